@@ -1,0 +1,55 @@
+"""The settings class of every component.
+
+Owns strictness and the canonical form of settings. Knows no component.
+"""
+
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+PATH_FIELD = {"keyed": False}
+"""``json_schema_extra`` of a field that says where something lies, not what it is."""
+
+
+class Component(BaseModel):
+    """Frozen settings: unknown keys, lax conversions and non-finite numbers are refused.
+
+    A field added after a release declares, in ``json_schema_extra``, the ``neutral`` value that
+    reproduces the earlier behaviour; at that value it is left out of keys.
+    """
+
+    model_config = ConfigDict(
+        strict=True, extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True
+    )
+
+    semantics: ClassVar[int] = 1
+
+
+def canonical_settings(component: BaseModel) -> dict[str, Any]:
+    """Return every setting by name, defaults included, as JSON values."""
+    return component.model_dump(mode="json")
+
+
+def keyed_settings(component: BaseModel) -> dict[str, Any]:
+    """Return what enters keys: no paths, no neutral values, with ``semantics`` numbers.
+
+    Nested components are treated alike.
+    """
+    keyed: dict[str, Any] = {}
+    if isinstance(component, Component):
+        keyed["semantics"] = type(component).semantics
+    for name, info in type(component).model_fields.items():
+        extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+        value = getattr(component, name)
+        if extra.get("keyed") is False or ("neutral" in extra and value == extra["neutral"]):
+            continue
+        keyed[name] = _keyed_value(value)
+    return keyed
+
+
+def _keyed_value(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return keyed_settings(value)
+    if isinstance(value, tuple):
+        return [_keyed_value(item) for item in value]
+    return value

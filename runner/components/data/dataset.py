@@ -1,0 +1,142 @@
+"""What all data sets share: preprocessing settings, and the source that a data set builds.
+
+A source lists images and reads one at a time; it decides nothing about batches or training. Knows
+numpy and Pillow, not torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from runner.components.component import Component, keyed_settings
+from runner.core.keys import content_key
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Split = Literal["train", "val", "test"]
+
+
+class MissingData(Exception):
+    """A data set is not where it was looked for.
+
+    Attributes:
+        looked: the places, in order.
+        how_to_get: what to do about it.
+    """
+
+    def __init__(self, what: str, looked: Sequence[Path], how_to_get: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.looked = tuple(looked)
+        self.how_to_get = how_to_get
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """The images of a data set, before decoding.
+
+    Attributes:
+        names: one name per image, sorted, unique, with "/" on every system.
+        labels: class index of each image, in [0, len(classes)).
+        classes: class names, in the order of the indices.
+        splits: official split of each image, or () where fractions split the whole.
+        fingerprint: key of all names and contents.
+        read: from an index to the decoded image; raises OSError or SyntaxError on a corrupt file.
+        root: folder of the files, or None.
+    """
+
+    names: tuple[str, ...]
+    labels: tuple[int, ...]
+    classes: tuple[str, ...]
+    splits: tuple[Split, ...]
+    fingerprint: str
+    read: Callable[[int], Image]
+    root: Path | None = None
+
+
+@dataclass(frozen=True)
+class DataPlaces:
+    """Where data sets may look, and how they read a file's content hash.
+
+    Attributes:
+        roots: folders in which relative paths are looked up, in order.
+        hash_files: from (folder, relative names) to the content hash of each.
+    """
+
+    roots: tuple[Path, ...]
+    hash_files: Callable[[Path, Sequence[str]], list[str]]
+
+
+class Normalization(Component):
+    """Subtract ``mean`` and divide by ``std``, per channel, of pixels in [0, 1]."""
+
+    mean: tuple[float, ...] = Field(description="one value per channel")
+    std: tuple[float, ...] = Field(description="one value per channel, above 0")
+
+
+NORMALIZATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
+    "none": ((0.0,), (1.0,)),
+    "half": ((0.5,), (0.5,)),
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+}
+
+Size = int | tuple[int, int]
+
+
+class DatasetSettings(Component):
+    """Preprocessing and splitting, the same for every data set."""
+
+    validation: float = Field(
+        0.2, ge=0, lt=1, description="fraction of the images that are not test, per class"
+    )
+    test: float = Field(0.2, ge=0, lt=1, description="fraction of all images, per class")
+    split_seed: int = Field(0, ge=0, description="seed of the split; independent of `seeds`")
+    resize: Size | None = Field(
+        None, description="shorter side in pixels, or [height, width]; bilinear, antialiased"
+    )
+    crop: Size | None = Field(None, description="centre crop: side in pixels, or [height, width]")
+    color: Literal["rgb", "gray"] = Field("rgb", description="images become three or one channel")
+    normalize: Literal["none", "half", "imagenet"] | Normalization = Field(
+        "half", description="`half` is mean 0.5 and std 0.5; or {mean: [...], std: [...]}"
+    )
+    on_corrupt: Literal["stop", "skip"] = Field(
+        "stop",
+        description="an image that cannot be decoded stops the run, or is listed and left out",
+    )
+
+    def normalization(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Return mean and standard deviation per channel (or one for all), of pixels in [0, 1]."""
+        if isinstance(self.normalize, Normalization):
+            return self.normalize.mean, self.normalize.std
+        return NORMALIZATIONS[self.normalize]
+
+    def pixel_settings(self) -> dict[str, Any]:
+        """Return the settings that decide the decoded pixels, not their splits or scaling."""
+        keyed = keyed_settings(self)
+        return {
+            name: keyed[name] for name in ("resize", "crop", "color", "on_corrupt", "semantics")
+        }
+
+
+def array_source(
+    names: Sequence[str],
+    labels: Sequence[int],
+    classes: Sequence[str],
+    fingerprint_of: Any,
+    read: Callable[[int], Image],
+) -> ImageSource:
+    """Return a source whose content is identified by the JSON value ``fingerprint_of``."""
+    return ImageSource(
+        names=tuple(names),
+        labels=tuple(labels),
+        classes=tuple(classes),
+        splits=(),
+        fingerprint=content_key("fingerprint", fingerprint_of),
+        read=read,
+    )

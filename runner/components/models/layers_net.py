@@ -1,0 +1,39 @@
+"""Layers that several models build; imports torch."""
+
+import torch
+from torch import nn
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+}
+
+
+def linear_block(
+    inputs: int, outputs: int, activation: str, batch_norm: bool, dropout: float
+) -> nn.Sequential:
+    """Return linear, batch normalisation, activation and dropout, as far as asked for."""
+    block = nn.Sequential()
+    block.add_module("linear", nn.Linear(inputs, outputs))
+    if batch_norm:
+        block.add_module("norm", nn.BatchNorm1d(outputs))
+    block.add_module("activation", ACTIVATIONS[activation]())
+    if dropout > 0:
+        block.add_module("dropout", nn.Dropout(dropout))
+    return block
+
+
+def output_size(module: nn.Module, image_shape: tuple[int, int, int]) -> tuple[int, ...]:
+    """Return the shape that ``module`` gives for one image, without computing on real memory.
+
+    Raises:
+        RuntimeError: when the image is too small for the module.
+    """
+    import copy
+
+    meta = copy.deepcopy(module).to("meta").eval()
+    with torch.no_grad():
+        return tuple(meta(torch.empty((1, *image_shape), device="meta")).shape[1:])

@@ -1,0 +1,92 @@
+"""Optimizers. To add one: a class, and its name in the union at the foot of this file.
+
+The learning rate is a value the engine gives for each epoch; ``lr`` here is its base.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from runner.components.component import Component
+
+if TYPE_CHECKING:
+    import torch
+
+
+class SGD(Component):
+    """Stochastic gradient descent, as torch.optim.SGD."""
+
+    name: Literal["sgd"]
+    lr: float = Field(0.01, gt=0, description="base learning rate")
+    momentum: float = Field(0.0, ge=0, lt=1, description="momentum factor")
+    nesterov: bool = Field(False, description="Nesterov momentum (needs momentum above 0)")
+    weight_decay: float = Field(0.0, ge=0, description="L2 penalty")
+
+    def build(self, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
+        """Return the optimizer over ``parameters``.
+
+        Raises:
+            ValueError: for Nesterov without momentum.
+        """
+        import torch
+
+        return torch.optim.SGD(
+            parameters,
+            lr=self.lr,
+            momentum=self.momentum,
+            nesterov=self.nesterov,
+            weight_decay=self.weight_decay,
+            fused=True,
+        )
+
+
+class Adam(Component):
+    """Adam (Kingma and Ba, 2015), as torch.optim.Adam; weight decay is an L2 penalty."""
+
+    name: Literal["adam"]
+    lr: float = Field(1e-3, gt=0, description="base learning rate")
+    betas: tuple[float, float] = Field((0.9, 0.999), description="decay rates of the two moments")
+    eps: float = Field(1e-8, gt=0, description="added to the denominator")
+    weight_decay: float = Field(0.0, ge=0, description="L2 penalty")
+
+    def build(self, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
+        """Return the optimizer over ``parameters``."""
+        import torch
+
+        return torch.optim.Adam(
+            parameters,
+            lr=self.lr,
+            betas=self.betas,
+            eps=self.eps,
+            weight_decay=self.weight_decay,
+            fused=True,
+        )
+
+
+class AdamW(Component):
+    """Adam with decoupled weight decay (Loshchilov and Hutter, 2019), as torch.optim.AdamW."""
+
+    name: Literal["adamw"]
+    lr: float = Field(1e-3, gt=0, description="base learning rate")
+    betas: tuple[float, float] = Field((0.9, 0.999), description="decay rates of the two moments")
+    eps: float = Field(1e-8, gt=0, description="added to the denominator")
+    weight_decay: float = Field(0.01, ge=0, description="decoupled weight decay")
+
+    def build(self, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
+        """Return the optimizer over ``parameters``."""
+        import torch
+
+        return torch.optim.AdamW(
+            parameters,
+            lr=self.lr,
+            betas=self.betas,
+            eps=self.eps,
+            weight_decay=self.weight_decay,
+            fused=True,
+        )
+
+
+Optimizer = Annotated[SGD | Adam | AdamW, Field(discriminator="name")]

@@ -1,0 +1,100 @@
+"""The error tree.
+
+    RunnerError                 exit code 1
+    ├── UsageError              2   a wrong argument, an unknown run, no database
+    │   └── SpecError           2   problems in a spec, each with its place
+    ├── DataError               1   data that cannot be read or prepared
+    ├── StageFailed             1   one stage ended without a result; the grid goes on
+    ├── ClaimLost               1   another process took this stage over
+    └── Interrupted             130 asked to stop
+
+Every message says what was found, what is allowed, and what to do next.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+
+class RunnerError(Exception):
+    """Base of every error that the program raises on purpose."""
+
+    exit_code = 1
+
+
+class UsageError(RunnerError):
+    """The request itself is wrong; nothing was started."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Where something stands in a file; lines and columns count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a spec.
+
+    Attributes:
+        place: where it stands, or None when it stands in no file (a ``--set``).
+        found: what was found, as a sentence without a full stop.
+        allowed: what would be right, or "".
+        suggestion: the nearest right spelling, or "".
+    """
+
+    place: Place | None
+    found: str
+    allowed: str = ""
+    suggestion: str = ""
+
+    def __str__(self) -> str:
+        lines = [f"{self.place}: {self.found}" if self.place else self.found]
+        if self.suggestion:
+            lines.append(f"    did you mean: {self.suggestion}")
+        if self.allowed:
+            lines.append(f"    allowed: {self.allowed}")
+        return "\n".join(lines)
+
+
+class SpecError(UsageError):
+    """One or several problems in specs, found before any work started."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        distinct = dict.fromkeys(problems)
+        self.problems: tuple[Problem, ...] = tuple(distinct)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class DataError(RunnerError):
+    """Data that is there but cannot be read, decoded or stored."""
+
+
+class StageFailed(RunnerError):
+    """A stage ended without a result (out of memory, an unreadable file)."""
+
+
+class ClaimLost(RunnerError):
+    """Another process holds the stage now; what this one computed is dropped."""
+
+
+class Interrupted(RunnerError):
+    """The user asked to stop."""
+
+    exit_code = 130
+
+
+def nearest(word: str, allowed: Sequence[str]) -> str:
+    """Return the entry of ``allowed`` spelled most like ``word``, or ""."""
+    matches = get_close_matches(word.lower(), [name.lower() for name in allowed], n=1, cutoff=0.6)
+    if not matches:
+        return ""
+    return next(name for name in allowed if name.lower() == matches[0])

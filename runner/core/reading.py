@@ -1,0 +1,105 @@
+"""How a reader follows a trajectory, one epoch after another: pure functions, no torch.
+
+The same code decides during training, when a run is read from records, and in the planner's
+tests, so that "where would this rule have stopped" has one answer.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from runner.core.types import LAST, Reader
+
+SPLITS = ("train", "train_eval", "val", "test")
+MEASURES = ("loss", "accuracy")
+METRIC_NAMES = tuple(f"{split}_{measure}" for split in SPLITS for measure in MEASURES)
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderState:
+    """Where a reader stands after ``epoch`` epochs; JSON by :func:`state_to_json`.
+
+    Attributes:
+        epoch: the last epoch read, 0 before the first.
+        best_epoch: the epoch whose weights are kept, 0 before the first.
+        best_value: the selecting monitor's value there.
+        stop_value: the best value that counted for early stopping.
+        stop_epoch: the epoch of ``stop_value``.
+        finished: no further epoch is wanted.
+        stopped_early: finished before the budget.
+    """
+
+    epoch: int = 0
+    best_epoch: int = 0
+    best_value: float | None = None
+    stop_value: float | None = None
+    stop_epoch: int = 0
+    finished: bool = False
+    stopped_early: bool = False
+
+
+def read_epoch(reader: Reader, state: ReaderState, metrics: Mapping[str, float]) -> ReaderState:
+    """Return the state after one more epoch.
+
+    Args:
+        reader: the run's reader.
+        state: where it stood.
+        metrics: the epoch's metrics by full name, such as ``val_accuracy``.
+
+    Raises:
+        KeyError: when a monitored metric is missing.
+    """
+    epoch = state.epoch + 1
+    select = reader.select_rule
+    if select.monitor == LAST:
+        best_epoch, best_value = epoch, None
+    else:
+        best_epoch, best_value = state.best_epoch, state.best_value
+        value = metrics[select.monitor]
+        if _better(value, best_value, select.mode, 0.0):
+            best_epoch, best_value = epoch, value
+    state = replace(state, epoch=epoch, best_epoch=best_epoch, best_value=best_value)
+    stopped = False
+    rule = reader.stop_rule
+    if rule is not None:
+        value = metrics[rule.monitor]
+        if _better(value, state.stop_value, rule.mode, rule.tolerance):
+            state = replace(state, stop_value=value, stop_epoch=epoch)
+        stopped = epoch - state.stop_epoch >= rule.patience
+    at_end = epoch >= reader.budget
+    return replace(state, finished=stopped or at_end, stopped_early=stopped and not at_end)
+
+
+def _better(value: float, best: float | None, mode: str, tolerance: float) -> bool:
+    if best is None:
+        return True
+    return value < best - tolerance if mode == "min" else value > best + tolerance
+
+
+def divergence(
+    step_losses: list[float], first_mean: float | None, diverged_if: float
+) -> int | None:
+    """Return the first diverged step (from 1) of an epoch, or None.
+
+    Args:
+        step_losses: the losses of the epoch's steps so far.
+        first_mean: mean loss of the first epoch; None within it, where only a loss that is not
+            finite counts.
+        diverged_if: multiple of ``first_mean`` above which a step's loss counts as diverged.
+    """
+    limit = math.inf if first_mean is None else first_mean * diverged_if
+    for step, loss in enumerate(step_losses, start=1):
+        if not math.isfinite(loss) or loss > limit:
+            return step
+    return None
+
+
+def state_to_json(state: ReaderState) -> dict[str, Any]:
+    """Return the state as JSON values."""
+    return {name: getattr(state, name) for name in ReaderState.__slots__}
+
+
+def state_from_json(values: Mapping[str, Any]) -> ReaderState:
+    """Return the state that :func:`state_to_json` wrote."""
+    return ReaderState(**values)

@@ -1,0 +1,198 @@
+"""The values that layers hand to one another, all frozen.
+
+Owns their meaning only. Settings appear as plain nested dictionaries in their canonical form, so
+that planning and storing need no knowledge of components.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+StageKind = Literal["prepare", "train", "evaluate"]
+RunStatus = Literal["done", "diverged", "failed"]
+AttemptStatus = Literal["running", "done", "diverged", "failed", "interrupted", "lost"]
+Settings = Mapping[str, Any]
+
+LAST = "last"
+"""The monitor that selects the last epoch instead of the best."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopRule:
+    """Stop once ``monitor`` has not improved by more than ``tolerance`` for ``patience`` epochs."""
+
+    monitor: str
+    mode: Literal["min", "max"]
+    patience: int
+    tolerance: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SelectRule:
+    """Keep the weights of the epoch with the best ``monitor``, the first on ties."""
+
+    monitor: str
+    mode: Literal["min", "max"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How a run reads its trajectory: where it stops and which weights it keeps.
+
+    Attributes:
+        budget: the most epochs it reads.
+        stop_rule: early stopping, or None.
+        select_rule: which epoch's weights it keeps.
+        wants_test: which epochs are evaluated on the test images.
+        diverged_if: a step's loss above this multiple of the first epoch's mean loss ends it.
+    """
+
+    budget: int
+    stop_rule: StopRule | None
+    select_rule: SelectRule
+    wants_test: Literal["never", "best", "last", "each_epoch"]
+    diverged_if: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One place in a table.
+
+    Attributes:
+        position: which combination of the sweep, from 0, in the order of the spec.
+        labels: what the spec calls it, by label name.
+        swept: the settings that the sweep gave it, by canonical path.
+        published: values printed elsewhere, by table column.
+        variant: "" or the profile and ``--set`` options that changed it.
+        settings: everything resolved, seed included.
+        settings_key: the key of ``settings``.
+    """
+
+    experiment: str
+    position: int
+    seed: int
+    labels: Mapping[str, str]
+    swept: Mapping[str, Any]
+    published: Mapping[str, float]
+    variant: str
+    settings: Settings
+    settings_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One fully resolved training on known data; equal runs answer several cells."""
+
+    run_key: str
+    settings_key: str
+    settings: Settings
+    data_key: str
+    fingerprint: str
+    reader: Reader
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Consecutive epochs of one trajectory under constant values (or one unrolling rule).
+
+    The key hashes the parent, the first epoch and the values, not ``num_epochs``: two runs that
+    train the same way for different times have segments with equal keys.
+    """
+
+    key: str
+    parent_key: str
+    first_epoch: int
+    num_epochs: int
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One unit of work.
+
+    Attributes:
+        key: hash of what it computes and of its parents' keys.
+        spec: what the engine is given, JSON only.
+        needs: keys of the stages that come before it.
+        produces: the artifact that later stages need, or "".
+        cost_kind: stages of one cost kind cost the same an epoch on one device.
+    """
+
+    key: str
+    kind: StageKind
+    spec: Mapping[str, Any]
+    needs: tuple[str, ...] = ()
+    produces: str = ""
+    cost_kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What one rule did to one stage, and why, for people."""
+
+    rule: str
+    stage_key: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The stages for all wanted runs, parents first.
+
+    Attributes:
+        stages: what is to be computed.
+        reads: for each run, the stages that it reads, whether done or to do.
+        skipped: stages left out, with the reason.
+        decisions: what the rules did.
+    """
+
+    stages: tuple[Stage, ...]
+    reads: Mapping[str, tuple[str, ...]]
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    decisions: tuple[Decision, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known before planning.
+
+    Attributes:
+        done: keys of stages with a result.
+        artifacts: artifacts that lie on this disk.
+        finished: status of each run that has a result.
+        seconds: measured seconds an epoch (or a stage) by cost kind, on this device.
+    """
+
+    done: frozenset[str] = frozenset()
+    artifacts: frozenset[str] = frozenset()
+    finished: Mapping[str, RunStatus] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One number of one epoch: ``split`` is train, train_eval, val or test."""
+
+    epoch: int
+    split: str
+    name: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class EpochRecord:
+    """What one epoch of training leaves behind.
+
+    Attributes:
+        epoch: from 1.
+        metrics: the epoch's metrics.
+        step_losses: training loss of each step, in order.
+        learning_rate: the rate in force.
+        seconds: wall time, evaluation included.
+    """
+
+    epoch: int
+    metrics: tuple[Metric, ...]
+    step_losses: tuple[float, ...]
+    learning_rate: float
+    seconds: float

@@ -1,0 +1,278 @@
+"""A spec file as an experiment: its cells, resolved settings and tables.
+
+The one entrance to this package: everything about a spec is checked here, before any work.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from runner.components.component import canonical_settings
+from runner.core.errors import Problem, SpecError
+from runner.core.types import Cell
+from runner.spec.compose import load_document
+from runner.spec.names import SETTING_ROOTS, setting_path, unknown_setting
+from runner.spec.nodes import Node, find, plain
+from runner.spec.resolve import layered, resolve, settings_key
+from runner.spec.settings import Settings
+from runner.spec.sweep import Combination, expand_sweep, published_values
+from runner.spec.table_checks import default_table, published_problems, table_problems
+from runner.spec.tables import Table, parse_tables
+from runner.spec.variants import Variant, check_profiles, make_variant
+
+NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+
+
+@dataclass(frozen=True)
+class ResolvedCell:
+    """A cell with what made it.
+
+    Attributes:
+        cell: the cell.
+        settings: its settings, validated.
+        tree: the same before validation, with places.
+    """
+
+    cell: Cell
+    settings: Settings
+    tree: Node
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One spec, validated and expanded.
+
+    Attributes:
+        document: the spec with what it extends, as plain values, for the record.
+        source: the text of the file as written.
+        cells: in the order of the spec, seeds innermost.
+    """
+
+    name: str
+    about: str
+    path: Path
+    source: str
+    document: Mapping[str, Any]
+    variant: str
+    cells: tuple[ResolvedCell, ...]
+    tables: tuple[Table, ...]
+
+
+def load_experiment(path: Path, profile: str | None = None, sets: Sequence[str] = ()) -> Experiment:
+    """Return the experiment in a spec file.
+
+    Args:
+        path: the file.
+        profile: name of one of its profiles.
+        sets: ``setting=value`` options.
+
+    Raises:
+        SpecError: with all problems of the first stage of checking that finds any.
+    """
+    return build_experiment(load_document(path), path, profile, sets)
+
+
+def build_experiment(
+    document: Node, path: Path, profile: str | None = None, sets: Sequence[str] = ()
+) -> Experiment:
+    """Return the experiment that a document tree describes; see :func:`load_experiment`."""
+    name, about = _name(document, path), document.get("about")
+    check_profiles(document.get("profiles"))
+    variant = make_variant(document.get("profiles"), profile, sets)
+    combinations = expand_sweep(document.get("sweep"))
+    seeds = _seeds(document, variant)
+    cells = _cells(name, document, combinations, seeds, variant)
+    labels = list(dict.fromkeys(label for item in combinations for label in item.labels))
+    plain_cells = [item.cell for item in cells]
+    tables = parse_tables(document.get("tables"), labels)
+    if not tables:
+        tables = (default_table(name, plain_cells, cells[0].settings),)
+    cells = _with_where(cells, document.get("published"), variant)
+    distinct = {item.cell.settings_key: item.settings for item in cells}
+    published = [pair for item in combinations for pair in item.published.items()]
+    published += [
+        pair for _, _, values in _wheres(document.get("published")) for pair in values.items()
+    ]
+    problems = [
+        *table_problems(tables, plain_cells, distinct.values()),
+        *published_problems(tables, published),
+    ]
+    if problems:
+        raise SpecError(problems)
+    source = path.read_text(encoding="utf-8") if path.is_file() else ""
+    text = about.value.strip() if about is not None else ""
+    return Experiment(name, text, path, source, plain(document), variant.name, tuple(cells), tables)
+
+
+def _name(document: Node, path: Path) -> str:
+    node = document.get("name")
+    if node is None:
+        raise SpecError([Problem(document.place, "the spec lacks 'name'", "name: my_experiment")])
+    name: str = node.value
+    if not NAME.match(name):
+        allowed = "letters, digits, _ . and -, beginning with a letter or digit"
+        raise SpecError([Problem(node.place, f"the name is '{name}'", allowed)])
+    return name
+
+
+def _seeds(document: Node, variant: Variant) -> list[Node | None]:
+    node = variant.seeds or document.get("seeds")
+    if node is None:
+        return [None]
+    if document.get("seed") is not None and node is document.get("seeds"):
+        raise SpecError([Problem(node.key_place, "both seed and seeds are given", "one of them")])
+    allowed = "a list of different whole numbers, as [0, 1, 2]; for one seed write seed: 0"
+    values = [plain(item) for item in node.value] if node.is_sequence else []
+    whole = all(type(value) is int for value in values)
+    if not values or not whole or len(set(values)) < len(values):
+        raise SpecError([Problem(node.place, f"seeds is {node.describe()}", allowed)])
+    return list(node.value)
+
+
+def _cells(
+    name: str,
+    document: Node,
+    combinations: Sequence[Combination],
+    seeds: Sequence[Node | None],
+    variant: Variant,
+) -> list[ResolvedCell]:
+    base = Node(
+        {key: child for key, child in document.value.items() if key in SETTING_ROOTS},
+        document.place,
+    )
+    cells: list[ResolvedCell] = []
+    problems: list[Problem] = []
+    for position, combination in enumerate(combinations):
+        if "seed" in combination.overrides and len(seeds) > 1:
+            node = combination.overrides["seed"]
+            found = "seed is swept, and several seeds are given"
+            raise SpecError([Problem(node.place, found, "one of them")])
+        for seed in seeds:
+            first = {} if seed is None else {"seed": seed}
+            tree = layered(base, [first, combination.overrides, *variant.layers])
+            try:
+                settings = resolve(tree)
+            except SpecError as error:
+                problems += error.problems
+                continue
+            cell = _cell(name, position, combination, settings, tree, variant)
+            cells.append(ResolvedCell(cell, settings, tree))
+    if problems:
+        raise SpecError(problems)
+    return cells
+
+
+def _cell(
+    name: str,
+    position: int,
+    combination: Combination,
+    settings: Settings,
+    tree: Node,
+    variant: Variant,
+) -> Cell:
+    swept = {path: find(tree, path.split(".")) for path in combination.overrides}
+    published = {title: float(node.value) for title, node in combination.published.items()}
+    return Cell(
+        experiment=name,
+        position=position,
+        seed=settings.seed,
+        labels=dict(combination.labels),
+        swept={path: plain(node) for path, node in swept.items() if node is not None},
+        published={} if variant.name else published,
+        variant=variant.name,
+        settings=canonical_settings(settings),
+        settings_key=settings_key(settings),
+    )
+
+
+def _wheres(node: Node | None) -> Iterator[tuple[Node, dict[str, Node], dict[str, Node]]]:
+    """Yield (entry, conditions, values) of the top-level ``published`` list."""
+    if node is None:
+        return
+    allowed = "a list, as [{where: {lr: 0.1}, values: {TEST_ACC: 0.49}}]"
+    if not node.is_sequence:
+        raise SpecError([Problem(node.place, f"published is {node.describe()}", allowed)])
+    for entry in node.value:
+        where, values = entry.get("where"), entry.get("values")
+        if where is None or values is None or set(entry.value) != {"where", "values"}:
+            found = f"an entry of published is {entry.describe()}"
+            raise SpecError([Problem(entry.place, found, "{where: {…}, values: {…}}")])
+        if not where.is_mapping:
+            raise SpecError([Problem(where.place, f"where is {where.describe()}", "a mapping")])
+        yield entry, dict(where.value), published_values(values)
+
+
+def _with_where(
+    cells: Sequence[ResolvedCell], node: Node | None, variant: Variant
+) -> list[ResolvedCell]:
+    """Return the cells with the published values whose ``where`` they match."""
+    result = list(cells)
+    for entry, where, values in _wheres(node):
+        matches = [index for index, item in enumerate(result) if cell_matches(item.cell, where)]
+        if not matches:
+            shown = ", ".join(f"{name}: {plain(child)!r}" for name, child in where.items())
+            place = entry.value["where"].place
+            found = f"where {{{shown}}} matches no cell"
+            raise SpecError([Problem(place, found, _what_varies(cells))])
+        for index in matches if not variant.name else ():
+            item = result[index]
+            numbers = {title: float(child.value) for title, child in values.items()}
+            published = {**item.cell.published, **numbers}
+            result[index] = replace(item, cell=replace(item.cell, published=published))
+    return result
+
+
+def cell_matches(cell: Cell, where: Mapping[str, Node]) -> bool:
+    """Return whether a cell has all these labels or settings.
+
+    Raises:
+        SpecError: for a name that is neither a label of the cell nor a setting.
+    """
+    for name, node in where.items():
+        wanted = plain(node)
+        if name in cell.labels:
+            if cell.labels[name] != wanted:
+                return False
+            continue
+        path = setting_path(name)
+        if path is None:
+            raise SpecError([unknown_setting(name, node)])
+        if not same_value(setting_value(cell.settings, path), wanted):
+            return False
+    return True
+
+
+def setting_value(settings: Mapping[str, Any], path: Sequence[str]) -> Any:
+    """Return the setting at ``path`` of canonical settings, or None where there is none."""
+    value: Any = settings
+    for key in path:
+        if not isinstance(value, Mapping) or key not in value:
+            return None
+        value = value[key]
+    return value
+
+
+def same_value(resolved: Any, written: Any) -> bool:
+    """Return whether a resolved setting is what a spec writes: ``adam`` is ``{name: adam, …}``."""
+    if isinstance(resolved, Mapping):
+        named = resolved.get("name", resolved.get("dataset"))
+        if isinstance(written, Mapping):
+            return all(same_value(resolved.get(key), value) for key, value in written.items())
+        return bool(named == written)
+    if isinstance(resolved, list) and isinstance(written, list | tuple):
+        return list(resolved) == list(written)
+    if isinstance(resolved, bool) or isinstance(written, bool):
+        return resolved is written
+    return bool(resolved == written)
+
+
+def _what_varies(cells: Sequence[ResolvedCell]) -> str:
+    values: dict[str, dict[str, None]] = {}
+    for item in cells:
+        for name, value in {**item.cell.labels, **item.cell.swept}.items():
+            values.setdefault(name, {})[str(value)] = None
+    return "; ".join(f"{name}: {', '.join(list(seen)[:12])}" for name, seen in values.items())

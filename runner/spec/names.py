@@ -1,0 +1,95 @@
+"""The closed list of short names, and setting names in general.
+
+A sweep, a profile, ``--set`` and a table column name a setting by a short name or by its dotted
+path. Records hold dotted paths only.
+"""
+
+from runner.core.errors import Problem, nearest
+from runner.spec.nodes import Node
+
+SETTING_ROOTS = ("data", "model", "train", "evaluate", "seed")
+
+SHORT_NAMES = {
+    "batch_norm": "model.batch_norm",
+    "batch_size": "train.batch_size",
+    "clip_grad_norm": "train.clip_grad_norm",
+    "crop": "data.crop",
+    "dropout": "model.dropout",
+    "early_stopping": "train.early_stopping",
+    "epochs": "train.epochs",
+    "filters": "model.filters",
+    "gamma": "train.schedule.gamma",
+    "hidden": "model.hidden",
+    "kernel": "model.kernel",
+    "label_smoothing": "train.loss.label_smoothing",
+    "lr": "train.optimizer.lr",
+    "momentum": "train.optimizer.momentum",
+    "monitor": "train.early_stopping.monitor",
+    "normalize": "data.normalize",
+    "optimizer": "train.optimizer",
+    "patience": "train.early_stopping.patience",
+    "precision": "train.precision",
+    "resize": "data.resize",
+    "schedule": "train.schedule",
+    "split_seed": "data.split_seed",
+    "step_size": "train.schedule.step_size",
+    "tolerance": "train.early_stopping.tolerance",
+    "weight_decay": "train.optimizer.weight_decay",
+}
+
+COMPONENT_PATHS = {
+    "data": "dataset",
+    "model": "name",
+    "train.optimizer": "name",
+    "train.schedule": "name",
+    "train.loss": "name",
+}
+"""Settings that are components; ``optimizer: adam`` is short for ``optimizer: {name: adam}``."""
+
+
+def setting_path(name: str) -> tuple[str, ...] | None:
+    """Return the path of a short name or dotted path, or None when it is neither.
+
+    A dotted path is only checked for its root; whether the rest exists depends on the components.
+    """
+    if name in SHORT_NAMES:
+        return tuple(SHORT_NAMES[name].split("."))
+    path = tuple(name.split("."))
+    return path if path[0] in SETTING_ROOTS and all(path) else None
+
+
+def unknown_setting(name: str, node: Node) -> Problem:
+    """Return the problem of a name that is no setting."""
+    allowed = [*SHORT_NAMES, *SETTING_ROOTS]
+    return Problem(
+        node.key_place or node.place,
+        f"unknown setting '{name}'",
+        "a short name (" + ", ".join(SHORT_NAMES) + ") or a dotted path such as train.epochs",
+        nearest(name, allowed),
+    )
+
+
+def short_name(path: str) -> str:
+    """Return the short name of a dotted path, or the path itself."""
+    for name, full in SHORT_NAMES.items():
+        if full == path:
+            return name
+    return path
+
+
+def spell_out(path: str, node: Node) -> Node:
+    """Return ``node`` with component names in full: ``adam`` becomes ``{name: adam}``.
+
+    Args:
+        path: where the node stands among the settings; "" for all settings.
+        node: the value there.
+    """
+    key = COMPONENT_PATHS.get(path)
+    if key is not None and isinstance(node.value, str):
+        named = Node(node.value, node.place, node.key_place)
+        return Node({key: named}, node.place, node.key_place)
+    if not node.is_mapping:
+        return node
+    prefix = f"{path}." if path else ""
+    children = {name: spell_out(prefix + name, child) for name, child in node.value.items()}
+    return Node(children, node.place, node.key_place)

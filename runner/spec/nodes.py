@@ -1,0 +1,130 @@
+"""Values that know where they stand in a file, and the merging of such trees.
+
+A tree is immutable: merging and putting share what they do not change, so that thousands of cells
+can differ from one spec in a few leaves, and each leaf still knows its file, line and column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from runner.core.errors import Place
+
+KIND_KEYS = ("name", "dataset")
+"""Keys that say which component a mapping is of; another one replaces the mapping whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A YAML value: a scalar, a tuple of nodes, or a dict of nodes by key.
+
+    Attributes:
+        value: the value.
+        place: where it stands, None for a value that no file holds.
+        key_place: where its key stands, for the value of a mapping.
+    """
+
+    value: Any
+    place: Place | None = None
+    key_place: Place | None = None
+
+    @property
+    def is_mapping(self) -> bool:
+        """Whether this is a mapping."""
+        return isinstance(self.value, dict)
+
+    @property
+    def is_sequence(self) -> bool:
+        """Whether this is a sequence."""
+        return isinstance(self.value, tuple)
+
+    def get(self, key: str) -> Node | None:
+        """Return the child at ``key`` of a mapping, or None."""
+        return self.value.get(key) if isinstance(self.value, dict) else None
+
+    def describe(self) -> str:
+        """Return what stands here, for an error message."""
+        if self.is_mapping:
+            return "a mapping"
+        if self.is_sequence:
+            return "a list"
+        return describe_scalar(self.value)
+
+
+def describe_scalar(value: Any) -> str:
+    """Return a scalar with its kind, as an error message names it."""
+    if value is None:
+        return "nothing (null)"
+    if isinstance(value, bool):
+        return f"{str(value).lower()} (true or false)"
+    if isinstance(value, str):
+        return f"{value!r} (text)"
+    return f"{value!r}"
+
+
+def plain(node: Node) -> Any:
+    """Return the value without places: dict, tuple or scalar."""
+    if isinstance(node.value, dict):
+        return {key: plain(child) for key, child in node.value.items()}
+    if isinstance(node.value, tuple):
+        return tuple(plain(child) for child in node.value)
+    return node.value
+
+
+def to_node(value: Any, place: Place | None = None) -> Node:
+    """Return a tree of plain Python values, all at ``place``."""
+    if isinstance(value, Mapping):
+        return Node({key: to_node(child, place) for key, child in value.items()}, place, place)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return Node(tuple(to_node(child, place) for child in value), place, place)
+    return Node(value, place, place)
+
+
+def merge(base: Node, over: Node) -> Node:
+    """Return ``base`` with ``over`` on top.
+
+    Mappings merge key by key, unless ``over`` names another component, which replaces the mapping
+    whole. Everything else is replaced.
+    """
+    if not (base.is_mapping and over.is_mapping) or _other_component(base, over):
+        return over
+    merged = dict(base.value)
+    for key, child in over.value.items():
+        merged[key] = merge(merged[key], child) if key in merged else child
+    return replace(over, value=merged)
+
+
+def _other_component(base: Node, over: Node) -> bool:
+    for key in KIND_KEYS:
+        named = over.get(key)
+        if named is not None:
+            before = base.get(key)
+            return before is None or before.value != named.value
+    return False
+
+
+def find(tree: Node, path: Sequence[str]) -> Node | None:
+    """Return the node at ``path``, or None."""
+    node: Node | None = tree
+    for key in path:
+        if node is None:
+            return None
+        node = node.get(key)
+    return node
+
+
+def put(tree: Node, path: Sequence[str], value: Node) -> Node:
+    """Return ``tree`` with ``value`` merged in at ``path``; missing mappings are made."""
+    if not path:
+        return merge(tree, value)
+    key, rest = path[0], path[1:]
+    children = dict(tree.value) if tree.is_mapping else {}
+    below = children.get(key)
+    if rest:
+        start = below if below is not None and below.is_mapping else Node({}, value.place)
+        children[key] = put(start, rest, value)
+    else:
+        children[key] = value if below is None else merge(below, value)
+    return replace(tree, value=children)

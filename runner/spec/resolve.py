@@ -1,0 +1,99 @@
+"""From a settings tree to resolved settings, with every value's origin.
+
+Owns precedence (defaults < extends < spec < cell < profile < --set) once the layers are trees, and
+validation of one cell's settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from runner.components.component import canonical_settings, keyed_settings
+from runner.core.errors import Problem, SpecError
+from runner.core.keys import content_key
+from runner.spec.names import spell_out
+from runner.spec.nodes import Node, find, merge, plain, put, to_node
+from runner.spec.problems import translate
+from runner.spec.settings import Settings, contradictions
+
+DEFAULTS = to_node(
+    {
+        "train": {
+            "optimizer": {"name": "adam"},
+            "schedule": {"name": "constant"},
+            "loss": {"name": "cross_entropy"},
+        }
+    }
+)
+"""The components that are chosen when a spec names none."""
+
+
+def layered(base: Node, layers: Sequence[Mapping[str, Node]]) -> Node:
+    """Return ``base`` with each layer's settings put at their dotted paths, later layers on top.
+
+    Within a layer a whole component is put before its single settings, whatever the order of keys.
+    """
+    tree = merge(DEFAULTS, spell_out("", base))
+    for layer in layers:
+        for path in sorted(layer, key=lambda dotted: (dotted.count("."), dotted)):
+            tree = put(tree, path.split("."), spell_out(path, layer[path]))
+    return tree
+
+
+def resolve(tree: Node) -> Settings:
+    """Return the validated settings of one cell.
+
+    Raises:
+        SpecError: with every problem found, each at its place.
+    """
+    try:
+        settings = Settings.model_validate(plain(tree))
+    except ValidationError as error:
+        raise SpecError(translate(error, Settings, tree)) from None
+    problems = [
+        Problem(_deepest(tree, path.split(".")).place, found, allowed)
+        for path, found, allowed in contradictions(settings)
+    ]
+    if problems:
+        raise SpecError(problems)
+    return settings
+
+
+def settings_key(settings: Settings) -> str:
+    """Return the key of resolved settings: no names, labels or paths in it."""
+    return content_key("settings", keyed_settings(settings))
+
+
+def origins(settings: Settings, tree: Node) -> Iterator[tuple[str, Any, str]]:
+    """Yield (dotted path, resolved value, origin) for each setting.
+
+    The origin is ``file:line:column``, ``--set …``, or ``default``.
+    """
+    yield from _origins(settings, tree, ())
+
+
+def _origins(
+    component: BaseModel, tree: Node, path: tuple[str, ...]
+) -> Iterator[tuple[str, Any, str]]:
+    values = canonical_settings(component)
+    for name in type(component).model_fields:
+        value = getattr(component, name)
+        here = (*path, name)
+        if isinstance(value, BaseModel):
+            yield from _origins(value, tree, here)
+            continue
+        node = find(tree, here)
+        place = str(node.place) if node is not None and node.place is not None else "default"
+        yield ".".join(here), values[name], place
+
+
+def _deepest(tree: Node, path: Sequence[str]) -> Node:
+    """Return the deepest node along ``path`` that has a place."""
+    for end in range(len(path), -1, -1):
+        node = find(tree, path[:end])
+        if node is not None and node.place is not None:
+            return node
+    return tree

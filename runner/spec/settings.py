@@ -1,0 +1,147 @@
+"""All settings of one training, as pydantic validates them.
+
+Owns the shape of `data`, `model`, `train`, `evaluate` and `seed`, their defaults, and the rules
+between them.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from runner.components.component import Component
+from runner.components.data import Data
+from runner.components.losses import CrossEntropy, Loss
+from runner.components.models import Model
+from runner.components.optimizers import Adam, Optimizer
+from runner.components.schedules import Constant, Schedule
+from runner.core.types import LAST
+
+StopMonitor = Literal["val_loss", "val_accuracy", "train_loss", "train_accuracy"]
+BestMonitor = Literal[
+    "val_accuracy",
+    "val_loss",
+    "test_accuracy",
+    "test_loss",
+    "train_accuracy",
+    "train_loss",
+    "train_eval_accuracy",
+    "train_eval_loss",
+    "last",
+]
+Mode = Literal["min", "max"]
+
+
+class Monitoring(Component):
+    """A metric that is watched; the mode follows from it unless given."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_mode(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or "mode" in values:
+            return values
+        monitor = values.get("monitor", cls.model_fields["monitor"].default)
+        return {**values, "mode": "min" if str(monitor).endswith("loss") else "max"}
+
+
+class EarlyStopping(Monitoring):
+    """Stop once the monitor has not improved for `patience` epochs."""
+
+    monitor: StopMonitor = Field("val_loss", description="metric that is watched")
+    mode: Mode = Field("min", description="min for losses, max for accuracies when not given")
+    patience: int = Field(10, ge=1, description="epochs without improvement before stopping")
+    tolerance: float = Field(
+        0.0, ge=0, description="a change of at most this much is no improvement"
+    )
+
+
+class Best(Monitoring):
+    """Which epoch's weights are kept and tested: the first with the best monitor."""
+
+    monitor: BestMonitor = Field(
+        "val_accuracy", description="metric that is watched, or `last` for the last epoch"
+    )
+    mode: Mode = Field("max", description="min for losses, max for accuracies when not given")
+
+
+class Training(Component):
+    """How the network is trained."""
+
+    epochs: int = Field(10, ge=1, le=1_000_000, description="the most passes over the images")
+    batch_size: int = Field(128, ge=1, description="images per step")
+    drop_last: bool = Field(False, description="leave out an incomplete last batch")
+    optimizer: Optimizer = Field(default=Adam(name="adam"), description="how weights are updated")
+    schedule: Schedule = Field(
+        default=Constant(name="constant"), description="learning rate by epoch"
+    )
+    loss: Loss = Field(default=CrossEntropy(name="cross_entropy"), description="what is minimised")
+    clip_grad_norm: float | None = Field(
+        None, gt=0, description="largest norm of all gradients together"
+    )
+    early_stopping: EarlyStopping | None = Field(None, description="stop before `epochs`")
+    best: Best = Field(default=Best(), description="which epoch's weights are kept")
+    precision: Literal["fp32", "bf16"] = Field(
+        "fp32", description="bf16 computes forward passes in bfloat16 (autocast)"
+    )
+    diverged_if: float = Field(
+        20.0, gt=1, description="a step's loss above this times the first epoch's mean diverged"
+    )
+
+
+class Evaluation(Component):
+    """What is measured beside the running averages of training, and when."""
+
+    train_eval: Literal["none", "full"] = Field(
+        "none", description="full: all training images are evaluated after each epoch"
+    )
+    test: Literal["never", "best", "last", "each_epoch"] = Field(
+        "best", description="epochs whose weights are evaluated on the test images"
+    )
+
+
+class Settings(Component):
+    """Everything that decides a training's result."""
+
+    data: Data = Field(description="the images, their preprocessing and splits")
+    model: Model = Field(description="the network")
+    train: Training = Field(default=Training(), description="how it is trained")
+    evaluate: Evaluation = Field(default=Evaluation(), description="what is measured, and when")
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="initialisation, order and dropout")
+
+
+def available_metrics(settings: Settings) -> tuple[str, ...]:
+    """Return the full names of the metrics that every epoch of such a run has."""
+    splits = ["train"]
+    splits += ["train_eval"] if settings.evaluate.train_eval == "full" else []
+    splits += ["val"] if settings.data.validation > 0 else []
+    splits += ["test"] if settings.evaluate.test == "each_epoch" else []
+    return tuple(f"{split}_{measure}" for split in splits for measure in ("loss", "accuracy"))
+
+
+def contradictions(settings: Settings) -> Iterator[tuple[str, str, str]]:
+    """Yield (path, what is wrong, what would be right) of settings that do not go together."""
+    available = available_metrics(settings)
+    monitors = {"train.best.monitor": settings.train.best.monitor}
+    if settings.train.early_stopping is not None:
+        monitors["train.early_stopping.monitor"] = settings.train.early_stopping.monitor
+    if settings.train.schedule.name == "plateau":
+        monitors["train.schedule.monitor"] = settings.train.schedule.monitor
+    for path, monitor in monitors.items():
+        if monitor != LAST and monitor not in available:
+            yield path, f"{monitor} is not measured after each epoch", _how_to_measure(monitor)
+    if settings.data.test == 0 and settings.evaluate.test != "never":
+        yield (
+            "evaluate.test",
+            f"test images are wanted ({settings.evaluate.test}), but data.test is 0",
+            "evaluate.test: never, or data.test above 0",
+        )
+    if settings.data.test + settings.data.validation * (1 - settings.data.test) >= 1:
+        yield "data.validation", "no images are left to train on", "smaller fractions"
+
+
+def _how_to_measure(monitor: str) -> str:
+    if monitor.startswith("val"):
+        return "data.validation above 0, or another monitor (train.best: {monitor: last})"
+    if monitor.startswith("test"):
+        return "evaluate.test: each_epoch, or another monitor"
+    return "evaluate.train_eval: full, or another monitor"

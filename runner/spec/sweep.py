@@ -1,0 +1,217 @@
+"""Sweeps: `grid` (product), `zip`, `rows`, and rows that hold sweeps of their own.
+
+Owns the expansion of a sweep into combinations of settings. Knows places and setting names, not
+what settings mean.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from runner.core.errors import Place, Problem, SpecError, nearest
+from runner.core.keys import canonical_json
+from runner.spec.names import setting_path, short_name, unknown_setting
+from runner.spec.nodes import Node, plain
+
+SWEEP_KEYS = ("rows", "zip", "grid")
+ROW_KEYS = ("label", "labels", "published", *SWEEP_KEYS)
+LABEL = "label"
+"""The label name that ``label: text`` gives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Combination:
+    """One combination of a sweep.
+
+    Attributes:
+        overrides: value of each swept setting, by dotted path.
+        labels: label texts by label name.
+        published: published values by table column, each with its place.
+        place: where the combination is written.
+    """
+
+    overrides: Mapping[str, Node] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    published: Mapping[str, Node] = field(default_factory=dict)
+    place: Place | None = None
+
+
+def expand_sweep(sweep: Node | None) -> list[Combination]:
+    """Return the combinations of a sweep in the order of the spec; one empty one without a sweep.
+
+    Raises:
+        SpecError: for an empty sweep, unequal lengths in a zip, a setting given twice, or a
+            combination that is written twice.
+    """
+    if sweep is None:
+        return [Combination()]
+    if not sweep.is_mapping or not sweep.value:
+        raise _error(sweep, f"sweep is {_described(sweep)}", "a mapping with grid, zip or rows")
+    for key, child in sweep.value.items():
+        if key not in SWEEP_KEYS:
+            place = child.key_place or child.place
+            suggestion = nearest(key, SWEEP_KEYS)
+            allowed = "grid, zip, rows (settings stand inside one of them)"
+            raise SpecError([Problem(place, f"unknown key '{key}' in sweep", allowed, suggestion)])
+    combinations = list(_parts(sweep))
+    _refuse_repeats(combinations)
+    return combinations
+
+
+def _parts(node: Node) -> Iterator[Combination]:
+    """Yield the product of a mapping's rows, zip and grid."""
+    rows, zipped, grid = (node.get(key) for key in SWEEP_KEYS)
+    parts: list[list[Combination]] = []
+    if rows is not None:
+        parts.append(_rows(rows))
+    if zipped is not None:
+        parts.append(_zip(zipped))
+    if grid is not None:
+        parts.extend(_grid(grid))
+    for combination in itertools.product(*parts):
+        yield _joined(combination)
+
+
+def _rows(rows: Node) -> list[Combination]:
+    if not rows.is_sequence or not rows.value:
+        raise _error(rows, f"rows is {_described(rows)}", "a list of mappings, one per row")
+    return [combination for row in rows.value for combination in _row(row)]
+
+
+def _row(row: Node) -> Iterator[Combination]:
+    if not row.is_mapping:
+        raise _error(row, f"a row is {row.describe()}", "a mapping of settings, as {lr: 0.1}")
+    overrides: dict[str, Node] = {}
+    for key, child in row.value.items():
+        if key not in ROW_KEYS:
+            _add(overrides, key, child)
+    own = Combination(overrides, _labels(row), _published(row.get("published")), row.place)
+    for nested in _parts(row):
+        yield _joined((own, nested))
+
+
+def _labels(row: Node) -> dict[str, str]:
+    labels: dict[str, str] = {}
+    single, several = row.get("label"), row.get("labels")
+    if single is not None:
+        labels[LABEL] = _label_text(single)
+    if several is not None:
+        if not several.is_mapping:
+            raise _error(several, f"labels is {several.describe()}", "a mapping, as {NET: AlexNet}")
+        for name, child in several.value.items():
+            labels[name] = _label_text(child)
+    return labels
+
+
+def _label_text(node: Node) -> str:
+    if node.is_mapping or node.is_sequence or node.value is None:
+        raise _error(node, f"a label is {node.describe()}", "text")
+    return node.value if isinstance(node.value, str) else canonical_json(node.value)
+
+
+def _published(node: Node | None) -> dict[str, Node]:
+    if node is None:
+        return {}
+    if not node.is_mapping:
+        raise _error(node, f"published is {node.describe()}", "a mapping, as {TEST_ACC: 0.49}")
+    for child in node.value.values():
+        if isinstance(child.value, bool) or not isinstance(child.value, int | float):
+            raise _error(child, f"a published value is {child.describe()}", "a number")
+    return dict(node.value)
+
+
+def published_values(node: Node) -> dict[str, Node]:
+    """Return the published values in a ``published`` mapping, checked to be numbers."""
+    return _published(node)
+
+
+def _zip(node: Node) -> list[Combination]:
+    axes = _axes(node, "zip")
+    lengths = {len(values) for _, _, values in axes}
+    if len(lengths) > 1:
+        shown = ", ".join(f"{short_name(path)} has {len(values)}" for path, _, values in axes)
+        raise _error(node, f"zip of unequal lengths: {shown}", "lists of one length")
+    return [
+        Combination(dict(zip([path for path, _, _ in axes], row, strict=True)), place=node.place)
+        for row in zip(*(values for _, _, values in axes), strict=True)
+    ]
+
+
+def _grid(node: Node) -> list[list[Combination]]:
+    parts = []
+    for path, axis, values in _axes(node, "grid"):
+        seen: dict[str, Node] = {}
+        for value in values:
+            text = canonical_json(plain(value))
+            if text in seen:
+                raise _error(value, f"{text} stands twice in {short_name(path)}", "each value once")
+            seen[text] = value
+        parts.append([Combination({path: value}, place=axis.place) for value in values])
+    return parts
+
+
+def _axes(node: Node, kind: str) -> list[tuple[str, Node, tuple[Node, ...]]]:
+    if not node.is_mapping or not node.value:
+        raise _error(node, f"{kind} is {_described(node)}", "a mapping from settings to lists")
+    axes: dict[str, Node] = {}
+    for key, child in node.value.items():
+        _add(axes, key, child)
+    for key, child in node.value.items():
+        if not child.is_sequence or not child.value:
+            raise _error(child, f"{key} in {kind} is {_described(child)}", "a list of values")
+    return [(path, child, child.value) for path, child in axes.items()]
+
+
+def _add(overrides: dict[str, Node], name: str, node: Node) -> None:
+    path = setting_path(name)
+    if path is None:
+        raise SpecError([unknown_setting(name, node)])
+    dotted = ".".join(path)
+    if dotted in overrides:
+        raise _error(node, f"{dotted} is given twice", "each setting once")
+    overrides[dotted] = node
+
+
+def _joined(parts: Iterable[Combination]) -> Combination:
+    overrides: dict[str, Node] = {}
+    labels: dict[str, str] = {}
+    published: dict[str, Node] = {}
+    place = None
+    for part in parts:
+        for path, node in part.overrides.items():
+            if path in overrides:
+                raise _error(node, f"{path} is given twice in one combination", "each setting once")
+            overrides[path] = node
+        labels |= part.labels
+        published |= part.published
+        place = place or part.place
+    return Combination(overrides, labels, published, place)
+
+
+def _refuse_repeats(combinations: list[Combination]) -> None:
+    seen: dict[str, Combination] = {}
+    for combination in combinations:
+        swept = {path: plain(node) for path, node in combination.overrides.items()}
+        identity = canonical_json([dict(combination.labels), swept])
+        if identity in seen:
+            first = seen[identity].place
+            raise SpecError(
+                [Problem(combination.place, f"this combination stands twice; first at {first}")]
+            )
+        seen[identity] = combination
+
+
+def _described(node: Node) -> str:
+    return (
+        f"an empty {'list' if node.is_sequence else 'mapping'}" if _empty(node) else node.describe()
+    )
+
+
+def _empty(node: Node) -> bool:
+    return (node.is_mapping or node.is_sequence) and not node.value
+
+
+def _error(node: Node, found: str, allowed: str) -> SpecError:
+    return SpecError([Problem(node.place, found, allowed)])

@@ -1,0 +1,116 @@
+"""Tables held against the cells: a column that no run can fill is an error, before any work.
+
+Owns these checks and the table that a spec without tables gets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from runner.core.errors import Problem, nearest
+from runner.core.reading import METRIC_NAMES
+from runner.core.types import Cell
+from runner.spec.formula import parse_formula
+from runner.spec.names import short_name
+from runner.spec.nodes import Node
+from runner.spec.settings import Settings, available_metrics
+from runner.spec.tables import Column, Table
+
+
+def default_table(name: str, cells: Sequence[Cell], settings: Settings) -> Table:
+    """Return the table of a spec that declares none: what varies, and the accuracies."""
+    columns: list[Column] = []
+    for label in dict.fromkeys(label for cell in cells for label in cell.labels):
+        columns.append(Column(label.upper(), "label", label, None, "best", None, None, None))
+    for path in dict.fromkeys(path for cell in cells for path in cell.swept):
+        title = short_name(path).rpartition(".")[2].upper()
+        columns.append(Column(title, "setting", path, None, "best", None, None, None))
+    if "val_accuracy" in available_metrics(settings):
+        columns.append(_accuracy("VAL_ACC", "val_accuracy"))
+    if settings.evaluate.test != "never":
+        columns.append(_accuracy("TEST_ACC", "test_accuracy"))
+    if len(columns) == 0 or columns[-1].kind != "metric":
+        columns.append(_accuracy("TRAIN_ACC", "train_accuracy"))
+    return Table(name, "", tuple(columns), (), None)
+
+
+def _accuracy(title: str, metric: str) -> Column:
+    return Column(title, "metric", metric, parse_formula(metric), "best", "max", None, None)
+
+
+def table_problems(
+    tables: Iterable[Table], cells: Sequence[Cell], settings: Iterable[Settings]
+) -> Iterator[Problem]:
+    """Yield what is wrong with the tables, given all cells and their resolved settings."""
+    distinct = list(settings)
+    for table in tables:
+        for column in table.columns:
+            if column.kind == "setting":
+                yield from _setting_problems(column, cells)
+            elif column.kind == "metric":
+                yield from _metric_problems(column, distinct)
+
+
+def _setting_problems(column: Column, cells: Sequence[Cell]) -> Iterator[Problem]:
+    path = column.source.split(".")
+    seen = {id(cell.settings): cell.settings for cell in cells}
+    if any(_holds(settings, path) for settings in seen.values()):
+        return
+    known = sorted({name for settings in seen.values() for name in _paths(settings, "")})
+    found = f"column {column.title} shows {column.source}, which no run has"
+    yield Problem(column.place, found, "", nearest(column.source, known))
+
+
+def _holds(settings: Any, path: Sequence[str]) -> bool:
+    for key in path:
+        if not isinstance(settings, dict) or key not in settings:
+            return False
+        settings = settings[key]
+    return True
+
+
+def _paths(settings: Any, prefix: str) -> Iterator[str]:
+    for key, value in settings.items():
+        yield f"{prefix}{key}"
+        if isinstance(value, dict):
+            yield from _paths(value, f"{prefix}{key}.")
+
+
+def _metric_problems(column: Column, settings: Sequence[Settings]) -> Iterator[Problem]:
+    assert column.formula is not None
+    for name in column.formula.names:
+        if name not in METRIC_NAMES or any(
+            metric_is_recorded(name, column.at, each) for each in settings
+        ):
+            continue
+        measured = sorted({metric for each in settings for metric in available_metrics(each)})
+        tests = sorted({each.evaluate.test for each in settings})
+        found = f"column {column.title} shows {name} at {column.at}, which no run has"
+        allowed = f"{', '.join(measured)}; test images are evaluated: {', '.join(tests)}"
+        yield Problem(column.place, found, allowed)
+
+
+def metric_is_recorded(name: str, at: str | int, settings: Settings) -> bool:
+    """Return whether such a run has metric ``name`` at the epoch that ``at`` chooses."""
+    if isinstance(at, int) and at > settings.train.epochs:
+        return False
+    if name in available_metrics(settings):
+        return True
+    if not name.startswith("test_"):
+        return False
+    return settings.evaluate.test == at or (
+        settings.evaluate.test != "never" and at in ("min", "max")
+    )
+
+
+def published_problems(
+    tables: Sequence[Table], published: Iterable[tuple[str, Node]]
+) -> Iterator[Problem]:
+    """Yield the published values that belong to no column."""
+    titles = list(dict.fromkeys(column.title for table in tables for column in table.columns))
+    for title, node in published:
+        if title not in titles:
+            found = f"a published value for '{title}', which is no column of a table"
+            place = node.key_place or node.place
+            yield Problem(place, found, ", ".join(titles), nearest(title, titles))

@@ -1,0 +1,119 @@
+"""Profiles and ``--set``: settings put on top of every cell, kept apart as a variant.
+
+Owns how they are written and how a variant is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from runner.core.errors import Place, Problem, SpecError, UsageError, nearest
+from runner.core.keys import canonical_json
+from runner.spec.names import setting_path, short_name, unknown_setting
+from runner.spec.nodes import Node, plain
+from runner.spec.yaml_loader import parse_yaml
+
+PROFILE_KEYS = ("seeds",)
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """What changes every cell of a spec.
+
+    Attributes:
+        name: "" for the spec as written.
+        layers: settings by dotted path, the profile's below those of ``--set``.
+        seeds: the profile's seeds, or None.
+    """
+
+    name: str = ""
+    layers: tuple[Mapping[str, Node], ...] = ()
+    seeds: Node | None = field(default=None)
+
+
+def make_variant(profiles: Node | None, profile: str | None, sets: Sequence[str]) -> Variant:
+    """Return the variant that a profile and ``--set`` options make.
+
+    Raises:
+        SpecError: for an unknown profile or a setting that does not exist.
+        UsageError: for a ``--set`` without "=".
+    """
+    layers: list[Mapping[str, Node]] = []
+    seeds: Node | None = None
+    parts: list[str] = []
+    if profile is not None:
+        node = _profile(profiles, profile)
+        seeds = node.get("seeds")
+        layers.append(_settings(node, PROFILE_KEYS))
+        parts.append(f"profile {profile}")
+    if sets:
+        chosen: dict[str, Node] = {}
+        for option in sets:
+            path, value = parse_set(option)
+            chosen[path] = value
+        layers.append(chosen)
+        parts += [
+            f"{short_name(path)}={canonical_json(plain(node))}"
+            for path, node in sorted(chosen.items())
+        ]
+    return Variant(", ".join(parts), tuple(layers), seeds)
+
+
+def _profile(profiles: Node | None, name: str) -> Node:
+    known = list(profiles.value) if profiles is not None and profiles.is_mapping else []
+    node = profiles.get(name) if profiles is not None else None
+    if node is None or not node.is_mapping:
+        place = profiles.place if profiles is not None else None
+        allowed = ", ".join(known) or "this spec has no profiles"
+        raise SpecError([Problem(place, f"no profile '{name}'", allowed, nearest(name, known))])
+    return node
+
+
+def _settings(node: Node, besides: Sequence[str]) -> dict[str, Node]:
+    settings: dict[str, Node] = {}
+    for name, child in node.value.items():
+        if name in besides:
+            continue
+        path = setting_path(name)
+        if path is None:
+            raise SpecError([unknown_setting(name, child)])
+        settings[".".join(path)] = child
+    return settings
+
+
+def check_profiles(profiles: Node | None) -> None:
+    """Check that every profile names settings.
+
+    Raises:
+        SpecError: for the first that does not.
+    """
+    if profiles is None:
+        return
+    if not profiles.is_mapping:
+        found = f"profiles is {profiles.describe()}"
+        raise SpecError([Problem(profiles.place, found, "profiles by name")])
+    for name, node in profiles.value.items():
+        if not node.is_mapping:
+            found = f"profile {name} is {node.describe()}"
+            raise SpecError([Problem(node.place, found, "a mapping of settings")])
+        _settings(node, PROFILE_KEYS)
+
+
+def parse_set(option: str) -> tuple[str, Node]:
+    """Return the dotted path and the value of ``setting=value``; the value is YAML.
+
+    Raises:
+        UsageError: without "=".
+        SpecError: for an unknown setting or a broken value.
+    """
+    name, equals, text = option.partition("=")
+    if not equals:
+        raise UsageError(f"'{option}' is not setting=value, as in --set epochs=5")
+    source = f"--set {option}"
+    node = parse_yaml(text, source) if text.strip() else Node(None)
+    path = setting_path(name.strip())
+    if path is None:
+        raise SpecError([unknown_setting(name.strip(), Node(None, Place(source, 1, 1)))])
+    place = Place(source, 1, len(name) + 2)
+    return ".".join(path), Node(node.value, place, place)
