@@ -6,8 +6,9 @@ Owns strictness and the canonical form of settings. Knows no component.
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
+from pydantic.config import JsonDict
 
-PATH_FIELD = {"keyed": False}
+PATH_FIELD: JsonDict = {"keyed": False}
 """``json_schema_extra`` of a field that says where something lies, not what it is."""
 
 

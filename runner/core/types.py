@@ -116,6 +116,8 @@ class Stage:
         needs: keys of the stages that come before it.
         produces: the artifact that later stages need, or "".
         cost_kind: stages of one cost kind cost the same an epoch on one device.
+        epochs: the most epochs it trains.
+        num_bytes: disk that its product takes, or None when not known yet.
     """
 
     key: str
@@ -124,6 +126,8 @@ class Stage:
     needs: tuple[str, ...] = ()
     produces: str = ""
     cost_kind: str = ""
+    epochs: int = 0
+    num_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any
 from runner.core.errors import Place
 
 KIND_KEYS = ("name", "dataset")
-"""Keys that say which component a mapping is of; another one replaces the mapping whole."""
+"""Keys that say which component a mapping is of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +85,8 @@ def to_node(value: Any, place: Place | None = None) -> Node:
 def merge(base: Node, over: Node) -> Node:
     """Return ``base`` with ``over`` on top.
 
-    Mappings merge key by key, unless ``over`` names another component, which replaces the mapping
-    whole. Everything else is replaced.
+    Mappings merge key by key, unless both name a component and ``over`` another one, which
+    replaces the mapping whole. Everything else is replaced.
     """
     if not (base.is_mapping and over.is_mapping) or _other_component(base, over):
         return over
@@ -98,10 +98,9 @@ def merge(base: Node, over: Node) -> Node:
 
 def _other_component(base: Node, over: Node) -> bool:
     for key in KIND_KEYS:
-        named = over.get(key)
-        if named is not None:
-            before = base.get(key)
-            return before is None or before.value != named.value
+        before, named = base.get(key), over.get(key)
+        if before is not None and named is not None:
+            return bool(before.value != named.value)
     return False
 
 

@@ -36,11 +36,11 @@ def layered(base: Node, layers: Sequence[Mapping[str, Node]]) -> Node:
 
     Within a layer a whole component is put before its single settings, whatever the order of keys.
     """
-    tree = merge(DEFAULTS, spell_out("", base))
+    tree = spell_out("", base)
     for layer in layers:
         for path in sorted(layer, key=lambda dotted: (dotted.count("."), dotted)):
             tree = put(tree, path.split("."), spell_out(path, layer[path]))
-    return tree
+    return merge(DEFAULTS, tree)
 
 
 def resolve(tree: Node) -> Settings:

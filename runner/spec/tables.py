@@ -19,7 +19,7 @@ from runner.spec.names import SHORT_NAMES, setting_path
 from runner.spec.nodes import Node, plain
 from runner.spec.problems import translate
 
-PROPERTIES = ("best_epoch", "last_epoch", "parameters", "seconds")
+PROPERTIES = ("best_epoch", "last_epoch", "parameters", "train_seconds", "seconds")
 """Numbers of a whole run that a column may name like a metric."""
 
 TABLE_KEYS = ("columns", "order", "about")

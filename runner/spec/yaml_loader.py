@@ -15,6 +15,22 @@ from runner.core.errors import Place, Problem, SpecError
 from runner.spec.nodes import Node
 
 MAX_NODES = 200_000
+MAX_INT_LENGTH = 18
+"""Digits of the longest whole number; databases hold 64 bits."""
+
+CORE_TAG = "tag:yaml.org,2002:"
+NO_TAGS = "plain values; tags are not read"
+
+HINTS = {
+    "mapping values are not allowed": "one 'key: value' a line; quotes around text that holds ': '",
+    "expected <block end>": "entries of one list or mapping indented equally",
+    "expected ',' or ']'": "a comma between values, and ] at the end of the list",
+    "expected ',' or '}'": "a comma between entries, and } at the end of the mapping",
+    "could not find expected ':'": "'key: value'",
+    "unexpected end of stream": "a closing quote",
+    "cannot start any token": "quotes around text that begins with such a character",
+}
+"""What to do about PyYAML's commonest complaints, by words in them."""
 
 NULL = re.compile(r"^(?:~|null|Null|NULL|)$")
 BOOL = re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$")
@@ -27,10 +43,11 @@ FLOAT = re.compile(
 
 class _Loader(yaml.SafeLoader):
     """Composes nodes; the implicit resolvers are those of YAML 1.2's core schema."""
+        dict[str, list[tuple[str, re.Pattern[str]]]]
+    ] = {}
 
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
 
-
+_Loader.yaml_implicit_resolvers = {}
 for _tag, _pattern in (("null", NULL), ("bool", BOOL), ("int", INT), ("float", FLOAT)):
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", _pattern, None)
 
@@ -56,18 +73,32 @@ def parse_yaml(text: str, file: str) -> Node:
     Raises:
         SpecError: for broken YAML, tabs, tags, duplicate keys, or an empty document.
     """
-    loader = _Loader(text)
     try:
-        root = loader.get_single_node()
+        root = _compose(text)
+        if root is None:
+            raise SpecError([Problem(Place(file, 1, 1), "the file is empty", "a mapping")])
+        return _Converter(file).convert(root, ())
     except yaml.MarkedYAMLError as error:
         raise SpecError([_broken(error, text, file)]) from None
-    except yaml.YAMLError as error:
-        raise SpecError([Problem(Place(file, 1, 1), f"not YAML: {error}")]) from None
+    except yaml.reader.ReaderError as error:
+        raise SpecError([_unreadable(error, text, file)]) from None
+    except RecursionError:
+        raise SpecError([Problem(Place(file, 1, 1), "lists or mappings nest too deeply")]) from None
+
+
+def _compose(text: str) -> yaml.Node | None:
+    loader = _Loader(text)
+    try:
+        return loader.get_single_node()
     finally:
         loader.dispose()
-    if root is None:
-        raise SpecError([Problem(Place(file, 1, 1), "the file is empty")])
-    return _Converter(file).convert(root, ())
+
+
+def _unreadable(error: yaml.reader.ReaderError, text: str, file: str) -> Problem:
+    before = text[: error.position]
+    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+    found = f"the control character {text[error.position]!r}, which YAML does not allow"
+    return Problem(Place(file, line, column), found)
 
 
 def _broken(error: yaml.MarkedYAMLError, text: str, file: str) -> Problem:
@@ -78,7 +109,11 @@ def _broken(error: yaml.MarkedYAMLError, text: str, file: str) -> Problem:
     if line < len(lines) and "\t" in lines[line][: column + 1]:
         return Problem(place, "a tab where YAML wants spaces", "indent with spaces")
     said = " ".join(part for part in (error.context, error.problem) if part)
-    return Problem(place, f"broken YAML: {said}")
+    opened = error.context_mark
+    if opened is not None and opened.line != line:
+        said += f"; it begins in line {opened.line + 1}"
+    hint = next((hint for words, hint in HINTS.items() if words in said), "")
+    return Problem(place, f"broken YAML: {said}", hint)
 
 
 class _Converter:
@@ -90,17 +125,22 @@ class _Converter:
 
     def convert(self, node: yaml.Node, parents: tuple[int, ...]) -> Node:
         place = self._place(node)
+        if not node.tag.startswith(CORE_TAG):
+            raise SpecError([Problem(place, f"the tag {node.tag}", NO_TAGS)])
         self._count += 1
         if id(node) in parents:
             raise SpecError([Problem(place, "an alias that contains itself")])
         if self._count > MAX_NODES:
             raise SpecError([Problem(place, f"more than {MAX_NODES} values (aliases counted)")])
         inside = (*parents, id(node))
-        if isinstance(node, yaml.MappingNode):
+        kind = node.tag.removeprefix(CORE_TAG)
+        if isinstance(node, yaml.MappingNode) and kind == "map":
             return Node(self._mapping(node, inside), place)
-        if isinstance(node, yaml.SequenceNode):
+        if isinstance(node, yaml.SequenceNode) and kind == "seq":
             return Node(tuple(self.convert(child, inside) for child in node.value), place)
-        return Node(self._scalar(node), place)
+        if isinstance(node, yaml.ScalarNode):
+            return Node(_scalar(kind, node.value, place), place)
+        raise SpecError([Problem(place, f"the tag {node.tag}", NO_TAGS)])
 
     def _mapping(self, node: yaml.MappingNode, parents: tuple[int, ...]) -> dict[str, Node]:
         children: dict[str, Node] = {}
@@ -116,23 +156,22 @@ class _Converter:
             children[key] = Node(value.value, value.place, place)
         return children
 
-    def _scalar(self, node: yaml.Node) -> Any:
-        kind = node.tag.rpartition(":")[2]
-        text: str = node.value
-        if kind == "null":
-            return None
-        if kind == "bool":
-            return text.lower() == "true"
-        if kind == "int":
-            return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
-        if kind == "float":
-            return float(text.replace(".inf", "inf").replace(".nan", "nan").lower())
-        if kind == "str":
-            return text
-        raise SpecError(
-            [Problem(self._place(node), f"the tag {node.tag}", "plain values; tags are not read")]
-        )
-
     def _place(self, node: yaml.Node) -> Place:
         mark = node.start_mark
         return Place(self._file, mark.line + 1, mark.column + 1)
+
+
+def _scalar(kind: str, text: str, place: Place) -> Any:
+    if kind == "str":
+        return text
+    if kind == "null" and NULL.match(text):
+        return None
+    if kind == "bool" and BOOL.match(text):
+        return text.lower() == "true"
+    if kind == "int" and INT.match(text):
+        if len(text) > MAX_INT_LENGTH:
+            raise SpecError([Problem(place, "a whole number too long to be stored")])
+        return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+    if kind == "float" and FLOAT.match(text):
+        return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+    raise SpecError([Problem(place, f"{text!r} with the tag {CORE_TAG}{kind}", NO_TAGS)])

@@ -1,0 +1,146 @@
+"""Runs and their naive chains of stages: prepare, train, evaluate.
+
+Each run gets a chain of its own; that equal stages have equal keys is used later, by rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+
+from runner.components.component import canonical_settings, keyed_settings
+from runner.core.keys import content_key
+from runner.core.types import Plan, Run, Stage
+from runner.lower.trajectory import (
+    data_key,
+    make_reader,
+    make_segments,
+    pixels_key,
+    run_key,
+)
+from runner.spec.resolve import settings_key
+from runner.spec.settings import Settings
+
+
+def make_run(settings: Settings, fingerprint: str) -> Run:
+    """Return the run of resolved settings on data with this fingerprint."""
+    key = settings_key(settings)
+    return Run(
+        run_key=run_key(key, fingerprint),
+        settings_key=key,
+        settings=canonical_settings(settings),
+        data_key=data_key(settings, fingerprint),
+        fingerprint=fingerprint,
+        reader=make_reader(settings),
+    )
+
+
+def naive_chain(run: Run, settings: Settings, rerun: int = 0) -> tuple[Stage, ...]:
+    """Return the stages of one run, parents first.
+
+    Args:
+        run: the run.
+        settings: its settings.
+        rerun: repetition; above 0, training and evaluation get keys of their own, so that nothing
+            computed before counts as done.
+    """
+    prepare = _prepare(settings, run.fingerprint)
+    train = _train(run, settings, prepare, rerun)
+    if run.reader.wants_test in ("never", "each_epoch"):
+        return (prepare, train)
+    return (prepare, train, _evaluate(run, train))
+
+
+def naive_plan(chains: Iterable[tuple[Run, tuple[Stage, ...]]]) -> Plan:
+    """Return the plan that does every chain by itself."""
+    pairs = list(chains)
+    return Plan(
+        stages=tuple(stage for _, chain in pairs for stage in chain),
+        reads={run.run_key: tuple(stage.key for stage in chain) for run, chain in pairs},
+    )
+
+
+def _prepare(settings: Settings, fingerprint: str) -> Stage:
+    pixels = pixels_key(settings, fingerprint)
+    return Stage(
+        key=content_key("prepare", pixels),
+        kind="prepare",
+        spec={"pixels_key": pixels, "data": canonical_settings(settings.data)},
+        produces=pixels_artifact(pixels),
+        cost_kind=content_key("cost", ["prepare", pixels]),
+    )
+
+
+def _train(run: Run, settings: Settings, prepare: Stage, rerun: int) -> Stage:
+    segments = make_segments(settings, run.fingerprint)
+    reader = asdict(run.reader)
+    key = content_key("train", [[segment.key for segment in segments], reader])
+    key = content_key("rerun", [key, rerun]) if rerun else key
+    wanted = "last" if run.reader.wants_test == "last" else "best"
+    return Stage(
+        key=key,
+        kind="train",
+        spec={
+            "settings": run.settings,
+            "reader": reader,
+            "pixels_key": prepare.spec["pixels_key"],
+            "segments": [
+                {
+                    "key": segment.key,
+                    "first_epoch": segment.first_epoch,
+                    "num_epochs": segment.num_epochs,
+                }
+                for segment in segments
+            ],
+        },
+        needs=(prepare.key,),
+        produces=weights_artifact(key, wanted),
+        cost_kind=_train_cost_kind(run, settings),
+        epochs=run.reader.budget,
+    )
+
+
+def _train_cost_kind(run: Run, settings: Settings) -> str:
+    """Return the key of all that decides the seconds of one epoch."""
+    train = settings.train
+    return content_key(
+        "cost",
+        [
+            "train",
+            keyed_settings(settings.model),
+            run.data_key,
+            train.batch_size,
+            train.drop_last,
+            train.optimizer.name,
+            train.precision,
+            asdict(run.reader)["wants_test"] == "each_epoch",
+            settings.evaluate.train_eval,
+        ],
+    )
+
+
+def _evaluate(run: Run, train: Stage) -> Stage:
+    epoch = "last" if run.reader.wants_test == "last" else "best"
+    return Stage(
+        key=content_key("evaluate", [train.key, "test", epoch]),
+        kind="evaluate",
+        spec={
+            "settings": run.settings,
+            "pixels_key": train.spec["pixels_key"],
+            "weights": train.produces,
+            "train_stage": train.key,
+            "split": "test",
+            "epoch": epoch,
+        },
+        needs=(train.needs[0], train.key),
+    )
+
+
+def pixels_artifact(key: str) -> str:
+    """Return the artifact name of decoded images."""
+    return f"pixels/{key}"
+
+
+def weights_artifact(stage_key: str, which: str) -> str:
+    """Return the artifact name of the ``best`` or ``last`` weights of a training."""
+    return f"weights/{stage_key}-{which}"

@@ -1,0 +1,107 @@
+"""The trajectory of a run: its epochs as segments of constant values, with content keys.
+
+What moves the weights is hashed here and nothing else: budget, stopping rule and choice of the best
+epoch belong to the reader.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from runner.components.component import keyed_settings
+from runner.core.keys import content_key
+from runner.core.types import Reader, Segment, SelectRule, StopRule
+from runner.spec.settings import Settings, available_metrics
+
+
+def pixels_key(settings: Settings, fingerprint: str) -> str:
+    """Return the key of the decoded images: content and preprocessing."""
+    return content_key("pixels", [fingerprint, settings.data.pixel_settings()])
+
+
+def data_key(settings: Settings, fingerprint: str) -> str:
+    """Return the key of what training sees of the data: pixels, splits and scaling."""
+    data = settings.data
+    return content_key(
+        "data",
+        {
+            "pixels": pixels_key(settings, fingerprint),
+            "validation": data.validation,
+            "test": data.test,
+            "split_seed": data.split_seed,
+            "normalization": data.normalization(),
+        },
+    )
+
+
+def run_key(settings_key: str, fingerprint: str) -> str:
+    """Return the key of a run: resolved settings on known data."""
+    return content_key("run", [settings_key, fingerprint])
+
+
+def init_key(settings: Settings, fingerprint: str) -> str:
+    """Return the key of the state before the first epoch."""
+    return content_key(
+        "init",
+        {
+            "model": keyed_settings(settings.model),
+            "pixels": pixels_key(settings, fingerprint),
+            "seed": settings.seed,
+        },
+    )
+
+
+def epoch_key(segment_key: str, epoch: int) -> str:
+    """Return the key of the state after ``epoch`` of a segment."""
+    return content_key("epoch", [segment_key, epoch])
+
+
+def make_reader(settings: Settings) -> Reader:
+    """Return how a run with these settings reads its trajectory."""
+    train, stop = settings.train, settings.train.early_stopping
+    return Reader(
+        budget=train.epochs,
+        stop_rule=None
+        if stop is None
+        else StopRule(stop.monitor, stop.mode, stop.patience, stop.tolerance),
+        select_rule=SelectRule(train.best.monitor, train.best.mode),
+        wants_test=settings.evaluate.test,
+        diverged_if=train.diverged_if,
+    )
+
+
+def make_segments(settings: Settings, fingerprint: str) -> tuple[Segment, ...]:
+    """Return the segments of a run's trajectory, over its whole budget.
+
+    A step schedule has one segment per learning rate; a cosine or plateau is one segment whose
+    values hold the rule.
+    """
+    train = settings.train
+    constant = _constant_values(settings, fingerprint)
+    phases = train.schedule.phases(train.optimizer.lr, train.epochs)
+    ends = [first for first, _ in phases[1:]] + [train.epochs + 1]
+    segments: list[Segment] = []
+    parent = init_key(settings, fingerprint)
+    for (first, rate), end in zip(phases, ends, strict=True):
+        values = {**constant, "rate": rate}
+        key = content_key("segment", {"parent": parent, "first": first, "values": values})
+        segments.append(Segment(key, parent, first, end - first, values))
+        parent = epoch_key(key, end - 1)
+    return tuple(segments)
+
+
+def _constant_values(settings: Settings, fingerprint: str) -> dict[str, Any]:
+    train = settings.train
+    optimizer = keyed_settings(train.optimizer)
+    del optimizer["lr"]
+    return {
+        "data": data_key(settings, fingerprint),
+        "batch_size": train.batch_size,
+        "drop_last": train.drop_last,
+        "optimizer": optimizer,
+        "loss": keyed_settings(train.loss),
+        "clip_grad_norm": train.clip_grad_norm,
+        "precision": train.precision,
+        "measures": list(available_metrics(settings)),
+        "seed": settings.seed,
+    }

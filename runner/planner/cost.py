@@ -1,0 +1,46 @@
+"""What a plan costs: epochs, seconds, bytes. Says what it does not know."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from runner.core.types import Facts, Plan, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """The cost of some stages.
+
+    Attributes:
+        stages: how many.
+        epochs: the most epochs that are trained.
+        seconds: estimated, over the stages whose kind was measured.
+        unknown: trainings whose kind was never measured on this device.
+        num_bytes: disk of the products, as far as known.
+    """
+
+    stages: int
+    epochs: int
+    seconds: float
+    unknown: int
+    num_bytes: int
+
+
+def cost_of(stages: Iterable[Stage], facts: Facts) -> Cost:
+    """Return the cost of the stages."""
+    count = epochs = unknown = num_bytes = 0
+    seconds = 0.0
+    for stage in stages:
+        count += 1
+        epochs += stage.epochs
+        num_bytes += stage.num_bytes or 0
+        per_unit = facts.seconds.get(stage.cost_kind)
+        if per_unit is not None:
+            seconds += per_unit * max(stage.epochs, 1)
+        elif stage.epochs:
+            unknown += 1
+    return Cost(count, epochs, seconds, unknown, num_bytes)
+
+
+def plan_costs(naive: Plan, planned: Plan, facts: Facts) -> tuple[Cost, Cost]:
+    """Return the cost of everything wanted, each run by itself, and of what is planned."""
+    return cost_of(naive.stages, facts), cost_of(planned.stages, facts)

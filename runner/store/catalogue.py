@@ -1,0 +1,170 @@
+"""Recording what is wanted: experiments, cells, runs, stages, environments.
+
+Owns inserts that change no result. Each function is one transaction or part of one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import sqlalchemy as sa
+
+from runner.core.keys import content_key
+from runner.core.types import Cell, Run, Stage
+from runner.store.database import Database
+from runner.store.schema import cells, environments, experiments, run_stages, runs, stages
+
+BATCH = 500
+
+
+def record_experiment(
+    database: Database,
+    name: str,
+    variant: str,
+    about: str,
+    path: str,
+    document: Mapping[str, Any],
+    source: str,
+    keyed_cells: Sequence[tuple[Cell, str]],
+    wanted: Iterable[Run],
+    chains: Mapping[str, Sequence[Stage]],
+    rerun: Mapping[str, int],
+) -> None:
+    """Store a spec as it is run: its document, cells, runs and their stages.
+
+    The cells of an earlier version of the same experiment and variant are replaced; runs, stages
+    and results are kept.
+
+    Args:
+        keyed_cells: each cell with the key of its run.
+        wanted: the runs of the cells.
+        chains: the stages of each run, parents first.
+        rerun: for each run, which repetition the stages belong to.
+    """
+    distinct = list({run.run_key: run for run in wanted}.values())
+    with database.write() as connection:
+        experiment_id = _experiment(connection, name, variant, about, path, document, source)
+        _insert_new(connection, runs, "run_key", [_run_row(run) for run in distinct])
+        stage_rows = {
+            stage.key: _stage_row(stage) for run in distinct for stage in chains[run.run_key]
+        }
+        _insert_new(connection, stages, "stage_key", list(stage_rows.values()))
+        _record_chains(connection, chains, rerun)
+        connection.execute(sa.delete(cells).where(cells.c.experiment_id == experiment_id))
+        rows = [_cell_row(experiment_id, cell, run_key) for cell, run_key in keyed_cells]
+        for start in range(0, len(rows), BATCH):
+            connection.execute(sa.insert(cells), rows[start : start + BATCH])
+
+
+def _experiment(
+    connection: sa.Connection,
+    name: str,
+    variant: str,
+    about: str,
+    path: str,
+    document: Mapping[str, Any],
+    source: str,
+) -> int:
+    values = {
+        "about": about,
+        "path": path,
+        "document": dict(document),
+        "source": source,
+        "recorded": time.time(),
+    }
+    same = (experiments.c.name == name) & (experiments.c.variant == variant)
+    found = connection.execute(sa.select(experiments.c.id).where(same)).scalar()
+    if found is not None:
+        connection.execute(sa.update(experiments).where(same).values(**values))
+        return int(found)
+    inserted = connection.execute(
+        sa.insert(experiments).values(name=name, variant=variant, **values)
+    )
+    assert inserted.inserted_primary_key is not None
+    return int(inserted.inserted_primary_key[0])
+
+
+def _run_row(run: Run) -> dict[str, Any]:
+    return {
+        "run_key": run.run_key,
+        "settings_key": run.settings_key,
+        "settings": run.settings,
+        "reader": asdict(run.reader),
+        "fingerprint": run.fingerprint,
+        "data_key": run.data_key,
+    }
+
+
+def _stage_row(stage: Stage) -> dict[str, Any]:
+    return {
+        "stage_key": stage.key,
+        "kind": stage.kind,
+        "spec": dict(stage.spec),
+        "needs": list(stage.needs),
+        "cost_kind": stage.cost_kind,
+    }
+
+
+def _cell_row(experiment_id: int, cell: Cell, run_key: str) -> dict[str, Any]:
+    return {
+        "experiment_id": experiment_id,
+        "position": cell.position,
+        "seed": cell.seed,
+        "labels": dict(cell.labels),
+        "swept": dict(cell.swept),
+        "published": dict(cell.published),
+        "settings_key": cell.settings_key,
+        "run_key": run_key,
+    }
+
+
+def _record_chains(
+    connection: sa.Connection,
+    chains: Mapping[str, Sequence[Stage]],
+    rerun: Mapping[str, int],
+) -> None:
+    known = {
+        (row.run_key, row.rerun)
+        for row in connection.execute(sa.select(run_stages.c.run_key, run_stages.c.rerun))
+    }
+    rows = [
+        {"run_key": key, "rerun": rerun[key], "position": position, "stage_key": stage.key}
+        for key, chain in chains.items()
+        if (key, rerun[key]) not in known
+        for position, stage in enumerate(chain)
+    ]
+    for start in range(0, len(rows), BATCH):
+        connection.execute(sa.insert(run_stages), rows[start : start + BATCH])
+
+
+def _insert_new(
+    connection: sa.Connection, table: sa.Table, key: str, rows: Sequence[dict[str, Any]]
+) -> None:
+    """Insert the rows whose key is not there yet."""
+    column = table.c[key]
+    for start in range(0, len(rows), BATCH):
+        batch = rows[start : start + BATCH]
+        keys = [row[key] for row in batch]
+        there = set(connection.execute(sa.select(column).where(column.in_(keys))).scalars())
+        fresh = [row for row in batch if row[key] not in there]
+        if fresh:
+            connection.execute(sa.insert(table), fresh)
+
+
+def record_environment(database: Database, content: Mapping[str, Any]) -> int:
+    """Return the id of an environment, recording it when it is new."""
+    key = content_key("environment", dict(content))
+    with database.write() as connection:
+        found = connection.execute(
+            sa.select(environments.c.id).where(environments.c.key == key)
+        ).scalar()
+        if found is not None:
+            return int(found)
+        inserted = connection.execute(
+            sa.insert(environments).values(key=key, content=dict(content))
+        )
+        assert inserted.inserted_primary_key is not None
+        return int(inserted.inserted_primary_key[0])

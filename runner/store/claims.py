@@ -1,0 +1,183 @@
+"""Claims: which process does which stage, and how a dead one's work is taken over.
+
+A claim is a row per stage with its owner and a lease. It is taken, renewed, checked and given up in
+writing transactions only. Knows nothing of what a stage records.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from runner.core.errors import ClaimLost
+from runner.store.database import Database
+from runner.store.process import Process, is_dead, this_process
+from runner.store.schema import attempts, claims
+
+LEASE_SECONDS = 120.0
+RENEW_SECONDS = 20.0
+ENDED = ("done", "diverged")
+"""Attempt statuses after which a stage is not done again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """This process does the stage, as this attempt."""
+
+    stage_key: str
+    attempt_id: int
+    took_over: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The stage has a result already."""
+
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Another living process does the stage."""
+
+    owner: Process
+
+
+def claim_stage(
+    database: Database,
+    stage_key: str,
+    environment_id: int,
+    numerics: Mapping[str, Any],
+    device: str,
+    again: bool = False,
+    now: float | None = None,
+) -> Claim | Ended | Held:
+    """Take a stage, unless it is done or another living process has it.
+
+    Looking and taking are one transaction: of several processes exactly one gets the claim. The
+    attempt of a dead owner is marked lost.
+
+    Args:
+        database: the database.
+        stage_key: a recorded stage.
+        environment_id: the environment of the attempt.
+        numerics: what may change rounding, for the record.
+        device: name of the device.
+        again: take it also when it has a result (its product is gone, or a failure is retried).
+        now: seconds since 1970, for tests.
+    """
+    moment = time.time() if now is None else now
+    with database.write() as connection:
+        row = connection.execute(sa.select(claims).where(claims.c.stage_key == stage_key)).first()
+        took_over = row is not None
+        if row is not None:
+            owner = Process(row.host, row.boot_id, row.pid, row.process_started)
+            if row.lease_until > moment and not is_dead(owner):
+                return Held(owner)
+            _drop(connection, row)
+        ended = _ended(connection, stage_key, again)
+        if ended is not None:
+            return ended
+        attempt_id = _new_attempt(connection, stage_key, environment_id, numerics, device, moment)
+        _insert(connection, stage_key, attempt_id, moment)
+    return Claim(stage_key, attempt_id, took_over)
+
+
+def _drop(connection: sa.Connection, row: Any) -> None:
+    connection.execute(sa.delete(claims).where(claims.c.stage_key == row.stage_key))
+    connection.execute(
+        sa.update(attempts)
+        .where(attempts.c.id == row.attempt_id, attempts.c.status == "running")
+        .values(status="lost", error="its process ended without a word")
+    )
+
+
+def _ended(connection: sa.Connection, stage_key: str, again: bool) -> Ended | None:
+    if again:
+        return None
+    status = connection.execute(
+        sa.select(attempts.c.status).where(
+            attempts.c.stage_key == stage_key, attempts.c.status.in_(ENDED)
+        )
+    ).scalar()
+    return None if status is None else Ended(str(status))
+
+
+def _new_attempt(
+    connection: sa.Connection,
+    stage_key: str,
+    environment_id: int,
+    numerics: Mapping[str, Any],
+    device: str,
+    moment: float,
+) -> int:
+    newest = sa.select(sa.func.coalesce(sa.func.max(attempts.c.number), 0)).where(
+        attempts.c.stage_key == stage_key
+    )
+    number = int(connection.execute(newest).scalar_one()) + 1
+    inserted = connection.execute(
+        sa.insert(attempts).values(
+            stage_key=stage_key,
+            number=number,
+            status="running",
+            environment_id=environment_id,
+            numerics=dict(numerics),
+            device=device,
+            started=moment,
+            error="",
+        )
+    )
+    assert inserted.inserted_primary_key is not None
+    return int(inserted.inserted_primary_key[0])
+
+
+def _insert(connection: sa.Connection, stage_key: str, attempt_id: int, moment: float) -> None:
+    me = this_process()
+    connection.execute(
+        sa.insert(claims).values(
+            stage_key=stage_key,
+            attempt_id=attempt_id,
+            host=me.host,
+            boot_id=me.boot_id,
+            pid=me.pid,
+            process_started=me.started,
+            lease_until=moment + LEASE_SECONDS,
+        )
+    )
+
+
+def renew_claim(database: Database, claim: Claim) -> None:
+    """Put the end of the lease off.
+
+    Raises:
+        ClaimLost: when another process has taken the stage over.
+    """
+    with database.write() as connection:
+        hold_claim(connection, claim)
+        connection.execute(
+            sa.update(claims)
+            .where(claims.c.stage_key == claim.stage_key)
+            .values(lease_until=time.time() + LEASE_SECONDS)
+        )
+
+
+def hold_claim(connection: sa.Connection, claim: Claim) -> None:
+    """Check, within a writing transaction, that the claim is still ours.
+
+    Raises:
+        ClaimLost: when another process has taken the stage over.
+    """
+    held = connection.execute(
+        sa.select(claims.c.attempt_id).where(claims.c.stage_key == claim.stage_key)
+    ).scalar()
+    if held != claim.attempt_id:
+        raise ClaimLost(f"stage {claim.stage_key[:8]} was taken over by another process")
+
+
+def release_claim(connection: sa.Connection, claim: Claim) -> None:
+    """Give the claim up, within a writing transaction."""
+    connection.execute(sa.delete(claims).where(claims.c.stage_key == claim.stage_key))

@@ -1,0 +1,154 @@
+"""Opening a database: connections, transactions, migrations.
+
+Every writing transaction begins with BEGIN IMMEDIATE: with WAL and a busy timeout alone, two
+processes that read before they write can both claim one row.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from runner.core.errors import UsageError
+from runner.core.keys import canonical_json
+from runner.store.schema import settings_of_database
+
+HEAD = "0001"
+"""The newest migration; a test holds it against the scripts."""
+
+BUSY_SECONDS = 60
+
+
+class Database:
+    """One open database.
+
+    Attributes:
+        path: the SQLite file, or None for another database.
+        engine: SQLAlchemy's engine.
+    """
+
+    def __init__(self, engine: sa.Engine, path: Path | None) -> None:
+        self.engine = engine
+        self.path = path
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """Yield a connection in a reading transaction."""
+        with self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """Yield a connection in a transaction that holds the write lock from its start."""
+        with self.engine.connect() as connection:
+            writer = connection.execution_options(runner_write=True)
+            with writer.begin():
+                yield writer
+
+    def identity(self) -> str:
+        """Return the database's own random name."""
+        with self.read() as connection:
+            return str(connection.execute(sa.select(settings_of_database.c.identity)).scalar_one())
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def open_database(where: str | Path, create: bool = True) -> Database:
+    """Return the database at a path or SQLAlchemy URL, migrated to the newest schema.
+
+    Args:
+        where: a file, or a URL with "://".
+        create: make the file when it is not there.
+
+    Raises:
+        UsageError: when it is not there and must not be made, or is not a database of this program.
+    """
+    url, path = _url(where)
+    if path is not None and not path.is_file():
+        if not create:
+            raise UsageError(f"no database at {path}; it is made by the first `runner run`")
+        path.parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(url, json_serializer=canonical_json)
+    if engine.dialect.name == "sqlite":
+        _prepare_sqlite(engine)
+    database = Database(engine, path)
+    try:
+        _migrate(database)
+    except (sa.exc.DatabaseError, sqlite3.DatabaseError) as error:
+        reason = error.__cause__ or error
+        raise UsageError(f"{where} cannot be opened as a results database: {reason}") from error
+    return database
+
+
+def _url(where: str | Path) -> tuple[str, Path | None]:
+    text = str(where)
+    if "://" in text:
+        return text, None
+    return f"sqlite:///{Path(text).absolute()}", Path(text)
+
+
+def _prepare_sqlite(engine: sa.Engine) -> None:
+    @sa.event.listens_for(engine, "connect")
+    def connect(raw: sqlite3.Connection, _: Any) -> None:
+        raw.isolation_level = None
+        raw.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+        _to_wal(raw)
+        raw.execute("PRAGMA synchronous = NORMAL")
+        raw.execute("PRAGMA foreign_keys = ON")
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        writes = connection.get_execution_options().get("runner_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _to_wal(raw: sqlite3.Connection) -> None:
+    """Switch to WAL; the switch itself ignores the busy timeout, hence the loop."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            raw.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+def _migrate(database: Database) -> None:
+    """Bring the schema to HEAD; processes that do so together wait for one another."""
+    with database.read() as connection:
+        if _version(connection) == HEAD:
+            return
+    with database.write() as connection:
+        version = _version(connection)
+        if version == HEAD:
+            return
+        if version is None and sa.inspect(connection).get_table_names():
+            raise UsageError(f"{database.path} is a database of another program")
+        from runner.store.migrations import upgrade
+
+        upgrade(connection)
+        if version is None:
+            connection.execute(sa.insert(settings_of_database).values(identity=uuid.uuid4().hex))
+
+
+def _version(connection: sa.Connection) -> str | None:
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    if found is not None and found > HEAD:
+        raise UsageError(
+            f"the database has schema {found}, this program knows {HEAD}: it was written by a newer"
+            " version"
+        )
+    return found

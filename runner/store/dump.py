@@ -1,0 +1,81 @@
+"""The canonical dump: what two databases with equal results have in common, byte for byte.
+
+Ordered JSON lines of experiments, cells, runs, results and every number, without times, ids,
+attempts, devices and environments. Two dumps are equal exactly when the results are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import sqlalchemy as sa
+
+from runner.core.keys import canonical_json
+from runner.store.database import Database
+from runner.store.schema import artifacts, cells, experiments, runs
+
+
+def canonical_dump(database: Database) -> Iterator[str]:
+    """Yield the lines of the dump, without line ends."""
+    with database.read() as connection:
+        yield from _experiments(connection)
+        yield from _runs(connection)
+
+
+def _experiments(connection: sa.Connection) -> Iterator[str]:
+    order = sa.select(experiments).order_by(experiments.c.name, experiments.c.variant)
+    for row in connection.execute(order):
+        head = {"name": row.name, "variant": row.variant, "document": row.document}
+        yield canonical_json({"experiment": head})
+        inside = sa.select(cells).where(cells.c.experiment_id == row.id)
+        for cell in connection.execute(inside.order_by(cells.c.position, cells.c.seed)):
+            values = dict(cell._mapping)
+            del values["experiment_id"]
+            yield canonical_json({"cell": values})
+
+
+def _runs(connection: sa.Connection) -> Iterator[str]:
+    for run in connection.execute(sa.select(runs).order_by(runs.c.run_key)):
+        yield canonical_json({"run": dict(run._mapping)})
+        results = connection.execute(
+            sa.text(
+                "SELECT rerun, status, message, best_epoch, last_epoch, parameters FROM results"
+                " WHERE run_key = :key ORDER BY rerun"
+            ),
+            {"key": run.run_key},
+        ).all()
+        for result in results:
+            yield canonical_json({"result": dict(result._mapping)})
+            yield from _numbers(connection, run.run_key, result.rerun)
+
+
+def _numbers(connection: sa.Connection, run_key: str, rerun: int) -> Iterator[str]:
+    which = {"key": run_key, "rerun": rerun}
+    metrics = sa.text(
+        "SELECT epoch, split, name, value FROM run_metrics"
+        " WHERE run_key = :key AND rerun = :rerun ORDER BY epoch, split, name"
+    )
+    for row in connection.execute(metrics, which):
+        yield canonical_json({"metric": list(row)})
+    steps = sa.text(
+        "SELECT epoch, learning_rate, losses FROM run_steps"
+        " WHERE run_key = :key AND rerun = :rerun ORDER BY epoch"
+    ).columns(losses=sa.JSON)
+    for row in connection.execute(steps, which):
+        yield canonical_json({"steps": list(row)})
+    for name, digest in _digests(connection, run_key, rerun):
+        yield canonical_json({"artifact": [name, digest]})
+
+
+def _digests(connection: sa.Connection, run_key: str, rerun: int) -> list[tuple[Any, ...]]:
+    query = (
+        sa.select(artifacts.c.name, artifacts.c.digest)
+        .where(
+            artifacts.c.stage_key.in_(
+                sa.text("SELECT stage_key FROM run_stages WHERE run_key = :key AND rerun = :rerun")
+            )
+        )
+        .order_by(artifacts.c.name)
+    )
+    return [tuple(row) for row in connection.execute(query, {"key": run_key, "rerun": rerun})]

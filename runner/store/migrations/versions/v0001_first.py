@@ -1,0 +1,304 @@
+"""The first schema."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+RUN_METRICS = """
+CREATE VIEW run_metrics AS
+SELECT reads.run_key, reads.rerun, metrics.epoch, metrics.split, metrics.name, metrics.value
+FROM reads
+JOIN metrics ON metrics.attempt_id = reads.attempt_id
+  AND metrics.epoch BETWEEN reads.first_epoch AND reads.last_epoch
+UNION ALL
+SELECT reads.run_key, reads.rerun, evaluations.epoch, evaluations.split, evaluations.name,
+  evaluations.value
+FROM reads
+JOIN evaluations ON evaluations.attempt_id = reads.attempt_id
+  AND evaluations.epoch BETWEEN reads.first_epoch AND reads.last_epoch
+"""
+
+LATEST_RESULTS = """
+CREATE VIEW latest_results AS
+SELECT * FROM results
+WHERE rerun = (SELECT max(other.rerun) FROM results AS other
+               WHERE other.run_key = results.run_key)
+"""
+
+RUN_STEPS = """
+CREATE VIEW run_steps AS
+SELECT reads.run_key, reads.rerun, steps.epoch, steps.learning_rate, steps.seconds, steps.losses
+FROM reads
+JOIN steps ON steps.attempt_id = reads.attempt_id
+  AND steps.epoch BETWEEN reads.first_epoch AND reads.last_epoch
+"""
+
+RUN_SUMMARY = """
+CREATE VIEW run_summary AS
+SELECT runs.run_key AS run,
+  (SELECT min(experiments.name) FROM cells JOIN experiments
+     ON experiments.id = cells.experiment_id WHERE cells.run_key = runs.run_key) AS experiment,
+  coalesce(result.status, 'unfinished') AS status,
+  json_extract(runs.settings, '$.seed') AS seed,
+  json_extract(runs.settings, '$.data.dataset') AS dataset,
+  json_extract(runs.settings, '$.model.name') AS model,
+  json_extract(runs.settings, '$.train.optimizer.name') AS optimizer,
+  json_extract(runs.settings, '$.train.optimizer.lr') AS lr,
+  json_extract(runs.settings, '$.train.batch_size') AS batch_size,
+  json_extract(runs.settings, '$.train.epochs') AS epochs,
+  result.best_epoch, result.last_epoch, result.parameters,
+  (SELECT value FROM run_metrics AS m WHERE m.run_key = result.run_key AND m.rerun = result.rerun AND m.split = 'train' AND m.name = 'loss' AND m.epoch = result.last_epoch) AS train_loss,
+  (SELECT value FROM run_metrics AS m WHERE m.run_key = result.run_key AND m.rerun = result.rerun AND m.split = 'train' AND m.name = 'accuracy' AND m.epoch = result.last_epoch) AS train_accuracy,
+  (SELECT value FROM run_metrics AS m WHERE m.run_key = result.run_key AND m.rerun = result.rerun AND m.split = 'val' AND m.name = 'loss' AND m.epoch = result.best_epoch) AS val_loss,
+  (SELECT value FROM run_metrics AS m WHERE m.run_key = result.run_key AND m.rerun = result.rerun AND m.split = 'val' AND m.name = 'accuracy' AND m.epoch = result.best_epoch) AS val_accuracy,
+  (SELECT max(value) FROM run_metrics AS m WHERE m.run_key = result.run_key
+     AND m.rerun = result.rerun AND m.split = 'val' AND m.name = 'accuracy') AS max_val_accuracy,
+  (SELECT value FROM run_metrics AS m WHERE m.run_key = result.run_key AND m.rerun = result.rerun AND m.split = 'test' AND m.name = 'loss' AND m.epoch = result.best_epoch) AS test_loss,
+  (SELECT value FROM run_metrics AS m WHERE m.run_key = result.run_key AND m.rerun = result.rerun AND m.split = 'test' AND m.name = 'accuracy' AND m.epoch = result.best_epoch) AS test_accuracy,
+  result.train_seconds, result.seconds, result.device, result.message, runs.settings
+FROM runs LEFT JOIN latest_results AS result ON result.run_key = runs.run_key
+"""
+
+
+def upgrade() -> None:
+    _tables()
+    for view in (RUN_METRICS, LATEST_RESULTS, RUN_STEPS, RUN_SUMMARY):
+        op.execute(view)
+
+
+def _tables() -> None:
+    op.create_table(
+        "database",
+        sa.Column("identity", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("identity"),
+        comment="One row: a random identity, so that checkpoints know their database.",
+    )
+    op.create_table(
+        "environments",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("content", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("key"),
+        comment="Versions, machine and code that attempts ran with.",
+    )
+    op.create_table(
+        "experiments",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("variant", sa.String(), nullable=False),
+        sa.Column("about", sa.String(), nullable=False),
+        sa.Column("path", sa.String(), nullable=False),
+        sa.Column("document", sa.JSON(), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("recorded", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("name", "variant"),
+        comment="Specs as last run: the merged document and the text of the file.",
+    )
+    op.create_table(
+        "runs",
+        sa.Column("run_key", sa.String(), nullable=False),
+        sa.Column("settings_key", sa.String(), nullable=False),
+        sa.Column("settings", sa.JSON(), nullable=False),
+        sa.Column("reader", sa.JSON(), nullable=False),
+        sa.Column("fingerprint", sa.String(), nullable=False),
+        sa.Column("data_key", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("run_key"),
+        comment="Fully resolved trainings on known data.",
+    )
+    op.create_table(
+        "stages",
+        sa.Column("stage_key", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("spec", sa.JSON(), nullable=False),
+        sa.Column("needs", sa.JSON(), nullable=False),
+        sa.Column("cost_kind", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("stage_key"),
+        comment="Units of work by content key.",
+    )
+    op.create_index("stages_by_cost_kind", "stages", ["cost_kind"], unique=False)
+    op.create_table(
+        "artifacts",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("stage_key", sa.String(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("num_bytes", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["stage_key"],
+            ["stages.stage_key"],
+        ),
+        sa.PrimaryKeyConstraint("name"),
+        comment="What stages left in .runner/: pixels and weights, with a digest of their content.",
+    )
+    op.create_index("artifacts_by_stage", "artifacts", ["stage_key"], unique=False)
+    op.create_table(
+        "attempts",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("stage_key", sa.String(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("environment_id", sa.Integer(), nullable=False),
+        sa.Column("numerics", sa.JSON(), nullable=False),
+        sa.Column("device", sa.String(), nullable=False),
+        sa.Column("started", sa.Float(), nullable=False),
+        sa.Column("seconds", sa.Float(), nullable=True),
+        sa.Column("outcome", sa.JSON(), nullable=True),
+        sa.Column("error", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["environment_id"],
+            ["environments.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["stage_key"],
+            ["stages.stage_key"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("stage_key", "number"),
+        comment="Executions of stages; times are seconds since 1970 (UTC) and wall seconds.",
+    )
+    op.create_table(
+        "cells",
+        sa.Column("experiment_id", sa.Integer(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("seed", sa.Integer(), nullable=False),
+        sa.Column("labels", sa.JSON(), nullable=False),
+        sa.Column("swept", sa.JSON(), nullable=False),
+        sa.Column("published", sa.JSON(), nullable=False),
+        sa.Column("settings_key", sa.String(), nullable=False),
+        sa.Column("run_key", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["experiment_id"],
+            ["experiments.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["run_key"],
+            ["runs.run_key"],
+        ),
+        sa.PrimaryKeyConstraint("experiment_id", "position", "seed"),
+        comment="Places in tables: one per combination of the sweep and seed.",
+    )
+    op.create_index("cells_by_run", "cells", ["run_key"], unique=False)
+    op.create_table(
+        "results",
+        sa.Column("run_key", sa.String(), nullable=False),
+        sa.Column("rerun", sa.Integer(), nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("message", sa.String(), nullable=False),
+        sa.Column("best_epoch", sa.Integer(), nullable=True),
+        sa.Column("last_epoch", sa.Integer(), nullable=True),
+        sa.Column("parameters", sa.Integer(), nullable=True),
+        sa.Column("train_seconds", sa.Float(), nullable=False),
+        sa.Column("seconds", sa.Float(), nullable=False),
+        sa.Column("device", sa.String(), nullable=False),
+        sa.Column("recorded", sa.Float(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["run_key"],
+            ["runs.run_key"],
+        ),
+        sa.PrimaryKeyConstraint("run_key", "rerun"),
+        comment="How runs ended; rerun counts --rerun, and the highest one is shown.",
+    )
+    op.create_table(
+        "run_stages",
+        sa.Column("run_key", sa.String(), nullable=False),
+        sa.Column("rerun", sa.Integer(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("stage_key", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["run_key"],
+            ["runs.run_key"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["stage_key"],
+            ["stages.stage_key"],
+        ),
+        sa.PrimaryKeyConstraint("run_key", "rerun", "position"),
+        comment="The stages that a run needs, parents first.",
+    )
+    op.create_index("run_stages_by_stage", "run_stages", ["stage_key"], unique=False)
+    op.create_table(
+        "claims",
+        sa.Column("stage_key", sa.String(), nullable=False),
+        sa.Column("attempt_id", sa.Integer(), nullable=False),
+        sa.Column("host", sa.String(), nullable=False),
+        sa.Column("boot_id", sa.String(), nullable=False),
+        sa.Column("pid", sa.Integer(), nullable=False),
+        sa.Column("process_started", sa.Float(), nullable=False),
+        sa.Column("lease_until", sa.Float(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["attempt_id"],
+            ["attempts.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["stage_key"],
+            ["stages.stage_key"],
+        ),
+        sa.PrimaryKeyConstraint("stage_key"),
+        comment="Stages being done now, and by which process.",
+    )
+    op.create_table(
+        "evaluations",
+        sa.Column("attempt_id", sa.Integer(), nullable=False),
+        sa.Column("split", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("value", sa.Float(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["attempt_id"],
+            ["attempts.id"],
+        ),
+        sa.PrimaryKeyConstraint("attempt_id", "split", "name", "epoch"),
+        comment="Measured once, on the weights of one epoch.",
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "metrics",
+        sa.Column("attempt_id", sa.Integer(), nullable=False),
+        sa.Column("split", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("value", sa.Float(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["attempt_id"],
+            ["attempts.id"],
+        ),
+        sa.PrimaryKeyConstraint("attempt_id", "split", "name", "epoch"),
+        comment="Measured after each epoch; split is train, train_eval, val or test.",
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "reads",
+        sa.Column("run_key", sa.String(), nullable=False),
+        sa.Column("rerun", sa.Integer(), nullable=False),
+        sa.Column("attempt_id", sa.Integer(), nullable=False),
+        sa.Column("first_epoch", sa.Integer(), nullable=False),
+        sa.Column("last_epoch", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["attempt_id"],
+            ["attempts.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["run_key", "rerun"],
+            ["results.run_key", "results.rerun"],
+        ),
+        sa.PrimaryKeyConstraint("run_key", "rerun", "attempt_id"),
+        comment="The epochs of attempts that make up a run's record.",
+    )
+    op.create_table(
+        "steps",
+        sa.Column("attempt_id", sa.Integer(), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("learning_rate", sa.Float(), nullable=False),
+        sa.Column("seconds", sa.Float(), nullable=False),
+        sa.Column("losses", sa.JSON(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["attempt_id"],
+            ["attempts.id"],
+        ),
+        sa.PrimaryKeyConstraint("attempt_id", "epoch"),
+        comment="Per epoch: learning rate, wall seconds, and the loss of every step as a JSON list.",
+        sqlite_with_rowid=False,
+    )

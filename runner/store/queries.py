@@ -1,0 +1,258 @@
+"""Reading back: facts for planning, lists, and everything about one run.
+
+Returns plain values and frozen types. Tables declared in specs are compiled elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from runner.core.types import RunStatus
+from runner.store.database import Database
+from runner.store.schema import (
+    artifacts,
+    attempts,
+    cells,
+    claims,
+    environments,
+    experiments,
+    run_stages,
+    runs,
+    stages,
+    steps,
+)
+
+BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class StoredExperiment:
+    """A spec as last run."""
+
+    id: int
+    name: str
+    variant: str
+    about: str
+    path: str
+    document: Mapping[str, Any]
+    source: str
+    recorded: float
+
+
+def stored_experiments(database: Database) -> list[StoredExperiment]:
+    """Return all experiments, the one run last first."""
+    query = sa.select(experiments).order_by(experiments.c.recorded.desc(), experiments.c.id.desc())
+    with database.read() as connection:
+        return [StoredExperiment(**row._mapping) for row in connection.execute(query)]
+
+
+def latest_results(
+    database: Database, run_keys: Collection[str]
+) -> dict[str, tuple[RunStatus, int]]:
+    """Return status and repetition of the newest result of each run that has one."""
+    found: dict[str, tuple[RunStatus, int]] = {}
+    query = sa.text("SELECT run_key, status, rerun FROM latest_results")
+    wanted = set(run_keys)
+    with database.read() as connection:
+        for row in connection.execute(query):
+            if row.run_key in wanted:
+                found[row.run_key] = (row.status, row.rerun)
+    return found
+
+
+def next_rerun(database: Database, run_key: str) -> int:
+    """Return the number of the run's next repetition: 0 when it has no stages yet."""
+    query = sa.select(sa.func.max(run_stages.c.rerun)).where(run_stages.c.run_key == run_key)
+    with database.read() as connection:
+        newest = connection.execute(query).scalar()
+    return 0 if newest is None else int(newest) + 1
+
+
+def open_reruns(database: Database) -> dict[str, int]:
+    """Return, for each run whose newest repetition has no result yet, that repetition."""
+    query = sa.text(
+        "SELECT run_key, max(rerun) AS rerun FROM run_stages GROUP BY run_key "
+        "HAVING NOT EXISTS (SELECT 1 FROM results WHERE results.run_key = run_stages.run_key"
+        " AND results.rerun = max(run_stages.rerun))"
+    )
+    with database.read() as connection:
+        return {row.run_key: row.rerun for row in connection.execute(query)}
+
+
+def ended_stages(database: Database, stage_keys: Collection[str]) -> dict[str, str]:
+    """Return the status of the stages among ``stage_keys`` that have ended."""
+    keys = list(stage_keys)
+    found: dict[str, str] = {}
+    with database.read() as connection:
+        for start in range(0, len(keys), BATCH):
+            query = sa.select(attempts.c.stage_key, attempts.c.status).where(
+                attempts.c.stage_key.in_(keys[start : start + BATCH]),
+                attempts.c.status.in_(("done", "diverged", "failed")),
+            )
+            for row in connection.execute(query):
+                if found.get(row.stage_key) not in ("done", "diverged"):
+                    found[row.stage_key] = row.status
+    return found
+
+
+def recorded_artifacts(database: Database) -> dict[str, tuple[str, int]]:
+    """Return digest and size in bytes of every recorded artifact."""
+    query = sa.select(artifacts.c.name, artifacts.c.digest, artifacts.c.num_bytes)
+    with database.read() as connection:
+        return {row.name: (row.digest, row.num_bytes) for row in connection.execute(query)}
+
+
+def seconds_by_cost_kind(database: Database, device: str) -> dict[str, float]:
+    """Return mean measured seconds an epoch of each cost kind on a device.
+
+    The first epoch of an attempt is left out where there are others: it pays for warming up.
+    """
+    query = (
+        sa.select(
+            stages.c.cost_kind,
+            sa.func.avg(steps.c.seconds).label("mean"),
+        )
+        .join(attempts, attempts.c.stage_key == stages.c.stage_key)
+        .join(steps, steps.c.attempt_id == attempts.c.id)
+        .where(stages.c.cost_kind != "", attempts.c.device == device)
+        .group_by(stages.c.cost_kind)
+    )
+    later = query.where(steps.c.epoch > 1)
+    with database.read() as connection:
+        found = {row.cost_kind: float(row.mean) for row in connection.execute(query)}
+        found |= {row.cost_kind: float(row.mean) for row in connection.execute(later)}
+    return found
+
+
+def recorded_epochs(database: Database, ranges: Sequence[Sequence[int]]) -> int:
+    """Return how many epochs are recorded in (attempt, first, last) ranges."""
+    total = 0
+    with database.read() as connection:
+        for attempt_id, first, last in ranges:
+            query = sa.select(sa.func.count()).where(
+                steps.c.attempt_id == attempt_id, steps.c.epoch.between(first, last)
+            )
+            total += int(connection.execute(query).scalar_one())
+    return total
+
+
+def attempt_outcome(database: Database, stage_key: str) -> dict[str, Any] | None:
+    """Return the outcome of the stage's first successful attempt, or None."""
+    query = (
+        sa.select(attempts.c.outcome)
+        .where(attempts.c.stage_key == stage_key, attempts.c.status.in_(("done", "diverged")))
+        .order_by(attempts.c.number)
+    )
+    with database.read() as connection:
+        outcome = connection.execute(query).scalar()
+    return None if outcome is None else dict(outcome)
+
+
+def run_rows(database: Database, experiment: str | None = None) -> list[dict[str, Any]]:
+    """Return one row per cell: experiment, labels, swept settings, run, status, accuracies."""
+    query = (
+        "SELECT experiments.name AS experiment, experiments.variant, cells.position, cells.seed,"
+        " cells.labels, cells.swept, cells.run_key AS run,"
+        " coalesce(result.status, CASE WHEN EXISTS (SELECT 1 FROM run_stages JOIN claims"
+        "   ON claims.stage_key = run_stages.stage_key WHERE run_stages.run_key = cells.run_key)"
+        "   THEN 'running' ELSE 'unfinished' END) AS status,"
+        " result.best_epoch, result.last_epoch,"
+        " (SELECT value FROM run_metrics AS m WHERE m.run_key = result.run_key"
+        "   AND m.rerun = result.rerun AND m.split = 'val' AND m.name = 'accuracy'"
+        "   AND m.epoch = result.best_epoch) AS val_accuracy,"
+        " (SELECT value FROM run_metrics AS m WHERE m.run_key = result.run_key"
+        "   AND m.rerun = result.rerun AND m.split = 'test' AND m.name = 'accuracy'"
+        "   AND m.epoch = result.best_epoch) AS test_accuracy,"
+        " result.seconds"
+        " FROM cells JOIN experiments ON experiments.id = cells.experiment_id"
+        " LEFT JOIN latest_results AS result ON result.run_key = cells.run_key"
+        " WHERE (:experiment IS NULL OR experiments.name = :experiment)"
+        " ORDER BY experiments.name, experiments.variant, cells.position, cells.seed"
+    )
+    typed = sa.text(query).columns(labels=sa.JSON, swept=sa.JSON)
+    with database.read() as connection:
+        rows = connection.execute(typed, {"experiment": experiment})
+        return [dict(row._mapping) for row in rows]
+
+
+def find_runs(database: Database, prefix: str) -> list[str]:
+    """Return the keys of runs that begin with ``prefix``."""
+    query = sa.select(runs.c.run_key).where(runs.c.run_key.startswith(prefix, autoescape=True))
+    with database.read() as connection:
+        return [str(key) for key in connection.execute(query.order_by(runs.c.run_key)).scalars()]
+
+
+def run_record(database: Database, run_key: str) -> dict[str, Any]:
+    """Return all that is stored of a run: settings, result, cells, attempts, environments, epochs.
+
+    Raises:
+        KeyError: when there is no such run.
+    """
+    with database.read() as connection:
+        run = connection.execute(sa.select(runs).where(runs.c.run_key == run_key)).first()
+        if run is None:
+            raise KeyError(run_key)
+        result = connection.execute(
+            sa.text("SELECT * FROM latest_results WHERE run_key = :key"), {"key": run_key}
+        ).first()
+        return {
+            **run._mapping,
+            "result": None if result is None else dict(result._mapping),
+            "cells": _cells_of(connection, run_key),
+            "attempts": _attempts_of(connection, run_key),
+            "epochs": _epochs_of(connection, run_key),
+        }
+
+
+def _cells_of(connection: sa.Connection, run_key: str) -> list[dict[str, Any]]:
+    query = (
+        sa.select(
+            experiments.c.name.label("experiment"),
+            experiments.c.variant,
+            experiments.c.path,
+            cells.c.position,
+            cells.c.seed,
+            cells.c.labels,
+            cells.c.swept,
+        )
+        .join(experiments, experiments.c.id == cells.c.experiment_id)
+        .where(cells.c.run_key == run_key)
+        .order_by(experiments.c.name, cells.c.position)
+    )
+    return [dict(row._mapping) for row in connection.execute(query)]
+
+
+def _attempts_of(connection: sa.Connection, run_key: str) -> list[dict[str, Any]]:
+    query = (
+        sa.select(
+            run_stages.c.rerun,
+            run_stages.c.position,
+            stages.c.kind,
+            attempts,
+            environments.c.content.label("environment"),
+            claims.c.pid,
+        )
+        .join(stages, stages.c.stage_key == run_stages.c.stage_key)
+        .join(attempts, attempts.c.stage_key == stages.c.stage_key)
+        .join(environments, environments.c.id == attempts.c.environment_id)
+        .outerjoin(claims, claims.c.attempt_id == attempts.c.id)
+        .where(run_stages.c.run_key == run_key)
+        .order_by(run_stages.c.rerun, run_stages.c.position, attempts.c.number)
+    )
+    return [dict(row._mapping) for row in connection.execute(query)]
+
+
+def _epochs_of(connection: sa.Connection, run_key: str) -> list[dict[str, Any]]:
+    query = sa.text(
+        "SELECT m.epoch, m.split || '_' || m.name AS metric, m.value FROM run_metrics AS m"
+        " JOIN latest_results AS r ON r.run_key = m.run_key AND r.rerun = m.rerun"
+        " WHERE m.run_key = :key ORDER BY m.epoch, metric"
+    )
+    epochs: dict[int, dict[str, Any]] = {}
+    for row in connection.execute(query, {"key": run_key}):
+        epochs.setdefault(row.epoch, {"epoch": row.epoch})[row.metric] = row.value
+    return [epochs[epoch] for epoch in sorted(epochs)]

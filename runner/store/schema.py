@@ -1,0 +1,198 @@
+"""Tables and views.
+
+A metric belongs to the *attempt* that measured it, and a run *reads* ranges of epochs of attempts:
+resumed, shared and repeated trainings are all told apart by these ranges, and each number has its
+environment. Views put the ranges together for people.
+"""
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+
+settings_of_database = sa.Table(
+    "database",
+    metadata,
+    sa.Column("identity", sa.String, primary_key=True),
+    comment="One row: a random identity, so that checkpoints know their database.",
+)
+
+experiments = sa.Table(
+    "experiments",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.String, nullable=False),
+    sa.Column("variant", sa.String, nullable=False),
+    sa.Column("about", sa.String, nullable=False),
+    sa.Column("path", sa.String, nullable=False),
+    sa.Column("document", sa.JSON, nullable=False),
+    sa.Column("source", sa.String, nullable=False),
+    sa.Column("recorded", sa.Float, nullable=False),
+    sa.UniqueConstraint("name", "variant"),
+    comment="Specs as last run: the merged document and the text of the file.",
+)
+
+cells = sa.Table(
+    "cells",
+    metadata,
+    sa.Column("experiment_id", sa.ForeignKey("experiments.id"), primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True),
+    sa.Column("seed", sa.Integer, primary_key=True),
+    sa.Column("labels", sa.JSON, nullable=False),
+    sa.Column("swept", sa.JSON, nullable=False),
+    sa.Column("published", sa.JSON, nullable=False),
+    sa.Column("settings_key", sa.String, nullable=False),
+    sa.Column("run_key", sa.ForeignKey("runs.run_key"), nullable=False),
+    sa.Index("cells_by_run", "run_key"),
+    comment="Places in tables: one per combination of the sweep and seed.",
+)
+
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("run_key", sa.String, primary_key=True),
+    sa.Column("settings_key", sa.String, nullable=False),
+    sa.Column("settings", sa.JSON, nullable=False),
+    sa.Column("reader", sa.JSON, nullable=False),
+    sa.Column("fingerprint", sa.String, nullable=False),
+    sa.Column("data_key", sa.String, nullable=False),
+    comment="Fully resolved trainings on known data.",
+)
+
+run_stages = sa.Table(
+    "run_stages",
+    metadata,
+    sa.Column("run_key", sa.ForeignKey("runs.run_key"), primary_key=True),
+    sa.Column("rerun", sa.Integer, primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True),
+    sa.Column("stage_key", sa.ForeignKey("stages.stage_key"), nullable=False),
+    sa.Index("run_stages_by_stage", "stage_key"),
+    comment="The stages that a run needs, parents first.",
+)
+
+results = sa.Table(
+    "results",
+    metadata,
+    sa.Column("run_key", sa.ForeignKey("runs.run_key"), primary_key=True),
+    sa.Column("rerun", sa.Integer, primary_key=True),
+    sa.Column("status", sa.String, nullable=False),
+    sa.Column("message", sa.String, nullable=False),
+    sa.Column("best_epoch", sa.Integer),
+    sa.Column("last_epoch", sa.Integer),
+    sa.Column("parameters", sa.Integer),
+    sa.Column("train_seconds", sa.Float, nullable=False),
+    sa.Column("seconds", sa.Float, nullable=False),
+    sa.Column("device", sa.String, nullable=False),
+    sa.Column("recorded", sa.Float, nullable=False),
+    comment="How runs ended; rerun counts --rerun, and the highest one is shown.",
+)
+
+reads = sa.Table(
+    "reads",
+    metadata,
+    sa.Column("run_key", sa.String, primary_key=True),
+    sa.Column("rerun", sa.Integer, primary_key=True),
+    sa.Column("attempt_id", sa.ForeignKey("attempts.id"), primary_key=True),
+    sa.Column("first_epoch", sa.Integer, nullable=False),
+    sa.Column("last_epoch", sa.Integer, nullable=False),
+    sa.ForeignKeyConstraint(["run_key", "rerun"], ["results.run_key", "results.rerun"]),
+    comment="The epochs of attempts that make up a run's record.",
+)
+
+stages = sa.Table(
+    "stages",
+    metadata,
+    sa.Column("stage_key", sa.String, primary_key=True),
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("spec", sa.JSON, nullable=False),
+    sa.Column("needs", sa.JSON, nullable=False),
+    sa.Column("cost_kind", sa.String, nullable=False),
+    sa.Index("stages_by_cost_kind", "cost_kind"),
+    comment="Units of work by content key.",
+)
+
+attempts = sa.Table(
+    "attempts",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("stage_key", sa.ForeignKey("stages.stage_key"), nullable=False),
+    sa.Column("number", sa.Integer, nullable=False),
+    sa.Column("status", sa.String, nullable=False),
+    sa.Column("environment_id", sa.ForeignKey("environments.id"), nullable=False),
+    sa.Column("numerics", sa.JSON, nullable=False),
+    sa.Column("device", sa.String, nullable=False),
+    sa.Column("started", sa.Float, nullable=False),
+    sa.Column("seconds", sa.Float),
+    sa.Column("outcome", sa.JSON),
+    sa.Column("error", sa.String, nullable=False),
+    sa.UniqueConstraint("stage_key", "number"),
+    comment="Executions of stages; times are seconds since 1970 (UTC) and wall seconds.",
+)
+
+claims = sa.Table(
+    "claims",
+    metadata,
+    sa.Column("stage_key", sa.ForeignKey("stages.stage_key"), primary_key=True),
+    sa.Column("attempt_id", sa.ForeignKey("attempts.id"), nullable=False),
+    sa.Column("host", sa.String, nullable=False),
+    sa.Column("boot_id", sa.String, nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("process_started", sa.Float, nullable=False),
+    sa.Column("lease_until", sa.Float, nullable=False),
+    comment="Stages being done now, and by which process.",
+)
+
+metrics = sa.Table(
+    "metrics",
+    metadata,
+    sa.Column("attempt_id", sa.ForeignKey("attempts.id"), primary_key=True),
+    sa.Column("split", sa.String, primary_key=True),
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("epoch", sa.Integer, primary_key=True),
+    sa.Column("value", sa.Float, nullable=False),
+    sqlite_with_rowid=False,
+    comment="Measured after each epoch; split is train, train_eval, val or test.",
+)
+
+steps = sa.Table(
+    "steps",
+    metadata,
+    sa.Column("attempt_id", sa.ForeignKey("attempts.id"), primary_key=True),
+    sa.Column("epoch", sa.Integer, primary_key=True),
+    sa.Column("learning_rate", sa.Float, nullable=False),
+    sa.Column("seconds", sa.Float, nullable=False),
+    sa.Column("losses", sa.JSON, nullable=False),
+    sqlite_with_rowid=False,
+    comment="Per epoch: learning rate, wall seconds, and the loss of every step as a JSON list.",
+)
+
+evaluations = sa.Table(
+    "evaluations",
+    metadata,
+    sa.Column("attempt_id", sa.ForeignKey("attempts.id"), primary_key=True),
+    sa.Column("split", sa.String, primary_key=True),
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("epoch", sa.Integer, primary_key=True),
+    sa.Column("value", sa.Float, nullable=False),
+    sqlite_with_rowid=False,
+    comment="Measured once, on the weights of one epoch.",
+)
+
+artifacts = sa.Table(
+    "artifacts",
+    metadata,
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("stage_key", sa.ForeignKey("stages.stage_key"), nullable=False),
+    sa.Column("digest", sa.String, nullable=False),
+    sa.Column("num_bytes", sa.Integer, nullable=False),
+    sa.Index("artifacts_by_stage", "stage_key"),
+    comment="What stages left in .runner/: pixels and weights, with a digest of their content.",
+)
+
+environments = sa.Table(
+    "environments",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("key", sa.String, nullable=False, unique=True),
+    sa.Column("content", sa.JSON, nullable=False),
+    comment="Versions, machine and code that attempts ran with.",
+)
