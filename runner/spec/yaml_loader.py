@@ -43,8 +43,6 @@ FLOAT = re.compile(
 
 class _Loader(yaml.SafeLoader):
     """Composes nodes; the implicit resolvers are those of YAML 1.2's core schema."""
-        dict[str, list[tuple[str, re.Pattern[str]]]]
-    ] = {}
 
 
 _Loader.yaml_implicit_resolvers = {}
