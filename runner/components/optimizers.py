@@ -6,14 +6,16 @@ The learning rate is a value the engine gives for each epoch; ``lr`` here is its
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from runner.components.component import Component
 
 if TYPE_CHECKING:
     import torch
+
+Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class SGD(Component):
@@ -25,12 +27,14 @@ class SGD(Component):
     nesterov: bool = Field(False, description="Nesterov momentum (needs momentum above 0)")
     weight_decay: float = Field(0.0, ge=0, description="L2 penalty")
 
-    def build(self, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
-        """Return the optimizer over ``parameters``.
+    @model_validator(mode="after")
+    def _nesterov_has_momentum(self) -> Self:
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("nesterov needs a momentum above 0")
+        return self
 
-        Raises:
-            ValueError: for Nesterov without momentum.
-        """
+    def build(self, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
+        """Return the optimizer over ``parameters``."""
         import torch
 
         return torch.optim.SGD(
@@ -48,7 +52,7 @@ class Adam(Component):
 
     name: Literal["adam"]
     lr: float = Field(1e-3, gt=0, description="base learning rate")
-    betas: tuple[float, float] = Field((0.9, 0.999), description="decay rates of the two moments")
+    betas: tuple[Beta, Beta] = Field((0.9, 0.999), description="decay rates of the two moments")
     eps: float = Field(1e-8, gt=0, description="added to the denominator")
     weight_decay: float = Field(0.0, ge=0, description="L2 penalty")
 
@@ -71,7 +75,7 @@ class AdamW(Component):
 
     name: Literal["adamw"]
     lr: float = Field(1e-3, gt=0, description="base learning rate")
-    betas: tuple[float, float] = Field((0.9, 0.999), description="decay rates of the two moments")
+    betas: tuple[Beta, Beta] = Field((0.9, 0.999), description="decay rates of the two moments")
     eps: float = Field(1e-8, gt=0, description="added to the denominator")
     weight_decay: float = Field(0.01, ge=0, description="decoupled weight decay")
 

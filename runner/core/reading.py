@@ -72,8 +72,11 @@ def read_epoch(reader: Reader, state: ReaderState, metrics: Mapping[str, float])
 
 
 def _better(value: float, best: float | None, mode: str, tolerance: float) -> bool:
+    """Return whether ``value`` improves on ``best``; a value that is no number never does."""
     if best is None:
         return True
+    if math.isnan(best):
+        return not math.isnan(value)
     return value < best - tolerance if mode == "min" else value > best + tolerance
 
 

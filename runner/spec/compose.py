@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from runner.core.errors import Problem, SpecError, nearest
-from runner.spec.names import SETTING_ROOTS, spell_out
+from runner.spec.names import SETTING_ROOTS, SHORT_NAMES, spell_out
 from runner.spec.nodes import Node, merge
 from runner.spec.yaml_loader import load_yaml
 
@@ -24,6 +24,8 @@ DOCUMENT_KEYS = (
     "profiles",
 )
 KEPT_WHEN_NAMED = ("sweep", "tables", "published", "seeds", "profiles")
+SEED_KEYS = ("seed", "seeds")
+"""Either of them replaces whichever is inherited."""
 
 
 def load_document(path: Path) -> Node:
@@ -50,10 +52,13 @@ def _load(path: Path, children: tuple[Path, ...]) -> Node:
         found = f"extends {parent_name}, but there is no file {parent_path}"
         raise SpecError([Problem(extends.place, found, "a path relative to this spec")])
     parent = _load(parent_path, seen)
-    inherited = {
-        key: child for key, child in parent.value.items() if key in SETTING_ROOTS or key in kept
-    }
     own = {key: child for key, child in _spelled(document).value.items() if key != "extends"}
+    replaced = SEED_KEYS if any(key in own for key in SEED_KEYS) else ()
+    inherited = {
+        key: child
+        for key, child in parent.value.items()
+        if (key in SETTING_ROOTS or key in kept) and key not in replaced
+    }
     return merge(Node(inherited, document.place), Node(own, document.place))
 
 
@@ -70,12 +75,23 @@ def _extends(node: Node) -> tuple[str, tuple[str, ...]]:
         return node.value, ()
     file, keep = node.get("file"), node.get("keep")
     allowed = "a file, or {file: base.yaml, keep: [" + ", ".join(KEPT_WHEN_NAMED) + "]}"
-    if file is None or not isinstance(file.value, str) or set(node.value) - {"file", "keep"}:
+    if not node.is_mapping:
         raise SpecError([Problem(node.place, f"extends is {node.describe()}", allowed)])
+    for key, child in node.value.items():
+        if key not in ("file", "keep"):
+            place = child.key_place or child.place
+            raise SpecError([Problem(place, f"unknown key '{key}' in extends", allowed)])
+    if file is None or not isinstance(file.value, str):
+        found = "extends lacks 'file'" if file is None else f"file is {file.describe()}"
+        raise SpecError([Problem((file or node).place, found, allowed)])
+    if keep is not None and not keep.is_sequence:
+        raise SpecError([Problem(keep.place, f"keep is {keep.describe()}", allowed)])
     kept: list[str] = []
-    for item in keep.value if keep is not None and keep.is_sequence else ():
+    for item in keep.value if keep is not None else ():
         if item.value not in KEPT_WHEN_NAMED:
-            raise SpecError([Problem(item.place, f"keep names {item.describe()}", allowed)])
+            suggestion = nearest(str(item.value), KEPT_WHEN_NAMED)
+            found = f"keep names {item.describe()}"
+            raise SpecError([Problem(item.place, found, ", ".join(KEPT_WHEN_NAMED), suggestion)])
         kept.append(item.value)
     return file.value, tuple(kept)
 
@@ -92,7 +108,7 @@ def check_document(document: Node) -> None:
     for key, child in document.value.items():
         if key not in DOCUMENT_KEYS:
             place = child.key_place or child.place
-            suggestion = nearest(key, DOCUMENT_KEYS)
+            suggestion = SHORT_NAMES.get(key) or nearest(key, DOCUMENT_KEYS)
             allowed = ", ".join(DOCUMENT_KEYS)
             problems.append(Problem(place, f"unknown key '{key}' in the spec", allowed, suggestion))
         elif key in ("name", "about") and not isinstance(child.value, str):

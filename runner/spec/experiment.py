@@ -19,12 +19,15 @@ from runner.spec.names import SETTING_ROOTS, setting_path, unknown_setting
 from runner.spec.nodes import Node, find, plain
 from runner.spec.resolve import layered, resolve, settings_key
 from runner.spec.settings import Settings
-from runner.spec.sweep import Combination, expand_sweep, published_values
+from runner.spec.sweep import Combination, expand_sweep, label_text, published_values
 from runner.spec.table_checks import default_table, published_problems, table_problems
 from runner.spec.tables import Table, parse_tables
 from runner.spec.variants import Variant, check_profiles, make_variant
 
-NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+ONE = "one of them"
+SEEDS = "a list of different whole numbers, as [0, 1, 2]; for one seed write seed: 0"
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,7 @@ def _name(document: Node, path: Path) -> str:
     if node is None:
         raise SpecError([Problem(document.place, "the spec lacks 'name'", "name: my_experiment")])
     name: str = node.value
-    if not NAME.match(name):
+    if not NAME.fullmatch(name):
         allowed = "letters, digits, _ . and -, beginning with a letter or digit"
         raise SpecError([Problem(node.place, f"the name is '{name}'", allowed)])
     return name
@@ -121,15 +124,20 @@ def _name(document: Node, path: Path) -> str:
 
 def _seeds(document: Node, variant: Variant) -> list[Node | None]:
     node = variant.seeds or document.get("seeds")
-    if node is None:
+    if node is None or any("seed" in layer for layer in variant.layers):
         return [None]
     if document.get("seed") is not None and node is document.get("seeds"):
-        raise SpecError([Problem(node.key_place, "both seed and seeds are given", "one of them")])
-    allowed = "a list of different whole numbers, as [0, 1, 2]; for one seed write seed: 0"
-    values = [plain(item) for item in node.value] if node.is_sequence else []
-    whole = all(type(value) is int for value in values)
-    if not values or not whole or len(set(values)) < len(values):
-        raise SpecError([Problem(node.place, f"seeds is {node.describe()}", allowed)])
+        raise SpecError([Problem(node.key_place, "both seed and seeds are given", ONE)])
+    if not node.is_sequence or not node.value:
+        found = f"seeds is {'an empty list' if node.is_sequence else node.describe()}"
+        raise SpecError([Problem(node.place, found, SEEDS)])
+    seen: set[int] = set()
+    for item in node.value:
+        if type(item.value) is not int:
+            raise SpecError([Problem(item.place, f"a seed is {item.describe()}", SEEDS)])
+        if item.value in seen:
+            raise SpecError([Problem(item.place, f"the seed {item.value} stands twice", SEEDS)])
+        seen.add(item.value)
     return list(node.value)
 
 
@@ -147,10 +155,9 @@ def _cells(
     cells: list[ResolvedCell] = []
     problems: list[Problem] = []
     for position, combination in enumerate(combinations):
-        if "seed" in combination.overrides and len(seeds) > 1:
+        if "seed" in combination.overrides and seeds != [None]:
             node = combination.overrides["seed"]
-            found = "seed is swept, and several seeds are given"
-            raise SpecError([Problem(node.place, found, "one of them")])
+            raise SpecError([Problem(node.place, "seed is swept, and seeds are given", ONE)])
         for seed in seeds:
             first = {} if seed is None else {"seed": seed}
             tree = layered(base, [first, combination.overrides, *variant.layers])
@@ -199,7 +206,8 @@ def _wheres(node: Node | None) -> Iterator[tuple[Node, dict[str, Node], dict[str
     for entry in node.value:
         where, values = entry.get("where"), entry.get("values")
         if where is None or values is None or set(entry.value) != {"where", "values"}:
-            found = f"an entry of published is {entry.describe()}"
+            keys = f" of {', '.join(entry.value)}" if entry.is_mapping and entry.value else ""
+            found = f"an entry of published is {entry.describe()}{keys}"
             raise SpecError([Problem(entry.place, found, "{where: {…}, values: {…}}")])
         if not where.is_mapping:
             raise SpecError([Problem(where.place, f"where is {where.describe()}", "a mapping")])
@@ -211,7 +219,11 @@ def _with_where(
 ) -> list[ResolvedCell]:
     """Return the cells with the published values whose ``where`` they match."""
     result = list(cells)
+    labels = {label for item in cells for label in item.cell.labels}
     for entry, where, values in _wheres(node):
+        for name, child in where.items():
+            if name not in labels and setting_path(name) is None:
+                raise SpecError([unknown_setting(name, child, sorted(labels))])
         matches = [index for index, item in enumerate(result) if cell_matches(item.cell, where)]
         if not matches:
             shown = ", ".join(f"{name}: {plain(child)!r}" for name, child in where.items())
@@ -229,19 +241,15 @@ def _with_where(
 def cell_matches(cell: Cell, where: Mapping[str, Node]) -> bool:
     """Return whether a cell has all these labels or settings.
 
-    Raises:
-        SpecError: for a name that is neither a label of the cell nor a setting.
+    A name that is neither a label of this cell nor a setting matches nothing.
     """
     for name, node in where.items():
-        wanted = plain(node)
         if name in cell.labels:
-            if cell.labels[name] != wanted:
+            if cell.labels[name] != label_text(node):
                 return False
             continue
         path = setting_path(name)
-        if path is None:
-            raise SpecError([unknown_setting(name, node)])
-        if not same_value(setting_value(cell.settings, path), wanted):
+        if path is None or not same_value(setting_value(cell.settings, path), plain(node)):
             return False
     return True
 
@@ -262,7 +270,7 @@ def same_value(resolved: Any, written: Any) -> bool:
         named = resolved.get("name", resolved.get("dataset"))
         if isinstance(written, Mapping):
             return all(same_value(resolved.get(key), value) for key, value in written.items())
-        return bool(named == written)
+        return named is not None and bool(named == written)
     if isinstance(resolved, list) and isinstance(written, list | tuple):
         return list(resolved) == list(written)
     if isinstance(resolved, bool) or isinstance(written, bool):

@@ -14,6 +14,11 @@ OPERATORS: dict[type[ast.operator], str] = {
 }
 
 
+ALLOWED = "allowed are metric names, numbers, + - * / and ()"
+MAX_LENGTH = 300
+LARGEST = 1e300
+
+
 class FormulaError(ValueError):
     """The text is no formula."""
 
@@ -39,10 +44,12 @@ def parse_formula(text: str) -> Formula:
     Raises:
         FormulaError: with what was found and what is allowed.
     """
+    if len(text) > MAX_LENGTH:
+        raise FormulaError(f"a formula of {len(text)} characters; at most {MAX_LENGTH} are allowed")
     try:
         body = ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError) as error:
-        raise FormulaError(f"'{text}' is not a formula") from error
+    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
+        raise FormulaError(f"'{text}' is not a formula; {ALLOWED}") from error
     names: dict[str, None] = {}
     return Formula(text, _tree(body, names), tuple(names))
 
@@ -51,12 +58,14 @@ def _tree(node: ast.expr, names: dict[str, None]) -> tuple[object, ...]:
     if isinstance(node, ast.Name):
         names[node.id] = None
         return ("name", node.id)
-    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+    if isinstance(node, ast.Constant) and _is_number(node.value):
         return ("number", node.value)
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         return ("negative", _tree(node.operand, names))
     if isinstance(node, ast.BinOp) and type(node.op) in OPERATORS:
         return (OPERATORS[type(node.op)], _tree(node.left, names), _tree(node.right, names))
-    raise FormulaError(
-        f"'{ast.unparse(node)}' in a formula; allowed are metric names, numbers, + - * / and ()"
-    )
+    raise FormulaError(f"'{ast.unparse(node)}' in a formula; {ALLOWED}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value < LARGEST

@@ -4,6 +4,8 @@ A sweep, a profile, ``--set`` and a table column name a setting by a short name 
 path. Records hold dotted paths only.
 """
 
+from collections.abc import Sequence
+
 from runner.core.errors import Problem, nearest
 from runner.spec.nodes import Node
 
@@ -58,14 +60,16 @@ def setting_path(name: str) -> tuple[str, ...] | None:
     return path if path[0] in SETTING_ROOTS and all(path) else None
 
 
-def unknown_setting(name: str, node: Node) -> Problem:
-    """Return the problem of a name that is no setting."""
-    allowed = [*SHORT_NAMES, *SETTING_ROOTS]
+def unknown_setting(name: str, node: Node, labels: Sequence[str] = ()) -> Problem:
+    """Return the problem of a name that is no setting, nor one of the ``labels``."""
+    allowed = "a short name (" + ", ".join(SHORT_NAMES) + ") or a dotted path such as train.epochs"
+    if labels:
+        allowed = f"a label ({', '.join(labels)}), {allowed}"
     return Problem(
         node.key_place or node.place,
-        f"unknown setting '{name}'",
-        "a short name (" + ", ".join(SHORT_NAMES) + ") or a dotted path such as train.epochs",
-        nearest(name, allowed),
+        f"unknown {'label or ' if labels else ''}setting '{name}'",
+        allowed,
+        nearest(name, [*labels, *SHORT_NAMES, *SETTING_ROOTS]),
     )
 
 

@@ -6,6 +6,7 @@ can differ from one spec in a few leaves, and each leaf still knows its file, li
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -71,6 +72,21 @@ def plain(node: Node) -> Any:
     if isinstance(node.value, tuple):
         return tuple(plain(child) for child in node.value)
     return node.value
+
+
+def identity(node: Node) -> str:
+    """Return a JSON text that is equal for values that a spec cannot tell apart, as 1 and 1.0."""
+    return json.dumps(_normal(plain(node)), sort_keys=True, ensure_ascii=False)
+
+
+def _normal(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _normal(child) for key, child in value.items()}
+    if isinstance(value, tuple):
+        return [_normal(child) for child in value]
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    return value
 
 
 def to_node(value: Any, place: Place | None = None) -> Node:

@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from runner.core.errors import Problem, nearest
-from runner.spec.names import COMPONENT_PATHS
+from runner.spec.names import COMPONENT_PATHS, SHORT_NAMES
 from runner.spec.nodes import Node, describe_scalar
 
 WANTED = {
@@ -140,7 +140,8 @@ def _unknown(path: tuple[str, ...], model: type[BaseModel], tree: Node) -> Probl
         found = f"'{key}' is a setting of {', '.join(owners)}, not of {_tag(chosen)} ({inside})"
         return Problem(place, found, ", ".join(allowed))
     found = f"unknown setting '{key}' in {inside}"
-    return Problem(place, found, ", ".join(allowed), nearest(key, allowed))
+    suggestion = SHORT_NAMES.get(key) or nearest(key, allowed)
+    return Problem(place, found, ", ".join(allowed), suggestion)
 
 
 def _unknown_component(dotted: str, node: Node, detail: ErrorDetails) -> Problem:

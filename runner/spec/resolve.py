@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from runner.components.component import canonical_settings, keyed_settings
-from runner.core.errors import Problem, SpecError
+from runner.core.errors import Place, Problem, SpecError
 from runner.core.keys import content_key
 from runner.spec.names import spell_out
 from runner.spec.nodes import Node, find, merge, plain, put, to_node
@@ -54,8 +54,8 @@ def resolve(tree: Node) -> Settings:
     except ValidationError as error:
         raise SpecError(translate(error, Settings, tree)) from None
     problems = [
-        Problem(_deepest(tree, path.split(".")).place, found, allowed)
-        for path, found, allowed in contradictions(settings)
+        Problem(_place(tree, paths), found, allowed)
+        for paths, found, allowed in contradictions(settings)
     ]
     if problems:
         raise SpecError(problems)
@@ -90,10 +90,12 @@ def _origins(
         yield ".".join(here), values[name], place
 
 
-def _deepest(tree: Node, path: Sequence[str]) -> Node:
-    """Return the deepest node along ``path`` that has a place."""
-    for end in range(len(path), -1, -1):
-        node = find(tree, path[:end])
+def _place(tree: Node, paths: Sequence[str]) -> Place | None:
+    """Return where the first written of ``paths`` stands, or what is nearest to the first."""
+    for path in paths:
+        node = find(tree, path.split("."))
         if node is not None and node.place is not None:
-            return node
-    return tree
+            return node.place
+    steps = paths[0].split(".")
+    above = (find(tree, steps[:end]) for end in range(len(steps) - 1, -1, -1))
+    return next((node.place for node in above if node is not None and node.place), None)

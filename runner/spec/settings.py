@@ -118,30 +118,58 @@ def available_metrics(settings: Settings) -> tuple[str, ...]:
     return tuple(f"{split}_{measure}" for split in splits for measure in ("loss", "accuracy"))
 
 
-def contradictions(settings: Settings) -> Iterator[tuple[str, str, str]]:
-    """Yield (path, what is wrong, what would be right) of settings that do not go together."""
-    available = available_metrics(settings)
-    monitors = {"train.best.monitor": settings.train.best.monitor}
-    if settings.train.early_stopping is not None:
-        monitors["train.early_stopping.monitor"] = settings.train.early_stopping.monitor
-    if settings.train.schedule.name == "plateau":
-        monitors["train.schedule.monitor"] = settings.train.schedule.monitor
-    for path, monitor in monitors.items():
-        if monitor != LAST and monitor not in available:
-            yield path, f"{monitor} is not measured after each epoch", _how_to_measure(monitor)
-    if settings.data.test == 0 and settings.evaluate.test != "never":
+Contradiction = tuple[tuple[str, ...], str, str]
+"""The paths concerned, the likeliest first; what is wrong; what would be right."""
+
+
+def contradictions(settings: Settings) -> Iterator[Contradiction]:
+    """Yield the settings that do not go together."""
+    yield from _unmeasured(settings)
+    data, train, test = settings.data, settings.train, settings.evaluate.test
+    if data.test == 0 and test != "never":
         yield (
-            "evaluate.test",
-            f"test images are wanted ({settings.evaluate.test}), but data.test is 0",
+            ("evaluate.test", "data.test"),
+            f"test images are wanted (evaluate.test: {test}), but data.test is 0",
             "evaluate.test: never, or data.test above 0",
         )
-    if settings.data.test + settings.data.validation * (1 - settings.data.test) >= 1:
-        yield "data.validation", "no images are left to train on", "smaller fractions"
+    channels, (mean, _) = 3 if data.color == "rgb" else 1, data.normalization()
+    if len(mean) not in (1, channels):
+        yield (
+            ("data.normalize", "data.color"),
+            f"data.normalize has {len(mean)} values, but images have {channels} channels "
+            f"(data.color: {data.color})",
+            f"one value, or {channels}; or another data.color" if channels > 1 else "one value",
+        )
+    floor = getattr(train.schedule, "min_lr", 0.0)
+    if floor > train.optimizer.lr:
+        yield (
+            ("train.schedule.min_lr", "train.optimizer.lr"),
+            f"train.schedule.min_lr is {floor}, above the learning rate {train.optimizer.lr}",
+            "at most train.optimizer.lr",
+        )
 
 
-def _how_to_measure(monitor: str) -> str:
+def _unmeasured(settings: Settings) -> Iterator[Contradiction]:
+    available = available_metrics(settings)
+    train = settings.train
+    monitors: dict[str, str] = {"train.best.monitor": train.best.monitor}
+    if train.early_stopping is not None:
+        monitors["train.early_stopping.monitor"] = train.early_stopping.monitor
+    if train.schedule.name == "plateau":
+        monitors["train.schedule.monitor"] = train.schedule.monitor
+    for path, monitor in monitors.items():
+        if monitor in available or monitor == LAST:
+            continue
+        source, how = _how_to_measure(monitor)
+        other = "train.best: {monitor: last}" if path == "train.best.monitor" else "another monitor"
+        found = f"{path} is {monitor}, which is not measured after each epoch"
+        yield (path, source), found, f"{how}, or {other}"
+
+
+def _how_to_measure(monitor: str) -> tuple[str, str]:
+    """Return the setting that decides whether ``monitor`` is measured, and what it must be."""
     if monitor.startswith("val"):
-        return "data.validation above 0, or another monitor (train.best: {monitor: last})"
+        return "data.validation", "data.validation above 0"
     if monitor.startswith("test"):
-        return "evaluate.test: each_epoch, or another monitor"
-    return "evaluate.train_eval: full, or another monitor"
+        return "evaluate.test", "evaluate.test: each_epoch"
+    return "evaluate.train_eval", "evaluate.train_eval: full"

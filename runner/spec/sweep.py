@@ -7,16 +7,18 @@ what settings mean.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from runner.core.errors import Place, Problem, SpecError, nearest
 from runner.core.keys import canonical_json
 from runner.spec.names import setting_path, short_name, unknown_setting
-from runner.spec.nodes import Node, plain
+from runner.spec.nodes import Node, identity
 
 SWEEP_KEYS = ("rows", "zip", "grid")
 ROW_KEYS = ("label", "labels", "published", *SWEEP_KEYS)
+MAX_COMBINATIONS = 100_000
 LABEL = "label"
 """The label name that ``label: text`` gives."""
 
@@ -70,6 +72,9 @@ def _parts(node: Node) -> Iterator[Combination]:
         parts.append(_zip(zipped))
     if grid is not None:
         parts.extend(_grid(grid))
+    count = math.prod(len(part) for part in parts)
+    if count > MAX_COMBINATIONS:
+        raise _error(node, f"{count} combinations", f"at most {MAX_COMBINATIONS} in one sweep")
     for combination in itertools.product(*parts):
         yield _joined(combination)
 
@@ -96,17 +101,23 @@ def _labels(row: Node) -> dict[str, str]:
     labels: dict[str, str] = {}
     single, several = row.get("label"), row.get("labels")
     if single is not None:
-        labels[LABEL] = _label_text(single)
+        labels[LABEL] = label_text(single)
     if several is not None:
         if not several.is_mapping:
             raise _error(several, f"labels is {several.describe()}", "a mapping, as {NET: AlexNet}")
         for name, child in several.value.items():
-            labels[name] = _label_text(child)
+            labels[name] = label_text(child)
     return labels
 
 
-def _label_text(node: Node) -> str:
-    if node.is_mapping or node.is_sequence or node.value is None:
+def label_text(node: Node) -> str:
+    """Return a label as text; numbers as JSON writes them.
+
+    Raises:
+        SpecError: for what is no label.
+    """
+    infinite = isinstance(node.value, float) and not math.isfinite(node.value)
+    if node.is_mapping or node.is_sequence or node.value is None or infinite:
         raise _error(node, f"a label is {node.describe()}", "text")
     return node.value if isinstance(node.value, str) else canonical_json(node.value)
 
@@ -117,7 +128,8 @@ def _published(node: Node | None) -> dict[str, Node]:
     if not node.is_mapping:
         raise _error(node, f"published is {node.describe()}", "a mapping, as {TEST_ACC: 0.49}")
     for child in node.value.values():
-        if isinstance(child.value, bool) or not isinstance(child.value, int | float):
+        number = isinstance(child.value, int | float) and not isinstance(child.value, bool)
+        if not number or not math.isfinite(child.value):
             raise _error(child, f"a published value is {child.describe()}", "a number")
     return dict(node.value)
 
@@ -134,21 +146,21 @@ def _zip(node: Node) -> list[Combination]:
         shown = ", ".join(f"{short_name(path)} has {len(values)}" for path, _, values in axes)
         raise _error(node, f"zip of unequal lengths: {shown}", "lists of one length")
     return [
-        Combination(dict(zip([path for path, _, _ in axes], row, strict=True)), place=node.place)
+        Combination(dict(zip([path for path, _, _ in axes], row, strict=True)), place=row[0].place)
         for row in zip(*(values for _, _, values in axes), strict=True)
     ]
 
 
 def _grid(node: Node) -> list[list[Combination]]:
     parts = []
-    for path, axis, values in _axes(node, "grid"):
+    for path, _, values in _axes(node, "grid"):
         seen: dict[str, Node] = {}
         for value in values:
-            text = canonical_json(plain(value))
+            text = identity(value)
             if text in seen:
                 raise _error(value, f"{text} stands twice in {short_name(path)}", "each value once")
             seen[text] = value
-        parts.append([Combination({path: value}, place=axis.place) for value in values])
+        parts.append([Combination({path: value}, place=value.place) for value in values])
     return parts
 
 
@@ -191,16 +203,19 @@ def _joined(parts: Iterable[Combination]) -> Combination:
 
 
 def _refuse_repeats(combinations: list[Combination]) -> None:
-    seen: dict[str, Combination] = {}
+    seen: dict[frozenset[tuple[str, str, str]], Combination] = {}
     for combination in combinations:
-        swept = {path: plain(node) for path, node in combination.overrides.items()}
-        identity = canonical_json([dict(combination.labels), swept])
-        if identity in seen:
-            first = seen[identity].place
-            raise SpecError(
-                [Problem(combination.place, f"this combination stands twice; first at {first}")]
-            )
-        seen[identity] = combination
+        labels = [("label", name, text) for name, text in combination.labels.items()]
+        swept = [
+            ("setting", short_name(path), identity(node))
+            for path, node in combination.overrides.items()
+        ]
+        written = frozenset(labels + swept)
+        if written in seen:
+            shown = ", ".join(f"{name}: {text}" for _, name, text in labels + swept)
+            found = f"{{{shown}}} stands twice; first at {seen[written].place}"
+            raise SpecError([Problem(combination.place, found, "each combination once")])
+        seen[written] = combination
 
 
 def _described(node: Node) -> str:

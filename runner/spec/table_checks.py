@@ -20,23 +20,27 @@ from runner.spec.tables import Column, Table
 
 def default_table(name: str, cells: Sequence[Cell], settings: Settings) -> Table:
     """Return the table of a spec that declares none: what varies, and the accuracies."""
-    columns: list[Column] = []
+    columns: dict[str, Column] = {}
     for label in dict.fromkeys(label for cell in cells for label in cell.labels):
-        columns.append(Column(label.upper(), "label", label, None, "best", None, None, None))
+        title = label if label.upper() in columns else label.upper()
+        columns[title] = Column(title, "label", label, None, "best", None, None, None)
     for path in dict.fromkeys(path for cell in cells for path in cell.swept):
         title = short_name(path).rpartition(".")[2].upper()
-        columns.append(Column(title, "setting", path, None, "best", None, None, None))
+        title = path.upper() if title in columns else title
+        columns[title] = Column(title, "setting", path, None, "best", None, None, None)
+    test = settings.evaluate.test
+    accuracies = []
     if "val_accuracy" in available_metrics(settings):
-        columns.append(_accuracy("VAL_ACC", "val_accuracy"))
-    if settings.evaluate.test != "never":
-        columns.append(_accuracy("TEST_ACC", "test_accuracy"))
-    if len(columns) == 0 or columns[-1].kind != "metric":
-        columns.append(_accuracy("TRAIN_ACC", "train_accuracy"))
-    return Table(name, "", tuple(columns), (), None)
+        accuracies.append(_accuracy("VAL_ACC", "val_accuracy", "best"))
+    if test != "never":
+        at = "last" if test == "last" else "best"
+        accuracies.append(_accuracy("TEST_ACC", "test_accuracy", at))
+    accuracies = accuracies or [_accuracy("TRAIN_ACC", "train_accuracy", "best")]
+    return Table(name, "", (*columns.values(), *accuracies), (), None)
 
 
-def _accuracy(title: str, metric: str) -> Column:
-    return Column(title, "metric", metric, parse_formula(metric), "best", "max", None, None)
+def _accuracy(title: str, metric: str, at: str) -> Column:
+    return Column(title, "metric", metric, parse_formula(metric), at, "max", None, None)
 
 
 def table_problems(
@@ -59,7 +63,17 @@ def _setting_problems(column: Column, cells: Sequence[Cell]) -> Iterator[Problem
         return
     known = sorted({name for settings in seen.values() for name in _paths(settings, "")})
     found = f"column {column.title} shows {column.source}, which no run has"
-    yield Problem(column.place, found, "", nearest(column.source, known))
+    yield Problem(column.place, found, _beside(path, known), nearest(column.source, known))
+
+
+def _beside(path: Sequence[str], known: Sequence[str]) -> str:
+    """Return the known settings in the deepest mapping along ``path`` that exists."""
+    for end in range(len(path) - 1, 0, -1):
+        inside = ".".join(path[:end]) + "."
+        names = [name for name in known if name.startswith(inside)]
+        if names:
+            return ", ".join(names)
+    return ""
 
 
 def _holds(settings: Any, path: Sequence[str]) -> bool:

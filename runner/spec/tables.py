@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
@@ -31,7 +31,7 @@ class ColumnSettings(Component):
     setting: str | None = Field(None, description="a short name or dotted path")
     label: str | None = Field(None, description="the name of a label")
     metric: str | None = Field(None, description="a metric, or a formula over metrics")
-    at: Literal["best", "last", "min", "max"] | int = Field(
+    at: Literal["best", "last", "min", "max"] | Annotated[int, Field(ge=1)] = Field(
         "best", description="the run's best epoch, its last, the extreme over epochs, or an epoch"
     )
     mark: Literal["min", "max"] | None = Field(
@@ -118,10 +118,11 @@ def _table(name: str, node: Node, labels: Sequence[str]) -> Table:
             found = f"columns is {columns_node.describe()}"
             raise SpecError([Problem(columns_node.place, found, "columns by title")])
     columns = tuple(_column(title, child, labels) for title, child in columns_node.value.items())
-    about = options.get("about")
-    text = about.value if about is not None and isinstance(about.value, str) else ""
+    about = options.get("about") or Node("")
+    if not isinstance(about.value, str):
+        raise SpecError([Problem(about.place, f"about is {about.describe()}", "text")])
     titles = [column.title for column in columns]
-    return Table(name, text, columns, _order(options.get("order"), titles), place)
+    return Table(name, about.value, columns, _order(options.get("order"), titles), place)
 
 
 def _order(node: Node | None, titles: Sequence[str]) -> tuple[tuple[str, bool], ...]:
@@ -154,6 +155,10 @@ def _column(title: str, node: Node, labels: Sequence[str]) -> Column:
         found = f"column {title} names {' and '.join(chosen) or 'nothing to show'}"
         raise SpecError([Problem(node.place, found, "one of setting, label, metric")])
     named = node.value[chosen[0]]
+    for key in ("at", "digits", "mark") if settings.metric is None else ():
+        if key in node.value:
+            found = f"column {title} shows a {chosen[0]}; '{key}' is for metrics"
+            raise SpecError([Problem(node.value[key].key_place, found)])
     if settings.setting is not None:
         return _setting_column(title, named, settings)
     if settings.label is not None:

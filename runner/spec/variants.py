@@ -9,9 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from runner.core.errors import Place, Problem, SpecError, UsageError, nearest
-from runner.core.keys import canonical_json
 from runner.spec.names import setting_path, short_name, unknown_setting
-from runner.spec.nodes import Node, plain
+from runner.spec.nodes import Node, identity
 from runner.spec.yaml_loader import parse_yaml
 
 PROFILE_KEYS = ("seeds",)
@@ -53,10 +52,7 @@ def make_variant(profiles: Node | None, profile: str | None, sets: Sequence[str]
             path, value = parse_set(option)
             chosen[path] = value
         layers.append(chosen)
-        parts += [
-            f"{short_name(path)}={canonical_json(plain(node))}"
-            for path, node in sorted(chosen.items())
-        ]
+        parts += [f"{short_name(path)}={identity(chosen[path])}" for path in sorted(chosen)]
     return Variant(", ".join(parts), tuple(layers), seeds)
 
 
@@ -78,7 +74,11 @@ def _settings(node: Node, besides: Sequence[str]) -> dict[str, Node]:
         path = setting_path(name)
         if path is None:
             raise SpecError([unknown_setting(name, child)])
-        settings[".".join(path)] = child
+        dotted = ".".join(path)
+        if dotted in settings:
+            place = child.key_place or child.place
+            raise SpecError([Problem(place, f"{dotted} is given twice", "each setting once")])
+        settings[dotted] = child
     return settings
 
 
@@ -97,7 +97,9 @@ def check_profiles(profiles: Node | None) -> None:
         if not node.is_mapping:
             found = f"profile {name} is {node.describe()}"
             raise SpecError([Problem(node.place, found, "a mapping of settings")])
-        _settings(node, PROFILE_KEYS)
+        if "seed" in _settings(node, PROFILE_KEYS) and "seeds" in node.value:
+            found = f"profile {name} gives both seed and seeds"
+            raise SpecError([Problem(node.value["seeds"].key_place, found, "one of them")])
 
 
 def parse_set(option: str) -> tuple[str, Node]:
@@ -111,7 +113,8 @@ def parse_set(option: str) -> tuple[str, Node]:
     if not equals:
         raise UsageError(f"'{option}' is not setting=value, as in --set epochs=5")
     source = f"--set {option}"
-    node = parse_yaml(text, source) if text.strip() else Node(None)
+    aligned = " " * (len(name) + 1) + text
+    node = parse_yaml(aligned, source) if text.strip() else Node(None)
     path = setting_path(name.strip())
     if path is None:
         raise SpecError([unknown_setting(name.strip(), Node(None, Place(source, 1, 1)))])

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from runner.components.component import Component, keyed_settings
 from runner.core.keys import content_key
@@ -76,8 +76,16 @@ class DataPlaces:
 class Normalization(Component):
     """Subtract ``mean`` and divide by ``std``, per channel, of pixels in [0, 1]."""
 
-    mean: tuple[float, ...] = Field(description="one value per channel")
-    std: tuple[float, ...] = Field(description="one value per channel, above 0")
+    mean: tuple[float, ...] = Field(min_length=1, description="one value per channel")
+    std: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        min_length=1, description="one value per channel, above 0"
+    )
+
+    @model_validator(mode="after")
+    def _equal_lengths(self) -> Self:
+        if len(self.mean) != len(self.std):
+            raise ValueError(f"mean has {len(self.mean)} values, std has {len(self.std)}")
+        return self
 
 
 NORMALIZATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
@@ -86,7 +94,8 @@ NORMALIZATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
 }
 
-Size = int | tuple[int, int]
+Pixels = Annotated[int, Field(ge=1)]
+Size = Pixels | tuple[Pixels, Pixels]
 
 
 class DatasetSettings(Component):

@@ -1,6 +1,7 @@
 """Any folder of class folders of images."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -70,7 +71,8 @@ class ImageFolder(DatasetSettings):
 def list_images(root: Path) -> tuple[list[str], list[int], list[str]]:
     """Return relative names, labels and class names of the images under ``root``.
 
-    A class folder without images is not a class; links to folders are followed.
+    A class folder without images is not a class; hidden files and folders are left out; links to
+    folders are followed.
     """
     names: list[str] = []
     labels: list[int] = []
@@ -80,7 +82,7 @@ def list_images(root: Path) -> tuple[list[str], list[int], list[str]]:
             continue
         found = sorted(
             (Path(where) / file).relative_to(root).as_posix()
-            for where, _, files in os.walk(folder, followlinks=True)
+            for where, _, files in _visible_folders(folder)
             for file in files
             if file.lower().endswith(IMAGE_SUFFIXES) and not file.startswith(".")
         )
@@ -89,6 +91,12 @@ def list_images(root: Path) -> tuple[list[str], list[int], list[str]]:
             labels += [len(classes)] * len(found)
             classes.append(folder.name)
     return names, labels, classes
+
+
+def _visible_folders(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    for where, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield where, folders, files
 
 
 def open_image(path: Path) -> "Image":

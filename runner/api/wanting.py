@@ -1,0 +1,167 @@
+"""From bound cells to what is wanted: which runs, which repetition, facts, plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from runner.api.binding import BoundCell
+from runner.api.workspace import Workspace
+from runner.core.errors import UsageError
+from runner.core.types import Facts, Plan, Run, RunStatus, Stage
+from runner.lower.stages import naive_plan
+from runner.planner.rules import apply_rules
+from runner.spec.experiment import cell_matches
+from runner.spec.names import setting_path
+from runner.spec.variants import parse_set
+from runner.store.database import Database
+from runner.store.queries import (
+    ended_stages,
+    latest_results,
+    next_rerun,
+    open_reruns,
+    seconds_by_cost_kind,
+)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The runs that an invocation wants, and the plan for them.
+
+    Attributes:
+        cells: all cells of the specs.
+        chosen: keys of the wanted runs, in the order of the cells.
+        reruns: which repetition of each run of ``cells``.
+        chains: the stages of each run of ``cells``.
+        naive: every wanted run by itself.
+        plan: after the rules.
+        facts: what the rules knew.
+    """
+
+    cells: Sequence[BoundCell]
+    chosen: Sequence[str]
+    reruns: Mapping[str, int]
+    chains: Mapping[str, tuple[Stage, ...]]
+    naive: Plan
+    plan: Plan
+    facts: Facts
+
+    def runs(self) -> dict[str, Run]:
+        """Return every run of the cells by key."""
+        return {cell.run.run_key: cell.run for cell in self.cells}
+
+
+def choose(cells: Sequence[BoundCell], only: Iterable[str]) -> list[BoundCell]:
+    """Return the cells that every ``--only`` admits.
+
+    Args:
+        cells: all cells.
+        only: label texts, or ``setting=value``; several of one kind admit any of them.
+
+    Raises:
+        UsageError: when no cell is left.
+    """
+    asked = list(only)
+    chosen = list(cells)
+    groups: dict[str, set[int]] = {}
+    for text in asked:
+        matching, kind = _matching(cells, text)
+        if not matching:
+            raise UsageError(f"--only {text!r} matches no cell\n    {_labels(cells)}")
+        groups.setdefault(kind, set()).update(matching)
+    for admitted in groups.values():
+        chosen = [cell for cell in chosen if id(cell) in admitted]
+    if asked and not chosen:
+        raise UsageError(f"no cell matches all of: {', '.join(asked)}")
+    return chosen
+
+
+def _matching(cells: Sequence[BoundCell], text: str) -> tuple[set[int], str]:
+    labelled = {id(cell) for cell in cells if text in cell.resolved.cell.labels.values()}
+    if labelled:
+        return labelled, "label"
+    name, equals, _ = text.partition("=")
+    if not equals or setting_path(name.strip()) is None:
+        return set(), "label"
+    path, node = parse_set(text)
+    return {id(each) for each in cells if cell_matches(each.resolved.cell, {path: node})}, path
+
+
+def _labels(cells: Sequence[BoundCell]) -> str:
+    labels = dict.fromkeys(text for cell in cells for text in cell.resolved.cell.labels.values())
+    shown = ", ".join(repr(text) for text in labels)
+    return f"labels: {shown}" if shown else "no cell has a label; give setting=value, as lr=0.1"
+
+
+def want(
+    cells: Sequence[BoundCell],
+    chosen: Sequence[BoundCell],
+    database: Database | None,
+    workspace: Workspace,
+    device: str,
+    rerun: bool = False,
+    retry_failed: bool = False,
+    limit: int | None = None,
+) -> Wanted:
+    """Return what is wanted and the plan for it.
+
+    Args:
+        cells: all cells of the specs.
+        chosen: those that are wanted now.
+        database: what is recorded, or None when there is no database yet.
+        workspace: where artifacts lie.
+        device: name of the device, for seconds.
+        rerun: do the chosen runs once more, as a further repetition.
+        retry_failed: do failed runs again.
+        limit: the most runs that are done now.
+    """
+    runs = {cell.run.run_key: cell for cell in cells}
+    keys = list(dict.fromkeys(cell.run.run_key for cell in chosen))
+    results = {} if database is None else latest_results(database, runs)
+    reruns = {key: results[key][1] if key in results else 0 for key in runs}
+    if rerun and database is not None:
+        reruns |= _repetitions(database, keys, results)
+    finished: dict[str, RunStatus] = {
+        key: status
+        for key, (status, number) in results.items()
+        if number == reruns[key] and not (status == "failed" and retry_failed)
+    }
+    open_keys = [key for key in keys if key not in finished]
+    if limit is not None:
+        left_out = set(open_keys[limit:])
+        keys = [key for key in keys if key not in left_out]
+    chains = {key: cell.chain(reruns[key]) for key, cell in runs.items()}
+    naive = naive_plan((runs[key].run, chains[key]) for key in keys)
+    facts = _facts(naive, finished, database, workspace, device)
+    return Wanted(cells, keys, reruns, chains, naive, apply_rules(naive, facts), facts)
+
+
+def _repetitions(
+    database: Database, keys: Sequence[str], results: Mapping[str, tuple[RunStatus, int]]
+) -> dict[str, int]:
+    """Return the repetition that ``--rerun`` means: an unfinished one goes on, else a further."""
+    unfinished = open_reruns(database)
+    return {key: unfinished.get(key, next_rerun(database, key)) for key in keys if key in results}
+
+
+def _facts(
+    naive: Plan,
+    finished: Mapping[str, RunStatus],
+    database: Database | None,
+    workspace: Workspace,
+    device: str,
+) -> Facts:
+    artifacts = frozenset(
+        name
+        for name in {stage.produces for stage in naive.stages if stage.produces}
+        if workspace.has_artifact(name)
+    )
+    if database is None:
+        return Facts(artifacts=artifacts)
+    ended = ended_stages(database, {stage.key for stage in naive.stages})
+    return Facts(
+        done=frozenset(key for key, status in ended.items() if status != "failed"),
+        artifacts=artifacts,
+        finished=dict(finished),
+        seconds=seconds_by_cost_kind(database, device),
+    )

@@ -1,0 +1,94 @@
+"""Where things lie for one invocation: database, `.runner/`, data.
+
+Owns the defaults: results.db in the current folder, `.runner/` beside it, data from --data,
+RUNNER_DATA, the current folder, or beside the spec.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runner.components.data.dataset import DataPlaces
+from runner.components.data.hashing import HashCache
+from runner.store.database import Database, open_database
+
+DEFAULT_DATABASE = "results.db"
+DATA_VARIABLE = "RUNNER_DATA"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The places of one invocation.
+
+    Attributes:
+        database_path: a file, or a URL.
+        folder: ``.runner/``: caches, checkpoints and artifacts.
+        data: the data root that was given, or None.
+    """
+
+    database_path: str
+    folder: Path
+    data: Path | None
+
+    def open(self, create: bool = True) -> Database:
+        """Open the database; see :func:`runner.store.database.open_database`."""
+        return open_database(self.database_path, create)
+
+    def data_places(self, spec: Path) -> DataPlaces:
+        """Return where the data sets of a spec may lie."""
+        given = [] if self.data is None else [self.data]
+        roots = dict.fromkeys([*given, Path.cwd(), spec.resolve().parent])
+        return DataPlaces(tuple(roots), HashCache(self.folder / "hashes").hash_files)
+
+    def has_artifact(self, name: str) -> bool:
+        """Return whether an artifact lies in ``.runner/``."""
+        if name.startswith("weights/"):
+            return (self.folder / f"{name}.safetensors").is_file()
+        return (self.folder / name / "index.json").is_file()
+
+    def folder_bytes(self) -> int:
+        """Return the size of ``.runner/`` in bytes."""
+        return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
+
+
+def workspace(db: str | Path | None = None, data: str | Path | None = None) -> Workspace:
+    """Return the places of an invocation.
+
+    Args:
+        db: database file or URL; results.db in the current folder when not given.
+        data: folder in which data sets are looked for; RUNNER_DATA when not given.
+    """
+    path = str(db or DEFAULT_DATABASE)
+    beside = Path.cwd() if "://" in path else Path(path).absolute().parent
+    root = data or os.environ.get(DATA_VARIABLE)
+    return Workspace(path, beside / ".runner", Path(root).absolute() if root else None)
+
+
+class LayoutCache:
+    """Image shapes and parameter counts by key, so that planning need not build models."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "layouts.json"
+        try:
+            self._known: dict[str, Any] = json.loads(self._path.read_text())
+        except (OSError, ValueError):
+            self._known = {}
+
+    def get(self, key: str) -> Any | None:
+        """Return what is known under a key, or None."""
+        return self._known.get(key)
+
+    def put(self, key: str, value: Any) -> None:
+        """Remember a JSON value; a folder that cannot be written is not an error."""
+        self._known[key] = value
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = self._path.with_suffix(f".{os.getpid()}.tmp")
+            temporary.write_text(json.dumps(self._known))
+            temporary.replace(self._path)
+        except OSError:
+            return

@@ -1,0 +1,160 @@
+"""Checkpoints and weights on disk: safetensors, and a small JSON with a checksum.
+
+A checkpoint is written beside its place and renamed, the JSON last: a kill at any moment leaves the
+previous one or the new one. Nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+BLOCK = 1 << 20
+JSON_NAME = "checkpoint.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The state of a training after an epoch.
+
+    Attributes:
+        tensors: all tensors, by prefixed name.
+        values: everything else, JSON only.
+    """
+
+    tensors: Mapping[str, Tensor]
+    values: Mapping[str, Any]
+
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint and remove the one before it.
+
+    Raises:
+        OSError: when the disk is full; the one before it is kept.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    name = f"epoch-{checkpoint.values['epoch']}.safetensors"
+    save_tensors(folder / name, checkpoint.tensors)
+    described = {
+        **checkpoint.values,
+        "file": name,
+        "sha256": _file_digest(folder / name),
+    }
+    temporary = folder / f"{JSON_NAME}.tmp"
+    temporary.write_text(json.dumps(described))
+    temporary.replace(folder / JSON_NAME)
+    for old in folder.glob("epoch-*.safetensors*"):
+        if old.name != name:
+            old.unlink(missing_ok=True)
+
+
+def load_checkpoint(folder: Path) -> Checkpoint | None:
+    """Return the checkpoint in ``folder``, or None when there is no whole one."""
+    try:
+        values = json.loads((folder / JSON_NAME).read_text())
+        path = folder / str(values["file"])
+        if _file_digest(path) != values["sha256"]:
+            return None
+        return Checkpoint(load_file(path), values)
+    except (OSError, ValueError, KeyError, SafetensorError):
+        return None
+
+
+def remove_checkpoint(folder: Path) -> None:
+    """Remove a checkpoint that is no longer needed."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> int:
+    """Write tensors to a file that appears whole or not at all; return its size in bytes.
+
+    Raises:
+        OSError: when the disk is full; nothing is left behind.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        save_file({name: _saved(tensor) for name, tensor in tensors.items()}, temporary)
+        temporary.replace(path)
+    except SafetensorError as error:
+        raise OSError(errno.ENOSPC, f"cannot write {path}: {error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path.stat().st_size
+
+
+def _saved(tensor: Tensor) -> Tensor:
+    return tensor.detach().cpu().contiguous()
+
+
+def _file_digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors under ``prefix.``."""
+    return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
+
+
+def unprefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors that stand under ``prefix.``, without it."""
+    start = f"{prefix}."
+    return {
+        name.removeprefix(start): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(start)
+    }
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return an optimizer's state as tensors by ``index.key``, and what is no tensor as JSON."""
+    tensors: dict[str, Tensor] = {}
+    others: dict[str, Any] = {}
+    for index, state in optimizer.state_dict()["state"].items():
+        for key, value in state.items():
+            if isinstance(value, Tensor):
+                tensors[f"{index}.{key}"] = value
+            else:
+                others[f"{index}.{key}"] = value
+    return tensors, others
+
+
+def restore_optimizer(
+    optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], others: Mapping[str, Any]
+) -> None:
+    """Put back what :func:`optimizer_tensors` returned.
+
+    Tensors of a parameter's shape get the parameter's memory format, as the optimizer itself would
+    have made them.
+    """
+    parameters = [each for group in optimizer.param_groups for each in group["params"]]
+    state: dict[int, dict[str, Any]] = {}
+    for name, value in {**tensors, **others}.items():
+        index, _, key = name.partition(".")
+        parameter = parameters[int(index)]
+        if isinstance(value, Tensor) and value.shape == parameter.shape:
+            value = torch.empty_like(parameter).copy_(value)
+        state.setdefault(int(index), {})[key] = value
+    packed = optimizer.state_dict()
+    optimizer.load_state_dict({"state": state, "param_groups": packed["param_groups"]})
+
+
+def load_network(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Copy weights and buffers into a network, keeping its memory format."""
+    network.load_state_dict(dict(tensors), strict=True)

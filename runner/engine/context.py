@@ -1,0 +1,104 @@
+"""What the engine is handed beside a stage: where files lie, and whom to tell.
+
+Owns the folder layout of ``.runner/`` and the shapes of what goes in and out of a stage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from runner.components.data.dataset import ImageSource
+from runner.core.types import EpochRecord, Metric
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a stage stands.
+
+    Attributes:
+        done: images decoded, or steps done in this epoch.
+        total: of how many.
+        epoch: the epoch in progress, 0 outside training.
+        epochs: of how many at most.
+        loss: running training loss, or None.
+        accuracy: running training accuracy, or None.
+    """
+
+    done: int
+    total: int
+    epoch: int = 0
+    epochs: int = 0
+    loss: float | None = None
+    accuracy: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Produced:
+    """An artifact that a stage wrote: its name, digest of content, and size."""
+
+    name: str
+    digest: str
+    num_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a stage ended.
+
+    Attributes:
+        status: ``done`` or ``diverged``.
+        values: what is recorded of it, JSON only.
+        message: for people, when it diverged.
+        measured: evaluations.
+        produced: artifacts.
+    """
+
+    status: str
+    values: Mapping[str, Any]
+    message: str = ""
+    measured: Sequence[Metric] = ()
+    produced: Sequence[Produced] = ()
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every stage of an invocation shares.
+
+    Attributes:
+        folder: ``.runner/``.
+        device: where models run.
+        numerics: what may change rounding.
+        database: identity of the database, written into checkpoints.
+        sources: image sources by pixels key.
+        checkpoint_seconds: seconds of finished epochs that may be lost.
+        should_stop: asked after every step; True ends the stage with Interrupted.
+        on_progress: told at most a few times a second.
+        on_note: told in one line what a person should know.
+    """
+
+    folder: Path
+    device: torch.device
+    numerics: Mapping[str, Any]
+    database: str
+    sources: Mapping[str, ImageSource] = field(default_factory=dict)
+    checkpoint_seconds: float = 30.0
+    should_stop: Callable[[], bool] = lambda: False
+    on_progress: Callable[[Progress], None] = lambda progress: None
+    on_note: Callable[[str], None] = lambda note: None
+
+    def artifact_path(self, name: str) -> Path:
+        """Return where an artifact lies."""
+        return self.folder / (f"{name}.safetensors" if name.startswith("weights/") else name)
+
+    def checkpoint_folder(self, stage_key: str) -> Path:
+        """Return where a stage keeps what it continues from."""
+        return self.folder / "checkpoints" / stage_key
+
+
+EpochSink = Callable[[Sequence[EpochRecord]], None]
+"""Stores finished epochs; raises ClaimLost when the stage was taken over."""

@@ -1,0 +1,112 @@
+"""Devices, and what may change rounding on them.
+
+Owns the choice of a device, the record of numerics, and the description of the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from runner.core.errors import UsageError
+
+
+def choose_device(name: str | None) -> torch.device:
+    """Return the device of that name, or the GPU when there is one.
+
+    Args:
+        name: ``cpu``, ``cuda``, ``cuda:1``, or None to choose.
+
+    Raises:
+        UsageError: when there is no such device here.
+    """
+    if name is None or name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UsageError(f"no device '{name}'; there are cpu and cuda, cuda:0, …") from None
+    if device.type not in ("cpu", "cuda"):
+        raise UsageError(f"the device '{name}' is not supported; cpu and cuda are")
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UsageError(f"no device '{name}' here: torch {torch.__version__} finds no CUDA GPU")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError(f"no device '{name}' here: there are {torch.cuda.device_count()} GPUs")
+    return device
+
+
+def device_name(device: torch.device) -> str:
+    """Return the device's name for records: ``cpu`` or the GPU's model."""
+    return "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device)
+
+
+def numerics(device: torch.device) -> dict[str, Any]:
+    """Return what may change rounding; equal numerics may resume one another's trainings."""
+    return {
+        "device": device_name(device),
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads() if device.type == "cpu" else 0,
+        "cpu": _cpu_capability() if device.type == "cpu" else "",
+        "channels_last": True,
+        "tf32": bool(torch.backends.cuda.matmul.allow_tf32) if device.type == "cuda" else False,
+        "compile": False,
+    }
+
+
+def _cpu_capability() -> str:
+    return str(torch.backends.cpu.get_cpu_capability())
+
+
+@cache
+def environment() -> dict[str, Any]:
+    """Return versions, machine and code, for the record."""
+    names = ("runner", "torch", "torchvision", "numpy", "pillow", "scikit-learn")
+    return {
+        "versions": {name: _version(name) for name in names},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
+        "commit": _commit(Path.cwd()),
+        "code": _commit(Path(__file__).parent),
+    }
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except ModuleNotFoundError:
+        return "not installed"
+
+
+def _processor() -> str:
+    if sys.platform == "linux":
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _commit(folder: Path) -> str:
+    """Return the git commit of the work tree at ``folder``, with + when it has changes, or ""."""
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return described.stdout.strip()

@@ -1,0 +1,156 @@
+"""Does one stage: from what a plan hands over to an outcome.
+
+The only entrance to this package for execution. Turns out-of-memory and unreadable data into
+errors that name what was tried; decides nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from runner.core.errors import StageFailed
+from runner.core.types import Reader, SelectRule, Stage, StopRule
+from runner.engine.checkpoint import load_network
+from runner.engine.context import Context, EpochSink, Outcome
+from runner.engine.evaluate import evaluate
+from runner.engine.images import Images
+from runner.engine.network import build_network
+from runner.engine.prepare import prepare
+from runner.engine.training_stage import TrainTask, forget_checkpoint, train_stage
+from runner.spec.settings import Settings
+
+CanContinue = Callable[[Sequence[Sequence[int]]], bool]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One stage to do, with where its records go.
+
+    Attributes:
+        stage: the stage.
+        attempt: id of the attempt that records it.
+        store_epochs: stores finished epochs.
+        can_continue: whether ranges of recorded epochs are all there.
+        parent_outcome: what the training recorded, for its evaluation.
+    """
+
+    stage: Stage
+    attempt: int
+    store_epochs: EpochSink
+    can_continue: CanContinue
+    parent_outcome: dict[str, object]
+
+
+def do_stage(context: Context, job: Job) -> Outcome:
+    """Do one stage.
+
+    Raises:
+        StageFailed: for out of memory, with the size tried.
+        DataError: for images that cannot be prepared.
+        Interrupted: when asked to stop.
+        ClaimLost: when another process took the stage over.
+        OSError: when the disk is full.
+    """
+    settings = _settings_of(job.stage)
+    try:
+        if job.stage.kind == "prepare":
+            return _prepare(context, job.stage)
+        images = _images(context, job.stage, settings)
+        if job.stage.kind == "train":
+            return _train(context, job, settings, images)
+        return _evaluate(context, job, settings, images)
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        raise StageFailed(_out_of_memory(context, job.stage, settings, error)) from None
+    finally:
+        if context.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def end_stage(context: Context, stage: Stage) -> None:
+    """Tidy up after a stage whose end is recorded."""
+    if stage.kind == "train":
+        forget_checkpoint(context, stage.key)
+
+
+def _settings_of(stage: Stage) -> Settings:
+    if stage.kind == "prepare":
+        model = {"name": "mlp"}
+        return Settings.model_validate_json(
+            json.dumps({"data": stage.spec["data"], "model": model})
+        )
+    return Settings.model_validate_json(json.dumps(stage.spec["settings"]))
+
+
+def _prepare(context: Context, stage: Stage) -> Outcome:
+    settings = _settings_of(stage).data
+    return prepare(context, str(stage.spec["pixels_key"]), settings, stage.produces)
+
+
+@lru_cache(maxsize=2)
+def _cached_images(folder: Path, data: str, device: torch.device) -> Images:
+    settings = Settings.model_validate_json(data).data
+    return Images(folder, settings, device)
+
+
+def _images(context: Context, stage: Stage, settings: Settings) -> Images:
+    folder = context.artifact_path(f"pixels/{stage.spec['pixels_key']}")
+    data = settings.model_dump_json(include={"data", "model"})
+    return _cached_images(folder, data, context.device)
+
+
+def _train(context: Context, job: Job, settings: Settings, images: Images) -> Outcome:
+    task = TrainTask(
+        stage=job.stage,
+        settings=settings,
+        reader=_reader(job.stage),
+        attempt=job.attempt,
+        store_epochs=job.store_epochs,
+        can_continue=job.can_continue,
+    )
+    return train_stage(context, images, task)
+
+
+def _reader(stage: Stage) -> Reader:
+    values = dict(stage.spec["reader"])
+    stop, select = values.pop("stop_rule"), values.pop("select_rule")
+    stop_rule = None if stop is None else StopRule(**stop)
+    return Reader(stop_rule=stop_rule, select_rule=SelectRule(**select), **values)
+
+
+def _evaluate(context: Context, job: Job, settings: Settings, images: Images) -> Outcome:
+    weights = load_file(context.artifact_path(str(job.stage.spec["weights"])))
+    network = build_network(settings, images.shape, len(images.classes), context.device)
+    load_network(network, weights)
+    epoch = int(str(job.parent_outcome[f"{job.stage.spec['epoch']}_epoch"]))
+    split, precision = str(job.stage.spec["split"]), settings.train.precision
+    measured = evaluate(network, images, split, epoch, precision)
+    reads = {"reads": [[job.attempt, epoch, epoch]]}
+    return Outcome("done", reads, measured=measured)
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    text = str(error)
+    return "can't allocate memory" in text or "out of memory" in text
+
+
+def _out_of_memory(context: Context, stage: Stage, settings: Settings, error: BaseException) -> str:
+    if stage.kind == "prepare":
+        return f"out of memory while preparing images: {str(error).splitlines()[0]}"
+    images = _images(context, stage, settings)
+    channels, height, width = images.shape
+    said = str(error).strip().splitlines()
+    return (
+        f"out of memory with batch_size {settings.train.batch_size} of {channels}×{height}×{width}"
+        f" images on {context.device}: {said[0] if said else 'no memory'}"
+    )

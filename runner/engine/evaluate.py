@@ -1,0 +1,56 @@
+"""Evaluation: loss and accuracy of a network on one split. Yields metrics, nothing else."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from runner.components.data.dataset import Split
+from runner.core.types import Metric
+from runner.engine.images import Images
+
+METRIC_SPLITS: dict[str, Split] = {
+    "train_eval": "train",
+    "val": "val",
+    "test": "test",
+}
+"""Which images each evaluated metric split stands for."""
+
+
+def evaluate(
+    network: nn.Module, images: Images, split: str, epoch: int, precision: str
+) -> tuple[Metric, ...]:
+    """Return loss and accuracy of the network in eval mode, summed in float64.
+
+    The loss is the cross-entropy without label smoothing, mean over the images.
+
+    Args:
+        network: left in eval mode.
+        images: the data.
+        split: ``train_eval``, ``val`` or ``test``.
+        epoch: which epoch's weights these are.
+        precision: ``fp32`` or ``bf16``.
+    """
+    network.eval()
+    total_loss: torch.Tensor | float = 0.0
+    num_correct: torch.Tensor | int = 0
+    count = 0
+    with torch.inference_mode():
+        for inputs, labels in images.evaluation_batches(METRIC_SPLITS[split]):
+            with autocast(inputs.device, precision):
+                logits = network(inputs)
+            logits = logits.float()
+            losses = functional.cross_entropy(logits, labels, reduction="none")
+            total_loss = total_loss + losses.double().sum()
+            num_correct = num_correct + (logits.argmax(1) == labels).sum()
+            count += len(labels)
+    return (
+        Metric(epoch, split, "loss", float(total_loss) / count),
+        Metric(epoch, split, "accuracy", int(num_correct) / count),
+    )
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """Return the context in which forward passes of this precision run."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")

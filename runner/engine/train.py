@@ -1,0 +1,200 @@
+"""The training loop, and nothing that decides what to train.
+
+One function per level: a training, an epoch, a step. Losses stay on the device until an epoch ends
+(or a second has passed, for the progress line), every random draw is keyed, and the learning rate
+of an epoch is a value.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor, nn
+
+from runner.core.errors import Interrupted
+from runner.core.keys import keyed_seed
+from runner.core.reading import ReaderState, divergence, read_epoch
+from runner.core.types import EpochRecord, Metric, Reader
+from runner.engine.context import Context, Progress
+from runner.engine.evaluate import autocast, evaluate
+from runner.engine.images import Images
+from runner.engine.network import copy_state
+from runner.spec.settings import Settings
+
+POLL_SECONDS = 1.0
+
+
+@dataclass
+class TrainState:
+    """Everything a training needs to go on, besides what its settings say.
+
+    Attributes:
+        network: the network being trained.
+        optimizer: over its trainable parameters.
+        reader: where the reader stands.
+        history: metrics by full name of each epoch so far.
+        first_mean: mean loss of the first epoch's steps, or None before its end.
+        best: weights of the reader's best epoch.
+    """
+
+    network: nn.Module
+    optimizer: torch.optim.Optimizer
+    reader: ReaderState = field(default_factory=ReaderState)
+    history: list[dict[str, float]] = field(default_factory=list)
+    first_mean: float | None = None
+    best: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Diverged:
+    """A training ended by a loss that was not finite or too large, at this epoch and step."""
+
+    epoch: int
+    step: int
+    record: EpochRecord
+
+
+def train_epoch(
+    context: Context, settings: Settings, reader: Reader, images: Images, state: TrainState
+) -> EpochRecord | Diverged:
+    """Train one epoch, evaluate, and let the reader read it; ``state`` is moved on.
+
+    Returns:
+        The epoch's record; or where it diverged, with the losses up to there, the state being of no
+        further use.
+
+    Raises:
+        Interrupted: when asked to stop; the state is of no further use.
+    """
+    started = time.perf_counter()
+    epoch = state.reader.epoch + 1
+    train = settings.train
+    rate = train.schedule.lr_at(train.optimizer.lr, epoch, train.epochs, state.history)
+    losses, running = _pass(context, settings, images, state, epoch, rate, reader.diverged_if)
+    bad = divergence(losses, state.first_mean, reader.diverged_if)
+    if bad is not None:
+        record = EpochRecord(epoch, (), tuple(losses[:bad]), rate, time.perf_counter() - started)
+        return Diverged(epoch, bad, record)
+    metrics = [*running]
+    for split in _evaluated_splits(settings):
+        metrics += evaluate(state.network, images, split, epoch, train.precision)
+    seconds = time.perf_counter() - started
+    record = EpochRecord(epoch, tuple(metrics), tuple(losses), rate, seconds)
+    if not all(math.isfinite(metric.value) for metric in metrics):
+        return Diverged(epoch, len(losses), replace(record, metrics=()))
+    if state.first_mean is None:
+        state.first_mean = math.fsum(losses) / len(losses)
+    by_name = {f"{metric.split}_{metric.name}": metric.value for metric in metrics}
+    state.history.append(by_name)
+    state.reader = read_epoch(reader, state.reader, by_name)
+    if state.reader.best_epoch == epoch:
+        state.best = copy_state(state.network)
+    return record
+
+
+def _evaluated_splits(settings: Settings) -> list[str]:
+    splits = ["train_eval"] if settings.evaluate.train_eval == "full" else []
+    splits += ["val"] if settings.data.validation > 0 else []
+    splits += ["test"] if settings.evaluate.test == "each_epoch" else []
+    return splits
+
+
+def _pass(
+    context: Context,
+    settings: Settings,
+    images: Images,
+    state: TrainState,
+    epoch: int,
+    rate: float,
+    diverged_if: float,
+) -> tuple[list[float], tuple[Metric, Metric]]:
+    """Run one pass over the training images.
+
+    Returns:
+        The loss of every step (fewer when a poll saw it diverge), and the running averages.
+    """
+    train = settings.train
+    for group in state.optimizer.param_groups:
+        group["lr"] = rate
+    state.network.train()
+    criterion = train.loss.build()
+    total = images.num_steps(train.batch_size, train.drop_last)
+    meter = _Meter(epoch, train.epochs, total)
+    batches = images.training_batches(settings.seed, epoch, train.batch_size, train.drop_last)
+    for step, (inputs, labels) in enumerate(batches, start=1):
+        torch.manual_seed(keyed_seed(settings.seed, "dropout", epoch, step))
+        meter.add(_step(settings, state, criterion, inputs, labels), labels)
+        if context.should_stop():
+            raise Interrupted(f"stopped in epoch {epoch} after step {step} of {total}")
+        if meter.is_due():
+            context.on_progress(meter.progress(step))
+            if divergence([meter.last()], state.first_mean, diverged_if) is not None:
+                break
+    return meter.losses(), meter.metrics()
+
+
+def _step(
+    settings: Settings, state: TrainState, criterion: nn.Module, inputs: Tensor, labels: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Update the weights once; return the batch's mean loss and its logits, both detached."""
+    train = settings.train
+    with autocast(inputs.device, train.precision):
+        logits = state.network(inputs)
+    loss: Tensor = criterion(logits.float(), labels)
+    state.optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    if train.clip_grad_norm is not None:
+        nn.utils.clip_grad_norm_(state.network.parameters(), train.clip_grad_norm)
+    state.optimizer.step()
+    return loss.detach(), logits.detach()
+
+
+class _Meter:
+    """Running loss and accuracy of a pass, kept on the device."""
+
+    def __init__(self, epoch: int, epochs: int, total: int) -> None:
+        self._epoch, self._epochs, self._total = epoch, epochs, total
+        self._losses: list[Tensor] = []
+        self._sum: Tensor | float = 0.0
+        self._correct: Tensor | int = 0
+        self._count = 0
+        self._next = time.monotonic() + POLL_SECONDS
+
+    def add(self, result: tuple[Tensor, Tensor], labels: Tensor) -> None:
+        """Count one step; does not wait for the device."""
+        loss, logits = result
+        self._losses.append(loss)
+        self._sum = self._sum + loss.double() * len(labels)
+        self._correct = self._correct + (logits.argmax(1) == labels).sum()
+        self._count += len(labels)
+
+    def is_due(self) -> bool:
+        """Return whether a poll of the device is due."""
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + POLL_SECONDS
+        return True
+
+    def last(self) -> float:
+        """Return the last step's loss; waits for the device."""
+        return float(self._losses[-1])
+
+    def losses(self) -> list[float]:
+        """Return the loss of every step; waits for the device."""
+        return [float(loss) for loss in torch.stack(self._losses).cpu()]
+
+    def progress(self, step: int) -> Progress:
+        """Return where the pass stands; waits for the device."""
+        loss, accuracy = float(self._sum) / self._count, int(self._correct) / self._count
+        return Progress(step, self._total, self._epoch, self._epochs, loss, accuracy)
+
+    def metrics(self) -> tuple[Metric, Metric]:
+        """Return the averages over the pass; waits for the device."""
+        return (
+            Metric(self._epoch, "train", "loss", float(self._sum) / self._count),
+            Metric(self._epoch, "train", "accuracy", int(self._correct) / self._count),
+        )

@@ -1,0 +1,72 @@
+"""What an executor is handed and what it tells: the work, the listener, the summary.
+
+Owns no behaviour but the silent listener; every executor takes and gives these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from runner.core.types import Facts, Plan, Stage
+from runner.engine.context import Context, Progress
+from runner.store.database import Database
+
+
+class Listener(Protocol):
+    """Is told what happens, from the thread that does the work."""
+
+    def stage_began(self, stage: Stage) -> None:
+        """A stage starts."""
+
+    def stage_moved(self, stage: Stage, progress: Progress) -> None:
+        """A stage has moved on; a few times a second at most."""
+
+    def stage_ended(self, stage: Stage, status: str, seconds: float, message: str) -> None:
+        """A stage has ended, here or in another process (then ``seconds`` is 0)."""
+
+    def run_ended(self, run_key: str, status: str) -> None:
+        """A run has a result."""
+
+    def noted(self, note: str) -> None:
+        """Something a person should know."""
+
+
+class Silent:
+    """Hears everything and says nothing."""
+
+    def stage_began(self, stage: Stage) -> None:
+        """Ignore it."""
+
+    def stage_moved(self, stage: Stage, progress: Progress) -> None:
+        """Ignore it."""
+
+    def stage_ended(self, stage: Stage, status: str, seconds: float, message: str) -> None:
+        """Ignore it."""
+
+    def run_ended(self, run_key: str, status: str) -> None:
+        """Ignore it."""
+
+    def noted(self, note: str) -> None:
+        """Ignore it."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """A plan with all that carrying it out needs.
+
+    Attributes:
+        plan: what to do; ``plan.reads`` names every wanted run.
+        facts: what was known when planning.
+        reruns: which repetition of each run is wanted.
+        environment: versions, machine and code, for the record.
+    """
+
+    database: Database
+    plan: Plan
+    facts: Facts
+    reruns: Mapping[str, int]
+    context: Context
+    environment: Mapping[str, object]
+    listener: Listener = field(default_factory=Silent)
