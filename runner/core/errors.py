@@ -30,14 +30,17 @@ class UsageError(RunnerError):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """Where something stands in a file; lines and columns count from 1."""
+    """Where something stands in a file; lines and columns count from 1.
+
+    Line 0 is the whole of ``file``, as for a ``--set``.
+    """
 
     file: str
     line: int
     column: int
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +69,16 @@ class Problem:
 
 
 class SpecError(UsageError):
-    """One or several problems in specs, found before any work started."""
+    """One or several problems in specs, found before any work started.
+
+    Attributes:
+        problems: each once, in the order of their places.
+    """
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         distinct = dict.fromkeys(problems)
-        self.problems: tuple[Problem, ...] = tuple(distinct)
+        nowhere = Place("", 0, 0)
+        self.problems = tuple(sorted(distinct, key=lambda problem: problem.place or nowhere))
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from runner.core.errors import Problem, SpecError, nearest
-from runner.spec.names import SETTING_ROOTS, SHORT_NAMES, spell_out
+from runner.spec.names import SETTING_ROOTS, as_mapping, setting_path, spell_out
 from runner.spec.nodes import Node, merge
 from runner.spec.yaml_loader import load_yaml
 
@@ -50,7 +50,9 @@ def _load(path: Path, children: tuple[Path, ...]) -> Node:
         raise SpecError([Problem(extends.place, f"{parent_name} extends this spec in a circle")])
     if not parent_path.is_file():
         found = f"extends {parent_name}, but there is no file {parent_path}"
-        raise SpecError([Problem(extends.place, found, "a path relative to this spec")])
+        beside = sorted(path.name for path in parent_path.parent.glob("*.y*ml"))
+        suggestion = nearest(parent_path.name, beside)
+        raise SpecError([Problem(extends.place, found, "a path relative to this spec", suggestion)])
     parent = _load(parent_path, seen)
     own = {key: child for key, child in _spelled(document).value.items() if key != "extends"}
     replaced = SEED_KEYS if any(key in own for key in SEED_KEYS) else ()
@@ -108,7 +110,8 @@ def check_document(document: Node) -> None:
     for key, child in document.value.items():
         if key not in DOCUMENT_KEYS:
             place = child.key_place or child.place
-            suggestion = SHORT_NAMES.get(key) or nearest(key, DOCUMENT_KEYS)
+            path = setting_path(key)
+            suggestion = as_mapping(path) if path else nearest(key, DOCUMENT_KEYS)
             allowed = ", ".join(DOCUMENT_KEYS)
             problems.append(Problem(place, f"unknown key '{key}' in the spec", allowed, suggestion))
         elif key in ("name", "about") and not isinstance(child.value, str):

@@ -15,7 +15,7 @@ from runner.components.component import canonical_settings
 from runner.core.errors import Problem, SpecError
 from runner.core.types import Cell
 from runner.spec.compose import load_document
-from runner.spec.names import SETTING_ROOTS, setting_path, unknown_setting
+from runner.spec.names import SETTING_ROOTS, setting_path, short_name, unknown_setting
 from runner.spec.nodes import Node, find, plain
 from runner.spec.resolve import layered, resolve, settings_key
 from runner.spec.settings import Settings
@@ -118,7 +118,8 @@ def _name(document: Node, path: Path) -> str:
     name: str = node.value
     if not NAME.fullmatch(name):
         allowed = "letters, digits, _ . and -, beginning with a letter or digit"
-        raise SpecError([Problem(node.place, f"the name is '{name}'", allowed)])
+        suggestion = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).lstrip("_.-")
+        raise SpecError([Problem(node.place, f"the name is '{name}'", allowed, suggestion)])
     return name
 
 
@@ -129,8 +130,7 @@ def _seeds(document: Node, variant: Variant) -> list[Node | None]:
     if document.get("seed") is not None and node is document.get("seeds"):
         raise SpecError([Problem(node.key_place, "both seed and seeds are given", ONE)])
     if not node.is_sequence or not node.value:
-        found = f"seeds is {'an empty list' if node.is_sequence else node.describe()}"
-        raise SpecError([Problem(node.place, found, SEEDS)])
+        raise SpecError([Problem(node.place, f"seeds is {node.describe()}", SEEDS)])
     seen: set[int] = set()
     for item in node.value:
         if type(item.value) is not int:
@@ -281,6 +281,8 @@ def same_value(resolved: Any, written: Any) -> bool:
 def _what_varies(cells: Sequence[ResolvedCell]) -> str:
     values: dict[str, dict[str, None]] = {}
     for item in cells:
-        for name, value in {**item.cell.labels, **item.cell.swept}.items():
+        swept = {short_name(path): value for path, value in item.cell.swept.items()}
+        for name, value in {**item.cell.labels, **swept}.items():
             values.setdefault(name, {})[str(value)] = None
-    return "; ".join(f"{name}: {', '.join(list(seen)[:12])}" for name, seen in values.items())
+    shown = [f"{name}: {', '.join(list(seen)[:12])}" for name, seen in values.items()]
+    return "; ".join(shown) or "nothing varies between the cells"

@@ -73,6 +73,14 @@ def unknown_setting(name: str, node: Node, labels: Sequence[str] = ()) -> Proble
     )
 
 
+def as_mapping(path: Sequence[str]) -> str:
+    """Return a path as a spec writes it: ``train: {epochs: …}``."""
+    text = f"{path[-1]}: …"
+    for key in reversed(path[:-1]):
+        text = f"{key}: {{{text}}}"
+    return text
+
+
 def short_name(path: str) -> str:
     """Return the short name of a dotted path, or the path itself."""
     for name, full in SHORT_NAMES.items():

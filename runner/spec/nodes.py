@@ -48,9 +48,9 @@ class Node:
     def describe(self) -> str:
         """Return what stands here, for an error message."""
         if self.is_mapping:
-            return "a mapping"
+            return "a mapping" if self.value else "an empty mapping"
         if self.is_sequence:
-            return "a list"
+            return f"a list of {len(self.value)}" if self.value else "an empty list"
         return describe_scalar(self.value)
 
 
@@ -59,7 +59,7 @@ def describe_scalar(value: Any) -> str:
     if value is None:
         return "nothing (null)"
     if isinstance(value, bool):
-        return f"{str(value).lower()} (true or false)"
+        return f"{str(value).lower()} (boolean)"
     if isinstance(value, str):
         return f"{value!r} (text)"
     return f"{value!r}"

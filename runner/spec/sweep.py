@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from runner.core.errors import Place, Problem, SpecError, nearest
 from runner.core.keys import canonical_json
@@ -50,7 +50,7 @@ def expand_sweep(sweep: Node | None) -> list[Combination]:
     if sweep is None:
         return [Combination()]
     if not sweep.is_mapping or not sweep.value:
-        raise _error(sweep, f"sweep is {_described(sweep)}", "a mapping with grid, zip or rows")
+        raise _error(sweep, f"sweep is {sweep.describe()}", "a mapping with grid, zip or rows")
     for key, child in sweep.value.items():
         if key not in SWEEP_KEYS:
             place = child.key_place or child.place
@@ -81,7 +81,7 @@ def _parts(node: Node) -> Iterator[Combination]:
 
 def _rows(rows: Node) -> list[Combination]:
     if not rows.is_sequence or not rows.value:
-        raise _error(rows, f"rows is {_described(rows)}", "a list of mappings, one per row")
+        raise _error(rows, f"rows is {rows.describe()}", "a list of mappings, one per row")
     return [combination for row in rows.value for combination in _row(row)]
 
 
@@ -141,19 +141,19 @@ def published_values(node: Node) -> dict[str, Node]:
 
 def _zip(node: Node) -> list[Combination]:
     axes = _axes(node, "zip")
-    lengths = {len(values) for _, _, values in axes}
+    lengths = {len(values) for _, values in axes}
     if len(lengths) > 1:
-        shown = ", ".join(f"{short_name(path)} has {len(values)}" for path, _, values in axes)
+        shown = ", ".join(f"{short_name(path)} has {len(values)}" for path, values in axes)
         raise _error(node, f"zip of unequal lengths: {shown}", "lists of one length")
     return [
-        Combination(dict(zip([path for path, _, _ in axes], row, strict=True)), place=row[0].place)
-        for row in zip(*(values for _, _, values in axes), strict=True)
+        Combination(dict(zip([path for path, _ in axes], row, strict=True)), place=row[0].place)
+        for row in zip(*(values for _, values in axes), strict=True)
     ]
 
 
 def _grid(node: Node) -> list[list[Combination]]:
     parts = []
-    for path, _, values in _axes(node, "grid"):
+    for path, values in _axes(node, "grid"):
         seen: dict[str, Node] = {}
         for value in values:
             text = identity(value)
@@ -164,16 +164,19 @@ def _grid(node: Node) -> list[list[Combination]]:
     return parts
 
 
-def _axes(node: Node, kind: str) -> list[tuple[str, Node, tuple[Node, ...]]]:
+def _axes(node: Node, kind: str) -> list[tuple[str, list[Node]]]:
     if not node.is_mapping or not node.value:
-        raise _error(node, f"{kind} is {_described(node)}", "a mapping from settings to lists")
+        raise _error(node, f"{kind} is {node.describe()}", "a mapping from settings to lists")
     axes: dict[str, Node] = {}
     for key, child in node.value.items():
         _add(axes, key, child)
     for key, child in node.value.items():
         if not child.is_sequence or not child.value:
-            raise _error(child, f"{key} in {kind} is {_described(child)}", "a list of values")
-    return [(path, child, child.value) for path, child in axes.items()]
+            raise _error(child, f"{key} in {kind} is {child.describe()}", "a list of values")
+    return [
+        (path, [replace(value, key_place=child.key_place) for value in child.value])
+        for path, child in axes.items()
+    ]
 
 
 def _add(overrides: dict[str, Node], name: str, node: Node) -> None:
@@ -216,16 +219,6 @@ def _refuse_repeats(combinations: list[Combination]) -> None:
             found = f"{{{shown}}} stands twice; first at {seen[written].place}"
             raise SpecError([Problem(combination.place, found, "each combination once")])
         seen[written] = combination
-
-
-def _described(node: Node) -> str:
-    return (
-        f"an empty {'list' if node.is_sequence else 'mapping'}" if _empty(node) else node.describe()
-    )
-
-
-def _empty(node: Node) -> bool:
-    return (node.is_mapping or node.is_sequence) and not node.value
 
 
 def _error(node: Node, found: str, allowed: str) -> SpecError:

@@ -11,36 +11,29 @@ from typing import Any
 from runner.core.errors import Problem, nearest
 from runner.core.reading import METRIC_NAMES
 from runner.core.types import Cell
-from runner.spec.formula import parse_formula
 from runner.spec.names import short_name
 from runner.spec.nodes import Node
 from runner.spec.settings import Settings, available_metrics
 from runner.spec.tables import Column, Table
 
 
-def default_table(name: str, cells: Sequence[Cell], settings: Settings) -> Table:
-    """Return the table of a spec that declares none: what varies, and the accuracies."""
-    columns: dict[str, Column] = {}
+def default_tables(name: str, cells: Sequence[Cell], settings: Settings) -> dict[str, Any]:
+    """Return the `tables` of a spec that declares none: what varies, and the accuracies."""
+    columns: dict[str, Any] = {}
     for label in dict.fromkeys(label for cell in cells for label in cell.labels):
-        title = label if label.upper() in columns else label.upper()
-        columns[title] = Column(title, "label", label, None, "best", None, None, None)
+        columns[label.upper()] = {"label": label}
     for path in dict.fromkeys(path for cell in cells for path in cell.swept):
-        title = short_name(path).rpartition(".")[2].upper()
-        title = path.upper() if title in columns else title
-        columns[title] = Column(title, "setting", path, None, "best", None, None, None)
-    test = settings.evaluate.test
-    accuracies = []
+        short = short_name(path)
+        title = short.rpartition(".")[2].upper()
+        columns[path if title in columns else title] = {"setting": short}
     if "val_accuracy" in available_metrics(settings):
-        accuracies.append(_accuracy("VAL_ACC", "val_accuracy", "best"))
-    if test != "never":
-        at = "last" if test == "last" else "best"
-        accuracies.append(_accuracy("TEST_ACC", "test_accuracy", at))
-    accuracies = accuracies or [_accuracy("TRAIN_ACC", "train_accuracy", "best")]
-    return Table(name, "", (*columns.values(), *accuracies), (), None)
-
-
-def _accuracy(title: str, metric: str, at: str) -> Column:
-    return Column(title, "metric", metric, parse_formula(metric), at, "max", None, None)
+        columns["VAL_ACC"] = {"metric": "val_accuracy", "mark": "max"}
+    if settings.evaluate.test != "never":
+        at = "last" if settings.evaluate.test == "last" else "best"
+        columns["TEST_ACC"] = {"metric": "test_accuracy", "at": at, "mark": "max"}
+    if not {"VAL_ACC", "TEST_ACC"} & set(columns):
+        columns["TRAIN_ACC"] = {"metric": "train_accuracy", "mark": "max"}
+    return {name: columns}
 
 
 def table_problems(

@@ -113,10 +113,9 @@ def parse_set(option: str) -> tuple[str, Node]:
     if not equals:
         raise UsageError(f"'{option}' is not setting=value, as in --set epochs=5")
     source = f"--set {option}"
-    aligned = " " * (len(name) + 1) + text
-    node = parse_yaml(aligned, source) if text.strip() else Node(None)
+    place = Place(source, 0, 0)
+    node = parse_yaml(text, source) if text.strip() else Node(None)
     path = setting_path(name.strip())
     if path is None:
-        raise SpecError([unknown_setting(name.strip(), Node(None, Place(source, 1, 1)))])
-    place = Place(source, 1, len(name) + 2)
+        raise SpecError([unknown_setting(name.strip(), Node(None, place))])
     return ".".join(path), Node(node.value, place, place)

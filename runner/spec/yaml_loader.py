@@ -29,8 +29,18 @@ HINTS = {
     "could not find expected ':'": "'key: value'",
     "unexpected end of stream": "a closing quote",
     "cannot start any token": "quotes around text that begins with such a character",
+    "expected a single document": "one document in a file",
 }
 """What to do about PyYAML's commonest complaints, by words in them."""
+
+JARGON = {
+    "expected <block end>, but found": "expected its next entry or its end, but found",
+    "'<block mapping start>'": "a mapping indented otherwise",
+    "'<block sequence start>'": "a list indented otherwise",
+    "'<scalar>'": "a value",
+    "'<stream end>'": "the end of the file",
+    "'?'": "a key",
+}
 
 NULL = re.compile(r"^(?:~|null|Null|NULL|)$")
 BOOL = re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$")
@@ -107,10 +117,12 @@ def _broken(error: yaml.MarkedYAMLError, text: str, file: str) -> Problem:
     if line < len(lines) and "\t" in lines[line][: column + 1]:
         return Problem(place, "a tab where YAML wants spaces", "indent with spaces")
     said = " ".join(part for part in (error.context, error.problem) if part)
+    hint = next((hint for words, hint in HINTS.items() if words in said), "")
+    for jargon, words in JARGON.items():
+        said = said.replace(jargon, words)
     opened = error.context_mark
     if opened is not None and opened.line != line:
         said += f"; it begins in line {opened.line + 1}"
-    hint = next((hint for words, hint in HINTS.items() if words in said), "")
     return Problem(place, f"broken YAML: {said}", hint)
 
 
@@ -124,7 +136,7 @@ class _Converter:
     def convert(self, node: yaml.Node, parents: tuple[int, ...]) -> Node:
         place = self._place(node)
         if not node.tag.startswith(CORE_TAG):
-            raise SpecError([Problem(place, f"the tag {node.tag}", NO_TAGS)])
+            raise SpecError([Problem(place, f"the tag {_shown(node.tag)}", NO_TAGS)])
         self._count += 1
         if id(node) in parents:
             raise SpecError([Problem(place, "an alias that contains itself")])
@@ -138,7 +150,7 @@ class _Converter:
             return Node(tuple(self.convert(child, inside) for child in node.value), place)
         if isinstance(node, yaml.ScalarNode):
             return Node(_scalar(kind, node.value, place), place)
-        raise SpecError([Problem(place, f"the tag {node.tag}", NO_TAGS)])
+        raise SpecError([Problem(place, f"the tag {_shown(node.tag)}", NO_TAGS)])
 
     def _mapping(self, node: yaml.MappingNode, parents: tuple[int, ...]) -> dict[str, Node]:
         children: dict[str, Node] = {}
@@ -149,7 +161,8 @@ class _Converter:
             key = key_node.value
             if key in children:
                 first = children[key].key_place
-                raise SpecError([Problem(place, f"'{key}' stands here twice; first at {first}")])
+                found = f"'{key}' stands here twice; first at {first}"
+                raise SpecError([Problem(place, found, "each key once")])
             value = self.convert(value_node, parents)
             children[key] = Node(value.value, value.place, place)
         return children
@@ -172,4 +185,8 @@ def _scalar(kind: str, text: str, place: Place) -> Any:
         return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
     if kind == "float" and FLOAT.match(text):
         return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
-    raise SpecError([Problem(place, f"{text!r} with the tag {CORE_TAG}{kind}", NO_TAGS)])
+    raise SpecError([Problem(place, f"{text!r} with the tag !!{kind}", NO_TAGS)])
+
+
+def _shown(tag: str) -> str:
+    return tag.replace(CORE_TAG, "!!")

@@ -1,0 +1,185 @@
+"""The verb `plan`: what a run would do, before anything is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runner.api.binding import Binder, BoundCell, load_experiments
+from runner.api.wanting import Wanted, choose, want
+from runner.api.workspace import Workspace, workspace
+from runner.core.errors import Problem
+from runner.core.types import Facts
+from runner.planner.cost import Cost, plan_costs
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A plan in numbers.
+
+    Attributes:
+        runs: distinct wanted runs.
+        done: of them, with a result (diverged included).
+        failed: of them, failed before and not retried.
+        wanted: cost of every run by itself.
+        planned: cost of what is to do.
+        missing: data sets that are not there; keys are then provisional.
+        probed: whether seconds come from a probe.
+    """
+
+    cells: int
+    runs: int
+    done: int
+    failed: int
+    wanted: Cost
+    planned: Cost
+    device: str
+    missing: tuple[Problem, ...]
+    probed: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        values = asdict(self)
+        values["missing"] = [str(problem) for problem in self.missing]
+        values["to_do"] = self.runs - self.done - self.failed
+        values["download_bytes"] = 0
+        return values
+
+
+def plan(
+    specs: str | Path | Iterable[str | Path],
+    only: Sequence[str] = (),
+    profile: str | None = None,
+    sets: Sequence[str] = (),
+    db: str | Path | None = None,
+    data: str | Path | None = None,
+    device: str | None = None,
+) -> pd.DataFrame:
+    """Return the stages that `run` would do now: kind, epochs, estimated seconds, bytes, runs.
+
+    Args:
+        specs: spec files.
+        only: label texts or ``setting=value``.
+        profile: name of a profile.
+        sets: ``setting=value`` options.
+        db: the database.
+        data: folder in which data sets are looked for.
+        device: whose measured seconds are used.
+
+    Raises:
+        SpecError: with every problem found, but missing data.
+    """
+    import pandas as pd
+
+    paths = [specs] if isinstance(specs, str | Path) else list(specs)
+    _, wanted = make_plan(paths, only, profile, sets, db, data, device)
+    readers: dict[str, int] = {}
+    for keys in wanted.plan.reads.values():
+        for key in keys:
+            readers[key] = readers.get(key, 0) + 1
+    seconds = wanted.facts.seconds
+    return pd.DataFrame(
+        [
+            {
+                "stage": stage.key,
+                "kind": stage.kind,
+                "epochs": stage.epochs,
+                "seconds": seconds[stage.cost_kind] * max(stage.epochs, 1)
+                if stage.cost_kind in seconds
+                else None,
+                "num_bytes": stage.num_bytes,
+                "runs": readers[stage.key],
+            }
+            for stage in wanted.plan.stages
+        ]
+    )
+
+
+def make_plan(
+    specs: Sequence[str | Path],
+    only: Sequence[str],
+    profile: str | None,
+    sets: Sequence[str],
+    db: str | Path | None,
+    data: str | Path | None,
+    device: str | None,
+    probe: bool = False,
+) -> tuple[Explained, Wanted]:
+    """Return the plan of specs, and the same in numbers.
+
+    Reads the database when there is one, and makes none.
+    """
+    from runner.engine.device import choose_device, device_name
+
+    chosen_device = choose_device(device)
+    experiments = load_experiments(specs, profile, sets)
+    place = workspace(db, data)
+    binder = Binder(place, provisional=True)
+    cells = binder.bind(experiments)
+    name = device_name(chosen_device)
+    wanted = _want(cells, only, place, name)
+    if probe:
+        wanted = replace(wanted, facts=_probed(cells, wanted, str(chosen_device)))
+    return _explained(cells, wanted, name, tuple(binder.missing), probe), wanted
+
+
+def _want(cells: Sequence[BoundCell], only: Sequence[str], place: Workspace, device: str) -> Wanted:
+    chosen = choose(cells, only)
+    is_url = "://" in place.database_path
+    if not is_url and not Path(place.database_path).is_file():
+        return want(cells, chosen, None, place, device)
+    database = place.open(create=False)
+    try:
+        return want(cells, chosen, database, place, device)
+    finally:
+        database.close()
+
+
+def _probed(cells: Sequence[BoundCell], wanted: Wanted, device: str) -> Facts:
+    """Return the facts with seconds an epoch measured by a few steps, where none are recorded."""
+    from runner.engine.probe import probe_epoch
+
+    by_run = {cell.run.run_key: cell for cell in cells}
+    measured = dict(wanted.facts.seconds)
+    for run, keys in wanted.plan.reads.items():
+        cell = by_run[run]
+        for stage in wanted.chains[run]:
+            unknown = stage.kind == "train" and stage.cost_kind not in measured
+            if not unknown or stage.key not in keys or cell.shape is None or cell.source is None:
+                continue
+            measured[stage.cost_kind] = probe_epoch(
+                cell.resolved.settings,
+                cell.shape,
+                len(cell.source.classes),
+                len(cell.source.names),
+                device,
+            )
+    return replace(wanted.facts, seconds=measured)
+
+
+def _explained(
+    cells: Sequence[BoundCell],
+    wanted: Wanted,
+    device: str,
+    missing: tuple[Problem, ...],
+    probed: bool,
+) -> Explained:
+    statuses = [wanted.facts.finished.get(key) for key in wanted.chosen]
+    naive, planned = plan_costs(wanted.naive, wanted.plan, wanted.facts)
+    chosen = set(wanted.chosen)
+    return Explained(
+        cells=sum(cell.run.run_key in chosen for cell in cells),
+        runs=len(wanted.chosen),
+        done=sum(status in ("done", "diverged") for status in statuses),
+        failed=statuses.count("failed"),
+        wanted=naive,
+        planned=planned,
+        device=device,
+        missing=missing,
+        probed=probed,
+    )

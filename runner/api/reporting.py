@@ -1,0 +1,129 @@
+"""The verb `report`: stored tables, or those of a spec file as it is now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.api.workspace import workspace
+from runner.core.errors import UsageError, nearest
+from runner.report.sql import compile_table
+from runner.report.tables import FilledTable, fill_table, to_frame
+from runner.spec.experiment import Experiment, build_experiment, load_experiment
+from runner.spec.nodes import to_node
+from runner.spec.tables import Table
+from runner.store.database import Database
+from runner.store.queries import StoredExperiment, stored_experiments
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A table and the stored experiment whose cells fill it."""
+
+    table: Table
+    experiment: str
+    variant: str
+    about: str
+
+
+def report(
+    table: str | None = None,
+    spec: str | Path | None = None,
+    db: str | Path | None = None,
+    variant: str = "",
+) -> pd.DataFrame:
+    """Return a table as a DataFrame.
+
+    Args:
+        table: its name; needed unless there is only one.
+        spec: a spec file, for its tables as they are now.
+        db: the database; results.db when not given.
+        variant: which variant's runs fill it.
+
+    Raises:
+        UsageError: for an unknown or ambiguous table.
+    """
+    place = workspace(db)
+    database = place.open(create=False)
+    try:
+        found = find_tables(database, table, spec, variant)
+        if len(found) != 1:
+            names = ", ".join(each.table.name for each in found)
+            raise UsageError(f"which table? there are: {names}")
+        return to_frame(fill(database, found[0]))
+    finally:
+        database.close()
+
+
+def fill(database: Database, declared: Declared) -> FilledTable:
+    """Return a declared table with its rows."""
+    return fill_table(database, declared.table, declared.experiment, declared.variant)
+
+
+def sql_of(declared: Declared) -> str:
+    """Return the SQL that a declared table compiles to."""
+    return compile_table(declared.table, declared.experiment, declared.variant)
+
+
+def stored_tables(database: Database) -> list[Declared]:
+    """Return every table of every stored experiment, the experiment run last first."""
+    found: list[Declared] = []
+    for stored in stored_experiments(database):
+        experiment = _rebuilt(stored)
+        found += [
+            Declared(table, stored.name, stored.variant, table.about or stored.about)
+            for table in experiment.tables
+        ]
+    return found
+
+
+def _rebuilt(stored: StoredExperiment) -> Experiment:
+    return build_experiment(to_node(stored.document), Path(stored.path))
+
+
+def find_tables(
+    database: Database, name: str | None, spec: str | Path | None, variant: str
+) -> list[Declared]:
+    """Return the tables that are asked for.
+
+    Of several experiments with one table name, the one run last is meant.
+
+    Raises:
+        UsageError: when there is none of that name or variant.
+    """
+    if spec is not None:
+        tables = _tables_of_spec(database, Path(spec), variant)
+    else:
+        tables = [each for each in stored_tables(database) if each.variant == variant]
+    if name is None:
+        return tables
+    matching = [each for each in tables if each.table.name == name]
+    if not matching:
+        names = list(dict.fromkeys(each.table.name for each in tables))
+        suggestion = nearest(name, names)
+        hint = f"\n    did you mean: {suggestion}" if suggestion else ""
+        of_variant = f" of variant '{variant}'" if variant else ""
+        listed = ", ".join(names) or "none"
+        raise UsageError(f"no table '{name}'{of_variant}{hint}\n    there are: {listed}")
+    return matching[:1]
+
+
+def _tables_of_spec(database: Database, spec: Path, variant: str) -> list[Declared]:
+    experiment = load_experiment(spec)
+    known = {(stored.name, stored.variant) for stored in stored_experiments(database)}
+    if (experiment.name, variant) not in known:
+        raise UsageError(f"{spec} has not been run: the database has no '{experiment.name}'")
+    return [
+        Declared(table, experiment.name, variant, table.about or experiment.about)
+        for table in experiment.tables
+    ]
+
+
+def variants_of(database: Database) -> Sequence[tuple[str, str]]:
+    """Return (experiment, variant) of each stored variant."""
+    return [(each.name, each.variant) for each in stored_experiments(database) if each.variant]

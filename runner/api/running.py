@@ -1,0 +1,220 @@
+"""The verb `run`: bind, plan, record what is wanted, execute."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.api.binding import Binder, BoundCell, load_experiments
+from runner.api.wanting import Wanted, choose, want
+from runner.api.workspace import Workspace, workspace
+from runner.core.types import RunStatus
+from runner.lower.trajectory import pixels_key
+from runner.spec.experiment import Experiment
+from runner.store.catalogue import record_experiment
+from runner.store.database import Database
+from runner.store.queries import latest_results, run_rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from runner.execute.work import Listener
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a `run` is asked for; see :func:`run` for the meanings."""
+
+    specs: Sequence[str | Path]
+    only: Sequence[str] = ()
+    profile: str | None = None
+    sets: Sequence[str] = ()
+    limit: int | None = None
+    retry_failed: bool = False
+    rerun: bool = False
+    device: str | None = None
+    threads: int | None = None
+    db: str | Path | None = None
+    data: str | Path | None = None
+    executor: str = "local"
+    checkpoint_seconds: float = 30.0
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a `run` ended.
+
+    Attributes:
+        experiments: that were run.
+        before: runs that had a result before.
+        statuses: of every wanted run that has a result now.
+        wanted: number of wanted runs.
+    """
+
+    experiments: tuple[Experiment, ...]
+    before: int
+    statuses: Mapping[str, RunStatus]
+    wanted: int
+
+
+def run(
+    specs: str | Path | Iterable[str | Path],
+    only: Sequence[str] = (),
+    profile: str | None = None,
+    sets: Sequence[str] = (),
+    limit: int | None = None,
+    retry_failed: bool = False,
+    rerun: bool = False,
+    device: str | None = None,
+    db: str | Path | None = None,
+    data: str | Path | None = None,
+) -> pd.DataFrame:
+    """Run specs; return one row per cell as :func:`runner.list_runs` does.
+
+    Args:
+        specs: spec files.
+        only: label texts or ``setting=value``; only these cells.
+        profile: name of a profile of the specs.
+        sets: ``setting=value``, on top of every cell.
+        limit: the most runs that are done now.
+        retry_failed: do failed runs again.
+        rerun: do runs that have a result once more, as a further repetition.
+        device: ``cpu``, ``cuda``, ``cuda:1``; the GPU when there is one.
+        db: the database; results.db when not given.
+        data: folder in which data sets are looked for; RUNNER_DATA when not given.
+
+    Raises:
+        SpecError: with every problem found; nothing was started.
+    """
+    import pandas as pd
+
+    from runner.execute.work import Silent
+
+    paths = [specs] if isinstance(specs, str | Path) else list(specs)
+    request = Request(
+        paths, only, profile, sets, limit, retry_failed, rerun, device, None, db, data
+    )
+    ran = run_request(request, lambda wanted: Silent(), lambda: False)
+    database = workspace(db, data).open()
+    try:
+        rows = [
+            row
+            for experiment in ran.experiments
+            for row in run_rows(database, experiment.name)
+            if row["variant"] == experiment.variant
+        ]
+    finally:
+        database.close()
+    return pd.DataFrame(rows)
+
+
+def run_request(
+    request: Request,
+    listen: Callable[[Wanted], Listener],
+    should_stop: Callable[[], bool],
+) -> Ran:
+    """Do what is asked.
+
+    Args:
+        request: what is asked.
+        listen: makes the listener, once the plan is known.
+        should_stop: asked after every step.
+
+    Raises:
+        SpecError: with every problem found; nothing was started.
+        Interrupted: when asked to stop.
+    """
+    experiments = load_experiments(request.specs, request.profile, request.sets)
+    place = workspace(request.db, request.data)
+    cells = Binder(place).bind(experiments)
+    chosen = choose(cells, request.only)
+    database = place.open()
+    try:
+        wanted = _execute(request, experiments, cells, chosen, place, database, listen, should_stop)
+        results = latest_results(database, wanted.chosen)
+    finally:
+        database.close()
+    return Ran(
+        experiments=tuple(experiments),
+        before=sum(key in wanted.facts.finished for key in wanted.chosen),
+        statuses={key: status for key, (status, _) in results.items()},
+        wanted=len(wanted.chosen),
+    )
+
+
+def _execute(
+    request: Request,
+    experiments: Sequence[Experiment],
+    cells: Sequence[BoundCell],
+    chosen: Sequence[BoundCell],
+    place: Workspace,
+    database: Database,
+    listen: Callable[[Wanted], Listener],
+    should_stop: Callable[[], bool],
+) -> Wanted:
+    import torch
+
+    from runner.engine.context import Context
+    from runner.engine.device import choose_device, device_name, environment, numerics
+    from runner.execute import EXECUTORS
+    from runner.execute.work import Work
+
+    if request.threads is not None:
+        torch.set_num_threads(request.threads)
+    device = choose_device(request.device)
+    wanted = want(
+        cells,
+        chosen,
+        database,
+        place,
+        device_name(device),
+        request.rerun,
+        request.retry_failed,
+        request.limit,
+    )
+    record_wanted(database, experiments, wanted)
+    context = Context(
+        folder=place.folder,
+        device=device,
+        numerics=numerics(device),
+        database=database.identity(),
+        sources={
+            pixels_key(cell.resolved.settings, cell.source.fingerprint): cell.source
+            for cell in cells
+            if cell.source is not None
+        },
+        checkpoint_seconds=request.checkpoint_seconds,
+        should_stop=should_stop,
+    )
+    work = Work(
+        database=database,
+        plan=wanted.plan,
+        facts=wanted.facts,
+        reruns=wanted.reruns,
+        context=context,
+        environment=environment(),
+        listener=listen(wanted),
+    )
+    EXECUTORS[request.executor](work)
+    return wanted
+
+
+def record_wanted(database: Database, experiments: Sequence[Experiment], wanted: Wanted) -> None:
+    """Store the documents, all their cells, and the stages of all their runs."""
+    for experiment in experiments:
+        mine = [cell for cell in wanted.cells if cell.experiment is experiment]
+        record_experiment(
+            database,
+            name=experiment.name,
+            variant=experiment.variant,
+            about=experiment.about,
+            path=str(experiment.path),
+            document=experiment.document,
+            source=experiment.source,
+            keyed_cells=[(cell.resolved.cell, cell.run.run_key) for cell in mine],
+            wanted=[cell.run for cell in mine],
+            chains={cell.run.run_key: wanted.chains[cell.run.run_key] for cell in mine},
+            rerun=wanted.reruns,
+        )

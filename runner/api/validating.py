@@ -1,0 +1,77 @@
+"""The verb `validate`: check specs, and show what each cell resolves to and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runner.api.binding import Binder, load_experiments
+from runner.api.workspace import workspace
+from runner.spec.experiment import Experiment
+from runner.spec.resolve import origins
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def checked(
+    specs: Iterable[str | Path],
+    profile: str | None = None,
+    sets: Sequence[str] = (),
+    deep: bool = False,
+    data: str | Path | None = None,
+) -> list[Experiment]:
+    """Return the experiments of specs, checked.
+
+    Args:
+        specs: spec files.
+        profile: name of a profile.
+        sets: ``setting=value`` options.
+        deep: hold them against data and models too, as `run` does.
+        data: folder in which data sets are looked for.
+
+    Raises:
+        SpecError: with every problem found.
+    """
+    experiments = load_experiments(specs, profile, sets)
+    if deep:
+        Binder(workspace(data=data)).bind(experiments)
+    return experiments
+
+
+def validate(
+    specs: str | Path | Iterable[str | Path],
+    profile: str | None = None,
+    sets: Sequence[str] = (),
+    deep: bool = False,
+    data: str | Path | None = None,
+) -> pd.DataFrame:
+    """Return the resolved settings of every cell: one row per cell and setting.
+
+    Columns: experiment, position, seed, setting, value, origin (file:line:column or default).
+    Arguments and errors as :func:`checked`.
+    """
+    import pandas as pd
+
+    paths = [specs] if isinstance(specs, str | Path) else specs
+    rows = [
+        row for each in checked(paths, profile, sets, deep, data) for row in resolved_rows(each)
+    ]
+    return pd.DataFrame(rows)
+
+
+def resolved_rows(experiment: Experiment) -> list[dict[str, Any]]:
+    """Return one mapping per cell and setting; see :func:`validate`."""
+    return [
+        {
+            "experiment": experiment.name,
+            "position": item.cell.position,
+            "seed": item.cell.seed,
+            "setting": path,
+            "value": value,
+            "origin": origin,
+        }
+        for item in experiment.cells
+        for path, value, origin in origins(item.settings, item.tree)
+    ]

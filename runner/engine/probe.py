@@ -1,0 +1,84 @@
+"""Measuring a few steps on random images, to say how long an epoch will take."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+
+from runner.engine.device import choose_device
+from runner.engine.evaluate import autocast
+from runner.engine.images import evaluation_batch_size
+from runner.engine.network import Shape, build_network
+from runner.spec.settings import Settings
+
+WARM_STEPS = 2
+STEPS = 5
+
+
+def probe_epoch(
+    settings: Settings, shape: Shape, num_classes: int, num_images: int, device: str
+) -> float:
+    """Return estimated seconds of an epoch: training, and what is evaluated after it.
+
+    Args:
+        settings: of the run.
+        shape: channels, height, width.
+        num_classes: of the data.
+        num_images: all images; fractions of the settings say how many train and validate.
+        device: name of the device.
+    """
+    where = choose_device(device)
+    train, data = settings.train, settings.data
+    test = num_images * data.test
+    validation = (num_images - test) * data.validation
+    training = num_images - test - validation
+    network = build_network(settings, shape, num_classes, where)
+    step = _seconds_a_step(settings, network, shape, where)
+    size = evaluation_batch_size(shape)
+    batch = _seconds_an_evaluation(network, shape, size, where)
+    evaluated = validation
+    evaluated += training if settings.evaluate.train_eval == "full" else 0
+    evaluated += test if settings.evaluate.test == "each_epoch" else 0
+    return step * training / train.batch_size + batch * evaluated / size
+
+
+def _seconds_a_step(
+    settings: Settings, network: torch.nn.Module, shape: Shape, device: torch.device
+) -> float:
+    train = settings.train
+    optimizer = train.optimizer.build(network.parameters())
+    criterion = train.loss.build()
+    inputs = torch.rand((train.batch_size, *shape), device=device)
+    inputs = inputs.contiguous(memory_format=torch.channels_last)
+    labels = torch.zeros(train.batch_size, dtype=torch.int64, device=device)
+    network.train()
+    started = 0.0
+    for step in range(WARM_STEPS + STEPS):
+        if step == WARM_STEPS:
+            started = _now(device)
+        with autocast(device, train.precision):
+            logits = network(inputs)
+        optimizer.zero_grad(set_to_none=True)
+        criterion(logits.float(), labels).backward()
+        optimizer.step()
+    return (_now(device) - started) / STEPS
+
+
+def _seconds_an_evaluation(
+    network: torch.nn.Module, shape: Shape, size: int, device: torch.device
+) -> float:
+    inputs = torch.rand((size, *shape), device=device)
+    inputs = inputs.contiguous(memory_format=torch.channels_last)
+    network.eval()
+    with torch.inference_mode():
+        network(inputs)
+        started = _now(device)
+        network(inputs)
+        return _now(device) - started
+
+
+def _now(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()

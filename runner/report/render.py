@@ -1,0 +1,166 @@
+"""Filled tables as text: aligned, Markdown, CSV, JSON.
+
+To add a format: a function here, and a line in FORMATS. Owns how numbers look.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+
+from runner.core.errors import UsageError, nearest
+from runner.report.tables import Entry, FilledTable, Row, difference, to_records
+from runner.spec.tables import Column
+
+DEFAULT_DIGITS = 3
+
+
+def render(filled: FilledTable, form: str = "text") -> str:
+    """Return the table in a format, ending in one line end.
+
+    Raises:
+        UsageError: for an unknown format.
+    """
+    if form not in FORMATS:
+        suggestion = nearest(form, list(FORMATS))
+        hint = f"\n    did you mean: {suggestion}" if suggestion else ""
+        raise UsageError(f"unknown format '{form}'{hint}\n    allowed: {', '.join(FORMATS)}")
+    return FORMATS[form](filled)
+
+
+def _text(filled: FilledTable) -> str:
+    header, rows = _grid(filled, "{} *", "{}")
+    right = [_is_right(column) for column in _grid_columns(filled)]
+    widths = [max(len(row[index]) for row in [header, *rows]) for index in range(len(header))]
+    lines = [_aligned(row, widths, right) for row in [header, ["-" * w for w in widths], *rows]]
+    return "\n".join([_title(filled), *lines, *_notes(filled)]) + "\n"
+
+
+def _markdown(filled: FilledTable) -> str:
+    header, rows = _grid(filled, "**{}**", "{}")
+    right = [_is_right(column) for column in _grid_columns(filled)]
+    rule = ["---:" if is_right else "---" for is_right in right]
+    escaped = [[cell.replace("|", "\\|") for cell in row] for row in [header, rule, *rows]]
+    return "\n".join("| " + " | ".join(row) + " |" for row in escaped) + "\n"
+
+
+def _csv(filled: FilledTable) -> str:
+    records = to_records(filled)
+    if not records:
+        return ""
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, list(records[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    return buffer.getvalue()
+
+
+def _json(filled: FilledTable) -> str:
+    content = {
+        "table": filled.table.name,
+        "experiment": filled.experiment,
+        "variant": filled.variant,
+        "rows": to_records(filled),
+    }
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+FORMATS: dict[str, Callable[[FilledTable], str]] = {
+    "text": _text,
+    "markdown": _markdown,
+    "csv": _csv,
+    "json": _json,
+}
+
+
+def _title(filled: FilledTable) -> str:
+    variant = f" (variant: {filled.variant})" if filled.variant else ""
+    return f"{filled.table.name}{variant}"
+
+
+def _notes(filled: FilledTable) -> list[str]:
+    notes = []
+    if any(entry.is_best for row in filled.rows for entry in row.entries.values()):
+        notes.append("* best of its column")
+    if filled.has_seeds():
+        count = max(row.runs for row in filled.rows)
+        notes.append(f"mean ± sample standard deviation over {count} seeds")
+    return ["", *notes] if notes else []
+
+
+def _grid_columns(filled: FilledTable) -> list[Column]:
+    """Return the column behind each printed one; published and difference stand beside theirs."""
+    columns: list[Column] = []
+    for column in filled.table.columns:
+        columns += [column] * (3 if filled.has_published(column) else 1)
+    return columns
+
+
+def _grid(filled: FilledTable, best: str, other: str) -> tuple[list[str], list[list[str]]]:
+    header: list[str] = []
+    for column in filled.table.columns:
+        header.append(column.title)
+        if filled.has_published(column):
+            header += ["published", "difference"]
+    rows = [_cells(filled, row, best, other) for row in filled.rows]
+    return header, rows
+
+
+def _cells(filled: FilledTable, row: Row, best: str, other: str) -> list[str]:
+    cells: list[str] = []
+    for column in filled.table.columns:
+        entry = row.entries[column.title]
+        if column.kind != "metric":
+            cells.append(show_value(entry.value))
+            continue
+        text = _metric_text(row, entry, column)
+        cells.append((best if entry.is_best else other).format(text))
+        if filled.has_published(column):
+            gap = difference(entry)
+            cells.append("" if entry.published is None else f"{entry.published:g}")
+            cells.append("" if gap is None else f"{gap:+.{_digits(column)}f}")
+    return cells
+
+
+def _metric_text(row: Row, entry: Entry, column: Column) -> str:
+    if entry.value is None:
+        return row.missing() or "–"
+    text = _number(entry.value, column)
+    if row.runs > 1 and entry.std is not None:
+        text += f" ± {entry.std:.{_digits(column)}f}"
+    if entry.count < row.runs:
+        text += f" ({entry.count} of {row.runs}; {row.missing()})"
+    return text
+
+
+def _number(value: float, column: Column) -> str:
+    if column.digits is None and float(value).is_integer() and abs(value) >= 1:
+        return f"{value:.0f}"
+    return f"{value:.{_digits(column)}f}"
+
+
+def _digits(column: Column) -> int:
+    return DEFAULT_DIGITS if column.digits is None else column.digits
+
+
+def show_value(value: object) -> str:
+    """Return a setting or label as a table shows it."""
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return str(value)
+
+
+def _is_right(column: Column) -> bool:
+    return column.kind != "label"
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+    cells = [
+        cell.rjust(width) if is_right else cell.ljust(width)
+        for cell, width, is_right in zip(row, widths, right, strict=True)
+    ]
+    return "  ".join(cells).rstrip()
