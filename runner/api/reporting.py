@@ -11,11 +11,10 @@ from runner.api.workspace import workspace
 from runner.core.errors import UsageError, nearest
 from runner.report.sql import compile_table
 from runner.report.tables import FilledTable, fill_table, to_frame
-from runner.spec.experiment import Experiment, build_experiment, load_experiment
-from runner.spec.nodes import to_node
+from runner.spec.experiment import load_experiment, recorded_tables
 from runner.spec.tables import Table
 from runner.store.database import Database
-from runner.store.queries import StoredExperiment, stored_experiments
+from runner.store.queries import stored_experiments
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,16 +73,11 @@ def stored_tables(database: Database) -> list[Declared]:
     """Return every table of every stored experiment, the experiment run last first."""
     found: list[Declared] = []
     for stored in stored_experiments(database):
-        experiment = _rebuilt(stored)
         found += [
             Declared(table, stored.name, stored.variant, table.about or stored.about)
-            for table in experiment.tables
+            for table in recorded_tables(stored.document)
         ]
     return found
-
-
-def _rebuilt(stored: StoredExperiment) -> Experiment:
-    return build_experiment(to_node(stored.document), Path(stored.path))
 
 
 def find_tables(

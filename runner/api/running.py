@@ -71,7 +71,7 @@ def run(
     db: str | Path | None = None,
     data: str | Path | None = None,
 ) -> pd.DataFrame:
-    """Run specs; return one row per cell as :func:`runner.list_runs` does.
+    """Run specs; return one row per cell as :func:`runner.api.list_runs` does.
 
     Args:
         specs: spec files.

@@ -39,7 +39,8 @@ def compile_table(table: Table, experiment: str, variant: str) -> str:
         "  JOIN cells ON cells.experiment_id = experiments.id",
         "  JOIN runs ON runs.run_key = cells.run_key",
         "  LEFT JOIN latest_results AS result ON result.run_key = runs.run_key",
-        f"  WHERE experiments.name = {_text(experiment)} AND experiments.variant = {_text(variant)}",
+        f"  WHERE experiments.name = {_text(experiment)}",
+        f"    AND experiments.variant = {_text(variant)}",
         "), value AS (",
         ",\n".join(["  SELECT cell.*", *values]),
         "  FROM cell",
@@ -117,8 +118,8 @@ def _single(metric: str, at: str | int) -> str:
     condition = _metric_is(split, name)
     if at in ("min", "max"):
         return f"(SELECT {at}(value) FROM run_metrics AS m WHERE {_OF_RUN} AND {condition})"
-    epoch = _epoch(at)
-    return f"(SELECT value FROM run_metrics AS m WHERE {_OF_RUN} AND {condition} AND m.epoch = {epoch})"
+    condition += f" AND m.epoch = {_epoch(at)}"
+    return f"(SELECT value FROM run_metrics AS m WHERE {_OF_RUN} AND {condition})"
 
 
 _OF_RUN = "m.run_key = cell.run_key AND m.rerun = cell.rerun"

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import sqlalchemy as sa
-
 from runner.report.sql import STATUSES, compile_table
 from runner.spec.tables import Column, Table
 from runner.store.database import Database

@@ -16,11 +16,11 @@ from runner.core.errors import Problem, SpecError
 from runner.core.types import Cell
 from runner.spec.compose import load_document
 from runner.spec.names import SETTING_ROOTS, setting_path, short_name, unknown_setting
-from runner.spec.nodes import Node, find, plain
+from runner.spec.nodes import Node, find, plain, to_node
 from runner.spec.resolve import layered, resolve, settings_key
 from runner.spec.settings import Settings
 from runner.spec.sweep import Combination, expand_sweep, label_text, published_values
-from runner.spec.table_checks import default_table, published_problems, table_problems
+from runner.spec.table_checks import default_tables, published_problems, table_problems
 from runner.spec.tables import Table, parse_tables
 from runner.spec.variants import Variant, check_profiles, make_variant
 
@@ -89,11 +89,12 @@ def build_experiment(
     combinations = expand_sweep(document.get("sweep"))
     seeds = _seeds(document, variant)
     cells = _cells(name, document, combinations, seeds, variant)
-    labels = list(dict.fromkeys(label for item in combinations for label in item.labels))
+    labels = _label_names(combinations)
     plain_cells = [item.cell for item in cells]
-    tables = parse_tables(document.get("tables"), labels)
-    if not tables:
-        tables = (default_table(name, plain_cells, cells[0].settings),)
+    tables_node = document.get("tables")
+    if tables_node is None:
+        tables_node = to_node(default_tables(name, plain_cells, cells[0].settings))
+    tables = parse_tables(tables_node, labels)
     cells = _with_where(cells, document.get("published"), variant)
     distinct = {item.cell.settings_key: item.settings for item in cells}
     published = [pair for item in combinations for pair in item.published.items()]
@@ -108,7 +109,18 @@ def build_experiment(
         raise SpecError(problems)
     source = path.read_text(encoding="utf-8") if path.is_file() else ""
     text = about.value.strip() if about is not None else ""
-    return Experiment(name, text, path, source, plain(document), variant.name, tuple(cells), tables)
+    record = {**plain(document), "tables": plain(tables_node)}
+    return Experiment(name, text, path, source, record, variant.name, tuple(cells), tables)
+
+
+def recorded_tables(document: Mapping[str, Any]) -> tuple[Table, ...]:
+    """Return the tables of a recorded document, without resolving its cells."""
+    tree = to_node(document)
+    return parse_tables(tree.get("tables"), _label_names(expand_sweep(tree.get("sweep"))))
+
+
+def _label_names(combinations: Sequence[Combination]) -> list[str]:
+    return list(dict.fromkeys(label for item in combinations for label in item.labels))
 
 
 def _name(document: Node, path: Path) -> str:

@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from runner.core.errors import Problem, nearest
-from runner.spec.names import COMPONENT_PATHS, SHORT_NAMES
+from runner.spec.names import COMPONENT_PATHS, SHORT_NAMES, as_mapping
 from runner.spec.nodes import Node, describe_scalar
 
 WANTED = {
@@ -28,6 +28,7 @@ WANTED = {
     "model_attributes_type": "a mapping",
     "dict_type": "a mapping",
     "none_required": "null",
+    "finite_number": "a finite number",
 }
 LIMITS = {
     "greater_than": ("gt", "above"),
@@ -35,19 +36,31 @@ LIMITS = {
     "less_than": ("lt", "below"),
     "less_than_equal": ("le", "at most"),
 }
+Path = tuple[str, ...]
 
 
-def translate(error: ValidationError, model: type[BaseModel], tree: Node) -> Iterator[Problem]:
-    """Yield the problems behind ``error``, each once, at its place in ``tree``."""
-    grouped: dict[tuple[str, ...], list[ErrorDetails]] = {}
+def translate(
+    error: ValidationError, model: type[BaseModel], tree: Node, within: str = ""
+) -> Iterator[Problem]:
+    """Yield the problems behind ``error``, each once, at its place in ``tree``.
+
+    Args:
+        error: what pydantic raised.
+        model: the class that was validated.
+        tree: what it was validated from.
+        within: what the tree is, unless it is a whole spec.
+    """
+    grouped: dict[Path, list[ErrorDetails]] = {}
     for detail in error.errors(include_url=False):
-        path = _node_path(detail, model, tree)
-        grouped.setdefault(path, []).append(detail)
+        grouped.setdefault(_node_path(detail, tree), []).append(detail)
+    translator = _Translator(model, tree, within)
     for path, details in grouped.items():
-        yield _problem(path, details, model, tree)
+        deeper = any(len(other) > len(path) and other[: len(path)] == path for other in grouped)
+        if not deeper or any(detail["type"] == "value_error" for detail in details):
+            yield translator.problem(path, details)
 
 
-def _node_path(detail: ErrorDetails, model: type[BaseModel], tree: Node) -> tuple[str, ...]:
+def _node_path(detail: ErrorDetails, tree: Node) -> Path:
     """Return the error's path in the tree: pydantic's, without tags of unions."""
     path: list[str] = []
     node: Node | None = tree
@@ -67,90 +80,146 @@ def _node_path(detail: ErrorDetails, model: type[BaseModel], tree: Node) -> tupl
     return tuple(path)
 
 
-def _problem(
-    path: tuple[str, ...], details: Sequence[ErrorDetails], model: type[BaseModel], tree: Node
-) -> Problem:
-    detail = details[0]
-    node, parent = _at(tree, path), _at(tree, path[:-1])
-    dotted = ".".join(path)
-    kind = detail["type"]
-    if kind == "missing":
-        place = parent.place if parent.key_place is None else parent.key_place
-        inside = ".".join(path[:-1]) or "the spec"
-        return Problem(place, f"{inside} lacks '{path[-1]}'", _field_text(model, tree, path))
-    if kind == "extra_forbidden":
-        return _unknown(path, model, tree)
-    if kind == "union_tag_invalid":
-        return _unknown_component(dotted, node, detail)
-    if kind == "union_tag_not_found":
-        wanted = COMPONENT_PATHS.get(dotted, "name")
-        place = node.key_place or node.place
-        return Problem(place, f"{dotted} lacks '{wanted}'", _field_text(model, tree, path))
-    if kind == "value_error":
-        message = str(detail["msg"]).removeprefix("Value error, ")
-        return Problem(node.place, f"{dotted}: {message}" if dotted else message)
-    found = f"{dotted} is {node.describe()}"
-    if len(details) > 1:
-        return Problem(node.place, found, _field_text(model, tree, path))
-    return Problem(node.place, found, _allowed(detail, model, tree, path), _spelling(detail, node))
+class _Translator:
+    """Words for the errors of one validation."""
+
+    def __init__(self, model: type[BaseModel], tree: Node, within: str) -> None:
+        self._model = model
+        self._tree = tree
+        self._within = within
+
+    def problem(self, path: Path, details: Sequence[ErrorDetails]) -> Problem:
+        """Return the problem at ``path``; several details are the branches of one union."""
+        detail = next((item for item in details if item["type"] == "value_error"), details[0])
+        kind, node = detail["type"], _at(self._tree, path)
+        if kind == "missing" and detail["loc"][-1] == path[-1]:
+            return self._missing(path)
+        if kind == "extra_forbidden":
+            return self._unknown(path, node)
+        if kind == "union_tag_invalid":
+            return self._unknown_component(path, node, detail)
+        if kind == "union_tag_not_found":
+            found = f"{self._name(path)} lacks '{_kind_key(path)}'"
+            return Problem(node.key_place or node.place, found, self._about(path))
+        if kind == "value_error":
+            message = str(detail["msg"]).removeprefix("Value error, ")
+            name = self._name(path)
+            return Problem(node.place, f"{name}: {message}" if name else message)
+        found = f"{self._name(path)} is {node.describe()}"
+        return Problem(node.place, found, self._allowed(path, details), _spelling(details, node))
+
+    def _name(self, path: Path) -> str:
+        return ": ".join(part for part in (self._within, ".".join(path)) if part)
+
+    def _inside(self, path: Path) -> str:
+        return self._name(path[:-1]) or "the spec"
+
+    def _missing(self, path: Path) -> Problem:
+        parent = _at(self._tree, path[:-1])
+        place = parent.key_place or parent.place
+        allowed = self._about(path)
+        if ".".join(path) in COMPONENT_PATHS:
+            allowed = f"{path[-1]}: {{{_kind_key(path)}: …}} with one of {allowed}"
+        return Problem(place, f"{self._inside(path)} lacks '{path[-1]}'", allowed)
+
+    def _unknown(self, path: Path, node: Node) -> Problem:
+        key = path[-1]
+        chosen, siblings = _models_at(self._model, self._tree, path[:-1])
+        names = list(chosen.model_fields) if chosen else []
+        place, allowed = node.key_place or node.place, ", ".join(names)
+        owners = [
+            _tag(other) for other in siblings if other is not chosen and key in other.model_fields
+        ]
+        if owners and chosen is not None:
+            inside = self._inside(path)
+            found = f"'{key}' is a setting of {', '.join(owners)}, not of {_tag(chosen)} ({inside})"
+            return Problem(place, found, allowed)
+        found = f"unknown setting '{key}' in {self._inside(path)}"
+        suggestion = "" if self._within else _elsewhere(path)
+        return Problem(place, found, allowed, suggestion or nearest(key, names))
+
+    def _unknown_component(self, path: Path, node: Node, detail: ErrorDetails) -> Problem:
+        tags = _words(detail, "expected_tags")
+        named = node.get(_kind_key(path)) or node
+        found = f"unknown {self._name(path)} {describe_scalar(named.value)}"
+        return Problem(named.place, found, ", ".join(tags), nearest(str(named.value), tags))
+
+    def _allowed(self, path: Path, details: Sequence[ErrorDetails]) -> str:
+        about = self._about(path)
+        if details[0]["type"].startswith("model_") and len(self._options(path)) > 1:
+            return f"one of {about}, or a mapping with '{_kind_key(path)}'"
+        lengths = [int(item["loc"][-1]) + 1 for item in details if item["type"] == "missing"]
+        wanted = [_wanted(item) for item in details if item["type"] != "missing"]
+        wanted += [f"a list of {max(lengths)}"] if lengths else []
+        joined = ", or ".join(dict.fromkeys(wanted))
+        plain = all(item["type"] == "literal_error" for item in details)
+        return joined if plain or not about else f"{joined} ({about})"
+
+    def _options(self, path: Path) -> list[str]:
+        field = self._field(path)
+        found = model_options(field.annotation) if field is not None else []
+        return [tag for option in found if (tag := _tag(option))]
+
+    def _about(self, path: Path) -> str:
+        """Return the components that may stand at ``path``, or the description of the setting."""
+        options, field = self._options(path), self._field(path)
+        if len(options) > 1:
+            return ", ".join(options)
+        return (field.description or "") if field is not None else ""
+
+    def _field(self, path: Path) -> FieldInfo | None:
+        names = [step for step in path if not step.isdigit()]
+        if not names:
+            return None
+        chosen, _ = _models_at(self._model, self._tree, names[:-1])
+        return chosen.model_fields.get(names[-1]) if chosen else None
 
 
-def _allowed(
-    detail: ErrorDetails, model: type[BaseModel], tree: Node, path: tuple[str, ...]
-) -> str:
+def _wanted(detail: ErrorDetails) -> str:
+    """Return what one branch would have taken."""
     kind, context = detail["type"], detail.get("ctx", {})
     if kind in LIMITS:
         name, word = LIMITS[kind]
-        return _with_text(f"{word} {context[name]}", model, tree, path)
+        limit = context[name]
+        return f"{word} {int(limit) if float(limit).is_integer() else limit}"
     if kind == "literal_error":
-        return str(context["expected"]).replace("'", "").replace(" or ", ", ")
-    if kind == "finite_number":
-        return "a finite number"
-    if kind in WANTED:
-        return _with_text(WANTED[kind], model, tree, path)
+        return ", ".join(_words(detail, "expected"))
     if kind in ("too_short", "string_too_short"):
-        return f"at least {context.get('min_length')} entries"
-    if kind in ("missing_positional_only_argument", "too_long"):
-        return f"at most {context.get('max_length')} entries"
-    return str(detail["msg"])
+        return "one that is not empty"
+    if kind == "too_long":
+        return f"a list of {context['max_length']}"
+    return WANTED.get(kind, str(detail["msg"]))
 
 
-def _with_text(wanted: str, model: type[BaseModel], tree: Node, path: tuple[str, ...]) -> str:
-    text = _field_text(model, tree, path)
-    return f"{wanted} ({text})" if text else wanted
-
-
-def _spelling(detail: ErrorDetails, node: Node) -> str:
-    if detail["type"] != "literal_error" or not isinstance(node.value, str):
+def _spelling(details: Sequence[ErrorDetails], node: Node) -> str:
+    kinds = {detail["type"] for detail in details}
+    if isinstance(node.value, float) and "int_type" in kinds and node.value.is_integer():
+        return str(int(node.value))
+    if not isinstance(node.value, str):
         return ""
-    expected = str(detail.get("ctx", {}).get("expected", ""))
-    return nearest(node.value, expected.replace("'", "").replace(" or ", ", ").split(", "))
+    if kinds & {"int_type", "float_type"} and node.value.replace(".", "", 1).isdecimal():
+        return f"{node.value} without quotes"
+    words = [word for item in details for word in _words(item, "expected")]
+    return nearest(node.value, words)
 
 
-def _unknown(path: tuple[str, ...], model: type[BaseModel], tree: Node) -> Problem:
-    node, key = _at(tree, path), path[-1]
-    inside = ".".join(path[:-1]) or "the spec"
-    chosen, siblings = _models_at(model, tree, path[:-1])
-    allowed = list(chosen.model_fields) if chosen else []
-    place = node.key_place or node.place
-    owners = [
-        _tag(other) for other in siblings if other is not chosen and key in other.model_fields
-    ]
-    if owners and chosen is not None:
-        found = f"'{key}' is a setting of {', '.join(owners)}, not of {_tag(chosen)} ({inside})"
-        return Problem(place, found, ", ".join(allowed))
-    found = f"unknown setting '{key}' in {inside}"
-    suggestion = SHORT_NAMES.get(key) or nearest(key, allowed)
-    return Problem(place, found, ", ".join(allowed), suggestion)
+def _words(detail: ErrorDetails, name: str) -> list[str]:
+    """Return the words that pydantic lists as ``'a', 'b' or 'c'``."""
+    text = str(detail.get("ctx", {}).get(name, ""))
+    return text.replace("'", "").replace(" or ", ", ").split(", ") if text else []
 
 
-def _unknown_component(dotted: str, node: Node, detail: ErrorDetails) -> Problem:
-    context = detail.get("ctx", {})
-    tags = str(context.get("expected_tags", "")).replace("'", "").split(", ")
-    named = node.get(COMPONENT_PATHS.get(dotted, "name")) or node
-    found = f"unknown {dotted} {describe_scalar(named.value)}"
-    spelling = nearest(str(named.value), tags)
-    return Problem(named.place, found, ", ".join(tags), spelling)
+def _elsewhere(path: Path) -> str:
+    """Return where the setting whose short name was written belongs, or ""."""
+    full = tuple(SHORT_NAMES.get(path[-1], "").split("."))
+    above = path[:-1]
+    if len(full) < 2 or full == path:
+        return ""
+    return as_mapping(full[len(above) :] if full[: len(above)] == above else full)
+
+
+def _kind_key(path: Path) -> str:
+    return COMPONENT_PATHS.get(".".join(path), "name")
 
 
 def _at(tree: Node, path: Sequence[str]) -> Node:
@@ -206,17 +275,3 @@ def _tag(model: type[BaseModel]) -> str:
         if field is not None and get_args(field.annotation):
             return str(get_args(field.annotation)[0])
     return ""
-
-
-def _field_text(model: type[BaseModel], tree: Node, path: tuple[str, ...]) -> str:
-    names = [step for step in path if not step.isdigit()]
-    if not names:
-        return ""
-    chosen, _ = _models_at(model, tree, names[:-1])
-    field: FieldInfo | None = chosen.model_fields.get(names[-1]) if chosen else None
-    if field is None:
-        return ""
-    options = [tag for option in model_options(field.annotation) if (tag := _tag(option))]
-    if options and len(options) > 1:
-        return ", ".join(options)
-    return field.description or ""

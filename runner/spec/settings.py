@@ -160,13 +160,13 @@ def _unmeasured(settings: Settings) -> Iterator[Contradiction]:
     for path, monitor in monitors.items():
         if monitor in available or monitor == LAST:
             continue
-        source, how = _how_to_measure(monitor)
+        source, how = how_to_measure(monitor)
         other = "train.best: {monitor: last}" if path == "train.best.monitor" else "another monitor"
         found = f"{path} is {monitor}, which is not measured after each epoch"
         yield (path, source), found, f"{how}, or {other}"
 
 
-def _how_to_measure(monitor: str) -> tuple[str, str]:
+def how_to_measure(monitor: str) -> tuple[str, str]:
     """Return the setting that decides whether ``monitor`` is measured, and what it must be."""
     if monitor.startswith("val"):
         return "data.validation", "data.validation above 0"

@@ -5,15 +5,15 @@ Owns these checks and the table that a spec without tables gets.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from runner.core.errors import Problem, nearest
 from runner.core.reading import METRIC_NAMES
 from runner.core.types import Cell
-from runner.spec.names import short_name
+from runner.spec.names import SETTING_ROOTS, short_name
 from runner.spec.nodes import Node
-from runner.spec.settings import Settings, available_metrics
+from runner.spec.settings import Settings, available_metrics, how_to_measure
 from runner.spec.tables import Column, Table
 
 
@@ -52,36 +52,29 @@ def table_problems(
 def _setting_problems(column: Column, cells: Sequence[Cell]) -> Iterator[Problem]:
     path = column.source.split(".")
     seen = {id(cell.settings): cell.settings for cell in cells}
-    if any(_holds(settings, path) for settings in seen.values()):
+    if any(path[-1] in _mapping_at(settings, path[:-1]) for settings in seen.values()):
         return
-    known = sorted({name for settings in seen.values() for name in _paths(settings, "")})
+    inside, names = _beside(path, list(seen.values()))
+    spelling = nearest(path[len(inside)], names)
     found = f"column {column.title} shows {column.source}, which no run has"
-    yield Problem(column.place, found, _beside(path, known), nearest(column.source, known))
+    allowed = f"{'.'.join(inside) or 'a setting'}: {', '.join(names)}"
+    suggestion = ".".join([*inside, spelling]) if spelling else ""
+    yield Problem(column.place, found, allowed, suggestion)
 
 
-def _beside(path: Sequence[str], known: Sequence[str]) -> str:
-    """Return the known settings in the deepest mapping along ``path`` that exists."""
+def _beside(path: Sequence[str], settings: Sequence[Any]) -> tuple[Sequence[str], list[str]]:
+    """Return the deepest mapping along ``path`` that a run has, and the settings in it."""
     for end in range(len(path) - 1, 0, -1):
-        inside = ".".join(path[:end]) + "."
-        names = [name for name in known if name.startswith(inside)]
+        names = [name for each in settings for name in _mapping_at(each, path[:end])]
         if names:
-            return ", ".join(names)
-    return ""
+            return path[:end], list(dict.fromkeys(names))
+    return (), list(SETTING_ROOTS)
 
 
-def _holds(settings: Any, path: Sequence[str]) -> bool:
+def _mapping_at(settings: Any, path: Sequence[str]) -> Mapping[str, Any]:
     for key in path:
-        if not isinstance(settings, dict) or key not in settings:
-            return False
-        settings = settings[key]
-    return True
-
-
-def _paths(settings: Any, prefix: str) -> Iterator[str]:
-    for key, value in settings.items():
-        yield f"{prefix}{key}"
-        if isinstance(value, dict):
-            yield from _paths(value, f"{prefix}{key}.")
+        settings = settings.get(key) if isinstance(settings, Mapping) else None
+    return settings if isinstance(settings, Mapping) else {}
 
 
 def _metric_problems(column: Column, settings: Sequence[Settings]) -> Iterator[Problem]:
@@ -91,11 +84,22 @@ def _metric_problems(column: Column, settings: Sequence[Settings]) -> Iterator[P
             metric_is_recorded(name, column.at, each) for each in settings
         ):
             continue
-        measured = sorted({metric for each in settings for metric in available_metrics(each)})
-        tests = sorted({each.evaluate.test for each in settings})
         found = f"column {column.title} shows {name} at {column.at}, which no run has"
-        allowed = f"{', '.join(measured)}; test images are evaluated: {', '.join(tests)}"
-        yield Problem(column.place, found, allowed)
+        yield Problem(column.place, found, _how_to_record(name, column.at, settings))
+
+
+def _how_to_record(name: str, at: str | int, settings: Sequence[Settings]) -> str:
+    epochs = max(each.train.epochs for each in settings)
+    if isinstance(at, int) and at > epochs:
+        return f"an epoch up to {epochs} (train.epochs)"
+    measured = sorted({metric for each in settings for metric in available_metrics(each)})
+    if not name.startswith("test_"):
+        _, how = how_to_measure(name)
+        return f"{how}, or a metric that is measured: {', '.join(measured)}"
+    wanted = f"{at} or each_epoch" if at in ("best", "last") else "each_epoch"
+    known = sorted({each.evaluate.test for each in settings} & {"best", "last"})
+    others = f", or at: {' or '.join(known)}" if known else ""
+    return f"evaluate.test: {wanted}{others}"
 
 
 def metric_is_recorded(name: str, at: str | int, settings: Settings) -> bool:

@@ -146,8 +146,7 @@ def _column(title: str, node: Node, labels: Sequence[str]) -> Column:
     try:
         settings = ColumnSettings.model_validate(plain(node))
     except ValidationError as error:
-        problems = list(translate(error, ColumnSettings, node))
-        raise SpecError(problems) from None
+        raise SpecError(translate(error, ColumnSettings, node, f"column {title}")) from None
     chosen = [
         name for name in ("setting", "label", "metric") if getattr(settings, name) is not None
     ]
@@ -176,17 +175,26 @@ def _named_column(title: str, node: Node, labels: Sequence[str]) -> Column:
             return _label_column(title, node, ColumnSettings(label=name), labels)
         if name in (*METRIC_NAMES, *PROPERTIES):
             return _metric_column(title, node, ColumnSettings(metric=name))
-    words = [*SHORT_NAMES, *labels, *METRIC_NAMES, *PROPERTIES]
-    raise SpecError(
-        [
-            Problem(
-                node.place,
-                f"column {title} shows {node.describe()}, which is no setting, label or metric",
-                "a setting (lr, train.epochs), a label, or {metric: val_accuracy, at: max}",
-                nearest(str(name), words),
-            )
-        ]
-    )
+    metrics = (*METRIC_NAMES, *PROPERTIES)
+    parts = [
+        f"a setting ({', '.join(SHORT_NAMES)}) or its dotted path such as train.epochs",
+        f"a label ({', '.join(labels)})" if labels else "",
+        f"a metric ({', '.join(metrics)})",
+        "a mapping such as {metric: val_accuracy, at: max}",
+    ]
+    found = f"column {title} shows {node.describe()}, which is no setting, label or metric"
+    suggestion = nearest(str(name), [*SHORT_NAMES, *labels, *metrics])
+    if isinstance(name, str) and _is_formula(name):
+        suggestion = f"{{metric: {name}}}"
+    allowed = "; ".join(part for part in parts if part)
+    raise SpecError([Problem(node.place, found, allowed, suggestion)])
+
+
+def _is_formula(text: str) -> bool:
+    try:
+        return parse_formula(text).tree[0] not in ("name", "number")
+    except FormulaError:
+        return False
 
 
 def _setting_column(title: str, node: Node, settings: ColumnSettings) -> Column:

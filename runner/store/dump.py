@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from runner.core.errors import UsageError
 from runner.core.keys import canonical_json
 from runner.store.database import Database
 from runner.store.schema import artifacts, cells, experiments, runs
@@ -79,3 +80,18 @@ def _digests(connection: sa.Connection, run_key: str, rerun: int) -> list[tuple[
         .order_by(artifacts.c.name)
     )
     return [tuple(row) for row in connection.execute(query, {"key": run_key, "rerun": rerun})]
+
+
+def sql_dump(database: Database) -> Iterator[str]:
+    """Yield the whole SQLite database as SQL text.
+
+    Raises:
+        UsageError: when the database is no SQLite file.
+    """
+    import sqlite3
+    from contextlib import closing
+
+    if database.path is None:
+        raise UsageError("only a SQLite file can be dumped as SQL; use --canonical")
+    with closing(sqlite3.connect(f"file:{database.path}?mode=ro", uri=True)) as raw:
+        yield from raw.iterdump()

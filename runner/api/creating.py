@@ -1,0 +1,90 @@
+"""The verb `new`: a short spec from a folder of images."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+
+from runner.components.data.imagefolder import list_images
+from runner.core.errors import UsageError
+
+SMALL_SIDE = 64
+TEMPLATE = """\
+name: {name}
+data: {{dataset: imagefolder, path: {path}, validation: {validation}, test: {test}{size}}}
+model: {{name: convnet, filters: {filters}, batch_norm: true}}
+train: {{epochs: 20, batch_size: {batch_size}, optimizer: adam}}
+seeds: [0, 1]
+sweep:
+  grid:
+    lr: [0.0003, 0.001, 0.003]
+    dropout: [0.0, 0.3]
+"""
+
+
+def make_spec(folder: Path, beside: Path) -> tuple[str, str]:
+    """Return the name and the text of a spec for a folder of class folders.
+
+    Args:
+        folder: holds one folder of images per class.
+        beside: folder in which the spec will lie; paths are relative to it where they can be.
+
+    Raises:
+        UsageError: when the folder is none, or has fewer than two classes.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"no folder {folder}")
+    names, labels, classes = list_images(folder)
+    if len(classes) < 2:
+        raise UsageError(
+            f"{folder} has {len(classes)} class folders with images; a classifier needs 2 or more"
+        )
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "_", folder.resolve().name).lstrip("_.-") or "images"
+    side, size = _size(folder, names)
+    fraction = 0.2 if _fits(labels, len(classes)) else 0.5
+    blocks = max(1, min(3, side.bit_length() - 3))
+    text = TEMPLATE.format(
+        name=name,
+        path=_path(folder, beside),
+        validation=fraction,
+        test=fraction,
+        size=size,
+        filters=[16 * 2**block for block in range(blocks)],
+        batch_size=32 if len(names) < 2000 else 128,
+    )
+    return name, text
+
+
+def _fits(labels: list[int], num_classes: int) -> bool:
+    """Return whether a fifth of the images has room for every class."""
+    return 0.16 * len(labels) >= num_classes and min(Counter(labels).values()) >= 5
+
+
+def _path(folder: Path, beside: Path) -> str:
+    absolute = folder.resolve()
+    try:
+        path = absolute.relative_to(beside.resolve()).as_posix()
+    except ValueError:
+        path = absolute.as_posix()
+    return path if re.fullmatch(r"[A-Za-z0-9_./-]+", path) else f"'{path}'".replace("''", "'")
+
+
+def _size(folder: Path, names: list[str]) -> tuple[int, str]:
+    """Return the side of the prepared images, and the settings that make them so."""
+    from PIL import Image
+
+    sizes = set()
+    for name in names:
+        try:
+            with Image.open(folder / name) as image:
+                sizes.add(image.size)
+        except OSError:
+            continue
+    if not sizes:
+        raise UsageError(f"no image under {folder} can be opened")
+    smallest = min(min(size) for size in sizes)
+    if len(sizes) == 1 and max(next(iter(sizes))) <= SMALL_SIDE:
+        return smallest, ""
+    side = min(SMALL_SIDE, max(16, smallest))
+    return side, f", resize: {side}, crop: {side}"

@@ -1,0 +1,69 @@
+"""The application: its commands, and what an error or Ctrl-C turns into.
+
+Exit codes: 0 done (diverged runs included), 1 some runs failed, 2 wrong usage or spec, 130 stopped.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from runner import __version__
+from runner.cli import database, inspect, planning, reporting, running, specs
+from runner.core.errors import RunnerError
+
+app = typer.Typer(
+    name="runner",
+    help="Declarative image-classification experiments: a YAML spec becomes a grid and a table.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("run", epilog=running.EXAMPLES)(running.run)
+app.command("plan", epilog=planning.EXAMPLES)(planning.plan)
+app.command("validate", epilog=specs.VALIDATE_EXAMPLES)(specs.validate)
+app.command("report", epilog=reporting.EXAMPLES)(reporting.report)
+app.command("list", epilog=inspect.LIST_EXAMPLES)(inspect.list_command)
+app.command("show", epilog=inspect.SHOW_EXAMPLES)(inspect.show)
+app.command("new", epilog=specs.NEW_EXAMPLES)(specs.new)
+app.command("schema", epilog=specs.SCHEMA_EXAMPLES)(specs.schema)
+app.add_typer(database.app, name="db")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"runner {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    """Take the options of all commands."""
+
+
+def main() -> None:
+    """Run the command line; errors become one message and an exit code."""
+    try:
+        app()
+    except RunnerError as error:
+        typer.echo(f"{_prefix(error)}{error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # the reader of a pipe has gone: point stdout elsewhere, so that exiting does not complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except KeyboardInterrupt:
+        typer.echo("stopped at once; the stage in progress is redone later", err=True)
+        sys.exit(130)
+
+
+def _prefix(error: RunnerError) -> str:
+    return "" if error.exit_code == 130 else "error: "

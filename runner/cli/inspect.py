@@ -1,0 +1,170 @@
+"""The commands `list` and `show`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+import typer
+
+from runner.cli.options import Db
+from runner.cli.words import cell_name
+
+LIST_EXAMPLES = """\b
+Examples:
+  runner list
+  runner list --experiment quickstart --format csv"""
+SHOW_EXAMPLES = """\b
+Examples:
+  runner show 3f9a            a run, by the beginning of its key
+  runner show quickstart:0:1  a cell: experiment, position, seed"""
+FORMATS = ("text", "csv", "json")
+
+
+def list_command(
+    experiment: Annotated[str | None, typer.Option(help="Only this experiment.")] = None,
+    form: Annotated[str, typer.Option("--format", help="text, csv or json.")] = "text",
+    db: Db = None,
+) -> None:
+    """List every cell with its run, status and accuracies."""
+    from runner.core.errors import UsageError
+
+    if form not in FORMATS:
+        raise UsageError(f"unknown format '{form}'\n    allowed: {', '.join(FORMATS)}")
+    from runner.api.workspace import workspace
+    from runner.store.queries import run_rows
+
+    database = workspace(db).open(create=False)
+    try:
+        rows = run_rows(database, experiment)
+    finally:
+        database.close()
+    if form == "json":
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    _print_rows([_flat(row) for row in rows], form)
+
+
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    name = cell_name(row["labels"], row["swept"])
+    return {
+        "cell": f"{row['experiment']}:{row['position']}:{row['seed']}",
+        "run": row["run"][:12],
+        "status": row["status"],
+        "best_epoch": row["best_epoch"],
+        "val_accuracy": row["val_accuracy"],
+        "test_accuracy": row["test_accuracy"],
+        "seconds": row["seconds"],
+        "settings": name + (f" [{row['variant']}]" if row["variant"] else ""),
+    }
+
+
+def _print_rows(rows: list[dict[str, Any]], form: str) -> None:
+    import csv
+    import sys
+
+    if not rows:
+        typer.echo("no cells", err=True)
+        return
+    if form == "csv":
+        writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        return
+    shown = [{name: _cell(value) for name, value in row.items()} for row in rows]
+    widths = {name: max(len(name), *(len(row[name]) for row in shown)) for name in rows[0]}
+    for row in [{name: name for name in widths}, *shown]:
+        typer.echo("  ".join(row[name].ljust(width) for name, width in widths.items()).rstrip())
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def show(
+    name: Annotated[str, typer.Argument(help="A run key, or experiment:position[:seed].")],
+    form: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+    db: Db = None,
+) -> None:
+    """Show a run: settings, result, epochs, where each number comes from, how to make it again."""
+    from runner.api.listing import show as show_run
+    from runner.core.errors import UsageError
+
+    if form not in ("text", "json"):
+        raise UsageError(f"unknown format '{form}'\n    allowed: text, json")
+    record = show_run(name, db)
+    if form == "json":
+        typer.echo(json.dumps(record, indent=2))
+        return
+    typer.echo("\n".join(_described(record)))
+
+
+def _described(record: Mapping[str, Any]) -> Iterator[str]:
+    result = record["result"]
+    yield f"run       {record['run_key']}"
+    for cell in record["cells"]:
+        variant = f" [{cell['variant']}]" if cell["variant"] else ""
+        where = f"{cell['experiment']}:{cell['position']}:{cell['seed']}{variant}"
+        yield f"cell      {where}  {cell_name(cell['labels'], cell['swept'])}"
+    yield f"status    {'unfinished' if result is None else result['status']}"
+    if result is not None:
+        yield from _result(result)
+    yield f"data      fingerprint {record['fingerprint']}"
+    yield f"again     {record['command']}"
+    yield "settings"
+    yield from (f"  {path}: {json.dumps(value)}" for path, value in _leaves(record["settings"], ""))
+    yield "stages"
+    for attempt in record["attempts"]:
+        yield from _attempt(attempt)
+    if record["epochs"]:
+        yield "epochs"
+        yield from _epochs(record["epochs"])
+
+
+def _result(result: Mapping[str, Any]) -> Iterator[str]:
+    if result["message"]:
+        yield f"message   {result['message']}"
+    yield f"epochs    best {result['best_epoch']}, last {result['last_epoch']}"
+    yield f"weights   {result['parameters']} parameters"
+    yield f"seconds   {result['seconds']:.1f} on {result['device']}"
+    if result["rerun"]:
+        yield f"rerun     {result['rerun']}"
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if not isinstance(value, dict):
+        yield path, value
+        return
+    for key, child in value.items():
+        yield from _leaves(child, f"{path}.{key}" if path else key)
+
+
+def _attempt(attempt: Mapping[str, Any]) -> Iterator[str]:
+    from datetime import UTC, datetime
+
+    started = datetime.fromtimestamp(attempt["started"], UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    seconds = "" if attempt["seconds"] is None else f", {attempt['seconds']:.1f} s"
+    repeated = f" of rerun {attempt['rerun']}" if attempt["rerun"] else ""
+    environment, numerics = attempt["environment"], attempt["numerics"]
+    yield (
+        f"  {attempt['kind']} {attempt['stage_key'][:12]}{repeated}: attempt {attempt['number']}"
+        f" {attempt['status']}, {started}{seconds}"
+    )
+    if attempt["error"]:
+        yield f"    {attempt['error']}"
+    code = environment["code"] or environment["commit"] or "no git commit"
+    yield (
+        f"    {numerics['device']}, torch {numerics['torch']}, {numerics['threads']} threads,"
+        f" python {environment['python']}, runner {environment['versions']['runner']} ({code})"
+    )
+
+
+def _epochs(epochs: list[dict[str, Any]]) -> Iterator[str]:
+    names = list(dict.fromkeys(name for epoch in epochs for name in epoch))
+    widths = {name: max(len(name), 7) for name in names}
+    yield "  " + "  ".join(name.rjust(widths[name]) for name in names)
+    for epoch in epochs:
+        yield "  " + "  ".join(_cell(epoch.get(name)).rjust(widths[name]) for name in names)

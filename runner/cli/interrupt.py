@@ -1,0 +1,40 @@
+"""Ctrl-C: once asks to stop after the current step, twice stops at once."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType, TracebackType
+
+import typer
+
+
+class StopRequest:
+    """While entered, SIGINT and SIGTERM are requests; calling it tells whether one came."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._before: dict[int, object] = {}
+
+    def __call__(self) -> bool:
+        """Return whether a stop was asked for."""
+        return self._asked
+
+    def __enter__(self) -> StopRequest:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._asked:
+            raise KeyboardInterrupt
+        self._asked = True
+        typer.echo("\nstopping after the current step; Ctrl-C again stops at once", err=True)

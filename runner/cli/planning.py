@@ -1,0 +1,83 @@
+"""The command `plan`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from runner.cli.options import Data, Db, Device, Only, Profile, Sets, Specs
+from runner.cli.words import show_seconds
+
+if TYPE_CHECKING:
+    from runner.api.planning import Explained
+    from runner.planner.cost import Cost
+
+EXAMPLES = """\b
+Examples:
+  runner plan experiments/quickstart.yaml
+  runner plan experiments/*.yaml --probe
+  runner plan spec.yaml --format json"""
+
+
+def plan(
+    specs: Specs,
+    only: Only = None,
+    profile: Profile = None,
+    sets: Sets = None,
+    device: Device = None,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="Time a few steps where nothing was measured yet.")
+    ] = False,
+    form: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+    db: Db = None,
+    data: Data = None,
+) -> None:
+    """Say what `run` would do: cells, runs, epochs, seconds, disk. Starts nothing."""
+    from runner.api.planning import make_plan
+    from runner.core.errors import UsageError
+
+    if form not in ("text", "json"):
+        raise UsageError(f"unknown format '{form}'\n    allowed: text, json")
+    explained, _ = make_plan(specs, only or (), profile, sets or (), db, data, device, probe)
+    if form == "json":
+        typer.echo(json.dumps(explained.as_dict(), indent=2))
+        return
+    typer.echo(_text(explained))
+
+
+def _text(explained: Explained) -> str:
+    to_do = explained.runs - explained.done - explained.failed
+    lines = [f"cells     {explained.cells}"]
+    failed = f", {explained.failed} failed before (--retry-failed)" if explained.failed else ""
+    lines.append(f"runs      {explained.runs}: {explained.done} done, {to_do} to do{failed}")
+    wanted, planned = explained.wanted, explained.planned
+    lines.append(f"epochs    {planned.epochs} to do of {wanted.epochs}, at most")
+    lines.append(f"time      {_time(planned, explained)}")
+    lines.append(f"disk      {_show_bytes(planned.num_bytes)} for pixels and weights")
+    lines.append("download  nothing")
+    if explained.missing:
+        lines.append("keys provisional, since data is not there:")
+        lines += [str(problem) for problem in explained.missing]
+    return "\n".join(lines)
+
+
+def _time(cost: Cost, explained: Explained) -> str:
+    if cost.epochs == 0:
+        return "nothing to train"
+    source = "measured or probed" if explained.probed else "measured before"
+    known = f"about {show_seconds(cost.seconds)} on {explained.device} ({source})"
+    if not cost.unknown:
+        return known
+    never = f"unknown for {cost.unknown} trainings never measured on {explained.device} (--probe)"
+    return f"{known}; {never}" if cost.seconds else never
+
+
+def _show_bytes(num_bytes: int) -> str:
+    size = float(num_bytes)
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"

@@ -1,0 +1,198 @@
+"""Progress on standard error: live lines on a terminal, plain lines elsewhere.
+
+Owns the estimate of the time left. Hears what the executor tells; does nothing to it.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from runner.api.wanting import Wanted
+from runner.cli.words import cell_name, show_seconds
+from runner.core.types import Stage
+from runner.engine.context import Progress as Standing
+
+PLAIN_SECONDS = 30.0
+
+
+class Estimate:
+    """The time that is left, from seconds measured now, or recorded on this device."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self._left = {stage.key: stage for stage in wanted.plan.stages if stage.epochs}
+        self._seconds = dict(wanted.facts.seconds)
+        self._measured: dict[str, tuple[float, int]] = {}
+
+    def ended(self, stage: Stage, seconds: float) -> None:
+        """Take the measured seconds of a stage; 0 when another process did it."""
+        self._left.pop(stage.key, None)
+        if stage.epochs and seconds > 0:
+            before, count = self._measured.get(stage.cost_kind, (0.0, 0))
+            self._measured[stage.cost_kind] = (before + seconds, count + stage.epochs)
+            total, epochs = self._measured[stage.cost_kind]
+            self._seconds[stage.cost_kind] = total / epochs
+
+    def left(self) -> str:
+        """Return the time left in words, "" when nothing was ever measured."""
+        known = [stage for stage in self._left.values() if stage.cost_kind in self._seconds]
+        if not self._left or not known:
+            return ""
+        seconds = sum(self._seconds[stage.cost_kind] * stage.epochs for stage in known)
+        unknown = len(self._left) - len(known)
+        more = f" and {unknown} trainings never measured" if unknown else ""
+        return f"about {show_seconds(seconds)} left{more}"
+
+
+class Names:
+    """What stages are called: the cell that they are for."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self._names: dict[str, str] = {}
+        for cell in wanted.cells:
+            name = cell_name(cell.resolved.cell.labels, cell.resolved.cell.swept)
+            text = f"{name} seed={cell.resolved.cell.seed}".strip()
+            for stage in wanted.chains[cell.run.run_key]:
+                self._names.setdefault(stage.key, text)
+
+    def of(self, stage: Stage) -> str:
+        """Return the name of a stage."""
+        if stage.kind == "prepare":
+            return f"prepare {stage.spec['data']['dataset']}"
+        return self._names.get(stage.key, stage.key[:8])
+
+
+class PlainProgress:
+    """A line when a training ends, and one every half minute."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self._names, self._estimate = Names(wanted), Estimate(wanted)
+        self._total = sum(stage.kind == "train" for stage in wanted.plan.stages)
+        self._done = 0
+        self._next = time.monotonic() + PLAIN_SECONDS
+
+    def stage_began(self, stage: Stage) -> None:
+        """Say when images are prepared; trainings speak when they end."""
+        if stage.kind == "prepare":
+            self._say(self._names.of(stage))
+
+    def stage_moved(self, stage: Stage, progress: Standing) -> None:
+        """Say where a long stage stands."""
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + PLAIN_SECONDS
+            self._say(f"{self._names.of(stage)}: {standing(progress)}")
+
+    def stage_ended(self, stage: Stage, status: str, seconds: float, message: str) -> None:
+        """Say how a training ended, and any stage that failed."""
+        self._estimate.ended(stage, seconds)
+        if stage.kind == "train":
+            self._done += 1
+            took = f"in {show_seconds(seconds)}" if seconds else "by another process"
+            parts = [f"[{self._done}/{self._total}] {self._names.of(stage)}: {status} {took}"]
+            parts += [part for part in (message, self._estimate.left()) if part]
+            self._say("; ".join(parts))
+        elif status == "failed":
+            self._say(f"{self._names.of(stage)}: failed: {message}")
+
+    def run_ended(self, run_key: str, status: str) -> None:
+        """Say nothing: the training's line did."""
+
+    def noted(self, note: str) -> None:
+        """Say it."""
+        self._say(note)
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    def _say(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+
+class LiveProgress:
+    """Two lines that move: the grid, and the current run."""
+
+    def __init__(self, wanted: Wanted, console: Console) -> None:
+        self._names, self._estimate = Names(wanted), Estimate(wanted)
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[detail]}"),
+            console=console,
+        )
+        total = sum(stage.kind == "train" for stage in wanted.plan.stages)
+        self._grid: TaskID = self._bars.add_task("grid", total=max(total, 1), detail="")
+        self._run: TaskID = self._bars.add_task("", total=1, detail="")
+        self._total, self._done = total, 0
+        self._bars.start()
+
+    def stage_began(self, stage: Stage) -> None:
+        """Put the stage on the second line."""
+        self._bars.reset(self._run, description=self._names.of(stage), total=1, detail="")
+
+    def stage_moved(self, stage: Stage, progress: Standing) -> None:
+        """Move the second line."""
+        epochs_done = max(progress.epoch - 1, 0)
+        share = epochs_done + progress.done / max(progress.total, 1)
+        total = max(progress.epochs, 1)
+        self._bars.update(self._run, completed=share, total=total, detail=standing(progress))
+
+    def stage_ended(self, stage: Stage, status: str, seconds: float, message: str) -> None:
+        """Move the first line; print what did not go well above the lines."""
+        self._estimate.ended(stage, seconds)
+        if status != "done":
+            self._bars.console.print(f"{self._names.of(stage)}: {status}: {message}", markup=False)
+        if stage.kind == "train":
+            self._done += 1
+            detail = f"{self._done}/{self._total} trainings, {self._estimate.left()}".rstrip(", ")
+            self._bars.update(self._grid, completed=self._done, detail=detail)
+
+    def run_ended(self, run_key: str, status: str) -> None:
+        """Say nothing: the lines do."""
+
+    def noted(self, note: str) -> None:
+        """Print it above the lines."""
+        self._bars.console.print(note, markup=False)
+
+    def close(self) -> None:
+        """Take the lines away."""
+        self._bars.stop()
+
+
+def standing(progress: Standing) -> str:
+    """Return where a stage stands, in words."""
+    if not progress.epoch:
+        return f"{progress.done}/{progress.total} images"
+    text = f"epoch {progress.epoch}/{progress.epochs} step {progress.done}/{progress.total}"
+    if progress.loss is not None and progress.accuracy is not None:
+        text += f" loss {progress.loss:.3f} accuracy {progress.accuracy:.3f}"
+    return text
+
+
+class ProgressOfRun:
+    """Progress while entered: live on a terminal, plain lines elsewhere."""
+
+    def __init__(self) -> None:
+        self._shown: LiveProgress | PlainProgress | None = None
+
+    def __enter__(self) -> ProgressOfRun:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._shown is not None:
+            self._shown.close()
+
+    def begin(self, wanted: Wanted) -> LiveProgress | PlainProgress:
+        """Return the listener for a plan."""
+        console = Console(stderr=True)
+        live = console.is_terminal
+        self._shown = LiveProgress(wanted, console) if live else PlainProgress(wanted)
+        return self._shown

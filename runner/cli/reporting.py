@@ -1,0 +1,49 @@
+"""The command `report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from runner.cli.options import Db
+
+EXAMPLES = """\b
+Examples:
+  runner report                                   lists the tables
+  runner report --table quickstart
+  runner report --table quickstart --format markdown
+  runner report experiments/quickstart.yaml       its tables as the file is now
+  runner report --table quickstart --sql | sqlite3 results.db"""
+
+
+def report(
+    spec: Annotated[Path | None, typer.Argument(help="A spec file.")] = None,
+    table: Annotated[str | None, typer.Option(help="Name of a table.")] = None,
+    form: Annotated[str, typer.Option("--format", help="text, markdown, csv or json.")] = "text",
+    sql: Annotated[bool, typer.Option("--sql", help="Print the SQL instead.")] = False,
+    variant: Annotated[str, typer.Option(help="A variant, as `runner report` lists them.")] = "",
+    db: Db = None,
+) -> None:
+    """Print tables from the database; without arguments, list them."""
+    from runner.api.reporting import fill, find_tables, sql_of, variants_of
+    from runner.api.workspace import workspace
+    from runner.report.render import render
+
+    database = workspace(db).open(create=False)
+    try:
+        found = find_tables(database, table, spec, variant)
+        if table is None and spec is None and not sql:
+            for each in found:
+                about = " ".join(each.about.split())
+                typer.echo(f"{each.table.name}  ({each.experiment})  {about}".rstrip())
+            for experiment, name in variants_of(database):
+                typer.echo(f"variant of {experiment}: {name}")
+            return
+        outputs = [
+            f"{sql_of(each)};" if sql else render(fill(database, each), form) for each in found
+        ]
+    finally:
+        database.close()
+    typer.echo("\n".join(outputs), nl=sql)

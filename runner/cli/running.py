@@ -1,0 +1,112 @@
+"""The command `run`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from runner.cli.options import Data, Db, Device, Only, Profile, Sets, Specs
+from runner.cli.words import show_seconds
+
+if TYPE_CHECKING:
+    from runner.api.running import Ran
+
+EXAMPLES = """\b
+Examples:
+  runner run experiments/quickstart.yaml
+  runner run a.yaml b.yaml --data ~/data --device cuda
+  runner run spec.yaml --only lr=0.1 --limit 2
+  runner run spec.yaml --set epochs=2        (a variant, kept apart)
+  runner run spec.yaml --retry-failed
+Stop with Ctrl-C and run the same command again to go on."""
+
+
+def run(
+    specs: Specs,
+    only: Only = None,
+    profile: Profile = None,
+    sets: Sets = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Do at most this many runs now.")] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Do runs again that failed before.")
+    ] = False,
+    rerun: Annotated[
+        bool,
+        typer.Option("--rerun", help="Do runs once more, as a further repetition that counts."),
+    ] = False,
+    device: Device = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads.", show_default="torch's choice")
+    ] = None,
+    db: Db = None,
+    data: Data = None,
+    checkpoint_seconds: Annotated[
+        float,
+        typer.Option(min=0, help="Seconds of finished epochs that a kill may lose."),
+    ] = 30.0,
+) -> None:
+    """Run what the specs want and the database does not have yet, then print their tables."""
+    from runner.api.running import Request, run_request
+    from runner.cli.interrupt import StopRequest
+    from runner.cli.progress import ProgressOfRun
+    from runner.core.errors import Interrupted
+
+    request = Request(
+        specs=specs,
+        only=only or (),
+        profile=profile,
+        sets=sets or (),
+        limit=limit,
+        retry_failed=retry_failed,
+        rerun=rerun,
+        device=device,
+        threads=threads,
+        db=db,
+        data=data,
+        checkpoint_seconds=checkpoint_seconds,
+    )
+    started = time.monotonic()
+    try:
+        with StopRequest() as stop, ProgressOfRun() as progress:
+            ran = run_request(request, progress.begin, stop)
+    except Interrupted as interrupted:
+        command = " ".join(shlex.quote(word) for word in ["runner", *sys.argv[1:]])
+        raise Interrupted(
+            f"{interrupted}\nfinished epochs are kept; go on with: {command}"
+        ) from None
+    _print_tables(ran, db)
+    _print_summary(ran, time.monotonic() - started)
+    if "failed" in ran.statuses.values():
+        raise typer.Exit(1)
+
+
+def _print_tables(ran: Ran, db: str | None) -> None:
+    from runner.api.reporting import Declared, fill
+    from runner.api.workspace import workspace
+    from runner.report.render import render
+
+    database = workspace(db).open()
+    try:
+        for experiment in ran.experiments:
+            for table in experiment.tables:
+                declared = Declared(table, experiment.name, experiment.variant, experiment.about)
+                typer.echo(render(fill(database, declared)))
+    finally:
+        database.close()
+
+
+def _print_summary(ran: Ran, seconds: float) -> None:
+    counts = {
+        status: sum(each == status for each in ran.statuses.values())
+        for status in ("done", "diverged", "failed")
+    }
+    shown = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+    text = f"{ran.wanted} runs: {shown or 'none done'}"
+    text += f" ({ran.before} of them before)" if ran.before else ""
+    typer.echo(f"{text}; {show_seconds(seconds)}", err=True)
+    if counts["failed"]:
+        typer.echo("see why with: runner list; do them again with --retry-failed", err=True)

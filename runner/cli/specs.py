@@ -1,0 +1,87 @@
+"""The commands `validate`, `new` and `schema`: about spec files, before any work."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from runner.cli.options import Data, Profile, Sets, Specs
+
+VALIDATE_EXAMPLES = """\b
+Examples:
+  runner validate experiments/*.yaml
+  runner validate spec.yaml --resolved        every setting and the line it came from
+  runner validate spec.yaml --deep --data ~/data"""
+NEW_EXAMPLES = """\b
+Examples:
+  runner new photos/                   writes photos.yaml
+  runner new photos/ --out -           prints it"""
+SCHEMA_EXAMPLES = """\b
+Example, for editors that know "# yaml-language-server: $schema=runner.schema.json":
+  runner schema > runner.schema.json"""
+
+
+def validate(
+    specs: Specs,
+    resolved: Annotated[
+        bool, typer.Option("--resolved", help="Print each cell's settings and their origin.")
+    ] = False,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Hold them against data and models too, as run does.")
+    ] = False,
+    profile: Profile = None,
+    sets: Sets = None,
+    data: Data = None,
+) -> None:
+    """Check specs; the first line of each problem is file:line:column and what was found."""
+    from runner.api.validating import checked, resolved_rows
+
+    experiments = checked(specs, profile, sets or (), deep, data)
+    for experiment in experiments:
+        if resolved:
+            place = None
+            for row in resolved_rows(experiment):
+                here = f"{row['experiment']}:{row['position']}:{row['seed']}"
+                if here != place:
+                    typer.echo(here)
+                    place = here
+                typer.echo(f"  {row['setting']}: {json.dumps(row['value'])}  ({row['origin']})")
+            continue
+        runs = len({item.cell.settings_key for item in experiment.cells})
+        tables = ", ".join(table.name for table in experiment.tables)
+        cells = len(experiment.cells)
+        typer.echo(f"{experiment.path}: {experiment.name}: {cells} cells, {runs} runs; {tables}")
+
+
+def new(
+    folder: Annotated[Path, typer.Argument(help="A folder of class folders of images.")],
+    out: Annotated[
+        str | None, typer.Option(help="The file to write, - to print.", show_default="NAME.yaml")
+    ] = None,
+) -> None:
+    """Write a ten-line spec for a folder of images."""
+    from runner.api.creating import make_spec
+    from runner.core.errors import UsageError
+
+    beside = Path.cwd() if out in (None, "-") else Path(str(out)).parent
+    name, text = make_spec(folder, beside)
+    if out == "-":
+        typer.echo(text, nl=False)
+        return
+    path = Path(out or f"{name}.yaml")
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise UsageError(f"{path} is there already; give another --out") from None
+    typer.echo(f"{path} written; try: runner plan {path} --probe")
+
+
+def schema() -> None:
+    """Print the JSON Schema of spec files."""
+    from runner.spec.schema import spec_schema
+
+    typer.echo(json.dumps(spec_schema(), indent=2))

@@ -1,0 +1,118 @@
+"""The JSON Schema of a spec, for editors that complete and check YAML.
+
+Made from the settings classes; the sweep's settings are free, since a schema cannot know their
+combinations. `runner validate` knows all.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from runner.spec.compose import KEPT_WHEN_NAMED
+from runner.spec.names import COMPONENT_PATHS, SHORT_NAMES
+from runner.spec.settings import Settings
+from runner.spec.tables import ColumnSettings
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def spec_schema() -> dict[str, Any]:
+    """Return the schema of a spec file."""
+    settings = Settings.model_json_schema(ref_template="#/$defs/{model}")
+    column = ColumnSettings.model_json_schema(ref_template="#/$defs/{model}")
+    definitions = settings.pop("$defs") | column.pop("$defs", {})
+    definitions["Column"] = column
+    definitions["Sweep"] = _sweep()
+    for definition in definitions.values():
+        definition.pop("required", None)
+        _allow_names(definition.get("properties", {}))
+    properties = settings["properties"]
+    _allow_names(properties)
+    return {
+        "$schema": DIALECT,
+        "title": "runner spec",
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["name"],
+        "properties": {
+            "name": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_.-]*$"},
+            "about": {"type": "string"},
+            "extends": _extends(),
+            **properties,
+            "seeds": {"type": "array", "items": {"type": "integer"}, "minItems": 1},
+            "sweep": {"$ref": "#/$defs/Sweep"},
+            "tables": {"type": "object", "additionalProperties": _table()},
+            "published": _published(),
+            "profiles": {"type": "object", "additionalProperties": {"type": "object"}},
+        },
+        "$defs": definitions,
+    }
+
+
+def _allow_names(properties: dict[str, Any]) -> None:
+    """Let a component be written as its name alone, as in ``optimizer: adam``."""
+    wanted = {path.rpartition(".")[2] for path in COMPONENT_PATHS}
+    for name, schema in properties.items():
+        mapping = schema.get("discriminator", {}).get("mapping")
+        if name in wanted and mapping:
+            names = {"type": "string", "enum": sorted(mapping)}
+            schema["oneOf"] = [names, *schema["oneOf"]]
+
+
+def _extends() -> dict[str, Any]:
+    keep = {"type": "array", "items": {"enum": list(KEPT_WHEN_NAMED)}}
+    properties = {"file": {"type": "string"}, "keep": keep}
+    return {
+        "oneOf": [
+            {"type": "string"},
+            {"type": "object", "properties": properties, "additionalProperties": False},
+        ]
+    }
+
+
+def _sweep() -> dict[str, Any]:
+    described = "settings by short name (" + ", ".join(SHORT_NAMES) + ") or dotted path"
+    lists = {
+        "type": "object",
+        "description": described,
+        "additionalProperties": {"type": "array", "minItems": 1},
+    }
+    row = {"type": "object", "description": f"{described}, label, labels, published, or a sweep"}
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "grid": lists,
+            "zip": lists,
+            "rows": {"type": "array", "items": row, "minItems": 1},
+        },
+    }
+
+
+def _table() -> dict[str, Any]:
+    column = {"oneOf": [{"type": "string"}, {"$ref": "#/$defs/Column"}]}
+    columns = {"type": "object", "additionalProperties": column}
+    options = {
+        "type": "object",
+        "required": ["columns"],
+        "additionalProperties": False,
+        "properties": {
+            "columns": columns,
+            "order": {"oneOf": [{"type": "string"}, {"type": "array"}]},
+            "about": {"type": "string"},
+        },
+    }
+    return {"anyOf": [options, columns]}
+
+
+def _published() -> dict[str, Any]:
+    entry = {
+        "type": "object",
+        "required": ["where", "values"],
+        "additionalProperties": False,
+        "properties": {
+            "where": {"type": "object"},
+            "values": {"type": "object", "additionalProperties": {"type": "number"}},
+        },
+    }
+    return {"type": "array", "items": entry}
