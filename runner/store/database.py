@@ -6,6 +6,7 @@ processes that read before they write can both claim one row.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 import uuid
@@ -17,7 +18,6 @@ from typing import Any
 import sqlalchemy as sa
 
 from runner.core.errors import UsageError
-from runner.core.keys import canonical_json
 from runner.store.schema import settings_of_database
 
 HEAD = "0001"
@@ -77,7 +77,7 @@ def open_database(where: str | Path, create: bool = True) -> Database:
         if not create:
             raise UsageError(f"no database at {path}; it is made by the first `runner run`")
         path.parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(url, json_serializer=canonical_json)
+    engine = sa.create_engine(url, json_serializer=_json)
     if engine.dialect.name == "sqlite":
         _prepare_sqlite(engine)
     database = Database(engine, path)
@@ -87,6 +87,11 @@ def open_database(where: str | Path, create: bool = True) -> Database:
         reason = error.__cause__ or error
         raise UsageError(f"{where} cannot be opened as a results database: {reason}") from error
     return database
+
+
+def _json(value: Any) -> str:
+    """Return JSON that keeps the order of mappings: columns of tables stand as written."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def _url(where: str | Path) -> tuple[str, Path | None]:
