@@ -23,12 +23,13 @@ sweep:
 """
 
 
-def make_spec(folder: Path, beside: Path) -> tuple[str, str]:
+def make_spec(folder: Path, beside: Path, side: int | None = None) -> tuple[str, str]:
     """Return the name and the text of a spec for a folder of class folders.
 
     Args:
         folder: holds one folder of images per class.
         beside: folder in which the spec will lie; paths are relative to it where they can be.
+        side: of the prepared images in pixels; chosen by the images when not given.
 
     Raises:
         UsageError: when the folder is none, or has fewer than two classes.
@@ -41,7 +42,7 @@ def make_spec(folder: Path, beside: Path) -> tuple[str, str]:
             f"{folder} has {len(classes)} class folders with images; a classifier needs 2 or more"
         )
     name = re.sub(r"[^A-Za-z0-9_.-]+", "_", folder.resolve().name).lstrip("_.-") or "images"
-    side, size = _size(folder, names)
+    side, size = _size(folder, names, side)
     fraction = 0.2 if _fits(labels, len(classes)) else 0.5
     blocks = max(1, min(3, side.bit_length() - 3))
     text = TEMPLATE.format(
@@ -70,7 +71,7 @@ def _path(folder: Path, beside: Path) -> str:
     return path if re.fullmatch(r"[A-Za-z0-9_./-]+", path) else f"'{path}'".replace("''", "'")
 
 
-def _size(folder: Path, names: list[str]) -> tuple[int, str]:
+def _size(folder: Path, names: list[str], asked: int | None) -> tuple[int, str]:
     """Return the side of the prepared images, and the settings that make them so."""
     from PIL import Image
 
@@ -84,7 +85,7 @@ def _size(folder: Path, names: list[str]) -> tuple[int, str]:
     if not sizes:
         raise UsageError(f"no image under {folder} can be opened")
     smallest = min(min(size) for size in sizes)
-    if len(sizes) == 1 and max(next(iter(sizes))) <= SMALL_SIDE:
+    if asked is None and len(sizes) == 1 and max(next(iter(sizes))) <= SMALL_SIDE:
         return smallest, ""
-    side = min(SMALL_SIDE, max(16, smallest))
+    side = asked or min(SMALL_SIDE, max(16, smallest))
     return side, f", resize: {side}, crop: {side}"

@@ -17,8 +17,8 @@ Examples:
   runner validate spec.yaml --deep --data ~/data"""
 NEW_EXAMPLES = """\b
 Examples:
-  runner new photos/                   writes photos.yaml
-  runner new photos/ --out -           prints it"""
+  runner new photos/                        writes photos.yaml
+  runner new photos/ --size 128 --out -     prints it"""
 SCHEMA_EXAMPLES = """\b
 Example, for editors that know "# yaml-language-server: $schema=runner.schema.json":
   runner schema > runner.schema.json"""
@@ -61,13 +61,19 @@ def new(
     out: Annotated[
         str | None, typer.Option(help="The file to write, - to print.", show_default="NAME.yaml")
     ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            min=8, help="Side of the prepared images in pixels.", show_default="at most 64"
+        ),
+    ] = None,
 ) -> None:
     """Write a ten-line spec for a folder of images."""
     from runner.api.creating import make_spec
     from runner.core.errors import UsageError
 
     beside = Path.cwd() if out in (None, "-") else Path(str(out)).parent
-    name, text = make_spec(folder, beside)
+    name, text = make_spec(folder, beside, size)
     if out == "-":
         typer.echo(text, nl=False)
         return

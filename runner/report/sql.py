@@ -11,6 +11,15 @@ from runner.core.reading import METRIC_NAMES
 from runner.spec.formula import Formula
 from runner.spec.tables import Column, Table
 
+PROPERTY_SQL = {
+    "best_epoch": "result.best_epoch",
+    "last_epoch": "result.last_epoch",
+    "parameters": "result.parameters",
+    "train_seconds": "result.train_seconds",
+    "seconds": "result.seconds",
+}
+"""Numbers of a whole run, by the names of ``PROPERTIES``, over tables ``runs`` and ``result``."""
+
 STATUSES = ("done", "diverged", "failed", "unfinished")
 
 
@@ -33,8 +42,7 @@ def compile_table(table: Table, experiment: str, variant: str) -> str:
         "WITH cell AS (",
         "  SELECT cells.position, cells.seed, cells.labels, cells.published, runs.settings,",
         "    coalesce(result.status, 'unfinished') AS status, runs.run_key, result.rerun,",
-        "    result.best_epoch, result.last_epoch, result.parameters, result.train_seconds,",
-        "    result.seconds",
+        ",\n".join(f"    {value} AS {name}" for name, value in PROPERTY_SQL.items()),
         "  FROM experiments",
         "  JOIN cells ON cells.experiment_id = experiments.id",
         "  JOIN runs ON runs.run_key = cells.run_key",
