@@ -1,6 +1,6 @@
 """Progress on standard error: live lines on a terminal, plain lines elsewhere.
 
-Owns the estimate of the time left. Hears what the executor tells; does nothing to it.
+Hears what the executor tells; does nothing to it.
 """
 
 from __future__ import annotations
@@ -13,39 +13,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from runner.api.wanting import Wanted
+from runner.cli.estimate import Estimate
 from runner.cli.words import cell_name, show_seconds
 from runner.core.types import Stage
 from runner.engine.context import Progress as Standing
 
 PLAIN_SECONDS = 30.0
-
-
-class Estimate:
-    """The time that is left, from seconds measured now, or recorded on this device."""
-
-    def __init__(self, wanted: Wanted) -> None:
-        self._left = {stage.key: stage for stage in wanted.plan.stages if stage.epochs}
-        self._seconds = dict(wanted.facts.seconds)
-        self._measured: dict[str, tuple[float, int]] = {}
-
-    def ended(self, stage: Stage, seconds: float) -> None:
-        """Take the measured seconds of a stage; 0 when another process did it."""
-        self._left.pop(stage.key, None)
-        if stage.epochs and seconds > 0:
-            before, count = self._measured.get(stage.cost_kind, (0.0, 0))
-            self._measured[stage.cost_kind] = (before + seconds, count + stage.epochs)
-            total, epochs = self._measured[stage.cost_kind]
-            self._seconds[stage.cost_kind] = total / epochs
-
-    def left(self) -> str:
-        """Return the time left in words, "" when nothing was ever measured."""
-        known = [stage for stage in self._left.values() if stage.cost_kind in self._seconds]
-        if not self._left or not known:
-            return ""
-        seconds = sum(self._seconds[stage.cost_kind] * stage.epochs for stage in known)
-        unknown = len(self._left) - len(known)
-        more = f" and {unknown} trainings never measured" if unknown else ""
-        return f"about {show_seconds(seconds)} left{more}"
 
 
 class Names:
@@ -77,14 +50,17 @@ class PlainProgress:
 
     def stage_began(self, stage: Stage) -> None:
         """Say when images are prepared; trainings speak when they end."""
+        self._estimate.began(stage)
         if stage.kind == "prepare":
             self._say(self._names.of(stage))
 
     def stage_moved(self, stage: Stage, progress: Standing) -> None:
         """Say where a long stage stands."""
+        self._estimate.moved(epochs_done(progress))
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + PLAIN_SECONDS
-            self._say(f"{self._names.of(stage)}: {standing(progress)}")
+            parts = [f"{self._names.of(stage)}: {standing(progress)}", self._estimate.left()]
+            self._say("; ".join(part for part in parts if part))
 
     def stage_ended(self, stage: Stage, status: str, seconds: float, message: str) -> None:
         """Say how a training ended, and any stage that failed."""
@@ -131,24 +107,32 @@ class LiveProgress:
 
     def stage_began(self, stage: Stage) -> None:
         """Put the stage on the second line."""
+        self._estimate.began(stage)
         self._bars.reset(self._run, description=self._names.of(stage), total=1, detail="")
+        self._show_grid(0.0)
 
     def stage_moved(self, stage: Stage, progress: Standing) -> None:
-        """Move the second line."""
-        epochs_done = max(progress.epoch - 1, 0)
-        share = epochs_done + progress.done / max(progress.total, 1)
-        total = max(progress.epochs, 1)
-        self._bars.update(self._run, completed=share, total=total, detail=standing(progress))
+        """Move both lines."""
+        if not progress.epoch:
+            total, done = float(progress.total), float(progress.done)
+        else:
+            total, done = float(progress.epochs), epochs_done(progress)
+            self._estimate.moved(done)
+            self._show_grid(done / total)
+        self._bars.update(self._run, completed=done, total=total, detail=standing(progress))
 
     def stage_ended(self, stage: Stage, status: str, seconds: float, message: str) -> None:
         """Move the first line; print what did not go well above the lines."""
         self._estimate.ended(stage, seconds)
         if status != "done":
             self._bars.console.print(f"{self._names.of(stage)}: {status}: {message}", markup=False)
-        if stage.kind == "train":
-            self._done += 1
-            detail = f"{self._done}/{self._total} trainings, {self._estimate.left()}".rstrip(", ")
-            self._bars.update(self._grid, completed=self._done, detail=detail)
+        self._done += stage.kind == "train"
+        self._show_grid(0.0)
+
+    def _show_grid(self, share: float) -> None:
+        parts = [f"{self._done}/{self._total} trainings", self._estimate.left()]
+        detail = ", ".join(part for part in parts if part)
+        self._bars.update(self._grid, completed=self._done + share, detail=detail)
 
     def run_ended(self, run_key: str, status: str) -> None:
         """Say nothing: the lines do."""
@@ -160,6 +144,11 @@ class LiveProgress:
     def close(self) -> None:
         """Take the lines away."""
         self._bars.stop()
+
+
+def epochs_done(progress: Standing) -> float:
+    """Return how many epochs are done, with the share of the one in progress."""
+    return max(progress.epoch - 1, 0) + progress.done / max(progress.total, 1)
 
 
 def standing(progress: Standing) -> str:

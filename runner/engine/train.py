@@ -24,7 +24,7 @@ from runner.engine.images import Images
 from runner.engine.network import copy_state
 from runner.spec.settings import Settings
 
-POLL_SECONDS = 1.0
+POLL_SECONDS = 0.5
 
 
 @dataclass
@@ -38,6 +38,7 @@ class TrainState:
         history: metrics by full name of each epoch so far.
         first_mean: mean loss of the first epoch's steps, or None before its end.
         best: weights of the reader's best epoch.
+        next_poll: when the device is next asked how it stands, by the monotonic clock.
     """
 
     network: nn.Module
@@ -46,6 +47,7 @@ class TrainState:
     history: list[dict[str, float]] = field(default_factory=list)
     first_mean: float | None = None
     best: dict[str, Tensor] = field(default_factory=dict)
+    next_poll: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,8 @@ def _pass(
         meter.add(_step(settings, state, criterion, inputs, labels), labels)
         if context.should_stop():
             raise Interrupted(f"stopped in epoch {epoch} after step {step} of {total}")
-        if meter.is_due():
+        if time.monotonic() >= state.next_poll:
+            state.next_poll = time.monotonic() + POLL_SECONDS
             context.on_progress(meter.progress(step))
             if divergence([meter.last()], state.first_mean, diverged_if) is not None:
                 break
@@ -161,7 +164,6 @@ class _Meter:
         self._sum: Tensor | float = 0.0
         self._correct: Tensor | int = 0
         self._count = 0
-        self._next = time.monotonic() + POLL_SECONDS
 
     def add(self, result: tuple[Tensor, Tensor], labels: Tensor) -> None:
         """Count one step; does not wait for the device."""
@@ -170,14 +172,6 @@ class _Meter:
         self._sum = self._sum + loss.double() * len(labels)
         self._correct = self._correct + (logits.argmax(1) == labels).sum()
         self._count += len(labels)
-
-    def is_due(self) -> bool:
-        """Return whether a poll of the device is due."""
-        now = time.monotonic()
-        if now < self._next:
-            return False
-        self._next = now + POLL_SECONDS
-        return True
 
     def last(self) -> float:
         """Return the last step's loss; waits for the device."""

@@ -50,8 +50,9 @@ def _load(path: Path, children: tuple[Path, ...]) -> Node:
         raise SpecError([Problem(extends.place, f"{parent_name} extends this spec in a circle")])
     if not parent_path.is_file():
         found = f"extends {parent_name}, but there is no file {parent_path}"
-        beside = sorted(path.name for path in parent_path.parent.glob("*.y*ml"))
-        suggestion = nearest(parent_path.name, beside)
+        beside = {other.stem: other.name for other in sorted(parent_path.parent.glob("*.y*ml"))}
+        like = beside.get(nearest(parent_path.stem, list(beside)))
+        suggestion = Path(parent_name).with_name(like).as_posix() if like else ""
         raise SpecError([Problem(extends.place, found, "a path relative to this spec", suggestion)])
     parent = _load(parent_path, seen)
     own = {key: child for key, child in _spelled(document).value.items() if key != "extends"}

@@ -211,7 +211,7 @@ def _label_column(
 ) -> Column:
     if node.value not in labels:
         found = f"column {title} shows the label '{node.value}', which no row has"
-        allowed = ", ".join(labels) or "no row has a label"
+        allowed = ", ".join(labels) or "a name in labels: {…} of a row"
         raise SpecError([Problem(node.place, found, allowed, nearest(str(node.value), labels))])
     return _made(title, "label", str(node.value), None, settings, node)
 

@@ -1,0 +1,69 @@
+"""The time that is left, from seconds measured in this run or recorded on this device.
+
+What was never measured is said to be unknown; early stopping can only make it less.
+"""
+
+from __future__ import annotations
+
+import time
+
+from runner.api.wanting import Wanted
+from runner.cli.words import show_seconds
+from runner.core.types import Stage
+
+ENOUGH_EPOCHS = 0.2
+"""Share of an epoch after which the current training's own speed is trusted."""
+
+
+class Estimate:
+    """Follows the trainings of a plan."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self._left = {stage.key: stage for stage in wanted.plan.stages if stage.epochs}
+        self._recorded = dict(wanted.facts.seconds)
+        self._measured: dict[str, tuple[float, float]] = {}
+        self._current: Stage | None = None
+        self._began = self._first = self._standing = 0.0
+
+    def began(self, stage: Stage) -> None:
+        """A stage starts here."""
+        self._current = stage if stage.epochs else None
+        self._began, self._first, self._standing = time.monotonic(), -1.0, 0.0
+
+    def moved(self, epochs_done: float) -> None:
+        """The current training stands at ``epochs_done``, those before this process included."""
+        if self._first < 0:
+            self._began, self._first = time.monotonic(), epochs_done
+        self._standing = epochs_done
+
+    def ended(self, stage: Stage, seconds: float) -> None:
+        """A stage has ended after ``seconds`` here; 0 when another process did it."""
+        self._left.pop(stage.key, None)
+        if stage.epochs and seconds > 0:
+            before, epochs = self._measured.get(stage.cost_kind, (0.0, 0.0))
+            self._measured[stage.cost_kind] = (before + seconds, epochs + stage.epochs)
+        self._current = None
+
+    def left(self) -> str:
+        """Return the time left in words, "" when nothing is left or nothing was ever measured."""
+        total, unknown = 0.0, 0
+        for stage in self._left.values():
+            seconds = self._seconds_an_epoch(stage)
+            is_current = self._current is not None and stage.key == self._current.key
+            epochs = stage.epochs - (self._standing if is_current else 0.0)
+            unknown += seconds is None
+            total += 0.0 if seconds is None else seconds * max(epochs, 0.0)
+        if unknown == len(self._left):
+            return ""
+        more = f" and {unknown} trainings never measured" if unknown else ""
+        return f"about {show_seconds(total)} left{more}"
+
+    def _seconds_an_epoch(self, stage: Stage) -> float | None:
+        if stage.cost_kind in self._measured:
+            seconds, epochs = self._measured[stage.cost_kind]
+            return seconds / epochs
+        current = self._current
+        epochs = self._standing - self._first
+        if current is not None and current.cost_kind == stage.cost_kind and epochs > ENOUGH_EPOCHS:
+            return (time.monotonic() - self._began) / epochs
+        return self._recorded.get(stage.cost_kind)
