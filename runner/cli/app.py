@@ -5,6 +5,7 @@ Exit codes: 0 done (diverged runs included), 1 some runs failed, 2 wrong usage o
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -12,7 +13,7 @@ import typer
 
 from runner import __version__
 from runner.cli import database, inspect, planning, reporting, running, specs
-from runner.core.errors import RunnerError
+from runner.core.errors import DiskFull, RunnerError
 
 app = typer.Typer(
     name="runner",
@@ -60,6 +61,11 @@ def main() -> None:
         # the reader of a pipe has gone: point stdout elsewhere, so that exiting does not complain
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        typer.echo(f"error: {DiskFull(error)}", err=True)
+        sys.exit(DiskFull.exit_code)
     except KeyboardInterrupt:
         typer.echo("stopped at once; the stage in progress is redone later", err=True)
         sys.exit(130)

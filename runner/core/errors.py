@@ -5,6 +5,7 @@
     │   └── SpecError           2   problems in a spec, each with its place
     ├── DataError               1   data that cannot be read or prepared
     ├── StageFailed             1   one stage ended without a result; the grid goes on
+    ├── DiskFull                1   nothing more can be stored
     ├── ClaimLost               1   another process took this stage over
     └── Interrupted             130 asked to stop
 
@@ -88,6 +89,16 @@ class DataError(RunnerError):
 
 class StageFailed(RunnerError):
     """A stage ended without a result (out of memory, an unreadable file)."""
+
+
+class DiskFull(RunnerError):
+    """Nothing more can be stored; what was recorded is safe."""
+
+    def __init__(self, cause: object) -> None:
+        super().__init__(
+            f"the disk is full ({cause}); what was recorded is safe: free some space, then run the"
+            " same command again"
+        )
 
 
 class ClaimLost(RunnerError):

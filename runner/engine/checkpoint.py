@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +19,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+
+from runner.engine.partial import partial_path
 
 BLOCK = 1 << 20
 JSON_NAME = "checkpoint.json"
@@ -68,7 +69,7 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
         if _file_digest(path) != values["sha256"]:
             return None
         return Checkpoint(load_file(path), values)
-    except (OSError, ValueError, KeyError, SafetensorError):
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError):
         return None
 
 
@@ -84,7 +85,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> int:
         OSError: when the disk is full; nothing is left behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    temporary = partial_path(path)
     try:
         save_file({name: _saved(tensor) for name, tensor in tensors.items()}, temporary)
         temporary.replace(path)

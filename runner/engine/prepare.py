@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from PIL import Image
 from runner.components.data.dataset import DatasetSettings, ImageSource, Size
 from runner.core.errors import DataError, Interrupted
 from runner.engine.context import Context, Outcome, Produced, Progress
+from runner.engine.partial import partial_path, remove_partial
 
 CHUNK = 256
 SHOWN = 10
@@ -93,14 +93,13 @@ def prepare(context: Context, pixels_key: str, settings: DatasetSettings, name: 
     final = context.artifact_path(name)
     if (final / "index.json").is_file():
         return _outcome(name, final, json.loads((final / "index.json").read_text()))
-    partial = final.with_name(f"{final.name}.{os.getpid()}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    partial = partial_path(final)
     partial.mkdir(parents=True)
     try:
         index = _write(context, context.sources[pixels_key], settings, partial)
         _replace_folder(partial, final)
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        remove_partial(partial)
     if index["skipped"]:
         shown = ", ".join(item["name"] for item in index["skipped"][:SHOWN])
         context.on_note(f"{len(index['skipped'])} corrupt images left out: {shown}")

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import sqlalchemy as sa
 
-from runner.core.errors import ClaimLost, Interrupted, RunnerError
+from runner.core.errors import ClaimLost, DiskFull, Interrupted, RunnerError
 from runner.core.types import AttemptStatus, Stage
 from runner.engine.context import Context, Outcome
 from runner.engine.engine import Job, do_stage, end_stage
@@ -35,7 +35,7 @@ def execute_locally(work: Work) -> None:
 
     Raises:
         Interrupted: when asked to stop; what is finished is recorded.
-        RunnerError: when the disk is full; nothing recorded is lost.
+        DiskFull: nothing recorded is lost.
     """
     _Execution(work).go()
 
@@ -117,9 +117,9 @@ class _Execution:
             raise
         except Exception as error:
             seconds = time.perf_counter() - started
-            if _is_full_disk(error):
+            if isinstance(error, DiskFull) or _is_full_disk(error):
                 _close(work.database, claim, "interrupted", seconds, str(error))
-                raise RunnerError(_full_disk_message(error)) from error
+                raise error if isinstance(error, DiskFull) else DiskFull(error) from error
             message = (
                 str(error) if isinstance(error, RunnerError) else f"{type(error).__name__}: {error}"
             )
@@ -199,7 +199,7 @@ def _close(
     """End an attempt without a result, as far as the database can still be written."""
     try:
         end_attempt(database, claim, status, seconds, error=error)
-    except (ClaimLost, sa.exc.OperationalError):
+    except (ClaimLost, DiskFull, sa.exc.OperationalError):
         return
 
 
@@ -209,13 +209,4 @@ def _all_recorded(database: Database, ranges: Sequence[Sequence[int]]) -> bool:
 
 
 def _is_full_disk(error: Exception) -> bool:
-    if isinstance(error, sa.exc.OperationalError):
-        return "disk is full" in str(error)
     return isinstance(error, OSError) and error.errno == errno.ENOSPC
-
-
-def _full_disk_message(error: Exception) -> str:
-    return (
-        f"the disk is full ({error}); what was recorded is safe: free some space, then run the same"
-        " command again"
-    )

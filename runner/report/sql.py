@@ -49,7 +49,7 @@ def compile_table(table: Table, experiment: str, variant: str) -> str:
         "  LEFT JOIN latest_results AS result ON result.run_key = runs.run_key",
         f"  WHERE experiments.name = {_text(experiment)}",
         f"    AND experiments.variant = {_text(variant)}",
-        "), value AS (",
+        "), value AS MATERIALIZED (",
         ",\n".join(["  SELECT cell.*", *values]),
         "  FROM cell",
         "), centred AS (",
@@ -112,45 +112,39 @@ def _value(column: Column) -> str:
     formula = column.formula
     assert formula is not None
     metrics = [name for name in formula.names if name in METRIC_NAMES]
-    if not metrics:
-        value = _expression(formula.tree, {})
-    elif len(formula.names) == 1 and formula.tree[0] == "name":
-        value = _single(metrics[0], column.at)
+    if metrics and column.at in ("min", "max"):
+        value = _extreme(formula, metrics, str(column.at))
     else:
-        value = _combined(formula, metrics, column.at)
+        epoch = _epoch(column.at)
+        value = _expression(formula.tree, {name: _at_epoch(name, epoch) for name in metrics})
     return f"CASE WHEN status = 'done' THEN {value} END"
 
 
-def _single(metric: str, at: str | int) -> str:
-    split, _, name = metric.rpartition("_")
-    condition = _metric_is(split, name)
-    if at in ("min", "max"):
-        return f"(SELECT {at}(value) FROM run_metrics AS m WHERE {_OF_RUN} AND {condition})"
-    condition += f" AND m.epoch = {_epoch(at)}"
-    return f"(SELECT value FROM run_metrics AS m WHERE {_OF_RUN} AND {condition})"
+def _at_epoch(metric: str, epoch: str) -> str:
+    return f"(SELECT value FROM run_metrics AS m WHERE {_is_of_run('m', metric)} AND m.epoch = {epoch})"
 
 
-_OF_RUN = "m.run_key = cell.run_key AND m.rerun = cell.rerun"
+def _extreme(formula: Formula, metrics: list[str], at: str) -> str:
+    """Return the SQL of the smallest or largest value of a formula over all epochs.
 
-
-def _metric_is(split: str, name: str) -> str:
-    return f"m.split = {_text(split)} AND m.name = {_text(name)}"
-
-
-def _combined(formula: Formula, metrics: list[str], at: str | int) -> str:
-    """Return the SQL of a formula over several metrics, epoch by epoch."""
-    picks = []
-    for name in metrics:
-        split, _, measure = name.rpartition("_")
-        picks.append(f"max(CASE WHEN {_metric_is(split, measure)} THEN value END) AS {name}")
-    chosen = "" if at in ("min", "max") else f" AND m.epoch = {_epoch(at)}"
-    by_epoch = (
-        f"SELECT m.epoch, {', '.join(picks)} FROM run_metrics AS m"
-        f" WHERE {_OF_RUN}{chosen} GROUP BY m.epoch"
+    Sorting, where ``max()`` would say the same, lets SQLite look the run's rows up by key instead
+    of reading those of all runs.
+    """
+    first, *others = metrics
+    names = {first: "each.value"} | {name: _at_epoch(name, "each.epoch") for name in others}
+    direction = "DESC" if at == "max" else "ASC"
+    return (
+        f"(SELECT {_expression(formula.tree, names)} AS extreme FROM run_metrics AS each"
+        f" WHERE {_is_of_run('each', first)} ORDER BY extreme {direction} NULLS LAST LIMIT 1)"
     )
-    rule = at if at in ("min", "max") else "max"
-    expression = _expression(formula.tree, {name: f"by_epoch.{name}" for name in metrics})
-    return f"(SELECT {rule}({expression}) FROM ({by_epoch}) AS by_epoch)"
+
+
+def _is_of_run(alias: str, metric: str) -> str:
+    split, _, name = metric.rpartition("_")
+    return (
+        f"{alias}.run_key = cell.run_key AND {alias}.rerun = cell.rerun"
+        f" AND {alias}.split = {_text(split)} AND {alias}.name = {_text(name)}"
+    )
 
 
 def _epoch(at: str | int) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from runner.core.errors import UsageError
+from runner.core.errors import DiskFull, UsageError
 from runner.store.schema import settings_of_database
 
 HEAD = "0001"
@@ -46,11 +46,20 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        """Yield a connection in a transaction that holds the write lock from its start."""
-        with self.engine.connect() as connection:
-            writer = connection.execution_options(runner_write=True)
-            with writer.begin():
-                yield writer
+        """Yield a connection in a transaction that holds the write lock from its start.
+
+        Raises:
+            DiskFull: when it cannot be stored; nothing of it is.
+        """
+        try:
+            with self.engine.connect() as connection:
+                writer = connection.execution_options(runner_write=True)
+                with writer.begin():
+                    yield writer
+        except sa.exc.OperationalError as error:
+            if "disk is full" in str(error):
+                raise DiskFull(error.orig) from error
+            raise
 
     def identity(self) -> str:
         """Return the database's own random name."""

@@ -58,9 +58,11 @@ def is_dead(process: Process) -> bool:
     if process.boot_id != boot_id():
         return True
     try:
-        started = psutil.Process(process.pid).create_time()
+        found = psutil.Process(process.pid)
+        if found.status() == psutil.STATUS_ZOMBIE:  # killed, and its parent has not looked yet
+            return True
+        return abs(found.create_time() - process.started) > CLOCK_SLACK_SECONDS
     except psutil.NoSuchProcess:
         return True
     except psutil.AccessDenied:
         return False
-    return abs(started - process.started) > CLOCK_SLACK_SECONDS

@@ -149,7 +149,10 @@ def record_result(database: Database, run_key: str, rerun: int) -> str | None:
 
 
 def _last_attempts(connection: sa.Connection, run_key: str, rerun: int) -> list[sa.Row[Any]] | None:
-    """Return the deciding attempt of each stage, up to the first without success, or None."""
+    """Return the deciding attempt of each stage, up to the first without success, or None.
+
+    The first success decides; without one, the last failure.
+    """
     chain = connection.execute(
         sa.select(run_stages.c.stage_key)
         .where(run_stages.c.run_key == run_key, run_stages.c.rerun == rerun)
@@ -163,7 +166,10 @@ def _last_attempts(connection: sa.Connection, run_key: str, rerun: int) -> list[
                 attempts.c.stage_key == stage_key,
                 attempts.c.status.in_(("done", "diverged", "failed")),
             )
-            .order_by((attempts.c.status == "failed"), attempts.c.number)
+            .order_by(
+                failed := attempts.c.status == "failed",
+                sa.case((failed, -attempts.c.number), else_=attempts.c.number),
+            )
         ).first()
         if row is None:
             return None

@@ -29,7 +29,7 @@ def test_integers_floats_booleans_and_texts_have_different_keys() -> None:
 
 
 def test_content_key_is_pinned() -> None:
-    assert content_key("kind", {"a": 1}) == "f71ebef7dd08aa74c5eed4eefd7e4e1d"
+    assert content_key("kind", {"a": 1}) == "ec684fc2b543a74a11fa7025017f4b28"
     assert len(content_key("kind", {"a": 1})) == KEY_LENGTH
 
 
@@ -45,8 +45,8 @@ def test_content_key_does_not_depend_on_the_order_of_a_mapping(mapping, random) 
 
 
 def test_keyed_seeds_are_pinned() -> None:
-    assert keyed_seed(0, "shuffle") == 0
-    assert keyed_seed(7, "dropout", epoch=3, step=41) == 0
+    assert keyed_seed(0, "shuffle") == 6374179233949520591
+    assert keyed_seed(7, "dropout", epoch=3, step=41) == 3598126098614046325
 
 
 def test_keyed_seeds_are_distinct_and_in_range() -> None:

@@ -105,7 +105,9 @@ class DatasetSettings(Component):
         0.2, ge=0, lt=1, description="fraction of the images that are not test, per class"
     )
     test: float = Field(0.2, ge=0, lt=1, description="fraction of all images, per class")
-    split_seed: int = Field(0, ge=0, description="seed of the split; independent of `seeds`")
+    split_seed: int = Field(
+        0, ge=0, le=2**32 - 1, description="seed of the split; independent of `seeds`"
+    )
     resize: Size | None = Field(
         None, description="shorter side in pixels, or [height, width]; bilinear, antialiased"
     )

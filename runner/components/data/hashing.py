@@ -53,10 +53,11 @@ class HashCache:
 
 def _read_memory(path: Path) -> dict[str, list[str]]:
     try:
-        memory: dict[str, list[str]] = json.loads(path.read_text())
+        memory = json.loads(path.read_text())
     except (OSError, ValueError):
         return {}
-    return memory
+    entries = memory.items() if isinstance(memory, dict) else ()
+    return {name: entry for name, entry in entries if isinstance(entry, list) and len(entry) == 2}
 
 
 def _stamp(path: Path) -> str:

@@ -1,0 +1,289 @@
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pydantic import ValidationError
+
+from runner.components.data import hashing
+from runner.components.data.dataset import DataPlaces, ImageSource, MissingData, Normalization
+from runner.components.data.digits import Digits
+from runner.components.data.hashing import HashCache
+from runner.components.data.imagefolder import ImageFolder, list_images
+from runner.components.data.synthetic import Synthetic
+
+
+def save_image(path: Path, gray: int = 128) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (4, 3), (gray, gray, 255 - gray)).save(path)
+
+
+@pytest.fixture
+def pets(tmp_path: Path) -> Path:
+    root = tmp_path / "pets"
+    for number, name in enumerate(["dog/b.png", "dog/a.JPG", "cat/deep/z.png", "cat/c.png"]):
+        save_image(root / name, 40 * number)
+    return root
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> DataPlaces:
+    return DataPlaces((tmp_path / "elsewhere", tmp_path), HashCache(tmp_path / "cache").hash_files)
+
+
+def build(places: DataPlaces, path: str | Path = "pets") -> ImageSource:
+    return ImageFolder(dataset="imagefolder", path=str(path)).build(places)
+
+
+def test_imagefolder_lists_classes_and_images_sorted(pets: Path, places: DataPlaces) -> None:
+    source = build(places)
+    assert source.classes == ("cat", "dog")
+    assert source.names == ("cat/c.png", "cat/deep/z.png", "dog/a.JPG", "dog/b.png")
+    assert source.labels == (0, 0, 1, 1)
+    assert source.splits == ()
+    assert source.root == pets
+
+
+def test_imagefolder_reads_the_image_of_an_index(pets: Path, places: DataPlaces) -> None:
+    assert build(places).read(3).getpixel((0, 0)) == (0, 0, 255)
+
+
+def test_imagefolder_turns_images_as_exif_says(pets: Path, places: DataPlaces) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (4, 3)).save(pets / "dog" / "a.JPG", exif=exif)
+    assert build(places).read(2).size == (3, 4)
+
+
+def test_a_corrupt_image_is_an_oserror_when_read(pets: Path, places: DataPlaces) -> None:
+    (pets / "cat" / "c.png").write_bytes(b"no image")
+    with pytest.raises(OSError, match="cannot identify"):
+        build(places).read(0)
+
+
+@pytest.mark.parametrize(
+    "name", [".hidden/a.png", "cat/.a.png", "cat/.thumbs/a.png", "cat/notes.txt", "loose.png"]
+)
+def test_hidden_files_and_other_files_are_no_images(pets: Path, name: str) -> None:
+    before = list_images(pets)
+    save_image(pets / "cat" / "tmp.png")
+    (pets / name).parent.mkdir(parents=True, exist_ok=True)
+    (pets / "cat" / "tmp.png").rename(pets / name)
+    assert list_images(pets) == before
+
+
+def test_a_folder_without_images_is_no_class(pets: Path) -> None:
+    (pets / "aardvark").mkdir()
+    assert list_images(pets)[2] == ["cat", "dog"]
+
+
+def test_a_missing_folder_names_the_places(tmp_path: Path, places: DataPlaces) -> None:
+    with pytest.raises(MissingData, match="no folder pets") as caught:
+        build(places)
+    assert caught.value.looked == (tmp_path / "elsewhere" / "pets", tmp_path / "pets")
+    assert "one folder of images per class" in caught.value.how_to_get
+
+
+def test_an_absolute_path_is_looked_for_there_only(tmp_path: Path, places: DataPlaces) -> None:
+    with pytest.raises(MissingData) as caught:
+        build(places, tmp_path / "nowhere")
+    assert caught.value.looked == (tmp_path / "nowhere",)
+
+
+def test_a_folder_without_class_folders_is_missing_data(tmp_path: Path, places: DataPlaces) -> None:
+    save_image(tmp_path / "pets" / "loose.png")
+    with pytest.raises(MissingData, match="no images in class folders"):
+        build(places)
+
+
+def test_one_changed_byte_changes_the_fingerprint(pets: Path, places: DataPlaces) -> None:
+    before = build(places).fingerprint
+    path = pets / "dog" / "b.png"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(1, 1))
+    assert build(places).fingerprint != before
+
+
+def test_a_renamed_image_changes_the_fingerprint(pets: Path, places: DataPlaces) -> None:
+    before = build(places).fingerprint
+    (pets / "dog" / "b.png").rename(pets / "dog" / "c.png")
+    assert build(places).fingerprint != before
+
+
+def test_moving_the_folder_keeps_the_fingerprint(
+    pets: Path, places: DataPlaces, tmp_path: Path
+) -> None:
+    before = build(places).fingerprint
+    shutil.move(pets, tmp_path / "moved")
+    assert build(places, "moved").fingerprint == before
+
+
+def test_digits_are_1797_gray_images_of_ten_classes(places: DataPlaces) -> None:
+    source = Digits(dataset="digits").build(places)
+    assert len(source.names) == len(source.labels) == 1797
+    assert source.classes == tuple("0123456789")
+    assert source.names == tuple(sorted(set(source.names)))
+    image = source.read(0)
+    assert (image.mode, image.size, image.getextrema()) == ("L", (8, 8), (0, 239))
+    assert source.labels[0] == 0
+
+
+def test_digits_have_a_pinned_fingerprint(places: DataPlaces) -> None:
+    expected = "3fbec4f09e6d944528051503bb4cdf76"
+    assert Digits(dataset="digits").build(places).fingerprint == expected
+
+
+def synthetic(places: DataPlaces, **settings: object) -> ImageSource:
+    return Synthetic(dataset="synthetic", images=12, classes=3, **settings).build(places)
+
+
+def test_synthetic_images_are_the_same_each_time(places: DataPlaces) -> None:
+    one, two = synthetic(places), synthetic(places)
+    assert one.fingerprint == two.fingerprint
+    for index in (11, 0, 5):
+        assert np.array_equal(np.asarray(one.read(index)), np.asarray(two.read(index)))
+
+
+def test_synthetic_images_do_not_depend_on_what_was_read_before(places: DataPlaces) -> None:
+    source = synthetic(places)
+    first = np.asarray(source.read(7))
+    source.read(3)
+    assert np.array_equal(np.asarray(source.read(7)), first)
+
+
+def test_synthetic_labels_go_round_the_classes(places: DataPlaces) -> None:
+    source = synthetic(places)
+    assert source.labels == (0, 1, 2) * 4
+    assert source.classes == ("class_0", "class_1", "class_2")
+    assert len(set(source.names)) == 12
+
+
+def test_synthetic_images_have_the_asked_size(places: DataPlaces) -> None:
+    image = synthetic(places, height=5, width=9).read(0)
+    assert (image.size, image.mode) == ((9, 5), "RGB")
+
+
+def test_synthetic_images_without_noise_are_equal_within_a_class(places: DataPlaces) -> None:
+    source = synthetic(places, noise=0.0)
+    pixels = [np.asarray(source.read(index)) for index in range(4)]
+    assert np.array_equal(pixels[0], pixels[3])
+    assert not np.array_equal(pixels[0], pixels[1])
+
+
+@pytest.mark.parametrize("changed", [{"noise": 0.25}, {"content_seed": 1}, {"height": 31}])
+def test_content_settings_change_the_synthetic_fingerprint(places: DataPlaces, changed) -> None:
+    assert synthetic(places, **changed).fingerprint != synthetic(places).fingerprint
+
+
+@pytest.mark.parametrize("changed", [{"validation": 0.5}, {"split_seed": 3}, {"resize": 16}])
+def test_preprocessing_keeps_the_synthetic_fingerprint(places: DataPlaces, changed) -> None:
+    assert synthetic(places, **changed).fingerprint == synthetic(places).fingerprint
+
+
+def test_pixel_settings_leave_out_splits_and_scaling() -> None:
+    plain = Digits(dataset="digits").pixel_settings()
+    same = Digits(dataset="digits", validation=0.5, test=0.0, split_seed=3, normalize="none")
+    assert same.pixel_settings() == plain
+    assert Digits(dataset="digits", resize=16).pixel_settings() != plain
+    assert Digits(dataset="digits", color="rgb").pixel_settings() != plain
+
+
+def test_normalization_is_by_name_or_by_values() -> None:
+    assert Digits(dataset="digits").normalization() == ((0.5,), (0.5,))
+    values = Normalization(mean=(0.1,), std=(0.2,))
+    assert Digits(dataset="digits", normalize=values).normalization() == ((0.1,), (0.2,))
+
+
+@pytest.mark.parametrize(
+    ("mean", "std"), [((0.5,), (0.0,)), ((0.5,), (-1.0,)), ((), ()), ((0.5,), (1.0, 1.0))]
+)
+def test_normalization_refuses_what_cannot_scale(mean, std) -> None:
+    with pytest.raises(ValidationError):
+        Normalization(mean=mean, std=std)
+
+
+@pytest.mark.parametrize("size", [0, -1, (8, 0)])
+def test_sizes_are_at_least_one_pixel(size) -> None:
+    with pytest.raises(ValidationError):
+        Digits(dataset="digits", resize=size)
+
+
+@pytest.fixture
+def digested(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    names: list[str] = []
+    digest = hashing._digest
+
+    def counting(path: Path) -> str:
+        names.append(path.name)
+        return digest(path)
+
+    monkeypatch.setattr(hashing, "_digest", counting)
+    return names
+
+
+@pytest.fixture
+def texts(tmp_path: Path) -> Path:
+    root = tmp_path / "texts"
+    root.mkdir()
+    for name in ("a", "b", "c"):
+        (root / name).write_text(f"text {name}")
+    return root
+
+
+def test_hash_cache_reads_only_changed_files(texts: Path, tmp_path: Path, digested) -> None:
+    names = ["a", "b", "c"]
+    first = HashCache(tmp_path / "cache").hash_files(texts, names)
+    assert sorted(digested) == names
+    digested.clear()
+    assert HashCache(tmp_path / "cache").hash_files(texts, names) == first
+    assert digested == []
+    (texts / "b").write_text("other text")
+    second = HashCache(tmp_path / "cache").hash_files(texts, names)
+    assert digested == ["b"]
+    assert [one == two for one, two in zip(first, second, strict=True)] == [True, False, True]
+
+
+def test_hash_cache_notices_a_new_time_at_the_same_size(
+    texts: Path, tmp_path: Path, digested
+) -> None:
+    cache = HashCache(tmp_path / "cache")
+    cache.hash_files(texts, ["a"])
+    os.utime(texts / "a", ns=(1, 1))
+    cache.hash_files(texts, ["a"])
+    assert digested == ["a", "a"]
+
+
+def test_hash_cache_keeps_files_that_one_call_does_not_name(
+    texts: Path, tmp_path: Path, digested
+) -> None:
+    cache = HashCache(tmp_path / "cache")
+    cache.hash_files(texts, ["a"])
+    cache.hash_files(texts, ["b"])
+    cache.hash_files(texts, ["b", "a"])
+    assert digested == ["a", "b"]
+
+
+@pytest.mark.parametrize("broken", ["", "{", "[1]", '{"a": 3}', '{"a": []}', '{"a": ["x"]}'])
+def test_a_broken_cache_costs_time_only(
+    texts: Path, tmp_path: Path, digested, broken: str
+) -> None:
+    first = HashCache(tmp_path / "cache").hash_files(texts, ["a"])
+    (memory,) = (tmp_path / "cache").iterdir()
+    memory.write_text(broken)
+    assert HashCache(tmp_path / "cache").hash_files(texts, ["a"]) == first
+    assert digested == ["a", "a"]
+
+
+def test_hashes_are_those_of_sha256sum(texts: Path, tmp_path: Path) -> None:
+    (texts / "a").write_bytes(b"abc")
+    (digest,) = HashCache(tmp_path / "cache").hash_files(texts, ["a"])
+    assert digest == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_a_missing_file_is_an_oserror(texts: Path, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        HashCache(tmp_path / "cache").hash_files(texts, ["nothing"])

@@ -1,0 +1,108 @@
+"""The README and docs/spec.md say what is so: commands run, specs validate, outputs agree."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from runner.spec.compose import load_document
+from runner.spec.experiment import load_experiment
+from runner.spec.nodes import plain
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+NUMBER = re.compile(r"\d+\.\d+")
+
+
+def block(after: str, language: str, text: str = README) -> str:
+    start = text.index(after)
+    return re.search(rf"```{language}\n(.*?)```", text[start:], re.S).group(1)
+
+
+def run_shell(command: str, cwd: Path) -> str:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path}
+    done = subprocess.run(
+        command, shell=True, cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{command}\n{done.stderr}"
+    return done.stdout
+
+
+def without_numbers(text: str) -> list[str]:
+    """Return the lines with measured numbers, marks and padding taken out."""
+    lines = [NUMBER.sub("#", line).replace("*", "") for line in text.strip().splitlines()]
+    return [" ".join(re.sub(r"-{3,}", "---", line).split()) for line in lines]
+
+
+def test_quickstart_command_prints_the_table_that_the_readme_shows(tmp_path):
+    command = block("<!-- quickstart -->", "bash").split("&&")[1].strip()
+    shutil.copytree(ROOT / "experiments", tmp_path / "experiments")
+    printed = run_shell(command, tmp_path)
+    shown = block("ends with its table", "text")
+    assert without_numbers(printed) == without_numbers(shown)
+    for ours, theirs in zip(NUMBER.findall(printed), NUMBER.findall(shown), strict=True):
+        assert float(ours) == pytest.approx(float(theirs), abs=0.05)
+
+
+def test_the_spec_in_the_readme_is_the_quickstart():
+    shown = yaml.safe_load(block("The table above is this file", "yaml"))
+    real = plain(load_document(ROOT / "experiments" / "quickstart.yaml"))
+    del real["about"]
+    assert json.loads(json.dumps(real)) == shown
+
+
+def test_the_error_in_the_readme_is_what_is_printed(tmp_path):
+    shown = block("A wrong spec never starts", "text")
+    spec = block("The table above is this file", "yaml")
+    spec = re.sub(r"train:\n(  .*\n)+", "train: {epochs: 20, bach_size: 64}\n", spec)
+    (tmp_path / "spec.yaml").write_text(spec)
+    command = [str(Path(sys.executable).parent / "runner"), "validate", "spec.yaml"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == shown
+
+
+def test_the_spec_in_the_language_page_is_valid(tmp_path):
+    text = (ROOT / "docs" / "spec.md").read_text()
+    (tmp_path / "spec.yaml").write_text(block("# The spec language", "yaml", text))
+    experiment = load_experiment(tmp_path / "spec.yaml")
+    assert len(experiment.cells) == 6
+    assert experiment.cells[0].cell.published == {"TEST_ACC": 0.09}
+
+
+def test_every_shipped_spec_is_valid():
+    specs = sorted((ROOT / "experiments").glob("*.yaml"))
+    assert specs
+    for spec in specs:
+        assert load_experiment(spec).cells
+
+
+@pytest.mark.data
+def test_the_story_of_the_eleven_classes(tmp_path):
+    console = block("<!-- story -->", "console")
+    source = Path(os.environ["RUNNER_DATA"]) / "caltech101" / "101_ObjectCategories"
+    outputs = re.split(r"^\$ (.*)\n", console, flags=re.M)[1:]
+    for name in outputs[1].split():
+        shutil.copytree(source / name, tmp_path / "eleven" / name)
+    for command, shown in zip(outputs[::2], outputs[1::2], strict=True):
+        printed = run_shell(command, tmp_path)
+        if command.startswith(("ls", "cat", "runner new")):
+            assert printed == shown
+        elif command.startswith("runner run"):
+            assert without_numbers(printed) == without_numbers(shown)
+            assert max(float(each) for each in NUMBER.findall(printed)) > 0.7
+        elif command.startswith("runner plan"):
+            assert printed.splitlines()[:3] == shown.splitlines()[:3]
+        else:
+            assert without_numbers(printed)[0].split()[0] == without_numbers(shown)[0].split()[0]
+    code = block("<!-- pandas -->", "python")
+    printed = run_shell(f"{sys.executable} - <<'CODE'\n{code}\nCODE", tmp_path)
+    assert "val_accuracy" in printed
+    assert len(printed.splitlines()) == 5

@@ -1,0 +1,168 @@
+"""Real `runner` processes without the seconds of importing torch: one server forks them.
+
+The server imports everything, computes nothing and starts no thread; each command is a forked child
+with its own folder, process id and standard streams, which can be killed like any other. Run as a
+script this file is the server; imported, it is the client.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+IMPORTS = (
+    "alembic.command",
+    "pandas",
+    "PIL.Image",
+    "PIL.PngImagePlugin",
+    "psutil",
+    "safetensors.torch",
+    "sklearn.datasets",
+    "sklearn.model_selection",
+    "torch",
+    "torch._dynamo",
+    "runner.api.reporting",
+    "runner.api.running",
+    "runner.cli.app",
+    "runner.cli.progress",
+    "runner.components.models.convnet_net",
+    "runner.components.models.mlp_net",
+    "runner.engine.engine",
+    "runner.execute",
+    "runner.report.render",
+    "runner.store.migrations",
+)
+OUTPUT = "output.txt"
+
+
+@dataclass(frozen=True)
+class KillAt:
+    """Kill -9 oneself at the ``call``-th call of a function (from 1), before or after it."""
+
+    function: str
+    call: int
+    when: str
+
+
+class Forks:
+    """The client: starts children in folders, waits for them, kills them."""
+
+    def __init__(self) -> None:
+        variables = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+        self._server = subprocess.Popen(
+            [sys.executable, __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, **variables},
+            text=True,
+        )
+
+    @property
+    def pid(self) -> int:
+        """Process id of the server."""
+        return self._server.pid
+
+    def start(self, folder: Path, words: Sequence[str], kill: KillAt | None = None) -> int:
+        """Start ``runner WORDS`` in a folder; return its process id."""
+        kills = None if kill is None else [kill.function, kill.call, kill.when]
+        return self._ask({"folder": str(folder), "words": list(words), "kill": kills})
+
+    def wait(self, pid: int) -> int:
+        """Wait for a child; return its exit code, or minus the signal that killed it."""
+        return self._ask({"wait": pid})
+
+    def run(self, folder: Path, words: Sequence[str], kill: KillAt | None = None) -> int:
+        """Start a child and wait for it."""
+        return self.wait(self.start(folder, words, kill))
+
+    def close(self) -> None:
+        """End the server."""
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        self._server.stdin.close()
+        self._server.wait()
+        self._server.stdout.close()
+
+    def _ask(self, request: dict[str, Any]) -> int:
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        self._server.stdin.write(json.dumps(request) + "\n")
+        self._server.stdin.flush()
+        return int(self._server.stdout.readline())
+
+
+def serve() -> None:
+    """Fork a child per request, until the client goes."""
+    for name in IMPORTS:
+        __import__(name)
+    import torch
+
+    torch.set_num_threads(1)
+    replies = os.fdopen(os.dup(1), "w")
+    for line in sys.stdin:
+        request = json.loads(line)
+        if "wait" in request:
+            _, status = os.waitpid(request["wait"], 0)
+            replies.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        else:
+            pid = os.fork()
+            if pid == 0:
+                _be_child(request)
+            replies.write(f"{pid}\n")
+        replies.flush()
+
+
+def _be_child(request: dict[str, Any]) -> None:
+    code = 70
+    try:
+        os.chdir(request["folder"])
+        output = os.open(OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        if request["kill"] is not None:
+            _plant(*request["kill"])
+        sys.argv = ["runner", *request["words"]]
+        from runner.cli.app import main
+
+        main()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _plant(function: str, call: int, when: str) -> None:
+    """Wrap ``module.function`` so that one of its calls kills the process."""
+    module_name, _, name = function.rpartition(".")
+    module = sys.modules[module_name]
+    real = getattr(module, name)
+    calls = 0
+
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == call and when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = real(*args, **kwargs)
+        if calls == call and when == "after":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    setattr(module, name, wrapped)
+
+
+if __name__ == "__main__":
+    serve()

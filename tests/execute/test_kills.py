@@ -1,0 +1,162 @@
+"""kill -9 at any moment, then the same command again: the same results, byte for byte."""
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from conftest import Undisturbed
+from forks import OUTPUT, Forks, KillAt
+from grids import Left, ask, left_in
+
+SEED = 20240614
+CHECKPOINT_SECONDS = ("0", "30", "0", "0.05")
+ONE = ("--only", "lr=0.03", "--only", "dropout=0.3")
+
+ENGINE, STAGE, LOCAL = "runner.engine", "runner.engine.training_stage", "runner.execute.local"
+POINTS = {
+    "migrate": KillAt("runner.store.migrations.upgrade", 1, "after"),
+    "before the experiment is recorded": KillAt("runner.api.running.record_wanted", 1, "before"),
+    "prepare claimed": KillAt(f"{LOCAL}.claim_stage", 1, "after"),
+    "prepare written, not renamed": KillAt(f"{ENGINE}.prepare._write", 1, "after"),
+    "prepare renamed, not recorded": KillAt(f"{ENGINE}.prepare._replace_folder", 1, "after"),
+    "train claimed": KillAt(f"{LOCAL}.claim_stage", 2, "after"),
+    "first epoch trained": KillAt(f"{STAGE}.train_epoch", 1, "after"),
+    "epochs recorded, no checkpoint": KillAt(f"{LOCAL}.record_epochs", 3, "after"),
+    "checkpoint's tensors, no description": KillAt(f"{ENGINE}.checkpoint.save_tensors", 3, "after"),
+    "checkpoint whole": KillAt(f"{STAGE}.save_checkpoint", 4, "after"),
+    "last epoch trained": KillAt(f"{STAGE}.train_epoch", 7, "after"),
+    "weights written, not recorded": KillAt(f"{STAGE}.save_tensors", 1, "after"),
+    "train recorded, checkpoint there": KillAt(f"{LOCAL}.end_stage", 2, "before"),
+    "evaluate begun": KillAt(f"{ENGINE}.engine.evaluate", 1, "before"),
+    "evaluated, not recorded": KillAt(f"{ENGINE}.engine.evaluate", 1, "after"),
+    "evaluate recorded, no result": KillAt(f"{LOCAL}.end_attempt", 3, "after"),
+    "result recorded": KillAt(f"{LOCAL}.record_result", 1, "after"),
+}
+FAST_POINTS = (
+    "prepare written, not renamed",
+    "epochs recorded, no checkpoint",
+    "checkpoint's tensors, no description",
+    "checkpoint whole",
+    "weights written, not recorded",
+    "train recorded, checkpoint there",
+    "evaluated, not recorded",
+    "evaluate recorded, no result",
+)
+
+
+def assert_same(folder: Path, left: Left, expected: Left) -> None:
+    """Assert that everything that was left is what an undisturbed grid leaves."""
+    output = (folder / OUTPUT).read_text()
+    assert left.dump == expected.dump, output
+    assert left.tensors == expected.tensors, output
+    assert left.files == expected.files, output
+    assert left.pixels == expected.pixels, output
+    assert ask(folder, "SELECT count(*) FROM claims") == [(0,)]
+    assert ask(folder, "SELECT count(*) FROM attempts WHERE status = 'running'") == [(0,)]
+    twice = "SELECT stage_key FROM attempts WHERE status = 'done' GROUP BY stage_key HAVING count(*) > 1"
+    assert ask(folder, twice) == []
+
+
+def kill_at_random(
+    forks: Forks, folder: Path, words: list[str], seconds: float, draw: random.Random
+) -> bool:
+    """Start a run, kill it after a random time; return whether it was still at work."""
+    pid = forks.start(folder, words)
+    time.sleep(draw.uniform(0, seconds))
+    os.kill(pid, signal.SIGKILL)
+    return forks.wait(pid) == -signal.SIGKILL
+
+
+def kill_and_finish(
+    forks: Forks, grid: Path, undisturbed: Undisturbed, home: Path, trial: int
+) -> None:
+    """Kill a grid at a random moment, every third one twice; finish it and compare."""
+    draw = random.Random(SEED + trial)
+    seconds = CHECKPOINT_SECONDS[trial % len(CHECKPOINT_SECONDS)]
+    words = ["run", str(grid), "--checkpoint-seconds", seconds]
+    for redraw in range(20):
+        folder = home / f"trial-{trial}-{redraw}"
+        folder.mkdir()
+        if kill_at_random(forks, folder, words, undisturbed.seconds, draw):
+            break
+    else:
+        pytest.fail("no kill came before the end of the grid")
+    if trial % 3 == 0:
+        kill_at_random(forks, folder, words, undisturbed.seconds / 2, draw)
+    assert forks.run(folder, words) == 0, (folder / OUTPUT).read_text()
+    assert_same(folder, left_in(folder), undisturbed.left)
+
+
+@pytest.mark.parametrize("trial", range(6))
+def test_killed_at_a_random_moment_the_grid_ends_as_if_undisturbed(
+    trial: int, forks: Forks, grid: Path, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    kill_and_finish(forks, grid, undisturbed, tmp_path, trial)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trial", range(6, 36))
+def test_killed_at_thirty_random_moments_the_grid_ends_as_if_undisturbed(
+    trial: int, forks: Forks, grid: Path, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    kill_and_finish(forks, grid, undisturbed, tmp_path, trial)
+
+
+@pytest.fixture(scope="module")
+def one_run(forks: Forks, grid: Path, tmp_path_factory: pytest.TempPathFactory) -> Left:
+    folder = tmp_path_factory.mktemp("one")
+    assert forks.run(folder, ["run", str(grid), *ONE]) == 0
+    return left_in(folder)
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        pytest.param(name, id=name, marks=() if name in FAST_POINTS else pytest.mark.slow)
+        for name in POINTS
+    ],
+)
+def test_killed_at_a_chosen_point_the_run_ends_as_if_undisturbed(
+    point: str, forks: Forks, grid: Path, one_run: Left, tmp_path: Path
+) -> None:
+    words = ["run", str(grid), *ONE, "--checkpoint-seconds", "0"]
+    killed = forks.run(tmp_path, words, POINTS[point])
+    assert killed == -signal.SIGKILL, (tmp_path / OUTPUT).read_text()
+    assert forks.run(tmp_path, words) == 0, (tmp_path / OUTPUT).read_text()
+    left = left_in(tmp_path)
+    assert_same(tmp_path, left, one_run)
+    assert left.litter == ()
+
+
+def test_checkpoints_do_not_change_what_a_grid_leaves(
+    forks: Forks, grid: Path, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    assert forks.run(tmp_path, ["run", str(grid), "--checkpoint-seconds", "0"]) == 0
+    left = left_in(tmp_path)
+    assert_same(tmp_path, left, undisturbed.left)
+    assert left.litter == ()
+
+
+def test_after_a_kill_only_the_epochs_since_the_checkpoint_are_trained_again(
+    forks: Forks, grid: Path, tmp_path: Path
+) -> None:
+    words = ["run", str(grid), *ONE, "--checkpoint-seconds", "0"]
+    forks.run(tmp_path, words, KillAt(f"{STAGE}.save_checkpoint", 4, "after"))
+    assert forks.run(tmp_path, words) == 0
+    trained = (
+        "SELECT attempts.number, min(epoch), max(epoch) FROM steps JOIN attempts"
+        " ON attempts.id = steps.attempt_id GROUP BY attempts.number ORDER BY attempts.number"
+    )
+    assert ask(tmp_path, trained) == [(1, 1, 4), (2, 5, 7)]
+    statuses = "SELECT status FROM attempts JOIN stages USING (stage_key) WHERE kind = 'train'"
+    assert ask(tmp_path, f"{statuses} ORDER BY number") == [("lost",), ("done",)]
+
+
+def test_the_server_of_these_tests_forks_from_a_single_thread(forks: Forks) -> None:
+    tasks = Path(f"/proc/{forks.pid}/task")
+    if not tasks.is_dir():
+        pytest.skip("no /proc")
+    assert len(list(tasks.iterdir())) == 1

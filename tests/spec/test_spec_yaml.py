@@ -1,0 +1,146 @@
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.core.errors import Place, SpecError
+from runner.spec.nodes import plain
+from runner.spec.yaml_loader import load_yaml, parse_yaml
+
+
+def read(text: str) -> object:
+    return plain(parse_yaml(f"key: {text}", "a.yaml"))["key"]
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("1e-3", 0.001),
+        ("5e-5", 0.00005),
+        ("1E3", 1000.0),
+        ("1.5e+2", 150.0),
+        (".5", 0.5),
+        ("1.", 1.0),
+        ("-0.25", -0.25),
+        (".INF", math.inf),
+        ("-.inf", -math.inf),
+    ],
+)
+def test_floats_of_yaml_1_2(text: str, number: float) -> None:
+    assert read(text) == number
+    assert type(read(text)) is float
+
+
+@pytest.mark.parametrize("text", [".nan", ".NaN", ".NAN"])
+def test_not_a_number(text: str) -> None:
+    value = read(text)
+    assert isinstance(value, float)
+    assert math.isnan(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("0o17", 15), ("0x1f", 31), ("-7", -7), ("+7", 7), ("012", 12)]
+)
+def test_integers_of_yaml_1_2(text: str, number: int) -> None:
+    assert read(text) == number
+    assert type(read(text)) is int
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["no", "off", "yes", "on", "y", "n", "12:30:45", "2001-01-01", "1_000", "0b11", "=", "<<", "tRue"],
+)
+def test_texts_that_yaml_1_1_reads_otherwise(text: str) -> None:
+    assert read(text) == text
+
+
+@pytest.mark.parametrize("text", ["'1'", '"1"', "!!str 1"])
+def test_quoted_numbers_are_text(text: str) -> None:
+    assert read(text) == "1"
+
+
+@pytest.mark.parametrize("text", ["", "~", "null", "Null", "NULL"])
+def test_nulls(text: str) -> None:
+    assert read(text) is None
+
+
+@pytest.mark.parametrize("text", ["true", "True", "TRUE"])
+def test_booleans(text: str) -> None:
+    assert read(text) is True
+
+
+def test_aliases_stand_for_the_value_of_their_anchor() -> None:
+    tree = parse_yaml("a: &x {b: [1, 2]}\nc: *x", "a.yaml")
+    assert plain(tree) == {"a": {"b": (1, 2)}, "c": {"b": (1, 2)}}
+
+
+def test_every_value_and_key_knows_its_place() -> None:
+    tree = parse_yaml("a:\n  b: [1,\n      two]\n", "a.yaml")
+    inner = tree.value["a"].value["b"]
+    assert inner.key_place == Place("a.yaml", 2, 3)
+    assert inner.place == Place("a.yaml", 2, 6)
+    assert [item.place for item in inner.value] == [Place("a.yaml", 2, 7), Place("a.yaml", 3, 7)]
+
+
+def test_keys_are_text_whatever_they_look_like() -> None:
+    assert plain(parse_yaml("1: a\ntrue: b\n~: c", "a.yaml")) == {"1": "a", "true": "b", "~": "c"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: \x00b", "a.yaml:1:4: the control character '\\x00', which YAML does not allow"),
+        ("a: b\nc: \x07", "a.yaml:2:4: the control character '\\x07', which YAML does not allow"),
+        ("a: " + "[" * 5000, "a.yaml:1:1: lists or mappings nest too deeply"),
+        ("a: " + "9" * 30, "a.yaml:1:4: a whole number too long to be stored"),
+        ("a: " + "9" * 5000, "a.yaml:1:4: a whole number too long to be stored"),
+        ("a: !!int abc", "a.yaml:1:4: 'abc' with the tag !!int\n    allowed: plain values; tags"),
+        ("a: !!bool yes", "a.yaml:1:4: 'yes' with the tag !!bool\n"),
+        ("a: !!set {b}", "a.yaml:1:4: the tag !!set\n"),
+        ("? [a]\n: 1", "a.yaml:1:3: a list or mapping as a key\n"),
+        ("a: *b", "a.yaml:1:4: broken YAML: found undefined alias 'b'"),
+        ("a: 'b", "a.yaml:1:6: broken YAML: while scanning a quoted scalar found unexpected"),
+    ],
+    ids=lambda text: text[:24],
+)
+def test_broken_files_are_spec_errors_with_their_place(text: str, message: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        parse_yaml(text, "a.yaml")
+    assert str(caught.value).startswith(message)
+
+
+def test_aliases_cannot_blow_up_a_file() -> None:
+    lines = ["a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
+    with pytest.raises(SpecError, match="more than 200000 values"):
+        parse_yaml("\n".join(lines), "a.yaml")
+
+
+def test_a_missing_file_is_a_spec_error(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="no such file: .*nothing.yaml"):
+        load_yaml(tmp_path / "nothing.yaml")
+
+
+def test_a_folder_or_binary_file_is_a_spec_error(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="cannot read"):
+        load_yaml(tmp_path)
+    (tmp_path / "a.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SpecError, match="cannot read"):
+        load_yaml(tmp_path / "a.yaml")
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_read(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_bytes(b"\xef\xbb\xbfa: 1\r\nb: 2\r\n")
+    tree = load_yaml(tmp_path / "a.yaml")
+    assert plain(tree) == {"a": 1, "b": 2}
+    assert tree.value["b"].place.line == 2
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_tree_or_a_spec_error(text: str) -> None:
+    try:
+        parse_yaml(text, "a.yaml")
+    except SpecError as error:
+        assert error.problems
