@@ -8,6 +8,7 @@ from pathlib import Path
 
 from runner.components.data.imagefolder import list_images
 from runner.core.errors import UsageError
+from runner.spec.nodes import as_yaml
 
 SMALL_SIDE = 64
 TEMPLATE = """\
@@ -38,16 +39,15 @@ def make_spec(folder: Path, beside: Path, side: int | None = None) -> tuple[str,
         raise UsageError(f"no folder {folder}")
     names, labels, classes = list_images(folder)
     if len(classes) < 2:
-        raise UsageError(
-            f"{folder} has {len(classes)} class folders with images; a classifier needs 2 or more"
-        )
+        count = "1 class folder" if len(classes) == 1 else "no class folders"
+        raise UsageError(f"{folder} has {count} with images; a classifier needs 2 or more")
     name = re.sub(r"[^A-Za-z0-9_.-]+", "_", folder.resolve().name).lstrip("_.-") or "images"
     side, size = _size(folder, names, side)
     fraction = 0.2 if _fits(labels, len(classes)) else 0.5
     blocks = max(1, min(3, side.bit_length() - 3))
     text = TEMPLATE.format(
-        name=name,
-        path=_path(folder, beside),
+        name=as_yaml(name),
+        path=as_yaml(_path(folder, beside)),
         validation=fraction,
         test=fraction,
         size=size,
@@ -65,10 +65,9 @@ def _fits(labels: list[int], num_classes: int) -> bool:
 def _path(folder: Path, beside: Path) -> str:
     absolute = folder.resolve()
     try:
-        path = absolute.relative_to(beside.resolve()).as_posix()
+        return absolute.relative_to(beside.resolve()).as_posix()
     except ValueError:
-        path = absolute.as_posix()
-    return path if re.fullmatch(r"[A-Za-z0-9_./-]+", path) else f"'{path}'".replace("''", "'")
+        return absolute.as_posix()
 
 
 def _size(folder: Path, names: list[str], asked: int | None) -> tuple[int, str]:

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.api.workspace import workspace
-from runner.core.errors import UsageError
+from runner.api.workspace import DEFAULT_DATABASE, workspace
+from runner.core.errors import UsageError, nearest
 from runner.spec.names import short_name
+from runner.spec.nodes import as_yaml
+from runner.spec.variants import variant_options
 from runner.store.database import Database
-from runner.store.queries import find_runs, run_record, run_rows
+from runner.store.queries import find_runs, run_record, run_rows, stored_experiments
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,14 +25,28 @@ def list_runs(experiment: str | None = None, db: str | Path | None = None) -> pd
     Args:
         experiment: only of this experiment.
         db: the database; results.db when not given.
+
+    Raises:
+        UsageError: for an unknown experiment.
     """
     import pandas as pd
 
     database = workspace(db).open(create=False)
     try:
-        return pd.DataFrame(run_rows(database, experiment))
+        return pd.DataFrame(cell_rows(database, experiment))
     finally:
         database.close()
+
+
+def cell_rows(database: Database, experiment: str | None = None) -> list[dict[str, Any]]:
+    """Return one mapping per cell; see :func:`list_runs`.
+
+    Raises:
+        UsageError: for an unknown experiment.
+    """
+    if experiment is not None:
+        known_experiment(database, experiment)
+    return run_rows(database, experiment)
 
 
 def show(name: str, db: str | Path | None = None) -> dict[str, Any]:
@@ -49,7 +65,7 @@ def show(name: str, db: str | Path | None = None) -> dict[str, Any]:
         record = run_record(database, resolve_run(database, name))
     finally:
         database.close()
-    record["command"] = make_again(record["cells"])
+    record["command"] = make_again(record["cells"], db)
     return record
 
 
@@ -60,7 +76,7 @@ def resolve_run(database: Database, name: str) -> str:
         return found[0]
     if not found:
         raise UsageError(f"no run '{name}'; `runner list` shows all")
-    shown = ", ".join(key[:12] for key in found[:8])
+    shown = ", ".join(key[:12] for key in found[:8]) + (", …" if len(found) > 8 else "")
     raise UsageError(f"'{name}' means {len(found)} runs: {shown}")
 
 
@@ -69,31 +85,41 @@ def _runs_of_cell(database: Database, name: str) -> list[str]:
     numbers = rest.split(":")
     if not all(number.isdigit() for number in numbers):
         raise UsageError(f"'{name}' is not experiment:position or experiment:position:seed")
-    rows = run_rows(database, experiment)
+    rows = run_rows(database, known_experiment(database, experiment))
     wanted = [row for row in rows if row["position"] == int(numbers[0]) and not row["variant"]]
     if len(numbers) > 1:
         wanted = [row for row in wanted if row["seed"] == int(numbers[1])]
+    if len(numbers) == 1 and len({row["run"] for row in wanted}) > 1:
+        seeds = ", ".join(f"{name}:{row['seed']}" for row in wanted)
+        raise UsageError(f"'{name}' has {len(wanted)} seeds; which one?\n    there are: {seeds}")
     return list(dict.fromkeys(row["run"] for row in wanted))
 
 
-def make_again(cells: list[Mapping[str, Any]]) -> str:
+def known_experiment(database: Database, name: str) -> str:
+    """Return the name, if an experiment has it.
+
+    Raises:
+        UsageError: when none has.
+    """
+    names = list(dict.fromkeys(stored.name for stored in stored_experiments(database)))
+    if name in names:
+        return name
+    suggestion = nearest(name, names)
+    hint = f"\n    did you mean: {suggestion}" if suggestion else ""
+    listed = ", ".join(names) or "none"
+    raise UsageError(f"no experiment '{name}'{hint}\n    there are: {listed}")
+
+
+def make_again(cells: list[Mapping[str, Any]], db: str | Path | None = None) -> str:
     """Return the command that makes a run again, from one of its cells."""
     if not cells:
         return ""
     cell = next((each for each in cells if not each["variant"]), cells[0])
-    words = ["runner", "run", str(cell["path"]), "--rerun"]
+    words = ["runner", "run", str(cell["path"]), "--rerun", *variant_options(cell["variant"])]
     for text in cell["labels"].values():
         words += ["--only", text]
     for path, value in cell["swept"].items():
-        named = value.get("name", value.get("dataset")) if isinstance(value, dict) else value
-        words += ["--only", f"{short_name(path)}={_yaml(named)}"]
+        words += ["--only", f"{short_name(path)}={as_yaml(value)}"]
     words += ["--only", f"seed={cell['seed']}"]
+    words += ["--db", str(db)] if db is not None and str(db) != DEFAULT_DATABASE else []
     return " ".join(shlex.quote(word) for word in words)
-
-
-def _yaml(value: Any) -> str:
-    if isinstance(value, bool) or value is None:
-        return str(value).lower().replace("none", "null")
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(_yaml(item) for item in value) + "]"
-    return str(value)

@@ -90,6 +90,8 @@ def find_tables(
     Raises:
         UsageError: when there is none of that name or variant.
     """
+    if variant:
+        _check_variant(database, variant)
     if spec is not None:
         tables = _tables_of_spec(database, Path(spec), variant)
     else:
@@ -107,11 +109,23 @@ def find_tables(
     return matching[:1]
 
 
+def _check_variant(database: Database, variant: str) -> None:
+    names = list(dict.fromkeys(name for _, name in variants_of(database)))
+    if variant in names:
+        return
+    suggestion = nearest(variant, names)
+    hint = f"\n    did you mean: {suggestion}" if suggestion else ""
+    listed = "; ".join(names) or "none"
+    raise UsageError(f"no variant '{variant}'{hint}\n    there are: {listed}")
+
+
 def _tables_of_spec(database: Database, spec: Path, variant: str) -> list[Declared]:
     experiment = load_experiment(spec)
     known = {(stored.name, stored.variant) for stored in stored_experiments(database)}
     if (experiment.name, variant) not in known:
-        raise UsageError(f"{spec} has not been run: the database has no '{experiment.name}'")
+        of_variant = f" as variant '{variant}'" if variant else ""
+        found = f"the database has no '{experiment.name}'{of_variant}"
+        raise UsageError(f"{spec} has not been run: {found}")
     return [
         Declared(table, experiment.name, variant, table.about or experiment.about)
         for table in experiment.tables

@@ -56,7 +56,8 @@ def choose(cells: Sequence[BoundCell], only: Iterable[str]) -> list[BoundCell]:
 
     Args:
         cells: all cells.
-        only: label texts, or ``setting=value``; several of one kind admit any of them.
+        only: label texts, or ``setting=value``; several of one label or setting admit any of
+            them.
 
     Raises:
         UsageError: when no cell is left.
@@ -79,7 +80,8 @@ def choose(cells: Sequence[BoundCell], only: Iterable[str]) -> list[BoundCell]:
 def _matching(cells: Sequence[BoundCell], text: str) -> tuple[set[int], str]:
     labelled = {id(cell) for cell in cells if text in cell.resolved.cell.labels.values()}
     if labelled:
-        return labelled, "label"
+        items = {item for cell in cells for item in cell.resolved.cell.labels.items()}
+        return labelled, "label " + ", ".join(sorted(key for key, value in items if value == text))
     name, equals, _ = text.partition("=")
     if not equals or setting_path(name.strip()) is None:
         return set(), "label"
@@ -139,9 +141,14 @@ def want(
 def _repetitions(
     database: Database, keys: Sequence[str], results: Mapping[str, tuple[RunStatus, int]]
 ) -> dict[str, int]:
-    """Return the repetition that ``--rerun`` means: an unfinished one goes on, else a further."""
+    """Return the repetition of each run that ``--rerun`` means.
+
+    Where an earlier ``--rerun`` was stopped, it goes on: what it has done is not done once more.
+    """
+    before = [key for key in keys if key in results]
     unfinished = open_reruns(database)
-    return {key: unfinished.get(key, next_rerun(database, key)) for key in keys if key in results}
+    open_now = {key: unfinished[key] for key in before if key in unfinished}
+    return open_now or {key: next_rerun(database, key) for key in before}
 
 
 def _facts(
@@ -161,6 +168,7 @@ def _facts(
     ended = ended_stages(database, {stage.key for stage in naive.stages})
     return Facts(
         done=frozenset(key for key, status in ended.items() if status != "failed"),
+        diverged=frozenset(key for key, status in ended.items() if status == "diverged"),
         artifacts=artifacts,
         finished=dict(finished),
         seconds=seconds_by_cost_kind(database, device),

@@ -66,9 +66,6 @@ def main() -> None:
             raise
         typer.echo(f"error: {DiskFull(error)}", err=True)
         sys.exit(DiskFull.exit_code)
-    except KeyboardInterrupt:
-        typer.echo("stopped at once; the stage in progress is redone later", err=True)
-        sys.exit(130)
 
 
 def _prefix(error: RunnerError) -> str:

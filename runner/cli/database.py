@@ -41,7 +41,7 @@ def dump(
 
 @app.command("info", epilog=INFO_EXAMPLES)
 def info(db: Db = None) -> None:
-    """Print where the database and its .runner/ folder lie, and their sizes."""
+    """Print place and size of the database and of .runner/."""
     from runner.api.workspace import workspace
 
     place = workspace(db)

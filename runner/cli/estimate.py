@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 
 from runner.api.wanting import Wanted
-from runner.cli.words import show_seconds
+from runner.cli.words import counted, show_seconds
 from runner.core.types import Stage
 
 ENOUGH_EPOCHS = 0.2
@@ -55,7 +55,7 @@ class Estimate:
             total += 0.0 if seconds is None else seconds * max(epochs, 0.0)
         if unknown == len(self._left):
             return ""
-        more = f" and {unknown} trainings never measured" if unknown else ""
+        more = f" and {counted(unknown, 'training')} never measured" if unknown else ""
         return f"about {show_seconds(total)} left{more}"
 
     def _seconds_an_epoch(self, stage: Stage) -> float | None:

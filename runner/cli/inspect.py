@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from runner.cli.options import Db
+from runner.cli.options import Db, check_format
 from runner.cli.words import cell_name
 
 LIST_EXAMPLES = """\b
@@ -20,24 +20,26 @@ Examples:
   runner show 3f9a            a run, by the beginning of its key
   runner show quickstart:0:1  a cell: experiment, position, seed"""
 FORMATS = ("text", "csv", "json")
+NUMBERS = ("best_epoch", "val_accuracy", "test_accuracy", "seconds")
 
 
 def list_command(
-    experiment: Annotated[str | None, typer.Option(help="Only this experiment.")] = None,
-    form: Annotated[str, typer.Option("--format", help="text, csv or json.")] = "text",
+    experiment: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only this experiment.")
+    ] = None,
+    form: Annotated[
+        str, typer.Option("--format", metavar="text|csv|json", help="How it is printed.")
+    ] = "text",
     db: Db = None,
 ) -> None:
     """List every cell with its run, status and accuracies."""
-    from runner.core.errors import UsageError
-
-    if form not in FORMATS:
-        raise UsageError(f"unknown format '{form}'\n    allowed: {', '.join(FORMATS)}")
+    check_format(form, FORMATS)
+    from runner.api.listing import cell_rows
     from runner.api.workspace import workspace
-    from runner.store.queries import run_rows
 
     database = workspace(db).open(create=False)
     try:
-        rows = run_rows(database, experiment)
+        rows = cell_rows(database, experiment)
     finally:
         database.close()
     if form == "json":
@@ -62,39 +64,51 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _print_rows(rows: list[dict[str, Any]], form: str) -> None:
     import csv
-    import sys
+    import io
 
     if not rows:
         typer.echo("no cells", err=True)
         return
     if form == "csv":
-        writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
+        buffer = io.StringIO()
+        writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+        typer.echo(buffer.getvalue(), nl=False)
         return
     shown = [{name: _cell(value) for name, value in row.items()} for row in rows]
     widths = {name: max(len(name), *(len(row[name]) for row in shown)) for name in rows[0]}
     for row in [{name: name for name in widths}, *shown]:
-        typer.echo("  ".join(row[name].ljust(width) for name, width in widths.items()).rstrip())
+        cells = [
+            row[name].rjust(width) if name in NUMBERS else row[name].ljust(width)
+            for name, width in widths.items()
+        ]
+        typer.echo("  ".join(cells).rstrip())
 
 
 def _cell(value: Any) -> str:
     if value is None:
         return "–"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:#.4g}" if isinstance(value, float) else str(value)
 
 
 def show(
-    name: Annotated[str, typer.Argument(help="A run key, or experiment:position[:seed].")],
-    form: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+    name: Annotated[
+        str,
+        typer.Argument(metavar="RUN", help="A run key's beginning, or experiment:position[:seed]."),
+    ],
+    form: Annotated[
+        str, typer.Option("--format", metavar="text|json", help="How it is printed.")
+    ] = "text",
     db: Db = None,
 ) -> None:
-    """Show a run: settings, result, epochs, where each number comes from, how to make it again."""
-    from runner.api.listing import show as show_run
-    from runner.core.errors import UsageError
+    """Show a run: result, settings, epochs, and how to make it again.
 
-    if form not in ("text", "json"):
-        raise UsageError(f"unknown format '{form}'\n    allowed: text, json")
+    Also which attempts of which stages its numbers come from, and on what machine and code.
+    """
+    check_format(form, ("text", "json"))
+    from runner.api.listing import show as show_run
+
     record = show_run(name, db)
     if form == "json":
         typer.echo(json.dumps(record, indent=2))
@@ -138,8 +152,8 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     if not isinstance(value, dict):
         yield path, value
         return
-    for key, child in value.items():
-        yield from _leaves(child, f"{path}.{key}" if path else key)
+    for key in sorted(value, key=lambda each: each not in ("name", "dataset")):
+        yield from _leaves(value[key], f"{path}.{key}" if path else key)
 
 
 def _attempt(attempt: Mapping[str, Any]) -> Iterator[str]:
@@ -155,7 +169,7 @@ def _attempt(attempt: Mapping[str, Any]) -> Iterator[str]:
     )
     if attempt["error"]:
         yield f"    {attempt['error']}"
-    code = environment["code"] or environment["commit"] or "no git commit"
+    code = (environment["code"] or environment["commit"] or "no git commit")[:12]
     yield (
         f"    {numerics['device']}, torch {numerics['torch']}, {numerics['threads']} threads,"
         f" python {environment['python']}, runner {environment['versions']['runner']} ({code})"

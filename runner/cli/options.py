@@ -2,30 +2,56 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-Specs = Annotated[list[Path], typer.Argument(help="Spec files.", metavar="SPEC...")]
+from runner.core.errors import UsageError
+
+Specs = Annotated[list[Path], typer.Argument(help="Spec files.", metavar="SPEC")]
 Only = Annotated[
     list[str] | None,
-    typer.Option(help="Only cells with this label, or setting=value; may be repeated."),
+    typer.Option(
+        metavar="LABEL|SETTING=VALUE",
+        help="Only cells with this label or setting; may be repeated.",
+    ),
 ]
-Profile = Annotated[str | None, typer.Option(help="A profile of the specs, as a variant.")]
+Profile = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Use a profile of the specs, as a variant.")
+]
 Sets = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="SETTING=VALUE", help="Set in every cell, as a variant."),
+    typer.Option(
+        "--set", metavar="SETTING=VALUE", help="Set in every cell, as a variant; may be repeated."
+    ),
 ]
 Db = Annotated[
     str | None,
-    typer.Option(envvar="RUNNER_DB", help="Database file or URL.", show_default="results.db"),
+    typer.Option(
+        metavar="FILE|URL", envvar="RUNNER_DB", help="The database.", show_default="results.db"
+    ),
 ]
 Data = Annotated[
     Path | None,
-    typer.Option(envvar="RUNNER_DATA", help="Folder in which data sets are looked for."),
+    typer.Option(
+        metavar="FOLDER", envvar="RUNNER_DATA", help="Where data sets are looked for first."
+    ),
 ]
 Device = Annotated[
     str | None,
-    typer.Option(help="cpu, cuda or cuda:1.", show_default="the GPU when there is one"),
+    typer.Option(
+        metavar="DEVICE", help="cpu, cuda or cuda:1.", show_default="the GPU when there is one"
+    ),
 ]
+
+
+def check_format(form: str, allowed: Sequence[str]) -> None:
+    """Refuse a ``--format`` that a command does not have.
+
+    Raises:
+        UsageError: with those that it has.
+    """
+    if form not in allowed:
+        raise UsageError(f"unknown format '{form}'\n    allowed: {', '.join(allowed)}")

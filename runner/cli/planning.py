@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runner.cli.options import Data, Db, Device, Only, Profile, Sets, Specs
-from runner.cli.words import show_seconds
+from runner.cli.options import Data, Db, Device, Only, Profile, Sets, Specs, check_format
+from runner.cli.words import counted, show_seconds
 
 if TYPE_CHECKING:
     from runner.api.planning import Explained
@@ -30,16 +30,16 @@ def plan(
     probe: Annotated[
         bool, typer.Option("--probe", help="Time a few steps where nothing was measured yet.")
     ] = False,
-    form: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+    form: Annotated[
+        str, typer.Option("--format", metavar="text|json", help="How it is printed.")
+    ] = "text",
     db: Db = None,
     data: Data = None,
 ) -> None:
     """Say what `run` would do: cells, runs, epochs, seconds, disk. Starts nothing."""
+    check_format(form, ("text", "json"))
     from runner.api.planning import make_plan
-    from runner.core.errors import UsageError
 
-    if form not in ("text", "json"):
-        raise UsageError(f"unknown format '{form}'\n    allowed: text, json")
     explained, _ = make_plan(specs, only or (), profile, sets or (), db, data, device, probe)
     if form == "json":
         typer.echo(json.dumps(explained.as_dict(), indent=2))
@@ -70,7 +70,8 @@ def _time(cost: Cost, explained: Explained) -> str:
     known = f"about {show_seconds(cost.seconds)} on {explained.device} ({source})"
     if not cost.unknown:
         return known
-    never = f"unknown for {cost.unknown} trainings never measured on {explained.device} (--probe)"
+    trainings = counted(cost.unknown, "training")
+    never = f"unknown for {trainings} never measured on {explained.device} (--probe)"
     return f"{known}; {never}" if cost.seconds else never
 
 

@@ -19,11 +19,18 @@ Examples:
 
 
 def report(
-    spec: Annotated[Path | None, typer.Argument(help="A spec file.")] = None,
-    table: Annotated[str | None, typer.Option(help="Name of a table.")] = None,
-    form: Annotated[str, typer.Option("--format", help="text, markdown, csv or json.")] = "text",
+    spec: Annotated[
+        Path | None, typer.Argument(metavar="SPEC", help="A spec file, for its tables as now.")
+    ] = None,
+    table: Annotated[str | None, typer.Option(metavar="NAME", help="Only this table.")] = None,
+    form: Annotated[
+        str,
+        typer.Option("--format", metavar="text|markdown|csv|json", help="How tables are printed."),
+    ] = "text",
     sql: Annotated[bool, typer.Option("--sql", help="Print the SQL instead.")] = False,
-    variant: Annotated[str, typer.Option(help="A variant, as `runner report` lists them.")] = "",
+    variant: Annotated[
+        str, typer.Option(metavar="NAME", help="A variant, as `runner report` lists them.")
+    ] = "",
     db: Db = None,
 ) -> None:
     """Print tables from the database; without arguments, list them."""

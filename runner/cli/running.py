@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runner.cli.options import Data, Db, Device, Only, Profile, Sets, Specs
-from runner.cli.words import show_seconds
+from runner.cli.words import counted, show_seconds
 
 if TYPE_CHECKING:
     from runner.api.running import Ran
@@ -30,7 +30,9 @@ def run(
     only: Only = None,
     profile: Profile = None,
     sets: Sets = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Do at most this many runs now.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, metavar="RUNS", help="Do at most so many now.")
+    ] = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Do runs again that failed before.")
     ] = False,
@@ -40,16 +42,17 @@ def run(
     ] = False,
     device: Device = None,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads.", show_default="torch's choice")
+        int | None,
+        typer.Option(min=1, metavar="NUMBER", help="CPU threads.", show_default="torch's choice"),
     ] = None,
     db: Db = None,
     data: Data = None,
     checkpoint_seconds: Annotated[
         float,
-        typer.Option(min=0, help="Seconds of finished epochs that a kill may lose."),
+        typer.Option(min=0, metavar="SECONDS", help="Finished epochs that a kill may lose."),
     ] = 30.0,
 ) -> None:
-    """Run what the specs want and the database does not have yet, then print their tables."""
+    """Run what the database lacks, then print the tables."""
     from runner.api.running import Request, run_request
     from runner.cli.interrupt import StopRequest
     from runner.cli.progress import ProgressOfRun
@@ -78,6 +81,8 @@ def run(
         raise Interrupted(
             f"{interrupted}\nfinished epochs are kept; go on with: {command}"
         ) from None
+    except KeyboardInterrupt:
+        raise Interrupted("stopped at once; the stage in progress is redone later") from None
     _print_tables(ran, db)
     _print_summary(ran, time.monotonic() - started)
     if "failed" in ran.statuses.values():
@@ -105,7 +110,7 @@ def _print_summary(ran: Ran, seconds: float) -> None:
         for status in ("done", "diverged", "failed")
     }
     shown = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-    text = f"{ran.wanted} runs: {shown or 'none done'}"
+    text = f"{counted(ran.wanted, 'run')}: {shown or 'none done'}"
     text += f" ({ran.before} of them before)" if ran.before else ""
     typer.echo(f"{text}; {show_seconds(seconds)}", err=True)
     if counts["failed"]:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from runner.cli.options import Data, Profile, Sets, Specs
+from runner.cli.words import counted
 
 VALIDATE_EXAMPLES = """\b
 Examples:
@@ -36,7 +37,7 @@ def validate(
     sets: Sets = None,
     data: Data = None,
 ) -> None:
-    """Check specs; the first line of each problem is file:line:column and what was found."""
+    """Check specs; every problem is shown with its file:line:column."""
     from runner.api.validating import checked, resolved_rows
 
     experiments = checked(specs, profile, sets or (), deep, data)
@@ -51,24 +52,32 @@ def validate(
                 typer.echo(f"  {row['setting']}: {json.dumps(row['value'])}  ({row['origin']})")
             continue
         runs = len({item.cell.settings_key for item in experiment.cells})
+        counts = f"{counted(len(experiment.cells), 'cell')}, {counted(runs, 'run')}"
         tables = ", ".join(table.name for table in experiment.tables)
-        cells = len(experiment.cells)
-        typer.echo(f"{experiment.path}: {experiment.name}: {cells} cells, {runs} runs; {tables}")
+        typer.echo(f"{experiment.path}: {experiment.name}: {counts}, tables: {tables}")
 
 
 def new(
-    folder: Annotated[Path, typer.Argument(help="A folder of class folders of images.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="It holds a folder of images per class.")
+    ],
     out: Annotated[
-        str | None, typer.Option(help="The file to write, - to print.", show_default="NAME.yaml")
+        str | None,
+        typer.Option(
+            metavar="FILE", help="The file to write, - to print.", show_default="NAME.yaml"
+        ),
     ] = None,
     size: Annotated[
         int | None,
         typer.Option(
-            min=8, help="Side of the prepared images in pixels.", show_default="at most 64"
+            min=8,
+            metavar="PIXELS",
+            help="Side of the prepared images.",
+            show_default="at most 64",
         ),
     ] = None,
 ) -> None:
-    """Write a ten-line spec for a folder of images."""
+    """Write a short spec for a folder of images."""
     from runner.api.creating import make_spec
     from runner.core.errors import UsageError
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from runner.spec.names import short_name
+from runner.spec.nodes import as_yaml
 
 
 def show_seconds(seconds: float) -> str:
@@ -18,13 +19,13 @@ def show_seconds(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a count in words: 1 run, 2 runs."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def cell_name(labels: Mapping[str, str], swept: Mapping[str, Any]) -> str:
     """Return a cell's labels, or its swept settings, in one line."""
     if labels:
         return ", ".join(labels.values())
-    parts = []
-    for path, value in swept.items():
-        named = value.get("name", value) if isinstance(value, dict) else value
-        shown = f"{named:g}" if isinstance(named, float) else named
-        parts.append(f"{short_name(path)}={shown}")
-    return " ".join(parts)
+    return " ".join(f"{short_name(path)}={as_yaml(value)}" for path, value in swept.items())

@@ -63,7 +63,13 @@ class Cosine(Component):
 
     def phases(self, base_lr: float, epochs: int) -> list[Phase]:
         """Return the one phase; its rule holds the horizon."""
-        rule = {"rule": "cosine", "lr": base_lr, "min_lr": self.min_lr, "epochs": epochs}
+        rule = {
+            "rule": "cosine",
+            "semantics": self.semantics,
+            "lr": base_lr,
+            "min_lr": self.min_lr,
+            "epochs": epochs,
+        }
         return [(1, rule)]
 
 
@@ -97,6 +103,7 @@ class Plateau(Component):
         """Return the one phase; its rates are unknown beforehand, so its rule is hashed."""
         rule = {
             "rule": "plateau",
+            "semantics": self.semantics,
             "lr": base_lr,
             "monitor": self.monitor,
             "factor": self.factor,

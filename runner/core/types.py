@@ -162,12 +162,14 @@ class Facts:
 
     Attributes:
         done: keys of stages with a result.
+        diverged: those of them that diverged: they have no product, and never will.
         artifacts: artifacts that lie on this disk.
         finished: status of each run that has a result.
         seconds: measured seconds an epoch (or a stage) by cost kind, on this device.
     """
 
     done: frozenset[str] = frozenset()
+    diverged: frozenset[str] = frozenset()
     artifacts: frozenset[str] = frozenset()
     finished: Mapping[str, RunStatus] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)

@@ -7,7 +7,8 @@ errors that name what was tried; decides nothing else.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -81,6 +82,14 @@ def end_stage(context: Context, stage: Stage) -> None:
         forget_checkpoint(context, stage.key)
 
 
+def tidy_checkpoints(context: Context, stage_keys: Collection[str]) -> None:
+    """Remove the checkpoints of these stages, as far as there are any."""
+    folder = context.checkpoint_folder("any").parent
+    for left in folder.iterdir() if folder.is_dir() else ():
+        if left.name in stage_keys:
+            forget_checkpoint(context, left.name)
+
+
 def _settings_of(stage: Stage) -> Settings:
     if stage.kind == "prepare":
         model = {"name": "mlp"}
@@ -133,6 +142,10 @@ def _evaluate(context: Context, job: Job, settings: Settings, images: Images) ->
     epoch = int(str(job.parent_outcome[f"{job.stage.spec['epoch']}_epoch"]))
     split, precision = str(job.stage.spec["split"]), settings.train.precision
     measured = evaluate(network, images, split, epoch, precision)
+    for metric in measured:
+        if not math.isfinite(metric.value):
+            name = f"{metric.split}_{metric.name}"
+            raise StageFailed(f"{name} is not finite ({metric.value}) in epoch {epoch}")
     reads = {"reads": [[job.attempt, epoch, epoch]]}
     return Outcome("done", reads, measured=measured)
 

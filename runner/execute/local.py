@@ -16,13 +16,19 @@ import sqlalchemy as sa
 from runner.core.errors import ClaimLost, DiskFull, Interrupted, RunnerError
 from runner.core.types import AttemptStatus, Stage
 from runner.engine.context import Context, Outcome
-from runner.engine.engine import Job, do_stage, end_stage
+from runner.engine.engine import Job, do_stage, end_stage, tidy_checkpoints
 from runner.execute.heartbeat import Heartbeat
 from runner.execute.work import Work
 from runner.store.catalogue import record_environment
 from runner.store.claims import Claim, Ended, Held, claim_stage
 from runner.store.database import Database
-from runner.store.queries import attempt_outcome, ended_stages, recorded_epochs
+from runner.store.queries import (
+    attempt_outcome,
+    ended_stages,
+    failed_attempts,
+    held_stages,
+    recorded_epochs,
+)
 from runner.store.recorder import Artifact, end_attempt, record_epochs, record_result
 
 WAIT_SECONDS = 0.5
@@ -56,9 +62,11 @@ class _Execution:
                 for key in chain:
                     self._open_runs.setdefault(key, []).append(run)
         self._environment = record_environment(work.database, work.environment)
+        self._failures = failed_attempts(work.database)
         self._waited_for = ""
 
     def go(self) -> None:
+        self._tidy()
         self._record_results(list(self._open_runs))
         while self._pending:
             if self._work.context.should_stop():
@@ -66,6 +74,11 @@ class _Execution:
             moved = [stage for stage in list(self._pending.values()) if self._try(stage)]
             if not moved and self._pending:
                 time.sleep(WAIT_SECONDS)
+
+    def _tidy(self) -> None:
+        """Remove checkpoints that a process left that was killed when its training had ended."""
+        ended = {key for key, status in self._status.items() if status != "failed"}
+        tidy_checkpoints(self._work.context, ended - held_stages(self._work.database))
 
     def _try(self, stage: Stage) -> bool:
         """Do a stage if it is its turn and it is free; return whether it has ended."""
@@ -83,12 +96,13 @@ class _Execution:
             self._work.context.numerics,
             str(self._work.context.numerics["device"]),
             again=again,
+            failures=self._failures.get(stage.key, 0),
         )
         if isinstance(taken, Held):
             self._tell_waiting(str(taken.owner))
             return False
         if isinstance(taken, Ended):
-            return self._end(stage, taken.status, 0.0, "")
+            return self._end(stage, taken.status, 0.0, taken.error)
         return self._do(stage, taken)
 
     def _tell_waiting(self, owner: str) -> None:
@@ -150,7 +164,7 @@ class _Execution:
             stage=stage,
             attempt=claim.attempt_id,
             store_epochs=lambda records: record_epochs(database, claim, records),
-            can_continue=lambda ranges: _all_recorded(database, ranges),
+            can_continue=lambda ranges: _all_recorded(database, stage.key, ranges),
             parent_outcome={} if parent is None else attempt_outcome(database, parent) or {},
         )
 
@@ -203,10 +217,10 @@ def _close(
         return
 
 
-def _all_recorded(database: Database, ranges: Sequence[Sequence[int]]) -> bool:
+def _all_recorded(database: Database, stage_key: str, ranges: Sequence[Sequence[int]]) -> bool:
     wanted = sum(last - first + 1 for _, first, last in ranges)
-    return recorded_epochs(database, ranges) == wanted
+    return recorded_epochs(database, stage_key, ranges) == wanted
 
 
 def _is_full_disk(error: Exception) -> bool:
-    return isinstance(error, OSError) and error.errno == errno.ENOSPC
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)

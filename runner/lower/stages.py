@@ -16,6 +16,7 @@ from runner.lower.trajectory import (
     make_reader,
     make_segments,
     pixels_key,
+    reading_values,
     run_key,
 )
 from runner.spec.resolve import settings_key
@@ -73,8 +74,7 @@ def _prepare(settings: Settings, fingerprint: str) -> Stage:
 
 def _train(run: Run, settings: Settings, prepare: Stage, rerun: int) -> Stage:
     segments = make_segments(settings, run.fingerprint)
-    reader = asdict(run.reader)
-    key = content_key("train", [[segment.key for segment in segments], reader])
+    key = content_key("train", [[each.key for each in segments], reading_values(settings)])
     key = content_key("rerun", [key, rerun]) if rerun else key
     wanted = "last" if run.reader.wants_test == "last" else "best"
     return Stage(
@@ -82,7 +82,7 @@ def _train(run: Run, settings: Settings, prepare: Stage, rerun: int) -> Stage:
         kind="train",
         spec={
             "settings": run.settings,
-            "reader": reader,
+            "reader": asdict(run.reader),
             "pixels_key": prepare.spec["pixels_key"],
             "segments": [
                 {

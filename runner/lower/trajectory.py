@@ -70,6 +70,19 @@ def make_reader(settings: Settings) -> Reader:
     )
 
 
+def reading_values(settings: Settings) -> dict[str, Any]:
+    """Return what the key of a training hashes of its reader."""
+    train, stop = settings.train, settings.train.early_stopping
+    return {
+        "epochs": train.epochs,
+        "early_stopping": None if stop is None else keyed_settings(stop),
+        "best": keyed_settings(train.best),
+        "test": settings.evaluate.test,
+        "diverged_if": train.diverged_if,
+        "semantics": settings.evaluate.semantics,
+    }
+
+
 def make_segments(settings: Settings, fingerprint: str) -> tuple[Segment, ...]:
     """Return the segments of a run's trajectory, over its whole budget.
 
@@ -95,6 +108,7 @@ def _constant_values(settings: Settings, fingerprint: str) -> dict[str, Any]:
     optimizer = keyed_settings(train.optimizer)
     del optimizer["lr"]
     return {
+        "semantics": train.semantics,
         "data": data_key(settings, fingerprint),
         "batch_size": train.batch_size,
         "drop_last": train.drop_last,

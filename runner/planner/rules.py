@@ -28,6 +28,17 @@ def skip_finished_runs(plan: Plan, facts: Facts) -> Plan:
     )
 
 
+def skip_after_divergence(plan: Plan, facts: Facts) -> Plan:
+    """Leave out the stages that need one that diverged: there are no weights to look at."""
+    without = set(facts.diverged)
+    dropped: list[Stage] = []
+    for stage in plan.stages:
+        if without.intersection(stage.needs):
+            without.add(stage.key)
+            dropped.append(stage)
+    return _without(plan, dropped, "what it needs diverged")
+
+
 def skip_done_stages(plan: Plan, facts: Facts) -> Plan:
     """Leave out the stages that are done, unless a stage to do needs a product that is gone."""
     needed: set[str] = set()
@@ -55,7 +66,12 @@ def _without(plan: Plan, dropped: list[Stage], why: str) -> Plan:
     )
 
 
-RULES: tuple[Rule, ...] = (merge_equal_stages, skip_finished_runs, skip_done_stages)
+RULES: tuple[Rule, ...] = (
+    merge_equal_stages,
+    skip_finished_runs,
+    skip_after_divergence,
+    skip_done_stages,
+)
 
 
 def apply_rules(plan: Plan, facts: Facts, rules: tuple[Rule, ...] = RULES) -> Plan:

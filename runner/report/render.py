@@ -15,6 +15,7 @@ from runner.report.tables import Entry, FilledTable, Row, difference, to_records
 from runner.spec.tables import Column
 
 DEFAULT_DIGITS = 3
+COUNTS = {"best_epoch", "last_epoch", "parameters"}
 
 
 def render(filled: FilledTable, form: str = "text") -> str:
@@ -31,19 +32,20 @@ def render(filled: FilledTable, form: str = "text") -> str:
 
 
 def _text(filled: FilledTable) -> str:
-    header, rows = _grid(filled, "{} *", "{}")
-    right = [_is_right(column) for column in _grid_columns(filled)]
+    header, rows = _grid(filled, "{} *", "{}  ")
+    right = [_is_right(filled, column) for column in _grid_columns(filled)]
     widths = [max(len(row[index]) for row in [header, *rows]) for index in range(len(header))]
     lines = [_aligned(row, widths, right) for row in [header, ["-" * w for w in widths], *rows]]
-    return "\n".join([_title(filled), *lines, *_notes(filled)]) + "\n"
+    return "\n".join([_title(filled), *lines, *_notes(filled, "* best")]) + "\n"
 
 
 def _markdown(filled: FilledTable) -> str:
     header, rows = _grid(filled, "**{}**", "{}")
-    right = [_is_right(column) for column in _grid_columns(filled)]
+    right = [_is_right(filled, column) for column in _grid_columns(filled)]
     rule = ["---:" if is_right else "---" for is_right in right]
     escaped = [[cell.replace("|", "\\|") for cell in row] for row in [header, rule, *rows]]
-    return "\n".join("| " + " | ".join(row) + " |" for row in escaped) + "\n"
+    lines = ["| " + " | ".join(row) + " |" for row in escaped]
+    return "\n".join([*lines, *_notes(filled, "bold: best")]) + "\n"
 
 
 def _csv(filled: FilledTable) -> str:
@@ -80,14 +82,18 @@ def _title(filled: FilledTable) -> str:
     return f"{filled.table.name}{variant}"
 
 
-def _notes(filled: FilledTable) -> list[str]:
+def _notes(filled: FilledTable, best: str) -> list[str]:
     notes = []
-    if any(entry.is_best for row in filled.rows for entry in row.entries.values()):
-        notes.append("* best of its column")
+    if any(_has_best(filled, column) for column in filled.table.columns):
+        notes.append(f"{best} of its column")
     if filled.has_seeds():
         count = max(row.runs for row in filled.rows)
         notes.append(f"mean ± sample standard deviation over {count} seeds")
-    return ["", *notes] if notes else []
+    return ["", "; ".join(notes)] if notes else []
+
+
+def _has_best(filled: FilledTable, column: Column) -> bool:
+    return any(row.entries[column.title].is_best for row in filled.rows)
 
 
 def _grid_columns(filled: FilledTable) -> list[Column]:
@@ -99,6 +105,7 @@ def _grid_columns(filled: FilledTable) -> list[Column]:
 
 
 def _grid(filled: FilledTable, best: str, other: str) -> tuple[list[str], list[list[str]]]:
+    """Return header and rows; ``best`` and ``other`` format a column in which one is marked."""
     header: list[str] = []
     for column in filled.table.columns:
         header.append(column.title)
@@ -116,7 +123,8 @@ def _cells(filled: FilledTable, row: Row, best: str, other: str) -> list[str]:
             cells.append(show_value(entry.value))
             continue
         text = _metric_text(row, entry, column)
-        cells.append((best if entry.is_best else other).format(text))
+        shown = other if _has_best(filled, column) else "{}"
+        cells.append((best if entry.is_best else shown).format(text))
         if filled.has_published(column):
             gap = difference(entry)
             cells.append("" if entry.published is None else f"{entry.published:g}")
@@ -131,18 +139,19 @@ def _metric_text(row: Row, entry: Entry, column: Column) -> str:
     if row.runs > 1 and entry.std is not None:
         text += f" ± {entry.std:.{_digits(column)}f}"
     if entry.count < row.runs:
-        text += f" ({entry.count} of {row.runs}; {row.missing()})"
+        text += f" ({entry.count} of {row.runs}; {row.missing() or 'the others have none'})"
     return text
 
 
 def _number(value: float, column: Column) -> str:
-    if column.digits is None and float(value).is_integer() and abs(value) >= 1:
-        return f"{value:.0f}"
-    return f"{value:.{_digits(column)}f}"
+    is_count = column.digits is None and column.source in COUNTS
+    return f"{value:.{0 if is_count and float(value).is_integer() else _digits(column)}f}"
 
 
 def _digits(column: Column) -> int:
-    return DEFAULT_DIGITS if column.digits is None else column.digits
+    if column.digits is not None:
+        return column.digits
+    return 1 if column.source in COUNTS else DEFAULT_DIGITS
 
 
 def show_value(value: object) -> str:
@@ -154,8 +163,10 @@ def show_value(value: object) -> str:
     return str(value)
 
 
-def _is_right(column: Column) -> bool:
-    return column.kind != "label"
+def _is_right(filled: FilledTable, column: Column) -> bool:
+    """Return whether the column holds numbers, which stand at its right."""
+    values = [row.entries[column.title].value for row in filled.rows]
+    return column.kind == "metric" or not any(isinstance(value, str) for value in values)
 
 
 def _aligned(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from runner.core.reading import METRIC_NAMES
 from runner.spec.formula import Formula
+from runner.spec.nodes import KIND_KEYS
 from runner.spec.tables import Column, Table
 
 PROPERTY_SQL = {
@@ -28,7 +29,8 @@ def compile_table(table: Table, experiment: str, variant: str) -> str:
 
     One row per position, aggregated over seeds. A setting or label has a column of its title; a
     metric has its mean, and with ``_std`` (sample standard deviation) and ``_n`` behind the title.
-    ``runs`` counts the seeds and a column per status how they ended; ``published`` is JSON.
+    ``runs`` counts the seeds and a column per status how they ended; ``published`` is JSON. In this
+    order: position, the columns as declared, runs, the statuses, published.
     """
     metrics = [column for column in table.columns if column.kind == "metric"]
     values = [
@@ -74,8 +76,8 @@ def _outputs(table: Table) -> list[str]:
         if column.kind == "setting":
             outputs.append(f"  min({_setting(column.source)}) AS {_name(column.title)}")
         elif column.kind == "label":
-            path = _text(f'$."{column.source}"')
-            outputs.append(f"  min(json_extract(labels, {path})) AS {_name(column.title)}")
+            label = f"SELECT value FROM json_each(labels) WHERE key = {_text(column.source)}"
+            outputs.append(f"  min(({label})) AS {_name(column.title)}")
         else:
             number += 1
             outputs += _aggregates(column.title, number)
@@ -99,11 +101,11 @@ def _aggregates(title: str, number: int) -> list[str]:
 
 def _setting(path: str) -> str:
     """Return the SQL of a setting: a component's name, true or false, or the value."""
-    whole, named = _text(f"$.{path}"), _text(f"$.{path}.name")
+    whole = _text(f"$.{path}")
+    named = [f"json_extract(settings, {_text(f'$.{path}.{key}')})" for key in KIND_KEYS]
     return (
         f"CASE json_type(settings, {whole}) WHEN 'true' THEN 'true' WHEN 'false' THEN 'false'"
-        f" WHEN 'object' THEN json_extract(settings, {named})"
-        f" ELSE json_extract(settings, {whole}) END"
+        f" ELSE coalesce({', '.join(named)}, json_extract(settings, {whole})) END"
     )
 
 
@@ -121,7 +123,8 @@ def _value(column: Column) -> str:
 
 
 def _at_epoch(metric: str, epoch: str) -> str:
-    return f"(SELECT value FROM run_metrics AS m WHERE {_is_of_run('m', metric)} AND m.epoch = {epoch})"
+    condition = f"{_is_of_run('m', metric)} AND m.epoch = {epoch}"
+    return f"(SELECT value FROM run_metrics AS m WHERE {condition})"
 
 
 def _extreme(formula: Formula, metrics: list[str], at: str) -> str:
@@ -169,7 +172,7 @@ def _order(table: Table) -> str:
     terms = [
         f"{_name(title)} {'DESC' if descending else 'ASC'}" for title, descending in table.order
     ]
-    return ", ".join([*terms, "position"])
+    return ", ".join([*terms, "centred.position"])
 
 
 def _text(value: str) -> str:

@@ -6,8 +6,8 @@ Owns the query's execution, the marks of best values and the differences from pu
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from runner.report.sql import STATUSES, compile_table
@@ -77,23 +77,23 @@ def fill_table(database: Database, table: Table, experiment: str, variant: str) 
     """Return the table as recorded now."""
     with database.read() as connection:
         answers = connection.exec_driver_sql(compile_table(table, experiment, variant))
-        records = [dict(row) for row in answers.mappings()]
-    rows = [_row(table, record) for record in records]
+        rows = [_row(table, iter(tuple(answer)[1:])) for answer in answers]
     return FilledTable(table, experiment, variant, tuple(_marked(table.columns, rows)))
 
 
-def _row(table: Table, record: dict[str, Any]) -> Row:
-    published = json.loads(record["published"] or "{}")
+def _row(table: Table, values: Iterator[Any]) -> Row:
+    """Return a row from what stands behind the position, by order: titles may be any text."""
     entries: dict[str, Entry] = {}
     for column in table.columns:
-        title = column.title
         if column.kind == "metric":
-            entries[title] = Entry(
-                record[title], record[f"{title}_std"], record[f"{title}_n"], published.get(title)
-            )
+            entries[column.title] = Entry(next(values), next(values), next(values))
         else:
-            entries[title] = Entry(record[title])
-    return Row(entries, record["runs"], {status: record[status] for status in STATUSES})
+            entries[column.title] = Entry(next(values))
+    runs, statuses = next(values), {status: next(values) for status in STATUSES}
+    for title, number in json.loads(next(values) or "{}").items():
+        if title in entries:
+            entries[title] = replace(entries[title], published=number)
+    return Row(entries, runs, statuses)
 
 
 def _marked(columns: Sequence[Column], rows: Sequence[Row]) -> list[Row]:
@@ -106,9 +106,7 @@ def _marked(columns: Sequence[Column], rows: Sequence[Row]) -> list[Row]:
         for row in marked:
             entry = row.entries[column.title]
             if entry.value == best:
-                row.entries[column.title] = Entry(
-                    entry.value, entry.std, entry.count, entry.published, is_best=True
-                )
+                row.entries[column.title] = replace(entry, is_best=True)
     return marked
 
 

@@ -25,7 +25,6 @@ from runner.spec.tables import Table, parse_tables
 from runner.spec.variants import Variant, check_profiles, make_variant
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-
 ONE = "one of them"
 SEEDS = "a list of different whole numbers, as [0, 1, 2]; for one seed write seed: 0"
 
@@ -98,14 +97,13 @@ def build_experiment(
     cells = _with_where(cells, document.get("published"), variant)
     distinct = {item.cell.settings_key: item.settings for item in cells}
     published = [pair for item in combinations for pair in item.published.items()]
-    published += [
-        pair for _, _, values in _wheres(document.get("published")) for pair in values.items()
-    ]
+    wheres = _wheres(document.get("published"))
+    published += [pair for _, _, values in wheres for pair in values.items()]
     problems = [
         *table_problems(tables, plain_cells, distinct.values()),
         *published_problems(tables, published),
     ]
-    if problems:
+    if problems and not variant.name:
         raise SpecError(problems)
     source = path.read_text(encoding="utf-8") if path.is_file() else ""
     text = about.value.strip() if about is not None else ""
@@ -229,20 +227,22 @@ def _wheres(node: Node | None) -> Iterator[tuple[Node, dict[str, Node], dict[str
 def _with_where(
     cells: Sequence[ResolvedCell], node: Node | None, variant: Variant
 ) -> list[ResolvedCell]:
-    """Return the cells with the published values whose ``where`` they match."""
+    """Return the cells with the published values whose ``where`` they match; variants have none."""
     result = list(cells)
     labels = {label for item in cells for label in item.cell.labels}
     for entry, where, values in _wheres(node):
         for name, child in where.items():
             if name not in labels and setting_path(name) is None:
                 raise SpecError([unknown_setting(name, child, sorted(labels))])
+        if variant.name:
+            continue
         matches = [index for index, item in enumerate(result) if cell_matches(item.cell, where)]
         if not matches:
             shown = ", ".join(f"{name}: {plain(child)!r}" for name, child in where.items())
             place = entry.value["where"].place
             found = f"where {{{shown}}} matches no cell"
             raise SpecError([Problem(place, found, _what_varies(cells))])
-        for index in matches if not variant.name else ():
+        for index in matches:
             item = result[index]
             numbers = {title: float(child.value) for title, child in values.items()}
             published = {**item.cell.published, **numbers}

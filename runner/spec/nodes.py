@@ -7,6 +7,7 @@ can differ from one spec in a few leaves, and each leaf still knows its file, li
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +16,9 @@ from runner.core.errors import Place
 
 KIND_KEYS = ("name", "dataset")
 """Keys that say which component a mapping is of."""
+
+PLAIN_TEXT = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]*")
+NOT_TEXT = ("true", "false", "null")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,21 @@ def plain(node: Node) -> Any:
 def identity(node: Node) -> str:
     """Return a JSON text that is equal for values that a spec cannot tell apart, as 1 and 1.0."""
     return json.dumps(_normal(plain(node)), sort_keys=True, ensure_ascii=False)
+
+
+def as_yaml(value: Any) -> str:
+    """Return a plain value as a spec writes it within a line, a component by its name if it can."""
+    if isinstance(value, Mapping):
+        if len(value) == 1 and set(value) <= set(KIND_KEYS):
+            return as_yaml(next(iter(value.values())))
+        return "{" + ", ".join(f"{key}: {as_yaml(child)}" for key, child in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(as_yaml(item) for item in value) + "]"
+    if isinstance(value, str) and PLAIN_TEXT.fullmatch(value) and value.lower() not in NOT_TEXT:
+        return value
+    if isinstance(value, float) and float(f"{value:g}") == value:
+        return f"{value:g}"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _normal(value: Any) -> Any:

@@ -215,7 +215,8 @@ def _elsewhere(path: Path) -> str:
     above = path[:-1]
     if len(full) < 2 or full == path:
         return ""
-    return as_mapping(full[len(above) :] if full[: len(above)] == above else full)
+    below = full[len(above) :] if full[: len(above)] == above else ()
+    return as_mapping(below or full)
 
 
 def _kind_key(path: Path) -> str:

@@ -21,7 +21,7 @@ def default_tables(name: str, cells: Sequence[Cell], settings: Settings) -> dict
     """Return the `tables` of a spec that declares none: what varies, and the accuracies."""
     columns: dict[str, Any] = {}
     for label in dict.fromkeys(label for cell in cells for label in cell.labels):
-        columns[label.upper()] = {"label": label}
+        columns[label if label.upper() in columns else label.upper()] = {"label": label}
     for path in dict.fromkeys(path for cell in cells for path in cell.swept):
         short = short_name(path)
         title = short.rpartition(".")[2].upper()

@@ -23,6 +23,7 @@ PROPERTIES = ("best_epoch", "last_epoch", "parameters", "train_seconds", "second
 """Numbers of a whole run that a column may name like a metric."""
 
 TABLE_KEYS = ("columns", "order", "about")
+EXPORTED_SUFFIXES = ("_std", "_n", "_published", "_difference")
 
 
 class ColumnSettings(Component):
@@ -122,7 +123,17 @@ def _table(name: str, node: Node, labels: Sequence[str]) -> Table:
     if not isinstance(about.value, str):
         raise SpecError([Problem(about.place, f"about is {about.describe()}", "text")])
     titles = [column.title for column in columns]
+    _check_titles(titles, columns_node)
     return Table(name, about.value, columns, _order(options.get("order"), titles), place)
+
+
+def _check_titles(titles: Sequence[str], columns: Node) -> None:
+    """Refuse titles that exported tables give to columns of their own."""
+    taken = {f"{title}{suffix}" for title in titles for suffix in EXPORTED_SUFFIXES}
+    for title in titles:
+        if title == "status" or title in taken:
+            found = f"the column title '{title}', which CSV, JSON and DataFrames use themselves"
+            raise SpecError([Problem(columns.value[title].key_place, found, "another title")])
 
 
 def _order(node: Node | None, titles: Sequence[str]) -> tuple[tuple[str, bool], ...]:

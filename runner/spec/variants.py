@@ -5,6 +5,8 @@ Owns how they are written and how a variant is named.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -54,6 +56,21 @@ def make_variant(profiles: Node | None, profile: str | None, sets: Sequence[str]
         layers.append(chosen)
         parts += [f"{short_name(path)}={identity(chosen[path])}" for path in sorted(chosen)]
     return Variant(", ".join(parts), tuple(layers), seeds)
+
+
+def variant_options(name: str) -> list[str]:
+    """Return the options of the command line that make the variant of this name."""
+    if not name:
+        return []
+    first = re.search(r"(?:^|, )(?=[A-Za-z_.]+=)", name)
+    head, rest = (name, "") if first is None else (name[: first.start()], name[first.end() :])
+    options = ["--profile", head.removeprefix("profile ")] if head else []
+    while rest:
+        setting, _, text = rest.partition("=")
+        _, end = json.JSONDecoder().raw_decode(text)
+        options += ["--set", f"{setting}={text[:end]}"]
+        rest = text[end:].removeprefix(", ")
+    return options
 
 
 def _profile(profiles: Node | None, name: str) -> Node:

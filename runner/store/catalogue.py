@@ -15,7 +15,15 @@ import sqlalchemy as sa
 from runner.core.keys import content_key
 from runner.core.types import Cell, Run, Stage
 from runner.store.database import Database
-from runner.store.schema import cells, environments, experiments, run_stages, runs, stages
+from runner.store.schema import (
+    cells,
+    environments,
+    experiments,
+    results,
+    run_stages,
+    runs,
+    stages,
+)
 
 BATCH = 500
 
@@ -126,16 +134,24 @@ def _record_chains(
     chains: Mapping[str, Sequence[Stage]],
     rerun: Mapping[str, int],
 ) -> None:
-    known = {
-        (row.run_key, row.rerun)
-        for row in connection.execute(sa.select(run_stages.c.run_key, run_stages.c.rerun))
-    }
-    rows = [
-        {"run_key": key, "rerun": rerun[key], "position": position, "stage_key": stage.key}
-        for key, chain in chains.items()
-        if (key, rerun[key]) not in known
-        for position, stage in enumerate(chain)
-    ]
+    """Store the stages of each repetition; those of one without a result follow the program."""
+    known: dict[tuple[str, int], list[str]] = {}
+    for row in connection.execute(sa.select(run_stages).order_by(run_stages.c.position)):
+        known.setdefault((row.run_key, row.rerun), []).append(row.stage_key)
+    ended = sa.select(results.c.run_key, results.c.rerun).where(results.c.status != "failed")
+    lasting = {(row.run_key, row.rerun) for row in connection.execute(ended)}
+    rows: list[dict[str, Any]] = []
+    for key, chain in chains.items():
+        which, stage_keys = (key, rerun[key]), [stage.key for stage in chain]
+        if which in lasting or known.get(which) == stage_keys:
+            continue
+        if which in known:
+            same = (run_stages.c.run_key == key) & (run_stages.c.rerun == rerun[key])
+            connection.execute(sa.delete(run_stages).where(same))
+        rows += [
+            {"run_key": key, "rerun": rerun[key], "position": position, "stage_key": stage_key}
+            for position, stage_key in enumerate(stage_keys)
+        ]
     for start in range(0, len(rows), BATCH):
         connection.execute(sa.insert(run_stages), rows[start : start + BATCH])
 

@@ -35,9 +35,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The stage has a result already."""
+    """The stage has a result already, or was tried in vain just now."""
 
     status: str
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ def claim_stage(
     numerics: Mapping[str, Any],
     device: str,
     again: bool = False,
+    failures: int | None = None,
     now: float | None = None,
 ) -> Claim | Ended | Held:
     """Take a stage, unless it is done or another living process has it.
@@ -67,7 +69,9 @@ def claim_stage(
         environment_id: the environment of the attempt.
         numerics: what may change rounding, for the record.
         device: name of the device.
-        again: take it also when it has a result (its product is gone, or a failure is retried).
+        again: take it also when it has a result, because its product is gone.
+        failures: how many attempts had failed when the plan was made; one more counts as ended,
+            for another process that does the same plan has just tried.
         now: seconds since 1970, for tests.
     """
     moment = time.time() if now is None else now
@@ -79,7 +83,7 @@ def claim_stage(
             if row.lease_until > moment and not is_dead(owner):
                 return Held(owner)
             _drop(connection, row)
-        ended = _ended(connection, stage_key, again)
+        ended = None if again else _ended(connection, stage_key, failures)
         if ended is not None:
             return ended
         attempt_id = _new_attempt(connection, stage_key, environment_id, numerics, device, moment)
@@ -96,15 +100,19 @@ def _drop(connection: sa.Connection, row: Any) -> None:
     )
 
 
-def _ended(connection: sa.Connection, stage_key: str, again: bool) -> Ended | None:
-    if again:
-        return None
-    status = connection.execute(
-        sa.select(attempts.c.status).where(
-            attempts.c.stage_key == stage_key, attempts.c.status.in_(ENDED)
-        )
-    ).scalar()
-    return None if status is None else Ended(str(status))
+def _ended(connection: sa.Connection, stage_key: str, failures: int | None) -> Ended | None:
+    rows = connection.execute(
+        sa.select(attempts.c.status, attempts.c.error)
+        .where(attempts.c.stage_key == stage_key)
+        .order_by(attempts.c.number)
+    ).all()
+    for row in rows:
+        if row.status in ENDED:
+            return Ended(row.status, row.error)
+    failed = [row for row in rows if row.status == "failed"]
+    if failures is not None and len(failed) > failures:
+        return Ended("failed", failed[-1].error)
+    return None
 
 
 def _new_attempt(

@@ -11,7 +11,7 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +115,6 @@ def _prepare_sqlite(engine: sa.Engine) -> None:
     def connect(raw: sqlite3.Connection, _: Any) -> None:
         raw.isolation_level = None
         raw.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
-        _to_wal(raw)
         raw.execute("PRAGMA synchronous = NORMAL")
         raw.execute("PRAGMA foreign_keys = ON")
 
@@ -125,30 +124,37 @@ def _prepare_sqlite(engine: sa.Engine) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _to_wal(raw: sqlite3.Connection) -> None:
-    """Switch to WAL; the switch itself ignores the busy timeout, hence the loop."""
+def _to_wal(engine: sa.Engine) -> None:
+    """Switch a SQLite file to WAL, for good; does nothing when it was switched before.
+
+    The switch ignores the busy timeout, hence the loop.
+    """
     deadline = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            raw.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
+    with closing(engine.raw_connection()) as raw:
+        while True:
+            try:
+                raw.cursor().execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
 
 
 def _migrate(database: Database) -> None:
     """Bring the schema to HEAD; processes that do so together wait for one another."""
     with database.read() as connection:
-        if _version(connection) == HEAD:
-            return
+        version = _version(connection)
+        if version is None and sa.inspect(connection).get_table_names():
+            raise UsageError(f"{database.path} is a database of another program")
+    if database.engine.dialect.name == "sqlite":
+        _to_wal(database.engine)
+    if version == HEAD:
+        return
     with database.write() as connection:
         version = _version(connection)
         if version == HEAD:
             return
-        if version is None and sa.inspect(connection).get_table_names():
-            raise UsageError(f"{database.path} is a database of another program")
         from runner.store.migrations import upgrade
 
         upgrade(connection)

@@ -75,9 +75,10 @@ def next_rerun(database: Database, run_key: str) -> int:
 def open_reruns(database: Database) -> dict[str, int]:
     """Return, for each run whose newest repetition has no result yet, that repetition."""
     query = sa.text(
-        "SELECT run_key, max(rerun) AS rerun FROM run_stages GROUP BY run_key "
-        "HAVING NOT EXISTS (SELECT 1 FROM results WHERE results.run_key = run_stages.run_key"
-        " AND results.rerun = max(run_stages.rerun))"
+        "SELECT newest.run_key, newest.rerun FROM"
+        " (SELECT run_key, max(rerun) AS rerun FROM run_stages GROUP BY run_key) AS newest"
+        " LEFT JOIN results ON results.run_key = newest.run_key AND results.rerun = newest.rerun"
+        " WHERE results.run_key IS NULL"
     )
     with database.read() as connection:
         return {row.run_key: row.rerun for row in connection.execute(query)}
@@ -97,6 +98,23 @@ def ended_stages(database: Database, stage_keys: Collection[str]) -> dict[str, s
                 if found.get(row.stage_key) not in ("done", "diverged"):
                     found[row.stage_key] = row.status
     return found
+
+
+def failed_attempts(database: Database) -> dict[str, int]:
+    """Return, for each stage that has failed, how often."""
+    query = (
+        sa.select(attempts.c.stage_key, sa.func.count())
+        .where(attempts.c.status == "failed")
+        .group_by(attempts.c.stage_key)
+    )
+    with database.read() as connection:
+        return {row[0]: int(row[1]) for row in connection.execute(query)}
+
+
+def held_stages(database: Database) -> set[str]:
+    """Return the keys of the stages that some process has claimed."""
+    with database.read() as connection:
+        return set(connection.execute(sa.select(claims.c.stage_key)).scalars())
 
 
 def recorded_artifacts(database: Database) -> dict[str, tuple[str, int]]:
@@ -128,13 +146,20 @@ def seconds_by_cost_kind(database: Database, device: str) -> dict[str, float]:
     return found
 
 
-def recorded_epochs(database: Database, ranges: Sequence[Sequence[int]]) -> int:
-    """Return how many epochs are recorded in (attempt, first, last) ranges."""
+def recorded_epochs(database: Database, stage_key: str, ranges: Sequence[Sequence[int]]) -> int:
+    """Return how many epochs of a stage are recorded in (attempt, first, last) ranges."""
     total = 0
+    joined = steps.join(attempts, attempts.c.id == steps.c.attempt_id)
     with database.read() as connection:
         for attempt_id, first, last in ranges:
-            query = sa.select(sa.func.count()).where(
-                steps.c.attempt_id == attempt_id, steps.c.epoch.between(first, last)
+            query = (
+                sa.select(sa.func.count())
+                .select_from(joined)
+                .where(
+                    attempts.c.stage_key == stage_key,
+                    steps.c.attempt_id == attempt_id,
+                    steps.c.epoch.between(first, last),
+                )
             )
             total += int(connection.execute(query).scalar_one())
     return total

@@ -158,6 +158,7 @@ def _last_attempts(connection: sa.Connection, run_key: str, rerun: int) -> list[
         .where(run_stages.c.run_key == run_key, run_stages.c.rerun == rerun)
         .order_by(run_stages.c.position)
     ).scalars()
+    failed = attempts.c.status == "failed"
     ended: list[sa.Row[Any]] = []
     for stage_key in chain:
         row = connection.execute(
@@ -166,10 +167,7 @@ def _last_attempts(connection: sa.Connection, run_key: str, rerun: int) -> list[
                 attempts.c.stage_key == stage_key,
                 attempts.c.status.in_(("done", "diverged", "failed")),
             )
-            .order_by(
-                failed := attempts.c.status == "failed",
-                sa.case((failed, -attempts.c.number), else_=attempts.c.number),
-            )
+            .order_by(failed, sa.case((failed, -attempts.c.number), else_=attempts.c.number))
         ).first()
         if row is None:
             return None

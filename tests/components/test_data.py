@@ -268,9 +268,7 @@ def test_hash_cache_keeps_files_that_one_call_does_not_name(
 
 
 @pytest.mark.parametrize("broken", ["", "{", "[1]", '{"a": 3}', '{"a": []}', '{"a": ["x"]}'])
-def test_a_broken_cache_costs_time_only(
-    texts: Path, tmp_path: Path, digested, broken: str
-) -> None:
+def test_a_broken_cache_costs_time_only(texts: Path, tmp_path: Path, digested, broken: str) -> None:
     first = HashCache(tmp_path / "cache").hash_files(texts, ["a"])
     (memory,) = (tmp_path / "cache").iterdir()
     memory.write_text(broken)

@@ -149,7 +149,13 @@ def test_shorter_step_training_has_the_first_phases_of_a_longer_one() -> None:
 
 @pytest.mark.parametrize("field", ["factor", "patience", "threshold", "min_lr", "monitor"])
 def test_every_setting_of_plateau_is_in_its_rule(field: str) -> None:
-    other = {"factor": 0.7, "patience": 3, "threshold": 0.5, "min_lr": 0.01, "monitor": "val_accuracy"}
+    other = {
+        "factor": 0.7,
+        "patience": 3,
+        "threshold": 0.5,
+        "min_lr": 0.01,
+        "monitor": "val_accuracy",
+    }
     changed = Plateau(name="plateau", **{field: other[field]})
     assert changed.phases(0.1, 9) != Plateau(name="plateau").phases(0.1, 9)
 

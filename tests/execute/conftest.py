@@ -32,9 +32,7 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(
-    forks: Forks, grid: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Undisturbed:
+def undisturbed(forks: Forks, grid: Path, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     forks.run(tmp_path_factory.mktemp("warm"), ["run", str(grid)])
     folder = tmp_path_factory.mktemp("undisturbed")
     started = time.monotonic()

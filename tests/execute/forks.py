@@ -14,7 +14,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,7 @@ class KillAt:
     function: str
     call: int
     when: str
+    signal: int = signal.SIGKILL
 
 
 class Forks:
@@ -72,8 +73,8 @@ class Forks:
 
     def start(self, folder: Path, words: Sequence[str], kill: KillAt | None = None) -> int:
         """Start ``runner WORDS`` in a folder; return its process id."""
-        kills = None if kill is None else [kill.function, kill.call, kill.when]
-        return self._ask({"folder": str(folder), "words": list(words), "kill": kills})
+        planted = None if kill is None else asdict(kill)
+        return self._ask({"folder": str(folder), "words": list(words), "kill": planted})
 
     def wait(self, pid: int) -> int:
         """Wait for a child; return its exit code, or minus the signal that killed it."""
@@ -87,8 +88,9 @@ class Forks:
         """End the server."""
         assert self._server.stdin is not None
         assert self._server.stdout is not None
-        self._server.stdin.close()
+        self._server.kill()
         self._server.wait()
+        self._server.stdin.close()
         self._server.stdout.close()
 
     def _ask(self, request: dict[str, Any]) -> int:
@@ -129,7 +131,7 @@ def _be_child(request: dict[str, Any]) -> None:
         os.dup2(output, 1)
         os.dup2(output, 2)
         if request["kill"] is not None:
-            _plant(*request["kill"])
+            _plant(KillAt(**request["kill"]))
         sys.argv = ["runner", *request["words"]]
         from runner.cli.app import main
 
@@ -144,9 +146,9 @@ def _be_child(request: dict[str, Any]) -> None:
         os._exit(code)
 
 
-def _plant(function: str, call: int, when: str) -> None:
-    """Wrap ``module.function`` so that one of its calls kills the process."""
-    module_name, _, name = function.rpartition(".")
+def _plant(kill: KillAt) -> None:
+    """Wrap ``module.function`` so that one of its calls signals the process."""
+    module_name, _, name = kill.function.rpartition(".")
     module = sys.modules[module_name]
     real = getattr(module, name)
     calls = 0
@@ -154,11 +156,12 @@ def _plant(function: str, call: int, when: str) -> None:
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         nonlocal calls
         calls += 1
-        if calls == call and when == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
+        mine = calls
+        if mine == kill.call and kill.when == "before":
+            os.kill(os.getpid(), kill.signal)
         result = real(*args, **kwargs)
-        if calls == call and when == "after":
-            os.kill(os.getpid(), signal.SIGKILL)
+        if mine == kill.call and kill.when == "after":
+            os.kill(os.getpid(), kill.signal)
         return result
 
     setattr(module, name, wrapped)

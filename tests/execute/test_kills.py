@@ -56,8 +56,8 @@ def assert_same(folder: Path, left: Left, expected: Left) -> None:
     assert left.pixels == expected.pixels, output
     assert ask(folder, "SELECT count(*) FROM claims") == [(0,)]
     assert ask(folder, "SELECT count(*) FROM attempts WHERE status = 'running'") == [(0,)]
-    twice = "SELECT stage_key FROM attempts WHERE status = 'done' GROUP BY stage_key HAVING count(*) > 1"
-    assert ask(folder, twice) == []
+    done = "SELECT stage_key FROM attempts WHERE status = 'done' GROUP BY stage_key"
+    assert ask(folder, f"{done} HAVING count(*) > 1") == []
 
 
 def kill_at_random(

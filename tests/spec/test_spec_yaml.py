@@ -50,7 +50,21 @@ def test_integers_of_yaml_1_2(text: str, number: int) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["no", "off", "yes", "on", "y", "n", "12:30:45", "2001-01-01", "1_000", "0b11", "=", "<<", "tRue"],
+    [
+        "no",
+        "off",
+        "yes",
+        "on",
+        "y",
+        "n",
+        "12:30:45",
+        "2001-01-01",
+        "1_000",
+        "0b11",
+        "=",
+        "<<",
+        "tRue",
+    ],
 )
 def test_texts_that_yaml_1_1_reads_otherwise(text: str) -> None:
     assert read(text) == text

@@ -1,0 +1,97 @@
+"""The command line in this process, and one finished tiny grid that tests copy."""
+
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from runner.cli.app import main
+
+TINY = """\
+name: tiny
+about: Two learning rates on patterns.
+data: {dataset: synthetic, classes: 3, images: 60, height: 4, width: 4}
+model: {name: mlp, hidden: [4]}
+train: {epochs: 2, batch_size: 16, optimizer: sgd}
+seeds: [0, 1]
+sweep:
+  rows:
+    - {label: slow, lr: 0.01}
+    - {label: fast one, lr: 0.1, published: {TEST_ACC: 0.5}}
+profiles:
+  quick: {epochs: 1, seeds: [0]}
+tables:
+  tiny:
+    WHICH: label
+    LR: lr
+    EPOCHS: epochs
+    TEST_ACC: {metric: test_accuracy, mark: max}
+"""
+
+
+@dataclass(frozen=True)
+class Called:
+    """How a command ended, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+Call = Callable[..., Called]
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
+    """Run `runner WORDS` in this process."""
+
+    def run(*words: object) -> Called:
+        monkeypatch.setattr(sys, "argv", ["runner", *map(str, words)])
+        capsys.readouterr()
+        code = 0
+        try:
+            main()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        out, err = capsys.readouterr()
+        return Called(code, out, err)
+
+    return run
+
+
+@pytest.fixture(autouse=True)
+def _own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RUNNER_DB", raising=False)
+    monkeypatch.delenv("RUNNER_DATA", raising=False)
+    monkeypatch.setenv("COLUMNS", "100")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with tiny.yaml and its finished database; do not write to it."""
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "tiny.yaml").write_text(TINY, encoding="utf-8")
+    from runner.api import run
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        run("tiny.yaml", device="cpu")
+    return folder
+
+
+@pytest.fixture
+def tiny(finished: Path, tmp_path: Path) -> Path:
+    """The current folder, with a copy of the finished grid."""
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Path:
+    """The current folder, with tiny.yaml and nothing run."""
+    (tmp_path / "tiny.yaml").write_text(TINY, encoding="utf-8")
+    return tmp_path

@@ -1,0 +1,94 @@
+"""What only data or a built model can tell, found before anything starts."""
+
+from pathlib import Path
+
+import pytest
+from conftest import TINY, Call
+from pictures import draw_classes
+
+SPEC = """\
+name: photos
+data: {dataset: imagefolder, path: photos, validation: 0.25, test: 0.25}
+model: {name: convnet, filters: [4]}
+train: {epochs: 1}
+"""
+MISSING = """\
+error: photos.yaml:2:36: missing data set imagefolder: no folder photos
+    looked for: HERE/data/photos, HERE/photos
+    allowed: give the folder that holds one folder of images per class, absolute or relative to \
+--data (RUNNER_DATA), the current folder or the spec's folder
+"""
+
+
+@pytest.fixture(autouse=True)
+def _spec() -> None:
+    Path("photos.yaml").write_text(SPEC)
+
+
+@pytest.mark.parametrize("words", [["run"], ["validate", "--deep"]])
+def test_missing_data_is_an_error_that_says_where_it_was_looked_for(
+    tmp_path: Path, call: Call, words: list[str]
+) -> None:
+    refused = call(*words, "photos.yaml", "--data", "data")
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err == MISSING.replace("HERE", str(tmp_path))
+    assert not (tmp_path / "results.db").exists()
+
+
+def test_validate_without_deep_needs_no_data(call: Call) -> None:
+    assert call("validate", "photos.yaml").code == 0
+
+
+def test_plan_without_data_says_that_keys_are_provisional(call: Call) -> None:
+    planned = call("plan", "photos.yaml")
+    assert planned.code == 0
+    assert "runs      1: 0 done, 1 to do" in planned.out
+    assert "keys provisional, since data is not there:\nphotos.yaml:2:36: missing" in planned.out
+
+
+@pytest.mark.parametrize("option", [True, False])
+def test_data_is_found_by_option_or_variable(
+    tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch, option: bool
+) -> None:
+    draw_classes(tmp_path / "elsewhere" / "photos", {"a": 6, "b": 6})
+    if not option:
+        monkeypatch.setenv("RUNNER_DATA", str(tmp_path / "elsewhere"))
+    words = ["--data", "elsewhere"] if option else []
+    assert call("validate", "photos.yaml", "--deep", *words).code == 0
+
+
+def problem(call: Call, *sets: str) -> str:
+    words = [word for each in sets for word in ("--set", each)]
+    refused = call("validate", "photos.yaml", "--deep", *words)
+    assert (refused.code, refused.out) == (2, "")
+    return refused.err
+
+
+def test_fewer_outputs_than_labels_are_refused(tmp_path: Path, call: Call) -> None:
+    draw_classes(tmp_path / "photos", {"a": 6, "b": 6, "c": 6})
+    assert "model.classes is 2, but the data has 3 labels" in problem(call, "model.classes=2")
+
+
+def test_a_class_too_small_to_stratify_is_refused(tmp_path: Path, call: Call) -> None:
+    draw_classes(tmp_path / "photos", {"a": 9, "b": 1})
+    assert "class 'b' has 1 image left" in problem(call)
+
+
+def test_a_model_that_does_not_fit_is_refused(tmp_path: Path, call: Call) -> None:
+    draw_classes(tmp_path / "photos", {"a": 6, "b": 6})
+    found = problem(call, "filters=[4, 4, 4, 4]")
+    assert "images of 8×8 pixels are too small for 4 blocks" in found
+    assert "allowed: fewer blocks, or larger images (data.resize)" in found
+
+
+def test_a_batch_larger_than_the_images_cannot_be_the_only_one(tmp_path: Path, call: Call) -> None:
+    draw_classes(tmp_path / "photos", {"a": 6, "b": 6})
+    found = problem(call, "train.drop_last=true", "batch_size=100")
+    assert "train.batch_size is 100, but there are only 6 training images" in found
+
+
+def test_all_problems_are_told_at_once(call: Call) -> None:
+    Path("wrong.yaml").write_text(TINY.replace("epochs: 2", "epochs: 0").replace("[4]", "[0]"))
+    refused = call("validate", "wrong.yaml")
+    assert "wrong.yaml:4:29: model.hidden.0 is 0" in refused.err
+    assert "wrong.yaml:5:17: train.epochs is 0" in refused.err

@@ -1,0 +1,185 @@
+"""`run` and `plan`: what they do, print, and exit with."""
+
+import json
+from pathlib import Path
+
+import pytest
+from conftest import TINY, Call
+from pictures import draw_classes
+
+IMAGES = """\
+name: photos
+data: {dataset: imagefolder, path: photos, validation: 0.25, test: 0.25}
+model: {name: mlp, hidden: [4]}
+train: {epochs: 1}
+"""
+
+
+def lines_with(text: str, part: str) -> list[str]:
+    return [line for line in text.splitlines() if part in line]
+
+
+def test_a_run_prints_tables_on_stdout_and_all_else_on_stderr(fresh: Path, call: Call) -> None:
+    ran = call("run", "tiny.yaml", "--device", "cpu")
+    assert ran.code == 0
+    assert ran.out.startswith("tiny\nWHICH")
+    assert "mean ± sample standard deviation over 2 seeds" in ran.out
+    assert len(lines_with(ran.err, "done in")) == 4
+    assert ran.err.splitlines()[-1].startswith("4 runs: 4 done; ")
+    assert "\x1b" not in ran.out + ran.err
+
+
+def test_running_again_does_nothing_and_prints_the_same_table(tiny: Path, call: Call) -> None:
+    first = call("report", "--table", "tiny")
+    again = call("run", "tiny.yaml")
+    assert again.out.strip() == first.out.strip()
+    assert again.err.startswith("4 runs: 4 done (4 of them before); ")
+
+
+@pytest.mark.parametrize(
+    ("only", "done"),
+    [
+        (["slow"], {"0:0", "0:1"}),
+        (["lr=0.1"], {"1:0", "1:1"}),
+        (["fast one", "seed=1"], {"1:1"}),
+        (["slow", "fast one", "seed=0"], {"0:0", "1:0"}),
+        (["optimizer=sgd", "lr=0.01", "seed=1"], {"0:1"}),
+        (["optimizer={name: sgd, lr: 0.1}", "seed=1"], {"1:1"}),
+    ],
+)
+def test_only_admits_labels_and_settings(
+    fresh: Path, call: Call, only: list[str], done: set[str]
+) -> None:
+    words = [word for each in only for word in ("--only", each)]
+    assert call("run", "tiny.yaml", "--set", "epochs=1", *words).code == 0
+    listed = json.loads(call("list", "--format", "json").out)
+    ended = {f"{row['position']}:{row['seed']}" for row in listed if row["status"] == "done"}
+    assert ended == done
+
+
+@pytest.mark.parametrize("only", ["medium", "lr=7", "nonsense=3"])
+def test_only_that_matches_nothing_starts_nothing(fresh: Path, call: Call, only: str) -> None:
+    refused = call("run", "tiny.yaml", "--only", only)
+    assert (refused.code, refused.out) == (2, "")
+    assert f"--only '{only}' matches no cell" in refused.err
+    assert "labels: 'slow', 'fast one'" in refused.err
+    assert not (fresh / "results.db").exists()
+
+
+def test_two_labels_of_different_names_both_hold(fresh: Path, call: Call) -> None:
+    rows = [
+        f"{{labels: {{net: {net}, rate: {rate}}}, lr: {lr}, hidden: {hidden}}}"
+        for net, hidden in (("small", [4]), ("large", [8]))
+        for rate, lr in (("low", 0.01), ("high", 0.1))
+    ]
+    text = TINY.replace("WHICH: label", "NET: net").partition("sweep:")[0]
+    (fresh / "nets.yaml").write_text(f"{text}sweep: {{rows: [{', '.join(rows)}]}}\n")
+    planned = call("plan", "nets.yaml", "--only", "small", "--only", "high", "--format", "json")
+    assert json.loads(planned.out)["runs"] == 2
+
+
+def test_limit_does_so_many_and_a_further_run_the_rest(fresh: Path, call: Call) -> None:
+    first = call("run", "tiny.yaml", "--limit", "3")
+    assert "3 runs: 3 done; " in first.err
+    assert "1 unfinished" in first.out
+    assert "(3 of them before)" in call("run", "tiny.yaml").err
+
+
+def test_set_makes_a_variant_that_shows_only_when_asked_for(tiny: Path, call: Call) -> None:
+    before = call("report", "--table", "tiny").out
+    ran = call("run", "tiny.yaml", "--set", "epochs=1", "--set", "hidden=[3, 2]")
+    variant = "hidden=[3, 2], epochs=1"
+    assert ran.out.startswith(f"tiny (variant: {variant})\n")
+    assert "published" in before
+    assert "published" not in ran.out
+    assert call("report", "--table", "tiny").out == before
+    assert call("report", "--table", "tiny", "--variant", variant).out.strip() == ran.out.strip()
+    assert f"variant of tiny: {variant}" in call("report").out
+
+
+def test_a_profile_is_a_variant_with_its_own_seeds(fresh: Path, call: Call) -> None:
+    ran = call("run", "tiny.yaml", "--profile", "quick")
+    assert ran.out.startswith("tiny (variant: profile quick)\n")
+    assert "2 runs: 2 done" in ran.err
+    refused = call("run", "tiny.yaml", "--profile", "quik")
+    assert refused.code == 2
+    assert "did you mean: quick" in refused.err
+
+
+def test_a_rerun_counts_as_a_further_repetition(tiny: Path, call: Call) -> None:
+    assert call("run", "tiny.yaml", "--rerun", "--only", "slow", "--only", "seed=0").code == 0
+    assert "rerun     1\n" in call("show", "tiny:0:0").out
+    assert "rerun" not in call("show", "tiny:0:1").out.partition("settings")[0].replace(
+        "--rerun", ""
+    )
+
+
+def test_a_failed_run_exits_with_1_and_stays_failed(tmp_path: Path, call: Call) -> None:
+    draw_classes(tmp_path / "photos", {"a": 6, "b": 6})
+    (tmp_path / "photos" / "b" / "image 5.png").write_bytes(b"no image")
+    Path("photos.yaml").write_text(IMAGES)
+    ran = call("run", "photos.yaml")
+    assert ran.code == 1
+    assert "image 5.png" in ran.err
+    assert ran.err.splitlines()[-1].endswith("do them again with --retry-failed")
+    assert "failed" in ran.out
+    assert "(1 of them before)" in call("run", "photos.yaml").err
+    assert "1 failed before (--retry-failed)" in call("plan", "photos.yaml").out
+
+
+def test_a_diverged_run_is_a_result(fresh: Path, call: Call) -> None:
+    ran = call("run", "tiny.yaml", "--set", "lr=1e30", "--only", "seed=0")
+    assert ran.code == 0
+    assert "diverged" in ran.out
+
+
+def test_a_wrong_spec_exits_with_2_and_says_where(fresh: Path, call: Call) -> None:
+    (fresh / "wrong.yaml").write_text(TINY.replace("batch_size: 16", "batch_sise: 16"))
+    refused = call("run", "wrong.yaml")
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err.startswith("error: wrong.yaml:5:20: unknown setting 'batch_sise' in train\n")
+    assert "did you mean: batch_size" in refused.err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run"], "Missing argument 'SPEC'"),
+        (["rum"], "No such command 'rum'"),
+        (["run", "nowhere.yaml"], "error: no such file: nowhere.yaml"),
+        (["run", "tiny.yaml", "--set", "epochs"], "'epochs' is not setting=value"),
+        (["run", "tiny.yaml", "--set", "epoch=3"], "did you mean: epochs"),
+        (["run", "tiny.yaml", "--limit", "0"], "Invalid value for '--limit'"),
+        (["plan", "tiny.yaml", "--format", "xml"], "allowed: text, json"),
+    ],
+)
+def test_wrong_usage_exits_with_2(fresh: Path, call: Call, words: list[str], message: str) -> None:
+    refused = call(*words)
+    assert (refused.code, refused.out) == (2, "")
+    assert message in refused.err
+
+
+def test_two_specs_cannot_share_a_table_name(fresh: Path, call: Call) -> None:
+    (fresh / "other.yaml").write_text(TINY.replace("name: tiny\n", "name: other\n"))
+    refused = call("run", "tiny.yaml", "other.yaml")
+    assert refused.code == 2
+    assert "other.yaml:14:3: the table 'tiny' is also declared in tiny.yaml" in refused.err
+
+
+def test_plan_starts_nothing_and_knows_what_is_done(tiny: Path, call: Call) -> None:
+    planned = call("plan", "tiny.yaml", "--set", "epochs=3")
+    assert planned.code == 0
+    assert planned.out.splitlines()[:3] == [
+        "cells     4",
+        "runs      4: 0 done, 4 to do",
+        "epochs    12 to do of 12, at most",
+    ]
+    assert "runs      4: 4 done, 0 to do" in call("plan", "tiny.yaml").out
+
+
+def test_plan_makes_no_database_and_probes_when_asked(fresh: Path, call: Call) -> None:
+    assert "never measured" in call("plan", "tiny.yaml").out
+    probed = json.loads(call("plan", "tiny.yaml", "--probe", "--format", "json").out)
+    assert probed["planned"]["seconds"] > 0
+    assert (probed["to_do"], probed["download_bytes"]) == (4, 0)
+    assert not (fresh / "results.db").exists()

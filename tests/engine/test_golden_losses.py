@@ -1,0 +1,128 @@
+"""The first five losses of every component, against ``golden_losses.json``.
+
+When one moves, either the change was not meant, or the component's ``semantics`` must be raised.
+``UPDATE_GOLDEN=1 pytest tests/engine/test_golden_losses.py`` writes the numbers anew.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin
+
+import numpy as np
+import pytest
+from benches import SYNTHETIC, Bench, settings_of
+from PIL import Image
+
+from runner.components.component import Component
+from runner.components.data import Data
+from runner.components.data.dataset import DataPlaces
+from runner.components.data.hashing import HashCache
+from runner.components.losses import Loss
+from runner.components.models import Model
+from runner.components.optimizers import Optimizer
+from runner.components.schedules import Schedule
+from runner.spec.settings import Settings
+
+GOLDEN = Path(__file__).parent / "golden_losses.json"
+ALL = ["relu", "leaky_relu", "gelu", "silu", "tanh"]
+FOLDER = {"dataset": "imagefolder", "path": "photos", "validation": 0.2, "test": 0.2}
+DIGITS = {"dataset": "digits", "validation": 0.2, "test": 0.2}
+ORDER = ["conv", "norm", "pool", "activation"]
+
+CASES: dict[str, dict[str, Any]] = {
+    "sgd": {"train": {"optimizer": {"name": "sgd", "lr": 0.1, "weight_decay": 0.01}}},
+    "sgd nesterov": {
+        "train": {"optimizer": {"name": "sgd", "lr": 0.1, "momentum": 0.9, "nesterov": True}}
+    },
+    "adam": {"train": {"optimizer": {"name": "adam", "lr": 0.01, "weight_decay": 0.1}}},
+    "adamw": {"train": {"optimizer": {"name": "adamw", "lr": 0.01, "weight_decay": 0.1}}},
+    "constant": {"train": {"schedule": {"name": "constant"}}},
+    "step": {"train": {"schedule": {"name": "step", "step_size": 2, "gamma": 0.3}}},
+    "cosine": {"train": {"schedule": {"name": "cosine", "min_lr": 0.01}}},
+    "plateau": {
+        "train": {"schedule": {"name": "plateau", "patience": 0, "threshold": 9.0, "factor": 0.5}}
+    },
+    "cross_entropy": {"train": {"loss": {"name": "cross_entropy", "label_smoothing": 0.2}}},
+    "clip_grad_norm": {"train": {"clip_grad_norm": 0.2}},
+    "mlp": {"model": {"name": "mlp", "hidden": [10, 6], "batch_norm": True, "dropout": 0.2}},
+    "convnet": {"model": {"name": "convnet", "filters": [4, 6], "batch_norm": True, "linear": [8]}},
+    "convnet, pooled before": {
+        "model": {"name": "convnet", "filters": [4], "pool": "average", "order": ORDER}
+    },
+    "convnet, dropout": {"model": {"name": "convnet", "filters": [4], "dropout": 0.3}},
+    "digits": {"data": DIGITS},
+    "imagefolder": {"data": {**FOLDER, "resize": 9, "crop": 8, "normalize": "imagenet"}},
+    "synthetic": {"data": {**SYNTHETIC, "color": "gray"}},
+    **{name: {"model": {"name": "mlp", "hidden": [10], "activation": name}} for name in ALL},
+}
+"""One step an epoch and five epochs, so that schedules show."""
+
+
+def settings_for(case: str) -> Settings:
+    values = CASES[case]
+    train = {"epochs": 5, "batch_size": 10_000, **values.get("train", {})}
+    return settings_of(**{**values, "train": train})
+
+
+def components_of(union: Any) -> Iterator[type[Component]]:
+    """Yield the classes of ``Annotated[A | B, …]``."""
+    if isinstance(union, type):
+        yield union
+        return
+    inner = get_args(union)[:1] if get_origin(union) is Annotated else get_args(union)
+    for each in inner:
+        yield from components_of(each)
+
+
+def measured(case: str, folder: Path) -> list[float]:
+    settings = settings_for(case)
+    draw = np.random.default_rng(2)
+    for label in range(2):
+        home = folder / "photos" / str(label)
+        home.mkdir(parents=True)
+        for number in range(10):
+            pixels = draw.integers(0, 128 * (label + 1), (12, 15, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(home / f"{number}.png")
+    places = DataPlaces((folder,), HashCache(folder / "hashes").hash_files)
+    bench = Bench(folder / "runner", settings, settings.data.build(places))
+    return [record.step_losses[0] for record in bench.read(bench.train())]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_first_five_losses_are_the_golden_ones(case: str, tmp_path: Path) -> None:
+    found = measured(case, tmp_path)
+    if os.environ.get("UPDATE_GOLDEN"):
+        golden = json.loads(GOLDEN.read_text()) if GOLDEN.is_file() else {}
+        golden[case] = found
+        ordered = {name: golden[name] for name in CASES if name in golden}
+        GOLDEN.write_text(json.dumps(ordered, indent=2) + "\n")
+    golden = json.loads(GOLDEN.read_text())
+    assert len(found) == 5
+    assert found == pytest.approx(golden[case], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("union", "get"),
+    [
+        (Optimizer, lambda settings: settings.train.optimizer),
+        (Schedule, lambda settings: settings.train.schedule),
+        (Loss, lambda settings: settings.train.loss),
+        (Model, lambda settings: settings.model),
+        (Data, lambda settings: settings.data),
+    ],
+    ids=["optimizers", "schedules", "losses", "models", "data"],
+)
+def test_every_component_has_golden_losses(union: Any, get: Any) -> None:
+    covered = {type(get(settings_for(case))) for case in CASES}
+    assert set(components_of(union)) <= covered
+
+
+def test_the_golden_file_holds_the_cases_and_nothing_else() -> None:
+    assert list(json.loads(GOLDEN.read_text())) == list(CASES)
+
+
+def test_the_golden_losses_tell_the_cases_apart() -> None:
+    golden = json.loads(GOLDEN.read_text())
+    assert len({tuple(losses) for losses in golden.values()}) == len(CASES)

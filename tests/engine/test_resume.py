@@ -1,0 +1,212 @@
+"""A training that was interrupted and continued is the undisturbed one, bit for bit."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from benches import Bench, plain_records, settings_of
+
+from runner.core.errors import Interrupted
+from runner.engine.context import Outcome
+
+CONVNET = {"name": "convnet", "filters": [4, 6], "batch_norm": True}
+DROPPING = {"name": "mlp", "hidden": [12, 8], "batch_norm": True, "dropout": 0.4}
+PLATEAU = {"name": "plateau", "patience": 0, "threshold": 0.5, "factor": 0.5}
+STOPPING = {"monitor": "val_accuracy", "patience": 3, "tolerance": 0.02}
+STEPS = 3
+"""Of an epoch."""
+
+CASES: dict[str, dict[str, Any]] = {
+    "sgd": {"train": {"optimizer": {"name": "sgd", "lr": 0.1}}},
+    "sgd momentum": {"model": CONVNET},
+    "sgd nesterov": {
+        "train": {
+            "optimizer": {"name": "sgd", "lr": 0.1, "momentum": 0.8, "nesterov": True},
+            "clip_grad_norm": 0.5,
+        }
+    },
+    "adam": {"train": {"optimizer": {"name": "adam", "lr": 0.01}}, "model": DROPPING},
+    "adamw, convolutions": {
+        "train": {"optimizer": {"name": "adamw", "lr": 0.01}, "schedule": {"name": "cosine"}},
+        "model": {**CONVNET, "dropout": 0.3},
+    },
+    "plateau": {"train": {"schedule": PLATEAU}, "model": DROPPING},
+    "early stopping": {"train": {"early_stopping": STOPPING, "epochs": 50}},
+    "last, train_eval and test": {
+        "train": {"best": {"monitor": "last"}},
+        "evaluate": {"test": "each_epoch", "train_eval": "full"},
+    },
+    "last tested": {"evaluate": {"test": "last"}, "model": DROPPING},
+    "bf16": {"train": {"precision": "bf16"}, "model": CONVNET},
+}
+
+
+def settings_for(case: str):
+    values = CASES[case]
+    return settings_of(**{**values, "train": {"epochs": 5, **values.get("train", {})}})
+
+
+def stop_after(steps: int):
+    """Return a should_stop that is True from a number of steps on."""
+    asked = 0
+
+    def should_stop() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > steps
+
+    return should_stop
+
+
+def undisturbed(case: str, folder: Path) -> tuple[Bench, Outcome]:
+    bench = Bench(folder, settings_for(case))
+    return bench, bench.train()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_interrupted_in_every_epoch_it_ends_as_if_undisturbed(case: str, tmp_path: Path) -> None:
+    expected, outcome = undisturbed(case, tmp_path / "whole")
+    bench = Bench(tmp_path / "parts", settings_for(case), options={"checkpoint_seconds": 0.0})
+    bench.do("prepare")
+    attempt = 1
+    while True:
+        bench.options["should_stop"] = stop_after(STEPS + 1)  # in the second epoch of each attempt
+        try:
+            continued = bench.do("train", attempt)
+        except Interrupted:
+            attempt += 1
+            continue
+        break
+    epochs = outcome.values["last_epoch"]
+    assert attempt == max(epochs, 1)
+    assert [last - first for _, first, last in continued.values["reads"]] == [0] * epochs
+    assert plain_records(bench.read(continued)) == plain_records(expected.read(outcome))
+    assert continued.produced == outcome.produced
+    assert bench.digest() == expected.digest()
+    without_reads = {name: each for name, each in outcome.values.items() if name != "reads"}
+    assert {**continued.values, "reads": None} == {**without_reads, "reads": None}
+
+
+def test_the_cases_stop_early_and_lower_the_rate(tmp_path: Path) -> None:
+    """Otherwise the test above would show less than it says."""
+    _, outcome = undisturbed("early stopping", tmp_path / "a")
+    assert outcome.values["stopped_early"]
+    assert 3 < outcome.values["last_epoch"] < 50
+    bench, outcome = undisturbed("plateau", tmp_path / "b")
+    assert len({record.learning_rate for record in bench.read(outcome)}) > 1
+
+
+@pytest.fixture
+def interrupted(tmp_path: Path) -> Bench:
+    """Return a training of five epochs, interrupted in the third, with a checkpoint."""
+    bench = Bench(tmp_path, settings_for("adam"), options={"checkpoint_seconds": 0.0})
+    bench.do("prepare")
+    bench.options["should_stop"] = stop_after(2 * STEPS + 1)
+    with pytest.raises(Interrupted, match="stopped in epoch 3 after step 2 of 3"):
+        bench.do("train")
+    del bench.options["should_stop"]
+    return bench
+
+
+def checkpoint_of(bench: Bench) -> Path:
+    return bench.context().checkpoint_folder(bench.stage("train").key)
+
+
+def first_epoch(bench: Bench, outcome: Outcome, attempt: int = 2) -> int:
+    return next(first for each, first, _ in outcome.values["reads"] if each == attempt)
+
+
+def test_a_checkpoint_is_continued_after_its_epoch(interrupted: Bench) -> None:
+    outcome = interrupted.do("train", 2)
+    assert outcome.values["reads"] == [[1, 1, 2], [2, 3, 5]]
+    assert interrupted.notes == ["continuing after epoch 2"]
+
+
+def test_only_the_newest_checkpoint_is_kept(interrupted: Bench) -> None:
+    names = sorted(path.name for path in checkpoint_of(interrupted).iterdir())
+    assert names == ["checkpoint.json", "epoch-2.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"database": "another"}, "belongs to another database"),
+        ({"numerics": {"device": "cpu", "threads": 8}}, "another device, torch or thread count"),
+    ],
+)
+def test_a_foreign_checkpoint_is_not_continued(
+    interrupted: Bench, options: dict[str, Any], why: str
+) -> None:
+    interrupted.options |= options
+    outcome = interrupted.do("train", 2)
+    assert outcome.values["reads"] == [[2, 1, 5]]
+    assert why in interrupted.notes[0]
+
+
+def test_a_checkpoint_of_epochs_that_are_not_recorded_is_not_continued(interrupted: Bench) -> None:
+    asked: list[Any] = []
+    interrupted.can_continue = lambda ranges: asked.append(ranges) is not None
+    outcome = interrupted.do("train", 2)
+    assert asked == [[[1, 1, 2]]]
+    assert outcome.values["reads"] == [[2, 1, 5]]
+    assert "epochs that the database lacks" in interrupted.notes[0]
+
+
+def flip_a_byte(folder: Path) -> None:
+    path = folder / "epoch-2.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(content)
+
+
+def truncate(folder: Path) -> None:
+    path = folder / "epoch-2.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def lose_tensors(folder: Path) -> None:
+    (folder / "epoch-2.safetensors").unlink()
+
+
+def break_json(folder: Path) -> None:
+    (folder / "checkpoint.json").write_text('{"epoch": 2')
+
+
+def no_mapping(folder: Path) -> None:
+    (folder / "checkpoint.json").write_text("null")
+
+
+def no_checksum(folder: Path) -> None:
+    path = folder / "checkpoint.json"
+    values = json.loads(path.read_text())
+    del values["sha256"]
+    path.write_text(json.dumps(values))
+
+
+@pytest.mark.parametrize(
+    "damage", [flip_a_byte, truncate, lose_tensors, break_json, no_mapping, no_checksum]
+)
+def test_a_damaged_checkpoint_is_not_continued(interrupted: Bench, damage, tmp_path: Path) -> None:
+    damage(checkpoint_of(interrupted))
+    outcome = interrupted.do("train", 2)
+    assert first_epoch(interrupted, outcome) == 1
+    expected, _ = undisturbed("adam", tmp_path / "whole")
+    assert interrupted.digest() == expected.digest()
+
+
+def test_without_a_checkpoint_finished_epochs_are_recorded_and_trained_again(
+    tmp_path: Path,
+) -> None:
+    bench = Bench(tmp_path, settings_for("adam"), options={"should_stop": stop_after(7)})
+    with pytest.raises(Interrupted):
+        bench.train()
+    assert sorted(bench.records) == [(1, 1), (1, 2)]
+    del bench.options["should_stop"]
+    assert bench.do("train", 2).values["reads"] == [[2, 1, 5]]
+
+
+def test_a_checkpoint_is_written_only_after_its_seconds(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, settings_for("adam"), options={"checkpoint_seconds": 1e6})
+    bench.train()
+    assert not checkpoint_of(bench).exists()

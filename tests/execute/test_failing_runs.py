@@ -1,0 +1,275 @@
+"""What goes wrong in one run is recorded there, and the grid goes on; a full disk stops it."""
+
+import errno
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from grids import ask, left_in, write_grid
+from safetensors import SafetensorError
+
+import runner.engine.checkpoint as checkpoint_module
+import runner.engine.engine as engine_module
+import runner.engine.prepare as prepare_module
+import runner.engine.train as train_module
+from runner.api.running import Ran, Request, run_request
+from runner.core.errors import Interrupted, RunnerError
+from runner.core.types import Metric
+from runner.execute.work import Silent
+
+SPEC = """\
+name: grid
+data: {dataset: imagefolder, path: photos, validation: 0.25, test: 0.25, resize: 8}
+model: {name: mlp, hidden: [6]}
+train: {epochs: 3, optimizer: sgd}
+sweep:
+  grid: SWEPT
+"""
+RESULTS = "SELECT status, message FROM results ORDER BY recorded"
+ATTEMPTS = "SELECT kind, number, status FROM attempts JOIN stages USING (stage_key)"
+
+
+class Log(Silent):
+    """Remembers what it is told."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def noted(self, note: str) -> None:
+        self.notes.append(note)
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def spec_in(folder: Path, swept: str = "{batch_size: [8, 16]}") -> Path:
+    return write_grid(folder, SPEC.replace("SWEPT", swept))
+
+
+def do(spec: Path, stop: Any = lambda: False, **options: Any) -> Ran:
+    return run_request(Request([spec], threads=1, **options), lambda wanted: Silent(), stop)
+
+
+def statuses(ran: Ran) -> list[str]:
+    return sorted(ran.statuses.values())
+
+
+def test_one_diverged_run_leaves_the_others_alone(tmp_path: Path) -> None:
+    ran = do(spec_in(tmp_path, "{lr: [1.0e+30, 0.1]}"))
+    assert statuses(ran) == ["diverged", "done"]
+    ((message,),) = ask(tmp_path, "SELECT message FROM results WHERE status = 'diverged'")
+    assert message == "diverged in epoch 1 at step 1"
+    assert ask(tmp_path, f"{ATTEMPTS} ORDER BY attempts.id") == [
+        ("prepare", 1, "done"),
+        ("train", 1, "diverged"),
+        ("train", 1, "done"),
+        ("evaluate", 1, "done"),
+    ]
+    assert len(left_in(tmp_path).tensors) == 1
+
+
+def test_a_diverged_run_is_done_with_and_keeps_its_losses(tmp_path: Path) -> None:
+    spec = spec_in(tmp_path, "{lr: [1.0e+30]}")
+    do(spec)
+    before = left_in(tmp_path).dump
+    assert '"steps":[1,1e+30,[' in before
+    ran = do(spec)
+    assert (ran.before, statuses(ran)) == (1, ["diverged"])
+    assert left_in(tmp_path).dump == before
+    assert len(ask(tmp_path, ATTEMPTS)) == 2
+
+
+def no_memory_for(batch_size: int, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Make every forward pass of a batch of this size fail."""
+    real = torch.nn.Sequential.forward
+
+    def forward(self: torch.nn.Sequential, inputs: torch.Tensor) -> torch.Tensor:
+        if self.training and len(inputs) == batch_size:
+            raise error
+        return real(self, inputs)
+
+    monkeypatch.setattr(torch.nn.Sequential, "forward", forward)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("[enforce fail at alloc_cpu.cpp] can't allocate memory: you tried …"),
+        MemoryError(),
+    ],
+    ids=["cuda", "cpu", "python"],
+)
+def test_out_of_memory_fails_one_run_with_the_batch_size(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_memory_for(16, monkeypatch, error)
+    ran = do(spec_in(tmp_path))
+    assert statuses(ran) == ["done", "failed"]
+    ((message,),) = ask(tmp_path, "SELECT message FROM results WHERE status = 'failed'")
+    assert message.startswith("out of memory with batch_size 16 of 3×8×9 images on cpu: ")
+    assert len(ask(tmp_path, "SELECT 1 FROM attempts WHERE status = 'failed'")) == 1
+
+
+def test_another_error_of_torch_fails_one_run_with_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_memory_for(16, monkeypatch, RuntimeError("something odd"))
+    ran = do(spec_in(tmp_path))
+    assert statuses(ran) == ["done", "failed"]
+    assert ask(tmp_path, "SELECT message FROM results WHERE status = 'failed'") == [
+        ("RuntimeError: something odd",)
+    ]
+
+
+def test_a_failed_run_is_tried_again_only_when_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = spec_in(tmp_path)
+    with monkeypatch.context() as patch:
+        no_memory_for(16, patch, torch.OutOfMemoryError("first"))
+        do(spec)
+    assert statuses(do(spec)) == ["done", "failed"]
+    assert statuses(do(spec, retry_failed=True)) == ["done", "done"]
+    assert [status for status, _ in ask(tmp_path, RESULTS)] == ["done", "done"]
+    assert ("train", 2, "done") in ask(tmp_path, ATTEMPTS)
+
+
+def test_a_retry_that_fails_says_why_it_failed_this_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = spec_in(tmp_path, "{batch_size: [16]}")
+    for text, retry in (("first", False), ("second", True)):
+        with monkeypatch.context() as patch:
+            no_memory_for(16, patch, RuntimeError(text))
+            do(spec, retry_failed=retry)
+    assert ask(tmp_path, RESULTS) == [("failed", "RuntimeError: second")]
+
+
+def test_corrupt_images_fail_every_run_that_needs_them_and_no_other(tmp_path: Path) -> None:
+    spec = spec_in(tmp_path, "{data.on_corrupt: [stop, skip]}")
+    broken = tmp_path / "photos" / "class_1" / "07.png"
+    broken.write_bytes(b"no image")
+    ran = do(spec)
+    assert statuses(ran) == ["done", "failed"]
+    ((message,),) = ask(tmp_path, "SELECT message FROM results WHERE status = 'failed'")
+    assert "1 of 48 images cannot be decoded" in message
+    assert str(broken) in message
+
+
+def test_a_repaired_image_is_new_data_and_needs_no_retry(tmp_path: Path) -> None:
+    spec = spec_in(tmp_path, "{batch_size: [8]}")
+    broken = tmp_path / "photos" / "class_1" / "07.png"
+    content = broken.read_bytes()
+    broken.write_bytes(b"no image")
+    assert statuses(do(spec)) == ["failed"]
+    broken.write_bytes(content)
+    assert statuses(do(spec)) == ["done"]
+
+
+def full_disk(*args: Any, **kwargs: Any) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def full_disk_of_safetensors(*args: Any, **kwargs: Any) -> None:
+    raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+
+@pytest.mark.parametrize("raising", [full_disk, full_disk_of_safetensors])
+@pytest.mark.parametrize("checkpoint_seconds", [0.0, 30.0])
+def test_a_full_disk_while_training_stops_the_grid_and_loses_nothing_recorded(
+    raising: Any, checkpoint_seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, part = tmp_path / "whole", tmp_path / "part"
+    for folder in (whole, part):
+        folder.mkdir()
+    spec = spec_in(tmp_path)
+    do(spec, db=whole / "results.db")
+    do(spec, db=part / "results.db", limit=1)
+    kept = left_in(part)
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint_module, "save_file", raising)
+        with pytest.raises(RunnerError, match=r"disk is full .*No space left.* what was recorded"):
+            do(spec, db=part / "results.db", checkpoint_seconds=checkpoint_seconds)
+    assert left_in(part).dump == kept.dump
+    assert left_in(part).litter == ()
+    assert ask(part, "SELECT count(*) FROM claims") == [(0,)]
+    assert ("train", 1, "interrupted") in ask(part, ATTEMPTS)
+    do(spec, db=part / "results.db")
+    assert left_in(part) == left_in(whole)
+
+
+def test_a_full_disk_while_preparing_stops_the_grid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = spec_in(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(prepare_module.os, "posix_fallocate", full_disk)
+        with pytest.raises(RunnerError, match="disk is full"):
+            do(spec)
+    assert ask(tmp_path, ATTEMPTS) == [("prepare", 1, "interrupted")]
+    assert ask(tmp_path, RESULTS) == []
+    assert statuses(do(spec)) == ["done", "done"]
+
+
+def test_a_stop_keeps_finished_epochs_and_the_next_run_goes_on(tmp_path: Path) -> None:
+    spec = spec_in(tmp_path, "{batch_size: [8]}")
+    asked = 0
+
+    def stop() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > 8  # in the second epoch
+
+    with pytest.raises(Interrupted):
+        do(spec, stop, checkpoint_seconds=0.0)
+    assert ask(tmp_path, "SELECT epoch FROM steps") == [(1,)]
+    assert ask(tmp_path, RESULTS) == []
+    assert statuses(do(spec)) == ["done"]
+    assert ask(tmp_path, "SELECT first_epoch, last_epoch FROM reads ORDER BY attempt_id")[:2] == [
+        (1, 1),
+        (2, 3),
+    ]
+    assert ("train", 1, "interrupted") in ask(tmp_path, ATTEMPTS)
+
+
+@pytest.mark.parametrize("value", [math.inf, math.nan])
+def test_a_test_loss_that_is_no_number_fails_the_run_in_words(
+    value: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        engine_module, "evaluate", lambda *args: (Metric(1, "test", "loss", value),)
+    )
+    assert statuses(do(spec_in(tmp_path, "{batch_size: [8]}"))) == ["failed"]
+    ((_, message),) = ask(tmp_path, RESULTS)
+    assert message.startswith("test_loss is not finite")
+    assert '"status":"failed"' in left_in(tmp_path).dump
+
+
+def test_a_changed_checkpoint_in_a_grid_is_noted_and_not_continued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = spec_in(tmp_path, "{batch_size: [8]}")
+    with monkeypatch.context() as patch:
+        real = train_module.evaluate
+
+        def evaluate(network: Any, images: Any, split: str, epoch: int, precision: str) -> Any:
+            if epoch == 3:
+                raise RuntimeError("no more")
+            return real(network, images, split, epoch, precision)
+
+        patch.setattr(train_module, "evaluate", evaluate)
+        do(spec, checkpoint_seconds=0.0)
+    (path,) = (tmp_path / ".runner" / "checkpoints").rglob("*.safetensors")
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    log = Log()
+    run_request(Request([spec], threads=1, retry_failed=True), lambda wanted: log, lambda: False)
+    assert not any("continuing" in note for note in log.notes)
+    assert ask(tmp_path, "SELECT first_epoch FROM reads ORDER BY attempt_id")[0] == (1,)
+    assert not (tmp_path / ".runner" / "checkpoints").exists() or not any(
+        (tmp_path / ".runner" / "checkpoints").iterdir()
+    )

@@ -1,0 +1,251 @@
+"""Processes that share one database: each stage is done once, and the dead are replaced."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+import sqlalchemy as sa
+from conftest import Undisturbed
+from forks import OUTPUT, Forks, KillAt
+from grids import ask, left_in, write_grid
+
+from runner.core.errors import ClaimLost
+from runner.core.types import EpochRecord, Metric
+from runner.execute.heartbeat import Heartbeat
+from runner.store.catalogue import record_environment
+from runner.store.claims import Claim, Ended, Held, claim_stage, hold_claim, renew_claim
+from runner.store.database import Database, open_database
+from runner.store.process import is_dead, this_process
+from runner.store.recorder import end_attempt, record_epochs
+from runner.store.schema import attempts, claims, metrics, stages, steps
+
+LOCAL = "runner.execute.local"
+ATTEMPTS = "SELECT kind, number, status FROM attempts JOIN stages USING (stage_key)"
+
+
+MEETING = "does a stage of this plan"
+STOP_IN_TRAINING = KillAt("runner.engine.training_stage.train_epoch", 2, "before", signal.SIGSTOP)
+STOP_IN_PREPARE = KillAt("runner.engine.prepare._write", 1, "before", signal.SIGSTOP)
+THREE_RESULTS = "SELECT 1 WHERE (SELECT count(*) FROM results) = 3"
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never came to pass"
+        time.sleep(0.005)
+
+
+def start_stopped(forks: Forks, folder: Path, words: list[str], stop: KillAt) -> int:
+    """Start a process that stops itself; return its id once it has stopped."""
+    pid = forks.start(folder, words, stop)
+    stopped = psutil.Process(pid)
+    wait_for(lambda: stopped.status() == psutil.STATUS_STOPPED)
+    return pid
+
+
+def test_two_processes_together_do_every_stage_once(
+    forks: Forks, grid: Path, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    pids = [forks.start(tmp_path, ["run", str(grid)]) for _ in range(2)]
+    output = tmp_path / OUTPUT
+    assert [forks.wait(pid) for pid in pids] == [0, 0], output.read_text()
+    kinds = ["evaluate"] * 4 + ["prepare"] + ["train"] * 4
+    assert sorted(ask(tmp_path, ATTEMPTS)) == [(kind, 1, "done") for kind in kinds]
+    assert left_in(tmp_path) == undisturbed.left
+
+
+def test_a_process_waits_for_a_stage_that_a_living_one_holds(
+    forks: Forks, grid: Path, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    first = start_stopped(forks, tmp_path, ["run", str(grid)], STOP_IN_TRAINING)
+    second = forks.start(tmp_path, ["run", str(grid)])
+    wait_for(lambda: bool(ask(tmp_path, THREE_RESULTS)))
+    held = ask(tmp_path, "SELECT pid, kind FROM claims JOIN stages USING (stage_key)")
+    assert held == [(first, "train")]
+    os.kill(first, signal.SIGCONT)
+    assert [forks.wait(first), forks.wait(second)] == [0, 0], (tmp_path / OUTPUT).read_text()
+    assert {number for _, number, _ in ask(tmp_path, ATTEMPTS)} == {1}
+    assert left_in(tmp_path) == undisturbed.left
+    assert MEETING in (tmp_path / OUTPUT).read_text()
+
+
+def test_the_stage_of_a_killed_process_is_taken_over_at_once_by_a_waiting_one(
+    forks: Forks, grid: Path, undisturbed: Undisturbed, tmp_path: Path
+) -> None:
+    first = start_stopped(forks, tmp_path, ["run", str(grid)], STOP_IN_TRAINING)
+    second = forks.start(tmp_path, ["run", str(grid)])
+    wait_for(lambda: bool(ask(tmp_path, THREE_RESULTS)))
+    os.kill(first, signal.SIGKILL)  # not waited for: it stays a zombie, as in many containers
+    started = time.monotonic()
+    assert forks.wait(second) == 0, (tmp_path / OUTPUT).read_text()
+    assert time.monotonic() - started < 5
+    assert forks.wait(first) == -signal.SIGKILL
+    assert ask(tmp_path, f"{ATTEMPTS} WHERE status != 'done'") == [("train", 1, "lost")]
+    assert left_in(tmp_path).dump == undisturbed.left.dump
+
+
+def test_a_stage_that_fails_is_tried_by_one_of_two_processes(forks: Forks, tmp_path: Path) -> None:
+    spec = write_grid(tmp_path)
+    broken = tmp_path / "photos" / "class_0" / "05.png"
+    broken.write_bytes(b"no image")
+    first = start_stopped(forks, tmp_path, ["run", str(spec)], STOP_IN_PREPARE)
+    second = forks.start(tmp_path, ["run", str(spec)])
+    wait_for(lambda: MEETING in (tmp_path / OUTPUT).read_text())
+    os.kill(first, signal.SIGCONT)
+    assert [forks.wait(first), forks.wait(second)] == [1, 1], (tmp_path / OUTPUT).read_text()
+    assert ask(tmp_path, ATTEMPTS) == [("prepare", 1, "failed")]
+    assert ask(tmp_path, "SELECT status, count(*) FROM results GROUP BY status") == [("failed", 4)]
+
+
+def test_a_divergence_recorded_just_before_a_kill_is_not_trained_again(
+    forks: Forks, tmp_path: Path
+) -> None:
+    spec = write_grid(tmp_path)
+    words = ["run", str(spec), "--set", "lr=1.0e+30", "--limit", "1"]
+    assert forks.run(tmp_path, words, KillAt(f"{LOCAL}.end_stage", 2, "before")) == -signal.SIGKILL
+    before = ask(tmp_path, ATTEMPTS)
+    assert ("train", 1, "diverged") in before
+    assert ask(tmp_path, "SELECT count(*) FROM results") == [(0,)]
+    assert forks.run(tmp_path, words) == 0, (tmp_path / OUTPUT).read_text()
+    assert ask(tmp_path, ATTEMPTS) == before
+    assert ask(tmp_path, "SELECT status, best_epoch FROM results")[0][0] == "diverged"
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    opened = open_database(tmp_path / "results.db")
+    with opened.write() as connection:
+        values = {"kind": "train", "spec": {}, "needs": [], "cost_kind": ""}
+        connection.execute(sa.insert(stages).values(stage_key="s", **values))
+    yield opened
+    opened.close()
+
+
+def take(database: Database, **options: object) -> Claim | Ended | Held:
+    environment = record_environment(database, {})
+    return claim_stage(database, "s", environment, {}, "cpu", **options)
+
+
+def give_to(database: Database, **owner: object) -> None:
+    """Make the claim another process's."""
+    with database.write() as connection:
+        connection.execute(sa.update(claims).values(**owner))
+
+
+def record_of(epoch: int) -> EpochRecord:
+    return EpochRecord(epoch, (Metric(epoch, "train", "loss", 1.0),), (1.0,), 0.1, 0.5)
+
+
+def test_the_lease_of_another_host_is_respected_until_it_expires(database: Database) -> None:
+    first = take(database)
+    give_to(database, host="elsewhere", pid=1)
+    held = take(database)
+    assert isinstance(held, Held)
+    assert held.owner.host == "elsewhere"
+    taken = take(database, now=time.time() + 121)
+    assert isinstance(taken, Claim)
+    assert taken.took_over
+    assert taken.attempt_id != first.attempt_id
+    with database.read() as connection:
+        rows = connection.execute(sa.select(attempts.c.status).order_by(attempts.c.number))
+        assert rows.scalars().all() == ["lost", "running"]
+
+
+def test_a_renewed_lease_is_not_taken_over(database: Database) -> None:
+    claim = take(database)
+    give_to(database, host="elsewhere", lease_until=0.0)
+    renew_claim(database, claim)
+    assert isinstance(take(database, now=time.time() + 100), Held)
+
+
+def test_an_owner_from_before_a_reboot_is_dead(database: Database) -> None:
+    take(database)
+    give_to(database, boot_id="before")
+    assert isinstance(take(database), Claim)
+
+
+def test_a_process_id_used_again_is_another_process() -> None:
+    me = this_process()
+    assert not is_dead(me)
+    assert is_dead(replace(me, started=me.started - 60))
+    assert not is_dead(replace(me, host="elsewhere", started=0.0))
+
+
+def test_a_killed_process_is_dead_even_while_its_parent_has_not_looked() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    try:
+        process = replace(
+            this_process(), pid=child.pid, started=psutil.Process(child.pid).create_time()
+        )
+        assert not is_dead(process)
+        child.kill()
+        deadline = time.monotonic() + 5
+        while not is_dead(process) and time.monotonic() < deadline:
+            time.sleep(0.005)
+        assert is_dead(process)
+    finally:
+        child.wait()
+    assert is_dead(process)
+
+
+def test_who_lost_a_claim_cannot_record_anything(database: Database) -> None:
+    mine = take(database)
+    give_to(database, host="elsewhere")
+    theirs = take(database, now=time.time() + 121)
+    with pytest.raises(ClaimLost):
+        record_epochs(database, mine, [record_of(1)])
+    with pytest.raises(ClaimLost):
+        end_attempt(database, mine, "done", 1.0, outcome={"parameters": 1})
+    with pytest.raises(ClaimLost):
+        renew_claim(database, mine)
+    with database.read() as connection:
+        assert connection.execute(sa.select(sa.func.count()).select_from(steps)).scalar() == 0
+        assert connection.execute(sa.select(sa.func.count()).select_from(metrics)).scalar() == 0
+    record_epochs(database, theirs, [record_of(1)])
+    end_attempt(database, theirs, "done", 1.0, outcome={"parameters": 1})
+    assert take(database) == Ended("done")
+
+
+def test_a_heartbeat_notices_that_the_claim_is_lost(database: Database) -> None:
+    mine = take(database)
+    with Heartbeat(database, mine, seconds=0.01) as heartbeat:
+        time.sleep(0.05)
+        assert not heartbeat.lost
+        with database.write() as connection:
+            connection.execute(sa.delete(claims))
+        deadline = time.monotonic() + 5
+        while not heartbeat.lost and time.monotonic() < deadline:
+            time.sleep(0.005)
+        assert heartbeat.lost
+
+
+def test_a_heartbeat_puts_the_end_of_the_lease_off(database: Database) -> None:
+    mine = take(database, now=time.time() - 100)
+    with Heartbeat(database, mine, seconds=0.01):
+        deadline = time.monotonic() + 5
+        until = 0.0
+        while until < time.time() + 60 and time.monotonic() < deadline:
+            time.sleep(0.005)
+            with database.read() as connection:
+                until = connection.execute(sa.select(claims.c.lease_until)).scalar_one()
+    assert until > time.time() + 60
+    with database.write() as connection:
+        hold_claim(connection, mine)
+
+
+def test_failures_before_this_invocation_are_tried_again_later_ones_are_not(
+    database: Database,
+) -> None:
+    first = take(database)
+    end_attempt(database, first, "failed", 1.0, error="no memory")
+    assert take(database, failures=0) == Ended("failed", "no memory")
+    assert isinstance(take(database, failures=1), Claim)

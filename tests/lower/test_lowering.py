@@ -1,0 +1,299 @@
+"""Keys: equal work has equal keys, other work has others, and a reader is no work."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, get_args, get_origin
+
+import pytest
+from pydantic import BaseModel
+
+from runner.components.component import Component
+from runner.components.data.synthetic import Synthetic
+from runner.components.losses import CrossEntropy
+from runner.components.models.mlp import MLP
+from runner.components.optimizers import SGD
+from runner.components.schedules import Cosine, Plateau
+from runner.core.types import Stage
+from runner.lower.stages import make_run, naive_chain, naive_plan
+from runner.lower.trajectory import epoch_key, init_key, make_segments
+from runner.spec.settings import Best, EarlyStopping, Evaluation, Settings, Training
+
+DATA = {"dataset": "synthetic", "validation": 0.2, "test": 0.2}
+SGD_ = {"name": "sgd", "lr": 0.1, "momentum": 0.9}
+
+
+def settings_of(changes: Mapping[str, Any] | None = None) -> Settings:
+    """Return settings with changes at dotted paths."""
+    document: dict[str, Any] = {
+        "data": dict(DATA),
+        "model": {"name": "mlp"},
+        "train": {
+            "epochs": 30,
+            "optimizer": dict(SGD_),
+            "schedule": {"name": "constant"},
+            "loss": {"name": "cross_entropy"},
+        },
+        "evaluate": {},
+    }
+    for path, value in (changes or {}).items():
+        *steps, last = path.split(".")
+        node = document
+        for step in steps:
+            node = node[step]
+        node[last] = value
+    return Settings.model_validate_json(json.dumps(document))
+
+
+def segment_keys(changes: Mapping[str, Any] | None = None) -> list[str]:
+    return [segment.key for segment in make_segments(settings_of(changes), "fingerprint")]
+
+
+def chain_of(changes: Mapping[str, Any] | None = None, rerun: int = 0) -> tuple[Stage, ...]:
+    settings = settings_of(changes)
+    return naive_chain(make_run(settings, "fingerprint"), settings, rerun)
+
+
+def run_key(changes: Mapping[str, Any] | None = None, fingerprint: str = "fingerprint") -> str:
+    return make_run(settings_of(changes), fingerprint).run_key
+
+
+READING = {
+    "train.epochs": 50,
+    "train.early_stopping": {"patience": 3},
+    "train.best": {"monitor": "val_loss"},
+    "train.diverged_if": 5.0,
+    "evaluate.test": "last",
+}
+"""Changes of how a run reads its trajectory."""
+
+WORK = {
+    "seed": 1,
+    "model": {"name": "mlp", "hidden": [3]},
+    "model.dropout": 0.1,
+    "train.optimizer.lr": 0.2,
+    "train.optimizer.momentum": 0.8,
+    "train.optimizer.weight_decay": 0.01,
+    "train.optimizer": {"name": "adam", "lr": 0.1},
+    "train.schedule": {"name": "cosine"},
+    "train.loss.label_smoothing": 0.1,
+    "train.batch_size": 64,
+    "train.drop_last": True,
+    "train.clip_grad_norm": 1.0,
+    "train.precision": "bf16",
+    "data.validation": 0.3,
+    "data.test": 0.3,
+    "data.split_seed": 1,
+    "data.normalize": "imagenet",
+    "data.images": 500,
+    "evaluate.train_eval": "full",
+    "evaluate.test": "each_epoch",
+}
+"""Changes of what is computed in an epoch."""
+
+PIXELS = {
+    "data.resize": 16,
+    "data.crop": 16,
+    "data.color": "gray",
+    "data.on_corrupt": "skip",
+}
+"""Changes of the decoded images."""
+
+
+@pytest.mark.parametrize("path", READING)
+def test_how_a_run_reads_its_trajectory_does_not_change_the_trajectory(path: str) -> None:
+    changes = {path: READING[path]}
+    assert segment_keys(changes) == segment_keys()
+    assert run_key(changes) != run_key()
+    assert chain_of(changes)[1].key != chain_of()[1].key
+
+
+@pytest.mark.parametrize("path", WORK)
+def test_what_an_epoch_computes_changes_the_trajectory_from_its_first_epoch(path: str) -> None:
+    changes = {path: WORK[path]}
+    assert segment_keys(changes)[0] != segment_keys()[0]
+    assert run_key(changes) != run_key()
+    assert chain_of(changes)[1].key != chain_of()[1].key
+
+
+@pytest.mark.parametrize("path", [*WORK, *READING])
+def test_settings_of_training_leave_the_decoded_pixels_alone(path: str) -> None:
+    changes = {path: {**WORK, **READING}[path]}
+    assert chain_of(changes)[0].key == chain_of()[0].key
+
+
+@pytest.mark.parametrize("path", PIXELS)
+def test_preprocessing_changes_every_key(path: str) -> None:
+    changes = {path: PIXELS[path]}
+    assert chain_of(changes)[0].key != chain_of()[0].key
+    assert segment_keys(changes)[0] != segment_keys()[0]
+    assert run_key(changes) != run_key()
+
+
+def leaves(model: type[BaseModel], prefix: str = "") -> set[str]:
+    """Return the dotted paths of all settings that are no components themselves."""
+    found = set()
+    for name, info in model.model_fields.items():
+        inner = info.annotation
+        options = [each for each in get_args(inner) or [inner] if each is not type(None)]
+        nested = [
+            each for each in options if isinstance(each, type) and issubclass(each, Component)
+        ]
+        if nested and get_origin(inner) is not tuple:
+            for each in nested:
+                found |= leaves(each, f"{prefix}{name}.")
+        else:
+            found.add(f"{prefix}{name}")
+    return found
+
+
+def test_every_setting_of_training_and_evaluation_is_in_one_of_the_tests_above() -> None:
+    mine = {path for path in leaves(Settings) if path.startswith(("train.", "evaluate.", "seed"))}
+    components = ("train.optimizer", "train.schedule", "train.loss")
+    readers = ("train.best", "train.early_stopping")
+    plain = {path for path in mine if not path.startswith(components + readers)}
+    tested = set(WORK) | set(READING)
+    assert plain <= tested
+    assert {path.rpartition(".")[2] for path in WORK} >= {"lr", "label_smoothing"}
+
+
+def test_other_data_changes_every_key() -> None:
+    settings = settings_of()
+    other = naive_chain(make_run(settings, "other"), settings)
+    assert {stage.key for stage in other}.isdisjoint(stage.key for stage in chain_of())
+    assert run_key(fingerprint="other") != run_key()
+
+
+STEP = {"name": "step", "step_size": 10, "gamma": 0.1}
+
+
+def test_a_longer_budget_continues_the_same_segments() -> None:
+    short = segment_keys({"train.schedule": STEP, "train.epochs": 15})
+    long = segment_keys({"train.schedule": STEP, "train.epochs": 40})
+    assert (len(short), len(long)) == (2, 4)
+    assert long[:2] == short
+
+
+def test_a_step_schedule_shares_its_first_phase_with_a_constant_rate() -> None:
+    stepped = segment_keys({"train.schedule": STEP})
+    assert stepped[0] == segment_keys()[0]
+    assert len(set(stepped)) == 3
+
+
+def test_schedules_that_part_later_share_the_phases_before() -> None:
+    tenth = segment_keys({"train.schedule": STEP})
+    half = segment_keys({"train.schedule": {**STEP, "gamma": 0.5}})
+    assert half[0] == tenth[0]
+    assert set(half[1:]).isdisjoint(tenth)
+    later = segment_keys({"train.schedule": {**STEP, "step_size": 15}})
+    assert later[0] == tenth[0]
+    assert set(later[1:]).isdisjoint(tenth)
+
+
+def test_segments_cover_the_budget_without_gaps() -> None:
+    changes = {"train.schedule": {**STEP, "step_size": 7}}
+    segments = make_segments(settings_of(changes), "fingerprint")
+    epochs = [
+        epoch
+        for segment in segments
+        for epoch in range(segment.first_epoch, segment.first_epoch + segment.num_epochs)
+    ]
+    assert epochs == list(range(1, 31))
+    assert segments[0].parent_key == init_key(settings_of(changes), "fingerprint")
+    for before, after in zip(segments, segments[1:], strict=False):
+        assert after.parent_key == epoch_key(before.key, after.first_epoch - 1)
+
+
+def test_a_cosine_over_another_horizon_shares_nothing() -> None:
+    cosine = {"train.schedule": {"name": "cosine"}}
+    short = segment_keys({**cosine, "train.epochs": 20})
+    assert set(short).isdisjoint(segment_keys(cosine))
+    assert len(short) == 1
+
+
+def test_a_plateau_shares_over_budgets_and_not_over_rules() -> None:
+    plateau = {"name": "plateau", "patience": 3}
+    one = segment_keys({"train.schedule": plateau})
+    assert segment_keys({"train.schedule": plateau, "train.epochs": 99}) == one
+    assert segment_keys({"train.schedule": {**plateau, "patience": 4}}) != one
+    assert segment_keys({"train.schedule": {**plateau, "monitor": "train_loss"}}) != one
+
+
+def test_a_rate_is_its_value_not_its_text() -> None:
+    assert segment_keys({"train.optimizer.lr": 1e-1}) == segment_keys()
+    assert run_key({"train.optimizer.lr": 1e-1}) == run_key()
+
+
+def test_a_rerun_trains_and_evaluates_anew_on_the_same_pixels() -> None:
+    first, again, third = chain_of(), chain_of(rerun=1), chain_of(rerun=2)
+    assert again[0] == first[0]
+    for position in (1, 2):
+        assert len({each[position].key for each in (first, again, third)}) == 3
+    assert again[1].produces != first[1].produces
+
+
+def test_stages_need_those_before_them_and_name_their_products() -> None:
+    prepare, train, evaluate = chain_of()
+    assert [stage.kind for stage in (prepare, train, evaluate)] == ["prepare", "train", "evaluate"]
+    assert train.needs == (prepare.key,)
+    assert evaluate.needs == (prepare.key, train.key)
+    assert evaluate.spec["weights"] == train.produces
+    assert train.epochs == 30
+    json.dumps([stage.spec for stage in (prepare, train, evaluate)])
+
+
+@pytest.mark.parametrize(("test", "kinds"), [("never", 2), ("each_epoch", 2), ("last", 3)])
+def test_test_images_get_a_stage_of_their_own_only_after_training(test: str, kinds: int) -> None:
+    assert len(chain_of({"evaluate.test": test})) == kinds
+
+
+def test_where_images_lie_is_in_no_key() -> None:
+    keys = set()
+    for path in ("a", "/b/c"):
+        data = {"dataset": "imagefolder", "path": path, "validation": 0.2, "test": 0.2}
+        settings = settings_of({"data": data})
+        run = make_run(settings, "fingerprint")
+        keys.add((run.run_key, *(stage.key for stage in naive_chain(run, settings))))
+    assert len(keys) == 1
+
+
+@pytest.mark.parametrize(
+    ("component", "changes"),
+    [
+        (Synthetic, {}),
+        (MLP, {}),
+        (SGD, {}),
+        (CrossEntropy, {}),
+        (Cosine, {"train.schedule": {"name": "cosine"}}),
+        (Plateau, {"train.schedule": {"name": "plateau"}}),
+        (Training, {}),
+        (Evaluation, {}),
+        (Best, {}),
+        (EarlyStopping, {"train.early_stopping": {"patience": 3}}),
+    ],
+)
+def test_raised_semantics_make_other_runs_and_other_trainings(
+    component: type[Component], changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, stage = run_key(changes), chain_of(changes)[1].key
+    monkeypatch.setattr(component, "semantics", 2)
+    assert run_key(changes) != run
+    assert chain_of(changes)[1].key != stage
+
+
+def test_the_cost_kind_is_shared_by_runs_that_cost_the_same_an_epoch() -> None:
+    kind = chain_of()[1].cost_kind
+    for path in ("train.optimizer.lr", "train.epochs", "seed", "train.early_stopping"):
+        assert chain_of({path: {**WORK, **READING}[path]})[1].cost_kind == kind
+    for path in ("train.batch_size", "model", "train.precision", "evaluate.train_eval"):
+        assert chain_of({path: WORK[path]})[1].cost_kind != kind
+
+
+def test_the_naive_plan_does_every_chain_by_itself() -> None:
+    pairs = []
+    for seed in (0, 1):
+        settings = settings_of({"seed": seed})
+        run = make_run(settings, "fingerprint")
+        pairs.append((run, naive_chain(run, settings)))
+    plan = naive_plan(pairs)
+    assert [stage.kind for stage in plan.stages] == ["prepare", "train", "evaluate"] * 2
+    assert plan.reads == {run.run_key: tuple(stage.key for stage in chain) for run, chain in pairs}

@@ -1,0 +1,229 @@
+"""Every rule keeps what is wanted, needs nothing that is not there, and never costs more."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from runner.core.types import Facts, Plan, Stage
+from runner.planner.cost import Cost, cost_of, plan_costs
+from runner.planner.rules import RULES, apply_rules, merge_equal_stages
+
+CHECK = settings(max_examples=150, deadline=None)
+
+
+def chain(pixels: int, training: int, tested: bool) -> tuple[Stage, ...]:
+    prepare = Stage(f"p{pixels}", "prepare", {}, produces=f"pixels/p{pixels}", num_bytes=100)
+    name = f"t{pixels}.{training}"
+    train = Stage(
+        name, "train", {}, (prepare.key,), f"weights/{name}", "kind", training + 1, num_bytes=10
+    )
+    if not tested:
+        return (prepare, train)
+    return (prepare, train, Stage(f"e{name}", "evaluate", {}, (prepare.key, train.key)))
+
+
+def plan_of(wanted: list[tuple[int, int, bool]]) -> Plan:
+    chains = {f"run-{index}": chain(*each) for index, each in enumerate(wanted)}
+    return Plan(
+        stages=tuple(stage for stages in chains.values() for stage in stages),
+        reads={run: tuple(stage.key for stage in stages) for run, stages in chains.items()},
+    )
+
+
+WANTED = some.lists(
+    some.tuples(some.integers(0, 2), some.integers(0, 3), some.booleans()), min_size=1, max_size=7
+)
+
+
+@some.composite
+def situations(draw) -> tuple[Plan, Facts]:
+    """Draw a naive plan, and facts that can come about."""
+    plan = plan_of(draw(WANTED))
+    done: set[str] = set()
+    diverged: set[str] = set()
+    artifacts: set[str] = set()
+    for stage in merge_equal_stages(plan, Facts()).stages:
+        ready = all(need in done and need not in diverged for need in stage.needs)
+        if not ready or not draw(some.booleans()):
+            continue
+        done.add(stage.key)
+        if stage.kind == "train" and draw(some.booleans()):
+            diverged.add(stage.key)
+        elif stage.produces and draw(some.booleans()):
+            artifacts.add(stage.produces)
+    ended = [
+        run
+        for run, keys in plan.reads.items()
+        if all(key in done for key in keys) or diverged.intersection(keys)
+    ]
+    finished = {run: "done" for run in ended if draw(some.booleans())}
+    seconds = draw(some.sampled_from([{}, {"kind": 2.0}]))
+    facts = Facts(frozenset(done), frozenset(diverged), frozenset(artifacts), finished, seconds)
+    return plan, facts
+
+
+def keys_of(plan: Plan) -> list[str]:
+    return [stage.key for stage in plan.stages]
+
+
+@CHECK
+@given(situations())
+def test_what_is_wanted_stays(situation: tuple[Plan, Facts]) -> None:
+    plan, facts = situation
+    for rule in RULES:
+        assert rule(plan, facts).reads == plan.reads
+    assert apply_rules(plan, facts).reads == plan.reads
+
+
+@CHECK
+@given(situations())
+def test_every_need_of_a_planned_stage_is_planned_before_it_or_there(
+    situation: tuple[Plan, Facts],
+) -> None:
+    plan, facts = situation
+    products = {stage.key: stage.produces for stage in plan.stages}
+    before: set[str] = set()
+    for stage in apply_rules(plan, facts).stages:
+        for need in stage.needs:
+            there = need in facts.done and products[need] in facts.artifacts
+            assert need in before or there
+        before.add(stage.key)
+
+
+@CHECK
+@given(situations())
+def test_every_unfinished_run_gets_all_that_it_lacks(situation: tuple[Plan, Facts]) -> None:
+    plan, facts = situation
+    planned = set(keys_of(apply_rules(plan, facts)))
+    for run, keys in plan.reads.items():
+        if run in facts.finished or facts.diverged.intersection(keys):
+            continue
+        for key in keys:
+            assert key in planned or key in facts.done
+
+
+@CHECK
+@given(situations())
+def test_nothing_is_planned_twice_or_for_finished_and_diverged_runs(
+    situation: tuple[Plan, Facts],
+) -> None:
+    plan, facts = situation
+    planned = keys_of(apply_rules(plan, facts))
+    assert len(planned) == len(set(planned))
+    useful = {
+        key
+        for run, keys in plan.reads.items()
+        if run not in facts.finished and not facts.diverged.intersection(keys)
+        for key in keys
+    }
+    assert set(planned) <= useful
+
+
+@CHECK
+@given(situations())
+def test_a_stage_is_done_again_only_when_its_product_is_gone_and_needed(
+    situation: tuple[Plan, Facts],
+) -> None:
+    plan, facts = situation
+    planned = apply_rules(plan, facts)
+    needed = {need for stage in planned.stages for need in stage.needs}
+    again = [stage for stage in planned.stages if stage.key in facts.done]
+    for stage in again:
+        assert stage.produces not in facts.artifacts
+        assert stage.key in needed
+    assert {each.stage_key for each in planned.decisions} == {stage.key for stage in again}
+
+
+@CHECK
+@given(situations())
+def test_no_rule_raises_the_cost(situation: tuple[Plan, Facts]) -> None:
+    plan, facts = situation
+    for rule in RULES:
+        after = rule(plan, facts)
+        old, new = cost_of(plan.stages, facts), cost_of(after.stages, facts)
+        for name in Cost.__slots__:
+            assert getattr(new, name) <= getattr(old, name)
+        plan = after
+
+
+@CHECK
+@given(situations(), some.randoms(use_true_random=False))
+def test_the_order_of_runs_does_not_matter(situation: tuple[Plan, Facts], draw) -> None:
+    plan, facts = situation
+    by_key = {stage.key: stage for stage in plan.stages}
+    runs = list(plan.reads)
+    draw.shuffle(runs)
+    shuffled = replace(
+        plan,
+        stages=tuple(by_key[key] for run in runs for key in plan.reads[run]),
+        reads={run: plan.reads[run] for run in runs},
+    )
+    one, other = apply_rules(plan, facts), apply_rules(shuffled, facts)
+    assert set(keys_of(one)) == set(keys_of(other))
+    assert one.skipped == other.skipped
+    assert set(one.decisions) == set(other.decisions)
+
+
+@CHECK
+@given(situations())
+def test_planning_twice_is_planning_once(situation: tuple[Plan, Facts]) -> None:
+    plan, facts = situation
+    once = apply_rules(plan, facts)
+    twice = apply_rules(once, facts)
+    assert (twice.stages, twice.reads, twice.skipped) == (once.stages, once.reads, once.skipped)
+
+
+@CHECK
+@given(situations())
+def test_every_stage_is_planned_or_skipped_with_a_reason(situation: tuple[Plan, Facts]) -> None:
+    plan, facts = situation
+    planned = apply_rules(plan, facts)
+    assert set(keys_of(planned)) | set(planned.skipped) == set(keys_of(plan))
+    assert set(keys_of(planned)).isdisjoint(planned.skipped)
+    assert all(planned.skipped.values())
+
+
+ONE = plan_of([(0, 3, True)])
+KEYS = keys_of(ONE)
+BOTH = frozenset({"pixels/p0", "weights/t0.3"})
+
+
+@pytest.mark.parametrize(
+    ("done", "artifacts", "planned"),
+    [
+        ([], [], KEYS),
+        (KEYS[:1], BOTH, KEYS[1:]),
+        (KEYS[:1], [], KEYS),
+        (KEYS[:2], BOTH, KEYS[2:]),
+        (KEYS[:2], ["weights/t0.3"], [KEYS[0], KEYS[2]]),
+        (KEYS[:2], ["pixels/p0"], KEYS[1:]),
+        (KEYS[:2], [], KEYS),
+        (KEYS, [], []),
+    ],
+)
+def test_what_is_left_of_one_run(done: list[str], artifacts, planned: list[str]) -> None:
+    facts = Facts(done=frozenset(done), artifacts=frozenset(artifacts))
+    assert keys_of(apply_rules(ONE, facts)) == planned
+
+
+def test_equal_stages_of_two_runs_are_done_once() -> None:
+    plan = apply_rules(plan_of([(0, 1, True), (0, 2, True), (0, 1, True)]), Facts())
+    assert keys_of(plan) == ["p0", "t0.1", "et0.1", "t0.2", "et0.2"]
+
+
+def test_what_diverged_is_neither_trained_again_nor_evaluated() -> None:
+    facts = Facts(done=frozenset(KEYS[:2]), diverged=frozenset(KEYS[1:2]))
+    plan = apply_rules(ONE, facts)
+    assert plan.stages == ()
+    assert plan.skipped[KEYS[2]] == "what it needs diverged"
+
+
+def test_the_cost_counts_seconds_bytes_and_what_is_unknown() -> None:
+    facts = Facts(seconds={"kind": 2.0})
+    assert cost_of(ONE.stages, facts) == Cost(3, 4, 8.0, 0, 110)
+    assert cost_of(ONE.stages, Facts()) == Cost(3, 4, 0.0, 1, 110)
+    naive = plan_of([(0, 3, True), (0, 3, True)])
+    wanted, planned = plan_costs(naive, apply_rules(naive, facts), facts)
+    assert (wanted.seconds, planned.seconds) == (16.0, 8.0)

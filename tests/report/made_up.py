@@ -1,0 +1,122 @@
+"""Databases with made-up results: what a grid would have recorded, without training."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from runner.core.types import Cell, EpochRecord, Metric, Stage
+from runner.lower.stages import make_run, naive_chain
+from runner.report.tables import FilledTable, fill_table
+from runner.spec.experiment import Experiment, load_experiment
+from runner.store.catalogue import record_environment, record_experiment
+from runner.store.claims import Claim, claim_stage
+from runner.store.database import Database
+from runner.store.recorder import end_attempt, record_epochs, record_result
+
+HEAD = """
+name: made_up
+data: {dataset: digits}
+model: {name: mlp}
+train: {epochs: 4}
+"""
+
+
+@dataclass(frozen=True)
+class MadeUp:
+    """What one run recorded; ``metrics`` has a list over epochs by full name."""
+
+    metrics: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    best_epoch: int = 1
+    test_accuracy: float | None = None
+    status: Literal["done", "diverged", "failed"] = "done"
+    epoch_seconds: float = 10.0
+
+
+Recipe = Callable[[Cell], MadeUp | None]
+
+
+def record_made_up(database: Database, folder: Path, text: str, recipe: Recipe) -> Experiment:
+    """Record the spec in ``text``; a cell for which the recipe has None stays unfinished."""
+    path = folder / "made_up.yaml"
+    path.write_text(text, encoding="utf-8")
+    experiment = load_experiment(path)
+    runs = [make_run(item.settings, "made up") for item in experiment.cells]
+    chains = {
+        run.run_key: naive_chain(run, item.settings)
+        for run, item in zip(runs, experiment.cells, strict=True)
+    }
+    record_experiment(
+        database,
+        name=experiment.name,
+        variant=experiment.variant,
+        about=experiment.about,
+        path=str(path),
+        document=experiment.document,
+        source=text,
+        keyed_cells=[
+            (item.cell, run.run_key) for item, run in zip(experiment.cells, runs, strict=True)
+        ],
+        wanted=runs,
+        chains=chains,
+        rerun=dict.fromkeys(chains, 0),
+    )
+    environment = record_environment(database, {"versions": {"runner": "made up"}})
+    for item, run in zip(experiment.cells, runs, strict=True):
+        made = recipe(item.cell)
+        if made is None:
+            continue
+        for stage in chains[run.run_key]:
+            if not _record_stage(database, stage, environment, made):
+                break
+        record_result(database, run.run_key, 0)
+    return experiment
+
+
+def _record_stage(database: Database, stage: Stage, environment: int, made: MadeUp) -> bool:
+    """Record a stage; return whether the next one follows."""
+    claim = claim_stage(database, stage.key, environment, {}, "cpu")
+    if not isinstance(claim, Claim):
+        return True
+    if stage.kind == "prepare":
+        end_attempt(database, claim, "done", 1.0, {})
+        return True
+    if stage.kind == "evaluate":
+        measured = [Metric(made.best_epoch, "test", "accuracy", made.test_accuracy or 0.0)]
+        reads = [[claim.attempt_id, made.best_epoch, made.best_epoch]]
+        end_attempt(database, claim, "done", 2.0, {"reads": reads}, measured=measured)
+        return True
+    num_epochs = max((len(values) for values in made.metrics.values()), default=1)
+    record_epochs(database, claim, [_epoch(made, number + 1) for number in range(num_epochs)])
+    outcome = {
+        "reads": [[claim.attempt_id, 1, num_epochs]],
+        "parameters": 1234,
+        "best_epoch": made.best_epoch,
+        "last_epoch": num_epochs,
+    }
+    failed = made.status == "failed"
+    error = "" if made.status == "done" else f"it {made.status}"
+    end_attempt(database, claim, made.status, 1.0, None if failed else outcome, error)
+    return made.status == "done"
+
+
+def _epoch(made: MadeUp, epoch: int) -> EpochRecord:
+    metrics = [
+        Metric(epoch, *name.rsplit("_", 1), values[epoch - 1])
+        for name, values in made.metrics.items()
+        if epoch <= len(values)
+    ]
+    return EpochRecord(epoch, tuple(metrics), (1.0,), 0.1, made.epoch_seconds)
+
+
+def filled(
+    database: Database, folder: Path, text: str, recipe: Recipe | None = None
+) -> FilledTable:
+    """Record a spec and return its first table, filled."""
+    experiment = record_made_up(database, folder, text, recipe or (lambda cell: MadeUp()))
+    return fill_table(database, experiment.tables[0], experiment.name, "")
+
+
+def column(table: FilledTable, title: str) -> list[object]:
+    """Return the values in a column."""
+    return [row.entries[title].value for row in table.rows]

@@ -1,0 +1,166 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from runner.spec.experiment import Experiment, build_experiment, cell_matches, same_value
+from runner.spec.nodes import to_node
+from runner.spec.yaml_loader import parse_yaml
+
+SPEC: dict[str, Any] = {"name": "a", "data": {"dataset": "digits"}, "model": {"name": "mlp"}}
+
+
+def build(**changed: Any) -> Experiment:
+    text = yaml.safe_dump({**SPEC, **changed}, sort_keys=False)
+    return build_experiment(parse_yaml(text, "a.yaml"), Path("a.yaml"))
+
+
+def titles(experiment: Experiment) -> list[str]:
+    return [column.title for column in experiment.tables[0].columns]
+
+
+def test_components_may_be_given_by_name() -> None:
+    short = build(data="digits", model="mlp", train={"optimizer": "sgd", "schedule": "cosine"})
+    long = build(train={"optimizer": {"name": "sgd"}, "schedule": {"name": "cosine"}})
+    assert short.cells[0].settings == long.cells[0].settings
+
+
+def test_an_empty_early_stopping_switches_it_on() -> None:
+    assert build().cells[0].settings.train.early_stopping is None
+    stopping = build(train={"early_stopping": {}}).cells[0].settings.train.early_stopping
+    assert (stopping.monitor, stopping.mode, stopping.patience) == ("val_loss", "min", 10)
+
+
+@pytest.mark.parametrize(("monitor", "mode"), [("val_loss", "min"), ("train_accuracy", "max")])
+def test_the_mode_follows_from_the_monitor(monitor: str, mode: str) -> None:
+    rules = {"best": {"monitor": monitor}, "early_stopping": {"monitor": monitor}}
+    train = build(train=rules).cells[0].settings.train
+    assert (train.best.mode, train.early_stopping.mode) == (mode, mode)
+
+
+def test_a_mode_that_is_given_is_kept() -> None:
+    rules = {"best": {"monitor": "val_loss", "mode": "max"}}
+    assert build(train=rules).cells[0].settings.train.best.mode == "max"
+
+
+def test_source_is_the_text_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("# a comment\nname: a\ndata: digits\nmodel: mlp\n")
+    experiment = build_experiment(parse_yaml(path.read_text(), "a.yaml"), path)
+    assert experiment.source == path.read_text()
+
+
+ROWS = {
+    "rows": [
+        {"labels": {"NET": "small", "WIDTH": 8}, "hidden": [8], "published": {"VAL_ACC": 0.25}},
+        {"labels": {"NET": "large", "WIDTH": 64}, "hidden": [64]},
+        {"lr": 0.5, "optimizer": "sgd"},
+    ]
+}
+
+
+@pytest.mark.parametrize(
+    ("where", "positions"),
+    [
+        ({}, [0, 1, 2]),
+        ({"NET": "small"}, [0]),
+        ({"WIDTH": 64}, [1]),
+        ({"WIDTH": "64"}, [1]),
+        ({"NET": "small", "epochs": 10}, [0]),
+        ({"hidden": [64]}, [1]),
+        ({"lr": 0.001}, [0, 1]),
+        ({"optimizer": "sgd"}, [2]),
+        ({"optimizer": {"name": "adam", "lr": 0.001}}, [0, 1]),
+        ({"momentum": 0}, [2]),
+        ({"model.batch_norm": False, "lr": 0.5}, [2]),
+        ({"early_stopping": None}, [0, 1, 2]),
+    ],
+    ids=str,
+)
+def test_where_finds_cells_by_label_and_setting(where: dict, positions: list[int]) -> None:
+    experiment = build(sweep=ROWS, published=[{"where": where, "values": {"TEST_ACC": 0.5}}])
+    found = [item.cell.position for item in experiment.cells if "TEST_ACC" in item.cell.published]
+    assert found == positions
+
+
+def test_published_values_of_rows_and_wheres_join() -> None:
+    entries = [
+        {"where": {"NET": "small"}, "values": {"TEST_ACC": 1}},
+        {"where": {"NET": "small"}, "values": {"VAL_ACC": 0.75}},
+    ]
+    published = build(sweep=ROWS, published=entries).cells[0].cell.published
+    assert published == {"VAL_ACC": 0.75, "TEST_ACC": 1.0}
+
+
+def test_a_name_that_is_neither_label_nor_setting_matches_no_cell() -> None:
+    cell = build().cells[0].cell
+    assert not cell_matches(cell, {"NET": to_node("small")})
+
+
+@pytest.mark.parametrize(
+    ("resolved", "written", "same"),
+    [
+        (0.5, 0.5, True),
+        (1.0, 1, True),
+        (True, 1, False),
+        (True, True, True),
+        ([1, 2], (1, 2), True),
+        ([1, 2], (1,), False),
+        ({"name": "adam", "lr": 1.0}, "adam", True),
+        ({"name": "adam", "lr": 1.0}, {"lr": 1}, True),
+        ({"name": "adam", "lr": 1.0}, {"lr": 2}, False),
+        ({"dataset": "digits"}, "digits", True),
+        ({"mean": [0.5], "std": [0.5]}, None, False),
+        (None, None, True),
+    ],
+    ids=str,
+)
+def test_a_written_value_is_compared_with_the_resolved_one(resolved, written, same) -> None:
+    assert same_value(resolved, written) is same
+
+
+def test_swept_settings_are_recorded_by_dotted_path() -> None:
+    (item,) = build(sweep={"rows": [{"lr": 0.5, "model.dropout": 0.25}]}).cells
+    assert item.cell.swept == {"train.optimizer.lr": 0.5, "model.dropout": 0.25}
+
+
+def test_cells_that_resolve_alike_share_a_settings_key() -> None:
+    rows = [{"label": "a", "lr": 0.001}, {"label": "b"}]
+    one, other = build(sweep={"rows": rows}).cells
+    assert one.cell.settings_key == other.cell.settings_key
+    assert one.cell.position != other.cell.position
+
+
+def test_the_default_table_shows_what_varies_and_the_accuracies() -> None:
+    sweep = {"rows": [{"label": "a", "lr": 0.5, "model.dropout": 0.5}]}
+    assert titles(build(sweep=sweep)) == ["LABEL", "LR", "DROPOUT", "VAL_ACC", "TEST_ACC"]
+
+
+@pytest.mark.parametrize("test", ["best", "last", "each_epoch"])
+def test_the_default_table_shows_test_images_when_they_are_evaluated(test: str) -> None:
+    (table,) = build(evaluate={"test": test}).tables
+    assert table.column("TEST_ACC").at == ("last" if test == "last" else "best")
+
+
+def test_the_default_table_without_validation_and_test_shows_training() -> None:
+    experiment = build(
+        data={"dataset": "digits", "validation": 0, "test": 0},
+        train={"best": {"monitor": "last"}},
+        evaluate={"test": "never"},
+    )
+    assert titles(experiment) == ["TRAIN_ACC"]
+
+
+def test_titles_of_the_default_table_are_distinct() -> None:
+    rows = [
+        {
+            "labels": {"lr": "x", "Net": "y", "net": "z"},
+            "lr": 0.5,
+            "patience": 2,
+            "schedule": {"name": "plateau"},
+            "train.schedule.patience": 3,
+        }
+    ]
+    shown = titles(build(sweep={"rows": rows}))
+    assert len(set(shown)) == len(shown) == 3 + 4 + 2

@@ -1,0 +1,80 @@
+import pytest
+
+from runner.spec.names import (
+    COMPONENT_PATHS,
+    SETTING_ROOTS,
+    SHORT_NAMES,
+    as_mapping,
+    setting_path,
+    short_name,
+    spell_out,
+)
+from runner.spec.nodes import plain, to_node
+from runner.spec.problems import model_options
+from runner.spec.settings import Settings
+
+CLOSED_LIST = (
+    "batch_norm batch_size clip_grad_norm crop dropout early_stopping epochs filters gamma hidden "
+    "kernel label_smoothing lr momentum monitor normalize optimizer patience precision resize "
+    "schedule split_seed step_size tolerance weight_decay"
+)
+
+
+def exists(path: list[str]) -> bool:
+    models = [Settings]
+    for step in path:
+        fields = [model.model_fields[step] for model in models if step in model.model_fields]
+        if not fields:
+            return False
+        models = [option for field in fields for option in model_options(field.annotation)]
+    return True
+
+
+def test_the_list_of_short_names_is_closed() -> None:
+    assert " ".join(sorted(SHORT_NAMES)) == CLOSED_LIST
+
+
+@pytest.mark.parametrize("name", SHORT_NAMES)
+def test_every_short_name_is_a_setting_and_comes_back(name: str) -> None:
+    assert exists(SHORT_NAMES[name].split("."))
+    assert short_name(SHORT_NAMES[name]) == name
+
+
+def test_roots_are_the_fields_of_all_settings() -> None:
+    assert set(SETTING_ROOTS) == set(Settings.model_fields)
+
+
+@pytest.mark.parametrize("path", COMPONENT_PATHS)
+def test_component_paths_exist(path: str) -> None:
+    assert exists([*path.split("."), COMPONENT_PATHS[path]])
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("lr", ("train", "optimizer", "lr")),
+        ("seed", ("seed",)),
+        ("model.hidden", ("model", "hidden")),
+        ("models.hidden", None),
+        ("train..epochs", None),
+        ("train.", None),
+        ("", None),
+        ("LR", None),
+    ],
+)
+def test_setting_path(name: str, path: tuple[str, ...] | None) -> None:
+    assert setting_path(name) == path
+
+
+def test_as_mapping_is_how_a_spec_writes_a_path() -> None:
+    assert as_mapping(("train", "optimizer", "lr")) == "train: {optimizer: {lr: …}}"
+    assert as_mapping(("seed",)) == "seed: …"
+
+
+def test_spell_out_gives_components_their_key_at_every_depth() -> None:
+    tree = to_node({"data": "digits", "train": {"optimizer": "sgd", "precision": "bf16"}})
+    assert plain(spell_out("", tree)) == {
+        "data": {"dataset": "digits"},
+        "train": {"optimizer": {"name": "sgd"}, "precision": "bf16"},
+    }
+    assert plain(spell_out("train.loss", to_node("cross_entropy"))) == {"name": "cross_entropy"}

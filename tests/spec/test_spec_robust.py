@@ -1,0 +1,128 @@
+"""A spec with something wrong anywhere in it ends in a SpecError, never in another exception."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from runner.core.errors import RunnerError, SpecError, UsageError
+from runner.spec.compose import check_document
+from runner.spec.experiment import build_experiment
+from runner.spec.names import SHORT_NAMES
+from runner.spec.yaml_loader import parse_yaml
+
+SPEC: dict[str, Any] = {
+    "name": "robust",
+    "about": "everything that a spec may hold",
+    "data": {"dataset": "synthetic", "resize": [8, 8], "normalize": {"mean": [0.5], "std": [0.5]}},
+    "model": {"name": "convnet", "filters": [4, 4], "order": ["conv", "activation", "pool"]},
+    "train": {
+        "epochs": 3,
+        "optimizer": {"name": "adam", "betas": [0.9, 0.99]},
+        "schedule": {"name": "plateau", "monitor": "val_loss"},
+        "early_stopping": {"monitor": "val_accuracy"},
+        "best": {"monitor": "last"},
+    },
+    "evaluate": {"test": "each_epoch"},
+    "seeds": [0, 1],
+    "sweep": {
+        "rows": [
+            {"labels": {"NET": "a"}, "lr": 0.5, "published": {"ACC": 0.5}},
+            {"labels": {"NET": "b"}, "zip": {"lr": [0.25, 0.125], "epochs": [1, 2]}},
+        ],
+        "grid": {"batch_size": [4, 8]},
+    },
+    "tables": {
+        "grid": {
+            "columns": {
+                "NET": {"label": "NET"},
+                "LR": "lr",
+                "ACC": {"metric": "test_accuracy", "at": "max", "digits": 2},
+                "GAP": {"metric": "train_loss - val_loss", "at": 1},
+            },
+            "order": ["-ACC"],
+            "about": "a table",
+        }
+    },
+    "published": [{"where": {"NET": "b", "lr": 0.25}, "values": {"ACC": 0.25}}],
+    "profiles": {"quick": {"epochs": 1, "seeds": [3]}},
+}
+
+
+def places(value: Any, path: tuple = ()) -> list[tuple]:
+    children = value.items() if isinstance(value, dict) else ()
+    children = enumerate(value) if isinstance(value, list) else children
+    return [path] + [place for key, child in children for place in places(child, (*path, key))]
+
+
+def replaced(value: Any, path: tuple, change) -> Any:
+    if not path:
+        return change(value)
+    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy[path[0]] = replaced(value[path[0]], path[1:], change)
+    return copy
+
+
+words = st.sampled_from(
+    ["", "adam", "name", "lr", "train.epochs", "label", "val_loss", "a - b", "-ACC", "grid", "ü\n"]
+)
+numbers = st.sampled_from([0, 1, -1, 2, 10**17, 0.5, -0.0, 1e308, float("inf"), float("nan")])
+scalars = st.one_of(st.none(), st.booleans(), numbers, words)
+junk = st.recursive(
+    scalars,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(words, inner, max_size=3)),
+    max_leaves=4,
+)
+
+
+def check(spec: Any, profile: str | None) -> None:
+    tree = parse_yaml(yaml.safe_dump(spec, sort_keys=False), "a.yaml")
+    try:
+        check_document(tree)
+        build_experiment(tree, Path("a.yaml"), profile)
+    except SpecError as error:
+        assert error.problems
+        placed = all(problem.place is not None for problem in error.problems)
+        assert placed or "no profile 'quick'" in str(error), str(error)
+
+
+fuzz = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+profiles = st.sampled_from([None, "quick"])
+
+
+def test_the_spec_itself_is_right() -> None:
+    tree = parse_yaml(yaml.safe_dump(SPEC), "a.yaml")
+    assert len(build_experiment(tree, Path("a.yaml")).cells) == 12
+
+
+@fuzz
+@given(st.sampled_from(places(SPEC)), junk, profiles)
+def test_any_value_anywhere(path: tuple, value: Any, profile: str | None) -> None:
+    check(replaced(SPEC, path, lambda _: value), profile)
+
+
+@fuzz
+@given(st.sampled_from(places(SPEC)), words | st.sampled_from(sorted(SHORT_NAMES)), junk, profiles)
+def test_any_key_anywhere(path: tuple, key: str, value: Any, profile: str | None) -> None:
+    def grown(old: Any) -> Any:
+        if isinstance(old, dict):
+            return {**old, key: value}
+        return [*old, value] if isinstance(old, list) else {key: value}
+
+    check(replaced(SPEC, path, grown), profile)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from([*SHORT_NAMES, "train", "model.name", "data.resize", "seed", "x", ""]),
+    st.text(max_size=8) | st.sampled_from(["[1, 2]", "{name: sgd}", ".nan", "null", "!!x 1"]),
+)
+def test_any_set_option(name: str, value: str) -> None:
+    tree = parse_yaml(yaml.safe_dump(SPEC), "a.yaml")
+    try:
+        build_experiment(tree, Path("a.yaml"), None, [f"{name}={value}"])
+    except RunnerError as error:
+        assert isinstance(error, UsageError)
+        assert str(error)

@@ -1,0 +1,358 @@
+"""What is recorded is read back, summarised and dumped as it was."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+
+from runner.core.types import Cell, EpochRecord, Metric, Reader, Run, SelectRule, Stage
+from runner.store.catalogue import record_environment, record_experiment
+from runner.store.claims import Claim, claim_stage
+from runner.store.database import Database, open_database
+from runner.store.dump import canonical_dump, sql_dump
+from runner.store.queries import (
+    attempt_outcome,
+    failed_attempts,
+    find_runs,
+    latest_results,
+    next_rerun,
+    open_reruns,
+    recorded_artifacts,
+    recorded_epochs,
+    run_record,
+    run_rows,
+    seconds_by_cost_kind,
+)
+from runner.store.recorder import Artifact, end_attempt, record_epochs, record_result
+from runner.store.schema import artifacts, run_stages
+
+SETTINGS = {
+    "seed": 0,
+    "data": {"dataset": "digits"},
+    "model": {"name": "mlp"},
+    "train": {"optimizer": {"name": "sgd", "lr": 0.1}, "batch_size": 8, "epochs": 3},
+}
+READER = Reader(3, None, SelectRule("val_accuracy", "max"), "best", 20.0)
+DOCUMENT = {"zeta": 1, "alpha": {"y": 2, "x": 3}}
+
+
+def run_of(key: str) -> Run:
+    return Run(key, f"settings-{key}", SETTINGS, "data", "fingerprint", READER)
+
+
+def chain_of(key: str, rerun: int = 0) -> tuple[Stage, ...]:
+    train = f"train-{key}-{rerun}"
+    return (
+        Stage("prepare", "prepare", {}, produces="pixels/p", cost_kind="p"),
+        Stage(train, "train", {}, ("prepare",), f"weights/{train}", "t", 3),
+        Stage(f"evaluate-{key}-{rerun}", "evaluate", {}, ("prepare", train)),
+    )
+
+
+def cell_of(position: int, seed: int = 0) -> Cell:
+    labels, published = {"row": f"r{position}"}, {"ACC": 0.5}
+    return Cell("e", position, seed, labels, {"lr": 0.1}, published, "", SETTINGS, "settings")
+
+
+@pytest.fixture
+def database(tmp_path: Path):
+    opened = open_database(tmp_path / "results.db")
+    yield opened
+    opened.close()
+
+
+def want(database: Database, keys: list[str], path: str = "e.yaml", rerun: int = 0) -> None:
+    record_experiment(
+        database,
+        name="e",
+        variant="",
+        about="about",
+        path=path,
+        document=DOCUMENT,
+        source="text",
+        keyed_cells=[(cell_of(position), key) for position, key in enumerate(keys)],
+        wanted=[run_of(key) for key in keys],
+        chains={key: chain_of(key, rerun) for key in keys},
+        rerun=dict.fromkeys(keys, rerun),
+    )
+
+
+def take(database: Database, stage: str, again: bool = False) -> Claim:
+    environment = record_environment(database, {"machine": "m"})
+    claim = claim_stage(database, stage, environment, {"threads": 1}, "cpu", again=again)
+    assert isinstance(claim, Claim)
+    return claim
+
+
+def record_of(epoch: int, value: float = 0.5) -> EpochRecord:
+    metrics = tuple(
+        Metric(epoch, split, name, value + epoch / 10)
+        for split in ("train", "val")
+        for name in ("loss", "accuracy")
+    )
+    return EpochRecord(epoch, metrics, (1.0, float("nan")), 0.1, 2.0)
+
+
+def do_run(database: Database, key: str, rerun: int = 0, split_at: int = 0) -> None:
+    """Record a run's stages as if done: three epochs, in one attempt or in two."""
+    prepare, train, evaluate = (stage.key for stage in chain_of(key, rerun))
+    if attempt_outcome(database, prepare) is None:
+        claim = take(database, prepare)
+        pixels = Artifact("pixels/p", "digest-p", 10)
+        end_attempt(database, claim, "done", 1.0, {"images": 5}, produced=[pixels])
+    reads = []
+    if split_at:
+        claim = take(database, train)
+        record_epochs(database, claim, [record_of(epoch) for epoch in range(1, 4)])
+        end_attempt(database, claim, "interrupted", 9.0)
+        reads.append([claim.attempt_id, 1, split_at])
+    claim = take(database, train)
+    record_epochs(database, claim, [record_of(epoch) for epoch in range(split_at + 1, 4)])
+    reads.append([claim.attempt_id, split_at + 1, 3])
+    outcome = {"reads": reads, "parameters": 7, "best_epoch": 2, "last_epoch": 3}
+    weights = Artifact(f"weights/{train}", f"digest-{train}", 20)
+    end_attempt(database, claim, "done", 9.0, outcome, produced=[weights])
+    assert record_result(database, key, rerun) is None
+    claim = take(database, evaluate)
+    measured = [Metric(2, "test", "accuracy", 0.25), Metric(2, "test", "loss", 1.5)]
+    reads = {"reads": [[claim.attempt_id, 2, 2]]}
+    end_attempt(database, claim, "done", 0.5, reads, measured=measured)
+    assert record_result(database, key, rerun) == "done"
+
+
+def dump(database: Database) -> list[str]:
+    return list(canonical_dump(database))
+
+
+def test_the_dump_of_equal_results_is_equal_whatever_path_time_and_order(tmp_path: Path) -> None:
+    dumps = []
+    for name, keys, split_at in (("a", ["r1", "r2"], 0), ("b", ["r2", "r1"], 2)):
+        database = open_database(tmp_path / f"{name}.db")
+        want(database, ["r1", "r2"], path=f"/somewhere/{name}.yaml")
+        for key in keys:
+            do_run(database, key, split_at=split_at)
+        dumps.append(dump(database))
+        database.close()
+    assert dumps[0] == dumps[1]
+    assert len(dumps[0]) == 3 + 2 * (1 + 1 + 14 + 3 + 2)
+
+
+def test_the_dump_tells_results_apart(database: Database) -> None:
+    want(database, ["r1"])
+    before = dump(database)
+    do_run(database, "r1")
+    after = dump(database)
+    assert set(before) < set(after)
+    with database.write() as connection:
+        connection.exec_driver_sql("UPDATE evaluations SET value = value + 1e-15 * value")
+    changed = dump(database)
+    assert len(set(after) - set(changed)) == 2
+
+
+def test_the_dump_of_sql_makes_the_same_database(database: Database, tmp_path: Path) -> None:
+    want(database, ["r1"])
+    do_run(database, "r1")
+    import sqlite3
+    from contextlib import closing
+
+    with closing(sqlite3.connect(tmp_path / "copy.db")) as raw:
+        raw.executescript("\n".join(sql_dump(database)))
+    copy = open_database(tmp_path / "copy.db")
+    assert dump(copy) == dump(database)
+    copy.close()
+
+
+def test_run_summary_reads_into_pandas_as_plain_columns(database: Database) -> None:
+    want(database, ["r1", "r2"])
+    do_run(database, "r1")
+    with database.read() as connection:
+        table = pd.read_sql(sa.text("SELECT * FROM run_summary ORDER BY run"), connection)
+    assert list(table.columns) == [
+        "run", "experiment", "status", "seed", "dataset", "model", "optimizer", "lr",
+        "batch_size", "epochs", "best_epoch", "last_epoch", "parameters", "train_loss",
+        "train_accuracy", "val_loss", "val_accuracy", "max_val_accuracy", "test_loss",
+        "test_accuracy", "train_seconds", "seconds", "device", "message", "settings",
+    ]  # fmt: skip
+    done = table.iloc[0].to_dict()
+    assert json.loads(done.pop("settings")) == SETTINGS
+    assert done == {
+        "run": "r1", "experiment": "e", "status": "done", "seed": 0, "dataset": "digits",
+        "model": "mlp", "optimizer": "sgd", "lr": 0.1, "batch_size": 8, "epochs": 3,
+        "best_epoch": 2.0, "last_epoch": 3.0, "parameters": 7.0,
+        "train_loss": pytest.approx(0.8), "train_accuracy": pytest.approx(0.8),
+        "val_loss": pytest.approx(0.7), "val_accuracy": pytest.approx(0.7),
+        "max_val_accuracy": pytest.approx(0.8), "test_loss": 1.5, "test_accuracy": 0.25,
+        "train_seconds": 6.0, "seconds": 7.5, "device": "cpu", "message": "",
+    }  # fmt: skip
+    assert table.iloc[1]["status"] == "unfinished"
+    assert pd.isna(table.iloc[1]["test_accuracy"])
+
+
+def test_seconds_are_those_of_the_stages_that_were_read(database: Database) -> None:
+    """Three epochs of 2 s, not the attempt's 9 s; preparing 1 s; evaluating 0.5 s."""
+    want(database, ["r1", "r2"])
+    do_run(database, "r1")
+    do_run(database, "r2", split_at=2)
+    with database.read() as connection:
+        rows = connection.exec_driver_sql("SELECT train_seconds, seconds FROM results").all()
+    assert [tuple(row) for row in rows] == [(6.0, 7.5), (6.0, 7.5)]
+
+
+def test_a_result_is_recorded_once_all_stages_have_ended_and_only_once(database: Database) -> None:
+    want(database, ["r1"])
+    assert record_result(database, "r1", 0) is None
+    do_run(database, "r1")
+    before = dump(database)
+    assert record_result(database, "r1", 0) == "done"
+    assert dump(database) == before
+
+
+def test_a_failed_stage_fails_the_run_and_a_later_success_replaces_it(database: Database) -> None:
+    want(database, ["r1"])
+    for text in ("first", "second"):
+        end_attempt(database, take(database, "prepare"), "failed", 1.0, error=text)
+        assert record_result(database, "r1", 0) == "failed"
+        with database.read() as connection:
+            assert connection.exec_driver_sql("SELECT message FROM results").scalar() == text
+    assert failed_attempts(database) == {"prepare": 2}
+    do_run(database, "r1")
+    assert latest_results(database, ["r1"]) == {"r1": ("done", 0)}
+
+
+def test_a_redone_stage_does_not_change_what_a_run_has_read(database: Database) -> None:
+    want(database, ["r1"])
+    do_run(database, "r1")
+    before = dump(database)
+    claim = take(database, "train-r1-0", again=True)
+    record_epochs(database, claim, [record_of(epoch, 0.9) for epoch in range(1, 4)])
+    weights = Artifact("weights/train-r1-0", "digest-train-r1-0", 20)
+    outcome = {"reads": [[claim.attempt_id, 1, 3]], "parameters": 7}
+    end_attempt(database, claim, "done", 9.0, outcome, produced=[weights])
+    record_result(database, "r1", 0)
+    assert dump(database) == before
+    assert attempt_outcome(database, "train-r1-0")["best_epoch"] == 2
+
+
+def test_repetitions_are_numbered_and_the_newest_with_a_result_is_shown(database: Database) -> None:
+    want(database, ["r1", "r2"])
+    assert open_reruns(database) == {"r1": 0, "r2": 0}
+    do_run(database, "r1")
+    assert open_reruns(database) == {"r2": 0}
+    assert next_rerun(database, "r1") == 1
+    assert next_rerun(database, "never wanted") == 0
+    want(database, ["r1"], rerun=1)
+    assert open_reruns(database) == {"r1": 1, "r2": 0}
+    assert latest_results(database, ["r1"]) == {"r1": ("done", 0)}
+    do_run(database, "r1", rerun=1)
+    assert latest_results(database, ["r1", "r2"]) == {"r1": ("done", 1)}
+
+
+def test_wanting_again_replaces_cells_and_keeps_runs(database: Database) -> None:
+    want(database, ["r1", "r2"])
+    do_run(database, "r2")
+    want(database, ["r2"])
+    rows = run_rows(database)
+    assert [(row["position"], row["run"], row["status"]) for row in rows] == [(0, "r2", "done")]
+    assert find_runs(database, "r") == ["r1", "r2"]
+    assert find_runs(database, "%") == []
+
+
+def test_documents_keep_their_order(database: Database) -> None:
+    want(database, ["r1"])
+    with database.read() as connection:
+        text = connection.exec_driver_sql("SELECT document FROM experiments").scalar()
+    assert text == '{"zeta": 1, "alpha": {"y": 2, "x": 3}}'
+
+
+def test_losses_that_are_not_finite_are_null(database: Database) -> None:
+    want(database, ["r1"])
+    do_run(database, "r1")
+    with database.read() as connection:
+        losses = connection.exec_driver_sql("SELECT DISTINCT losses FROM run_steps").scalars()
+        assert losses.all() == ["[1.0, null]"]
+
+
+def test_show_has_attempts_epochs_and_cells_of_a_run(database: Database) -> None:
+    want(database, ["r1"])
+    do_run(database, "r1", split_at=1)
+    record = run_record(database, "r1")
+    kinds = [(each["kind"], each["number"], each["status"]) for each in record["attempts"]]
+    assert kinds == [
+        ("prepare", 1, "done"),
+        ("train", 1, "interrupted"),
+        ("train", 2, "done"),
+        ("evaluate", 1, "done"),
+    ]
+    assert [each["epoch"] for each in record["epochs"]] == [1, 2, 3]
+    assert record["epochs"][1]["test_accuracy"] == 0.25
+    assert record["cells"][0]["labels"] == {"row": "r0"}
+    assert {str(each["environment"]) for each in record["attempts"]} == {"{'machine': 'm'}"}
+    with pytest.raises(KeyError):
+        run_record(database, "r2")
+
+
+def test_recorded_epochs_count_those_of_the_stage_alone(database: Database) -> None:
+    want(database, ["r1", "r2"])
+    claim = take(database, "train-r1-0")
+    record_epochs(database, claim, [record_of(epoch) for epoch in (1, 2, 3)])
+    ranges = [[claim.attempt_id, 1, 2]]
+    assert recorded_epochs(database, "train-r1-0", ranges) == 2
+    assert recorded_epochs(database, "train-r2-0", ranges) == 0
+    assert recorded_epochs(database, "train-r1-0", [[claim.attempt_id, 2, 9]]) == 2
+
+
+def test_seconds_an_epoch_leave_the_first_epoch_out_where_there_are_others(
+    database: Database,
+) -> None:
+    want(database, ["r1"])
+    claim = take(database, "train-r1-0")
+    record_epochs(database, claim, [EpochRecord(1, (), (1.0,), 0.1, 60.0)])
+    assert seconds_by_cost_kind(database, "cpu") == {"t": 60.0}
+    later = [
+        EpochRecord(epoch, (), (1.0,), 0.1, seconds) for epoch, seconds in ((2, 1.0), (3, 3.0))
+    ]
+    record_epochs(database, claim, later)
+    assert seconds_by_cost_kind(database, "cpu") == {"t": 2.0}
+    assert seconds_by_cost_kind(database, "a GPU") == {}
+
+
+def test_artifacts_are_recorded_by_name_the_newest_last(database: Database) -> None:
+    want(database, ["r1"])
+    do_run(database, "r1")
+    assert recorded_artifacts(database) == {
+        "pixels/p": ("digest-p", 10),
+        "weights/train-r1-0": ("digest-train-r1-0", 20),
+    }
+    with database.read() as connection:
+        assert connection.execute(sa.select(sa.func.count()).select_from(artifacts)).scalar() == 2
+
+
+def test_stages_of_an_unfinished_run_follow_the_program(database: Database) -> None:
+    """A newer version may give the stages of a run other keys; without a result they are used."""
+    want(database, ["r1"])
+    values: dict[str, Any] = {
+        "name": "e", "variant": "", "about": "", "path": "", "document": {}, "source": "",
+        "keyed_cells": [(cell_of(0), "r1")], "wanted": [run_of("r1")], "rerun": {"r1": 0},
+    }  # fmt: skip
+    newer = (chain_of("r1")[0], Stage("newer", "train", {}, ("prepare",)))
+    record_experiment(database, **values, chains={"r1": newer})
+    query = sa.select(run_stages.c.stage_key).order_by(run_stages.c.position)
+    with database.read() as connection:
+        assert connection.execute(query).scalars().all() == ["prepare", "newer"]
+
+
+def test_stages_of_a_finished_run_stay_as_they_were(database: Database) -> None:
+    want(database, ["r1"])
+    do_run(database, "r1")
+    before = dump(database)
+    values: dict[str, Any] = {
+        "name": "e", "variant": "", "about": "about", "path": "", "document": DOCUMENT,
+        "source": "text", "keyed_cells": [(cell_of(0), "r1")], "wanted": [run_of("r1")],
+        "rerun": {"r1": 0},
+    }  # fmt: skip
+    newer = (chain_of("r1")[0], Stage("newer", "train", {}, ("prepare",)))
+    record_experiment(database, **values, chains={"r1": newer})
+    assert dump(database) == before

@@ -1,0 +1,191 @@
+"""docs/reference.md: every setting with its type, limits, default and description.
+
+Read from the pydantic classes; a setting without a description is an error.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel
+
+from runner.components.data import Data
+from runner.components.data.dataset import DatasetSettings, Normalization
+from runner.components.losses import Loss
+from runner.components.models import Model
+from runner.components.models.classifier import Classifier
+from runner.components.optimizers import Optimizer
+from runner.components.schedules import Schedule
+from runner.core.reading import SPLITS
+from runner.spec.names import SHORT_NAMES
+from runner.spec.nodes import as_yaml
+from runner.spec.problems import model_options
+from runner.spec.settings import Best, EarlyStopping, Evaluation, Settings, Training
+from runner.spec.tables import PROPERTIES, ColumnSettings
+
+HEAD = """\
+# Reference
+
+Written by `tools/docs.py` from the code. A setting is named by its dotted path, as
+`train.optimizer.lr`, or by its [short name](#short-names), as `lr`. A component may be written as
+its name alone: `optimizer: adam` is `optimizer: {name: adam}`.
+"""
+SECTIONS: list[tuple[str, str, Any, type[BaseModel] | None]] = [
+    ("Data sets", "data", Data, DatasetSettings),
+    ("Models", "model", Model, Classifier),
+    ("Optimizers", "train.optimizer", Optimizer, None),
+    ("Schedules", "train.schedule", Schedule, None),
+    ("Losses", "train.loss", Loss, None),
+]
+PLAIN: list[tuple[str, type[BaseModel]]] = [
+    ("train", Training),
+    ("train.early_stopping", EarlyStopping),
+    ("train.best", Best),
+    ("evaluate", Evaluation),
+    ("data.normalize", Normalization),
+]
+SPLIT_WORDS = {
+    "train": "running average of the training pass: weights move on the way, dropout is active",
+    "train_eval": "all training images after the epoch (`evaluate.train_eval: full`)",
+    "val": "validation images after each epoch (`data.validation` above 0)",
+    "test": "test images of the epochs that `evaluate.test` says",
+}
+PROPERTY_WORDS = {
+    "best_epoch": "the epoch that `train.best` chose, from 1",
+    "last_epoch": "the last epoch that the run read, from 1",
+    "parameters": "weights of the network",
+    "train_seconds": "measured wall seconds of the epochs, their evaluation included",
+    "seconds": "`train_seconds` and those of preparing and testing",
+}
+
+
+def reference_document() -> str:
+    """Return the document."""
+    parts = [HEAD, _all_settings()]
+    for title, path, union, shared in SECTIONS:
+        parts.append(f"## {title}: `{path}`\n")
+        if shared is not None:
+            parts.append(f"All of them have these settings. {_about(shared)}\n")
+            parts.append(_settings_table(shared))
+        for model in model_options(union):
+            parts.append(f"### `{_tag(model)}`\n\n{_about(model)}\n")
+            parts.append(_settings_table(model, shared))
+    for path, model in PLAIN:
+        parts.append(f"## `{path}`\n\n{_about(model)}\n")
+        parts.append(_settings_table(model))
+    parts += [_short_names(), _tables()]
+    return "\n".join(part for part in parts if part)
+
+
+def _all_settings() -> str:
+    rows = [[f"`{name}`", str(info.description)] for name, info in Settings.model_fields.items()]
+    return _rows(["section", "what it holds"], rows)
+
+
+def _about(model: type[BaseModel]) -> str:
+    return inspect.cleandoc(model.__doc__ or "").replace("``", "`")
+
+
+def _tag(model: type[BaseModel]) -> str:
+    field = model.model_fields.get("name") or model.model_fields["dataset"]
+    return str(field.annotation.__args__[0])  # type: ignore[union-attr]
+
+
+def _settings_table(model: type[BaseModel], shared: type[BaseModel] | None = None) -> str:
+    """Return the settings of a class, without its name and those that ``shared`` has alike."""
+    schema = model.model_json_schema()
+    known = shared.model_json_schema()["properties"] if shared is not None else {}
+    rows = []
+    for name, info in model.model_fields.items():
+        own = schema["properties"][name]
+        if own == known.get(name) or (own.get("type") == "string" and "const" in own):
+            continue
+        assert info.description, f"{model.__name__}.{name} has no description"
+        default = "required" if info.is_required() else f"`{_shown(info.get_default())}`"
+        kind = _kind(own, schema.get("$defs", {}))
+        rows.append([f"`{name}`", kind, default, info.description])
+    if not rows:
+        return "It has no settings of its own.\n" if shared else "It has no settings.\n"
+    return _rows(["setting", "type", "default", "description"], rows)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, BaseModel):
+        fields = {name: getattr(value, name) for name in type(value).model_fields}
+        named = fields.get("name")
+        return str(named) if named else as_yaml(fields)
+    return as_yaml(value)
+
+
+def _kind(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
+    """Return a JSON Schema's type and limits in words."""
+    if "$ref" in schema:
+        target = definitions[schema["$ref"].rpartition("/")[2]]
+        return "a component" if "name" in target["properties"] else "a mapping, see below"
+    if "oneOf" in schema or "discriminator" in schema:
+        return "a component"
+    if "anyOf" in schema:
+        kinds = [_kind(each, definitions) for each in schema["anyOf"]]
+        return ", or ".join(dict.fromkeys(kinds))
+    if "enum" in schema or "const" in schema:
+        return ", ".join(f"`{value}`" for value in schema.get("enum", [schema.get("const")]))
+    kind = schema.get("type")
+    if kind == "array":
+        return _list_kind(schema, definitions)
+    words = {"integer": "whole number", "number": "number", "boolean": "true or false"}
+    words |= {"string": "text", "null": "`null`"}
+    limits = ", ".join(_limits(schema))
+    return f"{words[str(kind)]} {limits}".rstrip()
+
+
+def _list_kind(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
+    items = schema.get("prefixItems")
+    if items:
+        return f"list of {len(items)}: {_kind(items[0], definitions)}"
+    least = "at least one" if schema.get("minItems") else "any number"
+    return f"list of {least}: {_kind(schema['items'], definitions)}"
+
+
+def _limits(schema: dict[str, Any]) -> Iterable[str]:
+    words = {
+        "minimum": "at least",
+        "exclusiveMinimum": "above",
+        "maximum": "at most",
+        "exclusiveMaximum": "below",
+    }
+    return [f"{word} {schema[key]:,}" for key, word in words.items() if key in schema]
+
+
+def _rows(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    escaped = [[cell.replace("|", "\\|") for cell in line] for line in lines]
+    return "\n".join("| " + " | ".join(line) + " |" for line in escaped) + "\n"
+
+
+def _short_names() -> str:
+    rows = [[f"`{name}`", f"`{path}`"] for name, path in SHORT_NAMES.items()]
+    head = "## Short names\n\nThis list is closed; anything else is a dotted path.\n\n"
+    return head + _rows(["short name", "setting"], rows)
+
+
+def _tables() -> str:
+    metrics = [[f"`{split}_loss`, `{split}_accuracy`", SPLIT_WORDS[split]] for split in SPLITS]
+    properties = [[f"`{name}`", PROPERTY_WORDS[name]] for name in PROPERTIES]
+    return "\n".join(
+        [
+            "## Table columns\n",
+            f"{_about(ColumnSettings)} `TITLE: name` is short for a setting, a label, or a metric"
+            " at the best epoch.\n",
+            _settings_table(ColumnSettings),
+            "A formula has names, numbers, `+ - * /` and parentheses; with `at: max` or `min` it is"
+            " computed for every epoch, and its extreme is shown. Division by zero shows nothing."
+            "\n",
+            "## Metrics\n",
+            "Losses are means over images, accuracies are shares of images.\n",
+            _rows(["metric", "measured on"], metrics),
+            "Of a whole run:\n",
+            _rows(["property", "meaning"], properties),
+        ]
+    )
