@@ -12,9 +12,15 @@ from runner.cli.app import app
 HEAD = """\
 # Command line
 
-Written by `tools/docs.py` from `--help`. Tables go to standard output, everything else to standard
-error. Exit codes: 0 done (diverged runs included), 1 some runs failed, 2 wrong usage or spec,
-130 stopped.
+Written by `tools/docs.py` from `--help`. Tables go to standard output, messages
+and progress to standard error.
+
+| exit code | meaning |
+| ---: | --- |
+| 0 | done, diverged runs included |
+| 1 | some runs failed |
+| 2 | wrong usage, or a wrong spec: nothing was started |
+| 130 | stopped by Ctrl-C |
 """
 
 

@@ -18,9 +18,14 @@ from runner.store.queries import find_runs, run_record, run_rows, stored_experim
 if TYPE_CHECKING:
     import pandas as pd
 
+CELL_COLUMNS = [
+    *("experiment", "variant", "position", "seed", "labels", "swept", "run", "status"),
+    *("best_epoch", "last_epoch", "val_accuracy", "test_accuracy", "seconds"),
+]
+
 
 def list_runs(experiment: str | None = None, db: str | Path | None = None) -> pd.DataFrame:
-    """Return one row per cell: experiment, variant, position, seed, labels, run, status, numbers.
+    """Return one row per cell, with the columns in ``CELL_COLUMNS``.
 
     Args:
         experiment: only of this experiment.
@@ -33,7 +38,7 @@ def list_runs(experiment: str | None = None, db: str | Path | None = None) -> pd
 
     database = workspace(db).open(create=False)
     try:
-        return pd.DataFrame(cell_rows(database, experiment))
+        return pd.DataFrame(cell_rows(database, experiment), columns=CELL_COLUMNS)
     finally:
         database.close()
 

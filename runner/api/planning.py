@@ -60,7 +60,9 @@ def plan(
     data: str | Path | None = None,
     device: str | None = None,
 ) -> pd.DataFrame:
-    """Return the stages that `run` would do now: kind, epochs, estimated seconds, bytes, runs.
+    """Return the stages that `run` would do now, one row each.
+
+    Columns: stage (its key), kind, epochs, seconds (estimated), num_bytes, runs (that read it).
 
     Args:
         specs: spec files.
@@ -96,7 +98,8 @@ def plan(
                 "runs": readers[stage.key],
             }
             for stage in wanted.plan.stages
-        ]
+        ],
+        columns=["stage", "kind", "epochs", "seconds", "num_bytes", "runs"],
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.api.binding import Binder, BoundCell, load_experiments
+from runner.api.listing import CELL_COLUMNS
 from runner.api.wanting import Wanted, choose, want
 from runner.api.workspace import Workspace, workspace
 from runner.core.types import RunStatus
@@ -107,7 +108,7 @@ def run(
         ]
     finally:
         database.close()
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=CELL_COLUMNS)
 
 
 def run_request(

@@ -10,8 +10,11 @@ from runner.cli.options import Db
 
 app = typer.Typer(help="Look at the database as a whole.", no_args_is_help=True)
 DUMP_EXAMPLES = """\b
-Example, whether two databases have the same results:
-  diff <(runner db dump --canonical --db a.db) <(runner db dump --canonical --db b.db)"""
+Examples:
+  runner db dump > results.sql
+Whether two databases have the same results:
+  runner db dump --canonical --db a.db > a.jsonl
+  runner db dump --canonical --db b.db | diff a.jsonl -"""
 INFO_EXAMPLES = """\b
 Example:
   runner db info --db results.db"""

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from runner.cli.options import Db, check_format
-from runner.cli.words import cell_name
+from runner.cli.words import cell_name, counted
 
 LIST_EXAMPLES = """\b
 Examples:
@@ -76,7 +76,13 @@ def _print_rows(rows: list[dict[str, Any]], form: str) -> None:
         writer.writerows(rows)
         typer.echo(buffer.getvalue(), nl=False)
         return
-    shown = [{name: _cell(value) for name, value in row.items()} for row in rows]
+    shown = [
+        {
+            name: f"{value:.1f}" if name == "seconds" and value is not None else _cell(value)
+            for name, value in row.items()
+        }
+        for row in rows
+    ]
     widths = {name: max(len(name), *(len(row[name]) for row in shown)) for name in rows[0]}
     for row in [{name: name for name in widths}, *shown]:
         cells = [
@@ -141,8 +147,9 @@ def _described(record: Mapping[str, Any]) -> Iterator[str]:
 def _result(result: Mapping[str, Any]) -> Iterator[str]:
     if result["message"]:
         yield f"message   {result['message']}"
-    yield f"epochs    best {result['best_epoch']}, last {result['last_epoch']}"
-    yield f"weights   {result['parameters']} parameters"
+    if result["last_epoch"] is not None:
+        yield f"epochs    best {_cell(result['best_epoch'])}, last {result['last_epoch']}"
+        yield f"weights   {result['parameters']:,} parameters"
     yield f"seconds   {result['seconds']:.1f} on {result['device']}"
     if result["rerun"]:
         yield f"rerun     {result['rerun']}"
@@ -170,8 +177,9 @@ def _attempt(attempt: Mapping[str, Any]) -> Iterator[str]:
     if attempt["error"]:
         yield f"    {attempt['error']}"
     code = (environment["code"] or environment["commit"] or "no git commit")[:12]
+    threads = counted(numerics["threads"], "thread")
     yield (
-        f"    {numerics['device']}, torch {numerics['torch']}, {numerics['threads']} threads,"
+        f"    {numerics['device']}, torch {numerics['torch']}, {threads},"
         f" python {environment['python']}, runner {environment['versions']['runner']} ({code})"
     )
 

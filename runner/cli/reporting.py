@@ -11,10 +11,10 @@ from runner.cli.options import Db
 
 EXAMPLES = """\b
 Examples:
-  runner report                                   lists the tables
+  runner report                                lists the tables
   runner report --table quickstart
   runner report --table quickstart --format markdown
-  runner report experiments/quickstart.yaml       its tables as the file is now
+  runner report experiments/quickstart.yaml    its tables as the file is now
   runner report --table quickstart --sql | sqlite3 results.db"""
 
 

@@ -114,4 +114,6 @@ def _print_summary(ran: Ran, seconds: float) -> None:
     text += f" ({ran.before} of them before)" if ran.before else ""
     typer.echo(f"{text}; {show_seconds(seconds)}", err=True)
     if counts["failed"]:
-        typer.echo("see why with: runner list; do them again with --retry-failed", err=True)
+        failed = next(key for key, status in ran.statuses.items() if status == "failed")
+        hint = f"see why with: runner show {failed[:12]}; do them again with --retry-failed"
+        typer.echo(hint, err=True)

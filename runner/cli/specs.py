@@ -14,15 +14,17 @@ from runner.cli.words import counted
 VALIDATE_EXAMPLES = """\b
 Examples:
   runner validate experiments/*.yaml
-  runner validate spec.yaml --resolved        every setting and the line it came from
+  runner validate spec.yaml --resolved    every setting and its place
   runner validate spec.yaml --deep --data ~/data"""
 NEW_EXAMPLES = """\b
 Examples:
   runner new photos/                        writes photos.yaml
   runner new photos/ --size 128 --out -     prints it"""
 SCHEMA_EXAMPLES = """\b
-Example, for editors that know "# yaml-language-server: $schema=runner.schema.json":
-  runner schema > runner.schema.json"""
+Example:
+  runner schema > runner.schema.json
+For editors with a YAML language server, the first line of a spec:
+  # yaml-language-server: $schema=runner.schema.json"""
 
 
 def validate(

@@ -74,11 +74,11 @@ class Images:
         Args:
             indices: (B,) int64 on the CPU.
         """
-        there = indices.to(self._pixels.device)
+        there = indices.to(self._pixels.device, non_blocking=True)
         pixels = self._pixels[there].to(self._device, non_blocking=True)
         images = pixels.permute(0, 3, 1, 2).to(torch.float32)
         images = images.sub_(self._mean).div_(self._std)
-        return images, self._labels[indices.to(self._device)]
+        return images, self._labels[indices.to(self._device, non_blocking=True)]
 
     def training_batches(
         self, seed: int, epoch: int, batch_size: int, drop_last: bool

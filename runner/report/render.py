@@ -45,7 +45,8 @@ def _markdown(filled: FilledTable) -> str:
     rule = ["---:" if is_right else "---" for is_right in right]
     escaped = [[cell.replace("|", "\\|") for cell in row] for row in [header, rule, *rows]]
     lines = ["| " + " | ".join(row) + " |" for row in escaped]
-    return "\n".join([*lines, *_notes(filled, "bold: best")]) + "\n"
+    notes = "; ".join(_notes(filled, "bold: best")[1:])
+    return "\n".join([*lines, "", notes] if notes else lines) + "\n"
 
 
 def _csv(filled: FilledTable) -> str:
@@ -86,10 +87,10 @@ def _notes(filled: FilledTable, best: str) -> list[str]:
     notes = []
     if any(_has_best(filled, column) for column in filled.table.columns):
         notes.append(f"{best} of its column")
-    if filled.has_seeds():
+    if any(entry.std is not None for row in filled.rows for entry in row.entries.values()):
         count = max(row.runs for row in filled.rows)
         notes.append(f"mean ± sample standard deviation over {count} seeds")
-    return ["", "; ".join(notes)] if notes else []
+    return ["", *notes] if notes else []
 
 
 def _has_best(filled: FilledTable, column: Column) -> bool:

@@ -2,46 +2,13 @@
 
 import shutil
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import torch
+from commands import TINY, Call, Called
 
 from runner.cli.app import main
-
-TINY = """\
-name: tiny
-about: Two learning rates on patterns.
-data: {dataset: synthetic, classes: 3, images: 60, height: 4, width: 4}
-model: {name: mlp, hidden: [4]}
-train: {epochs: 2, batch_size: 16, optimizer: sgd}
-seeds: [0, 1]
-sweep:
-  rows:
-    - {label: slow, lr: 0.01}
-    - {label: fast one, lr: 0.1, published: {TEST_ACC: 0.5}}
-profiles:
-  quick: {epochs: 1, seeds: [0]}
-tables:
-  tiny:
-    WHICH: label
-    LR: lr
-    EPOCHS: epochs
-    TEST_ACC: {metric: test_accuracy, mark: max}
-"""
-
-
-@dataclass(frozen=True)
-class Called:
-    """How a command ended, and what it printed."""
-
-    code: int
-    out: str
-    err: str
-
-
-Call = Callable[..., Called]
 
 
 @pytest.fixture
@@ -68,6 +35,12 @@ def _own_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RUNNER_DB", raising=False)
     monkeypatch.delenv("RUNNER_DATA", raising=False)
     monkeypatch.setenv("COLUMNS", "100")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """Several threads on tiny networks only wait for one another when the machine is busy."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

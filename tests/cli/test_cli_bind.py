@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import TINY, Call
+from commands import TINY, Call
 from pictures import draw_classes
 
 SPEC = """\

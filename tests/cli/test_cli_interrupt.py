@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import TINY, Call
+from commands import TINY, Call
 
 from runner.api import running
 from runner.cli.interrupt import StopRequest
@@ -29,8 +29,8 @@ def is_training(database: Path) -> bool:
 
 
 def test_an_interrupted_grid_goes_on_and_equals_an_undisturbed_one(fresh: Path, call: Call) -> None:
-    (fresh / "tiny.yaml").write_text(TINY.replace("epochs: 2", "epochs: 200"))
-    words = ["run", "tiny.yaml", "--device", "cpu", "--only", "fast one", "--only", "seed=1"]
+    (fresh / "tiny.yaml").write_text(TINY.replace("epochs: 2", "epochs: 60"))
+    words = ["run", "tiny.yaml", "--threads", "1", "--only", "fast one", "--only", "seed=1"]
     process = subprocess.Popen(
         [RUNNER, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -38,14 +38,14 @@ def test_an_interrupted_grid_goes_on_and_equals_an_undisturbed_one(fresh: Path, 
     while not is_training(fresh / "results.db") and time.monotonic() < deadline:
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)
-    time.sleep(0.2)
+    time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
     assert "stopping after the current step; Ctrl-C again stops at once" in err
     assert err.endswith(
         "finished epochs are kept; go on with:"
-        " runner run tiny.yaml --device cpu --only 'fast one' --only seed=1\n"
+        " runner run tiny.yaml --threads 1 --only 'fast one' --only seed=1\n"
     )
     assert "Traceback" not in err
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import TINY, Call
+from commands import TINY, Call
 from pictures import draw_classes
 
 IMAGES = """\
@@ -121,7 +121,11 @@ def test_a_failed_run_exits_with_1_and_stays_failed(tmp_path: Path, call: Call) 
     ran = call("run", "photos.yaml")
     assert ran.code == 1
     assert "image 5.png" in ran.err
-    assert ran.err.splitlines()[-1].endswith("do them again with --retry-failed")
+    hint, again = ran.err.splitlines()[-1].split("; ")
+    assert again == "do them again with --retry-failed"
+    shown = call(*hint.removeprefix("see why with: runner ").split()).out
+    assert "status    failed\nmessage   " in shown
+    assert "image 5.png" in shown
     assert "failed" in ran.out
     assert "(1 of them before)" in call("run", "photos.yaml").err
     assert "1 failed before (--retry-failed)" in call("plan", "photos.yaml").out

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import Call
+from commands import Call
 from pictures import draw_classes
 
 from runner.spec.experiment import load_experiment

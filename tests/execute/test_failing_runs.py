@@ -179,8 +179,9 @@ def full_disk_of_safetensors(*args: Any, **kwargs: Any) -> None:
     raise SafetensorError("I/O error: No space left on device (os error 28)")
 
 
-@pytest.mark.parametrize("raising", [full_disk, full_disk_of_safetensors])
-@pytest.mark.parametrize("checkpoint_seconds", [0.0, 30.0])
+@pytest.mark.parametrize(
+    ("raising", "checkpoint_seconds"), [(full_disk, 30.0), (full_disk_of_safetensors, 0.0)]
+)
 def test_a_full_disk_while_training_stops_the_grid_and_loses_nothing_recorded(
     raising: Any, checkpoint_seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

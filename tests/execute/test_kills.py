@@ -37,11 +37,8 @@ POINTS = {
 }
 FAST_POINTS = (
     "prepare written, not renamed",
-    "epochs recorded, no checkpoint",
     "checkpoint's tensors, no description",
-    "checkpoint whole",
     "weights written, not recorded",
-    "train recorded, checkpoint there",
     "evaluated, not recorded",
     "evaluate recorded, no result",
 )

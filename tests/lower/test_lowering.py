@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any, get_args, get_origin
 
 import pytest
@@ -84,7 +85,6 @@ WORK = {
     "data.test": 0.3,
     "data.split_seed": 1,
     "data.normalize": "imagenet",
-    "data.images": 500,
     "evaluate.train_eval": "full",
     "evaluate.test": "each_epoch",
 }
@@ -199,7 +199,7 @@ def test_segments_cover_the_budget_without_gaps() -> None:
     ]
     assert epochs == list(range(1, 31))
     assert segments[0].parent_key == init_key(settings_of(changes), "fingerprint")
-    for before, after in zip(segments, segments[1:], strict=False):
+    for before, after in pairwise(segments):
         assert after.parent_key == epoch_key(before.key, after.first_epoch - 1)
 
 

@@ -10,7 +10,7 @@ from runner.core.types import Facts, Plan, Stage
 from runner.planner.cost import Cost, cost_of, plan_costs
 from runner.planner.rules import RULES, apply_rules, merge_equal_stages
 
-CHECK = settings(max_examples=150, deadline=None)
+CHECK = settings(max_examples=80, deadline=None)
 
 
 def chain(pixels: int, training: int, tested: bool) -> tuple[Stage, ...]:

@@ -103,7 +103,9 @@ def test_an_unknown_profile_names_those_that_are_there() -> None:
 
 def test_a_profile_of_a_spec_without_profiles() -> None:
     text = "name: a\ndata: digits\nmodel: mlp\n"
-    with pytest.raises(SpecError, match="no profile 'quick'\n +allowed: this spec has no profiles"):
+    with pytest.raises(
+        SpecError, match="this spec has no profiles"
+    ):
         build_experiment(parse_yaml(text, "a.yaml"), Path("a.yaml"), "quick")
 
 

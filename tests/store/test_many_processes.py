@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,9 +13,8 @@ from runner.store.database import open_database
 from runner.store.schema import attempts, claims, environments, stages
 
 
-def run_workers(path: Path, count: int, num_stages: int, wait: float) -> list[dict]:
-    start = time.time() + wait
-    words = [sys.executable, workers.__file__, str(path), str(start), str(num_stages)]
+def run_workers(path: Path, count: int, num_stages: int) -> list[dict]:
+    words = [sys.executable, workers.__file__, str(path), str(count), str(num_stages)]
     children = [
         subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(count)
@@ -30,7 +28,7 @@ def run_workers(path: Path, count: int, num_stages: int, wait: float) -> list[di
 
 
 def test_processes_that_make_the_database_together_make_one(tmp_path: Path) -> None:
-    found = run_workers(tmp_path / "results.db", 3, 0, 1.0)
+    found = run_workers(tmp_path / "results.db", 3, 0)
     assert len({each["identity"] for each in found}) == 1
     database = open_database(tmp_path / "results.db")
     with database.read() as connection:
@@ -51,7 +49,7 @@ def test_every_stage_is_claimed_by_exactly_one_of_four_processes(
     with database.write() as connection:
         rows = [{"stage_key": f"s{number:03d}", **values} for number in range(num_stages)]
         connection.execute(sa.insert(stages), rows)
-    found = run_workers(tmp_path / "results.db", 4, num_stages, 1.0)
+    found = run_workers(tmp_path / "results.db", 4, num_stages)
     together = sorted(number for each in found for number in each["claimed"])
     assert together == list(range(num_stages))
     assert sum(bool(each["claimed"]) for each in found) > 1, "they did not meet"

@@ -1,6 +1,7 @@
 """What several processes do at once in the tests of the store; a script, run by them."""
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -11,12 +12,22 @@ from runner.store.database import open_database
 from runner.store.recorder import end_attempt
 
 
+def meet(folder: Path, count: int) -> None:
+    """Wait until ``count`` processes have come here."""
+    folder.mkdir(exist_ok=True)
+    (folder / str(os.getpid())).touch()
+    deadline = time.monotonic() + 60
+    while len(list(folder.iterdir())) < count and time.monotonic() < deadline:
+        time.sleep(0.001)
+
+
 def main() -> None:
-    """Wait for the starting signal, make or open the database, then claim whatever is free."""
-    path, start, num_stages = Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
-    time.sleep(max(0.0, start - time.time()))
+    """Wait for the others, make or open the database, then claim whatever is free."""
+    path, count, num_stages = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    meet(path.parent / "imported", count)
     database = open_database(path)
     environment = record_environment(database, {"same": True})
+    meet(path.parent / "opened", count)
     mine = []
     for number in range(num_stages):
         taken = claim_stage(database, f"s{number:03d}", environment, {}, "cpu")

@@ -1,0 +1,126 @@
+"""The verbs for notebooks return DataFrames with the documented columns."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from runner import api
+from runner.core.errors import SpecError, UsageError
+
+SPEC = """\
+name: small
+data: {dataset: synthetic, classes: 2, images: 40, height: 4, width: 4}
+model: {name: mlp, hidden: [4]}
+train: {epochs: 2, batch_size: 16}
+seeds: [0, 1]
+sweep:
+  rows: [{lr: 0.01}, {lr: 0.1, published: {VAL: 0.5}}]
+tables:
+  small: {LR: lr, VAL: {metric: val_accuracy, at: max}}
+  sizes: {LR: lr, WEIGHTS: parameters}
+"""
+CELL_COLUMNS = [
+    "experiment",
+    "variant",
+    "position",
+    "seed",
+    "labels",
+    "swept",
+    "run",
+    "status",
+    "best_epoch",
+    "last_epoch",
+    "val_accuracy",
+    "test_accuracy",
+    "seconds",
+]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with small.yaml and its finished database."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("api")
+    (folder / "small.yaml").write_text(SPEC, encoding="utf-8")
+    frame = api.run(folder / "small.yaml", db=folder / "results.db", device="cpu")
+    assert list(frame) == CELL_COLUMNS
+    assert frame["status"].tolist() == ["done"] * 4
+    return folder
+
+
+def test_every_verb_of_all_is_there() -> None:
+    assert api.__all__ == ["list_runs", "plan", "report", "run", "show", "validate"]
+    assert all(callable(getattr(api, name)) for name in api.__all__)
+
+
+def test_list_runs_has_a_row_per_cell(place: Path) -> None:
+    frame = api.list_runs(db=place / "results.db")
+    assert list(frame) == CELL_COLUMNS
+    assert frame[["position", "seed"]].values.tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
+    with pytest.raises(UsageError, match="no experiment 'other'"):
+        api.list_runs("other", db=place / "results.db")
+
+
+def test_report_is_a_frame_of_the_declared_columns(place: Path) -> None:
+    frame = api.report("small", db=place / "results.db")
+    assert list(frame) == [
+        "LR",
+        "VAL",
+        "VAL_std",
+        "VAL_n",
+        "VAL_published",
+        "VAL_difference",
+        "status",
+    ]
+    assert frame["LR"].tolist() == [0.01, 0.1]
+    cells = api.list_runs(db=place / "results.db")
+    best = [api.show(run, db=place / "results.db")["epochs"] for run in cells["run"]]
+    highest = pd.Series([max(epoch["val_accuracy"] for epoch in epochs) for epochs in best])
+    assert frame["VAL"].tolist() == pytest.approx(
+        highest.groupby(cells["position"]).mean().tolist()
+    )
+
+
+def test_report_asks_which_table_when_there_are_several(place: Path) -> None:
+    with pytest.raises(UsageError, match="which table\\? there are: small, sizes"):
+        api.report(db=place / "results.db")
+
+
+def test_report_takes_a_spec_as_it_is_now(place: Path, tmp_path: Path) -> None:
+    spec = tmp_path / "small.yaml"
+    spec.write_text(SPEC.partition("  sizes")[0].replace("LR: lr", "RATE: lr"))
+    assert "RATE" in api.report(spec=spec, db=place / "results.db")
+
+
+def test_validate_has_a_row_per_cell_and_setting(place: Path) -> None:
+    frame = api.validate(place / "small.yaml")
+    assert list(frame) == ["experiment", "position", "seed", "setting", "value", "origin"]
+    rates = frame[frame["setting"] == "train.optimizer.lr"]
+    assert rates["value"].tolist() == [0.01, 0.01, 0.1, 0.1]
+    assert rates["origin"].iloc[0].endswith("small.yaml:7:15")
+    with pytest.raises(SpecError, match="no such file"):
+        api.validate(place / "nowhere.yaml")
+
+
+def test_plan_has_a_row_per_stage_that_is_to_be_done(place: Path) -> None:
+    columns = ["stage", "kind", "epochs", "seconds", "num_bytes", "runs"]
+    done = api.plan(place / "small.yaml", db=place / "results.db", device="cpu")
+    assert (len(done), list(done)) == (0, columns)
+    planned = api.plan(
+        place / "small.yaml", sets=["epochs=3"], db=place / "results.db", device="cpu"
+    )
+    assert list(planned) == columns
+    assert planned["kind"].value_counts().to_dict() == {"train": 4, "evaluate": 4}
+    assert planned[planned["kind"] == "train"]["seconds"].gt(0).all()
+
+
+def test_show_has_all_of_a_run(place: Path) -> None:
+    record = api.show("small:1:0", db=place / "results.db")
+    assert record["settings"]["train"]["optimizer"]["lr"] == 0.1
+    assert record["result"]["status"] == "done"
+    assert [epoch["epoch"] for epoch in record["epochs"]] == [1, 2]
+    assert {"train_loss", "val_accuracy"} <= set(record["epochs"][0])
+    assert record["command"].startswith("runner run ")
+    assert [attempt["kind"] for attempt in record["attempts"]] == ["prepare", "train", "evaluate"]

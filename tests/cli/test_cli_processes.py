@@ -1,0 +1,68 @@
+"""Whole processes: closed pipes, exit codes, and what is imported."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+RUNNER = Path(sys.executable).parent / "runner"
+IMPORTS = """
+import sys
+from runner.cli.app import main
+
+heavy = ("torch", "torchvision", "sklearn", "matplotlib", "pandas", "alembic")
+for command in sys.argv[1:]:
+    sys.argv = ["runner", *command.split()]
+    try:
+        main()
+    except SystemExit as ended:
+        assert not ended.code, command
+    found = [name for name in heavy if name in sys.modules]
+    print(f"{command}: {', '.join(found) or 'none'}", file=sys.stderr)
+"""
+LIGHT = [
+    "--help",
+    "run --help",
+    "schema",
+    "validate tiny.yaml",
+    "validate tiny.yaml --resolved",
+    "list",
+    "list --format csv",
+    "report",
+    "report --table tiny",
+    "report --table tiny --format markdown",
+    "report tiny.yaml",
+    "show tiny:0:0",
+    "db info",
+    "db dump --canonical",
+]
+
+
+def test_commands_that_train_nothing_import_nothing_heavy(tiny: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTS, *LIGHT], capture_output=True, text=True, check=True
+    )
+    assert done.stderr.splitlines() == [f"{command}: none" for command in LIGHT]
+
+
+@pytest.mark.parametrize("words", [["list", "--format", "csv"], ["db", "dump"]])
+def test_a_pipe_closed_by_its_reader_is_no_traceback(tiny: Path, words: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = subprocess.run([RUNNER, *words], stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert ended.stderr == ""
+    assert ended.returncode in (0, 1)
+
+
+def test_the_installed_command_exits_with_the_code_of_the_error(tmp_path: Path) -> None:
+    ended = subprocess.run([RUNNER, "validate", "nowhere.yaml"], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == "error: no such file: nowhere.yaml\n"
+
+
+def test_the_version_is_printed(tmp_path: Path) -> None:
+    ended = subprocess.run([RUNNER, "--version"], capture_output=True, text=True, check=True)
+    assert ended.stdout.startswith("runner 0.")

@@ -1,0 +1,226 @@
+"""`report`, `list`, `show` and `db`: reading what is recorded."""
+
+import csv
+import io
+import json
+import re
+import shlex
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from commands import TINY, Call
+
+READING = [
+    ["report"],
+    ["report", "--table", "tiny"],
+    ["list"],
+    ["show", "tiny:0:0"],
+    ["db", "info"],
+    ["db", "dump"],
+]
+
+
+@pytest.mark.parametrize("words", READING)
+def test_without_a_database_reading_says_how_to_make_one(call: Call, words: list[str]) -> None:
+    refused = call(*words, "--db", "nowhere.db")
+    assert (refused.code, refused.out) == (2, "")
+    assert "no database at nowhere.db; it is made by the first `runner run`" in refused.err
+    assert not Path("nowhere.db").exists()
+
+
+@pytest.mark.parametrize("words", READING)
+def test_the_database_may_be_named_by_a_variable(
+    finished: Path, call: Call, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    monkeypatch.setenv("RUNNER_DB", str(finished / "results.db"))
+    assert call(*words).code == 0
+
+
+@pytest.mark.parametrize("words", READING)
+def test_what_is_printed_has_no_escape_codes_and_nothing_is_on_stderr(
+    tiny: Path, call: Call, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    printed = call(*words)
+    assert (printed.code, printed.err) == (0, "")
+    assert "\x1b" not in printed.out
+    assert printed.out.endswith("\n")
+    ragged = [line for line in printed.out.splitlines() if line != line.rstrip()]
+    assert words == ["db", "dump"] or not ragged
+
+
+def test_report_lists_tables_with_their_experiment(tiny: Path, call: Call) -> None:
+    assert call("report").out == "tiny  (tiny)  Two learning rates on patterns.\n"
+
+
+def test_an_unknown_table_is_told_the_nearest(tiny: Path, call: Call) -> None:
+    refused = call("report", "--table", "tinny")
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err == ("error: no table 'tinny'\n    did you mean: tiny\n    there are: tiny\n")
+
+
+def test_an_unknown_variant_is_told_those_there_are(tiny: Path, call: Call) -> None:
+    refused = call("report", "--variant", "epochs=9")
+    assert (refused.code, refused.err) == (
+        2,
+        "error: no variant 'epochs=9'\n    there are: none\n",
+    )
+
+
+def test_report_of_a_spec_shows_its_tables_as_the_file_is_now(tiny: Path, call: Call) -> None:
+    (tiny / "tiny.yaml").write_text(TINY.replace("    EPOCHS: epochs\n", "    SIZE: batch_size\n"))
+    assert "SIZE" in call("report", "tiny.yaml").out
+    assert "EPOCHS" not in call("report", "tiny.yaml").out
+    assert "SIZE" not in call("report", "--table", "tiny").out
+
+
+def test_report_of_a_spec_that_was_not_run_says_so(tiny: Path, call: Call) -> None:
+    (tiny / "other.yaml").write_text(TINY.replace("tiny", "other"))
+    refused = call("report", "other.yaml")
+    assert (refused.code, refused.err) == (
+        2,
+        "error: other.yaml has not been run: the database has no 'other'\n",
+    )
+
+
+def test_of_two_experiments_with_one_table_name_the_one_run_last_is_meant(
+    tiny: Path, call: Call
+) -> None:
+    """As after renaming an experiment: its finished runs are found under the new name."""
+    renamed = TINY.replace("name: tiny\n", "name: renamed\n").replace("LR: lr", "RATE: lr")
+    (tiny / "tiny.yaml").write_text(renamed)
+    assert "(4 of them before)" in call("run", "tiny.yaml").err
+    assert "RATE" in call("report", "--table", "tiny").out
+    listed = call("report").out.splitlines()
+    assert [line.split("  ")[:2] for line in listed] == [["tiny", "(renamed)"], ["tiny", "(tiny)"]]
+
+
+def test_sql_gives_the_numbers_of_the_table(tiny: Path, call: Call) -> None:
+    query = call("report", "--table", "tiny", "--sql").out
+    with closing(sqlite3.connect("results.db")) as connection:
+        connection.row_factory = sqlite3.Row
+        rows = [dict(row) for row in connection.execute(query)]
+    table = json.loads(call("report", "--table", "tiny", "--format", "json").out)["rows"]
+    for name in ("WHICH", "LR", "EPOCHS", "TEST_ACC", "TEST_ACC_std"):
+        assert [row[name] for row in rows] == [row[name] for row in table]
+
+
+def test_csv_has_the_published_values(tiny: Path, call: Call) -> None:
+    text = call("report", "--table", "tiny", "--format", "csv").out
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [row["TEST_ACC_published"] for row in rows] == ["", "0.5"]
+
+
+@pytest.mark.parametrize("words", [["list"], ["report", "--table", "tiny"], ["show", "tiny:0:0"]])
+def test_an_unknown_format_names_the_known(tiny: Path, call: Call, words: list[str]) -> None:
+    refused = call(*words, "--format", "xml")
+    assert (refused.code, refused.out) == (2, "")
+    assert "unknown format 'xml'\n    allowed: text, " in refused.err
+
+
+def test_list_has_a_line_per_cell(tiny: Path, call: Call) -> None:
+    lines = call("list").out.splitlines()
+    assert lines[0].split() == [
+        "cell", "run", "status", "best_epoch", "val_accuracy", "test_accuracy", "seconds",
+        "settings",
+    ]  # fmt: skip
+    assert [line.split()[0] for line in lines[1:]] == [
+        "tiny:0:0",
+        "tiny:0:1",
+        "tiny:1:0",
+        "tiny:1:1",
+    ]
+    assert lines[-1].endswith("fast one")
+
+
+def test_list_formats_hold_the_same_cells(tiny: Path, call: Call) -> None:
+    rows = list(csv.DictReader(io.StringIO(call("list", "--format", "csv").out)))
+    records = json.loads(call("list", "--format", "json").out)
+    assert [row["run"] for row in rows] == [record["run"][:12] for record in records]
+    assert [float(row["val_accuracy"]) for row in rows] == [
+        record["val_accuracy"] for record in records
+    ]
+    assert records[0]["swept"] == {"train.optimizer.lr": 0.01}
+
+
+def test_list_of_an_unknown_experiment_is_told_the_nearest(tiny: Path, call: Call) -> None:
+    assert len(call("list", "--experiment", "tiny").out.splitlines()) == 5
+    refused = call("list", "--experiment", "tyny")
+    assert (refused.code, refused.out) == (2, "")
+    assert "did you mean: tiny" in refused.err
+
+
+def test_show_finds_a_run_by_cell_and_by_the_beginning_of_its_key(tiny: Path, call: Call) -> None:
+    by_cell = call("show", "tiny:1:0").out
+    key = by_cell.split()[1]
+    assert call("show", key[:8]).out == by_cell
+    for part in ("cell      tiny:1:0  fast one", "status    done", "  train.optimizer.lr: 0.1"):
+        assert f"\n{part}\n" in by_cell
+    assert re.search(r"\n  train [0-9a-f]{12}: attempt 1 done, 20\d\d-", by_cell)
+    assert by_cell.splitlines()[-1].split()[0] == "2"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("zzz", "no run 'zzz'; `runner list` shows all"),
+        ("tiny:7", "no run 'tiny:7'"),
+        ("tiny:0", "'tiny:0' has 2 seeds; which one?\n    there are: tiny:0:0, tiny:0:1"),
+        ("tyny:0:0", "no experiment 'tyny'\n    did you mean: tiny"),
+        ("tiny:x", "'tiny:x' is not experiment:position or experiment:position:seed"),
+        ("", "'' means 4 runs: "),
+    ],
+)
+def test_show_says_what_it_did_not_find(tiny: Path, call: Call, name: str, message: str) -> None:
+    refused = call("show", name)
+    assert (refused.code, refused.out) == (2, "")
+    assert message in refused.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[], ["--profile", "quick"], ["--set", "epochs=1", "--set", "optimizer={name: adam, lr: 0.3}"]],
+)
+def test_the_command_that_show_gives_makes_the_run_again(
+    tiny: Path, call: Call, words: list[str]
+) -> None:
+    call("run", "tiny.yaml", *words, "--only", "fast one")
+    rows = json.loads(call("list", "--format", "json").out)
+    row = [each for each in rows if each["labels"]["label"] == "fast one"][-1]
+    assert bool(row["variant"]) == bool(words)
+    before = json.loads(call("show", row["run"], "--format", "json").out)
+    program, *again = shlex.split(before["command"])
+    assert program == "runner"
+    ran = call(*again)
+    assert (ran.code, ran.err.splitlines()[-1].split(";")[0]) == (0, "1 run: 1 done")
+    after = json.loads(call("show", row["run"], "--format", "json").out)
+    assert (before["result"]["rerun"], after["result"]["rerun"]) == (0, 1)
+    assert after["epochs"] == before["epochs"]
+
+
+def test_the_command_names_the_database_it_was_found_in(tiny: Path, call: Call) -> None:
+    Path("results.db").rename("other.db")
+    assert "--only seed=0 --db other.db\n" in call("show", "tiny:0:0", "--db", "other.db").out
+
+
+def test_a_canonical_dump_is_the_same_for_the_same_results(fresh: Path, call: Call) -> None:
+    dumps = []
+    for number in (1, 2):
+        assert call("run", "tiny.yaml", "--db", f"{number}/results.db").code == 0
+        dumps.append(call("db", "dump", "--canonical", "--db", f"{number}/results.db").out)
+    assert dumps[0] == dumps[1]
+    assert [line for line in dumps[0].splitlines() if not json.loads(line)] == []
+
+
+def test_an_sql_dump_can_be_read_back(tiny: Path, call: Call) -> None:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(call("db", "dump").out)
+        assert connection.execute("SELECT count(*) FROM run_summary").fetchone() == (4,)
+
+
+def test_info_names_the_places_and_sizes(tiny: Path, call: Call) -> None:
+    first, second = call("db", "info").out.splitlines()
+    assert re.fullmatch(r"results\.db: \d+\.\d MB", first)
+    assert re.fullmatch(rf"{re.escape(str(tiny))}/\.runner: \d+\.\d MB \(.*\)", second)
