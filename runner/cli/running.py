@@ -78,9 +78,7 @@ def run(
             ran = run_request(request, progress.begin, stop)
     except Interrupted as interrupted:
         command = " ".join(shlex.quote(word) for word in ["runner", *sys.argv[1:]])
-        raise Interrupted(
-            f"{interrupted}\nfinished epochs are kept; go on with: {command}"
-        ) from None
+        raise Interrupted(f"{interrupted}\nwhat has ended is kept; go on with: {command}") from None
     except KeyboardInterrupt:
         raise Interrupted("stopped at once; the stage in progress is redone later") from None
     _print_tables(ran, db)

@@ -24,6 +24,8 @@ from runner.engine.partial import partial_path
 
 BLOCK = 1 << 20
 JSON_NAME = "checkpoint.json"
+FORMAT = 1
+"""Raised when what a checkpoint holds changes; others are not continued."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     save_tensors(folder / name, checkpoint.tensors)
     described = {
         **checkpoint.values,
+        "format": FORMAT,
         "file": name,
         "sha256": _file_digest(folder / name),
     }
@@ -66,7 +69,7 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
     try:
         values = json.loads((folder / JSON_NAME).read_text())
         path = folder / str(values["file"])
-        if _file_digest(path) != values["sha256"]:
+        if values["format"] != FORMAT or _file_digest(path) != values["sha256"]:
             return None
         return Checkpoint(load_file(path), values)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError):
@@ -82,7 +85,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> int:
     """Write tensors to a file that appears whole or not at all; return its size in bytes.
 
     Raises:
-        OSError: when the disk is full; nothing is left behind.
+        OSError: when it cannot be written (a full disk); nothing is left behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = partial_path(path)
@@ -90,7 +93,10 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> int:
         save_file({name: _saved(tensor) for name, tensor in tensors.items()}, temporary)
         temporary.replace(path)
     except SafetensorError as error:
-        raise OSError(errno.ENOSPC, f"cannot write {path}: {error}") from error
+        # safetensors tells the system's error in its text only
+        is_full = f"os error {errno.ENOSPC}" in str(error) or "No space left" in str(error)
+        code = errno.ENOSPC if is_full else errno.EIO
+        raise OSError(code, f"cannot write {path}: {error}") from error
     finally:
         temporary.unlink(missing_ok=True)
     return path.stat().st_size

@@ -12,8 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from runner.core.errors import Interrupted
 from runner.core.reading import state_from_json, state_to_json
 from runner.core.types import EpochRecord, Reader, Stage
 from runner.engine.checkpoint import (
@@ -66,6 +68,7 @@ class _Book:
         self._pending: list[EpochRecord] = []
         self._first: int | None = None
         self._last = 0
+        self._saved_epoch = before[-1][-1] if before else 0
         self._flushed = self._saved = time.monotonic()
 
     def reads(self) -> list[list[int]]:
@@ -95,29 +98,50 @@ class _Book:
         folder = self._context.checkpoint_folder(self._task.stage.key)
         save_checkpoint(folder, _packed(self._context, state, self.reads()))
         self._saved = time.monotonic()
+        self._saved_epoch = state.reader.epoch
+
+    def redone(self) -> str:
+        """Return what a training that is stopped now does again later."""
+        if not self._saved_epoch:
+            return "this training starts again from its first epoch"
+        return f"this training goes on after epoch {self._saved_epoch}"
 
 
 def train_stage(context: Context, images: Images, task: TrainTask) -> Outcome:
     """Train until the reader has read enough; write the weights it keeps.
 
     Raises:
-        Interrupted: when asked to stop; finished epochs are stored.
+        Interrupted: when asked to stop; says which epochs are trained again.
         ClaimLost: when another process took the stage over.
     """
     state, before = _start(context, images, task)
     book = _Book(context, task, before)
+    gpus = [context.device] if context.device.type == "cuda" else []
     try:
-        while not state.reader.finished:
-            record = train_epoch(context, task.settings, task.reader, images, state)
-            if isinstance(record, Diverged):
-                book.add(record.record)
-                return _diverged(record, state, book)
-            book.add(record)
-            if not state.reader.finished:
-                book.checkpoint(state)
+        with torch.random.fork_rng(gpus):
+            diverged = _train(context, images, task, state, book)
+    except Interrupted as stop:
+        raise Interrupted(f"{stop}; {book.redone()}") from None
     finally:
         book.flush()
+    if diverged is not None:
+        return _diverged(diverged, state, book)
     return _done(context, task, state, book)
+
+
+def _train(
+    context: Context, images: Images, task: TrainTask, state: TrainState, book: _Book
+) -> Diverged | None:
+    """Train epoch after epoch; return where it diverged, or None."""
+    while not state.reader.finished:
+        record = train_epoch(context, task.settings, task.reader, images, state)
+        if isinstance(record, Diverged):
+            book.add(record.record)
+            return record
+        book.add(record)
+        if not state.reader.finished:
+            book.checkpoint(state)
+    return None
 
 
 def _start(context: Context, images: Images, task: TrainTask) -> tuple[TrainState, list[list[int]]]:

@@ -59,8 +59,9 @@ SELECT runs.run_key AS run,
   {_metric("train", "accuracy", "last_epoch")},
   {_metric("val", "loss", "best_epoch")},
   {_metric("val", "accuracy", "best_epoch")},
-  (SELECT max(value) FROM run_metrics AS m WHERE m.run_key = result.run_key
-     AND m.rerun = result.rerun AND m.split = 'val' AND m.name = 'accuracy') AS max_val_accuracy,
+  (SELECT value FROM run_metrics AS m WHERE m.run_key = result.run_key
+     AND m.rerun = result.rerun AND m.split = 'val' AND m.name = 'accuracy'
+     ORDER BY value DESC LIMIT 1) AS max_val_accuracy,
   {_metric("test", "loss", "best_epoch")},
   {_metric("test", "accuracy", "best_epoch")},
   result.train_seconds, result.seconds, result.device, result.message, runs.settings

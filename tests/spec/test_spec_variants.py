@@ -6,6 +6,7 @@ import yaml
 
 from runner.core.errors import SpecError, UsageError
 from runner.spec.experiment import Experiment, build_experiment
+from runner.spec.variants import variant_options
 from runner.spec.yaml_loader import parse_yaml
 
 SPEC: dict[str, Any] = {
@@ -103,9 +104,7 @@ def test_an_unknown_profile_names_those_that_are_there() -> None:
 
 def test_a_profile_of_a_spec_without_profiles() -> None:
     text = "name: a\ndata: digits\nmodel: mlp\n"
-    with pytest.raises(
-        SpecError, match="this spec has no profiles"
-    ):
+    with pytest.raises(SpecError, match="this spec has no profiles"):
         build_experiment(parse_yaml(text, "a.yaml"), Path("a.yaml"), "quick")
 
 
@@ -173,3 +172,28 @@ def test_a_variant_need_not_fill_the_tables_of_the_spec() -> None:
 def test_published_values_are_checked_in_a_variant_as_far_as_they_can_be() -> None:
     entry = {"where": {"lrr": 0.5}, "values": {"VAL_ACC": 0.5}}
     assert "unknown setting 'lrr'" in message_of("epochs=1", published=[entry])
+
+
+@pytest.mark.parametrize("profile", [None, "quick"])
+@pytest.mark.parametrize(
+    "sets",
+    [
+        [],
+        ["epochs=3"],
+        ["lr=1e-3", "epochs=3", "early_stopping=null"],
+        ["optimizer={name: sgd, momentum: 0.9}", "hidden=[3, 4]", "resize=[8, 8]"],
+        ["data={dataset: imagefolder, path: 'a, lr=1'}", "seed=3"],
+    ],
+    ids=str,
+)
+def test_a_variant_can_be_made_again_from_its_name(profile: str | None, sets: list[str]) -> None:
+    first = build(profile, *sets)
+    options = variant_options(first.variant)
+    pairs = list(zip(options[::2], options[1::2], strict=True))
+    again = build(
+        dict(pairs).get("--profile"), *[value for name, value in pairs if name == "--set"]
+    )
+    assert again.variant == first.variant
+    assert [item.cell.settings_key for item in again.cells] == [
+        item.cell.settings_key for item in first.cells
+    ]

@@ -53,8 +53,9 @@ SELECT runs.run_key AS run,
   (SELECT value FROM run_metrics AS m WHERE m.run_key = result.run_key AND m.rerun = result.rerun AND m.split = 'train' AND m.name = 'accuracy' AND m.epoch = result.last_epoch) AS train_accuracy,
   (SELECT value FROM run_metrics AS m WHERE m.run_key = result.run_key AND m.rerun = result.rerun AND m.split = 'val' AND m.name = 'loss' AND m.epoch = result.best_epoch) AS val_loss,
   (SELECT value FROM run_metrics AS m WHERE m.run_key = result.run_key AND m.rerun = result.rerun AND m.split = 'val' AND m.name = 'accuracy' AND m.epoch = result.best_epoch) AS val_accuracy,
-  (SELECT max(value) FROM run_metrics AS m WHERE m.run_key = result.run_key
-     AND m.rerun = result.rerun AND m.split = 'val' AND m.name = 'accuracy') AS max_val_accuracy,
+  (SELECT value FROM run_metrics AS m WHERE m.run_key = result.run_key
+     AND m.rerun = result.rerun AND m.split = 'val' AND m.name = 'accuracy'
+     ORDER BY value DESC LIMIT 1) AS max_val_accuracy,
   (SELECT value FROM run_metrics AS m WHERE m.run_key = result.run_key AND m.rerun = result.rerun AND m.split = 'test' AND m.name = 'loss' AND m.epoch = result.best_epoch) AS test_loss,
   (SELECT value FROM run_metrics AS m WHERE m.run_key = result.run_key AND m.rerun = result.rerun AND m.split = 'test' AND m.name = 'accuracy' AND m.epoch = result.best_epoch) AS test_accuracy,
   result.train_seconds, result.seconds, result.device, result.message, runs.settings
