@@ -52,13 +52,6 @@ SPLIT_WORDS = {
     "val": "validation images after each epoch (`data.validation` above 0)",
     "test": "test images of the epochs that `evaluate.test` says",
 }
-PROPERTY_WORDS = {
-    "best_epoch": "the epoch that `train.best` chose, from 1",
-    "last_epoch": "the last epoch that the run read, from 1",
-    "parameters": "weights of the network",
-    "train_seconds": "measured wall seconds of the epochs, their evaluation included",
-    "seconds": "`train_seconds` and those of preparing and testing",
-}
 
 
 def reference_document() -> str:
@@ -172,7 +165,7 @@ def _short_names() -> str:
 
 def _tables() -> str:
     metrics = [[f"`{split}_loss`, `{split}_accuracy`", SPLIT_WORDS[split]] for split in SPLITS]
-    properties = [[f"`{name}`", PROPERTY_WORDS[name]] for name in PROPERTIES]
+    properties = [[f"`{name}`", words] for name, words in PROPERTIES.items()]
     return "\n".join(
         [
             "## Table columns\n",

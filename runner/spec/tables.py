@@ -19,7 +19,13 @@ from runner.spec.names import SHORT_NAMES, setting_path
 from runner.spec.nodes import Node, plain
 from runner.spec.problems import translate
 
-PROPERTIES = ("best_epoch", "last_epoch", "parameters", "train_seconds", "seconds")
+PROPERTIES = {
+    "best_epoch": "the epoch that `train.best` chose, from 1",
+    "last_epoch": "the last epoch that the run read, from 1",
+    "parameters": "weights of the network",
+    "train_seconds": "measured wall seconds of the epochs, their evaluation included",
+    "seconds": "`train_seconds` and those of preparing and testing",
+}
 """Numbers of a whole run that a column may name like a metric."""
 
 TABLE_KEYS = ("columns", "order", "about")

@@ -11,7 +11,9 @@ from made_up import HEAD, MadeUp, column, filled, record_made_up
 
 from runner.api.reporting import Declared, sql_of
 from runner.core.types import Cell
+from runner.report.sql import PROPERTY_SQL
 from runner.report.tables import FilledTable, fill_table, to_frame, to_records
+from runner.spec.tables import PROPERTIES
 from runner.store.database import Database
 
 CURVES = {
@@ -338,3 +340,7 @@ def test_the_query_looks_runs_up_by_key(database: Database, tmp_path: Path) -> N
         plan = [str(row) for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}")]
     assert any("SEARCH metrics" in line for line in plan)
     assert not [line for line in plan if "SCAN metrics" in line or "SCAN evaluations" in line]
+
+
+def test_every_number_of_a_run_has_its_sql() -> None:
+    assert set(PROPERTY_SQL) == set(PROPERTIES)

@@ -165,7 +165,8 @@ def test_a_component_stands_below_its_settings_in_whatever_order(reverse: bool) 
     row = {"lr": 0.5, "momentum": 0.75, "optimizer": "sgd"}
     if reverse:
         row = dict(reversed(row.items()))
-    (item,) = build({**SPEC, "seeds": [0], "sweep": {"rows": [row]}}).cells
+    train = {"optimizer": {"name": "adam", "eps": 0.5}}
+    (item,) = build({**SPEC, "train": train, "seeds": [0], "sweep": {"rows": [row]}}).cells
     optimizer = item.settings.train.optimizer
     assert (optimizer.name, optimizer.lr, optimizer.momentum) == ("sgd", 0.5, 0.75)
 

@@ -95,6 +95,9 @@ NORMALIZATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
 }
 
 Pixels = Annotated[int, Field(ge=1)]
+AFTER_DECODING = ("validation", "test", "split_seed", "normalize")
+"""Settings that leave the decoded pixels as they are."""
+
 Size = Pixels | tuple[Pixels, Pixels]
 
 
@@ -128,11 +131,13 @@ class DatasetSettings(Component):
         return NORMALIZATIONS[self.normalize]
 
     def pixel_settings(self) -> dict[str, Any]:
-        """Return the settings that decide the decoded pixels, not their splits or scaling."""
+        """Return the settings that decide the decoded pixels: all but splits and scaling.
+
+        A data set's own settings are among them, so that one that is missing from a fingerprint
+        still makes other pixels.
+        """
         keyed = keyed_settings(self)
-        return {
-            name: keyed[name] for name in ("resize", "crop", "color", "on_corrupt", "semantics")
-        }
+        return {name: value for name, value in keyed.items() if name not in AFTER_DECODING}
 
 
 def array_source(
