@@ -34,6 +34,7 @@ def main() -> None:
         if isinstance(taken, Claim):
             mine.append(number)
             end_attempt(database, taken, "done", 0.0, outcome={})
+            time.sleep(0.01)  # SQLite's lock is not fair: let the others have a turn
     print(json.dumps({"identity": database.identity(), "claimed": mine}))
     database.close()
 
