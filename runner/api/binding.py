@@ -22,7 +22,6 @@ from runner.lower.stages import make_run, naive_chain
 from runner.lower.trajectory import pixels_key
 from runner.spec.experiment import Experiment, ResolvedCell, load_experiment
 from runner.spec.nodes import Node, find
-from runner.spec.settings import Settings
 
 PROVISIONAL = "provisional"
 
@@ -156,6 +155,9 @@ class Binder:
                     raise SpecError([problem]) from None
                 self.missing.append(problem)
                 self._sources[key] = None
+            except OSError as error:
+                found = f"the data cannot be read: {error}"
+                raise _problem(resolved, "data.path", found, "files that can be read") from None
         return self._sources[key]
 
     def _layout(
@@ -180,7 +182,7 @@ class Binder:
         if known is None:
             _check_labels(resolved, source)
             _check_split(resolved, source)
-            shape = _peek(settings, source)
+            shape = _peek(resolved, source)
             known = [shape, _check_network(resolved, source, shape)]
             self._layouts.put(key, known)
         channels, height, width = known[0]
@@ -237,26 +239,28 @@ def _check_split(resolved: ResolvedCell, source: ImageSource) -> None:
             f" {len(splits['train'])} training images, and an incomplete batch is dropped"
         )
         raise _problem(resolved, "train.batch_size", found, "a smaller batch, or drop_last: false")
-    mean, std = data.normalization()
-    channels = 3 if data.color == "rgb" else 1
-    if len(mean) not in (1, channels) or len(std) not in (1, channels):
-        found = f"data.normalize has {len(mean)} means, but the images have {channels} channels"
-        raise _problem(resolved, "data.normalize", found, f"1 or {channels} values")
 
 
-def _peek(settings: Settings, source: ImageSource) -> tuple[int, int, int]:
+def _peek(resolved: ResolvedCell, source: ImageSource) -> tuple[int, int, int]:
     """Return the shape of the first image that can be decoded, after preprocessing.
 
     Raises:
+        SpecError: when it cannot be preprocessed as the spec says.
         UsageError: when the first hundred images cannot be decoded.
     """
+    from PIL import Image
+
     from runner.engine.prepare import transform
 
     for index in range(min(100, len(source.names))):
         try:
-            height, width, channels = transform(source.read(index), settings.data).shape
-        except (OSError, SyntaxError, ValueError):
+            image = source.read(index)
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
             continue
+        try:
+            height, width, channels = transform(image, resolved.settings.data).shape
+        except ValueError as error:
+            raise _problem(resolved, "data.crop", f"{source.names[index]}: {error}") from None
         return channels, height, width
     raise UsageError(f"none of the first images under {source.root} can be decoded")
 

@@ -158,13 +158,20 @@ def _execute(
     import torch
 
     from runner.engine.context import Context
-    from runner.engine.device import choose_device, device_name, environment, numerics
+    from runner.engine.device import (
+        choose_device,
+        device_name,
+        environment,
+        full_precision,
+        numerics,
+    )
     from runner.execute import EXECUTORS
     from runner.execute.work import Work
 
     if request.threads is not None:
         torch.set_num_threads(request.threads)
     device = choose_device(request.device)
+    full_precision()
     wanted = want(
         cells,
         chosen,

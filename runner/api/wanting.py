@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from runner.api.binding import BoundCell
 from runner.api.workspace import Workspace
 from runner.core.errors import UsageError
-from runner.core.types import Facts, Plan, Run, RunStatus, Stage
+from runner.core.types import Facts, Plan, RunStatus, Stage
 from runner.lower.stages import naive_plan
 from runner.planner.rules import apply_rules
 from runner.spec.experiment import cell_matches
@@ -45,10 +45,6 @@ class Wanted:
     naive: Plan
     plan: Plan
     facts: Facts
-
-    def runs(self) -> dict[str, Run]:
-        """Return every run of the cells by key."""
-        return {cell.run.run_key: cell.run for cell in self.cells}
 
 
 def choose(cells: Sequence[BoundCell], only: Iterable[str]) -> list[BoundCell]:
@@ -148,7 +144,13 @@ def _repetitions(
     before = [key for key in keys if key in results]
     unfinished = open_reruns(database)
     open_now = {key: unfinished[key] for key in before if key in unfinished}
-    return open_now or {key: next_rerun(database, key) for key in before}
+    target = max(open_now.values(), default=None)
+    return {
+        key: results[key][1]
+        if target is not None and key not in open_now and results[key][1] >= target
+        else open_now.get(key, next_rerun(database, key))
+        for key in before
+    }
 
 
 def _facts(
@@ -158,10 +160,11 @@ def _facts(
     workspace: Workspace,
     device: str,
 ) -> Facts:
+    identity = "" if database is None else database.identity()
     artifacts = frozenset(
         name
         for name in {stage.produces for stage in naive.stages if stage.produces}
-        if workspace.has_artifact(name)
+        if workspace.has_artifact(identity, name)
     )
     if database is None:
         return Facts(artifacts=artifacts)

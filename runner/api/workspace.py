@@ -44,10 +44,11 @@ class Workspace:
         roots = dict.fromkeys([*given, Path.cwd(), spec.resolve().parent])
         return DataPlaces(tuple(roots), HashCache(self.folder / "hashes").hash_files)
 
-    def has_artifact(self, name: str) -> bool:
-        """Return whether an artifact lies in ``.runner/``."""
-        if name.startswith("weights/"):
-            return (self.folder / f"{name}.safetensors").is_file()
+    def has_artifact(self, database: str, name: str) -> bool:
+        """Return whether an artifact of a database (by its identity) lies in ``.runner/``."""
+        kind, _, rest = name.partition("/")
+        if kind == "weights":
+            return (self.folder / kind / database / f"{rest}.safetensors").is_file()
         return (self.folder / name / "index.json").is_file()
 
     def folder_bytes(self) -> int:

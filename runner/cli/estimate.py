@@ -41,7 +41,9 @@ class Estimate:
         self._left.pop(stage.key, None)
         if stage.epochs and seconds > 0:
             before, epochs = self._measured.get(stage.cost_kind, (0.0, 0.0))
-            self._measured[stage.cost_kind] = (before + seconds, epochs + stage.epochs)
+            trained = self._standing - max(self._first, 0.0)
+            trained = trained if trained > ENOUGH_EPOCHS else float(stage.epochs)
+            self._measured[stage.cost_kind] = (before + seconds, epochs + trained)
         self._current = None
 
     def left(self) -> str:

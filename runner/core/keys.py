@@ -32,7 +32,9 @@ def canonical_json(value: Any) -> str:
 def content_key(kind: str, value: Any) -> str:
     """Return the key of ``value`` among things of one ``kind``: 32 hexadecimal digits."""
     text = f"{KEY_SCHEMA}\n{kind}\n{canonical_json(value)}"
-    return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
+    # file names need not be UTF-8
+    encoded = text.encode("utf-8", "surrogateescape")
+    return hashlib.sha256(encoded).hexdigest()[:KEY_LENGTH]
 
 
 def keyed_seed(seed: int, purpose: str, epoch: int = 0, step: int = 0) -> int:

@@ -13,6 +13,9 @@ from runner.core.types import LAST, Reader
 
 SPLITS = ("train", "train_eval", "val", "test")
 MEASURES = ("loss", "accuracy")
+DIVERGENCE_STEPS = 10
+"""Steps whose mean loss is held against the limit of divergence."""
+
 METRIC_NAMES = tuple(f"{split}_{measure}" for split in SPLITS for measure in MEASURES)
 
 
@@ -85,15 +88,21 @@ def divergence(
 ) -> int | None:
     """Return the first diverged step (from 1) of an epoch, or None.
 
+    A loss that is not finite has diverged at once. A large one counts when the mean of
+    ``DIVERGENCE_STEPS`` steps in a row is above the limit (of all, in an epoch with fewer): with
+    small batches, a single step of a healthy training may be that large.
+
     Args:
-        step_losses: the losses of the epoch's steps so far.
+        step_losses: the losses of the epoch's steps.
         first_mean: mean loss of the first epoch; None within it, where only a loss that is not
             finite counts.
-        diverged_if: multiple of ``first_mean`` above which a step's loss counts as diverged.
+        diverged_if: multiple of ``first_mean`` above which losses count as diverged.
     """
     limit = math.inf if first_mean is None else first_mean * diverged_if
+    width = min(DIVERGENCE_STEPS, len(step_losses))
     for step, loss in enumerate(step_losses, start=1):
-        if not math.isfinite(loss) or loss > limit:
+        window = step_losses[step - width : step] if step >= width else []
+        if not math.isfinite(loss) or (window and math.fsum(window) / width > limit):
             return step
     return None
 

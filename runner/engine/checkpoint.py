@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from runner.engine.partial import partial_path
+from runner.engine.partial import flush, partial_path
 
 BLOCK = 1 << 20
 JSON_NAME = "checkpoint.json"
@@ -58,6 +58,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     }
     temporary = folder / f"{JSON_NAME}.tmp"
     temporary.write_text(json.dumps(described))
+    flush(temporary)
     temporary.replace(folder / JSON_NAME)
     for old in folder.glob("epoch-*.safetensors*"):
         if old.name != name:
@@ -91,6 +92,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> int:
     temporary = partial_path(path)
     try:
         save_file({name: _saved(tensor) for name, tensor in tensors.items()}, temporary)
+        flush(temporary)
         temporary.replace(path)
     except SafetensorError as error:
         # safetensors tells the system's error in its text only

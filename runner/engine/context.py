@@ -93,11 +93,20 @@ class Context:
 
     def artifact_path(self, name: str) -> Path:
         """Return where an artifact lies."""
-        return self.folder / (f"{name}.safetensors" if name.startswith("weights/") else name)
+        return artifact_path(self.folder, self.database, name)
 
     def checkpoint_folder(self, stage_key: str) -> Path:
         """Return where a stage keeps what it continues from."""
-        return self.folder / "checkpoints" / stage_key
+        return self.folder / "checkpoints" / self.database / stage_key
+
+
+def artifact_path(folder: Path, database: str, name: str) -> Path:
+    """Return where an artifact lies in ``.runner/``.
+
+    Pixels are shared by all databases beside the folder; weights belong to one, as its claims do.
+    """
+    kind, _, rest = name.partition("/")
+    return folder / kind / database / f"{rest}.safetensors" if kind == "weights" else folder / name
 
 
 EpochSink = Callable[[Sequence[EpochRecord]], None]

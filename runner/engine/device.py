@@ -43,6 +43,12 @@ def choose_device(name: str | None) -> torch.device:
     return device
 
 
+def full_precision() -> None:
+    """Turn TF32 off: `precision: fp32` means what it says, also in convolutions."""
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+
+
 def device_name(device: torch.device) -> str:
     """Return the device's name for records: ``cpu`` or the GPU's model."""
     return "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device)
@@ -56,9 +62,15 @@ def numerics(device: torch.device) -> dict[str, Any]:
         "threads": torch.get_num_threads() if device.type == "cpu" else 0,
         "cpu": _cpu_capability() if device.type == "cpu" else "",
         "channels_last": True,
-        "tf32": bool(torch.backends.cuda.matmul.allow_tf32) if device.type == "cuda" else False,
+        "tf32": False,
+        "cudnn": _cudnn_version() if device.type == "cuda" else 0,
         "compile": False,
     }
+
+
+def _cudnn_version() -> int:
+    found = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
+    return int(found or 0)
 
 
 def _cpu_capability() -> str:
@@ -75,7 +87,6 @@ def environment() -> dict[str, Any]:
         "platform": platform.platform(),
         "processor": _processor(),
         "cores": os.cpu_count(),
-        "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
         "commit": _commit(Path.cwd()),
         "code": _commit(Path(__file__).parent),
     }

@@ -14,8 +14,11 @@ from functools import lru_cache
 from pathlib import Path
 
 import torch
+from pydantic import TypeAdapter
 from safetensors.torch import load_file
 
+from runner.components.data import Data
+from runner.components.data.dataset import DatasetSettings
 from runner.core.errors import StageFailed
 from runner.core.types import Reader, SelectRule, Stage, StopRule
 from runner.engine.checkpoint import load_network
@@ -59,10 +62,10 @@ def do_stage(context: Context, job: Job) -> Outcome:
         ClaimLost: when another process took the stage over.
         OSError: when the disk is full.
     """
+    if job.stage.kind == "prepare":
+        return _prepare(context, job.stage)
     settings = _settings_of(job.stage)
     try:
-        if job.stage.kind == "prepare":
-            return _prepare(context, job.stage)
         images = _images(context, job.stage, settings)
         if job.stage.kind == "train":
             return _train(context, job, settings, images)
@@ -70,10 +73,11 @@ def do_stage(context: Context, job: Job) -> Outcome:
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise
-        raise StageFailed(_out_of_memory(context, job.stage, settings, error)) from None
-    finally:
+        message = _out_of_memory(context, job.stage, settings, error)
+        error.__traceback__ = None  # its frames hold the tensors that must be freed
         if context.device.type == "cuda":
             torch.cuda.empty_cache()
+        raise StageFailed(message) from None
 
 
 def end_stage(context: Context, stage: Stage) -> None:
@@ -91,29 +95,35 @@ def tidy_checkpoints(context: Context, stage_keys: Collection[str]) -> None:
 
 
 def _settings_of(stage: Stage) -> Settings:
-    if stage.kind == "prepare":
-        model = {"name": "mlp"}
-        return Settings.model_validate_json(
-            json.dumps({"data": stage.spec["data"], "model": model})
-        )
     return Settings.model_validate_json(json.dumps(stage.spec["settings"]))
 
 
+def _data_settings(data: str) -> DatasetSettings:
+    settings: DatasetSettings = TypeAdapter(Data).validate_json(data)
+    return settings
+
+
 def _prepare(context: Context, stage: Stage) -> Outcome:
-    settings = _settings_of(stage).data
-    return prepare(context, str(stage.spec["pixels_key"]), settings, stage.produces)
+    settings = _data_settings(json.dumps(stage.spec["data"]))
+    try:
+        return prepare(context, str(stage.spec["pixels_key"]), settings, stage.produces)
+    except MemoryError as error:
+        raise StageFailed(f"out of memory while preparing images: {error}") from None
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=1)
 def _cached_images(folder: Path, data: str, device: torch.device) -> Images:
-    settings = Settings.model_validate_json(data).data
-    return Images(folder, settings, device)
+    return Images(folder, _data_settings(data), device)
 
 
 def _images(context: Context, stage: Stage, settings: Settings) -> Images:
     folder = context.artifact_path(f"pixels/{stage.spec['pixels_key']}")
-    data = settings.model_dump_json(include={"data", "model"})
-    return _cached_images(folder, data, context.device)
+    return _cached_images(folder, settings.data.model_dump_json(), context.device)
+
+
+def forget_images() -> None:
+    """Let go of the images that the last stage used."""
+    _cached_images.cache_clear()
 
 
 def _train(context: Context, job: Job, settings: Settings, images: Images) -> Outcome:
@@ -158,10 +168,8 @@ def _is_out_of_memory(error: BaseException) -> bool:
 
 
 def _out_of_memory(context: Context, stage: Stage, settings: Settings, error: BaseException) -> str:
-    if stage.kind == "prepare":
-        return f"out of memory while preparing images: {str(error).splitlines()[0]}"
-    images = _images(context, stage, settings)
-    channels, height, width = images.shape
+    folder = context.artifact_path(f"pixels/{stage.spec['pixels_key']}")
+    _, height, width, channels = json.loads((folder / "index.json").read_text())["shape"]
     said = str(error).strip().splitlines()
     return (
         f"out of memory with batch_size {settings.train.batch_size} of {channels}×{height}×{width}"

@@ -21,7 +21,7 @@ from runner.components.data.splitting import split_images
 from runner.core.keys import keyed_seed
 
 ON_DEVICE_BYTES = 8 << 30
-"""Pixels of at most this size are kept on a GPU whole."""
+"""Pixels of at most this size, and a quarter of the GPU, are kept on a GPU whole."""
 
 EVALUATION_VALUES = 1 << 23
 """Input values of an evaluation batch: a constant, so that results do not depend on free memory."""
@@ -33,11 +33,13 @@ class Images:
     Attributes:
         classes: class names.
         shape: channels, height, width of one image.
+        digest: of all pixels.
     """
 
     def __init__(self, folder: Path, settings: DatasetSettings, device: torch.device) -> None:
         index = json.loads((folder / "index.json").read_text())
         self.classes: tuple[str, ...] = tuple(index["classes"])
+        self.digest = str(index["digest"])
         mapped = np.load(folder / "pixels.npy", mmap_mode="c")
         self._pixels = torch.from_numpy(mapped)
         self._labels = torch.tensor(index["labels"], dtype=torch.int64, device=device)
@@ -47,7 +49,7 @@ class Images:
         self._device = device
         height, width, channels = self._pixels.shape[1:]
         self.shape: tuple[int, int, int] = (channels, height, width)
-        if device.type == "cuda" and self._pixels.numel() <= ON_DEVICE_BYTES:
+        if device.type == "cuda" and self._pixels.numel() <= _room(device):
             self._pixels = self._pixels.to(device)
         mean, std = settings.normalization()
         view = (1, -1, 1, 1)
@@ -56,7 +58,7 @@ class Images:
 
     @cached_property
     def splits(self) -> dict[Split, Tensor]:
-        """Image indices of each split, int64 on the pixels' device."""
+        """Image indices of each split, int64 on the CPU."""
         settings = self._settings
         found = split_images(
             self._label_list,
@@ -72,7 +74,7 @@ class Images:
         """Return a batch: (B, C, H, W) float32 channels-last, and labels (B,) int64.
 
         Args:
-            indices: (B,) int64 on the CPU.
+            indices: (B,) int64, on any device.
         """
         there = indices.to(self._pixels.device, non_blocking=True)
         pixels = self._pixels[there].to(self._device, non_blocking=True)
@@ -86,7 +88,7 @@ class Images:
         """Yield the batches of an epoch in its keyed order; see :meth:`gather`."""
         train = self.splits["train"]
         generator = torch.Generator().manual_seed(keyed_seed(seed, "order", epoch))
-        order = train[torch.randperm(len(train), generator=generator)]
+        order = train[torch.randperm(len(train), generator=generator)].to(self._pixels.device)
         for step in range(self.num_steps(batch_size, drop_last)):
             yield self.gather(order[step * batch_size : (step + 1) * batch_size])
 
@@ -100,6 +102,12 @@ class Images:
         size = evaluation_batch_size(self.shape)
         for indices in torch.split(self.splits[split], size):
             yield self.gather(indices)
+
+
+def _room(device: torch.device) -> int:
+    """Return how many bytes of pixels may be kept on a GPU."""
+    total = int(torch.cuda.get_device_properties(device).total_memory)
+    return min(ON_DEVICE_BYTES, total // 4)
 
 
 def evaluation_batch_size(shape: tuple[int, int, int]) -> int:

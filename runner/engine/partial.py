@@ -37,3 +37,9 @@ def remove_partial(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def flush(path: Path) -> None:
+    """Wait until a written file is on the disk, so that a power cut cannot empty it later."""
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())

@@ -22,7 +22,7 @@ from PIL import Image
 from runner.components.data.dataset import DatasetSettings, ImageSource, Size
 from runner.core.errors import DataError, Interrupted
 from runner.engine.context import Context, Outcome, Produced, Progress
-from runner.engine.partial import partial_path, remove_partial
+from runner.engine.partial import flush, partial_path, remove_partial
 
 CHUNK = 256
 SHOWN = 10
@@ -43,7 +43,7 @@ def transform(image: Image.Image, settings: DatasetSettings) -> NDArray[np.uint8
     Raises:
         ValueError: when the crop is larger than the image.
     """
-    image = image.convert("RGB" if settings.color == "rgb" else "L")
+    image = _eight_bits(image).convert("RGB" if settings.color == "rgb" else "L")
     if settings.resize is not None:
         width, height = image.size
         rows, columns = _resized(height, width, settings.resize)
@@ -53,6 +53,19 @@ def transform(image: Image.Image, settings: DatasetSettings) -> NDArray[np.uint8
         image = _centre_crop(image, settings.crop)
     pixels = np.asarray(image, dtype=np.uint8)
     return pixels[:, :, None] if pixels.ndim == 2 else pixels
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Return 16-bit gray images scaled to 8 bits; Pillow's own conversion would clip them.
+
+    Raises:
+        ValueError: for other deep pixels, whose range is unknown.
+    """
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) / 257).round().astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise ValueError(f"pixels of mode {image.mode} have no known range; use 8 or 16 bits")
+    return image
 
 
 def _resized(height: int, width: int, size: Size) -> tuple[int, int]:
@@ -151,7 +164,9 @@ def _write(
         "skipped": [{"name": item.name, "error": item.error} for item in corrupt],
         "digest": hashlib.sha256(pixels.data).hexdigest(),
     }
+    flush(folder / "pixels.npy")
     (folder / "index.json").write_text(json.dumps(index_content))
+    flush(folder / "index.json")
     return index_content
 
 

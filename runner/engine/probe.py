@@ -36,7 +36,7 @@ def probe_epoch(
     network = build_network(settings, shape, num_classes, where)
     step = _seconds_a_step(settings, network, shape, where)
     size = evaluation_batch_size(shape)
-    batch = _seconds_an_evaluation(network, shape, size, where)
+    batch = _seconds_an_evaluation(network, shape, size, where, train.precision)
     evaluated = validation
     evaluated += training if settings.evaluate.train_eval == "full" else 0
     evaluated += test if settings.evaluate.test == "each_epoch" else 0
@@ -66,12 +66,12 @@ def _seconds_a_step(
 
 
 def _seconds_an_evaluation(
-    network: torch.nn.Module, shape: Shape, size: int, device: torch.device
+    network: torch.nn.Module, shape: Shape, size: int, device: torch.device, precision: str
 ) -> float:
     inputs = torch.rand((size, *shape), device=device)
     inputs = inputs.contiguous(memory_format=torch.channels_last)
     network.eval()
-    with torch.inference_mode():
+    with torch.inference_mode(), autocast(device, precision):
         network(inputs)
         started = _now(device)
         network(inputs)

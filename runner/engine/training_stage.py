@@ -62,8 +62,10 @@ class TrainTask:
 class _Book:
     """Epochs on their way to the database and the disk."""
 
-    def __init__(self, context: Context, task: TrainTask, before: list[list[int]]) -> None:
-        self._context, self._task = context, task
+    def __init__(
+        self, context: Context, task: TrainTask, pixels: str, before: list[list[int]]
+    ) -> None:
+        self._context, self._task, self._pixels = context, task, pixels
         self._before = before
         self._pending: list[EpochRecord] = []
         self._first: int | None = None
@@ -96,7 +98,7 @@ class _Book:
             return
         self.flush()
         folder = self._context.checkpoint_folder(self._task.stage.key)
-        save_checkpoint(folder, _packed(self._context, state, self.reads()))
+        save_checkpoint(folder, _packed(self._context, self._pixels, state, self.reads()))
         self._saved = time.monotonic()
         self._saved_epoch = state.reader.epoch
 
@@ -115,7 +117,7 @@ def train_stage(context: Context, images: Images, task: TrainTask) -> Outcome:
         ClaimLost: when another process took the stage over.
     """
     state, before = _start(context, images, task)
-    book = _Book(context, task, before)
+    book = _Book(context, task, images.digest, before)
     gpus = [context.device] if context.device.type == "cuda" else []
     try:
         with torch.random.fork_rng(gpus):
@@ -152,7 +154,7 @@ def _start(context: Context, images: Images, task: TrainTask) -> tuple[TrainStat
     found = load_checkpoint(context.checkpoint_folder(task.stage.key))
     if found is None:
         return state, []
-    refusal = _refusal(context, task, found.values)
+    refusal = _refusal(context, images, task, found.values)
     if refusal:
         context.on_note(f"starting over: the checkpoint {refusal}")
         return state, []
@@ -161,18 +163,18 @@ def _start(context: Context, images: Images, task: TrainTask) -> tuple[TrainStat
     return state, [list(item) for item in found.values["reads"]]
 
 
-def _refusal(context: Context, task: TrainTask, values: Mapping[str, Any]) -> str:
+def _refusal(context: Context, images: Images, task: TrainTask, values: Mapping[str, Any]) -> str:
     """Return why a checkpoint must not be continued, or ""."""
-    if values["database"] != context.database:
-        return "belongs to another database"
     if values["numerics"] != dict(context.numerics):
         return "was made with another device, torch or thread count"
+    if values["pixels"] != images.digest:
+        return "was made with other pixels (another Pillow decoded them)"
     if not task.can_continue(values["reads"]):
         return "speaks of epochs that the database lacks"
     return ""
 
 
-def _packed(context: Context, state: TrainState, reads: list[list[int]]) -> Checkpoint:
+def _packed(context: Context, pixels: str, state: TrainState, reads: list[list[int]]) -> Checkpoint:
     tensors, others = optimizer_tensors(state.optimizer)
     return Checkpoint(
         tensors={
@@ -187,7 +189,7 @@ def _packed(context: Context, state: TrainState, reads: list[list[int]]) -> Chec
             "first_mean": state.first_mean,
             "optimizer": others,
             "reads": reads,
-            "database": context.database,
+            "pixels": pixels,
             "numerics": dict(context.numerics),
         },
     )

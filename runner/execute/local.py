@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import sqlalchemy as sa
+import torch
 
 from runner.core.errors import ClaimLost, DiskFull, Interrupted, RunnerError
 from runner.core.types import AttemptStatus, Stage
 from runner.engine.context import Context, Outcome
-from runner.engine.engine import Job, do_stage, end_stage, tidy_checkpoints
+from runner.engine.engine import Job, do_stage, end_stage, forget_images, tidy_checkpoints
 from runner.execute.heartbeat import Heartbeat
 from runner.execute.work import Work
 from runner.store.catalogue import record_environment
@@ -43,7 +44,10 @@ def execute_locally(work: Work) -> None:
         Interrupted: when asked to stop; what is finished is recorded.
         DiskFull: nothing recorded is lost.
     """
-    _Execution(work).go()
+    try:
+        _Execution(work).go()
+    finally:
+        forget_images()
 
 
 class _Execution:
@@ -126,7 +130,7 @@ class _Execution:
         except ClaimLost as lost:
             work.listener.noted(str(lost))
             return False
-        except Interrupted:
+        except (Interrupted, KeyboardInterrupt):
             _close(work.database, claim, "interrupted", time.perf_counter() - started, "")
             raise
         except Exception as error:
@@ -138,6 +142,11 @@ class _Execution:
                 str(error) if isinstance(error, RunnerError) else f"{type(error).__name__}: {error}"
             )
             _close(work.database, claim, "failed", seconds, message)
+            if isinstance(error, torch.AcceleratorError):
+                raise RunnerError(
+                    f"the device is in a state that ends this process: {message}\n"
+                    "run the same command again to go on; --retry-failed does this run again"
+                ) from error
             return self._end(stage, "failed", seconds, message)
         end_stage(work.context, stage)
         return self._end(stage, outcome.status, seconds, outcome.message)

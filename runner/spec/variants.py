@@ -6,6 +6,7 @@ Owns how they are written and how a variant is named.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -114,9 +115,19 @@ def check_profiles(profiles: Node | None) -> None:
         if not node.is_mapping:
             found = f"profile {name} is {node.describe()}"
             raise SpecError([Problem(node.place, found, "a mapping of settings")])
+        _refuse_infinite(node)
         if "seed" in _settings(node, PROFILE_KEYS) and "seeds" in node.value:
             found = f"profile {name} gives both seed and seeds"
             raise SpecError([Problem(node.value["seeds"].key_place, found, "one of them")])
+
+
+def _refuse_infinite(node: Node) -> None:
+    """Refuse numbers that a record cannot hold, also where the profile is not chosen."""
+    children = node.value.values() if node.is_mapping else node.value if node.is_sequence else ()
+    for child in children:
+        _refuse_infinite(child)
+    if isinstance(node.value, float) and not math.isfinite(node.value):
+        raise SpecError([Problem(node.place, f"a setting is {node.describe()}", "a finite number")])
 
 
 def parse_set(option: str) -> tuple[str, Node]:

@@ -103,11 +103,12 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
-def _url(where: str | Path) -> tuple[str, Path | None]:
+def _url(where: str | Path) -> tuple[str | sa.URL, Path | None]:
     text = str(where)
     if "://" in text:
         return text, None
-    return f"sqlite:///{Path(text).absolute()}", Path(text)
+    # made from its parts: in a text, a "?" or "%" of the file's name would mean something else
+    return sa.URL.create("sqlite", database=str(Path(text).absolute())), Path(text)
 
 
 def _prepare_sqlite(engine: sa.Engine) -> None:
@@ -115,7 +116,7 @@ def _prepare_sqlite(engine: sa.Engine) -> None:
     def connect(raw: sqlite3.Connection, _: Any) -> None:
         raw.isolation_level = None
         raw.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
-        raw.execute("PRAGMA synchronous = NORMAL")
+        raw.execute("PRAGMA synchronous = FULL")
         raw.execute("PRAGMA foreign_keys = ON")
 
     @sa.event.listens_for(engine, "begin")

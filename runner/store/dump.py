@@ -1,7 +1,7 @@
 """The canonical dump: what two databases with equal results have in common, byte for byte.
 
 Ordered JSON lines of experiments, cells, runs, results and every number, without times, ids,
-attempts, devices and environments. Two dumps are equal exactly when the results are.
+attempts, devices and environments. Equal specs with equal results have equal dumps.
 """
 
 from __future__ import annotations
@@ -93,5 +93,7 @@ def sql_dump(database: Database) -> Iterator[str]:
 
     if database.path is None:
         raise UsageError("only a SQLite file can be dumped as SQL; use --canonical")
-    with closing(sqlite3.connect(f"file:{database.path}?mode=ro", uri=True)) as raw:
+    uri = f"{database.path.absolute().as_uri()}?mode=ro"
+    with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as raw:
+        raw.execute("BEGIN")
         yield from raw.iterdump()

@@ -11,6 +11,8 @@ from pathlib import Path
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 CLOCK_SLACK_SECONDS = 2.0
+FIRST_PID_NAMESPACE = "pid:[4026531836]"
+"""Linux's name for the processes outside all containers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,18 @@ def this_process() -> Process:
 def _process(pid: int) -> Process:
     import psutil
 
-    return Process(socket.gethostname(), boot_id(), pid, psutil.Process(pid).create_time())
+    return Process(host(), boot_id(), pid, psutil.Process(pid).create_time())
+
+
+@cache
+def host() -> str:
+    """Return this machine's name, and the container where pids are numbered anew."""
+    try:
+        namespace = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return socket.gethostname()
+    inside = "" if namespace == FIRST_PID_NAMESPACE else f" ({namespace})"
+    return socket.gethostname() + inside
 
 
 @cache
@@ -53,7 +66,7 @@ def is_dead(process: Process) -> bool:
     """Return whether ``process`` is known to be gone; False when it cannot be known."""
     import psutil
 
-    if process.host != socket.gethostname():
+    if process.host != host():
         return False
     if process.boot_id != boot_id():
         return True

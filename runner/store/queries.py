@@ -5,6 +5,7 @@ Returns plain values and frozen types. Tables declared in specs are compiled els
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -166,11 +167,11 @@ def recorded_epochs(database: Database, stage_key: str, ranges: Sequence[Sequenc
 
 
 def attempt_outcome(database: Database, stage_key: str) -> dict[str, Any] | None:
-    """Return the outcome of the stage's first successful attempt, or None."""
+    """Return the outcome of the stage's newest successful attempt, whose product is on disk."""
     query = (
         sa.select(attempts.c.outcome)
         .where(attempts.c.stage_key == stage_key, attempts.c.status.in_(("done", "diverged")))
-        .order_by(attempts.c.number)
+        .order_by(attempts.c.number.desc())
     )
     with database.read() as connection:
         outcome = connection.execute(query).scalar()
@@ -183,7 +184,8 @@ def run_rows(database: Database, experiment: str | None = None) -> list[dict[str
         "SELECT experiments.name AS experiment, experiments.variant, cells.position, cells.seed,"
         " cells.labels, cells.swept, cells.run_key AS run,"
         " coalesce(result.status, CASE WHEN EXISTS (SELECT 1 FROM run_stages JOIN claims"
-        "   ON claims.stage_key = run_stages.stage_key WHERE run_stages.run_key = cells.run_key)"
+        "   ON claims.stage_key = run_stages.stage_key WHERE run_stages.run_key = cells.run_key"
+        "   AND claims.lease_until > :now)"
         "   THEN 'running' ELSE 'unfinished' END) AS status,"
         " result.best_epoch, result.last_epoch,"
         " (SELECT value FROM run_metrics AS m WHERE m.run_key = result.run_key"
@@ -200,7 +202,7 @@ def run_rows(database: Database, experiment: str | None = None) -> list[dict[str
     )
     typed = sa.text(query).columns(labels=sa.JSON, swept=sa.JSON)
     with database.read() as connection:
-        rows = connection.execute(typed, {"experiment": experiment})
+        rows = connection.execute(typed, {"experiment": experiment, "now": time.time()})
         return [dict(row._mapping) for row in rows]
 
 

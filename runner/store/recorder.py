@@ -167,7 +167,7 @@ def _last_attempts(connection: sa.Connection, run_key: str, rerun: int) -> list[
                 attempts.c.stage_key == stage_key,
                 attempts.c.status.in_(("done", "diverged", "failed")),
             )
-            .order_by(failed, sa.case((failed, -attempts.c.number), else_=attempts.c.number))
+            .order_by(failed, attempts.c.number.desc())
         ).first()
         if row is None:
             return None

@@ -141,8 +141,14 @@ def test_reading_agrees_with_the_definition(losses, mode, patience, tolerance, b
     assert state.stopped_early == (end is not None and end < budget)
 
 
-def test_divergence_returns_the_first_step_above_the_limit() -> None:
-    assert divergence([1.0, 2.0, 41.0, 50.0], first_mean=2.0, diverged_if=20.0) == 3
+def test_divergence_returns_the_first_step_whose_recent_mean_is_above_the_limit() -> None:
+    calm, wild = [1.0] * 15, [100.0] * 10
+    assert divergence([*calm, *wild], first_mean=2.0, diverged_if=20.0) == 19
+    assert divergence([60.0, 70.0], first_mean=2.0, diverged_if=20.0) == 2
+
+
+def test_a_single_large_step_has_not_diverged() -> None:
+    assert divergence([*[1.0] * 15, 100.0, *[1.0] * 15], 2.0, 20.0) is None
 
 
 def test_a_loss_at_the_limit_has_not_diverged() -> None:

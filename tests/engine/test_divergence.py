@@ -8,6 +8,7 @@ import torch
 from benches import Bench, settings_of
 
 import runner.engine.train as train_module
+from runner.core.reading import DIVERGENCE_STEPS
 
 HUGE = {"optimizer": {"name": "sgd", "lr": 1e30}, "epochs": 4}
 
@@ -37,10 +38,11 @@ def test_a_loss_above_the_multiple_of_the_first_epochs_mean_diverges(tmp_path: P
     whole = Bench(tmp_path / "a", settings_of(wild))
     records = whole.read(whole.train())
     mean = math.fsum(records[0].step_losses) / len(records[0].step_losses)
+    width = min(DIVERGENCE_STEPS, len(records[0].step_losses))
     ratio, epoch, step = max(
-        (loss / mean, record.epoch, step)
+        (math.fsum(record.step_losses[step - width : step]) / width / mean, record.epoch, step)
         for record in records[1:]
-        for step, loss in enumerate(record.step_losses, start=1)
+        for step in range(width, len(record.step_losses) + 1)
     )
     limit = ratio - 1e-6
     assert limit > 1, "the training is too calm for this test"

@@ -131,7 +131,6 @@ def test_only_the_newest_checkpoint_is_kept(interrupted: Bench) -> None:
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        ({"database": "another"}, "belongs to another database"),
         ({"numerics": {"device": "cpu", "threads": 8}}, "another device, torch or thread count"),
     ],
 )
@@ -142,6 +141,22 @@ def test_a_foreign_checkpoint_is_not_continued(
     outcome = interrupted.do("train", 2)
     assert outcome.values["reads"] == [[2, 1, 5]]
     assert why in interrupted.notes[0]
+
+
+def test_another_database_does_not_see_the_checkpoint(interrupted: Bench) -> None:
+    mine = checkpoint_of(interrupted)
+    interrupted.options["database"] = "another"
+    outcome = interrupted.do("train", 2)
+    assert outcome.values["reads"] == [[2, 1, 5]]
+    assert (mine / "checkpoint.json").exists()
+
+
+def test_a_checkpoint_of_other_pixels_is_not_continued(interrupted: Bench) -> None:
+    path = checkpoint_of(interrupted) / "checkpoint.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "pixels": "other"}))
+    outcome = interrupted.do("train", 2)
+    assert outcome.values["reads"] == [[2, 1, 5]]
+    assert "other pixels" in interrupted.notes[0]
 
 
 def test_a_checkpoint_of_epochs_that_are_not_recorded_is_not_continued(interrupted: Bench) -> None:

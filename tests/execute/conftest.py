@@ -2,20 +2,11 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from forks import Forks
-from grids import Left, left_in, write_grid
-
-
-@dataclass(frozen=True)
-class Undisturbed:
-    """A grid that ran in one go: what it left, and how long it took."""
-
-    left: Left
-    seconds: float
+from grids import Undisturbed, left_in, write_grid
 
 
 @pytest.fixture(scope="session")

@@ -61,6 +61,14 @@ class Left:
     litter: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Undisturbed:
+    """A grid that ran in one go: what it left, and how long it took."""
+
+    left: Left
+    seconds: float
+
+
 def left_in(folder: Path) -> Left:
     """Return what runs left in a folder."""
     database = open_database(folder / "results.db", create=False)
@@ -69,7 +77,7 @@ def left_in(folder: Path) -> Left:
     finally:
         database.close()
     home = folder / ".runner"
-    weights = sorted((home / "weights").glob("*"))
+    weights = sorted((home / "weights").rglob("*.safetensors*"))
     return Left(
         dump=dump,
         tensors={path.name: tensors_digest(load_file(path)) for path in weights},

@@ -7,9 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Undisturbed
 from forks import OUTPUT, Forks, KillAt
-from grids import Left, ask, left_in
+from grids import Left, Undisturbed, ask, left_in
 
 SEED = 20240614
 CHECKPOINT_SECONDS = ("0", "30", "0", "0.05")

@@ -12,9 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 import sqlalchemy as sa
-from conftest import Undisturbed
 from forks import OUTPUT, Forks, KillAt
-from grids import ask, left_in, write_grid
+from grids import Undisturbed, ask, left_in, write_grid
 
 from runner.core.errors import ClaimLost
 from runner.core.types import EpochRecord, Metric

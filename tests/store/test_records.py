@@ -229,11 +229,11 @@ def test_a_redone_stage_does_not_change_what_a_run_has_read(database: Database) 
     claim = take(database, "train-r1-0", again=True)
     record_epochs(database, claim, [record_of(epoch, 0.9) for epoch in range(1, 4)])
     weights = Artifact("weights/train-r1-0", "digest-train-r1-0", 20)
-    outcome = {"reads": [[claim.attempt_id, 1, 3]], "parameters": 7}
+    outcome = {"reads": [[claim.attempt_id, 1, 3]], "parameters": 7, "best_epoch": 3}
     end_attempt(database, claim, "done", 9.0, outcome, produced=[weights])
     record_result(database, "r1", 0)
     assert dump(database) == before
-    assert attempt_outcome(database, "train-r1-0")["best_epoch"] == 2
+    assert attempt_outcome(database, "train-r1-0")["best_epoch"] == 3
 
 
 def test_repetitions_are_numbered_and_the_newest_with_a_result_is_shown(database: Database) -> None:

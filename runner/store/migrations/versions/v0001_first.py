@@ -23,8 +23,9 @@ JOIN evaluations ON evaluations.attempt_id = reads.attempt_id
 LATEST_RESULTS = """
 CREATE VIEW latest_results AS
 SELECT * FROM results
-WHERE rerun = (SELECT max(other.rerun) FROM results AS other
-               WHERE other.run_key = results.run_key)
+WHERE rerun = (SELECT other.rerun FROM results AS other
+               WHERE other.run_key = results.run_key
+               ORDER BY (other.status = 'failed'), other.rerun DESC LIMIT 1)
 """
 
 RUN_STEPS = """
