@@ -84,7 +84,9 @@ class Training(Component):
         "fp32", description="bf16 computes forward passes in bfloat16 (autocast)"
     )
     diverged_if: float = Field(
-        20.0, gt=1, description="a step's loss above this times the first epoch's mean diverged"
+        20.0,
+        gt=1,
+        description="ten steps' mean loss above this times the first epoch's mean has diverged",
     )
 
 
