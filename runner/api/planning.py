@@ -149,11 +149,12 @@ def _probed(cells: Sequence[BoundCell], wanted: Wanted, device: str) -> Facts:
 
     by_run = {cell.run.run_key: cell for cell in cells}
     measured = dict(wanted.facts.seconds)
-    for run, keys in wanted.plan.reads.items():
+    planned = {stage.key for stage in wanted.plan.stages}
+    for run in wanted.plan.reads:
         cell = by_run[run]
         for stage in wanted.chains[run]:
             unknown = stage.kind == "train" and stage.cost_kind not in measured
-            if not unknown or stage.key not in keys or cell.shape is None or cell.source is None:
+            if not unknown or stage.key not in planned or not cell.shape or not cell.source:
                 continue
             measured[stage.cost_kind] = probe_epoch(
                 cell.resolved.settings,
