@@ -171,7 +171,11 @@ class Binder:
             {
                 "pixels": pixels,
                 "model": keyed_settings(settings.model),
-                "splits": [settings.data.validation, settings.data.test, settings.data.split_seed],
+                "splits": [
+                    settings.data.validation,
+                    settings.data.test_share(),
+                    settings.data.split_seed,
+                ],
                 "batch": [settings.train.batch_size, settings.train.drop_last],
                 "normalize": settings.data.normalization(),
             },
@@ -226,7 +230,7 @@ def _check_split(resolved: ResolvedCell, source: ImageSource) -> None:
             source.classes,
             source.splits,
             data.validation,
-            data.test,
+            data.test_share() or 0.0,
             data.split_seed,
         )
     except UnsplittableError as error:

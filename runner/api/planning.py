@@ -156,11 +156,14 @@ def _probed(cells: Sequence[BoundCell], wanted: Wanted, device: str) -> Facts:
             unknown = stage.kind == "train" and stage.cost_kind not in measured
             if not unknown or stage.key not in planned or not cell.shape or not cell.source:
                 continue
+            share = cell.resolved.settings.data.test_share()
+            count = len(cell.source.names)
             measured[stage.cost_kind] = probe_epoch(
                 cell.resolved.settings,
                 cell.shape,
                 len(cell.source.classes),
-                len(cell.source.names),
+                count,
+                cell.source.splits.count("test") if share is None else round(share * count),
                 device,
             )
     return replace(wanted.facts, seconds=measured)

@@ -65,7 +65,7 @@ class Images:
             self.classes,
             self._official,
             settings.validation,
-            settings.test,
+            settings.test_share() or 0.0,
             settings.split_seed,
         )
         return {name: torch.tensor(indices, dtype=torch.int64) for name, indices in found.items()}

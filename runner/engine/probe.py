@@ -17,7 +17,7 @@ STEPS = 5
 
 
 def probe_epoch(
-    settings: Settings, shape: Shape, num_classes: int, num_images: int, device: str
+    settings: Settings, shape: Shape, num_classes: int, num_images: int, num_test: int, device: str
 ) -> float:
     """Return estimated seconds of an epoch: training, and what is evaluated after it.
 
@@ -25,21 +25,21 @@ def probe_epoch(
         settings: of the run.
         shape: channels, height, width.
         num_classes: of the data.
-        num_images: all images; fractions of the settings say how many train and validate.
+        num_images: all images, those for testing among them.
+        num_test: images for testing.
         device: name of the device.
     """
     where = choose_device(device)
     train, data = settings.train, settings.data
-    test = num_images * data.test
-    validation = (num_images - test) * data.validation
-    training = num_images - test - validation
+    validation = (num_images - num_test) * data.validation
+    training = num_images - num_test - validation
     network = build_network(settings, shape, num_classes, where)
     step = _seconds_a_step(settings, network, shape, where)
     size = evaluation_batch_size(shape)
     batch = _seconds_an_evaluation(network, shape, size, where, train.precision)
     evaluated = validation
     evaluated += training if settings.evaluate.train_eval == "full" else 0
-    evaluated += test if settings.evaluate.test == "each_epoch" else 0
+    evaluated += num_test if settings.evaluate.test == "each_epoch" else 0
     return step * training / train.batch_size + batch * evaluated / size
 
 

@@ -27,7 +27,7 @@ def data_key(settings: Settings, fingerprint: str) -> str:
         {
             "pixels": pixels_key(settings, fingerprint),
             "validation": data.validation,
-            "test": data.test,
+            "test": data.test_share(),
             "split_seed": data.split_seed,
             "normalization": data.normalization(),
         },

@@ -128,7 +128,7 @@ def contradictions(settings: Settings) -> Iterator[Contradiction]:
     """Yield the settings that do not go together."""
     yield from _unmeasured(settings)
     data, train, test = settings.data, settings.train, settings.evaluate.test
-    if data.test == 0 and test != "never":
+    if data.test_share() == 0 and test != "never":
         yield (
             ("evaluate.test", "data.test"),
             f"test images are wanted (evaluate.test: {test}), but data.test is 0",

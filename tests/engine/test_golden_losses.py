@@ -15,6 +15,7 @@ from typing import Annotated, Any, get_args, get_origin
 import numpy as np
 import pytest
 from benches import SYNTHETIC, Bench, settings_of
+from layouts import write_caltech101, write_cifar
 from PIL import Image
 
 from runner.components.component import Component
@@ -57,6 +58,9 @@ CASES: dict[str, dict[str, Any]] = {
     "digits": {"data": DIGITS},
     "imagefolder": {"data": {**FOLDER, "resize": 9, "crop": 8, "normalize": "imagenet"}},
     "synthetic": {"data": {**SYNTHETIC, "color": "gray"}},
+    "caltech101": {"data": {"dataset": "caltech101", "resize": 10, "crop": 8}},
+    "cifar10": {"data": {"dataset": "cifar10", "validation": 0.2}},
+    "cifar100": {"data": {"dataset": "cifar100", "validation": 0.5}},
     **{name: {"model": {"name": "mlp", "hidden": [10], "activation": name}} for name in ALL},
 }
 """One step an epoch and five epochs, so that schedules show."""
@@ -113,6 +117,9 @@ def measured(case: str, folder: Path) -> list[float]:
         for number in range(10):
             pixels = draw.integers(0, 128 * (label + 1), (12, 15, 3)).astype(np.uint8)
             Image.fromarray(pixels).save(home / f"{number}.png")
+    write_caltech101(folder)
+    write_cifar(folder, "cifar10")
+    write_cifar(folder, "cifar100")
     places = DataPlaces((folder,), HashCache(folder / "hashes").hash_files)
     bench = Bench(folder / "runner", settings, settings.data.build(places))
     return [record.step_losses[0] for record in bench.read(bench.train())]

@@ -4,8 +4,13 @@ from typing import Annotated
 
 from pydantic import Field
 
+from runner.components.data.caltech101 import Caltech101
+from runner.components.data.cifar import Cifar10, Cifar100
 from runner.components.data.digits import Digits
 from runner.components.data.imagefolder import ImageFolder
 from runner.components.data.synthetic import Synthetic
 
-Data = Annotated[Digits | ImageFolder | Synthetic, Field(discriminator="dataset")]
+Data = Annotated[
+    Digits | ImageFolder | Synthetic | Caltech101 | Cifar10 | Cifar100,
+    Field(discriminator="dataset"),
+]

@@ -107,7 +107,6 @@ class DatasetSettings(Component):
     validation: float = Field(
         0.2, ge=0, lt=1, description="fraction of the images that are not test, per class"
     )
-    test: float = Field(0.2, ge=0, lt=1, description="fraction of all images, per class")
     split_seed: int = Field(
         0, ge=0, le=2**32 - 1, description="seed of the split; independent of `seeds`"
     )
@@ -124,6 +123,10 @@ class DatasetSettings(Component):
         description="an image that cannot be decoded stops the run, or is listed and left out",
     )
 
+    def test_share(self) -> float | None:
+        """Return the fraction of all images that are test, None where the data set says which."""
+        return None
+
     def normalization(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Return mean and standard deviation per channel (or one for all), of pixels in [0, 1]."""
         if isinstance(self.normalize, Normalization):
@@ -138,6 +141,30 @@ class DatasetSettings(Component):
         """
         keyed = keyed_settings(self)
         return {name: value for name, value in keyed.items() if name not in AFTER_DECODING}
+
+
+class FractionDataset(DatasetSettings):
+    """A data set without test images of its own: a fraction of all is held out."""
+
+    test: float = Field(0.2, ge=0, lt=1, description="fraction of all images, per class")
+
+    def test_share(self) -> float | None:
+        """Return the fraction of all images that are test."""
+        return self.test
+
+
+def find_root(places: DataPlaces, folder: str, how_to_get: str) -> Path:
+    """Return the first existing ``folder`` under the places.
+
+    Raises:
+        MissingData: when there is none.
+    """
+    given = Path(folder).expanduser()
+    candidates = [given] if given.is_absolute() else [root / given for root in places.roots]
+    for candidate in candidates:
+        if candidate.is_dir():
+            return candidate
+    raise MissingData(f"no folder {folder}", candidates, how_to_get)
 
 
 def array_source(

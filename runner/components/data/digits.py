@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from runner.components.data.dataset import DataPlaces, DatasetSettings, ImageSource, array_source
+from runner.components.data.dataset import DataPlaces, FractionDataset, ImageSource, array_source
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-class Digits(DatasetSettings):
+class Digits(FractionDataset):
     """1,797 handwritten digits of 8×8 gray pixels in ten classes, shipped with scikit-learn.
 
     Source: E. Alpaydin and C. Kaynak, UCI "Optical Recognition of Handwritten Digits" (1998), its

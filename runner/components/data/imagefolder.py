@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from runner.components.component import PATH_FIELD
-from runner.components.data.dataset import DataPlaces, DatasetSettings, ImageSource, MissingData
+from runner.components.data.dataset import (
+    DataPlaces,
+    FractionDataset,
+    ImageSource,
+    MissingData,
+    find_root,
+)
 from runner.core.keys import content_key
 
 if TYPE_CHECKING:
@@ -21,7 +27,7 @@ HOW_TO_GET = (
 )
 
 
-class ImageFolder(DatasetSettings):
+class ImageFolder(FractionDataset):
     """A folder of class folders; nested folders and hidden files as torchvision's ImageFolder."""
 
     dataset: Literal["imagefolder"]
@@ -35,7 +41,7 @@ class ImageFolder(DatasetSettings):
         Raises:
             MissingData: when the folder is not found, or holds no class folders with images.
         """
-        root = self.find(places.roots)
+        root = find_root(places, self.path, HOW_TO_GET)
         names, labels, classes = list_images(root)
         if not names:
             raise MissingData(f"no images in class folders under {root}", [root], HOW_TO_GET)
@@ -53,19 +59,6 @@ class ImageFolder(DatasetSettings):
             read=read,
             root=root,
         )
-
-    def find(self, roots: tuple[Path, ...]) -> Path:
-        """Return the first existing folder among ``roots``.
-
-        Raises:
-            MissingData: when none exists.
-        """
-        given = Path(os.path.expanduser(self.path))
-        candidates = [given] if given.is_absolute() else [root / given for root in roots]
-        for candidate in candidates:
-            if candidate.is_dir():
-                return candidate
-        raise MissingData(f"no folder {self.path}", candidates, HOW_TO_GET)
 
 
 def list_images(root: Path) -> tuple[list[str], list[int], list[str]]:

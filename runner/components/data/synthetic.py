@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from runner.components.component import keyed_settings
-from runner.components.data.dataset import DataPlaces, DatasetSettings, ImageSource, array_source
+from runner.components.data.dataset import DataPlaces, FractionDataset, ImageSource, array_source
 from runner.core.keys import keyed_seed
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 CONTENT_FIELDS = ("classes", "images", "height", "width", "noise", "content_seed")
 
 
-class Synthetic(DatasetSettings):
+class Synthetic(FractionDataset):
     """Each class is one smooth random colour pattern; an image is its pattern plus noise."""
 
     dataset: Literal["synthetic"]

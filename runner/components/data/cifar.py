@@ -1,0 +1,173 @@
+"""CIFAR-10 and CIFAR-100 in their official layouts.
+
+The official files are pickles. They are read by an unpickler that makes arrays, lists, mappings,
+numbers and text, and refuses everything else: a file cannot run code.
+"""
+
+import hashlib
+import io
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from runner.components.data.dataset import (
+    DataPlaces,
+    DatasetSettings,
+    ImageSource,
+    Split,
+    find_root,
+)
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SIDE = 32
+ALLOWED = {
+    ("numpy.core.multiarray", "_reconstruct"),
+    ("numpy._core.multiarray", "_reconstruct"),
+    ("numpy", "ndarray"),
+    ("numpy", "dtype"),
+    ("_codecs", "encode"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The files of one of the two sets.
+
+    Attributes:
+        folder: that holds them.
+        train: training files.
+        test: test file.
+        meta: file of the class names.
+        labels: key of the labels in a file.
+        classes: key of the names in ``meta``.
+        archive: file to fetch when it is not there.
+    """
+
+    folder: str
+    train: tuple[str, ...]
+    test: str
+    meta: str
+    labels: str
+    classes: str
+    archive: str
+
+
+CIFAR10 = Layout(
+    folder="cifar-10-batches-py",
+    train=tuple(f"data_batch_{number}" for number in range(1, 6)),
+    test="test_batch",
+    meta="batches.meta",
+    labels="labels",
+    classes="label_names",
+    archive="https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+)
+CIFAR100 = Layout(
+    folder="cifar-100-python",
+    train=("train",),
+    test="test",
+    meta="meta",
+    labels="fine_labels",
+    classes="fine_label_names",
+    archive="https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",
+)
+
+
+class _ArraysOnly(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in ALLOWED:
+            raise pickle.UnpicklingError(f"the file wants {module}.{name}, which is not an array")
+        return super().find_class(module, name)
+
+
+def read_batch(path: Path) -> dict[str, Any]:
+    """Return the mapping in an official file.
+
+    Raises:
+        OSError: when it is not in the official layout.
+    """
+    try:
+        content = _ArraysOnly(io.BytesIO(path.read_bytes()), encoding="latin1").load()
+    except (pickle.UnpicklingError, EOFError, ValueError, AttributeError) as error:
+        raise OSError(f"{path} is not a CIFAR file: {error}") from error
+    if not isinstance(content, dict):
+        raise OSError(f"{path} is not a CIFAR file: it holds a {type(content).__name__}")
+    return content
+
+
+def _source(places: DataPlaces, layout: Layout) -> ImageSource:
+    import numpy as np
+    from PIL import Image as PillowImage
+
+    how_to_get = f"fetch {layout.archive} and unpack it under --data (RUNNER_DATA)"
+    root = find_root(places, layout.folder, how_to_get)
+    batches = [read_batch(root / name) for name in (*layout.train, layout.test)]
+    rows = np.concatenate([np.asarray(batch["data"], dtype=np.uint8) for batch in batches])
+    pixels = rows.reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1)
+    labels = [int(label) for batch in batches for label in batch[layout.labels]]
+    num_test = len(batches[-1][layout.labels])
+    splits: list[Split] = ["train"] * len(labels)
+    for index in range(len(labels) - num_test, len(labels)):
+        splits[index] = "test"
+    classes = [str(name) for name in read_batch(root / layout.meta)[layout.classes]]
+    digest = hashlib.sha256(rows.tobytes() + bytes(labels)).hexdigest()
+
+    def read(index: int) -> "Image":
+        return PillowImage.fromarray(pixels[index])
+
+    names = [f"{index:05d}" for index in range(len(labels))]
+    return ImageSource(
+        names=tuple(names),
+        labels=tuple(labels),
+        classes=tuple(classes),
+        splits=tuple(splits),
+        fingerprint=digest[:32],
+        read=read,
+        root=root,
+    )
+
+
+class Cifar10(DatasetSettings):
+    """CIFAR-10 (Krizhevsky, 2009): 32×32 colour images of ten classes, 50,000 and 10,000 test.
+
+    ``validation: 0.02`` holds out 1,000 of the training images, stratified (report R2).
+    """
+
+    dataset: Literal["cifar10"]
+    validation: float = Field(
+        0.02, ge=0, lt=1, description="fraction of the training images, per class"
+    )
+
+    def build(self, places: DataPlaces) -> ImageSource:
+        """Return the source: training images first.
+
+        Raises:
+            MissingData: when the folder is not there.
+            OSError: for files that are not in the official layout.
+        """
+        return _source(places, CIFAR10)
+
+
+class Cifar100(DatasetSettings):
+    """CIFAR-100 (Krizhevsky, 2009): 32×32 colour images of 100 classes (the fine labels).
+
+    50,000 images train, 10,000 test; ``validation: 0`` is the protocol of report R3.
+    """
+
+    dataset: Literal["cifar100"]
+    validation: float = Field(
+        0.0, ge=0, lt=1, description="fraction of the training images, per class"
+    )
+
+    def build(self, places: DataPlaces) -> ImageSource:
+        """Return the source: training images first.
+
+        Raises:
+            MissingData: when the folder is not there.
+            OSError: for files that are not in the official layout.
+        """
+        return _source(places, CIFAR100)

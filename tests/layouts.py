@@ -1,0 +1,42 @@
+"""Tiny data sets in the layouts of the official ones."""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+
+def write_caltech101(
+    root: Path, classes: tuple[str, ...] = ("ant", "Bass"), count: int = 9
+) -> Path:
+    """Write class folders with images of several sizes, one gray, and a background class."""
+    home = root / "caltech101" / "101_ObjectCategories"
+    draw = np.random.default_rng(3)
+    for label, name in enumerate((*classes, "BACKGROUND_Google")):
+        (home / name).mkdir(parents=True)
+        for number in range(1, count + 1):
+            pixels = draw.integers(0, 60 * (label + 1), (20 + number, 24, 3)).astype(np.uint8)
+            image = Image.fromarray(pixels).convert("L" if number == 2 else "RGB")
+            image.save(home / name / f"image_{number:04d}.jpg")
+    return home
+
+
+def write_cifar(root: Path, kind: str, per_file: int = 20) -> Path:
+    """Write the files of ``cifar10`` or ``cifar100`` with random images; labels count through."""
+    small = kind == "cifar10"
+    home = root / ("cifar-10-batches-py" if small else "cifar-100-python")
+    home.mkdir(parents=True)
+    files = [f"data_batch_{number}" for number in range(1, 6)] if small else ["train"]
+    files.append("test_batch" if small else "test")
+    key, num_classes = ("labels", 10) if small else ("fine_labels", 100)
+    draw = np.random.default_rng(4)
+    count = per_file if small else 10 * per_file
+    for name in files:
+        labels = [index % num_classes for index in range(count)]
+        data = draw.integers(0, 256, (count, 3072)).astype(np.uint8)
+        (home / name).write_bytes(pickle.dumps({"data": data, key: labels}, protocol=2))
+    names = [f"class {label}" for label in range(num_classes)]
+    meta = {"label_names" if small else "fine_label_names": names}
+    (home / ("batches.meta" if small else "meta")).write_bytes(pickle.dumps(meta, protocol=2))
+    return home
