@@ -30,6 +30,7 @@ class Explained:
         planned: cost of what is to do.
         missing: data sets that are not there; keys are then provisional.
         probed: whether seconds come from a probe.
+        decisions: what the rules decided that a person may wonder about.
     """
 
     cells: int
@@ -41,6 +42,7 @@ class Explained:
     device: str
     missing: tuple[Problem, ...]
     probed: bool
+    decisions: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -189,4 +191,5 @@ def _explained(
         device=device,
         missing=missing,
         probed=probed,
+        decisions=tuple(dict.fromkeys(each.why for each in wanted.plan.decisions)),
     )

@@ -41,6 +41,7 @@ class Request:
     data: str | Path | None = None
     executor: str = "local"
     checkpoint_seconds: float = 30.0
+    accept_mixed: bool = False
 
 
 @dataclass(frozen=True)
@@ -194,6 +195,7 @@ def _execute(
             if cell.source is not None
         },
         checkpoint_seconds=request.checkpoint_seconds,
+        accept_mixed=request.accept_mixed,
         should_stop=should_stop,
     )
     work = Work(

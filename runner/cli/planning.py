@@ -57,6 +57,7 @@ def _text(explained: Explained) -> str:
     lines.append(f"time      {_time(planned, explained)}")
     lines.append(f"disk      {_show_bytes(planned.num_bytes)} for pixels and weights")
     lines.append("download  nothing")
+    lines += [f"redone    {why}" for why in explained.decisions]
     if explained.missing:
         lines.append("keys provisional, since data is not there:")
         lines += [str(problem) for problem in explained.missing]

@@ -51,6 +51,12 @@ def run(
         float,
         typer.Option(min=0, metavar="SECONDS", help="Finished epochs that a kill may lose."),
     ] = 30.0,
+    accept_mixed: Annotated[
+        bool,
+        typer.Option(
+            "--accept-mixed", help="Go on from checkpoints of another device, torch or threads."
+        ),
+    ] = False,
 ) -> None:
     """Run what the database lacks, then print the tables."""
     from runner.api.running import Request, run_request
@@ -71,6 +77,7 @@ def run(
         db=db,
         data=data,
         checkpoint_seconds=checkpoint_seconds,
+        accept_mixed=accept_mixed,
     )
     started = time.monotonic()
     try:

@@ -6,6 +6,7 @@
     ├── DataError               1   data that cannot be read or prepared
     ├── StageFailed             1   one stage ended without a result; the grid goes on
     ├── DiskFull                1   nothing more can be stored
+    ├── StoreBusy               1   another process keeps the database locked
     ├── ClaimLost               1   another process took this stage over
     └── Interrupted             130 asked to stop
 
@@ -98,6 +99,15 @@ class DiskFull(RunnerError):
         super().__init__(
             f"the disk is full ({cause}); what was recorded is safe: free some space, then run the"
             " same command again"
+        )
+
+
+class StoreBusy(RunnerError):
+    """Another process kept the database locked for too long; what was recorded is safe."""
+
+    def __init__(self, cause: object) -> None:
+        super().__init__(
+            f"another process keeps the database locked ({cause}); run the same command again"
         )
 
 

@@ -76,6 +76,7 @@ class Context:
         database: identity of the database, written into checkpoints.
         sources: image sources by pixels key.
         checkpoint_seconds: seconds of finished epochs that may be lost.
+        accept_mixed: continue checkpoints that were made under other numerics.
         should_stop: asked after every step; True ends the stage with Interrupted.
         on_progress: told at most a few times a second.
         on_note: told in one line what a person should know.
@@ -87,6 +88,7 @@ class Context:
     database: str
     sources: Mapping[str, ImageSource] = field(default_factory=dict)
     checkpoint_seconds: float = 30.0
+    accept_mixed: bool = False
     should_stop: Callable[[], bool] = lambda: False
     on_progress: Callable[[Progress], None] = lambda progress: None
     on_note: Callable[[str], None] = lambda note: None

@@ -165,8 +165,8 @@ def _start(context: Context, images: Images, task: TrainTask) -> tuple[TrainStat
 
 def _refusal(context: Context, images: Images, task: TrainTask, values: Mapping[str, Any]) -> str:
     """Return why a checkpoint must not be continued, or ""."""
-    if values["numerics"] != dict(context.numerics):
-        return "was made with another device, torch or thread count"
+    if values["numerics"] != dict(context.numerics) and not context.accept_mixed:
+        return "was made with another device, torch or thread count (--accept-mixed goes on)"
     if values["pixels"] != images.digest:
         return "was made with other pixels (another Pillow decoded them)"
     if not task.can_continue(values["reads"]):

@@ -7,7 +7,7 @@ from types import TracebackType
 
 import sqlalchemy as sa
 
-from runner.core.errors import ClaimLost, DiskFull
+from runner.core.errors import ClaimLost, DiskFull, StoreBusy
 from runner.store.claims import RENEW_SECONDS, Claim, renew_claim
 from runner.store.database import Database
 
@@ -41,5 +41,5 @@ class Heartbeat:
             except ClaimLost:
                 self.lost = True
                 return
-            except (DiskFull, sa.exc.OperationalError):
+            except (DiskFull, StoreBusy, sa.exc.OperationalError):
                 continue  # a locked or full disk: the lease outlives several missed beats

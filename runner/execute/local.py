@@ -14,7 +14,7 @@ from dataclasses import replace
 import sqlalchemy as sa
 import torch
 
-from runner.core.errors import ClaimLost, DiskFull, Interrupted, RunnerError
+from runner.core.errors import ClaimLost, DiskFull, Interrupted, RunnerError, StoreBusy
 from runner.core.types import AttemptStatus, Stage
 from runner.engine.context import Context, Outcome
 from runner.engine.engine import Job, do_stage, end_stage, forget_images, tidy_checkpoints
@@ -135,9 +135,9 @@ class _Execution:
             raise
         except Exception as error:
             seconds = time.perf_counter() - started
-            if isinstance(error, DiskFull) or _is_full_disk(error):
+            if isinstance(error, DiskFull | StoreBusy) or _is_full_disk(error):
                 _close(work.database, claim, "interrupted", seconds, str(error))
-                raise error if isinstance(error, DiskFull) else DiskFull(error) from error
+                raise DiskFull(error) if isinstance(error, OSError) else error from None
             message = (
                 str(error) if isinstance(error, RunnerError) else f"{type(error).__name__}: {error}"
             )
@@ -222,7 +222,7 @@ def _close(
     """End an attempt without a result, as far as the database can still be written."""
     try:
         end_attempt(database, claim, status, seconds, error=error)
-    except (ClaimLost, DiskFull, sa.exc.OperationalError):
+    except (ClaimLost, DiskFull, StoreBusy, sa.exc.OperationalError):
         return
 
 

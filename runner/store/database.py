@@ -17,7 +17,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from runner.core.errors import DiskFull, UsageError
+from runner.core.errors import DiskFull, StoreBusy, UsageError
 from runner.store.schema import settings_of_database
 
 HEAD = "0001"
@@ -50,6 +50,7 @@ class Database:
 
         Raises:
             DiskFull: when it cannot be stored; nothing of it is.
+            StoreBusy: when another process holds the lock for longer than ``BUSY_SECONDS``.
         """
         try:
             with self.engine.connect() as connection:
@@ -59,6 +60,8 @@ class Database:
         except sa.exc.OperationalError as error:
             if "disk is full" in str(error):
                 raise DiskFull(error.orig) from error
+            if "database is locked" in str(error):
+                raise StoreBusy(error.orig) from error
             raise
 
     def identity(self) -> str:

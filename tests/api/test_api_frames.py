@@ -1,5 +1,6 @@
 """The verbs for notebooks return DataFrames with the documented columns."""
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -7,6 +8,7 @@ import pytest
 import torch
 
 from runner import api
+from runner.api.planning import make_plan
 from runner.core.errors import SpecError, UsageError
 
 SPEC = """\
@@ -124,3 +126,16 @@ def test_show_has_all_of_a_run(place: Path) -> None:
     assert {"train_loss", "val_accuracy"} <= set(record["epochs"][0])
     assert record["command"].startswith("runner run ")
     assert [attempt["kind"] for attempt in record["attempts"]] == ["prepare", "train", "evaluate"]
+
+
+def test_plan_says_why_a_done_stage_is_redone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.yaml").write_text(SPEC)
+    api.run("small.yaml", limit=1)
+    shutil.rmtree(tmp_path / ".runner" / "pixels")
+    explained, _ = make_plan(["small.yaml"], (), None, (), None, None, None)
+    (why,) = explained.decisions
+    assert "is no longer on disk" in why
+    assert explained.planned.stages == 1 + 3 * 2

@@ -143,6 +143,12 @@ def test_a_foreign_checkpoint_is_not_continued(
     assert why in interrupted.notes[0]
 
 
+def test_a_checkpoint_of_other_numerics_is_continued_when_asked_for(interrupted: Bench) -> None:
+    interrupted.options |= {"numerics": {"device": "cpu", "threads": 8}, "accept_mixed": True}
+    outcome = interrupted.do("train", 2)
+    assert outcome.values["reads"] == [[1, 1, 2], [2, 3, 5]]
+
+
 def test_another_database_does_not_see_the_checkpoint(interrupted: Bench) -> None:
     mine = checkpoint_of(interrupted)
     interrupted.options["database"] = "another"

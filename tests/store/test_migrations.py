@@ -10,7 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from runner.core.errors import UsageError
+from runner.core.errors import StoreBusy, UsageError
 from runner.store import database as database_module
 from runner.store.database import HEAD, open_database
 from runner.store.migrations import config
@@ -174,4 +174,16 @@ def test_a_writing_transaction_holds_the_lock_from_its_start(made: Path) -> None
         with pytest.raises(sqlite3.OperationalError, match="locked"):
             other.execute("BEGIN IMMEDIATE")
         assert other.execute("SELECT count(*) FROM runs").fetchone() == (0,)
+    database.close()
+
+
+def test_a_lock_that_is_held_too_long_is_said_in_words(
+    made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "BUSY_SECONDS", 0)
+    database = open_database(made)
+    with closing(sqlite3.connect(made, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreBusy, match="run the same command again"), database.write():
+            pass
     database.close()
