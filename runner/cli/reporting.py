@@ -25,7 +25,9 @@ def report(
     table: Annotated[str | None, typer.Option(metavar="NAME", help="Only this table.")] = None,
     form: Annotated[
         str,
-        typer.Option("--format", metavar="text|markdown|csv|json", help="How tables are printed."),
+        typer.Option(
+            "--format", metavar="text|markdown|latex|html|csv|json", help="How tables are printed."
+        ),
     ] = "text",
     sql: Annotated[bool, typer.Option("--sql", help="Print the SQL instead.")] = False,
     variant: Annotated[

@@ -1,4 +1,4 @@
-"""Filled tables as text: aligned, Markdown, CSV, JSON.
+"""Filled tables as text: aligned, Markdown, LaTeX, HTML, CSV, JSON.
 
 To add a format: a function here, and a line in FORMATS. Owns how numbers look.
 """
@@ -49,6 +49,22 @@ def _markdown(filled: FilledTable) -> str:
     return "\n".join([*lines, "", notes] if notes else lines) + "\n"
 
 
+def _latex(filled: FilledTable) -> str:
+    from runner.report.markup import BEST, latex_table
+
+    header, rows = _grid(filled, BEST, "{}")
+    right = [_is_right(filled, column) for column in _grid_columns(filled)]
+    return latex_table(header, rows, right, _notes(filled, "bold: best")[1:])
+
+
+def _html(filled: FilledTable) -> str:
+    from runner.report.markup import BEST, html_table
+
+    header, rows = _grid(filled, BEST, "{}")
+    right = [_is_right(filled, column) for column in _grid_columns(filled)]
+    return html_table(_title(filled), header, rows, right, _notes(filled, "bold: best")[1:])
+
+
 def _csv(filled: FilledTable) -> str:
     records = to_records(filled)
     if not records:
@@ -73,6 +89,8 @@ def _json(filled: FilledTable) -> str:
 FORMATS: dict[str, Callable[[FilledTable], str]] = {
     "text": _text,
     "markdown": _markdown,
+    "latex": _latex,
+    "html": _html,
     "csv": _csv,
     "json": _json,
 }

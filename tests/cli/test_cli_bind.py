@@ -92,3 +92,15 @@ def test_all_problems_are_told_at_once(call: Call) -> None:
     refused = call("validate", "wrong.yaml")
     assert "wrong.yaml:4:29: model.hidden.0 is 0" in refused.err
     assert "wrong.yaml:5:17: train.epochs is 0" in refused.err
+
+
+def test_a_crop_larger_than_the_images_is_refused(tmp_path: Path, call: Call) -> None:
+    draw_classes(tmp_path / "photos", {"cat": 8, "dog": 8})
+    found = problem(call, "crop=9")
+    assert "data.crop is 9×9, larger than the image of 8×8 pixels" in found
+
+
+def test_a_file_that_cannot_be_read_is_refused_with_its_path(tmp_path: Path, call: Call) -> None:
+    draw_classes(tmp_path / "photos", {"cat": 8, "dog": 8})
+    (tmp_path / "photos" / "cat" / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    assert "gone.png" in problem(call, "epochs=1")

@@ -13,6 +13,7 @@ from PIL import Image
 from runner.components.data.dataset import DataPlaces
 from runner.components.data.hashing import HashCache
 from runner.core.errors import DataError, Interrupted
+from runner.engine.prepare import transform
 
 FOLDER = {"dataset": "imagefolder", "path": "photos", "validation": 0.25, "test": 0.25}
 
@@ -178,3 +179,15 @@ def test_a_full_disk_while_preparing_is_an_os_error_and_leaves_nothing(
     with pytest.raises(OSError, match="No space left"):
         bench.do("prepare")
     assert list(cached(bench).parent.iterdir()) == []
+
+
+def test_sixteen_bit_gray_images_are_scaled_not_clipped() -> None:
+    levels = np.array([[0, 257, 32896, 65535]], dtype=np.uint16)
+    settings = settings_of(data={"dataset": "digits"}).data
+    assert transform(Image.fromarray(levels), settings)[0, :, 0].tolist() == [0, 1, 128, 255]
+
+
+def test_pixels_of_unknown_range_are_refused() -> None:
+    settings = settings_of(data={"dataset": "digits"}).data
+    with pytest.raises(ValueError, match="no known range"):
+        transform(Image.fromarray(np.ones((2, 2), dtype=np.float32)), settings)

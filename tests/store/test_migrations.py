@@ -187,3 +187,9 @@ def test_a_lock_that_is_held_too_long_is_said_in_words(
         with pytest.raises(StoreBusy, match="run the same command again"), database.write():
             pass
     database.close()
+
+
+@pytest.mark.parametrize("name", ["a?b.db", "p%41.db", "ü #1.db"])
+def test_a_file_may_have_any_name(name: str, tmp_path: Path) -> None:
+    open_database(tmp_path / name).close()
+    assert (tmp_path / name).is_file()
