@@ -1,9 +1,10 @@
 """The verbs of the command line, for notebooks: each returns DataFrames or plain values."""
 
+from runner.api.comparing import diff
 from runner.api.listing import list_runs, show
 from runner.api.planning import plan
 from runner.api.reporting import report
 from runner.api.running import run
 from runner.api.validating import validate
 
-__all__ = ["list_runs", "plan", "report", "run", "show", "validate"]
+__all__ = ["diff", "list_runs", "plan", "report", "run", "show", "validate"]

@@ -12,7 +12,7 @@ import sys
 import typer
 
 from runner import __version__
-from runner.cli import database, inspect, planning, reporting, running, specs
+from runner.cli import comparing, database, inspect, planning, reporting, running, specs
 from runner.core.errors import DiskFull, RunnerError
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ app.command("validate", epilog=specs.VALIDATE_EXAMPLES)(specs.validate)
 app.command("report", epilog=reporting.EXAMPLES)(reporting.report)
 app.command("list", epilog=inspect.LIST_EXAMPLES)(inspect.list_command)
 app.command("show", epilog=inspect.SHOW_EXAMPLES)(inspect.show)
+app.command("diff", epilog=comparing.EXAMPLES)(comparing.diff)
 app.command("new", epilog=specs.NEW_EXAMPLES)(specs.new)
 app.command("schema", epilog=specs.SCHEMA_EXAMPLES)(specs.schema)
 app.add_typer(database.app, name="db")

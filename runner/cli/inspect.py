@@ -123,6 +123,8 @@ def show(
 
 
 def _described(record: Mapping[str, Any]) -> Iterator[str]:
+    from runner.api.comparing import leaves
+
     result = record["result"]
     yield f"run       {record['run_key']}"
     for cell in record["cells"]:
@@ -135,7 +137,7 @@ def _described(record: Mapping[str, Any]) -> Iterator[str]:
     yield f"data      fingerprint {record['fingerprint']}"
     yield f"again     {record['command']}"
     yield "settings"
-    yield from (f"  {path}: {json.dumps(value)}" for path, value in _leaves(record["settings"], ""))
+    yield from (f"  {path}: {json.dumps(value)}" for path, value in leaves(record["settings"]))
     yield "stages"
     for attempt in record["attempts"]:
         yield from _attempt(attempt)
@@ -153,14 +155,6 @@ def _result(result: Mapping[str, Any]) -> Iterator[str]:
     yield f"seconds   {result['seconds']:.1f} on {result['device']}"
     if result["rerun"]:
         yield f"rerun     {result['rerun']}"
-
-
-def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    if not isinstance(value, dict):
-        yield path, value
-        return
-    for key in sorted(value, key=lambda each: each not in ("name", "dataset")):
-        yield from _leaves(value[key], f"{path}.{key}" if path else key)
 
 
 def _attempt(attempt: Mapping[str, Any]) -> Iterator[str]:

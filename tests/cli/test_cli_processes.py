@@ -35,6 +35,8 @@ LIGHT = [
     "report --table tiny --format markdown",
     "report tiny.yaml",
     "show tiny:0:0",
+    "diff tiny:0:0 tiny:1:0",
+    "report --table tiny --format latex",
     "db info",
     "db dump --canonical",
 ]

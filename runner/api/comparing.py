@@ -1,0 +1,117 @@
+"""The verb `diff`: two runs side by side, in settings, data, numbers and environment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runner.api.listing import resolve_run
+from runner.api.workspace import workspace
+from runner.store.queries import run_record
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RESULT = ("status", "best_epoch", "last_epoch", "parameters", "seconds", "device")
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing in which two runs may differ.
+
+    Attributes:
+        part: settings, data, result, metrics or environment.
+        name: what it is within its part.
+        first: its value in the first run, None where it has none.
+        second: its value in the second run.
+    """
+
+    part: str
+    name: str
+    first: Any
+    second: Any
+
+    def gap(self) -> float | None:
+        """Return second minus first of a metric, None where there is none."""
+        if self.part != "metrics" or self.first is None or self.second is None:
+            return None
+        return float(self.second - self.first)
+
+
+def diff(first: str, second: str, db: str | Path | None = None) -> pd.DataFrame:
+    """Return how two runs differ: columns part, name, first, second.
+
+    Args:
+        first: a run or cell, as in :func:`runner.api.show`.
+        second: another.
+        db: the database; results.db when not given.
+
+    Raises:
+        UsageError: when one of the names means no run, or several.
+    """
+    import pandas as pd
+
+    rows = [(each.part, each.name, each.first, each.second) for each in compare(first, second, db)]
+    return pd.DataFrame(rows, columns=["part", "name", "first", "second"])
+
+
+def compare(first: str, second: str, db: str | Path | None = None) -> list[Difference]:
+    """Return the differences of two runs; see :func:`diff`.
+
+    Of settings, data, result and environment only what differs; of metrics all, at each run's best
+    epoch.
+    """
+    database = workspace(db).open(create=False)
+    try:
+        pair = [run_record(database, resolve_run(database, name)) for name in (first, second)]
+    finally:
+        database.close()
+    parts = {
+        "settings": [dict(leaves(record["settings"])) for record in pair],
+        "data": [{"fingerprint": record["fingerprint"]} for record in pair],
+        "result": [_result(record) for record in pair],
+        "metrics": [_at_best(record) for record in pair],
+        "environment": [_environment(record) for record in pair],
+    }
+    return [
+        Difference(part, name, one.get(name), other.get(name))
+        for part, (one, other) in parts.items()
+        for name in dict.fromkeys([*one, *other])
+        if part == "metrics" or one.get(name) != other.get(name)
+    ]
+
+
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield (dotted path, value) of nested mappings, what a component is called first."""
+    if not isinstance(value, Mapping):
+        yield path, value
+        return
+    for key in sorted(value, key=lambda each: each not in ("name", "dataset")):
+        yield from leaves(value[key], f"{path}.{key}" if path else key)
+
+
+def _result(record: Mapping[str, Any]) -> dict[str, Any]:
+    result = record["result"]
+    if result is None:
+        return {"status": "unfinished"}
+    return {name: result[name] for name in RESULT}
+
+
+def _at_best(record: Mapping[str, Any]) -> dict[str, Any]:
+    result = record["result"]
+    epochs = [] if result is None else record["epochs"]
+    best: Mapping[str, Any] = next(
+        (each for each in epochs if each["epoch"] == result["best_epoch"]), {}
+    )
+    return {name: value for name, value in best.items() if name != "epoch"}
+
+
+def _environment(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return environment and numerics of the newest training."""
+    trained = [each for each in record["attempts"] if each["kind"] == "train"]
+    if not trained:
+        return {}
+    newest = trained[-1]
+    return dict(leaves({**newest["environment"], **newest["numerics"]}))

@@ -1,0 +1,60 @@
+"""The command `diff`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from runner.cli.options import Db, check_format
+
+if TYPE_CHECKING:
+    from runner.api.comparing import Difference
+
+EXAMPLES = """\b
+Examples:
+  runner diff quickstart:0:0 quickstart:2:0
+  runner diff 3f9a 81c0 --format json"""
+HELP = "A run key, or experiment:position[:seed]."
+
+
+def diff(
+    first: Annotated[str, typer.Argument(metavar="A", help=HELP)],
+    second: Annotated[str, typer.Argument(metavar="B", help=HELP)],
+    form: Annotated[
+        str, typer.Option("--format", metavar="text|json", help="How it is printed.")
+    ] = "text",
+    db: Db = None,
+) -> None:
+    """Compare two runs: what differs in settings and environment, and all metrics.
+
+    Metrics are those of each run's best epoch; the last column is B minus A.
+    """
+    check_format(form, ("text", "json"))
+    from runner.api.comparing import compare
+
+    found = compare(first, second, db)
+    if form == "json":
+        typer.echo(json.dumps([asdict(each) for each in found], indent=2))
+        return
+    rows = [("", "", first, second, ""), *(_row(each) for each in found)]
+    widths = [max(len(row[index]) for row in rows) for index in range(5)]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        typer.echo("  ".join(cells).rstrip())
+    if all(each.part == "metrics" for each in found):
+        typer.echo("nothing differs in settings, data, result or environment", err=True)
+
+
+def _row(each: Difference) -> tuple[str, str, str, str, str]:
+    gap = each.gap()
+    shown = "" if gap is None else f"{gap:+.4f}"
+    return each.part, each.name, _value(each.first), _value(each.second), shown
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
