@@ -237,6 +237,11 @@ def _check_split(resolved: ResolvedCell, source: ImageSource) -> None:
         path = "data.test" if find(resolved.tree, ["data", "test"]) else "data.validation"
         allowed = "more images, or a fraction of 0 for data.test or data.validation"
         raise _problem(resolved, path, str(error), allowed) from None
+    if settings.evaluate.test != "never" and not splits["test"]:
+        found = (
+            f"test images are wanted (evaluate.test: {settings.evaluate.test}), but there are none"
+        )
+        raise _problem(resolved, "data", found, "evaluate.test: never")
     if settings.train.drop_last and settings.train.batch_size > len(splits["train"]):
         found = (
             f"train.batch_size is {settings.train.batch_size}, but there are only"
