@@ -7,7 +7,6 @@ previous one or the new one. Nothing is pickled.
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -20,9 +19,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from runner.components.data.hashing import file_digest
 from runner.engine.partial import flush, partial_path
 
-BLOCK = 1 << 20
 JSON_NAME = "checkpoint.json"
 FORMAT = 1
 """Raised when what a checkpoint holds changes; others are not continued."""
@@ -54,7 +53,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         **checkpoint.values,
         "format": FORMAT,
         "file": name,
-        "sha256": _file_digest(folder / name),
+        "sha256": file_digest(folder / name),
     }
     temporary = folder / f"{JSON_NAME}.tmp"
     temporary.write_text(json.dumps(described))
@@ -70,7 +69,7 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
     try:
         values = json.loads((folder / JSON_NAME).read_text())
         path = folder / str(values["file"])
-        if values["format"] != FORMAT or _file_digest(path) != values["sha256"]:
+        if values["format"] != FORMAT or file_digest(path) != values["sha256"]:
             return None
         return Checkpoint(load_file(path), values)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError):
@@ -106,14 +105,6 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> int:
 
 def _saved(tensor: Tensor) -> Tensor:
     return tensor.detach().cpu().contiguous()
-
-
-def _file_digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -92,7 +92,7 @@ def _row(row: Node) -> Iterator[Combination]:
     for key, child in row.value.items():
         if key not in ROW_KEYS:
             _add(overrides, key, child)
-    own = Combination(overrides, _labels(row), _published(row.get("published")), row.place)
+    own = Combination(overrides, _labels(row), published_values(row.get("published")), row.place)
     for nested in _parts(row):
         yield _joined((own, nested))
 
@@ -122,7 +122,8 @@ def label_text(node: Node) -> str:
     return node.value if isinstance(node.value, str) else canonical_json(node.value)
 
 
-def _published(node: Node | None) -> dict[str, Node]:
+def published_values(node: Node | None) -> dict[str, Node]:
+    """Return the values of a ``published`` mapping, by column, checked to be finite numbers."""
     if node is None:
         return {}
     if not node.is_mapping:
@@ -132,11 +133,6 @@ def _published(node: Node | None) -> dict[str, Node]:
         if not number or not math.isfinite(child.value):
             raise _error(child, f"a published value is {child.describe()}", "a number")
     return dict(node.value)
-
-
-def published_values(node: Node) -> dict[str, Node]:
-    """Return the published values in a ``published`` mapping, checked to be numbers."""
-    return _published(node)
 
 
 def _zip(node: Node) -> list[Combination]:

@@ -15,7 +15,6 @@ import sqlalchemy as sa
 from runner.core.types import RunStatus
 from runner.store.database import Database
 from runner.store.schema import (
-    artifacts,
     attempts,
     cells,
     claims,
@@ -116,13 +115,6 @@ def held_stages(database: Database) -> set[str]:
     """Return the keys of the stages that some process has claimed."""
     with database.read() as connection:
         return set(connection.execute(sa.select(claims.c.stage_key)).scalars())
-
-
-def recorded_artifacts(database: Database) -> dict[str, tuple[str, int]]:
-    """Return digest and size in bytes of every recorded artifact."""
-    query = sa.select(artifacts.c.name, artifacts.c.digest, artifacts.c.num_bytes)
-    with database.read() as connection:
-        return {row.name: (row.digest, row.num_bytes) for row in connection.execute(query)}
 
 
 def seconds_by_cost_kind(database: Database, device: str) -> dict[str, float]:

@@ -215,13 +215,13 @@ def test_sizes_are_at_least_one_pixel(size) -> None:
 @pytest.fixture
 def digested(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
-    digest = hashing._digest
+    digest = hashing.file_digest
 
     def counting(path: Path) -> str:
         names.append(path.name)
         return digest(path)
 
-    monkeypatch.setattr(hashing, "_digest", counting)
+    monkeypatch.setattr(hashing, "file_digest", counting)
     return names
 
 

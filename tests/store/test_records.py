@@ -20,7 +20,6 @@ from runner.store.queries import (
     latest_results,
     next_rerun,
     open_reruns,
-    recorded_artifacts,
     recorded_epochs,
     run_record,
     run_rows,
@@ -322,7 +321,10 @@ def test_seconds_an_epoch_leave_the_first_epoch_out_where_there_are_others(
 def test_artifacts_are_recorded_by_name_the_newest_last(database: Database) -> None:
     want(database, ["r1"])
     do_run(database, "r1")
-    assert recorded_artifacts(database) == {
+    query = sa.select(artifacts.c.name, artifacts.c.digest, artifacts.c.num_bytes)
+    with database.read() as connection:
+        recorded = {name: (digest, size) for name, digest, size in connection.execute(query)}
+    assert recorded == {
         "pixels/p": ("digest-p", 10),
         "weights/train-r1-0": ("digest-train-r1-0", 20),
     }

@@ -37,7 +37,7 @@ class HashCache:
             if memory.get(name, ["", ""])[0] != stamp
         ]
         with ThreadPoolExecutor() as pool:
-            digests = list(pool.map(lambda position: _digest(root / names[position]), missing))
+            digests = list(pool.map(lambda position: file_digest(root / names[position]), missing))
         for position, digest in zip(missing, digests, strict=True):
             memory[names[position]] = [stamps[position], digest]
         if missing:
@@ -65,7 +65,8 @@ def _stamp(path: Path) -> str:
     return f"{stat.st_size}:{stat.st_mtime_ns}"
 
 
-def _digest(path: Path) -> str:
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(BLOCK):
