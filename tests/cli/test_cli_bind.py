@@ -1,11 +1,13 @@
 """What only data or a built model can tell, found before anything starts."""
 
+import os
 from pathlib import Path
 
 import pytest
 from commands import TINY, Call
 from pictures import draw_classes
 
+GOLDEN = Path(__file__).parent / "golden"
 SPEC = """\
 name: photos
 data: {dataset: imagefolder, path: photos, validation: 0.25, test: 0.25}
@@ -64,14 +66,34 @@ def problem(call: Call, *sets: str) -> str:
     return refused.err
 
 
+def is_golden(name: str, text: str, home: Path) -> bool:
+    """Return whether a message is that of ``golden/NAME.txt``, paths of the test left out."""
+    golden = GOLDEN / f"{name}.txt"
+    text = text.replace(str(home), "HERE")
+    if os.environ.get("UPDATE_GOLDEN"):
+        GOLDEN.mkdir(exist_ok=True)
+        golden.write_text(text, encoding="utf-8")
+    return text == golden.read_text(encoding="utf-8")
+
+
 def test_fewer_outputs_than_labels_are_refused(tmp_path: Path, call: Call) -> None:
     draw_classes(tmp_path / "photos", {"a": 6, "b": 6, "c": 6})
-    assert "model.classes is 2, but the data has 3 labels" in problem(call, "model.classes=2")
+    Path("photos.yaml").write_text(SPEC.replace("filters: [4]", "filters: [4], classes: 2"))
+    assert is_golden("fewer_classes_than_labels", problem(call), tmp_path)
 
 
 def test_a_class_too_small_to_stratify_is_refused(tmp_path: Path, call: Call) -> None:
     draw_classes(tmp_path / "photos", {"a": 9, "b": 1})
-    assert "class 'b' has 1 image left" in problem(call)
+    assert is_golden("class_too_small_to_stratify", problem(call), tmp_path)
+
+
+def test_two_specs_with_one_table_name_are_refused(tmp_path: Path, call: Call) -> None:
+    tables = "tables: {accuracies: {VAL: val_accuracy}}\n"
+    Path("one.yaml").write_text(SPEC + tables)
+    Path("two.yaml").write_text(SPEC.replace("name: photos", "name: other") + tables)
+    refused = call("validate", "one.yaml", "two.yaml")
+    assert (refused.code, refused.out) == (2, "")
+    assert is_golden("two_specs_with_one_table", refused.err, tmp_path)
 
 
 def test_a_model_that_does_not_fit_is_refused(tmp_path: Path, call: Call) -> None:
