@@ -1,6 +1,10 @@
 """Tiny data sets in the layouts of the official ones."""
 
+import io
 import pickle
+import tarfile
+import tempfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -40,3 +44,25 @@ def write_cifar(root: Path, kind: str, per_file: int = 20) -> Path:
     meta = {"label_names" if small else "fine_label_names": names}
     (home / ("batches.meta" if small else "meta")).write_bytes(pickle.dumps(meta, protocol=2))
     return home
+
+
+def pack_cifar(kind: str) -> bytes:
+    """Return a .tar.gz of what :func:`write_cifar` writes."""
+    with tempfile.TemporaryDirectory() as root:
+        return tar_gz(write_cifar(Path(root), kind))
+
+
+def pack_caltech101(inner: str) -> bytes:
+    """Return a .zip that holds, at ``inner``, a .tar.gz of what :func:`write_caltech101` writes."""
+    packed = io.BytesIO()
+    with tempfile.TemporaryDirectory() as root, zipfile.ZipFile(packed, "w") as outer:
+        outer.writestr(inner, tar_gz(write_caltech101(Path(root))))
+    return packed.getvalue()
+
+
+def tar_gz(folder: Path) -> bytes:
+    """Return a .tar.gz that holds a folder under its name."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        tar.add(folder, folder.name)
+    return packed.getvalue()

@@ -16,12 +16,13 @@ from runner.components.data.dataset import DatasetSettings, Normalization
 from runner.components.losses import Loss
 from runner.components.models import Model
 from runner.components.models.classifier import Classifier
+from runner.components.models.torchvision_model import Head, WeightsFile
 from runner.components.optimizers import Optimizer
 from runner.components.schedules import Schedule
 from runner.core.reading import SPLITS
 from runner.spec.names import SHORT_NAMES
 from runner.spec.nodes import as_yaml
-from runner.spec.problems import model_options
+from runner.spec.options import model_options, tags_of
 from runner.spec.settings import Best, EarlyStopping, Evaluation, Settings, Training
 from runner.spec.tables import PROPERTIES, ColumnSettings
 
@@ -45,6 +46,8 @@ PLAIN: list[tuple[str, type[BaseModel]]] = [
     ("train.best", Best),
     ("evaluate", Evaluation),
     ("data.normalize", Normalization),
+    ("model.weights", WeightsFile),
+    ("model.head", Head),
 ]
 SPLIT_WORDS = {
     "train": "running average of the training pass: weights move on the way, dropout is active",
@@ -63,7 +66,8 @@ def reference_document() -> str:
             parts.append(f"All of them have these settings. {_about(shared)}\n")
             parts.append(_settings_table(shared))
         for model in model_options(union):
-            parts.append(f"### `{_tag(model)}`\n\n{_about(model)}\n")
+            parts.append(f"### {_heading(model)}\n\n{_about(model)}\n")
+            parts.append(_names(model))
             parts.append(_settings_table(model, shared))
     for path, model in PLAIN:
         parts.append(f"## `{path}`\n\n{_about(model)}\n")
@@ -81,9 +85,15 @@ def _about(model: type[BaseModel]) -> str:
     return inspect.cleandoc(model.__doc__ or "").replace("``", "`")
 
 
-def _tag(model: type[BaseModel]) -> str:
-    field = model.model_fields.get("name") or model.model_fields["dataset"]
-    return str(field.annotation.__args__[0])  # type: ignore[union-attr]
+def _heading(model: type[BaseModel]) -> str:
+    names = tags_of(model)
+    return f"`{names[0]}`" if len(names) == 1 else f"`{names[0]}` … `{names[-1]}`"
+
+
+def _names(model: type[BaseModel]) -> str:
+    """Return the names of a component that has several."""
+    names = tags_of(model)
+    return "" if len(names) == 1 else ", ".join(f"`{name}`" for name in names) + ".\n"
 
 
 def _settings_table(model: type[BaseModel], shared: type[BaseModel] | None = None) -> str:
@@ -93,7 +103,7 @@ def _settings_table(model: type[BaseModel], shared: type[BaseModel] | None = Non
     rows = []
     for name, info in model.model_fields.items():
         own = schema["properties"][name]
-        if own == known.get(name) or (own.get("type") == "string" and "const" in own):
+        if own == known.get(name) or name in ("name", "dataset"):
             continue
         assert info.description, f"{model.__name__}.{name} has no description"
         default = "required" if info.is_required() else f"`{_shown(info.get_default())}`"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from runner.api.binding import Binder, BoundCell, load_experiments
 from runner.api.wanting import Wanted, choose, want
 from runner.api.workspace import Workspace, workspace
 from runner.core.errors import Problem
-from runner.core.types import Facts
+from runner.core.types import DEFAULT_CACHE_LIMIT, Facts
 from runner.planner.cost import Cost, plan_costs
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class Explained:
         missing: data sets that are not there; keys are then provisional.
         probed: whether seconds come from a probe.
         decisions: what the rules decided that a person may wonder about.
+        downloads: bytes that `run` would fetch first, by the name of the file.
     """
 
     cells: int
@@ -43,13 +44,14 @@ class Explained:
     missing: tuple[Problem, ...]
     probed: bool
     decisions: tuple[str, ...]
+    downloads: Mapping[str, int]
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON values."""
         values = asdict(self)
         values["missing"] = [str(problem) for problem in self.missing]
         values["to_do"] = self.runs - self.done - self.failed
-        values["download_bytes"] = 0
+        values["download_bytes"] = sum(self.downloads.values())
         return values
 
 
@@ -114,6 +116,7 @@ def make_plan(
     data: str | Path | None,
     device: str | None,
     probe: bool = False,
+    cache_limit: int = DEFAULT_CACHE_LIMIT,
 ) -> tuple[Explained, Wanted]:
     """Return the plan of specs, and the same in numbers.
 
@@ -127,20 +130,26 @@ def make_plan(
     binder = Binder(place, provisional=True)
     cells = binder.bind(experiments)
     name = device_name(chosen_device)
-    wanted = _want(cells, only, place, name)
+    wanted = _want(cells, only, place, name, cache_limit)
     if probe:
         wanted = replace(wanted, facts=_probed(cells, wanted, str(chosen_device)))
-    return _explained(cells, wanted, name, tuple(binder.missing), probe), wanted
+    return _explained(cells, wanted, name, binder, probe), wanted
 
 
-def _want(cells: Sequence[BoundCell], only: Sequence[str], place: Workspace, device: str) -> Wanted:
+def _want(
+    cells: Sequence[BoundCell],
+    only: Sequence[str],
+    place: Workspace,
+    device: str,
+    cache_limit: int,
+) -> Wanted:
     chosen = choose(cells, only)
     is_url = "://" in place.database_path
     if not is_url and not Path(place.database_path).is_file():
-        return want(cells, chosen, None, place, device)
+        return want(cells, chosen, None, place, device, cache_limit=cache_limit)
     database = place.open(create=False)
     try:
-        return want(cells, chosen, database, place, device)
+        return want(cells, chosen, database, place, device, cache_limit=cache_limit)
     finally:
         database.close()
 
@@ -156,17 +165,18 @@ def _probed(cells: Sequence[BoundCell], wanted: Wanted, device: str) -> Facts:
         cell = by_run[run]
         for stage in wanted.chains[run]:
             unknown = stage.kind == "train" and stage.cost_kind not in measured
-            if not unknown or stage.key not in planned or not cell.shape or not cell.source:
+            if not unknown or stage.key not in planned or not cell.fitted or not cell.source:
                 continue
             share = cell.resolved.settings.data.test_share()
             count = len(cell.source.names)
             measured[stage.cost_kind] = probe_epoch(
                 cell.resolved.settings,
-                cell.shape,
+                cell.fitted.shape,
                 len(cell.source.classes),
                 count,
                 cell.source.splits.count("test") if share is None else round(share * count),
                 device,
+                "features" in stage.spec,
             )
     return replace(wanted.facts, seconds=measured)
 
@@ -175,7 +185,7 @@ def _explained(
     cells: Sequence[BoundCell],
     wanted: Wanted,
     device: str,
-    missing: tuple[Problem, ...],
+    binder: Binder,
     probed: bool,
 ) -> Explained:
     statuses = [wanted.facts.finished.get(key) for key in wanted.chosen]
@@ -189,7 +199,8 @@ def _explained(
         wanted=naive,
         planned=planned,
         device=device,
-        missing=missing,
+        missing=tuple(binder.missing),
         probed=probed,
         decisions=tuple(dict.fromkeys(each.why for each in wanted.plan.decisions)),
+        downloads=dict(binder.downloads),
     )

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from runner.api.workspace import workspace
 from runner.core.errors import UsageError, nearest
+from runner.report.fill import fill_table
 from runner.report.sql import compile_table
-from runner.report.tables import FilledTable, fill_table, to_frame
+from runner.report.tables import FilledTable, to_frame
 from runner.spec.experiment import load_experiment, recorded_tables
 from runner.spec.tables import Table
 from runner.store.database import Database
@@ -45,7 +46,7 @@ def report(
         variant: which variant's runs fill it.
 
     Raises:
-        UsageError: for an unknown or ambiguous table.
+        UsageError: for an unknown or ambiguous table, or cells that do not fit into its pivot.
     """
     place = workspace(db)
     database = place.open(create=False)
@@ -60,12 +61,12 @@ def report(
 
 
 def fill(database: Database, declared: Declared) -> FilledTable:
-    """Return a declared table with its rows."""
+    """Return a declared table with its rows; see :func:`runner.report.fill.fill_table`."""
     return fill_table(database, declared.table, declared.experiment, declared.variant)
 
 
 def sql_of(declared: Declared) -> str:
-    """Return the SQL that a declared table compiles to."""
+    """Return the SQL that a declared table compiles to; with a pivot, of the rows before it."""
     return compile_table(declared.table, declared.experiment, declared.variant)
 
 

@@ -11,7 +11,9 @@ from runner.api.binding import Binder, BoundCell, load_experiments
 from runner.api.listing import CELL_COLUMNS
 from runner.api.wanting import Wanted, choose, want
 from runner.api.workspace import Workspace, workspace
-from runner.core.types import RunStatus
+from runner.components.download import Downloading, OnProgress
+from runner.core.errors import Interrupted
+from runner.core.types import DEFAULT_CACHE_LIMIT, RunStatus
 from runner.lower.trajectory import pixels_key
 from runner.spec.experiment import Experiment
 from runner.store.catalogue import record_experiment
@@ -42,6 +44,8 @@ class Request:
     executor: str = "local"
     checkpoint_seconds: float = 30.0
     accept_mixed: bool = False
+    download: bool = True
+    cache_limit: int = DEFAULT_CACHE_LIMIT
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,7 @@ def run(
     device: str | None = None,
     db: str | Path | None = None,
     data: str | Path | None = None,
+    download: bool = True,
 ) -> pd.DataFrame:
     """Run specs; return one row per cell as :func:`runner.api.list_runs` does.
 
@@ -86,9 +91,11 @@ def run(
         device: ``cpu``, ``cuda``, ``cuda:1``; the GPU when there is one.
         db: the database; results.db when not given.
         data: folder in which data sets are looked for; RUNNER_DATA when not given.
+        download: fetch public data sets that are not there.
 
     Raises:
         SpecError: with every problem found; nothing was started.
+        DownloadFailed: when a data set cannot be fetched; nothing was started.
     """
     import pandas as pd
 
@@ -96,7 +103,18 @@ def run(
 
     paths = [specs] if isinstance(specs, str | Path) else list(specs)
     request = Request(
-        paths, only, profile, sets, limit, retry_failed, rerun, device, None, db, data
+        paths,
+        only,
+        profile,
+        sets,
+        limit,
+        retry_failed,
+        rerun,
+        device,
+        None,
+        db,
+        data,
+        download=download,
     )
     ran = run_request(request, lambda wanted: Silent(), lambda: False)
     database = workspace(db, data).open()
@@ -116,6 +134,7 @@ def run_request(
     request: Request,
     listen: Callable[[Wanted], Listener],
     should_stop: Callable[[], bool],
+    on_progress: OnProgress = lambda progress: None,
 ) -> Ran:
     """Do what is asked.
 
@@ -123,18 +142,29 @@ def run_request(
         request: what is asked.
         listen: makes the listener, once the plan is known.
         should_stop: asked after every step.
+        on_progress: hears of downloads.
 
     Raises:
         SpecError: with every problem found; nothing was started.
+        DownloadFailed: when a data set cannot be fetched; nothing was started.
         Interrupted: when asked to stop.
     """
     experiments = load_experiments(request.specs, request.profile, request.sets)
     place = workspace(request.db, request.data)
-    cells = Binder(place).bind(experiments)
+
+    def downloading(progress: Downloading) -> None:
+        if should_stop():
+            raise Interrupted(f"stopped while downloading {progress.name}; it starts again later")
+        on_progress(progress)
+
+    binder = Binder(place, on_progress=downloading if request.download else None)
+    cells = binder.bind(experiments)
     chosen = choose(cells, request.only)
     database = place.open()
     try:
-        wanted = _execute(request, experiments, cells, chosen, place, database, listen, should_stop)
+        wanted = _execute(
+            request, experiments, binder, cells, chosen, place, database, listen, should_stop
+        )
         results = latest_results(database, wanted.chosen)
     finally:
         database.close()
@@ -149,6 +179,7 @@ def run_request(
 def _execute(
     request: Request,
     experiments: Sequence[Experiment],
+    binder: Binder,
     cells: Sequence[BoundCell],
     chosen: Sequence[BoundCell],
     place: Workspace,
@@ -182,6 +213,7 @@ def _execute(
         request.rerun,
         request.retry_failed,
         request.limit,
+        request.cache_limit,
     )
     record_wanted(database, experiments, wanted)
     context = Context(
@@ -194,6 +226,13 @@ def _execute(
             for cell in cells
             if cell.source is not None
         },
+        weights=binder.weights(),
+        cache_limit=request.cache_limit,
+        needed_features=frozenset(
+            Path(str(stage.spec["features"])).name
+            for stage in wanted.plan.stages
+            if "features" in stage.spec
+        ),
         checkpoint_seconds=request.checkpoint_seconds,
         accept_mixed=request.accept_mixed,
         should_stop=should_stop,

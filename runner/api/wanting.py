@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from runner.api.binding import BoundCell
 from runner.api.workspace import Workspace
 from runner.core.errors import UsageError
-from runner.core.types import Facts, Plan, RunStatus, Stage
+from runner.core.types import DEFAULT_CACHE_LIMIT, Facts, Plan, RunStatus, Stage
 from runner.lower.stages import naive_plan
 from runner.planner.rules import apply_rules
 from runner.spec.experiment import cell_matches
@@ -32,7 +32,7 @@ class Wanted:
         cells: all cells of the specs.
         chosen: keys of the wanted runs, in the order of the cells.
         reruns: which repetition of each run of ``cells``.
-        chains: the stages of each run of ``cells``.
+        chains: the stages of each run of ``cells``, as planned where it is wanted.
         naive: every wanted run by itself.
         plan: after the rules.
         facts: what the rules knew.
@@ -100,6 +100,7 @@ def want(
     rerun: bool = False,
     retry_failed: bool = False,
     limit: int | None = None,
+    cache_limit: int = DEFAULT_CACHE_LIMIT,
 ) -> Wanted:
     """Return what is wanted and the plan for it.
 
@@ -112,6 +113,7 @@ def want(
         rerun: do the chosen runs once more, as a further repetition.
         retry_failed: do failed runs again.
         limit: the most runs that are done now.
+        cache_limit: the most bytes that frozen features may take.
     """
     runs = {cell.run.run_key: cell for cell in cells}
     keys = list(dict.fromkeys(cell.run.run_key for cell in chosen))
@@ -130,8 +132,20 @@ def want(
         keys = [key for key in keys if key not in left_out]
     chains = {key: cell.chain(reruns[key]) for key, cell in runs.items()}
     naive = naive_plan((runs[key].run, chains[key]) for key in keys)
-    facts = _facts(naive, finished, database, workspace, device)
-    return Wanted(cells, keys, reruns, chains, naive, apply_rules(naive, facts), facts)
+    facts = _facts(naive, finished, database, workspace, device, cache_limit)
+    plan = apply_rules(naive, facts)
+    return Wanted(cells, keys, reruns, _as_planned(chains, plan), naive, plan, facts)
+
+
+def _as_planned(
+    chains: Mapping[str, tuple[Stage, ...]], plan: Plan
+) -> dict[str, tuple[Stage, ...]]:
+    """Return the chains, with what the plan added to those of the wanted runs."""
+    known = {stage.key: stage for chain in chains.values() for stage in chain}
+    known |= {each.prefix.key: each.prefix for each in known.values() if each.prefix is not None}
+    known |= {stage.key: stage for stage in plan.stages}
+    planned = {run: tuple(known[key] for key in keys) for run, keys in plan.reads.items()}
+    return {**chains, **planned}
 
 
 def _repetitions(
@@ -159,20 +173,24 @@ def _facts(
     database: Database | None,
     workspace: Workspace,
     device: str,
+    cache_limit: int,
 ) -> Facts:
     identity = "" if database is None else database.identity()
+    stages = {stage.key: stage for stage in naive.stages}
+    stages |= {each.prefix.key: each.prefix for each in naive.stages if each.prefix is not None}
     artifacts = frozenset(
         name
-        for name in {stage.produces for stage in naive.stages if stage.produces}
+        for name in {stage.produces for stage in stages.values() if stage.produces}
         if workspace.has_artifact(identity, name)
     )
     if database is None:
-        return Facts(artifacts=artifacts)
-    ended = ended_stages(database, {stage.key for stage in naive.stages})
+        return Facts(artifacts=artifacts, cache_limit=cache_limit)
+    ended = ended_stages(database, set(stages))
     return Facts(
         done=frozenset(key for key, status in ended.items() if status != "failed"),
         diverged=frozenset(key for key, status in ended.items() if status == "diverged"),
         artifacts=artifacts,
         finished=dict(finished),
         seconds=seconds_by_cost_kind(database, device),
+        cache_limit=cache_limit,
     )

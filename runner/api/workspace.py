@@ -1,7 +1,8 @@
 """Where things lie for one invocation: database, `.runner/`, data.
 
-Owns the defaults: results.db in the current folder, `.runner/` beside it, data from --data,
-RUNNER_DATA, the current folder, or beside the spec.
+Owns the defaults: results.db in the current folder, `.runner/` beside it, data from --data or
+RUNNER_DATA, data/ in the current folder, the current folder, or beside the spec; what is downloaded
+goes to the first of these.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runner.components.data.archives import Archive, fetch_archive
 from runner.components.data.dataset import DataPlaces
 from runner.components.data.hashing import HashCache
+from runner.components.download import OnProgress
 from runner.store.database import Database, open_database
 
 DEFAULT_DATABASE = "results.db"
 DATA_VARIABLE = "RUNNER_DATA"
+DEFAULT_DATA = "data"
 
 
 @dataclass(frozen=True)
@@ -38,11 +42,24 @@ class Workspace:
         """Open the database; see :func:`runner.store.database.open_database`."""
         return open_database(self.database_path, create)
 
-    def data_places(self, spec: Path) -> DataPlaces:
-        """Return where the data sets of a spec may lie."""
+    def data_places(self, spec: Path, on_progress: OnProgress | None = None) -> DataPlaces:
+        """Return where the data sets of a spec may lie.
+
+        Args:
+            spec: the spec's file.
+            on_progress: hears of downloads; None where nothing may be downloaded.
+        """
+        here = Path.cwd()
         given = [] if self.data is None else [self.data]
-        roots = dict.fromkeys([*given, Path.cwd(), spec.resolve().parent])
-        return DataPlaces(tuple(roots), HashCache(self.folder / "hashes").hash_files)
+        roots = dict.fromkeys([*given, here / DEFAULT_DATA, here, spec.resolve().parent])
+        hash_files = HashCache(self.folder / "hashes").hash_files
+        if on_progress is None:
+            return DataPlaces(tuple(roots), hash_files)
+
+        def fetch(archive: Archive, root: Path) -> None:
+            fetch_archive(archive, root, on_progress)
+
+        return DataPlaces(tuple(roots), hash_files, fetch)
 
     def has_artifact(self, database: str, name: str) -> bool:
         """Return whether an artifact of a database (by its identity) lies in ``.runner/``."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -138,6 +138,7 @@ def _described(record: Mapping[str, Any]) -> Iterator[str]:
     yield f"again     {record['command']}"
     yield "settings"
     yield from (f"  {path}: {json.dumps(value)}" for path, value in leaves(record["settings"]))
+    yield from _network(record["attempts"])
     yield "stages"
     for attempt in record["attempts"]:
         yield from _attempt(attempt)
@@ -155,6 +156,26 @@ def _result(result: Mapping[str, Any]) -> Iterator[str]:
     yield f"seconds   {result['seconds']:.1f} on {result['device']}"
     if result["rerun"]:
         yield f"rerun     {result['rerun']}"
+
+
+def _network(attempts: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield the layers of the network that was trained last, and what was loaded into them."""
+    outcomes = [each["outcome"] for each in attempts if each["kind"] == "train"]
+    outcome = next((each for each in reversed(outcomes) if each and "layers" in each), None)
+    if outcome is None:
+        return
+    trained = sum(trainable for _, _, trainable in outcome["layers"])
+    frozen = outcome["parameters"] - trained
+    yield f"layers    {trained:,} parameters trained, {frozen:,} frozen"
+    widths = [max(len(str(row[column])) for row in outcome["layers"]) for column in (0, 1)]
+    for name, total, trainable in outcome["layers"]:
+        state = "trained" if trainable == total else "frozen"
+        if 0 < trainable < total:
+            state = f"trained {trainable:,}, frozen {total - trainable:,}"
+        yield f"  {name.ljust(widths[0])}  {total:>{widths[1] + widths[1] // 3},}  {state}"
+    if "loaded" in outcome:
+        loaded = counted(len(outcome["loaded"]), "pretrained tensor")
+        yield f"loaded    {loaded}; freshly drawn: {', '.join(outcome['fresh']) or 'none'}"
 
 
 def _attempt(attempt: Mapping[str, Any]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +10,21 @@ from typing import Annotated
 import typer
 
 from runner.core.errors import UsageError
+
+UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+
+
+def parse_bytes(text: str | int) -> int:
+    """Return a size in bytes: 500MB, 1.5 GB, 0.
+
+    Raises:
+        typer.BadParameter: for what is no size.
+    """
+    matched = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?([kMGT]?B)?", str(text).strip())
+    if matched is None:
+        raise typer.BadParameter(f"{text!r} is no size; allowed: 0, 500MB, 1.5GB")
+    return int(float(matched[1]) * UNITS[matched[2] or "B"])
+
 
 Specs = Annotated[list[Path], typer.Argument(help="Spec files.", metavar="SPEC")]
 Only = Annotated[
@@ -36,13 +52,27 @@ Db = Annotated[
 Data = Annotated[
     Path | None,
     typer.Option(
-        metavar="FOLDER", envvar="RUNNER_DATA", help="Where data sets are looked for first."
+        metavar="FOLDER",
+        envvar="RUNNER_DATA",
+        help="Where data sets are looked for first, and downloaded to.",
+        show_default="data",
     ),
 ]
 Device = Annotated[
     str | None,
     typer.Option(
         metavar="DEVICE", help="cpu, cuda or cuda:1.", show_default="the GPU when there is one"
+    ),
+]
+
+
+CacheLimit = Annotated[
+    int,
+    typer.Option(
+        metavar="SIZE",
+        parser=parse_bytes,
+        help="The most that frozen features may take on disk, as 500MB or 20GB.",
+        show_default="20GB",
     ),
 ]
 

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runner.cli.options import Data, Db, Device, Only, Profile, Sets, Specs, check_format
+from runner.cli.options import (
+    CacheLimit,
+    Data,
+    Db,
+    Device,
+    Only,
+    Profile,
+    Sets,
+    Specs,
+    check_format,
+)
 from runner.cli.words import counted, show_seconds
+from runner.components.download import show_bytes
+from runner.core.types import DEFAULT_CACHE_LIMIT
 
 if TYPE_CHECKING:
     from runner.api.planning import Explained
@@ -30,17 +43,20 @@ def plan(
     probe: Annotated[
         bool, typer.Option("--probe", help="Time a few steps where nothing was measured yet.")
     ] = False,
+    cache_limit: CacheLimit = DEFAULT_CACHE_LIMIT,
     form: Annotated[
         str, typer.Option("--format", metavar="text|json", help="How it is printed.")
     ] = "text",
     db: Db = None,
     data: Data = None,
 ) -> None:
-    """Say what `run` would do: cells, runs, epochs, seconds, disk. Starts nothing."""
+    """Say what `run` would do: runs, epochs, seconds, disk, downloads. Starts nothing."""
     check_format(form, ("text", "json"))
     from runner.api.planning import make_plan
 
-    explained, _ = make_plan(specs, only or (), profile, sets or (), db, data, device, probe)
+    explained, _ = make_plan(
+        specs, only or (), profile, sets or (), db, data, device, probe, cache_limit
+    )
     if form == "json":
         typer.echo(json.dumps(explained.as_dict(), indent=2))
         return
@@ -55,9 +71,9 @@ def _text(explained: Explained) -> str:
     wanted, planned = explained.wanted, explained.planned
     lines.append(f"epochs    {planned.epochs} to do of {wanted.epochs}, at most")
     lines.append(f"time      {_time(planned, explained)}")
-    lines.append(f"disk      {_show_bytes(planned.num_bytes)} for pixels and weights")
-    lines.append("download  nothing")
-    lines += [f"redone    {why}" for why in explained.decisions]
+    lines.append(f"disk      {show_bytes(planned.num_bytes)} for pixels, features and weights")
+    lines.append(f"download  {_downloads(explained.downloads)}")
+    lines += [f"note      {why}" for why in explained.decisions]
     if explained.missing:
         lines.append("keys provisional, since data is not there:")
         lines += [str(problem) for problem in explained.missing]
@@ -76,10 +92,9 @@ def _time(cost: Cost, explained: Explained) -> str:
     return f"{known}; {never}" if cost.seconds else never
 
 
-def _show_bytes(num_bytes: int) -> str:
-    size = float(num_bytes)
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"
+def _downloads(downloads: Mapping[str, int]) -> str:
+    """Return the size of all files, and the name and size of each."""
+    if not downloads:
+        return "nothing"
+    files = [f"{name} ({show_bytes(num_bytes)})" for name, num_bytes in downloads.items()]
+    return f"{show_bytes(sum(downloads.values()))}: {', '.join(files)}"

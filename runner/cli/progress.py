@@ -12,8 +12,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from runner.api.wanting import Wanted
+from runner.cli.downloads import LiveDownloads, PlainDownloads
 from runner.cli.estimate import Estimate
 from runner.cli.words import cell_name, show_seconds
+from runner.components.download import Downloading
 from runner.core.types import Stage
 from runner.engine.context import Progress as Standing
 
@@ -35,6 +37,9 @@ class Names:
         """Return the name of a stage."""
         if stage.kind == "prepare":
             return f"prepare {stage.spec['data']['dataset']}"
+        if stage.kind == "features":
+            model, cut = stage.spec["settings"]["model"]["name"], stage.spec["prefix"]["cut"]
+            return f"features of {model} up to {cut}"
         return self._names.get(stage.key, stage.key[:8])
 
 
@@ -50,7 +55,7 @@ class PlainProgress:
     def stage_began(self, stage: Stage) -> None:
         """Say when images are prepared; trainings speak when they end."""
         self._estimate.began(stage)
-        if stage.kind == "prepare":
+        if stage.kind in ("prepare", "features"):
             self._say(self._names.of(stage))
 
     def stage_moved(self, stage: Stage, progress: Standing) -> None:
@@ -161,21 +166,33 @@ def standing(progress: Standing) -> str:
 
 
 class ProgressOfRun:
-    """Progress while entered: live on a terminal, plain lines elsewhere."""
+    """Progress while entered, of downloads and then of stages: live on a terminal, else lines."""
 
     def __init__(self) -> None:
-        self._shown: LiveProgress | PlainProgress | None = None
+        self._shown: LiveProgress | PlainProgress | LiveDownloads | PlainDownloads | None = None
 
     def __enter__(self) -> ProgressOfRun:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._shown is not None:
-            self._shown.close()
+        self._close()
+
+    def downloading(self, progress: Downloading) -> None:
+        """Show where a download stands; downloads come before the plan."""
+        if not isinstance(self._shown, LiveDownloads | PlainDownloads):
+            console = Console(stderr=True)
+            self._shown = LiveDownloads(console) if console.is_terminal else PlainDownloads()
+        self._shown.moved(progress)
 
     def begin(self, wanted: Wanted) -> LiveProgress | PlainProgress:
         """Return the listener for a plan."""
+        self._close()
         console = Console(stderr=True)
         live = console.is_terminal
-        self._shown = LiveProgress(wanted, console) if live else PlainProgress(wanted)
-        return self._shown
+        shown = LiveProgress(wanted, console) if live else PlainProgress(wanted)
+        self._shown = shown
+        return shown
+
+    def _close(self) -> None:
+        if self._shown is not None:
+            self._shown.close()

@@ -29,7 +29,10 @@ def report(
             "--format", metavar="text|markdown|latex|html|csv|json", help="How tables are printed."
         ),
     ] = "text",
-    sql: Annotated[bool, typer.Option("--sql", help="Print the SQL instead.")] = False,
+    sql: Annotated[
+        bool,
+        typer.Option("--sql", help="Print the SQL instead; with a pivot, that of unpivoted rows."),
+    ] = False,
     variant: Annotated[
         str, typer.Option(metavar="NAME", help="A variant, as `runner report` lists them.")
     ] = "",

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runner.cli.options import Data, Db, Device, Only, Profile, Sets, Specs
+from runner.cli.options import CacheLimit, Data, Db, Device, Only, Profile, Sets, Specs
 from runner.cli.words import counted, show_seconds
+from runner.core.types import DEFAULT_CACHE_LIMIT
 
 if TYPE_CHECKING:
     from runner.api.running import Ran
@@ -51,11 +52,15 @@ def run(
         float,
         typer.Option(min=0, metavar="SECONDS", help="Finished epochs that a kill may lose."),
     ] = 30.0,
+    cache_limit: CacheLimit = DEFAULT_CACHE_LIMIT,
     accept_mixed: Annotated[
         bool,
         typer.Option(
             "--accept-mixed", help="Go on from checkpoints of another device, torch or threads."
         ),
+    ] = False,
+    no_download: Annotated[
+        bool, typer.Option("--no-download", help="Fetch nothing; what is missing is an error.")
     ] = False,
 ) -> None:
     """Run what the database lacks, then print the tables."""
@@ -78,11 +83,13 @@ def run(
         data=data,
         checkpoint_seconds=checkpoint_seconds,
         accept_mixed=accept_mixed,
+        cache_limit=cache_limit,
+        download=not no_download,
     )
     started = time.monotonic()
     try:
         with StopRequest() as stop, ProgressOfRun() as progress:
-            ran = run_request(request, progress.begin, stop)
+            ran = run_request(request, progress.begin, stop, progress.downloading)
     except Interrupted as interrupted:
         command = " ".join(shlex.quote(word) for word in ["runner", *sys.argv[1:]])
         raise Interrupted(f"{interrupted}\nwhat has ended is kept; go on with: {command}") from None

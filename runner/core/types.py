@@ -8,10 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-StageKind = Literal["prepare", "train", "evaluate"]
+StageKind = Literal["prepare", "features", "train", "evaluate"]
 RunStatus = Literal["done", "diverged", "failed"]
 AttemptStatus = Literal["running", "done", "diverged", "failed", "interrupted", "lost"]
 Settings = Mapping[str, Any]
+
+DEFAULT_CACHE_LIMIT = 20 * 10**9
+"""Bytes of frozen features that are kept."""
 
 LAST = "last"
 """The monitor that selects the last epoch instead of the best."""
@@ -81,7 +84,12 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One fully resolved training on known data; equal runs answer several cells."""
+    """One fully resolved training on known data; equal runs answer several cells.
+
+    Attributes:
+        fingerprint: of the data.
+        weights: digest of the pretrained tensors that are loaded, "" without.
+    """
 
     run_key: str
     settings_key: str
@@ -89,6 +97,22 @@ class Run:
     data_key: str
     fingerprint: str
     reader: Reader
+    weights: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenPrefix:
+    """The part of a network that computes the same for an image in every epoch.
+
+    Attributes:
+        key: hash of the images, of the part's operations and of its weights.
+        cut: name of its last operation.
+        shape: of one image's output.
+    """
+
+    key: str
+    cut: str
+    shape: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +142,8 @@ class Stage:
         cost_kind: stages of one cost kind cost the same an epoch on one device.
         epochs: the most epochs it trains.
         num_bytes: disk that its product takes, or None when not known yet.
+        prefix: the stage that computes its network's frozen prefix for all images, or None when
+            it has none.
     """
 
     key: str
@@ -128,6 +154,7 @@ class Stage:
     cost_kind: str = ""
     epochs: int = 0
     num_bytes: int | None = None
+    prefix: "Stage | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +193,7 @@ class Facts:
         artifacts: artifacts that lie on this disk.
         finished: status of each run that has a result.
         seconds: measured seconds an epoch (or a stage) by cost kind, on this device.
+        cache_limit: the most bytes that frozen features may take.
     """
 
     done: frozenset[str] = frozenset()
@@ -173,6 +201,7 @@ class Facts:
     artifacts: frozenset[str] = frozenset()
     finished: Mapping[str, RunStatus] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
+    cache_limit: int = DEFAULT_CACHE_LIMIT
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from runner.components.data.hashing import file_digest
-from runner.engine.partial import flush, partial_path
+from runner.components.partial import flush, partial_path
 
 JSON_NAME = "checkpoint.json"
-FORMAT = 1
+FORMAT = 2
 """Raised when what a checkpoint holds changes; others are not continued."""
 
 

@@ -13,7 +13,9 @@ from typing import Any
 import torch
 
 from runner.components.data.dataset import ImageSource
-from runner.core.types import EpochRecord, Metric
+from runner.components.models.torchvision_model import weights_name
+from runner.core.types import DEFAULT_CACHE_LIMIT, EpochRecord, Metric
+from runner.spec.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,9 @@ class Context:
         numerics: what may change rounding.
         database: identity of the database, written into checkpoints.
         sources: image sources by pixels key.
+        weights: files of pretrained weights, by `weights_name`.
+        cache_limit: the most bytes that frozen features may take.
+        needed_features: names of the frozen features that the present plan needs.
         checkpoint_seconds: seconds of finished epochs that may be lost.
         accept_mixed: continue checkpoints that were made under other numerics.
         should_stop: asked after every step; True ends the stage with Interrupted.
@@ -87,6 +92,9 @@ class Context:
     numerics: Mapping[str, Any]
     database: str
     sources: Mapping[str, ImageSource] = field(default_factory=dict)
+    weights: Mapping[str, Path] = field(default_factory=dict)
+    cache_limit: int = DEFAULT_CACHE_LIMIT
+    needed_features: frozenset[str] = frozenset()
     checkpoint_seconds: float = 30.0
     accept_mixed: bool = False
     should_stop: Callable[[], bool] = lambda: False
@@ -97,6 +105,11 @@ class Context:
         """Return where an artifact lies."""
         return artifact_path(self.folder, self.database, name)
 
+    def weights_path(self, settings: Settings) -> Path | None:
+        """Return the file of a model's pretrained weights, or None when it has none."""
+        name = weights_name(settings.model)
+        return self.weights[name] if name else None
+
     def checkpoint_folder(self, stage_key: str) -> Path:
         """Return where a stage keeps what it continues from."""
         return self.folder / "checkpoints" / self.database / stage_key
@@ -105,7 +118,8 @@ class Context:
 def artifact_path(folder: Path, database: str, name: str) -> Path:
     """Return where an artifact lies in ``.runner/``.
 
-    Pixels are shared by all databases beside the folder; weights belong to one, as its claims do.
+    Pixels and features are shared by all databases beside the folder; weights belong to one, as its
+    claims do.
     """
     kind, _, rest = name.partition("/")
     return folder / kind / database / f"{rest}.safetensors" if kind == "weights" else folder / name

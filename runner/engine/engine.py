@@ -24,6 +24,7 @@ from runner.core.types import Reader, SelectRule, Stage, StopRule
 from runner.engine.checkpoint import load_network
 from runner.engine.context import Context, EpochSink, Outcome
 from runner.engine.evaluate import evaluate
+from runner.engine.features import features_stage, take_features
 from runner.engine.images import Images
 from runner.engine.network import build_network
 from runner.engine.prepare import prepare
@@ -67,6 +68,8 @@ def do_stage(context: Context, job: Job) -> Outcome:
     settings = _settings_of(job.stage)
     try:
         images = _images(context, job.stage, settings)
+        if job.stage.kind == "features":
+            return _features(context, job.stage, settings, images)
         if job.stage.kind == "train":
             return _train(context, job, settings, images)
         return _evaluate(context, job, settings, images)
@@ -126,6 +129,17 @@ def forget_images() -> None:
     _cached_images.cache_clear()
 
 
+def _features(context: Context, stage: Stage, settings: Settings, images: Images) -> Outcome:
+    network = build_network(
+        settings,
+        images.shape,
+        len(images.classes),
+        context.device,
+        context.weights_path(settings),
+    )
+    return features_stage(context, images, network, stage.spec, stage.produces)
+
+
 def _train(context: Context, job: Job, settings: Settings, images: Images) -> Outcome:
     task = TrainTask(
         stage=job.stage,
@@ -148,10 +162,11 @@ def _reader(stage: Stage) -> Reader:
 def _evaluate(context: Context, job: Job, settings: Settings, images: Images) -> Outcome:
     weights = load_file(context.artifact_path(str(job.stage.spec["weights"])))
     network = build_network(settings, images.shape, len(images.classes), context.device)
-    load_network(network, weights)
+    load_network(network.module, weights)
+    network, samples = take_features(context, job.stage, images, network)
     epoch = int(str(job.parent_outcome[f"{job.stage.spec['epoch']}_epoch"]))
     split, precision = str(job.stage.spec["split"]), settings.train.precision
-    measured = evaluate(network, images, split, epoch, precision)
+    measured = evaluate(network, samples, split, epoch, precision)
     for metric in measured:
         if not math.isfinite(metric.value):
             name = f"{metric.split}_{metric.name}"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
 from torch.nn import functional
 
 from runner.components.data.dataset import Split
 from runner.core.types import Metric
-from runner.engine.images import Images
+from runner.engine.images import Samples
+from runner.engine.network import Network
 
 METRIC_SPLITS: dict[str, Split] = {
     "train_eval": "train",
@@ -19,7 +19,7 @@ METRIC_SPLITS: dict[str, Split] = {
 
 
 def evaluate(
-    network: nn.Module, images: Images, split: str, epoch: int, precision: str
+    network: Network, samples: Samples, split: str, epoch: int, precision: str
 ) -> tuple[Metric, ...]:
     """Return loss and accuracy of the network in eval mode, summed in float64.
 
@@ -27,7 +27,7 @@ def evaluate(
 
     Args:
         network: left in eval mode.
-        images: the data.
+        samples: the data, as the network takes it.
         split: ``train_eval``, ``val`` or ``test``.
         epoch: which epoch's weights these are.
         precision: ``fp32`` or ``bf16``.
@@ -37,7 +37,7 @@ def evaluate(
     num_correct: torch.Tensor | int = 0
     count = 0
     with torch.inference_mode():
-        for inputs, labels in images.evaluation_batches(METRIC_SPLITS[split]):
+        for inputs, labels in samples.evaluation_batches(METRIC_SPLITS[split]):
             with autocast(inputs.device, precision):
                 logits = network(inputs)
             logits = logits.float()

@@ -1,19 +1,21 @@
-"""Prepared images as tensors: splits, and batches gathered without worker processes.
+"""Samples as tensors: splits, and batches gathered without worker processes.
 
-Reads the pixel cache by memory mapping; batches are uint8 until they are on the device, where they
-become floats and are normalised.
+Reads the pixel cache by memory mapping; batches of images are uint8 until they are on the device,
+where they become floats and are normalised.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from runner.components.data.dataset import DatasetSettings, Split
@@ -27,60 +29,55 @@ EVALUATION_VALUES = 1 << 23
 """Input values of an evaluation batch: a constant, so that results do not depend on free memory."""
 
 
-class Images:
-    """The images of one data set, ready for a model.
+class Samples:
+    """The labels, splits and batch order of a data set; what a batch holds is for subclasses.
 
     Attributes:
         classes: class names.
-        shape: channels, height, width of one image.
-        digest: of all pixels.
+        shape: of one sample, without the batch.
+        digest: of all samples.
+        home: the device that holds the samples.
     """
 
-    def __init__(self, folder: Path, settings: DatasetSettings, device: torch.device) -> None:
-        index = json.loads((folder / "index.json").read_text())
-        self.classes: tuple[str, ...] = tuple(index["classes"])
-        self.digest = str(index["digest"])
-        mapped = np.load(folder / "pixels.npy", mmap_mode="c")
-        self._pixels = torch.from_numpy(mapped)
-        self._labels = torch.tensor(index["labels"], dtype=torch.int64, device=device)
-        self._official = index["splits"]
-        self._label_list: list[int] = index["labels"]
-        self._settings = settings
-        self._device = device
-        height, width, channels = self._pixels.shape[1:]
-        self.shape: tuple[int, int, int] = (channels, height, width)
-        if device.type == "cuda" and self._pixels.numel() <= _room(device):
-            self._pixels = self._pixels.to(device)
-        mean, std = settings.normalization()
-        view = (1, -1, 1, 1)
-        self._mean = torch.tensor(mean, device=device).view(view) * 255
-        self._std = torch.tensor(std, device=device).view(view) * 255
+    classes: tuple[str, ...]
+    shape: tuple[int, ...]
+    digest: str
+    home: torch.device
 
-    @cached_property
-    def splits(self) -> dict[Split, Tensor]:
-        """Image indices of each split, int64 on the CPU."""
-        settings = self._settings
-        found = split_images(
-            self._label_list,
-            self.classes,
-            self._official,
-            settings.validation,
-            settings.test_share() or 0.0,
-            settings.split_seed,
-        )
-        return {name: torch.tensor(indices, dtype=torch.int64) for name, indices in found.items()}
+    def __init__(
+        self, index: Mapping[str, Any], settings: DatasetSettings, device: torch.device
+    ) -> None:
+        self.classes = tuple(index["classes"])
+        self.index = index
+        self.settings = settings
+        self.device = device
+        self._labels = torch.tensor(index["labels"], dtype=torch.int64, device=device)
 
     def gather(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """Return a batch: (B, C, H, W) float32 channels-last, and labels (B,) int64.
+        """Return a batch of samples on the device, and labels (B,) int64.
 
         Args:
             indices: (B,) int64, on any device.
         """
-        there = indices.to(self._pixels.device, non_blocking=True)
-        pixels = self._pixels[there].to(self._device, non_blocking=True)
-        images = pixels.permute(0, 3, 1, 2).to(torch.float32)
-        images = images.sub_(self._mean).div_(self._std)
-        return images, self._labels[indices.to(self._device, non_blocking=True)]
+        labels = self._labels[indices.to(self.device, non_blocking=True)]
+        return self.inputs(indices), labels
+
+    def inputs(self, indices: Tensor) -> Tensor:
+        """Return the samples at ``indices`` (B,), float32 on the device."""
+        raise NotImplementedError
+
+    @cached_property
+    def splits(self) -> dict[Split, Tensor]:
+        """Indices of each split, int64 on the CPU."""
+        found = split_images(
+            self.index["labels"],
+            self.classes,
+            self.index["splits"],
+            self.settings.validation,
+            self.settings.test_share() or 0.0,
+            self.settings.split_seed,
+        )
+        return {name: torch.tensor(indices, dtype=torch.int64) for name, indices in found.items()}
 
     def training_batches(
         self, seed: int, epoch: int, batch_size: int, drop_last: bool
@@ -88,7 +85,7 @@ class Images:
         """Yield the batches of an epoch in its keyed order; see :meth:`gather`."""
         train = self.splits["train"]
         generator = torch.Generator().manual_seed(keyed_seed(seed, "order", epoch))
-        order = train[torch.randperm(len(train), generator=generator)].to(self._pixels.device)
+        order = train[torch.randperm(len(train), generator=generator)].to(self.home)
         for step in range(self.num_steps(batch_size, drop_last)):
             yield self.gather(order[step * batch_size : (step + 1) * batch_size])
 
@@ -98,10 +95,52 @@ class Images:
         return math.floor(batches) if drop_last else math.ceil(batches)
 
     def evaluation_batches(self, split: Split) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the images of a split in order, in batches of constant size."""
-        size = evaluation_batch_size(self.shape)
-        for indices in torch.split(self.splits[split], size):
+        """Yield the samples of a split in order, in batches of constant size."""
+        for indices in torch.split(self.splits[split], evaluation_batch_size(self.shape)):
             yield self.gather(indices)
+
+
+class Images(Samples):
+    """Prepared images: batches are (B, C, H, W) float32, normalised, channels-last.
+
+    Attributes:
+        shape: channels, height, width of one image.
+    """
+
+    shape: tuple[int, int, int]
+
+    def __init__(self, folder: Path, settings: DatasetSettings, device: torch.device) -> None:
+        index = json.loads((folder / "index.json").read_text())
+        super().__init__(index, settings, device)
+        self.digest = str(index["digest"])
+        self._pixels = on_device(torch.from_numpy(map_array(folder / "pixels.npy")), device)
+        self.home = self._pixels.device
+        height, width, channels = self._pixels.shape[1:]
+        self.shape = (channels, height, width)
+        mean, std = settings.normalization()
+        view = (1, -1, 1, 1)
+        self._mean = torch.tensor(mean, device=device).view(view) * 255
+        self._std = torch.tensor(std, device=device).view(view) * 255
+
+    def inputs(self, indices: Tensor) -> Tensor:
+        """Return the images at ``indices`` (B,), float32 on the device."""
+        pixels = self._pixels[indices.to(self.home, non_blocking=True)]
+        pixels = pixels.to(self.device, non_blocking=True)
+        images = pixels.permute(0, 3, 1, 2).to(torch.float32)
+        return images.sub_(self._mean).div_(self._std)
+
+
+def map_array(path: Path) -> NDArray[Any]:
+    """Return an array that is read from the disk as it is used; writing to it changes no file."""
+    mapped: NDArray[Any] = np.load(path, mmap_mode="c")
+    return mapped
+
+
+def on_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return the tensor on a GPU when it has room for it, else as it is."""
+    if device.type == "cuda" and tensor.numel() * tensor.element_size() <= _room(device):
+        return tensor.to(device)
+    return tensor
 
 
 def _room(device: torch.device) -> int:
@@ -110,7 +149,7 @@ def _room(device: torch.device) -> int:
     return min(ON_DEVICE_BYTES, total // 4)
 
 
-def evaluation_batch_size(shape: tuple[int, int, int]) -> int:
-    """Return the batch size of evaluations: a power of two in [32, 1024] by image size alone."""
+def evaluation_batch_size(shape: tuple[int, ...]) -> int:
+    """Return the batch size of evaluations: a power of two in [32, 1024] by sample size alone."""
     fitting = max(1, EVALUATION_VALUES // math.prod(shape))
     return min(1024, max(32, 1 << (fitting.bit_length() - 1)))

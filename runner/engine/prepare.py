@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from runner.components.data.dataset import DatasetSettings, ImageSource, Size
+from runner.components.partial import flush, partial_path, remove_partial
 from runner.core.errors import DataError, Interrupted
 from runner.engine.context import Context, Outcome, Produced, Progress
-from runner.engine.partial import flush, partial_path, remove_partial
 
 CHUNK = 256
 SHOWN = 10

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import torch
 
 from runner.engine.device import choose_device
 from runner.engine.evaluate import autocast
 from runner.engine.images import evaluation_batch_size
-from runner.engine.network import Shape, build_network
+from runner.engine.network import Network, Shape, build_network
+from runner.engine.prefix import features_shape
 from runner.spec.settings import Settings
 
 WARM_STEPS = 2
@@ -17,7 +19,13 @@ STEPS = 5
 
 
 def probe_epoch(
-    settings: Settings, shape: Shape, num_classes: int, num_images: int, num_test: int, device: str
+    settings: Settings,
+    shape: Shape,
+    num_classes: int,
+    num_images: int,
+    num_test: int,
+    device: str,
+    on_features: bool = False,
 ) -> float:
     """Return estimated seconds of an epoch: training, and what is evaluated after it.
 
@@ -28,15 +36,21 @@ def probe_epoch(
         num_images: all images, those for testing among them.
         num_test: images for testing.
         device: name of the device.
+        on_features: whether the network's frozen prefix is computed beforehand.
     """
     where = choose_device(device)
     train, data = settings.train, settings.data
     validation = (num_images - num_test) * data.validation
     training = num_images - num_test - validation
     network = build_network(settings, shape, num_classes, where)
-    step = _seconds_a_step(settings, network, shape, where)
-    size = evaluation_batch_size(shape)
-    batch = _seconds_an_evaluation(network, shape, size, where, train.precision)
+    sample: tuple[int, ...] = shape
+    halves = network.halves() if on_features else None
+    if halves is not None:
+        sample = features_shape(halves, shape)
+        network = replace(network, body=halves.rest)
+    step = _seconds_a_step(settings, network, sample, where)
+    size = evaluation_batch_size(sample)
+    batch = _seconds_an_evaluation(network, sample, size, where, train.precision)
     evaluated = validation
     evaluated += training if settings.evaluate.train_eval == "full" else 0
     evaluated += num_test if settings.evaluate.test == "each_epoch" else 0
@@ -44,13 +58,12 @@ def probe_epoch(
 
 
 def _seconds_a_step(
-    settings: Settings, network: torch.nn.Module, shape: Shape, device: torch.device
+    settings: Settings, network: Network, shape: tuple[int, ...], device: torch.device
 ) -> float:
     train = settings.train
-    optimizer = train.optimizer.build(network.parameters())
+    optimizer = train.optimizer.build(list(network.trainable()))
     criterion = train.loss.build()
-    inputs = torch.rand((train.batch_size, *shape), device=device)
-    inputs = inputs.contiguous(memory_format=torch.channels_last)
+    inputs = _random_batch(train.batch_size, shape, device)
     labels = torch.zeros(train.batch_size, dtype=torch.int64, device=device)
     network.train()
     started = 0.0
@@ -66,16 +79,20 @@ def _seconds_a_step(
 
 
 def _seconds_an_evaluation(
-    network: torch.nn.Module, shape: Shape, size: int, device: torch.device, precision: str
+    network: Network, shape: tuple[int, ...], size: int, device: torch.device, precision: str
 ) -> float:
-    inputs = torch.rand((size, *shape), device=device)
-    inputs = inputs.contiguous(memory_format=torch.channels_last)
+    inputs = _random_batch(size, shape, device)
     network.eval()
     with torch.inference_mode(), autocast(device, precision):
         network(inputs)
         started = _now(device)
         network(inputs)
         return _now(device) - started
+
+
+def _random_batch(size: int, shape: tuple[int, ...], device: torch.device) -> torch.Tensor:
+    inputs = torch.rand((size, *shape), device=device)
+    return inputs.contiguous(memory_format=torch.channels_last) if len(shape) == 3 else inputs
 
 
 def _now(device: torch.device) -> float:

@@ -20,8 +20,8 @@ from runner.core.reading import ReaderState, divergence, read_epoch
 from runner.core.types import EpochRecord, Metric, Reader
 from runner.engine.context import Context, Progress
 from runner.engine.evaluate import autocast, evaluate
-from runner.engine.images import Images
-from runner.engine.network import copy_state
+from runner.engine.images import Samples
+from runner.engine.network import Network, copy_state
 from runner.spec.settings import Settings
 
 POLL_SECONDS = 0.5
@@ -41,7 +41,7 @@ class TrainState:
         next_poll: when the device is next asked how it stands, by the monotonic clock.
     """
 
-    network: nn.Module
+    network: Network
     optimizer: torch.optim.Optimizer
     reader: ReaderState = field(default_factory=ReaderState)
     history: list[dict[str, float]] = field(default_factory=list)
@@ -60,7 +60,7 @@ class Diverged:
 
 
 def train_epoch(
-    context: Context, settings: Settings, reader: Reader, images: Images, state: TrainState
+    context: Context, settings: Settings, reader: Reader, samples: Samples, state: TrainState
 ) -> EpochRecord | Diverged:
     """Train one epoch, evaluate, and let the reader read it; ``state`` is moved on.
 
@@ -75,14 +75,14 @@ def train_epoch(
     epoch = state.reader.epoch + 1
     train = settings.train
     rate = train.schedule.lr_at(train.optimizer.lr, epoch, train.epochs, state.history)
-    losses, running = _pass(context, settings, images, state, epoch, rate)
+    losses, running = _pass(context, settings, samples, state, epoch, rate)
     bad = divergence(losses, state.first_mean, reader.diverged_if)
     if bad is not None:
         record = EpochRecord(epoch, (), tuple(losses[:bad]), rate, time.perf_counter() - started)
         return Diverged(epoch, bad, record)
     metrics = [*running]
     for split in _evaluated_splits(settings):
-        metrics += evaluate(state.network, images, split, epoch, train.precision)
+        metrics += evaluate(state.network, samples, split, epoch, train.precision)
     seconds = time.perf_counter() - started
     record = EpochRecord(epoch, tuple(metrics), tuple(losses), rate, seconds)
     if not all(math.isfinite(metric.value) for metric in metrics):
@@ -93,7 +93,7 @@ def train_epoch(
     state.history.append(by_name)
     state.reader = read_epoch(reader, state.reader, by_name)
     if state.reader.best_epoch == epoch:
-        state.best = copy_state(state.network)
+        state.best = copy_state(state.network.module)
     return record
 
 
@@ -107,7 +107,7 @@ def _evaluated_splits(settings: Settings) -> list[str]:
 def _pass(
     context: Context,
     settings: Settings,
-    images: Images,
+    samples: Samples,
     state: TrainState,
     epoch: int,
     rate: float,
@@ -122,9 +122,9 @@ def _pass(
         group["lr"] = rate
     state.network.train()
     criterion = train.loss.build()
-    total = images.num_steps(train.batch_size, train.drop_last)
+    total = samples.num_steps(train.batch_size, train.drop_last)
     meter = _Meter(epoch, train.epochs, total)
-    batches = images.training_batches(settings.seed, epoch, train.batch_size, train.drop_last)
+    batches = samples.training_batches(settings.seed, epoch, train.batch_size, train.drop_last)
     for step, (inputs, labels) in enumerate(batches, start=1):
         seed_generator(context.device, keyed_seed(settings.seed, "dropout", epoch, step))
         meter.add(_step(settings, state, criterion, inputs, labels), labels)
@@ -149,7 +149,7 @@ def _step(
     state.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     if train.clip_grad_norm is not None:
-        nn.utils.clip_grad_norm_(state.network.parameters(), train.clip_grad_norm)
+        nn.utils.clip_grad_norm_(state.network.trainable(), train.clip_grad_norm)
     state.optimizer.step()
     return loss.detach(), logits.detach()
 

@@ -31,8 +31,16 @@ from runner.engine.checkpoint import (
     unprefixed,
 )
 from runner.engine.context import Context, EpochSink, Outcome, Produced
-from runner.engine.images import Images
-from runner.engine.network import build_network, copy_state, count_parameters, tensors_digest
+from runner.engine.features import take_features
+from runner.engine.images import Images, Samples
+from runner.engine.network import (
+    Network,
+    build_network,
+    copy_state,
+    count_parameters,
+    layer_counts,
+    tensors_digest,
+)
 from runner.engine.train import Diverged, TrainState, train_epoch
 from runner.spec.settings import Settings
 
@@ -63,9 +71,9 @@ class _Book:
     """Epochs on their way to the database and the disk."""
 
     def __init__(
-        self, context: Context, task: TrainTask, pixels: str, before: list[list[int]]
+        self, context: Context, task: TrainTask, inputs: Mapping[str, str], before: list[list[int]]
     ) -> None:
-        self._context, self._task, self._pixels = context, task, pixels
+        self._context, self._task, self._inputs = context, task, inputs
         self._before = before
         self._pending: list[EpochRecord] = []
         self._first: int | None = None
@@ -98,7 +106,7 @@ class _Book:
             return
         self.flush()
         folder = self._context.checkpoint_folder(self._task.stage.key)
-        save_checkpoint(folder, _packed(self._context, self._pixels, state, self.reads()))
+        save_checkpoint(folder, _packed(self._context, self._inputs, state, self.reads()))
         self._saved = time.monotonic()
         self._saved_epoch = state.reader.epoch
 
@@ -116,12 +124,22 @@ def train_stage(context: Context, images: Images, task: TrainTask) -> Outcome:
         Interrupted: when asked to stop; says which epochs are trained again.
         ClaimLost: when another process took the stage over.
     """
-    state, before = _start(context, images, task)
-    book = _Book(context, task, images.digest, before)
+    settings = task.settings
+    network = build_network(
+        settings,
+        images.shape,
+        len(images.classes),
+        context.device,
+        context.weights_path(settings),
+    )
+    network, samples = take_features(context, task.stage, images, network)
+    inputs = {"pixels": images.digest, "features": "" if samples is images else samples.digest}
+    state, before = _start(context, network, inputs, task)
+    book = _Book(context, task, inputs, before)
     gpus = [context.device] if context.device.type == "cuda" else []
     try:
         with torch.random.fork_rng(gpus):
-            diverged = _train(context, images, task, state, book)
+            diverged = _train(context, samples, task, state, book)
     except Interrupted as stop:
         raise Interrupted(f"{stop}; {book.redone()}") from None
     finally:
@@ -132,11 +150,11 @@ def train_stage(context: Context, images: Images, task: TrainTask) -> Outcome:
 
 
 def _train(
-    context: Context, images: Images, task: TrainTask, state: TrainState, book: _Book
+    context: Context, samples: Samples, task: TrainTask, state: TrainState, book: _Book
 ) -> Diverged | None:
     """Train epoch after epoch; return where it diverged, or None."""
     while not state.reader.finished:
-        record = train_epoch(context, task.settings, task.reader, images, state)
+        record = train_epoch(context, task.settings, task.reader, samples, state)
         if isinstance(record, Diverged):
             book.add(record.record)
             return record
@@ -146,15 +164,15 @@ def _train(
     return None
 
 
-def _start(context: Context, images: Images, task: TrainTask) -> tuple[TrainState, list[list[int]]]:
-    settings = task.settings
-    network = build_network(settings, images.shape, len(images.classes), context.device)
-    trainable = [each for each in network.parameters() if each.requires_grad]
-    state = TrainState(network, settings.train.optimizer.build(trainable))
+def _start(
+    context: Context, network: Network, inputs: Mapping[str, str], task: TrainTask
+) -> tuple[TrainState, list[list[int]]]:
+    optimizer = task.settings.train.optimizer.build(list(network.trainable()))
+    state = TrainState(network, optimizer)
     found = load_checkpoint(context.checkpoint_folder(task.stage.key))
     if found is None:
         return state, []
-    refusal = _refusal(context, images, task, found.values)
+    refusal = _refusal(context, inputs, task, found.values)
     if refusal:
         context.on_note(f"starting over: the checkpoint {refusal}")
         return state, []
@@ -163,22 +181,28 @@ def _start(context: Context, images: Images, task: TrainTask) -> tuple[TrainStat
     return state, [list(item) for item in found.values["reads"]]
 
 
-def _refusal(context: Context, images: Images, task: TrainTask, values: Mapping[str, Any]) -> str:
+def _refusal(
+    context: Context, inputs: Mapping[str, str], task: TrainTask, values: Mapping[str, Any]
+) -> str:
     """Return why a checkpoint must not be continued, or ""."""
     if values["numerics"] != dict(context.numerics) and not context.accept_mixed:
         return "was made with another device, torch or thread count (--accept-mixed goes on)"
-    if values["pixels"] != images.digest:
+    if values["inputs"]["pixels"] != inputs["pixels"]:
         return "was made with other pixels (another Pillow decoded them)"
+    if values["inputs"]["features"] != inputs["features"] and not context.accept_mixed:
+        return "was made with other frozen features, or without (--accept-mixed goes on)"
     if not task.can_continue(values["reads"]):
         return "speaks of epochs that the database lacks"
     return ""
 
 
-def _packed(context: Context, pixels: str, state: TrainState, reads: list[list[int]]) -> Checkpoint:
+def _packed(
+    context: Context, inputs: Mapping[str, str], state: TrainState, reads: list[list[int]]
+) -> Checkpoint:
     tensors, others = optimizer_tensors(state.optimizer)
     return Checkpoint(
         tensors={
-            **prefixed("network", copy_state(state.network)),
+            **prefixed("network", copy_state(state.network.module)),
             **prefixed("best", state.best),
             **prefixed("optimizer", tensors),
         },
@@ -189,7 +213,7 @@ def _packed(context: Context, pixels: str, state: TrainState, reads: list[list[i
             "first_mean": state.first_mean,
             "optimizer": others,
             "reads": reads,
-            "pixels": pixels,
+            "inputs": dict(inputs),
             "numerics": dict(context.numerics),
         },
     )
@@ -197,8 +221,8 @@ def _packed(context: Context, pixels: str, state: TrainState, reads: list[list[i
 
 def _unpack(state: TrainState, checkpoint: Checkpoint) -> None:
     values, tensors = checkpoint.values, checkpoint.tensors
-    device = next(state.network.parameters()).device
-    load_network(state.network, unprefixed("network", tensors))
+    device = next(state.network.module.parameters()).device
+    load_network(state.network.module, unprefixed("network", tensors))
     restore_optimizer(state.optimizer, unprefixed("optimizer", tensors), values["optimizer"])
     state.best = {name: each.to(device) for name, each in unprefixed("best", tensors).items()}
     state.reader = state_from_json(values["reader"])
@@ -210,7 +234,7 @@ def _diverged(at: Diverged, state: TrainState, book: _Book) -> Outcome:
     message = f"diverged in epoch {at.epoch} at step {at.step}"
     values = {
         "reads": book.reads(),
-        "parameters": count_parameters(state.network),
+        **_described(state.network),
         "best_epoch": state.reader.best_epoch or None,
         "last_epoch": state.reader.epoch,
         "diverged": {"epoch": at.epoch, "step": at.step},
@@ -221,15 +245,26 @@ def _diverged(at: Diverged, state: TrainState, book: _Book) -> Outcome:
 def _done(context: Context, task: TrainTask, state: TrainState, book: _Book) -> Outcome:
     produced = [_keep(context, task, "best", state.best)]
     if task.reader.wants_test == "last":
-        produced.append(_keep(context, task, "last", copy_state(state.network)))
+        produced.append(_keep(context, task, "last", copy_state(state.network.module)))
     values = {
         "reads": book.reads(),
-        "parameters": count_parameters(state.network),
+        **_described(state.network),
         "best_epoch": state.reader.best_epoch,
         "last_epoch": state.reader.epoch,
         "stopped_early": state.reader.stopped_early,
     }
     return Outcome("done", values, produced=produced)
+
+
+def _described(network: Network) -> dict[str, Any]:
+    """Return what is recorded of a network: its layers, and what pretrained weights gave."""
+    layers = layer_counts(network)
+    described: dict[str, Any] = {"parameters": count_parameters(network.module)}
+    described["layers"] = [[each.name, each.parameters, each.trainable] for each in layers]
+    if network.fit is not None:
+        described["loaded"] = list(network.fit.loaded)
+        described["fresh"] = list(network.fit.fresh)
+    return described
 
 
 def _keep(context: Context, task: TrainTask, which: str, tensors: Mapping[str, Tensor]) -> Produced:

@@ -6,11 +6,11 @@ Each run gets a chain of its own; that equal stages have equal keys is used late
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from runner.components.component import canonical_settings, keyed_settings
 from runner.core.keys import content_key
-from runner.core.types import Plan, Run, Stage
+from runner.core.types import FrozenPrefix, Plan, Run, Stage
 from runner.lower.trajectory import (
     data_key,
     make_reader,
@@ -23,20 +23,29 @@ from runner.spec.resolve import settings_key
 from runner.spec.settings import Settings
 
 
-def make_run(settings: Settings, fingerprint: str) -> Run:
-    """Return the run of resolved settings on data with this fingerprint."""
+def make_run(settings: Settings, fingerprint: str, weights: str = "") -> Run:
+    """Return the run of resolved settings on data with this fingerprint.
+
+    Args:
+        settings: all of them.
+        fingerprint: of the data.
+        weights: digest of the pretrained tensors that are loaded, "" without.
+    """
     key = settings_key(settings)
     return Run(
-        run_key=run_key(key, fingerprint),
+        run_key=run_key(key, fingerprint, weights),
         settings_key=key,
         settings=canonical_settings(settings),
         data_key=data_key(settings, fingerprint),
         fingerprint=fingerprint,
         reader=make_reader(settings),
+        weights=weights,
     )
 
 
-def naive_chain(run: Run, settings: Settings, rerun: int = 0) -> tuple[Stage, ...]:
+def naive_chain(
+    run: Run, settings: Settings, rerun: int = 0, prefix: FrozenPrefix | None = None
+) -> tuple[Stage, ...]:
     """Return the stages of one run, parents first.
 
     Args:
@@ -44,12 +53,15 @@ def naive_chain(run: Run, settings: Settings, rerun: int = 0) -> tuple[Stage, ..
         settings: its settings.
         rerun: repetition; above 0, training and evaluation get keys of their own, so that nothing
             computed before counts as done.
+        prefix: the frozen part with which its network begins, or None. No stage of the chain
+            computes it once for all; the stages that could use that hold it for the planner.
     """
     prepare = _prepare(settings, run.fingerprint)
-    train = _train(run, settings, prepare, rerun)
+    features = None if prefix is None else _features(run, prepare, prefix)
+    train = replace(_train(run, settings, prepare, rerun), prefix=features)
     if run.reader.wants_test in ("never", "each_epoch"):
         return (prepare, train)
-    return (prepare, train, _evaluate(run, train))
+    return (prepare, train, replace(_evaluate(run, train), prefix=features))
 
 
 def naive_plan(chains: Iterable[tuple[Run, tuple[Stage, ...]]]) -> Plan:
@@ -72,8 +84,23 @@ def _prepare(settings: Settings, fingerprint: str) -> Stage:
     )
 
 
+def _features(run: Run, prepare: Stage, prefix: FrozenPrefix) -> Stage:
+    return Stage(
+        key=content_key("stage", prefix.key),
+        kind="features",
+        spec={
+            "settings": run.settings,
+            "pixels_key": prepare.spec["pixels_key"],
+            "prefix": {"cut": prefix.cut, "shape": list(prefix.shape)},
+        },
+        needs=(prepare.key,),
+        produces=features_artifact(prefix.key),
+        cost_kind=content_key("cost", ["features", prefix.key]),
+    )
+
+
 def _train(run: Run, settings: Settings, prepare: Stage, rerun: int) -> Stage:
-    segments = make_segments(settings, run.fingerprint)
+    segments = make_segments(settings, run.fingerprint, run.weights)
     key = content_key("train", [[each.key for each in segments], reading_values(settings)])
     key = content_key("rerun", [key, rerun]) if rerun else key
     wanted = "last" if run.reader.wants_test == "last" else "best"
@@ -103,11 +130,12 @@ def _train(run: Run, settings: Settings, prepare: Stage, rerun: int) -> Stage:
 def _train_cost_kind(run: Run, settings: Settings) -> str:
     """Return the key of all that decides the seconds of one epoch."""
     train = settings.train
+    model = keyed_settings(settings.model)
     return content_key(
         "cost",
         [
             "train",
-            keyed_settings(settings.model),
+            {name: model[name] for name in model if name != "weights"},
             run.data_key,
             train.batch_size,
             train.drop_last,
@@ -139,6 +167,11 @@ def _evaluate(run: Run, train: Stage) -> Stage:
 def pixels_artifact(key: str) -> str:
     """Return the artifact name of decoded images."""
     return f"pixels/{key}"
+
+
+def features_artifact(key: str) -> str:
+    """Return the artifact name of a frozen prefix's output for all images."""
+    return f"features/{key}"
 
 
 def weights_artifact(stage_key: str, which: str) -> str:

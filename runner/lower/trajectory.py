@@ -34,19 +34,49 @@ def data_key(settings: Settings, fingerprint: str) -> str:
     )
 
 
-def run_key(settings_key: str, fingerprint: str) -> str:
-    """Return the key of a run: resolved settings on known data."""
-    return content_key("run", [settings_key, fingerprint])
+def run_key(settings_key: str, fingerprint: str, weights: str = "") -> str:
+    """Return the key of a run: resolved settings on known data and known weights."""
+    return content_key("run", [settings_key, fingerprint, *([weights] if weights else [])])
 
 
-def init_key(settings: Settings, fingerprint: str) -> str:
-    """Return the key of the state before the first epoch."""
+def init_key(settings: Settings, fingerprint: str, weights: str = "") -> str:
+    """Return the key of the state before the first epoch.
+
+    Pretrained weights enter by the tensors that are loaded, wherever they came from; what is frozen
+    belongs to the epochs.
+    """
+    model = keyed_settings(settings.model)
+    initial: dict[str, Any] = {
+        "model": {name: model[name] for name in model if name not in ("weights", "freeze")},
+        "pixels": pixels_key(settings, fingerprint),
+        "seed": settings.seed,
+    }
+    if weights:
+        initial["weights"] = weights
+    return content_key("init", initial)
+
+
+def prefix_key(
+    settings: Settings, fingerprint: str, structure: str, prefix_weights: str, weights: str
+) -> str:
+    """Return the key of the features that a frozen prefix gives.
+
+    Args:
+        settings: of a run.
+        fingerprint: of its data.
+        structure: digest of the prefix's operations.
+        prefix_weights: digest of the prefix's pretrained tensors, or "" when some of them are drawn
+            from the seed; with it, the features are those of other seeds and heads as well.
+        weights: digest of all pretrained tensors.
+    """
     return content_key(
-        "init",
+        "features",
         {
-            "model": keyed_settings(settings.model),
             "pixels": pixels_key(settings, fingerprint),
-            "seed": settings.seed,
+            "normalization": settings.data.normalization(),
+            "structure": structure,
+            "weights": prefix_weights or init_key(settings, fingerprint, weights),
+            "precision": settings.train.precision,
         },
     )
 
@@ -83,7 +113,7 @@ def reading_values(settings: Settings) -> dict[str, Any]:
     }
 
 
-def make_segments(settings: Settings, fingerprint: str) -> tuple[Segment, ...]:
+def make_segments(settings: Settings, fingerprint: str, weights: str = "") -> tuple[Segment, ...]:
     """Return the segments of a run's trajectory, over its whole budget.
 
     A step schedule has one segment per learning rate; a cosine or plateau is one segment whose
@@ -94,7 +124,7 @@ def make_segments(settings: Settings, fingerprint: str) -> tuple[Segment, ...]:
     phases = train.schedule.phases(train.optimizer.lr, train.epochs)
     ends = [first for first, _ in phases[1:]] + [train.epochs + 1]
     segments: list[Segment] = []
-    parent = init_key(settings, fingerprint)
+    parent = init_key(settings, fingerprint, weights)
     for (first, rate), end in zip(phases, ends, strict=True):
         values = {**constant, "rate": rate}
         key = content_key("segment", {"parent": parent, "first": first, "values": values})
@@ -107,7 +137,9 @@ def _constant_values(settings: Settings, fingerprint: str) -> dict[str, Any]:
     train = settings.train
     optimizer = keyed_settings(train.optimizer)
     del optimizer["lr"]
+    freeze = settings.model.freeze
     return {
+        **({} if freeze == "none" else {"freeze": freeze}),
         "semantics": train.semantics,
         "data": data_key(settings, fingerprint),
         "batch_size": train.batch_size,

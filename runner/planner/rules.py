@@ -1,12 +1,13 @@
 """The rules of the planner. The tuple RULES at the foot is their order and their list.
 
-A rule is a pure function from (plan, facts) to plan. It never changes what a run reads, only what
+A rule is a pure function from (plan, facts) to plan. It never changes what a run needs, only what
 is computed for it, and it never raises the cost.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
 
+from runner.core.keys import content_key
 from runner.core.types import Decision, Facts, Plan, Stage
 
 Rule = Callable[[Plan, Facts], Plan]
@@ -57,6 +58,67 @@ def skip_done_stages(plan: Plan, facts: Facts) -> Plan:
     return _without(plan, dropped, "done before")
 
 
+def use_frozen_features(plan: Plan, facts: Facts) -> Plan:
+    """Compute the output of a frozen prefix once for all images, and train on that.
+
+    Features that together would take more than the cache may hold are left to be computed in every
+    epoch; those that lie on the disk already are used in any case.
+    """
+    stages: list[Stage] = []
+    used: dict[str, str] = {}
+    decisions: list[Decision] = []
+    room = facts.cache_limit
+    for stage in plan.stages:
+        features = stage.prefix
+        if features is None:
+            stages.append(stage)
+            continue
+        there = features.key in facts.done and features.produces in facts.artifacts
+        size = features.num_bytes or 0
+        if features.key not in used and not there:
+            if size > room:
+                why = f"frozen features of {size:,} bytes are over the limit of the cache"
+                decisions.append(Decision("use_frozen_features", stage.key, why))
+                stages.append(stage)
+                continue
+            if features.key in facts.done:
+                why = f"done before, but {features.produces} is no longer on disk"
+                decisions.append(Decision("use_frozen_features", features.key, why))
+            room -= size
+            stages.append(features)
+        used[features.key] = features.produces
+        stages.append(_on_features(stage, features))
+    return replace(
+        plan,
+        stages=tuple(stages),
+        reads=_reading_features(plan, stages, set(used)),
+        decisions=(*plan.decisions, *decisions),
+    )
+
+
+def _on_features(stage: Stage, features: Stage) -> Stage:
+    spec = {**stage.spec, "features": features.produces, "prefix": features.spec["prefix"]}
+    cost_kind = content_key("cost", [stage.cost_kind, "features"]) if stage.cost_kind else ""
+    needs = (*stage.needs, features.key)
+    return replace(stage, spec=spec, needs=needs, cost_kind=cost_kind, prefix=None)
+
+
+def _reading_features(
+    plan: Plan, stages: list[Stage], used: set[str]
+) -> dict[str, tuple[str, ...]]:
+    """Return what each run reads, with the features that its stages need before them."""
+    features = {each.key: need for each in stages for need in each.needs if need in used}
+    reads: dict[str, tuple[str, ...]] = {}
+    for run, keys in plan.reads.items():
+        chain: list[str] = []
+        for key in keys:
+            if key in features and features[key] not in chain:
+                chain.append(features[key])
+            chain.append(key)
+        reads[run] = tuple(chain)
+    return reads
+
+
 def _without(plan: Plan, dropped: list[Stage], why: str) -> Plan:
     keys = {stage.key for stage in dropped}
     return replace(
@@ -71,6 +133,7 @@ RULES: tuple[Rule, ...] = (
     skip_finished_runs,
     skip_after_divergence,
     skip_done_stages,
+    use_frozen_features,
 )
 
 

@@ -5,6 +5,7 @@ Takes header and rows as text; owns escaping and how each language sets a best v
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from jinja2 import Environment
@@ -28,12 +29,15 @@ LATEX_ESCAPES = str.maketrans(
         "<": r"\textless{}",
         ">": r"\textgreater{}",
         "[": "{[}",  # at the start of a row, a bracket would be an option of the line break
+        "*": "{*}",  # and an asterisk its starred form
         "±": r"$\pm$",
+        "−": "$-$",
         "–": "--",
         "\ue000": r"\textbf{",
         "\ue001": "}",
     }
 )
+NEGATIVE = re.compile("^(\ue000?)-(?=[0-9.])")
 LATEX = r"""% \usepackage{booktabs}
 \begin{tabular}{<< columns >>}
 \toprule
@@ -101,10 +105,15 @@ def latex_table(
     )
     return environment.from_string(LATEX).render(
         columns="".join("r" if is_right else "l" for is_right in right),
-        header=[cell.translate(LATEX_ESCAPES) for cell in header],
-        rows=[[cell.translate(LATEX_ESCAPES) for cell in row] for row in rows],
+        header=[_latex(cell) for cell in header],
+        rows=[[_latex(cell) for cell in row] for row in rows],
         notes=notes,
     )
+
+
+def _latex(cell: str) -> str:
+    """Return a cell with its escapes; a number has a minus sign, not a hyphen."""
+    return NEGATIVE.sub(r"\1−", cell).translate(LATEX_ESCAPES)
 
 
 def html_table(

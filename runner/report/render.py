@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from runner.core.errors import UsageError, nearest
 from runner.report.tables import Entry, FilledTable, Row, difference, to_records
+from runner.spec.pivot import show_value
 from runner.spec.tables import Column
 
 DEFAULT_DIGITS = 3
@@ -106,8 +107,7 @@ def _notes(filled: FilledTable, best: str) -> list[str]:
     if any(_has_best(filled, column) for column in filled.table.columns):
         notes.append(f"{best} of its column")
     if any(entry.std is not None for row in filled.rows for entry in row.entries.values()):
-        count = max(row.runs for row in filled.rows)
-        notes.append(f"mean ± sample standard deviation over {count} seeds")
+        notes.append(f"mean ± sample standard deviation over {filled.most_seeds()} seeds")
     return ["", *notes] if notes else []
 
 
@@ -141,7 +141,7 @@ def _cells(filled: FilledTable, row: Row, best: str, other: str) -> list[str]:
         if column.kind != "metric":
             cells.append(show_value(entry.value))
             continue
-        text = _metric_text(row, entry, column)
+        text = _metric_text(entry, column)
         shown = other if _has_best(filled, column) else "{}"
         cells.append((best if entry.is_best else shown).format(text))
         if filled.has_published(column):
@@ -151,14 +151,14 @@ def _cells(filled: FilledTable, row: Row, best: str, other: str) -> list[str]:
     return cells
 
 
-def _metric_text(row: Row, entry: Entry, column: Column) -> str:
+def _metric_text(entry: Entry, column: Column) -> str:
     if entry.value is None:
-        return row.missing() or "–"
+        return entry.missing or show_value(None)
     text = _number(entry.value, column)
-    if row.runs > 1 and entry.std is not None:
+    if entry.runs > 1 and entry.std is not None:
         text += f" ± {entry.std:.{_digits(column)}f}"
-    if entry.count < row.runs:
-        text += f" ({entry.count} of {row.runs}; {row.missing() or 'the others have none'})"
+    if entry.count < entry.runs:
+        text += f" ({entry.count} of {entry.runs}; {entry.missing or 'the others have none'})"
     return text
 
 
@@ -171,15 +171,6 @@ def _digits(column: Column) -> int:
     if column.digits is not None:
         return column.digits
     return 1 if column.source in COUNTS else DEFAULT_DIGITS
-
-
-def show_value(value: object) -> str:
-    """Return a setting or label as a table shows it."""
-    if value is None:
-        return "–"
-    if isinstance(value, float):
-        return f"{value:g}"
-    return str(value)
 
 
 def _is_right(filled: FilledTable, column: Column) -> bool:

@@ -29,8 +29,9 @@ def compile_table(table: Table, experiment: str, variant: str) -> str:
 
     One row per position, aggregated over seeds. A setting or label has a column of its title; a
     metric has its mean, and with ``_std`` (sample standard deviation) and ``_n`` behind the title.
-    ``runs`` counts the seeds and a column per status how they ended; ``published`` is JSON. In this
-    order: position, the columns as declared, runs, the statuses, published.
+    ``runs`` counts the seeds and a column per status how they ended; ``published`` is JSON, and
+    ``run_key`` the least key of its runs. In this order: position, the columns as declared, runs,
+    the statuses, published, run_key. Of a table with a pivot, these are the rows before it.
     """
     metrics = [column for column in table.columns if column.kind == "metric"]
     values = [
@@ -83,7 +84,7 @@ def _outputs(table: Table) -> list[str]:
             outputs += _aggregates(column.title, number)
     outputs.append("  count(*) AS runs")
     outputs += [f"  sum(status = '{status}') AS {status}" for status in STATUSES]
-    outputs.append("  min(published) AS published")
+    outputs += ["  min(published) AS published", "  min(run_key) AS run_key"]
     return outputs
 
 

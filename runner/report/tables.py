@@ -1,18 +1,14 @@
-"""Filled tables: rows of a declared table, as the database answers.
+"""Filled tables: the rows of a declared table, and the same as records.
 
-Owns the query's execution, the marks of best values and the differences from published ones.
+Owns what a filled table holds, and the differences from published values.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from runner.report.sql import STATUSES, compile_table
 from runner.spec.tables import Column, Table
-from runner.store.database import Database
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +24,8 @@ class Entry:
         count: seeds in the mean; 0 for settings and labels.
         published: the value printed elsewhere, or None.
         is_best: marked as the best of its column.
+        runs: seeds of the cell; 0 for settings and labels, and where there is no cell.
+        missing: in words what keeps the cell from being whole, or "".
     """
 
     value: Any
@@ -35,15 +33,27 @@ class Entry:
     count: int = 0
     published: float | None = None
     is_best: bool = False
+    runs: int = 0
+    missing: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: its entries by column title, and how many of its runs ended how."""
+    """One row.
+
+    Attributes:
+        entries: by column title.
+        runs: seeds, over all cells of the row.
+        statuses: how many of the runs ended how.
+        position: that of its (first) cell in the spec.
+        run_key: one of the cell's runs; cells of equal runs have the same.
+    """
 
     entries: dict[str, Entry]
     runs: int
     statuses: dict[str, int]
+    position: int
+    run_key: str
 
     def missing(self) -> str:
         """Return in words what keeps the row from being whole, or ""."""
@@ -69,45 +79,12 @@ class FilledTable:
         return any(row.entries[column.title].published is not None for row in self.rows)
 
     def has_seeds(self) -> bool:
-        """Return whether any row has more than one run."""
-        return any(row.runs > 1 for row in self.rows)
+        """Return whether any cell has more than one run."""
+        return self.most_seeds() > 1
 
-
-def fill_table(database: Database, table: Table, experiment: str, variant: str) -> FilledTable:
-    """Return the table as recorded now."""
-    with database.read() as connection:
-        answers = connection.exec_driver_sql(compile_table(table, experiment, variant))
-        rows = [_row(table, iter(tuple(answer)[1:])) for answer in answers]
-    return FilledTable(table, experiment, variant, tuple(_marked(table.columns, rows)))
-
-
-def _row(table: Table, values: Iterator[Any]) -> Row:
-    """Return a row from what stands behind the position, by order: titles may be any text."""
-    entries: dict[str, Entry] = {}
-    for column in table.columns:
-        if column.kind == "metric":
-            entries[column.title] = Entry(next(values), next(values), next(values))
-        else:
-            entries[column.title] = Entry(next(values))
-    runs, statuses = next(values), {status: next(values) for status in STATUSES}
-    for title, number in json.loads(next(values) or "{}").items():
-        if title in entries:
-            entries[title] = replace(entries[title], published=number)
-    return Row(entries, runs, statuses)
-
-
-def _marked(columns: Sequence[Column], rows: Sequence[Row]) -> list[Row]:
-    marked = [Row(dict(row.entries), row.runs, row.statuses) for row in rows]
-    for column in columns:
-        values = [value for row in rows if (value := row.entries[column.title].value) is not None]
-        if column.mark is None or column.kind != "metric" or not values:
-            continue
-        best = min(values) if column.mark == "min" else max(values)
-        for row in marked:
-            entry = row.entries[column.title]
-            if entry.value == best:
-                row.entries[column.title] = replace(entry, is_best=True)
-    return marked
+    def most_seeds(self) -> int:
+        """Return the most runs that one cell has."""
+        return max((each.runs for row in self.rows for each in row.entries.values()), default=0)
 
 
 def to_records(filled: FilledTable) -> list[dict[str, Any]]:

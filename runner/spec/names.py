@@ -20,6 +20,7 @@ SHORT_NAMES = {
     "early_stopping": "train.early_stopping",
     "epochs": "train.epochs",
     "filters": "model.filters",
+    "freeze": "model.freeze",
     "gamma": "train.schedule.gamma",
     "hidden": "model.hidden",
     "kernel": "model.kernel",
@@ -37,6 +38,7 @@ SHORT_NAMES = {
     "step_size": "train.schedule.step_size",
     "tolerance": "train.early_stopping.tolerance",
     "weight_decay": "train.optimizer.weight_decay",
+    "weights": "model.weights",
 }
 
 COMPONENT_PATHS = {

@@ -7,7 +7,6 @@ component classes, no component by name.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -16,6 +15,7 @@ from pydantic_core import ErrorDetails
 from runner.core.errors import Problem, nearest
 from runner.spec.names import COMPONENT_PATHS, SHORT_NAMES, as_mapping
 from runner.spec.nodes import Node, describe_scalar
+from runner.spec.options import called, model_options, shortened, tags_of
 
 WANTED = {
     "int_type": "a whole number",
@@ -128,11 +128,12 @@ class _Translator:
         names = list(chosen.model_fields) if chosen else []
         place, allowed = node.key_place or node.place, ", ".join(names)
         owners = [
-            _tag(other) for other in siblings if other is not chosen and key in other.model_fields
+            called(other) for other in siblings if other is not chosen and key in other.model_fields
         ]
         if owners and chosen is not None:
-            inside = self._inside(path)
-            found = f"'{key}' is a setting of {', '.join(owners)}, not of {_tag(chosen)} ({inside})"
+            named = self._tag_at(path[:-1], chosen)
+            found = f"'{key}' is a setting of {', '.join(owners)}, not of {named}"
+            found += f" ({self._inside(path)})"
             return Problem(place, found, allowed)
         found = f"unknown setting '{key}' in {self._inside(path)}"
         suggestion = "" if self._within else _elsewhere(path)
@@ -142,7 +143,12 @@ class _Translator:
         tags = _words(detail, "expected_tags")
         named = node.get(_kind_key(path)) or node
         found = f"unknown {self._name(path)} {describe_scalar(named.value)}"
-        return Problem(named.place, found, ", ".join(tags), nearest(str(named.value), tags))
+        return Problem(named.place, found, shortened(tags), nearest(str(named.value), tags))
+
+    def _tag_at(self, path: Path, model: type[BaseModel]) -> str:
+        """Return by which of its names a component was chosen."""
+        named = _at(self._tree, path).get(_kind_key(path))
+        return called(model) if named is None else str(named.value)
 
     def _allowed(self, path: Path, details: Sequence[ErrorDetails]) -> str:
         about = self._about(path)
@@ -158,13 +164,13 @@ class _Translator:
     def _options(self, path: Path) -> list[str]:
         field = self._field(path)
         found = model_options(field.annotation) if field is not None else []
-        return [tag for option in found if (tag := _tag(option))]
+        return [tag for option in found for tag in tags_of(option)]
 
     def _about(self, path: Path) -> str:
         """Return the components that may stand at ``path``, or the description of the setting."""
         options, field = self._options(path), self._field(path)
         if len(options) > 1:
-            return ", ".join(options)
+            return shortened(options)
         return (field.description or "") if field is not None else ""
 
     def _field(self, path: Path) -> FieldInfo | None:
@@ -186,6 +192,8 @@ def _wanted(detail: ErrorDetails) -> str:
         return ", ".join(_words(detail, "expected"))
     if kind in ("too_short", "string_too_short"):
         return "one that is not empty"
+    if kind == "string_pattern_mismatch":
+        return "text of another form"
     if kind == "too_long":
         return f"a list of {context['max_length']}"
     return WANTED.get(kind, str(detail["msg"]))
@@ -257,22 +265,4 @@ def _chosen(options: list[type[BaseModel]], node: Node) -> type[BaseModel] | Non
         return options[0]
     named = node.get("name") or node.get("dataset")
     tag = named.value if named is not None else None
-    return next((option for option in options if _tag(option) == tag), None)
-
-
-def model_options(annotation: Any) -> list[type[BaseModel]]:
-    """Return the pydantic classes in an annotation, through unions and Annotated."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    if get_origin(annotation) is None and not get_args(annotation):
-        return []
-    return [found for part in get_args(annotation) for found in model_options(part)]
-
-
-def _tag(model: type[BaseModel]) -> str:
-    """Return the name by which a spec chooses ``model``, or "" where there is no choice."""
-    for key in ("name", "dataset"):
-        field = model.model_fields.get(key)
-        if field is not None and get_args(field.annotation):
-            return str(get_args(field.annotation)[0])
-    return ""
+    return next((option for option in options if tag in tags_of(option)), None)

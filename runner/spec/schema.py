@@ -92,12 +92,22 @@ def _sweep() -> dict[str, Any]:
 def _table() -> dict[str, Any]:
     column = {"oneOf": [{"type": "string"}, {"$ref": "#/$defs/Column"}]}
     columns = {"type": "object", "additionalProperties": column}
+    pivot = {
+        "type": "object",
+        "required": ["column"],
+        "additionalProperties": False,
+        "properties": {
+            "column": {"type": "string"},
+            "titles": {"type": "object", "additionalProperties": {"type": "string"}},
+        },
+    }
     options = {
         "type": "object",
         "required": ["columns"],
         "additionalProperties": False,
         "properties": {
             "columns": columns,
+            "pivot": {"oneOf": [{"type": "string"}, pivot]},
             "order": {"oneOf": [{"type": "string"}, {"type": "array"}]},
             "about": {"type": "string"},
         },

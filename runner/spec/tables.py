@@ -17,6 +17,7 @@ from runner.core.reading import METRIC_NAMES
 from runner.spec.formula import Formula, FormulaError, parse_formula
 from runner.spec.names import SHORT_NAMES, setting_path
 from runner.spec.nodes import Node, plain
+from runner.spec.pivot import Pivot, parse_pivot
 from runner.spec.problems import translate
 
 PROPERTIES = {
@@ -28,7 +29,7 @@ PROPERTIES = {
 }
 """Numbers of a whole run that a column may name like a metric."""
 
-TABLE_KEYS = ("columns", "order", "about")
+TABLE_KEYS = ("columns", "pivot", "order", "about")
 EXPORTED_SUFFIXES = ("_std", "_n", "_published", "_difference")
 
 
@@ -77,6 +78,7 @@ class Table:
 
     Attributes:
         order: (column title, descending) pairs; () keeps the order of the spec.
+        pivot: what becomes of the rows before they are shown, or None.
     """
 
     name: str
@@ -84,6 +86,7 @@ class Table:
     columns: tuple[Column, ...]
     order: tuple[tuple[str, bool], ...]
     place: Place | None
+    pivot: Pivot | None = None
 
     def column(self, title: str) -> Column | None:
         """Return the column of that title, or None."""
@@ -130,19 +133,30 @@ def _table(name: str, node: Node, labels: Sequence[str]) -> Table:
         raise SpecError([Problem(about.place, f"about is {about.describe()}", "text")])
     titles = [column.title for column in columns]
     _check_titles(titles, columns_node)
-    return Table(name, about.value, columns, _order(options.get("order"), titles), place)
+    pivot = parse_pivot(options.get("pivot"), columns, name)
+    if pivot is not None:
+        titles = [each.title for each in columns if each.kind != "metric"]
+        titles.remove(pivot.column)
+    order = _order(
+        options.get("order"), titles, "column of the pivoted rows" if pivot else "column"
+    )
+    return Table(name, about.value, columns, order, place, pivot)
+
+
+def reserved_titles(titles: Sequence[str]) -> set[str]:
+    """Return the titles that exported tables give to columns of their own."""
+    return {"status", *(f"{title}{suffix}" for title in titles for suffix in EXPORTED_SUFFIXES)}
 
 
 def _check_titles(titles: Sequence[str], columns: Node) -> None:
-    """Refuse titles that exported tables give to columns of their own."""
-    taken = {f"{title}{suffix}" for title in titles for suffix in EXPORTED_SUFFIXES}
+    reserved = reserved_titles(titles)
     for title in titles:
-        if title == "status" or title in taken:
+        if title in reserved:
             found = f"the column title '{title}', which CSV, JSON and DataFrames use themselves"
             raise SpecError([Problem(columns.value[title].key_place, found, "another title")])
 
 
-def _order(node: Node | None, titles: Sequence[str]) -> tuple[tuple[str, bool], ...]:
+def _order(node: Node | None, titles: Sequence[str], kind: str) -> tuple[tuple[str, bool], ...]:
     if node is None:
         return ()
     order = []
@@ -150,7 +164,7 @@ def _order(node: Node | None, titles: Sequence[str]) -> tuple[tuple[str, bool], 
         text = item.value if isinstance(item.value, str) else ""
         title = text.removeprefix("-")
         if title not in titles:
-            found = f"order by {item.describe()}, which is no column"
+            found = f"order by {item.describe()}, which is no {kind}"
             allowed = ", ".join(titles) + "; with - before it for descending"
             raise SpecError([Problem(item.place, found, allowed, nearest(title, titles))])
         order.append((title, text.startswith("-")))

@@ -55,6 +55,14 @@ CASES: dict[str, dict[str, Any]] = {
         "model": {"name": "convnet", "filters": [4], "pool": "average", "order": ORDER}
     },
     "convnet, dropout": {"model": {"name": "convnet", "filters": [4], "dropout": 0.3}},
+    "torchvision": {
+        "model": {"name": "squeezenet1_1", "freeze": ["features.0"]},
+        "data": {**SYNTHETIC, "height": 32, "width": 32},
+    },
+    "torchvision, cut": {
+        "model": {"name": "squeezenet1_1", "cut": "features.3", "head": {"hidden": [5]}},
+        "data": {**SYNTHETIC, "height": 32, "width": 32},
+    },
     "digits": {"data": DIGITS},
     "imagefolder": {"data": {**FOLDER, "resize": 9, "crop": 8, "normalize": "imagenet"}},
     "synthetic": {"data": {**SYNTHETIC, "color": "gray"}},

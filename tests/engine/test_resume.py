@@ -159,7 +159,8 @@ def test_another_database_does_not_see_the_checkpoint(interrupted: Bench) -> Non
 
 def test_a_checkpoint_of_other_pixels_is_not_continued(interrupted: Bench) -> None:
     path = checkpoint_of(interrupted) / "checkpoint.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "pixels": "other"}))
+    inputs = {"pixels": "other", "features": ""}
+    path.write_text(json.dumps({**json.loads(path.read_text()), "inputs": inputs}))
     outcome = interrupted.do("train", 2)
     assert outcome.values["reads"] == [[2, 1, 5]]
     assert "other pixels" in interrupted.notes[0]

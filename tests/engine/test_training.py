@@ -18,7 +18,7 @@ CONVNET = {"name": "convnet", "filters": [4], "batch_norm": True}
 
 def fresh_network(bench: Bench) -> torch.nn.Module:
     images = bench.images()
-    return build_network(bench.settings, images.shape, len(images.classes), CPU)
+    return build_network(bench.settings, images.shape, len(images.classes), CPU).module
 
 
 def by_hand(bench: Bench) -> list[dict[str, float]]:

@@ -14,9 +14,9 @@ from runner.components.losses import CrossEntropy
 from runner.components.models.mlp import MLP
 from runner.components.optimizers import SGD
 from runner.components.schedules import Cosine, Plateau
-from runner.core.types import Stage
+from runner.core.types import FrozenPrefix, Stage
 from runner.lower.stages import make_run, naive_chain, naive_plan
-from runner.lower.trajectory import epoch_key, init_key, make_segments
+from runner.lower.trajectory import epoch_key, init_key, make_segments, prefix_key
 from runner.spec.settings import Best, EarlyStopping, Evaluation, Settings, Training
 
 DATA = {"dataset": "synthetic", "validation": 0.2, "test": 0.2}
@@ -297,3 +297,78 @@ def test_the_naive_plan_does_every_chain_by_itself() -> None:
     plan = naive_plan(pairs)
     assert [stage.kind for stage in plan.stages] == ["prepare", "train", "evaluate"] * 2
     assert plan.reads == {run.run_key: tuple(stage.key for stage in chain) for run, chain in pairs}
+
+
+def test_pretrained_weights_change_every_key_of_a_run_but_the_pixels() -> None:
+    settings = settings_of()
+    plain, loaded = make_run(settings, "data"), make_run(settings, "data", "digest")
+    assert plain.run_key != loaded.run_key
+    before, after = naive_chain(plain, settings), naive_chain(loaded, settings)
+    assert before[0].key == after[0].key
+    assert before[1].key != after[1].key
+
+
+def test_the_source_of_weights_is_no_part_of_a_trajectory() -> None:
+    one = settings_of({"model": {"name": "alexnet", "weights": "IMAGENET1K_V1"}})
+    file = {"file": "a.pth", "sha256": "a" * 64, "missing": ["classifier"]}
+    other = settings_of({"model": {"name": "alexnet", "weights": file}})
+    keys = [[each.key for each in make_segments(item, "data", "same")] for item in (one, other)]
+    assert keys[0] == keys[1]
+    assert make_segments(one, "data", "another")[0].key != keys[0][0]
+
+
+def test_freezing_begins_with_the_epochs_and_not_before() -> None:
+    plain, frozen = settings_of(), settings_of({"model.freeze": "classifier"})
+    assert init_key(plain, "data") == init_key(frozen, "data")
+    assert make_segments(plain, "data")[0].key != make_segments(frozen, "data")[0].key
+
+
+def feature_key(
+    changes: Mapping[str, Any] | None = None, weights: str = "prefix", fingerprint: str = "data"
+) -> str:
+    return prefix_key(settings_of(changes), fingerprint, "structure", weights, "all")
+
+
+def test_features_of_pretrained_weights_are_those_of_every_seed_and_head() -> None:
+    same = [
+        {"seed": 1},
+        {"model.hidden": [9]},
+        {"model.freeze": ["features"]},
+        {"train.optimizer.lr": 0.5},
+        {"train.batch_size": 7},
+        {"data.validation": 0.3},
+        {"data.split_seed": 3},
+    ]
+    assert {feature_key(changes) for changes in same} == {feature_key()}
+
+
+def test_features_of_drawn_weights_are_those_of_one_seed() -> None:
+    assert feature_key({"seed": 1}, "") != feature_key(None, "")
+    assert feature_key({"train.optimizer.lr": 0.5}, "") == feature_key(None, "")
+
+
+def test_what_features_are_computed_from_changes_their_key() -> None:
+    others = [
+        feature_key({"data.resize": 5}),
+        feature_key({"data.normalize": "none"}),
+        feature_key({"train.precision": "bf16"}),
+        feature_key(weights="other"),
+        feature_key(fingerprint="other"),
+        prefix_key(settings_of(), "data", "other structure", "prefix", "all"),
+    ]
+    assert len({feature_key(), *others}) == 7
+
+
+def test_a_chain_holds_the_features_that_it_could_use() -> None:
+    settings = settings_of()
+    run = make_run(settings, "data")
+    prefix = FrozenPrefix("key", "flatten", (6, 2, 2))
+    chain = naive_chain(run, settings, prefix=prefix)
+    plain = naive_chain(run, settings)
+    assert [stage.key for stage in chain] == [stage.key for stage in plain]
+    assert [stage.prefix is not None for stage in chain] == [False, True, True]
+    features = chain[1].prefix
+    assert features is not None
+    assert (features.kind, features.produces) == ("features", "features/key")
+    assert features.needs == (chain[0].key,)
+    assert features.spec["prefix"] == {"cut": "flatten", "shape": [6, 2, 2]}

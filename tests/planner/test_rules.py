@@ -1,5 +1,6 @@
 """Every rule keeps what is wanted, needs nothing that is not there, and never costs more."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -8,12 +9,21 @@ from hypothesis import strategies as some
 
 from runner.core.types import Facts, Plan, Stage
 from runner.planner.cost import Cost, cost_of, plan_costs
-from runner.planner.rules import RULES, apply_rules, merge_equal_stages
+from runner.planner.rules import RULES, apply_rules, merge_equal_stages, use_frozen_features
 
 CHECK = settings(max_examples=80, deadline=None)
 
 
-def chain(pixels: int, training: int, tested: bool) -> tuple[Stage, ...]:
+def features(pixels: int) -> Stage:
+    name = f"f{pixels}"
+    spec = {"prefix": {"cut": "flatten", "shape": [3]}}
+    return Stage(name, "features", spec, (f"p{pixels}",), f"features/{name}", num_bytes=50)
+
+
+def chain(pixels: int, training: int, tested: bool, frozen: bool = False) -> tuple[Stage, ...]:
+    if frozen:
+        prepare, *others = chain(pixels, 10 + training, tested)
+        return (prepare, *(replace(stage, prefix=features(pixels)) for stage in others))
     prepare = Stage(f"p{pixels}", "prepare", {}, produces=f"pixels/p{pixels}", num_bytes=100)
     name = f"t{pixels}.{training}"
     train = Stage(
@@ -24,7 +34,7 @@ def chain(pixels: int, training: int, tested: bool) -> tuple[Stage, ...]:
     return (prepare, train, Stage(f"e{name}", "evaluate", {}, (prepare.key, train.key)))
 
 
-def plan_of(wanted: list[tuple[int, int, bool]]) -> Plan:
+def plan_of(wanted: list[tuple[int, int, bool] | tuple[int, int, bool, bool]]) -> Plan:
     chains = {f"run-{index}": chain(*each) for index, each in enumerate(wanted)}
     return Plan(
         stages=tuple(stage for stages in chains.values() for stage in stages),
@@ -33,7 +43,9 @@ def plan_of(wanted: list[tuple[int, int, bool]]) -> Plan:
 
 
 WANTED = some.lists(
-    some.tuples(some.integers(0, 2), some.integers(0, 3), some.booleans()), min_size=1, max_size=7
+    some.tuples(some.integers(0, 2), some.integers(0, 3), some.booleans(), some.booleans()),
+    min_size=1,
+    max_size=7,
 )
 
 
@@ -44,7 +56,9 @@ def situations(draw) -> tuple[Plan, Facts]:
     done: set[str] = set()
     diverged: set[str] = set()
     artifacts: set[str] = set()
-    for stage in merge_equal_stages(plan, Facts()).stages:
+    stages = merge_equal_stages(plan, Facts()).stages
+    prefixes = {each.prefix.key: each.prefix for each in stages if each.prefix is not None}
+    for stage in [*stages[:1], *prefixes.values(), *stages[1:]]:
         ready = all(need in done and need not in diverged for need in stage.needs)
         if not ready or not draw(some.booleans()):
             continue
@@ -68,13 +82,19 @@ def keys_of(plan: Plan) -> list[str]:
     return [stage.key for stage in plan.stages]
 
 
+def without_features(reads: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    return {
+        run: tuple(key for key in keys if not key.startswith("f")) for run, keys in reads.items()
+    }
+
+
 @CHECK
 @given(situations())
 def test_what_is_wanted_stays(situation: tuple[Plan, Facts]) -> None:
     plan, facts = situation
     for rule in RULES:
-        assert rule(plan, facts).reads == plan.reads
-    assert apply_rules(plan, facts).reads == plan.reads
+        assert without_features(rule(plan, facts).reads) == plan.reads
+    assert without_features(apply_rules(plan, facts).reads) == plan.reads
 
 
 @CHECK
@@ -84,6 +104,7 @@ def test_every_need_of_a_planned_stage_is_planned_before_it_or_there(
 ) -> None:
     plan, facts = situation
     products = {stage.key: stage.produces for stage in plan.stages}
+    products |= {f"f{pixels}": f"features/f{pixels}" for pixels in range(3)}
     before: set[str] = set()
     for stage in apply_rules(plan, facts).stages:
         for need in stage.needs:
@@ -118,7 +139,8 @@ def test_nothing_is_planned_twice_or_for_finished_and_diverged_runs(
         if run not in facts.finished and not facts.diverged.intersection(keys)
         for key in keys
     }
-    assert set(planned) <= useful
+    pixels = {key[1:] for key in useful if key.startswith("p")}
+    assert set(planned) <= useful | {f"f{name}" for name in pixels}
 
 
 @CHECK
@@ -143,7 +165,9 @@ def test_no_rule_raises_the_cost(situation: tuple[Plan, Facts]) -> None:
     for rule in RULES:
         after = rule(plan, facts)
         old, new = cost_of(plan.stages, facts), cost_of(after.stages, facts)
-        for name in Cost.__slots__:
+        # frozen features take a stage and disk, and how long training on them takes is another kind
+        shared = rule is use_frozen_features
+        for name in ("epochs", "seconds") if shared else Cost.__slots__:
             assert getattr(new, name) <= getattr(old, name)
         plan = after
 
@@ -180,7 +204,8 @@ def test_planning_twice_is_planning_once(situation: tuple[Plan, Facts]) -> None:
 def test_every_stage_is_planned_or_skipped_with_a_reason(situation: tuple[Plan, Facts]) -> None:
     plan, facts = situation
     planned = apply_rules(plan, facts)
-    assert set(keys_of(planned)) | set(planned.skipped) == set(keys_of(plan))
+    named = set(keys_of(planned)) | set(planned.skipped)
+    assert {key for key in named if not key.startswith("f")} == set(keys_of(plan))
     assert set(keys_of(planned)).isdisjoint(planned.skipped)
     assert all(planned.skipped.values())
 
@@ -227,3 +252,68 @@ def test_the_cost_counts_seconds_bytes_and_what_is_unknown() -> None:
     naive = plan_of([(0, 3, True), (0, 3, True)])
     wanted, planned = plan_costs(naive, apply_rules(naive, facts), facts)
     assert (wanted.seconds, planned.seconds) == (16.0, 8.0)
+
+
+def shown(plan: Plan) -> list[str]:
+    """Return the planned stages with what they need, as text."""
+    return [f"{stage.key} <- {' '.join(stage.needs)}" for stage in plan.stages]
+
+
+FROZEN = plan_of([(0, 0, True, True), (0, 1, False, True), (0, 2, True, False)])
+
+
+def test_frozen_features_are_computed_once_for_all_that_need_them() -> None:
+    plan = apply_rules(FROZEN, Facts())
+    assert shown(plan) == [
+        "p0 <- ",
+        "f0 <- p0",
+        "t0.10 <- p0 f0",
+        "et0.10 <- p0 t0.10 f0",
+        "t0.11 <- p0 f0",
+        "t0.2 <- p0",
+        "et0.2 <- p0 t0.2",
+    ]
+    assert plan.reads == {
+        "run-0": ("p0", "f0", "t0.10", "et0.10"),
+        "run-1": ("p0", "f0", "t0.11"),
+        "run-2": ("p0", "t0.2", "et0.2"),
+    }
+    kinds = {stage.key: stage.cost_kind for stage in plan.stages if stage.kind == "train"}
+    assert kinds["t0.10"] == kinds["t0.11"] != kinds["t0.2"]
+    assert all(
+        (stage.spec.get("features") == "features/f0") == ("f0" in stage.needs)
+        for stage in plan.stages
+    )
+
+
+def test_features_that_lie_on_the_disk_are_used_as_they_are() -> None:
+    done = Facts(
+        done=frozenset({"p0", "f0"}),
+        artifacts=frozenset({"pixels/p0", "features/f0"}),
+        cache_limit=0,
+    )
+    plan = apply_rules(FROZEN, done)
+    assert shown(plan)[0] == "t0.10 <- p0 f0"
+    assert plan.decisions == ()
+    gone = replace(done, artifacts=frozenset({"pixels/p0"}), cache_limit=100)
+    assert shown(apply_rules(FROZEN, gone))[0] == "f0 <- p0"
+
+
+def test_a_run_whose_training_is_done_needs_no_features() -> None:
+    chains = plan_of([(0, 1, False, True)])
+    plan = apply_rules(chains, Facts(done=frozenset({"p0", "t0.11"})))
+    assert shown(plan) == []
+    assert plan.reads == chains.reads
+
+
+def test_features_over_the_limit_of_the_cache_are_computed_in_every_epoch() -> None:
+    plan = apply_rules(FROZEN, Facts(cache_limit=49))
+    assert "f0" not in keys_of(plan)
+    assert [each.stage_key for each in plan.decisions] == ["t0.10", "et0.10", "t0.11"]
+    assert plan.decisions[0].why == "frozen features of 50 bytes are over the limit of the cache"
+
+
+def test_the_limit_is_for_all_features_together() -> None:
+    two = plan_of([(0, 0, False, True), (1, 0, False, True)])
+    plan = apply_rules(two, Facts(cache_limit=99))
+    assert [key for key in keys_of(plan) if key.startswith("f")] == ["f0"]

@@ -7,7 +7,8 @@ from typing import Literal
 
 from runner.core.types import Cell, EpochRecord, Metric, Stage
 from runner.lower.stages import make_run, naive_chain
-from runner.report.tables import FilledTable, fill_table
+from runner.report.fill import fill_table
+from runner.report.tables import FilledTable
 from runner.spec.experiment import Experiment, load_experiment
 from runner.store.catalogue import record_environment, record_experiment
 from runner.store.claims import Claim, claim_stage
@@ -36,11 +37,16 @@ class MadeUp:
 Recipe = Callable[[Cell], MadeUp | None]
 
 
-def record_made_up(database: Database, folder: Path, text: str, recipe: Recipe) -> Experiment:
-    """Record the spec in ``text``; a cell for which the recipe has None stays unfinished."""
+def record_made_up(
+    database: Database, folder: Path, text: str, recipe: Recipe, sets: Sequence[str] = ()
+) -> Experiment:
+    """Record the spec in ``text``, or the variant of it that ``sets`` make.
+
+    A cell for which the recipe has None stays unfinished.
+    """
     path = folder / "made_up.yaml"
     path.write_text(text, encoding="utf-8")
-    experiment = load_experiment(path)
+    experiment = load_experiment(path, sets=sets)
     runs = [make_run(item.settings, "made up") for item in experiment.cells]
     chains = {
         run.run_key: naive_chain(run, item.settings)

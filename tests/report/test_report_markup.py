@@ -15,6 +15,10 @@ RIGHT = [False, True]
         ("[64, 32]", "{[}64, 32]"),
         ("a|b < c", r"a\textbar{}b \textless{} c"),
         ("–", "--"),
+        ("*best*", "{*}best{*}"),
+        ("-0.5 ± 0.1", r"$-$0.5 $\pm$ 0.1"),
+        (BEST.format("-.5"), r"\textbf{$-$.5}"),
+        ("-net-1", "-net-1"),
     ],
 )
 def test_latex_escapes_what_means_something_to_it(text: str, shown: str) -> None:

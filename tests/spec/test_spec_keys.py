@@ -79,6 +79,7 @@ CHANGES = {
     "data.normalize": "none",
     "data.on_corrupt": "skip",
     "model.classes": 12,
+    "model.freeze": "classifier",
     "model.hidden": [128, 128],
     "model.activation": "gelu",
     "model.batch_norm": True,
@@ -133,6 +134,8 @@ def test_the_tests_above_name_every_setting() -> None:
         ("data", {"dataset": "digits"}),
         ("data", {"dataset": "synthetic"}),
         ("model", {"name": "convnet"}),
+        ("model", {"name": "alexnet"}),
+        ("model", {"name": "resnet18"}),
         ("train.optimizer", {"name": "adam"}),
         ("train.optimizer", {"name": "adamw"}),
         ("train.schedule", {"name": "constant"}),
@@ -149,6 +152,43 @@ def test_nesterov_changes_the_settings_key() -> None:
     plain_momentum = with_setting("train.optimizer", {"momentum": 0.9})
     nesterov = with_setting("train.optimizer", {"momentum": 0.9, "nesterov": True})
     assert key_of(nesterov) != key_of(plain_momentum)
+
+
+ALEXNET = {"name": "alexnet"}
+DIGITS_OF = {"a": "a" * 64, "b": "b" * 64}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"weights": "IMAGENET1K_V1"},
+        {"weights": "IMAGENET1K_V2"},
+        {"weights": {"file": "a.pth", "sha256": DIGITS_OF["a"]}},
+        {"weights": {"file": "a.pth", "sha256": DIGITS_OF["b"]}},
+        {"weights": {"file": "a.pth", "sha256": DIGITS_OF["a"], "missing": ["classifier"]}},
+        {"cut": "features"},
+        {"cut": "features", "head": {}},
+        {"cut": "features", "head": {"pool": "max"}},
+        {"cut": "features", "head": {"hidden": [5]}},
+        {"cut": "features", "head": {"hidden": [5], "activation": "gelu"}},
+        {"cut": "features", "head": {"hidden": [5], "batch_norm": True}},
+        {"cut": "features", "head": {"hidden": [5], "dropout": 0.5}},
+        {"freeze": "features"},
+        {"freeze": ["features"]},
+    ],
+    ids=str,
+)
+def test_every_setting_of_a_network_changes_the_settings_key(changes: dict[str, Any]) -> None:
+    plain_network = key_of(with_setting("model", ALEXNET))
+    assert key_of(with_setting("model", {**ALEXNET, **changes})) != plain_network
+
+
+def test_where_weights_lie_is_not_keyed() -> None:
+    keys = {
+        key_of(with_setting("model", {**ALEXNET, "weights": {"file": file, "sha256": "a" * 64}}))
+        for file in ("a.pth", "elsewhere/a.safetensors")
+    }
+    assert len(keys) == 1
 
 
 def test_all_changed_keys_are_different() -> None:

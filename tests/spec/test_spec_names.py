@@ -10,13 +10,13 @@ from runner.spec.names import (
     spell_out,
 )
 from runner.spec.nodes import plain, to_node
-from runner.spec.problems import model_options
+from runner.spec.options import model_options
 from runner.spec.settings import Settings
 
 CLOSED_LIST = (
-    "batch_norm batch_size clip_grad_norm crop dropout early_stopping epochs filters gamma hidden "
-    "kernel label_smoothing lr momentum monitor normalize optimizer patience precision resize "
-    "schedule split_seed step_size tolerance weight_decay"
+    "batch_norm batch_size clip_grad_norm crop dropout early_stopping epochs filters freeze gamma "
+    "hidden kernel label_smoothing lr momentum monitor normalize optimizer patience precision "
+    "resize schedule split_seed step_size tolerance weight_decay weights"
 )
 
 

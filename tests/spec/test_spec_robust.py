@@ -45,7 +45,12 @@ SPEC: dict[str, Any] = {
             },
             "order": ["-ACC"],
             "about": "a table",
-        }
+        },
+        "pivoted": {
+            "columns": {"NET": "NET", "LR": "lr", "SIZE": "batch_size", "ACC": "val_accuracy"},
+            "pivot": {"column": "SIZE", "titles": {"4": "SMALL"}},
+            "order": "-LR",
+        },
     },
     "published": [{"where": {"NET": "b", "lr": 0.25}, "values": {"ACC": 0.25}}],
     "profiles": {"quick": {"epochs": 1, "seeds": [3]}},

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from runner.components.data.archives import Archive
 from runner.components.data.dataset import (
     DataPlaces,
     DatasetSettings,
@@ -17,12 +18,14 @@ from runner.core.keys import content_key
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-FOLDER = "caltech101/101_ObjectCategories"
-BACKGROUND = "BACKGROUND_Google"
-HOW_TO_GET = (
-    "fetch caltech-101.zip from https://data.caltech.edu/records/mzrjq-6wc02 (137 MB), unpack"
-    f" 101_ObjectCategories.tar.gz in it to {FOLDER} under --data (RUNNER_DATA)"
+ARCHIVE = Archive(
+    url="https://data.caltech.edu/records/mzrjq-6wc02/files/caltech-101.zip",
+    md5="3138e1922a9193bfa496528edbbc45d0",
+    num_bytes=137_414_764,
+    inner="caltech-101/101_ObjectCategories.tar.gz",
+    folder="caltech101/101_ObjectCategories",
 )
+BACKGROUND = "BACKGROUND_Google"
 
 
 class Caltech101(DatasetSettings):
@@ -38,9 +41,10 @@ class Caltech101(DatasetSettings):
         """Return the source.
 
         Raises:
-            MissingData: when the folder is not there, or holds no images.
+            MissingData: when the folder is not there, and is not fetched.
+            DownloadFailed: when it cannot be fetched.
         """
-        root = find_root(places, FOLDER, HOW_TO_GET)
+        root = find_root(places, ARCHIVE.folder, ARCHIVE.how_to_get(), ARCHIVE)
         names, labels, classes = without_background(root)
         hashes = places.hash_files(root, names)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from runner.components.data.archives import Archive
 from runner.components.data.dataset import (
     DataPlaces,
     DatasetSettings,
@@ -39,41 +40,49 @@ class Layout:
     """The files of one of the two sets.
 
     Attributes:
-        folder: that holds them.
         train: training files.
         test: test file.
         meta: file of the class names.
         labels: key of the labels in a file.
         classes: key of the names in ``meta``.
-        archive: file to fetch when it is not there.
+        archive: what holds them, in a folder.
     """
 
-    folder: str
     train: tuple[str, ...]
     test: str
     meta: str
     labels: str
     classes: str
-    archive: str
+    archive: Archive
 
 
 CIFAR10 = Layout(
-    folder="cifar-10-batches-py",
     train=tuple(f"data_batch_{number}" for number in range(1, 6)),
     test="test_batch",
     meta="batches.meta",
     labels="labels",
     classes="label_names",
-    archive="https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+    archive=Archive(
+        url="https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+        md5="c58f30108f718f92721af3b95e74349a",
+        num_bytes=170_498_071,
+        inner="",
+        folder="cifar-10-batches-py",
+    ),
 )
 CIFAR100 = Layout(
-    folder="cifar-100-python",
     train=("train",),
     test="test",
     meta="meta",
     labels="fine_labels",
     classes="fine_label_names",
-    archive="https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",
+    archive=Archive(
+        url="https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",
+        md5="eb9058c3a382ffc7106e4002c42a8d85",
+        num_bytes=169_001_437,
+        inner="",
+        folder="cifar-100-python",
+    ),
 )
 
 
@@ -103,8 +112,8 @@ def _source(places: DataPlaces, layout: Layout) -> ImageSource:
     import numpy as np
     from PIL import Image as PillowImage
 
-    how_to_get = f"fetch {layout.archive} and unpack it under --data (RUNNER_DATA)"
-    root = find_root(places, layout.folder, how_to_get)
+    archive = layout.archive
+    root = find_root(places, archive.folder, archive.how_to_get(), archive)
     batches = [read_batch(root / name) for name in (*layout.train, layout.test)]
     rows = np.concatenate([np.asarray(batch["data"], dtype=np.uint8) for batch in batches])
     pixels = rows.reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1)
@@ -146,7 +155,8 @@ class Cifar10(DatasetSettings):
         """Return the source: training images first.
 
         Raises:
-            MissingData: when the folder is not there.
+            MissingData: when the folder is not there, and is not fetched.
+            DownloadFailed: when it cannot be fetched.
             OSError: for files that are not in the official layout.
         """
         return _source(places, CIFAR10)
@@ -167,7 +177,8 @@ class Cifar100(DatasetSettings):
         """Return the source: training images first.
 
         Raises:
-            MissingData: when the folder is not there.
+            MissingData: when the folder is not there, and is not fetched.
+            DownloadFailed: when it cannot be fetched.
             OSError: for files that are not in the official layout.
         """
         return _source(places, CIFAR100)

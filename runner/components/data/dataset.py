@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from runner.components.component import Component, keyed_settings
+from runner.components.data.archives import Archive, Fetch
 from runner.core.keys import content_key
 
 if TYPE_CHECKING:
@@ -28,13 +29,17 @@ class MissingData(Exception):
     Attributes:
         looked: the places, in order.
         how_to_get: what to do about it.
+        archive: what `run` would fetch, or None.
     """
 
-    def __init__(self, what: str, looked: Sequence[Path], how_to_get: str) -> None:
+    def __init__(
+        self, what: str, looked: Sequence[Path], how_to_get: str, archive: Archive | None = None
+    ) -> None:
         super().__init__(what)
         self.what = what
         self.looked = tuple(looked)
         self.how_to_get = how_to_get
+        self.archive = archive
 
 
 @dataclass(frozen=True)
@@ -67,10 +72,12 @@ class DataPlaces:
     Attributes:
         roots: folders in which relative paths are looked up, in order.
         hash_files: from (folder, relative names) to the content hash of each.
+        fetch: downloads an archive to a folder of data sets; None where nothing is downloaded.
     """
 
     roots: tuple[Path, ...]
     hash_files: Callable[[Path, Sequence[str]], list[str]]
+    fetch: Fetch | None = None
 
 
 class Normalization(Component):
@@ -153,18 +160,26 @@ class FractionDataset(DatasetSettings):
         return self.test
 
 
-def find_root(places: DataPlaces, folder: str, how_to_get: str) -> Path:
+def find_root(
+    places: DataPlaces, folder: str, how_to_get: str, archive: Archive | None = None
+) -> Path:
     """Return the first existing ``folder`` under the places.
 
+    Where there is none, the archive that holds it is fetched to the first place, if it may be.
+
     Raises:
-        MissingData: when there is none.
+        MissingData: when there is none, and none is fetched.
+        DownloadFailed: when it cannot be fetched.
     """
     given = Path(folder).expanduser()
     candidates = [given] if given.is_absolute() else [root / given for root in places.roots]
     for candidate in candidates:
         if candidate.is_dir():
             return candidate
-    raise MissingData(f"no folder {folder}", candidates, how_to_get)
+    if archive is not None and places.fetch is not None and places.roots:
+        places.fetch(archive, places.roots[0])
+        return candidates[0]
+    raise MissingData(f"no folder {folder}", candidates, how_to_get, archive)
 
 
 def array_source(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 HOW_TO_GET = (
     "give the folder that holds one folder of images per class, absolute or relative to --data "
-    "(RUNNER_DATA), the current folder or the spec's folder"
+    "(RUNNER_DATA), ./data, the current folder or the spec's folder"
 )
 
 

@@ -6,5 +6,6 @@ from pydantic import Field
 
 from runner.components.models.convnet import ConvNet
 from runner.components.models.mlp import MLP
+from runner.components.models.torchvision_model import TorchvisionModel
 
-Model = Annotated[MLP | ConvNet, Field(discriminator="name")]
+Model = Annotated[MLP | ConvNet | TorchvisionModel, Field(discriminator="name")]

@@ -1,6 +1,7 @@
-"""What all models share: the number of classes, and the names of activations."""
+"""What all models share: classes, freezing, the names of activations."""
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -10,10 +11,42 @@ Activation = Literal["relu", "leaky_relu", "gelu", "silu", "tanh"]
 Shape = tuple[int, int, int]
 """Channels, height, width of one image."""
 
+Freeze = (
+    Literal["none", "features", "classifier"]
+    | Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
+)
+"""A policy by name, or patterns of layer names."""
+
+
+class UnknownLayer(ValueError):
+    """A name or pattern that no layer of the network has.
+
+    Attributes:
+        pattern: what was asked for.
+        layers: names of the layers there are.
+    """
+
+    def __init__(self, pattern: str, layers: Sequence[str]) -> None:
+        super().__init__(f"no layer is called {pattern}")
+        self.pattern = pattern
+        self.layers = tuple(layers)
+
 
 class Classifier(Component):
-    """A network from images to class scores."""
+    """A network from images to class scores.
+
+    What `freeze` names is not trained and computes as in evaluation: its batch normalisation keeps
+    its statistics, its dropout is off. `features` is all but the classifier, which is the last
+    part of the network with weights (AlexNet's `classifier`, ResNet's `fc`, the head behind a
+    `cut`); `classifier` is that part; a list has names or patterns of layers, as
+    `[features.0, "layer[12]"]`.
+    """
 
     classes: int | None = Field(
         None, ge=2, description="outputs of the last layer; as many as the data has when not given"
+    )
+    freeze: Freeze = Field(
+        "none",
+        description="`none`, `features`, `classifier`, or a list of layer names and patterns",
+        json_schema_extra={"neutral": "none"},
     )

@@ -1,7 +1,9 @@
-"""Layers that several models build; imports torch."""
+"""Layers that several models build, and how any model is looked at without memory for it."""
+
+from collections.abc import Callable
 
 import torch
-from torch import nn
+from torch import fx, nn
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -37,3 +39,24 @@ def output_size(module: nn.Module, image_shape: tuple[int, int, int]) -> tuple[i
     meta = copy.deepcopy(module).to("meta").eval()
     with torch.no_grad():
         return tuple(meta(torch.empty((1, *image_shape), device="meta")).shape[1:])
+
+
+def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
+    """Return what ``build`` builds, on the meta device.
+
+    regnet computes its widths with tensors, which the meta device cannot: it is built in memory.
+    """
+    try:
+        with torch.device("meta"):
+            return build()
+    except NotImplementedError:
+        return build().to("meta")
+
+
+class LeafTracer(fx.Tracer):
+    """Traces down to the modules without children, so that each keeps its own training mode."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        """Return whether ``m`` is one node of the graph."""
+        childless = not any(True for _ in m.children())
+        return childless or bool(super().is_leaf_module(m, module_qualified_name))

@@ -1,0 +1,251 @@
+"""Data, weights and network held together: what only a built model can tell, before any work.
+
+Owns these checks and their file:line problems. Builds networks on the meta device and reads
+weights; answers are remembered, so that planning again needs neither.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from runner.api.workspace import LayoutCache
+from runner.components.component import keyed_settings
+from runner.components.data.dataset import ImageSource
+from runner.components.data.splitting import UnsplittableError, split_images
+from runner.components.models.classifier import UnknownLayer
+from runner.components.models.torchvision_model import weights_name
+from runner.core.errors import Problem, SpecError, UsageError, nearest
+from runner.core.keys import content_key
+from runner.core.types import FrozenPrefix
+from runner.lower.trajectory import pixels_key, prefix_key
+from runner.spec.experiment import ResolvedCell
+from runner.spec.nodes import Node, find
+
+PROVISIONAL = "provisional"
+SHOWN_LAYERS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What is known of a cell once its data and network are.
+
+    Attributes:
+        shape: channels, height, width of its images.
+        parameters: weights of its network.
+        weights: digest of the pretrained tensors that are loaded, "" without.
+        prefix: the frozen part with which its network begins, or None.
+    """
+
+    shape: tuple[int, int, int]
+    parameters: int
+    weights: str
+    prefix: FrozenPrefix | None
+
+
+class Fitter:
+    """Fits cells; what several of them share is built and checked once."""
+
+    def __init__(self, layouts: LayoutCache) -> None:
+        self._layouts = layouts
+        self._checked: dict[str, dict[str, Any]] = {}
+
+    def fit(self, resolved: ResolvedCell, source: ImageSource, weights: Path | None) -> Fitted:
+        """Return what a cell is once data and network are known.
+
+        Args:
+            resolved: the cell.
+            source: its images.
+            weights: the file of its pretrained weights; None without, or where it is not there.
+
+        Raises:
+            SpecError: when they do not fit, at its place.
+        """
+        settings = resolved.settings
+        layout = self._layout(resolved, source)
+        channels, height, width = layout["shape"]
+        shape = (int(channels), int(height), int(width))
+        loaded = prefix_weights = ""
+        if weights_name(settings.model):
+            loaded = prefix_weights = f"{PROVISIONAL} {weights_name(settings.model)}"
+        if weights is not None:
+            loaded, prefix_weights = self._digests(resolved, source, shape, weights)
+        prefix = None
+        if layout["cut"]:
+            key = prefix_key(
+                settings, source.fingerprint, layout["structure"], prefix_weights, loaded
+            )
+            prefix = FrozenPrefix(key, layout["cut"], tuple(layout["features"]))
+        return Fitted(shape, layout["parameters"], loaded, prefix)
+
+    def _layout(self, resolved: ResolvedCell, source: ImageSource) -> dict[str, Any]:
+        """Return image shape and network layout; check data and model together, once."""
+        settings = resolved.settings
+        key = content_key(
+            "layout",
+            {
+                "pixels": pixels_key(settings, source.fingerprint),
+                "model": keyed_settings(settings.model),
+                "splits": [
+                    settings.data.validation,
+                    settings.data.test_share(),
+                    settings.data.split_seed,
+                ],
+                "batch": [settings.train.batch_size, settings.train.drop_last],
+                "normalize": settings.data.normalization(),
+            },
+        )
+        if key not in self._checked:
+            known = self._layouts.get(key)
+            if known is None:
+                _check_labels(resolved, source)
+                _check_split(resolved, source)
+                shape = _peek(resolved, source)
+                known = {"shape": shape, **_check_network(resolved, source, shape)}
+                self._layouts.put(key, known)
+            self._checked[key] = known
+        return self._checked[key]
+
+    def _digests(
+        self, resolved: ResolvedCell, source: ImageSource, shape: tuple[int, int, int], path: Path
+    ) -> tuple[str, str]:
+        """Return the digests of the tensors loaded, and of those of the frozen prefix."""
+        model = resolved.settings.model
+        classes = len(source.classes) if model.classes is None else model.classes
+        key = content_key("weights", [keyed_settings(model), shape, classes])
+        known = self._layouts.get(key)
+        if known is None:
+            known = _check_weights(resolved, source, shape, path)
+            self._layouts.put(key, known)
+        return known[0], known[1]
+
+
+def place_of(tree: Node, path: str) -> Node:
+    """Return the node at a dotted path, or the nearest above it that was written."""
+    steps = path.split(".")
+    for end in range(len(steps), 0, -1):
+        node = find(tree, steps[:end])
+        if node is not None and node.place is not None:
+            return node
+    return tree
+
+
+def problem_at(
+    resolved: ResolvedCell, path: str, found: str, allowed: str = "", suggestion: str = ""
+) -> SpecError:
+    """Return the error of one problem at a setting."""
+    place = place_of(resolved.tree, path).place
+    return SpecError([Problem(place, found, allowed, suggestion)])
+
+
+def _check_labels(resolved: ResolvedCell, source: ImageSource) -> None:
+    classes, labels = resolved.settings.model.classes, len(source.classes)
+    if classes is not None and classes < labels:
+        found = f"model.classes is {classes}, but the data has {labels} labels"
+        raise problem_at(resolved, "model.classes", found, f"at least {labels}, or leave it out")
+
+
+def _check_split(resolved: ResolvedCell, source: ImageSource) -> None:
+    settings, data = resolved.settings, resolved.settings.data
+    try:
+        splits = split_images(
+            source.labels,
+            source.classes,
+            source.splits,
+            data.validation,
+            data.test_share() or 0.0,
+            data.split_seed,
+        )
+    except UnsplittableError as error:
+        path = "data.test" if find(resolved.tree, ["data", "test"]) else "data.validation"
+        allowed = "more images, or a fraction of 0 for data.test or data.validation"
+        raise problem_at(resolved, path, str(error), allowed) from None
+    if settings.evaluate.test != "never" and not splits["test"]:
+        found = (
+            f"test images are wanted (evaluate.test: {settings.evaluate.test}), but there are none"
+        )
+        raise problem_at(resolved, "data", found, "evaluate.test: never")
+    if settings.train.drop_last and settings.train.batch_size > len(splits["train"]):
+        found = (
+            f"train.batch_size is {settings.train.batch_size}, but there are only"
+            f" {len(splits['train'])} training images, and an incomplete batch is dropped"
+        )
+        raise problem_at(
+            resolved, "train.batch_size", found, "a smaller batch, or drop_last: false"
+        )
+
+
+def _peek(resolved: ResolvedCell, source: ImageSource) -> tuple[int, int, int]:
+    """Return the shape of the first image that can be decoded, after preprocessing.
+
+    Raises:
+        SpecError: when it cannot be preprocessed as the spec says.
+        UsageError: when the first hundred images cannot be decoded.
+    """
+    from PIL import Image
+
+    from runner.engine.prepare import transform
+
+    for index in range(min(100, len(source.names))):
+        try:
+            image = source.read(index)
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+            continue
+        try:
+            height, width, channels = transform(image, resolved.settings.data).shape
+        except ValueError as error:
+            raise problem_at(resolved, "data.crop", f"{source.names[index]}: {error}") from None
+        return channels, height, width
+    raise UsageError(f"none of the first images under {source.root} can be decoded")
+
+
+def _check_network(
+    resolved: ResolvedCell, source: ImageSource, shape: tuple[int, int, int]
+) -> dict[str, Any]:
+    """Return the layout of the network, as JSON."""
+    from runner.engine.freezing import NothingToTrain
+    from runner.engine.network import network_layout
+
+    try:
+        return asdict(network_layout(resolved.settings, shape, len(source.classes)))
+    except UnknownLayer as error:
+        path = "model.cut" if _is_cut(resolved, error) else "model.freeze"
+        raise _unknown_layer(resolved, path, error) from None
+    except NothingToTrain as error:
+        allowed = "a policy that leaves some layers to train"
+        raise problem_at(resolved, "model.freeze", str(error), allowed) from None
+    except (ValueError, RuntimeError) as error:
+        found = f"the model does not fit the data: {error}"
+        allowed = "another network, or other images (data.resize, data.crop, data.color)"
+        raise problem_at(resolved, "model", found, allowed) from None
+
+
+def _is_cut(resolved: ResolvedCell, error: UnknownLayer) -> bool:
+    return getattr(resolved.settings.model, "cut", None) == error.pattern
+
+
+def _check_weights(
+    resolved: ResolvedCell, source: ImageSource, shape: tuple[int, int, int], path: Path
+) -> list[str]:
+    from runner.engine.network import weights_digest
+    from runner.engine.weights import UnfitWeights
+
+    try:
+        digest = weights_digest(resolved.settings, shape, len(source.classes), path)
+    except UnknownLayer as error:
+        raise _unknown_layer(resolved, "model.weights.missing", error) from None
+    except UnfitWeights as error:
+        raise problem_at(resolved, "model.weights", str(error)) from None
+    return [digest.loaded, digest.prefix]
+
+
+def _unknown_layer(resolved: ResolvedCell, path: str, error: UnknownLayer) -> SpecError:
+    node = place_of(resolved.tree, path)
+    if node.is_sequence:
+        node = next((item for item in node.value if item.value == error.pattern), node)
+    kind = "no layer" if path == "model.cut" else "no layer with weights"
+    found = f"{path}: {kind} is called {error.pattern!r}"
+    layers = list(error.layers[:SHOWN_LAYERS]) + ["…"] * (len(error.layers) > SHOWN_LAYERS)
+    suggestion = nearest(error.pattern.rstrip(".*?"), error.layers)
+    return SpecError([Problem(node.place, found, ", ".join(layers), suggestion)])

@@ -1,0 +1,104 @@
+"""Files of pretrained weights: found, checked, fetched when they are torchvision's.
+
+Owns where they are looked for, their checksums, and the file:line problems of both.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from runner.api.fitting import place_of, problem_at
+from runner.components.data.dataset import DataPlaces
+from runner.components.download import Checksum, OnProgress, download
+from runner.components.models.torchvision_model import TorchvisionModel, WeightsFile
+from runner.core.errors import Problem
+from runner.spec.experiment import ResolvedCell
+
+HOW_TO_GET = "a file under --data (RUNNER_DATA), ./data, the current folder or the spec's folder"
+
+
+class MissingWeights(Exception):
+    """torchvision's weights are not on this machine, and must not be fetched now.
+
+    Attributes:
+        url: where they are.
+        path: where they would be.
+        num_bytes: what fetching them takes.
+    """
+
+    def __init__(self, url: str, path: Path, num_bytes: int) -> None:
+        super().__init__(url)
+        self.url = url
+        self.path = path
+        self.num_bytes = num_bytes
+
+    def problem(self, resolved: ResolvedCell) -> Problem:
+        """Return the problem at the setting that names them."""
+        found = f"missing weights {self.path.name}\n    looked for: {self.path}"
+        allowed = f"`runner run` without --no-download fetches {self.url}"
+        return Problem(place_of(resolved.tree, "model.weights").place, found, allowed)
+
+
+def find_weights(
+    resolved: ResolvedCell, places: DataPlaces, on_progress: OnProgress | None
+) -> Path | None:
+    """Return the file of a cell's pretrained weights, or None when it has none.
+
+    Args:
+        resolved: the cell.
+        places: where files may lie.
+        on_progress: hears of the download of torchvision's; None where nothing may be downloaded.
+
+    Raises:
+        SpecError: when a file is missing or has another checksum, or the model has no such weights.
+        MissingWeights: for torchvision's weights that are not there and must not be fetched.
+        DownloadFailed: when they cannot be fetched.
+    """
+    model = resolved.settings.model
+    if not isinstance(model, TorchvisionModel) or model.weights is None:
+        return None
+    if isinstance(model.weights, WeightsFile):
+        return _local(resolved, model.weights, places)
+    return _public(resolved, model, model.weights, places, on_progress)
+
+
+def _local(resolved: ResolvedCell, weights: WeightsFile, places: DataPlaces) -> Path:
+    given = Path(weights.file).expanduser()
+    candidates = [given] if given.is_absolute() else [root / given for root in places.roots]
+    path = next((each for each in candidates if each.is_file()), None)
+    if path is None:
+        looked = ", ".join(str(each) for each in candidates)
+        found = f"no file {weights.file}\n    looked for: {looked}"
+        raise problem_at(resolved, "model.weights.file", found, HOW_TO_GET)
+    (digest,) = places.hash_files(path.parent, [path.name])
+    if digest != weights.sha256:
+        found = f"{path} has another SHA-256 than the one given\n    it has: {digest}"
+        allowed = "the file that was meant, or its SHA-256"
+        raise problem_at(resolved, "model.weights.sha256", found, allowed)
+    return path
+
+
+def _public(
+    resolved: ResolvedCell,
+    model: TorchvisionModel,
+    weights: str,
+    places: DataPlaces,
+    on_progress: OnProgress | None,
+) -> Path:
+    from runner.engine.weights import UnfitWeights, public_weights
+
+    try:
+        public = public_weights(model.name, weights)
+    except UnfitWeights as error:
+        raise problem_at(resolved, "model.weights", str(error)) from None
+    checksum = Checksum("sha256", public.sha256)
+    if not public.path.is_file():
+        if on_progress is None:
+            raise MissingWeights(public.url, public.path, public.num_bytes)
+        download(public.url, public.path, checksum, on_progress)
+    (digest,) = places.hash_files(public.path.parent, [public.path.name])
+    if not checksum.fits(digest):
+        found = f"{public.path} is not what {public.url} holds: its SHA-256 is {digest}"
+        allowed = f"one that begins with {public.sha256}; remove the file, and it is fetched again"
+        raise problem_at(resolved, "model.weights", found, allowed)
+    return public.path

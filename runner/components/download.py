@@ -1,0 +1,190 @@
+"""Files from the network: streamed, checked against a checksum, there whole or not at all.
+
+Owns the transfer and its errors. What is fetched, and whether it may be, is the caller's business;
+URLs are constants of the code, never of a spec.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Literal
+
+from runner.components.partial import flush, partial_path, remove_partial
+from runner.core.errors import UsageError
+
+TIMEOUT_SECONDS = 30.0
+"""How long a server may be silent, while connecting and between two blocks."""
+
+BLOCK = 1 << 18
+TOLD_SECONDS = 0.25
+HEADERS = {"User-Agent": "runner"}
+
+
+@dataclass(frozen=True, slots=True)
+class Checksum:
+    """What a file's hash begins with.
+
+    Attributes:
+        digits: hexadecimal; a prefix will do, since some publishers name only eight digits.
+    """
+
+    algorithm: Literal["md5", "sha256"]
+    digits: str
+
+    def __post_init__(self) -> None:
+        if len(self.digits) < 8:
+            raise ValueError(f"{self.digits!r} is too short for a checksum")
+
+    def fits(self, digest: str) -> bool:
+        """Return whether a hexadecimal digest begins with the digits."""
+        return digest.lower().startswith(self.digits.lower())
+
+
+@dataclass(frozen=True, slots=True)
+class Downloading:
+    """Where a download stands; it has ended when ``done`` is ``total``.
+
+    Attributes:
+        name: of the file.
+        done: bytes that have come.
+        total: bytes that are to come, or None when the server does not say.
+        target: the file or folder that it becomes.
+    """
+
+    name: str
+    done: int
+    total: int | None
+    target: Path
+
+
+OnProgress = Callable[[Downloading], None]
+
+
+class DownloadFailed(UsageError):
+    """A file that is needed could not be fetched; nothing of it is left behind.
+
+    Attributes:
+        url: of the file.
+        what: what happened.
+        to_do: what to do about it.
+    """
+
+    def __init__(self, url: str, what: str, to_do: str) -> None:
+        super().__init__(f"cannot download {url}: {what}\n    allowed: {to_do}")
+        self.url = url
+        self.what = what
+        self.to_do = to_do
+
+
+def file_name(url: str) -> str:
+    """Return the name of the file at a URL."""
+    return url.rpartition("/")[2]
+
+
+def show_bytes(num_bytes: float) -> str:
+    """Return a size for people: 812 B, 9.0 MB, 1.2 GB."""
+    for unit in ("B", "kB", "MB"):
+        if num_bytes < 1000:
+            return f"{num_bytes:.0f} {unit}" if unit == "B" else f"{num_bytes:.1f} {unit}"
+        num_bytes /= 1000
+    return f"{num_bytes:.1f} GB"
+
+
+def download(url: str, path: Path, checksum: Checksum, on_progress: OnProgress) -> None:
+    """Fetch a file to ``path``, which appears once it is whole and its checksum fits.
+
+    Args:
+        url: of the file.
+        path: where it is to be; its folder is made.
+        checksum: what it must have.
+        on_progress: called at the beginning, a few times a second, and at the end; what it raises
+            ends the download.
+
+    Raises:
+        DownloadFailed: when it cannot be fetched or stored, or has another checksum.
+    """
+    to_do = f"run the same command again, or fetch the file by hand and save it as {path}"
+    partial: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = partial_path(path)
+        with partial.open("wb") as file:
+            digest = _transfer(url, file, path, checksum.algorithm, on_progress)
+        if not checksum.fits(digest):
+            expected = f"{checksum.algorithm} {checksum.digits}"
+            what = f"the file that came has another checksum: {digest} instead of {expected}"
+            raise DownloadFailed(url, what, to_do)
+        flush(partial)
+        partial.replace(path)
+    except _Broken as error:
+        raise DownloadFailed(url, str(error), to_do) from None
+    except OSError as error:
+        raise DownloadFailed(url, f"it cannot be stored: {error}", to_do) from error
+    finally:
+        if partial is not None:
+            remove_partial(partial)
+
+
+class _Broken(Exception):
+    """The network or the server failed, in words."""
+
+
+def _transfer(
+    url: str, file: IO[bytes], target: Path, algorithm: str, on_progress: OnProgress
+) -> str:
+    """Copy what comes from ``url`` into ``file``; return its digest."""
+    # md5 guards against accidents here, so it is also allowed where it is banned for security
+    hashed = hashlib.new(algorithm, usedforsecurity=False)
+    name, done = file_name(url), 0
+    with _open(url) as response:
+        length = response.headers.get("Content-Length", "")
+        total = int(length) if length.isdecimal() else None
+        on_progress(Downloading(name, 0, total, target))
+        next_told = time.monotonic() + TOLD_SECONDS
+        while block := _read(response):
+            file.write(block)
+            hashed.update(block)
+            done += len(block)
+            if time.monotonic() >= next_told and done != total:
+                next_told = time.monotonic() + TOLD_SECONDS
+                on_progress(Downloading(name, done, total, target))
+    if total is not None and done < total:
+        raise _Broken(f"the connection broke off after {done} of {total} bytes")
+    on_progress(Downloading(name, done, done, target))
+    return hashed.hexdigest()
+
+
+def _open(url: str) -> http.client.HTTPResponse:
+    request = urllib.request.Request(url, headers=HEADERS)
+    try:
+        response: http.client.HTTPResponse = urllib.request.urlopen(
+            request, timeout=TIMEOUT_SECONDS
+        )
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise _Broken(f"the server answers {error.code} {error.reason}") from None
+    except (OSError, http.client.HTTPException) as error:
+        reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        raise _Broken(f"the server cannot be reached: {_in_words(reason)}") from None
+    return response
+
+
+def _read(response: http.client.HTTPResponse) -> bytes:
+    """Return what has come, at most a block; b"" at the end."""
+    try:
+        return response.read1(BLOCK)
+    except (OSError, http.client.HTTPException) as error:
+        raise _Broken(f"the connection broke off: {_in_words(error)}") from None
+
+
+def _in_words(error: object) -> str:
+    if isinstance(error, TimeoutError):
+        return f"no answer for {TIMEOUT_SECONDS:g} s"
+    return str(error) or type(error).__name__

@@ -1,0 +1,125 @@
+"""torchvision's networks by name, with pretrained weights, whole or cut at a layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from runner.components.component import PATH_FIELD, Component, canonical_settings
+from runner.components.models.classifier import Activation, Classifier, Shape
+from runner.core.keys import canonical_json
+
+if TYPE_CHECKING:
+    import torch
+
+# fmt: off
+TorchvisionName = Literal[
+    "alexnet", "vgg11", "vgg11_bn", "vgg13", "vgg13_bn", "vgg16", "vgg16_bn", "vgg19", "vgg19_bn",
+    "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d",
+    "resnext101_32x8d", "resnext101_64x4d", "wide_resnet50_2", "wide_resnet101_2",
+    "squeezenet1_0", "squeezenet1_1", "densenet121", "densenet161", "densenet169", "densenet201",
+    "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "mnasnet0_5", "mnasnet0_75",
+    "mnasnet1_0", "mnasnet1_3", "shufflenet_v2_x0_5", "shufflenet_v2_x1_0", "shufflenet_v2_x1_5",
+    "shufflenet_v2_x2_0", "efficientnet_b0", "efficientnet_b1", "efficientnet_b2",
+    "efficientnet_b3", "efficientnet_b4", "efficientnet_b5", "efficientnet_b6", "efficientnet_b7",
+    "efficientnet_v2_s", "efficientnet_v2_m", "efficientnet_v2_l", "regnet_x_400mf",
+    "regnet_x_800mf", "regnet_x_1_6gf", "regnet_x_3_2gf", "regnet_x_8gf", "regnet_x_16gf",
+    "regnet_x_32gf", "regnet_y_400mf", "regnet_y_800mf", "regnet_y_1_6gf", "regnet_y_3_2gf",
+    "regnet_y_8gf", "regnet_y_16gf", "regnet_y_32gf", "regnet_y_128gf", "convnext_tiny",
+    "convnext_small", "convnext_base", "convnext_large", "vit_b_16", "vit_b_32", "vit_l_16",
+    "vit_l_32", "vit_h_14", "swin_t", "swin_s", "swin_b", "swin_v2_t", "swin_v2_s", "swin_v2_b",
+    "maxvit_t",
+]
+# fmt: on
+"""All of torchvision 0.29's classifiers but googlenet and inception_v3, whose training needs the
+losses of auxiliary outputs."""
+
+NamedWeights = Literal[
+    "IMAGENET1K_V1",
+    "IMAGENET1K_V2",
+    "IMAGENET1K_FEATURES",
+    "IMAGENET1K_SWAG_E2E_V1",
+    "IMAGENET1K_SWAG_LINEAR_V1",
+]
+LayerPattern = Annotated[str, Field(min_length=1)]
+
+
+class WeightsFile(Component):
+    """Weights in a local file, whose content is checked."""
+
+    file: str = Field(
+        min_length=1,
+        description="a .pth or .safetensors file of named tensors; looked for as data sets are",
+        json_schema_extra=PATH_FIELD,
+    )
+    sha256: str = Field(
+        pattern="^[0-9a-f]{64}$",
+        description="64 hexadecimal digits, as `sha256sum FILE` prints them",
+    )
+    missing: tuple[LayerPattern, ...] = Field(
+        (),
+        description="layers that the file may lack, as `classifier` or `layer4.*`; freshly drawn",
+    )
+
+
+class Head(Component):
+    """New layers behind a cut: pooling, flattening, hidden linear layers, the last layer.
+
+    A hidden layer is linear, batch normalisation (if asked for), activation, dropout.
+    """
+
+    pool: Literal["none", "average", "max"] = Field(
+        "none", description="pooling over the whole image before flattening"
+    )
+    hidden: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (), description="width of each hidden linear layer"
+    )
+    activation: Activation = Field("relu", description="after each hidden layer")
+    batch_norm: bool = Field(False, description="batch normalisation in each hidden layer")
+    dropout: float = Field(0.0, ge=0, lt=1, description="probability, after each hidden layer")
+
+
+class TorchvisionModel(Classifier):
+    """A network of torchvision by its name there, with as many outputs as the data has classes.
+
+    Pretrained weights are fetched once, with a checksum, into torch's own cache; the last layer is
+    freshly drawn where its size differs from theirs.
+    With `cut`, layers behind the named one are left out and `head` takes their place.
+    """
+
+    name: TorchvisionName
+    weights: NamedWeights | WeightsFile | None = Field(
+        None,
+        description="torchvision's name of pretrained weights, {file: …, sha256: …}, or null",
+    )
+    cut: str | None = Field(
+        None, min_length=1, description="the last layer that is kept, as `features` or `layer4`"
+    )
+    head: Head | None = Field(
+        None, description="what follows the cut; one linear layer when not given"
+    )
+
+    @model_validator(mode="after")
+    def _head_follows_a_cut(self) -> Self:
+        if self.head is not None and self.cut is None:
+            raise ValueError("head needs cut: the last layer of the network that is kept")
+        return self
+
+    def build(self, image_shape: Shape, num_classes: int) -> torch.nn.Module:
+        """Return a module from (B, 3, H, W) float to logits (B, ``num_classes``), without weights.
+
+        Raises:
+            ValueError: for images that are not RGB, or a cut that names no layer.
+            RuntimeError: when the images are too small for the network.
+        """
+        from runner.components.models.torchvision_net import build_torchvision
+
+        return build_torchvision(self, image_shape, num_classes)
+
+
+def weights_name(model: Classifier) -> str:
+    """Return what a model's pretrained weights are called within an invocation, "" without."""
+    if not isinstance(model, TorchvisionModel) or model.weights is None:
+        return ""
+    return canonical_json([model.name, canonical_settings(model)["weights"]])

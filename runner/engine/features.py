@@ -1,0 +1,216 @@
+"""The features stage: a frozen prefix's output for every image, computed once.
+
+Owns the cache's layout, ``features.npy`` (N, …) float32 and ``index.json``, its checksum, and its
+size limit: what was used longest ago goes first. Features that are gone, damaged or made under
+other numerics are computed again by whoever needs them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from runner.components.data.hashing import file_digest
+from runner.components.partial import flush, partial_path, remove_partial
+from runner.core.errors import Interrupted
+from runner.core.types import Stage
+from runner.engine.context import Context, Outcome, Produced, Progress
+from runner.engine.evaluate import autocast
+from runner.engine.images import Images, Samples, evaluation_batch_size, map_array, on_device
+from runner.engine.network import Network
+from runner.engine.prefix import Halves
+
+_checked: dict[Path, int] = {}
+"""Modification time of the files whose checksum this process has verified."""
+
+
+class Features(Samples):
+    """The features of a data set's images; batches are (B, …) float32."""
+
+    def __init__(self, folder: Path, images: Images) -> None:
+        super().__init__(images.index, images.settings, images.device)
+        index = json.loads((folder / "index.json").read_text())
+        rows = torch.from_numpy(map_array(folder / "features.npy"))
+        self.digest = str(index["sha256"])
+        self.shape = tuple(rows.shape[1:])
+        self._rows = on_device(rows, images.device)
+        self.home = self._rows.device
+
+    def inputs(self, indices: Tensor) -> Tensor:
+        """Return the features at ``indices`` (B,), float32 on the device."""
+        rows = self._rows[indices.to(self.home, non_blocking=True)]
+        rows = rows.to(self.device, non_blocking=True)
+        return rows.contiguous(memory_format=torch.channels_last) if rows.ndim == 4 else rows
+
+
+def features_stage(
+    context: Context, images: Images, network: Network, spec: Mapping[str, Any], name: str
+) -> Outcome:
+    """Compute the features, unless whole ones are there already.
+
+    Raises:
+        Interrupted: when asked to stop; nothing is left behind.
+        OSError: when the disk is full.
+    """
+    folder = context.artifact_path(name)
+    if _fault(context, folder):
+        halves = _halves(network)
+        _extract(context, images, halves, spec, folder)
+    index = json.loads((folder / "index.json").read_text())
+    size = (folder / "features.npy").stat().st_size
+    values = {"images": index["shape"][0], "cut": index["cut"]}
+    return Outcome("done", values, produced=(Produced(name, index["sha256"], size),))
+
+
+def take_features(
+    context: Context, stage: Stage, images: Images, network: Network
+) -> tuple[Network, Samples]:
+    """Return what a stage trains or evaluates, and on what: features where its plan says so.
+
+    Raises:
+        Interrupted: when asked to stop.
+        OSError: when the disk is full.
+    """
+    name = str(stage.spec.get("features", ""))
+    if not name:
+        return network, images
+    features = open_features(context, images, network, stage.spec, name)
+    return replace(network, body=_halves(network).rest), features
+
+
+def open_features(
+    context: Context, images: Images, network: Network, spec: Mapping[str, Any], name: str
+) -> Features:
+    """Return the features, computed again when they are gone, damaged or of other numerics.
+
+    Raises:
+        Interrupted: when asked to stop.
+        OSError: when the disk is full.
+    """
+    folder = context.artifact_path(name)
+    fault = _fault(context, folder)
+    if fault:
+        context.on_note(f"frozen features are computed again: {fault}")
+        _extract(context, images, _halves(network), spec, folder)
+    os.utime(folder / "index.json")
+    return Features(folder, images)
+
+
+def _halves(network: Network) -> Halves:
+    halves = network.halves()
+    assert halves is not None, "a plan asks for features of a network without a frozen prefix"
+    return halves
+
+
+def _fault(context: Context, folder: Path) -> str:
+    """Return why the features in ``folder`` cannot be used, or ""."""
+    path = folder / "features.npy"
+    try:
+        index = json.loads((folder / "index.json").read_text())
+        changed = path.stat().st_mtime_ns
+    except (OSError, ValueError):
+        return "they are not there"
+    if index["numerics"] != dict(context.numerics) and not context.accept_mixed:
+        return "they were made with another device, torch or thread count"
+    if _checked.get(path) != changed:
+        if file_digest(path) != index["sha256"]:
+            return "they are damaged"
+        _checked[path] = changed
+    return ""
+
+
+def _extract(
+    context: Context, images: Images, halves: Halves, spec: Mapping[str, Any], folder: Path
+) -> None:
+    rows = len(images.index["labels"])
+    shape = (rows, *(int(side) for side in spec["prefix"]["shape"]))
+    _make_room(context, folder, 4 * int(np.prod(shape)))
+    partial = partial_path(folder)
+    partial.mkdir(parents=True)
+    try:
+        features = _allocate(partial / "features.npy", shape)
+        _fill(context, images, halves, str(spec["settings"]["train"]["precision"]), features)
+        del features
+        flush(partial / "features.npy")
+        index = {
+            "cut": halves.cut,
+            "shape": list(shape),
+            "sha256": file_digest(partial / "features.npy"),
+            "numerics": dict(context.numerics),
+        }
+        (partial / "index.json").write_text(json.dumps(index))
+        flush(partial / "index.json")
+        _put(partial, folder)
+    finally:
+        remove_partial(partial)
+
+
+def _put(partial: Path, folder: Path) -> None:
+    """Rename what was written into its place; of two processes that do, either is right."""
+    if folder.exists():
+        old = partial.with_name(f"{partial.name}.old")
+        folder.rename(old)
+        shutil.rmtree(old, ignore_errors=True)
+    try:
+        partial.rename(folder)
+    except OSError:
+        if not (folder / "index.json").is_file():
+            raise
+
+
+def _fill(
+    context: Context, images: Images, halves: Halves, precision: str, features: NDArray[Any]
+) -> None:
+    total = len(features)
+    halves.prefix.eval()
+    with torch.inference_mode():
+        for indices in torch.split(torch.arange(total), evaluation_batch_size(images.shape)):
+            if context.should_stop():
+                raise Interrupted("stopped while computing frozen features; they start again later")
+            inputs = images.inputs(indices)
+            with autocast(images.device, precision):
+                output = halves.prefix(inputs)
+            first, last = int(indices[0]), int(indices[-1])
+            features[first : last + 1] = output.float().cpu().numpy()
+            context.on_progress(Progress(last + 1, total))
+
+
+def _allocate(path: Path, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Return a memory-mapped array whose disk space is reserved: a full disk is an error here."""
+    features = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return features
+
+
+def _make_room(context: Context, folder: Path, num_bytes: int) -> None:
+    """Remove the features used longest ago until ``num_bytes`` more stay within the limit.
+
+    Those that the present plan needs stay, whatever they take.
+    """
+    found = []
+    for index in folder.parent.glob("*/index.json"):
+        try:
+            size = (index.parent / "features.npy").stat().st_size
+            found.append((index.stat().st_mtime, size, index.parent))
+        except FileNotFoundError:
+            continue  # damaged, or another process has just removed it
+    excess = sum(size for _, size, _ in found) + num_bytes - context.cache_limit
+    for _, size, old in sorted(found):
+        if excess <= 0:
+            return
+        if old == folder or old.name in context.needed_features:
+            continue
+        shutil.rmtree(old, ignore_errors=True)
+        excess -= size

@@ -1,0 +1,211 @@
+"""Pretrained weights: reading a file, holding it against a network, copying what fits.
+
+Owns which tensors may be missing or left over. Files are read as tensors and nothing else: nothing
+is unpickled that is no tensor.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from urllib.parse import urlparse
+
+import torch
+import torchvision
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from runner.components.models.classifier import UnknownLayer
+from runner.components.models.torchvision_model import TorchvisionModel, WeightsFile
+from runner.components.models.torchvision_net import last_layer, original_on_meta
+
+SHOWN = 6
+
+
+class UnfitWeights(ValueError):
+    """Weights that cannot be read, or do not fit the network."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublicWeights:
+    """Weights that torchvision's authors publish.
+
+    Attributes:
+        url: where they are.
+        path: where torch keeps them on this machine.
+        sha256: the first digits of the file's SHA-256.
+        num_bytes: size of the file, as published, in bytes.
+    """
+
+    url: str
+    path: Path
+    sha256: str
+    num_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How weights fit a network.
+
+    Attributes:
+        loaded: names of the tensors that are taken from the file.
+        fresh: names of those that are drawn anew.
+    """
+
+    loaded: tuple[str, ...]
+    fresh: tuple[str, ...]
+
+
+def public_weights(model: str, weights: str) -> PublicWeights:
+    """Return where torchvision's weights of that name are.
+
+    Raises:
+        UnfitWeights: when the model has none of that name.
+    """
+    enum = torchvision.models.get_model_weights(model)
+    if weights not in enum.__members__:
+        names = ", ".join(name for name in enum.__members__ if name != "DEFAULT") or "none"
+        raise UnfitWeights(f"{model} has no weights {weights}; torchvision has: {names}")
+    chosen = enum[weights]
+    name = Path(urlparse(chosen.url).path).name
+    digits = Path(name).stem.rpartition("-")[2]
+    return PublicWeights(
+        url=chosen.url,
+        path=Path(torch.hub.get_dir()) / "checkpoints" / name,
+        sha256=digits,
+        num_bytes=round(chosen.meta["_file_size"] * (1 << 20)),
+    )
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Return the named tensors in a .safetensors or torch file, floating ones as float32.
+
+    Raises:
+        UnfitWeights: when it is no such file.
+        OSError: when it cannot be read.
+    """
+    try:
+        content = load_file(path) if path.suffix == ".safetensors" else _read_torch(path)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, KeyError) as error:
+        first = str(error).strip().splitlines()
+        raise UnfitWeights(
+            f"{path} cannot be read as weights: {first[0] if first else type(error).__name__}"
+        ) from None
+    if not isinstance(content, Mapping) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items()
+    ):
+        raise UnfitWeights(f"{path} holds other things than named tensors (a state_dict)")
+    return {
+        name: tensor.float() if tensor.is_floating_point() else tensor
+        for name, tensor in content.items()
+    }
+
+
+def _read_torch(path: Path) -> object:
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def fit_weights(
+    settings: TorchvisionModel, network: nn.Module, tensors: Mapping[str, Tensor]
+) -> Fit:
+    """Hold a file's tensors against the network that the settings describe.
+
+    The last layer, and a new head, are fresh where their sizes differ from the file's. Other
+    tensors must fit, or be among those that the spec says may be missing.
+
+    Raises:
+        UnfitWeights: for tensors that lack, are left over, or have another shape.
+        UnknownLayer: for a pattern in ``missing`` that no layer has.
+    """
+    state = network.state_dict()
+    missing = _may_be_missing(settings, state)
+    free = last_layer(settings.name) if settings.cut is None else _head_names(state)
+    lacking: list[str] = []
+    unlike: list[str] = []
+    fresh: list[str] = []
+    for name, tensor in state.items():
+        if name in tensors and tensors[name].shape == tensor.shape:
+            continue
+        fresh.append(name)
+        if settings.cut is not None and name in free:
+            continue
+        if name in tensors and name not in free:
+            unlike.append(f"{name} {_shape(tensors[name])} for {_shape(tensor)}")
+        elif name not in tensors and name not in missing and not is_counter(name):
+            lacking.append(name)
+    known = set(state) | set(original_on_meta(settings.name, 1000).state_dict())
+    left_over = [name for name in tensors if name not in known]
+    _refuse(settings, lacking, unlike, left_over)
+    return Fit(tuple(name for name in state if name not in fresh), tuple(fresh))
+
+
+def _may_be_missing(settings: TorchvisionModel, state: Mapping[str, Tensor]) -> set[str]:
+    patterns = settings.weights.missing if isinstance(settings.weights, WeightsFile) else ()
+    found: set[str] = set()
+    for pattern in patterns:
+        matching = {name for name in state if _matches(name, pattern)}
+        if not matching:
+            layers = dict.fromkeys(name.rpartition(".")[0] for name in state)
+            outer = dict.fromkeys(name.partition(".")[0] for name in state)
+            raise UnknownLayer(pattern, [*outer, *layers])
+        found |= matching
+    return found
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return fnmatchcase(name, pattern) or fnmatchcase(name, f"{pattern}.*")
+
+
+def _head_names(state: Mapping[str, Tensor]) -> frozenset[str]:
+    return frozenset(name for name in state if name.startswith("head."))
+
+
+def is_counter(name: str) -> bool:
+    """Return whether a tensor counts batches only, which files of old torch versions lack."""
+    return name.endswith("num_batches_tracked")
+
+
+def _refuse(
+    settings: TorchvisionModel, lacking: list[str], unlike: list[str], left_over: list[str]
+) -> None:
+    if lacking:
+        layers = list(dict.fromkeys(name.partition(".")[0] for name in lacking))
+        raise UnfitWeights(
+            f"the weights lack {len(lacking)} tensors of {settings.name}: {_listed(lacking)}"
+            f"\n    if they may be drawn anew: missing: [{', '.join(layers)}]"
+        )
+    if unlike:
+        raise UnfitWeights(
+            f"{len(unlike)} tensors have other shapes than {settings.name}'s: {_listed(unlike)}"
+        )
+    if left_over:
+        raise UnfitWeights(
+            f"the weights hold {len(left_over)} tensors that {settings.name} lacks:"
+            f" {_listed(left_over)}"
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f", … ({len(names) - SHOWN} more)" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+def _shape(tensor: Tensor) -> str:
+    return "×".join(str(side) for side in tensor.shape) or "a number"
+
+
+def load_weights(settings: TorchvisionModel, network: nn.Module, path: Path) -> Fit:
+    """Copy what fits from a file into the network that the settings describe.
+
+    Raises:
+        UnfitWeights: for a file that does not fit.
+        UnknownLayer: for a pattern in ``missing`` that no layer has.
+    """
+    tensors = read_weights(path)
+    fit = fit_weights(settings, network, tensors)
+    network.load_state_dict({name: tensors[name] for name in fit.loaded}, strict=False)
+    return fit

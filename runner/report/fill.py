@@ -1,0 +1,70 @@
+"""Filling declared tables from the database.
+
+Owns the query's execution and the marks of best values.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from runner.report.pivot import pivoted
+from runner.report.sql import STATUSES, compile_table
+from runner.report.tables import Entry, FilledTable, Row
+from runner.spec.tables import Column, Table
+from runner.store.database import Database
+
+
+def fill_table(database: Database, table: Table, experiment: str, variant: str) -> FilledTable:
+    """Return the table as recorded now.
+
+    Raises:
+        UsageError: when the recorded cells do not fit into its pivot.
+    """
+    with database.read() as connection:
+        answers = connection.exec_driver_sql(compile_table(table, experiment, variant))
+        rows = [_row(table, tuple(answer)) for answer in answers]
+    filled = FilledTable(table, experiment, variant, tuple(rows))
+    if table.pivot is not None:
+        filled = pivoted(filled)
+    return replace(filled, rows=tuple(_marked(filled.table.columns, filled.rows)))
+
+
+def _row(table: Table, answer: tuple[Any, ...]) -> Row:
+    """Return a row of the query's answer, by order: titles may be any text."""
+    values = iter(answer)
+    position = next(values)
+    entries: dict[str, Entry] = {}
+    for column in table.columns:
+        if column.kind == "metric":
+            entries[column.title] = Entry(next(values), next(values), next(values))
+        else:
+            entries[column.title] = Entry(next(values))
+    runs, statuses = next(values), {status: next(values) for status in STATUSES}
+    published, run_key = json.loads(next(values) or "{}"), next(values)
+    row = Row(entries, runs, statuses, position, run_key)
+    for column in table.columns:
+        if column.kind == "metric":
+            entries[column.title] = replace(
+                entries[column.title],
+                published=published.get(column.title),
+                runs=runs,
+                missing=row.missing(),
+            )
+    return row
+
+
+def _marked(columns: Sequence[Column], rows: Sequence[Row]) -> list[Row]:
+    marked = [replace(row, entries=dict(row.entries)) for row in rows]
+    for column in columns:
+        values = [value for row in rows if (value := row.entries[column.title].value) is not None]
+        if column.mark is None or column.kind != "metric" or not values:
+            continue
+        best = min(values) if column.mark == "min" else max(values)
+        for row in marked:
+            entry = row.entries[column.title]
+            if entry.value == best:
+                row.entries[column.title] = replace(entry, is_best=True)
+    return marked

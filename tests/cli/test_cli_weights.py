@@ -1,0 +1,275 @@
+"""Pretrained weights and freeze policies: errors before any work, and whole runs."""
+
+import hashlib
+import json
+import sqlite3
+from contextlib import closing
+from dataclasses import replace as replace_fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torchvision
+from commands import Call
+from pictures import draw_classes
+from test_cli_bind import is_golden
+
+from runner.engine.weights import public_weights
+
+SPEC = """\
+name: frozen
+data: {{dataset: imagefolder, path: photos, validation: 0.25, test: 0.25, resize: 32}}
+model:
+  name: squeezenet1_1
+  weights:
+    file: weights/squeezenet.pth
+    sha256: {sha256}
+  freeze: features
+train: {{epochs: 2, batch_size: 8}}
+"""
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a file of the weights of a SqueezeNet of 1,000 classes."""
+    path = tmp_path_factory.mktemp("weights") / "squeezenet.pth"
+    torch.save(torchvision.models.squeezenet1_1().state_dict(), path)
+    return path
+
+
+def digest_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.fixture(autouse=True)
+def _place(tmp_path: Path, file: Path) -> None:
+    draw_classes(tmp_path / "photos", {"a": 9, "b": 9})
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "squeezenet.pth").symlink_to(file)
+    (tmp_path / "frozen.yaml").write_text(SPEC.format(sha256=digest_of(file)))
+
+
+def replace(old: str, new: str) -> None:
+    path = Path("frozen.yaml")
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def refused(call: Call, word: str = "run") -> str:
+    called = call(word, *(["--deep"] if word == "validate" else []), "frozen.yaml")
+    assert (called.code, called.out) == (2, "")
+    assert not Path("results.db").exists()
+    return called.err
+
+
+def new_file(tensors: dict[str, torch.Tensor], **others: Any) -> None:
+    """Put a file of other weights into the place of the spec's, with its checksum."""
+    path = Path("weights/squeezenet.pth")
+    before = digest_of(path)
+    path.unlink()
+    torch.save(tensors, path)
+    replace(before, digest_of(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("weights_file_missing", "squeezenet.pth", "squeeznet.pth"),
+        ("weights_not_of_this_network", "name: squeezenet1_1", "name: squeezenet1_0"),
+        ("freeze_matches_nothing", "freeze: features", 'freeze: [features.0, "feature.*"]'),
+        ("freeze_everything", "freeze: features", 'freeze: ["*"]'),
+        ("missing_matches_nothing", "  freeze:", "    missing: [features, clasifier]\n  freeze:"),
+        ("cut_at_no_layer", "freeze: features", "cut: layer4"),
+        ("head_of_too_few_classes", "freeze: features", "classes: 2\n  freeze: features"),
+        ("network_for_larger_images", "resize: 32", "resize: 4"),
+        ("network_for_color", "resize: 32", "resize: 32, color: gray"),
+    ],
+)
+def test_what_does_not_fit_is_an_error_at_its_place(
+    tmp_path: Path, call: Call, name: str, old: str, new: str
+) -> None:
+    draw_classes(tmp_path / "photos", {"c": 9})
+    replace(old, new)
+    said = refused(call, "validate")
+    assert is_golden(name, said, tmp_path)
+    assert refused(call) == said
+
+
+def test_a_wrong_checksum_says_what_the_file_has(tmp_path: Path, call: Call, file: Path) -> None:
+    replace(digest_of(file), "f" * 64)
+    said = refused(call).replace(digest_of(file), "FOUND")
+    assert is_golden("weights_of_another_checksum", said, tmp_path)
+
+
+def test_a_partial_file_says_what_it_lacks(tmp_path: Path, call: Call) -> None:
+    state = torchvision.models.squeezenet1_1().state_dict()
+    new_file({name: value for name, value in state.items() if name.startswith("features")})
+    assert is_golden("weights_lack_tensors", refused(call), tmp_path)
+    replace("  freeze:", "    missing: [classifier]\n  freeze:")
+    assert call("run", "frozen.yaml").code == 0
+
+
+def test_a_file_that_is_no_weights_is_an_error(tmp_path: Path, call: Call) -> None:
+    new_file({"a": "text"})  # type: ignore[dict-item]
+    assert is_golden("weights_of_other_things", refused(call), tmp_path)
+
+
+def test_weights_that_torchvision_does_not_have_are_an_error(tmp_path: Path, call: Call) -> None:
+    Path("frozen.yaml").write_text(
+        "name: named\ndata: {dataset: imagefolder, path: photos, resize: 32}\n"
+        "model: {name: squeezenet1_1, weights: IMAGENET1K_V2}\n"
+    )
+    assert is_golden("weights_without_that_name", refused(call), tmp_path)
+
+
+def ask(query: str) -> list[Any]:
+    with closing(sqlite3.connect("results.db")) as raw:
+        return raw.execute(query).fetchall()
+
+
+def kinds_done() -> dict[str, int]:
+    query = "SELECT kind, count(*) FROM attempts JOIN stages USING (stage_key) GROUP BY kind"
+    return dict(ask(query))
+
+
+def test_show_says_what_is_trained_and_what_was_loaded(tmp_path: Path, call: Call) -> None:
+    assert call("run", "frozen.yaml").code == 0
+    shown = call("show", "frozen:0").out
+    assert "layers    1,026 parameters trained, 722,496 frozen\n" in shown
+    assert "  features.0                1,792  frozen\n" in shown
+    assert "  classifier.1              1,026  trained\n" in shown
+    assert (
+        "loaded    50 pretrained tensors; freshly drawn: classifier.1.weight, classifier.1.bias"
+        in shown
+    )
+    record = json.loads(call("show", "frozen:0", "--format", "json").out)
+    train = next(each for each in record["attempts"] if each["kind"] == "train")
+    assert train["outcome"]["layers"][0] == ["features.0", 1792, 0]
+    assert len(train["outcome"]["loaded"]) == 50
+
+
+def test_features_are_computed_once_and_shared_by_later_runs(call: Call) -> None:
+    assert call("run", "frozen.yaml").code == 0
+    assert kinds_done() == {"prepare": 1, "features": 1, "train": 1, "evaluate": 1}
+    for changed in (["lr=0.01"], ["seed=3"], ["batch_size=5", "epochs=1"]):
+        sets = [word for each in changed for word in ("--set", each)]
+        assert call("run", "frozen.yaml", *sets).code == 0
+    assert kinds_done() == {"prepare": 1, "features": 1, "train": 4, "evaluate": 4}
+    assert len(list(Path(".runner/features").iterdir())) == 1
+    assert call("run", "frozen.yaml", "--db", "other.db").code == 0
+    assert len(list(Path(".runner/features").iterdir())) == 1
+
+
+def test_features_that_were_removed_are_computed_again(call: Call) -> None:
+    assert call("run", "frozen.yaml").code == 0
+    (folder,) = Path(".runner/features").iterdir()
+    for path in folder.iterdir():
+        path.unlink()
+    folder.rmdir()
+    assert call("run", "frozen.yaml", "--set", "lr=0.01").code == 0
+    assert kinds_done()["features"] == 2
+
+
+def test_plan_says_what_features_take(call: Call) -> None:
+    planned = call("plan", "frozen.yaml", "--cache-limit", "20kB")
+    assert "features of 36,864 bytes are over the limit of the cache" in planned.out
+    assert "features" not in call("plan", "frozen.yaml").out.partition("disk")[0]
+    frame = json.loads(call("plan", "frozen.yaml", "--format", "json").out)
+    assert frame["planned"]["stages"] == 4
+
+
+def test_a_limit_that_is_no_size_is_a_usage_error(call: Call) -> None:
+    called = call("plan", "frozen.yaml", "--cache-limit", "much")
+    assert called.code == 2
+    assert "--cache-limit" in called.err
+
+
+def test_over_the_limit_training_goes_without_features(call: Call) -> None:
+    assert call("run", "frozen.yaml", "--cache-limit", "20kB").code == 0
+    assert kinds_done() == {"prepare": 1, "train": 1, "evaluate": 1}
+    limited = ask("SELECT value FROM run_metrics WHERE split = 'val' ORDER BY epoch, name")
+    assert call("run", "frozen.yaml", "--db", "shared.db").code == 0
+    with closing(sqlite3.connect("shared.db")) as raw:
+        query = "SELECT value FROM run_metrics WHERE split = 'val' ORDER BY epoch, name"
+        shared = raw.execute(query).fetchall()
+    assert [value for (value,) in shared] == pytest.approx([v for (v,) in limited], rel=1e-4)
+
+
+NAMED = """\
+name: named
+data: {dataset: imagefolder, path: photos, validation: 0.25, test: 0.25, resize: 32}
+model: {name: squeezenet1_1, weights: IMAGENET1K_V1, freeze: features}
+train: {epochs: 1, batch_size: 8}
+"""
+
+
+@pytest.fixture
+def published(tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Publish the file as torchvision's weights; return where torch would keep them."""
+    name = f"squeezenet1_1-{digest_of(file)[:8]}.pth"
+    (tmp_path / "server").mkdir()
+    (tmp_path / "server" / name).write_bytes(file.read_bytes())
+    home = tmp_path / "hub" / "checkpoints"
+    found = public_weights("squeezenet1_1", "IMAGENET1K_V1")
+    url = f"file://{tmp_path}/server/{name}"
+    published = replace_fields(
+        found, url=url, path=home / name, sha256=digest_of(file)[:8], num_bytes=5000
+    )
+    monkeypatch.setattr("runner.engine.weights.public_weights", lambda *_: published)
+    Path("frozen.yaml").write_text(NAMED)
+    return published.path
+
+
+def test_torchvisions_weights_are_fetched_once_with_their_checksum(
+    call: Call, published: Path, tmp_path: Path
+) -> None:
+    planned = call("plan", "frozen.yaml")
+    assert f"download  5.0 kB: {published.name} (5.0 kB)" in planned.out
+    assert "keys provisional" in planned.out
+    assert not published.exists()
+    ran = call("run", "frozen.yaml")
+    assert ran.code == 0, ran.err
+    assert published.is_file()
+    assert f"downloading {published.name}" in ran.err
+    (tmp_path / "server" / published.name).unlink()
+    again = call("run", "frozen.yaml", "--rerun")
+    assert again.code == 0, again.err
+    assert "keys provisional" not in call("plan", "frozen.yaml").out
+
+
+def test_no_download_says_what_is_missing_and_where(
+    call: Call, published: Path, tmp_path: Path
+) -> None:
+    called = call("run", "frozen.yaml", "--no-download")
+    assert called.code == 2
+    said = called.err.replace(published.name, "NAME").replace(str(tmp_path), "HERE")
+    assert said == (
+        "error: frozen.yaml:3:39: missing weights NAME\n"
+        "    looked for: HERE/hub/checkpoints/NAME\n"
+        "    allowed: `runner run` without --no-download fetches file://HERE/server/NAME\n"
+    )
+    assert not Path("results.db").exists()
+
+
+def test_fetched_weights_with_another_checksum_are_refused(
+    call: Call, published: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "server" / published.name).write_bytes(b"something else")
+    called = call("run", "frozen.yaml")
+    assert called.code == 2
+    assert "the file that came has another checksum" in called.err
+    assert not published.exists()
+    assert not Path("results.db").exists()
+
+
+def test_weights_in_the_cache_with_another_checksum_are_refused(
+    call: Call, published: Path
+) -> None:
+    published.parent.mkdir(parents=True)
+    published.write_bytes(b"something else")
+    called = call("run", "frozen.yaml")
+    assert called.code == 2
+    assert f"error: frozen.yaml:3:39: {published} is not what" in called.err
+    assert "remove the file, and it is fetched again" in called.err

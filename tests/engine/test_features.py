@@ -1,0 +1,280 @@
+"""Frozen features: computed once, the same results, checked, limited in size."""
+
+import errno
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from benches import Bench, plain_records, settings_of
+
+from runner.core.errors import Interrupted
+from runner.core.types import Facts, FrozenPrefix
+from runner.engine import features as module
+from runner.engine.network import build_network
+from runner.lower.stages import make_run, naive_chain, naive_plan
+from runner.planner.rules import use_frozen_features
+
+BLOCKS = {
+    "name": "convnet",
+    "filters": [4, 6],
+    "batch_norm": True,
+    "linear": [8],
+    "dropout": 0.3,
+    "freeze": "features",
+}
+
+
+class FeaturesBench(Bench):
+    """A bench whose chain is planned with frozen features."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        network = build_network(self.settings, (3, 8, 8), 3, torch.device("cpu"))
+        halves = network.halves()
+        assert halves is not None
+        prefix = FrozenPrefix("the-key", halves.cut, (24,))
+        run = make_run(self.settings, self.source.fingerprint)
+        chain = naive_chain(run, self.settings, prefix=prefix)
+        plan = use_frozen_features(naive_plan([(run, chain)]), Facts())
+        self.chain = plan.stages
+
+    def train(self, attempt: int = 1):
+        """Prepare, compute features and train."""
+        self.do("prepare")
+        self.do("features")
+        return self.do("train", attempt)
+
+    @property
+    def folder_of_features(self) -> Path:
+        """Return where the features lie."""
+        return self.folder / "features" / "the-key"
+
+
+def benches(tmp_path: Path, **changes: Any) -> tuple[Bench, FeaturesBench]:
+    settings = settings_of(model={**BLOCKS, **changes})
+    return Bench(tmp_path / "plain", settings), FeaturesBench(tmp_path / "features", settings)
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"dropout": 0.0}, {"freeze": ["features", "classifier.hidden1"]}], ids=str
+)
+def test_training_on_features_is_training_on_images(tmp_path: Path, changes) -> None:
+    settings = settings_of(model={**BLOCKS, **changes})
+    plain = Bench(tmp_path / "plain", settings)
+    shared = FeaturesBench(tmp_path / "features", settings)
+    if "freeze" in changes:
+        shape = (8,)
+        for stage in shared.chain:
+            if "prefix" in stage.spec:
+                stage.spec["prefix"]["shape"] = list(shape)
+    one, other = plain.train(), shared.train()
+    for first, second in zip(plain.read(one), shared.read(other), strict=True):
+        assert second.step_losses == pytest.approx(first.step_losses, rel=1e-4)
+        assert [each.value for each in second.metrics] == pytest.approx(
+            [each.value for each in first.metrics], rel=1e-4, abs=1e-6
+        )
+    kept, expected = shared.weights(), plain.weights()
+    assert kept.keys() == expected.keys()
+    for name, tensor in kept.items():
+        torch.testing.assert_close(tensor, expected[name], rtol=1e-4, atol=1e-5)
+    tested = shared.do("evaluate", 3, other).measured
+    for ours, theirs in zip(tested, plain.do("evaluate", 3, one).measured, strict=True):
+        assert ours.value == pytest.approx(theirs.value, rel=1e-4)
+
+
+def test_features_are_the_prefix_of_every_image_in_eval_mode(tmp_path: Path) -> None:
+    _, bench = benches(tmp_path)
+    bench.do("prepare")
+    outcome = bench.do("features")
+    images = bench.images()
+    network = build_network(bench.settings, images.shape, 3, torch.device("cpu"))
+    network.eval()
+    every = torch.arange(60)
+    with torch.no_grad():
+        expected = network.module.flatten(network.module.features(images.inputs(every)))
+    found = np.load(bench.folder_of_features / "features.npy")
+    np.testing.assert_allclose(found, expected.numpy(), rtol=1e-5, atol=1e-6)
+    assert outcome.values == {"images": 60, "cut": "flatten"}
+    assert outcome.produced[0].num_bytes == 60 * 24 * 4 + 128
+
+
+def test_training_on_features_runs_no_frozen_layer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, bench = benches(tmp_path)
+    bench.do("prepare")
+    bench.do("features")
+
+    forward = torch.nn.Conv2d.forward
+
+    def refuse(layer: torch.nn.Conv2d, inputs: torch.Tensor) -> torch.Tensor:
+        assert inputs.device.type == "meta", "a convolution is computed"
+        return forward(layer, inputs)
+
+    monkeypatch.setattr(torch.nn.Conv2d, "forward", refuse)
+    outcome = bench.do("train")
+    assert bench.do("evaluate", 3, outcome).measured
+
+
+def test_features_that_are_there_are_not_computed_again(tmp_path: Path) -> None:
+    _, bench = benches(tmp_path)
+    bench.do("prepare")
+    bench.do("features")
+    path = bench.folder_of_features / "features.npy"
+    before = path.stat().st_ino
+    bench.do("features")
+    assert path.stat().st_ino == before
+
+
+def damage(folder: Path) -> None:
+    content = bytearray((folder / "features.npy").read_bytes())
+    content[-1] ^= 1
+    (folder / "features.npy").write_bytes(content)
+
+
+def lose(folder: Path) -> None:
+    (folder / "features.npy").unlink()
+
+
+def garble(folder: Path) -> None:
+    (folder / "index.json").write_text("{")
+
+
+def made_elsewhere(folder: Path) -> None:
+    index = json.loads((folder / "index.json").read_text())
+    index["numerics"]["threads"] = 99
+    (folder / "index.json").write_text(json.dumps(index))
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (damage, "they are damaged"),
+        (lose, "they are not there"),
+        (garble, "they are not there"),
+        (made_elsewhere, "they were made with another device, torch or thread count"),
+    ],
+)
+def test_features_that_cannot_be_used_are_computed_again(tmp_path: Path, harm, said: str) -> None:
+    _, bench = benches(tmp_path)
+    undisturbed = plain_records(bench.read(bench.train()))
+    harm(bench.folder_of_features)
+    bench.notes.clear()
+    again = bench.do("train", 2)
+    assert bench.notes == [f"frozen features are computed again: {said}"]
+    assert plain_records(bench.read(again)) == undisturbed
+
+
+def test_accept_mixed_takes_features_of_other_numerics(tmp_path: Path) -> None:
+    _, bench = benches(tmp_path)
+    bench.train()
+    made_elsewhere(bench.folder_of_features)
+    bench.options["accept_mixed"] = True
+    bench.notes.clear()
+    bench.do("train", 2)
+    assert bench.notes == []
+
+
+def test_a_stop_while_computing_features_leaves_nothing(tmp_path: Path) -> None:
+    _, bench = benches(tmp_path)
+    bench.do("prepare")
+    bench.options["should_stop"] = lambda: True
+    with pytest.raises(Interrupted, match="frozen features"):
+        bench.do("features")
+    assert list((bench.folder / "features").iterdir()) == []
+
+
+def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, bench = benches(tmp_path)
+    bench.do("prepare")
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(OSError, match="No space left"):
+        bench.do("features")
+    assert list((bench.folder / "features").iterdir()) == []
+
+
+def other_features(bench: FeaturesBench, name: str, size: int, used: float) -> Path:
+    folder = bench.folder / "features" / name
+    folder.mkdir(parents=True)
+    (folder / "features.npy").write_bytes(b"\0" * size)
+    (folder / "index.json").write_text("{}")
+    os.utime(folder / "index.json", (used, used))
+    return folder
+
+
+def test_what_was_used_longest_ago_makes_room(tmp_path: Path) -> None:
+    _, bench = benches(tmp_path)
+    bench.do("prepare")
+    folders = [other_features(bench, str(age), 3000, used=1000.0 - age) for age in range(4)]
+    bench.options |= {"cache_limit": 13_000, "needed_features": frozenset({"3"})}
+    bench.do("features")
+    # 12,000 bytes are there, 5,760 more are wanted: two must go, and the oldest is needed
+    assert [folder.is_dir() for folder in folders] == [True, False, False, True]
+    assert bench.folder_of_features.is_dir()
+
+
+def test_using_features_makes_them_recent(tmp_path: Path) -> None:
+    _, bench = benches(tmp_path)
+    bench.train()
+    index = bench.folder_of_features / "index.json"
+    os.utime(index, (1.0, 1.0))
+    bench.do("train", 2)
+    assert index.stat().st_mtime > 1.0
+
+
+def test_an_interrupted_training_on_features_goes_on_bitwise(tmp_path: Path) -> None:
+    _, bench = benches(tmp_path)
+    undisturbed = bench.train()
+    digest, records = bench.digest(), plain_records(bench.read(undisturbed))
+    other = FeaturesBench(tmp_path / "other", bench.settings)
+    other.do("prepare")
+    other.do("features")
+    asked = iter([False] * 4 + [True] * 9)
+    other.options |= {"checkpoint_seconds": 0.0, "should_stop": lambda: next(asked)}
+    with pytest.raises(Interrupted):
+        other.do("train", 1)
+    del other.options["should_stop"]
+    outcome = other.do("train", 2)
+    assert outcome.values["reads"][0][0] == 1
+    assert plain_records(other.read(outcome)) == records
+    assert other.digest() == digest
+
+
+def test_a_checkpoint_made_without_features_is_not_continued_with_them(tmp_path: Path) -> None:
+    plain, shared = benches(tmp_path)
+    plain.do("prepare")
+    asked = iter([False] * 4 + [True] * 9)
+    plain.options |= {"checkpoint_seconds": 0.0, "should_stop": lambda: next(asked)}
+    with pytest.raises(Interrupted):
+        plain.do("train", 1)
+    shared = FeaturesBench(plain.folder, plain.settings)
+    shared.do("prepare")
+    shared.do("features")
+    outcome = shared.do("train", 2)
+    assert outcome.values["reads"] == [[2, 1, 3]]
+    assert "other frozen features, or without" in shared.notes[0]
+
+
+def test_features_of_more_than_one_dimension_are_channels_last(tmp_path: Path) -> None:
+    settings = settings_of(model={**BLOCKS, "freeze": ["features.block1"]})
+    bench = FeaturesBench(tmp_path, settings)
+    for stage in bench.chain:
+        if "prefix" in stage.spec:
+            stage.spec["prefix"]["shape"] = [4, 4, 4]
+    plain = Bench(tmp_path / "plain", settings)
+    one, other = plain.train(), bench.train()
+    first, second = plain.read(one)[-1], bench.read(other)[-1]
+    assert second.step_losses == pytest.approx(first.step_losses, rel=1e-4)
+    samples = module.Features(bench.folder_of_features, bench.images())
+    inputs = samples.inputs(torch.arange(3))
+    assert inputs.is_contiguous(memory_format=torch.channels_last)
+    assert replace(bench.stage("train")).spec["features"] == "features/the-key"
