@@ -104,6 +104,7 @@ def run(
 def _print_tables(ran: Ran, db: str | None) -> None:
     from runner.api.reporting import Declared, fill
     from runner.api.workspace import workspace
+    from runner.core.errors import UsageError
     from runner.report.render import render
 
     database = workspace(db).open()
@@ -111,7 +112,10 @@ def _print_tables(ran: Ran, db: str | None) -> None:
         for experiment in ran.experiments:
             for table in experiment.tables:
                 declared = Declared(table, experiment.name, experiment.variant, experiment.about)
-                typer.echo(render(fill(database, declared)))
+                try:
+                    typer.echo(render(fill(database, declared)))
+                except UsageError as error:  # a variant can make cells meet in one place of a pivot
+                    typer.echo(f"table {table.name} cannot be shown: {error}", err=True)
     finally:
         database.close()
 

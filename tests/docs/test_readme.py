@@ -106,3 +106,15 @@ def test_the_story_of_the_eleven_classes(tmp_path):
     printed = run_shell(f"{sys.executable} - <<'CODE'\n{code}\nCODE", tmp_path)
     assert "val_accuracy" in printed
     assert len(printed.splitlines()) == 5
+
+
+def test_the_networks_in_the_language_page_are_valid(tmp_path):
+    text = (ROOT / "docs" / "spec.md").read_text()
+    section = text[text.index("## Networks with") : text.index("## Tables")]
+    blocks = re.findall(r"```yaml\n(.*?)```", section, re.S)
+    assert len(blocks) == 4
+    for number, fragment in enumerate(blocks):
+        model = "" if fragment.startswith("model") else "model: resnet18\n"
+        spec = tmp_path / f"{number}.yaml"
+        spec.write_text(f"name: networks_{number}\ndata: caltech101\n{model}{fragment}")
+        assert load_experiment(spec).cells

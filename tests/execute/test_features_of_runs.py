@@ -1,0 +1,85 @@
+"""Frozen features in whole runs: killed while they are made, shared by processes and databases."""
+
+import signal
+from pathlib import Path
+
+import pytest
+from forks import OUTPUT, Forks, KillAt
+from grids import Left, ask, left_in, write_grid
+
+FROZEN = """\
+name: frozen
+data: {dataset: imagefolder, path: photos, validation: 0.25, test: 0.25, resize: 8}
+model: {name: convnet, filters: [6], batch_norm: true, linear: [5], freeze: features}
+train: {epochs: 4, batch_size: 8, optimizer: adam}
+sweep:
+  grid: {lr: [0.01, 0.03], dropout: [0.0, 0.3]}
+"""
+FEATURES = "runner.engine.features"
+POINTS = {
+    "written, not renamed": KillAt(f"{FEATURES}.flush", 2, "after"),
+    "renamed, not recorded": KillAt(f"{FEATURES}._put", 1, "after"),
+    "half computed": KillAt(f"{FEATURES}.autocast", 1, "after"),
+    "first epoch on features": KillAt("runner.engine.training_stage.train_epoch", 1, "after"),
+}
+
+
+@pytest.fixture(scope="module")
+def frozen(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_grid(tmp_path_factory.mktemp("frozen"), FROZEN)
+
+
+@pytest.fixture(scope="module")
+def undisturbed_frozen(
+    forks: Forks, frozen: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Left:
+    folder = tmp_path_factory.mktemp("undisturbed_frozen")
+    assert forks.run(folder, ["run", str(frozen)]) == 0
+    return left_in(folder)
+
+
+def num_attempts(folder: Path, kind: str) -> int:
+    query = "SELECT count(*) FROM attempts JOIN stages USING (stage_key) WHERE kind = ?"
+    ((number,),) = ask(folder, query + " AND status = 'done'", [kind])
+    return int(number)
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_killed_around_the_features_the_grid_ends_as_if_undisturbed(
+    point: str, forks: Forks, frozen: Path, undisturbed_frozen: Left, tmp_path: Path
+) -> None:
+    words = ["run", str(frozen), "--checkpoint-seconds", "0"]
+    killed = forks.run(tmp_path, words, POINTS[point])
+    assert killed == -signal.SIGKILL, (tmp_path / OUTPUT).read_text()
+    assert forks.run(tmp_path, words) == 0, (tmp_path / OUTPUT).read_text()
+    left = left_in(tmp_path)
+    assert left == undisturbed_frozen
+    assert left.litter == ()
+
+
+def test_a_grid_of_two_prefixes_computes_two(
+    forks: Forks, frozen: Path, undisturbed_frozen: Left, tmp_path: Path
+) -> None:
+    # dropout stands in the blocks too, so that each of its values is another prefix
+    assert forks.run(tmp_path, ["run", str(frozen)]) == 0
+    assert (num_attempts(tmp_path, "features"), num_attempts(tmp_path, "train")) == (2, 4)
+    assert left_in(tmp_path) == undisturbed_frozen
+
+
+def test_two_processes_compute_features_once(
+    forks: Forks, frozen: Path, undisturbed_frozen: Left, tmp_path: Path
+) -> None:
+    pids = [forks.start(tmp_path, ["run", str(frozen)]) for _ in range(2)]
+    assert [forks.wait(pid) for pid in pids] == [0, 0]
+    assert num_attempts(tmp_path, "features") == 2
+    assert left_in(tmp_path).dump == undisturbed_frozen.dump
+
+
+def test_two_databases_share_one_folder_of_features(
+    forks: Forks, frozen: Path, undisturbed_frozen: Left, tmp_path: Path
+) -> None:
+    names = ("results.db", "second.db")
+    pids = [forks.start(tmp_path, ["run", str(frozen), "--db", name]) for name in names]
+    assert [forks.wait(pid) for pid in pids] == [0, 0], (tmp_path / OUTPUT).read_text()
+    assert left_in(tmp_path).dump == undisturbed_frozen.dump
+    assert len(list((tmp_path / ".runner" / "features").iterdir())) == 2
