@@ -158,8 +158,8 @@ class Binder:
 
     def _bind_cell(self, experiment: Experiment, resolved: ResolvedCell) -> BoundCell:
         settings = resolved.settings
-        source = self._source(experiment, resolved)
         weights = self._weights_of(experiment, resolved)
+        source = self._source(experiment, resolved)
         if source is None:
             place = canonical_json(canonical_settings(settings.data))
             run = make_run(settings, f"{PROVISIONAL} {place}")

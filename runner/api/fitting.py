@@ -204,25 +204,20 @@ def _check_network(
     resolved: ResolvedCell, source: ImageSource, shape: tuple[int, int, int]
 ) -> dict[str, Any]:
     """Return the layout of the network, as JSON."""
-    from runner.engine.freezing import NothingToTrain
+    from runner.engine.freezing import EmptyPolicy
     from runner.engine.network import network_layout
 
     try:
         return asdict(network_layout(resolved.settings, shape, len(source.classes)))
     except UnknownLayer as error:
-        path = "model.cut" if _is_cut(resolved, error) else "model.freeze"
-        raise _unknown_layer(resolved, path, error) from None
-    except NothingToTrain as error:
-        allowed = "a policy that leaves some layers to train"
+        raise _unknown_layer(resolved, error) from None
+    except EmptyPolicy as error:
+        allowed = "a policy that freezes some layers and leaves others to train"
         raise problem_at(resolved, "model.freeze", str(error), allowed) from None
-    except (ValueError, RuntimeError) as error:
+    except (AssertionError, ValueError, RuntimeError) as error:
         found = f"the model does not fit the data: {error}"
         allowed = "another network, or other images (data.resize, data.crop, data.color)"
         raise problem_at(resolved, "model", found, allowed) from None
-
-
-def _is_cut(resolved: ResolvedCell, error: UnknownLayer) -> bool:
-    return getattr(resolved.settings.model, "cut", None) == error.pattern
 
 
 def _check_weights(
@@ -234,17 +229,18 @@ def _check_weights(
     try:
         digest = weights_digest(resolved.settings, shape, len(source.classes), path)
     except UnknownLayer as error:
-        raise _unknown_layer(resolved, "model.weights.missing", error) from None
+        raise _unknown_layer(resolved, error) from None
     except UnfitWeights as error:
         raise problem_at(resolved, "model.weights", str(error)) from None
     return [digest.loaded, digest.prefix]
 
 
-def _unknown_layer(resolved: ResolvedCell, path: str, error: UnknownLayer) -> SpecError:
+def _unknown_layer(resolved: ResolvedCell, error: UnknownLayer) -> SpecError:
+    path = f"model.{error.setting}"
     node = place_of(resolved.tree, path)
     if node.is_sequence:
         node = next((item for item in node.value if item.value == error.pattern), node)
-    kind = "no layer" if path == "model.cut" else "no layer with weights"
+    kind = "no layer" if error.setting == "cut" else "no layer with weights"
     found = f"{path}: {kind} is called {error.pattern!r}"
     layers = list(error.layers[:SHOWN_LAYERS]) + ["…"] * (len(error.layers) > SHOWN_LAYERS)
     suggestion = nearest(error.pattern.rstrip(".*?"), error.layers)

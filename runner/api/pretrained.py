@@ -5,6 +5,7 @@ Owns where they are looked for, their checksums, and the file:line problems of b
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from runner.api.fitting import place_of, problem_at
@@ -63,19 +64,39 @@ def find_weights(
 
 
 def _local(resolved: ResolvedCell, weights: WeightsFile, places: DataPlaces) -> Path:
-    given = Path(weights.file).expanduser()
-    candidates = [given] if given.is_absolute() else [root / given for root in places.roots]
-    path = next((each for each in candidates if each.is_file()), None)
+    candidates = _candidates(resolved, weights, places)
+    path = next((each for each in candidates if os.path.isfile(each)), None)
     if path is None:
         looked = ", ".join(str(each) for each in candidates)
         found = f"no file {weights.file}\n    looked for: {looked}"
         raise problem_at(resolved, "model.weights.file", found, HOW_TO_GET)
-    (digest,) = places.hash_files(path.parent, [path.name])
+    digest = _digest(resolved, path, places)
     if digest != weights.sha256:
         found = f"{path} has another SHA-256 than the one given\n    it has: {digest}"
         allowed = "the file that was meant, or its SHA-256"
         raise problem_at(resolved, "model.weights.sha256", found, allowed)
     return path
+
+
+def _candidates(resolved: ResolvedCell, weights: WeightsFile, places: DataPlaces) -> list[Path]:
+    """Return where a file may lie.
+
+    Raises:
+        SpecError: for a home folder that there is not.
+    """
+    try:
+        given = Path(weights.file).expanduser()
+    except RuntimeError as error:
+        raise problem_at(resolved, "model.weights.file", f"{weights.file}: {error}") from None
+    return [given] if given.is_absolute() else [root / given for root in places.roots]
+
+
+def _digest(resolved: ResolvedCell, path: Path, places: DataPlaces) -> str:
+    try:
+        (digest,) = places.hash_files(path.parent, [path.name])
+    except OSError as error:
+        raise problem_at(resolved, "model.weights", f"{path} cannot be read: {error}") from None
+    return digest
 
 
 def _public(
@@ -96,7 +117,7 @@ def _public(
         if on_progress is None:
             raise MissingWeights(public.url, public.path, public.num_bytes)
         download(public.url, public.path, checksum, on_progress)
-    (digest,) = places.hash_files(public.path.parent, [public.path.name])
+    digest = _digest(resolved, public.path, places)
     if not checksum.fits(digest):
         found = f"{public.path} is not what {public.url} holds: its SHA-256 is {digest}"
         allowed = f"one that begins with {public.sha256}; remove the file, and it is fetched again"

@@ -87,14 +87,20 @@ def workspace(db: str | Path | None = None, data: str | Path | None = None) -> W
 
 
 class LayoutCache:
-    """Image shapes and parameter counts by key, so that planning need not build models."""
+    """Image shapes, networks' layouts and digests of weights by key, so that planning is quick."""
+
+    FORMAT = 2
+    """Raised when what is remembered changes; files of another format are not read."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "layouts.json"
+        self._known: dict[str, Any] = {}
         try:
-            self._known: dict[str, Any] = json.loads(self._path.read_text())
+            content = json.loads(self._path.read_text())
         except (OSError, ValueError):
-            self._known = {}
+            return
+        if isinstance(content, dict) and content.get("format") == self.FORMAT:
+            self._known = dict(content["known"])
 
     def get(self, key: str) -> Any | None:
         """Return what is known under a key, or None."""
@@ -106,7 +112,8 @@ class LayoutCache:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             temporary = self._path.with_suffix(f".{os.getpid()}.tmp")
-            temporary.write_text(json.dumps(self._known))
+            content = {"format": self.FORMAT, "known": self._known}
+            temporary.write_text(json.dumps(content))
             temporary.replace(self._path)
         except OSError:
             return

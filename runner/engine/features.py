@@ -7,6 +7,7 @@ other numerics are computed again by whoever needs them.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -21,8 +22,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from runner.components.data.hashing import file_digest
-from runner.components.partial import flush, partial_path, remove_partial
-from runner.core.errors import Interrupted
+from runner.components.partial import SUFFIX, flush, partial_path, remove_partial
+from runner.core.errors import Interrupted, StageFailed
 from runner.core.types import Stage
 from runner.engine.context import Context, Outcome, Produced, Progress
 from runner.engine.evaluate import autocast
@@ -30,6 +31,7 @@ from runner.engine.images import Images, Samples, evaluation_batch_size, map_arr
 from runner.engine.network import Network
 from runner.engine.prefix import Halves
 
+ATTEMPTS = 3
 _checked: dict[Path, int] = {}
 """Modification time of the files whose checksum this process has verified."""
 
@@ -63,9 +65,8 @@ def features_stage(
         OSError: when the disk is full.
     """
     folder = context.artifact_path(name)
-    if _fault(context, folder):
-        halves = _halves(network)
-        _extract(context, images, halves, spec, folder)
+    if _fault(context, folder, images):
+        _extract(context, images, _halves(network), spec, folder)
     index = json.loads((folder / "index.json").read_text())
     size = (folder / "features.npy").stat().st_size
     values = {"images": index["shape"][0], "cut": index["cut"]}
@@ -98,12 +99,18 @@ def open_features(
         OSError: when the disk is full.
     """
     folder = context.artifact_path(name)
-    fault = _fault(context, folder)
-    if fault:
+    for _ in range(ATTEMPTS):
+        try:
+            if folder.is_dir():
+                os.utime(folder / "index.json")  # before the checksum: others spare what is in use
+            fault = _fault(context, folder, images)
+            if not fault:
+                return Features(folder, images)
+        except FileNotFoundError:
+            fault = "another process has removed them"
         context.on_note(f"frozen features are computed again: {fault}")
         _extract(context, images, _halves(network), spec, folder)
-    os.utime(folder / "index.json")
-    return Features(folder, images)
+    raise StageFailed(f"other processes remove the features again and again: {folder}")
 
 
 def _halves(network: Network) -> Halves:
@@ -112,7 +119,7 @@ def _halves(network: Network) -> Halves:
     return halves
 
 
-def _fault(context: Context, folder: Path) -> str:
+def _fault(context: Context, folder: Path, images: Images) -> str:
     """Return why the features in ``folder`` cannot be used, or ""."""
     path = folder / "features.npy"
     try:
@@ -120,7 +127,9 @@ def _fault(context: Context, folder: Path) -> str:
         changed = path.stat().st_mtime_ns
     except (OSError, ValueError):
         return "they are not there"
-    if index["numerics"] != dict(context.numerics) and not context.accept_mixed:
+    if not isinstance(index, dict) or index.get("pixels") != images.digest:
+        return "they were made from other pixels"
+    if index.get("numerics") != dict(context.numerics) and not context.accept_mixed:
         return "they were made with another device, torch or thread count"
     if _checked.get(path) != changed:
         if file_digest(path) != index["sha256"]:
@@ -144,6 +153,7 @@ def _extract(
         flush(partial / "features.npy")
         index = {
             "cut": halves.cut,
+            "pixels": images.digest,
             "shape": list(shape),
             "sha256": file_digest(partial / "features.npy"),
             "numerics": dict(context.numerics),
@@ -156,16 +166,18 @@ def _extract(
 
 
 def _put(partial: Path, folder: Path) -> None:
-    """Rename what was written into its place; of two processes that do, either is right."""
-    if folder.exists():
-        old = partial.with_name(f"{partial.name}.old")
-        folder.rename(old)
-        shutil.rmtree(old, ignore_errors=True)
-    try:
-        partial.rename(folder)
-    except OSError:
-        if not (folder / "index.json").is_file():
-            raise
+    """Rename what was written into its place; of two processes that do, the last one wins."""
+    old = partial.with_name(partial.name.replace(folder.name, f"{folder.name}-old", 1))
+    while True:
+        try:
+            partial.rename(folder)
+            break
+        except OSError:
+            if not folder.exists():
+                raise
+        with contextlib.suppress(FileNotFoundError):
+            folder.rename(old)
+        remove_partial(old)
 
 
 def _fill(
@@ -201,6 +213,8 @@ def _make_room(context: Context, folder: Path, num_bytes: int) -> None:
     """
     found = []
     for index in folder.parent.glob("*/index.json"):
+        if index.parent.name.endswith(SUFFIX):
+            continue  # unfinished, of this process or another
         try:
             size = (index.parent / "features.npy").stat().st_size
             found.append((index.stat().st_mtime, size, index.parent))

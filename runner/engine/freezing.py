@@ -13,8 +13,8 @@ from torch import nn
 from runner.components.models.classifier import Freeze, UnknownLayer
 
 
-class NothingToTrain(ValueError):
-    """A policy that freezes every weight of a network."""
+class EmptyPolicy(ValueError):
+    """A policy that freezes every weight of a network, or none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def find_frozen(network: nn.Module, freeze: Freeze) -> Frozen:
 
     Raises:
         UnknownLayer: for a pattern that matches no layer with weights.
-        NothingToTrain: when nothing is left to train.
+        EmptyPolicy: when nothing is left to train.
     """
     if freeze == "none":
         return Frozen()
@@ -65,9 +65,9 @@ def find_frozen(network: nn.Module, freeze: Freeze) -> Frozen:
     parameters = {name for name, _ in network.named_parameters() if held.holds(name)}
     if len(parameters) == sum(1 for _ in network.parameters()):
         shown = freeze if isinstance(freeze, str) else f"[{', '.join(freeze)}]"
-        raise NothingToTrain(f"freeze: {shown} leaves no weight of the network to train")
+        raise EmptyPolicy(f"freeze: {shown} leaves no weight of the network to train")
     if not parameters:
-        raise UnknownLayer(str(freeze), _layers_with_weights(network))
+        raise EmptyPolicy(f"freeze: {freeze} finds no layer with weights before the classifier")
     layers = {name for name, _ in network.named_modules()}
     return Frozen(tuple(name for name in names if name in layers), frozenset(parameters))
 
@@ -97,8 +97,6 @@ def _named(network: nn.Module, policy: str) -> list[str]:
     owners = [
         name for name, child in network.named_children() if any(True for _ in child.parameters())
     ]
-    if not owners:
-        raise UnknownLayer(policy, _layers_with_weights(network))
     classifier = owners[-1]
     if policy == "classifier":
         return [classifier]
@@ -118,7 +116,7 @@ def _matching(network: nn.Module, patterns: tuple[str, ...]) -> list[str]:
             for name in matching
             for weight in weights
         ):
-            raise UnknownLayer(pattern, _layers_with_weights(network))
+            raise UnknownLayer("freeze", pattern, _layers_with_weights(network))
         found += matching
     chosen = Frozen(tuple(dict.fromkeys(found)))
     return [

@@ -120,5 +120,6 @@ def _halves(network: nn.Module, nodes: list[fx.Node], last: int, crossing: fx.No
 def features_shape(halves: Halves, image_shape: Shape) -> Shape:
     """Return the shape of one image's features; a network on the meta device computes nothing."""
     device = next(halves.prefix.parameters()).device
+    halves.prefix.eval()
     with torch.no_grad():
         return tuple(halves.prefix(torch.empty((1, *image_shape), device=device)).shape[1:])

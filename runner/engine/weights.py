@@ -6,7 +6,6 @@ is unpickled that is no tensor.
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -15,7 +14,6 @@ from urllib.parse import urlparse
 
 import torch
 import torchvision
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -84,17 +82,21 @@ def public_weights(model: str, weights: str) -> PublicWeights:
 def read_weights(path: Path) -> dict[str, Tensor]:
     """Return the named tensors in a .safetensors or torch file, floating ones as float32.
 
+    Tensors that hold no numbers count as missing: torchvision fills with them what its weights of
+    VGG16's convolutional part alone lack.
+
     Raises:
         UnfitWeights: when it is no such file.
         OSError: when it cannot be read.
     """
     try:
         content = load_file(path) if path.suffix == ".safetensors" else _read_torch(path)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, KeyError) as error:
-        first = str(error).strip().splitlines()
-        raise UnfitWeights(
-            f"{path} cannot be read as weights: {first[0] if first else type(error).__name__}"
-        ) from None
+    except OSError:
+        raise
+    except Exception:
+        # torch's reader raises whatever a damaged or foreign file leads it into
+        kind = "safetensors file" if path.suffix == ".safetensors" else "torch file of tensors"
+        raise UnfitWeights(f"{path} cannot be read as weights: it is no {kind}") from None
     if not isinstance(content, Mapping) or not all(
         isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items()
     ):
@@ -102,6 +104,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return {
         name: tensor.float() if tensor.is_floating_point() else tensor
         for name, tensor in content.items()
+        if not (tensor.is_floating_point() and not tensor.isfinite().all())
     }
 
 
@@ -128,13 +131,13 @@ def fit_weights(
     unlike: list[str] = []
     fresh: list[str] = []
     for name, tensor in state.items():
-        if name in tensors and tensors[name].shape == tensor.shape:
+        if name in tensors and _is_like(tensors[name], tensor):
             continue
         fresh.append(name)
         if settings.cut is not None and name in free:
             continue
         if name in tensors and name not in free:
-            unlike.append(f"{name} {_shape(tensors[name])} for {_shape(tensor)}")
+            unlike.append(f"{name} {_described(tensors[name])} for {_described(tensor)}")
         elif name not in tensors and name not in missing and not is_counter(name):
             lacking.append(name)
     known = set(state) | set(original_on_meta(settings.name, 1000).state_dict())
@@ -145,13 +148,15 @@ def fit_weights(
 
 def _may_be_missing(settings: TorchvisionModel, state: Mapping[str, Tensor]) -> set[str]:
     patterns = settings.weights.missing if isinstance(settings.weights, WeightsFile) else ()
+    if settings.weights == "IMAGENET1K_FEATURES":
+        patterns = ("classifier",)
     found: set[str] = set()
     for pattern in patterns:
         matching = {name for name in state if _matches(name, pattern)}
         if not matching:
             layers = dict.fromkeys(name.rpartition(".")[0] for name in state)
             outer = dict.fromkeys(name.partition(".")[0] for name in state)
-            raise UnknownLayer(pattern, [*outer, *layers])
+            raise UnknownLayer("weights.missing", pattern, [*outer, *layers])
         found |= matching
     return found
 
@@ -180,7 +185,7 @@ def _refuse(
         )
     if unlike:
         raise UnfitWeights(
-            f"{len(unlike)} tensors have other shapes than {settings.name}'s: {_listed(unlike)}"
+            f"{len(unlike)} tensors are not like {settings.name}'s: {_listed(unlike)}"
         )
     if left_over:
         raise UnfitWeights(
@@ -194,8 +199,14 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + more
 
 
-def _shape(tensor: Tensor) -> str:
-    return "×".join(str(side) for side in tensor.shape) or "a number"
+def _is_like(found: Tensor, wanted: Tensor) -> bool:
+    return found.shape == wanted.shape and found.dtype == wanted.dtype
+
+
+def _described(tensor: Tensor) -> str:
+    shape = "×".join(str(side) for side in tensor.shape) or "a number"
+    plain = tensor.dtype in (torch.float32, torch.int64)
+    return shape if plain else f"{shape} of {str(tensor.dtype).removeprefix('torch.')}"
 
 
 def load_weights(settings: TorchvisionModel, network: nn.Module, path: Path) -> Fit:

@@ -62,7 +62,7 @@ def use_frozen_features(plan: Plan, facts: Facts) -> Plan:
     """Compute the output of a frozen prefix once for all images, and train on that.
 
     Features that together would take more than the cache may hold are left to be computed in every
-    epoch; those that lie on the disk already are used in any case.
+    epoch. Those that lie on the disk already are used in any case, and take their part of the room.
     """
     stages: list[Stage] = []
     used: dict[str, str] = {}
@@ -73,19 +73,20 @@ def use_frozen_features(plan: Plan, facts: Facts) -> Plan:
         if features is None:
             stages.append(stage)
             continue
-        there = features.key in facts.done and features.produces in facts.artifacts
+        there = features.produces in facts.artifacts
         size = features.num_bytes or 0
-        if features.key not in used and not there:
-            if size > room:
+        if features.key not in used:
+            if size > room and not there:
                 why = f"frozen features of {size:,} bytes are over the limit of the cache"
                 decisions.append(Decision("use_frozen_features", stage.key, why))
                 stages.append(stage)
                 continue
-            if features.key in facts.done:
+            if features.key in facts.done and not there:
                 why = f"done before, but {features.produces} is no longer on disk"
                 decisions.append(Decision("use_frozen_features", features.key, why))
             room -= size
-            stages.append(features)
+            if not (there and features.key in facts.done):
+                stages.append(features)
         used[features.key] = features.produces
         stages.append(_on_features(stage, features))
     return replace(

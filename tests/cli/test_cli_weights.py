@@ -84,6 +84,9 @@ def new_file(tensors: dict[str, torch.Tensor], **others: Any) -> None:
         ("cut_at_no_layer", "freeze: features", "cut: layer4"),
         ("head_of_too_few_classes", "freeze: features", "classes: 2\n  freeze: features"),
         ("network_for_larger_images", "resize: 32", "resize: 4"),
+        ("weights_file_of_nobody", "weights/squeezenet.pth", "~nobody-at-all/x.pth"),
+        ("weights_file_of_long_name", "weights/squeezenet.pth", "w" * 300),
+        ("cut_and_freeze_alike", "freeze: features", "cut: features\n  freeze: [cutt]"),
         ("network_for_color", "resize: 32", "resize: 32, color: gray"),
     ],
 )
@@ -101,6 +104,24 @@ def test_a_wrong_checksum_says_what_the_file_has(tmp_path: Path, call: Call, fil
     replace(digest_of(file), "f" * 64)
     said = refused(call).replace(digest_of(file), "FOUND")
     assert is_golden("weights_of_another_checksum", said, tmp_path)
+
+
+def test_weights_are_looked_at_before_data_is_fetched(tmp_path: Path, call: Call) -> None:
+    Path("frozen.yaml").write_text(
+        "name: both\ndata: cifar10\nmodel: {name: resnet18, weights: IMAGENET1K_SWAG_E2E_V1}\n"
+    )
+    said = refused(call)
+    assert said.startswith("error: frozen.yaml:3:34: resnet18 has no weights")
+    assert "downloading" not in said
+
+
+def test_what_an_earlier_version_remembered_is_not_read(tmp_path: Path, call: Call) -> None:
+    assert call("run", "frozen.yaml").code == 0
+    layouts = Path(".runner/layouts.json")
+    known = json.loads(layouts.read_text())["known"]
+    for content in ({key: [[3, 32, 32], 5] for key in known}, [], {"format": 1, "known": known}):
+        layouts.write_text(json.dumps(content))
+        assert call("plan", "frozen.yaml").code == 0
 
 
 def test_a_partial_file_says_what_it_lacks(tmp_path: Path, call: Call) -> None:

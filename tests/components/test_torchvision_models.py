@@ -129,7 +129,7 @@ def test_images_that_are_too_small_are_refused() -> None:
         on_meta(lambda: model("alexnet").build((3, 32, 32), 3))
 
 
-@pytest.mark.parametrize("digits", ["", "abc", "g" * 64, "A" * 64, "0" * 63])
+@pytest.mark.parametrize("digits", ["", "abc", "g" * 64, "0" * 63, "0" * 65])
 def test_a_checksum_has_64_hexadecimal_digits(digits: str) -> None:
     with pytest.raises(ValidationError):
         WeightsFile(file="a.pth", sha256=digits)
@@ -145,3 +145,32 @@ def test_weights_are_called_by_model_and_source() -> None:
     ]
     assert len(set(names)) == 4
     assert weights_name(model("alexnet")) == ""
+
+
+@pytest.mark.parametrize("side", [224, 64])
+def test_a_vision_transformer_is_made_for_the_size_of_the_images(side: int) -> None:
+    network = on_meta(lambda: model("vit_b_16").build((3, side, side), 3))
+    positions = (side // 16) ** 2 + 1
+    assert network.encoder.pos_embedding.shape == (1, positions, 768)
+
+
+def test_a_cut_whose_output_is_no_tensor_is_refused() -> None:
+    settings = model("vit_b_16", cut="encoder.layers.encoder_layer_0.self_attention")
+    with pytest.raises(ValueError, match="its output is no tensor, but a tuple"):
+        on_meta(lambda: settings.build((3, 224, 224), 3))
+
+
+def test_a_cut_at_the_head_itself_is_refused() -> None:
+    with pytest.raises(ValueError, match="cut: head keeps the whole network"):
+        on_meta(lambda: model("swin_t", cut="head").build((3, 224, 224), 3))
+
+
+def test_layers_that_cannot_be_cut_at_are_not_offered() -> None:
+    with pytest.raises(UnknownLayer) as caught:
+        on_meta(lambda: model("maxvit_t", cut="blocks").build((3, 224, 224), 3))
+    assert "blocks" not in caught.value.layers
+    assert "stem" in caught.value.layers
+
+
+def test_a_checksum_may_be_written_in_capitals() -> None:
+    assert WeightsFile(file="a.pth", sha256="AB" * 32).sha256 == "ab" * 32

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -151,9 +152,20 @@ def made_elsewhere(folder: Path) -> None:
     (folder / "index.json").write_text(json.dumps(index))
 
 
+def other_pixels(folder: Path) -> None:
+    index = json.loads((folder / "index.json").read_text())
+    (folder / "index.json").write_text(json.dumps({**index, "pixels": "other"}))
+
+
+def no_mapping(folder: Path) -> None:
+    (folder / "index.json").write_text("{}")
+
+
 @pytest.mark.parametrize(
     ("harm", "said"),
     [
+        (other_pixels, "they were made from other pixels"),
+        (no_mapping, "they were made from other pixels"),
         (damage, "they are damaged"),
         (lose, "they are not there"),
         (garble, "they are not there"),
@@ -278,3 +290,45 @@ def test_features_of_more_than_one_dimension_are_channels_last(tmp_path: Path) -
     inputs = samples.inputs(torch.arange(3))
     assert inputs.is_contiguous(memory_format=torch.channels_last)
     assert replace(bench.stage("train")).spec["features"] == "features/the-key"
+
+
+def test_features_that_vanish_while_they_are_checked_are_computed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, bench = benches(tmp_path)
+    undisturbed = plain_records(bench.read(bench.train()))
+    checked = module.file_digest
+
+    def evicted(path: Path) -> str:
+        digest = checked(path)
+        monkeypatch.setattr(module, "file_digest", checked)
+        shutil.rmtree(path.parent)
+        return digest
+
+    module._checked.clear()
+    monkeypatch.setattr(module, "file_digest", evicted)
+    bench.notes.clear()
+    again = bench.do("train", 2)
+    assert bench.notes == ["frozen features are computed again: another process has removed them"]
+    assert plain_records(bench.read(again)) == undisturbed
+
+
+def test_an_unfinished_folder_of_another_process_makes_no_room(tmp_path: Path) -> None:
+    _, bench = benches(tmp_path)
+    bench.do("prepare")
+    unfinished = other_features(bench, "key.host.1.partial", 9000, used=1.0)
+    bench.options["cache_limit"] = 6000
+    bench.do("features")
+    assert unfinished.is_dir()
+
+
+def test_two_that_write_the_same_features_leave_one(tmp_path: Path) -> None:
+    _, bench = benches(tmp_path)
+    bench.train()
+    final = bench.folder_of_features
+    partial = module.partial_path(final)
+    shutil.copytree(final, partial)
+    (partial / "index.json").write_text("{}")
+    module._put(partial, final)
+    assert (final / "index.json").read_text() == "{}"
+    assert [each.name for each in final.parent.iterdir()] == ["the-key"]

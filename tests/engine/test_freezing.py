@@ -10,7 +10,8 @@ from torch import nn
 
 from runner.components.models.classifier import UnknownLayer
 from runner.components.models.convnet import ConvNet
-from runner.engine.freezing import NothingToTrain, apply_frozen, count_layers, find_frozen
+from runner.components.models.mlp import MLP
+from runner.engine.freezing import EmptyPolicy, apply_frozen, count_layers, find_frozen
 from runner.engine.network import build_network
 
 BLOCKS = {"name": "convnet", "filters": [4, 6], "batch_norm": True, "dropout": 0.3, "linear": [8]}
@@ -72,7 +73,7 @@ def test_a_layer_without_weights_is_nothing_to_freeze() -> None:
 
 @pytest.mark.parametrize("freeze", [("*",), ("features", "classifier"), ("features", "c*")])
 def test_something_must_be_left_to_train(freeze: tuple[str, ...]) -> None:
-    with pytest.raises(NothingToTrain):
+    with pytest.raises(EmptyPolicy):
         find_frozen(network(), freeze)
 
 
@@ -126,3 +127,9 @@ def test_what_is_recorded_says_what_was_trained(tmp_path: Path) -> None:
     assert layers["features.block1.conv"][1] == 0
     assert layers["classifier.output"] == (27, 27)
     assert sum(total for total, _ in layers.values()) == outcome.values["parameters"]
+
+
+def test_features_of_a_network_that_is_all_classifier_are_nothing() -> None:
+    linear = MLP(name="mlp", hidden=()).build((3, 8, 8), 3)
+    with pytest.raises(EmptyPolicy, match="finds no layer with weights before the classifier"):
+        find_frozen(linear, "features")

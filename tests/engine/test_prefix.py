@@ -128,3 +128,10 @@ def test_another_end_of_the_prefix_is_another_structure() -> None:
         for head in cuts
     }
     assert len(structures) == 3
+
+
+def test_a_prefix_with_normalisation_of_single_pixels_has_a_shape() -> None:
+    layout = network_layout(
+        settings_of(model={"name": "resnet18", "freeze": "features"}), (3, 32, 32), 10
+    )
+    assert (layout.cut, layout.features) == ("flatten", (512,))

@@ -1,8 +1,10 @@
 """Pretrained weights: what a file may lack, what it may hold, and what is loaded."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torchvision
@@ -102,7 +104,7 @@ def test_another_shape_is_refused(tmp_path: Path, tensors) -> None:
     with pytest.raises(UnfitWeights) as caught:
         build_network(settings(), SHAPE, 5, CPU, saved(tmp_path, other))
     assert str(caught.value) == (
-        "1 tensors have other shapes than squeezenet1_1's: features.0.bias 65 for 64"
+        "1 tensors are not like squeezenet1_1's: features.0.bias 65 for 64"
     )
 
 
@@ -139,8 +141,10 @@ class Dangerous:
         ([torch.zeros(1)], "holds other things than named tensors"),
         (b"no archive at all", "cannot be read as weights"),
         (b"", "cannot be read as weights"),
+        (b"a,b\n1,2\n", "cannot be read as weights"),
+        (b"\x80\x02}q\x00.", "cannot be read as weights|holds other things"),
     ],
-    ids=["code", "nested", "list", "text", "empty"],
+    ids=["code", "nested", "list", "text", "empty", "csv", "pickle"],
 )
 @pytest.mark.parametrize("name", ["a.pth", "a.safetensors"])
 def test_a_file_that_holds_no_weights_is_refused(
@@ -193,3 +197,42 @@ def test_weights_that_a_network_does_not_have_are_refused() -> None:
     assert (
         str(caught.value) == "alexnet has no weights IMAGENET1K_V2; torchvision has: IMAGENET1K_V1"
     )
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        (torch.zeros(64, dtype=torch.int8), "features.0.bias 64 of int8 for 64"),
+        (torch.zeros(64, dtype=torch.complex64), "features.0.bias 64 of complex64 for 64"),
+    ],
+)
+def test_numbers_of_another_kind_are_refused(tmp_path: Path, tensors, bad, said: str) -> None:
+    with pytest.raises(UnfitWeights, match=said):
+        build_network(
+            settings(), SHAPE, 5, CPU, saved(tmp_path, {**tensors, "features.0.bias": bad})
+        )
+
+
+def test_tensors_without_numbers_count_as_missing(tmp_path: Path, tensors) -> None:
+    hollow = {**tensors, "features.0.bias": torch.full((64,), torch.nan)}
+    path = saved(tmp_path, hollow)
+    with pytest.raises(UnfitWeights, match=r"lack 1 tensors of squeezenet1_1: features\.0\.bias"):
+        build_network(settings(), SHAPE, 5, CPU, path)
+    network = build_network(settings(("features.0",)), SHAPE, 5, CPU, path)
+    assert network.fit is not None
+    assert "features.0.bias" in network.fit.fresh
+
+
+def test_damaged_files_of_weights_are_refused(tmp_path: Path) -> None:
+    small = {"a": torch.arange(40.0), "b": torch.zeros(3, 5)}
+    whole = saved(tmp_path, small).read_bytes()
+    draw = np.random.default_rng(5)
+    for number in range(150):
+        content = bytearray(whole)
+        for position in draw.integers(0, len(content), 1 + number % 8):
+            content[position] = int(draw.integers(0, 256))
+        end = len(content) if number % 3 else int(draw.integers(0, len(content)))
+        path = tmp_path / f"damaged{number}.pth"
+        path.write_bytes(content[:end])
+        with contextlib.suppress(UnfitWeights):
+            read_weights(path)

@@ -295,6 +295,10 @@ def test_features_that_lie_on_the_disk_are_used_as_they_are() -> None:
     plan = apply_rules(FROZEN, done)
     assert shown(plan)[0] == "t0.10 <- p0 f0"
     assert plan.decisions == ()
+    # another database made them: this one records them as its own, whatever the limit
+    elsewhere = replace(done, done=frozenset({"p0"}))
+    assert shown(apply_rules(FROZEN, elsewhere))[0] == "f0 <- p0"
+    assert apply_rules(FROZEN, elsewhere).decisions == ()
     gone = replace(done, artifacts=frozenset({"pixels/p0"}), cache_limit=100)
     assert shown(apply_rules(FROZEN, gone))[0] == "f0 <- p0"
 
@@ -317,3 +321,17 @@ def test_the_limit_is_for_all_features_together() -> None:
     two = plan_of([(0, 0, False, True), (1, 0, False, True)])
     plan = apply_rules(two, Facts(cache_limit=99))
     assert [key for key in keys_of(plan) if key.startswith("f")] == ["f0"]
+
+
+def test_features_on_the_disk_take_their_part_of_the_limit() -> None:
+    two = plan_of([(0, 0, False, True), (1, 0, False, True)])
+    there = Facts(
+        done=frozenset({"p0", "f0"}),
+        artifacts=frozenset({"pixels/p0", "features/f0"}),
+        cache_limit=99,
+    )
+    plan = apply_rules(two, there)
+    assert [stage.spec.get("features") for stage in plan.stages if stage.kind == "train"] == [
+        "features/f0",
+        None,
+    ]

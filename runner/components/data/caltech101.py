@@ -9,6 +9,7 @@ from runner.components.data.dataset import (
     DataPlaces,
     DatasetSettings,
     ImageSource,
+    MissingData,
     Split,
     find_root,
 )
@@ -46,6 +47,9 @@ class Caltech101(DatasetSettings):
         """
         root = find_root(places, ARCHIVE.folder, ARCHIVE.how_to_get(), ARCHIVE)
         names, labels, classes = without_background(root)
+        if not names:
+            what = f"no images in class folders under {root}"
+            raise MissingData(what, [root], f"remove the folder; then {ARCHIVE.how_to_get()}")
         hashes = places.hash_files(root, names)
 
         def read(index: int) -> "Image":

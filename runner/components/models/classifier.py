@@ -22,12 +22,14 @@ class UnknownLayer(ValueError):
     """A name or pattern that no layer of the network has.
 
     Attributes:
+        setting: of the model, that holds it.
         pattern: what was asked for.
         layers: names of the layers there are.
     """
 
-    def __init__(self, pattern: str, layers: Sequence[str]) -> None:
+    def __init__(self, setting: str, pattern: str, layers: Sequence[str]) -> None:
         super().__init__(f"no layer is called {pattern}")
+        self.setting = setting
         self.pattern = pattern
         self.layers = tuple(layers)
 

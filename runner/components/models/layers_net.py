@@ -33,12 +33,16 @@ def output_size(module: nn.Module, image_shape: tuple[int, int, int]) -> tuple[i
 
     Raises:
         RuntimeError: when the image is too small for the module.
+        ValueError: when its output is no tensor.
     """
     import copy
 
     meta = copy.deepcopy(module).to("meta").eval()
     with torch.no_grad():
-        return tuple(meta(torch.empty((1, *image_shape), device="meta")).shape[1:])
+        output = meta(torch.empty((1, *image_shape), device="meta"))
+    if not isinstance(output, torch.Tensor):
+        raise ValueError(f"its output is no tensor, but a {type(output).__name__}")
+    return tuple(output.shape[1:])
 
 
 def on_meta(build: Callable[[], nn.Module]) -> nn.Module:

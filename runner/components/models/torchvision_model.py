@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from runner.components.component import PATH_FIELD, Component, canonical_settings
 from runner.components.models.classifier import Activation, Classifier, Shape
@@ -54,13 +54,18 @@ class WeightsFile(Component):
         json_schema_extra=PATH_FIELD,
     )
     sha256: str = Field(
-        pattern="^[0-9a-f]{64}$",
+        pattern="^[0-9a-fA-F]{64}$",
         description="64 hexadecimal digits, as `sha256sum FILE` prints them",
     )
     missing: tuple[LayerPattern, ...] = Field(
         (),
         description="layers that the file may lack, as `classifier` or `layer4.*`; freshly drawn",
     )
+
+    @field_validator("sha256", mode="after")
+    @classmethod
+    def _in_small_letters(cls, digits: str) -> str:
+        return digits.lower()
 
 
 class Head(Component):

@@ -35,19 +35,26 @@ def build_torchvision(
     """
     if image_shape[0] != 3:
         raise ValueError(f"{settings.name} takes images of three channels (data.color: rgb)")
-    network = original(settings.name, num_classes)
+    network = original(settings.name, num_classes, image_shape)
     if settings.cut is not None:
         network = _with_head(network, settings, image_shape, num_classes)
     output_size(network, image_shape)
     return network
 
 
-def original(name: str, num_classes: int) -> nn.Module:
-    """Return torchvision's network of that name, freshly drawn."""
+def original(
+    name: str, num_classes: int, image_shape: tuple[int, int, int] | None = None
+) -> nn.Module:
+    """Return torchvision's network of that name, freshly drawn.
+
+    A vision transformer is made for square images of one size: that of the images.
+    """
+    is_sized = name.startswith("vit_") and image_shape is not None
+    size = {"image_size": image_shape[1]} if is_sized and image_shape is not None else {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         network: nn.Module = torchvision.models.get_model(
-            name, weights=None, num_classes=num_classes
+            name, weights=None, num_classes=num_classes, **size
         )
     return network
 
@@ -62,8 +69,12 @@ def _with_head(
     graph = LeafTracer().trace(network)
     inside = [node for node in graph.nodes if cut in _layers_around(node)]
     if not inside:
-        raise UnknownLayer(cut, [name for name, _ in network.named_modules() if name])
+        called = {name for node in graph.nodes for name in _layers_around(node)}
+        layers = [name for name, _ in network.named_modules() if name in called]
+        raise UnknownLayer("cut", cut, layers)
     backbone = _ending_at(network, graph, inside[-1])
+    if hasattr(backbone, "head"):
+        raise ValueError(f"cut: {cut} keeps the whole network; name a layer before its head")
     size = output_size(backbone, shape)
     head = _head(settings.head or Head(), size, num_classes)
     backbone.add_module("head", head)
