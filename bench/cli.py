@@ -26,7 +26,8 @@ from runner.spec.experiment import load_experiment
 from runner.store.catalogue import record_environment, record_experiment
 from runner.store.claims import Claim, claim_stage
 from runner.store.database import Database, open_database
-from runner.store.recorder import end_attempt, record_epochs, record_result
+from runner.store.recorder import end_attempt, record_epochs
+from runner.store.results import record_result
 
 RESULTS = Path(__file__).resolve().parent / "results" / "cli.md"
 GOAL_SECONDS = 1.0
@@ -75,6 +76,7 @@ def fill_database(path: Path, spec: Path) -> None:
         ],
         wanted=runs,
         chains=chains,
+        readings={key: chain[1].key for key, chain in chains.items()},
         rerun=dict.fromkeys(chains, 0),
     )
     for number, (run_key, chain) in enumerate(chains.items()):

@@ -16,7 +16,7 @@ from runner.api.fitting import PROVISIONAL, Fitted, Fitter, place_of, problem_at
 from runner.api.pretrained import MissingWeights, find_weights
 from runner.api.workspace import LayoutCache, Workspace
 from runner.components.component import canonical_settings
-from runner.components.data.dataset import ImageSource, MissingData
+from runner.components.data.dataset import DatasetSettings, ImageSource, MissingData
 from runner.components.download import OnProgress
 from runner.components.models.torchvision_model import weights_name
 from runner.core.errors import Problem, SpecError, UsageError
@@ -132,7 +132,7 @@ class Binder:
         self._on_progress = on_progress
         self._fitter = Fitter(LayoutCache(workspace.folder))
         self._weights: dict[str, Path | None] = {}
-        self._sources: dict[str, ImageSource | None] = {}
+        self._sources: dict[tuple[DatasetSettings, Path], ImageSource | None] = {}
         self.missing: list[Problem] = []
         self.downloads: dict[str, int] = {}
 
@@ -179,18 +179,17 @@ class Binder:
             try:
                 self._weights[name] = find_weights(resolved, places, self._on_progress)
             except MissingWeights as error:
-                problem = error.problem(resolved)
                 if not self._provisional:
-                    raise SpecError([problem]) from None
-                self.downloads[error.path.name] = error.num_bytes
-                self.missing.append(problem)
+                    raise SpecError([error.problem]) from None
+                if error.name:
+                    self.downloads[error.name] = error.num_bytes
+                self.missing.append(error.problem)
                 self._weights[name] = None
         return self._weights[name] if name else None
 
     def _source(self, experiment: Experiment, resolved: ResolvedCell) -> ImageSource | None:
         data = resolved.settings.data
-        folder = str(experiment.path.resolve().parent)
-        key = canonical_json([canonical_settings(data), folder])
+        key = (data, experiment.path)
         if key not in self._sources:
             places = self._workspace.data_places(experiment.path, self._on_progress)
             try:

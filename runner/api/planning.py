@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.api.binding import Binder, BoundCell, load_experiments
-from runner.api.wanting import Wanted, choose, want
+from runner.api.wanting import Wanted, choose, disabled_rules, want
 from runner.api.workspace import Workspace, workspace
 from runner.core.errors import Problem
 from runner.core.types import DEFAULT_CACHE_LIMIT, Facts
 from runner.planner.cost import Cost, plan_costs
+from runner.planner.explain import Branch, Saving, last_epoch, not_shared, savings, tree
+from runner.planner.rules import rules_without
+from runner.spec.names import cell_name
+from runner.store.queries import predictions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +36,10 @@ class Explained:
         probed: whether seconds come from a probe.
         decisions: what the rules decided that a person may wonder about.
         downloads: bytes that `run` would fetch first, by the name of the file.
+        names: of the runs, by key.
+        tree: the stages to do.
+        savings: what each rule left out.
+        not_shared: why trainings that look alike share nothing.
     """
 
     cells: int
@@ -45,14 +53,41 @@ class Explained:
     probed: bool
     decisions: tuple[str, ...]
     downloads: Mapping[str, int]
+    names: Mapping[str, str]
+    tree: tuple[Branch, ...]
+    savings: tuple[Saving, ...]
+    not_shared: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON values."""
-        values = asdict(self)
+        values = asdict(replace(self, tree=(), names={}))
+        del values["tree"], values["names"]
+        values["stages"] = list(_flat(self.tree, self.names, None))
         values["missing"] = [str(problem) for problem in self.missing]
         values["to_do"] = self.runs - self.done - self.failed
         values["download_bytes"] = sum(self.downloads.values())
         return values
+
+
+def _flat(
+    branches: Iterable[Branch], names: Mapping[str, str], parent: str | None
+) -> Iterator[dict[str, Any]]:
+    """Yield one mapping per stage of a tree, parents first."""
+    for branch in branches:
+        stage, last = branch.stage, last_epoch(branch.stage)
+        ending = [{**asdict(each), "name": names[each.run]} for each in branch.runs]
+        yield {
+            "key": stage.key,
+            "kind": stage.kind,
+            "parent": parent,
+            "first_epoch": last - stage.epochs + 1 if stage.epochs else None,
+            "last_epoch": last or None,
+            "seconds": branch.seconds,
+            "num_bytes": stage.num_bytes,
+            "runs": branch.through,
+            "ending": ending,
+        }
+        yield from _flat(branch.children, names, stage.key)
 
 
 def plan(
@@ -117,6 +152,8 @@ def make_plan(
     device: str | None,
     probe: bool = False,
     cache_limit: int = DEFAULT_CACHE_LIMIT,
+    no_share: bool = False,
+    disable: Sequence[str] = (),
 ) -> tuple[Explained, Wanted]:
     """Return the plan of specs, and the same in numbers.
 
@@ -130,10 +167,70 @@ def make_plan(
     binder = Binder(place, provisional=True)
     cells = binder.bind(experiments)
     name = device_name(chosen_device)
-    wanted = _want(cells, only, place, name, cache_limit)
+    disabled = disabled_rules(no_share, disable)
+    wanted = _want(cells, only, place, name, cache_limit, disabled)
     if probe:
         wanted = replace(wanted, facts=_probed(cells, wanted, str(chosen_device)))
-    return _explained(cells, wanted, name, binder, probe), wanted
+    return _explained(cells, wanted, name, binder, probe, disabled), wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Actual:
+    """Prediction against truth, of one kind of stages.
+
+    Attributes:
+        kind: of the stages.
+        attempts: how many have ended well.
+        predicted_epochs: that their plans expected.
+        epochs: that were trained.
+        foreseen: attempts whose seconds were predicted.
+        predicted_seconds: of those.
+        seconds: that those took.
+        other_seconds: that the others took.
+    """
+
+    kind: str
+    attempts: int
+    predicted_epochs: int
+    epochs: int
+    foreseen: int
+    predicted_seconds: float
+    seconds: float
+    other_seconds: float
+
+
+def actual(
+    specs: Sequence[str | Path],
+    db: str | Path | None,
+    data: str | Path | None,
+    profile: str | None = None,
+    sets: Sequence[str] = (),
+) -> list[Actual]:
+    """Return prediction against truth of what was done for specs, by kind of stage."""
+    place = workspace(db, data)
+    cells = Binder(place, provisional=True).bind(load_experiments(specs, profile, sets))
+    database = place.open(create=False)
+    try:
+        rows = predictions(database, {cell.run.run_key for cell in cells})
+    finally:
+        database.close()
+    kinds = dict.fromkeys(row["kind"] for row in rows)
+    return [_actual(kind, [row for row in rows if row["kind"] == kind]) for kind in kinds]
+
+
+def _actual(kind: str, rows: Sequence[Mapping[str, Any]]) -> Actual:
+    foreseen = [row for row in rows if (row["predicted"] or {}).get("seconds") is not None]
+    others = [row for row in rows if row not in foreseen]
+    return Actual(
+        kind=kind,
+        attempts=len(rows),
+        predicted_epochs=sum((row["predicted"] or {}).get("epochs", 0) for row in rows),
+        epochs=sum(row["epochs"] for row in rows),
+        foreseen=len(foreseen),
+        predicted_seconds=sum(row["predicted"]["seconds"] for row in foreseen),
+        seconds=sum(row["seconds"] for row in foreseen),
+        other_seconds=sum(row["seconds"] for row in others),
+    )
 
 
 def _want(
@@ -142,14 +239,17 @@ def _want(
     place: Workspace,
     device: str,
     cache_limit: int,
+    disabled: frozenset[str],
 ) -> Wanted:
     chosen = choose(cells, only)
     is_url = "://" in place.database_path
     if not is_url and not Path(place.database_path).is_file():
-        return want(cells, chosen, None, place, device, cache_limit=cache_limit)
+        return want(cells, chosen, None, place, device, cache_limit=cache_limit, disabled=disabled)
     database = place.open(create=False)
     try:
-        return want(cells, chosen, database, place, device, cache_limit=cache_limit)
+        return want(
+            cells, chosen, database, place, device, cache_limit=cache_limit, disabled=disabled
+        )
     finally:
         database.close()
 
@@ -187,6 +287,7 @@ def _explained(
     device: str,
     binder: Binder,
     probed: bool,
+    disabled: frozenset[str],
 ) -> Explained:
     statuses = [wanted.facts.finished.get(key) for key in wanted.chosen]
     naive, planned = plan_costs(wanted.naive, wanted.plan, wanted.facts)
@@ -203,4 +304,13 @@ def _explained(
         probed=probed,
         decisions=tuple(dict.fromkeys(each.why for each in wanted.plan.decisions)),
         downloads=dict(binder.downloads),
+        names={cell.run.run_key: _name(cell) for cell in reversed(cells)},
+        tree=tuple(tree(wanted.naive, wanted.plan, wanted.facts)),
+        savings=tuple(savings(wanted.naive, wanted.facts, rules_without(disabled))),
+        not_shared=tuple(not_shared(wanted.naive)),
     )
+
+
+def _name(cell: BoundCell) -> str:
+    labels, swept = cell.resolved.cell.labels, cell.resolved.cell.swept
+    return f"{cell_name(labels, swept)} seed={cell.resolved.cell.seed}".strip()

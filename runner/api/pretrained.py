@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runner.api.fitting import place_of, problem_at
 from runner.components.data.dataset import DataPlaces
@@ -15,29 +16,26 @@ from runner.components.models.torchvision_model import TorchvisionModel, Weights
 from runner.core.errors import Problem
 from runner.spec.experiment import ResolvedCell
 
+if TYPE_CHECKING:
+    from runner.engine.weights import PublicWeights
+
 HOW_TO_GET = "a file under --data (RUNNER_DATA), ./data, the current folder or the spec's folder"
 
 
 class MissingWeights(Exception):
-    """torchvision's weights are not on this machine, and must not be fetched now.
+    """Weights are not on this machine, and cannot or must not be fetched now.
 
     Attributes:
-        url: where they are.
-        path: where they would be.
-        num_bytes: what fetching them takes.
+        problem: what is missing, and what to do about it.
+        name: of the file that `run` would fetch, "" where it cannot.
+        num_bytes: what fetching it takes.
     """
 
-    def __init__(self, url: str, path: Path, num_bytes: int) -> None:
-        super().__init__(url)
-        self.url = url
-        self.path = path
+    def __init__(self, problem: Problem, name: str = "", num_bytes: int = 0) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+        self.name = name
         self.num_bytes = num_bytes
-
-    def problem(self, resolved: ResolvedCell) -> Problem:
-        """Return the problem at the setting that names them."""
-        found = f"missing weights {self.path.name}\n    looked for: {self.path}"
-        allowed = f"`runner run` without --no-download fetches {self.url}"
-        return Problem(place_of(resolved.tree, "model.weights").place, found, allowed)
 
 
 def find_weights(
@@ -51,8 +49,8 @@ def find_weights(
         on_progress: hears of the download of torchvision's; None where nothing may be downloaded.
 
     Raises:
-        SpecError: when a file is missing or has another checksum, or the model has no such weights.
-        MissingWeights: for torchvision's weights that are not there and must not be fetched.
+        SpecError: when a file has another checksum, or the model has no such weights.
+        MissingWeights: when a file is not there, and is not fetched.
         DownloadFailed: when they cannot be fetched.
     """
     model = resolved.settings.model
@@ -69,13 +67,20 @@ def _local(resolved: ResolvedCell, weights: WeightsFile, places: DataPlaces) -> 
     if path is None:
         looked = ", ".join(str(each) for each in candidates)
         found = f"no file {weights.file}\n    looked for: {looked}"
-        raise problem_at(resolved, "model.weights.file", found, HOW_TO_GET)
+        place = place_of(resolved.tree, "model.weights.file").place
+        raise MissingWeights(Problem(place, found, HOW_TO_GET))
     digest = _digest(resolved, path, places)
     if digest != weights.sha256:
         found = f"{path} has another SHA-256 than the one given\n    it has: {digest}"
         allowed = "the file that was meant, or its SHA-256"
         raise problem_at(resolved, "model.weights.sha256", found, allowed)
     return path
+
+
+def _not_fetched(resolved: ResolvedCell, public: PublicWeights) -> Problem:
+    found = f"missing weights {public.path.name}\n    looked for: {public.path}"
+    allowed = f"`runner run` without --no-download fetches {public.url}"
+    return Problem(place_of(resolved.tree, "model.weights").place, found, allowed)
 
 
 def _candidates(resolved: ResolvedCell, weights: WeightsFile, places: DataPlaces) -> list[Path]:
@@ -115,7 +120,7 @@ def _public(
     checksum = Checksum("sha256", public.sha256)
     if not public.path.is_file():
         if on_progress is None:
-            raise MissingWeights(public.url, public.path, public.num_bytes)
+            raise MissingWeights(_not_fetched(resolved, public), public.path.name, public.num_bytes)
         download(public.url, public.path, checksum, on_progress)
     digest = _digest(resolved, public.path, places)
     if not checksum.fits(digest):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from runner.api.binding import Binder, BoundCell, load_experiments
 from runner.api.listing import CELL_COLUMNS
-from runner.api.wanting import Wanted, choose, want
+from runner.api.wanting import Wanted, choose, disabled_rules, want
 from runner.api.workspace import Workspace, workspace
 from runner.components.download import Downloading, OnProgress
 from runner.core.errors import Interrupted
@@ -46,6 +46,9 @@ class Request:
     accept_mixed: bool = False
     download: bool = True
     cache_limit: int = DEFAULT_CACHE_LIMIT
+    runs: Sequence[str] = ()
+    no_share: bool = False
+    disable: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -160,6 +163,8 @@ def run_request(
     binder = Binder(place, on_progress=downloading if request.download else None)
     cells = binder.bind(experiments)
     chosen = choose(cells, request.only)
+    if request.runs:
+        chosen = [cell for cell in chosen if cell.run.run_key in request.runs]
     database = place.open()
     try:
         wanted = _execute(
@@ -189,6 +194,7 @@ def _execute(
 ) -> Wanted:
     import torch
 
+    from runner.engine.cache import Cache
     from runner.engine.context import Context
     from runner.engine.device import (
         choose_device,
@@ -204,6 +210,7 @@ def _execute(
         torch.set_num_threads(request.threads)
     device = choose_device(request.device)
     full_precision()
+    disabled = disabled_rules(request.no_share, request.disable)
     wanted = want(
         cells,
         chosen,
@@ -214,6 +221,7 @@ def _execute(
         request.retry_failed,
         request.limit,
         request.cache_limit,
+        disabled,
     )
     record_wanted(database, experiments, wanted)
     context = Context(
@@ -227,12 +235,12 @@ def _execute(
             if cell.source is not None
         },
         weights=binder.weights(),
-        cache_limit=request.cache_limit,
-        needed_features=frozenset(
-            Path(str(stage.spec["features"])).name
-            for stage in wanted.plan.stages
-            if "features" in stage.spec
+        cache=Cache(
+            place.folder,
+            request.cache_limit,
+            {name for stage in wanted.plan.stages for name in stage.consumes},
         ),
+        share_states=not disabled & {"share_trajectories", "go_on_from_states"},
         checkpoint_seconds=request.checkpoint_seconds,
         accept_mixed=request.accept_mixed,
         should_stop=should_stop,
@@ -265,5 +273,6 @@ def record_wanted(database: Database, experiments: Sequence[Experiment], wanted:
             keyed_cells=[(cell.resolved.cell, cell.run.run_key) for cell in mine],
             wanted=[cell.run for cell in mine],
             chains={cell.run.run_key: wanted.chains[cell.run.run_key] for cell in mine},
+            readings=wanted.readings,
             rerun=wanted.reruns,
         )

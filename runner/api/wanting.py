@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from runner.api.binding import BoundCell
 from runner.api.workspace import Workspace
-from runner.core.errors import UsageError
+from runner.core.errors import UsageError, nearest
 from runner.core.types import DEFAULT_CACHE_LIMIT, Facts, Plan, RunStatus, Stage
 from runner.lower.stages import naive_plan
-from runner.planner.rules import apply_rules
+from runner.planner.rules import SHARING, Rule, rules_without
 from runner.spec.experiment import cell_matches
 from runner.spec.names import setting_path
 from runner.spec.variants import parse_set
@@ -21,6 +21,7 @@ from runner.store.queries import (
     next_rerun,
     open_reruns,
     seconds_by_cost_kind,
+    settled_readings,
 )
 
 
@@ -33,6 +34,7 @@ class Wanted:
         chosen: keys of the wanted runs, in the order of the cells.
         reruns: which repetition of each run of ``cells``.
         chains: the stages of each run of ``cells``, as planned where it is wanted.
+        readings: what trainings call each run of ``cells``.
         naive: every wanted run by itself.
         plan: after the rules.
         facts: what the rules knew.
@@ -42,6 +44,7 @@ class Wanted:
     chosen: Sequence[str]
     reruns: Mapping[str, int]
     chains: Mapping[str, tuple[Stage, ...]]
+    readings: Mapping[str, str]
     naive: Plan
     plan: Plan
     facts: Facts
@@ -101,6 +104,7 @@ def want(
     retry_failed: bool = False,
     limit: int | None = None,
     cache_limit: int = DEFAULT_CACHE_LIMIT,
+    disabled: Collection[str] = (),
 ) -> Wanted:
     """Return what is wanted and the plan for it.
 
@@ -114,6 +118,7 @@ def want(
         retry_failed: do failed runs again.
         limit: the most runs that are done now.
         cache_limit: the most bytes that frozen features may take.
+        disabled: names of the rules that are switched off.
     """
     runs = {cell.run.run_key: cell for cell in cells}
     keys = list(dict.fromkeys(cell.run.run_key for cell in chosen))
@@ -133,19 +138,52 @@ def want(
     chains = {key: cell.chain(reruns[key]) for key, cell in runs.items()}
     naive = naive_plan((runs[key].run, chains[key]) for key in keys)
     facts = _facts(naive, finished, database, workspace, device, cache_limit)
-    plan = apply_rules(naive, facts)
-    return Wanted(cells, keys, reruns, _as_planned(chains, plan), naive, plan, facts)
+    plan, known = _planned(naive, facts, rules_without(disabled))
+    readings = {
+        key: next(stage.key for stage in chain if stage.kind == "train")
+        for key, chain in chains.items()
+    }
+    planned = _as_planned(chains, plan, known)
+    return Wanted(cells, keys, reruns, planned, readings, naive, plan, facts)
+
+
+def _planned(naive: Plan, facts: Facts, rules: Iterable[Rule]) -> tuple[Plan, dict[str, Stage]]:
+    """Return the plan after the rules, and all stages that were in it on the way.
+
+    A run also reads stages that were left out of the plan because they are done.
+    """
+    plan, known = naive, dict[str, Stage]()
+    for rule in rules:
+        plan = rule(plan, facts)
+        known |= {stage.key: stage for stage in plan.stages}
+    return plan, known
 
 
 def _as_planned(
-    chains: Mapping[str, tuple[Stage, ...]], plan: Plan
+    chains: Mapping[str, tuple[Stage, ...]], plan: Plan, planned: Mapping[str, Stage]
 ) -> dict[str, tuple[Stage, ...]]:
-    """Return the chains, with what the plan added to those of the wanted runs."""
+    """Return the chains, with what the plan made of those of the wanted runs."""
     known = {stage.key: stage for chain in chains.values() for stage in chain}
     known |= {each.prefix.key: each.prefix for each in known.values() if each.prefix is not None}
-    known |= {stage.key: stage for stage in plan.stages}
-    planned = {run: tuple(known[key] for key in keys) for run, keys in plan.reads.items()}
-    return {**chains, **planned}
+    known |= planned
+    reads = {run: tuple(known[key] for key in keys) for run, keys in plan.reads.items()}
+    return {**chains, **reads}
+
+
+def disabled_rules(no_share: bool, disable: Iterable[str]) -> frozenset[str]:
+    """Return the names of the rules that ``--no-share`` and ``--disable`` switch off.
+
+    Raises:
+        UsageError: for a name that is no rule that shares.
+    """
+    names = frozenset(SHARING if no_share else disable)
+    for name in sorted(names):
+        if name not in SHARING:
+            suggestion = nearest(name, SHARING)
+            hint = f"\n    did you mean: {suggestion}" if suggestion else ""
+            allowed = f"\n    allowed: {', '.join(SHARING)}"
+            raise UsageError(f"--disable {name} is no rule that shares{hint}{allowed}")
+    return names
 
 
 def _repetitions(
@@ -180,15 +218,17 @@ def _facts(
     stages |= {each.prefix.key: each.prefix for each in naive.stages if each.prefix is not None}
     artifacts = frozenset(
         name
-        for name in {stage.produces for stage in stages.values() if stage.produces}
+        for name in {name for stage in stages.values() for name in stage.produces}
         if workspace.has_artifact(identity, name)
     )
     if database is None:
         return Facts(artifacts=artifacts, cache_limit=cache_limit)
-    ended = ended_stages(database, set(stages))
+    ended = ended_stages(database)
+    artifacts |= workspace.states(identity)
     return Facts(
         done=frozenset(key for key, status in ended.items() if status != "failed"),
         diverged=frozenset(key for key, status in ended.items() if status == "diverged"),
+        settled=frozenset(settled_readings(database)),
         artifacts=artifacts,
         finished=dict(finished),
         seconds=seconds_by_cost_kind(database, device),

@@ -68,6 +68,13 @@ class Workspace:
             return (self.folder / kind / database / f"{rest}.safetensors").is_file()
         return (self.folder / name / "index.json").is_file()
 
+    def states(self, database: str) -> frozenset[str]:
+        """Return the artifact names of the states of trainings that lie in ``.runner/``."""
+        folder = self.folder / "states" / database
+        if not folder.is_dir():
+            return frozenset()
+        return frozenset(f"states/{each.name}" for each in folder.iterdir())
+
     def folder_bytes(self) -> int:
         """Return the size of ``.runner/`` in bytes."""
         return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())

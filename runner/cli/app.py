@@ -6,13 +6,24 @@ Exit codes: 0 done (diverged runs included), 1 some runs failed, 2 wrong usage o
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import sys
 
 import typer
 
 from runner import __version__
-from runner.cli import comparing, database, inspect, planning, reporting, running, specs
+from runner.cli import (
+    caching,
+    comparing,
+    database,
+    inspect,
+    planning,
+    reporting,
+    running,
+    specs,
+    verifying,
+)
 from runner.core.errors import DiskFull, RunnerError
 
 app = typer.Typer(
@@ -26,6 +37,7 @@ app = typer.Typer(
 )
 app.command("run", epilog=running.EXAMPLES)(running.run)
 app.command("plan", epilog=planning.EXAMPLES)(planning.plan)
+app.command("verify", epilog=verifying.EXAMPLES)(verifying.verify)
 app.command("validate", epilog=specs.VALIDATE_EXAMPLES)(specs.validate)
 app.command("report", epilog=reporting.EXAMPLES)(reporting.report)
 app.command("list", epilog=inspect.LIST_EXAMPLES)(inspect.list_command)
@@ -33,6 +45,7 @@ app.command("show", epilog=inspect.SHOW_EXAMPLES)(inspect.show)
 app.command("diff", epilog=comparing.EXAMPLES)(comparing.diff)
 app.command("new", epilog=specs.NEW_EXAMPLES)(specs.new)
 app.command("schema", epilog=specs.SCHEMA_EXAMPLES)(specs.schema)
+app.add_typer(caching.app, name="cache")
 app.add_typer(database.app, name="db")
 
 
@@ -53,6 +66,9 @@ def _options(
 
 def main() -> None:
     """Run the command line; errors become one message and an exit code."""
+    # thousands of cells are millions of objects that live to the end: looking at them again and
+    # again for garbage takes a fifth of the time of planning them
+    gc.set_threshold(200_000, 50, 100)
     try:
         app()
     except RunnerError as error:

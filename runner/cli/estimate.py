@@ -10,6 +10,7 @@ import time
 from runner.api.wanting import Wanted
 from runner.cli.words import counted, show_seconds
 from runner.core.types import Stage
+from runner.planner.explain import last_epoch
 
 ENOUGH_EPOCHS = 0.2
 """Share of an epoch after which the current training's own speed is trusted."""
@@ -52,7 +53,7 @@ class Estimate:
         for stage in self._left.values():
             seconds = self._seconds_an_epoch(stage)
             is_current = self._current is not None and stage.key == self._current.key
-            epochs = stage.epochs - (self._standing if is_current else 0.0)
+            epochs = last_epoch(stage) - self._standing if is_current else float(stage.epochs)
             unknown += seconds is None
             total += 0.0 if seconds is None else seconds * max(epochs, 0.0)
         if unknown == len(self._left):

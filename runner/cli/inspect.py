@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from runner.cli.options import Db, check_format
-from runner.cli.words import cell_name, counted
+from runner.cli.words import counted
+from runner.spec.names import cell_name
 
 LIST_EXAMPLES = """\b
 Examples:
@@ -160,8 +161,12 @@ def _result(result: Mapping[str, Any]) -> Iterator[str]:
 
 def _network(attempts: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     """Yield the layers of the network that was trained last, and what was loaded into them."""
-    outcomes = [each["outcome"] for each in attempts if each["kind"] == "train"]
-    outcome = next((each for each in reversed(outcomes) if each and "layers" in each), None)
+    outcomes = [
+        each["outcome"]["readers"].get(each["reading"], {})
+        for each in attempts
+        if each["kind"] == "train" and "readers" in (each["outcome"] or {})
+    ]
+    outcome = next((each for each in reversed(outcomes) if "layers" in each), None)
     if outcome is None:
         return
     trained = sum(trainable for _, _, trainable in outcome["layers"])

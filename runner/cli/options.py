@@ -77,6 +77,15 @@ CacheLimit = Annotated[
 ]
 
 
+NoShare = Annotated[
+    bool, typer.Option("--no-share", help="Compute every run by itself, as far as it is to do.")
+]
+Disable = Annotated[
+    list[str] | None,
+    typer.Option(metavar="RULE", help="Switch a rule of the planner off; may be repeated."),
+]
+
+
 def check_format(form: str, allowed: Sequence[str]) -> None:
     """Refuse a ``--format`` that a command does not have.
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from runner.cli.explaining import actual_lines, saving_lines, tree_lines
 from runner.cli.options import (
     CacheLimit,
     Data,
     Db,
     Device,
+    Disable,
+    NoShare,
     Only,
     Profile,
     Sets,
@@ -44,6 +48,14 @@ def plan(
         bool, typer.Option("--probe", help="Time a few steps where nothing was measured yet.")
     ] = False,
     cache_limit: CacheLimit = DEFAULT_CACHE_LIMIT,
+    no_share: NoShare = False,
+    disable: Disable = None,
+    actual: Annotated[
+        bool, typer.Option("--actual", help="Prediction against truth of what has been done.")
+    ] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Show the whole tree, however long.")
+    ] = False,
     form: Annotated[
         str, typer.Option("--format", metavar="text|json", help="How it is printed.")
     ] = "text",
@@ -52,18 +64,37 @@ def plan(
 ) -> None:
     """Say what `run` would do: runs, epochs, seconds, disk, downloads. Starts nothing."""
     check_format(form, ("text", "json"))
+    from runner.api.planning import actual as predictions_and_truth
     from runner.api.planning import make_plan
 
+    if actual:
+        found = predictions_and_truth(specs, db, data, profile, sets or ())
+        if form == "json":
+            typer.echo(json.dumps([asdict(each) for each in found], indent=2))
+        else:
+            typer.echo("\n".join(actual_lines(found)) or "nothing has been done yet")
+        return
+
     explained, _ = make_plan(
-        specs, only or (), profile, sets or (), db, data, device, probe, cache_limit
+        specs,
+        only or (),
+        profile,
+        sets or (),
+        db,
+        data,
+        device,
+        probe,
+        cache_limit,
+        no_share,
+        disable or (),
     )
     if form == "json":
         typer.echo(json.dumps(explained.as_dict(), indent=2))
         return
-    typer.echo(_text(explained))
+    typer.echo(_text(explained, full))
 
 
-def _text(explained: Explained) -> str:
+def _text(explained: Explained, full: bool) -> str:
     to_do = explained.runs - explained.done - explained.failed
     lines = [f"cells     {explained.cells}"]
     failed = f", {explained.failed} failed before (--retry-failed)" if explained.failed else ""
@@ -73,10 +104,16 @@ def _text(explained: Explained) -> str:
     lines.append(f"time      {_time(planned, explained)}")
     lines.append(f"disk      {show_bytes(planned.num_bytes)} for pixels, features and weights")
     lines.append(f"download  {_downloads(explained.downloads)}")
-    lines += [f"note      {why}" for why in explained.decisions]
+    lines += [f"note      {why}" for why in explained.decisions if "trained once" not in why]
     if explained.missing:
         lines.append("keys provisional, since data is not there:")
         lines += [str(problem) for problem in explained.missing]
+    if explained.savings:
+        lines += ["", "what the rules leave out", *saving_lines(explained.savings)]
+    if explained.not_shared:
+        lines += ["", "not shared", *(f"  {why}" for why in explained.not_shared)]
+    if explained.tree:
+        lines += ["", "stages", *tree_lines(explained.tree, explained.names, full)]
     return "\n".join(lines)
 
 

@@ -14,10 +14,12 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from runner.api.wanting import Wanted
 from runner.cli.downloads import LiveDownloads, PlainDownloads
 from runner.cli.estimate import Estimate
-from runner.cli.words import cell_name, show_seconds
+from runner.cli.words import show_seconds
 from runner.components.download import Downloading
 from runner.core.types import Stage
 from runner.engine.context import Progress as Standing
+from runner.planner.explain import last_epoch
+from runner.spec.names import cell_name
 
 PLAIN_SECONDS = 30.0
 
@@ -40,6 +42,11 @@ class Names:
         if stage.kind == "features":
             model, cut = stage.spec["settings"]["model"]["name"], stage.spec["prefix"]["cut"]
             return f"features of {model} up to {cut}"
+        readers = len(stage.spec.get("readers", ()))
+        if readers > 1:
+            last = last_epoch(stage)
+            first = min(int(stage.spec["first_epoch"]), last)
+            return f"epochs {first}–{last} for {readers} runs"
         return self._names.get(stage.key, stage.key[:8])
 
 

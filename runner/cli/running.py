@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runner.cli.options import CacheLimit, Data, Db, Device, Only, Profile, Sets, Specs
+from runner.cli.options import (
+    CacheLimit,
+    Data,
+    Db,
+    Device,
+    Disable,
+    NoShare,
+    Only,
+    Profile,
+    Sets,
+    Specs,
+)
 from runner.cli.words import counted, show_seconds
 from runner.core.types import DEFAULT_CACHE_LIMIT
 
@@ -59,6 +70,8 @@ def run(
             "--accept-mixed", help="Go on from checkpoints of another device, torch or threads."
         ),
     ] = False,
+    no_share: NoShare = False,
+    disable: Disable = None,
     no_download: Annotated[
         bool, typer.Option("--no-download", help="Fetch nothing; what is missing is an error.")
     ] = False,
@@ -84,6 +97,8 @@ def run(
         checkpoint_seconds=checkpoint_seconds,
         accept_mixed=accept_mixed,
         cache_limit=cache_limit,
+        no_share=no_share,
+        disable=disable or (),
         download=not no_download,
     )
     started = time.monotonic()

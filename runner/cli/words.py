@@ -1,12 +1,6 @@
-"""Words that several commands print: names of cells, durations."""
+"""Words that several commands print: durations, counts."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from typing import Any
-
-from runner.spec.names import short_name
-from runner.spec.nodes import as_yaml
 
 
 def show_seconds(seconds: float) -> str:
@@ -22,10 +16,3 @@ def show_seconds(seconds: float) -> str:
 def counted(number: int, noun: str) -> str:
     """Return a count in words: 1 run, 2 runs."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def cell_name(labels: Mapping[str, str], swept: Mapping[str, Any]) -> str:
-    """Return a cell's labels, or its swept settings, in one line."""
-    if labels:
-        return ", ".join(labels.values())
-    return " ".join(f"{short_name(path)}={as_yaml(value)}" for path, value in swept.items())

@@ -3,6 +3,7 @@
 Owns strictness and the canonical form of settings. Knows no component.
 """
 
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -36,6 +37,12 @@ def keyed_settings(component: BaseModel) -> dict[str, Any]:
 
     Nested components are treated alike.
     """
+    return dict(_keyed_settings(component))
+
+
+@lru_cache(maxsize=1 << 15)
+def _keyed_settings(component: BaseModel) -> dict[str, Any]:
+    """Return what :func:`keyed_settings` does; thousands of cells have equal components."""
     keyed: dict[str, Any] = {}
     if isinstance(component, Component):
         keyed["semantics"] = type(component).semantics

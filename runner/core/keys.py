@@ -37,6 +37,11 @@ def content_key(kind: str, value: Any) -> str:
     return hashlib.sha256(encoded).hexdigest()[:KEY_LENGTH]
 
 
+def epoch_key(segment_key: str, epoch: int) -> str:
+    """Return the key of the state after ``epoch`` of a segment."""
+    return content_key("epoch", [segment_key, epoch])
+
+
 def keyed_seed(seed: int, purpose: str, epoch: int = 0, step: int = 0) -> int:
     """Return the generator seed for one random draw, in [0, 2**63).
 

@@ -138,7 +138,8 @@ class Stage:
         key: hash of what it computes and of its parents' keys.
         spec: what the engine is given, JSON only.
         needs: keys of the stages that come before it.
-        produces: the artifact that later stages need, or "".
+        produces: artifacts that later stages need.
+        consumes: artifacts that it needs, of the stages before it.
         cost_kind: stages of one cost kind cost the same an epoch on one device.
         epochs: the most epochs it trains.
         num_bytes: disk that its product takes, or None when not known yet.
@@ -150,7 +151,8 @@ class Stage:
     kind: StageKind
     spec: Mapping[str, Any]
     needs: tuple[str, ...] = ()
-    produces: str = ""
+    produces: tuple[str, ...] = ()
+    consumes: tuple[str, ...] = ()
     cost_kind: str = ""
     epochs: int = 0
     num_bytes: int | None = None
@@ -189,7 +191,8 @@ class Facts:
 
     Attributes:
         done: keys of stages with a result.
-        diverged: those of them that diverged: they have no product, and never will.
+        diverged: those of them that diverged: who still waited for them waits in vain.
+        settled: readings of unfinished runs that have ended well in a training of several.
         artifacts: artifacts that lie on this disk.
         finished: status of each run that has a result.
         seconds: measured seconds an epoch (or a stage) by cost kind, on this device.
@@ -198,6 +201,7 @@ class Facts:
 
     done: frozenset[str] = frozenset()
     diverged: frozenset[str] = frozenset()
+    settled: frozenset[str] = frozenset()
     artifacts: frozenset[str] = frozenset()
     finished: Mapping[str, RunStatus] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)

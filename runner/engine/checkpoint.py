@@ -17,13 +17,13 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from runner.components.data.hashing import file_digest
 from runner.components.partial import flush, partial_path
 
 JSON_NAME = "checkpoint.json"
-FORMAT = 2
+FORMAT = 3
 """Raised when what a checkpoint holds changes; others are not continued."""
 
 
@@ -55,12 +55,12 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         "file": name,
         "sha256": file_digest(folder / name),
     }
-    temporary = folder / f"{JSON_NAME}.tmp"
+    temporary = partial_path(folder / JSON_NAME)
     temporary.write_text(json.dumps(described))
     flush(temporary)
     temporary.replace(folder / JSON_NAME)
     for old in folder.glob("epoch-*.safetensors*"):
-        if old.name != name:
+        if not old.name.startswith(name):
             old.unlink(missing_ok=True)
 
 
@@ -153,8 +153,3 @@ def restore_optimizer(
         state.setdefault(int(index), {})[key] = value
     packed = optimizer.state_dict()
     optimizer.load_state_dict({"state": state, "param_groups": packed["param_groups"]})
-
-
-def load_network(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Copy weights and buffers into a network, keeping its memory format."""
-    network.load_state_dict(dict(tensors), strict=True)

@@ -15,6 +15,7 @@ import torch
 from runner.components.data.dataset import ImageSource
 from runner.components.models.torchvision_model import weights_name
 from runner.core.types import DEFAULT_CACHE_LIMIT, EpochRecord, Metric
+from runner.engine.cache import Cache
 from runner.spec.settings import Settings
 
 
@@ -78,10 +79,10 @@ class Context:
         database: identity of the database, written into checkpoints.
         sources: image sources by pixels key.
         weights: files of pretrained weights, by `weights_name`.
-        cache_limit: the most bytes that frozen features may take.
-        needed_features: names of the frozen features that the present plan needs.
+        cache: keeps frozen features and states of trainings under a limit.
         checkpoint_seconds: seconds of finished epochs that may be lost.
         accept_mixed: continue checkpoints that were made under other numerics.
+        share_states: go on from states that other trainings left.
         should_stop: asked after every step; True ends the stage with Interrupted.
         on_progress: told at most a few times a second.
         on_note: told in one line what a person should know.
@@ -93,10 +94,10 @@ class Context:
     database: str
     sources: Mapping[str, ImageSource] = field(default_factory=dict)
     weights: Mapping[str, Path] = field(default_factory=dict)
-    cache_limit: int = DEFAULT_CACHE_LIMIT
-    needed_features: frozenset[str] = frozenset()
     checkpoint_seconds: float = 30.0
     accept_mixed: bool = False
+    share_states: bool = True
+    cache: Cache = field(default_factory=lambda: Cache(Path(), DEFAULT_CACHE_LIMIT))
     should_stop: Callable[[], bool] = lambda: False
     on_progress: Callable[[Progress], None] = lambda progress: None
     on_note: Callable[[str], None] = lambda note: None
@@ -118,10 +119,12 @@ class Context:
 def artifact_path(folder: Path, database: str, name: str) -> Path:
     """Return where an artifact lies in ``.runner/``.
 
-    Pixels and features are shared by all databases beside the folder; weights belong to one, as its
-    claims do.
+    Pixels and features are shared by all databases beside the folder; weights and
+    states belong to one, as its claims do.
     """
     kind, _, rest = name.partition("/")
+    if kind == "states":
+        return folder / kind / database / rest
     return folder / kind / database / f"{rest}.safetensors" if kind == "weights" else folder / name
 
 

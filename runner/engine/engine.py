@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import TypeAdapter
@@ -21,12 +22,11 @@ from runner.components.data import Data
 from runner.components.data.dataset import DatasetSettings
 from runner.core.errors import StageFailed
 from runner.core.types import Reader, SelectRule, Stage, StopRule
-from runner.engine.checkpoint import load_network
-from runner.engine.context import Context, EpochSink, Outcome
+from runner.engine.context import Context, EpochSink, Outcome, Produced
 from runner.engine.evaluate import evaluate
 from runner.engine.features import features_stage, take_features
 from runner.engine.images import Images
-from runner.engine.network import build_network
+from runner.engine.network import build_network, load_state
 from runner.engine.prepare import prepare
 from runner.engine.training_stage import TrainTask, forget_checkpoint, train_stage
 from runner.spec.settings import Settings
@@ -43,14 +43,18 @@ class Job:
         attempt: id of the attempt that records it.
         store_epochs: stores finished epochs.
         can_continue: whether ranges of recorded epochs are all there.
-        parent_outcome: what the training recorded, for its evaluation.
+        readings: what became of readers in trainings that have ended, for evaluations.
+        settled: filled with what becomes of the readers of a training, also when it fails later.
+        produced: filled with their weights, likewise.
     """
 
     stage: Stage
     attempt: int
     store_epochs: EpochSink
     can_continue: CanContinue
-    parent_outcome: dict[str, object]
+    readings: Mapping[str, Mapping[str, Any]]
+    settled: dict[str, Any] = field(default_factory=dict)
+    produced: list[Produced] = field(default_factory=list)
 
 
 def do_stage(context: Context, job: Job) -> Outcome:
@@ -109,7 +113,7 @@ def _data_settings(data: str) -> DatasetSettings:
 def _prepare(context: Context, stage: Stage) -> Outcome:
     settings = _data_settings(json.dumps(stage.spec["data"]))
     try:
-        return prepare(context, str(stage.spec["pixels_key"]), settings, stage.produces)
+        return prepare(context, str(stage.spec["pixels_key"]), settings, stage.produces[0])
     except MemoryError as error:
         raise StageFailed(f"out of memory while preparing images: {error}") from None
 
@@ -137,23 +141,25 @@ def _features(context: Context, stage: Stage, settings: Settings, images: Images
         context.device,
         context.weights_path(settings),
     )
-    return features_stage(context, images, network, stage.spec, stage.produces)
+    return features_stage(context, images, network, stage.spec, stage.produces[0])
 
 
 def _train(context: Context, job: Job, settings: Settings, images: Images) -> Outcome:
     task = TrainTask(
         stage=job.stage,
         settings=settings,
-        reader=_reader(job.stage),
+        readers={name: _reader(values) for name, values in job.stage.spec["readers"].items()},
         attempt=job.attempt,
         store_epochs=job.store_epochs,
         can_continue=job.can_continue,
+        settled=job.settled,
+        produced=job.produced,
     )
     return train_stage(context, images, task)
 
 
-def _reader(stage: Stage) -> Reader:
-    values = dict(stage.spec["reader"])
+def _reader(spec: Mapping[str, Any]) -> Reader:
+    values = dict(spec)
     stop, select = values.pop("stop_rule"), values.pop("select_rule")
     stop_rule = None if stop is None else StopRule(**stop)
     return Reader(stop_rule=stop_rule, select_rule=SelectRule(**select), **values)
@@ -161,10 +167,17 @@ def _reader(stage: Stage) -> Reader:
 
 def _evaluate(context: Context, job: Job, settings: Settings, images: Images) -> Outcome:
     weights = load_file(context.artifact_path(str(job.stage.spec["weights"])))
-    network = build_network(settings, images.shape, len(images.classes), context.device)
-    load_network(network.module, weights)
+    network = build_network(
+        settings,
+        images.shape,
+        len(images.classes),
+        context.device,
+        context.weights_path(settings),
+    )
+    load_state(network, weights)
     network, samples = take_features(context, job.stage, images, network)
-    epoch = int(str(job.parent_outcome[f"{job.stage.spec['epoch']}_epoch"]))
+    reading = job.readings[str(job.stage.spec["reading"])]
+    epoch = int(reading[f"{job.stage.spec['epoch']}_epoch"])
     split, precision = str(job.stage.spec["split"]), settings.train.precision
     measured = evaluate(network, samples, split, epoch, precision)
     for metric in measured:

@@ -1,8 +1,7 @@
 """The features stage: a frozen prefix's output for every image, computed once.
 
-Owns the cache's layout, ``features.npy`` (N, …) float32 and ``index.json``, its checksum, and its
-size limit: what was used longest ago goes first. Features that are gone, damaged or made under
-other numerics are computed again by whoever needs them.
+Owns the layout, ``features.npy`` (N, …) float32 and ``index.json``, and the checksum. Features that
+are gone, damaged or made under other numerics are computed again by whoever needs them.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from runner.components.data.hashing import file_digest
-from runner.components.partial import SUFFIX, flush, partial_path, remove_partial
+from runner.components.partial import flush, partial_path, remove_partial
 from runner.core.errors import Interrupted, StageFailed
 from runner.core.types import Stage
 from runner.engine.context import Context, Outcome, Produced, Progress
@@ -143,7 +141,7 @@ def _extract(
 ) -> None:
     rows = len(images.index["labels"])
     shape = (rows, *(int(side) for side in spec["prefix"]["shape"]))
-    _make_room(context, folder, 4 * int(np.prod(shape)))
+    context.cache.make_room(f"features/{folder.name}", 4 * int(np.prod(shape)))
     partial = partial_path(folder)
     partial.mkdir(parents=True)
     try:
@@ -204,27 +202,3 @@ def _allocate(path: Path, shape: tuple[int, ...]) -> NDArray[Any]:
         with path.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     return features
-
-
-def _make_room(context: Context, folder: Path, num_bytes: int) -> None:
-    """Remove the features used longest ago until ``num_bytes`` more stay within the limit.
-
-    Those that the present plan needs stay, whatever they take.
-    """
-    found = []
-    for index in folder.parent.glob("*/index.json"):
-        if index.parent.name.endswith(SUFFIX):
-            continue  # unfinished, of this process or another
-        try:
-            size = (index.parent / "features.npy").stat().st_size
-            found.append((index.stat().st_mtime, size, index.parent))
-        except FileNotFoundError:
-            continue  # damaged, or another process has just removed it
-    excess = sum(size for _, size, _ in found) + num_bytes - context.cache_limit
-    for _, size, old in sorted(found):
-        if excess <= 0:
-            return
-        if old == folder or old.name in context.needed_features:
-            continue
-        shutil.rmtree(old, ignore_errors=True)
-        excess -= size

@@ -193,9 +193,25 @@ def layer_counts(network: Network) -> list[LayerCount]:
     return count_layers(network.module, network.frozen)
 
 
-def copy_state(network: nn.Module) -> dict[str, Tensor]:
-    """Return a copy of weights and buffers, on their device."""
-    return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+def copy_state(network: Network) -> dict[str, Tensor]:
+    """Return a copy of weights and buffers, on their device, without those of frozen layers."""
+    return {
+        name: tensor.detach().clone()
+        for name, tensor in network.module.state_dict().items()
+        if not network.frozen.holds(name)
+    }
+
+
+def load_state(network: Network, tensors: Mapping[str, Tensor]) -> None:
+    """Copy weights and buffers into a network, keeping its memory format.
+
+    Raises:
+        RuntimeError: when they are not those of all layers that are not frozen.
+    """
+    wanted = {name for name in network.module.state_dict() if not network.frozen.holds(name)}
+    if wanted != set(tensors):
+        raise RuntimeError(f"other weights than expected: {sorted(wanted ^ set(tensors))[:6]}")
+    network.module.load_state_dict(dict(tensors), strict=False)
 
 
 def tensors_digest(tensors: Mapping[str, Tensor]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -34,20 +35,29 @@ class TrainState:
     Attributes:
         network: the network being trained.
         optimizer: over its trainable parameters.
-        reader: where the reader stands.
+        readers: where each reader stands, by name.
         history: metrics by full name of each epoch so far.
         first_mean: mean loss of the first epoch's steps, or None before its end.
-        best: weights of the reader's best epoch.
+        best: weights that readers keep, by epoch; those of frozen layers left out.
         next_poll: when the device is next asked how it stands, by the monotonic clock.
     """
 
     network: Network
     optimizer: torch.optim.Optimizer
-    reader: ReaderState = field(default_factory=ReaderState)
+    readers: dict[str, ReaderState]
     history: list[dict[str, float]] = field(default_factory=list)
     first_mean: float | None = None
-    best: dict[str, Tensor] = field(default_factory=dict)
+    best: dict[int, dict[str, Tensor]] = field(default_factory=dict)
     next_poll: float = 0.0
+
+    @property
+    def epoch(self) -> int:
+        """The last epoch that was trained."""
+        return len(self.history)
+
+    def waiting(self) -> list[str]:
+        """Return the readers that want further epochs."""
+        return [name for name, reader in self.readers.items() if not reader.finished]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +70,13 @@ class Diverged:
 
 
 def train_epoch(
-    context: Context, settings: Settings, reader: Reader, samples: Samples, state: TrainState
+    context: Context,
+    settings: Settings,
+    readers: Mapping[str, Reader],
+    samples: Samples,
+    state: TrainState,
 ) -> EpochRecord | Diverged:
-    """Train one epoch, evaluate, and let the reader read it; ``state`` is moved on.
+    """Train one epoch, evaluate, and let the readers read it; ``state`` is moved on.
 
     Returns:
         The epoch's record; or where it diverged, with the losses up to there, the state being of no
@@ -72,11 +86,12 @@ def train_epoch(
         Interrupted: when asked to stop; the state is of no further use.
     """
     started = time.perf_counter()
-    epoch = state.reader.epoch + 1
+    epoch = state.epoch + 1
     train = settings.train
     rate = train.schedule.lr_at(train.optimizer.lr, epoch, train.epochs, state.history)
     losses, running = _pass(context, settings, samples, state, epoch, rate)
-    bad = divergence(losses, state.first_mean, reader.diverged_if)
+    (limit,) = {reader.diverged_if for reader in readers.values()}
+    bad = divergence(losses, state.first_mean, limit)
     if bad is not None:
         record = EpochRecord(epoch, (), tuple(losses[:bad]), rate, time.perf_counter() - started)
         return Diverged(epoch, bad, record)
@@ -91,10 +106,28 @@ def train_epoch(
         state.first_mean = math.fsum(losses) / len(losses)
     by_name = {f"{metric.split}_{metric.name}": metric.value for metric in metrics}
     state.history.append(by_name)
-    state.reader = read_epoch(reader, state.reader, by_name)
-    if state.reader.best_epoch == epoch:
-        state.best = copy_state(state.network.module)
+    for name in state.waiting():
+        state.readers[name] = read_epoch(readers[name], state.readers[name], by_name)
+    _keep_best(state, readers)
     return record
+
+
+def kept_epochs(readers: Mapping[str, Reader], states: Mapping[str, ReaderState]) -> set[int]:
+    """Return the epochs whose weights some reader keeps: its best, and a tested last one."""
+    ends = {
+        state.epoch
+        for name, state in states.items()
+        if state.finished and readers[name].wants_test == "last"
+    }
+    return ends | {state.best_epoch for state in states.values()}
+
+
+def _keep_best(state: TrainState, readers: Mapping[str, Reader]) -> None:
+    """Keep the weights of each epoch that some reader keeps, and no others."""
+    wanted = kept_epochs(readers, state.readers)
+    if state.epoch in wanted:
+        state.best[state.epoch] = copy_state(state.network)
+    state.best = {epoch: tensors for epoch, tensors in state.best.items() if epoch in wanted}
 
 
 def _evaluated_splits(settings: Settings) -> list[str]:

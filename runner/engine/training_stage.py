@@ -1,8 +1,9 @@
-"""The train stage: start or continue, epoch after epoch, with records and checkpoints on the way.
+"""The train stage: start or continue, epoch after epoch, until no reader wants another.
 
-Owns what a checkpoint of a training holds and when it is written. The order matters: epochs are
-stored in the database before the checkpoint that follows them, so that a checkpoint never speaks of
-epochs that no one recorded.
+Owns when records, checkpoints and weights are written. The order matters: epochs are stored in the
+database before the checkpoint that follows them, so that a checkpoint never speaks of epochs that
+no one recorded. A reader that is satisfied has its weights and its outcome at once, whatever
+becomes of the training afterwards.
 """
 
 from __future__ import annotations
@@ -16,19 +17,12 @@ import torch
 from torch import Tensor
 
 from runner.core.errors import Interrupted
-from runner.core.reading import state_from_json, state_to_json
 from runner.core.types import EpochRecord, Reader, Stage
 from runner.engine.checkpoint import (
-    Checkpoint,
     load_checkpoint,
-    load_network,
-    optimizer_tensors,
-    prefixed,
     remove_checkpoint,
-    restore_optimizer,
     save_checkpoint,
     save_tensors,
-    unprefixed,
 )
 from runner.engine.context import Context, EpochSink, Outcome, Produced
 from runner.engine.features import take_features
@@ -36,11 +30,11 @@ from runner.engine.images import Images, Samples
 from runner.engine.network import (
     Network,
     build_network,
-    copy_state,
     count_parameters,
     layer_counts,
     tensors_digest,
 )
+from runner.engine.resuming import find_start, joined, packed, state_at
 from runner.engine.train import Diverged, TrainState, train_epoch
 from runner.spec.settings import Settings
 
@@ -52,19 +46,23 @@ class TrainTask:
     """One training, as a stage asks for it.
 
     Attributes:
-        settings: of the run.
-        reader: when it ends and which weights it keeps.
+        settings: that hold for all its epochs.
+        readers: when each run ends and which weights it keeps, by name.
         attempt: id under which epochs are recorded.
         store_epochs: records epochs.
         can_continue: whether recorded epochs, as [attempt, first, last] ranges, are all there.
+        settled: what has become of the readers that want no further epoch, filled on the way.
+        produced: their weights, likewise.
     """
 
     stage: Stage
     settings: Settings
-    reader: Reader
+    readers: Mapping[str, Reader]
     attempt: int
     store_epochs: EpochSink
     can_continue: Callable[[Sequence[Sequence[int]]], bool]
+    settled: dict[str, Any]
+    produced: list[Produced]
 
 
 class _Book:
@@ -106,9 +104,21 @@ class _Book:
             return
         self.flush()
         folder = self._context.checkpoint_folder(self._task.stage.key)
-        save_checkpoint(folder, _packed(self._context, self._inputs, state, self.reads()))
+        checkpoint = packed(self._context, self._inputs, self._task, state, self.reads())
+        save_checkpoint(folder, checkpoint)
         self._saved = time.monotonic()
-        self._saved_epoch = state.reader.epoch
+        self._saved_epoch = state.epoch
+
+    def keep_last_state(self, state: TrainState) -> None:
+        """Keep the state at the end, for branches and for later runs that go on from it."""
+        self.flush()
+        name = state_at(self._task.stage.spec["path"], state.epoch)
+        folder = self._context.artifact_path(name)
+        checkpoint = packed(self._context, self._inputs, self._task, state, self.reads())
+        checkpoint = joined(checkpoint, load_checkpoint(folder))
+        size = sum(each.numel() * each.element_size() for each in checkpoint.tensors.values())
+        self._context.cache.make_room(name, size)
+        save_checkpoint(folder, checkpoint)
 
     def redone(self) -> str:
         """Return what a training that is stopped now does again later."""
@@ -118,7 +128,7 @@ class _Book:
 
 
 def train_stage(context: Context, images: Images, task: TrainTask) -> Outcome:
-    """Train until the reader has read enough; write the weights it keeps.
+    """Train until no reader wants another epoch, or to the end of the stage's path.
 
     Raises:
         Interrupted: when asked to stop; says which epochs are trained again.
@@ -134,7 +144,7 @@ def train_stage(context: Context, images: Images, task: TrainTask) -> Outcome:
     )
     network, samples = take_features(context, task.stage, images, network)
     inputs = {"pixels": images.digest, "features": "" if samples is images else samples.digest}
-    state, before = _start(context, network, inputs, task)
+    state, before = find_start(context, network, inputs, task)
     book = _Book(context, task, inputs, before)
     gpus = [context.device] if context.device.type == "cuda" else []
     try:
@@ -145,115 +155,74 @@ def train_stage(context: Context, images: Images, task: TrainTask) -> Outcome:
     finally:
         book.flush()
     if diverged is not None:
-        return _diverged(diverged, state, book)
-    return _done(context, task, state, book)
+        return _diverged(diverged, task, state, book)
+    if state.epoch >= task.stage.spec["first_epoch"]:
+        book.keep_last_state(state)
+    return _done(task, state, book)
 
 
 def _train(
     context: Context, samples: Samples, task: TrainTask, state: TrainState, book: _Book
 ) -> Diverged | None:
     """Train epoch after epoch; return where it diverged, or None."""
-    while not state.reader.finished:
-        record = train_epoch(context, task.settings, task.reader, samples, state)
+    last = sum(each["num_epochs"] for each in task.stage.spec["path"])
+    _settle(context, task, state, book)
+    while state.waiting() and state.epoch < last:
+        record = train_epoch(context, task.settings, task.readers, samples, state)
         if isinstance(record, Diverged):
             book.add(record.record)
             return record
         book.add(record)
-        if not state.reader.finished:
+        _settle(context, task, state, book)
+        if state.waiting() and state.epoch < last:
             book.checkpoint(state)
     return None
 
 
-def _start(
-    context: Context, network: Network, inputs: Mapping[str, str], task: TrainTask
-) -> tuple[TrainState, list[list[int]]]:
-    optimizer = task.settings.train.optimizer.build(list(network.trainable()))
-    state = TrainState(network, optimizer)
-    found = load_checkpoint(context.checkpoint_folder(task.stage.key))
-    if found is None:
-        return state, []
-    refusal = _refusal(context, inputs, task, found.values)
-    if refusal:
-        context.on_note(f"starting over: the checkpoint {refusal}")
-        return state, []
-    _unpack(state, found)
-    context.on_note(f"continuing after epoch {state.reader.epoch}")
-    return state, [list(item) for item in found.values["reads"]]
+def _settle(context: Context, task: TrainTask, state: TrainState, book: _Book) -> None:
+    """Write the weights of the readers that have just become satisfied, and what they read."""
+    done = [name for name, reader in state.readers.items() if reader.finished]
+    fresh = [name for name in done if name not in task.settled]
+    if fresh:
+        book.flush()
+    for name in fresh:
+        reader = state.readers[name]
+        task.produced.append(_keep(context, name, "best", state.best[reader.best_epoch]))
+        if task.readers[name].wants_test == "last":
+            task.produced.append(_keep(context, name, "last", state.best[reader.epoch]))
+        task.settled[name] = {
+            **_described(state.network),
+            "status": "done",
+            "reads": clipped(book.reads(), reader.epoch),
+            "best_epoch": reader.best_epoch,
+            "last_epoch": reader.epoch,
+            "stopped_early": reader.stopped_early,
+        }
 
 
-def _refusal(
-    context: Context, inputs: Mapping[str, str], task: TrainTask, values: Mapping[str, Any]
-) -> str:
-    """Return why a checkpoint must not be continued, or ""."""
-    if values["numerics"] != dict(context.numerics) and not context.accept_mixed:
-        return "was made with another device, torch or thread count (--accept-mixed goes on)"
-    if values["inputs"]["pixels"] != inputs["pixels"]:
-        return "was made with other pixels (another Pillow decoded them)"
-    if values["inputs"]["features"] != inputs["features"] and not context.accept_mixed:
-        return "was made with other frozen features, or without (--accept-mixed goes on)"
-    if not task.can_continue(values["reads"]):
-        return "speaks of epochs that the database lacks"
-    return ""
+def clipped(reads: Sequence[Sequence[int]], last: int) -> list[list[int]]:
+    """Return the ranges of epochs up to ``last``."""
+    return [[attempt, first, min(end, last)] for attempt, first, end in reads if first <= last]
 
 
-def _packed(
-    context: Context, inputs: Mapping[str, str], state: TrainState, reads: list[list[int]]
-) -> Checkpoint:
-    tensors, others = optimizer_tensors(state.optimizer)
-    return Checkpoint(
-        tensors={
-            **prefixed("network", copy_state(state.network.module)),
-            **prefixed("best", state.best),
-            **prefixed("optimizer", tensors),
-        },
-        values={
-            "epoch": state.reader.epoch,
-            "reader": state_to_json(state.reader),
-            "history": state.history,
-            "first_mean": state.first_mean,
-            "optimizer": others,
-            "reads": reads,
-            "inputs": dict(inputs),
-            "numerics": dict(context.numerics),
-        },
-    )
-
-
-def _unpack(state: TrainState, checkpoint: Checkpoint) -> None:
-    values, tensors = checkpoint.values, checkpoint.tensors
-    device = next(state.network.module.parameters()).device
-    load_network(state.network.module, unprefixed("network", tensors))
-    restore_optimizer(state.optimizer, unprefixed("optimizer", tensors), values["optimizer"])
-    state.best = {name: each.to(device) for name, each in unprefixed("best", tensors).items()}
-    state.reader = state_from_json(values["reader"])
-    state.history = [dict(each) for each in values["history"]]
-    state.first_mean = values["first_mean"]
-
-
-def _diverged(at: Diverged, state: TrainState, book: _Book) -> Outcome:
+def _diverged(at: Diverged, task: TrainTask, state: TrainState, book: _Book) -> Outcome:
     message = f"diverged in epoch {at.epoch} at step {at.step}"
-    values = {
-        "reads": book.reads(),
-        **_described(state.network),
-        "best_epoch": state.reader.best_epoch or None,
-        "last_epoch": state.reader.epoch,
-        "diverged": {"epoch": at.epoch, "step": at.step},
-    }
-    return Outcome("diverged", values, message)
+    for name in state.waiting():
+        task.settled[name] = {
+            **_described(state.network),
+            "status": "diverged",
+            "message": message,
+            "reads": book.reads(),
+            "best_epoch": state.readers[name].best_epoch or None,
+            "last_epoch": state.epoch,
+            "diverged": {"epoch": at.epoch, "step": at.step},
+        }
+    return Outcome("diverged", {"readers": task.settled}, message, produced=task.produced)
 
 
-def _done(context: Context, task: TrainTask, state: TrainState, book: _Book) -> Outcome:
-    produced = [_keep(context, task, "best", state.best)]
-    if task.reader.wants_test == "last":
-        produced.append(_keep(context, task, "last", copy_state(state.network.module)))
-    values = {
-        "reads": book.reads(),
-        **_described(state.network),
-        "best_epoch": state.reader.best_epoch,
-        "last_epoch": state.reader.epoch,
-        "stopped_early": state.reader.stopped_early,
-    }
-    return Outcome("done", values, produced=produced)
+def _done(task: TrainTask, state: TrainState, book: _Book) -> Outcome:
+    values = {"readers": task.settled, "reads": book.reads()}
+    return Outcome("done", values, produced=task.produced)
 
 
 def _described(network: Network) -> dict[str, Any]:
@@ -267,10 +236,10 @@ def _described(network: Network) -> dict[str, Any]:
     return described
 
 
-def _keep(context: Context, task: TrainTask, which: str, tensors: Mapping[str, Tensor]) -> Produced:
-    name = f"weights/{task.stage.key}-{which}"
-    size = save_tensors(context.artifact_path(name), tensors)
-    return Produced(name, tensors_digest(tensors), size)
+def _keep(context: Context, name: str, which: str, tensors: Mapping[str, Tensor]) -> Produced:
+    artifact = f"weights/{name}-{which}"
+    size = save_tensors(context.artifact_path(artifact), tensors)
+    return Produced(artifact, tensors_digest(tensors), size)
 
 
 def forget_checkpoint(context: Context, stage_key: str) -> None:

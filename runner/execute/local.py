@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import sqlalchemy as sa
 import torch
 
 from runner.core.errors import ClaimLost, DiskFull, Interrupted, RunnerError, StoreBusy
 from runner.core.types import AttemptStatus, Stage
-from runner.engine.context import Context, Outcome
+from runner.engine.context import Context, Outcome, Produced
 from runner.engine.engine import Job, do_stage, end_stage, forget_images, tidy_checkpoints
 from runner.execute.heartbeat import Heartbeat
 from runner.execute.work import Work
+from runner.planner.cost import predicted
 from runner.store.catalogue import record_environment
 from runner.store.claims import Claim, Ended, Held, claim_stage
 from runner.store.database import Database
@@ -30,7 +32,8 @@ from runner.store.queries import (
     held_stages,
     recorded_epochs,
 )
-from runner.store.recorder import Artifact, end_attempt, record_epochs, record_result
+from runner.store.recorder import Artifact, end_attempt, record_epochs
+from runner.store.results import record_result
 
 WAIT_SECONDS = 0.5
 
@@ -60,6 +63,9 @@ class _Execution:
         self._status: dict[str, str] = ended_stages(work.database, keys)
         for key in self._pending:
             self._status.pop(key, None)
+        self._readings: dict[str, dict[str, Any]] = {}
+        for key in self._status:
+            self._learn_readings(key)
         self._open_runs: dict[str, list[str]] = {}
         for run, chain in work.plan.reads.items():
             if run not in work.facts.finished:
@@ -88,10 +94,10 @@ class _Execution:
         """Do a stage if it is its turn and it is free; return whether it has ended."""
         if any(need in self._pending for need in stage.needs):
             return False
-        if any(self._status.get(need, "done") != "done" for need in stage.needs):
+        if self._is_blocked(stage) or self._has_no_readers_left(stage):
             return self._end(stage, "blocked", 0.0, "")
         again = stage.key in self._work.facts.done
-        if again and self._work.context.artifact_path(stage.produces).exists():
+        if again and self._has_all_products(stage):
             return self._end(stage, "done", 0.0, "")
         taken = claim_stage(
             self._work.database,
@@ -101,13 +107,54 @@ class _Execution:
             str(self._work.context.numerics["device"]),
             again=again,
             failures=self._failures.get(stage.key, 0),
+            predicted=predicted(stage, self._work.facts),
         )
         if isinstance(taken, Held):
             self._tell_waiting(str(taken.owner))
             return False
         if isinstance(taken, Ended):
+            self._learn_readings(stage.key)
             return self._end(stage, taken.status, 0.0, taken.error)
         return self._do(stage, taken)
+
+    def _is_blocked(self, stage: Stage) -> bool:
+        """Return whether a stage before it has ended so that it cannot be done.
+
+        An evaluation only asks what became of its own run in the trainings: others may have failed
+        after it was satisfied.
+        """
+        reading = stage.spec.get("reading")
+        if reading is not None:
+            mine = self._readings.get(str(reading), {"status": "lost"})
+            others = [need for need in stage.needs if need not in stage.spec["trainings"]]
+            return mine["status"] != "done" or any(map(self._has_gone_wrong, others))
+        return any(map(self._has_gone_wrong, stage.needs))
+
+    def _has_no_readers_left(self, stage: Stage) -> bool:
+        """Return whether all readers of a branch were satisfied before it began."""
+        if stage.kind != "train" or not stage.spec["start"]:
+            return False
+        settled = all(name in self._readings for name in stage.spec["readers"])
+        weights = [name for name in stage.produces if name.startswith("weights/")]
+        return settled and all(map(self._is_there, weights))
+
+    def _is_there(self, name: str) -> bool:
+        return self._work.context.artifact_path(name).exists()
+
+    def _has_gone_wrong(self, key: str) -> bool:
+        return self._status.get(key, "done") != "done"
+
+    def _has_all_products(self, stage: Stage) -> bool:
+        return all(map(self._is_there, stage.produces))
+
+    def _learn_readings(self, stage_key: str) -> None:
+        """Learn what became of the runs that read a training that has ended."""
+        outcome = attempt_outcome(self._work.database, stage_key) or {}
+        self._take_readings(outcome)
+
+    def _take_readings(self, outcome: Mapping[str, Any]) -> None:
+        for name, reading in outcome.get("readers", {}).items():
+            self._readings.setdefault(name, reading)
 
     def _tell_waiting(self, owner: str) -> None:
         if owner != self._waited_for:
@@ -122,9 +169,10 @@ class _Execution:
             work.listener.noted("taking over from a process that ended without a word")
         work.listener.stage_began(stage)
         started = time.perf_counter()
+        job = self._job(stage, claim)
         try:
             with Heartbeat(work.database, claim) as heartbeat:
-                outcome = do_stage(self._context(stage, heartbeat), self._job(stage, claim))
+                outcome = do_stage(self._context(stage, heartbeat), job)
             seconds = time.perf_counter() - started
             _record(work.database, claim, outcome, seconds)
         except ClaimLost as lost:
@@ -141,7 +189,8 @@ class _Execution:
             message = (
                 str(error) if isinstance(error, RunnerError) else f"{type(error).__name__}: {error}"
             )
-            _close(work.database, claim, "failed", seconds, message)
+            _close(work.database, claim, "failed", seconds, message, job)
+            self._take_readings({"readers": job.settled})
             if isinstance(error, torch.AcceleratorError):
                 raise RunnerError(
                     f"the device is in a state that ends this process: {message}\n"
@@ -149,6 +198,7 @@ class _Execution:
                 ) from error
             return self._end(stage, "failed", seconds, message)
         end_stage(work.context, stage)
+        self._take_readings(outcome.values)
         return self._end(stage, outcome.status, seconds, outcome.message)
 
     def _context(self, stage: Stage, heartbeat: Heartbeat) -> Context:
@@ -168,13 +218,12 @@ class _Execution:
 
     def _job(self, stage: Stage, claim: Claim) -> Job:
         database = self._work.database
-        parent = stage.spec.get("train_stage")
         return Job(
             stage=stage,
             attempt=claim.attempt_id,
             store_epochs=lambda records: record_epochs(database, claim, records),
-            can_continue=lambda ranges: _all_recorded(database, stage.key, ranges),
-            parent_outcome={} if parent is None else attempt_outcome(database, parent) or {},
+            can_continue=lambda ranges: _all_recorded(database, ranges),
+            readings=self._readings,
         )
 
     def _end(self, stage: Stage, status: str, seconds: float, message: str) -> bool:
@@ -191,7 +240,7 @@ class _Execution:
         for run in dict.fromkeys(run for key in stage_keys for run in self._open_runs.get(key, [])):
             if any(key in self._pending for key in reads[run]) and not self._is_over(run):
                 continue
-            status = record_result(work.database, run, work.reruns[run])
+            status = record_result(work.database, run, work.reruns[run], reads[run])
             if status is not None:
                 for key in reads[run]:
                     self._open_runs[key].remove(run)
@@ -212,23 +261,44 @@ def _record(database: Database, claim: Claim, outcome: Outcome, seconds: float) 
         outcome=outcome.values,
         error=outcome.message,
         measured=outcome.measured,
-        produced=[Artifact(each.name, each.digest, each.num_bytes) for each in outcome.produced],
+        produced=_artifacts(outcome.produced),
     )
 
 
+def _artifacts(produced: Sequence[Produced]) -> list[Artifact]:
+    return [Artifact(each.name, each.digest, each.num_bytes) for each in produced]
+
+
 def _close(
-    database: Database, claim: Claim, status: AttemptStatus, seconds: float, error: str
+    database: Database,
+    claim: Claim,
+    status: AttemptStatus,
+    seconds: float,
+    error: str,
+    job: Job | None = None,
 ) -> None:
-    """End an attempt without a result, as far as the database can still be written."""
+    """End an attempt without a result, as far as the database can still be written.
+
+    Of a training for several runs, those that were satisfied before it failed have theirs.
+    """
+    settled = {} if job is None else job.settled
     try:
-        end_attempt(database, claim, status, seconds, error=error)
+        end_attempt(
+            database,
+            claim,
+            status,
+            seconds,
+            outcome={"readers": settled} if settled else None,
+            error=error,
+            produced=_artifacts(job.produced) if job is not None else (),
+        )
     except (ClaimLost, DiskFull, StoreBusy, sa.exc.OperationalError):
         return
 
 
-def _all_recorded(database: Database, stage_key: str, ranges: Sequence[Sequence[int]]) -> bool:
+def _all_recorded(database: Database, ranges: Sequence[Sequence[int]]) -> bool:
     wanted = sum(last - first + 1 for _, first, last in ranges)
-    return recorded_epochs(database, stage_key, ranges) == wanted
+    return recorded_epochs(database, ranges) == wanted
 
 
 def _is_full_disk(error: Exception) -> bool:

@@ -79,7 +79,7 @@ def _prepare(settings: Settings, fingerprint: str) -> Stage:
         key=content_key("prepare", pixels),
         kind="prepare",
         spec={"pixels_key": pixels, "data": canonical_settings(settings.data)},
-        produces=pixels_artifact(pixels),
+        produces=(pixels_artifact(pixels),),
         cost_kind=content_key("cost", ["prepare", pixels]),
     )
 
@@ -94,24 +94,26 @@ def _features(run: Run, prepare: Stage, prefix: FrozenPrefix) -> Stage:
             "prefix": {"cut": prefix.cut, "shape": list(prefix.shape)},
         },
         needs=(prepare.key,),
-        produces=features_artifact(prefix.key),
+        produces=(features_artifact(prefix.key),),
+        consumes=prepare.produces,
         cost_kind=content_key("cost", ["features", prefix.key]),
     )
 
 
 def _train(run: Run, settings: Settings, prepare: Stage, rerun: int) -> Stage:
-    segments = make_segments(settings, run.fingerprint, run.weights)
+    segments = make_segments(settings, run.fingerprint, run.weights, rerun)
     key = content_key("train", [[each.key for each in segments], reading_values(settings)])
-    key = content_key("rerun", [key, rerun]) if rerun else key
-    wanted = "last" if run.reader.wants_test == "last" else "best"
+    kept = ("best", "last") if run.reader.wants_test == "last" else ("best",)
     return Stage(
         key=key,
         kind="train",
         spec={
             "settings": run.settings,
-            "reader": asdict(run.reader),
             "pixels_key": prepare.spec["pixels_key"],
-            "segments": [
+            "readers": {key: asdict(run.reader)},
+            "first_epoch": 1,
+            "start": "",
+            "path": [
                 {
                     "key": segment.key,
                     "first_epoch": segment.first_epoch,
@@ -121,7 +123,8 @@ def _train(run: Run, settings: Settings, prepare: Stage, rerun: int) -> Stage:
             ],
         },
         needs=(prepare.key,),
-        produces=weights_artifact(key, wanted),
+        produces=tuple(weights_artifact(key, which) for which in kept),
+        consumes=prepare.produces,
         cost_kind=_train_cost_kind(run, settings),
         epochs=run.reader.budget,
     )
@@ -155,12 +158,15 @@ def _evaluate(run: Run, train: Stage) -> Stage:
         spec={
             "settings": run.settings,
             "pixels_key": train.spec["pixels_key"],
-            "weights": train.produces,
-            "train_stage": train.key,
+            "reading": train.key,
+            "trainings": [train.key],
+            "weights": train.produces[-1],
             "split": "test",
             "epoch": epoch,
         },
         needs=(train.needs[0], train.key),
+        consumes=(*train.consumes, train.produces[-1]),
+        cost_kind=content_key("cost", ["evaluate", train.cost_kind]),
     )
 
 
@@ -174,6 +180,6 @@ def features_artifact(key: str) -> str:
     return f"features/{key}"
 
 
-def weights_artifact(stage_key: str, which: str) -> str:
-    """Return the artifact name of the ``best`` or ``last`` weights of a training."""
-    return f"weights/{stage_key}-{which}"
+def weights_artifact(reading: str, which: str) -> str:
+    """Return the artifact name of the ``best`` or ``last`` weights that a run keeps."""
+    return f"weights/{reading}-{which}"

@@ -6,26 +6,37 @@ epoch belong to the reader.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from runner.components.component import keyed_settings
-from runner.core.keys import content_key
+from runner.components.data.dataset import DatasetSettings
+from runner.core.keys import content_key, epoch_key
 from runner.core.types import Reader, Segment, SelectRule, StopRule
 from runner.spec.settings import Settings, available_metrics
 
 
 def pixels_key(settings: Settings, fingerprint: str) -> str:
     """Return the key of the decoded images: content and preprocessing."""
-    return content_key("pixels", [fingerprint, settings.data.pixel_settings()])
+    return _pixels_key(settings.data, fingerprint)
+
+
+@lru_cache(maxsize=1 << 10)
+def _pixels_key(data: DatasetSettings, fingerprint: str) -> str:
+    return content_key("pixels", [fingerprint, data.pixel_settings()])
 
 
 def data_key(settings: Settings, fingerprint: str) -> str:
     """Return the key of what training sees of the data: pixels, splits and scaling."""
-    data = settings.data
+    return _data_key(settings.data, fingerprint)
+
+
+@lru_cache(maxsize=1 << 10)
+def _data_key(data: DatasetSettings, fingerprint: str) -> str:
     return content_key(
         "data",
         {
-            "pixels": pixels_key(settings, fingerprint),
+            "pixels": _pixels_key(data, fingerprint),
             "validation": data.validation,
             "test": data.test_share(),
             "split_seed": data.split_seed,
@@ -81,11 +92,6 @@ def prefix_key(
     )
 
 
-def epoch_key(segment_key: str, epoch: int) -> str:
-    """Return the key of the state after ``epoch`` of a segment."""
-    return content_key("epoch", [segment_key, epoch])
-
-
 def make_reader(settings: Settings) -> Reader:
     """Return how a run with these settings reads its trajectory."""
     train, stop = settings.train, settings.train.early_stopping
@@ -113,8 +119,12 @@ def reading_values(settings: Settings) -> dict[str, Any]:
     }
 
 
-def make_segments(settings: Settings, fingerprint: str, weights: str = "") -> tuple[Segment, ...]:
+def make_segments(
+    settings: Settings, fingerprint: str, weights: str = "", rerun: int = 0
+) -> tuple[Segment, ...]:
     """Return the segments of a run's trajectory, over its whole budget.
+
+    A repetition has a trajectory of its own: nothing computed before is part of it.
 
     A step schedule has one segment per learning rate; a cosine or plateau is one segment whose
     values hold the rule.
@@ -125,6 +135,7 @@ def make_segments(settings: Settings, fingerprint: str, weights: str = "") -> tu
     ends = [first for first, _ in phases[1:]] + [train.epochs + 1]
     segments: list[Segment] = []
     parent = init_key(settings, fingerprint, weights)
+    parent = content_key("rerun", [parent, rerun]) if rerun else parent
     for (first, rate), end in zip(phases, ends, strict=True):
         values = {**constant, "rate": rate}
         key = content_key("segment", {"parent": parent, "first": first, "values": values})

@@ -44,3 +44,10 @@ def cost_of(stages: Iterable[Stage], facts: Facts) -> Cost:
 def plan_costs(naive: Plan, planned: Plan, facts: Facts) -> tuple[Cost, Cost]:
     """Return the cost of everything wanted, each run by itself, and of what is planned."""
     return cost_of(naive.stages, facts), cost_of(planned.stages, facts)
+
+
+def predicted(stage: Stage, facts: Facts) -> dict[str, float | None]:
+    """Return the epochs and seconds that a stage is expected to take, as JSON."""
+    per_unit = facts.seconds.get(stage.cost_kind)
+    seconds = None if per_unit is None else per_unit * max(stage.epochs, 1)
+    return {"epochs": stage.epochs, "seconds": seconds}

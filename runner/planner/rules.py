@@ -4,11 +4,12 @@ A rule is a pure function from (plan, facts) to plan. It never changes what a ru
 is computed for it, and it never raises the cost.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from runner.core.keys import content_key
 from runner.core.types import Decision, Facts, Plan, Stage
+from runner.planner.trajectories import go_on_from_states, share_trajectories
 
 Rule = Callable[[Plan, Facts], Plan]
 
@@ -34,7 +35,7 @@ def skip_after_divergence(plan: Plan, facts: Facts) -> Plan:
     without = set(facts.diverged)
     dropped: list[Stage] = []
     for stage in plan.stages:
-        if without.intersection(stage.needs):
+        if without.intersection(stage.needs) and stage.spec.get("reading") not in facts.settled:
             without.add(stage.key)
             dropped.append(stage)
     return _without(plan, dropped, "what it needs diverged")
@@ -46,14 +47,16 @@ def skip_done_stages(plan: Plan, facts: Facts) -> Plan:
     dropped: list[Stage] = []
     redone: list[Decision] = []
     for stage in reversed(plan.stages):
-        gone = bool(stage.produces) and stage.produces not in facts.artifacts
-        if stage.key in facts.done and not (gone and stage.key in needed):
+        missing = (name for name in stage.produces if name not in facts.artifacts)
+        gone = [name for name in missing if name in needed]
+        if stage.key in facts.done and not gone:
             dropped.append(stage)
             continue
         if stage.key in facts.done:
-            why = f"done before, but {stage.produces} is no longer on disk"
+            why = f"done before, but {gone[0]} is no longer on disk"
             redone.append(Decision("skip_done_stages", stage.key, why))
-        needed.update(stage.needs)
+        needed.difference_update(stage.produces)
+        needed.update(stage.consumes)
     plan = replace(plan, decisions=(*plan.decisions, *redone))
     return _without(plan, dropped, "done before")
 
@@ -73,7 +76,8 @@ def use_frozen_features(plan: Plan, facts: Facts) -> Plan:
         if features is None:
             stages.append(stage)
             continue
-        there = features.produces in facts.artifacts
+        (name,) = features.produces
+        there = name in facts.artifacts
         size = features.num_bytes or 0
         if features.key not in used:
             if size > room and not there:
@@ -82,12 +86,12 @@ def use_frozen_features(plan: Plan, facts: Facts) -> Plan:
                 stages.append(stage)
                 continue
             if features.key in facts.done and not there:
-                why = f"done before, but {features.produces} is no longer on disk"
+                why = f"done before, but {name} is no longer on disk"
                 decisions.append(Decision("use_frozen_features", features.key, why))
             room -= size
             if not (there and features.key in facts.done):
                 stages.append(features)
-        used[features.key] = features.produces
+        used[features.key] = name
         stages.append(_on_features(stage, features))
     return replace(
         plan,
@@ -98,10 +102,14 @@ def use_frozen_features(plan: Plan, facts: Facts) -> Plan:
 
 
 def _on_features(stage: Stage, features: Stage) -> Stage:
-    spec = {**stage.spec, "features": features.produces, "prefix": features.spec["prefix"]}
+    (name,) = features.produces
+    spec = {**stage.spec, "features": name, "prefix": features.spec["prefix"]}
     cost_kind = content_key("cost", [stage.cost_kind, "features"]) if stage.cost_kind else ""
     needs = (*stage.needs, features.key)
-    return replace(stage, spec=spec, needs=needs, cost_kind=cost_kind, prefix=None)
+    consumes = (*stage.consumes, name)
+    return replace(
+        stage, spec=spec, needs=needs, consumes=consumes, cost_kind=cost_kind, prefix=None
+    )
 
 
 def _reading_features(
@@ -132,10 +140,21 @@ def _without(plan: Plan, dropped: list[Stage], why: str) -> Plan:
 RULES: tuple[Rule, ...] = (
     merge_equal_stages,
     skip_finished_runs,
+    share_trajectories,
     skip_after_divergence,
     skip_done_stages,
+    go_on_from_states,
     use_frozen_features,
 )
+
+
+SHARING = ("share_trajectories", "go_on_from_states", "use_frozen_features")
+"""The rules that may be switched off: those that share work between runs or epochs."""
+
+
+def rules_without(disabled: Collection[str]) -> tuple[Rule, ...]:
+    """Return the rules but those of these names."""
+    return tuple(rule for rule in RULES if rule.__name__ not in disabled)
 
 
 def apply_rules(plan: Plan, facts: Facts, rules: tuple[Rule, ...] = RULES) -> Plan:

@@ -4,10 +4,11 @@ A sweep, a profile, ``--set`` and a table column name a setting by a short name 
 path. Records hold dotted paths only.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from runner.core.errors import Problem, nearest
-from runner.spec.nodes import Node
+from runner.spec.nodes import Node, as_yaml
 
 SETTING_ROOTS = ("data", "model", "train", "evaluate", "seed")
 
@@ -107,3 +108,10 @@ def spell_out(path: str, node: Node) -> Node:
     prefix = f"{path}." if path else ""
     children = {name: spell_out(prefix + name, child) for name, child in node.value.items()}
     return Node(children, node.place, node.key_place)
+
+
+def cell_name(labels: Mapping[str, str], swept: Mapping[str, Any]) -> str:
+    """Return a cell's labels, or its swept settings, in one line."""
+    if labels:
+        return ", ".join(labels.values())
+    return " ".join(f"{short_name(path)}={as_yaml(value)}" for path, value in swept.items())

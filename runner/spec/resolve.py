@@ -7,6 +7,7 @@ validation of one cell's settings.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -62,6 +63,7 @@ def resolve(tree: Node) -> Settings:
     return settings
 
 
+@lru_cache(maxsize=1 << 15)
 def settings_key(settings: Settings) -> str:
     """Return the key of resolved settings: no names, labels or paths in it."""
     return content_key("settings", keyed_settings(settings))

@@ -39,6 +39,7 @@ def record_experiment(
     keyed_cells: Sequence[tuple[Cell, str]],
     wanted: Iterable[Run],
     chains: Mapping[str, Sequence[Stage]],
+    readings: Mapping[str, str],
     rerun: Mapping[str, int],
 ) -> None:
     """Store a spec as it is run: its document, cells, runs and their stages.
@@ -50,6 +51,7 @@ def record_experiment(
         keyed_cells: each cell with the key of its run.
         wanted: the runs of the cells.
         chains: the stages of each run, parents first.
+        readings: what trainings call each run.
         rerun: for each run, which repetition the stages belong to.
     """
     distinct = list({run.run_key: run for run in wanted}.values())
@@ -60,7 +62,7 @@ def record_experiment(
             stage.key: _stage_row(stage) for run in distinct for stage in chains[run.run_key]
         }
         _insert_new(connection, stages, "stage_key", list(stage_rows.values()))
-        _record_chains(connection, chains, rerun)
+        _record_chains(connection, chains, readings, rerun)
         connection.execute(sa.delete(cells).where(cells.c.experiment_id == experiment_id))
         rows = [_cell_row(experiment_id, cell, run_key) for cell, run_key in keyed_cells]
         for start in range(0, len(rows), BATCH):
@@ -132,6 +134,7 @@ def _cell_row(experiment_id: int, cell: Cell, run_key: str) -> dict[str, Any]:
 def _record_chains(
     connection: sa.Connection,
     chains: Mapping[str, Sequence[Stage]],
+    readings: Mapping[str, str],
     rerun: Mapping[str, int],
 ) -> None:
     """Store the stages of each repetition; those of one without a result follow the program."""
@@ -149,7 +152,13 @@ def _record_chains(
             same = (run_stages.c.run_key == key) & (run_stages.c.rerun == rerun[key])
             connection.execute(sa.delete(run_stages).where(same))
         rows += [
-            {"run_key": key, "rerun": rerun[key], "position": position, "stage_key": stage_key}
+            {
+                "run_key": key,
+                "rerun": rerun[key],
+                "position": position,
+                "stage_key": stage_key,
+                "reading": readings[key],
+            }
             for position, stage_key in enumerate(stage_keys)
         ]
     for start in range(0, len(rows), BATCH):

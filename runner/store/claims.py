@@ -56,6 +56,7 @@ def claim_stage(
     device: str,
     again: bool = False,
     failures: int | None = None,
+    predicted: Mapping[str, Any] | None = None,
     now: float | None = None,
 ) -> Claim | Ended | Held:
     """Take a stage, unless it is done or another living process has it.
@@ -72,6 +73,7 @@ def claim_stage(
         again: take it also when it has a result, because its product is gone.
         failures: how many attempts had failed when the plan was made; one more counts as ended,
             for another process that does the same plan has just tried.
+        predicted: epochs and seconds that the plan expected, for the record.
         now: seconds since 1970, for tests.
     """
     moment = time.time() if now is None else now
@@ -86,7 +88,9 @@ def claim_stage(
         ended = None if again else _ended(connection, stage_key, failures)
         if ended is not None:
             return ended
-        attempt_id = _new_attempt(connection, stage_key, environment_id, numerics, device, moment)
+        attempt_id = _new_attempt(
+            connection, stage_key, environment_id, numerics, device, moment, predicted
+        )
         _insert(connection, stage_key, attempt_id, moment)
     return Claim(stage_key, attempt_id, took_over)
 
@@ -122,6 +126,7 @@ def _new_attempt(
     numerics: Mapping[str, Any],
     device: str,
     moment: float,
+    predicted: Mapping[str, Any] | None,
 ) -> int:
     newest = sa.select(sa.func.coalesce(sa.func.max(attempts.c.number), 0)).where(
         attempts.c.stage_key == stage_key
@@ -136,6 +141,7 @@ def _new_attempt(
             numerics=dict(numerics),
             device=device,
             started=moment,
+            predicted=None if predicted is None else dict(predicted),
             error="",
         )
     )

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from runner.core.errors import UsageError
 from runner.core.keys import canonical_json
 from runner.store.database import Database
-from runner.store.schema import artifacts, cells, experiments, runs
+from runner.store.schema import cells, experiments, runs
 
 
 def canonical_dump(database: Database) -> Iterator[str]:
@@ -36,8 +36,16 @@ def _experiments(connection: sa.Connection) -> Iterator[str]:
             yield canonical_json({"cell": values})
 
 
-def _runs(connection: sa.Connection) -> Iterator[str]:
-    for run in connection.execute(sa.select(runs).order_by(runs.c.run_key)):
+def run_dump(database: Database, run_key: str) -> Iterator[str]:
+    """Yield the lines of the dump that are about one run."""
+    with database.read() as connection:
+        yield from _runs(connection, run_key)
+
+
+def _runs(connection: sa.Connection, run_key: str | None = None) -> Iterator[str]:
+    query = sa.select(runs).order_by(runs.c.run_key)
+    query = query if run_key is None else query.where(runs.c.run_key == run_key)
+    for run in connection.execute(query):
         yield canonical_json({"run": dict(run._mapping)})
         results = connection.execute(
             sa.text(
@@ -70,14 +78,13 @@ def _numbers(connection: sa.Connection, run_key: str, rerun: int) -> Iterator[st
 
 
 def _digests(connection: sa.Connection, run_key: str, rerun: int) -> list[tuple[Any, ...]]:
-    query = (
-        sa.select(artifacts.c.name, artifacts.c.digest)
-        .where(
-            artifacts.c.stage_key.in_(
-                sa.text("SELECT stage_key FROM run_stages WHERE run_key = :key AND rerun = :rerun")
-            )
-        )
-        .order_by(artifacts.c.name)
+    """Return the digests of a run's pixels and of the weights that it keeps."""
+    query = sa.text(
+        "SELECT DISTINCT artifacts.name, artifacts.digest FROM artifacts JOIN run_stages"
+        "  ON artifacts.stage_key = run_stages.stage_key AND artifacts.name LIKE 'pixels/%'"
+        "  OR artifacts.name IN ('weights/' || run_stages.reading || '-best',"
+        "    'weights/' || run_stages.reading || '-last')"
+        " WHERE run_stages.run_key = :key AND run_stages.rerun = :rerun ORDER BY artifacts.name"
     )
     return [tuple(row) for row in connection.execute(query, {"key": run_key, "rerun": rerun})]
 

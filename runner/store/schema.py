@@ -65,8 +65,9 @@ run_stages = sa.Table(
     sa.Column("rerun", sa.Integer, primary_key=True),
     sa.Column("position", sa.Integer, primary_key=True),
     sa.Column("stage_key", sa.ForeignKey("stages.stage_key"), nullable=False),
+    sa.Column("reading", sa.String, nullable=False),
     sa.Index("run_stages_by_stage", "stage_key"),
-    comment="The stages that a run needs, parents first.",
+    comment="The stages that a run needs, parents first; reading is what a training calls the run.",
 )
 
 results = sa.Table(
@@ -123,9 +124,11 @@ attempts = sa.Table(
     sa.Column("started", sa.Float, nullable=False),
     sa.Column("seconds", sa.Float),
     sa.Column("outcome", sa.JSON),
+    sa.Column("predicted", sa.JSON),
     sa.Column("error", sa.String, nullable=False),
     sa.UniqueConstraint("stage_key", "number"),
-    comment="Executions of stages; times are seconds since 1970 (UTC) and wall seconds.",
+    comment="Executions of stages; times are seconds since 1970 (UTC) and wall seconds;"
+    " predicted has the epochs and seconds that the plan expected.",
 )
 
 claims = sa.Table(
@@ -186,6 +189,19 @@ artifacts = sa.Table(
     sa.Column("num_bytes", sa.Integer, nullable=False),
     sa.Index("artifacts_by_stage", "stage_key"),
     comment="What stages left in .runner/: pixels and weights, with a digest of their content.",
+)
+
+verifications = sa.Table(
+    "verifications",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("spec", sa.String, nullable=False),
+    sa.Column("sets", sa.JSON, nullable=False),
+    sa.Column("is_same", sa.Boolean, nullable=False),
+    sa.Column("runs", sa.JSON, nullable=False),
+    sa.Column("environment_id", sa.ForeignKey("environments.id"), nullable=False),
+    sa.Column("recorded", sa.Float, nullable=False),
+    comment="Comparisons of runs with sharing and without, as `verify` made them.",
 )
 
 environments = sa.Table(

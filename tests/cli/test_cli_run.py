@@ -176,8 +176,10 @@ def test_plan_starts_nothing_and_knows_what_is_done(tiny: Path, call: Call) -> N
     assert planned.out.splitlines()[:3] == [
         "cells     4",
         "runs      4: 0 done, 4 to do",
-        "epochs    12 to do of 12, at most",
+        "epochs    4 to do of 12, at most",  # two of each training's three are on the disk
     ]
+    alone = call("plan", "tiny.yaml", "--set", "epochs=3", "--no-share")
+    assert "\nepochs    12 to do of 12, at most\n" in alone.out
     assert "runs      4: 4 done, 0 to do" in call("plan", "tiny.yaml").out
 
 

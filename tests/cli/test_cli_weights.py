@@ -167,8 +167,9 @@ def test_show_says_what_is_trained_and_what_was_loaded(tmp_path: Path, call: Cal
     )
     record = json.loads(call("show", "frozen:0", "--format", "json").out)
     train = next(each for each in record["attempts"] if each["kind"] == "train")
-    assert train["outcome"]["layers"][0] == ["features.0", 1792, 0]
-    assert len(train["outcome"]["loaded"]) == 50
+    (reading,) = train["outcome"]["readers"].values()
+    assert reading["layers"][0] == ["features.0", 1792, 0]
+    assert len(reading["loaded"]) == 50
 
 
 def test_features_are_computed_once_and_shared_by_later_runs(call: Call) -> None:

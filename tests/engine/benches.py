@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import load_file
 
 from runner.components.data.dataset import DataPlaces, ImageSource
-from runner.core.types import EpochRecord, Stage
+from runner.core.types import DEFAULT_CACHE_LIMIT, EpochRecord, Stage
+from runner.engine.cache import Cache
 from runner.engine.context import Context, Outcome
 from runner.engine.device import numerics
 from runner.engine.engine import Job, do_stage
@@ -89,6 +90,7 @@ class Bench:
             "numerics": numerics(CPU),
             "database": "database",
             "checkpoint_seconds": 1e9,
+            "cache": Cache(self.folder, DEFAULT_CACHE_LIMIT),
             **self.options,
         }
         return Context(
@@ -111,8 +113,8 @@ class Bench:
                 assert (attempt, record.epoch) not in self.records
                 self.records[attempt, record.epoch] = record
 
-        outcome = {} if parent is None else dict(parent.values)
-        job = Job(self.stage(kind), attempt, store, self.can_continue, outcome)
+        readings = {} if parent is None else parent.values["readers"]
+        job = Job(self.stage(kind), attempt, store, self.can_continue, readings)
         return do_stage(self.context(), job)
 
     def train(self, attempt: int = 1) -> Outcome:
@@ -123,14 +125,15 @@ class Bench:
     def images(self) -> Images:
         """Return the prepared images."""
         self.do("prepare")
-        path = self.context().artifact_path(self.stage("prepare").produces)
+        (name,) = self.stage("prepare").produces
+        path = self.context().artifact_path(name)
         return Images(path, self.settings.data, CPU)
 
     def read(self, outcome: Outcome) -> list[EpochRecord]:
         """Return the records that make up a training, in order."""
         return [
             self.records[attempt, epoch]
-            for attempt, first, last in outcome.values["reads"]
+            for attempt, first, last in reading_of(outcome)["reads"]
             for epoch in range(first, last + 1)
         ]
 
@@ -151,6 +154,12 @@ class Bench:
     def digest(self, which: str = "best") -> str:
         """Return the digest of the weights that were kept."""
         return tensors_digest(self.weights(which))
+
+
+def reading_of(outcome: Outcome) -> Mapping[str, Any]:
+    """Return what became of the only reader of a training."""
+    (reading,) = outcome.values["readers"].values()
+    return reading
 
 
 def plain_records(records: Sequence[EpochRecord]) -> list[tuple[Any, ...]]:

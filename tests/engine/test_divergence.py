@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from benches import Bench, settings_of
+from benches import Bench, reading_of, settings_of
 
 import runner.engine.train as train_module
 from runner.core.reading import DIVERGENCE_STEPS
@@ -16,7 +16,7 @@ HUGE = {"optimizer": {"name": "sgd", "lr": 1e30}, "epochs": 4}
 def test_a_huge_rate_diverges_with_epoch_and_step(tmp_path: Path) -> None:
     bench = Bench(tmp_path, settings_of(HUGE))
     outcome = bench.train()
-    where = outcome.values["diverged"]
+    where = reading_of(outcome)["diverged"]
     assert outcome.status == "diverged"
     assert outcome.message == f"diverged in epoch {where['epoch']} at step {where['step']}"
     last = bench.read(outcome)[-1]
@@ -29,8 +29,9 @@ def test_a_huge_rate_diverges_with_epoch_and_step(tmp_path: Path) -> None:
 def test_a_divergence_leaves_no_weights(tmp_path: Path) -> None:
     bench = Bench(tmp_path, settings_of(HUGE))
     outcome = bench.train()
-    assert outcome.produced == ()
+    assert list(outcome.produced) == []
     assert not (tmp_path / "weights").exists()
+    assert not (tmp_path / "states").exists()
 
 
 def test_a_loss_above_the_multiple_of_the_first_epochs_mean_diverges(tmp_path: Path) -> None:
@@ -48,9 +49,9 @@ def test_a_loss_above_the_multiple_of_the_first_epochs_mean_diverges(tmp_path: P
     assert limit > 1, "the training is too calm for this test"
     bench = Bench(tmp_path / "b", settings_of({**wild, "diverged_if": limit}))
     outcome = bench.train()
-    assert outcome.values["diverged"] == {"epoch": epoch, "step": step}
-    assert outcome.values["last_epoch"] == epoch - 1
-    assert 1 <= outcome.values["best_epoch"] < epoch
+    assert reading_of(outcome)["diverged"] == {"epoch": epoch, "step": step}
+    assert reading_of(outcome)["last_epoch"] == epoch - 1
+    assert 1 <= reading_of(outcome)["best_epoch"] < epoch
 
 
 @pytest.mark.parametrize("poll_seconds", [0.0, 1e9])
@@ -60,7 +61,7 @@ def test_when_it_is_noticed_does_not_change_what_is_recorded(
     monkeypatch.setattr(train_module, "POLL_SECONDS", poll_seconds)
     bench = Bench(tmp_path, settings_of({**HUGE, "batch_size": 2}))
     outcome = bench.train()
-    assert outcome.values["diverged"] == {"epoch": 1, "step": 2}
+    assert reading_of(outcome)["diverged"] == {"epoch": 1, "step": 2}
     assert len(bench.read(outcome)[0].step_losses) == 2
 
 
@@ -79,8 +80,8 @@ def test_a_validation_loss_that_is_no_number_diverges_at_the_end_of_the_epoch(
     bench = Bench(tmp_path, settings_of({"epochs": 4}))
     outcome = bench.train()
     assert outcome.status == "diverged"
-    assert outcome.values["diverged"] == {"epoch": 2, "step": 3}
-    assert outcome.values["last_epoch"] == 1
+    assert reading_of(outcome)["diverged"] == {"epoch": 2, "step": 3}
+    assert reading_of(outcome)["last_epoch"] == 1
     first, second = bench.read(outcome)
     assert len(first.metrics) == 4
     assert second.metrics == ()

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from benches import Bench, plain_records, settings_of
+from benches import Bench, plain_records, reading_of, settings_of
 
 from runner.core.errors import Interrupted
 from runner.core.types import Facts, FrozenPrefix
 from runner.engine import features as module
+from runner.engine.cache import Cache
 from runner.engine.network import build_network
 from runner.lower.stages import make_run, naive_chain, naive_plan
 from runner.planner.rules import use_frozen_features
@@ -177,6 +178,7 @@ def test_features_that_cannot_be_used_are_computed_again(tmp_path: Path, harm, s
     undisturbed = plain_records(bench.read(bench.train()))
     harm(bench.folder_of_features)
     bench.notes.clear()
+    bench.options["share_states"] = False
     again = bench.do("train", 2)
     assert bench.notes == [f"frozen features are computed again: {said}"]
     assert plain_records(bench.read(again)) == undisturbed
@@ -186,7 +188,7 @@ def test_accept_mixed_takes_features_of_other_numerics(tmp_path: Path) -> None:
     _, bench = benches(tmp_path)
     bench.train()
     made_elsewhere(bench.folder_of_features)
-    bench.options["accept_mixed"] = True
+    bench.options |= {"accept_mixed": True, "share_states": False}
     bench.notes.clear()
     bench.do("train", 2)
     assert bench.notes == []
@@ -227,7 +229,7 @@ def test_what_was_used_longest_ago_makes_room(tmp_path: Path) -> None:
     _, bench = benches(tmp_path)
     bench.do("prepare")
     folders = [other_features(bench, str(age), 3000, used=1000.0 - age) for age in range(4)]
-    bench.options |= {"cache_limit": 13_000, "needed_features": frozenset({"3"})}
+    bench.options["cache"] = Cache(bench.folder, 13_000, {"features/3"})
     bench.do("features")
     # 12,000 bytes are there, 5,760 more are wanted: two must go, and the oldest is needed
     assert [folder.is_dir() for folder in folders] == [True, False, False, True]
@@ -256,7 +258,7 @@ def test_an_interrupted_training_on_features_goes_on_bitwise(tmp_path: Path) -> 
         other.do("train", 1)
     del other.options["should_stop"]
     outcome = other.do("train", 2)
-    assert outcome.values["reads"][0][0] == 1
+    assert reading_of(outcome)["reads"][0][0] == 1
     assert plain_records(other.read(outcome)) == records
     assert other.digest() == digest
 
@@ -272,7 +274,7 @@ def test_a_checkpoint_made_without_features_is_not_continued_with_them(tmp_path:
     shared.do("prepare")
     shared.do("features")
     outcome = shared.do("train", 2)
-    assert outcome.values["reads"] == [[2, 1, 3]]
+    assert reading_of(outcome)["reads"] == [[2, 1, 3]]
     assert "other frozen features, or without" in shared.notes[0]
 
 
@@ -308,6 +310,7 @@ def test_features_that_vanish_while_they_are_checked_are_computed_again(
     module._checked.clear()
     monkeypatch.setattr(module, "file_digest", evicted)
     bench.notes.clear()
+    bench.options["share_states"] = False
     again = bench.do("train", 2)
     assert bench.notes == ["frozen features are computed again: another process has removed them"]
     assert plain_records(bench.read(again)) == undisturbed
@@ -317,7 +320,7 @@ def test_an_unfinished_folder_of_another_process_makes_no_room(tmp_path: Path) -
     _, bench = benches(tmp_path)
     bench.do("prepare")
     unfinished = other_features(bench, "key.host.1.partial", 9000, used=1.0)
-    bench.options["cache_limit"] = 6000
+    bench.options["cache"] = Cache(bench.folder, 6000)
     bench.do("features")
     assert unfinished.is_dir()
 

@@ -5,14 +5,15 @@ from pathlib import Path
 import pytest
 import torch
 import torchvision
-from benches import Bench, settings_of
+from benches import Bench, reading_of, settings_of
 from torch import nn
 
 from runner.components.models.classifier import UnknownLayer
 from runner.components.models.convnet import ConvNet
 from runner.components.models.mlp import MLP
+from runner.engine import training_stage
 from runner.engine.freezing import EmptyPolicy, apply_frozen, count_layers, find_frozen
-from runner.engine.network import build_network
+from runner.engine.network import Network, build_network
 
 BLOCKS = {"name": "convnet", "filters": [4, 6], "batch_norm": True, "dropout": 0.3, "linear": [8]}
 
@@ -102,14 +103,24 @@ def test_frozen_layers_stay_in_eval_mode_and_without_gradient() -> None:
 
 
 @pytest.mark.parametrize("freeze", ["features", "classifier", ["features.block1", "*.linear"]])
-def test_frozen_weights_and_statistics_do_not_move(tmp_path: Path, freeze) -> None:
+def test_frozen_weights_and_statistics_do_not_move(
+    tmp_path: Path, freeze, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings = settings_of(model={**BLOCKS, "freeze": freeze})
     bench = Bench(tmp_path, settings)
     images = bench.images()
     before = build_network(settings, images.shape, len(images.classes), torch.device("cpu"))
     frozen = before.frozen
+    built: list[Network] = []
+
+    def build(*args):
+        built.append(build_network(*args))
+        return built[-1]
+
+    monkeypatch.setattr(training_stage, "build_network", build)
     bench.train()
-    after = bench.weights()
+    (trained,) = built
+    after = trained.module.state_dict()
     moved = {
         name
         for name, tensor in before.module.state_dict().items()
@@ -118,15 +129,16 @@ def test_frozen_weights_and_statistics_do_not_move(tmp_path: Path, freeze) -> No
     weights = {name for name, _ in before.module.named_parameters()}
     assert not any(frozen.holds(name) for name in moved)
     assert {name for name in weights if not frozen.holds(name)} <= moved
+    assert set(bench.weights()) == {name for name in after if not frozen.holds(name)}
 
 
 def test_what_is_recorded_says_what_was_trained(tmp_path: Path) -> None:
     settings = settings_of(model={**BLOCKS, "freeze": "features"})
     outcome = Bench(tmp_path, settings).train()
-    layers = {name: (total, trained) for name, total, trained in outcome.values["layers"]}
+    layers = {name: (total, trained) for name, total, trained in reading_of(outcome)["layers"]}
     assert layers["features.block1.conv"][1] == 0
     assert layers["classifier.output"] == (27, 27)
-    assert sum(total for total, _ in layers.values()) == outcome.values["parameters"]
+    assert sum(total for total, _ in layers.values()) == reading_of(outcome)["parameters"]
 
 
 def test_features_of_a_network_that_is_all_classifier_are_nothing() -> None:

@@ -34,7 +34,8 @@ def bench_on(folder: Path, **data) -> Bench:
 
 
 def cached(bench: Bench) -> Path:
-    return bench.context().artifact_path(bench.stage("prepare").produces)
+    (name,) = bench.stage("prepare").produces
+    return bench.context().artifact_path(name)
 
 
 def test_pixels_are_the_decoded_images_in_the_order_of_their_names(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benches import Bench, plain_records, settings_of
+from benches import Bench, plain_records, reading_of, settings_of
 
 from runner.core.errors import Interrupted
 from runner.engine.context import Outcome
@@ -78,21 +78,23 @@ def test_interrupted_in_every_epoch_it_ends_as_if_undisturbed(case: str, tmp_pat
             attempt += 1
             continue
         break
-    epochs = outcome.values["last_epoch"]
+    epochs = reading_of(outcome)["last_epoch"]
     assert attempt == max(epochs, 1)
-    assert [last - first for _, first, last in continued.values["reads"]] == [0] * epochs
+    assert [last - first for _, first, last in reading_of(continued)["reads"]] == [0] * epochs
     assert plain_records(bench.read(continued)) == plain_records(expected.read(outcome))
     assert continued.produced == outcome.produced
     assert bench.digest() == expected.digest()
-    without_reads = {name: each for name, each in outcome.values.items() if name != "reads"}
-    assert {**continued.values, "reads": None} == {**without_reads, "reads": None}
+    assert list(continued.values["readers"]) == list(outcome.values["readers"])
+    assert {**reading_of(continued), "reads": None} == {**reading_of(outcome), "reads": None}
+    assert continued.values["reads"] == reading_of(continued)["reads"]
+    assert set(continued.values) == set(outcome.values)
 
 
 def test_the_cases_stop_early_and_lower_the_rate(tmp_path: Path) -> None:
     """Otherwise the test above would show less than it says."""
     _, outcome = undisturbed("early stopping", tmp_path / "a")
-    assert outcome.values["stopped_early"]
-    assert 3 < outcome.values["last_epoch"] < 50
+    assert reading_of(outcome)["stopped_early"]
+    assert 3 < reading_of(outcome)["last_epoch"] < 50
     bench, outcome = undisturbed("plateau", tmp_path / "b")
     assert len({record.learning_rate for record in bench.read(outcome)}) > 1
 
@@ -114,12 +116,12 @@ def checkpoint_of(bench: Bench) -> Path:
 
 
 def first_epoch(bench: Bench, outcome: Outcome, attempt: int = 2) -> int:
-    return next(first for each, first, _ in outcome.values["reads"] if each == attempt)
+    return next(first for each, first, _ in reading_of(outcome)["reads"] if each == attempt)
 
 
 def test_a_checkpoint_is_continued_after_its_epoch(interrupted: Bench) -> None:
     outcome = interrupted.do("train", 2)
-    assert outcome.values["reads"] == [[1, 1, 2], [2, 3, 5]]
+    assert reading_of(outcome)["reads"] == [[1, 1, 2], [2, 3, 5]]
     assert interrupted.notes == ["continuing after epoch 2"]
 
 
@@ -139,21 +141,21 @@ def test_a_foreign_checkpoint_is_not_continued(
 ) -> None:
     interrupted.options |= options
     outcome = interrupted.do("train", 2)
-    assert outcome.values["reads"] == [[2, 1, 5]]
+    assert reading_of(outcome)["reads"] == [[2, 1, 5]]
     assert why in interrupted.notes[0]
 
 
 def test_a_checkpoint_of_other_numerics_is_continued_when_asked_for(interrupted: Bench) -> None:
     interrupted.options |= {"numerics": {"device": "cpu", "threads": 8}, "accept_mixed": True}
     outcome = interrupted.do("train", 2)
-    assert outcome.values["reads"] == [[1, 1, 2], [2, 3, 5]]
+    assert reading_of(outcome)["reads"] == [[1, 1, 2], [2, 3, 5]]
 
 
 def test_another_database_does_not_see_the_checkpoint(interrupted: Bench) -> None:
     mine = checkpoint_of(interrupted)
     interrupted.options["database"] = "another"
     outcome = interrupted.do("train", 2)
-    assert outcome.values["reads"] == [[2, 1, 5]]
+    assert reading_of(outcome)["reads"] == [[2, 1, 5]]
     assert (mine / "checkpoint.json").exists()
 
 
@@ -162,7 +164,7 @@ def test_a_checkpoint_of_other_pixels_is_not_continued(interrupted: Bench) -> No
     inputs = {"pixels": "other", "features": ""}
     path.write_text(json.dumps({**json.loads(path.read_text()), "inputs": inputs}))
     outcome = interrupted.do("train", 2)
-    assert outcome.values["reads"] == [[2, 1, 5]]
+    assert reading_of(outcome)["reads"] == [[2, 1, 5]]
     assert "other pixels" in interrupted.notes[0]
 
 
@@ -171,7 +173,7 @@ def test_a_checkpoint_of_epochs_that_are_not_recorded_is_not_continued(interrupt
     interrupted.can_continue = lambda ranges: asked.append(ranges) is not None
     outcome = interrupted.do("train", 2)
     assert asked == [[[1, 1, 2]]]
-    assert outcome.values["reads"] == [[2, 1, 5]]
+    assert reading_of(outcome)["reads"] == [[2, 1, 5]]
     assert "epochs that the database lacks" in interrupted.notes[0]
 
 

@@ -52,12 +52,16 @@ def write_grid(folder: Path, text: str = GRID) -> Path:
 
 @dataclass(frozen=True)
 class Left:
-    """What runs leave: the canonical dump, weights by file, and files that should be gone."""
+    """What runs leave: the canonical dump, weights by file, states, and files that should be gone.
+
+    States are by the key of their epoch, as digests of all their tensors.
+    """
 
     dump: str
     tensors: dict[str, str]
     files: dict[str, str]
     pixels: dict[str, str]
+    states: dict[str, str]
     litter: tuple[str, ...]
 
 
@@ -86,6 +90,10 @@ def left_in(folder: Path) -> Left:
             str(path.relative_to(home)): _digest(path)
             for path in sorted((home / "pixels").rglob("*"))
             if path.is_file()
+        },
+        states={
+            path.parent.name: tensors_digest(load_file(path))
+            for path in (home / "states").rglob("*.safetensors")
         },
         litter=tuple(
             sorted(

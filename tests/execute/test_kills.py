@@ -28,6 +28,8 @@ POINTS = {
     "checkpoint whole": KillAt(f"{STAGE}.save_checkpoint", 4, "after"),
     "last epoch trained": KillAt(f"{STAGE}.train_epoch", 7, "after"),
     "weights written, not recorded": KillAt(f"{STAGE}.save_tensors", 1, "after"),
+    "last state's tensors, no description": KillAt(f"{ENGINE}.checkpoint.save_tensors", 7, "after"),
+    "last state whole, not recorded": KillAt(f"{STAGE}.save_checkpoint", 7, "after"),
     "train recorded, checkpoint there": KillAt(f"{LOCAL}.end_stage", 2, "before"),
     "evaluate begun": KillAt(f"{ENGINE}.engine.evaluate", 1, "before"),
     "evaluated, not recorded": KillAt(f"{ENGINE}.engine.evaluate", 1, "after"),
@@ -38,6 +40,7 @@ FAST_POINTS = (
     "prepare written, not renamed",
     "checkpoint's tensors, no description",
     "weights written, not recorded",
+    "last state whole, not recorded",
     "evaluated, not recorded",
     "evaluate recorded, no result",
 )
@@ -50,6 +53,7 @@ def assert_same(folder: Path, left: Left, expected: Left) -> None:
     assert left.tensors == expected.tensors, output
     assert left.files == expected.files, output
     assert left.pixels == expected.pixels, output
+    assert left.states == expected.states, output
     assert ask(folder, "SELECT count(*) FROM claims") == [(0,)]
     assert ask(folder, "SELECT count(*) FROM attempts WHERE status = 'running'") == [(0,)]
     done = "SELECT stage_key FROM attempts WHERE status = 'done' GROUP BY stage_key"

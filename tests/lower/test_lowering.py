@@ -8,15 +8,19 @@ from typing import Any, get_args, get_origin
 import pytest
 from pydantic import BaseModel
 
+from runner.components import component as component_module
 from runner.components.component import Component
 from runner.components.data.synthetic import Synthetic
 from runner.components.losses import CrossEntropy
 from runner.components.models.mlp import MLP
 from runner.components.optimizers import SGD
 from runner.components.schedules import Cosine, Plateau
+from runner.core.keys import epoch_key
 from runner.core.types import FrozenPrefix, Stage
+from runner.lower import trajectory
 from runner.lower.stages import make_run, naive_chain, naive_plan
-from runner.lower.trajectory import epoch_key, init_key, make_segments, prefix_key
+from runner.lower.trajectory import init_key, make_segments, prefix_key
+from runner.spec.resolve import settings_key
 from runner.spec.settings import Best, EarlyStopping, Evaluation, Settings, Training
 
 DATA = {"dataset": "synthetic", "validation": 0.2, "test": 0.2}
@@ -236,9 +240,21 @@ def test_stages_need_those_before_them_and_name_their_products() -> None:
     assert [stage.kind for stage in (prepare, train, evaluate)] == ["prepare", "train", "evaluate"]
     assert train.needs == (prepare.key,)
     assert evaluate.needs == (prepare.key, train.key)
-    assert evaluate.spec["weights"] == train.produces
+    assert (evaluate.spec["weights"],) == train.produces
+    assert train.consumes == prepare.produces
+    assert evaluate.consumes == (*prepare.produces, *train.produces)
+    assert (evaluate.spec["reading"], evaluate.spec["trainings"]) == (train.key, [train.key])
+    assert list(train.spec["readers"]) == [train.key]
+    assert (train.spec["first_epoch"], train.spec["start"]) == (1, "")
     assert train.epochs == 30
     json.dumps([stage.spec for stage in (prepare, train, evaluate)])
+
+
+def test_a_run_that_tests_its_last_epoch_keeps_two_weights_and_evaluates_one() -> None:
+    _, train, evaluate = chain_of({"evaluate.test": "last"})
+    assert train.produces == (f"weights/{train.key}-best", f"weights/{train.key}-last")
+    assert evaluate.spec["weights"] == f"weights/{train.key}-last"
+    assert train.produces[0] not in evaluate.consumes
 
 
 @pytest.mark.parametrize(("test", "kinds"), [("never", 2), ("each_epoch", 2), ("last", 3)])
@@ -276,8 +292,15 @@ def test_raised_semantics_make_other_runs_and_other_trainings(
 ) -> None:
     run, stage = run_key(changes), chain_of(changes)[1].key
     monkeypatch.setattr(component, "semantics", 2)
-    assert run_key(changes) != run
-    assert chain_of(changes)[1].key != stage
+    remembered = (component_module._keyed_settings, settings_key)
+    for function in (*remembered, trajectory._pixels_key, trajectory._data_key):
+        function.cache_clear()
+    try:
+        assert run_key(changes) != run
+        assert chain_of(changes)[1].key != stage
+    finally:
+        for function in (*remembered, trajectory._pixels_key, trajectory._data_key):
+            function.cache_clear()
 
 
 def test_the_cost_kind_is_shared_by_runs_that_cost_the_same_an_epoch() -> None:
@@ -369,6 +392,7 @@ def test_a_chain_holds_the_features_that_it_could_use() -> None:
     assert [stage.prefix is not None for stage in chain] == [False, True, True]
     features = chain[1].prefix
     assert features is not None
-    assert (features.kind, features.produces) == ("features", "features/key")
+    assert (features.kind, features.produces) == ("features", ("features/key",))
+    assert features.consumes == chain[0].produces
     assert features.needs == (chain[0].key,)
     assert features.spec["prefix"] == {"cut": "flatten", "shape": [6, 2, 2]}

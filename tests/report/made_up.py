@@ -13,7 +13,8 @@ from runner.spec.experiment import Experiment, load_experiment
 from runner.store.catalogue import record_environment, record_experiment
 from runner.store.claims import Claim, claim_stage
 from runner.store.database import Database
-from runner.store.recorder import end_attempt, record_epochs, record_result
+from runner.store.recorder import end_attempt, record_epochs
+from runner.store.results import record_result
 
 HEAD = """
 name: made_up
@@ -65,6 +66,7 @@ def record_made_up(
         ],
         wanted=runs,
         chains=chains,
+        readings={run: chain[1].key for run, chain in chains.items()},
         rerun=dict.fromkeys(chains, 0),
     )
     environment = record_environment(database, {"versions": {"runner": "made up"}})
@@ -94,15 +96,17 @@ def _record_stage(database: Database, stage: Stage, environment: int, made: Made
         return True
     num_epochs = max((len(values) for values in made.metrics.values()), default=1)
     record_epochs(database, claim, [_epoch(made, number + 1) for number in range(num_epochs)])
-    outcome = {
+    error = "" if made.status == "done" else f"it {made.status}"
+    mine = {
+        "status": made.status,
+        "message": error,
         "reads": [[claim.attempt_id, 1, num_epochs]],
         "parameters": 1234,
         "best_epoch": made.best_epoch,
         "last_epoch": num_epochs,
     }
-    failed = made.status == "failed"
-    error = "" if made.status == "done" else f"it {made.status}"
-    end_attempt(database, claim, made.status, 1.0, None if failed else outcome, error)
+    outcome = None if made.status == "failed" else {"readers": {stage.key: mine}}
+    end_attempt(database, claim, made.status, 1.0, outcome, error)
     return made.status == "done"
 
 

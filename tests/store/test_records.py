@@ -25,7 +25,8 @@ from runner.store.queries import (
     run_rows,
     seconds_by_cost_kind,
 )
-from runner.store.recorder import Artifact, end_attempt, record_epochs, record_result
+from runner.store.recorder import Artifact, end_attempt, record_epochs
+from runner.store.results import record_result
 from runner.store.schema import artifacts, run_stages
 
 SETTINGS = {
@@ -45,8 +46,17 @@ def run_of(key: str) -> Run:
 def chain_of(key: str, rerun: int = 0) -> tuple[Stage, ...]:
     train = f"train-{key}-{rerun}"
     return (
-        Stage("prepare", "prepare", {}, produces="pixels/p", cost_kind="p"),
-        Stage(train, "train", {}, ("prepare",), f"weights/{train}", "t", 3),
+        Stage("prepare", "prepare", {}, produces=("pixels/p",), cost_kind="p"),
+        Stage(
+            train,
+            "train",
+            {},
+            needs=("prepare",),
+            produces=(f"weights/{train}-best",),
+            consumes=("pixels/p",),
+            cost_kind="t",
+            epochs=3,
+        ),
         Stage(f"evaluate-{key}-{rerun}", "evaluate", {}, ("prepare", train)),
     )
 
@@ -75,6 +85,7 @@ def want(database: Database, keys: list[str], path: str = "e.yaml", rerun: int =
         keyed_cells=[(cell_of(position), key) for position, key in enumerate(keys)],
         wanted=[run_of(key) for key in keys],
         chains={key: chain_of(key, rerun) for key in keys},
+        readings={key: f"train-{key}-{rerun}" for key in keys},
         rerun=dict.fromkeys(keys, rerun),
     )
 
@@ -95,6 +106,18 @@ def record_of(epoch: int, value: float = 0.5) -> EpochRecord:
     return EpochRecord(epoch, metrics, (1.0, float("nan")), 0.1, 2.0)
 
 
+def outcome_of(reading: str, reads: list[list[int]], best_epoch: int) -> dict[str, Any]:
+    """Return the outcome of a training of three epochs with one reader."""
+    mine = {
+        "status": "done",
+        "reads": reads,
+        "parameters": 7,
+        "best_epoch": best_epoch,
+        "last_epoch": 3,
+    }
+    return {"readers": {reading: mine}, "reads": reads}
+
+
 def do_run(database: Database, key: str, rerun: int = 0, split_at: int = 0) -> None:
     """Record a run's stages as if done: three epochs, in one attempt or in two."""
     prepare, train, evaluate = (stage.key for stage in chain_of(key, rerun))
@@ -111,8 +134,8 @@ def do_run(database: Database, key: str, rerun: int = 0, split_at: int = 0) -> N
     claim = take(database, train)
     record_epochs(database, claim, [record_of(epoch) for epoch in range(split_at + 1, 4)])
     reads.append([claim.attempt_id, split_at + 1, 3])
-    outcome = {"reads": reads, "parameters": 7, "best_epoch": 2, "last_epoch": 3}
-    weights = Artifact(f"weights/{train}", f"digest-{train}", 20)
+    outcome = outcome_of(train, reads, best_epoch=2)
+    weights = Artifact(f"weights/{train}-best", f"digest-{train}", 20)
     end_attempt(database, claim, "done", 9.0, outcome, produced=[weights])
     assert record_result(database, key, rerun) is None
     claim = take(database, evaluate)
@@ -227,12 +250,14 @@ def test_a_redone_stage_does_not_change_what_a_run_has_read(database: Database) 
     before = dump(database)
     claim = take(database, "train-r1-0", again=True)
     record_epochs(database, claim, [record_of(epoch, 0.9) for epoch in range(1, 4)])
-    weights = Artifact("weights/train-r1-0", "digest-train-r1-0", 20)
-    outcome = {"reads": [[claim.attempt_id, 1, 3]], "parameters": 7, "best_epoch": 3}
+    weights = Artifact("weights/train-r1-0-best", "digest-train-r1-0", 20)
+    outcome = outcome_of("train-r1-0", [[claim.attempt_id, 1, 3]], best_epoch=3)
     end_attempt(database, claim, "done", 9.0, outcome, produced=[weights])
     record_result(database, "r1", 0)
     assert dump(database) == before
-    assert attempt_outcome(database, "train-r1-0")["best_epoch"] == 3
+    newest = attempt_outcome(database, "train-r1-0")
+    assert newest is not None
+    assert newest["readers"]["train-r1-0"]["best_epoch"] == 3
 
 
 def test_repetitions_are_numbered_and_the_newest_with_a_result_is_shown(database: Database) -> None:
@@ -293,14 +318,18 @@ def test_show_has_attempts_epochs_and_cells_of_a_run(database: Database) -> None
         run_record(database, "r2")
 
 
-def test_recorded_epochs_count_those_of_the_stage_alone(database: Database) -> None:
+def test_recorded_epochs_count_those_of_the_attempts_alone(database: Database) -> None:
     want(database, ["r1", "r2"])
-    claim = take(database, "train-r1-0")
-    record_epochs(database, claim, [record_of(epoch) for epoch in (1, 2, 3)])
-    ranges = [[claim.attempt_id, 1, 2]]
-    assert recorded_epochs(database, "train-r1-0", ranges) == 2
-    assert recorded_epochs(database, "train-r2-0", ranges) == 0
-    assert recorded_epochs(database, "train-r1-0", [[claim.attempt_id, 2, 9]]) == 2
+    first, second = take(database, "train-r1-0"), take(database, "train-r2-0")
+    record_epochs(database, first, [record_of(epoch) for epoch in (1, 2, 3)])
+    record_epochs(database, second, [record_of(epoch) for epoch in (3, 4)])
+    one, other = first.attempt_id, second.attempt_id
+    assert recorded_epochs(database, []) == 0
+    assert recorded_epochs(database, [[one, 1, 2]]) == 2
+    assert recorded_epochs(database, [[other, 1, 2]]) == 0
+    assert recorded_epochs(database, [[one, 2, 9]]) == 2
+    assert recorded_epochs(database, [[one, 1, 2], [other, 3, 4]]) == 4
+    assert recorded_epochs(database, [[one + other + 1, 1, 4]]) == 0
 
 
 def test_seconds_an_epoch_leave_the_first_epoch_out_where_there_are_others(
@@ -326,7 +355,7 @@ def test_artifacts_are_recorded_by_name_the_newest_last(database: Database) -> N
         recorded = {name: (digest, size) for name, digest, size in connection.execute(query)}
     assert recorded == {
         "pixels/p": ("digest-p", 10),
-        "weights/train-r1-0": ("digest-train-r1-0", 20),
+        "weights/train-r1-0-best": ("digest-train-r1-0", 20),
     }
     with database.read() as connection:
         assert connection.execute(sa.select(sa.func.count()).select_from(artifacts)).scalar() == 2
@@ -340,7 +369,7 @@ def test_stages_of_an_unfinished_run_follow_the_program(database: Database) -> N
         "keyed_cells": [(cell_of(0), "r1")], "wanted": [run_of("r1")], "rerun": {"r1": 0},
     }  # fmt: skip
     newer = (chain_of("r1")[0], Stage("newer", "train", {}, ("prepare",)))
-    record_experiment(database, **values, chains={"r1": newer})
+    record_experiment(database, **values, chains={"r1": newer}, readings={"r1": "newer"})
     query = sa.select(run_stages.c.stage_key).order_by(run_stages.c.position)
     with database.read() as connection:
         assert connection.execute(query).scalars().all() == ["prepare", "newer"]
@@ -356,5 +385,43 @@ def test_stages_of_a_finished_run_stay_as_they_were(database: Database) -> None:
         "rerun": {"r1": 0},
     }  # fmt: skip
     newer = (chain_of("r1")[0], Stage("newer", "train", {}, ("prepare",)))
-    record_experiment(database, **values, chains={"r1": newer})
+    record_experiment(database, **values, chains={"r1": newer}, readings={"r1": "newer"})
     assert dump(database) == before
+
+
+def test_a_result_is_that_of_the_stages_its_process_planned(database: Database) -> None:
+    """Another process may have planned others for the run in the meantime."""
+    want(database, ["r1"])
+    do_run(database, "r1")
+    expected = dump(database)
+    with database.write() as connection:
+        connection.exec_driver_sql("DELETE FROM reads")
+        connection.exec_driver_sql("DELETE FROM results")
+        connection.exec_driver_sql("DELETE FROM run_stages WHERE position > 0")
+        connection.exec_driver_sql("INSERT INTO stages VALUES ('other', 'train', '{}', '[]', 't')")
+        connection.exec_driver_sql(
+            "INSERT INTO run_stages VALUES ('r1', 0, 1, 'other', 'train-r1-0')"
+        )
+    assert record_result(database, "r1", 0) is None
+    planned = [stage.key for stage in chain_of("r1")]
+    assert record_result(database, "r1", 0, planned) == "done"
+    assert dump(database) == expected
+    with database.read() as connection:
+        query = sa.select(run_stages.c.stage_key).order_by(run_stages.c.position)
+        assert connection.execute(query).scalars().all() == planned
+
+
+def test_who_was_satisfied_before_a_training_failed_is_done(database: Database) -> None:
+    want(database, ["r1", "r2"])
+    chains = {key: [chain_of("r1")[0].key, "train-r1-0"] for key in ("r1", "r2")}
+    claim = take(database, "prepare")
+    end_attempt(database, claim, "done", 1.0, {"images": 5})
+    claim = take(database, "train-r1-0")
+    record_epochs(database, claim, [record_of(epoch) for epoch in range(1, 4)])
+    outcome = outcome_of("train-r1-0", [[claim.attempt_id, 1, 3]], best_epoch=2)
+    end_attempt(database, claim, "failed", 9.0, outcome, error="no memory")
+    assert record_result(database, "r1", 0, chains["r1"]) == "done"
+    assert record_result(database, "r2", 0, chains["r2"]) == "failed"
+    with database.read() as connection:
+        rows = connection.exec_driver_sql("SELECT run_key, message, last_epoch FROM results")
+        assert sorted(map(tuple, rows)) == [("r1", "", 3), ("r2", "no memory", None)]

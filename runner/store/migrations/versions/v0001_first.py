@@ -87,6 +87,22 @@ def _tables() -> None:
         comment="Versions, machine and code that attempts ran with.",
     )
     op.create_table(
+        "verifications",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("spec", sa.String(), nullable=False),
+        sa.Column("sets", sa.JSON(), nullable=False),
+        sa.Column("is_same", sa.Boolean(), nullable=False),
+        sa.Column("runs", sa.JSON(), nullable=False),
+        sa.Column("environment_id", sa.Integer(), nullable=False),
+        sa.Column("recorded", sa.Float(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["environment_id"],
+            ["environments.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+        comment="Comparisons of runs with sharing and without, as `verify` made them.",
+    )
+    op.create_table(
         "experiments",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
@@ -148,6 +164,7 @@ def _tables() -> None:
         sa.Column("started", sa.Float(), nullable=False),
         sa.Column("seconds", sa.Float(), nullable=True),
         sa.Column("outcome", sa.JSON(), nullable=True),
+        sa.Column("predicted", sa.JSON(), nullable=True),
         sa.Column("error", sa.String(), nullable=False),
         sa.ForeignKeyConstraint(
             ["environment_id"],
@@ -159,7 +176,8 @@ def _tables() -> None:
         ),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("stage_key", "number"),
-        comment="Executions of stages; times are seconds since 1970 (UTC) and wall seconds.",
+        comment="Executions of stages; times are seconds since 1970 (UTC) and wall seconds;"
+        " predicted has the epochs and seconds that the plan expected.",
     )
     op.create_table(
         "cells",
@@ -209,6 +227,7 @@ def _tables() -> None:
         sa.Column("rerun", sa.Integer(), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("stage_key", sa.String(), nullable=False),
+        sa.Column("reading", sa.String(), nullable=False),
         sa.ForeignKeyConstraint(
             ["run_key"],
             ["runs.run_key"],

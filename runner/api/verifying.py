@@ -1,0 +1,191 @@
+"""The verb `verify`: proof that sharing changed nothing.
+
+Runs a sample of a spec's runs both ways, each side in a fresh temporary store and cache: together,
+as `run` would, and each by itself with nothing shared. Then compares what the databases hold.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from runner.api.planning import make_plan
+from runner.api.running import Request, run_request
+from runner.api.wanting import Wanted
+from runner.api.workspace import workspace
+from runner.core.errors import UsageError
+from runner.store.dump import run_dump
+from runner.store.verifications import record_verification
+
+LOSS_TOLERANCE = 1e-4
+ACCURACY_TOLERANCE = 0.005
+"""What training on frozen features may differ by: the first loss, relatively; and accuracies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What became of one run of the sample.
+
+    Attributes:
+        run: its key.
+        name: of its cell.
+        exact: whether bytes were compared, or numbers within tolerances (frozen features).
+        shared: stages that it shared with others of the sample, or its features.
+        difference: "" when both sides are alike, else what differs first.
+        largest: largest difference of a number, 0 where bytes are equal.
+    """
+
+    run: str
+    name: str
+    exact: bool
+    shared: int
+    difference: str
+    largest: float
+
+
+def verify(
+    spec: str | Path,
+    sample: int = 4,
+    sets: Sequence[str] = (),
+    db: str | Path | None = None,
+    data: str | Path | None = None,
+    device: str | None = None,
+    on_step: Callable[[str], None] = lambda text: None,
+) -> list[Verified]:
+    """Run a sample of a spec both ways and compare; record the outcome in the database.
+
+    Args:
+        spec: a spec file.
+        sample: how many runs; those that share most.
+        sets: ``setting=value`` in every run, as ``epochs=2``.
+        db: the database in which the outcome is recorded.
+        data: folder in which data sets are looked for.
+        device: name of the device.
+        on_step: told what is being done.
+
+    Raises:
+        SpecError: with every problem found; nothing was started.
+        UsageError: when the data is not there.
+    """
+    explained, wanted = make_plan([spec], (), None, sets, _nowhere(), data, device)
+    if explained.missing:
+        raise UsageError("\n".join(str(problem) for problem in explained.missing))
+    runs = _sample(wanted, sample)
+    request = Request([spec], sets=sets, data=data, device=device, runs=runs)
+    with tempfile.TemporaryDirectory(prefix="runner-verify-") as home:
+        on_step(f"{len(runs)} of {len(wanted.plan.reads)} runs, sharing what they can")
+        together = _side(replace(request, db=Path(home) / "together" / "results.db"), runs)
+        alone: dict[str, list[str]] = {}
+        for number, run in enumerate(runs, start=1):
+            on_step(f"run {number} of {len(runs)}, by itself")
+            place = Path(home) / f"alone-{number}" / "results.db"
+            alone |= _side(replace(request, db=place, runs=(run,), no_share=True), (run,))
+        verified = [
+            _compared(run, explained.names[run], wanted, together[run], alone[run]) for run in runs
+        ]
+    _record(db, Path(spec), sets, verified)
+    return verified
+
+
+def _nowhere() -> str:
+    """Return a database that does not exist: nothing counts as done."""
+    return str(Path(tempfile.gettempdir()) / "runner-verify-nothing" / "results.db")
+
+
+def _sample(wanted: Wanted, sample: int) -> tuple[str, ...]:
+    """Return the runs that share most with others."""
+    readers: dict[str, int] = {}
+    kinds = {stage.key: stage.kind for stage in wanted.plan.stages}
+    for keys in wanted.plan.reads.values():
+        for key in keys:
+            readers[key] = readers.get(key, 0) + (kinds.get(key) in ("train", "features"))
+    shared = {run: max(readers[key] for key in keys) for run, keys in wanted.plan.reads.items()}
+    return tuple(sorted(shared, key=lambda run: (-shared[run], run))[: max(sample, 1)])
+
+
+def _side(request: Request, runs: Sequence[str]) -> dict[str, list[str]]:
+    """Do the runs in a fresh store; return what it holds of each."""
+    from runner.execute.work import Silent
+
+    assert request.db is not None
+    Path(request.db).parent.mkdir(parents=True)
+    run_request(request, lambda wanted: Silent(), lambda: False)
+    database = workspace(request.db).open(create=False)
+    try:
+        return {run: list(run_dump(database, run)) for run in runs}
+    finally:
+        database.close()
+
+
+def _compared(
+    run: str, name: str, wanted: Wanted, together: Sequence[str], alone: Sequence[str]
+) -> Verified:
+    keys = wanted.plan.reads[run]
+    stages = [stage for stage in wanted.plan.stages if stage.key in keys]
+    exact = not any(stage.kind == "features" for stage in stages)
+    others = [each for key, each in wanted.plan.reads.items() if key != run]
+    shared = sum(
+        stage.kind == "features" or any(stage.key in each for each in others)
+        for stage in stages
+        if stage.kind in ("train", "features")
+    )
+    difference, largest = _exactly(together, alone) if exact else _nearly(together, alone)
+    return Verified(run, name, exact, shared, difference, largest)
+
+
+def _exactly(together: Sequence[str], alone: Sequence[str]) -> tuple[str, float]:
+    for ours, theirs in zip(together, alone, strict=False):
+        if ours != theirs:
+            return f"{ours[:120]} against {theirs[:120]}", float("nan")
+    if len(together) != len(alone):
+        return f"{len(together)} lines against {len(alone)}", float("nan")
+    return "", 0.0
+
+
+def _nearly(together: Sequence[str], alone: Sequence[str]) -> tuple[str, float]:
+    """Compare numbers: the first step's loss, and every accuracy."""
+    ours, theirs = dict(_numbers(together)), dict(_numbers(alone))
+    if ours.keys() != theirs.keys():
+        return f"{len(ours)} numbers against {len(theirs)}", float("nan")
+    largest = 0.0
+    for name, value in ours.items():
+        is_loss = name == "first loss"
+        gap = abs(value - theirs[name]) / (abs(theirs[name]) if is_loss else 1.0)
+        largest = max(largest, gap)
+        if gap > (LOSS_TOLERANCE if is_loss else ACCURACY_TOLERANCE):
+            return f"{name}: {value} against {theirs[name]}", gap
+    return "", largest
+
+
+def _numbers(lines: Sequence[str]) -> Iterator[tuple[str, float]]:
+    for line in lines:
+        content: dict[str, Any] = json.loads(line)
+        if "metric" in content:
+            epoch, split, name, value = content["metric"]
+            if name == "accuracy":
+                yield f"{split}_accuracy of epoch {epoch}", float(value)
+        elif "steps" in content and content["steps"][0] == 1:
+            yield "first loss", float(content["steps"][2][0])
+
+
+def _record(
+    db: str | Path | None, spec: Path, sets: Sequence[str], verified: Sequence[Verified]
+) -> None:
+    from runner.engine.device import choose_device, environment, numerics
+
+    database = workspace(db).open()
+    try:
+        record_verification(
+            database,
+            spec=str(spec),
+            sets=list(sets),
+            is_same=all(not each.difference for each in verified),
+            runs=[asdict(each) for each in verified],
+            environment={**environment(), "numerics": numerics(choose_device(None))},
+        )
+    finally:
+        database.close()

@@ -1,0 +1,62 @@
+"""The commands `cache list` and `cache clear`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from runner.cli.options import Db
+from runner.cli.words import counted
+from runner.components.download import show_bytes
+
+if TYPE_CHECKING:
+    from runner.api.caching import Kept
+
+app = typer.Typer(help="Look at and clear what .runner/ keeps.", no_args_is_help=True)
+LIST_EXAMPLES = """\b
+Example:
+  runner cache list"""
+CLEAR_EXAMPLES = """\b
+Examples:
+  runner cache clear states features   (trainings begin anew)
+  runner cache clear                   (everything; results stay)"""
+
+
+@app.command("list", epilog=LIST_EXAMPLES)
+def list_command(db: Db = None) -> None:
+    """List what .runner/ keeps, by kind, with its size."""
+    from runner.api.caching import list_cache
+
+    _print(list_cache(db))
+
+
+@app.command("clear", epilog=CLEAR_EXAMPLES)
+def clear(
+    kinds: Annotated[
+        list[str] | None, typer.Argument(metavar="[KIND]…", help="As `cache list` names them.")
+    ] = None,
+    db: Db = None,
+) -> None:
+    """Remove what .runner/ keeps; whatever is needed again is computed again."""
+    from runner.api.caching import clear_cache
+
+    removed = clear_cache(kinds or (), db)
+    if removed:
+        _print(removed)
+        typer.echo("removed", err=True)
+    else:
+        typer.echo("nothing to remove", err=True)
+
+
+def _print(kept: Sequence[Kept]) -> None:
+    width = max(len(each.kind) for each in kept)
+    for each in kept:
+        files = counted(each.count, "file").rjust(12)
+        size = show_bytes(each.num_bytes).rjust(9)
+        typer.echo(f"{each.kind.ljust(width)}  {files}  {size}  {each.about}")
+    if len(kept) > 1:
+        files = counted(sum(each.count for each in kept), "file").rjust(12)
+        size = show_bytes(sum(each.num_bytes for each in kept)).rjust(9)
+        typer.echo(f"{'all'.ljust(width)}  {files}  {size}")

@@ -1,0 +1,212 @@
+"""EXPLAIN, switching sharing off, the cache and the proof, from the command line."""
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commands import Call
+from test_cli_bind import is_golden
+
+SPEC = """\
+name: shared
+data: {dataset: synthetic, classes: 3, images: 60, height: 4, width: 4}
+model: {name: mlp, hidden: [4]}
+train: {epochs: 6, batch_size: 16, optimizer: sgd, schedule: {name: step, step_size: 2}}
+sweep:
+  rows:
+    - {label: short, epochs: 4}
+    - {label: long}
+    - {label: patient, early_stopping: {patience: 3}}
+    - {label: later, step_size: 3}
+    - {label: half a wave, schedule: {name: cosine}, epochs: 3}
+    - {label: a wave, schedule: {name: cosine}}
+"""
+FROZEN = """\
+name: frozen
+data: {dataset: synthetic, classes: 3, images: 60, height: 8, width: 8}
+model: {name: convnet, filters: [4], batch_norm: true, freeze: features}
+train: {epochs: 2, batch_size: 16}
+sweep: {grid: {lr: [0.01, 0.02]}}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _specs() -> None:
+    Path("shared.yaml").write_text(SPEC)
+    Path("frozen.yaml").write_text(FROZEN)
+
+
+def ask(query: str, db: str = "results.db") -> list[Any]:
+    with closing(sqlite3.connect(db)) as raw:
+        return raw.execute(query).fetchall()
+
+
+def num_epochs(db: str = "results.db") -> int:
+    return int(ask("SELECT count(*) FROM steps", db)[0][0])
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("plan_shared", ["shared.yaml"]),
+        ("plan_no_share", ["shared.yaml", "--no-share"]),
+        ("plan_disabled", ["frozen.yaml", "--disable", "use_frozen_features"]),
+        ("plan_frozen", ["frozen.yaml"]),
+        ("plan_two_specs", ["frozen.yaml", "shared.yaml", "--only", "seed=0"]),
+    ],
+)
+def test_a_plan_looks_like_its_golden_file(
+    tmp_path: Path, call: Call, name: str, words: list[str]
+) -> None:
+    planned = call("plan", *words, "--device", "cpu")
+    assert (planned.code, planned.err) == (0, "")
+    assert is_golden(name, planned.out, tmp_path)
+
+
+def test_a_plan_as_json_is_the_same_tree(call: Call) -> None:
+    planned = json.loads(call("plan", "shared.yaml", "--format", "json").out)
+    stages = {stage["key"]: stage for stage in planned["stages"]}
+    trained = [stage for stage in stages.values() if stage["kind"] == "train"]
+    epochs = sorted((stage["first_epoch"], stage["last_epoch"]) for stage in trained)
+    assert epochs == [(1, 2), (1, 3), (1, 6), (3, 6), (3, 6)]
+    for stage in trained:
+        assert stages[stage["parent"]]["kind"] in ("train", "prepare")
+    ending = {each["name"]: each for stage in trained for each in stage["ending"]}
+    assert (ending["short seed=0"]["last_epoch"], ending["short seed=0"]["may_stop"]) == (4, False)
+    assert ending["patient seed=0"]["may_stop"] is True
+    assert [each["rule"] for each in planned["savings"]] == [
+        "merge_equal_stages",
+        "share_trajectories",
+    ]
+    assert len(planned["not_shared"]) == 1
+
+
+def test_a_long_tree_is_shown_in_full_only_when_asked(call: Call) -> None:
+    rates = ", ".join(str(number / 100) for number in range(1, 60))
+    Path("many.yaml").write_text(FROZEN.replace("0.01, 0.02", rates).replace("frozen", "many", 1))
+    short = call("plan", "many.yaml").out.splitlines()
+    assert short[-1] == "… 60 lines more (--full)"
+    full = call("plan", "many.yaml", "--full").out.splitlines()
+    assert len(full) == len(short) + 59
+    assert full[-1].endswith("lr=0.59 seed=0: reads epochs 1–2")
+
+
+def test_sharing_trains_fewer_epochs_and_gives_the_same_bytes(call: Call) -> None:
+    assert call("run", "shared.yaml", "--db", "a/a.db").code == 0
+    assert call("run", "shared.yaml", "--db", "b/b.db", "--no-share").code == 0
+    dumps = [call("db", "dump", "--canonical", "--db", db).out for db in ("a/a.db", "b/b.db")]
+    assert dumps[0] == dumps[1]
+    assert num_epochs("a/a.db") < num_epochs("b/b.db") <= 31
+
+
+@pytest.mark.parametrize("word", ["plan", "run"])
+def test_only_rules_that_share_may_be_disabled(call: Call, word: str) -> None:
+    called = call(word, "shared.yaml", "--disable", "share_trajectory")
+    assert called.code == 2
+    assert called.err == (
+        "error: --disable share_trajectory is no rule that shares\n"
+        "    did you mean: share_trajectories\n"
+        "    allowed: share_trajectories, go_on_from_states, use_frozen_features\n"
+    )
+
+
+def test_prediction_is_held_against_truth(call: Call) -> None:
+    assert call("plan", "shared.yaml", "--actual").code == 2
+    assert call("run", "shared.yaml", "--only", "long").code == 0
+    assert call("run", "shared.yaml").code == 0
+    text = call("plan", "shared.yaml", "--actual").out
+    assert text.startswith("prepare   1 stage; 1 never measured before took ")
+    found = {
+        each["kind"]: each
+        for each in json.loads(call("plan", "shared.yaml", "--actual", "--format", "json").out)
+    }
+    assert found["train"]["epochs"] == num_epochs()
+    assert found["train"]["foreseen"] >= 1
+    assert found["train"]["predicted_epochs"] >= found["train"]["epochs"]
+    assert found["train"]["seconds"] > 0
+
+
+def test_the_cache_is_listed_and_cleared(call: Call) -> None:
+    assert call("run", "frozen.yaml").code == 0
+    listed = call("cache", "list").out
+    assert [line.split()[0] for line in listed.splitlines()] == [
+        *("pixels", "features", "states", "checkpoints", "weights", "hashes", "layouts.json", "all")
+    ]
+    assert "features           2 files" in listed
+    cleared = call("cache", "clear", "features", "states")
+    assert (cleared.code, cleared.err) == (0, "removed\n")
+    assert not Path(".runner/features").exists()
+    assert Path(".runner/weights").exists()
+    assert call("cache", "clear", "features").err == "nothing to remove\n"
+    before = call("db", "dump", "--canonical").out
+    assert call("cache", "clear").code == 0
+    assert list(Path(".runner").iterdir()) == []
+    assert call("db", "dump", "--canonical").out == before
+    assert call("run", "frozen.yaml", "--set", "seed=1").code == 0
+    wrong = call("cache", "clear", "pixel")
+    assert wrong.code == 2
+    assert "did you mean: pixels" in wrong.err
+
+
+def test_the_cache_of_a_run_at_work_is_not_cleared(call: Call) -> None:
+    assert call("run", "frozen.yaml").code == 0
+    with closing(sqlite3.connect("results.db")) as raw:
+        raw.execute(
+            "INSERT INTO claims SELECT stage_key, id, 'host', 'boot', 1, 0.0, 9e12 FROM attempts"
+            " LIMIT 1"
+        )
+        raw.commit()
+    refused = call("cache", "clear")
+    assert refused.code == 2
+    assert "a run is at work on results.db" in refused.err
+    assert Path(".runner/features").exists()
+
+
+def test_verify_proves_that_sharing_changes_nothing(call: Call) -> None:
+    verified = call("verify", "shared.yaml", "--sample", "3")
+    assert verified.code == 0, verified.err
+    lines = verified.out.splitlines()
+    assert len(lines) == 3
+    assert all(line.endswith("): equal, byte for byte") for line in lines)
+    assert all("shared stage" in line and "0 shared" not in line for line in lines)
+    ((is_same, runs, spec),) = ask("SELECT is_same, runs, spec FROM verifications")
+    assert (is_same, spec) == (1, "shared.yaml")
+    assert [each["difference"] for each in json.loads(runs)] == ["", "", ""]
+    assert ask("SELECT count(*) FROM runs") == [(0,)]
+
+
+def test_verify_holds_features_to_tolerances(call: Call) -> None:
+    verified = call("verify", "frozen.yaml")
+    assert verified.code == 0, verified.err
+    assert verified.out.count("alike; largest difference ") == 2
+
+
+def test_verify_finds_what_sharing_would_change(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from runner.engine import resuming
+
+    original = resuming._unpack
+
+    def forgetful(state: Any, *others: Any) -> None:
+        original(state, *others)
+        for parameter in state.network.module.parameters():
+            parameter.data.mul_(1.01)
+
+    monkeypatch.setattr(resuming, "_unpack", forgetful)
+    verified = call("verify", "shared.yaml", "--sample", "4")
+    assert verified.code == 1
+    assert "DIFFERENT: " in verified.out
+    assert ask("SELECT is_same FROM verifications") == [(0,)]
+
+
+def test_verify_of_missing_data_is_an_error(call: Call) -> None:
+    Path("gone.yaml").write_text(
+        "name: gone\ndata: {dataset: imagefolder, path: gone}\nmodel: mlp\n"
+    )
+    refused = call("verify", "gone.yaml")
+    assert refused.code == 2
+    assert "missing data set imagefolder" in refused.err

@@ -1,0 +1,196 @@
+"""Shared trainings that are killed around a branch, and several processes at one tree."""
+
+import json
+import os
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from forks import OUTPUT, Forks, KillAt
+from grids import Left, ask, left_in, write_grid
+from shared_specs import BRANCHES, READERS, dump_of, failures, statuses, trained
+from test_two_processes import LOCAL, MEETING, start_stopped, wait_for
+
+STAGE = "runner.engine.training_stage"
+POINTS = {
+    "parent's last epoch trained": KillAt(f"{STAGE}.train_epoch", 2, "after"),
+    "parent's state not described": KillAt("runner.engine.checkpoint.save_tensors", 3, "after"),
+    "parent's state whole, not recorded": KillAt(f"{STAGE}.save_checkpoint", 2, "after"),
+    "parent recorded": KillAt(f"{LOCAL}.end_stage", 2, "before"),
+    "child claimed": KillAt(f"{LOCAL}.claim_stage", 3, "after"),
+    "child has read its parent's state": KillAt(f"{STAGE}.find_start", 2, "after"),
+    "child's first epoch trained": KillAt(f"{STAGE}.train_epoch", 3, "after"),
+    "child's first checkpoint": KillAt(f"{STAGE}.save_checkpoint", 3, "after"),
+    "child recorded, second child to come": KillAt(f"{LOCAL}.end_stage", 3, "before"),
+    "a branch of a branch begun": KillAt(f"{STAGE}.find_start", 4, "after"),
+}
+"""Of the spec BRANCHES with a checkpoint after every epoch."""
+TRAINED = (
+    "SELECT attempts.status, min(epoch), max(epoch) FROM attempts JOIN steps"
+    " ON steps.attempt_id = attempts.id GROUP BY attempts.id ORDER BY attempts.id"
+)
+
+
+@pytest.fixture(scope="module")
+def branches(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_grid(tmp_path_factory.mktemp("branches"), BRANCHES)
+
+
+@pytest.fixture(scope="module")
+def undisturbed_branches(
+    forks: Forks, branches: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Left:
+    folder = tmp_path_factory.mktemp("undisturbed_branches")
+    assert forks.run(folder, ["run", str(branches)]) == 0
+    return left_in(folder)
+
+
+@pytest.mark.parametrize(
+    ("point", "seconds"),
+    [
+        *((point, "0") for point in POINTS),
+        *(
+            pytest.param(point, "30", marks=pytest.mark.slow)
+            for point, kill in POINTS.items()
+            if "checkpoint" not in kill.function
+        ),
+    ],
+)
+def test_killed_around_a_branch_the_tree_ends_as_if_undisturbed(
+    point: str,
+    seconds: str,
+    forks: Forks,
+    branches: Path,
+    undisturbed_branches: Left,
+    tmp_path: Path,
+) -> None:
+    words = ["run", str(branches), "--checkpoint-seconds", seconds]
+    killed = forks.run(tmp_path, words, POINTS[point])
+    assert killed == -signal.SIGKILL, (tmp_path / OUTPUT).read_text()
+    assert forks.run(tmp_path, words) == 0, (tmp_path / OUTPUT).read_text()
+    left = left_in(tmp_path)
+    # trees without the runs that had ended leave states of their own
+    assert replace(left, states={}) == replace(undisturbed_branches, states={})
+    assert ask(tmp_path, "SELECT count(*) FROM claims") == [(0,)]
+    done = "SELECT stage_key FROM attempts WHERE status = 'done' GROUP BY stage_key"
+    assert ask(tmp_path, f"{done} HAVING count(*) > 1") == []
+
+
+def test_a_child_killed_in_its_first_epoch_goes_on_from_its_parent_again(
+    forks: Forks, branches: Path, tmp_path: Path
+) -> None:
+    words = ["run", str(branches)]
+    forks.run(tmp_path, words, KillAt(f"{STAGE}.train_epoch", 3, "after"))
+    assert trained(tmp_path) == 2
+    assert forks.run(tmp_path, words) == 0
+    assert trained(tmp_path) == 26
+    assert ask(tmp_path, TRAINED)[:2] == [("done", 1, 2), ("done", 3, 8)]
+
+
+@pytest.mark.parametrize("call", [4, 6, 7])
+def test_killed_after_readers_were_satisfied_these_keep_what_they_read(
+    call: int, forks: Forks, tmp_path: Path
+) -> None:
+    """The weights of a last epoch that is tested are those of that epoch, not of a later one."""
+    spec, whole, part = write_grid(tmp_path, READERS), tmp_path / "whole", tmp_path / "part"
+    for folder in (whole, part):
+        folder.mkdir()
+    assert forks.run(whole, ["run", str(spec)]) == 0
+    words = ["run", str(spec), "--checkpoint-seconds", "0"]
+    killed = forks.run(part, words, KillAt(f"{STAGE}.save_checkpoint", call, "after"))
+    assert killed == -signal.SIGKILL
+    assert forks.run(part, words) == 0, (part / OUTPUT).read_text()
+    assert left_in(part) == left_in(whole)
+    assert trained(part) == 8
+
+
+def test_two_processes_share_a_tree_and_do_every_stage_once(
+    forks: Forks, branches: Path, undisturbed_branches: Left, tmp_path: Path
+) -> None:
+    pids = [forks.start(tmp_path, ["run", str(branches)]) for _ in range(2)]
+    assert [forks.wait(pid) for pid in pids] == [0, 0], (tmp_path / OUTPUT).read_text()
+    assert left_in(tmp_path) == undisturbed_branches
+    assert set(ask(tmp_path, "SELECT number, status FROM attempts")) == {(1, "done")}
+    assert trained(tmp_path) == 26
+
+
+def test_a_process_waits_for_the_parent_that_another_one_trains(
+    forks: Forks, branches: Path, undisturbed_branches: Left, tmp_path: Path
+) -> None:
+    stop = KillAt(f"{STAGE}.train_epoch", 2, "before", signal.SIGSTOP)
+    first = start_stopped(forks, tmp_path, ["run", str(branches)], stop)
+    second = forks.start(tmp_path, ["run", str(branches)])
+    wait_for(lambda: MEETING in (tmp_path / OUTPUT).read_text())
+    time.sleep(0.2)
+    assert ask(tmp_path, "SELECT count(*) FROM attempts") == [(2,)]
+    os.kill(first, signal.SIGCONT)
+    assert [forks.wait(first), forks.wait(second)] == [0, 0], (tmp_path / OUTPUT).read_text()
+    assert left_in(tmp_path) == undisturbed_branches
+    assert trained(tmp_path) == 26
+
+
+def test_the_parent_of_a_killed_process_is_taken_over(
+    forks: Forks, branches: Path, undisturbed_branches: Left, tmp_path: Path
+) -> None:
+    stop = KillAt(f"{STAGE}.train_epoch", 2, "before", signal.SIGSTOP)
+    first = start_stopped(forks, tmp_path, ["run", str(branches)], stop)
+    second = forks.start(tmp_path, ["run", str(branches)])
+    wait_for(lambda: MEETING in (tmp_path / OUTPUT).read_text())
+    os.kill(first, signal.SIGKILL)
+    assert forks.wait(second) == 0, (tmp_path / OUTPUT).read_text()
+    assert forks.wait(first) == -signal.SIGKILL
+    assert left_in(tmp_path) == undisturbed_branches
+
+
+def test_a_process_that_wants_other_cells_leaves_the_plan_of_the_first_alone(
+    forks: Forks, branches: Path, undisturbed_branches: Left, tmp_path: Path
+) -> None:
+    stop = KillAt(f"{STAGE}.train_epoch", 2, "before", signal.SIGSTOP)
+    most = [word for label in ("every 2", "every 3", "every 4") for word in ("--only", label)]
+    first = start_stopped(forks, tmp_path, ["run", str(branches), *most], stop)
+    second = forks.run(tmp_path, ["run", str(branches), "--only", "short"])
+    assert second == 0, (tmp_path / OUTPUT).read_text()
+    os.kill(first, signal.SIGCONT)
+    assert forks.wait(first) == 0, (tmp_path / OUTPUT).read_text()
+    done = {label for label, status in statuses(tmp_path).items() if status == "done"}
+    assert done == {"every 2", "every 3", "every 4", "short"}
+    assert forks.run(tmp_path, ["run", str(branches)]) == 0
+    assert dump_of(tmp_path) == undisturbed_branches.dump
+
+
+def test_a_process_that_joins_when_runs_have_ended_leaves_the_same(
+    forks: Forks, branches: Path, undisturbed_branches: Left, tmp_path: Path
+) -> None:
+    """What it plans has other readers, and so other keys."""
+    stop = KillAt(f"{STAGE}.train_epoch", 14, "before", signal.SIGSTOP)
+    first = start_stopped(forks, tmp_path, ["run", str(branches)], stop)
+    assert "done" in statuses(tmp_path).values()
+    second = forks.start(tmp_path, ["run", str(branches)])
+    wait_for(lambda: MEETING in (tmp_path / OUTPUT).read_text())
+    os.kill(first, signal.SIGCONT)
+    assert [forks.wait(first), forks.wait(second)] == [0, 0], (tmp_path / OUTPUT).read_text()
+    assert dump_of(tmp_path) == undisturbed_branches.dump
+    assert failures(tmp_path) == []
+    # the short run is unfinished still, and the state after epoch 3 lacks what it keeps
+    assert trained(tmp_path) <= 27
+
+
+@pytest.mark.parametrize("harm", ["other numerics", "damaged"])
+def test_a_child_whose_parents_state_cannot_be_used_begins_with_the_first_epoch(
+    harm: str, forks: Forks, branches: Path, undisturbed_branches: Left, tmp_path: Path
+) -> None:
+    words = ["run", str(branches)]
+    assert forks.run(tmp_path, words, KillAt(f"{LOCAL}.end_stage", 2, "before")) == -signal.SIGKILL
+    (path,) = (tmp_path / ".runner" / "states").rglob("checkpoint.json")
+    values = json.loads(path.read_text())
+    if harm == "damaged":
+        tensors = path.with_name(values["file"])
+        tensors.write_bytes(tensors.read_bytes()[:-1])
+    else:
+        path.write_text(json.dumps({**values, "numerics": {"threads": 99}}))
+    assert forks.run(tmp_path, words) == 0, (tmp_path / OUTPUT).read_text()
+    assert "starting with the first epoch" in (tmp_path / OUTPUT).read_text()
+    assert failures(tmp_path) == []
+    assert dump_of(tmp_path) == undisturbed_branches.dump

@@ -1,0 +1,177 @@
+"""Whatever families of runs there are, sharing their trajectories keeps what each of them wants."""
+
+from collections import Counter
+
+from families import chain_of, epochs_of, naive, own_epochs, shared, span, trainings
+from hypothesis import given, settings
+from hypothesis import strategies as some
+
+from runner.core.keys import epoch_key
+from runner.core.types import Facts, Plan, Stage
+from runner.planner.cost import cost_of
+from runner.planner.rules import apply_rules, merge_equal_stages
+from runner.planner.trajectories import share_trajectories
+
+CHECK = settings(max_examples=150, deadline=None)
+
+PATHS = some.lists(
+    some.tuples(some.sampled_from("xy"), some.integers(1, 4)), min_size=1, max_size=3
+).map(lambda pieces: " ".join(f"{values}{length}" for values, length in pieces))
+
+
+@some.composite
+def families(draw) -> Plan:
+    """Draw the naive plan of runs that often have epochs in common."""
+    runs = draw(some.lists(PATHS, min_size=1, max_size=7))
+    return naive(
+        {
+            f"R{number}": chain_of(
+                f"R{number}",
+                path,
+                tested=draw(some.booleans()),
+                limit=draw(some.sampled_from([20.0, 20.0, 5.0])),
+            )
+            for number, path in enumerate(runs)
+        }
+    )
+
+
+def own_training(plan: Plan, run: str) -> Stage:
+    """Return the training of a run in the naive plan."""
+    return next(stage for stage in trainings(plan) if stage.key == run)
+
+
+@CHECK
+@given(families())
+def test_every_epoch_of_every_run_is_covered_exactly_once(plan: Plan) -> None:
+    after = shared(plan)
+    by_key = {stage.key: stage for stage in after.stages}
+    for run, keys in after.reads.items():
+        wanted = list(epochs_of(own_training(plan, run).spec["path"]))
+        nodes = [by_key[key] for key in keys if by_key[key].kind == "train"]
+        covered = Counter(each for node in nodes for each in own_epochs(node))
+        assert all(covered[each] == 1 for each in wanted)
+        firsts = [span(node)[0] for node in nodes]
+        assert firsts == [1, *(span(node)[1] + 1 for node in nodes[:-1])]
+        assert span(nodes[-1])[0] <= len(wanted) <= span(nodes[-1])[1]
+        assert all(run in node.spec["readers"] for node in nodes)
+
+
+@CHECK
+@given(families())
+def test_all_readers_of_a_training_agree_on_all_its_epochs(plan: Plan) -> None:
+    for node in trainings(shared(plan)):
+        path = {epoch: key for key, epoch in epochs_of(node.spec["path"])}
+        assert len({reader["diverged_if"] for reader in node.spec["readers"].values()}) == 1
+        for run, reader in node.spec["readers"].items():
+            own = own_training(plan, run)
+            assert reader == own.spec["readers"][run]
+            assert all(path.get(epoch, key) == key for key, epoch in epochs_of(own.spec["path"]))
+            assert set(own.produces) <= set(node.produces)
+        # the settings are those of a run that trains all these epochs
+        longest = own_training(plan, node.spec["settings"]["of"])
+        assert set(epochs_of(node.spec["path"])) <= set(epochs_of(longest.spec["path"]))
+        assert longest.key in node.spec["readers"]
+
+
+@CHECK
+@given(families())
+def test_no_epoch_is_trained_twice(plan: Plan) -> None:
+    after = trainings(shared(plan))
+    distinct = {
+        (stage.spec["readers"][stage.key]["diverged_if"], *each)
+        for stage in trainings(plan)
+        for each in epochs_of(stage.spec["path"])
+    }
+    assert sum(stage.epochs for stage in after) == len(distinct)
+    assert all(stage.epochs == len(own_epochs(stage)) for stage in after)
+
+
+@CHECK
+@given(families())
+def test_needs_are_planned_before_and_states_are_those_of_the_epoch_before(plan: Plan) -> None:
+    before: set[str] = set()
+    products: set[str] = set()
+    for stage in shared(plan).stages:
+        assert set(stage.needs) <= before
+        assert set(stage.consumes) <= products
+        if stage.kind == "train" and stage.spec["first_epoch"] > 1:
+            last = stage.spec["first_epoch"] - 1
+            key = next(key for key, epoch in epochs_of(stage.spec["path"]) if epoch == last)
+            assert stage.spec["start"] == f"states/{epoch_key(key, last)}"
+            assert stage.spec["start"] in stage.consumes
+        before.add(stage.key)
+        products.update(stage.produces)
+
+
+@CHECK
+@given(families())
+def test_evaluations_need_the_trainings_of_their_run(plan: Plan) -> None:
+    after = shared(plan)
+    kinds = {stage.key: stage.kind for stage in after.stages}
+    for stage in after.stages:
+        if stage.kind == "evaluate":
+            mine = [key for key in after.reads[stage.spec["reading"]] if kinds[key] == "train"]
+            assert stage.spec["trainings"] == mine
+            assert stage.needs == ("p", *mine)
+
+
+@CHECK
+@given(families(), some.randoms(use_true_random=False))
+def test_the_order_of_runs_does_not_matter(plan: Plan, draw) -> None:
+    by_key = {stage.key: stage for stage in plan.stages}
+    runs = list(plan.reads)
+    draw.shuffle(runs)
+    shuffled = Plan(
+        stages=tuple(by_key[key] for run in runs for key in plan.reads[run]),
+        reads={run: plan.reads[run] for run in runs},
+    )
+    one, other = shared(plan), shared(shuffled)
+    assert {stage.key: stage for stage in one.stages} == {s.key: s for s in other.stages}
+    assert one.reads == other.reads
+    assert set(one.decisions) == set(other.decisions)
+
+
+@CHECK
+@given(families())
+def test_sharing_twice_is_sharing_once(plan: Plan) -> None:
+    once = shared(plan)
+    assert share_trajectories(once, Facts()) == once
+
+
+@CHECK
+@given(families())
+def test_equal_stages_need_not_be_merged_before(plan: Plan) -> None:
+    assert share_trajectories(plan, Facts()).reads == shared(plan).reads
+
+
+@CHECK
+@given(families())
+def test_sharing_never_costs_more(plan: Plan) -> None:
+    merged, facts = merge_equal_stages(plan, Facts()), Facts(seconds={"t": 2.0, "p": 1.0})
+    old, new = cost_of(merged.stages, facts), cost_of(shared(plan).stages, facts)
+    for name in ("epochs", "seconds", "unknown", "num_bytes"):
+        assert getattr(new, name) <= getattr(old, name)
+
+
+@CHECK
+@given(families(), some.data())
+def test_whatever_is_done_and_gone_every_need_is_there_or_planned_before(plan: Plan, data) -> None:
+    """Stages are done in an order that can be, artifacts lost at will; no run has a result."""
+    done: set[str] = set()
+    artifacts: set[str] = set()
+    for stage in shared(plan).stages:
+        if set(stage.needs) <= done and data.draw(some.booleans()):
+            done.add(stage.key)
+            artifacts |= {name for name in stage.produces if data.draw(some.booleans())}
+    facts = Facts(done=frozenset(done), artifacts=frozenset(artifacts))
+    after = apply_rules(plan, facts)
+    ended, products = set(done), set(artifacts)
+    for stage in after.stages:
+        assert set(stage.needs) <= ended
+        assert set(stage.consumes) <= products
+        ended.add(stage.key)
+        products.update(stage.produces)
+    assert all(key in ended for keys in after.reads.values() for key in keys)
+    again = apply_rules(after, facts)
+    assert (again.stages, again.reads) == (after.stages, after.reads)
