@@ -12,7 +12,7 @@ from pathlib import Path
 
 from runner.api.workspace import Workspace, workspace
 from runner.core.errors import UsageError, nearest
-from runner.store.queries import held_stages
+from runner.store.facts import held_stages
 
 KINDS = {
     "pixels": "decoded images",

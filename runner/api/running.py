@@ -18,7 +18,8 @@ from runner.lower.trajectory import pixels_key
 from runner.spec.experiment import Experiment
 from runner.store.catalogue import record_experiment
 from runner.store.database import Database
-from runner.store.queries import latest_results, run_rows
+from runner.store.facts import latest_results
+from runner.store.queries import run_rows
 
 if TYPE_CHECKING:
     import pandas as pd

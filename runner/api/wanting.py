@@ -15,7 +15,7 @@ from runner.spec.experiment import cell_matches
 from runner.spec.names import setting_path
 from runner.spec.variants import parse_set
 from runner.store.database import Database
-from runner.store.queries import (
+from runner.store.facts import (
     ended_stages,
     latest_results,
     next_rerun,

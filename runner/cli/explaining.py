@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from runner.api.planning import Actual
+from runner.api.predicting import Actual
 from runner.cli.words import counted, show_seconds
 from runner.components.download import show_bytes
 from runner.planner.explain import Branch, Ending, Saving, last_epoch

@@ -64,8 +64,8 @@ def plan(
 ) -> None:
     """Say what `run` would do: runs, epochs, seconds, disk, downloads. Starts nothing."""
     check_format(form, ("text", "json"))
-    from runner.api.planning import actual as predictions_and_truth
     from runner.api.planning import make_plan
+    from runner.api.predicting import actual as predictions_and_truth
 
     if actual:
         found = predictions_and_truth(specs, db, data, profile, sets or ())

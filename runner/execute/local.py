@@ -25,7 +25,7 @@ from runner.planner.cost import predicted
 from runner.store.catalogue import record_environment
 from runner.store.claims import Claim, Ended, Held, claim_stage
 from runner.store.database import Database
-from runner.store.queries import (
+from runner.store.facts import (
     attempt_outcome,
     ended_stages,
     failed_attempts,

@@ -1,4 +1,4 @@
-"""Reading back: facts for planning, lists, and everything about one run.
+"""Reading back: lists, and everything about one run.
 
 Returns plain values and frozen types. Tables declared in specs are compiled elsewhere.
 """
@@ -6,13 +6,12 @@ Returns plain values and frozen types. Tables declared in specs are compiled els
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
-from runner.core.types import RunStatus
 from runner.store.database import Database
 from runner.store.schema import (
     attempts,
@@ -23,10 +22,7 @@ from runner.store.schema import (
     run_stages,
     runs,
     stages,
-    steps,
 )
-
-BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,170 +44,6 @@ def stored_experiments(database: Database) -> list[StoredExperiment]:
     query = sa.select(experiments).order_by(experiments.c.recorded.desc(), experiments.c.id.desc())
     with database.read() as connection:
         return [StoredExperiment(**row._mapping) for row in connection.execute(query)]
-
-
-def latest_results(
-    database: Database, run_keys: Collection[str]
-) -> dict[str, tuple[RunStatus, int]]:
-    """Return status and repetition of the newest result of each run that has one."""
-    found: dict[str, tuple[RunStatus, int]] = {}
-    query = sa.text("SELECT run_key, status, rerun FROM latest_results")
-    wanted = set(run_keys)
-    with database.read() as connection:
-        for row in connection.execute(query):
-            if row.run_key in wanted:
-                found[row.run_key] = (row.status, row.rerun)
-    return found
-
-
-def next_rerun(database: Database, run_key: str) -> int:
-    """Return the number of the run's next repetition: 0 when it has no stages yet."""
-    query = sa.select(sa.func.max(run_stages.c.rerun)).where(run_stages.c.run_key == run_key)
-    with database.read() as connection:
-        newest = connection.execute(query).scalar()
-    return 0 if newest is None else int(newest) + 1
-
-
-def open_reruns(database: Database) -> dict[str, int]:
-    """Return, for each run whose newest repetition has no result yet, that repetition."""
-    query = sa.text(
-        "SELECT newest.run_key, newest.rerun FROM"
-        " (SELECT run_key, max(rerun) AS rerun FROM run_stages GROUP BY run_key) AS newest"
-        " LEFT JOIN results ON results.run_key = newest.run_key AND results.rerun = newest.rerun"
-        " WHERE results.run_key IS NULL"
-    )
-    with database.read() as connection:
-        return {row.run_key: row.rerun for row in connection.execute(query)}
-
-
-def ended_stages(database: Database, stage_keys: Collection[str] | None = None) -> dict[str, str]:
-    """Return the status of the stages that have ended, all or those among ``stage_keys``."""
-    found: dict[str, str] = {}
-    ended = sa.select(attempts.c.stage_key, attempts.c.status).where(
-        attempts.c.status.in_(("done", "diverged", "failed"))
-    )
-    with database.read() as connection:
-        for query in _in_batches(ended, stage_keys):
-            for row in connection.execute(query):
-                if found.get(row.stage_key) not in ("done", "diverged"):
-                    found[row.stage_key] = row.status
-    return found
-
-
-def _in_batches(
-    query: sa.Select[Any], stage_keys: Collection[str] | None
-) -> Iterator[sa.Select[Any]]:
-    if stage_keys is None:
-        yield query
-        return
-    keys = list(stage_keys)
-    for start in range(0, len(keys), BATCH):
-        yield query.where(attempts.c.stage_key.in_(keys[start : start + BATCH]))
-
-
-def settled_readings(database: Database) -> set[str]:
-    """Return the readings that ended well in trainings that then diverged or failed."""
-    query = sa.select(attempts.c.outcome).where(
-        attempts.c.status.in_(("diverged", "failed")), attempts.c.outcome.is_not(None)
-    )
-    with database.read() as connection:
-        outcomes = [row.outcome or {} for row in connection.execute(query)]
-    return {
-        name
-        for outcome in outcomes
-        for name, reading in outcome.get("readers", {}).items()
-        if reading["status"] == "done"
-    }
-
-
-def failed_attempts(database: Database) -> dict[str, int]:
-    """Return, for each stage that has failed, how often."""
-    query = (
-        sa.select(attempts.c.stage_key, sa.func.count())
-        .where(attempts.c.status == "failed")
-        .group_by(attempts.c.stage_key)
-    )
-    with database.read() as connection:
-        return {row[0]: int(row[1]) for row in connection.execute(query)}
-
-
-def held_stages(database: Database, alive: bool = False) -> set[str]:
-    """Return the keys of the stages that some process has claimed.
-
-    Args:
-        database: the database.
-        alive: only claims whose lease has not run out.
-    """
-    query = sa.select(claims.c.stage_key)
-    query = query.where(claims.c.lease_until > time.time()) if alive else query
-    with database.read() as connection:
-        return set(connection.execute(query).scalars())
-
-
-def seconds_by_cost_kind(database: Database, device: str) -> dict[str, float]:
-    """Return mean measured seconds an epoch (or a stage) of each cost kind on a device.
-
-    The first epoch of an attempt is left out where there are others: it pays for warming up.
-    """
-    query = (
-        sa.select(
-            stages.c.cost_kind,
-            sa.func.avg(steps.c.seconds).label("mean"),
-        )
-        .join(attempts, attempts.c.stage_key == stages.c.stage_key)
-        .join(steps, steps.c.attempt_id == attempts.c.id)
-        .where(stages.c.cost_kind != "", attempts.c.device == device)
-        .group_by(stages.c.cost_kind)
-    )
-    later = query.where(steps.c.epoch > 1)
-    whole = (
-        sa.select(stages.c.cost_kind, sa.func.avg(attempts.c.seconds).label("mean"))
-        .join(attempts, attempts.c.stage_key == stages.c.stage_key)
-        .where(
-            stages.c.cost_kind != "",
-            stages.c.kind != "train",
-            attempts.c.status == "done",
-            attempts.c.device == device,
-        )
-        .group_by(stages.c.cost_kind)
-    )
-    with database.read() as connection:
-        found = {row.cost_kind: float(row.mean) for row in connection.execute(whole)}
-        found |= {row.cost_kind: float(row.mean) for row in connection.execute(query)}
-        found |= {row.cost_kind: float(row.mean) for row in connection.execute(later)}
-    return found
-
-
-def recorded_epochs(database: Database, ranges: Sequence[Sequence[int]]) -> int:
-    """Return how many epochs are recorded in (attempt, first, last) ranges."""
-    total = 0
-    with database.read() as connection:
-        for attempt_id, first, last in ranges:
-            query = (
-                sa.select(sa.func.count())
-                .select_from(steps)
-                .where(
-                    steps.c.attempt_id == attempt_id,
-                    steps.c.epoch.between(first, last),
-                )
-            )
-            total += int(connection.execute(query).scalar_one())
-    return total
-
-
-def attempt_outcome(database: Database, stage_key: str) -> dict[str, Any] | None:
-    """Return the outcome of the stage's newest attempt that has one, a success before a failure."""
-    query = (
-        sa.select(attempts.c.outcome)
-        .where(
-            attempts.c.stage_key == stage_key,
-            attempts.c.status.in_(("done", "diverged", "failed")),
-        )
-        .order_by(attempts.c.status == "failed", attempts.c.number.desc())
-    )
-    with database.read() as connection:
-        outcome = connection.execute(query).scalar()
-    return None if outcome is None else dict(outcome)
 
 
 def run_rows(database: Database, experiment: str | None = None) -> list[dict[str, Any]]:
@@ -320,25 +152,3 @@ def _epochs_of(connection: sa.Connection, run_key: str) -> list[dict[str, Any]]:
     for row in connection.execute(query, {"key": run_key}):
         epochs.setdefault(row.epoch, {"epoch": row.epoch})[row.metric] = row.value
     return [epochs[epoch] for epoch in sorted(epochs)]
-
-
-def predictions(database: Database, run_keys: Collection[str]) -> list[dict[str, Any]]:
-    """Return kind, predicted and actual epochs and seconds of each attempt that runs needed."""
-    trained = (
-        sa.select(sa.func.count()).where(steps.c.attempt_id == attempts.c.id).scalar_subquery()
-    )
-    query = (
-        sa.select(stages.c.kind, attempts.c.predicted, attempts.c.seconds, trained.label("epochs"))
-        .join(attempts, attempts.c.stage_key == stages.c.stage_key)
-        .where(attempts.c.status.in_(("done", "diverged")))
-        .order_by(attempts.c.id)
-    )
-    wanted = set(run_keys)
-    with database.read() as connection:
-        needed = {
-            row.stage_key
-            for row in connection.execute(sa.select(run_stages.c.run_key, run_stages.c.stage_key))
-            if row.run_key in wanted
-        }
-        rows = connection.execute(query.add_columns(stages.c.stage_key))
-        return [dict(row._mapping) for row in rows if row.stage_key in needed]

@@ -13,18 +13,16 @@ from runner.store.catalogue import record_environment, record_experiment
 from runner.store.claims import Claim, claim_stage
 from runner.store.database import Database, open_database
 from runner.store.dump import canonical_dump, sql_dump
-from runner.store.queries import (
+from runner.store.facts import (
     attempt_outcome,
     failed_attempts,
-    find_runs,
     latest_results,
     next_rerun,
     open_reruns,
     recorded_epochs,
-    run_record,
-    run_rows,
     seconds_by_cost_kind,
 )
+from runner.store.queries import find_runs, run_record, run_rows
 from runner.store.recorder import Artifact, end_attempt, record_epochs
 from runner.store.results import record_result
 from runner.store.schema import artifacts, run_stages
