@@ -264,7 +264,9 @@ def wait_for_download(server: Server, process: subprocess.Popen[str]) -> None:
     time.sleep(0.1)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_a_download_that_is_stopped_leaves_no_folder_and_starts_again(
     tmp_path: Path, server: Server, archive: Archive, call: Call, number: signal.Signals
 ) -> None:
@@ -289,6 +291,7 @@ def test_a_download_that_is_stopped_leaves_no_folder_and_starts_again(
     assert [entry.name for entry in (tmp_path / "data").iterdir()] == [FOLDER]
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_a_bar(
     tmp_path: Path, server: Server, archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,6 +28,7 @@ def is_training(database: Path) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_an_interrupted_grid_goes_on_and_equals_an_undisturbed_one(fresh: Path, call: Call) -> None:
     (fresh / "tiny.yaml").write_text(TINY.replace("epochs: 2", "epochs: 60"))
     words = ["run", "tiny.yaml", "--threads", "1", "--only", "fast one", "--only", "seed=1"]

@@ -84,6 +84,7 @@ def test_a_plan_as_json_is_the_same_tree(call: Call) -> None:
     assert len(planned["not_shared"]) == 1
 
 
+@pytest.mark.slow
 def test_a_long_tree_is_shown_in_full_only_when_asked(call: Call) -> None:
     rates = ", ".join(str(number / 100) for number in range(1, 60))
     Path("many.yaml").write_text(FROZEN.replace("0.01, 0.02", rates).replace("frozen", "many", 1))
@@ -184,6 +185,7 @@ def test_verify_holds_features_to_tolerances(call: Call) -> None:
     assert verified.out.count("alike; largest difference ") == 2
 
 
+@pytest.mark.slow
 def test_verify_finds_what_sharing_would_change(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -115,6 +115,7 @@ def test_weights_are_looked_at_before_data_is_fetched(tmp_path: Path, call: Call
     assert "downloading" not in said
 
 
+@pytest.mark.slow
 def test_what_an_earlier_version_remembered_is_not_read(tmp_path: Path, call: Call) -> None:
     assert call("run", "frozen.yaml").code == 0
     layouts = Path(".runner/layouts.json")
@@ -184,6 +185,7 @@ def test_features_are_computed_once_and_shared_by_later_runs(call: Call) -> None
     assert len(list(Path(".runner/features").iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_features_that_were_removed_are_computed_again(call: Call) -> None:
     assert call("run", "frozen.yaml").code == 0
     (folder,) = Path(".runner/features").iterdir()
@@ -286,6 +288,7 @@ def test_fetched_weights_with_another_checksum_are_refused(
     assert not Path("results.db").exists()
 
 
+@pytest.mark.slow
 def test_weights_in_the_cache_with_another_checksum_are_refused(
     call: Call, published: Path
 ) -> None:

@@ -41,6 +41,7 @@ def without_numbers(text: str) -> list[str]:
     return [" ".join(re.sub(r"-{3,}", "---", line).split()) for line in lines]
 
 
+@pytest.mark.slow
 def test_quickstart_command_prints_the_table_that_the_readme_shows(tmp_path):
     command = block("<!-- quickstart -->", "bash").split("&&")[1].strip()
     shutil.copytree(ROOT / "experiments", tmp_path / "experiments")

@@ -44,7 +44,13 @@ def num_attempts(folder: Path, kind: str) -> int:
     return int(number)
 
 
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize(
+    "point",
+    [
+        "written, not renamed",
+        *(pytest.param(p, marks=pytest.mark.slow) for p in POINTS if p != "written, not renamed"),
+    ],
+)
 def test_killed_around_the_features_the_grid_ends_as_if_undisturbed(
     point: str, forks: Forks, frozen: Path, undisturbed_frozen: Left, tmp_path: Path
 ) -> None:

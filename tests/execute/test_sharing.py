@@ -67,7 +67,13 @@ def test_shared_runs_leave_what_runs_by_themselves_leave(
     assert failures(tmp_path) == []
 
 
-@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "branches",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in SPECS if name != "branches"),
+    ],
+)
 def test_runs_done_one_after_another_go_on_from_states_and_leave_the_same(
     name: str, alone: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -121,6 +127,7 @@ def test_a_raised_budget_trains_only_the_epochs_that_are_missing(tmp_path: Path)
     assert left_in(fresh).files.items() <= left_in(shared).files.items()
 
 
+@pytest.mark.slow
 def test_raised_budgets_of_branches_go_on_from_each_of_their_ends(tmp_path: Path) -> None:
     shared, fresh = tmp_path / "shared", tmp_path / "fresh"
     text = BRANCHES[: BRANCHES.index("    - label: every 3 with")]
@@ -134,6 +141,7 @@ def test_raised_budgets_of_branches_go_on_from_each_of_their_ends(tmp_path: Path
     assert dump_of_runs(shared) == dump_of_runs(fresh)
 
 
+@pytest.mark.slow
 def test_a_patience_added_later_trains_only_what_is_missing(tmp_path: Path) -> None:
     shared, fresh = tmp_path / "shared", tmp_path / "fresh"
     do(write_grid(tmp_path, READERS), shared)
@@ -151,8 +159,22 @@ def test_a_patience_added_later_trains_only_what_is_missing(tmp_path: Path) -> N
     assert dump_of_runs(shared) == dump_of_runs(fresh)
 
 
-@pytest.mark.parametrize("name", ["readers", "branches", "one goes on"])
-@pytest.mark.parametrize("gone", [".runner", ".runner/states", ".runner/weights"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "branches",
+        pytest.param("readers", marks=pytest.mark.slow),
+        pytest.param("one goes on", marks=pytest.mark.slow),
+    ],
+)
+@pytest.mark.parametrize(
+    "gone",
+    [
+        ".runner",
+        pytest.param(".runner/states", marks=pytest.mark.slow),
+        pytest.param(".runner/weights", marks=pytest.mark.slow),
+    ],
+)
 def test_what_was_removed_between_two_runs_is_made_again(
     name: str, gone: str, alone: dict[str, Path], tmp_path: Path
 ) -> None:

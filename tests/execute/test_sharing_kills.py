@@ -27,6 +27,7 @@ POINTS = {
     "a branch of a branch begun": KillAt(f"{STAGE}.find_start", 4, "after"),
 }
 """Of the spec BRANCHES with a checkpoint after every epoch."""
+FAST_POINTS = ("parent's state whole, not recorded", "child has read its parent's state")
 TRAINED = (
     "SELECT attempts.status, min(epoch), max(epoch) FROM attempts JOIN steps"
     " ON steps.attempt_id = attempts.id GROUP BY attempts.id ORDER BY attempts.id"
@@ -50,7 +51,12 @@ def undisturbed_branches(
 @pytest.mark.parametrize(
     ("point", "seconds"),
     [
-        *((point, "0") for point in POINTS),
+        *((point, "0") for point in FAST_POINTS),
+        *(
+            pytest.param(point, "0", marks=pytest.mark.slow)
+            for point in POINTS
+            if point not in FAST_POINTS
+        ),
         *(
             pytest.param(point, "30", marks=pytest.mark.slow)
             for point, kill in POINTS.items()
@@ -89,7 +95,9 @@ def test_a_child_killed_in_its_first_epoch_goes_on_from_its_parent_again(
     assert ask(tmp_path, TRAINED)[:2] == [("done", 1, 2), ("done", 3, 8)]
 
 
-@pytest.mark.parametrize("call", [4, 6, 7])
+@pytest.mark.parametrize(
+    "call", [4, *(pytest.param(call, marks=pytest.mark.slow) for call in (6, 7))]
+)
 def test_killed_after_readers_were_satisfied_these_keep_what_they_read(
     call: int, forks: Forks, tmp_path: Path
 ) -> None:
@@ -116,6 +124,7 @@ def test_two_processes_share_a_tree_and_do_every_stage_once(
     assert trained(tmp_path) == 26
 
 
+@pytest.mark.slow
 def test_a_process_waits_for_the_parent_that_another_one_trains(
     forks: Forks, branches: Path, undisturbed_branches: Left, tmp_path: Path
 ) -> None:
@@ -131,6 +140,7 @@ def test_a_process_waits_for_the_parent_that_another_one_trains(
     assert trained(tmp_path) == 26
 
 
+@pytest.mark.slow
 def test_the_parent_of_a_killed_process_is_taken_over(
     forks: Forks, branches: Path, undisturbed_branches: Left, tmp_path: Path
 ) -> None:
@@ -160,6 +170,7 @@ def test_a_process_that_wants_other_cells_leaves_the_plan_of_the_first_alone(
     assert dump_of(tmp_path) == undisturbed_branches.dump
 
 
+@pytest.mark.slow
 def test_a_process_that_joins_when_runs_have_ended_leaves_the_same(
     forks: Forks, branches: Path, undisturbed_branches: Left, tmp_path: Path
 ) -> None:

@@ -62,6 +62,7 @@ def test_two_processes_together_do_every_stage_once(
     assert left_in(tmp_path) == undisturbed.left
 
 
+@pytest.mark.slow
 def test_a_process_waits_for_a_stage_that_a_living_one_holds(
     forks: Forks, grid: Path, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
