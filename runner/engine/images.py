@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -29,7 +30,7 @@ EVALUATION_VALUES = 1 << 23
 """Input values of an evaluation batch: a constant, so that results do not depend on free memory."""
 
 
-class Samples:
+class Samples(ABC):
     """The labels, splits and batch order of a data set; what a batch holds is for subclasses.
 
     Attributes:
@@ -62,9 +63,9 @@ class Samples:
         labels = self._labels[indices.to(self.device, non_blocking=True)]
         return self.inputs(indices), labels
 
+    @abstractmethod
     def inputs(self, indices: Tensor) -> Tensor:
         """Return the samples at ``indices`` (B,), float32 on the device."""
-        raise NotImplementedError
 
     @cached_property
     def splits(self) -> dict[Split, Tensor]:

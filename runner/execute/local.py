@@ -123,12 +123,12 @@ class _Execution:
         An evaluation only asks what became of its own run in the trainings: others may have failed
         after it was satisfied.
         """
+        wrong = {need for need in stage.needs if self._status.get(need, "done") != "done"}
         reading = stage.spec.get("reading")
-        if reading is not None:
-            mine = self._readings.get(str(reading), {"status": "lost"})
-            others = [need for need in stage.needs if need not in stage.spec["trainings"]]
-            return mine["status"] != "done" or any(map(self._has_gone_wrong, others))
-        return any(map(self._has_gone_wrong, stage.needs))
+        if reading is None:
+            return bool(wrong)
+        mine = self._readings.get(str(reading), {"status": "lost"})
+        return mine["status"] != "done" or bool(wrong.difference(stage.spec["trainings"]))
 
     def _has_no_readers_left(self, stage: Stage) -> bool:
         """Return whether all readers of a branch were satisfied before it began."""
@@ -140,9 +140,6 @@ class _Execution:
 
     def _is_there(self, name: str) -> bool:
         return self._work.context.artifact_path(name).exists()
-
-    def _has_gone_wrong(self, key: str) -> bool:
-        return self._status.get(key, "done") != "done"
 
     def _has_all_products(self, stage: Stage) -> bool:
         return all(map(self._is_there, stage.produces))
