@@ -87,7 +87,7 @@ def verify(
         verified = [
             _compared(run, explained.names[run], wanted, together[run], alone[run]) for run in runs
         ]
-    _record(db, Path(spec), sets, verified)
+    _record(db, Path(spec), sets, verified, device)
     return verified
 
 
@@ -173,7 +173,11 @@ def _numbers(lines: Sequence[str]) -> Iterator[tuple[str, float]]:
 
 
 def _record(
-    db: str | Path | None, spec: Path, sets: Sequence[str], verified: Sequence[Verified]
+    db: str | Path | None,
+    spec: Path,
+    sets: Sequence[str],
+    verified: Sequence[Verified],
+    device: str | None,
 ) -> None:
     from runner.engine.device import choose_device, environment, numerics
 
@@ -185,7 +189,7 @@ def _record(
             sets=list(sets),
             is_same=all(not each.difference for each in verified),
             runs=[asdict(each) for each in verified],
-            environment={**environment(), "numerics": numerics(choose_device(None))},
+            environment={**environment(), "numerics": numerics(choose_device(device))},
         )
     finally:
         database.close()
