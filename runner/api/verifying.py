@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from runner.api.binding import Binder, load_experiments
 from runner.api.planning import make_plan
 from runner.api.running import Request, run_request
 from runner.api.wanting import Wanted
@@ -23,7 +24,9 @@ from runner.store.verifications import record_verification
 
 LOSS_TOLERANCE = 1e-4
 ACCURACY_TOLERANCE = 0.005
-"""What training on frozen features may differ by: the first loss, relatively; and accuracies."""
+FEATURES_TOLERANCE = 1e-4
+"""What training on frozen features may differ by: the first loss, relatively; accuracies; and the
+features of an image, relatively to their norm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +81,24 @@ def verify(
     request = Request([spec], sets=sets, data=data, device=device, runs=runs)
     with tempfile.TemporaryDirectory(prefix="runner-verify-") as home:
         on_step(f"{len(runs)} of {len(wanted.plan.reads)} runs, sharing what they can")
-        together = _side(replace(request, db=Path(home) / "together" / "results.db"), runs)
+        shared = Path(home) / "together" / "results.db"
+        together = _side(replace(request, db=shared), runs)
+        deviations = _deviations(spec, sets, shared, data, device, wanted, runs)
         alone: dict[str, list[str]] = {}
         for number, run in enumerate(runs, start=1):
             on_step(f"run {number} of {len(runs)}, by itself")
             place = Path(home) / f"alone-{number}" / "results.db"
             alone |= _side(replace(request, db=place, runs=(run,), no_share=True), (run,))
         verified = [
-            _compared(run, explained.names[run], wanted, together[run], alone[run]) for run in runs
+            _compared(
+                run,
+                explained.names[run],
+                wanted,
+                together[run],
+                alone[run],
+                deviations.get(run),
+            )
+            for run in runs
         ]
     _record(db, Path(spec), sets, verified, device)
     return verified
@@ -121,19 +134,59 @@ def _side(request: Request, runs: Sequence[str]) -> dict[str, list[str]]:
         database.close()
 
 
+def _deviations(
+    spec: str | Path,
+    sets: Sequence[str],
+    db: Path,
+    data: str | Path | None,
+    device: str | None,
+    wanted: Wanted,
+    runs: Sequence[str],
+) -> dict[str, float]:
+    """Return how far each run's stored features are from those of an unshared training."""
+    from runner.engine.context import Context
+    from runner.engine.deviation import features_deviation
+    from runner.engine.device import choose_device, numerics
+
+    stages = {stage.key: stage for stage in wanted.plan.stages if stage.kind == "features"}
+    found = [(run, key) for run in runs for key in wanted.plan.reads[run] if key in stages]
+    if not found:
+        return {}
+    place = workspace(db, data)
+    binder = Binder(place)
+    bound = {cell.run.run_key: cell for cell in binder.bind(load_experiments([spec], None, sets))}
+    chosen = choose_device(device)
+    context = Context(place.folder, chosen, numerics(chosen), "", weights=binder.weights())
+    return {
+        run: features_deviation(context, stages[key], bound[run].resolved.settings)
+        for run, key in found
+    }
+
+
 def _compared(
-    run: str, name: str, wanted: Wanted, together: Sequence[str], alone: Sequence[str]
+    run: str,
+    name: str,
+    wanted: Wanted,
+    together: Sequence[str],
+    alone: Sequence[str],
+    deviation: float | None,
 ) -> Verified:
     keys = wanted.plan.reads[run]
     stages = [stage for stage in wanted.plan.stages if stage.key in keys]
-    exact = not any(stage.kind == "features" for stage in stages)
+    exact = deviation is None
     others = [each for key, each in wanted.plan.reads.items() if key != run]
     shared = sum(
         stage.kind == "features" or any(stage.key in each for each in others)
         for stage in stages
         if stage.kind in ("train", "features")
     )
-    difference, largest = _exactly(together, alone) if exact else _nearly(together, alone)
+    if deviation is None:
+        difference, largest = _exactly(together, alone)
+    elif deviation > FEATURES_TOLERANCE:
+        difference, largest = f"features differ by {deviation:.2g} of their norm", deviation
+    else:
+        difference, largest = _nearly(together, alone)
+        largest = max(largest, deviation)
     return Verified(run, name, exact, shared, difference, largest)
 
 

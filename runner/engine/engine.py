@@ -26,7 +26,7 @@ from runner.engine.context import Context, EpochSink, Outcome, Produced
 from runner.engine.evaluate import evaluate
 from runner.engine.features import features_stage, take_features
 from runner.engine.images import Images
-from runner.engine.network import build_network, load_state
+from runner.engine.network import load_state, network_for
 from runner.engine.prepare import prepare
 from runner.engine.training_stage import TrainTask, forget_checkpoint, train_stage
 from runner.spec.settings import Settings
@@ -134,13 +134,7 @@ def forget_images() -> None:
 
 
 def _features(context: Context, stage: Stage, settings: Settings, images: Images) -> Outcome:
-    network = build_network(
-        settings,
-        images.shape,
-        len(images.classes),
-        context.device,
-        context.weights_path(settings),
-    )
+    network = network_for(context, settings, images)
     return features_stage(context, images, network, stage.spec, stage.produces[0])
 
 
@@ -167,13 +161,7 @@ def _reader(spec: Mapping[str, Any]) -> Reader:
 
 def _evaluate(context: Context, job: Job, settings: Settings, images: Images) -> Outcome:
     weights = load_file(context.artifact_path(str(job.stage.spec["weights"])))
-    network = build_network(
-        settings,
-        images.shape,
-        len(images.classes),
-        context.device,
-        context.weights_path(settings),
-    )
+    network = network_for(context, settings, images)
     load_state(network, weights)
     network, samples = take_features(context, job.stage, images, network)
     reading = job.readings[str(job.stage.spec["reading"])]

@@ -23,9 +23,10 @@ from runner.components.data.hashing import file_digest
 from runner.components.partial import flush, partial_path, remove_partial
 from runner.core.errors import Interrupted, StageFailed
 from runner.core.types import Stage
+from runner.engine.arrays import allocate, map_array
 from runner.engine.context import Context, Outcome, Produced, Progress
 from runner.engine.evaluate import autocast
-from runner.engine.images import Images, Samples, evaluation_batch_size, map_array, on_device
+from runner.engine.images import Images, Samples, evaluation_batch_size, on_device
 from runner.engine.network import Network
 from runner.engine.prefix import Halves
 
@@ -145,7 +146,7 @@ def _extract(
     partial = partial_path(folder)
     partial.mkdir(parents=True)
     try:
-        features = _allocate(partial / "features.npy", shape)
+        features = allocate(partial / "features.npy", shape, np.float32)
         _fill(context, images, halves, str(spec["settings"]["train"]["precision"]), features)
         del features
         flush(partial / "features.npy")
@@ -193,12 +194,3 @@ def _fill(
             first, last = int(indices[0]), int(indices[-1])
             features[first : last + 1] = output.float().cpu().numpy()
             context.on_progress(Progress(last + 1, total))
-
-
-def _allocate(path: Path, shape: tuple[int, ...]) -> NDArray[Any]:
-    """Return a memory-mapped array whose disk space is reserved: a full disk is an error here."""
-    features = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
-    if hasattr(os, "posix_fallocate"):
-        with path.open("r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-    return features

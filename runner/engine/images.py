@@ -14,14 +14,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from runner.components.data.dataset import DatasetSettings, Split
 from runner.components.data.splitting import split_images
 from runner.core.keys import keyed_seed
+from runner.engine.arrays import map_array
 
 ON_DEVICE_BYTES = 8 << 30
 """Pixels of at most this size, and a quarter of the GPU, are kept on a GPU whole."""
@@ -129,12 +128,6 @@ class Images(Samples):
         pixels = pixels.to(self.device, non_blocking=True)
         images = pixels.permute(0, 3, 1, 2).to(torch.float32)
         return images.sub_(self._mean).div_(self._std)
-
-
-def map_array(path: Path) -> NDArray[Any]:
-    """Return an array that is read from the disk as it is used; writing to it changes no file."""
-    mapped: NDArray[Any] = np.load(path, mmap_mode="c")
-    return mapped
 
 
 def on_device(tensor: Tensor, device: torch.device) -> Tensor:

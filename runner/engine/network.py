@@ -24,6 +24,8 @@ from runner.engine.prefix import Halves, features_shape, split_at_prefix
 from runner.spec.settings import Settings
 
 if TYPE_CHECKING:
+    from runner.engine.context import Context
+    from runner.engine.images import Images
     from runner.engine.weights import Fit
 
 Shape = tuple[int, int, int]
@@ -129,6 +131,12 @@ def build_network(
     still = apply_frozen(module, frozen)
     moved = module.to(device).to(memory_format=torch.channels_last)
     return Network(moved, moved, frozen, still, fit)
+
+
+def network_for(context: Context, settings: Settings, images: Images) -> Network:
+    """Return the network of a stage, as :func:`build_network` does, for these images."""
+    weights = context.weights_path(settings)
+    return build_network(settings, images.shape, len(images.classes), context.device, weights)
 
 
 def num_outputs(model: Classifier, num_classes: int) -> int:

@@ -22,6 +22,7 @@ from PIL import Image
 from runner.components.data.dataset import DatasetSettings, ImageSource, Size
 from runner.components.partial import flush, partial_path, remove_partial
 from runner.core.errors import DataError, Interrupted
+from runner.engine.arrays import allocate
 from runner.engine.context import Context, Outcome, Produced, Progress
 
 CHUNK = 256
@@ -144,7 +145,7 @@ def _write(
             corrupt.append(decoded)
             continue
         if pixels is None:
-            pixels = _allocate(folder / "pixels.npy", (len(source.names), *decoded.shape))
+            pixels = allocate(folder / "pixels.npy", (len(source.names), *decoded.shape), np.uint8)
             first = source.names[index]
         if decoded.shape != pixels.shape[1:]:
             raise DataError(_different(source.names[index], decoded, first, pixels))
@@ -197,18 +198,9 @@ def _decode_all(
             context.on_progress(Progress(chunk.stop, total))
 
 
-def _allocate(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Return a memory-mapped array whose disk space is reserved: a full disk is an error here."""
-    pixels = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
-    if hasattr(os, "posix_fallocate"):
-        with path.open("r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-    return pixels
-
-
 def _compact(folder: Path, pixels: NDArray[np.uint8], kept: list[int]) -> NDArray[np.uint8]:
     shape = (len(kept), *pixels.shape[1:])
-    compact = _allocate(folder / "kept.npy", shape)
+    compact = allocate(folder / "kept.npy", shape, np.uint8)
     for position, index in enumerate(kept):
         compact[position] = pixels[index]
     (folder / "kept.npy").replace(folder / "pixels.npy")

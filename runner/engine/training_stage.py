@@ -29,9 +29,9 @@ from runner.engine.features import take_features
 from runner.engine.images import Images, Samples
 from runner.engine.network import (
     Network,
-    build_network,
     count_parameters,
     layer_counts,
+    network_for,
     tensors_digest,
 )
 from runner.engine.resuming import find_start, joined, packed, state_at
@@ -135,13 +135,7 @@ def train_stage(context: Context, images: Images, task: TrainTask) -> Outcome:
         ClaimLost: when another process took the stage over.
     """
     settings = task.settings
-    network = build_network(
-        settings,
-        images.shape,
-        len(images.classes),
-        context.device,
-        context.weights_path(settings),
-    )
+    network = network_for(context, settings, images)
     network, samples = take_features(context, task.stage, images, network)
     inputs = {"pixels": images.digest, "features": "" if samples is images else samples.digest}
     state, before = find_start(context, network, inputs, task)

@@ -12,14 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import sqlalchemy as sa
 import torch
 
 from runner.core.errors import ClaimLost, DiskFull, Interrupted, RunnerError, StoreBusy
-from runner.core.types import AttemptStatus, Stage
-from runner.engine.context import Context, Outcome, Produced
+from runner.core.types import Stage
+from runner.engine.context import Context
 from runner.engine.engine import Job, do_stage, end_stage, forget_images, tidy_checkpoints
 from runner.execute.heartbeat import Heartbeat
+from runner.execute.recording import close_attempt, record_outcome
 from runner.execute.work import Work
 from runner.planner.cost import predicted
 from runner.store.catalogue import record_environment
@@ -32,7 +32,7 @@ from runner.store.facts import (
     held_stages,
     recorded_epochs,
 )
-from runner.store.recorder import Artifact, end_attempt, record_epochs
+from runner.store.recorder import record_epochs
 from runner.store.results import record_result
 
 WAIT_SECONDS = 0.5
@@ -171,22 +171,22 @@ class _Execution:
             with Heartbeat(work.database, claim) as heartbeat:
                 outcome = do_stage(self._context(stage, heartbeat), job)
             seconds = time.perf_counter() - started
-            _record(work.database, claim, outcome, seconds)
+            record_outcome(work.database, claim, outcome, seconds)
         except ClaimLost as lost:
             work.listener.noted(str(lost))
             return False
         except (Interrupted, KeyboardInterrupt):
-            _close(work.database, claim, "interrupted", time.perf_counter() - started, "")
+            close_attempt(work.database, claim, "interrupted", time.perf_counter() - started, "")
             raise
         except Exception as error:
             seconds = time.perf_counter() - started
             if isinstance(error, DiskFull | StoreBusy) or _is_full_disk(error):
-                _close(work.database, claim, "interrupted", seconds, str(error))
+                close_attempt(work.database, claim, "interrupted", seconds, str(error))
                 raise DiskFull(error) if isinstance(error, OSError) else error from None
             message = (
                 str(error) if isinstance(error, RunnerError) else f"{type(error).__name__}: {error}"
             )
-            _close(work.database, claim, "failed", seconds, message, job)
+            close_attempt(work.database, claim, "failed", seconds, message, job)
             self._take_readings({"readers": job.settled})
             if isinstance(error, torch.AcceleratorError):
                 raise RunnerError(
@@ -246,51 +246,6 @@ class _Execution:
     def _is_over(self, run: str) -> bool:
         statuses = [self._status.get(key) for key in self._work.plan.reads[run]]
         return any(status in ("failed", "diverged") for status in statuses)
-
-
-def _record(database: Database, claim: Claim, outcome: Outcome, seconds: float) -> None:
-    status: AttemptStatus = "done" if outcome.status == "done" else "diverged"
-    end_attempt(
-        database,
-        claim,
-        status,
-        seconds,
-        outcome=outcome.values,
-        error=outcome.message,
-        measured=outcome.measured,
-        produced=_artifacts(outcome.produced),
-    )
-
-
-def _artifacts(produced: Sequence[Produced]) -> list[Artifact]:
-    return [Artifact(each.name, each.digest, each.num_bytes) for each in produced]
-
-
-def _close(
-    database: Database,
-    claim: Claim,
-    status: AttemptStatus,
-    seconds: float,
-    error: str,
-    job: Job | None = None,
-) -> None:
-    """End an attempt without a result, as far as the database can still be written.
-
-    Of a training for several runs, those that were satisfied before it failed have theirs.
-    """
-    settled = {} if job is None else job.settled
-    try:
-        end_attempt(
-            database,
-            claim,
-            status,
-            seconds,
-            outcome={"readers": settled} if settled else None,
-            error=error,
-            produced=_artifacts(job.produced) if job is not None else (),
-        )
-    except (ClaimLost, DiskFull, StoreBusy, sa.exc.OperationalError):
-        return
 
 
 def _all_recorded(database: Database, ranges: Sequence[Sequence[int]]) -> bool:

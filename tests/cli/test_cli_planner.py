@@ -186,6 +186,24 @@ def test_verify_holds_features_to_tolerances(call: Call) -> None:
 
 
 @pytest.mark.slow
+def test_verify_finds_features_that_are_not_those_of_training(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from runner.engine import features
+
+    original = features._fill
+
+    def careless(*taken: Any) -> None:
+        original(*taken)
+        taken[-1][:] *= 1.001
+
+    monkeypatch.setattr(features, "_fill", careless)
+    verified = call("verify", "frozen.yaml")
+    assert verified.code == 1
+    assert "DIFFERENT: features differ by 0.001 of their norm" in verified.out
+
+
+@pytest.mark.slow
 def test_verify_finds_what_sharing_would_change(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,30 @@
+"""Arrays on the disk: written with their space reserved, read by memory mapping.
+
+Knows neither pixels nor features.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+
+def allocate(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+    """Return a memory-mapped array whose disk space is reserved: a full disk is an error here.
+
+    Raises:
+        OSError: when the disk is full.
+    """
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array
+
+
+def map_array(path: Path) -> NDArray[Any]:
+    """Return an array that is read from the disk as it is used; writing to it changes no file."""
+    mapped: NDArray[Any] = np.load(path, mmap_mode="c")
+    return mapped

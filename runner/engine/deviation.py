@@ -1,0 +1,56 @@
+"""How far stored features are from those that an unshared training computes.
+
+Sharing features is not bitwise: they are computed in batches of another size and order than those
+of training. Owns the measure of that difference.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+import torch
+
+from runner.components.data.dataset import DatasetSettings
+from runner.core.types import Stage
+from runner.engine.context import Context
+from runner.engine.evaluate import autocast
+from runner.engine.features import open_features
+from runner.engine.images import Images
+from runner.engine.network import network_for
+from runner.spec.settings import Settings
+
+BATCHES = 4
+"""First batches of the first epoch that are looked at."""
+
+
+def features_deviation(context: Context, stage: Stage, settings: Settings) -> float:
+    """Return the largest relative difference of an image's features (norm of the difference).
+
+    Compared are the stored features of a *features* stage and what its prefix gives in the first
+    batches of a training with these settings.
+
+    Raises:
+        OSError: when the pixels are gone.
+    """
+    data: DatasetSettings = settings.data
+    folder = context.artifact_path(f"pixels/{stage.spec['pixels_key']}")
+    images = Images(folder, data, context.device)
+    network = network_for(context, settings, images)
+    features = open_features(context, images, network, stage.spec, stage.produces[0])
+    halves = network.halves()
+    assert halves is not None
+    network.eval()
+    train = settings.train
+    batch: tuple[Any, ...] = (settings.seed, 1, train.batch_size, train.drop_last)
+    pairs = zip(images.training_batches(*batch), features.training_batches(*batch), strict=True)
+    largest = 0.0
+    with torch.inference_mode():
+        for (pixels, _), (stored, _) in islice(pairs, BATCHES):
+            with autocast(context.device, train.precision):
+                computed = halves.prefix(pixels).float().flatten(1)
+            gaps = (computed - stored.flatten(1)).norm(dim=1) / computed.norm(dim=1).clamp_min(
+                1e-12
+            )
+            largest = max(largest, float(gaps.max()))
+    return largest

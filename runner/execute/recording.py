@@ -1,0 +1,68 @@
+"""How the end of an attempt is recorded, well or badly.
+
+Turns what the engine gives into the store's rows. Decides nothing about what comes next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from runner.core.errors import ClaimLost, DiskFull, StoreBusy
+from runner.core.types import AttemptStatus
+from runner.engine.context import Outcome, Produced
+from runner.engine.engine import Job
+from runner.store.claims import Claim
+from runner.store.database import Database
+from runner.store.recorder import Artifact, end_attempt
+
+
+def record_outcome(database: Database, claim: Claim, outcome: Outcome, seconds: float) -> None:
+    """End an attempt with what its stage gave.
+
+    Raises:
+        ClaimLost: when another process took the stage over.
+    """
+    status: AttemptStatus = "done" if outcome.status == "done" else "diverged"
+    end_attempt(
+        database,
+        claim,
+        status,
+        seconds,
+        outcome=outcome.values,
+        error=outcome.message,
+        measured=outcome.measured,
+        produced=_artifacts(outcome.produced),
+    )
+
+
+def _artifacts(produced: Sequence[Produced]) -> list[Artifact]:
+    return [Artifact(each.name, each.digest, each.num_bytes) for each in produced]
+
+
+def close_attempt(
+    database: Database,
+    claim: Claim,
+    status: AttemptStatus,
+    seconds: float,
+    error: str,
+    job: Job | None = None,
+) -> None:
+    """End an attempt without a result, as far as the database can still be written.
+
+    Of a training for several runs, those that were satisfied before it failed have theirs.
+    """
+    settled = {} if job is None else job.settled
+    try:
+        end_attempt(
+            database,
+            claim,
+            status,
+            seconds,
+            outcome={"readers": settled} if settled else None,
+            error=error,
+            produced=_artifacts(job.produced) if job is not None else (),
+        )
+    except (ClaimLost, DiskFull, StoreBusy, sa.exc.OperationalError):
+        return
