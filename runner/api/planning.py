@@ -14,7 +14,6 @@ from runner.core.errors import Problem
 from runner.core.types import DEFAULT_CACHE_LIMIT, Facts
 from runner.planner.cost import Cost, plan_costs
 from runner.planner.explain import Branch, Saving, last_epoch, not_shared, savings, tree
-from runner.planner.rules import rules_without
 from runner.spec.names import cell_name
 
 if TYPE_CHECKING:
@@ -246,7 +245,7 @@ def _explained(
         downloads=dict(binder.downloads),
         names={cell.run.run_key: _name(cell) for cell in reversed(cells)},
         tree=tuple(tree(wanted.naive, wanted.plan, wanted.facts)),
-        savings=tuple(savings(wanted.naive, wanted.facts, rules_without(disabled))),
+        savings=tuple(savings(wanted.naive, wanted.steps, wanted.facts)),
         not_shared=tuple(not_shared(wanted.naive)),
     )
 

@@ -36,7 +36,7 @@ class Wanted:
         chains: the stages of each run of ``cells``, as planned where it is wanted.
         readings: what trainings call each run of ``cells``.
         naive: every wanted run by itself.
-        plan: after the rules.
+        steps: names of the rules, and the plan after each.
         facts: what the rules knew.
     """
 
@@ -46,8 +46,13 @@ class Wanted:
     chains: Mapping[str, tuple[Stage, ...]]
     readings: Mapping[str, str]
     naive: Plan
-    plan: Plan
+    steps: Sequence[tuple[str, Plan]]
     facts: Facts
+
+    @property
+    def plan(self) -> Plan:
+        """The plan after all rules."""
+        return self.steps[-1][1]
 
 
 def choose(cells: Sequence[BoundCell], only: Iterable[str]) -> list[BoundCell]:
@@ -138,35 +143,35 @@ def want(
     chains = {key: cell.chain(reruns[key]) for key, cell in runs.items()}
     naive = naive_plan((runs[key].run, chains[key]) for key in keys)
     facts = _facts(naive, finished, database, workspace, device, cache_limit)
-    plan, known = _planned(naive, facts, rules_without(disabled))
+    steps = _planned(naive, facts, rules_without(disabled))
     readings = {
         key: next(stage.key for stage in chain if stage.kind == "train")
         for key, chain in chains.items()
     }
-    planned = _as_planned(chains, plan, known)
-    return Wanted(cells, keys, reruns, planned, readings, naive, plan, facts)
+    planned = _as_planned(chains, [plan for _, plan in steps])
+    return Wanted(cells, keys, reruns, planned, readings, naive, steps, facts)
 
 
-def _planned(naive: Plan, facts: Facts, rules: Iterable[Rule]) -> tuple[Plan, dict[str, Stage]]:
-    """Return the plan after the rules, and all stages that were in it on the way.
-
-    A run also reads stages that were left out of the plan because they are done.
-    """
-    plan, known = naive, dict[str, Stage]()
+def _planned(naive: Plan, facts: Facts, rules: Iterable[Rule]) -> list[tuple[str, Plan]]:
+    """Return the plan after each rule."""
+    plan, steps = naive, []
     for rule in rules:
         plan = rule(plan, facts)
-        known |= {stage.key: stage for stage in plan.stages}
-    return plan, known
+        steps.append((rule.__name__, plan))
+    return steps
 
 
 def _as_planned(
-    chains: Mapping[str, tuple[Stage, ...]], plan: Plan, planned: Mapping[str, Stage]
+    chains: Mapping[str, tuple[Stage, ...]], plans: Sequence[Plan]
 ) -> dict[str, tuple[Stage, ...]]:
-    """Return the chains, with what the plan made of those of the wanted runs."""
+    """Return the chains, with what the last plan made of those of the wanted runs.
+
+    A run also reads stages that were left out of the plan because they are done.
+    """
     known = {stage.key: stage for chain in chains.values() for stage in chain}
     known |= {each.prefix.key: each.prefix for each in known.values() if each.prefix is not None}
-    known |= planned
-    reads = {run: tuple(known[key] for key in keys) for run, keys in plan.reads.items()}
+    known |= {stage.key: stage for plan in plans for stage in plan.stages}
+    reads = {run: tuple(known[key] for key in keys) for run, keys in plans[-1].reads.items()}
     return {**chains, **reads}
 
 

@@ -13,6 +13,10 @@ KEY_SCHEMA = 1
 
 KEY_LENGTH = 32
 
+_CANONICAL = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
+
 
 def canonical_json(value: Any) -> str:
     """Return the one JSON text of ``value``.
@@ -24,9 +28,7 @@ def canonical_json(value: Any) -> str:
         ValueError: for a float that is not finite.
         TypeError: for a value that JSON cannot hold.
     """
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
+    return _CANONICAL.encode(value)
 
 
 def content_key(kind: str, value: Any) -> str:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, replace
+from functools import lru_cache
+from typing import Any
 
 from runner.components.component import canonical_settings, keyed_settings
 from runner.core.keys import content_key
-from runner.core.types import FrozenPrefix, Plan, Run, Stage
+from runner.core.types import FrozenPrefix, Plan, Reader, Run, Stage
 from runner.lower.trajectory import (
     data_key,
     make_reader,
@@ -110,7 +112,7 @@ def _train(run: Run, settings: Settings, prepare: Stage, rerun: int) -> Stage:
         spec={
             "settings": run.settings,
             "pixels_key": prepare.spec["pixels_key"],
-            "readers": {key: asdict(run.reader)},
+            "readers": {key: _reader_values(run.reader)},
             "first_epoch": 1,
             "start": "",
             "path": [
@@ -130,6 +132,11 @@ def _train(run: Run, settings: Settings, prepare: Stage, rerun: int) -> Stage:
     )
 
 
+@lru_cache(maxsize=1 << 10)
+def _reader_values(reader: Reader) -> dict[str, Any]:
+    return asdict(reader)
+
+
 def _train_cost_kind(run: Run, settings: Settings) -> str:
     """Return the key of all that decides the seconds of one epoch."""
     train = settings.train
@@ -144,7 +151,7 @@ def _train_cost_kind(run: Run, settings: Settings) -> str:
             train.drop_last,
             train.optimizer.name,
             train.precision,
-            asdict(run.reader)["wants_test"] == "each_epoch",
+            run.reader.wants_test == "each_epoch",
             settings.evaluate.train_eval,
         ],
     )

@@ -6,12 +6,14 @@ epoch belong to the reader.
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
 from typing import Any
 
 from runner.components.component import keyed_settings
 from runner.components.data.dataset import DatasetSettings
-from runner.core.keys import content_key, epoch_key
+from runner.components.schedules import Schedule
+from runner.core.keys import canonical_json, content_key, epoch_key
 from runner.core.types import Reader, Segment, SelectRule, StopRule
 from runner.spec.settings import Settings, available_metrics
 
@@ -130,12 +132,21 @@ def make_segments(
     values hold the rule.
     """
     train = settings.train
-    constant = _constant_values(settings, fingerprint)
-    phases = train.schedule.phases(train.optimizer.lr, train.epochs)
-    ends = [first for first, _ in phases[1:]] + [train.epochs + 1]
-    segments: list[Segment] = []
     parent = init_key(settings, fingerprint, weights)
     parent = content_key("rerun", [parent, rerun]) if rerun else parent
+    constant = canonical_json(_constant_values(settings, fingerprint))
+    return _segments(parent, constant, train.schedule, train.optimizer.lr, train.epochs)
+
+
+@lru_cache(maxsize=1 << 14)
+def _segments(
+    parent: str, constant_values: str, schedule: Schedule, lr: float, epochs: int
+) -> tuple[Segment, ...]:
+    """Return the segments from the state ``parent`` on; runs that differ as readers share them."""
+    constant = json.loads(constant_values)
+    phases = schedule.phases(lr, epochs)
+    ends = [first for first, _ in phases[1:]] + [epochs + 1]
+    segments: list[Segment] = []
     for (first, rate), end in zip(phases, ends, strict=True):
         values = {**constant, "rate": rate}
         key = content_key("segment", {"parent": parent, "first": first, "values": values})

@@ -125,14 +125,19 @@ def last_epoch(stage: Stage) -> int:
     return sum(each["num_epochs"] for each in stage.spec.get("path", ()))
 
 
-def savings(naive: Plan, facts: Facts, rules: Iterable[Rule]) -> Iterator[Saving]:
-    """Yield what each rule leaves out of the plan, in order; rules that change nothing are not."""
-    plan, before = naive, cost_of(naive.stages, facts)
-    for rule in rules:
-        plan = rule(plan, facts)
+def savings(naive: Plan, steps: Iterable[tuple[str, Plan]], facts: Facts) -> Iterator[Saving]:
+    """Yield what each rule leaves out of the plan; rules that change nothing are not named.
+
+    Args:
+        naive: the plan before the rules.
+        steps: names of the rules in their order, and the plan after each.
+        facts: seconds by cost kind.
+    """
+    before = cost_of(naive.stages, facts)
+    for rule, plan in steps:
         after = cost_of(plan.stages, facts)
         if (after.stages, after.epochs) != (before.stages, before.epochs):
-            yield _saving(rule.__name__, before, after)
+            yield _saving(rule, before, after)
         before = after
 
 

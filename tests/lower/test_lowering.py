@@ -292,14 +292,15 @@ def test_raised_semantics_make_other_runs_and_other_trainings(
 ) -> None:
     run, stage = run_key(changes), chain_of(changes)[1].key
     monkeypatch.setattr(component, "semantics", 2)
-    remembered = (component_module._keyed_settings, settings_key)
-    for function in (*remembered, trajectory._pixels_key, trajectory._data_key):
+    lowered = (trajectory._pixels_key, trajectory._data_key, trajectory._segments)
+    remembered = (component_module._keyed_settings, settings_key, *lowered)
+    for function in remembered:
         function.cache_clear()
     try:
         assert run_key(changes) != run
         assert chain_of(changes)[1].key != stage
     finally:
-        for function in (*remembered, trajectory._pixels_key, trajectory._data_key):
+        for function in remembered:
             function.cache_clear()
 
 
