@@ -16,15 +16,22 @@ from runner.api.fitting import PROVISIONAL, Fitted, Fitter, place_of, problem_at
 from runner.api.pretrained import MissingWeights, find_weights
 from runner.api.workspace import LayoutCache, Workspace
 from runner.components.component import canonical_settings
-from runner.components.data.dataset import DatasetSettings, ImageSource, MissingData
+from runner.components.data.dataset import (
+    DatasetSettings,
+    ImageSource,
+    MissingData,
+    UnknownClasses,
+)
 from runner.components.download import OnProgress
 from runner.components.models.torchvision_model import weights_name
-from runner.core.errors import Problem, SpecError, UsageError
+from runner.core.errors import Problem, SpecError, UsageError, nearest
 from runner.core.keys import canonical_json
 from runner.core.types import Run, Stage
 from runner.lower.stages import make_run, naive_chain
 from runner.spec.experiment import Experiment, ResolvedCell, load_experiment
 from runner.spec.nodes import find
+
+SHOWN_CLASSES = 24
 
 
 @dataclass(frozen=True)
@@ -202,6 +209,8 @@ class Binder:
                     raise SpecError([problem]) from None
                 self.missing.append(problem)
                 self._sources[key] = None
+            except UnknownClasses as error:
+                raise _unknown_classes(error, resolved) from None
             except OSError as error:
                 found = f"the data cannot be read: {error}"
                 raise problem_at(resolved, "data.path", found, "files that can be read") from None
@@ -214,3 +223,19 @@ def _missing(error: MissingData, resolved: ResolvedCell) -> Problem:
     found = f"missing data set {resolved.settings.data.dataset}: {error.what}"
     found += f"\n    looked for: {looked}" if looked else ""
     return Problem(place_of(resolved.tree, path).place, found, error.how_to_get)
+
+
+def _unknown_classes(error: UnknownClasses, resolved: ResolvedCell) -> SpecError:
+    node = place_of(resolved.tree, "data.include")
+    items = {item.value: item for item in node.value} if node.is_sequence else {}
+    shown = ", ".join(error.classes[:SHOWN_CLASSES])
+    shown += ", …" if len(error.classes) > SHOWN_CLASSES else ""
+    return SpecError(
+        Problem(
+            items.get(name, node).place,
+            f"data.include: no class is called {name!r}",
+            shown,
+            nearest(name, error.classes),
+        )
+        for name in error.names
+    )

@@ -13,7 +13,11 @@ from typing import Any
 from runner.api.workspace import LayoutCache
 from runner.components.component import keyed_settings
 from runner.components.data.dataset import ImageSource
-from runner.components.data.splitting import UnsplittableError, split_images
+from runner.components.data.splitting import (
+    TooFewTrainingImages,
+    UnsplittableError,
+    split_as_set,
+)
 from runner.components.models.classifier import UnknownLayer
 from runner.components.models.torchvision_model import weights_name
 from runner.core.errors import Problem, SpecError, UsageError, nearest
@@ -81,19 +85,16 @@ class Fitter:
 
     def _layout(self, resolved: ResolvedCell, source: ImageSource) -> dict[str, Any]:
         """Return image shape and network layout; check data and model together, once."""
-        settings = resolved.settings
+        settings, data = resolved.settings, resolved.settings.data
+        sampled = [] if data.train_images is None else [data.train_images]
         key = content_key(
             "layout",
             {
                 "pixels": pixels_key(settings, source.fingerprint),
                 "model": keyed_settings(settings.model),
-                "splits": [
-                    settings.data.validation,
-                    settings.data.test_share(),
-                    settings.data.split_seed,
-                ],
+                "splits": [data.validation, data.test_share(), data.split_seed, *sampled],
                 "batch": [settings.train.batch_size, settings.train.drop_last],
-                "normalize": settings.data.normalization(),
+                "normalize": data.normalization(),
             },
         )
         if key not in self._checked:
@@ -149,14 +150,10 @@ def _check_labels(resolved: ResolvedCell, source: ImageSource) -> None:
 def _check_split(resolved: ResolvedCell, source: ImageSource) -> None:
     settings, data = resolved.settings, resolved.settings.data
     try:
-        splits = split_images(
-            source.labels,
-            source.classes,
-            source.splits,
-            data.validation,
-            data.test_share() or 0.0,
-            data.split_seed,
-        )
+        splits = split_as_set(source.labels, source.classes, source.splits, data)
+    except TooFewTrainingImages as error:
+        allowed = "at least one image of each class"
+        raise problem_at(resolved, "data.train_images", f"data.{error}", allowed) from None
     except UnsplittableError as error:
         path = "data.test" if find(resolved.tree, ["data", "test"]) else "data.validation"
         allowed = "more images, or a fraction of 0 for data.test or data.validation"

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from runner.components.data.dataset import DatasetSettings, Split
-from runner.components.data.splitting import split_images
+from runner.components.data.splitting import split_as_set
 from runner.core.keys import keyed_seed
 from runner.engine.arrays import map_array
 
@@ -69,13 +69,8 @@ class Samples(ABC):
     @cached_property
     def splits(self) -> dict[Split, Tensor]:
         """Indices of each split, int64 on the CPU."""
-        found = split_images(
-            self.index["labels"],
-            self.classes,
-            self.index["splits"],
-            self.settings.validation,
-            self.settings.test_share() or 0.0,
-            self.settings.split_seed,
+        found = split_as_set(
+            self.index["labels"], self.classes, self.index["splits"], self.settings
         )
         return {name: torch.tensor(indices, dtype=torch.int64) for name, indices in found.items()}
 

@@ -42,6 +42,7 @@ def probe_epoch(
     train, data = settings.train, settings.data
     validation = (num_images - num_test) * data.validation
     training = num_images - num_test - validation
+    training = training if data.train_images is None else min(training, data.train_images)
     network = build_network(settings, shape, num_classes, where)
     sample: tuple[int, ...] = shape
     halves = network.halves() if on_features else None

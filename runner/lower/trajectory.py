@@ -35,16 +35,16 @@ def data_key(settings: Settings, fingerprint: str) -> str:
 
 @lru_cache(maxsize=1 << 10)
 def _data_key(data: DatasetSettings, fingerprint: str) -> str:
-    return content_key(
-        "data",
-        {
-            "pixels": _pixels_key(data, fingerprint),
-            "validation": data.validation,
-            "test": data.test_share(),
-            "split_seed": data.split_seed,
-            "normalization": data.normalization(),
-        },
-    )
+    seen: dict[str, Any] = {
+        "pixels": _pixels_key(data, fingerprint),
+        "validation": data.validation,
+        "test": data.test_share(),
+        "split_seed": data.split_seed,
+        "normalization": data.normalization(),
+    }
+    if data.train_images is not None:
+        seen["train_images"] = data.train_images
+    return content_key("data", seen)
 
 
 def run_key(settings_key: str, fingerprint: str, weights: str = "") -> str:

@@ -38,6 +38,7 @@ SHORT_NAMES = {
     "split_seed": "data.split_seed",
     "step_size": "train.schedule.step_size",
     "tolerance": "train.early_stopping.tolerance",
+    "train_images": "data.train_images",
     "weight_decay": "train.optimizer.weight_decay",
     "weights": "model.weights",
 }

@@ -87,6 +87,18 @@ def test_a_class_too_small_to_stratify_is_refused(tmp_path: Path, call: Call) ->
     assert is_golden("class_too_small_to_stratify", problem(call), tmp_path)
 
 
+def test_an_unknown_class_is_refused_at_its_place(tmp_path: Path, call: Call) -> None:
+    draw_classes(tmp_path / "photos", {"cat": 6, "dog": 6})
+    Path("photos.yaml").write_text(SPEC.replace("test: 0.25", "test: 0.25, include: [cat, dogg]"))
+    assert is_golden("unknown_class", problem(call), tmp_path)
+
+
+def test_fewer_training_images_than_classes_are_refused(tmp_path: Path, call: Call) -> None:
+    draw_classes(tmp_path / "photos", {"cat": 8, "dog": 8})
+    Path("photos.yaml").write_text(SPEC.replace("test: 0.25", "test: 0.25, train_images: 1"))
+    assert is_golden("fewer_training_images_than_classes", problem(call), tmp_path)
+
+
 def test_two_specs_with_one_table_name_are_refused(tmp_path: Path, call: Call) -> None:
     tables = "tables: {accuracies: {VAL: val_accuracy}}\n"
     Path("one.yaml").write_text(SPEC + tables)

@@ -8,7 +8,13 @@ from PIL import Image
 from pydantic import ValidationError
 
 from runner.components.data import hashing
-from runner.components.data.dataset import DataPlaces, ImageSource, MissingData, Normalization
+from runner.components.data.dataset import (
+    DataPlaces,
+    ImageSource,
+    MissingData,
+    Normalization,
+    UnknownClasses,
+)
 from runner.components.data.digits import Digits
 from runner.components.data.hashing import HashCache
 from runner.components.data.imagefolder import ImageFolder, list_images
@@ -122,6 +128,57 @@ def test_moving_the_folder_keeps_the_fingerprint(
     assert build(places, "moved").fingerprint == before
 
 
+def chosen(places: DataPlaces, **settings: object) -> ImageSource:
+    return ImageFolder(dataset="imagefolder", path="pets", **settings).build(places)
+
+
+def test_included_classes_are_the_only_ones_and_sorted(pets: Path, places: DataPlaces) -> None:
+    save_image(pets / "ant" / "a.png")
+    source = chosen(places, include=("dog", "ant"))
+    assert source.classes == ("ant", "dog")
+    assert source.names == ("ant/a.png", "dog/a.JPG", "dog/b.png")
+    assert source.labels == (0, 1, 1)
+    one, other = (
+        ImageFolder(dataset="imagefolder", path="pets", include=order)
+        for order in (("dog", "ant"), ("ant", "dog"))
+    )
+    assert one == other
+
+
+def test_of_each_class_the_first_images_by_name_are_kept(pets: Path, places: DataPlaces) -> None:
+    assert chosen(places, per_class=1).names == ("cat/c.png", "dog/a.JPG")
+    assert chosen(places, per_class=9).names == build(places).names
+    assert chosen(places, per_class=1, include=("dog",)).read(0).size == (4, 3)
+
+
+def test_what_is_not_chosen_is_neither_read_nor_in_the_fingerprint(
+    pets: Path, places: DataPlaces, digested: list[str]
+) -> None:
+    before = chosen(places, include=("dog",), per_class=1)
+    assert digested == ["a.JPG"]
+    (pets / "dog" / "b.png").write_bytes(b"no image")
+    (pets / "cat" / "c.png").unlink()
+    save_image(pets / "ant" / "a.png")
+    after = chosen(places, include=("dog",), per_class=1)
+    assert after.fingerprint == before.fingerprint
+    save_image(pets / "dog" / "a.JPG", 99)
+    assert chosen(places, include=("dog",), per_class=1).fingerprint != before.fingerprint
+
+
+def test_classes_that_are_not_there_are_named(pets: Path, places: DataPlaces) -> None:
+    with pytest.raises(UnknownClasses, match="no class is called cow, doog") as caught:
+        chosen(places, include=("doog", "cat", "cow"))
+    assert caught.value.classes == ("cat", "dog")
+
+
+@pytest.mark.parametrize(
+    "settings", [{"include": ()}, {"include": ("a", "a")}, {"include": ("",)}, {"per_class": 0}]
+)
+def test_a_choice_of_nothing_is_refused(settings: dict) -> None:
+    with pytest.raises(ValidationError):
+        ImageFolder(dataset="imagefolder", path="pets", **settings)
+
+
 def test_digits_are_1797_gray_images_of_ten_classes(places: DataPlaces) -> None:
     source = Digits(dataset="digits").build(places)
     assert len(source.names) == len(source.labels) == 1797
@@ -186,8 +243,9 @@ def test_preprocessing_keeps_the_synthetic_fingerprint(places: DataPlaces, chang
 
 def test_pixel_settings_leave_out_splits_and_scaling() -> None:
     plain = Digits(dataset="digits").pixel_settings()
-    same = Digits(dataset="digits", validation=0.5, test=0.0, split_seed=3, normalize="none")
+    same = Digits(dataset="digits", validation=0.5, test=0.0, split_seed=3, train_images=99)
     assert same.pixel_settings() == plain
+    assert Digits(dataset="digits", normalize="none").pixel_settings() == plain
     assert Digits(dataset="digits", resize=16).pixel_settings() != plain
     assert Digits(dataset="digits", color="rgb").pixel_settings() != plain
 

@@ -9,7 +9,7 @@ from layouts import write_caltech101, write_cifar
 
 from runner.components.data.caltech101 import Caltech101, course_split
 from runner.components.data.cifar import Cifar10, Cifar100, read_batch
-from runner.components.data.dataset import DataPlaces, ImageSource, MissingData
+from runner.components.data.dataset import DataPlaces, ImageSource, MissingData, UnknownClasses
 from runner.components.data.hashing import HashCache
 from runner.components.data.splitting import split_images
 
@@ -29,6 +29,16 @@ def test_caltech101_leaves_the_background_out(tmp_path: Path) -> None:
     assert len(source.names) == 18
     assert Counter(source.labels) == {0: 9, 1: 9}
     assert source.read(1).mode == "L"
+
+
+def test_a_choice_of_caltech101_is_split_like_the_whole(tmp_path: Path) -> None:
+    write_caltech101(tmp_path)
+    settings = Caltech101(dataset="caltech101", include=("ant",), per_class=4)
+    source = settings.build(places_in(tmp_path))
+    assert source.names == tuple(f"ant/image_{number:04d}.jpg" for number in range(1, 5))
+    assert source.splits == ("test", "train", "train", "test")
+    with pytest.raises(UnknownClasses):
+        Caltech101(dataset="caltech101", include=("BACKGROUND_Google",)).build(places_in(tmp_path))
 
 
 def test_every_third_path_is_test_without_regard_to_case() -> None:

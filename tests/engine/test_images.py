@@ -146,6 +146,17 @@ def test_without_fractions_everything_is_for_training(tmp_path: Path) -> None:
     assert splits == {"train": list(range(60)), "val": [], "test": []}
 
 
+def test_a_sample_of_the_training_images_makes_an_epoch(tmp_path: Path) -> None:
+    sampled = settings_of(data={**SYNTHETIC, "train_images": 9})
+    images = Bench(tmp_path, sampled).images()
+    whole = Bench(tmp_path, settings_of()).images()
+    assert images.digest == whole.digest
+    assert images.num_steps(4, False) == 3
+    assert len(seen(images, 0, 1, 4)) == 9
+    for split in ("val", "test"):
+        assert images.splits[split].tolist() == whole.splits[split].tolist()
+
+
 def seen(images, seed: int, epoch: int, batch_size: int, drop_last: bool = False) -> list[float]:
     batches = images.training_batches(seed, epoch, batch_size, drop_last)
     return [float(image.double().sum()) for batch, _ in batches for image in batch]

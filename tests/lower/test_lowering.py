@@ -88,6 +88,7 @@ WORK = {
     "data.validation": 0.3,
     "data.test": 0.3,
     "data.split_seed": 1,
+    "data.train_images": 9,
     "data.normalize": "imagenet",
     "evaluate.train_eval": "full",
     "evaluate.test": "each_epoch",

@@ -42,6 +42,20 @@ class MissingData(Exception):
         self.archive = archive
 
 
+class UnknownClasses(ValueError):
+    """Names of classes that a data set has not.
+
+    Attributes:
+        names: those that were asked for in vain.
+        classes: those there are.
+    """
+
+    def __init__(self, names: Sequence[str], classes: Sequence[str]) -> None:
+        super().__init__(f"no class is called {', '.join(names)}")
+        self.names = tuple(names)
+        self.classes = tuple(classes)
+
+
 @dataclass(frozen=True)
 class ImageSource:
     """The images of a data set, before decoding.
@@ -102,7 +116,7 @@ NORMALIZATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
 }
 
 Pixels = Annotated[int, Field(ge=1)]
-AFTER_DECODING = ("validation", "test", "split_seed", "normalize")
+AFTER_DECODING = ("validation", "test", "split_seed", "train_images", "normalize")
 """Settings that leave the decoded pixels as they are."""
 
 Size = Pixels | tuple[Pixels, Pixels]
@@ -116,6 +130,13 @@ class DatasetSettings(Component):
     )
     split_seed: int = Field(
         0, ge=0, le=2**32 - 1, description="seed of the split; independent of `seeds`"
+    )
+    train_images: int | None = Field(
+        None,
+        ge=1,
+        description="at most so many images train, a stratified sample drawn with `split_seed`;"
+        " validation and test images stay what they are",
+        json_schema_extra={"neutral": None},
     )
     resize: Size | None = Field(
         None, description="shorter side in pixels, or [height, width]; bilinear, antialiased"

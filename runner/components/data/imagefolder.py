@@ -3,16 +3,18 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from runner.components.component import PATH_FIELD
 from runner.components.data.dataset import (
     DataPlaces,
+    DatasetSettings,
     FractionDataset,
     ImageSource,
     MissingData,
+    UnknownClasses,
     find_root,
 )
 from runner.core.keys import content_key
@@ -27,7 +29,64 @@ HOW_TO_GET = (
 )
 
 
-class ImageFolder(FractionDataset):
+Listing = tuple[list[str], list[int], list[str]]
+"""Relative names and labels of images, and the class names."""
+
+
+class ClassFolders(DatasetSettings):
+    """A data set in class folders, of which some classes and images may be chosen.
+
+    What is not chosen is neither read nor part of the fingerprint.
+    """
+
+    include: tuple[Annotated[str, Field(min_length=1)], ...] | None = Field(
+        None,
+        min_length=1,
+        description="names of the classes that are used; all of them when not given",
+        json_schema_extra={"neutral": None},
+    )
+    per_class: int | None = Field(
+        None,
+        ge=1,
+        description="at most so many images of each class are used: the first by name",
+        json_schema_extra={"neutral": None},
+    )
+
+    @field_validator("include", mode="after")
+    @classmethod
+    def _each_once_in_order(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        # one choice has one key, whatever the order in which it is written
+        if names is None:
+            return None
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"{name} stands twice")
+        return tuple(sorted(names))
+
+    def choose(self, listing: Listing) -> Listing:
+        """Return what ``include`` and ``per_class`` leave of a listing, labelled anew.
+
+        Raises:
+            UnknownClasses: when a class in ``include`` is not there.
+        """
+        names, labels, classes = listing
+        if self.include is not None:
+            unknown = [name for name in self.include if name not in classes]
+            if unknown:
+                raise UnknownClasses(unknown, classes)
+        kept = [name for name in classes if self.include is None or name in self.include]
+        members: dict[str, list[str]] = {name: [] for name in classes}
+        for name, label in zip(names, labels, strict=True):
+            members[classes[label]].append(name)
+        chosen = [members[name][: self.per_class] for name in kept]
+        return (
+            [name for images in chosen for name in images],
+            [label for label, images in enumerate(chosen) for _ in images],
+            kept,
+        )
+
+
+class ImageFolder(ClassFolders, FractionDataset):
     """A folder of class folders; nested folders and hidden files as torchvision's ImageFolder."""
 
     dataset: Literal["imagefolder"]
@@ -40,11 +99,13 @@ class ImageFolder(FractionDataset):
 
         Raises:
             MissingData: when the folder is not found, or holds no class folders with images.
+            UnknownClasses: when a class in ``include`` is not there.
         """
         root = find_root(places, self.path, HOW_TO_GET)
-        names, labels, classes = list_images(root)
-        if not names:
+        listing = list_images(root)
+        if not listing[0]:
             raise MissingData(f"no images in class folders under {root}", [root], HOW_TO_GET)
+        names, labels, classes = self.choose(listing)
         hashes = places.hash_files(root, names)
 
         def read(index: int) -> "Image":
@@ -61,7 +122,7 @@ class ImageFolder(FractionDataset):
         )
 
 
-def list_images(root: Path) -> tuple[list[str], list[int], list[str]]:
+def list_images(root: Path) -> Listing:
     """Return relative names, labels and class names of the images under ``root``.
 
     A class folder without images is not a class; hidden files and folders are left out; links to

@@ -8,11 +8,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from runner.components.data.dataset import Split
+from runner.components.data.dataset import DatasetSettings, Split
+from runner.core.keys import keyed_seed
 
 
 class UnsplittableError(ValueError):
     """The images cannot be split as asked; the message names the class and its count."""
+
+
+class TooFewTrainingImages(UnsplittableError):
+    """``train_images`` leaves classes without a training image."""
 
 
 def split_images(
@@ -22,12 +27,13 @@ def split_images(
     validation: float,
     test: float,
     seed: int,
+    train_images: int | None = None,
 ) -> dict[Split, list[int]]:
     """Return the image indices of each split, ascending.
 
     First the test images are taken from all (unless the data set says which they are), then the
     validation images from the rest, each stratified by class with scikit-learn's
-    ``train_test_split``.
+    ``train_test_split``. Of the others, a sample of at most ``train_images`` trains.
 
     Args:
         labels: class index of each image.
@@ -36,9 +42,12 @@ def split_images(
         validation: fraction of the images that are not test.
         test: fraction of all images; unused with an official split.
         seed: of the shuffling, in [0, 2**32).
+        train_images: the most images that train; None is all. The images of a smaller sample are
+            among those of a larger one.
 
     Raises:
         UnsplittableError: when a class is too small, or there are fewer places than classes.
+        TooFewTrainingImages: when ``train_images`` is below the number of classes.
     """
     if official:
         chosen = [index for index, split in enumerate(official) if split == "test"]
@@ -46,7 +55,57 @@ def split_images(
     else:
         rest, chosen = _take(list(range(len(labels))), labels, classes, test, seed, "test")
     train, held = _take(rest, labels, classes, validation, seed, "validation")
+    if train_images is not None and train_images < len(train):
+        train = _sample(train, labels, train_images, seed)
     return {"train": train, "val": held, "test": chosen}
+
+
+def split_as_set(
+    labels: Sequence[int],
+    classes: Sequence[str],
+    official: Sequence[Split],
+    settings: DatasetSettings,
+) -> dict[Split, list[int]]:
+    """Return what :func:`split_images` does with the settings of a data set."""
+    return split_images(
+        labels,
+        classes,
+        official,
+        settings.validation,
+        settings.test_share() or 0.0,
+        settings.split_seed,
+        settings.train_images,
+    )
+
+
+def _sample(indices: Sequence[int], labels: Sequence[int], count: int, seed: int) -> list[int]:
+    """Return ``count`` of ``indices``, stratified, at least one of each class.
+
+    The images of each class are put in a drawn order, and each gets a mark: how much of its class
+    comes before it, and 0 for the first. Those with the lowest marks are taken (Webster's method
+    of seats in proportion), so that samples are nested.
+    """
+    import numpy as np
+
+    members: dict[int, list[int]] = {}
+    for index in indices:
+        members.setdefault(labels[index], []).append(index)
+    if count < len(members):
+        raise TooFewTrainingImages(
+            f"train_images is {count}, but the training images are of {len(members)} classes"
+        )
+    marks: list[tuple[float, float, int]] = []
+    for label, images in sorted(members.items()):
+        draw = np.random.default_rng(keyed_seed(seed, "train_images", label))
+        # of two classes whose turn is the same, the drawn number says which is first
+        turn = float(draw.random())
+        order = draw.permutation(images).tolist()
+        marks.append((0.0, turn, order[0]))
+        marks += [
+            ((place + 0.5) / len(order), turn, index)
+            for place, index in enumerate(order[1:], start=1)
+        ]
+    return sorted(index for _, _, index in sorted(marks)[:count])
 
 
 def _take(
