@@ -17,7 +17,7 @@ class Component(BaseModel):
     """Frozen settings: unknown keys, lax conversions and non-finite numbers are refused.
 
     A field added after a release declares, in ``json_schema_extra``, the ``neutral`` value that
-    reproduces the earlier behaviour; at that value it is left out of keys.
+    reproduces the earlier behaviour, as JSON; at that value it is left out of keys.
     """
 
     model_config = ConfigDict(
@@ -48,10 +48,11 @@ def _keyed_settings(component: BaseModel) -> dict[str, Any]:
         keyed["semantics"] = type(component).semantics
     for name, info in type(component).model_fields.items():
         extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
-        value = getattr(component, name)
-        if extra.get("keyed") is False or ("neutral" in extra and value == extra["neutral"]):
+        if extra.get("keyed") is False:
             continue
-        keyed[name] = _keyed_value(value)
+        value = _keyed_value(getattr(component, name))
+        if "neutral" not in extra or value != extra["neutral"]:
+            keyed[name] = value
     return keyed
 
 

@@ -2,7 +2,9 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from runner.components.component import keyed_settings
 from runner.components.models.convnet import ConvNet
+from runner.components.models.layers_net import on_meta
 from runner.components.models.mlp import MLP
 
 REPORT_FILTERS = (128, 512, 512, 512, 512)
@@ -34,6 +36,8 @@ def test_network_of_report_r2_1_has_its_number_of_parameters(
         ConvNet(name="convnet"),
         ConvNet(name="convnet", pool="none", stride=2, padding=0, linear=(11,), dropout=0.5),
         ConvNet(name="convnet", pool="average", batch_norm=True, kernel=5, filters=(4,)),
+        ConvNet(name="convnet", kernel=(5, 3), stride=(2, 1), pool_blocks=(2,)),
+        ConvNet(name="convnet", global_pool="max", linear=(7,), linear_batch_norm=True),
     ],
     ids=str,
 )
@@ -98,6 +102,12 @@ def test_too_small_images_are_an_error_that_says_so() -> None:
         ({"order": ("conv", "activation", "pool"), "batch_norm": True}, "leaves out norm"),
         ({"order": ("conv", "activation", "pool"), "dropout": 0.5}, "leaves out dropout"),
         ({"kernel": 4}, "needs an odd kernel"),
+        ({"kernel": (3, 4)}, "needs an odd kernel"),
+        ({"kernel": (3,)}, "kernel has 1 entries for 2 blocks"),
+        ({"stride": (1, 1, 2)}, "stride has 3 entries for 2 blocks"),
+        ({"pool_blocks": (1, 3)}, "pool_blocks names block 3, but filters has 2"),
+        ({"pool_blocks": (2, 1)}, "pool_blocks must increase"),
+        ({"dropout_at": ("flatten", "flatten")}, "a place stands twice"),
     ],
 )
 def test_convnet_refuses_blocks_that_cannot_be_built(settings: dict, message: str) -> None:
@@ -108,3 +118,131 @@ def test_convnet_refuses_blocks_that_cannot_be_built(settings: dict, message: st
 def test_an_even_kernel_goes_with_padding_in_pixels() -> None:
     model = ConvNet(name="convnet", kernel=4, padding=1, filters=(2,)).build((1, 8, 8), 2)
     assert model(torch.rand(1, 1, 8, 8)).shape == (1, 2)
+
+
+def test_kernel_and_stride_may_be_given_for_each_block() -> None:
+    settings = ConvNet(name="convnet", filters=(4, 5), kernel=(7, 3), stride=(3, 1), pool="none")
+    features = settings.build((3, 9, 9), 2).features
+    convolutions = [(block.conv.kernel_size, block.conv.stride) for block in features]
+    assert convolutions == [((7, 7), (3, 3)), ((3, 3), (1, 1))]
+    assert features(torch.rand(1, 3, 9, 9)).shape == (1, 5, 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("pool_blocks", "pooled"),
+    [("all", [1, 2, 3, 4]), ("last", [4]), ((2,), [2]), ((1, 3), [1, 3])],
+)
+def test_pooling_may_be_in_some_blocks_only(pool_blocks, pooled: list[int]) -> None:
+    settings = ConvNet(name="convnet", filters=(2, 2, 2, 2), pool_blocks=pool_blocks)
+    features = settings.build((1, 16, 16), 2).features
+    found = [number for number, block in enumerate(features, start=1) if hasattr(block, "pool")]
+    assert found == pooled
+
+
+def on_meta_shapes(network: torch.nn.Module) -> list[tuple[int, ...]]:
+    weights = [each for name, each in network.named_parameters() if name.endswith("weight")]
+    return [tuple(each.shape) for each in weights]
+
+
+def test_network_of_report_r3_pools_once_and_has_two_hidden_layers() -> None:
+    settings = ConvNet(
+        name="convnet", filters=(32, 32, 32, 64), pool_blocks="last", linear=(4096, 4096)
+    )
+    network = on_meta(lambda: settings.build((3, 32, 32), 100))
+    assert on_meta_shapes(network) == [
+        (32, 3, 3, 3), (32, 32, 3, 3), (32, 32, 3, 3), (64, 32, 3, 3),
+        (4096, 64 * 16 * 16), (4096, 4096), (100, 4096),
+    ]  # fmt: skip
+
+
+def layers_of(**settings: object) -> list[str]:
+    """Return the kinds of the layers of a network with dropout, in order."""
+    network = ConvNet(name="convnet", filters=(2, 3), dropout=0.25, **settings)
+    leaves = [each for each in network.build((1, 8, 8), 2).modules() if not list(each.children())]
+    return [type(each).__name__ for each in leaves]
+
+
+BLOCK = ["Conv2d", "ReLU", "MaxPool2d"]
+HIDDEN = ["Linear", "ReLU"]
+DROP = ["Dropout"]
+
+
+@pytest.mark.parametrize(
+    ("places", "expected"),
+    [
+        (
+            ("blocks", "hidden"),
+            [*BLOCK, *DROP, *BLOCK, *DROP, "Flatten", *HIDDEN, *DROP, *HIDDEN, *DROP, "Linear"],
+        ),
+        (("between_blocks",), [*BLOCK, *DROP, *BLOCK, "Flatten", *HIDDEN, *HIDDEN, "Linear"]),
+        (
+            ("flatten", "output"),
+            [*BLOCK, *BLOCK, "Flatten", *DROP, *HIDDEN, *HIDDEN, *DROP, "Linear"],
+        ),
+        (
+            ("hidden", "output"),
+            [*BLOCK, *BLOCK, "Flatten", *HIDDEN, *DROP, *HIDDEN, *DROP, "Linear"],
+        ),
+        (
+            ("output", "flatten", "between_blocks", "blocks"),
+            [*BLOCK, *DROP, *BLOCK, *DROP, "Flatten", *HIDDEN, *HIDDEN, *DROP, "Linear"],
+        ),
+    ],
+    ids=str,
+)
+def test_dropout_is_where_it_is_asked_for_and_never_twice(
+    places: tuple[str, ...], expected: list[str]
+) -> None:
+    assert layers_of(dropout_at=places, linear=(4, 4)) == expected
+
+
+def test_without_hidden_layers_the_last_layer_has_one_dropout_before_it() -> None:
+    expected = [*BLOCK, *BLOCK, "Flatten", *DROP, "Linear"]
+    assert layers_of(dropout_at=("flatten", "output")) == expected
+    assert layers_of(dropout_at=("output",)) == expected
+
+
+def test_a_global_pooling_stands_between_two_places_of_dropout() -> None:
+    found = layers_of(dropout_at=("blocks", "flatten"), global_pool="average")
+    pooled = ["AdaptiveAvgPool2d", "Flatten"]
+    assert found == [*BLOCK, *DROP, *BLOCK, *DROP, *pooled, *DROP, "Linear"]
+
+
+def test_a_block_without_dropout_needs_none_in_its_order() -> None:
+    order = ("conv", "norm", "pool", "activation")
+    between = layers_of(order=order, dropout_at=("between_blocks",))
+    assert between.count("Dropout") == 1
+    with pytest.raises(ValidationError, match="leaves out dropout"):
+        layers_of(order=order, dropout_at=("blocks",))
+
+
+@pytest.mark.parametrize(("pool", "reduce"), [("average", torch.mean), ("max", torch.amax)])
+def test_global_pooling_is_over_the_whole_image(pool: str, reduce) -> None:
+    settings = ConvNet(name="convnet", filters=(4,), global_pool=pool)
+    network = settings.build((1, 8, 12), 3)
+    images = torch.rand(2, 1, 8, 12)
+    pooled = reduce(network.features(images), (2, 3))
+    torch.testing.assert_close(network(images), network.classifier.output(pooled))
+
+
+def test_linear_layers_may_have_batch_normalisation_of_their_own() -> None:
+    settings = ConvNet(name="convnet", linear=(5,), linear_batch_norm=True)
+    network = settings.build((1, 8, 8), 2)
+    kinds = [type(part).__name__ for part in network.classifier.hidden1]
+    assert kinds == ["Linear", "BatchNorm1d", "ReLU"]
+    assert not any(isinstance(each, torch.nn.BatchNorm2d) for each in network.modules())
+
+
+def test_settings_at_what_they_did_before_are_in_no_key() -> None:
+    keyed = keyed_settings(ConvNet(name="convnet", dropout_at=("hidden", "blocks")))
+    added = {"pool_blocks", "dropout_at", "global_pool", "linear_batch_norm"}
+    assert added.isdisjoint(keyed)
+    changed = {
+        "pool_blocks": "last",
+        "dropout_at": ("output",),
+        "global_pool": "max",
+        "linear_batch_norm": True,
+    }
+    for name, value in changed.items():
+        assert name in keyed_settings(ConvNet(name="convnet", **{name: value}))
+    assert set(changed) == added

@@ -64,10 +64,31 @@ def test_alexnet_as_a_feature_extractor_of_report_r5_2() -> None:
     head = {"hidden": (4096, 4096)}
     settings = model("alexnet", cut="features", head=head)
     network = on_meta(lambda: settings.build((3, 224, 224), 20))
-    convolutional = num_parameters(torchvision.models.alexnet().features)
+    layers = [each for each in network.head.modules() if not list(each.children())]
+    assert [type(each).__name__ for each in layers] == [
+        *("Flatten", "Linear", "ReLU", "Linear", "ReLU", "Linear")
+    ]
+    with torch.device("meta"):
+        convolutional = num_parameters(torchvision.models.alexnet().features)
     linear = (9216 + 1) * 4096 + (4096 + 1) * 4096 + (4096 + 1) * 20
     assert num_parameters(network) == convolutional + linear
     assert not any(name.startswith("classifier") for name in network.state_dict())
+
+
+def test_vgg11_with_the_head_of_report_r2_5() -> None:
+    head = {"hidden": (512,), "batch_norm": True}
+    settings = model("vgg11_bn", cut="features", head=head)
+    network = on_meta(lambda: settings.build((3, 32, 32), 10))
+    layers = [each for each in network.head.modules() if not list(each.children())]
+    assert [type(each).__name__ for each in layers] == [
+        *("Flatten", "Linear", "BatchNorm1d", "ReLU", "Linear")
+    ]
+    assert [tuple(each.weight.shape) for each in layers[1::3]] == [(512, 512), (10, 512)]
+    with torch.device("meta"):
+        convolutional = num_parameters(torchvision.models.vgg11_bn().features)
+    new = (512 + 1) * 512 + 2 * 512 + (512 + 1) * 10
+    assert num_parameters(network) == convolutional + new
+    assert {name.partition(".")[0] for name in network.state_dict()} == {"features", "head"}
 
 
 def test_a_cut_keeps_what_comes_before_it() -> None:

@@ -55,6 +55,22 @@ CASES: dict[str, dict[str, Any]] = {
         "model": {"name": "convnet", "filters": [4], "pool": "average", "order": ORDER}
     },
     "convnet, dropout": {"model": {"name": "convnet", "filters": [4], "dropout": 0.3}},
+    "convnet, dropout elsewhere": {
+        "model": {
+            "name": "convnet",
+            "filters": [4, 6],
+            "kernel": [5, 3],
+            "stride": [1, 2],
+            "pool_blocks": "last",
+            "linear": [8],
+            "linear_batch_norm": True,
+            "dropout": 0.3,
+            "dropout_at": ["between_blocks", "flatten", "output"],
+        }
+    },
+    "convnet, pooled whole": {
+        "model": {"name": "convnet", "filters": [4, 6], "global_pool": "average"}
+    },
     "torchvision": {
         "model": {"name": "squeezenet1_1", "freeze": ["features.0"]},
         "data": {**SYNTHETIC, "height": 32, "width": 32},

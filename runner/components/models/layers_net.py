@@ -13,6 +13,9 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "tanh": nn.Tanh,
 }
 
+GLOBAL_POOLS = {"average": nn.AdaptiveAvgPool2d, "max": nn.AdaptiveMaxPool2d}
+"""Pooling over whole images, given an output side of 1."""
+
 
 def linear_block(
     inputs: int, outputs: int, activation: str, batch_norm: bool, dropout: float

@@ -11,6 +11,7 @@ from torch import fx, nn
 
 from runner.components.models.classifier import UnknownLayer
 from runner.components.models.layers_net import (
+    GLOBAL_POOLS,
     LeafTracer,
     linear_block,
     on_meta,
@@ -19,8 +20,6 @@ from runner.components.models.layers_net import (
 
 if TYPE_CHECKING:
     from runner.components.models.torchvision_model import Head, TorchvisionModel
-
-POOLS = {"average": nn.AdaptiveAvgPool2d, "max": nn.AdaptiveMaxPool2d}
 
 
 def build_torchvision(
@@ -111,7 +110,7 @@ def _head(settings: Head, size: tuple[int, ...], num_classes: int) -> nn.Sequent
     """Return the layers behind a cut of output ``size`` (C, H, W) or (C,)."""
     head = nn.Sequential()
     if settings.pool != "none" and len(size) == 3:
-        head.add_module("pool", POOLS[settings.pool](1))
+        head.add_module("pool", GLOBAL_POOLS[settings.pool](1))
         size = (size[0], 1, 1)
     head.add_module("flatten", nn.Flatten())
     width = math.prod(size)
