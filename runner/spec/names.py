@@ -24,6 +24,7 @@ SHORT_NAMES = {
     "freeze": "model.freeze",
     "gamma": "train.schedule.gamma",
     "hidden": "model.hidden",
+    "init": "model.init",
     "kernel": "model.kernel",
     "label_smoothing": "train.loss.label_smoothing",
     "lr": "train.optimizer.lr",

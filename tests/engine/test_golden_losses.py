@@ -30,6 +30,7 @@ from runner.spec.settings import Settings
 
 GOLDEN = Path(__file__).parent / "golden_losses.json"
 ALL = ["relu", "leaky_relu", "gelu", "silu", "tanh"]
+INITS = ["kaiming_uniform", "kaiming_normal", "xavier_uniform", "xavier_normal", "orthogonal"]
 FOLDER = {"dataset": "imagefolder", "path": "photos", "validation": 0.2, "test": 0.2}
 DIGITS = {"dataset": "digits", "validation": 0.2, "test": 0.2}
 ORDER = ["conv", "norm", "pool", "activation"]
@@ -86,6 +87,7 @@ CASES: dict[str, dict[str, Any]] = {
     "cifar10": {"data": {"dataset": "cifar10", "validation": 0.2}},
     "cifar100": {"data": {"dataset": "cifar100", "validation": 0.5}},
     **{name: {"model": {"name": "mlp", "hidden": [10], "activation": name}} for name in ALL},
+    **{name: {"model": {"name": "mlp", "hidden": [10], "init": name}} for name in INITS},
 }
 """One step an epoch and five epochs, so that schedules show."""
 

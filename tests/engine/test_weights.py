@@ -54,6 +54,18 @@ def test_all_but_the_last_layer_is_loaded(tmp_path: Path, tensors, name: str) ->
     assert torch.equal(state["classifier.1.weight"], fresh)
 
 
+def test_initialisation_concerns_what_is_not_loaded(tmp_path: Path, tensors) -> None:
+    path = saved(tmp_path, tensors)
+    network = build_network(settings(init="kaiming_normal"), SHAPE, 5, CPU, path)
+    plain = build_network(settings(), SHAPE, 5, CPU, path)
+    state, before = network.module.state_dict(), plain.module.state_dict()
+    different = {name for name in state if not torch.equal(state[name], before[name])}
+    assert different == {"classifier.1.weight"}
+    drawn_settings = settings_of(model={"name": "squeezenet1_1", "init": "kaiming_normal"})
+    drawn = build_network(drawn_settings, SHAPE, 5, CPU).module.state_dict()
+    assert torch.equal(drawn["classifier.1.weight"], state["classifier.1.weight"])
+
+
 def test_a_last_layer_of_the_same_size_is_loaded_too(tmp_path: Path, tensors) -> None:
     network = build_network(settings(classes=1000), SHAPE, 5, CPU, saved(tmp_path, tensors))
     assert network.fit is not None

@@ -75,6 +75,7 @@ WORK = {
     "seed": 1,
     "model": {"name": "mlp", "hidden": [3]},
     "model.dropout": 0.1,
+    "model.init": "kaiming_uniform",
     "train.optimizer.lr": 0.2,
     "train.optimizer.momentum": 0.8,
     "train.optimizer.weight_decay": 0.01,

@@ -83,6 +83,7 @@ CHANGES = {
     "data.on_corrupt": "skip",
     "model.classes": 12,
     "model.freeze": "classifier",
+    "model.init": "orthogonal",
     "model.hidden": [128, 128],
     "model.activation": "gelu",
     "model.batch_norm": True,

@@ -1,4 +1,4 @@
-"""What all models share: classes, freezing, the names of activations."""
+"""What all models share: classes, freezing, initialisation, the names of activations."""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal
@@ -16,6 +16,11 @@ Freeze = (
     | Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
 )
 """A policy by name, or patterns of layer names."""
+
+Init = Literal[
+    "default", "kaiming_uniform", "kaiming_normal", "xavier_uniform", "xavier_normal", "orthogonal"
+]
+"""How fresh weights are drawn; the names are those of ``torch.nn.init``."""
 
 
 class UnknownLayer(ValueError):
@@ -42,6 +47,11 @@ class Classifier(Component):
     part of the network with weights (AlexNet's `classifier`, ResNet's `fc`, the head behind a
     `cut`); `classifier` is that part; a list has names or patterns of layers, as
     `[features.0, "layer[12]"]`.
+
+    `init` draws the weights of convolutional and linear layers: `kaiming_*` (He et al., 2015) by
+    the fan-in with the gain of ReLU, `xavier_*` (Glorot and Bengio, 2010), `orthogonal` (Saxe et
+    al., 2013); biases are 0. `default` is torch's and torchvision's own. Weights that are loaded
+    take the place of those drawn.
     """
 
     classes: int | None = Field(
@@ -51,4 +61,9 @@ class Classifier(Component):
         "none",
         description="`none`, `features`, `classifier`, or a list of layer names and patterns",
         json_schema_extra={"neutral": "none"},
+    )
+    init: Init = Field(
+        "default",
+        description="how weights that are not loaded are drawn",
+        json_schema_extra={"neutral": "default"},
     )
