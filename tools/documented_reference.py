@@ -18,7 +18,7 @@ from runner.components.models import Model
 from runner.components.models.classifier import Classifier
 from runner.components.models.torchvision_model import Head, WeightsFile
 from runner.components.optimizers import Optimizer
-from runner.components.schedules import Schedule
+from runner.components.schedules import Schedule, ScheduleSettings
 from runner.core.reading import SPLITS
 from runner.spec.names import SHORT_NAMES
 from runner.spec.nodes import as_yaml
@@ -37,7 +37,7 @@ SECTIONS: list[tuple[str, str, Any, type[BaseModel] | None]] = [
     ("Data sets", "data", Data, DatasetSettings),
     ("Models", "model", Model, Classifier),
     ("Optimizers", "train.optimizer", Optimizer, None),
-    ("Schedules", "train.schedule", Schedule, None),
+    ("Schedules", "train.schedule", Schedule, ScheduleSettings),
     ("Losses", "train.loss", Loss, None),
 ]
 PLAIN: list[tuple[str, type[BaseModel]]] = [

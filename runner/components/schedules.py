@@ -5,10 +5,11 @@ the rate is one value, or follows one rule; equal phases of two runs are equal w
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from runner.components.component import Component
 
@@ -19,21 +20,49 @@ Phase = tuple[int, dict[str, Any]]
 """First epoch of a phase (from 1), and the values that its key hashes."""
 
 
-class Constant(Component):
+class ScheduleSettings(Component):
+    """With `warmup: N`, epoch e of the first N has e / (N + 1) of the schedule's rate.
+
+    The schedule itself counts all epochs, those of the warm-up among them, as torch's LinearLR
+    does beside another scheduler in a ChainedScheduler.
+    """
+
+    warmup: int = Field(
+        0,
+        ge=0,
+        description="epochs in which the rate grows linearly to that of the schedule",
+        json_schema_extra={"neutral": 0},
+    )
+
+    def warmed(self, lr: float, epoch: int) -> float:
+        """Return what the warm-up leaves of the rate ``lr`` in ``epoch`` (from 1)."""
+        return lr * epoch / (self.warmup + 1) if epoch <= self.warmup else lr
+
+    def warming(self, epochs: int) -> range:
+        """Return the epochs whose rate is another than before because of the warm-up."""
+        return range(1, min(self.warmup + 1, epochs) + 1)
+
+    def rule(self, **settings: Any) -> Phase:
+        """Return the one phase of a schedule whose rates follow a rule."""
+        warmup = {"warmup": self.warmup} if self.warmup else {}
+        return 1, {"semantics": self.semantics, **settings, **warmup}
+
+
+class Constant(ScheduleSettings):
     """The same learning rate in every epoch."""
 
     name: Literal["constant"]
 
     def lr_at(self, base_lr: float, epoch: int, epochs: int, history: History) -> float:
         """Return the learning rate of ``epoch`` (from 1)."""
-        return base_lr
+        return self.warmed(base_lr, epoch)
 
     def phases(self, base_lr: float, epochs: int) -> list[Phase]:
-        """Return the phases of ``epochs`` epochs."""
-        return [(1, {"lr": base_lr})]
+        """Return the phases of ``epochs`` epochs: one, and one per epoch of warm-up."""
+        return [(first, {"lr": self.warmed(base_lr, first)}) for first in self.warming(epochs)]
 
 
-class Step(Component):
+class Step(ScheduleSettings):
     """The learning rate is multiplied by ``gamma`` every ``step_size`` epochs."""
 
     name: Literal["step"]
@@ -42,15 +71,62 @@ class Step(Component):
 
     def lr_at(self, base_lr: float, epoch: int, epochs: int, history: History) -> float:
         """Return the learning rate of ``epoch`` (from 1)."""
-        return base_lr * self.gamma ** ((epoch - 1) // self.step_size)
+        return self.warmed(base_lr * self.gamma ** ((epoch - 1) // self.step_size), epoch)
 
     def phases(self, base_lr: float, epochs: int) -> list[Phase]:
         """Return the phases of ``epochs`` epochs: one per learning rate."""
         firsts = range(1, epochs + 1, self.step_size)
+        if self.warmup:
+            return _distinct(self, base_lr, epochs, firsts)
+        # not merged where gamma is 1: that is how the keys of earlier runs are
         return [(first, {"lr": self.lr_at(base_lr, first, epochs, ())}) for first in firsts]
 
 
-class Cosine(Component):
+class MultiStep(ScheduleSettings):
+    """The learning rate is multiplied by ``gamma`` after each of the epochs ``milestones``.
+
+    As torch's MultiStepLR: with ``milestones: [30]`` epoch 31 is the first with another rate.
+    """
+
+    name: Literal["multistep"]
+    milestones: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        min_length=1, description="epochs after which the rate is reduced, increasing"
+    )
+    gamma: float = Field(0.1, gt=0, le=1, description="factor of a reduction")
+
+    @field_validator("milestones", mode="after")
+    @classmethod
+    def _increasing(cls, milestones: tuple[int, ...]) -> tuple[int, ...]:
+        if list(milestones) != sorted(set(milestones)):
+            raise ValueError("the epochs must increase")
+        return milestones
+
+    def lr_at(self, base_lr: float, epoch: int, epochs: int, history: History) -> float:
+        """Return the learning rate of ``epoch`` (from 1)."""
+        reductions = bisect_right(self.milestones, epoch - 1)
+        return self.warmed(base_lr * self.gamma**reductions, epoch)
+
+    def phases(self, base_lr: float, epochs: int) -> list[Phase]:
+        """Return the phases of ``epochs`` epochs: one per learning rate."""
+        return _distinct(self, base_lr, epochs, [1, *(each + 1 for each in self.milestones)])
+
+
+def _distinct(
+    schedule: Step | MultiStep, base_lr: float, epochs: int, firsts: Iterable[int]
+) -> list[Phase]:
+    """Return the phases of a schedule whose rate changes at ``firsts`` and in its warm-up only.
+
+    Neighbours of one rate are one phase.
+    """
+    phases: list[Phase] = []
+    for first in sorted({*firsts, *schedule.warming(epochs)}):
+        values = {"lr": schedule.lr_at(base_lr, first, epochs, ())}
+        if first <= epochs and (not phases or phases[-1][1] != values):
+            phases.append((first, values))
+    return phases
+
+
+class Cosine(ScheduleSettings):
     """Cosine annealing without restarts, from the base rate to ``min_lr`` over all epochs."""
 
     name: Literal["cosine"]
@@ -59,21 +135,15 @@ class Cosine(Component):
     def lr_at(self, base_lr: float, epoch: int, epochs: int, history: History) -> float:
         """Return the learning rate of ``epoch`` (from 1); ``epochs`` is the horizon."""
         turn = math.pi * (epoch - 1) / epochs
-        return self.min_lr + (base_lr - self.min_lr) * (1 + math.cos(turn)) / 2
+        lr = self.min_lr + (base_lr - self.min_lr) * (1 + math.cos(turn)) / 2
+        return self.warmed(lr, epoch)
 
     def phases(self, base_lr: float, epochs: int) -> list[Phase]:
         """Return the one phase; its rule holds the horizon."""
-        rule = {
-            "rule": "cosine",
-            "semantics": self.semantics,
-            "lr": base_lr,
-            "min_lr": self.min_lr,
-            "epochs": epochs,
-        }
-        return [(1, rule)]
+        return [self.rule(rule="cosine", lr=base_lr, min_lr=self.min_lr, epochs=epochs)]
 
 
-class Plateau(Component):
+class Plateau(ScheduleSettings):
     """Multiply the rate by ``factor`` when ``monitor`` has not improved for ``patience`` epochs."""
 
     name: Literal["plateau"]
@@ -83,7 +153,7 @@ class Plateau(Component):
     factor: float = Field(0.1, gt=0, lt=1, description="factor of a reduction")
     patience: int = Field(10, ge=0, description="epochs without improvement that are tolerated")
     threshold: float = Field(1e-4, ge=0, description="smallest change that is an improvement")
-    min_lr: float = Field(0.0, ge=0, description="the rate never falls below this")
+    min_lr: float = Field(0.0, ge=0, description="the rate is not reduced below this")
 
     def lr_at(self, base_lr: float, epoch: int, epochs: int, history: History) -> float:
         """Return the learning rate of ``epoch`` (from 1), given all epochs before it."""
@@ -97,21 +167,21 @@ class Plateau(Component):
             waited += 1
             if waited > self.patience:
                 lr, waited = max(lr * self.factor, self.min_lr), 0
-        return lr
+        return self.warmed(lr, epoch)
 
     def phases(self, base_lr: float, epochs: int) -> list[Phase]:
         """Return the one phase; its rates are unknown beforehand, so its rule is hashed."""
-        rule = {
-            "rule": "plateau",
-            "semantics": self.semantics,
-            "lr": base_lr,
-            "monitor": self.monitor,
-            "factor": self.factor,
-            "patience": self.patience,
-            "threshold": self.threshold,
-            "min_lr": self.min_lr,
-        }
-        return [(1, rule)]
+        return [
+            self.rule(
+                rule="plateau",
+                lr=base_lr,
+                monitor=self.monitor,
+                factor=self.factor,
+                patience=self.patience,
+                threshold=self.threshold,
+                min_lr=self.min_lr,
+            )
+        ]
 
 
-Schedule = Annotated[Constant | Step | Cosine | Plateau, Field(discriminator="name")]
+Schedule = Annotated[Constant | Step | MultiStep | Cosine | Plateau, Field(discriminator="name")]

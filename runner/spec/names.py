@@ -28,6 +28,7 @@ SHORT_NAMES = {
     "kernel": "model.kernel",
     "label_smoothing": "train.loss.label_smoothing",
     "lr": "train.optimizer.lr",
+    "milestones": "train.schedule.milestones",
     "momentum": "train.optimizer.momentum",
     "monitor": "train.early_stopping.monitor",
     "normalize": "data.normalize",
@@ -42,6 +43,7 @@ SHORT_NAMES = {
     "stride": "model.stride",
     "tolerance": "train.early_stopping.tolerance",
     "train_images": "data.train_images",
+    "warmup": "train.schedule.warmup",
     "weight_decay": "train.optimizer.weight_decay",
     "weights": "model.weights",
 }

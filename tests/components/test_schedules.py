@@ -5,8 +5,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from runner.components.schedules import Constant, Cosine, Plateau, Step
+from runner.components.schedules import Constant, Cosine, MultiStep, Plateau, Step
 
 EPOCHS = 60
 
@@ -45,6 +46,70 @@ def test_step_is_torchs_step_lr(step_size: int, gamma: float) -> None:
         0.05, lambda optimizer: torch.optim.lr_scheduler.StepLR(optimizer, step_size, gamma)
     )
     assert our_rates(schedule, 0.05) == pytest.approx(expected, rel=1e-12, abs=0)
+
+
+@pytest.mark.parametrize("milestones", [(30,), (1, 2, 3), (10, 59), (60,), (5, 100)])
+def test_multistep_is_torchs_multi_step_lr(milestones: tuple[int, ...]) -> None:
+    schedule = MultiStep(name="multistep", milestones=milestones, gamma=0.3)
+    expected = torch_rates(
+        0.05,
+        lambda optimizer: torch.optim.lr_scheduler.MultiStepLR(optimizer, list(milestones), 0.3),
+    )
+    assert our_rates(schedule, 0.05) == pytest.approx(expected, rel=1e-12, abs=0)
+
+
+def test_the_epoch_after_a_milestone_is_the_first_with_another_rate() -> None:
+    rates = our_rates(MultiStep(name="multistep", milestones=(30,)), 1.0)
+    assert rates == [1.0] * 30 + [0.1] * 30
+
+
+@pytest.mark.parametrize("milestones", [(), (0,), (3, 3), (4, 2)])
+def test_milestones_increase_from_one(milestones: tuple[int, ...]) -> None:
+    with pytest.raises(ValidationError):
+        MultiStep(name="multistep", milestones=milestones)
+
+
+def beside_a_linear_warmup(warmup: int, make):
+    """Return a maker of torch's schedule multiplied by its linear warm-up."""
+
+    def both(optimizer: torch.optim.Optimizer) -> torch.optim.lr_scheduler.ChainedScheduler:
+        kind = torch.optim.lr_scheduler
+        linear = kind.LinearLR(optimizer, 1 / (warmup + 1), 1.0, warmup)
+        return kind.ChainedScheduler([make(optimizer), linear])
+
+    return both
+
+
+@pytest.mark.parametrize("warmup", [1, 4, 25, 100])
+@pytest.mark.parametrize(
+    ("schedule", "make"),
+    [
+        (Constant(name="constant"), lambda sgd: torch.optim.lr_scheduler.ConstantLR(sgd, 1.0, 1)),
+        (Step(name="step", step_size=7), lambda sgd: torch.optim.lr_scheduler.StepLR(sgd, 7)),
+        (
+            MultiStep(name="multistep", milestones=(3, 20)),
+            lambda sgd: torch.optim.lr_scheduler.MultiStepLR(sgd, [3, 20]),
+        ),
+        (
+            Cosine(name="cosine"),
+            lambda sgd: torch.optim.lr_scheduler.CosineAnnealingLR(sgd, EPOCHS),
+        ),
+    ],
+    ids=["constant", "step", "multistep", "cosine"],
+)
+def test_warmup_is_torchs_linear_lr_beside_the_schedule(schedule, make, warmup: int) -> None:
+    warmed = schedule.model_copy(update={"warmup": warmup})
+    expected = torch_rates(0.1, beside_a_linear_warmup(warmup, make))
+    assert our_rates(warmed, 0.1) == pytest.approx(expected, rel=1e-9, abs=0)
+
+
+def test_a_plateau_is_warmed_and_counts_the_epochs_of_its_warmup() -> None:
+    plain = Plateau(name="plateau", patience=1, factor=0.5)
+    warmed = plain.model_copy(update={"warmup": 4})
+    history = [{"val_loss": 1.0}] * 8
+    before, after = (our_rates(each, 1.0, history, 8) for each in (plain, warmed))
+    assert before == [1, 1, 1, 0.5, 0.5, 0.25, 0.25, 0.125]
+    assert after == [0.2, 0.4, 0.6, 0.4, *before[4:]]
 
 
 @pytest.mark.parametrize("min_lr", [0.0, 0.001])
@@ -114,6 +179,13 @@ def test_plateau_looks_only_at_epochs_before_the_asked_one() -> None:
         Step(name="step", step_size=7, gamma=0.5),
         Step(name="step", step_size=60),
         Step(name="step", step_size=200),
+        MultiStep(name="multistep", milestones=(5, 20, 60, 61)),
+        MultiStep(name="multistep", milestones=(70,)),
+        Constant(name="constant", warmup=5),
+        Constant(name="constant", warmup=90),
+        Step(name="step", step_size=1, gamma=0.5, warmup=7),
+        Step(name="step", step_size=7, warmup=3),
+        MultiStep(name="multistep", milestones=(2, 20), warmup=4),
     ],
 )
 def test_phases_begin_at_the_first_epoch_and_agree_with_the_rates(schedule) -> None:
@@ -125,6 +197,21 @@ def test_phases_begin_at_the_first_epoch_and_agree_with_the_rates(schedule) -> N
     for epoch, rate in enumerate(our_rates(schedule, 0.1), start=1):
         values = [values for first, values in phases if first <= epoch][-1]
         assert values == {"lr": rate}
+
+
+def test_neighbours_of_one_rate_are_one_phase() -> None:
+    step = Step(name="step", step_size=1, gamma=0.5, warmup=2)
+    assert step.phases(3.0, 4) == [(1, {"lr": 1.0}), (3, {"lr": 0.75}), (4, {"lr": 0.375})]
+    flat = MultiStep(name="multistep", milestones=(2, 4), gamma=1.0)
+    assert flat.phases(3.0, 9) == Constant(name="constant").phases(3.0, 9)
+
+
+@pytest.mark.parametrize("name", ["cosine", "plateau"])
+def test_the_warmup_is_in_a_rule_only_when_there_is_one(name: str) -> None:
+    kind = {"cosine": Cosine, "plateau": Plateau}[name]
+    ((_, plain),), ((_, warmed),) = (kind(name=name, warmup=n).phases(0.1, 9) for n in (0, 3))
+    assert warmed == {**plain, "warmup": 3}
+    assert "warmup" not in plain
 
 
 @pytest.mark.parametrize("schedule", [Cosine(name="cosine"), Plateau(name="plateau")])

@@ -44,6 +44,8 @@ CASES: dict[str, dict[str, Any]] = {
     "adamw": {"train": {"optimizer": {"name": "adamw", "lr": 0.01, "weight_decay": 0.1}}},
     "constant": {"train": {"schedule": {"name": "constant"}}},
     "step": {"train": {"schedule": {"name": "step", "step_size": 2, "gamma": 0.3}}},
+    "multistep": {"train": {"schedule": {"name": "multistep", "milestones": [1, 3]}}},
+    "warmup": {"train": {"schedule": {"name": "cosine", "warmup": 3}}},
     "cosine": {"train": {"schedule": {"name": "cosine", "min_lr": 0.01}}},
     "plateau": {
         "train": {"schedule": {"name": "plateau", "patience": 0, "threshold": 9.0, "factor": 0.5}}

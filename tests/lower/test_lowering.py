@@ -224,6 +224,40 @@ def test_a_plateau_shares_over_budgets_and_not_over_rules() -> None:
     assert segment_keys({"train.schedule": {**plateau, "monitor": "train_loss"}}) != one
 
 
+MULTI = {"name": "multistep", "milestones": [10, 20], "gamma": 0.1}
+
+
+def test_milestones_at_equal_distances_are_a_step_schedule() -> None:
+    assert segment_keys({"train.schedule": MULTI}) == segment_keys({"train.schedule": STEP})
+
+
+def test_milestones_share_the_phases_up_to_where_they_part() -> None:
+    both = segment_keys({"train.schedule": MULTI})
+    later = segment_keys({"train.schedule": {**MULTI, "milestones": [10, 25]}})
+    assert later[:2] == both[:2]
+    assert later[2] not in both
+    assert both[0] == segment_keys()[0]
+
+
+def test_schedules_with_one_warmup_share_it_and_what_follows_at_equal_rates() -> None:
+    warm = {"warmup": 4}
+    constant = segment_keys({"train.schedule": {"name": "constant", **warm}})
+    multi = segment_keys({"train.schedule": {**MULTI, **warm}})
+    assert len(constant) == 5
+    assert len(multi) == 7
+    assert multi[:5] == constant
+    assert set(constant).isdisjoint(segment_keys())
+    shorter = segment_keys({"train.schedule": {"name": "constant", "warmup": 4}, "train.epochs": 3})
+    assert shorter == constant[:3]
+
+
+@pytest.mark.parametrize("name", ["cosine", "plateau"])
+def test_the_warmup_is_part_of_a_rule(name: str) -> None:
+    plain = segment_keys({"train.schedule": {"name": name}})
+    assert segment_keys({"train.schedule": {"name": name, "warmup": 0}}) == plain
+    assert set(segment_keys({"train.schedule": {"name": name, "warmup": 2}})).isdisjoint(plain)
+
+
 def test_a_rate_is_its_value_not_its_text() -> None:
     assert segment_keys({"train.optimizer.lr": 1e-1}) == segment_keys()
     assert run_key({"train.optimizer.lr": 1e-1}) == run_key()

@@ -15,9 +15,9 @@ from runner.spec.settings import Settings
 
 CLOSED_LIST = (
     "batch_norm batch_size clip_grad_norm crop dropout early_stopping epochs filters freeze gamma "
-    "hidden init kernel label_smoothing lr momentum monitor normalize optimizer patience pool "
-    "precision resize schedule split_seed step_size stride tolerance train_images weight_decay "
-    "weights"
+    "hidden init kernel label_smoothing lr milestones momentum monitor normalize optimizer "
+    "patience pool precision resize schedule split_seed step_size stride tolerance train_images "
+    "warmup weight_decay weights"
 )
 
 
