@@ -57,6 +57,20 @@ sweep:
 )
 """Step sizes and factors that part in the second, third and fourth epoch."""
 
+WARMED = (
+    HEAD
+    + """\
+sweep:
+  rows:
+    - {label: constant, schedule: {name: constant, warmup: 2}, epochs: 6}
+    - {label: after 4, schedule: {name: multistep, milestones: [4], warmup: 2}, epochs: 6}
+    - {label: after 5, schedule: {name: multistep, milestones: [5], warmup: 2}, epochs: 6}
+    - {label: cosine, schedule: {name: cosine, warmup: 2}, epochs: 6}
+    - {label: fewer images, schedule: {name: constant, warmup: 2}, train_images: 5, epochs: 2}
+"""
+)
+"""Two epochs of warm-up, then rates that part; a sample of the same pixels."""
+
 FROZEN = (
     HEAD
     + """\
@@ -130,6 +144,7 @@ ONE_GOES_ON = (
 SPECS = {
     "readers": READERS,
     "branches": BRANCHES,
+    "warmed": WARMED,
     "frozen": FROZEN,
     "plateau": PLATEAU,
     "diverging": DIVERGING,

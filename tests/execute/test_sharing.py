@@ -28,6 +28,7 @@ import runner.engine.train as train_module
 DISTINCT = {
     "readers": 8,
     "branches": 2 + 6 + 1 + 1 + 4 + 5 + 7,
+    "warmed": 6 + 2 + 1 + 6 + 2,
     "frozen": 8 + 6,
     "plateau": 8,
     "diverging": 1,
