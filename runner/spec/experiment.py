@@ -94,7 +94,7 @@ def build_experiment(
     if tables_node is None:
         tables_node = to_node(default_tables(name, plain_cells, cells[0].settings))
     tables = parse_tables(tables_node, labels)
-    cells = _with_where(cells, document.get("published"), variant)
+    cells = _with_where(cells, labels, document.get("published"), variant)
     distinct = {item.cell.settings_key: item.settings for item in cells}
     published = [pair for item in combinations for pair in item.published.items()]
     wheres = _wheres(document.get("published"))
@@ -164,13 +164,14 @@ def _cells(
     )
     cells: list[ResolvedCell] = []
     problems: list[Problem] = []
-    for position, combination in enumerate(combinations):
+    for position in variant.kept_of(len(combinations)):
+        combination = combinations[position]
         if "seed" in combination.overrides and seeds != [None]:
             node = combination.overrides["seed"]
             raise SpecError([Problem(node.place, "seed is swept, and seeds are given", ONE)])
         for seed in seeds:
             first = {} if seed is None else {"seed": seed}
-            tree = layered(base, [first, combination.overrides, *variant.layers])
+            tree = layered(base, [first, combination.overrides], variant.layers)
             try:
                 settings = resolve(tree)
             except SpecError as error:
@@ -225,11 +226,10 @@ def _wheres(node: Node | None) -> Iterator[tuple[Node, dict[str, Node], dict[str
 
 
 def _with_where(
-    cells: Sequence[ResolvedCell], node: Node | None, variant: Variant
+    cells: Sequence[ResolvedCell], labels: Sequence[str], node: Node | None, variant: Variant
 ) -> list[ResolvedCell]:
     """Return the cells with the published values whose ``where`` they match; variants have none."""
     result = list(cells)
-    labels = {label for item in cells for label in item.cell.labels}
     for entry, where, values in _wheres(node):
         for name, child in where.items():
             if name not in labels and setting_path(name) is None:

@@ -124,7 +124,7 @@ class _Translator:
 
     def _unknown(self, path: Path, node: Node) -> Problem:
         key = path[-1]
-        chosen, siblings = _models_at(self._model, self._tree, path[:-1])
+        chosen, siblings = models_at(self._model, self._tree, path[:-1])
         names = list(chosen.model_fields) if chosen else []
         place, allowed = node.key_place or node.place, ", ".join(names)
         owners = [
@@ -177,7 +177,7 @@ class _Translator:
         names = [step for step in path if not step.isdigit()]
         if not names:
             return None
-        chosen, _ = _models_at(self._model, self._tree, names[:-1])
+        chosen, _ = models_at(self._model, self._tree, names[:-1])
         return chosen.model_fields.get(names[-1]) if chosen else None
 
 
@@ -245,7 +245,7 @@ def _at(tree: Node, path: Sequence[str]) -> Node:
     return node
 
 
-def _models_at(
+def models_at(
     model: type[BaseModel], tree: Node, path: Sequence[str]
 ) -> tuple[type[BaseModel] | None, list[type[BaseModel]]]:
     """Return the component class that stands at ``path``, and all that may stand there."""

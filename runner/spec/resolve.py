@@ -17,7 +17,7 @@ from runner.core.errors import Place, Problem, SpecError
 from runner.core.keys import content_key
 from runner.spec.names import spell_out
 from runner.spec.nodes import Node, find, merge, plain, put, to_node
-from runner.spec.problems import translate
+from runner.spec.problems import models_at, translate
 from runner.spec.settings import Settings, contradictions
 
 DEFAULTS = to_node(
@@ -32,16 +32,37 @@ DEFAULTS = to_node(
 """The components that are chosen when a spec names none."""
 
 
-def layered(base: Node, layers: Sequence[Mapping[str, Node]]) -> Node:
+def layered(
+    base: Node, layers: Sequence[Mapping[str, Node]], above: Sequence[Mapping[str, Node]] = ()
+) -> Node:
     """Return ``base`` with each layer's settings put at their dotted paths, later layers on top.
 
     Within a layer a whole component is put before its single settings, whatever the order of keys.
+
+    Args:
+        base: the spec's own settings.
+        layers: of one cell.
+        above: of all cells, on top of the others. A null there for what only other components of
+            its kind have, as pretrained weights, says what is so already: it is left out.
     """
     tree = spell_out("", base)
-    for layer in layers:
+    for layer, is_above in [*((each, False) for each in layers), *((each, True) for each in above)]:
         for path in sorted(layer, key=lambda dotted: (dotted.count("."), dotted)):
+            if is_above and layer[path].value is None and _is_of_others(tree, path.split(".")):
+                continue
             tree = put(tree, path.split("."), spell_out(path, layer[path]))
     return merge(DEFAULTS, tree)
+
+
+def _is_of_others(tree: Node, path: Sequence[str]) -> bool:
+    """Return whether a component lacks the setting at ``path``, and one that may stand there not.
+
+    A tree of which the component cannot be told is left to validation.
+    """
+    chosen, options = models_at(Settings, merge(DEFAULTS, tree), path[:-1])
+    if chosen is None or path[-1] in chosen.model_fields:
+        return False
+    return any(path[-1] in option.model_fields for option in options)
 
 
 def resolve(tree: Node) -> Settings:

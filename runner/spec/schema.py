@@ -15,6 +15,8 @@ from runner.spec.tables import ColumnSettings
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
+SEEDS: dict[str, Any] = {"type": "array", "items": {"type": "integer"}, "minItems": 1}
+
 
 def spec_schema() -> dict[str, Any]:
     """Return the schema of a spec file."""
@@ -39,13 +41,27 @@ def spec_schema() -> dict[str, Any]:
             "about": {"type": "string"},
             "extends": _extends(),
             **properties,
-            "seeds": {"type": "array", "items": {"type": "integer"}, "minItems": 1},
+            "seeds": SEEDS,
             "sweep": {"$ref": "#/$defs/Sweep"},
             "tables": {"type": "object", "additionalProperties": _table()},
             "published": _published(),
-            "profiles": {"type": "object", "additionalProperties": {"type": "object"}},
+            "profiles": {"type": "object", "additionalProperties": _profile()},
         },
         "$defs": definitions,
+    }
+
+
+def _profile() -> dict[str, Any]:
+    cells = {
+        "type": "integer",
+        "minimum": 1,
+        "description": "positions of the sweep that are kept: the first, the last, evenly between",
+    }
+    described = "settings by short name or dotted path, for every cell"
+    return {
+        "type": "object",
+        "description": described,
+        "properties": {"seeds": SEEDS, "cells": cells},
     }
 
 

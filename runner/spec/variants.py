@@ -1,6 +1,6 @@
 """Profiles and ``--set``: settings put on top of every cell, kept apart as a variant.
 
-Owns how they are written and how a variant is named.
+Owns how they are written, which cells a profile keeps, and how a variant is named.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from runner.core.errors import Place, Problem, SpecError, UsageError, nearest
 from runner.spec.names import setting_path, short_name, unknown_setting
 from runner.spec.nodes import Node, identity
 from runner.spec.yaml_loader import parse_yaml
 
-PROFILE_KEYS = ("seeds",)
+PROFILE_KEYS = ("seeds", "cells")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +27,20 @@ class Variant:
         name: "" for the spec as written.
         layers: settings by dotted path, the profile's below those of ``--set``.
         seeds: the profile's seeds, or None.
+        cells: how many positions of the sweep the profile keeps, or None for all.
     """
 
     name: str = ""
     layers: tuple[Mapping[str, Node], ...] = ()
-    seeds: Node | None = field(default=None)
+    seeds: Node | None = None
+    cells: int | None = None
+
+    def kept_of(self, num_positions: int) -> list[int]:
+        """Return the positions that are kept: the first, the last, and evenly between them."""
+        if self.cells is None or self.cells >= num_positions:
+            return list(range(num_positions))
+        gaps = max(1, self.cells - 1)
+        return [place * (num_positions - 1) // gaps for place in range(self.cells)]
 
 
 def make_variant(profiles: Node | None, profile: str | None, sets: Sequence[str]) -> Variant:
@@ -43,10 +52,11 @@ def make_variant(profiles: Node | None, profile: str | None, sets: Sequence[str]
     """
     layers: list[Mapping[str, Node]] = []
     seeds: Node | None = None
+    cells: int | None = None
     parts: list[str] = []
     if profile is not None:
         node = _profile(profiles, profile)
-        seeds = node.get("seeds")
+        seeds, cells = node.get("seeds"), _num_cells(node)
         layers.append(_settings(node, PROFILE_KEYS))
         parts.append(f"profile {profile}")
     if sets:
@@ -56,7 +66,7 @@ def make_variant(profiles: Node | None, profile: str | None, sets: Sequence[str]
             chosen[path] = value
         layers.append(chosen)
         parts += [f"{short_name(path)}={identity(chosen[path])}" for path in sorted(chosen)]
-    return Variant(", ".join(parts), tuple(layers), seeds)
+    return Variant(", ".join(parts), tuple(layers), seeds, cells)
 
 
 def variant_options(name: str) -> list[str]:
@@ -82,6 +92,16 @@ def _profile(profiles: Node | None, name: str) -> Node:
         allowed = ", ".join(known) or "this spec has no profiles"
         raise SpecError([Problem(place, f"no profile '{name}'", allowed, nearest(name, known))])
     return node
+
+
+def _num_cells(profile: Node) -> int | None:
+    node = profile.get("cells")
+    if node is None:
+        return None
+    if type(node.value) is not int or node.value < 1:
+        found, allowed = f"cells is {node.describe()}", "a whole number of at least 1"
+        raise SpecError([Problem(node.place, found, f"{allowed} (positions of the sweep)")])
+    return node.value
 
 
 def _settings(node: Node, besides: Sequence[str]) -> dict[str, Node]:
@@ -116,6 +136,7 @@ def check_profiles(profiles: Node | None) -> None:
             found = f"profile {name} is {node.describe()}"
             raise SpecError([Problem(node.place, found, "a mapping of settings")])
         _refuse_infinite(node)
+        _num_cells(node)
         if "seed" in _settings(node, PROFILE_KEYS) and "seeds" in node.value:
             found = f"profile {name} gives both seed and seeds"
             raise SpecError([Problem(node.value["seeds"].key_place, found, "one of them")])

@@ -97,6 +97,42 @@ def test_set_makes_a_variant_that_shows_only_when_asked_for(tiny: Path, call: Ca
     assert f"variant of tiny: {variant}" in call("report").out
 
 
+LARGE = """\
+name: large
+data: {dataset: imagefolder, path: nowhere, resize: 256, crop: 224}
+model: {name: squeezenet1_1, weights: IMAGENET1K_V1}
+train: {epochs: 50, batch_size: 256}
+sweep:
+  rows:
+    - {label: whole}
+    - {label: frozen, freeze: features, data.include: [cat, dog]}
+    - {label: own, model: {name: convnet, filters: [4], init: orthogonal}, resize: 64}
+tables:
+  large: {NET: label, SIZE: resize, TEST_ACC: test_accuracy}
+profiles:
+  smoke:
+    cells: 2
+    data: {dataset: synthetic, classes: 2, images: 10, height: 24, width: 24}
+    weights: null
+    epochs: 1
+    batch_size: 8
+"""
+
+
+def test_a_smoke_profile_runs_two_cells_without_data_and_weights(call: Call) -> None:
+    Path("large.yaml").write_text(LARGE)
+    ran = call("run", "large.yaml", "--profile", "smoke")
+    assert ran.code == 0
+    assert ran.out.startswith("large (variant: profile smoke)\n")
+    assert "2 runs: 2 done" in ran.err
+    shown = call("report", "--table", "large", "--variant", "profile smoke", "--format", "csv")
+    assert [line.split(",")[:2] for line in shown.out.splitlines()] == [
+        ["NET", "SIZE"],
+        ["whole", ""],
+        ["own", ""],
+    ]
+
+
 def test_a_profile_is_a_variant_with_its_own_seeds(fresh: Path, call: Call) -> None:
     ran = call("run", "tiny.yaml", "--profile", "quick")
     assert ran.out.startswith("tiny (variant: profile quick)\n")

@@ -62,7 +62,9 @@ def test_alexnet_with_101_classes_is_torchvisions_but_for_the_last_layer() -> No
 
 def test_alexnet_as_a_feature_extractor_of_report_r5_2() -> None:
     head = {"hidden": (4096, 4096)}
-    settings = model("alexnet", cut="features", head=head)
+    settings = model(
+        "alexnet", cut="features", head=head, freeze="features", init="kaiming_uniform"
+    )
     network = on_meta(lambda: settings.build((3, 224, 224), 20))
     layers = [each for each in network.head.modules() if not list(each.children())]
     assert [type(each).__name__ for each in layers] == [

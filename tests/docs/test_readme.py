@@ -109,13 +109,27 @@ def test_the_story_of_the_eleven_classes(tmp_path):
     assert len(printed.splitlines()) == 5
 
 
-def test_the_networks_in_the_language_page_are_valid(tmp_path):
+def test_the_fragments_in_the_language_page_are_valid(tmp_path):
     text = (ROOT / "docs" / "spec.md").read_text()
-    section = text[text.index("## Networks with") : text.index("## Tables")]
+    section = text[text.index("## Where data comes from") : text.index("## Tables")]
     blocks = re.findall(r"```yaml\n(.*?)```", section, re.S)
-    assert len(blocks) == 4
+    assert len(blocks) == 8
     for number, fragment in enumerate(blocks):
-        model = "" if fragment.startswith("model") else "model: resnet18\n"
+        lines = [f"name: fragment_{number}", fragment]
+        others = {"data": "data: caltech101", "model": "model: resnet18"}
+        lines += [line for key, line in others.items() if not fragment.startswith(f"{key}:")]
         spec = tmp_path / f"{number}.yaml"
-        spec.write_text(f"name: networks_{number}\ndata: caltech101\n{model}{fragment}")
+        spec.write_text("\n".join(lines))
         assert load_experiment(spec).cells
+
+
+def test_the_profile_in_the_language_page_makes_two_small_cells(tmp_path):
+    (fragment,) = re.findall(
+        r"```yaml\n(profiles:.*?)```", (ROOT / "docs" / "spec.md").read_text(), re.S
+    )
+    rows = "sweep: {rows: [{weights: IMAGENET1K_V1}, {freeze: features}, {model: convnet}]}"
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(f"name: tried\ndata: caltech101\nmodel: alexnet\n{rows}\n{fragment}")
+    cells = load_experiment(spec, "smoke").cells
+    assert [each.settings.model.name for each in cells] == ["alexnet", "convnet"]
+    assert {each.settings.data.dataset for each in cells} == {"synthetic"}

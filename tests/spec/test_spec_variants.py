@@ -6,7 +6,7 @@ import yaml
 
 from runner.core.errors import SpecError, UsageError
 from runner.spec.experiment import Experiment, build_experiment
-from runner.spec.variants import variant_options
+from runner.spec.variants import Variant, variant_options
 from runner.spec.yaml_loader import parse_yaml
 
 SPEC: dict[str, Any] = {
@@ -106,6 +106,192 @@ def test_a_profile_of_a_spec_without_profiles() -> None:
     text = "name: a\ndata: digits\nmodel: mlp\n"
     with pytest.raises(SpecError, match="this spec has no profiles"):
         build_experiment(parse_yaml(text, "a.yaml"), Path("a.yaml"), "quick")
+
+
+def positions(cells: int, num_rows: int, **profile: Any) -> list[int]:
+    experiment = build(
+        "few",
+        sweep={"grid": {"hidden": [[width + 1] for width in range(num_rows)]}},
+        published=[],
+        profiles={"few": {"cells": cells, **profile}},
+    )
+    return [item.cell.position for item in experiment.cells]
+
+
+@pytest.mark.parametrize(
+    ("cells", "num_rows", "expected"),
+    [
+        (1, 1, [0]),
+        (1, 7, [0]),
+        (2, 7, [0, 6]),
+        (2, 2, [0, 1]),
+        (3, 7, [0, 3, 6]),
+        (4, 6, [0, 1, 3, 5]),
+        (9, 3, [0, 1, 2]),
+    ],
+)
+def test_a_profile_keeps_the_first_the_last_and_evenly_between(
+    cells: int, num_rows: int, expected: list[int]
+) -> None:
+    assert positions(cells, num_rows, seeds=[0]) == expected
+
+
+@pytest.mark.parametrize("num_rows", range(1, 9))
+def test_a_profile_keeps_as_many_different_positions_as_it_says(num_rows: int) -> None:
+    for cells in range(1, num_rows + 1):
+        kept = Variant(cells=cells).kept_of(num_rows)
+        assert len(kept) == cells
+        assert kept == sorted(set(kept))
+        assert (kept[0], kept[-1]) == (0, num_rows - 1 if cells > 1 else 0)
+
+
+def test_kept_positions_have_all_seeds_and_their_own_settings() -> None:
+    assert positions(2, 5) == [0, 0, 4, 4]
+    whole = build(sweep={"grid": {"lr": [0.5, 0.25, 0.125]}}, published=[])
+    few = build(
+        "few",
+        sweep={"grid": {"lr": [0.5, 0.25, 0.125]}},
+        published=[],
+        profiles={"few": {"cells": 2}},
+    )
+    keys = {(item.cell.position, item.cell.seed): item.cell.settings_key for item in whole.cells}
+    assert {(item.cell.position, item.cell.seed): item.cell.settings_key for item in few.cells} == {
+        place: key for place, key in keys.items() if place[0] != 1
+    }
+
+
+def test_labels_of_rows_that_are_left_out_are_known_all_the_same() -> None:
+    rows = [{"labels": {"NET": "a"}}, {"labels": {"POLICY": "b"}, "lr": 0.5}, {"lr": 0.25}]
+    tables = {"nets": {"NET": "NET", "POLICY": {"label": "POLICY"}, "VAL_ACC": "val_accuracy"}}
+    published = [{"where": {"POLICY": "b"}, "values": {"VAL_ACC": 0.5}}]
+    written = {"sweep": {"rows": rows}, "tables": tables, "published": published}
+    few = build("few", profiles={"few": {"cells": 1}}, **written)
+    titles = [column.title for column in few.tables[0].columns]
+    assert titles == ["NET", "POLICY", "VAL_ACC"]
+    assert [item.cell.labels for item in few.cells] == [{"NET": "a"}] * 2
+
+
+@pytest.mark.parametrize("cells", [0, -1, 1.5, True, "two", None, [1]])
+@pytest.mark.parametrize("profile", [None, "few"])
+def test_the_number_of_cells_is_checked_in_every_profile(cells: Any, profile: str | None) -> None:
+    message = message_of(profile=profile, profiles={"few": {"cells": cells}})
+    line = "22:5" if isinstance(cells, list) else "21:12"
+    assert message.startswith(f"a.yaml:{line}: cells is ")
+    assert message.endswith("allowed: a whole number of at least 1 (positions of the sweep)")
+
+
+PHOTOS = {"dataset": "imagefolder", "path": "photos", "resize": 64, "crop": 56}
+SMALL = {"dataset": "synthetic", "height": 8, "width": 8}
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{"resize": 32}, {"data.include": ["cat"], "crop": 8}, {"split_seed": 3}],
+        [{"data": {"dataset": "digits"}}, {"data": {"per_class": 9}}, {"data": "cifar10"}],
+        [{"train_images": 9}, {"data": {"dataset": "synthetic", "noise": 0.1}}, {}],
+    ],
+    ids=["settings", "data sets", "of all"],
+)
+def test_a_profile_replaces_the_data_of_every_row(rows: list[dict[str, Any]]) -> None:
+    experiment = build(
+        "smoke",
+        data=PHOTOS,
+        sweep={"rows": [{**row, "label": str(place)} for place, row in enumerate(rows)]},
+        published=[],
+        profiles={"smoke": {"data": SMALL, "seeds": [0]}},
+    )
+    found = [item.settings.data for item in experiment.cells]
+    assert [data.dataset for data in found] == ["synthetic"] * 3
+    assert {data.height for data in found} == {8}
+    assert {(data.resize, data.crop, data.split_seed) for data in found} == {(None, None, 0)}
+    assert [item.cell.labels for item in experiment.cells] == [{"label": n} for n in "012"]
+
+
+def test_a_profiles_data_of_the_same_name_is_merged_over_the_rows() -> None:
+    experiment = build(
+        "smoke",
+        data=PHOTOS,
+        sweep={"grid": {"resize": [64, 96]}},
+        published=[],
+        profiles={"smoke": {"data": {"dataset": "imagefolder", "per_class": 4}, "seeds": [0]}},
+    )
+    found = [item.settings.data for item in experiment.cells]
+    assert [(data.resize, data.per_class, data.path) for data in found] == [
+        (64, 4, "photos"),
+        (96, 4, "photos"),
+    ]
+
+
+NETS = [
+    {"model": {"name": "alexnet", "weights": "IMAGENET1K_V1"}},
+    {"model": {"name": "resnet18", "weights": {"file": "a.pth", "sha256": "a" * 64}}},
+    {"model": {"name": "resnet18", "cut": "layer2", "weights": "IMAGENET1K_V1"}},
+    {"model": "convnet", "filters": [4]},
+]
+
+
+@pytest.mark.parametrize("by_profile", [True, False])
+@pytest.mark.parametrize("setting", ["weights", "model.weights"])
+def test_no_row_has_weights_when_a_variant_says_null(by_profile: bool, setting: str) -> None:
+    profile, sets = ("smoke", []) if by_profile else (None, [f"{setting}=null"])
+    experiment = build(
+        profile,
+        *sets,
+        data=PHOTOS,
+        sweep={"rows": NETS},
+        published=[],
+        seeds=[0],
+        profiles={"smoke": {setting: None}},
+    )
+    models = [item.settings.model for item in experiment.cells]
+    assert [model.name for model in models] == ["alexnet", "resnet18", "resnet18", "convnet"]
+    assert [getattr(model, "weights", None) for model in models] == [None] * 4
+    assert models[2].cut == "layer2"
+
+
+def test_swept_weights_are_null_too() -> None:
+    experiment = build(
+        "smoke",
+        data=PHOTOS,
+        model={"name": "alexnet"},
+        sweep={"grid": {"weights": ["IMAGENET1K_V1", None], "freeze": ["none", "classifier"]}},
+        published=[],
+        seeds=[0],
+        profiles={"smoke": {"weights": None}},
+    )
+    assert [item.settings.model.weights for item in experiment.cells] == [None] * 4
+    assert [item.cell.swept["model.weights"] for item in experiment.cells] == [None] * 4
+
+
+def test_a_null_for_what_no_component_of_a_kind_has_is_an_error() -> None:
+    profiles = {"smoke": {"model.weihgts": None}}
+    message = message_of(profile="smoke", profiles=profiles)
+    assert "unknown setting 'weihgts' in model" in message
+
+
+def test_a_value_for_what_a_rows_component_lacks_is_an_error() -> None:
+    message = message_of(profile="smoke", profiles={"smoke": {"weights": "IMAGENET1K_V1"}})
+    assert "'weights' is a setting of" in message
+
+
+def test_a_row_may_not_give_a_null_for_what_its_component_lacks() -> None:
+    message = message_of(sweep={"rows": [{"weights": None}]}, published=[])
+    assert "'weights' is a setting of" in message
+
+
+def test_set_wins_over_the_profile_and_the_profile_over_the_row() -> None:
+    written: dict[str, Any] = {
+        "train": {"epochs": 9, "schedule": {"name": "step"}},
+        "sweep": {"rows": [{"epochs": 8, "schedule": {"name": "cosine"}}, {"epochs": 7}]},
+        "published": [],
+        "seeds": [0],
+        "profiles": {"smoke": {"epochs": 2, "schedule": "constant"}},
+    }
+    trains = [item.settings.train for item in build("smoke", **written).cells]
+    assert [(train.epochs, train.schedule.name) for train in trains] == [(2, "constant")] * 2
+    trains = [item.settings.train for item in build("smoke", "epochs=1", **written).cells]
+    assert [(train.epochs, train.schedule.name) for train in trains] == [(1, "constant")] * 2
 
 
 @pytest.mark.parametrize("option", ["epochs", "", "epochs 5"])
