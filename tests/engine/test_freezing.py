@@ -11,7 +11,7 @@ from torch import nn
 from runner.components.models.classifier import UnknownLayer
 from runner.components.models.convnet import ConvNet
 from runner.components.models.mlp import MLP
-from runner.engine import training_stage
+from runner.engine import network as network_module
 from runner.engine.freezing import EmptyPolicy, apply_frozen, count_layers, find_frozen
 from runner.engine.network import Network, build_network
 
@@ -117,7 +117,7 @@ def test_frozen_weights_and_statistics_do_not_move(
         built.append(build_network(*args))
         return built[-1]
 
-    monkeypatch.setattr(training_stage, "build_network", build)
+    monkeypatch.setattr(network_module, "build_network", build)
     bench.train()
     (trained,) = built
     after = trained.module.state_dict()
