@@ -13,10 +13,13 @@ import torch
 import torchvision.transforms.v2.functional as tv
 from torch import Tensor
 
+from runner.components.augmentations.chunking_net import in_chunks
+
 GRAY_WEIGHTS = (0.2989, 0.587, 0.114)
 """Weights of red, green and blue in the luma of ITU-R BT.601, with torchvision's digits."""
 
 
+@in_chunks
 def adjust_brightness(images: Tensor, factors: Tensor) -> Tensor:
     """Multiply each image by its factor; bitwise as torchvision.
 
@@ -27,6 +30,7 @@ def adjust_brightness(images: Tensor, factors: Tensor) -> Tensor:
     return _to_levels(images * _per_image(factors, images))
 
 
+@in_chunks
 def adjust_contrast(images: Tensor, factors: Tensor) -> Tensor:
     """Blend each image with the mean of its grays; within 1 level of torchvision.
 
@@ -40,9 +44,14 @@ def adjust_contrast(images: Tensor, factors: Tensor) -> Tensor:
     gray = _gray(images).floor_() if images.shape[1] == 3 else images
     # The sum is exact, so the mean does not depend on the order of summation.
     total = gray.sum(dim=(1, 2, 3), keepdim=True, dtype=torch.float64).float()
-    return _blend(images, total / math.prod(images.shape[-2:]), factors)
+    means = total / math.prod(images.shape[-2:])
+    # An image has 256 levels at most, and its mean is one number: each level is worked out once.
+    levels = torch.arange(256, device=images.device).expand(len(images), 1, 1, -1)
+    table = _blend(levels, means, factors).flatten(1)
+    return table.gather(1, images.flatten(1).long()).view(images.shape)
 
 
+@in_chunks
 def adjust_saturation(images: Tensor, factors: Tensor) -> Tensor:
     """Blend each image with its grays; bitwise as torchvision. Gray images stay as they are.
 
@@ -55,6 +64,7 @@ def adjust_saturation(images: Tensor, factors: Tensor) -> Tensor:
     return _blend(images, _gray(images).floor_(), factors)
 
 
+@in_chunks
 def adjust_hue(images: Tensor, factors: Tensor) -> Tensor:
     """Turn the hue of each image; bitwise as torchvision. Gray images stay as they are.
 
@@ -65,11 +75,13 @@ def adjust_hue(images: Tensor, factors: Tensor) -> Tensor:
     if images.shape[1] == 1:
         return images.clone()
     hue, saturation, value = _hsv(images.to(torch.float32).mul_(1 / 255))
-    hue.add_(_per_image(factors, images)[:, 0]).remainder_(1)
+    hue.add_(_per_image(factors, images)[:, 0])
+    hue.sub_(hue.floor())
     # torchvision's way from [0, 1] to levels: each level has nearly the same share.
     return _rgb(hue, saturation, value).mul_(256 - 1e-3).to(torch.uint8)
 
 
+@in_chunks
 def rgb_to_grayscale(images: Tensor) -> Tensor:
     """Return the grays of each image (B, C, H, W) uint8 in all its channels, as torchvision."""
     if images.shape[1] == 1:
@@ -77,6 +89,7 @@ def rgb_to_grayscale(images: Tensor) -> Tensor:
     return _gray(images).to(torch.uint8).expand(images.shape).contiguous()
 
 
+@in_chunks
 def equalize(images: Tensor) -> Tensor:
     """Equalise the histogram of each channel of each image (B, C, H, W) uint8, as torchvision."""
     # torchvision's own treats every plane by itself, whatever the number of dimensions. It returns
@@ -84,6 +97,7 @@ def equalize(images: Tensor) -> Tensor:
     return tv.equalize(images) if images.numel() else images.clone()
 
 
+@in_chunks
 def adjust_sharpness(images: Tensor, factors: Tensor) -> Tensor:
     """Blend each image with a smoothed copy of itself; bitwise as torchvision.
 
@@ -107,6 +121,7 @@ def adjust_sharpness(images: Tensor, factors: Tensor) -> Tensor:
     return result
 
 
+@in_chunks
 def gaussian_blur(images: Tensor, kernel_size: tuple[int, int], sigmas: Tensor) -> Tensor:
     """Blur each image with its own width; within 1 level of torchvision.
 
@@ -162,13 +177,15 @@ def _to_levels(values: Tensor) -> Tensor:
     return values.clamp_(0, 255).to(torch.uint8)
 
 
-def _multiply_add(addend: Tensor, first: Tensor, second: Tensor) -> Tensor:
-    """Return ``addend + first * second`` of float32 values, rounded once.
+def _multiply_add(addend: Tensor, factors: Tensor, values: Tensor) -> Tensor:
+    """Return ``addend + factors * values`` of float32 values, rounded once.
 
-    That is the arithmetic of ``torch.add(..., alpha=...)``, whose ``alpha`` must be one number. The
-    product of two float32 values is exact in float64.
+    That is how ``torch.add(..., alpha=...)`` rounds, but its ``alpha`` is one number. The product
+    of two float32 values is exact in float64.
     """
-    return (first.double() * second + addend).float()
+    if len(addend) == 1 and addend.device.type == "cpu":
+        return torch.add(addend, values, alpha=factors.item())
+    return (factors.double() * values + addend).float()
 
 
 def _blend(images: Tensor, others: Tensor, factors: Tensor) -> Tensor:
@@ -203,23 +220,24 @@ def _hsv(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         value == green, from_red.add(2).sub_(from_blue), from_green.add(4).sub_(from_red)
     )
     sextant = torch.where(value == red, from_blue - from_green, sextant)
-    return sextant.mul_(1 / 6).add_(1).fmod_(1), saturation, value
+    hue = sextant.mul_(1 / 6).add_(1)
+    return hue.sub_(hue.floor()), saturation, value
 
 
 def _rgb(hue: Tensor, saturation: Tensor, value: Tensor) -> Tensor:
     """Return float RGB images (B, 3, H, W): the inverse of ``_hsv``; ``hue`` is overwritten."""
     sextant = hue.mul_(6).floor()
     part = hue.sub_(sextant).mul_(saturation)
-    sextant.remainder_(6)
+    sextant.masked_fill_(sextant == 6, 0)
     rest = 1 - saturation
     falling = (1 - part).mul_(value).clamp_(0, 1)
     rising = part.add_(rest).mul_(value).clamp_(0, 1)
     lowest = rest.mul_(value).clamp_(0, 1)
+    is_in = [sextant == number for number in range(6)]
     channels = []
-    # Each channel goes through the same curve, shifted by a third of a turn.
-    for shift in (0, 4, 2):
-        turn = (sextant + shift).remainder_(6)
-        curve = torch.where((turn == 2) | (turn == 3), lowest, value)
-        curve = torch.where(turn == 1, falling, curve)
-        channels.append(torch.where(turn == 4, rising, curve))
+    # Each channel goes through the same curve, a third of a turn after the one before.
+    for shift in (0, 2, 4):
+        curve = torch.where(is_in[(1 + shift) % 6], falling, value)
+        curve = torch.where(is_in[(2 + shift) % 6] | is_in[(3 + shift) % 6], lowest, curve)
+        channels.append(torch.where(is_in[(4 + shift) % 6], rising, curve))
     return torch.stack(channels, dim=1)

@@ -14,12 +14,12 @@ import torch
 import torch.nn.functional as nn_functional
 from torch import Tensor
 
+from runner.components.augmentations.chunking_net import in_chunks
+from runner.components.augmentations.resampling_net import resample, resize_natively
 from runner.components.augmentations.sampling_net import (
     affine_grid,
     perspective_grid,
-    resampling_matrices,
     sample,
-    weighted_levels,
 )
 
 PADDING_MODES = ("constant", "reflect", "edge")
@@ -35,6 +35,7 @@ def vertical_flip(images: Tensor) -> Tensor:
     return images.flip(-2)
 
 
+@in_chunks
 def pad(images: Tensor, padding: int, mode: str, fill: int = 0) -> Tensor:
     """Add a border to all sides; bitwise as torchvision.
 
@@ -65,6 +66,7 @@ def pad(images: Tensor, padding: int, mode: str, fill: int = 0) -> Tensor:
     return images
 
 
+@in_chunks
 def crop(images: Tensor, tops: Tensor, lefts: Tensor, size: tuple[int, int]) -> Tensor:
     """Cut a box out of each image; what lies outside of the image is 0, as in torchvision.
 
@@ -95,12 +97,18 @@ def crop(images: Tensor, tops: Tensor, lefts: Tensor, size: tuple[int, int]) -> 
 def resize(images: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize all images to height and width, bilinear with antialiasing; as torchvision on a CPU.
 
-    Bitwise on processors whose torch resizes uint8 images natively (AVX2, NEON), else, and against
-    torchvision on a GPU, within 2 levels.
+    The result is the same on a GPU, where torchvision itself is within 2 levels of that, as it is
+    on processors on which it does not resize uint8 images natively (neither AVX2 nor NEON).
+
+    Args:
+        images: (B, C, H, W) uint8.
+        size: height and width of the result.
     """
-    height, width = images.shape[-2:]
-    zeros = torch.zeros(1, dtype=torch.int64)
-    return _resample(images, zeros, zeros, zeros + height, zeros + width, size)
+    if images.device.type == "cpu":
+        return resize_natively(images, size)
+    height, width = _size(images)
+    zeros = torch.zeros(len(images), dtype=torch.int64)
+    return resample(images, zeros, zeros, zeros + height, zeros + width, size)
 
 
 def resized_crop(
@@ -125,30 +133,20 @@ def resized_crop(
         (B, C, size) uint8.
     """
     top, left, height, width = (_on_cpu(each) for each in (tops, lefts, heights, widths))
-    return _resample(images, top, left, height, width, size)
+    is_inside = (top >= 0) & (left >= 0)
+    is_inside &= (top + height <= images.shape[-2]) & (left + width <= images.shape[-1])
+    if images.device.type != "cpu" or not is_inside.all() or not len(images):
+        return resample(images, top, left, height, width, size)
+    # Image by image: torch's own resizing takes one box, and is faster than products of matrices.
+    boxes = zip(top.tolist(), left.tolist(), height.tolist(), width.tolist(), strict=True)
+    resized = images.new_empty(*images.shape[:2], *size)
+    for number, (y, x, rows, columns) in enumerate(boxes):
+        box = images[number : number + 1, :, y : y + rows, x : x + columns]
+        resized[number] = resize_natively(box, size)[0]
+    return resized
 
 
-def _resample(
-    images: Tensor,
-    tops: Tensor,
-    lefts: Tensor,
-    heights: Tensor,
-    widths: Tensor,
-    size: tuple[int, int],
-) -> Tensor:
-    """Return boxes of the images at another size; one box, or a box per image."""
-    if not len(images):
-        return images.new_empty(0, images.shape[1], *size)
-    num_channels, height, width = images.shape[1:]
-    # Columns first, and whole levels in between, as torch does it.
-    across, bits = resampling_matrices(lefts, widths, width, size[1])
-    levels = weighted_levels(images.flatten(1, 2), across, bits)
-    levels = levels.view(-1, num_channels, height, size[1]).transpose(2, 3).flatten(1, 2)
-    down, bits = resampling_matrices(tops, heights, height, size[0])
-    levels = weighted_levels(levels, down, bits).view(-1, num_channels, size[1], size[0])
-    return levels.transpose(2, 3).to(torch.uint8, memory_format=torch.contiguous_format)
-
-
+@in_chunks
 def perspective(
     images: Tensor, startpoints: Tensor, endpoints: Tensor, interpolation: str, fill: int = 0
 ) -> Tensor:
@@ -176,6 +174,7 @@ def perspective(
     return sample(images, grids, interpolation, fill)
 
 
+@in_chunks
 def affine(
     images: Tensor,
     angles: Tensor,
@@ -203,6 +202,7 @@ def affine(
     return sample(images, grids, interpolation, fill)
 
 
+@in_chunks
 def rotate(images: Tensor, angles: Tensor, interpolation: str, fill: int = 0) -> Tensor:
     """Turn each image about its center, its size kept; exactness as for :func:`affine`.
 
@@ -239,6 +239,7 @@ def _inverse_affine(angles: Tensor, translations: Tensor, scales: Tensor, shears
     return torch.stack(rows, dim=1)
 
 
+@in_chunks
 def erase(
     images: Tensor, tops: Tensor, lefts: Tensor, heights: Tensor, widths: Tensor, value: int
 ) -> Tensor:

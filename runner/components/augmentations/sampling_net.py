@@ -1,24 +1,17 @@
-"""Sampling grids and resampling weights for batches in which each image has its own geometry.
+"""Sampling grids for batches in which each image has its own geometry.
 
 Owns where an output pixel looks in its image, and how levels are read there. What the coordinates
-mean (rotation, perspective, box) is the business of geometry_net. The arithmetic is that of
+mean (rotation, shear, perspective) is the business of geometry_net. The arithmetic is that of
 torchvision on a CPU, in operations that round alike on every device.
 """
 
 from __future__ import annotations
-
-import math
 
 import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
 INTERPOLATIONS = ("nearest", "bilinear")
-WEIGHT_BITS = 15
-"""Resampling weights are fixed-point numbers below this power of two."""
-MAX_PRECISION = 22
-EXACT_PRECISION = 16
-"""Bits after the point up to which a weighted sum of levels is exact in float32."""
 
 
 def affine_grid(matrices: Tensor, size: tuple[int, int], device: torch.device) -> Tensor:
@@ -109,75 +102,3 @@ def _sample_bilinear(images: Tensor, grids: Tensor, fill: int) -> Tensor:
     # As in torchvision: the share of the image counts twice, since the sum lacks it already.
     inside = sampled[:, -1:]
     return sampled[:, :-1].sub_(fill).mul_(inside).add_(fill).round_().to(torch.uint8)
-
-
-def resampling_matrices(
-    starts: Tensor, lengths: Tensor, num_inputs: int, num_outputs: int
-) -> tuple[Tensor, Tensor]:
-    """Return the weights that resize one side of a box, bilinear with antialiasing.
-
-    Fixed-point numbers of torch's ``interpolate(..., antialias=True)`` for uint8 on a CPU.
-
-    Args:
-        starts: (B,) int64 on the CPU: first pixel of each box.
-        lengths: (B,) int64 on the CPU: pixels of each box, at least 1. What lies outside of the
-            image counts as 0.
-        num_inputs: pixels of the image's side.
-        num_outputs: pixels of the result's side.
-
-    Returns:
-        Matrices (B, num_outputs, num_inputs) float64 of whole numbers, and the bits (B,) int64
-        after their point.
-    """
-    scales = (lengths.double() / num_outputs)[:, None]
-    reach = scales.clamp(min=1)
-    centers = scales * (torch.arange(num_outputs) + 0.5)
-    # The casts to int64 cut off towards zero.
-    first = (centers - reach + 0.5).long().clamp_(min=0)
-    last = torch.minimum((centers + reach + 0.5).long(), lengths[:, None])
-    taps = torch.arange(2 * math.ceil(float(reach.max())) + 1)
-    pixels = first[..., None] + taps
-    distances = (pixels - centers[..., None] + 0.5).mul_(1 / reach[..., None])
-    weights = distances.abs_().neg_().add_(1).clamp_(min=0)
-    weights.masked_fill_(pixels >= last[..., None], 0)
-    weights /= weights.sum(dim=-1, keepdim=True)
-    precisions = _precisions(weights.amax(dim=(1, 2)))
-    weights.mul_(_power_of_two(precisions)[:, None, None]).add_(0.5).floor_()
-    pixels += starts[:, None, None]
-    weights.masked_fill_((pixels < 0) | (pixels >= num_inputs), 0)
-    matrices = torch.zeros(len(lengths), num_outputs, num_inputs, dtype=torch.float64)
-    matrices.scatter_add_(2, pixels.clamp_(0, num_inputs - 1), weights)
-    return matrices, precisions
-
-
-def _precisions(largest: Tensor) -> Tensor:
-    """Return how many bits after the point leave the largest weights (B,) below the limit."""
-    doubled = _power_of_two(torch.arange(1, MAX_PRECISION + 1))
-    fits: Tensor = (0.5 + largest[:, None] * doubled).floor() < 2**WEIGHT_BITS
-    return fits.sum(dim=1)
-
-
-def _power_of_two(exponents: Tensor) -> Tensor:
-    """Return ``2 ** exponents`` of int64, float64 and exact."""
-    return torch.bitwise_left_shift(torch.ones_like(exponents), exponents).double()
-
-
-def weighted_levels(values: Tensor, matrices: Tensor, precisions: Tensor) -> Tensor:
-    """Return levels, still as floats, of images whose rows are resampled.
-
-    Args:
-        values: (B, N, L) of whole numbers in [0, 255], any dtype.
-        matrices: (B, M, L), from :func:`resampling_matrices`.
-        precisions: (B,) int64 on the CPU, likewise.
-
-    Returns:
-        (B, N, M), whole numbers in [0, 255]. The sums are exact, so no device, library or batch
-        size changes them.
-    """
-    # On a GPU float32 products may be of lower precision; float64 ones never are.
-    is_exact = values.device.type != "cuda" and int(precisions.max()) <= EXACT_PRECISION
-    dtype = torch.float32 if is_exact else torch.float64
-    weights = matrices.to(values.device, dtype)
-    sums: Tensor = values.to(dtype) @ weights.transpose(1, 2)
-    units = _power_of_two(precisions).to(values.device, dtype)[:, None, None]
-    return sums.div_(units).add_(0.5).floor_().clamp_(0, 255)
