@@ -68,13 +68,13 @@ def pad(images: Tensor, padding: int, mode: str, fill: int = 0) -> Tensor:
 
 @in_chunks
 def crop(images: Tensor, tops: Tensor, lefts: Tensor, size: tuple[int, int]) -> Tensor:
-    """Cut a box out of each image; what lies outside of the image is 0, as in torchvision.
+    """Cut a box out of each image; bitwise as torchvision for boxes that touch their image.
 
     Args:
         images: (B, C, H, W) uint8.
         tops: (B,) int64, first row.
         lefts: (B,) int64, first column.
-        size: height and width of the boxes.
+        size: height and width of the boxes. What lies outside of the image is 0.
 
     Returns:
         (B, C, height, width) uint8.
