@@ -241,6 +241,14 @@ def test_equalizing_one_level_changes_nothing() -> None:
     assert torch.equal(color_net.equalize(images), images)
 
 
+def test_a_hue_just_below_a_full_turn_as_in_torchvision() -> None:
+    red = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
+    red[:, 0] = 200
+    case: Case = ("adjust_hue", {"factors": torch.tensor([-1e-9, 1e-9])}, {})
+    assert_as_torchvision(case, red)
+    assert torch.equal(color_net.adjust_hue(red, torch.tensor([-1e-9, 1e-9])), red)
+
+
 @pytest.mark.parametrize("side", [(2, 9), (9, 2), (1, 1), (3, 3)], ids=str)
 def test_sharpness_of_tiny_images_as_in_torchvision(side: tuple[int, int]) -> None:
     factors = {"factors": uniform(0, 5, NUM_IMAGES)}
@@ -336,6 +344,16 @@ def test_resampling_for_any_device_is_torch_s_own_on_the_cpu(
     box = {key: with_first([full], box[key]) for key, full in zip(box, (0, 0, *side), strict=True)}
     result = resampling_net.resample(images, **box, size=size)
     assert torch.equal(result, one_by_one("resized_crop", images, box, {"size": size}))
+
+
+def test_sums_too_long_for_float32_are_exact() -> None:
+    bits = 20
+    almost_half = (200 << bits) + (1 << bits - 1) - 1
+    weights = torch.tensor([[[almost_half // 255, almost_half % 255]]], dtype=torch.float64)
+    levels = resampling_net.weighted_levels(
+        torch.tensor([[[255, 1]]]), weights, torch.tensor([bits])
+    )
+    assert levels.item() == 200
 
 
 @pytest.mark.parametrize(
