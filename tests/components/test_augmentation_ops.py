@@ -132,7 +132,11 @@ def geometry_cases(height: int, width: int) -> list[Case]:
         ("horizontal_flip", {}, {}),
         ("vertical_flip", {}, {}),
         *[("pad", {}, {"padding": 4, "mode": mode, "fill": 9}) for mode in ("constant", "edge")],
-        ("pad", {}, {"padding": 4, "mode": "reflect"}),
+        *[("pad", {}, {"padding": 4, "mode": mode}) for mode in ("reflect", "symmetric")],
+        *[
+            ("pad", {}, {"padding": (1, 0, 5, 7), "mode": mode, "fill": 9})
+            for mode in geometry_net.PADDING_MODES
+        ],
         ("crop", {key: value % 3 for key, value in place.items()}, {"size": (height - 2, 6)}),
         ("crop", outside, {"size": (height, width + 1)}),
         ("crop", place, {"size": (height, width)}),
@@ -359,8 +363,9 @@ def test_sums_too_long_for_float32_are_exact() -> None:
 @pytest.mark.parametrize(
     ("operation", "message"),
     [
-        (lambda images: geometry_net.pad(images, 1, "mirror"), "there are constant, reflect, edge"),
-        (lambda images: geometry_net.pad(images, 8, "reflect"), "reflecting 8 pixels"),
+        (lambda images: geometry_net.pad(images, 1, "mirror"), "there are constant, edge"),
+        (lambda images: geometry_net.pad(images, 8, "reflect"), "mirroring 8 of 8 pixels"),
+        (lambda images: geometry_net.pad(images, (0, 0, 9, 0), "symmetric"), "mirroring 9 of 8"),
         (
             lambda images: geometry_net.rotate(images, torch.ones(2), "cubic"),
             "nearest and bilinear",

@@ -22,7 +22,12 @@ from runner.components.augmentations.sampling_net import (
     sample,
 )
 
-PADDING_MODES = ("constant", "reflect", "edge")
+PADDING_MODES = ("constant", "edge", "reflect", "symmetric")
+SPARED = {"reflect": 1, "symmetric": 0}
+"""Outermost pixels that a mirror leaves out."""
+
+Borders = tuple[int, int, int, int]
+"""Pixels on the left, top, right and bottom."""
 
 
 def horizontal_flip(images: Tensor) -> Tensor:
@@ -36,32 +41,36 @@ def vertical_flip(images: Tensor) -> Tensor:
 
 
 @in_chunks
-def pad(images: Tensor, padding: int, mode: str, fill: int = 0) -> Tensor:
+def pad(images: Tensor, padding: int | Borders, mode: str, fill: int = 0) -> Tensor:
     """Add a border to all sides; bitwise as torchvision.
 
     Args:
         images: (B, C, H, W) uint8.
-        padding: pixels on each side, at least 0.
+        padding: pixels on each side, at least 0, or on the left, top, right and bottom.
         mode: ``constant``: the level ``fill``; ``edge``: the nearest pixel; ``reflect``: mirrored
-            at the outermost pixel, which is not repeated.
+            at the outermost pixel, which is not repeated; ``symmetric``: mirrored with it.
         fill: level in [0, 255].
 
     Raises:
-        ValueError: for an unknown mode, and to reflect more pixels than there are behind the edge.
+        ValueError: for an unknown mode, and to mirror more pixels than there are.
     """
     if mode not in PADDING_MODES:
         raise ValueError(f"padding mode {mode!r}: there are {', '.join(PADDING_MODES)}")
+    left, top, right, bottom = (padding,) * 4 if isinstance(padding, int) else padding
     if mode == "constant":
-        return nn_functional.pad(images, (padding,) * 4, value=fill)
-    if mode == "reflect" and padding >= min(images.shape[-2:]):
-        raise ValueError(f"reflecting {padding} pixels of images of {tuple(images.shape[-2:])}")
-    for dim in (-2, -1):
+        return nn_functional.pad(images, (left, right, top, bottom), value=fill)
+    for dim, before, after in ((-2, top, bottom), (-1, left, right)):
         length = images.shape[dim]
-        index = torch.arange(-padding, length + padding, device=images.device)
+        if max(before, after) > length - SPARED.get(mode, -math.inf):
+            raise ValueError(f"mirroring {max(before, after)} of {length} pixels ({mode})")
+        index = torch.arange(-before, length + after, device=images.device)
         if mode == "edge":
             index.clamp_(0, length - 1)
-        else:
+        elif mode == "reflect":
             index = (length - 1) - ((length - 1) - index.abs_()).abs_()
+        else:
+            index = torch.where(index < 0, -1 - index, index)
+            index = torch.where(index < length, index, 2 * length - 1 - index)
         images = images.index_select(dim, index)
     return images
 

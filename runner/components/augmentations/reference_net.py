@@ -48,8 +48,9 @@ def _gaussian_blur(image: Tensor, kernel_size: Sequence[int], sigmas: float) -> 
     return _call(tv.gaussian_blur, image, list(kernel_size), [sigmas, sigmas])
 
 
-def _pad(image: Tensor, padding: int, mode: str, fill: int = 0) -> Tensor:
-    return _call(tv.pad, image, [padding], fill=fill, padding_mode=mode)
+def _pad(image: Tensor, padding: int | Sequence[int], mode: str, fill: int = 0) -> Tensor:
+    borders = [padding] if isinstance(padding, int) else list(padding)
+    return _call(tv.pad, image, borders, fill=fill, padding_mode=mode)
 
 
 def _crop(image: Tensor, tops: int, lefts: int, size: Sequence[int]) -> Tensor:

@@ -50,16 +50,16 @@ def resample(
     if not len(images):
         return images.new_empty(0, images.shape[1], *size)
     num_channels, height, width = images.shape[1:]
-    across, bits = resampling_matrices(lefts, widths, width, size[1])
+    across, bits = resampling_matrices(lefts, widths, width, size[1], images.device)
     levels = weighted_levels(images.flatten(1, 2), across, bits)
     levels = levels.view(-1, num_channels, height, size[1]).transpose(2, 3).flatten(1, 2)
-    down, bits = resampling_matrices(tops, heights, height, size[0])
+    down, bits = resampling_matrices(tops, heights, height, size[0], images.device)
     levels = weighted_levels(levels, down, bits).view(-1, num_channels, size[1], size[0])
     return levels.transpose(2, 3).to(torch.uint8, memory_format=torch.contiguous_format)
 
 
 def resampling_matrices(
-    starts: Tensor, lengths: Tensor, num_inputs: int, num_outputs: int
+    starts: Tensor, lengths: Tensor, num_inputs: int, num_outputs: int, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """Return the weights that resize one side of a box, bilinear with antialiasing.
 
@@ -71,10 +71,11 @@ def resampling_matrices(
             image counts as 0.
         num_inputs: pixels of the image's side.
         num_outputs: pixels of the result's side.
+        device: of the matrices; they are worked out on the CPU, so that devices agree.
 
     Returns:
         Matrices (B, num_outputs, num_inputs) float64 of whole numbers, and the bits (B,) int64
-        after their point.
+        after their point, on the CPU.
     """
     scales = (lengths.double() / num_outputs)[:, None]
     reach = scales.clamp(min=1)
@@ -92,9 +93,10 @@ def resampling_matrices(
     weights.mul_(_power_of_two(precisions)[:, None, None]).add_(0.5).floor_()
     pixels += starts[:, None, None]
     weights.masked_fill_((pixels < 0) | (pixels >= num_inputs), 0)
-    matrices = torch.zeros(len(lengths), num_outputs, num_inputs, dtype=torch.float64)
-    matrices.scatter_add_(2, pixels.clamp_(0, num_inputs - 1), weights)
-    return matrices, precisions
+    shape = (len(lengths), num_outputs, num_inputs)
+    matrices = torch.zeros(shape, dtype=torch.float64, device=device)
+    columns = pixels.clamp_(0, num_inputs - 1).to(device)
+    return matrices.scatter_add_(2, columns, weights.to(device)), precisions
 
 
 def _precisions(largest: Tensor) -> Tensor:
