@@ -92,7 +92,7 @@ WORDS = {
     "run": "key of the run",
     "run_key": "key of the run",
     "seconds": "wall seconds",
-    "seed": "of initialisation, order and dropout",
+    "seed": "of initialisation, order, augmentation and dropout",
     "settings": "JSON: everything resolved, by section",
     "settings_key": "hash of the settings",
     "source": "text of the file as written",

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from runner.components.augmentations.pipeline import Pipeline, Step
 from runner.components.data import Data
 from runner.components.data.dataset import DatasetSettings, Normalization
 from runner.components.losses import Loss
@@ -39,9 +40,11 @@ SECTIONS: list[tuple[str, str, Any, type[BaseModel] | None]] = [
     ("Optimizers", "train.optimizer", Optimizer, None),
     ("Schedules", "train.schedule", Schedule, ScheduleSettings),
     ("Losses", "train.loss", Loss, None),
+    ("Augmentations", "train.augment.steps", Step, None),
 ]
 PLAIN: list[tuple[str, type[BaseModel]]] = [
     ("train", Training),
+    ("train.augment", Pipeline),
     ("train.early_stopping", EarlyStopping),
     ("train.best", Best),
     ("evaluate", Evaluation),

@@ -65,7 +65,9 @@ class BoundCell:
         if stage.kind == "prepare":
             return len(self.source.names) * math.prod(self.fitted.shape)
         if stage.kind == "features":
-            return 4 * len(self.source.names) * int(math.prod(stage.spec["prefix"]["shape"]))
+            prefix = stage.spec["prefix"]
+            rows = len(self.source.names) * int(prefix.get("views", 1))
+            return 4 * rows * int(math.prod(prefix["shape"]))
         return 4 * self.fitted.parameters if stage.kind == "train" else 0
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.api.workspace import LayoutCache
+from runner.components.augmentations.augmentation import Unfit
 from runner.components.component import keyed_settings
 from runner.components.data.dataset import ImageSource
 from runner.components.data.splitting import (
@@ -70,6 +71,7 @@ class Fitter:
         layout = self._layout(resolved, source)
         channels, height, width = layout["shape"]
         shape = (int(channels), int(height), int(width))
+        _check_augmentation(resolved, shape)
         loaded = prefix_weights = ""
         if weights_name(settings.model):
             loaded = prefix_weights = f"{PROVISIONAL} {weights_name(settings.model)}"
@@ -195,6 +197,17 @@ def _peek(resolved: ResolvedCell, source: ImageSource) -> tuple[int, int, int]:
             raise problem_at(resolved, "data.crop", f"{source.names[index]}: {error}") from None
         return channels, height, width
     raise UsageError(f"none of the first images under {source.root} can be decoded")
+
+
+def _check_augmentation(resolved: ResolvedCell, shape: tuple[int, int, int]) -> None:
+    augment = resolved.settings.train.augment
+    if augment is None:
+        return
+    try:
+        augment.check(shape[1:])
+    except Unfit as unfit:
+        path = f"train.augment.{unfit.setting}"
+        raise problem_at(resolved, path, f"{path}: {unfit}", unfit.allowed) from None
 
 
 def _check_network(

@@ -144,7 +144,8 @@ class Stage:
         epochs: the most epochs it trains.
         num_bytes: disk that its product takes, or None when not known yet.
         prefix: the stage that computes its network's frozen prefix for all images, or None when
-            it has none.
+            it has none or it cannot be shared.
+        prefix_unshared: why its network's frozen prefix has to be computed in every epoch, or "".
     """
 
     key: str
@@ -157,6 +158,7 @@ class Stage:
     epochs: int = 0
     num_bytes: int | None = None
     prefix: "Stage | None" = None
+    prefix_unshared: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ def features_deviation(context: Context, stage: Stage, settings: Settings) -> fl
     assert halves is not None
     network.eval()
     train = settings.train
-    batch: tuple[Any, ...] = (settings.seed, 1, train.batch_size, train.drop_last)
+    batch: tuple[Any, ...] = (settings.seed, 1, train.batch_size, train.drop_last, train.augment)
     pairs = zip(images.training_batches(*batch), features.training_batches(*batch), strict=True)
     largest = 0.0
     with torch.inference_mode():

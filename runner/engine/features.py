@@ -1,7 +1,8 @@
 """The features stage: a frozen prefix's output for every image, computed once.
 
-Owns the layout, ``features.npy`` (N, …) float32 and ``index.json``, and the checksum. Features that
-are gone, damaged or made under other numerics are computed again by whoever needs them.
+Owns the layout, ``features.npy`` (N, …) float32 and ``index.json``, and the checksum. Where
+training mirrors images at random, the mirrored images' features follow, (2N, …). Features that are
+gone, damaged or made under other numerics are computed again by whoever needs them.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from runner.components.partial import flush, partial_path, remove_partial
 from runner.core.errors import Interrupted, StageFailed
 from runner.core.types import Stage
 from runner.engine.arrays import allocate, map_array
+from runner.engine.augmenting import Augmenter
 from runner.engine.context import Context, Outcome, Produced, Progress
 from runner.engine.evaluate import autocast
 from runner.engine.images import Images, Samples, evaluation_batch_size, on_device
@@ -52,6 +54,11 @@ class Features(Samples):
         rows = self._rows[indices.to(self.home, non_blocking=True)]
         rows = rows.to(self.device, non_blocking=True)
         return rows.contiguous(memory_format=torch.channels_last) if rows.ndim == 4 else rows
+
+    def augmented(self, indices: Tensor, augmenter: Augmenter, epoch: int, step: int) -> Tensor:
+        """Return the features of the images at ``indices`` (B,), mirrored where training does."""
+        flips = augmenter.flips(len(indices), epoch, step).to(indices.device)
+        return self.inputs(indices + flips * len(self._labels))
 
 
 def features_stage(
@@ -140,7 +147,7 @@ def _fault(context: Context, folder: Path, images: Images) -> str:
 def _extract(
     context: Context, images: Images, halves: Halves, spec: Mapping[str, Any], folder: Path
 ) -> None:
-    rows = len(images.index["labels"])
+    rows = len(images.index["labels"]) * int(spec["prefix"].get("views", 1))
     shape = (rows, *(int(side) for side in spec["prefix"]["shape"]))
     context.cache.make_room(f"features/{folder.name}", 4 * int(np.prod(shape)))
     partial = partial_path(folder)
@@ -182,15 +189,20 @@ def _put(partial: Path, folder: Path) -> None:
 def _fill(
     context: Context, images: Images, halves: Halves, precision: str, features: NDArray[Any]
 ) -> None:
-    total = len(features)
+    total, num_images = len(features), len(images.index["labels"])
     halves.prefix.eval()
     with torch.inference_mode():
-        for indices in torch.split(torch.arange(total), evaluation_batch_size(images.shape)):
-            if context.should_stop():
-                raise Interrupted("stopped while computing frozen features; they start again later")
-            inputs = images.inputs(indices)
-            with autocast(images.device, precision):
-                output = halves.prefix(inputs)
-            first, last = int(indices[0]), int(indices[-1])
-            features[first : last + 1] = output.float().cpu().numpy()
-            context.on_progress(Progress(last + 1, total))
+        for first in range(0, total, num_images):
+            every = torch.arange(num_images)
+            for indices in torch.split(every, evaluation_batch_size(images.shape)):
+                if context.should_stop():
+                    stopped = "stopped while computing frozen features; they start again later"
+                    raise Interrupted(stopped)
+                inputs = images.inputs(indices)
+                if first:  # the second view
+                    inputs = inputs.flip(-1).contiguous(memory_format=torch.channels_last)
+                with autocast(images.device, precision):
+                    output = halves.prefix(inputs)
+                start = first + int(indices[0])
+                features[start : start + len(indices)] = output.float().cpu().numpy()
+                context.on_progress(Progress(start + len(indices), total))

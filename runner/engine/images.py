@@ -17,10 +17,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from runner.components.augmentations.pipeline import Pipeline
 from runner.components.data.dataset import DatasetSettings, Split
 from runner.components.data.splitting import split_as_set
 from runner.core.keys import keyed_seed
 from runner.engine.arrays import map_array
+from runner.engine.augmenting import Augmenter
 
 ON_DEVICE_BYTES = 8 << 30
 """Pixels of at most this size, and a quarter of the GPU, are kept on a GPU whole."""
@@ -59,12 +61,18 @@ class Samples(ABC):
         Args:
             indices: (B,) int64, on any device.
         """
-        labels = self._labels[indices.to(self.device, non_blocking=True)]
-        return self.inputs(indices), labels
+        return self.inputs(indices), self._labels_at(indices)
+
+    def _labels_at(self, indices: Tensor) -> Tensor:
+        return self._labels[indices.to(self.device, non_blocking=True)]
 
     @abstractmethod
     def inputs(self, indices: Tensor) -> Tensor:
         """Return the samples at ``indices`` (B,), float32 on the device."""
+
+    @abstractmethod
+    def augmented(self, indices: Tensor, augmenter: Augmenter, epoch: int, step: int) -> Tensor:
+        """Return what a step of training sees of the samples at ``indices`` (B,), as `inputs`."""
 
     @cached_property
     def splits(self) -> dict[Split, Tensor]:
@@ -75,14 +83,26 @@ class Samples(ABC):
         return {name: torch.tensor(indices, dtype=torch.int64) for name, indices in found.items()}
 
     def training_batches(
-        self, seed: int, epoch: int, batch_size: int, drop_last: bool
+        self,
+        seed: int,
+        epoch: int,
+        batch_size: int,
+        drop_last: bool,
+        augment: Pipeline | None = None,
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the batches of an epoch in its keyed order; see :meth:`gather`."""
+        """Yield the batches of an epoch in its keyed order, augmented; see :meth:`gather`."""
         train = self.splits["train"]
         generator = torch.Generator().manual_seed(keyed_seed(seed, "order", epoch))
         order = train[torch.randperm(len(train), generator=generator)].to(self.home)
+        mean, _ = self.settings.normalization()
+        augmenter = None if augment is None else Augmenter(augment, seed, mean)
         for step in range(self.num_steps(batch_size, drop_last)):
-            yield self.gather(order[step * batch_size : (step + 1) * batch_size])
+            indices = order[step * batch_size : (step + 1) * batch_size]
+            if augmenter is None:
+                yield self.gather(indices)
+            else:
+                inputs = self.augmented(indices, augmenter, epoch, step + 1)
+                yield inputs, self._labels_at(indices)
 
     def num_steps(self, batch_size: int, drop_last: bool) -> int:
         """Return the steps of an epoch."""
@@ -119,10 +139,20 @@ class Images(Samples):
 
     def inputs(self, indices: Tensor) -> Tensor:
         """Return the images at ``indices`` (B,), float32 on the device."""
+        return self._normalised(self._levels(indices))
+
+    def augmented(self, indices: Tensor, augmenter: Augmenter, epoch: int, step: int) -> Tensor:
+        """Return the images at ``indices`` (B,), augmented, float32 on the device."""
+        images = augmenter(self._levels(indices), epoch, step)
+        return self._normalised(images.contiguous(memory_format=torch.channels_last))
+
+    def _levels(self, indices: Tensor) -> Tensor:
+        """Return the pixels at ``indices``, (B, C, H, W) uint8 on the device."""
         pixels = self._pixels[indices.to(self.home, non_blocking=True)]
-        pixels = pixels.to(self.device, non_blocking=True)
-        images = pixels.permute(0, 3, 1, 2).to(torch.float32)
-        return images.sub_(self._mean).div_(self._std)
+        return pixels.to(self.device, non_blocking=True).permute(0, 3, 1, 2)
+
+    def _normalised(self, images: Tensor) -> Tensor:
+        return images.to(torch.float32).sub_(self._mean).div_(self._std)
 
 
 def on_device(tensor: Tensor, device: torch.device) -> Tensor:

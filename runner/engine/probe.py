@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import torch
 
+from runner.engine.augmenting import Augmenter
 from runner.engine.device import choose_device
 from runner.engine.evaluate import autocast
 from runner.engine.images import evaluation_batch_size
@@ -50,6 +51,8 @@ def probe_epoch(
         sample = features_shape(halves, shape)
         network = replace(network, body=halves.rest)
     step = _seconds_a_step(settings, network, sample, where)
+    if train.augment is not None and halves is None:
+        step += _seconds_an_augmentation(settings, shape, where)
     size = evaluation_batch_size(sample)
     batch = _seconds_an_evaluation(network, sample, size, where, train.precision)
     evaluated = validation
@@ -76,6 +79,19 @@ def _seconds_a_step(
         optimizer.zero_grad(set_to_none=True)
         criterion(logits.float(), labels).backward()
         optimizer.step()
+    return (_now(device) - started) / STEPS
+
+
+def _seconds_an_augmentation(settings: Settings, shape: Shape, device: torch.device) -> float:
+    train = settings.train
+    assert train.augment is not None
+    size = (train.batch_size, *shape)
+    images = torch.randint(0, 256, size, dtype=torch.uint8, device=device)
+    augmenter = Augmenter(train.augment, settings.seed, settings.data.normalization()[0])
+    augmenter(images, 1, 1)
+    started = _now(device)
+    for step in range(STEPS):
+        augmenter(images, 1, 2 + step)
     return (_now(device) - started) / STEPS
 
 

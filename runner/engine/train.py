@@ -157,7 +157,9 @@ def _pass(
     criterion = train.loss.build()
     total = samples.num_steps(train.batch_size, train.drop_last)
     meter = _Meter(epoch, train.epochs, total)
-    batches = samples.training_batches(settings.seed, epoch, train.batch_size, train.drop_last)
+    batches = samples.training_batches(
+        settings.seed, epoch, train.batch_size, train.drop_last, train.augment
+    )
     for step, (inputs, labels) in enumerate(batches, start=1):
         seed_generator(context.device, keyed_seed(settings.seed, "dropout", epoch, step))
         meter.add(_step(settings, state, criterion, inputs, labels), labels)

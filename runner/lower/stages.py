@@ -17,6 +17,7 @@ from runner.lower.trajectory import (
     data_key,
     make_reader,
     make_segments,
+    num_views,
     pixels_key,
     reading_values,
     run_key,
@@ -56,11 +57,17 @@ def naive_chain(
         rerun: repetition; above 0, training and evaluation get keys of their own, so that nothing
             computed before counts as done.
         prefix: the frozen part with which its network begins, or None. No stage of the chain
-            computes it once for all; the stages that could use that hold it for the planner.
+            computes it once for all; the stages that could use that hold it for the planner, or
+            why they cannot.
     """
     prepare = _prepare(settings, run.fingerprint)
-    features = None if prefix is None else _features(run, prepare, prefix)
-    train = replace(_train(run, settings, prepare, rerun), prefix=features)
+    views, features, unshared = num_views(settings), None, ""
+    if prefix is not None and views is None:
+        unshared = "the images are augmented"
+    elif prefix is not None:
+        features = _features(run, prepare, prefix, views or 1)
+    train = _train(run, settings, prepare, rerun)
+    train = replace(train, prefix=features, prefix_unshared=unshared)
     if run.reader.wants_test in ("never", "each_epoch"):
         return (prepare, train)
     return (prepare, train, replace(_evaluate(run, train), prefix=features))
@@ -86,14 +93,15 @@ def _prepare(settings: Settings, fingerprint: str) -> Stage:
     )
 
 
-def _features(run: Run, prepare: Stage, prefix: FrozenPrefix) -> Stage:
+def _features(run: Run, prepare: Stage, prefix: FrozenPrefix, views: int) -> Stage:
+    described = {"cut": prefix.cut, "shape": list(prefix.shape)}
     return Stage(
         key=content_key("stage", prefix.key),
         kind="features",
         spec={
             "settings": run.settings,
             "pixels_key": prepare.spec["pixels_key"],
-            "prefix": {"cut": prefix.cut, "shape": list(prefix.shape)},
+            "prefix": described if views == 1 else {**described, "views": views},
         },
         needs=(prepare.key,),
         produces=(features_artifact(prefix.key),),
@@ -153,6 +161,7 @@ def _train_cost_kind(run: Run, settings: Settings) -> str:
             train.precision,
             run.reader.wants_test == "each_epoch",
             settings.evaluate.train_eval,
+            *([] if train.augment is None else [keyed_settings(train.augment)]),
         ],
     )
 

@@ -72,7 +72,7 @@ def init_key(settings: Settings, fingerprint: str, weights: str = "") -> str:
 def prefix_key(
     settings: Settings, fingerprint: str, structure: str, prefix_weights: str, weights: str
 ) -> str:
-    """Return the key of the features that a frozen prefix gives.
+    """Return the key of the features that a frozen prefix gives, of all views of an image.
 
     Args:
         settings: of a run.
@@ -82,6 +82,7 @@ def prefix_key(
             from the seed; with it, the features are those of other seeds and heads as well.
         weights: digest of all pretrained tensors.
     """
+    views = num_views(settings)
     return content_key(
         "features",
         {
@@ -90,8 +91,15 @@ def prefix_key(
             "structure": structure,
             "weights": prefix_weights or init_key(settings, fingerprint, weights),
             "precision": settings.train.precision,
+            **({} if views == 1 else {"views": views}),
         },
     )
+
+
+def num_views(settings: Settings) -> int | None:
+    """Return how many different images training makes of one, None where that is not fixed."""
+    augment = settings.train.augment
+    return 1 if augment is None else augment.num_views()
 
 
 def make_reader(settings: Settings) -> Reader:
@@ -160,8 +168,10 @@ def _constant_values(settings: Settings, fingerprint: str) -> dict[str, Any]:
     optimizer = keyed_settings(train.optimizer)
     del optimizer["lr"]
     freeze = settings.model.freeze
+    augment = train.augment
     return {
         **({} if freeze == "none" else {"freeze": freeze}),
+        **({} if augment is None else {"augment": keyed_settings(augment)}),
         "semantics": train.semantics,
         "data": data_key(settings, fingerprint),
         "batch_size": train.batch_size,

@@ -152,7 +152,7 @@ def _saving(name: str, before: Cost, after: Cost) -> Saving:
 
 
 def not_shared(naive: Plan) -> Iterator[str]:
-    """Yield why trainings that look alike share nothing."""
+    """Yield why trainings that look alike share nothing, and why frozen features are not shared."""
     groups: dict[str, list[Stage]] = {}
     seen: set[str] = set()
     for stage in naive.stages:
@@ -165,6 +165,17 @@ def not_shared(naive: Plan) -> Iterator[str]:
         reason = _reason(stages, len(families), len(limits))
         if reason:
             yield f"{len(stages)} trainings that differ only in how they are read: {reason}"
+    yield from _unshared_prefixes(naive)
+
+
+def _unshared_prefixes(naive: Plan) -> Iterator[str]:
+    """Yield why frozen prefixes are computed in every epoch, with how many trainings do so."""
+    reasons: dict[str, set[str]] = {}
+    for stage in naive.stages:
+        if stage.prefix_unshared:
+            reasons.setdefault(stage.prefix_unshared, set()).add(stage.key)
+    for why, keys in reasons.items():
+        yield f"frozen features of {len(keys)} training{'s' * (len(keys) > 1)}: {why}"
 
 
 def _reason(stages: Sequence[Stage], families: int, limits: int) -> str:

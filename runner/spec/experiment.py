@@ -15,7 +15,13 @@ from runner.components.component import canonical_settings
 from runner.core.errors import Problem, SpecError
 from runner.core.types import Cell
 from runner.spec.compose import load_document
-from runner.spec.names import SETTING_ROOTS, setting_path, short_name, unknown_setting
+from runner.spec.names import (
+    SETTING_ROOTS,
+    setting_path,
+    short_name,
+    spell_out,
+    unknown_setting,
+)
 from runner.spec.nodes import Node, find, plain, to_node
 from runner.spec.resolve import layered, resolve, settings_key
 from runner.spec.settings import Settings
@@ -261,7 +267,10 @@ def cell_matches(cell: Cell, where: Mapping[str, Node]) -> bool:
                 return False
             continue
         path = setting_path(name)
-        if path is None or not same_value(setting_value(cell.settings, path), plain(node)):
+        if path is None:
+            return False
+        written = plain(spell_out(".".join(path), node))
+        if not same_value(setting_value(cell.settings, path), written):
             return False
     return True
 
@@ -284,7 +293,9 @@ def same_value(resolved: Any, written: Any) -> bool:
             return all(same_value(resolved.get(key), value) for key, value in written.items())
         return named is not None and bool(named == written)
     if isinstance(resolved, list) and isinstance(written, list | tuple):
-        return list(resolved) == list(written)
+        return len(resolved) == len(written) and all(
+            same_value(one, other) for one, other in zip(resolved, written, strict=True)
+        )
     if isinstance(resolved, bool) or isinstance(written, bool):
         return resolved is written
     return bool(resolved == written)

@@ -5,6 +5,7 @@ path. Records hold dotted paths only.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from runner.core.errors import Problem, nearest
@@ -13,6 +14,7 @@ from runner.spec.nodes import Node, as_yaml
 SETTING_ROOTS = ("data", "model", "train", "evaluate", "seed")
 
 SHORT_NAMES = {
+    "augment": "train.augment",
     "batch_norm": "model.batch_norm",
     "batch_size": "train.batch_size",
     "clip_grad_norm": "train.clip_grad_norm",
@@ -56,6 +58,10 @@ COMPONENT_PATHS = {
     "train.loss": "name",
 }
 """Settings that are components; ``optimizer: adam`` is short for ``optimizer: {name: adam}``."""
+
+PIPELINE = SHORT_NAMES["augment"]
+WHOLE_PIPELINE = 1.0
+"""The probability that goes with a pipeline that is written as a list."""
 
 
 def setting_path(name: str) -> tuple[str, ...] | None:
@@ -105,6 +111,10 @@ def spell_out(path: str, node: Node) -> Node:
         path: where the node stands among the settings; "" for all settings.
         node: the value there.
     """
+    if path == PIPELINE:
+        return _spell_out_pipeline(node)
+    if path == f"{PIPELINE}.steps":
+        return _spell_out_steps(node)
     key = COMPONENT_PATHS.get(path)
     if key is not None and isinstance(node.value, str):
         named = Node(node.value, node.place, node.key_place)
@@ -116,8 +126,51 @@ def spell_out(path: str, node: Node) -> Node:
     return Node(children, node.place, node.key_place)
 
 
+def _spell_out_pipeline(node: Node) -> Node:
+    """Return a pipeline as a mapping; a list, or one step, has no probability of its own."""
+    if node.is_mapping and node.get("name") is None:
+        steps = node.get("steps")
+        if steps is None:
+            return node
+        return replace(node, value={**node.value, "steps": _spell_out_steps(steps)})
+    if node.is_sequence or node.is_mapping or isinstance(node.value, str):
+        steps = node if node.is_sequence else replace(node, value=(node,))
+        chance = replace(node, value=WHOLE_PIPELINE)
+        return replace(node, value={"p": chance, "steps": _spell_out_steps(steps)})
+    return node
+
+
+def _spell_out_steps(node: Node) -> Node:
+    """Return a list of steps with the names in full, also in what a step chooses from."""
+    if not node.is_sequence:
+        return node
+    return replace(node, value=tuple(_spell_out_step(step) for step in node.value))
+
+
+def _spell_out_step(node: Node) -> Node:
+    if isinstance(node.value, str):
+        return replace(node, value={"name": Node(node.value, node.place, node.key_place)})
+    choices = node.get("choices")
+    if choices is None or not choices.is_sequence:
+        return node
+    lists = tuple(
+        _spell_out_steps(each if each.is_sequence else replace(each, value=(each,)))
+        for each in choices.value
+    )
+    return replace(node, value={**node.value, "choices": replace(choices, value=lists)})
+
+
+def _shortest(path: str, value: Any) -> Any:
+    """Return a setting as short as it can be written."""
+    if path == PIPELINE and isinstance(value, Mapping) and set(value) == {"p", "steps"}:
+        return value["steps"] if value["p"] == WHOLE_PIPELINE else value
+    return value
+
+
 def cell_name(labels: Mapping[str, str], swept: Mapping[str, Any]) -> str:
     """Return a cell's labels, or its swept settings, in one line."""
     if labels:
         return ", ".join(labels.values())
-    return " ".join(f"{short_name(path)}={as_yaml(value)}" for path, value in swept.items())
+    return " ".join(
+        f"{short_name(path)}={as_yaml(_shortest(path, value))}" for path, value in swept.items()
+    )

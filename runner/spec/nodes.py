@@ -140,12 +140,15 @@ def _other_component(base: Node, over: Node) -> bool:
 
 
 def find(tree: Node, path: Sequence[str]) -> Node | None:
-    """Return the node at ``path``, or None."""
+    """Return the node at ``path``, or None; items of a list are named by their number."""
     node: Node | None = tree
     for key in path:
         if node is None:
             return None
-        node = node.get(key)
+        if node.is_sequence and key.isdecimal():
+            node = node.value[int(key)] if int(key) < len(node.value) else None
+        else:
+            node = node.get(key)
     return node
 
 

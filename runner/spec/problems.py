@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from runner.core.errors import Problem, nearest
 from runner.spec.names import COMPONENT_PATHS, SHORT_NAMES, as_mapping
-from runner.spec.nodes import Node, describe_scalar
+from runner.spec.nodes import Node, describe_scalar, find
 from runner.spec.options import called, model_options, shortened, tags_of
 
 WANTED = {
@@ -174,11 +174,13 @@ class _Translator:
         return (field.description or "") if field is not None else ""
 
     def _field(self, path: Path) -> FieldInfo | None:
-        names = [step for step in path if not step.isdigit()]
-        if not names:
+        end = len(path)
+        while end and path[end - 1].isdigit():
+            end -= 1
+        if not end:
             return None
-        chosen, _ = models_at(self._model, self._tree, names[:-1])
-        return chosen.model_fields.get(names[-1]) if chosen else None
+        chosen, _ = models_at(self._model, self._tree, path[: end - 1])
+        return chosen.model_fields.get(path[end - 1]) if chosen else None
 
 
 def _wanted(detail: ErrorDetails) -> str:
@@ -235,10 +237,7 @@ def _at(tree: Node, path: Sequence[str]) -> Node:
     """Return the deepest node along ``path``."""
     node = tree
     for step in path:
-        if node.is_sequence:
-            node = node.value[int(step)]
-            continue
-        child = node.get(step)
+        child = find(node, [step])
         if child is None:
             return node
         node = child
@@ -252,11 +251,12 @@ def models_at(
     chosen: type[BaseModel] | None = model
     siblings: list[type[BaseModel]] = [model]
     for depth, step in enumerate(path, start=1):
-        if chosen is None or step not in chosen.model_fields:
-            return None, []
-        siblings = model_options(chosen.model_fields[step].annotation)
-        node = _at(tree, path[:depth])
-        chosen = _chosen(siblings, node)
+        # an item of a list is of the classes that the list may hold
+        if not step.isdigit():
+            if chosen is None or step not in chosen.model_fields:
+                return None, []
+            siblings = model_options(chosen.model_fields[step].annotation)
+        chosen = _chosen(siblings, _at(tree, path[:depth]))
     return chosen, siblings
 
 

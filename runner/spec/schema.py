@@ -28,6 +28,7 @@ def spec_schema() -> dict[str, Any]:
     for definition in definitions.values():
         definition.pop("required", None)
         _allow_names(definition.get("properties", {}))
+    _allow_short_pipelines(definitions)
     properties = settings["properties"]
     _allow_names(properties)
     return {
@@ -73,6 +74,24 @@ def _allow_names(properties: dict[str, Any]) -> None:
         if name in wanted and mapping:
             names = {"type": "string", "enum": sorted(mapping)}
             schema["oneOf"] = [names, *schema["oneOf"]]
+
+
+def _allow_short_pipelines(definitions: dict[str, Any]) -> None:
+    """Let a pipeline be written as a list of steps, or as one; and a step as its name."""
+    pipeline, choice = definitions["Pipeline"], definitions["OneOf"]
+    steps = pipeline["properties"]["steps"]
+    steps["items"] = _step(steps["items"])
+    choices = choice["properties"]["choices"]
+    choices["items"]["items"] = _step(choices["items"]["items"])
+    choices["items"] = {"oneOf": [choices["items"], choices["items"]["items"]]}
+    augment = definitions["Training"]["properties"]["augment"]
+    augment["anyOf"] = [steps, steps["items"], *augment["anyOf"]]
+
+
+def _step(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a step that may be its name alone."""
+    names = {"type": "string", "enum": sorted(schema["discriminator"]["mapping"])}
+    return {**schema, "oneOf": [names, *schema["oneOf"]]}
 
 
 def _extends() -> dict[str, Any]:

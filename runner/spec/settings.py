@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from runner.components.augmentations.pipeline import Pipeline
 from runner.components.component import Component
 from runner.components.data import Data
 from runner.components.losses import CrossEntropy, Loss
@@ -75,6 +76,12 @@ class Training(Component):
         default=Constant(name="constant"), description="learning rate by epoch"
     )
     loss: Loss = Field(default=CrossEntropy(name="cross_entropy"), description="what is minimised")
+    augment: Pipeline | None = Field(
+        None,
+        description="what happens to training images before `data.normalize`: a list of steps, or"
+        " {p, steps}",
+        json_schema_extra={"neutral": None},
+    )
     clip_grad_norm: float | None = Field(
         None, gt=0, description="largest norm of all gradients together"
     )
@@ -108,7 +115,9 @@ class Settings(Component):
     model: Model = Field(description="the network")
     train: Training = Field(default=Training(), description="how it is trained")
     evaluate: Evaluation = Field(default=Evaluation(), description="what is measured, and when")
-    seed: int = Field(0, ge=0, le=2**31 - 1, description="initialisation, order and dropout")
+    seed: int = Field(
+        0, ge=0, le=2**31 - 1, description="initialisation, order, augmentation and dropout"
+    )
 
 
 def available_metrics(settings: Settings) -> tuple[str, ...]:

@@ -134,6 +134,29 @@ def test_a_crop_larger_than_the_images_is_refused(tmp_path: Path, call: Call) ->
     assert "data.crop is 9×9, larger than the image of 8×8 pixels" in found
 
 
+AUGMENTED = """\
+sweep:
+  rows:
+    - {label: too large, augment: [RandomEqualize, {name: RandomCrop, size: 9}]}
+    - {label: padded, augment: [{name: RandomCrop, size: 9, padding: [0, 1]}]}
+    - {label: other size, augment: [{name: Resize, size: 10}, RandomHorizontalFlip]}
+    - {label: mirrored, augment: [{name: RandomCrop, size: 8, padding: 8, padding_mode: reflect}]}
+    - label: chosen
+      augment:
+        - name: one_of
+          choices:
+            - RandomEqualize
+            - [RandomHorizontalFlip, {name: GaussianBlur, kernel_size: 17}]
+    - {label: fits, augment: [{name: Resize, size: 10}, {name: RandomCrop, size: 8}]}
+"""
+
+
+def test_augmentations_that_do_not_fit_the_images_are_refused(tmp_path: Path, call: Call) -> None:
+    draw_classes(tmp_path / "photos", {"cat": 8, "dog": 8})
+    Path("photos.yaml").write_text(SPEC + AUGMENTED)
+    assert is_golden("augmentation_sizes", problem(call), tmp_path)
+
+
 def test_a_file_that_cannot_be_read_is_refused_with_its_path(tmp_path: Path, call: Call) -> None:
     draw_classes(tmp_path / "photos", {"cat": 8, "dog": 8})
     (tmp_path / "photos" / "cat" / "gone.png").symlink_to(tmp_path / "nowhere.png")

@@ -31,12 +31,26 @@ model: {name: convnet, filters: [4], batch_norm: true, freeze: features}
 train: {epochs: 2, batch_size: 16}
 sweep: {grid: {lr: [0.01, 0.02]}}
 """
+AUGMENTED = """\
+name: augmented
+data: {dataset: synthetic, classes: 3, images: 60, height: 8, width: 8}
+model: {name: convnet, filters: [4], batch_norm: true, freeze: features}
+train: {epochs: 2, batch_size: 16}
+sweep:
+  rows:
+    - {label: plain}
+    - {label: flipped, augment: RandomHorizontalFlip}
+    - {label: half of them flipped, augment: {p: 0.5, steps: [RandomHorizontalFlip]}}
+    - {label: cropped, augment: [{name: RandomCrop, size: 8, padding: 1}]}
+    - {label: cropped for long, augment: [{name: RandomCrop, size: 8, padding: 1}], epochs: 3}
+"""
 
 
 @pytest.fixture(autouse=True)
 def _specs() -> None:
     Path("shared.yaml").write_text(SPEC)
     Path("frozen.yaml").write_text(FROZEN)
+    Path("augmented.yaml").write_text(AUGMENTED)
 
 
 def ask(query: str, db: str = "results.db") -> list[Any]:
@@ -55,6 +69,7 @@ def num_epochs(db: str = "results.db") -> int:
         ("plan_no_share", ["shared.yaml", "--no-share"]),
         ("plan_disabled", ["frozen.yaml", "--disable", "use_frozen_features"]),
         ("plan_frozen", ["frozen.yaml"]),
+        ("plan_augmented", ["augmented.yaml"]),
         ("plan_two_specs", ["frozen.yaml", "shared.yaml", "--only", "seed=0"]),
     ],
 )

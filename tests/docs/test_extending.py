@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torchvision.transforms.v2 import functional
 
+from runner.components.augmentations import operations_net, reference_net
 from runner.components.data.dataset import DataPlaces
 from runner.components.data.splitting import split_images
 
@@ -47,3 +49,17 @@ def test_the_optimizer_of_the_page_takes_a_step(tmp_path: Path) -> None:
     weight.sum().backward()
     optimizer.step()
     assert (weight < 1).all()
+
+
+def test_the_augmentation_of_the_page_is_applied_both_ways(tmp_path: Path, monkeypatch) -> None:
+    (text,) = [each for each in BLOCKS if "class RandomPosterize" in each]
+    head = (ROOT / "runner" / "components" / "augmentations" / "color.py").read_text("utf-8")
+    head = head[: head.index("class ColorJitter")]
+    module = module_of(head + text, tmp_path, "more_augmentations")
+    for table in (operations_net.BATCHED, reference_net.OPERATIONS):
+        monkeypatch.setitem(table, "posterize", functional.posterize)
+    step = module.RandomPosterize(name="RandomPosterize", bits=2)
+    images = torch.arange(256, dtype=torch.uint8).reshape(4, 1, 8, 8)
+    batched = step.apply(images, {}, (0.0,), operations_net.on_batches)
+    assert torch.equal(batched, images & 0b11000000)
+    assert torch.equal(step.apply(images, {}, (0.0,), operations_net.one_by_one), batched)

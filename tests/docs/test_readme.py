@@ -113,7 +113,7 @@ def test_the_fragments_in_the_language_page_are_valid(tmp_path):
     text = (ROOT / "docs" / "spec.md").read_text()
     section = text[text.index("## Where data comes from") : text.index("## Tables")]
     blocks = re.findall(r"```yaml\n(.*?)```", section, re.S)
-    assert len(blocks) == 8
+    assert len(blocks) == 10
     for number, fragment in enumerate(blocks):
         lines = [f"name: fragment_{number}", fragment]
         others = {"data": "data: caltech101", "model": "model: resnet18"}
@@ -121,6 +121,18 @@ def test_the_fragments_in_the_language_page_are_valid(tmp_path):
         spec = tmp_path / f"{number}.yaml"
         spec.write_text("\n".join(lines))
         assert load_experiment(spec).cells
+
+
+def test_the_pipelines_in_the_language_page_fit_images_of_cifar(tmp_path):
+    text = (ROOT / "docs" / "spec.md").read_text()
+    section = text[text.index("## Augmentation") : text.index("## Tables")]
+    blocks = re.findall(r"```yaml\n(.*?)```", section, re.S)
+    assert len(blocks) == 2
+    for fragment in blocks:
+        spec = tmp_path / "spec.yaml"
+        spec.write_text(f"name: augmented\ndata: cifar10\nmodel: convnet\n{fragment}")
+        (cell,) = load_experiment(spec).cells
+        cell.settings.train.augment.check((32, 32))
 
 
 def test_the_profile_in_the_language_page_makes_two_small_cells(tmp_path):

@@ -18,6 +18,7 @@ from benches import SYNTHETIC, Bench, settings_of
 from layouts import write_caltech101, write_cifar
 from PIL import Image
 
+from runner.components.augmentations.pipeline import Step
 from runner.components.component import Component
 from runner.components.data import Data
 from runner.components.data.dataset import DataPlaces
@@ -34,6 +35,26 @@ INITS = ["kaiming_uniform", "kaiming_normal", "xavier_uniform", "xavier_normal",
 FOLDER = {"dataset": "imagefolder", "path": "photos", "validation": 0.2, "test": 0.2}
 DIGITS = {"dataset": "digits", "validation": 0.2, "test": 0.2}
 ORDER = ["conv", "norm", "pool", "activation"]
+
+MOVING = [
+    {"name": "RandomHorizontalFlip"},
+    {"name": "RandomVerticalFlip", "p": 0.3},
+    {"name": "RandomResizedCrop", "size": [9, 11]},
+    {"name": "RandomPerspective"},
+    {"name": "RandomAffine", "degrees": 20, "translate": [0.1, 0.2], "shear": 9},
+    {"name": "RandomRotation", "degrees": 30, "interpolation": "bilinear"},
+    {"name": "Resize", "size": 8},
+    {"name": "RandomCrop", "size": 8, "padding": 2, "padding_mode": "reflect"},
+]
+COLOURING = [
+    {"name": "RandomEqualize"},
+    {"name": "ColorJitter", "brightness": 0.5, "contrast": 0.5, "saturation": 0.5, "hue": 0.2},
+    {"name": "RandomGrayscale"},
+    {"name": "RandomAdjustSharpness", "sharpness_factor": 2},
+    {"name": "RandomErasing", "value": "mean"},
+    {"name": "one_of", "choices": [[], [{"name": "GaussianBlur", "kernel_size": 3}]]},
+    {"name": "GaussianBlur", "kernel_size": [1, 3]},
+]
 
 CASES: dict[str, dict[str, Any]] = {
     "sgd": {"train": {"optimizer": {"name": "sgd", "lr": 0.1, "weight_decay": 0.01}}},
@@ -90,16 +111,24 @@ CASES: dict[str, dict[str, Any]] = {
     "cifar100": {"data": {"dataset": "cifar100", "validation": 0.5}},
     **{name: {"model": {"name": "mlp", "hidden": [10], "activation": name}} for name in ALL},
     **{name: {"model": {"name": "mlp", "hidden": [10], "init": name}} for name in INITS},
+    "augmented, moved": {"train": {"augment": {"p": 0.8, "steps": MOVING}}},
+    "augmented, coloured": {"train": {"augment": {"steps": COLOURING}}},
 }
 """One step an epoch and five epochs, so that schedules show."""
 
 
+def steps_of(settings: Settings) -> tuple[Any, ...]:
+    augment = settings.train.augment
+    return () if augment is None else augment.steps
+
+
 UNIONS: dict[str, tuple[Any, Any]] = {
-    "optimizer": (Optimizer, lambda settings: settings.train.optimizer),
-    "schedule": (Schedule, lambda settings: settings.train.schedule),
-    "loss": (Loss, lambda settings: settings.train.loss),
-    "model": (Model, lambda settings: settings.model),
-    "data": (Data, lambda settings: settings.data),
+    "optimizer": (Optimizer, lambda settings: (settings.train.optimizer,)),
+    "schedule": (Schedule, lambda settings: (settings.train.schedule,)),
+    "loss": (Loss, lambda settings: (settings.train.loss,)),
+    "model": (Model, lambda settings: (settings.model,)),
+    "data": (Data, lambda settings: (settings.data,)),
+    "augment": (Step, steps_of),
 }
 
 
@@ -119,16 +148,23 @@ def components_of(union: Any) -> Iterator[type[Component]]:
         yield from components_of(each)
 
 
+def covered_by(get: Any) -> set[type[Component]]:
+    """Return the components of a section that cases have."""
+    return {type(each) for case in CASES for each in get(settings_for(case))}
+
+
 def with_defaults() -> dict[str, dict[str, Any]]:
     """Return a case with default settings for each component that has no case of its own."""
     added: dict[str, dict[str, Any]] = {}
     for section, (union, get) in UNIONS.items():
-        covered = {type(get(settings_for(case))) for case in CASES}
+        covered = covered_by(get)
         for component in components_of(union):
             if component not in covered:
                 key = "dataset" if section == "data" else "name"
                 tag = get_args(component.model_fields[key].annotation)[0]
-                chosen = {section: {key: tag}}
+                chosen: dict[str, Any] = {section: {key: tag}}
+                if section == "augment":
+                    chosen = {section: {"steps": [{key: tag}]}}
                 added[tag] = chosen if section in ("data", "model") else {"train": chosen}
     return added
 
@@ -170,7 +206,7 @@ def test_the_first_five_losses_are_the_golden_ones(case: str, tmp_path: Path) ->
 @pytest.mark.parametrize("section", UNIONS)
 def test_every_component_has_golden_losses(section: str) -> None:
     union, get = UNIONS[section]
-    covered = {type(get(settings_for(case))) for case in CASES}
+    covered = covered_by(get)
     assert set(components_of(union)) <= covered
 
 

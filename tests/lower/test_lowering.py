@@ -9,6 +9,8 @@ import pytest
 from pydantic import BaseModel
 
 from runner.components import component as component_module
+from runner.components.augmentations import RandomHorizontalFlip
+from runner.components.augmentations.pipeline import Pipeline
 from runner.components.component import Component
 from runner.components.data.synthetic import Synthetic
 from runner.components.losses import CrossEntropy
@@ -85,6 +87,7 @@ WORK = {
     "train.batch_size": 64,
     "train.drop_last": True,
     "train.clip_grad_norm": 1.0,
+    "train.augment": {"steps": [{"name": "RandomHorizontalFlip"}]},
     "train.precision": "bf16",
     "data.validation": 0.3,
     "data.test": 0.3,
@@ -154,12 +157,34 @@ def leaves(model: type[BaseModel], prefix: str = "") -> set[str]:
 
 def test_every_setting_of_training_and_evaluation_is_in_one_of_the_tests_above() -> None:
     mine = {path for path in leaves(Settings) if path.startswith(("train.", "evaluate.", "seed"))}
-    components = ("train.optimizer", "train.schedule", "train.loss")
+    components = ("train.optimizer", "train.schedule", "train.loss", "train.augment")
     readers = ("train.best", "train.early_stopping")
     plain = {path for path in mine if not path.startswith(components + readers)}
     tested = set(WORK) | set(READING)
     assert plain <= tested
     assert {path.rpartition(".")[2] for path in WORK} >= {"lr", "label_smoothing"}
+
+
+FLIP, CROP = {"name": "RandomHorizontalFlip"}, {"name": "RandomCrop", "size": 32, "padding": 4}
+
+
+def test_every_setting_of_an_augmentation_changes_the_trajectory() -> None:
+    pipelines = [
+        {"steps": [FLIP, CROP]},
+        {"steps": [CROP, FLIP]},
+        {"steps": [FLIP]},
+        {"steps": [FLIP], "p": 0.5},
+        {"steps": [{**FLIP, "p": 0.4}]},
+        {"steps": [FLIP], "reference": True},
+        {"steps": [{"name": "one_of", "choices": [[FLIP], [CROP]]}]},
+        {"steps": [{"name": "one_of", "choices": [[FLIP], [CROP]], "weights": [1, 2]}]},
+    ]
+    keys = {segment_keys({"train.augment": each})[0] for each in pipelines}
+    assert len(keys | {segment_keys()[0]}) == len(pipelines) + 1
+    written_out = {"steps": [{**FLIP, "p": 0.5}], "p": 1.0, "reference": False}
+    assert segment_keys({"train.augment": written_out}) == segment_keys(
+        {"train.augment": {"steps": [FLIP]}}
+    )
 
 
 def test_other_data_changes_every_key() -> None:
@@ -321,6 +346,8 @@ def test_where_images_lie_is_in_no_key() -> None:
         (Evaluation, {}),
         (Best, {}),
         (EarlyStopping, {"train.early_stopping": {"patience": 3}}),
+        (Pipeline, {"train.augment": {"steps": [{"name": "RandomHorizontalFlip"}]}}),
+        (RandomHorizontalFlip, {"train.augment": {"steps": [{"name": "RandomHorizontalFlip"}]}}),
     ],
 )
 def test_raised_semantics_make_other_runs_and_other_trainings(
@@ -344,7 +371,13 @@ def test_the_cost_kind_is_shared_by_runs_that_cost_the_same_an_epoch() -> None:
     kind = chain_of()[1].cost_kind
     for path in ("train.optimizer.lr", "train.epochs", "seed", "train.early_stopping"):
         assert chain_of({path: {**WORK, **READING}[path]})[1].cost_kind == kind
-    for path in ("train.batch_size", "model", "train.precision", "evaluate.train_eval"):
+    for path in (
+        "train.batch_size",
+        "train.augment",
+        "model",
+        "train.precision",
+        "evaluate.train_eval",
+    ):
         assert chain_of({path: WORK[path]})[1].cost_kind != kind
 
 
@@ -433,3 +466,33 @@ def test_a_chain_holds_the_features_that_it_could_use() -> None:
     assert features.consumes == chain[0].produces
     assert features.needs == (chain[0].key,)
     assert features.spec["prefix"] == {"cut": "flatten", "shape": [6, 2, 2]}
+
+
+def features_of(augment: Mapping[str, Any] | None) -> tuple[Stage, Stage, Stage]:
+    settings = settings_of({"train.augment": augment})
+    return naive_chain(
+        make_run(settings, "data"), settings, prefix=FrozenPrefix("key", "flatten", (6, 2, 2))
+    )
+
+
+def test_features_of_mirrored_images_have_two_views_and_a_key_of_their_own() -> None:
+    flip = {"train.augment": {"steps": [FLIP], "p": 0.5}}
+    assert feature_key(flip) != feature_key()
+    assert feature_key({"train.augment": {"steps": [{**FLIP, "p": 0.9}]}}) == feature_key(flip)
+    _, train, evaluate = features_of(flip["train.augment"])
+    for stage in (train, evaluate):
+        assert stage.prefix is not None
+        assert stage.prefix.spec["prefix"]["views"] == 2
+        assert stage.prefix_unshared == ""
+
+
+@pytest.mark.parametrize(
+    "augment",
+    [{"steps": [CROP]}, {"steps": [FLIP, FLIP]}, {"steps": [FLIP], "reference": True}],
+    ids=str,
+)
+def test_augmented_images_have_no_features_to_share(augment: Mapping[str, Any]) -> None:
+    chain = features_of(augment)
+    assert [stage.prefix for stage in chain] == [None] * 3
+    reasons = [stage.prefix_unshared for stage in chain]
+    assert reasons == ["", "the images are augmented", ""]

@@ -99,6 +99,7 @@ CHANGES = {
     "train.schedule.warmup": 3,
     "train.loss.label_smoothing": 0.5,
     "train.clip_grad_norm": 1.0,
+    "train.augment": ["RandomHorizontalFlip"],
     "train.early_stopping.monitor": "train_loss",
     "train.early_stopping.mode": "max",
     "train.early_stopping.patience": 11,

@@ -5,6 +5,7 @@ from runner.spec.names import (
     SETTING_ROOTS,
     SHORT_NAMES,
     as_mapping,
+    cell_name,
     setting_path,
     short_name,
     spell_out,
@@ -14,10 +15,10 @@ from runner.spec.options import model_options
 from runner.spec.settings import Settings
 
 CLOSED_LIST = (
-    "batch_norm batch_size clip_grad_norm crop dropout early_stopping epochs filters freeze gamma "
-    "hidden init kernel label_smoothing lr milestones momentum monitor normalize optimizer "
-    "patience pool precision resize schedule split_seed step_size stride tolerance train_images "
-    "warmup weight_decay weights"
+    "augment batch_norm batch_size clip_grad_norm crop dropout early_stopping epochs filters "
+    "freeze gamma hidden init kernel label_smoothing lr milestones momentum monitor normalize "
+    "optimizer patience pool precision resize schedule split_seed step_size stride tolerance "
+    "train_images warmup weight_decay weights"
 )
 
 
@@ -79,3 +80,47 @@ def test_spell_out_gives_components_their_key_at_every_depth() -> None:
         "train": {"optimizer": {"name": "sgd"}, "precision": "bf16"},
     }
     assert plain(spell_out("train.loss", to_node("cross_entropy"))) == {"name": "cross_entropy"}
+
+
+FLIP, CROP = "RandomHorizontalFlip", {"name": "RandomCrop", "size": 4}
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        (None, None),
+        (FLIP, {"p": 1.0, "steps": ({"name": FLIP},)}),
+        (CROP, {"p": 1.0, "steps": (CROP,)}),
+        ([FLIP, CROP], {"p": 1.0, "steps": ({"name": FLIP}, CROP)}),
+        ({"p": 0.5, "steps": [FLIP]}, {"p": 0.5, "steps": ({"name": FLIP},)}),
+        ({"p": 0.5}, {"p": 0.5}),
+        ({"p": 0.5, "steps": FLIP}, {"p": 0.5, "steps": FLIP}),
+        (
+            [{"name": "one_of", "choices": [FLIP, [FLIP, CROP], CROP, []], "weights": [1]}],
+            {
+                "p": 1.0,
+                "steps": (
+                    {
+                        "name": "one_of",
+                        "choices": (({"name": FLIP},), ({"name": FLIP}, CROP), (CROP,), ()),
+                        "weights": (1,),
+                    },
+                ),
+            },
+        ),
+    ],
+    ids=str,
+)
+def test_a_pipeline_may_be_written_short(written: object, meant: object) -> None:
+    tree = to_node({"train": {"augment": written}})
+    assert plain(spell_out("", tree)) == {"train": {"augment": meant}}
+    assert plain(spell_out("train.augment", to_node(written))) == meant
+
+
+def test_a_cell_is_named_by_the_shortest_way_to_write_its_pipeline() -> None:
+    steps = ({"name": FLIP}, CROP)
+    short = {"train.augment": {"p": 1.0, "steps": steps}}
+    assert cell_name({}, short) == f"augment=[{FLIP}, {{name: RandomCrop, size: 4}}]"
+    half = {"train.augment": {"p": 0.5, "steps": steps[:1]}}
+    assert cell_name({}, half) == f"augment={{p: 0.5, steps: [{FLIP}]}}"
+    assert cell_name({}, {"train.augment": None}) == "augment=null"

@@ -1,0 +1,209 @@
+"""Augmentations that change colours and sharpness, not where things are.
+
+To add one: a class, and its name in the union in ``__init__.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from runner.components.augmentations.augmentation import (
+    Augmentation,
+    NonNegative,
+    Operate,
+    Positive,
+    RandomlyApplied,
+    Share,
+    Size,
+    Unfit,
+    both,
+    increasing,
+    shown,
+)
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+Turn = Annotated[float, Field(ge=-0.5, le=0.5)]
+FactorRange = Annotated[tuple[NonNegative, NonNegative], AfterValidator(increasing)]
+TurnRange = Annotated[tuple[Turn, Turn], AfterValidator(increasing)]
+SigmaRange = Annotated[tuple[Positive, Positive], AfterValidator(increasing)]
+HalfTurn = Annotated[float, Field(ge=0, le=0.5)]
+
+JITTERED = ("brightness", "contrast", "saturation", "hue")
+"""In torchvision's order."""
+
+
+class ColorJitter(Augmentation):
+    """Change brightness, contrast, saturation and hue, in an order drawn for each image.
+
+    A number b stands for the range [max(0, 1 - b), 1 + b] of the factor, of the hue for [-b, b]; 0
+    changes nothing. Factors are relative: 1 is the image as it is, 0 of brightness is black. The
+    hue turns by this part of a circle.
+    """
+
+    name: Literal["ColorJitter"]
+    brightness: NonNegative | FactorRange = Field(0.0, description="a number, or [min, max]")
+    contrast: NonNegative | FactorRange = Field(0.0, description="a number, or [min, max]")
+    saturation: NonNegative | FactorRange = Field(0.0, description="a number, or [min, max]")
+    hue: HalfTurn | TurnRange = Field(
+        0.0, description="a number of at most 0.5, or [min, max] within [-0.5, 0.5]"
+    )
+
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """Return the range of each factor that changes anything, in torchvision's order."""
+        ranges: dict[str, tuple[float, float]] = {}
+        for name in JITTERED:
+            value = getattr(self, name)
+            center = 0.0 if name == "hue" else 1.0
+            if isinstance(value, float):
+                low = center - value if name == "hue" else max(0.0, center - value)
+                value = (low, center + value)
+            if value != (center, center):
+                ranges[name] = value
+        return ranges
+
+    def draw(self, generator: torch.Generator, count: int, size: Size) -> dict[str, Tensor]:
+        """Return the factors, (B,) each, and the order of the four, (B, 4)."""
+        from runner.components.augmentations.draws_net import orders, unit
+
+        ranges, drawn = self.ranges(), {"order": orders(generator, count, len(JITTERED))}
+        for name in JITTERED:
+            numbers = unit(generator, count)
+            if name in ranges:
+                low, high = ranges[name]
+                drawn[name] = low + (high - low) * numbers
+        return drawn
+
+    def apply(
+        self,
+        images: Tensor,
+        drawn: Mapping[str, Tensor],
+        mean: Sequence[float],
+        operate: Operate,
+    ) -> Tensor:
+        """Return the images with their colours changed."""
+        from runner.components.augmentations.operations_net import on_rows
+
+        names = list(self.ranges())
+        # where each of the four stands in the order, of those that change anything
+        places = drawn["order"].argsort(dim=1)[:, [JITTERED.index(name) for name in names]]
+        order = places.argsort(dim=1)
+        for turn in range(len(names)):
+            for index, name in enumerate(names):
+
+                def adjust(part: Tensor, rows: Tensor, name: str = name) -> Tensor:
+                    return operate(f"adjust_{name}", part, factors=drawn[name][rows])
+
+                images = on_rows(images, order[:, turn] == index, adjust)
+        return images
+
+
+class RandomGrayscale(RandomlyApplied):
+    """Take the colours away; images keep their channels."""
+
+    name: Literal["RandomGrayscale"]
+    p: Share = Field(0.1, description="probability of an image to be picked")
+
+    def apply(
+        self,
+        images: Tensor,
+        drawn: Mapping[str, Tensor],
+        mean: Sequence[float],
+        operate: Operate,
+    ) -> Tensor:
+        """Return the images in gray."""
+        return operate("rgb_to_grayscale", images)
+
+
+class RandomEqualize(RandomlyApplied):
+    """Equalise the histogram of each channel."""
+
+    name: Literal["RandomEqualize"]
+
+    def apply(
+        self,
+        images: Tensor,
+        drawn: Mapping[str, Tensor],
+        mean: Sequence[float],
+        operate: Operate,
+    ) -> Tensor:
+        """Return the images, equalised."""
+        return operate("equalize", images)
+
+
+class RandomAdjustSharpness(RandomlyApplied):
+    """Blur or sharpen: a factor of 0 blurs, 1 changes nothing, 2 doubles the sharpness."""
+
+    name: Literal["RandomAdjustSharpness"]
+    sharpness_factor: NonNegative = Field(description="at least 0; 1 is the image as it is")
+
+    def draw(self, generator: torch.Generator, count: int, size: Size) -> dict[str, Tensor]:
+        """Return the one factor for every image."""
+        import torch
+
+        return {"factors": torch.full((count,), self.sharpness_factor, dtype=torch.float64)}
+
+    def apply(
+        self,
+        images: Tensor,
+        drawn: Mapping[str, Tensor],
+        mean: Sequence[float],
+        operate: Operate,
+    ) -> Tensor:
+        """Return the images, blurred or sharpened."""
+        return operate("adjust_sharpness", images, factors=drawn["factors"])
+
+
+def _odd(value: int) -> int:
+    if value % 2 == 0:
+        raise ValueError(f"a kernel has an odd number of pixels, not {value}")
+    return value
+
+
+OddPixels = Annotated[int, Field(ge=1, le=1 << 10), AfterValidator(_odd)]
+
+
+class GaussianBlur(Augmentation):
+    """Blur with a Gaussian whose standard deviation is drawn; borders are mirrored."""
+
+    name: Literal["GaussianBlur"]
+    kernel_size: OddPixels | tuple[OddPixels, OddPixels] = Field(
+        description="side of the kernel in pixels, odd, or [width, height]"
+    )
+    sigma: Positive | SigmaRange = Field(
+        (0.1, 2.0), description="standard deviation in pixels: a number, or [min, max]"
+    )
+
+    def output_size(self, size: Size) -> Size:
+        """Return the size, which stays.
+
+        Raises:
+            Unfit: when the mirrored border would be wider than the image.
+        """
+        width, height = both(self.kernel_size)
+        if height // 2 >= size[0] or width // 2 >= size[1]:
+            found = f"a kernel of {height}×{width} pixels is too large for images of {shown(size)}"
+            raise Unfit("kernel_size", found, f"at most {2 * min(size) - 1}")
+        return size
+
+    def draw(self, generator: torch.Generator, count: int, size: Size) -> dict[str, Tensor]:
+        """Return the standard deviations, (B,)."""
+        from runner.components.augmentations.draws_net import uniform
+
+        return {"sigmas": uniform(generator, count, *both(self.sigma))}
+
+    def apply(
+        self,
+        images: Tensor,
+        drawn: Mapping[str, Tensor],
+        mean: Sequence[float],
+        operate: Operate,
+    ) -> Tensor:
+        """Return the images, blurred."""
+        kernel = both(self.kernel_size)
+        return operate("gaussian_blur", images, kernel_size=kernel, sigmas=drawn["sigmas"])

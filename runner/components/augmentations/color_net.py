@@ -1,0 +1,243 @@
+"""Colour operations on batches of uint8 images, each image with its own parameters.
+
+Owns the arithmetic only: drawing parameters, choosing images and the order of operations are the
+caller's. What an operation means, and how it rounds, is what torchvision.transforms.v2.functional
+does to one uint8 tensor. No row of a batch depends on another row.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torchvision.transforms.v2.functional as tv
+from torch import Tensor
+
+from runner.components.augmentations.chunking_net import in_chunks
+
+GRAY_WEIGHTS = (0.2989, 0.587, 0.114)
+"""Weights of red, green and blue in the luma of ITU-R BT.601, with torchvision's digits."""
+
+
+@in_chunks
+def adjust_brightness(images: Tensor, factors: Tensor) -> Tensor:
+    """Multiply each image by its factor; bitwise as torchvision.
+
+    Args:
+        images: (B, C, H, W) uint8, C 1 or 3.
+        factors: (B,), at least 0; 1 changes nothing.
+    """
+    return _to_levels(images * _per_image(factors, images))
+
+
+@in_chunks
+def adjust_contrast(images: Tensor, factors: Tensor) -> Tensor:
+    """Blend each image with the mean of its grays; within 1 level of torchvision.
+
+    The few differences are pixels whose exact value is a whole level: torchvision rounds the last
+    pixels of an image (fewer than a vector of the processor) otherwise than the rest.
+
+    Args:
+        images: (B, C, H, W) uint8, C 1 or 3.
+        factors: (B,), at least 0; 0 is all gray, 1 changes nothing.
+    """
+    gray = _gray(images).floor_() if images.shape[1] == 3 else images
+    # The sum is exact, so the mean does not depend on the order of summation.
+    total = gray.sum(dim=(1, 2, 3), keepdim=True, dtype=torch.float64).float()
+    means = total / math.prod(images.shape[-2:])
+    # An image has 256 levels at most, and its mean is one number: each level is worked out once.
+    levels = torch.arange(256, device=images.device).expand(len(images), 1, 1, -1)
+    table = _blend(levels, means, factors).flatten(1)
+    return table.gather(1, images.flatten(1).long()).view(images.shape)
+
+
+@in_chunks
+def adjust_saturation(images: Tensor, factors: Tensor) -> Tensor:
+    """Blend each image with its grays; bitwise as torchvision. Gray images stay as they are.
+
+    Args:
+        images: (B, C, H, W) uint8, C 1 or 3.
+        factors: (B,), at least 0; 0 is gray, 1 changes nothing.
+    """
+    if images.shape[1] == 1:
+        return images.clone()
+    return _blend(images, _gray(images).floor_(), factors)
+
+
+@in_chunks
+def adjust_hue(images: Tensor, factors: Tensor) -> Tensor:
+    """Turn the hue of each image; bitwise as torchvision. Gray images stay as they are.
+
+    Args:
+        images: (B, C, H, W) uint8, C 1 or 3.
+        factors: (B,) in [-0.5, 0.5], the part of a full turn.
+    """
+    if images.shape[1] == 1:
+        return images.clone()
+    hue, saturation, value = _hsv(images.to(torch.float32).mul_(1 / 255))
+    hue.add_(_per_image(factors, images)[:, 0])
+    hue.sub_(hue.floor())
+    # torchvision's way from [0, 1] to levels: each level has nearly the same share.
+    return _rgb(hue, saturation, value).mul_(256 - 1e-3).to(torch.uint8)
+
+
+@in_chunks
+def rgb_to_grayscale(images: Tensor) -> Tensor:
+    """Return the grays of each image (B, C, H, W) uint8 in all its channels, as torchvision."""
+    if images.shape[1] == 1:
+        return images.clone()
+    return _gray(images).to(torch.uint8).expand(images.shape).contiguous()
+
+
+@in_chunks
+def equalize(images: Tensor) -> Tensor:
+    """Equalise the histogram of each channel of each image (B, C, H, W) uint8, as torchvision."""
+    # torchvision's own treats every plane by itself, whatever the number of dimensions. It returns
+    # an empty batch itself.
+    return tv.equalize(images) if images.numel() else images.clone()
+
+
+@in_chunks
+def adjust_sharpness(images: Tensor, factors: Tensor) -> Tensor:
+    """Blend each image with a smoothed copy of itself; bitwise as torchvision.
+
+    The border of one pixel stays as it is, and so do images of at most two pixels across.
+
+    Args:
+        images: (B, C, H, W) uint8, C 1 or 3.
+        factors: (B,), at least 0; 0 is smooth, 1 changes nothing, 2 is sharp.
+    """
+    if min(images.shape[-2:]) <= 2:
+        return images.clone()
+    levels = images.to(torch.int16)
+    rows = levels[:, :, :-2] + levels[:, :, 1:-1] + levels[:, :, 2:]
+    center = levels[:, :, 1:-1, 1:-1]
+    total = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:] + 4 * center
+    # A 13th of a whole number is never half-way between two, so no rounding is in doubt.
+    change = total.to(torch.float32).div_(13).round_() - center
+    weights = 1 - _per_image(factors, images, torch.float64)
+    result = images.clone()
+    result[:, :, 1:-1, 1:-1] = _to_levels(_multiply_add(center, weights.float(), change))
+    return result
+
+
+@in_chunks
+def gaussian_blur(images: Tensor, kernel_size: tuple[int, int], sigmas: Tensor) -> Tensor:
+    """Blur each image with its own width; within 1 level of torchvision.
+
+    Rows and columns one after the other, where torchvision takes the plane at once.
+
+    Args:
+        images: (B, C, H, W) uint8.
+        kernel_size: width and height in pixels, odd; half of it is less than the image's side.
+        sigmas: (B,) standard deviations in pixels, above 0.
+
+    Raises:
+        ValueError: for a kernel that is even or too large for the images.
+    """
+    blurred = images.to(torch.float32)
+    for dim, size in ((-1, kernel_size[0]), (-2, kernel_size[1])):
+        if size % 2 == 0 or size // 2 >= images.shape[dim]:
+            raise ValueError(f"a blur of size {size} for {images.shape[dim]} pixels")
+        if size > 1:
+            blurred = _blur_along(blurred, dim, _gaussian(size, sigmas).to(images.device))
+    return blurred.round_().to(torch.uint8)
+
+
+def _gaussian(size: int, sigmas: Tensor) -> Tensor:
+    """Return the weights (B, size) float32 of a normalised Gaussian, with torchvision's scale."""
+    limit = (size - 1) / (2 * math.sqrt(2))
+    steps = torch.linspace(-limit, limit, steps=size)
+    widths = sigmas.detach().to("cpu", torch.float32)
+    return torch.softmax((steps / widths[:, None]).pow(2).neg(), dim=1)
+
+
+def _blur_along(images: Tensor, dim: int, kernels: Tensor) -> Tensor:
+    """Return float images (B, C, H, W) blurred along a dimension with symmetric ``kernels``."""
+    half, length = kernels.shape[1] // 2, images.shape[dim]
+    index = torch.arange(-half, length + half, device=images.device).abs()
+    index = torch.where(index < length, index, 2 * (length - 1) - index)
+    padded = images.index_select(dim, index)
+    weights = kernels[:, :, None, None, None]
+    blurred = images * weights[:, half]
+    # Sums of whole tensors, not a convolution: its order of summation depends on the batch.
+    for tap in range(half):
+        pair = padded.narrow(dim, tap, length) + padded.narrow(dim, 2 * half - tap, length)
+        blurred += pair.mul_(weights[:, tap])
+    return blurred
+
+
+def _per_image(factors: Tensor, images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Return ``factors`` (B,) as (B, 1, 1, 1) beside the images."""
+    return factors.to(images.device, dtype).view(-1, 1, 1, 1)
+
+
+def _to_levels(values: Tensor) -> Tensor:
+    """Return float values as uint8, cut off below and above, and rounded down."""
+    return values.clamp_(0, 255).to(torch.uint8)
+
+
+def _multiply_add(addend: Tensor, factors: Tensor, values: Tensor) -> Tensor:
+    """Return ``addend + factors * values`` of float32 values, rounded once.
+
+    That is how ``torch.add(..., alpha=...)`` rounds, but its ``alpha`` is one number. The product
+    of two float32 values is exact in float64.
+    """
+    if len(addend) == 1 and addend.device.type == "cpu":
+        return torch.add(addend, values, alpha=factors.item())
+    return (factors.double() * values + addend).float()
+
+
+def _blend(images: Tensor, others: Tensor, factors: Tensor) -> Tensor:
+    """Return factor parts of ``images`` and 1 - factor parts of ``others``, as levels."""
+    parts = _per_image(factors, images, torch.float64)
+    mixed = _multiply_add(images * parts.float(), (1 - parts).float(), others)
+    return _to_levels(mixed)
+
+
+def _gray(images: Tensor) -> Tensor:
+    """Return the luma (B, 1, H, W) float32 of RGB images."""
+    red, green, blue = images.unbind(dim=1)
+    weights = GRAY_WEIGHTS
+    gray = red.mul(weights[0]).add_(green, alpha=weights[1]).add_(blue, alpha=weights[2])
+    return gray[:, None]
+
+
+def _hsv(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return hue, saturation and value, each (B, H, W) in [0, 1], of float RGB images.
+
+    Hexcone model of Smith, "Color gamut transform pairs", SIGGRAPH 1978, as Pillow computes it.
+    """
+    red, green, _ = images.unbind(dim=1)
+    lowest, value = torch.aminmax(images, dim=1)
+    spread = value - lowest
+    is_gray = spread == 0
+    saturation = spread / value.masked_fill(is_gray, 1)
+    # How far each channel is below the highest one, which is itself at 0.
+    below = (value[:, None] - images).div_(spread.masked_fill_(is_gray, 1)[:, None])
+    from_red, from_green, from_blue = below.unbind(dim=1)
+    sextant = torch.where(
+        value == green, from_red.add(2).sub_(from_blue), from_green.add(4).sub_(from_red)
+    )
+    sextant = torch.where(value == red, from_blue - from_green, sextant)
+    hue = sextant.mul_(1 / 6).add_(1)
+    return hue.sub_(hue.floor()), saturation, value
+
+
+def _rgb(hue: Tensor, saturation: Tensor, value: Tensor) -> Tensor:
+    """Return float RGB images (B, 3, H, W): the inverse of ``_hsv``; ``hue`` is overwritten."""
+    sextant = hue.mul_(6).floor()
+    part = hue.sub_(sextant).mul_(saturation)
+    sextant.masked_fill_(sextant == 6, 0)
+    rest = 1 - saturation
+    falling = (1 - part).mul_(value).clamp_(0, 1)
+    rising = part.add_(rest).mul_(value).clamp_(0, 1)
+    lowest = rest.mul_(value).clamp_(0, 1)
+    is_in = [sextant == number for number in range(6)]
+    channels = []
+    # Each channel goes through the same curve, a third of a turn after the one before.
+    for shift in (0, 2, 4):
+        curve = torch.where(is_in[(1 + shift) % 6], falling, value)
+        curve = torch.where(is_in[(2 + shift) % 6] | is_in[(3 + shift) % 6], lowest, curve)
+        channels.append(torch.where(is_in[(4 + shift) % 6], rising, curve))
+    return torch.stack(channels, dim=1)

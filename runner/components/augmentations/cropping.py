@@ -1,0 +1,249 @@
+"""Augmentations that cut, resize and erase.
+
+To add one: a class, and its name in the union in ``__init__.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from runner.components.augmentations.augmentation import (
+    Augmentation,
+    Level,
+    Operate,
+    Pixels,
+    Positive,
+    RandomlyApplied,
+    Share,
+    Size,
+    Unfit,
+    both,
+    increasing,
+    shown,
+)
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+Border = Annotated[int, Field(ge=0, le=1 << 12)]
+PositiveShare = Annotated[float, Field(gt=0, le=1)]
+AreaRange = Annotated[tuple[PositiveShare, PositiveShare], AfterValidator(increasing)]
+RatioRange = Annotated[tuple[Positive, Positive], AfterValidator(increasing)]
+SideOrSides = Pixels | tuple[Pixels, Pixels]
+
+
+class RandomCrop(Augmentation):
+    """Cut a part of this size from a place that is drawn, after padding."""
+
+    name: Literal["RandomCrop"]
+    size: SideOrSides = Field(description="side in pixels, or [height, width]")
+    padding: Border | tuple[Border, Border] | tuple[Border, Border, Border, Border] | None = Field(
+        None,
+        description="pixels added on each side; or [left and right, top and bottom]; or "
+        "[left, top, right, bottom]",
+    )
+    padding_mode: Literal["constant", "edge", "reflect", "symmetric"] = Field(
+        "constant",
+        description="`edge` repeats the outermost pixels, `reflect` and `symmetric` mirror the "
+        "image (without and with its outermost pixels)",
+    )
+    fill: Level = Field(0, description="value of constant padding")
+
+    def borders(self) -> tuple[int, int, int, int]:
+        """Return the padding on the left, top, right and bottom."""
+        if self.padding is None:
+            return (0, 0, 0, 0)
+        if isinstance(self.padding, tuple) and len(self.padding) == 4:
+            return self.padding
+        across, down = both(self.padding)
+        return (across, down, across, down)
+
+    def padded(self, size: Size) -> Size:
+        """Return the size after padding."""
+        left, top, right, bottom = self.borders()
+        return (size[0] + top + bottom, size[1] + left + right)
+
+    def output_size(self, size: Size) -> Size:
+        """Return the size of the part.
+
+        Raises:
+            Unfit: for a part larger than the padded image, or a mirror wider than the image.
+        """
+        left, top, right, bottom = self.borders()
+        # a mirror without the outermost pixels is one pixel narrower
+        spared = {"reflect": 1, "symmetric": 0}.get(self.padding_mode)
+        if spared is not None and (
+            max(top, bottom) > size[0] - spared or max(left, right) > size[1] - spared
+        ):
+            found = f"images of {shown(size)} are too small to mirror them by this padding"
+            raise Unfit("padding", found, f"at most {min(size) - spared}")
+        wanted, there = both(self.size), self.padded(size)
+        if wanted[0] > there[0] or wanted[1] > there[1]:
+            after = "" if self.padding is None else " after padding"
+            found = f"a part of {shown(wanted)} is larger than images of {shown(there)}{after}"
+            raise Unfit("size", found, f"at most {shown(there)}, or more padding")
+        return wanted
+
+    def draw(self, generator: torch.Generator, count: int, size: Size) -> dict[str, Tensor]:
+        """Return the parts' first rows and columns in the padded images, (B,) each."""
+        from runner.components.augmentations.draws_net import unit, up_to
+
+        there, wanted = self.padded(size), both(self.size)
+        numbers = unit(generator, count, 2)
+        return {
+            "tops": up_to(numbers[:, 0], there[0] - wanted[0]),
+            "lefts": up_to(numbers[:, 1], there[1] - wanted[1]),
+        }
+
+    def apply(
+        self,
+        images: Tensor,
+        drawn: Mapping[str, Tensor],
+        mean: Sequence[float],
+        operate: Operate,
+    ) -> Tensor:
+        """Return the parts."""
+        if any(self.borders()):
+            mode, borders = self.padding_mode, self.borders()
+            images = operate("pad", images, padding=borders, mode=mode, fill=self.fill)
+        return operate("crop", images, **drawn, size=both(self.size))
+
+
+class Resize(Augmentation):
+    """Resize all images alike; bilinear, antialiased."""
+
+    name: Literal["Resize"]
+    size: SideOrSides = Field(description="shorter side in pixels, or [height, width]")
+
+    def output_size(self, size: Size) -> Size:
+        """Return the size afterwards; the longer side is rounded down, as torchvision does."""
+        if isinstance(self.size, tuple):
+            return self.size
+        height, width = size
+        if height <= width:
+            return (self.size, int(self.size * width / height))
+        return (int(self.size * height / width), self.size)
+
+    def apply(
+        self,
+        images: Tensor,
+        drawn: Mapping[str, Tensor],
+        mean: Sequence[float],
+        operate: Operate,
+    ) -> Tensor:
+        """Return the images, resized."""
+        height, width = images.shape[-2:]
+        return operate("resize", images, size=self.output_size((height, width)))
+
+
+class RandomResizedCrop(Augmentation):
+    """Cut a part of an area, ratio and place that are drawn, and resize it to one size."""
+
+    name: Literal["RandomResizedCrop"]
+    size: SideOrSides = Field(description="side in pixels, or [height, width]")
+    scale: AreaRange = Field(
+        (0.08, 1.0), description="[min, max] of the part's area, as a part of the image's"
+    )
+    ratio: RatioRange = Field((3 / 4, 4 / 3), description="[min, max] of width by height")
+
+    def output_size(self, size: Size) -> Size:
+        """Return the size of the resized part."""
+        return both(self.size)
+
+    def draw(self, generator: torch.Generator, count: int, size: Size) -> dict[str, Tensor]:
+        """Return the parts: tops, lefts, heights and widths, (B,) each.
+
+        Where ten attempts give no part inside the image, it is the largest in the middle whose
+        ratio is allowed.
+        """
+        import torch
+
+        from runner.components.augmentations.draws_net import first_that_fits, rectangles, up_to
+
+        height, width = size
+        widths, heights, down, across = rectangles(generator, count, size, self.scale, self.ratio)
+        fits = (widths > 0) & (widths <= width) & (heights > 0) & (heights <= height)
+        found, widths, heights = first_that_fits(fits, widths, heights)
+        whole = self._in_the_middle(size)
+        heights = torch.where(found, heights, whole[0])
+        widths = torch.where(found, widths, whole[1])
+        tops = torch.where(found, up_to(down, height - heights), (height - whole[0]) // 2)
+        lefts = torch.where(found, up_to(across, width - widths), (width - whole[1]) // 2)
+        return {"tops": tops, "lefts": lefts, "heights": heights, "widths": widths}
+
+    def _in_the_middle(self, size: Size) -> Size:
+        height, width = size
+        if width / height < self.ratio[0]:
+            return (round(width / self.ratio[0]), width)
+        if width / height > self.ratio[1]:
+            return (height, round(height * self.ratio[1]))
+        return size
+
+    def apply(
+        self,
+        images: Tensor,
+        drawn: Mapping[str, Tensor],
+        mean: Sequence[float],
+        operate: Operate,
+    ) -> Tensor:
+        """Return the parts, resized."""
+        return operate("resized_crop", images, **drawn, size=both(self.size))
+
+
+class RandomErasing(RandomlyApplied):
+    """Erase a rectangle (Zhong et al., 2020); with a fixed area and ratio 1, Cutout.
+
+    Where ten attempts give no rectangle inside the image, the image stays as it is.
+    """
+
+    name: Literal["RandomErasing"]
+    scale: Annotated[tuple[Share, Share], AfterValidator(increasing)] = Field(
+        (0.02, 0.33), description="[min, max] of the rectangle's area, as a part of the image's"
+    )
+    ratio: RatioRange = Field((0.3, 3.3), description="[min, max] of height by width")
+    value: Share | Literal["mean"] = Field(
+        0.0,
+        description="what is left: 0 black to 1 white, or the `mean` of `data.normalize`, which is"
+        " 0 for the network",
+    )
+
+    def draw(self, generator: torch.Generator, count: int, size: Size) -> dict[str, Tensor]:
+        """Return the rectangles: tops, lefts, heights and widths, (B,) each; empty for none."""
+        import torch
+
+        from runner.components.augmentations.draws_net import first_that_fits, rectangles, up_to
+
+        height, width = size
+        heights, widths, down, across = rectangles(generator, count, size, self.scale, self.ratio)
+        fits = (heights < height) & (widths < width)
+        found, heights, widths = first_that_fits(fits, heights, widths)
+        heights = torch.where(found, heights, 0)
+        widths = torch.where(found, widths, 0)
+        return {
+            "tops": up_to(down, height - heights),
+            "lefts": up_to(across, width - widths),
+            "heights": heights,
+            "widths": widths,
+        }
+
+    def apply(
+        self,
+        images: Tensor,
+        drawn: Mapping[str, Tensor],
+        mean: Sequence[float],
+        operate: Operate,
+    ) -> Tensor:
+        """Return the images with their rectangles erased."""
+        import torch
+
+        levels = mean if self.value == "mean" else (self.value,)
+        parts = images.chunk(images.shape[1], dim=1) if len(levels) > 1 else (images,)
+        erased = [
+            operate("erase", part, **drawn, value=min(255, max(0, round(255 * level))))
+            for part, level in zip(parts, levels, strict=True)
+        ]
+        return torch.cat(erased, dim=1)

@@ -1,0 +1,217 @@
+"""Augmentations that move pixels, and erasing.
+
+To add one: a class, and its name in the union in ``__init__.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from runner.components.augmentations.augmentation import (
+    Augmentation,
+    Level,
+    NonNegative,
+    Operate,
+    Positive,
+    RandomlyApplied,
+    Share,
+    Size,
+    Unfit,
+    increasing,
+    shown,
+    symmetric,
+)
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+Interpolation = Literal["nearest", "bilinear"]
+AngleRange = Annotated[tuple[float, float], AfterValidator(increasing)]
+ShearRange = AngleRange | Annotated[tuple[float, float, float, float], AfterValidator(increasing)]
+ScaleRange = Annotated[tuple[Positive, Positive], AfterValidator(increasing)]
+
+
+class RandomHorizontalFlip(RandomlyApplied):
+    """Mirror left and right."""
+
+    name: Literal["RandomHorizontalFlip"]
+
+    def apply(
+        self,
+        images: Tensor,
+        drawn: Mapping[str, Tensor],
+        mean: Sequence[float],
+        operate: Operate,
+    ) -> Tensor:
+        """Return the images, mirrored."""
+        return operate("horizontal_flip", images)
+
+
+class RandomVerticalFlip(RandomlyApplied):
+    """Mirror top and bottom."""
+
+    name: Literal["RandomVerticalFlip"]
+
+    def apply(
+        self,
+        images: Tensor,
+        drawn: Mapping[str, Tensor],
+        mean: Sequence[float],
+        operate: Operate,
+    ) -> Tensor:
+        """Return the images, upside down."""
+        return operate("vertical_flip", images)
+
+
+class RandomPerspective(RandomlyApplied):
+    """Look at the image from aside: each corner moves inwards by a distance drawn for it."""
+
+    name: Literal["RandomPerspective"]
+    distortion_scale: Share = Field(
+        0.5, description="part of half a side by which a corner moves at most"
+    )
+    interpolation: Interpolation = Field("bilinear", description="how pixels are read in between")
+    fill: Level = Field(0, description="value of pixels outside the image")
+
+    def output_size(self, size: Size) -> Size:
+        """Return the size, which stays.
+
+        Raises:
+            Unfit: for images without four corners.
+        """
+        if min(size) < 2:
+            found = f"images of {shown(size)} have no four corners"
+            raise Unfit("name", found, "images of at least 2×2")
+        return size
+
+    def draw(self, generator: torch.Generator, count: int, size: Size) -> dict[str, Tensor]:
+        """Return the corners' places, x and y, (B, 4, 2), clockwise from the top left."""
+        import torch
+
+        from runner.components.augmentations.draws_net import unit, up_to
+
+        height, width = size
+        # at a scale of 1, corners that meet in the middle would leave no image
+        reach = [
+            min(int(self.distortion_scale * (side // 2)), (side - 2) // 2)
+            for side in (width, height)
+        ]
+        most = torch.tensor(reach)
+        moved = up_to(unit(generator, count, 4, 2), most)
+        corners = torch.tensor([[0, 0], [width - 1, 0], [width - 1, height - 1], [0, height - 1]])
+        inwards = torch.tensor([[1, 1], [-1, 1], [-1, -1], [1, -1]])
+        return {"endpoints": corners + inwards * moved}
+
+    def apply(
+        self,
+        images: Tensor,
+        drawn: Mapping[str, Tensor],
+        mean: Sequence[float],
+        operate: Operate,
+    ) -> Tensor:
+        """Return the images, distorted."""
+        height, width = images.shape[-2:]
+        corners = [[0, 0], [width - 1, 0], [width - 1, height - 1], [0, height - 1]]
+        ends = drawn["endpoints"]
+        return operate(
+            "perspective",
+            images,
+            startpoints=ends.new_tensor(corners).expand_as(ends),
+            endpoints=ends,
+            interpolation=self.interpolation,
+            fill=self.fill,
+        )
+
+
+class RandomRotation(Augmentation):
+    """Turn around the centre, against the clock."""
+
+    name: Literal["RandomRotation"]
+    degrees: NonNegative | AngleRange = Field(
+        description="[min, max] of the angle; a number d stands for [-d, d]"
+    )
+    interpolation: Interpolation = Field("nearest", description="how pixels are read in between")
+    fill: Level = Field(0, description="value of pixels outside the image")
+
+    def draw(self, generator: torch.Generator, count: int, size: Size) -> dict[str, Tensor]:
+        """Return the angles in degrees, (B,)."""
+        from runner.components.augmentations.draws_net import uniform
+
+        return {"angles": uniform(generator, count, *symmetric(self.degrees))}
+
+    def apply(
+        self,
+        images: Tensor,
+        drawn: Mapping[str, Tensor],
+        mean: Sequence[float],
+        operate: Operate,
+    ) -> Tensor:
+        """Return the images, turned."""
+        return operate(
+            "rotate",
+            images,
+            angles=drawn["angles"],
+            interpolation=self.interpolation,
+            fill=self.fill,
+        )
+
+
+class RandomAffine(Augmentation):
+    """Turn, shift, scale and shear around the centre."""
+
+    name: Literal["RandomAffine"]
+    degrees: NonNegative | AngleRange = Field(
+        description="[min, max] of the angle; a number d stands for [-d, d], 0 turns nothing"
+    )
+    translate: tuple[Share, Share] | None = Field(
+        None, description="the most that an image is shifted, as a part of its width and its height"
+    )
+    scale: ScaleRange | None = Field(None, description="[min, max] of the factor")
+    shear: NonNegative | ShearRange | None = Field(
+        None,
+        description="degrees along x: a number s for [-s, s], or [min, max]; or also along y: "
+        "[min x, max x, min y, max y]",
+    )
+    interpolation: Interpolation = Field("nearest", description="how pixels are read in between")
+    fill: Level = Field(0, description="value of pixels outside the image")
+
+    def draw(self, generator: torch.Generator, count: int, size: Size) -> dict[str, Tensor]:
+        """Return angles, scales (B,), translations in pixels (B, 2), shears in degrees (B, 2)."""
+        import torch
+
+        from runner.components.augmentations.draws_net import unit
+
+        numbers = unit(generator, count, 6)
+        height, width = size
+        across, down = self.translate or (0.0, 0.0)
+        shear = () if self.shear is None else symmetric(self.shear)
+        ranges = [
+            symmetric(self.degrees),
+            (-across * width, across * width),
+            (-down * height, down * height),
+            self.scale or (1.0, 1.0),
+            shear[:2] or (0.0, 0.0),
+            shear[2:] or (0.0, 0.0),
+        ]
+        low, high = torch.tensor(ranges, dtype=torch.float64).unbind(1)
+        drawn = low + (high - low) * numbers
+        return {
+            "angles": drawn[:, 0],
+            "translations": drawn[:, 1:3].round(),
+            "scales": drawn[:, 3],
+            "shears": drawn[:, 4:6],
+        }
+
+    def apply(
+        self,
+        images: Tensor,
+        drawn: Mapping[str, Tensor],
+        mean: Sequence[float],
+        operate: Operate,
+    ) -> Tensor:
+        """Return the images, transformed."""
+        return operate("affine", images, **drawn, interpolation=self.interpolation, fill=self.fill)

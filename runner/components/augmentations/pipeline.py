@@ -1,0 +1,104 @@
+"""A pipeline of augmentations: its steps, the choice between several, and the sizes on the way.
+
+Owns what `train.augment` says. Draws nothing and knows no image.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from runner.components.augmentations import AnyAugmentation, Operation
+from runner.components.augmentations.augmentation import Positive, Share, Size, Unfit, shown
+from runner.components.component import Component
+
+
+class OneOf(Component):
+    """Each image gets one of several lists of steps."""
+
+    name: Literal["one_of"]
+    choices: tuple[tuple[Operation, ...], ...] = Field(
+        min_length=1, description="lists of steps, of which an image gets one; [] changes nothing"
+    )
+    weights: tuple[Positive, ...] | None = Field(
+        None, description="how often each list is chosen, relatively; equally often when not given"
+    )
+
+    @model_validator(mode="after")
+    def _a_weight_per_choice(self) -> Self:
+        if self.weights is not None and len(self.weights) != len(self.choices):
+            raise ValueError(
+                f"weights has {len(self.weights)} values, choices has {len(self.choices)}"
+            )
+        return self
+
+    def chance(self) -> float:
+        """Return the probability with which an image is picked."""
+        return 1.0
+
+    def output_size(self, size: Size) -> Size:
+        """Return the size of images after the step.
+
+        Raises:
+            Unfit: when a list cannot be applied, or not all of them give one size.
+        """
+        sizes = [
+            _size_after(steps, size, f"choices.{number}.")
+            for number, steps in enumerate(self.choices)
+        ]
+        if len(set(sizes)) > 1:
+            found = f"its choices give images of {' and '.join(map(shown, dict.fromkeys(sizes)))}"
+            raise Unfit("choices", found, "choices that give one size")
+        return sizes[0]
+
+
+Step = Annotated[AnyAugmentation | OneOf, Field(discriminator="name")]
+
+
+class Pipeline(Component):
+    """What happens to training images, between decoding and normalisation.
+
+    A list is short for `{steps: [...]}`, and a name for a step without settings. All parameters are
+    drawn for each image by itself. Evaluation sees images as they are.
+    """
+
+    p: Share = Field(
+        1.0, description="probability of an image to go through the whole pipeline, else untouched"
+    )
+    steps: tuple[Step, ...] = Field(min_length=1, description="augmentations, one after the other")
+    reference: bool = Field(
+        False,
+        description="compute each image by itself with torchvision's own operations: slow, for"
+        " comparison",
+        json_schema_extra={"neutral": False},
+    )
+
+    def check(self, size: Size) -> None:
+        """Check that images of a size can go through, and have it again in the end.
+
+        Raises:
+            Unfit: when not; its ``setting`` is a path within the pipeline.
+        """
+        after = _size_after(self.steps, size, "steps.")
+        if after == size:
+            return
+        sizes = [_size_after(self.steps[:end], size, "") for end in range(len(self.steps) + 1)]
+        last = max(index for index in range(len(self.steps)) if sizes[index] != sizes[index + 1])
+        found = f"augmented images are {shown(after)}, but those evaluated are {shown(size)}"
+        allowed = f"steps that end with {shown(size)}, as with a RandomCrop of this size"
+        raise Unfit(f"steps.{last}", found, allowed)
+
+    def num_views(self) -> int | None:
+        """Return how many different images it can make of one, or None where that is not fixed."""
+        is_flip = len(self.steps) == 1 and self.steps[0].name == "RandomHorizontalFlip"
+        return 2 if is_flip and not self.reference else None
+
+
+def _size_after(steps: tuple[AnyAugmentation | OneOf, ...], size: Size, path: str) -> Size:
+    for index, step in enumerate(steps):
+        try:
+            size = step.output_size(size)
+        except Unfit as unfit:
+            raise Unfit(f"{path}{index}.{unfit.setting}", str(unfit), unfit.allowed) from None
+    return size
