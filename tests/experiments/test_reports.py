@@ -1,0 +1,210 @@
+"""The specs of reports R1.4 to R5.4: their rows are the report's."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner.spec.experiment import Experiment, load_experiment
+
+SPECS = Path(__file__).resolve().parents[2] / "experiments"
+
+
+def spec(name: str) -> Experiment:
+    return load_experiment(SPECS / f"{name}.yaml")
+
+
+def published(name: str, *labels: str) -> dict[str, dict[str, float]]:
+    """Return the published values of each cell, by its labels."""
+    return {
+        " ".join(cell.cell.labels[label] for label in labels): dict(cell.cell.published)
+        for cell in spec(name).cells
+    }
+
+
+def settings(name: str, text: str) -> Any:
+    """Return the settings of the cell that has this label."""
+    (found,) = [c.settings for c in spec(name).cells if text in c.cell.labels.values()]
+    return found
+
+
+def steps(name: str, text: str) -> list[str]:
+    """Return the names of a cell's augmentations."""
+    augment = settings(name, text).train.augment
+    return [] if augment is None else [each.name for each in augment.steps]
+
+
+def test_r1_4_three_pipelines_with_probability_one_half() -> None:
+    assert published("alexnet_augmentation", "label") == {
+        "CS-HF": {"TEST_ACCURACY": 0.85, "ACCURACY_GAP": 0.12, "LOSS_GAP": 0.66},
+        "H-RP": {"TEST_ACCURACY": 0.83, "ACCURACY_GAP": 0.15, "LOSS_GAP": 0.75},
+        "B-GS-R": {"TEST_ACCURACY": 0.81, "ACCURACY_GAP": 0.16, "LOSS_GAP": 0.77},
+    }
+    assert steps("alexnet_augmentation", "CS-HF") == ["ColorJitter", "RandomHorizontalFlip"]
+    assert steps("alexnet_augmentation", "H-RP") == ["ColorJitter", "RandomPerspective"]
+    last = ["ColorJitter", "RandomGrayscale", "RandomRotation"]
+    assert steps("alexnet_augmentation", "B-GS-R") == last
+    for cell in spec("alexnet_augmentation").cells:
+        assert cell.settings.train.augment is not None
+        assert cell.settings.train.augment.p == 0.5
+        assert cell.settings.model.freeze == "none"
+        assert cell.settings.train.optimizer.lr == 0.005
+
+
+def test_r1_5_three_networks_whole_and_frozen() -> None:
+    assert published("networks", "NET", "POLICY") == {
+        "AlexNet whole": {"TEST_ACCURACY": 0.82},
+        "AlexNet freeze": {"TEST_ACCURACY": 0.84},
+        "Resnet18 whole": {"TEST_ACCURACY": 0.87},
+        "Resnet18 freeze": {"TEST_ACCURACY": 0.91},
+        "Resnet50 whole": {"TEST_ACCURACY": 0.91},
+        "Resnet50 freeze": {"TEST_ACCURACY": 0.93},
+    }
+    for cell in spec("networks").cells:
+        frozen = cell.cell.labels["POLICY"] == "freeze"
+        assert cell.settings.model.freeze == ("features" if frozen else "none")
+        assert cell.settings.model.name == cell.cell.labels["NET"].lower()
+        assert cell.settings.train.augment is None
+
+
+def test_r2_1_the_five_blocks() -> None:
+    for cell in spec("convnet_cifar10").cells:
+        train = cell.settings.train
+        assert cell.settings.model.filters == (128, 512, 512, 512, 512)
+        assert (train.optimizer.name, train.optimizer.lr) == ("adam", 0.001)
+        assert (train.batch_size, train.epochs) == (200, 20)
+        assert cell.settings.data.validation == 0.02
+    sizes = [each["PARAMETERS"] for each in published("convnet_cifar10", "label").values()]
+    assert sizes == [7678474, 7682826]
+
+
+def test_r2_2_four_rows_of_early_stopping() -> None:
+    found = [
+        (
+            cell.settings.train.early_stopping.monitor,
+            cell.settings.train.early_stopping.mode,
+            cell.settings.model.batch_norm,
+        )
+        for cell in spec("early_stopping").cells
+    ]
+    assert found == [
+        ("val_loss", "min", False),
+        ("val_loss", "min", True),
+        ("val_accuracy", "max", False),
+        ("val_accuracy", "max", True),
+    ]
+    for cell in spec("early_stopping").cells:
+        train = cell.settings.train
+        assert train.best.monitor == train.early_stopping.monitor
+        assert train.best.mode == train.early_stopping.mode
+        stop = train.early_stopping
+        assert (train.epochs, stop.patience, stop.tolerance) == (50, 10, 1e-5)
+
+
+def test_r2_3_the_reports_three_pipelines() -> None:
+    name = "cifar10_augmentation"
+    assert steps(name, "none") == []
+    head = ["RandomEqualize", "ColorJitter", "RandomGrayscale", "RandomAdjustSharpness"]
+    assert steps(name, "pipeline 1") == [*head, "RandomPerspective"]
+    assert steps(name, "pipeline 2") == [*head, "RandomPerspective", "RandomAffine"]
+    assert steps(name, "pipeline 3") == ["RandomEqualize", "RandomCrop", "RandomErasing"]
+    assert {cell.settings.train.epochs for cell in spec(name).cells} == {20}
+
+
+def test_r2_4_nine_dropouts_between_the_blocks() -> None:
+    found = [cell.settings.model.dropout for cell in spec("dropout").cells]
+    assert found == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
+    for cell in spec("dropout").cells:
+        assert cell.settings.model.dropout_at == ("between_blocks",)
+        assert cell.settings.train.augment is None
+
+
+def test_r2_5_vgg_three_ways_with_two_augmentations() -> None:
+    found = [
+        (
+            cell.cell.labels["ROW"],
+            cell.settings.model.weights is not None,
+            cell.settings.model.freeze,
+            len(cell.settings.train.augment.steps),
+        )
+        for cell in spec("vgg").cells
+    ]
+    assert found == [
+        ("a", True, "features", 1),
+        ("b1", True, "none", 1),
+        ("b2", False, "none", 1),
+        ("a", True, "features", 3),
+        ("b1", True, "none", 3),
+        ("b2", False, "none", 3),
+    ]
+
+
+def test_r3_the_points_of_cifar100() -> None:
+    found = published("cifar100", "POINT")
+    assert {point: values.get("ACCURACY") for point, values in found.items()} == {
+        "1": 26,
+        "2": 29,
+        "3a": 33,
+        "3b": 34,
+        "3c": 36,
+        "4a": 40,
+        "4b": 38,
+        "4c": None,
+        "5a": 36,
+        "5b": 38,
+        "6": 72,
+        "best": 52,
+    }
+    losses = [2.67, 2.0, 0.168, 0.071, 0.053, 0.012, 0.109, None, 0.982, 1.065, 0.067, 0.968]
+    assert [values.get("LOSS") for values in found.values()] == losses
+    for cell in spec("cifar100").cells:
+        values = cell.settings
+        assert values.data.validation == 0
+        assert values.evaluate.test == "each_epoch"
+        assert values.train.best.monitor == "last"
+        assert values.train.drop_last
+        wide = cell.cell.labels["POINT"] in ("4b", "6", "best")
+        assert values.train.batch_size == (128 if wide else 256)
+
+
+def test_r4_451_images_of_eleven_classes() -> None:
+    for name in ("eleven_classes", "regularisation", "architecture"):
+        for cell in spec(name).cells:
+            data = cell.settings.data
+            assert len(data.include) * data.per_class == 451
+            assert (len(data.include), data.resize) == (11, (50, 50))
+    base = settings("eleven_classes", "base network (R4.1)").model
+    assert (base.kernel, base.stride, base.pool) == (5, 2, "none")
+    assert len(base.filters) == 2
+    best = settings("eleven_classes", "best network (R4.5)")
+    assert (best.train.batch_size, best.train.optimizer.lr) == (128, 0.001)
+    assert best.train.early_stopping.patience == 50
+    assert (best.model.dropout, best.model.dropout_at) == (0.25, ("flatten", "output"))
+
+
+def test_r4_3_and_r4_4_vary_what_the_report_varies() -> None:
+    found = published("regularisation", "METHOD", "VALUE")
+    assert found["dropout 0.1"] == {"TRAIN_ACC": 0.64, "VAL_ACC": 0.58}
+    assert found["dropout 0.5"] == {"TRAIN_ACC": 0.45, "VAL_ACC": 0.42}
+    assert found["early stopping patience 100"] == {"VAL_ACC": 0.62}
+    patiences = [
+        cell.settings.train.early_stopping.patience
+        for cell in spec("regularisation").cells
+        if cell.settings.train.early_stopping is not None
+    ]
+    assert patiences == [10, 50, 100, 120, 150]
+    varied = list(published("architecture", "VARIED", "VALUE"))
+    assert varied[:6] == [f"filter size {k}" for k in (3, 5, 7)] + [f"stride {s}" for s in (1, 2, 3)]
+    assert [len(c.settings.model.filters) for c in spec("architecture").cells[6:11]] == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("name", ["faces_plain", "faces_alexnet"])
+def test_r5_faces(name: str) -> None:
+    assert "TEST_ACCURACY" in next(iter(published(name, "label").values()))
+    first = spec(name).cells[0].settings
+    assert first.model.init == "kaiming_uniform"
+    if name == "faces_plain":
+        assert (first.data.resize, first.model.hidden) == ((28, 28), (300,))
+    else:
+        assert (first.model.cut, first.model.freeze) == ("avgpool", "features")
+        assert first.model.head.hidden == (4096, 4096)
