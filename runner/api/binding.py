@@ -26,7 +26,7 @@ from runner.components.download import OnProgress
 from runner.components.models.torchvision_model import weights_name
 from runner.core.errors import Problem, SpecError, UsageError, nearest
 from runner.core.keys import canonical_json
-from runner.core.types import Run, Stage
+from runner.core.types import Cell, Run, Stage
 from runner.lower.stages import make_run, naive_chain
 from runner.spec.experiment import Experiment, ResolvedCell, load_experiment
 from runner.spec.nodes import find
@@ -48,6 +48,11 @@ class BoundCell:
     run: Run
     source: ImageSource | None
     fitted: Fitted | None = None
+
+    @property
+    def cell(self) -> Cell:
+        """The cell."""
+        return self.resolved.cell
 
     def chain(self, rerun: int) -> tuple[Stage, ...]:
         """Return the stages of the cell's run, with the bytes that they will take."""
