@@ -83,7 +83,7 @@ def setting(request: FigureRequest) -> Figure:
     scale = Scale.of([point.x for line in lines.values() for point in line])
     has_side = len(rows) == 1 and len(lines) > 1
     width = max(6.0, 4.6 * len(panels) + (2.2 if has_side else 0.6))
-    figure = page(width, 3.4 * len(rows) + 1.0, _title(request, request.x))
+    figure = page(width, 3.4 * len(rows) + 1.2, _title(request, request.x))
     grid = figure.subplots(len(rows), len(panels), squeeze=False, sharex=True, sharey="col")
     for names, along in zip(rows, grid, strict=True):
         for axes, (unit, columns) in zip(along, panels.items(), strict=True):
@@ -92,7 +92,7 @@ def setting(request: FigureRequest) -> Figure:
                     shift = _shift(look.number, number, len(names), len(columns))
                     _draw_line(axes, scale, lines[name], column, look, shift)
             scale.finish(axes)
-            axes.set_ylabel(shown(unit, 48))
+            axes.set_ylabel(shown(unit, 30))
             if len(rows) > 1:
                 axes.set_title(shown(names[0], 40))
     for axes in grid[-1]:
