@@ -2,9 +2,12 @@
 
 import itertools
 import re
+import shutil
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from statistics import fmean, stdev
+from typing import Any
 
 import pytest
 from made_up import HEAD, MadeUp, Recipe, record_made_up
@@ -18,7 +21,7 @@ from runner.core.errors import SpecError, UsageError
 from runner.core.types import Cell
 from runner.report.figures import FIGURES
 from runner.report.page import SUFFIXES
-from runner.store.database import Database
+from runner.store.database import Database, open_database
 
 RATES = HEAD + "sweep: {grid: {lr: [0.1, 0.01]}}\n"
 SEEDS = RATES + "seeds: [0, 1]\n"
@@ -41,18 +44,36 @@ def curves_of(cell: Cell) -> MadeUp:
     )
 
 
+@pytest.fixture(scope="module")
+def recorded(
+    empty_database: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str, Recipe], Path]:
+    """Return a folder with a spec and its made-up results, the same for the same ones."""
+
+    @cache
+    def record(text: str, recipe: Recipe) -> Path:
+        folder = tmp_path_factory.mktemp("recorded")
+        shutil.copy(empty_database, folder / "results.db")
+        database = open_database(folder / "results.db")
+        record_made_up(database, folder, text, recipe)
+        database.close()
+        return folder
+
+    return record
+
+
 @pytest.fixture
-def drawn(database: Database, tmp_path: Path) -> Draw:
-    """Record a spec with made-up results and draw it."""
+def drawn(recorded: Callable[[str, Recipe], Path]) -> Draw:
+    """Draw a spec with made-up results."""
 
-    def record_and_draw(
-        text: str, recipe: Recipe = curves_of, kind: str = "curves", **options: object
+    def draw_recorded(
+        text: str, recipe: Recipe = curves_of, kind: str = "curves", **options: Any
     ) -> Drawn:
-        record_made_up(database, tmp_path, text, recipe)
-        wanted = PlotOptions(kind=kind, db=tmp_path / "results.db", **options)  # type: ignore[arg-type]
-        return draw(tmp_path / "made_up.yaml", wanted)
+        folder = recorded(text, recipe)
+        wanted = PlotOptions(kind=kind, db=folder / "results.db", **options)
+        return draw(folder / "made_up.yaml", wanted)
 
-    return record_and_draw
+    return draw_recorded
 
 
 def line(axes: Axes, label: str) -> Line2D:
@@ -340,10 +361,10 @@ def test_a_metric_that_no_run_has_is_refused(drawn: Draw) -> None:
 
 
 def test_labels_changed_since_the_run_are_shown_as_they_are_now(
-    database: Database, drawn: Draw, tmp_path: Path
+    database: Database, tmp_path: Path
 ) -> None:
     text = HEAD + "sweep: {rows: [{label: old, lr: 0.1}, {label: other, lr: 0.01}]}\n"
-    drawn(text)
+    record_made_up(database, tmp_path, text, curves_of)
     path = tmp_path / "made_up.yaml"
     path.write_text(HEAD + "sweep: {rows: [{label: other, lr: 0.01}, {label: new_$1$, lr: 0.1}]}\n")
     options = PlotOptions(kind="accuracy", db=tmp_path / "results.db")
