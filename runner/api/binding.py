@@ -173,7 +173,7 @@ class Binder:
     def _bind_cell(self, experiment: Experiment, resolved: ResolvedCell) -> BoundCell:
         settings = resolved.settings
         weights = self._weights_of(experiment, resolved)
-        source = self._source(experiment, resolved)
+        source = self.source(experiment, resolved)
         if source is None:
             place = canonical_json(canonical_settings(settings.data))
             run = make_run(settings, f"{PROVISIONAL} {place}")
@@ -201,7 +201,13 @@ class Binder:
                 self._weights[name] = None
         return self._weights[name] if name else None
 
-    def _source(self, experiment: Experiment, resolved: ResolvedCell) -> ImageSource | None:
+    def source(self, experiment: Experiment, resolved: ResolvedCell) -> ImageSource | None:
+        """Return a cell's images, or None where keys may be provisional and they are not there.
+
+        Raises:
+            SpecError: when they are not there or cannot be read.
+            DownloadFailed: when they cannot be fetched.
+        """
         data = resolved.settings.data
         key = (data, experiment.path)
         if key not in self._sources:

@@ -5,19 +5,17 @@ from __future__ import annotations
 import re
 import shlex
 import warnings
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.api.choosing import choose
+from runner.api.plot_cells import cell_names, shown_cells
 from runner.api.workspace import DEFAULT_DATABASE, workspace
 from runner.core.errors import UsageError, nearest
 from runner.spec.experiment import Experiment, ResolvedCell, load_experiment
-from runner.spec.names import cell_name
 from runner.store.database import Database
-from runner.store.queries import CellResult, cell_results, stored_experiments
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,12 +23,16 @@ if TYPE_CHECKING:
     from runner.report.curves import FigureRequest, ShownCell
 
 FOLDER = Path("figures")
+NUM_IMAGES = 3
+"""Of a data set, in a figure of augmented images."""
+
 OPTIONS_OF = {
     "per": ("sheet", "loss", "curves"),
     "smooth": ("sheet", "loss", "curves"),
     "x": ("setting",),
     "metric": ("setting",),
     "at": ("setting",),
+    "images": ("augmentations",),
 }
 """Which kinds an option is for."""
 
@@ -48,8 +50,10 @@ class PlotOptions:
     x: str | None = None
     metrics: Sequence[str] = ()
     at: str | None = None
+    images: int | None = None
     out: str | Path | None = None
     db: str | Path | None = None
+    data: str | Path | None = None
 
 
 @dataclass(frozen=True)
@@ -80,14 +84,17 @@ def plot(
     x: str | None = None,
     metrics: Sequence[str] = (),
     at: str | None = None,
+    images: int | None = None,
     out: str | Path | None = None,
     db: str | Path | None = None,
+    data: str | Path | None = None,
 ) -> Path:
-    """Draw a figure of a spec's recorded runs and return its file.
+    """Draw a figure of a spec and return its file.
 
     Args:
         spec: a spec file; its cells as they are now.
-        kind: sheet, loss, accuracy, curves or setting.
+        kind: sheet, loss, accuracy, curves or setting, of recorded runs; or augmentations, which
+            needs the data instead.
         only: label texts or ``setting=value``.
         profile: name of a profile.
         sets: ``setting=value`` options.
@@ -97,14 +104,18 @@ def plot(
         x: the setting or label on the x axis of `setting`; the only one that varies when not given.
         metrics: metrics or formulas of `setting`; accuracies and their gap when not given.
         at: best, last, min, max or an epoch, as in tables; best when not given.
+        images: how many images `augmentations` shows of a data set; 3 when not given.
         out: the file, .png, .svg or .pdf; in the folder ``figures`` when not given.
         db: the database; results.db when not given.
+        data: folder in which the data of `augmentations` is looked for.
 
     Raises:
         SpecError: for a wrong spec, or a metric that its runs do not have.
         UsageError: for wrong options, or when nothing was run.
     """
-    options = PlotOptions(kind, only, profile, sets, per, smooth, x, metrics, at, out, db)
+    options = PlotOptions(
+        kind, only, profile, sets, per, smooth, x, metrics, at, images, out, db, data
+    )
     drawn = draw(spec, options)
     save_figure(drawn)
     return drawn.path
@@ -121,9 +132,13 @@ def draw(spec: str | Path, options: PlotOptions) -> Drawn:
     check_suffix(path)
     chosen = choose(experiment.cells, options.only)
     command = _run_command(spec, options)
+    if options.kind == "augmentations":
+        with style():
+            figure = FIGURES[options.kind](_samples(experiment, chosen, options))
+        return Drawn(figure, path, (), command)
     database = workspace(options.db).open(create=False)
     try:
-        cells, left_out = _shown_cells(database, experiment, chosen, command)
+        cells, left_out = shown_cells(database, experiment, chosen, command)
         request = _request(database, experiment, cells, options)
         with style():
             figure = FIGURES[options.kind](request)
@@ -157,6 +172,7 @@ def _check_options(options: PlotOptions, kinds: Sequence[str]) -> None:
         "x": options.x,
         "metric": options.metrics or None,
         "at": options.at,
+        "images": options.images,
     }
     for name, value in given.items():
         if value is not None and options.kind not in OPTIONS_OF[name]:
@@ -192,63 +208,16 @@ def _run_command(spec: str | Path, options: PlotOptions) -> str:
     return shlex.join(words)
 
 
-def _shown_cells(
-    database: Database, experiment: Experiment, chosen: Sequence[ResolvedCell], command: str
-) -> tuple[tuple[ShownCell, ...], tuple[str, ...]]:
-    """Return the cells that have results, and in words those that have none.
+def _samples(
+    experiment: Experiment, chosen: Sequence[ResolvedCell], options: PlotOptions
+) -> FigureRequest:
+    from runner.api.plot_samples import sample_groups
+    from runner.report.curves import FigureRequest
 
-    Cells are found by their settings, so that a label may have changed since, or their order.
-
-    Raises:
-        UsageError: when none has.
-    """
-    from runner.report.curves import ShownCell
-
-    stored = cell_results(database, experiment.name, experiment.variant)
-    by_settings = {each.settings_key: each for each in reversed(stored)}
-    names = _names(experiment.cells, experiment.name)
-    seeds: dict[int, list[ResolvedCell]] = {}
-    for item in chosen:
-        seeds.setdefault(item.cell.position, []).append(item)
-    shown: list[ShownCell] = []
-    left_out: list[str] = []
-    for position, items in seeds.items():
-        found = [by_settings.get(item.cell.settings_key) for item in items]
-        ended = tuple(each for each in found if each and each.status in ("done", "diverged"))
-        if missing := _missing(found):
-            left_out.append(f"{names[position]} ({missing})")
-        if ended:
-            name, stored_at = names[position], ended[0].position
-            shown.append(ShownCell(name, items[0].cell, stored_at, ended, len(items)))
-    if not shown:
-        known = {(each.name, each.variant) for each in stored_experiments(database)}
-        is_known = (experiment.name, experiment.variant) in known
-        found_none = "no chosen cell has a result" if is_known else "it has not been run"
-        raise UsageError(f"{experiment.path}: {found_none}\n    {command}")
-    return tuple(shown), tuple(left_out)
-
-
-def _missing(found: Sequence[CellResult | None]) -> str:
-    """Return in words why seeds of a cell are left out, or ""."""
-    statuses = Counter("not run" if each is None else each.status for each in found)
-    parts = [
-        status if len(found) == 1 else f"{count} of {len(found)} seeds {status}"
-        for status, count in statuses.items()
-        if status not in ("done", "diverged")
-    ]
-    return ", ".join(parts)
-
-
-def _names(cells: Iterable[ResolvedCell], experiment: str) -> Mapping[int, str]:
-    """Return what each position is called: labels, else swept settings, else the experiment."""
-    first = {item.cell.position: item.cell for item in reversed(list(cells))}
-    names = {number: cell_name(cell.labels, cell.swept) for number, cell in first.items()}
-    counts = Counter(names.values())
-    for number, cell in first.items():
-        if counts[names[number]] > 1:
-            names[number] += f" ({cell_name({}, cell.swept) or number})"
-        names[number] = names[number] or experiment
-    return names
+    place = workspace(options.db, options.data)
+    names = cell_names(experiment.cells, experiment.name)
+    groups = sample_groups(experiment, chosen, names, place, options.images or NUM_IMAGES)
+    return FigureRequest(None, experiment.name, experiment.variant, (), samples=groups)
 
 
 def _request(

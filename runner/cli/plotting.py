@@ -7,15 +7,16 @@ from typing import Annotated
 
 import typer
 
-from runner.cli.options import Db, Only, Profile, Sets
+from runner.cli.options import Data, Db, Only, Profile, Sets
 
-KINDS = "sheet|loss|accuracy|curves|setting"
+KINDS = "sheet|loss|accuracy|curves|setting|augmentations"
 EXAMPLES = """\b
 Examples:
   runner plot experiments/quickstart.yaml
   runner plot spec.yaml curves --only lr=0.005 --only lr=0.05 --per step
   runner plot spec.yaml accuracy --out accuracy.pdf
   runner plot spec.yaml setting --x dropout
+  runner plot spec.yaml augmentations --images 2
   runner plot spec.yaml setting --x lr --metric test_accuracy --metric "val_loss - train_loss\""""
 
 
@@ -65,6 +66,12 @@ def plot(
             show_default="best",
         ),
     ] = None,
+    images: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, max=20, help="Images in `augmentations`.", show_default="3"
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -74,12 +81,29 @@ def plot(
         ),
     ] = None,
     db: Db = None,
+    data: Data = None,
 ) -> None:
-    """Draw recorded runs: curves of each cell, or metrics against a setting."""
+    """Draw recorded runs: curves of each cell, or metrics against a setting.
+
+    The figure `augmentations` needs no runs but the data: images beside what
+    augmentation makes of them.
+    """
     from runner.api.plotting import PlotOptions, draw, save_figure
 
     options = PlotOptions(
-        kind, only or (), profile, sets or (), per, smooth, x, metric or (), at, out, db
+        kind=kind,
+        only=only or (),
+        profile=profile,
+        sets=sets or (),
+        per=per,
+        smooth=smooth,
+        x=x,
+        metrics=metric or (),
+        at=at,
+        images=images,
+        out=out,
+        db=db,
+        data=data,
     )
     drawn = draw(spec, options)
     notes = save_figure(drawn)

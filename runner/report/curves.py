@@ -9,12 +9,15 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from runner.core.types import LAST, Cell
 from runner.spec.tables import Column, Table
 from runner.store.database import Database
 from runner.store.queries import CellResult, epoch_metrics, step_losses
+
+if TYPE_CHECKING:
+    from runner.report.samples import SampleGroup
 
 Measure = Literal["loss", "accuracy"]
 POINTS = 150
@@ -69,7 +72,7 @@ class FigureRequest:
     """What a figure is asked to show.
 
     Attributes:
-        database: where the curves are.
+        database: where the curves are; None for a figure without any.
         experiment: its name.
         variant: of it, or "".
         cells: in the order of the spec.
@@ -77,9 +80,10 @@ class FigureRequest:
         window: steps whose losses are averaged into one point, None for about ``POINTS`` points.
         x: the setting or label of a figure over a setting.
         table: that figure's metrics, as columns beside ``x``.
+        samples: what a figure of augmented images shows.
     """
 
-    database: Database
+    database: Database | None
     experiment: str
     variant: str
     cells: tuple[ShownCell, ...]
@@ -87,6 +91,7 @@ class FigureRequest:
     window: int | None = None
     x: Column | None = None
     table: Table | None = None
+    samples: tuple[SampleGroup, ...] = ()
 
     def title(self, what: str) -> str:
         """Return a title: the experiment, its variant, what is shown, the cell if it is one."""
@@ -201,6 +206,7 @@ class CurveReader:
 
     def __init__(self, request: FigureRequest, measures: Sequence[Measure]) -> None:
         self.by_step = request.per == "step" and "loss" in measures
+        assert request.database is not None
         self._runs = {
             result.run_key: self._read(request.database, result)
             for cell in request.cells

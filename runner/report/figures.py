@@ -25,10 +25,14 @@ from runner.report.drawing import (
     spread_axis,
 )
 from runner.report.page import foot_legend, page, shown, side_legend
+from runner.report.samples import augmentations
 from runner.report.setting_figure import setting
 
 MOST_CELLS = 60
 """Cells that one sheet takes."""
+
+TITLE_WIDTH = 34
+"""Characters above a panel of a sheet."""
 
 BOTH: tuple[Measure, ...] = ("loss", "accuracy")
 
@@ -59,6 +63,7 @@ FIGURES: dict[str, Callable[[FigureRequest], Figure]] = {
     "accuracy": accuracy,
     "curves": curves,
     "setting": setting,
+    "augmentations": augmentations,
 }
 """By kind; the first is drawn when none is named."""
 
@@ -98,7 +103,13 @@ def _panels(request: FigureRequest, measures: Sequence[Measure]) -> Figure:
         raise UsageError(f"{found}\n    choose some with --only")
     columns = min(count, 3 if count in (5, 6, 9) else 4)
     rows = -(-count // columns)
-    width, height = max(6.0, 2.7 * columns + 0.6), 1.65 * rows * len(measures) + 1.5
+    titles = [
+        shown(cell.counted_name(), TITLE_WIDTH) if count > 1 else "" for cell in request.cells
+    ]
+    lines = 1 + max(title.count("\n") for title in titles)
+    step_axes = 0.4 if request.per == "step" else 0.0
+    height = (1.65 * len(measures) + 0.16 * lines + step_axes) * rows + 1.3
+    width = max(6.0, 2.7 * columns + 0.6)
     figure = page(width, height, request.title(_what(measures, request)))
     grid = figure.subplots(rows * len(measures), columns, squeeze=False)
     reader = CurveReader(request, measures)
@@ -111,9 +122,8 @@ def _panels(request: FigureRequest, measures: Sequence[Measure]) -> Figure:
         _fill_panels(list(places[:count]), here, measure, request)
         _label_panels(list(places[:count]), columns, number == len(measures) - 1, measure, request)
         drawn += here
-    if count > 1:
-        for axes, cell in zip(grid[:: len(measures)].flat, request.cells, strict=False):
-            axes.set_title(shown(cell.counted_name(), 34))
+    for axes, title in zip(grid[:: len(measures)].flat, titles, strict=False):
+        axes.set_title(title)
     foot_legend(figure, key_handles(drawn, False), _caption(drawn, reader))
     return figure
 

@@ -15,6 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from runner.core.errors import UsageError
+from runner.report.axis_words import metric_name, unit, x_name, x_words
 from runner.report.curves import FigureRequest, ShownCell
 from runner.report.drawing import (
     DIVERGED_WORDS,
@@ -34,27 +36,8 @@ from runner.spec.nodes import KIND_KEYS, as_yaml
 from runner.spec.table_checks import column_value
 from runner.spec.tables import Column
 
-AXIS_WORDS = {
-    "batch_size": "batch size (images)",
-    "dropout": "dropout probability",
-    "epochs": "training (epochs)",
-    "gamma": "factor of the learning rate",
-    "label_smoothing": "label smoothing (fraction)",
-    "lr": "learning rate",
-    "patience": "patience (epochs)",
-    "step_size": "epochs between steps of the learning rate",
-    "weight_decay": "weight decay",
-}
-"""What an x axis says of a setting, by its short name; others say their name."""
-
-PROPERTY_WORDS = {
-    "best_epoch": "best epoch",
-    "last_epoch": "last epoch",
-    "parameters": "weights of the network",
-    "train_seconds": "training (seconds)",
-    "seconds": "all work (seconds)",
-}
-
+MOST_ROWS = 24
+"""Lines of one figure; more than ``MOST_LINES`` have a row each."""
 
 AT_WORDS = {
     "best": "at the best epoch",
@@ -78,25 +61,30 @@ def setting(request: FigureRequest) -> Figure:
     assert request.x is not None
     assert request.table is not None
     lines = _lines(request, request.x)
+    if len(lines) > MOST_ROWS:
+        found = f"{len(lines)} lines; a figure over a setting takes {MOST_ROWS}"
+        raise UsageError(f"{found}\n    choose some cells with --only")
     rows = [list(lines)] if len(lines) <= MOST_LINES else [[name] for name in lines]
     panels = _by_unit(request)
     scale = Scale.of([point.x for line in lines.values() for point in line])
     has_side = len(rows) == 1 and len(lines) > 1
     width = max(6.0, 4.6 * len(panels) + (2.2 if has_side else 0.6))
-    figure = page(width, 3.4 * len(rows) + 1.2, _title(request, request.x))
+    figure = page(
+        width, (3.4 if len(rows) == 1 else 2.8) * len(rows) + 1.2, _title(request, request.x)
+    )
     grid = figure.subplots(len(rows), len(panels), squeeze=False, sharex=True, sharey="col")
     for names, along in zip(rows, grid, strict=True):
-        for axes, (unit, columns) in zip(along, panels.items(), strict=True):
+        for axes, (words, columns) in zip(along, panels.items(), strict=True):
             for name, look in zip(names, looks(len(names)), strict=True):
                 for number, column in enumerate(columns):
                     shift = _shift(look.number, number, len(names), len(columns))
                     _draw_line(axes, scale, lines[name], column, look, shift)
             scale.finish(axes)
-            axes.set_ylabel(shown(unit, 30))
+            axes.set_ylabel(shown(words, 30))
             if len(rows) > 1:
                 axes.set_title(shown(names[0], 40))
     for axes in grid[-1]:
-        axes.set_xlabel(_x_words(request.x))
+        axes.set_xlabel(x_words(request.x))
     if has_side:
         side_legend(figure, cell_handles(list(lines), looks(len(lines))))
     caption = "; ".join([*_measured(lines, request.table.columns), *_also(lines, request.x)])
@@ -113,6 +101,7 @@ def _shift(line: int, column: int, num_lines: int, num_columns: int) -> float:
 def _lines(request: FigureRequest, x: Column) -> dict[str, list[Point]]:
     """Return the points of each line, by its name; sorted along x where that is a number."""
     assert request.table is not None
+    assert request.database is not None
     runs = {result.run_key for cell in request.cells for result in cell.results}
     filled = fill_table(request.database, request.table, request.experiment, request.variant, runs)
     rows = {row.position: row for row in filled.rows}
@@ -135,7 +124,7 @@ def _draw_line(
     axes: Axes, scale: Scale, line: Sequence[Point], column: Column, look: Look, shift: float
 ) -> None:
     """Draw one metric of one line; bars are standard deviations over seeds."""
-    hollow = _metric_name(column).startswith("train")
+    hollow = metric_name(column).startswith("train")
     marker = look.marker or "o"
     found = [point.row.entries[column.title] for point in line]
     places = [scale.place(point.x, shift) for point in line]
@@ -166,7 +155,7 @@ def _key(
     entries: list[tuple[Artist, str]] = []
     for column in (each for columns in panels.values() if len(columns) > 1 for each in columns):
         linestyle = _linestyle(column) if has_lines else "none"
-        face = "white" if _metric_name(column).startswith("train") else "0.2"
+        face = "white" if metric_name(column).startswith("train") else "0.2"
         look = Line2D([], [], color="0.2", ls=linestyle, marker="o", markerfacecolor=face)
         entries.append((look, shown(column.title)))
     if any(point.cell.has_diverged() for line in lines.values() for point in line):
@@ -208,16 +197,7 @@ def _also(lines: Mapping[str, Sequence[Point]], x: Column) -> Iterator[str]:
 def _title(request: FigureRequest, x: Column) -> str:
     assert request.table is not None
     metrics = [column.title for column in request.table.columns if column.kind == "metric"]
-    return request.title(f"{', '.join(metrics)} against {_x_name(x)}")
-
-
-def _x_name(x: Column) -> str:
-    return short_name(x.source) if x.kind == "setting" else x.source
-
-
-def _x_words(x: Column) -> str:
-    name = _x_name(x)
-    return AXIS_WORDS.get(name, name) if x.kind == "setting" else name
+    return request.title(f"{', '.join(metrics)} against {x_name(x)}")
 
 
 def _other_settings(x: Column) -> Callable[[ShownCell], str]:
@@ -261,28 +241,9 @@ def _by_unit(request: FigureRequest) -> dict[str, list[Column]]:
     panels: dict[str, list[Column]] = {}
     for column in request.table.columns:
         if column.kind == "metric":
-            panels.setdefault(_unit(column, request), []).append(column)
+            panels.setdefault(unit(column, request), []).append(column)
     return panels
 
 
-def _unit(column: Column, request: FigureRequest) -> str:
-    assert column.formula is not None
-    name = _metric_name(column)
-    if name in PROPERTY_WORDS:
-        return PROPERTY_WORDS[name]
-    measures = {each.rpartition("_")[2] for each in column.formula.names}
-    if name:
-        return request.axis_label(measures.pop())
-    unit = {"accuracy": " (fraction)", "loss": " (nats)"}.get("".join(measures), "")
-    is_sum = not set("*/") & set(column.formula.text)
-    return f"{column.formula.text}{unit if is_sum else ''}"
-
-
-def _metric_name(column: Column) -> str:
-    """Return the one metric that a column shows, or "" for a formula."""
-    assert column.formula is not None
-    return str(column.formula.tree[1]) if column.formula.tree[0] == "name" else ""
-
-
 def _linestyle(column: Column) -> Any:
-    return SPLIT_LINES.get(_metric_name(column).rpartition("_")[0], "solid")
+    return SPLIT_LINES.get(metric_name(column).rpartition("_")[0], "solid")

@@ -100,6 +100,8 @@ def test_without_a_database_it_says_how_to_make_one(place: Path, call: Call) -> 
         (["--out", "a.gif"], "a.gif has the suffix '.gif'\n    allowed: .png, .svg, .pdf\n"),
         (["--out", "a"], "a has no suffix\n    allowed: .png, .svg, .pdf\n"),
         (["accuracy", "--per", "step"], "--per is not for the figure 'accuracy', but: sheet, "),
+        (["loss", "--images", "2"], "--images is not for the figure 'loss', but: augmentations"),
+        (["augmentations"], "no chosen cell of made_up.yaml augments its images (train.augment)"),
         (["loss", "--x", "lr"], "--x is not for the figure 'loss', but: setting\n"),
         (["loss", "--per", "stp"], "unknown --per 'stp'\n    did you mean: step\n"),
         (["loss", "--smooth", "3"], "--smooth averages the losses of steps: give --per step"),

@@ -391,7 +391,10 @@ QUICK = ("sheet", "curves", "setting")
     [kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.slow) for kind in FIGURES],
 )
 def test_nothing_overlaps_and_nothing_is_cut_with_long_names(drawn: Draw, kind: str) -> None:
-    rows = [{"label": name, "lr": 0.1 / (1 + number)} for number, name in enumerate(NAMES)]
+    rows = [
+        {"label": name, "lr": 0.1 / (1 + number), "augment": ["RandomHorizontalFlip"] * number}
+        for number, name in enumerate(NAMES, start=1)
+    ]
     x = {"x": "label"} if kind == "setting" else {}
     figure = drawn(HEAD + f"seeds: [0, 1]\nsweep: {{rows: {rows}}}\n", kind=kind, **x).figure
     figure.draw_without_rendering()
@@ -414,7 +417,8 @@ MAGIC = {".png": b"\x89PNG\r\n\x1a\n", ".svg": b"<?xml", ".pdf": b"%PDF-"}
 
 
 def saved(drawn: Draw, kind: str, path: Path) -> bytes:
-    assert save_figure(drawn(SEEDS, kind=kind, out=path)) == []
+    text = SEEDS.replace("lr: [0.1, 0.01]", "lr: [0.1, 0.01], augment: [RandomHorizontalFlip]")
+    assert save_figure(drawn(text, kind=kind, out=path)) == []
     content = path.read_bytes()
     assert content.startswith(MAGIC[path.suffix])
     assert [each.name for each in path.parent.iterdir()] == [path.name]
