@@ -33,11 +33,11 @@ class MadeUp:
     """
 
     metrics: Mapping[str, Sequence[float]] = field(default_factory=dict)
-    steps: Sequence[Sequence[float]] = ()
     best_epoch: int = 1
     test_accuracy: float | None = None
     status: Literal["done", "diverged", "failed"] = "done"
     epoch_seconds: float = 10.0
+    steps: Sequence[Sequence[float]] = ()
 
 
 Recipe = Callable[[Cell], MadeUp | None]

@@ -17,7 +17,7 @@ Examples:
   runner plot spec.yaml accuracy --out accuracy.pdf
   runner plot spec.yaml setting --x dropout
   runner plot spec.yaml augmentations --images 2
-  runner plot spec.yaml setting --x lr --metric test_accuracy --metric "val_loss - train_loss\""""
+  runner plot spec.yaml setting --x lr --metric "val_loss - train_loss\""""
 
 
 def plot(

@@ -215,7 +215,7 @@ def test_a_diverged_run_ends_with_a_cross_and_an_explosion_is_cut_off(drawn: Dra
             return curves_of(cell)
         made = {"train_loss": [2.0], "val_loss": [2.0], "val_accuracy": [0.1]}
         steps = [[2.0, 2.0], [5.0, 1e30, float("inf")]]
-        return MadeUp(made, steps, status="diverged")
+        return MadeUp(made, steps=steps, status="diverged")
 
     figure = drawn(RATES, explode, kind="loss", per="step", smooth=1).figure
     (axes,) = figure.axes
