@@ -3,8 +3,9 @@
 from runner.api.comparing import diff
 from runner.api.listing import list_runs, show
 from runner.api.planning import plan
+from runner.api.plotting import plot
 from runner.api.reporting import report
 from runner.api.running import run
 from runner.api.validating import validate
 
-__all__ = ["diff", "list_runs", "plan", "report", "run", "show", "validate"]
+__all__ = ["diff", "list_runs", "plan", "plot", "report", "run", "show", "validate"]

@@ -26,7 +26,7 @@ from runner.components.download import OnProgress
 from runner.components.models.torchvision_model import weights_name
 from runner.core.errors import Problem, SpecError, UsageError, nearest
 from runner.core.keys import canonical_json
-from runner.core.types import Run, Stage
+from runner.core.types import Cell, Run, Stage
 from runner.lower.stages import make_run, naive_chain
 from runner.spec.experiment import Experiment, ResolvedCell, load_experiment
 from runner.spec.nodes import find
@@ -48,6 +48,11 @@ class BoundCell:
     run: Run
     source: ImageSource | None
     fitted: Fitted | None = None
+
+    @property
+    def cell(self) -> Cell:
+        """The cell."""
+        return self.resolved.cell
 
     def chain(self, rerun: int) -> tuple[Stage, ...]:
         """Return the stages of the cell's run, with the bytes that they will take."""
@@ -168,7 +173,7 @@ class Binder:
     def _bind_cell(self, experiment: Experiment, resolved: ResolvedCell) -> BoundCell:
         settings = resolved.settings
         weights = self._weights_of(experiment, resolved)
-        source = self._source(experiment, resolved)
+        source = self.source(experiment, resolved)
         if source is None:
             place = canonical_json(canonical_settings(settings.data))
             run = make_run(settings, f"{PROVISIONAL} {place}")
@@ -196,7 +201,13 @@ class Binder:
                 self._weights[name] = None
         return self._weights[name] if name else None
 
-    def _source(self, experiment: Experiment, resolved: ResolvedCell) -> ImageSource | None:
+    def source(self, experiment: Experiment, resolved: ResolvedCell) -> ImageSource | None:
+        """Return a cell's images, or None where keys may be provisional and they are not there.
+
+        Raises:
+            SpecError: when they are not there or cannot be read.
+            DownloadFailed: when they cannot be fetched.
+        """
         data = resolved.settings.data
         key = (data, experiment.path)
         if key not in self._sources:

@@ -71,7 +71,7 @@ class Fitter:
         layout = self._layout(resolved, source)
         channels, height, width = layout["shape"]
         shape = (int(channels), int(height), int(width))
-        _check_augmentation(resolved, shape)
+        check_augmentation(resolved, shape)
         loaded = prefix_weights = ""
         if weights_name(settings.model):
             loaded = prefix_weights = f"{PROVISIONAL} {weights_name(settings.model)}"
@@ -199,7 +199,12 @@ def _peek(resolved: ResolvedCell, source: ImageSource) -> tuple[int, int, int]:
     raise UsageError(f"none of the first images under {source.root} can be decoded")
 
 
-def _check_augmentation(resolved: ResolvedCell, shape: tuple[int, int, int]) -> None:
+def check_augmentation(resolved: ResolvedCell, shape: tuple[int, int, int]) -> None:
+    """Check that images of this shape, (C, H, W), can go through the cell's augmentation.
+
+    Raises:
+        SpecError: when they cannot, or come out in another size.
+    """
     augment = resolved.settings.train.augment
     if augment is None:
         return

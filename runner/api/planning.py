@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.api.binding import Binder, BoundCell, load_experiments
-from runner.api.wanting import Wanted, choose, disabled_rules, want
+from runner.api.choosing import choose
+from runner.api.wanting import Wanted, disabled_rules, want
 from runner.api.workspace import Workspace, workspace
 from runner.core.errors import Problem
 from runner.core.types import DEFAULT_CACHE_LIMIT, Facts

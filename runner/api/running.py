@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.api.binding import Binder, BoundCell, load_experiments
+from runner.api.choosing import choose
 from runner.api.listing import CELL_COLUMNS
-from runner.api.wanting import Wanted, choose, disabled_rules, want
+from runner.api.wanting import Wanted, disabled_rules, want
 from runner.api.workspace import Workspace, workspace
 from runner.components.download import Downloading, OnProgress
 from runner.core.errors import Interrupted

@@ -19,6 +19,7 @@ from runner.cli import (
     database,
     inspect,
     planning,
+    plotting,
     reporting,
     running,
     specs,
@@ -40,6 +41,7 @@ app.command("plan", epilog=planning.EXAMPLES)(planning.plan)
 app.command("verify", epilog=verifying.EXAMPLES)(verifying.verify)
 app.command("validate", epilog=specs.VALIDATE_EXAMPLES)(specs.validate)
 app.command("report", epilog=reporting.EXAMPLES)(reporting.report)
+app.command("plot", epilog=plotting.EXAMPLES)(plotting.plot)
 app.command("list", epilog=inspect.LIST_EXAMPLES)(inspect.list_command)
 app.command("show", epilog=inspect.SHOW_EXAMPLES)(inspect.show)
 app.command("diff", epilog=comparing.EXAMPLES)(comparing.diff)

@@ -6,7 +6,7 @@ Owns the query's execution and the marks of best values.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,14 +17,27 @@ from runner.spec.tables import Column, Table
 from runner.store.database import Database
 
 
-def fill_table(database: Database, table: Table, experiment: str, variant: str) -> FilledTable:
+def fill_table(
+    database: Database,
+    table: Table,
+    experiment: str,
+    variant: str,
+    runs: Collection[str] | None = None,
+) -> FilledTable:
     """Return the table as recorded now.
+
+    Args:
+        database: where the results are.
+        table: what is shown.
+        experiment: the stored experiment whose cells are its rows.
+        variant: of it.
+        runs: keys of the only runs that count, all by default.
 
     Raises:
         UsageError: when the recorded cells do not fit into its pivot.
     """
     with database.read() as connection:
-        answers = connection.exec_driver_sql(compile_table(table, experiment, variant))
+        answers = connection.exec_driver_sql(compile_table(table, experiment, variant, runs))
         rows = [_row(table, tuple(answer)) for answer in answers]
     filled = FilledTable(table, experiment, variant, tuple(rows))
     if table.pivot is not None:

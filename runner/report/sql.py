@@ -5,6 +5,7 @@ The statement can be pasted into any SQLite client. Owns no execution and no pri
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from runner.core.reading import METRIC_NAMES
@@ -24,8 +25,10 @@ PROPERTY_SQL = {
 STATUSES = ("done", "diverged", "failed", "unfinished")
 
 
-def compile_table(table: Table, experiment: str, variant: str) -> str:
-    """Return the SQL of a table of a stored experiment.
+def compile_table(
+    table: Table, experiment: str, variant: str, runs: Collection[str] | None = None
+) -> str:
+    """Return the SQL of a table of a stored experiment, over all its runs or those of these keys.
 
     One row per position, aggregated over seeds. A setting or label has a column of its title; a
     metric has its mean, and with ``_std`` (sample standard deviation) and ``_n`` behind the title.
@@ -52,6 +55,7 @@ def compile_table(table: Table, experiment: str, variant: str) -> str:
         "  LEFT JOIN latest_results AS result ON result.run_key = runs.run_key",
         f"  WHERE experiments.name = {_text(experiment)}",
         f"    AND experiments.variant = {_text(variant)}",
+        *_restriction(runs),
         "), value AS MATERIALIZED (",
         ",\n".join(["  SELECT cell.*", *values]),
         "  FROM cell",
@@ -64,6 +68,12 @@ def compile_table(table: Table, experiment: str, variant: str) -> str:
         f"ORDER BY {_order(table)}",
     ]
     return "\n".join(parts)
+
+
+def _restriction(runs: Collection[str] | None) -> list[str]:
+    if runs is None:
+        return []
+    return [f"    AND runs.run_key IN ({', '.join(_text(key) for key in sorted(runs))})"]
 
 
 def _numbered(columns: list[Column]) -> list[tuple[int, Column]]:

@@ -1,4 +1,4 @@
-"""Reading back: lists, and everything about one run.
+"""Reading back: lists, everything about one run, and its curves.
 
 Returns plain values and frozen types. Tables declared in specs are compiled elsewhere.
 """
@@ -72,6 +72,65 @@ def run_rows(database: Database, experiment: str | None = None) -> list[dict[str
     with database.read() as connection:
         rows = connection.execute(typed, {"experiment": experiment, "now": time.time()})
         return [dict(row._mapping) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class CellResult:
+    """How the run of a stored cell ended; ``unfinished`` has no epochs."""
+
+    position: int
+    seed: int
+    settings_key: str
+    run_key: str
+    rerun: int | None
+    status: str
+    best_epoch: int | None
+    last_epoch: int | None
+
+
+def cell_results(database: Database, experiment: str, variant: str) -> list[CellResult]:
+    """Return the cells of a stored experiment in the order of its spec."""
+    query = sa.text(
+        "SELECT cells.position, cells.seed, cells.settings_key, cells.run_key, result.rerun,"
+        " coalesce(result.status, 'unfinished') AS status, result.best_epoch, result.last_epoch"
+        " FROM cells JOIN experiments ON experiments.id = cells.experiment_id"
+        " LEFT JOIN latest_results AS result ON result.run_key = cells.run_key"
+        " WHERE experiments.name = :experiment AND experiments.variant = :variant"
+        " ORDER BY cells.position, cells.seed"
+    )
+    with database.read() as connection:
+        rows = connection.execute(query, {"experiment": experiment, "variant": variant})
+        return [CellResult(**row._mapping) for row in rows]
+
+
+def epoch_metrics(
+    database: Database, run_key: str, rerun: int | None
+) -> dict[str, dict[int, float]]:
+    """Return the values of each metric of a run by epoch, from 1; nothing of an unfinished one."""
+    query = sa.text(
+        "SELECT split || '_' || name AS metric, epoch, value FROM run_metrics"
+        " WHERE run_key = :key AND rerun = :rerun ORDER BY metric, epoch"
+    )
+    found: dict[str, dict[int, float]] = {}
+    with database.read() as connection:
+        for row in connection.execute(query, {"key": run_key, "rerun": rerun}):
+            found.setdefault(row.metric, {})[row.epoch] = row.value
+    return found
+
+
+def step_losses(
+    database: Database, run_key: str, rerun: int | None
+) -> dict[int, list[float | None]]:
+    """Return the training loss of every step of a run by epoch; None is not finite.
+
+    The last epoch of a diverged run is there as far as it went.
+    """
+    query = sa.text(
+        "SELECT epoch, losses FROM run_steps WHERE run_key = :key AND rerun = :rerun ORDER BY epoch"
+    ).columns(losses=sa.JSON)
+    with database.read() as connection:
+        rows = connection.execute(query, {"key": run_key, "rerun": rerun})
+        return {row.epoch: list(row.losses) for row in rows}
 
 
 def find_runs(database: Database, prefix: str) -> list[str]:

@@ -53,7 +53,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_verb_of_all_is_there() -> None:
-    assert api.__all__ == ["diff", "list_runs", "plan", "report", "run", "show", "validate"]
+    assert api.__all__ == ["diff", "list_runs", "plan", "plot", "report", "run", "show", "validate"]
     assert all(callable(getattr(api, name)) for name in api.__all__)
 
 

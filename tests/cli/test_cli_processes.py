@@ -25,6 +25,7 @@ for command in sys.argv[1:]:
 LIGHT = [
     "--help",
     "run --help",
+    "plot --help",
     "schema",
     "validate tiny.yaml",
     "validate tiny.yaml --resolved",

@@ -26,13 +26,18 @@ train: {epochs: 4}
 
 @dataclass(frozen=True)
 class MadeUp:
-    """What one run recorded; ``metrics`` has a list over epochs by full name."""
+    """What one run recorded.
+
+    ``metrics`` has a list over epochs by full name, ``steps`` the losses of each epoch's steps;
+    steps of more epochs than there are metrics belong to one in which the run diverged.
+    """
 
     metrics: Mapping[str, Sequence[float]] = field(default_factory=dict)
     best_epoch: int = 1
     test_accuracy: float | None = None
     status: Literal["done", "diverged", "failed"] = "done"
     epoch_seconds: float = 10.0
+    steps: Sequence[Sequence[float]] = ()
 
 
 Recipe = Callable[[Cell], MadeUp | None]
@@ -95,12 +100,13 @@ def _record_stage(database: Database, stage: Stage, environment: int, made: Made
         end_attempt(database, claim, "done", 2.0, {"reads": reads}, measured=measured)
         return True
     num_epochs = max((len(values) for values in made.metrics.values()), default=1)
-    record_epochs(database, claim, [_epoch(made, number + 1) for number in range(num_epochs)])
+    last = max(num_epochs, len(made.steps))
+    record_epochs(database, claim, [_epoch(made, number + 1) for number in range(last)])
     error = "" if made.status == "done" else f"it {made.status}"
     mine = {
         "status": made.status,
         "message": error,
-        "reads": [[claim.attempt_id, 1, num_epochs]],
+        "reads": [[claim.attempt_id, 1, last]],
         "parameters": 1234,
         "best_epoch": made.best_epoch,
         "last_epoch": num_epochs,
@@ -116,7 +122,8 @@ def _epoch(made: MadeUp, epoch: int) -> EpochRecord:
         for name, values in made.metrics.items()
         if epoch <= len(values)
     ]
-    return EpochRecord(epoch, tuple(metrics), (1.0,), 0.1, made.epoch_seconds)
+    losses = tuple(made.steps[epoch - 1]) if made.steps else (1.0,)
+    return EpochRecord(epoch, tuple(metrics), losses, 0.1, made.epoch_seconds)
 
 
 def filled(

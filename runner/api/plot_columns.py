@@ -1,0 +1,114 @@
+"""The columns of a figure over a setting, checked as a table's are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from runner.core.errors import Place, SpecError, UsageError, nearest
+from runner.core.types import Cell
+from runner.spec.names import SHORT_NAMES, setting_path, short_name
+from runner.spec.nodes import Node
+from runner.spec.settings import Settings
+from runner.spec.table_checks import column_value, metric_is_recorded, table_problems
+from runner.spec.tables import Column, Table, parse_tables
+
+EPOCH_RULES = ("best", "last", "min", "max")
+
+
+def setting_table(
+    cells: Sequence[Cell],
+    settings: Sequence[Settings],
+    x: str | None,
+    metrics: Sequence[str],
+    at: str,
+) -> tuple[Column, Table]:
+    """Return the column on the x axis, and a table of the metrics.
+
+    Args:
+        cells: what is drawn.
+        settings: of these cells.
+        x: setting or label, or None for the only one that varies.
+        metrics: metrics and formulas; the accuracies and their gap when there are none.
+        at: as in tables.
+
+    Raises:
+        UsageError: for an x that does not exist or is not the only one.
+        SpecError: for a metric that is unknown or that no run has.
+    """
+    labels = list(dict.fromkeys(label for cell in cells for label in cell.labels))
+    rule = _epoch_rule(at)
+    x_column = _column(_x_name(cells, labels, x), cells, labels)
+    wanted = list(dict.fromkeys(metrics)) or _default_metrics(settings, rule)
+    columns = {
+        metric: Node(
+            {"metric": _placed("--metric", metric), "at": Node(rule)},
+            Place(f"--metric {metric}", 0, 0),
+        )
+        for metric in wanted
+    }
+    (table,) = parse_tables(Node({"plot": Node(columns)}), labels)
+    problems = list(table_problems([table], cells, settings))
+    if problems:
+        raise SpecError(problems)
+    return x_column, table
+
+
+def _placed(option: str, text: str) -> Node:
+    place = Place(f"{option} {text}", 0, 0)
+    return Node(text, place, place)
+
+
+def _epoch_rule(at: str) -> str | int:
+    if at in EPOCH_RULES:
+        return at
+    if at.isdecimal() and int(at) > 0:
+        return int(at)
+    allowed = f"{', '.join(EPOCH_RULES)} or an epoch from 1"
+    raise UsageError(f"--at is '{at}'\n    allowed: {allowed}")
+
+
+def _x_name(cells: Sequence[Cell], labels: Sequence[str], x: str | None) -> str:
+    varying = _varying(cells, labels)
+    shown = ", ".join(varying) or "nothing varies between the cells"
+    if x is None:
+        if len(varying) == 1:
+            return varying[0]
+        raise UsageError(f"which setting is on the x axis? give --x\n    there are: {shown}")
+    if x not in labels and setting_path(x) is None:
+        suggestion = nearest(x, [*varying, *labels, *SHORT_NAMES])
+        hint = f"\n    did you mean: {suggestion}" if suggestion else ""
+        raise UsageError(f"--x {x} is no setting and no label{hint}\n    there are: {shown}")
+    return x
+
+
+def _varying(cells: Sequence[Cell], labels: Sequence[str]) -> list[str]:
+    """Return the swept settings that differ between cells; labels where there are none."""
+    paths = dict.fromkeys(path for cell in cells for path in cell.swept if path != "seed")
+    settings = [
+        short_name(path)
+        for path in paths
+        if len({str(column_value(_column(path, cells, labels), cell)) for cell in cells}) > 1
+    ]
+    return settings or list(labels)
+
+
+def _column(name: str, cells: Sequence[Cell], labels: Sequence[str]) -> Column:
+    kind = "label" if name in labels else "setting"
+    tree = Node({"plot": Node({"x": Node({kind: _placed("--x", name)})})})
+    (table,) = parse_tables(tree, labels)
+    problems = list(table_problems([table], cells, ()))
+    if problems:
+        raise SpecError(problems)
+    return table.columns[0]
+
+
+def _default_metrics(settings: Sequence[Settings], at: str | int) -> list[str]:
+    """Return training and validation (or test) accuracy, and their difference."""
+
+    def recorded(name: str) -> bool:
+        return all(metric_is_recorded(name, at, each) for each in settings)
+
+    train = next(filter(recorded, ("train_eval_accuracy", "train_accuracy")), None)
+    held_out = next(filter(recorded, ("val_accuracy", "test_accuracy")), None)
+    found = [name for name in (train, held_out) if name is not None]
+    return [*found, " - ".join(found)] if len(found) == 2 else found

@@ -1,0 +1,124 @@
+"""Images beside what augmentation makes of them, as a figure shows them.
+
+Needs the data and no runs. Imports torch, within its functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from runner.api.binding import Binder
+from runner.api.fitting import check_augmentation
+from runner.api.workspace import Workspace
+from runner.components.data.splitting import split_as_set
+from runner.core.errors import DataError, UsageError
+from runner.report.samples import MOST_PIPELINES, SampleGroup
+from runner.spec.experiment import Experiment, ResolvedCell
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from runner.components.data.dataset import DatasetSettings, ImageSource
+
+NUM_VERSIONS = 4
+"""Augmented pictures in a row where one pipeline has it to itself."""
+
+
+def sample_groups(
+    experiment: Experiment,
+    chosen: Sequence[ResolvedCell],
+    names: Mapping[int, str],
+    workspace: Workspace,
+    num_images: int,
+) -> tuple[SampleGroup, ...]:
+    """Return a group for each data set (with its preprocessing), of the pipelines it meets.
+
+    The images are training images of different classes; every image goes through each pipeline
+    as a whole, with the draws of the cell's seed.
+
+    Args:
+        experiment: the spec.
+        chosen: the cells whose pipelines are shown; cells without one are passed over.
+        names: of the cells, by position.
+        workspace: where data lies.
+        num_images: images of each data set.
+
+    Raises:
+        UsageError: when no cell augments, or too many differently.
+        SpecError: for missing data, or a pipeline that its images cannot go through.
+        DataError: when an image cannot be decoded.
+    """
+    binder = Binder(workspace)
+    by_data: dict[DatasetSettings, list[ResolvedCell]] = {}
+    for item in chosen:
+        if item.settings.train.augment is not None:
+            by_data.setdefault(item.settings.data, []).append(item)
+    if not by_data:
+        raise UsageError(f"no chosen cell of {experiment.path} augments its images (train.augment)")
+    return tuple(_group(experiment, cells, names, binder, num_images) for cells in by_data.values())
+
+
+def _group(
+    experiment: Experiment,
+    cells: Sequence[ResolvedCell],
+    names: Mapping[int, str],
+    binder: Binder,
+    num_images: int,
+) -> SampleGroup:
+    from runner.engine.augmenting import augmented_samples
+
+    source = binder.source(experiment, cells[0])
+    assert source is not None
+    by_pipeline: dict[str, list[ResolvedCell]] = {}
+    for item in cells:
+        assert item.settings.train.augment is not None
+        by_pipeline.setdefault(item.settings.train.augment.model_dump_json(), []).append(item)
+    if len(by_pipeline) > MOST_PIPELINES:
+        found = f"{len(by_pipeline)} different augmentations; a figure takes {MOST_PIPELINES}"
+        raise UsageError(f"{found}\n    choose some with --only")
+    labels, pixels = _images(source, cells[0].settings.data, num_images)
+    height, width, channels = pixels.shape[1:]
+    count = max(1, NUM_VERSIONS // len(by_pipeline))
+    mean, _ = cells[0].settings.data.normalization()
+    versions: list[tuple[str, float, NDArray[np.uint8]]] = []
+    for same in by_pipeline.values():
+        check_augmentation(same[0], (channels, height, width))
+        pipeline = same[0].settings.train.augment
+        assert pipeline is not None
+        made = augmented_samples(pixels, pipeline, same[0].settings.seed, count, mean)
+        versions.append((_name(same, names), pipeline.p, made))
+    return SampleGroup(tuple(labels), pixels, tuple(versions))
+
+
+def _name(same: Sequence[ResolvedCell], names: Mapping[int, str]) -> str:
+    """Return what cells of one pipeline are called: the first, and how many more."""
+    distinct = list(dict.fromkeys(names[item.cell.position] for item in same))
+    more = len(distinct) - 1
+    return distinct[0] + (f" and {more} more" if more else "")
+
+
+def _images(
+    source: ImageSource, settings: DatasetSettings, count: int
+) -> tuple[list[str], NDArray[np.uint8]]:
+    """Return class names and pixels (N, H, W, C) of training images, of classes evenly apart."""
+    import numpy as np
+
+    from runner.engine.prepare import transform
+
+    train = split_as_set(source.labels, source.classes, source.splits, settings)["train"]
+    by_class: dict[int, list[int]] = {}
+    for index in train:
+        by_class.setdefault(source.labels[index], []).append(index)
+    classes = [by_class[label] for label in sorted(by_class)]
+    spread = [classes[number * len(classes) // count] for number in range(count)]
+    chosen = [
+        indices[spread[:number].count(indices) % len(indices)]
+        for number, indices in enumerate(spread)
+    ]
+    try:
+        pixels = [transform(source.read(index), settings) for index in chosen]
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DataError(f"an image to be shown cannot be prepared: {error}") from None
+    return [source.classes[source.labels[index]] for index in chosen], np.stack(pixels)

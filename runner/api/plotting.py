@@ -1,0 +1,248 @@
+"""The verb `plot`: which cells, which figure, which file."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.api.choosing import choose
+from runner.api.plot_cells import cell_names, shown_cells
+from runner.api.workspace import DEFAULT_DATABASE, workspace
+from runner.core.errors import UsageError, nearest
+from runner.spec.experiment import Experiment, ResolvedCell, load_experiment
+from runner.store.database import Database
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from runner.report.curves import FigureRequest, ShownCell
+
+FOLDER = Path("figures")
+NUM_IMAGES = 3
+"""Of a data set, in a figure of augmented images."""
+
+OPTIONS_OF = {
+    "per": ("sheet", "loss", "curves"),
+    "smooth": ("sheet", "loss", "curves"),
+    "x": ("setting",),
+    "metric": ("setting",),
+    "at": ("setting",),
+    "images": ("augmentations",),
+}
+"""Which kinds an option is for."""
+
+
+@dataclass(frozen=True)
+class PlotOptions:
+    """What a figure is asked for; see :func:`plot` for the meanings."""
+
+    kind: str = "sheet"
+    only: Sequence[str] = ()
+    profile: str | None = None
+    sets: Sequence[str] = ()
+    per: str | None = None
+    smooth: int | None = None
+    x: str | None = None
+    metrics: Sequence[str] = ()
+    at: str | None = None
+    images: int | None = None
+    out: str | Path | None = None
+    db: str | Path | None = None
+    data: str | Path | None = None
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure, not yet in a file.
+
+    Attributes:
+        figure: as matplotlib has it.
+        path: where it goes.
+        left_out: in words, the cells or seeds without a result.
+        command: makes what was left out.
+    """
+
+    figure: Figure
+    path: Path
+    left_out: tuple[str, ...]
+    command: str
+
+
+def plot(
+    spec: str | Path,
+    kind: str = "sheet",
+    only: Sequence[str] = (),
+    profile: str | None = None,
+    sets: Sequence[str] = (),
+    per: str | None = None,
+    smooth: int | None = None,
+    x: str | None = None,
+    metrics: Sequence[str] = (),
+    at: str | None = None,
+    images: int | None = None,
+    out: str | Path | None = None,
+    db: str | Path | None = None,
+    data: str | Path | None = None,
+) -> Path:
+    """Draw a figure of a spec and return its file.
+
+    Args:
+        spec: a spec file; its cells as they are now.
+        kind: sheet, loss, accuracy, curves or setting, of recorded runs; or augmentations, which
+            needs the data instead.
+        only: label texts or ``setting=value``.
+        profile: name of a profile.
+        sets: ``setting=value`` options.
+        per: ``step`` or ``epoch``, for losses; epoch when not given.
+        smooth: steps whose losses are averaged into one point; so many that about 150 points
+            remain when not given.
+        x: the setting or label on the x axis of `setting`; the only one that varies when not given.
+        metrics: metrics or formulas of `setting`; accuracies and their gap when not given.
+        at: best, last, min, max or an epoch, as in tables; best when not given.
+        images: how many images `augmentations` shows of a data set; 3 when not given.
+        out: the file, .png, .svg or .pdf; in the folder ``figures`` when not given.
+        db: the database; results.db when not given.
+        data: folder in which the data of `augmentations` is looked for.
+
+    Raises:
+        SpecError: for a wrong spec, or a metric that its runs do not have.
+        UsageError: for wrong options, or when nothing was run.
+    """
+    options = PlotOptions(
+        kind, only, profile, sets, per, smooth, x, metrics, at, images, out, db, data
+    )
+    drawn = draw(spec, options)
+    save_figure(drawn)
+    return drawn.path
+
+
+def draw(spec: str | Path, options: PlotOptions) -> Drawn:
+    """Return a figure, not yet saved; see :func:`plot`."""
+    from runner.report.figures import FIGURES
+    from runner.report.page import check_suffix, style
+
+    _check_options(options, tuple(FIGURES))
+    experiment = load_experiment(Path(spec), options.profile, options.sets)
+    path = _path(experiment, options)
+    check_suffix(path)
+    chosen = choose(experiment.cells, options.only)
+    command = _run_command(spec, options)
+    if options.kind == "augmentations":
+        with style():
+            figure = FIGURES[options.kind](_samples(experiment, chosen, options))
+        return Drawn(figure, path, (), command)
+    database = workspace(options.db).open(create=False)
+    try:
+        cells, left_out = shown_cells(database, experiment, chosen, command)
+        request = _request(database, experiment, cells, options)
+        with style():
+            figure = FIGURES[options.kind](request)
+    finally:
+        database.close()
+    return Drawn(figure, path, left_out, command)
+
+
+def save_figure(drawn: Drawn) -> list[str]:
+    """Write a figure to its file and return what should be said about that.
+
+    Raises:
+        UsageError: for a place that cannot be written.
+        DiskFull: when there is no room for it.
+    """
+    from runner.report.page import save, style
+
+    with style(), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        save(drawn.figure, drawn.path)
+    lacks = "some characters of the names are not in the font and appear as boxes"
+    return [lacks] if any("missing from" in str(each.message) for each in caught) else []
+
+
+def _check_options(options: PlotOptions, kinds: Sequence[str]) -> None:
+    if options.kind not in kinds:
+        raise UsageError(_unknown("figure", options.kind, kinds))
+    given = {
+        "per": options.per,
+        "smooth": options.smooth,
+        "x": options.x,
+        "metric": options.metrics or None,
+        "at": options.at,
+        "images": options.images,
+    }
+    for name, value in given.items():
+        if value is not None and options.kind not in OPTIONS_OF[name]:
+            allowed = ", ".join(OPTIONS_OF[name])
+            raise UsageError(f"--{name} is not for the figure '{options.kind}', but: {allowed}")
+    if options.per not in (None, "step", "epoch"):
+        raise UsageError(_unknown("--per", str(options.per), ("step", "epoch")))
+    if options.smooth is not None and options.per != "step":
+        raise UsageError("--smooth averages the losses of steps: give --per step as well")
+
+
+def _unknown(what: str, word: str, allowed: Sequence[str]) -> str:
+    suggestion = nearest(word, allowed)
+    hint = f"\n    did you mean: {suggestion}" if suggestion else ""
+    return f"unknown {what} '{word}'{hint}\n    allowed: {', '.join(allowed)}"
+
+
+def _path(experiment: Experiment, options: PlotOptions) -> Path:
+    if options.out is not None:
+        return Path(options.out)
+    variant = re.sub(r"[^A-Za-z0-9_.=]+", "-", experiment.variant).strip("-")
+    name = "-".join(part for part in (experiment.name, variant, options.kind) if part)
+    return FOLDER / f"{name}.png"
+
+
+def _run_command(spec: str | Path, options: PlotOptions) -> str:
+    words = ["runner", "run", str(spec)]
+    words += [] if options.profile is None else ["--profile", options.profile]
+    for option in options.sets:
+        words += ["--set", option]
+    if options.db is not None and str(options.db) != DEFAULT_DATABASE:
+        words += ["--db", str(options.db)]
+    return shlex.join(words)
+
+
+def _samples(
+    experiment: Experiment, chosen: Sequence[ResolvedCell], options: PlotOptions
+) -> FigureRequest:
+    from runner.api.plot_samples import sample_groups
+    from runner.report.curves import FigureRequest
+
+    place = workspace(options.db, options.data)
+    names = cell_names(experiment.cells, experiment.name)
+    groups = sample_groups(experiment, chosen, names, place, options.images or NUM_IMAGES)
+    return FigureRequest(None, experiment.name, experiment.variant, (), samples=groups)
+
+
+def _request(
+    database: Database,
+    experiment: Experiment,
+    cells: tuple[ShownCell, ...],
+    options: PlotOptions,
+) -> FigureRequest:
+    from runner.report.curves import FigureRequest
+
+    request = FigureRequest(
+        database,
+        experiment.name,
+        experiment.variant,
+        cells,
+        "step" if options.per == "step" else "epoch",
+        options.smooth,
+    )
+    if options.kind != "setting":
+        return request
+    from runner.api.plot_columns import setting_table
+
+    settings = {item.cell.settings_key: item.settings for item in experiment.cells}
+    shown = [settings[cell.cell.settings_key] for cell in cells]
+    x, table = setting_table(
+        [cell.cell for cell in cells], shown, options.x, options.metrics, options.at or "best"
+    )
+    return replace(request, x=x, table=table)

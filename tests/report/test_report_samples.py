@@ -1,0 +1,105 @@
+"""Augmented images as `plot` shows them: the data's own, beside what the pipeline makes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from runner.api.plotting import PlotOptions, draw
+from runner.components.data.dataset import DataPlaces
+from runner.core.errors import SpecError, UsageError
+from runner.engine.augmenting import augmented_samples
+from runner.spec.experiment import load_experiment
+
+SPEC = """
+name: flips
+data: {dataset: synthetic, classes: 3, images: 60, height: 6, width: 6}
+model: mlp
+sweep:
+  rows:
+    - {label: none}
+    - {label: turned, augment: {p: 0.5, steps: [{name: RandomRotation, degrees: 90}]}}
+    - {label: mirrored, augment: [RandomHorizontalFlip]}
+    - {label: mirrored too, lr: 0.1, augment: [RandomHorizontalFlip]}
+    - {label: gray, data.color: gray, augment: [RandomHorizontalFlip]}
+"""
+
+
+def drawn(folder: Path, text: str = SPEC, **options: object) -> Figure:
+    path = folder / "flips.yaml"
+    path.write_text(text, encoding="utf-8")
+    db = folder / "results.db"
+    wanted = PlotOptions(kind="augmentations", db=db, **options)  # type: ignore[arg-type]
+    figure = draw(path, wanted).figure
+    assert not db.exists()
+    return figure
+
+
+def pictures(figure: Figure) -> list[NDArray[np.uint8]]:
+    return [np.asarray(axes.images[0].get_array()) for axes in figure.axes]
+
+
+def titles(figure: Figure) -> list[str]:
+    return [title for axes in figure.axes if (title := axes.get_title())]
+
+
+def test_originals_are_training_images_and_the_rest_is_what_the_engine_makes(
+    tmp_path: Path,
+) -> None:
+    figure = drawn(tmp_path, only=["turned"], images=3)
+    shown = np.stack(pictures(figure)).reshape(3, 5, 6, 6, 3)
+    assert titles(figure) == ["original", *(f"turned ({number})" for number in (1, 2, 3, 4))]
+    labels = [axes.get_ylabel() for axes in figure.axes[::5]]
+    assert labels == ["class_0", "class_1", "class_2"]
+    (cell,) = [
+        item
+        for item in load_experiment(tmp_path / "flips.yaml").cells
+        if item.cell.labels["label"] == "turned"
+    ]
+    settings = cell.settings
+    assert settings.train.augment is not None
+    source = settings.data.build(DataPlaces((), lambda folder, names: []))
+    images = [np.asarray(source.read(index)) for index in range(len(source.names))]
+    for label, original in enumerate(shown[:, 0]):
+        found = [index for index, image in enumerate(images) if np.array_equal(image, original)]
+        assert label in {source.labels[index] for index in found}
+    made = augmented_samples(shown[:, 0].copy(), settings.train.augment, 0, 4, (0.5,))
+    assert np.array_equal(shown[:, 1:].swapaxes(0, 1), made)
+
+
+def test_each_pipeline_has_a_column_and_each_preprocessing_its_rows(tmp_path: Path) -> None:
+    figure = drawn(tmp_path, images=2)
+    assert titles(figure) == [
+        *("original", "turned (1)", "turned (2)"),
+        *("mirrored and 1 more\n(1)", "mirrored and 1 more\n(2)"),
+        *("original", "gray (1)", "gray (2)", "gray (3)", "gray (4)"),
+    ]
+    assert {picture.shape for picture in pictures(figure)} == {(6, 6, 3), (6, 6)}
+    caption = figure.legends[0].get_title().get_text()
+    assert "with probability 0.5 or 1" in " ".join(caption.split())
+
+
+def test_more_images_than_classes_are_all_different(tmp_path: Path) -> None:
+    originals = pictures(drawn(tmp_path, only=["mirrored"], images=7))[::5]
+    assert len({picture.tobytes() for picture in originals}) == 7
+
+
+def test_without_augmentation_there_is_nothing_to_show(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no chosen cell of .* augments its images"):
+        drawn(tmp_path, only=["none"])
+
+
+def test_too_many_pipelines_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runner.api.plot_samples.MOST_PIPELINES", 1)
+    with pytest.raises(UsageError, match="2 different augmentations; a figure takes 1"):
+        drawn(tmp_path)
+
+
+def test_a_pipeline_that_the_images_cannot_go_through_is_told_with_its_place(
+    tmp_path: Path,
+) -> None:
+    text = SPEC.replace("augment: [RandomHorizontalFlip]", "augment: [{name: Resize, size: 9}]", 1)
+    with pytest.raises(SpecError, match=r"flips.yaml:9:\d+: train.augment.steps.0"):
+        drawn(tmp_path, text)
