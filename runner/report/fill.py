@@ -6,7 +6,7 @@ Owns the query's execution and the marks of best values.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,22 +17,40 @@ from runner.spec.tables import Column, Table
 from runner.store.database import Database
 
 
-def fill_table(database: Database, table: Table, experiment: str, variant: str) -> FilledTable:
+def fill_table(
+    database: Database,
+    table: Table,
+    experiment: str,
+    variant: str,
+    published: Mapping[int, Mapping[str, float]] | None = None,
+) -> FilledTable:
     """Return the table as recorded now.
+
+    Args:
+        database: what is recorded.
+        table: a declared table.
+        experiment: whose cells fill it.
+        variant: of the experiment, or "".
+        published: for a variant, published values by position and title that were measured
+            otherwise: they stand beside its own without a difference.
 
     Raises:
         UsageError: when the recorded cells do not fit into its pivot.
     """
     with database.read() as connection:
         answers = connection.exec_driver_sql(compile_table(table, experiment, variant))
-        rows = [_row(table, tuple(answer)) for answer in answers]
-    filled = FilledTable(table, experiment, variant, tuple(rows))
+        rows = [_row(table, tuple(answer), published) for answer in answers]
+    filled = FilledTable(table, experiment, variant, tuple(rows), published is None)
     if table.pivot is not None:
         filled = pivoted(filled)
     return replace(filled, rows=tuple(_marked(filled.table.columns, filled.rows)))
 
 
-def _row(table: Table, answer: tuple[Any, ...]) -> Row:
+def _row(
+    table: Table,
+    answer: tuple[Any, ...],
+    others: Mapping[int, Mapping[str, float]] | None,
+) -> Row:
     """Return a row of the query's answer, by order: titles may be any text."""
     values = iter(answer)
     position = next(values)
@@ -44,6 +62,7 @@ def _row(table: Table, answer: tuple[Any, ...]) -> Row:
             entries[column.title] = Entry(next(values))
     runs, statuses = next(values), {status: next(values) for status in STATUSES}
     published, run_key = json.loads(next(values) or "{}"), next(values)
+    published = published if others is None else others.get(position, {})
     row = Row(entries, runs, statuses, position, run_key)
     for column in table.columns:
         if column.kind == "metric":
