@@ -31,8 +31,8 @@ def fill_table(
         table: a declared table.
         experiment: whose cells fill it.
         variant: of the experiment, or "".
-        published: for a variant, published values by position and title that were measured
-            otherwise: they stand beside its own without a difference.
+        published: by position and title, values to show in place of the recorded published ones;
+            measured otherwise, they stand without a difference.
 
     Raises:
         UsageError: when the recorded cells do not fit into its pivot.
