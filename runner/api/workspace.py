@@ -18,7 +18,7 @@ from runner.components.data.dataset import DataPlaces
 from runner.components.data.hashing import HashCache
 from runner.components.download import OnProgress
 from runner.store.database import Database, open_database
-from runner.store.reference import REFERENCE_FILE, open_reference
+from runner.store.reference import is_reference_file, open_reference
 
 DEFAULT_DATABASE = "results.db"
 REFERENCE = "reference://"
@@ -97,17 +97,11 @@ def workspace(db: str | Path | None = None, data: str | Path | None = None) -> W
         data: folder in which data sets are looked for; RUNNER_DATA when not given.
     """
     path = str(db or DEFAULT_DATABASE)
-    if _is_reference(path):
+    if is_reference_file(Path(path)):
         path = REFERENCE
     beside = Path.cwd() if "://" in path else Path(path).absolute().parent
     root = data or os.environ.get(DATA_VARIABLE)
     return Workspace(path, beside / ".runner", Path(root).absolute() if root else None)
-
-
-def _is_reference(path: str) -> bool:
-    """Return whether a path is that of the reference's own file, which is never to be written."""
-    place = Path(path)
-    return place.name == REFERENCE_FILE.name and place.resolve() == REFERENCE_FILE
 
 
 class LayoutCache:

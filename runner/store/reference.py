@@ -51,6 +51,11 @@ def open_reference() -> Database:
     return open_database(REFERENCE_FILE, read_only=True)
 
 
+def is_reference_file(path: Path) -> bool:
+    """Return whether a path is that of the reference's own file, which is never to be written."""
+    return path.name == REFERENCE_FILE.name and path.resolve() == REFERENCE_FILE
+
+
 def reference_results(reference: Database, run_keys: Collection[str]) -> dict[str, ReferenceResult]:
     """Return the results in the reference that count as done, for those of the runs that have one.
 
