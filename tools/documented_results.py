@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,10 +25,11 @@ from runner.report.render import render
 from runner.spec.experiment import Experiment, load_experiment
 from runner.spec.tables import Table
 from runner.store.catalogue import record_experiment
-from runner.store.database import Database, open_database
+from runner.store.database import Database
 from runner.store.reference import open_reference
-from runner.store.schema import attempts, cells, environments, experiments
+from runner.store.schema import attempts, cells, environments, experiments, metadata
 from runner.store.taking import attempts_behind
+from runner.store.views import VIEWS
 
 FOLDER = Path(__file__).resolve().parent.parent / "experiments"
 HEAD = """\
@@ -70,14 +70,9 @@ def results_document() -> str:
     """Return the document."""
     database = open_reference()
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            unrun = open_database(Path(folder) / "unrun.db")
-            try:
-                sections = [_section(database, each) for each in documented()]
-                parts = [HEAD, _overview(database, sections)]
-                parts += [_described(database, unrun, each) for each in sections]
-            finally:
-                unrun.close()
+        sections = [_section(database, each) for each in documented()]
+        parts = [HEAD, _overview(database, sections)]
+        parts += [_described(database, each) for each in sections]
     finally:
         database.close()
     return "\n".join(parts)
@@ -141,14 +136,14 @@ def _title(documented: Documented) -> str:
     return f"{word} {reports}: {documented.title}" if reports else documented.title
 
 
-def _described(database: Database, unrun: Database, section: Section) -> str:
+def _described(database: Database, section: Section) -> str:
     about = " ".join(section.experiment.about.split())
     parts = [f"## {_title(section.documented)}\n", f"{first_sentence(about)}\n"]
     parts.append("```console\n" + "\n".join(f"$ {line}" for line in commands(section)) + "\n```\n")
     if section.rows:
         parts += _measured(database, section)
     else:
-        parts += _not_run(unrun, section)
+        parts += _not_run(section)
     return "\n".join(parts)
 
 
@@ -224,9 +219,9 @@ def _changed(section: Section) -> int:
     )
 
 
-def _not_run(unrun: Database, section: Section) -> Iterator[str]:
+def _not_run(section: Section) -> Iterator[str]:
     yield f"Not run: {section.documented.why}. What was published:\n"
-    experiment = section.experiment
+    experiment, unrun = section.experiment, _empty_database()
     keyed = [(cell.cell, make_run(cell.settings, "")) for cell in experiment.cells]
     record_experiment(
         unrun,
@@ -245,6 +240,18 @@ def _not_run(unrun: Database, section: Section) -> Iterator[str]:
     published = {cell.cell.position: cell.cell.published for cell in experiment.cells}
     for table in experiment.tables:
         yield render(fill_table(unrun, table, experiment.name, "", published), "markdown")
+    unrun.close()
+
+
+def _empty_database() -> Database:
+    """Return a database in memory, for the rows of a table without results."""
+    engine = sa.create_engine("sqlite://")
+    metadata.create_all(engine)
+    database = Database(engine, None)
+    with database.write() as connection:
+        for statement in VIEWS.values():
+            connection.exec_driver_sql(statement)
+    return database
 
 
 def _origins(database: Database, section: Section) -> list[sa.Row[Any]]:

@@ -1,5 +1,6 @@
 """The reference is packed without what tells of a machine's owner, and with every number."""
 
+import shutil
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -32,25 +33,35 @@ MACHINE = {
 }
 
 
-@pytest.fixture
-def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+@pytest.fixture(scope="module")
+def worked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database as work leaves it: done, failed and open runs, and things half done."""
 
     def environment(database: Database, content: dict[str, str]) -> int:
         return record_environment(database, MACHINE)
 
-    monkeypatch.setattr("recorded.record_environment", environment)
-    database = open_database(tmp_path / "mine" / "results.db")
-    want(database, ["r1", "r2", "r3", "r4"], path="/home/someone/work/experiments/e.yaml")
-    do_run(database, "r1", split_at=2)
-    end_attempt(database, take(database, "train-r2-0"), "interrupted", 1.0)
-    do_run(database, "r2")
-    want(database, ["r1", "r2", "r3", "r4"], path="/home/someone/work/experiments/e.yaml", rerun=1)
-    do_run(database, "r2", rerun=1)
-    end_attempt(database, take(database, chain_of("r3")[1].key), "failed", 1.0, error="why")
-    record_result(database, "r3", 0)
-    take(database, chain_of("r4")[1].key)
-    record_verification(database, "/home/someone/e.yaml", (), True, (), MACHINE)
+    path = "/home/someone/work/experiments/e.yaml"
+    database = open_database(tmp_path_factory.mktemp("worked") / "results.db")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("recorded.record_environment", environment)
+        want(database, ["r1", "r2", "r3", "r4"], path)
+        do_run(database, "r1", split_at=2)
+        end_attempt(database, take(database, "train-r2-0"), "interrupted", 1.0)
+        do_run(database, "r2")
+        want(database, ["r1", "r2", "r3", "r4"], path, rerun=1)
+        do_run(database, "r2", rerun=1)
+        end_attempt(database, take(database, chain_of("r3")[1].key), "failed", 1.0, error="why")
+        record_result(database, "r3", 0)
+        take(database, chain_of("r4")[1].key)
+    record_verification(database, path, (), True, (), MACHINE)
+    database.close()
+    return Path(str(database.path))
+
+
+@pytest.fixture
+def source(worked: Path, tmp_path: Path) -> Iterator[Database]:
+    """A copy of that database."""
+    database = open_database(shutil.copy(worked, tmp_path))
     yield database
     database.close()
 

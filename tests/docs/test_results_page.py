@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from made_up import MadeUp, record_made_up  # noqa: E402
 from runner.cli.app import app  # noqa: E402
 from runner.core.types import Cell  # noqa: E402
 from runner.spec.experiment import load_experiment  # noqa: E402
-from runner.store.database import Database, open_database  # noqa: E402
+from runner.store.database import open_database  # noqa: E402
 
 SPEC = """\
 name: {name}
@@ -55,12 +56,11 @@ def spec_of(name: str) -> str:
     return SPEC.format(name=name, batch_size=len(name))
 
 
-@pytest.fixture
-def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of four specs and a reference in which one of them was not run."""
-    for name in ("whole", "half", "variant", "nothing"):
-        (tmp_path / f"{name}.yaml").write_text(spec_of(name))
-    database = open_database(tmp_path / "reference.db")
+    folder = tmp_path_factory.mktemp("prepared")
+    database = open_database(folder / "reference.db")
 
     def recipe(cell: Cell) -> MadeUp | None:
         if cell.experiment == "half" and cell.position == 1:
@@ -68,21 +68,26 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         return MadeUp({"train_loss": [1.0] * 4}, test_accuracy=0.5 + 0.125 * cell.position)
 
     for name, sets in (("whole", []), ("half", []), ("variant", ["epochs=2"])):
-        record_made_up(database, tmp_path, spec_of(name), recipe, sets)
+        record_made_up(database, folder, spec_of(name), recipe, sets)
     with database.write() as connection:
         connection.exec_driver_sql("UPDATE environments SET content = ?", (json.dumps(MACHINE),))
         connection.exec_driver_sql(
-            "UPDATE attempts SET started = 86400, numerics = '{\"threads\": 2}'"
+            "UPDATE attempts SET started = 86400, numerics = json_object('threads', 2)"
         )
     database.close()
-    monkeypatch.setattr(page, "FOLDER", tmp_path)
+    for name in ("whole", "half", "variant", "nothing"):
+        (folder / f"{name}.yaml").write_text(spec_of(name))
+    return folder
+
+
+@pytest.fixture
+def made(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of that folder, of which the page is made."""
+    folder = Path(shutil.copytree(prepared, tmp_path / "made"))
+    monkeypatch.setattr(page, "FOLDER", folder)
     monkeypatch.setattr(page, "EXPERIMENTS", LISTED)
-
-    def reference() -> Database:
-        return open_database(tmp_path / "reference.db")
-
-    monkeypatch.setattr(page, "open_reference", reference)
-    return tmp_path
+    monkeypatch.setattr(page, "open_reference", lambda: open_database(folder / "reference.db"))
+    return folder
 
 
 def sections(text: str) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """A database that is opened read-only stays as it is, byte for byte, with nothing beside it."""
 
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -13,10 +14,10 @@ from runner.store.queries import run_rows
 from runner.store.reference import REFERENCE_FILE, open_reference
 
 
-@pytest.fixture
-def packed(tmp_path: Path) -> Path:
-    """A finished database out of WAL mode, in a folder of its own."""
-    path = tmp_path / "ships" / "results.db"
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished database out of WAL mode."""
+    path = tmp_path_factory.mktemp("finished") / "results.db"
     database = open_database(path)
     want(database, ["r1"])
     do_run(database, "r1")
@@ -24,6 +25,13 @@ def packed(tmp_path: Path) -> Path:
     with closing(sqlite3.connect(path)) as raw:
         raw.execute("PRAGMA journal_mode = DELETE")
     return path
+
+
+@pytest.fixture
+def packed(finished: Path, tmp_path: Path) -> Path:
+    """A copy of the finished database, in a folder of its own."""
+    (tmp_path / "ships").mkdir()
+    return Path(shutil.copy(finished, tmp_path / "ships"))
 
 
 def set_version(path: Path, version: str) -> None:

@@ -1,7 +1,8 @@
 """Results are taken from a reference once and whole, and never count as work done here."""
 
+import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,33 +27,37 @@ from runner.store.results import record_result
 from runner.store.schema import attempts, metadata, stages
 from runner.store.taking import take_results
 
-Make = Callable[[str], Database]
 
-
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[Make]:
-    opened: list[Database] = []
-
-    def made(name: str) -> Database:
-        opened.append(open_database(tmp_path / name))
-        return opened[-1]
-
-    yield made
-    for each in opened:
-        each.close()
-
-
-@pytest.fixture
-def reference(make: Make) -> Database:
-    """Two finished runs, one of them resumed, and one that failed."""
-    database = make("reference.db")
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an empty database and a reference of three runs, one resumed, one failed."""
+    folder = tmp_path_factory.mktemp("prepared")
+    open_database(folder / "empty.db").close()
+    database = open_database(folder / "reference.db")
     want(database, ["r1", "r2", "r3"])
     do_run(database, "r1", split_at=2)
     do_run(database, "r2")
     claim = take(database, chain_of("r3")[1].key)
     end_attempt(database, claim, "failed", 1.0, error="out of memory")
     assert record_result(database, "r3", 0) == "failed"
-    return database
+    database.close()
+    return folder
+
+
+@pytest.fixture
+def mine(prepared: Path, tmp_path: Path) -> Iterator[Database]:
+    """An empty database."""
+    database = open_database(shutil.copy(prepared / "empty.db", tmp_path / "mine.db"))
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def reference(prepared: Path, tmp_path: Path) -> Iterator[Database]:
+    """A copy of the prepared reference, of one's own."""
+    database = open_database(shutil.copy(prepared / "reference.db", tmp_path))
+    yield database
+    database.close()
 
 
 def counts(database: Database) -> dict[str, int]:
@@ -80,9 +85,8 @@ def comparable(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_result_is_copied_with_every_number_and_its_origin(
-    reference: Database, make: Make
+    reference: Database, mine: Database
 ) -> None:
-    mine = make("mine.db")
     want(mine, ["other"])
     do_run(mine, "other")  # so that attempts have other ids, and the stage of pixels is there
     (taken,) = take_results(mine, reference, ["r1"])
@@ -96,8 +100,7 @@ def test_a_result_is_copied_with_every_number_and_its_origin(
     assert latest_results(mine, ["r1"]) == {"r1": ("done", 0)}
 
 
-def test_outcomes_name_the_copied_attempts(reference: Database, make: Make) -> None:
-    mine = make("mine.db")
+def test_outcomes_name_the_copied_attempts(reference: Database, mine: Database) -> None:
     want(mine, ["other"])
     do_run(mine, "other")
     take_results(mine, reference, ["r1"])
@@ -111,9 +114,8 @@ def test_outcomes_name_the_copied_attempts(reference: Database, make: Make) -> N
 
 
 def test_taking_again_takes_nothing_and_shared_stages_are_there_once(
-    reference: Database, make: Make
+    reference: Database, mine: Database
 ) -> None:
-    mine = make("mine.db")
     assert len(take_results(mine, reference, ["r1"])) == 1
     assert len(take_results(mine, reference, ["r1", "r2"])) == 1
     before = counts(mine)
@@ -124,16 +126,16 @@ def test_taking_again_takes_nothing_and_shared_stages_are_there_once(
     assert before["environments"] == 1
 
 
-def test_what_is_not_wanted_unknown_or_failed_is_not_taken(reference: Database, make: Make) -> None:
-    mine = make("mine.db")
+def test_what_is_not_wanted_unknown_or_failed_is_not_taken(
+    reference: Database, mine: Database
+) -> None:
     assert set(reference_results(reference, ["r1", "r3", "r9"])) == {"r1"}
     before = counts(mine)
     assert take_results(mine, reference, ["r3", "r9"]) == []
     assert counts(mine) == before
 
 
-def test_an_own_result_stays(reference: Database, make: Make) -> None:
-    mine = make("mine.db")
+def test_an_own_result_stays(reference: Database, mine: Database) -> None:
     want(mine, ["r1"])
     do_run(mine, "r1")
     before = run_record(mine, "r1")
@@ -142,8 +144,9 @@ def test_an_own_result_stays(reference: Database, make: Make) -> None:
 
 
 @pytest.mark.parametrize("ended", ["failed", "interrupted"])
-def test_a_failed_or_open_run_gets_the_result(reference: Database, make: Make, ended: str) -> None:
-    mine = make("mine.db")
+def test_a_failed_or_open_run_gets_the_result(
+    reference: Database, mine: Database, ended: str
+) -> None:
     want(mine, ["r1"])
     claim = take(mine, "prepare")
     end_attempt(mine, claim, "done", 1.0, {"images": 5})
@@ -162,9 +165,8 @@ def test_a_failed_or_open_run_gets_the_result(reference: Database, make: Make, e
     assert numbers == [(1, ended), (2, "reference"), (3, "reference")]
 
 
-def test_nothing_taken_counts_as_work_done_here(reference: Database, make: Make) -> None:
+def test_nothing_taken_counts_as_work_done_here(reference: Database, mine: Database) -> None:
     """Its weights are not there: another run that needs a stage does it anew."""
-    mine = make("mine.db")
     take_results(mine, reference, ["r1", "r2"])
     assert ended_stages(mine) == {}
     assert settled_readings(mine) == set()
@@ -175,7 +177,7 @@ def test_nothing_taken_counts_as_work_done_here(reference: Database, make: Make)
     assert isinstance(claim, Claim)
 
 
-def test_epochs_of_another_runs_stage_come_along(reference: Database, make: Make) -> None:
+def test_epochs_of_another_runs_stage_come_along(reference: Database, mine: Database) -> None:
     """A training that went on from a state reads epochs of a stage that is not among its own."""
     want(reference, ["r1", "r2", "r3", "r4"])
     with reference.write() as connection:
@@ -192,16 +194,14 @@ def test_epochs_of_another_runs_stage_come_along(reference: Database, make: Make
     claim = take(reference, "evaluate-r4-0")
     end_attempt(reference, claim, "done", 1.0, {"reads": [[claim.attempt_id, 2, 2]]})
     assert record_result(reference, "r4", 0) == "done"
-    mine = make("mine.db")
     take_results(mine, reference, ["r4"])
     assert list(run_dump(mine, "r4")) == list(run_dump(reference, "r4"))
     assert latest_results(mine, ["r2", "r4"]) == {"r4": ("done", 0)}
 
 
 def test_of_several_at_once_each_result_is_taken_once(
-    reference: Database, make: Make, tmp_path: Path
+    reference: Database, mine: Database, tmp_path: Path
 ) -> None:
-    make("mine.db")
     together = threading.Barrier(4)
     taken: list[list[str]] = []
 
@@ -219,4 +219,4 @@ def test_of_several_at_once_each_result_is_taken_once(
         each.join()
     assert sorted(key for keys in taken for key in keys) == ["r1", "r2"]
     assert len(taken) == 4
-    assert counts(make("mine.db"))["attempts"] == 6
+    assert counts(mine)["attempts"] == 6
