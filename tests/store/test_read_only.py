@@ -40,7 +40,10 @@ def set_version(path: Path, version: str) -> None:
         raw.commit()
 
 
-def test_it_is_read_and_nothing_appears_beside_it(packed: Path) -> None:
+@pytest.mark.parametrize("journal", ["DELETE", "WAL"])
+def test_it_is_read_and_nothing_appears_beside_it(packed: Path, journal: str) -> None:
+    with closing(sqlite3.connect(packed)) as raw:
+        raw.execute(f"PRAGMA journal_mode = {journal}")
     before = packed.read_bytes()
     database = open_database(packed, read_only=True)
     assert [row["status"] for row in run_rows(database)] == ["done"]

@@ -199,6 +199,24 @@ def test_epochs_of_another_runs_stage_come_along(reference: Database, mine: Data
     assert latest_results(mine, ["r2", "r4"]) == {"r4": ("done", 0)}
 
 
+def test_attempts_that_only_an_outcome_names_come_along(
+    reference: Database, mine: Database
+) -> None:
+    """As those of another reader of a training, which went on from a stage of its own."""
+    with reference.write() as connection:
+        rows = connection.execute(sa.select(attempts.c.id, attempts.c.stage_key)).all()
+        ids = {row.stage_key: row.id for row in rows}
+        outcome = outcome_of("train-r2-0", [[ids["train-r2-0"], 1, 3]], best_epoch=2)
+        outcome["readers"]["other"] = {"status": "done", "reads": [[ids["train-r1-0"], 1, 3]]}
+        mine_only = attempts.c.id == ids["train-r2-0"]
+        connection.execute(sa.update(attempts).where(mine_only).values(outcome=outcome))
+    take_results(mine, reference, ["r2"])
+    assert list(run_dump(mine, "r2")) == list(run_dump(reference, "r2"))
+    with mine.read() as connection:
+        known = set(connection.execute(sa.select(attempts.c.stage_key)).scalars())
+    assert known >= {"train-r1-0", "train-r2-0"}
+
+
 def test_of_several_at_once_each_result_is_taken_once(
     reference: Database, mine: Database, tmp_path: Path
 ) -> None:
