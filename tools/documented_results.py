@@ -32,6 +32,7 @@ from runner.store.taking import attempts_behind
 from runner.store.views import VIEWS
 
 FOLDER = Path(__file__).resolve().parent.parent / "experiments"
+FEW_LETTERS = 24
 HEAD = """\
 # Results
 
@@ -148,8 +149,11 @@ def _described(database: Database, section: Section) -> str:
 
 
 def first_sentence(text: str) -> str:
-    """Return a text up to its first full stop or question mark before a capital letter."""
-    matched = re.match(r"(.+?[.?!])(?= [A-Z]|$)", text)
+    """Return a text up to its first full stop or question mark before a capital letter.
+
+    A few words are not enough to say what is done: a second sentence follows them.
+    """
+    matched = re.match(rf"(.{{{FEW_LETTERS},}}?[.?!])(?= [A-Z]|$)", text)
     return matched[1] if matched else text
 
 
@@ -220,7 +224,7 @@ def _changed(section: Section) -> int:
 
 
 def _not_run(section: Section) -> Iterator[str]:
-    yield f"Not run: {section.documented.why}. What was published:\n"
+    yield f"Not run: {section.documented.why}. Its rows, with what was published:\n"
     experiment, unrun = section.experiment, _empty_database()
     keyed = [(cell.cell, make_run(cell.settings, "")) for cell in experiment.cells]
     record_experiment(

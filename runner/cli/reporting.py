@@ -16,7 +16,7 @@ Examples:
   runner report --table quickstart --format markdown
   runner report experiments/quickstart.yaml    its tables as the file is now
   runner report --table quickstart --sql | sqlite3 results.db
-  runner report --reference                    the tables that ship with runner"""
+  runner report --reference                    the tables that ship with it"""
 
 
 def report(

@@ -26,7 +26,7 @@ from runner.store.database import open_database  # noqa: E402
 SPEC = """\
 name: {name}
 about: >
-  What suits {name}? Report R9.9 asks it. Ours: nothing.
+  What suits a network of {name}? Report R9.9 asks it. Ours: nothing.
 data: {{dataset: digits}}
 model: {{name: mlp}}
 train: {{epochs: 4, batch_size: {batch_size}}}
@@ -96,7 +96,7 @@ def sections(text: str) -> dict[str, str]:
 
 def test_what_was_run_stands_beside_what_was_published(made: Path) -> None:
     found = sections(page.results_document())["Reports R9.1, R9.2: Whole"]
-    assert found.startswith("\nWhat suits whole?\n")
+    assert found.startswith("\nWhat suits a network of whole?\n")
     assert "| WHICH | LR | ACC | published | difference |\n" in found
     assert "| slow | 0.01 | 0.500 | 0.25 | +0.250 |\n" in found
     assert "| fast | 0.1 | **0.625** | 0.75 | -0.125 |\n" in found
@@ -127,7 +127,7 @@ def test_a_variant_has_the_published_values_of_the_whole_without_differences(mad
 
 def test_what_was_not_run_has_its_published_values_and_the_reason(made: Path) -> None:
     found = sections(page.results_document())["Nothing"]
-    assert "Not run: needs luck. What was published:\n" in found
+    assert "Not run: needs luck. Its rows, with what was published:\n" in found
     assert "| fast | 0.1 | unfinished | 0.75 |\n" in found
     shown = re.search(r"```console\n(.*?)```", found, re.S)
     assert shown is not None
@@ -165,8 +165,9 @@ def test_nothing_is_left_out_without_a_reason(made: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     ("text", "first"),
     [
-        ("One. Two.", "One."),
-        ("Which of 0.5 and 0.7? Report", "Which of 0.5 and 0.7?"),
+        ("The first of them. The second.", "The first of them. The second."),
+        ("The first of them is longer. The second.", "The first of them is longer."),
+        ("Which one of 0.5 and 0.7? Report", "Which one of 0.5 and 0.7?"),
         ("No stop", "No stop"),
         ("At a rate of 0.1. ours", "At a rate of 0.1. ours"),
     ],
