@@ -1,9 +1,10 @@
-"""Writes the generated documents: docs/cli.md, docs/reference.md, docs/database.md.
+"""Writes the generated documents: docs/cli.md, reference.md, database.md, results.md.
 
     python tools/docs.py            writes them
     python tools/docs.py --check    exits with 1 when one is out of date
 
-Everything in them is read from the code; `documented_*.py` beside this file hold the words.
+Everything in them is read from the code, the specs and the reference results; `documented_*.py`
+beside this file hold the words.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from pathlib import Path
 from documented_cli import cli_document
 from documented_database import database_document
 from documented_reference import reference_document
+from documented_results import results_document
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs"
 DOCUMENTS = {
     "cli.md": cli_document,
     "reference.md": reference_document,
     "database.md": database_document,
+    "results.md": results_document,
 }
 
 

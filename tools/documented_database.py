@@ -115,7 +115,7 @@ WORDS = {
 SPECIAL = {
     "artifacts.name": "path under `.runner/`",
     "attempts.device": "`cpu` or the GPU's name",
-    "attempts.status": "running, done, diverged, failed, interrupted or lost",
+    "attempts.status": "running, done, diverged, failed, interrupted, lost; reference: taken over",
     "claims.attempt_id": "the attempt in progress",
     "evaluations.name": "loss or accuracy",
     "latest_results.seconds": "`train_seconds` and those of preparing and testing",

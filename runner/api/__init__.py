@@ -1,4 +1,7 @@
-"""The verbs of the command line, for notebooks: each returns DataFrames or plain values."""
+"""The verbs of the command line, for notebooks: each returns DataFrames or plain values.
+
+Those that read take ``db=REFERENCE`` for the results that ship with the program.
+"""
 
 from runner.api.comparing import diff
 from runner.api.listing import list_runs, show
@@ -7,5 +10,16 @@ from runner.api.plotting import plot
 from runner.api.reporting import report
 from runner.api.running import run
 from runner.api.validating import validate
+from runner.api.workspace import REFERENCE
 
-__all__ = ["diff", "list_runs", "plan", "plot", "report", "run", "show", "validate"]
+__all__ = [
+    "REFERENCE",
+    "diff",
+    "list_runs",
+    "plan",
+    "plot",
+    "report",
+    "run",
+    "show",
+    "validate",
+]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.api.workspace import DEFAULT_DATABASE, workspace
+from runner.api.workspace import DEFAULT_DATABASE, REFERENCE, workspace
 from runner.core.errors import UsageError, nearest
 from runner.spec.names import short_name
 from runner.spec.nodes import as_yaml
@@ -126,5 +126,6 @@ def make_again(cells: list[Mapping[str, Any]], db: str | Path | None = None) -> 
     for path, value in cell["swept"].items():
         words += ["--only", f"{short_name(path)}={as_yaml(value)}"]
     words += ["--only", f"seed={cell['seed']}"]
-    words += ["--db", str(db)] if db is not None and str(db) != DEFAULT_DATABASE else []
+    own = db is not None and str(db) not in (DEFAULT_DATABASE, REFERENCE)
+    words += ["--db", str(db)] if own else []
     return " ".join(shlex.quote(word) for word in words)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.api.binding import Binder, BoundCell, load_experiments
 from runner.api.choosing import choose
+from runner.api.referring import in_reference
 from runner.api.wanting import Wanted, disabled_rules, want
 from runner.api.workspace import Workspace, workspace
 from runner.core.errors import Problem
@@ -16,6 +17,7 @@ from runner.core.types import DEFAULT_CACHE_LIMIT, Facts
 from runner.planner.cost import Cost, plan_costs
 from runner.planner.explain import Branch, Saving, last_epoch, not_shared, savings, tree
 from runner.spec.names import cell_name
+from runner.store.facts import latest_results
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +30,7 @@ class Explained:
     Attributes:
         runs: distinct wanted runs.
         done: of them, with a result (diverged included).
+        taken: of those done, the ones whose result `run` would take from the reference.
         failed: of them, failed before and not retried.
         wanted: cost of every run by itself.
         planned: cost of what is to do.
@@ -44,6 +47,7 @@ class Explained:
     cells: int
     runs: int
     done: int
+    taken: int
     failed: int
     wanted: Cost
     planned: Cost
@@ -97,6 +101,7 @@ def plan(
     db: str | Path | None = None,
     data: str | Path | None = None,
     device: str | None = None,
+    use_reference: bool = False,
 ) -> pd.DataFrame:
     """Return the stages that `run` would do now, one row each.
 
@@ -110,6 +115,7 @@ def plan(
         db: the database.
         data: folder in which data sets are looked for.
         device: whose measured seconds are used.
+        use_reference: count results in the reference as done.
 
     Raises:
         SpecError: with every problem found, but missing data.
@@ -117,7 +123,7 @@ def plan(
     import pandas as pd
 
     paths = [specs] if isinstance(specs, str | Path) else list(specs)
-    _, wanted = make_plan(paths, only, profile, sets, db, data, device)
+    _, wanted = make_plan(paths, only, profile, sets, db, data, device, use_reference=use_reference)
     readers: dict[str, int] = {}
     for keys in wanted.plan.reads.values():
         for key in keys:
@@ -153,6 +159,7 @@ def make_plan(
     cache_limit: int = DEFAULT_CACHE_LIMIT,
     no_share: bool = False,
     disable: Sequence[str] = (),
+    use_reference: bool = False,
 ) -> tuple[Explained, Wanted]:
     """Return the plan of specs, and the same in numbers.
 
@@ -167,10 +174,10 @@ def make_plan(
     cells = binder.bind(experiments)
     name = device_name(chosen_device)
     disabled = disabled_rules(no_share, disable)
-    wanted = _want(cells, only, place, name, cache_limit, disabled)
+    wanted, taken = _want(cells, only, place, name, cache_limit, disabled, use_reference)
     if probe:
         wanted = replace(wanted, facts=_probed(cells, wanted, str(chosen_device)))
-    return _explained(cells, wanted, name, binder, probe, disabled), wanted
+    return _explained(cells, wanted, name, binder, probe, disabled, taken), wanted
 
 
 def _want(
@@ -180,18 +187,31 @@ def _want(
     device: str,
     cache_limit: int,
     disabled: frozenset[str],
-) -> Wanted:
+    use_reference: bool,
+) -> tuple[Wanted, int]:
+    """Return what is wanted, and how many results of it `run` would take from the reference."""
     chosen = choose(cells, only)
+    reference = in_reference(chosen) if use_reference else {}
     is_url = "://" in place.database_path
-    if not is_url and not Path(place.database_path).is_file():
-        return want(cells, chosen, None, place, device, cache_limit=cache_limit, disabled=disabled)
-    database = place.open(create=False)
+    database = None
+    if is_url or Path(place.database_path).is_file():
+        database = place.open(create=False)
     try:
-        return want(
-            cells, chosen, database, place, device, cache_limit=cache_limit, disabled=disabled
+        wanted = want(
+            cells,
+            chosen,
+            database,
+            place,
+            device,
+            cache_limit=cache_limit,
+            disabled=disabled,
+            reference=reference,
         )
+        there = {} if database is None else latest_results(database, reference)
     finally:
-        database.close()
+        if database is not None:
+            database.close()
+    return wanted, sum(there.get(key, ("failed", 0))[0] == "failed" for key in reference)
 
 
 def _probed(cells: Sequence[BoundCell], wanted: Wanted, device: str) -> Facts:
@@ -228,6 +248,7 @@ def _explained(
     binder: Binder,
     probed: bool,
     disabled: frozenset[str],
+    taken: int,
 ) -> Explained:
     statuses = [wanted.facts.finished.get(key) for key in wanted.chosen]
     naive, planned = plan_costs(wanted.naive, wanted.plan, wanted.facts)
@@ -236,6 +257,7 @@ def _explained(
         cells=sum(cell.run.run_key in chosen for cell in cells),
         runs=len(wanted.chosen),
         done=sum(status in ("done", "diverged") for status in statuses),
+        taken=taken,
         failed=statuses.count("failed"),
         wanted=naive,
         planned=planned,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from runner.api.binding import Binder, BoundCell, load_experiments
 from runner.api.choosing import choose
 from runner.api.listing import CELL_COLUMNS
+from runner.api.referring import take_reference
 from runner.api.wanting import Wanted, disabled_rules, want
 from runner.api.workspace import Workspace, workspace
 from runner.components.download import Downloading, OnProgress
@@ -21,6 +22,7 @@ from runner.store.catalogue import record_experiment
 from runner.store.database import Database
 from runner.store.facts import latest_results
 from runner.store.queries import run_rows
+from runner.store.reference import ReferenceResult
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,6 +53,7 @@ class Request:
     runs: Sequence[str] = ()
     no_share: bool = False
     disable: Sequence[str] = ()
+    use_reference: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,13 +62,15 @@ class Ran:
 
     Attributes:
         experiments: that were run.
-        before: runs that had a result before.
+        before: runs that had a result before, those that were taken included.
+        taken: results that were taken from the reference.
         statuses: of every wanted run that has a result now.
         wanted: number of wanted runs.
     """
 
     experiments: tuple[Experiment, ...]
     before: int
+    taken: Sequence[ReferenceResult]
     statuses: Mapping[str, RunStatus]
     wanted: int
 
@@ -82,6 +87,7 @@ def run(
     db: str | Path | None = None,
     data: str | Path | None = None,
     download: bool = True,
+    use_reference: bool = False,
 ) -> pd.DataFrame:
     """Run specs; return one row per cell as :func:`runner.api.list_runs` does.
 
@@ -97,6 +103,7 @@ def run(
         db: the database; results.db when not given.
         data: folder in which data sets are looked for; RUNNER_DATA when not given.
         download: fetch public data sets that are not there.
+        use_reference: copy results that the database lacks from the reference.
 
     Raises:
         SpecError: with every problem found; nothing was started.
@@ -120,6 +127,7 @@ def run(
         db,
         data,
         download=download,
+        use_reference=use_reference,
     )
     ran = run_request(request, lambda wanted: Silent(), lambda: False)
     database = workspace(db, data).open()
@@ -140,6 +148,7 @@ def run_request(
     listen: Callable[[Wanted], Listener],
     should_stop: Callable[[], bool],
     on_progress: OnProgress = lambda progress: None,
+    on_taken: Callable[[Sequence[ReferenceResult]], None] = lambda taken: None,
 ) -> Ran:
     """Do what is asked.
 
@@ -148,6 +157,7 @@ def run_request(
         listen: makes the listener, once the plan is known.
         should_stop: asked after every step.
         on_progress: hears of downloads.
+        on_taken: hears which results were taken from the reference, where they were asked for.
 
     Raises:
         SpecError: with every problem found; nothing was started.
@@ -169,6 +179,10 @@ def run_request(
         chosen = [cell for cell in chosen if cell.run.run_key in request.runs]
     database = place.open()
     try:
+        taken: Sequence[ReferenceResult] = ()
+        if request.use_reference:
+            taken = take_reference(database, chosen)
+            on_taken(taken)
         wanted = _execute(
             request, experiments, binder, cells, chosen, place, database, listen, should_stop
         )
@@ -178,6 +192,7 @@ def run_request(
     return Ran(
         experiments=tuple(experiments),
         before=sum(key in wanted.facts.finished for key in wanted.chosen),
+        taken=taken,
         statuses={key: status for key, (status, _) in results.items()},
         wanted=len(wanted.chosen),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from runner.api.binding import BoundCell
 from runner.api.workspace import Workspace
@@ -63,6 +64,7 @@ def want(
     limit: int | None = None,
     cache_limit: int = DEFAULT_CACHE_LIMIT,
     disabled: Collection[str] = (),
+    reference: Mapping[str, RunStatus] = MappingProxyType({}),
 ) -> Wanted:
     """Return what is wanted and the plan for it.
 
@@ -77,11 +79,15 @@ def want(
         limit: the most runs that are done now.
         cache_limit: the most bytes that frozen features may take.
         disabled: names of the rules that are switched off.
+        reference: how runs ended in the reference, where that counts and is not recorded yet.
     """
     runs = {cell.run.run_key: cell for cell in cells}
     keys = list(dict.fromkeys(cell.run.run_key for cell in chosen))
     results = {} if database is None else latest_results(database, runs)
     reruns = {key: results[key][1] if key in results else 0 for key in runs}
+    for key, status in reference.items():
+        if key not in results or results[key][0] == "failed":
+            results[key] = (status, reruns[key])
     if rerun and database is not None:
         reruns |= _repetitions(database, keys, results)
     finished: dict[str, RunStatus] = {
@@ -180,7 +186,7 @@ def _facts(
         if workspace.has_artifact(identity, name)
     )
     if database is None:
-        return Facts(artifacts=artifacts, cache_limit=cache_limit)
+        return Facts(artifacts=artifacts, finished=dict(finished), cache_limit=cache_limit)
     ended = ended_stages(database)
     artifacts |= workspace.states(identity)
     return Facts(

@@ -18,8 +18,11 @@ from runner.components.data.dataset import DataPlaces
 from runner.components.data.hashing import HashCache
 from runner.components.download import OnProgress
 from runner.store.database import Database, open_database
+from runner.store.reference import is_reference_file, open_reference
 
 DEFAULT_DATABASE = "results.db"
+REFERENCE = "reference://"
+"""Stands for the reference results where a database is asked for."""
 DATA_VARIABLE = "RUNNER_DATA"
 DEFAULT_DATA = "data"
 
@@ -29,7 +32,7 @@ class Workspace:
     """The places of one invocation.
 
     Attributes:
-        database_path: a file, or a URL.
+        database_path: a file, a URL, or :data:`REFERENCE`.
         folder: ``.runner/``: caches, checkpoints and artifacts.
         data: the data root that was given, or None.
     """
@@ -39,7 +42,12 @@ class Workspace:
     data: Path | None
 
     def open(self, create: bool = True) -> Database:
-        """Open the database; see :func:`runner.store.database.open_database`."""
+        """Open the database; see :func:`runner.store.database.open_database`.
+
+        The reference is open for reading only.
+        """
+        if self.database_path == REFERENCE:
+            return open_reference()
         return open_database(self.database_path, create)
 
     def data_places(self, spec: Path, on_progress: OnProgress | None = None) -> DataPlaces:
@@ -84,10 +92,13 @@ def workspace(db: str | Path | None = None, data: str | Path | None = None) -> W
     """Return the places of an invocation.
 
     Args:
-        db: database file or URL; results.db in the current folder when not given.
+        db: database file or URL, or :data:`REFERENCE`; results.db in the current folder when not
+            given.
         data: folder in which data sets are looked for; RUNNER_DATA when not given.
     """
     path = str(db or DEFAULT_DATABASE)
+    if is_reference_file(Path(path)):
+        path = REFERENCE
     beside = Path.cwd() if "://" in path else Path(path).absolute().parent
     root = data or os.environ.get(DATA_VARIABLE)
     return Workspace(path, beside / ".runner", Path(root).absolute() if root else None)

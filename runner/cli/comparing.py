@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from runner.cli.options import Db, check_format
+from runner.cli.options import Db, Reference, check_format, chosen_database
 
 if TYPE_CHECKING:
     from runner.api.comparing import Difference
@@ -27,6 +27,7 @@ def diff(
         str, typer.Option("--format", metavar="text|json", help="How it is printed.")
     ] = "text",
     db: Db = None,
+    reference: Reference = False,
 ) -> None:
     """Compare two runs: what differs in settings and environment, and all metrics.
 
@@ -35,7 +36,7 @@ def diff(
     check_format(form, ("text", "json"))
     from runner.api.comparing import compare
 
-    found = compare(first, second, db)
+    found = compare(first, second, chosen_database(db, reference))
     if form == "json":
         typer.echo(json.dumps([asdict(each) for each in found], indent=2))
         return

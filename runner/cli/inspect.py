@@ -8,14 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from runner.cli.options import Db, check_format
+from runner.cli.options import Db, Reference, check_format, chosen_database
 from runner.cli.words import counted
 from runner.spec.names import cell_name
 
 LIST_EXAMPLES = """\b
 Examples:
   runner list
-  runner list --experiment quickstart --format csv"""
+  runner list --experiment quickstart --format csv
+  runner list --reference"""
 SHOW_EXAMPLES = """\b
 Examples:
   runner show 3f9a            a run, by the beginning of its key
@@ -32,13 +33,14 @@ def list_command(
         str, typer.Option("--format", metavar="text|csv|json", help="How it is printed.")
     ] = "text",
     db: Db = None,
+    reference: Reference = False,
 ) -> None:
     """List every cell with its run, status and accuracies."""
     check_format(form, FORMATS)
     from runner.api.listing import cell_rows
     from runner.api.workspace import workspace
 
-    database = workspace(db).open(create=False)
+    database = workspace(chosen_database(db, reference)).open(create=False)
     try:
         rows = cell_rows(database, experiment)
     finally:
@@ -108,6 +110,7 @@ def show(
         str, typer.Option("--format", metavar="text|json", help="How it is printed.")
     ] = "text",
     db: Db = None,
+    reference: Reference = False,
 ) -> None:
     """Show a run: result, settings, epochs, and how to make it again.
 
@@ -116,7 +119,7 @@ def show(
     check_format(form, ("text", "json"))
     from runner.api.listing import show as show_run
 
-    record = show_run(name, db)
+    record = show_run(name, chosen_database(db, reference))
     if form == "json":
         typer.echo(json.dumps(record, indent=2))
         return
@@ -190,9 +193,10 @@ def _attempt(attempt: Mapping[str, Any]) -> Iterator[str]:
     seconds = "" if attempt["seconds"] is None else f", {attempt['seconds']:.1f} s"
     repeated = f" of rerun {attempt['rerun']}" if attempt["rerun"] else ""
     environment, numerics = attempt["environment"], attempt["numerics"]
+    status = "from the reference" if attempt["status"] == "reference" else attempt["status"]
     yield (
         f"  {attempt['kind']} {attempt['stage_key'][:12]}{repeated}: attempt {attempt['number']}"
-        f" {attempt['status']}, {started}{seconds}"
+        f" {status}, {started}{seconds}"
     )
     if attempt["error"]:
         yield f"    {attempt['error']}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import typer
 
 from runner.core.errors import UsageError
 
+DATABASE_VARIABLE = "RUNNER_DB"
 UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
@@ -46,8 +48,19 @@ Sets = Annotated[
 Db = Annotated[
     str | None,
     typer.Option(
-        metavar="FILE|URL", envvar="RUNNER_DB", help="The database.", show_default="results.db"
+        metavar="FILE|URL",
+        envvar=DATABASE_VARIABLE,
+        help="The database.",
+        show_default="results.db",
     ),
+]
+Reference = Annotated[
+    bool,
+    typer.Option("--reference", help="Read the results that ship with the program instead."),
+]
+UseReference = Annotated[
+    bool,
+    typer.Option("--use-reference", help="Count results that ship with the program as done."),
 ]
 Data = Annotated[
     Path | None,
@@ -84,6 +97,25 @@ Disable = Annotated[
     list[str] | None,
     typer.Option(metavar="RULE", help="Switch a rule of the planner off; may be repeated."),
 ]
+
+
+def chosen_database(db: str | None, reference: bool) -> str | None:
+    """Return the database that a command is to read.
+
+    Args:
+        db: of ``--db``, or its variable.
+        reference: of ``--reference``, which the variable does not contradict.
+
+    Raises:
+        UsageError: when both options were given.
+    """
+    if not reference:
+        return db
+    if db is not None and db != os.environ.get(DATABASE_VARIABLE):
+        raise UsageError("--reference and --db name two databases; give one of them")
+    from runner.api.workspace import REFERENCE
+
+    return REFERENCE
 
 
 def check_format(form: str, allowed: Sequence[str]) -> None:

@@ -21,6 +21,7 @@ from runner.cli.options import (
     Profile,
     Sets,
     Specs,
+    UseReference,
     check_format,
 )
 from runner.cli.words import counted, show_seconds
@@ -50,6 +51,7 @@ def plan(
     cache_limit: CacheLimit = DEFAULT_CACHE_LIMIT,
     no_share: NoShare = False,
     disable: Disable = None,
+    use_reference: UseReference = False,
     actual: Annotated[
         bool, typer.Option("--actual", help="Prediction against truth of what has been done.")
     ] = False,
@@ -87,6 +89,7 @@ def plan(
         cache_limit,
         no_share,
         disable or (),
+        use_reference,
     )
     if form == "json":
         typer.echo(json.dumps(explained.as_dict(), indent=2))
@@ -98,7 +101,8 @@ def _text(explained: Explained, full: bool) -> str:
     to_do = explained.runs - explained.done - explained.failed
     lines = [f"cells     {explained.cells}"]
     failed = f", {explained.failed} failed before (--retry-failed)" if explained.failed else ""
-    lines.append(f"runs      {explained.runs}: {explained.done} done, {to_do} to do{failed}")
+    taken = f" ({explained.taken} of them in the reference)" if explained.taken else ""
+    lines.append(f"runs      {explained.runs}: {explained.done} done{taken}, {to_do} to do{failed}")
     wanted, planned = explained.wanted, explained.planned
     lines.append(f"epochs    {planned.epochs} to do of {wanted.epochs}, at most")
     lines.append(f"time      {_time(planned, explained)}")

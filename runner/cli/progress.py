@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
@@ -14,12 +15,13 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from runner.api.wanting import Wanted
 from runner.cli.downloads import LiveDownloads, PlainDownloads
 from runner.cli.estimate import Estimate
-from runner.cli.words import show_seconds
+from runner.cli.words import show_seconds, taken_words
 from runner.components.download import Downloading
 from runner.core.types import Stage
 from runner.engine.context import Progress as Standing
 from runner.planner.explain import last_epoch
 from runner.spec.names import cell_name
+from runner.store.reference import ReferenceResult
 
 PLAIN_SECONDS = 30.0
 
@@ -190,6 +192,12 @@ class ProgressOfRun:
             console = Console(stderr=True)
             self._shown = LiveDownloads(console) if console.is_terminal else PlainDownloads()
         self._shown.moved(progress)
+
+    def taken(self, results: Sequence[ReferenceResult]) -> None:
+        """Say what was taken from the reference; that comes before the plan, too."""
+        self._close()
+        self._shown = None
+        print(taken_words(results), file=sys.stderr, flush=True)
 
     def begin(self, wanted: Wanted) -> LiveProgress | PlainProgress:
         """Return the listener for a plan."""

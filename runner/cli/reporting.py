@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from runner.cli.options import Db
+from runner.cli.options import Db, Reference, chosen_database
 
 EXAMPLES = """\b
 Examples:
@@ -15,7 +15,8 @@ Examples:
   runner report --table quickstart
   runner report --table quickstart --format markdown
   runner report experiments/quickstart.yaml    its tables as the file is now
-  runner report --table quickstart --sql | sqlite3 results.db"""
+  runner report --table quickstart --sql | sqlite3 results.db
+  runner report --reference                    the tables that ship with it"""
 
 
 def report(
@@ -37,13 +38,14 @@ def report(
         str, typer.Option(metavar="NAME", help="A variant, as `runner report` lists them.")
     ] = "",
     db: Db = None,
+    reference: Reference = False,
 ) -> None:
     """Print tables from the database; without arguments, list them."""
     from runner.api.reporting import fill, find_tables, sql_of, variants_of
     from runner.api.workspace import workspace
     from runner.report.render import render
 
-    database = workspace(db).open(create=False)
+    database = workspace(chosen_database(db, reference)).open(create=False)
     try:
         found = find_tables(database, table, spec, variant)
         if table is None and spec is None and not sql:

@@ -20,6 +20,7 @@ from runner.cli.options import (
     Profile,
     Sets,
     Specs,
+    UseReference,
 )
 from runner.cli.words import counted, show_seconds
 from runner.core.types import DEFAULT_CACHE_LIMIT
@@ -34,6 +35,7 @@ Examples:
   runner run spec.yaml --only lr=0.1 --limit 2
   runner run spec.yaml --set epochs=2        (a variant, kept apart)
   runner run spec.yaml --retry-failed
+  runner run spec.yaml --use-reference       (copies results that ship)
 Stop with Ctrl-C and run the same command again to go on."""
 
 
@@ -72,6 +74,7 @@ def run(
     ] = False,
     no_share: NoShare = False,
     disable: Disable = None,
+    use_reference: UseReference = False,
     no_download: Annotated[
         bool, typer.Option("--no-download", help="Fetch nothing; what is missing is an error.")
     ] = False,
@@ -100,11 +103,12 @@ def run(
         no_share=no_share,
         disable=disable or (),
         download=not no_download,
+        use_reference=use_reference,
     )
     started = time.monotonic()
     try:
         with StopRequest() as stop, ProgressOfRun() as progress:
-            ran = run_request(request, progress.begin, stop, progress.downloading)
+            ran = run_request(request, progress.begin, stop, progress.downloading, progress.taken)
     except Interrupted as interrupted:
         command = " ".join(shlex.quote(word) for word in ["runner", *sys.argv[1:]])
         raise Interrupted(f"{interrupted}\nwhat has ended is kept; go on with: {command}") from None
@@ -142,7 +146,10 @@ def _print_summary(ran: Ran, seconds: float) -> None:
     }
     shown = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
     text = f"{counted(ran.wanted, 'run')}: {shown or 'none done'}"
-    text += f" ({ran.before} of them before)" if ran.before else ""
+    before = ran.before - len(ran.taken)
+    parts = [f"{before} of them before"] if before else []
+    parts += [f"{len(ran.taken)} of them from the reference"] if ran.taken else []
+    text += f" ({', '.join(parts)})" if parts else ""
     typer.echo(f"{text}; {show_seconds(seconds)}", err=True)
     if counts["failed"]:
         failed = next(key for key, status in ran.statuses.items() if status == "failed")

@@ -1,6 +1,13 @@
-"""Words that several commands print: durations, counts."""
+"""Words that several commands print: durations, counts, what came from the reference."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from runner.store.reference import ReferenceResult
 
 
 def show_seconds(seconds: float) -> str:
@@ -16,3 +23,15 @@ def show_seconds(seconds: float) -> str:
 def counted(number: int, noun: str) -> str:
     """Return a count in words: 1 run, 2 runs."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def taken_words(results: Sequence[ReferenceResult]) -> str:
+    """Return what was taken from the reference: how many results, of which devices and days."""
+    if not results:
+        return "no result taken from the reference: it has none that the database lacks"
+    devices = " and ".join(sorted({each.device for each in results}))
+    times = (min(each.recorded for each in results), max(each.recorded for each in results))
+    days = [datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d") for time in times]
+    period = " to ".join(dict.fromkeys(days))
+    taken = f"{counted(len(results), 'result')} taken from the reference"
+    return f"{taken}, measured on {devices}, {period}"

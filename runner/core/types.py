@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 StageKind = Literal["prepare", "features", "train", "evaluate"]
 RunStatus = Literal["done", "diverged", "failed"]
-AttemptStatus = Literal["running", "done", "diverged", "failed", "interrupted", "lost"]
+AttemptStatus = Literal["running", "done", "diverged", "failed", "interrupted", "lost", "reference"]
 Settings = Mapping[str, Any]
 
 DEFAULT_CACHE_LIMIT = 20 * 10**9

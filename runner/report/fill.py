@@ -6,7 +6,7 @@ Owns the query's execution and the marks of best values.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +23,7 @@ def fill_table(
     experiment: str,
     variant: str,
     runs: Collection[str] | None = None,
+    published: Mapping[int, Mapping[str, float]] | None = None,
 ) -> FilledTable:
     """Return the table as recorded now.
 
@@ -32,20 +33,26 @@ def fill_table(
         experiment: the stored experiment whose cells are its rows.
         variant: of it.
         runs: keys of the only runs that count, all by default.
+        published: by position and title, values to show in place of the recorded published ones;
+            measured otherwise, they stand without a difference.
 
     Raises:
         UsageError: when the recorded cells do not fit into its pivot.
     """
     with database.read() as connection:
         answers = connection.exec_driver_sql(compile_table(table, experiment, variant, runs))
-        rows = [_row(table, tuple(answer)) for answer in answers]
-    filled = FilledTable(table, experiment, variant, tuple(rows))
+        rows = [_row(table, tuple(answer), published) for answer in answers]
+    filled = FilledTable(table, experiment, variant, tuple(rows), published is None)
     if table.pivot is not None:
         filled = pivoted(filled)
     return replace(filled, rows=tuple(_marked(filled.table.columns, filled.rows)))
 
 
-def _row(table: Table, answer: tuple[Any, ...]) -> Row:
+def _row(
+    table: Table,
+    answer: tuple[Any, ...],
+    others: Mapping[int, Mapping[str, float]] | None,
+) -> Row:
     """Return a row of the query's answer, by order: titles may be any text."""
     values = iter(answer)
     position = next(values)
@@ -57,6 +64,7 @@ def _row(table: Table, answer: tuple[Any, ...]) -> Row:
             entries[column.title] = Entry(next(values))
     runs, statuses = next(values), {status: next(values) for status in STATUSES}
     published, run_key = json.loads(next(values) or "{}"), next(values)
+    published = published if others is None else others.get(position, {})
     row = Row(entries, runs, statuses, position, run_key)
     for column in table.columns:
         if column.kind == "metric":

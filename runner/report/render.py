@@ -119,7 +119,7 @@ def _grid_columns(filled: FilledTable) -> list[Column]:
     """Return the column behind each printed one; published and difference stand beside theirs."""
     columns: list[Column] = []
     for column in filled.table.columns:
-        columns += [column] * (3 if filled.has_published(column) else 1)
+        columns += [column] * (1 + len(filled.beside(column)))
     return columns
 
 
@@ -127,9 +127,7 @@ def _grid(filled: FilledTable, best: str, other: str) -> tuple[list[str], list[l
     """Return header and rows; ``best`` and ``other`` format a column in which one is marked."""
     header: list[str] = []
     for column in filled.table.columns:
-        header.append(column.title)
-        if filled.has_published(column):
-            header += ["published", "difference"]
+        header += [column.title, *filled.beside(column)]
     rows = [_cells(filled, row, best, other) for row in filled.rows]
     return header, rows
 
@@ -142,12 +140,14 @@ def _cells(filled: FilledTable, row: Row, best: str, other: str) -> list[str]:
             cells.append(show_value(entry.value))
             continue
         text = _metric_text(entry, column)
-        shown = other if _has_best(filled, column) else "{}"
-        cells.append((best if entry.is_best else shown).format(text))
-        if filled.has_published(column):
-            gap = difference(entry)
-            cells.append("" if entry.published is None else f"{entry.published:g}")
-            cells.append("" if gap is None else f"{gap:+.{_digits(column)}f}")
+        frame = other if _has_best(filled, column) else "{}"
+        cells.append((best if entry.is_best else frame).format(text))
+        gap = difference(entry)
+        shown = {
+            "published": "" if entry.published is None else f"{entry.published:g}",
+            "difference": "" if gap is None else f"{gap:+.{_digits(column)}f}",
+        }
+        cells += [shown[name] for name in filled.beside(column)]
     return cells
 
 

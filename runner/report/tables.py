@@ -67,16 +67,27 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class FilledTable:
-    """A table with its rows."""
+    """A table with its rows.
+
+    Attributes:
+        is_compared: whether published values were measured alike, so that differences say anything.
+    """
 
     table: Table
     experiment: str
     variant: str
     rows: tuple[Row, ...]
+    is_compared: bool = True
 
     def has_published(self, column: Column) -> bool:
         """Return whether a published value stands in the column."""
         return any(row.entries[column.title].published is not None for row in self.rows)
+
+    def beside(self, column: Column) -> tuple[str, ...]:
+        """Return what stands beside the column's values: published ones and differences."""
+        if not self.has_published(column):
+            return ()
+        return ("published", "difference") if self.is_compared else ("published",)
 
     def has_seeds(self) -> bool:
         """Return whether any cell has more than one run."""
@@ -104,9 +115,9 @@ def to_records(filled: FilledTable) -> list[dict[str, Any]]:
             if filled.has_seeds():
                 record[f"{column.title}_std"] = entry.std
                 record[f"{column.title}_n"] = entry.count
-            if filled.has_published(column):
-                record[f"{column.title}_published"] = entry.published
-                record[f"{column.title}_difference"] = difference(entry)
+            values = {"published": entry.published, "difference": difference(entry)}
+            for name in filled.beside(column):
+                record[f"{column.title}_{name}"] = values[name]
         record["status"] = row.missing() or "done"
         records.append(record)
     return records

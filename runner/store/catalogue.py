@@ -57,11 +57,11 @@ def record_experiment(
     distinct = list({run.run_key: run for run in wanted}.values())
     with database.write() as connection:
         experiment_id = _experiment(connection, name, variant, about, path, document, source)
-        _insert_new(connection, runs, "run_key", [_run_row(run) for run in distinct])
+        insert_new(connection, runs, "run_key", [_run_row(run) for run in distinct])
         stage_rows = {
             stage.key: _stage_row(stage) for run in distinct for stage in chains[run.run_key]
         }
-        _insert_new(connection, stages, "stage_key", list(stage_rows.values()))
+        insert_new(connection, stages, "stage_key", list(stage_rows.values()))
         _record_chains(connection, chains, readings, rerun)
         connection.execute(sa.delete(cells).where(cells.c.experiment_id == experiment_id))
         rows = [_cell_row(experiment_id, cell, run_key) for cell, run_key in keyed_cells]
@@ -165,10 +165,10 @@ def _record_chains(
         connection.execute(sa.insert(run_stages), rows[start : start + BATCH])
 
 
-def _insert_new(
+def insert_new(
     connection: sa.Connection, table: sa.Table, key: str, rows: Sequence[dict[str, Any]]
 ) -> None:
-    """Insert the rows whose key is not there yet."""
+    """Insert the rows whose key is not there yet, within a writing transaction."""
     column = table.c[key]
     for start in range(0, len(rows), BATCH):
         batch = rows[start : start + BATCH]
@@ -181,15 +181,18 @@ def _insert_new(
 
 def record_environment(database: Database, content: Mapping[str, Any]) -> int:
     """Return the id of an environment, recording it when it is new."""
-    key = content_key("environment", dict(content))
     with database.write() as connection:
-        found = connection.execute(
-            sa.select(environments.c.id).where(environments.c.key == key)
-        ).scalar()
-        if found is not None:
-            return int(found)
-        inserted = connection.execute(
-            sa.insert(environments).values(key=key, content=dict(content))
-        )
-        assert inserted.inserted_primary_key is not None
-        return int(inserted.inserted_primary_key[0])
+        return environment_id(connection, content)
+
+
+def environment_id(connection: sa.Connection, content: Mapping[str, Any]) -> int:
+    """Do the same within a writing transaction."""
+    key = content_key("environment", dict(content))
+    found = connection.execute(
+        sa.select(environments.c.id).where(environments.c.key == key)
+    ).scalar()
+    if found is not None:
+        return int(found)
+    inserted = connection.execute(sa.insert(environments).values(key=key, content=dict(content)))
+    assert inserted.inserted_primary_key is not None
+    return int(inserted.inserted_primary_key[0])

@@ -32,11 +32,13 @@ class Database:
     Attributes:
         path: the SQLite file, or None for another database.
         engine: SQLAlchemy's engine.
+        read_only: whether writing is an error.
     """
 
-    def __init__(self, engine: sa.Engine, path: Path | None) -> None:
+    def __init__(self, engine: sa.Engine, path: Path | None, read_only: bool = False) -> None:
         self.engine = engine
         self.path = path
+        self.read_only = read_only
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -51,7 +53,10 @@ class Database:
         Raises:
             DiskFull: when it cannot be stored; nothing of it is.
             StoreBusy: when another process holds the lock for longer than ``BUSY_SECONDS``.
+            UsageError: when the database is open for reading only.
         """
+        if self.read_only:
+            raise UsageError(f"{self.path} is read-only; name a database of your own with --db")
         try:
             with self.engine.connect() as connection:
                 writer = connection.execution_options(runner_write=True)
@@ -74,16 +79,21 @@ class Database:
         self.engine.dispose()
 
 
-def open_database(where: str | Path, create: bool = True) -> Database:
+def open_database(where: str | Path, create: bool = True, read_only: bool = False) -> Database:
     """Return the database at a path or SQLAlchemy URL, migrated to the newest schema.
 
     Args:
         where: a file, or a URL with "://".
         create: make the file when it is not there.
+        read_only: open a finished SQLite file that nobody writes, and leave it as it is: it is not
+            made, migrated or switched to WAL, and no file appears beside it.
 
     Raises:
-        UsageError: when it is not there and must not be made, or is not a database of this program.
+        UsageError: when it is not there and must not be made, is not a database of this program, or
+            is to be left as it is and has another schema.
     """
+    if read_only:
+        return _open_read_only(Path(where))
     url, path = _url(where)
     if path is not None and not path.is_file():
         if not create:
@@ -98,6 +108,32 @@ def open_database(where: str | Path, create: bool = True) -> Database:
     except (sa.exc.DatabaseError, sqlite3.DatabaseError) as error:
         reason = error.__cause__ or error
         raise UsageError(f"{where} cannot be opened as a results database: {reason}") from error
+    return database
+
+
+def _open_read_only(path: Path) -> Database:
+    if not path.is_file():
+        raise UsageError(f"no database at {path}")
+    # immutable: SQLite neither locks it nor looks for a journal, so its folder may be read-only too
+    uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+    engine = sa.create_engine(
+        "sqlite://", creator=lambda: sqlite3.connect(uri, uri=True), poolclass=sa.NullPool
+    )
+    _prepare_sqlite(engine)
+    database = Database(engine, path, read_only=True)
+    try:
+        with database.read() as connection:
+            version = _version(connection)
+    except (sa.exc.DatabaseError, sqlite3.DatabaseError) as error:
+        reason = error.__cause__ or error
+        raise UsageError(f"{path} cannot be opened as a results database: {reason}") from error
+    if version is None:
+        raise UsageError(f"{path} is a database of another program")
+    if version != HEAD:
+        raise UsageError(
+            f"{path} has schema {version}, this program reads {HEAD}; it is read-only and is not"
+            " migrated"
+        )
     return database
 
 

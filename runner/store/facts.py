@@ -119,7 +119,8 @@ def held_stages(database: Database, alive: bool = False) -> set[str]:
 def seconds_by_cost_kind(database: Database, device: str) -> dict[str, float]:
     """Return mean measured seconds an epoch (or a stage) of each cost kind on a device.
 
-    The first epoch of an attempt is left out where there are others: it pays for warming up.
+    The first epoch of an attempt is left out where there are others: it pays for warming up. What
+    was taken from the reference was measured elsewhere.
     """
     query = (
         sa.select(
@@ -128,7 +129,11 @@ def seconds_by_cost_kind(database: Database, device: str) -> dict[str, float]:
         )
         .join(attempts, attempts.c.stage_key == stages.c.stage_key)
         .join(steps, steps.c.attempt_id == attempts.c.id)
-        .where(stages.c.cost_kind != "", attempts.c.device == device)
+        .where(
+            stages.c.cost_kind != "",
+            attempts.c.status != "reference",
+            attempts.c.device == device,
+        )
         .group_by(stages.c.cost_kind)
     )
     later = query.where(steps.c.epoch > 1)

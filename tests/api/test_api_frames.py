@@ -10,6 +10,7 @@ import torch
 from runner import api
 from runner.api.planning import make_plan
 from runner.core.errors import SpecError, UsageError
+from runner.store import reference
 
 SPEC = """\
 name: small
@@ -53,8 +54,19 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_verb_of_all_is_there() -> None:
-    assert api.__all__ == ["diff", "list_runs", "plan", "plot", "report", "run", "show", "validate"]
-    assert all(callable(getattr(api, name)) for name in api.__all__)
+    assert api.__all__ == [
+        "REFERENCE",
+        "diff",
+        "list_runs",
+        "plan",
+        "plot",
+        "report",
+        "run",
+        "show",
+        "validate",
+    ]
+    verbs = [name for name in api.__all__ if name.islower()]
+    assert all(callable(getattr(api, name)) for name in verbs)
 
 
 def test_list_runs_has_a_row_per_cell(place: Path) -> None:
@@ -126,6 +138,39 @@ def test_show_has_all_of_a_run(place: Path) -> None:
     assert {"train_loss", "val_accuracy"} <= set(record["epochs"][0])
     assert record["command"].startswith("runner run ")
     assert [attempt["kind"] for attempt in record["attempts"]] == ["prepare", "train", "evaluate"]
+
+
+@pytest.fixture
+def shipped(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The finished database as the reference, of which `small.yaml` is in the current folder."""
+    path = tmp_path / "ships" / "results.db"
+    path.parent.mkdir()
+    shutil.copy(place / "results.db", path)
+    monkeypatch.setattr(reference, "REFERENCE_FILE", path)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.yaml").write_text(SPEC)
+    return path
+
+
+def test_verbs_that_read_take_the_reference(shipped: Path, place: Path) -> None:
+    own = place / "results.db"
+    assert api.report("small", db=api.REFERENCE).equals(api.report("small", db=own))
+    assert api.list_runs(db=api.REFERENCE).equals(api.list_runs(db=own))
+    assert api.diff("small:0:0", "small:1:0", db=api.REFERENCE).equals(
+        api.diff("small:0:0", "small:1:0", db=own)
+    )
+    shown = api.show("small:1:0", db=api.REFERENCE)
+    assert shown["epochs"] == api.show("small:1:0", db=own)["epochs"]
+    assert not Path("results.db").exists()
+
+
+def test_plan_and_run_count_the_reference_when_told(shipped: Path, place: Path) -> None:
+    assert len(api.plan("small.yaml", device="cpu")) > 0
+    assert len(api.plan("small.yaml", device="cpu", use_reference=True)) == 0
+    frame = api.run("small.yaml", device="cpu", use_reference=True)
+    columns = ["run", "status", "val_accuracy", "test_accuracy", "seconds"]
+    assert frame[columns].equals(api.list_runs(db=place / "results.db")[columns])
+    assert not list(Path(".runner").rglob("*.safetensors"))
 
 
 def test_plan_says_why_a_done_stage_is_redone(

@@ -52,6 +52,17 @@ def test_quickstart_command_prints_the_table_that_the_readme_shows(tmp_path):
         assert float(ours) == pytest.approx(float(theirs), abs=0.05)
 
 
+@pytest.mark.slow
+def test_the_commands_on_the_reference_work(tmp_path):
+    shutil.copytree(ROOT / "experiments", tmp_path / "experiments")
+    *reading, running = block("<!-- reference -->", "bash").splitlines()
+    printed = [run_shell(command, tmp_path) for command in reading]
+    assert all(printed)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["experiments"]
+    assert run_shell(running, tmp_path).strip() == printed[1].strip()
+    assert (tmp_path / "results.db").is_file()
+
+
 def test_the_spec_in_the_readme_is_the_quickstart():
     shown = yaml.safe_load(block("The table above is this file", "yaml"))
     real = plain(load_document(ROOT / "experiments" / "quickstart.yaml"))

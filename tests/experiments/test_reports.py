@@ -194,8 +194,16 @@ def test_r4_3_and_r4_4_vary_what_the_report_varies() -> None:
     ]
     assert patiences == [10, 50, 100, 120, 150]
     varied = list(published("architecture", "VARIED", "VALUE"))
-    assert varied[:6] == [f"filter size {k}" for k in (3, 5, 7)] + [f"stride {s}" for s in (1, 2, 3)]
-    assert [len(c.settings.model.filters) for c in spec("architecture").cells[6:11]] == [1, 2, 3, 4, 5]
+    assert varied[:6] == [f"filter size {k}" for k in (3, 5, 7)] + [
+        f"stride {s}" for s in (1, 2, 3)
+    ]
+    assert [len(c.settings.model.filters) for c in spec("architecture").cells[6:11]] == [
+        1,
+        2,
+        3,
+        4,
+        5,
+    ]
 
 
 @pytest.mark.parametrize("name", ["faces_plain", "faces_alexnet"])

@@ -7,10 +7,21 @@ from typing import Any
 import pandas as pd
 import pytest
 import sqlalchemy as sa
+from recorded import (
+    DOCUMENT,
+    SETTINGS,
+    cell_of,
+    chain_of,
+    do_run,
+    outcome_of,
+    record_of,
+    run_of,
+    take,
+    want,
+)
 
-from runner.core.types import Cell, EpochRecord, Metric, Reader, Run, SelectRule, Stage
-from runner.store.catalogue import record_environment, record_experiment
-from runner.store.claims import Claim, claim_stage
+from runner.core.types import EpochRecord, Stage
+from runner.store.catalogue import record_experiment
 from runner.store.database import Database, open_database
 from runner.store.dump import canonical_dump, sql_dump
 from runner.store.facts import (
@@ -27,120 +38,12 @@ from runner.store.recorder import Artifact, end_attempt, record_epochs
 from runner.store.results import record_result
 from runner.store.schema import artifacts, run_stages
 
-SETTINGS = {
-    "seed": 0,
-    "data": {"dataset": "digits"},
-    "model": {"name": "mlp"},
-    "train": {"optimizer": {"name": "sgd", "lr": 0.1}, "batch_size": 8, "epochs": 3},
-}
-READER = Reader(3, None, SelectRule("val_accuracy", "max"), "best", 20.0)
-DOCUMENT = {"zeta": 1, "alpha": {"y": 2, "x": 3}}
-
-
-def run_of(key: str) -> Run:
-    return Run(key, f"settings-{key}", SETTINGS, "data", "fingerprint", READER)
-
-
-def chain_of(key: str, rerun: int = 0) -> tuple[Stage, ...]:
-    train = f"train-{key}-{rerun}"
-    return (
-        Stage("prepare", "prepare", {}, produces=("pixels/p",), cost_kind="p"),
-        Stage(
-            train,
-            "train",
-            {},
-            needs=("prepare",),
-            produces=(f"weights/{train}-best",),
-            consumes=("pixels/p",),
-            cost_kind="t",
-            epochs=3,
-        ),
-        Stage(f"evaluate-{key}-{rerun}", "evaluate", {}, ("prepare", train)),
-    )
-
-
-def cell_of(position: int, seed: int = 0) -> Cell:
-    labels, published = {"row": f"r{position}"}, {"ACC": 0.5}
-    return Cell("e", position, seed, labels, {"lr": 0.1}, published, "", SETTINGS, "settings")
-
 
 @pytest.fixture
 def database(tmp_path: Path):
     opened = open_database(tmp_path / "results.db")
     yield opened
     opened.close()
-
-
-def want(database: Database, keys: list[str], path: str = "e.yaml", rerun: int = 0) -> None:
-    record_experiment(
-        database,
-        name="e",
-        variant="",
-        about="about",
-        path=path,
-        document=DOCUMENT,
-        source="text",
-        keyed_cells=[(cell_of(position), key) for position, key in enumerate(keys)],
-        wanted=[run_of(key) for key in keys],
-        chains={key: chain_of(key, rerun) for key in keys},
-        readings={key: f"train-{key}-{rerun}" for key in keys},
-        rerun=dict.fromkeys(keys, rerun),
-    )
-
-
-def take(database: Database, stage: str, again: bool = False) -> Claim:
-    environment = record_environment(database, {"machine": "m"})
-    claim = claim_stage(database, stage, environment, {"threads": 1}, "cpu", again=again)
-    assert isinstance(claim, Claim)
-    return claim
-
-
-def record_of(epoch: int, value: float = 0.5) -> EpochRecord:
-    metrics = tuple(
-        Metric(epoch, split, name, value + epoch / 10)
-        for split in ("train", "val")
-        for name in ("loss", "accuracy")
-    )
-    return EpochRecord(epoch, metrics, (1.0, float("nan")), 0.1, 2.0)
-
-
-def outcome_of(reading: str, reads: list[list[int]], best_epoch: int) -> dict[str, Any]:
-    """Return the outcome of a training of three epochs with one reader."""
-    mine = {
-        "status": "done",
-        "reads": reads,
-        "parameters": 7,
-        "best_epoch": best_epoch,
-        "last_epoch": 3,
-    }
-    return {"readers": {reading: mine}, "reads": reads}
-
-
-def do_run(database: Database, key: str, rerun: int = 0, split_at: int = 0) -> None:
-    """Record a run's stages as if done: three epochs, in one attempt or in two."""
-    prepare, train, evaluate = (stage.key for stage in chain_of(key, rerun))
-    if attempt_outcome(database, prepare) is None:
-        claim = take(database, prepare)
-        pixels = Artifact("pixels/p", "digest-p", 10)
-        end_attempt(database, claim, "done", 1.0, {"images": 5}, produced=[pixels])
-    reads = []
-    if split_at:
-        claim = take(database, train)
-        record_epochs(database, claim, [record_of(epoch) for epoch in range(1, 4)])
-        end_attempt(database, claim, "interrupted", 9.0)
-        reads.append([claim.attempt_id, 1, split_at])
-    claim = take(database, train)
-    record_epochs(database, claim, [record_of(epoch) for epoch in range(split_at + 1, 4)])
-    reads.append([claim.attempt_id, split_at + 1, 3])
-    outcome = outcome_of(train, reads, best_epoch=2)
-    weights = Artifact(f"weights/{train}-best", f"digest-{train}", 20)
-    end_attempt(database, claim, "done", 9.0, outcome, produced=[weights])
-    assert record_result(database, key, rerun) is None
-    claim = take(database, evaluate)
-    measured = [Metric(2, "test", "accuracy", 0.25), Metric(2, "test", "loss", 1.5)]
-    reads = {"reads": [[claim.attempt_id, 2, 2]]}
-    end_attempt(database, claim, "done", 0.5, reads, measured=measured)
-    assert record_result(database, key, rerun) == "done"
 
 
 def dump(database: Database) -> list[str]:

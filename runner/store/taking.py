@@ -1,0 +1,240 @@
+"""Taking results over from the reference: a run's records, copied into another database.
+
+Its result, what was measured, by which attempts, on what machine. Copied attempts have the status
+`reference`, which no plan takes for work that was done here: their weights are not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from runner.store.catalogue import BATCH, environment_id, insert_new
+from runner.store.database import Database
+from runner.store.reference import COUNTING, ReferenceResult, reference_results
+from runner.store.schema import (
+    artifacts,
+    attempts,
+    claims,
+    environments,
+    metadata,
+    reads,
+    results,
+    run_stages,
+    runs,
+    stages,
+)
+
+ENDED = (*COUNTING, "reference")
+MEASURED = tuple(
+    table
+    for table in metadata.sorted_tables
+    if "attempt_id" in table.c and table not in (claims, reads)
+)
+"""The tables of what attempts measured."""
+
+
+def take_results(
+    database: Database, reference: Database, run_keys: Collection[str]
+) -> list[ReferenceResult]:
+    """Copy the results that a database lacks from the reference, with all that belongs to them.
+
+    One transaction: of several processes that do so at once, one copies. Results that the database
+    has stay as they are, but for failed ones.
+
+    Args:
+        database: where results are missing.
+        reference: as :func:`open_reference` returns it.
+        run_keys: the runs whose results are wanted.
+
+    Returns:
+        What was copied.
+    """
+    found = reference_results(reference, run_keys)
+    with database.read() as connection:
+        lacking = found.keys() - _settled(connection)
+    if not lacking:
+        return []
+    with reference.read() as source, database.write() as target:
+        there = _settled(target)
+        taken = [each for each in found.values() if each.run_key not in there]
+        _Copy(source, target, taken).copy()
+    return taken
+
+
+def attempts_behind(connection: sa.Connection, which: Collection[tuple[str, int]]) -> set[int]:
+    """Return the ids of all attempts that results rest on.
+
+    Those whose epochs they read, those that ended the stages of their runs, and those that these
+    went on from.
+
+    Args:
+        connection: to the database.
+        which: (run key, repetition) of the results.
+    """
+    wanted = set(which)
+    found = {
+        row.attempt_id
+        for row in connection.execute(sa.select(reads))
+        if (row.run_key, row.rerun) in wanted
+    }
+    chain = {
+        row.stage_key
+        for row in connection.execute(sa.select(run_stages))
+        if (row.run_key, row.rerun) in wanted
+    }
+    named: dict[int, set[int]] = {}
+    columns = (attempts.c.id, attempts.c.stage_key, attempts.c.status, attempts.c.outcome)
+    for row in connection.execute(sa.select(*columns)):
+        named[row.id] = set(_named_attempts(row.outcome))
+        if row.stage_key in chain and row.status in ENDED:
+            found.add(row.id)
+    new = set(found)
+    while new:
+        new = {each for one in new for each in named[one]} - found
+        found |= new
+    return found
+
+
+def _named_attempts(value: Any) -> Iterator[int]:
+    """Yield the attempts whose epochs an outcome names, under `reads` at any depth."""
+    if not isinstance(value, Mapping):
+        return
+    for key, inner in value.items():
+        if key == "reads":
+            yield from (int(attempt_id) for attempt_id, _, _ in inner)
+        else:
+            yield from _named_attempts(inner)
+
+
+def _renumbered(value: Any, ids: Mapping[int, int]) -> Any:
+    """Return an outcome with other ids for its attempts."""
+    if not isinstance(value, Mapping):
+        return value
+    return {
+        key: [[ids[one], first, last] for one, first, last in inner]
+        if key == "reads"
+        else _renumbered(inner, ids)
+        for key, inner in value.items()
+    }
+
+
+def _settled(connection: sa.Connection) -> set[str]:
+    query = sa.select(results.c.run_key).where(results.c.status.in_(COUNTING))
+    return set(connection.execute(query).scalars())
+
+
+def _rows(
+    connection: sa.Connection, table: sa.Table, column: str, values: Iterable[Any]
+) -> list[dict[str, Any]]:
+    """Return the rows of a table with one of these values in a column."""
+    found: list[dict[str, Any]] = []
+    wanted = sorted(set(values))
+    for start in range(0, len(wanted), BATCH):
+        query = sa.select(table).where(table.c[column].in_(wanted[start : start + BATCH]))
+        found += [dict(row._mapping) for row in connection.execute(query)]
+    return found
+
+
+class _Copy:
+    """Copies results from one database into another, within a writing transaction."""
+
+    def __init__(
+        self, source: sa.Connection, target: sa.Connection, taken: Sequence[ReferenceResult]
+    ) -> None:
+        self._source = source
+        self._target = target
+        self._from = {each.run_key: each.rerun for each in taken}
+        failed = sa.text("SELECT run_key, rerun FROM latest_results")
+        numbers = {row.run_key: row.rerun for row in target.execute(failed)}
+        self._to = {key: numbers.get(key, 0) for key in self._from}
+
+    def copy(self) -> None:
+        """Copy everything."""
+        behind = attempts_behind(self._source, self._from.items())
+        tried = _rows(self._source, attempts, "id", behind)
+        chains = self._of_results(run_stages)
+        keys = [row["stage_key"] for row in [*chains, *tried]]
+        known = _rows(self._source, runs, "run_key", self._from)
+        insert_new(self._target, runs, "run_key", known)
+        insert_new(
+            self._target, stages, "stage_key", _rows(self._source, stages, "stage_key", keys)
+        )
+        ids = self._attempts(sorted(tried, key=lambda row: int(row["id"])))
+        self._results(chains, ids)
+        self._artifacts(keys, {row["reading"] for row in chains})
+
+    def _of_results(self, table: sa.Table) -> list[dict[str, Any]]:
+        """Return the rows of the taken repetitions, with their numbers in the target."""
+        return [
+            {**row, "rerun": self._to[row["run_key"]]}
+            for row in _rows(self._source, table, "run_key", self._from)
+            if row["rerun"] == self._from[row["run_key"]]
+        ]
+
+    def _attempts(self, tried: Sequence[dict[str, Any]]) -> dict[int, int]:
+        """Copy attempts and what they measured; return their new ids by the old ones."""
+        keys = [row["stage_key"] for row in tried]
+        there = _rows(self._target, attempts, "stage_key", keys)
+        same = {(row["stage_key"], row["started"]): int(row["id"]) for row in there}
+        newest = {row["stage_key"]: 0 for row in tried}
+        for row in there:
+            newest[row["stage_key"]] = max(newest[row["stage_key"]], row["number"])
+        machines = {row["id"]: row["content"] for row in self._machines(tried)}
+        ids: dict[int, int] = {}
+        new: dict[int, int] = {}
+        for row in tried:
+            key = row["stage_key"]
+            if (key, row["started"]) in same:  # taken before, with another run
+                ids[row["id"]] = same[key, row["started"]]
+                continue
+            newest[key] += 1
+            machine = environment_id(self._target, machines[row["environment_id"]])
+            values = {**row, "number": newest[key], "environment_id": machine}
+            values |= {"status": "reference", "outcome": None}
+            del values["id"]
+            inserted = self._target.execute(sa.insert(attempts).values(**values))
+            assert inserted.inserted_primary_key is not None
+            ids[row["id"]] = new[row["id"]] = int(inserted.inserted_primary_key[0])
+        for row in tried:
+            if row["id"] in new and row["outcome"] is not None:
+                self._target.execute(
+                    sa.update(attempts)
+                    .where(attempts.c.id == new[row["id"]])
+                    .values(outcome=_renumbered(row["outcome"], ids))
+                )
+        self._measured(new)
+        return ids
+
+    def _machines(self, tried: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        wanted = [row["environment_id"] for row in tried]
+        return _rows(self._source, environments, "id", wanted)
+
+    def _measured(self, new: Mapping[int, int]) -> None:
+        for table in MEASURED:
+            rows = _rows(self._source, table, "attempt_id", new)
+            self._insert(table, [{**row, "attempt_id": new[row["attempt_id"]]} for row in rows])
+
+    def _results(self, chains: Sequence[dict[str, Any]], ids: Mapping[int, int]) -> None:
+        """Put results, reads and stages in the place of what a failed or open run left."""
+        for table in (reads, results, run_stages):
+            for key, rerun in self._to.items():
+                mine = (table.c.run_key == key) & (table.c.rerun == rerun)
+                self._target.execute(sa.delete(table).where(mine))
+        self._insert(results, self._of_results(results))
+        read = self._of_results(reads)
+        self._insert(reads, [{**row, "attempt_id": ids[row["attempt_id"]]} for row in read])
+        self._insert(run_stages, chains)
+
+    def _artifacts(self, stage_keys: Collection[str], readings: Collection[str]) -> None:
+        """Copy the digests of pixels and of the runs' weights, not of what others go on from."""
+        kept = ("pixels/", *(f"weights/{reading}-" for reading in readings))
+        rows = _rows(self._source, artifacts, "stage_key", stage_keys)
+        mine = [row for row in rows if row["name"].startswith(kept)]
+        insert_new(self._target, artifacts, "name", mine)
+
+    def _insert(self, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
+        for start in range(0, len(rows), BATCH):
+            self._target.execute(sa.insert(table), rows[start : start + BATCH])

@@ -1,0 +1,139 @@
+"""The experiments of docs/results.md in the order of the reports.
+
+Only what no spec says: names of reports, commands of figures, the variant that was measured, and
+why something was not run. Everything else on the page is read from specs and reference results.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Documented:
+    """One spec of experiments/ on the page.
+
+    Attributes:
+        title: what it is about, in a few words.
+        spec: its file's name, without ending.
+        reports: the experiments that it holds, as `R1.1`; none for the project's own.
+        figures: what follows `runner plot experiments/SPEC.yaml` for each figure.
+        commands: other commands that make something of it, whole.
+        profile: of the variant that was measured, or None.
+        sets: settings of that variant.
+        why: what kept it from being run as a whole; not shown once it was.
+    """
+
+    title: str
+    spec: str
+    reports: tuple[str, ...] = ()
+    figures: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+    profile: str | None = None
+    sets: tuple[str, ...] = ()
+    why: str = ""
+
+
+TWO_RATES = "--only lr=0.005 --only lr=0.05 --only epochs=20 --only epochs=30"
+"""The rows 0.005 and 0.05 with 30 epochs, of which curves were published."""
+
+EXPERIMENTS: tuple[Documented, ...] = (
+    Documented("Quickstart", "quickstart", figures=("",)),
+    Documented(
+        "Learning rates from scratch",
+        "alexnet_lr_grid",
+        ("R1.1",),
+        (f"loss --per step {TWO_RATES}", f"accuracy {TWO_RATES}"),
+        why="needs the images of Caltech-101 and a GPU",
+    ),
+    Documented(
+        "Learning rates from ImageNet weights",
+        "alexnet_transfer_lr",
+        ("R1.2",),
+        why="needs torchvision's ImageNet weights of the whole network and a GPU",
+    ),
+    Documented(
+        "Freeze policies",
+        "alexnet_transfer",
+        ("R1.3",),
+        why="needs torchvision's ImageNet weights of the whole network",
+    ),
+    Documented(
+        "Freeze policies, with weights of the convolutional part alone",
+        "alexnet_transfer_features",
+        ("R1.3",),
+        why="needs the images of Caltech-101",
+    ),
+    Documented(
+        "Augmentation of Caltech-101",
+        "alexnet_augmentation",
+        ("R1.4",),
+        why="needs torchvision's ImageNet weights of the whole network and a GPU",
+    ),
+    Documented(
+        "Other networks",
+        "networks",
+        ("R1.5",),
+        why="needs torchvision's ImageNet weights of whole networks and a GPU",
+    ),
+    Documented(
+        "A five-block network on CIFAR-10",
+        "convnet_cifar10",
+        ("R2.1",),
+        ("curves",),
+        why="needs a GPU",
+    ),
+    Documented("Early stopping", "early_stopping", ("R2.2",), ("curves",), why="needs a GPU"),
+    Documented(
+        "Augmentation of CIFAR-10",
+        "cifar10_augmentation",
+        ("R2.3",),
+        ("curves",),
+        why="needs a GPU",
+    ),
+    Documented(
+        "Dropout",
+        "dropout",
+        ("R2.4",),
+        (
+            "setting --x dropout --at last --metric train_eval_accuracy --metric val_accuracy"
+            " --metric 'train_eval_accuracy - val_accuracy'",
+        ),
+        why="needs a GPU",
+    ),
+    Documented(
+        "VGG11 with batch normalisation",
+        "vgg",
+        ("R2.5",),
+        why="needs torchvision's ImageNet weights and a GPU",
+    ),
+    Documented(
+        "From a plain network to ResNet on CIFAR-100", "cifar100", ("R3",), why="needs a GPU"
+    ),
+    Documented(
+        "A small network on eleven classes",
+        "eleven_classes",
+        ("R4.1", "R4.2", "R4.5"),
+        ("curves",),
+        why="needs the images of Caltech-101",
+    ),
+    Documented(
+        "Regularisation", "regularisation", ("R4.3",), why="needs the images of Caltech-101"
+    ),
+    Documented("Architecture", "architecture", ("R4.4",), why="needs the images of Caltech-101"),
+    Documented(
+        "Faces, a plain network",
+        "faces_plain",
+        ("R5.1",),
+        ("curves",),
+        why="no photographs of faces ship with the project",
+    ),
+    Documented(
+        "Faces, AlexNet as a feature extractor and fine-tuned",
+        "faces_alexnet",
+        ("R5.2", "R5.4"),
+        ("curves --only fine-tuned",),
+        why="no photographs of faces ship with the project",
+    ),
+    Documented("Patience and schedules", "patience", figures=("curves",)),
+)
