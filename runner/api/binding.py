@@ -176,7 +176,9 @@ class Binder:
         source = self.source(experiment, resolved)
         if source is None:
             place = canonical_json(canonical_settings(settings.data))
-            run = make_run(settings, f"{PROVISIONAL} {place}")
+            name = weights_name(settings.model)
+            loaded = f"{PROVISIONAL} {name}" if name else ""
+            run = make_run(settings, f"{PROVISIONAL} {place}", loaded)
             return BoundCell(resolved, experiment, run, None)
         fitted = self._fitter.fit(resolved, source, weights)
         run = make_run(settings, source.fingerprint, fitted.weights)

@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
-from runner.cli.options import Data, Db, Only, Profile, Sets
+from runner.cli.options import Data, Db, Only, Profile, Reference, Sets, chosen_database
 
 KINDS = "sheet|loss|accuracy|curves|setting|augmentations"
 EXAMPLES = """\b
 Examples:
   runner plot experiments/quickstart.yaml
+  runner plot experiments/quickstart.yaml --reference
   runner plot spec.yaml curves --only lr=0.005 --only lr=0.05 --per step
   runner plot spec.yaml accuracy --out accuracy.pdf
   runner plot spec.yaml setting --x dropout
@@ -80,6 +81,7 @@ def plot(
             show_default="figures/EXPERIMENT-KIND.png",
         ),
     ] = None,
+    reference: Reference = False,
     db: Db = None,
     data: Data = None,
 ) -> None:
@@ -102,7 +104,7 @@ def plot(
         at=at,
         images=images,
         out=out,
-        db=db,
+        db=chosen_database(db, reference),
         data=data,
     )
     drawn = draw(spec, options)

@@ -161,3 +161,14 @@ def test_a_file_that_cannot_be_read_is_refused_with_its_path(tmp_path: Path, cal
     draw_classes(tmp_path / "photos", {"cat": 8, "dog": 8})
     (tmp_path / "photos" / "cat" / "gone.png").symlink_to(tmp_path / "nowhere.png")
     assert "gone.png" in problem(call, "epochs=1")
+
+
+def test_provisional_keys_tell_pretrained_networks_from_fresh_ones(call: Call) -> None:
+    Path("photos.yaml").write_text(
+        "name: photos\n"
+        "data: {dataset: imagefolder, path: nowhere}\n"
+        "model: {name: resnet18}\n"
+        "sweep: {rows: [{weights: IMAGENET1K_V1, epochs: 2}, {weights: null, epochs: 3}]}\n"
+    )
+    planned = call("plan", "photos.yaml")
+    assert "epochs    5 to do of 5, at most" in planned.out

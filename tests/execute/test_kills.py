@@ -33,7 +33,7 @@ POINTS = {
     "train recorded, checkpoint there": KillAt(f"{LOCAL}.end_stage", 2, "before"),
     "evaluate begun": KillAt(f"{ENGINE}.engine.evaluate", 1, "before"),
     "evaluated, not recorded": KillAt(f"{ENGINE}.engine.evaluate", 1, "after"),
-    "evaluate recorded, no result": KillAt(f"{LOCAL}.end_attempt", 3, "after"),
+    "evaluate recorded, no result": KillAt("runner.execute.recording.end_attempt", 3, "after"),
     "result recorded": KillAt(f"{LOCAL}.record_result", 1, "after"),
 }
 FAST_POINTS = (
