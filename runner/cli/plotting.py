@@ -9,7 +9,7 @@ import typer
 
 from runner.cli.options import Data, Db, Only, Profile, Reference, Sets, chosen_database
 
-KINDS = "sheet|loss|accuracy|curves|setting|augmentations"
+KINDS = "sheet, loss, accuracy, curves, setting, augmentations"
 EXAMPLES = """\b
 Examples:
   runner plot experiments/quickstart.yaml
@@ -23,9 +23,7 @@ Examples:
 
 def plot(
     spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A spec file.")],
-    kind: Annotated[
-        str, typer.Argument(metavar=f"[{KINDS}]", help="Which figure.", show_default=True)
-    ] = "sheet",
+    kind: Annotated[str, typer.Argument(metavar="[FIGURE]", help=f"One of {KINDS}.")] = "sheet",
     only: Only = None,
     profile: Profile = None,
     sets: Sets = None,

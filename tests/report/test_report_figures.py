@@ -19,6 +19,7 @@ from matplotlib.lines import Line2D
 from runner.api.plotting import Drawn, PlotOptions, draw, save_figure
 from runner.core.errors import SpecError, UsageError
 from runner.core.types import Cell
+from runner.report.drawing import MOST_LINES, looks
 from runner.report.figures import FIGURES
 from runner.report.page import SUFFIXES
 from runner.store.database import Database, open_database
@@ -151,18 +152,18 @@ def test_where_the_last_epoch_is_kept_none_is_marked_as_best(drawn: Draw) -> Non
 
 
 def test_cells_are_told_apart_without_colours(drawn: Draw) -> None:
-    rates = [0.1 / (number + 1) for number in range(8)]
-    figure = drawn(HEAD + f"sweep: {{grid: {{lr: {rates}}}}}", kind="accuracy").figure
-    markers = [
-        each.get_marker() for each in figure.axes[0].lines if "val_" in str(each.get_label())
-    ]
-    assert len(set(markers)) == len(markers) == 8
+    assert len({look.marker for look in looks(MOST_LINES)}) == MOST_LINES
+    (axes,) = drawn(RATES, kind="accuracy").figure.axes
+    markers = [each.get_marker() for each in axes.lines if "val_" in str(each.get_label())]
+    assert markers == [look.marker for look in looks(2)]
 
 
-def test_more_cells_than_one_panel_tells_apart_have_panels_of_their_own(drawn: Draw) -> None:
-    rates = [0.1 / (number + 1) for number in range(9)]
-    figure = drawn(HEAD + f"sweep: {{grid: {{lr: {rates}}}}}", kind="loss").figure
-    assert [axes.get_title().partition("=")[0] for axes in figure.axes] == ["lr"] * 9
+def test_more_cells_than_one_panel_tells_apart_have_panels_of_their_own(
+    drawn: Draw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runner.report.figures.MOST_LINES", 1)
+    figure = drawn(RATES, kind="loss").figure
+    assert [axes.get_title() for axes in figure.axes] == ["lr=0.1", "lr=0.01"]
     assert len({axes.get_ylim() for axes in figure.axes}) == 1
 
 
