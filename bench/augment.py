@@ -175,7 +175,8 @@ def main() -> int:
     parser.add_argument("--repetitions", type=int, default=7)
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
-    where = f"{os.cpu_count()} CPU cores, {torch.get_num_threads()} threads"
+    where = f"{os.cpu_count()} CPU cores, threads: {torch.get_num_threads()}"
+    load = os.getloadavg()[0]
     if options.device != "cpu":
         where = str(torch.cuda.get_device_name(options.device))
     lines = [
@@ -183,7 +184,7 @@ def main() -> int:
         "",
         f"Written by `python bench/augment.py` on {date.today()}: {platform.platform()},",
         f"{where}, Python {platform.python_version()}, torch {torch.__version__};"
-        f" {options.repetitions} repetitions.",
+        f" {options.repetitions} repetitions. Other programs' load at the start: {load:.1f}.",
         "Median (slowest–fastest). Each image has its own parameters; torchvision takes the images"
         " one by one.",
     ]
