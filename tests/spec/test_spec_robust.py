@@ -25,6 +25,17 @@ SPEC: dict[str, Any] = {
         "schedule": {"name": "plateau", "monitor": "val_loss"},
         "early_stopping": {"monitor": "val_accuracy"},
         "best": {"monitor": "last"},
+        "augment": {
+            "p": 0.5,
+            "steps": [
+                "RandomEqualize",
+                {"name": "ColorJitter", "hue": [-0.1, 0.1], "contrast": 0.5},
+                {
+                    "name": "one_of",
+                    "choices": [["RandomGrayscale"], [], {"name": "Resize", "size": 8}],
+                },
+            ],
+        },
     },
     "evaluate": {"test": "each_epoch"},
     "seeds": [0, 1],
