@@ -22,6 +22,7 @@ from runner.components.data import Data
 from runner.components.data.dataset import DatasetSettings
 from runner.core.errors import StageFailed
 from runner.core.types import Reader, SelectRule, Stage, StopRule
+from runner.engine.checkpoint import describe_checkpoint
 from runner.engine.context import Context, EpochSink, Outcome, Produced
 from runner.engine.evaluate import evaluate
 from runner.engine.features import features_stage, take_features
@@ -93,12 +94,20 @@ def end_stage(context: Context, stage: Stage) -> None:
         forget_checkpoint(context, stage.key)
 
 
-def tidy_checkpoints(context: Context, stage_keys: Collection[str]) -> None:
-    """Remove the checkpoints of these stages, as far as there are any."""
+def left_checkpoints(context: Context) -> dict[str, list[str]]:
+    """Return the readings that each checkpoint is for, by the key of its stage."""
     folder = context.checkpoint_folder("any").parent
-    for left in folder.iterdir() if folder.is_dir() else ():
-        if left.name in stage_keys:
-            forget_checkpoint(context, left.name)
+    left: dict[str, list[str]] = {}
+    for each in folder.iterdir() if folder.is_dir() else ():
+        values = describe_checkpoint(each)
+        left[each.name] = [] if values is None else list(values["readers"])
+    return left
+
+
+def forget_checkpoints(context: Context, stage_keys: Collection[str]) -> None:
+    """Remove the checkpoints of these stages."""
+    for key in stage_keys:
+        forget_checkpoint(context, key)
 
 
 def _settings_of(stage: Stage) -> Settings:

@@ -5,16 +5,20 @@ Owns what a state holds, under which name it is kept, and which states may be go
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.core.keys import epoch_key
+from runner.core.paths import lies_on, place_of_state, segment_at
 from runner.core.reading import ReaderState, read_epoch
 from runner.core.types import Reader
 from runner.engine.checkpoint import (
     JSON_NAME,
     Checkpoint,
+    describe_checkpoint,
     load_checkpoint,
     optimizer_tensors,
     prefixed,
@@ -29,10 +33,13 @@ if TYPE_CHECKING:
     from runner.engine.training_stage import TrainTask
 
 
-def state_at(path: Sequence[Mapping[str, Any]], epoch: int) -> str:
-    """Return the artifact name of the state after an epoch of a path."""
-    segment = next(each for each in reversed(path) if each["first_epoch"] <= epoch)
-    return f"states/{epoch_key(segment['key'], epoch)}"
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A folder from whose state a training may perhaps go on, and the epoch of that state."""
+
+    epoch: int
+    folder: Path
+    is_own: bool = False
 
 
 def find_start(
@@ -40,46 +47,56 @@ def find_start(
 ) -> tuple[TrainState, list[list[int]]]:
     """Return the furthest state from which the training may go on, and what was read before it.
 
-    A branch whose parent's state cannot be used begins with the first epoch, as its settings hold
-    for all epochs of its path.
+    That is a state on its path: of its own checkpoint, of a checkpoint that another training of the
+    same epochs left, or one that was kept at an end or a branch. A branch whose parent's state
+    cannot be used may begin with the first epoch, as its settings hold for all epochs of its path.
     """
     optimizer = task.settings.train.optimizer.build(list(network.trainable()))
     fresh = {name: ReaderState() for name in task.readers}
     state = TrainState(network, optimizer, fresh)
-    own, why = context.checkpoint_folder(task.stage.key), "is gone or damaged"
-    for folder in _candidates(context, task):
-        found = load_checkpoint(folder)
+    first, why = task.stage.spec["first_epoch"], "is gone or damaged"
+    candidates = sorted(_candidates(context, task), key=lambda each: (-each.epoch, not each.is_own))
+    for each in candidates:
+        with suppress(OSError):  # used just now; another process may remove it all the same
+            os.utime(each.folder / JSON_NAME)
+        found = load_checkpoint(each.folder)
         if found is None:
             continue
         refusal = _refusal(context, inputs, task, found)
         if refusal:
             why = refusal
-            if folder == own:
+            if each.is_own:
                 context.on_note(f"not continuing: the checkpoint {refusal}")
             continue
         _unpack(state, found, task.readers)
-        (folder / JSON_NAME).touch()
-        if state.epoch >= task.stage.spec["first_epoch"]:
+        if state.epoch >= first:
             context.on_note(f"continuing after epoch {state.epoch}")
+        elif state.epoch < first - 1:
+            context.on_note(f"going on after epoch {state.epoch}: the state to branch from {why}")
         return state, [list(item) for item in found.values["reads"]]
     if task.stage.spec["start"]:
         context.on_note(f"starting with the first epoch: the state to branch from {why}")
     return state, []
 
 
-def _candidates(context: Context, task: TrainTask) -> Iterator[Path]:
-    """Yield where states of this training may lie, the furthest first."""
-    spec = task.stage.spec
-    yield context.checkpoint_folder(task.stage.key)
-    if not context.share_states:
-        return
-    last = sum(each["num_epochs"] for each in spec["path"])
-    for epoch in range(last, spec["first_epoch"] - 1, -1):
-        folder = context.artifact_path(state_at(spec["path"], epoch))
-        if folder.is_dir():
-            yield folder
-    if spec["start"]:
-        yield context.artifact_path(spec["start"])
+def _candidates(context: Context, task: TrainTask) -> Iterator[_Candidate]:
+    """Yield where states of this training may lie.
+
+    Where states are not shared, that is its own checkpoint and the state that it branches from.
+    """
+    path, own = task.stage.spec["path"], context.checkpoint_folder(task.stage.key)
+    checkpoints = own.parent.iterdir() if own.parent.is_dir() else ()
+    for folder in checkpoints if context.share_states else (own,):
+        values = describe_checkpoint(folder)
+        if values is not None and lies_on(path, values["segment"], values["epoch"]):
+            yield _Candidate(values["epoch"], folder, folder == own)
+    start = task.stage.spec["start"]
+    kept = context.artifact_path("states/any").parent
+    names = [each.name for each in kept.iterdir()] if kept.is_dir() else []
+    for name in names if context.share_states else [start.removeprefix("states/")]:
+        place = place_of_state(name)
+        if place is not None and lies_on(path, *place):
+            yield _Candidate(place[1], context.artifact_path(f"states/{name}"))
 
 
 def _refusal(
@@ -141,6 +158,8 @@ def packed(
         },
         values={
             "epoch": state.epoch,
+            "segment": segment_at(task.stage.spec["path"], state.epoch),
+            "readers": sorted(task.readers),
             "history": state.history,
             "first_mean": state.first_mean,
             "best_epochs": sorted(state.best),

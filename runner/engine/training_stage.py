@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from runner.core.errors import Interrupted
+from runner.core.paths import state_at
 from runner.core.types import EpochRecord, Reader, Stage
 from runner.engine.checkpoint import (
     load_checkpoint,
@@ -34,7 +35,7 @@ from runner.engine.network import (
     network_for,
     tensors_digest,
 )
-from runner.engine.resuming import find_start, joined, packed, state_at
+from runner.engine.resuming import find_start, joined, packed
 from runner.engine.train import Diverged, TrainState, train_epoch
 from runner.spec.settings import Settings
 

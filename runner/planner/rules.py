@@ -139,8 +139,8 @@ def _without(plan: Plan, dropped: list[Stage], why: str) -> Plan:
 
 RULES: tuple[Rule, ...] = (
     merge_equal_stages,
-    skip_finished_runs,
     share_trajectories,
+    skip_finished_runs,
     skip_after_divergence,
     skip_done_stages,
     go_on_from_states,

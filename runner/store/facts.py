@@ -13,7 +13,8 @@ import sqlalchemy as sa
 
 from runner.core.types import RunStatus
 from runner.store.database import Database
-from runner.store.schema import attempts, claims, run_stages, stages, steps
+from runner.store.process import Process, is_dead
+from runner.store.schema import attempts, claims, results, run_stages, stages, steps
 
 BATCH = 500
 
@@ -92,6 +93,23 @@ def settled_readings(database: Database) -> set[str]:
     }
 
 
+def finished_readings(database: Database, readings: Collection[str]) -> set[str]:
+    """Return those of some readings whose runs have results, diverged included."""
+    same = (results.c.run_key == run_stages.c.run_key) & (results.c.rerun == run_stages.c.rerun)
+    query = (
+        sa.select(run_stages.c.reading)
+        .distinct()
+        .join(results, same)
+        .where(results.c.status != "failed")
+    )
+    names, found = sorted(readings), set[str]()
+    with database.read() as connection:
+        for start in range(0, len(names), BATCH):
+            batch = run_stages.c.reading.in_(names[start : start + BATCH])
+            found.update(connection.execute(query.where(batch)).scalars())
+    return found
+
+
 def failed_attempts(database: Database) -> dict[str, int]:
     """Return, for each stage that has failed, how often."""
     query = (
@@ -108,12 +126,17 @@ def held_stages(database: Database, alive: bool = False) -> set[str]:
 
     Args:
         database: the database.
-        alive: only claims whose lease has not run out.
+        alive: only claims whose lease has not run out and whose process is not known to be dead.
     """
-    query = sa.select(claims.c.stage_key)
+    query = sa.select(claims)
     query = query.where(claims.c.lease_until > time.time()) if alive else query
     with database.read() as connection:
-        return set(connection.execute(query).scalars())
+        rows = connection.execute(query).all()
+    return {
+        row.stage_key
+        for row in rows
+        if not alive or not is_dead(Process(row.host, row.boot_id, row.pid, row.process_started))
+    }
 
 
 def seconds_by_cost_kind(database: Database, device: str) -> dict[str, float]:

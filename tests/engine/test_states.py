@@ -1,12 +1,15 @@
 """States that trainings leave: for which others they are a beginning, and for which not."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from benches import Bench, plain_records, reading_of, settings_of
+from test_resume import STEPS, stop_after
 
-from runner.engine.checkpoint import load_checkpoint
+from runner.core.errors import Interrupted
+from runner.engine.checkpoint import Checkpoint, load_checkpoint
 from runner.engine.context import Outcome
 
 LEARNING = {"optimizer": {"name": "sgd", "lr": 0.1, "momentum": 0.9}, "epochs": 6}
@@ -108,3 +111,33 @@ def test_another_seed_or_rate_finds_no_state(tmp_path: Path) -> None:
     rate = {"optimizer": {"name": "sgd", "lr": 0.2, "momentum": 0.9}}
     assert reads(trained(tmp_path, rate, 2)[1]) == [[2, 1, 6]]
     assert reads(trained(tmp_path, {}, 3, seed=1)[1]) == [[3, 1, 6]]
+
+
+def test_a_state_that_another_process_removes_while_it_is_read_is_gone_on_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_and_lose(folder: Path) -> Checkpoint | None:
+        found = load_checkpoint(folder)
+        shutil.rmtree(folder)
+        return found
+
+    trained(tmp_path, {"epochs": 2}, 1)
+    monkeypatch.setattr("runner.engine.resuming.load_checkpoint", read_and_lose)
+    _, outcome = trained(tmp_path, {}, 2)
+    assert reads(outcome) == [[1, 1, 2], [2, 3, 6]]
+
+
+def test_a_checkpoint_of_another_training_of_the_same_epochs_is_gone_on_from(
+    tmp_path: Path,
+) -> None:
+    """Alone or in a family, for four epochs or six: what counts is where on the path it lies."""
+    bench = Bench(tmp_path, settings_of({**LEARNING, "epochs": 4}))
+    bench.do("prepare")
+    bench.options |= {"checkpoint_seconds": 0.0, "should_stop": stop_after(3 * STEPS)}
+    with pytest.raises(Interrupted):
+        bench.do("train", 1)
+    longer, outcome = trained(tmp_path, {}, 2)
+    assert reads(outcome) == [[1, 1, 3], [2, 4, 6]]
+    assert longer.notes == ["continuing after epoch 3"]
+    unshared = Bench(tmp_path, settings_of(LEARNING), options={"share_states": False})
+    assert reads(unshared.do("train", 3)) == [[3, 1, 6]]
