@@ -21,7 +21,8 @@ from safetensors.torch import load_file
 from runner.components.data import Data
 from runner.components.data.dataset import DatasetSettings
 from runner.core.errors import StageFailed
-from runner.core.types import Reader, SelectRule, Stage, StopRule
+from runner.core.reading import reader_of
+from runner.core.types import Stage
 from runner.engine.checkpoint import describe_checkpoint
 from runner.engine.context import Context, EpochSink, Outcome, Produced
 from runner.engine.evaluate import evaluate
@@ -151,7 +152,7 @@ def _train(context: Context, job: Job, settings: Settings, images: Images) -> Ou
     task = TrainTask(
         stage=job.stage,
         settings=settings,
-        readers={name: _reader(values) for name, values in job.stage.spec["readers"].items()},
+        readers={name: reader_of(values) for name, values in job.stage.spec["readers"].items()},
         attempt=job.attempt,
         store_epochs=job.store_epochs,
         can_continue=job.can_continue,
@@ -159,13 +160,6 @@ def _train(context: Context, job: Job, settings: Settings, images: Images) -> Ou
         produced=job.produced,
     )
     return train_stage(context, images, task)
-
-
-def _reader(spec: Mapping[str, Any]) -> Reader:
-    values = dict(spec)
-    stop, select = values.pop("stop_rule"), values.pop("select_rule")
-    stop_rule = None if stop is None else StopRule(**stop)
-    return Reader(stop_rule=stop_rule, select_rule=SelectRule(**select), **values)
 
 
 def _evaluate(context: Context, job: Job, settings: Settings, images: Images) -> Outcome:

@@ -6,14 +6,18 @@ Owns what a state holds, under which name it is kept, and which states may be go
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
 from runner.core.paths import lies_on, place_of_state, segment_at
-from runner.core.reading import ReaderState, read_epoch
+from runner.core.reading import ReaderState, kept_epochs, replayed, unwritten, weights_of
 from runner.core.types import Reader
 from runner.engine.checkpoint import (
     JSON_NAME,
@@ -26,8 +30,8 @@ from runner.engine.checkpoint import (
     unprefixed,
 )
 from runner.engine.context import Context
-from runner.engine.network import Network, copy_state, load_state
-from runner.engine.train import TrainState, kept_epochs
+from runner.engine.network import Network, copy_state, load_state, tensors_digest
+from runner.engine.train import TrainState
 
 if TYPE_CHECKING:
     from runner.engine.training_stage import TrainTask
@@ -62,13 +66,15 @@ def find_start(
         found = load_checkpoint(each.folder)
         if found is None:
             continue
-        refusal = _refusal(context, inputs, task, found)
+        written = _whole_weights(context, task, found)
+        refusal = _refusal(context, inputs, task, found, written)
         if refusal:
             why = refusal
             if each.is_own:
                 context.on_note(f"not continuing: the checkpoint {refusal}")
             continue
         _unpack(state, found, task.readers)
+        state.written = written
         if state.epoch >= first:
             context.on_note(f"continuing after epoch {state.epoch}")
         elif state.epoch < first - 1:
@@ -100,9 +106,21 @@ def _candidates(context: Context, task: TrainTask) -> Iterator[_Candidate]:
 
 
 def _refusal(
-    context: Context, inputs: Mapping[str, str], task: TrainTask, found: Checkpoint
+    context: Context,
+    inputs: Mapping[str, str],
+    task: TrainTask,
+    found: Checkpoint,
+    written: Collection[str],
 ) -> str:
-    """Return why a checkpoint must not be continued, or ""."""
+    """Return why a checkpoint must not be continued, or "".
+
+    Args:
+        context: of the invocation.
+        inputs: digests of what the training would see.
+        task: the training.
+        found: the checkpoint.
+        written: weights of satisfied readers that it need not hold.
+    """
     values = found.values
     if values["numerics"] != dict(context.numerics) and not context.accept_mixed:
         return "was made with another device, torch or thread count (--accept-mixed goes on)"
@@ -112,8 +130,10 @@ def _refusal(
         return "was made with other frozen features, or without (--accept-mixed goes on)"
     if values["diverged_if"] > _limit(task):
         return "was made under a higher limit of divergence"
-    readers = _replayed(task.readers, values["history"])
-    if not kept_epochs(task.readers, readers) <= set(values["best_epochs"]):
+    readers = replayed(task.readers, values["history"])
+    if not kept_epochs(task.readers, unwritten(task.readers, readers, written)) <= set(
+        values["best_epochs"]
+    ):
         return "keeps the weights of other epochs than are wanted"
     if not task.can_continue(values["reads"]):
         return "speaks of epochs that the database lacks"
@@ -126,16 +146,37 @@ def _limit(task: TrainTask) -> float:
     return limit
 
 
-def _replayed(
-    readers: Mapping[str, Reader], history: Sequence[Mapping[str, float]]
-) -> dict[str, ReaderState]:
-    """Return where readers stand after the epochs of a history."""
-    states = {name: ReaderState() for name in readers}
-    for metrics in history:
-        for name, state in states.items():
-            if not state.finished:
-                states[name] = read_epoch(readers[name], state, metrics)
-    return states
+def _whole_weights(context: Context, task: TrainTask, found: Checkpoint) -> dict[str, str]:
+    """Return the digests of the weights of satisfied readers that are written, by artifact."""
+    mine = {each for name, reader in task.readers.items() for each in weights_of(name, reader)}
+    whole: dict[str, str] = {}
+    for name, digest in found.values["written"].items():
+        tensors = _read_weights(context, name) if name in mine else {}
+        if tensors and tensors_digest(tensors) == digest:
+            whole[name] = digest
+    return whole
+
+
+def _read_weights(context: Context, artifact: str) -> dict[str, Tensor]:
+    """Return weights that were written, or none where they are gone or damaged."""
+    try:
+        return load_file(context.artifact_path(artifact))
+    except (OSError, SafetensorError):
+        return {}
+
+
+def with_written(context: Context, task: TrainTask, state: TrainState) -> TrainState:
+    """Return a state that also holds the weights that its satisfied readers have written.
+
+    Later readers may call the same epochs their best.
+    """
+    best = dict(state.best)
+    for name, reader in state.readers.items():
+        for which, epoch in (("best", reader.best_epoch), ("last", reader.epoch)):
+            artifact = f"weights/{name}-{which}"
+            if epoch not in best and artifact in state.written:
+                best[epoch] = _read_weights(context, artifact)
+    return replace(state, best={epoch: each for epoch, each in best.items() if each})
 
 
 def packed(
@@ -168,6 +209,7 @@ def packed(
             "inputs": dict(inputs),
             "numerics": dict(context.numerics),
             "diverged_if": _limit(task),
+            "written": dict(state.written),
         },
     )
 
@@ -199,7 +241,7 @@ def _unpack(state: TrainState, checkpoint: Checkpoint, readers: Mapping[str, Rea
     restore_optimizer(state.optimizer, unprefixed("optimizer", tensors), values["optimizer"])
     state.history = [dict(each) for each in values["history"]]
     state.first_mean = values["first_mean"]
-    state.readers = _replayed(readers, state.history)
+    state.readers = replayed(readers, state.history)
     wanted = kept_epochs(readers, state.readers)
     state.best = {
         epoch: {
