@@ -6,23 +6,21 @@ Owns what a state holds, under which name it is kept, and which states may be go
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from runner.core.paths import lies_on, place_of_state, segment_at
+from runner.core.paths import lies_on, segment_at
 from runner.core.reading import ReaderState, kept_epochs, replayed, unwritten, weights_of
 from runner.core.types import Reader
 from runner.engine.checkpoint import (
     JSON_NAME,
     Checkpoint,
-    describe_checkpoint,
     load_checkpoint,
     optimizer_tensors,
     prefixed,
@@ -31,19 +29,11 @@ from runner.engine.checkpoint import (
 )
 from runner.engine.context import Context
 from runner.engine.network import Network, copy_state, load_state, tensors_digest
+from runner.engine.starts import Place, checkpoints, kept_states
 from runner.engine.train import TrainState
 
 if TYPE_CHECKING:
     from runner.engine.training_stage import TrainTask
-
-
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    """A folder from whose state a training may perhaps go on, and the epoch of that state."""
-
-    epoch: int
-    folder: Path
-    is_own: bool = False
 
 
 def find_start(
@@ -59,8 +49,7 @@ def find_start(
     fresh = {name: ReaderState() for name in task.readers}
     state = TrainState(network, optimizer, fresh)
     first, why = task.stage.spec["first_epoch"], "is gone or damaged"
-    candidates = sorted(_candidates(context, task), key=lambda each: (-each.epoch, not each.is_own))
-    for each in candidates:
+    for each in _candidates(context, task):
         with suppress(OSError):  # used just now; another process may remove it all the same
             os.utime(each.folder / JSON_NAME)
         found = load_checkpoint(each.folder)
@@ -70,7 +59,7 @@ def find_start(
         refusal = _refusal(context, inputs, task, found, written)
         if refusal:
             why = refusal
-            if each.is_own:
+            if each.stage == task.stage.key:
                 context.on_note(f"not continuing: the checkpoint {refusal}")
             continue
         _unpack(state, found, task.readers)
@@ -85,24 +74,22 @@ def find_start(
     return state, []
 
 
-def _candidates(context: Context, task: TrainTask) -> Iterator[_Candidate]:
-    """Yield where states of this training may lie.
+def _candidates(context: Context, task: TrainTask) -> list[Place]:
+    """Return where states of this training may lie, the furthest first.
 
     Where states are not shared, that is its own checkpoint and the state that it branches from.
     """
-    path, own = task.stage.spec["path"], context.checkpoint_folder(task.stage.key)
-    checkpoints = own.parent.iterdir() if own.parent.is_dir() else ()
-    for folder in checkpoints if context.share_states else (own,):
-        values = describe_checkpoint(folder)
-        if values is not None and lies_on(path, values["segment"], values["epoch"]):
-            yield _Candidate(values["epoch"], folder, folder == own)
-    start = task.stage.spec["start"]
-    kept = context.artifact_path("states/any").parent
-    names = [each.name for each in kept.iterdir()] if kept.is_dir() else []
-    for name in names if context.share_states else [start.removeprefix("states/")]:
-        place = place_of_state(name)
-        if place is not None and lies_on(path, *place):
-            yield _Candidate(place[1], context.artifact_path(f"states/{name}"))
+    spec, key = task.stage.spec, task.stage.key
+    found = [*checkpoints(context.folder, context.database)]
+    found += kept_states(context.folder, context.database)
+    start = context.artifact_path(spec["start"]) if spec["start"] else None
+    usable = [
+        place
+        for place in found
+        if lies_on(spec["path"], place.segment, place.epoch)
+        and (context.share_states or place.stage == key or place.folder == start)
+    ]
+    return sorted(usable, key=lambda place: (-place.epoch, place.stage != key))
 
 
 def _refusal(

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from runner.core.keys import content_key
-from runner.core.paths import end_of, lies_on, place_of_state, state_name
+from runner.core.paths import end_of, state_name
 from runner.core.types import Decision, Facts, Plan, Stage
 
 
@@ -83,31 +83,6 @@ def share_trajectories(plan: Plan, facts: Facts) -> Plan:
         reads={run: _swapped(keys, replaced) for run, keys in plan.reads.items()},
         decisions=(*plan.decisions, *decisions),
     )
-
-
-def go_on_from_states(plan: Plan, facts: Facts) -> Plan:
-    """Count only the epochs behind the furthest state that an earlier training left on the disk."""
-    places: dict[str, list[int]] = {}
-    for name in facts.artifacts:
-        place = place_of_state(name) if name.startswith("states/") else None
-        if place is not None:
-            places.setdefault(place[0], []).append(place[1])
-    if not places:
-        return plan
-    return replace(plan, stages=tuple(_behind_state(stage, places) for stage in plan.stages))
-
-
-def _behind_state(stage: Stage, places: Mapping[str, Sequence[int]]) -> Stage:
-    if stage.kind != "train":
-        return stage
-    path = stage.spec["path"]
-    found = [
-        epoch
-        for each in path
-        for epoch in places.get(each["key"], ())
-        if lies_on(path, each["key"], epoch) and epoch >= stage.spec["first_epoch"]
-    ]
-    return replace(stage, epochs=end_of(path[-1]) - max(found)) if found else stage
 
 
 def _readers(stage: Stage) -> Mapping[str, Any]:

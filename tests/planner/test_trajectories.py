@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from families import PIXELS, chain_of, family, naive, shared, span, trainings
+from families import PIXELS, chain_of, family, naive, reader, shared, span, trainings
 
 from runner.core.paths import state_name
 from runner.core.types import Decision, Facts, Plan
@@ -108,12 +108,12 @@ def test_a_branch_goes_on_from_the_state_at_its_parents_end() -> None:
     state = state_name("x", 15)
     assert trunk.produces == ("weights/A-best", "weights/B-best", "weights/C-best", state)
     assert (trunk.spec["start"], trunk.consumes, trunk.needs) == ("", (PIXELS,), ("p",))
-    for stage, reader in ((left, "A"), (right, "B")):
+    for stage, name in ((left, "A"), (right, "B")):
         assert stage.spec["start"] == state
         assert stage.consumes == (PIXELS, state)
         assert stage.needs == ("p", trunk.key)
-        assert stage.produces == (f"weights/{reader}-best",)
-        assert stage.spec["settings"] == {"of": reader}
+        assert stage.produces == (f"weights/{name}-best",)
+        assert stage.spec["settings"] == {"of": name}
     assert [(each["key"], each["num_epochs"]) for each in trunk.spec["path"]] == [("x", 15)]
     assert [(each["key"], each["num_epochs"]) for each in right.spec["path"]] == [
         ("x", 20),
@@ -123,8 +123,8 @@ def test_a_branch_goes_on_from_the_state_at_its_parents_end() -> None:
 
 def test_readers_stand_with_their_rules_under_the_names_of_their_own_trainings() -> None:
     trunk, left, _ = trainings(shared(STEPS))
-    assert trunk.spec["readers"] == {key: {"diverged_if": 20.0} for key in "ABC"}
-    assert left.spec["readers"] == {"A": {"diverged_if": 20.0}}
+    assert trunk.spec["readers"] == {key: reader() for key in "ABC"}
+    assert left.spec["readers"] == {"A": reader()}
 
 
 def test_the_settings_of_the_longest_training_hold_for_all_readers() -> None:
