@@ -14,6 +14,7 @@ from grids import left_in, write_grid
 from shared_specs import BRANCHES, HEAD, TWO_BRANCHES, do, dump_of, failures, trained
 
 from runner.api.planning import make_plan
+from runner.api.predicting import actual
 
 STAGE = "runner.engine.training_stage"
 ONE = (
@@ -129,3 +130,17 @@ def test_with_one_rule_switched_off_the_others_still_save(
     assert log.notes == []
     assert dump_of(folder) == dump_of(all_rules)
     assert left_in(folder).litter == ()
+
+
+def test_the_epochs_of_a_stopped_training_count_where_truth_is_held_against_prediction(
+    forks: Forks, tmp_path: Path
+) -> None:
+    spec, db = write_grid(tmp_path, ONE), tmp_path / "results.db"
+    words = ["run", str(spec), "--checkpoint-seconds", "0"]
+    forks.run(tmp_path, words, KillAt(f"{STAGE}.train_epoch", 5, "before"))
+    assert [each.kind for each in actual([spec], db, None)] == ["prepare"]
+    assert forks.run(tmp_path, words) == 0
+    found = {each.kind: each for each in actual([spec], db, None)}
+    train = found["train"]
+    assert (train.attempts, train.predicted_epochs, train.epochs) == (1, 6, 6)
+    assert train.other_seconds > 0
