@@ -165,7 +165,7 @@ def make_plan(
 
     Reads the database when there is one, and makes none.
     """
-    from runner.engine.device import choose_device, device_name
+    from runner.engine.device import choose_device, device_name, numerics
 
     chosen_device = choose_device(device)
     experiments = load_experiments(specs, profile, sets)
@@ -174,7 +174,10 @@ def make_plan(
     cells = binder.bind(experiments)
     name = device_name(chosen_device)
     disabled = disabled_rules(no_share, disable)
-    wanted, taken = _want(cells, only, place, name, cache_limit, disabled, use_reference)
+    made = numerics(chosen_device)
+    wanted, taken = _want(
+        cells, only, place, name, cache_limit, disabled, use_reference, made
+    )
     if probe:
         wanted = replace(wanted, facts=_probed(cells, wanted, str(chosen_device)))
     return _explained(cells, wanted, name, binder, probe, disabled, taken), wanted
@@ -188,6 +191,7 @@ def _want(
     cache_limit: int,
     disabled: frozenset[str],
     use_reference: bool,
+    numerics: Mapping[str, Any],
 ) -> tuple[Wanted, int]:
     """Return what is wanted, and how many results of it `run` would take from the reference."""
     chosen = choose(cells, only)
@@ -206,6 +210,7 @@ def _want(
             cache_limit=cache_limit,
             disabled=disabled,
             reference=reference,
+            numerics=numerics,
         )
         there = {} if database is None else latest_results(database, reference)
     finally:

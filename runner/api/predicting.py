@@ -18,7 +18,7 @@ class Actual:
 
     Attributes:
         kind: of the stages.
-        attempts: how many have ended well.
+        attempts: how many have ended well, each with what was stopped before it.
         predicted_epochs: that their plans expected.
         epochs: that were trained.
         foreseen: attempts whose seconds were predicted.

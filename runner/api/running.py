@@ -239,6 +239,7 @@ def _execute(
         request.limit,
         request.cache_limit,
         disabled,
+        numerics=None if request.accept_mixed else numerics(device),
     )
     record_wanted(database, experiments, wanted)
     context = Context(
@@ -257,7 +258,7 @@ def _execute(
             request.cache_limit,
             {name for stage in wanted.plan.stages for name in stage.consumes},
         ),
-        share_states=not disabled & {"share_trajectories", "go_on_from_states"},
+        share_states="go_on_from_states" not in disabled,
         checkpoint_seconds=request.checkpoint_seconds,
         accept_mixed=request.accept_mixed,
         should_stop=should_stop,

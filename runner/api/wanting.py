@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 from runner.api.binding import BoundCell
 from runner.api.workspace import Workspace
@@ -65,6 +66,7 @@ def want(
     cache_limit: int = DEFAULT_CACHE_LIMIT,
     disabled: Collection[str] = (),
     reference: Mapping[str, RunStatus] = MappingProxyType({}),
+    numerics: Mapping[str, Any] | None = None,
 ) -> Wanted:
     """Return what is wanted and the plan for it.
 
@@ -80,6 +82,7 @@ def want(
         cache_limit: the most bytes that frozen features may take.
         disabled: names of the rules that are switched off.
         reference: how runs ended in the reference, where that counts and is not recorded yet.
+        numerics: states that were made under others are not gone on from; None uses all.
     """
     runs = {cell.run.run_key: cell for cell in cells}
     keys = list(dict.fromkeys(cell.run.run_key for cell in chosen))
@@ -101,7 +104,7 @@ def want(
         keys = [key for key in keys if key not in left_out]
     chains = {key: cell.chain(reruns[key]) for key, cell in runs.items()}
     naive = naive_plan((runs[key].run, chains[key]) for key in keys)
-    facts = _facts(naive, finished, database, workspace, device, cache_limit)
+    facts = _facts(naive, finished, database, workspace, device, cache_limit, numerics)
     steps = _planned(naive, facts, rules_without(disabled))
     readings = {
         key: next(stage.key for stage in chain if stage.kind == "train")
@@ -137,6 +140,8 @@ def _as_planned(
 def disabled_rules(no_share: bool, disable: Iterable[str]) -> frozenset[str]:
     """Return the names of the rules that ``--no-share`` and ``--disable`` switch off.
 
+    Runs that share no trajectory do not go on from each other's states either.
+
     Raises:
         UsageError: for a name that is no rule that shares.
     """
@@ -147,7 +152,7 @@ def disabled_rules(no_share: bool, disable: Iterable[str]) -> frozenset[str]:
             hint = f"\n    did you mean: {suggestion}" if suggestion else ""
             allowed = f"\n    allowed: {', '.join(SHARING)}"
             raise UsageError(f"--disable {name} is no rule that shares{hint}{allowed}")
-    return names
+    return names | {"go_on_from_states"} if "share_trajectories" in names else names
 
 
 def _repetitions(
@@ -176,7 +181,10 @@ def _facts(
     workspace: Workspace,
     device: str,
     cache_limit: int,
+    numerics: Mapping[str, Any] | None,
 ) -> Facts:
+    from runner.engine.starts import starts
+
     identity = "" if database is None else database.identity()
     stages = {stage.key: stage for stage in naive.stages}
     stages |= {each.prefix.key: each.prefix for each in naive.stages if each.prefix is not None}
@@ -189,11 +197,14 @@ def _facts(
         return Facts(artifacts=artifacts, finished=dict(finished), cache_limit=cache_limit)
     ended = ended_stages(database)
     artifacts |= workspace.states(identity)
+    paths = (stage.spec["path"] for stage in naive.stages if stage.kind == "train")
+    segments = {segment["key"] for path in paths for segment in path}
     return Facts(
         done=frozenset(key for key, status in ended.items() if status != "failed"),
         diverged=frozenset(key for key, status in ended.items() if status == "diverged"),
         settled=frozenset(settled_readings(database)),
         artifacts=artifacts,
+        starts=tuple(starts(workspace.folder, identity, segments, numerics)),
         finished=dict(finished),
         seconds=seconds_by_cost_kind(database, device),
         cache_limit=cache_limit,

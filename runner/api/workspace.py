@@ -77,11 +77,12 @@ class Workspace:
         return (self.folder / name / "index.json").is_file()
 
     def states(self, database: str) -> frozenset[str]:
-        """Return the artifact names of the states of trainings that lie in ``.runner/``."""
+        """Return the artifact names of the states of trainings that lie whole in ``.runner/``."""
         folder = self.folder / "states" / database
         if not folder.is_dir():
             return frozenset()
-        return frozenset(f"states/{each.name}" for each in folder.iterdir())
+        whole = (each for each in folder.iterdir() if (each / "checkpoint.json").is_file())
+        return frozenset(f"states/{each.name}" for each in whole)
 
     def folder_bytes(self) -> int:
         """Return the size of ``.runner/`` in bytes."""

@@ -5,11 +5,11 @@ tests, so that "where would this rule have stopped" has one answer.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from runner.core.types import LAST, Reader
+from runner.core.types import LAST, Reader, SelectRule, StopRule
 
 SPLITS = ("train", "train_eval", "val", "test")
 MEASURES = ("loss", "accuracy")
@@ -72,6 +72,61 @@ def read_epoch(reader: Reader, state: ReaderState, metrics: Mapping[str, float])
         stopped = epoch - state.stop_epoch >= rule.patience
     at_end = epoch >= reader.budget
     return replace(state, finished=stopped or at_end, stopped_early=stopped and not at_end)
+
+
+def replayed(
+    readers: Mapping[str, Reader], history: Sequence[Mapping[str, float]]
+) -> dict[str, ReaderState]:
+    """Return where readers stand after the epochs of a history of metrics by full name."""
+    states = {name: ReaderState() for name in readers}
+    for metrics in history:
+        for name, state in states.items():
+            if not state.finished:
+                states[name] = read_epoch(readers[name], state, metrics)
+    return states
+
+
+def kept_epochs(readers: Mapping[str, Reader], states: Mapping[str, ReaderState]) -> set[int]:
+    """Return the epochs whose weights some reader keeps: its best, and a tested last one."""
+    ends = {
+        state.epoch
+        for name, state in states.items()
+        if state.finished and readers[name].wants_test == "last"
+    }
+    return ends | {state.best_epoch for state in states.values()}
+
+
+def unwritten(
+    readers: Mapping[str, Reader],
+    states: Mapping[str, ReaderState],
+    written: Collection[str],
+) -> dict[str, ReaderState]:
+    """Return the readers but those that are satisfied and whose weights are written.
+
+    Args:
+        readers: all readers.
+        states: where they stand.
+        written: names of artifacts.
+    """
+    return {
+        name: state
+        for name, state in states.items()
+        if not (state.finished and weights_of(name, readers[name]) <= set(written))
+    }
+
+
+def weights_of(name: str, reader: Reader) -> set[str]:
+    """Return the artifact names of the weights that a reader keeps."""
+    which = ("best", "last") if reader.wants_test == "last" else ("best",)
+    return {f"weights/{name}-{each}" for each in which}
+
+
+def reader_of(values: Mapping[str, Any]) -> Reader:
+    """Return the reader that a stage's specification describes, as JSON values."""
+    others = dict(values)
+    stop, select = others.pop("stop_rule"), others.pop("select_rule")
+    stop_rule = None if stop is None else StopRule(**stop)
+    return Reader(stop_rule=stop_rule, select_rule=SelectRule(**select), **others)
 
 
 def _better(value: float, best: float | None, mode: str, tolerance: float) -> bool:

@@ -4,7 +4,7 @@ Owns their meaning only. Settings appear as plain nested dictionaries in their c
 that planning and storing need no knowledge of components.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -188,6 +188,29 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class Start:
+    """A state on the disk from which a training may go on, as far as can be told without tensors.
+
+    Attributes:
+        segment: of the path on which it lies.
+        epoch: the epoch after which it is.
+        stage: key of the training whose checkpoint it is, "" when kept for others.
+        history: metrics by full name of each epoch so far.
+        kept: epochs whose weights lie beside it.
+        written: weights of readers satisfied before that lie on the disk.
+        limit: the limit of divergence under which it was made.
+    """
+
+    segment: str
+    epoch: int
+    stage: str
+    history: Sequence[Mapping[str, float]]
+    kept: frozenset[int]
+    written: frozenset[str]
+    limit: float
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What is known before planning.
 
@@ -196,6 +219,7 @@ class Facts:
         diverged: those of them that diverged: who still waited for them waits in vain.
         settled: readings of unfinished runs that have ended well in a training of several.
         artifacts: artifacts that lie on this disk.
+        starts: states and checkpoints on this disk, made as this device would make them.
         finished: status of each run that has a result.
         seconds: measured seconds an epoch (or a stage) by cost kind, on this device.
         cache_limit: the most bytes that frozen features may take.
@@ -205,6 +229,7 @@ class Facts:
     diverged: frozenset[str] = frozenset()
     settled: frozenset[str] = frozenset()
     artifacts: frozenset[str] = frozenset()
+    starts: tuple[Start, ...] = ()
     finished: Mapping[str, RunStatus] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     cache_limit: int = DEFAULT_CACHE_LIMIT

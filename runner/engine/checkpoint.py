@@ -23,7 +23,7 @@ from runner.components.data.hashing import file_digest
 from runner.components.partial import flush, partial_path
 
 JSON_NAME = "checkpoint.json"
-FORMAT = 3
+FORMAT = 4
 """Raised when what a checkpoint holds changes; others are not continued."""
 
 
@@ -73,6 +73,18 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
             return None
         return Checkpoint(load_file(path), values)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError):
+        return None
+
+
+def describe_checkpoint(folder: Path) -> Mapping[str, Any] | None:
+    """Return the values of the checkpoint in ``folder`` without its tensors, None without one.
+
+    Whether the tensors are whole is not looked at.
+    """
+    try:
+        values = json.loads((folder / JSON_NAME).read_text())
+        return values if values["format"] == FORMAT and (folder / values["file"]).exists() else None
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 

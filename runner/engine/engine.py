@@ -21,7 +21,9 @@ from safetensors.torch import load_file
 from runner.components.data import Data
 from runner.components.data.dataset import DatasetSettings
 from runner.core.errors import StageFailed
-from runner.core.types import Reader, SelectRule, Stage, StopRule
+from runner.core.reading import reader_of
+from runner.core.types import Stage
+from runner.engine.checkpoint import describe_checkpoint
 from runner.engine.context import Context, EpochSink, Outcome, Produced
 from runner.engine.evaluate import evaluate
 from runner.engine.features import features_stage, take_features
@@ -93,12 +95,20 @@ def end_stage(context: Context, stage: Stage) -> None:
         forget_checkpoint(context, stage.key)
 
 
-def tidy_checkpoints(context: Context, stage_keys: Collection[str]) -> None:
-    """Remove the checkpoints of these stages, as far as there are any."""
+def left_checkpoints(context: Context) -> dict[str, list[str]]:
+    """Return the readings that each checkpoint is for, by the key of its stage."""
     folder = context.checkpoint_folder("any").parent
-    for left in folder.iterdir() if folder.is_dir() else ():
-        if left.name in stage_keys:
-            forget_checkpoint(context, left.name)
+    left: dict[str, list[str]] = {}
+    for each in folder.iterdir() if folder.is_dir() else ():
+        values = describe_checkpoint(each)
+        left[each.name] = [] if values is None else list(values["readers"])
+    return left
+
+
+def forget_checkpoints(context: Context, stage_keys: Collection[str]) -> None:
+    """Remove the checkpoints of these stages."""
+    for key in stage_keys:
+        forget_checkpoint(context, key)
 
 
 def _settings_of(stage: Stage) -> Settings:
@@ -142,7 +152,7 @@ def _train(context: Context, job: Job, settings: Settings, images: Images) -> Ou
     task = TrainTask(
         stage=job.stage,
         settings=settings,
-        readers={name: _reader(values) for name, values in job.stage.spec["readers"].items()},
+        readers={name: reader_of(values) for name, values in job.stage.spec["readers"].items()},
         attempt=job.attempt,
         store_epochs=job.store_epochs,
         can_continue=job.can_continue,
@@ -150,13 +160,6 @@ def _train(context: Context, job: Job, settings: Settings, images: Images) -> Ou
         produced=job.produced,
     )
     return train_stage(context, images, task)
-
-
-def _reader(spec: Mapping[str, Any]) -> Reader:
-    values = dict(spec)
-    stop, select = values.pop("stop_rule"), values.pop("select_rule")
-    stop_rule = None if stop is None else StopRule(**stop)
-    return Reader(stop_rule=stop_rule, select_rule=SelectRule(**select), **values)
 
 
 def _evaluate(context: Context, job: Job, settings: Settings, images: Images) -> Outcome:

@@ -5,12 +5,18 @@ Owns what a state holds, under which name it is kept, and which states may be go
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+import os
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from runner.core.keys import epoch_key
-from runner.core.reading import ReaderState, read_epoch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from runner.core.paths import lies_on, segment_at
+from runner.core.reading import ReaderState, kept_epochs, replayed, unwritten, weights_of
 from runner.core.types import Reader
 from runner.engine.checkpoint import (
     JSON_NAME,
@@ -22,17 +28,12 @@ from runner.engine.checkpoint import (
     unprefixed,
 )
 from runner.engine.context import Context
-from runner.engine.network import Network, copy_state, load_state
-from runner.engine.train import TrainState, kept_epochs
+from runner.engine.network import Network, copy_state, load_state, tensors_digest
+from runner.engine.starts import Place, checkpoints, kept_states
+from runner.engine.train import TrainState
 
 if TYPE_CHECKING:
     from runner.engine.training_stage import TrainTask
-
-
-def state_at(path: Sequence[Mapping[str, Any]], epoch: int) -> str:
-    """Return the artifact name of the state after an epoch of a path."""
-    segment = next(each for each in reversed(path) if each["first_epoch"] <= epoch)
-    return f"states/{epoch_key(segment['key'], epoch)}"
 
 
 def find_start(
@@ -40,52 +41,73 @@ def find_start(
 ) -> tuple[TrainState, list[list[int]]]:
     """Return the furthest state from which the training may go on, and what was read before it.
 
-    A branch whose parent's state cannot be used begins with the first epoch, as its settings hold
-    for all epochs of its path.
+    That is a state on its path: of its own checkpoint, of a checkpoint that another training of the
+    same epochs left, or one that was kept at an end or a branch. A branch whose parent's state
+    cannot be used may begin with the first epoch, as its settings hold for all epochs of its path.
     """
     optimizer = task.settings.train.optimizer.build(list(network.trainable()))
     fresh = {name: ReaderState() for name in task.readers}
     state = TrainState(network, optimizer, fresh)
-    own, why = context.checkpoint_folder(task.stage.key), "is gone or damaged"
-    for folder in _candidates(context, task):
-        found = load_checkpoint(folder)
+    first, why = task.stage.spec["first_epoch"], "is gone or damaged"
+    for each in _candidates(context, task):
+        with suppress(OSError):  # used just now; another process may remove it all the same
+            os.utime(each.folder / JSON_NAME)
+        found = load_checkpoint(each.folder)
         if found is None:
             continue
-        refusal = _refusal(context, inputs, task, found)
+        written = _whole_weights(context, task, found)
+        refusal = _refusal(context, inputs, task, found, written)
         if refusal:
             why = refusal
-            if folder == own:
+            if each.stage == task.stage.key:
                 context.on_note(f"not continuing: the checkpoint {refusal}")
             continue
         _unpack(state, found, task.readers)
-        (folder / JSON_NAME).touch()
-        if state.epoch >= task.stage.spec["first_epoch"]:
+        state.written = written
+        if state.epoch >= first:
             context.on_note(f"continuing after epoch {state.epoch}")
+        elif state.epoch < first - 1:
+            context.on_note(f"going on after epoch {state.epoch}: the state to branch from {why}")
         return state, [list(item) for item in found.values["reads"]]
     if task.stage.spec["start"]:
         context.on_note(f"starting with the first epoch: the state to branch from {why}")
     return state, []
 
 
-def _candidates(context: Context, task: TrainTask) -> Iterator[Path]:
-    """Yield where states of this training may lie, the furthest first."""
-    spec = task.stage.spec
-    yield context.checkpoint_folder(task.stage.key)
-    if not context.share_states:
-        return
-    last = sum(each["num_epochs"] for each in spec["path"])
-    for epoch in range(last, spec["first_epoch"] - 1, -1):
-        folder = context.artifact_path(state_at(spec["path"], epoch))
-        if folder.is_dir():
-            yield folder
-    if spec["start"]:
-        yield context.artifact_path(spec["start"])
+def _candidates(context: Context, task: TrainTask) -> list[Place]:
+    """Return where states of this training may lie, the furthest first.
+
+    Where states are not shared, that is its own checkpoint and the state that it branches from.
+    """
+    spec, key = task.stage.spec, task.stage.key
+    found = [*checkpoints(context.folder, context.database)]
+    found += kept_states(context.folder, context.database)
+    start = context.artifact_path(spec["start"]) if spec["start"] else None
+    usable = [
+        place
+        for place in found
+        if lies_on(spec["path"], place.segment, place.epoch)
+        and (context.share_states or place.stage == key or place.folder == start)
+    ]
+    return sorted(usable, key=lambda place: (-place.epoch, place.stage != key))
 
 
 def _refusal(
-    context: Context, inputs: Mapping[str, str], task: TrainTask, found: Checkpoint
+    context: Context,
+    inputs: Mapping[str, str],
+    task: TrainTask,
+    found: Checkpoint,
+    written: Collection[str],
 ) -> str:
-    """Return why a checkpoint must not be continued, or ""."""
+    """Return why a checkpoint must not be continued, or "".
+
+    Args:
+        context: of the invocation.
+        inputs: digests of what the training would see.
+        task: the training.
+        found: the checkpoint.
+        written: weights of satisfied readers that it need not hold.
+    """
     values = found.values
     if values["numerics"] != dict(context.numerics) and not context.accept_mixed:
         return "was made with another device, torch or thread count (--accept-mixed goes on)"
@@ -95,8 +117,10 @@ def _refusal(
         return "was made with other frozen features, or without (--accept-mixed goes on)"
     if values["diverged_if"] > _limit(task):
         return "was made under a higher limit of divergence"
-    readers = _replayed(task.readers, values["history"])
-    if not kept_epochs(task.readers, readers) <= set(values["best_epochs"]):
+    readers = replayed(task.readers, values["history"])
+    if not kept_epochs(task.readers, unwritten(task.readers, readers, written)) <= set(
+        values["best_epochs"]
+    ):
         return "keeps the weights of other epochs than are wanted"
     if not task.can_continue(values["reads"]):
         return "speaks of epochs that the database lacks"
@@ -109,16 +133,37 @@ def _limit(task: TrainTask) -> float:
     return limit
 
 
-def _replayed(
-    readers: Mapping[str, Reader], history: Sequence[Mapping[str, float]]
-) -> dict[str, ReaderState]:
-    """Return where readers stand after the epochs of a history."""
-    states = {name: ReaderState() for name in readers}
-    for metrics in history:
-        for name, state in states.items():
-            if not state.finished:
-                states[name] = read_epoch(readers[name], state, metrics)
-    return states
+def _whole_weights(context: Context, task: TrainTask, found: Checkpoint) -> dict[str, str]:
+    """Return the digests of the weights of satisfied readers that are written, by artifact."""
+    mine = {each for name, reader in task.readers.items() for each in weights_of(name, reader)}
+    whole: dict[str, str] = {}
+    for name, digest in found.values["written"].items():
+        tensors = _read_weights(context, name) if name in mine else {}
+        if tensors and tensors_digest(tensors) == digest:
+            whole[name] = digest
+    return whole
+
+
+def _read_weights(context: Context, artifact: str) -> dict[str, Tensor]:
+    """Return weights that were written, or none where they are gone or damaged."""
+    try:
+        return load_file(context.artifact_path(artifact))
+    except (OSError, SafetensorError):
+        return {}
+
+
+def with_written(context: Context, task: TrainTask, state: TrainState) -> TrainState:
+    """Return a state that also holds the weights that its satisfied readers have written.
+
+    Later readers may call the same epochs their best.
+    """
+    best = dict(state.best)
+    for name, reader in state.readers.items():
+        for which, epoch in (("best", reader.best_epoch), ("last", reader.epoch)):
+            artifact = f"weights/{name}-{which}"
+            if epoch not in best and artifact in state.written:
+                best[epoch] = _read_weights(context, artifact)
+    return replace(state, best={epoch: each for epoch, each in best.items() if each})
 
 
 def packed(
@@ -141,6 +186,8 @@ def packed(
         },
         values={
             "epoch": state.epoch,
+            "segment": segment_at(task.stage.spec["path"], state.epoch),
+            "readers": sorted(task.readers),
             "history": state.history,
             "first_mean": state.first_mean,
             "best_epochs": sorted(state.best),
@@ -149,6 +196,7 @@ def packed(
             "inputs": dict(inputs),
             "numerics": dict(context.numerics),
             "diverged_if": _limit(task),
+            "written": dict(state.written),
         },
     )
 
@@ -180,7 +228,7 @@ def _unpack(state: TrainState, checkpoint: Checkpoint, readers: Mapping[str, Rea
     restore_optimizer(state.optimizer, unprefixed("optimizer", tensors), values["optimizer"])
     state.history = [dict(each) for each in values["history"]]
     state.first_mean = values["first_mean"]
-    state.readers = _replayed(readers, state.history)
+    state.readers = replayed(readers, state.history)
     wanted = kept_epochs(readers, state.readers)
     state.best = {
         epoch: {

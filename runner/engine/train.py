@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from runner.core.errors import Interrupted
 from runner.core.keys import keyed_seed
-from runner.core.reading import ReaderState, divergence, read_epoch
+from runner.core.reading import ReaderState, divergence, kept_epochs, read_epoch, unwritten
 from runner.core.types import EpochRecord, Metric, Reader
 from runner.engine.context import Context, Progress
 from runner.engine.evaluate import autocast, evaluate
@@ -39,6 +39,7 @@ class TrainState:
         history: metrics by full name of each epoch so far.
         first_mean: mean loss of the first epoch's steps, or None before its end.
         best: weights that readers keep, by epoch; those of frozen layers left out.
+        written: digests of the weights of satisfied readers that are written, by artifact.
         next_poll: when the device is next asked how it stands, by the monotonic clock.
     """
 
@@ -48,6 +49,7 @@ class TrainState:
     history: list[dict[str, float]] = field(default_factory=list)
     first_mean: float | None = None
     best: dict[int, dict[str, Tensor]] = field(default_factory=dict)
+    written: dict[str, str] = field(default_factory=dict)
     next_poll: float = 0.0
 
     @property
@@ -112,19 +114,12 @@ def train_epoch(
     return record
 
 
-def kept_epochs(readers: Mapping[str, Reader], states: Mapping[str, ReaderState]) -> set[int]:
-    """Return the epochs whose weights some reader keeps: its best, and a tested last one."""
-    ends = {
-        state.epoch
-        for name, state in states.items()
-        if state.finished and readers[name].wants_test == "last"
-    }
-    return ends | {state.best_epoch for state in states.values()}
-
-
 def _keep_best(state: TrainState, readers: Mapping[str, Reader]) -> None:
-    """Keep the weights of each epoch that some reader keeps, and no others."""
-    wanted = kept_epochs(readers, state.readers)
+    """Keep the weights of each epoch that some reader keeps, and no others.
+
+    Those of readers that were satisfied before this epoch are written.
+    """
+    wanted = kept_epochs(readers, unwritten(readers, state.readers, state.written))
     if state.epoch in wanted:
         state.best[state.epoch] = copy_state(state.network)
     state.best = {epoch: tensors for epoch, tensors in state.best.items() if epoch in wanted}

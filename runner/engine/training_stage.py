@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from runner.core.errors import Interrupted
+from runner.core.paths import state_at
 from runner.core.types import EpochRecord, Reader, Stage
 from runner.engine.checkpoint import (
     load_checkpoint,
@@ -34,7 +34,7 @@ from runner.engine.network import (
     network_for,
     tensors_digest,
 )
-from runner.engine.resuming import find_start, joined, packed, state_at
+from runner.engine.resuming import find_start, joined, packed, with_written
 from runner.engine.train import Diverged, TrainState, train_epoch
 from runner.spec.settings import Settings
 
@@ -114,6 +114,7 @@ class _Book:
         self.flush()
         name = state_at(self._task.stage.spec["path"], state.epoch)
         folder = self._context.artifact_path(name)
+        state = with_written(self._context, self._task, state)
         checkpoint = packed(self._context, self._inputs, self._task, state, self.reads())
         checkpoint = joined(checkpoint, load_checkpoint(folder))
         size = sum(each.numel() * each.element_size() for each in checkpoint.tensors.values())
@@ -181,9 +182,11 @@ def _settle(context: Context, task: TrainTask, state: TrainState, book: _Book) -
         book.flush()
     for name in fresh:
         reader = state.readers[name]
-        task.produced.append(_keep(context, name, "best", state.best[reader.best_epoch]))
+        epochs = {"best": reader.best_epoch}
         if task.readers[name].wants_test == "last":
-            task.produced.append(_keep(context, name, "last", state.best[reader.epoch]))
+            epochs["last"] = reader.epoch
+        for which, epoch in epochs.items():
+            task.produced.append(_keep(context, f"weights/{name}-{which}", epoch, state))
         task.settled[name] = {
             **_described(state.network),
             "status": "done",
@@ -230,10 +233,15 @@ def _described(network: Network) -> dict[str, Any]:
     return described
 
 
-def _keep(context: Context, name: str, which: str, tensors: Mapping[str, Tensor]) -> Produced:
-    artifact = f"weights/{name}-{which}"
-    size = save_tensors(context.artifact_path(artifact), tensors)
-    return Produced(artifact, tensors_digest(tensors), size)
+def _keep(context: Context, artifact: str, epoch: int, state: TrainState) -> Produced:
+    """Write the weights of an epoch, unless an earlier attempt at the training has."""
+    path = context.artifact_path(artifact)
+    if epoch not in state.best:
+        return Produced(artifact, state.written[artifact], path.stat().st_size)
+    tensors = state.best[epoch]
+    size = save_tensors(path, tensors)
+    state.written[artifact] = tensors_digest(tensors)
+    return Produced(artifact, state.written[artifact], size)
 
 
 def forget_checkpoint(context: Context, stage_key: str) -> None:

@@ -17,7 +17,14 @@ import torch
 from runner.core.errors import ClaimLost, DiskFull, Interrupted, RunnerError, StoreBusy
 from runner.core.types import Stage
 from runner.engine.context import Context
-from runner.engine.engine import Job, do_stage, end_stage, forget_images, tidy_checkpoints
+from runner.engine.engine import (
+    Job,
+    do_stage,
+    end_stage,
+    forget_checkpoints,
+    forget_images,
+    left_checkpoints,
+)
 from runner.execute.heartbeat import Heartbeat
 from runner.execute.recording import close_attempt, record_outcome
 from runner.execute.work import Work
@@ -29,6 +36,7 @@ from runner.store.facts import (
     attempt_outcome,
     ended_stages,
     failed_attempts,
+    finished_readings,
     held_stages,
     recorded_epochs,
 )
@@ -84,11 +92,23 @@ class _Execution:
             moved = [stage for stage in list(self._pending.values()) if self._try(stage)]
             if not moved and self._pending:
                 time.sleep(WAIT_SECONDS)
+        self._tidy()
 
     def _tidy(self) -> None:
-        """Remove checkpoints that a process left that was killed when its training had ended."""
-        ended = {key for key, status in self._status.items() if status != "failed"}
-        tidy_checkpoints(self._work.context, ended - held_stages(self._work.database))
+        """Remove the checkpoints of trainings that have ended, or whose runs all have results.
+
+        A process left them that was stopped: later the rest of a training may have been done under
+        another key.
+        """
+        context, database = self._work.context, self._work.database
+        left = left_checkpoints(context)
+        if not left:
+            return
+        held = held_stages(database, alive=True)
+        finished = finished_readings(database, {name for names in left.values() for name in names})
+        ended = {key for key, status in self._status.items() if status in ("done", "diverged")}
+        useless = [key for key, names in left.items() if names and finished.issuperset(names)]
+        forget_checkpoints(context, {*useless, *ended.intersection(left)} - held)
 
     def _try(self, stage: Stage) -> bool:
         """Do a stage if it is its turn and it is free; return whether it has ended."""

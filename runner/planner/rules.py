@@ -9,7 +9,12 @@ from dataclasses import replace
 
 from runner.core.keys import content_key
 from runner.core.types import Decision, Facts, Plan, Stage
-from runner.planner.trajectories import go_on_from_states, share_trajectories
+from runner.planner.resuming import (
+    go_on_from_checkpoints,
+    go_on_from_states,
+    goes_on_behind_its_start,
+)
+from runner.planner.trajectories import share_trajectories
 
 Rule = Callable[[Plan, Facts], Plan]
 
@@ -42,7 +47,12 @@ def skip_after_divergence(plan: Plan, facts: Facts) -> Plan:
 
 
 def skip_done_stages(plan: Plan, facts: Facts) -> Plan:
-    """Leave out the stages that are done, unless a stage to do needs a product that is gone."""
+    """Leave out the stages that are done, unless a stage to do needs a product that is gone.
+
+    A branch that was stopped and has a checkpoint no longer needs the state that it began from.
+    """
+    checkpoints = {start.stage: start for start in facts.starts if start.stage}
+    kept: list[Stage] = []
     needed: set[str] = set()
     dropped: list[Stage] = []
     redone: list[Decision] = []
@@ -56,8 +66,16 @@ def skip_done_stages(plan: Plan, facts: Facts) -> Plan:
             why = f"done before, but {gone[0]} is no longer on disk"
             redone.append(Decision("skip_done_stages", stage.key, why))
         needed.difference_update(stage.produces)
+        if goes_on_behind_its_start(stage, checkpoints):
+            consumes = tuple(name for name in stage.consumes if name != stage.spec["start"])
+            stage = replace(stage, consumes=consumes)
         needed.update(stage.consumes)
-    plan = replace(plan, decisions=(*plan.decisions, *redone))
+        kept.append(stage)
+    plan = replace(
+        plan,
+        stages=tuple(reversed(kept)),
+        decisions=(*plan.decisions, *redone),
+    )
     return _without(plan, dropped, "done before")
 
 
@@ -139,10 +157,11 @@ def _without(plan: Plan, dropped: list[Stage], why: str) -> Plan:
 
 RULES: tuple[Rule, ...] = (
     merge_equal_stages,
-    skip_finished_runs,
     share_trajectories,
+    skip_finished_runs,
     skip_after_divergence,
     skip_done_stages,
+    go_on_from_checkpoints,
     go_on_from_states,
     use_frozen_features,
 )

@@ -3,7 +3,8 @@
 Owns the tree of a family of trainings: runs that begin with the same epochs. Runs that differ only
 in how they read (budget, early stopping, which epoch is the best) are readers of one trajectory;
 where the learning rate or anything else begins to differ, the tree branches, and each branch goes
-on from the state at the branch point. Pure functions over keys; knows no settings.
+on from the state at the branch point. The tree and its keys are those of all wanted runs: they stay
+when one of them ends. Pure functions over keys; knows no settings.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from runner.core.keys import content_key, epoch_key
+from runner.core.keys import content_key
+from runner.core.paths import end_of, state_name
 from runner.core.types import Decision, Facts, Plan, Stage
 
 
@@ -22,6 +24,7 @@ class _Member:
 
     stage: Stage
     path: tuple[tuple[str, int, int], ...]
+    is_open: bool
 
     @property
     def last(self) -> int:
@@ -45,17 +48,21 @@ class _Node:
     members: tuple[_Member, ...]
     children: tuple[_Node, ...]
 
-    def branches(self) -> bool:
-        """Return whether trainings go on from its last state."""
-        return bool(self.children)
+    def open_members(self) -> tuple[_Member, ...]:
+        """Return those without a result."""
+        return tuple(member for member in self.members if member.is_open)
 
 
 def share_trajectories(plan: Plan, facts: Facts) -> Plan:
     """Train once what several runs train alike: epochs before a branch, and all for all readers.
 
     Shared are trainings whose first segments have equal keys; what is computed for a run does not
-    change, bit for bit.
+    change, bit for bit. Runs with a result have their part in the keys, so that those of the others
+    stay, but nothing is planned for them.
     """
+    open_keys = {
+        key for run, keys in plan.reads.items() if run not in facts.finished for key in keys
+    }
     families: dict[str, dict[str, Stage]] = {}
     for stage in plan.stages:
         if stage.kind == "train" and stage.spec["first_epoch"] == 1 and len(_readers(stage)) == 1:
@@ -63,9 +70,9 @@ def share_trajectories(plan: Plan, facts: Facts) -> Plan:
     replaced: dict[str, tuple[Stage, ...]] = {}
     decisions: list[Decision] = []
     for stages in families.values():
-        if len(stages) > 1:
-            tree = _tree([_member(stages[key]) for key in sorted(stages)], 1)
-            chains = dict(_chains(tree))
+        if len(stages) > 1 and not open_keys.isdisjoint(stages):
+            tree = _tree([_member(stages[key], key in open_keys) for key in sorted(stages)], 1)
+            chains = dict(_chains(tree, facts))
             replaced |= chains
             decisions += _told(chains)
     if not replaced:
@@ -76,26 +83,6 @@ def share_trajectories(plan: Plan, facts: Facts) -> Plan:
         reads={run: _swapped(keys, replaced) for run, keys in plan.reads.items()},
         decisions=(*plan.decisions, *decisions),
     )
-
-
-def go_on_from_states(plan: Plan, facts: Facts) -> Plan:
-    """Count only the epochs behind the furthest state that an earlier training left on the disk."""
-    if not any(name.startswith("states/") for name in facts.artifacts):
-        return plan
-    return replace(plan, stages=tuple(_behind_state(stage, facts) for stage in plan.stages))
-
-
-def _behind_state(stage: Stage, facts: Facts) -> Stage:
-    if stage.kind != "train":
-        return stage
-    first, path = stage.spec["first_epoch"], stage.spec["path"]
-    last = path[-1]["first_epoch"] + path[-1]["num_epochs"] - 1
-    for each in reversed(path):
-        end = each["first_epoch"] + each["num_epochs"] - 1
-        for epoch in range(end, max(each["first_epoch"], first) - 1, -1):
-            if f"states/{epoch_key(each['key'], epoch)}" in facts.artifacts:
-                return replace(stage, epochs=last - epoch)
-    return stage
 
 
 def _readers(stage: Stage) -> Mapping[str, Any]:
@@ -109,12 +96,9 @@ def _family(stage: Stage) -> str:
     return content_key("family", [stage.spec["path"][0]["key"], reader["diverged_if"]])
 
 
-def _member(stage: Stage) -> _Member:
-    path = [
-        (each["key"], each["first_epoch"], each["first_epoch"] + each["num_epochs"] - 1)
-        for each in stage.spec["path"]
-    ]
-    return _Member(stage, tuple(path))
+def _member(stage: Stage, is_open: bool) -> _Member:
+    path = [(each["key"], each["first_epoch"], end_of(each)) for each in stage.spec["path"]]
+    return _Member(stage, tuple(path), is_open)
 
 
 def _tree(members: Sequence[_Member], first: int) -> _Node:
@@ -138,47 +122,82 @@ def _end_of_segment(member: _Member, epoch: int) -> int:
     return next(last for _, first, last in member.path if first <= epoch <= last)
 
 
-def _chains(root: _Node) -> Iterator[tuple[str, tuple[Stage, ...]]]:
-    """Yield (key of the replaced stage, the stages in its place) for all members of a tree."""
+def _chains(root: _Node, facts: Facts) -> Iterator[tuple[str, tuple[Stage, ...]]]:
+    """Yield (key of the replaced stage, the stages in its place) for all open members of a tree."""
     chains: dict[str, list[Stage]] = {}
-    for stage, node in _stages(root, None):
-        for member in node.members:
+    for stage, node in _stages(root, root.first, None, facts):
+        for member in node.open_members():
             chains.setdefault(member.stage.key, []).append(stage)
     for key, stages in chains.items():
         yield key, tuple(stages)
 
 
-def _stages(node: _Node, parent: Stage | None) -> Iterator[tuple[Stage, _Node]]:
-    """Yield the stage of each node, parents first."""
-    # its settings hold for every epoch of the node, whatever its length
-    longest = max(node.members, key=lambda member: (member.last, member.stage.key)).stage
+def _stages(
+    node: _Node, first: int, parent: Stage | None, facts: Facts
+) -> Iterator[tuple[Stage, _Node]]:
+    """Yield the stage of each node that a run without a result reads, parents first.
+
+    Where all others have ended that parted at its end, a node is one stage with the next, under the
+    key of that: unless it is done, then the next goes on from its state.
+    """
+    key = _key(node)
+    children = [child for child in node.children if child.open_members()]
+    if len(children) == 1 and key not in facts.done:
+        (child,) = children
+        if child.open_members() == node.open_members():
+            yield from _stages(child, first, parent, facts)
+            return
+    stage = _stage(node, key, first, parent, bool(children))
+    yield stage, node
+    for child in children:
+        yield from _stages(child, child.first, stage, facts)
+
+
+def _longest(node: _Node) -> Stage:
+    """Return the training whose settings hold for every epoch of a node, whatever its length."""
+    return max(node.members, key=lambda member: (member.last, member.stage.key)).stage
+
+
+def _key(node: _Node) -> str:
+    """Return the key of a node's stage, which does not depend on what has ended."""
+    path = _path_until(_longest(node), node.last)
+    readers = sorted(key for member in node.members for key in _readers(member.stage))
+    return content_key("train", {"path": path, "first": node.first, "readers": readers})
+
+
+def _stage(node: _Node, key: str, first: int, parent: Stage | None, branches: bool) -> Stage:
+    """Return the stage of a node, for its open members.
+
+    Args:
+        node: the node.
+        key: of the stage.
+        first: its first epoch, or that of a node before it that is one stage with it.
+        parent: the stage that it goes on from, or None.
+        branches: whether others go on from its last state.
+    """
+    members, longest = node.open_members(), _longest(node)
+    last = node.last if branches else min(node.last, max(member.last for member in members))
     start = "" if parent is None else parent.produces[-1]
-    path = _path_until(longest, node.last)
-    readers = {
-        key: value for member in node.members for key, value in _readers(member.stage).items()
-    }
-    key = content_key("train", {"path": path, "first": node.first, "readers": sorted(readers)})
-    branch = (f"states/{epoch_key(path[-1]['key'], node.last)}",) if node.branches() else ()
-    own = [name for member in node.members for name in member.stage.produces]
-    stage = replace(
+    path = _path_until(longest, last)
+    readers = {key: value for member in members for key, value in _readers(member.stage).items()}
+    branch = (state_name(path[-1]["key"], last),) if branches else ()
+    own = [name for member in members for name in member.stage.produces]
+    return replace(
         longest,
         key=key,
         spec={
             **longest.spec,
             "readers": readers,
             "path": path,
-            "first_epoch": node.first,
+            "first_epoch": first,
             "start": start,
         },
         needs=longest.needs if parent is None else (*longest.needs, parent.key),
         produces=(*own, *branch),
         consumes=longest.consumes if parent is None else (*longest.consumes, start),
-        epochs=node.last - node.first + 1,
-        num_bytes=_bytes(node),
+        epochs=last - first + 1,
+        num_bytes=_bytes(members, last),
     )
-    yield stage, node
-    for child in node.children:
-        yield from _stages(child, stage)
 
 
 def _path_until(stage: Stage, last: int) -> list[dict[str, Any]]:
@@ -191,9 +210,9 @@ def _path_until(stage: Stage, last: int) -> list[dict[str, Any]]:
     return path
 
 
-def _bytes(node: _Node) -> int | None:
+def _bytes(members: Sequence[_Member], last: int) -> int | None:
     # a run's weights lie on the disk once, however many trainings may end it
-    sizes = [member.stage.num_bytes for member in node.members if member.last <= node.last]
+    sizes = [member.stage.num_bytes for member in members if member.last <= last]
     return None if None in sizes else sum(size or 0 for size in sizes)
 
 

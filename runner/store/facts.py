@@ -6,14 +6,15 @@ Returns plain values. Lists and records for people are elsewhere.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from runner.core.types import RunStatus
 from runner.store.database import Database
-from runner.store.schema import attempts, claims, run_stages, stages, steps
+from runner.store.process import Process, is_dead
+from runner.store.schema import attempts, claims, results, run_stages, stages, steps
 
 BATCH = 500
 
@@ -92,6 +93,23 @@ def settled_readings(database: Database) -> set[str]:
     }
 
 
+def finished_readings(database: Database, readings: Collection[str]) -> set[str]:
+    """Return those of some readings whose runs have results, diverged included."""
+    same = (results.c.run_key == run_stages.c.run_key) & (results.c.rerun == run_stages.c.rerun)
+    query = (
+        sa.select(run_stages.c.reading)
+        .distinct()
+        .join(results, same)
+        .where(results.c.status != "failed")
+    )
+    names, found = sorted(readings), set[str]()
+    with database.read() as connection:
+        for start in range(0, len(names), BATCH):
+            batch = run_stages.c.reading.in_(names[start : start + BATCH])
+            found.update(connection.execute(query.where(batch)).scalars())
+    return found
+
+
 def failed_attempts(database: Database) -> dict[str, int]:
     """Return, for each stage that has failed, how often."""
     query = (
@@ -108,12 +126,17 @@ def held_stages(database: Database, alive: bool = False) -> set[str]:
 
     Args:
         database: the database.
-        alive: only claims whose lease has not run out.
+        alive: only claims whose lease has not run out and whose process is not known to be dead.
     """
-    query = sa.select(claims.c.stage_key)
+    query = sa.select(claims)
     query = query.where(claims.c.lease_until > time.time()) if alive else query
     with database.read() as connection:
-        return set(connection.execute(query).scalars())
+        rows = connection.execute(query).all()
+    return {
+        row.stage_key
+        for row in rows
+        if not alive or not is_dead(Process(row.host, row.boot_id, row.pid, row.process_started))
+    }
 
 
 def seconds_by_cost_kind(database: Database, device: str) -> dict[str, float]:
@@ -188,14 +211,29 @@ def attempt_outcome(database: Database, stage_key: str) -> dict[str, Any] | None
 
 
 def predictions(database: Database, run_keys: Collection[str]) -> list[dict[str, Any]]:
-    """Return kind, predicted and actual epochs and seconds of each attempt that runs needed."""
-    trained = (
-        sa.select(sa.func.count()).where(steps.c.attempt_id == attempts.c.id).scalar_subquery()
+    """Return kind, predicted and actual epochs and seconds of each stage that runs needed.
+
+    A stage counts once it has ended well, with all attempts at it: what was predicted before the
+    first holds for them together. One that was done again, since its product was gone, counts
+    again.
+    """
+    recorded = sa.select(sa.func.count(), sa.func.sum(steps.c.seconds)).where(
+        steps.c.attempt_id == attempts.c.id
+    )
+    count, seconds = (
+        recorded.with_only_columns(column).scalar_subquery() for column in recorded.selected_columns
     )
     query = (
-        sa.select(stages.c.kind, attempts.c.predicted, attempts.c.seconds, trained.label("epochs"))
+        sa.select(
+            attempts.c.stage_key,
+            stages.c.kind,
+            attempts.c.status,
+            attempts.c.predicted,
+            sa.func.coalesce(attempts.c.seconds, seconds, 0.0).label("seconds"),
+            count.label("epochs"),
+        )
         .join(attempts, attempts.c.stage_key == stages.c.stage_key)
-        .where(attempts.c.status.in_(("done", "diverged")))
+        .where(attempts.c.status != "running")
         .order_by(attempts.c.id)
     )
     wanted = set(run_keys)
@@ -205,5 +243,17 @@ def predictions(database: Database, run_keys: Collection[str]) -> list[dict[str,
             for row in connection.execute(sa.select(run_stages.c.run_key, run_stages.c.stage_key))
             if row.run_key in wanted
         }
-        rows = connection.execute(query.add_columns(stages.c.stage_key))
-        return [dict(row._mapping) for row in rows if row.stage_key in needed]
+        found: list[Any] = [row for row in connection.execute(query) if row.stage_key in needed]
+    return list(_ended_together(found))
+
+
+def _ended_together(rows: Iterable[sa.Row[Any]]) -> Iterator[dict[str, Any]]:
+    """Yield one mapping for all attempts at a stage up to each that ended well."""
+    tries: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        first = {"kind": row.kind, "predicted": row.predicted, "seconds": 0.0, "epochs": 0}
+        total = tries.setdefault(row.stage_key, first)
+        total["seconds"] += row.seconds
+        total["epochs"] += row.epochs
+        if row.status in ("done", "diverged"):
+            yield tries.pop(row.stage_key)

@@ -1,12 +1,17 @@
 """States that trainings leave: for which others they are a beginning, and for which not."""
 
+import shutil
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from benches import Bench, plain_records, reading_of, settings_of
+from test_resume import STEPS, stop_after
 
-from runner.engine.checkpoint import load_checkpoint
+from runner.core.errors import Interrupted
+from runner.core.types import Reader, SelectRule, Stage
+from runner.engine.checkpoint import Checkpoint, load_checkpoint
 from runner.engine.context import Outcome
 
 LEARNING = {"optimizer": {"name": "sgd", "lr": 0.1, "momentum": 0.9}, "epochs": 6}
@@ -108,3 +113,97 @@ def test_another_seed_or_rate_finds_no_state(tmp_path: Path) -> None:
     rate = {"optimizer": {"name": "sgd", "lr": 0.2, "momentum": 0.9}}
     assert reads(trained(tmp_path, rate, 2)[1]) == [[2, 1, 6]]
     assert reads(trained(tmp_path, {}, 3, seed=1)[1]) == [[3, 1, 6]]
+
+
+def test_a_state_that_another_process_removes_while_it_is_read_is_gone_on_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_and_lose(folder: Path) -> Checkpoint | None:
+        found = load_checkpoint(folder)
+        shutil.rmtree(folder)
+        return found
+
+    trained(tmp_path, {"epochs": 2}, 1)
+    monkeypatch.setattr("runner.engine.resuming.load_checkpoint", read_and_lose)
+    _, outcome = trained(tmp_path, {}, 2)
+    assert reads(outcome) == [[1, 1, 2], [2, 3, 6]]
+
+
+def test_a_checkpoint_of_another_training_of_the_same_epochs_is_gone_on_from(
+    tmp_path: Path,
+) -> None:
+    """Alone or in a family, for four epochs or six: what counts is where on the path it lies."""
+    bench = Bench(tmp_path, settings_of({**LEARNING, "epochs": 4}))
+    bench.do("prepare")
+    bench.options |= {"checkpoint_seconds": 0.0, "should_stop": stop_after(3 * STEPS)}
+    with pytest.raises(Interrupted):
+        bench.do("train", 1)
+    longer, outcome = trained(tmp_path, {}, 2)
+    assert reads(outcome) == [[1, 1, 3], [2, 4, 6]]
+    assert longer.notes == ["continuing after epoch 3"]
+    unshared = Bench(tmp_path, settings_of(LEARNING), options={"share_states": False})
+    assert reads(unshared.do("train", 3)) == [[3, 1, 6]]
+
+
+FAMILY = {
+    "two epochs": Reader(2, None, SelectRule("val_loss", "min"), "last", 20.0),
+    "all": Reader(6, None, SelectRule("last", "max"), "best", 20.0),
+}
+
+
+def family_of(folder: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> Bench:
+    """Return a training with two readers, of which one is satisfied by its second epoch."""
+    bench = Bench(folder, settings_of(LEARNING), options=options)
+    bench.do("prepare")
+    monkeypatch.setattr(Bench, "stage", lambda self, kind: _with_readers(self, kind))
+    return bench
+
+
+def _with_readers(bench: Bench, kind: str) -> Stage:
+    stage = next(each for each in bench.chain if each.kind == kind)
+    readers = {name: asdict(reader) for name, reader in FAMILY.items()}
+    return replace(stage, spec={**stage.spec, "readers": readers})
+
+
+def test_weights_of_satisfied_readers_are_kept_on_the_disk_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = family_of(tmp_path / "whole", monkeypatch)
+    expected = whole.do("train")
+    part = family_of(tmp_path / "part", monkeypatch, checkpoint_seconds=0.0)
+    part.options["should_stop"] = stop_after(4 * STEPS)
+    with pytest.raises(Interrupted):
+        part.do("train", 1)
+    (folder,) = (tmp_path / "part" / "checkpoints" / "database").iterdir()
+    found = load_checkpoint(folder)
+    assert found is not None
+    assert found.values["best_epochs"] == [4]
+    del part.options["should_stop"]
+    outcome = part.do("train", 2)
+    assert part.notes == ["continuing after epoch 4"]
+    assert {each.name: each for each in outcome.produced} == {
+        each.name: each for each in expected.produced
+    }
+    # the state at the end holds them again, for later readers
+    (end,) = state_folders(tmp_path / "part")
+    kept = load_checkpoint(end)
+    assert kept is not None
+    assert {2, 6} <= set(kept.values["best_epochs"])
+
+
+def test_without_the_weights_of_a_satisfied_reader_a_training_begins_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = family_of(tmp_path, monkeypatch, checkpoint_seconds=0.0)
+    bench.options["should_stop"] = stop_after(4 * STEPS)
+    with pytest.raises(Interrupted):
+        bench.do("train", 1)
+    next(tmp_path.rglob("two epochs-last.safetensors")).unlink()
+    del bench.options["should_stop"]
+    outcome = bench.do("train", 2)
+    assert outcome.values["reads"] == [[2, 1, 6]]
+    assert {each.name for each in outcome.produced} == {
+        "weights/two epochs-best",
+        "weights/two epochs-last",
+        "weights/all-best",
+    }

@@ -57,6 +57,17 @@ sweep:
 )
 """Step sizes and factors that part in the second, third and fourth epoch."""
 
+TWO_BRANCHES = (
+    HEAD
+    + """\
+sweep:
+  rows:
+    - {label: every 2, schedule: {name: step, step_size: 2, gamma: 0.3}}
+    - {label: every 4, schedule: {name: step, step_size: 4, gamma: 0.3}}
+"""
+)
+"""Two epochs in common, then six of each."""
+
 WARMED = (
     HEAD
     + """\

@@ -4,13 +4,12 @@ import json
 import os
 import signal
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from forks import OUTPUT, Forks, KillAt
 from grids import Left, ask, left_in, write_grid
-from shared_specs import BRANCHES, READERS, dump_of, failures, statuses, trained
+from shared_specs import BRANCHES, READERS, TWO_BRANCHES, dump_of, failures, statuses, trained
 from test_two_processes import LOCAL, MEETING, start_stopped, wait_for
 
 STAGE = "runner.engine.training_stage"
@@ -76,9 +75,7 @@ def test_killed_around_a_branch_the_tree_ends_as_if_undisturbed(
     killed = forks.run(tmp_path, words, POINTS[point])
     assert killed == -signal.SIGKILL, (tmp_path / OUTPUT).read_text()
     assert forks.run(tmp_path, words) == 0, (tmp_path / OUTPUT).read_text()
-    left = left_in(tmp_path)
-    # trees without the runs that had ended leave states of their own
-    assert replace(left, states={}) == replace(undisturbed_branches, states={})
+    assert left_in(tmp_path) == undisturbed_branches
     assert ask(tmp_path, "SELECT count(*) FROM claims") == [(0,)]
     done = "SELECT stage_key FROM attempts WHERE status = 'done' GROUP BY stage_key"
     assert ask(tmp_path, f"{done} HAVING count(*) > 1") == []
@@ -93,6 +90,38 @@ def test_a_child_killed_in_its_first_epoch_goes_on_from_its_parent_again(
     assert forks.run(tmp_path, words) == 0
     assert trained(tmp_path) == 26
     assert ask(tmp_path, TRAINED)[:2] == [("done", 1, 2), ("done", 3, 8)]
+
+
+@pytest.mark.parametrize("words", [[], ["--only", "every 4"]])
+def test_stopped_in_the_last_branch_it_goes_on_there(
+    words: list[str], forks: Forks, tmp_path: Path
+) -> None:
+    """Its sibling has a result by then; asked for alone, what is left is another stage."""
+    spec, whole, part = write_grid(tmp_path, TWO_BRANCHES), tmp_path / "whole", tmp_path / "part"
+    for folder in (whole, part):
+        folder.mkdir()
+    assert forks.run(whole, ["run", str(spec)]) == 0
+    always = ["run", str(spec), "--checkpoint-seconds", "0"]
+    killed = forks.run(part, always, KillAt(f"{STAGE}.train_epoch", 13, "before"))
+    assert killed == -signal.SIGKILL
+    assert statuses(part) == {"every 2": "done", "every 4": None}
+    assert trained(part) == 12
+    assert forks.run(part, [*always, *words]) == 0, (part / OUTPUT).read_text()
+    assert "continuing after epoch 6" in (part / OUTPUT).read_text()
+    assert (trained(whole), trained(part)) == (14, 14)
+    assert left_in(part) == left_in(whole)
+
+
+def test_a_checkpoint_is_removed_when_its_runs_have_results_of_other_trainings(
+    forks: Forks, tmp_path: Path
+) -> None:
+    spec = write_grid(tmp_path, TWO_BRANCHES)
+    always = ["run", str(spec), "--checkpoint-seconds", "0"]
+    forks.run(tmp_path, always, KillAt(f"{STAGE}.train_epoch", 2, "before"))
+    for label in ("every 2", "every 4"):
+        assert left_in(tmp_path).litter
+        assert forks.run(tmp_path, [*always, "--only", label]) == 0
+    assert left_in(tmp_path).litter == ()
 
 
 @pytest.mark.parametrize(
@@ -174,7 +203,7 @@ def test_a_process_that_wants_other_cells_leaves_the_plan_of_the_first_alone(
 def test_a_process_that_joins_when_runs_have_ended_leaves_the_same(
     forks: Forks, branches: Path, undisturbed_branches: Left, tmp_path: Path
 ) -> None:
-    """What it plans has other readers, and so other keys."""
+    """The runs that have ended keep their part in the keys of what is shared."""
     stop = KillAt(f"{STAGE}.train_epoch", 14, "before", signal.SIGSTOP)
     first = start_stopped(forks, tmp_path, ["run", str(branches)], stop)
     assert "done" in statuses(tmp_path).values()
@@ -184,8 +213,7 @@ def test_a_process_that_joins_when_runs_have_ended_leaves_the_same(
     assert [forks.wait(first), forks.wait(second)] == [0, 0], (tmp_path / OUTPUT).read_text()
     assert dump_of(tmp_path) == undisturbed_branches.dump
     assert failures(tmp_path) == []
-    # the short run is unfinished still, and the state after epoch 3 lacks what it keeps
-    assert trained(tmp_path) <= 27
+    assert trained(tmp_path) == 26
 
 
 @pytest.mark.parametrize("harm", ["other numerics", "damaged"])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
-from runner.core.types import Facts, Plan, Stage
+from runner.core.types import Facts, Plan, Reader, SelectRule, Stage
 from runner.planner.rules import merge_equal_stages
 from runner.planner.trajectories import share_trajectories
 
@@ -28,6 +29,11 @@ def path_of(text: str) -> list[dict[str, Any]]:
     return path
 
 
+def reader(limit: float = 20.0) -> dict[str, Any]:
+    """Return a reader, as JSON, of a training of up to 99 epochs; its last epoch is its best."""
+    return asdict(Reader(99, None, SelectRule("last", "max"), "best", limit))
+
+
 def chain_of(name: str, path: str, tested: bool = True, limit: float = 20.0) -> tuple[Stage, ...]:
     """Return the naive chain of a run."""
     prepare = Stage("p", "prepare", {}, produces=(PIXELS,), cost_kind="p", num_bytes=100)
@@ -37,7 +43,7 @@ def chain_of(name: str, path: str, tested: bool = True, limit: float = 20.0) -> 
         "train",
         {
             "settings": {"of": name},
-            "readers": {name: {"diverged_if": limit}},
+            "readers": {name: reader(limit)},
             "first_epoch": 1,
             "start": "",
             "path": segments,

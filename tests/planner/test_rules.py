@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
+from families import reader
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
@@ -40,7 +41,7 @@ def chain(pixels: int, training: int, tested: bool, frozen: bool = False) -> tup
         name,
         "train",
         {
-            "readers": {name: {"diverged_if": 20.0}},
+            "readers": {name: reader()},
             "path": [{"key": f"s{name}", "first_epoch": 1, "num_epochs": training + 1}],
             "first_epoch": 1,
             "start": "",

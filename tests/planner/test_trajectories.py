@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import pytest
-from families import PIXELS, chain_of, family, naive, shared, span, trainings
+from families import PIXELS, chain_of, family, naive, reader, shared, span, trainings
 
-from runner.core.keys import epoch_key
+from runner.core.paths import state_name
 from runner.core.types import Decision, Facts, Plan
 from runner.planner.cost import Cost, cost_of
 from runner.planner.rules import RULES, apply_rules, merge_equal_stages
@@ -105,15 +105,15 @@ STEPS = family({"A": "x15 y25", "B": "x20 z20", "C": "x10"})
 
 def test_a_branch_goes_on_from_the_state_at_its_parents_end() -> None:
     trunk, left, right = trainings(shared(STEPS))
-    state = f"states/{epoch_key('x', 15)}"
+    state = state_name("x", 15)
     assert trunk.produces == ("weights/A-best", "weights/B-best", "weights/C-best", state)
     assert (trunk.spec["start"], trunk.consumes, trunk.needs) == ("", (PIXELS,), ("p",))
-    for stage, reader in ((left, "A"), (right, "B")):
+    for stage, name in ((left, "A"), (right, "B")):
         assert stage.spec["start"] == state
         assert stage.consumes == (PIXELS, state)
         assert stage.needs == ("p", trunk.key)
-        assert stage.produces == (f"weights/{reader}-best",)
-        assert stage.spec["settings"] == {"of": reader}
+        assert stage.produces == (f"weights/{name}-best",)
+        assert stage.spec["settings"] == {"of": name}
     assert [(each["key"], each["num_epochs"]) for each in trunk.spec["path"]] == [("x", 15)]
     assert [(each["key"], each["num_epochs"]) for each in right.spec["path"]] == [
         ("x", 20),
@@ -123,8 +123,8 @@ def test_a_branch_goes_on_from_the_state_at_its_parents_end() -> None:
 
 def test_readers_stand_with_their_rules_under_the_names_of_their_own_trainings() -> None:
     trunk, left, _ = trainings(shared(STEPS))
-    assert trunk.spec["readers"] == {key: {"diverged_if": 20.0} for key in "ABC"}
-    assert left.spec["readers"] == {"A": {"diverged_if": 20.0}}
+    assert trunk.spec["readers"] == {key: reader() for key in "ABC"}
+    assert left.spec["readers"] == {"A": reader()}
 
 
 def test_the_settings_of_the_longest_training_hold_for_all_readers() -> None:
@@ -217,4 +217,26 @@ def test_the_rule_comes_before_those_that_look_at_what_is_done() -> None:
     names = [rule.__name__ for rule in RULES]
     assert names.index("share_trajectories") < names.index("skip_after_divergence")
     assert names.index("share_trajectories") < names.index("skip_done_stages")
-    assert names.index("skip_finished_runs") < names.index("share_trajectories")
+    # runs with results have their part in the keys
+    assert names.index("share_trajectories") < names.index("skip_finished_runs")
+
+
+def test_the_branch_that_is_left_keeps_its_key_when_its_siblings_have_results() -> None:
+    trunk, _, right = trainings(shared(STEPS))
+    others = {"A": "done", "C": "done"}
+    done = Facts(done=frozenset({"p", trunk.key}), finished=others)
+    there = replace(done, artifacts=frozenset({PIXELS, trunk.produces[-1]}))
+    assert [each.key for each in apply_rules(STEPS, there).stages] == [right.key, "test-B"]
+    # the trunk was never trained for them: B's whole training is one stage, under that key
+    (alone,) = trainings(apply_rules(STEPS, replace(done, done=frozenset())))
+    assert (alone.key, span(alone), alone.spec["start"]) == (right.key, (1, 40), "")
+
+
+def test_runs_with_results_are_no_readers_and_do_not_make_a_training_longer() -> None:
+    plan = family({"A": "x30", "B": "x40", "C": "x20"})
+    (whole,) = trainings(shared(plan))
+    (left,) = trainings(apply_rules(plan, Facts(finished={"B": "done"})))
+    assert left.key == whole.key
+    assert set(left.spec["readers"]) == {"A", "C"}
+    assert (span(left), left.epochs) == ((1, 30), 30)
+    assert left.produces == ("weights/A-best", "weights/C-best")

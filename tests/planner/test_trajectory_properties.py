@@ -1,12 +1,13 @@
 """Whatever families of runs there are, sharing their trajectories keeps what each of them wants."""
 
 from collections import Counter
+from itertools import pairwise
 
 from families import chain_of, epochs_of, naive, own_epochs, shared, span, trainings
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from runner.core.keys import epoch_key
+from runner.core.paths import state_name
 from runner.core.types import Facts, Plan, Stage
 from runner.planner.cost import cost_of
 from runner.planner.rules import apply_rules, merge_equal_stages
@@ -98,7 +99,7 @@ def test_needs_are_planned_before_and_states_are_those_of_the_epoch_before(plan:
         if stage.kind == "train" and stage.spec["first_epoch"] > 1:
             last = stage.spec["first_epoch"] - 1
             key = next(key for key, epoch in epochs_of(stage.spec["path"]) if epoch == last)
-            assert stage.spec["start"] == f"states/{epoch_key(key, last)}"
+            assert stage.spec["start"] == state_name(key, last)
             assert stage.spec["start"] in stage.consumes
         before.add(stage.key)
         products.update(stage.produces)
@@ -175,3 +176,40 @@ def test_whatever_is_done_and_gone_every_need_is_there_or_planned_before(plan: P
     assert all(key in ended for keys in after.reads.values() for key in keys)
     again = apply_rules(after, facts)
     assert (again.stages, again.reads) == (after.stages, after.reads)
+
+
+@CHECK
+@given(families(), some.data())
+def test_what_has_ended_changes_no_key_and_trains_nothing_for_itself(plan: Plan, data) -> None:
+    """So a process that plans later, or again, means the same stages."""
+    whole = trainings(shared(plan))
+    ended = [run for run in plan.reads if data.draw(some.booleans())]
+    in_order, done = [], set()
+    for stage in whole:
+        if set(stage.needs) <= {*done, "p"} and data.draw(some.booleans()):
+            done.add(stage.key)
+            in_order.append(stage)
+    facts = Facts(done=frozenset(done), finished=dict.fromkeys(ended, "done"))
+    after = share_trajectories(merge_equal_stages(plan, facts), facts)
+    open_runs = [run for run in plan.reads if run not in ended]
+    nodes = {key for run in open_runs for key in after.reads[run]}
+    left = [stage for stage in trainings(after) if stage.key in nodes]
+    assert {stage.key for stage in left} <= {stage.key for stage in whole}
+    assert all(set(stage.spec["readers"]) <= set(open_runs) for stage in left)
+    alone = [own_training(plan, run) for run in open_runs]
+    wanted = {
+        (stage.spec["readers"][stage.key]["diverged_if"], *each)
+        for stage in alone
+        for each in epochs_of(stage.spec["path"])
+    }
+    assert sum(stage.epochs for stage in left) == len(wanted)
+    assert len(left) <= max(1, 2 * len(alone) - 1) + len(done)
+    by_key = {stage.key: stage for stage in left}
+    for run in open_runs:
+        own = list(epochs_of(own_training(plan, run).spec["path"]))
+        chain = [by_key[key] for key in after.reads[run] if key in by_key]
+        assert set(own) <= {each for node in chain for each in own_epochs(node)}
+        assert [span(node)[0] for node in chain[1:]] == [span(node)[1] + 1 for node in chain[:-1]]
+        for parent, child in pairwise(chain):
+            assert child.spec["start"] in parent.produces
+    assert all(after.reads[run] == plan.reads[run] for run in ended)
