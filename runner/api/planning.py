@@ -13,8 +13,8 @@ from runner.api.referring import in_reference
 from runner.api.wanting import Wanted, disabled_rules, want
 from runner.api.workspace import Workspace, workspace
 from runner.core.errors import Problem
-from runner.core.types import DEFAULT_CACHE_LIMIT, Facts
-from runner.planner.cost import Cost, plan_costs
+from runner.core.types import DEFAULT_CACHE_LIMIT, Decision, Facts
+from runner.planner.cost import Cost, plan_costs, predicted
 from runner.planner.explain import Branch, Saving, last_epoch, not_shared, savings, tree
 from runner.spec.names import cell_name
 from runner.store.facts import latest_results
@@ -54,7 +54,7 @@ class Explained:
     device: str
     missing: tuple[Problem, ...]
     probed: bool
-    decisions: tuple[str, ...]
+    decisions: tuple[Decision, ...]
     downloads: Mapping[str, int]
     names: Mapping[str, str]
     tree: tuple[Branch, ...]
@@ -66,6 +66,7 @@ class Explained:
         values = asdict(replace(self, tree=(), names={}))
         del values["tree"], values["names"]
         values["stages"] = list(_flat(self.tree, self.names, None))
+        values["decisions"] = list(dict.fromkeys(each.why for each in self.decisions))
         values["missing"] = [str(problem) for problem in self.missing]
         values["to_do"] = self.runs - self.done - self.failed
         values["download_bytes"] = sum(self.downloads.values())
@@ -128,16 +129,13 @@ def plan(
     for keys in wanted.plan.reads.values():
         for key in keys:
             readers[key] = readers.get(key, 0) + 1
-    seconds = wanted.facts.seconds
     return pd.DataFrame(
         [
             {
                 "stage": stage.key,
                 "kind": stage.kind,
                 "epochs": stage.epochs,
-                "seconds": seconds[stage.cost_kind] * max(stage.epochs, 1)
-                if stage.cost_kind in seconds
-                else None,
+                "seconds": predicted(stage, wanted.facts)["seconds"],
                 "num_bytes": stage.num_bytes,
                 "runs": readers[stage.key],
             }
@@ -175,9 +173,7 @@ def make_plan(
     name = device_name(chosen_device)
     disabled = disabled_rules(no_share, disable)
     made = numerics(chosen_device)
-    wanted, taken = _want(
-        cells, only, place, name, cache_limit, disabled, use_reference, made
-    )
+    wanted, taken = _want(cells, only, place, name, cache_limit, disabled, use_reference, made)
     if probe:
         wanted = replace(wanted, facts=_probed(cells, wanted, str(chosen_device)))
     return _explained(cells, wanted, name, binder, probe, disabled, taken), wanted
@@ -258,6 +254,7 @@ def _explained(
     statuses = [wanted.facts.finished.get(key) for key in wanted.chosen]
     naive, planned = plan_costs(wanted.naive, wanted.plan, wanted.facts)
     chosen = set(wanted.chosen)
+    names = {cell.run.run_key: _name(cell) for cell in reversed(cells)}
     return Explained(
         cells=sum(cell.run.run_key in chosen for cell in cells),
         runs=len(wanted.chosen),
@@ -269,12 +266,12 @@ def _explained(
         device=device,
         missing=tuple(binder.missing),
         probed=probed,
-        decisions=tuple(dict.fromkeys(each.why for each in wanted.plan.decisions)),
+        decisions=tuple(wanted.plan.decisions),
         downloads=dict(binder.downloads),
-        names={cell.run.run_key: _name(cell) for cell in reversed(cells)},
+        names=names,
         tree=tuple(tree(wanted.naive, wanted.plan, wanted.facts)),
         savings=tuple(savings(wanted.naive, wanted.steps, wanted.facts)),
-        not_shared=tuple(not_shared(wanted.naive)),
+        not_shared=tuple(not_shared(wanted.naive, wanted.facts, wanted.reruns, names)),
     )
 
 

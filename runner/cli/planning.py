@@ -108,7 +108,9 @@ def _text(explained: Explained, full: bool) -> str:
     lines.append(f"time      {_time(planned, explained)}")
     lines.append(f"disk      {show_bytes(planned.num_bytes)} for pixels, features and weights")
     lines.append(f"download  {_downloads(explained.downloads)}")
-    lines += [f"note      {why}" for why in explained.decisions if "trained once" not in why]
+    # what is shared is in the tree
+    notes = [each.why for each in explained.decisions if each.rule != "share_trajectories"]
+    lines += [f"note      {why}" for why in dict.fromkeys(notes)]
     if explained.missing:
         lines.append("keys provisional, since data is not there:")
         lines += [str(problem) for problem in explained.missing]

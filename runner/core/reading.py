@@ -21,7 +21,7 @@ METRIC_NAMES = tuple(f"{split}_{measure}" for split in SPLITS for measure in MEA
 
 @dataclass(frozen=True, slots=True)
 class ReaderState:
-    """Where a reader stands after ``epoch`` epochs; JSON by :func:`state_to_json`.
+    """Where a reader stands after ``epoch`` epochs.
 
     Attributes:
         epoch: the last epoch read, 0 before the first.
@@ -160,13 +160,3 @@ def divergence(
         if not math.isfinite(loss) or (window and math.fsum(window) / width > limit):
             return step
     return None
-
-
-def state_to_json(state: ReaderState) -> dict[str, Any]:
-    """Return the state as JSON values."""
-    return {name: getattr(state, name) for name in ReaderState.__slots__}
-
-
-def state_from_json(values: Mapping[str, Any]) -> ReaderState:
-    """Return the state that :func:`state_to_json` wrote."""
-    return ReaderState(**values)

@@ -2,8 +2,8 @@
 
 Owns when records, checkpoints and weights are written. The order matters: epochs are stored in the
 database before the checkpoint that follows them, so that a checkpoint never speaks of epochs that
-no one recorded. A reader that is satisfied has its weights and its outcome at once, whatever
-becomes of the training afterwards.
+no one recorded. A reader that is satisfied has its weights on the disk at once and its outcome
+when the training ends, well or badly; when it is stopped, after it has gone on.
 """
 
 from __future__ import annotations

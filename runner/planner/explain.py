@@ -13,8 +13,14 @@ from runner.core.types import Facts, Plan, Stage
 from runner.planner.cost import Cost, cost_of, predicted
 
 Rule = Callable[[Plan, Facts], Plan]
-READING = ("train.epochs", "train.early_stopping", "train.best", "train.diverged_if")
-"""Settings that say how a run reads its trajectory, not how the weights move."""
+READING = ("epochs", "early_stopping", "best", "diverged_if")
+"""Settings of `train` that say how a run reads its trajectory, not how the weights move."""
+WHOLE = {
+    "cosine": "other settings of a cosine give other learning rates from the first epoch",
+    "plateau": "a schedule by what is measured shares nothing with one of other settings",
+}
+"""Schedules that part in the first epoch or not at all, and why."""
+SHOWN_NAMES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,20 +157,35 @@ def _saving(name: str, before: Cost, after: Cost) -> Saving:
     )
 
 
-def not_shared(naive: Plan) -> Iterator[str]:
-    """Yield why trainings that look alike share nothing, and why frozen features are not shared."""
-    groups: dict[str, list[Stage]] = {}
-    seen: set[str] = set()
-    for stage in naive.stages:
-        if stage.kind == "train" and stage.key not in seen:
-            seen.add(stage.key)
-            groups.setdefault(_alike(stage.spec["settings"]), []).append(stage)
-    for stages in groups.values():
-        families = {stage.spec["path"][0]["key"] for stage in stages}
-        limits = {_setting(stage.spec["settings"], "train.diverged_if") for stage in stages}
-        reason = _reason(stages, len(families), len(limits))
-        if reason:
-            yield f"{len(stages)} trainings that differ only in how they are read: {reason}"
+def not_shared(
+    naive: Plan, facts: Facts, reruns: Mapping[str, int], names: Mapping[str, str]
+) -> Iterator[str]:
+    """Yield why trainings that look alike share nothing, and why frozen features are not shared.
+
+    Args:
+        naive: every run by itself.
+        facts: runs that have a result are not spoken of.
+        reruns: which repetition of each run is wanted; those of another never share.
+        names: of the runs, by key.
+    """
+    stages = {stage.key: stage for stage in naive.stages if stage.kind == "train"}
+    runs: dict[str, list[str]] = {}
+    groups: dict[tuple[str, int], list[Stage]] = {}
+    for run, keys in naive.reads.items():
+        key = next((key for key in keys if key in stages), None)
+        if run in facts.finished or key is None:
+            continue
+        if key not in runs:
+            group = (_alike(stages[key].spec["settings"]), reruns.get(run, 0))
+            groups.setdefault(group, []).append(stages[key])
+        runs.setdefault(key, []).append(run)
+    for alike in groups.values():
+        families = {stage.spec["path"][0]["key"] for stage in alike}
+        limits = {stage.spec["settings"]["train"]["diverged_if"] for stage in alike}
+        reasons = list(_reasons(alike)) if len(families) > 1 or len(limits) > 1 else []
+        if reasons:
+            mine = [names[run] for stage in alike for run in runs[stage.key]]
+            yield f"{_listed(mine)}: {'; '.join(reasons)}"
     yield from _unshared_prefixes(naive)
 
 
@@ -178,28 +199,39 @@ def _unshared_prefixes(naive: Plan) -> Iterator[str]:
         yield f"frozen features of {len(keys)} training{'s' * (len(keys) > 1)}: {why}"
 
 
-def _reason(stages: Sequence[Stage], families: int, limits: int) -> str:
-    settings = stages[0].spec["settings"]
-    if families > 1 and _setting(settings, "train.schedule.name") == "cosine":
-        return "a cosine over another number of epochs has other learning rates from the first one"
-    if families > 1:
-        return "not every one of them measures the same after each epoch"
-    if limits > 1:
-        return "another train.diverged_if may end a training earlier"
-    return ""
-
-
 def _alike(settings: Mapping[str, Any]) -> str:
-    """Return all settings but those of reading, as text."""
-    train = dict(settings["train"])
-    for path in READING:
-        train.pop(path.partition(".")[2], None)
+    """Return all settings but those of reading, as text.
+
+    Of schedules whose rates depend on how long they are or on what is measured, only the name.
+    """
+    train = {name: value for name, value in settings["train"].items() if name not in READING}
+    if _schedule(settings) in WHOLE:
+        train["schedule"] = _schedule(settings)
     others = {name: value for name, value in settings.items() if name not in ("train", "evaluate")}
     return repr((sorted(others.items(), key=str), sorted(train.items(), key=str)))
 
 
-def _setting(settings: Mapping[str, Any], path: str) -> Any:
-    value: Any = settings
-    for name in path.split("."):
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return value
+def _schedule(settings: Mapping[str, Any]) -> str:
+    return str((settings["train"].get("schedule") or {}).get("name", ""))
+
+
+def _reasons(stages: Sequence[Stage]) -> Iterator[str]:
+    """Yield all that keeps trainings apart that are alike but for their reading."""
+    settings = [stage.spec["settings"] for stage in stages]
+    schedule, trains = _schedule(settings[0]), [each["train"] for each in settings]
+    if schedule == "cosine" and len({each["epochs"] for each in trains}) > 1:
+        yield ("a cosine over another number of epochs has other learning rates from the first one")
+    if schedule in WHOLE and len({repr(each["schedule"]) for each in trains}) > 1:
+        yield WHOLE[schedule]
+    evaluations = [each.get("evaluate", {}) for each in settings]
+    measured = {(each.get("test") == "each_epoch", each.get("train_eval")) for each in evaluations}
+    if len(measured) > 1:
+        yield "not every one of them measures the same after each epoch"
+    if len({each["diverged_if"] for each in trains}) > 1:
+        yield "another train.diverged_if may end a training earlier"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return names as text, the first few of many."""
+    shown = ", ".join(names[:SHOWN_NAMES])
+    return shown if len(names) <= SHOWN_NAMES else f"{shown} and {len(names) - SHOWN_NAMES} more"

@@ -99,6 +99,45 @@ def test_a_plan_as_json_is_the_same_tree(call: Call) -> None:
     assert len(planned["not_shared"]) == 1
 
 
+ALIKE = """\
+name: alike
+data: {dataset: synthetic, classes: 3, images: 60, height: 4, width: 4}
+model: {name: mlp, hidden: [4]}
+train: {epochs: 3, batch_size: 16, optimizer: sgd}
+sweep:
+  rows:
+    - {label: plain}
+    - {label: limited, train.diverged_if: 5}
+    - {label: measured, train.diverged_if: 5, evaluate.test: each_epoch}
+    - {label: one, schedule: {name: plateau, patience: 1}}
+    - {label: two, schedule: {name: plateau, patience: 2}}
+"""
+
+
+def test_why_runs_share_nothing_names_those_to_do_and_every_reason(call: Call) -> None:
+    Path("alike.yaml").write_text(ALIKE)
+    measured = (
+        "plain seed=0, limited seed=0, measured seed=0:"
+        " not every one of them measures the same after each epoch;"
+        " another train.diverged_if may end a training earlier"
+    )
+    plateaus = (
+        "one seed=0, two seed=0:"
+        " a schedule by what is measured shares nothing with one of other settings"
+    )
+
+    def told() -> list[str]:
+        planned = call("plan", "alike.yaml", "--format", "json").out
+        return list(json.loads(planned)["not_shared"])
+
+    assert told() == [measured, plateaus]
+    assert call("run", "alike.yaml", "--only", "one").code == 0
+    assert told() == [measured]
+    assert call("run", "alike.yaml").code == 0
+    assert call("run", "alike.yaml", "--rerun", "--only", "plain").code == 0
+    assert told() == []
+
+
 @pytest.mark.slow
 def test_a_long_tree_is_shown_in_full_only_when_asked(call: Call) -> None:
     rates = ", ".join(str(number / 100) for number in range(1, 60))

@@ -8,8 +8,6 @@ from runner.core.reading import (
     ReaderState,
     divergence,
     read_epoch,
-    state_from_json,
-    state_to_json,
 )
 from runner.core.types import LAST, Reader, SelectRule, StopRule
 
@@ -97,11 +95,6 @@ def test_a_number_is_better_than_none() -> None:
 def test_epochs_without_a_number_exhaust_the_patience() -> None:
     state = read_all(reader(stop=StopRule("val_loss", "min", patience=2)), [math.nan] * 9)
     assert (state.epoch, state.best_epoch, state.stopped_early) == (3, 1, True)
-
-
-def test_state_survives_json() -> None:
-    state = read_all(reader(stop=StopRule("val_loss", "min", patience=2)), [3.0, 2.0, 2.5])
-    assert state_from_json(state_to_json(state)) == state
 
 
 values = st.integers(0, 8).map(lambda eighths: eighths / 8)
