@@ -245,3 +245,68 @@ def test_verify_of_missing_data_is_an_error(call: Call) -> None:
     refused = call("verify", "gone.yaml")
     assert refused.code == 2
     assert "missing data set imagefolder" in refused.err
+
+
+def test_verify_takes_runs_that_share_with_one_another(call: Call) -> None:
+    seeds = "seeds: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]\n"
+    rows = SPEC.index("    - {label: short")
+    patiences = "    - {early_stopping: {patience: 1}}\n    - {early_stopping: {patience: 2}}\n"
+    Path("seeds.yaml").write_text(SPEC[:rows] + patiences + seeds)
+    verified = call("verify", "seeds.yaml", "--set", "epochs=2")
+    assert verified.code == 0, verified.err
+    lines = verified.out.splitlines()
+    assert len(lines) == 4
+    assert all(", 1 shared stage): equal" in line for line in lines)
+    seeds_taken = [line.partition("seed=")[2].partition(" ")[0] for line in lines]
+    assert seeds_taken[0] == seeds_taken[1] != seeds_taken[2] == seeds_taken[3]
+
+
+def test_verify_says_when_nothing_was_shared(call: Call) -> None:
+    verified = call("verify", "shared.yaml", "--sample", "1", "--set", "epochs=1")
+    assert verified.code == 0, verified.err
+    assert ", nothing shared): equal, byte for byte" in verified.out
+    assert verified.err.endswith("nothing was shared in this sample: it says nothing of sharing\n")
+
+
+def test_verify_of_runs_that_fail_proves_nothing(call: Call, tmp_path: Path) -> None:
+    from PIL import Image
+
+    for label in ("a", "b"):
+        for number in range(6):
+            path = tmp_path / "photos" / label / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (4, 4), (40 * number, 0, 0)).save(path)
+    path.write_bytes(path.read_bytes()[:40])
+    data = "{dataset: imagefolder, path: photos, validation: 0.25, test: 0.25, resize: 4}"
+    _, _, rest = FROZEN.split("\n", 2)
+    Path("torn.yaml").write_text(f"name: torn\ndata: {data}\n{rest}")
+    verified = call("verify", "torn.yaml", "--sample", "1")
+    assert verified.code == 1
+    assert "DIFFERENT: failed, together: " in verified.out
+    assert "5.png" in verified.out
+    assert ask("SELECT is_same FROM verifications") == [(0,)]
+
+
+def test_verify_that_is_stopped_says_so_and_leaves_nothing(
+    call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import os
+    import signal
+    import tempfile
+
+    from runner.engine import train
+
+    original = train.train_epoch
+
+    def asked(*taken: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return original(*taken)
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("runner.engine.training_stage.train_epoch", asked)
+    stopped = call("verify", "shared.yaml")
+    assert (stopped.code, stopped.out) == (130, "")
+    assert stopped.err.endswith("stopped; nothing of a verification is kept\n")
+    assert list((tmp_path / "temporary").iterdir()) == []
+    assert not Path("results.db").exists()
