@@ -74,6 +74,14 @@ class Cache:
             self._taken = self._evict(name, num_bytes)
         self._taken += num_bytes
 
+    def give_up_states(self, name: str) -> None:
+        """Remove all states but ``name`` that the present plan does not need: the disk is full."""
+        for entry in list(entries(self.folder)):
+            is_state = entry.name.startswith("states/")
+            if is_state and entry.name != name and entry.name not in self.needed:
+                shutil.rmtree(entry.path, ignore_errors=True)
+        self._taken = None
+
     def _evict(self, name: str, num_bytes: int) -> int:
         """Return the bytes that are left."""
         found = sorted(entries(self.folder), key=lambda entry: (entry.used, entry.name))
