@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.api.at_work import working_in
 from runner.api.binding import Binder, BoundCell, load_experiments
 from runner.api.choosing import choose
 from runner.api.listing import CELL_COLUMNS
@@ -183,9 +184,10 @@ def run_request(
         if request.use_reference:
             taken = take_reference(database, chosen)
             on_taken(taken)
-        wanted = _execute(
-            request, experiments, binder, cells, chosen, place, database, listen, should_stop
-        )
+        with working_in(place.folder):
+            wanted = _execute(
+                request, experiments, binder, cells, chosen, place, database, listen, should_stop
+            )
         results = latest_results(database, wanted.chosen)
     finally:
         database.close()

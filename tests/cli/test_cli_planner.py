@@ -181,6 +181,78 @@ def test_the_cache_of_a_run_at_work_is_not_cleared(call: Call) -> None:
     assert Path(".runner/features").exists()
 
 
+def test_a_claim_of_a_dead_process_keeps_nothing_from_being_cleared(call: Call) -> None:
+    from runner.store.process import boot_id, host
+
+    assert call("run", "frozen.yaml").code == 0
+    with closing(sqlite3.connect("results.db")) as raw:
+        raw.execute(
+            "INSERT INTO claims SELECT stage_key, id, ?, ?, 999999999, 0.0, 9e12 FROM attempts"
+            " LIMIT 1",
+            (host(), boot_id()),
+        )
+        raw.commit()
+    assert call("cache", "clear").code == 0
+    assert list(Path(".runner").iterdir()) == []
+
+
+def test_a_run_on_another_database_keeps_its_folder(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import runner.api.running as running
+    from runner.api.caching import clear_cache
+    from runner.core.errors import UsageError
+
+    refused = []
+    original = running.record_wanted
+
+    def clear_meanwhile(*taken: Any) -> None:
+        original(*taken)
+        with pytest.raises(UsageError, match=r"a run is at work in .*\.runner; stop it"):
+            clear_cache((), "other.db")
+        refused.append(True)
+
+    monkeypatch.setattr(running, "record_wanted", clear_meanwhile)
+    assert call("run", "frozen.yaml").code == 0
+    assert refused
+    assert call("cache", "clear", "--db", "other.db").code == 0
+
+
+def test_only_what_belongs_to_the_database_is_cleared(call: Call) -> None:
+    for db in ("a.db", "b.db"):
+        assert call("run", "frozen.yaml", "--db", db).code == 0
+    Path("notes.txt").write_text("no database")
+    (kept,) = ask("SELECT identity FROM database", "b.db")[0]
+    assert call("cache", "clear", "--db", "a.db").code == 0
+    assert sorted(str(each) for each in Path(".runner").glob("*/*")) == [
+        f".runner/states/{kept}",
+        f".runner/weights/{kept}",
+    ]
+    Path("b.db").rename("moved.db")
+    assert call("cache", "clear", "states", "--db", "a.db").err == "nothing to remove\n"
+    Path("moved.db").unlink()
+    assert call("cache", "clear", "--db", "a.db").code == 0
+    assert list(Path(".runner").iterdir()) == []
+
+
+def test_what_vanishes_while_it_is_listed_is_left_out(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert call("run", "frozen.yaml").code == 0
+    seen, size_of = Path.is_file, Path.stat
+
+    def vanished(path: Path, **options: Any) -> Any:
+        if path.suffix == ".safetensors":
+            raise FileNotFoundError(path)
+        return size_of(path, **options)
+
+    monkeypatch.setattr(Path, "is_file", lambda path: ".safetensors" in path.name or seen(path))
+    monkeypatch.setattr(Path, "stat", vanished)
+    listed = call("cache", "list")
+    assert (listed.code, listed.err) == (0, "")
+    assert "weights            0 files" in listed.out
+
+
 def test_verify_proves_that_sharing_changes_nothing(call: Call) -> None:
     verified = call("verify", "shared.yaml", "--sample", "3")
     assert verified.code == 0, verified.err
