@@ -140,7 +140,7 @@ def _open_read_only(path: Path) -> Database:
 
 
 def identity_in(path: Path) -> str | None:
-    """Return the identity of the database in a file, read only; None when it is no such database."""
+    """Return the identity of the database in a file, None when it is none; changes nothing."""
     try:
         with path.open("rb") as file:
             if file.read(len(SQLITE_HEADER)) != SQLITE_HEADER:
