@@ -214,7 +214,7 @@ def _execute(
     import torch
 
     from runner.engine.cache import Cache
-    from runner.engine.context import Context
+    from runner.engine.context import Context, artifact_path
     from runner.engine.device import (
         choose_device,
         device_name,
@@ -244,11 +244,12 @@ def _execute(
         numerics=None if request.accept_mixed else numerics(device),
     )
     record_wanted(database, experiments, wanted)
+    identity = database.identity()
     context = Context(
         folder=place.folder,
         device=device,
         numerics=numerics(device),
-        database=database.identity(),
+        database=identity,
         sources={
             pixels_key(cell.resolved.settings, cell.source.fingerprint): cell.source
             for cell in cells
@@ -258,7 +259,11 @@ def _execute(
         cache=Cache(
             place.folder,
             request.cache_limit,
-            {name for stage in wanted.plan.stages for name in stage.consumes},
+            (
+                artifact_path(place.folder, identity, name)
+                for stage in wanted.plan.stages
+                for name in stage.consumes
+            ),
         ),
         share_states="go_on_from_states" not in disabled,
         checkpoint_seconds=request.checkpoint_seconds,

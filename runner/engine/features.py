@@ -150,7 +150,7 @@ def _extract(
     rows = len(images.index["labels"]) * int(spec["prefix"].get("views", 1))
     shape = (rows, *(int(side) for side in spec["prefix"]["shape"]))
     if context.cache is not None:
-        context.cache.make_room(f"features/{folder.name}", 4 * int(np.prod(shape)))
+        context.cache.make_room(folder, 4 * int(np.prod(shape)))
     partial = partial_path(folder)
     partial.mkdir(parents=True)
     try:

@@ -7,6 +7,7 @@ nothing of what a state holds.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 from runner.core.errors import is_full_disk
@@ -21,8 +22,8 @@ def keep_state(context: Context, stage: Stage, name: str, state: Checkpoint) -> 
     """Keep a state as an artifact, within the limit of the cache.
 
     On a full disk, states that this plan does not need give way first. A state from which no stage
-    of the plan goes on is then not kept at all. Where nothing goes on from states, only those that
-    the plan's branches begin with are kept.
+    of the plan goes on is kept only as far as there is room. Where nothing goes on from states,
+    only those are kept with which the plan's branches begin.
 
     Raises:
         OSError: when the disk is full and the plan needs the state.
@@ -33,22 +34,23 @@ def keep_state(context: Context, stage: Stage, name: str, state: Checkpoint) -> 
     folder = context.artifact_path(name)
     if context.cache is not None:
         size = sum(each.numel() * each.element_size() for each in state.tensors.values())
-        context.cache.make_room(name, size)
+        if not context.cache.make_room(folder, size) and not is_needed:
+            return
     try:
-        with_room(context, lambda: save_checkpoint(folder, state), name)
+        with_room(context, lambda: save_checkpoint(folder, state), folder)
     except OSError as error:
         if is_needed or not is_full_disk(error):
             raise
         context.on_note("the disk is full: no later training can go on from the end of this one")
 
 
-def with_room(context: Context, write: Callable[[], T], name: str = "") -> T:
+def with_room(context: Context, write: Callable[[], T], folder: Path | None = None) -> T:
     """Write something; on a full disk, once more without the states that the plan does not need.
 
     Args:
         context: of the stage.
         write: writes it, or raises OSError and leaves nothing.
-        name: of the artifact, which stays if it is there.
+        folder: of a state, which stays if it is there.
 
     Raises:
         OSError: when it does not fit even then.
@@ -58,5 +60,5 @@ def with_room(context: Context, write: Callable[[], T], name: str = "") -> T:
     except OSError as error:
         if context.cache is None or not is_full_disk(error):
             raise
-    context.cache.give_up_states(name)
+    context.cache.give_up_states(folder)
     return write()

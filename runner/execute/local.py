@@ -250,10 +250,13 @@ class _Execution:
         )
 
     def _end(self, stage: Stage, status: str, seconds: float, message: str) -> bool:
+        work = self._work
         del self._pending[stage.key]
         self._status[stage.key] = status
+        if work.context.cache is not None:
+            work.context.cache.release(map(work.context.artifact_path, stage.consumes))
         if status != "blocked":
-            self._work.listener.stage_ended(stage, status, seconds, message)
+            work.listener.stage_ended(stage, status, seconds, message)
         self._record_results([stage.key])
         return True
 

@@ -181,6 +181,15 @@ def test_the_cache_of_a_run_at_work_is_not_cleared(call: Call) -> None:
     assert Path(".runner/features").exists()
 
 
+def test_branches_keep_to_the_limit_of_the_cache(call: Call) -> None:
+    assert call("run", "shared.yaml", "--db", "a/a.db", "--cache-limit", "0").code == 0
+    assert list(Path("a/.runner/states").rglob("*.json")) == []
+    assert num_epochs("a/a.db") == 19  # the branches went on from a state all the same
+    assert call("run", "shared.yaml", "--db", "b/b.db").code == 0
+    dumps = [call("db", "dump", "--canonical", "--db", db).out for db in ("a/a.db", "b/b.db")]
+    assert dumps[0] == dumps[1]
+
+
 def test_a_claim_of_a_dead_process_keeps_nothing_from_being_cleared(call: Call) -> None:
     from runner.store.process import boot_id, host
 
