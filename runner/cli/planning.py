@@ -26,6 +26,7 @@ from runner.cli.options import (
 )
 from runner.cli.words import counted, show_seconds
 from runner.components.download import show_bytes
+from runner.core.errors import UsageError
 from runner.core.types import DEFAULT_CACHE_LIMIT
 
 if TYPE_CHECKING:
@@ -70,6 +71,16 @@ def plan(
     from runner.api.predicting import actual as predictions_and_truth
 
     if actual:
+        _refuse_beside_actual(
+            {
+                "--only": bool(only),
+                "--probe": probe,
+                "--no-share": no_share,
+                "--disable": bool(disable),
+                "--full": full,
+                "--device": device is not None,
+            }
+        )
         found = predictions_and_truth(specs, db, data, profile, sets or ())
         if form == "json":
             typer.echo(json.dumps([asdict(each) for each in found], indent=2))
@@ -95,6 +106,16 @@ def plan(
         typer.echo(json.dumps(explained.as_dict(), indent=2))
         return
     typer.echo(_text(explained, full))
+
+
+def _refuse_beside_actual(given: Mapping[str, bool]) -> None:
+    """Refuse options that say how a plan is made, where none is made."""
+    names = [name for name, is_given in given.items() if is_given]
+    if names:
+        raise UsageError(
+            f"--actual is about what has been done for the whole specs; it takes no {names[0]}\n"
+            "    allowed: --profile, --set, --db, --data, --format"
+        )
 
 
 def _text(explained: Explained, full: bool) -> str:

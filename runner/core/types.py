@@ -14,7 +14,7 @@ AttemptStatus = Literal["running", "done", "diverged", "failed", "interrupted", 
 Settings = Mapping[str, Any]
 
 DEFAULT_CACHE_LIMIT = 20 * 10**9
-"""Bytes of frozen features that are kept."""
+"""Bytes of frozen features and states of trainings that are kept."""
 
 LAST = "last"
 """The monitor that selects the last epoch instead of the best."""
@@ -222,7 +222,7 @@ class Facts:
         starts: states and checkpoints on this disk, made as this device would make them.
         finished: status of each run that has a result.
         seconds: measured seconds an epoch (or a stage) by cost kind, on this device.
-        cache_limit: the most bytes that frozen features may take.
+        cache_limit: the most bytes that frozen features and states of trainings may take.
     """
 
     done: frozenset[str] = frozenset()

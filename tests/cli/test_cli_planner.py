@@ -145,6 +145,31 @@ def test_prediction_is_held_against_truth(call: Call) -> None:
     assert found["train"]["seconds"] > 0
 
 
+@pytest.mark.parametrize("words", [["--only", "long"], ["--probe"], ["--no-share"], ["--full"]])
+def test_options_of_a_plan_are_refused_beside_actual(call: Call, words: list[str]) -> None:
+    refused = call("plan", "shared.yaml", "--actual", *words)
+    assert refused.code == 2
+    assert refused.err.startswith("error: --actual is about what has been done")
+    assert f"it takes no {words[0]}\n" in refused.err
+
+
+def test_a_branch_on_features_stands_under_its_beginning(call: Call) -> None:
+    model = FROZEN[: FROZEN.index("sweep")]
+    rows = "".join(
+        f"    - {{schedule: {{name: step, step_size: {size}}}, epochs: 4}}\n" for size in (2, 3)
+    )
+    Path("branches.yaml").write_text(f"{model}sweep:\n  rows:\n{rows}")
+    planned = json.loads(call("plan", "branches.yaml", "--format", "json").out)
+    stages = {stage["key"]: stage for stage in planned["stages"]}
+    trained = [stage for stage in stages.values() if stage["kind"] == "train"]
+    found = {
+        (each["first_epoch"], each["last_epoch"], stages[each["parent"]]["kind"])
+        for each in trained
+    }
+    assert found == {(1, 2, "features"), (3, 4, "train")}
+    assert [each["kind"] for each in stages.values() if each["parent"] is None] == ["prepare"]
+
+
 def test_the_cache_is_listed_and_cleared(call: Call) -> None:
     assert call("run", "frozen.yaml").code == 0
     listed = call("cache", "list").out
