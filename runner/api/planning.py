@@ -257,6 +257,8 @@ def _explained(
 ) -> Explained:
     statuses = [wanted.facts.finished.get(key) for key in wanted.chosen]
     naive, planned = plan_costs(wanted.naive, wanted.plan, wanted.facts)
+    if disabled >= {"share_trajectories", "go_on_from_states"}:
+        planned = replace(planned, state_bytes=0)
     chosen = set(wanted.chosen)
     return Explained(
         cells=sum(cell.run.run_key in chosen for cell in cells),
@@ -267,7 +269,7 @@ def _explained(
         wanted=naive,
         planned=planned,
         device=device,
-        missing=tuple(binder.missing),
+        missing=tuple(dict.fromkeys(binder.missing)),
         probed=probed,
         decisions=tuple(dict.fromkeys(each.why for each in wanted.plan.decisions)),
         downloads=dict(binder.downloads),

@@ -127,7 +127,7 @@ def _text(explained: Explained, full: bool) -> str:
     wanted, planned = explained.wanted, explained.planned
     lines.append(f"epochs    {planned.epochs} to do of {wanted.epochs}, at most")
     lines.append(f"time      {_time(planned, explained)}")
-    lines.append(f"disk      {show_bytes(planned.num_bytes)} for pixels, features and weights")
+    lines.append(f"disk      {_disk(planned)}")
     lines.append(f"download  {_downloads(explained.downloads)}")
     lines += [f"note      {why}" for why in explained.decisions if "trained once" not in why]
     if explained.missing:
@@ -146,12 +146,24 @@ def _time(cost: Cost, explained: Explained) -> str:
     if cost.epochs == 0:
         return "nothing to train"
     source = "measured or probed" if explained.probed else "measured before"
-    known = f"about {show_seconds(cost.seconds)} on {explained.device} ({source})"
+    alone, of = explained.wanted, ""
+    if not alone.unknown and show_seconds(alone.seconds) != show_seconds(cost.seconds):
+        of = f" of {show_seconds(alone.seconds)}"
+    known = f"about {show_seconds(cost.seconds)}{of} on {explained.device} ({source})"
     if not cost.unknown:
         return known
     trainings = counted(cost.unknown, "training")
     never = f"unknown for {trainings} never measured on {explained.device} (--probe)"
     return f"{known}; {never}" if cost.seconds else never
+
+
+def _disk(cost: Cost) -> str:
+    if cost.unsized and not cost.num_bytes:
+        return "unknown until the data is there"
+    least = "at least " if cost.unsized else ""
+    text = f"{least}{show_bytes(cost.num_bytes)} for pixels, features and weights"
+    states = f", about {show_bytes(cost.state_bytes)} for states"
+    return text + states if cost.state_bytes else text
 
 
 def _downloads(downloads: Mapping[str, int]) -> str:

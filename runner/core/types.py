@@ -143,6 +143,7 @@ class Stage:
         cost_kind: stages of one cost kind cost the same an epoch on one device.
         epochs: the most epochs it trains.
         num_bytes: disk that its product takes, or None when not known yet.
+        state_bytes: disk that the state at its end takes, about.
         prefix: the stage that computes its network's frozen prefix for all images, or None when
             it has none or it cannot be shared.
         prefix_unshared: why its network's frozen prefix has to be computed in every epoch, or "".
@@ -157,6 +158,7 @@ class Stage:
     cost_kind: str = ""
     epochs: int = 0
     num_bytes: int | None = None
+    state_bytes: int = 0
     prefix: "Stage | None" = None
     prefix_unshared: str = ""
 

@@ -1,6 +1,7 @@
 """EXPLAIN, switching sharing off, the cache and the proof, from the command line."""
 
 import json
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -168,6 +169,37 @@ def test_a_branch_on_features_stands_under_its_beginning(call: Call) -> None:
     }
     assert found == {(1, 2, "features"), (3, 4, "train")}
     assert [each["kind"] for each in stages.values() if each["parent"] is None] == ["prepare"]
+
+
+def test_a_plan_says_what_every_run_by_itself_would_take(call: Call) -> None:
+    assert call("run", "shared.yaml", "--only", "long").code == 0
+    with closing(sqlite3.connect("results.db")) as raw:
+        raw.execute("UPDATE steps SET seconds = 2.0")
+        raw.commit()
+    planned = call("plan", "shared.yaml", "--only", "long", "--only", "later").out
+    assert re.search(r"time +about 12 s of 24 s on cpu", planned), planned
+
+
+def test_disk_is_foretold_with_states(call: Call) -> None:
+    text = SPEC.replace("hidden: [4]", "hidden: [300]").replace("optimizer: sgd", "optimizer: adam")
+    Path("large.yaml").write_text(text)
+    cost = json.loads(call("plan", "large.yaml", "--format", "json").out)["planned"]
+    assert call("run", "large.yaml").code == 0
+    kept = [path.stat().st_size for path in Path(".runner").rglob("*") if path.is_file()]
+    foretold = cost["num_bytes"] + cost["state_bytes"]
+    assert foretold == pytest.approx(sum(kept), rel=0.35)
+    alone = json.loads(call("plan", "large.yaml", "--no-share", "--format", "json").out)
+    assert alone["planned"]["state_bytes"] == 0
+
+
+def test_without_data_disk_is_unknown_and_what_is_missing_is_said_once(call: Call) -> None:
+    Path("gone.yaml").write_text(
+        "name: gone\ndata: {dataset: imagefolder, path: gone}\nmodel: mlp\n"
+        "sweep: {grid: {data.resize: [8, 9]}}\n"
+    )
+    planned = call("plan", "gone.yaml").out
+    assert "disk      unknown until the data is there\n" in planned
+    assert planned.count("missing data set imagefolder") == 1
 
 
 def test_the_cache_is_listed_and_cleared(call: Call) -> None:
