@@ -175,9 +175,7 @@ def make_plan(
     name = device_name(chosen_device)
     disabled = disabled_rules(no_share, disable)
     made = numerics(chosen_device)
-    wanted, taken = _want(
-        cells, only, place, name, cache_limit, disabled, use_reference, made
-    )
+    wanted, taken = _want(cells, only, place, name, cache_limit, disabled, use_reference, made)
     if probe:
         wanted = replace(wanted, facts=_probed(cells, wanted, str(chosen_device)))
     return _explained(cells, wanted, name, binder, probe, disabled, taken), wanted
