@@ -24,6 +24,7 @@ from runner.components.data.dataset import (
 )
 from runner.components.download import OnProgress
 from runner.components.models.torchvision_model import weights_name
+from runner.components.optimizers import numbers_per_weight
 from runner.core.errors import Problem, SpecError, UsageError, nearest
 from runner.core.keys import canonical_json
 from runner.core.types import Cell, Run, Stage
@@ -62,7 +63,19 @@ class BoundCell:
 
     def _sized(self, stage: Stage) -> Stage:
         features = None if stage.prefix is None else self._sized(stage.prefix)
-        return replace(stage, num_bytes=self._num_bytes(stage), prefix=features)
+        return replace(
+            stage,
+            num_bytes=self._num_bytes(stage),
+            state_bytes=self._state_bytes() if stage.kind == "train" else 0,
+            prefix=features,
+        )
+
+    def _state_bytes(self) -> int:
+        """Return about what a state takes: the network, its best weights, the optimizer's."""
+        if self.fitted is None:
+            return 0
+        kept = numbers_per_weight(self.resolved.settings.train.optimizer)
+        return 4 * self.fitted.parameters * (2 + kept)
 
     def _num_bytes(self, stage: Stage) -> int | None:
         if self.fitted is None or self.source is None:

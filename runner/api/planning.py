@@ -253,6 +253,8 @@ def _explained(
 ) -> Explained:
     statuses = [wanted.facts.finished.get(key) for key in wanted.chosen]
     naive, planned = plan_costs(wanted.naive, wanted.plan, wanted.facts)
+    if disabled >= {"share_trajectories", "go_on_from_states"}:
+        planned = replace(planned, state_bytes=0)
     chosen = set(wanted.chosen)
     names = {cell.run.run_key: _name(cell) for cell in reversed(cells)}
     return Explained(
@@ -264,7 +266,7 @@ def _explained(
         wanted=naive,
         planned=planned,
         device=device,
-        missing=tuple(binder.missing),
+        missing=tuple(dict.fromkeys(binder.missing)),
         probed=probed,
         decisions=tuple(wanted.plan.decisions),
         downloads=dict(binder.downloads),

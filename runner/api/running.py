@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.api.at_work import working_in
 from runner.api.binding import Binder, BoundCell, load_experiments
 from runner.api.choosing import choose
 from runner.api.listing import CELL_COLUMNS
@@ -183,9 +184,10 @@ def run_request(
         if request.use_reference:
             taken = take_reference(database, chosen)
             on_taken(taken)
-        wanted = _execute(
-            request, experiments, binder, cells, chosen, place, database, listen, should_stop
-        )
+        with working_in(place.folder):
+            wanted = _execute(
+                request, experiments, binder, cells, chosen, place, database, listen, should_stop
+            )
         results = latest_results(database, wanted.chosen)
     finally:
         database.close()
@@ -212,7 +214,7 @@ def _execute(
     import torch
 
     from runner.engine.cache import Cache
-    from runner.engine.context import Context
+    from runner.engine.context import Context, artifact_path
     from runner.engine.device import (
         choose_device,
         device_name,
@@ -242,11 +244,12 @@ def _execute(
         numerics=None if request.accept_mixed else numerics(device),
     )
     record_wanted(database, experiments, wanted)
+    identity = database.identity()
     context = Context(
         folder=place.folder,
         device=device,
         numerics=numerics(device),
-        database=database.identity(),
+        database=identity,
         sources={
             pixels_key(cell.resolved.settings, cell.source.fingerprint): cell.source
             for cell in cells
@@ -256,7 +259,11 @@ def _execute(
         cache=Cache(
             place.folder,
             request.cache_limit,
-            {name for stage in wanted.plan.stages for name in stage.consumes},
+            (
+                artifact_path(place.folder, identity, name)
+                for stage in wanted.plan.stages
+                for name in stage.consumes
+            ),
         ),
         share_states="go_on_from_states" not in disabled,
         checkpoint_seconds=request.checkpoint_seconds,

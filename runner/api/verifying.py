@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from runner.api.planning import make_plan
 from runner.api.running import Request, run_request
 from runner.api.wanting import Wanted
 from runner.api.workspace import workspace
-from runner.core.errors import UsageError
+from runner.core.errors import Interrupted, UsageError
+from runner.planner.sampling import sample_runs, shared_stages
 from runner.store.dump import run_dump
 from runner.store.verifications import record_verification
 
@@ -38,7 +39,8 @@ class Verified:
         name: of its cell.
         exact: whether bytes were compared, or numbers within tolerances (frozen features).
         shared: stages that it shared with others of the sample, or its features.
-        difference: "" when both sides are alike, else what differs first.
+        difference: "" when both sides are alike, else what differs first, or why there is nothing
+            to compare.
         largest: largest difference of a number, 0 where bytes are equal.
     """
 
@@ -58,90 +60,90 @@ def verify(
     data: str | Path | None = None,
     device: str | None = None,
     on_step: Callable[[str], None] = lambda text: None,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> list[Verified]:
     """Run a sample of a spec both ways and compare; record the outcome in the database.
 
     Args:
         spec: a spec file.
-        sample: how many runs; those that share most.
+        sample: how many runs; whole families of those that share most.
         sets: ``setting=value`` in every run, as ``epochs=2``.
         db: the database in which the outcome is recorded.
         data: folder in which data sets are looked for.
         device: name of the device.
         on_step: told what is being done.
+        should_stop: asked after every step.
 
     Raises:
         SpecError: with every problem found; nothing was started.
         UsageError: when the data is not there.
+        Interrupted: when asked to stop; nothing is recorded or left behind.
     """
-    explained, wanted = make_plan([spec], (), None, sets, _nowhere(), data, device)
-    if explained.missing:
-        raise UsageError("\n".join(str(problem) for problem in explained.missing))
-    runs = _sample(wanted, sample)
-    request = Request([spec], sets=sets, data=data, device=device, runs=runs)
-    with tempfile.TemporaryDirectory(prefix="runner-verify-") as home:
+    with tempfile.TemporaryDirectory(prefix="runner-verify-") as folder:
+        home = Path(folder)
+        nothing = str(home / "nothing" / "results.db")
+        explained, wanted = make_plan([spec], (), None, sets, nothing, data, device)
+        if explained.missing:
+            raise UsageError("\n".join(str(problem) for problem in explained.missing))
+        runs = sample_runs(wanted.plan, sample)
         on_step(f"{len(runs)} of {len(wanted.plan.reads)} runs, sharing what they can")
-        shared = Path(home) / "together" / "results.db"
-        together = _side(replace(request, db=shared), runs)
-        deviations = _deviations(spec, sets, shared, data, device, wanted, runs)
-        alone: dict[str, list[str]] = {}
-        for number, run in enumerate(runs, start=1):
-            on_step(f"run {number} of {len(runs)}, by itself")
-            place = Path(home) / f"alone-{number}" / "results.db"
-            alone |= _side(replace(request, db=place, runs=(run,), no_share=True), (run,))
-        verified = [
-            _compared(
-                run,
-                explained.names[run],
-                wanted,
-                together[run],
-                alone[run],
-                deviations.get(run),
-            )
-            for run in runs
-        ]
+        request = Request([spec], sets=sets, data=data, device=device, runs=runs)
+        try:
+            found = _both_ways(home, request, runs, on_step, should_stop)
+        except Interrupted:
+            raise Interrupted("stopped; nothing of a verification is kept") from None
+    verified = [replace(each, name=explained.names[each.run]) for each in found]
     _record(db, Path(spec), sets, verified, device)
     return verified
 
 
-def _nowhere() -> str:
-    """Return a database that does not exist: nothing counts as done."""
-    return str(Path(tempfile.gettempdir()) / "runner-verify-nothing" / "results.db")
+def _both_ways(
+    home: Path,
+    request: Request,
+    runs: Sequence[str],
+    on_step: Callable[[str], None],
+    should_stop: Callable[[], bool],
+) -> list[Verified]:
+    """Run the sample together and each of it alone; return what differs, without names."""
+    db = home / "together" / "results.db"
+    together, sharing = _side(replace(request, db=db), runs, should_stop)
+    ended = [run for run in runs if not _failure(together[run], "")]
+    deviations = _deviations(request, db, sharing, ended)
+    shared = shared_stages(sharing.plan)
+    verified = []
+    for number, run in enumerate(runs, start=1):
+        on_step(f"run {number} of {len(runs)}, by itself")
+        place = home / f"alone-{number}" / "results.db"
+        by_itself = replace(request, db=place, runs=(run,), no_share=True)
+        alone, _ = _side(by_itself, (run,), should_stop)
+        verified.append(_compared(run, shared[run], together[run], alone[run], deviations.get(run)))
+    return verified
 
 
-def _sample(wanted: Wanted, sample: int) -> tuple[str, ...]:
-    """Return the runs that share most with others."""
-    readers: dict[str, int] = {}
-    kinds = {stage.key: stage.kind for stage in wanted.plan.stages}
-    for keys in wanted.plan.reads.values():
-        for key in keys:
-            readers[key] = readers.get(key, 0) + (kinds.get(key) in ("train", "features"))
-    shared = {run: max(readers[key] for key in keys) for run, keys in wanted.plan.reads.items()}
-    return tuple(sorted(shared, key=lambda run: (-shared[run], run))[: max(sample, 1)])
-
-
-def _side(request: Request, runs: Sequence[str]) -> dict[str, list[str]]:
-    """Do the runs in a fresh store; return what it holds of each."""
+def _side(
+    request: Request, runs: Sequence[str], should_stop: Callable[[], bool]
+) -> tuple[dict[str, list[str]], Wanted]:
+    """Do the runs in a fresh store; return what it holds of each, and how they were planned."""
     from runner.execute.work import Silent
 
     assert request.db is not None
     Path(request.db).parent.mkdir(parents=True)
-    run_request(request, lambda wanted: Silent(), lambda: False)
+    planned: list[Wanted] = []
+
+    def listen(wanted: Wanted) -> Silent:
+        planned.append(wanted)
+        return Silent()
+
+    run_request(request, listen, should_stop)
     database = workspace(request.db).open(create=False)
     try:
-        return {run: list(run_dump(database, run)) for run in runs}
+        return {run: list(run_dump(database, run)) for run in runs}, planned[0]
     finally:
         database.close()
 
 
 def _deviations(
-    spec: str | Path,
-    sets: Sequence[str],
-    db: Path,
-    data: str | Path | None,
-    device: str | None,
-    wanted: Wanted,
-    runs: Sequence[str],
+    request: Request, db: Path, wanted: Wanted, runs: Sequence[str]
 ) -> dict[str, float]:
     """Return how far each run's stored features are from those of an unshared training."""
     from runner.engine.context import Context
@@ -152,10 +154,11 @@ def _deviations(
     found = [(run, key) for run in runs for key in wanted.plan.reads[run] if key in stages]
     if not found:
         return {}
-    place = workspace(db, data)
+    place = workspace(db, request.data)
     binder = Binder(place)
-    bound = {cell.run.run_key: cell for cell in binder.bind(load_experiments([spec], None, sets))}
-    chosen = choose_device(device)
+    experiments = load_experiments(request.specs, None, request.sets)
+    bound = {cell.run.run_key: cell for cell in binder.bind(experiments)}
+    chosen = choose_device(request.device)
     context = Context(place.folder, chosen, numerics(chosen), "", weights=binder.weights())
     return {
         run: features_deviation(context, stages[key], bound[run].resolved.settings)
@@ -165,29 +168,32 @@ def _deviations(
 
 def _compared(
     run: str,
-    name: str,
-    wanted: Wanted,
+    shared: Collection[str],
     together: Sequence[str],
     alone: Sequence[str],
     deviation: float | None,
 ) -> Verified:
-    keys = wanted.plan.reads[run]
-    stages = [stage for stage in wanted.plan.stages if stage.key in keys]
-    exact = deviation is None
-    others = [each for key, each in wanted.plan.reads.items() if key != run]
-    shared = sum(
-        stage.kind == "features" or any(stage.key in each for each in others)
-        for stage in stages
-        if stage.kind in ("train", "features")
-    )
-    if deviation is None:
+    failure = _failure(together, "together") or _failure(alone, "alone")
+    if failure:
+        difference, largest = failure, float("nan")
+    elif deviation is None:
         difference, largest = _exactly(together, alone)
     elif deviation > FEATURES_TOLERANCE:
         difference, largest = f"features differ by {deviation:.2g} of their norm", deviation
     else:
         difference, largest = _nearly(together, alone)
         largest = max(largest, deviation)
-    return Verified(run, name, exact, shared, difference, largest)
+    return Verified(run, "", deviation is None, len(shared), difference, largest)
+
+
+def _failure(lines: Sequence[str], side: str) -> str:
+    """Return why a side has nothing that could be compared, or ""."""
+    results = [each["result"] for each in map(json.loads, lines) if "result" in each]
+    if not results:
+        return f"no result, {side}"
+    if results[-1]["status"] == "failed":
+        return f"failed, {side}: {results[-1]['message']}"
+    return ""
 
 
 def _exactly(together: Sequence[str], alone: Sequence[str]) -> tuple[str, float]:

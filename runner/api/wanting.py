@@ -79,7 +79,7 @@ def want(
         rerun: do the chosen runs once more, as a further repetition.
         retry_failed: do failed runs again.
         limit: the most runs that are done now.
-        cache_limit: the most bytes that frozen features may take.
+        cache_limit: the most bytes that frozen features and states of trainings may take.
         disabled: names of the rules that are switched off.
         reference: how runs ended in the reference, where that counts and is not recorded yet.
         numerics: states that were made under others are not gone on from; None uses all.

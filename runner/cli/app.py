@@ -5,7 +5,6 @@ Exit codes: 0 done (diverged runs included), 1 some runs failed, 2 wrong usage o
 
 from __future__ import annotations
 
-import errno
 import gc
 import os
 import sys
@@ -25,7 +24,7 @@ from runner.cli import (
     specs,
     verifying,
 )
-from runner.core.errors import DiskFull, RunnerError
+from runner.core.errors import DiskFull, RunnerError, is_full_disk
 
 app = typer.Typer(
     name="runner",
@@ -81,7 +80,7 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if not is_full_disk(error):
             raise
         typer.echo(f"error: {DiskFull(error)}", err=True)
         sys.exit(DiskFull.exit_code)

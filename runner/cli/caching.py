@@ -21,7 +21,7 @@ Example:
 CLEAR_EXAMPLES = """\b
 Examples:
   runner cache clear states features   (trainings begin anew)
-  runner cache clear                   (everything; results stay)"""
+  runner cache clear                   (everything, weights too; results stay)"""
 
 
 @app.command("list", epilog=LIST_EXAMPLES)
@@ -39,7 +39,11 @@ def clear(
     ] = None,
     db: Db = None,
 ) -> None:
-    """Remove what .runner/ keeps; whatever is needed again is computed again."""
+    """Remove what .runner/ keeps; whatever is needed again is computed again.
+
+    Without a KIND that is everything, the weights of finished runs too: results stay. States,
+    checkpoints and weights of other databases beside the same .runner/ stay.
+    """
     from runner.api.caching import clear_cache
 
     removed = clear_cache(kinds or (), db)

@@ -84,7 +84,7 @@ CacheLimit = Annotated[
     typer.Option(
         metavar="SIZE",
         parser=parse_bytes,
-        help="The most that frozen features may take on disk, as 500MB or 20GB.",
+        help="The most that features and states of trainings may take on disk, as 500MB.",
         show_default="20GB",
     ),
 ]

@@ -26,6 +26,7 @@ from runner.cli.options import (
 )
 from runner.cli.words import counted, show_seconds
 from runner.components.download import show_bytes
+from runner.core.errors import UsageError
 from runner.core.types import DEFAULT_CACHE_LIMIT
 
 if TYPE_CHECKING:
@@ -70,6 +71,16 @@ def plan(
     from runner.api.predicting import actual as predictions_and_truth
 
     if actual:
+        _refuse_beside_actual(
+            {
+                "--only": bool(only),
+                "--probe": probe,
+                "--no-share": no_share,
+                "--disable": bool(disable),
+                "--full": full,
+                "--device": device is not None,
+            }
+        )
         found = predictions_and_truth(specs, db, data, profile, sets or ())
         if form == "json":
             typer.echo(json.dumps([asdict(each) for each in found], indent=2))
@@ -97,6 +108,16 @@ def plan(
     typer.echo(_text(explained, full))
 
 
+def _refuse_beside_actual(given: Mapping[str, bool]) -> None:
+    """Refuse options that say how a plan is made, where none is made."""
+    names = [name for name, is_given in given.items() if is_given]
+    if names:
+        raise UsageError(
+            f"--actual is about what has been done for the whole specs; it takes no {names[0]}\n"
+            "    allowed: --profile, --set, --db, --data, --format"
+        )
+
+
 def _text(explained: Explained, full: bool) -> str:
     to_do = explained.runs - explained.done - explained.failed
     lines = [f"cells     {explained.cells}"]
@@ -106,7 +127,7 @@ def _text(explained: Explained, full: bool) -> str:
     wanted, planned = explained.wanted, explained.planned
     lines.append(f"epochs    {planned.epochs} to do of {wanted.epochs}, at most")
     lines.append(f"time      {_time(planned, explained)}")
-    lines.append(f"disk      {show_bytes(planned.num_bytes)} for pixels, features and weights")
+    lines.append(f"disk      {_disk(planned)}")
     lines.append(f"download  {_downloads(explained.downloads)}")
     # what is shared is in the tree
     notes = [each.why for each in explained.decisions if each.rule != "share_trajectories"]
@@ -127,12 +148,24 @@ def _time(cost: Cost, explained: Explained) -> str:
     if cost.epochs == 0:
         return "nothing to train"
     source = "measured or probed" if explained.probed else "measured before"
-    known = f"about {show_seconds(cost.seconds)} on {explained.device} ({source})"
+    alone, of = explained.wanted, ""
+    if not alone.unknown and show_seconds(alone.seconds) != show_seconds(cost.seconds):
+        of = f" of {show_seconds(alone.seconds)}"
+    known = f"about {show_seconds(cost.seconds)}{of} on {explained.device} ({source})"
     if not cost.unknown:
         return known
     trainings = counted(cost.unknown, "training")
     never = f"unknown for {trainings} never measured on {explained.device} (--probe)"
     return f"{known}; {never}" if cost.seconds else never
+
+
+def _disk(cost: Cost) -> str:
+    if cost.unsized and not cost.num_bytes:
+        return "unknown until the data is there"
+    least = "at least " if cost.unsized else ""
+    text = f"{least}{show_bytes(cost.num_bytes)} for pixels, features and weights"
+    states = f", about {show_bytes(cost.state_bytes)} for states"
+    return text + states if cost.state_bytes else text
 
 
 def _downloads(downloads: Mapping[str, int]) -> str:

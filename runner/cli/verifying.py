@@ -22,7 +22,8 @@ Examples:
 def verify(
     spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A spec file.")],
     sample: Annotated[
-        int, typer.Option(min=1, metavar="RUNS", help="How many runs; those that share most.")
+        int,
+        typer.Option(min=1, metavar="RUNS", help="How many runs; families that share most."),
     ] = 4,
     sets: Sets = None,
     device: Device = None,
@@ -34,17 +35,28 @@ def verify(
     Each side has a fresh temporary database and cache; the outcome is recorded in the database.
     """
     from runner.api.verifying import verify as verify_spec
+    from runner.cli.interrupt import StopRequest
+    from runner.core.errors import Interrupted
 
-    found = verify_spec(
-        spec, sample, sets or (), db, data, device, lambda text: typer.echo(text, err=True)
-    )
+    try:
+        with StopRequest() as stop:
+            found = verify_spec(spec, sample, sets or (), db, data, device, _tell, stop)
+    except KeyboardInterrupt:
+        raise Interrupted("stopped at once; nothing of a verification is kept") from None
     for each in found:
         typer.echo(_line(each))
+    if not any(each.shared for each in found):
+        _tell("nothing was shared in this sample: it says nothing of sharing")
     if any(each.difference for each in found):
         raise typer.Exit(1)
+
+
+def _tell(text: str) -> None:
+    typer.echo(text, err=True)
 
 
 def _line(each: Verified) -> str:
     how = "equal, byte for byte" if each.exact else f"alike; largest difference {each.largest:.1g}"
     verdict = f"DIFFERENT: {each.difference}" if each.difference else how
-    return f"{each.name} ({each.run[:12]}, {counted(each.shared, 'shared stage')}): {verdict}"
+    shared = counted(each.shared, "shared stage") if each.shared else "nothing shared"
+    return f"{each.name} ({each.run[:12]}, {shared}): {verdict}"

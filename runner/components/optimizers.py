@@ -93,4 +93,9 @@ class AdamW(Component):
         )
 
 
+def numbers_per_weight(optimizer: Component) -> int:
+    """Return how many numbers an optimizer keeps for each weight: its moments."""
+    return int(optimizer.momentum > 0) if isinstance(optimizer, SGD) else 2
+
+
 Optimizer = Annotated[SGD | Adam | AdamW, Field(discriminator="name")]

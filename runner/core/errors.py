@@ -13,6 +13,7 @@
 Every message says what was found, what is allowed, and what to do next.
 """
 
+import errno
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -97,8 +98,8 @@ class DiskFull(RunnerError):
 
     def __init__(self, cause: object) -> None:
         super().__init__(
-            f"the disk is full ({cause}); what was recorded is safe: free some space, then run the"
-            " same command again"
+            f"the disk is full ({cause}); what was recorded is safe: free some space (runner cache"
+            " clear states removes what only saves time), then run the same command again"
         )
 
 
@@ -119,6 +120,11 @@ class Interrupted(RunnerError):
     """The user asked to stop."""
 
     exit_code = 130
+
+
+def is_full_disk(error: BaseException) -> bool:
+    """Return whether an error of the system says that nothing more fits on the disk."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def nearest(word: str, allowed: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ AttemptStatus = Literal["running", "done", "diverged", "failed", "interrupted", 
 Settings = Mapping[str, Any]
 
 DEFAULT_CACHE_LIMIT = 20 * 10**9
-"""Bytes of frozen features that are kept."""
+"""Bytes of frozen features and states of trainings that are kept."""
 
 LAST = "last"
 """The monitor that selects the last epoch instead of the best."""
@@ -143,6 +143,7 @@ class Stage:
         cost_kind: stages of one cost kind cost the same an epoch on one device.
         epochs: the most epochs it trains.
         num_bytes: disk that its product takes, or None when not known yet.
+        state_bytes: disk that the state at its end takes, about.
         prefix: the stage that computes its network's frozen prefix for all images, or None when
             it has none or it cannot be shared.
         prefix_unshared: why its network's frozen prefix has to be computed in every epoch, or "".
@@ -157,6 +158,7 @@ class Stage:
     cost_kind: str = ""
     epochs: int = 0
     num_bytes: int | None = None
+    state_bytes: int = 0
     prefix: "Stage | None" = None
     prefix_unshared: str = ""
 
@@ -222,7 +224,7 @@ class Facts:
         starts: states and checkpoints on this disk, made as this device would make them.
         finished: status of each run that has a result.
         seconds: measured seconds an epoch (or a stage) by cost kind, on this device.
-        cache_limit: the most bytes that frozen features may take.
+        cache_limit: the most bytes that frozen features and states of trainings may take.
     """
 
     done: frozenset[str] = frozenset()

@@ -7,8 +7,9 @@ Knows folders and sizes, not what is in them.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from runner.components.partial import SUFFIX
@@ -48,40 +49,61 @@ def entries(folder: Path) -> Iterator[Entry]:
                 continue  # another process has just removed it
 
 
-@dataclass
 class Cache:
-    """Keeps features and states under a limit.
+    """Keeps features and states under a limit."""
 
-    Attributes:
-        folder: ``.runner/``.
-        limit: bytes.
-        needed: names of artifacts that the present plan needs; they stay, whatever they take.
-    """
+    def __init__(self, folder: Path, limit: int, needed: Iterable[Path] = ()) -> None:
+        """Look at nothing yet.
 
-    folder: Path
-    limit: int
-    needed: Collection[str] = ()
-    _taken: int | None = field(default=None, repr=False)
+        Args:
+            folder: ``.runner/``.
+            limit: bytes.
+            needed: folders of artifacts, once for each stage to do that needs them; they stay,
+                whatever they take.
+        """
+        self._folder, self._limit = folder, limit
+        self._needed = Counter(needed)
+        self._taken: int | None = None
 
-    def make_room(self, name: str, num_bytes: int) -> None:
-        """Remove what was used longest ago until ``num_bytes`` more, of ``name``, are in the limit.
+    def make_room(self, path: Path, num_bytes: int) -> bool:
+        """Remove what was used longest ago until ``num_bytes``, for ``path``, are in the limit.
 
         Folders are looked at only when the limit may be reached.
-        """
-        if self._taken is None:
-            self._taken = sum(entry.num_bytes for entry in entries(self.folder))
-        if self._taken + num_bytes > self.limit:
-            self._taken = self._evict(name, num_bytes)
-        self._taken += num_bytes
 
-    def _evict(self, name: str, num_bytes: int) -> int:
-        """Return the bytes that are left."""
-        found = sorted(entries(self.folder), key=lambda entry: (entry.used, entry.name))
+        Returns:
+            Whether they are; else it is for the caller to know whether the limit counts.
+        """
+        if num_bytes > self._limit and not self._needed[path]:
+            return False
+        if self._taken is None:
+            self._taken = sum(entry.num_bytes for entry in entries(self._folder))
+        if self._taken + num_bytes > self._limit:
+            self._taken = self._evict(path, num_bytes)
+        self._taken += num_bytes
+        return self._taken <= self._limit
+
+    def release(self, paths: Iterable[Path]) -> None:
+        """Note that one stage fewer needs these; what is over the limit goes."""
+        self._needed.subtract(paths)
+        if self._taken is not None and self._taken > self._limit:
+            self._taken = self._evict(None, 0)
+
+    def give_up_states(self, path: Path | None) -> None:
+        """Remove all states but ``path`` that the present plan does not need: the disk is full."""
+        for entry in list(entries(self._folder)):
+            is_state = entry.name.startswith("states/")
+            if is_state and entry.path != path and not self._needed[entry.path]:
+                shutil.rmtree(entry.path, ignore_errors=True)
+        self._taken = None
+
+    def _evict(self, path: Path | None, num_bytes: int) -> int:
+        """Return the bytes that are left, without those of ``path``, which are replaced."""
+        found = [entry for entry in entries(self._folder) if entry.path != path]
         taken = sum(entry.num_bytes for entry in found)
-        for entry in found:
-            if taken + num_bytes <= self.limit:
+        for entry in sorted(found, key=lambda entry: (entry.used, entry.name)):
+            if taken + num_bytes <= self._limit:
                 break
-            if entry.name != name and entry.name not in self.needed:
+            if not self._needed[entry.path]:
                 shutil.rmtree(entry.path, ignore_errors=True)
                 taken -= entry.num_bytes
         return taken

@@ -6,6 +6,7 @@ previous one or the new one. Nothing is pickled.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import shutil
@@ -43,25 +44,51 @@ class Checkpoint:
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint and remove the one before it.
 
+    The tensors' file is named after its digest: of two processes that write the same state, the
+    JSON of one never speaks of the tensors of the other.
+
     Raises:
-        OSError: when the disk is full; the one before it is kept.
+        OSError: when the disk is full; the one before it is kept, and nothing else.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    name = f"epoch-{checkpoint.values['epoch']}.safetensors"
-    save_tensors(folder / name, checkpoint.tensors)
-    described = {
-        **checkpoint.values,
-        "format": FORMAT,
-        "file": name,
-        "sha256": file_digest(folder / name),
-    }
-    temporary = partial_path(folder / JSON_NAME)
-    temporary.write_text(json.dumps(described))
-    flush(temporary)
-    temporary.replace(folder / JSON_NAME)
-    for old in folder.glob("epoch-*.safetensors*"):
-        if not old.name.startswith(name):
+    epoch = f"epoch-{checkpoint.values['epoch']}"
+    tensors, described = partial_path(folder / epoch), partial_path(folder / JSON_NAME)
+    name = ""
+    try:
+        _write(tensors, checkpoint.tensors)
+        digest = file_digest(tensors)
+        name = f"{epoch}-{digest[:16]}.safetensors"
+        tensors.replace(folder / name)
+        values = {**checkpoint.values, "format": FORMAT, "file": name, "sha256": digest}
+        described.write_text(json.dumps(values))
+        flush(described)
+        before = _file_named(folder)
+        described.replace(folder / JSON_NAME)
+    except BaseException:
+        _remove_unnamed(folder, tensors, described, folder / name)
+        raise
+    for old in folder.glob("epoch-*"):
+        is_replaced = old.name == before and before != name
+        is_other_epoch = not old.name.startswith((f"{epoch}-", f"{epoch}."))
+        if is_replaced or is_other_epoch:  # of this epoch, another process may be writing one
             old.unlink(missing_ok=True)
+
+
+def _remove_unnamed(folder: Path, *paths: Path) -> None:
+    """Remove files of which the checkpoint in ``folder`` does not speak; the folder when empty."""
+    for path in paths:
+        if path.name != _file_named(folder) and path != folder:
+            path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
+def _file_named(folder: Path) -> str:
+    """Return the name of the tensors' file of the checkpoint in ``folder``, or ""."""
+    try:
+        return str(json.loads((folder / JSON_NAME).read_text())["file"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def load_checkpoint(folder: Path) -> Checkpoint | None:
@@ -102,17 +129,23 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = partial_path(path)
     try:
-        save_file({name: _saved(tensor) for name, tensor in tensors.items()}, temporary)
-        flush(temporary)
+        _write(temporary, tensors)
         temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path.stat().st_size
+
+
+def _write(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors to a file, which is on the disk on return."""
+    try:
+        save_file({name: _saved(tensor) for name, tensor in tensors.items()}, path)
+        flush(path)
     except SafetensorError as error:
         # safetensors tells the system's error in its text only
         is_full = f"os error {errno.ENOSPC}" in str(error) or "No space left" in str(error)
         code = errno.ENOSPC if is_full else errno.EIO
         raise OSError(code, f"cannot write {path}: {error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path.stat().st_size
 
 
 def _saved(tensor: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ import torch
 
 from runner.components.data.dataset import ImageSource
 from runner.components.models.torchvision_model import weights_name
-from runner.core.types import DEFAULT_CACHE_LIMIT, EpochRecord, Metric
+from runner.core.types import EpochRecord, Metric
 from runner.engine.cache import Cache
 from runner.spec.settings import Settings
 
@@ -79,7 +79,7 @@ class Context:
         database: identity of the database, written into checkpoints.
         sources: image sources by pixels key.
         weights: files of pretrained weights, by `weights_name`.
-        cache: keeps frozen features and states of trainings under a limit.
+        cache: keeps frozen features and states of trainings under a limit; None: under none.
         checkpoint_seconds: seconds of finished epochs that may be lost.
         accept_mixed: continue checkpoints that were made under other numerics.
         share_states: go on from states that other trainings left.
@@ -97,7 +97,7 @@ class Context:
     checkpoint_seconds: float = 30.0
     accept_mixed: bool = False
     share_states: bool = True
-    cache: Cache = field(default_factory=lambda: Cache(Path(), DEFAULT_CACHE_LIMIT))
+    cache: Cache | None = None
     should_stop: Callable[[], bool] = lambda: False
     on_progress: Callable[[Progress], None] = lambda progress: None
     on_note: Callable[[str], None] = lambda note: None

@@ -149,7 +149,8 @@ def _extract(
 ) -> None:
     rows = len(images.index["labels"]) * int(spec["prefix"].get("views", 1))
     shape = (rows, *(int(side) for side in spec["prefix"]["shape"]))
-    context.cache.make_room(f"features/{folder.name}", 4 * int(np.prod(shape)))
+    if context.cache is not None:
+        context.cache.make_room(folder, 4 * int(np.prod(shape)))
     partial = partial_path(folder)
     partial.mkdir(parents=True)
     try:

@@ -27,6 +27,7 @@ from runner.engine.checkpoint import (
 from runner.engine.context import Context, EpochSink, Outcome, Produced
 from runner.engine.features import take_features
 from runner.engine.images import Images, Samples
+from runner.engine.keeping import keep_state, with_room
 from runner.engine.network import (
     Network,
     count_parameters,
@@ -105,7 +106,7 @@ class _Book:
         self.flush()
         folder = self._context.checkpoint_folder(self._task.stage.key)
         checkpoint = packed(self._context, self._inputs, self._task, state, self.reads())
-        save_checkpoint(folder, checkpoint)
+        with_room(self._context, lambda: save_checkpoint(folder, checkpoint))
         self._saved = time.monotonic()
         self._saved_epoch = state.epoch
 
@@ -117,9 +118,7 @@ class _Book:
         state = with_written(self._context, self._task, state)
         checkpoint = packed(self._context, self._inputs, self._task, state, self.reads())
         checkpoint = joined(checkpoint, load_checkpoint(folder))
-        size = sum(each.numel() * each.element_size() for each in checkpoint.tensors.values())
-        self._context.cache.make_room(name, size)
-        save_checkpoint(folder, checkpoint)
+        keep_state(self._context, self._task.stage, name, checkpoint)
 
     def redone(self) -> str:
         """Return what a training that is stopped now does again later."""
@@ -239,7 +238,7 @@ def _keep(context: Context, artifact: str, epoch: int, state: TrainState) -> Pro
     if epoch not in state.best:
         return Produced(artifact, state.written[artifact], path.stat().st_size)
     tensors = state.best[epoch]
-    size = save_tensors(path, tensors)
+    size = with_room(context, lambda: save_tensors(path, tensors))
     state.written[artifact] = tensors_digest(tensors)
     return Produced(artifact, state.written[artifact], size)
 

@@ -6,7 +6,6 @@ what others are doing, and takes over from the dead.
 
 from __future__ import annotations
 
-import errno
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,7 +13,14 @@ from typing import Any
 
 import torch
 
-from runner.core.errors import ClaimLost, DiskFull, Interrupted, RunnerError, StoreBusy
+from runner.core.errors import (
+    ClaimLost,
+    DiskFull,
+    Interrupted,
+    RunnerError,
+    StoreBusy,
+    is_full_disk,
+)
 from runner.core.types import Stage
 from runner.engine.context import Context
 from runner.engine.engine import (
@@ -200,8 +206,8 @@ class _Execution:
             raise
         except Exception as error:
             seconds = time.perf_counter() - started
-            if isinstance(error, DiskFull | StoreBusy) or _is_full_disk(error):
-                close_attempt(work.database, claim, "interrupted", seconds, str(error))
+            if isinstance(error, DiskFull | StoreBusy) or is_full_disk(error):
+                close_attempt(work.database, claim, "interrupted", seconds, str(error), job)
                 raise DiskFull(error) if isinstance(error, OSError) else error from None
             message = (
                 str(error) if isinstance(error, RunnerError) else f"{type(error).__name__}: {error}"
@@ -244,10 +250,13 @@ class _Execution:
         )
 
     def _end(self, stage: Stage, status: str, seconds: float, message: str) -> bool:
+        work = self._work
         del self._pending[stage.key]
         self._status[stage.key] = status
+        if work.context.cache is not None:
+            work.context.cache.release(map(work.context.artifact_path, stage.consumes))
         if status != "blocked":
-            self._work.listener.stage_ended(stage, status, seconds, message)
+            work.listener.stage_ended(stage, status, seconds, message)
         self._record_results([stage.key])
         return True
 
@@ -271,7 +280,3 @@ class _Execution:
 def _all_recorded(database: Database, ranges: Sequence[Sequence[int]]) -> bool:
     wanted = sum(last - first + 1 for _, first, last in ranges)
     return recorded_epochs(database, ranges) == wanted
-
-
-def _is_full_disk(error: Exception) -> bool:
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)

@@ -16,6 +16,8 @@ class Cost:
         seconds: estimated, over the stages whose kind was measured.
         unknown: trainings whose kind was never measured on this device.
         num_bytes: disk of the products, as far as known.
+        state_bytes: disk of the states at the ends of trainings, about; within the cache's limit.
+        unsized: stages whose product's size is not known.
     """
 
     stages: int
@@ -23,22 +25,27 @@ class Cost:
     seconds: float
     unknown: int
     num_bytes: int
+    state_bytes: int = 0
+    unsized: int = 0
 
 
 def cost_of(stages: Iterable[Stage], facts: Facts) -> Cost:
     """Return the cost of the stages."""
-    count = epochs = unknown = num_bytes = 0
+    count = epochs = unknown = num_bytes = state_bytes = unsized = 0
     seconds = 0.0
     for stage in stages:
         count += 1
         epochs += stage.epochs
         num_bytes += stage.num_bytes or 0
+        state_bytes += stage.state_bytes
+        unsized += stage.num_bytes is None and stage.kind != "evaluate"
         per_unit = facts.seconds.get(stage.cost_kind)
         if per_unit is not None:
             seconds += per_unit * max(stage.epochs, 1)
         elif stage.epochs:
             unknown += 1
-    return Cost(count, epochs, seconds, unknown, num_bytes)
+    kept = min(state_bytes, facts.cache_limit)
+    return Cost(count, epochs, seconds, unknown, num_bytes, kept, unsized)
 
 
 def plan_costs(naive: Plan, planned: Plan, facts: Facts) -> tuple[Cost, Cost]:

@@ -81,7 +81,7 @@ def tree(naive: Plan, plan: Plan, facts: Facts) -> list[Branch]:
     for stage in plan.stages:
         if stage.kind == "evaluate":
             continue
-        parent = next((need for need in reversed(stage.needs) if need in planned), None)
+        parent = _parent(stage, planned)
         if parent is None:
             roots.append(stage)
         else:
@@ -98,6 +98,16 @@ def tree(naive: Plan, plan: Plan, facts: Facts) -> list[Branch]:
         )
 
     return [grow(stage) for stage in roots]
+
+
+def _parent(stage: Stage, planned: Mapping[str, Stage]) -> str | None:
+    """Return the stage that another one goes on from: a training before features before pixels."""
+    needs = [need for need in stage.needs if need in planned]
+    kinds = [planned[need].kind for need in needs]
+    for kind in ("train", "features", "prepare"):
+        if kind in kinds:
+            return needs[kinds.index(kind)]
+    return None
 
 
 def _readers(

@@ -1,7 +1,7 @@
 """The rules of the planner. The tuple RULES at the foot is their order and their list.
 
 A rule is a pure function from (plan, facts) to plan. It never changes what a run needs, only what
-is computed for it, and it never raises the cost.
+is computed for it. It may add a stage (features, a beginning in common) to save epochs or forwards.
 """
 
 from collections.abc import Callable, Collection

@@ -24,6 +24,8 @@ HEAD = "0001"
 """The newest migration; a test holds it against the scripts."""
 
 BUSY_SECONDS = 60
+SQLITE_HEADER = b"SQLite format 3\0"
+"""The first bytes of every SQLite file."""
 
 
 class Database:
@@ -135,6 +137,19 @@ def _open_read_only(path: Path) -> Database:
             " migrated"
         )
     return database
+
+
+def identity_in(path: Path) -> str | None:
+    """Return the identity of the database in a file, None when it is none; changes nothing."""
+    try:
+        with path.open("rb") as file:
+            if file.read(len(SQLITE_HEADER)) != SQLITE_HEADER:
+                return None
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as raw:
+            found = raw.execute("SELECT identity FROM database").fetchone()
+    except (OSError, sqlite3.Error):
+        return None
+    return None if found is None else str(found[0])
 
 
 def _json(value: Any) -> str:

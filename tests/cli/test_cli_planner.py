@@ -1,6 +1,7 @@
 """EXPLAIN, switching sharing off, the cache and the proof, from the command line."""
 
 import json
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -184,6 +185,62 @@ def test_prediction_is_held_against_truth(call: Call) -> None:
     assert found["train"]["seconds"] > 0
 
 
+@pytest.mark.parametrize("words", [["--only", "long"], ["--probe"], ["--no-share"], ["--full"]])
+def test_options_of_a_plan_are_refused_beside_actual(call: Call, words: list[str]) -> None:
+    refused = call("plan", "shared.yaml", "--actual", *words)
+    assert refused.code == 2
+    assert refused.err.startswith("error: --actual is about what has been done")
+    assert f"it takes no {words[0]}\n" in refused.err
+
+
+def test_a_branch_on_features_stands_under_its_beginning(call: Call) -> None:
+    model = FROZEN[: FROZEN.index("sweep")]
+    rows = "".join(
+        f"    - {{schedule: {{name: step, step_size: {size}}}, epochs: 4}}\n" for size in (2, 3)
+    )
+    Path("branches.yaml").write_text(f"{model}sweep:\n  rows:\n{rows}")
+    planned = json.loads(call("plan", "branches.yaml", "--format", "json").out)
+    stages = {stage["key"]: stage for stage in planned["stages"]}
+    trained = [stage for stage in stages.values() if stage["kind"] == "train"]
+    found = {
+        (each["first_epoch"], each["last_epoch"], stages[each["parent"]]["kind"])
+        for each in trained
+    }
+    assert found == {(1, 2, "features"), (3, 4, "train")}
+    assert [each["kind"] for each in stages.values() if each["parent"] is None] == ["prepare"]
+
+
+def test_a_plan_says_what_every_run_by_itself_would_take(call: Call) -> None:
+    assert call("run", "shared.yaml", "--only", "long").code == 0
+    with closing(sqlite3.connect("results.db")) as raw:
+        raw.execute("UPDATE steps SET seconds = 2.0")
+        raw.commit()
+    planned = call("plan", "shared.yaml", "--only", "long", "--only", "later").out
+    assert re.search(r"time +about 12 s of 24 s on cpu", planned), planned
+
+
+def test_disk_is_foretold_with_states(call: Call) -> None:
+    text = SPEC.replace("hidden: [4]", "hidden: [300]").replace("optimizer: sgd", "optimizer: adam")
+    Path("large.yaml").write_text(text)
+    cost = json.loads(call("plan", "large.yaml", "--format", "json").out)["planned"]
+    assert call("run", "large.yaml").code == 0
+    kept = [path.stat().st_size for path in Path(".runner").rglob("*") if path.is_file()]
+    foretold = cost["num_bytes"] + cost["state_bytes"]
+    assert foretold == pytest.approx(sum(kept), rel=0.35)
+    alone = json.loads(call("plan", "large.yaml", "--no-share", "--format", "json").out)
+    assert alone["planned"]["state_bytes"] == 0
+
+
+def test_without_data_disk_is_unknown_and_what_is_missing_is_said_once(call: Call) -> None:
+    Path("gone.yaml").write_text(
+        "name: gone\ndata: {dataset: imagefolder, path: gone}\nmodel: mlp\n"
+        "sweep: {grid: {data.resize: [8, 9]}}\n"
+    )
+    planned = call("plan", "gone.yaml").out
+    assert "disk      unknown until the data is there\n" in planned
+    assert planned.count("missing data set imagefolder") == 1
+
+
 def test_the_cache_is_listed_and_cleared(call: Call) -> None:
     assert call("run", "frozen.yaml").code == 0
     listed = call("cache", "list").out
@@ -218,6 +275,87 @@ def test_the_cache_of_a_run_at_work_is_not_cleared(call: Call) -> None:
     assert refused.code == 2
     assert "a run is at work on results.db" in refused.err
     assert Path(".runner/features").exists()
+
+
+def test_branches_keep_to_the_limit_of_the_cache(call: Call) -> None:
+    assert call("run", "shared.yaml", "--db", "a/a.db", "--cache-limit", "0").code == 0
+    assert list(Path("a/.runner/states").rglob("*.json")) == []
+    assert num_epochs("a/a.db") == 19  # the branches went on from a state all the same
+    assert call("run", "shared.yaml", "--db", "b/b.db").code == 0
+    dumps = [call("db", "dump", "--canonical", "--db", db).out for db in ("a/a.db", "b/b.db")]
+    assert dumps[0] == dumps[1]
+
+
+def test_a_claim_of_a_dead_process_keeps_nothing_from_being_cleared(call: Call) -> None:
+    from runner.store.process import boot_id, host
+
+    assert call("run", "frozen.yaml").code == 0
+    with closing(sqlite3.connect("results.db")) as raw:
+        raw.execute(
+            "INSERT INTO claims SELECT stage_key, id, ?, ?, 999999999, 0.0, 9e12 FROM attempts"
+            " LIMIT 1",
+            (host(), boot_id()),
+        )
+        raw.commit()
+    assert call("cache", "clear").code == 0
+    assert list(Path(".runner").iterdir()) == []
+
+
+def test_a_run_on_another_database_keeps_its_folder(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import runner.api.running as running
+    from runner.api.caching import clear_cache
+    from runner.core.errors import UsageError
+
+    refused = []
+    original = running.record_wanted
+
+    def clear_meanwhile(*taken: Any) -> None:
+        original(*taken)
+        with pytest.raises(UsageError, match=r"a run is at work in .*\.runner; stop it"):
+            clear_cache((), "other.db")
+        refused.append(True)
+
+    monkeypatch.setattr(running, "record_wanted", clear_meanwhile)
+    assert call("run", "frozen.yaml").code == 0
+    assert refused
+    assert call("cache", "clear", "--db", "other.db").code == 0
+
+
+def test_only_what_belongs_to_the_database_is_cleared(call: Call) -> None:
+    for db in ("a.db", "b.db"):
+        assert call("run", "frozen.yaml", "--db", db).code == 0
+    Path("notes.txt").write_text("no database")
+    (kept,) = ask("SELECT identity FROM database", "b.db")[0]
+    assert call("cache", "clear", "--db", "a.db").code == 0
+    assert sorted(str(each) for each in Path(".runner").glob("*/*")) == [
+        f".runner/states/{kept}",
+        f".runner/weights/{kept}",
+    ]
+    Path("b.db").rename("moved.db")
+    assert call("cache", "clear", "states", "--db", "a.db").err == "nothing to remove\n"
+    Path("moved.db").unlink()
+    assert call("cache", "clear", "--db", "a.db").code == 0
+    assert list(Path(".runner").iterdir()) == []
+
+
+def test_what_vanishes_while_it_is_listed_is_left_out(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert call("run", "frozen.yaml").code == 0
+    seen, size_of = Path.is_file, Path.stat
+
+    def vanished(path: Path, **options: Any) -> Any:
+        if path.suffix == ".safetensors":
+            raise FileNotFoundError(path)
+        return size_of(path, **options)
+
+    monkeypatch.setattr(Path, "is_file", lambda path: ".safetensors" in path.name or seen(path))
+    monkeypatch.setattr(Path, "stat", vanished)
+    listed = call("cache", "list")
+    assert (listed.code, listed.err) == (0, "")
+    assert "weights            0 files" in listed.out
 
 
 def test_verify_proves_that_sharing_changes_nothing(call: Call) -> None:
@@ -284,3 +422,68 @@ def test_verify_of_missing_data_is_an_error(call: Call) -> None:
     refused = call("verify", "gone.yaml")
     assert refused.code == 2
     assert "missing data set imagefolder" in refused.err
+
+
+def test_verify_takes_runs_that_share_with_one_another(call: Call) -> None:
+    seeds = "seeds: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]\n"
+    rows = SPEC.index("    - {label: short")
+    patiences = "    - {early_stopping: {patience: 1}}\n    - {early_stopping: {patience: 2}}\n"
+    Path("seeds.yaml").write_text(SPEC[:rows] + patiences + seeds)
+    verified = call("verify", "seeds.yaml", "--set", "epochs=2")
+    assert verified.code == 0, verified.err
+    lines = verified.out.splitlines()
+    assert len(lines) == 4
+    assert all(", 1 shared stage): equal" in line for line in lines)
+    seeds_taken = [line.partition("seed=")[2].partition(" ")[0] for line in lines]
+    assert seeds_taken[0] == seeds_taken[1] != seeds_taken[2] == seeds_taken[3]
+
+
+def test_verify_says_when_nothing_was_shared(call: Call) -> None:
+    verified = call("verify", "shared.yaml", "--sample", "1", "--set", "epochs=1")
+    assert verified.code == 0, verified.err
+    assert ", nothing shared): equal, byte for byte" in verified.out
+    assert verified.err.endswith("nothing was shared in this sample: it says nothing of sharing\n")
+
+
+def test_verify_of_runs_that_fail_proves_nothing(call: Call, tmp_path: Path) -> None:
+    from PIL import Image
+
+    for label in ("a", "b"):
+        for number in range(6):
+            path = tmp_path / "photos" / label / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (4, 4), (40 * number, 0, 0)).save(path)
+    path.write_bytes(path.read_bytes()[:40])
+    data = "{dataset: imagefolder, path: photos, validation: 0.25, test: 0.25, resize: 4}"
+    _, _, rest = FROZEN.split("\n", 2)
+    Path("torn.yaml").write_text(f"name: torn\ndata: {data}\n{rest}")
+    verified = call("verify", "torn.yaml", "--sample", "1")
+    assert verified.code == 1
+    assert "DIFFERENT: failed, together: " in verified.out
+    assert "5.png" in verified.out
+    assert ask("SELECT is_same FROM verifications") == [(0,)]
+
+
+def test_verify_that_is_stopped_says_so_and_leaves_nothing(
+    call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import os
+    import signal
+    import tempfile
+
+    from runner.engine import train
+
+    original = train.train_epoch
+
+    def asked(*taken: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return original(*taken)
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("runner.engine.training_stage.train_epoch", asked)
+    stopped = call("verify", "shared.yaml")
+    assert (stopped.code, stopped.out) == (130, "")
+    assert stopped.err.endswith("stopped; nothing of a verification is kept\n")
+    assert list((tmp_path / "temporary").iterdir()) == []
+    assert not Path("results.db").exists()

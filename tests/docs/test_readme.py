@@ -111,7 +111,10 @@ def test_the_story_of_the_eleven_classes(tmp_path):
             assert without_numbers(printed) == without_numbers(shown)
             assert max(float(each) for each in NUMBER.findall(printed)) > 0.7
         elif command.startswith("runner plan"):
-            assert printed.splitlines()[:3] == shown.splitlines()[:3]
+            fixed = [line for line in shown.splitlines() if not line.startswith("time")]
+            assert fixed.pop() == "…"
+            there = [line for line in printed.splitlines() if not line.startswith("time")]
+            assert there[: len(fixed)] == fixed
         else:
             assert without_numbers(printed)[0].split()[0] == without_numbers(shown)[0].split()[0]
     code = block("<!-- pandas -->", "python")

@@ -229,7 +229,7 @@ def test_what_was_used_longest_ago_makes_room(tmp_path: Path) -> None:
     _, bench = benches(tmp_path)
     bench.do("prepare")
     folders = [other_features(bench, str(age), 3000, used=1000.0 - age) for age in range(4)]
-    bench.options["cache"] = Cache(bench.folder, 13_000, {"features/3"})
+    bench.options["cache"] = Cache(bench.folder, 13_000, [folders[3]])
     bench.do("features")
     # 12,000 bytes are there, 5,760 more are wanted: two must go, and the oldest is needed
     assert [folder.is_dir() for folder in folders] == [True, False, False, True]

@@ -1,5 +1,6 @@
 """Sharing trajectories changes no byte of what is recorded, and trains nothing twice."""
 
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -23,7 +24,9 @@ from shared_specs import (
     trained,
 )
 
+import runner.engine.keeping as keeping_module
 import runner.engine.train as train_module
+from runner.core.errors import DiskFull
 
 DISTINCT = {
     "readers": 8,
@@ -241,6 +244,26 @@ def test_a_failure_before_a_branch_fails_all_that_go_on(
     assert [kind for kind, _ in failures(tmp_path)] == ["train", "train"]
     do(spec, tmp_path, retry_failed=True)
     assert dump_of(tmp_path) == dump_of(alone["partly"])
+
+
+def test_a_disk_too_full_for_a_branch_loses_nothing_and_says_what_helps(
+    alone: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    spec = write_grid(tmp_path, BRANCHES)
+    with monkeypatch.context() as patch:
+        patch.setattr(keeping_module, "save_checkpoint", full)
+        with pytest.raises(DiskFull, match="runner cache clear states removes what only saves"):
+            do(spec, tmp_path)
+    query = "SELECT status, outcome FROM attempts JOIN stages USING (stage_key) WHERE kind='train'"
+    ((status, outcome),) = ask(tmp_path, query)
+    assert status == "interrupted"
+    (reading,) = json.loads(outcome)["readers"].values()
+    assert (reading["status"], reading["last_epoch"]) == ("done", 2)
+    do(spec, tmp_path)
+    assert dump_of(tmp_path) == dump_of(alone["branches"])
 
 
 def test_readers_that_were_satisfied_before_a_branch_have_no_stage_in_it(tmp_path: Path) -> None:

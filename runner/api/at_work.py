@@ -1,0 +1,55 @@
+"""Who works in a `.runner/`: runs on any database hold it together, clearing it needs it alone.
+
+The folder itself is locked, so that the system gives the lock up when a process dies. Where a file
+system has no such locks, nothing is held; the claims of the database still tell its own runs.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from runner.core.errors import UsageError
+
+
+@contextmanager
+def working_in(folder: Path) -> Iterator[None]:
+    """Hold ``.runner/`` with others; waits while it is being cleared."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder, fcntl.LOCK_SH):
+        yield
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Hold ``.runner/`` alone.
+
+    Raises:
+        UsageError: while a run is at work, on whatever database.
+    """
+    if not folder.is_dir():
+        yield
+        return
+    try:
+        with _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            yield
+    except BlockingIOError:
+        raise UsageError(f"a run is at work in {folder}; stop it, or wait for its end") from None
+
+
+@contextmanager
+def _locked(folder: Path, how: int) -> Iterator[None]:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, how)
+        except BlockingIOError:
+            raise
+        except OSError:
+            pass  # a file system without locks
+        yield
+    finally:
+        os.close(handle)

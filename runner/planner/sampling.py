@@ -1,0 +1,64 @@
+"""Which runs of a plan show best what sharing does: whole families before others.
+
+Pure: looks at a plan and changes nothing. Knows keys and kinds only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import groupby
+
+from runner.core.types import Plan
+
+_NOTHING = (1, "")
+"""Sorts behind every shared stage."""
+
+
+def shared_stages(plan: Plan) -> dict[str, frozenset[str]]:
+    """Return, for each run, the stages that do for it other than what it would do alone.
+
+    These are the trainings that several runs read, and frozen features.
+    """
+    kinds = {stage.key: stage.kind for stage in plan.stages}
+    readers: dict[str, int] = {}
+    for keys in plan.reads.values():
+        for key in keys:
+            readers[key] = readers.get(key, 0) + 1
+    return {
+        run: frozenset(
+            key
+            for key in keys
+            if kinds.get(key) == "features" or (kinds.get(key) == "train" and readers[key] > 1)
+        )
+        for run, keys in plan.reads.items()
+    }
+
+
+def sample_runs(plan: Plan, size: int) -> tuple[str, ...]:
+    """Return runs that share with one another, at most ``size``.
+
+    First come readers of the stage that most runs read, then those of the next. Within a family,
+    two runs of each branch come before a third one of any: so readers of one training are among
+    them, and branches of one tree.
+    """
+    shared = shared_stages(plan)
+    count: dict[str, int] = {}
+    for keys in shared.values():
+        for key in keys:
+            count[key] = count.get(key, 0) + 1
+    ranked = {
+        run: [*sorted((-count[key], key) for key in keys), _NOTHING] for run, keys in shared.items()
+    }
+    order = sorted(ranked, key=lambda run: (ranked[run], run))
+    places = _places(order, ranked)
+    order.sort(key=lambda run: (ranked[run][0], places[run] // 2, ranked[run], run))
+    return tuple(order[: max(size, 1)])
+
+
+def _places(order: list[str], ranked: Mapping[str, list[tuple[int, str]]]) -> dict[str, int]:
+    """Return the place of each run among those that share the same stages."""
+    return {
+        run: place
+        for _, alike in groupby(order, key=lambda run: ranked[run])
+        for place, run in enumerate(alike)
+    }

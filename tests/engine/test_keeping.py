@@ -1,0 +1,172 @@
+"""Checkpoints and states on a full disk, and written by two processes at once."""
+
+import errno
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from benches import Bench, reading_of, settings_of
+
+from runner.core.errors import is_full_disk
+from runner.engine import checkpoint as module
+from runner.engine import keeping
+from runner.engine.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+
+NOT_KEPT = "the disk is full: no later training can go on from the end of this one"
+
+
+def filled(value: float, epoch: int = 1) -> Checkpoint:
+    values = {"epoch": epoch, "value": value}
+    return Checkpoint({"all": torch.full((100,), value)}, values)
+
+
+def full_disk(*args: Any) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def limit_states(folder: Path, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let so many states fit on the disk."""
+
+    def save(place: Path, checkpoint: Checkpoint) -> None:
+        others = [each for each in folder.rglob("states/*/*") if each != place]
+        if len(others) >= most:
+            full_disk()
+        save_checkpoint(place, checkpoint)
+
+    monkeypatch.setattr(keeping, "save_checkpoint", save)
+
+
+def train(folder: Path, lr: float, **options: Any) -> tuple[Bench, dict[str, Any]]:
+    optimizer = {"name": "sgd", "lr": lr}
+    bench = Bench(folder, settings_of({"optimizer": optimizer}), options=options)
+    return bench, dict(reading_of(bench.train()))
+
+
+def states_in(folder: Path) -> list[Path]:
+    return list((folder / "states").rglob("checkpoint.json"))
+
+
+def test_a_state_that_does_not_fit_is_not_kept_and_the_training_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit_states(tmp_path, 0, monkeypatch)
+    bench, reading = train(tmp_path, 0.1)
+    assert (reading["status"], reading["last_epoch"]) == ("done", 3)
+    assert bench.notes == [NOT_KEPT]
+    assert states_in(tmp_path) == []
+
+
+def test_older_states_give_way_on_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(tmp_path, 0.2)
+    (older,) = states_in(tmp_path)
+    limit_states(tmp_path, 1, monkeypatch)
+    bench, _ = train(tmp_path, 0.1)
+    (newer,) = states_in(tmp_path)
+    assert (newer != older, bench.notes) == (True, [])
+
+
+def test_a_state_that_branches_need_must_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path, settings_of())
+    limit_states(tmp_path, 0, monkeypatch)
+    stage = replace(bench.stage("train"), produces=("states/branch",))
+    with pytest.raises(OSError, match="No space left"):
+        keeping.keep_state(bench.context(), stage, "states/branch", filled(1.0))
+    keeping.keep_state(bench.context(), bench.stage("train"), "states/branch", filled(1.0))
+    assert bench.notes == [NOT_KEPT]
+
+
+def test_where_nothing_goes_on_from_states_none_is_kept_but_for_branches(tmp_path: Path) -> None:
+    bench, _ = train(tmp_path, 0.1, share_states=False)
+    assert states_in(tmp_path) == []
+    stage = replace(bench.stage("train"), produces=("states/branch",))
+    keeping.keep_state(bench.context(), stage, "states/branch", filled(1.0))
+    assert len(states_in(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("failing", ["save_file", "flush", "file_digest"])
+def test_what_cannot_be_written_leaves_what_was_there(
+    failing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh, old = tmp_path / "fresh", tmp_path / "old"
+    save_checkpoint(old, filled(1.0))
+    before = sorted(each.name for each in old.iterdir())
+    with monkeypatch.context() as patch:
+        patch.setattr(module, failing, full_disk)
+        for folder in (fresh, old):
+            with pytest.raises(OSError, match="No space left"):
+                save_checkpoint(folder, filled(2.0))
+    assert not fresh.exists()
+    assert sorted(each.name for each in old.iterdir()) == before
+    found = load_checkpoint(old)
+    assert found is not None
+    assert found.values["value"] == 1.0
+
+
+@pytest.mark.parametrize("when", ["file_digest", "flush"])
+def test_two_that_write_one_state_leave_that_of_one(
+    when: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = getattr(module, when)
+
+    def other_process(path: Path) -> Any:
+        monkeypatch.setattr(module, when, original)
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "partial_path", lambda final: final.with_name(final.name + ".2"))
+            save_checkpoint(tmp_path, filled(2.0))
+        return original(path)
+
+    monkeypatch.setattr(module, when, other_process)
+    save_checkpoint(tmp_path, filled(1.0))
+    found = load_checkpoint(tmp_path)
+    assert found is not None
+    assert set(found.tensors["all"].tolist()) == {found.values["value"]}
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_the_checkpoint_before_is_removed(tmp_path: Path) -> None:
+    for epoch, value in ((1, 1.0), (2, 1.0), (2, 2.0), (2, 2.0), (3, 2.0)):
+        save_checkpoint(tmp_path, filled(value, epoch))
+        assert len(list(tmp_path.iterdir())) == 2
+        found = load_checkpoint(tmp_path)
+        assert found is not None
+        assert (found.values["epoch"], found.values["value"]) == (epoch, value)
+
+
+def test_a_quota_is_a_full_disk_too() -> None:
+    assert is_full_disk(OSError(errno.EDQUOT, "Disk quota exceeded"))
+    assert not is_full_disk(OSError(errno.EIO, "Input/output error"))
+    assert not is_full_disk(ValueError())
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mount = shutil.which("mount")
+    command = [str(mount), "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(folder)]
+    if mount is None or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("no file system can be mounted here")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.mark.slow
+def test_on_a_small_disk_trainings_end_with_the_states_that_fit(small_disk: Path) -> None:
+    """Each leaves 40 kB of weights and a state of twice that; states of 0.8 MB would not fit."""
+    for number in range(1, 6):
+        model = {"name": "mlp", "hidden": [50]}
+        train = {"optimizer": {"name": "sgd", "lr": 0.01 * number}, "epochs": 1}
+        bench = Bench(small_disk, settings_of(train, model))
+        assert reading_of(bench.train())["status"] == "done"
+    assert bench.notes in ([], [NOT_KEPT])
+    assert len(states_in(small_disk)) < 5
+    assert len(list((small_disk / "weights").rglob("*.safetensors"))) == 5
