@@ -1,4 +1,4 @@
-"""The part `frozen` of bench/planner.py: four rates on a frozen AlexNet at 224 pixels.
+"""The parts `frozen` and `linear` of bench/planner.py: four rates on a frozen AlexNet, 224 pixels.
 
 Three sides: `run`, `run --no-share`, and the script that people write (bench/plain_frozen.py, one
 process a rate, with DataLoader workers and without: the one that is faster at first counts).
@@ -51,14 +51,23 @@ sweep:
 
 
 def frozen(data: Path, repetitions: int) -> list[str]:
-    """Measure three linear layers as the head, and one; return the report's lines."""
+    """Measure AlexNet's own three linear layers, against both other sides."""
+    return _in_a_copy(data, "whole", 5, (2.5, 4.0), repetitions)
+
+
+def linear(data: Path, repetitions: int) -> list[str]:
+    """Measure one linear layer as the head, against `--no-share`; then another head."""
+    return _in_a_copy(data, "linear", 10, (8.0, None), repetitions)
+
+
+def _in_a_copy(
+    data: Path, head: str, epochs: int, aims: tuple[float, float | None], repetitions: int
+) -> list[str]:
     with tempfile.TemporaryDirectory() as temporary:
         images = Path(temporary) / "twenty"
         count = _copy(data, images)
-        lines = [f"{count} images of {NUM_CLASSES} classes.", ""]
-        for head, epochs, aims in (("whole", 5, (2.5, 4.0)), ("linear", 10, (8.0, None))):
-            lines += [*_one(data, images, head, epochs, aims, repetitions), ""]
-    return lines
+        lines = [f"{count} images of {NUM_CLASSES} classes, {epochs} epochs.", ""]
+        return [*lines, *_one(data, images, head, epochs, aims, repetitions)]
 
 
 def _copy(data: Path, target: Path) -> int:
@@ -92,10 +101,7 @@ def _one(
             plain = {each: _plain(data, images, head, epochs, each) for each in workers}
             workers = (min(plain, key=lambda each: plain[each]),)
             sides.setdefault(f"plain script, {workers[0]} workers", []).append(min(plain.values()))
-    name = "three linear layers" if head == "whole" else "one linear layer"
     lines = [
-        f"### {name}, {epochs} epochs",
-        "",
         "| side | median s | fastest s | slowest s | × `run` | aim |",
         "| --- | ---: | ---: | ---: | ---: | --- |",
     ]

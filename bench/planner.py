@@ -4,6 +4,7 @@
     python bench/planner.py patience --data FOLDER      a patience grid (needs CIFAR-10)
     python bench/planner.py rates                       six rows of learning rates, scaled down
     python bench/planner.py frozen --data FOLDER        four rates on a frozen AlexNet (Caltech-101)
+    python bench/planner.py linear --data FOLDER        the same with one linear layer behind it
 
 Each part runs both sides in fresh folders, checks that their records are equal, and writes its
 part of bench/results/planner.md.
@@ -25,7 +26,7 @@ from datetime import date
 from pathlib import Path
 
 RESULTS = Path(__file__).resolve().parent / "results"
-PARTS = ("scale", "patience", "rates", "frozen")
+PARTS = ("scale", "patience", "rates", "frozen", "linear")
 RUNNER = [sys.executable, "-m", "runner"]
 
 SCALE = """\
@@ -264,6 +265,7 @@ TITLES = {
     "patience": "A patience grid on 2,500 images of CIFAR-10",
     "rates": "Six rows of learning rates, scaled down",
     "frozen": "Four rates on a frozen AlexNet, twenty classes of Caltech-101",
+    "linear": "Four rates of one linear layer on a frozen AlexNet, twenty classes of Caltech-101",
 }
 
 
@@ -297,9 +299,9 @@ def main() -> None:
     elif options.part == "patience":
         lines = patience(options.repetitions, data)
     else:
-        from frozen import frozen
+        import frozen
 
-        lines = frozen(data, options.repetitions)
+        lines = getattr(frozen, options.part)(data, options.repetitions)
     write(options.part, lines)
 
 
