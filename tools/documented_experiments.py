@@ -62,12 +62,14 @@ EXPERIMENTS: tuple[Documented, ...] = (
         "Freeze policies, with weights of the convolutional part alone",
         "alexnet_transfer_features",
         ("R1.3",),
-        why="needs the images of Caltech-101",
+        ("curves --only 'freeze convolutional layers'",),
+        why="the two rows that train convolutions take half an hour each on two CPU cores",
     ),
     Documented(
         "Augmentation of Caltech-101",
         "alexnet_augmentation",
         ("R1.4",),
+        ("augmentations",),
         why="needs torchvision's ImageNet weights of the whole network and a GPU",
     ),
     Documented(
@@ -81,15 +83,23 @@ EXPERIMENTS: tuple[Documented, ...] = (
         "convnet_cifar10",
         ("R2.1",),
         ("curves",),
-        why="needs a GPU",
+        profile="subset",
+        why="it takes hours without a GPU",
     ),
-    Documented("Early stopping", "early_stopping", ("R2.2",), ("curves",), why="needs a GPU"),
+    Documented(
+        "Early stopping",
+        "early_stopping",
+        ("R2.2",),
+        ("curves",),
+        profile="subset",
+        why="it takes hours without a GPU",
+    ),
     Documented(
         "Augmentation of CIFAR-10",
         "cifar10_augmentation",
         ("R2.3",),
-        ("curves",),
-        why="needs a GPU",
+        ("curves", "augmentations"),
+        why="it takes hours without a GPU",
     ),
     Documented(
         "Dropout",
@@ -99,7 +109,8 @@ EXPERIMENTS: tuple[Documented, ...] = (
             "setting --x dropout --at last --metric train_eval_accuracy --metric val_accuracy"
             " --metric 'train_eval_accuracy - val_accuracy'",
         ),
-        why="needs a GPU",
+        profile="subset",
+        why="it takes hours without a GPU",
     ),
     Documented(
         "VGG11 with batch normalisation",
@@ -108,7 +119,10 @@ EXPERIMENTS: tuple[Documented, ...] = (
         why="needs torchvision's ImageNet weights and a GPU",
     ),
     Documented(
-        "From a plain network to ResNet on CIFAR-100", "cifar100", ("R3",), why="needs a GPU"
+        "From a plain network to ResNet on CIFAR-100",
+        "cifar100",
+        ("R3",),
+        why="needs the images of CIFAR-100, ImageNet weights of ResNet-18 and a GPU",
     ),
     Documented(
         "A small network on eleven classes",
