@@ -44,6 +44,15 @@ published. Dates are UTC; seconds are those of all stages that a table rests on,
 """
 
 
+NOT_YET = """\
+## Not made yet
+
+Pictures of weights (the first-layer filters of report R2.1, the neurons of R5.3), the table of
+robustness (R4.6), receptive fields (R4.7), shown predictions (R5.4) and guided backpropagation
+(R5.5).
+"""
+
+
 @dataclass(frozen=True)
 class Section:
     """What is known of one documented spec.
@@ -74,6 +83,7 @@ def results_document() -> str:
         sections = [_section(database, each) for each in documented()]
         parts = [HEAD, _overview(database, sections)]
         parts += [_described(database, each) for each in sections]
+        parts.append(NOT_YET)
     finally:
         database.close()
     return "\n".join(parts)
@@ -243,7 +253,10 @@ def _not_run(section: Section) -> Iterator[str]:
     )
     published = {cell.cell.position: cell.cell.published for cell in experiment.cells}
     for table in experiment.tables:
-        yield render(fill_table(unrun, table, experiment.name, "", published=published), "markdown")
+        text = render(
+            fill_table(unrun, table, experiment.name, "", published=published), "markdown"
+        )
+        yield text.replace("| unfinished |", "| – |").replace("| unfinished |", "| – |")
     unrun.close()
 
 

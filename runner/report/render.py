@@ -144,8 +144,8 @@ def _cells(filled: FilledTable, row: Row, best: str, other: str) -> list[str]:
         cells.append((best if entry.is_best else frame).format(text))
         gap = difference(entry)
         shown = {
-            "published": "" if entry.published is None else f"{entry.published:g}",
-            "difference": "" if gap is None else f"{gap:+.{_digits(column)}f}",
+            "published": "" if entry.published is None else f"{entry.published:.12g}",
+            "difference": "" if gap is None else _number(gap, column, "+"),
         }
         cells += [shown[name] for name in filled.beside(column)]
     return cells
@@ -162,9 +162,10 @@ def _metric_text(entry: Entry, column: Column) -> str:
     return text
 
 
-def _number(value: float, column: Column) -> str:
+def _number(value: float, column: Column, sign: str = "") -> str:
     is_count = column.digits is None and column.source in COUNTS
-    return f"{value:.{0 if is_count and float(value).is_integer() else _digits(column)}f}"
+    digits = 0 if is_count and float(value).is_integer() else _digits(column)
+    return f"{value:{sign}.{digits}f}"
 
 
 def _digits(column: Column) -> int:

@@ -108,6 +108,13 @@ def test_too_small_images_are_an_error_that_says_so() -> None:
         ({"pool_blocks": (1, 3)}, "pool_blocks names block 3, but filters has 2"),
         ({"pool_blocks": (2, 1)}, "pool_blocks must increase"),
         ({"dropout_at": ("flatten", "flatten")}, "a place stands twice"),
+        ({"dropout": 0.5, "dropout_at": ("hidden",)}, "the network has none of hidden"),
+        (
+            {"dropout": 0.5, "dropout_at": ("between_blocks",), "filters": (8,)},
+            "the network has none of between_blocks",
+        ),
+        ({"linear_batch_norm": True}, "linear_batch_norm needs hidden linear layers"),
+        ({"pool": "none", "pool_blocks": (1,)}, "pool_blocks needs pooling"),
     ],
 )
 def test_convnet_refuses_blocks_that_cannot_be_built(settings: dict, message: str) -> None:
@@ -244,5 +251,6 @@ def test_settings_at_what_they_did_before_are_in_no_key() -> None:
         "linear_batch_norm": True,
     }
     for name, value in changed.items():
-        assert name in keyed_settings(ConvNet(name="convnet", **{name: value}))
+        settings = ConvNet(name="convnet", linear=(4,), **{name: value})
+        assert name in keyed_settings(settings)
     assert set(changed) == added

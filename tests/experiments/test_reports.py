@@ -47,6 +47,8 @@ def test_r1_4_three_pipelines_with_probability_one_half() -> None:
     for cell in spec("alexnet_augmentation").cells:
         assert cell.settings.train.augment is not None
         assert cell.settings.train.augment.p == 0.5
+        for step in cell.settings.train.augment.steps:
+            assert getattr(step, "p", 1.0) == 1.0
         assert cell.settings.model.freeze == "none"
         assert cell.settings.train.optimizer.lr == 0.005
 
@@ -109,6 +111,22 @@ def test_r2_3_the_reports_three_pipelines() -> None:
     assert steps(name, "pipeline 2") == [*head, "RandomPerspective", "RandomAffine"]
     assert steps(name, "pipeline 3") == ["RandomEqualize", "RandomCrop", "RandomErasing"]
     assert {cell.settings.train.epochs for cell in spec(name).cells} == {20}
+    first = settings(name, "pipeline 1").train.augment.steps
+    assert [each.p for each in first if each.name != "ColorJitter"] == [1.0, 0.2, 0.7, 0.6]
+    jitter = first[1]
+    assert (jitter.brightness, jitter.contrast) == ((0.2, 0.8), (0.2, 0.5))
+    assert (jitter.saturation, jitter.hue) == ((0.1, 0.3), (-0.2, 0.2))
+    assert (first[3].sharpness_factor, first[4].distortion_scale) == (2.0, 0.2)
+    second = settings(name, "pipeline 2").train.augment.steps
+    assert [each.p for each in second[2:5]] == [0.4, 0.5, 0.5]
+    jitter = second[1]
+    assert (jitter.brightness, jitter.contrast) == ((0.3, 0.8), (0.3, 0.7))
+    assert (jitter.saturation, jitter.hue) == ((0.1, 0.4), (-0.3, 0.3))
+    assert (second[3].sharpness_factor, second[4].distortion_scale) == (1.0, 0.7)
+    assert second[5].degrees in (20, 20.0, (-20.0, 20.0))
+    crop, erasing = settings(name, "pipeline 3").train.augment.steps[1:]
+    assert (crop.size, crop.padding) == (32, 4)
+    assert (erasing.p, erasing.scale, erasing.ratio) == (0.5, (0.39, 0.4), (1.0, 1.0))
 
 
 def test_r2_4_nine_dropouts_between_the_blocks() -> None:
@@ -185,7 +203,9 @@ def test_r4_451_images_of_eleven_classes() -> None:
 def test_r4_3_and_r4_4_vary_what_the_report_varies() -> None:
     found = published("regularisation", "METHOD", "VALUE")
     assert found["dropout 0.1"] == {"TRAIN_ACC": 0.64, "VAL_ACC": 0.58}
+    assert found["dropout 0.3"] == {"TRAIN_ACC": 0.58, "VAL_ACC": 0.55}
     assert found["dropout 0.5"] == {"TRAIN_ACC": 0.45, "VAL_ACC": 0.42}
+    assert found["early stopping patience 10"] == {"VAL_ACC": 0.53}
     assert found["early stopping patience 100"] == {"VAL_ACC": 0.62}
     patiences = [
         cell.settings.train.early_stopping.patience

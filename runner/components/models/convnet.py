@@ -118,6 +118,20 @@ class ConvNet(Classifier):
             raise ValueError("padding `same` needs an odd kernel; give a number of pixels")
         return self
 
+    @model_validator(mode="after")
+    def _nothing_is_without_effect(self) -> Self:
+        # cells that differ in a setting without effect would look like a result
+        absent = set() if self.linear else {"hidden"}
+        absent |= {"between_blocks"} if len(self.filters) == 1 else set()
+        if self.dropout > 0 and absent.issuperset(self.dropout_at):
+            places = ", ".join(self.dropout_at)
+            raise ValueError(f"dropout has no place: the network has none of {places}")
+        if self.linear_batch_norm and not self.linear:
+            raise ValueError("linear_batch_norm needs hidden linear layers: set linear")
+        if self.pool == "none" and self.pool_blocks != "all":
+            raise ValueError("pool_blocks needs pooling: pool is none")
+        return self
+
     def kernels(self) -> tuple[int, ...]:
         """Return the side of each block's convolution."""
         given = self.kernel
