@@ -50,24 +50,29 @@ sweep:
 """
 
 
-def frozen(data: Path, repetitions: int) -> list[str]:
+def frozen(data: Path, repetitions: int, workers: tuple[int, ...]) -> list[str]:
     """Measure AlexNet's own three linear layers, against both other sides."""
-    return _in_a_copy(data, "whole", 5, (2.5, 4.0), repetitions)
+    return _in_a_copy(data, "whole", 5, (2.5, 4.0), repetitions, workers)
 
 
-def linear(data: Path, repetitions: int) -> list[str]:
+def linear(data: Path, repetitions: int, workers: tuple[int, ...]) -> list[str]:
     """Measure one linear layer as the head, against `--no-share`; then another head."""
-    return _in_a_copy(data, "linear", 10, (8.0, None), repetitions)
+    return _in_a_copy(data, "linear", 10, (8.0, None), repetitions, workers)
 
 
 def _in_a_copy(
-    data: Path, head: str, epochs: int, aims: tuple[float, float | None], repetitions: int
+    data: Path,
+    head: str,
+    epochs: int,
+    aims: tuple[float, float | None],
+    repetitions: int,
+    workers: tuple[int, ...],
 ) -> list[str]:
     with tempfile.TemporaryDirectory() as temporary:
         images = Path(temporary) / "twenty"
         count = _copy(data, images)
         lines = [f"{count} images of {NUM_CLASSES} classes, {epochs} epochs.", ""]
-        return [*lines, *_one(data, images, head, epochs, aims, repetitions)]
+        return [*lines, *_one(data, images, head, epochs, aims, repetitions, workers)]
 
 
 def _copy(data: Path, target: Path) -> int:
@@ -85,10 +90,10 @@ def _one(
     epochs: int,
     aims: tuple[float, float | None],
     repetitions: int,
+    workers: tuple[int, ...],
 ) -> list[str]:
     sides: dict[str, list[float]] = {"`run`": [], "`run --no-share`": []}
     others, differences = [], []
-    workers: tuple[int, ...] = (0, 2)
     for _ in range(repetitions):
         with _folder(data, images, head, epochs) as shared:
             sides["`run`"].append(_program(images, shared))

@@ -290,6 +290,9 @@ def main() -> None:
     parser.add_argument("part", choices=PARTS)
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("RUNNER_DATA", "data")))
+    parser.add_argument(
+        "--workers", type=int, help="of the plain script; both 0 and 2 are tried when not given"
+    )
     options = parser.parse_args()
     data = options.data.resolve()
     if options.part == "scale":
@@ -301,7 +304,8 @@ def main() -> None:
     else:
         import frozen
 
-        lines = getattr(frozen, options.part)(data, options.repetitions)
+        workers = (0, 2) if options.workers is None else (options.workers,)
+        lines = getattr(frozen, options.part)(data, options.repetitions, workers)
     write(options.part, lines)
 
 
