@@ -112,6 +112,14 @@ def test_without_a_database_it_says_how_to_make_one(place: Path, call: Call) -> 
         ),
         (["setting", "--metric", "val_acc"], "shows the unknown metric 'val_acc'\n    did you m"),
         (["setting", "--x", "momentum"], "--x momentum: column x shows train.optimizer.momentum,"),
+        (
+            ["setting", "--x", "seed"],
+            "--x seed: seeds are averaged; give another setting\n    there",
+        ),
+        (
+            ["setting", "--at", "7"],
+            "no run has accuracies at epoch 7\n    allowed: an epoch up to 4 (train.epochs)\n",
+        ),
         (["--only", "medium"], "--only 'medium' matches no cell\n    labels: 'slow', 'fast one', "),
     ],
 )

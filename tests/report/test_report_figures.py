@@ -1,6 +1,7 @@
 """Figures hold the numbers of the database, and nothing in them overlaps."""
 
 import itertools
+import math
 import re
 import shutil
 from collections.abc import Callable
@@ -344,6 +345,27 @@ def test_categories_stand_side_by_side_and_other_settings_make_lines(drawn: Draw
     assert words(figure) == ["dropout=0", "dropout=0.5"]
     ydata = [list(each.get_ydata()) for each in axes.lines if "val_" in str(each.get_label())]
     assert ydata == [pytest.approx([0.6, 0.62]), pytest.approx([0.61, 0.63])]
+
+
+def test_a_swept_seed_is_a_setting_like_others(drawn: Draw) -> None:
+    text = HEAD + "sweep: {grid: {seed: [3, 1]}}\n"
+    (axes,) = drawn(text, kind="setting", x="seed", metrics=["val_accuracy"], at="last").figure.axes
+    shown = line(axes, "seed=1: val_accuracy")
+    assert list(shown.get_xdata()) == [1, 3]
+    assert list(shown.get_ydata()) == pytest.approx([0.411, 0.403])
+
+
+def test_an_epoch_that_only_some_runs_reach_shows_those(drawn: Draw) -> None:
+    text = HEAD + "sweep: {grid: {epochs: [2, 4]}}\n"
+
+    def trained(cell: Cell) -> MadeUp:
+        curves = curves_of(cell).metrics
+        epochs = cell.settings["train"]["epochs"]
+        return MadeUp({name: values[:epochs] for name, values in curves.items()})
+
+    accuracy, _ = drawn(text, trained, kind="setting", at="4").figure.axes
+    found = list(line(accuracy, "epochs=2: val_accuracy").get_ydata())
+    assert found == pytest.approx([math.nan, 0.41], nan_ok=True)
 
 
 def test_a_diverged_cell_is_a_cross_on_its_place(drawn: Draw) -> None:
