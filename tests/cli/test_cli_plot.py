@@ -87,6 +87,18 @@ def test_a_spec_that_was_not_run_says_how_to(place: Path, call: Call) -> None:
     )
 
 
+def test_the_command_that_makes_results_is_not_told_to_add_to_the_reference(
+    place: Path, call: Call
+) -> None:
+    refused = call("plot", "made_up.yaml", "--reference")
+    assert (refused.code, refused.err) == (
+        2,
+        "error: made_up.yaml: it has not been run\n    runner run made_up.yaml\n",
+    )
+    other = call("plot", "made_up.yaml", "--only", "never", "--db", str(place / "results.db"))
+    assert other.err.endswith(f"    runner run made_up.yaml --db {place / 'results.db'}\n")
+
+
 def test_without_a_database_it_says_how_to_make_one(place: Path, call: Call) -> None:
     refused = call("plot", "made_up.yaml", "--db", "nowhere.db")
     assert (refused.code, refused.out) == (2, "")
