@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from runner.core.errors import Place, SpecError, UsageError, nearest
 from runner.core.types import Cell
@@ -32,7 +32,8 @@ def setting_table(
         at: as in tables.
 
     Raises:
-        UsageError: for an x that does not exist or is not the only one.
+        UsageError: for an x that does not exist, is not the only one or is averaged over; or when
+            no run has accuracies at that epoch.
         SpecError: for a metric that is unknown or that no run has.
     """
     labels = list(dict.fromkeys(label for cell in cells for label in cell.labels))
@@ -78,6 +79,10 @@ def _x_name(cells: Sequence[Cell], labels: Sequence[str], x: str | None) -> str:
         suggestion = nearest(x, [*varying, *labels, *SHORT_NAMES])
         hint = f"\n    did you mean: {suggestion}" if suggestion else ""
         raise UsageError(f"--x {x} is no setting and no label{hint}\n    there are: {shown}")
+    if x == "seed" and x not in labels and not any(x in cell.swept for cell in cells):
+        raise UsageError(
+            f"--x seed: seeds are averaged; give another setting\n    there are: {shown}"
+        )
     return x
 
 
@@ -103,12 +108,26 @@ def _column(name: str, cells: Sequence[Cell], labels: Sequence[str]) -> Column:
 
 
 def _default_metrics(settings: Sequence[Settings], at: str | int) -> list[str]:
-    """Return training and validation (or test) accuracy, and their difference."""
+    """Return training and validation (or test) accuracy, and their difference.
 
-    def recorded(name: str) -> bool:
-        return all(metric_is_recorded(name, at, each) for each in settings)
+    They are those that all runs have, or where there are none, that some have.
 
-    train = next(filter(recorded, ("train_eval_accuracy", "train_accuracy")), None)
-    held_out = next(filter(recorded, ("val_accuracy", "test_accuracy")), None)
-    found = [name for name in (train, held_out) if name is not None]
-    return [*found, " - ".join(found)] if len(found) == 2 else found
+    Raises:
+        UsageError: when no run has any.
+    """
+
+    def found(enough: Callable[[Iterable[bool]], bool], *names: str) -> list[str]:
+        """Return the first of the names that enough runs have."""
+        has = (enough(metric_is_recorded(name, at, each) for each in settings) for name in names)
+        return [name for name, is_found in zip(names, has, strict=True) if is_found][:1]
+
+    for enough in (all, any):
+        train = found(enough, "train_eval_accuracy", "train_accuracy")
+        held_out = found(enough, "val_accuracy", "test_accuracy")
+        if train and held_out:
+            return [*train, *held_out, f"{train[0]} - {held_out[0]}"]
+        if train or held_out:
+            return train or held_out
+    epochs = max(each.train.epochs for each in settings)
+    words = f"no run has accuracies at epoch {at}"
+    raise UsageError(f"{words}\n    allowed: an epoch up to {epochs} (train.epochs)")

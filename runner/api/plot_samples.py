@@ -5,13 +5,15 @@ Needs the data and no runs. Imports torch, within its functions.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from runner.api.binding import Binder
 from runner.api.fitting import check_augmentation
 from runner.api.workspace import Workspace
-from runner.components.data.splitting import split_as_set
+from runner.components.data.splitting import UnsplittableError, split_as_set
 from runner.core.errors import DataError, UsageError
 from runner.report.samples import MOST_PIPELINES, SampleGroup
 from runner.spec.experiment import Experiment, ResolvedCell
@@ -48,7 +50,7 @@ def sample_groups(
     Raises:
         UsageError: when no cell augments, or too many differently.
         SpecError: for missing data, or a pipeline that its images cannot go through.
-        DataError: when an image cannot be decoded.
+        DataError: for images that cannot be decoded or split, or are of different sizes.
     """
     binder = Binder(workspace)
     by_data: dict[DatasetSettings, list[ResolvedCell]] = {}
@@ -105,11 +107,10 @@ def _images(
     """Return class names and pixels (N, H, W, C) of training images, of classes evenly apart."""
     import numpy as np
 
-    from runner.engine.prepare import transform
+    from runner.engine.prepare import Corrupt, decoded_image, sizes_differ
 
-    train = split_as_set(source.labels, source.classes, source.splits, settings)["train"]
     by_class: dict[int, list[int]] = {}
-    for index in train:
+    for index in _training_images(source, settings):
         by_class.setdefault(source.labels[index], []).append(index)
     classes = [by_class[label] for label in sorted(by_class)]
     spread = [classes[number * len(classes) // count] for number in range(count)]
@@ -117,8 +118,49 @@ def _images(
         indices[spread[:number].count(indices) % len(indices)]
         for number, indices in enumerate(spread)
     ]
-    try:
-        pixels = [transform(source.read(index), settings) for index in chosen]
-    except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"an image to be shown cannot be prepared: {error}") from None
+    pixels: list[NDArray[np.uint8]] = []
+    for index in chosen:
+        decoded = decoded_image(source, index, settings)
+        if isinstance(decoded, Corrupt):
+            found = f"{decoded.name} cannot be decoded: {decoded.error}"
+            raise DataError(f"{found}\n    remove it, or set data.on_corrupt: skip")
+        if pixels and decoded.shape != pixels[0].shape:
+            names = source.names[index], source.names[chosen[0]]
+            raise DataError(sizes_differ(names[0], decoded, names[1], pixels[0]))
+        pixels.append(decoded)
     return [source.classes[source.labels[index]] for index in chosen], np.stack(pixels)
+
+
+def _training_images(source: ImageSource, settings: DatasetSettings) -> list[int]:
+    """Return the indices of the images that train, as the engine splits them.
+
+    Corrupt images that are to be skipped are so before the split, so all images are decoded then.
+    """
+    kept = list(range(len(source.names)))
+    if settings.on_corrupt == "skip":
+        kept = _decodable(source, settings)
+    labels = [source.labels[index] for index in kept]
+    official = [source.splits[index] for index in kept] if source.splits else []
+    try:
+        train = split_as_set(labels, source.classes, official, settings)["train"]
+    except UnsplittableError as error:
+        raise DataError(str(error)) from None
+    if not train:
+        raise DataError("no image of the data is left to train with")
+    return [kept[position] for position in train]
+
+
+def _decodable(source: ImageSource, settings: DatasetSettings) -> list[int]:
+    """Return the indices of the images that can be decoded; decoding uses all cores."""
+    from runner.engine.prepare import Corrupt, corrupt_message, decoded_image
+
+    def why_not(index: int) -> Corrupt | None:
+        decoded = decoded_image(source, index, settings)
+        return decoded if isinstance(decoded, Corrupt) else None
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = list(pool.map(why_not, range(len(source.names))))
+    corrupt = [each for each in found if each is not None]
+    if len(corrupt) == len(found):
+        raise DataError(corrupt_message(source, corrupt))
+    return [index for index, each in enumerate(found) if each is None]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from runner.api.choosing import choose
 from runner.api.plot_cells import cell_names, shown_cells
-from runner.api.workspace import DEFAULT_DATABASE, workspace
+from runner.api.workspace import DEFAULT_DATABASE, REFERENCE, workspace
 from runner.core.errors import UsageError, nearest
 from runner.spec.experiment import Experiment, ResolvedCell, load_experiment
 from runner.store.database import Database
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from runner.report.curves import FigureRequest, ShownCell
+    from runner.spec.tables import Column
 
 FOLDER = Path("figures")
 NUM_IMAGES = 3
@@ -128,14 +129,14 @@ def draw(spec: str | Path, options: PlotOptions) -> Drawn:
 
     _check_options(options, tuple(FIGURES))
     experiment = load_experiment(Path(spec), options.profile, options.sets)
-    path = _path(experiment, options)
-    check_suffix(path)
+    if options.out is not None:
+        check_suffix(Path(options.out))
     chosen = choose(experiment.cells, options.only)
     command = _run_command(spec, options)
     if options.kind == "augmentations":
         with style():
             figure = FIGURES[options.kind](_samples(experiment, chosen, options))
-        return Drawn(figure, path, (), command)
+        return Drawn(figure, _path(experiment, options), (), command)
     database = workspace(options.db).open(create=False)
     try:
         cells, left_out = shown_cells(database, experiment, chosen, command)
@@ -144,7 +145,7 @@ def draw(spec: str | Path, options: PlotOptions) -> Drawn:
             figure = FIGURES[options.kind](request)
     finally:
         database.close()
-    return Drawn(figure, path, left_out, command)
+    return Drawn(figure, _path(experiment, options, request.x), left_out, command)
 
 
 def save_figure(drawn: Drawn) -> list[str]:
@@ -190,12 +191,20 @@ def _unknown(what: str, word: str, allowed: Sequence[str]) -> str:
     return f"unknown {what} '{word}'{hint}\n    allowed: {', '.join(allowed)}"
 
 
-def _path(experiment: Experiment, options: PlotOptions) -> Path:
+def _path(experiment: Experiment, options: PlotOptions, x: Column | None = None) -> Path:
+    """Return the file; by default one for each experiment, variant, figure and x axis."""
+    from runner.report.axis_words import x_name
+
     if options.out is not None:
         return Path(options.out)
-    variant = re.sub(r"[^A-Za-z0-9_.=]+", "-", experiment.variant).strip("-")
-    name = "-".join(part for part in (experiment.name, variant, options.kind) if part)
+    variant, axis = _plain(experiment.variant), "" if x is None else _plain(x_name(x))
+    name = "-".join(part for part in (experiment.name, variant, options.kind, axis) if part)
     return FOLDER / f"{name}.png"
+
+
+def _plain(text: str) -> str:
+    """Return a text as part of a file's name: letters of any script, digits, few signs."""
+    return re.sub(r"[^\w.=]+", "-", text).strip("-")
 
 
 def _run_command(spec: str | Path, options: PlotOptions) -> str:
@@ -203,7 +212,8 @@ def _run_command(spec: str | Path, options: PlotOptions) -> str:
     words += [] if options.profile is None else ["--profile", options.profile]
     for option in options.sets:
         words += ["--set", option]
-    if options.db is not None and str(options.db) != DEFAULT_DATABASE:
+    # results are never added to the reference
+    if workspace(options.db).database_path not in (DEFAULT_DATABASE, REFERENCE):
         words += ["--db", str(options.db)]
     return shlex.join(words)
 

@@ -76,7 +76,7 @@ def plot(
         typer.Option(
             metavar="FILE",
             help="A .png, .svg or .pdf file.",
-            show_default="figures/EXPERIMENT-KIND.png",
+            show_default="figures/EXPERIMENT-FIGURE.png",
         ),
     ] = None,
     reference: Reference = False,

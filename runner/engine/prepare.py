@@ -38,6 +38,24 @@ class Corrupt:
     error: str
 
 
+def decoded_image(
+    source: ImageSource, index: int, settings: DatasetSettings
+) -> NDArray[np.uint8] | Corrupt:
+    """Return an image's preprocessed pixels, (H, W, C) uint8, or why it cannot be decoded.
+
+    Raises:
+        DataError: when the crop is larger than the image, or its pixels have no known range.
+    """
+    try:
+        image = source.read(index)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        return Corrupt(index, source.names[index], str(error))
+    try:
+        return transform(image, settings)
+    except ValueError as error:
+        raise DataError(f"{_where(source, index)}: {error}") from None
+
+
 def transform(image: Image.Image, settings: DatasetSettings) -> NDArray[np.uint8]:
     """Return the preprocessed pixels, (H, W, C) uint8.
 
@@ -148,10 +166,10 @@ def _write(
             pixels = allocate(folder / "pixels.npy", (len(source.names), *decoded.shape), np.uint8)
             first = source.names[index]
         if decoded.shape != pixels.shape[1:]:
-            raise DataError(_different(source.names[index], decoded, first, pixels))
+            raise DataError(sizes_differ(source.names[index], decoded, first, pixels[0]))
         pixels[index] = decoded
     if pixels is None or (corrupt and settings.on_corrupt == "stop"):
-        raise DataError(_corrupt_message(source, corrupt))
+        raise DataError(corrupt_message(source, corrupt))
     skipped = {item.index for item in corrupt}
     kept = [index for index in range(len(source.names)) if index not in skipped]
     if skipped:
@@ -177,14 +195,7 @@ def _decode_all(
     """Yield every image in order; decoding uses all cores (Pillow releases the lock)."""
 
     def decode(index: int) -> NDArray[np.uint8] | Corrupt:
-        try:
-            image = source.read(index)
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            return Corrupt(index, source.names[index], str(error))
-        try:
-            return transform(image, settings)
-        except ValueError as error:
-            raise DataError(f"{_where(source, index)}: {error}") from None
+        return decoded_image(source, index, settings)
 
     total = len(source.names)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -212,16 +223,20 @@ def _where(source: ImageSource, index: int) -> str:
     return str(source.root / name) if source.root is not None else name
 
 
-def _different(name: str, decoded: NDArray[np.uint8], first: str, pixels: NDArray[np.uint8]) -> str:
-    height, width = decoded.shape[:2]
+def sizes_differ(
+    name: str, pixels: NDArray[np.uint8], other: str, its_pixels: NDArray[np.uint8]
+) -> str:
+    """Return what is wrong with two images, (H, W, C) each, of different sizes."""
+    height, width = pixels.shape[:2]
     return (
-        f"images have different sizes: {first} is {pixels.shape[1]}×{pixels.shape[2]} pixels,"
-        f" {name} is {height}×{width} (height × width); set data.resize to [height, width],"
-        " or data.resize and data.crop"
+        f"images have different sizes: {other} is {its_pixels.shape[0]}×{its_pixels.shape[1]}"
+        f" pixels, {name} is {height}×{width} (height × width); set data.resize to"
+        " [height, width], or data.resize and data.crop"
     )
 
 
-def _corrupt_message(source: ImageSource, corrupt: list[Corrupt]) -> str:
+def corrupt_message(source: ImageSource, corrupt: list[Corrupt]) -> str:
+    """Return in words which images cannot be decoded, the first of them by name."""
     lines = [f"{len(corrupt)} of {len(source.names)} images cannot be decoded:"]
     lines += [f"    {_where(source, item.index)}: {item.error}" for item in corrupt[:SHOWN]]
     if len(corrupt) > SHOWN:

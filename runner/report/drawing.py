@@ -45,7 +45,7 @@ MOST_DOTS = 100
 """Lines of more points are drawn thinner."""
 
 EXPLOSION = 1000.0
-"""Losses this many times the median are cut off."""
+"""Losses this many times the median, and the first of every line, are cut off."""
 
 BEST_LINE = (0, (1, 2.6))
 BEST_WORDS = "best epoch"
@@ -148,12 +148,22 @@ def cross(color: str) -> dict[str, Any]:
     }
 
 
-def cut_above(values: Sequence[float]) -> float:
-    """Return where a y axis ends so that an explosion leaves the rest legible; inf for no end."""
-    limit = EXPLOSION * median(values) if values else math.inf
-    if not values or max(values) <= limit:
+def cut_above(lines: Sequence[Sequence[float]]) -> float:
+    """Return where a y axis ends so that an explosion leaves the rest legible; inf for no end.
+
+    What a training begins with is no explosion, however far it falls from there.
+
+    Args:
+        lines: finite losses, 0 or more, of each line in order.
+    """
+    values = [value for line in lines for value in line]
+    if not values:
         return math.inf
-    return float(10 ** math.ceil(math.log10(limit)))
+    limit = EXPLOSION * max(median(values), *(line[0] for line in lines if line))
+    if limit <= 0 or max(values) <= limit:
+        return math.inf
+    top = 10 ** math.ceil(math.log10(limit))
+    return math.inf if top >= max(values) else float(top)
 
 
 def epoch_axis(axes: Axes, by_step: bool) -> None:
@@ -174,10 +184,13 @@ def spread_axis(axes: Sequence[Axes], values: Sequence[float], limit: float = 10
     return True
 
 
-def cell_handles(names: Sequence[str], found: Sequence[Look]) -> list[tuple[Artist, str]]:
-    """Return the legend's entries for cells."""
+def cell_handles(
+    names: Sequence[str], found: Sequence[Look], has_lines: bool = True
+) -> list[tuple[Artist, str]]:
+    """Return the legend's entries for cells, markers alone where no line joins their points."""
+    linestyle = "solid" if has_lines else "none"
     return [
-        (Line2D([], [], color=look.color, marker=look.marker), shown(name, 28, 4))
+        (Line2D([], [], color=look.color, ls=linestyle, marker=look.marker), shown(name, 28, 4))
         for name, look in zip(names, found, strict=True)
     ]
 

@@ -164,7 +164,8 @@ def _means(found: Sequence[CellCurves]) -> list[float]:
 
 def _top(found: Sequence[CellCurves], measure: Measure) -> float:
     """Return where the y axis ends: below a loss that exploded, else at inf."""
-    return cut_above(_means(found)) if measure == "loss" else math.inf
+    lines = [line.mean for each in found for line in each.lines.values()]
+    return cut_above(lines) if measure == "loss" else math.inf
 
 
 def _finish_y(

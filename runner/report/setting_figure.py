@@ -84,9 +84,10 @@ def setting(request: FigureRequest) -> Figure:
             if len(rows) > 1:
                 axes.set_title(shown(names[0], 40))
     for axes in grid[-1]:
-        axes.set_xlabel(x_words(request.x))
+        axes.set_xlabel(shown(x_words(request.x), 50))
     if has_side:
-        side_legend(figure, cell_handles(list(lines), looks(len(lines))))
+        has_lines = scale.kind != "categories"
+        side_legend(figure, cell_handles(list(lines), looks(len(lines)), has_lines))
     caption = "; ".join([*_measured(lines, request.table.columns), *_also(lines, request.x)])
     foot_legend(figure, _key(panels, lines, scale), caption)
     return figure

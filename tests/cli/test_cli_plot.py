@@ -87,6 +87,18 @@ def test_a_spec_that_was_not_run_says_how_to(place: Path, call: Call) -> None:
     )
 
 
+def test_the_command_that_makes_results_is_not_told_to_add_to_the_reference(
+    place: Path, call: Call
+) -> None:
+    refused = call("plot", "made_up.yaml", "--reference")
+    assert (refused.code, refused.err) == (
+        2,
+        "error: made_up.yaml: it has not been run\n    runner run made_up.yaml\n",
+    )
+    other = call("plot", "made_up.yaml", "--only", "never", "--db", str(place / "results.db"))
+    assert other.err.endswith(f"    runner run made_up.yaml --db {place / 'results.db'}\n")
+
+
 def test_without_a_database_it_says_how_to_make_one(place: Path, call: Call) -> None:
     refused = call("plot", "made_up.yaml", "--db", "nowhere.db")
     assert (refused.code, refused.out) == (2, "")
@@ -112,6 +124,14 @@ def test_without_a_database_it_says_how_to_make_one(place: Path, call: Call) -> 
         ),
         (["setting", "--metric", "val_acc"], "shows the unknown metric 'val_acc'\n    did you m"),
         (["setting", "--x", "momentum"], "--x momentum: column x shows train.optimizer.momentum,"),
+        (
+            ["setting", "--x", "seed"],
+            "--x seed: seeds are averaged; give another setting\n    there",
+        ),
+        (
+            ["setting", "--at", "7"],
+            "no run has accuracies at epoch 7\n    allowed: an epoch up to 4 (train.epochs)\n",
+        ),
         (["--only", "medium"], "--only 'medium' matches no cell\n    labels: 'slow', 'fast one', "),
     ],
 )

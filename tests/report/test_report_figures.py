@@ -1,6 +1,7 @@
 """Figures hold the numbers of the database, and nothing in them overlaps."""
 
 import itertools
+import math
 import re
 import shutil
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from matplotlib.lines import Line2D
 from runner.api.plotting import Drawn, PlotOptions, draw, save_figure
 from runner.core.errors import SpecError, UsageError
 from runner.core.types import Cell
-from runner.report.drawing import MOST_LINES, looks
+from runner.report.drawing import MOST_LINES, cut_above, looks
 from runner.report.figures import FIGURES
 from runner.report.page import SUFFIXES
 from runner.store.database import Database, open_database
@@ -228,6 +229,30 @@ def test_a_diverged_run_ends_with_a_cross_and_an_explosion_is_cut_off(drawn: Dra
     assert "losses above 10,000 are cut off (the greatest is 1.0e+30)" in caption(figure)
 
 
+@pytest.mark.parametrize(
+    ("losses", "top"),
+    [
+        ([], math.inf),
+        ([[0.0, 0.0, 5.0]], math.inf),
+        ([[2.0, 0.0, 0.0, 0.0, 1e9]], 1e4),
+        ([[50.0, 1.0, 1e-3, 1e-3, 1e-3]], math.inf),
+        ([[1.0, 1.0, 1e30]], 1e3),
+        ([[2.0, 2.0, 5000.0]], math.inf),
+        ([[], [1e-9, 1e-9, 1.0]], 1e-6),
+        ([[1e308, 1e308]], math.inf),
+    ],
+)
+def test_an_axis_ends_below_explosions_alone(losses: list[list[float]], top: float) -> None:
+    assert cut_above(losses) == top
+
+
+def test_a_training_that_falls_a_thousandfold_is_drawn_whole(drawn: Draw) -> None:
+    falling = MadeUp({"train_loss": [40.0, 0.02, 0.01, 0.01], "val_loss": [3.0, 0.03, 0.02, 0.02]})
+    figure = drawn(HEAD, lambda cell: falling, kind="loss").figure
+    assert "cut off" not in caption(figure)
+    assert figure.axes[0].get_ylim()[1] > 40
+
+
 def test_a_diverged_seed_is_not_in_the_mean_and_is_told(drawn: Draw) -> None:
     diverged = MadeUp({"val_accuracy": [0.9]}, status="diverged")
 
@@ -304,6 +329,12 @@ def test_metrics_and_their_gap_against_a_setting_are_those_of_tables(drawn: Draw
     assert "at the best epoch; mean ± sample standard deviation over 2 seeds" in caption(figure)
 
 
+def test_figures_over_different_settings_have_files_of_their_own(drawn: Draw) -> None:
+    text = HEAD + "sweep: {grid: {lr: [0.1, 0.01], dropout: [0, 0.5]}}\n"
+    names = [drawn(text, kind="setting", x=x).path.name for x in ("lr", "model.dropout")]
+    assert names == ["made_up-setting-lr.png", "made_up-setting-dropout.png"]
+
+
 def test_only_chosen_seeds_count_against_a_setting(drawn: Draw) -> None:
     figure = drawn(DROPOUT, kind="setting", only=["seed=1"], metrics=["val_accuracy"]).figure
     shown = line(figure.axes[0], "dropout=0.1: val_accuracy").get_ydata()
@@ -342,8 +373,33 @@ def test_categories_stand_side_by_side_and_other_settings_make_lines(drawn: Draw
     assert [text.get_text() for text in axes.get_xticklabels()] == ["sgd", "adam"]
     assert not any(text.get_rotation() for text in axes.get_xticklabels())
     assert words(figure) == ["dropout=0", "dropout=0.5"]
+    handles = figure.legends[0].legend_handles
+    assert [(each.get_linestyle(), each.get_marker()) for each in handles] == [  # type: ignore[union-attr]
+        ("None", look.marker) for look in looks(2)
+    ]
     ydata = [list(each.get_ydata()) for each in axes.lines if "val_" in str(each.get_label())]
     assert ydata == [pytest.approx([0.6, 0.62]), pytest.approx([0.61, 0.63])]
+
+
+def test_a_swept_seed_is_a_setting_like_others(drawn: Draw) -> None:
+    text = HEAD + "sweep: {grid: {seed: [3, 1]}}\n"
+    (axes,) = drawn(text, kind="setting", x="seed", metrics=["val_accuracy"], at="last").figure.axes
+    shown = line(axes, "seed=1: val_accuracy")
+    assert list(shown.get_xdata()) == [1, 3]
+    assert list(shown.get_ydata()) == pytest.approx([0.411, 0.403])
+
+
+def test_an_epoch_that_only_some_runs_reach_shows_those(drawn: Draw) -> None:
+    text = HEAD + "sweep: {grid: {epochs: [2, 4]}}\n"
+
+    def trained(cell: Cell) -> MadeUp:
+        curves = curves_of(cell).metrics
+        epochs = cell.settings["train"]["epochs"]
+        return MadeUp({name: values[:epochs] for name, values in curves.items()})
+
+    accuracy, _ = drawn(text, trained, kind="setting", at="4").figure.axes
+    found = list(line(accuracy, "epochs=2: val_accuracy").get_ydata())
+    assert found == pytest.approx([math.nan, 0.41], nan_ok=True)
 
 
 def test_a_diverged_cell_is_a_cross_on_its_place(drawn: Draw) -> None:
@@ -373,6 +429,13 @@ def test_labels_changed_since_the_run_are_shown_as_they_are_now(
     assert words(figure)[:2] == ["other", r"new_\$1\$"]
     shown = line(figure.axes[0], "new_$1$: val_accuracy").get_ydata()
     assert list(shown) == [0.2, 0.6, 0.5, 0.4]
+
+
+def test_a_label_on_the_x_axis_is_no_formula(drawn: Draw) -> None:
+    rows = [{"labels": {"cost_$x$ in $": name}, "lr": lr} for name, lr in (("a", 0.1), ("b", 0.01))]
+    found = drawn(HEAD + f"sweep: {{rows: {rows}}}\n", kind="setting", x="cost_$x$ in $")
+    assert found.figure.axes[0].get_xlabel() == r"cost_\$x\$ in \$"
+    assert found.path == Path("figures/made_up-setting-cost_-x-in.png")
 
 
 NAMES = [

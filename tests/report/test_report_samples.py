@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from PIL import Image
 
 from runner.api.plotting import PlotOptions, draw
 from runner.components.data.dataset import DataPlaces
-from runner.core.errors import SpecError, UsageError
+from runner.components.data.splitting import split_as_set
+from runner.core.errors import DataError, SpecError, UsageError
 from runner.engine.augmenting import augmented_samples
 from runner.spec.experiment import load_experiment
 
@@ -25,6 +27,23 @@ sweep:
     - {label: mirrored too, lr: 0.1, augment: [RandomHorizontalFlip]}
     - {label: gray, data.color: gray, augment: [RandomHorizontalFlip]}
 """
+
+
+PHOTOS = """
+name: photos
+data: {dataset: imagefolder, path: photos, validation: 0.25, test: 0.25}
+model: mlp
+train: {augment: [RandomHorizontalFlip]}
+"""
+
+
+def write_photos(folder: Path, each: int = 8) -> None:
+    """Write images of 4×4 pixels, each of its own colour."""
+    for label, name in enumerate(("cat", "dog")):
+        (folder / "photos" / name).mkdir(parents=True)
+        for number in range(each):
+            photo = Image.new("RGB", (4, 4), (20 * number, 100 * label, 200))
+            photo.save(folder / "photos" / name / f"{number}.png")
 
 
 def drawn(folder: Path, text: str = SPEC, **options: object) -> Figure:
@@ -103,3 +122,45 @@ def test_a_pipeline_that_the_images_cannot_go_through_is_told_with_its_place(
     text = SPEC.replace("augment: [RandomHorizontalFlip]", "augment: [{name: Resize, size: 9}]", 1)
     with pytest.raises(SpecError, match=r"flips.yaml:9:\d+: train.augment.steps.0"):
         drawn(tmp_path, text)
+
+
+def test_images_of_different_sizes_are_told_as_when_they_are_prepared(tmp_path: Path) -> None:
+    write_photos(tmp_path)
+    for photo in (tmp_path / "photos" / "dog").iterdir():
+        Image.new("RGB", (5, 6)).save(photo)
+    with pytest.raises(
+        DataError, match=r"cat/\d.png is 4×4 pixels, dog/\d.png is 6×5 .*; set data"
+    ):
+        drawn(tmp_path, PHOTOS, data=tmp_path)
+
+
+def test_corrupt_images_are_skipped_before_the_split_as_the_engine_does(tmp_path: Path) -> None:
+    write_photos(tmp_path)
+    for number in (0, 3, 5):
+        (tmp_path / "photos" / "cat" / f"{number}.png").write_bytes(b"no image")
+    text = PHOTOS.replace("test: 0.25", "test: 0.25, on_corrupt: skip")
+    figure = drawn(tmp_path, text, data=tmp_path, images=8)
+    shown = [picture[0, 0] for picture in pictures(figure)[::5]]
+    settings = load_experiment(tmp_path / "flips.yaml").cells[0].settings
+    names = [f"{name}/{number}.png" for name in ("cat", "dog") for number in range(8)]
+    kept = [name for name in names if name not in ("cat/0.png", "cat/3.png", "cat/5.png")]
+    labels = [int(name.startswith("dog")) for name in kept]
+    train = split_as_set(labels, ("cat", "dog"), (), settings.data)["train"]
+    colours = {(20 * int(kept[index][4]), 100 * labels[index], 200) for index in train}
+    assert {tuple(map(int, colour)) for colour in shown} == colours
+    assert len(colours) == 6
+
+
+def test_a_corrupt_image_that_is_shown_is_named(tmp_path: Path) -> None:
+    write_photos(tmp_path, each=4)
+    for photo in (tmp_path / "photos" / "dog").iterdir():
+        photo.write_bytes(b"no image")
+    allowed = "remove it, or set data.on_corrupt: skip"
+    with pytest.raises(DataError, match=rf"(?s)dog/\d.png cannot be decoded: .*{allowed}"):
+        drawn(tmp_path, PHOTOS, data=tmp_path)
+
+
+def test_images_that_cannot_be_split_are_an_error(tmp_path: Path) -> None:
+    write_photos(tmp_path, each=1)
+    with pytest.raises(DataError, match="class 'cat' has 1 image left"):
+        drawn(tmp_path, PHOTOS, data=tmp_path)
