@@ -264,9 +264,8 @@ def wait_for_download(server: Server, process: subprocess.Popen[str]) -> None:
     time.sleep(0.1)
 
 
-@pytest.mark.parametrize(
-    "number", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_a_download_that_is_stopped_leaves_no_folder_and_starts_again(
     tmp_path: Path, server: Server, archive: Archive, call: Call, number: signal.Signals
 ) -> None:

@@ -424,6 +424,7 @@ def test_verify_of_missing_data_is_an_error(call: Call) -> None:
     assert "missing data set imagefolder" in refused.err
 
 
+@pytest.mark.slow
 def test_verify_takes_runs_that_share_with_one_another(call: Call) -> None:
     seeds = "seeds: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]\n"
     rows = SPEC.index("    - {label: short")

@@ -50,7 +50,9 @@ def test_commands_that_train_nothing_import_nothing_heavy(tiny: Path) -> None:
     assert done.stderr.splitlines() == [f"{command}: none" for command in LIGHT]
 
 
-@pytest.mark.parametrize("words", [["list", "--format", "csv"], ["db", "dump"]])
+@pytest.mark.parametrize(
+    "words", [pytest.param(["list", "--format", "csv"], marks=pytest.mark.slow), ["db", "dump"]]
+)
 def test_a_pipe_closed_by_its_reader_is_no_traceback(tiny: Path, words: list[str]) -> None:
     reading, writing = os.pipe()
     os.close(reading)
@@ -66,6 +68,7 @@ def test_the_installed_command_exits_with_the_code_of_the_error(tmp_path: Path) 
     assert ended.stderr == "error: no such file: nowhere.yaml\n"
 
 
+@pytest.mark.slow
 def test_the_version_is_printed(tmp_path: Path) -> None:
     ended = subprocess.run([RUNNER, "--version"], capture_output=True, text=True, check=True)
     assert ended.stdout.startswith("runner 0.")

@@ -173,6 +173,7 @@ def test_show_says_what_is_trained_and_what_was_loaded(tmp_path: Path, call: Cal
     assert len(reading["loaded"]) == 50
 
 
+@pytest.mark.slow
 def test_features_are_computed_once_and_shared_by_later_runs(call: Call) -> None:
     assert call("run", "frozen.yaml").code == 0
     assert kinds_done() == {"prepare": 1, "features": 1, "train": 1, "evaluate": 1}

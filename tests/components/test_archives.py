@@ -289,7 +289,9 @@ def test_ctrl_c_leaves_nothing(cifar10: Archive, root: Path) -> None:
     assert not root.exists()
 
 
-@pytest.mark.parametrize("when", ["while it comes", "before it is moved"])
+@pytest.mark.parametrize(
+    "when", ["while it comes", pytest.param("before it is moved", marks=pytest.mark.slow)]
+)
 def test_a_kill_leaves_no_folder_and_the_next_fetch_tidies(
     cifar10: Archive, root: Path, when: str
 ) -> None:
@@ -314,6 +316,7 @@ def test_who_comes_second_drops_its_own(cifar10: Archive, root: Path) -> None:
     assert list(root.iterdir()) == [first]
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_both_end_well(server: Server, cifar10: Archive, root: Path) -> None:
     server.pause = 0.05
     both = [subprocess.Popen(fetching(cifar10, root)) for _ in range(2)]

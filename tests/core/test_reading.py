@@ -1,6 +1,7 @@
 import math
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -114,7 +115,7 @@ def brute_force_stop(
     return None
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(
     losses=st.lists(values, min_size=1, max_size=14),
     mode=st.sampled_from(["min", "max"]),

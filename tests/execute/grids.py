@@ -67,10 +67,9 @@ class Left:
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """A grid that ran in one go: what it left, and how long it took."""
+    """A grid that ran in one go: what it left."""
 
     left: Left
-    seconds: float
 
 
 def left_in(folder: Path) -> Left:

@@ -56,11 +56,11 @@ def of_a_higher_limit(folder: Path) -> None:
     [
         (as_it_is, {}, 3),
         (without_description, {}, 9),
-        (of_other_numerics, {}, 9),
-        (of_a_higher_limit, {}, 9),
-        (as_it_is, {"disable": ("share_trajectories",)}, 9),
+        pytest.param(of_other_numerics, {}, 9, marks=pytest.mark.slow),
+        pytest.param(of_a_higher_limit, {}, 9, marks=pytest.mark.slow),
+        pytest.param(as_it_is, {"disable": ("share_trajectories",)}, 9, marks=pytest.mark.slow),
         (as_it_is, {"disable": ("go_on_from_states",)}, 9),
-        (as_it_is, {"no_share": True}, 9),
+        pytest.param(as_it_is, {"no_share": True}, 9, marks=pytest.mark.slow),
     ],
 )
 def test_a_state_counts_where_a_run_goes_on_from_it(
@@ -85,7 +85,7 @@ def test_a_state_without_the_weights_that_are_wanted_does_not_count(tmp_path: Pa
     assert trained(tmp_path) == 6 + 9
 
 
-@pytest.mark.parametrize("options", [{}, {"no_share": True}])
+@pytest.mark.parametrize("options", [{}, pytest.param({"no_share": True}, marks=pytest.mark.slow)])
 def test_a_checkpoint_of_a_stopped_training_counts(
     options: dict[str, Any], forks: Forks, tmp_path: Path
 ) -> None:
@@ -98,6 +98,7 @@ def test_a_checkpoint_of_a_stopped_training_counts(
     assert trained(tmp_path) == 6
 
 
+@pytest.mark.slow
 def test_a_branch_with_a_checkpoint_needs_no_state_to_branch_from(
     forks: Forks, tmp_path: Path
 ) -> None:
@@ -116,7 +117,11 @@ def test_a_branch_with_a_checkpoint_needs_no_state_to_branch_from(
 
 
 @pytest.mark.parametrize(
-    ("rule", "epochs"), [("share_trajectories", 52), ("go_on_from_states", 26)]
+    ("rule", "epochs"),
+    [
+        pytest.param("share_trajectories", 52, marks=pytest.mark.slow),
+        ("go_on_from_states", 26),
+    ],
 )
 def test_with_one_rule_switched_off_the_others_still_save(
     rule: str, epochs: int, tmp_path: Path
@@ -132,6 +137,7 @@ def test_with_one_rule_switched_off_the_others_still_save(
     assert left_in(folder).litter == ()
 
 
+@pytest.mark.slow
 def test_the_epochs_of_a_stopped_training_count_where_truth_is_held_against_prediction(
     forks: Forks, tmp_path: Path
 ) -> None:

@@ -37,12 +37,8 @@ POINTS = {
     "result recorded": KillAt(f"{LOCAL}.record_result", 1, "after"),
 }
 FAST_POINTS = (
-    "prepare written, not renamed",
     "checkpoint's tensors, no description",
-    "weights written, not recorded",
-    "last state whole, not recorded",
     "evaluated, not recorded",
-    "evaluate recorded, no result",
 )
 
 
@@ -71,7 +67,7 @@ def kill_at_random(
 
 
 def kill_and_finish(
-    forks: Forks, grid: Path, undisturbed: Undisturbed, home: Path, trial: int
+    forks: Forks, grid: Path, undisturbed: Undisturbed, whole: float, home: Path, trial: int
 ) -> None:
     """Kill a grid at a random moment, every third one twice; finish it and compare."""
     draw = random.Random(SEED + trial)
@@ -80,29 +76,40 @@ def kill_and_finish(
     for redraw in range(20):
         folder = home / f"trial-{trial}-{redraw}"
         folder.mkdir()
-        if kill_at_random(forks, folder, words, undisturbed.seconds, draw):
+        if kill_at_random(forks, folder, words, whole, draw):
             break
     else:
         pytest.fail("no kill came before the end of the grid")
     if trial % 3 == 0:
-        kill_at_random(forks, folder, words, undisturbed.seconds / 2, draw)
+        kill_at_random(forks, folder, words, whole / 2, draw)
     assert forks.run(folder, words) == 0, (folder / OUTPUT).read_text()
     assert_same(folder, left_in(folder), undisturbed.left)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trial", range(1))
 def test_killed_at_a_random_moment_the_grid_ends_as_if_undisturbed(
-    trial: int, forks: Forks, grid: Path, undisturbed: Undisturbed, tmp_path: Path
+    trial: int,
+    forks: Forks,
+    grid: Path,
+    undisturbed: Undisturbed,
+    seconds: float,
+    tmp_path: Path,
 ) -> None:
-    kill_and_finish(forks, grid, undisturbed, tmp_path, trial)
+    kill_and_finish(forks, grid, undisturbed, seconds, tmp_path, trial)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("trial", range(1, 36))
 def test_killed_at_thirty_random_moments_the_grid_ends_as_if_undisturbed(
-    trial: int, forks: Forks, grid: Path, undisturbed: Undisturbed, tmp_path: Path
+    trial: int,
+    forks: Forks,
+    grid: Path,
+    undisturbed: Undisturbed,
+    seconds: float,
+    tmp_path: Path,
 ) -> None:
-    kill_and_finish(forks, grid, undisturbed, tmp_path, trial)
+    kill_and_finish(forks, grid, undisturbed, seconds, tmp_path, trial)
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +138,7 @@ def test_killed_at_a_chosen_point_the_run_ends_as_if_undisturbed(
     assert left.litter == ()
 
 
+@pytest.mark.slow
 def test_checkpoints_do_not_change_what_a_grid_leaves(
     forks: Forks, grid: Path, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:

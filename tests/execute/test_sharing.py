@@ -4,6 +4,7 @@ import errno
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -47,19 +48,32 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
+class Alone(dict[str, Path]):
+    """The folders in which each spec ran with every run by itself, made when first asked for."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__()
+        self._home = home
+
+    def __missing__(self, name: str) -> Path:
+        do_alone(write_grid(self._home, SPECS[name]), self._home / name)
+        return self.setdefault(name, self._home / name)
+
+
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Return the folders in which each spec ran with every run by itself."""
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Alone:
     torch.set_num_threads(1)
-    home = tmp_path_factory.mktemp("alone")
-    for name, text in SPECS.items():
-        do_alone(write_grid(home, text), home / name)
-    return {name: home / name for name in SPECS}
+    return Alone(tmp_path_factory.mktemp("alone"))
 
 
-@pytest.mark.parametrize("name", SPECS)
+def specs(*fast: str) -> list[Any]:
+    """Return the names of all specs, marked as slow but for some."""
+    return [name if name in fast else pytest.param(name, marks=pytest.mark.slow) for name in SPECS]
+
+
+@pytest.mark.parametrize("name", specs("branches", "partly"))
 def test_shared_runs_leave_what_runs_by_themselves_leave(
-    name: str, alone: dict[str, Path], tmp_path: Path
+    name: str, alone: Alone, tmp_path: Path
 ) -> None:
     do(write_grid(tmp_path, SPECS[name]), tmp_path)
     left, expected = left_in(tmp_path), left_in(alone[name])
@@ -71,15 +85,9 @@ def test_shared_runs_leave_what_runs_by_themselves_leave(
     assert failures(tmp_path) == []
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "branches",
-        *(pytest.param(name, marks=pytest.mark.slow) for name in SPECS if name != "branches"),
-    ],
-)
+@pytest.mark.parametrize("name", specs("partly"))
 def test_runs_done_one_after_another_go_on_from_states_and_leave_the_same(
-    name: str, alone: dict[str, Path], tmp_path: Path
+    name: str, alone: Alone, tmp_path: Path
 ) -> None:
     spec = write_grid(tmp_path, SPECS[name])
     while do(spec, tmp_path, limit=1).began:
@@ -89,7 +97,8 @@ def test_runs_done_one_after_another_go_on_from_states_and_leave_the_same(
     assert failures(tmp_path) == []
 
 
-def test_the_specs_hold_what_they_are_for(alone: dict[str, Path]) -> None:
+@pytest.mark.slow
+def test_the_specs_hold_what_they_are_for(alone: Alone) -> None:
     """Otherwise the tests above would show less than they say."""
     assert statuses(alone["partly"]) == {
         "goes on": "diverged",
@@ -180,7 +189,7 @@ def test_a_patience_added_later_trains_only_what_is_missing(tmp_path: Path) -> N
     ],
 )
 def test_what_was_removed_between_two_runs_is_made_again(
-    name: str, gone: str, alone: dict[str, Path], tmp_path: Path
+    name: str, gone: str, alone: Alone, tmp_path: Path
 ) -> None:
     spec = write_grid(tmp_path, SPECS[name])
     do(spec, tmp_path, limit=2)
@@ -202,8 +211,9 @@ def fail_in_epoch(number: int, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(train_module, "evaluate", evaluate)
 
 
+@pytest.mark.slow
 def test_who_was_satisfied_before_a_failure_has_a_result(
-    alone: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    alone: Alone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = write_grid(tmp_path, READERS)
     with monkeypatch.context() as patch:
@@ -219,8 +229,9 @@ def test_who_was_satisfied_before_a_failure_has_a_result(
     assert dump_of(tmp_path) == dump_of(alone["readers"])
 
 
+@pytest.mark.slow
 def test_a_branch_fails_alone(
-    alone: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    alone: Alone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = write_grid(tmp_path, BRANCHES)
     with monkeypatch.context() as patch:
@@ -234,7 +245,7 @@ def test_a_branch_fails_alone(
 
 
 def test_a_failure_before_a_branch_fails_all_that_go_on(
-    alone: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    alone: Alone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = write_grid(tmp_path, PARTLY)
     with monkeypatch.context() as patch:
@@ -247,7 +258,7 @@ def test_a_failure_before_a_branch_fails_all_that_go_on(
 
 
 def test_a_disk_too_full_for_a_branch_loses_nothing_and_says_what_helps(
-    alone: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    alone: Alone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*args: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -273,6 +284,7 @@ def test_readers_that_were_satisfied_before_a_branch_have_no_stage_in_it(tmp_pat
     assert "failed" not in log.ended
 
 
+@pytest.mark.slow
 def test_a_rerun_shares_anew_and_nothing_of_the_first(tmp_path: Path) -> None:
     spec = write_grid(tmp_path, BRANCHES)
     do(spec, tmp_path)

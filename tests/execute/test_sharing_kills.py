@@ -26,7 +26,7 @@ POINTS = {
     "a branch of a branch begun": KillAt(f"{STAGE}.find_start", 4, "after"),
 }
 """Of the spec BRANCHES with a checkpoint after every epoch."""
-FAST_POINTS = ("parent's state whole, not recorded", "child has read its parent's state")
+FAST_POINTS = ("child has read its parent's state",)
 TRAINED = (
     "SELECT attempts.status, min(epoch), max(epoch) FROM attempts JOIN steps"
     " ON steps.attempt_id = attempts.id GROUP BY attempts.id ORDER BY attempts.id"
@@ -81,6 +81,7 @@ def test_killed_around_a_branch_the_tree_ends_as_if_undisturbed(
     assert ask(tmp_path, f"{done} HAVING count(*) > 1") == []
 
 
+@pytest.mark.slow
 def test_a_child_killed_in_its_first_epoch_goes_on_from_its_parent_again(
     forks: Forks, branches: Path, tmp_path: Path
 ) -> None:
@@ -92,7 +93,7 @@ def test_a_child_killed_in_its_first_epoch_goes_on_from_its_parent_again(
     assert ask(tmp_path, TRAINED)[:2] == [("done", 1, 2), ("done", 3, 8)]
 
 
-@pytest.mark.parametrize("words", [[], ["--only", "every 4"]])
+@pytest.mark.parametrize("words", [pytest.param([], marks=pytest.mark.slow), ["--only", "every 4"]])
 def test_stopped_in_the_last_branch_it_goes_on_there(
     words: list[str], forks: Forks, tmp_path: Path
 ) -> None:
@@ -112,6 +113,7 @@ def test_stopped_in_the_last_branch_it_goes_on_there(
     assert left_in(part) == left_in(whole)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_removed_when_its_runs_have_results_of_other_trainings(
     forks: Forks, tmp_path: Path
 ) -> None:
@@ -183,6 +185,7 @@ def test_the_parent_of_a_killed_process_is_taken_over(
     assert left_in(tmp_path) == undisturbed_branches
 
 
+@pytest.mark.slow
 def test_a_process_that_wants_other_cells_leaves_the_plan_of_the_first_alone(
     forks: Forks, branches: Path, undisturbed_branches: Left, tmp_path: Path
 ) -> None:
@@ -216,7 +219,9 @@ def test_a_process_that_joins_when_runs_have_ended_leaves_the_same(
     assert trained(tmp_path) == 26
 
 
-@pytest.mark.parametrize("harm", ["other numerics", "damaged"])
+@pytest.mark.parametrize(
+    "harm", [pytest.param("other numerics", marks=pytest.mark.slow), "damaged"]
+)
 def test_a_child_whose_parents_state_cannot_be_used_begins_with_the_first_epoch(
     harm: str, forks: Forks, branches: Path, undisturbed_branches: Left, tmp_path: Path
 ) -> None:

@@ -51,6 +51,7 @@ def start_stopped(forks: Forks, folder: Path, words: list[str], stop: KillAt) ->
     return pid
 
 
+@pytest.mark.slow
 def test_two_processes_together_do_every_stage_once(
     forks: Forks, grid: Path, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
+from examples import examples
 from families import reader
 from hypothesis import given, settings
 from hypothesis import strategies as some
@@ -12,7 +13,7 @@ from runner.core.types import Facts, Plan, Stage
 from runner.planner.cost import Cost, cost_of, plan_costs
 from runner.planner.rules import RULES, apply_rules, merge_equal_stages, use_frozen_features
 
-CHECK = settings(max_examples=50, deadline=None)
+CHECK = settings(max_examples=examples(50), deadline=None)
 
 
 def features(pixels: int) -> Stage:

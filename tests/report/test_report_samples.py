@@ -100,6 +100,7 @@ def test_each_pipeline_has_a_column_and_each_preprocessing_its_rows(tmp_path: Pa
     assert "with probability 0.5 or 1" in " ".join(caption.split())
 
 
+@pytest.mark.slow
 def test_more_images_than_classes_are_all_different(tmp_path: Path) -> None:
     originals = pictures(drawn(tmp_path, only=["mirrored"], images=7))[::5]
     assert len({picture.tobytes() for picture in originals}) == 7

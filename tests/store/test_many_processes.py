@@ -27,6 +27,7 @@ def run_workers(path: Path, count: int, num_stages: int) -> list[dict]:
     return found
 
 
+@pytest.mark.slow
 def test_processes_that_make_the_database_together_make_one(tmp_path: Path) -> None:
     found = run_workers(tmp_path / "results.db", 3, 0)
     assert len({each["identity"] for each in found}) == 1
