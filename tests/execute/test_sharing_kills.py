@@ -15,13 +15,15 @@ from test_two_processes import LOCAL, MEETING, start_stopped, wait_for
 STAGE = "runner.engine.training_stage"
 POINTS = {
     "parent's last epoch trained": KillAt(f"{STAGE}.train_epoch", 2, "after"),
-    "parent's state not described": KillAt("runner.engine.checkpoint.save_tensors", 3, "after"),
-    "parent's state whole, not recorded": KillAt(f"{STAGE}.save_checkpoint", 2, "after"),
+    "parent's state not described": KillAt("runner.engine.checkpoint._file_named", 2, "before"),
+    "parent's state whole, not recorded": KillAt(
+        "runner.engine.keeping.save_checkpoint", 1, "after"
+    ),
     "parent recorded": KillAt(f"{LOCAL}.end_stage", 2, "before"),
     "child claimed": KillAt(f"{LOCAL}.claim_stage", 3, "after"),
     "child has read its parent's state": KillAt(f"{STAGE}.find_start", 2, "after"),
     "child's first epoch trained": KillAt(f"{STAGE}.train_epoch", 3, "after"),
-    "child's first checkpoint": KillAt(f"{STAGE}.save_checkpoint", 3, "after"),
+    "child's first checkpoint": KillAt(f"{STAGE}.save_checkpoint", 2, "after"),
     "child recorded, second child to come": KillAt(f"{LOCAL}.end_stage", 3, "before"),
     "a branch of a branch begun": KillAt(f"{STAGE}.find_start", 4, "after"),
 }
