@@ -7,8 +7,8 @@ import torch
 from benches import CPU, Bench, plain_records, reading_of, settings_of
 from torch.nn import functional
 
+import runner.engine.keeping as keeping
 import runner.engine.train as train_module
-import runner.engine.training_stage as training_stage
 from runner.core.keys import keyed_seed
 from runner.engine.network import build_network
 
@@ -264,7 +264,7 @@ def test_no_step_waits_for_the_device(
             for name in WAITS:
                 patch.setattr(torch.Tensor, name, counted(name, getattr(torch.Tensor, name)))
             # the state at the end is moved to the CPU once, whatever the number of steps
-            patch.setattr(training_stage, "save_checkpoint", lambda folder, checkpoint: None)
+            patch.setattr(keeping, "save_checkpoint", lambda folder, checkpoint: None)
             calls.clear()
             outcome = bench.do("train")
         assert len(bench.read(outcome)[0].step_losses) == 36 // batch_size

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from recorded import do_run, want
 
+import runner
 from runner.core.errors import UsageError
 from runner.store.database import HEAD, Database, open_database
 from runner.store.queries import run_rows
@@ -133,5 +134,5 @@ def test_it_lies_where_the_package_ships_it() -> None:
     root = Path(__file__).resolve().parents[2]
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     patterns = project["tool"]["setuptools"]["package-data"]["runner"]
-    package = root / "runner"
+    package = Path(runner.__file__).parent
     assert REFERENCE_FILE in [found for each in patterns for found in package.glob(each)]
