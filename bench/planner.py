@@ -158,7 +158,7 @@ def _finish_all(folder: Path) -> None:
     import sqlalchemy as sa
 
     from runner.api.binding import Binder, load_experiments
-    from runner.api.running import record_wanted
+    from runner.api.wanted_records import record_wanted
     from runner.api.wanting import want
     from runner.api.workspace import workspace
     from runner.store.schema import results

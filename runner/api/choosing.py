@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 from runner.core.errors import UsageError
 from runner.core.types import Cell
-from runner.spec.experiment import cell_matches
+from runner.spec.matching import cell_matches
 from runner.spec.names import setting_path
 from runner.spec.variants import parse_set
 

@@ -12,6 +12,7 @@ from runner.api.binding import Binder, BoundCell, load_experiments
 from runner.api.choosing import choose
 from runner.api.listing import CELL_COLUMNS
 from runner.api.referring import take_reference
+from runner.api.wanted_records import record_wanted
 from runner.api.wanting import Wanted, disabled_rules, want
 from runner.api.workspace import Workspace, workspace
 from runner.components.download import Downloading, OnProgress
@@ -19,7 +20,6 @@ from runner.core.errors import Interrupted
 from runner.core.types import DEFAULT_CACHE_LIMIT, RunStatus
 from runner.lower.trajectory import pixels_key
 from runner.spec.experiment import Experiment
-from runner.store.catalogue import record_experiment
 from runner.store.database import Database
 from runner.store.facts import latest_results
 from runner.store.queries import run_rows
@@ -281,23 +281,3 @@ def _execute(
     )
     EXECUTORS[request.executor](work)
     return wanted
-
-
-def record_wanted(database: Database, experiments: Sequence[Experiment], wanted: Wanted) -> None:
-    """Store the documents, all their cells, and the stages of all their runs."""
-    for experiment in experiments:
-        mine = [cell for cell in wanted.cells if cell.experiment is experiment]
-        record_experiment(
-            database,
-            name=experiment.name,
-            variant=experiment.variant,
-            about=experiment.about,
-            path=str(experiment.path),
-            document=experiment.document,
-            source=experiment.source,
-            keyed_cells=[(cell.resolved.cell, cell.run.run_key) for cell in mine],
-            wanted=[cell.run for cell in mine],
-            chains={cell.run.run_key: wanted.chains[cell.run.run_key] for cell in mine},
-            readings=wanted.readings,
-            rerun=wanted.reruns,
-        )

@@ -15,17 +15,17 @@ from runner.components.component import canonical_settings
 from runner.core.errors import Problem, SpecError
 from runner.core.types import Cell
 from runner.spec.compose import load_document
+from runner.spec.matching import cell_matches
 from runner.spec.names import (
     SETTING_ROOTS,
     setting_path,
     short_name,
-    spell_out,
     unknown_setting,
 )
 from runner.spec.nodes import Node, find, plain, to_node
 from runner.spec.resolve import layered, resolve, settings_key
 from runner.spec.settings import Settings
-from runner.spec.sweep import Combination, expand_sweep, label_text, published_values
+from runner.spec.sweep import Combination, expand_sweep, published_values
 from runner.spec.table_checks import default_tables, published_problems, table_problems
 from runner.spec.tables import Table, parse_tables
 from runner.spec.variants import Variant, check_profiles, make_variant
@@ -254,51 +254,6 @@ def _with_where(
             published = {**item.cell.published, **numbers}
             result[index] = replace(item, cell=replace(item.cell, published=published))
     return result
-
-
-def cell_matches(cell: Cell, where: Mapping[str, Node]) -> bool:
-    """Return whether a cell has all these labels or settings.
-
-    A name that is neither a label of this cell nor a setting matches nothing.
-    """
-    for name, node in where.items():
-        if name in cell.labels:
-            if cell.labels[name] != label_text(node):
-                return False
-            continue
-        path = setting_path(name)
-        if path is None:
-            return False
-        written = plain(spell_out(".".join(path), node))
-        if not same_value(setting_value(cell.settings, path), written):
-            return False
-    return True
-
-
-def setting_value(settings: Mapping[str, Any], path: Sequence[str]) -> Any:
-    """Return the setting at ``path`` of canonical settings, or None where there is none."""
-    value: Any = settings
-    for key in path:
-        if not isinstance(value, Mapping) or key not in value:
-            return None
-        value = value[key]
-    return value
-
-
-def same_value(resolved: Any, written: Any) -> bool:
-    """Return whether a resolved setting is what a spec writes: ``adam`` is ``{name: adam, …}``."""
-    if isinstance(resolved, Mapping):
-        named = resolved.get("name", resolved.get("dataset"))
-        if isinstance(written, Mapping):
-            return all(same_value(resolved.get(key), value) for key, value in written.items())
-        return named is not None and bool(named == written)
-    if isinstance(resolved, list) and isinstance(written, list | tuple):
-        return len(resolved) == len(written) and all(
-            same_value(one, other) for one, other in zip(resolved, written, strict=True)
-        )
-    if isinstance(resolved, bool) or isinstance(written, bool):
-        return resolved is written
-    return bool(resolved == written)
 
 
 def _what_varies(cells: Sequence[ResolvedCell]) -> str:

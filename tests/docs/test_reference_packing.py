@@ -2,26 +2,21 @@
 
 import shutil
 import sqlite3
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+import reference as tool
+from recorded import chain_of, do_run, take, want
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tests" / "store")]
-
-import reference as tool  # noqa: E402
-from recorded import chain_of, do_run, take, want  # noqa: E402
-
-from runner.store.catalogue import record_environment  # noqa: E402
-from runner.store.database import Database, open_database  # noqa: E402
-from runner.store.dump import run_dump  # noqa: E402
-from runner.store.recorder import end_attempt  # noqa: E402
-from runner.store.reference import REFERENCE_FILE  # noqa: E402
-from runner.store.results import record_result  # noqa: E402
-from runner.store.verifications import record_verification  # noqa: E402
+from runner.store.catalogue import record_environment
+from runner.store.database import Database, open_database
+from runner.store.dump import run_dump
+from runner.store.recorder import end_attempt
+from runner.store.reference import REFERENCE_FILE
+from runner.store.results import record_result
+from runner.store.verifications import record_verification
 
 MACHINE = {
     "versions": {"runner": "1"},

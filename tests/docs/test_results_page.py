@@ -4,24 +4,21 @@ import json
 import re
 import shlex
 import shutil
-import sys
 from pathlib import Path
 
+import documented_results as page
 import pytest
+from documented_experiments import EXPERIMENTS, Documented
+from made_up import MadeUp, record_made_up
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from runner.cli.app import app
+from runner.core.types import Cell
+from runner.spec.experiment import load_experiment
+from runner.store.database import open_database
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tests" / "report")]
-
-import documented_results as page  # noqa: E402
-from documented_experiments import EXPERIMENTS, Documented  # noqa: E402
-from made_up import MadeUp, record_made_up  # noqa: E402
-
-from runner.cli.app import app  # noqa: E402
-from runner.core.types import Cell  # noqa: E402
-from runner.spec.experiment import load_experiment  # noqa: E402
-from runner.store.database import open_database  # noqa: E402
 
 SPEC = """\
 name: {name}

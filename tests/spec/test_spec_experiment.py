@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 import yaml
 
-from runner.spec.experiment import Experiment, build_experiment, cell_matches, same_value
+from runner.spec.experiment import Experiment, build_experiment
+from runner.spec.matching import cell_matches, same_value
 from runner.spec.nodes import to_node
 from runner.spec.yaml_loader import parse_yaml
 
