@@ -62,6 +62,8 @@ class BoundCell:
         return tuple(self._sized(stage) for stage in stages)
 
     def _sized(self, stage: Stage) -> Stage:
+        if stage.kind == "evaluate" and stage.prefix is None:
+            return stage
         features = None if stage.prefix is None else self._sized(stage.prefix)
         return replace(
             stage,
@@ -191,10 +193,10 @@ class Binder:
             place = canonical_json(canonical_settings(settings.data))
             name = weights_name(settings.model)
             loaded = f"{PROVISIONAL} {name}" if name else ""
-            run = make_run(settings, f"{PROVISIONAL} {place}", loaded)
+            run = make_run(settings, f"{PROVISIONAL} {place}", loaded, resolved.cell)
             return BoundCell(resolved, experiment, run, None)
         fitted = self._fitter.fit(resolved, source, weights)
-        run = make_run(settings, source.fingerprint, fitted.weights)
+        run = make_run(settings, source.fingerprint, fitted.weights, resolved.cell)
         return BoundCell(resolved, experiment, run, source, fitted)
 
     def weights(self) -> dict[str, Path]:

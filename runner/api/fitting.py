@@ -6,6 +6,7 @@ weights; answers are remembered, so that planning again needs neither.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ class Fitter:
 
     def __init__(self, layouts: LayoutCache) -> None:
         self._layouts = layouts
-        self._checked: dict[str, dict[str, Any]] = {}
+        self._checked: dict[Hashable, dict[str, Any]] = {}
 
     def fit(self, resolved: ResolvedCell, source: ImageSource, weights: Path | None) -> Fitted:
         """Return what a cell is once data and network are known.
@@ -88,27 +89,30 @@ class Fitter:
     def _layout(self, resolved: ResolvedCell, source: ImageSource) -> dict[str, Any]:
         """Return image shape and network layout; check data and model together, once."""
         settings, data = resolved.settings, resolved.settings.data
+        batch = (settings.train.batch_size, settings.train.drop_last)
+        alike = (source.fingerprint, data, settings.model, batch)
+        if alike in self._checked:
+            return self._checked[alike]
         sampled = [] if data.train_images is None else [data.train_images]
         key = content_key(
             "layout",
             {
-                "pixels": pixels_key(settings, source.fingerprint),
+                "pixels": pixels_key(data, source.fingerprint),
                 "model": keyed_settings(settings.model),
                 "splits": [data.validation, data.test_share(), data.split_seed, *sampled],
-                "batch": [settings.train.batch_size, settings.train.drop_last],
+                "batch": batch,
                 "normalize": data.normalization(),
             },
         )
-        if key not in self._checked:
-            known = self._layouts.get(key)
-            if known is None:
-                _check_labels(resolved, source)
-                _check_split(resolved, source)
-                shape = _peek(resolved, source)
-                known = {"shape": shape, **_check_network(resolved, source, shape)}
-                self._layouts.put(key, known)
-            self._checked[key] = known
-        return self._checked[key]
+        known = self._layouts.get(key)
+        if known is None:
+            _check_labels(resolved, source)
+            _check_split(resolved, source)
+            shape = _peek(resolved, source)
+            known = {"shape": shape, **_check_network(resolved, source, shape)}
+            self._layouts.put(key, known)
+        self._checked[alike] = known
+        return known
 
     def _digests(
         self, resolved: ResolvedCell, source: ImageSource, shape: tuple[int, int, int], path: Path

@@ -251,7 +251,7 @@ def _execute(
         numerics=numerics(device),
         database=identity,
         sources={
-            pixels_key(cell.resolved.settings, cell.source.fingerprint): cell.source
+            pixels_key(cell.resolved.settings.data, cell.source.fingerprint): cell.source
             for cell in cells
             if cell.source is not None
         },

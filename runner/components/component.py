@@ -37,12 +37,6 @@ def keyed_settings(component: BaseModel) -> dict[str, Any]:
 
     Nested components are treated alike.
     """
-    return dict(_keyed_settings(component))
-
-
-@lru_cache(maxsize=1 << 15)
-def _keyed_settings(component: BaseModel) -> dict[str, Any]:
-    """Return what :func:`keyed_settings` does; thousands of cells have equal components."""
     keyed: dict[str, Any] = {}
     if isinstance(component, Component):
         keyed["semantics"] = type(component).semantics
@@ -56,9 +50,15 @@ def _keyed_settings(component: BaseModel) -> dict[str, Any]:
     return keyed
 
 
+@lru_cache(maxsize=1 << 14)
+def _keyed_component(component: BaseModel) -> dict[str, Any]:
+    """Return what :func:`keyed_settings` does; thousands of cells have equal components in them."""
+    return keyed_settings(component)
+
+
 def _keyed_value(value: Any) -> Any:
     if isinstance(value, BaseModel):
-        return keyed_settings(value)
+        return _keyed_component(value)
     if isinstance(value, tuple):
         return [_keyed_value(item) for item in value]
     return value

@@ -5,7 +5,8 @@ that planning and storing need no knowledge of components.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 StageKind = Literal["prepare", "features", "train", "evaluate"]
@@ -55,6 +56,12 @@ class Reader:
     select_rule: SelectRule
     wants_test: Literal["never", "best", "last", "each_epoch"]
     diverged_if: float
+
+
+@lru_cache(maxsize=1 << 10)
+def reader_values(reader: Reader) -> Mapping[str, Any]:
+    """Return a reader as JSON values; one mapping for all readers that are equal."""
+    return asdict(reader)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,14 @@ Each run gets a chain of its own; that equal stages have equal keys is used late
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-from runner.components.component import canonical_settings, keyed_settings
+from runner.components.component import Component, canonical_settings, keyed_settings
+from runner.components.data.dataset import DatasetSettings
 from runner.core.keys import content_key
-from runner.core.types import FrozenPrefix, Plan, Reader, Run, Stage
+from runner.core.types import Cell, FrozenPrefix, Plan, Run, Stage, reader_values
 from runner.lower.trajectory import (
     data_key,
     make_reader,
@@ -26,19 +27,22 @@ from runner.spec.resolve import settings_key
 from runner.spec.settings import Settings
 
 
-def make_run(settings: Settings, fingerprint: str, weights: str = "") -> Run:
+def make_run(
+    settings: Settings, fingerprint: str, weights: str = "", cell: Cell | None = None
+) -> Run:
     """Return the run of resolved settings on data with this fingerprint.
 
     Args:
         settings: all of them.
         fingerprint: of the data.
         weights: digest of the pretrained tensors that are loaded, "" without.
+        cell: that has these settings; what it says of them is not worked out again.
     """
-    key = settings_key(settings)
+    key = settings_key(settings) if cell is None else cell.settings_key
     return Run(
         run_key=run_key(key, fingerprint, weights),
         settings_key=key,
-        settings=canonical_settings(settings),
+        settings=canonical_settings(settings) if cell is None else cell.settings,
         data_key=data_key(settings, fingerprint),
         fingerprint=fingerprint,
         reader=make_reader(settings),
@@ -60,17 +64,18 @@ def naive_chain(
             computes it once for all; the stages that could use that hold it for the planner, or
             why they cannot.
     """
-    prepare = _prepare(settings, run.fingerprint)
+    prepare = _prepare(settings.data, run.fingerprint)
     views, features, unshared = num_views(settings), None, ""
     if prefix is not None and views is None:
         unshared = "the images are augmented"
     elif prefix is not None:
         features = _features(run, prepare, prefix, views or 1)
     train = _train(run, settings, prepare, rerun)
-    train = replace(train, prefix=features, prefix_unshared=unshared)
+    if prefix is not None:
+        train = replace(train, prefix=features, prefix_unshared=unshared)
     if run.reader.wants_test in ("never", "each_epoch"):
         return (prepare, train)
-    return (prepare, train, replace(_evaluate(run, train), prefix=features))
+    return (prepare, train, _evaluate(run, train, features))
 
 
 def naive_plan(chains: Iterable[tuple[Run, tuple[Stage, ...]]]) -> Plan:
@@ -82,12 +87,13 @@ def naive_plan(chains: Iterable[tuple[Run, tuple[Stage, ...]]]) -> Plan:
     )
 
 
-def _prepare(settings: Settings, fingerprint: str) -> Stage:
-    pixels = pixels_key(settings, fingerprint)
+@lru_cache(maxsize=1 << 10)
+def _prepare(data: DatasetSettings, fingerprint: str) -> Stage:
+    pixels = pixels_key(data, fingerprint)
     return Stage(
         key=content_key("prepare", pixels),
         kind="prepare",
-        spec={"pixels_key": pixels, "data": canonical_settings(settings.data)},
+        spec={"pixels_key": pixels, "data": canonical_settings(data)},
         produces=(pixels_artifact(pixels),),
         cost_kind=content_key("cost", ["prepare", pixels]),
     )
@@ -120,7 +126,7 @@ def _train(run: Run, settings: Settings, prepare: Stage, rerun: int) -> Stage:
         spec={
             "settings": run.settings,
             "pixels_key": prepare.spec["pixels_key"],
-            "readers": {key: _reader_values(run.reader)},
+            "readers": {key: reader_values(run.reader)},
             "first_epoch": 1,
             "start": "",
             "path": [
@@ -140,33 +146,35 @@ def _train(run: Run, settings: Settings, prepare: Stage, rerun: int) -> Stage:
     )
 
 
-@lru_cache(maxsize=1 << 10)
-def _reader_values(reader: Reader) -> dict[str, Any]:
-    return asdict(reader)
-
-
 def _train_cost_kind(run: Run, settings: Settings) -> str:
     """Return the key of all that decides the seconds of one epoch."""
     train = settings.train
-    model = keyed_settings(settings.model)
-    return content_key(
-        "cost",
-        [
-            "train",
-            {name: model[name] for name in model if name != "weights"},
-            run.data_key,
-            train.batch_size,
-            train.drop_last,
-            train.optimizer.name,
-            train.precision,
-            run.reader.wants_test == "each_epoch",
-            settings.evaluate.train_eval,
-            *([] if train.augment is None else [keyed_settings(train.augment)]),
-        ],
+    others = (
+        run.data_key,
+        train.batch_size,
+        train.drop_last,
+        train.optimizer.name,
+        train.precision,
+        run.reader.wants_test == "each_epoch",
+        settings.evaluate.train_eval,
     )
+    return _cost_kind(settings.model, others, train.augment)
 
 
-def _evaluate(run: Run, train: Stage) -> Stage:
+@lru_cache(maxsize=1 << 10)
+def _cost_kind(model: Component, others: tuple[Any, ...], augment: Component | None) -> str:
+    keyed = keyed_settings(model)
+    keyed.pop("weights", None)
+    augmented = [] if augment is None else [keyed_settings(augment)]
+    return content_key("cost", ["train", keyed, *others, *augmented])
+
+
+@lru_cache(maxsize=1 << 10)
+def _evaluation_cost_kind(train_cost_kind: str) -> str:
+    return content_key("cost", ["evaluate", train_cost_kind])
+
+
+def _evaluate(run: Run, train: Stage, features: Stage | None) -> Stage:
     epoch = "last" if run.reader.wants_test == "last" else "best"
     return Stage(
         key=content_key("evaluate", [train.key, "test", epoch]),
@@ -182,7 +190,9 @@ def _evaluate(run: Run, train: Stage) -> Stage:
         },
         needs=(train.needs[0], train.key),
         consumes=(*train.consumes, train.produces[-1]),
-        cost_kind=content_key("cost", ["evaluate", train.cost_kind]),
+        cost_kind=_evaluation_cost_kind(train.cost_kind),
+        num_bytes=0,
+        prefix=features,
     )
 
 

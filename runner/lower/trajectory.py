@@ -10,7 +10,7 @@ import json
 from functools import lru_cache
 from typing import Any
 
-from runner.components.component import keyed_settings
+from runner.components.component import Component, keyed_settings
 from runner.components.data.dataset import DatasetSettings
 from runner.components.schedules import Schedule
 from runner.core.keys import canonical_json, content_key, epoch_key
@@ -18,13 +18,9 @@ from runner.core.types import Reader, Segment, SelectRule, StopRule
 from runner.spec.settings import Settings, available_metrics
 
 
-def pixels_key(settings: Settings, fingerprint: str) -> str:
-    """Return the key of the decoded images: content and preprocessing."""
-    return _pixels_key(settings.data, fingerprint)
-
-
 @lru_cache(maxsize=1 << 10)
-def _pixels_key(data: DatasetSettings, fingerprint: str) -> str:
+def pixels_key(data: DatasetSettings, fingerprint: str) -> str:
+    """Return the key of the decoded images: content and preprocessing."""
     return content_key("pixels", [fingerprint, data.pixel_settings()])
 
 
@@ -36,7 +32,7 @@ def data_key(settings: Settings, fingerprint: str) -> str:
 @lru_cache(maxsize=1 << 10)
 def _data_key(data: DatasetSettings, fingerprint: str) -> str:
     seen: dict[str, Any] = {
-        "pixels": _pixels_key(data, fingerprint),
+        "pixels": pixels_key(data, fingerprint),
         "validation": data.validation,
         "test": data.test_share(),
         "split_seed": data.split_seed,
@@ -58,11 +54,18 @@ def init_key(settings: Settings, fingerprint: str, weights: str = "") -> str:
     Pretrained weights enter by the tensors that are loaded, wherever they came from; what is frozen
     belongs to the epochs.
     """
-    model = keyed_settings(settings.model)
+    return _init_key(settings.model, settings.data, fingerprint, settings.seed, weights)
+
+
+@lru_cache(maxsize=1 << 14)
+def _init_key(
+    model: Component, data: DatasetSettings, fingerprint: str, seed: int, weights: str
+) -> str:
+    keyed = keyed_settings(model)
     initial: dict[str, Any] = {
-        "model": {name: model[name] for name in model if name not in ("weights", "freeze")},
-        "pixels": pixels_key(settings, fingerprint),
-        "seed": settings.seed,
+        "model": {name: keyed[name] for name in keyed if name not in ("weights", "freeze")},
+        "pixels": pixels_key(data, fingerprint),
+        "seed": seed,
     }
     if weights:
         initial["weights"] = weights
@@ -86,7 +89,7 @@ def prefix_key(
     return content_key(
         "features",
         {
-            "pixels": pixels_key(settings, fingerprint),
+            "pixels": pixels_key(settings.data, fingerprint),
             "normalization": settings.data.normalization(),
             "structure": structure,
             "weights": prefix_weights or init_key(settings, fingerprint, weights),

@@ -38,7 +38,7 @@ def cost_of(stages: Iterable[Stage], facts: Facts) -> Cost:
         epochs += stage.epochs
         num_bytes += stage.num_bytes or 0
         state_bytes += stage.state_bytes
-        unsized += stage.num_bytes is None and stage.kind != "evaluate"
+        unsized += stage.num_bytes is None
         per_unit = facts.seconds.get(stage.cost_kind)
         if per_unit is not None:
             seconds += per_unit * max(stage.epochs, 1)

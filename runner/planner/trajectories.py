@@ -63,7 +63,7 @@ def share_trajectories(plan: Plan, facts: Facts) -> Plan:
     open_keys = {
         key for run, keys in plan.reads.items() if run not in facts.finished for key in keys
     }
-    families: dict[str, dict[str, Stage]] = {}
+    families: dict[tuple[str, float], dict[str, Stage]] = {}
     for stage in plan.stages:
         if stage.kind == "train" and stage.spec["first_epoch"] == 1 and len(_readers(stage)) == 1:
             families.setdefault(_family(stage), {})[stage.key] = stage
@@ -90,10 +90,10 @@ def _readers(stage: Stage) -> Mapping[str, Any]:
     return readers
 
 
-def _family(stage: Stage) -> str:
+def _family(stage: Stage) -> tuple[str, float]:
     """Return what trainings must have in common to share anything."""
     (reader,) = _readers(stage).values()
-    return content_key("family", [stage.spec["path"][0]["key"], reader["diverged_if"]])
+    return stage.spec["path"][0]["key"], reader["diverged_if"]
 
 
 def _member(stage: Stage, is_open: bool) -> _Member:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Sequence
 
 from runner.core.errors import UsageError, nearest
-from runner.report.tables import Entry, FilledTable, Row, difference, to_records
+from runner.report.tables import Entry, FilledTable, difference, to_records
 from runner.spec.pivot import show_value
 from runner.spec.tables import Column
 
@@ -126,29 +126,27 @@ def _grid_columns(filled: FilledTable) -> list[Column]:
 def _grid(filled: FilledTable, best: str, other: str) -> tuple[list[str], list[list[str]]]:
     """Return header and rows; ``best`` and ``other`` format a column in which one is marked."""
     header: list[str] = []
+    rows: list[list[str]] = [[] for _ in filled.rows]
     for column in filled.table.columns:
-        header += [column.title, *filled.beside(column)]
-    rows = [_cells(filled, row, best, other) for row in filled.rows]
+        beside = filled.beside(column)
+        header += [column.title, *beside]
+        frame = other if _has_best(filled, column) else "{}"
+        for cells, row in zip(rows, filled.rows, strict=True):
+            cells += _cells(row.entries[column.title], column, best, frame, beside)
     return header, rows
 
 
-def _cells(filled: FilledTable, row: Row, best: str, other: str) -> list[str]:
-    cells: list[str] = []
-    for column in filled.table.columns:
-        entry = row.entries[column.title]
-        if column.kind != "metric":
-            cells.append(show_value(entry.value))
-            continue
-        text = _metric_text(entry, column)
-        frame = other if _has_best(filled, column) else "{}"
-        cells.append((best if entry.is_best else frame).format(text))
-        gap = difference(entry)
-        shown = {
-            "published": "" if entry.published is None else f"{entry.published:.12g}",
-            "difference": "" if gap is None else _number(gap, column, "+"),
-        }
-        cells += [shown[name] for name in filled.beside(column)]
-    return cells
+def _cells(entry: Entry, column: Column, best: str, other: str, beside: Sequence[str]) -> list[str]:
+    """Return an entry as text, and what stands beside it."""
+    if column.kind != "metric":
+        return [show_value(entry.value)]
+    gap = difference(entry)
+    shown = {
+        "published": "" if entry.published is None else f"{entry.published:.12g}",
+        "difference": "" if gap is None else _number(gap, column, "+"),
+    }
+    text = (best if entry.is_best else other).format(_metric_text(entry, column))
+    return [text, *(shown[name] for name in beside)]
 
 
 def _metric_text(entry: Entry, column: Column) -> str:

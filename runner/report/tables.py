@@ -104,6 +104,8 @@ def to_records(filled: FilledTable) -> list[dict[str, Any]]:
     Metrics have, behind their title, ``_std`` and ``_n`` where there are seeds, and ``_published``
     and ``_difference`` where there are published values.
     """
+    has_seeds = filled.has_seeds()
+    beside = {column.title: filled.beside(column) for column in filled.table.columns}
     records: list[dict[str, Any]] = []
     for row in filled.rows:
         record: dict[str, Any] = {}
@@ -112,11 +114,11 @@ def to_records(filled: FilledTable) -> list[dict[str, Any]]:
             record[column.title] = entry.value
             if column.kind != "metric":
                 continue
-            if filled.has_seeds():
+            if has_seeds:
                 record[f"{column.title}_std"] = entry.std
                 record[f"{column.title}_n"] = entry.count
             values = {"published": entry.published, "difference": difference(entry)}
-            for name in filled.beside(column):
+            for name in beside[column.title]:
                 record[f"{column.title}_{name}"] = values[name]
         record["status"] = row.missing() or "done"
         records.append(record)

@@ -20,6 +20,7 @@ from runner.spec.names import (
     SETTING_ROOTS,
     setting_path,
     short_name,
+    spell_out,
     unknown_setting,
 )
 from runner.spec.nodes import Node, find, plain, to_node
@@ -164,10 +165,8 @@ def _cells(
     seeds: Sequence[Node | None],
     variant: Variant,
 ) -> list[ResolvedCell]:
-    base = Node(
-        {key: child for key, child in document.value.items() if key in SETTING_ROOTS},
-        document.place,
-    )
+    own = {key: child for key, child in document.value.items() if key in SETTING_ROOTS}
+    base = spell_out("", Node(own, document.place))
     cells: list[ResolvedCell] = []
     problems: list[Problem] = []
     for position in variant.kept_of(len(combinations)):

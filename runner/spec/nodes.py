@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from runner.core.errors import Place
@@ -128,7 +128,7 @@ def merge(base: Node, over: Node) -> Node:
     merged = dict(base.value)
     for key, child in over.value.items():
         merged[key] = merge(merged[key], child) if key in merged else child
-    return replace(over, value=merged)
+    return Node(merged, over.place, over.key_place)
 
 
 def _other_component(base: Node, over: Node) -> bool:
@@ -164,4 +164,4 @@ def put(tree: Node, path: Sequence[str], value: Node) -> Node:
         children[key] = put(start, rest, value)
     else:
         children[key] = value if below is None else merge(below, value)
-    return replace(tree, value=children)
+    return Node(children, tree.place, tree.key_place)

@@ -7,7 +7,6 @@ validation of one cell's settings.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -40,12 +39,12 @@ def layered(
     Within a layer a whole component is put before its single settings, whatever the order of keys.
 
     Args:
-        base: the spec's own settings.
+        base: the spec's own settings, spelled out.
         layers: of one cell.
         above: of all cells, on top of the others. A null there for what only other components of
             its kind have, as pretrained weights, says what is so already: it is left out.
     """
-    tree = spell_out("", base)
+    tree = base
     for layer, is_above in [*((each, False) for each in layers), *((each, True) for each in above)]:
         for path in sorted(layer, key=lambda dotted: (dotted.count("."), dotted)):
             if is_above and layer[path].value is None and _is_of_others(tree, path.split(".")):
@@ -84,7 +83,6 @@ def resolve(tree: Node) -> Settings:
     return settings
 
 
-@lru_cache(maxsize=1 << 15)
 def settings_key(settings: Settings) -> str:
     """Return the key of resolved settings: no names, labels or paths in it."""
     return content_key("settings", keyed_settings(settings))

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import sqlalchemy as sa
 
 from runner.core.keys import content_key
-from runner.core.types import Cell, Run, Stage
+from runner.core.types import Cell, Run, Stage, reader_values
 from runner.store.database import Database
 from runner.store.schema import (
     cells,
@@ -102,7 +101,7 @@ def _run_row(run: Run) -> dict[str, Any]:
         "run_key": run.run_key,
         "settings_key": run.settings_key,
         "settings": run.settings,
-        "reader": asdict(run.reader),
+        "reader": reader_values(run.reader),
         "fingerprint": run.fingerprint,
         "data_key": run.data_key,
     }

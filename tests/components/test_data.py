@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from runner.components.data import hashing
+from runner.components.data import digits, hashing
 from runner.components.data.dataset import (
     DataPlaces,
     ImageSource,
@@ -187,6 +187,12 @@ def test_digits_are_1797_gray_images_of_ten_classes(places: DataPlaces) -> None:
     image = source.read(0)
     assert (image.mode, image.size, image.getextrema()) == ("L", (8, 8), (0, 239))
     assert source.labels[0] == 0
+
+
+def test_digits_are_those_of_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = digits._table()
+    monkeypatch.setattr(digits, "find_spec", lambda name: None)
+    np.testing.assert_array_equal(table, digits._table())
 
 
 def test_digits_have_a_pinned_fingerprint(places: DataPlaces) -> None:

@@ -96,7 +96,7 @@ class Bench:
         return Context(
             folder=self.folder,
             device=CPU,
-            sources={pixels_key(self.settings, self.source.fingerprint): self.source},
+            sources={pixels_key(self.settings.data, self.source.fingerprint): self.source},
             on_note=self.notes.append,
             **values,
         )

@@ -19,10 +19,9 @@ from runner.components.optimizers import SGD
 from runner.components.schedules import Cosine, Plateau
 from runner.core.keys import epoch_key
 from runner.core.types import FrozenPrefix, Stage
-from runner.lower import trajectory
+from runner.lower import stages, trajectory
 from runner.lower.stages import make_run, naive_chain, naive_plan
 from runner.lower.trajectory import init_key, make_segments, prefix_key
-from runner.spec.resolve import settings_key
 from runner.spec.settings import Best, EarlyStopping, Evaluation, Settings, Training
 
 DATA = {"dataset": "synthetic", "validation": 0.2, "test": 0.2}
@@ -355,8 +354,15 @@ def test_raised_semantics_make_other_runs_and_other_trainings(
 ) -> None:
     run, stage = run_key(changes), chain_of(changes)[1].key
     monkeypatch.setattr(component, "semantics", 2)
-    lowered = (trajectory._pixels_key, trajectory._data_key, trajectory._segments)
-    remembered = (component_module._keyed_settings, settings_key, *lowered)
+    remembered = (
+        component_module._keyed_component,
+        trajectory.pixels_key,
+        trajectory._data_key,
+        trajectory._init_key,
+        trajectory._segments,
+        stages._prepare,
+        stages._cost_kind,
+    )
     for function in remembered:
         function.cache_clear()
     try:

@@ -63,6 +63,7 @@ def chain_of(name: str, path: str, tested: bool = True, limit: float = 20.0) -> 
         {"reading": name, "trainings": [name], "weights": train.produces[0]},
         needs=("p", name),
         consumes=(PIXELS, *train.produces),
+        num_bytes=0,
     )
     return (prepare, train, evaluate)
 

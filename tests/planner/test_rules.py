@@ -62,6 +62,7 @@ def chain(pixels: int, training: int, tested: bool, frozen: bool = False) -> tup
         {"reading": name, "trainings": [name]},
         needs=(prepare.key, train.key),
         consumes=(*prepare.produces, train.produces[-1]),
+        num_bytes=0,
     )
     return (prepare, train, evaluate)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 
 import torch
-import torchvision.transforms.v2.functional as tv
 from torch import Tensor
 
 from runner.components.augmentations.chunking_net import in_chunks
@@ -94,6 +93,9 @@ def equalize(images: Tensor) -> Tensor:
     """Equalise the histogram of each channel of each image (B, C, H, W) uint8, as torchvision."""
     # torchvision's own treats every plane by itself, whatever the number of dimensions. It returns
     # an empty batch itself.
+    # takes a second to import: only here, not in every process that trains
+    import torchvision.transforms.v2.functional as tv
+
     return tv.equalize(images) if images.numel() else images.clone()
 
 

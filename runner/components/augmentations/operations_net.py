@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from runner.components.augmentations import color_net, geometry_net
-from runner.components.augmentations.reference_net import reference
 
 BATCHED: dict[str, Callable[..., Tensor]] = {
     function.__name__: function
@@ -46,6 +45,8 @@ def on_batches(name: str, images: Tensor, **parameters: Any) -> Tensor:
 
 def one_by_one(name: str, images: Tensor, **parameters: Any) -> Tensor:
     """Return the images (B, C, H', W') uint8 after torchvision's operation on each."""
+    from runner.components.augmentations.reference_net import reference
+
     results = []
     for row, image in enumerate(images):
         own = {

@@ -1,6 +1,8 @@
 """scikit-learn's handwritten digits: embedded, no download."""
 
 import hashlib
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -8,7 +10,29 @@ from pydantic import Field
 from runner.components.data.dataset import DataPlaces, FractionDataset, ImageSource, array_source
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from PIL.Image import Image
+
+
+def _table() -> "NDArray[np.float64]":
+    """Return a row for each image, (1797, 65): its gray levels from 0 to 16, and its label.
+
+    Importing scikit-learn takes longer than all else that a small command does, so its file is
+    read where it lies, and scikit-learn is asked when it does not lie there.
+    """
+    import numpy as np
+
+    package = find_spec("sklearn")
+    folders = [] if package is None else package.submodule_search_locations or []
+    for folder in folders:
+        file = Path(folder) / "datasets" / "data" / "digits.csv.gz"
+        if file.is_file():
+            return np.loadtxt(file, delimiter=",")
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    return np.column_stack([bunch.data, bunch.target])
 
 
 class Digits(FractionDataset):
@@ -25,11 +49,11 @@ class Digits(FractionDataset):
         """Return the source; looks at no file."""
         import numpy as np
         from PIL import Image as PillowImage
-        from sklearn.datasets import load_digits
 
-        bunch = load_digits()
-        pixels = np.round(bunch.images * (255.0 / 16.0)).astype(np.uint8)
-        labels = [int(label) for label in bunch.target]
+        table = _table()
+        levels = table[:, :-1].reshape(-1, 8, 8)
+        pixels = np.round(levels * (255.0 / 16.0)).astype(np.uint8)
+        labels = [int(label) for label in table[:, -1]]
         digest = hashlib.sha256(pixels.tobytes() + bytes(labels)).hexdigest()
 
         def read(index: int) -> "Image":
