@@ -21,6 +21,7 @@ from runner.store.facts import latest_results
 
 if TYPE_CHECKING:
     import pandas as pd
+    import torch
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,7 @@ def make_plan(
     made = numerics(chosen_device)
     wanted, taken = _want(cells, only, place, name, cache_limit, disabled, use_reference, made)
     if probe:
-        wanted = replace(wanted, facts=_probed(cells, wanted, str(chosen_device)))
+        wanted = replace(wanted, facts=_probed(cells, wanted, chosen_device))
     return _explained(cells, wanted, name, binder, probe, disabled, taken), wanted
 
 
@@ -215,30 +216,21 @@ def _want(
     return wanted, sum(there.get(key, ("failed", 0))[0] == "failed" for key in reference)
 
 
-def _probed(cells: Sequence[BoundCell], wanted: Wanted, device: str) -> Facts:
-    """Return the facts with seconds an epoch measured by a few steps, where none are recorded."""
-    from runner.engine.probe import probe_epoch
+def _probed(cells: Sequence[BoundCell], wanted: Wanted, device: torch.device) -> Facts:
+    """Return the facts with seconds measured on a few images, where none are recorded."""
+    from runner.engine.probe import Probe
 
     by_run = {cell.run.run_key: cell for cell in cells}
     measured = dict(wanted.facts.seconds)
     planned = {stage.key for stage in wanted.plan.stages}
     for run in wanted.plan.reads:
         cell = by_run[run]
+        if cell.fitted is None or cell.source is None:
+            continue
+        probe = Probe(cell.resolved.settings, cell.source, cell.fitted.shape, device)
         for stage in wanted.chains[run]:
-            unknown = stage.kind == "train" and stage.cost_kind not in measured
-            if not unknown or stage.key not in planned or not cell.fitted or not cell.source:
-                continue
-            share = cell.resolved.settings.data.test_share()
-            count = len(cell.source.names)
-            measured[stage.cost_kind] = probe_epoch(
-                cell.resolved.settings,
-                cell.fitted.shape,
-                len(cell.source.classes),
-                count,
-                cell.source.splits.count("test") if share is None else round(share * count),
-                device,
-                "features" in stage.spec,
-            )
+            if stage.key in planned and stage.cost_kind not in measured:
+                measured[stage.cost_kind] = probe.seconds(stage.kind, stage.spec)
     return replace(wanted.facts, seconds=measured)
 
 

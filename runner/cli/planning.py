@@ -47,7 +47,7 @@ def plan(
     sets: Sets = None,
     device: Device = None,
     probe: Annotated[
-        bool, typer.Option("--probe", help="Time a few steps where nothing was measured yet.")
+        bool, typer.Option("--probe", help="Time some images and steps where nothing was measured.")
     ] = False,
     cache_limit: CacheLimit = DEFAULT_CACHE_LIMIT,
     no_share: NoShare = False,
@@ -127,7 +127,7 @@ def _text(explained: Explained, full: bool) -> str:
     wanted, planned = explained.wanted, explained.planned
     lines.append(f"epochs    {planned.epochs} to do of {wanted.epochs}, at most")
     lines.append(f"time      {_time(planned, explained)}")
-    lines.append(f"disk      {_disk(planned)}")
+    lines.append(f"disk      {_disk(planned, wanted)}")
     lines.append(f"download  {_downloads(explained.downloads)}")
     # what is shared is in the tree
     notes = [each.why for each in explained.decisions if each.rule != "share_trajectories"]
@@ -159,11 +159,13 @@ def _time(cost: Cost, explained: Explained) -> str:
     return f"{known}; {never}" if cost.seconds else never
 
 
-def _disk(cost: Cost) -> str:
+def _disk(cost: Cost, alone: Cost) -> str:
     if cost.unsized and not cost.num_bytes:
         return "unknown until the data is there"
     least = "at least " if cost.unsized else ""
     text = f"{least}{show_bytes(cost.num_bytes)} for pixels, features and weights"
+    if not alone.unsized and alone.num_bytes != cost.num_bytes:
+        text += f" (unshared: {show_bytes(alone.num_bytes)})"
     states = f", about {show_bytes(cost.state_bytes)} for states"
     return text + states if cost.state_bytes else text
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -192,21 +192,26 @@ def _write(
 def _decode_all(
     context: Context, source: ImageSource, settings: DatasetSettings
 ) -> Iterator[tuple[int, NDArray[np.uint8] | Corrupt]]:
-    """Yield every image in order; decoding uses all cores (Pillow releases the lock)."""
+    """Yield every image in order, with its index."""
+    total = len(source.names)
+    for start in range(0, total, CHUNK):
+        if context.should_stop():
+            raise Interrupted("stopped while preparing the images; they are prepared again later")
+        chunk = range(start, min(start + CHUNK, total))
+        yield from zip(chunk, decoded(source, chunk, settings), strict=True)
+        context.on_progress(Progress(chunk.stop, total))
+
+
+def decoded(
+    source: ImageSource, indices: Iterable[int], settings: DatasetSettings
+) -> Iterator[NDArray[np.uint8] | Corrupt]:
+    """Yield images in order; decoding uses all cores (Pillow releases the lock)."""
 
     def decode(index: int) -> NDArray[np.uint8] | Corrupt:
         return decoded_image(source, index, settings)
 
-    total = len(source.names)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, total, CHUNK):
-            if context.should_stop():
-                raise Interrupted(
-                    "stopped while preparing the images; they are prepared again later"
-                )
-            chunk = range(start, min(start + CHUNK, total))
-            yield from zip(chunk, pool.map(decode, chunk), strict=True)
-            context.on_progress(Progress(chunk.stop, total))
+        yield from pool.map(decode, indices)
 
 
 def _compact(folder: Path, pixels: NDArray[np.uint8], kept: list[int]) -> NDArray[np.uint8]:

@@ -1,64 +1,109 @@
-"""Measuring a few steps on random images, to say how long an epoch will take."""
+"""Measuring a few images and steps, to say how long a stage will take."""
 
 from __future__ import annotations
 
+import math
 import time
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
+from runner.components.data.dataset import ImageSource
 from runner.engine.augmenting import Augmenter
-from runner.engine.device import choose_device
 from runner.engine.evaluate import autocast
 from runner.engine.images import evaluation_batch_size
 from runner.engine.network import Network, Shape, build_network
 from runner.engine.prefix import features_shape
+from runner.engine.prepare import decoded
 from runner.spec.settings import Settings
 
 WARM_STEPS = 2
 STEPS = 5
+SAMPLE = 48
+"""Images that are decoded."""
 
 
-def probe_epoch(
-    settings: Settings,
-    shape: Shape,
-    num_classes: int,
-    num_images: int,
-    num_test: int,
-    device: str,
-    on_features: bool = False,
-) -> float:
-    """Return estimated seconds of an epoch: training, and what is evaluated after it.
+@dataclass(frozen=True)
+class Probe:
+    """A run on a device, whose stages are measured.
 
-    Args:
-        settings: of the run.
-        shape: channels, height, width.
-        num_classes: of the data.
-        num_images: all images, those for testing among them.
-        num_test: images for testing.
-        device: name of the device.
-        on_features: whether the network's frozen prefix is computed beforehand.
+    Attributes:
+        shape: channels, height, width of its images.
     """
-    where = choose_device(device)
-    train, data = settings.train, settings.data
-    validation = (num_images - num_test) * data.validation
-    training = num_images - num_test - validation
-    training = training if data.train_images is None else min(training, data.train_images)
-    network = build_network(settings, shape, num_classes, where)
-    sample: tuple[int, ...] = shape
-    halves = network.halves() if on_features else None
-    if halves is not None:
-        sample = features_shape(halves, shape)
-        network = replace(network, body=halves.rest)
-    step = _seconds_a_step(settings, network, sample, where)
-    if train.augment is not None and halves is None:
-        step += _seconds_an_augmentation(settings, shape, where)
-    size = evaluation_batch_size(sample)
-    batch = _seconds_an_evaluation(network, sample, size, where, train.precision)
-    evaluated = validation
-    evaluated += training if settings.evaluate.train_eval == "full" else 0
-    evaluated += num_test if settings.evaluate.test == "each_epoch" else 0
-    return step * training / train.batch_size + batch * evaluated / size
+
+    settings: Settings
+    source: ImageSource
+    shape: Shape
+    device: torch.device
+
+    def seconds(self, kind: str, spec: Mapping[str, Any]) -> float:
+        """Return the estimated seconds of a stage, of one epoch where it trains.
+
+        Args:
+            kind: of the stage.
+            spec: of the stage.
+        """
+        if kind == "prepare":
+            return self._preparing()
+        if kind == "features":
+            return self._extracting(int(spec["prefix"].get("views", 1)))
+        on_features = "features" in spec
+        network, sample = self._network(on_features)
+        if kind == "evaluate":
+            return self._evaluating(network, sample, self._num_images()["test"])
+        return self._training(network, sample, on_features)
+
+    def _num_images(self) -> dict[str, float]:
+        """Return about how many images each split has."""
+        data, total = self.settings.data, len(self.source.names)
+        share = data.test_share()
+        test = self.source.splits.count("test") if share is None else share * total
+        validation = (total - test) * data.validation
+        rest = total - test - validation
+        train = rest if data.train_images is None else min(rest, data.train_images)
+        return {"train": train, "val": validation, "test": test}
+
+    def _preparing(self) -> float:
+        total = len(self.source.names)
+        some = range(0, total, math.ceil(total / SAMPLE))
+        started = time.perf_counter()
+        count = sum(1 for _ in decoded(self.source, some, self.settings.data))
+        return (time.perf_counter() - started) * total / count
+
+    def _extracting(self, views: int) -> float:
+        network = self._whole()
+        halves = network.halves()
+        assert halves is not None
+        front = replace(network, body=halves.prefix)
+        return self._evaluating(front, self.shape, len(self.source.names) * views)
+
+    def _evaluating(self, network: Network, sample: tuple[int, ...], count: float) -> float:
+        size, precision = evaluation_batch_size(sample), self.settings.train.precision
+        return _seconds_an_evaluation(network, sample, size, self.device, precision) * count / size
+
+    def _training(self, network: Network, sample: tuple[int, ...], on_features: bool) -> float:
+        settings, num = self.settings, self._num_images()
+        step = _seconds_a_step(settings, network, sample, self.device)
+        if settings.train.augment is not None and not on_features:
+            step += _seconds_an_augmentation(settings, self.shape, self.device)
+        evaluated = num["val"]
+        evaluated += num["train"] if settings.evaluate.train_eval == "full" else 0
+        evaluated += num["test"] if settings.evaluate.test == "each_epoch" else 0
+        steps = num["train"] / settings.train.batch_size
+        return step * steps + self._evaluating(network, sample, evaluated)
+
+    def _whole(self) -> Network:
+        return build_network(self.settings, self.shape, len(self.source.classes), self.device)
+
+    def _network(self, on_features: bool) -> tuple[Network, tuple[int, ...]]:
+        """Return what is trained or evaluated, and the shape of one sample."""
+        network = self._whole()
+        halves = network.halves() if on_features else None
+        if halves is None:
+            return network, self.shape
+        return replace(network, body=halves.rest), features_shape(halves, self.shape)
 
 
 def _seconds_a_step(
