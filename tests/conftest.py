@@ -1,5 +1,7 @@
 """What holds for all tests: one thread each, since two test processes share two cores."""
 
+import functools
+import gc
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -7,8 +9,13 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+import typer.main
 from examples import examples
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
+
+EXECUTE = "tests/execute/"
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 settings.register_profile("runner", max_examples=examples(100))
@@ -44,6 +51,14 @@ def _schema_made_once() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _commands_built_once() -> Iterator[None]:
+    """Keep the tree of commands, which typer builds anew for each command line in 15 ms."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.main, "get_command", functools.cache(typer.main.get_command))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _no_waiting_for_the_disk() -> Iterator[None]:
     """Leave out what only a power failure would show: that commits are on the disk."""
     from runner.store import database
@@ -60,3 +75,26 @@ def _no_waiting_for_the_disk() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(database, "_prepare_sqlite", prepare)
         yield
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    """Give a file to one process, and all of tests/execute: they share a server of processes."""
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return EXECUTE if file.startswith(EXECUTE) else file
+
+    return ByFile(config, log)
+
+
+def pytest_collection_finish() -> None:
+    """Keep the collector of garbage from looking at a million objects that live to the end."""
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
+def pytest_sessionfinish() -> None:
+    """Let everything go again, so that libraries find nothing left of them at the end."""
+    gc.unfreeze()

@@ -6,14 +6,14 @@ epoch belong to the reader.
 
 from __future__ import annotations
 
-import json
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from runner.components.component import Component, keyed_settings
 from runner.components.data.dataset import DatasetSettings
+from runner.components.optimizers import Optimizer
 from runner.components.schedules import Schedule
-from runner.core.keys import canonical_json, content_key, epoch_key
+from runner.core.keys import content_key, epoch_key
 from runner.core.types import Reader, Segment, SelectRule, StopRule
 from runner.spec.settings import Settings, available_metrics
 
@@ -145,44 +145,67 @@ def make_segments(
     train = settings.train
     parent = init_key(settings, fingerprint, weights)
     parent = content_key("rerun", [parent, rerun]) if rerun else parent
-    constant = canonical_json(_constant_values(settings, fingerprint))
-    return _segments(parent, constant, train.schedule, train.optimizer.lr, train.epochs)
+    constant = _Constant(
+        freeze=settings.model.freeze,
+        augment=train.augment,
+        semantics=train.semantics,
+        data=data_key(settings, fingerprint),
+        batch_size=train.batch_size,
+        drop_last=train.drop_last,
+        optimizer=train.optimizer,
+        loss=train.loss,
+        clip_grad_norm=train.clip_grad_norm,
+        precision=train.precision,
+        measures=available_metrics(settings),
+        seed=settings.seed,
+    )
+    return _segments(parent, constant, train.schedule, train.epochs)
+
+
+class _Constant(NamedTuple):
+    """What moves the weights alike in every epoch; of the optimizer, all but the rate."""
+
+    freeze: str | tuple[str, ...]
+    augment: Component | None
+    semantics: int
+    data: str
+    batch_size: int
+    drop_last: bool
+    optimizer: Optimizer
+    loss: Component
+    clip_grad_norm: float | None
+    precision: str
+    measures: tuple[str, ...]
+    seed: int
+
+    def values(self) -> dict[str, Any]:
+        """Return it as JSON values; what came later is left out where it changes nothing."""
+        values = self._asdict()
+        values["optimizer"] = keyed_settings(self.optimizer)
+        del values["optimizer"]["lr"]
+        values["loss"] = keyed_settings(self.loss)
+        values["measures"] = list(self.measures)
+        if self.freeze == "none":
+            del values["freeze"]
+        if self.augment is None:
+            del values["augment"]
+        else:
+            values["augment"] = keyed_settings(self.augment)
+        return values
 
 
 @lru_cache(maxsize=1 << 14)
 def _segments(
-    parent: str, constant_values: str, schedule: Schedule, lr: float, epochs: int
+    parent: str, constant: _Constant, schedule: Schedule, epochs: int
 ) -> tuple[Segment, ...]:
     """Return the segments from the state ``parent`` on; runs that differ as readers share them."""
-    constant = json.loads(constant_values)
-    phases = schedule.phases(lr, epochs)
+    constant_values = constant.values()
+    phases = schedule.phases(constant.optimizer.lr, epochs)
     ends = [first for first, _ in phases[1:]] + [epochs + 1]
     segments: list[Segment] = []
     for (first, rate), end in zip(phases, ends, strict=True):
-        values = {**constant, "rate": rate}
+        values = {**constant_values, "rate": rate}
         key = content_key("segment", {"parent": parent, "first": first, "values": values})
         segments.append(Segment(key, parent, first, end - first, values))
         parent = epoch_key(key, end - 1)
     return tuple(segments)
-
-
-def _constant_values(settings: Settings, fingerprint: str) -> dict[str, Any]:
-    train = settings.train
-    optimizer = keyed_settings(train.optimizer)
-    del optimizer["lr"]
-    freeze = settings.model.freeze
-    augment = train.augment
-    return {
-        **({} if freeze == "none" else {"freeze": freeze}),
-        **({} if augment is None else {"augment": keyed_settings(augment)}),
-        "semantics": train.semantics,
-        "data": data_key(settings, fingerprint),
-        "batch_size": train.batch_size,
-        "drop_last": train.drop_last,
-        "optimizer": optimizer,
-        "loss": keyed_settings(train.loss),
-        "clip_grad_norm": train.clip_grad_norm,
-        "precision": train.precision,
-        "measures": list(available_metrics(settings)),
-        "seed": settings.seed,
-    }

@@ -181,12 +181,18 @@ def not_shared(
     stages = {stage.key: stage for stage in naive.stages if stage.kind == "train"}
     runs: dict[str, list[str]] = {}
     groups: dict[tuple[str, int], list[Stage]] = {}
+    # trainings that begin with the same epochs differ in their reading and their schedule only
+    texts: dict[tuple[str, str], str] = {}
     for run, keys in naive.reads.items():
         key = next((key for key in keys if key in stages), None)
         if run in facts.finished or key is None:
             continue
         if key not in runs:
-            group = (_alike(stages[key].spec["settings"]), reruns.get(run, 0))
+            spec = stages[key].spec
+            begins = (spec["path"][0]["key"], repr(spec["settings"]["train"].get("schedule")))
+            if begins not in texts:
+                texts[begins] = _alike(spec["settings"])
+            group = (texts[begins], reruns.get(run, 0))
             groups.setdefault(group, []).append(stages[key])
         runs.setdefault(key, []).append(run)
     for alike in groups.values():

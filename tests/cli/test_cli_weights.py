@@ -211,6 +211,7 @@ def test_a_limit_that_is_no_size_is_a_usage_error(call: Call) -> None:
     assert "--cache-limit" in called.err
 
 
+@pytest.mark.slow
 def test_over_the_limit_training_goes_without_features(call: Call) -> None:
     assert call("run", "frozen.yaml", "--cache-limit", "20kB").code == 0
     assert kinds_done() == {"prepare": 1, "train": 1, "evaluate": 1}

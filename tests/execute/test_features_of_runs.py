@@ -81,6 +81,7 @@ def test_two_processes_compute_features_once(
     assert left_in(tmp_path).dump == undisturbed_frozen.dump
 
 
+@pytest.mark.slow
 def test_two_databases_share_one_folder_of_features(
     forks: Forks, frozen: Path, undisturbed_frozen: Left, tmp_path: Path
 ) -> None:

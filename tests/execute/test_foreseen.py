@@ -116,12 +116,9 @@ def test_a_branch_with_a_checkpoint_needs_no_state_to_branch_from(
     assert trained(tmp_path) == 14
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("rule", "epochs"),
-    [
-        pytest.param("share_trajectories", 52, marks=pytest.mark.slow),
-        ("go_on_from_states", 26),
-    ],
+    ("rule", "epochs"), [("share_trajectories", 52), ("go_on_from_states", 26)]
 )
 def test_with_one_rule_switched_off_the_others_still_save(
     rule: str, epochs: int, tmp_path: Path

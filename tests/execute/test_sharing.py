@@ -296,6 +296,7 @@ def test_a_rerun_shares_anew_and_nothing_of_the_first(tmp_path: Path) -> None:
     assert rows[0] == rows[1] != []
 
 
+@pytest.mark.slow
 def test_the_seconds_of_a_run_are_those_of_all_its_epochs(tmp_path: Path) -> None:
     do(write_grid(tmp_path, BRANCHES), tmp_path)
     query = (

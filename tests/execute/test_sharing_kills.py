@@ -95,7 +95,8 @@ def test_a_child_killed_in_its_first_epoch_goes_on_from_its_parent_again(
     assert ask(tmp_path, TRAINED)[:2] == [("done", 1, 2), ("done", 3, 8)]
 
 
-@pytest.mark.parametrize("words", [pytest.param([], marks=pytest.mark.slow), ["--only", "every 4"]])
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [[], ["--only", "every 4"]])
 def test_stopped_in_the_last_branch_it_goes_on_there(
     words: list[str], forks: Forks, tmp_path: Path
 ) -> None:
@@ -221,9 +222,8 @@ def test_a_process_that_joins_when_runs_have_ended_leaves_the_same(
     assert trained(tmp_path) == 26
 
 
-@pytest.mark.parametrize(
-    "harm", [pytest.param("other numerics", marks=pytest.mark.slow), "damaged"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("harm", ["other numerics", "damaged"])
 def test_a_child_whose_parents_state_cannot_be_used_begins_with_the_first_epoch(
     harm: str, forks: Forks, branches: Path, undisturbed_branches: Left, tmp_path: Path
 ) -> None:

@@ -94,6 +94,7 @@ def test_the_stage_of_a_killed_process_is_taken_over_at_once_by_a_waiting_one(
     assert left_in(tmp_path).dump == undisturbed.left.dump
 
 
+@pytest.mark.slow
 def test_a_stage_that_fails_is_tried_by_one_of_two_processes(forks: Forks, tmp_path: Path) -> None:
     spec = write_grid(tmp_path)
     broken = tmp_path / "photos" / "class_0" / "05.png"
