@@ -23,7 +23,7 @@ from runner.spec.names import (
     spell_out,
     unknown_setting,
 )
-from runner.spec.nodes import Node, find, plain, to_node
+from runner.spec.nodes import Node, find, plain, put, to_node
 from runner.spec.resolve import layered, resolve, settings_key
 from runner.spec.settings import Settings
 from runner.spec.sweep import Combination, expand_sweep, published_values
@@ -174,19 +174,46 @@ def _cells(
         if "seed" in combination.overrides and seeds != [None]:
             node = combination.overrides["seed"]
             raise SpecError([Problem(node.place, "seed is swept, and seeds are given", ONE)])
-        for seed in seeds:
-            first = {} if seed is None else {"seed": seed}
-            tree = layered(base, [first, combination.overrides], variant.layers)
-            try:
-                settings = resolve(tree)
-            except SpecError as error:
-                problems += error.problems
-                continue
-            cell = _cell(name, position, combination, settings, tree, variant)
-            cells.append(ResolvedCell(cell, settings, tree))
+        tree = layered(base, [combination.overrides], variant.layers)
+        try:
+            for seeded, settings in _with_seeds(tree, seeds, is_first=not cells):
+                cell = _cell(name, position, combination, settings, seeded, variant)
+                cells.append(ResolvedCell(cell, settings, seeded))
+        except SpecError as error:
+            problems += error.problems
     if problems:
         raise SpecError(problems)
     return cells
+
+
+def _with_seeds(
+    tree: Node, seeds: Sequence[Node | None], is_first: bool
+) -> Iterator[tuple[Node, Settings]]:
+    """Yield tree and settings for each seed, which alone differs.
+
+    Args:
+        tree: of a combination, without a seed where ``seeds`` gives some.
+        seeds: that are given, or None.
+        is_first: whether the seeds have not been validated yet.
+
+    Raises:
+        SpecError: with every problem of the settings, and of the seeds when they are validated.
+    """
+    settings: Settings | None = None
+    problems: list[Problem] = []
+    for seed in seeds:
+        seeded = tree if seed is None else put(tree, ("seed",), seed)
+        if settings is not None and seed is not None and not is_first:
+            yield seeded, settings.model_copy(update={"seed": seed.value})
+            continue
+        try:
+            settings = resolve(seeded)
+        except SpecError as error:
+            problems += error.problems
+        else:
+            yield seeded, settings
+    if problems:
+        raise SpecError(problems)
 
 
 def _cell(
