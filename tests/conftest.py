@@ -78,8 +78,10 @@ def _no_waiting_for_the_disk() -> Iterator[None]:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
-    """Give a file to one process, and all of tests/execute: they share a server of processes."""
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
+    """Give all of tests/execute to one process, as one file: they share a server of processes."""
+    if config.getvalue("dist") != "loadfile":
+        return None
 
     class ByFile(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:

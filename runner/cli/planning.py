@@ -165,7 +165,7 @@ def _disk(cost: Cost, alone: Cost) -> str:
     least = "at least " if cost.unsized else ""
     text = f"{least}{show_bytes(cost.num_bytes)} for pixels, features and weights"
     if not alone.unsized and alone.num_bytes != cost.num_bytes:
-        text += f" (unshared: {show_bytes(alone.num_bytes)})"
+        text += f" (all runs one by one: {show_bytes(alone.num_bytes)})"
     states = f", about {show_bytes(cost.state_bytes)} for states"
     return text + states if cost.state_bytes else text
 

@@ -22,7 +22,11 @@ from runner.spec.settings import Settings
 WARM_STEPS = 2
 STEPS = 5
 SAMPLE = 48
-"""Images that are decoded."""
+"""Images that are decoded at a time."""
+LARGEST = 1024
+"""The most images that are decoded."""
+ENOUGH = 0.2
+"""Seconds of decoding that say how long the rest takes."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +70,18 @@ class Probe:
         return {"train": train, "val": validation, "test": test}
 
     def _preparing(self) -> float:
-        total = len(self.source.names)
-        some = range(0, total, math.ceil(total / SAMPLE))
-        started = time.perf_counter()
-        count = sum(1 for _ in decoded(self.source, some, self.settings.data))
-        return (time.perf_counter() - started) * total / count
+        total, data = len(self.source.names), self.settings.data
+        some = range(0, total, math.ceil(total / LARGEST))
+        num_parts = math.ceil(len(some) / SAMPLE)
+        parts = [some[first::num_parts] for first in range(num_parts)]
+        list(decoded(self.source, parts[0], data))  # the first images wait for files and imports
+        seconds, count, started = 0.0, 0, time.perf_counter()
+        for part in parts:
+            count += len(list(decoded(self.source, part, data)))
+            seconds = time.perf_counter() - started
+            if seconds > ENOUGH:
+                break
+        return seconds * total / count
 
     def _extracting(self, views: int) -> float:
         network = self._whole()

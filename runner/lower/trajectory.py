@@ -163,7 +163,7 @@ def make_segments(
 
 
 class _Constant(NamedTuple):
-    """What moves the weights alike in every epoch; of the optimizer, all but the rate."""
+    """What moves the weights alike in every epoch; the optimizer comes with its first rate."""
 
     freeze: str | tuple[str, ...]
     augment: Component | None
@@ -179,7 +179,10 @@ class _Constant(NamedTuple):
     seed: int
 
     def values(self) -> dict[str, Any]:
-        """Return it as JSON values; what came later is left out where it changes nothing."""
+        """Return it as JSON values, without the rate.
+
+        What was added later is left out where it changes nothing.
+        """
         values = self._asdict()
         values["optimizer"] = keyed_settings(self.optimizer)
         del values["optimizer"]["lr"]

@@ -184,7 +184,8 @@ def _scalar(kind: str, text: str, place: Place) -> Any:
             raise SpecError([Problem(place, "a whole number too long to be stored")])
         return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
     if kind == "float" and FLOAT.match(text):
-        return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+        number = float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+        return number or 0.0  # -0.0 is equal to 0.0 and would be written otherwise in a key
     raise SpecError([Problem(place, f"{text!r} with the tag !!{kind}", NO_TAGS)])
 
 

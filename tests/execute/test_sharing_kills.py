@@ -222,8 +222,9 @@ def test_a_process_that_joins_when_runs_have_ended_leaves_the_same(
     assert trained(tmp_path) == 26
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("harm", ["other numerics", "damaged"])
+@pytest.mark.parametrize(
+    "harm", [pytest.param("other numerics", marks=pytest.mark.slow), "damaged"]
+)
 def test_a_child_whose_parents_state_cannot_be_used_begins_with_the_first_epoch(
     harm: str, forks: Forks, branches: Path, undisturbed_branches: Left, tmp_path: Path
 ) -> None:

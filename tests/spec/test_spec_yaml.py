@@ -34,6 +34,10 @@ def test_floats_of_yaml_1_2(text: str, number: float) -> None:
     assert type(read(text)) is float
 
 
+def test_the_two_zeros_are_one() -> None:
+    assert [str(read(text)) for text in ("-0.0", "-0e3", "0.0")] == ["0.0"] * 3
+
+
 @pytest.mark.parametrize("text", [".nan", ".NaN", ".NAN"])
 def test_not_a_number(text: str) -> None:
     value = read(text)

@@ -91,11 +91,11 @@ def rgb_to_grayscale(images: Tensor) -> Tensor:
 @in_chunks
 def equalize(images: Tensor) -> Tensor:
     """Equalise the histogram of each channel of each image (B, C, H, W) uint8, as torchvision."""
-    # torchvision's own treats every plane by itself, whatever the number of dimensions. It returns
-    # an empty batch itself.
-    # takes a second to import: only here, not in every process that trains
+    # it takes a second to import: here, and not in every process that trains
     import torchvision.transforms.v2.functional as tv
 
+    # torchvision's own treats every plane by itself, whatever the number of dimensions. It returns
+    # an empty batch itself.
     return tv.equalize(images) if images.numel() else images.clone()
 
 
