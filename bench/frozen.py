@@ -52,35 +52,26 @@ sweep:
 
 def frozen(data: Path, repetitions: int, workers: tuple[int, ...]) -> list[str]:
     """Measure AlexNet's own three linear layers, against both other sides."""
-    return _in_a_copy(data, "whole", 5, (2.5, 4.0), repetitions, workers)
+    with _twenty(data) as images:
+        return _one(data, images, "whole", 5, (2.5, 4.0), repetitions, workers)
 
 
 def linear(data: Path, repetitions: int, workers: tuple[int, ...]) -> list[str]:
     """Measure one linear layer as the head, against `--no-share`; then another head."""
-    return _in_a_copy(data, "linear", 10, (8.0, None), repetitions, workers)
+    with _twenty(data) as images:
+        return _one(data, images, "linear", 10, (8.0, None), repetitions, workers)
 
 
-def _in_a_copy(
-    data: Path,
-    head: str,
-    epochs: int,
-    aims: tuple[float, float | None],
-    repetitions: int,
-    workers: tuple[int, ...],
-) -> list[str]:
-    with tempfile.TemporaryDirectory() as temporary:
-        images = Path(temporary) / "twenty"
-        count = _copy(data, images)
-        lines = [f"{count} images of {NUM_CLASSES} classes, {epochs} epochs.", ""]
-        return [*lines, *_one(data, images, head, epochs, aims, repetitions, workers)]
-
-
-def _copy(data: Path, target: Path) -> int:
+@contextmanager
+def _twenty(data: Path) -> Iterator[Path]:
+    """Yield a folder of the twenty classes."""
     source = data / "caltech101" / "101_ObjectCategories"
     names = sorted(each.name for each in source.iterdir() if each.is_dir())
-    for name in names[FIRST_CLASS : FIRST_CLASS + NUM_CLASSES]:
-        shutil.copytree(source / name, target / name)
-    return sum(1 for _ in target.rglob("*.jpg"))
+    with tempfile.TemporaryDirectory() as temporary:
+        images = Path(temporary) / "twenty"
+        for name in names[FIRST_CLASS : FIRST_CLASS + NUM_CLASSES]:
+            shutil.copytree(source / name, images / name)
+        yield images
 
 
 def _one(
@@ -106,7 +97,10 @@ def _one(
             plain = {each: _plain(data, images, head, epochs, each) for each in workers}
             workers = (min(plain, key=lambda each: plain[each]),)
             sides.setdefault(f"plain script, {workers[0]} workers", []).append(min(plain.values()))
+    count = sum(1 for _ in images.rglob("*.jpg"))
     lines = [
+        f"{count} images of {NUM_CLASSES} classes, {epochs} epochs.",
+        "",
         "| side | median s | fastest s | slowest s | × `run` | aim |",
         "| --- | ---: | ---: | ---: | ---: | --- |",
     ]

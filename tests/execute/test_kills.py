@@ -66,28 +66,8 @@ def kill_at_random(
     return forks.wait(pid) == -signal.SIGKILL
 
 
-def kill_and_finish(
-    forks: Forks, grid: Path, undisturbed: Undisturbed, whole: float, home: Path, trial: int
-) -> None:
-    """Kill a grid at a random moment, every third one twice; finish it and compare."""
-    draw = random.Random(SEED + trial)
-    seconds = CHECKPOINT_SECONDS[trial % len(CHECKPOINT_SECONDS)]
-    words = ["run", str(grid), "--checkpoint-seconds", seconds]
-    for redraw in range(20):
-        folder = home / f"trial-{trial}-{redraw}"
-        folder.mkdir()
-        if kill_at_random(forks, folder, words, whole, draw):
-            break
-    else:
-        pytest.fail("no kill came before the end of the grid")
-    if trial % 3 == 0:
-        kill_at_random(forks, folder, words, whole / 2, draw)
-    assert forks.run(folder, words) == 0, (folder / OUTPUT).read_text()
-    assert_same(folder, left_in(folder), undisturbed.left)
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("trial", range(1))
+@pytest.mark.parametrize("trial", range(36))
 def test_killed_at_a_random_moment_the_grid_ends_as_if_undisturbed(
     trial: int,
     forks: Forks,
@@ -96,20 +76,21 @@ def test_killed_at_a_random_moment_the_grid_ends_as_if_undisturbed(
     seconds: float,
     tmp_path: Path,
 ) -> None:
-    kill_and_finish(forks, grid, undisturbed, seconds, tmp_path, trial)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("trial", range(1, 36))
-def test_killed_at_thirty_random_moments_the_grid_ends_as_if_undisturbed(
-    trial: int,
-    forks: Forks,
-    grid: Path,
-    undisturbed: Undisturbed,
-    seconds: float,
-    tmp_path: Path,
-) -> None:
-    kill_and_finish(forks, grid, undisturbed, seconds, tmp_path, trial)
+    """Kill a grid at a random moment, every third one twice; finish it and compare."""
+    draw = random.Random(SEED + trial)
+    every = CHECKPOINT_SECONDS[trial % len(CHECKPOINT_SECONDS)]
+    words = ["run", str(grid), "--checkpoint-seconds", every]
+    for redraw in range(20):
+        folder = tmp_path / f"trial-{trial}-{redraw}"
+        folder.mkdir()
+        if kill_at_random(forks, folder, words, seconds, draw):
+            break
+    else:
+        pytest.fail("no kill came before the end of the grid")
+    if trial % 3 == 0:
+        kill_at_random(forks, folder, words, seconds / 2, draw)
+    assert forks.run(folder, words) == 0, (folder / OUTPUT).read_text()
+    assert_same(folder, left_in(folder), undisturbed.left)
 
 
 @pytest.fixture(scope="module")
