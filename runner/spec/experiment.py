@@ -15,18 +15,12 @@ from runner.components.component import canonical_settings
 from runner.core.errors import Problem, SpecError
 from runner.core.types import Cell
 from runner.spec.compose import load_document
-from runner.spec.matching import cell_matches
-from runner.spec.names import (
-    SETTING_ROOTS,
-    setting_path,
-    short_name,
-    spell_out,
-    unknown_setting,
-)
+from runner.spec.names import SETTING_ROOTS, spell_out
 from runner.spec.nodes import Node, find, plain, put, to_node
+from runner.spec.published import published_entries, with_published
 from runner.spec.resolve import layered, resolve, settings_key
 from runner.spec.settings import Settings
-from runner.spec.sweep import Combination, expand_sweep, published_values
+from runner.spec.sweep import Combination, expand_sweep
 from runner.spec.table_checks import default_tables, published_problems, table_problems
 from runner.spec.tables import Table, parse_tables
 from runner.spec.variants import Variant, check_profiles, make_variant
@@ -101,11 +95,15 @@ def build_experiment(
     if tables_node is None:
         tables_node = to_node(default_tables(name, plain_cells, cells[0].settings))
     tables = parse_tables(tables_node, labels)
-    cells = _with_where(cells, labels, document.get("published"), variant)
+    entries = document.get("published")
+    published_cells = with_published(plain_cells, labels, entries, bool(variant.name))
+    cells = [
+        item if item.cell is cell else replace(item, cell=cell)
+        for item, cell in zip(cells, published_cells, strict=True)
+    ]
     distinct = {item.cell.settings_key: item.settings for item in cells}
     published = [pair for item in combinations for pair in item.published.items()]
-    wheres = _wheres(document.get("published"))
-    published += [pair for _, _, values in wheres for pair in values.items()]
+    published += [pair for _, _, values in published_entries(entries) for pair in values.items()]
     problems = [
         *table_problems(tables, plain_cells, distinct.values()),
         *published_problems(tables, published),
@@ -237,56 +235,3 @@ def _cell(
         settings=canonical_settings(settings),
         settings_key=settings_key(settings),
     )
-
-
-def _wheres(node: Node | None) -> Iterator[tuple[Node, dict[str, Node], dict[str, Node]]]:
-    """Yield (entry, conditions, values) of the top-level ``published`` list."""
-    if node is None:
-        return
-    allowed = "a list, as [{where: {lr: 0.1}, values: {TEST_ACC: 0.49}}]"
-    if not node.is_sequence:
-        raise SpecError([Problem(node.place, f"published is {node.describe()}", allowed)])
-    for entry in node.value:
-        where, values = entry.get("where"), entry.get("values")
-        if where is None or values is None or set(entry.value) != {"where", "values"}:
-            keys = f" of {', '.join(entry.value)}" if entry.is_mapping and entry.value else ""
-            found = f"an entry of published is {entry.describe()}{keys}"
-            raise SpecError([Problem(entry.place, found, "{where: {…}, values: {…}}")])
-        if not where.is_mapping:
-            raise SpecError([Problem(where.place, f"where is {where.describe()}", "a mapping")])
-        yield entry, dict(where.value), published_values(values)
-
-
-def _with_where(
-    cells: Sequence[ResolvedCell], labels: Sequence[str], node: Node | None, variant: Variant
-) -> list[ResolvedCell]:
-    """Return the cells with the published values whose ``where`` they match; variants have none."""
-    result = list(cells)
-    for entry, where, values in _wheres(node):
-        for name, child in where.items():
-            if name not in labels and setting_path(name) is None:
-                raise SpecError([unknown_setting(name, child, sorted(labels))])
-        if variant.name:
-            continue
-        matches = [index for index, item in enumerate(result) if cell_matches(item.cell, where)]
-        if not matches:
-            shown = ", ".join(f"{name}: {plain(child)!r}" for name, child in where.items())
-            place = entry.value["where"].place
-            found = f"where {{{shown}}} matches no cell"
-            raise SpecError([Problem(place, found, _what_varies(cells))])
-        for index in matches:
-            item = result[index]
-            numbers = {title: float(child.value) for title, child in values.items()}
-            published = {**item.cell.published, **numbers}
-            result[index] = replace(item, cell=replace(item.cell, published=published))
-    return result
-
-
-def _what_varies(cells: Sequence[ResolvedCell]) -> str:
-    values: dict[str, dict[str, None]] = {}
-    for item in cells:
-        swept = {short_name(path): value for path, value in item.cell.swept.items()}
-        for name, value in {**item.cell.labels, **swept}.items():
-            values.setdefault(name, {})[str(value)] = None
-    shown = [f"{name}: {', '.join(list(seen)[:12])}" for name, seen in values.items()]
-    return "; ".join(shown) or "nothing varies between the cells"

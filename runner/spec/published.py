@@ -1,0 +1,84 @@
+"""Published values of a spec's top-level list, given to the cells that they belong to.
+
+Owns the shape of that list. Values that stand in rows of a sweep come with their combinations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from runner.core.errors import Problem, SpecError
+from runner.core.types import Cell
+from runner.spec.matching import cell_matches
+from runner.spec.names import setting_path, short_name, unknown_setting
+from runner.spec.nodes import Node, plain
+from runner.spec.sweep import published_values
+
+
+def published_entries(
+    node: Node | None,
+) -> Iterator[tuple[Node, dict[str, Node], dict[str, Node]]]:
+    """Yield (entry, conditions, values) of the ``published`` list.
+
+    Raises:
+        SpecError: for an entry of another shape.
+    """
+    if node is None:
+        return
+    allowed = "a list, as [{where: {lr: 0.1}, values: {TEST_ACC: 0.49}}]"
+    if not node.is_sequence:
+        raise SpecError([Problem(node.place, f"published is {node.describe()}", allowed)])
+    for entry in node.value:
+        where, values = entry.get("where"), entry.get("values")
+        if where is None or values is None or set(entry.value) != {"where", "values"}:
+            keys = f" of {', '.join(entry.value)}" if entry.is_mapping and entry.value else ""
+            found = f"an entry of published is {entry.describe()}{keys}"
+            raise SpecError([Problem(entry.place, found, "{where: {…}, values: {…}}")])
+        if not where.is_mapping:
+            raise SpecError([Problem(where.place, f"where is {where.describe()}", "a mapping")])
+        yield entry, dict(where.value), published_values(values)
+
+
+def with_published(
+    cells: Sequence[Cell], labels: Sequence[str], node: Node | None, is_variant: bool
+) -> list[Cell]:
+    """Return the cells with the published values whose ``where`` they match.
+
+    Args:
+        cells: all of a spec.
+        labels: names of all labels in it.
+        node: its ``published`` list, or None.
+        is_variant: whether the list is only checked; variants have no published values.
+
+    Raises:
+        SpecError: for a list of another shape, and conditions that name nothing or match no cell.
+    """
+    result = list(cells)
+    for entry, where, values in published_entries(node):
+        for name, child in where.items():
+            if name not in labels and setting_path(name) is None:
+                raise SpecError([unknown_setting(name, child, sorted(labels))])
+        if is_variant:
+            continue
+        matches = [index for index, cell in enumerate(result) if cell_matches(cell, where)]
+        if not matches:
+            shown = ", ".join(f"{name}: {plain(child)!r}" for name, child in where.items())
+            place = entry.value["where"].place
+            found = f"where {{{shown}}} matches no cell"
+            raise SpecError([Problem(place, found, _what_varies(cells))])
+        numbers = {title: float(child.value) for title, child in values.items()}
+        for index in matches:
+            cell = result[index]
+            result[index] = replace(cell, published={**cell.published, **numbers})
+    return result
+
+
+def _what_varies(cells: Sequence[Cell]) -> str:
+    values: dict[str, dict[str, None]] = {}
+    for cell in cells:
+        swept = {short_name(path): value for path, value in cell.swept.items()}
+        for name, value in {**cell.labels, **swept}.items():
+            values.setdefault(name, {})[str(value)] = None
+    shown = [f"{name}: {', '.join(list(seen)[:12])}" for name, seen in values.items()]
+    return "; ".join(shown) or "nothing varies between the cells"
