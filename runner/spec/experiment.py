@@ -26,7 +26,7 @@ from runner.spec.names import (
 from runner.spec.nodes import Node, find, plain, put, to_node
 from runner.spec.resolve import layered, resolve, settings_key
 from runner.spec.settings import Settings
-from runner.spec.sweep import Combination, expand_sweep, published_values
+from runner.spec.sweep import Combination, expand_sweep, published_value, published_values
 from runner.spec.table_checks import default_tables, published_problems, table_problems
 from runner.spec.tables import Table, parse_tables
 from runner.spec.variants import Variant, check_profiles, make_variant
@@ -225,7 +225,7 @@ def _cell(
     variant: Variant,
 ) -> Cell:
     swept = {path: find(tree, path.split(".")) for path in combination.overrides}
-    published = {title: float(node.value) for title, node in combination.published.items()}
+    published = {title: published_value(node) for title, node in combination.published.items()}
     return Cell(
         experiment=name,
         position=position,
@@ -276,7 +276,7 @@ def _with_where(
             raise SpecError([Problem(place, found, _what_varies(cells))])
         for index in matches:
             item = result[index]
-            numbers = {title: float(child.value) for title, child in values.items()}
+            numbers = {title: published_value(child) for title, child in values.items()}
             published = {**item.cell.published, **numbers}
             result[index] = replace(item, cell=replace(item.cell, published=published))
     return result

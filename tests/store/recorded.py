@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from runner.core.types import Cell, EpochRecord, Metric, Reader, Run, SelectRule, Stage
+from runner.core.types import Cell, EpochRecord, Metric, Published, Reader, Run, SelectRule, Stage
 from runner.store.catalogue import record_environment, record_experiment
 from runner.store.claims import Claim, claim_stage
 from runner.store.database import Database
@@ -47,7 +47,7 @@ def chain_of(key: str, rerun: int = 0) -> tuple[Stage, ...]:
 
 
 def cell_of(position: int, seed: int = 0) -> Cell:
-    labels, published = {"row": f"r{position}"}, {"ACC": 0.5}
+    labels, published = {"row": f"r{position}"}, {"ACC": Published(0.5)}
     return Cell("e", position, seed, labels, {"lr": 0.1}, published, "", SETTINGS, "settings")
 
 
