@@ -27,7 +27,9 @@ import sqlite3
 import pandas as pd
 
 with sqlite3.connect("results.db") as connection:
-    runs = pd.read_sql_query("SELECT * FROM run_summary WHERE status = 'done'", connection)
+    runs = pd.read_sql_query(
+        "SELECT * FROM run_summary WHERE variant = '' AND status = 'done'", connection
+    )
     curves = pd.read_sql_query(
         "SELECT * FROM run_metrics WHERE split = 'val' AND name = 'accuracy'", connection
     )
@@ -53,7 +55,7 @@ WORDS = {
     "epoch": "from 1",
     "epochs": "`train.epochs`",
     "error": 'why it ended without a result, or ""',
-    "experiment": "the experiment with a cell of this run, the first by name",
+    "experiment": "the experiment that asks for it, as written before variants, the first by name",
     "experiment_id": "the experiment",
     "fingerprint": "hash of the data's names and contents",
     "first_epoch": "first epoch that is read",
@@ -61,7 +63,7 @@ WORDS = {
     "id": "number",
     "identity": "random name",
     "key": "hash of the content",
-    "kind": "prepare, train or evaluate",
+    "kind": "prepare, features, train or evaluate",
     "labels": "JSON: label texts by name",
     "last_epoch": "the last epoch read",
     "learning_rate": "in force in this epoch",
@@ -102,8 +104,8 @@ WORDS = {
     "started": "seconds since 1970 (UTC)",
     "status": "done, diverged or failed",
     "swept": "JSON: settings that the sweep gave, by dotted path",
-    "test_accuracy": "at the best epoch",
-    "test_loss": "at the best epoch",
+    "test_accuracy": "at the best epoch; with `evaluate.test: last` at the last",
+    "test_loss": "at the best epoch; with `evaluate.test: last` at the last",
     "train_accuracy": "at the last epoch",
     "train_loss": "at the last epoch",
     "train_seconds": "measured wall seconds of the epochs read",
@@ -131,12 +133,16 @@ SPECIAL = {
     "verifications.spec": "path of the spec",
     "run_summary.seconds": "`train_seconds` and those of preparing and testing",
     "run_summary.status": "done, diverged, failed or unfinished",
+    "run_summary.variant": '"" when a spec as written asks for it, else that of the experiment',
 }
 VIEW_WORDS = {
     "run_metrics": "Every number of every run, by epoch; also of its test.",
     "latest_results": "The results, of each run the newest repetition.",
     "run_steps": "Learning rate, seconds and step losses of every run, by epoch.",
-    "run_summary": "One row per run, for people and pandas.",
+    "run_summary": "One row per run that a recorded spec asks for, for people and pandas. A run of"
+    " several experiments or\nvariants has one row; `WHERE variant = ''` leaves out what only"
+    " variants ask for. When a spec is run again with other\nsettings, the runs that it no longer"
+    " asks for leave this view, and stay in `runs` and `latest_results`.",
 }
 
 

@@ -19,6 +19,7 @@ from documented_experiments import EXPERIMENTS, Documented
 
 from runner.api.reporting import stored_tables
 from runner.cli.words import counted, show_seconds
+from runner.core.types import Published
 from runner.lower.stages import make_run
 from runner.report.fill import fill_table
 from runner.report.render import render
@@ -195,7 +196,9 @@ def _measured(database: Database, section: Section) -> Iterator[str]:
         )
     published = None if is_whole else _published(section)
     for table in section.tables:
-        filled = fill_table(database, table, variant.name, variant.variant, published=published)
+        filled = fill_table(
+            database, table, variant.name, variant.variant, None, published, is_compared=is_whole
+        )
         yield render(filled, "markdown")
     yield f"{_origin(_origins(database, section))}\n"
     left = len(section.rows) - section.done
@@ -207,7 +210,7 @@ def _measured(database: Database, section: Section) -> Iterator[str]:
         yield f"Since then, the spec has changed in {changed} of {len(section.rows)} cells.\n"
 
 
-def _published(section: Section) -> dict[int, Mapping[str, float]]:
+def _published(section: Section) -> dict[int, Mapping[str, Published]]:
     """Return the published values of the spec's own cells, by position in the variant."""
     own = {
         _place(cell.cell.labels, cell.cell.swept): cell.cell.published
@@ -253,9 +256,10 @@ def _not_run(section: Section) -> Iterator[str]:
     )
     published = {cell.cell.position: cell.cell.published for cell in experiment.cells}
     for table in experiment.tables:
-        text = render(
-            fill_table(unrun, table, experiment.name, "", published=published), "markdown"
+        filled = fill_table(
+            unrun, table, experiment.name, "", published=published, is_compared=False
         )
+        text = render(filled, "markdown")
         yield text.replace("| unfinished |", "| – |").replace("| unfinished |", "| – |")
     unrun.close()
 

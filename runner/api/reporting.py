@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.api.workspace import workspace
 from runner.core.errors import UsageError, nearest
-from runner.report.fill import fill_table
+from runner.core.types import Published
+from runner.report.fill import PublishedValues, fill_table
 from runner.report.sql import compile_table
 from runner.report.tables import FilledTable, to_frame
-from runner.spec.experiment import load_experiment, recorded_tables
+from runner.report.tolerances import Held, held_values
+from runner.spec.experiment import Experiment, load_experiment, recorded_tables
+from runner.spec.sweep import WITH_TOLERANCE
 from runner.spec.tables import Table
 from runner.store.database import Database
-from runner.store.queries import stored_experiments
+from runner.store.queries import cell_results, stored_experiments
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,12 +26,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """A table and the stored experiment whose cells fill it."""
+    """A table and the stored experiment whose cells fill it.
+
+    Attributes:
+        published: values to show in place of the recorded ones, or None.
+        is_as_run: whether the recorded cells are those of the spec file that was asked for.
+    """
 
     table: Table
     experiment: str
     variant: str
     about: str
+    published: PublishedValues | None = None
+    is_as_run: bool = True
 
 
 def report(
@@ -41,7 +51,7 @@ def report(
 
     Args:
         table: its name; needed unless there is only one.
-        spec: a spec file, for its tables as they are now.
+        spec: a spec file, for its tables and published values as they are now.
         db: the database; results.db when not given.
         variant: which variant's runs fill it.
 
@@ -62,7 +72,37 @@ def report(
 
 def fill(database: Database, declared: Declared) -> FilledTable:
     """Return a declared table with its rows; see :func:`runner.report.fill.fill_table`."""
-    return fill_table(database, declared.table, declared.experiment, declared.variant)
+    return fill_table(
+        database,
+        declared.table,
+        declared.experiment,
+        declared.variant,
+        published=declared.published,
+    )
+
+
+def check_tolerances(database: Database, tables: Sequence[Declared]) -> list[Held]:
+    """Return the published values with a tolerance in these tables, and what was measured.
+
+    Raises:
+        UsageError: when there is none, which would be a check that cannot fail; or when a spec
+            file has changed since it was run, so that the numbers are those of other settings.
+    """
+    for each in tables:
+        if not each.is_as_run:
+            raise UsageError(
+                f"{each.experiment} has other cells in its file than those that were run last;"
+                " `runner run` brings the database up to date"
+            )
+    unpivoted = [replace(each, table=replace(each.table, pivot=None)) for each in tables]
+    held = [value for each in unpivoted for value in held_values(fill(database, each))]
+    if not held:
+        names = ", ".join(dict.fromkeys(each.table.name for each in tables)) or "no table"
+        raise UsageError(
+            f"nothing to check: no published value in {names} has a tolerance"
+            f"\n    allowed: published: {{TEST_ACC: {WITH_TOLERANCE}}}, for cells as written"
+        )
+    return held
 
 
 def sql_of(declared: Declared) -> str:
@@ -127,10 +167,32 @@ def _tables_of_spec(database: Database, spec: Path, variant: str) -> list[Declar
         of_variant = f" as variant '{variant}'" if variant else ""
         found = f"the database has no '{experiment.name}'{of_variant}"
         raise UsageError(f"{spec} has not been run: {found}")
+    is_as_run = bool(variant) or _is_as_run(database, experiment)
+    published = _published_values(experiment) if is_as_run and not variant else None
     return [
-        Declared(table, experiment.name, variant, table.about or experiment.about)
+        Declared(
+            table, experiment.name, variant, table.about or experiment.about, published, is_as_run
+        )
         for table in experiment.tables
     ]
+
+
+def _is_as_run(database: Database, experiment: Experiment) -> bool:
+    """Return whether the recorded cells of an experiment are those of its spec file."""
+    recorded = {
+        (each.position, each.seed): each.settings_key
+        for each in cell_results(database, experiment.name, "")
+    }
+    cells = [each.cell for each in experiment.cells]
+    return recorded == {(cell.position, cell.seed): cell.settings_key for cell in cells}
+
+
+def _published_values(experiment: Experiment) -> PublishedValues:
+    published: dict[int, dict[str, Published]] = {}
+    for each in experiment.cells:
+        of_position = published.setdefault(each.cell.position, {})
+        of_position |= {**each.cell.published, **of_position}
+    return published
 
 
 def variants_of(database: Database) -> Sequence[tuple[str, str]]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from runner.cli.options import Db, Reference, chosen_database
+from runner.cli.words import counted
+
+if TYPE_CHECKING:
+    from runner.report.tolerances import Held
 
 EXAMPLES = """\b
 Examples:
@@ -16,6 +21,7 @@ Examples:
   runner report --table quickstart --format markdown
   runner report experiments/quickstart.yaml    its tables as the file is now
   runner report --table quickstart --sql | sqlite3 results.db
+  runner report spec.yaml --check              holds published values
   runner report --reference                    the tables that ship with it"""
 
 
@@ -37,27 +43,54 @@ def report(
     variant: Annotated[
         str, typer.Option(metavar="NAME", help="A variant, as `runner report` lists them.")
     ] = "",
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help="Exit with 1 unless each published value with a tolerance holds."
+        ),
+    ] = False,
     db: Db = None,
     reference: Reference = False,
 ) -> None:
     """Print tables from the database; without arguments, list them."""
-    from runner.api.reporting import fill, find_tables, sql_of, variants_of
+    from runner.api.reporting import check_tolerances, fill, find_tables, sql_of, variants_of
     from runner.api.workspace import workspace
+    from runner.core.errors import UsageError
     from runner.report.render import render
 
+    if check and sql:
+        raise UsageError("--check holds numbers against one another, and --sql shows none")
     database = workspace(chosen_database(db, reference)).open(create=False)
     try:
         found = find_tables(database, table, spec, variant)
-        if table is None and spec is None and not sql:
+        if table is None and spec is None and not sql and not check:
             for each in found:
                 about = " ".join(each.about.split())
                 typer.echo(f"{each.table.name}  ({each.experiment})  {about}".rstrip())
             for experiment, name in variants_of(database):
                 typer.echo(f"variant of {experiment}: {name}")
             return
+        held = check_tolerances(database, found) if check else []
         outputs = [
             f"{sql_of(each)};" if sql else render(fill(database, each), form) for each in found
         ]
     finally:
         database.close()
     typer.echo("\n".join(outputs), nl=sql)
+    if check:
+        _say_what_holds(held)
+
+
+def _say_what_holds(held: Sequence[Held]) -> None:
+    """Name what does not hold on stderr, after the tables.
+
+    Raises:
+        typer.Exit: with 1 when something does not.
+    """
+    missed = [each for each in held if each.entry.holds != "yes"]
+    for each in missed:
+        typer.echo(str(each), err=True)
+    count = len(held) - len(missed)
+    typer.echo(f"{count} of {counted(len(held), 'published value')} within tolerance", err=True)
+    if missed:
+        raise typer.Exit(1)

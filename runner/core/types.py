@@ -65,6 +65,33 @@ def reader_values(reader: Reader) -> Mapping[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
+class Published:
+    """A value printed elsewhere.
+
+    Attributes:
+        value: as printed.
+        within: the most by which a measured value may differ from it, or None when nothing is
+            asked of the difference.
+    """
+
+    value: float
+    within: float | None = None
+
+    def as_json(self) -> float | dict[str, float]:
+        """Return the value as records hold it: a number, or a mapping when it has a tolerance."""
+        if self.within is None:
+            return self.value
+        return {"value": self.value, "within": self.within}
+
+    @classmethod
+    def from_json(cls, recorded: float | Mapping[str, float]) -> "Published":
+        """Return what :meth:`as_json` made; numbers are all that older records have."""
+        if isinstance(recorded, Mapping):
+            return cls(recorded["value"], recorded["within"])
+        return cls(recorded)
+
+
+@dataclass(frozen=True, slots=True)
 class Cell:
     """One place in a table.
 
@@ -83,7 +110,7 @@ class Cell:
     seed: int
     labels: Mapping[str, str]
     swept: Mapping[str, Any]
-    published: Mapping[str, float]
+    published: Mapping[str, Published]
     variant: str
     settings: Settings
     settings_key: str

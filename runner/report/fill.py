@@ -10,11 +10,15 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from runner.core.types import Published
 from runner.report.pivot import pivoted
 from runner.report.sql import STATUSES, compile_table
-from runner.report.tables import Entry, FilledTable, Row
+from runner.report.tables import Entry, FilledTable, Row, verdict
 from runner.spec.tables import Column, Table
 from runner.store.database import Database
+
+PublishedValues = Mapping[int, Mapping[str, Published]]
+"""Published values by position and column title."""
 
 
 def fill_table(
@@ -23,7 +27,8 @@ def fill_table(
     experiment: str,
     variant: str,
     runs: Collection[str] | None = None,
-    published: Mapping[int, Mapping[str, float]] | None = None,
+    published: PublishedValues | None = None,
+    is_compared: bool = True,
 ) -> FilledTable:
     """Return the table as recorded now.
 
@@ -33,8 +38,9 @@ def fill_table(
         experiment: the stored experiment whose cells are its rows.
         variant: of it.
         runs: keys of the only runs that count, all by default.
-        published: by position and title, values to show in place of the recorded published ones;
-            measured otherwise, they stand without a difference.
+        published: values to show in place of the recorded published ones.
+        is_compared: whether published values were measured alike; otherwise they stand without a
+            difference.
 
     Raises:
         UsageError: when the recorded cells do not fit into its pivot.
@@ -42,7 +48,7 @@ def fill_table(
     with database.read() as connection:
         answers = connection.exec_driver_sql(compile_table(table, experiment, variant, runs))
         rows = [_row(table, tuple(answer), published) for answer in answers]
-    filled = FilledTable(table, experiment, variant, tuple(rows), published is None)
+    filled = FilledTable(table, experiment, variant, tuple(rows), is_compared)
     if table.pivot is not None:
         filled = pivoted(filled)
     return replace(filled, rows=tuple(_marked(filled.table.columns, filled.rows)))
@@ -51,7 +57,7 @@ def fill_table(
 def _row(
     table: Table,
     answer: tuple[Any, ...],
-    others: Mapping[int, Mapping[str, float]] | None,
+    others: PublishedValues | None,
 ) -> Row:
     """Return a row of the query's answer, by order: titles may be any text."""
     values = iter(answer)
@@ -63,17 +69,19 @@ def _row(
         else:
             entries[column.title] = Entry(next(values))
     runs, statuses = next(values), {status: next(values) for status in STATUSES}
-    published, run_key = json.loads(next(values) or "{}"), next(values)
-    published = published if others is None else others.get(position, {})
+    recorded, run_key = json.loads(next(values) or "{}"), next(values)
+    published = {title: Published.from_json(value) for title, value in recorded.items()}
+    published = published if others is None else dict(others.get(position, {}))
     row = Row(entries, runs, statuses, position, run_key)
     for column in table.columns:
         if column.kind == "metric":
-            entries[column.title] = replace(
+            entry = replace(
                 entries[column.title],
                 published=published.get(column.title),
                 runs=runs,
                 missing=row.missing(),
             )
+            entries[column.title] = replace(entry, holds=verdict(entry, statuses))
     return row
 
 

@@ -140,10 +140,13 @@ def _cells(entry: Entry, column: Column, best: str, other: str, beside: Sequence
     """Return an entry as text, and what stands beside it."""
     if column.kind != "metric":
         return [show_value(entry.value)]
-    gap = difference(entry)
+    gap, published = difference(entry), entry.published
+    within = None if published is None else published.within
     shown = {
-        "published": "" if entry.published is None else f"{entry.published:.12g}",
+        "published": "" if published is None else f"{published.value:.12g}",
+        "within": "" if within is None else f"{within:.12g}",
         "difference": "" if gap is None else _number(gap, column, "+"),
+        "holds": entry.holds or "",
     }
     text = (best if entry.is_best else other).format(_metric_text(entry, column))
     return [text, *(shown[name] for name in beside)]

@@ -20,7 +20,7 @@ from runner.spec.nodes import Node, find, plain, put, to_node
 from runner.spec.published import published_entries, with_published
 from runner.spec.resolve import layered, resolve, settings_key
 from runner.spec.settings import Settings
-from runner.spec.sweep import Combination, expand_sweep
+from runner.spec.sweep import Combination, expand_sweep, published_value
 from runner.spec.table_checks import default_tables, published_problems, table_problems
 from runner.spec.tables import Table, parse_tables
 from runner.spec.variants import Variant, check_profiles, make_variant
@@ -223,7 +223,7 @@ def _cell(
     variant: Variant,
 ) -> Cell:
     swept = {path: find(tree, path.split(".")) for path in combination.overrides}
-    published = {title: float(node.value) for title, node in combination.published.items()}
+    published = {title: published_value(node) for title, node in combination.published.items()}
     return Cell(
         experiment=name,
         position=position,

@@ -13,7 +13,7 @@ from runner.core.types import Cell
 from runner.spec.matching import cell_matches
 from runner.spec.names import setting_path, short_name, unknown_setting
 from runner.spec.nodes import Node, plain
-from runner.spec.sweep import published_values
+from runner.spec.sweep import published_value, published_values
 
 
 def published_entries(
@@ -67,7 +67,7 @@ def with_published(
             place = entry.value["where"].place
             found = f"where {{{shown}}} matches no cell"
             raise SpecError([Problem(place, found, _what_varies(cells))])
-        numbers = {title: float(child.value) for title, child in values.items()}
+        numbers = {title: published_value(child) for title, child in values.items()}
         for index in matches:
             cell = result[index]
             result[index] = replace(cell, published={**cell.published, **numbers})

@@ -11,6 +11,7 @@ from typing import Any
 from runner.spec.compose import KEPT_WHEN_NAMED
 from runner.spec.names import COMPONENT_PATHS, SHORT_NAMES
 from runner.spec.settings import Settings
+from runner.spec.sweep import PUBLISHED_KEYS
 from runner.spec.tables import ColumnSettings
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -112,7 +113,11 @@ def _sweep() -> dict[str, Any]:
         "description": described,
         "additionalProperties": {"type": "array", "minItems": 1},
     }
-    row = {"type": "object", "description": f"{described}, label, labels, published, or a sweep"}
+    row = {
+        "type": "object",
+        "description": f"{described}, label, labels, published, or a sweep",
+        "properties": {"published": _published_values()},
+    }
     return {
         "type": "object",
         "additionalProperties": False,
@@ -157,7 +162,25 @@ def _published() -> dict[str, Any]:
         "additionalProperties": False,
         "properties": {
             "where": {"type": "object"},
-            "values": {"type": "object", "additionalProperties": {"type": "number"}},
+            "values": _published_values(),
         },
     }
     return {"type": "array", "items": entry}
+
+
+def _published_values() -> dict[str, Any]:
+    with_tolerance = {
+        "type": "object",
+        "required": list(PUBLISHED_KEYS),
+        "additionalProperties": False,
+        "properties": {
+            "value": {"type": "number"},
+            "within": {
+                "type": "number",
+                "minimum": 0,
+                "description": "the most by which the measured value may differ from it",
+            },
+        },
+    }
+    value = {"oneOf": [{"type": "number"}, with_tolerance]}
+    return {"type": "object", "additionalProperties": value}

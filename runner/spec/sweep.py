@@ -13,12 +13,15 @@ from dataclasses import dataclass, field, replace
 
 from runner.core.errors import Place, Problem, SpecError, nearest
 from runner.core.keys import canonical_json
+from runner.core.types import Published
 from runner.spec.names import setting_path, short_name, unknown_setting
 from runner.spec.nodes import Node, identity
 
 SWEEP_KEYS = ("rows", "zip", "grid")
 ROW_KEYS = ("label", "labels", "published", *SWEEP_KEYS)
 MAX_COMBINATIONS = 100_000
+PUBLISHED_KEYS = ("value", "within")
+WITH_TOLERANCE = "{value: 0.49, within: 0.03}"
 LABEL = "label"
 """The label name that ``label: text`` gives."""
 
@@ -123,16 +126,45 @@ def label_text(node: Node) -> str:
 
 
 def published_values(node: Node | None) -> dict[str, Node]:
-    """Return the values of a ``published`` mapping, by column, checked to be finite numbers."""
+    """Return the values of a ``published`` mapping, by column, each checked."""
     if node is None:
         return {}
     if not node.is_mapping:
         raise _error(node, f"published is {node.describe()}", "a mapping, as {TEST_ACC: 0.49}")
     for child in node.value.values():
-        number = isinstance(child.value, int | float) and not isinstance(child.value, bool)
-        if not number or not math.isfinite(child.value):
-            raise _error(child, f"a published value is {child.describe()}", "a number")
+        published_value(child)
     return dict(node.value)
+
+
+def published_value(node: Node) -> Published:
+    """Return one published value: a number, or a mapping with a tolerance.
+
+    Raises:
+        SpecError: for anything else, and for a tolerance that is negative.
+    """
+    if not node.is_mapping:
+        return Published(_finite(node, "a published value", f"a number, or {WITH_TOLERANCE}"))
+    for key, child in node.value.items():
+        if key not in PUBLISHED_KEYS:
+            place, suggestion = child.key_place or child.place, nearest(key, PUBLISHED_KEYS)
+            found = f"unknown key '{key}' in a published value"
+            raise SpecError([Problem(place, found, WITH_TOLERANCE, suggestion)])
+    value, within = (node.get(key) for key in PUBLISHED_KEYS)
+    if value is None or within is None:
+        lacking = "'value'" if value is None else "'within'"
+        allowed = f"a number, or {WITH_TOLERANCE}"
+        raise _error(node, f"a published value is a mapping without {lacking}", allowed)
+    tolerance = _finite(within, "within", "a number from 0")
+    if tolerance < 0:
+        raise _error(within, f"within is {within.describe()}", "a number from 0")
+    return Published(_finite(value, "a published value", "a number"), tolerance)
+
+
+def _finite(node: Node, what: str, allowed: str) -> float:
+    number = isinstance(node.value, int | float) and not isinstance(node.value, bool)
+    if not number or not math.isfinite(node.value):
+        raise _error(node, f"{what} is {node.describe()}", allowed)
+    return float(node.value)
 
 
 def _zip(node: Node) -> list[Combination]:

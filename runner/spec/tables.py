@@ -30,7 +30,7 @@ PROPERTIES = {
 """Numbers of a whole run that a column may name like a metric."""
 
 TABLE_KEYS = ("columns", "pivot", "order", "about")
-EXPORTED_SUFFIXES = ("_std", "_n", "_published", "_difference")
+EXPORTED_SUFFIXES = ("_std", "_n", "_published", "_within", "_difference", "_holds")
 
 
 class ColumnSettings(Component):

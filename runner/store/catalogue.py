@@ -124,7 +124,7 @@ def _cell_row(experiment_id: int, cell: Cell, run_key: str) -> dict[str, Any]:
         "seed": cell.seed,
         "labels": dict(cell.labels),
         "swept": dict(cell.swept),
-        "published": dict(cell.published),
+        "published": {title: each.as_json() for title, each in cell.published.items()},
         "settings_key": cell.settings_key,
         "run_key": run_key,
     }

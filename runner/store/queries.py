@@ -23,6 +23,7 @@ from runner.store.schema import (
     runs,
     stages,
 )
+from runner.store.views import TEST_EPOCH, metric_of_result
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +57,11 @@ def run_rows(database: Database, experiment: str | None = None) -> list[dict[str
         "   AND claims.lease_until > :now)"
         "   THEN 'running' ELSE 'unfinished' END) AS status,"
         " result.best_epoch, result.last_epoch,"
-        " (SELECT value FROM run_metrics AS m WHERE m.run_key = result.run_key"
-        "   AND m.rerun = result.rerun AND m.split = 'val' AND m.name = 'accuracy'"
-        "   AND m.epoch = result.best_epoch) AS val_accuracy,"
-        " (SELECT value FROM run_metrics AS m WHERE m.run_key = result.run_key"
-        "   AND m.rerun = result.rerun AND m.split = 'test' AND m.name = 'accuracy'"
-        "   AND m.epoch = result.best_epoch) AS test_accuracy,"
+        f" {metric_of_result('val', 'accuracy', 'result.best_epoch')},"
+        f" {metric_of_result('test', 'accuracy', TEST_EPOCH)},"
         " result.seconds"
         " FROM cells JOIN experiments ON experiments.id = cells.experiment_id"
+        " LEFT JOIN runs ON runs.run_key = cells.run_key"
         " LEFT JOIN latest_results AS result ON result.run_key = cells.run_key"
         " WHERE (:experiment IS NULL OR experiments.name = :experiment)"
         " ORDER BY experiments.name, experiments.variant, cells.position, cells.seed"

@@ -188,7 +188,7 @@ artifacts = sa.Table(
     sa.Column("digest", sa.String, nullable=False),
     sa.Column("num_bytes", sa.Integer, nullable=False),
     sa.Index("artifacts_by_stage", "stage_key"),
-    comment="What stages left in .runner/: pixels and weights, with a digest of their content.",
+    comment="What stages left in .runner/ (pixels, features, weights), with a digest of each.",
 )
 
 verifications = sa.Table(

@@ -34,19 +34,26 @@ JOIN steps ON steps.attempt_id = reads.attempt_id
 """
 
 
-def _metric(split: str, name: str, epoch: str) -> str:
+TEST_EPOCH = (
+    "CASE json_extract(runs.reader, '$.wants_test')"
+    " WHEN 'last' THEN result.last_epoch ELSE result.best_epoch END"
+)
+"""The epoch whose test is a run's, over ``runs`` and ``result``; of each_epoch the best one's."""
+
+
+def metric_of_result(split: str, name: str, epoch: str) -> str:
+    """Return the SQL of a number of a run at an epoch, over ``runs`` and ``result``."""
     return (
         f"(SELECT value FROM run_metrics AS m WHERE m.run_key = result.run_key"
         f" AND m.rerun = result.rerun AND m.split = '{split}' AND m.name = '{name}'"
-        f" AND m.epoch = result.{epoch}) AS {split}_{name}"
+        f" AND m.epoch = {epoch}) AS {split}_{name}"
     )
 
 
 RUN_SUMMARY = f"""
 CREATE VIEW run_summary AS
 SELECT runs.run_key AS run,
-  (SELECT min(experiments.name) FROM cells JOIN experiments
-     ON experiments.id = cells.experiment_id WHERE cells.run_key = runs.run_key) AS experiment,
+  asking.name AS experiment, asking.variant,
   coalesce(result.status, 'unfinished') AS status,
   json_extract(runs.settings, '$.seed') AS seed,
   json_extract(runs.settings, '$.data.dataset') AS dataset,
@@ -56,17 +63,22 @@ SELECT runs.run_key AS run,
   json_extract(runs.settings, '$.train.batch_size') AS batch_size,
   json_extract(runs.settings, '$.train.epochs') AS epochs,
   result.best_epoch, result.last_epoch, result.parameters,
-  {_metric("train", "loss", "last_epoch")},
-  {_metric("train", "accuracy", "last_epoch")},
-  {_metric("val", "loss", "best_epoch")},
-  {_metric("val", "accuracy", "best_epoch")},
+  {metric_of_result("train", "loss", "result.last_epoch")},
+  {metric_of_result("train", "accuracy", "result.last_epoch")},
+  {metric_of_result("val", "loss", "result.best_epoch")},
+  {metric_of_result("val", "accuracy", "result.best_epoch")},
   (SELECT value FROM run_metrics AS m WHERE m.run_key = result.run_key
      AND m.rerun = result.rerun AND m.split = 'val' AND m.name = 'accuracy'
      ORDER BY value DESC LIMIT 1) AS max_val_accuracy,
-  {_metric("test", "loss", "best_epoch")},
-  {_metric("test", "accuracy", "best_epoch")},
+  {metric_of_result("test", "loss", TEST_EPOCH)},
+  {metric_of_result("test", "accuracy", TEST_EPOCH)},
   result.train_seconds, result.seconds, result.device, result.message, runs.settings
-FROM runs LEFT JOIN latest_results AS result ON result.run_key = runs.run_key
+FROM runs
+JOIN experiments AS asking ON asking.id = (
+  SELECT cells.experiment_id FROM cells JOIN experiments ON experiments.id = cells.experiment_id
+  WHERE cells.run_key = runs.run_key
+  ORDER BY experiments.variant <> '', experiments.name, experiments.variant LIMIT 1)
+LEFT JOIN latest_results AS result ON result.run_key = runs.run_key
 """
 
 VIEWS = {

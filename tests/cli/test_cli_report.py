@@ -5,6 +5,7 @@ import io
 import json
 import re
 import shlex
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -111,6 +112,79 @@ def test_csv_has_the_published_values(tiny: Path, call: Call) -> None:
     text = call("report", "--table", "tiny", "--format", "csv").out
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [row["TEST_ACC_published"] for row in rows] == ["", "0.5"]
+
+
+def test_a_database_of_the_first_schema_has_plain_published_values(call: Call) -> None:
+    fixtures = Path(__file__).parents[1] / "store" / "fixtures"
+    shutil.copy(fixtures / "schema_0001.db", "old.db")
+    shown = call("report", "--table", "old", "--format", "csv", "--db", "old.db")
+    rows = list(csv.DictReader(io.StringIO(shown.out)))
+    assert [row["TEST_ACC_published"] for row in rows] == ["", "0.5"]
+    assert "TEST_ACC_holds" not in rows[0]
+
+
+def tolerant(folder: Path, published: str) -> None:
+    """Give the published value of tiny.yaml, whose grid is finished, a tolerance."""
+    (folder / "tiny.yaml").write_text(TINY.replace("{TEST_ACC: 0.5}", f"{{TEST_ACC: {published}}}"))
+
+
+def test_check_passes_when_every_value_is_within_its_tolerance(tiny: Path, call: Call) -> None:
+    """With the spec it holds what the file says now; once that is run, the database says so too."""
+    tolerant(tiny, "{value: 0.5, within: 1}")
+    checked = call("report", "tiny.yaml", "--check")
+    assert (checked.code, checked.err) == (0, "1 of 1 published value within tolerance\n")
+    assert checked.out == call("report", "tiny.yaml").out
+    assert re.search(r"published +within +difference +holds\n", checked.out)
+    assert call("report", "--check").code == 2
+    call("run", "tiny.yaml")
+    assert call("report", "--check").code == 0
+
+
+def test_check_names_each_value_that_does_not_hold(tiny: Path, call: Call) -> None:
+    tolerant(tiny, "{value: 2, within: 0.25}")
+    checked = call("report", "tiny.yaml", "--format", "csv", "--check")
+    assert checked.code == 1
+    (row, _) = (line for line in checked.err.splitlines())
+    assert row.startswith("table tiny, tiny:1 (WHICH: fast one, LR: 0.1, EPOCHS: 2), TEST_ACC: m")
+    assert row.endswith(" over 2 seeds, published 2 within 0.25: does not hold")
+    assert checked.err.endswith("\n0 of 1 published value within tolerance\n")
+    rows = list(csv.DictReader(io.StringIO(checked.out)))
+    assert [each["TEST_ACC_holds"] for each in rows] == ["", "no"]
+
+
+def test_check_of_a_cell_that_is_not_finished_fails(fresh: Path, call: Call) -> None:
+    tolerant(fresh, "{value: 0.5, within: 1}")
+    call("run", "tiny.yaml", "--only", "slow", "--only", "seed=0")
+    checked = call("report", "--check")
+    assert checked.code == 1
+    assert (
+        "TEST_ACC: measured nothing (2 unfinished), published 0.5 within 1: not yet" in checked.err
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--check"], "nothing to check: no published value in tiny has a tolerance"),
+        (["--check", "--sql"], "--check holds numbers against one another, and --sql shows none"),
+    ],
+)
+def test_a_check_that_cannot_fail_is_an_error(
+    tiny: Path, call: Call, words: list[str], said: str
+) -> None:
+    refused = call("report", "tiny.yaml", *words)
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err.startswith(f"error: {said}")
+
+
+def test_check_of_a_spec_that_has_changed_since_is_an_error(tiny: Path, call: Call) -> None:
+    tolerant(tiny, "{value: 0.5, within: 1}")
+    text = (tiny / "tiny.yaml").read_text()
+    (tiny / "tiny.yaml").write_text(text.replace("lr: 0.1", "lr: 0.2"))
+    refused = call("report", "tiny.yaml", "--check")
+    assert (refused.code, refused.out) == (2, "")
+    assert "tiny has other cells in its file than those that were run last" in refused.err
+    assert call("report", "tiny.yaml").code == 0
 
 
 @pytest.mark.parametrize("words", [["list"], ["report", "--table", "tiny"], ["show", "tiny:0:0"]])

@@ -78,6 +78,10 @@ def test_the_pandas_example_runs(
             ['{"model": {"name": "mlp"}, "train": {"optimizer": {"lr": 0.125}}}'],
         )
         connection.execute(
+            "INSERT INTO experiments VALUES (1, 'e', '', '', 'e.yaml', '{}', '', 0.0)"
+        )
+        connection.execute("INSERT INTO cells VALUES (1, 0, 0, '{}', '{}', '{}', 's', 'r')")
+        connection.execute(
             "INSERT INTO results VALUES ('r', 0, 'done', '', 1, 1, 5, 1.0, 1.0, 'cpu', 0.0)"
         )
         connection.commit()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from runner.core.types import Published
 from runner.spec.compose import load_document
 from runner.spec.experiment import load_experiment
 from runner.spec.nodes import plain
@@ -88,7 +89,18 @@ def test_the_spec_in_the_language_page_is_valid(tmp_path):
     (tmp_path / "spec.yaml").write_text(block("# The spec language", "yaml", text))
     experiment = load_experiment(tmp_path / "spec.yaml")
     assert len(experiment.cells) == 6
-    assert experiment.cells[0].cell.published == {"TEST_ACC": 0.09}
+    assert experiment.cells[0].cell.published == {"TEST_ACC": Published(0.09)}
+
+
+def test_the_published_values_in_the_language_page_fit_the_quickstart(tmp_path):
+    fragment = block(
+        "Published values stand in rows", "yaml", (ROOT / "docs" / "spec.md").read_text()
+    )
+    spec = block("The table above is this file", "yaml")
+    (tmp_path / "spec.yaml").write_text(spec + fragment)
+    cells = load_experiment(tmp_path / "spec.yaml").cells
+    found = [each for cell in cells for each in cell.cell.published.values()]
+    assert found == [Published(0.96, 0.01)] * 2 + [Published(0.97)] * 2
 
 
 def test_every_shipped_spec_is_valid():

@@ -26,7 +26,7 @@ def rows(experiment: Experiment) -> list[tuple[Any, ...]]:
     for item in experiment.cells:
         train, schedule = item.settings.train, item.settings.train.schedule
         assert schedule.name == "step"
-        values = tuple(item.cell.published.values())
+        values = tuple(each.value for each in item.cell.published.values())
         found.append(
             (train.optimizer.lr, train.epochs, schedule.step_size, schedule.gamma, *values)
         )

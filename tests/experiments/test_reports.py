@@ -17,7 +17,9 @@ def spec(name: str) -> Experiment:
 def published(name: str, *labels: str) -> dict[str, dict[str, float]]:
     """Return the published values of each cell, by its labels."""
     return {
-        " ".join(cell.cell.labels[label] for label in labels): dict(cell.cell.published)
+        " ".join(cell.cell.labels[label] for label in labels): {
+            title: each.value for title, each in cell.cell.published.items()
+        }
         for cell in spec(name).cells
     }
 

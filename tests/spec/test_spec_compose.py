@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from runner.core.errors import SpecError
+from runner.core.types import Published
 from runner.spec.experiment import Experiment, load_experiment
 from runner.spec.nodes import merge, plain, put, to_node
 
@@ -168,7 +169,7 @@ def test_what_extends_keeps_is_inherited(specs: Specs) -> None:
         ("b", 5),
         ("b", 6),
     ]
-    assert [dict(cell.published) for cell in cells] == [{"ACC": 0.9}] * 2 + [{}] * 2
+    assert [dict(cell.published) for cell in cells] == [{"ACC": Published(0.9)}] * 2 + [{}] * 2
     assert experiment.tables[0].name == "grid"
     assert experiment.name == "child"
 

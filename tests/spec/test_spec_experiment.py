@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 import yaml
 
+from runner.core.types import Published
 from runner.spec.experiment import Experiment, build_experiment
 from runner.spec.matching import cell_matches, same_value
 from runner.spec.nodes import to_node
@@ -91,7 +92,15 @@ def test_published_values_of_rows_and_wheres_join() -> None:
         {"where": {"NET": "small"}, "values": {"VAL_ACC": 0.75}},
     ]
     published = build(sweep=ROWS, published=entries).cells[0].cell.published
-    assert published == {"VAL_ACC": 0.75, "TEST_ACC": 1.0}
+    assert published == {"VAL_ACC": Published(0.75), "TEST_ACC": Published(1.0)}
+
+
+def test_a_published_value_has_a_tolerance_in_a_row_and_in_a_where() -> None:
+    rows = [{"lr": 0.5, "published": {"VAL_ACC": {"value": 0.5, "within": 0.03}}}, {"lr": 0.25}]
+    entries = [{"where": {"lr": 0.25}, "values": {"VAL_ACC": {"within": 0, "value": 1}}}]
+    experiment = build(sweep={"rows": rows}, published=entries)
+    first, second = (item.cell.published["VAL_ACC"] for item in experiment.cells)
+    assert (first, second) == (Published(0.5, 0.03), Published(1.0, 0.0))
 
 
 def test_a_name_that_is_neither_label_nor_setting_matches_no_cell() -> None:

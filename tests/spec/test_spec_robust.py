@@ -64,7 +64,9 @@ SPEC: dict[str, Any] = {
             "order": "-LR",
         },
     },
-    "published": [{"where": {"NET": "b", "lr": 0.25}, "values": {"ACC": 0.25}}],
+    "published": [
+        {"where": {"NET": "b", "lr": 0.25}, "values": {"ACC": {"value": 0.25, "within": 0.1}}}
+    ],
     "profiles": {"quick": {"epochs": 1, "seeds": [3]}},
 }
 

@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 from runner.core.errors import SpecError, UsageError
+from runner.core.types import Published
 from runner.spec.experiment import Experiment, build_experiment
 from runner.spec.variants import Variant, variant_options
 from runner.spec.yaml_loader import parse_yaml
@@ -35,7 +36,7 @@ def test_the_spec_as_written_is_no_variant() -> None:
     experiment = build()
     assert experiment.variant == ""
     assert {item.cell.variant for item in experiment.cells} == {""}
-    assert experiment.cells[0].cell.published == {"VAL_ACC": 0.9}
+    assert experiment.cells[0].cell.published == {"VAL_ACC": Published(0.9)}
 
 
 def test_a_profile_makes_a_variant_without_published_values() -> None:

@@ -1,8 +1,10 @@
 """Runs recorded as if done, for tests of the store: three epochs of made-up numbers each."""
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Literal
 
-from runner.core.types import Cell, EpochRecord, Metric, Reader, Run, SelectRule, Stage
+from runner.core.types import Cell, EpochRecord, Metric, Published, Reader, Run, SelectRule, Stage
 from runner.store.catalogue import record_environment, record_experiment
 from runner.store.claims import Claim, claim_stage
 from runner.store.database import Database
@@ -17,11 +19,13 @@ SETTINGS = {
     "train": {"optimizer": {"name": "sgd", "lr": 0.1}, "batch_size": 8, "epochs": 3},
 }
 READER = Reader(3, None, SelectRule("val_accuracy", "max"), "best", 20.0)
+Tested = Literal["never", "best", "last", "each_epoch"]
 DOCUMENT = {"zeta": 1, "alpha": {"y": 2, "x": 3}}
 
 
-def run_of(key: str) -> Run:
-    return Run(key, f"settings-{key}", SETTINGS, "data", "fingerprint", READER)
+def run_of(key: str, tested: Tested = "best") -> Run:
+    reader = replace(READER, wants_test=tested)
+    return Run(key, f"settings-{key}", SETTINGS, "data", "fingerprint", reader)
 
 
 def chain_of(key: str, rerun: int = 0) -> tuple[Stage, ...]:
@@ -43,21 +47,29 @@ def chain_of(key: str, rerun: int = 0) -> tuple[Stage, ...]:
 
 
 def cell_of(position: int, seed: int = 0) -> Cell:
-    labels, published = {"row": f"r{position}"}, {"ACC": 0.5}
+    labels, published = {"row": f"r{position}"}, {"ACC": Published(0.5)}
     return Cell("e", position, seed, labels, {"lr": 0.1}, published, "", SETTINGS, "settings")
 
 
-def want(database: Database, keys: list[str], path: str = "e.yaml", rerun: int = 0) -> None:
+def want(
+    database: Database,
+    keys: list[str],
+    path: str = "e.yaml",
+    rerun: int = 0,
+    name: str = "e",
+    variant: str = "",
+    tested: Tested = "best",
+) -> None:
     record_experiment(
         database,
-        name="e",
-        variant="",
+        name=name,
+        variant=variant,
         about="about",
         path=path,
         document=DOCUMENT,
         source="text",
         keyed_cells=[(cell_of(position), key) for position, key in enumerate(keys)],
-        wanted=[run_of(key) for key in keys],
+        wanted=[run_of(key, tested) for key in keys],
         chains={key: chain_of(key, rerun) for key in keys},
         readings={key: f"train-{key}-{rerun}" for key in keys},
         rerun=dict.fromkeys(keys, rerun),
@@ -92,8 +104,17 @@ def outcome_of(reading: str, reads: list[list[int]], best_epoch: int) -> dict[st
     return {"readers": {reading: mine}, "reads": reads}
 
 
-def do_run(database: Database, key: str, rerun: int = 0, split_at: int = 0) -> None:
-    """Record a run's stages as if done: three epochs, in one attempt or in two."""
+def do_run(
+    database: Database,
+    key: str,
+    rerun: int = 0,
+    split_at: int = 0,
+    tested: Sequence[int] | None = None,
+) -> None:
+    """Record a run's stages as if done: three epochs, in one attempt or in two.
+
+    ``tested`` are epochs with a test of their own, which measures a tenth of each.
+    """
     prepare, train, evaluate = (stage.key for stage in chain_of(key, rerun))
     if attempt_outcome(database, prepare) is None:
         claim = take(database, prepare)
@@ -115,5 +136,9 @@ def do_run(database: Database, key: str, rerun: int = 0, split_at: int = 0) -> N
     claim = take(database, evaluate)
     measured = [Metric(2, "test", "accuracy", 0.25), Metric(2, "test", "loss", 1.5)]
     reads = {"reads": [[claim.attempt_id, 2, 2]]}
+    if tested is not None:
+        names = ("accuracy", "loss")
+        measured = [Metric(each, "test", name, each / 10) for each in tested for name in names]
+        reads = {"reads": [[claim.attempt_id, 1, 3]]}
     end_attempt(database, claim, "done", 0.5, reads, measured=measured)
     assert record_result(database, key, rerun) == "done"

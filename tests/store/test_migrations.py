@@ -1,5 +1,6 @@
 """Migrations end at the schema and views that the code declares."""
 
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +17,8 @@ from runner.store.database import HEAD, open_database
 from runner.store.migrations import config
 from runner.store.schema import metadata
 from runner.store.views import VIEWS
+
+FIXTURES = Path(__file__).resolve().parent / "fixtures"
 
 
 def squeezed(text: str) -> str:
@@ -61,6 +64,23 @@ def test_migrated_tables_are_declared_in_the_same_words(made: Path, tmp_path: Pa
 
 def test_migrated_views_are_the_declared_ones(made: Path) -> None:
     assert schema_of(made, "view") == {name: squeezed(sql) for name, sql in VIEWS.items()}
+
+
+def test_the_first_schema_gets_the_summary_of_today(tmp_path: Path) -> None:
+    """Its variants are told apart, and its runs that were tested at the last epoch have a test."""
+    path = Path(shutil.copy(FIXTURES / "schema_0001.db", tmp_path / "old.db"))
+    open_database(path).close()
+    query = "SELECT variant, lr, seed, round(test_accuracy, 2) FROM run_summary ORDER BY 1, 2, 3"
+    with closing(sqlite3.connect(path)) as raw:
+        rows = raw.execute(query).fetchall()
+    as_written = [(0.01, 0, 0.33), (0.01, 1, 0.33), (0.1, 0, 1.0), (0.1, 1, 0.33)]
+    assert rows == [
+        *[("", *row) for row in as_written],
+        *[('evaluate.test="last"', *row) for row in as_written],
+        ("profile quick", 0.01, 0, 0.33),
+        ("profile quick", 0.1, 0, 0.42),
+    ]
+    assert schema_of(path, "view") == {name: squeezed(sql) for name, sql in VIEWS.items()}
 
 
 def test_head_is_the_newest_script(made: Path) -> None:

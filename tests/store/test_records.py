@@ -94,7 +94,7 @@ def test_run_summary_reads_into_pandas_as_plain_columns(database: Database) -> N
     with database.read() as connection:
         table = pd.read_sql(sa.text("SELECT * FROM run_summary ORDER BY run"), connection)
     assert list(table.columns) == [
-        "run", "experiment", "status", "seed", "dataset", "model", "optimizer", "lr",
+        "run", "experiment", "variant", "status", "seed", "dataset", "model", "optimizer", "lr",
         "batch_size", "epochs", "best_epoch", "last_epoch", "parameters", "train_loss",
         "train_accuracy", "val_loss", "val_accuracy", "max_val_accuracy", "test_loss",
         "test_accuracy", "train_seconds", "seconds", "device", "message", "settings",
@@ -102,7 +102,8 @@ def test_run_summary_reads_into_pandas_as_plain_columns(database: Database) -> N
     done = table.iloc[0].to_dict()
     assert json.loads(done.pop("settings")) == SETTINGS
     assert done == {
-        "run": "r1", "experiment": "e", "status": "done", "seed": 0, "dataset": "digits",
+        "run": "r1", "experiment": "e", "variant": "", "status": "done", "seed": 0,
+        "dataset": "digits",
         "model": "mlp", "optimizer": "sgd", "lr": 0.1, "batch_size": 8, "epochs": 3,
         "best_epoch": 2.0, "last_epoch": 3.0, "parameters": 7.0,
         "train_loss": pytest.approx(0.8), "train_accuracy": pytest.approx(0.8),
@@ -112,6 +113,51 @@ def test_run_summary_reads_into_pandas_as_plain_columns(database: Database) -> N
     }  # fmt: skip
     assert table.iloc[1]["status"] == "unfinished"
     assert pd.isna(table.iloc[1]["test_accuracy"])
+
+
+def summary_of(database: Database) -> list[tuple[str, str, str]]:
+    query = sa.text("SELECT run, experiment, variant FROM run_summary ORDER BY run")
+    with database.read() as connection:
+        return [tuple(row) for row in connection.execute(query)]
+
+
+def test_run_summary_has_a_run_for_whoever_asks_for_it_first(database: Database) -> None:
+    """Of the spec as written before variants, of several experiments the first by name."""
+    want(database, ["both", "alone"], name="b")
+    want(database, ["both", "varied"], name="a", variant="epochs=2")
+    want(database, ["varied", "alone"], name="a", variant="epochs=1")
+    want(database, ["alone"], name="a")
+    assert summary_of(database) == [
+        ("alone", "a", ""),
+        ("both", "b", ""),
+        ("varied", "a", "epochs=1"),
+    ]
+
+
+def test_run_summary_leaves_out_what_no_cell_asks_for_any_more(database: Database) -> None:
+    want(database, ["before", "kept"])
+    do_run(database, "before")
+    want(database, ["kept", "now"])
+    assert [row[0] for row in summary_of(database)] == ["kept", "now"]
+    with database.read() as connection:
+        left = connection.exec_driver_sql("SELECT run_key FROM latest_results").scalars().all()
+    assert left == ["before"]
+
+
+@pytest.mark.parametrize(
+    ("tested", "at", "accuracy"),
+    [("last", [3], 0.3), ("best", [2], 0.2), ("each_epoch", [1, 2, 3], 0.2), ("never", [], None)],
+)
+def test_a_run_has_the_test_of_the_epoch_that_was_to_be_tested(
+    database: Database, tested: str, at: list[int], accuracy: float | None
+) -> None:
+    """Its best epoch is 2, its last 3; each epoch measures a tenth of itself."""
+    want(database, ["r1"], tested=tested)
+    do_run(database, "r1", tested=at)
+    with database.read() as connection:
+        query = "SELECT test_accuracy, test_loss FROM run_summary"
+        assert tuple(connection.exec_driver_sql(query).one()) == (accuracy, accuracy)
+    assert run_rows(database)[0]["test_accuracy"] == accuracy
 
 
 def test_seconds_are_those_of_the_stages_that_were_read(database: Database) -> None:
