@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.api.workspace import DEFAULT_DATABASE, REFERENCE, workspace
 from runner.core.errors import UsageError, nearest
+from runner.spec.cell_names import Given, cell_names
 from runner.spec.names import short_name
 from runner.spec.nodes import as_yaml
 from runner.spec.variants import variant_options
 from runner.store.database import Database
-from runner.store.queries import find_runs, run_record, run_rows, stored_experiments
+from runner.store.queries import (
+    find_runs,
+    run_record,
+    run_rows,
+    stored_cells,
+    stored_experiments,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,14 +51,22 @@ def list_runs(experiment: str | None = None, db: str | Path | None = None) -> pd
 
 
 def cell_rows(database: Database, experiment: str | None = None) -> list[dict[str, Any]]:
-    """Return one mapping per cell; see :func:`list_runs`.
+    """Return one mapping per cell, with its ``name`` in words; see :func:`list_runs`.
 
     Raises:
         UsageError: for an unknown experiment.
     """
     if experiment is not None:
         known_experiment(database, experiment)
-    return run_rows(database, experiment)
+    rows = run_rows(database, experiment)
+    given: dict[tuple[str, str], dict[int, Given]] = {}
+    for row in rows:
+        mine = given.setdefault((row["experiment"], row["variant"]), {})
+        mine[row["position"]] = (row["labels"], row["swept"])
+    names = {which: cell_names(cells) for which, cells in given.items()}
+    for row in rows:
+        row["name"] = names[row["experiment"], row["variant"]][row["position"]]
+    return rows
 
 
 def show(name: str, db: str | Path | None = None) -> dict[str, Any]:
@@ -68,10 +83,23 @@ def show(name: str, db: str | Path | None = None) -> dict[str, Any]:
     database = workspace(db).open(create=False)
     try:
         record = run_record(database, resolve_run(database, name))
+        _name_cells(database, record["cells"])
     finally:
         database.close()
     record["command"] = make_again(record["cells"], db)
     return record
+
+
+def _name_cells(database: Database, cells: Sequence[dict[str, Any]]) -> None:
+    """Give cells of one run, as :func:`run_record` has them, their ``name`` in words."""
+    names: dict[tuple[str, str], dict[int, str]] = {}
+    for experiment in dict.fromkeys(cell["experiment"] for cell in cells):
+        given: dict[str, dict[int, Given]] = {}
+        for each in stored_cells(database, experiment):
+            given.setdefault(each.variant, {})[each.position] = (each.labels, each.swept)
+        names |= {(experiment, variant): cell_names(mine) for variant, mine in given.items()}
+    for cell in cells:
+        cell["name"] = names[cell["experiment"], cell["variant"]][cell["position"]]
 
 
 def resolve_run(database: Database, name: str) -> str:

@@ -10,7 +10,6 @@ import typer
 
 from runner.cli.options import Db, Reference, check_format, chosen_database
 from runner.cli.words import counted
-from runner.spec.names import cell_name
 
 LIST_EXAMPLES = """\b
 Examples:
@@ -52,7 +51,6 @@ def list_command(
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
-    name = cell_name(row["labels"], row["swept"])
     return {
         "cell": f"{row['experiment']}:{row['position']}:{row['seed']}",
         "run": row["run"][:12],
@@ -61,7 +59,7 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
         "val_accuracy": row["val_accuracy"],
         "test_accuracy": row["test_accuracy"],
         "seconds": row["seconds"],
-        "settings": name + (f" [{row['variant']}]" if row["variant"] else ""),
+        "settings": row["name"] + (f" [{row['variant']}]" if row["variant"] else ""),
     }
 
 
@@ -134,7 +132,7 @@ def _described(record: Mapping[str, Any]) -> Iterator[str]:
     for cell in record["cells"]:
         variant = f" [{cell['variant']}]" if cell["variant"] else ""
         where = f"{cell['experiment']}:{cell['position']}:{cell['seed']}{variant}"
-        yield f"cell      {where}  {cell_name(cell['labels'], cell['swept'])}"
+        yield f"cell      {where}  {cell['name']}"
     yield f"status    {'unfinished' if result is None else result['status']}"
     if result is not None:
         yield from _result(result)

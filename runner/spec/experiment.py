@@ -14,6 +14,7 @@ from typing import Any
 from runner.components.component import canonical_settings
 from runner.core.errors import Problem, SpecError
 from runner.core.types import Cell
+from runner.spec.cell_names import cell_names
 from runner.spec.compose import load_document
 from runner.spec.matching import cell_matches
 from runner.spec.names import (
@@ -102,6 +103,7 @@ def build_experiment(
         tables_node = to_node(default_tables(name, plain_cells, cells[0].settings))
     tables = parse_tables(tables_node, labels)
     cells = _with_where(cells, labels, document.get("published"), variant)
+    cells = _with_names(cells)
     distinct = {item.cell.settings_key: item.settings for item in cells}
     published = [pair for item in combinations for pair in item.published.items()]
     wheres = _wheres(document.get("published"))
@@ -237,6 +239,14 @@ def _cell(
         settings=canonical_settings(settings),
         settings_key=settings_key(settings),
     )
+
+
+def _with_names(cells: Sequence[ResolvedCell]) -> list[ResolvedCell]:
+    given = {item.cell.position: (item.cell.labels, item.cell.swept) for item in cells}
+    names = cell_names(given)
+    return [
+        replace(item, cell=replace(item.cell, name=names[item.cell.position])) for item in cells
+    ]
 
 
 def _wheres(node: Node | None) -> Iterator[tuple[Node, dict[str, Node], dict[str, Node]]]:

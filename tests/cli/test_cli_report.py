@@ -135,6 +135,29 @@ def test_list_has_a_line_per_cell(tiny: Path, call: Call) -> None:
     assert lines[-1].endswith("fast one")
 
 
+NESTED = TINY.partition("seeds:")[0].replace("tiny", "nested") + (
+    "sweep: {rows: [{label: plain}, {label: wide, hidden: [5]}], grid: {train_images: [9, 18]}}\n"
+)
+NESTED_NAMES = [
+    f"{label} (train_images={count})" for label in ("plain", "wide") for count in (9, 18)
+]
+
+
+def test_cells_that_share_a_label_are_told_apart_wherever_they_are_named(
+    fresh: Path, call: Call
+) -> None:
+    """As a grid over `train_images` around rows that have labels."""
+    Path("nested.yaml").write_text(NESTED)
+    planned = json.loads(call("plan", "nested.yaml", "--format", "json").out)
+    ending = [each["name"] for stage in planned["stages"] for each in stage["ending"]]
+    assert ending == [f"{name} seed=0" for name in NESTED_NAMES]
+    ran = call("run", "nested.yaml", "--set", "epochs=1", "--no-share", "--device", "cpu")
+    assert all(f"{name} seed=0: " in ran.err for name in NESTED_NAMES)
+    listed = json.loads(call("list", "--format", "json").out)
+    assert [row["name"] for row in listed] == NESTED_NAMES
+    assert f"  {NESTED_NAMES[3]}\n" in call("show", listed[3]["run"]).out
+
+
 def test_list_formats_hold_the_same_cells(tiny: Path, call: Call) -> None:
     rows = list(csv.DictReader(io.StringIO(call("list", "--format", "csv").out)))
     records = json.loads(call("list", "--format", "json").out)
