@@ -1,4 +1,4 @@
-"""What cells are called: in words that tell them apart.
+"""What cells are called: in words that tell them apart, and by place as commands take them.
 
 Owns that no two cells of an experiment have one name: labels are enough where they differ, swept
 settings stand beside labels that several cells share. Knows nothing of what settings mean.
@@ -45,6 +45,12 @@ def cell_names(cells: Mapping[int, Given]) -> dict[int, str]:
 def run_name(cell: Cell) -> str:
     """Return what the run of a cell is called among those of its experiment: with its seed."""
     return f"{cell.name} seed={cell.seed}".strip()
+
+
+def cell_reference(experiment: str, position: int, seed: int | None, variant: str) -> str:
+    """Return what commands call a cell, or with no seed those of all seeds, in one word or more."""
+    name = f"{experiment}:{position}" + ("" if seed is None else f":{seed}")
+    return f"{name}@{variant}" if variant else name
 
 
 def settings_words(settings: Mapping[str, Any]) -> str:

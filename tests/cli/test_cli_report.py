@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 from commands import TINY, Call
+from made_up import HEAD, MadeUp, record_made_up
+
+from runner.store.database import open_database
 
 READING = [
     ["report"],
@@ -183,6 +186,69 @@ def test_show_finds_a_run_by_cell_and_by_the_beginning_of_its_key(tiny: Path, ca
         assert f"\n{part}\n" in by_cell
     assert re.search(r"\n  train [0-9a-f]{12}: attempt 1 done, 20\d\d-", by_cell)
     assert by_cell.splitlines()[-1].split()[0] == "2"
+
+
+@pytest.fixture
+def variants(tmp_path: Path) -> Path:
+    """The current folder, with the database of a spec that was run as two variants only."""
+    (tmp_path / "made_up.yaml").write_text(f"{HEAD}seeds: [0, 1]\n")
+    database = open_database(tmp_path / "results.db")
+    for sets in (["lr=0.2"], ["hidden=[3, 2]", "epochs=2"]):
+        text = HEAD + "seeds: [0, 1]\nsweep: {grid: {dropout: [0, 0.5]}}\n"
+        record_made_up(database, tmp_path, text, lambda cell: MadeUp({"val_accuracy": [0.5]}), sets)
+    database.close()
+    return tmp_path
+
+
+def test_what_list_prints_can_be_pasted_into_show_and_diff(variants: Path, call: Call) -> None:
+    lines = call("list").out.splitlines()[1:]
+    assert len(lines) == 8
+    for line in lines:
+        cell, run = shlex.split(line)[:2]
+        shown = call("show", cell)
+        assert (shown.code, shown.err) == (0, "")
+        assert shown.out.startswith(f"run       {run}")
+        assert f"\ncell      {shlex.quote(cell)}  dropout=" in shown.out
+    pair = [shlex.split(lines[number])[0] for number in (0, -1)]
+    assert pair == ["made_up:0:0@hidden=[3, 2], epochs=2", "made_up:1:1@lr=0.2"]
+    assert "model.hidden" in call("diff", *pair).out
+
+
+def test_a_cell_of_several_variants_asks_which(variants: Path, call: Call) -> None:
+    refused = call("show", "made_up:1:0")
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err == (
+        "error: 'made_up:1:0' is in 2 variants; which one?\n"
+        "    there are: 'made_up:1:0@hidden=[3, 2], epochs=2', made_up:1:0@lr=0.2\n"
+    )
+    refused = call("show", "made_up:1@lr=0.2")
+    assert "there are: made_up:1:0@lr=0.2, made_up:1:1@lr=0.2" in refused.err
+
+
+def test_a_cell_of_the_only_variant_needs_no_more_than_its_place(fresh: Path, call: Call) -> None:
+    call("run", "tiny.yaml", "--profile", "quick")
+    assert "cell      'tiny:0:0@profile quick'  slow\n" in call("show", "tiny:0:0").out
+    call("run", "tiny.yaml", "--limit", "1")
+    assert "cell      tiny:0:0  slow\n" in call("show", "tiny:0:0").out
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("tiny:0:0@epochs=9", "no variant 'epochs=9' of 'tiny'\n    there are: none\n"),
+        ("made_up:0:0@lr=0.3", "did you mean: lr=0.2\n    there are: hidden=[3, 2], epochs=2; lr"),
+        ("made_up:0:0@", "it was run as variants only\n    there are: hidden"),
+        ("made_up:0:0:1@lr=0.2", "is not experiment:position or experiment:position:seed, of a"),
+        ("made_up:²", "is not experiment:position"),
+    ],
+)
+def test_a_wrong_variant_is_told_those_there_are(
+    variants: Path, finished: Path, call: Call, name: str, message: str
+) -> None:
+    db = finished / "results.db" if name.startswith("tiny") else variants / "results.db"
+    refused = call("show", name, "--db", db)
+    assert (refused.code, refused.out) == (2, "")
+    assert message in refused.err
 
 
 @pytest.mark.parametrize(
