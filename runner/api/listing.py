@@ -116,10 +116,12 @@ def make_again(cells: list[Mapping[str, Any]], db: str | Path | None = None) -> 
         return ""
     cell = next((each for each in cells if not each["variant"]), cells[0])
     words = ["runner", "run", str(cell["path"]), "--rerun", *variant_options(cell["variant"])]
-    for text in cell["labels"].values():
-        words += ["--only", text]
+    labels = cell["labels"]
+    for name, text in labels.items():
+        words += ["--only", f"{name}={text}"]
     for path, value in cell["swept"].items():
-        words += ["--only", f"{short_name(path)}={as_yaml(value)}"]
+        name = short_name(path)  # one that is a label's, too, would mean the label
+        words += ["--only", f"{path if name in labels else name}={as_yaml(value)}"]
     words += ["--only", f"seed={cell['seed']}"]
     own = db is not None and str(db) not in (DEFAULT_DATABASE, REFERENCE)
     words += ["--db", str(db)] if own else []

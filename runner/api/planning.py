@@ -111,7 +111,7 @@ def plan(
 
     Args:
         specs: spec files.
-        only: label texts or ``setting=value``.
+        only: label texts, ``label=text`` or ``setting=value``.
         profile: name of a profile.
         sets: ``setting=value`` options.
         db: the database.

@@ -96,7 +96,7 @@ def plot(
         spec: a spec file; its cells as they are now.
         kind: sheet, loss, accuracy, curves or setting, of recorded runs; or augmentations, which
             needs the data instead.
-        only: label texts or ``setting=value``.
+        only: label texts, ``label=text`` or ``setting=value``.
         profile: name of a profile.
         sets: ``setting=value`` options.
         per: ``step`` or ``epoch``, for losses; epoch when not given.

@@ -16,11 +16,10 @@ from runner.core.errors import Problem, SpecError
 from runner.core.types import Cell
 from runner.spec.cell_names import cell_names
 from runner.spec.compose import load_document
-from runner.spec.matching import cell_matches
+from runner.spec.matching import cell_matches, label_values, swept_values
 from runner.spec.names import (
     SETTING_ROOTS,
     setting_path,
-    short_name,
     spell_out,
     unknown_setting,
 )
@@ -293,10 +292,7 @@ def _with_where(
 
 
 def _what_varies(cells: Sequence[ResolvedCell]) -> str:
-    values: dict[str, dict[str, None]] = {}
-    for item in cells:
-        swept = {short_name(path): value for path, value in item.cell.swept.items()}
-        for name, value in {**item.cell.labels, **swept}.items():
-            values.setdefault(name, {})[str(value)] = None
-    shown = [f"{name}: {', '.join(list(seen)[:12])}" for name, seen in values.items()]
+    plain_cells = [item.cell for item in cells]
+    values = {**label_values(plain_cells), **swept_values(plain_cells)}
+    shown = [f"{name}: {', '.join(seen[:12])}" for name, seen in values.items()]
     return "; ".join(shown) or "nothing varies between the cells"
