@@ -22,6 +22,8 @@ data: {dataset: digits}
 model: {name: mlp}
 train: {epochs: 4}
 """
+ENVIRONMENT = {"versions": {"runner": "made up"}, "python": "3", "commit": "", "code": "made up"}
+NUMERICS = {"device": "cpu", "torch": "2", "threads": 1}
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def record_made_up(
         readings={run: chain[1].key for run, chain in chains.items()},
         rerun=dict.fromkeys(chains, 0),
     )
-    environment = record_environment(database, {"versions": {"runner": "made up"}})
+    environment = record_environment(database, ENVIRONMENT)
     for item, run in zip(experiment.cells, runs, strict=True):
         made = recipe(item.cell)
         if made is None:
@@ -88,7 +90,7 @@ def record_made_up(
 
 def _record_stage(database: Database, stage: Stage, environment: int, made: MadeUp) -> bool:
     """Record a stage; return whether the next one follows."""
-    claim = claim_stage(database, stage.key, environment, {}, "cpu")
+    claim = claim_stage(database, stage.key, environment, NUMERICS, "cpu")
     if not isinstance(claim, Claim):
         return True
     if stage.kind == "prepare":

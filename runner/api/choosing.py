@@ -1,15 +1,25 @@
-"""What ``--only`` means: cells by label, or by setting."""
+"""What ``--only`` means: cells by label, or by setting.
+
+Owns how it is read: a name that is both a label's and a setting's means the label. Knows cells, not
+their data.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Protocol, TypeVar
 
-from runner.core.errors import UsageError
+from runner.core.errors import SpecError, UsageError, nearest
 from runner.core.types import Cell
-from runner.spec.matching import cell_matches
-from runner.spec.names import setting_path
+from runner.spec.matching import cell_matches, label_values, setting_value, swept_values
+from runner.spec.names import SETTING_ROOTS, SHORT_NAMES, setting_path
+from runner.spec.nodes import Node, as_yaml
+from runner.spec.sweep import label_text
 from runner.spec.variants import parse_set
+from runner.spec.yaml_loader import parse_yaml
+
+SHOWN_VALUES = 12
 
 
 class HasCell(Protocol):
@@ -28,8 +38,8 @@ def choose(cells: Sequence[Chosen], only: Iterable[str]) -> list[Chosen]:
 
     Args:
         cells: all cells.
-        only: label texts, or ``setting=value``; several of one label or setting admit any of
-            them.
+        only: label texts, ``label=text`` or ``setting=value``; several of one label or setting
+            admit any of them.
 
     Raises:
         UsageError: when no cell is left.
@@ -40,7 +50,7 @@ def choose(cells: Sequence[Chosen], only: Iterable[str]) -> list[Chosen]:
     for text in asked:
         matching, kind = _matching(cells, text)
         if not matching:
-            raise UsageError(f"--only {text!r} matches no cell\n    {_labels(cells)}")
+            raise _no_match([each.cell for each in cells], text)
         groups.setdefault(kind, set()).update(matching)
     for admitted in groups.values():
         chosen = [cell for cell in chosen if id(cell) in admitted]
@@ -50,18 +60,80 @@ def choose(cells: Sequence[Chosen], only: Iterable[str]) -> list[Chosen]:
 
 
 def _matching(cells: Sequence[HasCell], text: str) -> tuple[set[int], str]:
+    """Return the ids of what an ``--only`` admits, and of what label or setting it speaks."""
     labelled = {id(cell) for cell in cells if text in cell.cell.labels.values()}
     if labelled:
         items = {item for cell in cells for item in cell.cell.labels.items()}
         return labelled, "label " + ", ".join(sorted(key for key, value in items if value == text))
+    name, equals, value = text.partition("=")
+    name = name.strip()
+    if not equals:
+        return set(), ""
+    is_label = any(name in cell.cell.labels for cell in cells)
+    texts = _as_label(value)
+    admitted = {id(cell) for cell in cells if cell.cell.labels.get(name) in texts}
+    if setting_path(name) is None:
+        return admitted, f"label {name}"
+    path, node = _setting(text, is_label)
+    if node is not None:
+        others = [cell for cell in cells if name not in cell.cell.labels]
+        admitted |= {id(each) for each in others if cell_matches(each.cell, {path: node})}
+    return admitted, f"label {name}" if is_label else path
+
+
+def _as_label(value: str) -> set[str]:
+    """Return the label texts that a value may mean: as it stands, or as a spec would write it."""
+    texts = {value, value.strip()}
+    with suppress(SpecError):
+        texts.add(label_text(parse_yaml(value, "--only")))
+    return texts
+
+
+def _setting(text: str, is_label: bool) -> tuple[str, Node | None]:
+    """Return path and value of ``setting=value``; a label's text need not be a value."""
+    try:
+        return parse_set(text)
+    except SpecError:
+        if is_label:
+            return "", None
+        raise
+
+
+def _no_match(cells: Sequence[Cell], text: str) -> UsageError:
+    """Return the error that nothing matches, with what there is and the nearest spelling."""
     name, equals, _ = text.partition("=")
-    if not equals or setting_path(name.strip()) is None:
-        return set(), "label"
-    path, node = parse_set(text)
-    return {id(each) for each in cells if cell_matches(each.cell, {path: node})}, path
+    name = name.strip()
+    labels, settings = label_values(cells), swept_values(cells)
+    there = {label: [repr(each) for each in texts] for label, texts in labels.items()}
+    path = setting_path(name)
+    if equals and name in labels:
+        there = {name: there[name]}
+    elif equals and path is not None:
+        there = {name: [as_yaml(setting_value(cell.settings, path)) for cell in cells]}
+    else:
+        there |= {short: values for short, values in settings.items() if short not in there}
+        there["seed"] = [str(cell.seed) for cell in cells]
+    suggestion = _suggestion(labels, text)
+    hint = f"\n    did you mean: {suggestion}" if suggestion else ""
+    lines = "\n        ".join(_listed(*each) for each in there.items())
+    return UsageError(f"--only {text!r} matches no cell{hint}\n    there are:\n        {lines}")
 
 
-def _labels(cells: Sequence[HasCell]) -> str:
-    labels = dict.fromkeys(text for cell in cells for text in cell.cell.labels.values())
-    shown = ", ".join(repr(text) for text in labels)
-    return f"labels: {shown}" if shown else "no cell has a label; give setting=value, as lr=0.1"
+def _suggestion(labels: Mapping[str, Sequence[str]], text: str) -> str:
+    name, equals, value = text.partition("=")
+    name = name.strip()
+    if not equals:
+        return nearest(text, [each for texts in labels.values() for each in texts])
+    if name in labels:
+        found = nearest(value.strip(), labels[name])
+        return f"{name}={found}" if found else ""
+    if setting_path(name) is not None:
+        return ""
+    found = nearest(name, [*labels, *SHORT_NAMES, *SETTING_ROOTS])
+    return f"{found}={value}" if found else ""
+
+
+def _listed(name: str, values: Sequence[str]) -> str:
+    distinct = list(dict.fromkeys(values))
+    more = ", …" if len(distinct) > SHOWN_VALUES else ""
+    return f"{name}: {', '.join(distinct[:SHOWN_VALUES])}{more}"

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.api.listing import resolve_run
+from runner.api.finding import find_record
 from runner.api.workspace import workspace
-from runner.store.queries import run_record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,7 +64,7 @@ def compare(first: str, second: str, db: str | Path | None = None) -> list[Diffe
     """
     database = workspace(db).open(create=False)
     try:
-        pair = [run_record(database, resolve_run(database, name)) for name in (first, second)]
+        pair = [find_record(database, name) for name in (first, second)]
     finally:
         database.close()
     parts = {

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runner.api.finding import find_record, known_experiment
 from runner.api.workspace import DEFAULT_DATABASE, REFERENCE, workspace
-from runner.core.errors import UsageError, nearest
+from runner.spec.cell_names import Given, cell_names, cell_reference
 from runner.spec.names import short_name
 from runner.spec.nodes import as_yaml
 from runner.spec.variants import variant_options
 from runner.store.database import Database
-from runner.store.queries import find_runs, run_record, run_rows, stored_experiments
+from runner.store.queries import run_rows, stored_cells
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,12 +47,33 @@ def list_runs(experiment: str | None = None, db: str | Path | None = None) -> pd
 def cell_rows(database: Database, experiment: str | None = None) -> list[dict[str, Any]]:
     """Return one mapping per cell; see :func:`list_runs`.
 
+    Beside its columns, each has ``cell``, the name by which other commands know it, and ``name``,
+    what it is called in words.
+
     Raises:
         UsageError: for an unknown experiment.
     """
     if experiment is not None:
         known_experiment(database, experiment)
-    return run_rows(database, experiment)
+    rows = run_rows(database, experiment)
+    given: dict[tuple[str, str], dict[int, Given]] = {}
+    for row in rows:
+        mine = given.setdefault((row["experiment"], row["variant"]), {})
+        mine[row["position"]] = (row["labels"], row["swept"])
+    names = {which: cell_names(cells) for which, cells in given.items()}
+    return [
+        {
+            "cell": _reference(row),
+            **row,
+            "name": names[row["experiment"], row["variant"]][row["position"]],
+        }
+        for row in rows
+    ]
+
+
+def _reference(cell: Mapping[str, Any]) -> str:
+    """Return what other commands call a row or cell of a record."""
+    return cell_reference(cell["experiment"], cell["position"], cell["seed"], cell["variant"])
 
 
 def show(name: str, db: str | Path | None = None) -> dict[str, Any]:
@@ -59,7 +81,7 @@ def show(name: str, db: str | Path | None = None) -> dict[str, Any]:
 
     Args:
         name: the beginning of a run key, or a cell as ``experiment:position`` or
-            ``experiment:position:seed``.
+            ``experiment:position:seed``, of a variant with ``@variant`` behind it.
         db: the database; results.db when not given.
 
     Raises:
@@ -67,52 +89,25 @@ def show(name: str, db: str | Path | None = None) -> dict[str, Any]:
     """
     database = workspace(db).open(create=False)
     try:
-        record = run_record(database, resolve_run(database, name))
+        record = find_record(database, name)
+        _name_cells(database, record["cells"])
     finally:
         database.close()
     record["command"] = make_again(record["cells"], db)
     return record
 
 
-def resolve_run(database: Database, name: str) -> str:
-    """Return the run key that ``name`` means; see :func:`show`."""
-    found = _runs_of_cell(database, name) if ":" in name else find_runs(database, name)
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        raise UsageError(f"no run '{name}'; `runner list` shows all")
-    shown = ", ".join(key[:12] for key in found[:8]) + (", …" if len(found) > 8 else "")
-    raise UsageError(f"'{name}' means {len(found)} runs: {shown}")
-
-
-def _runs_of_cell(database: Database, name: str) -> list[str]:
-    experiment, _, rest = name.partition(":")
-    numbers = rest.split(":")
-    if not all(number.isdigit() for number in numbers):
-        raise UsageError(f"'{name}' is not experiment:position or experiment:position:seed")
-    rows = run_rows(database, known_experiment(database, experiment))
-    wanted = [row for row in rows if row["position"] == int(numbers[0]) and not row["variant"]]
-    if len(numbers) > 1:
-        wanted = [row for row in wanted if row["seed"] == int(numbers[1])]
-    if len(numbers) == 1 and len({row["run"] for row in wanted}) > 1:
-        seeds = ", ".join(f"{name}:{row['seed']}" for row in wanted)
-        raise UsageError(f"'{name}' has {len(wanted)} seeds; which one?\n    there are: {seeds}")
-    return list(dict.fromkeys(row["run"] for row in wanted))
-
-
-def known_experiment(database: Database, name: str) -> str:
-    """Return the name, if an experiment has it.
-
-    Raises:
-        UsageError: when none has.
-    """
-    names = list(dict.fromkeys(stored.name for stored in stored_experiments(database)))
-    if name in names:
-        return name
-    suggestion = nearest(name, names)
-    hint = f"\n    did you mean: {suggestion}" if suggestion else ""
-    listed = ", ".join(names) or "none"
-    raise UsageError(f"no experiment '{name}'{hint}\n    there are: {listed}")
+def _name_cells(database: Database, cells: Sequence[dict[str, Any]]) -> None:
+    """Give cells of a record what :func:`cell_rows` gives them: ``cell`` and ``name``."""
+    names: dict[tuple[str, str], dict[int, str]] = {}
+    for experiment in dict.fromkeys(cell["experiment"] for cell in cells):
+        given: dict[str, dict[int, Given]] = {}
+        for each in stored_cells(database, experiment):
+            given.setdefault(each.variant, {})[each.position] = (each.labels, each.swept)
+        names |= {(experiment, variant): cell_names(mine) for variant, mine in given.items()}
+    for cell in cells:
+        cell["cell"] = _reference(cell)
+        cell["name"] = names[cell["experiment"], cell["variant"]][cell["position"]]
 
 
 def make_again(cells: list[Mapping[str, Any]], db: str | Path | None = None) -> str:
@@ -121,10 +116,12 @@ def make_again(cells: list[Mapping[str, Any]], db: str | Path | None = None) -> 
         return ""
     cell = next((each for each in cells if not each["variant"]), cells[0])
     words = ["runner", "run", str(cell["path"]), "--rerun", *variant_options(cell["variant"])]
-    for text in cell["labels"].values():
-        words += ["--only", text]
+    labels = cell["labels"]
+    for name, text in labels.items():
+        words += ["--only", f"{name}={text}"]
     for path, value in cell["swept"].items():
-        words += ["--only", f"{short_name(path)}={as_yaml(value)}"]
+        name = short_name(path)  # one that is a label's, too, would mean the label
+        words += ["--only", f"{path if name in labels else name}={as_yaml(value)}"]
     words += ["--only", f"seed={cell['seed']}"]
     own = db is not None and str(db) not in (DEFAULT_DATABASE, REFERENCE)
     words += ["--db", str(db)] if own else []

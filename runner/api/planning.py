@@ -16,7 +16,7 @@ from runner.core.errors import Problem
 from runner.core.types import DEFAULT_CACHE_LIMIT, Decision, Facts
 from runner.planner.cost import Cost, plan_costs, predicted
 from runner.planner.explain import Branch, Saving, last_epoch, not_shared, savings, tree
-from runner.spec.names import cell_name
+from runner.spec.cell_names import run_name
 from runner.store.facts import latest_results
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def plan(
 
     Args:
         specs: spec files.
-        only: label texts or ``setting=value``.
+        only: label texts, ``label=text`` or ``setting=value``.
         profile: name of a profile.
         sets: ``setting=value`` options.
         db: the database.
@@ -248,7 +248,7 @@ def _explained(
     if disabled >= {"share_trajectories", "go_on_from_states"}:
         planned = replace(planned, state_bytes=0)
     chosen = set(wanted.chosen)
-    names = {cell.run.run_key: _name(cell) for cell in reversed(cells)}
+    names = {cell.run.run_key: run_name(cell.cell) for cell in reversed(cells)}
     return Explained(
         cells=sum(cell.run.run_key in chosen for cell in cells),
         runs=len(wanted.chosen),
@@ -267,8 +267,3 @@ def _explained(
         savings=tuple(savings(wanted.naive, wanted.steps, wanted.facts)),
         not_shared=tuple(not_shared(wanted.naive, wanted.facts, wanted.reruns, names)),
     )
-
-
-def _name(cell: BoundCell) -> str:
-    labels, swept = cell.resolved.cell.labels, cell.resolved.cell.swept
-    return f"{cell_name(labels, swept)} seed={cell.resolved.cell.seed}".strip()

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from runner.core.errors import UsageError
 from runner.spec.experiment import Experiment, ResolvedCell
-from runner.spec.names import cell_name
 from runner.store.database import Database
 from runner.store.queries import CellResult, cell_results, stored_experiments
 
@@ -30,7 +29,7 @@ def shown_cells(
 
     stored = cell_results(database, experiment.name, experiment.variant)
     by_settings = {each.settings_key: each for each in reversed(stored)}
-    names = cell_names(experiment.cells, experiment.name)
+    names = figure_names(experiment.cells, experiment.name)
     seeds: dict[int, list[ResolvedCell]] = {}
     for item in chosen:
         seeds.setdefault(item.cell.position, []).append(item)
@@ -63,13 +62,6 @@ def _missing(found: Sequence[CellResult | None]) -> str:
     return ", ".join(parts)
 
 
-def cell_names(cells: Iterable[ResolvedCell], experiment: str) -> Mapping[int, str]:
-    """Return what each position is called: labels, else swept settings, else the experiment."""
-    first = {item.cell.position: item.cell for item in reversed(list(cells))}
-    names = {number: cell_name(cell.labels, cell.swept) for number, cell in first.items()}
-    counts = Counter(names.values())
-    for number, cell in first.items():
-        if counts[names[number]] > 1:
-            names[number] += f" ({cell_name({}, cell.swept) or number})"
-        names[number] = names[number] or experiment
-    return names
+def figure_names(cells: Iterable[ResolvedCell], experiment: str) -> Mapping[int, str]:
+    """Return what a figure calls each position: its name, or the experiment's without a sweep."""
+    return {item.cell.position: item.cell.name or experiment for item in cells}

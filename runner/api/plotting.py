@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.api.choosing import choose
-from runner.api.plot_cells import cell_names, shown_cells
+from runner.api.plot_cells import figure_names, shown_cells
 from runner.api.workspace import DEFAULT_DATABASE, REFERENCE, workspace
 from runner.core.errors import UsageError, nearest
 from runner.spec.experiment import Experiment, ResolvedCell, load_experiment
@@ -96,7 +96,7 @@ def plot(
         spec: a spec file; its cells as they are now.
         kind: sheet, loss, accuracy, curves or setting, of recorded runs; or augmentations, which
             needs the data instead.
-        only: label texts or ``setting=value``.
+        only: label texts, ``label=text`` or ``setting=value``.
         profile: name of a profile.
         sets: ``setting=value`` options.
         per: ``step`` or ``epoch``, for losses; epoch when not given.
@@ -225,7 +225,7 @@ def _samples(
     from runner.report.curves import FigureRequest
 
     place = workspace(options.db, options.data)
-    names = cell_names(experiment.cells, experiment.name)
+    names = figure_names(experiment.cells, experiment.name)
     groups = sample_groups(experiment, chosen, names, place, options.images or NUM_IMAGES)
     return FigureRequest(None, experiment.name, experiment.variant, (), samples=groups)
 

@@ -94,7 +94,7 @@ def run(
 
     Args:
         specs: spec files.
-        only: label texts or ``setting=value``; only these cells.
+        only: label texts, ``label=text`` or ``setting=value``; only these cells.
         profile: name of a profile of the specs.
         sets: ``setting=value``, on top of every cell.
         limit: the most runs that are done now.

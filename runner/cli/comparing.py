@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 EXAMPLES = """\b
 Examples:
   runner diff quickstart:0:0 quickstart:2:0
+  runner diff quickstart:0:0 quickstart:0:0@epochs=2
   runner diff 3f9a 81c0 --format json"""
-HELP = "A run key, or experiment:position[:seed]."
+HELP = "A run key's beginning, or a cell as `list` prints it."
 
 
 def diff(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any
 
@@ -10,7 +11,6 @@ import typer
 
 from runner.cli.options import Db, Reference, check_format, chosen_database
 from runner.cli.words import counted
-from runner.spec.names import cell_name
 
 LIST_EXAMPLES = """\b
 Examples:
@@ -20,7 +20,8 @@ Examples:
 SHOW_EXAMPLES = """\b
 Examples:
   runner show 3f9a            a run, by the beginning of its key
-  runner show quickstart:0:1  a cell: experiment, position, seed"""
+  runner show quickstart:0:1  a cell: experiment, position, seed
+  runner show 'quickstart:0:0@profile quick'   that of a variant"""
 FORMATS = ("text", "csv", "json")
 NUMBERS = ("best_epoch", "val_accuracy", "test_accuracy", "seconds")
 
@@ -52,16 +53,15 @@ def list_command(
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
-    name = cell_name(row["labels"], row["swept"])
     return {
-        "cell": f"{row['experiment']}:{row['position']}:{row['seed']}",
+        "cell": row["cell"],
         "run": row["run"][:12],
         "status": row["status"],
         "best_epoch": row["best_epoch"],
         "val_accuracy": row["val_accuracy"],
         "test_accuracy": row["test_accuracy"],
         "seconds": row["seconds"],
-        "settings": name + (f" [{row['variant']}]" if row["variant"] else ""),
+        "settings": row["name"],
     }
 
 
@@ -79,13 +79,7 @@ def _print_rows(rows: list[dict[str, Any]], form: str) -> None:
         writer.writerows(rows)
         typer.echo(buffer.getvalue(), nl=False)
         return
-    shown = [
-        {
-            name: f"{value:.1f}" if name == "seconds" and value is not None else _cell(value)
-            for name, value in row.items()
-        }
-        for row in rows
-    ]
+    shown = [{name: _shown(name, value) for name, value in row.items()} for row in rows]
     widths = {name: max(len(name), *(len(row[name]) for row in shown)) for name in rows[0]}
     for row in [{name: name for name in widths}, *shown]:
         cells = [
@@ -93,6 +87,13 @@ def _print_rows(rows: list[dict[str, Any]], form: str) -> None:
             for name, width in widths.items()
         ]
         typer.echo("  ".join(cells).rstrip())
+
+
+def _shown(name: str, value: Any) -> str:
+    """Return a value of a column as text; cells as a command line takes them."""
+    if name == "cell":
+        return shlex.quote(value)
+    return f"{value:.1f}" if name == "seconds" and value is not None else _cell(value)
 
 
 def _cell(value: Any) -> str:
@@ -104,7 +105,7 @@ def _cell(value: Any) -> str:
 def show(
     name: Annotated[
         str,
-        typer.Argument(metavar="RUN", help="A run key's beginning, or experiment:position[:seed]."),
+        typer.Argument(metavar="RUN", help="A run key's beginning, or a cell as `list` prints it."),
     ],
     form: Annotated[
         str, typer.Option("--format", metavar="text|json", help="How it is printed.")
@@ -132,9 +133,7 @@ def _described(record: Mapping[str, Any]) -> Iterator[str]:
     result = record["result"]
     yield f"run       {record['run_key']}"
     for cell in record["cells"]:
-        variant = f" [{cell['variant']}]" if cell["variant"] else ""
-        where = f"{cell['experiment']}:{cell['position']}:{cell['seed']}{variant}"
-        yield f"cell      {where}  {cell_name(cell['labels'], cell['swept'])}"
+        yield f"cell      {shlex.quote(cell['cell'])}  {cell['name']}"
     yield f"status    {'unfinished' if result is None else result['status']}"
     if result is not None:
         yield from _result(result)

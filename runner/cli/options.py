@@ -32,7 +32,7 @@ Specs = Annotated[list[Path], typer.Argument(help="Spec files.", metavar="SPEC")
 Only = Annotated[
     list[str] | None,
     typer.Option(
-        metavar="LABEL|SETTING=VALUE",
+        metavar="TEXT|LABEL=TEXT|SETTING=VALUE",
         help="Only cells with this label or setting; may be repeated.",
     ),
 ]

@@ -20,7 +20,7 @@ from runner.components.download import Downloading
 from runner.core.types import Stage
 from runner.engine.context import Progress as Standing
 from runner.planner.explain import last_epoch
-from runner.spec.names import cell_name
+from runner.spec.cell_names import run_name
 from runner.store.reference import ReferenceResult
 
 PLAIN_SECONDS = 30.0
@@ -32,10 +32,8 @@ class Names:
     def __init__(self, wanted: Wanted) -> None:
         self._names: dict[str, str] = {}
         for cell in wanted.cells:
-            name = cell_name(cell.resolved.cell.labels, cell.resolved.cell.swept)
-            text = f"{name} seed={cell.resolved.cell.seed}".strip()
             for stage in wanted.chains[cell.run.run_key]:
-                self._names.setdefault(stage.key, text)
+                self._names.setdefault(stage.key, run_name(cell.cell))
 
     def of(self, stage: Stage) -> str:
         """Return the name of a stage."""

@@ -103,6 +103,7 @@ class Cell:
         variant: "" or the profile and ``--set`` options that changed it.
         settings: everything resolved, seed included.
         settings_key: the key of ``settings``.
+        name: what people call its combination, which no other of its experiment is called.
     """
 
     experiment: str
@@ -114,6 +115,7 @@ class Cell:
     variant: str
     settings: Settings
     settings_key: str
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

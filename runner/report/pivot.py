@@ -6,6 +6,7 @@ in the spec.
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,6 +14,7 @@ from typing import Any
 
 from runner.core.errors import UsageError
 from runner.report.tables import Entry, FilledTable, Row
+from runner.spec.cell_names import cell_reference
 from runner.spec.pivot import pivoted_columns, row_columns
 from runner.spec.table_checks import clashing_titles, place_of
 from runner.spec.tables import Column
@@ -73,7 +75,11 @@ def _shared_place(filled: FilledTable, first: Row, second: Row) -> UsageError:
     place = place_of(columns, [second.entries[column.title].value for column in columns])
     cells = [f"{filled.experiment}:{row.position}" for row in (first, second)]
     variant = f" (variant: {filled.variant})" if filled.variant else ""
-    differs = "" if filled.variant else f"; see it with: runner diff {' '.join(cells)}"
+    names = [
+        cell_reference(filled.experiment, row.position, None, filled.variant)
+        for row in (first, second)
+    ]
+    differs = f"; see it with: {shlex.join(['runner', 'diff', *names])}"
     return UsageError(
         f"table {filled.table.name} has two cells at {place}, {' and '.join(cells)}{variant}\n"
         f"    allowed: one cell in each place; a column for what differs keeps them apart{differs}"

@@ -14,6 +14,7 @@ from typing import Any
 from runner.components.component import canonical_settings
 from runner.core.errors import Problem, SpecError
 from runner.core.types import Cell
+from runner.spec.cell_names import cell_names
 from runner.spec.compose import load_document
 from runner.spec.names import SETTING_ROOTS, spell_out
 from runner.spec.nodes import Node, find, plain, put, to_node
@@ -97,8 +98,9 @@ def build_experiment(
     tables = parse_tables(tables_node, labels)
     entries = document.get("published")
     published_cells = with_published(plain_cells, labels, entries, bool(variant.name))
+    names = cell_names({cell.position: (cell.labels, cell.swept) for cell in plain_cells})
     cells = [
-        item if item.cell is cell else replace(item, cell=cell)
+        replace(item, cell=replace(cell, name=names[cell.position]))
         for item, cell in zip(cells, published_cells, strict=True)
     ]
     distinct = {item.cell.settings_key: item.settings for item in cells}

@@ -5,12 +5,12 @@ Owns what it means that a resolved setting is what somebody wrote. Knows single 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from runner.core.types import Cell
-from runner.spec.names import setting_path, spell_out
-from runner.spec.nodes import Node, plain
+from runner.spec.names import setting_path, short_name, spell_out
+from runner.spec.nodes import Node, as_yaml, plain
 from runner.spec.sweep import label_text
 
 
@@ -31,6 +31,24 @@ def cell_matches(cell: Cell, where: Mapping[str, Node]) -> bool:
         if not same_value(setting_value(cell.settings, path), written):
             return False
     return True
+
+
+def label_values(cells: Iterable[Cell]) -> dict[str, list[str]]:
+    """Return the texts that each label has in some cell, by label name, each once."""
+    found: dict[str, dict[str, None]] = {}
+    for cell in cells:
+        for name, text in cell.labels.items():
+            found.setdefault(name, {})[text] = None
+    return {name: list(texts) for name, texts in found.items()}
+
+
+def swept_values(cells: Iterable[Cell]) -> dict[str, list[str]]:
+    """Return the values that the sweep gives in some cell, as YAML by short name, each once."""
+    found: dict[str, dict[str, None]] = {}
+    for cell in cells:
+        for path, value in cell.swept.items():
+            found.setdefault(short_name(path), {})[as_yaml(value)] = None
+    return {name: list(values) for name, values in found.items()}
 
 
 def setting_value(settings: Mapping[str, Any], path: Sequence[str]) -> Any:

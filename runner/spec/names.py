@@ -4,12 +4,11 @@ A sweep, a profile, ``--set`` and a table column name a setting by a short name 
 path. Records hold dotted paths only.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from runner.core.errors import Problem, nearest
-from runner.spec.nodes import Node, as_yaml
+from runner.spec.nodes import Node
 
 SETTING_ROOTS = ("data", "model", "train", "evaluate", "seed")
 
@@ -158,19 +157,3 @@ def _spell_out_step(node: Node) -> Node:
         for each in choices.value
     )
     return replace(node, value={**node.value, "choices": replace(choices, value=lists)})
-
-
-def _shortest(path: str, value: Any) -> Any:
-    """Return a setting as short as it can be written."""
-    if path == PIPELINE and isinstance(value, Mapping) and set(value) == {"p", "steps"}:
-        return value["steps"] if value["p"] == WHOLE_PIPELINE else value
-    return value
-
-
-def cell_name(labels: Mapping[str, str], swept: Mapping[str, Any]) -> str:
-    """Return a cell's labels, or its swept settings, in one line."""
-    if labels:
-        return ", ".join(labels.values())
-    return " ".join(
-        f"{short_name(path)}={as_yaml(_shortest(path, value))}" for path, value in swept.items()
-    )

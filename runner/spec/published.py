@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from runner.core.errors import Problem, SpecError
 from runner.core.types import Cell
-from runner.spec.matching import cell_matches
-from runner.spec.names import setting_path, short_name, unknown_setting
+from runner.spec.matching import cell_matches, label_values, swept_values
+from runner.spec.names import setting_path, unknown_setting
 from runner.spec.nodes import Node, plain
 from runner.spec.sweep import published_value, published_values
 
@@ -75,10 +75,6 @@ def with_published(
 
 
 def _what_varies(cells: Sequence[Cell]) -> str:
-    values: dict[str, dict[str, None]] = {}
-    for cell in cells:
-        swept = {short_name(path): value for path, value in cell.swept.items()}
-        for name, value in {**cell.labels, **swept}.items():
-            values.setdefault(name, {})[str(value)] = None
-    shown = [f"{name}: {', '.join(list(seen)[:12])}" for name, seen in values.items()]
+    values = {**label_values(cells), **swept_values(cells)}
+    shown = [f"{name}: {', '.join(seen[:12])}" for name, seen in values.items()]
     return "; ".join(shown) or "nothing varies between the cells"

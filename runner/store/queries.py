@@ -73,6 +73,46 @@ def run_rows(database: Database, experiment: str | None = None) -> list[dict[str
 
 
 @dataclass(frozen=True, slots=True)
+class StoredCell:
+    """A cell of an experiment as last run.
+
+    Attributes:
+        path: the spec's file, as given.
+        run_key: of its run, or None where that is not known.
+    """
+
+    experiment: str
+    variant: str
+    path: str
+    position: int
+    seed: int
+    labels: Mapping[str, str]
+    swept: Mapping[str, Any]
+    run_key: str | None
+
+
+def stored_cells(database: Database, experiment: str) -> list[StoredCell]:
+    """Return the cells of all variants of an experiment, those of the spec as written first."""
+    query = (
+        sa.select(
+            experiments.c.name.label("experiment"),
+            experiments.c.variant,
+            experiments.c.path,
+            cells.c.position,
+            cells.c.seed,
+            cells.c.labels,
+            cells.c.swept,
+            cells.c.run_key,
+        )
+        .join(experiments, experiments.c.id == cells.c.experiment_id)
+        .where(experiments.c.name == experiment)
+        .order_by(experiments.c.variant, cells.c.position, cells.c.seed)
+    )
+    with database.read() as connection:
+        return [StoredCell(**row._mapping) for row in connection.execute(query)]
+
+
+@dataclass(frozen=True, slots=True)
 class CellResult:
     """How the run of a stored cell ended; ``unfinished`` has no epochs."""
 

@@ -132,7 +132,10 @@ def test_without_a_database_it_says_how_to_make_one(place: Path, call: Call) -> 
             ["setting", "--at", "7"],
             "no run has accuracies at epoch 7\n    allowed: an epoch up to 4 (train.epochs)\n",
         ),
-        (["--only", "medium"], "--only 'medium' matches no cell\n    labels: 'slow', 'fast one', "),
+        (
+            ["--only", "medium"],
+            "--only 'medium' matches no cell\n    there are:\n        label: 'slow",
+        ),
     ],
 )
 def test_wrong_words_are_told_what_is_allowed(

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 from commands import TINY, Call
+from made_up import HEAD, MadeUp, record_made_up
+
+from runner.store.database import open_database
 
 READING = [
     ["report"],
@@ -209,6 +212,29 @@ def test_list_has_a_line_per_cell(tiny: Path, call: Call) -> None:
     assert lines[-1].endswith("fast one")
 
 
+NESTED = TINY.partition("seeds:")[0].replace("tiny", "nested") + (
+    "sweep: {rows: [{label: plain}, {label: wide, hidden: [5]}], grid: {train_images: [9, 18]}}\n"
+)
+NESTED_NAMES = [
+    f"{label} (train_images={count})" for label in ("plain", "wide") for count in (9, 18)
+]
+
+
+def test_cells_that_share_a_label_are_told_apart_wherever_they_are_named(
+    fresh: Path, call: Call
+) -> None:
+    """As a grid over `train_images` around rows that have labels."""
+    Path("nested.yaml").write_text(NESTED)
+    planned = json.loads(call("plan", "nested.yaml", "--format", "json").out)
+    ending = [each["name"] for stage in planned["stages"] for each in stage["ending"]]
+    assert ending == [f"{name} seed=0" for name in NESTED_NAMES]
+    ran = call("run", "nested.yaml", "--set", "epochs=1", "--no-share", "--device", "cpu")
+    assert all(f"{name} seed=0: " in ran.err for name in NESTED_NAMES)
+    listed = json.loads(call("list", "--format", "json").out)
+    assert [row["name"] for row in listed] == NESTED_NAMES
+    assert f"  {NESTED_NAMES[3]}\n" in call("show", listed[3]["run"]).out
+
+
 def test_list_formats_hold_the_same_cells(tiny: Path, call: Call) -> None:
     rows = list(csv.DictReader(io.StringIO(call("list", "--format", "csv").out)))
     records = json.loads(call("list", "--format", "json").out)
@@ -234,6 +260,69 @@ def test_show_finds_a_run_by_cell_and_by_the_beginning_of_its_key(tiny: Path, ca
         assert f"\n{part}\n" in by_cell
     assert re.search(r"\n  train [0-9a-f]{12}: attempt 1 done, 20\d\d-", by_cell)
     assert by_cell.splitlines()[-1].split()[0] == "2"
+
+
+@pytest.fixture
+def variants(tmp_path: Path) -> Path:
+    """The current folder, with the database of a spec that was run as two variants only."""
+    (tmp_path / "made_up.yaml").write_text(f"{HEAD}seeds: [0, 1]\n")
+    database = open_database(tmp_path / "results.db")
+    for sets in (["lr=0.2"], ["hidden=[3, 2]", "epochs=2"]):
+        text = HEAD + "seeds: [0, 1]\nsweep: {grid: {dropout: [0, 0.5]}}\n"
+        record_made_up(database, tmp_path, text, lambda cell: MadeUp({"val_accuracy": [0.5]}), sets)
+    database.close()
+    return tmp_path
+
+
+def test_what_list_prints_can_be_pasted_into_show_and_diff(variants: Path, call: Call) -> None:
+    lines = call("list").out.splitlines()[1:]
+    assert len(lines) == 8
+    for line in lines:
+        cell, run = shlex.split(line)[:2]
+        shown = call("show", cell)
+        assert (shown.code, shown.err) == (0, "")
+        assert shown.out.startswith(f"run       {run}")
+        assert f"\ncell      {shlex.quote(cell)}  dropout=" in shown.out
+    pair = [shlex.split(lines[number])[0] for number in (0, -1)]
+    assert pair == ["made_up:0:0@hidden=[3, 2], epochs=2", "made_up:1:1@lr=0.2"]
+    assert "model.hidden" in call("diff", *pair).out
+
+
+def test_a_cell_of_several_variants_asks_which(variants: Path, call: Call) -> None:
+    refused = call("show", "made_up:1:0")
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err == (
+        "error: 'made_up:1:0' is in 2 variants; which one?\n"
+        "    there are: 'made_up:1:0@hidden=[3, 2], epochs=2', made_up:1:0@lr=0.2\n"
+    )
+    refused = call("show", "made_up:1@lr=0.2")
+    assert "there are: made_up:1:0@lr=0.2, made_up:1:1@lr=0.2" in refused.err
+
+
+def test_a_cell_of_the_only_variant_needs_no_more_than_its_place(fresh: Path, call: Call) -> None:
+    call("run", "tiny.yaml", "--profile", "quick")
+    assert "cell      'tiny:0:0@profile quick'  slow\n" in call("show", "tiny:0:0").out
+    call("run", "tiny.yaml", "--limit", "1")
+    assert "cell      tiny:0:0  slow\n" in call("show", "tiny:0:0").out
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("tiny:0:0@epochs=9", "no variant 'epochs=9' of 'tiny'\n    there are: none\n"),
+        ("made_up:0:0@lr=0.3", "did you mean: lr=0.2\n    there are: hidden=[3, 2], epochs=2; lr"),
+        ("made_up:0:0@", "it was run as variants only\n    there are: hidden"),
+        ("made_up:0:0:1@lr=0.2", "is not experiment:position or experiment:position:seed, of a"),
+        ("made_up:²", "is not experiment:position"),
+    ],
+)
+def test_a_wrong_variant_is_told_those_there_are(
+    variants: Path, finished: Path, call: Call, name: str, message: str
+) -> None:
+    db = finished / "results.db" if name.startswith("tiny") else variants / "results.db"
+    refused = call("show", name, "--db", db)
+    assert (refused.code, refused.out) == (2, "")
+    assert message in refused.err
 
 
 @pytest.mark.parametrize(

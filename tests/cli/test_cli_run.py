@@ -57,13 +57,83 @@ def test_only_admits_labels_and_settings(
     assert ended == done
 
 
-@pytest.mark.parametrize("only", ["medium", "lr=7", "nonsense=3"])
-def test_only_that_matches_nothing_starts_nothing(fresh: Path, call: Call, only: str) -> None:
+LABELS = "    there are:\n        label: 'slow', 'fast one'"
+ALL = f"{LABELS}\n        lr: 0.01, 0.1\n        seed: 0, 1"
+
+
+@pytest.mark.parametrize(
+    ("only", "told"),
+    [
+        ("medium", ALL),
+        ("fastone", f"    did you mean: fast one\n{ALL}"),
+        ("label=fastone", f"    did you mean: label=fast one\n{LABELS}"),
+        ("lable=slow", f"    did you mean: label=slow\n{ALL}"),
+        ("epoch=2", f"    did you mean: epochs=2\n{ALL}"),
+        ("lr=7", "    there are:\n        lr: 0.01, 0.1"),
+        ("epochs=3", "    there are:\n        epochs: 2"),
+    ],
+)
+def test_only_that_matches_nothing_starts_nothing(
+    fresh: Path, call: Call, only: str, told: str
+) -> None:
     refused = call("run", "tiny.yaml", "--only", only)
     assert (refused.code, refused.out) == (2, "")
-    assert f"--only '{only}' matches no cell" in refused.err
-    assert "labels: 'slow', 'fast one'" in refused.err
+    assert refused.err == f"error: --only '{only}' matches no cell\n{told}\n"
     assert not (fresh / "results.db").exists()
+
+
+POINTS = (
+    TINY.partition("seeds:")[0].replace("tiny", "points")
+    + """\
+sweep:
+  rows:
+    - {labels: {POINT: "1", lr: usual}, lr: 0.1}
+    - {labels: {POINT: 2a, lr: "0.1"}, lr: 0.2}
+    - {labels: {POINT: 1e-4, lr: "4a, wide: more"}, lr: 0.3}
+    - {label: "1", lr: 0.1, epochs: 1}
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("only", "chosen"),
+    [
+        (["POINT=1"], [0]),
+        (["POINT = 1"], [0]),
+        (["1"], [0, 3]),
+        (["label=1"], [3]),
+        (["POINT=1", "POINT=2a"], [0, 1]),
+        (["POINT=1", "2a"], [0, 1]),
+        (["POINT=1", "train.optimizer.lr=0.2"], []),
+        (["POINT=0.0001"], [2]),
+        (["lr=4a, wide: more"], [2]),
+        (["lr=0.1"], [1, 3]),  # a label where the cell has one of this name
+        (["train.optimizer.lr=0.1"], [0, 3]),
+    ],
+)
+def test_only_takes_labels_by_name(
+    fresh: Path, call: Call, only: list[str], chosen: list[int]
+) -> None:
+    Path("points.yaml").write_text(POINTS)
+    words = [word for each in only for word in ("--only", each)]
+    planned = call("plan", "points.yaml", "--no-share", "--format", "json", *words)
+    if not chosen:
+        assert (planned.code, planned.err[:29]) == (2, "error: no cell matches all of")
+        return
+    stages = json.loads(planned.out)["stages"]
+    names = ["1, usual", "2a, 0.1", "0.0001, 4a, wide: more", "1"]
+    ending = [each["name"] for stage in stages for each in stage["ending"]]
+    assert ending == [f"{names[position]} seed=0" for position in chosen]
+
+
+def test_the_command_that_makes_a_run_again_means_it_alone(fresh: Path, call: Call) -> None:
+    """Also where another label has its text, and a label is called as a setting is."""
+    Path("points.yaml").write_text(POINTS)
+    call("run", "points.yaml", "--only", "POINT=1")
+    command = json.loads(call("show", "points:0:0", "--format", "json").out)["command"]
+    options = "--only POINT=1 --only lr=usual --only train.optimizer.lr=0.1 --only seed=0"
+    assert command == f"runner run points.yaml --rerun {options}"
+    assert call(*command.split()[1:]).err.splitlines()[-1].startswith("1 run: 1 done")
 
 
 def test_two_labels_of_different_names_both_hold(fresh: Path, call: Call) -> None:

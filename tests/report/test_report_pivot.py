@@ -267,7 +267,8 @@ def test_cells_that_a_variant_moves_into_one_place_are_refused(
         fill_table(database, experiment.tables[0], experiment.name, experiment.variant)
     assert str(caught.value) == (
         "table t has two cells at (SIZE: 4, LR: 0.4), made_up:0 and made_up:2 (variant: lr=0.4)\n"
-        "    allowed: one cell in each place; a column for what differs keeps them apart"
+        "    allowed: one cell in each place; a column for what differs keeps them apart; see it"
+        " with: runner diff made_up:0@lr=0.4 made_up:2@lr=0.4"
     )
 
 

@@ -5,7 +5,6 @@ from runner.spec.names import (
     SETTING_ROOTS,
     SHORT_NAMES,
     as_mapping,
-    cell_name,
     setting_path,
     short_name,
     spell_out,
@@ -115,12 +114,3 @@ def test_a_pipeline_may_be_written_short(written: object, meant: object) -> None
     tree = to_node({"train": {"augment": written}})
     assert plain(spell_out("", tree)) == {"train": {"augment": meant}}
     assert plain(spell_out("train.augment", to_node(written))) == meant
-
-
-def test_a_cell_is_named_by_the_shortest_way_to_write_its_pipeline() -> None:
-    steps = ({"name": FLIP}, CROP)
-    short = {"train.augment": {"p": 1.0, "steps": steps}}
-    assert cell_name({}, short) == f"augment=[{FLIP}, {{name: RandomCrop, size: 4}}]"
-    half = {"train.augment": {"p": 0.5, "steps": steps[:1]}}
-    assert cell_name({}, half) == f"augment={{p: 0.5, steps: [{FLIP}]}}"
-    assert cell_name({}, {"train.augment": None}) == "augment=null"

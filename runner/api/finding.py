@@ -1,0 +1,121 @@
+"""Which run a text means: the beginning of a run's key, or the name of a cell.
+
+Owns how such a text is read. What is recorded of the run is the store's.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+from runner.core.errors import UsageError, nearest
+from runner.spec.cell_names import cell_reference
+from runner.store.database import Database
+from runner.store.queries import (
+    StoredCell,
+    find_runs,
+    run_record,
+    stored_cells,
+    stored_experiments,
+)
+
+SHOWN = 8
+FORM = "experiment:position or experiment:position:seed, of a variant with @variant behind it"
+
+
+def find_record(database: Database, text: str) -> dict[str, Any]:
+    """Return all that is recorded of the run that a text means.
+
+    Args:
+        database: where it is recorded.
+        text: the beginning of a run key, or a cell as ``experiment:position[:seed][@variant]``, as
+            `list` prints them. Without a variant the spec as written is meant, or where it has no
+            such cell, the only variant that has.
+
+    Raises:
+        UsageError: when nothing or several runs are meant.
+    """
+    if ":" in text.partition("@")[0]:
+        return run_record(database, _cell(database, text).run_key)
+    found = find_runs(database, text)
+    if len(found) == 1:
+        return run_record(database, found[0])
+    if not found:
+        raise UsageError(f"no run '{text}'; `runner list` shows all")
+    shown = ", ".join(key[:12] for key in found[:SHOWN]) + (", …" if len(found) > SHOWN else "")
+    raise UsageError(f"'{text}' means {len(found)} runs: {shown}")
+
+
+def _cell(database: Database, text: str) -> StoredCell:
+    """Return the cell of this name, or one of several that have one run."""
+    name, at, variant = text.partition("@")
+    experiment, *numbers = name.split(":")
+    if len(numbers) > 2 or not all(number.isdecimal() for number in numbers):
+        raise UsageError(f"'{text}' is not {FORM}")
+    stored = stored_cells(database, known_experiment(database, experiment))
+    if at:
+        check_variant(variant, [each.variant for each in stored], experiment)
+        stored = [each for each in stored if each.variant == variant]
+    found = [each for each in stored if each.position == int(numbers[0])]
+    if len(numbers) > 1:
+        found = [each for each in found if each.seed == int(numbers[1])]
+    if not found:
+        raise UsageError(f"no run '{text}'; `runner list` shows all")
+    written = [each for each in found if not each.variant]
+    return _only(written or found, text)
+
+
+def _only(found: Sequence[StoredCell], text: str) -> StoredCell:
+    """Return the one cell, or one of those of one run.
+
+    Raises:
+        UsageError: when they are of several runs.
+    """
+    if len({each.run_key for each in found}) == 1:
+        return found[0]
+    variants = len({each.variant for each in found})
+    what = f"is in {variants} variants" if variants > 1 else f"has {len(found)} seeds"
+    names = [
+        shlex.quote(cell_reference(each.experiment, each.position, each.seed, each.variant))
+        for each in found
+    ]
+    shown = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
+    raise UsageError(f"'{text}' {what}; which one?\n    there are: {shown}")
+
+
+def known_experiment(database: Database, name: str) -> str:
+    """Return the name, if an experiment has it.
+
+    Raises:
+        UsageError: when none has.
+    """
+    names = list(dict.fromkeys(stored.name for stored in stored_experiments(database)))
+    if name in names:
+        return name
+    suggestion = nearest(name, names)
+    hint = f"\n    did you mean: {suggestion}" if suggestion else ""
+    listed = ", ".join(names) or "none"
+    raise UsageError(f"no experiment '{name}'{hint}\n    there are: {listed}")
+
+
+def check_variant(variant: str, known: Sequence[str], experiment: str = "") -> None:
+    """Refuse a variant that is not there.
+
+    Args:
+        variant: "" is the spec as written.
+        known: those that are there, in any order and number.
+        experiment: whose they are, or "" for those of all.
+
+    Raises:
+        UsageError: with the nearest, and those that there are.
+    """
+    if variant in known:
+        return
+    names = list(dict.fromkeys(name for name in known if name))
+    suggestion = nearest(variant, names)
+    hint = f"\n    did you mean: {suggestion}" if suggestion else ""
+    listed = "; ".join(names) or "none"
+    found = f"no variant '{variant}'" if variant else "it was run as variants only"
+    whose = f" of '{experiment}'" if experiment and variant else ""
+    raise UsageError(f"{found}{whose}{hint}\n    there are: {listed}")
