@@ -29,6 +29,7 @@ from runner.core.errors import Problem, SpecError, UsageError, nearest
 from runner.core.keys import canonical_json
 from runner.core.types import Cell, Run, Stage
 from runner.lower.stages import make_run, naive_chain
+from runner.lower.trajectory import pixels_key
 from runner.spec.experiment import Experiment, ResolvedCell, load_experiment
 from runner.spec.nodes import find
 
@@ -89,6 +90,15 @@ class BoundCell:
             rows = len(self.source.names) * int(prefix.get("views", 1))
             return 4 * rows * int(math.prod(prefix["shape"]))
         return 4 * self.fitted.parameters if stage.kind == "train" else 0
+
+
+def image_sources(cells: Iterable[BoundCell]) -> dict[str, ImageSource]:
+    """Return the images of cells by the keys of their pixels."""
+    return {
+        pixels_key(cell.resolved.settings.data, cell.source.fingerprint): cell.source
+        for cell in cells
+        if cell.source is not None
+    }
 
 
 def load_experiments(

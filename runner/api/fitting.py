@@ -185,15 +185,13 @@ def _peek(resolved: ResolvedCell, source: ImageSource) -> tuple[int, int, int]:
     Raises:
         SpecError: when it cannot be preprocessed as the spec says.
         UsageError: when the first hundred images cannot be decoded.
+        DataError: when one is no longer what was hashed.
     """
-    from PIL import Image
-
-    from runner.engine.prepare import transform
+    from runner.engine.prepare import Corrupt, read_image, transform
 
     for index in range(min(100, len(source.names))):
-        try:
-            image = source.read(index)
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        image = read_image(source, index)
+        if isinstance(image, Corrupt):
             continue
         try:
             height, width, channels = transform(image, resolved.settings.data).shape

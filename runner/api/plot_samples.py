@@ -5,9 +5,7 @@ Needs the data and no runs. Imports torch, within its functions.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from runner.api.binding import Binder
@@ -107,7 +105,7 @@ def _images(
     """Return class names and pixels (N, H, W, C) of training images, of classes evenly apart."""
     import numpy as np
 
-    from runner.engine.prepare import Corrupt, decoded_image, sizes_differ
+    from runner.engine.prepare import Corrupt, decoded, sizes_differ
 
     by_class: dict[int, list[int]] = {}
     for index in _training_images(source, settings):
@@ -119,15 +117,14 @@ def _images(
         for number, indices in enumerate(spread)
     ]
     pixels: list[NDArray[np.uint8]] = []
-    for index in chosen:
-        decoded = decoded_image(source, index, settings)
-        if isinstance(decoded, Corrupt):
-            found = f"{decoded.name} cannot be decoded: {decoded.error}"
+    for index, image in zip(chosen, decoded(source, chosen, settings), strict=True):
+        if isinstance(image, Corrupt):
+            found = f"{image.name} cannot be decoded: {image.error}"
             raise DataError(f"{found}\n    remove it, or set data.on_corrupt: skip")
-        if pixels and decoded.shape != pixels[0].shape:
+        if pixels and image.shape != pixels[0].shape:
             names = source.names[index], source.names[chosen[0]]
-            raise DataError(sizes_differ(names[0], decoded, names[1], pixels[0]))
-        pixels.append(decoded)
+            raise DataError(sizes_differ(names[0], image, names[1], pixels[0]))
+        pixels.append(image)
     return [source.classes[source.labels[index]] for index in chosen], np.stack(pixels)
 
 
@@ -152,15 +149,11 @@ def _training_images(source: ImageSource, settings: DatasetSettings) -> list[int
 
 def _decodable(source: ImageSource, settings: DatasetSettings) -> list[int]:
     """Return the indices of the images that can be decoded; decoding uses all cores."""
-    from runner.engine.prepare import Corrupt, corrupt_message, decoded_image
+    from runner.engine.prepare import Corrupt, corrupt_message, decoded
 
-    def why_not(index: int) -> Corrupt | None:
-        decoded = decoded_image(source, index, settings)
-        return decoded if isinstance(decoded, Corrupt) else None
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = list(pool.map(why_not, range(len(source.names))))
-    corrupt = [each for each in found if each is not None]
-    if len(corrupt) == len(found):
+    indices = range(len(source.names))
+    corrupt = [each for each in decoded(source, indices, settings) if isinstance(each, Corrupt)]
+    if len(corrupt) == len(indices):
         raise DataError(corrupt_message(source, corrupt))
-    return [index for index, each in enumerate(found) if each is None]
+    left_out = {each.index for each in corrupt}
+    return [index for index in indices if index not in left_out]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.api.at_work import working_in
-from runner.api.binding import Binder, BoundCell, load_experiments
+from runner.api.binding import Binder, BoundCell, image_sources, load_experiments
 from runner.api.choosing import choose
 from runner.api.listing import CELL_COLUMNS
 from runner.api.referring import take_reference
@@ -18,7 +18,6 @@ from runner.api.workspace import Workspace, workspace
 from runner.components.download import Downloading, OnProgress
 from runner.core.errors import Interrupted
 from runner.core.types import DEFAULT_CACHE_LIMIT, RunStatus
-from runner.lower.trajectory import pixels_key
 from runner.spec.experiment import Experiment
 from runner.store.database import Database
 from runner.store.facts import latest_results
@@ -250,11 +249,7 @@ def _execute(
         device=device,
         numerics=numerics(device),
         database=identity,
-        sources={
-            pixels_key(cell.resolved.settings.data, cell.source.fingerprint): cell.source
-            for cell in cells
-            if cell.source is not None
-        },
+        sources=image_sources(cells),
         weights=binder.weights(),
         cache=Cache(
             place.folder,

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from runner.api.binding import Binder, load_experiments
+from runner.api.binding import Binder, image_sources, load_experiments
 from runner.api.planning import make_plan
 from runner.api.running import Request, run_request
 from runner.api.wanting import Wanted
@@ -157,9 +157,11 @@ def _deviations(
     place = workspace(db, request.data)
     binder = Binder(place)
     experiments = load_experiments(request.specs, None, request.sets)
-    bound = {cell.run.run_key: cell for cell in binder.bind(experiments)}
+    cells = binder.bind(experiments)
+    bound = {cell.run.run_key: cell for cell in cells}
     chosen = choose_device(request.device)
-    context = Context(place.folder, chosen, numerics(chosen), "", weights=binder.weights())
+    sources, weights = image_sources(cells), binder.weights()
+    context = Context(place.folder, chosen, numerics(chosen), "", sources, weights)
     return {
         run: features_deviation(context, stages[key], bound[run].resolved.settings)
         for run, key in found

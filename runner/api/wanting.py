@@ -15,6 +15,7 @@ from runner.lower.stages import naive_plan
 from runner.planner.rules import SHARING, Rule, rules_without
 from runner.store.database import Database
 from runner.store.facts import (
+    artifact_digests,
     ended_stages,
     latest_results,
     next_rerun,
@@ -183,6 +184,7 @@ def _facts(
     cache_limit: int,
     numerics: Mapping[str, Any] | None,
 ) -> Facts:
+    from runner.engine.products import lies_there
     from runner.engine.starts import starts
 
     identity = "" if database is None else database.identity()
@@ -191,11 +193,12 @@ def _facts(
     artifacts = frozenset(
         name
         for name in {name for stage in stages.values() for name in stage.produces}
-        if workspace.has_artifact(identity, name)
+        if lies_there(workspace.folder, identity, name)
     )
     if database is None:
         return Facts(artifacts=artifacts, finished=dict(finished), cache_limit=cache_limit)
     ended = ended_stages(database)
+    artifacts -= _damaged(_weights_to_read(naive, finished, ended), artifacts, database, workspace)
     artifacts |= workspace.states(identity)
     paths = (stage.spec["path"] for stage in naive.stages if stage.kind == "train")
     segments = {segment["key"] for path in paths for segment in path}
@@ -209,3 +212,28 @@ def _facts(
         seconds=seconds_by_cost_kind(database, device),
         cache_limit=cache_limit,
     )
+
+
+def _weights_to_read(
+    naive: Plan, finished: Mapping[str, RunStatus], ended: Mapping[str, str]
+) -> set[str]:
+    """Return the weights that evaluations of unfinished runs are to read."""
+    to_do = {key for run, keys in naive.reads.items() if run not in finished for key in keys}
+    return {
+        stage.spec["weights"]
+        for stage in naive.stages
+        if stage.kind == "evaluate"
+        and stage.key in to_do
+        and ended.get(stage.key) not in ("done", "diverged")
+    }
+
+
+def _damaged(
+    names: Collection[str], there: Collection[str], database: Database, workspace: Workspace
+) -> set[str]:
+    """Return those of some weights on the disk that are not what is recorded of them."""
+    from runner.engine.products import is_there
+
+    found = [name for name in names if name in there]
+    digests, identity = artifact_digests(database, found), database.identity()
+    return {name for name in found if not is_there(workspace.folder, identity, name, digests.get)}

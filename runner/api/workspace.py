@@ -60,21 +60,14 @@ class Workspace:
         here = Path.cwd()
         given = [] if self.data is None else [self.data]
         roots = dict.fromkeys([*given, here / DEFAULT_DATA, here, spec.resolve().parent])
-        hash_files = HashCache(self.folder / "hashes").hash_files
+        hashes = HashCache(self.folder / "hashes")
         if on_progress is None:
-            return DataPlaces(tuple(roots), hash_files)
+            return DataPlaces(tuple(roots), hashes.hash_files, forget=hashes.forget)
 
         def fetch(archive: Archive, root: Path) -> None:
             fetch_archive(archive, root, on_progress)
 
-        return DataPlaces(tuple(roots), hash_files, fetch)
-
-    def has_artifact(self, database: str, name: str) -> bool:
-        """Return whether an artifact of a database (by its identity) lies in ``.runner/``."""
-        kind, _, rest = name.partition("/")
-        if kind == "weights":
-            return (self.folder / kind / database / f"{rest}.safetensors").is_file()
-        return (self.folder / name / "index.json").is_file()
+        return DataPlaces(tuple(roots), hashes.hash_files, fetch, hashes.forget)
 
     def states(self, database: str) -> frozenset[str]:
         """Return the artifact names of the states of trainings that lie whole in ``.runner/``."""

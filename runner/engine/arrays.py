@@ -24,7 +24,14 @@ def allocate(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[An
     return array
 
 
-def map_array(path: Path) -> NDArray[Any]:
-    """Return an array that is read from the disk as it is used; writing to it changes no file."""
-    mapped: NDArray[Any] = np.load(path, mmap_mode="c")
-    return mapped
+def map_array(path: Path) -> np.memmap[Any, Any]:
+    """Return an array that is read from the disk as it is used; writing to it changes no file.
+
+    Raises:
+        ValueError: when the file holds no array, or not all of it.
+        OSError: when it cannot be read.
+    """
+    try:
+        return np.lib.format.open_memmap(path, mode="c")
+    except (OverflowError, SyntaxError, TypeError) as error:  # of a damaged header
+        raise ValueError(f"{path} holds no array: {error}") from None

@@ -16,8 +16,8 @@ from runner.core.types import Stage
 from runner.engine.context import Context
 from runner.engine.evaluate import autocast
 from runner.engine.features import open_features
-from runner.engine.images import Images
 from runner.engine.network import network_for
+from runner.engine.pixels import open_images
 from runner.spec.settings import Settings
 
 BATCHES = 4
@@ -31,11 +31,10 @@ def features_deviation(context: Context, stage: Stage, settings: Settings) -> fl
     batches of a training with these settings.
 
     Raises:
-        OSError: when the pixels are gone.
+        DataError: when the pixels are gone or damaged, and cannot be prepared again.
     """
     data: DatasetSettings = settings.data
-    folder = context.artifact_path(f"pixels/{stage.spec['pixels_key']}")
-    images = Images(folder, data, context.device)
+    images = open_images(context, str(stage.spec["pixels_key"]), data)
     network = network_for(context, settings, images)
     features = open_features(context, images, network, stage.spec, stage.produces[0])
     halves = network.halves()

@@ -10,13 +10,11 @@ import json
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import torch
 from pydantic import TypeAdapter
-from safetensors.torch import load_file
+from torch import Tensor
 
 from runner.components.data import Data
 from runner.components.data.dataset import DatasetSettings
@@ -29,7 +27,8 @@ from runner.engine.evaluate import evaluate
 from runner.engine.features import features_stage, take_features
 from runner.engine.images import Images
 from runner.engine.network import load_state, network_for
-from runner.engine.prepare import prepare
+from runner.engine.pixels import open_images, prepare
+from runner.engine.products import DigestOf, whole_weights
 from runner.engine.training_stage import TrainTask, forget_checkpoint, train_stage
 from runner.spec.settings import Settings
 
@@ -46,6 +45,7 @@ class Job:
         store_epochs: stores finished epochs.
         can_continue: whether ranges of recorded epochs are all there.
         readings: what became of readers in trainings that have ended, for evaluations.
+        digest_of: returns the recorded digest of weights, for evaluations.
         settled: filled with what becomes of the readers of a training, also when it fails later.
         produced: filled with their weights, likewise.
     """
@@ -55,6 +55,7 @@ class Job:
     store_epochs: EpochSink
     can_continue: CanContinue
     readings: Mapping[str, Mapping[str, Any]]
+    digest_of: DigestOf = lambda name: None
     settled: dict[str, Any] = field(default_factory=dict)
     produced: list[Produced] = field(default_factory=list)
 
@@ -128,19 +129,8 @@ def _prepare(context: Context, stage: Stage) -> Outcome:
         raise StageFailed(f"out of memory while preparing images: {error}") from None
 
 
-@lru_cache(maxsize=1)
-def _cached_images(folder: Path, data: str, device: torch.device) -> Images:
-    return Images(folder, _data_settings(data), device)
-
-
 def _images(context: Context, stage: Stage, settings: Settings) -> Images:
-    folder = context.artifact_path(f"pixels/{stage.spec['pixels_key']}")
-    return _cached_images(folder, settings.data.model_dump_json(), context.device)
-
-
-def forget_images() -> None:
-    """Let go of the images that the last stage used."""
-    _cached_images.cache_clear()
+    return open_images(context, str(stage.spec["pixels_key"]), settings.data)
 
 
 def _features(context: Context, stage: Stage, settings: Settings, images: Images) -> Outcome:
@@ -163,7 +153,7 @@ def _train(context: Context, job: Job, settings: Settings, images: Images) -> Ou
 
 
 def _evaluate(context: Context, job: Job, settings: Settings, images: Images) -> Outcome:
-    weights = load_file(context.artifact_path(str(job.stage.spec["weights"])))
+    weights = _weights(context, job)
     network = network_for(context, settings, images)
     load_state(network, weights)
     network, samples = take_features(context, job.stage, images, network)
@@ -177,6 +167,23 @@ def _evaluate(context: Context, job: Job, settings: Settings, images: Images) ->
             raise StageFailed(f"{name} is not finite ({metric.value}) in epoch {epoch}")
     reads = {"reads": [[job.attempt, epoch, epoch]]}
     return Outcome("done", reads, measured=measured)
+
+
+def _weights(context: Context, job: Job) -> dict[str, Tensor]:
+    """Return the weights that an evaluation looks at, as the training recorded them.
+
+    Raises:
+        StageFailed: when they are gone or damaged.
+    """
+    name = str(job.stage.spec["weights"])
+    path = context.artifact_path(name)
+    weights = whole_weights(path, job.digest_of(name))
+    if not weights:
+        raise StageFailed(
+            f"the weights in {path} are gone, damaged or not those that were recorded;"
+            " --retry-failed makes them again"
+        )
+    return weights
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -1,13 +1,12 @@
 """The features stage: a frozen prefix's output for every image, computed once.
 
-Owns the layout, ``features.npy`` (N, …) float32 and ``index.json``, and the checksum. Where
-training mirrors images at random, the mirrored images' features follow, (2N, …). Features that are
-gone, damaged or made under other numerics are computed again by whoever needs them.
+Owns the layout, ``features.npy`` (N, …) float32 and ``index.json``. Where training mirrors images
+at random, the mirrored images' features follow, (2N, …). Features that are gone, damaged or made
+under other numerics are computed again by whoever needs them.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -22,19 +21,18 @@ from torch import Tensor
 
 from runner.components.data.hashing import file_digest
 from runner.components.partial import flush, partial_path, remove_partial
-from runner.core.errors import Interrupted, StageFailed
+from runner.core.errors import Interrupted
 from runner.core.types import Stage
 from runner.engine.arrays import allocate, map_array
 from runner.engine.augmenting import Augmenter
 from runner.engine.context import Context, Outcome, Produced, Progress
 from runner.engine.evaluate import autocast
 from runner.engine.images import Images, Samples, evaluation_batch_size, on_device
+from runner.engine.kept import DAMAGED, INDEX, NOT_THERE, is_whole, opened_or_made, put
 from runner.engine.network import Network
 from runner.engine.prefix import Halves
 
-ATTEMPTS = 3
-_checked: dict[Path, int] = {}
-"""Modification time of the files whose checksum this process has verified."""
+ARRAY = "features.npy"
 
 
 class Features(Samples):
@@ -42,8 +40,8 @@ class Features(Samples):
 
     def __init__(self, folder: Path, images: Images) -> None:
         super().__init__(images.index, images.settings, images.device)
-        index = json.loads((folder / "index.json").read_text())
-        rows = torch.from_numpy(map_array(folder / "features.npy"))
+        index = json.loads((folder / INDEX).read_text())
+        rows = torch.from_numpy(map_array(folder / ARRAY))
         self.digest = str(index["sha256"])
         self.shape = tuple(rows.shape[1:])
         self._rows = on_device(rows, images.device)
@@ -73,8 +71,8 @@ def features_stage(
     folder = context.artifact_path(name)
     if _fault(context, folder, images):
         _extract(context, images, _halves(network), spec, folder)
-    index = json.loads((folder / "index.json").read_text())
-    size = (folder / "features.npy").stat().st_size
+    index = json.loads((folder / INDEX).read_text())
+    size = (folder / ARRAY).stat().st_size
     values = {"images": index["shape"][0], "cut": index["cut"]}
     return Outcome("done", values, produced=(Produced(name, index["sha256"], size),))
 
@@ -105,18 +103,19 @@ def open_features(
         OSError: when the disk is full.
     """
     folder = context.artifact_path(name)
-    for _ in range(ATTEMPTS):
-        try:
-            if folder.is_dir():
-                os.utime(folder / "index.json")  # before the checksum: others spare what is in use
-            fault = _fault(context, folder, images)
-            if not fault:
-                return Features(folder, images)
-        except FileNotFoundError:
-            fault = "another process has removed them"
-        context.on_note(f"frozen features are computed again: {fault}")
-        _extract(context, images, _halves(network), spec, folder)
-    raise StageFailed(f"other processes remove the features again and again: {folder}")
+
+    def fault() -> str:
+        if folder.is_dir():
+            os.utime(folder / INDEX)  # before the checksum: others spare what is in use
+        return _fault(context, folder, images)
+
+    return opened_or_made(
+        context,
+        "frozen features are computed again",
+        fault,
+        lambda: _extract(context, images, _halves(network), spec, folder),
+        lambda: Features(folder, images),
+    )
 
 
 def _halves(network: Network) -> Halves:
@@ -127,21 +126,16 @@ def _halves(network: Network) -> Halves:
 
 def _fault(context: Context, folder: Path, images: Images) -> str:
     """Return why the features in ``folder`` cannot be used, or ""."""
-    path = folder / "features.npy"
     try:
-        index = json.loads((folder / "index.json").read_text())
-        changed = path.stat().st_mtime_ns
+        index = json.loads((folder / INDEX).read_text())
+        (folder / ARRAY).stat()
     except (OSError, ValueError):
-        return "they are not there"
+        return NOT_THERE
     if not isinstance(index, dict) or index.get("pixels") != images.digest:
         return "they were made from other pixels"
     if index.get("numerics") != dict(context.numerics) and not context.accept_mixed:
         return "they were made with another device, torch or thread count"
-    if _checked.get(path) != changed:
-        if file_digest(path) != index["sha256"]:
-            return "they are damaged"
-        _checked[path] = changed
-    return ""
+    return "" if is_whole(folder / ARRAY, index.get("sha256"), file_digest) else DAMAGED
 
 
 def _extract(
@@ -154,37 +148,22 @@ def _extract(
     partial = partial_path(folder)
     partial.mkdir(parents=True)
     try:
-        features = allocate(partial / "features.npy", shape, np.float32)
+        features = allocate(partial / ARRAY, shape, np.float32)
         _fill(context, images, halves, str(spec["settings"]["train"]["precision"]), features)
         del features
-        flush(partial / "features.npy")
+        flush(partial / ARRAY)
         index = {
             "cut": halves.cut,
             "pixels": images.digest,
             "shape": list(shape),
-            "sha256": file_digest(partial / "features.npy"),
+            "sha256": file_digest(partial / ARRAY),
             "numerics": dict(context.numerics),
         }
-        (partial / "index.json").write_text(json.dumps(index))
-        flush(partial / "index.json")
-        _put(partial, folder)
+        (partial / INDEX).write_text(json.dumps(index))
+        flush(partial / INDEX)
+        put(partial, folder, ARRAY)
     finally:
         remove_partial(partial)
-
-
-def _put(partial: Path, folder: Path) -> None:
-    """Rename what was written into its place; of two processes that do, the last one wins."""
-    old = partial.with_name(partial.name.replace(folder.name, f"{folder.name}-old", 1))
-    while True:
-        try:
-            partial.rename(folder)
-            break
-        except OSError:
-            if not folder.exists():
-                raise
-        with contextlib.suppress(FileNotFoundError):
-            folder.rename(old)
-        remove_partial(old)
 
 
 def _fill(

@@ -1,29 +1,23 @@
-"""The prepare stage: decode and resize every image once, into a memory-mapped uint8 array.
+"""Decoding: from a data set's images to pixels of the size that its settings ask for.
 
-Owns the pixel cache's layout: ``pixels.npy`` (N, H, W, C) uint8 and ``index.json``. A cache appears
-whole or not at all: it is written beside its place and renamed.
+Everyone who decodes does it here, so that an image that is corrupt, or no longer what was hashed,
+is told alike everywhere. Knows nothing of where pixels are kept.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from runner.components.data.dataset import DatasetSettings, ImageSource, Size
-from runner.components.partial import flush, partial_path, remove_partial
-from runner.core.errors import DataError, Interrupted
-from runner.engine.arrays import allocate
-from runner.engine.context import Context, Outcome, Produced, Progress
+from runner.components.data.files import ChangedFile
+from runner.core.errors import DataError
 
 CHUNK = 256
 SHOWN = 10
@@ -38,18 +32,31 @@ class Corrupt:
     error: str
 
 
-def decoded_image(
-    source: ImageSource, index: int, settings: DatasetSettings
-) -> NDArray[np.uint8] | Corrupt:
-    """Return an image's preprocessed pixels, (H, W, C) uint8, or why it cannot be decoded.
+def read_image(source: ImageSource, index: int) -> Image.Image | Corrupt:
+    """Return an image as it is in its file, or why it cannot be decoded.
 
     Raises:
-        DataError: when the crop is larger than the image, or its pixels have no known range.
+        DataError: when it is no longer what was hashed.
     """
     try:
-        image = source.read(index)
+        return _read(source, index)
+    except ChangedFile as changed:
+        raise DataError(changed_message(changed)) from None
+
+
+def _read(source: ImageSource, index: int) -> Image.Image | Corrupt:
+    try:
+        return source.read(index)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         return Corrupt(index, source.names[index], str(error))
+
+
+def _decoded(
+    source: ImageSource, index: int, settings: DatasetSettings
+) -> NDArray[np.uint8] | Corrupt:
+    image = _read(source, index)
+    if isinstance(image, Corrupt):
+        return image
     try:
         return transform(image, settings)
     except ValueError as error:
@@ -108,119 +115,28 @@ def _centre_crop(image: Image.Image, crop: Size) -> Image.Image:
     return image.crop((left, top, left + columns, top + rows))
 
 
-def prepare(context: Context, pixels_key: str, settings: DatasetSettings, name: str) -> Outcome:
-    """Write the pixel cache of a data set.
+def decoded(
+    source: ImageSource, indices: Sequence[int], settings: DatasetSettings
+) -> Iterator[NDArray[np.uint8] | Corrupt]:
+    """Yield images' preprocessed pixels, (H, W, C) uint8 each, or why one cannot be decoded.
 
-    Args:
-        context: where, and the source under ``pixels_key``.
-        pixels_key: key of the pixels.
-        settings: preprocessing.
-        name: the artifact's name.
+    In order; decoding uses all cores (Pillow releases the lock), and few images are in memory at a
+    time.
 
     Raises:
-        DataError: for corrupt images (all named) or images of different sizes.
-        OSError: when the disk is full.
-        Interrupted: when asked to stop; nothing is left behind.
+        DataError: when images are no longer what was hashed, when the crop is larger than an image,
+            or when its pixels have no known range.
     """
-    final = context.artifact_path(name)
-    if (final / "index.json").is_file():
-        return _outcome(name, final, json.loads((final / "index.json").read_text()))
-    partial = partial_path(final)
-    partial.mkdir(parents=True)
-    try:
-        index = _write(context, context.sources[pixels_key], settings, partial)
-        _replace_folder(partial, final)
-    finally:
-        remove_partial(partial)
-    if index["skipped"]:
-        shown = ", ".join(item["name"] for item in index["skipped"][:SHOWN])
-        context.on_note(f"{len(index['skipped'])} corrupt images left out: {shown}")
-    return _outcome(name, final, index)
-
-
-def _replace_folder(partial: Path, final: Path) -> None:
-    try:
-        partial.rename(final)
-    except OSError:
-        if not (final / "index.json").is_file():
-            raise
-
-
-def _outcome(name: str, final: Path, index: dict[str, Any]) -> Outcome:
-    values = {"images": len(index["labels"]), "skipped": index["skipped"]}
-    produced = Produced(name, index["digest"], (final / "pixels.npy").stat().st_size)
-    return Outcome("done", values, produced=(produced,))
-
-
-def _write(
-    context: Context, source: ImageSource, settings: DatasetSettings, folder: Path
-) -> dict[str, Any]:
-    corrupt: list[Corrupt] = []
-    pixels: NDArray[np.uint8] | None = None
-    first = ""
-    for index, decoded in _decode_all(context, source, settings):
-        if isinstance(decoded, Corrupt):
-            corrupt.append(decoded)
-            continue
-        if pixels is None:
-            pixels = allocate(folder / "pixels.npy", (len(source.names), *decoded.shape), np.uint8)
-            first = source.names[index]
-        if decoded.shape != pixels.shape[1:]:
-            raise DataError(sizes_differ(source.names[index], decoded, first, pixels[0]))
-        pixels[index] = decoded
-    if pixels is None or (corrupt and settings.on_corrupt == "stop"):
-        raise DataError(corrupt_message(source, corrupt))
-    skipped = {item.index for item in corrupt}
-    kept = [index for index in range(len(source.names)) if index not in skipped]
-    if skipped:
-        pixels = _compact(folder, pixels, kept)
-    index_content = {
-        "names": [source.names[index] for index in kept],
-        "labels": [source.labels[index] for index in kept],
-        "classes": list(source.classes),
-        "splits": [source.splits[index] for index in kept] if source.splits else [],
-        "shape": list(pixels.shape),
-        "skipped": [{"name": item.name, "error": item.error} for item in corrupt],
-        "digest": hashlib.sha256(pixels.data).hexdigest(),
-    }
-    flush(folder / "pixels.npy")
-    (folder / "index.json").write_text(json.dumps(index_content))
-    flush(folder / "index.json")
-    return index_content
-
-
-def _decode_all(
-    context: Context, source: ImageSource, settings: DatasetSettings
-) -> Iterator[tuple[int, NDArray[np.uint8] | Corrupt]]:
-    """Yield every image in order, with its index."""
-    total = len(source.names)
-    for start in range(0, total, CHUNK):
-        if context.should_stop():
-            raise Interrupted("stopped while preparing the images; they are prepared again later")
-        chunk = range(start, min(start + CHUNK, total))
-        yield from zip(chunk, decoded(source, chunk, settings), strict=True)
-        context.on_progress(Progress(chunk.stop, total))
-
-
-def decoded(
-    source: ImageSource, indices: Iterable[int], settings: DatasetSettings
-) -> Iterator[NDArray[np.uint8] | Corrupt]:
-    """Yield images in order; decoding uses all cores (Pillow releases the lock)."""
 
     def decode(index: int) -> NDArray[np.uint8] | Corrupt:
-        return decoded_image(source, index, settings)
+        return _decoded(source, index, settings)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        yield from pool.map(decode, indices)
-
-
-def _compact(folder: Path, pixels: NDArray[np.uint8], kept: list[int]) -> NDArray[np.uint8]:
-    shape = (len(kept), *pixels.shape[1:])
-    compact = allocate(folder / "kept.npy", shape, np.uint8)
-    for position, index in enumerate(kept):
-        compact[position] = pixels[index]
-    (folder / "kept.npy").replace(folder / "pixels.npy")
-    return compact
+    try:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for start in range(0, len(indices), CHUNK):
+                yield from pool.map(decode, indices[start : start + CHUNK])
+    except ChangedFile as changed:
+        raise DataError(changed_message(changed)) from None
 
 
 def _where(source: ImageSource, index: int) -> str:
@@ -247,4 +163,23 @@ def corrupt_message(source: ImageSource, corrupt: list[Corrupt]) -> str:
     if len(corrupt) > SHOWN:
         lines.append(f"    … and {len(corrupt) - SHOWN} more")
     lines.append("    remove them, or set data.on_corrupt: skip")
+    return "\n".join(lines)
+
+
+def changed_message(changed: ChangedFile) -> str:
+    """Return in words which images are no longer what was hashed, the first of them by name.
+
+    Args:
+        changed: the first that was met; the others are looked for.
+    """
+    files = changed.files
+    found = {changed.name: changed.why, **files.changed()}
+    lines = [
+        f"{len(found)} of {len(files.names)} images are no longer what they were when this command"
+        " began:"
+    ]
+    lines += [f"    {files.root / name}: {why}" for name, why in sorted(found.items())[:SHOWN]]
+    if len(found) > SHOWN:
+        lines.append(f"    … and {len(found) - SHOWN} more")
+    lines.append("    nothing of them is kept; the same command again takes them as they are then")
     return "\n".join(lines)

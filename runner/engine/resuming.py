@@ -11,10 +11,6 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor
-
 from runner.core.paths import lies_on, segment_at
 from runner.core.reading import ReaderState, kept_epochs, replayed, unwritten, weights_of
 from runner.core.types import Reader
@@ -28,7 +24,8 @@ from runner.engine.checkpoint import (
     unprefixed,
 )
 from runner.engine.context import Context
-from runner.engine.network import Network, copy_state, load_state, tensors_digest
+from runner.engine.network import Network, copy_state, load_state
+from runner.engine.products import whole_weights
 from runner.engine.starts import Place, checkpoints, kept_states
 from runner.engine.train import TrainState
 
@@ -138,18 +135,9 @@ def _whole_weights(context: Context, task: TrainTask, found: Checkpoint) -> dict
     mine = {each for name, reader in task.readers.items() for each in weights_of(name, reader)}
     whole: dict[str, str] = {}
     for name, digest in found.values["written"].items():
-        tensors = _read_weights(context, name) if name in mine else {}
-        if tensors and tensors_digest(tensors) == digest:
+        if name in mine and whole_weights(context.artifact_path(name), digest):
             whole[name] = digest
     return whole
-
-
-def _read_weights(context: Context, artifact: str) -> dict[str, Tensor]:
-    """Return weights that were written, or none where they are gone or damaged."""
-    try:
-        return load_file(context.artifact_path(artifact))
-    except (OSError, SafetensorError):
-        return {}
 
 
 def with_written(context: Context, task: TrainTask, state: TrainState) -> TrainState:
@@ -162,7 +150,8 @@ def with_written(context: Context, task: TrainTask, state: TrainState) -> TrainS
         for which, epoch in (("best", reader.best_epoch), ("last", reader.epoch)):
             artifact = f"weights/{name}-{which}"
             if epoch not in best and artifact in state.written:
-                best[epoch] = _read_weights(context, artifact)
+                path = context.artifact_path(artifact)
+                best[epoch] = whole_weights(path, state.written[artifact])
     return replace(state, best={epoch: each for epoch, each in best.items() if each})
 
 

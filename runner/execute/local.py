@@ -28,9 +28,10 @@ from runner.engine.engine import (
     do_stage,
     end_stage,
     forget_checkpoints,
-    forget_images,
     left_checkpoints,
 )
+from runner.engine.pixels import forget_images
+from runner.engine.products import is_there
 from runner.execute.heartbeat import Heartbeat
 from runner.execute.recording import close_attempt, record_outcome
 from runner.execute.work import Work
@@ -39,6 +40,7 @@ from runner.store.catalogue import record_environment
 from runner.store.claims import Claim, Ended, Held, claim_stage
 from runner.store.database import Database
 from runner.store.facts import (
+    artifact_digests,
     attempt_outcome,
     ended_stages,
     failed_attempts,
@@ -165,7 +167,11 @@ class _Execution:
         return settled and all(map(self._is_there, weights))
 
     def _is_there(self, name: str) -> bool:
-        return self._work.context.artifact_path(name).exists()
+        context = self._work.context
+        return is_there(context.folder, context.database, name, self._digest_of)
+
+    def _digest_of(self, name: str) -> str | None:
+        return artifact_digests(self._work.database, [name]).get(name)
 
     def _has_all_products(self, stage: Stage) -> bool:
         return all(map(self._is_there, stage.produces))
@@ -247,6 +253,7 @@ class _Execution:
             store_epochs=lambda records: record_epochs(database, claim, records),
             can_continue=lambda ranges: _all_recorded(database, ranges),
             readings=self._readings,
+            digest_of=self._digest_of,
         )
 
     def _end(self, stage: Stage, status: str, seconds: float, message: str) -> bool:

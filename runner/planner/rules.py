@@ -63,7 +63,7 @@ def skip_done_stages(plan: Plan, facts: Facts) -> Plan:
             dropped.append(stage)
             continue
         if stage.key in facts.done:
-            why = f"done before, but {gone[0]} is no longer on disk"
+            why = f"done before, but {gone[0]} is no longer whole on disk"
             redone.append(Decision("skip_done_stages", stage.key, why))
         needed.difference_update(stage.produces)
         if goes_on_behind_its_start(stage, checkpoints):
@@ -104,7 +104,7 @@ def use_frozen_features(plan: Plan, facts: Facts) -> Plan:
                 stages.append(stage)
                 continue
             if features.key in facts.done and not there:
-                why = f"done before, but {name} is no longer on disk"
+                why = f"done before, but {name} is no longer whole on disk"
                 decisions.append(Decision("use_frozen_features", features.key, why))
             room -= size
             if not (there and features.key in facts.done):

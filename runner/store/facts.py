@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from runner.core.types import RunStatus
 from runner.store.database import Database
 from runner.store.process import Process, is_dead
-from runner.store.schema import attempts, claims, results, run_stages, stages, steps
+from runner.store.schema import artifacts, attempts, claims, results, run_stages, stages, steps
 
 BATCH = 500
 
@@ -208,6 +208,17 @@ def attempt_outcome(database: Database, stage_key: str) -> dict[str, Any] | None
     with database.read() as connection:
         outcome = connection.execute(query).scalar()
     return None if outcome is None else dict(outcome)
+
+
+def artifact_digests(database: Database, names: Collection[str]) -> dict[str, str]:
+    """Return the recorded digests of those artifacts that have one."""
+    wanted, found = sorted(names), dict[str, str]()
+    query = sa.select(artifacts.c.name, artifacts.c.digest)
+    with database.read() as connection:
+        for start in range(0, len(wanted), BATCH):
+            batch = artifacts.c.name.in_(wanted[start : start + BATCH])
+            found |= {row.name: row.digest for row in connection.execute(query.where(batch))}
+    return found
 
 
 def predictions(database: Database, run_keys: Collection[str]) -> list[dict[str, Any]]:

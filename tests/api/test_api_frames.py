@@ -182,5 +182,5 @@ def test_plan_says_why_a_done_stage_is_redone(
     shutil.rmtree(tmp_path / ".runner" / "pixels")
     explained, _ = make_plan(["small.yaml"], (), None, (), None, None, None)
     (why,) = explained.decisions
-    assert "is no longer on disk" in why.why
+    assert "is no longer whole on disk" in why.why
     assert explained.planned.stages == 1 + 3 * 2

@@ -67,6 +67,7 @@ class Bench:
         folder: stands for ``.runner/``.
         records: recorded epochs by (attempt, epoch).
         notes: what was said.
+        digests: of what stages left.
         options: of the context.
     """
 
@@ -75,6 +76,7 @@ class Bench:
     source: ImageSource | None = None
     records: dict[tuple[int, int], EpochRecord] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    digests: dict[str, str] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     can_continue: Callable[[Sequence[Sequence[int]]], bool] = lambda ranges: True
 
@@ -114,8 +116,12 @@ class Bench:
                 self.records[attempt, record.epoch] = record
 
         readings = {} if parent is None else parent.values["readers"]
-        job = Job(self.stage(kind), attempt, store, self.can_continue, readings)
-        return do_stage(self.context(), job)
+        stage, digest_of = self.stage(kind), self.digests.get
+        outcome = do_stage(
+            self.context(), Job(stage, attempt, store, self.can_continue, readings, digest_of)
+        )
+        self.digests |= {each.name: each.digest for each in outcome.produced}
+        return outcome
 
     def train(self, attempt: int = 1) -> Outcome:
         """Prepare and train."""

@@ -13,10 +13,12 @@ import pytest
 import torch
 from benches import Bench, plain_records, reading_of, settings_of
 
+from runner.components.partial import partial_path
 from runner.core.errors import Interrupted
 from runner.core.types import Facts, FrozenPrefix
 from runner.engine import features as module
 from runner.engine.cache import Cache
+from runner.engine.kept import _checked, put
 from runner.engine.network import build_network
 from runner.lower.stages import make_run, naive_chain, naive_plan
 from runner.planner.rules import use_frozen_features
@@ -307,7 +309,7 @@ def test_features_that_vanish_while_they_are_checked_are_computed_again(
         shutil.rmtree(path.parent)
         return digest
 
-    module._checked.clear()
+    _checked.clear()
     monkeypatch.setattr(module, "file_digest", evicted)
     bench.notes.clear()
     bench.options["share_states"] = False
@@ -329,9 +331,9 @@ def test_two_that_write_the_same_features_leave_one(tmp_path: Path) -> None:
     _, bench = benches(tmp_path)
     bench.train()
     final = bench.folder_of_features
-    partial = module.partial_path(final)
+    partial = partial_path(final)
     shutil.copytree(final, partial)
     (partial / "index.json").write_text("{}")
-    module._put(partial, final)
+    put(partial, final, "features.npy")
     assert (final / "index.json").read_text() == "{}"
     assert [each.name for each in final.parent.iterdir()] == ["the-key"]

@@ -11,9 +11,9 @@ import torch
 from grids import ask, left_in, write_grid
 from safetensors import SafetensorError
 
+import runner.engine.arrays as arrays_module
 import runner.engine.checkpoint as checkpoint_module
 import runner.engine.engine as engine_module
-import runner.engine.prepare as prepare_module
 import runner.engine.train as train_module
 from runner.api.running import Ran, Request, run_request
 from runner.core.errors import Interrupted, RunnerError
@@ -213,7 +213,7 @@ def test_a_full_disk_while_preparing_stops_the_grid(
 ) -> None:
     spec = spec_in(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(prepare_module.os, "posix_fallocate", full_disk)
+        patch.setattr(arrays_module.os, "posix_fallocate", full_disk)
         with pytest.raises(RunnerError, match="disk is full"):
             do(spec)
     assert ask(tmp_path, ATTEMPTS) == [("prepare", 1, "interrupted")]

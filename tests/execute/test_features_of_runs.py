@@ -18,7 +18,7 @@ sweep:
 FEATURES = "runner.engine.features"
 POINTS = {
     "written, not renamed": KillAt(f"{FEATURES}.flush", 2, "after"),
-    "renamed, not recorded": KillAt(f"{FEATURES}._put", 1, "after"),
+    "renamed, not recorded": KillAt(f"{FEATURES}.put", 1, "after"),
     "half computed": KillAt(f"{FEATURES}.autocast", 1, "after"),
     "first epoch on features": KillAt("runner.engine.training_stage.train_epoch", 1, "after"),
 }

@@ -187,7 +187,9 @@ def test_a_parent_is_trained_again_only_when_a_branch_needs_its_state() -> None:
     again = apply_rules(STEPS, gone)
     assert [each.key for each in again.stages] == [trunk.key, right.key, "test-B"]
     assert (
-        Decision("skip_done_stages", trunk.key, f"done before, but {state} is no longer on disk")
+        Decision(
+            "skip_done_stages", trunk.key, f"done before, but {state} is no longer whole on disk"
+        )
         in again.decisions
     )
     weights = frozenset({PIXELS, *trunk.produces}) - {state}

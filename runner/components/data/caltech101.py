@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from runner.components.data.archives import Archive
 from runner.components.data.dataset import (
@@ -12,11 +12,8 @@ from runner.components.data.dataset import (
     Split,
     find_root,
 )
-from runner.components.data.imagefolder import ClassFolders, Listing, list_images, open_image
-from runner.core.keys import content_key
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
+from runner.components.data.files import file_source
+from runner.components.data.imagefolder import ClassFolders, Listing, list_images
 
 ARCHIVE = Archive(
     url="https://data.caltech.edu/records/mzrjq-6wc02/files/caltech-101.zip",
@@ -52,20 +49,7 @@ class Caltech101(ClassFolders):
             what = f"no images in class folders under {root}"
             raise MissingData(what, [root], f"remove the folder; then {ARCHIVE.how_to_get()}")
         names, labels, classes = self.choose(listing)
-        hashes = places.hash_files(root, names)
-
-        def read(index: int) -> "Image":
-            return open_image(root / names[index])
-
-        return ImageSource(
-            names=tuple(names),
-            labels=tuple(labels),
-            classes=tuple(classes),
-            splits=course_split(names),
-            fingerprint=content_key("fingerprint", list(zip(names, hashes, strict=True))),
-            read=read,
-            root=root,
-        )
+        return file_source(places, root, names, labels, classes, course_split(names))
 
 
 def without_background(root: Path) -> Listing:

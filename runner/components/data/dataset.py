@@ -66,7 +66,8 @@ class ImageSource:
         classes: class names, in the order of the indices.
         splits: official split of each image, or () where fractions split the whole.
         fingerprint: key of all names and contents.
-        read: from an index to the decoded image; raises OSError or SyntaxError on a corrupt file.
+        read: from an index to the decoded image; raises OSError or SyntaxError on a corrupt file,
+            ChangedFile on one that is not what was hashed.
         root: folder of the files, or None.
     """
 
@@ -86,12 +87,14 @@ class DataPlaces:
     Attributes:
         roots: folders in which relative paths are looked up, in order.
         hash_files: from (folder, relative names) to the content hash of each.
+        forget: drops what is remembered of the files below a folder.
         fetch: downloads an archive to a folder of data sets; None where nothing is downloaded.
     """
 
     roots: tuple[Path, ...]
     hash_files: Callable[[Path, Sequence[str]], list[str]]
     fetch: Fetch | None = None
+    forget: Callable[[Path], None] = lambda root: None
 
 
 class Normalization(Component):

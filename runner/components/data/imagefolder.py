@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -17,10 +17,7 @@ from runner.components.data.dataset import (
     UnknownClasses,
     find_root,
 )
-from runner.core.keys import content_key
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
+from runner.components.data.files import file_source
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 HOW_TO_GET = (
@@ -106,20 +103,7 @@ class ImageFolder(ClassFolders, FractionDataset):
         if not listing[0]:
             raise MissingData(f"no images in class folders under {root}", [root], HOW_TO_GET)
         names, labels, classes = self.choose(listing)
-        hashes = places.hash_files(root, names)
-
-        def read(index: int) -> "Image":
-            return open_image(root / names[index])
-
-        return ImageSource(
-            names=tuple(names),
-            labels=tuple(labels),
-            classes=tuple(classes),
-            splits=(),
-            fingerprint=content_key("fingerprint", list(zip(names, hashes, strict=True))),
-            read=read,
-            root=root,
-        )
+        return file_source(places, root, names, labels, classes)
 
 
 def list_images(root: Path) -> Listing:
@@ -151,17 +135,3 @@ def _visible_folders(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]
     for where, folders, files in os.walk(folder, followlinks=True):
         folders[:] = [name for name in folders if not name.startswith(".")]
         yield where, folders, files
-
-
-def open_image(path: Path) -> "Image":
-    """Return the decoded image at ``path``, first frame, turned as its EXIF data says.
-
-    Raises:
-        OSError: when the file cannot be read, is no image, or is truncated.
-    """
-    from PIL import Image as PillowImage
-    from PIL import ImageOps
-
-    with PillowImage.open(path) as image:
-        image.load()
-        return ImageOps.exif_transpose(image)

@@ -1,0 +1,151 @@
+"""Images in files: what is decoded is what was hashed.
+
+A file is read once, as bytes; these are held against the hash in the data set's fingerprint, and
+decoded from memory. Knows nothing of what is made of the images.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.components.data.dataset import DataPlaces, ImageSource, Split
+from runner.core.keys import content_key
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+class ChangedFile(Exception):
+    """A file does not hold what was hashed.
+
+    Attributes:
+        files: among which it is.
+        name: of the file.
+        why: what is wrong, as a predicate.
+    """
+
+    def __init__(self, files: HashedFiles, name: str, why: str) -> None:
+        super().__init__(f"{files.root / name} {why}")
+        self.files = files
+        self.name = name
+        self.why = why
+
+
+@dataclass(frozen=True)
+class HashedFiles:
+    """Files that are read as they were when they were hashed, or not at all.
+
+    Attributes:
+        root: folder of the files.
+        names: relative to it.
+        digests: SHA-256 of each, in hexadecimal.
+        sizes: of each, in bytes: no more than that is read into memory.
+        places: which forget what they remember of the files when one has changed.
+    """
+
+    root: Path
+    names: tuple[str, ...]
+    digests: tuple[str, ...]
+    sizes: tuple[int, ...]
+    places: DataPlaces
+
+    def read(self, index: int) -> bytes:
+        """Return the content of a file.
+
+        Raises:
+            ChangedFile: when it is another than was hashed, or is gone; what is remembered of the
+                files is forgotten.
+        """
+        name = self.names[index]
+        try:
+            content = self._content(index)
+        except OSError as error:
+            why = f"cannot be read any more: {error.strerror or error}"
+        else:
+            if _is_digest(content, self.digests[index]):
+                return content
+            why = "has other content"
+        self.places.forget(self.root)
+        raise ChangedFile(self, name, why)
+
+    def _content(self, index: int) -> bytes:
+        def opener(path: str, flags: int) -> int:
+            # what has become a pipe must not be waited for
+            return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+        with open(self.root / self.names[index], "rb", opener=opener) as file:
+            return file.read(self.sizes[index] + 1)
+
+    def changed(self) -> dict[str, str]:
+        """Return what is wrong with each file that does not hold what was hashed, by name."""
+
+        def why(index: int) -> str:
+            try:
+                self.read(index)
+            except ChangedFile as changed:
+                return changed.why
+            return ""
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            found = zip(self.names, pool.map(why, range(len(self.names))), strict=True)
+            return {name: wrong for name, wrong in found if wrong}
+
+
+def _is_digest(content: bytes, digest: str) -> bool:
+    return hashlib.sha256(content).hexdigest() == digest
+
+
+def file_source(
+    places: DataPlaces,
+    root: Path,
+    names: Sequence[str],
+    labels: Sequence[int],
+    classes: Sequence[str],
+    splits: Sequence[Split] = (),
+) -> ImageSource:
+    """Return the source of image files, identified by their names and contents.
+
+    Raises:
+        OSError: when a file cannot be read.
+    """
+    digests = places.hash_files(root, names)
+    sizes = tuple(os.stat(os.path.join(root, name)).st_size for name in names)
+    files = HashedFiles(root, tuple(names), tuple(digests), sizes, places)
+
+    def read(index: int) -> Image:
+        return decode_image(files.read(index))
+
+    return ImageSource(
+        names=files.names,
+        labels=tuple(labels),
+        classes=tuple(classes),
+        splits=tuple(splits),
+        fingerprint=content_key("fingerprint", list(zip(names, digests, strict=True))),
+        read=read,
+        root=root,
+    )
+
+
+def decode_image(content: bytes) -> Image:
+    """Return the image that a file holds: its first frame, turned as its EXIF data says.
+
+    Raises:
+        OSError: when it is no image, or is truncated.
+    """
+    from PIL import Image as PillowImage
+    from PIL import ImageOps, UnidentifiedImageError
+
+    try:
+        with PillowImage.open(io.BytesIO(content)) as image:
+            image.load()
+            return ImageOps.exif_transpose(image)
+    except UnidentifiedImageError:
+        # Pillow's own message names an object in memory, another one each time
+        raise UnidentifiedImageError("cannot identify image file") from None

@@ -1,0 +1,117 @@
+"""What stages keep in `.runner/` for others: folders with an array and an index that describes it.
+
+Owns that such a folder appears whole or not at all, that an array is held against its checksum once
+in each process and state of its file, and that what is gone, damaged or foreign is made again by
+whoever needs it. Knows neither pixels nor features.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from runner.components.data.hashing import stamp_of
+from runner.components.partial import partial_path, remove_partial
+from runner.core.errors import StageFailed
+from runner.engine.context import Context
+
+INDEX = "index.json"
+NOT_THERE = "they are not there"
+DAMAGED = "they are damaged"
+ATTEMPTS = 3
+
+T = TypeVar("T")
+
+_checked: dict[Path, str] = {}
+"""Stamp of the files whose checksum this process has verified or made."""
+
+
+def stamp_at(path: Path) -> str:
+    """Return what the file system says of a file that changes when its content does."""
+    return stamp_of(path.stat())
+
+
+def is_whole(path: Path, checksum: object, digest: Callable[[Path], str]) -> bool:
+    """Return whether a file still has its checksum; read once for each state that it is in.
+
+    Args:
+        path: the file.
+        checksum: what ``digest`` returned when it was made, as its index says.
+        digest: reads the file.
+
+    Raises:
+        FileNotFoundError: when the file is gone.
+    """
+    while True:
+        stamp = stamp_at(path)
+        if _checked.get(path) == stamp:
+            return True
+        try:
+            found = digest(path)
+        except FileNotFoundError:
+            raise
+        except (OSError, ValueError):  # a bad disk, or a file that is cut off
+            return False
+        if found != checksum:
+            return False
+        if stamp_at(path) == stamp:  # else another process has just replaced it
+            _checked[path] = stamp
+            return True
+
+
+def put(partial: Path, folder: Path, array: str) -> None:
+    """Rename what was written into its place; of two processes that do, the last one wins.
+
+    A process that has mapped the array of the folder before goes on reading that.
+
+    Args:
+        partial: a whole folder, just written by this process.
+        folder: its place.
+        array: the file whose checksum is in the index.
+    """
+    old = partial_path(folder.with_name(f"{folder.name}-old"))
+    stamp = stamp_at(partial / array)
+    while True:
+        try:
+            partial.rename(folder)
+            break
+        except OSError:
+            if not folder.exists():
+                raise
+        with contextlib.suppress(FileNotFoundError):
+            folder.rename(old)
+        remove_partial(old)
+    _checked[folder / array] = stamp
+
+
+def opened_or_made(
+    context: Context,
+    told: str,
+    fault: Callable[[], str],
+    make: Callable[[], object],
+    opened: Callable[[], T],
+) -> T:
+    """Return what a stage needs, made again when it is gone, damaged or foreign.
+
+    Args:
+        context: of the stage.
+        told: what is said when it is made again, without the reason.
+        fault: returns why it cannot be used, or "".
+        make: makes it.
+        opened: opens it.
+
+    Raises:
+        StageFailed: when others remove it each time.
+    """
+    for _ in range(ATTEMPTS):
+        try:
+            why = fault()
+            if not why:
+                return opened()
+        except FileNotFoundError:
+            why = "another process has removed them"
+        context.on_note(f"{told}: {why}")
+        make()
+    raise StageFailed(f"{told}, {ATTEMPTS} times in vain: other processes remove them each time")

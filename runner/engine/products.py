@@ -1,0 +1,55 @@
+"""What stages leave in `.runner/` for later ones: whether it is there, and whole.
+
+Pixels, features and states prove themselves to whoever opens them; weights are held against the
+digest that the database recorded. Knows nothing of the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from runner.engine.cache import MARKERS
+from runner.engine.context import artifact_path
+from runner.engine.network import tensors_digest
+from runner.engine.pixels import look_whole
+
+DigestOf = Callable[[str], str | None]
+"""Returns the recorded digest of an artifact, None where none is recorded."""
+
+
+def lies_there(folder: Path, database: str, name: str) -> bool:
+    """Return whether an artifact lies in ``.runner/``, as far as can be told without reading it.
+
+    Args:
+        folder: ``.runner/``.
+        database: identity of the database.
+        name: of the artifact.
+    """
+    path = artifact_path(folder, database, name)
+    kind, _, key = name.partition("/")
+    if kind == "pixels":
+        return look_whole(path, key)
+    return path.is_file() if kind == "weights" else (path / MARKERS[kind]).is_file()
+
+
+def is_there(folder: Path, database: str, name: str, digest_of: DigestOf) -> bool:
+    """Return the same, of weights after reading them."""
+    if not lies_there(folder, database, name):
+        return False
+    if not name.startswith("weights/"):
+        return True
+    return bool(whole_weights(artifact_path(folder, database, name), digest_of(name)))
+
+
+def whole_weights(path: Path, digest: str | None) -> dict[str, Tensor]:
+    """Return the weights in a file, or none where it is gone, damaged or not what is recorded."""
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError, ValueError, KeyError):
+        return {}
+    return tensors if tensors_digest(tensors) == digest else {}
