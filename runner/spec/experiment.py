@@ -23,7 +23,8 @@ from runner.spec.settings import Settings
 from runner.spec.sweep import Combination, expand_sweep
 from runner.spec.table_checks import default_tables, published_problems, table_problems
 from runner.spec.tables import Table, parse_tables
-from runner.spec.variants import Variant, check_profiles, make_variant
+from runner.spec.variants import Variant, check_profiles, make_variant, profile_layers
+from runner.spec.written import at_new_places, written_problems
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 ONE = "one of them"
@@ -139,11 +140,24 @@ def _name(document: Node, path: Path) -> str:
 
 
 def _seeds(document: Node, variant: Variant) -> list[Node | None]:
-    node = variant.seeds or document.get("seeds")
+    own = document.get("seeds")
+    lists = {id(node): _seed_list(node) for node in _written_seeds(document)}
+    node = variant.seeds or own
     if node is None or any("seed" in layer for layer in variant.layers):
         return [None]
-    if document.get("seed") is not None and node is document.get("seeds"):
+    if document.get("seed") is not None and node is own:
         raise SpecError([Problem(node.key_place, "both seed and seeds are given", ONE)])
+    return list(lists[id(node)])
+
+
+def _written_seeds(document: Node) -> list[Node]:
+    """Return the `seeds` of a spec and of all its profiles, chosen or not."""
+    profiles = document.get("profiles")
+    holders = [document, *(profiles.value.values() if profiles is not None else ())]
+    return [node for each in holders if (node := each.get("seeds")) is not None]
+
+
+def _seed_list(node: Node) -> list[Node]:
     if not node.is_sequence or not node.value:
         raise SpecError([Problem(node.place, f"seeds is {node.describe()}", SEEDS)])
     seen: set[int] = set()
@@ -167,21 +181,37 @@ def _cells(
     base = spell_out("", Node(own, document.place))
     cells: list[ResolvedCell] = []
     problems: list[Problem] = []
+    in_the_way: list[Problem] = []
     for position in variant.kept_of(len(combinations)):
         combination = combinations[position]
         if "seed" in combination.overrides and seeds != [None]:
             node = combination.overrides["seed"]
             raise SpecError([Problem(node.place, "seed is swept, and seeds are given", ONE)])
-        tree = layered(base, [combination.overrides], variant.layers)
+        try:
+            tree = layered(base, [combination.overrides], variant.layers)
+        except SpecError as error:
+            in_the_way += error.problems
+            continue
         try:
             for seeded, settings in _with_seeds(tree, seeds, is_first=not cells):
                 cell = _cell(name, position, combination, settings, seeded, variant)
                 cells.append(ResolvedCell(cell, settings, seeded))
         except SpecError as error:
             problems += error.problems
+    layers = [*_profile_layers(document), *variant.layers]
+    if variant.name or in_the_way:
+        layers += [combination.overrides for combination in combinations]
+    problems += at_new_places(written_problems(base, layers), problems)
+    problems += at_new_places(in_the_way, problems)
     if problems:
         raise SpecError(problems)
     return cells
+
+
+def _profile_layers(document: Node) -> list[Mapping[str, Node]]:
+    """Return what profiles, and all `seeds`, may put over a cell."""
+    seeds = [seed for each in _written_seeds(document) for seed in each.value]
+    return [*profile_layers(document.get("profiles")), *({"seed": seed} for seed in seeds)]
 
 
 def _with_seeds(

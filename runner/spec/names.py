@@ -62,6 +62,8 @@ COMPONENT_PATHS = {
 PIPELINE = SHORT_NAMES["augment"]
 WHOLE_PIPELINE = 1.0
 """The probability that goes with a pipeline that is written as a list."""
+IMPLIED = f"{PIPELINE}.p"
+"""The one setting that :func:`spell_out` gives where none is written."""
 
 
 def setting_path(name: str) -> tuple[str, ...] | None:

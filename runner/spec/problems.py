@@ -40,7 +40,11 @@ Path = tuple[str, ...]
 
 
 def translate(
-    error: ValidationError, model: type[BaseModel], tree: Node, within: str = ""
+    error: ValidationError,
+    model: type[BaseModel],
+    tree: Node,
+    within: str = "",
+    unfinished: bool = False,
 ) -> Iterator[Problem]:
     """Yield the problems behind ``error``, each once, at its place in ``tree``.
 
@@ -49,6 +53,8 @@ def translate(
         model: the class that was validated.
         tree: what it was validated from.
         within: what the tree is, unless it is a whole spec.
+        unfinished: whether more may be put into the mappings of ``tree``: what they lack, and
+            what their settings are together, is no problem then.
     """
     grouped: dict[Path, list[ErrorDetails]] = {}
     for detail in error.errors(include_url=False):
@@ -56,6 +62,8 @@ def translate(
     translator = _Translator(model, tree, within)
     for path, details in grouped.items():
         deeper = any(len(other) > len(path) and other[: len(path)] == path for other in grouped)
+        if unfinished and _may_change(path, _leading(details), tree):
+            continue
         if not deeper or any(detail["type"] == "value_error" for detail in details):
             yield translator.problem(path, details)
 
@@ -80,6 +88,27 @@ def _node_path(detail: ErrorDetails, tree: Node) -> Path:
     return tuple(path)
 
 
+def _leading(details: Sequence[ErrorDetails]) -> ErrorDetails:
+    """Return the one of several branches' errors that says most."""
+    return next((item for item in details if item["type"] == "value_error"), details[0])
+
+
+def _is_missing(path: Path, detail: ErrorDetails) -> bool:
+    return detail["type"] == "missing" and detail["loc"][-1] == path[-1]
+
+
+def _may_change(path: Path, detail: ErrorDetails, tree: Node) -> bool:
+    """Return whether a setting that is put into a mapping may yet mend an error.
+
+    Lists are written whole, and so is all that is in them.
+    """
+    if any(step.isdigit() for step in path):
+        return False
+    if detail["type"] == "value_error":
+        return _at(tree, path).is_mapping
+    return _is_missing(path, detail)
+
+
 class _Translator:
     """Words for the errors of one validation."""
 
@@ -90,9 +119,9 @@ class _Translator:
 
     def problem(self, path: Path, details: Sequence[ErrorDetails]) -> Problem:
         """Return the problem at ``path``; several details are the branches of one union."""
-        detail = next((item for item in details if item["type"] == "value_error"), details[0])
+        detail = _leading(details)
         kind, node = detail["type"], _at(self._tree, path)
-        if kind == "missing" and detail["loc"][-1] == path[-1]:
+        if _is_missing(path, detail):
             return self._missing(path)
         if kind == "extra_forbidden":
             return self._unknown(path, node)

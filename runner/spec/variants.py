@@ -120,6 +120,13 @@ def _settings(node: Node, besides: Sequence[str]) -> dict[str, Node]:
     return settings
 
 
+def profile_layers(profiles: Node | None) -> list[Mapping[str, Node]]:
+    """Return the settings of every profile, chosen or not; they are checked already."""
+    if profiles is None:
+        return []
+    return [_settings(node, PROFILE_KEYS) for node in profiles.value.values()]
+
+
 def check_profiles(profiles: Node | None) -> None:
     """Check that every profile names settings.
 
