@@ -16,13 +16,14 @@ from runner.core.errors import Problem, SpecError
 from runner.core.types import Cell
 from runner.spec.compose import load_document
 from runner.spec.names import SETTING_ROOTS, spell_out
-from runner.spec.nodes import Node, find, plain, put, to_node
+from runner.spec.nodes import Node, find, merge, plain, put, to_node
 from runner.spec.published import published_entries, with_published
-from runner.spec.resolve import layered, resolve, settings_key
+from runner.spec.resolve import DEFAULTS, layered, resolve, settings_key
 from runner.spec.settings import Settings
 from runner.spec.sweep import Combination, expand_sweep
 from runner.spec.table_checks import default_tables, published_problems, table_problems
 from runner.spec.tables import Table, parse_tables
+from runner.spec.unknown import UnknownName
 from runner.spec.variants import Variant, check_profiles, make_variant, profile_layers
 from runner.spec.written import at_new_places, written_problems
 
@@ -84,6 +85,13 @@ def build_experiment(
     document: Node, path: Path, profile: str | None = None, sets: Sequence[str] = ()
 ) -> Experiment:
     """Return the experiment that a document tree describes; see :func:`load_experiment`."""
+    try:
+        return _built(document, path, profile, sets)
+    except UnknownName as error:
+        raise error.among(merge(DEFAULTS, _base(document))) from None
+
+
+def _built(document: Node, path: Path, profile: str | None, sets: Sequence[str]) -> Experiment:
     name, about = _name(document, path), document.get("about")
     check_profiles(document.get("profiles"))
     variant = make_variant(document.get("profiles"), profile, sets)
@@ -170,6 +178,12 @@ def _seed_list(node: Node) -> list[Node]:
     return list(node.value)
 
 
+def _base(document: Node) -> Node:
+    """Return the spec's own settings, spelled out."""
+    own = {key: child for key, child in document.value.items() if key in SETTING_ROOTS}
+    return spell_out("", Node(own, document.place))
+
+
 def _cells(
     name: str,
     document: Node,
@@ -177,8 +191,7 @@ def _cells(
     seeds: Sequence[Node | None],
     variant: Variant,
 ) -> list[ResolvedCell]:
-    own = {key: child for key, child in document.value.items() if key in SETTING_ROOTS}
-    base = spell_out("", Node(own, document.place))
+    base = _base(document)
     cells: list[ResolvedCell] = []
     problems: list[Problem] = []
     in_the_way: list[Problem] = []

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from runner.core.errors import Problem, nearest
 from runner.spec.nodes import Node, as_yaml
 
 SETTING_ROOTS = ("data", "model", "train", "evaluate", "seed")
@@ -70,24 +69,13 @@ def setting_path(name: str) -> tuple[str, ...] | None:
     """Return the path of a short name or dotted path, or None when it is neither.
 
     A dotted path is only checked for its root; whether the rest exists depends on the components.
+    Lists are set whole: an item has no path.
     """
     if name in SHORT_NAMES:
         return tuple(SHORT_NAMES[name].split("."))
     path = tuple(name.split("."))
-    return path if path[0] in SETTING_ROOTS and all(path) else None
-
-
-def unknown_setting(name: str, node: Node, labels: Sequence[str] = ()) -> Problem:
-    """Return the problem of a name that is no setting, nor one of the ``labels``."""
-    allowed = "a short name (" + ", ".join(SHORT_NAMES) + ") or a dotted path such as train.epochs"
-    if labels:
-        allowed = f"a label ({', '.join(labels)}), {allowed}"
-    return Problem(
-        node.key_place or node.place,
-        f"unknown {'label or ' if labels else ''}setting '{name}'",
-        allowed,
-        nearest(name, [*labels, *SHORT_NAMES, *SETTING_ROOTS]),
-    )
+    is_path = path[0] in SETTING_ROOTS and all(path)
+    return path if is_path and not any(step.isdecimal() for step in path) else None
 
 
 def as_mapping(path: Sequence[str]) -> str:

@@ -14,8 +14,16 @@ from pydantic_core import ErrorDetails
 
 from runner.core.errors import Problem, nearest
 from runner.spec.names import COMPONENT_PATHS, SHORT_NAMES, as_mapping
-from runner.spec.nodes import Node, describe_scalar, find
-from runner.spec.options import called, model_options, shortened, tags_of
+from runner.spec.nodes import Node, describe_scalar
+from runner.spec.options import (
+    called,
+    model_options,
+    models_at,
+    node_at,
+    setting_paths,
+    shortened,
+    tags_of,
+)
 
 WANTED = {
     "int_type": "a whole number",
@@ -105,7 +113,7 @@ def _may_change(path: Path, detail: ErrorDetails, tree: Node) -> bool:
     if any(step.isdigit() for step in path):
         return False
     if detail["type"] == "value_error":
-        return _at(tree, path).is_mapping
+        return node_at(tree, path).is_mapping
     return _is_missing(path, detail)
 
 
@@ -120,7 +128,7 @@ class _Translator:
     def problem(self, path: Path, details: Sequence[ErrorDetails]) -> Problem:
         """Return the problem at ``path``; several details are the branches of one union."""
         detail = _leading(details)
-        kind, node = detail["type"], _at(self._tree, path)
+        kind, node = detail["type"], node_at(self._tree, path)
         if _is_missing(path, detail):
             return self._missing(path)
         if kind == "extra_forbidden":
@@ -144,7 +152,7 @@ class _Translator:
         return self._name(path[:-1]) or "the spec"
 
     def _missing(self, path: Path) -> Problem:
-        parent = _at(self._tree, path[:-1])
+        parent = node_at(self._tree, path[:-1])
         place = parent.key_place or parent.place
         allowed = self._about(path)
         if ".".join(path) in COMPONENT_PATHS:
@@ -165,8 +173,18 @@ class _Translator:
             found += f" ({self._inside(path)})"
             return Problem(place, found, allowed)
         found = f"unknown setting '{key}' in {self._inside(path)}"
-        suggestion = "" if self._within else _elsewhere(path)
+        suggestion = "" if self._within else _elsewhere(path) or self._deeper(path)
         return Problem(place, found, allowed, suggestion or nearest(key, names))
+
+    def _deeper(self, path: Path) -> str:
+        """Return where below its mapping the one setting of that name is, or ""."""
+        above = "".join(f"{step}." for step in path[:-1])
+        paths = [
+            found.removeprefix(above)
+            for found in setting_paths(self._model)
+            if found.startswith(above) and found.endswith(f".{path[-1]}")
+        ]
+        return as_mapping(paths[0].split(".")) if len(paths) == 1 else ""
 
     def _unknown_component(self, path: Path, node: Node, detail: ErrorDetails) -> Problem:
         tags = _words(detail, "expected_tags")
@@ -176,7 +194,7 @@ class _Translator:
 
     def _tag_at(self, path: Path, model: type[BaseModel]) -> str:
         """Return by which of its names a component was chosen."""
-        named = _at(self._tree, path).get(_kind_key(path))
+        named = node_at(self._tree, path).get(_kind_key(path))
         return called(model) if named is None else str(named.value)
 
     def _allowed(self, path: Path, details: Sequence[ErrorDetails]) -> str:
@@ -260,38 +278,3 @@ def _elsewhere(path: Path) -> str:
 
 def _kind_key(path: Path) -> str:
     return COMPONENT_PATHS.get(".".join(path), "name")
-
-
-def _at(tree: Node, path: Sequence[str]) -> Node:
-    """Return the deepest node along ``path``."""
-    node = tree
-    for step in path:
-        child = find(node, [step])
-        if child is None:
-            return node
-        node = child
-    return node
-
-
-def models_at(
-    model: type[BaseModel], tree: Node, path: Sequence[str]
-) -> tuple[type[BaseModel] | None, list[type[BaseModel]]]:
-    """Return the component class that stands at ``path``, and all that may stand there."""
-    chosen: type[BaseModel] | None = model
-    siblings: list[type[BaseModel]] = [model]
-    for depth, step in enumerate(path, start=1):
-        # an item of a list is of the classes that the list may hold
-        if not step.isdigit():
-            if chosen is None or step not in chosen.model_fields:
-                return None, []
-            siblings = model_options(chosen.model_fields[step].annotation)
-        chosen = _chosen(siblings, _at(tree, path[:depth]))
-    return chosen, siblings
-
-
-def _chosen(options: list[type[BaseModel]], node: Node) -> type[BaseModel] | None:
-    if len(options) == 1:
-        return options[0]
-    named = node.get("name") or node.get("dataset")
-    tag = named.value if named is not None else None
-    return next((option for option in options if tag in tags_of(option)), None)

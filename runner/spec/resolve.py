@@ -16,7 +16,8 @@ from runner.core.errors import Place, Problem, SpecError
 from runner.core.keys import content_key
 from runner.spec.names import IMPLIED, spell_out
 from runner.spec.nodes import Node, find, merge, plain, put, to_node
-from runner.spec.problems import models_at, translate
+from runner.spec.options import models_at
+from runner.spec.problems import translate
 from runner.spec.settings import FOLLOWS, Settings, contradictions, with_fitting_defaults
 
 DEFAULTS = to_node(

@@ -15,8 +15,8 @@ from pydantic import BaseModel, ValidationError
 from runner.core.errors import Problem
 from runner.spec.names import COMPONENT_PATHS, spell_out
 from runner.spec.nodes import Node, find, plain, put
-from runner.spec.options import tags_of
-from runner.spec.problems import models_at, translate
+from runner.spec.options import models_at, tags_of
+from runner.spec.problems import translate
 from runner.spec.settings import Settings
 
 Named = tuple[type[BaseModel], str]

@@ -57,6 +57,23 @@ def test_only_admits_labels_and_settings(
     assert ended == done
 
 
+@pytest.mark.parametrize(
+    ("only", "meant"),
+    [
+        ("nesterov=true", "train.optimizer.nesterov"),
+        ("train.nesterov=true", "train.optimizer.nesterov"),
+        ("epoch=1", "epochs"),
+        ("slwo", "slow"),
+    ],
+)
+def test_only_with_an_unknown_name_says_what_may_have_been_meant(
+    tiny: Path, call: Call, only: str, meant: str
+) -> None:
+    refused = call("plan", "tiny.yaml", "--only", only)
+    assert refused.code == 2
+    assert f"matches no cell\n    did you mean: {meant}" in refused.err
+
+
 @pytest.mark.parametrize("only", ["medium", "lr=7", "nonsense=3"])
 def test_only_that_matches_nothing_starts_nothing(fresh: Path, call: Call, only: str) -> None:
     refused = call("run", "tiny.yaml", "--only", only)
