@@ -156,7 +156,7 @@ def _deviations(
         return {}
     place = workspace(db, request.data)
     binder = Binder(place)
-    experiments = load_experiments(request.specs, None, request.sets)
+    experiments = load_experiments(request.specs, None, request.sets, request.data)
     bound = {cell.run.run_key: cell for cell in binder.bind(experiments)}
     chosen = choose_device(request.device)
     context = Context(place.folder, chosen, numerics(chosen), "", weights=binder.weights())

@@ -12,9 +12,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from runner.core.errors import Problem, nearest
+from runner.core.errors import Problem, Subject, nearest
 from runner.spec.names import COMPONENT_PATHS, SHORT_NAMES, as_mapping
-from runner.spec.nodes import Node, describe_scalar
+from runner.spec.nodes import Node, describe_scalar, plain
 from runner.spec.options import (
     called,
     model_options,
@@ -143,7 +143,12 @@ class _Translator:
             name = self._name(path)
             return Problem(node.place, f"{name}: {message}" if name else message)
         found = f"{self._name(path)} is {node.describe()}"
-        return Problem(node.place, found, self._allowed(path, details), _spelling(details, node))
+        allowed, spelling = self._allowed(path, details), _spelling(details, node)
+        return Problem(node.place, found, allowed, spelling, self._subject(path))
+
+    def _subject(self, path: Path) -> Subject:
+        beside = node_at(self._tree, path[:-1])
+        return Subject(".".join(path), plain(beside) if beside.is_mapping else {})
 
     def _name(self, path: Path) -> str:
         return ": ".join(part for part in (self._within, ".".join(path)) if part)
@@ -157,7 +162,8 @@ class _Translator:
         allowed = self._about(path)
         if ".".join(path) in COMPONENT_PATHS:
             allowed = f"{path[-1]}: {{{_kind_key(path)}: …}} with one of {allowed}"
-        return Problem(place, f"{self._inside(path)} lacks '{path[-1]}'", allowed)
+        found = f"{self._inside(path)} lacks '{path[-1]}'"
+        return Problem(place, found, allowed, subject=self._subject(path))
 
     def _unknown(self, path: Path, node: Node) -> Problem:
         key = path[-1]
