@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runner.api.fitting import PROVISIONAL, Fitted, Fitter, place_of, problem_at
-from runner.api.pretrained import MissingWeights, find_weights
-from runner.api.workspace import LayoutCache, Workspace
+from runner.api.pretrained import MissingWeights, find_weights, with_checksum
+from runner.api.workspace import LayoutCache, Workspace, workspace
 from runner.components.component import canonical_settings
 from runner.components.data.dataset import (
     DatasetSettings,
@@ -102,9 +102,18 @@ def image_sources(cells: Iterable[BoundCell]) -> dict[str, ImageSource]:
 
 
 def load_experiments(
-    specs: Iterable[str | Path], profile: str | None, sets: Sequence[str]
+    specs: Iterable[str | Path],
+    profile: str | None,
+    sets: Sequence[str],
+    data: str | Path | None = None,
 ) -> list[Experiment]:
     """Return the experiments of several specs.
+
+    Args:
+        specs: spec files.
+        profile: name of a profile.
+        sets: ``setting=value`` options.
+        data: folder in which files that an error tells of are looked for.
 
     Raises:
         SpecError: for any problem in one of them, or two that share a name or a table's name.
@@ -119,7 +128,8 @@ def load_experiments(
         try:
             experiments.append(load_experiment(path, profile, sets))
         except SpecError as error:
-            problems += error.problems
+            places = workspace(data=data).data_places(path)
+            problems += [with_checksum(problem, places) for problem in error.problems]
     problems += _clashes(experiments)
     if problems:
         raise SpecError(problems)

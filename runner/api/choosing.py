@@ -13,9 +13,12 @@ from typing import Protocol, TypeVar
 from runner.core.errors import SpecError, UsageError, nearest
 from runner.core.types import Cell
 from runner.spec.matching import cell_matches, label_values, setting_value, swept_values
-from runner.spec.names import SETTING_ROOTS, SHORT_NAMES, setting_path
-from runner.spec.nodes import Node, as_yaml
+from runner.spec.names import setting_path
+from runner.spec.nodes import Node, as_yaml, to_node
+from runner.spec.options import setting_paths
+from runner.spec.settings import Settings
 from runner.spec.sweep import label_text
+from runner.spec.unknown import likely_settings
 from runner.spec.variants import parse_set
 from runner.spec.yaml_loader import parse_yaml
 
@@ -113,13 +116,13 @@ def _no_match(cells: Sequence[Cell], text: str) -> UsageError:
     else:
         there |= {short: values for short, values in settings.items() if short not in there}
         there["seed"] = [str(cell.seed) for cell in cells]
-    suggestion = _suggestion(labels, text)
+    suggestion = _suggestion(labels, text, cells[0] if cells else None)
     hint = f"\n    did you mean: {suggestion}" if suggestion else ""
     lines = "\n        ".join(_listed(*each) for each in there.items())
     return UsageError(f"--only {text!r} matches no cell{hint}\n    there are:\n        {lines}")
 
 
-def _suggestion(labels: Mapping[str, Sequence[str]], text: str) -> str:
+def _suggestion(labels: Mapping[str, Sequence[str]], text: str, cell: Cell | None) -> str:
     name, equals, value = text.partition("=")
     name = name.strip()
     if not equals:
@@ -127,10 +130,11 @@ def _suggestion(labels: Mapping[str, Sequence[str]], text: str) -> str:
     if name in labels:
         found = nearest(value.strip(), labels[name])
         return f"{name}={found}" if found else ""
-    if setting_path(name) is not None:
+    if ".".join(setting_path(name) or ()) in setting_paths(Settings):
         return ""
-    found = nearest(name, [*labels, *SHORT_NAMES, *SETTING_ROOTS])
-    return f"{found}={value}" if found else ""
+    tree = None if cell is None else to_node(cell.settings)
+    found = likely_settings(name, sorted(labels), tree)
+    return found if not found or ", " in found or " " in found else f"{found}={value}"
 
 
 def _listed(name: str, values: Sequence[str]) -> str:

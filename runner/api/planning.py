@@ -167,7 +167,7 @@ def make_plan(
     from runner.engine.device import choose_device, device_name, numerics
 
     chosen_device = choose_device(device)
-    experiments = load_experiments(specs, profile, sets)
+    experiments = load_experiments(specs, profile, sets, data)
     place = workspace(db, data)
     binder = Binder(place, provisional=True)
     cells = binder.bind(experiments)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from runner.core.errors import Place, SpecError, UsageError, nearest
+from runner.core.errors import Place, SpecError, UsageError
 from runner.core.types import Cell
-from runner.spec.names import SHORT_NAMES, setting_path, short_name
-from runner.spec.nodes import Node
+from runner.spec.names import setting_path, short_name
+from runner.spec.nodes import Node, to_node
 from runner.spec.settings import Settings
 from runner.spec.table_checks import column_value, metric_is_recorded, table_problems
 from runner.spec.tables import Column, Table, parse_tables
+from runner.spec.unknown import likely_settings
 
 EPOCH_RULES = ("best", "last", "min", "max")
 
@@ -76,7 +77,8 @@ def _x_name(cells: Sequence[Cell], labels: Sequence[str], x: str | None) -> str:
             return varying[0]
         raise UsageError(f"which setting is on the x axis? give --x\n    there are: {shown}")
     if x not in labels and setting_path(x) is None:
-        suggestion = nearest(x, [*varying, *labels, *SHORT_NAMES])
+        tree = to_node(cells[0].settings) if cells else None
+        suggestion = likely_settings(x, [*varying, *labels], tree)
         hint = f"\n    did you mean: {suggestion}" if suggestion else ""
         raise UsageError(f"--x {x} is no setting and no label{hint}\n    there are: {shown}")
     if x == "seed" and x not in labels and not any(x in cell.swept for cell in cells):

@@ -46,7 +46,7 @@ def actual(
 ) -> list[Actual]:
     """Return prediction against truth of what was done for specs, by kind of stage."""
     place = workspace(db, data)
-    cells = Binder(place, provisional=True).bind(load_experiments(specs, profile, sets))
+    cells = Binder(place, provisional=True).bind(load_experiments(specs, profile, sets, data))
     database = place.open(create=False)
     try:
         rows = predictions(database, {cell.run.run_key for cell in cells})

@@ -6,11 +6,13 @@ Owns where they are looked for, their checksums, and the file:line problems of b
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.api.fitting import place_of, problem_at
 from runner.components.data.dataset import DataPlaces
+from runner.components.data.hashing import file_digest
 from runner.components.download import Checksum, OnProgress, download
 from runner.components.models.torchvision_model import TorchvisionModel, WeightsFile
 from runner.core.errors import Problem
@@ -19,6 +21,7 @@ from runner.spec.experiment import ResolvedCell
 if TYPE_CHECKING:
     from runner.engine.weights import PublicWeights
 
+CHECKSUM = "model.weights.sha256"
 HOW_TO_GET = "a file under --data (RUNNER_DATA), ./data, the current folder or the spec's folder"
 
 
@@ -61,6 +64,30 @@ def find_weights(
     return _public(resolved, model, model.weights, places, on_progress)
 
 
+def with_checksum(problem: Problem, places: DataPlaces) -> Problem:
+    """Return a problem of weights without their SHA-256, with the one that the file has.
+
+    It is for the reader to compare and to write down; any other problem is returned as it is.
+
+    Args:
+        problem: of a spec.
+        places: where the file may lie.
+    """
+    subject = problem.subject
+    file = subject.beside.get("file") if subject is not None else None
+    if subject is None or subject.path != CHECKSUM or not isinstance(file, str):
+        return problem
+    try:
+        path = next((each for each in _places_of(file, places) if os.path.isfile(each)), None)
+        digest = "" if path is None else file_digest(path)
+    except (OSError, RuntimeError, ValueError):
+        return problem
+    if not digest:
+        return problem
+    found = f"{problem.found}; {path} is there"
+    return replace(problem, found=found, suggestion=f"sha256: {digest}")
+
+
 def _local(resolved: ResolvedCell, weights: WeightsFile, places: DataPlaces) -> Path:
     candidates = _candidates(resolved, weights, places)
     path = next((each for each in candidates if os.path.isfile(each)), None)
@@ -90,9 +117,13 @@ def _candidates(resolved: ResolvedCell, weights: WeightsFile, places: DataPlaces
         SpecError: for a home folder that there is not.
     """
     try:
-        given = Path(weights.file).expanduser()
+        return _places_of(weights.file, places)
     except RuntimeError as error:
         raise problem_at(resolved, "model.weights.file", f"{weights.file}: {error}") from None
+
+
+def _places_of(file: str, places: DataPlaces) -> list[Path]:
+    given = Path(file).expanduser()
     return [given] if given.is_absolute() else [root / given for root in places.roots]
 
 

@@ -164,7 +164,7 @@ def run_request(
         DownloadFailed: when a data set cannot be fetched; nothing was started.
         Interrupted: when asked to stop.
     """
-    experiments = load_experiments(request.specs, request.profile, request.sets)
+    experiments = load_experiments(request.specs, request.profile, request.sets, request.data)
     place = workspace(request.db, request.data)
 
     def downloading(progress: Downloading) -> None:

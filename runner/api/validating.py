@@ -34,7 +34,7 @@ def checked(
     Raises:
         SpecError: with every problem found.
     """
-    experiments = load_experiments(specs, profile, sets)
+    experiments = load_experiments(specs, profile, sets, data)
     if deep:
         Binder(workspace(data=data)).bind(experiments)
     return experiments

@@ -156,7 +156,7 @@ def _deviations(
         return {}
     place = workspace(db, request.data)
     binder = Binder(place)
-    experiments = load_experiments(request.specs, None, request.sets)
+    experiments = load_experiments(request.specs, None, request.sets, request.data)
     cells = binder.bind(experiments)
     bound = {cell.run.run_key: cell for cell in cells}
     chosen = choose_device(request.device)

@@ -14,9 +14,10 @@ Every message says what was found, what is allowed, and what to do next.
 """
 
 import errno
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from difflib import get_close_matches
+from typing import Any
 
 
 class RunnerError(Exception):
@@ -47,6 +48,19 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Subject:
+    """The setting that a problem is about.
+
+    Attributes:
+        path: dotted.
+        beside: the mapping in which it stands, or is missing, as plain values.
+    """
+
+    path: str
+    beside: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """One thing wrong with a spec.
 
@@ -55,12 +69,14 @@ class Problem:
         found: what was found, as a sentence without a full stop.
         allowed: what would be right, or "".
         suggestion: the nearest right spelling, or "".
+        subject: what may help to find a better suggestion, or None; no part of what is said.
     """
 
     place: Place | None
     found: str
     allowed: str = ""
     suggestion: str = ""
+    subject: Subject | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         lines = [f"{self.place}: {self.found}" if self.place else self.found]

@@ -10,6 +10,7 @@ from pathlib import Path
 from runner.core.errors import Problem, SpecError, nearest
 from runner.spec.names import SETTING_ROOTS, as_mapping, setting_path, spell_out
 from runner.spec.nodes import Node, merge
+from runner.spec.written import written_problems
 from runner.spec.yaml_loader import load_yaml
 
 DOCUMENT_KEYS = (
@@ -55,6 +56,7 @@ def _load(path: Path, children: tuple[Path, ...]) -> Node:
         suggestion = Path(parent_name).with_name(like).as_posix() if like else ""
         raise SpecError([Problem(extends.place, found, "a path relative to this spec", suggestion)])
     parent = _load(parent_path, seen)
+    _check_written(parent)
     own = {key: child for key, child in _spelled(document).value.items() if key != "extends"}
     replaced = SEED_KEYS if any(key in own for key in SEED_KEYS) else ()
     inherited = {
@@ -63,6 +65,18 @@ def _load(path: Path, children: tuple[Path, ...]) -> Node:
         if (key in SETTING_ROOTS or key in kept) and key not in replaced
     }
     return merge(Node(inherited, document.place), Node(own, document.place))
+
+
+def _check_written(parent: Node) -> None:
+    """Check the settings of a spec that another extends, also those that the other replaces.
+
+    Raises:
+        SpecError: with every problem of single settings.
+    """
+    own = {key: child for key, child in parent.value.items() if key in SETTING_ROOTS}
+    problems = list(written_problems(Node(own, parent.place), ()))
+    if problems:
+        raise SpecError(problems)
 
 
 def _spelled(document: Node) -> Node:

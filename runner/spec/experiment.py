@@ -17,14 +17,16 @@ from runner.core.types import Cell
 from runner.spec.cell_names import cell_names
 from runner.spec.compose import load_document
 from runner.spec.names import SETTING_ROOTS, spell_out
-from runner.spec.nodes import Node, find, plain, put, to_node
+from runner.spec.nodes import Node, find, merge, plain, put, to_node
 from runner.spec.published import published_entries, with_published
-from runner.spec.resolve import layered, resolve, settings_key
+from runner.spec.resolve import DEFAULTS, layered, resolve, settings_key
 from runner.spec.settings import Settings
 from runner.spec.sweep import Combination, expand_sweep, published_value
 from runner.spec.table_checks import default_tables, published_problems, table_problems
 from runner.spec.tables import Table, parse_tables
-from runner.spec.variants import Variant, check_profiles, make_variant
+from runner.spec.unknown import UnknownName
+from runner.spec.variants import Variant, check_profiles, make_variant, profile_layers
+from runner.spec.written import at_new_places, written_problems
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 ONE = "one of them"
@@ -84,6 +86,13 @@ def build_experiment(
     document: Node, path: Path, profile: str | None = None, sets: Sequence[str] = ()
 ) -> Experiment:
     """Return the experiment that a document tree describes; see :func:`load_experiment`."""
+    try:
+        return _built(document, path, profile, sets)
+    except UnknownName as error:
+        raise error.among(merge(DEFAULTS, _base(document))) from None
+
+
+def _built(document: Node, path: Path, profile: str | None, sets: Sequence[str]) -> Experiment:
     name, about = _name(document, path), document.get("about")
     check_profiles(document.get("profiles"))
     variant = make_variant(document.get("profiles"), profile, sets)
@@ -141,11 +150,24 @@ def _name(document: Node, path: Path) -> str:
 
 
 def _seeds(document: Node, variant: Variant) -> list[Node | None]:
-    node = variant.seeds or document.get("seeds")
+    own = document.get("seeds")
+    lists = {id(node): _seed_list(node) for node in _written_seeds(document)}
+    node = variant.seeds or own
     if node is None or any("seed" in layer for layer in variant.layers):
         return [None]
-    if document.get("seed") is not None and node is document.get("seeds"):
+    if document.get("seed") is not None and node is own:
         raise SpecError([Problem(node.key_place, "both seed and seeds are given", ONE)])
+    return list(lists[id(node)])
+
+
+def _written_seeds(document: Node) -> list[Node]:
+    """Return the `seeds` of a spec and of all its profiles, chosen or not."""
+    profiles = document.get("profiles")
+    holders = [document, *(profiles.value.values() if profiles is not None else ())]
+    return [node for each in holders if (node := each.get("seeds")) is not None]
+
+
+def _seed_list(node: Node) -> list[Node]:
     if not node.is_sequence or not node.value:
         raise SpecError([Problem(node.place, f"seeds is {node.describe()}", SEEDS)])
     seen: set[int] = set()
@@ -158,6 +180,12 @@ def _seeds(document: Node, variant: Variant) -> list[Node | None]:
     return list(node.value)
 
 
+def _base(document: Node) -> Node:
+    """Return the spec's own settings, spelled out."""
+    own = {key: child for key, child in document.value.items() if key in SETTING_ROOTS}
+    return spell_out("", Node(own, document.place))
+
+
 def _cells(
     name: str,
     document: Node,
@@ -165,25 +193,40 @@ def _cells(
     seeds: Sequence[Node | None],
     variant: Variant,
 ) -> list[ResolvedCell]:
-    own = {key: child for key, child in document.value.items() if key in SETTING_ROOTS}
-    base = spell_out("", Node(own, document.place))
+    base = _base(document)
     cells: list[ResolvedCell] = []
     problems: list[Problem] = []
+    in_the_way: list[Problem] = []
     for position in variant.kept_of(len(combinations)):
         combination = combinations[position]
         if "seed" in combination.overrides and seeds != [None]:
             node = combination.overrides["seed"]
             raise SpecError([Problem(node.place, "seed is swept, and seeds are given", ONE)])
-        tree = layered(base, [combination.overrides], variant.layers)
+        try:
+            tree = layered(base, [combination.overrides], variant.layers)
+        except SpecError as error:
+            in_the_way += error.problems
+            continue
         try:
             for seeded, settings in _with_seeds(tree, seeds, is_first=not cells):
                 cell = _cell(name, position, combination, settings, seeded, variant)
                 cells.append(ResolvedCell(cell, settings, seeded))
         except SpecError as error:
             problems += error.problems
+    layers = [*_profile_layers(document), *variant.layers]
+    if variant.name or in_the_way:
+        layers += [combination.overrides for combination in combinations]
+    problems += at_new_places(written_problems(base, layers), problems)
+    problems += at_new_places(in_the_way, problems)
     if problems:
         raise SpecError(problems)
     return cells
+
+
+def _profile_layers(document: Node) -> list[Mapping[str, Node]]:
+    """Return what profiles, and all `seeds`, may put over a cell."""
+    seeds = [seed for each in _written_seeds(document) for seed in each.value]
+    return [*profile_layers(document.get("profiles")), *({"seed": seed} for seed in seeds)]
 
 
 def _with_seeds(

@@ -7,7 +7,6 @@ path. Records hold dotted paths only.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from runner.core.errors import Problem, nearest
 from runner.spec.nodes import Node
 
 SETTING_ROOTS = ("data", "model", "train", "evaluate", "seed")
@@ -61,30 +60,21 @@ COMPONENT_PATHS = {
 PIPELINE = SHORT_NAMES["augment"]
 WHOLE_PIPELINE = 1.0
 """The probability that goes with a pipeline that is written as a list."""
+IMPLIED = f"{PIPELINE}.p"
+"""The one setting that :func:`spell_out` gives where none is written."""
 
 
 def setting_path(name: str) -> tuple[str, ...] | None:
     """Return the path of a short name or dotted path, or None when it is neither.
 
     A dotted path is only checked for its root; whether the rest exists depends on the components.
+    Lists are set whole: an item has no path.
     """
     if name in SHORT_NAMES:
         return tuple(SHORT_NAMES[name].split("."))
     path = tuple(name.split("."))
-    return path if path[0] in SETTING_ROOTS and all(path) else None
-
-
-def unknown_setting(name: str, node: Node, labels: Sequence[str] = ()) -> Problem:
-    """Return the problem of a name that is no setting, nor one of the ``labels``."""
-    allowed = "a short name (" + ", ".join(SHORT_NAMES) + ") or a dotted path such as train.epochs"
-    if labels:
-        allowed = f"a label ({', '.join(labels)}), {allowed}"
-    return Problem(
-        node.key_place or node.place,
-        f"unknown {'label or ' if labels else ''}setting '{name}'",
-        allowed,
-        nearest(name, [*labels, *SHORT_NAMES, *SETTING_ROOTS]),
-    )
+    is_path = path[0] in SETTING_ROOTS and all(path)
+    return path if is_path and not any(step.isdecimal() for step in path) else None
 
 
 def as_mapping(path: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from runner.core.errors import Place
+from runner.core.errors import Place, Problem, SpecError
 
 KIND_KEYS = ("name", "dataset")
 """Keys that say which component a mapping is of."""
@@ -153,15 +153,34 @@ def find(tree: Node, path: Sequence[str]) -> Node | None:
 
 
 def put(tree: Node, path: Sequence[str], value: Node) -> Node:
-    """Return ``tree`` with ``value`` merged in at ``path``; missing mappings are made."""
-    if not path:
+    """Return ``tree`` with ``value`` merged in at ``path``.
+
+    Mappings are made where nothing, or a null, stands.
+
+    Raises:
+        SpecError: where anything else that is no mapping stands on the way.
+    """
+    return _put(tree, path, 0, value)
+
+
+def _put(tree: Node, path: Sequence[str], depth: int, value: Node) -> Node:
+    if depth == len(path):
         return merge(tree, value)
-    key, rest = path[0], path[1:]
+    if tree.value is not None and not tree.is_mapping:
+        raise SpecError([_in_the_way(tree, path, depth, value)])
     children = dict(tree.value) if tree.is_mapping else {}
+    key, is_last = path[depth], depth + 1 == len(path)
     below = children.get(key)
-    if rest:
-        start = below if below is not None and below.is_mapping else Node({}, value.place)
-        children[key] = put(start, rest, value)
+    if below is None or (below.value is None and not is_last):
+        children[key] = value if is_last else _put(Node({}, value.place), path, depth + 1, value)
     else:
-        children[key] = value if below is None else merge(below, value)
+        children[key] = _put(below, path, depth + 1, value)
     return Node(children, tree.place, tree.key_place)
+
+
+def _in_the_way(node: Node, path: Sequence[str], depth: int, value: Node) -> Problem:
+    whole, inner = ".".join(path[:depth]) or "the spec", ".".join(path)
+    where = value.key_place or value.place
+    found = f"{whole} is {node.describe()}, but {inner} is set" + (f" at {where}" if where else "")
+    allowed = "a list that is set whole" if node.is_sequence else f"a mapping, or no {inner}"
+    return Problem(node.place, found, allowed)

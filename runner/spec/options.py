@@ -1,11 +1,17 @@
-"""Which component classes may stand at a setting, and by which names a spec chooses them."""
+"""Which component classes may stand at a setting, and by which names a spec chooses them.
+
+Owns the walk through the settings that such classes have. Knows none of them by name.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
+
+from runner.spec.nodes import Node, find
 
 SHOWN = 16
 """Names of components that a message lists at most."""
@@ -40,3 +46,66 @@ def shortened(tags: Sequence[str]) -> str:
     if len(tags) <= SHOWN:
         return ", ".join(tags)
     return f"{', '.join(tags[:SHOWN])} and {len(tags) - SHOWN} more (docs/reference.md)"
+
+
+@lru_cache(maxsize=8)
+def setting_paths(model: type[BaseModel]) -> Mapping[str, tuple[type[BaseModel], ...]]:
+    """Return the dotted path of every setting below ``model``, with the classes that have it.
+
+    What stands in lists has no path.
+    """
+    paths: dict[str, tuple[type[BaseModel], ...]] = {}
+    for path, owner in _walk(model, ""):
+        paths[path] = (*paths.get(path, ()), owner)
+    return paths
+
+
+def _walk(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, type[BaseModel]]]:
+    for name, field in model.model_fields.items():
+        yield f"{prefix}{name}", model
+        for option in _below(field.annotation):
+            yield from _walk(option, f"{prefix}{name}.")
+
+
+def _below(annotation: Any) -> list[type[BaseModel]]:
+    """Return what :func:`model_options` does, but for items of lists."""
+    if get_origin(annotation) is tuple:
+        return []
+    if isinstance(annotation, type) or not get_args(annotation):
+        return model_options(annotation)
+    return [found for part in get_args(annotation) for found in _below(part)]
+
+
+def node_at(tree: Node, path: Sequence[str]) -> Node:
+    """Return the deepest node along ``path``."""
+    node = tree
+    for step in path:
+        child = find(node, [step])
+        if child is None:
+            return node
+        node = child
+    return node
+
+
+def models_at(
+    model: type[BaseModel], tree: Node, path: Sequence[str]
+) -> tuple[type[BaseModel] | None, list[type[BaseModel]]]:
+    """Return the component class that stands at ``path``, and all that may stand there."""
+    chosen: type[BaseModel] | None = model
+    siblings: list[type[BaseModel]] = [model]
+    for depth, step in enumerate(path, start=1):
+        # an item of a list is of the classes that the list may hold
+        if not step.isdigit():
+            if chosen is None or step not in chosen.model_fields:
+                return None, []
+            siblings = model_options(chosen.model_fields[step].annotation)
+        chosen = _chosen(siblings, node_at(tree, path[:depth]))
+    return chosen, siblings
+
+
+def _chosen(options: list[type[BaseModel]], node: Node) -> type[BaseModel] | None:
+    if len(options) == 1:
+        return options[0]
+    named = node.get("name") or node.get("dataset")
+    tag = named.value if named is not None else None
+    return next((option for option in options if tag in tags_of(option)), None)

@@ -12,10 +12,18 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from runner.core.errors import Problem, nearest
+from runner.core.errors import Problem, Subject, nearest
 from runner.spec.names import COMPONENT_PATHS, SHORT_NAMES, as_mapping
-from runner.spec.nodes import Node, describe_scalar, find
-from runner.spec.options import called, model_options, shortened, tags_of
+from runner.spec.nodes import Node, describe_scalar, plain
+from runner.spec.options import (
+    called,
+    model_options,
+    models_at,
+    node_at,
+    setting_paths,
+    shortened,
+    tags_of,
+)
 
 WANTED = {
     "int_type": "a whole number",
@@ -40,7 +48,11 @@ Path = tuple[str, ...]
 
 
 def translate(
-    error: ValidationError, model: type[BaseModel], tree: Node, within: str = ""
+    error: ValidationError,
+    model: type[BaseModel],
+    tree: Node,
+    within: str = "",
+    unfinished: bool = False,
 ) -> Iterator[Problem]:
     """Yield the problems behind ``error``, each once, at its place in ``tree``.
 
@@ -49,6 +61,8 @@ def translate(
         model: the class that was validated.
         tree: what it was validated from.
         within: what the tree is, unless it is a whole spec.
+        unfinished: whether more may be put into the mappings of ``tree``: what they lack, and
+            what their settings are together, is no problem then.
     """
     grouped: dict[Path, list[ErrorDetails]] = {}
     for detail in error.errors(include_url=False):
@@ -56,6 +70,8 @@ def translate(
     translator = _Translator(model, tree, within)
     for path, details in grouped.items():
         deeper = any(len(other) > len(path) and other[: len(path)] == path for other in grouped)
+        if unfinished and _may_change(path, _leading(details), tree):
+            continue
         if not deeper or any(detail["type"] == "value_error" for detail in details):
             yield translator.problem(path, details)
 
@@ -80,6 +96,27 @@ def _node_path(detail: ErrorDetails, tree: Node) -> Path:
     return tuple(path)
 
 
+def _leading(details: Sequence[ErrorDetails]) -> ErrorDetails:
+    """Return the one of several branches' errors that says most."""
+    return next((item for item in details if item["type"] == "value_error"), details[0])
+
+
+def _is_missing(path: Path, detail: ErrorDetails) -> bool:
+    return detail["type"] == "missing" and detail["loc"][-1] == path[-1]
+
+
+def _may_change(path: Path, detail: ErrorDetails, tree: Node) -> bool:
+    """Return whether a setting that is put into a mapping may yet mend an error.
+
+    Lists are written whole, and so is all that is in them.
+    """
+    if any(step.isdigit() for step in path):
+        return False
+    if detail["type"] == "value_error":
+        return node_at(tree, path).is_mapping
+    return _is_missing(path, detail)
+
+
 class _Translator:
     """Words for the errors of one validation."""
 
@@ -90,9 +127,9 @@ class _Translator:
 
     def problem(self, path: Path, details: Sequence[ErrorDetails]) -> Problem:
         """Return the problem at ``path``; several details are the branches of one union."""
-        detail = next((item for item in details if item["type"] == "value_error"), details[0])
-        kind, node = detail["type"], _at(self._tree, path)
-        if kind == "missing" and detail["loc"][-1] == path[-1]:
+        detail = _leading(details)
+        kind, node = detail["type"], node_at(self._tree, path)
+        if _is_missing(path, detail):
             return self._missing(path)
         if kind == "extra_forbidden":
             return self._unknown(path, node)
@@ -106,7 +143,12 @@ class _Translator:
             name = self._name(path)
             return Problem(node.place, f"{name}: {message}" if name else message)
         found = f"{self._name(path)} is {node.describe()}"
-        return Problem(node.place, found, self._allowed(path, details), _spelling(details, node))
+        allowed, spelling = self._allowed(path, details), _spelling(details, node)
+        return Problem(node.place, found, allowed, spelling, self._subject(path))
+
+    def _subject(self, path: Path) -> Subject:
+        beside = node_at(self._tree, path[:-1])
+        return Subject(".".join(path), plain(beside) if beside.is_mapping else {})
 
     def _name(self, path: Path) -> str:
         return ": ".join(part for part in (self._within, ".".join(path)) if part)
@@ -115,12 +157,13 @@ class _Translator:
         return self._name(path[:-1]) or "the spec"
 
     def _missing(self, path: Path) -> Problem:
-        parent = _at(self._tree, path[:-1])
+        parent = node_at(self._tree, path[:-1])
         place = parent.key_place or parent.place
         allowed = self._about(path)
         if ".".join(path) in COMPONENT_PATHS:
             allowed = f"{path[-1]}: {{{_kind_key(path)}: …}} with one of {allowed}"
-        return Problem(place, f"{self._inside(path)} lacks '{path[-1]}'", allowed)
+        found = f"{self._inside(path)} lacks '{path[-1]}'"
+        return Problem(place, found, allowed, subject=self._subject(path))
 
     def _unknown(self, path: Path, node: Node) -> Problem:
         key = path[-1]
@@ -136,8 +179,18 @@ class _Translator:
             found += f" ({self._inside(path)})"
             return Problem(place, found, allowed)
         found = f"unknown setting '{key}' in {self._inside(path)}"
-        suggestion = "" if self._within else _elsewhere(path)
+        suggestion = "" if self._within else _elsewhere(path) or self._deeper(path)
         return Problem(place, found, allowed, suggestion or nearest(key, names))
+
+    def _deeper(self, path: Path) -> str:
+        """Return where below its mapping the one setting of that name is, or ""."""
+        above = "".join(f"{step}." for step in path[:-1])
+        paths = [
+            found.removeprefix(above)
+            for found in setting_paths(self._model)
+            if found.startswith(above) and found.endswith(f".{path[-1]}")
+        ]
+        return as_mapping(paths[0].split(".")) if len(paths) == 1 else ""
 
     def _unknown_component(self, path: Path, node: Node, detail: ErrorDetails) -> Problem:
         tags = _words(detail, "expected_tags")
@@ -147,7 +200,7 @@ class _Translator:
 
     def _tag_at(self, path: Path, model: type[BaseModel]) -> str:
         """Return by which of its names a component was chosen."""
-        named = _at(self._tree, path).get(_kind_key(path))
+        named = node_at(self._tree, path).get(_kind_key(path))
         return called(model) if named is None else str(named.value)
 
     def _allowed(self, path: Path, details: Sequence[ErrorDetails]) -> str:
@@ -231,38 +284,3 @@ def _elsewhere(path: Path) -> str:
 
 def _kind_key(path: Path) -> str:
     return COMPONENT_PATHS.get(".".join(path), "name")
-
-
-def _at(tree: Node, path: Sequence[str]) -> Node:
-    """Return the deepest node along ``path``."""
-    node = tree
-    for step in path:
-        child = find(node, [step])
-        if child is None:
-            return node
-        node = child
-    return node
-
-
-def models_at(
-    model: type[BaseModel], tree: Node, path: Sequence[str]
-) -> tuple[type[BaseModel] | None, list[type[BaseModel]]]:
-    """Return the component class that stands at ``path``, and all that may stand there."""
-    chosen: type[BaseModel] | None = model
-    siblings: list[type[BaseModel]] = [model]
-    for depth, step in enumerate(path, start=1):
-        # an item of a list is of the classes that the list may hold
-        if not step.isdigit():
-            if chosen is None or step not in chosen.model_fields:
-                return None, []
-            siblings = model_options(chosen.model_fields[step].annotation)
-        chosen = _chosen(siblings, _at(tree, path[:depth]))
-    return chosen, siblings
-
-
-def _chosen(options: list[type[BaseModel]], node: Node) -> type[BaseModel] | None:
-    if len(options) == 1:
-        return options[0]
-    named = node.get("name") or node.get("dataset")
-    tag = named.value if named is not None else None
-    return next((option for option in options if tag in tags_of(option)), None)

@@ -11,9 +11,10 @@ from dataclasses import replace
 from runner.core.errors import Problem, SpecError
 from runner.core.types import Cell
 from runner.spec.matching import cell_matches, label_values, swept_values
-from runner.spec.names import setting_path, unknown_setting
+from runner.spec.names import setting_path
 from runner.spec.nodes import Node, plain
 from runner.spec.sweep import published_value, published_values
+from runner.spec.unknown import unknown_setting
 
 
 def published_entries(
@@ -58,7 +59,7 @@ def with_published(
     for entry, where, values in published_entries(node):
         for name, child in where.items():
             if name not in labels and setting_path(name) is None:
-                raise SpecError([unknown_setting(name, child, sorted(labels))])
+                raise unknown_setting(name, child, sorted(labels))
         if is_variant:
             continue
         matches = [index for index, cell in enumerate(result) if cell_matches(cell, where)]

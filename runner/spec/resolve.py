@@ -14,10 +14,11 @@ from pydantic import BaseModel, ValidationError
 from runner.components.component import canonical_settings, keyed_settings
 from runner.core.errors import Place, Problem, SpecError
 from runner.core.keys import content_key
-from runner.spec.names import spell_out
+from runner.spec.names import IMPLIED, spell_out
 from runner.spec.nodes import Node, find, merge, plain, put, to_node
-from runner.spec.problems import models_at, translate
-from runner.spec.settings import Settings, contradictions
+from runner.spec.options import models_at
+from runner.spec.problems import translate
+from runner.spec.settings import FOLLOWS, Settings, contradictions, with_fitting_defaults
 
 DEFAULTS = to_node(
     {
@@ -43,14 +44,59 @@ def layered(
         layers: of one cell.
         above: of all cells, on top of the others. A null there for what only other components of
             its kind have, as pretrained weights, says what is so already: it is left out.
+
+    Raises:
+        SpecError: where a layer gives a setting twice, or one inside of what is no mapping.
     """
     tree = base
+    problems: list[Problem] = []
     for layer, is_above in [*((each, False) for each in layers), *((each, True) for each in above)]:
+        problems += _given_twice(layer)
         for path in sorted(layer, key=lambda dotted: (dotted.count("."), dotted)):
             if is_above and layer[path].value is None and _is_of_others(tree, path.split(".")):
                 continue
-            tree = put(tree, path.split("."), spell_out(path, layer[path]))
+            try:
+                tree = put(tree, path.split("."), spell_out(path, layer[path]))
+            except SpecError as error:
+                problems += error.problems
+    if problems:
+        raise SpecError(problems)
     return merge(DEFAULTS, tree)
+
+
+def _given_twice(layer: Mapping[str, Node]) -> Iterator[Problem]:
+    """Yield a problem for each setting that has its own path and is in a whole component too.
+
+    A component that is null has none of its settings.
+    """
+    for path, inner in layer.items():
+        steps = path.split(".")
+        for end in range(1, len(steps)):
+            whole_path = ".".join(steps[:end])
+            whole = layer.get(whole_path)
+            if whole is None:
+                continue
+            place = inner.key_place or inner.place
+            if whole.value is None:
+                found = f"{path} is set beside {whole_path}, which is null there"
+                yield Problem(place, found, "one of them in a combination")
+            given = _given_in(whole_path, whole, path)
+            if given is not None and _shares_a_setting(given, spell_out(path, inner)):
+                also = f"also in {whole_path} at {given.key_place or given.place}"
+                yield Problem(place, f"{path} is given twice, {also}", "each setting once")
+
+
+def _given_in(whole_path: str, whole: Node, path: str) -> Node | None:
+    if path == IMPLIED and not whole.is_mapping:
+        return None
+    return find(spell_out(whole_path, whole), path.removeprefix(f"{whole_path}.").split("."))
+
+
+def _shares_a_setting(one: Node, other: Node) -> bool:
+    if not (one.is_mapping and other.is_mapping):
+        return True
+    shared = one.value.keys() & other.value.keys()
+    return any(_shares_a_setting(one.value[key], other.value[key]) for key in shared)
 
 
 def _is_of_others(tree: Node, path: Sequence[str]) -> bool:
@@ -71,7 +117,7 @@ def resolve(tree: Node) -> Settings:
         SpecError: with every problem found, each at its place.
     """
     try:
-        settings = Settings.model_validate(plain(tree))
+        settings = with_fitting_defaults(Settings.model_validate(plain(tree)))
     except ValidationError as error:
         raise SpecError(translate(error, Settings, tree)) from None
     problems = [
@@ -91,7 +137,8 @@ def settings_key(settings: Settings) -> str:
 def origins(settings: Settings, tree: Node) -> Iterator[tuple[str, Any, str]]:
     """Yield (dotted path, resolved value, origin) for each setting.
 
-    The origin is ``file:line:column``, ``--set …``, or ``default``.
+    The origin is ``file:line:column``, ``--set …``, or ``default``, with the reason where it is
+    another than the usual one.
     """
     yield from _origins(settings, tree, ())
 
@@ -102,13 +149,17 @@ def _origins(
     values = canonical_settings(component)
     for name in type(component).model_fields:
         value = getattr(component, name)
-        here = (*path, name)
+        here, dotted = (*path, name), ".".join((*path, name))
         if isinstance(value, BaseModel):
             yield from _origins(value, tree, here)
             continue
         node = find(tree, here)
-        place = str(node.place) if node is not None and node.place is not None else "default"
-        yield ".".join(here), values[name], place
+        origin = "default"
+        if node is not None and node.place is not None:
+            origin = str(node.place)
+        elif dotted in FOLLOWS and value != type(component).model_fields[name].default:
+            origin = f"default, as {FOLLOWS[dotted]} is 0"
+        yield dotted, values[name], origin
 
 
 def _place(tree: Node, paths: Sequence[str]) -> Place | None:

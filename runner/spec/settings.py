@@ -60,7 +60,9 @@ class Best(Monitoring):
     """Which epoch's weights are kept and tested: the first with the best monitor."""
 
     monitor: BestMonitor = Field(
-        "val_accuracy", description="metric that is watched, or `last` for the last epoch"
+        "val_accuracy",
+        description="metric that is watched, or `last` for the last epoch; where nothing is"
+        " written and `data.validation` is 0, it is `last`",
     )
     mode: Mode = Field("max", description="min for losses, max for accuracies when not given")
 
@@ -104,7 +106,9 @@ class Evaluation(Component):
         "none", description="full: all training images are evaluated after each epoch"
     )
     test: Literal["never", "best", "last", "each_epoch"] = Field(
-        "best", description="epochs whose weights are evaluated on the test images"
+        "best",
+        description="epochs whose weights are evaluated on the test images; where nothing is"
+        " written and `data.test` is 0, it is `never`",
     )
 
 
@@ -127,6 +131,27 @@ def available_metrics(settings: Settings) -> tuple[str, ...]:
     splits += ["val"] if settings.data.validation > 0 else []
     splits += ["test"] if settings.evaluate.test == "each_epoch" else []
     return tuple(f"{split}_{measure}" for split in splits for measure in ("loss", "accuracy"))
+
+
+FOLLOWS = {"train.best.monitor": "data.validation", "evaluate.test": "data.test"}
+"""Settings with another default where the fraction is 0 that they are measured on."""
+
+
+def with_fitting_defaults(settings: Settings) -> Settings:
+    """Return settings in which no default contradicts the splits.
+
+    Without validation images the last epoch is kept, unless `train.best.monitor` is written;
+    without test images nothing is tested, unless `evaluate.test` is.
+    """
+    train, evaluate = settings.train, settings.evaluate
+    if settings.data.validation == 0 and "monitor" not in train.best.model_fields_set:
+        best = train.best.model_copy(update={"monitor": LAST})
+        train = train.model_copy(update={"best": best})
+    if settings.data.test_share() == 0 and "test" not in evaluate.model_fields_set:
+        evaluate = evaluate.model_copy(update={"test": "never"})
+    if train is settings.train and evaluate is settings.evaluate:
+        return settings
+    return settings.model_copy(update={"train": train, "evaluate": evaluate})
 
 
 Contradiction = tuple[tuple[str, ...], str, str]
@@ -172,7 +197,9 @@ def _unmeasured(settings: Settings) -> Iterator[Contradiction]:
         if monitor in available or monitor == LAST:
             continue
         source, how = how_to_measure(monitor)
-        other = "train.best: {monitor: last}" if path == "train.best.monitor" else "another monitor"
+        other = f"{path}: train_{monitor.rpartition('_')[2]}"
+        if path == "train.best.monitor":
+            other = "train.best: {monitor: last}"
         found = f"{path} is {monitor}, which is not measured after each epoch"
         yield (path, source), found, f"{how}, or {other}"
 

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field, replace
 from runner.core.errors import Place, Problem, SpecError, nearest
 from runner.core.keys import canonical_json
 from runner.core.types import Published
-from runner.spec.names import setting_path, short_name, unknown_setting
+from runner.spec.names import setting_path, short_name
 from runner.spec.nodes import Node, identity
+from runner.spec.unknown import unknown_setting
 
 SWEEP_KEYS = ("rows", "zip", "grid")
 ROW_KEYS = ("label", "labels", "published", *SWEEP_KEYS)
@@ -210,7 +211,7 @@ def _axes(node: Node, kind: str) -> list[tuple[str, list[Node]]]:
 def _add(overrides: dict[str, Node], name: str, node: Node) -> None:
     path = setting_path(name)
     if path is None:
-        raise SpecError([unknown_setting(name, node)])
+        raise unknown_setting(name, node)
     dotted = ".".join(path)
     if dotted in overrides:
         raise _error(node, f"{dotted} is given twice", "each setting once")

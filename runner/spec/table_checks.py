@@ -13,10 +13,12 @@ from runner.core.errors import Problem, nearest
 from runner.core.reading import METRIC_NAMES
 from runner.core.types import Cell
 from runner.spec.names import SETTING_ROOTS, short_name
-from runner.spec.nodes import KIND_KEYS, Node
+from runner.spec.nodes import KIND_KEYS, Node, to_node
+from runner.spec.options import setting_paths
 from runner.spec.pivot import Pivot, is_value, pivoted_columns, show_value
 from runner.spec.settings import Settings, available_metrics, how_to_measure
 from runner.spec.tables import Column, Table, reserved_titles
+from runner.spec.unknown import likely_settings
 
 
 def default_tables(name: str, cells: Sequence[Cell], settings: Settings) -> dict[str, Any]:
@@ -65,6 +67,8 @@ def _setting_problems(column: Column, cells: Sequence[Cell]) -> Iterator[Problem
     found = f"column {column.title} shows {column.source}, which no run has"
     allowed = f"{'.'.join(inside) or 'a setting'}: {', '.join(names)}"
     suggestion = ".".join([*inside, spelling]) if spelling else ""
+    if not spelling and column.source not in setting_paths(Settings):
+        suggestion = likely_settings(path[-1], (), to_node(cells[0].settings))
     yield Problem(column.place, found, allowed, suggestion)
 
 

@@ -19,6 +19,7 @@ from runner.spec.names import SHORT_NAMES, setting_path
 from runner.spec.nodes import Node, plain
 from runner.spec.pivot import Pivot, parse_pivot
 from runner.spec.problems import translate
+from runner.spec.unknown import UnknownName, likely_settings
 
 PROPERTIES = {
     "best_epoch": "the epoch that `train.best` chose, from 1",
@@ -214,11 +215,13 @@ def _named_column(title: str, node: Node, labels: Sequence[str]) -> Column:
         "a mapping such as {metric: val_accuracy, at: max}",
     ]
     found = f"column {title} shows {node.describe()}, which is no setting, label or metric"
-    suggestion = nearest(str(name), [*SHORT_NAMES, *labels, *metrics])
-    if isinstance(name, str) and _is_formula(name):
-        suggestion = f"{{metric: {name}}}"
     allowed = "; ".join(part for part in parts if part)
-    raise SpecError([Problem(node.place, found, allowed, suggestion)])
+    if isinstance(name, str) and _is_formula(name):
+        raise SpecError([Problem(node.place, found, allowed, f"{{metric: {name}}}")])
+    others = (*labels, *metrics)
+    raise UnknownName(
+        lambda tree: Problem(node.place, found, allowed, likely_settings(str(name), others, tree))
+    )
 
 
 def _is_formula(text: str) -> bool:
@@ -232,8 +235,10 @@ def _setting_column(title: str, node: Node, settings: ColumnSettings) -> Column:
     path = setting_path(str(node.value))
     if path is None:
         found = f"column {title} shows the unknown setting '{node.value}'"
-        suggestion = nearest(str(node.value), list(SHORT_NAMES))
-        raise SpecError([Problem(node.place, found, "a short name or dotted path", suggestion)])
+        name, allowed = str(node.value), "a short name or dotted path"
+        raise UnknownName(
+            lambda tree: Problem(node.place, found, allowed, likely_settings(name, (), tree))
+        )
     return _made(title, "setting", ".".join(path), None, settings, node)
 
 

@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from runner.core.errors import Place, Problem, SpecError, UsageError, nearest
-from runner.spec.names import setting_path, short_name, unknown_setting
+from runner.spec.names import setting_path, short_name
 from runner.spec.nodes import Node, identity
+from runner.spec.unknown import unknown_setting
 from runner.spec.yaml_loader import parse_yaml
 
 PROFILE_KEYS = ("seeds", "cells")
@@ -111,13 +112,20 @@ def _settings(node: Node, besides: Sequence[str]) -> dict[str, Node]:
             continue
         path = setting_path(name)
         if path is None:
-            raise SpecError([unknown_setting(name, child)])
+            raise unknown_setting(name, child)
         dotted = ".".join(path)
         if dotted in settings:
             place = child.key_place or child.place
             raise SpecError([Problem(place, f"{dotted} is given twice", "each setting once")])
         settings[dotted] = child
     return settings
+
+
+def profile_layers(profiles: Node | None) -> list[Mapping[str, Node]]:
+    """Return the settings of every profile, chosen or not; they are checked already."""
+    if profiles is None:
+        return []
+    return [_settings(node, PROFILE_KEYS) for node in profiles.value.values()]
 
 
 def check_profiles(profiles: Node | None) -> None:
@@ -166,5 +174,5 @@ def parse_set(option: str) -> tuple[str, Node]:
     node = parse_yaml(text, source) if text.strip() else Node(None)
     path = setting_path(name.strip())
     if path is None:
-        raise SpecError([unknown_setting(name.strip(), Node(None, place))])
+        raise unknown_setting(name.strip(), Node(None, place))
     return ".".join(path), Node(node.value, place, place)

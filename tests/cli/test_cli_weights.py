@@ -106,6 +106,37 @@ def test_a_wrong_checksum_says_what_the_file_has(tmp_path: Path, call: Call, fil
     assert is_golden("weights_of_another_checksum", said, tmp_path)
 
 
+@pytest.mark.parametrize("words", [("run",), ("plan",), ("validate",), ("validate", "--deep")])
+@pytest.mark.parametrize("new", ["", "    sha256: later\n"], ids=["missing", "of another form"])
+def test_a_checksum_that_is_not_given_is_told(
+    call: Call, file: Path, words: tuple[str, ...], new: str
+) -> None:
+    replace(f"    sha256: {digest_of(file)}\n", new)
+    called = call(*words, "frozen.yaml")
+    assert called.code == 2
+    assert called.err.startswith("error: frozen.yaml:")
+    assert f"squeezenet.pth is there\n    did you mean: sha256: {digest_of(file)}\n" in called.err
+    assert not Path(".runner").exists()
+
+
+def test_a_checksum_is_told_of_a_file_under_data(call: Call, tmp_path: Path, file: Path) -> None:
+    Path("weights").rename(tmp_path / "elsewhere")
+    (tmp_path / "below").mkdir()
+    Path("elsewhere").rename(tmp_path / "below" / "weights")
+    replace(f"    sha256: {digest_of(file)}\n", "")
+    assert "did you mean" not in call("validate", "frozen.yaml").err
+    assert digest_of(file) in call("validate", "frozen.yaml", "--data", "below").err
+
+
+@pytest.mark.parametrize("name", ["none.pth", "~nobody-at-all/x.pth", "w" * 300, "weights", "a\0b"])
+def test_no_checksum_is_told_of_what_is_no_file(call: Call, file: Path, name: str) -> None:
+    replace(f"    sha256: {digest_of(file)}\n", "")
+    replace("weights/squeezenet.pth", json.dumps(name))
+    said = call("validate", "frozen.yaml")
+    assert said.code == 2
+    assert "model.weights lacks 'sha256'\n    allowed: 64 hex" in said.err
+
+
 def test_weights_are_looked_at_before_data_is_fetched(tmp_path: Path, call: Call) -> None:
     Path("frozen.yaml").write_text(
         "name: both\ndata: cifar10\nmodel: {name: resnet18, weights: IMAGENET1K_SWAG_E2E_V1}\n"

@@ -3,11 +3,17 @@ from typing import Any
 
 import pytest
 import yaml
+from every_setting import right_value
 
+from runner.components.data import Data
+from runner.components.models import Model
+from runner.core.errors import SpecError
 from runner.core.types import Published
 from runner.spec.experiment import Experiment, build_experiment
 from runner.spec.matching import cell_matches, same_value
 from runner.spec.nodes import to_node
+from runner.spec.options import model_options, tags_of
+from runner.spec.resolve import origins
 from runner.spec.yaml_loader import parse_yaml
 
 SPEC: dict[str, Any] = {"name": "a", "data": {"dataset": "digits"}, "model": {"name": "mlp"}}
@@ -44,6 +50,57 @@ def test_the_mode_follows_from_the_monitor(monitor: str, mode: str) -> None:
 def test_a_mode_that_is_given_is_kept() -> None:
     rules = {"best": {"monitor": "val_loss", "mode": "max"}}
     assert build(train=rules).cells[0].settings.train.best.mode == "max"
+
+
+def needed(component: type) -> dict[str, Any]:
+    """Return a component with what it needs, and defaults for the rest."""
+    return right_value(component.model_json_schema())
+
+
+@pytest.mark.parametrize("data", model_options(Data), ids=lambda model: tags_of(model)[0])
+@pytest.mark.parametrize("model", model_options(Model), ids=lambda model: tags_of(model)[0])
+def test_no_default_contradicts_another(data: type, model: type) -> None:
+    (item,) = build(data=needed(data), model=needed(model)).cells
+    assert item.settings.data.dataset == tags_of(data)[0]
+
+
+def test_without_validation_images_the_last_epoch_is_kept() -> None:
+    def best_of(**best: str) -> str:
+        train = {"train": {"best": best}} if best else {}
+        return build(data="cifar100", **train).cells[0].settings.train.best.monitor
+
+    assert (best_of(), best_of(mode="max"), best_of(monitor="train_loss")) == (
+        "last",
+        "last",
+        "train_loss",
+    )
+    with pytest.raises(SpecError, match=r"train\.best\.monitor is val_accuracy, which is not"):
+        best_of(monitor="val_accuracy")
+
+
+def test_without_test_images_nothing_is_tested() -> None:
+    data = {"dataset": "digits", "test": 0}
+    assert build(data=data).cells[0].settings.evaluate.test == "never"
+    full = build(data=data, evaluate={"train_eval": "full"}).cells[0].settings.evaluate
+    assert (full.test, full.train_eval) == ("never", "full")
+    with pytest.raises(SpecError, match=r"test images are wanted \(evaluate\.test: last\)"):
+        build(data=data, evaluate={"test": "last"})
+
+
+def test_defaults_that_follow_from_the_splits_have_the_keys_of_the_same_written_out() -> None:
+    data = {"dataset": "digits", "validation": 0, "test": 0}
+    (item,) = build(data=data).cells
+    written = build(data=data, train={"best": {"monitor": "last"}}, evaluate={"test": "never"})
+    assert item.cell.settings_key == written.cells[0].cell.settings_key
+    shown = {path: origin for path, _, origin in origins(item.settings, item.tree)}
+    assert shown["train.best.monitor"] == "default, as data.validation is 0"
+    assert shown["evaluate.test"] == "default, as data.test is 0"
+    assert shown["train.best.mode"] == "default"
+
+
+def test_each_cell_has_the_defaults_of_its_own_splits() -> None:
+    cells = build(sweep={"grid": {"data.validation": [0.0, 0.25]}}).cells
+    assert [item.settings.train.best.monitor for item in cells] == ["last", "val_accuracy"]
 
 
 def test_source_is_the_text_of_the_file(tmp_path: Path) -> None:

@@ -343,9 +343,7 @@ def test_seeds_of_a_profile_are_checked() -> None:
 
 
 def test_seeds_of_a_profile_do_not_go_with_a_swept_seed() -> None:
-    message = message_of(
-        profile="quick", sweep={"grid": {"seed": [1, 2]}}, published=[], seeds=None
-    )
+    message = message_of(profile="quick", sweep={"grid": {"seed": [1, 2]}}, published=[])
     assert "seed is swept, and seeds are given" in message
 
 

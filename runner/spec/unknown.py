@@ -1,0 +1,91 @@
+"""Names that are no setting, and the settings that may have been meant.
+
+A spec's own model and data set decide which of several comes first. They are not known where a name
+is read, so the error can be asked again once they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from runner.core.errors import Problem, SpecError, nearest
+from runner.spec.names import SETTING_ROOTS, SHORT_NAMES, setting_path
+from runner.spec.nodes import Node
+from runner.spec.options import called, models_at, setting_paths
+from runner.spec.settings import Settings
+
+SHOWN = 4
+"""Settings that a message suggests at most."""
+
+
+class UnknownName(SpecError):
+    """A name that says nothing; what may have been meant depends on the components of a spec."""
+
+    def __init__(self, problem: Callable[[Node | None], Problem], tree: Node | None = None) -> None:
+        """Take what makes the problem, given the settings of a spec where they are known."""
+        super().__init__([problem(tree)])
+        self._problem = problem
+
+    def among(self, tree: Node) -> UnknownName:
+        """Return the same error for a spec with these settings."""
+        return UnknownName(self._problem, tree)
+
+
+def unknown_setting(name: str, node: Node, labels: Sequence[str] = ()) -> UnknownName:
+    """Return the error of a name that is no setting, nor one of the ``labels``."""
+    allowed = "a short name (" + ", ".join(SHORT_NAMES) + ") or a dotted path such as train.epochs"
+    if labels:
+        allowed = f"a label ({', '.join(labels)}), {allowed}"
+    if any(step.isdecimal() for step in name.split(".")):
+        allowed += "; lists are set whole"
+    found = f"unknown {'label or ' if labels else ''}setting '{name}'"
+    place = node.key_place or node.place
+    return UnknownName(
+        lambda tree: Problem(place, found, allowed, likely_settings(name, labels, tree))
+    )
+
+
+def likely_settings(name: str, others: Sequence[str] = (), tree: Node | None = None) -> str:
+    """Return the settings that ``name`` may stand for, as a message suggests them, or "".
+
+    Args:
+        name: what was written: the last part of a path, or something misspelt.
+        others: names of other things that may have been meant.
+        tree: settings of the spec, whose components come first; None where they are not known.
+    """
+    whole = name.strip(".")
+    while whole and any(step.isdecimal() for step in whole.split(".")):
+        whole = whole.rpartition(".")[0]
+    if whole != name and setting_path(whole) is not None:
+        return whole
+    paths = _ending_in(name) or _ending_in(name.rpartition(".")[2])
+    if not paths:
+        known = [*others, *SHORT_NAMES, *SETTING_ROOTS]
+        every = setting_paths(Settings)
+        ends = every if "." in name else (path.rpartition(".")[2] for path in every)
+        like = nearest(name, [*known, *sorted(set(ends) - set(known))])
+        if like in known or not like:
+            return like
+        paths = _ending_in(like)
+    ranked = sorted(paths, key=lambda path: (_is_elsewhere(path, tree), path.count("."), path))
+    return ", ".join(_with_owner(path, tree) for path in ranked[:SHOWN])
+
+
+def _ending_in(name: str) -> list[str]:
+    return [path for path in setting_paths(Settings) if f".{path}".endswith(f".{name}")]
+
+
+def _is_elsewhere(path: str, tree: Node | None) -> bool:
+    """Return whether the components of a spec lack a setting that others have."""
+    if tree is None:
+        return False
+    chosen, _ = models_at(Settings, tree, path.split(".")[:-1])
+    return chosen is None or path.rpartition(".")[2] not in chosen.model_fields
+
+
+def _with_owner(path: str, tree: Node | None) -> str:
+    """Return a path with the components that have it, unless it is one of the spec's."""
+    owners = [called(owner) for owner in setting_paths(Settings)[path]]
+    if not _is_elsewhere(path, tree) or not all(owners):
+        return path
+    return f"{path} (of {', '.join(owners)})"

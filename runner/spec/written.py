@@ -1,0 +1,101 @@
+"""What a spec writes, held against the settings that may stand there.
+
+A layer may replace what lies below it, as a sweep replaces the spec's own value. What is replaced
+must be right all the same: a mistake would otherwise vanish in silence. Owns this check of settings
+that lack what other layers give them; knows nothing of whole cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+
+from pydantic import BaseModel, ValidationError
+
+from runner.core.errors import Problem
+from runner.spec.names import COMPONENT_PATHS, spell_out
+from runner.spec.nodes import Node, find, plain, put
+from runner.spec.options import models_at, tags_of
+from runner.spec.problems import translate
+from runner.spec.settings import Settings
+
+Named = tuple[type[BaseModel], str]
+"""The class of a component, and one of its names."""
+
+
+def written_problems(base: Node, layers: Iterable[Mapping[str, Node]]) -> Iterator[Problem]:
+    """Yield what is wrong with the spec's own settings and with each value of the layers.
+
+    Each is looked at by itself. What another layer may still give is no problem; neither are
+    settings that do not go together.
+
+    Args:
+        base: the spec's own settings, spelled out.
+        layers: settings by dotted path: of combinations and of profiles.
+    """
+    yield from _tree_problems(base, base)
+    seen: set[tuple[str, int]] = set()
+    for layer in layers:
+        for path, node in layer.items():
+            if (path, id(node)) not in seen:
+                seen.add((path, id(node)))
+                yield from _tree_problems(_alone(path, node), base)
+
+
+def _alone(path: str, node: Node) -> Node:
+    tree = spell_out(path, node)
+    for key in reversed(path.split(".")):
+        tree = Node({key: tree}, node.place)
+    return tree
+
+
+def at_new_places(problems: Iterable[Problem], known: Iterable[Problem]) -> list[Problem]:
+    """Return those of ``problems`` that stand where none of the ``known`` does."""
+    places = {problem.place for problem in known}
+    return [problem for problem in problems if problem.place not in places]
+
+
+def _tree_problems(tree: Node, context: Node) -> list[Problem]:
+    return list(_complaints(Settings, _named(tree, context)))
+
+
+def _complaints(model: type[BaseModel], tree: Node) -> Iterator[Problem]:
+    try:
+        model.model_validate(plain(tree))
+    except ValidationError as error:
+        yield from translate(error, model, tree, unfinished=True)
+
+
+def _named(tree: Node, context: Node) -> Node:
+    """Return the tree with a name for each component that is written without one.
+
+    It is the one of ``context`` if that takes what is written, else one that does.
+    """
+    for dotted, key in COMPONENT_PATHS.items():
+        path = dotted.split(".")
+        node = find(tree, path)
+        if node is None or not node.is_mapping or key in node.value:
+            continue
+        above = find(context, [*path, key])
+        name = above.value if above is not None and isinstance(above.value, str) else ""
+        choices = _takers(dotted, frozenset(node.value), name)
+        tag = choices[0][1]
+        for option, other in choices if len(choices) > 1 else ():
+            if not any(_complaints(option, Node({**node.value, key: Node(other)}, node.place))):
+                tag = other
+                break
+        tree = put(tree, [*path, key], Node(tag))
+    return tree
+
+
+@lru_cache(maxsize=1024)
+def _takers(dotted: str, keys: frozenset[str], name: str) -> tuple[Named, ...]:
+    """Return the components that have all of these settings, each with a name of it.
+
+    The one called ``name`` is first; of components of which none has all settings, it is the only.
+    """
+    _, options = models_at(Settings, Node({}), dotted.split("."))
+    options.sort(key=lambda option: name not in tags_of(option))
+    has_all = [option for option in options if keys <= set(option.model_fields)]
+    named = [(option, tags_of(option)) for option in has_all or options[:1]]
+    return tuple((option, name if name in tags else tags[0]) for option, tags in named)
