@@ -111,7 +111,7 @@ def _no_match(cells: Sequence[Cell], text: str) -> UsageError:
     path = setting_path(name)
     if equals and name in labels:
         there = {name: there[name]}
-    elif equals and path is not None:
+    elif equals and path is not None and _is_setting(name):
         there = {name: [as_yaml(setting_value(cell.settings, path)) for cell in cells]}
     else:
         there |= {short: values for short, values in settings.items() if short not in there}
@@ -122,6 +122,11 @@ def _no_match(cells: Sequence[Cell], text: str) -> UsageError:
     return UsageError(f"--only {text!r} matches no cell{hint}\n    there are:\n        {lines}")
 
 
+def _is_setting(name: str) -> bool:
+    """Return whether some component has a setting of this name; a path alone is only a path."""
+    return ".".join(setting_path(name) or ()) in setting_paths(Settings)
+
+
 def _suggestion(labels: Mapping[str, Sequence[str]], text: str, cell: Cell | None) -> str:
     name, equals, value = text.partition("=")
     name = name.strip()
@@ -130,7 +135,7 @@ def _suggestion(labels: Mapping[str, Sequence[str]], text: str, cell: Cell | Non
     if name in labels:
         found = nearest(value.strip(), labels[name])
         return f"{name}={found}" if found else ""
-    if ".".join(setting_path(name) or ()) in setting_paths(Settings):
+    if _is_setting(name):
         return ""
     tree = None if cell is None else to_node(cell.settings)
     found = likely_settings(name, sorted(labels), tree)

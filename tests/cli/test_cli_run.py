@@ -73,7 +73,7 @@ ALL = f"{LABELS}\n        lr: 0.01, 0.1\n        seed: 0, 1"
         ("train.nesterov=true", f"    did you mean: train.optimizer.nesterov=true\n{ALL}"),
         ("lr=7", "    there are:\n        lr: 0.01, 0.1"),
         ("epochs=3", "    there are:\n        epochs: 2"),
-        ("nonsense=3", ALL),
+        ("qqq=3", ALL),
     ],
 )
 def test_only_that_matches_nothing_starts_nothing(
