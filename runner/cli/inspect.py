@@ -55,7 +55,7 @@ def list_command(
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "cell": row["cell"],
-        "run": row["run"][:12],
+        "run": row["run"] and row["run"][:12],
         "status": row["status"],
         "best_epoch": row["best_epoch"],
         "val_accuracy": row["val_accuracy"],
@@ -131,13 +131,14 @@ def _described(record: Mapping[str, Any]) -> Iterator[str]:
     from runner.api.comparing import leaves
 
     result = record["result"]
-    yield f"run       {record['run_key']}"
+    yield f"run       {record['run_key'] or 'not known until its data is looked at'}"
     for cell in record["cells"]:
         yield f"cell      {shlex.quote(cell['cell'])}  {cell['name']}"
     yield f"status    {'unfinished' if result is None else result['status']}"
     if result is not None:
         yield from _result(result)
-    yield f"data      fingerprint {record['fingerprint']}"
+    if record["fingerprint"] is not None:
+        yield f"data      fingerprint {record['fingerprint']}"
     yield f"again     {record['command']}"
     yield "settings"
     yield from (f"  {path}: {json.dumps(value)}" for path, value in leaves(record["settings"]))

@@ -81,6 +81,7 @@ class StoredCell:
     Attributes:
         path: the spec's file, as given.
         run_key: of its run, or None where that is not known.
+        settings: of a cell without a run; a run has them itself.
     """
 
     experiment: str
@@ -90,7 +91,9 @@ class StoredCell:
     seed: int
     labels: Mapping[str, str]
     swept: Mapping[str, Any]
+    settings_key: str
     run_key: str | None
+    settings: Mapping[str, Any] | None
 
 
 def stored_cells(database: Database, experiment: str) -> list[StoredCell]:
@@ -104,7 +107,9 @@ def stored_cells(database: Database, experiment: str) -> list[StoredCell]:
             cells.c.seed,
             cells.c.labels,
             cells.c.swept,
+            cells.c.settings_key,
             cells.c.run_key,
+            cells.c.settings,
         )
         .join(experiments, experiments.c.id == cells.c.experiment_id)
         .where(experiments.c.name == experiment)
@@ -116,7 +121,11 @@ def stored_cells(database: Database, experiment: str) -> list[StoredCell]:
 
 @dataclass(frozen=True, slots=True)
 class CellResult:
-    """How the run of a stored cell ended; ``unfinished`` has no epochs."""
+    """How the run of a stored cell ended; ``unfinished`` has no epochs.
+
+    Attributes:
+        run_key: of its run, "" where that is not known.
+    """
 
     position: int
     seed: int
@@ -131,7 +140,8 @@ class CellResult:
 def cell_results(database: Database, experiment: str, variant: str) -> list[CellResult]:
     """Return the cells of a stored experiment in the order of its spec."""
     query = sa.text(
-        "SELECT cells.position, cells.seed, cells.settings_key, cells.run_key, result.rerun,"
+        "SELECT cells.position, cells.seed, cells.settings_key,"
+        " coalesce(cells.run_key, '') AS run_key, result.rerun,"
         " coalesce(result.status, 'unfinished') AS status, result.best_epoch, result.last_epoch"
         " FROM cells JOIN experiments ON experiments.id = cells.experiment_id"
         " LEFT JOIN latest_results AS result ON result.run_key = cells.run_key"

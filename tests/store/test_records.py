@@ -1,6 +1,7 @@
 """What is recorded is read back, summarised and dumped as it was."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from runner.store.facts import (
     recorded_epochs,
     seconds_by_cost_kind,
 )
-from runner.store.queries import find_runs, run_record, run_rows
+from runner.store.queries import cell_results, find_runs, run_record, run_rows, stored_cells
 from runner.store.recorder import Artifact, end_attempt, record_epochs
 from runner.store.results import record_result
 from runner.store.schema import artifacts, run_stages
@@ -86,6 +87,65 @@ def test_the_dump_of_sql_makes_the_same_database(database: Database, tmp_path: P
     copy = open_database(tmp_path / "copy.db")
     assert dump(copy) == dump(database)
     copy.close()
+
+
+def record_cells(
+    database: Database, keys: dict[str, str | None], fingerprints: dict[str, str] | None = None
+) -> dict[str, str | None]:
+    """Record cells with these settings keys and runs; return the runs that were recorded."""
+    known = [key for key in keys.values() if key is not None]
+    record_experiment(
+        database,
+        name="e",
+        variant="",
+        about="",
+        path="e.yaml",
+        document=DOCUMENT,
+        source="",
+        keyed_cells=[
+            (replace(cell_of(position), settings_key=settings), key)
+            for position, (settings, key) in enumerate(keys.items())
+        ],
+        wanted=[run_of(key) for key in known],
+        chains={key: chain_of(key) for key in known},
+        readings={key: f"train-{key}-0" for key in known},
+        rerun=dict.fromkeys(known, 0),
+        fingerprints=fingerprints or {},
+    )
+    stored = stored_cells(database, "e")
+    assert all((each.settings is None) == (each.run_key is not None) for each in stored)
+    return {each.settings_key: each.run_key for each in stored}
+
+
+def test_a_cell_without_a_run_has_its_settings(database: Database) -> None:
+    assert record_cells(database, {"a": "r1", "b": None}) == {"a": "r1", "b": None}
+    assert stored_cells(database, "e")[1].settings == SETTINGS
+    (_, row) = run_rows(database)
+    assert (row["run"], row["status"]) == (None, "unfinished")
+    (_, cell) = cell_results(database, "e", "")
+    assert (cell.run_key, cell.status) == ("", "unfinished")
+
+
+def test_a_cell_whose_run_is_not_known_keeps_the_one_recorded_for_its_settings(
+    database: Database,
+) -> None:
+    record_cells(database, {"a": "r1", "b": "r2", "c": None})
+    # moved, one of them with other settings
+    kept = record_cells(database, {"c": "r3", "a": None, "d": None, "b": None})
+    assert kept == {"c": "r3", "a": "r1", "d": None, "b": "r2"}
+
+
+def test_a_run_on_data_that_has_changed_is_not_kept(database: Database) -> None:
+    record_cells(database, {"a": "r1", "b": "r2"})
+    known = {"a": "another", "b": "fingerprint"}
+    assert record_cells(database, {"a": None, "b": None}, known) == {"a": None, "b": "r2"}
+
+
+def test_the_dump_says_that_a_run_is_not_known(database: Database) -> None:
+    record_cells(database, {"a": None})
+    (line,) = [json.loads(line)["cell"] for line in dump(database) if "cell" in json.loads(line)]
+    assert (line["run_key"], line["settings_key"]) == (None, "a")
+    assert "settings" not in line
 
 
 def test_run_summary_reads_into_pandas_as_plain_columns(database: Database) -> None:
