@@ -16,6 +16,7 @@ LIST_EXAMPLES = """\b
 Examples:
   runner list
   runner list --experiment quickstart --format csv
+  runner list --variant 'profile quick'
   runner list --reference"""
 SHOW_EXAMPLES = """\b
 Examples:
@@ -30,26 +31,42 @@ def list_command(
     experiment: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only this experiment.")
     ] = None,
+    variant: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help='Only this variant, finished or not; "" is the specs as written.'
+        ),
+    ] = None,
     form: Annotated[
         str, typer.Option("--format", metavar="text|csv|json", help="How it is printed.")
     ] = "text",
     db: Db = None,
     reference: Reference = False,
 ) -> None:
-    """List every cell with its run, status and accuracies."""
+    """List every cell with its run, status and accuracies.
+
+    Of variants (--profile, --set), unfinished cells are shown with --variant only.
+    """
     check_format(form, FORMATS)
-    from runner.api.listing import cell_rows
+    from runner.api.listing import listed_cells
     from runner.api.workspace import workspace
 
     database = workspace(chosen_database(db, reference)).open(create=False)
     try:
-        rows = cell_rows(database, experiment)
+        listed = listed_cells(database, experiment, variant)
     finally:
         database.close()
     if form == "json":
-        typer.echo(json.dumps(rows, indent=2))
-        return
-    _print_rows([_flat(row) for row in rows], form)
+        typer.echo(json.dumps(listed.rows, indent=2))
+    elif listed.rows:
+        _print_rows([_flat(row) for row in listed.rows], form)
+    elif not listed.left_out:
+        typer.echo("no cells", err=True)
+    for (whose, left_out), count in listed.left_out.items():
+        words = ["runner", "list", "--experiment", whose, "--variant", left_out]
+        words += ["--reference"] if reference else ["--db", db] if db is not None else []
+        cells = counted(count, "unfinished cell")
+        typer.echo(f"not shown: {cells} of a variant: {shlex.join(words)}", err=True)
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,9 +86,6 @@ def _print_rows(rows: list[dict[str, Any]], form: str) -> None:
     import csv
     import io
 
-    if not rows:
-        typer.echo("no cells", err=True)
-        return
     if form == "csv":
         buffer = io.StringIO()
         writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from runner.cli.options import Db, Reference, chosen_database
+from runner.cli.words import counted
+
+if TYPE_CHECKING:
+    from runner.api.reporting import VariantStanding
 
 EXAMPLES = """\b
 Examples:
@@ -40,7 +44,10 @@ def report(
     db: Db = None,
     reference: Reference = False,
 ) -> None:
-    """Print tables from the database; without arguments, list them."""
+    """Print tables from the database; without arguments, list them.
+
+    Those of variants (--profile, --set) are shown with --variant only.
+    """
     from runner.api.reporting import fill, find_tables, sql_of, variants_of
     from runner.api.workspace import workspace
     from runner.report.render import render
@@ -52,8 +59,8 @@ def report(
             for each in found:
                 about = " ".join(each.about.split())
                 typer.echo(f"{each.table.name}  ({each.experiment})  {about}".rstrip())
-            for experiment, name in variants_of(database):
-                typer.echo(f"variant of {experiment}: {name}")
+            for each_variant in variants_of(database):
+                typer.echo(_variant_line(each_variant))
             return
         outputs = [
             f"{sql_of(each)};" if sql else render(fill(database, each), form) for each in found
@@ -61,3 +68,10 @@ def report(
     finally:
         database.close()
     typer.echo("\n".join(outputs), nl=sql)
+
+
+def _variant_line(standing: VariantStanding) -> str:
+    line = f"variant of {standing.experiment}: {standing.variant}"
+    if standing.finished == standing.cells:
+        return line
+    return f"{line}  ({standing.finished} of {counted(standing.cells, 'cell')} finished)"

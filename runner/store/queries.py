@@ -74,6 +74,20 @@ def run_rows(database: Database, experiment: str | None = None) -> list[dict[str
         return [dict(row._mapping) for row in rows]
 
 
+def finished_cells(database: Database) -> dict[tuple[str, str], tuple[int, int]]:
+    """Return how many cells of each (experiment, variant) have a result, and how many it has."""
+    query = sa.text(
+        "SELECT experiments.name, experiments.variant, count(result.status) AS finished,"
+        " count(*) AS num_cells FROM cells"
+        " JOIN experiments ON experiments.id = cells.experiment_id"
+        " LEFT JOIN latest_results AS result ON result.run_key = cells.run_key"
+        " GROUP BY experiments.name, experiments.variant"
+    )
+    with database.read() as connection:
+        rows = connection.execute(query)
+        return {(row.name, row.variant): (row.finished, row.num_cells) for row in rows}
+
+
 @dataclass(frozen=True, slots=True)
 class StoredCell:
     """A cell of an experiment as last run.
