@@ -12,13 +12,8 @@ from typing import Any
 from runner.core.errors import UsageError, nearest
 from runner.spec.cell_names import cell_reference
 from runner.store.database import Database
-from runner.store.queries import (
-    StoredCell,
-    find_runs,
-    run_record,
-    stored_cells,
-    stored_experiments,
-)
+from runner.store.queries import find_runs, run_record, stored_experiments
+from runner.store.stored_cells import StoredCell, stored_cells
 
 SHOWN = 8
 FORM = "experiment:position or experiment:position:seed, of a variant with @variant behind it"

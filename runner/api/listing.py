@@ -16,7 +16,8 @@ from runner.spec.names import short_name
 from runner.spec.nodes import as_yaml
 from runner.spec.variants import variant_options
 from runner.store.database import Database
-from runner.store.queries import run_rows, stored_cells
+from runner.store.queries import run_rows
+from runner.store.stored_cells import stored_cells
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,7 +16,8 @@ from runner.report.tables import FilledTable, to_frame
 from runner.spec.experiment import load_experiment, recorded_tables
 from runner.spec.tables import Table
 from runner.store.database import Database
-from runner.store.queries import finished_cells, stored_experiments
+from runner.store.queries import stored_experiments
+from runner.store.stored_cells import finished_cells
 
 if TYPE_CHECKING:
     import pandas as pd

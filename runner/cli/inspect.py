@@ -129,7 +129,7 @@ def show(
 ) -> None:
     """Show a run: result, settings, epochs, and how to make it again.
 
-    Also which attempts of which stages its numbers come from, and on what machine and code.
+    Also which attempts its numbers come from, which epochs from which, on what machine and code.
     """
     check_format(form, ("text", "json"))
     from runner.api.listing import show as show_run
@@ -208,9 +208,10 @@ def _attempt(attempt: Mapping[str, Any]) -> Iterator[str]:
     repeated = f" of rerun {attempt['rerun']}" if attempt["rerun"] else ""
     environment, numerics = attempt["environment"], attempt["numerics"]
     status = "from the reference" if attempt["status"] == "reference" else attempt["status"]
+    elsewhere = " of another training" if attempt["position"] is None else ""
     yield (
-        f"  {attempt['kind']} {attempt['stage_key'][:12]}{repeated}: attempt {attempt['number']}"
-        f" {status}, {started}{seconds}"
+        f"  {attempt['kind']} {attempt['stage_key'][:12]}{elsewhere}{repeated}:"
+        f" attempt {attempt['number']} {status}, {started}{seconds}{_epochs_read(attempt)}"
     )
     if attempt["error"]:
         yield f"    {attempt['error']}"
@@ -220,6 +221,14 @@ def _attempt(attempt: Mapping[str, Any]) -> Iterator[str]:
         f"    {numerics['device']}, torch {numerics['torch']}, {threads},"
         f" python {environment['python']}, runner {environment['versions']['runner']} ({code})"
     )
+
+
+def _epochs_read(attempt: Mapping[str, Any]) -> str:
+    """Return which of the run's epochs come from an attempt."""
+    first, last = attempt["first_epoch"], attempt["last_epoch"]
+    if first is None:
+        return ""
+    return f"; epoch {first}" if first == last else f"; epochs {first}–{last}"
 
 
 def _epochs(epochs: list[dict[str, Any]]) -> Iterator[str]:

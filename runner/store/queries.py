@@ -13,16 +13,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from runner.store.database import Database
-from runner.store.schema import (
-    attempts,
-    cells,
-    claims,
-    environments,
-    experiments,
-    run_stages,
-    runs,
-    stages,
-)
+from runner.store.origins import attempts_of
+from runner.store.schema import cells, experiments, runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,65 +64,6 @@ def run_rows(database: Database, experiment: str | None = None) -> list[dict[str
     with database.read() as connection:
         rows = connection.execute(typed, {"experiment": experiment, "now": time.time()})
         return [dict(row._mapping) for row in rows]
-
-
-def finished_cells(database: Database) -> dict[tuple[str, str], tuple[int, int]]:
-    """Return how many cells of each (experiment, variant) have a result, and how many it has."""
-    query = sa.text(
-        "SELECT experiments.name, experiments.variant, count(result.status) AS finished,"
-        " count(*) AS num_cells FROM cells"
-        " JOIN experiments ON experiments.id = cells.experiment_id"
-        " LEFT JOIN latest_results AS result ON result.run_key = cells.run_key"
-        " GROUP BY experiments.name, experiments.variant"
-    )
-    with database.read() as connection:
-        rows = connection.execute(query)
-        return {(row.name, row.variant): (row.finished, row.num_cells) for row in rows}
-
-
-@dataclass(frozen=True, slots=True)
-class StoredCell:
-    """A cell of an experiment as last run.
-
-    Attributes:
-        path: the spec's file, as given.
-        run_key: of its run, or None where that is not known.
-        settings: of a cell without a run; a run has them itself.
-    """
-
-    experiment: str
-    variant: str
-    path: str
-    position: int
-    seed: int
-    labels: Mapping[str, str]
-    swept: Mapping[str, Any]
-    settings_key: str
-    run_key: str | None
-    settings: Mapping[str, Any] | None
-
-
-def stored_cells(database: Database, experiment: str) -> list[StoredCell]:
-    """Return the cells of all variants of an experiment, those of the spec as written first."""
-    query = (
-        sa.select(
-            experiments.c.name.label("experiment"),
-            experiments.c.variant,
-            experiments.c.path,
-            cells.c.position,
-            cells.c.seed,
-            cells.c.labels,
-            cells.c.swept,
-            cells.c.settings_key,
-            cells.c.run_key,
-            cells.c.settings,
-        )
-        .join(experiments, experiments.c.id == cells.c.experiment_id)
-        .where(experiments.c.name == experiment)
-        .order_by(experiments.c.variant, cells.c.position, cells.c.seed)
-    )
-    with database.read() as connection:
-        return [StoredCell(**row._mapping) for row in connection.execute(query)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +154,7 @@ def run_record(database: Database, run_key: str) -> dict[str, Any]:
             **run._mapping,
             "result": None if result is None else dict(result._mapping),
             "cells": _cells_of(connection, run_key),
-            "attempts": _attempts_of(connection, run_key),
+            "attempts": attempts_of(connection, run_key),
             "epochs": _epochs_of(connection, run_key),
         }
 
@@ -240,27 +173,6 @@ def _cells_of(connection: sa.Connection, run_key: str) -> list[dict[str, Any]]:
         .join(experiments, experiments.c.id == cells.c.experiment_id)
         .where(cells.c.run_key == run_key)
         .order_by(experiments.c.name, cells.c.position)
-    )
-    return [dict(row._mapping) for row in connection.execute(query)]
-
-
-def _attempts_of(connection: sa.Connection, run_key: str) -> list[dict[str, Any]]:
-    query = (
-        sa.select(
-            run_stages.c.rerun,
-            run_stages.c.position,
-            run_stages.c.reading,
-            stages.c.kind,
-            attempts,
-            environments.c.content.label("environment"),
-            claims.c.pid,
-        )
-        .join(stages, stages.c.stage_key == run_stages.c.stage_key)
-        .join(attempts, attempts.c.stage_key == stages.c.stage_key)
-        .join(environments, environments.c.id == attempts.c.environment_id)
-        .outerjoin(claims, claims.c.attempt_id == attempts.c.id)
-        .where(run_stages.c.run_key == run_key)
-        .order_by(run_stages.c.rerun, run_stages.c.position, attempts.c.number)
     )
     return [dict(row._mapping) for row in connection.execute(query)]
 

@@ -21,7 +21,7 @@ from recorded import (
     want,
 )
 
-from runner.core.types import EpochRecord, Stage
+from runner.core.types import EpochRecord, Metric, Stage
 from runner.store.catalogue import record_experiment
 from runner.store.database import Database, open_database
 from runner.store.dump import canonical_dump, sql_dump
@@ -34,10 +34,11 @@ from runner.store.facts import (
     recorded_epochs,
     seconds_by_cost_kind,
 )
-from runner.store.queries import cell_results, find_runs, run_record, run_rows, stored_cells
+from runner.store.queries import cell_results, find_runs, run_record, run_rows
 from runner.store.recorder import Artifact, end_attempt, record_epochs
 from runner.store.results import record_result
 from runner.store.schema import artifacts, run_stages
+from runner.store.stored_cells import stored_cells
 
 
 @pytest.fixture
@@ -219,6 +220,42 @@ def test_a_redone_stage_does_not_change_what_a_run_has_read(database: Database) 
     newest = attempt_outcome(database, "train-r1-0")
     assert newest is not None
     assert newest["readers"]["train-r1-0"]["best_epoch"] == 3
+
+
+def test_attempts_elsewhere_whose_epochs_a_run_reads_are_among_its_own(database: Database) -> None:
+    """As when a longer training went on from what two others left."""
+    want(database, ["r1", "r2"])
+    do_run(database, "r1", split_at=1)
+    with database.read() as connection:
+        query = "SELECT id FROM attempts WHERE stage_key = 'train-r1-0' ORDER BY number"
+        first, second = connection.exec_driver_sql(query).scalars()
+    lost = take(database, "train-r2-0")
+    end_attempt(database, lost, "lost", 1.0)
+    claim = take(database, "train-r2-0")
+    record_epochs(database, claim, [record_of(3)])
+    ranges = [[first, 1, 1], [second, 2, 2], [claim.attempt_id, 3, 3]]
+    outcome = outcome_of("train-r2-0", ranges, best_epoch=2)
+    end_attempt(database, claim, "done", 9.0, outcome)
+    claim = take(database, "evaluate-r2-0")
+    measured = [Metric(2, "test", "accuracy", 0.25)]
+    end_attempt(
+        database, claim, "done", 0.5, {"reads": [[claim.attempt_id, 2, 2]]}, measured=measured
+    )
+    assert record_result(database, "r2", 0) == "done"
+    found = run_record(database, "r2")["attempts"]
+    assert [
+        (each["stage_key"], each["number"], each["first_epoch"], each["last_epoch"])
+        for each in found
+    ] == [
+        ("prepare", 1, None, None),
+        ("train-r1-0", 1, 1, 1),
+        ("train-r1-0", 2, 2, 2),
+        ("train-r2-0", 1, None, None),
+        ("train-r2-0", 2, 3, 3),
+        ("evaluate-r2-0", 1, 2, 2),
+    ]
+    assert [each["position"] for each in found] == [0, None, None, 1, 1, 2]
+    assert all(each["environment"] == {"machine": "m"} for each in found)
 
 
 def test_repetitions_are_numbered_and_the_newest_with_a_result_is_shown(database: Database) -> None:
