@@ -88,6 +88,15 @@ def record_made_up(
     return experiment
 
 
+def forget_runs(database: Database) -> None:
+    """Leave the cells as where nobody has looked at their data: with settings, without runs."""
+    settings = "(SELECT settings FROM runs WHERE runs.run_key = cells.run_key)"
+    with database.write() as connection:
+        connection.exec_driver_sql(
+            f"UPDATE cells SET settings = {settings}, run_key = NULL WHERE run_key IS NOT NULL"
+        )
+
+
 def _record_stage(database: Database, stage: Stage, environment: int, made: MadeUp) -> bool:
     """Record a stage; return whether the next one follows."""
     claim = claim_stage(database, stage.key, environment, NUMERICS, "cpu")

@@ -118,6 +118,8 @@ SPECIAL = {
     "artifacts.name": "path under `.runner/`",
     "attempts.device": "`cpu` or the GPU's name",
     "attempts.status": "running, done, diverged, failed, interrupted, lost; reference: taken over",
+    "cells.run_key": "key of the run, null while nobody has looked at its data",
+    "cells.settings": "JSON: everything resolved, by section, where `run_key` is null",
     "claims.attempt_id": "the attempt in progress",
     "evaluations.name": "loss or accuracy",
     "latest_results.seconds": "`train_seconds` and those of preparing and testing",

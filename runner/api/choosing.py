@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from runner.core.errors import SpecError, UsageError, nearest
 from runner.core.types import Cell
+from runner.spec.experiment import Experiment
 from runner.spec.matching import cell_matches, label_values, setting_value, swept_values
 from runner.spec.names import setting_path
 from runner.spec.nodes import Node, as_yaml, to_node
@@ -60,6 +62,21 @@ def choose(cells: Sequence[Chosen], only: Iterable[str]) -> list[Chosen]:
     if asked and not chosen:
         raise UsageError(f"no cell matches all of: {', '.join(asked)}")
     return chosen
+
+
+def chosen_of(experiments: Sequence[Experiment], only: Sequence[str]) -> list[Experiment]:
+    """Return the experiments with the cells that every ``--only`` admits; see :func:`choose`.
+
+    One of several experiments may be left without cells.
+
+    Raises:
+        UsageError: when no cell of any is left.
+    """
+    chosen = {id(item) for item in choose([item for e in experiments for item in e.cells], only)}
+    return [
+        replace(each, cells=tuple(item for item in each.cells if id(item) in chosen))
+        for each in experiments
+    ]
 
 
 def _matching(cells: Sequence[HasCell], text: str) -> tuple[set[int], str]:

@@ -12,13 +12,8 @@ from typing import Any
 from runner.core.errors import UsageError, nearest
 from runner.spec.cell_names import cell_reference
 from runner.store.database import Database
-from runner.store.queries import (
-    StoredCell,
-    find_runs,
-    run_record,
-    stored_cells,
-    stored_experiments,
-)
+from runner.store.queries import find_runs, run_record, stored_experiments
+from runner.store.stored_cells import StoredCell, stored_cells
 
 SHOWN = 8
 FORM = "experiment:position or experiment:position:seed, of a variant with @variant behind it"
@@ -33,11 +28,16 @@ def find_record(database: Database, text: str) -> dict[str, Any]:
             `list` prints them. Without a variant the spec as written is meant, or where it has no
             such cell, the only variant that has.
 
+    Returns:
+        As :func:`run_record`; of a cell whose run is not known yet, with None for what only a run
+        has.
+
     Raises:
         UsageError: when nothing or several runs are meant.
     """
     if ":" in text.partition("@")[0]:
-        return run_record(database, _cell(database, text).run_key)
+        cell = _cell(database, text)
+        return _without_run(cell) if cell.run_key is None else run_record(database, cell.run_key)
     found = find_runs(database, text)
     if len(found) == 1:
         return run_record(database, found[0])
@@ -45,6 +45,23 @@ def find_record(database: Database, text: str) -> dict[str, Any]:
         raise UsageError(f"no run '{text}'; `runner list` shows all")
     shown = ", ".join(key[:12] for key in found[:SHOWN]) + (", …" if len(found) > SHOWN else "")
     raise UsageError(f"'{text}' means {len(found)} runs: {shown}")
+
+
+def _without_run(cell: StoredCell) -> dict[str, Any]:
+    """Return what is recorded of a cell whose run is not known, as of a run that has not begun."""
+    names = ("experiment", "variant", "path", "position", "seed", "labels", "swept")
+    return {
+        "run_key": None,
+        "settings_key": cell.settings_key,
+        "settings": cell.settings,
+        "reader": None,
+        "fingerprint": None,
+        "data_key": None,
+        "result": None,
+        "cells": [{name: getattr(cell, name) for name in names}],
+        "attempts": [],
+        "epochs": [],
+    }
 
 
 def _cell(database: Database, text: str) -> StoredCell:
@@ -72,7 +89,7 @@ def _only(found: Sequence[StoredCell], text: str) -> StoredCell:
     Raises:
         UsageError: when they are of several runs.
     """
-    if len({each.run_key for each in found}) == 1:
+    if len({each.run_key or each.settings_key for each in found}) == 1:
         return found[0]
     variants = len({each.variant for each in found})
     what = f"is in {variants} variants" if variants > 1 else f"has {len(found)} seeds"

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.api.finding import find_record, known_experiment
+from runner.api.finding import check_variant, find_record, known_experiment
 from runner.api.workspace import DEFAULT_DATABASE, REFERENCE, workspace
 from runner.spec.cell_names import Given, cell_names, cell_reference
 from runner.spec.names import short_name
 from runner.spec.nodes import as_yaml
 from runner.spec.variants import variant_options
 from runner.store.database import Database
-from runner.store.queries import run_rows, stored_cells
+from runner.store.queries import run_rows
+from runner.store.stored_cells import stored_cells
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,37 +28,72 @@ CELL_COLUMNS = [
 ]
 
 
-def list_runs(experiment: str | None = None, db: str | Path | None = None) -> pd.DataFrame:
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What `list` shows.
+
+    Attributes:
+        rows: one mapping per cell: the columns in ``CELL_COLUMNS``, ``cell``, the name by which
+            other commands know it, and ``name``, what it is called in words.
+        left_out: how many unfinished cells of which (experiment, variant) are not among them.
+    """
+
+    rows: list[dict[str, Any]]
+    left_out: Mapping[tuple[str, str], int]
+
+
+def list_runs(
+    experiment: str | None = None, db: str | Path | None = None, variant: str | None = None
+) -> pd.DataFrame:
     """Return one row per cell, with the columns in ``CELL_COLUMNS``.
 
     Args:
         experiment: only of this experiment.
         db: the database; results.db when not given.
+        variant: only of this variant, "" for the specs as written. When it is not given, all are
+            shown, but of variants no unfinished cells.
 
     Raises:
-        UsageError: for an unknown experiment.
+        UsageError: for an unknown experiment or variant.
     """
     import pandas as pd
 
     database = workspace(db).open(create=False)
     try:
-        return pd.DataFrame(cell_rows(database, experiment), columns=CELL_COLUMNS)
+        listed = listed_cells(database, experiment, variant)
+        return pd.DataFrame(listed.rows, columns=CELL_COLUMNS)
     finally:
         database.close()
 
 
-def cell_rows(database: Database, experiment: str | None = None) -> list[dict[str, Any]]:
-    """Return one mapping per cell; see :func:`list_runs`.
+def listed_cells(
+    database: Database, experiment: str | None = None, variant: str | None = None
+) -> Listed:
+    """Return what is shown of the recorded cells; see :func:`list_runs`.
 
-    Beside its columns, each has ``cell``, the name by which other commands know it, and ``name``,
-    what it is called in words.
+    A variant is often begun to try a spec, and never ended: its cells without a result would hide
+    those of the specs as written.
 
     Raises:
-        UsageError: for an unknown experiment.
+        UsageError: for an unknown experiment or variant.
     """
     if experiment is not None:
         known_experiment(database, experiment)
-    rows = run_rows(database, experiment)
+    rows = _named(run_rows(database, experiment))
+    if variant is not None:
+        check_variant(variant, [row["variant"] for row in rows], experiment or "")
+        return Listed([row for row in rows if row["variant"] == variant], {})
+    is_shown = [not row["variant"] or row["status"] != "unfinished" for row in rows]
+    left_out = Counter(
+        (row["experiment"], row["variant"])
+        for row, shown in zip(rows, is_shown, strict=True)
+        if not shown
+    )
+    return Listed([row for row, shown in zip(rows, is_shown, strict=True) if shown], left_out)
+
+
+def _named(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return all rows of some experiments with what their cells are called."""
     given: dict[tuple[str, str], dict[int, Given]] = {}
     for row in rows:
         mine = given.setdefault((row["experiment"], row["variant"]), {})
@@ -98,7 +136,7 @@ def show(name: str, db: str | Path | None = None) -> dict[str, Any]:
 
 
 def _name_cells(database: Database, cells: Sequence[dict[str, Any]]) -> None:
-    """Give cells of a record what :func:`cell_rows` gives them: ``cell`` and ``name``."""
+    """Give cells of a record their names, as those of :class:`Listed` have them."""
     names: dict[tuple[str, str], dict[int, str]] = {}
     for experiment in dict.fromkeys(cell["experiment"] for cell in cells):
         given: dict[str, dict[int, Given]] = {}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.api.binding import Binder, BoundCell, load_experiments
-from runner.api.choosing import choose
+from runner.api.choosing import chosen_of
 from runner.api.referring import in_reference
 from runner.api.wanting import Wanted, disabled_rules, want
 from runner.api.workspace import Workspace, workspace
@@ -170,11 +170,11 @@ def make_plan(
     experiments = load_experiments(specs, profile, sets, data)
     place = workspace(db, data)
     binder = Binder(place, provisional=True)
-    cells = binder.bind(experiments)
+    cells = binder.bind(chosen_of(experiments, only))
     name = device_name(chosen_device)
     disabled = disabled_rules(no_share, disable)
     made = numerics(chosen_device)
-    wanted, taken = _want(cells, only, place, name, cache_limit, disabled, use_reference, made)
+    wanted, taken = _want(cells, place, name, cache_limit, disabled, use_reference, made)
     if probe:
         wanted = replace(wanted, facts=_probed(cells, wanted, chosen_device))
     return _explained(cells, wanted, name, binder, probe, disabled, taken), wanted
@@ -182,7 +182,6 @@ def make_plan(
 
 def _want(
     cells: Sequence[BoundCell],
-    only: Sequence[str],
     place: Workspace,
     device: str,
     cache_limit: int,
@@ -191,8 +190,7 @@ def _want(
     numerics: Mapping[str, Any],
 ) -> tuple[Wanted, int]:
     """Return what is wanted, and how many results of it `run` would take from the reference."""
-    chosen = choose(cells, only)
-    reference = in_reference(chosen) if use_reference else {}
+    reference = in_reference(cells) if use_reference else {}
     is_url = "://" in place.database_path
     database = None
     if is_url or Path(place.database_path).is_file():
@@ -200,7 +198,7 @@ def _want(
     try:
         wanted = want(
             cells,
-            chosen,
+            cells,
             database,
             place,
             device,

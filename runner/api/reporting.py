@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.api.finding import check_variant
 from runner.api.workspace import workspace
 from runner.core.errors import UsageError, nearest
 from runner.core.types import Published
@@ -19,6 +20,7 @@ from runner.spec.sweep import WITH_TOLERANCE
 from runner.spec.tables import Table
 from runner.store.database import Database
 from runner.store.queries import cell_results, stored_experiments
+from runner.store.stored_cells import finished_cells
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,7 +134,7 @@ def find_tables(
         UsageError: when there is none of that name or variant.
     """
     if variant:
-        _check_variant(database, variant)
+        check_variant(variant, [each.variant for each in stored_experiments(database)])
     if spec is not None:
         tables = _tables_of_spec(database, Path(spec), variant)
     else:
@@ -148,16 +150,6 @@ def find_tables(
         listed = ", ".join(names) or "none"
         raise UsageError(f"no table '{name}'{of_variant}{hint}\n    there are: {listed}")
     return matching[:1]
-
-
-def _check_variant(database: Database, variant: str) -> None:
-    names = list(dict.fromkeys(name for _, name in variants_of(database)))
-    if variant in names:
-        return
-    suggestion = nearest(variant, names)
-    hint = f"\n    did you mean: {suggestion}" if suggestion else ""
-    listed = "; ".join(names) or "none"
-    raise UsageError(f"no variant '{variant}'{hint}\n    there are: {listed}")
 
 
 def _tables_of_spec(database: Database, spec: Path, variant: str) -> list[Declared]:
@@ -195,6 +187,21 @@ def _published_values(experiment: Experiment) -> PublishedValues:
     return published
 
 
-def variants_of(database: Database) -> Sequence[tuple[str, str]]:
-    """Return (experiment, variant) of each stored variant."""
-    return [(each.name, each.variant) for each in stored_experiments(database) if each.variant]
+@dataclass(frozen=True, slots=True)
+class VariantStanding:
+    """A stored variant, and how many of its cells have a result."""
+
+    experiment: str
+    variant: str
+    finished: int
+    cells: int
+
+
+def variants_of(database: Database) -> Sequence[VariantStanding]:
+    """Return the stored variants, the one run last first."""
+    counts = finished_cells(database)
+    return [
+        VariantStanding(each.name, each.variant, *counts.get((each.name, each.variant), (0, 0)))
+        for each in stored_experiments(database)
+        if each.variant
+    ]

@@ -1,4 +1,4 @@
-"""The verb `run`: bind, plan, record what is wanted, execute."""
+"""The verb `run`: choose, bind, plan, record what is wanted, execute."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from runner.api.at_work import working_in
 from runner.api.binding import Binder, BoundCell, image_sources, load_experiments
-from runner.api.choosing import choose
+from runner.api.choosing import chosen_of
 from runner.api.listing import CELL_COLUMNS
 from runner.api.referring import take_reference
 from runner.api.wanted_records import record_wanted
@@ -173,10 +173,9 @@ def run_request(
         on_progress(progress)
 
     binder = Binder(place, on_progress=downloading if request.download else None)
-    cells = binder.bind(experiments)
-    chosen = choose(cells, request.only)
+    cells = chosen = binder.bind(chosen_of(experiments, request.only))
     if request.runs:
-        chosen = [cell for cell in chosen if cell.run.run_key in request.runs]
+        chosen = [cell for cell in cells if cell.run.run_key in request.runs]
     database = place.open()
     try:
         taken: Sequence[ReferenceResult] = ()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.api.binding import Binder, load_experiments
+from runner.api.choosing import chosen_of
 from runner.api.workspace import workspace
 from runner.spec.experiment import Experiment
 from runner.spec.resolve import origins
@@ -21,8 +22,9 @@ def checked(
     sets: Sequence[str] = (),
     deep: bool = False,
     data: str | Path | None = None,
+    only: Sequence[str] = (),
 ) -> list[Experiment]:
-    """Return the experiments of specs, checked.
+    """Return the experiments of specs, checked, with the cells that are asked for.
 
     Args:
         specs: spec files.
@@ -30,11 +32,14 @@ def checked(
         sets: ``setting=value`` options.
         deep: hold them against data and models too, as `run` does.
         data: folder in which data sets are looked for.
+        only: label texts, ``label=text`` or ``setting=value``; specs are checked as a whole, data
+            and models of these cells only.
 
     Raises:
         SpecError: with every problem found.
+        UsageError: when no cell is left.
     """
-    experiments = load_experiments(specs, profile, sets, data)
+    experiments = chosen_of(load_experiments(specs, profile, sets, data), only)
     if deep:
         Binder(workspace(data=data)).bind(experiments)
     return experiments
@@ -46,6 +51,7 @@ def validate(
     sets: Sequence[str] = (),
     deep: bool = False,
     data: str | Path | None = None,
+    only: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Return the resolved settings of every cell: one row per cell and setting.
 
@@ -56,7 +62,9 @@ def validate(
 
     paths = [specs] if isinstance(specs, str | Path) else specs
     rows = [
-        row for each in checked(paths, profile, sets, deep, data) for row in resolved_rows(each)
+        row
+        for each in checked(paths, profile, sets, deep, data, only)
+        for row in resolved_rows(each)
     ]
     return pd.DataFrame(rows)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.api.binding import Binder, image_sources, load_experiments
+from runner.api.choosing import chosen_of
 from runner.api.planning import make_plan
 from runner.api.running import Request, run_request
 from runner.api.wanting import Wanted
@@ -61,6 +62,7 @@ def verify(
     device: str | None = None,
     on_step: Callable[[str], None] = lambda text: None,
     should_stop: Callable[[], bool] = lambda: False,
+    only: Sequence[str] = (),
 ) -> list[Verified]:
     """Run a sample of a spec both ways and compare; record the outcome in the database.
 
@@ -73,6 +75,7 @@ def verify(
         device: name of the device.
         on_step: told what is being done.
         should_stop: asked after every step.
+        only: label texts, ``label=text`` or ``setting=value``; the sample is of these cells.
 
     Raises:
         SpecError: with every problem found; nothing was started.
@@ -82,12 +85,12 @@ def verify(
     with tempfile.TemporaryDirectory(prefix="runner-verify-") as folder:
         home = Path(folder)
         nothing = str(home / "nothing" / "results.db")
-        explained, wanted = make_plan([spec], (), None, sets, nothing, data, device)
+        explained, wanted = make_plan([spec], only, None, sets, nothing, data, device)
         if explained.missing:
             raise UsageError("\n".join(str(problem) for problem in explained.missing))
         runs = sample_runs(wanted.plan, sample)
         on_step(f"{len(runs)} of {len(wanted.plan.reads)} runs, sharing what they can")
-        request = Request([spec], sets=sets, data=data, device=device, runs=runs)
+        request = Request([spec], only=only, sets=sets, data=data, device=device, runs=runs)
         try:
             found = _both_ways(home, request, runs, on_step, should_stop)
         except Interrupted:
@@ -156,8 +159,8 @@ def _deviations(
         return {}
     place = workspace(db, request.data)
     binder = Binder(place)
-    experiments = load_experiments(request.specs, None, request.sets, request.data)
-    cells = binder.bind(experiments)
+    loaded = load_experiments(request.specs, None, request.sets, request.data)
+    cells = binder.bind(chosen_of(loaded, request.only))
     bound = {cell.run.run_key: cell for cell in cells}
     chosen = choose_device(request.device)
     sources, weights = image_sources(cells), binder.weights()

@@ -30,7 +30,7 @@ class Wanted:
     """The runs that an invocation wants, and the plan for them.
 
     Attributes:
-        cells: all cells of the specs.
+        cells: the bound cells of the specs.
         chosen: keys of the wanted runs, in the order of the cells.
         reruns: which repetition of each run of ``cells``.
         chains: the stages of each run of ``cells``, as planned where it is wanted.
@@ -72,8 +72,8 @@ def want(
     """Return what is wanted and the plan for it.
 
     Args:
-        cells: all cells of the specs.
-        chosen: those that are wanted now.
+        cells: the bound cells of the specs.
+        chosen: those of them that are wanted now.
         database: what is recorded, or None when there is no database yet.
         workspace: where artifacts lie.
         device: name of the device, for seconds.

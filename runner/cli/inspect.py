@@ -16,6 +16,7 @@ LIST_EXAMPLES = """\b
 Examples:
   runner list
   runner list --experiment quickstart --format csv
+  runner list --variant 'profile quick'
   runner list --reference"""
 SHOW_EXAMPLES = """\b
 Examples:
@@ -30,32 +31,48 @@ def list_command(
     experiment: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only this experiment.")
     ] = None,
+    variant: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help='Only this variant, finished or not; "" is the specs as written.'
+        ),
+    ] = None,
     form: Annotated[
         str, typer.Option("--format", metavar="text|csv|json", help="How it is printed.")
     ] = "text",
     db: Db = None,
     reference: Reference = False,
 ) -> None:
-    """List every cell with its run, status and accuracies."""
+    """List every cell with its run, status and accuracies.
+
+    Of variants (--profile, --set), unfinished cells are shown with --variant only.
+    """
     check_format(form, FORMATS)
-    from runner.api.listing import cell_rows
+    from runner.api.listing import listed_cells
     from runner.api.workspace import workspace
 
     database = workspace(chosen_database(db, reference)).open(create=False)
     try:
-        rows = cell_rows(database, experiment)
+        listed = listed_cells(database, experiment, variant)
     finally:
         database.close()
     if form == "json":
-        typer.echo(json.dumps(rows, indent=2))
-        return
-    _print_rows([_flat(row) for row in rows], form)
+        typer.echo(json.dumps(listed.rows, indent=2))
+    elif listed.rows:
+        _print_rows([_flat(row) for row in listed.rows], form)
+    elif not listed.left_out:
+        typer.echo("no cells", err=True)
+    for (whose, left_out), count in listed.left_out.items():
+        words = ["runner", "list", "--experiment", whose, "--variant", left_out]
+        words += ["--reference"] if reference else ["--db", db] if db is not None else []
+        cells = counted(count, "unfinished cell")
+        typer.echo(f"not shown: {cells} of a variant: {shlex.join(words)}", err=True)
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "cell": row["cell"],
-        "run": row["run"][:12],
+        "run": row["run"] and row["run"][:12],
         "status": row["status"],
         "best_epoch": row["best_epoch"],
         "val_accuracy": row["val_accuracy"],
@@ -69,9 +86,6 @@ def _print_rows(rows: list[dict[str, Any]], form: str) -> None:
     import csv
     import io
 
-    if not rows:
-        typer.echo("no cells", err=True)
-        return
     if form == "csv":
         buffer = io.StringIO()
         writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
@@ -115,7 +129,7 @@ def show(
 ) -> None:
     """Show a run: result, settings, epochs, and how to make it again.
 
-    Also which attempts of which stages its numbers come from, and on what machine and code.
+    Also which attempts its numbers come from, which epochs from which, on what machine and code.
     """
     check_format(form, ("text", "json"))
     from runner.api.listing import show as show_run
@@ -131,13 +145,14 @@ def _described(record: Mapping[str, Any]) -> Iterator[str]:
     from runner.api.comparing import leaves
 
     result = record["result"]
-    yield f"run       {record['run_key']}"
+    yield f"run       {record['run_key'] or 'not known until its data is looked at'}"
     for cell in record["cells"]:
         yield f"cell      {shlex.quote(cell['cell'])}  {cell['name']}"
     yield f"status    {'unfinished' if result is None else result['status']}"
     if result is not None:
         yield from _result(result)
-    yield f"data      fingerprint {record['fingerprint']}"
+    if record["fingerprint"] is not None:
+        yield f"data      fingerprint {record['fingerprint']}"
     yield f"again     {record['command']}"
     yield "settings"
     yield from (f"  {path}: {json.dumps(value)}" for path, value in leaves(record["settings"]))
@@ -193,9 +208,10 @@ def _attempt(attempt: Mapping[str, Any]) -> Iterator[str]:
     repeated = f" of rerun {attempt['rerun']}" if attempt["rerun"] else ""
     environment, numerics = attempt["environment"], attempt["numerics"]
     status = "from the reference" if attempt["status"] == "reference" else attempt["status"]
+    elsewhere = " of another training" if attempt["position"] is None else ""
     yield (
-        f"  {attempt['kind']} {attempt['stage_key'][:12]}{repeated}: attempt {attempt['number']}"
-        f" {status}, {started}{seconds}"
+        f"  {attempt['kind']} {attempt['stage_key'][:12]}{elsewhere}{repeated}:"
+        f" attempt {attempt['number']} {status}, {started}{seconds}{_epochs_read(attempt)}"
     )
     if attempt["error"]:
         yield f"    {attempt['error']}"
@@ -205,6 +221,14 @@ def _attempt(attempt: Mapping[str, Any]) -> Iterator[str]:
         f"    {numerics['device']}, torch {numerics['torch']}, {threads},"
         f" python {environment['python']}, runner {environment['versions']['runner']} ({code})"
     )
+
+
+def _epochs_read(attempt: Mapping[str, Any]) -> str:
+    """Return which of the run's epochs come from an attempt."""
+    first, last = attempt["first_epoch"], attempt["last_epoch"]
+    if first is None:
+        return ""
+    return f"; epoch {first}" if first == last else f"; epochs {first}–{last}"
 
 
 def _epochs(epochs: list[dict[str, Any]]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from runner.cli.options import Db, Reference, chosen_database
 from runner.cli.words import counted
 
 if TYPE_CHECKING:
+    from runner.api.reporting import VariantStanding
     from runner.report.tolerances import Held
 
 EXAMPLES = """\b
@@ -52,7 +53,10 @@ def report(
     db: Db = None,
     reference: Reference = False,
 ) -> None:
-    """Print tables from the database; without arguments, list them."""
+    """Print tables from the database; without arguments, list them.
+
+    Those of variants (--profile, --set) are shown with --variant only.
+    """
     from runner.api.reporting import check_tolerances, fill, find_tables, sql_of, variants_of
     from runner.api.workspace import workspace
     from runner.core.errors import UsageError
@@ -67,8 +71,8 @@ def report(
             for each in found:
                 about = " ".join(each.about.split())
                 typer.echo(f"{each.table.name}  ({each.experiment})  {about}".rstrip())
-            for experiment, name in variants_of(database):
-                typer.echo(f"variant of {experiment}: {name}")
+            for each_variant in variants_of(database):
+                typer.echo(_variant_line(each_variant))
             return
         held = check_tolerances(database, found) if check else []
         outputs = [
@@ -94,3 +98,10 @@ def _say_what_holds(held: Sequence[Held]) -> None:
     typer.echo(f"{count} of {counted(len(held), 'published value')} within tolerance", err=True)
     if missed:
         raise typer.Exit(1)
+
+
+def _variant_line(standing: VariantStanding) -> str:
+    line = f"variant of {standing.experiment}: {standing.variant}"
+    if standing.finished == standing.cells:
+        return line
+    return f"{line}  ({standing.finished} of {counted(standing.cells, 'cell')} finished)"

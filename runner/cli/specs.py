@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from runner.cli.options import Data, Profile, Sets, Specs
+from runner.cli.options import Data, Only, Profile, Sets, Specs
 from runner.cli.words import counted
 
 VALIDATE_EXAMPLES = """\b
@@ -35,6 +35,7 @@ def validate(
     deep: Annotated[
         bool, typer.Option("--deep", help="Hold them against data and models too, as run does.")
     ] = False,
+    only: Only = None,
     profile: Profile = None,
     sets: Sets = None,
     data: Data = None,
@@ -42,8 +43,10 @@ def validate(
     """Check specs; every problem is shown with its file:line:column."""
     from runner.api.validating import checked, resolved_rows
 
-    experiments = checked(specs, profile, sets or (), deep, data)
+    experiments = checked(specs, profile, sets or (), deep, data, only or ())
     for experiment in experiments:
+        if not experiment.cells:  # another spec has all that --only asks for
+            continue
         if resolved:
             place = None
             for row in resolved_rows(experiment):

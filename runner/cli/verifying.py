@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runner.cli.options import Data, Db, Device, Sets
+from runner.cli.options import Data, Db, Device, Only, Sets
 from runner.cli.words import counted
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def verify(
         int,
         typer.Option(min=1, metavar="RUNS", help="How many runs; families that share most."),
     ] = 4,
+    only: Only = None,
     sets: Sets = None,
     device: Device = None,
     db: Db = None,
@@ -40,7 +41,7 @@ def verify(
 
     try:
         with StopRequest() as stop:
-            found = verify_spec(spec, sample, sets or (), db, data, device, _tell, stop)
+            found = verify_spec(spec, sample, sets or (), db, data, device, _tell, stop, only or ())
     except KeyboardInterrupt:
         raise Interrupted("stopped at once; nothing of a verification is kept") from None
     for each in found:

@@ -33,8 +33,9 @@ def compile_table(
     One row per position, aggregated over seeds. A setting or label has a column of its title; a
     metric has its mean, and with ``_std`` (sample standard deviation) and ``_n`` behind the title.
     ``runs`` counts the seeds and a column per status how they ended; ``published`` is JSON, and
-    ``run_key`` the least key of its runs. In this order: position, the columns as declared, runs,
-    the statuses, published, run_key. Of a table with a pivot, these are the rows before it.
+    ``run_key`` the least key of its runs (of its settings, where no run is known). In this order:
+    position, the columns as declared, runs, the statuses, published, run_key. Of a table with a
+    pivot, these are the rows before it.
     """
     metrics = [column for column in table.columns if column.kind == "metric"]
     values = [
@@ -46,12 +47,14 @@ def compile_table(
     ]
     parts = [
         "WITH cell AS (",
-        "  SELECT cells.position, cells.seed, cells.labels, cells.published, runs.settings,",
-        "    coalesce(result.status, 'unfinished') AS status, runs.run_key, result.rerun,",
+        "  SELECT cells.position, cells.seed, cells.labels, cells.published,",
+        "    coalesce(runs.settings, cells.settings) AS settings,",
+        "    coalesce(result.status, 'unfinished') AS status,",
+        "    coalesce(runs.run_key, cells.settings_key) AS run_key, result.rerun,",
         ",\n".join(f"    {value} AS {name}" for name, value in PROPERTY_SQL.items()),
         "  FROM experiments",
         "  JOIN cells ON cells.experiment_id = experiments.id",
-        "  JOIN runs ON runs.run_key = cells.run_key",
+        "  LEFT JOIN runs ON runs.run_key = cells.run_key",
         "  LEFT JOIN latest_results AS result ON result.run_key = runs.run_key",
         f"  WHERE experiments.name = {_text(experiment)}",
         f"    AND experiments.variant = {_text(variant)}",

@@ -55,7 +55,8 @@ class Row:
         runs: seeds, over all cells of the row.
         statuses: how many of the runs ended how.
         position: that of its (first) cell in the spec.
-        run_key: one of the cell's runs; cells of equal runs have the same.
+        run_key: of one of the cell's runs, or of its settings where no run is known; cells of equal
+            runs have the same.
     """
 
     entries: dict[str, Entry]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -35,23 +36,26 @@ def record_experiment(
     path: str,
     document: Mapping[str, Any],
     source: str,
-    keyed_cells: Sequence[tuple[Cell, str]],
+    keyed_cells: Sequence[tuple[Cell, str | None]],
     wanted: Iterable[Run],
     chains: Mapping[str, Sequence[Stage]],
     readings: Mapping[str, str],
     rerun: Mapping[str, int],
+    fingerprints: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Store a spec as it is run: its document, cells, runs and their stages.
 
     The cells of an earlier version of the same experiment and variant are replaced; runs, stages
-    and results are kept.
+    and results are kept. A cell whose run is not known has that of a cell with the same settings:
+    one of these, or one of the earlier version, unless its data is known to have changed.
 
     Args:
-        keyed_cells: each cell with the key of its run.
+        keyed_cells: each cell with the key of its run, or None where it is not known.
         wanted: the runs of the cells.
         chains: the stages of each run, parents first.
         readings: what trainings call each run.
         rerun: for each run, which repetition the stages belong to.
+        fingerprints: of the data of cells without a run, by settings key, where it is known.
     """
     distinct = list({run.run_key: run for run in wanted}.values())
     with database.write() as connection:
@@ -62,8 +66,13 @@ def record_experiment(
         }
         insert_new(connection, stages, "stage_key", list(stage_rows.values()))
         _record_chains(connection, chains, readings, rerun)
+        known = _known_runs(connection, experiment_id, fingerprints)
+        known |= {cell.settings_key: key for cell, key in keyed_cells if key is not None}
         connection.execute(sa.delete(cells).where(cells.c.experiment_id == experiment_id))
-        rows = [_cell_row(experiment_id, cell, run_key) for cell, run_key in keyed_cells]
+        rows = [
+            _cell_row(experiment_id, cell, key or known.get(cell.settings_key))
+            for cell, key in keyed_cells
+        ]
         for start in range(0, len(rows), BATCH):
             connection.execute(sa.insert(cells), rows[start : start + BATCH])
 
@@ -117,7 +126,23 @@ def _stage_row(stage: Stage) -> dict[str, Any]:
     }
 
 
-def _cell_row(experiment_id: int, cell: Cell, run_key: str) -> dict[str, Any]:
+def _known_runs(
+    connection: sa.Connection, experiment_id: int, fingerprints: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the run of each recorded cell, by settings key, if its data is not another now."""
+    query = (
+        sa.select(cells.c.settings_key, cells.c.run_key, runs.c.fingerprint)
+        .join(runs, runs.c.run_key == cells.c.run_key)
+        .where(cells.c.experiment_id == experiment_id)
+    )
+    return {
+        row.settings_key: row.run_key
+        for row in connection.execute(query)
+        if fingerprints.get(row.settings_key, row.fingerprint) == row.fingerprint
+    }
+
+
+def _cell_row(experiment_id: int, cell: Cell, run_key: str | None) -> dict[str, Any]:
     return {
         "experiment_id": experiment_id,
         "position": cell.position,
@@ -127,6 +152,7 @@ def _cell_row(experiment_id: int, cell: Cell, run_key: str) -> dict[str, Any]:
         "published": {title: each.as_json() for title, each in cell.published.items()},
         "settings_key": cell.settings_key,
         "run_key": run_key,
+        "settings": dict(cell.settings) if run_key is None else None,
     }
 
 

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from runner.core.errors import DiskFull, StoreBusy, UsageError
 from runner.store.schema import settings_of_database
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest migration; a test holds it against the scripts."""
 
 BUSY_SECONDS = 60

@@ -32,7 +32,7 @@ def _experiments(connection: sa.Connection) -> Iterator[str]:
         inside = sa.select(cells).where(cells.c.experiment_id == row.id)
         for cell in connection.execute(inside.order_by(cells.c.position, cells.c.seed)):
             values = dict(cell._mapping)
-            del values["experiment_id"]
+            del values["experiment_id"], values["settings"]
             yield canonical_json({"cell": values})
 
 

@@ -13,16 +13,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from runner.store.database import Database
-from runner.store.schema import (
-    attempts,
-    cells,
-    claims,
-    environments,
-    experiments,
-    run_stages,
-    runs,
-    stages,
-)
+from runner.store.origins import attempts_of
+from runner.store.schema import cells, experiments, runs
 from runner.store.views import TEST_EPOCH, metric_of_result
 
 
@@ -73,48 +65,12 @@ def run_rows(database: Database, experiment: str | None = None) -> list[dict[str
 
 
 @dataclass(frozen=True, slots=True)
-class StoredCell:
-    """A cell of an experiment as last run.
+class CellResult:
+    """How the run of a stored cell ended; ``unfinished`` has no epochs.
 
     Attributes:
-        path: the spec's file, as given.
-        run_key: of its run, or None where that is not known.
+        run_key: of its run, "" where that is not known.
     """
-
-    experiment: str
-    variant: str
-    path: str
-    position: int
-    seed: int
-    labels: Mapping[str, str]
-    swept: Mapping[str, Any]
-    run_key: str | None
-
-
-def stored_cells(database: Database, experiment: str) -> list[StoredCell]:
-    """Return the cells of all variants of an experiment, those of the spec as written first."""
-    query = (
-        sa.select(
-            experiments.c.name.label("experiment"),
-            experiments.c.variant,
-            experiments.c.path,
-            cells.c.position,
-            cells.c.seed,
-            cells.c.labels,
-            cells.c.swept,
-            cells.c.run_key,
-        )
-        .join(experiments, experiments.c.id == cells.c.experiment_id)
-        .where(experiments.c.name == experiment)
-        .order_by(experiments.c.variant, cells.c.position, cells.c.seed)
-    )
-    with database.read() as connection:
-        return [StoredCell(**row._mapping) for row in connection.execute(query)]
-
-
-@dataclass(frozen=True, slots=True)
-class CellResult:
-    """How the run of a stored cell ended; ``unfinished`` has no epochs."""
 
     position: int
     seed: int
@@ -129,7 +85,8 @@ class CellResult:
 def cell_results(database: Database, experiment: str, variant: str) -> list[CellResult]:
     """Return the cells of a stored experiment in the order of its spec."""
     query = sa.text(
-        "SELECT cells.position, cells.seed, cells.settings_key, cells.run_key, result.rerun,"
+        "SELECT cells.position, cells.seed, cells.settings_key,"
+        " coalesce(cells.run_key, '') AS run_key, result.rerun,"
         " coalesce(result.status, 'unfinished') AS status, result.best_epoch, result.last_epoch"
         " FROM cells JOIN experiments ON experiments.id = cells.experiment_id"
         " LEFT JOIN latest_results AS result ON result.run_key = cells.run_key"
@@ -195,7 +152,7 @@ def run_record(database: Database, run_key: str) -> dict[str, Any]:
             **run._mapping,
             "result": None if result is None else dict(result._mapping),
             "cells": _cells_of(connection, run_key),
-            "attempts": _attempts_of(connection, run_key),
+            "attempts": attempts_of(connection, run_key),
             "epochs": _epochs_of(connection, run_key),
         }
 
@@ -214,27 +171,6 @@ def _cells_of(connection: sa.Connection, run_key: str) -> list[dict[str, Any]]:
         .join(experiments, experiments.c.id == cells.c.experiment_id)
         .where(cells.c.run_key == run_key)
         .order_by(experiments.c.name, cells.c.position)
-    )
-    return [dict(row._mapping) for row in connection.execute(query)]
-
-
-def _attempts_of(connection: sa.Connection, run_key: str) -> list[dict[str, Any]]:
-    query = (
-        sa.select(
-            run_stages.c.rerun,
-            run_stages.c.position,
-            run_stages.c.reading,
-            stages.c.kind,
-            attempts,
-            environments.c.content.label("environment"),
-            claims.c.pid,
-        )
-        .join(stages, stages.c.stage_key == run_stages.c.stage_key)
-        .join(attempts, attempts.c.stage_key == stages.c.stage_key)
-        .join(environments, environments.c.id == attempts.c.environment_id)
-        .outerjoin(claims, claims.c.attempt_id == attempts.c.id)
-        .where(run_stages.c.run_key == run_key)
-        .order_by(run_stages.c.rerun, run_stages.c.position, attempts.c.number)
     )
     return [dict(row._mapping) for row in connection.execute(query)]
 

@@ -41,9 +41,11 @@ cells = sa.Table(
     sa.Column("swept", sa.JSON, nullable=False),
     sa.Column("published", sa.JSON, nullable=False),
     sa.Column("settings_key", sa.String, nullable=False),
-    sa.Column("run_key", sa.ForeignKey("runs.run_key"), nullable=False),
+    sa.Column("run_key", sa.ForeignKey("runs.run_key")),
+    sa.Column("settings", sa.JSON(none_as_null=True)),
     sa.Index("cells_by_run", "run_key"),
-    comment="Places in tables: one per combination of the sweep and seed.",
+    comment="Places in tables: one per combination of the sweep and seed. A cell whose data nobody"
+    " has looked at has no run yet, but settings.",
 )
 
 runs = sa.Table(

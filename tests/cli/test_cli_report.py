@@ -288,6 +288,45 @@ def test_what_list_prints_can_be_pasted_into_show_and_diff(variants: Path, call:
     assert "model.hidden" in call("diff", *pair).out
 
 
+def test_unfinished_cells_of_variants_are_shown_only_when_asked_for(tiny: Path, call: Call) -> None:
+    """As after trying a spec with a smoke profile: what it did not do is no news."""
+    before = call("list").out
+    ran = call("run", "tiny.yaml", "--profile", "quick", "--limit", "1")
+    assert "unfinished" in ran.out  # the variant was asked for
+    listed = call("list")
+    assert (listed.code, "unfinished" in listed.out) == (0, False)
+    assert len(listed.out.splitlines()) == len(before.splitlines()) + 1
+    said, command = listed.err.strip().split(": runner ")
+    assert said == "not shown: 1 unfinished cell of a variant"
+    assert command == "list --experiment tiny --variant 'profile quick'"
+    of_variant = call(*shlex.split(command))
+    assert [line.split()[3] for line in of_variant.out.splitlines()[1:]] == ["done", "unfinished"]
+    assert of_variant.err == ""
+    assert call("list", "--variant", "").out == before
+    assert len(json.loads(call("list", "--format", "json").out)) == 5
+    assert "variant of tiny: profile quick  (1 of 2 cells finished)\n" in call("report").out
+    assert "unfinished" in call("report", "--table", "tiny", "--variant", "profile quick").out
+    call("run", "tiny.yaml", "--profile", "quick")
+    assert call("list").err == ""
+    assert "variant of tiny: profile quick\n" in call("report").out
+
+
+def test_unfinished_cells_of_the_spec_as_written_are_shown(fresh: Path, call: Call) -> None:
+    call("run", "tiny.yaml", "--limit", "1")
+    listed = call("list")
+    assert (listed.out.count("unfinished"), listed.err) == (3, "")
+
+
+def test_list_of_an_unknown_variant_is_told_those_there_are(variants: Path, call: Call) -> None:
+    refused = call("list", "--variant", "lr=0.3")
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err == (
+        "error: no variant 'lr=0.3'\n    did you mean: lr=0.2\n"
+        "    there are: hidden=[3, 2], epochs=2; lr=0.2\n"
+    )
+    assert len(call("list", "--variant", "lr=0.2").out.splitlines()) == 5
+
+
 def test_a_cell_of_several_variants_asks_which(variants: Path, call: Call) -> None:
     refused = call("show", "made_up:1:0")
     assert (refused.code, refused.out) == (2, "")
@@ -340,6 +379,21 @@ def test_show_says_what_it_did_not_find(tiny: Path, call: Call, name: str, messa
     refused = call("show", name)
     assert (refused.code, refused.out) == (2, "")
     assert message in refused.err
+
+
+def test_show_says_which_epochs_come_from_which_attempt(tiny: Path, call: Call) -> None:
+    """Also from those of another training, whose state the run went on from."""
+    trained = r"\n  train ([0-9a-f]{12}): attempt 1 done, [^\n;]*; epochs 1–2\n    cpu, torch"
+    (first,) = re.findall(trained, call("show", "tiny:0:0").out)
+    call("run", "tiny.yaml", "--set", "epochs=3", "--only", "slow", "--only", "seed=0")
+    shown = call("show", "tiny:0:0@epochs=3").out
+    elsewhere = (
+        rf"\n  train {first} of another training: attempt 1 done, .*; epochs 1–2\n    cpu, t"
+    )
+    assert re.search(elsewhere, shown)
+    assert re.search(r"\n  train [0-9a-f]{12}: attempt 1 done, .*; epoch 3\n    cpu, torch", shown)
+    assert re.search(r"\n  evaluate [0-9a-f]{12}: attempt 1 done, .*; epoch [123]\n", shown)
+    assert not re.search(r"\n  prepare .*; epoch", shown)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from made_up import HEAD, MadeUp, column, filled, record_made_up
+from made_up import HEAD, MadeUp, column, filled, forget_runs, record_made_up
 
 from runner.api.reporting import Declared, report, sql_of
 from runner.core.errors import UsageError
@@ -270,6 +270,23 @@ def test_cells_that_a_variant_moves_into_one_place_are_refused(
         "    allowed: one cell in each place; a column for what differs keeps them apart; see it"
         " with: runner diff made_up:0@lr=0.4 made_up:2@lr=0.4"
     )
+
+
+def test_cells_without_runs_are_told_apart_by_their_settings(
+    database: Database, tmp_path: Path
+) -> None:
+    experiment = record_made_up(database, tmp_path, HIDDEN, by_rate)
+    forget_runs(database)
+    table = fill_table(database, experiment.tables[0], experiment.name, "")
+    assert [row.missing() for row in table.rows] == ["2 unfinished", "2 unfinished"]
+    assert column(table, "SIZE") == [4, 8]
+    for sets in (["lr=0.4", "dropout=0"], ["lr=0.4"]):  # the first makes cells equal
+        record_made_up(database, tmp_path, HIDDEN, by_rate, sets)
+    forget_runs(database)
+    equal = fill_table(database, experiment.tables[0], experiment.name, "dropout=0, lr=0.4")
+    assert [row.runs for row in equal.rows] == [1, 1]
+    with pytest.raises(UsageError, match="has two cells at"):
+        fill_table(database, experiment.tables[0], experiment.name, "lr=0.4")
 
 
 def table_of(text: str) -> Table:

@@ -137,6 +137,23 @@ def test_a_missing_database_is_made_only_when_wanted(tmp_path: Path) -> None:
     assert path.is_file()
 
 
+def test_a_database_of_the_first_schema_keeps_its_cells_and_views(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    shutil.copy(FIXTURES / "schema_0001.db", path)
+    query = "SELECT position, seed, labels, run_key FROM cells ORDER BY 1, 2, 4"
+    with closing(sqlite3.connect(path)) as raw:
+        before = raw.execute(query).fetchall()
+    assert before
+    open_database(path).close()
+    with closing(sqlite3.connect(path)) as raw:
+        assert raw.execute(query).fetchall() == before
+        assert raw.execute("PRAGMA foreign_key_check").fetchall() == []
+        (done,) = raw.execute("SELECT count(*) FROM run_summary WHERE status = 'done'").fetchone()
+        assert done > 0
+        raw.execute("UPDATE cells SET run_key = NULL")
+    assert schema_of(path, "view") == {name: squeezed(sql) for name, sql in VIEWS.items()}
+
+
 def test_opening_again_migrates_nothing(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(connection: object) -> None:
         raise AssertionError("migrated again")

@@ -1,6 +1,7 @@
 """What is recorded is read back, summarised and dumped as it was."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from recorded import (
     want,
 )
 
-from runner.core.types import EpochRecord, Stage
+from runner.core.types import EpochRecord, Metric, Stage
 from runner.store.catalogue import record_experiment
 from runner.store.database import Database, open_database
 from runner.store.dump import canonical_dump, sql_dump
@@ -33,10 +34,11 @@ from runner.store.facts import (
     recorded_epochs,
     seconds_by_cost_kind,
 )
-from runner.store.queries import find_runs, run_record, run_rows
+from runner.store.queries import cell_results, find_runs, run_record, run_rows
 from runner.store.recorder import Artifact, end_attempt, record_epochs
 from runner.store.results import record_result
 from runner.store.schema import artifacts, run_stages
+from runner.store.stored_cells import stored_cells
 
 
 @pytest.fixture
@@ -86,6 +88,65 @@ def test_the_dump_of_sql_makes_the_same_database(database: Database, tmp_path: P
     copy = open_database(tmp_path / "copy.db")
     assert dump(copy) == dump(database)
     copy.close()
+
+
+def record_cells(
+    database: Database, keys: dict[str, str | None], fingerprints: dict[str, str] | None = None
+) -> dict[str, str | None]:
+    """Record cells with these settings keys and runs; return the runs that were recorded."""
+    known = [key for key in keys.values() if key is not None]
+    record_experiment(
+        database,
+        name="e",
+        variant="",
+        about="",
+        path="e.yaml",
+        document=DOCUMENT,
+        source="",
+        keyed_cells=[
+            (replace(cell_of(position), settings_key=settings), key)
+            for position, (settings, key) in enumerate(keys.items())
+        ],
+        wanted=[run_of(key) for key in known],
+        chains={key: chain_of(key) for key in known},
+        readings={key: f"train-{key}-0" for key in known},
+        rerun=dict.fromkeys(known, 0),
+        fingerprints=fingerprints or {},
+    )
+    stored = stored_cells(database, "e")
+    assert all((each.settings is None) == (each.run_key is not None) for each in stored)
+    return {each.settings_key: each.run_key for each in stored}
+
+
+def test_a_cell_without_a_run_has_its_settings(database: Database) -> None:
+    assert record_cells(database, {"a": "r1", "b": None}) == {"a": "r1", "b": None}
+    assert stored_cells(database, "e")[1].settings == SETTINGS
+    (_, row) = run_rows(database)
+    assert (row["run"], row["status"]) == (None, "unfinished")
+    (_, cell) = cell_results(database, "e", "")
+    assert (cell.run_key, cell.status) == ("", "unfinished")
+
+
+def test_a_cell_whose_run_is_not_known_keeps_the_one_recorded_for_its_settings(
+    database: Database,
+) -> None:
+    record_cells(database, {"a": "r1", "b": "r2", "c": None})
+    # moved, one of them with other settings
+    kept = record_cells(database, {"c": "r3", "a": None, "d": None, "b": None})
+    assert kept == {"c": "r3", "a": "r1", "d": None, "b": "r2"}
+
+
+def test_a_run_on_data_that_has_changed_is_not_kept(database: Database) -> None:
+    record_cells(database, {"a": "r1", "b": "r2"})
+    known = {"a": "another", "b": "fingerprint"}
+    assert record_cells(database, {"a": None, "b": None}, known) == {"a": None, "b": "r2"}
+
+
+def test_the_dump_says_that_a_run_is_not_known(database: Database) -> None:
+    record_cells(database, {"a": None})
+    (line,) = [json.loads(line)["cell"] for line in dump(database) if "cell" in json.loads(line)]
+    assert (line["run_key"], line["settings_key"]) == (None, "a")
+    assert "settings" not in line
 
 
 def test_run_summary_reads_into_pandas_as_plain_columns(database: Database) -> None:
@@ -205,6 +266,42 @@ def test_a_redone_stage_does_not_change_what_a_run_has_read(database: Database) 
     newest = attempt_outcome(database, "train-r1-0")
     assert newest is not None
     assert newest["readers"]["train-r1-0"]["best_epoch"] == 3
+
+
+def test_attempts_elsewhere_whose_epochs_a_run_reads_are_among_its_own(database: Database) -> None:
+    """As when a longer training went on from what two others left."""
+    want(database, ["r1", "r2"])
+    do_run(database, "r1", split_at=1)
+    with database.read() as connection:
+        query = "SELECT id FROM attempts WHERE stage_key = 'train-r1-0' ORDER BY number"
+        first, second = connection.exec_driver_sql(query).scalars()
+    lost = take(database, "train-r2-0")
+    end_attempt(database, lost, "lost", 1.0)
+    claim = take(database, "train-r2-0")
+    record_epochs(database, claim, [record_of(3)])
+    ranges = [[first, 1, 1], [second, 2, 2], [claim.attempt_id, 3, 3]]
+    outcome = outcome_of("train-r2-0", ranges, best_epoch=2)
+    end_attempt(database, claim, "done", 9.0, outcome)
+    claim = take(database, "evaluate-r2-0")
+    measured = [Metric(2, "test", "accuracy", 0.25)]
+    end_attempt(
+        database, claim, "done", 0.5, {"reads": [[claim.attempt_id, 2, 2]]}, measured=measured
+    )
+    assert record_result(database, "r2", 0) == "done"
+    found = run_record(database, "r2")["attempts"]
+    assert [
+        (each["stage_key"], each["number"], each["first_epoch"], each["last_epoch"])
+        for each in found
+    ] == [
+        ("prepare", 1, None, None),
+        ("train-r1-0", 1, 1, 1),
+        ("train-r1-0", 2, 2, 2),
+        ("train-r2-0", 1, None, None),
+        ("train-r2-0", 2, 3, 3),
+        ("evaluate-r2-0", 1, 2, 2),
+    ]
+    assert [each["position"] for each in found] == [0, None, None, 1, 1, 2]
+    assert all(each["environment"] == {"machine": "m"} for each in found)
 
 
 def test_repetitions_are_numbered_and_the_newest_with_a_result_is_shown(database: Database) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from runner.components.component import Component, keyed_settings
+from runner.components.component import Component, canonical_settings, keyed_settings
 from runner.components.data.archives import Archive, Fetch
 from runner.core.keys import content_key
 
@@ -172,6 +172,13 @@ class DatasetSettings(Component):
         """
         keyed = keyed_settings(self)
         return {name: value for name, value in keyed.items() if name not in AFTER_DECODING}
+
+    def source_settings(self) -> dict[str, Any]:
+        """Return the settings that decide which images there are, as JSON: the data set's own."""
+        shared = {*DatasetSettings.model_fields, *AFTER_DECODING}
+        return {
+            name: value for name, value in canonical_settings(self).items() if name not in shared
+        }
 
 
 class FractionDataset(DatasetSettings):
