@@ -10,6 +10,7 @@ import typer
 
 from runner.cli.options import Db, Reference, check_format, chosen_database
 from runner.cli.words import counted
+from runner.core.text import printable
 from runner.spec.names import cell_name
 
 LIST_EXAMPLES = """\b
@@ -69,14 +70,16 @@ def _print_rows(rows: list[dict[str, Any]], form: str) -> None:
     import csv
     import io
 
+    from runner.report.render import csv_field
+
     if not rows:
         typer.echo("no cells", err=True)
         return
     if form == "csv":
         buffer = io.StringIO()
-        writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerow(rows[0])
+        writer.writerows(map(csv_field, row.values()) for row in rows)
         typer.echo(buffer.getvalue(), nl=False)
         return
     shown = [
@@ -98,7 +101,7 @@ def _print_rows(rows: list[dict[str, Any]], form: str) -> None:
 def _cell(value: Any) -> str:
     if value is None:
         return "–"
-    return f"{value:#.4g}" if isinstance(value, float) else str(value)
+    return f"{value:#.4g}" if isinstance(value, float) else printable(str(value))
 
 
 def show(

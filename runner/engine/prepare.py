@@ -22,6 +22,7 @@ from PIL import Image
 from runner.components.data.dataset import DatasetSettings, ImageSource, Size
 from runner.components.partial import flush, partial_path, remove_partial
 from runner.core.errors import DataError, Interrupted
+from runner.core.text import printable
 from runner.engine.arrays import allocate
 from runner.engine.context import Context, Outcome, Produced, Progress
 
@@ -225,7 +226,7 @@ def _compact(folder: Path, pixels: NDArray[np.uint8], kept: list[int]) -> NDArra
 
 def _where(source: ImageSource, index: int) -> str:
     name = source.names[index]
-    return str(source.root / name) if source.root is not None else name
+    return printable(str(source.root / name)) if source.root is not None else name
 
 
 def sizes_differ(

@@ -29,6 +29,7 @@ from runner.spec.settings import Settings
 from runner.spec.sweep import Combination, expand_sweep, published_value, published_values
 from runner.spec.table_checks import default_tables, published_problems, table_problems
 from runner.spec.tables import Table, parse_tables
+from runner.spec.texts import text_problems
 from runner.spec.variants import Variant, check_profiles, make_variant
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -90,6 +91,9 @@ def build_experiment(
 ) -> Experiment:
     """Return the experiment that a document tree describes; see :func:`load_experiment`."""
     name, about = _name(document, path), document.get("about")
+    texts = list(text_problems(document))
+    if texts:
+        raise SpecError(texts)
     check_profiles(document.get("profiles"))
     variant = make_variant(document.get("profiles"), profile, sets)
     combinations = expand_sweep(document.get("sweep"))

@@ -14,6 +14,7 @@ from runner.components.data.dataset import (
 )
 from runner.components.data.imagefolder import ClassFolders, Listing, list_images, open_image
 from runner.core.keys import content_key
+from runner.core.text import printable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -58,7 +59,7 @@ class Caltech101(ClassFolders):
             return open_image(root / names[index])
 
         return ImageSource(
-            names=tuple(names),
+            names=tuple(map(printable, names)),
             labels=tuple(labels),
             classes=tuple(classes),
             splits=course_split(names),
