@@ -8,6 +8,7 @@ from pathlib import Path
 
 from runner.components.data.imagefolder import list_images
 from runner.core.errors import UsageError
+from runner.core.text import printable, storable
 from runner.spec.nodes import as_yaml
 
 SMALL_SIDE = 64
@@ -37,6 +38,9 @@ def make_spec(folder: Path, beside: Path, side: int | None = None) -> tuple[str,
     """
     if not folder.is_dir():
         raise UsageError(f"no folder {folder}")
+    where = _path(folder, beside)
+    if storable(where) != where:
+        raise UsageError(f"the path {printable(where)} is not UTF-8, and no spec can hold it")
     names, labels, classes = list_images(folder)
     if len(classes) < 2:
         count = "1 class folder" if len(classes) == 1 else "no class folders"
@@ -47,7 +51,7 @@ def make_spec(folder: Path, beside: Path, side: int | None = None) -> tuple[str,
     blocks = max(1, min(3, side.bit_length() - 3))
     text = TEMPLATE.format(
         name=as_yaml(name),
-        path=as_yaml(_path(folder, beside)),
+        path=as_yaml(where),
         validation=fraction,
         test=fraction,
         size=size,

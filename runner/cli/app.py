@@ -6,6 +6,7 @@ Exit codes: 0 done (diverged runs included), 1 some runs failed, 2 wrong usage o
 from __future__ import annotations
 
 import gc
+import io
 import os
 import sys
 
@@ -70,6 +71,10 @@ def main() -> None:
     # thousands of cells are millions of objects that live to the end: looking at them again and
     # again for garbage takes a fifth of the time of planning them
     gc.set_threshold(200_000, 50, 100)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # names of files need not be UTF-8, and the encoding of a pipe may lack a letter
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except RunnerError as error:

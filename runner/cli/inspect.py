@@ -11,6 +11,7 @@ import typer
 
 from runner.cli.options import Db, Reference, check_format, chosen_database
 from runner.cli.words import counted
+from runner.core.text import printable
 
 LIST_EXAMPLES = """\b
 Examples:
@@ -86,11 +87,13 @@ def _print_rows(rows: list[dict[str, Any]], form: str) -> None:
     import csv
     import io
 
+    from runner.report.render import csv_field
+
     if form == "csv":
         buffer = io.StringIO()
-        writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerow(rows[0])
+        writer.writerows(map(csv_field, row.values()) for row in rows)
         typer.echo(buffer.getvalue(), nl=False)
         return
     shown = [{name: _shown(name, value) for name, value in row.items()} for row in rows]
@@ -113,7 +116,7 @@ def _shown(name: str, value: Any) -> str:
 def _cell(value: Any) -> str:
     if value is None:
         return "–"
-    return f"{value:#.4g}" if isinstance(value, float) else str(value)
+    return f"{value:#.4g}" if isinstance(value, float) else printable(str(value))
 
 
 def show(

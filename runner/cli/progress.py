@@ -23,7 +23,11 @@ from runner.planner.explain import last_epoch
 from runner.spec.cell_names import run_name
 from runner.store.reference import ReferenceResult
 
+FIRST_SECONDS = 10.0
+"""How long a stage may take in silence."""
+
 PLAIN_SECONDS = 30.0
+"""Between two lines about where a stage stands, or after one about its end."""
 
 
 class Names:
@@ -51,27 +55,37 @@ class Names:
 
 
 class PlainProgress:
-    """A line when a training ends, and one every half minute."""
+    """A line when a training ends; in a long stage one after ten seconds and every half minute."""
 
     def __init__(self, wanted: Wanted) -> None:
         self._names, self._estimate = Names(wanted), Estimate(wanted)
         self._total = sum(stage.kind == "train" for stage in wanted.plan.stages)
         self._done = 0
-        self._next = time.monotonic() + PLAIN_SECONDS
+        self._began = time.monotonic()
+        self._next = 0.0
 
     def stage_began(self, stage: Stage) -> None:
         """Say when images are prepared; trainings speak when they end."""
         self._estimate.began(stage)
+        self._began = time.monotonic()
         if stage.kind in ("prepare", "features"):
             self._say(self._names.of(stage))
 
     def stage_moved(self, stage: Stage, progress: Standing) -> None:
-        """Say where a long stage stands."""
+        """Say where a long stage stands, and what the last whole epoch gave."""
         self._estimate.moved(epochs_done(progress))
-        if time.monotonic() >= self._next:
-            self._next = time.monotonic() + PLAIN_SECONDS
-            parts = [f"{self._names.of(stage)}: {standing(progress)}", self._estimate.left()]
-            self._say("; ".join(part for part in parts if part))
+        now = time.monotonic()
+        if now < max(self._began + FIRST_SECONDS, self._next):
+            return
+        self._next = now + PLAIN_SECONDS
+        text = f"{self._names.of(stage)}: {standing(progress)}"
+        if progress.val_accuracy is not None:
+            text += f", val_accuracy {progress.val_accuracy:.3f} after epoch {progress.epoch - 1}"
+        elif not progress.epoch and progress.done:
+            left = (now - self._began) * (progress.total - progress.done) / progress.done
+            text += f", {show_seconds(left)} more"
+        parts = [text, self._estimate.left()]
+        self._say("; ".join(part for part in parts if part))
 
     def stage_ended(self, stage: Stage, status: str, seconds: float, message: str) -> None:
         """Say how a training ended, and any stage that failed."""
@@ -81,6 +95,7 @@ class PlainProgress:
             took = f"in {show_seconds(seconds)}" if seconds else "by another process"
             parts = [f"[{self._done}/{self._total}] {self._names.of(stage)}: {status} {took}"]
             parts += [part for part in (message, self._estimate.left()) if part]
+            self._next = time.monotonic() + PLAIN_SECONDS
             self._say("; ".join(parts))
         elif status == "failed":
             self._say(f"{self._names.of(stage)}: failed: {message}")
@@ -158,14 +173,19 @@ class LiveProgress:
 
 
 def epochs_done(progress: Standing) -> float:
-    """Return how many epochs are done, with the share of the one in progress."""
+    """Return how many epochs are trained, with the share of the one in progress."""
+    if progress.split:
+        return float(progress.epoch)
     return max(progress.epoch - 1, 0) + progress.done / max(progress.total, 1)
 
 
 def standing(progress: Standing) -> str:
     """Return where a stage stands, in words."""
+    images = f"{progress.done}/{progress.total} {progress.split} images".replace("  ", " ")
     if not progress.epoch:
-        return f"{progress.done}/{progress.total} images"
+        return images
+    if progress.split:
+        return f"epoch {progress.epoch}/{progress.epochs} {images}"
     text = f"epoch {progress.epoch}/{progress.epochs} step {progress.done}/{progress.total}"
     if progress.loss is not None and progress.accuracy is not None:
         text += f" loss {progress.loss:.3f} accuracy {progress.accuracy:.3f}"

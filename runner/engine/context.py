@@ -24,12 +24,14 @@ class Progress:
     """Where a stage stands.
 
     Attributes:
-        done: images decoded, or steps done in this epoch.
+        done: steps done in this epoch; while images are prepared or evaluated, images.
         total: of how many.
         epoch: the epoch in progress, 0 outside training.
         epochs: of how many at most.
         loss: running training loss, or None.
         accuracy: running training accuracy, or None.
+        split: that is being evaluated, "" otherwise.
+        val_accuracy: of the last finished epoch, or None.
     """
 
     done: int
@@ -38,6 +40,8 @@ class Progress:
     epochs: int = 0
     loss: float | None = None
     accuracy: float | None = None
+    split: str = ""
+    val_accuracy: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

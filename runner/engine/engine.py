@@ -22,7 +22,7 @@ from runner.core.errors import StageFailed
 from runner.core.reading import reader_of
 from runner.core.types import Stage
 from runner.engine.checkpoint import describe_checkpoint
-from runner.engine.context import Context, EpochSink, Outcome, Produced
+from runner.engine.context import Context, EpochSink, Outcome, Produced, Progress
 from runner.engine.evaluate import evaluate
 from runner.engine.features import features_stage, take_features
 from runner.engine.images import Images
@@ -160,7 +160,11 @@ def _evaluate(context: Context, job: Job, settings: Settings, images: Images) ->
     reading = job.readings[str(job.stage.spec["reading"])]
     epoch = int(reading[f"{job.stage.spec['epoch']}_epoch"])
     split, precision = str(job.stage.spec["split"]), settings.train.precision
-    measured = evaluate(network, samples, split, epoch, precision)
+
+    def told(done: int, total: int) -> None:
+        context.on_progress(Progress(done, total, split=split))
+
+    measured = evaluate(network, samples, split, epoch, precision, told=told)
     for metric in measured:
         if not math.isfinite(metric.value):
             name = f"{metric.split}_{metric.name}"

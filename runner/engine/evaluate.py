@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch.nn import functional
 
@@ -19,7 +21,12 @@ METRIC_SPLITS: dict[str, Split] = {
 
 
 def evaluate(
-    network: Network, samples: Samples, split: str, epoch: int, precision: str
+    network: Network,
+    samples: Samples,
+    split: str,
+    epoch: int,
+    precision: str,
+    told: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[Metric, ...]:
     """Return loss and accuracy of the network in eval mode, summed in float64.
 
@@ -31,8 +38,10 @@ def evaluate(
         split: ``train_eval``, ``val`` or ``test``.
         epoch: which epoch's weights these are.
         precision: ``fp32`` or ``bf16``.
+        told: hears after each batch how many images of how many are done; on a GPU, are begun.
     """
     network.eval()
+    total = len(samples.splits[METRIC_SPLITS[split]])
     total_loss: torch.Tensor | float = 0.0
     num_correct: torch.Tensor | int = 0
     count = 0
@@ -45,6 +54,7 @@ def evaluate(
             total_loss = total_loss + losses.double().sum()
             num_correct = num_correct + (logits.argmax(1) == labels).sum()
             count += len(labels)
+            told(count, total)
     return (
         Metric(epoch, split, "loss", float(total_loss) / count),
         Metric(epoch, split, "accuracy", int(num_correct) / count),

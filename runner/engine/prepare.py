@@ -18,6 +18,7 @@ from PIL import Image
 from runner.components.data.dataset import DatasetSettings, ImageSource, Size
 from runner.components.data.files import ChangedFile
 from runner.core.errors import DataError
+from runner.core.text import printable
 
 CHUNK = 256
 SHOWN = 10
@@ -141,7 +142,7 @@ def decoded(
 
 def _where(source: ImageSource, index: int) -> str:
     name = source.names[index]
-    return str(source.root / name) if source.root is not None else name
+    return printable(str(source.root / name)) if source.root is not None else name
 
 
 def sizes_differ(

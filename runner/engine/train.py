@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -57,6 +57,10 @@ class TrainState:
         """The last epoch that was trained."""
         return len(self.history)
 
+    def val_accuracy(self) -> float | None:
+        """Return that of the last epoch, or None."""
+        return self.history[-1].get("val_accuracy") if self.history else None
+
     def waiting(self) -> list[str]:
         """Return the readers that want further epochs."""
         return [name for name, reader in self.readers.items() if not reader.finished]
@@ -99,7 +103,8 @@ def train_epoch(
         return Diverged(epoch, bad, record)
     metrics = [*running]
     for split in _evaluated_splits(settings):
-        metrics += evaluate(state.network, samples, split, epoch, train.precision)
+        told = _teller(context, state, split, train.epochs)
+        metrics += evaluate(state.network, samples, split, epoch, train.precision, told=told)
     seconds = time.perf_counter() - started
     record = EpochRecord(epoch, tuple(metrics), tuple(losses), rate, seconds)
     if not all(math.isfinite(metric.value) for metric in metrics):
@@ -123,6 +128,20 @@ def _keep_best(state: TrainState, readers: Mapping[str, Reader]) -> None:
     if state.epoch in wanted:
         state.best[state.epoch] = copy_state(state.network)
     state.best = {epoch: tensors for epoch, tensors in state.best.items() if epoch in wanted}
+
+
+def _teller(
+    context: Context, state: TrainState, split: str, epochs: int
+) -> Callable[[int, int], None]:
+    """Return what tells how far the evaluation of a split is, when it is time to."""
+
+    def told(done: int, total: int) -> None:
+        if time.monotonic() >= state.next_poll:
+            state.next_poll = time.monotonic() + POLL_SECONDS
+            here = Progress(done, total, state.epoch + 1, epochs, split=split)
+            context.on_progress(replace(here, val_accuracy=state.val_accuracy()))
+
+    return told
 
 
 def _evaluated_splits(settings: Settings) -> list[str]:
@@ -162,7 +181,8 @@ def _pass(
             raise Interrupted(f"stopped in epoch {epoch} after step {step} of {total}")
         if time.monotonic() >= state.next_poll:
             state.next_poll = time.monotonic() + POLL_SECONDS
-            context.on_progress(meter.progress(step))
+            here = meter.progress(step)
+            context.on_progress(replace(here, val_accuracy=state.val_accuracy()))
             if not math.isfinite(meter.last()):
                 break
     return meter.losses(), meter.metrics()

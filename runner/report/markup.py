@@ -1,6 +1,7 @@
-"""Printed tables as LaTeX and HTML, by jinja2 templates.
+"""Printed tables as Markdown, LaTeX and HTML.
 
-Takes header and rows as text; owns escaping and how each language sets a best value.
+Owns how text is escaped in each language, so that it is read as it was written, and the templates
+of those that need one.
 """
 
 from __future__ import annotations
@@ -10,34 +11,43 @@ from collections.abc import Sequence
 
 from jinja2 import Environment
 
-BEST = "\ue000{}\ue001"
-"""Marks a best value between two private characters, until it is set."""
+from runner.core.text import printable
 
-LATEX_ESCAPES = str.maketrans(
-    {
-        "\\": r"\textbackslash{}",
-        "&": r"\&",
-        "%": r"\%",
-        "$": r"\$",
-        "#": r"\#",
-        "_": r"\_",
-        "{": r"\{",
-        "}": r"\}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "|": r"\textbar{}",
-        "<": r"\textless{}",
-        ">": r"\textgreater{}",
-        "[": "{[}",  # at the start of a row, a bracket would be an option of the line break
-        "*": "{*}",  # and an asterisk its starred form
-        "±": r"$\pm$",
-        "−": "$-$",
-        "–": "--",
-        "\ue000": r"\textbf{",
-        "\ue001": "}",
-    }
+LATEX_ESCAPES = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "`": r"\`{}",
+    "|": r"\textbar{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "[": "{[}",  # at the start of a row, a bracket would be an option of the line break
+    "*": "{*}",  # and an asterisk its starred form
+    "±": r"$\pm$",
+    "−": "$-$",
+    "–": "--",
+    "": "{}",
+}
+LATEX_SPECIAL = re.compile(
+    "|".join(re.escape(each) for each in LATEX_ESCAPES if each)
+    + "|(?<=-)(?=-)|(?<=')(?=')|(?<=,)(?=,)"  # two of them would be joined to another character
 )
-NEGATIVE = re.compile("^(\ue000?)-(?=[0-9.])")
+NEGATIVE = re.compile("^-(?=[0-9.])")
+MARKDOWN = re.compile(
+    r"[\\`*~|<$]"
+    r"|(?<![^\W_])_|_(?![^\W_])"  # an underscore within a word is only itself
+    r"|&(?=#|\w+;)"
+    r"|(?<=\])\("
+)
+"""What means something to GitHub's Markdown in a table's cell."""
+
 LATEX = r"""% \usepackage{booktabs}
 \begin{tabular}{<< columns >>}
 \toprule
@@ -78,6 +88,24 @@ thead { border-bottom: 1px solid; }
 """
 
 
+def markdown_text(text: str) -> str:
+    """Return a text as Markdown that shows it."""
+    return MARKDOWN.sub(r"\\\g<0>", printable(text))
+
+
+def latex_text(text: str) -> str:
+    """Return a text as LaTeX that sets it; a number has a minus sign, not a hyphen."""
+    signed = NEGATIVE.sub("−", printable(text))
+    return LATEX_SPECIAL.sub(lambda found: LATEX_ESCAPES[found[0]], signed)
+
+
+def html_text(text: str) -> str:
+    """Return a text as HTML that shows it."""
+    from markupsafe import escape
+
+    return str(escape(printable(text)))
+
+
 def latex_table(
     header: Sequence[str],
     rows: Sequence[Sequence[str]],
@@ -87,8 +115,8 @@ def latex_table(
     """Return a ``tabular`` with the rules of booktabs.
 
     Args:
-        header: column titles.
-        rows: cells; a best value stands in :data:`BEST`.
+        header: column titles, in LaTeX.
+        rows: cells, in LaTeX.
         right: whether each column is set flush right.
         notes: printed as comments below.
     """
@@ -105,15 +133,10 @@ def latex_table(
     )
     return environment.from_string(LATEX).render(
         columns="".join("r" if is_right else "l" for is_right in right),
-        header=[_latex(cell) for cell in header],
-        rows=[[_latex(cell) for cell in row] for row in rows],
+        header=header,
+        rows=rows,
         notes=notes,
     )
-
-
-def _latex(cell: str) -> str:
-    """Return a cell with its escapes; a number has a minus sign, not a hyphen."""
-    return NEGATIVE.sub(r"\1−", cell).translate(LATEX_ESCAPES)
 
 
 def html_table(
@@ -123,16 +146,25 @@ def html_table(
     right: Sequence[bool],
     notes: Sequence[str],
 ) -> str:
-    """Return a page with one table; see :func:`latex_table` for the arguments."""
-    from markupsafe import Markup, escape
+    """Return a page with one table.
+
+    Args:
+        title: as text.
+        header: column titles, in HTML.
+        rows: cells, in HTML.
+        right: whether each column is set flush right.
+        notes: printed below, as text.
+    """
+    from markupsafe import Markup
 
     def cells(row: Sequence[str]) -> list[tuple[Markup, Markup]]:
         classes = [Markup(' class="number"' if is_right else "") for is_right in right]
-        bold = str.maketrans({"\ue000": "<strong>", "\ue001": "</strong>"})
-        shown = [Markup(str(escape(cell)).translate(bold)) for cell in row]
-        return list(zip(shown, classes, strict=True))
+        return list(zip(map(Markup, row), classes, strict=True))
 
     environment = Environment(trim_blocks=True, autoescape=True, keep_trailing_newline=True)
     return environment.from_string(HTML).render(
-        title=title, header=cells(header), rows=[cells(row) for row in rows], notes=notes
+        title=printable(title),
+        header=cells(header),
+        rows=[cells(row) for row in rows],
+        notes=notes,
     )

@@ -8,14 +8,24 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from runner.core.errors import UsageError, nearest
+from runner.core.text import printable
 from runner.report.tables import Entry, FilledTable, difference, to_records
 from runner.spec.pivot import show_value
 from runner.spec.tables import Column
 
 DEFAULT_DIGITS = 3
+BREAKING = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""What JSON may hold as it is, and a terminal or UTF-8 may not."""
+
+FORMULA = re.compile("'*[=+@-]")
+NUMBER = re.compile(r"[+-]?[0-9]*\.?[0-9]+(?:e[+-]?[0-9]+)?")
+"""Text that a spreadsheet would calculate, unless it is a number."""
+
 COUNTS = {"best_epoch", "last_epoch", "parameters"}
 
 
@@ -33,7 +43,7 @@ def render(filled: FilledTable, form: str = "text") -> str:
 
 
 def _text(filled: FilledTable) -> str:
-    header, rows = _grid(filled, "{} *", "{}  ")
+    header, rows = _grid(filled, printable, "{} *", "{}  ")
     right = [_is_right(filled, column) for column in _grid_columns(filled)]
     widths = [max(len(row[index]) for row in [header, *rows]) for index in range(len(header))]
     lines = [_aligned(row, widths, right) for row in [header, ["-" * w for w in widths], *rows]]
@@ -41,27 +51,28 @@ def _text(filled: FilledTable) -> str:
 
 
 def _markdown(filled: FilledTable) -> str:
-    header, rows = _grid(filled, "**{}**", "{}")
+    from runner.report.markup import markdown_text
+
+    header, rows = _grid(filled, markdown_text, "**{}**", "{}")
     right = [_is_right(filled, column) for column in _grid_columns(filled)]
     rule = ["---:" if is_right else "---" for is_right in right]
-    escaped = [[cell.replace("|", "\\|") for cell in row] for row in [header, rule, *rows]]
-    lines = ["| " + " | ".join(row) + " |" for row in escaped]
+    lines = ["| " + " | ".join(row) + " |" for row in [header, rule, *rows]]
     notes = "; ".join(_notes(filled, "bold: best")[1:])
     return "\n".join([*lines, "", notes] if notes else lines) + "\n"
 
 
 def _latex(filled: FilledTable) -> str:
-    from runner.report.markup import BEST, latex_table
+    from runner.report.markup import latex_table, latex_text
 
-    header, rows = _grid(filled, BEST, "{}")
+    header, rows = _grid(filled, latex_text, r"\textbf{{{}}}", "{}")
     right = [_is_right(filled, column) for column in _grid_columns(filled)]
     return latex_table(header, rows, right, _notes(filled, "bold: best")[1:])
 
 
 def _html(filled: FilledTable) -> str:
-    from runner.report.markup import BEST, html_table
+    from runner.report.markup import html_table, html_text
 
-    header, rows = _grid(filled, BEST, "{}")
+    header, rows = _grid(filled, html_text, "<strong>{}</strong>", "{}")
     right = [_is_right(filled, column) for column in _grid_columns(filled)]
     return html_table(_title(filled), header, rows, right, _notes(filled, "bold: best")[1:])
 
@@ -71,10 +82,18 @@ def _csv(filled: FilledTable) -> str:
     if not records:
         return ""
     buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, list(records[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(records)
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(map(csv_field, records[0]))
+    writer.writerows(map(csv_field, record.values()) for record in records)
     return buffer.getvalue()
+
+
+def csv_field(value: Any) -> Any:
+    """Return what stands in a field of CSV: text in one line that no spreadsheet calculates."""
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if FORMULA.match(text) and not NUMBER.fullmatch(text) else text
 
 
 def _json(filled: FilledTable) -> str:
@@ -84,7 +103,8 @@ def _json(filled: FilledTable) -> str:
         "variant": filled.variant,
         "rows": to_records(filled),
     }
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    return BREAKING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 FORMATS: dict[str, Callable[[FilledTable], str]] = {
@@ -99,7 +119,7 @@ FORMATS: dict[str, Callable[[FilledTable], str]] = {
 
 def _title(filled: FilledTable) -> str:
     variant = f" (variant: {filled.variant})" if filled.variant else ""
-    return f"{filled.table.name}{variant}"
+    return printable(f"{filled.table.name}{variant}")
 
 
 def _notes(filled: FilledTable, best: str) -> list[str]:
@@ -123,20 +143,27 @@ def _grid_columns(filled: FilledTable) -> list[Column]:
     return columns
 
 
-def _grid(filled: FilledTable, best: str, other: str) -> tuple[list[str], list[list[str]]]:
-    """Return header and rows; ``best`` and ``other`` format a column in which one is marked."""
+def _grid(
+    filled: FilledTable, escape: Callable[[str], str], best: str, other: str
+) -> tuple[list[str], list[list[str]]]:
+    """Return header and rows, each text escaped.
+
+    ``best`` and ``other`` format the columns in which one value is marked.
+    """
     header: list[str] = []
     rows: list[list[str]] = [[] for _ in filled.rows]
     for column in filled.table.columns:
         beside = filled.beside(column)
-        header += [column.title, *beside]
+        header += [escape(column.title), *beside]
         frame = other if _has_best(filled, column) else "{}"
         for cells, row in zip(rows, filled.rows, strict=True):
-            cells += _cells(row.entries[column.title], column, best, frame, beside)
+            entry = row.entries[column.title]
+            own, *others = map(escape, _cells(entry, column, beside))
+            cells += [(best if entry.is_best else frame).format(own), *others]
     return header, rows
 
 
-def _cells(entry: Entry, column: Column, best: str, other: str, beside: Sequence[str]) -> list[str]:
+def _cells(entry: Entry, column: Column, beside: Sequence[str]) -> list[str]:
     """Return an entry as text, and what stands beside it."""
     if column.kind != "metric":
         return [show_value(entry.value)]
@@ -148,8 +175,7 @@ def _cells(entry: Entry, column: Column, best: str, other: str, beside: Sequence
         "difference": "" if gap is None else _number(gap, column, "+"),
         "holds": entry.holds or "",
     }
-    text = (best if entry.is_best else other).format(_metric_text(entry, column))
-    return [text, *(shown[name] for name in beside)]
+    return [_metric_text(entry, column), *(shown[name] for name in beside)]
 
 
 def _metric_text(entry: Entry, column: Column) -> str:

@@ -24,6 +24,7 @@ from runner.spec.settings import Settings
 from runner.spec.sweep import Combination, expand_sweep, published_value
 from runner.spec.table_checks import default_tables, published_problems, table_problems
 from runner.spec.tables import Table, parse_tables
+from runner.spec.texts import text_problems
 from runner.spec.unknown import UnknownName
 from runner.spec.variants import Variant, check_profiles, make_variant, profile_layers
 from runner.spec.written import at_new_places, written_problems
@@ -94,6 +95,9 @@ def build_experiment(
 
 def _built(document: Node, path: Path, profile: str | None, sets: Sequence[str]) -> Experiment:
     name, about = _name(document, path), document.get("about")
+    texts = list(text_problems(document))
+    if texts:
+        raise SpecError(texts)
     check_profiles(document.get("profiles"))
     variant = make_variant(document.get("profiles"), profile, sets)
     combinations = expand_sweep(document.get("sweep"))

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from runner.core.errors import Place, Problem, SpecError
+from runner.core.text import printable, storable
 from runner.spec.nodes import Node
 
 MAX_NODES = 200_000
@@ -66,6 +67,9 @@ def load_yaml(path: Path) -> Node:
     Raises:
         SpecError: when the file cannot be read or is not valid YAML, with its place.
     """
+    if storable(str(path)) != str(path):
+        found = f"the path {printable(str(path))} is not UTF-8, and could not be recorded"
+        raise SpecError([Problem(None, found, "another name")])
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -149,6 +153,7 @@ class _Converter:
         if isinstance(node, yaml.SequenceNode) and kind == "seq":
             return Node(tuple(self.convert(child, inside) for child in node.value), place)
         if isinstance(node, yaml.ScalarNode):
+            _refuse_unstorable(node.value, place)
             return Node(_scalar(kind, node.value, place), place)
         raise SpecError([Problem(place, f"the tag {_shown(node.tag)}", NO_TAGS)])
 
@@ -159,6 +164,7 @@ class _Converter:
             if not isinstance(key_node, yaml.ScalarNode):
                 raise SpecError([Problem(place, "a list or mapping as a key", "text")])
             key = key_node.value
+            _refuse_unstorable(key, place)
             if key in children:
                 first = children[key].key_place
                 found = f"'{key}' stands here twice; first at {first}"
@@ -170,6 +176,15 @@ class _Converter:
     def _place(self, node: yaml.Node) -> Place:
         mark = node.start_mark
         return Place(self._file, mark.line + 1, mark.column + 1)
+
+
+def _refuse_unstorable(text: str, place: Place) -> None:
+    """Refuse what only an escape in quotes can write, and no database can hold."""
+    if "\0" in text:
+        raise SpecError([Problem(place, "the character '\\0'", "text without it")])
+    if storable(text) != text:
+        allowed = r"whole characters, as 😀 or \U0001F600"
+        raise SpecError([Problem(place, f"half of a character, in {text!r}", allowed)])
 
 
 def _scalar(kind: str, text: str, place: Place) -> Any:

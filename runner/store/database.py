@@ -153,8 +153,12 @@ def identity_in(path: Path) -> str | None:
 
 
 def _json(value: Any) -> str:
-    """Return JSON that keeps the order of mappings: columns of tables stand as written."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    """Return JSON that keeps the order of mappings: columns of tables stand as written.
+
+    Lone surrogates, which UTF-8 cannot hold, become JSON's own escapes.
+    """
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _url(where: str | Path) -> tuple[str | sa.URL, Path | None]:

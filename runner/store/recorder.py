@@ -13,6 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from runner.core.text import storable
 from runner.core.types import AttemptStatus, EpochRecord, Metric
 from runner.store.claims import Claim, hold_claim, release_claim
 from runner.store.database import Database
@@ -101,7 +102,7 @@ def end_attempt(
                 status=status,
                 seconds=seconds,
                 outcome=None if outcome is None else dict(outcome),
-                error=error,
+                error=storable(error),
             )
         )
         if measured:

@@ -283,8 +283,20 @@ def test_a_due_poll_tells_where_the_epoch_stands(
     bench = Bench(tmp_path, settings_of({"epochs": 2}), options={"on_progress": told.append})
     outcome = bench.train()
     told = [progress for progress in told if progress.epoch]
-    assert [(each.epoch, each.done, each.total) for each in told] == [
-        (epoch, step, 3) for epoch in (1, 2) for step in (1, 2, 3)
+    assert [(each.epoch, each.split, each.done, each.total) for each in told] == [
+        here
+        for epoch in (1, 2)
+        for here in [*((epoch, "", step, 3) for step in (1, 2, 3)), (epoch, "val", 12, 12)]
     ]
+    first = bench.metric(outcome, "val_accuracy")[0]
+    assert [each.val_accuracy for each in told] == [None] * 4 + [first] * 4
+    told = [each for each in told if not each.split]
     assert told[-1].loss == pytest.approx(bench.metric(outcome, "train_loss")[-1])
     assert told[-1].accuracy == pytest.approx(bench.metric(outcome, "train_accuracy")[-1])
+
+
+def test_a_test_tells_how_many_images_are_done(tmp_path: Path) -> None:
+    told = []
+    bench = Bench(tmp_path, settings_of({"epochs": 1}), options={"on_progress": told.append})
+    bench.do("evaluate", parent=bench.train())
+    assert (told[-1].split, told[-1].done, told[-1].total) == ("test", 12, 12)

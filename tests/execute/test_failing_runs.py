@@ -247,7 +247,7 @@ def test_a_test_loss_that_is_no_number_fails_the_run_in_words(
     value: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        engine_module, "evaluate", lambda *args: (Metric(1, "test", "loss", value),)
+        engine_module, "evaluate", lambda *args, **told: (Metric(1, "test", "loss", value),)
     )
     assert statuses(do(spec_in(tmp_path, "{batch_size: [8]}"))) == ["failed"]
     ((_, message),) = ask(tmp_path, RESULTS)
@@ -262,10 +262,10 @@ def test_a_changed_checkpoint_in_a_grid_is_noted_and_not_continued(
     with monkeypatch.context() as patch:
         real = train_module.evaluate
 
-        def evaluate(network: Any, images: Any, split: str, epoch: int, precision: str) -> Any:
+        def evaluate(network: Any, images: Any, split: str, epoch: int, *others: Any, **told: Any):
             if epoch == 3:
                 raise RuntimeError("no more")
-            return real(network, images, split, epoch, precision)
+            return real(network, images, split, epoch, *others, **told)
 
         patch.setattr(train_module, "evaluate", evaluate)
         do(spec, checkpoint_seconds=0.0)

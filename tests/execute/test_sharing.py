@@ -203,10 +203,10 @@ def fail_in_epoch(number: int, patch: pytest.MonkeyPatch) -> None:
     """Make every training fail when it has trained an epoch."""
     real = train_module.evaluate
 
-    def evaluate(network, samples, split, epoch, precision):
+    def evaluate(network, samples, split, epoch, precision, **told):
         if epoch == number:
             raise RuntimeError("no more")
-        return real(network, samples, split, epoch, precision)
+        return real(network, samples, split, epoch, precision, **told)
 
     patch.setattr(train_module, "evaluate", evaluate)
 

@@ -61,9 +61,9 @@ class ImageSource:
     """The images of a data set, before decoding.
 
     Attributes:
-        names: one name per image, sorted, unique, with "/" on every system.
+        names: one printable name per image, sorted, with "/" on every system.
         labels: class index of each image, in [0, len(classes)).
-        classes: class names, in the order of the indices.
+        classes: printable class names, in the order of the indices.
         splits: official split of each image, or () where fractions split the whole.
         fingerprint: key of all names and contents.
         read: from an index to the decoded image; raises OSError or SyntaxError on a corrupt file,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from runner.components.data.dataset import DataPlaces, ImageSource, Split
 from runner.core.keys import content_key
+from runner.core.text import printable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -123,7 +124,7 @@ def file_source(
         return decode_image(files.read(index))
 
     return ImageSource(
-        names=files.names,
+        names=tuple(map(printable, names)),
         labels=tuple(labels),
         classes=tuple(classes),
         splits=tuple(splits),

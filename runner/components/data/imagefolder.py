@@ -18,6 +18,7 @@ from runner.components.data.dataset import (
     find_root,
 )
 from runner.components.data.files import file_source
+from runner.core.text import printable
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 HOW_TO_GET = (
@@ -27,7 +28,7 @@ HOW_TO_GET = (
 
 
 Listing = tuple[list[str], list[int], list[str]]
-"""Relative names and labels of images, and the class names."""
+"""Relative names of the files, which need not be UTF-8, labels, and the class names."""
 
 
 class ClassFolders(DatasetSettings):
@@ -71,15 +72,19 @@ class ClassFolders(DatasetSettings):
             unknown = [name for name in self.include if name not in classes]
             if unknown:
                 raise UnknownClasses(unknown, classes)
-        kept = [name for name in classes if self.include is None or name in self.include]
-        members: dict[str, list[str]] = {name: [] for name in classes}
+        kept = [
+            label
+            for label, name in enumerate(classes)
+            if self.include is None or name in self.include
+        ]
+        members: list[list[str]] = [[] for _ in classes]
         for name, label in zip(names, labels, strict=True):
-            members[classes[label]].append(name)
-        chosen = [members[name][: self.per_class] for name in kept]
+            members[label].append(name)
+        chosen = [members[label][: self.per_class] for label in kept]
         return (
             [name for images in chosen for name in images],
             [label for label, images in enumerate(chosen) for _ in images],
-            kept,
+            [classes[label] for label in kept],
         )
 
 
@@ -110,7 +115,7 @@ def list_images(root: Path) -> Listing:
     """Return relative names, labels and class names of the images under ``root``.
 
     A class folder without images is not a class; hidden files and folders are left out; links to
-    folders are followed.
+    folders are followed. Names of images are those of the files, of classes what can be printed.
     """
     names: list[str] = []
     labels: list[int] = []
@@ -127,7 +132,7 @@ def list_images(root: Path) -> Listing:
         if found:
             names += found
             labels += [len(classes)] * len(found)
-            classes.append(folder.name)
+            classes.append(printable(folder.name))
     return names, labels, classes
 
 

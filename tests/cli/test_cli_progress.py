@@ -1,0 +1,110 @@
+"""The lines of a run where standard error is no terminal: few, and never long in coming."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from runner.cli import progress
+from runner.cli.progress import PlainProgress
+from runner.core.types import Facts, Plan, Stage
+from runner.engine.context import Progress
+
+PREPARE = Stage("p", "prepare", {"data": {"dataset": "caltech101"}})
+PATH = [{"key": "s", "first_epoch": 1, "num_epochs": 30}]
+TRAIN = Stage("t", "train", {"path": PATH, "first_epoch": 1}, cost_kind="k", epochs=30)
+TEST = Stage("e", "evaluate", {})
+
+Tell = Callable[[float, Callable[[PlainProgress], None]], list[str]]
+
+
+@pytest.fixture
+def tell(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Tell:
+    """Set the clock, tell something, and return the lines that are printed."""
+    clock = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock.now)
+    cell = SimpleNamespace(labels={}, swept={"train.optimizer.lr": 0.1}, seed=0)
+    of_run: Any = SimpleNamespace(
+        resolved=SimpleNamespace(cell=cell), run=SimpleNamespace(run_key="r")
+    )
+    wanted: Any = SimpleNamespace(
+        cells=[of_run],
+        chains={"r": (PREPARE, TRAIN, TEST)},
+        plan=Plan((PREPARE, TRAIN, TEST), {}),
+        facts=Facts(),
+    )
+    shown = PlainProgress(wanted)
+
+    def tell(seconds: float, said: Callable[[PlainProgress], None]) -> list[str]:
+        clock.now = 1000.0 + seconds
+        said(shown)
+        return capsys.readouterr().err.splitlines()
+
+    return tell
+
+
+def began(stage: Stage) -> Callable[[PlainProgress], None]:
+    return lambda shown: shown.stage_began(stage)
+
+
+def moved(stage: Stage, *values: Any, **named: Any) -> Callable[[PlainProgress], None]:
+    return lambda shown: shown.stage_moved(stage, Progress(*values, **named))
+
+
+def ended(stage: Stage, seconds: float) -> Callable[[PlainProgress], None]:
+    return lambda shown: shown.stage_ended(stage, "done", seconds, "")
+
+
+def test_a_short_stage_says_only_that_it_ended(tell: Tell) -> None:
+    assert tell(0, began(PREPARE)) == ["prepare caltech101"]
+    assert tell(9, moved(PREPARE, 256, 9000)) == []
+    assert tell(9.5, ended(PREPARE, 9.5)) == []
+    assert tell(9.5, began(TRAIN)) == []
+    assert tell(19, moved(TRAIN, 5, 100, 30, 30, 0.5, 0.9)) == []
+    assert tell(19, ended(TRAIN, 9.5)) == ["[1/1] lr=0.1 seed=0: done in 9.5 s"]
+
+
+def test_a_long_training_tells_of_the_last_epoch_every_half_minute(tell: Tell) -> None:
+    tell(0, began(TRAIN))
+    assert tell(1, moved(TRAIN, 0, 10, 1, 30, 2.5, 0.1)) == []
+    assert tell(11, moved(TRAIN, 5, 10, 1, 30, 2.5, 0.1)) == [
+        "lr=0.1 seed=0: epoch 1/30 step 5/10 loss 2.500 accuracy 0.100; about 9 min 50 s left"
+    ]
+    lines = []
+    for second in range(12, 102):
+        epoch, step = divmod(second - 1, 20)
+        here = moved(TRAIN, step // 2, 10, epoch + 1, 30, 2.0, 0.2, val_accuracy=0.25)
+        lines += tell(second, here)
+    assert lines == [
+        "lr=0.1 seed=0: epoch 3/30 step 0/10 loss 2.000 accuracy 0.200,"
+        " val_accuracy 0.250 after epoch 2; about 9 min 20 s left",
+        "lr=0.1 seed=0: epoch 4/30 step 5/10 loss 2.000 accuracy 0.200,"
+        " val_accuracy 0.250 after epoch 3; about 8 min 50 s left",
+        "lr=0.1 seed=0: epoch 6/30 step 0/10 loss 2.000 accuracy 0.200,"
+        " val_accuracy 0.250 after epoch 5; about 8 min 20 s left",
+    ]
+
+
+def test_evaluation_and_preparation_tell_how_many_images_are_done(tell: Tell) -> None:
+    tell(0, began(PREPARE))
+    assert tell(20, moved(PREPARE, 1000, 9000)) == [
+        "prepare caltech101: 1000/9000 images, 2 min 40 s more"
+    ]
+    tell(60, began(TRAIN))
+    (line,) = tell(90, moved(TRAIN, 64, 3000, 2, 30, split="val", val_accuracy=0.5))
+    assert line.startswith("lr=0.1 seed=0: epoch 2/30 64/3000 val images, val_accuracy 0.500 after")
+    tell(200, ended(TRAIN, 140))
+    assert tell(200, began(TEST)) == []
+    assert tell(231, moved(TEST, 500, 1000, split="test")) == [
+        "lr=0.1 seed=0: 500/1000 test images, 31 s more"
+    ]
+
+
+def test_trainings_that_end_often_say_nothing_in_between(tell: Tell) -> None:
+    tell(0, began(TRAIN))
+    assert len(tell(12, moved(TRAIN, 5, 10, 1, 30, 2.5, 0.1))) == 1
+    for start in range(20, 200, 20):
+        tell(start, ended(TRAIN, 20))
+        tell(start, began(TRAIN))
+        assert tell(start + 15, moved(TRAIN, 5, 10, 1, 30, 2.5, 0.1)) == []

@@ -1,0 +1,42 @@
+"""What is shown is one line, what is stored is UTF-8, and nothing else is changed."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.core.text import breaking, printable, storable
+
+ANY = st.text(st.characters(exclude_categories=()))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("naïve 漢字 😀\u00a0\u200d", "naïve 漢字 😀\u00a0\u200d"),
+        ("a\nb\tc\r", r"a\nb\tc\r"),
+        ("\x00\x1b[31m\x7f\x9b", r"\x00\x1b[31m\x7f\x9b"),
+        ("\x85\u2028\u2029", r"\x85\u2028\u2029"),
+        ("caf\udce9", r"caf\xe9"),
+        ("\ud83d", r"\ud83d"),
+        (r"a\n", r"a\n"),
+    ],
+)
+def test_what_breaks_a_line_is_escaped(text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+@given(text=ANY)
+def test_printable_text_is_one_line_of_utf_8_and_stays_as_it_is(text: str) -> None:
+    shown = printable(text)
+    shown.encode("utf-8")
+    assert len(shown.splitlines()) <= 1
+    assert (printable(shown), breaking(shown)) == (shown, None)
+    assert (breaking(text) is None) == (shown == text)
+
+
+@given(text=ANY)
+def test_storable_text_keeps_its_lines(text: str) -> None:
+    stored = storable(text)
+    stored.encode("utf-8")
+    assert stored.count("\n") == text.count("\n")
+    assert storable(stored) == stored
