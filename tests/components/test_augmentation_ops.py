@@ -308,7 +308,7 @@ def test_sharpness_of_tiny_images_as_in_torchvision(side: tuple[int, int]) -> No
 factors = st.one_of(
     st.floats(0, 4, width=32), st.sampled_from([0.0, 0.25, 0.5, 1.0, 2.0]), st.integers(5, 1000)
 )
-QUICK = settings(max_examples=examples(25), deadline=None, derandomize=True)
+QUICK = settings(max_examples=examples(25), derandomize=True)
 
 
 def lists(values: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
