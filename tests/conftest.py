@@ -11,14 +11,20 @@ import pytest
 import sqlalchemy as sa
 import typer.main
 from examples import examples
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
 EXECUTE = "tests/execute/"
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-settings.register_profile("runner", max_examples=examples(100))
+# A busy machine is slow at anything: no example has a limit of time, nor has making one.
+settings.register_profile(
+    "runner",
+    max_examples=examples(100),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("runner")
 
 

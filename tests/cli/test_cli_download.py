@@ -21,6 +21,7 @@ import pytest
 from commands import Call
 from layouts import pack_cifar
 from servers import Server, serving
+from waiting import PATIENCE, wait_for
 
 from runner import api
 from runner.api.running import Request, run_request
@@ -257,10 +258,8 @@ def command(archive: Archive, *words: str) -> list[str]:
 
 
 def wait_for_download(server: Server, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 60
-    while not server.asked and time.monotonic() < deadline:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.01)
+    wait_for(lambda: server.asked or process.poll() is not None)
+    assert process.poll() is None, process.communicate()
     time.sleep(0.1)
 
 
@@ -274,7 +273,7 @@ def test_a_download_that_is_stopped_leaves_no_folder_and_starts_again(
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     wait_for_download(server, process)
     process.send_signal(number)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     assert out == ""
     assert not (tmp_path / "data" / FOLDER).exists()
     assert not (tmp_path / "results.db").exists()
@@ -310,7 +309,7 @@ def test_a_terminal_gets_a_bar(
         os.close(theirs)
         thread = threading.Thread(target=listen)
         thread.start()
-        assert process.wait(120) == 0
+        assert process.wait(PATIENCE) == 0
     thread.join()
     os.close(ours)
     text = shown.decode()

@@ -6,12 +6,12 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from commands import TINY, Call
+from waiting import PATIENCE, wait_for
 
 from runner.api import running
 from runner.cli.interrupt import StopRequest
@@ -30,18 +30,14 @@ def is_training(database: Path) -> bool:
 
 @pytest.mark.slow
 def test_an_interrupted_grid_goes_on_and_equals_an_undisturbed_one(fresh: Path, call: Call) -> None:
-    (fresh / "tiny.yaml").write_text(TINY.replace("epochs: 2", "epochs: 60"))
+    (fresh / "tiny.yaml").write_text(TINY.replace("epochs: 2", "epochs: 200"))
     words = ["run", "tiny.yaml", "--threads", "1", "--only", "fast one", "--only", "seed=1"]
     process = subprocess.Popen(
         [RUNNER, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    deadline = time.monotonic() + 60
-    while not is_training(fresh / "results.db") and time.monotonic() < deadline:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.01)
-    time.sleep(0.05)
+    wait_for(lambda: is_training(fresh / "results.db") or process.poll() is not None)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out) == (130, "")
     assert "stopping after the current step; Ctrl-C again stops at once" in err
     assert err.endswith(

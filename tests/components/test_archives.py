@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import tarfile
-import time
 from collections import namedtuple
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 from layouts import pack_caltech101, pack_cifar
 from servers import Server
+from waiting import PATIENCE, wait_for
 
 from runner.components.data import caltech101, cifar
 from runner.components.data.archives import Archive, fetch_archive
@@ -320,9 +320,7 @@ def test_who_comes_second_drops_its_own(cifar10: Archive, root: Path) -> None:
 def test_two_processes_at_once_both_end_well(server: Server, cifar10: Archive, root: Path) -> None:
     server.pause = 0.05
     both = [subprocess.Popen(fetching(cifar10, root)) for _ in range(2)]
-    deadline = time.monotonic() + 60
-    while len(server.asked) < 2 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert [process.wait(60) for process in both] == [0, 0]
+    wait_for(lambda: len(server.asked) == 2)
+    assert [process.wait(PATIENCE) for process in both] == [0, 0]
     assert [entry.name for entry in root.iterdir()] == ["cifar-10-batches-py"]
     assert len(list((root / "cifar-10-batches-py").iterdir())) == 7

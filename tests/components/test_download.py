@@ -1,12 +1,14 @@
 import errno
 import hashlib
 import io
+import itertools
 import os
 import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from servers import Server, serving
@@ -85,15 +87,16 @@ def test_progress_begins_at_nothing_and_ends_with_all(url: str, path: Path) -> N
 
 
 def test_progress_is_told_in_between_but_not_for_every_block(
-    server: Server, url: str, path: Path, monkeypatch: pytest.MonkeyPatch
+    url: str, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(downloading, "BLOCK", 1000)
-    monkeypatch.setattr(downloading, "TOLD_SECONDS", 0.05)
-    server.pause = 0.03
+    monkeypatch.setattr(downloading, "TOLD_SECONDS", 0.5)
+    clock = itertools.count(0, 0.01)  # a block takes a hundredth of a second
+    monkeypatch.setattr(downloading, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     told: list[int] = []
     download(url, path, RIGHT, lambda progress: told.append(progress.done))
     assert told == sorted(set(told))
-    assert 3 <= len(told) <= 12
+    assert 3 <= len(told) <= next(clock) / 0.5 + 2
 
 
 def test_progress_of_unknown_length_ends_too(server: Server, url: str, path: Path) -> None:
@@ -167,7 +170,9 @@ def test_a_silent_server_is_given_up(
 ) -> None:
     monkeypatch.setattr(downloading, "TIMEOUT_SECONDS", 0.2)
     server.pause = 1.0
-    assert failure(url, path) == "the connection broke off: no answer for 0.2 s"
+    # on a busy machine also before the first byte
+    begins = ("the connection broke off", "the server cannot be reached")
+    assert failure(url, path) in [f"{begin}: no answer for 0.2 s" for begin in begins]
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(

@@ -125,7 +125,7 @@ def test_cosine_is_torchs_cosine_annealing(min_lr: float, epochs: int) -> None:
     assert our_rates(schedule, 0.1, epochs=epochs) == pytest.approx(expected, rel=1e-12, abs=0)
 
 
-@settings(max_examples=examples(60), deadline=None)
+@settings(max_examples=examples(60))
 @given(
     metrics=st.lists(st.integers(0, 16).map(lambda n: n / 16), min_size=12, max_size=30),
     monitor=st.sampled_from(["val_loss", "val_accuracy"]),

@@ -22,7 +22,7 @@ def training(sizes: list[int], count: int | None, seed: int = 0) -> list[int]:
     return split_images(labels_of(sizes), CLASSES, (), 0.0, 0.0, seed, count)["train"]
 
 
-@settings(max_examples=examples(80), deadline=None)
+@settings(max_examples=examples(80))
 @given(sizes=SIZES, more=st.integers(0, 300), seed=st.integers(0, 5))
 def test_a_sample_has_its_size_and_every_class_in_proportion(
     sizes: list[int], more: int, seed: int
@@ -38,7 +38,7 @@ def test_a_sample_has_its_size_and_every_class_in_proportion(
         assert max(found.values()) - min(found.values()) <= 1
 
 
-@settings(max_examples=examples(40), deadline=None)
+@settings(max_examples=examples(40))
 @given(sizes=SIZES, counts=st.tuples(st.integers(0, 99), st.integers(0, 99)))
 def test_a_smaller_sample_is_part_of_a_larger_one(
     sizes: list[int], counts: tuple[int, int]

@@ -10,7 +10,8 @@ import pytest
 from forks import OUTPUT, Forks, KillAt
 from grids import Left, ask, left_in, write_grid
 from shared_specs import BRANCHES, READERS, TWO_BRANCHES, dump_of, failures, statuses, trained
-from test_two_processes import LOCAL, MEETING, start_stopped, wait_for
+from test_two_processes import LOCAL, MEETING, start_stopped
+from waiting import wait_for
 
 STAGE = "runner.engine.training_stage"
 POINTS = {

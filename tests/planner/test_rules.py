@@ -13,7 +13,7 @@ from runner.core.types import Facts, Plan, Stage
 from runner.planner.cost import Cost, cost_of, plan_costs
 from runner.planner.rules import RULES, apply_rules, merge_equal_stages, use_frozen_features
 
-CHECK = settings(max_examples=examples(50), deadline=None)
+CHECK = settings(max_examples=examples(50))
 
 
 def features(pixels: int) -> Stage:

@@ -14,7 +14,7 @@ from runner.planner.cost import cost_of
 from runner.planner.rules import apply_rules, merge_equal_stages
 from runner.planner.trajectories import share_trajectories
 
-CHECK = settings(max_examples=examples(150), deadline=None)
+CHECK = settings(max_examples=examples(150))
 
 PATHS = some.lists(
     some.tuples(some.sampled_from("xy"), some.integers(1, 4)), min_size=1, max_size=3

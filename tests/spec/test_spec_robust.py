@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 from examples import examples
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.core.errors import SpecError, UsageError
@@ -116,9 +116,7 @@ def check(spec: Any, profile: str | None) -> None:
         assert placed or "no profile 'quick'" in str(error), str(error)
 
 
-fuzz = settings(
-    max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+fuzz = settings(max_examples=examples(150))
 profiles = st.sampled_from([None, "quick"])
 
 
@@ -144,7 +142,7 @@ def test_any_key_anywhere(path: tuple, key: str, value: Any, profile: str | None
     check(replaced(SPEC, path, grown), profile)
 
 
-@settings(max_examples=examples(60), deadline=None)
+@settings(max_examples=examples(60))
 @given(
     st.sampled_from([*SHORT_NAMES, "train", "model.name", "data.resize", "seed", "x", ""]),
     st.text(max_size=8) | st.sampled_from(["[1, 2]", "{name: sgd}", ".nan", "null", "!!x 1"]),

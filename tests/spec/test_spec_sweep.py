@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 from examples import examples
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from runner.core.errors import SpecError
@@ -103,7 +103,7 @@ def expand(sweep: dict) -> list[Combination]:
     return expand_sweep(parse_yaml(yaml.safe_dump(sweep, sort_keys=False), "a.yaml"))
 
 
-@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(150))
 @given(sweeps())
 def test_expansion_is_every_combination_once_in_the_written_order(sweep: dict) -> None:
     assume(sweep)
@@ -150,7 +150,7 @@ def identities(experiment: Experiment) -> set[tuple[str, str, str, int]]:
     }
 
 
-@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(40))
 @given(sweeps(depth=1), st.randoms(use_true_random=False), st.sampled_from([None, "quick"]))
 def test_the_order_of_keys_changes_no_cell(sweep: dict, random: Random, profile: str) -> None:
     expected = expected_texts(sweep)

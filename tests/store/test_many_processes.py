@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 import workers
+from waiting import PATIENCE
 
 from runner.store.database import open_database
 from runner.store.schema import attempts, claims, environments, stages
@@ -21,7 +22,7 @@ def run_workers(path: Path, count: int, num_stages: int) -> list[dict]:
     ]
     found = []
     for child in children:
-        out, err = child.communicate(timeout=120)
+        out, err = child.communicate(timeout=PATIENCE)
         assert child.returncode == 0, err
         found.append(json.loads(out))
     return found

@@ -16,7 +16,7 @@ def meet(folder: Path, count: int) -> None:
     """Wait until ``count`` processes have come here."""
     folder.mkdir(exist_ok=True)
     (folder / str(os.getpid())).touch()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while len(list(folder.iterdir())) < count and time.monotonic() < deadline:
         time.sleep(0.001)
 

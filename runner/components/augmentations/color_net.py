@@ -2,7 +2,8 @@
 
 Owns the arithmetic only: drawing parameters, choosing images and the order of operations are the
 caller's. What an operation means, and how it rounds, is what torchvision.transforms.v2.functional
-does to one uint8 tensor. No row of a batch depends on another row.
+does to one uint8 tensor on a CPU with AVX2; the levels are the same without it. No row of a batch
+depends on another row.
 """
 
 from __future__ import annotations
@@ -179,13 +180,21 @@ def _to_levels(values: Tensor) -> Tensor:
     return values.clamp_(0, 255).to(torch.uint8)
 
 
+def _rounds_once() -> bool:
+    """Return whether ``torch.add(..., alpha=...)`` rounds product and sum as one on this CPU.
+
+    Where it does not, or may not, the operations take a slower way to the same levels.
+    """
+    return torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
+
+
 def _multiply_add(addend: Tensor, factors: Tensor, values: Tensor) -> Tensor:
     """Return ``addend + factors * values`` of float32 values, rounded once.
 
-    That is how ``torch.add(..., alpha=...)`` rounds, but its ``alpha`` is one number. The product
-    of two float32 values is exact in float64.
+    That is how ``torch.add(..., alpha=...)`` rounds on most processors, but its ``alpha`` is one
+    number. The product of two float32 values is exact in float64.
     """
-    if len(addend) == 1 and addend.device.type == "cpu":
+    if len(addend) == 1 and addend.device.type == "cpu" and _rounds_once():
         return torch.add(addend, values, alpha=factors.item())
     return (factors.double() * values + addend).float()
 
@@ -201,7 +210,11 @@ def _gray(images: Tensor) -> Tensor:
     """Return the luma (B, 1, H, W) float32 of RGB images."""
     red, green, blue = images.unbind(dim=1)
     weights = GRAY_WEIGHTS
-    gray = red.mul(weights[0]).add_(green, alpha=weights[1]).add_(blue, alpha=weights[2])
+    gray = red.mul(weights[0])
+    if images.device.type != "cpu" or _rounds_once():
+        return gray.add_(green, alpha=weights[1]).add_(blue, alpha=weights[2])[:, None]
+    for weight, channel in zip(weights[1:], (green, blue), strict=True):
+        gray = _multiply_add(gray, torch.tensor(weight), channel)
     return gray[:, None]
 
 

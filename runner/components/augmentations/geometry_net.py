@@ -2,8 +2,8 @@
 
 Owns what boxes, angles and points mean; how pixels are read is for sampling_net. Drawing parameters
 and choosing images are the caller's. What an operation means, and how it rounds, is what
-torchvision.transforms.v2.functional does to one uint8 tensor on a CPU. No row of a batch depends on
-another row.
+torchvision.transforms.v2.functional does to one uint8 tensor on a CPU with AVX2. No row of a batch
+depends on another row.
 """
 
 from __future__ import annotations
@@ -159,9 +159,11 @@ def resized_crop(
 def perspective(
     images: Tensor, startpoints: Tensor, endpoints: Tensor, interpolation: str, fill: int = 0
 ) -> Tensor:
-    """Move four corners of each image; bitwise as torchvision on a CPU.
+    """Move four corners of each image; as torchvision on a CPU but for ties.
 
-    Bilinear sampling on a GPU is within 1 level of that.
+    Half-way between two pixels or levels torchvision's choice depends on the processor, whose
+    library may round a product and a sum as one; here it is the same everywhere. Bilinear sampling
+    on a GPU, or on a CPU without AVX2, is within 1 level of that.
 
     Args:
         images: (B, C, H, W) uint8.
@@ -193,9 +195,7 @@ def affine(
     interpolation: str,
     fill: int = 0,
 ) -> Tensor:
-    """Turn, scale, shear and shift each image about its center; bitwise as torchvision on a CPU.
-
-    Bilinear sampling on a GPU is within 1 level of that.
+    """Turn, scale, shear and shift each image about its center; exactness as :func:`perspective`.
 
     Args:
         images: (B, C, H, W) uint8.
@@ -213,7 +213,7 @@ def affine(
 
 @in_chunks
 def rotate(images: Tensor, angles: Tensor, interpolation: str, fill: int = 0) -> Tensor:
-    """Turn each image about its center, its size kept; exactness as for :func:`affine`.
+    """Turn each image about its center, its size kept; exactness as :func:`perspective`.
 
     Args:
         images: (B, C, H, W) uint8.

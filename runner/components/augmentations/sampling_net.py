@@ -2,7 +2,8 @@
 
 Owns where an output pixel looks in its image, and how levels are read there. What the coordinates
 mean (rotation, shear, perspective) is the business of geometry_net. The arithmetic is that of
-torchvision on a CPU, in operations that round alike on every device.
+torchvision on a CPU, in operations that round alike on every device and processor; torchvision's
+matrix product does not.
 """
 
 from __future__ import annotations
