@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
 from runner.api.binding import BoundCell
+from runner.api.recorded import recorded
 from runner.api.workspace import Workspace
 from runner.core.errors import UsageError, nearest
 from runner.core.types import DEFAULT_CACHE_LIMIT, Facts, Plan, RunStatus, Stage
@@ -105,6 +106,8 @@ def want(
     chains = {key: cell.chain(reruns[key]) for key, cell in runs.items()}
     naive = naive_plan((runs[key].run, chains[key]) for key in keys)
     facts = _facts(naive, finished, database, workspace, device, cache_limit, numerics)
+    if database is not None and "read_recorded_epochs" not in disabled:
+        facts = _with_records(facts, naive, database, workspace, numerics, disabled)
     steps = _planned(naive, facts, rules_without(disabled))
     readings = {
         key: next(stage.key for stage in chain if stage.kind == "train")
@@ -140,7 +143,8 @@ def _as_planned(
 def disabled_rules(no_share: bool, disable: Iterable[str]) -> frozenset[str]:
     """Return the names of the rules that ``--no-share`` and ``--disable`` switch off.
 
-    Runs that share no trajectory do not go on from each other's states either.
+    Runs that share no trajectory do not go on from each other's states or read each other's epochs
+    either.
 
     Raises:
         UsageError: for a name that is no rule that shares.
@@ -152,7 +156,9 @@ def disabled_rules(no_share: bool, disable: Iterable[str]) -> frozenset[str]:
             hint = f"\n    did you mean: {suggestion}" if suggestion else ""
             allowed = f"\n    allowed: {', '.join(SHARING)}"
             raise UsageError(f"--disable {name} is no rule that shares{hint}{allowed}")
-    return names | {"go_on_from_states"} if "share_trajectories" in names else names
+    if "share_trajectories" not in names:
+        return names
+    return names | {"go_on_from_states", "read_recorded_epochs"}
 
 
 def _repetitions(
@@ -209,3 +215,21 @@ def _facts(
         seconds=seconds_by_cost_kind(database, device),
         cache_limit=cache_limit,
     )
+
+
+def _with_records(
+    facts: Facts,
+    naive: Plan,
+    database: Database,
+    workspace: Workspace,
+    numerics: Mapping[str, Any] | None,
+    disabled: Collection[str],
+) -> Facts:
+    """Return the facts with the recorded epochs that runs without a result may read."""
+    keys = {key for run, chain in naive.reads.items() if run not in facts.finished for key in chain}
+    trainings = {
+        stage.key: stage for stage in naive.stages if stage.kind == "train" and stage.key in keys
+    }
+    on_features = "use_frozen_features" not in disabled
+    found = recorded(trainings.values(), database, workspace, numerics, on_features)
+    return replace(facts, records=found.records, ended=frozenset(found.ended))

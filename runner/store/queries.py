@@ -19,6 +19,7 @@ from runner.store.schema import (
     claims,
     environments,
     experiments,
+    reads,
     run_stages,
     runs,
     stages,
@@ -181,24 +182,35 @@ def _cells_of(connection: sa.Connection, run_key: str) -> list[dict[str, Any]]:
 
 
 def _attempts_of(connection: sa.Connection, run_key: str) -> list[dict[str, Any]]:
-    query = (
-        sa.select(
-            run_stages.c.rerun,
-            run_stages.c.position,
-            run_stages.c.reading,
-            stages.c.kind,
-            attempts,
-            environments.c.content.label("environment"),
-            claims.c.pid,
-        )
+    """Return the attempts at a run's stages, and those at others' whose epochs it reads."""
+    columns = (
+        stages.c.kind,
+        attempts,
+        environments.c.content.label("environment"),
+        claims.c.pid,
+    )
+    own = (
+        sa.select(run_stages.c.rerun, run_stages.c.position, run_stages.c.reading, *columns)
         .join(stages, stages.c.stage_key == run_stages.c.stage_key)
         .join(attempts, attempts.c.stage_key == stages.c.stage_key)
         .join(environments, environments.c.id == attempts.c.environment_id)
         .outerjoin(claims, claims.c.attempt_id == attempts.c.id)
         .where(run_stages.c.run_key == run_key)
-        .order_by(run_stages.c.rerun, run_stages.c.position, attempts.c.number)
     )
-    return [dict(row._mapping) for row in connection.execute(query)]
+    found = [dict(row._mapping) for row in connection.execute(own)]
+    trainings = {each["rerun"]: each["position"] for each in found if each["kind"] == "train"}
+    others = (
+        sa.select(reads.c.rerun, *columns)
+        .join(attempts, attempts.c.id == reads.c.attempt_id)
+        .join(stages, stages.c.stage_key == attempts.c.stage_key)
+        .join(environments, environments.c.id == attempts.c.environment_id)
+        .outerjoin(claims, claims.c.attempt_id == attempts.c.id)
+        .where(reads.c.run_key == run_key, attempts.c.id.not_in([each["id"] for each in found]))
+    )
+    for row in connection.execute(others):
+        place = {"rerun": row.rerun, "position": trainings.get(row.rerun, 0), "reading": ""}
+        found.append({**place, **row._mapping})
+    return sorted(found, key=lambda each: (each["rerun"], each["position"], each["id"]))
 
 
 def _epochs_of(connection: sa.Connection, run_key: str) -> list[dict[str, Any]]:
