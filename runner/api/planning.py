@@ -263,5 +263,5 @@ def _explained(
         names=names,
         tree=tuple(tree(wanted.naive, wanted.plan, wanted.facts)),
         savings=tuple(savings(wanted.naive, wanted.steps, wanted.facts)),
-        not_shared=tuple(not_shared(wanted.naive, wanted.facts, wanted.reruns, names)),
+        not_shared=tuple(not_shared(wanted.naive, wanted.plan, wanted.facts, wanted.reruns, names)),
     )

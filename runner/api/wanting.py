@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
 from runner.api.binding import BoundCell
+from runner.api.recorded import recorded
 from runner.api.workspace import Workspace
 from runner.core.errors import UsageError, nearest
 from runner.core.types import DEFAULT_CACHE_LIMIT, Facts, Plan, RunStatus, Stage
@@ -106,6 +107,8 @@ def want(
     chains = {key: cell.chain(reruns[key]) for key, cell in runs.items()}
     naive = naive_plan((runs[key].run, chains[key]) for key in keys)
     facts = _facts(naive, finished, database, workspace, device, cache_limit, numerics)
+    if database is not None and "read_recorded_epochs" not in disabled:
+        facts = _with_records(facts, naive, database, workspace, numerics, disabled)
     steps = _planned(naive, facts, rules_without(disabled))
     readings = {
         key: next(stage.key for stage in chain if stage.kind == "train")
@@ -141,7 +144,8 @@ def _as_planned(
 def disabled_rules(no_share: bool, disable: Iterable[str]) -> frozenset[str]:
     """Return the names of the rules that ``--no-share`` and ``--disable`` switch off.
 
-    Runs that share no trajectory do not go on from each other's states either.
+    Runs that share no trajectory do not go on from each other's states or read each other's epochs
+    either.
 
     Raises:
         UsageError: for a name that is no rule that shares.
@@ -153,7 +157,9 @@ def disabled_rules(no_share: bool, disable: Iterable[str]) -> frozenset[str]:
             hint = f"\n    did you mean: {suggestion}" if suggestion else ""
             allowed = f"\n    allowed: {', '.join(SHARING)}"
             raise UsageError(f"--disable {name} is no rule that shares{hint}{allowed}")
-    return names | {"go_on_from_states"} if "share_trajectories" in names else names
+    if "share_trajectories" not in names:
+        return names
+    return names | {"go_on_from_states", "read_recorded_epochs"}
 
 
 def _repetitions(
@@ -237,3 +243,21 @@ def _damaged(
     found = [name for name in names if name in there]
     digests, identity = artifact_digests(database, found), database.identity()
     return {name for name in found if not is_there(workspace.folder, identity, name, digests.get)}
+
+
+def _with_records(
+    facts: Facts,
+    naive: Plan,
+    database: Database,
+    workspace: Workspace,
+    numerics: Mapping[str, Any] | None,
+    disabled: Collection[str],
+) -> Facts:
+    """Return the facts with the recorded epochs that runs without a result may read."""
+    keys = {key for run, chain in naive.reads.items() if run not in facts.finished for key in chain}
+    trainings = {
+        stage.key: stage for stage in naive.stages if stage.kind == "train" and stage.key in keys
+    }
+    on_features = "use_frozen_features" not in disabled
+    found = recorded(trainings.values(), database, workspace, numerics, on_features)
+    return replace(facts, records=found.records, ended=frozenset(found.ended))

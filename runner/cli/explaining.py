@@ -98,6 +98,8 @@ def _title(kind: str, spec: Mapping[str, Any], epochs: int, last: int) -> str:
     model = spec["settings"]["model"]["name"]
     if kind == "features":
         return f"features of {model} up to {spec['prefix']['cut']}"
+    if "recorded" in spec:
+        return f"read {model}, epochs 1–{spec['recorded']} as recorded"
     on = " on features" if "features" in spec else ""
     if not epochs:
         return f"train {model}{on}, nothing: epoch {last} was reached before"

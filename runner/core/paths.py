@@ -1,8 +1,8 @@
-"""Paths of trainings: which epochs they hold, and which states lie on them.
+"""Paths of trainings: which epochs they hold, which states lie on them, who trained them.
 
 A path is a list of segments as JSON, each with its key, its first epoch and how many it has. A
-segment's key says all that came before it, so a state is named by segment and epoch. Knows no
-files.
+segment's key says all that came before it, so a state is named by segment and epoch. Ranges of
+epochs of attempts, as JSON, say who trained a path. Knows no files.
 """
 
 from __future__ import annotations
@@ -21,6 +21,28 @@ def end_of(segment: Mapping[str, Any]) -> int:
 def last_epoch(path: Segments) -> int:
     """Return the last epoch of a path, 0 of an empty one."""
     return end_of(path[-1]) if path else 0
+
+
+def common_epochs(one: Segments, other: Segments) -> int:
+    """Return the last epoch up to which two paths from the first epoch on are the same, or 0."""
+    common = 0
+    for mine, theirs in zip(one, other, strict=False):
+        if mine["key"] != theirs["key"]:
+            break
+        common = min(end_of(mine), end_of(theirs))
+        if end_of(mine) != end_of(theirs):
+            break
+    return common
+
+
+def clipped(reads: Sequence[Sequence[int]], last: int) -> list[list[int]]:
+    """Return the ranges of epochs, as [attempt, first, last], up to ``last``."""
+    return [[attempt, first, min(end, last)] for attempt, first, end in reads if first <= last]
+
+
+def attempt_at(reads: Sequence[Sequence[int]], epoch: int) -> int | None:
+    """Return the attempt that trained an epoch, None where no range holds it."""
+    return next((each[0] for each in reads if each[1] <= epoch <= each[2]), None)
 
 
 def state_name(segment: str, epoch: int) -> str:

@@ -139,7 +139,10 @@ def _better(value: float, best: float | None, mode: str, tolerance: float) -> bo
 
 
 def divergence(
-    step_losses: list[float], first_mean: float | None, diverged_if: float
+    step_losses: Sequence[float],
+    first_mean: float | None,
+    diverged_if: float,
+    num_steps: int | None = None,
 ) -> int | None:
     """Return the first diverged step (from 1) of an epoch, or None.
 
@@ -152,9 +155,10 @@ def divergence(
         first_mean: mean loss of the first epoch; None within it, where only a loss that is not
             finite counts.
         diverged_if: multiple of ``first_mean`` above which losses count as diverged.
+        num_steps: steps of the epoch, where the losses are only those up to a divergence.
     """
     limit = math.inf if first_mean is None else first_mean * diverged_if
-    width = min(DIVERGENCE_STEPS, len(step_losses))
+    width = min(DIVERGENCE_STEPS, num_steps or len(step_losses))
     for step, loss in enumerate(step_losses, start=1):
         window = step_losses[step - width : step] if step >= width else []
         if not math.isfinite(loss) or (window and math.fsum(window) / width > limit):

@@ -249,6 +249,30 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class Record:
+    """Epochs of one training that are recorded, from the first on, as far as they may be read.
+
+    Attributes:
+        path: segments, as JSON, on which they lie.
+        reads: which epochs of which attempts they are, as (attempt, first, last).
+        history: metrics by full name of each epoch.
+        limit: a limit of divergence under which they are what is trained.
+        ending: the epoch after them in which a training of that limit diverges, or None.
+        kept: for epochs whose weights are on this disk, the artifacts that hold them, each with the
+            digest of the weights, or "" where the artifact checks itself.
+        inputs: digests of what was trained on.
+    """
+
+    path: Sequence[Mapping[str, Any]]
+    reads: Sequence[tuple[int, int, int]]
+    history: Sequence[Mapping[str, float]]
+    limit: float
+    ending: "EpochRecord | None" = None
+    kept: Mapping[int, Sequence[tuple[str, str]]] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What is known before planning.
 
@@ -258,6 +282,9 @@ class Facts:
         settled: readings of unfinished runs that have ended well in a training of several.
         artifacts: artifacts that lie on this disk.
         starts: states and checkpoints on this disk, made as this device would make them.
+        records: recorded epochs on the wanted paths, made as this device would make them.
+        ended: readings of unfinished runs that need no record: they have ended in a training, and
+            diverged or left their weights on this disk; or a checkpoint goes on with them.
         finished: status of each run that has a result.
         seconds: measured seconds an epoch (or a stage) by cost kind, on this device.
         cache_limit: the most bytes that frozen features and states of trainings may take.
@@ -268,6 +295,8 @@ class Facts:
     settled: frozenset[str] = frozenset()
     artifacts: frozenset[str] = frozenset()
     starts: tuple[Start, ...] = ()
+    records: tuple[Record, ...] = ()
+    ended: frozenset[str] = frozenset()
     finished: Mapping[str, RunStatus] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     cache_limit: int = DEFAULT_CACHE_LIMIT

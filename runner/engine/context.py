@@ -117,17 +117,17 @@ class Context:
 
     def checkpoint_folder(self, stage_key: str) -> Path:
         """Return where a stage keeps what it continues from."""
-        return self.folder / "checkpoints" / self.database / stage_key
+        return self.artifact_path(f"checkpoints/{stage_key}")
 
 
 def artifact_path(folder: Path, database: str, name: str) -> Path:
     """Return where an artifact lies in ``.runner/``.
 
-    Pixels and features are shared by all databases beside the folder; weights and
-    states belong to one, as its claims do.
+    Pixels and features are shared by all databases beside the folder; weights, states and
+    checkpoints belong to one, as its claims do.
     """
     kind, _, rest = name.partition("/")
-    if kind == "states":
+    if kind in ("states", "checkpoints"):
         return folder / kind / database / rest
     return folder / kind / database / f"{rest}.safetensors" if kind == "weights" else folder / name
 

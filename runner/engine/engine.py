@@ -20,7 +20,7 @@ from runner.components.data import Data
 from runner.components.data.dataset import DatasetSettings
 from runner.core.errors import StageFailed
 from runner.core.reading import reader_of
-from runner.core.types import Stage
+from runner.core.types import Record, Stage
 from runner.engine.checkpoint import describe_checkpoint
 from runner.engine.context import Context, EpochSink, Outcome, Produced, Progress
 from runner.engine.evaluate import evaluate
@@ -46,6 +46,7 @@ class Job:
         can_continue: whether ranges of recorded epochs are all there.
         readings: what became of readers in trainings that have ended, for evaluations.
         digest_of: returns the recorded digest of weights, for evaluations.
+        record: recorded epochs from which a training is read, or None.
         settled: filled with what becomes of the readers of a training, also when it fails later.
         produced: filled with their weights, likewise.
     """
@@ -56,6 +57,7 @@ class Job:
     can_continue: CanContinue
     readings: Mapping[str, Mapping[str, Any]]
     digest_of: DigestOf = lambda name: None
+    record: Record | None = None
     settled: dict[str, Any] = field(default_factory=dict)
     produced: list[Produced] = field(default_factory=list)
 
@@ -146,6 +148,7 @@ def _train(context: Context, job: Job, settings: Settings, images: Images) -> Ou
         attempt=job.attempt,
         store_epochs=job.store_epochs,
         can_continue=job.can_continue,
+        record=job.record,
         settled=job.settled,
         produced=job.produced,
     )

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 
 from runner.core.errors import Interrupted
-from runner.core.paths import state_at
-from runner.core.types import EpochRecord, Reader, Stage
+from runner.core.paths import clipped, last_epoch, state_at
+from runner.core.types import EpochRecord, Reader, Record, Stage
 from runner.engine.checkpoint import (
     load_checkpoint,
     remove_checkpoint,
@@ -35,6 +35,7 @@ from runner.engine.network import (
     network_for,
     tensors_digest,
 )
+from runner.engine.recorded import read_record
 from runner.engine.resuming import find_start, joined, packed, with_written
 from runner.engine.train import Diverged, TrainState, train_epoch
 from runner.spec.settings import Settings
@@ -52,6 +53,7 @@ class TrainTask:
         attempt: id under which epochs are recorded.
         store_epochs: records epochs.
         can_continue: whether recorded epochs, as [attempt, first, last] ranges, are all there.
+        record: recorded epochs from which all is read, or None.
         settled: what has become of the readers that want no further epoch, filled on the way.
         produced: their weights, likewise.
     """
@@ -62,17 +64,22 @@ class TrainTask:
     attempt: int
     store_epochs: EpochSink
     can_continue: Callable[[Sequence[Sequence[int]]], bool]
+    record: Record | None
     settled: dict[str, Any]
     produced: list[Produced]
 
 
 class _Book:
-    """Epochs on their way to the database and the disk."""
+    """Epochs on their way to the database and the disk.
+
+    Attributes:
+        inputs: digests of what is trained on.
+    """
 
     def __init__(
         self, context: Context, task: TrainTask, inputs: Mapping[str, str], before: list[list[int]]
     ) -> None:
-        self._context, self._task, self._inputs = context, task, inputs
+        self._context, self._task, self.inputs = context, task, inputs
         self._before = before
         self._pending: list[EpochRecord] = []
         self._first: int | None = None
@@ -105,7 +112,7 @@ class _Book:
             return
         self.flush()
         folder = self._context.checkpoint_folder(self._task.stage.key)
-        checkpoint = packed(self._context, self._inputs, self._task, state, self.reads())
+        checkpoint = packed(self._context, self.inputs, self._task, state, self.reads())
         with_room(self._context, lambda: save_checkpoint(folder, checkpoint))
         self._saved = time.monotonic()
         self._saved_epoch = state.epoch
@@ -116,7 +123,7 @@ class _Book:
         name = state_at(self._task.stage.spec["path"], state.epoch)
         folder = self._context.artifact_path(name)
         state = with_written(self._context, self._task, state)
-        checkpoint = packed(self._context, self._inputs, self._task, state, self.reads())
+        checkpoint = packed(self._context, self.inputs, self._task, state, self.reads())
         checkpoint = joined(checkpoint, load_checkpoint(folder))
         keep_state(self._context, self._task.stage, name, checkpoint)
 
@@ -130,6 +137,8 @@ class _Book:
 def train_stage(context: Context, images: Images, task: TrainTask) -> Outcome:
     """Train until no reader wants another epoch, or to the end of the stage's path.
 
+    Where everything is recorded, nothing is trained.
+
     Raises:
         Interrupted: when asked to stop; says which epochs are trained again.
         ClaimLost: when another process took the stage over.
@@ -138,6 +147,10 @@ def train_stage(context: Context, images: Images, task: TrainTask) -> Outcome:
     network = network_for(context, settings, images)
     network, samples = take_features(context, task.stage, images, network)
     inputs = {"pixels": images.digest, "features": "" if samples is images else samples.digest}
+    if task.record is not None:
+        read = read_record(context, network, inputs, task, task.record)
+        if read is not None:
+            return _as_recorded(context, task, task.record, read)
     state, before = find_start(context, network, inputs, task)
     book = _Book(context, task, inputs, before)
     gpus = [context.device] if context.device.type == "cuda" else []
@@ -155,11 +168,23 @@ def train_stage(context: Context, images: Images, task: TrainTask) -> Outcome:
     return _done(task, state, book)
 
 
+def _as_recorded(context: Context, task: TrainTask, record: Record, state: TrainState) -> Outcome:
+    """Let the readers read recorded epochs; the one in which they diverge is recorded anew."""
+    book = _Book(context, task, record.inputs, clipped(record.reads, state.epoch))
+    _settle(context, task, state, book)
+    ending = record.ending
+    if not state.waiting() or ending is None:
+        return _done(task, state, book)
+    book.add(ending)
+    book.flush()
+    return _diverged(Diverged(ending.epoch, len(ending.step_losses), ending), task, state, book)
+
+
 def _train(
     context: Context, samples: Samples, task: TrainTask, state: TrainState, book: _Book
 ) -> Diverged | None:
     """Train epoch after epoch; return where it diverged, or None."""
-    last = sum(each["num_epochs"] for each in task.stage.spec["path"])
+    last = last_epoch(task.stage.spec["path"])
     _settle(context, task, state, book)
     while state.waiting() and state.epoch < last:
         record = train_epoch(context, task.settings, task.readers, samples, state)
@@ -189,16 +214,12 @@ def _settle(context: Context, task: TrainTask, state: TrainState, book: _Book) -
         task.settled[name] = {
             **_described(state.network),
             "status": "done",
+            "inputs": dict(book.inputs),
             "reads": clipped(book.reads(), reader.epoch),
             "best_epoch": reader.best_epoch,
             "last_epoch": reader.epoch,
             "stopped_early": reader.stopped_early,
         }
-
-
-def clipped(reads: Sequence[Sequence[int]], last: int) -> list[list[int]]:
-    """Return the ranges of epochs up to ``last``."""
-    return [[attempt, first, min(end, last)] for attempt, first, end in reads if first <= last]
 
 
 def _diverged(at: Diverged, task: TrainTask, state: TrainState, book: _Book) -> Outcome:
@@ -208,6 +229,7 @@ def _diverged(at: Diverged, task: TrainTask, state: TrainState, book: _Book) -> 
             **_described(state.network),
             "status": "diverged",
             "message": message,
+            "inputs": dict(book.inputs),
             "reads": book.reads(),
             "best_epoch": state.readers[name].best_epoch or None,
             "last_epoch": state.epoch,

@@ -36,6 +36,7 @@ from runner.execute.heartbeat import Heartbeat
 from runner.execute.recording import close_attempt, record_outcome
 from runner.execute.work import Work
 from runner.planner.cost import predicted
+from runner.planner.recorded import record_for
 from runner.store.catalogue import record_environment
 from runner.store.claims import Claim, Ended, Held, claim_stage
 from runner.store.database import Database
@@ -246,7 +247,7 @@ class _Execution:
         )
 
     def _job(self, stage: Stage, claim: Claim) -> Job:
-        database = self._work.database
+        database, records = self._work.database, self._work.facts.records
         return Job(
             stage=stage,
             attempt=claim.attempt_id,
@@ -254,6 +255,7 @@ class _Execution:
             can_continue=lambda ranges: _all_recorded(database, ranges),
             readings=self._readings,
             digest_of=self._digest_of,
+            record=record_for(stage, records) if "recorded" in stage.spec else None,
         )
 
     def _end(self, stage: Stage, status: str, seconds: float, message: str) -> bool:

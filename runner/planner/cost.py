@@ -41,7 +41,7 @@ def cost_of(stages: Iterable[Stage], facts: Facts) -> Cost:
         unsized += stage.num_bytes is None
         per_unit = facts.seconds.get(stage.cost_kind)
         if per_unit is not None:
-            seconds += per_unit * max(stage.epochs, 1)
+            seconds += per_unit * _units(stage)
         elif stage.epochs:
             unknown += 1
     kept = min(state_bytes, facts.cache_limit)
@@ -56,5 +56,10 @@ def plan_costs(naive: Plan, planned: Plan, facts: Facts) -> tuple[Cost, Cost]:
 def predicted(stage: Stage, facts: Facts) -> dict[str, float | None]:
     """Return the epochs and seconds that a stage is expected to take, as JSON."""
     per_unit = facts.seconds.get(stage.cost_kind)
-    seconds = None if per_unit is None else per_unit * max(stage.epochs, 1)
+    seconds = None if per_unit is None else per_unit * _units(stage)
     return {"epochs": stage.epochs, "seconds": seconds}
+
+
+def _units(stage: Stage) -> int:
+    """Return how often a stage takes the seconds that are known of its cost kind."""
+    return stage.epochs if stage.kind == "train" else 1

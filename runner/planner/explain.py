@@ -168,17 +168,21 @@ def _saving(name: str, before: Cost, after: Cost) -> Saving:
 
 
 def not_shared(
-    naive: Plan, facts: Facts, reruns: Mapping[str, int], names: Mapping[str, str]
+    naive: Plan, plan: Plan, facts: Facts, reruns: Mapping[str, int], names: Mapping[str, str]
 ) -> Iterator[str]:
     """Yield why trainings that look alike share nothing, and why frozen features are not shared.
 
     Args:
         naive: every run by itself.
+        plan: what is planned of it; runs that are read from recorded epochs are not spoken of.
         facts: runs that have a result are not spoken of.
         reruns: which repetition of each run is wanted; those of another never share.
         names: of the runs, by key.
     """
     stages = {stage.key: stage for stage in naive.stages if stage.kind == "train"}
+    for stage in plan.stages:
+        if "recorded" in stage.spec:
+            stages.pop(stage.key, None)
     runs: dict[str, list[str]] = {}
     groups: dict[tuple[str, int], list[Stage]] = {}
     # trainings that begin with the same epochs differ in their reading and their schedule only

@@ -67,7 +67,7 @@ def _before(stage: Stage) -> int:
 
 def _counted(stage: Stage, epoch: int) -> Stage:
     """Return a training that has only the epochs behind one to train."""
-    if stage.kind != "train":
+    if stage.kind != "train" or "recorded" in stage.spec:
         return stage
     left = last_epoch(stage.spec["path"]) - epoch
     return stage if left == stage.epochs else replace(stage, epochs=left)

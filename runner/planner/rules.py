@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from runner.core.keys import content_key
 from runner.core.types import Decision, Facts, Plan, Stage
+from runner.planner.recorded import read_recorded_epochs
 from runner.planner.resuming import (
     go_on_from_checkpoints,
     go_on_from_states,
@@ -157,6 +158,7 @@ def _without(plan: Plan, dropped: list[Stage], why: str) -> Plan:
 
 RULES: tuple[Rule, ...] = (
     merge_equal_stages,
+    read_recorded_epochs,
     share_trajectories,
     skip_finished_runs,
     skip_after_divergence,
@@ -167,7 +169,12 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-SHARING = ("share_trajectories", "go_on_from_states", "use_frozen_features")
+SHARING = (
+    "read_recorded_epochs",
+    "share_trajectories",
+    "go_on_from_states",
+    "use_frozen_features",
+)
 """The rules that may be switched off: those that share work between runs or epochs."""
 
 

@@ -58,14 +58,16 @@ def share_trajectories(plan: Plan, facts: Facts) -> Plan:
 
     Shared are trainings whose first segments have equal keys; what is computed for a run does not
     change, bit for bit. Runs with a result have their part in the keys, so that those of the others
-    stay, but nothing is planned for them.
+    stay, but nothing is planned for them; nor do those that are read from recorded epochs wait for
+    others.
     """
+    recorded = {stage.key for stage in plan.stages if "recorded" in stage.spec}
     open_keys = {
         key for run, keys in plan.reads.items() if run not in facts.finished for key in keys
-    }
+    } - recorded
     families: dict[tuple[str, float], dict[str, Stage]] = {}
     for stage in plan.stages:
-        if stage.kind == "train" and stage.spec["first_epoch"] == 1 and len(_readers(stage)) == 1:
+        if stage.kind == "train" and list(_readers(stage)) == [stage.key]:
             families.setdefault(_family(stage), {})[stage.key] = stage
     replaced: dict[str, tuple[Stage, ...]] = {}
     decisions: list[Decision] = []
@@ -153,14 +155,14 @@ def _stages(
         yield from _stages(child, child.first, stage, facts)
 
 
-def _longest(node: _Node) -> Stage:
-    """Return the training whose settings hold for every epoch of a node, whatever its length."""
-    return max(node.members, key=lambda member: (member.last, member.stage.key)).stage
+def _longest(members: Iterable[_Member]) -> Stage:
+    """Return the training whose settings hold for every epoch of all, whatever its length."""
+    return max(members, key=lambda member: (member.last, member.stage.key)).stage
 
 
 def _key(node: _Node) -> str:
     """Return the key of a node's stage, which does not depend on what has ended."""
-    path = _path_until(_longest(node), node.last)
+    path = _path_until(_longest(node.members), node.last)
     readers = sorted(key for member in node.members for key in _readers(member.stage))
     return content_key("train", {"path": path, "first": node.first, "readers": readers})
 
@@ -175,7 +177,8 @@ def _stage(node: _Node, key: str, first: int, parent: Stage | None, branches: bo
         parent: the stage that it goes on from, or None.
         branches: whether others go on from its last state.
     """
-    members, longest = node.open_members(), _longest(node)
+    members = node.open_members()
+    longest = _longest(each for each in node.members if "recorded" not in each.stage.spec)
     last = node.last if branches else min(node.last, max(member.last for member in members))
     start = "" if parent is None else parent.produces[-1]
     path = _path_until(longest, last)

@@ -165,7 +165,8 @@ def test_only_rules_that_share_may_be_disabled(call: Call, word: str) -> None:
     assert called.err == (
         "error: --disable share_trajectory is no rule that shares\n"
         "    did you mean: share_trajectories\n"
-        "    allowed: share_trajectories, go_on_from_states, use_frozen_features\n"
+        "    allowed: read_recorded_epochs, share_trajectories, go_on_from_states,"
+        " use_frozen_features\n"
     )
 
 

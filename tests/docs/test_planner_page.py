@@ -5,7 +5,7 @@
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -51,18 +51,52 @@ def test_the_table_of_the_catalogue_is_what_is_planned(
         assert after == table
 
 
-def test_the_plan_on_the_page_is_what_is_printed(
+Print = Callable[[str], str]
+
+
+@pytest.fixture
+def printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+) -> Print:
+    """Return what gives the standard output of a command line."""
     from runner.cli.app import main
 
-    shown = re.search(r"<!-- plan -->\n```console\n(.*?)```", PAGE.read_text(), re.S)
-    assert shown is not None
-    command, _, output = shown[1].partition("\n")
     (tmp_path / "experiments").symlink_to(ROOT / "experiments")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.argv", [*command.removeprefix("$ ").split(), "--device", "cpu"])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert not ended.value.code
-    assert capsys.readouterr().out == output
+
+    def run(command: str) -> str:
+        monkeypatch.setattr("sys.argv", [*command.removeprefix("$ ").split(), "--device", "cpu"])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert not ended.value.code
+        return capsys.readouterr().out
+
+    return run
+
+
+def on_the_page(mark: str) -> tuple[str, str]:
+    """Return a command on the page and what it prints there."""
+    shown = re.search(rf"<!-- {mark} -->\n```console\n(.*?)```", PAGE.read_text(), re.S)
+    assert shown is not None
+    command, _, output = shown[1].partition("\n")
+    return command, output
+
+
+def test_the_plan_on_the_page_is_what_is_printed(printed: Print) -> None:
+    command, output = on_the_page("plan")
+    assert printed(command) == output
+
+
+def without_seconds(text: str) -> str:
+    return re.sub(r"(, )?(?<![\w.])[\d.]+ m?s( less)?(, )?", "", text)
+
+
+@pytest.mark.slow
+def test_what_is_recorded_is_read_as_on_the_page(printed: Print) -> None:
+    command, output = on_the_page("recorded")
+    printed("runner run experiments/quickstart.yaml --only lr=0.1 --only seed=0")
+    assert without_seconds(printed(command)) == without_seconds(output)
+    lowered = printed(command.replace("--set evaluate.test=last", "--set epochs=10"))
+    assert lowered.count("read mlp") + lowered.count("train mlp, epochs 1–10") == 2
+    for best in re.findall(r"note +epochs 1–10 are recorded, but the weights of (.*)", lowered):
+        assert re.fullmatch(r"epoch \d+, the best of them, are gone", best)

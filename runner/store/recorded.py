@@ -1,0 +1,103 @@
+"""Which epochs are recorded: by attempts at trainings, with what each of them read and kept.
+
+Returns plain values; whether anything may be read from them is decided elsewhere. Knows numbers and
+keys, not torch. What was taken from the reference is left out: its weights were never here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from runner.core.types import EpochRecord
+from runner.store.database import Database
+from runner.store.schema import attempts, metrics, stages, steps
+
+BATCH = 500
+ENDED = ("done", "diverged", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """An attempt at a training.
+
+    Attributes:
+        path: segments of the stage.
+        limit: its limit of divergence.
+        numerics: under which it was made.
+        readings: what became of the runs that were satisfied in it, by reading.
+        has_ended: whether it ended by itself, well or badly.
+    """
+
+    path: Sequence[Mapping[str, Any]]
+    limit: float
+    numerics: Mapping[str, Any]
+    readings: Mapping[str, Mapping[str, Any]]
+    has_ended: bool
+
+
+def trained(database: Database, segments: Collection[str]) -> dict[int, Trained]:
+    """Return the attempts at trainings whose paths begin with one of these segments, by id."""
+    first = stages.c.spec["path"][0]["key"].as_string().label("first")
+    every = (
+        sa.select(attempts.c.id, first)
+        .join(stages, stages.c.stage_key == attempts.c.stage_key)
+        .where(stages.c.kind == "train", attempts.c.status != "reference")
+    )
+    found: dict[int, Trained] = {}
+    with database.read() as connection:
+        ids = [row.id for row in connection.execute(every) if row.first in segments]
+        query = sa.select(attempts, stages.c.spec).join(
+            stages, stages.c.stage_key == attempts.c.stage_key
+        )
+        for batch in _batches(sorted(ids)):
+            for row in connection.execute(query.where(attempts.c.id.in_(batch))):
+                readers = row.spec["readers"].values()
+                found[row.id] = Trained(
+                    path=row.spec["path"],
+                    limit=max((each["diverged_if"] for each in readers), default=math.inf),
+                    numerics=row.numerics,
+                    readings=(row.outcome or {}).get("readers", {}),
+                    has_ended=row.status in ENDED,
+                )
+    return dict(sorted(found.items()))
+
+
+def epoch_metrics_of(
+    database: Database, attempt_ids: Collection[int]
+) -> dict[int, dict[int, dict[str, float]]]:
+    """Return the metrics by full name of each epoch of attempts, by attempt and epoch."""
+    found: dict[int, dict[int, dict[str, float]]] = {each: {} for each in attempt_ids}
+    with database.read() as connection:
+        for batch in _batches(sorted(attempt_ids)):
+            query = sa.select(metrics).where(metrics.c.attempt_id.in_(batch))
+            for row in connection.execute(query):
+                epoch = found[row.attempt_id].setdefault(row.epoch, {})
+                epoch[f"{row.split}_{row.name}"] = row.value
+    return found
+
+
+def epoch_records(database: Database, ranges: Sequence[Sequence[int]]) -> dict[int, EpochRecord]:
+    """Return steps, rates and seconds in (attempt, first, last) ranges, by epoch; no metrics.
+
+    A loss that is not finite is recorded without its value: it is no number here.
+    """
+    found: dict[int, EpochRecord] = {}
+    with database.read() as connection:
+        for attempt_id, first, last in ranges:
+            mine = (steps.c.attempt_id == attempt_id) & steps.c.epoch.between(first, last)
+            for row in connection.execute(sa.select(steps).where(mine)):
+                losses = tuple(math.nan if loss is None else loss for loss in row.losses)
+                found[row.epoch] = EpochRecord(
+                    row.epoch, (), losses, row.learning_rate, row.seconds
+                )
+    return found
+
+
+def _batches(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(values), BATCH):
+        yield values[start : start + BATCH]
