@@ -86,7 +86,7 @@ WORDS = {
     "position": "which combination of the sweep, from 0",
     "predicted": "JSON: epochs and seconds that the plan expected, or null",
     "process_started": "when that process started, so that a reused pid is known",
-    "published": "JSON: values printed elsewhere, by column title",
+    "published": "JSON: values printed elsewhere, by column title; a number, or value and within",
     "reader": "JSON: budget, stopping rule and choice of the best epoch",
     "reading": "what trainings call the run: its name in their `outcome`",
     "recorded": "seconds since 1970 (UTC)",

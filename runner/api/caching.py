@@ -1,6 +1,7 @@
 """The verb `cache`: what lies in `.runner/`, and removing it.
 
-Everything there can be made again; results are in the database.
+Everything there can be made again, weights of finished runs by repeating them; results are in the
+database.
 """
 
 from __future__ import annotations

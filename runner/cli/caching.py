@@ -39,10 +39,11 @@ def clear(
     ] = None,
     db: Db = None,
 ) -> None:
-    """Remove what .runner/ keeps; whatever is needed again is computed again.
+    """Remove what .runner/ keeps; what a later run needs is computed again.
 
-    Without a KIND that is everything, the weights of finished runs too: results stay. States,
-    checkpoints and weights of other databases beside the same .runner/ stay.
+    Without a KIND that is everything, the weights of finished runs too, which only --rerun trains
+    again: results stay. States, checkpoints and weights of other databases beside the same .runner/
+    stay.
     """
     from runner.api.caching import clear_cache
 

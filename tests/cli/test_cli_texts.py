@@ -42,11 +42,16 @@ def test_a_broken_image_is_named_by_run_and_by_show(photos: Path, call: Call) ->
     assert call("report", "--table", "photos", "--format", "json").code == 0
 
 
-def test_a_run_leaves_it_out_and_a_figure_names_the_classes(photos: Path, call: Call) -> None:
+def test_a_run_leaves_it_out_and_names_it(photos: Path, call: Call) -> None:
     (photos / "photos.yaml").write_text(SPEC.replace("test: 0.25", "test: 0.25, on_corrupt: skip"))
     ran = call("run", "photos.yaml")
     assert ran.code == 0
     assert r"1 corrupt images left out: caf\xe9/image 0.png" in ran.err
+
+
+@pytest.mark.slow
+def test_a_figure_names_the_classes(photos: Path, call: Call) -> None:
+    (photos / "photos.yaml").write_text(SPEC.replace("test: 0.25", "test: 0.25, on_corrupt: skip"))
     assert call("plot", "photos.yaml", "augmentations").code == 0
 
 

@@ -14,6 +14,8 @@ from runner.spec.matching import cell_matches, same_value
 from runner.spec.nodes import to_node
 from runner.spec.options import model_options, tags_of
 from runner.spec.resolve import origins
+from runner.spec.schema import spec_schema
+from runner.spec.sweep import PUBLISHED_KEYS
 from runner.spec.yaml_loader import parse_yaml
 
 SPEC: dict[str, Any] = {"name": "a", "data": {"dataset": "digits"}, "model": {"name": "mlp"}}
@@ -150,6 +152,16 @@ def test_published_values_of_rows_and_wheres_join() -> None:
     ]
     published = build(sweep=ROWS, published=entries).cells[0].cell.published
     assert published == {"VAL_ACC": Published(0.75), "TEST_ACC": Published(1.0)}
+
+
+def test_the_schema_knows_both_forms_of_a_published_value() -> None:
+    schema = spec_schema()
+    row = schema["$defs"]["Sweep"]["properties"]["rows"]["items"]
+    listed = schema["properties"]["published"]["items"]["properties"]["values"]
+    assert row["properties"]["published"] == listed
+    number, with_tolerance = listed["additionalProperties"]["oneOf"]
+    assert number == {"type": "number"}
+    assert tuple(with_tolerance["properties"]) == PUBLISHED_KEYS
 
 
 def test_a_published_value_has_a_tolerance_in_a_row_and_in_a_where() -> None:
