@@ -21,7 +21,7 @@ from runner.components.data.splitting import (
     split_as_set,
 )
 from runner.components.models.classifier import UnknownLayer
-from runner.components.models.torchvision_model import weights_name
+from runner.components.models.torchvision_model import TorchvisionModel, weights_name
 from runner.core.errors import Problem, SpecError, UsageError, nearest
 from runner.core.keys import content_key
 from runner.core.types import FrozenPrefix
@@ -241,10 +241,13 @@ def _check_weights(
     resolved: ResolvedCell, source: ImageSource, shape: tuple[int, int, int], path: Path
 ) -> list[str]:
     from runner.engine.network import weights_digest
-    from runner.engine.weights import UnfitWeights
+    from runner.engine.weights import UnfitWeights, check_file
 
+    model = resolved.settings.model
+    assert isinstance(model, TorchvisionModel)
     try:
         digest = weights_digest(resolved.settings, shape, len(source.classes), path)
+        check_file(model, path)
     except UnknownLayer as error:
         raise _unknown_layer(resolved, error) from None
     except UnfitWeights as error:

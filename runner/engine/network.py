@@ -19,6 +19,7 @@ from runner.components.models.classifier import Classifier
 from runner.components.models.init_net import initialise
 from runner.components.models.layers_net import on_meta
 from runner.components.models.torchvision_model import TorchvisionModel
+from runner.core.errors import StageFailed
 from runner.core.keys import keyed_seed
 from runner.engine.freezing import Frozen, LayerCount, apply_frozen, count_layers, find_frozen
 from runner.engine.prefix import Halves, features_shape, split_at_prefix
@@ -136,9 +137,21 @@ def build_network(
 
 
 def network_for(context: Context, settings: Settings, images: Images) -> Network:
-    """Return the network of a stage, as :func:`build_network` does, for these images."""
+    """Return the network of a stage, as :func:`build_network` does, for these images.
+
+    Raises:
+        StageFailed: when the file of pretrained weights is no longer what it was.
+    """
     weights = context.weights_path(settings)
-    return build_network(settings, images.shape, len(images.classes), context.device, weights)
+    network = build_network(settings, images.shape, len(images.classes), context.device, weights)
+    if weights is not None and isinstance(settings.model, TorchvisionModel):
+        from runner.engine.weights import UnfitWeights, check_file
+
+        try:
+            check_file(settings.model, weights)
+        except UnfitWeights as error:
+            raise StageFailed(f"{error}; put it back, then --retry-failed") from None
+    return network
 
 
 def num_outputs(model: Classifier, num_classes: int) -> int:

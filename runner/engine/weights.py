@@ -17,9 +17,11 @@ import torchvision
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from runner.components.data.hashing import file_digest
 from runner.components.models.classifier import UnknownLayer
 from runner.components.models.torchvision_model import TorchvisionModel, WeightsFile
 from runner.components.models.torchvision_net import last_layer, original_on_meta
+from runner.engine.kept import is_whole
 
 SHOWN = 6
 
@@ -106,6 +108,26 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         for name, tensor in content.items()
         if not (tensor.is_floating_point() and not tensor.isfinite().all())
     }
+
+
+def check_file(settings: TorchvisionModel, path: Path) -> None:
+    """Hold a file against the checksum that the settings name; read once for each state of it.
+
+    Raises:
+        UnfitWeights: when it is another file, or gone.
+    """
+    if isinstance(settings.weights, WeightsFile):
+        digits = settings.weights.sha256
+    else:
+        digits = public_weights(settings.name, str(settings.weights)).sha256
+    try:
+        is_same = is_whole(path, digits, lambda file: file_digest(file)[: len(digits)])
+    except FileNotFoundError:
+        is_same = False
+    if not is_same:
+        raise UnfitWeights(
+            f"{path} is gone, or no longer the file whose SHA-256 begins with {digits[:8]}"
+        )
 
 
 def _read_torch(path: Path) -> object:

@@ -331,3 +331,51 @@ def test_weights_in_the_cache_with_another_checksum_are_refused(
     assert called.code == 2
     assert f"error: frozen.yaml:3:39: {published} is not what" in called.err
     assert "remove the file, and it is fetched again" in called.err
+
+
+def swap() -> None:
+    """Put weights of the same names and shapes into the place of the spec's."""
+    path = Path("weights/squeezenet.pth")
+    tensors = torch.load(path, weights_only=True)
+    path.unlink()
+    torch.save({name: tensor + 1 for name, tensor in tensors.items()}, path)
+
+
+def test_weights_that_change_while_they_are_fitted_start_nothing(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from runner.engine import network
+
+    digest = network.weights_digest
+
+    def swapped(*values: Any) -> Any:
+        swap()
+        return digest(*values)
+
+    monkeypatch.setattr(network, "weights_digest", swapped)
+    assert "squeezenet.pth is gone, or no longer the file whose SHA-256 begins with" in refused(
+        call
+    )
+    known = json.loads(Path(".runner/layouts.json").read_text())["known"]
+    assert not any(isinstance(each, list) for each in known.values())  # no digests of weights
+
+
+@pytest.mark.slow
+def test_weights_that_change_before_a_stage_loads_them_make_no_result(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import runner.execute.local as local
+
+    replace("epochs: 2", "epochs: 1")
+    real = local.do_stage
+
+    def swapped(context: Any, job: Any) -> Any:
+        if job.stage.kind == "features":
+            swap()
+        return real(context, job)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(local, "do_stage", swapped)
+        assert call("run", "frozen.yaml").code == 1
+    assert "squeezenet.pth is gone, or no longer the file" in call("show", "frozen:0:0").out
+    assert not Path(".runner/features").exists()

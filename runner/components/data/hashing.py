@@ -69,9 +69,7 @@ class HashCache:
             for name, stat, stamp in zip(names, stats, stamps, strict=True)
             if name in before and before[name][0] == stamp
         }
-        doubted = any(
-            file_digest(root / name) != known[name][0] for name in _sample(known, self._draw())
-        )
+        doubted = _differs(root, known, self._draw())
         if doubted:
             known = {}
         missing = [position for position, name in enumerate(names) if name not in known]
@@ -123,6 +121,11 @@ class HashCache:
                     temporary.replace(path)
                 finally:
                     remove_partial(temporary)
+
+
+def _differs(root: Path, known: Mapping[str, tuple[str, int]], draw: int) -> bool:
+    """Return whether a file in the sample is not what is remembered of it."""
+    return any(file_digest(root / name) != known[name][0] for name in _sample(known, draw))
 
 
 def _sample(known: Mapping[str, tuple[str, int]], draw: int) -> Iterator[str]:
