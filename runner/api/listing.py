@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.api.workspace import DEFAULT_DATABASE, REFERENCE, workspace
+from runner.api.workspace import DEFAULT_DATABASE, REFERENCE, Workspace, workspace
 from runner.core.errors import UsageError, nearest
 from runner.spec.names import short_name
 from runner.spec.nodes import as_yaml
@@ -65,13 +66,32 @@ def show(name: str, db: str | Path | None = None) -> dict[str, Any]:
     Raises:
         UsageError: when nothing or several runs are meant.
     """
-    database = workspace(db).open(create=False)
+    place = workspace(db)
+    database = place.open(create=False)
     try:
         record = run_record(database, resolve_run(database, name))
+        record["changed_code"] = list(_changed(database, place, record))
     finally:
         database.close()
     record["command"] = make_again(record["cells"], db)
     return record
+
+
+def _changed(database: Database, place: Workspace, record: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the modules that a run used and that now have other code; none of the reference's."""
+    from pydantic import ValidationError
+
+    from runner.api.changed_code import changed_modules
+    from runner.api.sources import Sources
+    from runner.spec.settings import Settings
+
+    if place.database_path == REFERENCE or record["result"] is None:
+        return ()
+    try:
+        settings = Settings.model_validate_json(json.dumps(record["settings"]))
+    except ValidationError:  # of a component that is not there any more
+        return ()
+    return changed_modules(database, Sources(place.folder), record["run_key"], settings)
 
 
 def resolve_run(database: Database, name: str) -> str:
