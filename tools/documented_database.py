@@ -44,7 +44,7 @@ WORDS = {
     "batch_size": "`train.batch_size`",
     "best_epoch": "the epoch that the run's rule chose, from 1",
     "boot_id": "which start of that host, so that an old process is known to be gone",
-    "content": "versions, machine, commit and code digest",
+    "content": "versions, machine, commit, and a digest of the code of each module",
     "cost_kind": "stages of one kind cost the same an epoch on one device",
     "data_key": "hash of pixels, splits and scaling",
     "dataset": "`data.dataset`",

@@ -27,6 +27,7 @@ KINDS = {
     "weights": "of each run's best epoch",
     "hashes": "of files that were read before",
     "layouts.json": "shapes of networks and digests of weights",
+    "code.json": "digests of the modules of components and engine",
 }
 
 OF_ONE_DATABASE = ("states", "checkpoints", "weights")

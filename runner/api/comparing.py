@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,7 +72,7 @@ def compare(first: str, second: str, db: str | Path | None = None) -> list[Diffe
         "data": [{"fingerprint": record["fingerprint"]} for record in pair],
         "result": [_result(record) for record in pair],
         "metrics": [_at_best(record) for record in pair],
-        "environment": [_environment(record) for record in pair],
+        "environment": _environments(pair),
     }
     return [
         Difference(part, name, one.get(name), other.get(name))
@@ -107,10 +107,18 @@ def _at_best(record: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in best.items() if name != "epoch"}
 
 
+def _environments(pair: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return environment and numerics of the newest training of each run.
+
+    The code of modules is left out where it is not recorded of both.
+    """
+    found = [_environment(record) for record in pair]
+    if not all("modules" in each for each in found):
+        for each in found:
+            each.pop("modules", None)
+    return [dict(leaves(each)) for each in found]
+
+
 def _environment(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return environment and numerics of the newest training."""
     trained = [each for each in record["attempts"] if each["kind"] == "train"]
-    if not trained:
-        return {}
-    newest = trained[-1]
-    return dict(leaves({**newest["environment"], **newest["numerics"]}))
+    return {**trained[-1]["environment"], **trained[-1]["numerics"]} if trained else {}

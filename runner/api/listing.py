@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.api.finding import check_variant, find_record, known_experiment
-from runner.api.workspace import DEFAULT_DATABASE, REFERENCE, workspace
+from runner.api.workspace import DEFAULT_DATABASE, REFERENCE, Workspace, workspace
 from runner.spec.cell_names import Given, cell_names, cell_reference
 from runner.spec.names import short_name
 from runner.spec.nodes import as_yaml
@@ -125,10 +126,12 @@ def show(name: str, db: str | Path | None = None) -> dict[str, Any]:
     Raises:
         UsageError: when nothing or several runs are meant.
     """
-    database = workspace(db).open(create=False)
+    place = workspace(db)
+    database = place.open(create=False)
     try:
         record = find_record(database, name)
         _name_cells(database, record["cells"])
+        record["changed_code"] = list(_changed(database, place, record))
     finally:
         database.close()
     record["command"] = make_again(record["cells"], db)
@@ -146,6 +149,23 @@ def _name_cells(database: Database, cells: Sequence[dict[str, Any]]) -> None:
     for cell in cells:
         cell["cell"] = _reference(cell)
         cell["name"] = names[cell["experiment"], cell["variant"]][cell["position"]]
+
+
+def _changed(database: Database, place: Workspace, record: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the modules that a run used and that now have other code; none of the reference's."""
+    from pydantic import ValidationError
+
+    from runner.api.changed_code import changed_modules
+    from runner.api.sources import Sources
+    from runner.spec.settings import Settings
+
+    if place.database_path == REFERENCE or record["result"] is None:
+        return ()
+    try:
+        settings = Settings.model_validate_json(json.dumps(record["settings"]))
+    except ValidationError:  # of a component that is not there any more
+        return ()
+    return changed_modules(database, Sources(place.folder), record["run_key"], settings)
 
 
 def make_again(cells: list[Mapping[str, Any]], db: str | Path | None = None) -> str:

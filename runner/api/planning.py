@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.api.binding import Binder, BoundCell, load_experiments
+from runner.api.changed_code import NOTHING_CHANGED, ChangedCode, changed_code_of
 from runner.api.choosing import chosen_of
 from runner.api.referring import in_reference
+from runner.api.sources import Sources
 from runner.api.wanting import Wanted, disabled_rules, want
 from runner.api.workspace import Workspace, workspace
 from runner.core.errors import Problem
@@ -43,6 +45,7 @@ class Explained:
         tree: the stages to do.
         savings: what each rule left out.
         not_shared: why trainings that look alike share nothing.
+        changed: runs with a result, of other code than today's.
     """
 
     cells: int
@@ -61,6 +64,7 @@ class Explained:
     tree: tuple[Branch, ...]
     savings: tuple[Saving, ...]
     not_shared: tuple[str, ...]
+    changed: ChangedCode = NOTHING_CHANGED
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -174,10 +178,11 @@ def make_plan(
     name = device_name(chosen_device)
     disabled = disabled_rules(no_share, disable)
     made = numerics(chosen_device)
-    wanted, taken = _want(cells, place, name, cache_limit, disabled, use_reference, made)
+    wanted, taken, changed = _want(cells, place, name, cache_limit, disabled, use_reference, made)
     if probe:
         wanted = replace(wanted, facts=_probed(cells, wanted, chosen_device))
-    return _explained(cells, wanted, name, binder, probe, disabled, taken), wanted
+    explained = _explained(cells, wanted, name, binder, probe, disabled, taken)
+    return replace(explained, changed=changed), wanted
 
 
 def _want(
@@ -188,8 +193,10 @@ def _want(
     disabled: frozenset[str],
     use_reference: bool,
     numerics: Mapping[str, Any],
-) -> tuple[Wanted, int]:
-    """Return what is wanted, and how many results of it `run` would take from the reference."""
+) -> tuple[Wanted, int, ChangedCode]:
+    """Return what is wanted, how many results of it `run` would take from the reference, and what
+    of its results other code has made.
+    """
     reference = in_reference(cells) if use_reference else {}
     is_url = "://" in place.database_path
     database = None
@@ -208,10 +215,14 @@ def _want(
             numerics=numerics,
         )
         there = {} if database is None else latest_results(database, reference)
+        changed = NOTHING_CHANGED
+        if database is not None:
+            changed = changed_code_of(wanted, database, Sources(place.folder))
     finally:
         if database is not None:
             database.close()
-    return wanted, sum(there.get(key, ("failed", 0))[0] == "failed" for key in reference)
+    taken = sum(there.get(key, ("failed", 0))[0] == "failed" for key in reference)
+    return wanted, taken, changed
 
 
 def _probed(cells: Sequence[BoundCell], wanted: Wanted, device: torch.device) -> Facts:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from runner.api.at_work import working_in
 from runner.api.binding import Binder, BoundCell, image_sources, load_experiments
+from runner.api.changed_code import ChangedCode, changed_code_of
 from runner.api.choosing import chosen_of
 from runner.api.listing import CELL_COLUMNS
 from runner.api.referring import take_reference
+from runner.api.sources import Sources, recorded_code
 from runner.api.wanted_records import record_wanted
 from runner.api.wanting import Wanted, disabled_rules, want
 from runner.api.workspace import Workspace, workspace
@@ -66,6 +68,7 @@ class Ran:
         taken: results that were taken from the reference.
         statuses: of every wanted run that has a result now.
         wanted: number of wanted runs.
+        changed: runs that had a result before, of other code than today's.
     """
 
     experiments: tuple[Experiment, ...]
@@ -73,6 +76,7 @@ class Ran:
     taken: Sequence[ReferenceResult]
     statuses: Mapping[str, RunStatus]
     wanted: int
+    changed: ChangedCode
 
 
 def run(
@@ -187,6 +191,7 @@ def run_request(
                 request, experiments, binder, cells, chosen, place, database, listen, should_stop
             )
         results = latest_results(database, wanted.chosen)
+        changed = changed_code_of(wanted, database, Sources(place.folder))
     finally:
         database.close()
     return Ran(
@@ -195,6 +200,7 @@ def run_request(
         taken=taken,
         statuses={key: status for key, (status, _) in results.items()},
         wanted=len(wanted.chosen),
+        changed=changed,
     )
 
 
@@ -270,8 +276,15 @@ def _execute(
         facts=wanted.facts,
         reruns=wanted.reruns,
         context=context,
-        environment=environment(),
+        environment={**environment(), "modules": _code(place, wanted)},
         listener=listen(wanted),
     )
     EXECUTORS[request.executor](work)
     return wanted
+
+
+def _code(place: Workspace, wanted: Wanted) -> Mapping[str, str]:
+    """Return the digests of the modules with which the runs without a result are made."""
+    finished = wanted.facts.finished
+    settings = (cell.resolved.settings for cell in wanted.cells if cell.run.run_key not in finished)
+    return recorded_code(Sources(place.folder), settings)

@@ -17,6 +17,7 @@ from runner.api.binding import Binder, image_sources, load_experiments
 from runner.api.choosing import chosen_of
 from runner.api.planning import make_plan
 from runner.api.running import Request, run_request
+from runner.api.sources import Sources, own_modules
 from runner.api.wanting import Wanted
 from runner.api.workspace import workspace
 from runner.core.errors import Interrupted, UsageError
@@ -245,7 +246,8 @@ def _record(
 ) -> None:
     from runner.engine.device import choose_device, environment, numerics
 
-    database = workspace(db).open()
+    place = workspace(db)
+    database = place.open()
     try:
         record_verification(
             database,
@@ -253,7 +255,11 @@ def _record(
             sets=list(sets),
             is_same=all(not each.difference for each in verified),
             runs=[asdict(each) for each in verified],
-            environment={**environment(), "numerics": numerics(choose_device(device))},
+            environment={
+                **environment(),
+                "modules": Sources(place.folder).digests(own_modules()),
+                "numerics": numerics(choose_device(device)),
+            },
         )
     finally:
         database.close()

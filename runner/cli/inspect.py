@@ -157,6 +157,9 @@ def _described(record: Mapping[str, Any]) -> Iterator[str]:
     if record["fingerprint"] is not None:
         yield f"data      fingerprint {record['fingerprint']}"
     yield f"again     {record['command']}"
+    if record["changed_code"]:
+        names = ", ".join(record["changed_code"])
+        yield f"code      made with other code of {names} (changed since)"
     yield "settings"
     yield from (f"  {path}: {json.dumps(value)}" for path, value in leaves(record["settings"]))
     yield from _network(record["attempts"])

@@ -131,6 +131,7 @@ def _text(explained: Explained, full: bool) -> str:
     lines.append(f"download  {_downloads(explained.downloads)}")
     # what is shared is in the tree
     notes = [each.why for each in explained.decisions if each.rule != "share_trajectories"]
+    notes += [explained.changed.words()] if explained.changed.runs else []
     lines += [f"note      {why}" for why in dict.fromkeys(notes)]
     if explained.missing:
         lines.append("keys provisional, since data is not there:")

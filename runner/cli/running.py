@@ -151,6 +151,8 @@ def _print_summary(ran: Ran, seconds: float) -> None:
     parts += [f"{len(ran.taken)} of them from the reference"] if ran.taken else []
     text += f" ({', '.join(parts)})" if parts else ""
     typer.echo(f"{text}; {show_seconds(seconds)}", err=True)
+    if ran.changed.runs:
+        typer.echo(ran.changed.words(), err=True)
     if counts["failed"]:
         failed = next(key for key, status in ran.statuses.items() if status == "failed")
         hint = f"see why with: runner show {failed[:12]}; do them again with --retry-failed"

@@ -246,7 +246,17 @@ def test_the_cache_is_listed_and_cleared(call: Call) -> None:
     assert call("run", "frozen.yaml").code == 0
     listed = call("cache", "list").out
     assert [line.split()[0] for line in listed.splitlines()] == [
-        *("pixels", "features", "states", "checkpoints", "weights", "hashes", "layouts.json", "all")
+        *(
+            "pixels",
+            "features",
+            "states",
+            "checkpoints",
+            "weights",
+            "hashes",
+            "layouts.json",
+            "code.json",
+            "all",
+        )
     ]
     assert "features           2 files" in listed
     cleared = call("cache", "clear", "features", "states")

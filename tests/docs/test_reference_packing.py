@@ -25,6 +25,7 @@ MACHINE = {
     "processor": "Some CPU",
     "commit": "abc",
     "code": "def",
+    "modules": {"models_of_someone.net": "0123456789abcdef"},
 }
 
 
@@ -32,7 +33,7 @@ MACHINE = {
 def worked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database as work leaves it: done, failed and open runs, and things half done."""
 
-    def environment(database: Database, content: dict[str, str]) -> int:
+    def environment(database: Database, content: dict[str, object]) -> int:
         return record_environment(database, MACHINE)
 
     path = "/home/someone/work/experiments/e.yaml"

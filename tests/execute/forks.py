@@ -101,6 +101,13 @@ class Forks:
         return int(self._server.stdout.readline())
 
 
+def parse_modules() -> None:
+    """Know the digests of the program's modules, which the first run in a folder parses."""
+    from runner.api.sources import Sources, own_modules
+
+    Sources(Path(os.devnull)).digests(own_modules())
+
+
 def serve() -> None:
     """Fork a child per request, until the client goes."""
     for name in IMPORTS:
@@ -108,6 +115,7 @@ def serve() -> None:
     import torch
 
     torch.set_num_threads(1)
+    parse_modules()
     replies = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:
         request = json.loads(line)
