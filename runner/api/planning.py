@@ -193,10 +193,7 @@ def _want(
     """Return what is wanted, and how many results of it `run` would take from the reference."""
     chosen = choose(cells, only)
     reference = in_reference(chosen) if use_reference else {}
-    is_url = "://" in place.database_path
-    database = None
-    if is_url or Path(place.database_path).is_file():
-        database = place.open(create=False)
+    database = place.open(create=False) if place.has_database() else None
     try:
         wanted = want(
             cells,

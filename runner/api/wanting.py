@@ -15,6 +15,7 @@ from runner.lower.stages import naive_plan
 from runner.planner.rules import SHARING, Rule, rules_without
 from runner.store.database import Database
 from runner.store.facts import (
+    check_recorded,
     ended_stages,
     latest_results,
     next_rerun,
@@ -195,6 +196,7 @@ def _facts(
     )
     if database is None:
         return Facts(artifacts=artifacts, finished=dict(finished), cache_limit=cache_limit)
+    check_recorded(database)
     ended = ended_stages(database)
     artifacts |= workspace.states(identity)
     paths = (stage.spec["path"] for stage in naive.stages if stage.kind == "train")

@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from runner.core.types import AttemptStatus, EpochRecord, Metric
+from runner.store.checksums import seal_attempts
 from runner.store.claims import Claim, hold_claim, release_claim
 from runner.store.database import Database
 from runner.store.schema import (
@@ -104,6 +105,7 @@ def end_attempt(
                 error=error,
             )
         )
+        seal_attempts(connection, [claim.attempt_id])
         if measured:
             rows = [_metric_row(claim, metric) for metric in measured]
             connection.execute(sa.insert(evaluations), rows)
