@@ -268,7 +268,7 @@ def _empty_database() -> Database:
     """Return a database in memory, for the rows of a table without results."""
     engine = sa.create_engine("sqlite://")
     metadata.create_all(engine)
-    database = Database(engine, None)
+    database = Database(engine, Path("unrun.db"))
     with database.write() as connection:
         for statement in VIEWS.values():
             connection.exec_driver_sql(statement)

@@ -21,7 +21,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from runner.core.keys import content_key
+from runner.store.checking import check_everything, refuse
+from runner.store.checksums import seal_all
 from runner.store.database import open_database
+from runner.store.json_types import JsonList, JsonObject
 from runner.store.reference import COUNTING, REFERENCE_FILE
 from runner.store.schema import (
     artifacts,
@@ -48,6 +51,7 @@ def pack(source: Path, target: Path) -> str:
     """Write the packed copy of a database; return in words what is in it.
 
     Raises:
+        DamagedDatabase: when the database is not what was recorded.
         SystemExit: when something private is left in it; nothing is written.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -58,8 +62,10 @@ def pack(source: Path, target: Path) -> str:
         database = open_database(copy)
         try:
             with database.write() as connection:
+                refuse(source, check_everything(connection))
                 prune(connection)
                 anonymise(connection)
+                seal_all(connection)
                 found = sorted(set(private_texts(connection)))
                 words = _described(connection)
         finally:
@@ -160,7 +166,7 @@ def private_texts(connection: sa.Connection) -> Iterator[str]:
     names = [name for name in (socket.gethostname(), str(Path.home())) if len(name) > 3]
     for table in metadata.sorted_tables:
         for column in table.columns:
-            if not isinstance(column.type, sa.String | sa.JSON):
+            if not isinstance(column.type, sa.String | JsonObject | JsonList):
                 continue
             raw = sa.select(sa.cast(column, sa.Text)).where(column.is_not(None)).distinct()
             for text in connection.execute(raw).scalars():

@@ -127,7 +127,7 @@ def _homes(place: Workspace, kind: str) -> list[Path]:
 
 
 def _refuse_at_work(place: Workspace) -> None:
-    if "://" not in place.database_path and not Path(place.database_path).is_file():
+    if not place.has_database():
         return
     database = place.open(create=False)
     try:

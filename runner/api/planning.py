@@ -198,10 +198,7 @@ def _want(
     of its results other code has made.
     """
     reference = in_reference(cells) if use_reference else {}
-    is_url = "://" in place.database_path
-    database = None
-    if is_url or Path(place.database_path).is_file():
-        database = place.open(create=False)
+    database = place.open(create=False) if place.has_database() else None
     try:
         wanted = want(
             cells,

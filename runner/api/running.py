@@ -134,7 +134,7 @@ def run(
         use_reference=use_reference,
     )
     ran = run_request(request, lambda wanted: Silent(), lambda: False)
-    database = workspace(db, data).open()
+    database = workspace(db, data).open(create=False)
     try:
         rows = [
             row

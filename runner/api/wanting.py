@@ -17,6 +17,7 @@ from runner.planner.rules import SHARING, Rule, rules_without
 from runner.store.database import Database
 from runner.store.facts import (
     artifact_digests,
+    check_recorded,
     ended_stages,
     latest_results,
     next_rerun,
@@ -203,6 +204,7 @@ def _facts(
     )
     if database is None:
         return Facts(artifacts=artifacts, finished=dict(finished), cache_limit=cache_limit)
+    check_recorded(database)
     ended = ended_stages(database)
     artifacts -= _damaged(_weights_to_read(naive, finished, ended), artifacts, database, workspace)
     artifacts |= workspace.states(identity)

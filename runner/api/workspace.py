@@ -17,6 +17,7 @@ from runner.components.data.archives import Archive, fetch_archive
 from runner.components.data.dataset import DataPlaces
 from runner.components.data.hashing import HashCache
 from runner.components.download import OnProgress
+from runner.store.addresses import database_file, is_there
 from runner.store.database import Database, open_database
 from runner.store.reference import is_reference_file, open_reference
 
@@ -32,7 +33,7 @@ class Workspace:
     """The places of one invocation.
 
     Attributes:
-        database_path: a file, a URL, or :data:`REFERENCE`.
+        database_path: a file, or :data:`REFERENCE`.
         folder: ``.runner/``: caches, checkpoints and artifacts.
         data: the data root that was given, or None.
     """
@@ -41,14 +42,22 @@ class Workspace:
     folder: Path
     data: Path | None
 
-    def open(self, create: bool = True) -> Database:
+    def has_database(self) -> bool:
+        """Return whether there is a database to read.
+
+        Raises:
+            UsageError: when something else is in its place.
+        """
+        return self.database_path == REFERENCE or is_there(Path(self.database_path))
+
+    def open(self, create: bool = True, check: bool = True) -> Database:
         """Open the database; see :func:`runner.store.database.open_database`.
 
         The reference is open for reading only.
         """
         if self.database_path == REFERENCE:
-            return open_reference()
-        return open_database(self.database_path, create)
+            return open_reference(check)
+        return open_database(self.database_path, create, check=check)
 
     def data_places(self, spec: Path, on_progress: OnProgress | None = None) -> DataPlaces:
         """Return where the data sets of a spec may lie.
@@ -89,11 +98,15 @@ def workspace(db: str | Path | None = None, data: str | Path | None = None) -> W
         db: database file or URL, or :data:`REFERENCE`; results.db in the current folder when not
             given.
         data: folder in which data sets are looked for; RUNNER_DATA when not given.
+
+    Raises:
+        UsageError: for a URL of anything but a SQLite file.
     """
     path = str(db or DEFAULT_DATABASE)
-    if is_reference_file(Path(path)):
-        path = REFERENCE
-    beside = Path.cwd() if "://" in path else Path(path).absolute().parent
+    if path != REFERENCE:
+        file = database_file(path)
+        path = REFERENCE if is_reference_file(file) else str(file)
+    beside = Path.cwd() if path == REFERENCE else Path(path).absolute().parent
     root = data or os.environ.get(DATA_VARIABLE)
     return Workspace(path, beside / ".runner", Path(root).absolute() if root else None)
 

@@ -1,12 +1,15 @@
-"""The commands `db dump` and `db info`."""
+"""The commands `db dump`, `db check` and `db info`."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runner.cli.options import Db
+from runner.cli.options import Db, Reference, chosen_database
+
+if TYPE_CHECKING:
+    from runner.store.checking import Checked
 
 app = typer.Typer(help="Look at the database as a whole.", no_args_is_help=True)
 DUMP_EXAMPLES = """\b
@@ -15,6 +18,10 @@ Examples:
 Whether two databases have the same results:
   runner db dump --canonical --db a.db > a.jsonl
   runner db dump --canonical --db b.db | diff a.jsonl -"""
+CHECK_EXAMPLES = """\b
+Examples:
+  runner db check
+  runner db check --db results.db && runner report --table quickstart"""
 INFO_EXAMPLES = """\b
 Example:
   runner db info --db results.db"""
@@ -31,15 +38,47 @@ def dump(
     db: Db = None,
 ) -> None:
     """Print the database: as SQL, or --canonical as JSON lines."""
+    from runner.api.checking import checks_of
     from runner.api.workspace import workspace
+    from runner.store.checking import refuse
     from runner.store.dump import canonical_dump, sql_dump
 
     database = workspace(db).open(create=False)
     try:
+        if canonical:
+            with database.read() as connection:
+                refuse(database.path, checks_of(connection))
         for line in canonical_dump(database) if canonical else sql_dump(database):
             typer.echo(line)
     finally:
         database.close()
+
+
+@app.command("check", epilog=CHECK_EXAMPLES)
+def check(db: Db = None, reference: Reference = False) -> None:
+    """Hold everything in the database against the checksums that were recorded with it.
+
+    Looks at the structure of the whole file as well. Exit code 2 when something is damaged.
+    """
+    from runner.api.checking import check_database
+    from runner.store.failures import MENDING
+
+    problems = 0
+    for each in check_database(chosen_database(db, reference)):
+        typer.echo(_line(each))
+        problems += len(each.problems)
+    if problems:
+        typer.echo(MENDING, err=True)
+        raise typer.Exit(2)
+
+
+def _line(checked: Checked) -> str:
+    """Return what the check of one kind of things found; damage is below it."""
+    parts = [f"{checked.count} checked"] if checked.count else []
+    parts += [f"{checked.unchecked} without a checksum, not checked"] if checked.unchecked else []
+    parts += [f"{len(checked.problems)} DAMAGED"] if checked.problems else []
+    head = f"{checked.kind:<14}{', '.join(parts) or 'none'}"
+    return "\n".join([head, *(f"  {problem}" for problem in checked.problems)])
 
 
 @app.command("info", epilog=INFO_EXAMPLES)
@@ -50,7 +89,7 @@ def info(db: Db = None) -> None:
     place = workspace(db)
     database = place.open(create=False)
     try:
-        size = database.path.stat().st_size if database.path is not None else 0
+        size = database.path.stat().st_size
         typer.echo(f"{place.database_path}: {size / 1e6:.1f} MB")
         typer.echo(f"{place.folder}: {place.folder_bytes() / 1e6:.1f} MB (may be thrown away)")
     finally:

@@ -126,7 +126,7 @@ def _print_tables(ran: Ran, db: str | None) -> None:
     from runner.core.errors import UsageError
     from runner.report.render import render
 
-    database = workspace(db).open()
+    database = workspace(db).open(create=False)
     try:
         for experiment in ran.experiments:
             for table in experiment.tables:

@@ -5,8 +5,11 @@
     │   └── SpecError           2   problems in a spec, each with its place
     ├── DataError               1   data that cannot be read or prepared
     ├── StageFailed             1   one stage ended without a result; the grid goes on
-    ├── DiskFull                1   nothing more can be stored
-    ├── StoreBusy               1   another process keeps the database locked
+    ├── StoreError              1   nothing can be stored or read; no stage is to blame
+    │   ├── DiskFull            1   nothing more fits on the disk
+    │   ├── StoreBusy           1   another process keeps the database locked
+    │   ├── StoreGone           1   the database or `.runner/` was removed under a run
+    │   └── DamagedDatabase     2   what is in the database is not what was recorded
     ├── ClaimLost               1   another process took this stage over
     └── Interrupted             130 asked to stop
 
@@ -109,7 +112,11 @@ class StageFailed(RunnerError):
     """A stage ended without a result (out of memory, an unreadable file)."""
 
 
-class DiskFull(RunnerError):
+class StoreError(RunnerError):
+    """The database or `.runner/` cannot be used: the whole run ends, and no stage has failed."""
+
+
+class DiskFull(StoreError):
     """Nothing more can be stored; what was recorded is safe."""
 
     def __init__(self, cause: object) -> None:
@@ -119,13 +126,23 @@ class DiskFull(RunnerError):
         )
 
 
-class StoreBusy(RunnerError):
+class StoreBusy(StoreError):
     """Another process kept the database locked for too long; what was recorded is safe."""
 
     def __init__(self, cause: object) -> None:
         super().__init__(
             f"another process keeps the database locked ({cause}); run the same command again"
         )
+
+
+class StoreGone(StoreError):
+    """The database or `.runner/` was removed or replaced while a run was at work."""
+
+
+class DamagedDatabase(StoreError):
+    """What is in the database is not what was recorded, or cannot be read at all."""
+
+    exit_code = 2
 
 
 class ClaimLost(RunnerError):

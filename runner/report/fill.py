@@ -6,16 +6,22 @@ Owns the query's execution and the marks of best values.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import sqlalchemy as sa
+
+from runner.core.reading import METRIC_NAMES
 from runner.core.types import Published
 from runner.report.pivot import pivoted
 from runner.report.sql import STATUSES, compile_table
 from runner.report.tables import Entry, FilledTable, Row, verdict
 from runner.spec.tables import Column, Table
+from runner.store.checking import Checked, check_experiments, check_results, check_runs, refuse
+from runner.store.checksums import RESULT, at_ends
 from runner.store.database import Database
+from runner.store.queries import cell_keys
 
 PublishedValues = Mapping[int, Mapping[str, Published]]
 """Published values by position and column title."""
@@ -44,14 +50,32 @@ def fill_table(
 
     Raises:
         UsageError: when the recorded cells do not fit into its pivot.
+        DamagedDatabase: when something that it shows is not what was recorded.
     """
     with database.read() as connection:
+        keys = cell_keys(connection, experiment, variant) if runs is None else runs
+        refuse(database.path, _checks(connection, table, experiment, keys))
         answers = connection.exec_driver_sql(compile_table(table, experiment, variant, runs))
         rows = [_row(table, tuple(answer), published) for answer in answers]
     filled = FilledTable(table, experiment, variant, tuple(rows), is_compared)
     if table.pivot is not None:
         filled = pivoted(filled)
     return replace(filled, rows=tuple(_marked(filled.table.columns, filled.rows)))
+
+
+def _checks(
+    connection: sa.Connection, table: Table, experiment: str, keys: Collection[str]
+) -> Iterator[Checked]:
+    """Yield the checks of all that a table shows: cells, settings, results, metrics."""
+    parts = {RESULT}
+    for column in table.columns:
+        names = [] if column.formula is None else column.formula.names
+        for name in METRIC_NAMES:
+            if name in names:
+                parts.add(at_ends(name) if column.at in ("best", "last") else name)
+    yield check_experiments(connection, experiment)
+    yield check_runs(connection, keys)
+    yield check_results(connection, keys, parts)
 
 
 def _row(

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from runner.core.keys import content_key
 from runner.core.types import Cell, Run, Stage, reader_values
+from runner.store.checksums import seal_experiment, seal_runs
 from runner.store.database import Database
 from runner.store.schema import (
     cells,
@@ -60,7 +61,10 @@ def record_experiment(
     distinct = list({run.run_key: run for run in wanted}.values())
     with database.write() as connection:
         experiment_id = _experiment(connection, name, variant, about, path, document, source)
-        insert_new(connection, runs, "run_key", [_run_row(run) for run in distinct])
+        seal_runs(
+            connection,
+            insert_new(connection, runs, "run_key", [_run_row(run) for run in distinct]),
+        )
         stage_rows = {
             stage.key: _stage_row(stage) for run in distinct for stage in chains[run.run_key]
         }
@@ -75,6 +79,7 @@ def record_experiment(
         ]
         for start in range(0, len(rows), BATCH):
             connection.execute(sa.insert(cells), rows[start : start + BATCH])
+        seal_experiment(connection, experiment_id)
 
 
 def _experiment(
@@ -192,9 +197,10 @@ def _record_chains(
 
 def insert_new(
     connection: sa.Connection, table: sa.Table, key: str, rows: Sequence[dict[str, Any]]
-) -> None:
-    """Insert the rows whose key is not there yet, within a writing transaction."""
+) -> list[Any]:
+    """Insert the rows whose key is not there yet, within a writing transaction; return the keys."""
     column = table.c[key]
+    inserted: list[Any] = []
     for start in range(0, len(rows), BATCH):
         batch = rows[start : start + BATCH]
         keys = [row[key] for row in batch]
@@ -202,6 +208,8 @@ def insert_new(
         fresh = [row for row in batch if row[key] not in there]
         if fresh:
             connection.execute(sa.insert(table), fresh)
+            inserted += [row[key] for row in fresh]
+    return inserted
 
 
 def record_environment(database: Database, content: Mapping[str, Any]) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from runner.core.errors import ClaimLost
+from runner.store.checksums import seal_attempts
 from runner.store.database import Database
 from runner.store.process import Process, is_dead, this_process
 from runner.store.schema import attempts, claims
@@ -102,6 +103,7 @@ def _drop(connection: sa.Connection, row: Any) -> None:
         .where(attempts.c.id == row.attempt_id, attempts.c.status == "running")
         .values(status="lost", error="its process ended without a word")
     )
+    seal_attempts(connection, [row.attempt_id])
 
 
 def _ended(connection: sa.Connection, stage_key: str, failures: int | None) -> Ended | None:

@@ -7,6 +7,8 @@ processes that read before they write can both claim one row.
 from __future__ import annotations
 
 import json
+import os
+import re
 import sqlite3
 import time
 import uuid
@@ -17,12 +19,18 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from runner.core.errors import DiskFull, StoreBusy, UsageError
+from runner.core.errors import StoreGone, UsageError
+from runner.store.addresses import database_file, is_there, is_writable
+from runner.store.checksums import seal_all
+from runner.store.failures import in_words
+from runner.store.integrity import check_whole, seal_schema
 from runner.store.schema import settings_of_database
+from runner.store.sources import Source, copied_to_memory, has_log_beside, immutable
 
 HEAD = "0004"
 """The newest migration; a test holds it against the scripts."""
 
+FIRST, FIRST_WITH_CHECKSUMS = "0001", "0002"
 BUSY_SECONDS = 60
 SQLITE_HEADER = b"SQLite format 3\0"
 """The first bytes of every SQLite file."""
@@ -32,20 +40,32 @@ class Database:
     """One open database.
 
     Attributes:
-        path: the SQLite file, or None for another database.
+        path: the SQLite file.
         engine: SQLAlchemy's engine.
         read_only: whether writing is an error.
     """
 
-    def __init__(self, engine: sa.Engine, path: Path | None, read_only: bool = False) -> None:
+    def __init__(
+        self,
+        engine: sa.Engine,
+        path: Path,
+        read_only: bool = False,
+        source: Source | None = None,
+    ) -> None:
         self.engine = engine
         self.path = path
         self.read_only = read_only
+        self._source = source
+        self._files: dict[Path, tuple[int, int]] = {}
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """Yield a connection in a reading transaction."""
-        with self.engine.connect() as connection:
+        """Yield a connection in a reading transaction.
+
+        Raises:
+            DamagedDatabase: when what is read is not what was written.
+        """
+        with in_words(self.path), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
@@ -55,21 +75,40 @@ class Database:
         Raises:
             DiskFull: when it cannot be stored; nothing of it is.
             StoreBusy: when another process holds the lock for longer than ``BUSY_SECONDS``.
+            StoreGone: when the file is not there any more.
+            DamagedDatabase: when what is read is not what was written.
             UsageError: when the database is open for reading only.
         """
         if self.read_only:
             raise UsageError(f"{self.path} is read-only; name a database of your own with --db")
-        try:
-            with self.engine.connect() as connection:
-                writer = connection.execution_options(runner_write=True)
-                with writer.begin():
-                    yield writer
-        except sa.exc.OperationalError as error:
-            if "disk is full" in str(error):
-                raise DiskFull(error.orig) from error
-            if "database is locked" in str(error):
-                raise StoreBusy(error.orig) from error
-            raise
+        self.check_in_place()
+        with in_words(self.path), self.engine.connect() as connection:
+            writer = connection.execution_options(runner_write=True)
+            with writer.begin():
+                yield writer
+        self.check_in_place()
+
+    def remember_place(self) -> None:
+        """Remember which files these are, for :meth:`check_in_place`."""
+        beside = self.path.with_name(f"{self.path.name}-wal")
+        self._files = {path: found for path in (self.path, beside) if (found := _place(path))}
+
+    def check_in_place(self) -> None:
+        """Check that the file, and the log of what was written last, are those that were opened.
+
+        SQLite would write into removed files without a word.
+
+        Raises:
+            StoreGone: when one was removed or replaced.
+        """
+        for path, known in self._files.items():
+            found = _place(path)
+            if found != known:
+                became = "removed" if found is None else "replaced"
+                raise StoreGone(
+                    f"{path} was {became} while this run was at work: what it has done since is"
+                    " not kept; the same command does it again"
+                )
 
     def identity(self) -> str:
         """Return the database's own random name."""
@@ -79,64 +118,114 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+        if self._source is not None:
+            self._source.close()
 
 
-def open_database(where: str | Path, create: bool = True, read_only: bool = False) -> Database:
-    """Return the database at a path or SQLAlchemy URL, migrated to the newest schema.
+def _place(path: Path) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def open_database(
+    where: str | Path, create: bool = True, read_only: bool = False, check: bool = True
+) -> Database:
+    """Return the database at a path or ``sqlite:///`` URL, with the newest schema.
 
     Args:
         where: a file, or a URL with "://".
-        create: make the file when it is not there.
-        read_only: open a finished SQLite file that nobody writes, and leave it as it is: it is not
-            made, migrated or switched to WAL, and no file appears beside it.
+        create: open it for writing, and make it when it is not there. Without, a file that can be
+            written is migrated all the same; of one that cannot be, or whose folder cannot, an
+            older schema is migrated in a copy in memory.
+        read_only: leave the file as it is even if it could be written: it is not migrated or
+            switched to WAL, and no file appears beside it.
+        check: look for damage; `db check`, which does so itself, goes without.
 
     Raises:
         UsageError: when it is not there and must not be made, is not a database of this program, or
-            is to be left as it is and has another schema.
+            is to be written and cannot be.
+        DamagedDatabase: when it is not whole.
     """
-    if read_only:
-        return _open_read_only(Path(where))
-    url, path = _url(where)
-    if path is not None and not path.is_file():
-        if not create:
-            raise UsageError(f"no database at {path}; it is made by the first `runner run`")
-        path.parent.mkdir(parents=True, exist_ok=True)
+    path = database_file(where)
+    found = is_there(path)
+    if not found and (read_only or not create):
+        hint = "" if read_only else "; it is made by the first `runner run`"
+        raise UsageError(f"no database at {path}{hint}")
+    if found and not create and path.stat().st_size == 0:
+        raise UsageError(f"{path} is empty: no database of results")
+    if found and not is_writable(path):
+        if create and not read_only:
+            raise UsageError(
+                f"{path} cannot be written: it or its folder is read-only; name a database of your"
+                " own with --db"
+            )
+        read_only = True
+    with in_words(path):
+        if read_only:
+            return _for_reading(path, check)
+        return _for_writing(path, check)
+
+
+def _for_writing(path: Path, check: bool) -> Database:
+    try:
+        path.absolute().parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be made: {error.strerror}") from error
+    # made from its parts: in a text, a "?" or "%" of the file's name would mean something else
+    url = sa.URL.create("sqlite", database=str(path.absolute()))
     engine = sa.create_engine(url, json_serializer=_json)
-    if engine.dialect.name == "sqlite":
-        _prepare_sqlite(engine)
+    _prepare_sqlite(engine)
     database = Database(engine, path)
     try:
         _migrate(database)
-    except (sa.exc.DatabaseError, sqlite3.DatabaseError) as error:
-        reason = error.__cause__ or error
-        raise UsageError(f"{where} cannot be opened as a results database: {reason}") from error
+        if check:
+            _check(database)
+        database.remember_place()
+    except BaseException:
+        database.close()
+        raise
     return database
 
 
-def _open_read_only(path: Path) -> Database:
-    if not path.is_file():
-        raise UsageError(f"no database at {path}")
-    # immutable: SQLite neither locks it nor looks for a journal, so its folder may be read-only too
-    uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+def _for_reading(path: Path, check: bool) -> Database:
+    """Open a file and leave it as it is, or a copy of it in memory."""
+    database = None if has_log_beside(path) else _reading(path, immutable(path))
+    try:
+        if database is None or _version_of(database) != HEAD:
+            snapshot = copied_to_memory(path)
+            if database is not None:
+                database.close()
+            database = _reading(path, snapshot)
+            if _version_of(database) != HEAD:
+                _upgrade(database)
+        database.read_only = True
+        if check:
+            _check(database)
+    except BaseException:
+        if database is not None:
+            database.close()
+        raise
+    return database
+
+
+def _check(database: Database) -> None:
+    """Refuse a database that is not whole."""
+    with database.read() as connection:
+        check_whole(connection, database.path)
+
+
+def _reading(path: Path, source: Source) -> Database:
     engine = sa.create_engine(
-        "sqlite://", creator=lambda: sqlite3.connect(uri, uri=True), poolclass=sa.NullPool
+        "sqlite://",
+        creator=lambda: sqlite3.connect(source.uri, uri=True),
+        poolclass=sa.NullPool,
+        json_serializer=_json,
     )
     _prepare_sqlite(engine)
-    database = Database(engine, path, read_only=True)
-    try:
-        with database.read() as connection:
-            version = _version(connection)
-    except (sa.exc.DatabaseError, sqlite3.DatabaseError) as error:
-        reason = error.__cause__ or error
-        raise UsageError(f"{path} cannot be opened as a results database: {reason}") from error
-    if version is None:
-        raise UsageError(f"{path} is a database of another program")
-    if version != HEAD:
-        raise UsageError(
-            f"{path} has schema {version}, this program reads {HEAD}; it is read-only and is not"
-            " migrated"
-        )
-    return database
+    return Database(engine, path, source=source)
 
 
 def identity_in(path: Path) -> str | None:
@@ -159,14 +248,6 @@ def _json(value: Any) -> str:
     """
     text = json.dumps(value, ensure_ascii=False, allow_nan=False)
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _url(where: str | Path) -> tuple[str | sa.URL, Path | None]:
-    text = str(where)
-    if "://" in text:
-        return text, None
-    # made from its parts: in a text, a "?" or "%" of the file's name would mean something else
-    return sa.URL.create("sqlite", database=str(Path(text).absolute())), Path(text)
 
 
 def _prepare_sqlite(engine: sa.Engine) -> None:
@@ -202,16 +283,19 @@ def _to_wal(engine: sa.Engine) -> None:
 
 def _migrate(database: Database) -> None:
     """Bring the schema to HEAD; processes that do so together wait for one another."""
-    with database.read() as connection:
-        version = _version(connection)
-        if version is None and sa.inspect(connection).get_table_names():
-            raise UsageError(f"{database.path} is a database of another program")
-    if database.engine.dialect.name == "sqlite":
-        _to_wal(database.engine)
-    if version == HEAD:
-        return
+    version = _version_of(database)
+    _to_wal(database.engine)
+    if version != HEAD:
+        _upgrade(database)
+
+
+def _upgrade(database: Database) -> None:
+    """Migrate in one transaction, unless another process has just done it.
+
+    What an earlier schema has no checksums of gets them as it is found: later damage shows.
+    """
     with database.write() as connection:
-        version = _version(connection)
+        version = _version(connection, database.path)
         if version == HEAD:
             return
         from runner.store.migrations import upgrade
@@ -219,15 +303,29 @@ def _migrate(database: Database) -> None:
         upgrade(connection)
         if version is None:
             connection.execute(sa.insert(settings_of_database).values(identity=uuid.uuid4().hex))
+        elif version < FIRST_WITH_CHECKSUMS:
+            seal_all(connection)
+        seal_schema(connection)
 
 
-def _version(connection: sa.Connection) -> str | None:
-    if not sa.inspect(connection).has_table("alembic_version"):
+def _version_of(database: Database) -> str | None:
+    with database.read() as connection:
+        return _version(connection, database.path)
+
+
+def _version(connection: sa.Connection, path: Path) -> str | None:
+    """Return the version of the schema, None in a file without tables.
+
+    Raises:
+        UsageError: for another program's database, and one of a newer version of this program.
+    """
+    names = set(sa.inspect(connection).get_table_names())
+    if not names:
         return None
-    found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
-    if found is not None and found > HEAD:
-        raise UsageError(
-            f"the database has schema {found}, this program knows {HEAD}: it was written by a newer"
-            " version"
-        )
+    if not {"alembic_version", settings_of_database.name} <= names:
+        raise UsageError(f"{path} is a database of another program")
+    found = str(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar())
+    if not re.fullmatch("[0-9]{4}", found) or not FIRST <= found <= HEAD:
+        newer = ": it was written by a newer version" if found > HEAD else ""
+        raise UsageError(f"{path} has schema {found}, this program knows {FIRST} to {HEAD}{newer}")
     return found

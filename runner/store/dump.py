@@ -6,14 +6,15 @@ attempts, devices and environments. Equal specs with equal results have equal du
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
 import sqlalchemy as sa
 
-from runner.core.errors import UsageError
 from runner.core.keys import canonical_json
 from runner.store.database import Database
+from runner.store.json_types import JsonList
 from runner.store.schema import cells, experiments, runs
 
 
@@ -46,7 +47,8 @@ def _runs(connection: sa.Connection, run_key: str | None = None) -> Iterator[str
     query = sa.select(runs).order_by(runs.c.run_key)
     query = query if run_key is None else query.where(runs.c.run_key == run_key)
     for run in connection.execute(query):
-        yield canonical_json({"run": dict(run._mapping)})
+        values = {name: value for name, value in run._mapping.items() if name != "checksum"}
+        yield canonical_json({"run": values})
         results = connection.execute(
             sa.text(
                 "SELECT rerun, status, message, best_epoch, last_epoch, parameters FROM results"
@@ -70,7 +72,7 @@ def _numbers(connection: sa.Connection, run_key: str, rerun: int) -> Iterator[st
     steps = sa.text(
         "SELECT epoch, learning_rate, losses FROM run_steps"
         " WHERE run_key = :key AND rerun = :rerun ORDER BY epoch"
-    ).columns(losses=sa.JSON)
+    ).columns(losses=JsonList)
     for row in connection.execute(steps, which):
         yield canonical_json({"steps": list(row)})
     for name, digest in _digests(connection, run_key, rerun):
@@ -90,17 +92,9 @@ def _digests(connection: sa.Connection, run_key: str, rerun: int) -> list[tuple[
 
 
 def sql_dump(database: Database) -> Iterator[str]:
-    """Yield the whole SQLite database as SQL text.
-
-    Raises:
-        UsageError: when the database is no SQLite file.
-    """
-    import sqlite3
-    from contextlib import closing
-
-    if database.path is None:
-        raise UsageError("only a SQLite file can be dumped as SQL; use --canonical")
-    uri = f"{database.path.absolute().as_uri()}?mode=ro"
-    with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as raw:
-        raw.execute("BEGIN")
+    """Yield the whole database as SQL text."""
+    with database.read() as connection:
+        connection.begin()
+        raw = connection.connection.driver_connection
+        assert isinstance(raw, sqlite3.Connection)
         yield from raw.iterdump()

@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from runner.core.types import RunStatus
+from runner.store.checking import check_attempts, refuse
 from runner.store.database import Database
 from runner.store.process import Process, is_dead
 from runner.store.schema import artifacts, attempts, claims, results, run_stages, stages, steps
@@ -51,6 +52,16 @@ def open_reruns(database: Database) -> dict[str, int]:
     )
     with database.read() as connection:
         return {row.run_key: row.rerun for row in connection.execute(query)}
+
+
+def check_recorded(database: Database) -> None:
+    """Check what ended attempts recorded, before anything is built upon it.
+
+    Raises:
+        DamagedDatabase: when something is not what they did.
+    """
+    with database.read() as connection:
+        refuse(database.path, [check_attempts(connection)])
 
 
 def ended_stages(database: Database, stage_keys: Collection[str] | None = None) -> dict[str, str]:

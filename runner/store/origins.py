@@ -44,6 +44,7 @@ def attempts_of(connection: sa.Connection, run_key: str) -> list[dict[str, Any]]
     for each in own:
         first, last = read.get((each["rerun"], each["id"]), (None, None))
         each["first_epoch"], each["last_epoch"] = first, last
+        each.pop("checksum")
     return sorted(own, key=_in_order)
 
 

@@ -6,15 +6,27 @@ Returns plain values and frozen types. Tables declared in specs are compiled els
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 import sqlalchemy as sa
 
+from runner.core.reading import METRIC_NAMES
+from runner.store.checking import (
+    Checked,
+    check_attempts,
+    check_environments,
+    check_experiments,
+    check_results,
+    check_runs,
+    refuse,
+)
+from runner.store.checksums import RESULT, STEPS, at_ends
 from runner.store.database import Database
+from runner.store.json_types import JsonList, JsonObject
 from runner.store.origins import attempts_of
-from runner.store.schema import cells, experiments, runs
+from runner.store.schema import attempts, cells, experiments, reads, run_stages, runs
 from runner.store.views import TEST_EPOCH, metric_of_result
 
 
@@ -33,14 +45,24 @@ class StoredExperiment:
 
 
 def stored_experiments(database: Database) -> list[StoredExperiment]:
-    """Return all experiments, the one run last first."""
-    query = sa.select(experiments).order_by(experiments.c.recorded.desc(), experiments.c.id.desc())
+    """Return all experiments, the one run last first.
+
+    Raises:
+        DamagedDatabase: when one is not what was recorded.
+    """
+    columns = [experiments.c[each.name] for each in fields(StoredExperiment)]
+    query = sa.select(*columns).order_by(experiments.c.recorded.desc(), experiments.c.id.desc())
     with database.read() as connection:
+        refuse(database.path, [check_experiments(connection)])
         return [StoredExperiment(**row._mapping) for row in connection.execute(query)]
 
 
 def run_rows(database: Database, experiment: str | None = None) -> list[dict[str, Any]]:
-    """Return one row per cell: experiment, labels, swept settings, run, status, accuracies."""
+    """Return one row per cell: experiment, labels, swept settings, run, status, accuracies.
+
+    Raises:
+        DamagedDatabase: when something of it is not what was recorded.
+    """
     query = (
         "SELECT experiments.name AS experiment, experiments.variant, cells.position, cells.seed,"
         " cells.labels, cells.swept, cells.run_key AS run,"
@@ -58,10 +80,26 @@ def run_rows(database: Database, experiment: str | None = None) -> list[dict[str
         " WHERE (:experiment IS NULL OR experiments.name = :experiment)"
         " ORDER BY experiments.name, experiments.variant, cells.position, cells.seed"
     )
-    typed = sa.text(query).columns(labels=sa.JSON, swept=sa.JSON)
+    typed = sa.text(query).columns(labels=JsonObject, swept=JsonObject)
     with database.read() as connection:
+        keys = cell_keys(connection, experiment)
+        parts = (RESULT, at_ends("val_accuracy"), at_ends("test_accuracy"))
+        refuse(
+            database.path,
+            [check_experiments(connection, experiment), check_results(connection, keys, parts)],
+        )
         rows = connection.execute(typed, {"experiment": experiment, "now": time.time()})
         return [dict(row._mapping) for row in rows]
+
+
+def cell_keys(
+    connection: sa.Connection, experiment: str | None = None, variant: str | None = None
+) -> set[str]:
+    """Return the keys of the runs of all cells, or of those of an experiment or a variant."""
+    query = sa.select(cells.c.run_key).join(experiments, experiments.c.id == cells.c.experiment_id)
+    for column, wanted in ((experiments.c.name, experiment), (experiments.c.variant, variant)):
+        query = query if wanted is None else query.where(column == wanted)
+    return {key for key in connection.execute(query).scalars() if key is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +121,11 @@ class CellResult:
 
 
 def cell_results(database: Database, experiment: str, variant: str) -> list[CellResult]:
-    """Return the cells of a stored experiment in the order of its spec."""
+    """Return the cells of a stored experiment in the order of its spec.
+
+    Raises:
+        DamagedDatabase: when something of it is not what was recorded.
+    """
     query = sa.text(
         "SELECT cells.position, cells.seed, cells.settings_key,"
         " coalesce(cells.run_key, '') AS run_key, result.rerun,"
@@ -94,6 +136,11 @@ def cell_results(database: Database, experiment: str, variant: str) -> list[Cell
         " ORDER BY cells.position, cells.seed"
     )
     with database.read() as connection:
+        keys = cell_keys(connection, experiment, variant)
+        refuse(
+            database.path,
+            [check_experiments(connection, experiment), check_results(connection, keys, [RESULT])],
+        )
         rows = connection.execute(query, {"experiment": experiment, "variant": variant})
         return [CellResult(**row._mapping) for row in rows]
 
@@ -101,13 +148,18 @@ def cell_results(database: Database, experiment: str, variant: str) -> list[Cell
 def epoch_metrics(
     database: Database, run_key: str, rerun: int | None
 ) -> dict[str, dict[int, float]]:
-    """Return the values of each metric of a run by epoch, from 1; nothing of an unfinished one."""
+    """Return the values of each metric of a run by epoch, from 1; nothing of an unfinished one.
+
+    Raises:
+        DamagedDatabase: when they are not what was recorded.
+    """
     query = sa.text(
         "SELECT split || '_' || name AS metric, epoch, value FROM run_metrics"
         " WHERE run_key = :key AND rerun = :rerun ORDER BY metric, epoch"
     )
     found: dict[str, dict[int, float]] = {}
     with database.read() as connection:
+        refuse(database.path, [check_results(connection, [run_key], METRIC_NAMES)])
         for row in connection.execute(query, {"key": run_key, "rerun": rerun}):
             found.setdefault(row.metric, {})[row.epoch] = row.value
     return found
@@ -119,11 +171,15 @@ def step_losses(
     """Return the training loss of every step of a run by epoch; None is not finite.
 
     The last epoch of a diverged run is there as far as it went.
+
+    Raises:
+        DamagedDatabase: when they are not what was recorded.
     """
     query = sa.text(
         "SELECT epoch, losses FROM run_steps WHERE run_key = :key AND rerun = :rerun ORDER BY epoch"
-    ).columns(losses=sa.JSON)
+    ).columns(losses=JsonList)
     with database.read() as connection:
+        refuse(database.path, [check_results(connection, [run_key], [STEPS])])
         rows = connection.execute(query, {"key": run_key, "rerun": rerun})
         return {row.epoch: list(row.losses) for row in rows}
 
@@ -140,21 +196,44 @@ def run_record(database: Database, run_key: str) -> dict[str, Any]:
 
     Raises:
         KeyError: when there is no such run.
+        DamagedDatabase: when something of it is not what was recorded.
     """
     with database.read() as connection:
         run = connection.execute(sa.select(runs).where(runs.c.run_key == run_key)).first()
         if run is None:
             raise KeyError(run_key)
+        refuse(database.path, _checks_of(connection, run_key))
         result = connection.execute(
             sa.text("SELECT * FROM latest_results WHERE run_key = :key"), {"key": run_key}
         ).first()
         return {
-            **run._mapping,
-            "result": None if result is None else dict(result._mapping),
+            **_plain(run),
+            "result": None if result is None else _plain(result),
             "cells": _cells_of(connection, run_key),
             "attempts": attempts_of(connection, run_key),
             "epochs": _epochs_of(connection, run_key),
         }
+
+
+def _checks_of(connection: sa.Connection, run_key: str) -> Iterator[Checked]:
+    """Yield the checks of all that a run's record shows."""
+    names = sa.select(experiments.c.name).join(cells, cells.c.experiment_id == experiments.c.id)
+    for name in set(connection.execute(names.where(cells.c.run_key == run_key)).scalars()):
+        yield check_experiments(connection, name)
+    yield check_runs(connection, [run_key])
+    yield check_results(connection, [run_key])
+    chain = sa.select(run_stages.c.stage_key).where(run_stages.c.run_key == run_key)
+    read = sa.select(attempts.c.stage_key).join(reads, reads.c.attempt_id == attempts.c.id)
+    queries = (chain, read.where(reads.c.run_key == run_key))
+    stage_keys = {key for query in queries for key in connection.execute(query).scalars()}
+    yield check_attempts(connection, stage_keys)
+    used = sa.select(attempts.c.environment_id).where(attempts.c.stage_key.in_(stage_keys))
+    yield check_environments(connection, connection.execute(used).scalars().all())
+
+
+def _plain(row: sa.Row[Any]) -> dict[str, Any]:
+    """Return a row as it is shown."""
+    return {name: value for name, value in row._mapping.items() if name != "checksum"}
 
 
 def _cells_of(connection: sa.Connection, run_key: str) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from runner.core.text import storable
 from runner.core.types import AttemptStatus, EpochRecord, Metric
+from runner.store.checksums import seal_attempts
 from runner.store.claims import Claim, hold_claim, release_claim
 from runner.store.database import Database
 from runner.store.schema import (
@@ -105,6 +106,7 @@ def end_attempt(
                 error=storable(error),
             )
         )
+        seal_attempts(connection, [claim.attempt_id])
         if measured:
             rows = [_metric_row(claim, metric) for metric in measured]
             connection.execute(sa.insert(evaluations), rows)

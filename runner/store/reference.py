@@ -40,15 +40,19 @@ class ReferenceResult:
     recorded: float
 
 
-def open_reference() -> Database:
+def open_reference(check: bool = True) -> Database:
     """Return the reference, open for reading.
 
+    Args:
+        check: look for damage first.
+
     Raises:
-        UsageError: when it is not there, or is not of this version.
+        UsageError: when it is not there, or is of a newer version.
+        DamagedDatabase: when it is not whole.
     """
     if not REFERENCE_FILE.is_file():
         raise UsageError(f"this installation has no reference results: no file {REFERENCE_FILE}")
-    return open_database(REFERENCE_FILE, read_only=True)
+    return open_database(REFERENCE_FILE, read_only=True, check=check)
 
 
 def is_reference_file(path: Path) -> bool:

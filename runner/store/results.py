@@ -13,6 +13,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from runner.store.checking import check_attempts, refuse
+from runner.store.checksums import seal_results
 from runner.store.database import Database
 from runner.store.schema import attempts, reads, results, run_stages, stages, steps
 
@@ -34,6 +36,9 @@ def record_result(
 
     Returns:
         The run's status, or None while a stage is missing.
+
+    Raises:
+        DamagedDatabase: when what its stages recorded is not what they did.
     """
     with database.write() as connection:
         existing = connection.execute(
@@ -50,7 +55,9 @@ def record_result(
             return None
         if mine != known:
             _replace_chain(connection, run_key, rerun, mine)
+        refuse(database.path, [check_attempts(connection, [each.key for each in mine])])
         _replace_result(connection, run_key, rerun, ended)
+        seal_results(connection, [(run_key, rerun)])
         return _status(ended)
 
 

@@ -7,12 +7,15 @@ environment. Views put the ranges together for people.
 
 import sqlalchemy as sa
 
+from runner.store.json_types import JsonList, JsonObject
+
 metadata = sa.MetaData()
 
 settings_of_database = sa.Table(
     "database",
     metadata,
     sa.Column("identity", sa.String, primary_key=True),
+    sa.Column("schema_checksum", sa.String),
     comment="One row: a random identity, so that checkpoints know their database.",
 )
 
@@ -24,9 +27,10 @@ experiments = sa.Table(
     sa.Column("variant", sa.String, nullable=False),
     sa.Column("about", sa.String, nullable=False),
     sa.Column("path", sa.String, nullable=False),
-    sa.Column("document", sa.JSON, nullable=False),
+    sa.Column("document", JsonObject, nullable=False),
     sa.Column("source", sa.String, nullable=False),
     sa.Column("recorded", sa.Float, nullable=False),
+    sa.Column("checksum", sa.String),
     sa.UniqueConstraint("name", "variant"),
     comment="Specs as last run: the merged document and the text of the file.",
 )
@@ -37,9 +41,9 @@ cells = sa.Table(
     sa.Column("experiment_id", sa.ForeignKey("experiments.id"), primary_key=True),
     sa.Column("position", sa.Integer, primary_key=True),
     sa.Column("seed", sa.Integer, primary_key=True),
-    sa.Column("labels", sa.JSON, nullable=False),
-    sa.Column("swept", sa.JSON, nullable=False),
-    sa.Column("published", sa.JSON, nullable=False),
+    sa.Column("labels", JsonObject, nullable=False),
+    sa.Column("swept", JsonObject, nullable=False),
+    sa.Column("published", JsonObject, nullable=False),
     sa.Column("settings_key", sa.String, nullable=False),
     sa.Column("run_key", sa.ForeignKey("runs.run_key")),
     sa.Column("settings", sa.JSON(none_as_null=True)),
@@ -53,10 +57,11 @@ runs = sa.Table(
     metadata,
     sa.Column("run_key", sa.String, primary_key=True),
     sa.Column("settings_key", sa.String, nullable=False),
-    sa.Column("settings", sa.JSON, nullable=False),
-    sa.Column("reader", sa.JSON, nullable=False),
+    sa.Column("settings", JsonObject, nullable=False),
+    sa.Column("reader", JsonObject, nullable=False),
     sa.Column("fingerprint", sa.String, nullable=False),
     sa.Column("data_key", sa.String, nullable=False),
+    sa.Column("checksum", sa.String),
     comment="Fully resolved trainings on known data.",
 )
 
@@ -86,6 +91,7 @@ results = sa.Table(
     sa.Column("seconds", sa.Float, nullable=False),
     sa.Column("device", sa.String, nullable=False),
     sa.Column("recorded", sa.Float, nullable=False),
+    sa.Column("checksum", sa.String),
     comment="How runs ended; rerun counts --rerun, and the highest one is shown.",
 )
 
@@ -106,8 +112,8 @@ stages = sa.Table(
     metadata,
     sa.Column("stage_key", sa.String, primary_key=True),
     sa.Column("kind", sa.String, nullable=False),
-    sa.Column("spec", sa.JSON, nullable=False),
-    sa.Column("needs", sa.JSON, nullable=False),
+    sa.Column("spec", JsonObject, nullable=False),
+    sa.Column("needs", JsonList, nullable=False),
     sa.Column("cost_kind", sa.String, nullable=False),
     sa.Index("stages_by_cost_kind", "cost_kind"),
     comment="Units of work by content key.",
@@ -121,13 +127,14 @@ attempts = sa.Table(
     sa.Column("number", sa.Integer, nullable=False),
     sa.Column("status", sa.String, nullable=False),
     sa.Column("environment_id", sa.ForeignKey("environments.id"), nullable=False),
-    sa.Column("numerics", sa.JSON, nullable=False),
+    sa.Column("numerics", JsonObject, nullable=False),
     sa.Column("device", sa.String, nullable=False),
     sa.Column("started", sa.Float, nullable=False),
     sa.Column("seconds", sa.Float),
-    sa.Column("outcome", sa.JSON),
-    sa.Column("predicted", sa.JSON),
+    sa.Column("outcome", JsonObject),
+    sa.Column("predicted", JsonObject),
     sa.Column("error", sa.String, nullable=False),
+    sa.Column("checksum", sa.String),
     sa.UniqueConstraint("stage_key", "number"),
     comment="Executions of stages; times are seconds since 1970 (UTC) and wall seconds;"
     " predicted has the epochs and seconds that the plan expected.",
@@ -143,6 +150,8 @@ claims = sa.Table(
     sa.Column("pid", sa.Integer, nullable=False),
     sa.Column("process_started", sa.Float, nullable=False),
     sa.Column("lease_until", sa.Float, nullable=False),
+    sa.Column("process_ticks", sa.Integer),
+    sa.Column("lease_monotonic", sa.Float),
     comment="Stages being done now, and by which process.",
 )
 
@@ -165,7 +174,7 @@ steps = sa.Table(
     sa.Column("epoch", sa.Integer, primary_key=True),
     sa.Column("learning_rate", sa.Float, nullable=False),
     sa.Column("seconds", sa.Float, nullable=False),
-    sa.Column("losses", sa.JSON, nullable=False),
+    sa.Column("losses", JsonList, nullable=False),
     sqlite_with_rowid=False,
     comment="Per epoch: learning rate, wall seconds, and the loss of every step as a JSON list.",
 )
@@ -198,9 +207,9 @@ verifications = sa.Table(
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("spec", sa.String, nullable=False),
-    sa.Column("sets", sa.JSON, nullable=False),
+    sa.Column("sets", JsonList, nullable=False),
     sa.Column("is_same", sa.Boolean, nullable=False),
-    sa.Column("runs", sa.JSON, nullable=False),
+    sa.Column("runs", JsonList, nullable=False),
     sa.Column("environment_id", sa.ForeignKey("environments.id"), nullable=False),
     sa.Column("recorded", sa.Float, nullable=False),
     comment="Comparisons of runs with sharing and without, as `verify` made them.",
@@ -211,6 +220,6 @@ environments = sa.Table(
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("key", sa.String, nullable=False, unique=True),
-    sa.Column("content", sa.JSON, nullable=False),
+    sa.Column("content", JsonObject, nullable=False),
     comment="Versions, machine and code that attempts ran with.",
 )

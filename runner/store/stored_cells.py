@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from runner.store.checking import check_experiments, refuse
 from runner.store.database import Database
 from runner.store.schema import cells, experiments
 
@@ -52,7 +53,11 @@ class StoredCell:
 
 
 def stored_cells(database: Database, experiment: str) -> list[StoredCell]:
-    """Return the cells of all variants of an experiment, those of the spec as written first."""
+    """Return the cells of all variants of an experiment, those of the spec as written first.
+
+    Raises:
+        DamagedDatabase: when they are not what was recorded.
+    """
     query = (
         sa.select(
             experiments.c.name.label("experiment"),
@@ -71,4 +76,5 @@ def stored_cells(database: Database, experiment: str) -> list[StoredCell]:
         .order_by(experiments.c.variant, cells.c.position, cells.c.seed)
     )
     with database.read() as connection:
+        refuse(database.path, [check_experiments(connection, experiment)])
         return [StoredCell(**row._mapping) for row in connection.execute(query)]

@@ -12,6 +12,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from runner.store.catalogue import BATCH, environment_id, insert_new
+from runner.store.checking import (
+    check_attempts,
+    check_environments,
+    check_results,
+    check_runs,
+    refuse,
+)
+from runner.store.checksums import seal_attempts, seal_results, seal_runs
 from runner.store.database import Database
 from runner.store.reference import COUNTING, ReferenceResult, reference_results
 from runner.store.schema import (
@@ -51,6 +59,9 @@ def take_results(
 
     Returns:
         What was copied.
+
+    Raises:
+        DamagedDatabase: when the reference is not what was packed.
     """
     found = reference_results(reference, run_keys)
     with database.read() as connection:
@@ -60,6 +71,9 @@ def take_results(
     with reference.read() as source, database.write() as target:
         there = _settled(target)
         taken = [each for each in found.values() if each.run_key not in there]
+        keys = [each.run_key for each in taken]
+        checks = (check_runs(source, keys), check_results(source, keys))
+        refuse(reference.path, (*checks, check_attempts(source), check_environments(source)))
         _Copy(source, target, taken).copy()
     return taken
 
@@ -158,7 +172,7 @@ class _Copy:
         chains = self._of_results(run_stages)
         keys = [row["stage_key"] for row in [*chains, *tried]]
         known = _rows(self._source, runs, "run_key", self._from)
-        insert_new(self._target, runs, "run_key", known)
+        seal_runs(self._target, insert_new(self._target, runs, "run_key", known))
         insert_new(
             self._target, stages, "stage_key", _rows(self._source, stages, "stage_key", keys)
         )
@@ -205,6 +219,7 @@ class _Copy:
                     .where(attempts.c.id == new[row["id"]])
                     .values(outcome=_renumbered(row["outcome"], ids))
                 )
+        seal_attempts(self._target, new.values())
         self._measured(new)
         return ids
 
@@ -227,6 +242,7 @@ class _Copy:
         read = self._of_results(reads)
         self._insert(reads, [{**row, "attempt_id": ids[row["attempt_id"]]} for row in read])
         self._insert(run_stages, chains)
+        seal_results(self._target, list(self._to.items()))
 
     def _artifacts(self, stage_keys: Collection[str], readings: Collection[str]) -> None:
         """Copy the digests of pixels and of the runs' weights, not of what others go on from."""

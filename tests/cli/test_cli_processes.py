@@ -40,6 +40,7 @@ LIGHT = [
     "report --table tiny --format latex",
     "db info",
     "db dump --canonical",
+    "db check",
 ]
 
 

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 from commands import TINY, Call
+from recorded import seal_again
 
 from runner.store import reference
+from runner.store.database import open_database
 
 READING = [
     ["report"],
@@ -27,12 +29,18 @@ def shipped(finished: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatc
     """A reference made of the finished grid, in the place of the one that ships."""
     path = tmp_path_factory.mktemp("reference") / "results.db"
     shutil.copy(finished / "results.db", path)
+    database = open_database(path)
+    with database.write() as connection:
+        for statement in (
+            "UPDATE environments SET content = json_set(content, '$.python', '3.99.1')",
+            "UPDATE results SET device = 'Some GPU', recorded = 86400.0 * 365",
+            "UPDATE attempts SET started = started - 1e6",
+        ):
+            connection.exec_driver_sql(statement)
+        seal_again(connection)
+    database.close()
     with closing(sqlite3.connect(path)) as raw:
         raw.execute("PRAGMA journal_mode = DELETE")
-        raw.execute("UPDATE environments SET content = json_set(content, '$.python', '3.99.1')")
-        raw.execute("UPDATE results SET device = 'Some GPU', recorded = 86400.0 * 365")
-        raw.execute("UPDATE attempts SET started = started - 1e6")
-        raw.commit()
     path.chmod(0o444)
     monkeypatch.setattr(reference, "REFERENCE_FILE", path)
     return path

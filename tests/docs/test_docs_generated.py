@@ -74,15 +74,15 @@ def test_the_pandas_example_runs(
     open_database(tmp_path / "results.db").close()
     with closing(sqlite3.connect(tmp_path / "results.db")) as connection:
         connection.execute(
-            "INSERT INTO runs VALUES ('r', 's', ?, '{}', 'f', 'd')",
+            "INSERT INTO runs VALUES ('r', 's', ?, '{}', 'f', 'd', NULL)",
             ['{"model": {"name": "mlp"}, "train": {"optimizer": {"lr": 0.125}}}'],
         )
         connection.execute(
-            "INSERT INTO experiments VALUES (1, 'e', '', '', 'e.yaml', '{}', '', 0.0)"
+            "INSERT INTO experiments VALUES (1, 'e', '', '', 'e.yaml', '{}', '', 0.0, NULL)"
         )
-        connection.execute("INSERT INTO cells VALUES (1, 0, 0, '{}', '{}', '{}', 's', 'r')")
+        connection.execute("INSERT INTO cells VALUES (1, 0, 0, '{}', '{}', '{}', 's', 'r', NULL)")
         connection.execute(
-            "INSERT INTO results VALUES ('r', 0, 'done', '', 1, 1, 5, 1.0, 1.0, 'cpu', 0.0)"
+            "INSERT INTO results VALUES ('r', 0, 'done', '', 1, 1, 5, 1.0, 1.0, 'cpu', 0.0, NULL)"
         )
         connection.commit()
     monkeypatch.chdir(tmp_path)

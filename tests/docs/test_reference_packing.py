@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import reference as tool
-from recorded import chain_of, do_run, take, want
+from recorded import chain_of, do_run, seal_again, take, want
 
 from runner.store.catalogue import record_environment
 from runner.store.database import Database, open_database
@@ -166,6 +166,7 @@ def test_anything_private_that_is_left_stops_it(
     monkeypatch.setattr("socket.gethostname", lambda: "my-own-box")
     with source.write() as connection:
         connection.exec_driver_sql(statement)
+        seal_again(connection)
     with pytest.raises(SystemExit) as stopped:
         packed(source, tmp_path)
     assert told in str(stopped.value)

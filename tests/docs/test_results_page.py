@@ -10,6 +10,7 @@ import documented_results as page
 import pytest
 from documented_experiments import EXPERIMENTS, Documented
 from made_up import MadeUp, record_made_up
+from recorded import seal_again
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -71,6 +72,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         connection.exec_driver_sql(
             "UPDATE attempts SET started = 86400, numerics = json_object('threads', 2)"
         )
+        seal_again(connection)
     database.close()
     for name in ("whole", "half", "variant", "nothing"):
         (folder / f"{name}.yaml").write_text(spec_of(name))

@@ -78,9 +78,9 @@ def test_sqlite_refuses_too(packed: Path) -> None:
 
 @pytest.mark.parametrize(
     ("version", "message"),
-    [("0000", f"has schema 0000, this program reads {HEAD}"), ("9999", "a newer version")],
+    [("0000", f"has schema 0000, this program knows 0001 to {HEAD}"), ("9999", "a newer version")],
 )
-def test_another_schema_is_refused_and_not_migrated(
+def test_an_unknown_schema_is_refused_and_not_migrated(
     packed: Path, version: str, message: str
 ) -> None:
     set_version(packed, version)

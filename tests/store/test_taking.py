@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from recorded import chain_of, do_run, outcome_of, record_of, take, want
+from recorded import chain_of, do_run, outcome_of, record_of, seal_again, take, want
 
 from runner.store.claims import Claim, claim_stage
 from runner.store.database import Database, open_database
@@ -210,6 +210,7 @@ def test_attempts_that_only_an_outcome_names_come_along(
         outcome["readers"]["other"] = {"status": "done", "reads": [[ids["train-r1-0"], 1, 3]]}
         mine_only = attempts.c.id == ids["train-r2-0"]
         connection.execute(sa.update(attempts).where(mine_only).values(outcome=outcome))
+        seal_again(connection)
     take_results(mine, reference, ["r2"])
     assert list(run_dump(mine, "r2")) == list(run_dump(reference, "r2"))
     with mine.read() as connection:

@@ -1,0 +1,209 @@
+"""Holding what is stored against its checksums, before it is shown or built upon.
+
+Each check looks at what one reader needs and refuses damage by name; `db check` looks at all of it.
+What has no checksum was recorded by an earlier version of the program, and is let through.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from runner.core.keys import content_key
+from runner.store.checksums import (
+    BATCH,
+    PARTS,
+    RESULT,
+    Key,
+    attempt_checksums,
+    experiment_checksums,
+    result_checksums,
+    run_checksums,
+)
+from runner.store.failures import damaged
+from runner.store.schema import attempts, cells, environments, experiments, results, runs
+
+SHOWN = 5
+AGAIN = "`runner db check` names all of it; a run is done again with --rerun"
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What became of the check of one kind of things.
+
+    Attributes:
+        kind: what they are.
+        count: how many were held against a checksum.
+        unchecked: how many have none.
+        problems: in words, what is not as it was recorded.
+    """
+
+    kind: str
+    count: int
+    unchecked: int
+    problems: tuple[str, ...]
+
+
+def check_everything(connection: sa.Connection) -> Iterator[Checked]:
+    """Yield the check of all that has a checksum, kind by kind."""
+    yield check_experiments(connection)
+    yield check_runs(connection)
+    yield check_results(connection)
+    yield check_attempts(connection)
+    yield check_environments(connection)
+
+
+def refuse(path: Path, checks: Iterable[Checked]) -> None:
+    """Refuse to go on with what is damaged.
+
+    Raises:
+        DamagedDatabase: which names it.
+    """
+    problems = [problem for each in checks for problem in each.problems]
+    if problems:
+        more = f"\n    and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
+        raise damaged(path, "\n    ".join(problems[:SHOWN]) + more + f"\n    {AGAIN}")
+
+
+def check_experiments(connection: sa.Connection, name: str | None = None) -> Checked:
+    """Check the documents and cells of all experiments, or of all variants of one."""
+    query = sa.select(
+        experiments.c.id, experiments.c.name, experiments.c.variant, experiments.c.checksum
+    )
+    query = query if name is None else query.where(experiments.c.name == name)
+    rows = connection.execute(query).all()
+    found = experiment_checksums(connection, [row.id for row in rows if row.checksum is not None])
+    problems = [
+        f"the experiment {row.name!r}{f' [{row.variant}]' if row.variant else ''} or its cells are"
+        " not what was recorded; `runner run` records them again"
+        for row in rows
+        if row.checksum is not None and row.checksum != found.get(row.id)
+    ]
+    return _checked("experiments", (row.checksum for row in rows), problems)
+
+
+def check_runs(connection: sa.Connection, keys: Collection[str] | None = None) -> Checked:
+    """Check settings and data of all runs, or of some, which must be there."""
+    query = sa.select(runs.c.run_key, runs.c.checksum)
+    rows = _chosen(connection, query, runs.c.run_key, keys)
+    stored: dict[str, str | None] = {row.run_key: row.checksum for row in rows}
+    found = run_checksums(connection, [key for key, known in stored.items() if known is not None])
+    problems = [f"the run {key[:12]} is not there" for key in set(keys or ()) - set(stored)]
+    problems += [
+        f"the settings of run {key[:12]} are not what was recorded"
+        for key, known in stored.items()
+        if known is not None and known != found.get(key)
+    ]
+    return _checked("runs", stored.values(), problems)
+
+
+def check_results(
+    connection: sa.Connection,
+    keys: Collection[str] | None = None,
+    parts: Collection[str] = PARTS,
+) -> Checked:
+    """Check results with what they read.
+
+    Args:
+        connection: to the database.
+        keys: runs, of which only what decides on the result that is shown is looked at; all
+            repetitions of all runs by default.
+        parts: of :data:`PARTS`.
+    """
+    query = sa.select(results.c.run_key, results.c.rerun, results.c.status, results.c.checksum)
+    rows = [tuple(row) for row in _chosen(connection, query, results.c.run_key, keys)]
+    if keys is not None:
+        rows = _deciding(rows)
+    known = {(key, rerun): _parts(text) for key, rerun, _, text in rows if text is not None}
+    found = result_checksums(connection, {key for key, _ in known}, parts)
+    problems = []
+    for each, stored in known.items():
+        wrong = [part for part in parts if stored.get(part) != found.get(each, {}).get(part)]
+        if wrong:
+            what = "" if RESULT in wrong else f" in {', '.join(wrong)}"
+            problems.append(
+                f"the result of {_named(connection, each)} is not what was recorded{what}"
+            )
+    return _checked("results", (row[3] for row in rows), problems)
+
+
+def _deciding(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Return the result of each run that is shown, and those that would be if damage hid them."""
+    newest: dict[str, tuple[bool, int]] = {}
+    every = list(rows)
+    for key, rerun, status, _ in every:
+        newest[key] = max(newest.get(key, (False, -1)), (status != "failed", rerun))
+    return [row for row in every if row[1] >= newest[row[0]][1]]
+
+
+def _parts(text: str) -> Mapping[str, str]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _named(connection: sa.Connection, result: Key) -> str:
+    """Return what a person calls a result: run, cell, repetition."""
+    key, rerun = result
+    query = (
+        sa.select(experiments.c.name, cells.c.position, cells.c.seed)
+        .join(cells, cells.c.experiment_id == experiments.c.id)
+        .where(cells.c.run_key == key)
+    )
+    cell = connection.execute(query).first()
+    place = "" if cell is None else f" ({cell.name}:{cell.position}:{cell.seed})"
+    return f"run {key[:12]}{place}" + (f", repetition {rerun}" if rerun else "")
+
+
+def check_attempts(connection: sa.Connection, stage_keys: Collection[str] | None = None) -> Checked:
+    """Check all attempts that have ended, or those at some stages: times, outcomes, machine."""
+    query = sa.select(attempts.c.id, attempts.c.stage_key, attempts.c.checksum).where(
+        attempts.c.status != "running"
+    )
+    rows = _chosen(connection, query, attempts.c.stage_key, stage_keys)
+    found = attempt_checksums(connection, [row.id for row in rows if row.checksum is not None])
+    problems = [
+        f"attempt {row.id} at stage {row.stage_key[:12]} is not what was recorded"
+        for row in rows
+        if row.checksum is not None and row.checksum != found.get(row.id)
+    ]
+    return _checked("attempts", (row.checksum for row in rows), problems)
+
+
+def check_environments(connection: sa.Connection, ids: Collection[int] | None = None) -> Checked:
+    """Check machines, versions and code, whose keys are hashes of them: of all, or of some."""
+    rows = _chosen(connection, sa.select(environments), environments.c.id, ids)
+    problems = [
+        f"environment {row.id} is not what was recorded"
+        for row in rows
+        if content_key("environment", row.content) != row.key
+    ]
+    return _checked("environments", (row.key for row in rows), problems)
+
+
+def _chosen(
+    connection: sa.Connection,
+    query: sa.Select[Any],
+    column: sa.Column[Any],
+    values: Collection[Any] | None,
+) -> list[Any]:
+    """Return the rows of a query, or those with one of some values in a column."""
+    if values is None:
+        return list(connection.execute(query))
+    wanted, rows = sorted(set(values)), list[Any]()
+    for start in range(0, len(wanted), BATCH):
+        batch = column.in_(wanted[start : start + BATCH])
+        rows += connection.execute(query.where(batch))
+    return rows
+
+
+def _checked(kind: str, checksums: Iterable[str | None], problems: list[str]) -> Checked:
+    known = [each is not None for each in checksums]
+    return Checked(kind, sum(known), len(known) - sum(known), tuple(problems))

@@ -1,0 +1,269 @@
+"""Checksums of what tables and `show` print, stored beside it when it is recorded.
+
+A result's holds a part for the result itself, one for each metric and one for the steps, so that a
+table reads again only what it shows. Owns how they are computed; what a mismatch means is not
+decided here. A migration that changes one of the columns below must seal the rows again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from array import array
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from sys import byteorder
+from typing import Any
+
+import sqlalchemy as sa
+
+from runner.core.reading import METRIC_NAMES
+
+BATCH = 500
+RESULT, STAGES, STEPS = "result", "stages", "steps"
+
+
+def at_ends(metric: str) -> str:
+    """Return the part for a metric's values at the best and the last epoch."""
+    return f"{metric}@ends"
+
+
+PARTS = (RESULT, STAGES, *METRIC_NAMES, *map(at_ends, METRIC_NAMES), STEPS)
+"""Of a result: how it ended and what it reads; its stages; each metric, at all epochs and at those
+that most tables show; the steps."""
+
+RUN = "run_key, settings_key, settings, reader, fingerprint, data_key"
+EXPERIMENT = "id, name, variant, about, path, document, source, recorded"
+CELL = "position, seed, labels, swept, published, settings_key, run_key, settings"
+RESULT_ROW = (
+    "run_key, rerun, status, message, best_epoch, last_epoch, parameters, train_seconds, seconds,"
+    " device, recorded"
+)
+ATTEMPT = (
+    "attempts.stage_key, number, status, environments.key, numerics, device, started, seconds,"
+    " outcome, predicted, error"
+)
+RANGES = (
+    "SELECT run_key, rerun, attempt_id, first_epoch, last_epoch FROM reads"
+    " WHERE run_key IN (?) ORDER BY attempt_id"
+)
+CHAIN = (
+    "SELECT run_key, rerun, position, run_stages.stage_key, reading, stages.kind FROM run_stages"
+    " LEFT JOIN stages ON stages.stage_key = run_stages.stage_key"
+    " WHERE run_key IN (?) ORDER BY position"
+)
+OF_RANGE = "attempt_id = ?3 AND split = ?1 AND name = ?2 AND epoch BETWEEN ?4 AND ?5"
+MEASURED = (
+    f"SELECT epoch, value FROM metrics WHERE {OF_RANGE}"
+    f" UNION ALL SELECT epoch, value FROM evaluations WHERE {OF_RANGE}"
+)
+ENDS = """
+SELECT results.run_key, results.rerun, m.epoch, m.value
+FROM results CROSS JOIN reads USING (run_key, rerun) CROSS JOIN {table} AS m
+  ON m.attempt_id = reads.attempt_id AND m.split = '{split}' AND m.name = '{measure}'
+  AND m.epoch IN (results.best_epoch, results.last_epoch)
+  AND +m.epoch BETWEEN reads.first_epoch AND reads.last_epoch
+WHERE results.run_key IN (?) ORDER BY m.epoch, m.attempt_id
+"""
+TAKEN = (
+    "SELECT attempt_id, epoch, learning_rate, seconds, losses FROM steps"
+    " WHERE attempt_id = ? AND epoch BETWEEN ? AND ? ORDER BY epoch"
+)
+
+Key = tuple[str, int]
+"""A result: key of the run, and repetition."""
+
+
+def checksum(rows: Iterable[Sequence[Any]]) -> str:
+    """Return the checksum of rows as they are stored, in their order."""
+    text = json.dumps([list(row) for row in rows], default=repr, separators=(",", ":"))
+    return _digest(text.encode())
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=8).hexdigest()
+
+
+def run_checksums(connection: sa.Connection, keys: Collection[str]) -> dict[str, str]:
+    """Return the checksums of runs: settings, reader, data."""
+    rows = _rows(connection, f"SELECT {RUN} FROM runs WHERE run_key IN (?)", keys)
+    return {row[0]: checksum([row]) for row in rows}
+
+
+def experiment_checksums(connection: sa.Connection, ids: Collection[int]) -> dict[int, str]:
+    """Return the checksums of experiments, each with all its cells."""
+    raw = _raw(connection)
+    cells = f"SELECT {CELL} FROM cells WHERE experiment_id = ? ORDER BY position, seed"
+    query = f"SELECT {EXPERIMENT} FROM experiments WHERE id IN (?)"
+    return {
+        row[0]: checksum([row, *raw.execute(cells, [row[0]])])
+        for row in _rows(connection, query, ids)
+    }
+
+
+def attempt_checksums(connection: sa.Connection, ids: Collection[int]) -> dict[int, str]:
+    """Return the checksums of attempts, each with its environment; not of what they measured."""
+    query = (
+        f"SELECT attempts.id, {ATTEMPT} FROM attempts"
+        " LEFT JOIN environments ON environments.id = attempts.environment_id"
+        " WHERE attempts.id IN (?)"
+    )
+    return {row[0]: checksum([row[1:]]) for row in _rows(connection, query, ids)}
+
+
+def result_checksums(
+    connection: sa.Connection, keys: Collection[str], parts: Collection[str] = PARTS
+) -> dict[Key, dict[str, str]]:
+    """Return the checksums of all repetitions of runs, by part; a metric without values has none.
+
+    Args:
+        connection: to the database.
+        keys: the runs.
+        parts: which parts; all by default.
+    """
+    found: dict[Key, dict[str, str]] = {}
+    every = sorted(set(keys))
+    for start in range(0, len(every), BATCH):
+        found |= _of_batch(connection, every[start : start + BATCH], parts)
+    return found
+
+
+def _of_batch(
+    connection: sa.Connection, keys: Sequence[str], parts: Collection[str]
+) -> dict[Key, dict[str, str]]:
+    rows = _grouped(
+        _rows(connection, f"SELECT {RESULT_ROW} FROM results WHERE run_key IN (?)", keys)
+    )
+    ranges = _grouped(_rows(connection, RANGES, keys))
+    stages = _grouped(_rows(connection, CHAIN, keys)) if STAGES in parts else {}
+    ends = {name: _ends(connection, name, keys) for name in METRIC_NAMES if at_ends(name) in parts}
+    found: dict[Key, dict[str, str]] = {key: {} for key in rows}
+    for key, sums in found.items():
+        read = ranges.get(key, [])
+        if RESULT in parts:
+            sums[RESULT] = checksum([*rows[key], *read])
+        # of a failed run, later plans may record other stages
+        if STAGES in parts and rows[key][0][2] != "failed":
+            sums[STAGES] = checksum(stages.get(key, []))
+        for name in METRIC_NAMES:
+            if name in parts and (measured := _measured(connection, name, read)):
+                sums[name] = _of_numbers(measured)
+        for name in ends:
+            if measured := [row[2:] for row in ends[name].get(key, [])]:
+                sums[at_ends(name)] = _of_numbers(measured)
+        if STEPS in parts and (taken := _steps(connection, read)):
+            sums[STEPS] = checksum(taken)
+    return found
+
+
+def _grouped(rows: Iterable[tuple[Any, ...]]) -> dict[Key, list[tuple[Any, ...]]]:
+    """Return rows by their first two values, the key of a result."""
+    found: dict[Key, list[tuple[Any, ...]]] = {}
+    for row in rows:
+        found.setdefault(row[:2], []).append(row)
+    return found
+
+
+def _ends(
+    connection: sa.Connection, name: str, keys: Sequence[str]
+) -> dict[Key, list[tuple[Any, ...]]]:
+    """Return the rows of a metric at the best and the last epoch, by result."""
+    split, _, measure = name.rpartition("_")
+    queries = (
+        ENDS.format(table=table, split=split, measure=measure)
+        for table in ("metrics", "evaluations")
+    )
+    return _grouped(row for query in queries for row in _rows(connection, query, keys))
+
+
+def _measured(
+    connection: sa.Connection, name: str, ranges: Sequence[tuple[Any, ...]]
+) -> list[tuple[int, float]]:
+    """Return (epoch, value) of a metric, from training and from evaluation."""
+    split, _, measure = name.rpartition("_")
+    raw, found = _raw(connection), list[tuple[int, float]]()
+    for _, _, *read in ranges:
+        # a statement for each range: for many runs that is faster than one for all
+        found += raw.execute(MEASURED, [split, measure, *read])
+    return found
+
+
+def _steps(connection: sa.Connection, ranges: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    raw, found = _raw(connection), list[tuple[Any, ...]]()
+    for _, _, *read in ranges:
+        found += raw.execute(TAKEN, read)
+    return found
+
+
+def _of_numbers(measured: Sequence[tuple[int, float]]) -> str:
+    """Return the checksum of (epoch, value) pairs, of their bytes: there may be very many."""
+    epochs, values = zip(*measured, strict=True)
+    try:
+        packed = array("q", epochs), array("d", values)
+    except (TypeError, OverflowError):  # no numbers, so not what was stored
+        return checksum(measured)
+    if byteorder == "big":
+        for each in packed:
+            each.byteswap()
+    return _digest(packed[0].tobytes() + packed[1].tobytes())
+
+
+def _raw(connection: sa.Connection) -> sqlite3.Connection:
+    """Return the driver's connection, in a transaction: rows as they are stored, and quickly."""
+    if not connection.in_transaction():
+        connection.begin()
+    raw = connection.connection.driver_connection
+    assert isinstance(raw, sqlite3.Connection)
+    return raw
+
+
+def _rows(
+    connection: sa.Connection, query: str, values: Collection[Any]
+) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of a query with ``IN (?)`` for all values, in batches."""
+    raw, every = _raw(connection), sorted(set(values))
+    for start in range(0, len(every), BATCH):
+        batch = every[start : start + BATCH]
+        marks = ", ".join("?" * len(batch))
+        yield from raw.execute(query.replace("(?)", f"({marks})"), batch)
+
+
+def seal_runs(connection: sa.Connection, keys: Collection[str]) -> None:
+    """Store the checksums of runs, within a writing transaction."""
+    _store(connection, "runs", "run_key", run_checksums(connection, keys))
+
+
+def seal_experiment(connection: sa.Connection, experiment_id: int) -> None:
+    """Store the checksum of an experiment; its cells must be there by then."""
+    _store(connection, "experiments", "id", experiment_checksums(connection, [experiment_id]))
+
+
+def seal_attempts(connection: sa.Connection, ids: Collection[int]) -> None:
+    """Store the checksums of attempts that have ended."""
+    _store(connection, "attempts", "id", attempt_checksums(connection, ids))
+
+
+def seal_results(connection: sa.Connection, which: Collection[Key]) -> None:
+    """Store the checksums of results; what they read and their stages must be there by then."""
+    found = result_checksums(connection, {key for key, _ in which})
+    rows = [(json.dumps(found[each], sort_keys=True), *each) for each in which]
+    _raw(connection).executemany(
+        "UPDATE results SET checksum = ? WHERE run_key = ? AND rerun = ?", rows
+    )
+
+
+def seal_all(connection: sa.Connection) -> None:
+    """Store the checksums of everything, as it is now."""
+
+    raw = _raw(connection)
+    seal_runs(connection, [row[0] for row in raw.execute("SELECT run_key FROM runs")])
+    for row in raw.execute("SELECT id FROM experiments").fetchall():
+        seal_experiment(connection, row[0])
+    ended = raw.execute("SELECT id FROM attempts WHERE status != 'running'")
+    seal_attempts(connection, [row[0] for row in ended])
+    seal_results(connection, raw.execute("SELECT run_key, rerun FROM results").fetchall())
+
+
+def _store(connection: sa.Connection, table: str, column: str, sums: Mapping[Any, str]) -> None:
+    rows = [(value, key) for key, value in sums.items()]
+    _raw(connection).executemany(f"UPDATE {table} SET checksum = ? WHERE {column} = ?", rows)

@@ -1,0 +1,92 @@
+"""How a file is read that must stay as it is: in its place, or from a copy in memory.
+
+A copy is needed where SQLite would have to write beside the file first: to see what its program
+left in a log, or to migrate an older schema.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import tempfile
+import uuid
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+LOGS = ("-wal", "-journal")
+"""What SQLite puts behind a file's name for what is not in the file yet, or no longer valid."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where connections go.
+
+    Attributes:
+        uri: for ``sqlite3.connect``.
+        keeper: keeps a copy in memory alive while it is open.
+    """
+
+    uri: str
+    keeper: sqlite3.Connection | None = None
+
+    def close(self) -> None:
+        """Let a copy in memory go."""
+        if self.keeper is not None:
+            self.keeper.close()
+
+
+def immutable(path: Path) -> Source:
+    """Return a file in its place, which nobody writes while it is read.
+
+    SQLite neither locks it nor looks for a log, so that its folder may be read-only.
+    """
+    return Source(f"{path.absolute().as_uri()}?mode=ro&immutable=1")
+
+
+def has_log_beside(path: Path) -> bool:
+    """Return whether a log beside a file holds anything."""
+    for log in LOGS:
+        with suppress(OSError):
+            if os.stat(f"{path}{log}").st_size:
+                return True
+    return False
+
+
+def copied_to_memory(path: Path) -> Source:
+    """Return a copy of a database with all that was committed to it, in memory.
+
+    Raises:
+        sqlite3.Error: when it cannot be read.
+    """
+    uri = f"file:/runner-{uuid.uuid4().hex}?vfs=memdb"
+    keeper = sqlite3.connect(uri, uri=True)
+    try:
+        _copy(path, keeper)
+    except BaseException:
+        keeper.close()
+        raise
+    return Source(uri, keeper)
+
+
+def _copy(path: Path, target: sqlite3.Connection) -> None:
+    if not has_log_beside(path):
+        with closing(sqlite3.connect(immutable(path).uri, uri=True)) as source:
+            source.backup(target)
+        return
+    if Path(f"{path}-shm").exists():
+        # a process that writes it keeps its locks there, which reading needs no right to write for
+        with suppress(sqlite3.OperationalError):
+            uri = f"{path.absolute().as_uri()}?mode=ro"
+            with closing(sqlite3.connect(uri, uri=True)) as source:
+                source.backup(target)
+            return
+    with tempfile.TemporaryDirectory(prefix="runner-read-") as folder:
+        copy = Path(folder) / "copy.db"
+        shutil.copyfile(path, copy)
+        for log in LOGS:
+            with suppress(FileNotFoundError):
+                shutil.copyfile(f"{path}{log}", f"{copy}{log}")
+        with closing(sqlite3.connect(copy)) as source:
+            source.backup(target)

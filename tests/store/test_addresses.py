@@ -1,0 +1,87 @@
+"""Which file ``--db`` means, and what is refused before anything is opened or made."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from runner.core.errors import UsageError
+from runner.store.addresses import database_file, is_there, is_writable
+from runner.store.database import open_database
+
+
+@pytest.mark.parametrize(
+    ("where", "path"),
+    [
+        ("results.db", "results.db"),
+        ("sqlite:///results.db", "results.db"),
+        ("sqlite:////home/me/r.db", "/home/me/r.db"),
+        ("a?b%41.db", "a?b%41.db"),
+    ],
+)
+def test_a_path_and_a_url_mean_a_file(where: str, path: str) -> None:
+    assert database_file(where) == Path(path)
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ("sqlite://", "in memory: all results would be lost"),
+        ("sqlite:///", "in memory"),
+        ("sqlite:///:memory:", "in memory"),
+        ("sqlite:///file:results.db?mode=memory&uri=true", "without options"),
+        ("sqlite:///results.db?timeout=5", "without options"),
+        ("sqlite://host/results.db", "without options"),
+        ("postgresql://localhost/x", "SQLite files only"),
+        ("nonsense://x", "SQLite files only"),
+        ("mysql://a:b", "cannot be read as a URL"),
+        ("://", "cannot be read as a URL"),
+        ("a\0b", "no name of a file"),
+    ],
+)
+def test_what_is_no_sqlite_file_is_refused_with_what_is_allowed(where: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message) as refused:
+        open_database(where)
+    assert "allowed: a file, as results.db, or sqlite:///results.db" in str(refused.value)
+
+
+def test_folders_pipes_and_names_that_are_too_long_are_no_files(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "file").touch()
+    for name, message in [
+        (".", "it is a folder"),
+        ("pipe", "no regular file"),
+        ("x" * 300, "File name too long"),
+    ]:
+        with pytest.raises(UsageError, match=message):
+            is_there(tmp_path / name)
+    assert not is_there(tmp_path / "file" / "in-it")
+
+
+def test_an_empty_file_holds_nothing_to_read_and_may_become_a_database(tmp_path: Path) -> None:
+    path = tmp_path / "results.db"
+    path.touch()
+    for read_only in (False, True):
+        with pytest.raises(UsageError, match="is empty: no database of results"):
+            open_database(path, create=False, read_only=read_only)
+    assert path.stat().st_size == 0
+    open_database(path).close()
+    open_database(path, create=False).close()
+
+
+def test_a_place_where_no_folder_can_be_made_is_said_in_words(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="cannot be made"):
+        open_database(tmp_path / "file" / "results.db")
+
+
+def test_a_url_is_read_where_its_file_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=r"no database at there\.db"):
+        open_database("sqlite:///there.db", create=False)
+    assert list(tmp_path.iterdir()) == []
+    open_database("there.db").close()
+    database = open_database("sqlite:///there.db", create=False)
+    assert database.path == Path("there.db")
+    database.close()
+    assert is_writable(Path("there.db"))

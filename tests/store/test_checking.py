@@ -1,0 +1,265 @@
+"""What is not as it was recorded is named by whoever would show it, and let through by others."""
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from recorded import chain_of, do_run, take, want
+
+from runner.core.errors import DamagedDatabase
+from runner.core.reading import METRIC_NAMES
+from runner.store import integrity
+from runner.store.checking import check_everything, check_results
+from runner.store.checksums import RESULT, STAGES, STEPS, at_ends
+from runner.store.database import Database, open_database
+from runner.store.facts import check_recorded
+from runner.store.queries import (
+    cell_results,
+    epoch_metrics,
+    run_record,
+    run_rows,
+    step_losses,
+    stored_experiments,
+)
+from runner.store.recorder import end_attempt
+from runner.store.results import record_result
+from runner.store.taking import take_results
+
+FIXTURE = Path(__file__).parent / "fixtures" / "schema_0001.db"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database of two runs, one of them with a second repetition."""
+    path = tmp_path_factory.mktemp("finished") / "results.db"
+    database = open_database(path)
+    want(database, ["r1", "r2"])
+    do_run(database, "r1", split_at=2)
+    do_run(database, "r2")
+    want(database, ["r1", "r2"], rerun=1)
+    do_run(database, "r2", rerun=1)
+    database.close()
+    return path
+
+
+@pytest.fixture
+def path(finished: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(finished, tmp_path))
+
+
+def change(path: Path, statement: str) -> None:
+    with closing(sqlite3.connect(path)) as raw:
+        assert raw.execute(statement).rowcount > 0
+        raw.commit()
+
+
+def problems(path: Path) -> list[str]:
+    database = open_database(path, create=False)
+    with database.read() as connection:
+        found = [problem for each in check_everything(connection) for problem in each.problems]
+    database.close()
+    return found
+
+
+def test_what_was_recorded_is_what_is_there(path: Path) -> None:
+    database = open_database(path)
+    with database.read() as connection:
+        checks = {each.kind: each for each in check_everything(connection)}
+    database.close()
+    assert {kind: (each.count, each.unchecked) for kind, each in checks.items()} == {
+        "experiments": (1, 0),
+        "runs": (2, 0),
+        "results": (3, 0),
+        "attempts": (8, 0),
+        "environments": (1, 0),
+    }
+    assert problems(path) == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        ("UPDATE results SET best_epoch = 3 WHERE run_key = 'r1'", "run r1 (e:0:0) is not"),
+        ("UPDATE results SET seconds = seconds + 1e-9 WHERE rerun = 1", "e:1:0), repetition 1 is"),
+        ("UPDATE results SET checksum = 'x' WHERE run_key = 'r1'", "the result of run r1"),
+        ("UPDATE reads SET last_epoch = 1 WHERE run_key = 'r1'", "the result of run r1"),
+        ("UPDATE run_stages SET position = position + 5 WHERE run_key = 'r1'", "in stages"),
+        ("UPDATE stages SET kind = 'tr' WHERE stage_key = 'train-r1-0'", "recorded in stages"),
+        ("UPDATE metrics SET value = value + 1e-15 WHERE split = 'val'", "in val_loss, val_acc"),
+        ("UPDATE metrics SET value = 'x' WHERE epoch = 1 AND split = 'val'", "in val_loss"),
+        ("DELETE FROM metrics WHERE epoch = 1 AND name = 'loss'", "in train_loss, val_loss"),
+        ("UPDATE evaluations SET value = 0.75 WHERE name = 'accuracy'", "test_accuracy@ends"),
+        ("UPDATE steps SET losses = '[1.0, 2.0]' WHERE epoch = 2", "in steps"),
+        ("UPDATE runs SET settings = json_set(settings, '$.seed', 4)", "settings of run r1"),
+        ("UPDATE experiments SET document = '{}'", "the experiment 'e' or its cells"),
+        ("UPDATE cells SET published = '{\"ACC\": 0.6}' WHERE position = 1", "'e' or its cells"),
+        ("DELETE FROM cells WHERE position = 1", "'e' or its cells"),
+        ("UPDATE attempts SET started = started + 1", "attempt 1 at stage prepare"),
+        ('UPDATE environments SET content = \'{"machine": "n"}\'', "environment 1 is not"),
+    ],
+)
+def test_whatever_changes_is_found_by_name(path: Path, statement: str, named: str) -> None:
+    change(path, statement)
+    found = problems(path)
+    assert any(named in problem for problem in found), found
+
+
+READERS: dict[str, Callable[[Database], object]] = {
+    "list": run_rows,
+    "figures": lambda database: cell_results(database, "e", ""),
+    "curves": lambda database: epoch_metrics(database, "r1", 0),
+    "step losses": lambda database: step_losses(database, "r1", 0),
+    "show": lambda database: run_record(database, "r1"),
+    "show another": lambda database: run_record(database, "r2"),
+    "tables": stored_experiments,
+    "plan": check_recorded,
+}
+
+
+@pytest.mark.parametrize(
+    ("statement", "refusing"),
+    [
+        ("UPDATE results SET best_epoch = 3 WHERE run_key = 'r1'", {"list", "figures", "show"}),
+        ("UPDATE metrics SET value = 9 WHERE epoch = 1 AND attempt_id = 2", {"curves", "show"}),
+        ("UPDATE steps SET losses = '[]' WHERE attempt_id = 2", {"step losses", "show"}),
+        ("UPDATE runs SET fingerprint = 'f' WHERE run_key = 'r1'", {"show"}),
+        ("UPDATE cells SET seed = 7", {"list", "figures", "show", "show another", "tables"}),
+        ("UPDATE attempts SET device = 'x' WHERE id = 2", {"show", "plan"}),
+        ("UPDATE results SET seconds = 9 WHERE run_key = 'r2' AND rerun = 0", set()),
+        (
+            "UPDATE results SET status = 'failed' WHERE rerun = 1",
+            {"list", "figures", "show another"},
+        ),
+    ],
+)
+def test_only_who_would_show_it_refuses(path: Path, statement: str, refusing: set[str]) -> None:
+    change(path, statement)
+    database = open_database(path)
+    refused = set()
+    for name, read in READERS.items():
+        try:
+            read(database)
+        except DamagedDatabase as error:
+            assert str(error).startswith(f"{path} is damaged: ")
+            refused.add(name)
+    database.close()
+    assert refused == refusing
+
+
+def test_what_has_no_checksum_is_counted_and_shown(path: Path) -> None:
+    change(path, "UPDATE results SET checksum = NULL, seconds = 9")
+    database = open_database(path)
+    with database.read() as connection:
+        results = check_results(connection)
+    assert (results.count, results.unchecked, results.problems) == (0, 3, ())
+    assert len(run_rows(database)) == 2
+    database.close()
+
+
+def test_an_older_database_gets_its_checksums_when_it_is_migrated(tmp_path: Path) -> None:
+    path = Path(shutil.copy(FIXTURE, tmp_path / "results.db"))
+    database = open_database(path)
+    with database.read() as connection:
+        checks = list(check_everything(connection))
+    database.close()
+    assert all(each.count and not each.unchecked and not each.problems for each in checks)
+    change(path, "UPDATE metrics SET value = value / 2")
+    assert problems(path)
+
+
+def test_a_result_is_not_put_together_from_damaged_attempts(tmp_path: Path) -> None:
+    database = open_database(tmp_path / "results.db")
+    want(database, ["r1"])
+    do_run(database, "r1")
+    with database.write() as connection:
+        for table in ("reads", "results"):
+            connection.exec_driver_sql(f"DELETE FROM {table}")
+        connection.exec_driver_sql("UPDATE attempts SET outcome = replace(outcome, '2', '3')")
+    with pytest.raises(DamagedDatabase, match="attempt"):
+        record_result(database, "r1", 0)
+    database.close()
+
+
+def test_a_further_repetition_does_not_hide_damage_in_what_it_shares(path: Path) -> None:
+    """Its checksum must not be taken from damaged settings for granted."""
+    change(path, "UPDATE runs SET settings = json_set(settings, '$.seed', 4)")
+    database = open_database(path)
+    want(database, ["r1", "r2"], rerun=2)
+    do_run(database, "r1", rerun=2)
+    database.close()
+    assert any("settings of run r1" in problem for problem in problems(path))
+
+
+def test_an_attempt_that_is_at_work_has_no_checksum_yet(path: Path) -> None:
+    database = open_database(path)
+    want(database, ["r1", "r2", "r3"])
+    claim = take(database, chain_of("r3")[1].key)
+    check_recorded(database)
+    end_attempt(database, claim, "failed", 1.0, error="why")
+    check_recorded(database)
+    database.close()
+    change(path, "UPDATE attempts SET error = 'who' WHERE status = 'failed'")
+    assert len(problems(path)) == 1
+
+
+def test_results_are_not_taken_from_a_damaged_reference(path: Path, tmp_path: Path) -> None:
+    change(path, "UPDATE metrics SET value = value / 2 WHERE attempt_id = 2")
+    reference, mine = open_database(path, read_only=True), open_database(tmp_path / "mine.db")
+    with pytest.raises(DamagedDatabase, match="the result of run r1"):
+        take_results(mine, reference, ["r1", "r2"])
+    assert [each.run_key for each in take_results(mine, reference, ["r2"])] == ["r2"]
+    reference.close(), mine.close()
+    assert problems(tmp_path / "mine.db") == []
+
+
+def test_parts_are_those_that_are_stored(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as raw:
+        (parts,) = raw.execute("SELECT checksum FROM results WHERE run_key = 'r1'").fetchone()
+    measured = [name for name in METRIC_NAMES if not name.startswith("train_eval")]
+    for part in (RESULT, STAGES, STEPS, *measured, *map(at_ends, measured)):
+        assert f'"{part}"' in parts
+
+
+def test_another_schema_than_was_made_is_damage_but_not_what_stands_beside_it(path: Path) -> None:
+    change_schema = "CREATE INDEX mine ON metrics (value)"
+    with closing(sqlite3.connect(path)) as raw:
+        raw.execute(change_schema)
+        raw.execute("CREATE VIEW my_own AS SELECT 1")
+        raw.commit()
+    open_database(path).close()
+    with closing(sqlite3.connect(path)) as raw:
+        raw.execute("DROP VIEW latest_results")
+        raw.execute("CREATE VIEW latest_results AS SELECT * FROM results")
+        raw.commit()
+    with pytest.raises(DamagedDatabase, match="tables and views are not those"):
+        open_database(path)
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM database", "UPDATE database SET identity = ''"])
+def test_a_database_without_its_identity_is_refused(path: Path, statement: str) -> None:
+    change(path, statement)
+    with pytest.raises(DamagedDatabase, match="identit"):
+        open_database(path)
+
+
+@pytest.mark.parametrize("size", [0, integrity.WHOLE_BYTES])
+def test_an_index_that_hides_results_is_damage(
+    size: int, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(integrity, "WHOLE_BYTES", size)
+    with closing(sqlite3.connect(path)) as raw:
+        raw.execute("PRAGMA writable_schema = ON")
+        page = "SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_results_1'"
+        (number,) = raw.execute(page).fetchone()
+        (page_size,) = raw.execute("PRAGMA page_size").fetchone()
+        raw.execute("PRAGMA journal_mode = DELETE")
+    content = bytearray(path.read_bytes())
+    start = (number - 1) * page_size
+    at = content.index(b"r1", start, start + page_size)
+    content[at : at + 2] = b"r9"
+    path.write_bytes(content)
+    with pytest.raises(DamagedDatabase, match="missing from index"):
+        open_database(path)
