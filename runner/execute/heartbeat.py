@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import threading
 
-import sqlalchemy as sa
-
-from runner.core.errors import ClaimLost, DiskFull, StoreBusy
+from runner.core.errors import ClaimLost, DiskFull, StoreBusy, StoreError
 from runner.store.claims import RENEW_SECONDS, Claim, renew_claim
 from runner.store.database import Database
 
 
 class Heartbeat:
-    """Renews a claim from a thread; ``lost`` turns True when another process has taken it."""
+    """Renews a claim from a thread.
+
+    Attributes:
+        ended: why the stage must not go on: the claim is lost, or the database cannot be used.
+    """
 
     def __init__(self, database: Database, claim: Claim, seconds: float = RENEW_SECONDS) -> None:
         self._database, self._claim, self._seconds = database, claim, seconds
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
-        self.lost = False
+        self.ended: ClaimLost | StoreError | None = None
 
     def __enter__(self) -> Heartbeat:
         self._thread.start()
@@ -32,8 +34,8 @@ class Heartbeat:
         while not self._done.wait(self._seconds):
             try:
                 renew_claim(self._database, self._claim)
-            except ClaimLost:
-                self.lost = True
-                return
-            except (DiskFull, StoreBusy, sa.exc.OperationalError):
+            except (DiskFull, StoreBusy):
                 continue  # a locked or full disk: the lease outlives several missed beats
+            except (ClaimLost, StoreError) as error:
+                self.ended = error
+                return

@@ -15,11 +15,8 @@ import torch
 
 from runner.core.errors import (
     ClaimLost,
-    DiskFull,
     Interrupted,
     RunnerError,
-    StoreBusy,
-    is_full_disk,
 )
 from runner.core.types import Stage
 from runner.engine.context import Context
@@ -35,6 +32,7 @@ from runner.engine.products import is_there
 from runner.execute.heartbeat import Heartbeat
 from runner.execute.recording import close_attempt, record_outcome
 from runner.execute.work import Work
+from runner.execute.work_folder import WorkFolder
 from runner.planner.cost import predicted
 from runner.planner.recorded import record_for
 from runner.store.catalogue import record_environment
@@ -62,7 +60,8 @@ def execute_locally(work: Work) -> None:
 
     Raises:
         Interrupted: when asked to stop; what is finished is recorded.
-        DiskFull: nothing recorded is lost.
+        StoreError: when the disk is full, or the database or `.runner/` was removed; what was
+            recorded before is safe.
     """
     try:
         _Execution(work).go()
@@ -91,6 +90,7 @@ class _Execution:
         self._environment = record_environment(work.database, work.environment)
         self._failures = failed_attempts(work.database)
         self._waited_for = ""
+        self._folder = WorkFolder(work.context)
 
     def go(self) -> None:
         self._tidy()
@@ -213,9 +213,9 @@ class _Execution:
             raise
         except Exception as error:
             seconds = time.perf_counter() - started
-            if isinstance(error, DiskFull | StoreBusy) or is_full_disk(error):
+            if (end := self._folder.end_of_all(stage, error)) is not None:
                 close_attempt(work.database, claim, "interrupted", seconds, str(error), job)
-                raise DiskFull(error) if isinstance(error, OSError) else error from None
+                raise end from None
             message = (
                 str(error) if isinstance(error, RunnerError) else f"{type(error).__name__}: {error}"
             )
@@ -235,8 +235,8 @@ class _Execution:
         work, asked = self._work, self._work.context.should_stop
 
         def should_stop() -> bool:
-            if heartbeat.lost:
-                raise ClaimLost("another process has taken this stage over")
+            if heartbeat.ended is not None:
+                raise heartbeat.ended
             return asked()
 
         return replace(

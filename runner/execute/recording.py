@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import sqlalchemy as sa
-
-from runner.core.errors import ClaimLost, DiskFull, StoreBusy
+from runner.core.errors import ClaimLost, StoreError
 from runner.core.types import AttemptStatus
 from runner.engine.context import Outcome, Produced
 from runner.engine.engine import Job
@@ -64,5 +62,5 @@ def close_attempt(
             error=error,
             produced=_artifacts(job.produced) if job is not None else (),
         )
-    except (ClaimLost, DiskFull, StoreBusy, sa.exc.OperationalError):
+    except (ClaimLost, StoreError):
         return

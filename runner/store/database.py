@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sqlite3
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -21,16 +19,15 @@ import sqlalchemy as sa
 
 from runner.core.errors import StoreGone, UsageError
 from runner.store.addresses import database_file, is_there, is_writable
-from runner.store.checksums import seal_all
 from runner.store.failures import in_words
-from runner.store.integrity import check_whole, seal_schema
+from runner.store.integrity import check_whole
 from runner.store.schema import settings_of_database
 from runner.store.sources import Source, copied_to_memory, has_log_beside, immutable
+from runner.store.versions import upgrade_from, version_of
 
 HEAD = "0004"
 """The newest migration; a test holds it against the scripts."""
 
-FIRST, FIRST_WITH_CHECKSUMS = "0001", "0002"
 BUSY_SECONDS = 60
 SQLITE_HEADER = b"SQLite format 3\0"
 """The first bytes of every SQLite file."""
@@ -63,8 +60,10 @@ class Database:
         """Yield a connection in a reading transaction.
 
         Raises:
+            StoreGone: when the file is not there any more.
             DamagedDatabase: when what is read is not what was written.
         """
+        self.check_in_place()
         with in_words(self.path), self.engine.connect() as connection:
             yield connection
 
@@ -106,8 +105,8 @@ class Database:
             if found != known:
                 became = "removed" if found is None else "replaced"
                 raise StoreGone(
-                    f"{path} was {became} while this run was at work: what it has done since is"
-                    " not kept; the same command does it again"
+                    f"{path} was {became} while it was in use: what was recorded since is lost with"
+                    " it; the same command does it again"
                 )
 
     def identity(self) -> str:
@@ -172,11 +171,17 @@ def open_database(
 def _for_writing(path: Path, check: bool) -> Database:
     try:
         path.absolute().parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
     except OSError as error:
         raise UsageError(f"{path} cannot be made: {error.strerror}") from error
-    # made from its parts: in a text, a "?" or "%" of the file's name would mean something else
-    url = sa.URL.create("sqlite", database=str(path.absolute()))
-    engine = sa.create_engine(url, json_serializer=_json)
+    # mode=rw: a later connection must not make a new file in the place of one that was removed
+    uri = f"{path.absolute().as_uri()}?mode=rw"
+    engine = sa.create_engine(
+        "sqlite://",
+        creator=lambda: sqlite3.connect(uri, uri=True, check_same_thread=False),
+        poolclass=sa.QueuePool,
+        json_serializer=_json,
+    )
     _prepare_sqlite(engine)
     database = Database(engine, path)
     try:
@@ -290,42 +295,13 @@ def _migrate(database: Database) -> None:
 
 
 def _upgrade(database: Database) -> None:
-    """Migrate in one transaction, unless another process has just done it.
-
-    What an earlier schema has no checksums of gets them as it is found: later damage shows.
-    """
+    """Migrate in one transaction, unless another process has just done it."""
     with database.write() as connection:
-        version = _version(connection, database.path)
-        if version == HEAD:
-            return
-        from runner.store.migrations import upgrade
-
-        upgrade(connection)
-        if version is None:
-            connection.execute(sa.insert(settings_of_database).values(identity=uuid.uuid4().hex))
-        elif version < FIRST_WITH_CHECKSUMS:
-            seal_all(connection)
-        seal_schema(connection)
+        version = version_of(connection, database.path, HEAD)
+        if version != HEAD:
+            upgrade_from(version, connection)
 
 
 def _version_of(database: Database) -> str | None:
     with database.read() as connection:
-        return _version(connection, database.path)
-
-
-def _version(connection: sa.Connection, path: Path) -> str | None:
-    """Return the version of the schema, None in a file without tables.
-
-    Raises:
-        UsageError: for another program's database, and one of a newer version of this program.
-    """
-    names = set(sa.inspect(connection).get_table_names())
-    if not names:
-        return None
-    if not {"alembic_version", settings_of_database.name} <= names:
-        raise UsageError(f"{path} is a database of another program")
-    found = str(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar())
-    if not re.fullmatch("[0-9]{4}", found) or not FIRST <= found <= HEAD:
-        newer = ": it was written by a newer version" if found > HEAD else ""
-        raise UsageError(f"{path} has schema {found}, this program knows {FIRST} to {HEAD}{newer}")
-    return found
+        return version_of(connection, database.path, HEAD)

@@ -117,10 +117,8 @@ def test_a_table_names_the_damaged_result_that_it_would_show(tiny: Path, call: C
     for words in (["report", "--table", "tiny"], ["list"], ["run", "tiny.yaml"]):
         found = call(*words)
         assert (found.code, found.out) == (2, "")
-        named = (
-            r"error: results\.db is damaged: the result of run \w{12} \(tiny:\d:\d\) is not what"
-        )
-        assert re.search(f"{named} was recorded in test_accuracy@ends\n", found.err), found.err
+        named = r"error: results\.db is damaged: the result of run \w{12} \(tiny:\d:\d\) is not"
+        assert re.search(f"{named} what was recorded in test_accuracy@ends\n", found.err), found.err
 
 
 def test_a_run_done_once_more_is_shown_in_the_place_of_a_damaged_one(

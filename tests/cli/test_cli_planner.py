@@ -278,8 +278,8 @@ def test_the_cache_of_a_run_at_work_is_not_cleared(call: Call) -> None:
     assert call("run", "frozen.yaml").code == 0
     with closing(sqlite3.connect("results.db")) as raw:
         raw.execute(
-            "INSERT INTO claims SELECT stage_key, id, 'host', 'boot', 1, 0.0, 9e12, NULL, NULL FROM attempts"
-            " LIMIT 1"
+            "INSERT INTO claims SELECT stage_key, id, 'host', 'boot', 1, 0.0, 9e12, NULL, NULL"
+            " FROM attempts LIMIT 1"
         )
         raw.commit()
     refused = call("cache", "clear")
@@ -303,8 +303,8 @@ def test_a_claim_of_a_dead_process_keeps_nothing_from_being_cleared(call: Call) 
     assert call("run", "frozen.yaml").code == 0
     with closing(sqlite3.connect("results.db")) as raw:
         raw.execute(
-            "INSERT INTO claims SELECT stage_key, id, ?, ?, 999999999, 0.0, 9e12, NULL, NULL FROM attempts"
-            " LIMIT 1",
+            "INSERT INTO claims SELECT stage_key, id, ?, ?, 999999999, 0.0, 9e12, NULL, NULL"
+            " FROM attempts LIMIT 1",
             (host(), boot_id()),
         )
         raw.commit()

@@ -219,10 +219,11 @@ def test_a_heartbeat_notices_that_the_claim_is_lost(database: Database) -> None:
     mine = take(database)
     with Heartbeat(database, mine, seconds=0.01) as heartbeat:
         time.sleep(0.05)
-        assert not heartbeat.lost
+        assert heartbeat.ended is None
         with database.write() as connection:
             connection.execute(sa.delete(claims))
-        wait_for(lambda: heartbeat.lost)
+        wait_for(lambda: heartbeat.ended is not None)
+        assert isinstance(heartbeat.ended, ClaimLost)
 
 
 def test_a_heartbeat_puts_the_end_of_the_lease_off(database: Database) -> None:

@@ -142,8 +142,7 @@ def test_only_who_would_show_it_refuses(path: Path, statement: str, refusing: se
     for name, read in READERS.items():
         try:
             read(database)
-        except DamagedDatabase as error:
-            assert str(error).startswith(f"{path} is damaged: ")
+        except DamagedDatabase:
             refused.add(name)
     database.close()
     assert refused == refusing

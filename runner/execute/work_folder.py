@@ -1,0 +1,57 @@
+"""Whether `.runner/` is still as a run left it, and which errors end the whole run.
+
+A stage that finds nothing where the run has put it has not failed: others would in turn, and none
+of them would be done again. Records nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from runner.core.errors import DiskFull, StoreError, StoreGone, is_full_disk
+from runner.core.types import Stage
+from runner.engine.context import Context
+
+LASTING = ("pixels/", "weights/")
+"""What a run never removes itself, unlike features and states."""
+
+
+class WorkFolder:
+    """The `.runner/` that a run began with."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._identity = _identity(context.folder)
+
+    def end_of_all(self, stage: Stage, error: Exception) -> StoreError | None:
+        """Return what ends the whole run, or None for an error of this stage alone."""
+        if isinstance(error, StoreError):
+            return error
+        if is_full_disk(error):
+            return DiskFull(error)
+        if not self._has_lost(stage, error):
+            return None
+        return StoreGone(
+            f"{self._context.folder} was removed, or something in it, while this run was at work;"
+            " what has ended is kept, and the same command makes again what is needed"
+        )
+
+    def _has_lost(self, stage: Stage, error: Exception) -> bool:
+        folder = self._context.folder
+        if _identity(folder) != self._identity:
+            return True
+        needed = (name for name in stage.consumes if name.startswith(LASTING))
+        if not all(self._context.artifact_path(name).exists() for name in needed):
+            return True
+        missed = error.filename if isinstance(error, FileNotFoundError) else None
+        return missed is not None and folder in Path(os.fsdecode(missed)).parents
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Return what a folder is on its disk, None when there is none."""
+    try:
+        found = os.stat(folder)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
