@@ -250,16 +250,15 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Epochs of one training that are recorded, from the first on, as far as they may be read.
+    """Recorded epochs of one training, from the first on.
 
     Attributes:
-        path: segments, as JSON, on which they lie.
+        path: on which they lie.
         reads: which epochs of which attempts they are, as (attempt, first, last).
         history: metrics by full name of each epoch.
         limit: a limit of divergence under which they are what is trained.
-        ending: the epoch after them in which a training of that limit diverges, or None.
-        kept: for epochs whose weights are on this disk, the artifacts that hold them, each with the
-            digest of the weights, or "" where the artifact checks itself.
+        ending: the epoch behind them in which a training of that limit diverges, or None.
+        kept: by epoch, artifacts here with the weights after it, and their digest ("" for states).
         inputs: digests of what was trained on.
     """
 
@@ -283,8 +282,7 @@ class Facts:
         artifacts: artifacts that lie on this disk.
         starts: states and checkpoints on this disk, made as this device would make them.
         records: recorded epochs on the wanted paths, made as this device would make them.
-        ended: readings of unfinished runs that need no record: they have ended in a training, and
-            diverged or left their weights on this disk; or a checkpoint goes on with them.
+        ended: readings that need no record: they diverged, left weights here or a checkpoint.
         finished: status of each run that has a result.
         seconds: measured seconds an epoch (or a stage) by cost kind, on this device.
         cache_limit: the most bytes that frozen features and states of trainings may take.

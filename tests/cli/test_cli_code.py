@@ -94,6 +94,7 @@ def test_changed_code_is_said_of_the_runs_that_used_it(call: Call, edit: Edit) -
     assert told(call) == words(2, f"{MODELS}.convnet_net (1 of them) and the engine")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("done")
 def test_runs_that_are_made_again_are_of_the_code_as_it_is(call: Call, edit: Edit) -> None:
     edit("runner.components.optimizers", "\n\nMORE = 1\n")
@@ -103,6 +104,7 @@ def test_runs_that_are_made_again_are_of_the_code_as_it_is(call: Call, edit: Edi
     assert told(call) == words(1, "runner.components.optimizers")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("done")
 @pytest.mark.parametrize(
     "statement",
@@ -123,6 +125,7 @@ def test_nothing_is_said_of_older_records_and_of_the_reference(
     assert "code      " not in call("show", "--reference", "quickstart:0:0").out
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("done")
 def test_diff_names_the_modules_that_differ_where_both_are_recorded(call: Call, edit: Edit) -> None:
     edit(f"{MODELS}.convnet_net", "\n\nMORE = 1\n")

@@ -129,7 +129,7 @@ def test_a_lowered_budget_trains_nothing_and_a_raised_one_what_is_missing(tmp_pa
 @pytest.mark.parametrize(
     ("options", "epochs"),
     [
-        ({"no_share": True}, 6),
+        pytest.param({"no_share": True}, 6, marks=pytest.mark.slow),
         pytest.param({"disable": ("read_recorded_epochs",)}, 6, marks=pytest.mark.slow),
         pytest.param({"disable": ("share_trajectories",)}, 6, marks=pytest.mark.slow),
         pytest.param({"disable": ("go_on_from_states",)}, 0, marks=pytest.mark.slow),
@@ -185,7 +185,12 @@ def as_before_inputs_were_recorded(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("harm", "planned", "note"),
     [
-        (damage, 0, "training what is recorded: the weights of epoch 4 are gone or damaged"),
+        pytest.param(
+            damage,
+            0,
+            "training what is recorded: the weights of epoch 4 are gone or damaged",
+            marks=pytest.mark.slow,
+        ),
         pytest.param(as_of_other_numerics, 6, "", marks=pytest.mark.slow),
         pytest.param(as_of_the_reference, 6, "", marks=pytest.mark.slow),
         pytest.param(
@@ -292,14 +297,8 @@ POINTS = {
 }
 
 
-@pytest.mark.parametrize(
-    "point",
-    [
-        "weights written",
-        pytest.param("claimed", marks=pytest.mark.slow),
-        pytest.param("recorded", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("point", POINTS)
 def test_killed_while_reading_it_is_read_again(point: str, forks: Forks, tmp_path: Path) -> None:
     do(write_grid(tmp_path, LONG), tmp_path)
     spec = write_grid(tmp_path, LONG.replace("epochs: 8", "epochs: 6"))
@@ -308,9 +307,8 @@ def test_killed_while_reading_it_is_read_again(point: str, forks: Forks, tmp_pat
     assert forks.run(tmp_path, words) == 0, (tmp_path / OUTPUT).read_text()
     assert trained(tmp_path) == 8
     assert statuses(tmp_path) == {"long": "done"}
-    assert_fresh = tmp_path / "fresh"
-    do(spec, assert_fresh, no_share=True)
-    assert dump_of_runs(tmp_path) == dump_of_runs(assert_fresh)
+    do(spec, tmp_path / "fresh", no_share=True)
+    assert dump_of_runs(tmp_path) == dump_of_runs(tmp_path / "fresh")
     assert left_in(tmp_path).litter == ()
 
 
