@@ -33,6 +33,7 @@ from runner.engine.network import Network
 from runner.engine.prefix import Halves
 
 ARRAY = "features.npy"
+AGAIN = "frozen features are computed again"
 
 
 class Features(Samples):
@@ -69,12 +70,21 @@ def features_stage(
         OSError: when the disk is full.
     """
     folder = context.artifact_path(name)
-    if _fault(context, folder, images):
-        _extract(context, images, _halves(network), spec, folder)
-    index = json.loads((folder / INDEX).read_text())
-    size = (folder / ARRAY).stat().st_size
-    values = {"images": index["shape"][0], "cut": index["cut"]}
-    return Outcome("done", values, produced=(Produced(name, index["sha256"], size),))
+
+    def ended() -> Outcome:
+        index = json.loads((folder / INDEX).read_text())
+        size = (folder / ARRAY).stat().st_size
+        values = {"images": index["shape"][0], "cut": index["cut"]}
+        return Outcome("done", values, produced=(Produced(name, index["sha256"], size),))
+
+    return opened_or_made(
+        context,
+        AGAIN,
+        lambda: _fault(context, folder, images),
+        lambda: _extract(context, images, _halves(network), spec, folder),
+        ended,
+        expected=NOT_THERE,
+    )
 
 
 def take_features(
@@ -111,7 +121,7 @@ def open_features(
 
     return opened_or_made(
         context,
-        "frozen features are computed again",
+        AGAIN,
         fault,
         lambda: _extract(context, images, _halves(network), spec, folder),
         lambda: Features(folder, images),

@@ -92,6 +92,7 @@ def opened_or_made(
     fault: Callable[[], str],
     make: Callable[[], object],
     opened: Callable[[], T],
+    expected: str = "",
 ) -> T:
     """Return what a stage needs, made again when it is gone, damaged or foreign.
 
@@ -101,6 +102,7 @@ def opened_or_made(
         fault: returns why it cannot be used, or "".
         make: makes it.
         opened: opens it.
+        expected: the reason of which nothing is said.
 
     Raises:
         StageFailed: when others remove it each time.
@@ -112,6 +114,7 @@ def opened_or_made(
                 return opened()
         except FileNotFoundError:
             why = "another process has removed them"
-        context.on_note(f"{told}: {why}")
+        if why != expected:
+            context.on_note(f"{told}: {why}")
         make()
     raise StageFailed(f"{told}, {ATTEMPTS} times in vain: other processes remove them each time")

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -37,6 +37,8 @@ EARLIER = "an earlier version made them, which did not hold what it decoded agai
 FOREIGN = "they were made from other images"
 BLOCK = 1 << 22
 
+T = TypeVar("T")
+
 
 def prepare(context: Context, pixels_key: str, settings: DatasetSettings, name: str) -> Outcome:
     """Write the pixels of a data set, unless whole ones are there already.
@@ -54,15 +56,14 @@ def prepare(context: Context, pixels_key: str, settings: DatasetSettings, name: 
         Interrupted: when asked to stop; nothing is left behind.
     """
     folder = context.artifact_path(name)
-    why = _fault(folder, pixels_key)
-    if why:
-        if why != NOT_THERE:
-            context.on_note(f"decoded images are prepared again: {why}")
-        _make(context, pixels_key, settings, folder)
-    index = json.loads((folder / INDEX).read_text())
-    values = {"images": len(index["labels"]), "skipped": index["skipped"]}
-    produced = Produced(name, index["digest"], (folder / ARRAY).stat().st_size)
-    return Outcome("done", values, produced=(produced,))
+
+    def ended() -> Outcome:
+        index = json.loads((folder / INDEX).read_text())
+        values = {"images": len(index["labels"]), "skipped": index["skipped"]}
+        produced = Produced(name, index["digest"], (folder / ARRAY).stat().st_size)
+        return Outcome("done", values, produced=(produced,))
+
+    return _take(context, pixels_key, settings, ended, expected=NOT_THERE)
 
 
 def open_images(context: Context, pixels_key: str, settings: DatasetSettings) -> Images:
@@ -79,12 +80,24 @@ def open_images(context: Context, pixels_key: str, settings: DatasetSettings) ->
         data = settings.model_dump_json()
         return _images(folder, data, context.device, stamp_at(folder / ARRAY))
 
+    return _take(context, pixels_key, settings, opened)
+
+
+def _take(
+    context: Context,
+    pixels_key: str,
+    settings: DatasetSettings,
+    opened: Callable[[], T],
+    expected: str = "",
+) -> T:
+    folder = context.artifact_path(f"pixels/{pixels_key}")
     return opened_or_made(
         context,
         "decoded images are prepared again",
         lambda: _fault(folder, pixels_key),
         lambda: _make(context, pixels_key, settings, folder),
         opened,
+        expected,
     )
 
 

@@ -97,3 +97,15 @@ def test_all_changed_files_are_found(root: Path) -> None:
     with pytest.raises(ChangedFile) as caught:
         source.read(3)
     assert list(caught.value.files.changed()) == [NAMES[1], NAMES[3]]
+
+
+def test_where_nothing_can_be_forgotten_a_changed_file_is_told_all_the_same(root: Path) -> None:
+    def refuse(folder: Path) -> None:
+        raise PermissionError(folder)
+
+    hashes = HashCache(root.parent / "cache").hash_files
+    places = DataPlaces((root.parent,), hashes, forget=refuse)
+    source = file_source(places, root, NAMES, [0, 0, 1, 1], ["one", "other"])
+    overwritten(root / NAMES[2])
+    with pytest.raises(ChangedFile):
+        source.read(2)

@@ -139,7 +139,12 @@ HARMS = {
 }
 
 
-@pytest.mark.parametrize("harm", HARMS)
+FAST = (overwrite, cut_off, garble, relabel, lose_array, foreign, earlier)
+
+
+@pytest.mark.parametrize(
+    "harm", [each if each in FAST else pytest.param(each, marks=pytest.mark.slow) for each in HARMS]
+)
 def test_pixels_that_cannot_be_used_are_prepared_again_by_whoever_needs_them(
     bench: Bench, harm
 ) -> None:

@@ -139,7 +139,10 @@ def lose_array(folder: Path) -> None:
     (folder / "pixels.npy").unlink()
 
 
-@pytest.mark.parametrize("harm", [cut_off, garble, lose_array])
+@pytest.mark.parametrize(
+    "harm",
+    [cut_off, *(pytest.param(each, marks=pytest.mark.slow) for each in (garble, lose_array))],
+)
 def test_pixels_that_cannot_be_opened_are_planned_to_be_prepared_again(
     spec: Path, tmp_path: Path, harm
 ) -> None:
@@ -162,6 +165,9 @@ def cut_short(path: Path) -> None:
     os.truncate(path, path.stat().st_size - 4)
 
 
+MORE = (cut_short, Path.unlink)
+
+
 def all_weights(folder: Path) -> list[Path]:
     return sorted((folder / ".runner" / "weights").rglob("*.safetensors"))
 
@@ -174,7 +180,9 @@ def left_undisturbed(spec: Path, tmp_path: Path) -> str:
     return left_in(home).dump
 
 
-@pytest.mark.parametrize("harm", [turn_a_bit, cut_short, Path.unlink])
+@pytest.mark.parametrize(
+    "harm", [turn_a_bit, *(pytest.param(each, marks=pytest.mark.slow) for each in MORE)]
+)
 def test_weights_that_are_damaged_before_their_evaluation_are_trained_again(
     spec: Path, tmp_path: Path, left_undisturbed: str, monkeypatch: pytest.MonkeyPatch, harm
 ) -> None:
@@ -193,7 +201,7 @@ def test_weights_that_are_damaged_before_their_evaluation_are_trained_again(
     assert left_in(tmp_path).dump == left_undisturbed
 
 
-@pytest.mark.parametrize("harm", [turn_a_bit, cut_short])
+@pytest.mark.parametrize("harm", [turn_a_bit, pytest.param(cut_short, marks=pytest.mark.slow)])
 def test_weights_that_are_damaged_when_they_are_evaluated_fail_and_a_retry_makes_them(
     spec: Path, tmp_path: Path, left_undisturbed: str, harm
 ) -> None:

@@ -11,6 +11,7 @@ import io
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,7 +74,8 @@ class HashedFiles:
             if _is_digest(content, self.digests[index]):
                 return content
             why = "has other content"
-        self.places.forget(self.root)
+        with suppress(OSError):  # it must not hide what is wrong with the file
+            self.places.forget(self.root)
         raise ChangedFile(self, name, why)
 
     def _content(self, index: int) -> bytes:
