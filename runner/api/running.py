@@ -150,6 +150,7 @@ def run_request(
     should_stop: Callable[[], bool],
     on_progress: OnProgress = lambda progress: None,
     on_taken: Callable[[Sequence[ReferenceResult]], None] = lambda taken: None,
+    on_note: Callable[[str], None] = lambda note: None,
 ) -> Ran:
     """Do what is asked.
 
@@ -159,6 +160,7 @@ def run_request(
         should_stop: asked after every step.
         on_progress: hears of downloads.
         on_taken: hears which results were taken from the reference, where they were asked for.
+        on_note: hears what a person should know of the data, before anything starts.
 
     Raises:
         SpecError: with every problem found; nothing was started.
@@ -175,6 +177,8 @@ def run_request(
 
     binder = Binder(place, on_progress=downloading if request.download else None)
     cells = binder.bind(experiments)
+    for note in binder.notes:
+        on_note(note)
     chosen = choose(cells, request.only)
     if request.runs:
         chosen = [cell for cell in chosen if cell.run.run_key in request.runs]

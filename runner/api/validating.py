@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ def checked(
     sets: Sequence[str] = (),
     deep: bool = False,
     data: str | Path | None = None,
+    on_note: Callable[[str], None] = lambda note: None,
 ) -> list[Experiment]:
     """Return the experiments of specs, checked.
 
@@ -30,13 +31,17 @@ def checked(
         sets: ``setting=value`` options.
         deep: hold them against data and models too, as `run` does.
         data: folder in which data sets are looked for.
+        on_note: hears what a person should know of the data, where it is looked at.
 
     Raises:
         SpecError: with every problem found.
     """
     experiments = load_experiments(specs, profile, sets)
     if deep:
-        Binder(workspace(data=data)).bind(experiments)
+        binder = Binder(workspace(data=data))
+        binder.bind(experiments)
+        for note in binder.notes:
+            on_note(note)
     return experiments
 
 

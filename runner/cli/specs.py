@@ -42,7 +42,7 @@ def validate(
     """Check specs; every problem is shown with its file:line:column."""
     from runner.api.validating import checked, resolved_rows
 
-    experiments = checked(specs, profile, sets or (), deep, data)
+    experiments = checked(specs, profile, sets or (), deep, data, _print_note)
     for experiment in experiments:
         if resolved:
             place = None
@@ -57,6 +57,10 @@ def validate(
         counts = f"{counted(len(experiment.cells), 'cell')}, {counted(runs, 'run')}"
         tables = ", ".join(table.name for table in experiment.tables)
         typer.echo(f"{experiment.path}: {experiment.name}: {counts}, tables: {tables}")
+
+
+def _print_note(note: str) -> None:
+    typer.echo(f"note: {note}", err=True)
 
 
 def new(

@@ -68,6 +68,7 @@ class ImageSource:
         fingerprint: key of all names and contents.
         read: from an index to the decoded image; raises OSError or SyntaxError on a corrupt file.
         root: folder of the files, or None.
+        notes: what a person should know of them, as of files that were left out.
     """
 
     names: tuple[str, ...]
@@ -77,6 +78,7 @@ class ImageSource:
     fingerprint: str
     read: Callable[[int], Image]
     root: Path | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -134,8 +136,8 @@ class DatasetSettings(Component):
     train_images: int | None = Field(
         None,
         ge=1,
-        description="at most so many images train, a stratified sample drawn with `split_seed`;"
-        " validation and test images stay what they are",
+        description="so many images train, a stratified sample drawn with `split_seed`, instead of"
+        " all there are; validation and test images stay what they are",
         json_schema_extra={"neutral": None},
     )
     resize: Size | None = Field(
