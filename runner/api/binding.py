@@ -22,6 +22,8 @@ from runner.components.data.dataset import (
     MissingData,
     UnknownClasses,
 )
+from runner.components.data.listing import SharedFolder
+from runner.components.data.split_folders import SplitFolders
 from runner.components.download import OnProgress
 from runner.components.models.torchvision_model import weights_name
 from runner.components.optimizers import numbers_per_weight
@@ -161,6 +163,7 @@ class Binder:
     Attributes:
         missing: what is not there, where keys may be provisional.
         downloads: what `run` would fetch of it: bytes by the name of the file.
+        notes: what a person should know of the data sets, each once.
     """
 
     def __init__(
@@ -184,6 +187,7 @@ class Binder:
         self._sources: dict[tuple[DatasetSettings, Path], ImageSource | None] = {}
         self.missing: list[Problem] = []
         self.downloads: dict[str, int] = {}
+        self.notes: list[str] = []
 
     def bind(self, experiments: Iterable[Experiment]) -> list[BoundCell]:
         """Return all cells, bound.
@@ -250,7 +254,8 @@ class Binder:
         if key not in self._sources:
             places = self._workspace.data_places(experiment.path, self._on_progress)
             try:
-                self._sources[key] = data.build(places)
+                source = self._sources[key] = data.build(places)
+                self.notes += [note for note in source.notes if note not in self.notes]
             except MissingData as error:
                 if error.archive is not None:
                     self.downloads[error.archive.name] = error.archive.num_bytes
@@ -261,6 +266,11 @@ class Binder:
                 self._sources[key] = None
             except UnknownClasses as error:
                 raise _unknown_classes(error, resolved) from None
+            except SplitFolders as error:
+                raise problem_at(resolved, "data.path", str(error), error.allowed) from None
+            except SharedFolder as error:
+                allowed = "a folder of its own for each class"
+                raise problem_at(resolved, "data.path", str(error), allowed) from None
             except OSError as error:
                 found = f"the data cannot be read: {error}"
                 raise problem_at(resolved, "data.path", found, "files that can be read") from None

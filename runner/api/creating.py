@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
-from runner.components.data.imagefolder import list_images
+from runner.components.data.listing import SharedFolder, list_images
+from runner.components.data.split_folders import SplitFolders, refuse_splits
 from runner.core.errors import UsageError
 from runner.core.text import printable, storable
 from runner.spec.nodes import as_yaml
@@ -34,20 +36,30 @@ def make_spec(folder: Path, beside: Path, side: int | None = None) -> tuple[str,
         side: of the prepared images in pixels; chosen by the images when not given.
 
     Raises:
-        UsageError: when the folder is none, or has fewer than two classes.
+        UsageError: when the folder is none, cannot be read, has fewer than two classes, or class
+            folders that look like the parts of a split.
     """
     if not folder.is_dir():
         raise UsageError(f"no folder {folder}")
     where = _path(folder, beside)
     if storable(where) != where:
         raise UsageError(f"the path {printable(where)} is not UTF-8, and no spec can hold it")
-    names, labels, classes = list_images(folder)
-    if len(classes) < 2:
-        count = "1 class folder" if len(classes) == 1 else "no class folders"
+    try:
+        listing = list_images(folder)
+        refuse_splits(listing, folder, str(folder))
+    except SplitFolders as error:
+        raise UsageError(f"{error}\n    allowed: {error.allowed}") from None
+    except SharedFolder as error:
+        raise UsageError(str(error)) from None
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be read: {error}") from None
+    names, labels = listing.names, listing.labels
+    if len(listing.classes) < 2:
+        count = "1 class folder" if len(listing.classes) == 1 else "no class folders"
         raise UsageError(f"{folder} has {count} with images; a classifier needs 2 or more")
     name = re.sub(r"[^A-Za-z0-9_.-]+", "_", folder.resolve().name).lstrip("_.-") or "images"
     side, size = _size(folder, names, side)
-    fraction = 0.2 if _fits(labels, len(classes)) else 0.5
+    fraction = 0.2 if _fits(labels, len(listing.classes)) else 0.5
     blocks = max(1, min(3, side.bit_length() - 3))
     text = TEMPLATE.format(
         name=as_yaml(name),
@@ -61,7 +73,7 @@ def make_spec(folder: Path, beside: Path, side: int | None = None) -> tuple[str,
     return name, text
 
 
-def _fits(labels: list[int], num_classes: int) -> bool:
+def _fits(labels: Sequence[int], num_classes: int) -> bool:
     """Return whether a fifth of the images has room for every class."""
     return 0.16 * len(labels) >= num_classes and min(Counter(labels).values()) >= 5
 
@@ -74,7 +86,7 @@ def _path(folder: Path, beside: Path) -> str:
         return absolute.as_posix()
 
 
-def _size(folder: Path, names: list[str], asked: int | None) -> tuple[int, str]:
+def _size(folder: Path, names: Sequence[str], asked: int | None) -> tuple[int, str]:
     """Return the side of the prepared images, and the settings that make them so."""
     from PIL import Image
 

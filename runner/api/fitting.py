@@ -164,15 +164,22 @@ def _check_split(resolved: ResolvedCell, source: ImageSource) -> None:
         path = "data.test" if find(resolved.tree, ["data", "test"]) else "data.validation"
         allowed = "more images, or a fraction of 0 for data.test or data.validation"
         raise problem_at(resolved, path, str(error), allowed) from None
+    train = len(splits["train"])
+    if data.train_images is not None and data.train_images > train:
+        found = (
+            f"data.train_images is {data.train_images}, but there are only {train} training images"
+        )
+        allowed = f"at most {train}, or null for all of them"
+        raise problem_at(resolved, "data.train_images", found, allowed)
     if settings.evaluate.test != "never" and not splits["test"]:
         found = (
             f"test images are wanted (evaluate.test: {settings.evaluate.test}), but there are none"
         )
         raise problem_at(resolved, "data", found, "evaluate.test: never")
-    if settings.train.drop_last and settings.train.batch_size > len(splits["train"]):
+    if settings.train.drop_last and settings.train.batch_size > train:
         found = (
             f"train.batch_size is {settings.train.batch_size}, but there are only"
-            f" {len(splits['train'])} training images, and an incomplete batch is dropped"
+            f" {train} training images, and an incomplete batch is dropped"
         )
         raise problem_at(
             resolved, "train.batch_size", found, "a smaller batch, or drop_last: false"

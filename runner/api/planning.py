@@ -38,6 +38,7 @@ class Explained:
         wanted: cost of every run by itself.
         planned: cost of what is to do.
         missing: data sets that are not there; keys are then provisional.
+        notes: what a person should know of the data.
         probed: whether seconds come from a probe.
         decisions: what the rules decided that a person may wonder about.
         downloads: bytes that `run` would fetch first, by the name of the file.
@@ -57,6 +58,7 @@ class Explained:
     planned: Cost
     device: str
     missing: tuple[Problem, ...]
+    notes: tuple[str, ...]
     probed: bool
     decisions: tuple[Decision, ...]
     downloads: Mapping[str, int]
@@ -265,6 +267,7 @@ def _explained(
         planned=planned,
         device=device,
         missing=tuple(dict.fromkeys(binder.missing)),
+        notes=tuple(binder.notes),
         probed=probed,
         decisions=tuple(wanted.plan.decisions),
         downloads=dict(binder.downloads),

@@ -153,6 +153,7 @@ def run_request(
     should_stop: Callable[[], bool],
     on_progress: OnProgress = lambda progress: None,
     on_taken: Callable[[Sequence[ReferenceResult]], None] = lambda taken: None,
+    on_note: Callable[[str], None] = lambda note: None,
 ) -> Ran:
     """Do what is asked.
 
@@ -162,6 +163,7 @@ def run_request(
         should_stop: asked after every step.
         on_progress: hears of downloads.
         on_taken: hears which results were taken from the reference, where they were asked for.
+        on_note: hears what a person should know of the data, before anything starts.
 
     Raises:
         SpecError: with every problem found; nothing was started.
@@ -178,6 +180,8 @@ def run_request(
 
     binder = Binder(place, on_progress=downloading if request.download else None)
     cells = chosen = binder.bind(chosen_of(experiments, request.only))
+    for note in binder.notes:
+        on_note(note)
     if request.runs:
         chosen = [cell for cell in cells if cell.run.run_key in request.runs]
     database = place.open()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ def checked(
     deep: bool = False,
     data: str | Path | None = None,
     only: Sequence[str] = (),
+    on_note: Callable[[str], None] = lambda note: None,
 ) -> list[Experiment]:
     """Return the experiments of specs, checked, with the cells that are asked for.
 
@@ -34,6 +35,7 @@ def checked(
         data: folder in which data sets are looked for.
         only: label texts, ``label=text`` or ``setting=value``; specs are checked as a whole, data
             and models of these cells only.
+        on_note: hears what a person should know of the data, where it is looked at.
 
     Raises:
         SpecError: with every problem found.
@@ -41,7 +43,10 @@ def checked(
     """
     experiments = chosen_of(load_experiments(specs, profile, sets, data), only)
     if deep:
-        Binder(workspace(data=data)).bind(experiments)
+        binder = Binder(workspace(data=data))
+        binder.bind(experiments)
+        for note in binder.notes:
+            on_note(note)
     return experiments
 
 

@@ -114,7 +114,7 @@ def workspace(db: str | Path | None = None, data: str | Path | None = None) -> W
 class LayoutCache:
     """Image shapes, networks' layouts and digests of weights by key, so that planning is quick."""
 
-    FORMAT = 2
+    FORMAT = 3
     """Raised when what is remembered changes; files of another format are not read."""
 
     def __init__(self, folder: Path) -> None:

@@ -132,7 +132,7 @@ def _text(explained: Explained, full: bool) -> str:
     # what is shared is in the tree
     notes = [each.why for each in explained.decisions if each.rule != "share_trajectories"]
     notes += [explained.changed.words()] if explained.changed.runs else []
-    lines += [f"note      {why}" for why in dict.fromkeys(notes)]
+    lines += [f"note      {why}" for why in dict.fromkeys([*explained.notes, *notes])]
     if explained.missing:
         lines.append("keys provisional, since data is not there:")
         lines += [str(problem) for problem in explained.missing]

@@ -217,6 +217,12 @@ class ProgressOfRun:
         self._shown = None
         print(taken_words(results), file=sys.stderr, flush=True)
 
+    def noted(self, note: str) -> None:
+        """Say what a person should know of the data; that comes before the plan, too."""
+        self._close()
+        self._shown = None
+        print(f"note: {note}", file=sys.stderr, flush=True)
+
     def begin(self, wanted: Wanted) -> LiveProgress | PlainProgress:
         """Return the listener for a plan."""
         self._close()

@@ -108,7 +108,9 @@ def run(
     started = time.monotonic()
     try:
         with StopRequest() as stop, ProgressOfRun() as progress:
-            ran = run_request(request, progress.begin, stop, progress.downloading, progress.taken)
+            ran = run_request(
+                request, progress.begin, stop, progress.downloading, progress.taken, progress.noted
+            )
     except Interrupted as interrupted:
         command = " ".join(shlex.quote(word) for word in ["runner", *sys.argv[1:]])
         raise Interrupted(f"{interrupted}\nwhat has ended is kept; go on with: {command}") from None

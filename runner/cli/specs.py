@@ -43,7 +43,7 @@ def validate(
     """Check specs; every problem is shown with its file:line:column."""
     from runner.api.validating import checked, resolved_rows
 
-    experiments = checked(specs, profile, sets or (), deep, data, only or ())
+    experiments = checked(specs, profile, sets or (), deep, data, only or (), _print_note)
     for experiment in experiments:
         if not experiment.cells:  # another spec has all that --only asks for
             continue
@@ -60,6 +60,10 @@ def validate(
         counts = f"{counted(len(experiment.cells), 'cell')}, {counted(runs, 'run')}"
         tables = ", ".join(table.name for table in experiment.tables)
         typer.echo(f"{experiment.path}: {experiment.name}: {counts}, tables: {tables}")
+
+
+def _print_note(note: str) -> None:
+    typer.echo(f"note: {note}", err=True)
 
 
 def new(

@@ -1,5 +1,6 @@
 """What only data or a built model can tell, found before anything starts."""
 
+import json
 import os
 from pathlib import Path
 
@@ -97,6 +98,58 @@ def test_fewer_training_images_than_classes_are_refused(tmp_path: Path, call: Ca
     draw_classes(tmp_path / "photos", {"cat": 8, "dog": 8})
     Path("photos.yaml").write_text(SPEC.replace("test: 0.25", "test: 0.25, train_images: 1"))
     assert is_golden("fewer_training_images_than_classes", problem(call), tmp_path)
+
+
+def test_more_training_images_than_there_are_are_refused(tmp_path: Path, call: Call) -> None:
+    draw_classes(tmp_path / "photos", {"cat": 8, "dog": 8})
+    swept = "sweep: {grid: {train_images: [4, 9, 10, null]}}\n"
+    Path("photos.yaml").write_text(SPEC + swept)
+    refused = problem(call)
+    assert is_golden("more_training_images_than_there_are", refused, tmp_path)
+    for verb in ("plan", "run"):
+        assert call(verb, "photos.yaml").err == refused
+    Path("photos.yaml").write_text(SPEC + swept.replace("10, ", ""))
+    assert call("validate", "--deep", "photos.yaml").code == 0
+
+
+def test_folders_of_a_split_are_refused_as_classes(tmp_path: Path, call: Call) -> None:
+    for part, count in (("train", 12), ("val", 4), ("test", 4)):
+        draw_classes(tmp_path / "photos" / part, {"cat": count, "dog": count})
+    refused = problem(call)
+    assert is_golden("folders_of_a_split", refused, tmp_path)
+    new = call("new", "photos")
+    assert (new.code, new.out, Path("new.yaml").exists()) == (2, "", False)
+    assert new.err.splitlines()[1:] == refused.splitlines()[1:]
+    assert call("new", "photos/train", "--out", "new.yaml").code == 0
+    assert (
+        problem(call, "data.include=[train, val, valid]").count("no class is called 'valid'") == 1
+    )
+    insisted = call("validate", "--deep", "photos.yaml", "--set", "data.include=[train, val, test]")
+    assert insisted.code == 0
+
+
+def test_a_folder_of_two_classes_is_refused_at_the_path(tmp_path: Path, call: Call) -> None:
+    draw_classes(tmp_path / "photos", {"cat": 8, "dog": 8})
+    (tmp_path / "photos" / "hund").symlink_to("dog")
+    assert is_golden("folder_of_two_classes", problem(call), tmp_path)
+    assert call("new", "photos").err.startswith("error: the same folder belongs to two classes")
+
+
+def test_what_is_left_out_is_said_once_by_every_verb(tmp_path: Path, call: Call) -> None:
+    draw_classes(tmp_path / "photos", {"cat": 8, "dog": 8})
+    (tmp_path / "photos" / "cat" / "self").symlink_to(".")
+    os.mkfifo(tmp_path / "photos" / "dog" / "pipe.png")
+    Path("photos.yaml").write_text(SPEC + "sweep: {grid: {resize: [8, 9]}}\n")
+    what = (
+        f"left out of {tmp_path}/photos: cat/self (a link to cat, whose images are there already),"
+        " dog/pipe.png (a pipe)"
+    )
+    assert call("validate", "--deep", "photos.yaml").err == f"note: {what}\n"
+    assert call("plan", "photos.yaml").out.count(f"\nnote      {what}\n") == 1
+    assert json.loads(call("plan", "photos.yaml", "--format", "json").out)["notes"] == [what]
+    ran = call("run", "photos.yaml", "--limit", "1")
+    assert ran.code == 0
+    assert ran.err.startswith(f"note: {what}\nprepare imagefolder\n")
 
 
 def test_two_specs_with_one_table_name_are_refused(tmp_path: Path, call: Call) -> None:

@@ -17,7 +17,8 @@ from runner.components.data.dataset import (
 )
 from runner.components.data.digits import Digits
 from runner.components.data.hashing import HashCache
-from runner.components.data.imagefolder import ImageFolder, list_images
+from runner.components.data.imagefolder import ImageFolder
+from runner.components.data.listing import list_images
 from runner.components.data.synthetic import Synthetic
 
 
@@ -82,7 +83,7 @@ def test_hidden_files_and_other_files_are_no_images(pets: Path, name: str) -> No
 
 def test_a_folder_without_images_is_no_class(pets: Path) -> None:
     (pets / "aardvark").mkdir()
-    assert list_images(pets)[2] == ["cat", "dog"]
+    assert list_images(pets).classes == ("cat", "dog")
 
 
 def test_a_missing_folder_names_the_places(tmp_path: Path, places: DataPlaces) -> None:

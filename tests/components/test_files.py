@@ -10,6 +10,7 @@ from PIL import Image
 from runner.components.data.dataset import DataPlaces, ImageSource
 from runner.components.data.files import ChangedFile, file_source
 from runner.components.data.hashing import HashCache
+from runner.components.data.listing import Listing
 
 NAMES = [f"{number}.png" for number in range(4)]
 
@@ -27,7 +28,7 @@ def source_of(root: Path, forgotten: list[Path] | None = None) -> ImageSource:
     told = [] if forgotten is None else forgotten
     hashes = HashCache(root.parent / "cache").hash_files
     places = DataPlaces((root.parent,), hashes, forget=told.append)
-    return file_source(places, root, NAMES, [0, 0, 1, 1], ["one", "other"])
+    return file_source(places, root, Listing(tuple(NAMES), (0, 0, 1, 1), ("one", "other")))
 
 
 def test_an_unchanged_file_is_decoded(root: Path) -> None:
@@ -105,7 +106,7 @@ def test_where_nothing_can_be_forgotten_a_changed_file_is_told_all_the_same(root
 
     hashes = HashCache(root.parent / "cache").hash_files
     places = DataPlaces((root.parent,), hashes, forget=refuse)
-    source = file_source(places, root, NAMES, [0, 0, 1, 1], ["one", "other"])
+    source = file_source(places, root, Listing(tuple(NAMES), (0, 0, 1, 1), ("one", "other")))
     overwritten(root / NAMES[2])
     with pytest.raises(ChangedFile):
         source.read(2)

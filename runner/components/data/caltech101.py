@@ -1,7 +1,6 @@
 """Caltech-101 in torchvision's layout, with the split of report R1."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal
 
 from runner.components.data.archives import Archive
@@ -13,7 +12,7 @@ from runner.components.data.dataset import (
     find_root,
 )
 from runner.components.data.files import file_source
-from runner.components.data.imagefolder import ClassFolders, Listing, list_images
+from runner.components.data.imagefolder import ClassFolders
 
 ARCHIVE = Archive(
     url="https://data.caltech.edu/records/mzrjq-6wc02/files/caltech-101.zip",
@@ -42,27 +41,16 @@ class Caltech101(ClassFolders):
             MissingData: when the folder is not there, and is not fetched.
             DownloadFailed: when it cannot be fetched.
             UnknownClasses: when a class in ``include`` is not there.
+            SharedFolder: when a folder belongs to two classes.
+            OSError: when a folder or file cannot be read.
         """
         root = find_root(places, ARCHIVE.folder, ARCHIVE.how_to_get(), ARCHIVE)
-        listing = without_background(root)
-        if not listing[0]:
+        listing = self.list_chosen(root, exclude=(BACKGROUND,))
+        names = listing.names
+        if not names:
             what = f"no images in class folders under {root}"
             raise MissingData(what, [root], f"remove the folder; then {ARCHIVE.how_to_get()}")
-        names, labels, classes = self.choose(listing)
-        return file_source(places, root, names, labels, classes, course_split(names))
-
-
-def without_background(root: Path) -> Listing:
-    """Return names, labels and classes of the images under ``root``, less the background class."""
-    names, labels, classes = list_images(root)
-    kept = [name for name in classes if name != BACKGROUND]
-    new_label = {name: label for label, name in enumerate(kept)}
-    pairs = [
-        (name, new_label[classes[label]])
-        for name, label in zip(names, labels, strict=True)
-        if classes[label] != BACKGROUND
-    ]
-    return [name for name, _ in pairs], [label for _, label in pairs], kept
+        return file_source(places, root, listing, course_split(names))
 
 
 def course_split(names: Sequence[str]) -> tuple[Split, ...]:

@@ -69,6 +69,7 @@ class ImageSource:
         read: from an index to the decoded image; raises OSError or SyntaxError on a corrupt file,
             ChangedFile on one that is not what was hashed.
         root: folder of the files, or None.
+        notes: what a person should know of them, as of files that were left out.
     """
 
     names: tuple[str, ...]
@@ -78,6 +79,7 @@ class ImageSource:
     fingerprint: str
     read: Callable[[int], Image]
     root: Path | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -137,8 +139,8 @@ class DatasetSettings(Component):
     train_images: int | None = Field(
         None,
         ge=1,
-        description="at most so many images train, a stratified sample drawn with `split_seed`;"
-        " validation and test images stay what they are",
+        description="so many images train, a stratified sample drawn with `split_seed`, instead of"
+        " all there are; validation and test images stay what they are",
         json_schema_extra={"neutral": None},
     )
     resize: Size | None = Field(

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.components.data.dataset import DataPlaces, ImageSource, Split
+from runner.components.data.listing import Listing
 from runner.core.keys import content_key
 from runner.core.text import printable
 
@@ -106,33 +107,30 @@ def _is_digest(content: bytes, digest: str) -> bool:
 
 
 def file_source(
-    places: DataPlaces,
-    root: Path,
-    names: Sequence[str],
-    labels: Sequence[int],
-    classes: Sequence[str],
-    splits: Sequence[Split] = (),
+    places: DataPlaces, root: Path, listing: Listing, splits: Sequence[Split] = ()
 ) -> ImageSource:
-    """Return the source of image files, identified by their names and contents.
+    """Return the source of the listed image files, identified by their names and contents.
 
     Raises:
         OSError: when a file cannot be read.
     """
+    names = listing.names
     digests = places.hash_files(root, names)
     sizes = tuple(os.stat(os.path.join(root, name)).st_size for name in names)
-    files = HashedFiles(root, tuple(names), tuple(digests), sizes, places)
+    files = HashedFiles(root, names, tuple(digests), sizes, places)
 
     def read(index: int) -> Image:
         return decode_image(files.read(index))
 
     return ImageSource(
         names=tuple(map(printable, names)),
-        labels=tuple(labels),
-        classes=tuple(classes),
+        labels=listing.labels,
+        classes=listing.classes,
         splits=tuple(splits),
         fingerprint=content_key("fingerprint", list(zip(names, digests, strict=True))),
         read=read,
         root=root,
+        notes=listing.notes,
     )
 
 

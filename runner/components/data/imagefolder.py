@@ -1,7 +1,7 @@
 """Any folder of class folders of images."""
 
-import os
-from collections.abc import Iterator
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,17 +18,19 @@ from runner.components.data.dataset import (
     find_root,
 )
 from runner.components.data.files import file_source
-from runner.core.text import printable
+from runner.components.data.listing import (
+    BrokenLinks,
+    Listing,
+    class_names,
+    enumerated,
+    list_images,
+)
+from runner.components.data.split_folders import refuse_splits
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 HOW_TO_GET = (
     "give the folder that holds one folder of images per class, absolute or relative to --data "
     "(RUNNER_DATA), ./data, the current folder or the spec's folder"
 )
-
-
-Listing = tuple[list[str], list[int], list[str]]
-"""Relative names of the files, which need not be UTF-8, labels, and the class names."""
 
 
 class ClassFolders(DatasetSettings):
@@ -61,35 +63,41 @@ class ClassFolders(DatasetSettings):
                 raise ValueError(f"{name} stands twice")
         return tuple(sorted(names))
 
-    def choose(self, listing: Listing) -> Listing:
-        """Return what ``include`` and ``per_class`` leave of a listing, labelled anew.
+    def list_chosen(self, root: Path, exclude: Collection[str] = ()) -> Listing:
+        """Return the images that ``include`` and ``per_class`` choose of the class folders.
+
+        Args:
+            root: the folder of class folders.
+            exclude: folders that are no classes of the data set.
 
         Raises:
             UnknownClasses: when a class in ``include`` is not there.
+            SharedFolder: when a folder belongs to two of the classes.
+            BrokenLinks: when an image is a link to nothing, unless those are left out.
+            OSError: when a folder cannot be read.
         """
-        names, labels, classes = listing
-        if self.include is not None:
-            unknown = [name for name in self.include if name not in classes]
-            if unknown:
-                raise UnknownClasses(unknown, classes)
-        kept = [
-            label
-            for label, name in enumerate(classes)
-            if self.include is None or name in self.include
-        ]
-        members: list[list[str]] = [[] for _ in classes]
-        for name, label in zip(names, labels, strict=True):
-            members[label].append(name)
-        chosen = [members[label][: self.per_class] for label in kept]
-        return (
-            [name for images in chosen for name in images],
-            [label for label, images in enumerate(chosen) for _ in images],
-            [classes[label] for label in kept],
-        )
+        listing = list_images(root, self.include, exclude)
+        unknown = [name for name in self.include or () if name not in listing.classes]
+        if unknown:
+            raise UnknownClasses(unknown, class_names(root, exclude))
+        if self.on_corrupt == "stop":
+            chosen = listing.choose(per_class=self.per_class)
+            if chosen.broken:
+                raise BrokenLinks(root, chosen.broken)
+            return chosen
+        if listing.broken:
+            note = f"left out of {root}, links to nothing: {enumerated(sorted(listing.broken))}"
+            listing = replace(listing, notes=(*listing.notes, note))
+        return listing.choose(listing.broken, self.per_class)
 
 
 class ImageFolder(ClassFolders, FractionDataset):
-    """A folder of class folders; nested folders and hidden files as torchvision's ImageFolder."""
+    """A folder of class folders; nested folders and hidden files as torchvision's ImageFolder.
+
+    Links are followed, each real folder is listed once, and only regular files are images; what is
+    left out is named. Two or more class folders called train, val, test and the like are refused,
+    unless `include` says that they are classes.
+    """
 
     dataset: Literal["imagefolder"]
     path: str = Field(
@@ -102,41 +110,14 @@ class ImageFolder(ClassFolders, FractionDataset):
         Raises:
             MissingData: when the folder is not found, or holds no class folders with images.
             UnknownClasses: when a class in ``include`` is not there.
+            SharedFolder: when a folder belongs to two classes.
+            SplitFolders: when class folders look like the parts of a split.
+            OSError: when a folder or file cannot be read.
         """
         root = find_root(places, self.path, HOW_TO_GET)
-        listing = list_images(root)
-        if not listing[0]:
+        listing = self.list_chosen(root)
+        if self.include is None:
+            refuse_splits(listing, root, self.path)
+        if not listing.names:
             raise MissingData(f"no images in class folders under {root}", [root], HOW_TO_GET)
-        names, labels, classes = self.choose(listing)
-        return file_source(places, root, names, labels, classes)
-
-
-def list_images(root: Path) -> Listing:
-    """Return relative names, labels and class names of the images under ``root``.
-
-    A class folder without images is not a class; hidden files and folders are left out; links to
-    folders are followed. Names of images are those of the files, of classes what can be printed.
-    """
-    names: list[str] = []
-    labels: list[int] = []
-    classes: list[str] = []
-    for folder in sorted(entry for entry in root.iterdir() if entry.is_dir()):
-        if folder.name.startswith("."):
-            continue
-        found = sorted(
-            (Path(where) / file).relative_to(root).as_posix()
-            for where, _, files in _visible_folders(folder)
-            for file in files
-            if file.lower().endswith(IMAGE_SUFFIXES) and not file.startswith(".")
-        )
-        if found:
-            names += found
-            labels += [len(classes)] * len(found)
-            classes.append(printable(folder.name))
-    return names, labels, classes
-
-
-def _visible_folders(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
-    for where, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        yield where, folders, files
+        return file_source(places, root, listing)

@@ -1,0 +1,74 @@
+"""Class folders that look like the parts of a split: train, val, test.
+
+Owns the names and the refusal, which says how the folder would read either way.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from runner.components.data.listing import Listing, enumerated
+
+SPLIT_NAMES = ("train", "training", "val", "valid", "validation", "test", "testing")
+
+
+class SplitFolders(ValueError):
+    """Class folders that are called like the parts of a split.
+
+    Attributes:
+        allowed: what to write, under either reading.
+    """
+
+    def __init__(self, found: str, allowed: str) -> None:
+        super().__init__(found)
+        self.allowed = allowed
+
+
+def refuse_splits(listing: Listing, root: Path, given: str) -> None:
+    """Refuse class folders that look like the parts of a split.
+
+    They do when two or more are called so, whatever lies beside them; and one, when it is alone, or
+    holds folders of images that are called like other classes.
+
+    Args:
+        listing: of all class folders.
+        root: the folder that was listed.
+        given: how a spec names it.
+
+    Raises:
+        SplitFolders: when they do.
+    """
+    parts = [name for name in listing.classes if name.lower() in SPLIT_NAMES]
+    others = [name for name in listing.classes if name not in parts]
+    inside = {
+        pieces[1]
+        for pieces in (name.split("/") for name in listing.names)
+        if pieces[0] in parts and len(pieces) > 2
+    }
+    if not parts or (len(parts) == 1 and others and not inside.intersection(others)):
+        return
+    beside = f" (beside them: {enumerated(others)})" if others else ""
+    counts = [
+        f"{name} ({_images(listing.labels.count(label))})"
+        for label, name in enumerate(listing.classes)
+    ]
+    found = (
+        f"class folders under {root} look like the parts of a split: {enumerated(parts)}{beside}\n"
+        f"    read as classes: {_classes(len(counts))}: {enumerated(counts)}\n"
+        f"    read as parts: {_classes(len(inside))}: {enumerated(sorted(inside)) or 'none'};"
+        f" in each of {enumerated(parts)}"
+    )
+    part = next((name for name in parts if name.lower().startswith("train")), parts[0])
+    allowed = (
+        f"path: {given.rstrip('/')}/{part}, to use that part alone;"
+        f" or include: [{enumerated(listing.classes)}], to say that these are the classes"
+    )
+    raise SplitFolders(found, allowed)
+
+
+def _images(count: int) -> str:
+    return f"{count} image{'' if count == 1 else 's'}"
+
+
+def _classes(count: int) -> str:
+    return f"{count} class{'' if count == 1 else 'es'}"
