@@ -1,4 +1,4 @@
-"""The database or `.runner/` taken away under a run: it says so, and the next one makes all of it."""
+"""The database or `.runner/` taken away under a run: it says so, and the next one does it all."""
 
 import os
 import shutil
@@ -58,9 +58,7 @@ def stop_and(
             "error: results.db was replaced while it was in use",
             marks=pytest.mark.slow,
         ),
-        pytest.param(
-            remove_log, "error: results.db-wal was removed while", marks=pytest.mark.slow
-        ),
+        pytest.param(remove_log, "error: results.db-wal was removed while", marks=pytest.mark.slow),
     ],
 )
 def test_a_run_whose_database_goes_says_so_and_the_same_command_does_it_again(
