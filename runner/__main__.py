@@ -1,6 +1,49 @@
-"""``python -m runner`` is the command line."""
+"""The entrance of the command line: Ctrl-C is heard from here on.
 
-from runner.cli.app import main
+Imports next to nothing by itself, for a second may pass until the rest is there.
+"""
+
+import os
+import signal
+import sys
+from types import FrameType
+
+STOPPED = 130
+
+
+class Stopped(BaseException):
+    """Ctrl-C, while a command is at work that does not hear it itself."""
+
+
+def main() -> None:
+    """Run the command line; Ctrl-C ends it in one line."""
+    signal.signal(signal.SIGINT, _stop)
+    try:
+        from runner.cli.app import main as run
+
+        run()
+    except Stopped:
+        sys.stderr.write("stopped\n")
+        sys.exit(STOPPED)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    """Unwind what is at work; leave at once while something is imported, or the second time.
+
+    An exception in the middle of an import may be swallowed there, or printed, or become another.
+    """
+    signal.signal(signal.SIGINT, _leave)
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            _leave(number, frame)
+        frame = frame.f_back
+    raise Stopped
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    os.write(2, b"stopped\n")
+    os._exit(STOPPED)
+
 
 if __name__ == "__main__":
     main()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from runner.core.errors import ClaimLost, DiskFull, StoreBusy, StoreError
+from runner.core.errors import ClaimLost, StoreError, StoreGone
 from runner.store.claims import RENEW_SECONDS, Claim, renew_claim
 from runner.store.database import Database
 
@@ -13,14 +13,14 @@ class Heartbeat:
     """Renews a claim from a thread.
 
     Attributes:
-        ended: why the stage must not go on: the claim is lost, or the database cannot be used.
+        ended: why the stage must not go on: the claim is lost, or the database is gone.
     """
 
     def __init__(self, database: Database, claim: Claim, seconds: float = RENEW_SECONDS) -> None:
         self._database, self._claim, self._seconds = database, claim, seconds
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
-        self.ended: ClaimLost | StoreError | None = None
+        self.ended: ClaimLost | StoreGone | None = None
 
     def __enter__(self) -> Heartbeat:
         self._thread.start()
@@ -34,8 +34,8 @@ class Heartbeat:
         while not self._done.wait(self._seconds):
             try:
                 renew_claim(self._database, self._claim)
-            except (DiskFull, StoreBusy):
-                continue  # a locked or full disk: the lease outlives several missed beats
-            except (ClaimLost, StoreError) as error:
+            except (ClaimLost, StoreGone) as error:
                 self.ended = error
                 return
+            except StoreError:
+                continue  # as a locked or full disk: the lease outlives several missed beats

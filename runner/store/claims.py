@@ -26,6 +26,25 @@ ENDED = ("done", "diverged")
 
 
 @dataclass(frozen=True, slots=True)
+class Moment:
+    """A time by both clocks, in seconds.
+
+    Attributes:
+        wall: since 1970; what processes on several machines have in common, and anyone may set.
+        monotonic: since some moment of this boot; nobody sets it, and it stands while a machine
+            sleeps.
+    """
+
+    wall: float
+    monotonic: float
+
+    @classmethod
+    def now(cls) -> Moment:
+        """Return the present."""
+        return cls(time.time(), time.monotonic())
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """This process does the stage, as this attempt."""
 
@@ -58,7 +77,7 @@ def claim_stage(
     again: bool = False,
     failures: int | None = None,
     predicted: Mapping[str, Any] | None = None,
-    now: float | None = None,
+    now: Moment | None = None,
 ) -> Claim | Ended | Held:
     """Take a stage, unless it is done or another living process has it.
 
@@ -75,16 +94,15 @@ def claim_stage(
         failures: how many attempts had failed when the plan was made; one more counts as ended,
             for another process that does the same plan has just tried.
         predicted: epochs and seconds that the plan expected, for the record.
-        now: seconds since 1970, for tests.
+        now: the time, for tests.
     """
-    moment = time.time() if now is None else now
+    moment = Moment.now() if now is None else now
     with database.write() as connection:
         row = connection.execute(sa.select(claims).where(claims.c.stage_key == stage_key)).first()
         took_over = row is not None
         if row is not None:
-            owner = Process(row.host, row.boot_id, row.pid, row.process_started)
-            if row.lease_until > moment and not is_dead(owner):
-                return Held(owner)
+            if is_held(row, moment):
+                return Held(owner_of(row))
             _drop(connection, row)
         ended = None if again else _ended(connection, stage_key, failures)
         if ended is not None:
@@ -94,6 +112,24 @@ def claim_stage(
         )
         _insert(connection, stage_key, attempt_id, moment)
     return Claim(stage_key, attempt_id, took_over)
+
+
+def owner_of(row: Any) -> Process:
+    """Return the process that a row of claims belongs to."""
+    return Process(row.host, row.boot_id, row.pid, row.process_started, row.process_ticks)
+
+
+def is_held(row: Any, moment: Moment) -> bool:
+    """Return whether a claim counts: its lease has not run out and its process may be alive.
+
+    Between processes of one boot the lease is held against a clock that nobody sets.
+    """
+    owner = owner_of(row)
+    if owner.is_of_this_boot() and row.lease_monotonic is not None:
+        lasts = row.lease_monotonic > moment.monotonic
+    else:
+        lasts = row.lease_until > moment.wall
+    return bool(lasts) and not is_dead(owner)
 
 
 def _drop(connection: sa.Connection, row: Any) -> None:
@@ -127,7 +163,7 @@ def _new_attempt(
     environment_id: int,
     numerics: Mapping[str, Any],
     device: str,
-    moment: float,
+    moment: Moment,
     predicted: Mapping[str, Any] | None,
 ) -> int:
     newest = sa.select(sa.func.coalesce(sa.func.max(attempts.c.number), 0)).where(
@@ -142,7 +178,7 @@ def _new_attempt(
             environment_id=environment_id,
             numerics=dict(numerics),
             device=device,
-            started=moment,
+            started=moment.wall,
             predicted=None if predicted is None else dict(predicted),
             error="",
         )
@@ -151,7 +187,7 @@ def _new_attempt(
     return int(inserted.inserted_primary_key[0])
 
 
-def _insert(connection: sa.Connection, stage_key: str, attempt_id: int, moment: float) -> None:
+def _insert(connection: sa.Connection, stage_key: str, attempt_id: int, moment: Moment) -> None:
     me = this_process()
     connection.execute(
         sa.insert(claims).values(
@@ -161,9 +197,17 @@ def _insert(connection: sa.Connection, stage_key: str, attempt_id: int, moment: 
             boot_id=me.boot_id,
             pid=me.pid,
             process_started=me.started,
-            lease_until=moment + LEASE_SECONDS,
+            process_ticks=me.ticks,
+            **_lease(moment),
         )
     )
+
+
+def _lease(moment: Moment) -> dict[str, float]:
+    return {
+        "lease_until": moment.wall + LEASE_SECONDS,
+        "lease_monotonic": moment.monotonic + LEASE_SECONDS,
+    }
 
 
 def renew_claim(database: Database, claim: Claim) -> None:
@@ -177,7 +221,7 @@ def renew_claim(database: Database, claim: Claim) -> None:
         connection.execute(
             sa.update(claims)
             .where(claims.c.stage_key == claim.stage_key)
-            .values(lease_until=time.time() + LEASE_SECONDS)
+            .values(**_lease(Moment.now()))
         )
 
 

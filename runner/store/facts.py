@@ -5,7 +5,6 @@ Returns plain values. Lists and records for people are elsewhere.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -13,8 +12,8 @@ import sqlalchemy as sa
 
 from runner.core.types import RunStatus
 from runner.store.checking import check_attempts, refuse
+from runner.store.claims import Moment, is_held
 from runner.store.database import Database
-from runner.store.process import Process, is_dead
 from runner.store.schema import artifacts, attempts, claims, results, run_stages, stages, steps
 
 BATCH = 500
@@ -139,15 +138,21 @@ def held_stages(database: Database, alive: bool = False) -> set[str]:
         database: the database.
         alive: only claims whose lease has not run out and whose process is not known to be dead.
     """
-    query = sa.select(claims)
-    query = query.where(claims.c.lease_until > time.time()) if alive else query
     with database.read() as connection:
-        rows = connection.execute(query).all()
-    return {
-        row.stage_key
-        for row in rows
-        if not alive or not is_dead(Process(row.host, row.boot_id, row.pid, row.process_started))
-    }
+        rows = connection.execute(sa.select(claims)).all()
+    moment = Moment.now()
+    return {row.stage_key for row in rows if not alive or is_held(row, moment)}
+
+
+def runs_at_work(database: Database) -> set[str]:
+    """Return the runs of which some living process does a stage."""
+    held = sorted(held_stages(database, alive=True))
+    found = set[str]()
+    with database.read() as connection:
+        for start in range(0, len(held), BATCH):
+            batch = run_stages.c.stage_key.in_(held[start : start + BATCH])
+            found.update(connection.execute(sa.select(run_stages.c.run_key).where(batch)).scalars())
+    return found
 
 
 def seconds_by_cost_kind(database: Database, device: str) -> dict[str, float]:

@@ -1,6 +1,7 @@
-"""Who this process is, and whether another one still lives: host, boot, pid, start time.
+"""Who this process is, and whether another one still lives: host, boot, pid, start.
 
-A pid alone proves nothing: it may be reused after a crash or belong to another machine.
+A pid alone proves nothing: it may be reused after a crash or belong to another machine. A start by
+the clock proves little: what is asked for later moves when the clock is set.
 """
 
 import os
@@ -17,12 +18,26 @@ FIRST_PID_NAMESPACE = "pid:[4026531836]"
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process on some machine; ``started`` is in seconds since 1970."""
+    """A process on some machine.
+
+    Attributes:
+        host: the machine's name.
+        boot_id: which start of it.
+        pid: number of the process.
+        started: when, in seconds since 1970, by the clock of then.
+        ticks: when, in ticks since that boot, which no clock moves; None where the system does not
+            tell, or an earlier version of the program did not ask.
+    """
 
     host: str
     boot_id: str
     pid: int
     started: float
+    ticks: int | None = None
+
+    def is_of_this_boot(self) -> bool:
+        """Return whether it runs, or ran, on this machine since its last start."""
+        return self.host == host() and self.boot_id == boot_id()
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}"
@@ -37,7 +52,17 @@ def this_process() -> Process:
 def _process(pid: int) -> Process:
     import psutil
 
-    return Process(host(), boot_id(), pid, psutil.Process(pid).create_time())
+    return Process(host(), boot_id(), pid, psutil.Process(pid).create_time(), start_ticks(pid))
+
+
+def start_ticks(pid: int) -> int | None:
+    """Return when a process started, in ticks since boot, or None where that cannot be read."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    # the second field is the program's name, which may hold blanks and parentheses
+    return int(text.rpartition(")")[2].split()[19])
 
 
 @cache
@@ -74,6 +99,10 @@ def is_dead(process: Process) -> bool:
         found = psutil.Process(process.pid)
         if found.status() == psutil.STATUS_ZOMBIE:  # killed, and its parent has not looked yet
             return True
+        ticks = start_ticks(process.pid)
+        if process.ticks is not None or ticks is not None:
+            # one side alone, as in a claim of an earlier version, proves nothing
+            return None not in (process.ticks, ticks) and process.ticks != ticks
         return abs(found.create_time() - process.started) > CLOCK_SLACK_SECONDS
     except psutil.NoSuchProcess:
         return True

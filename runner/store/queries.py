@@ -5,7 +5,6 @@ Returns plain values and frozen types. Tables declared in specs are compiled els
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -24,6 +23,7 @@ from runner.store.checking import (
 )
 from runner.store.checksums import RESULT, STEPS, at_ends
 from runner.store.database import Database
+from runner.store.facts import runs_at_work
 from runner.store.json_types import JsonList, JsonObject
 from runner.store.origins import attempts_of
 from runner.store.schema import attempts, cells, experiments, reads, run_stages, runs
@@ -66,10 +66,7 @@ def run_rows(database: Database, experiment: str | None = None) -> list[dict[str
     query = (
         "SELECT experiments.name AS experiment, experiments.variant, cells.position, cells.seed,"
         " cells.labels, cells.swept, cells.run_key AS run,"
-        " coalesce(result.status, CASE WHEN EXISTS (SELECT 1 FROM run_stages JOIN claims"
-        "   ON claims.stage_key = run_stages.stage_key WHERE run_stages.run_key = cells.run_key"
-        "   AND claims.lease_until > :now)"
-        "   THEN 'running' ELSE 'unfinished' END) AS status,"
+        " coalesce(result.status, 'unfinished') AS status,"
         " result.best_epoch, result.last_epoch,"
         f" {metric_of_result('val', 'accuracy', 'result.best_epoch')},"
         f" {metric_of_result('test', 'accuracy', TEST_EPOCH)},"
@@ -88,8 +85,14 @@ def run_rows(database: Database, experiment: str | None = None) -> list[dict[str
             database.path,
             [check_experiments(connection, experiment), check_results(connection, keys, parts)],
         )
-        rows = connection.execute(typed, {"experiment": experiment, "now": time.time()})
-        return [dict(row._mapping) for row in rows]
+        rows = [
+            dict(row) for row in connection.execute(typed, {"experiment": experiment}).mappings()
+        ]
+    at_work = runs_at_work(database)
+    for row in rows:
+        if row["status"] == "unfinished" and row["run"] in at_work:
+            row["status"] = "running"
+    return rows
 
 
 def cell_keys(

@@ -15,6 +15,11 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from runner.core.errors import UsageError
+
+MOST_IN_MEMORY = 1_000_000_000
+"""SQLite's own limit for a database in memory, in bytes, is a little higher."""
+
 LOGS = ("-wal", "-journal")
 """What SQLite puts behind a file's name for what is not in the file yet, or no longer valid."""
 
@@ -58,35 +63,37 @@ def copied_to_memory(path: Path) -> Source:
     """Return a copy of a database with all that was committed to it, in memory.
 
     Raises:
+        UsageError: when it is too large for that.
         sqlite3.Error: when it cannot be read.
     """
-    uri = f"file:/runner-{uuid.uuid4().hex}?vfs=memdb"
-    keeper = sqlite3.connect(uri, uri=True)
-    try:
-        _copy(path, keeper)
-    except BaseException:
-        keeper.close()
-        raise
-    return Source(uri, keeper)
-
-
-def _copy(path: Path, target: sqlite3.Connection) -> None:
+    if os.stat(path).st_size > MOST_IN_MEMORY:
+        raise UsageError(
+            f"{path} cannot be read in its place and is too large to be copied to memory; copy it,"
+            " with what lies beside it, into a folder that can be written"
+        )
     if not has_log_beside(path):
-        with closing(sqlite3.connect(immutable(path).uri, uri=True)) as source:
-            source.backup(target)
-        return
+        return _in_memory(immutable(path).uri)
     if Path(f"{path}-shm").exists():
-        # a process that writes it keeps its locks there, which reading needs no right to write for
+        # the processes that write it have their locks there; reading needs no right to write
         with suppress(sqlite3.OperationalError):
-            uri = f"{path.absolute().as_uri()}?mode=ro"
-            with closing(sqlite3.connect(uri, uri=True)) as source:
-                source.backup(target)
-            return
+            return _in_memory(f"{path.absolute().as_uri()}?mode=ro")
     with tempfile.TemporaryDirectory(prefix="runner-read-") as folder:
         copy = Path(folder) / "copy.db"
         shutil.copyfile(path, copy)
         for log in LOGS:
             with suppress(FileNotFoundError):
                 shutil.copyfile(f"{path}{log}", f"{copy}{log}")
-        with closing(sqlite3.connect(copy)) as source:
-            source.backup(target)
+        return _in_memory(copy.as_uri())
+
+
+def _in_memory(source: str) -> Source:
+    uri = f"file:/runner-{uuid.uuid4().hex}?vfs=memdb"
+    keeper = sqlite3.connect(uri, uri=True)
+    try:
+        with closing(sqlite3.connect(source, uri=True)) as raw:
+            # a copy by pages would be one in WAL mode, which memory has not
+            raw.execute("VACUUM INTO ?", [uri])
+    except BaseException:
+        keeper.close()
+        raise
+    return Source(uri, keeper)

@@ -77,3 +77,94 @@ def test_stopping_at_once_says_so_and_exits_with_130(
     stopped = call("run", "tiny.yaml")
     assert (stopped.code, stopped.out) == (130, "")
     assert stopped.err == "stopped at once; the stage in progress is redone later\n"
+
+
+SLOW_MODULE = """\
+import pathlib, time
+pathlib.Path("importing").touch()
+for _ in range(600):
+    try:
+        time.sleep(0.1)
+    except BaseException as error:  # as C code does, which cannot let it through
+        raise ImportError("swallowed") from error
+"""
+
+
+def start(words: list[str], *options: str, path: str = "") -> subprocess.Popen[str]:
+    """Start `python -m runner WORDS`; modules in ``path`` come before all others."""
+    search = os.pathsep.join([path, str(Path(__file__).parents[2])])
+    return subprocess.Popen(
+        [sys.executable, *options, "-m", "runner", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": search},
+    )
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        ("typer", ["list"]),
+        pytest.param("torch", ["plan", "tiny.yaml"], marks=pytest.mark.slow),
+        pytest.param("torch", ["run", "tiny.yaml"], marks=pytest.mark.slow),
+        pytest.param("pydantic", ["validate", "tiny.yaml"], marks=pytest.mark.slow),
+    ],
+)
+def test_while_something_is_imported_ctrl_c_ends_it_in_one_line(
+    fresh: Path, module: str, words: list[str]
+) -> None:
+    (fresh / "first").mkdir()
+    (fresh / "first" / f"{module}.py").write_text(SLOW_MODULE)
+    process = start(words, path=str(fresh / "first"))
+    deadline = time.monotonic() + 60
+    while not (fresh / "importing").exists() and time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.005)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, "", "stopped\n")
+
+
+def test_a_command_that_is_at_work_is_unwound(tmp_path: Path) -> None:
+    code = (
+        "import runner.__main__ as entrance, runner.cli.app as app, signal, os\n"
+        "def work():\n"
+        "    try:\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "    finally:\n"
+        "        print('tidied up')\n"
+        "app.main = work\n"
+        "entrance.main()\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "tidied up\n", "stopped\n")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [["list"], ["plan", "tiny.yaml"], ["run", "tiny.yaml"]])
+@pytest.mark.parametrize("delay", [0.01, 0.03, 0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.5])
+def test_ctrl_c_at_any_moment_ends_without_a_traceback(
+    tiny: Path, words: list[str], delay: float
+) -> None:
+    shutil.rmtree(".runner")
+    Path("tiny.yaml").write_text(TINY.replace("epochs: 2", "epochs: 400"))
+    process = start(words, "-X", "importtime")
+    assert process.stderr is not None
+    while not process.stderr.readline().rstrip().endswith(" runner"):
+        assert process.poll() is None
+    time.sleep(delay)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    said = [line for line in err.splitlines() if not line.startswith("import time:")]
+    assert "Traceback" not in err
+    assert process.returncode == 130 or (process.returncode == 0 and words[0] != "run"), said
+    assert process.returncode == 0 or any("stopped" in line for line in said)
+
+
+def test_the_installed_command_is_the_one_that_hears_at_once() -> None:
+    import tomllib
+
+    root = Path(__file__).resolve().parents[2]
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["scripts"] == {"runner": "runner.__main__:main"}

@@ -1,4 +1,4 @@
-"""The database or `.runner/` removed under a run: it says so, and the next run makes all of it."""
+"""The database or `.runner/` taken away under a run: it says so, and the next one does it all."""
 
 import os
 import shutil

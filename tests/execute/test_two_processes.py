@@ -19,17 +19,9 @@ from runner.core.errors import ClaimLost
 from runner.core.types import EpochRecord, Metric
 from runner.execute.heartbeat import Heartbeat
 from runner.store.catalogue import record_environment
-from runner.store.claims import (
-    LEASE_SECONDS,
-    Claim,
-    Ended,
-    Held,
-    claim_stage,
-    hold_claim,
-    renew_claim,
-)
+from runner.store.claims import Claim, Ended, Held, Moment, claim_stage, hold_claim, renew_claim
 from runner.store.database import Database, open_database
-from runner.store.process import is_dead, this_process
+from runner.store.process import is_dead, start_ticks, this_process
 from runner.store.recorder import end_attempt, record_epochs
 from runner.store.schema import attempts, claims, metrics, stages, steps
 
@@ -138,6 +130,10 @@ def take(database: Database, **options: object) -> Claim | Ended | Held:
     return claim_stage(database, "s", environment, {}, "cpu", **options)
 
 
+def later(seconds: float) -> Moment:
+    return Moment(time.time() + seconds, time.monotonic() + seconds)
+
+
 def give_to(database: Database, **owner: object) -> None:
     """Make the claim another process's."""
     with database.write() as connection:
@@ -154,7 +150,7 @@ def test_the_lease_of_another_host_is_respected_until_it_expires(database: Datab
     held = take(database)
     assert isinstance(held, Held)
     assert held.owner.host == "elsewhere"
-    taken = take(database, now=time.time() + 121)
+    taken = take(database, now=later(121))
     assert isinstance(taken, Claim)
     assert taken.took_over
     assert taken.attempt_id != first.attempt_id
@@ -167,7 +163,7 @@ def test_a_renewed_lease_is_not_taken_over(database: Database) -> None:
     claim = take(database)
     give_to(database, host="elsewhere", lease_until=0.0)
     renew_claim(database, claim)
-    assert isinstance(take(database, now=time.time() + 100), Held)
+    assert isinstance(take(database, now=later(100)), Held)
 
 
 def test_an_owner_from_before_a_reboot_is_dead(database: Database) -> None:
@@ -179,16 +175,15 @@ def test_an_owner_from_before_a_reboot_is_dead(database: Database) -> None:
 def test_a_process_id_used_again_is_another_process() -> None:
     me = this_process()
     assert not is_dead(me)
-    assert is_dead(replace(me, started=me.started - 60))
-    assert not is_dead(replace(me, host="elsewhere", started=0.0))
+    assert me.ticks is not None
+    assert is_dead(replace(me, ticks=me.ticks - 1))
+    assert not is_dead(replace(me, host="elsewhere", ticks=0))
 
 
 def test_a_killed_process_is_dead_even_while_its_parent_has_not_looked() -> None:
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     try:
-        process = replace(
-            this_process(), pid=child.pid, started=psutil.Process(child.pid).create_time()
-        )
+        process = replace(this_process(), pid=child.pid, ticks=start_ticks(child.pid))
         assert not is_dead(process)
         child.kill()
         wait_for(lambda: is_dead(process))
@@ -200,7 +195,7 @@ def test_a_killed_process_is_dead_even_while_its_parent_has_not_looked() -> None
 def test_who_lost_a_claim_cannot_record_anything(database: Database) -> None:
     mine = take(database)
     give_to(database, host="elsewhere")
-    theirs = take(database, now=time.time() + 121)
+    theirs = take(database, now=later(121))
     with pytest.raises(ClaimLost):
         record_epochs(database, mine, [record_of(1)])
     with pytest.raises(ClaimLost):
@@ -227,7 +222,7 @@ def test_a_heartbeat_notices_that_the_claim_is_lost(database: Database) -> None:
 
 
 def test_a_heartbeat_puts_the_end_of_the_lease_off(database: Database) -> None:
-    mine = take(database, now=time.time() - 100)
+    mine = take(database, now=later(-100))
 
     def until() -> float:
         with database.read() as connection:

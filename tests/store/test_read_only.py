@@ -6,13 +6,17 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from read_only import locked
 from recorded import do_run, want
 
 import runner
 from runner.core.errors import UsageError
+from runner.store.checking import check_everything
 from runner.store.database import HEAD, Database, open_database
 from runner.store.queries import run_rows
 from runner.store.reference import REFERENCE_FILE, open_reference
+
+FIXTURE = Path(__file__).parent / "fixtures" / "schema_0001.db"
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +106,101 @@ def test_what_is_no_database_of_this_program_is_refused(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match=message):
             open_database(tmp_path / name, read_only=True)
     assert not (tmp_path / "nowhere.db").exists()
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("journal", ["DELETE", "WAL"])
+def test_without_being_told_what_cannot_be_written_is_read(packed: Path, journal: str) -> None:
+    with closing(sqlite3.connect(packed)) as raw:
+        raw.execute(f"PRAGMA journal_mode = {journal}")
+    before = files_in(packed.parent)
+    with locked(packed.parent):
+        database = open_database(packed, create=False)
+        assert [row["status"] for row in run_rows(database)] == ["done"]
+        with pytest.raises(UsageError, match=r"results\.db is read-only; .* --db"):
+            want(database, ["r2"])
+        database.close()
+        with pytest.raises(UsageError, match="cannot be written: it or its folder is read-only"):
+            open_database(packed)
+        with pytest.raises(UsageError, match="no database at"):
+            open_database(packed.parent / "other.db", create=False)
+        with pytest.raises(UsageError, match=r"other\.db cannot be made: Read-only|Permission"):
+            open_database(packed.parent / "other.db")
+    assert files_in(packed.parent) == before
+
+
+@pytest.mark.parametrize("with_index", [True, False], ids=["wal and shm", "wal"])
+def test_what_a_killed_process_left_in_the_log_is_seen(
+    packed: Path, tmp_path: Path, with_index: bool
+) -> None:
+    work = Path(shutil.copytree(packed.parent, tmp_path / "work"))
+    database = open_database(work / "results.db")
+    want(database, ["r1", "r2"])
+    do_run(database, "r2")
+    for path in work.glob("results.db*"):  # as they are before the process has closed them
+        if with_index or path.suffix != ".db-shm":
+            shutil.copy(path, packed.parent)
+    database.close()
+    before = files_in(packed.parent)
+    assert len(before["results.db-wal"]) > 0
+    with locked(packed.parent):
+        database = open_database(packed, create=False)
+        assert [row["status"] for row in run_rows(database)] == ["done", "done"]
+        database.close()
+    assert files_in(packed.parent) == before
+    database = open_database(packed, read_only=True)
+    assert len(run_rows(database)) == 2
+    database.close()
+
+
+def test_what_a_process_at_work_has_just_written_is_seen(packed: Path) -> None:
+    writer = open_database(packed)
+    want(writer, ["r1", "r2"])
+    database = open_database(packed, read_only=True)
+    assert len(run_rows(database)) == 2
+    do_run(writer, "r2")
+    database.close(), writer.close()
+
+
+def test_a_transaction_that_a_killed_process_left_half_written_is_undone(
+    packed: Path, tmp_path: Path
+) -> None:
+    work = Path(shutil.copytree(packed.parent, tmp_path / "work")) / "results.db"
+    with closing(sqlite3.connect(work, isolation_level=None)) as raw:
+        raw.execute("PRAGMA journal_mode = DELETE")
+        raw.execute("PRAGMA cache_size = 1")  # so that pages reach the file before the end
+        raw.execute("BEGIN")
+        raw.execute("UPDATE metrics SET value = value + 1")
+        raw.execute("UPDATE steps SET losses = printf('%9000s', 'x')")
+        for path in work.parent.glob("results.db*"):
+            shutil.copy(path, packed.parent)
+        raw.execute("ROLLBACK")
+    assert (packed.parent / "results.db-journal").stat().st_size > 0
+    with locked(packed.parent):
+        database = open_database(packed, create=False)
+        assert [row["test_accuracy"] for row in run_rows(database)] == [0.25]
+        database.close()
+
+
+def test_an_older_schema_is_migrated_in_memory(tmp_path: Path) -> None:
+    (tmp_path / "ships").mkdir()
+    path = Path(shutil.copy(FIXTURE, tmp_path / "ships" / "results.db"))
+    before = files_in(path.parent)
+    with locked(path.parent):
+        for how in ({"create": False}, {"read_only": True}):
+            database = open_database(path, **how)
+            assert {row["status"] for row in run_rows(database)} == {"done"}
+            with database.read() as connection:
+                assert all(
+                    each.count and not each.problems for each in check_everything(connection)
+                )
+            with pytest.raises(UsageError, match="read-only"):
+                want(database, ["r2"])
+            database.close()
+    assert files_in(path.parent) == before
 
 
 @pytest.mark.parametrize("name", ["a?b.db", "p%41.db", "ü #1.db"])

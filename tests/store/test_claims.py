@@ -1,0 +1,196 @@
+"""Claims when somebody sets the clock: the living keep theirs, the dead are still known."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
+import pytest
+import sqlalchemy as sa
+from recorded import take, want
+
+from runner.store import claims as claims_module
+from runner.store.catalogue import record_environment
+from runner.store.claims import LEASE_SECONDS, Claim, Ended, Held, claim_stage, renew_claim
+from runner.store.database import Database, open_database
+from runner.store.facts import held_stages
+from runner.store.process import is_dead, start_ticks, this_process
+from runner.store.queries import run_rows
+from runner.store.schema import claims
+
+HOUR = 3600.0
+
+
+class Clock:
+    """Both clocks of a machine; ``step`` sets the one that can be set."""
+
+    def __init__(self) -> None:
+        self.step = 0.0
+        self.passed = 0.0
+
+    def time(self) -> float:
+        return time.time() + self.step + self.passed
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.passed
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    fake = SimpleNamespace(time=clock.time, monotonic=clock.monotonic)
+    monkeypatch.setattr(claims_module, "time", fake)
+    return clock
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    opened = open_database(tmp_path / "results.db")
+    want(opened, ["r1"])
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def other() -> Iterator[subprocess.Popen[bytes]]:
+    """Another living process."""
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    yield child
+    child.kill()
+    child.wait()
+
+
+def claim_for(database: Database, pid: int, **values: object) -> Claim:
+    """Claim a stage as another process of this machine would."""
+    claim = take(database, "prepare")
+    owner = {
+        "pid": pid,
+        "process_started": psutil.Process(pid).create_time(),
+        "process_ticks": start_ticks(pid),
+    }
+    with database.write() as connection:
+        connection.execute(sa.update(claims).values(**owner | values))
+    return claim
+
+
+def ask_for(database: Database) -> Claim | Ended | Held:
+    environment = record_environment(database, {"machine": "m"})
+    return claim_stage(database, "prepare", environment, {}, "cpu")
+
+
+@pytest.mark.parametrize("step", [2.5, 2 * HOUR, -2 * HOUR])
+def test_a_clock_that_is_set_takes_no_claim_from_a_living_process(
+    step: float,
+    database: Database,
+    clock: Clock,
+    other: subprocess.Popen[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    claim_for(database, other.pid)
+    clock.step = step
+    real = psutil.Process.create_time  # Linux computes it from the clock and the ticks
+    monkeypatch.setattr(psutil.Process, "create_time", lambda process: real(process) + step)
+    held = ask_for(database)
+    assert isinstance(held, Held)
+    assert held.owner.pid == other.pid
+    assert held_stages(database, alive=True) == {"prepare"}
+    assert [row["status"] for row in run_rows(database)] == ["running"]
+
+
+@pytest.mark.parametrize("step", [0.0, 2 * HOUR, -2 * HOUR])
+def test_a_killed_process_is_known_to_be_dead_whatever_the_clock_says(
+    step: float, database: Database, clock: Clock, other: subprocess.Popen[bytes]
+) -> None:
+    claim_for(database, other.pid)
+    clock.step = step
+    other.kill()
+    other.wait()
+    assert held_stages(database, alive=True) == set()
+    assert [row["status"] for row in run_rows(database)] == ["unfinished"]
+    taken = ask_for(database)
+    assert isinstance(taken, Claim)
+    assert taken.took_over
+
+
+def test_a_process_that_renews_nothing_loses_its_claim_in_time_that_passes(
+    database: Database, clock: Clock, other: subprocess.Popen[bytes]
+) -> None:
+    claim_for(database, other.pid)
+    clock.passed, clock.step = LEASE_SECONDS - 1, -2 * HOUR
+    assert isinstance(ask_for(database), Held)
+    clock.passed += 2
+    assert isinstance(ask_for(database), Claim)
+
+
+def test_renewing_puts_both_ends_of_the_lease_off(database: Database, clock: Clock) -> None:
+    claim = take(database, "prepare")
+    clock.passed = LEASE_SECONDS - 1
+    renew_claim(database, claim)
+    clock.passed += LEASE_SECONDS - 1
+    assert held_stages(database, alive=True) == {"prepare"}
+
+
+def test_between_machines_the_lease_is_held_against_the_time_of_day(
+    database: Database, clock: Clock
+) -> None:
+    claim_for(database, os.getpid(), host="elsewhere", boot_id="other", lease_monotonic=0.0)
+    assert isinstance(ask_for(database), Held)
+    clock.step = LEASE_SECONDS + 1
+    assert isinstance(ask_for(database), Claim)
+
+
+OLD = {"process_ticks": None, "lease_monotonic": None}
+"""What a process of the first schema leaves empty, which may be at work after the migration."""
+
+
+def test_a_living_process_of_an_earlier_version_keeps_its_claim(
+    database: Database, clock: Clock, other: subprocess.Popen[bytes]
+) -> None:
+    started = psutil.Process(other.pid).create_time()
+    for moved in (0.0, 2.5, -HOUR):  # its clock may have been set since it looked
+        claim = claim_for(database, other.pid, process_started=started + moved, **OLD)
+        assert isinstance(ask_for(database), Held)
+        with database.write() as connection:
+            claims_module.release_claim(connection, claim)
+    claim_for(database, other.pid, **OLD)
+    clock.step = LEASE_SECONDS + 1  # it has renewed nothing
+    assert isinstance(ask_for(database), Claim)
+
+
+def test_a_dead_process_of_an_earlier_version_is_known(
+    database: Database, other: subprocess.Popen[bytes]
+) -> None:
+    claim_for(database, other.pid, **OLD)
+    other.kill()
+    other.wait()
+    assert isinstance(ask_for(database), Claim)
+
+
+def test_a_start_is_read_whatever_a_program_is_called(tmp_path: Path) -> None:
+    rename = "import ctypes, time; ctypes.CDLL(None).prctl(15, b'a) 1 (b', 0, 0, 0)"
+    code = f"{rename}; print(1, flush=True)"
+    child = subprocess.Popen(
+        [sys.executable, "-c", f"{code}; time.sleep(60)"], stdout=subprocess.PIPE
+    )
+    assert child.stdout is not None
+    child.stdout.readline()
+    ticks, started = start_ticks(child.pid), psutil.Process(child.pid).create_time()
+    child.kill()
+    child.communicate()
+    assert ticks is not None
+    since_boot = ticks / os.sysconf("SC_CLK_TCK")
+    assert since_boot == pytest.approx(started - psutil.boot_time(), abs=1.5)
+    assert start_ticks(child.pid) is None
+
+
+def test_without_ticks_the_clock_decides_with_some_slack(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the system has no /proc."""
+    monkeypatch.setattr("runner.store.process.start_ticks", lambda pid: None)
+    me = replace(this_process(), ticks=None)
+    assert not is_dead(replace(me, started=me.started + 1))
+    assert is_dead(replace(me, started=me.started - 60))
