@@ -19,7 +19,16 @@ from runner.core.errors import ClaimLost
 from runner.core.types import EpochRecord, Metric
 from runner.execute.heartbeat import Heartbeat
 from runner.store.catalogue import record_environment
-from runner.store.claims import Claim, Ended, Held, Moment, claim_stage, hold_claim, renew_claim
+from runner.store.claims import (
+    LEASE_SECONDS,
+    Claim,
+    Ended,
+    Held,
+    Moment,
+    claim_stage,
+    hold_claim,
+    renew_claim,
+)
 from runner.store.database import Database, open_database
 from runner.store.process import is_dead, start_ticks, this_process
 from runner.store.recorder import end_attempt, record_epochs
