@@ -12,7 +12,7 @@ from runner.components.data.dataset import (
     find_root,
 )
 from runner.components.data.imagefolder import ClassFolders, open_image
-from runner.core.keys import content_key
+from runner.components.data.transparency import files_fingerprint
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -63,7 +63,7 @@ class Caltech101(ClassFolders):
             labels=listing.labels,
             classes=listing.classes,
             splits=course_split(names),
-            fingerprint=content_key("fingerprint", list(zip(names, hashes, strict=True))),
+            fingerprint=files_fingerprint(root, names, hashes, places.recall),
             read=read,
             root=root,
             notes=listing.notes,

@@ -25,7 +25,7 @@ from runner.components.data.listing import (
     list_images,
 )
 from runner.components.data.split_folders import refuse_splits
-from runner.core.keys import content_key
+from runner.components.data.transparency import files_fingerprint
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -99,7 +99,7 @@ class ImageFolder(ClassFolders, FractionDataset):
 
     Links are followed, each real folder is listed once, and only regular files are images; what is
     left out is named. Two or more class folders called train, val, test and the like are refused,
-    unless `include` says that they are classes.
+    unless `include` says that they are classes. What is transparent is laid on `background`.
     """
 
     dataset: Literal["imagefolder"]
@@ -134,7 +134,7 @@ class ImageFolder(ClassFolders, FractionDataset):
             labels=listing.labels,
             classes=listing.classes,
             splits=(),
-            fingerprint=content_key("fingerprint", list(zip(names, hashes, strict=True))),
+            fingerprint=files_fingerprint(root, names, hashes, places.recall),
             read=read,
             root=root,
             notes=listing.notes,
