@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,13 +71,14 @@ class Workspace:
         given = [] if self.data is None else [self.data]
         roots = dict.fromkeys([*given, here / DEFAULT_DATA, here, spec.resolve().parent])
         hashes = HashCache(self.folder / "hashes")
+        recall = LayoutCache(self.folder / "hashes", "transparent.json").recall
         if on_progress is None:
-            return DataPlaces(tuple(roots), hashes.hash_files, forget=hashes.forget)
+            return DataPlaces(tuple(roots), hashes.hash_files, forget=hashes.forget, recall=recall)
 
         def fetch(archive: Archive, root: Path) -> None:
             fetch_archive(archive, root, on_progress)
 
-        return DataPlaces(tuple(roots), hashes.hash_files, fetch, hashes.forget)
+        return DataPlaces(tuple(roots), hashes.hash_files, fetch, hashes.forget, recall)
 
     def states(self, database: str) -> frozenset[str]:
         """Return the artifact names of the states of trainings that lie whole in ``.runner/``."""
@@ -112,13 +114,16 @@ def workspace(db: str | Path | None = None, data: str | Path | None = None) -> W
 
 
 class LayoutCache:
-    """Image shapes, networks' layouts and digests of weights by key, so that planning is quick."""
+    """What was found out before, by key, so that planning is quick.
+
+    Image shapes, networks' layouts and digests of weights; or other things, in a file of their own.
+    """
 
     FORMAT = 3
     """Raised when what is remembered changes; files of another format are not read."""
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "layouts.json"
+    def __init__(self, folder: Path, name: str = "layouts.json") -> None:
+        self._path = folder / name
         self._known: dict[str, Any] = {}
         try:
             content = json.loads(self._path.read_text())
@@ -130,6 +135,14 @@ class LayoutCache:
     def get(self, key: str) -> Any | None:
         """Return what is known under a key, or None."""
         return self._known.get(key)
+
+    def recall(self, key: str, find_out: Callable[[], Any]) -> Any:
+        """Return what is known under a key; where nothing is, find it out and remember it."""
+        known = self.get(key)
+        if known is None:
+            known = find_out()
+            self.put(key, known)
+        return known
 
     def put(self, key: str, value: Any) -> None:
         """Remember a JSON value; a folder that cannot be written is not an error."""

@@ -17,6 +17,7 @@ from PIL import Image
 
 from runner.components.data.dataset import DatasetSettings, ImageSource, Size
 from runner.components.data.files import ChangedFile
+from runner.components.data.transparency import on_background
 from runner.core.errors import DataError
 from runner.core.text import printable
 
@@ -70,7 +71,8 @@ def transform(image: Image.Image, settings: DatasetSettings) -> NDArray[np.uint8
     Raises:
         ValueError: when the crop is larger than the image.
     """
-    image = _eight_bits(image).convert("RGB" if settings.color == "rgb" else "L")
+    image = on_background(_eight_bits(image), settings.background)
+    image = image.convert("RGB" if settings.color == "rgb" else "L")
     if settings.resize is not None:
         width, height = image.size
         rows, columns = _resized(height, width, settings.resize)
@@ -89,7 +91,11 @@ def _eight_bits(image: Image.Image) -> Image.Image:
         ValueError: for other deep pixels, whose range is unknown.
     """
     if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image) / 257).round().astype(np.uint8))
+        levels = np.asarray(image)
+        gray = Image.fromarray((levels / 257).round().astype(np.uint8))
+        if "transparency" in image.info:
+            gray.putalpha(Image.fromarray(levels != image.info["transparency"]).convert("L"))
+        return gray
     if image.mode in ("I", "F"):
         raise ValueError(f"pixels of mode {image.mode} have no known range; use 8 or 16 bits")
     return image

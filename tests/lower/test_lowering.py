@@ -102,6 +102,7 @@ PIXELS = {
     "data.resize": 16,
     "data.crop": 16,
     "data.color": "gray",
+    "data.background": "black",
     "data.on_corrupt": "skip",
 }
 """Changes of the decoded images."""

@@ -79,6 +79,7 @@ CHANGES = {
     "data.resize": 32,
     "data.crop": [8, 9],
     "data.color": "gray",
+    "data.background": "black",
     "data.normalize": "none",
     "data.on_corrupt": "skip",
     "model.classes": 12,

@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 
 from runner.components.component import Component, canonical_settings, keyed_settings
 from runner.components.data.archives import Archive, Fetch
+from runner.components.data.transparency import Recall
 from runner.core.keys import content_key
 
 if TYPE_CHECKING:
@@ -91,12 +92,14 @@ class DataPlaces:
         hash_files: from (folder, relative names) to the content hash of each.
         forget: drops what is remembered of the files below a folder.
         fetch: downloads an archive to a folder of data sets; None where nothing is downloaded.
+        recall: remembers answers about contents by their key.
     """
 
     roots: tuple[Path, ...]
     hash_files: Callable[[Path, Sequence[str]], list[str]]
     fetch: Fetch | None = None
     forget: Callable[[Path], None] = lambda root: None
+    recall: Recall = lambda key, find_out: find_out()
 
 
 class Normalization(Component):
@@ -148,6 +151,11 @@ class DatasetSettings(Component):
     )
     crop: Size | None = Field(None, description="centre crop: side in pixels, or [height, width]")
     color: Literal["rgb", "gray"] = Field("rgb", description="images become three or one channel")
+    background: Literal["white", "black"] = Field(
+        "white",
+        description="what transparent images are laid on; opaque images do not change",
+        json_schema_extra={"neutral": "white"},
+    )
     normalize: Literal["none", "half", "imagenet"] | Normalization = Field(
         "half", description="`half` is mean 0.5 and std 0.5; or {mean: [...], std: [...]}"
     )

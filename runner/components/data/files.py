@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from runner.components.data.dataset import DataPlaces, ImageSource, Split
 from runner.components.data.listing import Listing
-from runner.core.keys import content_key
+from runner.components.data.transparency import files_fingerprint
 from runner.core.text import printable
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def file_source(
         labels=listing.labels,
         classes=listing.classes,
         splits=tuple(splits),
-        fingerprint=content_key("fingerprint", list(zip(names, digests, strict=True))),
+        fingerprint=files_fingerprint(root, names, digests, places.recall),
         read=read,
         root=root,
         notes=listing.notes,

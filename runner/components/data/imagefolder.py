@@ -96,7 +96,7 @@ class ImageFolder(ClassFolders, FractionDataset):
 
     Links are followed, each real folder is listed once, and only regular files are images; what is
     left out is named. Two or more class folders called train, val, test and the like are refused,
-    unless `include` says that they are classes.
+    unless `include` says that they are classes. What is transparent is laid on `background`.
     """
 
     dataset: Literal["imagefolder"]
