@@ -12,7 +12,8 @@ from PIL import Image
 from runner.api.workspace import workspace
 from runner.components.data import transparency
 from runner.components.data.dataset import DatasetSettings
-from runner.components.data.imagefolder import ImageFolder, open_image
+from runner.components.data.files import decode_image
+from runner.components.data.imagefolder import ImageFolder
 from runner.components.data.transparency import files_fingerprint, is_transparent, on_background
 from runner.core.keys import content_key
 from runner.engine.prepare import transform
@@ -88,7 +89,9 @@ def test_a_hidden_colour_is_never_seen(
 ) -> None:
     TRANSPARENT[name](tmp_path / name)
     assert is_transparent(tmp_path / name)
-    pixels = transform(open_image(tmp_path / name), settings(background=background, color=color))
+    pixels = transform(
+        decode_image((tmp_path / name).read_bytes()), settings(background=background, color=color)
+    )
     assert pixels.shape == (1, 2, 3 if color == "rgb" else 1)
     assert (pixels[0, 0] == level).all()
     assert (pixels[0, 1] == SEEN).all()
