@@ -24,6 +24,10 @@ DOCUMENT_KEYS = (
     "profiles",
 )
 KEPT_WHEN_NAMED = ("sweep", "tables", "published", "seeds", "profiles")
+MAX_EXTENDED = 20
+"""Specs that one spec extends, one after the other."""
+
+BASE = "a path relative to this spec"
 SEED_KEYS = ("seed", "seeds")
 """Either of them replaces whichever is inherited."""
 
@@ -44,16 +48,8 @@ def _load(path: Path, children: tuple[Path, ...]) -> Node:
     if extends is None:
         return _spelled(document)
     parent_name, kept = _extends(extends)
-    parent_path = path.parent / parent_name
     seen = (*children, path.resolve())
-    if parent_path.resolve() in seen:
-        raise SpecError([Problem(extends.place, f"{parent_name} extends this spec in a circle")])
-    if not parent_path.is_file():
-        found = f"extends {parent_name}, but there is no file {parent_path}"
-        beside = {other.stem: other.name for other in sorted(parent_path.parent.glob("*.y*ml"))}
-        like = beside.get(nearest(parent_path.stem, list(beside)))
-        suggestion = Path(parent_name).with_name(like).as_posix() if like else ""
-        raise SpecError([Problem(extends.place, found, "a path relative to this spec", suggestion)])
+    parent_path = _parent_path(path, parent_name, extends, seen)
     parent = _load(parent_path, seen)
     own = {key: child for key, child in _spelled(document).value.items() if key != "extends"}
     replaced = SEED_KEYS if any(key in own for key in SEED_KEYS) else ()
@@ -63,6 +59,39 @@ def _load(path: Path, children: tuple[Path, ...]) -> Node:
         if (key in SETTING_ROOTS or key in kept) and key not in replaced
     }
     return merge(Node(inherited, document.place), Node(own, document.place))
+
+
+def _parent_path(path: Path, name: str, extends: Node, seen: tuple[Path, ...]) -> Path:
+    """Return the file that the spec at ``path`` extends.
+
+    Args:
+        path: of the spec.
+        name: of the other, as the spec gives it.
+        extends: where it does.
+        seen: the spec, and those that extend it, resolved.
+
+    Raises:
+        SpecError: when there is no such file, or it is one of ``seen``.
+    """
+    parent_path = path.parent / name
+    try:
+        resolved, is_there = parent_path.resolve(), parent_path.is_file()
+    except (OSError, RuntimeError, ValueError) as error:
+        # a name that is too long or holds a NUL, links that lead to each other
+        found = f"extends a file that cannot be: {getattr(error, 'strerror', None) or error}"
+        raise SpecError([Problem(extends.place, found, BASE)]) from None
+    if resolved in seen:
+        raise SpecError([Problem(extends.place, f"{name} extends this spec in a circle")])
+    if len(seen) > MAX_EXTENDED:
+        found = f"more than {MAX_EXTENDED} specs extend each other"
+        raise SpecError([Problem(extends.place, found)])
+    if not is_there:
+        found = f"extends {name}, but there is no file {parent_path}"
+        beside = {other.stem: other.name for other in sorted(parent_path.parent.glob("*.y*ml"))}
+        like = beside.get(nearest(parent_path.stem, list(beside))) if Path(name).name else None
+        suggestion = Path(name).with_name(like).as_posix() if like else ""
+        raise SpecError([Problem(extends.place, found, BASE, suggestion)])
+    return parent_path
 
 
 def _spelled(document: Node) -> Node:
