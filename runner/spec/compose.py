@@ -5,9 +5,10 @@ Owns `extends`: settings are inherited, `sweep`, `tables` and `published` only w
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from runner.core.errors import Problem, SpecError, nearest
+from runner.core.errors import Problem, SpecError, nearest, refuse
 from runner.spec.names import SETTING_ROOTS, as_mapping, setting_path, spell_out
 from runner.spec.nodes import Node, merge
 from runner.spec.yaml_loader import load_yaml
@@ -136,15 +137,16 @@ def check_document(document: Node) -> None:
     """
     if not document.is_mapping:
         raise SpecError([Problem(document.place, f"a spec is {document.describe()}", "a mapping")])
-    problems = []
+    refuse(_problems_of(document))
+
+
+def _problems_of(document: Node) -> Iterator[Problem]:
     for key, child in document.value.items():
         if key not in DOCUMENT_KEYS:
             place = child.key_place or child.place
             path = setting_path(key)
             suggestion = as_mapping(path) if path else nearest(key, DOCUMENT_KEYS)
             allowed = ", ".join(DOCUMENT_KEYS)
-            problems.append(Problem(place, f"unknown key '{key}' in the spec", allowed, suggestion))
+            yield Problem(place, f"unknown key '{key}' in the spec", allowed, suggestion)
         elif key in ("name", "about") and not isinstance(child.value, str):
-            problems.append(Problem(child.place, f"{key} is {child.describe()}", "text"))
-    if problems:
-        raise SpecError(problems)
+            yield Problem(child.place, f"{key} is {child.describe()}", "text")

@@ -6,13 +6,13 @@ The one entrance to this package: everything about a spec is checked here, befor
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from runner.components.component import canonical_settings
-from runner.core.errors import Problem, SpecError
+from runner.core.errors import MAX_PROBLEMS, Problem, SpecError, refuse
 from runner.core.types import Cell
 from runner.spec.compose import load_document
 from runner.spec.matching import cell_matches
@@ -26,6 +26,7 @@ from runner.spec.names import (
 from runner.spec.nodes import Node, find, plain, put, to_node
 from runner.spec.resolve import layered, resolve, settings_key
 from runner.spec.settings import Settings
+from runner.spec.sizes import check_cells, check_phases, check_published
 from runner.spec.sweep import Combination, expand_sweep, published_values
 from runner.spec.table_checks import default_tables, published_problems, table_problems
 from runner.spec.tables import Table, parse_tables
@@ -33,6 +34,9 @@ from runner.spec.variants import Variant, check_profiles, make_variant
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 ONE = "one of them"
+MAX_FAILED = 2000
+"""Wrong combinations after which no others are looked at."""
+
 SEEDS = "a list of different whole numbers, as [0, 1, 2]; for one seed write seed: 0"
 
 
@@ -94,7 +98,13 @@ def build_experiment(
     variant = make_variant(document.get("profiles"), profile, sets)
     combinations = expand_sweep(document.get("sweep"))
     seeds = _seeds(document, variant)
+    num_kept = len(variant.kept_of(len(combinations)))
+    seeds_node = variant.seeds or document.get("seeds")
+    check_cells(num_kept, len(seeds), _own_settings(document), seeds_node)
     cells = _cells(name, document, combinations, seeds, variant)
+    trainings = (item.settings.train for item in cells)
+    phases = sum(each.schedule.num_phases(each.epochs) for each in trainings)
+    check_phases(phases, len(cells), document)
     labels = _label_names(combinations)
     plain_cells = [item.cell for item in cells]
     tables_node = document.get("tables")
@@ -103,15 +113,9 @@ def build_experiment(
     tables = parse_tables(tables_node, labels)
     cells = _with_where(cells, labels, document.get("published"), variant)
     distinct = {item.cell.settings_key: item.settings for item in cells}
-    published = [pair for item in combinations for pair in item.published.items()]
-    wheres = _wheres(document.get("published"))
-    published += [pair for _, _, values in wheres for pair in values.items()]
-    problems = [
-        *table_problems(tables, plain_cells, distinct.values()),
-        *published_problems(tables, published),
-    ]
-    if problems and not variant.name:
-        raise SpecError(problems)
+    if not variant.name:
+        refuse(table_problems(tables, plain_cells, distinct.values()))
+        refuse(published_problems(tables, _published(combinations, document.get("published"))))
     source = path.read_text(encoding="utf-8") if path.is_file() else ""
     text = about.value.strip() if about is not None else ""
     record = {**plain(document), "tables": plain(tables_node)}
@@ -165,10 +169,10 @@ def _cells(
     seeds: Sequence[Node | None],
     variant: Variant,
 ) -> list[ResolvedCell]:
-    own = {key: child for key, child in document.value.items() if key in SETTING_ROOTS}
-    base = spell_out("", Node(own, document.place))
+    base = spell_out("", _own_settings(document))
     cells: list[ResolvedCell] = []
-    problems: list[Problem] = []
+    problems: dict[Problem, None] = {}
+    failed = 0
     for position in variant.kept_of(len(combinations)):
         combination = combinations[position]
         if "seed" in combination.overrides and seeds != [None]:
@@ -180,10 +184,17 @@ def _cells(
                 cell = _cell(name, position, combination, settings, seeded, variant)
                 cells.append(ResolvedCell(cell, settings, seeded))
         except SpecError as error:
-            problems += error.problems
-    if problems:
-        raise SpecError(problems)
+            problems |= dict.fromkeys(error.problems)
+            failed += 1
+            if len(problems) > MAX_PROBLEMS or failed == MAX_FAILED:
+                break
+    refuse(problems)
     return cells
+
+
+def _own_settings(document: Node) -> Node:
+    own = {key: child for key, child in document.value.items() if key in SETTING_ROOTS}
+    return Node(own, document.place)
 
 
 def _with_seeds(
@@ -239,6 +250,19 @@ def _cell(
     )
 
 
+def _published(
+    combinations: Iterable[Combination], node: Node | None
+) -> Iterator[tuple[str, Node]]:
+    """Yield (title, value) of all published values, each once."""
+    seen: set[int] = set()
+    given = [item.published for item in combinations]
+    given += [values for _, _, values in _wheres(node)]
+    for title, value in (pair for values in given for pair in values.items()):
+        if id(value) not in seen:
+            seen.add(id(value))
+            yield title, value
+
+
 def _wheres(node: Node | None) -> Iterator[tuple[Node, dict[str, Node], dict[str, Node]]]:
     """Yield (entry, conditions, values) of the top-level ``published`` list."""
     if node is None:
@@ -262,6 +286,8 @@ def _with_where(
 ) -> list[ResolvedCell]:
     """Return the cells with the published values whose ``where`` they match; variants have none."""
     result = list(cells)
+    if node is not None:
+        check_published(node, len(cells))
     for entry, where, values in _wheres(node):
         for name, child in where.items():
             if name not in labels and setting_path(name) is None:

@@ -36,6 +36,9 @@ LIMITS = {
     "less_than": ("lt", "below"),
     "less_than_equal": ("le", "at most"),
 }
+MOST_FIXED = 4
+"""Items of the longest list whose length is given; limits of other lists are larger."""
+
 Path = tuple[str, ...]
 
 
@@ -54,9 +57,9 @@ def translate(
     for detail in error.errors(include_url=False):
         grouped.setdefault(_node_path(detail, tree), []).append(detail)
     translator = _Translator(model, tree, within)
+    above = {path[:end] for path in grouped for end in range(len(path))}
     for path, details in grouped.items():
-        deeper = any(len(other) > len(path) and other[: len(path)] == path for other in grouped)
-        if not deeper or any(detail["type"] == "value_error" for detail in details):
+        if path not in above or any(detail["type"] == "value_error" for detail in details):
             yield translator.problem(path, details)
 
 
@@ -197,7 +200,10 @@ def _wanted(detail: ErrorDetails) -> str:
     if kind == "string_pattern_mismatch":
         return "text of another form"
     if kind == "too_long":
-        return f"a list of {context['max_length']}"
+        limit = int(context["max_length"])
+        return f"a list of {limit}" if limit <= MOST_FIXED else f"a list of at most {limit}"
+    if kind == "string_too_long":
+        return f"text of at most {context['max_length']} characters"
     return WANTED.get(kind, str(detail["msg"]))
 
 

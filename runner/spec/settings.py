@@ -15,7 +15,7 @@ from runner.components.data import Data
 from runner.components.losses import CrossEntropy, Loss
 from runner.components.models import Model
 from runner.components.optimizers import Adam, Optimizer
-from runner.components.schedules import Constant, Schedule
+from runner.components.schedules import MAX_EPOCHS, MAX_PHASES, Constant, Schedule
 from runner.core.types import LAST
 
 StopMonitor = Literal["val_loss", "val_accuracy", "train_loss", "train_accuracy"]
@@ -50,7 +50,9 @@ class EarlyStopping(Monitoring):
 
     monitor: StopMonitor = Field("val_loss", description="metric that is watched")
     mode: Mode = Field("min", description="min for losses, max for accuracies when not given")
-    patience: int = Field(10, ge=1, description="epochs without improvement before stopping")
+    patience: int = Field(
+        10, ge=1, le=MAX_EPOCHS, description="epochs without improvement before stopping"
+    )
     tolerance: float = Field(
         0.0, ge=0, description="a change of at most this much is no improvement"
     )
@@ -68,8 +70,8 @@ class Best(Monitoring):
 class Training(Component):
     """How the network is trained."""
 
-    epochs: int = Field(10, ge=1, le=1_000_000, description="the most passes over the images")
-    batch_size: int = Field(128, ge=1, description="images per step")
+    epochs: int = Field(10, ge=1, le=MAX_EPOCHS, description="the most passes over the images")
+    batch_size: int = Field(128, ge=1, le=10_000_000, description="images per step")
     drop_last: bool = Field(False, description="leave out an incomplete last batch")
     optimizer: Optimizer = Field(default=Adam(name="adam"), description="how weights are updated")
     schedule: Schedule = Field(
@@ -157,6 +159,13 @@ def contradictions(settings: Settings) -> Iterator[Contradiction]:
             ("train.schedule.min_lr", "train.optimizer.lr"),
             f"train.schedule.min_lr is {floor}, above the learning rate {train.optimizer.lr}",
             "at most train.optimizer.lr",
+        )
+    phases = train.schedule.num_phases(train.epochs)
+    if phases > MAX_PHASES:
+        yield (
+            ("train.schedule.step_size", "train.schedule.warmup", "train.epochs"),
+            f"the schedule has up to {phases} learning rates in {train.epochs} epochs",
+            f"at most {MAX_PHASES}; a cosine or plateau schedule is one rule",
         )
 
 

@@ -55,7 +55,7 @@ class _Loader(yaml.SafeLoader):
             raise yaml.scanner.ScannerError(None, None, found, self.get_mark()) from None
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        mark = self.peek_event().start_mark
+        mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
         self._count += 1
         self._depth += 1
         if self._count > MAX_NODES:
@@ -149,7 +149,7 @@ class _Converted(NamedTuple):
     """A node of ours, how many values it holds with itself, and how many levels."""
 
     node: Node
-    count: int
+    size: int
     depth: int
 
 
@@ -184,14 +184,14 @@ class _Converter:
         else:
             raise SpecError([Problem(place, f"the tag {_shown(node.tag)}", NO_TAGS)])
         # an alias is counted as often as it stands there: whoever walks the tree meets it so often
-        count = 1 + sum(child.count for child in children)
+        size = 1 + sum(child.size for child in children)
         depth = 1 + max((child.depth for child in children), default=0)
-        if count > MAX_NODES:
+        if size > MAX_NODES:
             raise SpecError([Problem(place, _too_many())])
         if depth > MAX_DEPTH:
             raise SpecError([Problem(place, _too_deep())])
         self._open.discard(id(node))
-        self._done[id(node)] = converted = _Converted(Node(value, place), count, depth)
+        self._done[id(node)] = converted = _Converted(Node(value, place), size, depth)
         return converted
 
     def _mapping(self, node: yaml.MappingNode, inside: list[_Converted]) -> dict[str, Node]:
@@ -248,8 +248,8 @@ def _scalar(kind: str, text: str, place: Place) -> Any:
             raise SpecError([Problem(place, "a whole number too long to be stored")])
         return number
     if kind == "float" and FLOAT.match(text):
-        number = float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
-        return number or 0.0  # -0.0 is equal to 0.0 and would be written otherwise in a key
+        real = float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+        return real or 0.0  # -0.0 is equal to 0.0 and would be written otherwise in a key
     raise SpecError([Problem(place, f"{text!r} with the tag !!{kind}", NO_TAGS)])
 
 

@@ -115,7 +115,8 @@ NORMALIZATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
 }
 
-Pixels = Annotated[int, Field(ge=1)]
+Pixels = Annotated[int, Field(ge=1, le=1 << 14)]
+MAX_IMAGES = 100_000_000
 AFTER_DECODING = ("validation", "test", "split_seed", "train_images", "normalize")
 """Settings that leave the decoded pixels as they are."""
 
@@ -134,6 +135,7 @@ class DatasetSettings(Component):
     train_images: int | None = Field(
         None,
         ge=1,
+        le=MAX_IMAGES,
         description="at most so many images train, a stratified sample drawn with `split_seed`;"
         " validation and test images stay what they are",
         json_schema_extra={"neutral": None},

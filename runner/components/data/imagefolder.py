@@ -1,6 +1,7 @@
 """Any folder of class folders of images."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -9,6 +10,7 @@ from pydantic import Field, field_validator
 
 from runner.components.component import PATH_FIELD
 from runner.components.data.dataset import (
+    MAX_IMAGES,
     DataPlaces,
     DatasetSettings,
     FractionDataset,
@@ -42,12 +44,14 @@ class ClassFolders(DatasetSettings):
     include: tuple[Annotated[str, Field(min_length=1)], ...] | None = Field(
         None,
         min_length=1,
+        max_length=100_000,
         description="names of the classes that are used; all of them when not given",
         json_schema_extra={"neutral": None},
     )
     per_class: int | None = Field(
         None,
         ge=1,
+        le=MAX_IMAGES,
         description="at most so many images of each class are used: the first by name",
         json_schema_extra={"neutral": None},
     )
@@ -58,9 +62,9 @@ class ClassFolders(DatasetSettings):
         # one choice has one key, whatever the order in which it is written
         if names is None:
             return None
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"{name} stands twice")
+        name, count = Counter(names).most_common(1)[0]
+        if count > 1:
+            raise ValueError(f"{name} stands twice")
         return tuple(sorted(names))
 
     def choose(self, listing: Listing) -> Listing:
@@ -71,10 +75,12 @@ class ClassFolders(DatasetSettings):
         """
         names, labels, classes = listing
         if self.include is not None:
-            unknown = [name for name in self.include if name not in classes]
+            known = set(classes)
+            unknown = [name for name in self.include if name not in known]
             if unknown:
                 raise UnknownClasses(unknown, classes)
-        kept = [name for name in classes if self.include is None or name in self.include]
+        included = set(classes if self.include is None else self.include)
+        kept = [name for name in classes if name in included]
         members: dict[str, list[str]] = {name: [] for name in classes}
         for name, label in zip(names, labels, strict=True):
             members[classes[label]].append(name)
