@@ -9,6 +9,7 @@ went wrong and the command that makes it again. Exits with 1 when there was one.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import shutil
@@ -25,7 +26,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from mutating import WORDS, Seed, mutated, read_seed, strange_text
+from mutating import WORDS, Seed, mutated, read_seed, strange_text, trimmed
 
 from runner.api.choosing import choose
 from runner.core.errors import Problem, SpecError, UsageError
@@ -36,7 +37,11 @@ from runner.spec.resolve import origins
 from runner.spec.variants import variant_options
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = {"experiments": ROOT / "experiments", "errors": ROOT / "tests" / "spec" / "errors"}
+FOLDERS = {
+    "errors": ROOT / "tests" / "spec" / "errors",
+    "experiments": ROOT / "experiments",
+    "seeds": ROOT / "tests" / "spec" / "seeds",
+}
 """Specs to begin with; an input lies beside the others of its folder."""
 
 SECONDS = 5.0
@@ -76,16 +81,32 @@ class Tally:
     outcomes: Counter[str] = field(default_factory=Counter)
     problems: Counter[str] = field(default_factory=Counter)
     failures: list[int] = field(default_factory=list)
-    slowest: float = 0.0
+    slowest: tuple[float, int] = (0.0, 0)
 
 
 def seeds() -> list[Seed]:
-    """Return the specs to begin with; the large ones as often as the small ones."""
+    """Return the specs to begin with, right ones as often as wrong ones, small ones more often.
+
+    To be called beside the specs.
+    """
     found = {
-        name: [read_seed(path, name) for path in sorted(folder.glob("*.yaml"))]
-        for name, folder in FOLDERS.items()
+        name: [read_seed(path, name) for path in sorted(Path(name).glob("*.yaml"))]
+        for name in FOLDERS
     }
-    return [*found["errors"], *found["experiments"] * 3]
+    small = [trimmed(seed) for seed in found["experiments"]]
+    small = [seed for seed in small if _is_right(seed)]
+    right = [*found["experiments"], *small * 4, *found["seeds"] * 20]
+    return [*found["errors"], *right]
+
+
+def _is_right(seed: Seed) -> bool:
+    path = Path(seed.folder) / "mutated.yaml"
+    path.write_text(seed.text, encoding="utf-8")
+    try:
+        load_experiment(path)
+    except SpecError:
+        return False
+    return True
 
 
 def make_input(beginnings: list[Seed], seed: int, number: int) -> Input:
@@ -223,8 +244,8 @@ def limit_memory(num_bytes: int) -> None:
 @contextmanager
 def beside_the_specs() -> Iterator[None]:
     """Change to a folder with copies of the folders of specs."""
-    before = Path.cwd()
-    with tempfile.TemporaryDirectory() as folder:
+    before, memory = Path.cwd(), "/dev/shm"
+    with tempfile.TemporaryDirectory(dir=memory if Path(memory).is_dir() else None) as folder:
         for name, source in FOLDERS.items():
             shutil.copytree(source, Path(folder) / name)
         os.chdir(folder)
@@ -241,9 +262,9 @@ def fuzz(
     on_progress: Callable[[int, Tally], None] = lambda done, tally: None,
 ) -> Tally:
     """Try inputs of a seed; write those that fail to a folder."""
-    tally, beginnings = Tally(), seeds()
-    failures = failures.absolute()
+    tally, failures = Tally(), failures.absolute()
     with beside_the_specs():
+        beginnings = seeds()
         for done, number in enumerate(numbers, start=1):
             each = make_input(beginnings, seed, number)
             started = time.process_time()
@@ -254,7 +275,7 @@ def fuzz(
                 outcome = f"failure: {type(error).__name__}"
                 tally.failures.append(number)
                 _write_failure(failures, seed, number, each, error)
-            tally.slowest = max(tally.slowest, time.process_time() - started)
+            tally.slowest = max(tally.slowest, (time.process_time() - started, number))
             tally.outcomes[outcome] += 1
             on_progress(done, tally)
     return tally
@@ -282,13 +303,16 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--failures", type=Path, default=Path("fuzz_failures"))
     asked = parser.parse_args(arguments)
     limit_memory(MEMORY)
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
     started = time.monotonic()
 
     def tell(done: int, tally: Tally) -> None:
         if done % 10_000 == 0 or done == asked.inputs:
             seconds = time.monotonic() - started
             counts = ", ".join(f"{count} {what}" for what, count in tally.outcomes.most_common())
-            rate, slowest = done / seconds, f"the slowest {tally.slowest:.2f} s"
+            slowest = f"the slowest {tally.slowest[0]:.2f} s (input {tally.slowest[1]})"
+            rate = done / seconds
             print(f"{done} inputs: {counts}; {seconds:.0f} s, {rate:.0f}/s, {slowest}", flush=True)
 
     numbers = range(asked.first, asked.first + asked.inputs)

@@ -100,7 +100,7 @@ SCALARS = [
         "{a: b: c}",
     ),
 ]
-LENGTHS = (2, 3, 10, 50, 300, 2000)
+LENGTHS = (*(1, 2, 3, 5, 10) * 8, 100, 100, 2000)
 DEPTHS = (3, 10, 50, 200, 900, 3000)
 BYTES = [
     b"\x00",
@@ -146,6 +146,21 @@ def read_seed(path: Path, folder: str) -> Seed:
         return Seed(folder, text, None)
 
 
+def trimmed(seed: Seed) -> Seed:
+    """Return a spec with less of what it has much of; whether it is still right is not known."""
+
+    def cut(value: Any, key: str) -> Any:
+        if isinstance(value, dict):
+            kept = list(value.items())[:4] if key in ("tables", "columns") else value.items()
+            return {name: cut(child, name) for name, child in kept if name != "about"}
+        return [cut(item, "") for item in value[:2]] if isinstance(value, list) else value
+
+    if not isinstance(seed.tree, dict):
+        return seed
+    tree = cut(seed.tree, "")
+    return Seed(seed.folder, _written(tree, Random(0)), tree)
+
+
 def _listed(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _listed(child) for key, child in value.items()}
@@ -158,7 +173,7 @@ def mutated(seeds: list[Seed], random: Random) -> tuple[str, bytes]:
     if random.random() < 0.02:
         return seed.folder, seed.text.encode()
     text = seed.text
-    if seed.tree is not None and random.random() < 0.6:
+    if seed.tree is not None and random.random() < 0.7:
         text = _changed_tree(seed, seeds, random)
     else:
         for _ in range(random.choice((1, 1, 1, 2, 3, 5))):
@@ -201,7 +216,7 @@ def _lines_changed(text: str, seeds: list[Seed], random: Random) -> str:
     if what == 0:
         del lines[start : start + size]
     elif what == 1:
-        lines[start:start] = block * random.choice((1, 2, 50))
+        lines[start:start] = block * random.choice((1, 1, 1, 2, 2, 20))
     elif what == 2:
         at = random.randrange(len(others))
         lines[start:start] = others[at : at + size]
@@ -322,6 +337,28 @@ def _number(holder: Any, key: Any, places: list[Place], seeds: list[Seed], rando
     holder[key] = Raw(random.choice(NUMBERS))
 
 
+def _nudge(holder: Any, key: Any, places: list[Place], seeds: list[Seed], random: Random) -> None:
+    """Change a number to another that may well be right."""
+    numbers = [(h, k) for h, k in places if isinstance(h[k], int | float)]
+    if numbers:
+        holder, key = random.choice(numbers)
+        value = holder[key]
+        holder[key] = random.choice((value + 1, value * 2, value / 2, value - 1, 1, 0, 0.5, -value))
+
+
+def _same_key(
+    holder: Any, key: Any, places: list[Place], seeds: list[Seed], random: Random
+) -> None:
+    """Take the value that another spec has at a key of the same name."""
+    tree = random.choice(seeds).tree
+    others = _places(tree) if tree is not None else []
+    values = {name: other for other, name in others if isinstance(name, str)}
+    common = [(h, k) for h, k in places if isinstance(k, str) and k in values]
+    if common:
+        holder, key = random.choice(common)
+        holder[key] = _copied(values[key][key])
+
+
 def _remove(holder: Any, key: Any, places: list[Place], seeds: list[Seed], random: Random) -> None:
     del holder[key]
 
@@ -398,8 +435,9 @@ def _laugh(holder: Any, key: Any, places: list[Place], seeds: list[Seed], random
 
 
 TREE_CHANGES = [
-    *(_replace, _replace, _replace, _number, _number, _number, _remove, _add, _add, _rename),
-    *(_graft, _graft, _graft, _swap, _wrap, _lengthen, _alias, _laugh),
+    *(_replace, _replace, _replace, _number, _number, _remove, _remove, _add, _add, _rename),
+    *(_nudge, _nudge, _nudge, _nudge, _nudge, _same_key, _same_key, _same_key, _same_key),
+    *(_graft, _graft, _graft, _swap, _swap, _wrap, _lengthen, _lengthen, _alias, _laugh),
 ]
 
 

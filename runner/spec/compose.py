@@ -122,7 +122,7 @@ def _extends(node: Node) -> tuple[str, tuple[str, ...]]:
     kept: list[str] = []
     for item in keep.value if keep is not None else ():
         if item.value not in KEPT_WHEN_NAMED:
-            suggestion = nearest(str(item.value), KEPT_WHEN_NAMED)
+            suggestion = nearest(item.text, KEPT_WHEN_NAMED)
             found = f"keep names {item.describe()}"
             raise SpecError([Problem(item.place, found, ", ".join(KEPT_WHEN_NAMED), suggestion)])
         kept.append(item.value)

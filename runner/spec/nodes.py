@@ -45,6 +45,11 @@ class Node:
         """Whether this is a sequence."""
         return isinstance(self.value, tuple)
 
+    @property
+    def text(self) -> str:
+        """The text that stands here, "" where it is anything else."""
+        return self.value if isinstance(self.value, str) else ""
+
     def get(self, key: str) -> Node | None:
         """Return the child at ``key`` of a mapping, or None."""
         return self.value.get(key) if isinstance(self.value, dict) else None

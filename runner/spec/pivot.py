@@ -66,7 +66,7 @@ def _pivoted(node: Node, columns: Sequence[Column], table: str) -> str:
     if named is None or shown.get(named) is None:
         found = f"pivot of table {table} is {node.describe()}, which is no column"
         allowed = ", ".join(groups) or "a column of a setting or label"
-        raise SpecError([Problem(node.place, found, allowed, nearest(str(node.value), groups))])
+        raise SpecError([Problem(node.place, found, allowed, nearest(node.text, groups))])
     if shown[named].kind == "metric":
         found = f"pivot of table {table} is {named}, which shows a metric"
         allowed = ", ".join(groups) or "a column of a setting or label"

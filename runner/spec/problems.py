@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from runner.core.errors import Problem, nearest
 from runner.spec.names import COMPONENT_PATHS, SHORT_NAMES, as_mapping
-from runner.spec.nodes import Node, describe_scalar, find
+from runner.spec.nodes import Node, find
 from runner.spec.options import called, model_options, shortened, tags_of
 
 WANTED = {
@@ -145,8 +145,8 @@ class _Translator:
     def _unknown_component(self, path: Path, node: Node, detail: ErrorDetails) -> Problem:
         tags = _words(detail, "expected_tags")
         named = node.get(_kind_key(path)) or node
-        found = f"unknown {self._name(path)} {describe_scalar(named.value)}"
-        return Problem(named.place, found, shortened(tags), nearest(str(named.value), tags))
+        found = f"unknown {self._name(path)} {named.describe()}"
+        return Problem(named.place, found, shortened(tags), nearest(named.text, tags))
 
     def _tag_at(self, path: Path, model: type[BaseModel]) -> str:
         """Return by which of its names a component was chosen."""

@@ -218,7 +218,7 @@ def _named_column(title: str, node: Node, labels: Sequence[str]) -> Column:
         "a mapping such as {metric: val_accuracy, at: max}",
     ]
     found = f"column {title} shows {node.describe()}, which is no setting, label or metric"
-    suggestion = nearest(str(name), [*SHORT_NAMES, *labels, *metrics])
+    suggestion = nearest(node.text, [*SHORT_NAMES, *labels, *metrics])
     if isinstance(name, str) and _is_formula(name):
         suggestion = f"{{metric: {name}}}"
     allowed = "; ".join(part for part in parts if part)

@@ -63,5 +63,7 @@ def broken(error: yaml.MarkedYAMLError, text: str, file: str) -> Problem:
 
 
 def end_of(text: str, file: str) -> Place:
-    """Return the place behind the beginning ``text`` of a file."""
+    """Return the place behind the beginning ``text`` of a file, lines counted as PyYAML does."""
+    for sign in "\x85\u2028\u2029":
+        text = text.replace(sign, "\n")
     return Place(file, text.count("\n") + 1, len(text) - text.rfind("\n"))
