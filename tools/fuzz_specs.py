@@ -21,7 +21,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -55,6 +55,9 @@ OPTIONS_IN = 0.25
 
 LOWERED = 3
 """Cells of an experiment that are lowered to stages."""
+
+LARGE = 10**7
+"""Pixels of a made-up data set that is not made here."""
 
 PROFILES = ("smoke", "quick", "nothing", "", "na\0me")
 
@@ -95,7 +98,7 @@ def seeds() -> list[Seed]:
     }
     small = [trimmed(seed) for seed in found["experiments"]]
     small = [seed for seed in small if _is_right(seed)]
-    right = [*found["experiments"], *small * 4, *found["seeds"] * 20]
+    right = [*found["experiments"], *small * 2, *found["seeds"] * 15]
     return [*found["errors"], *right]
 
 
@@ -127,8 +130,12 @@ def _option(random: Random) -> str:
     return f"{name}{equals}{strange_text(random)}"
 
 
-def try_input(each: Input) -> str:
+def try_input(each: Input, deep: bool = False) -> str:
     """Load an input in the current folder; return what came out, in a few words.
+
+    Args:
+        each: the input.
+        deep: hold what is right against data and models too, as `run` does.
 
     Raises:
         Exception: whatever is wrong with the program.
@@ -141,6 +148,12 @@ def try_input(each: Input) -> str:
         _check_error(error, each)
         return "spec error" if isinstance(error, SpecError) else "usage error"
     _check_experiment(experiment, each, path)
+    try:
+        if deep:
+            _bind(experiment)
+    except UsageError as error:
+        _check_error(error, each)
+        return "does not fit"
     try:
         choose(experiment.cells, each.only)
     except UsageError as error:
@@ -203,6 +216,18 @@ def _check_experiment(experiment: Experiment, each: Input, path: Path) -> None:
         naive_chain(make_run(item.settings, "of no data", "", item.cell), item.settings)
 
 
+def _bind(experiment: Experiment) -> None:
+    """Hold the first cells against their data and networks, where these are not too large here."""
+    from runner.api.binding import Binder
+    from runner.api.workspace import workspace
+
+    data = experiment.cells[0].settings.data
+    if data.dataset != "synthetic" or data.images * data.height * data.width < LARGE:
+        small = replace(experiment, cells=experiment.cells[:LOWERED])
+        for cell in Binder(workspace("fuzz.db"), provisional=True).bind([small]):
+            cell.chain(0)
+
+
 def _split_options(options: list[str]) -> tuple[str | None, list[str]]:
     pairs = list(zip(options[::2], options[1::2], strict=True))
     profile = next((text for option, text in pairs if option == "--profile"), None)
@@ -259,6 +284,7 @@ def fuzz(
     seed: int,
     numbers: range,
     failures: Path,
+    deep: bool = False,
     on_progress: Callable[[int, Tally], None] = lambda done, tally: None,
 ) -> Tally:
     """Try inputs of a seed; write those that fail to a folder."""
@@ -270,7 +296,7 @@ def fuzz(
             started = time.process_time()
             try:
                 with _limited(SECONDS):
-                    outcome = try_input(each)
+                    outcome = try_input(each, deep)
             except (Exception, TooSlow) as error:
                 outcome = f"failure: {type(error).__name__}"
                 tally.failures.append(number)
@@ -301,8 +327,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--failures", type=Path, default=Path("fuzz_failures"))
+    parser.add_argument("--deep", action="store_true", help="bind to data and models too")
     asked = parser.parse_args(arguments)
-    limit_memory(MEMORY)
+    if asked.deep:
+        import torch
+
+        torch.set_num_threads(1)
+    else:
+        limit_memory(MEMORY)
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
     started = time.monotonic()
@@ -316,7 +348,7 @@ def main(arguments: list[str]) -> int:
             print(f"{done} inputs: {counts}; {seconds:.0f} s, {rate:.0f}/s, {slowest}", flush=True)
 
     numbers = range(asked.first, asked.first + asked.inputs)
-    tally = fuzz(asked.seed, numbers, asked.failures, tell)
+    tally = fuzz(asked.seed, numbers, asked.failures, asked.deep, tell)
     if tally.failures:
         print(f"{len(tally.failures)} failures: {asked.failures}", file=sys.stderr)
     return 1 if tally.failures else 0

@@ -191,10 +191,13 @@ def find_root(
     Where there is none, the archive that holds it is fetched to the first place, if it may be.
 
     Raises:
-        MissingData: when there is none, and none is fetched.
+        MissingData: when there is none, and none is fetched; also for a home folder of nobody.
         DownloadFailed: when it cannot be fetched.
     """
-    given = Path(folder).expanduser()
+    try:
+        given = Path(folder).expanduser()
+    except RuntimeError as error:
+        raise MissingData(f"no folder {folder}: {error}", [], how_to_get) from None
     candidates = [given] if given.is_absolute() else [root / given for root in places.roots]
     for candidate in candidates:
         if candidate.is_dir():
