@@ -30,7 +30,7 @@ from runner.spec.sizes import check_cells, check_phases, check_published
 from runner.spec.sweep import Combination, expand_sweep, published_values
 from runner.spec.table_checks import default_tables, published_problems, table_problems
 from runner.spec.tables import Table, parse_tables
-from runner.spec.variants import Variant, check_profiles, make_variant
+from runner.spec.variants import Variant, check_profiles, make_variant, refuse_infinite
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 ONE = "one of them"
@@ -102,6 +102,7 @@ def build_experiment(
     seeds_node = variant.seeds or document.get("seeds")
     check_cells(num_kept, len(seeds), _own_settings(document), seeds_node)
     cells = _cells(name, document, combinations, seeds, variant)
+    refuse_infinite(document)
     trainings = (item.settings.train for item in cells)
     phases = sum(each.schedule.num_phases(each.epochs) for each in trainings)
     check_phases(phases, len(cells), document)
