@@ -11,8 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from runner.components.component import Component
-from runner.components.optimizers import MAX_RATE
+from runner.components.component import MAX_NUMBER, Component
 
 History = Sequence[Mapping[str, float]]
 """Metrics by full name of each epoch so far, the first epoch first."""
@@ -152,7 +151,7 @@ class Cosine(ScheduleSettings):
 
     name: Literal["cosine"]
     min_lr: float = Field(
-        0.0, ge=0, le=MAX_RATE, description="learning rate that the curve ends at"
+        0.0, ge=0, le=MAX_NUMBER, description="learning rate that the curve ends at"
     )
 
     def num_phases(self, epochs: int) -> int:
@@ -181,8 +180,12 @@ class Plateau(ScheduleSettings):
     patience: int = Field(
         10, ge=0, le=MAX_EPOCHS, description="epochs without improvement that are tolerated"
     )
-    threshold: float = Field(1e-4, ge=0, description="smallest change that is an improvement")
-    min_lr: float = Field(0.0, ge=0, le=MAX_RATE, description="the rate is not reduced below this")
+    threshold: float = Field(
+        1e-4, ge=0, le=MAX_NUMBER, description="smallest change that is an improvement"
+    )
+    min_lr: float = Field(
+        0.0, ge=0, le=MAX_NUMBER, description="the rate is not reduced below this"
+    )
 
     def num_phases(self, epochs: int) -> int:
         """Return 1: the one rule."""

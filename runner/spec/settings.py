@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from runner.components.augmentations.pipeline import Pipeline
-from runner.components.component import Component
+from runner.components.component import MAX_NUMBER, Component
 from runner.components.data import Data
 from runner.components.losses import CrossEntropy, Loss
 from runner.components.models import Model
@@ -54,7 +54,7 @@ class EarlyStopping(Monitoring):
         10, ge=1, le=MAX_EPOCHS, description="epochs without improvement before stopping"
     )
     tolerance: float = Field(
-        0.0, ge=0, description="a change of at most this much is no improvement"
+        0.0, ge=0, le=MAX_NUMBER, description="a change of at most this much is no improvement"
     )
 
 
@@ -85,7 +85,7 @@ class Training(Component):
         json_schema_extra={"neutral": None},
     )
     clip_grad_norm: float | None = Field(
-        None, gt=0, description="largest norm of all gradients together"
+        None, gt=0, le=MAX_NUMBER, description="largest norm of all gradients together"
     )
     early_stopping: EarlyStopping | None = Field(None, description="stop before `epochs`")
     best: Best = Field(default=Best(), description="which epoch's weights are kept")
@@ -95,6 +95,7 @@ class Training(Component):
     diverged_if: float = Field(
         20.0,
         gt=1,
+        le=MAX_NUMBER,
         description="ten steps' mean loss above this times the first epoch's mean has diverged",
     )
 

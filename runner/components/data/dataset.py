@@ -94,12 +94,17 @@ class DataPlaces:
     fetch: Fetch | None = None
 
 
+MAX_CHANNELS = 16
+
+
 class Normalization(Component):
     """Subtract ``mean`` and divide by ``std``, per channel, of pixels in [0, 1]."""
 
-    mean: tuple[float, ...] = Field(min_length=1, description="one value per channel")
-    std: tuple[Annotated[float, Field(gt=0)], ...] = Field(
-        min_length=1, description="one value per channel, above 0"
+    mean: tuple[Annotated[float, Field(ge=-1e6, le=1e6)], ...] = Field(
+        min_length=1, max_length=MAX_CHANNELS, description="one value per channel"
+    )
+    std: tuple[Annotated[float, Field(gt=0, le=1e6)], ...] = Field(
+        min_length=1, max_length=MAX_CHANNELS, description="one value per channel, above 0"
     )
 
     @model_validator(mode="after")

@@ -71,11 +71,14 @@ class ConvNet(Classifier):
     dropout_at: tuple[DropoutPlace, ...] = Field(
         ("blocks", "hidden"),
         min_length=1,
+        max_length=len(PLACES),
         description="places of dropout",
         json_schema_extra={"neutral": ["blocks", "hidden"]},
     )
     order: tuple[Part, ...] = Field(
-        ("conv", "norm", "activation", "pool", "dropout"), description="order of a block's parts"
+        ("conv", "norm", "activation", "pool", "dropout"),
+        max_length=5,
+        description="order of a block's parts",
     )
     global_pool: Literal["none", "average", "max"] = Field(
         "none",
