@@ -22,6 +22,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -32,9 +33,15 @@ from runner.api.choosing import choose
 from runner.core.errors import Problem, SpecError, UsageError
 from runner.core.keys import canonical_json
 from runner.lower.stages import make_run, naive_chain
-from runner.spec.experiment import Experiment, load_experiment, recorded_tables
+from runner.spec.experiment import (
+    Experiment,
+    build_experiment,
+    load_experiment,
+    recorded_tables,
+)
 from runner.spec.resolve import origins
 from runner.spec.variants import variant_options
+from runner.spec.yaml_loader import parse_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = {
@@ -87,14 +94,12 @@ class Tally:
     slowest: tuple[float, int] = (0.0, 0)
 
 
+@cache
 def seeds() -> list[Seed]:
-    """Return the specs to begin with, right ones as often as wrong ones, small ones more often.
-
-    To be called beside the specs.
-    """
+    """Return the specs to begin with, right ones as often as wrong ones, small ones more often."""
     found = {
-        name: [read_seed(path, name) for path in sorted(Path(name).glob("*.yaml"))]
-        for name in FOLDERS
+        name: [read_seed(path, name) for path in sorted(folder.glob("*.yaml"))]
+        for name, folder in FOLDERS.items()
     }
     small = [trimmed(seed) for seed in found["experiments"]]
     small = [seed for seed in small if _is_right(seed)]
@@ -103,10 +108,8 @@ def seeds() -> list[Seed]:
 
 
 def _is_right(seed: Seed) -> bool:
-    path = Path(seed.folder) / "mutated.yaml"
-    path.write_text(seed.text, encoding="utf-8")
     try:
-        load_experiment(path)
+        build_experiment(parse_yaml(seed.text, "trimmed.yaml"), Path("trimmed.yaml"))
     except SpecError:
         return False
     return True

@@ -50,7 +50,7 @@ class ScheduleSettings(Component):
 
     def num_phases(self, epochs: int) -> int:
         """Return the most phases that ``epochs`` epochs can have, without making them."""
-        return 1 + len(self.warming(epochs))
+        return len(self.warming(epochs))
 
     def rule(self, **settings: Any) -> Phase:
         """Return the one phase of a schedule whose rates follow a rule."""

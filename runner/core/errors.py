@@ -17,7 +17,7 @@ import errno
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from itertools import chain, islice
+from itertools import chain
 
 
 class RunnerError(Exception):
@@ -85,16 +85,15 @@ class SpecError(UsageError):
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         distinct: dict[Problem, None] = {}
-        left = iter(problems)
-        for problem in left:
+        for problem in problems:
             distinct[problem] = None
             if len(distinct) == MAX_PROBLEMS:
                 break
         nowhere = Place("", 0, 0)
         self.problems = tuple(sorted(distinct, key=lambda problem: problem.place or nowhere))
         told = [str(problem) for problem in self.problems]
-        if any(problem not in distinct for problem in islice(left, MAX_PROBLEMS)):
-            told.append("there are more problems: mend these first")
+        if len(told) == MAX_PROBLEMS:
+            told.append(f"these are the first {MAX_PROBLEMS} problems; there may be more")
         super().__init__("\n".join(told))
 
 

@@ -47,17 +47,13 @@ def num_values(node: Node) -> int:
     return 1 + (len(node.value) // SIGNS_A_VALUE if isinstance(node.value, str) else 0)
 
 
-def check_sweep(sweep: Node) -> None:
-    """Check that a sweep has no more combinations, and they no more values, than is allowed.
+def sweep_size(node: Node) -> SweepSize:
+    """Return the size of a sweep, or of a row: of the product of its rows, zip and grid.
 
     Raises:
-        SpecError: at the innermost mapping that has more.
+        SpecError: at the innermost mapping that has more combinations, or they more values, than is
+            allowed.
     """
-    _product(sweep)
-
-
-def _product(node: Node) -> SweepSize:
-    """Return the size of the product of a mapping's rows, zip and grid."""
     parts = list(_parts(node))
     count = math.prod(part.combinations for _, part in parts)
     if count > MAX_COMBINATIONS:
@@ -84,19 +80,23 @@ def _parts(node: Node) -> Iterator[tuple[str, SweepSize]]:
         yield f"{len(sizes)} rows", SweepSize(count, values)
     if zipped is not None and zipped.is_mapping:
         lengths = [len(each.value) for each in zipped.value.values() if each.is_sequence]
-        yield "zip", SweepSize(max(1, *lengths, 1), num_values(zipped))
+        yield "zip", SweepSize(max(1, *lengths, 1), sum(map(_in_list, zipped.value.values())))
     if grid is not None and grid.is_mapping:
         for name, each in grid.value.items():
             if each.is_sequence and each.value:
                 path = setting_path(name)
                 shown = short_name(".".join(path)) if path else name
-                yield shown, SweepSize(len(each.value), num_values(each))
+                yield shown, SweepSize(len(each.value), _in_list(each))
+
+
+def _in_list(node: Node) -> int:
+    return sum(num_values(child) for child in node.value) if node.is_sequence else 0
 
 
 def _row(row: Node) -> SweepSize:
     if not row.is_mapping:
         return ONE
-    inside = _product(row)
+    inside = sweep_size(row)
     own = [child for key, child in row.value.items() if key not in ("rows", "zip", "grid")]
     values = inside.values + inside.combinations * sum(num_values(child) for child in own)
     _check_values(row, f"{inside.combinations} combinations", values)

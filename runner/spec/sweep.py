@@ -15,7 +15,7 @@ from runner.core.errors import Place, Problem, SpecError, nearest
 from runner.core.keys import canonical_json
 from runner.spec.names import setting_path, short_name, unknown_setting
 from runner.spec.nodes import Node, identity
-from runner.spec.sizes import MAX_LABELS, check_sweep
+from runner.spec.sizes import MAX_LABELS, sweep_size
 
 SWEEP_KEYS = ("rows", "zip", "grid")
 ROW_KEYS = ("label", "labels", "published", *SWEEP_KEYS)
@@ -57,7 +57,7 @@ def expand_sweep(sweep: Node | None) -> list[Combination]:
             suggestion = nearest(key, SWEEP_KEYS)
             allowed = "grid, zip, rows (settings stand inside one of them)"
             raise SpecError([Problem(place, f"unknown key '{key}' in sweep", allowed, suggestion)])
-    check_sweep(sweep)
+    sweep_size(sweep)
     combinations = list(_parts(sweep))
     _refuse_repeats(combinations)
     _refuse_many_labels(combinations)
