@@ -33,6 +33,7 @@ from runner.api.choosing import choose
 from runner.core.errors import Problem, SpecError, UsageError
 from runner.core.keys import canonical_json
 from runner.lower.stages import make_run, naive_chain
+from runner.spec import sizes
 from runner.spec.experiment import (
     Experiment,
     build_experiment,
@@ -56,6 +57,9 @@ SECONDS = 5.0
 
 MEMORY = 768 * 2**20
 """Bytes of address space that one input may take."""
+
+LIMITS = {"MAX_COMBINATIONS": 2000, "MAX_CELLS": 2000, "MAX_VALUES": 200_000}
+"""Lower limits of size: an input that is just below the real ones rightly takes many seconds."""
 
 OPTIONS_IN = 0.25
 """Share of the inputs with ``--profile``, ``--set`` or ``--only``."""
@@ -256,6 +260,16 @@ def _limited(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGVTALRM, before)
 
 
+@contextmanager
+def _lower_limits() -> Iterator[None]:
+    before = {name: getattr(sizes, name) for name in LIMITS}
+    vars(sizes).update(LIMITS)
+    try:
+        yield
+    finally:
+        vars(sizes).update(before)
+
+
 def limit_memory(num_bytes: int) -> None:
     """Let this process take that much more address space than now, where the system can."""
     try:
@@ -292,7 +306,7 @@ def fuzz(
 ) -> Tally:
     """Try inputs of a seed; write those that fail to a folder."""
     tally, failures = Tally(), failures.absolute()
-    with beside_the_specs():
+    with beside_the_specs(), _lower_limits():
         beginnings = seeds()
         for done, number in enumerate(numbers, start=1):
             each = make_input(beginnings, seed, number)

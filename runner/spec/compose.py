@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from runner.core.errors import Problem, SpecError, nearest, refuse
+from runner.core.errors import Place, Problem, SpecError, nearest, refuse
 from runner.spec.names import SETTING_ROOTS, as_mapping, setting_path, spell_out
 from runner.spec.nodes import Node, merge
 from runner.spec.yaml_loader import load_yaml
@@ -39,11 +39,11 @@ def load_document(path: Path) -> Node:
     Raises:
         SpecError: for unreadable or broken files, unknown keys, or specs that extend in a circle.
     """
-    return _load(path, ())
+    return _load(path, (), None)
 
 
-def _load(path: Path, children: tuple[Path, ...]) -> Node:
-    document = load_yaml(path)
+def _load(path: Path, children: tuple[Path, ...], named_at: Place | None) -> Node:
+    document = load_yaml(path, named_at)
     check_document(document)
     extends = document.get("extends")
     if extends is None:
@@ -51,7 +51,7 @@ def _load(path: Path, children: tuple[Path, ...]) -> Node:
     parent_name, kept = _extends(extends)
     seen = (*children, path.resolve())
     parent_path = _parent_path(path, parent_name, extends, seen)
-    parent = _load(parent_path, seen)
+    parent = _load(parent_path, seen, extends.place)
     own = {key: child for key, child in _spelled(document).value.items() if key != "extends"}
     replaced = SEED_KEYS if any(key in own for key in SEED_KEYS) else ()
     inherited = {

@@ -15,7 +15,7 @@ from runner.core.errors import Place, Problem, SpecError
 from runner.spec.nodes import Node
 from runner.spec.yaml_problems import TooLarge, broken, end_of, unreadable
 
-MAX_BYTES = 10_000_000
+MAX_BYTES = 4_000_000
 MAX_NODES = 200_000
 MAX_DEPTH = 50
 MAX_INT = 2**63 - 1
@@ -72,8 +72,12 @@ for _tag, _pattern in (("null", NULL), ("bool", BOOL), ("int", INT), ("float", F
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", _pattern, None)
 
 
-def load_yaml(path: Path) -> Node:
+def load_yaml(path: Path, named_at: Place | None = None) -> Node:
     """Return the tree of the one document in the file.
+
+    Args:
+        path: the file.
+        named_at: where another spec names it.
 
     Raises:
         SpecError: when the file cannot be read or is not valid YAML, with its place.
@@ -82,9 +86,9 @@ def load_yaml(path: Path) -> Node:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise SpecError([Problem(None, f"no such file: {path}")]) from None
+        raise SpecError([Problem(named_at, f"no such file: {path}")]) from None
     except (OSError, ValueError) as error:
-        raise SpecError([Problem(None, f"cannot read {path}: {error}")]) from None
+        raise SpecError([Problem(named_at, f"cannot read {path}: {error}")]) from None
     if len(content) > MAX_BYTES:
         found = f"{path} has more than {MAX_BYTES} bytes, which is no spec"
         raise SpecError([Problem(Place(str(path), 1, 1), found)])

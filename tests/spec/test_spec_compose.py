@@ -234,6 +234,14 @@ def test_what_extends_cannot_name_is_a_problem_at_its_place(
     assert problem.found.startswith(found)
 
 
+@pytest.mark.skipif(not Path("/proc/self/mem").is_file(), reason="needs a file nobody can read")
+def test_a_file_that_cannot_be_read_is_a_problem_where_it_is_extended(specs: Specs) -> None:
+    path = specs.write("child", {"extends": "/proc/self/mem"})
+    with pytest.raises(SpecError) as caught:
+        load_experiment(path)
+    assert str(caught.value).startswith(f"{path}:2:10: cannot read /proc/self/mem: ")
+
+
 def test_a_long_chain_of_specs_that_extend_each_other_is_refused(specs: Specs) -> None:
     for number in range(1, 22):
         specs.write(f"s{number}", {"extends": f"s{number - 1}.yaml" if number > 1 else "base.yaml"})
