@@ -144,8 +144,11 @@ class _Translator:
 
     def _unknown_component(self, path: Path, node: Node, detail: ErrorDetails) -> Problem:
         tags = _words(detail, "expected_tags")
-        named = node.get(_kind_key(path)) or node
+        key = _kind_key(path)
+        named = node.get(key) or node
         found = f"unknown {self._name(path)} {named.describe()}"
+        if named.is_mapping or named.is_sequence:
+            found = f"{self._name(path)}.{key} is {named.describe()}"
         return Problem(named.place, found, shortened(tags), nearest(named.text, tags))
 
     def _tag_at(self, path: Path, model: type[BaseModel]) -> str:
@@ -192,7 +195,7 @@ def _wanted(detail: ErrorDetails) -> str:
     if kind in LIMITS:
         name, word = LIMITS[kind]
         limit = context[name]
-        return f"{word} {int(limit) if float(limit).is_integer() else limit}"
+        return f"{word} {limit if isinstance(limit, int) else f'{limit:.15g}'}"
     if kind == "literal_error":
         return ", ".join(_words(detail, "expected"))
     if kind in ("too_short", "string_too_short"):

@@ -35,6 +35,9 @@ FLOAT = re.compile(
     r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
 )
 
+HALF = re.compile("[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]")
+"""A surrogate without the one that belongs to it."""
+
 
 class _Loader(yaml.SafeLoader):
     """Composes nodes; the implicit resolvers are those of YAML 1.2's core schema.
@@ -231,8 +234,9 @@ def _text(text: str, place: Place) -> str:
     try:
         return text.encode("utf-16", "surrogatepass").decode("utf-16")
     except UnicodeDecodeError:
-        half = next(sign for sign in text if "\ud800" <= sign <= "\udfff")
-        found = f"the escape \\u{ord(half):04x}, which is half of a character"
+        half = HALF.search(text)
+        assert half is not None
+        found = f"the escape \\u{ord(half[0]):04x}, which is half of a character"
         allowed = "both halves, as \\ud83d\\ude00, or the character itself"
         raise SpecError([Problem(place, found, allowed)]) from None
 
