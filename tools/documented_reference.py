@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from runner.components.augmentations.pipeline import Pipeline, Step
+from runner.components.component import MAX_NUMBER
 from runner.components.data import Data
 from runner.components.data.dataset import DatasetSettings, Normalization
 from runner.components.losses import Loss
@@ -32,7 +33,8 @@ HEAD = """\
 
 Written by `tools/docs.py` from the code. A setting is named by its dotted path, as
 `train.optimizer.lr`, or by its [short name](#short-names), as `lr`. A component may be written as
-its name alone: `optimizer: adam` is `optimizer: {name: adam}`.
+its name alone: `optimizer: adam` is `optimizer: {name: adam}`. A number without another limit is at
+most 1e36.
 """
 SECTIONS: list[tuple[str, str, Any, type[BaseModel] | None]] = [
     ("Data sets", "data", Data, DatasetSettings),
@@ -150,8 +152,9 @@ def _list_kind(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
     items = schema.get("prefixItems")
     if items:
         return f"list of {len(items)}: {_kind(items[0], definitions)}"
-    least = "at least one" if schema.get("minItems") else "any number"
-    return f"list of {least}: {_kind(schema['items'], definitions)}"
+    least = "1" if schema.get("minItems") else "0"
+    kind = _kind(schema["items"], definitions)
+    return f"list of {least} to {schema['maxItems']:,}: {kind}"
 
 
 def _limits(schema: dict[str, Any]) -> Iterable[str]:
@@ -161,7 +164,13 @@ def _limits(schema: dict[str, Any]) -> Iterable[str]:
         "maximum": "at most",
         "exclusiveMaximum": "below",
     }
-    return [f"{word} {schema[key]:,}" for key, word in words.items() if key in schema]
+    told = {key: schema[key] for key in words if abs(schema.get(key, MAX_NUMBER)) < MAX_NUMBER}
+    return [f"{words[key]} {_number(number)}" for key, number in told.items()]
+
+
+def _number(number: float) -> str:
+    whole = isinstance(number, int) or (number.is_integer() and abs(number) >= 1000)
+    return f"{int(number):,}" if whole else str(number)
 
 
 def _rows(header: list[str], rows: list[list[str]]) -> str:

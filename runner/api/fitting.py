@@ -202,8 +202,10 @@ def _peek(resolved: ResolvedCell, source: ImageSource) -> tuple[int, int, int]:
             continue
         try:
             height, width, channels = transform(image, resolved.settings.data).shape
-        except ValueError as error:
-            raise problem_at(resolved, "data.crop", f"{source.names[index]}: {error}") from None
+        except (ValueError, MemoryError) as error:
+            path = "data.crop" if "data.crop" in str(error) else "data.resize"
+            said = str(error) or "the resized image does not fit into the memory"
+            raise problem_at(resolved, path, f"{source.names[index]}: {said}") from None
         return channels, height, width
     raise UsageError(f"none of the first images under {source.root} can be decoded")
 

@@ -12,6 +12,9 @@ from pydantic.config import JsonDict
 PATH_FIELD: JsonDict = {"keyed": False}
 """``json_schema_extra`` of a field that says where something lies, not what it is."""
 
+MAX_NUMBER = 1e36
+"""Limit of settings that have no other: the engine's numbers have 32 bits and end at 3.4e38."""
+
 
 class Component(BaseModel):
     """Frozen settings: unknown keys, lax conversions and non-finite numbers are refused.

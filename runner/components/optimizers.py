@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from runner.components.component import Component
+from runner.components.component import MAX_NUMBER, Component
 
 if TYPE_CHECKING:
     import torch
@@ -22,10 +22,10 @@ class SGD(Component):
     """Stochastic gradient descent, as torch.optim.SGD."""
 
     name: Literal["sgd"]
-    lr: float = Field(0.01, gt=0, description="base learning rate")
+    lr: float = Field(0.01, gt=0, le=MAX_NUMBER, description="base learning rate")
     momentum: float = Field(0.0, ge=0, lt=1, description="momentum factor")
     nesterov: bool = Field(False, description="Nesterov momentum (needs momentum above 0)")
-    weight_decay: float = Field(0.0, ge=0, description="L2 penalty")
+    weight_decay: float = Field(0.0, ge=0, le=MAX_NUMBER, description="L2 penalty")
 
     @model_validator(mode="after")
     def _nesterov_has_momentum(self) -> Self:
@@ -51,10 +51,10 @@ class Adam(Component):
     """Adam (Kingma and Ba, 2015), as torch.optim.Adam; weight decay is an L2 penalty."""
 
     name: Literal["adam"]
-    lr: float = Field(1e-3, gt=0, description="base learning rate")
+    lr: float = Field(1e-3, gt=0, le=MAX_NUMBER, description="base learning rate")
     betas: tuple[Beta, Beta] = Field((0.9, 0.999), description="decay rates of the two moments")
-    eps: float = Field(1e-8, gt=0, description="added to the denominator")
-    weight_decay: float = Field(0.0, ge=0, description="L2 penalty")
+    eps: float = Field(1e-8, gt=0, le=MAX_NUMBER, description="added to the denominator")
+    weight_decay: float = Field(0.0, ge=0, le=MAX_NUMBER, description="L2 penalty")
 
     def build(self, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
         """Return the optimizer over ``parameters``."""
@@ -74,10 +74,10 @@ class AdamW(Component):
     """Adam with decoupled weight decay (Loshchilov and Hutter, 2019), as torch.optim.AdamW."""
 
     name: Literal["adamw"]
-    lr: float = Field(1e-3, gt=0, description="base learning rate")
+    lr: float = Field(1e-3, gt=0, le=MAX_NUMBER, description="base learning rate")
     betas: tuple[Beta, Beta] = Field((0.9, 0.999), description="decay rates of the two moments")
-    eps: float = Field(1e-8, gt=0, description="added to the denominator")
-    weight_decay: float = Field(0.01, ge=0, description="decoupled weight decay")
+    eps: float = Field(1e-8, gt=0, le=MAX_NUMBER, description="added to the denominator")
+    weight_decay: float = Field(0.01, ge=0, le=MAX_NUMBER, description="decoupled weight decay")
 
     def build(self, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
         """Return the optimizer over ``parameters``."""

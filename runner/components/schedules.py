@@ -11,13 +11,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from runner.components.component import Component
+from runner.components.component import MAX_NUMBER, Component
 
 History = Sequence[Mapping[str, float]]
 """Metrics by full name of each epoch so far, the first epoch first."""
 
 Phase = tuple[int, dict[str, Any]]
 """First epoch of a phase (from 1), and the values that its key hashes."""
+
+
+MAX_EPOCHS = 1_000_000
+MAX_PHASES = 10_000
+"""Phases of one training; each is planned and kept by itself."""
 
 
 class ScheduleSettings(Component):
@@ -30,6 +35,7 @@ class ScheduleSettings(Component):
     warmup: int = Field(
         0,
         ge=0,
+        le=MAX_EPOCHS,
         description="epochs in which the rate grows linearly to that of the schedule",
         json_schema_extra={"neutral": 0},
     )
@@ -41,6 +47,10 @@ class ScheduleSettings(Component):
     def warming(self, epochs: int) -> range:
         """Return the epochs whose rate is another than before because of the warm-up."""
         return range(1, min(self.warmup + 1, epochs) + 1)
+
+    def num_phases(self, epochs: int) -> int:
+        """Return the most phases that ``epochs`` epochs can have, without making them."""
+        return len(self.warming(epochs))
 
     def rule(self, **settings: Any) -> Phase:
         """Return the one phase of a schedule whose rates follow a rule."""
@@ -66,8 +76,12 @@ class Step(ScheduleSettings):
     """The learning rate is multiplied by ``gamma`` every ``step_size`` epochs."""
 
     name: Literal["step"]
-    step_size: int = Field(10, ge=1, description="epochs between two reductions")
+    step_size: int = Field(10, ge=1, le=MAX_EPOCHS, description="epochs between two reductions")
     gamma: float = Field(0.1, gt=0, le=1, description="factor of a reduction")
+
+    def num_phases(self, epochs: int) -> int:
+        """Return the most phases that ``epochs`` epochs can have."""
+        return super().num_phases(epochs) + (epochs - 1) // self.step_size
 
     def lr_at(self, base_lr: float, epoch: int, epochs: int, history: History) -> float:
         """Return the learning rate of ``epoch`` (from 1)."""
@@ -89,8 +103,10 @@ class MultiStep(ScheduleSettings):
     """
 
     name: Literal["multistep"]
-    milestones: tuple[Annotated[int, Field(ge=1)], ...] = Field(
-        min_length=1, description="epochs after which the rate is reduced, increasing"
+    milestones: tuple[Annotated[int, Field(ge=1, le=MAX_EPOCHS)], ...] = Field(
+        min_length=1,
+        max_length=MAX_PHASES,
+        description="epochs after which the rate is reduced, increasing",
     )
     gamma: float = Field(0.1, gt=0, le=1, description="factor of a reduction")
 
@@ -100,6 +116,10 @@ class MultiStep(ScheduleSettings):
         if list(milestones) != sorted(set(milestones)):
             raise ValueError("the epochs must increase")
         return milestones
+
+    def num_phases(self, epochs: int) -> int:
+        """Return the most phases that ``epochs`` epochs can have."""
+        return super().num_phases(epochs) + len(self.milestones)
 
     def lr_at(self, base_lr: float, epoch: int, epochs: int, history: History) -> float:
         """Return the learning rate of ``epoch`` (from 1)."""
@@ -130,7 +150,13 @@ class Cosine(ScheduleSettings):
     """Cosine annealing without restarts, from the base rate to ``min_lr`` over all epochs."""
 
     name: Literal["cosine"]
-    min_lr: float = Field(0.0, ge=0, description="learning rate that the curve ends at")
+    min_lr: float = Field(
+        0.0, ge=0, le=MAX_NUMBER, description="learning rate that the curve ends at"
+    )
+
+    def num_phases(self, epochs: int) -> int:
+        """Return 1: the one rule."""
+        return 1
 
     def lr_at(self, base_lr: float, epoch: int, epochs: int, history: History) -> float:
         """Return the learning rate of ``epoch`` (from 1); ``epochs`` is the horizon."""
@@ -151,9 +177,19 @@ class Plateau(ScheduleSettings):
         "val_loss", description="metric that is watched"
     )
     factor: float = Field(0.1, gt=0, lt=1, description="factor of a reduction")
-    patience: int = Field(10, ge=0, description="epochs without improvement that are tolerated")
-    threshold: float = Field(1e-4, ge=0, description="smallest change that is an improvement")
-    min_lr: float = Field(0.0, ge=0, description="the rate is not reduced below this")
+    patience: int = Field(
+        10, ge=0, le=MAX_EPOCHS, description="epochs without improvement that are tolerated"
+    )
+    threshold: float = Field(
+        1e-4, ge=0, le=MAX_NUMBER, description="smallest change that is an improvement"
+    )
+    min_lr: float = Field(
+        0.0, ge=0, le=MAX_NUMBER, description="the rate is not reduced below this"
+    )
+
+    def num_phases(self, epochs: int) -> int:
+        """Return 1: the one rule."""
+        return 1
 
     def lr_at(self, base_lr: float, epoch: int, epochs: int, history: History) -> float:
         """Return the learning rate of ``epoch`` (from 1), given all epochs before it."""

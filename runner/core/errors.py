@@ -20,6 +20,7 @@ import errno
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from itertools import chain
 from typing import Any
 
 
@@ -90,18 +91,41 @@ class Problem:
         return "\n".join(lines)
 
 
+MAX_PROBLEMS = 200
+"""Problems of one error: nobody reads more, and a nearest spelling for each takes time."""
+
+
 class SpecError(UsageError):
     """One or several problems in specs, found before any work started.
 
     Attributes:
-        problems: each once, in the order of their places.
+        problems: each once, in the order of their places; of very many, those found first.
     """
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        distinct = dict.fromkeys(problems)
+        distinct: dict[Problem, None] = {}
+        for problem in problems:
+            distinct[problem] = None
+            if len(distinct) == MAX_PROBLEMS:
+                break
         nowhere = Place("", 0, 0)
         self.problems = tuple(sorted(distinct, key=lambda problem: problem.place or nowhere))
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        told = [str(problem) for problem in self.problems]
+        if len(told) == MAX_PROBLEMS:
+            told.append(f"these are the first {MAX_PROBLEMS} problems; there may be more")
+        super().__init__("\n".join(told))
+
+
+def refuse(problems: Iterable[Problem]) -> None:
+    """Raise a SpecError when there are problems; no more of them are looked for than it tells.
+
+    Raises:
+        SpecError: with the problems.
+    """
+    left = iter(problems)
+    first = next(left, None)
+    if first is not None:
+        raise SpecError(chain((first,), left))
 
 
 class DataError(RunnerError):
@@ -160,8 +184,14 @@ def is_full_disk(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
+LONGEST_WORD = 200
+"""Letters of a word for which a nearest spelling is looked for."""
+
+
 def nearest(word: str, allowed: Sequence[str]) -> str:
     """Return the entry of ``allowed`` spelled most like ``word``, or ""."""
+    if len(word) > LONGEST_WORD:
+        return ""
     matches = get_close_matches(word.lower(), [name.lower() for name in allowed], n=1, cutoff=0.6)
     if not matches:
         return ""

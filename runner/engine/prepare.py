@@ -22,6 +22,8 @@ from runner.core.errors import DataError
 from runner.core.text import printable
 
 CHUNK = 256
+MAX_PIXELS = 1 << 28
+"""Of one resized image."""
 SHOWN = 10
 
 
@@ -69,13 +71,17 @@ def transform(image: Image.Image, settings: DatasetSettings) -> NDArray[np.uint8
     """Return the preprocessed pixels, (H, W, C) uint8.
 
     Raises:
-        ValueError: when the crop is larger than the image.
+        ValueError: when the crop is larger than the image, or the resized one is too large.
     """
     image = on_background(_eight_bits(image), settings.background)
     image = image.convert("RGB" if settings.color == "rgb" else "L")
     if settings.resize is not None:
         width, height = image.size
         rows, columns = _resized(height, width, settings.resize)
+        if not 0 < rows * columns <= MAX_PIXELS:
+            raise ValueError(
+                f"data.resize would make {rows}×{columns} pixels of an image of {height}×{width}"
+            )
         if (rows, columns) != (height, width):
             image = image.resize((columns, rows), Image.Resampling.BILINEAR)
     if settings.crop is not None:

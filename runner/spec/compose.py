@@ -5,9 +5,10 @@ Owns `extends`: settings are inherited, `sweep`, `tables` and `published` only w
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from runner.core.errors import Problem, SpecError, nearest
+from runner.core.errors import Place, Problem, SpecError, nearest, refuse
 from runner.spec.names import SETTING_ROOTS, as_mapping, setting_path, spell_out
 from runner.spec.nodes import Node, merge
 from runner.spec.written import written_problems
@@ -25,6 +26,10 @@ DOCUMENT_KEYS = (
     "profiles",
 )
 KEPT_WHEN_NAMED = ("sweep", "tables", "published", "seeds", "profiles")
+MAX_EXTENDED = 20
+"""Specs that one spec extends, one after the other."""
+
+BASE = "a path relative to this spec"
 SEED_KEYS = ("seed", "seeds")
 """Either of them replaces whichever is inherited."""
 
@@ -35,27 +40,19 @@ def load_document(path: Path) -> Node:
     Raises:
         SpecError: for unreadable or broken files, unknown keys, or specs that extend in a circle.
     """
-    return _load(path, ())
+    return _load(path, (), None)
 
 
-def _load(path: Path, children: tuple[Path, ...]) -> Node:
-    document = load_yaml(path)
+def _load(path: Path, children: tuple[Path, ...], named_at: Place | None) -> Node:
+    document = load_yaml(path, named_at)
     check_document(document)
     extends = document.get("extends")
     if extends is None:
         return _spelled(document)
     parent_name, kept = _extends(extends)
-    parent_path = path.parent / parent_name
     seen = (*children, path.resolve())
-    if parent_path.resolve() in seen:
-        raise SpecError([Problem(extends.place, f"{parent_name} extends this spec in a circle")])
-    if not parent_path.is_file():
-        found = f"extends {parent_name}, but there is no file {parent_path}"
-        beside = {other.stem: other.name for other in sorted(parent_path.parent.glob("*.y*ml"))}
-        like = beside.get(nearest(parent_path.stem, list(beside)))
-        suggestion = Path(parent_name).with_name(like).as_posix() if like else ""
-        raise SpecError([Problem(extends.place, found, "a path relative to this spec", suggestion)])
-    parent = _load(parent_path, seen)
+    parent_path = _parent_path(path, parent_name, extends, seen)
+    parent = _load(parent_path, seen, extends.place)
     _check_written(parent)
     own = {key: child for key, child in _spelled(document).value.items() if key != "extends"}
     replaced = SEED_KEYS if any(key in own for key in SEED_KEYS) else ()
@@ -74,9 +71,40 @@ def _check_written(parent: Node) -> None:
         SpecError: with every problem of single settings.
     """
     own = {key: child for key, child in parent.value.items() if key in SETTING_ROOTS}
-    problems = list(written_problems(Node(own, parent.place), ()))
-    if problems:
-        raise SpecError(problems)
+    refuse(written_problems(Node(own, parent.place), ()))
+
+
+def _parent_path(path: Path, name: str, extends: Node, seen: tuple[Path, ...]) -> Path:
+    """Return the file that the spec at ``path`` extends.
+
+    Args:
+        path: of the spec.
+        name: of the other, as the spec gives it.
+        extends: where it does.
+        seen: the spec, and those that extend it, resolved.
+
+    Raises:
+        SpecError: when there is no such file, or it is one of ``seen``.
+    """
+    parent_path = path.parent / name
+    try:
+        resolved, is_there = parent_path.resolve(), parent_path.is_file()
+    except (OSError, RuntimeError, ValueError) as error:
+        # a name that is too long or holds a NUL, links that lead to each other
+        found = f"extends a file that cannot be: {getattr(error, 'strerror', None) or error}"
+        raise SpecError([Problem(extends.place, found, BASE)]) from None
+    if resolved in seen:
+        raise SpecError([Problem(extends.place, f"{name} extends this spec in a circle")])
+    if len(seen) > MAX_EXTENDED:
+        found = f"more than {MAX_EXTENDED} specs extend each other"
+        raise SpecError([Problem(extends.place, found)])
+    if not is_there:
+        found = f"extends {name}, but there is no file {parent_path}"
+        beside = {other.stem: other.name for other in sorted(parent_path.parent.glob("*.y*ml"))}
+        like = beside.get(nearest(parent_path.stem, list(beside))) if Path(name).name else None
+        suggestion = Path(name).with_name(like).as_posix() if like else ""
+        raise SpecError([Problem(extends.place, found, BASE, suggestion)])
+    return parent_path
 
 
 def _spelled(document: Node) -> Node:
@@ -106,7 +134,7 @@ def _extends(node: Node) -> tuple[str, tuple[str, ...]]:
     kept: list[str] = []
     for item in keep.value if keep is not None else ():
         if item.value not in KEPT_WHEN_NAMED:
-            suggestion = nearest(str(item.value), KEPT_WHEN_NAMED)
+            suggestion = nearest(item.text, KEPT_WHEN_NAMED)
             found = f"keep names {item.describe()}"
             raise SpecError([Problem(item.place, found, ", ".join(KEPT_WHEN_NAMED), suggestion)])
         kept.append(item.value)
@@ -121,15 +149,16 @@ def check_document(document: Node) -> None:
     """
     if not document.is_mapping:
         raise SpecError([Problem(document.place, f"a spec is {document.describe()}", "a mapping")])
-    problems = []
+    refuse(_problems_of(document))
+
+
+def _problems_of(document: Node) -> Iterator[Problem]:
     for key, child in document.value.items():
         if key not in DOCUMENT_KEYS:
             place = child.key_place or child.place
             path = setting_path(key)
             suggestion = as_mapping(path) if path else nearest(key, DOCUMENT_KEYS)
             allowed = ", ".join(DOCUMENT_KEYS)
-            problems.append(Problem(place, f"unknown key '{key}' in the spec", allowed, suggestion))
+            yield Problem(place, f"unknown key '{key}' in the spec", allowed, suggestion)
         elif key in ("name", "about") and not isinstance(child.value, str):
-            problems.append(Problem(child.place, f"{key} is {child.describe()}", "text"))
-    if problems:
-        raise SpecError(problems)
+            yield Problem(child.place, f"{key} is {child.describe()}", "text")

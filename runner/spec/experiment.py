@@ -6,13 +6,13 @@ The one entrance to this package: everything about a spec is checked here, befor
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from runner.components.component import canonical_settings
-from runner.core.errors import Problem, SpecError
+from runner.core.errors import MAX_PROBLEMS, Problem, SpecError, refuse
 from runner.core.types import Cell
 from runner.spec.cell_names import cell_names
 from runner.spec.compose import load_document
@@ -21,16 +21,26 @@ from runner.spec.nodes import Node, find, merge, plain, put, to_node
 from runner.spec.published import published_entries, with_published
 from runner.spec.resolve import DEFAULTS, layered, resolve, settings_key
 from runner.spec.settings import Settings
+from runner.spec.sizes import check_cells, check_phases
 from runner.spec.sweep import Combination, expand_sweep, published_value
 from runner.spec.table_checks import default_tables, published_problems, table_problems
 from runner.spec.tables import Table, parse_tables
 from runner.spec.texts import text_problems
 from runner.spec.unknown import UnknownName
-from runner.spec.variants import Variant, check_profiles, make_variant, profile_layers
+from runner.spec.variants import (
+    Variant,
+    check_profiles,
+    make_variant,
+    profile_layers,
+    refuse_infinite,
+)
 from runner.spec.written import at_new_places, written_problems
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 ONE = "one of them"
+MAX_FAILED = 2000
+"""Wrong combinations after which no others are looked at."""
+
 SEEDS = "a list of different whole numbers, as [0, 1, 2]; for one seed write seed: 0"
 
 
@@ -95,14 +105,19 @@ def build_experiment(
 
 def _built(document: Node, path: Path, profile: str | None, sets: Sequence[str]) -> Experiment:
     name, about = _name(document, path), document.get("about")
-    texts = list(text_problems(document))
-    if texts:
-        raise SpecError(texts)
+    refuse(text_problems(document))
     check_profiles(document.get("profiles"))
     variant = make_variant(document.get("profiles"), profile, sets)
     combinations = expand_sweep(document.get("sweep"))
     seeds = _seeds(document, variant)
+    num_kept = len(variant.kept_of(len(combinations)))
+    seeds_node = variant.seeds or document.get("seeds")
+    check_cells(num_kept, len(seeds), _own_settings(document), seeds_node)
     cells = _cells(name, document, combinations, seeds, variant)
+    refuse_infinite(document)
+    trainings = (item.settings.train for item in cells)
+    phases = sum(each.schedule.num_phases(each.epochs) for each in trainings)
+    check_phases(phases, len(cells), document)
     labels = _label_names(combinations)
     plain_cells = [item.cell for item in cells]
     tables_node = document.get("tables")
@@ -117,14 +132,9 @@ def _built(document: Node, path: Path, profile: str | None, sets: Sequence[str])
         for item, cell in zip(cells, published_cells, strict=True)
     ]
     distinct = {item.cell.settings_key: item.settings for item in cells}
-    published = [pair for item in combinations for pair in item.published.items()]
-    published += [pair for _, _, values in published_entries(entries) for pair in values.items()]
-    problems = [
-        *table_problems(tables, plain_cells, distinct.values()),
-        *published_problems(tables, published),
-    ]
-    if problems and not variant.name:
-        raise SpecError(problems)
+    if not variant.name:
+        refuse(table_problems(tables, plain_cells, distinct.values()))
+        refuse(published_problems(tables, _published(combinations, entries)))
     source = path.read_text(encoding="utf-8") if path.is_file() else ""
     text = about.value.strip() if about is not None else ""
     record = {**plain(document), "tables": plain(tables_node)}
@@ -186,8 +196,7 @@ def _seed_list(node: Node) -> list[Node]:
 
 def _base(document: Node) -> Node:
     """Return the spec's own settings, spelled out."""
-    own = {key: child for key, child in document.value.items() if key in SETTING_ROOTS}
-    return spell_out("", Node(own, document.place))
+    return spell_out("", _own_settings(document))
 
 
 def _cells(
@@ -199,8 +208,9 @@ def _cells(
 ) -> list[ResolvedCell]:
     base = _base(document)
     cells: list[ResolvedCell] = []
-    problems: list[Problem] = []
+    problems: dict[Problem, None] = {}
     in_the_way: list[Problem] = []
+    failed = 0
     for position in variant.kept_of(len(combinations)):
         combination = combinations[position]
         if "seed" in combination.overrides and seeds != [None]:
@@ -216,14 +226,16 @@ def _cells(
                 cell = _cell(name, position, combination, settings, seeded, variant)
                 cells.append(ResolvedCell(cell, settings, seeded))
         except SpecError as error:
-            problems += error.problems
+            problems |= dict.fromkeys(error.problems)
+            failed += 1
+            if len(problems) > MAX_PROBLEMS or failed == MAX_FAILED:
+                break
     layers = [*_profile_layers(document), *variant.layers]
     if variant.name or in_the_way:
         layers += [combination.overrides for combination in combinations]
-    problems += at_new_places(written_problems(base, layers), problems)
-    problems += at_new_places(in_the_way, problems)
-    if problems:
-        raise SpecError(problems)
+    problems |= dict.fromkeys(at_new_places(written_problems(base, layers), list(problems)))
+    problems |= dict.fromkeys(at_new_places(in_the_way, list(problems)))
+    refuse(problems)
     return cells
 
 
@@ -231,6 +243,11 @@ def _profile_layers(document: Node) -> list[Mapping[str, Node]]:
     """Return what profiles, and all `seeds`, may put over a cell."""
     seeds = [seed for each in _written_seeds(document) for seed in each.value]
     return [*profile_layers(document.get("profiles")), *({"seed": seed} for seed in seeds)]
+
+
+def _own_settings(document: Node) -> Node:
+    own = {key: child for key, child in document.value.items() if key in SETTING_ROOTS}
+    return Node(own, document.place)
 
 
 def _with_seeds(
@@ -284,3 +301,16 @@ def _cell(
         settings=canonical_settings(settings),
         settings_key=settings_key(settings),
     )
+
+
+def _published(
+    combinations: Iterable[Combination], node: Node | None
+) -> Iterator[tuple[str, Node]]:
+    """Yield (title, value) of all published values, each once."""
+    seen: set[int] = set()
+    given = [item.published for item in combinations]
+    given += [values for _, _, values in published_entries(node)]
+    for title, value in (pair for values in given for pair in values.items()):
+        if id(value) not in seen:
+            seen.add(id(value))
+            yield title, value

@@ -48,10 +48,12 @@ def parse_formula(text: str) -> Formula:
         raise FormulaError(f"a formula of {len(text)} characters; at most {MAX_LENGTH} are allowed")
     try:
         body = ast.parse(text.strip(), mode="eval").body
+        names: dict[str, None] = {}
+        return Formula(text, _tree(body, names), tuple(names))
+    except FormulaError:
+        raise
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         raise FormulaError(f"'{text}' is not a formula; {ALLOWED}") from error
-    names: dict[str, None] = {}
-    return Formula(text, _tree(body, names), tuple(names))
 
 
 def _tree(node: ast.expr, names: dict[str, None]) -> tuple[object, ...]:

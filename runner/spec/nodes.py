@@ -7,8 +7,9 @@ can differ from one spec in a few leaves, and each leaf still knows its file, li
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +45,11 @@ class Node:
     def is_sequence(self) -> bool:
         """Whether this is a sequence."""
         return isinstance(self.value, tuple)
+
+    @property
+    def text(self) -> str:
+        """The text that stands here, "" where it is anything else."""
+        return self.value if isinstance(self.value, str) else ""
 
     def get(self, key: str) -> Node | None:
         """Return the child at ``key`` of a mapping, or None."""
@@ -81,6 +87,15 @@ def plain(node: Node) -> Any:
 def identity(node: Node) -> str:
     """Return a JSON text that is equal for values that a spec cannot tell apart, as 1 and 1.0."""
     return json.dumps(_normal(plain(node)), sort_keys=True, ensure_ascii=False)
+
+
+def infinite_numbers(node: Node) -> Iterator[Node]:
+    """Yield the numbers in a tree that are not finite: no record holds them."""
+    children = node.value.values() if node.is_mapping else node.value if node.is_sequence else ()
+    for child in children:
+        yield from infinite_numbers(child)
+    if isinstance(node.value, float) and not math.isfinite(node.value):
+        yield node
 
 
 def as_yaml(value: Any) -> str:

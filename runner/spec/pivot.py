@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.core.errors import Place, Problem, SpecError, nearest
 from runner.spec.nodes import Node
+from runner.spec.sizes import MAX_COLUMNS
 
 if TYPE_CHECKING:
     from runner.spec.tables import Column, Table
@@ -65,7 +66,7 @@ def _pivoted(node: Node, columns: Sequence[Column], table: str) -> str:
     if named is None or shown.get(named) is None:
         found = f"pivot of table {table} is {node.describe()}, which is no column"
         allowed = ", ".join(groups) or "a column of a setting or label"
-        raise SpecError([Problem(node.place, found, allowed, nearest(str(node.value), groups))])
+        raise SpecError([Problem(node.place, found, allowed, nearest(node.text, groups))])
     if shown[named].kind == "metric":
         found = f"pivot of table {table} is {named}, which shows a metric"
         allowed = ", ".join(groups) or "a column of a setting or label"
@@ -86,6 +87,9 @@ def _titles(node: Node | None) -> dict[str, Node]:
     if not node.is_mapping:
         found = f"titles is {node.describe()}"
         raise SpecError([Problem(node.place, found, "titles by value, as {freeze: ACC_FREEZE}")])
+    if len(node.value) > MAX_COLUMNS:
+        found = f"titles of {len(node.value)} values"
+        raise SpecError([Problem(node.place, found, f"at most {MAX_COLUMNS}")])
     seen: set[str] = set()
     for value, child in node.value.items():
         if not isinstance(child.value, str) or not child.value:

@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from runner.core.errors import Problem, Subject, nearest
 from runner.spec.names import COMPONENT_PATHS, SHORT_NAMES, as_mapping
-from runner.spec.nodes import Node, describe_scalar, plain
+from runner.spec.nodes import Node, plain
 from runner.spec.options import (
     called,
     model_options,
@@ -44,6 +44,9 @@ LIMITS = {
     "less_than": ("lt", "below"),
     "less_than_equal": ("le", "at most"),
 }
+MOST_FIXED = 4
+"""Items of the longest list whose length is given; limits of other lists are larger."""
+
 Path = tuple[str, ...]
 
 
@@ -68,11 +71,11 @@ def translate(
     for detail in error.errors(include_url=False):
         grouped.setdefault(_node_path(detail, tree), []).append(detail)
     translator = _Translator(model, tree, within)
+    above = {path[:end] for path in grouped for end in range(len(path))}
     for path, details in grouped.items():
-        deeper = any(len(other) > len(path) and other[: len(path)] == path for other in grouped)
         if unfinished and _may_change(path, _leading(details), tree):
             continue
-        if not deeper or any(detail["type"] == "value_error" for detail in details):
+        if path not in above or any(detail["type"] == "value_error" for detail in details):
             yield translator.problem(path, details)
 
 
@@ -194,9 +197,12 @@ class _Translator:
 
     def _unknown_component(self, path: Path, node: Node, detail: ErrorDetails) -> Problem:
         tags = _words(detail, "expected_tags")
-        named = node.get(_kind_key(path)) or node
-        found = f"unknown {self._name(path)} {describe_scalar(named.value)}"
-        return Problem(named.place, found, shortened(tags), nearest(str(named.value), tags))
+        key = _kind_key(path)
+        named = node.get(key) or node
+        found = f"unknown {self._name(path)} {named.describe()}"
+        if named.is_mapping or named.is_sequence:
+            found = f"{self._name(path)}.{key} is {named.describe()}"
+        return Problem(named.place, found, shortened(tags), nearest(named.text, tags))
 
     def _tag_at(self, path: Path, model: type[BaseModel]) -> str:
         """Return by which of its names a component was chosen."""
@@ -242,7 +248,7 @@ def _wanted(detail: ErrorDetails) -> str:
     if kind in LIMITS:
         name, word = LIMITS[kind]
         limit = context[name]
-        return f"{word} {int(limit) if float(limit).is_integer() else limit}"
+        return f"{word} {limit if isinstance(limit, int) else f'{limit:.15g}'}"
     if kind == "literal_error":
         return ", ".join(_words(detail, "expected"))
     if kind in ("too_short", "string_too_short"):
@@ -250,7 +256,10 @@ def _wanted(detail: ErrorDetails) -> str:
     if kind == "string_pattern_mismatch":
         return "text of another form"
     if kind == "too_long":
-        return f"a list of {context['max_length']}"
+        limit = int(context["max_length"])
+        return f"a list of {limit}" if limit <= MOST_FIXED else f"a list of at most {limit}"
+    if kind == "string_too_long":
+        return f"text of at most {context['max_length']} characters"
     return WANTED.get(kind, str(detail["msg"]))
 
 

@@ -13,6 +13,7 @@ from runner.core.types import Cell
 from runner.spec.matching import cell_matches, label_values, swept_values
 from runner.spec.names import setting_path
 from runner.spec.nodes import Node, plain
+from runner.spec.sizes import check_published
 from runner.spec.sweep import published_value, published_values
 from runner.spec.unknown import unknown_setting
 
@@ -56,6 +57,8 @@ def with_published(
         SpecError: for a list of another shape, and conditions that name nothing or match no cell.
     """
     result = list(cells)
+    if node is not None:
+        check_published(node, len(cells))
     for entry, where, values in published_entries(node):
         for name, child in where.items():
             if name not in labels and setting_path(name) is None:

@@ -10,12 +10,12 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from runner.components.augmentations.pipeline import Pipeline
-from runner.components.component import Component
+from runner.components.component import MAX_NUMBER, Component
 from runner.components.data import Data
 from runner.components.losses import CrossEntropy, Loss
 from runner.components.models import Model
 from runner.components.optimizers import Adam, Optimizer
-from runner.components.schedules import Constant, Schedule
+from runner.components.schedules import MAX_EPOCHS, MAX_PHASES, Constant, Schedule
 from runner.core.types import LAST
 
 StopMonitor = Literal["val_loss", "val_accuracy", "train_loss", "train_accuracy"]
@@ -50,9 +50,11 @@ class EarlyStopping(Monitoring):
 
     monitor: StopMonitor = Field("val_loss", description="metric that is watched")
     mode: Mode = Field("min", description="min for losses, max for accuracies when not given")
-    patience: int = Field(10, ge=1, description="epochs without improvement before stopping")
+    patience: int = Field(
+        10, ge=1, le=MAX_EPOCHS, description="epochs without improvement before stopping"
+    )
     tolerance: float = Field(
-        0.0, ge=0, description="a change of at most this much is no improvement"
+        0.0, ge=0, le=MAX_NUMBER, description="a change of at most this much is no improvement"
     )
 
 
@@ -70,8 +72,8 @@ class Best(Monitoring):
 class Training(Component):
     """How the network is trained."""
 
-    epochs: int = Field(10, ge=1, le=1_000_000, description="the most passes over the images")
-    batch_size: int = Field(128, ge=1, description="images per step")
+    epochs: int = Field(10, ge=1, le=MAX_EPOCHS, description="the most passes over the images")
+    batch_size: int = Field(128, ge=1, le=10_000_000, description="images per step")
     drop_last: bool = Field(False, description="leave out an incomplete last batch")
     optimizer: Optimizer = Field(default=Adam(name="adam"), description="how weights are updated")
     schedule: Schedule = Field(
@@ -85,7 +87,7 @@ class Training(Component):
         json_schema_extra={"neutral": None},
     )
     clip_grad_norm: float | None = Field(
-        None, gt=0, description="largest norm of all gradients together"
+        None, gt=0, le=MAX_NUMBER, description="largest norm of all gradients together"
     )
     early_stopping: EarlyStopping | None = Field(None, description="stop before `epochs`")
     best: Best = Field(default=Best(), description="which epoch's weights are kept")
@@ -95,6 +97,7 @@ class Training(Component):
     diverged_if: float = Field(
         20.0,
         gt=1,
+        le=MAX_NUMBER,
         description="ten steps' mean loss above this times the first epoch's mean has diverged",
     )
 
@@ -182,6 +185,13 @@ def contradictions(settings: Settings) -> Iterator[Contradiction]:
             ("train.schedule.min_lr", "train.optimizer.lr"),
             f"train.schedule.min_lr is {floor}, above the learning rate {train.optimizer.lr}",
             "at most train.optimizer.lr",
+        )
+    phases = train.schedule.num_phases(train.epochs)
+    if phases > MAX_PHASES:
+        yield (
+            ("train.schedule.step_size", "train.schedule.warmup", "train.epochs"),
+            f"the schedule has up to {phases} learning rates in {train.epochs} epochs",
+            f"at most {MAX_PHASES}; a cosine or plateau schedule is one rule",
         )
 
 

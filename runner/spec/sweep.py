@@ -16,11 +16,11 @@ from runner.core.keys import canonical_json
 from runner.core.types import Published
 from runner.spec.names import setting_path, short_name
 from runner.spec.nodes import Node, identity
+from runner.spec.sizes import MAX_LABELS, sweep_size
 from runner.spec.unknown import unknown_setting
 
 SWEEP_KEYS = ("rows", "zip", "grid")
 ROW_KEYS = ("label", "labels", "published", *SWEEP_KEYS)
-MAX_COMBINATIONS = 100_000
 PUBLISHED_KEYS = ("value", "within")
 WITH_TOLERANCE = "{value: 0.49, within: 0.03}"
 LABEL = "label"
@@ -61,8 +61,10 @@ def expand_sweep(sweep: Node | None) -> list[Combination]:
             suggestion = nearest(key, SWEEP_KEYS)
             allowed = "grid, zip, rows (settings stand inside one of them)"
             raise SpecError([Problem(place, f"unknown key '{key}' in sweep", allowed, suggestion)])
+    sweep_size(sweep)
     combinations = list(_parts(sweep))
     _refuse_repeats(combinations)
+    _refuse_many_labels(combinations)
     return combinations
 
 
@@ -76,9 +78,6 @@ def _parts(node: Node) -> Iterator[Combination]:
         parts.append(_zip(zipped))
     if grid is not None:
         parts.extend(_grid(grid))
-    count = math.prod(len(part) for part in parts)
-    if count > MAX_COMBINATIONS:
-        raise _error(node, f"{count} combinations", f"at most {MAX_COMBINATIONS} in one sweep")
     for combination in itertools.product(*parts):
         yield _joined(combination)
 
@@ -236,10 +235,11 @@ def _joined(parts: Iterable[Combination]) -> Combination:
 
 def _refuse_repeats(combinations: list[Combination]) -> None:
     seen: dict[frozenset[tuple[str, str, str]], Combination] = {}
+    texts: dict[int, str] = {}  # a value stands in many combinations
     for combination in combinations:
         labels = [("label", name, text) for name, text in combination.labels.items()]
         swept = [
-            ("setting", short_name(path), identity(node))
+            ("setting", short_name(path), texts.get(id(node)) or _remembered(texts, node))
             for path, node in combination.overrides.items()
         ]
         written = frozenset(labels + swept)
@@ -248,6 +248,20 @@ def _refuse_repeats(combinations: list[Combination]) -> None:
             found = f"{{{shown}}} stands twice; first at {seen[written].place}"
             raise SpecError([Problem(combination.place, found, "each combination once")])
         seen[written] = combination
+
+
+def _remembered(texts: dict[int, str], node: Node) -> str:
+    texts[id(node)] = text = identity(node)
+    return text
+
+
+def _refuse_many_labels(combinations: list[Combination]) -> None:
+    names: set[str] = set()
+    for combination in combinations:
+        names |= combination.labels.keys()
+        if len(names) > MAX_LABELS:
+            found = f"more than {MAX_LABELS} names of labels in one sweep"
+            raise SpecError([Problem(combination.place, found, f"at most {MAX_LABELS}")])
 
 
 def _error(node: Node, found: str, allowed: str) -> SpecError:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
-from runner.core.errors import Problem, nearest
+from runner.core.errors import Problem, SpecError, nearest
 from runner.core.reading import METRIC_NAMES
 from runner.core.types import Cell
 from runner.spec.names import SETTING_ROOTS, short_name
@@ -17,6 +18,7 @@ from runner.spec.nodes import KIND_KEYS, Node, to_node
 from runner.spec.options import setting_paths
 from runner.spec.pivot import Pivot, is_value, pivoted_columns, show_value
 from runner.spec.settings import Settings, available_metrics, how_to_measure
+from runner.spec.sizes import MAX_COLUMNS, MAX_VALUES
 from runner.spec.tables import Column, Table, reserved_titles
 from runner.spec.unknown import likely_settings
 
@@ -44,12 +46,15 @@ def table_problems(
     tables: Iterable[Table], cells: Sequence[Cell], settings: Iterable[Settings]
 ) -> Iterator[Problem]:
     """Yield what is wrong with the tables, given all cells and their resolved settings."""
-    distinct = list(settings)
-    for table in tables:
+    declared, shapes = list(tables), _Shapes(cells)
+    _check_size(declared, cells)
+    recorded = {_what_is_recorded(each): each for each in settings}
+    distinct = list(recorded.values())
+    for table in declared:
         problems: list[Problem] = []
         for column in table.columns:
             if column.kind == "setting":
-                problems += _setting_problems(column, cells)
+                problems += _setting_problems(column, shapes)
             elif column.kind == "metric":
                 problems += _metric_problems(column, distinct)
         yield from problems
@@ -57,18 +62,56 @@ def table_problems(
             yield from _pivot_problems(table, cells)
 
 
-def _setting_problems(column: Column, cells: Sequence[Cell]) -> Iterator[Problem]:
+def _check_size(tables: Sequence[Table], cells: Sequence[Cell]) -> None:
+    count = sum(len(table.columns) for table in tables)
+    if count * len(cells) > MAX_VALUES:
+        found = f"tables of {count} columns in all, over {len(cells)} cells"
+        raise SpecError([Problem(tables[0].place, found, f"a product of at most {MAX_VALUES}")])
+
+
+def _what_is_recorded(settings: Settings) -> tuple[Any, ...]:
+    return available_metrics(settings), settings.evaluate.test, settings.train.epochs
+
+
+class _Shapes:
+    """The settings of cells, one of each set of names that they have.
+
+    Attributes:
+        first: the settings of the first cell, which mostly have them all.
+    """
+
+    def __init__(self, cells: Sequence[Cell]) -> None:
+        self.first = cells[0].settings
+        self._cells = cells
+
+    @cached_property
+    def all(self) -> list[Any]:
+        """All that differ in their names, the first of each."""
+        seen = {id(cell.settings): cell.settings for cell in self._cells}
+        shapes: dict[Any, Any] = {}
+        for settings in seen.values():
+            shapes.setdefault(_names_in(settings), settings)
+        return list(shapes.values())
+
+
+def _names_in(settings: Mapping[str, Any]) -> tuple[Any, ...]:
+    nested = [(key, value) for key, value in settings.items() if isinstance(value, Mapping)]
+    return (*settings, *((key, _names_in(value)) for key, value in nested))
+
+
+def _setting_problems(column: Column, shapes: _Shapes) -> Iterator[Problem]:
     path = column.source.split(".")
-    seen = {id(cell.settings): cell.settings for cell in cells}
-    if any(path[-1] in _mapping_at(settings, path[:-1]) for settings in seen.values()):
+    if path[-1] in _mapping_at(shapes.first, path[:-1]):
         return
-    inside, names = _beside(path, list(seen.values()))
+    if any(path[-1] in _mapping_at(settings, path[:-1]) for settings in shapes.all):
+        return
+    inside, names = _beside(path, shapes.all)
     spelling = nearest(path[len(inside)], names)
     found = f"column {column.title} shows {column.source}, which no run has"
     allowed = f"{'.'.join(inside) or 'a setting'}: {', '.join(names)}"
     suggestion = ".".join([*inside, spelling]) if spelling else ""
     if not spelling and column.source not in setting_paths(Settings):
-        suggestion = likely_settings(path[-1], (), to_node(cells[0].settings))
+        suggestion = likely_settings(path[-1], (), to_node(shapes.first))
     yield Problem(column.place, found, allowed, suggestion)
 
 
@@ -130,7 +173,7 @@ def published_problems(
 ) -> Iterator[Problem]:
     """Yield the published values that belong to no column."""
     columns = [column for table in tables for column in table.columns]
-    titles = list(dict.fromkeys(each.title for each in columns if each.kind == "metric"))
+    titles = dict.fromkeys(each.title for each in columns if each.kind == "metric")
     pivoted = _titles_of_pivots(tables)
     for title, node in published:
         if title in titles:
@@ -138,7 +181,7 @@ def published_problems(
         what = "no metric" if any(each.title == title for each in columns) else "no column"
         what = "the title of a pivot in" if title in pivoted else f"{what} of"
         found = f"a published value for '{title}', which is {what} a table"
-        spelling = pivoted.get(title) or nearest(title, titles)
+        spelling = pivoted.get(title) or nearest(title, list(titles))
         yield Problem(node.key_place or node.place, found, ", ".join(titles), spelling)
 
 
@@ -168,6 +211,11 @@ def _pivot_problems(table: Table, cells: Sequence[Cell]) -> Iterator[Problem]:
         return
     positions = [first[position] for position in sorted(first)]
     values = list(dict.fromkeys(shown[cell.position] for cell in positions))
+    count = len(values) * sum(each.kind == "metric" for each in table.columns)
+    if count > MAX_COLUMNS:
+        found = f"pivot is {column.title}, whose {len(values)} values would make {count} columns"
+        yield Problem(pivot.place, found, f"at most {MAX_COLUMNS} columns")
+        return
     yield from _title_problems(pivot, values)
     for value, why in clashing_titles(table, values):
         written = (node for text, node in pivot.titles.items() if is_value(text, value))

@@ -6,14 +6,13 @@ Owns how they are written, which cells a profile keeps, and how a variant is nam
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from runner.core.errors import Place, Problem, SpecError, UsageError, nearest
+from runner.core.errors import Place, Problem, SpecError, UsageError, nearest, refuse
 from runner.spec.names import setting_path, short_name
-from runner.spec.nodes import Node, identity
+from runner.spec.nodes import Node, identity, infinite_numbers
 from runner.spec.unknown import unknown_setting
 from runner.spec.yaml_loader import parse_yaml
 
@@ -143,20 +142,23 @@ def check_profiles(profiles: Node | None) -> None:
         if not node.is_mapping:
             found = f"profile {name} is {node.describe()}"
             raise SpecError([Problem(node.place, found, "a mapping of settings")])
-        _refuse_infinite(node)
+        refuse_infinite(node)
         _num_cells(node)
         if "seed" in _settings(node, PROFILE_KEYS) and "seeds" in node.value:
             found = f"profile {name} gives both seed and seeds"
             raise SpecError([Problem(node.value["seeds"].key_place, found, "one of them")])
 
 
-def _refuse_infinite(node: Node) -> None:
-    """Refuse numbers that a record cannot hold, also where the profile is not chosen."""
-    children = node.value.values() if node.is_mapping else node.value if node.is_sequence else ()
-    for child in children:
-        _refuse_infinite(child)
-    if isinstance(node.value, float) and not math.isfinite(node.value):
-        raise SpecError([Problem(node.place, f"a setting is {node.describe()}", "a finite number")])
+def refuse_infinite(node: Node) -> None:
+    """Refuse numbers that a record cannot hold, also where no cell has them.
+
+    Raises:
+        SpecError: for numbers that are not finite.
+    """
+    refuse(
+        Problem(each.place, f"a setting is {each.describe()}", "a finite number")
+        for each in infinite_numbers(node)
+    )
 
 
 def parse_set(option: str) -> tuple[str, Node]:

@@ -7,41 +7,26 @@ mappings.
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
 from runner.core.errors import Place, Problem, SpecError
 from runner.core.text import printable, storable
 from runner.spec.nodes import Node
+from runner.spec.yaml_problems import TooLarge, broken, end_of, unreadable
 
+MAX_BYTES = 4_000_000
 MAX_NODES = 200_000
-MAX_INT_LENGTH = 18
-"""Digits of the longest whole number; databases hold 64 bits."""
+MAX_DEPTH = 50
+MAX_INT = 2**63 - 1
+"""Databases hold 64 bits."""
+
+MAX_INT_LENGTH = 100
+"""Signs of a whole number that is looked at at all."""
 
 CORE_TAG = "tag:yaml.org,2002:"
 NO_TAGS = "plain values; tags are not read"
-
-HINTS = {
-    "mapping values are not allowed": "one 'key: value' a line; quotes around text that holds ': '",
-    "expected <block end>": "entries of one list or mapping indented equally",
-    "expected ',' or ']'": "a comma between values, and ] at the end of the list",
-    "expected ',' or '}'": "a comma between entries, and } at the end of the mapping",
-    "could not find expected ':'": "'key: value'",
-    "unexpected end of stream": "a closing quote",
-    "cannot start any token": "quotes around text that begins with such a character",
-    "expected a single document": "one document in a file",
-}
-"""What to do about PyYAML's commonest complaints, by words in them."""
-
-JARGON = {
-    "expected <block end>, but found": "expected its next entry or its end, but found",
-    "'<block mapping start>'": "a mapping indented otherwise",
-    "'<block sequence start>'": "a list indented otherwise",
-    "'<scalar>'": "a value",
-    "'<stream end>'": "the end of the file",
-    "'?'": "a key",
-}
 
 NULL = re.compile(r"^(?:~|null|Null|NULL|)$")
 BOOL = re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$")
@@ -51,9 +36,39 @@ FLOAT = re.compile(
     r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
 )
 
+HALF = re.compile("[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]")
+"""A surrogate without the one that belongs to it."""
+
 
 class _Loader(yaml.SafeLoader):
-    """Composes nodes; the implicit resolvers are those of YAML 1.2's core schema."""
+    """Composes nodes; the implicit resolvers are those of YAML 1.2's core schema.
+
+    Of too large a document no more is composed than is allowed.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._count = self._depth = 0
+
+    def fetch_more_tokens(self) -> None:
+        try:
+            super().fetch_more_tokens()
+        except (ValueError, OverflowError):
+            # chr() and int() of what is too large
+            found = "an escape that is no character, or too long a number"
+            raise yaml.scanner.ScannerError(None, None, found, self.get_mark()) from None
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+        self._count += 1
+        self._depth += 1
+        if self._count > MAX_NODES:
+            raise TooLarge(None, None, _too_many(), mark)
+        if self._depth > MAX_DEPTH:
+            raise TooLarge(None, None, _too_deep(), mark)
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
 
 _Loader.yaml_implicit_resolvers = {}
@@ -61,8 +76,12 @@ for _tag, _pattern in (("null", NULL), ("bool", BOOL), ("int", INT), ("float", F
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", _pattern, None)
 
 
-def load_yaml(path: Path) -> Node:
+def load_yaml(path: Path, named_at: Place | None = None) -> Node:
     """Return the tree of the one document in the file.
+
+    Args:
+        path: the file.
+        named_at: where another spec names it.
 
     Raises:
         SpecError: when the file cannot be read or is not valid YAML, with its place.
@@ -71,12 +90,35 @@ def load_yaml(path: Path) -> Node:
         found = f"the path {printable(str(path))} is not UTF-8, and could not be recorded"
         raise SpecError([Problem(None, found, "another name")])
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        raise SpecError([Problem(None, f"no such file: {path}")]) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError([Problem(None, f"cannot read {path}: {error}")]) from None
-    return parse_yaml(text, str(path))
+        raise SpecError([Problem(named_at, f"no such file: {path}")]) from None
+    except (OSError, ValueError) as error:
+        raise SpecError([Problem(named_at, f"cannot read {path}: {error}")]) from None
+    if len(content) > MAX_BYTES:
+        found = f"{path} has more than {MAX_BYTES} bytes, which is no spec"
+        raise SpecError([Problem(Place(str(path), 1, 1), found)])
+    return parse_yaml(_decoded(content, str(path)), str(path))
+
+
+def _decoded(content: bytes, file: str) -> str:
+    """Return the text of a file, each end of a line a line feed.
+
+    Raises:
+        SpecError: for bytes that are not UTF-8.
+    """
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = _one_line_feed(error.object[: error.start].decode("utf-8"))
+        found = f"the byte 0x{error.object[error.start]:02x}, which is not UTF-8"
+        raise SpecError([Problem(end_of(before, file), found, "text in UTF-8")]) from None
+    return _one_line_feed(text)
+
+
+def _one_line_feed(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def parse_yaml(text: str, file: str) -> Node:
@@ -89,13 +131,21 @@ def parse_yaml(text: str, file: str) -> Node:
         root = _compose(text)
         if root is None:
             raise SpecError([Problem(Place(file, 1, 1), "the file is empty", "a mapping")])
-        return _Converter(file).convert(root, ())
+        return _Converter(file).convert(root).node
     except yaml.MarkedYAMLError as error:
-        raise SpecError([_broken(error, text, file)]) from None
+        raise SpecError([broken(error, text, file)]) from None
     except yaml.reader.ReaderError as error:
-        raise SpecError([_unreadable(error, text, file)]) from None
+        raise SpecError([unreadable(error, text, file)]) from None
     except RecursionError:
-        raise SpecError([Problem(Place(file, 1, 1), "lists or mappings nest too deeply")]) from None
+        raise SpecError([Problem(Place(file, 1, 1), _too_deep())]) from None
+
+
+def _too_many() -> str:
+    return f"more than {MAX_NODES} values (aliases counted)"
+
+
+def _too_deep() -> str:
+    return f"lists or mappings nest more than {MAX_DEPTH} levels deep"
 
 
 def _compose(text: str) -> yaml.Node | None:
@@ -106,71 +156,70 @@ def _compose(text: str) -> yaml.Node | None:
         loader.dispose()
 
 
-def _unreadable(error: yaml.reader.ReaderError, text: str, file: str) -> Problem:
-    before = text[: error.position]
-    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
-    found = f"the control character {text[error.position]!r}, which YAML does not allow"
-    return Problem(Place(file, line, column), found)
+class _Converted(NamedTuple):
+    """A node of ours, how many values it holds with itself, and how many levels."""
 
-
-def _broken(error: yaml.MarkedYAMLError, text: str, file: str) -> Problem:
-    mark = error.problem_mark or error.context_mark
-    line, column = (mark.line, mark.column) if mark else (0, 0)
-    place = Place(file, line + 1, column + 1)
-    lines = text.splitlines()
-    if line < len(lines) and "\t" in lines[line][: column + 1]:
-        return Problem(place, "a tab where YAML wants spaces", "indent with spaces")
-    said = " ".join(part for part in (error.context, error.problem) if part)
-    hint = next((hint for words, hint in HINTS.items() if words in said), "")
-    for jargon, words in JARGON.items():
-        said = said.replace(jargon, words)
-    opened = error.context_mark
-    if opened is not None and opened.line != line:
-        said += f"; it begins in line {opened.line + 1}"
-    return Problem(place, f"broken YAML: {said}", hint)
+    node: Node
+    size: int
+    depth: int
 
 
 class _Converter:
-    """Turns PyYAML's composed nodes into ours."""
+    """Turns PyYAML's composed nodes into ours, each once, however many aliases it has."""
 
     def __init__(self, file: str) -> None:
         self._file = file
-        self._count = 0
+        self._done: dict[int, _Converted] = {}
+        self._open: set[int] = set()
 
-    def convert(self, node: yaml.Node, parents: tuple[int, ...]) -> Node:
+    def convert(self, node: yaml.Node) -> _Converted:
+        known = self._done.get(id(node))
+        if known is not None:
+            return known
         place = self._place(node)
         if not node.tag.startswith(CORE_TAG):
             raise SpecError([Problem(place, f"the tag {_shown(node.tag)}", NO_TAGS)])
-        self._count += 1
-        if id(node) in parents:
+        if id(node) in self._open:
             raise SpecError([Problem(place, "an alias that contains itself")])
-        if self._count > MAX_NODES:
-            raise SpecError([Problem(place, f"more than {MAX_NODES} values (aliases counted)")])
-        inside = (*parents, id(node))
+        self._open.add(id(node))
         kind = node.tag.removeprefix(CORE_TAG)
+        children: list[_Converted] = []
+        value: Any
         if isinstance(node, yaml.MappingNode) and kind == "map":
-            return Node(self._mapping(node, inside), place)
-        if isinstance(node, yaml.SequenceNode) and kind == "seq":
-            return Node(tuple(self.convert(child, inside) for child in node.value), place)
-        if isinstance(node, yaml.ScalarNode):
-            _refuse_unstorable(node.value, place)
-            return Node(_scalar(kind, node.value, place), place)
-        raise SpecError([Problem(place, f"the tag {_shown(node.tag)}", NO_TAGS)])
+            value = self._mapping(node, children)
+        elif isinstance(node, yaml.SequenceNode) and kind == "seq":
+            children += [self.convert(child) for child in node.value]
+            value = tuple(child.node for child in children)
+        elif isinstance(node, yaml.ScalarNode):
+            value = _scalar(kind, node.value, place)
+        else:
+            raise SpecError([Problem(place, f"the tag {_shown(node.tag)}", NO_TAGS)])
+        # an alias is counted as often as it stands there: whoever walks the tree meets it so often
+        size = 1 + sum(child.size for child in children)
+        depth = 1 + max((child.depth for child in children), default=0)
+        if size > MAX_NODES:
+            raise SpecError([Problem(place, _too_many())])
+        if depth > MAX_DEPTH:
+            raise SpecError([Problem(place, _too_deep())])
+        self._open.discard(id(node))
+        self._done[id(node)] = converted = _Converted(Node(value, place), size, depth)
+        return converted
 
-    def _mapping(self, node: yaml.MappingNode, parents: tuple[int, ...]) -> dict[str, Node]:
+    def _mapping(self, node: yaml.MappingNode, inside: list[_Converted]) -> dict[str, Node]:
+        """Return the values by key, and add them to ``inside``."""
         children: dict[str, Node] = {}
         for key_node, value_node in node.value:
             place = self._place(key_node)
             if not isinstance(key_node, yaml.ScalarNode):
                 raise SpecError([Problem(place, "a list or mapping as a key", "text")])
-            key = key_node.value
-            _refuse_unstorable(key, place)
+            key = _text(key_node.value, place)
             if key in children:
                 first = children[key].key_place
                 found = f"'{key}' stands here twice; first at {first}"
                 raise SpecError([Problem(place, found, "each key once")])
-            value = self.convert(value_node, parents)
-            children[key] = Node(value.value, value.place, place)
+            converted = self.convert(value_node)
+            inside.append(converted)
+            children[key] = Node(converted.node.value, converted.node.place, place)
         return children
 
     def _place(self, node: yaml.Node) -> Place:
@@ -178,29 +227,41 @@ class _Converter:
         return Place(self._file, mark.line + 1, mark.column + 1)
 
 
-def _refuse_unstorable(text: str, place: Place) -> None:
-    """Refuse what only an escape in quotes can write, and no database can hold."""
-    if "\0" in text:
-        raise SpecError([Problem(place, "the character '\\0'", "text without it")])
-    if storable(text) != text:
-        allowed = r"whole characters, as 😀 or \U0001F600"
-        raise SpecError([Problem(place, f"half of a character, in {text!r}", allowed)])
+def _text(text: str, place: Place) -> str:
+    """Return text as it can be stored: escaped pairs of surrogates are one character.
+
+    Raises:
+        SpecError: for half of such a pair.
+    """
+    if text.isascii():
+        return text
+    try:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        half = HALF.search(text)
+        assert half is not None
+        found = f"the escape \\u{ord(half[0]):04x}, which is half of a character"
+        allowed = "both halves, as \\ud83d\\ude00, or the character itself"
+        raise SpecError([Problem(place, found, allowed)]) from None
 
 
 def _scalar(kind: str, text: str, place: Place) -> Any:
     if kind == "str":
-        return text
+        return _text(text, place)
     if kind == "null" and NULL.match(text):
         return None
     if kind == "bool" and BOOL.match(text):
         return text.lower() == "true"
     if kind == "int" and INT.match(text):
-        if len(text) > MAX_INT_LENGTH:
+        number = (
+            0 if len(text) > MAX_INT_LENGTH else int(text, 0 if text[:2] in ("0o", "0x") else 10)
+        )
+        if len(text) > MAX_INT_LENGTH or abs(number) > MAX_INT:
             raise SpecError([Problem(place, "a whole number too long to be stored")])
-        return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+        return number
     if kind == "float" and FLOAT.match(text):
-        number = float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
-        return number or 0.0  # -0.0 is equal to 0.0 and would be written otherwise in a key
+        real = float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+        return real or 0.0  # -0.0 is equal to 0.0 and would be written otherwise in a key
     raise SpecError([Problem(place, f"{text!r} with the tag !!{kind}", NO_TAGS)])
 
 

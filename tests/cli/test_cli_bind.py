@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from commands import TINY, Call
 from pictures import draw_classes
+from PIL import Image
 
 GOLDEN = Path(__file__).parent / "golden"
 SPEC = """\
@@ -187,6 +188,38 @@ def test_a_crop_larger_than_the_images_is_refused(tmp_path: Path, call: Call) ->
     assert "data.crop is 9×9, larger than the image of 8×8 pixels" in found
 
 
+@pytest.mark.parametrize(
+    ("folder", "found"),
+    [
+        ("~nobody-at-all/photos", "no folder ~nobody-at-all/photos: Could not determine home"),
+        (r'"a\0b"', "missing data set imagefolder: no folder a\0b"),
+        ("x" * 5000, "the data cannot be read: [Errno"),
+        ("loop", "missing data set imagefolder: no folder loop"),
+    ],
+    ids=["unknown user", "NUL", "long", "links"],
+)
+def test_a_folder_that_cannot_be_is_refused_at_its_place(
+    tmp_path: Path, call: Call, folder: str, found: str
+) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    Path("photos.yaml").write_text(SPEC.replace("path: photos", f"path: {folder}"))
+    refused = problem(call)
+    assert refused.startswith("error: photos.yaml:2:36: ")
+    assert found in refused
+    planned = call("plan", "photos.yaml")
+    assert (planned.code, found in planned.err + planned.out) == (
+        2 if "Errno" in found else 0,
+        True,
+    )
+
+
+def test_a_resized_image_of_too_many_pixels_is_refused(tmp_path: Path, call: Call) -> None:
+    draw_classes(tmp_path / "photos", {"cat": 8, "dog": 8})
+    Image.new("L", (2, 100)).save(tmp_path / "photos" / "cat" / "0.png")
+    found = problem(call, "resize=16384")
+    assert "data.resize would make 819200×16384 pixels of an image of 100×2" in found
+
+
 AUGMENTED = """\
 sweep:
   rows:
@@ -200,6 +233,7 @@ sweep:
           choices:
             - RandomEqualize
             - [RandomHorizontalFlip, {name: GaussianBlur, kernel_size: 17}]
+    - {label: too wide, augment: [{name: Resize, size: [1, 9000]}, {name: Resize, size: 2}]}
     - {label: fits, augment: [{name: Resize, size: 10}, {name: RandomCrop, size: 8}]}
 """
 

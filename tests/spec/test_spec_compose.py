@@ -210,6 +210,47 @@ def test_problems_in_an_inherited_file_are_placed_there(specs: Specs) -> None:
     assert problem.place.file.endswith("base.yaml")
 
 
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("a\0b.yaml", "extends a file that cannot be: embedded null byte"),
+        ("x" * 5000, "extends a file that cannot be: File name too long"),
+        ("~nobody/x.yaml", "extends ~nobody/x.yaml, but there is no file "),
+        ("loop.yaml", "extends "),
+        ("", "extends , but there is no file "),
+        (".", "extends ., but there is no file "),
+    ],
+    ids=["NUL", "long", "unknown user", "links", "empty", "folder"],
+)
+def test_what_extends_cannot_name_is_a_problem_at_its_place(
+    specs: Specs, name: str, found: str
+) -> None:
+    (specs.folder / "loop.yaml").symlink_to("pool.yaml")
+    (specs.folder / "pool.yaml").symlink_to("loop.yaml")
+    path = specs.write("child", {"extends": name})
+    with pytest.raises(SpecError) as caught:
+        load_experiment(path)
+    (problem,) = caught.value.problems
+    assert str(problem.place) == f"{path}:2:10"
+    assert problem.found.startswith(found)
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").is_file(), reason="needs a file nobody can read")
+def test_a_file_that_cannot_be_read_is_a_problem_where_it_is_extended(specs: Specs) -> None:
+    path = specs.write("child", {"extends": "/proc/self/mem"})
+    with pytest.raises(SpecError) as caught:
+        load_experiment(path)
+    assert str(caught.value).startswith(f"{path}:2:10: cannot read /proc/self/mem: ")
+
+
+def test_a_long_chain_of_specs_that_extend_each_other_is_refused(specs: Specs) -> None:
+    for number in range(1, 22):
+        specs.write(f"s{number}", {"extends": f"s{number - 1}.yaml" if number > 1 else "base.yaml"})
+    assert load_experiment(specs.folder / "s20.yaml").cells
+    with pytest.raises(SpecError, match=r"s1\.yaml:2:10: more than 20 specs extend each other"):
+        load_experiment(specs.folder / "s21.yaml")
+
+
 def test_merging_shares_and_changes_no_operand() -> None:
     base, over = to_node({"a": {"b": 1, "c": [1]}, "d": 2}), to_node({"a": {"c": [2]}, "e": 3})
     merged = merge(base, over)

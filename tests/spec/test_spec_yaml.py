@@ -112,12 +112,25 @@ def test_keys_are_text_whatever_they_look_like() -> None:
     [
         ("a: \x00b", "a.yaml:1:4: the control character '\\x00', which YAML does not allow"),
         ("a: b\nc: \x07", "a.yaml:2:4: the control character '\\x07', which YAML does not allow"),
-        ("a: " + "[" * 2000, "a.yaml:1:1: lists or mappings nest too deeply"),
+        ("a: " + "[" * 2000, "a.yaml:1:53: lists or mappings nest more than 50 levels deep"),
         ("a: " + "9" * 30, "a.yaml:1:4: a whole number too long to be stored"),
         ("a: " + "9" * 5000, "a.yaml:1:4: a whole number too long to be stored"),
         ("a: !!int abc", "a.yaml:1:4: 'abc' with the tag !!int\n    allowed: plain values; tags"),
         ("a: !!bool yes", "a.yaml:1:4: 'yes' with the tag !!bool\n"),
         ("a: !!set {b}", "a.yaml:1:4: the tag !!set\n"),
+        (
+            'a: "\\U00110000"',
+            "a.yaml:1:7: broken YAML: an escape that is no character, or too long a number\n"
+            "    allowed: \\U00000000 to \\U0010FFFF",
+        ),
+        ('a: "\\UFFFFFFFF"', "a.yaml:1:7: broken YAML: an escape that is no character"),
+        ("%YAML 1." + "1" * 5000 + "\n--- a", "a.yaml:1:9: broken YAML: an escape that is no"),
+        (
+            'a: "b\\ud800"',
+            "a.yaml:1:4: the escape \\ud800, which is half of a character\n    allowed: both",
+        ),
+        ('a:\n  "\\udfff": 1', "a.yaml:2:3: the escape \\udfff, which is half of a character"),
+        ("a: 0x8000000000000000", "a.yaml:1:4: a whole number too long to be stored"),
         ("? [a]\n: 1", "a.yaml:1:3: a list or mapping as a key\n"),
         ("a: *b", "a.yaml:1:4: broken YAML: found undefined alias 'b'"),
         ("a: 'b", "a.yaml:1:6: broken YAML: while scanning a quoted scalar found unexpected"),
@@ -138,6 +151,38 @@ def test_aliases_cannot_blow_up_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
         parse_yaml("\n".join(lines), "a.yaml")
 
 
+def test_levels_of_aliases_count_as_levels() -> None:
+    lines = ["a0: &a0 [1]", *(f"a{n}: &a{n} [*a{n - 1}]" for n in range(1, 60))]
+    with pytest.raises(SpecError, match=r"a.yaml:50:6: lists or mappings nest more than 50 levels"):
+        parse_yaml("\n".join(lines), "a.yaml")
+
+
+def test_what_an_alias_names_is_converted_once() -> None:
+    tree = parse_yaml("a: &a [{b: 1}]\nc: [*a, *a]", "a.yaml")
+    first, second = tree.value["c"].value
+    assert first is second
+    assert first.value[0] is tree.value["a"].value[0]
+    assert plain(tree) == {"a": ({"b": 1},), "c": (({"b": 1},), ({"b": 1},))}
+
+
+def test_values_are_counted_before_the_document_is_composed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(yaml_loader, "MAX_NODES", 20)
+    # what follows is broken, and is not looked at any more
+    with pytest.raises(SpecError, match=r"a.yaml:1:56: more than 20 values"):
+        parse_yaml("a: [" + "1, " * 30 + "]]]", "a.yaml")
+
+
+def test_both_halves_of_an_escaped_character_are_one() -> None:
+    assert plain(parse_yaml(r'"\ud83d\ude00": "a\ud83d\ude00ü"', "a.yaml")) == {"😀": "a😀ü"}
+
+
+def test_the_numbers_that_a_database_holds_are_read() -> None:
+    text = "[0x7fffffffffffffff, -9223372036854775807, 0o17, 007, +5, 0]"
+    assert plain(parse_yaml(text, "a.yaml")) == (2**63 - 1, 1 - 2**63, 15, 7, 5, 0)
+
+
 def test_a_missing_file_is_a_spec_error(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"no such file: .*nothing\.yaml"):
         load_yaml(tmp_path / "nothing.yaml")
@@ -146,8 +191,34 @@ def test_a_missing_file_is_a_spec_error(tmp_path: Path) -> None:
 def test_a_folder_or_binary_file_is_a_spec_error(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="cannot read"):
         load_yaml(tmp_path)
-    (tmp_path / "a.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(SpecError, match="cannot read"):
+        load_yaml(tmp_path / "a\0b.yaml")
+    with pytest.raises(SpecError, match="cannot read"):
+        load_yaml(tmp_path / ("a" * 5000))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\xff\xfe\x00", ":1:1: the byte 0xff, which is not UTF-8\n    allowed: text in UTF-8"),
+        (b"\xef\xbb\xbfa: \xff", ":1:4: the byte 0xff, which is not UTF-8"),
+        ("ü: 1\r\nüb: ".encode() + b"\xed\xa0\x80", ":2:5: the byte 0xed, which is not UTF-8"),
+    ],
+)
+def test_a_byte_that_is_no_text_has_a_place(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_bytes(content)
+    with pytest.raises(SpecError) as caught:
+        load_yaml(path)
+    assert str(caught.value).startswith(f"{path}{message}")
+
+
+def test_no_more_of_a_file_is_read_than_a_spec_may_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(yaml_loader, "MAX_BYTES", 100)
+    (tmp_path / "a.yaml").write_text("a: " + "x" * 98)
+    with pytest.raises(SpecError, match=r"a\.yaml:1:1: .*a\.yaml has more than 100 bytes"):
         load_yaml(tmp_path / "a.yaml")
 
 

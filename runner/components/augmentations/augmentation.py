@@ -22,11 +22,17 @@ if TYPE_CHECKING:
 Size = tuple[int, int]
 """Height and width in pixels."""
 
-Pixels = Annotated[int, Field(ge=1, le=1 << 14)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Level = Annotated[int, Field(ge=0, le=255)]
-NonNegative = Annotated[float, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0, le=1e6)]
+Positive = Annotated[float, Field(gt=0, le=1e6)]
+Factor = Annotated[float, Field(ge=1e-4, le=1e4)]
+"""What sizes are multiplied with, or divided by."""
+
+MAX_SIDE = 1 << 14
+"""Pixels of a side of images on their way through a pipeline."""
+
+Pixels = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 
 
 Number = TypeVar("Number", int, float)

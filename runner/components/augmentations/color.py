@@ -12,9 +12,9 @@ from pydantic import AfterValidator, Field
 
 from runner.components.augmentations.augmentation import (
     Augmentation,
+    Factor,
     NonNegative,
     Operate,
-    Positive,
     RandomlyApplied,
     Share,
     Size,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 Turn = Annotated[float, Field(ge=-0.5, le=0.5)]
 FactorRange = Annotated[tuple[NonNegative, NonNegative], AfterValidator(increasing)]
 TurnRange = Annotated[tuple[Turn, Turn], AfterValidator(increasing)]
-SigmaRange = Annotated[tuple[Positive, Positive], AfterValidator(increasing)]
+SigmaRange = Annotated[tuple[Factor, Factor], AfterValidator(increasing)]
 HalfTurn = Annotated[float, Field(ge=0, le=0.5)]
 
 JITTERED = ("brightness", "contrast", "saturation", "hue")
@@ -175,7 +175,7 @@ class GaussianBlur(Augmentation):
     kernel_size: OddPixels | tuple[OddPixels, OddPixels] = Field(
         description="side of the kernel in pixels, odd, or [width, height]"
     )
-    sigma: Positive | SigmaRange = Field(
+    sigma: Factor | SigmaRange = Field(
         (0.1, 2.0), description="standard deviation in pixels: a number, or [min, max]"
     )
 

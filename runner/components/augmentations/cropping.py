@@ -12,10 +12,10 @@ from pydantic import AfterValidator, Field
 
 from runner.components.augmentations.augmentation import (
     Augmentation,
+    Factor,
     Level,
     Operate,
     Pixels,
-    Positive,
     RandomlyApplied,
     Share,
     Size,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 Border = Annotated[int, Field(ge=0, le=1 << 12)]
 PositiveShare = Annotated[float, Field(gt=0, le=1)]
 AreaRange = Annotated[tuple[PositiveShare, PositiveShare], AfterValidator(increasing)]
-RatioRange = Annotated[tuple[Positive, Positive], AfterValidator(increasing)]
+RatioRange = Annotated[tuple[Factor, Factor], AfterValidator(increasing)]
 SideOrSides = Pixels | tuple[Pixels, Pixels]
 
 

@@ -12,10 +12,10 @@ from pydantic import AfterValidator, Field
 
 from runner.components.augmentations.augmentation import (
     Augmentation,
+    Factor,
     Level,
     NonNegative,
     Operate,
-    Positive,
     RandomlyApplied,
     Share,
     Size,
@@ -30,9 +30,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Interpolation = Literal["nearest", "bilinear"]
-AngleRange = Annotated[tuple[float, float], AfterValidator(increasing)]
-ShearRange = AngleRange | Annotated[tuple[float, float, float, float], AfterValidator(increasing)]
-ScaleRange = Annotated[tuple[Positive, Positive], AfterValidator(increasing)]
+Angle = Annotated[float, Field(ge=-1e6, le=1e6)]
+"""Degrees."""
+
+AngleRange = Annotated[tuple[Angle, Angle], AfterValidator(increasing)]
+ShearRange = AngleRange | Annotated[tuple[Angle, Angle, Angle, Angle], AfterValidator(increasing)]
+ScaleRange = Annotated[tuple[Factor, Factor], AfterValidator(increasing)]
 
 
 class RandomHorizontalFlip(RandomlyApplied):

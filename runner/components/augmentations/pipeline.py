@@ -10,19 +10,33 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from runner.components.augmentations import AnyAugmentation, Operation
-from runner.components.augmentations.augmentation import Positive, Share, Size, Unfit, shown
+from runner.components.augmentations.augmentation import (
+    MAX_SIDE,
+    Positive,
+    Share,
+    Size,
+    Unfit,
+    shown,
+)
 from runner.components.component import Component
+
+MAX_STEPS = 100
+"""Steps of a pipeline or of a choice, and choices."""
 
 
 class OneOf(Component):
     """Each image gets one of several lists of steps."""
 
     name: Literal["one_of"]
-    choices: tuple[tuple[Operation, ...], ...] = Field(
-        min_length=1, description="lists of steps, of which an image gets one; [] changes nothing"
+    choices: tuple[Annotated[tuple[Operation, ...], Field(max_length=MAX_STEPS)], ...] = Field(
+        min_length=1,
+        max_length=MAX_STEPS,
+        description="lists of steps, of which an image gets one; [] changes nothing",
     )
     weights: tuple[Positive, ...] | None = Field(
-        None, description="how often each list is chosen, relatively; equally often when not given"
+        None,
+        max_length=MAX_STEPS,
+        description="how often each list is chosen, relatively; equally often when not given",
     )
 
     @model_validator(mode="after")
@@ -66,7 +80,9 @@ class Pipeline(Component):
     p: Share = Field(
         1.0, description="probability of an image to go through the whole pipeline, else untouched"
     )
-    steps: tuple[Step, ...] = Field(min_length=1, description="augmentations, one after the other")
+    steps: tuple[Step, ...] = Field(
+        min_length=1, max_length=MAX_STEPS, description="augmentations, one after the other"
+    )
     reference: bool = Field(
         False,
         description="compute each image by itself with torchvision's own operations: slow, for"
@@ -99,6 +115,9 @@ def _size_after(steps: tuple[AnyAugmentation | OneOf, ...], size: Size, path: st
     for index, step in enumerate(steps):
         try:
             size = step.output_size(size)
+            if max(size) > MAX_SIDE or min(size) < 1:
+                found = f"it would make images of {shown(size)}"
+                raise Unfit("size", found, f"sides of 1 to {MAX_SIDE} pixels")
         except Unfit as unfit:
             raise Unfit(f"{path}{index}.{unfit.setting}", str(unfit), unfit.allowed) from None
     return size

@@ -102,12 +102,17 @@ class DataPlaces:
     recall: Recall = lambda key, find_out: find_out()
 
 
+MAX_CHANNELS = 16
+
+
 class Normalization(Component):
     """Subtract ``mean`` and divide by ``std``, per channel, of pixels in [0, 1]."""
 
-    mean: tuple[float, ...] = Field(min_length=1, description="one value per channel")
-    std: tuple[Annotated[float, Field(gt=0)], ...] = Field(
-        min_length=1, description="one value per channel, above 0"
+    mean: tuple[Annotated[float, Field(ge=-1e6, le=1e6)], ...] = Field(
+        min_length=1, max_length=MAX_CHANNELS, description="one value per channel"
+    )
+    std: tuple[Annotated[float, Field(gt=0, le=1e6)], ...] = Field(
+        min_length=1, max_length=MAX_CHANNELS, description="one value per channel, above 0"
     )
 
     @model_validator(mode="after")
@@ -123,7 +128,8 @@ NORMALIZATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
 }
 
-Pixels = Annotated[int, Field(ge=1)]
+Pixels = Annotated[int, Field(ge=1, le=1 << 14)]
+MAX_IMAGES = 100_000_000
 AFTER_DECODING = ("validation", "test", "split_seed", "train_images", "normalize")
 """Settings that leave the decoded pixels as they are."""
 
@@ -142,6 +148,7 @@ class DatasetSettings(Component):
     train_images: int | None = Field(
         None,
         ge=1,
+        le=MAX_IMAGES,
         description="so many images train, a stratified sample drawn with `split_seed`, instead of"
         " all there are; validation and test images stay what they are",
         json_schema_extra={"neutral": None},
@@ -209,10 +216,13 @@ def find_root(
     Where there is none, the archive that holds it is fetched to the first place, if it may be.
 
     Raises:
-        MissingData: when there is none, and none is fetched.
+        MissingData: when there is none, and none is fetched; also for a home folder of nobody.
         DownloadFailed: when it cannot be fetched.
     """
-    given = Path(folder).expanduser()
+    try:
+        given = Path(folder).expanduser()
+    except RuntimeError as error:
+        raise MissingData(f"no folder {folder}: {error}", [], how_to_get) from None
     candidates = [given] if given.is_absolute() else [root / given for root in places.roots]
     for candidate in candidates:
         if candidate.is_dir():

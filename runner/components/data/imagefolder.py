@@ -1,5 +1,6 @@
 """Any folder of class folders of images."""
 
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from pydantic import Field, field_validator
 
 from runner.components.component import PATH_FIELD
 from runner.components.data.dataset import (
+    MAX_IMAGES,
     DataPlaces,
     DatasetSettings,
     FractionDataset,
@@ -42,12 +44,14 @@ class ClassFolders(DatasetSettings):
     include: tuple[Annotated[str, Field(min_length=1)], ...] | None = Field(
         None,
         min_length=1,
+        max_length=100_000,
         description="names of the classes that are used; all of them when not given",
         json_schema_extra={"neutral": None},
     )
     per_class: int | None = Field(
         None,
         ge=1,
+        le=MAX_IMAGES,
         description="at most so many images of each class are used: the first by name",
         json_schema_extra={"neutral": None},
     )
@@ -58,9 +62,9 @@ class ClassFolders(DatasetSettings):
         # one choice has one key, whatever the order in which it is written
         if names is None:
             return None
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"{name} stands twice")
+        name, count = Counter(names).most_common(1)[0]
+        if count > 1:
+            raise ValueError(f"{name} stands twice")
         return tuple(sorted(names))
 
     def list_chosen(self, root: Path, exclude: Collection[str] = ()) -> Listing:
@@ -77,7 +81,8 @@ class ClassFolders(DatasetSettings):
             OSError: when a folder cannot be read.
         """
         listing = list_images(root, self.include, exclude)
-        unknown = [name for name in self.include or () if name not in listing.classes]
+        known = set(listing.classes)
+        unknown = [name for name in self.include or () if name not in known]
         if unknown:
             raise UnknownClasses(unknown, class_names(root, exclude))
         if self.on_corrupt == "stop":

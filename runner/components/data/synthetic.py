@@ -25,7 +25,7 @@ class Synthetic(FractionDataset):
     noise: float = Field(
         0.5, ge=0, le=10, description="standard deviation of the noise; the pattern's is about 1"
     )
-    content_seed: int = Field(0, ge=0, description="seed of patterns and noise")
+    content_seed: int = Field(0, ge=0, le=2**63 - 1, description="seed of patterns and noise")
 
     def build(self, places: DataPlaces) -> ImageSource:
         """Return the source; image i belongs to class i modulo ``classes``."""

@@ -11,9 +11,18 @@ Activation = Literal["relu", "leaky_relu", "gelu", "silu", "tanh"]
 Shape = tuple[int, int, int]
 """Channels, height, width of one image."""
 
+MAX_LAYERS = 1000
+Width = Annotated[int, Field(ge=1, le=1 << 20)]
+"""Features or filters of a layer."""
+
+Side = Annotated[int, Field(ge=1, le=1 << 14)]
+"""Pixels."""
+
+LayerPattern = Annotated[str, Field(min_length=1, max_length=200)]
+
 Freeze = (
     Literal["none", "features", "classifier"]
-    | Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
+    | Annotated[tuple[LayerPattern, ...], Field(min_length=1, max_length=MAX_LAYERS)]
 )
 """A policy by name, or patterns of layer names."""
 
@@ -55,7 +64,10 @@ class Classifier(Component):
     """
 
     classes: int | None = Field(
-        None, ge=2, description="outputs of the last layer; as many as the data has when not given"
+        None,
+        ge=2,
+        le=1 << 20,
+        description="outputs of the last layer; as many as the data has when not given",
     )
     freeze: Freeze = Field(
         "none",

@@ -6,14 +6,24 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from runner.components.models.classifier import Activation, Classifier, Shape
+from runner.components.models.classifier import (
+    MAX_LAYERS,
+    Activation,
+    Classifier,
+    Shape,
+    Side,
+    Width,
+)
 
 if TYPE_CHECKING:
     import torch
 
 Part = Literal["conv", "norm", "activation", "pool", "dropout"]
-Positive = Annotated[int, Field(ge=1)]
-PerBlock = Positive | Annotated[tuple[Positive, ...], Field(min_length=1)]
+PerBlock = Side | Annotated[tuple[Side, ...], Field(min_length=1, max_length=MAX_LAYERS)]
+Blocks = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=MAX_LAYERS)], ...],
+    Field(min_length=1, max_length=MAX_LAYERS),
+]
 DropoutPlace = Literal["blocks", "between_blocks", "flatten", "hidden", "output"]
 PLACES: tuple[DropoutPlace, ...] = ("blocks", "between_blocks", "flatten", "hidden", "output")
 
@@ -33,8 +43,11 @@ class ConvNet(Classifier):
     """
 
     name: Literal["convnet"]
-    filters: tuple[Positive, ...] = Field(
-        (16, 32), min_length=1, description="filters of each block, one block per entry"
+    filters: tuple[Width, ...] = Field(
+        (16, 32),
+        min_length=1,
+        max_length=MAX_LAYERS,
+        description="filters of each block, one block per entry",
     )
     kernel: PerBlock = Field(
         3, description="side of the convolutions, in pixels, or a list with that of each block"
@@ -42,17 +55,15 @@ class ConvNet(Classifier):
     stride: PerBlock = Field(
         1, description="stride of the convolutions, or a list with that of each block"
     )
-    padding: Literal["same"] | Annotated[int, Field(ge=0)] = Field(
+    padding: Literal["same"] | Annotated[int, Field(ge=0, le=1 << 14)] = Field(
         "same", description="zero padding in pixels; `same` is (kernel - 1) / 2"
     )
     pool: Literal["max", "average", "none"] = Field("max", description="pooling in blocks")
-    pool_size: Positive = Field(2, description="side and stride of the pooling")
-    pool_blocks: Literal["all", "last"] | Annotated[tuple[Positive, ...], Field(min_length=1)] = (
-        Field(
-            "all",
-            description="blocks that pool: `all`, `last`, or their numbers, counted from 1",
-            json_schema_extra={"neutral": "all"},
-        )
+    pool_size: Side = Field(2, description="side and stride of the pooling")
+    pool_blocks: Literal["all", "last"] | Blocks = Field(
+        "all",
+        description="blocks that pool: `all`, `last`, or their numbers, counted from 1",
+        json_schema_extra={"neutral": "all"},
     )
     batch_norm: bool = Field(False, description="batch normalisation in each block")
     activation: Activation = Field("relu", description="in blocks and after linear layers")
@@ -60,19 +71,22 @@ class ConvNet(Classifier):
     dropout_at: tuple[DropoutPlace, ...] = Field(
         ("blocks", "hidden"),
         min_length=1,
+        max_length=len(PLACES),
         description="places of dropout",
         json_schema_extra={"neutral": ["blocks", "hidden"]},
     )
     order: tuple[Part, ...] = Field(
-        ("conv", "norm", "activation", "pool", "dropout"), description="order of a block's parts"
+        ("conv", "norm", "activation", "pool", "dropout"),
+        max_length=5,
+        description="order of a block's parts",
     )
     global_pool: Literal["none", "average", "max"] = Field(
         "none",
         description="pooling over the whole image before flattening",
         json_schema_extra={"neutral": "none"},
     )
-    linear: tuple[Positive, ...] = Field(
-        (), description="widths of hidden linear layers before the last one"
+    linear: tuple[Width, ...] = Field(
+        (), max_length=MAX_LAYERS, description="widths of hidden linear layers before the last one"
     )
     linear_batch_norm: bool = Field(
         False,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from runner.components.models.classifier import Activation, Classifier, Shape
+from runner.components.models.classifier import MAX_LAYERS, Activation, Classifier, Shape, Width
 
 if TYPE_CHECKING:
     import torch
@@ -19,8 +19,8 @@ class MLP(Classifier):
     """
 
     name: Literal["mlp"]
-    hidden: tuple[Annotated[int, Field(ge=1)], ...] = Field(
-        (128,), description="width of each hidden layer"
+    hidden: tuple[Width, ...] = Field(
+        (128,), max_length=MAX_LAYERS, description="width of each hidden layer"
     )
     activation: Activation = Field("relu", description="after each hidden layer")
     batch_norm: bool = Field(False, description="batch normalisation in each hidden layer")

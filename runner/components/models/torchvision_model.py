@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from runner.components.component import PATH_FIELD, Component, canonical_settings
-from runner.components.models.classifier import Activation, Classifier, Shape
+from runner.components.models.classifier import (
+    MAX_LAYERS,
+    Activation,
+    Classifier,
+    LayerPattern,
+    Shape,
+    Width,
+)
 from runner.core.keys import canonical_json
 
 if TYPE_CHECKING:
@@ -42,7 +49,6 @@ NamedWeights = Literal[
     "IMAGENET1K_SWAG_E2E_V1",
     "IMAGENET1K_SWAG_LINEAR_V1",
 ]
-LayerPattern = Annotated[str, Field(min_length=1)]
 
 
 class WeightsFile(Component):
@@ -59,6 +65,7 @@ class WeightsFile(Component):
     )
     missing: tuple[LayerPattern, ...] = Field(
         (),
+        max_length=MAX_LAYERS,
         description="layers that the file may lack, as `classifier` or `layer4.*`; freshly drawn",
     )
 
@@ -77,8 +84,8 @@ class Head(Component):
     pool: Literal["none", "average", "max"] = Field(
         "none", description="pooling over the whole image before flattening"
     )
-    hidden: tuple[Annotated[int, Field(ge=1)], ...] = Field(
-        (), description="width of each hidden linear layer"
+    hidden: tuple[Width, ...] = Field(
+        (), max_length=MAX_LAYERS, description="width of each hidden linear layer"
     )
     activation: Activation = Field("relu", description="after each hidden layer")
     batch_norm: bool = Field(False, description="batch normalisation in each hidden layer")

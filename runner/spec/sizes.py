@@ -1,0 +1,149 @@
+"""How much a spec asks for, computed from its tree before anything is built.
+
+Owns the limits of sweeps, cells and tables, and their errors. Expands nothing, and takes what is
+malformed for something small: its expansion says what is wrong.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from runner.core.errors import Problem, SpecError
+from runner.spec.names import setting_path, short_name
+from runner.spec.nodes import Node
+
+MAX_COMBINATIONS = 100_000
+MAX_CELLS = 100_000
+MAX_VALUES = 10_000_000
+"""Values in all cells together, or all that are held against them."""
+
+MAX_PHASES = 1_000_000
+"""Phases of the learning rate in the trainings of all cells together."""
+
+MAX_LABELS = 100
+MAX_COLUMNS = 500
+SIGNS_A_VALUE = 100
+"""Signs of a text that count as one value."""
+
+
+class SweepSize(NamedTuple):
+    """How many combinations a sweep has, and how many values they hold together."""
+
+    combinations: int
+    values: int
+
+
+ONE = SweepSize(1, 0)
+
+
+def num_values(node: Node) -> int:
+    """Return how many values a tree holds, itself included; long texts count as several."""
+    if isinstance(node.value, dict):
+        return 1 + sum(num_values(child) for child in node.value.values())
+    if isinstance(node.value, tuple):
+        return 1 + sum(num_values(child) for child in node.value)
+    return 1 + (len(node.value) // SIGNS_A_VALUE if isinstance(node.value, str) else 0)
+
+
+def sweep_size(node: Node) -> SweepSize:
+    """Return the size of a sweep, or of a row: of the product of its rows, zip and grid.
+
+    Raises:
+        SpecError: at the innermost mapping that has more combinations, or they more values, than is
+            allowed.
+    """
+    parts = list(_parts(node))
+    count = math.prod(part.combinations for _, part in parts)
+    if count > MAX_COMBINATIONS:
+        factors = " × ".join(f"{part.combinations} ({name})" for name, part in parts)
+        found = f"{count} combinations: {factors}"
+        allowed = f"at most {MAX_COMBINATIONS} in one sweep"
+        raise SpecError([Problem(node.place, found, allowed)])
+    values = sum(part.values * (count // part.combinations) for _, part in parts)
+    _check_values(node, f"{count} combinations", values)
+    return SweepSize(count, values)
+
+
+def _check_values(node: Node, what: str, values: int) -> None:
+    if values > MAX_VALUES:
+        found = f"{what} with {values} values in all"
+        raise SpecError([Problem(node.place, found, f"at most {MAX_VALUES}")])
+
+
+def _parts(node: Node) -> Iterator[tuple[str, SweepSize]]:
+    rows, zipped, grid = (node.get(key) for key in ("rows", "zip", "grid"))
+    if rows is not None and rows.is_sequence and rows.value:
+        sizes = [_row(row) for row in rows.value]
+        count, values = (sum(each) for each in zip(*sizes, strict=True))
+        yield f"{len(sizes)} rows", SweepSize(count, values)
+    if zipped is not None and zipped.is_mapping:
+        lengths = [len(each.value) for each in zipped.value.values() if each.is_sequence]
+        yield "zip", SweepSize(max(1, *lengths, 1), sum(map(_in_list, zipped.value.values())))
+    if grid is not None and grid.is_mapping:
+        for name, each in grid.value.items():
+            if each.is_sequence and each.value:
+                path = setting_path(name)
+                shown = short_name(".".join(path)) if path else name
+                yield shown, SweepSize(len(each.value), _in_list(each))
+
+
+def _in_list(node: Node) -> int:
+    return sum(num_values(child) for child in node.value) if node.is_sequence else 0
+
+
+def _row(row: Node) -> SweepSize:
+    if not row.is_mapping:
+        return ONE
+    inside = sweep_size(row)
+    own = [child for key, child in row.value.items() if key not in ("rows", "zip", "grid")]
+    values = inside.values + inside.combinations * sum(num_values(child) for child in own)
+    _check_values(row, f"{inside.combinations} combinations", values)
+    return SweepSize(inside.combinations, values)
+
+
+def check_cells(combinations: int, seeds: int, settings: Node, seeds_node: Node | None) -> None:
+    """Check that a spec has no more cells, and they no more settings, than is allowed.
+
+    Args:
+        combinations: of the sweep, those that a profile keeps.
+        seeds: of each.
+        settings: that all cells have.
+        seeds_node: where the seeds are given, None where they are not.
+
+    Raises:
+        SpecError: at the seeds, or the settings.
+    """
+    cells = combinations * seeds
+    if cells > MAX_CELLS and seeds_node is not None:
+        found = f"{cells} cells ({combinations} combinations × {seeds} seeds)"
+        raise SpecError([Problem(seeds_node.place, found, f"at most {MAX_CELLS}")])
+    values = num_values(settings)
+    _check_values(settings, f"{cells} cells of {values} settings,", cells * values)
+
+
+def check_phases(phases: int, cells: int, document: Node) -> None:
+    """Check that the trainings of all cells together have not too many learning rates.
+
+    Raises:
+        SpecError: at the settings of the training.
+    """
+    if phases > MAX_PHASES:
+        found = f"{phases} learning rates in the trainings of {cells} cells, each planned by itself"
+        allowed = f"at most {MAX_PHASES}; a cosine or plateau schedule is one rule"
+        node = document.get("train") or document
+        raise SpecError([Problem(node.place, found, allowed)])
+
+
+def check_published(published: Node, cells: int) -> None:
+    """Check that not too many published values are held against not too many cells.
+
+    Raises:
+        SpecError: at the values.
+    """
+    values = num_values(published)
+    if values * cells > MAX_VALUES:
+        found = f"{values} published values and what they are for, held against {cells} cells"
+        allowed = f"a product of at most {MAX_VALUES}; in a row of the sweep they are held to none"
+        raise SpecError([Problem(published.place, found, allowed)])

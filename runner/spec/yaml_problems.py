@@ -1,0 +1,69 @@
+"""What PyYAML complains of, in our words and with its place.
+
+Owns the translation of its errors; parses nothing.
+"""
+
+from __future__ import annotations
+
+import yaml
+
+from runner.core.errors import Place, Problem
+
+HINTS = {
+    "mapping values are not allowed": "one 'key: value' a line; quotes around text that holds ': '",
+    "expected <block end>": "entries of one list or mapping indented equally",
+    "expected ',' or ']'": "a comma between values, and ] at the end of the list",
+    "expected ',' or '}'": "a comma between entries, and } at the end of the mapping",
+    "could not find expected ':'": "'key: value'",
+    "unexpected end of stream": "a closing quote",
+    "cannot start any token": "quotes around text that begins with such a character",
+    "expected a single document": "one document in a file",
+    "an escape that is no character": "\\U00000000 to \\U0010FFFF",
+}
+"""What to do about PyYAML's commonest complaints, by words in them."""
+
+JARGON = {
+    "expected <block end>, but found": "expected its next entry or its end, but found",
+    "'<block mapping start>'": "a mapping indented otherwise",
+    "'<block sequence start>'": "a list indented otherwise",
+    "'<scalar>'": "a value",
+    "'<stream end>'": "the end of the file",
+    "'?'": "a key",
+}
+
+
+class TooLarge(yaml.MarkedYAMLError):
+    """A document is larger than is read; ``problem`` says so in our words."""
+
+
+def unreadable(error: yaml.reader.ReaderError, text: str, file: str) -> Problem:
+    """Return the problem of a character that YAML does not allow."""
+    found = f"the control character {text[error.position]!r}, which YAML does not allow"
+    return Problem(end_of(text[: error.position], file), found)
+
+
+def broken(error: yaml.MarkedYAMLError, text: str, file: str) -> Problem:
+    """Return the problem of text that is no YAML, or too large."""
+    mark = error.problem_mark or error.context_mark
+    line, column = (mark.line, mark.column) if mark else (0, 0)
+    place = Place(file, line + 1, column + 1)
+    if isinstance(error, TooLarge):
+        return Problem(place, str(error.problem))
+    lines = text.splitlines()
+    if line < len(lines) and "\t" in lines[line][: column + 1]:
+        return Problem(place, "a tab where YAML wants spaces", "indent with spaces")
+    said = " ".join(part for part in (error.context, error.problem) if part)
+    hint = next((hint for words, hint in HINTS.items() if words in said), "")
+    for jargon, words in JARGON.items():
+        said = said.replace(jargon, words)
+    opened = error.context_mark
+    if opened is not None and opened.line != line:
+        said += f"; it begins in line {opened.line + 1}"
+    return Problem(place, f"broken YAML: {said}", hint)
+
+
+def end_of(text: str, file: str) -> Place:
+    """Return the place behind the beginning ``text`` of a file, lines counted as PyYAML does."""
+    for sign in "\x85\u2028\u2029":
+        text = text.replace(sign, "\n")
+    return Place(file, text.count("\n") + 1, len(text) - text.rfind("\n"))
