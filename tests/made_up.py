@@ -11,6 +11,7 @@ from runner.report.fill import fill_table
 from runner.report.tables import FilledTable
 from runner.spec.experiment import Experiment, load_experiment
 from runner.store.catalogue import record_environment, record_experiment
+from runner.store.checksums import seal_all
 from runner.store.claims import Claim, claim_stage
 from runner.store.database import Database
 from runner.store.recorder import end_attempt, record_epochs
@@ -95,6 +96,7 @@ def forget_runs(database: Database) -> None:
         connection.exec_driver_sql(
             f"UPDATE cells SET settings = {settings}, run_key = NULL WHERE run_key IS NOT NULL"
         )
+        seal_all(connection)
 
 
 def _record_stage(database: Database, stage: Stage, environment: int, made: MadeUp) -> bool:

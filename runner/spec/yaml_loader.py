@@ -231,8 +231,10 @@ def _text(text: str, place: Place) -> str:
     """Return text as it can be stored: escaped pairs of surrogates are one character.
 
     Raises:
-        SpecError: for half of such a pair.
+        SpecError: for half of such a pair, and for NUL.
     """
+    if "\0" in text:
+        raise SpecError([Problem(place, "the character '\\0'", "text without it")])
     if text.isascii():
         return text
     try:

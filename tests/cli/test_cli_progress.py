@@ -24,10 +24,8 @@ def tell(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
     """Set the clock, tell something, and return the lines that are printed."""
     clock = SimpleNamespace(now=1000.0)
     monkeypatch.setattr(progress.time, "monotonic", lambda: clock.now)
-    cell = SimpleNamespace(labels={}, swept={"train.optimizer.lr": 0.1}, seed=0)
-    of_run: Any = SimpleNamespace(
-        resolved=SimpleNamespace(cell=cell), run=SimpleNamespace(run_key="r")
-    )
+    cell = SimpleNamespace(name="lr=0.1", seed=0)
+    of_run: Any = SimpleNamespace(cell=cell, run=SimpleNamespace(run_key="r"))
     wanted: Any = SimpleNamespace(
         cells=[of_run],
         chains={"r": (PREPARE, TRAIN, TEST)},

@@ -128,7 +128,7 @@ def test_a_checksum_is_told_of_a_file_under_data(call: Call, tmp_path: Path, fil
     assert digest_of(file) in call("validate", "frozen.yaml", "--data", "below").err
 
 
-@pytest.mark.parametrize("name", ["none.pth", "~nobody-at-all/x.pth", "w" * 300, "weights", "a\0b"])
+@pytest.mark.parametrize("name", ["none.pth", "~nobody-at-all/x.pth", "w" * 300, "weights"])
 def test_no_checksum_is_told_of_what_is_no_file(call: Call, file: Path, name: str) -> None:
     replace(f"    sha256: {digest_of(file)}\n", "")
     replace("weights/squeezenet.pth", json.dumps(name))
