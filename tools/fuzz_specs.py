@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import json
 import os
 import shutil
 import signal
@@ -21,27 +20,20 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from mutating import WORDS, Seed, mutated, read_seed, strange_text, trimmed
+from fuzz_checks import Input, try_input
+from fuzz_texts import mutated, read_seed, trimmed
+from fuzz_trees import Seed
+from fuzz_words import WORDS, strange_text
 
-from runner.api.choosing import choose
-from runner.core.errors import Problem, SpecError, UsageError
-from runner.core.keys import canonical_json
-from runner.lower.stages import make_run, naive_chain
+from runner.core.errors import SpecError
 from runner.spec import sizes
-from runner.spec.experiment import (
-    Experiment,
-    build_experiment,
-    load_experiment,
-    recorded_tables,
-)
-from runner.spec.resolve import origins
-from runner.spec.variants import variant_options
+from runner.spec.experiment import build_experiment
 from runner.spec.yaml_loader import parse_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,28 +56,12 @@ LIMITS = {"MAX_COMBINATIONS": 2000, "MAX_CELLS": 2000, "MAX_VALUES": 200_000}
 OPTIONS_IN = 0.25
 """Share of the inputs with ``--profile``, ``--set`` or ``--only``."""
 
-LOWERED = 3
-"""Cells of an experiment that are lowered to stages."""
-
-LARGE = 10**7
-"""Pixels of a made-up data set that is not made here."""
 
 PROFILES = ("smoke", "quick", "nothing", "", "na\0me")
 
 
 class TooSlow(BaseException):
     """An input has had its time; no handler of errors in between may keep this."""
-
-
-@dataclass(frozen=True)
-class Input:
-    """One input: the bytes of a spec in a folder, and options."""
-
-    folder: str
-    content: bytes
-    profile: str | None = None
-    sets: tuple[str, ...] = ()
-    only: tuple[str, ...] = ()
 
 
 @dataclass
@@ -135,110 +111,6 @@ def _option(random: Random) -> str:
     name = random.choice(WORDS) if random.random() < 0.9 else strange_text(random)
     equals = "=" if random.random() < 0.95 else ""
     return f"{name}{equals}{strange_text(random)}"
-
-
-def try_input(each: Input, deep: bool = False) -> str:
-    """Load an input in the current folder; return what came out, in a few words.
-
-    Args:
-        each: the input.
-        deep: hold what is right against data and models too, as `run` does.
-
-    Raises:
-        Exception: whatever is wrong with the program.
-    """
-    path = Path(each.folder) / "mutated.yaml"
-    path.write_bytes(each.content)
-    try:
-        experiment = load_experiment(path, each.profile, each.sets)
-    except UsageError as error:
-        _check_error(error, each)
-        return "spec error" if isinstance(error, SpecError) else "usage error"
-    _check_experiment(experiment, each, path)
-    try:
-        if deep:
-            _bind(experiment)
-    except UsageError as error:
-        _check_error(error, each)
-        return "does not fit"
-    try:
-        choose(experiment.cells, each.only)
-    except UsageError as error:
-        _printable(str(error), each)
-        return "usage error"
-    return "valid"
-
-
-def _check_error(error: UsageError, each: Input) -> None:
-    _printable(str(error), each)
-    by_options = each.profile is not None or bool(each.sets)
-    if not isinstance(error, SpecError):
-        assert by_options, f"{type(error).__name__} without options: {error}"
-        return
-    assert error.problems, "an error without a problem"
-    for problem in error.problems:
-        _check_place(problem, by_options)
-
-
-def _check_place(problem: Problem, by_options: bool) -> None:
-    place = problem.place
-    if place is None or place.line == 0 or place.file.startswith("--set"):
-        assert by_options, f"no place: {problem}"
-        return
-    lines = Path(place.file).read_bytes().decode("utf-8", "replace").replace("\r\n", "\n")
-    widths = [len(line) for line in _lines(lines)]
-    inside = place.line <= len(widths) and 1 <= place.column <= widths[place.line - 1] + 1
-    assert inside, f"a place outside of the file: {problem}"
-
-
-def _lines(text: str) -> list[str]:
-    for sign in "\r\x85\u2028\u2029":
-        text = text.replace(sign, "\n")
-    return text.split("\n")
-
-
-def _printable(text: str, each: Input) -> None:
-    text.encode("utf-8", "surrogateescape" if each.sets or each.only else "strict")
-
-
-def _check_experiment(experiment: Experiment, each: Input, path: Path) -> None:
-    """Hold what was expanded against a second expansion, the record and the planner."""
-    again = load_experiment(path, each.profile, each.sets)
-    keys = [item.cell.settings_key for item in experiment.cells]
-    assert keys == [item.cell.settings_key for item in again.cells], "other keys the second time"
-    assert experiment == again, "another experiment the second time"
-    written = canonical_json(experiment.document)
-    written.encode()
-    tables = recorded_tables(json.loads(written))
-    names = [table.name for table in experiment.tables]
-    assert [table.name for table in tables] == names, "the record has other tables"
-    if experiment.variant:
-        options = variant_options(experiment.variant)
-        profile, sets = _split_options(options)
-        once_more = load_experiment(path, profile, sets)
-        assert [item.cell.settings_key for item in once_more.cells] == keys, f"variant {options}"
-    for item in experiment.cells[:LOWERED]:
-        canonical_json([item.cell.swept, item.cell.labels, item.cell.settings]).encode()
-        list(origins(item.settings, item.tree))
-        naive_chain(make_run(item.settings, "of no data", "", item.cell), item.settings)
-
-
-def _bind(experiment: Experiment) -> None:
-    """Hold the first cells against their data and networks, where these are not too large here."""
-    from runner.api.binding import Binder
-    from runner.api.workspace import workspace
-
-    data = experiment.cells[0].settings.data
-    if data.dataset != "synthetic" or data.images * data.height * data.width < LARGE:
-        small = replace(experiment, cells=experiment.cells[:LOWERED])
-        for cell in Binder(workspace("fuzz.db"), provisional=True).bind([small]):
-            cell.chain(0)
-
-
-def _split_options(options: list[str]) -> tuple[str | None, list[str]]:
-    pairs = list(zip(options[::2], options[1::2], strict=True))
-    profile = next((text for option, text in pairs if option == "--profile"), None)
-    return profile, [text for option, text in pairs if option == "--set"]
 
 
 @contextmanager

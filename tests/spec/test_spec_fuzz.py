@@ -7,9 +7,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import fuzz_checks
 import fuzz_specs
 import pytest
-from fuzz_specs import Input, fuzz, make_input, seeds, try_input
+from fuzz_checks import Input, try_input
+from fuzz_specs import fuzz, make_input, seeds
 
 from runner.core.errors import Place, Problem, SpecError
 from runner.spec.experiment import load_experiment
@@ -63,7 +65,7 @@ def test_an_error_that_should_not_be_is_a_failure(
     def load(*_: Any) -> None:
         raise error
 
-    monkeypatch.setattr(fuzz_specs, "load_experiment", load)
+    monkeypatch.setattr(fuzz_checks, "load_experiment", load)
     with pytest.raises((KeyError, AssertionError, UnicodeEncodeError)):
         try_input(Input("seeds", SPEC))
 
@@ -76,7 +78,7 @@ def test_another_expansion_the_second_time_is_a_failure(monkeypatch: pytest.Monk
         calls.append(1)
         return load_experiment(path, None, [f"seed={len(calls)}"])
 
-    monkeypatch.setattr(fuzz_specs, "load_experiment", load)
+    monkeypatch.setattr(fuzz_checks, "load_experiment", load)
     with pytest.raises(AssertionError, match="other keys the second time"):
         try_input(Input("seeds", SPEC))
 
