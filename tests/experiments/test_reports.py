@@ -183,8 +183,38 @@ def test_r3_the_points_of_cifar100() -> None:
         assert values.evaluate.test == "each_epoch"
         assert values.train.best.monitor == "last"
         assert values.train.drop_last
-        wide = cell.cell.labels["POINT"] in ("4b", "6", "best")
-        assert values.train.batch_size == (128 if wide else 256)
+        point = cell.cell.labels["POINT"]
+        assert values.train.batch_size == (128 if point in ("4b", "6", "best") else 256)
+        assert values.train.epochs == (10 if point == "6" else 20)
+        optimizer = values.train.optimizer
+        assert (optimizer.name, optimizer.lr) == ("adam", 1e-3 if point == "best" else 1e-4)
+        # pixels from 0 to 1; only ImageNet's weights want ImageNet's mean and deviation
+        assert values.data.normalize == ("imagenet" if point == "6" else "none")
+        augment = values.train.augment
+        steps = [] if augment is None else [step.name for step in augment.steps]
+        flipped = ["RandomHorizontalFlip"]
+        changed = {"5a": flipped, "5b": ["Resize", "RandomCrop"], "best": flipped}
+        assert steps == changed.get(point, [])
+
+
+def test_r3_the_networks_of_cifar100() -> None:
+    models = {each.cell.labels["POINT"]: each.settings.model for each in spec("cifar100").cells}
+    assert models["1"].hidden == (4096, 4096)
+    assert (models["6"].name, models["6"].weights) == ("resnet18", "IMAGENET1K_V1")
+    blocks = {
+        "2": (32, 32, 32, 64),
+        "3b": (256, 256, 256, 512),
+        "3c": (512, 512, 512, 1024),
+    }
+    for point in ("2", "3a", "3b", "3c", "4a", "4b", "4c", "5a", "5b", "best"):
+        model = models[point]
+        assert (model.filters, model.kernel) == (blocks.get(point, (128, 128, 128, 256)), 3)
+        assert model.pool_blocks == "last"
+        assert model.linear == ((8192, 8192) if point == "4b" else (4096, 4096))
+        assert model.batch_norm == (point in ("4a", "4b", "4c", "best"))
+        dropped = {"4c": 0.5, "best": 0.8}.get(point, 0.0)
+        assert model.dropout == dropped
+        assert dropped == 0 or model.dropout_at == ("output",)
 
 
 def test_r4_451_images_of_eleven_classes() -> None:
