@@ -22,7 +22,7 @@ from runner.spec.published import published_entries, with_published
 from runner.spec.resolve import DEFAULTS, layered, resolve, settings_key
 from runner.spec.settings import Settings
 from runner.spec.sizes import check_cells, check_phases
-from runner.spec.sweep import Combination, expand_sweep, published_value
+from runner.spec.sweep import Combination, expand_sweep, label_names, published_value
 from runner.spec.table_checks import default_tables, published_problems, table_problems
 from runner.spec.tables import Table, parse_tables
 from runner.spec.texts import text_problems
@@ -122,7 +122,7 @@ def _built(document: Node, path: Path, profile: str | None, sets: Sequence[str])
     plain_cells = [item.cell for item in cells]
     tables_node = document.get("tables")
     if tables_node is None:
-        tables_node = to_node(default_tables(name, plain_cells, cells[0].settings))
+        tables_node = to_node(default_tables(name, plain_cells, cells[0].settings), document.place)
     tables = parse_tables(tables_node, labels)
     entries = document.get("published")
     published_cells = with_published(plain_cells, labels, entries, bool(variant.name))
@@ -142,9 +142,9 @@ def _built(document: Node, path: Path, profile: str | None, sets: Sequence[str])
 
 
 def recorded_tables(document: Mapping[str, Any]) -> tuple[Table, ...]:
-    """Return the tables of a recorded document, without resolving its cells."""
+    """Return the tables of a recorded document, without expanding its sweep."""
     tree = to_node(document)
-    return parse_tables(tree.get("tables"), _label_names(expand_sweep(tree.get("sweep"))))
+    return parse_tables(tree.get("tables"), label_names(tree.get("sweep")))
 
 
 def _label_names(combinations: Sequence[Combination]) -> list[str]:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from runner.core.errors import Place, Problem, SpecError, nearest
 from runner.spec.nodes import Node
-from runner.spec.sizes import MAX_COLUMNS
 
 if TYPE_CHECKING:
     from runner.spec.tables import Column, Table
@@ -87,9 +86,6 @@ def _titles(node: Node | None) -> dict[str, Node]:
     if not node.is_mapping:
         found = f"titles is {node.describe()}"
         raise SpecError([Problem(node.place, found, "titles by value, as {freeze: ACC_FREEZE}")])
-    if len(node.value) > MAX_COLUMNS:
-        found = f"titles of {len(node.value)} values"
-        raise SpecError([Problem(node.place, found, f"at most {MAX_COLUMNS}")])
     seen: set[str] = set()
     for value, child in node.value.items():
         if not isinstance(child.value, str) or not child.value:

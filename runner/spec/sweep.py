@@ -167,6 +167,21 @@ def _finite(node: Node, what: str, allowed: str) -> float:
     return float(node.value)
 
 
+def label_names(sweep: Node | None) -> list[str]:
+    """Return the names of the labels that the rows of a sweep have, without expanding it."""
+    if sweep is None:
+        return []
+    names: dict[str, None] = {}
+    rows = sweep.get("rows")
+    for row in rows.value if rows is not None and rows.is_sequence else ():
+        if row.get("label") is not None:
+            names[LABEL] = None
+        labels = row.get("labels")
+        names |= dict.fromkeys(labels.value if labels is not None and labels.is_mapping else ())
+        names |= dict.fromkeys(label_names(row))
+    return list(names)
+
+
 def _zip(node: Node) -> list[Combination]:
     axes = _axes(node, "zip")
     lengths = {len(values) for _, values in axes}

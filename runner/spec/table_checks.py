@@ -63,6 +63,12 @@ def table_problems(
 
 
 def _check_size(tables: Sequence[Table], cells: Sequence[Cell]) -> None:
+    for table in tables:
+        titles = 0 if table.pivot is None else len(table.pivot.titles)
+        if max(len(table.columns), titles) > MAX_COLUMNS:
+            found = f"table {table.name} has {len(table.columns)} columns"
+            found += f", and its pivot titles of {titles} values" if titles else ""
+            raise SpecError([Problem(table.place, found, f"at most {MAX_COLUMNS}")])
     count = sum(len(table.columns) for table in tables)
     if count * len(cells) > MAX_VALUES:
         found = f"tables of {count} columns in all, over {len(cells)} cells"

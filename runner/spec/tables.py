@@ -19,7 +19,6 @@ from runner.spec.names import SHORT_NAMES, setting_path
 from runner.spec.nodes import Node, plain
 from runner.spec.pivot import Pivot, parse_pivot
 from runner.spec.problems import translate
-from runner.spec.sizes import MAX_COLUMNS
 from runner.spec.unknown import UnknownName, likely_settings
 
 PROPERTIES = {
@@ -129,9 +128,6 @@ def _table(name: str, node: Node, labels: Sequence[str]) -> Table:
         if not columns_node.is_mapping or not columns_node.value:
             found = f"columns is {columns_node.describe()}"
             raise SpecError([Problem(columns_node.place, found, "columns by title")])
-    if len(columns_node.value) > MAX_COLUMNS:
-        found = f"table {name} has {len(columns_node.value)} columns"
-        raise SpecError([Problem(place, found, f"at most {MAX_COLUMNS}")])
     columns = tuple(_column(title, child, labels) for title, child in columns_node.value.items())
     about = options.get("about") or Node("")
     if not isinstance(about.value, str):

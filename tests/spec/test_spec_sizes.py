@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from test_spec_sweep import sweeps
 
 from runner.core.errors import MAX_PROBLEMS, SpecError
-from runner.spec import experiment, pivot, sizes, sweep, table_checks
-from runner.spec.experiment import Experiment, build_experiment
+from runner.spec import experiment, sizes, sweep, table_checks
+from runner.spec.experiment import Experiment, build_experiment, recorded_tables
 from runner.spec.nodes import to_node
 from runner.spec.settings import Settings
 from runner.spec.sizes import num_values, sweep_size
@@ -122,6 +122,16 @@ def test_published_values_are_not_held_against_ever_so_many_cells() -> None:
     assert refused(text).startswith(message)
 
 
+def test_what_was_recorded_before_there_were_limits_is_read() -> None:
+    labels = {f"L{number}": "a" for number in range(150)}
+    inner = [{"labels": {"INNER": number}} for number in (1, 2)]
+    rows = [{"label": "one", "labels": labels, "rows": inner}]
+    columns = {f"C{number}": f"L{number % 150}" for number in range(600)}
+    document = {"sweep": {"rows": rows}, "tables": {"t": {**columns, "I": "INNER", "L": "label"}}}
+    (table,) = recorded_tables(document)
+    assert len(table.columns) == 602
+
+
 def test_labels_columns_and_pivots_have_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     labels = ", ".join(f"L{number}: a" for number in range(101))
     assert "more than 100 names of labels" in refused(
@@ -130,21 +140,24 @@ def test_labels_columns_and_pivots_have_limits(monkeypatch: pytest.MonkeyPatch) 
     columns = ", ".join(f"C{number}: lr" for number in range(501))
     found = "a.yaml:4:10: table t has 501 columns\n    allowed: at most 500"
     assert refused(f"tables: {{t: {{{columns}}}}}") == found
-    for module in (pivot, table_checks):
-        monkeypatch.setattr(module, "MAX_COLUMNS", 3)
+    monkeypatch.setattr(table_checks, "MAX_COLUMNS", 3)
     text = "sweep: {grid: {lr: [1, 2, 3, 4], epochs: [1, 2]}}\ntables:\n  t:\n"
     text += "    columns: {LR: lr, N: epochs, ACC: val_accuracy}\n    pivot: "
     found = "a.yaml:8:12: pivot is LR, whose 4 values would make 4 columns\n"
     assert refused(f"{text}LR").startswith(found)
     titles = "{column: LR, titles: {1: A, 2: B, 3: C, 4: D}}"
-    assert refused(f"{text}{titles}").startswith("a.yaml:8:33: titles of 4 values\n")
+    found = "a.yaml:6:3: table t has 3 columns, and its pivot titles of 4 values\n"
+    assert refused(f"{text}{titles}").startswith(found)
 
 
 @pytest.mark.usefixtures("limits")
-def test_tables_are_not_held_against_ever_so_many_cells() -> None:
+def test_tables_are_not_held_against_ever_so_many_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     columns = ", ".join(f"C{number}: lr" for number in range(20))
     text = f"sweep: {{grid: {{lr: {numbers(51)}}}}}\ntables: {{t: {{{columns}}}}}"
     assert refused(text).startswith("a.yaml:5:10: tables of 20 columns in all, over 51 cells\n")
+    found = "a.yaml:1:1: tables of 3 columns in all, over 99 cells\n"
+    monkeypatch.setattr(table_checks, "MAX_VALUES", 296)
+    assert refused(f"sweep: {{grid: {{lr: {numbers(99)}}}}}").startswith(found)
 
 
 @pytest.mark.parametrize(
