@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from runner.api.fitting import PROVISIONAL, Fitted, Fitter, place_of, problem_at
@@ -130,7 +131,7 @@ def load_experiments(
         try:
             experiments.append(load_experiment(path, profile, sets))
         except SpecError as error:
-            places = workspace(data=data).data_places(path)
+            places = partial(workspace(data=data).data_places, path)
             problems += [with_checksum(problem, places) for problem in error.problems]
     problems += _clashes(experiments)
     if problems:

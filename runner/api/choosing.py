@@ -154,6 +154,9 @@ def _suggestion(labels: Mapping[str, Sequence[str]], text: str, cell: Cell | Non
         return f"{name}={found}" if found else ""
     if _is_setting(name):
         return ""
+    labelled = next((each for each, texts in labels.items() if value.strip() in texts), "")
+    if labelled:
+        return f"{labelled}={value.strip()}"
     tree = None if cell is None else to_node(cell.settings)
     found = likely_settings(name, sorted(labels), tree)
     return found if not found or ", " in found or " " in found else f"{found}={value}"

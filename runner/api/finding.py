@@ -133,6 +133,9 @@ def check_variant(variant: str, known: Sequence[str], experiment: str = "") -> N
     suggestion = nearest(variant, names)
     hint = f"\n    did you mean: {suggestion}" if suggestion else ""
     listed = "; ".join(names) or "none"
-    found = f"no variant '{variant}'" if variant else "it was run as variants only"
-    whose = f" of '{experiment}'" if experiment and variant else ""
-    raise UsageError(f"{found}{whose}{hint}\n    there are: {listed}")
+    if variant:
+        found = f"no variant '{variant}'" + (f" of '{experiment}'" if experiment else "")
+    else:
+        what = f"'{experiment}'" if experiment else "everything"
+        found = f"{what} was run as variants only"
+    raise UsageError(f"{found}{hint}\n    there are: {listed}")

@@ -6,6 +6,7 @@ Owns where they are looked for, their checksums, and the file:line problems of b
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,21 +65,23 @@ def find_weights(
     return _public(resolved, model, model.weights, places, on_progress)
 
 
-def with_checksum(problem: Problem, places: DataPlaces) -> Problem:
+def with_checksum(problem: Problem, find_places: Callable[[], DataPlaces]) -> Problem:
     """Return a problem of weights without their SHA-256, with the one that the file has.
 
     It is for the reader to compare and to write down; any other problem is returned as it is.
 
     Args:
         problem: of a spec.
-        places: where the file may lie.
+        find_places: tells where the file may lie; not asked of other problems, as of a spec that
+            cannot be read.
     """
     subject = problem.subject
     file = subject.beside.get("file") if subject is not None else None
     if subject is None or subject.path != CHECKSUM or not isinstance(file, str):
         return problem
     try:
-        path = next((each for each in _places_of(file, places) if os.path.isfile(each)), None)
+        candidates = _places_of(file, find_places())
+        path = next((each for each in candidates if os.path.isfile(each)), None)
         digest = "" if path is None else file_digest(path)
     except (OSError, RuntimeError, ValueError):
         return problem

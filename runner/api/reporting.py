@@ -25,6 +25,11 @@ from runner.store.stored_cells import finished_cells
 if TYPE_CHECKING:
     import pandas as pd
 
+NOT_AS_RUN = (
+    "has other cells in its file than those that were run last;"
+    " `runner run` brings the database up to date"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Declared:
@@ -92,10 +97,7 @@ def check_tolerances(database: Database, tables: Sequence[Declared]) -> list[Hel
     """
     for each in tables:
         if not each.is_as_run:
-            raise UsageError(
-                f"{each.experiment} has other cells in its file than those that were run last;"
-                " `runner run` brings the database up to date"
-            )
+            raise UsageError(f"{each.experiment} {NOT_AS_RUN}")
     unpivoted = [replace(each, table=replace(each.table, pivot=None)) for each in tables]
     held = [value for each in unpivoted for value in held_values(fill(database, each))]
     if not held:
@@ -154,11 +156,11 @@ def find_tables(
 
 def _tables_of_spec(database: Database, spec: Path, variant: str) -> list[Declared]:
     experiment = load_experiment(spec)
-    known = {(stored.name, stored.variant) for stored in stored_experiments(database)}
-    if (experiment.name, variant) not in known:
-        of_variant = f" as variant '{variant}'" if variant else ""
-        found = f"the database has no '{experiment.name}'{of_variant}"
-        raise UsageError(f"{spec} has not been run: {found}")
+    stored = stored_experiments(database)
+    variants = [each.variant for each in stored if each.name == experiment.name]
+    if not variants:
+        raise UsageError(f"{spec} has not been run: the database has no '{experiment.name}'")
+    check_variant(variant, variants, experiment.name)
     is_as_run = bool(variant) or _is_as_run(database, experiment)
     published = _published_values(experiment) if is_as_run and not variant else None
     return [

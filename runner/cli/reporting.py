@@ -57,7 +57,14 @@ def report(
 
     Those of variants (--profile, --set) are shown with --variant only.
     """
-    from runner.api.reporting import check_tolerances, fill, find_tables, sql_of, variants_of
+    from runner.api.reporting import (
+        NOT_AS_RUN,
+        check_tolerances,
+        fill,
+        find_tables,
+        sql_of,
+        variants_of,
+    )
     from runner.api.workspace import workspace
     from runner.core.errors import UsageError
     from runner.report.render import render
@@ -81,6 +88,8 @@ def report(
     finally:
         database.close()
     typer.echo("\n".join(outputs), nl=sql)
+    for name in dict.fromkeys(each.experiment for each in found if not each.is_as_run):
+        typer.echo(f"note: {name} {NOT_AS_RUN}", err=True)
     if check:
         _say_what_holds(held)
 

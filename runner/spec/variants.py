@@ -43,11 +43,11 @@ class Variant:
         return [place * (num_positions - 1) // gaps for place in range(self.cells)]
 
 
-def make_variant(profiles: Node | None, profile: str | None, sets: Sequence[str]) -> Variant:
+def make_variant(document: Node, profile: str | None, sets: Sequence[str]) -> Variant:
     """Return the variant that a profile and ``--set`` options make.
 
     Raises:
-        SpecError: for an unknown profile or a setting that does not exist.
+        SpecError: for a profile that the document lacks or a setting that does not exist.
         UsageError: for a ``--set`` without "=".
     """
     layers: list[Mapping[str, Node]] = []
@@ -55,7 +55,7 @@ def make_variant(profiles: Node | None, profile: str | None, sets: Sequence[str]
     cells: int | None = None
     parts: list[str] = []
     if profile is not None:
-        node = _profile(profiles, profile)
+        node = _profile(document, profile)
         seeds, cells = node.get("seeds"), _num_cells(node)
         layers.append(_settings(node, PROFILE_KEYS))
         parts.append(f"profile {profile}")
@@ -84,11 +84,12 @@ def variant_options(name: str) -> list[str]:
     return options
 
 
-def _profile(profiles: Node | None, name: str) -> Node:
+def _profile(document: Node, name: str) -> Node:
+    profiles = document.get("profiles")
     known = list(profiles.value) if profiles is not None and profiles.is_mapping else []
     node = profiles.get(name) if profiles is not None else None
     if node is None or not node.is_mapping:
-        place = profiles.place if profiles is not None else None
+        place = (profiles or document).place
         allowed = ", ".join(known) or "this spec has no profiles"
         raise SpecError([Problem(place, f"no profile '{name}'", allowed, nearest(name, known))])
     return node

@@ -68,6 +68,7 @@ ALL = f"{LABELS}\n        lr: 0.01, 0.1\n        seed: 0, 1"
         ("fastone", f"    did you mean: fast one\n{ALL}"),
         ("label=fastone", f"    did you mean: label=fast one\n{LABELS}"),
         ("lable=slow", f"    did you mean: label=slow\n{ALL}"),
+        ("WHICH=slow", f"    did you mean: label=slow\n{ALL}"),
         ("epoch=2", f"    did you mean: epochs=2\n{ALL}"),
         ("nesterov=true", f"    did you mean: train.optimizer.nesterov=true\n{ALL}"),
         ("train.nesterov=true", f"    did you mean: train.optimizer.nesterov=true\n{ALL}"),
@@ -260,6 +261,7 @@ def test_a_wrong_spec_exits_with_2_and_says_where(fresh: Path, call: Call) -> No
         (["run"], "Missing argument 'SPEC'"),
         (["rum"], "No such command 'rum'"),
         (["run", "nowhere.yaml"], "error: no such file: nowhere.yaml"),
+        (["validate", "loop.yaml"], "error: cannot read loop.yaml: "),
         (["run", "tiny.yaml", "--set", "epochs"], "'epochs' is not setting=value"),
         (["run", "tiny.yaml", "--set", "epoch=3"], "did you mean: epochs"),
         (["run", "tiny.yaml", "--limit", "0"], "Invalid value for '--limit'"),
@@ -267,6 +269,7 @@ def test_a_wrong_spec_exits_with_2_and_says_where(fresh: Path, call: Call) -> No
     ],
 )
 def test_wrong_usage_exits_with_2(fresh: Path, call: Call, words: list[str], message: str) -> None:
+    (fresh / "loop.yaml").symlink_to("loop.yaml")
     refused = call(*words)
     assert (refused.code, refused.out) == (2, "")
     assert message in refused.err

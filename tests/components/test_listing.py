@@ -217,6 +217,32 @@ def test_split_folders_are_no_classes(split: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("names", "read", "allowed"),
+    [
+        (
+            ("test/a.png", "train/a.png"),
+            "no classes: the images lie in test, train themselves",
+            "one folder of images for each class; or include: [test, train],",
+        ),
+        (
+            ("train/a.png", "val/cat/a.png", "val/dog/a.png"),
+            "2 classes: cat, dog; in train, val",
+            "path: {root}/val, to use that part alone; or include: [train, val],",
+        ),
+    ],
+)
+def test_only_a_part_with_classes_is_offered(
+    tmp_path: Path, names: tuple[str, ...], read: str, allowed: str
+) -> None:
+    root = tmp_path / "set"
+    touch(root, *names)
+    with pytest.raises(SplitFolders) as caught:
+        build(root)
+    assert str(caught.value).splitlines()[-1] == f"    read as parts: {read}"
+    assert caught.value.allowed.startswith(allowed.format(root=root))
+
+
+@pytest.mark.parametrize(
     "names",
     [
         ("train/a.png", "testing/a.png"),

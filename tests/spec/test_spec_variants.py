@@ -105,8 +105,11 @@ def test_an_unknown_profile_names_those_that_are_there() -> None:
 
 def test_a_profile_of_a_spec_without_profiles() -> None:
     text = "name: a\ndata: digits\nmodel: mlp\n"
-    with pytest.raises(SpecError, match="this spec has no profiles"):
+    with pytest.raises(SpecError) as caught:
         build_experiment(parse_yaml(text, "a.yaml"), Path("a.yaml"), "quick")
+    assert str(caught.value) == (
+        "a.yaml:1:1: no profile 'quick'\n    allowed: this spec has no profiles"
+    )
 
 
 def positions(cells: int, num_rows: int, **profile: Any) -> list[int]:

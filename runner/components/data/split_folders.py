@@ -5,6 +5,7 @@ Owns the names and the refusal, which says how the folder would read either way.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from runner.components.data.listing import Listing, enumerated
@@ -40,12 +41,9 @@ def refuse_splits(listing: Listing, root: Path, given: str) -> None:
     """
     parts = [name for name in listing.classes if name.lower() in SPLIT_NAMES]
     others = [name for name in listing.classes if name not in parts]
-    inside = {
-        pieces[1]
-        for pieces in (name.split("/") for name in listing.names)
-        if pieces[0] in parts and len(pieces) > 2
-    }
-    if not parts or (len(parts) == 1 and others and not inside.intersection(others)):
+    inside = {part: _folders_in(part, listing.names) for part in parts}
+    classes = sorted(set().union(*inside.values()))
+    if not parts or (len(parts) == 1 and others and not set(others).intersection(classes)):
         return
     beside = f" (beside them: {enumerated(others)})" if others else ""
     counts = [
@@ -55,15 +53,31 @@ def refuse_splits(listing: Listing, root: Path, given: str) -> None:
     found = (
         f"class folders under {root} look like the parts of a split: {enumerated(parts)}{beside}\n"
         f"    read as classes: {_classes(len(counts))}: {enumerated(counts)}\n"
-        f"    read as parts: {_classes(len(inside))}: {enumerated(sorted(inside)) or 'none'};"
-        f" in each of {enumerated(parts)}"
+        f"    read as parts: {_read_as_parts(inside, classes)}"
     )
-    part = next((name for name in parts if name.lower().startswith("train")), parts[0])
-    allowed = (
+    usable = [name for name in parts if inside[name]]
+    part = next((name for name in usable if name.lower().startswith("train")), "".join(usable[:1]))
+    alone = (
         f"path: {given.rstrip('/')}/{part}, to use that part alone;"
-        f" or include: [{enumerated(listing.classes)}], to say that these are the classes"
+        if part
+        else "one folder of images for each class;"
     )
-    raise SplitFolders(found, allowed)
+    include = f"include: [{enumerated(listing.classes)}], to say that these are the classes"
+    raise SplitFolders(found, f"{alone} or {include}")
+
+
+def _folders_in(part: str, names: Sequence[str]) -> set[str]:
+    """Return the folders of images that lie in a part."""
+    pieces = (name.split("/") for name in names)
+    return {each[1] for each in pieces if each[0] == part and len(each) > 2}
+
+
+def _read_as_parts(inside: Mapping[str, set[str]], classes: Sequence[str]) -> str:
+    parts = enumerated(list(inside))
+    if not classes:
+        return f"no classes: the images lie in {parts} themselves"
+    each = "each of " if all(len(found) == len(classes) for found in inside.values()) else ""
+    return f"{_classes(len(classes))}: {enumerated(classes)}; in {each}{parts}"
 
 
 def _images(count: int) -> str:
