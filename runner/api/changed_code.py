@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from runner.api.sources import ENGINE, Sources, modules_of, own_modules
 from runner.api.wanting import Wanted
+from runner.core.types import RunStatus
 from runner.store.code import recorded_modules, runs_in
 from runner.store.database import Database
 
@@ -71,9 +72,18 @@ def changed_code(
     return ChangedCode(len(found), dict(ranked))
 
 
-def changed_code_of(wanted: Wanted, database: Database, sources: Sources) -> ChangedCode:
-    """Return what has changed of the code of wanted runs that had a result before."""
-    statuses = wanted.facts.finished
+def changed_code_of(
+    wanted: Wanted, statuses: Mapping[str, RunStatus], database: Database, sources: Sources
+) -> ChangedCode:
+    """Return what has changed of the code of wanted runs.
+
+    Args:
+        wanted: the runs.
+        statuses: of those that have a result; one that was put together just now may read epochs
+            that other code has trained.
+        database: where they are recorded.
+        sources: files as they are now.
+    """
     finished = {
         cell.run.run_key: cell.resolved.settings
         for cell in wanted.cells

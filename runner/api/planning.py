@@ -216,7 +216,9 @@ def _want(
         there = {} if database is None else latest_results(database, reference)
         changed = NOTHING_CHANGED
         if database is not None:
-            changed = changed_code_of(wanted, database, Sources(place.folder))
+            changed = changed_code_of(
+                wanted, wanted.facts.finished, database, Sources(place.folder)
+            )
     finally:
         if database is not None:
             database.close()

@@ -68,7 +68,7 @@ class Ran:
         taken: results that were taken from the reference.
         statuses: of every wanted run that has a result now.
         wanted: number of wanted runs.
-        changed: runs that had a result before, of other code than today's.
+        changed: runs that have a result now, of other code than today's.
     """
 
     experiments: tuple[Experiment, ...]
@@ -195,14 +195,15 @@ def run_request(
                 request, experiments, binder, cells, chosen, place, database, listen, should_stop
             )
         results = latest_results(database, wanted.chosen)
-        changed = changed_code_of(wanted, database, Sources(place.folder))
+        statuses = {key: status for key, (status, _) in results.items()}
+        changed = changed_code_of(wanted, statuses, database, Sources(place.folder))
     finally:
         database.close()
     return Ran(
         experiments=tuple(experiments),
         before=sum(key in wanted.facts.finished for key in wanted.chosen),
         taken=taken,
-        statuses={key: status for key, (status, _) in results.items()},
+        statuses=statuses,
         wanted=len(wanted.chosen),
         changed=changed,
     )

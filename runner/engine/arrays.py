@@ -5,6 +5,7 @@ Knows neither pixels nor features.
 
 import os
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -33,5 +34,5 @@ def map_array(path: Path) -> np.memmap[Any, Any]:
     """
     try:
         return np.lib.format.open_memmap(path, mode="c")
-    except (OverflowError, SyntaxError, TypeError) as error:  # of a damaged header
+    except (OverflowError, SyntaxError, TypeError, TokenError) as error:  # of a damaged header
         raise ValueError(f"{path} holds no array: {error}") from None

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from runner.core.paths import common_epochs
@@ -18,7 +16,8 @@ from runner.core.reading import kept_epochs, replayed
 from runner.core.types import Record
 from runner.engine.checkpoint import load_checkpoint, unprefixed
 from runner.engine.context import Context
-from runner.engine.network import Network, tensors_digest
+from runner.engine.network import Network
+from runner.engine.products import whole_weights
 from runner.engine.train import TrainState
 
 if TYPE_CHECKING:
@@ -64,15 +63,12 @@ def _weights(context: Context, epoch: int, places: Sequence[tuple[str, str]]) ->
     for name, digest in places:
         path = context.artifact_path(name)
         if name.startswith("weights/"):
-            try:
-                tensors = load_file(path)
-            except (OSError, SafetensorError):
-                continue
-            if tensors_digest(tensors) == digest:
-                return tensors
+            tensors = whole_weights(path, digest)
         elif (state := load_checkpoint(path)) is not None:
             own = "network" if state.values["epoch"] == epoch else f"best.{epoch}"
             tensors = unprefixed(own, state.tensors)
-            if tensors:
-                return tensors
+        else:
+            continue
+        if tensors:
+            return tensors
     return {}

@@ -48,7 +48,8 @@ def record_experiment(
 
     The cells of an earlier version of the same experiment and variant are replaced; runs, stages
     and results are kept. A cell whose run is not known has that of a cell with the same settings:
-    one of these, or one of the earlier version, unless its data is known to have changed.
+    one of these, or one of the earlier version, unless its data is known to have changed; or else
+    any recorded run of these settings on its data, where that is known.
 
     Args:
         keyed_cells: each cell with the key of its run, or None where it is not known.
@@ -134,17 +135,30 @@ def _stage_row(stage: Stage) -> dict[str, Any]:
 def _known_runs(
     connection: sa.Connection, experiment_id: int, fingerprints: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the run of each recorded cell, by settings key, if its data is not another now."""
+    """Return runs by settings key: of each recorded cell, if its data is not another now.
+
+    Of other settings, the only run that is recorded on the data that is known now.
+    """
     query = (
         sa.select(cells.c.settings_key, cells.c.run_key, runs.c.fingerprint)
         .join(runs, runs.c.run_key == cells.c.run_key)
         .where(cells.c.experiment_id == experiment_id)
     )
-    return {
+    found = {
         row.settings_key: row.run_key
         for row in connection.execute(query)
         if fingerprints.get(row.settings_key, row.fingerprint) == row.fingerprint
     }
+    wanted = fingerprints.keys() - found.keys()
+    if not wanted:
+        return found
+    others: dict[str, list[str]] = {}
+    for row in connection.execute(
+        sa.select(runs.c.settings_key, runs.c.run_key, runs.c.fingerprint)
+    ):
+        if row.settings_key in wanted and row.fingerprint == fingerprints[row.settings_key]:
+            others.setdefault(row.settings_key, []).append(row.run_key)
+    return found | {key: each[0] for key, each in others.items() if len(each) == 1}
 
 
 def _cell_row(experiment_id: int, cell: Cell, run_key: str | None) -> dict[str, Any]:

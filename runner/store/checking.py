@@ -29,7 +29,8 @@ from runner.store.failures import damaged
 from runner.store.schema import attempts, cells, environments, experiments, results, runs
 
 SHOWN = 5
-AGAIN = "`runner db check` names all of it; a run is done again with --rerun"
+ALL = "`runner db check` names all of it"
+AGAIN = f"{ALL}; a run is done again with --rerun"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +63,14 @@ def refuse(path: Path, checks: Iterable[Checked]) -> None:
     """Refuse to go on with what is damaged.
 
     Raises:
-        DamagedDatabase: which names it.
+        DamagedDatabase: which names it, and how a run whose result alone is damaged is mended.
     """
-    problems = [problem for each in checks for problem in each.problems]
+    wrong = [each for each in checks if each.problems]
+    problems = [problem for each in wrong for problem in each.problems]
     if problems:
         more = f"\n    and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
-        raise damaged(path, "\n    ".join(problems[:SHOWN]) + more + f"\n    {AGAIN}")
+        mending = AGAIN if all(each.kind == "results" for each in wrong) else ALL
+        raise damaged(path, "\n    ".join(problems[:SHOWN]) + more + f"\n    {mending}")
 
 
 def check_experiments(connection: sa.Connection, name: str | None = None) -> Checked:

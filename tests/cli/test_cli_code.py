@@ -106,11 +106,23 @@ def test_runs_that_are_made_again_are_of_the_code_as_it_is(call: Call, edit: Edi
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("done")
+def test_runs_that_are_read_from_epochs_of_other_code_are_said_at_once(
+    call: Call, edit: Edit
+) -> None:
+    edit("runner.components.optimizers", "\n\nMORE = 1\n")
+    stopping = "train.early_stopping={monitor: train_loss, patience: 9}"
+    ran = call("run", "two.yaml", "--set", stopping, "--device", "cpu")
+    assert "read epochs 1–1 as recorded: nothing is trained" in ran.err
+    assert ran.err.endswith(words(2, "runner.components.optimizers"))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("done")
 @pytest.mark.parametrize(
     "statement",
     [
         "UPDATE environments SET content = json_remove(content, '$.modules')",
-        "UPDATE attempts SET status = 'reference'",
+        "UPDATE attempts SET status = 'reference', checksum = NULL",
     ],
 )
 def test_nothing_is_said_of_older_records_and_of_the_reference(

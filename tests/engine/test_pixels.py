@@ -76,6 +76,11 @@ def no_header(folder: Path) -> None:
     (folder / "pixels.npy").write_bytes(content.replace(b"'shape': (", b"'shape': [", 1))
 
 
+def unclosed_header(folder: Path) -> None:
+    content = (folder / "pixels.npy").read_bytes()
+    (folder / "pixels.npy").write_bytes(content.replace(b", 3)", b", 3 ", 1))
+
+
 def lose_array(folder: Path) -> None:
     (folder / "pixels.npy").unlink()
 
@@ -130,7 +135,8 @@ def lose(folder: Path) -> None:
 
 HARMS = {
     **dict.fromkeys(
-        (overwrite, cut_off, empty, lengthen, turn, reshape, no_header), "they are damaged"
+        (overwrite, cut_off, empty, lengthen, turn, reshape, no_header, unclosed_header),
+        "they are damaged",
     ),
     **dict.fromkeys((garble, no_mapping, relabel, later), "they are damaged"),
     **dict.fromkeys((lose_array, lose_index, lose), "they are not there"),
@@ -175,7 +181,8 @@ def test_preparing_what_was_removed_says_nothing(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("harm", "seen"), [(overwrite, True), (cut_off, False), (garble, False), (earlier, False)]
+    ("harm", "seen"),
+    [(overwrite, True), *((each, False) for each in (cut_off, unclosed_header, garble, earlier))],
 )
 def test_a_quick_look_sees_all_but_changed_values(bench: Bench, harm, seen: bool) -> None:
     bench.do("prepare")

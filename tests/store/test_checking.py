@@ -148,6 +148,26 @@ def test_only_who_would_show_it_refuses(path: Path, statement: str, refusing: se
     assert refused == refusing
 
 
+@pytest.mark.parametrize(
+    ("statement", "reader", "helps"),
+    [
+        ("UPDATE results SET best_epoch = 3 WHERE run_key = 'r1'", "list", True),
+        ("UPDATE cells SET seed = 7", "list", False),
+        ("UPDATE runs SET fingerprint = 'f' WHERE run_key = 'r1'", "show", False),
+        ("UPDATE attempts SET device = 'x' WHERE id = 2", "plan", False),
+    ],
+)
+def test_doing_a_run_again_is_named_only_where_it_helps(
+    path: Path, statement: str, reader: str, helps: bool
+) -> None:
+    change(path, statement)
+    database = open_database(path)
+    with pytest.raises(DamagedDatabase, match="`runner db check` names all of it") as refused:
+        READERS[reader](database)
+    database.close()
+    assert ("--rerun" in str(refused.value)) == helps
+
+
 def test_what_has_no_checksum_is_counted_and_shown(path: Path) -> None:
     change(path, "UPDATE results SET checksum = NULL, seconds = 9")
     database = open_database(path)

@@ -142,6 +142,19 @@ def test_a_run_on_data_that_has_changed_is_not_kept(database: Database) -> None:
     assert record_cells(database, {"a": None, "b": None}, known) == {"a": None, "b": "r2"}
 
 
+def test_a_cell_has_the_only_run_of_its_settings_where_its_data_is_known(
+    database: Database,
+) -> None:
+    want(database, ["r1", "r2", "r3"])
+    settings = {"settings-r1": None, "settings-r2": None, "settings-r3": None}
+    known = {"settings-r1": "fingerprint", "settings-r2": "another"}
+    assert record_cells(database, settings, known) == {**settings, "settings-r1": "r1"}
+    with database.write() as connection:  # as with other weights
+        connection.exec_driver_sql("UPDATE runs SET settings_key = 'settings-r1'")
+    record_cells(database, {"a": None})
+    assert record_cells(database, settings, known) == settings
+
+
 def test_the_dump_says_that_a_run_is_not_known(database: Database) -> None:
     record_cells(database, {"a": None})
     (line,) = [json.loads(line)["cell"] for line in dump(database) if "cell" in json.loads(line)]
