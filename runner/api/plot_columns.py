@@ -8,8 +8,9 @@ from runner.core.errors import Place, SpecError, UsageError
 from runner.core.types import Cell
 from runner.spec.names import setting_path, short_name
 from runner.spec.nodes import Node, to_node
+from runner.spec.pivot_checks import column_value
 from runner.spec.settings import Settings
-from runner.spec.table_checks import column_value, metric_is_recorded, table_problems
+from runner.spec.table_checks import metric_is_recorded, table_problems
 from runner.spec.tables import Column, Table, parse_tables
 from runner.spec.unknown import likely_settings
 

@@ -16,7 +16,7 @@ from runner.core.errors import UsageError
 from runner.report.tables import Entry, FilledTable, Row
 from runner.spec.cell_names import cell_reference
 from runner.spec.pivot import pivoted_columns, row_columns
-from runner.spec.table_checks import clashing_titles, place_of
+from runner.spec.pivot_checks import clashing_titles, place_of
 from runner.spec.tables import Column
 
 Line = tuple[Any, ...]

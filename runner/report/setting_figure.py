@@ -33,7 +33,7 @@ from runner.report.scale import Scale, is_number
 from runner.report.tables import Row
 from runner.spec.names import short_name
 from runner.spec.nodes import KIND_KEYS, as_yaml
-from runner.spec.table_checks import column_value
+from runner.spec.pivot_checks import column_value
 from runner.spec.tables import Column
 
 MOST_ROWS = 24

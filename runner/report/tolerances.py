@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from runner.core.types import Published
 from runner.report.tables import Entry, FilledTable, Row
-from runner.spec.table_checks import place_of
+from runner.spec.pivot_checks import place_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from runner.spec.names import SETTING_ROOTS, spell_out
 from runner.spec.nodes import Node, find, merge, plain, put, to_node
 from runner.spec.published import published_entries, with_published
 from runner.spec.resolve import DEFAULTS, layered, resolve, settings_key
+from runner.spec.seeds import ONE, seeds_of, written_seeds
 from runner.spec.settings import Settings
 from runner.spec.sizes import check_cells, check_phases
 from runner.spec.sweep import Combination, expand_sweep, label_names, published_value
@@ -37,11 +38,8 @@ from runner.spec.variants import (
 from runner.spec.written import at_new_places, written_problems
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-ONE = "one of them"
 MAX_FAILED = 2000
 """Wrong combinations after which no others are looked at."""
-
-SEEDS = "a list of different whole numbers, as [0, 1, 2]; for one seed write seed: 0"
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,7 @@ def _built(document: Node, path: Path, profile: str | None, sets: Sequence[str])
     check_profiles(document.get("profiles"))
     variant = make_variant(document, profile, sets)
     combinations = expand_sweep(document.get("sweep"))
-    seeds = _seeds(document, variant)
+    seeds = seeds_of(document, variant)
     num_kept = len(variant.kept_of(len(combinations)))
     seeds_node = variant.seeds or document.get("seeds")
     check_cells(num_kept, len(seeds), _own_settings(document), seeds_node)
@@ -163,37 +161,6 @@ def _name(document: Node, path: Path) -> str:
     return name
 
 
-def _seeds(document: Node, variant: Variant) -> list[Node | None]:
-    own = document.get("seeds")
-    lists = {id(node): _seed_list(node) for node in _written_seeds(document)}
-    node = variant.seeds or own
-    if node is None or any("seed" in layer for layer in variant.layers):
-        return [None]
-    if document.get("seed") is not None and node is own:
-        raise SpecError([Problem(node.key_place, "both seed and seeds are given", ONE)])
-    return list(lists[id(node)])
-
-
-def _written_seeds(document: Node) -> list[Node]:
-    """Return the `seeds` of a spec and of all its profiles, chosen or not."""
-    profiles = document.get("profiles")
-    holders = [document, *(profiles.value.values() if profiles is not None else ())]
-    return [node for each in holders if (node := each.get("seeds")) is not None]
-
-
-def _seed_list(node: Node) -> list[Node]:
-    if not node.is_sequence or not node.value:
-        raise SpecError([Problem(node.place, f"seeds is {node.describe()}", SEEDS)])
-    seen: set[int] = set()
-    for item in node.value:
-        if type(item.value) is not int:
-            raise SpecError([Problem(item.place, f"a seed is {item.describe()}", SEEDS)])
-        if item.value in seen:
-            raise SpecError([Problem(item.place, f"the seed {item.value} stands twice", SEEDS)])
-        seen.add(item.value)
-    return list(node.value)
-
-
 def _base(document: Node) -> Node:
     """Return the spec's own settings, spelled out."""
     return spell_out("", _own_settings(document))
@@ -241,7 +208,7 @@ def _cells(
 
 def _profile_layers(document: Node) -> list[Mapping[str, Node]]:
     """Return what profiles, and all `seeds`, may put over a cell."""
-    seeds = [seed for each in _written_seeds(document) for seed in each.value]
+    seeds = [seed for each in written_seeds(document) for seed in each.value]
     return [*profile_layers(document.get("profiles")), *({"seed": seed} for seed in seeds)]
 
 

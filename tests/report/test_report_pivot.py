@@ -18,7 +18,7 @@ from runner.core.types import Cell
 from runner.report.fill import fill_table
 from runner.report.render import FORMATS, render
 from runner.report.tables import FilledTable, to_frame, to_records
-from runner.spec.table_checks import column_value
+from runner.spec.pivot_checks import column_value
 from runner.spec.tables import Table, parse_tables
 from runner.spec.yaml_loader import parse_yaml
 from runner.store.database import Database
