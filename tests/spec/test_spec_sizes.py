@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from test_spec_sweep import sweeps
 
 from runner.core.errors import MAX_PROBLEMS, SpecError
-from runner.spec import experiment, sizes, sweep, table_checks
+from runner.spec import experiment, pivot_checks, sizes, sweep, table_checks
 from runner.spec.experiment import Experiment, build_experiment, recorded_tables
 from runner.spec.nodes import to_node
 from runner.spec.settings import Settings
@@ -140,7 +140,7 @@ def test_labels_columns_and_pivots_have_limits(monkeypatch: pytest.MonkeyPatch) 
     columns = ", ".join(f"C{number}: lr" for number in range(501))
     found = "a.yaml:4:10: table t has 501 columns\n    allowed: at most 500"
     assert refused(f"tables: {{t: {{{columns}}}}}") == found
-    monkeypatch.setattr(table_checks, "MAX_COLUMNS", 3)
+    monkeypatch.setattr(pivot_checks, "MAX_COLUMNS", 3)
     text = "sweep: {grid: {lr: [1, 2, 3, 4], epochs: [1, 2]}}\ntables:\n  t:\n"
     text += "    columns: {LR: lr, N: epochs, ACC: val_accuracy}\n    pivot: "
     found = "a.yaml:8:12: pivot is LR, whose 4 values would make 4 columns\n"
