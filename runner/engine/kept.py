@@ -8,6 +8,7 @@ whoever needs it. Knows neither pixels nor features.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -20,7 +21,10 @@ from runner.engine.context import Context
 INDEX = "index.json"
 NOT_THERE = "they are not there"
 DAMAGED = "they are damaged"
+REMOVED = "another process has removed them"
 ATTEMPTS = 3
+MOMENT = 0.1
+"""Seconds, far more than the two renames of :func:`put` take."""
 
 T = TypeVar("T")
 
@@ -107,14 +111,24 @@ def opened_or_made(
     Raises:
         StageFailed: when others remove it each time.
     """
-    for _ in range(ATTEMPTS):
-        try:
-            why = fault()
-            if not why:
-                return opened()
-        except FileNotFoundError:
-            why = "another process has removed them"
+    for attempt in range(ATTEMPTS):
+        why, found = _looked(fault, opened)
+        if why == REMOVED or (attempt and why == NOT_THERE):
+            time.sleep(MOMENT)  # another process may be putting its own into their place
+            again, found = _looked(fault, opened)
+            why = why if again == NOT_THERE else again
+        if found is not None:
+            return found
         if why != expected:
             context.on_note(f"{told}: {why}")
         make()
     raise StageFailed(f"{told}, {ATTEMPTS} times in vain: other processes remove them each time")
+
+
+def _looked(fault: Callable[[], str], opened: Callable[[], T]) -> tuple[str, T | None]:
+    """Return why something cannot be used, or "" and what opening it gives."""
+    try:
+        why = fault()
+        return (why, None) if why else ("", opened())
+    except FileNotFoundError:
+        return REMOVED, None

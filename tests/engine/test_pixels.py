@@ -251,6 +251,20 @@ def test_two_that_find_damage_at_once_leave_whole_pixels(
     assert [each.name for each in cached(bench).parent.iterdir()] == [cached(bench).name]
 
 
+def test_what_another_process_is_just_replacing_is_not_made_once_more(bench: Bench) -> None:
+    made: list[str] = []
+    looks = iter([kept.DAMAGED, kept.NOT_THERE, ""])
+    found = kept.opened_or_made(
+        bench.context(),
+        "they are made again",
+        lambda: next(looks),
+        lambda: made.append("made"),
+        lambda: "opened",
+    )
+    assert (found, made) == ("opened", ["made"])
+    assert bench.notes == ["they are made again: they are damaged"]
+
+
 def test_what_a_killed_process_left_of_the_old_pixels_is_removed(bench: Bench) -> None:
     import socket
 
