@@ -52,6 +52,7 @@ class Sources:
         self._there: dict[str, Source] | None = None
         self._is_new = False
         self._known: dict[str, Source | None] = {}
+        self._files: dict[str, Path | None] = {}
 
     def digests(self, names: Iterable[str]) -> dict[str, str]:
         """Return the digests of those modules that have a source file, by name."""
@@ -81,13 +82,22 @@ class Sources:
         home = _home(name)
         for each in source.imports:
             # a package of the program's components only collects what a spec may name
-            is_collecting = home == COMPONENTS and _is_package(each)
+            is_collecting = home == COMPONENTS and self._is_package(each)
             if (each == home or each.startswith(f"{home}.")) and not is_collecting:
                 yield each
 
+    def _file(self, name: str) -> Path | None:
+        if name not in self._files:
+            self._files[name] = source_file(name)
+        return self._files[name]
+
+    def _is_package(self, name: str) -> bool:
+        path = self._file(name)
+        return path is not None and path.name == "__init__.py"
+
     def _source(self, name: str) -> Source | None:
         if name not in self._known:
-            path = source_file(name)
+            path = self._file(name)
             self._known[name] = None if path is None else self._read(path, name)
         return self._known[name]
 
@@ -147,11 +157,6 @@ def source_file(name: str) -> Path | None:
             if path.is_file() and (inner or path.name == "__init__.py"):
                 return path
     return None
-
-
-def _is_package(name: str) -> bool:
-    path = source_file(name)
-    return path is not None and path.name == "__init__.py"
 
 
 def _home(name: str) -> str:

@@ -72,6 +72,7 @@ def told(call: Call) -> str:
     return said
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("done")
 def test_changed_code_is_said_of_the_runs_that_used_it(call: Call, edit: Edit) -> None:
     assert told(call) == ""

@@ -153,6 +153,7 @@ def test_what_is_no_database_is_refused_before_anything_is_done(
     assert [each.name for each in fresh.iterdir()] == ["tiny.yaml"]
 
 
+@pytest.mark.slow
 def test_results_are_where_a_url_says(fresh: Path, call: Call) -> None:
     words = ["--db", "sqlite:///deep/r.db", "--threads", "1"]
     assert call("run", "tiny.yaml", "--only", "slow", *words).code == 0

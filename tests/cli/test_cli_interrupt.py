@@ -127,6 +127,7 @@ def test_while_something_is_imported_ctrl_c_ends_it_in_one_line(
     assert (process.returncode, out, err) == (130, "", "stopped\n")
 
 
+@pytest.mark.slow
 def test_a_command_that_is_at_work_is_unwound(tmp_path: Path) -> None:
     code = (
         "import runner.__main__ as entrance, runner.cli.app as app, signal, os\n"

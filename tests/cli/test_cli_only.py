@@ -117,6 +117,7 @@ tables:
 """
 
 
+@pytest.mark.slow
 def test_results_of_images_that_have_changed_do_not_stay(tmp_path: Path, call: Call) -> None:
     """Beside a row of the new images, a number of the old ones would pass for one of the new."""
     draw_classes(tmp_path / "photos", {"a": 9, "b": 9})

@@ -115,6 +115,7 @@ sweep:
 """
 
 
+@pytest.mark.slow
 def test_why_runs_share_nothing_names_those_to_do_and_every_reason(call: Call) -> None:
     Path("alike.yaml").write_text(ALIKE)
     measured = (
@@ -170,6 +171,7 @@ def test_only_rules_that_share_may_be_disabled(call: Call, word: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_prediction_is_held_against_truth(call: Call) -> None:
     assert call("plan", "shared.yaml", "--actual").code == 2
     assert call("run", "shared.yaml", "--only", "long").code == 0
@@ -220,6 +222,7 @@ def test_a_plan_says_what_every_run_by_itself_would_take(call: Call) -> None:
     assert re.search(r"time +about 12 s of 24 s on cpu", planned), planned
 
 
+@pytest.mark.slow
 def test_disk_is_foretold_with_states(call: Call) -> None:
     text = SPEC.replace("hidden: [4]", "hidden: [300]").replace("optimizer: sgd", "optimizer: adam")
     Path("large.yaml").write_text(text)
@@ -242,6 +245,7 @@ def test_without_data_disk_is_unknown_and_what_is_missing_is_said_once(call: Cal
     assert planned.count("missing data set imagefolder") == 1
 
 
+@pytest.mark.slow
 def test_the_cache_is_listed_and_cleared(call: Call) -> None:
     assert call("run", "frozen.yaml").code == 0
     listed = call("cache", "list").out
@@ -288,6 +292,7 @@ def test_the_cache_of_a_run_at_work_is_not_cleared(call: Call) -> None:
     assert Path(".runner/features").exists()
 
 
+@pytest.mark.slow
 def test_branches_keep_to_the_limit_of_the_cache(call: Call) -> None:
     assert call("run", "shared.yaml", "--db", "a/a.db", "--cache-limit", "0").code == 0
     assert list(Path("a/.runner/states").rglob("*.json")) == []
@@ -334,6 +339,7 @@ def test_a_run_on_another_database_keeps_its_folder(
     assert call("cache", "clear", "--db", "other.db").code == 0
 
 
+@pytest.mark.slow
 def test_only_what_belongs_to_the_database_is_cleared(call: Call) -> None:
     for db in ("a.db", "b.db"):
         assert call("run", "frozen.yaml", "--db", db).code == 0
@@ -382,6 +388,7 @@ def test_verify_proves_that_sharing_changes_nothing(call: Call) -> None:
     assert ask("SELECT count(*) FROM runs") == [(0,)]
 
 
+@pytest.mark.slow
 def test_verify_holds_features_to_tolerances(call: Call) -> None:
     verified = call("verify", "frozen.yaml")
     assert verified.code == 0, verified.err

@@ -44,6 +44,7 @@ LIGHT = [
 ]
 
 
+@pytest.mark.slow
 def test_commands_that_train_nothing_import_nothing_heavy(tiny: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", IMPORTS, *LIGHT], capture_output=True, text=True, check=True
@@ -51,6 +52,7 @@ def test_commands_that_train_nothing_import_nothing_heavy(tiny: Path) -> None:
     assert done.stderr.splitlines() == [f"{command}: none" for command in LIGHT]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words", [pytest.param(["list", "--format", "csv"], marks=pytest.mark.slow), ["db", "dump"]]
 )
@@ -63,6 +65,7 @@ def test_a_pipe_closed_by_its_reader_is_no_traceback(tiny: Path, words: list[str
     assert ended.returncode in (0, 1)
 
 
+@pytest.mark.slow
 def test_the_installed_command_exits_with_the_code_of_the_error(tmp_path: Path) -> None:
     ended = subprocess.run([RUNNER, "validate", "nowhere.yaml"], capture_output=True, text=True)
     assert (ended.returncode, ended.stdout) == (2, "")

@@ -33,6 +33,7 @@ def shelf(finished: Path, tmp_path: Path) -> Path:
     return Path(shutil.copy(finished / "results.db", tmp_path / "shelf")).parent
 
 
+@pytest.mark.slow
 def test_every_command_that_reads_prints_what_it_prints_elsewhere(shelf: Path, call: Call) -> None:
     db = ["--db", "shelf/results.db"]
     with locked(shelf):

@@ -156,6 +156,7 @@ def test_what_an_earlier_version_remembered_is_not_read(tmp_path: Path, call: Ca
         assert call("plan", "frozen.yaml").code == 0
 
 
+@pytest.mark.slow
 def test_a_partial_file_says_what_it_lacks(tmp_path: Path, call: Call) -> None:
     state = torchvision.models.squeezenet1_1().state_dict()
     new_file({name: value for name, value in state.items() if name.startswith("features")})
@@ -187,6 +188,7 @@ def kinds_done() -> dict[str, int]:
     return dict(ask(query))
 
 
+@pytest.mark.slow
 def test_show_says_what_is_trained_and_what_was_loaded(tmp_path: Path, call: Call) -> None:
     assert call("run", "frozen.yaml").code == 0
     shown = call("show", "frozen:0").out
@@ -279,6 +281,7 @@ def published(tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     return published.path
 
 
+@pytest.mark.slow
 def test_torchvisions_weights_are_fetched_once_with_their_checksum(
     call: Call, published: Path, tmp_path: Path
 ) -> None:

@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 
 
+@pytest.mark.slow
 def test_the_generated_documents_are_up_to_date() -> None:
     checked = subprocess.run(
         [sys.executable, ROOT / "tools" / "docs.py", "--check"], capture_output=True, text=True

@@ -73,6 +73,7 @@ def test_the_spec_in_the_readme_is_the_quickstart():
     assert json.loads(json.dumps(real)) == shown
 
 
+@pytest.mark.slow
 def test_the_error_in_the_readme_is_what_is_printed(tmp_path):
     shown = block("A wrong spec never starts", "text")
     spec = block("The table above is this file", "yaml")

@@ -172,6 +172,7 @@ def test_a_rerun_measures_the_same_numbers_again(spec: Path) -> None:
     assert ask(spec.parent, f"{query} ORDER BY 1, 2, 3, 4", [1]) == first
 
 
+@pytest.mark.slow
 def test_an_unfinished_rerun_goes_on_with_rerun_and_is_left_alone_without(spec: Path) -> None:
     do(spec)
     began, _ = do(spec, rerun=True, limit=1)
@@ -202,6 +203,7 @@ def test_without_its_folder_a_new_run_prepares_again_and_old_ones_are_kept(spec:
                " WHERE kind = 'prepare'") == [("done",), ("done",)]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_without_its_weights_an_unfinished_run_is_trained_again_to_the_same_result(
     spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

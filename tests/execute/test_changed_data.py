@@ -112,6 +112,7 @@ def test_images_that_change_before_the_first_is_looked_at_start_nothing(
     assert not (tmp_path / "results.db").exists()
 
 
+@pytest.mark.slow
 def test_damaged_pixels_are_prepared_again_for_another_training(spec: Path, tmp_path: Path) -> None:
     do(spec, only=["lr=0.1"])
     (path,) = (tmp_path / ".runner" / "pixels").rglob("pixels.npy")

@@ -180,6 +180,7 @@ def full_disk_of_safetensors(*args: Any, **kwargs: Any) -> None:
     raise SafetensorError("I/O error: No space left on device (os error 28)")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("raising", "checkpoint_seconds"), [(full_disk, 30.0), (full_disk_of_safetensors, 0.0)]
 )

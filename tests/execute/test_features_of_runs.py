@@ -44,6 +44,7 @@ def num_attempts(folder: Path, kind: str) -> int:
     return int(number)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "point",
     [
@@ -63,6 +64,7 @@ def test_killed_around_the_features_the_grid_ends_as_if_undisturbed(
     assert left.litter == ()
 
 
+@pytest.mark.slow
 def test_a_grid_of_two_prefixes_computes_two(
     forks: Forks, frozen: Path, undisturbed_frozen: Left, tmp_path: Path
 ) -> None:
@@ -72,6 +74,7 @@ def test_a_grid_of_two_prefixes_computes_two(
     assert left_in(tmp_path) == undisturbed_frozen
 
 
+@pytest.mark.slow
 def test_two_processes_compute_features_once(
     forks: Forks, frozen: Path, undisturbed_frozen: Left, tmp_path: Path
 ) -> None:

@@ -51,6 +51,7 @@ def of_a_higher_limit(folder: Path) -> None:
         path.write_text(json.dumps({**json.loads(path.read_text()), "diverged_if": 1e3}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("harm", "options", "epochs"),
     [
@@ -76,6 +77,7 @@ def test_a_state_counts_where_a_run_goes_on_from_it(
     assert failures(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_state_without_the_weights_that_are_wanted_does_not_count(tmp_path: Path) -> None:
     do(write_grid(tmp_path, ONE), tmp_path)
     other = ONE.replace("monitor: last", "monitor: val_accuracy, mode: min")
@@ -85,6 +87,7 @@ def test_a_state_without_the_weights_that_are_wanted_does_not_count(tmp_path: Pa
     assert trained(tmp_path) == 6 + 9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, pytest.param({"no_share": True}, marks=pytest.mark.slow)])
 def test_a_checkpoint_of_a_stopped_training_counts(
     options: dict[str, Any], forks: Forks, tmp_path: Path

@@ -129,6 +129,7 @@ def test_checkpoints_do_not_change_what_a_grid_leaves(
     assert left.litter == ()
 
 
+@pytest.mark.slow
 def test_after_a_kill_only_the_epochs_since_the_checkpoint_are_trained_again(
     forks: Forks, grid: Path, tmp_path: Path
 ) -> None:

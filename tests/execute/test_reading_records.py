@@ -95,6 +95,7 @@ def remove_states(folder: Path) -> None:
         path.unlink()
 
 
+@pytest.mark.slow
 def test_readers_of_what_is_recorded_train_only_for_weights_that_are_gone(tmp_path: Path) -> None:
     old = tmp_path / "old"
     do(write_grid(tmp_path, LONG), old)
@@ -226,6 +227,7 @@ def test_other_numerics_are_read_where_mixing_is_accepted(tmp_path: Path) -> Non
     assert trained(tmp_path) == 8
 
 
+@pytest.mark.slow
 def test_where_a_run_diverges_is_read_from_the_losses(tmp_path: Path) -> None:
     old = tmp_path / "old"
     do(write_grid(tmp_path, DIVERGING + "sweep: {rows: [{train.diverged_if: 100}]}\n"), old)

@@ -49,6 +49,7 @@ def stop_and(
     return forks.wait(pid), (folder / OUTPUT).read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("disturb", "message"),
     [
@@ -79,6 +80,7 @@ def test_a_run_whose_database_goes_says_so_and_the_same_command_does_it_again(
     assert left_in(tmp_path).dump == undisturbed.left.dump
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("disturb", "when"),
     [

@@ -85,6 +85,7 @@ def test_shared_runs_leave_what_runs_by_themselves_leave(
     assert failures(tmp_path) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", specs("partly"))
 def test_runs_done_one_after_another_go_on_from_states_and_leave_the_same(
     name: str, alone: Alone, tmp_path: Path
@@ -128,6 +129,7 @@ def text_with(label: str, more: str) -> str:
     return READERS + f"    - {{label: {label}, {more}}}\n"
 
 
+@pytest.mark.slow
 def test_a_raised_budget_trains_only_the_epochs_that_are_missing(tmp_path: Path) -> None:
     shared, fresh = tmp_path / "shared", tmp_path / "fresh"
     do(write_grid(tmp_path, READERS), shared)
@@ -172,6 +174,7 @@ def test_a_patience_added_later_trains_only_what_is_missing(tmp_path: Path) -> N
     assert dump_of_runs(shared) == dump_of_runs(fresh)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
@@ -244,6 +247,7 @@ def test_a_branch_fails_alone(
     assert dump_of(tmp_path) == dump_of(alone["branches"])
 
 
+@pytest.mark.slow
 def test_a_failure_before_a_branch_fails_all_that_go_on(
     alone: Alone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -257,6 +261,7 @@ def test_a_failure_before_a_branch_fails_all_that_go_on(
     assert dump_of(tmp_path) == dump_of(alone["partly"])
 
 
+@pytest.mark.slow
 def test_a_disk_too_full_for_a_branch_loses_nothing_and_says_what_helps(
     alone: Alone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

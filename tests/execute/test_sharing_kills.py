@@ -50,6 +50,7 @@ def undisturbed_branches(
     return left_in(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("point", "seconds"),
     [
@@ -130,6 +131,7 @@ def test_a_checkpoint_is_removed_when_its_runs_have_results_of_other_trainings(
     assert left_in(tmp_path).litter == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "call", [4, *(pytest.param(call, marks=pytest.mark.slow) for call in (6, 7))]
 )
@@ -149,6 +151,7 @@ def test_killed_after_readers_were_satisfied_these_keep_what_they_read(
     assert trained(part) == 8
 
 
+@pytest.mark.slow
 def test_two_processes_share_a_tree_and_do_every_stage_once(
     forks: Forks, branches: Path, undisturbed_branches: Left, tmp_path: Path
 ) -> None:
@@ -223,6 +226,7 @@ def test_a_process_that_joins_when_runs_have_ended_leaves_the_same(
     assert trained(tmp_path) == 26
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "harm", [pytest.param("other numerics", marks=pytest.mark.slow), "damaged"]
 )

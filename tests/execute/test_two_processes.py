@@ -80,6 +80,7 @@ def test_a_process_waits_for_a_stage_that_a_living_one_holds(
     assert MEETING in (tmp_path / OUTPUT).read_text()
 
 
+@pytest.mark.slow
 def test_the_stage_of_a_killed_process_is_taken_over_at_once_by_a_waiting_one(
     forks: Forks, grid: Path, undisturbed: Undisturbed, tmp_path: Path
 ) -> None:
@@ -110,6 +111,7 @@ def test_a_stage_that_fails_is_tried_by_one_of_two_processes(forks: Forks, tmp_p
     assert ask(tmp_path, "SELECT status, count(*) FROM results GROUP BY status") == [("failed", 4)]
 
 
+@pytest.mark.slow
 def test_a_divergence_recorded_just_before_a_kill_is_not_trained_again(
     forks: Forks, tmp_path: Path
 ) -> None:

@@ -40,6 +40,7 @@ def test_processes_that_make_the_database_together_make_one(tmp_path: Path) -> N
     database.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "num_stages", [60, pytest.param(600, marks=pytest.mark.slow)], ids=["few", "many"]
 )
