@@ -9,12 +9,15 @@ from every_setting import SETTINGS, SPEC, Setting, value_at, with_value
 from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from runner.core.errors import Place, Problem, SpecError
 from runner.spec.experiment import Experiment, build_experiment
 from runner.spec.matching import same_value, setting_value
-from runner.spec.nodes import find
-from runner.spec.resolve import origins
+from runner.spec.names import SETTING_ROOTS, spell_out
+from runner.spec.nodes import find, plain, to_node
+from runner.spec.resolve import layered, origins
+from runner.spec.settings import Settings
 from runner.spec.yaml_loader import parse_yaml
 
 JUNK = (None, True, 5, 0.5, -1, "sgd", "no such", [], [1], ["sgd"], [[1, "a"]], {"no": 1}, {})
@@ -106,7 +109,22 @@ def is_wrong_by_itself(document: dict[str, Any], path: str, value: Any) -> bool:
     if isinstance(value, dict) and isinstance(value_at(SPEC, path), dict):
         return False  # a mapping where one belongs: it may lack something, and get it from above
     wrong = with_value(document, path, value)
-    return bool(said_of(problems_of(wrong), place_of(wrong, path.split("."))))
+    return not keeps_to_rules_alone(wrong) and bool(
+        said_of(problems_of(wrong), place_of(wrong, path.split(".")))
+    )
+
+
+def keeps_to_rules_alone(document: dict[str, Any]) -> bool:
+    """Return whether each setting is right, so that only a rule between them can be broken.
+
+    What is put over one of them may keep the rule again.
+    """
+    own = {key: child for key, child in document.items() if key in SETTING_ROOTS}
+    try:
+        Settings.model_validate(plain(layered(spell_out("", to_node(own)), [])))
+    except (ValidationError, SpecError):
+        return False
+    return True
 
 
 tries = settings(max_examples=examples(500), deadline=None)
