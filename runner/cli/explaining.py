@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from runner.api.predicting import Actual
 from runner.cli.words import counted, show_seconds
 from runner.components.download import show_bytes
 from runner.planner.explain import Branch, Ending, Saving, last_epoch
+
+if TYPE_CHECKING:
+    from runner.api.predicting import Actual
 
 SHOWN_RUNS = 6
 SHOWN_LINES = 60

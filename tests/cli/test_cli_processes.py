@@ -52,6 +52,12 @@ def test_commands_that_train_nothing_import_nothing_heavy(tiny: Path) -> None:
     assert done.stderr.splitlines() == [f"{command}: none" for command in LIGHT]
 
 
+def test_help_imports_nothing_that_only_a_command_needs() -> None:
+    code = "import sys, runner.cli.app; print(*{'pydantic', 'sqlalchemy', 'yaml'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "words", [pytest.param(["list", "--format", "csv"], marks=pytest.mark.slow), ["db", "dump"]]
