@@ -182,6 +182,7 @@ def other(server: Server) -> None:
     server.files[NAME] = b"another file"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("harm", "what"),
     [

@@ -278,6 +278,7 @@ def test_the_cache_is_listed_and_cleared(call: Call) -> None:
     assert "did you mean: pixels" in wrong.err
 
 
+@pytest.mark.slow
 def test_the_cache_of_a_run_at_work_is_not_cleared(call: Call) -> None:
     assert call("run", "frozen.yaml").code == 0
     with closing(sqlite3.connect("results.db")) as raw:
@@ -375,6 +376,7 @@ def test_what_vanishes_while_it_is_listed_is_left_out(
     assert "weights            0 files" in listed.out
 
 
+@pytest.mark.slow
 def test_verify_proves_that_sharing_changes_nothing(call: Call) -> None:
     verified = call("verify", "shared.yaml", "--sample", "3")
     assert verified.code == 0, verified.err
@@ -457,6 +459,7 @@ def test_verify_takes_runs_that_share_with_one_another(call: Call) -> None:
     assert seeds_taken[0] == seeds_taken[1] != seeds_taken[2] == seeds_taken[3]
 
 
+@pytest.mark.slow
 def test_verify_says_when_nothing_was_shared(call: Call) -> None:
     verified = call("verify", "shared.yaml", "--sample", "1", "--set", "epochs=1")
     assert verified.code == 0, verified.err
@@ -464,6 +467,7 @@ def test_verify_says_when_nothing_was_shared(call: Call) -> None:
     assert verified.err.endswith("nothing was shared in this sample: it says nothing of sharing\n")
 
 
+@pytest.mark.slow
 def test_verify_of_runs_that_fail_proves_nothing(call: Call, tmp_path: Path) -> None:
     from PIL import Image
 

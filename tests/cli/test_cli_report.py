@@ -406,6 +406,7 @@ def test_show_says_which_epochs_come_from_which_attempt(tiny: Path, call: Call) 
     assert not re.search(r"\n  prepare .*; epoch", shown)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [[], ["--profile", "quick"], ["--set", "epochs=1", "--set", "optimizer={name: adam, lr: 0.3}"]],

@@ -37,6 +37,7 @@ def test_resolved_shows_what_an_option_changed(fresh: Path, call: Call) -> None:
     assert "  train.epochs: 7  (--set epochs=7)" in lines
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["photos", "my holiday photos", "it's: a \"#folder", "1.5", "true"]
 )

@@ -73,6 +73,7 @@ def new_file(tensors: dict[str, Any]) -> None:
     replace(before, digest_of(path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "old", "new"),
     [

@@ -289,6 +289,7 @@ def test_ctrl_c_leaves_nothing(cifar10: Archive, root: Path) -> None:
     assert not root.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "when", ["while it comes", pytest.param("before it is moved", marks=pytest.mark.slow)]
 )

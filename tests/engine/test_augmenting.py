@@ -91,6 +91,7 @@ def test_evaluation_is_never_augmented(tmp_path: Path, monkeypatch: pytest.Monke
     assert seen == [(12, epoch, step) for epoch in (1, 2) for step in (1, 2, 3)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop_after", [2, 4, 8])
 def test_an_augmented_training_that_is_continued_is_the_undisturbed_one(
     tmp_path: Path, stop_after: int
@@ -118,6 +119,7 @@ class FlippedBench(FeaturesBench):
         assert self.stage("features").spec["prefix"]["views"] == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("p", [1.0, 0.5])
 def test_training_on_the_features_of_both_views_is_training_on_mirrored_images(
     tmp_path: Path, p: float

@@ -64,6 +64,7 @@ def benches(tmp_path: Path, **changes: Any) -> tuple[Bench, FeaturesBench]:
     return Bench(tmp_path / "plain", settings), FeaturesBench(tmp_path / "features", settings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes", [{}, {"dropout": 0.0}, {"freeze": ["features", "classifier.hidden1"]}], ids=str
 )
@@ -164,6 +165,7 @@ def no_mapping(folder: Path) -> None:
     (folder / "index.json").write_text("{}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("harm", "said"),
     [

@@ -52,6 +52,7 @@ def test_normalisation_that_moves_its_statistics_is_no_prefix() -> None:
     assert halves.cut == "features_block1_conv"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "side"),
     [

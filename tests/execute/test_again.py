@@ -84,6 +84,7 @@ def test_a_changed_image_is_other_data_and_old_results_are_kept(spec: Path) -> N
     )
 
 
+@pytest.mark.slow
 def test_a_renamed_image_is_other_data(spec: Path) -> None:
     do(spec)
     path = spec.parent / "photos" / "class_1" / "03.png"
@@ -153,6 +154,7 @@ def test_only_does_the_chosen_cells_and_keeps_the_others_for_later(spec: Path) -
     assert do(spec)[0] == ["train", "evaluate"]
 
 
+@pytest.mark.slow
 def test_rerun_is_a_further_repetition_and_keeps_the_old_one(spec: Path) -> None:
     do(spec)
     old = ask(spec.parent, STATUSES)
@@ -261,6 +263,7 @@ def test_a_changed_seed_of_a_spec_runs_anew_and_its_cells_replace_the_old_ones(s
     assert ask(spec.parent, "SELECT count(*) FROM results") == [(4,)]
 
 
+@pytest.mark.slow
 def test_a_variant_is_kept_beside_the_spec_as_written(spec: Path) -> None:
     do(spec)
     _, ran = do(spec, sets=["epochs=2"])

@@ -181,6 +181,7 @@ def left_undisturbed(spec: Path, tmp_path: Path) -> str:
     return left_in(home).dump
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "harm", [turn_a_bit, *(pytest.param(each, marks=pytest.mark.slow) for each in MORE)]
 )
@@ -202,6 +203,7 @@ def test_weights_that_are_damaged_before_their_evaluation_are_trained_again(
     assert left_in(tmp_path).dump == left_undisturbed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", [turn_a_bit, pytest.param(cut_short, marks=pytest.mark.slow)])
 def test_weights_that_are_damaged_when_they_are_evaluated_fail_and_a_retry_makes_them(
     spec: Path, tmp_path: Path, left_undisturbed: str, harm

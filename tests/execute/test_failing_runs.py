@@ -96,6 +96,7 @@ def no_memory_for(batch_size: int, monkeypatch: pytest.MonkeyPatch, error: Excep
     monkeypatch.setattr(torch.nn.Sequential, "forward", forward)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "error",
     [
@@ -243,6 +244,7 @@ def test_a_stop_keeps_finished_epochs_and_the_next_run_goes_on(tmp_path: Path) -
     assert ("train", 1, "interrupted") in ask(tmp_path, ATTEMPTS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [math.inf, math.nan])
 def test_a_test_loss_that_is_no_number_fails_the_run_in_words(
     value: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

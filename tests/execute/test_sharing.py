@@ -282,6 +282,7 @@ def test_a_disk_too_full_for_a_branch_loses_nothing_and_says_what_helps(
     assert dump_of(tmp_path) == dump_of(alone["branches"])
 
 
+@pytest.mark.slow
 def test_readers_that_were_satisfied_before_a_branch_have_no_stage_in_it(tmp_path: Path) -> None:
     log = do(write_grid(tmp_path, ONE_GOES_ON), tmp_path)
     # every 7 stops early before the seventh epoch: nobody goes on there

@@ -302,6 +302,7 @@ def bars(axes: Axes) -> list[float]:
     return [abs(segment[1][1] - segment[0][1]) / 2 for each in segments for segment in each]
 
 
+@pytest.mark.slow
 def test_metrics_and_their_gap_against_a_setting_are_those_of_tables(drawn: Draw) -> None:
     figure = drawn(DROPOUT, kind="setting").figure
     accuracy, gap = figure.axes
@@ -450,6 +451,7 @@ NAMES = [
 QUICK = ("sheet", "curves", "setting")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind",
     [kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.slow) for kind in FIGURES],
@@ -489,12 +491,14 @@ def saved(drawn: Draw, kind: str, path: Path) -> bytes:
     return content
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_file_is_of_its_suffix_and_has_no_date(drawn: Draw, tmp_path: Path, suffix: str) -> None:
     content = saved(drawn, "accuracy", tmp_path / "new" / f"figure{suffix}")
     assert not re.search(rb"CreationDate|dc:date|tIME", content)
 
 
+@pytest.mark.slow
 def test_two_drawings_are_the_same_bytes(drawn: Draw, tmp_path: Path) -> None:
     path = tmp_path / "new" / "figure.svg"
     assert saved(drawn, "accuracy", path) == saved(drawn, "accuracy", path)

@@ -88,6 +88,7 @@ def test_originals_are_training_images_and_the_rest_is_what_the_engine_makes(
     assert np.array_equal(shown[:, 1:].swapaxes(0, 1), made)
 
 
+@pytest.mark.slow
 def test_each_pipeline_has_a_column_and_each_preprocessing_its_rows(tmp_path: Path) -> None:
     figure = drawn(tmp_path, images=2)
     assert titles(figure) == [
@@ -135,6 +136,7 @@ def test_images_of_different_sizes_are_told_as_when_they_are_prepared(tmp_path: 
         drawn(tmp_path, PHOTOS, data=tmp_path)
 
 
+@pytest.mark.slow
 def test_corrupt_images_are_skipped_before_the_split_as_the_engine_does(tmp_path: Path) -> None:
     write_photos(tmp_path)
     for number in (0, 3, 5):
