@@ -116,7 +116,7 @@ def _built(document: Node, path: Path, profile: str | None, sets: Sequence[str])
     trainings = (item.settings.train for item in cells)
     phases = sum(each.schedule.num_phases(each.epochs) for each in trainings)
     check_phases(phases, len(cells), document)
-    labels = _label_names(combinations)
+    labels = label_names(document.get("sweep"))
     plain_cells = [item.cell for item in cells]
     tables_node = document.get("tables")
     if tables_node is None:
@@ -143,10 +143,6 @@ def recorded_tables(document: Mapping[str, Any]) -> tuple[Table, ...]:
     """Return the tables of a recorded document, without expanding its sweep."""
     tree = to_node(document)
     return parse_tables(tree.get("tables"), label_names(tree.get("sweep")))
-
-
-def _label_names(combinations: Sequence[Combination]) -> list[str]:
-    return list(dict.fromkeys(label for item in combinations for label in item.labels))
 
 
 def _name(document: Node, path: Path) -> str:
