@@ -3,6 +3,7 @@
 Imports next to nothing by itself, for a second may pass until the rest is there.
 """
 
+import atexit
 import os
 import signal
 import sys
@@ -16,7 +17,11 @@ class Stopped(BaseException):
 
 
 def main() -> None:
-    """Run the command line; Ctrl-C ends it in one line."""
+    """Run the command line; Ctrl-C ends it in one line.
+
+    The interpreter takes our handler back while it ends: by then Ctrl-C has nothing left to stop.
+    """
+    atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGINT, _stop)
     try:
         from runner.cli.app import main as run
@@ -25,6 +30,8 @@ def main() -> None:
     except Stopped:
         sys.stderr.write("stopped\n")
         sys.exit(STOPPED)
+    finally:
+        signal.signal(signal.SIGINT, _leave)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

@@ -54,6 +54,21 @@ def test_an_interrupted_grid_goes_on_and_equals_an_undisturbed_one(fresh: Path, 
     assert '"status":"done"' in gone_on
 
 
+def test_ctrl_c_while_the_interpreter_ends_stops_nothing() -> None:
+    """What is registered first is called last: behind everything that the command line ends."""
+    late = (
+        "import atexit, os, signal, sys\n"
+        "atexit.register(lambda: os.kill(os.getpid(), signal.SIGINT))\n"
+        "sys.argv = ['runner', 'list']\n"
+        "from runner.__main__ import main\n"
+        "main()\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", late], capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("error: no database at results.db")
+    assert len(ended.stderr.splitlines()) == 1
+
+
 def test_a_first_signal_asks_and_a_second_stops_at_once(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

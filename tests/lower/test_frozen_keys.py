@@ -11,14 +11,17 @@ from typing import Any
 
 import pytest
 
-from runner.core.types import FrozenPrefix
-from runner.lower.stages import make_run, naive_chain
+from runner.core.keys import canonical_json, content_key
+from runner.core.types import Facts, FrozenPrefix, Plan, Stage
+from runner.lower.stages import make_run, naive_chain, naive_plan
 from runner.lower.trajectory import data_key, init_key, make_segments, prefix_key
+from runner.planner.rules import apply_rules
 from runner.spec.experiment import ResolvedCell, load_experiment
 
 ROOT = Path(__file__).resolve().parents[2]
 SPECS = sorted((ROOT / "experiments").glob("*.yaml"))
 GOLDEN = Path(__file__).parent / "frozen_keys.json"
+GOLDEN_STAGES = Path(__file__).parent / "frozen_stages.json"
 CELLS = 4
 """Cells of a spec: the first, the last, and evenly between them."""
 
@@ -58,3 +61,40 @@ def test_keys_are_those_of_the_first_release(path: Path) -> None:
         golden[path.stem] = frozen(path)
         GOLDEN.write_text(json.dumps(dict(sorted(golden.items())), indent=1) + "\n")
     assert frozen(path) == golden[path.stem]
+
+
+def stored(stage: Stage) -> str:
+    """Return a digest of what is stored of a stage, and of what it stands between."""
+    spec = canonical_json(stage.spec)
+    rest = [stage.key, stage.kind, stage.needs, stage.produces, stage.consumes, stage.cost_kind]
+    return f"{stage.kind} {content_key('stored', [spec, rest, stage.epochs])}"
+
+
+def planned(path: Path) -> dict[str, list[str]]:
+    """Return all stages of up to 40 cells, each run by itself and as planned together."""
+    chains = {}
+    for item in load_experiment(path).cells[:40]:
+        settings = item.settings
+        weights = "weights" if getattr(settings.model, "weights", None) else ""
+        run = make_run(settings, "fingerprint", weights, item.cell)
+        prefix = None
+        if settings.model.freeze != "none":
+            key = prefix_key(settings, "fingerprint", "structure", weights, weights)
+            prefix = FrozenPrefix(key, "layer", (4,))
+        chains[run.run_key] = (run, naive_chain(run, settings, 0, prefix))
+    naive = naive_plan(chains.values())
+    plan: Plan = apply_rules(naive, Facts())
+    return {
+        "naive": [stored(stage) for stage in {each.key: each for each in naive.stages}.values()],
+        "planned": [stored(stage) for stage in plan.stages],
+        "reads": [content_key("reads", [run, keys]) for run, keys in plan.reads.items()],
+    }
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+def test_stages_are_stored_as_in_the_first_release(path: Path) -> None:
+    golden = json.loads(GOLDEN_STAGES.read_text()) if GOLDEN_STAGES.is_file() else {}
+    if os.environ.get("UPDATE_GOLDEN"):
+        golden[path.stem] = planned(path)
+        GOLDEN_STAGES.write_text(json.dumps(dict(sorted(golden.items())), indent=1) + "\n")
+    assert planned(path) == golden[path.stem]
