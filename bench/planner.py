@@ -164,10 +164,10 @@ def _finish_all(folder: Path) -> None:
     """Record a made-up result for every run of the folder's spec."""
     import sqlalchemy as sa
 
-    from runner.api.binding import Binder, load_experiments
-    from runner.api.wanted_records import record_wanted
-    from runner.api.wanting import want
-    from runner.api.workspace import workspace
+    from runner.bind.binder import Binder, load_experiments
+    from runner.bind.plan_runs import want
+    from runner.bind.planned_records import record_wanted
+    from runner.bind.workspace import workspace
     from runner.store.schema import results
 
     place = workspace(folder / "results.db")

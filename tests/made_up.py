@@ -7,8 +7,8 @@ from typing import Literal
 
 from runner.core.types import Cell, EpochRecord, Metric, Stage
 from runner.lower.stages import make_run, naive_chain
-from runner.report.fill import fill_table
-from runner.report.tables import FilledTable
+from runner.report.tables.query import fill_table
+from runner.report.tables.table import FilledTable
 from runner.spec.experiment import Experiment, load_experiment
 from runner.store.catalogue import record_environment, record_experiment
 from runner.store.checksums import seal_all

@@ -21,12 +21,12 @@ from runner.components.models.classifier import Classifier
 from runner.components.models.torchvision_model import Head, WeightsFile
 from runner.components.optimizers import Optimizer
 from runner.components.schedules import Schedule, ScheduleSettings
-from runner.core.reading import SPLITS
+from runner.components.settings import Best, EarlyStopping, Evaluation, Settings, Training
+from runner.core.reader import SPLITS
 from runner.spec.names import SHORT_NAMES
 from runner.spec.nodes import as_yaml
 from runner.spec.options import model_options, tags_of
-from runner.spec.settings import Best, EarlyStopping, Evaluation, Settings, Training
-from runner.spec.tables import PROPERTIES, ColumnSettings
+from runner.spec.tables.table import PROPERTIES, ColumnSettings
 
 HEAD = """\
 # Reference

@@ -18,18 +18,18 @@ import sqlalchemy as sa
 from documented_experiments import EXPERIMENTS, Documented
 
 from runner.api.reporting import stored_tables
-from runner.cli.words import counted, show_seconds
+from runner.cli.formatting import counted, show_seconds
 from runner.core.types import Published
 from runner.lower.stages import make_run
-from runner.report.fill import fill_table
-from runner.report.render import render
+from runner.report.tables.query import fill_table
+from runner.report.tables.render import render
 from runner.spec.experiment import Experiment, load_experiment
-from runner.spec.tables import Table
+from runner.spec.tables.table import Table
 from runner.store.catalogue import record_experiment
 from runner.store.database import Database
+from runner.store.merge import attempts_behind
 from runner.store.reference import open_reference
 from runner.store.schema import attempts, cells, environments, experiments, metadata
-from runner.store.taking import attempts_behind
 from runner.store.views import VIEWS
 
 FOLDER = Path(__file__).resolve().parent.parent / "experiments"

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from runner.api.choosing import choose
+from runner.bind.cell_filter import choose
 from runner.core.errors import Problem, SpecError, UsageError
 from runner.core.keys import canonical_json
 from runner.lower.stages import make_run, naive_chain
 from runner.spec.experiment import Experiment, load_experiment, recorded_tables
 from runner.spec.resolve import origins
-from runner.spec.tables import Table
+from runner.spec.tables.table import Table
 from runner.spec.variants import variant_options
 
 LOWERED = 3
@@ -128,8 +128,8 @@ def _titles(tables: Sequence[Table]) -> list[tuple[str, list[str]]]:
 
 def _bind(experiment: Experiment) -> None:
     """Hold the first cells against their data and networks, where these are not too large here."""
-    from runner.api.binding import Binder
-    from runner.api.workspace import workspace
+    from runner.bind.binder import Binder
+    from runner.bind.workspace import workspace
 
     data = experiment.cells[0].settings.data
     if data.dataset != "synthetic" or data.images * data.height * data.width < LARGE:

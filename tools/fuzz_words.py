@@ -8,7 +8,7 @@ from runner.components.data import Data
 from runner.components.models import Model
 from runner.components.optimizers import Optimizer
 from runner.components.schedules import Schedule
-from runner.core.reading import METRIC_NAMES
+from runner.core.reader import METRIC_NAMES
 from runner.spec.compose import DOCUMENT_KEYS
 from runner.spec.names import SHORT_NAMES
 from runner.spec.options import model_options, tags_of

@@ -25,6 +25,7 @@ from runner.store.checking import check_everything, refuse
 from runner.store.checksums import seal_all
 from runner.store.database import open_database
 from runner.store.json_types import JsonList, JsonObject
+from runner.store.merge import MEASURED, attempts_behind
 from runner.store.reference import COUNTING, REFERENCE_FILE
 from runner.store.schema import (
     artifacts,
@@ -41,7 +42,6 @@ from runner.store.schema import (
     stages,
     verifications,
 )
-from runner.store.taking import MEASURED, attempts_behind
 
 ABSOLUTE = re.compile(r"""(?:^|[\s"'(=:,])(/(?:[\w.~-]+/)+[\w.~-]*|[A-Z]:\\\\?[\w.~-]+)""")
 """A path from the root of a file system, on POSIX or Windows."""

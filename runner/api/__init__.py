@@ -10,7 +10,7 @@ from runner.api.plotting import plot
 from runner.api.reporting import report
 from runner.api.running import run
 from runner.api.validating import validate
-from runner.api.workspace import REFERENCE
+from runner.bind.workspace import REFERENCE
 
 __all__ = [
     "REFERENCE",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.api.at_work import alone_in
-from runner.api.workspace import Workspace, workspace
+from runner.bind.workspace import Workspace, workspace
 from runner.core.errors import UsageError, nearest
 from runner.store.database import identity_in
 from runner.store.facts import held_stages

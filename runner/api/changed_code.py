@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 
 from runner.api.sources import ENGINE, Sources, modules_of, own_modules
-from runner.api.wanting import Wanted
+from runner.bind.plan_runs import Wanted
 from runner.core.types import RunStatus
 from runner.store.code import recorded_modules, runs_in
 from runner.store.database import Database

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from runner.api.workspace import workspace
+from runner.bind.workspace import workspace
 from runner.store.checking import Checked, check_everything
 from runner.store.integrity import schema_problems, structure_problems
 

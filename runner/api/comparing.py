@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.api.finding import find_record
-from runner.api.workspace import workspace
+from runner.bind.workspace import workspace
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.api.finding import check_variant, find_record, known_experiment
-from runner.api.workspace import DEFAULT_DATABASE, REFERENCE, Workspace, workspace
+from runner.bind.workspace import DEFAULT_DATABASE, REFERENCE, Workspace, workspace
 from runner.spec.cell_names import Given, cell_names, cell_reference
 from runner.spec.names import short_name
 from runner.spec.nodes import as_yaml
@@ -157,7 +157,7 @@ def _changed(database: Database, place: Workspace, record: Mapping[str, Any]) ->
 
     from runner.api.changed_code import changed_modules
     from runner.api.sources import Sources
-    from runner.spec.settings import Settings
+    from runner.components.settings import Settings
 
     if place.database_path == REFERENCE or record["result"] is None:
         return ()

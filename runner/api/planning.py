@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.api.binding import Binder, BoundCell, load_experiments
 from runner.api.changed_code import NOTHING_CHANGED, ChangedCode, changed_code_of
-from runner.api.choosing import chosen_of
-from runner.api.referring import in_reference
+from runner.api.merging import in_reference
 from runner.api.sources import Sources
-from runner.api.wanting import Wanted, disabled_rules, want
-from runner.api.workspace import Workspace, workspace
+from runner.bind.binder import Binder, BoundCell, load_experiments
+from runner.bind.cell_filter import chosen_of
+from runner.bind.plan_runs import Wanted, disabled_rules, want
+from runner.bind.workspace import Workspace, workspace
 from runner.core.errors import Problem
 from runner.core.types import DEFAULT_CACHE_LIMIT, Decision, Facts
 from runner.planner.cost import Cost, plan_costs, predicted

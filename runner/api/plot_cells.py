@@ -12,7 +12,7 @@ from runner.store.database import Database
 from runner.store.queries import CellResult, cell_results, stored_experiments
 
 if TYPE_CHECKING:
-    from runner.report.curves import ShownCell
+    from runner.report.figures.curves import ShownCell
 
 
 def shown_cells(
@@ -25,7 +25,7 @@ def shown_cells(
     Raises:
         UsageError: when none has.
     """
-    from runner.report.curves import ShownCell
+    from runner.report.figures.curves import ShownCell
 
     stored = cell_results(database, experiment.name, experiment.variant)
     by_settings = {each.settings_key: each for each in reversed(stored)}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from runner.components.settings import Settings
 from runner.core.errors import Place, SpecError, UsageError
 from runner.core.types import Cell
 from runner.spec.names import setting_path, short_name
 from runner.spec.nodes import Node, to_node
-from runner.spec.pivot_checks import column_value
-from runner.spec.settings import Settings
-from runner.spec.table_checks import metric_is_recorded, table_problems
-from runner.spec.tables import Column, Table, parse_tables
+from runner.spec.tables.checks import metric_is_recorded, table_problems
+from runner.spec.tables.pivot_checks import column_value
+from runner.spec.tables.table import Column, Table, parse_tables
 from runner.spec.unknown import likely_settings
 
 EPOCH_RULES = ("best", "last", "min", "max")

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from runner.api.binding import Binder
-from runner.api.fitting import check_augmentation
-from runner.api.workspace import Workspace
+from runner.bind.binder import Binder
+from runner.bind.model_checks import check_augmentation
+from runner.bind.workspace import Workspace
 from runner.components.data.splitting import UnsplittableError, split_as_set
 from runner.core.errors import DataError, UsageError
-from runner.report.samples import MOST_PIPELINES, SampleGroup
+from runner.report.figures.samples import MOST_PIPELINES, SampleGroup
 from runner.spec.experiment import Experiment, ResolvedCell
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _group(
     binder: Binder,
     num_images: int,
 ) -> SampleGroup:
-    from runner.engine.augmenting import augmented_samples
+    from runner.engine.data.augment import augmented_samples
 
     source = binder.source(experiment, cells[0])
     assert source is not None
@@ -105,7 +105,7 @@ def _images(
     """Return class names and pixels (N, H, W, C) of training images, of classes evenly apart."""
     import numpy as np
 
-    from runner.engine.prepare import Corrupt, decoded, sizes_differ
+    from runner.engine.stages.prepare import Corrupt, decoded, sizes_differ
 
     by_class: dict[int, list[int]] = {}
     for index in _training_images(source, settings):
@@ -149,7 +149,7 @@ def _training_images(source: ImageSource, settings: DatasetSettings) -> list[int
 
 def _decodable(source: ImageSource, settings: DatasetSettings) -> list[int]:
     """Return the indices of the images that can be decoded; decoding uses all cores."""
-    from runner.engine.prepare import Corrupt, corrupt_message, decoded
+    from runner.engine.stages.prepare import Corrupt, corrupt_message, decoded
 
     indices = range(len(source.names))
     corrupt = [each for each in decoded(source, indices, settings) if isinstance(each, Corrupt)]

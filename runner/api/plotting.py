@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.api.choosing import choose
 from runner.api.plot_cells import figure_names, shown_cells
-from runner.api.workspace import DEFAULT_DATABASE, REFERENCE, workspace
+from runner.bind.cell_filter import choose
+from runner.bind.workspace import DEFAULT_DATABASE, REFERENCE, workspace
 from runner.core.errors import UsageError, nearest
 from runner.spec.experiment import Experiment, ResolvedCell, load_experiment
 from runner.store.database import Database
@@ -20,8 +20,8 @@ from runner.store.database import Database
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from runner.report.curves import FigureRequest, ShownCell
-    from runner.spec.tables import Column
+    from runner.report.figures.curves import FigureRequest, ShownCell
+    from runner.spec.tables.table import Column
 
 FOLDER = Path("figures")
 NUM_IMAGES = 3
@@ -124,8 +124,8 @@ def plot(
 
 def draw(spec: str | Path, options: PlotOptions) -> Drawn:
     """Return a figure, not yet saved; see :func:`plot`."""
-    from runner.report.figures import FIGURES
-    from runner.report.page import check_suffix, style
+    from runner.report.figures.figure import FIGURES
+    from runner.report.figures.page import check_suffix, style
 
     _check_options(options, tuple(FIGURES))
     experiment = load_experiment(Path(spec), options.profile, options.sets)
@@ -155,7 +155,7 @@ def save_figure(drawn: Drawn) -> list[str]:
         UsageError: for a place that cannot be written.
         DiskFull: when there is no room for it.
     """
-    from runner.report.page import save, style
+    from runner.report.figures.page import save, style
 
     with style(), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -193,7 +193,7 @@ def _unknown(what: str, word: str, allowed: Sequence[str]) -> str:
 
 def _path(experiment: Experiment, options: PlotOptions, x: Column | None = None) -> Path:
     """Return the file; by default one for each experiment, variant, figure and x axis."""
-    from runner.report.axis_words import x_name
+    from runner.report.figures.axis_titles import x_name
 
     if options.out is not None:
         return Path(options.out)
@@ -222,7 +222,7 @@ def _samples(
     experiment: Experiment, chosen: Sequence[ResolvedCell], options: PlotOptions
 ) -> FigureRequest:
     from runner.api.plot_samples import sample_groups
-    from runner.report.curves import FigureRequest
+    from runner.report.figures.curves import FigureRequest
 
     place = workspace(options.db, options.data)
     names = figure_names(experiment.cells, experiment.name)
@@ -236,7 +236,7 @@ def _request(
     cells: tuple[ShownCell, ...],
     options: PlotOptions,
 ) -> FigureRequest:
-    from runner.report.curves import FigureRequest
+    from runner.report.figures.curves import FigureRequest
 
     request = FigureRequest(
         database,

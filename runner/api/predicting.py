@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runner.api.binding import Binder, load_experiments
-from runner.api.workspace import workspace
+from runner.bind.binder import Binder, load_experiments
+from runner.bind.workspace import workspace
 from runner.store.facts import predictions
 
 

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.api.finding import check_variant
-from runner.api.workspace import workspace
+from runner.bind.workspace import workspace
 from runner.core.errors import UsageError, nearest
 from runner.core.types import Published
-from runner.report.fill import PublishedValues, fill_table
-from runner.report.sql import compile_table
-from runner.report.tables import FilledTable, to_frame
-from runner.report.tolerances import Held, held_values
+from runner.report.tables.query import PublishedValues, fill_table
+from runner.report.tables.sql import compile_table
+from runner.report.tables.table import FilledTable, to_frame
+from runner.report.tables.tolerances import Held, held_values
 from runner.spec.experiment import Experiment, load_experiment, recorded_tables
 from runner.spec.sweep import WITH_TOLERANCE
-from runner.spec.tables import Table
+from runner.spec.tables.table import Table
 from runner.store.database import Database
 from runner.store.queries import cell_results, stored_experiments
 from runner.store.stored_cells import finished_cells
@@ -78,7 +78,7 @@ def report(
 
 
 def fill(database: Database, declared: Declared) -> FilledTable:
-    """Return a declared table with its rows; see :func:`runner.report.fill.fill_table`."""
+    """Return a declared table with its rows; see :func:`runner.report.tables.query.fill_table`."""
     return fill_table(
         database,
         declared.table,

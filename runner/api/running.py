@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.api.at_work import working_in
-from runner.api.binding import Binder, BoundCell, image_sources, load_experiments
 from runner.api.changed_code import ChangedCode, changed_code_of
-from runner.api.choosing import chosen_of
 from runner.api.listing import CELL_COLUMNS
-from runner.api.referring import take_reference
+from runner.api.merging import take_reference
 from runner.api.sources import Sources, recorded_code
-from runner.api.wanted_records import record_wanted
-from runner.api.wanting import Wanted, disabled_rules, want
-from runner.api.workspace import Workspace, workspace
+from runner.bind.binder import Binder, BoundCell, image_sources, load_experiments
+from runner.bind.cell_filter import chosen_of
+from runner.bind.plan_runs import Wanted, disabled_rules, want
+from runner.bind.planned_records import record_wanted
+from runner.bind.workspace import Workspace, workspace
 from runner.components.download import Downloading, OnProgress
 from runner.core.errors import Interrupted
 from runner.core.types import DEFAULT_CACHE_LIMIT, RunStatus

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.api.binding import Binder, load_experiments
-from runner.api.choosing import chosen_of
-from runner.api.workspace import workspace
+from runner.bind.binder import Binder, load_experiments
+from runner.bind.cell_filter import chosen_of
+from runner.bind.workspace import workspace
 from runner.spec.experiment import Experiment
 from runner.spec.resolve import origins
 

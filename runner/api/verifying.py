@@ -13,13 +13,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from runner.api.binding import Binder, image_sources, load_experiments
-from runner.api.choosing import chosen_of
 from runner.api.planning import make_plan
 from runner.api.running import Request, run_request
 from runner.api.sources import Sources, own_modules
-from runner.api.wanting import Wanted
-from runner.api.workspace import workspace
+from runner.bind.binder import Binder, image_sources, load_experiments
+from runner.bind.cell_filter import chosen_of
+from runner.bind.plan_runs import Wanted
+from runner.bind.workspace import workspace
 from runner.core.errors import Interrupted, UsageError
 from runner.planner.sampling import sample_runs, shared_stages
 from runner.store.dump import run_dump

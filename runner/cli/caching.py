@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from runner.cli.formatting import counted
 from runner.cli.options import Db
-from runner.cli.words import counted
 from runner.components.download import show_bytes
 
 if TYPE_CHECKING:

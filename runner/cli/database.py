@@ -39,7 +39,7 @@ def dump(
 ) -> None:
     """Print the database: as SQL, or --canonical as JSON lines."""
     from runner.api.checking import checks_of
-    from runner.api.workspace import workspace
+    from runner.bind.workspace import workspace
     from runner.store.checking import refuse
     from runner.store.dump import canonical_dump, sql_dump
 
@@ -84,7 +84,7 @@ def _line(checked: Checked) -> str:
 @app.command("info", epilog=INFO_EXAMPLES)
 def info(db: Db = None) -> None:
     """Print place and size of the database and of .runner/."""
-    from runner.api.workspace import workspace
+    from runner.bind.workspace import workspace
 
     place = workspace(db)
     database = place.open(create=False)

@@ -20,7 +20,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from runner.cli.words import show_seconds
+from runner.cli.formatting import show_seconds
 from runner.components.download import Downloading, show_bytes
 
 PLAIN_SECONDS = 10.0

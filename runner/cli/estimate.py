@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import time
 
-from runner.api.wanting import Wanted
-from runner.cli.words import counted, show_seconds
+from runner.bind.plan_runs import Wanted
+from runner.cli.formatting import counted, show_seconds
 from runner.core.types import Stage
 from runner.planner.explain import last_epoch
 

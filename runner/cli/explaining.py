@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from runner.cli.words import counted, show_seconds
+from runner.cli.formatting import counted, show_seconds
 from runner.components.download import show_bytes
 from runner.planner.explain import Branch, Ending, Saving, last_epoch
 

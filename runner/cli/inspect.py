@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from runner.cli.formatting import counted
 from runner.cli.options import Db, Reference, check_format, chosen_database
-from runner.cli.words import counted
 from runner.core.text import printable
 
 LIST_EXAMPLES = """\b
@@ -50,7 +50,7 @@ def list_command(
     """
     check_format(form, FORMATS)
     from runner.api.listing import listed_cells
-    from runner.api.workspace import workspace
+    from runner.bind.workspace import workspace
 
     database = workspace(chosen_database(db, reference)).open(create=False)
     try:
@@ -87,7 +87,7 @@ def _print_rows(rows: list[dict[str, Any]], form: str) -> None:
     import csv
     import io
 
-    from runner.report.render import csv_field
+    from runner.report.tables.render import csv_field
 
     if form == "csv":
         buffer = io.StringIO()

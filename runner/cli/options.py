@@ -113,7 +113,7 @@ def chosen_database(db: str | None, reference: bool) -> str | None:
         return db
     if db is not None and db != os.environ.get(DATABASE_VARIABLE):
         raise UsageError("--reference and --db name two databases; give one of them")
-    from runner.api.workspace import REFERENCE
+    from runner.bind.workspace import REFERENCE
 
     return REFERENCE
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runner.cli.explaining import actual_lines, saving_lines, tree_lines
+from runner.cli.formatting import counted, show_seconds
 from runner.cli.options import (
     CacheLimit,
     Data,
@@ -24,7 +25,6 @@ from runner.cli.options import (
     UseReference,
     check_format,
 )
-from runner.cli.words import counted, show_seconds
 from runner.components.download import show_bytes
 from runner.core.errors import UsageError
 from runner.core.types import DEFAULT_CACHE_LIMIT

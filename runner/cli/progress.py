@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from runner.api.wanting import Wanted
+from runner.bind.plan_runs import Wanted
 from runner.cli.downloads import LiveDownloads, PlainDownloads
 from runner.cli.estimate import Estimate
-from runner.cli.words import show_seconds, taken_words
+from runner.cli.formatting import show_seconds, taken_words
 from runner.components.download import Downloading
 from runner.core.types import Stage
 from runner.engine.context import Progress as Standing

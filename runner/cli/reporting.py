@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from runner.cli.formatting import counted
 from runner.cli.options import Db, Reference, chosen_database
-from runner.cli.words import counted
 
 if TYPE_CHECKING:
     from runner.api.reporting import VariantStanding
-    from runner.report.tolerances import Held
+    from runner.report.tables.tolerances import Held
 
 EXAMPLES = """\b
 Examples:
@@ -65,9 +65,9 @@ def report(
         sql_of,
         variants_of,
     )
-    from runner.api.workspace import workspace
+    from runner.bind.workspace import workspace
     from runner.core.errors import UsageError
-    from runner.report.render import render
+    from runner.report.tables.render import render
 
     if check and sql:
         raise UsageError("--check holds numbers against one another, and --sql shows none")

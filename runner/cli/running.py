@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from runner.cli.formatting import counted, show_seconds
 from runner.cli.options import (
     CacheLimit,
     Data,
@@ -22,7 +23,6 @@ from runner.cli.options import (
     Specs,
     UseReference,
 )
-from runner.cli.words import counted, show_seconds
 from runner.core.types import DEFAULT_CACHE_LIMIT
 
 if TYPE_CHECKING:
@@ -124,9 +124,9 @@ def run(
 
 def _print_tables(ran: Ran, db: str | None) -> None:
     from runner.api.reporting import Declared, fill
-    from runner.api.workspace import workspace
+    from runner.bind.workspace import workspace
     from runner.core.errors import UsageError
-    from runner.report.render import render
+    from runner.report.tables.render import render
 
     database = workspace(db).open(create=False)
     try:

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
+from runner.cli.formatting import counted
 from runner.cli.options import Data, Only, Profile, Sets, Specs
-from runner.cli.words import counted
 
 VALIDATE_EXAMPLES = """\b
 Examples:

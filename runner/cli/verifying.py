@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from runner.cli.formatting import counted
 from runner.cli.options import Data, Db, Device, Only, Sets
-from runner.cli.words import counted
 
 if TYPE_CHECKING:
     from runner.api.verifying import Verified

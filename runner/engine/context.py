@@ -14,9 +14,9 @@ import torch
 
 from runner.components.data.dataset import ImageSource
 from runner.components.models.torchvision_model import weights_name
+from runner.components.settings import Settings
 from runner.core.types import EpochRecord, Metric
 from runner.engine.cache import Cache
-from runner.spec.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

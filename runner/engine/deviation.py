@@ -12,13 +12,13 @@ from typing import Any
 import torch
 
 from runner.components.data.dataset import DatasetSettings
+from runner.components.settings import Settings
 from runner.core.types import Stage
 from runner.engine.context import Context
-from runner.engine.evaluate import autocast
-from runner.engine.features import open_features
-from runner.engine.network import network_for
-from runner.engine.pixels import open_images
-from runner.spec.settings import Settings
+from runner.engine.data.pixels import open_images
+from runner.engine.network.build import network_for
+from runner.engine.stages.evaluate import autocast
+from runner.engine.stages.features import open_features
 
 BATCHES = 4
 """First batches of the first epoch that are looked at."""

@@ -18,19 +18,19 @@ from torch import Tensor
 
 from runner.components.data import Data
 from runner.components.data.dataset import DatasetSettings
+from runner.components.settings import Settings
 from runner.core.errors import StageFailed
-from runner.core.reading import reader_of
+from runner.core.reader import reader_of
 from runner.core.types import Record, Stage
-from runner.engine.checkpoint import describe_checkpoint
 from runner.engine.context import Context, EpochSink, Outcome, Produced, Progress
-from runner.engine.evaluate import evaluate
-from runner.engine.features import features_stage, take_features
-from runner.engine.images import Images
-from runner.engine.network import load_state, network_for
-from runner.engine.pixels import open_images, prepare
+from runner.engine.data.pixels import open_images, prepare
+from runner.engine.data.samples import Images
+from runner.engine.network.build import load_state, network_for
 from runner.engine.products import DigestOf, whole_weights
-from runner.engine.training_stage import TrainTask, forget_checkpoint, train_stage
-from runner.spec.settings import Settings
+from runner.engine.stages.evaluate import evaluate
+from runner.engine.stages.features import features_stage, take_features
+from runner.engine.stages.train import TrainTask, forget_checkpoint, train_stage
+from runner.engine.training.checkpoint import describe_checkpoint
 
 CanContinue = Callable[[Sequence[Sequence[int]]], bool]
 

@@ -11,13 +11,13 @@ from typing import Any
 import torch
 
 from runner.components.data.dataset import ImageSource
-from runner.engine.augmenting import Augmenter
-from runner.engine.evaluate import autocast
-from runner.engine.images import evaluation_batch_size
-from runner.engine.network import Network, Shape, build_network
-from runner.engine.prefix import features_shape
-from runner.engine.prepare import decoded
-from runner.spec.settings import Settings
+from runner.components.settings import Settings
+from runner.engine.data.augment import Augmenter
+from runner.engine.data.samples import evaluation_batch_size
+from runner.engine.network.build import Network, Shape, build_network
+from runner.engine.network.split import features_shape
+from runner.engine.stages.evaluate import autocast
+from runner.engine.stages.prepare import decoded
 
 WARM_STEPS = 2
 STEPS = 5

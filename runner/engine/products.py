@@ -15,8 +15,8 @@ from torch import Tensor
 
 from runner.engine.cache import MARKERS
 from runner.engine.context import artifact_path
-from runner.engine.network import tensors_digest
-from runner.engine.pixels import look_whole
+from runner.engine.data.pixels import look_whole
+from runner.engine.network.build import tensors_digest
 
 DigestOf = Callable[[str], str | None]
 """Returns the recorded digest of an artifact, None where none is recorded."""

@@ -20,6 +20,7 @@ from runner.core.errors import (
 )
 from runner.core.types import Stage
 from runner.engine.context import Context
+from runner.engine.data.pixels import forget_images
 from runner.engine.engine import (
     Job,
     do_stage,
@@ -27,7 +28,6 @@ from runner.engine.engine import (
     forget_checkpoints,
     left_checkpoints,
 )
-from runner.engine.pixels import forget_images
 from runner.engine.products import is_there
 from runner.execute.heartbeat import Heartbeat
 from runner.execute.recording import close_attempt, record_outcome

@@ -12,6 +12,7 @@ from typing import Any
 
 from runner.components.component import Component, canonical_settings, keyed_settings
 from runner.components.data.dataset import DatasetSettings
+from runner.components.settings import Settings
 from runner.core.keys import content_key
 from runner.core.types import Cell, FrozenPrefix, Plan, Run, Stage, reader_values
 from runner.lower.trajectory import (
@@ -24,7 +25,6 @@ from runner.lower.trajectory import (
     run_key,
 )
 from runner.spec.resolve import settings_key
-from runner.spec.settings import Settings
 
 
 def make_run(

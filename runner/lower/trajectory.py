@@ -13,9 +13,9 @@ from runner.components.component import Component, keyed_settings
 from runner.components.data.dataset import DatasetSettings
 from runner.components.optimizers import Optimizer
 from runner.components.schedules import Schedule
+from runner.components.settings import Settings, available_metrics
 from runner.core.keys import content_key, epoch_key
 from runner.core.types import Reader, Segment, SelectRule, StopRule
-from runner.spec.settings import Settings, available_metrics
 
 
 @lru_cache(maxsize=1 << 10)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from runner.core.paths import common_epochs
-from runner.core.reading import ReaderState, kept_epochs, reader_of, replayed
+from runner.core.reader import ReaderState, kept_epochs, reader_of, replayed
 from runner.core.types import LAST, Decision, Facts, Plan, Reader, Record, Stage
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from runner.core.paths import last_epoch, lies_on
-from runner.core.reading import kept_epochs, reader_of, replayed, unwritten
+from runner.core.reader import kept_epochs, reader_of, replayed, unwritten
 from runner.core.types import Facts, Plan, Stage, Start
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.components.component import canonical_settings
+from runner.components.settings import Settings
 from runner.core.errors import MAX_PROBLEMS, Problem, SpecError, refuse
 from runner.core.types import Cell
 from runner.spec.cell_names import cell_names
@@ -21,11 +22,10 @@ from runner.spec.nodes import Node, find, merge, plain, put, to_node
 from runner.spec.published import published_entries, with_published
 from runner.spec.resolve import DEFAULTS, layered, resolve, settings_key
 from runner.spec.seeds import ONE, seeds_of, written_seeds
-from runner.spec.settings import Settings
 from runner.spec.sizes import check_cells, check_phases
 from runner.spec.sweep import Combination, expand_sweep, label_names, published_value
-from runner.spec.table_checks import default_tables, published_problems, table_problems
-from runner.spec.tables import Table, parse_tables
+from runner.spec.tables.checks import default_tables, published_problems, table_problems
+from runner.spec.tables.table import Table, parse_tables
 from runner.spec.texts import text_problems
 from runner.spec.unknown import UnknownName
 from runner.spec.variants import (

@@ -12,13 +12,13 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from runner.components.component import canonical_settings, keyed_settings
+from runner.components.settings import FOLLOWS, Settings, contradictions, with_fitting_defaults
 from runner.core.errors import Place, Problem, SpecError
 from runner.core.keys import content_key
 from runner.spec.names import IMPLIED, spell_out
 from runner.spec.nodes import Node, find, merge, plain, put, to_node
 from runner.spec.options import models_at
 from runner.spec.problems import translate
-from runner.spec.settings import FOLLOWS, Settings, contradictions, with_fitting_defaults
 
 DEFAULTS = to_node(
     {

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from runner.components.settings import Settings
 from runner.spec.compose import KEPT_WHEN_NAMED
 from runner.spec.names import COMPONENT_PATHS, SHORT_NAMES
-from runner.spec.settings import Settings
 from runner.spec.sweep import PUBLISHED_KEYS
-from runner.spec.tables import ColumnSettings
+from runner.spec.tables.table import ColumnSettings
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from runner.components.settings import Settings
 from runner.core.errors import Problem, SpecError, nearest
 from runner.spec.names import SETTING_ROOTS, SHORT_NAMES, setting_path
 from runner.spec.nodes import Node
 from runner.spec.options import called, models_at, setting_paths
-from runner.spec.settings import Settings
 
 SHOWN = 4
 """Settings that a message suggests at most."""

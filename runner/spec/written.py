@@ -12,12 +12,12 @@ from functools import lru_cache
 
 from pydantic import BaseModel, ValidationError
 
+from runner.components.settings import Settings
 from runner.core.errors import Problem
 from runner.spec.names import COMPONENT_PATHS, spell_out
 from runner.spec.nodes import Node, find, plain, put
 from runner.spec.options import models_at, tags_of
 from runner.spec.problems import translate
-from runner.spec.settings import Settings
 
 Named = tuple[type[BaseModel], str]
 """The class of a component, and one of its names."""

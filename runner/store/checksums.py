@@ -17,7 +17,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from runner.core.reading import METRIC_NAMES
+from runner.core.reader import METRIC_NAMES
 
 BATCH = 500
 RESULT, STAGES, STEPS = "result", "stages", "steps"

@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from runner.core.reading import METRIC_NAMES
+from runner.core.reader import METRIC_NAMES
 from runner.store.checking import (
     Checked,
     check_attempts,

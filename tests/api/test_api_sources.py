@@ -13,7 +13,7 @@ import pytest
 import runner.api.sources as sources_module
 from runner.api.sources import Sources, modules_of, own_modules, recorded_code, source_file
 from runner.components.component import Component
-from runner.spec.settings import Settings
+from runner.components.settings import Settings
 
 HOME = "runner.components"
 RANDOM = {"name": "RandomCrop", "size": 8, "padding": 1}
@@ -48,7 +48,7 @@ def test_every_module_that_a_run_uses_has_a_digest(tmp_path: Path) -> None:
     sources = Sources(tmp_path)
     digests = sources.digests(own_modules())
     assert {f"{HOME}.{name}" for name in PLAIN} <= digests.keys()
-    assert "runner.engine.train" in digests
+    assert "runner.engine.training.loop" in digests
     assert all(name.startswith((HOME, "runner.engine")) for name in digests)
     assert len(digests) == len(own_modules())
 
@@ -84,7 +84,7 @@ def test_what_was_parsed_is_remembered_by_its_text(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sources_module, "_PARSED", {})
-    names = ["runner.engine.evaluate", f"{HOME}.models.mlp"]
+    names = ["runner.engine.stages.evaluate", f"{HOME}.models.mlp"]
     first = Sources(tmp_path).digests(names)
 
     def parse(*_: object) -> None:

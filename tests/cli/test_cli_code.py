@@ -90,8 +90,8 @@ def test_changed_code_is_said_of_the_runs_that_used_it(call: Call, edit: Edit) -
     ]
     planned = json.loads(call("plan", "two.yaml", "--format", "json").out)
     assert planned["changed"] == {"runs": 1, "modules": {f"{MODELS}.convnet_net": 1}}
-    edit("runner.engine.train", "\n\nMORE = 1\n")
-    edit("runner.engine.network", "\n\nMORE = 1\n")
+    edit("runner.engine.training.loop", "\n\nMORE = 1\n")
+    edit("runner.engine.network.build", "\n\nMORE = 1\n")
     assert told(call) == words(2, f"{MODELS}.convnet_net (1 of them) and the engine")
 
 

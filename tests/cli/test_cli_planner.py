@@ -401,7 +401,7 @@ def test_verify_holds_features_to_tolerances(call: Call) -> None:
 def test_verify_finds_features_that_are_not_those_of_training(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from runner.engine import features
+    from runner.engine.stages import features
 
     original = features._fill
 
@@ -419,7 +419,7 @@ def test_verify_finds_features_that_are_not_those_of_training(
 def test_verify_finds_what_sharing_would_change(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from runner.engine import resuming
+    from runner.engine.training import resume as resuming
 
     original = resuming._unpack
 
@@ -494,7 +494,7 @@ def test_verify_that_is_stopped_says_so_and_leaves_nothing(
     import signal
     import tempfile
 
-    from runner.engine import train
+    from runner.engine.training import loop as train
 
     original = train.train_epoch
 
@@ -504,7 +504,7 @@ def test_verify_that_is_stopped_says_so_and_leaves_nothing(
 
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
-    monkeypatch.setattr("runner.engine.training_stage.train_epoch", asked)
+    monkeypatch.setattr("runner.engine.stages.train.train_epoch", asked)
     stopped = call("verify", "shared.yaml")
     assert (stopped.code, stopped.out) == (130, "")
     assert stopped.err.endswith("stopped; nothing of a verification is kept\n")

@@ -11,7 +11,7 @@ from made_up import HEAD, MadeUp, record_made_up
 
 from runner.cli.plotting import KINDS
 from runner.core.types import Cell
-from runner.report.figures import FIGURES
+from runner.report.figures.figure import FIGURES
 from runner.store.database import open_database
 
 SPEC = HEAD + (

@@ -15,7 +15,7 @@ from commands import Call
 from pictures import draw_classes
 from test_cli_bind import is_golden
 
-from runner.engine.weights import public_weights
+from runner.engine.network.weights import public_weights
 
 SPEC = """\
 name: frozen
@@ -277,7 +277,7 @@ def published(tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     published = replace_fields(
         found, url=url, path=home / name, sha256=digest_of(file)[:8], num_bytes=5000
     )
-    monkeypatch.setattr("runner.engine.weights.public_weights", lambda *_: published)
+    monkeypatch.setattr("runner.engine.network.weights.public_weights", lambda *_: published)
     Path("frozen.yaml").write_text(NAMED)
     return published.path
 
@@ -348,7 +348,7 @@ def swap() -> None:
 def test_weights_that_change_while_they_are_fitted_start_nothing(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from runner.engine import network
+    from runner.engine.network import build as network
 
     digest = network.weights_digest
 

@@ -19,7 +19,7 @@ from runner.components.augmentations.augmentation import Augmentation, RandomlyA
 from runner.components.augmentations.operations_net import BATCHED, on_batches
 from runner.components.augmentations.pipeline import Pipeline
 from runner.components.augmentations.reference_net import OPERATIONS
-from runner.engine.augmenting import Augmenter
+from runner.engine.data.augment import Augmenter
 
 needs_avx2 = pytest.mark.skipif(
     torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"),

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from runner.api.workspace import workspace
+from runner.bind.workspace import workspace
 from runner.components.data import transparency
 from runner.components.data.dataset import DatasetSettings
 from runner.components.data.files import decode_image
 from runner.components.data.imagefolder import ImageFolder
 from runner.components.data.transparency import files_fingerprint, is_transparent, on_background
 from runner.core.keys import content_key
-from runner.engine.prepare import transform
+from runner.engine.stages.prepare import transform
 
 HIDDEN, SEEN = 40, 200
 """Levels of the transparent pixel on the left and of the opaque one on the right."""

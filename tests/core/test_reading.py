@@ -5,7 +5,7 @@ from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.core.reading import (
+from runner.core.reader import (
     ReaderState,
     divergence,
     read_epoch,

@@ -92,8 +92,8 @@ def test_the_pandas_example_runs(
 
 
 def test_every_setting_is_in_the_reference() -> None:
+    from runner.components.settings import Settings
     from runner.spec.names import SHORT_NAMES
-    from runner.spec.settings import Settings
 
     text = (DOCS / "reference.md").read_text(encoding="utf-8")
     schema = Settings.model_json_schema()

@@ -12,16 +12,16 @@ import torch
 from safetensors.torch import load_file
 
 from runner.components.data.dataset import DataPlaces, ImageSource
+from runner.components.settings import Settings
 from runner.core.types import DEFAULT_CACHE_LIMIT, EpochRecord, Stage
 from runner.engine.cache import Cache
 from runner.engine.context import Context, Outcome
+from runner.engine.data.samples import Images
 from runner.engine.device import numerics
 from runner.engine.engine import Job, do_stage
-from runner.engine.images import Images
-from runner.engine.network import tensors_digest
+from runner.engine.network.build import tensors_digest
 from runner.lower.stages import make_run, naive_chain
 from runner.lower.trajectory import pixels_key
-from runner.spec.settings import Settings
 
 CPU = torch.device("cpu")
 NOWHERE = DataPlaces((), lambda root, names: [])

@@ -12,9 +12,9 @@ from test_features import BLOCKS, FeaturesBench
 
 from runner.components.augmentations.pipeline import Pipeline
 from runner.core.errors import Interrupted
-from runner.engine import augmenting
-from runner.engine.augmenting import Augmenter, augmented_samples
-from runner.engine.network import build_network
+from runner.engine.data import augment as augmenting
+from runner.engine.data.augment import Augmenter, augmented_samples
+from runner.engine.network.build import build_network
 
 STEPS: list[dict[str, Any]] = [
     {"name": "RandomCrop", "size": 8, "padding": 2},
@@ -176,7 +176,7 @@ def test_the_features_hold_both_views_and_a_batch_takes_those_of_its_flips(tmp_p
 
 
 def augmenting_features(shared: FeaturesBench) -> Any:
-    from runner.engine.features import Features
+    from runner.engine.stages.features import Features
 
     return Features(shared.folder_of_features, shared.images())
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from benches import Bench, reading_of, settings_of
 
-import runner.engine.train as train_module
-from runner.core.reading import DIVERGENCE_STEPS
+import runner.engine.training.loop as train_module
+from runner.core.reader import DIVERGENCE_STEPS
 
 HUGE = {"optimizer": {"name": "sgd", "lr": 1e30}, "epochs": 4}
 

@@ -16,10 +16,10 @@ from benches import Bench, plain_records, reading_of, settings_of
 from runner.components.partial import partial_path
 from runner.core.errors import Interrupted
 from runner.core.types import Facts, FrozenPrefix
-from runner.engine import features as module
 from runner.engine.cache import Cache
 from runner.engine.kept import _checked, put
-from runner.engine.network import build_network
+from runner.engine.network.build import build_network
+from runner.engine.stages import features as module
 from runner.lower.stages import make_run, naive_chain, naive_plan
 from runner.planner.rules import use_frozen_features
 

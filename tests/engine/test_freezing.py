@@ -11,9 +11,9 @@ from torch import nn
 from runner.components.models.classifier import UnknownLayer
 from runner.components.models.convnet import ConvNet
 from runner.components.models.mlp import MLP
-from runner.engine import network as network_module
-from runner.engine.freezing import EmptyPolicy, apply_frozen, count_layers, find_frozen
-from runner.engine.network import Network, build_network
+from runner.engine.network import build as network_module
+from runner.engine.network.build import Network, build_network
+from runner.engine.network.freezing import EmptyPolicy, apply_frozen, count_layers, find_frozen
 
 BLOCKS = {"name": "convnet", "filters": [4, 6], "batch_norm": True, "dropout": 0.3, "linear": [8]}
 

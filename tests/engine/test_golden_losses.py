@@ -27,7 +27,7 @@ from runner.components.losses import Loss
 from runner.components.models import Model
 from runner.components.optimizers import Optimizer
 from runner.components.schedules import Schedule
-from runner.spec.settings import Settings
+from runner.components.settings import Settings
 
 GOLDEN = Path(__file__).parent / "golden_losses.json"
 ALL = ["relu", "leaky_relu", "gelu", "silu", "tanh"]

@@ -11,8 +11,8 @@ from PIL import Image
 from torchvision.transforms import functional as vision
 
 from runner.core.keys import keyed_seed
-from runner.engine.images import evaluation_batch_size
-from runner.engine.prepare import transform
+from runner.engine.data.samples import evaluation_batch_size
+from runner.engine.stages.prepare import transform
 
 SIZES = [(8, 8), (9, 7), (20, 31), (33, 17), (64, 48), (5, 90)]
 """Height and width of images before preprocessing."""

@@ -10,7 +10,7 @@ from torch import nn
 
 from runner.components.models.classifier import Init
 from runner.components.models.init_net import DRAWS, initialise
-from runner.engine.network import build_network
+from runner.engine.network.build import build_network
 
 CPU = torch.device("cpu")
 BLOCKS = {"name": "convnet", "filters": [16, 32], "batch_norm": True, "linear": [64]}

@@ -13,9 +13,9 @@ import torch
 from benches import Bench, reading_of, settings_of
 
 from runner.core.errors import is_full_disk
-from runner.engine import checkpoint as module
-from runner.engine import keeping
-from runner.engine.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from runner.engine.training import checkpoint as module
+from runner.engine.training import retention as keeping
+from runner.engine.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 NOT_KEPT = "the disk is full: no later training can go on from the end of this one"
 

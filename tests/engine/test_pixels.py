@@ -18,7 +18,8 @@ from runner.components.data.dataset import DataPlaces
 from runner.components.data.hashing import HashCache
 from runner.components.partial import partial_path
 from runner.core.errors import DataError
-from runner.engine import kept, pixels
+from runner.engine import kept
+from runner.engine.data import pixels
 from runner.engine.kept import put
 
 AGAIN = "decoded images are prepared again: "

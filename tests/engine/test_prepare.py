@@ -13,7 +13,7 @@ from PIL import Image
 from runner.components.data.dataset import DataPlaces
 from runner.components.data.hashing import HashCache
 from runner.core.errors import DataError, Interrupted
-from runner.engine.prepare import transform
+from runner.engine.stages.prepare import transform
 
 FOLDER = {"dataset": "imagefolder", "path": "photos", "validation": 0.25, "test": 0.25}
 

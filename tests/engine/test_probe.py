@@ -8,7 +8,7 @@ import pytest
 from benches import CPU, NOWHERE, settings_of
 
 from runner.engine import probe
-from runner.engine.images import evaluation_batch_size
+from runner.engine.data.samples import evaluation_batch_size
 
 STEP = 1 / probe.STEPS
 BATCH, FEATURES_BATCH = evaluation_batch_size((3, 8, 8)), evaluation_batch_size((24,))

@@ -9,11 +9,11 @@ from benches import Bench, settings_of
 from safetensors.torch import load_file, save_file
 
 from runner.core.errors import StageFailed
-from runner.core.reading import ReaderState
-from runner.engine.network import tensors_digest
+from runner.core.reader import ReaderState
+from runner.engine.network.build import tensors_digest
 from runner.engine.products import is_there, lies_there, whole_weights
-from runner.engine.resuming import with_written
-from runner.engine.train import TrainState
+from runner.engine.training.loop import TrainState
+from runner.engine.training.resume import with_written
 
 TENSORS = {"layer.weight": torch.arange(6.0).view(2, 3), "layer.bias": torch.ones(2)}
 

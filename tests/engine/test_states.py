@@ -11,8 +11,8 @@ from test_resume import STEPS, stop_after
 
 from runner.core.errors import Interrupted
 from runner.core.types import Reader, SelectRule, Stage
-from runner.engine.checkpoint import Checkpoint, load_checkpoint
 from runner.engine.context import Outcome
+from runner.engine.training.checkpoint import Checkpoint, load_checkpoint
 
 LEARNING = {"optimizer": {"name": "sgd", "lr": 0.1, "momentum": 0.9}, "epochs": 6}
 
@@ -124,7 +124,7 @@ def test_a_state_that_another_process_removes_while_it_is_read_is_gone_on_from(
         return found
 
     trained(tmp_path, {"epochs": 2}, 1)
-    monkeypatch.setattr("runner.engine.resuming.load_checkpoint", read_and_lose)
+    monkeypatch.setattr("runner.engine.training.resume.load_checkpoint", read_and_lose)
     _, outcome = trained(tmp_path, {}, 2)
     assert reads(outcome) == [[1, 1, 2], [2, 3, 6]]
 

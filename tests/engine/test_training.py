@@ -7,10 +7,10 @@ import torch
 from benches import CPU, Bench, plain_records, reading_of, settings_of
 from torch.nn import functional
 
-import runner.engine.keeping as keeping
-import runner.engine.train as train_module
+import runner.engine.training.loop as train_module
+import runner.engine.training.retention as keeping
 from runner.core.keys import keyed_seed
-from runner.engine.network import build_network
+from runner.engine.network.build import build_network
 
 DROPPING = {"name": "mlp", "hidden": [12], "batch_norm": True, "dropout": 0.3}
 CONVNET = {"name": "convnet", "filters": [4], "batch_norm": True}
@@ -110,7 +110,7 @@ def test_an_evaluation_in_many_batches_is_the_one_in_one_batch(
 ) -> None:
     bench = Bench(tmp_path, settings_of({"epochs": 1}))
     outcome = bench.train()
-    monkeypatch.setattr("runner.engine.images.evaluation_batch_size", lambda shape: 5)
+    monkeypatch.setattr("runner.engine.data.samples.evaluation_batch_size", lambda shape: 5)
     again = Bench(tmp_path / "small", bench.settings)
     assert again.metric(again.train(), "val_loss") == pytest.approx(
         bench.metric(outcome, "val_loss"), rel=1e-6

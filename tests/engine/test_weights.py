@@ -12,8 +12,8 @@ from benches import settings_of
 from safetensors.torch import save_file
 
 from runner.components.models.classifier import UnknownLayer
-from runner.engine.network import build_network, tensors_digest, weights_digest
-from runner.engine.weights import UnfitWeights, public_weights, read_weights
+from runner.engine.network.build import build_network, tensors_digest, weights_digest
+from runner.engine.network.weights import UnfitWeights, public_weights, read_weights
 
 CPU = torch.device("cpu")
 SHAPE = (3, 32, 32)

@@ -37,7 +37,7 @@ IMPORTS = (
     "runner.components.models.mlp_net",
     "runner.engine.engine",
     "runner.execute",
-    "runner.report.render",
+    "runner.report.tables.render",
     "runner.store.migrations",
 )
 OUTPUT = "output.txt"

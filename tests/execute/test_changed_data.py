@@ -100,7 +100,7 @@ def test_images_that_change_while_they_are_prepared_leave_no_trace(
 def test_images_that_change_before_the_first_is_looked_at_start_nothing(
     spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from runner.api import fitting
+    from runner.bind import model_checks as fitting
     from runner.core.errors import DataError
 
     peek = fitting._peek

@@ -11,10 +11,10 @@ import torch
 from grids import ask, left_in, write_grid
 from safetensors import SafetensorError
 
-import runner.engine.arrays as arrays_module
-import runner.engine.checkpoint as checkpoint_module
+import runner.engine.data.arrays as arrays_module
 import runner.engine.engine as engine_module
-import runner.engine.train as train_module
+import runner.engine.training.checkpoint as checkpoint_module
+import runner.engine.training.loop as train_module
 from runner.api.running import Ran, Request, run_request
 from runner.core.errors import Interrupted, RunnerError
 from runner.core.types import Metric

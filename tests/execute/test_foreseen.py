@@ -16,7 +16,7 @@ from shared_specs import BRANCHES, HEAD, TWO_BRANCHES, do, dump_of, failures, tr
 from runner.api.planning import make_plan
 from runner.api.predicting import actual
 
-STAGE = "runner.engine.training_stage"
+STAGE = "runner.engine.stages.train"
 ONE = (
     HEAD.replace("epochs: 8", "epochs: 8, best: {monitor: last}") + "sweep: {grid: {epochs: [6]}}\n"
 )

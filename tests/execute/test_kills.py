@@ -14,7 +14,7 @@ SEED = 20240614
 CHECKPOINT_SECONDS = ("0", "30", "0", "0.05")
 ONE = ("--only", "lr=0.03", "--only", "dropout=0.3")
 
-ENGINE, STAGE, LOCAL = "runner.engine", "runner.engine.training_stage", "runner.execute.local"
+ENGINE, STAGE, LOCAL = "runner.engine", "runner.engine.stages.train", "runner.execute.local"
 POINTS = {
     "migrate": KillAt("runner.store.migrations.upgrade", 1, "after"),
     "before the experiment is recorded": KillAt("runner.api.running.record_wanted", 1, "before"),

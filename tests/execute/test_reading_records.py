@@ -16,7 +16,7 @@ from shared_specs import do, dump_of_runs, failures, statuses, trained
 
 from runner.api.planning import make_plan
 
-STAGE = "runner.engine.training_stage"
+STAGE = "runner.engine.stages.train"
 HEAD = """\
 name: read
 data: {dataset: imagefolder, path: photos, validation: 0.25, test: 0.25, resize: 8}

@@ -11,8 +11,8 @@ from forks import OUTPUT, Forks, KillAt
 from grids import Undisturbed, ask, left_in
 from test_two_processes import start_stopped
 
-STAGE = "runner.engine.training_stage"
-IN_PREPARE = KillAt("runner.engine.pixels._write", 1, "before", signal.SIGSTOP)
+STAGE = "runner.engine.stages.train"
+IN_PREPARE = KillAt("runner.engine.data.pixels._write", 1, "before", signal.SIGSTOP)
 IN_TRAINING = KillAt(f"{STAGE}.train_epoch", 3, "after", signal.SIGSTOP)
 IN_THE_SECOND = KillAt(f"{STAGE}.train_epoch", 10, "after", signal.SIGSTOP)
 

@@ -25,8 +25,8 @@ from shared_specs import (
     trained,
 )
 
-import runner.engine.keeping as keeping_module
-import runner.engine.train as train_module
+import runner.engine.training.loop as train_module
+import runner.engine.training.retention as keeping_module
 from runner.core.errors import DiskFull
 
 DISTINCT = {

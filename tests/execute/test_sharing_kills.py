@@ -13,12 +13,14 @@ from shared_specs import BRANCHES, READERS, TWO_BRANCHES, dump_of, failures, sta
 from test_two_processes import LOCAL, MEETING, start_stopped
 from waiting import wait_for
 
-STAGE = "runner.engine.training_stage"
+STAGE = "runner.engine.stages.train"
 POINTS = {
     "parent's last epoch trained": KillAt(f"{STAGE}.train_epoch", 2, "after"),
-    "parent's state not described": KillAt("runner.engine.checkpoint._file_named", 2, "before"),
+    "parent's state not described": KillAt(
+        "runner.engine.training.checkpoint._file_named", 2, "before"
+    ),
     "parent's state whole, not recorded": KillAt(
-        "runner.engine.keeping.save_checkpoint", 1, "after"
+        "runner.engine.training.retention.save_checkpoint", 1, "after"
     ),
     "parent recorded": KillAt(f"{LOCAL}.end_stage", 2, "before"),
     "child claimed": KillAt(f"{LOCAL}.claim_stage", 3, "after"),

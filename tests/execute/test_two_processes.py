@@ -39,8 +39,8 @@ ATTEMPTS = "SELECT kind, number, status FROM attempts JOIN stages USING (stage_k
 
 
 MEETING = "does a stage of this plan"
-STOP_IN_TRAINING = KillAt("runner.engine.training_stage.train_epoch", 2, "before", signal.SIGSTOP)
-STOP_IN_PREPARE = KillAt("runner.engine.pixels._write", 1, "before", signal.SIGSTOP)
+STOP_IN_TRAINING = KillAt("runner.engine.stages.train.train_epoch", 2, "before", signal.SIGSTOP)
+STOP_IN_PREPARE = KillAt("runner.engine.data.pixels._write", 1, "before", signal.SIGSTOP)
 THREE_RESULTS = "SELECT 1 WHERE (SELECT count(*) FROM results) = 3"
 
 

@@ -17,12 +17,12 @@ from runner.components.losses import CrossEntropy
 from runner.components.models.mlp import MLP
 from runner.components.optimizers import SGD
 from runner.components.schedules import Cosine, Plateau
+from runner.components.settings import Best, EarlyStopping, Evaluation, Settings, Training
 from runner.core.keys import epoch_key
 from runner.core.types import FrozenPrefix, Stage
 from runner.lower import stages, trajectory
 from runner.lower.stages import make_run, naive_chain, naive_plan
 from runner.lower.trajectory import init_key, make_segments, prefix_key
-from runner.spec.settings import Best, EarlyStopping, Evaluation, Settings, Training
 
 DATA = {"dataset": "synthetic", "validation": 0.2, "test": 0.2}
 SGD_ = {"name": "sgd", "lr": 0.1, "momentum": 0.9}

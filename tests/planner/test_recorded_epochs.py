@@ -9,7 +9,7 @@ from families import chain_of, naive, path_of, trainings
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from runner.core.reading import kept_epochs, reader_of, replayed
+from runner.core.reader import kept_epochs, reader_of, replayed
 from runner.core.types import (
     EpochRecord,
     Facts,

@@ -20,9 +20,9 @@ from matplotlib.lines import Line2D
 from runner.api.plotting import Drawn, PlotOptions, draw, save_figure
 from runner.core.errors import SpecError, UsageError
 from runner.core.types import Cell
-from runner.report.drawing import MOST_LINES, cut_above, looks
-from runner.report.figures import FIGURES
-from runner.report.page import SUFFIXES
+from runner.report.figures.drawing import MOST_LINES, cut_above, looks
+from runner.report.figures.figure import FIGURES
+from runner.report.figures.page import SUFFIXES
 from runner.store.database import Database, open_database
 
 RATES = HEAD + "sweep: {grid: {lr: [0.1, 0.01]}}\n"
@@ -162,7 +162,7 @@ def test_cells_are_told_apart_without_colours(drawn: Draw) -> None:
 def test_more_cells_than_one_panel_tells_apart_have_panels_of_their_own(
     drawn: Draw, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runner.report.figures.MOST_LINES", 1)
+    monkeypatch.setattr("runner.report.figures.figure.MOST_LINES", 1)
     figure = drawn(RATES, kind="loss").figure
     assert [axes.get_title() for axes in figure.axes] == ["lr=0.1", "lr=0.01"]
     assert len({axes.get_ylim() for axes in figure.axes}) == 1
@@ -179,7 +179,7 @@ def test_a_sheet_has_loss_and_accuracy_of_every_cell(drawn: Draw) -> None:
 
 
 def test_a_sheet_takes_only_so_many_cells(drawn: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runner.report.figures.MOST_CELLS", 1)
+    monkeypatch.setattr("runner.report.figures.figure.MOST_CELLS", 1)
     with pytest.raises(UsageError, match=r"2 cells; one sheet takes 1\n    choose .* --only"):
         drawn(RATES, kind="sheet")
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from runner.core.text import printable
-from runner.report.markup import LATEX_ESCAPES, NEGATIVE
-from runner.report.render import render
-from runner.report.tables import Entry, FilledTable, Row
-from runner.spec.tables import Column, Table
+from runner.report.tables.markup import LATEX_ESCAPES, NEGATIVE
+from runner.report.tables.render import render
+from runner.report.tables.table import Entry, FilledTable, Row
+from runner.spec.tables.table import Column, Table
 
 SPECIAL = (
     "|&%$#_{}~^\\<>[]()*`'\"=+-@,;!?.:/ \t\n\r\0\x1b\x85\u2028\u200d\ue000\ue001\udce9\ud83dé漢1ax"

@@ -2,7 +2,13 @@ from xml.etree import ElementTree
 
 import pytest
 
-from runner.report.markup import html_table, html_text, latex_table, latex_text, markdown_text
+from runner.report.tables.markup import (
+    html_table,
+    html_text,
+    latex_table,
+    latex_text,
+    markdown_text,
+)
 
 RIGHT = [False, True]
 

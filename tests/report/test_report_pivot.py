@@ -15,11 +15,11 @@ from made_up import HEAD, MadeUp, column, filled, forget_runs, record_made_up
 from runner.api.reporting import Declared, report, sql_of
 from runner.core.errors import UsageError
 from runner.core.types import Cell
-from runner.report.fill import fill_table
-from runner.report.render import FORMATS, render
-from runner.report.tables import FilledTable, to_frame, to_records
-from runner.spec.pivot_checks import column_value
-from runner.spec.tables import Table, parse_tables
+from runner.report.tables.query import fill_table
+from runner.report.tables.render import FORMATS, render
+from runner.report.tables.table import FilledTable, to_frame, to_records
+from runner.spec.tables.pivot_checks import column_value
+from runner.spec.tables.table import Table, parse_tables
 from runner.spec.yaml_loader import parse_yaml
 from runner.store.database import Database
 

@@ -12,8 +12,8 @@ from made_up import HEAD, MadeUp, filled
 
 from runner.core.errors import UsageError
 from runner.core.types import Cell
-from runner.report.render import FORMATS, render
-from runner.report.tables import FilledTable
+from runner.report.tables.render import FORMATS, render
+from runner.report.tables.table import FilledTable
 from runner.store.database import Database
 
 GOLDEN = Path(__file__).parent / "golden"

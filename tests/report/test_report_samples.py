@@ -12,7 +12,7 @@ from runner.api.plotting import PlotOptions, draw
 from runner.components.data.dataset import DataPlaces
 from runner.components.data.splitting import split_as_set
 from runner.core.errors import DataError, SpecError, UsageError
-from runner.engine.augmenting import augmented_samples
+from runner.engine.data.augment import augmented_samples
 from runner.spec.experiment import load_experiment
 
 SPEC = """

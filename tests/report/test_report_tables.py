@@ -11,10 +11,10 @@ from made_up import HEAD, MadeUp, column, filled, record_made_up
 
 from runner.api.reporting import Declared, sql_of
 from runner.core.types import Cell
-from runner.report.fill import fill_table
-from runner.report.sql import PROPERTY_SQL
-from runner.report.tables import FilledTable, to_frame, to_records
-from runner.spec.tables import PROPERTIES
+from runner.report.tables.query import fill_table
+from runner.report.tables.sql import PROPERTY_SQL
+from runner.report.tables.table import FilledTable, to_frame, to_records
+from runner.spec.tables.table import PROPERTIES
 from runner.store.database import Database
 
 CURVES = {

@@ -8,9 +8,9 @@ import pytest
 from made_up import HEAD, MadeUp, filled
 
 from runner.core.types import Cell
-from runner.report.render import FORMATS, render
-from runner.report.tables import FilledTable, to_records
-from runner.report.tolerances import held_values
+from runner.report.tables.render import FORMATS, render
+from runner.report.tables.table import FilledTable, to_records
+from runner.report.tables.tolerances import held_values
 from runner.store.database import Database
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from runner.components.settings import Settings
 from runner.spec.options import model_options, tags_of
-from runner.spec.settings import Settings
 
 SCHEMA = Settings.model_json_schema()
 SPEC: dict[str, Any] = {"name": "every", "data": {"dataset": "digits"}, "model": {"name": "mlp"}}

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.spec.formula import FormulaError, parse_formula
+from runner.spec.tables.formula import FormulaError, parse_formula
 
 
 @pytest.mark.parametrize(

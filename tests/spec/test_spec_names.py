@@ -1,5 +1,6 @@
 import pytest
 
+from runner.components.settings import Settings
 from runner.spec.names import (
     COMPONENT_PATHS,
     SETTING_ROOTS,
@@ -11,7 +12,6 @@ from runner.spec.names import (
 )
 from runner.spec.nodes import plain, to_node
 from runner.spec.options import model_options
-from runner.spec.settings import Settings
 
 CLOSED_LIST = (
     "augment batch_norm batch_size clip_grad_norm crop dropout early_stopping epochs filters "

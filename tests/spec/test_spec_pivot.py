@@ -6,9 +6,9 @@ import pytest
 
 from runner.core.errors import SpecError
 from runner.spec.experiment import Experiment, build_experiment, recorded_tables
-from runner.spec.pivot import PIVOT_KEYS, is_value, pivoted_columns, row_columns, show_value
 from runner.spec.schema import spec_schema
-from runner.spec.tables import TABLE_KEYS, Table, parse_tables
+from runner.spec.tables.pivot import PIVOT_KEYS, is_value, pivoted_columns, row_columns, show_value
+from runner.spec.tables.table import TABLE_KEYS, Table, parse_tables
 from runner.spec.yaml_loader import parse_yaml
 
 COLUMNS = "{NET: NET, ACC: {metric: val_accuracy, mark: max, digits: 2}, LR: lr, POLICY: POLICY}"

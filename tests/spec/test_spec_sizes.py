@@ -10,13 +10,15 @@ from examples import examples
 from hypothesis import HealthCheck, assume, given, settings
 from test_spec_sweep import sweeps
 
+from runner.components.settings import Settings
 from runner.core.errors import MAX_PROBLEMS, SpecError
-from runner.spec import experiment, pivot_checks, sizes, sweep, table_checks
+from runner.spec import experiment, sizes, sweep
 from runner.spec.experiment import Experiment, build_experiment, recorded_tables
 from runner.spec.nodes import to_node
-from runner.spec.settings import Settings
 from runner.spec.sizes import num_values, sweep_size
 from runner.spec.sweep import expand_sweep
+from runner.spec.tables import checks as table_checks
+from runner.spec.tables import pivot_checks
 from runner.spec.yaml_loader import parse_yaml
 
 HEAD = "name: big\ndata: {dataset: digits}\nmodel: mlp\n"

@@ -1,7 +1,7 @@
 import pytest
 
 from runner.core.errors import SpecError
-from runner.spec.tables import Table, parse_tables
+from runner.spec.tables.table import Table, parse_tables
 from runner.spec.yaml_loader import parse_yaml
 
 

@@ -5,12 +5,12 @@ import pytest
 import yaml
 from every_setting import SETTINGS
 
+from runner.components.settings import Settings
 from runner.core.errors import SpecError
 from runner.spec.experiment import build_experiment
 from runner.spec.names import SHORT_NAMES
 from runner.spec.nodes import to_node
 from runner.spec.options import setting_paths
-from runner.spec.settings import Settings
 from runner.spec.unknown import likely_settings
 from runner.spec.yaml_loader import parse_yaml
 

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from runner.components.settings import Settings
 from runner.core.errors import Place, Problem, SpecError
 from runner.spec.experiment import Experiment, build_experiment
 from runner.spec.matching import same_value, setting_value
 from runner.spec.names import SETTING_ROOTS, spell_out
 from runner.spec.nodes import find, plain, to_node
 from runner.spec.resolve import layered, origins
-from runner.spec.settings import Settings
 from runner.spec.yaml_loader import parse_yaml
 
 JUNK = (None, True, 5, 0.5, -1, "sgd", "no such", [], [1], ["sgd"], [[1, "a"]], {"no": 1}, {})

@@ -10,12 +10,13 @@ import pytest
 from recorded import chain_of, do_run, take, want
 
 from runner.core.errors import DamagedDatabase
-from runner.core.reading import METRIC_NAMES
+from runner.core.reader import METRIC_NAMES
 from runner.store import integrity
 from runner.store.checking import check_everything, check_results
 from runner.store.checksums import RESULT, STAGES, STEPS, at_ends
 from runner.store.database import Database, open_database
 from runner.store.facts import check_recorded
+from runner.store.merge import take_results
 from runner.store.queries import (
     cell_results,
     epoch_metrics,
@@ -26,7 +27,6 @@ from runner.store.queries import (
 )
 from runner.store.recorder import end_attempt
 from runner.store.results import record_result
-from runner.store.taking import take_results
 
 FIXTURE = Path(__file__).parent / "fixtures" / "schema_0001.db"
 

@@ -20,12 +20,12 @@ from runner.store.facts import (
     seconds_by_cost_kind,
     settled_readings,
 )
+from runner.store.merge import take_results
 from runner.store.queries import run_record
 from runner.store.recorder import end_attempt, record_epochs
 from runner.store.reference import reference_results
 from runner.store.results import record_result
 from runner.store.schema import attempts, metadata, stages
-from runner.store.taking import take_results
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""Specs on their data and networks: what is bound, checked, estimated and planned."""

@@ -1,0 +1,276 @@
+"""Data, weights and network held together: what only a built model can tell, before any work.
+
+Owns these checks and their file:line problems. Builds networks on the meta device and reads
+weights; answers are remembered, so that planning again needs neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from runner.bind.workspace import LayoutCache
+from runner.components.augmentations.augmentation import Unfit
+from runner.components.component import keyed_settings
+from runner.components.data.dataset import ImageSource
+from runner.components.data.splitting import (
+    TooFewTrainingImages,
+    UnsplittableError,
+    split_as_set,
+)
+from runner.components.models.classifier import UnknownLayer
+from runner.components.models.torchvision_model import TorchvisionModel, weights_name
+from runner.core.errors import Problem, SpecError, UsageError, nearest
+from runner.core.keys import content_key
+from runner.core.types import FrozenPrefix
+from runner.lower.trajectory import pixels_key, prefix_key
+from runner.spec.experiment import ResolvedCell
+from runner.spec.nodes import Node, find
+
+PROVISIONAL = "provisional"
+SHOWN_LAYERS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What is known of a cell once its data and network are.
+
+    Attributes:
+        shape: channels, height, width of its images.
+        parameters: weights of its network.
+        weights: digest of the pretrained tensors that are loaded, "" without.
+        prefix: the frozen part with which its network begins, or None.
+    """
+
+    shape: tuple[int, int, int]
+    parameters: int
+    weights: str
+    prefix: FrozenPrefix | None
+
+
+class Fitter:
+    """Fits cells; what several of them share is built and checked once."""
+
+    def __init__(self, layouts: LayoutCache) -> None:
+        self._layouts = layouts
+        self._checked: dict[Hashable, dict[str, Any]] = {}
+
+    def fit(self, resolved: ResolvedCell, source: ImageSource, weights: Path | None) -> Fitted:
+        """Return what a cell is once data and network are known.
+
+        Args:
+            resolved: the cell.
+            source: its images.
+            weights: the file of its pretrained weights; None without, or where it is not there.
+
+        Raises:
+            SpecError: when they do not fit, at its place.
+        """
+        settings = resolved.settings
+        layout = self._layout(resolved, source)
+        channels, height, width = layout["shape"]
+        shape = (int(channels), int(height), int(width))
+        check_augmentation(resolved, shape)
+        loaded = prefix_weights = ""
+        if weights_name(settings.model):
+            loaded = prefix_weights = f"{PROVISIONAL} {weights_name(settings.model)}"
+        if weights is not None:
+            loaded, prefix_weights = self._digests(resolved, source, shape, weights)
+        prefix = None
+        if layout["cut"]:
+            key = prefix_key(
+                settings, source.fingerprint, layout["structure"], prefix_weights, loaded
+            )
+            prefix = FrozenPrefix(key, layout["cut"], tuple(layout["features"]))
+        return Fitted(shape, layout["parameters"], loaded, prefix)
+
+    def _layout(self, resolved: ResolvedCell, source: ImageSource) -> dict[str, Any]:
+        """Return image shape and network layout; check data and model together, once."""
+        settings, data = resolved.settings, resolved.settings.data
+        batch = (settings.train.batch_size, settings.train.drop_last)
+        alike = (source.fingerprint, data, settings.model, batch)
+        if alike in self._checked:
+            return self._checked[alike]
+        sampled = [] if data.train_images is None else [data.train_images]
+        key = content_key(
+            "layout",
+            {
+                "pixels": pixels_key(data, source.fingerprint),
+                "model": keyed_settings(settings.model),
+                "splits": [data.validation, data.test_share(), data.split_seed, *sampled],
+                "batch": batch,
+                "normalize": data.normalization(),
+            },
+        )
+        known = self._layouts.get(key)
+        if known is None:
+            _check_labels(resolved, source)
+            _check_split(resolved, source)
+            shape = _peek(resolved, source)
+            known = {"shape": shape, **_check_network(resolved, source, shape)}
+            self._layouts.put(key, known)
+        self._checked[alike] = known
+        return known
+
+    def _digests(
+        self, resolved: ResolvedCell, source: ImageSource, shape: tuple[int, int, int], path: Path
+    ) -> tuple[str, str]:
+        """Return the digests of the tensors loaded, and of those of the frozen prefix."""
+        model = resolved.settings.model
+        classes = len(source.classes) if model.classes is None else model.classes
+        key = content_key("weights", [keyed_settings(model), shape, classes])
+        known = self._layouts.get(key)
+        if known is None:
+            known = _check_weights(resolved, source, shape, path)
+            self._layouts.put(key, known)
+        return known[0], known[1]
+
+
+def place_of(tree: Node, path: str) -> Node:
+    """Return the node at a dotted path, or the nearest above it that was written."""
+    steps = path.split(".")
+    for end in range(len(steps), 0, -1):
+        node = find(tree, steps[:end])
+        if node is not None and node.place is not None:
+            return node
+    return tree
+
+
+def problem_at(
+    resolved: ResolvedCell, path: str, found: str, allowed: str = "", suggestion: str = ""
+) -> SpecError:
+    """Return the error of one problem at a setting."""
+    place = place_of(resolved.tree, path).place
+    return SpecError([Problem(place, found, allowed, suggestion)])
+
+
+def _check_labels(resolved: ResolvedCell, source: ImageSource) -> None:
+    classes, labels = resolved.settings.model.classes, len(source.classes)
+    if classes is not None and classes < labels:
+        found = f"model.classes is {classes}, but the data has {labels} labels"
+        raise problem_at(resolved, "model.classes", found, f"at least {labels}, or leave it out")
+
+
+def _check_split(resolved: ResolvedCell, source: ImageSource) -> None:
+    settings, data = resolved.settings, resolved.settings.data
+    try:
+        splits = split_as_set(source.labels, source.classes, source.splits, data)
+    except TooFewTrainingImages as error:
+        allowed = "at least one image of each class"
+        raise problem_at(resolved, "data.train_images", f"data.{error}", allowed) from None
+    except UnsplittableError as error:
+        path = "data.test" if find(resolved.tree, ["data", "test"]) else "data.validation"
+        allowed = "more images, or a fraction of 0 for data.test or data.validation"
+        raise problem_at(resolved, path, str(error), allowed) from None
+    train = len(splits["train"])
+    if data.train_images is not None and data.train_images > train:
+        found = (
+            f"data.train_images is {data.train_images}, but there are only {train} training images"
+        )
+        allowed = f"at most {train}, or null for all of them"
+        raise problem_at(resolved, "data.train_images", found, allowed)
+    if settings.evaluate.test != "never" and not splits["test"]:
+        found = (
+            f"test images are wanted (evaluate.test: {settings.evaluate.test}), but there are none"
+        )
+        raise problem_at(resolved, "data", found, "evaluate.test: never")
+    if settings.train.drop_last and settings.train.batch_size > train:
+        found = (
+            f"train.batch_size is {settings.train.batch_size}, but there are only"
+            f" {train} training images, and an incomplete batch is dropped"
+        )
+        raise problem_at(
+            resolved, "train.batch_size", found, "a smaller batch, or drop_last: false"
+        )
+
+
+def _peek(resolved: ResolvedCell, source: ImageSource) -> tuple[int, int, int]:
+    """Return the shape of the first image that can be decoded, after preprocessing.
+
+    Raises:
+        SpecError: when it cannot be preprocessed as the spec says.
+        UsageError: when the first hundred images cannot be decoded.
+        DataError: when one is no longer what was hashed.
+    """
+    from runner.engine.stages.prepare import Corrupt, read_image, transform
+
+    for index in range(min(100, len(source.names))):
+        image = read_image(source, index)
+        if isinstance(image, Corrupt):
+            continue
+        try:
+            height, width, channels = transform(image, resolved.settings.data).shape
+        except (ValueError, MemoryError) as error:
+            path = "data.crop" if "data.crop" in str(error) else "data.resize"
+            said = str(error) or "the resized image does not fit into the memory"
+            raise problem_at(resolved, path, f"{source.names[index]}: {said}") from None
+        return channels, height, width
+    raise UsageError(f"none of the first images under {source.root} can be decoded")
+
+
+def check_augmentation(resolved: ResolvedCell, shape: tuple[int, int, int]) -> None:
+    """Check that images of this shape, (C, H, W), can go through the cell's augmentation.
+
+    Raises:
+        SpecError: when they cannot, or come out in another size.
+    """
+    augment = resolved.settings.train.augment
+    if augment is None:
+        return
+    try:
+        augment.check(shape[1:])
+    except Unfit as unfit:
+        path = f"train.augment.{unfit.setting}"
+        raise problem_at(resolved, path, f"{path}: {unfit}", unfit.allowed) from None
+
+
+def _check_network(
+    resolved: ResolvedCell, source: ImageSource, shape: tuple[int, int, int]
+) -> dict[str, Any]:
+    """Return the layout of the network, as JSON."""
+    from runner.engine.network.build import network_layout
+    from runner.engine.network.freezing import EmptyPolicy
+
+    try:
+        return asdict(network_layout(resolved.settings, shape, len(source.classes)))
+    except UnknownLayer as error:
+        raise _unknown_layer(resolved, error) from None
+    except EmptyPolicy as error:
+        allowed = "a policy that freezes some layers and leaves others to train"
+        raise problem_at(resolved, "model.freeze", str(error), allowed) from None
+    except (AssertionError, ValueError, RuntimeError) as error:
+        found = f"the model does not fit the data: {error}"
+        allowed = "another network, or other images (data.resize, data.crop, data.color)"
+        raise problem_at(resolved, "model", found, allowed) from None
+
+
+def _check_weights(
+    resolved: ResolvedCell, source: ImageSource, shape: tuple[int, int, int], path: Path
+) -> list[str]:
+    from runner.engine.network.build import weights_digest
+    from runner.engine.network.weights import UnfitWeights, check_file
+
+    model = resolved.settings.model
+    assert isinstance(model, TorchvisionModel)
+    try:
+        digest = weights_digest(resolved.settings, shape, len(source.classes), path)
+        check_file(model, path)
+    except UnknownLayer as error:
+        raise _unknown_layer(resolved, error) from None
+    except UnfitWeights as error:
+        raise problem_at(resolved, "model.weights", str(error)) from None
+    return [digest.loaded, digest.prefix]
+
+
+def _unknown_layer(resolved: ResolvedCell, error: UnknownLayer) -> SpecError:
+    path = f"model.{error.setting}"
+    node = place_of(resolved.tree, path)
+    if node.is_sequence:
+        node = next((item for item in node.value if item.value == error.pattern), node)
+    kind = "no layer" if error.setting == "cut" else "no layer with weights"
+    found = f"{path}: {kind} is called {error.pattern!r}"
+    layers = list(error.layers[:SHOWN_LAYERS]) + ["…"] * (len(error.layers) > SHOWN_LAYERS)
+    suggestion = nearest(error.pattern.rstrip(".*?"), error.layers)
+    return SpecError([Problem(node.place, found, ", ".join(layers), suggestion)])

@@ -1,0 +1,64 @@
+"""Storing what an invocation wants, before anything is done.
+
+Decides nothing: documents, cells and stages go to the database as they were bound and planned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from runner.bind.binder import BoundCell
+from runner.bind.plan_runs import Wanted
+from runner.core.keys import canonical_json
+from runner.spec.experiment import Experiment
+from runner.store.catalogue import record_experiment
+from runner.store.database import Database
+
+
+def record_wanted(database: Database, experiments: Sequence[Experiment], wanted: Wanted) -> None:
+    """Store the documents with all their cells, and the stages of the runs of the bound ones.
+
+    Args:
+        database: where.
+        experiments: as their specs have them, those cells included that were not chosen.
+        wanted: the bound cells, and what is planned for them.
+    """
+    for experiment in experiments:
+        mine = [cell for cell in wanted.cells if cell.experiment.name == experiment.name]
+        keys = {(each.cell.position, each.cell.seed): each.run.run_key for each in mine}
+        record_experiment(
+            database,
+            name=experiment.name,
+            variant=experiment.variant,
+            about=experiment.about,
+            path=str(experiment.path),
+            document=experiment.document,
+            source=experiment.source,
+            keyed_cells=[
+                (item.cell, keys.get((item.cell.position, item.cell.seed)))
+                for item in experiment.cells
+            ],
+            wanted=[cell.run for cell in mine],
+            chains={cell.run.run_key: wanted.chains[cell.run.run_key] for cell in mine},
+            readings=wanted.readings,
+            rerun=wanted.reruns,
+            fingerprints=_fingerprints(experiment, mine),
+        )
+
+
+def _fingerprints(experiment: Experiment, bound: Sequence[BoundCell]) -> Mapping[str, str]:
+    """Return the fingerprint of each cell's data that a bound cell has, too, by settings key.
+
+    Nothing where all cells are bound: their runs are known.
+    """
+    if len(bound) == len(experiment.cells):
+        return {}
+    known = {
+        canonical_json(each.resolved.settings.data.source_settings()): each.run.fingerprint
+        for each in bound
+    }
+    found = {
+        item.cell.settings_key: known.get(canonical_json(item.settings.data.source_settings()))
+        for item in experiment.cells
+    }
+    return {key: fingerprint for key, fingerprint in found.items() if fingerprint is not None}

@@ -1,0 +1,164 @@
+"""Files of pretrained weights: found, checked, fetched when they are torchvision's.
+
+Owns where they are looked for, their checksums, and the file:line problems of both.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.bind.model_checks import place_of, problem_at
+from runner.components.data.dataset import DataPlaces
+from runner.components.data.hashing import file_digest
+from runner.components.download import Checksum, OnProgress, download
+from runner.components.models.torchvision_model import TorchvisionModel, WeightsFile
+from runner.core.errors import Problem
+from runner.spec.experiment import ResolvedCell
+
+if TYPE_CHECKING:
+    from runner.engine.network.weights import PublicWeights
+
+CHECKSUM = "model.weights.sha256"
+HOW_TO_GET = "a file under --data (RUNNER_DATA), ./data, the current folder or the spec's folder"
+
+
+class MissingWeights(Exception):
+    """Weights are not on this machine, and cannot or must not be fetched now.
+
+    Attributes:
+        problem: what is missing, and what to do about it.
+        name: of the file that `run` would fetch, "" where it cannot.
+        num_bytes: what fetching it takes.
+    """
+
+    def __init__(self, problem: Problem, name: str = "", num_bytes: int = 0) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+        self.name = name
+        self.num_bytes = num_bytes
+
+
+def find_weights(
+    resolved: ResolvedCell, places: DataPlaces, on_progress: OnProgress | None
+) -> Path | None:
+    """Return the file of a cell's pretrained weights, or None when it has none.
+
+    Args:
+        resolved: the cell.
+        places: where files may lie.
+        on_progress: hears of the download of torchvision's; None where nothing may be downloaded.
+
+    Raises:
+        SpecError: when a file has another checksum, or the model has no such weights.
+        MissingWeights: when a file is not there, and is not fetched.
+        DownloadFailed: when they cannot be fetched.
+    """
+    model = resolved.settings.model
+    if not isinstance(model, TorchvisionModel) or model.weights is None:
+        return None
+    if isinstance(model.weights, WeightsFile):
+        return _local(resolved, model.weights, places)
+    return _public(resolved, model, model.weights, places, on_progress)
+
+
+def with_checksum(problem: Problem, find_places: Callable[[], DataPlaces]) -> Problem:
+    """Return a problem of weights without their SHA-256, with the one that the file has.
+
+    It is for the reader to compare and to write down; any other problem is returned as it is.
+
+    Args:
+        problem: of a spec.
+        find_places: tells where the file may lie; not asked of other problems, as of a spec that
+            cannot be read.
+    """
+    subject = problem.subject
+    file = subject.beside.get("file") if subject is not None else None
+    if subject is None or subject.path != CHECKSUM or not isinstance(file, str):
+        return problem
+    try:
+        candidates = _places_of(file, find_places())
+        path = next((each for each in candidates if os.path.isfile(each)), None)
+        digest = "" if path is None else file_digest(path)
+    except (OSError, RuntimeError, ValueError):
+        return problem
+    if not digest:
+        return problem
+    found = f"{problem.found}; {path} is there"
+    return replace(problem, found=found, suggestion=f"sha256: {digest}")
+
+
+def _local(resolved: ResolvedCell, weights: WeightsFile, places: DataPlaces) -> Path:
+    candidates = _candidates(resolved, weights, places)
+    path = next((each for each in candidates if os.path.isfile(each)), None)
+    if path is None:
+        looked = ", ".join(str(each) for each in candidates)
+        found = f"no file {weights.file}\n    looked for: {looked}"
+        place = place_of(resolved.tree, "model.weights.file").place
+        raise MissingWeights(Problem(place, found, HOW_TO_GET))
+    digest = _digest(resolved, path, places)
+    if digest != weights.sha256:
+        found = f"{path} has another SHA-256 than the one given\n    it has: {digest}"
+        allowed = "the file that was meant, or its SHA-256"
+        raise problem_at(resolved, "model.weights.sha256", found, allowed)
+    return path
+
+
+def _not_fetched(resolved: ResolvedCell, public: PublicWeights) -> Problem:
+    found = f"missing weights {public.path.name}\n    looked for: {public.path}"
+    allowed = f"`runner run` without --no-download fetches {public.url}"
+    return Problem(place_of(resolved.tree, "model.weights").place, found, allowed)
+
+
+def _candidates(resolved: ResolvedCell, weights: WeightsFile, places: DataPlaces) -> list[Path]:
+    """Return where a file may lie.
+
+    Raises:
+        SpecError: for a home folder that there is not.
+    """
+    try:
+        return _places_of(weights.file, places)
+    except RuntimeError as error:
+        raise problem_at(resolved, "model.weights.file", f"{weights.file}: {error}") from None
+
+
+def _places_of(file: str, places: DataPlaces) -> list[Path]:
+    given = Path(file).expanduser()
+    return [given] if given.is_absolute() else [root / given for root in places.roots]
+
+
+def _digest(resolved: ResolvedCell, path: Path, places: DataPlaces) -> str:
+    try:
+        (digest,) = places.hash_files(path.parent, [path.name])
+    except OSError as error:
+        raise problem_at(resolved, "model.weights", f"{path} cannot be read: {error}") from None
+    return digest
+
+
+def _public(
+    resolved: ResolvedCell,
+    model: TorchvisionModel,
+    weights: str,
+    places: DataPlaces,
+    on_progress: OnProgress | None,
+) -> Path:
+    from runner.engine.network.weights import UnfitWeights, public_weights
+
+    try:
+        public = public_weights(model.name, weights)
+    except UnfitWeights as error:
+        raise problem_at(resolved, "model.weights", str(error)) from None
+    checksum = Checksum("sha256", public.sha256)
+    if not public.path.is_file():
+        if on_progress is None:
+            raise MissingWeights(_not_fetched(resolved, public), public.path.name, public.num_bytes)
+        download(public.url, public.path, checksum, on_progress)
+    digest = _digest(resolved, public.path, places)
+    if not checksum.fits(digest):
+        found = f"{public.path} is not what {public.url} holds: its SHA-256 is {digest}"
+        allowed = f"one that begins with {public.sha256}; remove the file, and it is fetched again"
+        raise problem_at(resolved, "model.weights", found, allowed)
+    return public.path

@@ -1,0 +1,278 @@
+"""Which recorded epochs the wanted runs may read: records, put together from attempts.
+
+Finds the epochs on the paths of open runs, who trained them, and where their weights lie. Which run
+is read from which record is decided by the planner.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from runner.bind.workspace import Workspace
+from runner.core.paths import attempt_at, clipped, last_epoch, segment_at
+from runner.core.reader import divergence
+from runner.core.types import EpochRecord, Record, Stage
+from runner.store.database import Database
+from runner.store.facts import artifact_digests
+from runner.store.recorded import (
+    Trained,
+    epoch_metrics_of,
+    epoch_records,
+    trained,
+)
+
+if TYPE_CHECKING:
+    from runner.engine.training.resume_points import Kept
+
+Reads = Sequence[Sequence[int]]
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What is recorded on the paths of some trainings.
+
+    Attributes:
+        records: epochs that may be read.
+        ended: readings that need none: they have ended in a training, and diverged or left their
+            weights here, or a checkpoint goes on with them.
+    """
+
+    records: tuple[Record, ...] = ()
+    ended: Set[str] = frozenset()
+
+
+def recorded(
+    trainings: Iterable[Stage],
+    database: Database,
+    workspace: Workspace,
+    numerics: Mapping[str, Any] | None,
+    on_features: bool,
+) -> Recorded:
+    """Return what is recorded on the paths of trainings of runs without a result.
+
+    Args:
+        trainings: naive ones, each of one run.
+        database: what is recorded.
+        workspace: where weights lie.
+        numerics: epochs that were trained under others are left out; None leaves nothing out.
+        on_features: whether epochs that were trained on frozen features may be read.
+    """
+    limits: dict[str, set[float]] = {}
+    wanted = list(trainings)
+    for stage in wanted:
+        for reader in stage.spec["readers"].values():
+            limits.setdefault(stage.spec["path"][0]["key"], set()).add(reader["diverged_if"])
+    attempts = trained(database, limits) if limits else {}
+    if not attempts:
+        return Recorded()
+    kept = _written(attempts, database, workspace)
+    states = list(_states(attempts, database, workspace))
+    for state, _ in states:
+        for epoch in state.epochs:
+            trainer = attempt_at(state.reads, epoch)
+            if trainer is not None:
+                kept.setdefault((trainer, epoch), []).append((state.name, ""))
+    chains = [
+        chain
+        for chain in _distinct([*_of_attempts(attempts), *(chain for _, chain in states)])
+        if (numerics is None or _made_under(numerics, chain, attempts))
+        and (on_features or not chain.inputs["features"])
+    ]
+    ids = {attempt for chain in chains for attempt, _, _ in chain.reads}
+    measured = epoch_metrics_of(database, ids)
+    records: list[Record] = []
+    for chain in chains:
+        record = _record(chain, measured, kept)
+        records += _under(record, chain, limits[chain.path[0]["key"]], database)
+    ended = set(_ended(wanted, attempts, database, workspace))
+    return Recorded(tuple(records), ended.union(*(state.waiting for state, _ in states)))
+
+
+@dataclass(frozen=True)
+class _Chain:
+    """Epochs of attempts, from the first epoch on.
+
+    Attributes:
+        path: on which they lie.
+        reads: the epochs, as [attempt, first, last].
+        limit: of divergence, under which they were trained.
+        inputs: digests of what was trained on.
+        diverged: whether the last of them is one in which the training diverged.
+    """
+
+    path: Sequence[Mapping[str, Any]]
+    reads: Reads
+    limit: float
+    inputs: Mapping[str, str]
+    diverged: bool = False
+
+    @property
+    def last(self) -> int:
+        """The last epoch."""
+        return int(self.reads[-1][2])
+
+
+def _of_attempts(attempts: Mapping[int, Trained]) -> Iterator[_Chain]:
+    """Yield the longest chain of each attempt that says what it was trained on."""
+    for attempt in attempts.values():
+        chains = [
+            _Chain(attempt.path, each["reads"], attempt.limit, each["inputs"], "diverged" in each)
+            for each in attempt.readings.values()
+            if "inputs" in each and each["reads"]
+        ]
+        if chains:
+            longest = max(chains, key=lambda chain: chain.last)
+            end = last_epoch(longest.path)
+            yield (
+                longest
+                if longest.last <= end
+                else replace(longest, reads=clipped(longest.reads, end), diverged=False)
+            )
+
+
+def _written(
+    attempts: Mapping[int, Trained], database: Database, workspace: Workspace
+) -> dict[tuple[int, int], list[tuple[str, str]]]:
+    """Return the weights that runs left, with their digests, by attempt and epoch."""
+    from runner.engine.products import lies_there
+
+    identity = database.identity()
+    # a file is of the newest attempt that wrote it
+    owners: dict[str, tuple[int, int]] = {}
+    for attempt in attempts.values():
+        for name, each in attempt.readings.items():
+            if each["status"] == "done":
+                for which in ("best", "last"):
+                    trainer = attempt_at(each["reads"], each[f"{which}_epoch"])
+                    if trainer is not None:
+                        owners[f"weights/{name}-{which}"] = (trainer, each[f"{which}_epoch"])
+    there = {name for name in owners if lies_there(workspace.folder, identity, name)}
+    kept: dict[tuple[int, int], list[tuple[str, str]]] = {}
+    for name, digest in sorted(artifact_digests(database, there).items()):
+        kept.setdefault(owners[name], []).append((name, digest))
+    return kept
+
+
+def _states(
+    attempts: Mapping[int, Trained], database: Database, workspace: Workspace
+) -> Iterator[tuple[Kept, _Chain]]:
+    """Yield the states and checkpoints of these trainings, and the epochs that lead to each."""
+    from runner.engine.training.resume_points import kept_weights
+
+    segments = {each["key"] for attempt in attempts.values() for each in attempt.path}
+    for state in kept_weights(workspace.folder, database.identity(), segments):
+        last = attempts.get(state.reads[-1][0])
+        if last is None or state.epoch > last_epoch(last.path):
+            continue
+        if segment_at(last.path, state.epoch) == state.segment:
+            yield state, _Chain(last.path, state.reads, state.limit, state.inputs)
+
+
+def _distinct(chains: Sequence[_Chain]) -> list[_Chain]:
+    """Return the chains but those whose epochs are the first ones of another."""
+    found: list[_Chain] = []
+    for chain in sorted(chains, key=lambda chain: (-chain.last, -chain.diverged, chain.limit)):
+        if not any(_begins(chain, longer) for longer in found):
+            found.append(chain)
+    return found
+
+
+def _begins(chain: _Chain, longer: _Chain) -> bool:
+    alike = chain.inputs == longer.inputs and chain.limit >= longer.limit
+    is_beginning = clipped(longer.reads, chain.last) == [list(each) for each in chain.reads]
+    return alike and is_beginning and not (chain.diverged and chain.last != longer.last)
+
+
+def _made_under(
+    numerics: Mapping[str, Any], chain: _Chain, attempts: Mapping[int, Trained]
+) -> bool:
+    """Return whether all epochs were trained under these numerics, by attempts known here."""
+    return all(
+        attempt in attempts and attempts[attempt].numerics == dict(numerics)
+        for attempt, _, _ in chain.reads
+    )
+
+
+def _record(
+    chain: _Chain,
+    measured: Mapping[int, Mapping[int, Mapping[str, float]]],
+    kept: Mapping[tuple[int, int], Sequence[tuple[str, str]]],
+) -> Record:
+    """Return the record of a chain, as far as its epochs are recorded without a gap."""
+    history: list[Mapping[str, float]] = []
+    places: dict[int, Sequence[tuple[str, str]]] = {}
+    for attempt, first, last in chain.reads:
+        for epoch in range(first, last + 1):
+            metrics = measured[attempt].get(epoch)
+            if metrics is None or epoch != len(history) + 1:
+                break
+            history.append(metrics)
+            if (attempt, epoch) in kept:
+                places[epoch] = kept[attempt, epoch]
+    reads = tuple((one, first, last) for one, first, last in clipped(chain.reads, len(history)))
+    return Record(chain.path, reads, history, chain.limit, None, places, chain.inputs)
+
+
+def _under(
+    record: Record, chain: _Chain, limits: Collection[float], database: Database
+) -> Iterator[Record]:
+    """Yield a record under its own limit of divergence and under each lower one that is wanted.
+
+    Under a lower limit a training may have diverged earlier, which the losses of its steps tell.
+    """
+    lower = sorted(limit for limit in limits if limit < record.limit)
+    diverged = chain.diverged and chain.last == len(record.history) + 1
+    if not lower and not diverged:
+        yield record
+        return
+    steps = epoch_records(database, chain.reads)
+    yield replace(record, ending=steps.get(chain.last) if diverged else None)
+    for limit in lower:
+        yield _stricter(record, steps, diverged, limit)
+
+
+def _stricter(
+    record: Record, steps: Mapping[int, EpochRecord], diverged: bool, limit: float
+) -> Record:
+    """Return what a training under a lower limit of divergence would have recorded."""
+    known = len(record.history) + diverged
+    if any(epoch not in steps for epoch in range(1, known + 1)):
+        return record
+    first = steps[1].step_losses
+    mean = math.fsum(first) / len(first)
+    for epoch in range(2, known + 1):
+        losses = steps[epoch].step_losses
+        bad = divergence(losses, mean, limit, len(first))
+        if bad is None and epoch > len(record.history):
+            bad = len(losses)
+        if bad is not None:
+            ending = replace(steps[epoch], step_losses=losses[:bad])
+            good = record.history[: epoch - 1]
+            return replace(record, history=good, limit=limit, ending=ending)
+    return replace(record, limit=limit, ending=steps[1] if known and not record.history else None)
+
+
+def _ended(
+    trainings: Iterable[Stage],
+    attempts: Mapping[int, Trained],
+    database: Database,
+    workspace: Workspace,
+) -> Iterator[str]:
+    """Yield the readings that have ended in a training, and diverged or left their weights."""
+    from runner.engine.products import lies_there
+
+    identity = database.identity()
+    statuses = {
+        name: each["status"]
+        for attempt in attempts.values()
+        if attempt.has_ended
+        for name, each in attempt.readings.items()
+    }
+    for stage in trainings:
+        status = statuses.get(stage.key)
+        whole = all(lies_there(workspace.folder, identity, name) for name in stage.produces)
+        if status == "diverged" or (status == "done" and whole):
+            yield stage.key

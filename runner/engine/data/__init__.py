@@ -1,0 +1,1 @@
+"""What the loop is fed: arrays of pixels, batches, augmentation."""

@@ -1,0 +1,262 @@
+"""The prepare stage, and the pixels that it leaves: every image decoded and resized once.
+
+Owns the layout, ``pixels.npy`` (N, H, W, C) uint8 and ``index.json``, which says what they were
+made from and has checksums of both. Pixels that are gone, damaged or of an earlier layout are
+prepared again by whoever needs them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import TypeAdapter
+
+from runner.components.data import Data
+from runner.components.data.dataset import DatasetSettings, ImageSource
+from runner.components.partial import flush, partial_path, remove_partial
+from runner.core.errors import DataError, Interrupted
+from runner.core.keys import content_key
+from runner.engine.context import Context, Outcome, Produced, Progress
+from runner.engine.data.arrays import allocate, map_array
+from runner.engine.data.samples import Images
+from runner.engine.kept import DAMAGED, INDEX, NOT_THERE, is_whole, opened_or_made, put, stamp_at
+from runner.engine.stages.prepare import (
+    CHUNK,
+    SHOWN,
+    Corrupt,
+    corrupt_message,
+    decoded,
+    sizes_differ,
+)
+
+ARRAY = "pixels.npy"
+FORMAT = 2
+"""Raised when what pixels prove of themselves changes; others are prepared again."""
+EARLIER = "an earlier version made them, which did not hold what it decoded against what it hashed"
+FOREIGN = "they were made from other images"
+BLOCK = 1 << 22
+
+T = TypeVar("T")
+
+
+def prepare(context: Context, pixels_key: str, settings: DatasetSettings, name: str) -> Outcome:
+    """Write the pixels of a data set, unless whole ones are there already.
+
+    Args:
+        context: where, and the source under ``pixels_key``.
+        pixels_key: key of the pixels.
+        settings: preprocessing.
+        name: the artifact's name.
+
+    Raises:
+        DataError: for images that are corrupt (all named), of different sizes, or no longer what
+            was hashed.
+        OSError: when the disk is full.
+        Interrupted: when asked to stop; nothing is left behind.
+    """
+    folder = context.artifact_path(name)
+
+    def ended() -> Outcome:
+        index = json.loads((folder / INDEX).read_text())
+        values = {"images": len(index["labels"]), "skipped": index["skipped"]}
+        produced = Produced(name, index["digest"], (folder / ARRAY).stat().st_size)
+        return Outcome("done", values, produced=(produced,))
+
+    return _take(context, pixels_key, settings, ended, expected=NOT_THERE)
+
+
+def open_images(context: Context, pixels_key: str, settings: DatasetSettings) -> Images:
+    """Return prepared images, prepared again when they are gone, damaged or of an earlier layout.
+
+    Raises:
+        DataError: when they cannot be prepared again.
+        OSError: when the disk is full.
+        Interrupted: when asked to stop.
+    """
+    folder = context.artifact_path(f"pixels/{pixels_key}")
+
+    def opened() -> Images:
+        data = settings.model_dump_json()
+        return _images(folder, data, context.device, stamp_at(folder / ARRAY))
+
+    return _take(context, pixels_key, settings, opened)
+
+
+def _take(
+    context: Context,
+    pixels_key: str,
+    settings: DatasetSettings,
+    opened: Callable[[], T],
+    expected: str = "",
+) -> T:
+    folder = context.artifact_path(f"pixels/{pixels_key}")
+    return opened_or_made(
+        context,
+        "decoded images are prepared again",
+        lambda: _fault(folder, pixels_key),
+        lambda: _make(context, pixels_key, settings, folder),
+        opened,
+        expected,
+    )
+
+
+@lru_cache(maxsize=1)
+def _images(folder: Path, data: str, device: torch.device, stamp: str) -> Images:
+    settings: DatasetSettings = TypeAdapter(Data).validate_json(data)
+    return Images(folder, settings, device)
+
+
+def forget_images() -> None:
+    """Let go of the images that were opened last."""
+    _images.cache_clear()
+
+
+def look_whole(folder: Path, pixels_key: str) -> bool:
+    """Return whether pixels seem to be whole, without reading them."""
+    return not _quick_fault(folder, pixels_key)
+
+
+def _fault(folder: Path, pixels_key: str) -> str:
+    """Return why the pixels in ``folder`` cannot be used, or ""."""
+    why = _quick_fault(folder, pixels_key)
+    if why:
+        return why
+    index = _index_at(folder / INDEX, stamp_at(folder / INDEX))
+    return "" if is_whole(folder / ARRAY, index.get("digest"), _digest) else DAMAGED
+
+
+def _quick_fault(folder: Path, pixels_key: str) -> str:
+    try:
+        index = _index_at(folder / INDEX, stamp_at(folder / INDEX))
+        array = map_array(folder / ARRAY)
+    except FileNotFoundError:
+        return NOT_THERE
+    except (OSError, ValueError):
+        return DAMAGED
+    if "format" not in index:
+        return EARLIER
+    if index.get("pixels") != pixels_key:
+        return FOREIGN
+    is_alike = array.dtype == np.uint8 and list(array.shape) == index["shape"]
+    return "" if is_alike and array.flags.c_contiguous else DAMAGED
+
+
+@lru_cache(maxsize=4)
+def _index_at(path: Path, stamp: str) -> dict[str, Any]:
+    """Return what an index says.
+
+    Raises:
+        ValueError: when it is damaged, or of a later version.
+    """
+    index = json.loads(path.read_text())
+    if not isinstance(index, dict):
+        raise ValueError(f"{path} holds no mapping")
+    if "format" in index and (index["format"], index.get("checksum")) != (FORMAT, _checksum(index)):
+        raise ValueError(f"{path} is damaged, or of a later version")
+    return index
+
+
+def _checksum(index: dict[str, Any]) -> str:
+    """Return the checksum of all else in an index."""
+    return content_key("index", {name: each for name, each in index.items() if name != "checksum"})
+
+
+def _digest(path: Path) -> str:
+    """Return the SHA-256 of the pixels in a file, without its header."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:  # to read what is mapped from a bad disk would end the process
+        file.seek(map_array(path).offset)
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _make(context: Context, pixels_key: str, settings: DatasetSettings, folder: Path) -> None:
+    """Decode all images into ``folder``.
+
+    Raises:
+        DataError: also when the images are not at hand.
+    """
+    if pixels_key not in context.sources:
+        raise DataError(f"the images that {folder} was made from are not at hand")
+    partial = partial_path(folder)
+    partial.mkdir(parents=True)
+    try:
+        index = _write(context, context.sources[pixels_key], settings, partial)
+        index |= {"format": FORMAT, "pixels": pixels_key}
+        index["checksum"] = _checksum(index)
+        (partial / INDEX).write_text(json.dumps(index))
+        flush(partial / INDEX)
+        put(partial, folder, ARRAY)
+    finally:
+        remove_partial(partial)
+    if index["skipped"]:
+        shown = ", ".join(item["name"] for item in index["skipped"][:SHOWN])
+        context.on_note(f"{len(index['skipped'])} corrupt images left out: {shown}")
+
+
+def _write(
+    context: Context, source: ImageSource, settings: DatasetSettings, folder: Path
+) -> dict[str, Any]:
+    """Write the array; return what the index says of it and of the images."""
+    corrupt: list[Corrupt] = []
+    pixels: NDArray[np.uint8] | None = None
+    first = ""
+    for index, image in _decode_all(context, source, settings):
+        if isinstance(image, Corrupt):
+            corrupt.append(image)
+            continue
+        if pixels is None:
+            pixels = allocate(folder / ARRAY, (len(source.names), *image.shape), np.uint8)
+            first = source.names[index]
+        if image.shape != pixels.shape[1:]:
+            raise DataError(sizes_differ(source.names[index], image, first, pixels[0]))
+        pixels[index] = image
+    if pixels is None or (corrupt and settings.on_corrupt == "stop"):
+        raise DataError(corrupt_message(source, corrupt))
+    skipped = {item.index for item in corrupt}
+    kept = [index for index in range(len(source.names)) if index not in skipped]
+    if skipped:
+        pixels = _compact(folder, pixels, kept)
+    digest = hashlib.sha256(pixels.data).hexdigest()
+    flush(folder / ARRAY)
+    return {
+        "fingerprint": source.fingerprint,
+        "names": [source.names[index] for index in kept],
+        "labels": [source.labels[index] for index in kept],
+        "classes": list(source.classes),
+        "splits": [source.splits[index] for index in kept] if source.splits else [],
+        "shape": list(pixels.shape),
+        "skipped": [{"name": item.name, "error": item.error} for item in corrupt],
+        "digest": digest,
+    }
+
+
+def _decode_all(
+    context: Context, source: ImageSource, settings: DatasetSettings
+) -> Iterator[tuple[int, NDArray[np.uint8] | Corrupt]]:
+    """Yield every image in order, with its index."""
+    total = len(source.names)
+    for start in range(0, total, CHUNK):
+        if context.should_stop():
+            raise Interrupted("stopped while preparing the images; they are prepared again later")
+        chunk = range(start, min(start + CHUNK, total))
+        yield from zip(chunk, decoded(source, chunk, settings), strict=True)
+        context.on_progress(Progress(chunk.stop, total))
+
+
+def _compact(folder: Path, pixels: NDArray[np.uint8], kept: list[int]) -> NDArray[np.uint8]:
+    shape = (len(kept), *pixels.shape[1:])
+    compact = allocate(folder / "kept.npy", shape, np.uint8)
+    for position, index in enumerate(kept):
+        compact[position] = pixels[index]
+    (folder / "kept.npy").replace(folder / ARRAY)
+    return compact

@@ -1,0 +1,174 @@
+"""Samples as tensors: splits, and batches gathered without worker processes.
+
+Reads the pixel cache by memory mapping; batches of images are uint8 until they are on the device,
+where they become floats and are normalised.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from runner.components.augmentations.pipeline import Pipeline
+from runner.components.data.dataset import DatasetSettings, Split
+from runner.components.data.splitting import split_as_set
+from runner.core.keys import keyed_seed
+from runner.engine.data.arrays import map_array
+from runner.engine.data.augment import Augmenter
+
+ON_DEVICE_BYTES = 8 << 30
+"""Pixels of at most this size, and a quarter of the GPU, are kept on a GPU whole."""
+
+EVALUATION_VALUES = 1 << 23
+"""Input values of an evaluation batch: a constant, so that results do not depend on free memory."""
+
+
+class Samples(ABC):
+    """The labels, splits and batch order of a data set; what a batch holds is for subclasses.
+
+    Attributes:
+        classes: class names.
+        shape: of one sample, without the batch.
+        digest: of all samples.
+        home: the device that holds the samples.
+    """
+
+    classes: tuple[str, ...]
+    shape: tuple[int, ...]
+    digest: str
+    home: torch.device
+
+    def __init__(
+        self, index: Mapping[str, Any], settings: DatasetSettings, device: torch.device
+    ) -> None:
+        self.classes = tuple(index["classes"])
+        self.index = index
+        self.settings = settings
+        self.device = device
+        self._labels = torch.tensor(index["labels"], dtype=torch.int64, device=device)
+
+    def gather(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Return a batch of samples on the device, and labels (B,) int64.
+
+        Args:
+            indices: (B,) int64, on any device.
+        """
+        return self.inputs(indices), self._labels_at(indices)
+
+    def _labels_at(self, indices: Tensor) -> Tensor:
+        return self._labels[indices.to(self.device, non_blocking=True)]
+
+    @abstractmethod
+    def inputs(self, indices: Tensor) -> Tensor:
+        """Return the samples at ``indices`` (B,), float32 on the device."""
+
+    @abstractmethod
+    def augmented(self, indices: Tensor, augmenter: Augmenter, epoch: int, step: int) -> Tensor:
+        """Return what a step of training sees of the samples at ``indices`` (B,), as `inputs`."""
+
+    @cached_property
+    def splits(self) -> dict[Split, Tensor]:
+        """Indices of each split, int64 on the CPU."""
+        found = split_as_set(
+            self.index["labels"], self.classes, self.index["splits"], self.settings
+        )
+        return {name: torch.tensor(indices, dtype=torch.int64) for name, indices in found.items()}
+
+    def training_batches(
+        self,
+        seed: int,
+        epoch: int,
+        batch_size: int,
+        drop_last: bool,
+        augment: Pipeline | None = None,
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the batches of an epoch in its keyed order, augmented; see :meth:`gather`."""
+        train = self.splits["train"]
+        generator = torch.Generator().manual_seed(keyed_seed(seed, "order", epoch))
+        order = train[torch.randperm(len(train), generator=generator)].to(self.home)
+        mean, _ = self.settings.normalization()
+        augmenter = None if augment is None else Augmenter(augment, seed, mean)
+        for step in range(self.num_steps(batch_size, drop_last)):
+            indices = order[step * batch_size : (step + 1) * batch_size]
+            if augmenter is None:
+                yield self.gather(indices)
+            else:
+                inputs = self.augmented(indices, augmenter, epoch, step + 1)
+                yield inputs, self._labels_at(indices)
+
+    def num_steps(self, batch_size: int, drop_last: bool) -> int:
+        """Return the steps of an epoch."""
+        batches = len(self.splits["train"]) / batch_size
+        return math.floor(batches) if drop_last else math.ceil(batches)
+
+    def evaluation_batches(self, split: Split) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the samples of a split in order, in batches of constant size."""
+        for indices in torch.split(self.splits[split], evaluation_batch_size(self.shape)):
+            yield self.gather(indices)
+
+
+class Images(Samples):
+    """Prepared images: batches are (B, C, H, W) float32, normalised, channels-last.
+
+    Attributes:
+        shape: channels, height, width of one image.
+    """
+
+    shape: tuple[int, int, int]
+
+    def __init__(self, folder: Path, settings: DatasetSettings, device: torch.device) -> None:
+        index = json.loads((folder / "index.json").read_text())
+        super().__init__(index, settings, device)
+        self.digest = str(index["digest"])
+        self._pixels = on_device(torch.from_numpy(map_array(folder / "pixels.npy")), device)
+        self.home = self._pixels.device
+        height, width, channels = self._pixels.shape[1:]
+        self.shape = (channels, height, width)
+        mean, std = settings.normalization()
+        view = (1, -1, 1, 1)
+        self._mean = torch.tensor(mean, device=device).view(view) * 255
+        self._std = torch.tensor(std, device=device).view(view) * 255
+
+    def inputs(self, indices: Tensor) -> Tensor:
+        """Return the images at ``indices`` (B,), float32 on the device."""
+        return self._normalised(self._levels(indices))
+
+    def augmented(self, indices: Tensor, augmenter: Augmenter, epoch: int, step: int) -> Tensor:
+        """Return the images at ``indices`` (B,), augmented, float32 on the device."""
+        images = augmenter(self._levels(indices), epoch, step)
+        return self._normalised(images.contiguous(memory_format=torch.channels_last))
+
+    def _levels(self, indices: Tensor) -> Tensor:
+        """Return the pixels at ``indices``, (B, C, H, W) uint8 on the device."""
+        pixels = self._pixels[indices.to(self.home, non_blocking=True)]
+        return pixels.to(self.device, non_blocking=True).permute(0, 3, 1, 2)
+
+    def _normalised(self, images: Tensor) -> Tensor:
+        return images.to(torch.float32).sub_(self._mean).div_(self._std)
+
+
+def on_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return the tensor on a GPU when it has room for it, else as it is."""
+    if device.type == "cuda" and tensor.numel() * tensor.element_size() <= _room(device):
+        return tensor.to(device)
+    return tensor
+
+
+def _room(device: torch.device) -> int:
+    """Return how many bytes of pixels may be kept on a GPU."""
+    total = int(torch.cuda.get_device_properties(device).total_memory)
+    return min(ON_DEVICE_BYTES, total // 4)
+
+
+def evaluation_batch_size(shape: tuple[int, ...]) -> int:
+    """Return the batch size of evaluations: a power of two in [32, 1024] by sample size alone."""
+    fitting = max(1, EVALUATION_VALUES // math.prod(shape))
+    return min(1024, max(32, 1 << (fitting.bit_length() - 1)))

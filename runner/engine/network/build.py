@@ -1,0 +1,253 @@
+"""Networks from settings: keyed initialisation, pretrained weights, frozen layers, halves.
+
+Owns the network's memory format, the layout that is known without memory, and how weights are
+identified.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from runner.components.models.classifier import Classifier
+from runner.components.models.init_net import initialise
+from runner.components.models.layers_net import on_meta
+from runner.components.models.torchvision_model import TorchvisionModel
+from runner.components.settings import Settings
+from runner.core.errors import StageFailed
+from runner.core.keys import keyed_seed
+from runner.engine.network.freezing import (
+    Frozen,
+    LayerCount,
+    apply_frozen,
+    count_layers,
+    find_frozen,
+)
+from runner.engine.network.split import Halves, features_shape, split_at_prefix
+
+if TYPE_CHECKING:
+    from runner.engine.context import Context
+    from runner.engine.data.samples import Images
+    from runner.engine.network.weights import Fit
+
+Shape = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network with what of it is frozen.
+
+    Attributes:
+        module: all layers.
+        body: what batches go through: all layers, or those behind the frozen prefix.
+        frozen: what is not trained.
+        still: the modules that stay in eval mode.
+        fit: what pretrained weights gave, or None without.
+    """
+
+    module: nn.Module
+    body: nn.Module
+    frozen: Frozen
+    still: tuple[nn.Module, ...]
+    fit: Fit | None = None
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """Return logits (B, classes)."""
+        logits: Tensor = self.body(inputs)
+        return logits
+
+    def train(self) -> None:
+        """Go into training mode, frozen layers excepted."""
+        self.module.train()
+        for module in self.still:
+            module.eval()
+
+    def eval(self) -> None:
+        """Go into evaluation mode."""
+        self.module.eval()
+
+    def trainable(self) -> Iterator[nn.Parameter]:
+        """Yield the weights that are trained."""
+        return (each for each in self.module.parameters() if each.requires_grad)
+
+    def halves(self) -> Halves | None:
+        """Return the network cut behind its frozen prefix, or None when it has none."""
+        return split_at_prefix(self.module, self.frozen)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What is known of a network without memory for its weights.
+
+    Attributes:
+        parameters: number of weights, frozen ones included.
+        cut: where the frozen prefix ends, or "".
+        features: shape of one image's output of the prefix, or ().
+        structure: digest of the prefix's operations, or "".
+    """
+
+    parameters: int
+    cut: str = ""
+    features: tuple[int, ...] = ()
+    structure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsDigest:
+    """What a file of weights gives to a network.
+
+    Attributes:
+        loaded: digest of the tensors that are taken.
+        prefix: digest of those of the frozen prefix, or "" when some of it is drawn anew.
+    """
+
+    loaded: str
+    prefix: str
+
+
+def build_network(
+    settings: Settings,
+    shape: Shape,
+    num_classes: int,
+    device: torch.device,
+    weights: Path | None = None,
+) -> Network:
+    """Return the network before its first step, channels-last, on the device.
+
+    Weights are drawn on the CPU from the run's seed, so that devices agree, and replaced by those
+    of the file; the global random state is left as it was.
+
+    Raises:
+        UnfitWeights: for a file that does not fit.
+    """
+    outputs = num_outputs(settings.model, num_classes)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(keyed_seed(settings.seed, "init"))
+        module = settings.model.build(shape, outputs)
+        initialise(module, settings.model.init)
+    fit = None
+    if weights is not None and isinstance(settings.model, TorchvisionModel):
+        from runner.engine.network.weights import load_weights
+
+        fit = load_weights(settings.model, module, weights)
+    frozen = find_frozen(module, settings.model.freeze)
+    still = apply_frozen(module, frozen)
+    moved = module.to(device).to(memory_format=torch.channels_last)
+    return Network(moved, moved, frozen, still, fit)
+
+
+def network_for(context: Context, settings: Settings, images: Images) -> Network:
+    """Return the network of a stage, as :func:`build_network` does, for these images.
+
+    Raises:
+        StageFailed: when the file of pretrained weights is no longer what it was.
+    """
+    weights = context.weights_path(settings)
+    network = build_network(settings, images.shape, len(images.classes), context.device, weights)
+    if weights is not None and isinstance(settings.model, TorchvisionModel):
+        from runner.engine.network.weights import UnfitWeights, check_file
+
+        try:
+            check_file(settings.model, weights)
+        except UnfitWeights as error:
+            raise StageFailed(f"{error}; put it back, then --retry-failed") from None
+    return network
+
+
+def num_outputs(model: Classifier, num_classes: int) -> int:
+    """Return the width of the last layer."""
+    return num_classes if model.classes is None else model.classes
+
+
+def count_parameters(network: nn.Module) -> int:
+    """Return the number of parameters, trainable or not."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def network_layout(settings: Settings, shape: Shape, num_classes: int) -> Layout:
+    """Return the layout of a network without allocating its weights.
+
+    Raises:
+        UnknownLayer: for a frozen layer or a cut that the network lacks.
+        ValueError: when the network does not fit the images, or everything is frozen.
+        RuntimeError: when the images are too small.
+    """
+    outputs = num_outputs(settings.model, num_classes)
+    module = on_meta(lambda: settings.model.build(shape, outputs))
+    frozen = find_frozen(module, settings.model.freeze)
+    halves = split_at_prefix(module, frozen)
+    if halves is None:
+        return Layout(count_parameters(module))
+    return Layout(
+        parameters=count_parameters(module),
+        cut=halves.cut,
+        features=features_shape(halves, shape),
+        structure=hashlib.sha256(str(halves.prefix).encode()).hexdigest(),
+    )
+
+
+def weights_digest(settings: Settings, shape: Shape, num_classes: int, path: Path) -> WeightsDigest:
+    """Return the digests of the tensors that a file gives to the network.
+
+    Raises:
+        UnfitWeights: for a file that does not fit.
+        UnknownLayer: for a pattern in `missing` that no layer has.
+    """
+    from runner.engine.network.weights import fit_weights, is_counter, read_weights
+
+    model = settings.model
+    assert isinstance(model, TorchvisionModel)
+    outputs = num_outputs(model, num_classes)
+    tensors = read_weights(path)
+    module = on_meta(lambda: model.build(shape, outputs))
+    fit = fit_weights(model, module, tensors)
+    loaded = {name: tensors[name] for name in fit.loaded}
+    halves = split_at_prefix(module, find_frozen(module, model.freeze))
+    needed = [] if halves is None else [name for name in halves.tensors if not is_counter(name)]
+    whole = bool(needed) and all(name in loaded for name in needed)
+    return WeightsDigest(
+        loaded=tensors_digest(loaded),
+        prefix=tensors_digest({name: loaded[name] for name in needed}) if whole else "",
+    )
+
+
+def layer_counts(network: Network) -> list[LayerCount]:
+    """Return the layers with weights, and how many of these are trained."""
+    return count_layers(network.module, network.frozen)
+
+
+def copy_state(network: Network) -> dict[str, Tensor]:
+    """Return a copy of weights and buffers, on their device, without those of frozen layers."""
+    return {
+        name: tensor.detach().clone()
+        for name, tensor in network.module.state_dict().items()
+        if not network.frozen.holds(name)
+    }
+
+
+def load_state(network: Network, tensors: Mapping[str, Tensor]) -> None:
+    """Copy weights and buffers into a network, keeping its memory format.
+
+    Raises:
+        RuntimeError: when they are not those of all layers that are not frozen.
+    """
+    wanted = {name for name in network.module.state_dict() if not network.frozen.holds(name)}
+    if wanted != set(tensors):
+        raise RuntimeError(f"other weights than expected: {sorted(wanted ^ set(tensors))[:6]}")
+    network.module.load_state_dict(dict(tensors), strict=False)
+
+
+def tensors_digest(tensors: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 over names, types, shapes and values, in the order of the names."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

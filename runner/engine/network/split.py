@@ -1,0 +1,125 @@
+"""The frozen prefix of a network: where it ends, and the network in two halves.
+
+What comes before the first trained or random layer gives the same output for an image in every
+epoch. Owns the search for the last place at which one tensor holds all of it. The halves share
+their layers with the whole network: training one trains the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import fx, nn
+from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.dropout import _DropoutNd
+
+from runner.components.models.layers_net import LeafTracer
+from runner.engine.network.freezing import Frozen
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Halves:
+    """A network cut behind its frozen prefix.
+
+    Attributes:
+        cut: name of the last operation of the prefix.
+        prefix: from (B, C, H, W) to the features, (B, …).
+        rest: from the features to logits.
+        tensors: names of the prefix's weights and buffers.
+    """
+
+    cut: str
+    prefix: fx.GraphModule
+    rest: fx.GraphModule
+    tensors: tuple[str, ...]
+
+
+def split_at_prefix(network: nn.Module, frozen: Frozen) -> Halves | None:
+    """Return the halves of a network, or None when it does not begin with a frozen part."""
+    if not frozen.parameters:
+        return None
+    graph = _traced(network)
+    if graph is None:
+        return None
+    nodes = list(graph.nodes)
+    fixed = [_is_fixed(network, node, frozen) for node in nodes]
+    end = fixed.index(False)
+    with_weights = [i for i in range(end) if _has_weights(network, nodes[i])]
+    if not with_weights:
+        return None
+    for last in range(end - 1, with_weights[-1] - 1, -1):
+        crossing = _crossing(nodes, last)
+        if len(crossing) == 1 and crossing[0].op != "placeholder":
+            return _halves(network, nodes, last, crossing[0])
+    return None
+
+
+def _traced(network: nn.Module) -> fx.Graph | None:
+    """Return the graph of a network, or None when its operations depend on its input."""
+    try:
+        return LeafTracer().trace(network)
+    except (fx.proxy.TraceError, TypeError):
+        return None
+
+
+def _is_fixed(network: nn.Module, node: fx.Node, frozen: Frozen) -> bool:
+    """Return whether a node gives the same in every epoch, given the same from the nodes before."""
+    if node.op == "output":
+        return False
+    target = str(node.target)
+    if node.op == "get_attr":
+        return frozen.holds(target)
+    if node.op != "call_module":
+        return "dropout" not in str(getattr(node.target, "__name__", target))
+    if frozen.holds(target):
+        return True
+    module = network.get_submodule(target)
+    own = [name for name, _ in module.named_parameters(prefix=target)]
+    if own:
+        return all(frozen.holds(name) for name in own) and not _depends_on_mode(module)
+    return not _depends_on_mode(module)
+
+
+def _depends_on_mode(module: nn.Module) -> bool:
+    """Return whether a layer computes otherwise in training: it then must not be fixed."""
+    if isinstance(module, _DropoutNd | _NormBase):
+        return True
+    return not type(module).__module__.startswith("torch.nn.")
+
+
+def _has_weights(network: nn.Module, node: fx.Node) -> bool:
+    if node.op == "get_attr":
+        return True
+    return node.op == "call_module" and any(
+        True for _ in network.get_submodule(str(node.target)).parameters()
+    )
+
+
+def _crossing(nodes: list[fx.Node], last: int) -> list[fx.Node]:
+    """Return the nodes up to ``last`` whose output is used behind it."""
+    later = set(nodes[last + 1 :])
+    return [node for node in nodes[: last + 1] if later.intersection(node.users)]
+
+
+def _halves(network: nn.Module, nodes: list[fx.Node], last: int, crossing: fx.Node) -> Halves:
+    first, second = fx.Graph(), fx.Graph()
+    copies: dict[fx.Node, fx.Node] = {}
+    for node in nodes[: last + 1]:
+        copies[node] = first.node_copy(node, lambda other: copies[other])
+    first.output(copies[crossing])
+    copies = {crossing: second.placeholder("features")}
+    for node in nodes[last + 1 :]:
+        copies[node] = second.node_copy(node, lambda other: copies[other])
+    prefix, rest = fx.GraphModule(network, first), fx.GraphModule(network, second)
+    return Halves(crossing.name, prefix, rest, tuple(prefix.state_dict()))
+
+
+def features_shape(halves: Halves, image_shape: Shape) -> Shape:
+    """Return the shape of one image's features; a network on the meta device computes nothing."""
+    device = next(halves.prefix.parameters()).device
+    halves.prefix.eval()
+    with torch.no_grad():
+        return tuple(halves.prefix(torch.empty((1, *image_shape), device=device)).shape[1:])

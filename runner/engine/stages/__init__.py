@@ -1,0 +1,1 @@
+"""The stages: one module for each kind of work."""

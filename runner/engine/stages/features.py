@@ -1,0 +1,198 @@
+"""The features stage: a frozen prefix's output for every image, computed once.
+
+Owns the layout, ``features.npy`` (N, …) float32 and ``index.json``. Where training mirrors images
+at random, the mirrored images' features follow, (2N, …). Features that are gone, damaged or made
+under other numerics are computed again by whoever needs them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from runner.components.data.hashing import file_digest
+from runner.components.partial import flush, partial_path, remove_partial
+from runner.core.errors import Interrupted
+from runner.core.types import Stage
+from runner.engine.context import Context, Outcome, Produced, Progress
+from runner.engine.data.arrays import allocate, map_array
+from runner.engine.data.augment import Augmenter
+from runner.engine.data.samples import Images, Samples, evaluation_batch_size, on_device
+from runner.engine.kept import DAMAGED, INDEX, NOT_THERE, is_whole, opened_or_made, put
+from runner.engine.network.build import Network
+from runner.engine.network.split import Halves
+from runner.engine.stages.evaluate import autocast
+
+ARRAY = "features.npy"
+AGAIN = "frozen features are computed again"
+
+
+class Features(Samples):
+    """The features of a data set's images; batches are (B, …) float32."""
+
+    def __init__(self, folder: Path, images: Images) -> None:
+        super().__init__(images.index, images.settings, images.device)
+        index = json.loads((folder / INDEX).read_text())
+        rows = torch.from_numpy(map_array(folder / ARRAY))
+        self.digest = str(index["sha256"])
+        self.shape = tuple(rows.shape[1:])
+        self._rows = on_device(rows, images.device)
+        self.home = self._rows.device
+
+    def inputs(self, indices: Tensor) -> Tensor:
+        """Return the features at ``indices`` (B,), float32 on the device."""
+        rows = self._rows[indices.to(self.home, non_blocking=True)]
+        rows = rows.to(self.device, non_blocking=True)
+        return rows.contiguous(memory_format=torch.channels_last) if rows.ndim == 4 else rows
+
+    def augmented(self, indices: Tensor, augmenter: Augmenter, epoch: int, step: int) -> Tensor:
+        """Return the features of the images at ``indices`` (B,), mirrored where training does."""
+        flips = augmenter.flips(len(indices), epoch, step).to(indices.device)
+        return self.inputs(indices + flips * len(self._labels))
+
+
+def features_stage(
+    context: Context, images: Images, network: Network, spec: Mapping[str, Any], name: str
+) -> Outcome:
+    """Compute the features, unless whole ones are there already.
+
+    Raises:
+        Interrupted: when asked to stop; nothing is left behind.
+        OSError: when the disk is full.
+    """
+    folder = context.artifact_path(name)
+
+    def ended() -> Outcome:
+        index = json.loads((folder / INDEX).read_text())
+        size = (folder / ARRAY).stat().st_size
+        values = {"images": index["shape"][0], "cut": index["cut"]}
+        return Outcome("done", values, produced=(Produced(name, index["sha256"], size),))
+
+    return opened_or_made(
+        context,
+        AGAIN,
+        lambda: _fault(context, folder, images),
+        lambda: _extract(context, images, _halves(network), spec, folder),
+        ended,
+        expected=NOT_THERE,
+    )
+
+
+def take_features(
+    context: Context, stage: Stage, images: Images, network: Network
+) -> tuple[Network, Samples]:
+    """Return what a stage trains or evaluates, and on what: features where its plan says so.
+
+    Raises:
+        Interrupted: when asked to stop.
+        OSError: when the disk is full.
+    """
+    name = str(stage.spec.get("features", ""))
+    if not name:
+        return network, images
+    features = open_features(context, images, network, stage.spec, name)
+    return replace(network, body=_halves(network).rest), features
+
+
+def open_features(
+    context: Context, images: Images, network: Network, spec: Mapping[str, Any], name: str
+) -> Features:
+    """Return the features, computed again when they are gone, damaged or of other numerics.
+
+    Raises:
+        Interrupted: when asked to stop.
+        OSError: when the disk is full.
+    """
+    folder = context.artifact_path(name)
+
+    def fault() -> str:
+        if folder.is_dir():
+            os.utime(folder / INDEX)  # before the checksum: others spare what is in use
+        return _fault(context, folder, images)
+
+    return opened_or_made(
+        context,
+        AGAIN,
+        fault,
+        lambda: _extract(context, images, _halves(network), spec, folder),
+        lambda: Features(folder, images),
+    )
+
+
+def _halves(network: Network) -> Halves:
+    halves = network.halves()
+    assert halves is not None, "a plan asks for features of a network without a frozen prefix"
+    return halves
+
+
+def _fault(context: Context, folder: Path, images: Images) -> str:
+    """Return why the features in ``folder`` cannot be used, or ""."""
+    try:
+        index = json.loads((folder / INDEX).read_text())
+        (folder / ARRAY).stat()
+    except (OSError, ValueError):
+        return NOT_THERE
+    if not isinstance(index, dict) or index.get("pixels") != images.digest:
+        return "they were made from other pixels"
+    if index.get("numerics") != dict(context.numerics) and not context.accept_mixed:
+        return "they were made with another device, torch or thread count"
+    return "" if is_whole(folder / ARRAY, index.get("sha256"), file_digest) else DAMAGED
+
+
+def _extract(
+    context: Context, images: Images, halves: Halves, spec: Mapping[str, Any], folder: Path
+) -> None:
+    rows = len(images.index["labels"]) * int(spec["prefix"].get("views", 1))
+    shape = (rows, *(int(side) for side in spec["prefix"]["shape"]))
+    if context.cache is not None:
+        context.cache.make_room(folder, 4 * int(np.prod(shape)))
+    partial = partial_path(folder)
+    partial.mkdir(parents=True)
+    try:
+        features = allocate(partial / ARRAY, shape, np.float32)
+        _fill(context, images, halves, str(spec["settings"]["train"]["precision"]), features)
+        del features
+        flush(partial / ARRAY)
+        index = {
+            "cut": halves.cut,
+            "pixels": images.digest,
+            "shape": list(shape),
+            "sha256": file_digest(partial / ARRAY),
+            "numerics": dict(context.numerics),
+        }
+        (partial / INDEX).write_text(json.dumps(index))
+        flush(partial / INDEX)
+        put(partial, folder, ARRAY)
+    finally:
+        remove_partial(partial)
+
+
+def _fill(
+    context: Context, images: Images, halves: Halves, precision: str, features: NDArray[Any]
+) -> None:
+    total, num_images = len(features), len(images.index["labels"])
+    halves.prefix.eval()
+    with torch.inference_mode():
+        for first in range(0, total, num_images):
+            every = torch.arange(num_images)
+            for indices in torch.split(every, evaluation_batch_size(images.shape)):
+                if context.should_stop():
+                    stopped = "stopped while computing frozen features; they start again later"
+                    raise Interrupted(stopped)
+                inputs = images.inputs(indices)
+                if first:  # the second view
+                    inputs = inputs.flip(-1).contiguous(memory_format=torch.channels_last)
+                with autocast(images.device, precision):
+                    output = halves.prefix(inputs)
+                start = first + int(indices[0])
+                features[start : start + len(indices)] = output.float().cpu().numpy()
+                context.on_progress(Progress(start + len(indices), total))

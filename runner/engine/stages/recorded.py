@@ -1,0 +1,74 @@
+"""Reading a training from recorded epochs instead of doing it.
+
+Owns what is looked at before: that the images are those of the record, and that the weights are
+whole. What the readers make of the epochs is what they make of them in a training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from runner.core.paths import common_epochs
+from runner.core.reader import kept_epochs, replayed
+from runner.core.types import Record
+from runner.engine.context import Context
+from runner.engine.network.build import Network
+from runner.engine.products import whole_weights
+from runner.engine.training.checkpoint import load_checkpoint, unprefixed
+from runner.engine.training.loop import TrainState
+
+if TYPE_CHECKING:
+    from runner.engine.stages.train import TrainTask
+
+
+def read_record(
+    context: Context,
+    network: Network,
+    inputs: Mapping[str, str],
+    task: TrainTask,
+    record: Record,
+) -> TrainState | None:
+    """Return where the readers stand at the end of what they read of a record, with their weights.
+
+    The network is as it was drawn. None, which is said, where the images are now others, or weights
+    that lay on the disk are gone or damaged.
+    """
+    if record.inputs.get("pixels") != inputs["pixels"]:
+        context.on_note("training what is recorded: it was made with other pixels")
+        return None
+    history = record.history[: common_epochs(task.stage.spec["path"], record.path)]
+    readers = replayed(task.readers, history)
+    finished = {name: state for name, state in readers.items() if state.finished}
+    best: dict[int, dict[str, Tensor]] = {}
+    for epoch in sorted(kept_epochs(task.readers, finished)):
+        best[epoch] = _weights(context, epoch, record.kept.get(epoch, ()))
+        if not best[epoch]:
+            context.on_note(
+                f"training what is recorded: the weights of epoch {epoch} are gone or damaged"
+            )
+            return None
+    last = max(state.epoch for state in readers.values())
+    context.on_note(f"read epochs 1–{task.stage.spec['recorded']} as recorded: nothing is trained")
+    optimizer = task.settings.train.optimizer.build(list(network.trainable()))
+    return TrainState(
+        network, optimizer, readers, [dict(each) for each in history[:last]], best=best
+    )
+
+
+def _weights(context: Context, epoch: int, places: Sequence[tuple[str, str]]) -> dict[str, Tensor]:
+    """Return the weights after an epoch from the first place that has them whole, or none."""
+    for name, digest in places:
+        path = context.artifact_path(name)
+        if name.startswith("weights/"):
+            tensors = whole_weights(path, digest)
+        elif (state := load_checkpoint(path)) is not None:
+            own = "network" if state.values["epoch"] == epoch else f"best.{epoch}"
+            tensors = unprefixed(own, state.tensors)
+        else:
+            continue
+        if tensors:
+            return tensors
+    return {}

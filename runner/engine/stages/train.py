@@ -1,0 +1,270 @@
+"""The train stage: start or continue, epoch after epoch, until no reader wants another.
+
+Owns when records, checkpoints and weights are written. The order matters: epochs are stored in the
+database before the checkpoint that follows them, so that a checkpoint never speaks of epochs that
+no one recorded. A reader that is satisfied has its weights on the disk at once and its outcome
+when the training ends, well or badly; when it is stopped, after it has gone on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from runner.components.settings import Settings
+from runner.core.errors import Interrupted
+from runner.core.paths import clipped, last_epoch, state_at
+from runner.core.types import EpochRecord, Reader, Record, Stage
+from runner.engine.context import Context, EpochSink, Outcome, Produced
+from runner.engine.data.samples import Images, Samples
+from runner.engine.network.build import (
+    Network,
+    count_parameters,
+    layer_counts,
+    network_for,
+    tensors_digest,
+)
+from runner.engine.stages.features import take_features
+from runner.engine.stages.recorded import read_record
+from runner.engine.training.checkpoint import (
+    load_checkpoint,
+    remove_checkpoint,
+    save_checkpoint,
+    save_tensors,
+)
+from runner.engine.training.loop import Diverged, TrainState, train_epoch
+from runner.engine.training.resume import find_start, joined, packed, with_written
+from runner.engine.training.retention import keep_state, with_room
+
+FLUSH_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class TrainTask:
+    """One training, as a stage asks for it.
+
+    Attributes:
+        settings: that hold for all its epochs.
+        readers: when each run ends and which weights it keeps, by name.
+        attempt: id under which epochs are recorded.
+        store_epochs: records epochs.
+        can_continue: whether recorded epochs, as [attempt, first, last] ranges, are all there.
+        record: recorded epochs from which all is read, or None.
+        settled: what has become of the readers that want no further epoch, filled on the way.
+        produced: their weights, likewise.
+    """
+
+    stage: Stage
+    settings: Settings
+    readers: Mapping[str, Reader]
+    attempt: int
+    store_epochs: EpochSink
+    can_continue: Callable[[Sequence[Sequence[int]]], bool]
+    record: Record | None
+    settled: dict[str, Any]
+    produced: list[Produced]
+
+
+class _Book:
+    """Epochs on their way to the database and the disk.
+
+    Attributes:
+        inputs: digests of what is trained on.
+    """
+
+    def __init__(
+        self, context: Context, task: TrainTask, inputs: Mapping[str, str], before: list[list[int]]
+    ) -> None:
+        self._context, self._task, self.inputs = context, task, inputs
+        self._before = before
+        self._pending: list[EpochRecord] = []
+        self._first: int | None = None
+        self._last = 0
+        self._saved_epoch = before[-1][-1] if before else 0
+        self._flushed = self._saved = time.monotonic()
+
+    def reads(self) -> list[list[int]]:
+        """Return which epochs of which attempts make up the training so far."""
+        mine = [] if self._first is None else [[self._task.attempt, self._first, self._last]]
+        return [*self._before, *mine]
+
+    def add(self, record: EpochRecord) -> None:
+        """Take a finished epoch; store what waited long enough."""
+        self._first = record.epoch if self._first is None else self._first
+        self._last = record.epoch
+        self._pending.append(record)
+        if time.monotonic() - self._flushed >= FLUSH_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Store all epochs that wait."""
+        self._task.store_epochs(self._pending)
+        self._pending = []
+        self._flushed = time.monotonic()
+
+    def checkpoint(self, state: TrainState) -> None:
+        """Write a checkpoint when enough finished epochs would be lost without one."""
+        if time.monotonic() - self._saved < self._context.checkpoint_seconds:
+            return
+        self.flush()
+        folder = self._context.checkpoint_folder(self._task.stage.key)
+        checkpoint = packed(self._context, self.inputs, self._task, state, self.reads())
+        with_room(self._context, lambda: save_checkpoint(folder, checkpoint))
+        self._saved = time.monotonic()
+        self._saved_epoch = state.epoch
+
+    def keep_last_state(self, state: TrainState) -> None:
+        """Keep the state at the end, for branches and for later runs that go on from it."""
+        self.flush()
+        name = state_at(self._task.stage.spec["path"], state.epoch)
+        folder = self._context.artifact_path(name)
+        state = with_written(self._context, self._task, state)
+        checkpoint = packed(self._context, self.inputs, self._task, state, self.reads())
+        checkpoint = joined(checkpoint, load_checkpoint(folder))
+        keep_state(self._context, self._task.stage, name, checkpoint)
+
+    def redone(self) -> str:
+        """Return what a training that is stopped now does again later."""
+        if not self._saved_epoch:
+            return "this training starts again from its first epoch"
+        return f"this training goes on after epoch {self._saved_epoch}"
+
+
+def train_stage(context: Context, images: Images, task: TrainTask) -> Outcome:
+    """Train until no reader wants another epoch, or to the end of the stage's path.
+
+    Where everything is recorded, nothing is trained.
+
+    Raises:
+        Interrupted: when asked to stop; says which epochs are trained again.
+        ClaimLost: when another process took the stage over.
+    """
+    settings = task.settings
+    network = network_for(context, settings, images)
+    network, samples = take_features(context, task.stage, images, network)
+    inputs = {"pixels": images.digest, "features": "" if samples is images else samples.digest}
+    if task.record is not None:
+        read = read_record(context, network, inputs, task, task.record)
+        if read is not None:
+            return _as_recorded(context, task, task.record, read)
+    state, before = find_start(context, network, inputs, task)
+    book = _Book(context, task, inputs, before)
+    gpus = [context.device] if context.device.type == "cuda" else []
+    try:
+        with torch.random.fork_rng(gpus):
+            diverged = _train(context, samples, task, state, book)
+    except Interrupted as stop:
+        raise Interrupted(f"{stop}; {book.redone()}") from None
+    finally:
+        book.flush()
+    if diverged is not None:
+        return _diverged(diverged, task, state, book)
+    if state.epoch >= task.stage.spec["first_epoch"]:
+        book.keep_last_state(state)
+    return _done(task, state, book)
+
+
+def _as_recorded(context: Context, task: TrainTask, record: Record, state: TrainState) -> Outcome:
+    """Let the readers read recorded epochs; the one in which they diverge is recorded anew."""
+    book = _Book(context, task, record.inputs, clipped(record.reads, state.epoch))
+    _settle(context, task, state, book)
+    ending = record.ending
+    if not state.waiting() or ending is None:
+        return _done(task, state, book)
+    book.add(ending)
+    book.flush()
+    return _diverged(Diverged(ending.epoch, len(ending.step_losses), ending), task, state, book)
+
+
+def _train(
+    context: Context, samples: Samples, task: TrainTask, state: TrainState, book: _Book
+) -> Diverged | None:
+    """Train epoch after epoch; return where it diverged, or None."""
+    last = last_epoch(task.stage.spec["path"])
+    _settle(context, task, state, book)
+    while state.waiting() and state.epoch < last:
+        record = train_epoch(context, task.settings, task.readers, samples, state)
+        if isinstance(record, Diverged):
+            book.add(record.record)
+            return record
+        book.add(record)
+        _settle(context, task, state, book)
+        if state.waiting() and state.epoch < last:
+            book.checkpoint(state)
+    return None
+
+
+def _settle(context: Context, task: TrainTask, state: TrainState, book: _Book) -> None:
+    """Write the weights of the readers that have just become satisfied, and what they read."""
+    done = [name for name, reader in state.readers.items() if reader.finished]
+    fresh = [name for name in done if name not in task.settled]
+    if fresh:
+        book.flush()
+    for name in fresh:
+        reader = state.readers[name]
+        epochs = {"best": reader.best_epoch}
+        if task.readers[name].wants_test == "last":
+            epochs["last"] = reader.epoch
+        for which, epoch in epochs.items():
+            task.produced.append(_keep(context, f"weights/{name}-{which}", epoch, state))
+        task.settled[name] = {
+            **_described(state.network),
+            "status": "done",
+            "inputs": dict(book.inputs),
+            "reads": clipped(book.reads(), reader.epoch),
+            "best_epoch": reader.best_epoch,
+            "last_epoch": reader.epoch,
+            "stopped_early": reader.stopped_early,
+        }
+
+
+def _diverged(at: Diverged, task: TrainTask, state: TrainState, book: _Book) -> Outcome:
+    message = f"diverged in epoch {at.epoch} at step {at.step}"
+    for name in state.waiting():
+        task.settled[name] = {
+            **_described(state.network),
+            "status": "diverged",
+            "message": message,
+            "inputs": dict(book.inputs),
+            "reads": book.reads(),
+            "best_epoch": state.readers[name].best_epoch or None,
+            "last_epoch": state.epoch,
+            "diverged": {"epoch": at.epoch, "step": at.step},
+        }
+    return Outcome("diverged", {"readers": task.settled}, message, produced=task.produced)
+
+
+def _done(task: TrainTask, state: TrainState, book: _Book) -> Outcome:
+    values = {"readers": task.settled, "reads": book.reads()}
+    return Outcome("done", values, produced=task.produced)
+
+
+def _described(network: Network) -> dict[str, Any]:
+    """Return what is recorded of a network: its layers, and what pretrained weights gave."""
+    layers = layer_counts(network)
+    described: dict[str, Any] = {"parameters": count_parameters(network.module)}
+    described["layers"] = [[each.name, each.parameters, each.trainable] for each in layers]
+    if network.fit is not None:
+        described["loaded"] = list(network.fit.loaded)
+        described["fresh"] = list(network.fit.fresh)
+    return described
+
+
+def _keep(context: Context, artifact: str, epoch: int, state: TrainState) -> Produced:
+    """Write the weights of an epoch, unless an earlier attempt at the training has."""
+    path = context.artifact_path(artifact)
+    if epoch not in state.best:
+        return Produced(artifact, state.written[artifact], path.stat().st_size)
+    tensors = state.best[epoch]
+    size = with_room(context, lambda: save_tensors(path, tensors))
+    state.written[artifact] = tensors_digest(tensors)
+    return Produced(artifact, state.written[artifact], size)
+
+
+def forget_checkpoint(context: Context, stage_key: str) -> None:
+    """Remove a training's checkpoint, once its end is recorded."""
+    remove_checkpoint(context.checkpoint_folder(stage_key))

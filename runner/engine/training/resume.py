@@ -1,0 +1,228 @@
+"""Where a training begins: its checkpoint, a state that another training left, or nothing.
+
+Owns what a state holds, under which name it is kept, and which states may be gone on from.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from runner.core.paths import lies_on, segment_at
+from runner.core.reader import ReaderState, kept_epochs, replayed, unwritten, weights_of
+from runner.core.types import Reader
+from runner.engine.context import Context
+from runner.engine.network.build import Network, copy_state, load_state
+from runner.engine.products import whole_weights
+from runner.engine.training.checkpoint import (
+    JSON_NAME,
+    Checkpoint,
+    load_checkpoint,
+    optimizer_tensors,
+    prefixed,
+    restore_optimizer,
+    unprefixed,
+)
+from runner.engine.training.loop import TrainState
+from runner.engine.training.resume_points import Place, checkpoints, kept_states
+
+if TYPE_CHECKING:
+    from runner.engine.stages.train import TrainTask
+
+
+def find_start(
+    context: Context, network: Network, inputs: Mapping[str, str], task: TrainTask
+) -> tuple[TrainState, list[list[int]]]:
+    """Return the furthest state from which the training may go on, and what was read before it.
+
+    That is a state on its path: of its own checkpoint, of a checkpoint that another training of the
+    same epochs left, or one that was kept at an end or a branch. A branch whose parent's state
+    cannot be used may begin with the first epoch, as its settings hold for all epochs of its path.
+    """
+    optimizer = task.settings.train.optimizer.build(list(network.trainable()))
+    fresh = {name: ReaderState() for name in task.readers}
+    state = TrainState(network, optimizer, fresh)
+    first, why = task.stage.spec["first_epoch"], "is gone or damaged"
+    for each in _candidates(context, task):
+        with suppress(OSError):  # used just now; another process may remove it all the same
+            os.utime(each.folder / JSON_NAME)
+        found = load_checkpoint(each.folder)
+        if found is None:
+            continue
+        written = _whole_weights(context, task, found)
+        refusal = _refusal(context, inputs, task, found, written)
+        if refusal:
+            why = refusal
+            if each.stage == task.stage.key:
+                context.on_note(f"not continuing: the checkpoint {refusal}")
+            continue
+        _unpack(state, found, task.readers)
+        state.written = written
+        if state.epoch >= first:
+            context.on_note(f"continuing after epoch {state.epoch}")
+        elif state.epoch < first - 1:
+            context.on_note(f"going on after epoch {state.epoch}: the state to branch from {why}")
+        return state, [list(item) for item in found.values["reads"]]
+    if task.stage.spec["start"]:
+        context.on_note(f"starting with the first epoch: the state to branch from {why}")
+    return state, []
+
+
+def _candidates(context: Context, task: TrainTask) -> list[Place]:
+    """Return where states of this training may lie, the furthest first.
+
+    Where states are not shared, that is its own checkpoint and the state that it branches from.
+    """
+    spec, key = task.stage.spec, task.stage.key
+    found = [*checkpoints(context.folder, context.database)]
+    found += kept_states(context.folder, context.database)
+    start = context.artifact_path(spec["start"]) if spec["start"] else None
+    usable = [
+        place
+        for place in found
+        if lies_on(spec["path"], place.segment, place.epoch)
+        and (context.share_states or place.stage == key or place.folder == start)
+    ]
+    return sorted(usable, key=lambda place: (-place.epoch, place.stage != key))
+
+
+def _refusal(
+    context: Context,
+    inputs: Mapping[str, str],
+    task: TrainTask,
+    found: Checkpoint,
+    written: Collection[str],
+) -> str:
+    """Return why a checkpoint must not be continued, or "".
+
+    Args:
+        context: of the invocation.
+        inputs: digests of what the training would see.
+        task: the training.
+        found: the checkpoint.
+        written: weights of satisfied readers that it need not hold.
+    """
+    values = found.values
+    if values["numerics"] != dict(context.numerics) and not context.accept_mixed:
+        return "was made with another device, torch or thread count (--accept-mixed goes on)"
+    if values["inputs"]["pixels"] != inputs["pixels"]:
+        return "was made with other pixels (another Pillow decoded them)"
+    if values["inputs"]["features"] != inputs["features"] and not context.accept_mixed:
+        return "was made with other frozen features, or without (--accept-mixed goes on)"
+    if values["diverged_if"] > _limit(task):
+        return "was made under a higher limit of divergence"
+    readers = replayed(task.readers, values["history"])
+    if not kept_epochs(task.readers, unwritten(task.readers, readers, written)) <= set(
+        values["best_epochs"]
+    ):
+        return "keeps the weights of other epochs than are wanted"
+    if not task.can_continue(values["reads"]):
+        return "speaks of epochs that the database lacks"
+    return ""
+
+
+def _limit(task: TrainTask) -> float:
+    """Return the limit of divergence that all readers of a training have in common."""
+    (limit,) = {reader.diverged_if for reader in task.readers.values()}
+    return limit
+
+
+def _whole_weights(context: Context, task: TrainTask, found: Checkpoint) -> dict[str, str]:
+    """Return the digests of the weights of satisfied readers that are written, by artifact."""
+    mine = {each for name, reader in task.readers.items() for each in weights_of(name, reader)}
+    whole: dict[str, str] = {}
+    for name, digest in found.values["written"].items():
+        if name in mine and whole_weights(context.artifact_path(name), digest):
+            whole[name] = digest
+    return whole
+
+
+def with_written(context: Context, task: TrainTask, state: TrainState) -> TrainState:
+    """Return a state that also holds the weights that its satisfied readers have written.
+
+    Later readers may call the same epochs their best.
+    """
+    best = dict(state.best)
+    for name, reader in state.readers.items():
+        for which, epoch in (("best", reader.best_epoch), ("last", reader.epoch)):
+            artifact = f"weights/{name}-{which}"
+            if epoch not in best and artifact in state.written:
+                path = context.artifact_path(artifact)
+                best[epoch] = whole_weights(path, state.written[artifact])
+    return replace(state, best={epoch: each for epoch, each in best.items() if each})
+
+
+def packed(
+    context: Context,
+    inputs: Mapping[str, str],
+    task: TrainTask,
+    state: TrainState,
+    reads: list[list[int]],
+) -> Checkpoint:
+    """Return all that a training needs to go on."""
+    tensors, others = optimizer_tensors(state.optimizer)
+    best: dict[str, Any] = {}
+    for epoch, weights in state.best.items():
+        best |= prefixed(f"best.{epoch}", weights)
+    return Checkpoint(
+        tensors={
+            **prefixed("network", copy_state(state.network)),
+            **prefixed("optimizer", tensors),
+            **best,
+        },
+        values={
+            "epoch": state.epoch,
+            "segment": segment_at(task.stage.spec["path"], state.epoch),
+            "readers": sorted(task.readers),
+            "history": state.history,
+            "first_mean": state.first_mean,
+            "best_epochs": sorted(state.best),
+            "optimizer": others,
+            "reads": reads,
+            "inputs": dict(inputs),
+            "numerics": dict(context.numerics),
+            "diverged_if": _limit(task),
+            "written": dict(state.written),
+        },
+    )
+
+
+def joined(checkpoint: Checkpoint, other: Checkpoint | None) -> Checkpoint:
+    """Return a state with the weights that another training kept beside the same state.
+
+    Other trainings branch from either; of equal epochs, made alike, the weights are equal.
+    """
+    alike = ("epoch", "history", "inputs", "numerics")
+    if other is None or any(checkpoint.values[key] != other.values[key] for key in alike):
+        return checkpoint
+    kept = {name: each for name, each in other.tensors.items() if name.startswith("best.")}
+    epochs = {*checkpoint.values["best_epochs"], *other.values["best_epochs"]}
+    return Checkpoint(
+        tensors={**kept, **checkpoint.tensors},
+        values={
+            **checkpoint.values,
+            "best_epochs": sorted(epochs),
+            "diverged_if": min(checkpoint.values["diverged_if"], other.values["diverged_if"]),
+        },
+    )
+
+
+def _unpack(state: TrainState, checkpoint: Checkpoint, readers: Mapping[str, Reader]) -> None:
+    values, tensors = checkpoint.values, checkpoint.tensors
+    device = next(state.network.module.parameters()).device
+    load_state(state.network, unprefixed("network", tensors))
+    restore_optimizer(state.optimizer, unprefixed("optimizer", tensors), values["optimizer"])
+    state.history = [dict(each) for each in values["history"]]
+    state.first_mean = values["first_mean"]
+    state.readers = replayed(readers, state.history)
+    wanted = kept_epochs(readers, state.readers)
+    state.best = {
+        epoch: {
+            name: each.to(device) for name, each in unprefixed(f"best.{epoch}", tensors).items()
+        }
+        for epoch in values["best_epochs"]
+        if epoch in wanted
+    }

@@ -1,0 +1,1 @@
+"""Figures: curves, metrics against a setting, pages of pictures."""

@@ -1,0 +1,59 @@
+"""What axes say: settings and metrics in words, with their units."""
+
+from __future__ import annotations
+
+from runner.report.figures.curves import FigureRequest
+from runner.spec.names import short_name
+from runner.spec.tables.table import Column
+
+AXIS_WORDS = {
+    "batch_size": "batch size (images)",
+    "dropout": "dropout probability",
+    "epochs": "training (epochs)",
+    "gamma": "factor of the learning rate",
+    "label_smoothing": "label smoothing (fraction)",
+    "lr": "learning rate",
+    "patience": "patience (epochs)",
+    "step_size": "epochs between steps of the learning rate",
+    "weight_decay": "weight decay",
+}
+"""What an x axis says of a setting, by its short name; others say their name."""
+
+PROPERTY_WORDS = {
+    "best_epoch": "best epoch",
+    "last_epoch": "last epoch",
+    "parameters": "weights of the network",
+    "train_seconds": "training (seconds)",
+    "seconds": "all work (seconds)",
+}
+
+
+def x_name(x: Column) -> str:
+    """Return what a title calls the x axis."""
+    return short_name(x.source) if x.kind == "setting" else x.source
+
+
+def x_words(x: Column) -> str:
+    """Return what the x axis says."""
+    name = x_name(x)
+    return AXIS_WORDS.get(name, name) if x.kind == "setting" else name
+
+
+def metric_name(column: Column) -> str:
+    """Return the one metric that a column shows, or "" for a formula."""
+    assert column.formula is not None
+    return str(column.formula.tree[1]) if column.formula.tree[0] == "name" else ""
+
+
+def unit(column: Column, request: FigureRequest) -> str:
+    """Return what the y axis of a metric says; metrics that share it share a panel."""
+    assert column.formula is not None
+    name = metric_name(column)
+    if name in PROPERTY_WORDS:
+        return PROPERTY_WORDS[name]
+    measures = {each.rpartition("_")[2] for each in column.formula.names}
+    if name:
+        return request.axis_label(measures.pop())
+    unit = {"accuracy": " (fraction)", "loss": " (nats)"}.get("".join(measures), "")
+    is_sum = not set("*/") & set(column.formula.text)
+    return f"{column.formula.text}{unit if is_sum else ''}"

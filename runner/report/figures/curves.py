@@ -1,0 +1,268 @@
+"""Curves to draw: a cell's metrics by epoch or step, as mean and range over its seeds.
+
+Owns what is read from the database for a figure, and means. Knows nothing of how it is drawn.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import TYPE_CHECKING, Literal
+
+from runner.core.types import LAST, Cell
+from runner.spec.tables.table import Column, Table
+from runner.store.database import Database
+from runner.store.queries import CellResult, epoch_metrics, step_losses
+
+if TYPE_CHECKING:
+    from runner.report.figures.samples import SampleGroup
+
+Measure = Literal["loss", "accuracy"]
+POINTS = 150
+"""About as many points a curve of steps has, unless a window is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownCell:
+    """A cell with something to show.
+
+    Attributes:
+        name: what the figure calls it.
+        cell: the cell; with several seeds, that of the first.
+        position: where the stored experiment has it.
+        results: of its runs that are done or diverged.
+        runs: how many seeds it has, those without a result included.
+    """
+
+    name: str
+    cell: Cell
+    position: int
+    results: tuple[CellResult, ...]
+    runs: int
+
+    def drawn(self) -> tuple[CellResult, ...]:
+        """Return the runs that make up the mean: the done ones, or all if none is done."""
+        done = tuple(each for each in self.results if each.status == "done")
+        return done or self.results
+
+    def has_diverged(self) -> bool:
+        """Return whether what is drawn ends because it diverged."""
+        return all(each.status == "diverged" for each in self.results)
+
+    def counted_name(self) -> str:
+        """Return the name, with what became of runs that are not in the mean."""
+        if self.has_diverged():
+            return f"{self.name} (diverged)"
+        diverged = sum(each.status == "diverged" for each in self.results)
+        left_out = [
+            f"{count} {what}"
+            for count, what in (
+                (diverged, "diverged"),
+                (self.runs - len(self.results), "without a result"),
+            )
+            if count
+        ]
+        return f"{self.name} ({', '.join(left_out)})" if left_out else self.name
+
+
+@dataclass(frozen=True)
+class FigureRequest:
+    """What a figure is asked to show.
+
+    Attributes:
+        database: where the curves are; None for a figure without any.
+        experiment: its name.
+        variant: of it, or "".
+        cells: in the order of the spec.
+        per: whether losses are drawn by step or by epoch.
+        window: steps whose losses are averaged into one point, None for about ``POINTS`` points.
+        x: the setting or label of a figure over a setting.
+        table: that figure's metrics, as columns beside ``x``.
+        samples: what a figure of augmented images shows.
+    """
+
+    database: Database | None
+    experiment: str
+    variant: str
+    cells: tuple[ShownCell, ...]
+    per: Literal["step", "epoch"] = "epoch"
+    window: int | None = None
+    x: Column | None = None
+    table: Table | None = None
+    samples: tuple[SampleGroup, ...] = ()
+
+    def title(self, what: str) -> str:
+        """Return a title: the experiment, its variant, what is shown, the cell if it is one."""
+        variant = f" [{self.variant}]" if self.variant else ""
+        only = self.cells[0].counted_name() if len(self.cells) == 1 else ""
+        only = "" if only == self.experiment else only
+        return f"{self.experiment}{variant}: {what}" + (f"\n{only}" if only else "")
+
+    def axis_label(self, measure: str) -> str:
+        """Return what a y axis says of ``loss`` or ``accuracy``, with the unit."""
+        if measure == "accuracy":
+            return "accuracy (fraction)"
+        names = {str(each.cell.settings["train"]["loss"]["name"]) for each in self.cells}
+        return f"{', '.join(sorted(names)).replace('_', '-')} loss (nats)"
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One line of a figure: equally long x (epochs or steps, from 1), mean, least and greatest."""
+
+    x: tuple[float, ...]
+    mean: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The epochs whose weights were kept: the mean over seeds of x and of the value there."""
+
+    x: float
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class CellCurves:
+    """What is drawn of one cell in one panel.
+
+    Attributes:
+        cell: the cell.
+        lines: by metric; of the training loss by step, ``train_loss``.
+        best: None where the last epoch is kept, or nothing is known of it.
+        is_uneven: some seeds have fewer epochs than others.
+    """
+
+    cell: ShownCell
+    lines: Mapping[str, Curve]
+    best: Best | None
+    is_uneven: bool
+
+
+def over_seeds(series: Sequence[Mapping[int, float]]) -> Curve:
+    """Return the mean at each x over the seeds that have it, leaving out what is not finite."""
+    values: dict[int, list[float]] = {}
+    for each in series:
+        for x, value in each.items():
+            if math.isfinite(value):
+                values.setdefault(x, []).append(value)
+    points = sorted(values)
+    return Curve(
+        tuple(float(x) for x in points),
+        tuple(fmean(values[x]) for x in points),
+        tuple(min(values[x]) for x in points),
+        tuple(max(values[x]) for x in points),
+    )
+
+
+def in_windows(losses: Iterable[float | None], window: int) -> dict[int, float]:
+    """Return the means of each ``window`` consecutive steps, by the last of them, from 1.
+
+    The last window may be shorter; a loss that is not finite is left out of its mean.
+    """
+    steps = list(losses)
+    means: dict[int, float] = {}
+    for start in range(0, len(steps), window):
+        part = steps[start : start + window]
+        finite = [loss for loss in part if loss is not None]
+        if finite:
+            means[start + len(part)] = fmean(finite)
+    return means
+
+
+@dataclass(frozen=True)
+class _RunCurves:
+    """One run's record: metrics by epoch, losses of the steps by epoch (none unless needed)."""
+
+    result: CellResult
+    metrics: Mapping[str, Mapping[int, float]]
+    steps: Mapping[int, Sequence[float | None]]
+
+    def x(self, epoch: int) -> int:
+        """Return where an epoch's end stands: at its number, or after all steps so far."""
+        if not self.steps:
+            return epoch
+        return sum(len(losses) for number, losses in self.steps.items() if number <= epoch)
+
+    def series(self, metric: str, window: int) -> dict[int, float]:
+        if self.steps and metric == "train_loss":
+            losses = [loss for epoch in sorted(self.steps) for loss in self.steps[epoch]]
+            return in_windows(losses, window)
+        return {self.x(epoch): value for epoch, value in self.metrics.get(metric, {}).items()}
+
+
+class CurveReader:
+    """The curves of a request's cells; reads each run once.
+
+    Attributes:
+        by_step: whether losses are by step.
+        window: steps in a point of those.
+        splits: what is drawn: training, validation and test, as far as there are.
+    """
+
+    def __init__(self, request: FigureRequest, measures: Sequence[Measure]) -> None:
+        self.by_step = request.per == "step" and "loss" in measures
+        assert request.database is not None
+        self._runs = {
+            result.run_key: self._read(request.database, result)
+            for cell in request.cells
+            for result in cell.drawn()
+        }
+        longest = max(
+            (sum(map(len, each.steps.values())) for each in self._runs.values()), default=0
+        )
+        self.window = request.window or max(1, math.ceil(longest / POINTS))
+        self.splits = self._splits(request.cells)
+
+    def _read(self, database: Database, result: CellResult) -> _RunCurves:
+        key, rerun = result.run_key, result.rerun
+        steps = step_losses(database, key, rerun) if self.by_step else {}
+        return _RunCurves(result, epoch_metrics(database, key, rerun), steps)
+
+    def _splits(self, cells: Sequence[ShownCell]) -> tuple[str, ...]:
+        """Return the splits that are drawn.
+
+        The full evaluation of the training images stands for training where all cells have one, so
+        that what is compared was measured alike. Test images are drawn where all epochs have them.
+        """
+        evaluated = all(cell.cell.settings["evaluate"]["train_eval"] == "full" for cell in cells)
+        tested = any(cell.cell.settings["evaluate"]["test"] == "each_epoch" for cell in cells)
+        return ("train_eval" if evaluated else "train", "val", *(["test"] if tested else []))
+
+    def curves(self, cell: ShownCell, measure: Measure) -> CellCurves:
+        """Return what is drawn of a cell, without lines that it lacks."""
+        runs = [self._runs[result.run_key] for result in cell.drawn()]
+        steps = self.by_step and measure == "loss"
+        if not steps:
+            runs = [_RunCurves(run.result, run.metrics, {}) for run in runs]
+        splits = ["train" if steps and name == "train_eval" else name for name in self.splits]
+        if cell.cell.settings["evaluate"]["test"] != "each_epoch":
+            splits = [split for split in splits if split != "test"]
+        lines: dict[str, Curve] = {}
+        for metric in (f"{split}_{measure}" for split in splits):
+            curve = over_seeds([run.series(metric, self.window) for run in runs])
+            if curve.x:
+                lines[metric] = curve
+        lengths = {run.result.last_epoch for run in runs}
+        return CellCurves(cell, lines, _best(cell, runs, lines), len(lengths) > 1)
+
+
+def _best(cell: ShownCell, runs: Sequence[_RunCurves], lines: Mapping[str, Curve]) -> Best | None:
+    """Return the best epoch and the value there of what is validated, or of training."""
+    if cell.cell.settings["train"]["best"]["monitor"] == LAST or not lines:
+        return None
+    order = ("val", "test", "train_eval", "train")
+    metric = min(lines, key=lambda name: order.index(name.rpartition("_")[0]))
+    found: list[tuple[int, float]] = []
+    for run in runs:
+        epoch = run.result.best_epoch
+        value = math.nan if epoch is None else run.metrics.get(metric, {}).get(epoch, math.nan)
+        if epoch is not None and math.isfinite(value):
+            found.append((run.x(epoch), value))
+    if not found:
+        return None
+    return Best(fmean(x for x, _ in found), fmean(value for _, value in found))

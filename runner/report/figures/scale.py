@@ -1,0 +1,100 @@
+"""Where the values of a setting stand on an axis: numbers, decades or categories."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import NullLocator
+
+from runner.report.figures.page import shown
+
+NARROWEST = 0.075
+"""Ticks of numbers are at least this part of the axis apart."""
+
+CHARACTERS = 50
+"""Of tick labels beside each other below one panel."""
+
+DECADES = 50.0
+"""An axis whose greatest value is this many times its least is logarithmic."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Where values stand on the x axis.
+
+    Attributes:
+        kind: ``symlog`` is logarithmic with a place for 0.
+        values: different ones, in the order of the spec, numbers ascending.
+    """
+
+    kind: Literal["linear", "log", "symlog", "categories"]
+    values: tuple[Any, ...]
+
+    @classmethod
+    def of(cls, values: Iterable[Any]) -> Scale:
+        """Return the scale that suits the values."""
+        distinct = list(dict.fromkeys(values))
+        if not all(is_number(value) for value in distinct):
+            return cls("categories", tuple(distinct))
+        ordered = tuple(sorted(distinct))
+        positive = [value for value in ordered if value > 0]
+        if not ordered or ordered[0] < 0 or not positive or positive[-1] / positive[0] < DECADES:
+            return cls("linear", ordered)
+        return cls("symlog" if len(positive) < len(ordered) else "log", ordered)
+
+    def place(self, value: Any, shift: float) -> float:
+        """Return the x of a value; categories are 1 apart, ``shift`` of which is kept."""
+        if self.kind == "categories":
+            return self.values.index(value) + shift
+        return float(value)
+
+    def finish(self, axes: Axes) -> None:
+        """Scale the axis, with ticks at the values as far as they keep clear of each other."""
+        if self.kind == "categories":
+            texts = [value_text(value) for value in self.values]
+            width = CHARACTERS // len(texts)
+            is_narrow = max(len(word) for text in texts for word in f"{text} ".split(" ")) > width
+            labels = [shown(text, 24 if is_narrow else width) for text in texts]
+            turned: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
+            axes.set_xticks(range(len(labels)), labels, **(turned if is_narrow else {}))
+            axes.set_xlim(-0.6, len(labels) - 0.4)
+            return
+        if self.kind == "log":
+            axes.set_xscale("log")
+        elif self.kind == "symlog":
+            least = min(value for value in self.values if value > 0)
+            axes.set_xscale("symlog", linthresh=least, linscale=0.6)
+        axes.margins(x=0.06)
+        places = self._fractions()
+        gaps = [after - before for before, after in itertools.pairwise(places)]
+        if min(gaps, default=1.0) >= NARROWEST:
+            axes.set_xticks(self.values, [value_text(value) for value in self.values])
+            axes.xaxis.set_minor_locator(NullLocator())
+
+    def _fractions(self) -> list[float]:
+        """Return where numbers stand between the first, 0, and the last, 1."""
+        least = min((value for value in self.values if value > 0), default=1)
+        places = {
+            "linear": [float(value) for value in self.values],
+            "log": [math.log10(value) for value in self.values if value > 0],
+            "symlog": [1 + math.log10(value / least) if value else 0.0 for value in self.values],
+        }[self.kind]
+        length = places[-1] - places[0] or 1.0
+        return [(place - places[0]) / length for place in places]
+
+
+def is_number(value: Any) -> bool:
+    """Return whether a value can stand on an axis of numbers."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def value_text(value: Any) -> str:
+    """Return a value as a tick says it."""
+    if value is None:
+        return "none"
+    return f"{value:g}" if is_number(value) else str(value)

@@ -1,0 +1,1 @@
+"""Tables: queried, laid out, printed in each format."""

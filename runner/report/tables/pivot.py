@@ -1,0 +1,86 @@
+"""Pivoted tables: filled rows of cells become rows of places.
+
+Owns which cell stands in which place, and the refusal of two in one. What a pivot means is declared
+in the spec.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from runner.core.errors import UsageError
+from runner.report.tables.table import Entry, FilledTable, Row
+from runner.spec.cell_names import cell_reference
+from runner.spec.tables.pivot import pivoted_columns, row_columns
+from runner.spec.tables.pivot_checks import clashing_titles, place_of
+from runner.spec.tables.table import Column
+
+Line = tuple[Any, ...]
+
+
+def pivoted(filled: FilledTable) -> FilledTable:
+    """Return the table with a column for each value of its pivoted one.
+
+    Rows stand where the first of their cells stood; values in the order of the spec. Cells of one
+    run are one cell, as when a ``--set`` makes them equal.
+
+    Raises:
+        UsageError: when two cells belong in one place, or two columns get one title.
+    """
+    table = filled.table
+    assert table.pivot is not None
+    pivot = table.pivot.column
+    in_order = sorted(filled.rows, key=lambda row: row.position)
+    values = list(dict.fromkeys(row.entries[pivot].value for row in in_order))
+    for _, why in clashing_titles(table, values):
+        raise UsageError(f"{why}\n    allowed: another title in the pivot of {pivot}")
+    lines: dict[Line, dict[Any, Row]] = {}
+    keys = row_columns(table)
+    for row in filled.rows:
+        line = tuple(row.entries[column.title].value for column in keys)
+        places = lines.setdefault(line, {})
+        first = places.setdefault(row.entries[pivot].value, row)
+        if first.run_key != row.run_key:
+            raise _shared_place(filled, first, row)
+    made = pivoted_columns(table, values)
+    rows = tuple(_row(made, places) for places in lines.values())
+    columns = tuple(column for column, _, _ in made)
+    return replace(filled, table=replace(table, columns=columns), rows=rows)
+
+
+def _row(made: Sequence[tuple[Column, Column, Any]], places: dict[Any, Row]) -> Row:
+    """Return a row of places; one without a cell has an entry without anything."""
+    first = next(iter(places.values()))
+    entries: dict[str, Entry] = {}
+    for column, declared, value in made:
+        if column.kind != "metric":
+            entries[column.title] = first.entries[declared.title]
+        elif value in places:
+            entries[column.title] = places[value].entries[declared.title]
+        else:
+            entries[column.title] = Entry(None)
+    statuses: Counter[str] = Counter()
+    for row in places.values():
+        statuses.update(row.statuses)
+    runs = sum(row.runs for row in places.values())
+    return Row(entries, runs, dict(statuses), first.position, first.run_key)
+
+
+def _shared_place(filled: FilledTable, first: Row, second: Row) -> UsageError:
+    columns = [column for column in filled.table.columns if column.kind != "metric"]
+    place = place_of(columns, [second.entries[column.title].value for column in columns])
+    cells = [f"{filled.experiment}:{row.position}" for row in (first, second)]
+    variant = f" (variant: {filled.variant})" if filled.variant else ""
+    names = [
+        cell_reference(filled.experiment, row.position, None, filled.variant)
+        for row in (first, second)
+    ]
+    differs = f"; see it with: {shlex.join(['runner', 'diff', *names])}"
+    return UsageError(
+        f"table {filled.table.name} has two cells at {place}, {' and '.join(cells)}{variant}\n"
+        f"    allowed: one cell in each place; a column for what differs keeps them apart{differs}"
+    )

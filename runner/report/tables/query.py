@@ -1,0 +1,123 @@
+"""Filling declared tables from the database.
+
+Owns the query's execution and the marks of best values.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from runner.core.reader import METRIC_NAMES
+from runner.core.types import Published
+from runner.report.tables.pivot import pivoted
+from runner.report.tables.sql import STATUSES, compile_table
+from runner.report.tables.table import Entry, FilledTable, Row, verdict
+from runner.spec.tables.table import Column, Table
+from runner.store.checking import Checked, check_experiments, check_results, check_runs, refuse
+from runner.store.checksums import RESULT, at_ends
+from runner.store.database import Database
+from runner.store.queries import cell_keys
+
+PublishedValues = Mapping[int, Mapping[str, Published]]
+"""Published values by position and column title."""
+
+
+def fill_table(
+    database: Database,
+    table: Table,
+    experiment: str,
+    variant: str,
+    runs: Collection[str] | None = None,
+    published: PublishedValues | None = None,
+    is_compared: bool = True,
+) -> FilledTable:
+    """Return the table as recorded now.
+
+    Args:
+        database: where the results are.
+        table: what is shown.
+        experiment: the stored experiment whose cells are its rows.
+        variant: of it.
+        runs: keys of the only runs that count, all by default.
+        published: values to show in place of the recorded published ones.
+        is_compared: whether published values were measured alike; otherwise they stand without a
+            difference.
+
+    Raises:
+        UsageError: when the recorded cells do not fit into its pivot.
+        DamagedDatabase: when something that it shows is not what was recorded.
+    """
+    with database.read() as connection:
+        keys = cell_keys(connection, experiment, variant) if runs is None else runs
+        refuse(database.path, _checks(connection, table, experiment, keys))
+        answers = connection.exec_driver_sql(compile_table(table, experiment, variant, runs))
+        rows = [_row(table, tuple(answer), published) for answer in answers]
+    filled = FilledTable(table, experiment, variant, tuple(rows), is_compared)
+    if table.pivot is not None:
+        filled = pivoted(filled)
+    return replace(filled, rows=tuple(_marked(filled.table.columns, filled.rows)))
+
+
+def _checks(
+    connection: sa.Connection, table: Table, experiment: str, keys: Collection[str]
+) -> Iterator[Checked]:
+    """Yield the checks of all that a table shows: cells, settings, results, metrics."""
+    parts = {RESULT}
+    for column in table.columns:
+        names = [] if column.formula is None else column.formula.names
+        for name in METRIC_NAMES:
+            if name in names:
+                parts.add(at_ends(name) if column.at in ("best", "last") else name)
+    yield check_experiments(connection, experiment)
+    yield check_runs(connection, keys)
+    yield check_results(connection, keys, parts)
+
+
+def _row(
+    table: Table,
+    answer: tuple[Any, ...],
+    others: PublishedValues | None,
+) -> Row:
+    """Return a row of the query's answer, by order: titles may be any text."""
+    values = iter(answer)
+    position = next(values)
+    entries: dict[str, Entry] = {}
+    for column in table.columns:
+        if column.kind == "metric":
+            entries[column.title] = Entry(next(values), next(values), next(values))
+        else:
+            entries[column.title] = Entry(next(values))
+    runs, statuses = next(values), {status: next(values) for status in STATUSES}
+    recorded, run_key = json.loads(next(values) or "{}"), next(values)
+    published = {title: Published.from_json(value) for title, value in recorded.items()}
+    published = published if others is None else dict(others.get(position, {}))
+    row = Row(entries, runs, statuses, position, run_key)
+    for column in table.columns:
+        if column.kind == "metric":
+            entry = replace(
+                entries[column.title],
+                published=published.get(column.title),
+                runs=runs,
+                missing=row.missing(),
+            )
+            entries[column.title] = replace(entry, holds=verdict(entry, statuses))
+    return row
+
+
+def _marked(columns: Sequence[Column], rows: Sequence[Row]) -> list[Row]:
+    marked = [replace(row, entries=dict(row.entries)) for row in rows]
+    for column in columns:
+        values = [value for row in rows if (value := row.entries[column.title].value) is not None]
+        if column.mark is None or column.kind != "metric" or not values:
+            continue
+        best = min(values) if column.mark == "min" else max(values)
+        for row in marked:
+            entry = row.entries[column.title]
+            if entry.value == best:
+                row.entries[column.title] = replace(entry, is_best=True)
+    return marked

@@ -1,0 +1,215 @@
+"""Filled tables as text: aligned, Markdown, LaTeX, HTML, CSV, JSON.
+
+To add a format: a function here, and a line in FORMATS. Owns how numbers look.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from runner.core.errors import UsageError, nearest
+from runner.core.text import printable
+from runner.report.tables.table import Entry, FilledTable, difference, to_records
+from runner.spec.tables.pivot import show_value
+from runner.spec.tables.table import Column
+
+DEFAULT_DIGITS = 3
+BREAKING = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""What JSON may hold as it is, and a terminal or UTF-8 may not."""
+
+FORMULA = re.compile("'*[=+@-]")
+NUMBER = re.compile(r"[+-]?[0-9]*\.?[0-9]+(?:e[+-]?[0-9]+)?")
+"""Text that a spreadsheet would calculate, unless it is a number."""
+
+COUNTS = {"best_epoch", "last_epoch", "parameters"}
+
+
+def render(filled: FilledTable, form: str = "text") -> str:
+    """Return the table in a format, ending in one line end.
+
+    Raises:
+        UsageError: for an unknown format.
+    """
+    if form not in FORMATS:
+        suggestion = nearest(form, list(FORMATS))
+        hint = f"\n    did you mean: {suggestion}" if suggestion else ""
+        raise UsageError(f"unknown format '{form}'{hint}\n    allowed: {', '.join(FORMATS)}")
+    return FORMATS[form](filled)
+
+
+def _text(filled: FilledTable) -> str:
+    header, rows = _grid(filled, printable, "{} *", "{}  ")
+    right = [_is_right(filled, column) for column in _grid_columns(filled)]
+    widths = [max(len(row[index]) for row in [header, *rows]) for index in range(len(header))]
+    lines = [_aligned(row, widths, right) for row in [header, ["-" * w for w in widths], *rows]]
+    return "\n".join([_title(filled), *lines, *_notes(filled, "* best")]) + "\n"
+
+
+def _markdown(filled: FilledTable) -> str:
+    from runner.report.tables.markup import markdown_text
+
+    header, rows = _grid(filled, markdown_text, "**{}**", "{}")
+    right = [_is_right(filled, column) for column in _grid_columns(filled)]
+    rule = ["---:" if is_right else "---" for is_right in right]
+    lines = ["| " + " | ".join(row) + " |" for row in [header, rule, *rows]]
+    notes = "; ".join(_notes(filled, "bold: best")[1:])
+    return "\n".join([*lines, "", notes] if notes else lines) + "\n"
+
+
+def _latex(filled: FilledTable) -> str:
+    from runner.report.tables.markup import latex_table, latex_text
+
+    header, rows = _grid(filled, latex_text, r"\textbf{{{}}}", "{}")
+    right = [_is_right(filled, column) for column in _grid_columns(filled)]
+    return latex_table(header, rows, right, _notes(filled, "bold: best")[1:])
+
+
+def _html(filled: FilledTable) -> str:
+    from runner.report.tables.markup import html_table, html_text
+
+    header, rows = _grid(filled, html_text, "<strong>{}</strong>", "{}")
+    right = [_is_right(filled, column) for column in _grid_columns(filled)]
+    return html_table(_title(filled), header, rows, right, _notes(filled, "bold: best")[1:])
+
+
+def _csv(filled: FilledTable) -> str:
+    records = to_records(filled)
+    if not records:
+        return ""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(map(csv_field, records[0]))
+    writer.writerows(map(csv_field, record.values()) for record in records)
+    return buffer.getvalue()
+
+
+def csv_field(value: Any) -> Any:
+    """Return what stands in a field of CSV: text in one line that no spreadsheet calculates."""
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if FORMULA.match(text) and not NUMBER.fullmatch(text) else text
+
+
+def _json(filled: FilledTable) -> str:
+    content = {
+        "table": filled.table.name,
+        "experiment": filled.experiment,
+        "variant": filled.variant,
+        "rows": to_records(filled),
+    }
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    return BREAKING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+FORMATS: dict[str, Callable[[FilledTable], str]] = {
+    "text": _text,
+    "markdown": _markdown,
+    "latex": _latex,
+    "html": _html,
+    "csv": _csv,
+    "json": _json,
+}
+
+
+def _title(filled: FilledTable) -> str:
+    variant = f" (variant: {filled.variant})" if filled.variant else ""
+    return printable(f"{filled.table.name}{variant}")
+
+
+def _notes(filled: FilledTable, best: str) -> list[str]:
+    notes = []
+    if any(_has_best(filled, column) for column in filled.table.columns):
+        notes.append(f"{best} of its column")
+    if any(entry.std is not None for row in filled.rows for entry in row.entries.values()):
+        notes.append(f"mean ± sample standard deviation over {filled.most_seeds()} seeds")
+    return ["", *notes] if notes else []
+
+
+def _has_best(filled: FilledTable, column: Column) -> bool:
+    return any(row.entries[column.title].is_best for row in filled.rows)
+
+
+def _grid_columns(filled: FilledTable) -> list[Column]:
+    """Return the column behind each printed one; published and difference stand beside theirs."""
+    columns: list[Column] = []
+    for column in filled.table.columns:
+        columns += [column] * (1 + len(filled.beside(column)))
+    return columns
+
+
+def _grid(
+    filled: FilledTable, escape: Callable[[str], str], best: str, other: str
+) -> tuple[list[str], list[list[str]]]:
+    """Return header and rows, each text escaped.
+
+    ``best`` and ``other`` format the columns in which one value is marked.
+    """
+    header: list[str] = []
+    rows: list[list[str]] = [[] for _ in filled.rows]
+    for column in filled.table.columns:
+        beside = filled.beside(column)
+        header += [escape(column.title), *beside]
+        frame = other if _has_best(filled, column) else "{}"
+        for cells, row in zip(rows, filled.rows, strict=True):
+            entry = row.entries[column.title]
+            own, *others = map(escape, _cells(entry, column, beside))
+            cells += [(best if entry.is_best else frame).format(own), *others]
+    return header, rows
+
+
+def _cells(entry: Entry, column: Column, beside: Sequence[str]) -> list[str]:
+    """Return an entry as text, and what stands beside it."""
+    if column.kind != "metric":
+        return [show_value(entry.value)]
+    gap, published = difference(entry), entry.published
+    within = None if published is None else published.within
+    shown = {
+        "published": "" if published is None else f"{published.value:.12g}",
+        "within": "" if within is None else f"{within:.12g}",
+        "difference": "" if gap is None else _number(gap, column, "+"),
+        "holds": entry.holds or "",
+    }
+    return [_metric_text(entry, column), *(shown[name] for name in beside)]
+
+
+def _metric_text(entry: Entry, column: Column) -> str:
+    if entry.value is None:
+        return entry.missing or show_value(None)
+    text = _number(entry.value, column)
+    if entry.runs > 1 and entry.std is not None:
+        text += f" ± {entry.std:.{_digits(column)}f}"
+    if entry.count < entry.runs:
+        text += f" ({entry.count} of {entry.runs}; {entry.missing or 'the others have none'})"
+    return text
+
+
+def _number(value: float, column: Column, sign: str = "") -> str:
+    is_count = column.digits is None and column.source in COUNTS
+    digits = 0 if is_count and float(value).is_integer() else _digits(column)
+    return f"{value:{sign}.{digits}f}"
+
+
+def _digits(column: Column) -> int:
+    if column.digits is not None:
+        return column.digits
+    return 1 if column.source in COUNTS else DEFAULT_DIGITS
+
+
+def _is_right(filled: FilledTable, column: Column) -> bool:
+    """Return whether the column holds numbers, which stand at its right."""
+    values = [row.entries[column.title].value for row in filled.rows]
+    return column.kind == "metric" or not any(isinstance(value, str) for value in values)
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+    cells = [
+        cell.rjust(width) if is_right else cell.ljust(width)
+        for cell, width, is_right in zip(row, widths, right, strict=True)
+    ]
+    return "  ".join(cells).rstrip()

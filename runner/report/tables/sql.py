@@ -1,0 +1,199 @@
+"""A declared table as one SQL statement.
+
+The statement can be pasted into any SQLite client. Owns no execution and no printing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from runner.core.reader import METRIC_NAMES
+from runner.spec.nodes import KIND_KEYS
+from runner.spec.tables.formula import Formula
+from runner.spec.tables.table import Column, Table
+
+PROPERTY_SQL = {
+    "best_epoch": "result.best_epoch",
+    "last_epoch": "result.last_epoch",
+    "parameters": "result.parameters",
+    "train_seconds": "result.train_seconds",
+    "seconds": "result.seconds",
+}
+"""Numbers of a whole run, by the names of ``PROPERTIES``, over tables ``runs`` and ``result``."""
+
+STATUSES = ("done", "diverged", "failed", "unfinished")
+
+
+def compile_table(
+    table: Table, experiment: str, variant: str, runs: Collection[str] | None = None
+) -> str:
+    """Return the SQL of a table of a stored experiment, over all its runs or those of these keys.
+
+    One row per position, aggregated over seeds. A setting or label has a column of its title; a
+    metric has its mean, and with ``_std`` (sample standard deviation) and ``_n`` behind the title.
+    ``runs`` counts the seeds and a column per status how they ended; ``published`` is JSON, and
+    ``run_key`` the least key of its runs (of its settings, where no run is known). In this order:
+    position, the columns as declared, runs, the statuses, published, run_key. Of a table with a
+    pivot, these are the rows before it.
+    """
+    metrics = [column for column in table.columns if column.kind == "metric"]
+    values = [
+        f"    {_value(column)} AS {_name(f'v{number}')}" for number, column in _numbered(metrics)
+    ]
+    means = [
+        f"    avg(v{number}) OVER (PARTITION BY position) AS {_name(f'mean{number}')}"
+        for number, _ in _numbered(metrics)
+    ]
+    parts = [
+        "WITH cell AS (",
+        "  SELECT cells.position, cells.seed, cells.labels, cells.published,",
+        "    coalesce(runs.settings, cells.settings) AS settings,",
+        "    coalesce(result.status, 'unfinished') AS status,",
+        "    coalesce(runs.run_key, cells.settings_key) AS run_key, result.rerun,",
+        ",\n".join(f"    {value} AS {name}" for name, value in PROPERTY_SQL.items()),
+        "  FROM experiments",
+        "  JOIN cells ON cells.experiment_id = experiments.id",
+        "  LEFT JOIN runs ON runs.run_key = cells.run_key",
+        "  LEFT JOIN latest_results AS result ON result.run_key = runs.run_key",
+        f"  WHERE experiments.name = {_text(experiment)}",
+        f"    AND experiments.variant = {_text(variant)}",
+        *_restriction(runs),
+        "), value AS MATERIALIZED (",
+        ",\n".join(["  SELECT cell.*", *values]),
+        "  FROM cell",
+        "), centred AS (",
+        ",\n".join(["  SELECT value.*", *means]),
+        "  FROM value",
+        ")",
+        ",\n".join(["SELECT position", *_outputs(table)]),
+        "FROM centred GROUP BY position",
+        f"ORDER BY {_order(table)}",
+    ]
+    return "\n".join(parts)
+
+
+def _restriction(runs: Collection[str] | None) -> list[str]:
+    if runs is None:
+        return []
+    return [f"    AND runs.run_key IN ({', '.join(_text(key) for key in sorted(runs))})"]
+
+
+def _numbered(columns: list[Column]) -> list[tuple[int, Column]]:
+    return list(enumerate(columns, start=1))
+
+
+def _outputs(table: Table) -> list[str]:
+    outputs: list[str] = []
+    number = 0
+    for column in table.columns:
+        if column.kind == "setting":
+            outputs.append(f"  min({_setting(column.source)}) AS {_name(column.title)}")
+        elif column.kind == "label":
+            label = f"SELECT value FROM json_each(labels) WHERE key = {_text(column.source)}"
+            outputs.append(f"  min(({label})) AS {_name(column.title)}")
+        else:
+            number += 1
+            outputs += _aggregates(column.title, number)
+    outputs.append("  count(*) AS runs")
+    outputs += [f"  sum(status = '{status}') AS {status}" for status in STATUSES]
+    outputs += ["  min(published) AS published", "  min(run_key) AS run_key"]
+    return outputs
+
+
+def _aggregates(title: str, number: int) -> list[str]:
+    square = f"(v{number} - mean{number}) * (v{number} - mean{number})"
+    deviation = (
+        f"CASE WHEN count(v{number}) > 1 THEN sqrt(sum({square}) / (count(v{number}) - 1)) END"
+    )
+    return [
+        f"  avg(v{number}) AS {_name(title)}",
+        f"  {deviation} AS {_name(title + '_std')}",
+        f"  count(v{number}) AS {_name(title + '_n')}",
+    ]
+
+
+def _setting(path: str) -> str:
+    """Return the SQL of a setting: a component's name, true or false, or the value."""
+    whole = _text(f"$.{path}")
+    named = [f"json_extract(settings, {_text(f'$.{path}.{key}')})" for key in KIND_KEYS]
+    return (
+        f"CASE json_type(settings, {whole}) WHEN 'true' THEN 'true' WHEN 'false' THEN 'false'"
+        f" ELSE coalesce({', '.join(named)}, json_extract(settings, {whole})) END"
+    )
+
+
+def _value(column: Column) -> str:
+    """Return the SQL of a metric of one run; NULL unless the run is done."""
+    formula = column.formula
+    assert formula is not None
+    metrics = [name for name in formula.names if name in METRIC_NAMES]
+    if metrics and column.at in ("min", "max"):
+        value = _extreme(formula, metrics, str(column.at))
+    else:
+        epoch = _epoch(column.at)
+        value = _expression(formula.tree, {name: _at_epoch(name, epoch) for name in metrics})
+    return f"CASE WHEN status = 'done' THEN {value} END"
+
+
+def _at_epoch(metric: str, epoch: str) -> str:
+    condition = f"{_is_of_run('m', metric)} AND m.epoch = {epoch}"
+    return f"(SELECT value FROM run_metrics AS m WHERE {condition})"
+
+
+def _extreme(formula: Formula, metrics: list[str], at: str) -> str:
+    """Return the SQL of the smallest or largest value of a formula over all epochs.
+
+    Sorting, where ``max()`` would say the same, lets SQLite look the run's rows up by key instead
+    of reading those of all runs.
+    """
+    first, *others = metrics
+    names = {first: "each.value"} | {name: _at_epoch(name, "each.epoch") for name in others}
+    direction = "DESC" if at == "max" else "ASC"
+    return (
+        f"(SELECT {_expression(formula.tree, names)} AS extreme FROM run_metrics AS each"
+        f" WHERE {_is_of_run('each', first)} ORDER BY extreme {direction} NULLS LAST LIMIT 1)"
+    )
+
+
+def _is_of_run(alias: str, metric: str) -> str:
+    split, _, name = metric.rpartition("_")
+    return (
+        f"{alias}.run_key = cell.run_key AND {alias}.rerun = cell.rerun"
+        f" AND {alias}.split = {_text(split)} AND {alias}.name = {_text(name)}"
+    )
+
+
+def _epoch(at: str | int) -> str:
+    return str(at) if isinstance(at, int) else f"cell.{at}_epoch"
+
+
+def _expression(tree: tuple[Any, ...], names: dict[str, str]) -> str:
+    kind = tree[0]
+    if kind == "name":
+        return names.get(tree[1], f"cell.{tree[1]}")
+    if kind == "number":
+        return repr(tree[1])
+    if kind == "negative":
+        return f"(-{_expression(tree[1], names)})"
+    left, right = _expression(tree[1], names), _expression(tree[2], names)
+    if kind == "/":
+        return f"(1.0 * {left} / nullif({right}, 0))"
+    return f"({left} {kind} {right})"
+
+
+def _order(table: Table) -> str:
+    terms = [
+        f"{_name(title)} {'DESC' if descending else 'ASC'}" for title, descending in table.order
+    ]
+    return ", ".join([*terms, "centred.position"])
+
+
+def _text(value: str) -> str:
+    quoted = value.replace("'", "''")
+    return f"'{quoted}'"
+
+
+def _name(title: str) -> str:
+    quoted = title.replace('"', '""')
+    return f'"{quoted}"'

@@ -1,0 +1,182 @@
+"""Filled tables: the rows of a declared table, and the same as records.
+
+Owns what a filled table holds, the differences from published values, and whether these hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from runner.core.types import Published
+from runner.spec.tables.table import Column, Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Verdict = Literal["yes", "no", "not yet"]
+ROUNDING = 1e-12
+"""Share by which a sum of floats may miss the decimal number: 0.52 - 0.49 is more than 0.03."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One place in a filled table.
+
+    Attributes:
+        value: the setting or label, or the mean over the done seeds, or None.
+        std: sample standard deviation over seeds, or None with fewer than two.
+        count: seeds in the mean; 0 for settings and labels.
+        published: the value printed elsewhere, or None.
+        holds: whether the value is within the tolerance of the published one, or None without a
+            tolerance; not yet while a seed is unfinished or failed.
+        is_best: marked as the best of its column.
+        runs: seeds of the cell; 0 for settings and labels, and where there is no cell.
+        missing: in words what keeps the cell from being whole, or "".
+    """
+
+    value: Any
+    std: float | None = None
+    count: int = 0
+    published: Published | None = None
+    holds: Verdict | None = None
+    is_best: bool = False
+    runs: int = 0
+    missing: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row.
+
+    Attributes:
+        entries: by column title.
+        runs: seeds, over all cells of the row.
+        statuses: how many of the runs ended how.
+        position: that of its (first) cell in the spec.
+        run_key: of one of the cell's runs, or of its settings where no run is known; cells of equal
+            runs have the same.
+    """
+
+    entries: dict[str, Entry]
+    runs: int
+    statuses: dict[str, int]
+    position: int
+    run_key: str
+
+    def missing(self) -> str:
+        """Return in words what keeps the row from being whole, or ""."""
+        parts = [
+            f"{count} {status}" if self.runs > 1 else status
+            for status, count in self.statuses.items()
+            if status != "done" and count
+        ]
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class FilledTable:
+    """A table with its rows.
+
+    Attributes:
+        is_compared: whether published values were measured alike, so that differences say anything.
+    """
+
+    table: Table
+    experiment: str
+    variant: str
+    rows: tuple[Row, ...]
+    is_compared: bool = True
+
+    def has_published(self, column: Column) -> bool:
+        """Return whether a published value stands in the column."""
+        return any(row.entries[column.title].published is not None for row in self.rows)
+
+    def beside(self, column: Column) -> tuple[str, ...]:
+        """Return what stands beside the column's values: published ones and differences.
+
+        Where one of them has a tolerance, also the tolerance and whether the value holds.
+        """
+        if not self.has_published(column):
+            return ()
+        if not self.is_compared:
+            return ("published",)
+        if any(row.entries[column.title].holds is not None for row in self.rows):
+            return ("published", "within", "difference", "holds")
+        return ("published", "difference")
+
+    def has_seeds(self) -> bool:
+        """Return whether any cell has more than one run."""
+        return self.most_seeds() > 1
+
+    def most_seeds(self) -> int:
+        """Return the most runs that one cell has."""
+        return max((each.runs for row in self.rows for each in row.entries.values()), default=0)
+
+
+def to_records(filled: FilledTable) -> list[dict[str, Any]]:
+    """Return one plain mapping per row, with the same keys in each.
+
+    Metrics have, behind their title, ``_std`` and ``_n`` where there are seeds, ``_published`` and
+    ``_difference`` where there are published values, and ``_within`` and ``_holds`` where one of
+    these has a tolerance.
+    """
+    has_seeds = filled.has_seeds()
+    beside = {column.title: filled.beside(column) for column in filled.table.columns}
+    records: list[dict[str, Any]] = []
+    for row in filled.rows:
+        record: dict[str, Any] = {}
+        for column in filled.table.columns:
+            entry = row.entries[column.title]
+            record[column.title] = entry.value
+            if column.kind != "metric":
+                continue
+            if has_seeds:
+                record[f"{column.title}_std"] = entry.std
+                record[f"{column.title}_n"] = entry.count
+            published = entry.published
+            values = {
+                "published": None if published is None else published.value,
+                "within": None if published is None else published.within,
+                "difference": difference(entry),
+                "holds": entry.holds,
+            }
+            for name in beside[column.title]:
+                record[f"{column.title}_{name}"] = values[name]
+        record["status"] = row.missing() or "done"
+        records.append(record)
+    return records
+
+
+def difference(entry: Entry) -> float | None:
+    """Return measured minus published, or None where one is missing."""
+    if entry.value is None or entry.published is None:
+        return None
+    return float(entry.value - entry.published.value)
+
+
+def verdict(entry: Entry, statuses: Mapping[str, int]) -> Verdict | None:
+    """Return whether a mean holds against its published value, None where no tolerance is given.
+
+    Args:
+        entry: of one cell.
+        statuses: how many of the cell's runs ended how. Runs that can still be done keep it open;
+            one that diverged, or has no such number, is no part of the mean, which says too little.
+    """
+    published = entry.published
+    if published is None or published.within is None:
+        return None
+    if statuses["unfinished"] or statuses["failed"]:
+        return "not yet"
+    if entry.value is None or entry.count < entry.runs:
+        return "no"
+    allowed = published.within + ROUNDING * (abs(published.value) + published.within)
+    return "yes" if abs(entry.value - published.value) <= allowed else "no"
+
+
+def to_frame(filled: FilledTable) -> pd.DataFrame:
+    """Return the table as a DataFrame; see :func:`to_records` for its columns."""
+    import pandas as pd
+
+    return pd.DataFrame(to_records(filled))

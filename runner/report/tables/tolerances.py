@@ -1,0 +1,76 @@
+"""Published values with a tolerance, held against what was measured.
+
+Owns which of a filled table's values are asked about, and the line that each gets. Whether one
+holds is told by its entry.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from runner.core.types import Published
+from runner.report.tables.table import Entry, FilledTable, Row
+from runner.spec.tables.pivot_checks import place_of
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A published value with a tolerance, and what was measured.
+
+    Attributes:
+        table: name of the table.
+        cell: as ``experiment:position``.
+        place: settings and labels of its row, in words.
+        column: title.
+        published: the value and its tolerance.
+        entry: what was measured, over the cell's seeds.
+    """
+
+    table: str
+    cell: str
+    place: str
+    column: str
+    published: Published
+    entry: Entry
+
+    def __str__(self) -> str:
+        """Return measured, published and tolerance in one line."""
+        verdict = {"yes": "holds", "no": "does not hold"}.get(str(self.entry.holds), "not yet")
+        return (
+            f"table {self.table}, {self.cell} {self.place}, {self.column}: {_measured(self.entry)},"
+            f" published {self.published.value:.12g} within {self.published.within:.12g}: {verdict}"
+        )
+
+
+def held_values(filled: FilledTable) -> list[Held]:
+    """Return the values with a tolerance of a table without a pivot, whose rows are cells."""
+    assert filled.table.pivot is None
+    return [
+        Held(
+            table=filled.table.name,
+            cell=f"{filled.experiment}:{row.position}",
+            place=_place(filled, row),
+            column=column.title,
+            published=entry.published,
+            entry=entry,
+        )
+        for row in filled.rows
+        for column in filled.table.columns
+        if (entry := row.entries[column.title]).holds is not None and entry.published is not None
+    ]
+
+
+def _place(filled: FilledTable, row: Row) -> str:
+    columns = [column for column in filled.table.columns if column.kind != "metric"]
+    return place_of(columns, [row.entries[column.title].value for column in columns])
+
+
+def _measured(entry: Entry) -> str:
+    if entry.value is None:
+        return f"measured nothing ({entry.missing or 'there is no such number'})"
+    text = f"measured {entry.value:.6g}"
+    if entry.std is not None:
+        text += f" ± {entry.std:.3g}"
+    if entry.count < entry.runs:
+        return f"{text} ({entry.count} of {entry.runs} seeds; {entry.missing or 'no more have it'})"
+    return f"{text} over {entry.runs} seeds" if entry.runs > 1 else text

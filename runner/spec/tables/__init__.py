@@ -1,0 +1,1 @@
+"""Declared tables: columns, formulas, pivots, and their checks."""

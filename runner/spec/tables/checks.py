@@ -1,0 +1,202 @@
+"""Tables held against the cells: a column that no run can fill is an error, before any work.
+
+Owns these checks and the table that a spec without tables gets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from runner.components.settings import Settings, available_metrics, how_to_measure
+from runner.core.errors import Problem, SpecError, nearest
+from runner.core.reader import METRIC_NAMES
+from runner.core.types import Cell
+from runner.spec.names import SETTING_ROOTS, short_name
+from runner.spec.nodes import Node, to_node
+from runner.spec.options import setting_paths
+from runner.spec.sizes import MAX_COLUMNS, MAX_VALUES
+from runner.spec.tables.pivot import pivoted_columns
+from runner.spec.tables.pivot_checks import pivot_problems
+from runner.spec.tables.table import Column, Table
+from runner.spec.unknown import likely_settings
+
+
+def default_tables(name: str, cells: Sequence[Cell], settings: Settings) -> dict[str, Any]:
+    """Return the `tables` of a spec that declares none: what varies, and the accuracies."""
+    columns: dict[str, Any] = {}
+    for label in dict.fromkeys(label for cell in cells for label in cell.labels):
+        columns[label if label.upper() in columns else label.upper()] = {"label": label}
+    for path in dict.fromkeys(path for cell in cells for path in cell.swept):
+        short = short_name(path)
+        title = short.rpartition(".")[2].upper()
+        columns[path if title in columns else title] = {"setting": short}
+    if "val_accuracy" in available_metrics(settings):
+        columns["VAL_ACC"] = {"metric": "val_accuracy", "mark": "max"}
+    if settings.evaluate.test != "never":
+        at = "last" if settings.evaluate.test == "last" else "best"
+        columns["TEST_ACC"] = {"metric": "test_accuracy", "at": at, "mark": "max"}
+    if not {"VAL_ACC", "TEST_ACC"} & set(columns):
+        columns["TRAIN_ACC"] = {"metric": "train_accuracy", "mark": "max"}
+    return {name: columns}
+
+
+def table_problems(
+    tables: Iterable[Table], cells: Sequence[Cell], settings: Iterable[Settings]
+) -> Iterator[Problem]:
+    """Yield what is wrong with the tables, given all cells and their resolved settings."""
+    declared, shapes = list(tables), _Shapes(cells)
+    _check_size(declared, cells)
+    recorded = {_what_is_recorded(each): each for each in settings}
+    distinct = list(recorded.values())
+    for table in declared:
+        problems: list[Problem] = []
+        for column in table.columns:
+            if column.kind == "setting":
+                problems += _setting_problems(column, shapes)
+            elif column.kind == "metric":
+                problems += _metric_problems(column, distinct)
+        yield from problems
+        if table.pivot is not None and not problems:
+            yield from pivot_problems(table, cells)
+
+
+def _check_size(tables: Sequence[Table], cells: Sequence[Cell]) -> None:
+    for table in tables:
+        titles = 0 if table.pivot is None else len(table.pivot.titles)
+        if max(len(table.columns), titles) > MAX_COLUMNS:
+            found = f"table {table.name} has {len(table.columns)} columns"
+            found += f", and its pivot titles of {titles} values" if titles else ""
+            raise SpecError([Problem(table.place, found, f"at most {MAX_COLUMNS}")])
+    count = sum(len(table.columns) for table in tables)
+    if count * len(cells) > MAX_VALUES:
+        found = f"tables of {count} columns in all, over {len(cells)} cells"
+        raise SpecError([Problem(tables[0].place, found, f"a product of at most {MAX_VALUES}")])
+
+
+def _what_is_recorded(settings: Settings) -> tuple[Any, ...]:
+    return available_metrics(settings), settings.evaluate.test, settings.train.epochs
+
+
+class _Shapes:
+    """The settings of cells, one of each set of names that they have.
+
+    Attributes:
+        first: the settings of the first cell, which mostly have them all.
+    """
+
+    def __init__(self, cells: Sequence[Cell]) -> None:
+        self.first = cells[0].settings
+        self._cells = cells
+
+    @cached_property
+    def all(self) -> list[Any]:
+        """All that differ in their names, the first of each."""
+        seen = {id(cell.settings): cell.settings for cell in self._cells}
+        shapes: dict[Any, Any] = {}
+        for settings in seen.values():
+            shapes.setdefault(_names_in(settings), settings)
+        return list(shapes.values())
+
+
+def _names_in(settings: Mapping[str, Any]) -> tuple[Any, ...]:
+    nested = [(key, value) for key, value in settings.items() if isinstance(value, Mapping)]
+    return (*settings, *((key, _names_in(value)) for key, value in nested))
+
+
+def _setting_problems(column: Column, shapes: _Shapes) -> Iterator[Problem]:
+    path = column.source.split(".")
+    if path[-1] in _mapping_at(shapes.first, path[:-1]):
+        return
+    if any(path[-1] in _mapping_at(settings, path[:-1]) for settings in shapes.all):
+        return
+    inside, names = _beside(path, shapes.all)
+    spelling = nearest(path[len(inside)], names)
+    found = f"column {column.title} shows {column.source}, which no run has"
+    allowed = f"{'.'.join(inside) or 'a setting'}: {', '.join(names)}"
+    suggestion = ".".join([*inside, spelling]) if spelling else ""
+    if not spelling and column.source not in setting_paths(Settings):
+        suggestion = likely_settings(path[-1], (), to_node(shapes.first))
+    yield Problem(column.place, found, allowed, suggestion)
+
+
+def _beside(path: Sequence[str], settings: Sequence[Any]) -> tuple[Sequence[str], list[str]]:
+    """Return the deepest mapping along ``path`` that a run has, and the settings in it."""
+    for end in range(len(path) - 1, 0, -1):
+        names = [name for each in settings for name in _mapping_at(each, path[:end])]
+        if names:
+            return path[:end], list(dict.fromkeys(names))
+    return (), list(SETTING_ROOTS)
+
+
+def _mapping_at(settings: Any, path: Sequence[str]) -> Mapping[str, Any]:
+    for key in path:
+        settings = settings.get(key) if isinstance(settings, Mapping) else None
+    return settings if isinstance(settings, Mapping) else {}
+
+
+def _metric_problems(column: Column, settings: Sequence[Settings]) -> Iterator[Problem]:
+    assert column.formula is not None
+    for name in column.formula.names:
+        if name not in METRIC_NAMES or any(
+            metric_is_recorded(name, column.at, each) for each in settings
+        ):
+            continue
+        found = f"column {column.title} shows {name} at {column.at}, which no run has"
+        yield Problem(column.place, found, _how_to_record(name, column.at, settings))
+
+
+def _how_to_record(name: str, at: str | int, settings: Sequence[Settings]) -> str:
+    epochs = max(each.train.epochs for each in settings)
+    if isinstance(at, int) and at > epochs:
+        return f"an epoch up to {epochs} (train.epochs)"
+    measured = sorted({metric for each in settings for metric in available_metrics(each)})
+    if not name.startswith("test_"):
+        _, how = how_to_measure(name)
+        return f"{how}, or a metric that is measured: {', '.join(measured)}"
+    wanted = f"{at} or each_epoch" if at in ("best", "last") else "each_epoch"
+    known = sorted({each.evaluate.test for each in settings} & {"best", "last"})
+    others = f", or at: {' or '.join(known)}" if known else ""
+    return f"evaluate.test: {wanted}{others}"
+
+
+def metric_is_recorded(name: str, at: str | int, settings: Settings) -> bool:
+    """Return whether such a run has metric ``name`` at the epoch that ``at`` chooses."""
+    if isinstance(at, int) and at > settings.train.epochs:
+        return False
+    if name in available_metrics(settings):
+        return True
+    if not name.startswith("test_"):
+        return False
+    return settings.evaluate.test == at or (
+        settings.evaluate.test != "never" and at in ("min", "max")
+    )
+
+
+def published_problems(
+    tables: Sequence[Table], published: Iterable[tuple[str, Node]]
+) -> Iterator[Problem]:
+    """Yield the published values that belong to no column."""
+    columns = [column for table in tables for column in table.columns]
+    titles = dict.fromkeys(each.title for each in columns if each.kind == "metric")
+    pivoted = _titles_of_pivots(tables)
+    for title, node in published:
+        if title in titles:
+            continue
+        what = "no metric" if any(each.title == title for each in columns) else "no column"
+        what = "the title of a pivot in" if title in pivoted else f"{what} of"
+        found = f"a published value for '{title}', which is {what} a table"
+        spelling = pivoted.get(title) or nearest(title, list(titles))
+        yield Problem(node.key_place or node.place, found, ", ".join(titles), spelling)
+
+
+def _titles_of_pivots(tables: Sequence[Table]) -> dict[str, str]:
+    """Return the metric's declared title by each title that a pivot gives in so many words."""
+    return {
+        column.title: declared.title
+        for table in tables
+        if table.pivot is not None
+        for column, declared, _ in pivoted_columns(table, list(table.pivot.titles))
+        if declared.kind == "metric"
+    }

@@ -1,0 +1,149 @@
+"""Whether the cells of a spec fit into its pivoted tables.
+
+Owns that no two numbers have one place and no two columns one title.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from runner.core.errors import Problem, nearest
+from runner.core.types import Cell
+from runner.spec.matching import setting_value
+from runner.spec.names import short_name
+from runner.spec.nodes import KIND_KEYS
+from runner.spec.sizes import MAX_COLUMNS
+from runner.spec.tables.pivot import Pivot, is_value, pivoted_columns, show_value
+from runner.spec.tables.table import Column, Table, reserved_titles
+
+
+def pivot_problems(table: Table, cells: Sequence[Cell]) -> Iterator[Problem]:
+    """Yield what is wrong with a pivot: its titles, or several cells in one place."""
+    pivot = table.pivot
+    assert pivot is not None
+    column = table.column(pivot.column)
+    assert column is not None
+    first = {cell.position: cell for cell in reversed(cells)}
+    shown = {number: column_value(column, cell) for number, cell in first.items()}
+    if any(column_value(column, cell) != shown[cell.position] for cell in cells):
+        found = f"pivot is {column.title}, but the seeds of a row stand in one place, as their mean"
+        allowed = "another column, or the seed in the sweep, as grid: {seed: [0, 1]}"
+        yield Problem(pivot.place, found, allowed)
+        return
+    positions = [first[position] for position in sorted(first)]
+    values = list(dict.fromkeys(shown[cell.position] for cell in positions))
+    count = len(values) * sum(each.kind == "metric" for each in table.columns)
+    if count > MAX_COLUMNS:
+        found = f"pivot is {column.title}, whose {len(values)} values would make {count} columns"
+        yield Problem(pivot.place, found, f"at most {MAX_COLUMNS} columns")
+        return
+    yield from _title_problems(pivot, values)
+    for value, why in clashing_titles(table, values):
+        written = (node for text, node in pivot.titles.items() if is_value(text, value))
+        node = next(written, None)
+        allowed = "a title of its own for each column, as in titles: {…} of the pivot"
+        yield Problem(pivot.place if node is None else node.place, why, allowed)
+    yield from _shared_places(table, positions)
+
+
+def _title_problems(pivot: Pivot, values: Sequence[Any]) -> Iterator[Problem]:
+    """Yield the titles for a value that no cell has, and for one that has a title already."""
+    shown = [show_value(value) for value in values]
+    titled: list[Any] = []
+    for written, node in pivot.titles.items():
+        place = node.key_place or node.place
+        meant = [value for value in values if is_value(written, value)]
+        if not meant:
+            found = f"a title for '{written}', which no cell has as its {pivot.column}"
+            yield Problem(place, found, ", ".join(shown), nearest(written, shown))
+        elif any(value in titled for value in meant):
+            found = f"'{written}' is the same {pivot.column} as one before it"
+            yield Problem(place, found, "one title for each value")
+        titled += meant
+
+
+def clashing_titles(table: Table, values: Sequence[Any]) -> Iterator[tuple[Any, str]]:
+    """Yield (pivoted value, what is wrong) of the columns that a pivot cannot have."""
+    made = pivoted_columns(table, values)
+    reserved = reserved_titles([column.title for column, _, _ in made])
+    seen: set[str] = set()
+    for column, _, value in made:
+        if column.title in seen:
+            yield value, f"table {table.name} would have two columns '{column.title}'"
+        elif column.title in reserved:
+            uses = "which CSV, JSON and DataFrames use themselves"
+            yield value, f"table {table.name} would have a column '{column.title}', {uses}"
+        seen.add(column.title)
+
+
+def _shared_places(table: Table, cells: Sequence[Cell]) -> Iterator[Problem]:
+    """Yield the first two cells, of different positions, that a pivot puts in one place."""
+    pivot = table.pivot
+    assert pivot is not None
+    shown = [column for column in table.columns if column.kind != "metric"]
+    seen: dict[tuple[Any, ...], Cell] = {}
+    for cell in cells:
+        values = tuple(column_value(column, cell) for column in shown)
+        other = seen.setdefault(values, cell)
+        if other is cell:
+            continue
+        pairs = dict(_differing(other, cell))
+        differing = ", ".join(f"{name} ({pair})" for name, pair in pairs.items())
+        found = f"table {table.name} has two cells at {place_of(shown, values)}, " + (
+            f"which differ in {differing}" if pairs else "which are one run"
+        )
+        allowed = "one cell in each place" + (
+            f"; a column for {' or '.join(pairs)} keeps them apart" if pairs else ""
+        )
+        yield Problem(pivot.place, found, allowed)
+        return
+
+
+def place_of(columns: Sequence[Column], values: Sequence[Any]) -> str:
+    """Return in words a place in a pivoted table: its row's values and the pivoted one."""
+    pairs = zip(columns, values, strict=True)
+    return "(" + ", ".join(f"{column.title}: {show_value(value)}" for column, value in pairs) + ")"
+
+
+def _differing(first: Cell, second: Cell) -> Iterator[tuple[str, str]]:
+    """Yield (name, both values) of the labels and swept settings in which two cells differ."""
+    for label in dict.fromkeys((*first.labels, *second.labels)):
+        pair = [cell.labels.get(label) for cell in (first, second)]
+        if pair[0] != pair[1]:
+            yield label, " and ".join(show_value(value) for value in pair)
+    for path in dict.fromkeys((*first.swept, *second.swept)):
+        values = (setting_value(cell.settings, path.split(".")) for cell in (first, second))
+        yield from _differing_settings(path, *values)
+
+
+def _differing_settings(path: str, first: Any, second: Any) -> Iterator[tuple[str, str]]:
+    """Yield (name, both values) of what a column can show to differ, at or below a path."""
+    pair = [show_value(_shown(value)) for value in (first, second)]
+    if pair[0] != pair[1]:
+        yield short_name(path), " and ".join(pair)
+    elif isinstance(first, Mapping) and isinstance(second, Mapping):
+        for key in dict.fromkeys((*first, *second)):
+            yield from _differing_settings(f"{path}.{key}", first.get(key), second.get(key))
+    elif first != second:
+        yield short_name(path), f"{first} and {second}"
+
+
+def column_value(column: Column, cell: Cell) -> Any:
+    """Return what a setting or label column shows for a cell: what the table's SQL gives."""
+    if column.kind == "label":
+        return cell.labels.get(column.source)
+    return _shown(setting_value(cell.settings, column.source.split(".")))
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        named = next((value[key] for key in KIND_KEYS if value.get(key) is not None), None)
+        if named is not None:
+            return named
+    if isinstance(value, Mapping | list):
+        return json.dumps(value, separators=(",", ":"))
+    return value
