@@ -165,7 +165,7 @@ def _finish_all(folder: Path) -> None:
     import sqlalchemy as sa
 
     from runner.bind.binder import Binder, load_experiments
-    from runner.bind.plan_runs import want
+    from runner.bind.plan_runs import plan_runs
     from runner.bind.planned_records import record_wanted
     from runner.bind.workspace import workspace
     from runner.store.schema import results
@@ -174,7 +174,7 @@ def _finish_all(folder: Path) -> None:
     experiments = load_experiments([folder / "spec.yaml"], None, ())
     cells = Binder(place).bind(experiments)
     database = place.open()
-    wanted = want(cells, cells, database, place, "cpu")
+    wanted = plan_runs(cells, cells, database, place, "cpu")
     record_wanted(database, experiments, wanted)
     made_up = {
         "rerun": 0,

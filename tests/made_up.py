@@ -7,8 +7,8 @@ from typing import Literal
 
 from runner.core.types import Cell, EpochRecord, Metric, Stage
 from runner.lower.stages import make_run, naive_chain
-from runner.report.tables.query import fill_table
-from runner.report.tables.table import FilledTable
+from runner.report.tables.query import query_table
+from runner.report.tables.table import TableData
 from runner.spec.experiment import Experiment, load_experiment
 from runner.store.catalogue import record_environment, record_experiment
 from runner.store.checksums import seal_all
@@ -139,14 +139,12 @@ def _epoch(made: MadeUp, epoch: int) -> EpochRecord:
     return EpochRecord(epoch, tuple(metrics), losses, 0.1, made.epoch_seconds)
 
 
-def filled(
-    database: Database, folder: Path, text: str, recipe: Recipe | None = None
-) -> FilledTable:
+def filled(database: Database, folder: Path, text: str, recipe: Recipe | None = None) -> TableData:
     """Record a spec and return its first table, filled."""
     experiment = record_made_up(database, folder, text, recipe or (lambda cell: MadeUp()))
-    return fill_table(database, experiment.tables[0], experiment.name, "")
+    return query_table(database, experiment.tables[0], experiment.name, "")
 
 
-def column(table: FilledTable, title: str) -> list[object]:
+def column(table: TableData, title: str) -> list[object]:
     """Return the values in a column."""
     return [row.entries[title].value for row in table.rows]

@@ -18,10 +18,10 @@ import sqlalchemy as sa
 from documented_experiments import EXPERIMENTS, Documented
 
 from runner.api.reporting import stored_tables
-from runner.cli.formatting import counted, show_seconds
+from runner.cli.formatting import pluralize, show_seconds
 from runner.core.types import Published
 from runner.lower.stages import make_run
-from runner.report.tables.query import fill_table
+from runner.report.tables.query import query_table
 from runner.report.tables.render import render
 from runner.spec.experiment import Experiment, load_experiment
 from runner.spec.tables.table import Table
@@ -133,7 +133,7 @@ def _overview(database: Database, sections: Sequence[Section]) -> str:
     for each in sections:
         title = _title(each.documented)
         anchor = re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
-        measured = f"{each.done} of {counted(len(each.rows), 'cell')}" if each.rows else "not run"
+        measured = f"{each.done} of {pluralize(len(each.rows), 'cell')}" if each.rows else "not run"
         measured += f" ({each.variant.variant})" if each.rows and each.variant.variant else ""
         devices = ", ".join(_devices(_origins(database, each))) if each.rows else ""
         reports = ", ".join(each.documented.reports)
@@ -196,7 +196,7 @@ def _measured(database: Database, section: Section) -> Iterator[str]:
         )
     published = None if is_whole else _published(section)
     for table in section.tables:
-        filled = fill_table(
+        filled = query_table(
             database, table, variant.name, variant.variant, None, published, is_compared=is_whole
         )
         yield render(filled, "markdown")
@@ -204,7 +204,7 @@ def _measured(database: Database, section: Section) -> Iterator[str]:
     left = len(section.rows) - section.done
     if left:
         reason = f": {why}" if is_whole else ""
-        yield f"Not run are {left} of {counted(len(section.rows), 'cell')}{reason}.\n"
+        yield f"Not run are {left} of {pluralize(len(section.rows), 'cell')}{reason}.\n"
     changed = _changed(section)
     if changed:
         yield f"Since then, the spec has changed in {changed} of {len(section.rows)} cells.\n"
@@ -256,7 +256,7 @@ def _not_run(section: Section) -> Iterator[str]:
     )
     published = {cell.cell.position: cell.cell.published for cell in experiment.cells}
     for table in experiment.tables:
-        filled = fill_table(
+        filled = query_table(
             unrun, table, experiment.name, "", published=published, is_compared=False
         )
         text = render(filled, "markdown")
@@ -296,7 +296,7 @@ def _devices(origins: Sequence[sa.Row[Any]]) -> list[str]:
 def _device(row: sa.Row[Any]) -> str:
     if row.device != "cpu":
         return str(row.device)
-    return f"{row.content['processor']}, {counted(row.numerics['threads'], 'thread')}"
+    return f"{row.content['processor']}, {pluralize(row.numerics['threads'], 'thread')}"
 
 
 def _origin(origins: Sequence[sa.Row[Any]]) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel
 
 from runner.api.sources import ENGINE, Sources, modules_of, own_modules
-from runner.bind.plan_runs import Wanted
+from runner.bind.plan_runs import PlannedRuns
 from runner.core.types import RunStatus
 from runner.store.code import recorded_modules, runs_in
 from runner.store.database import Database
@@ -73,7 +73,7 @@ def changed_code(
 
 
 def changed_code_of(
-    wanted: Wanted, statuses: Mapping[str, RunStatus], database: Database, sources: Sources
+    wanted: PlannedRuns, statuses: Mapping[str, RunStatus], database: Database, sources: Sources
 ) -> ChangedCode:
     """Return what has changed of the code of wanted runs.
 

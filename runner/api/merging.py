@@ -11,7 +11,7 @@ from runner.store.merge import take_results
 from runner.store.reference import ReferenceResult, open_reference, reference_results
 
 
-def take_reference(database: Database, chosen: Iterable[BoundCell]) -> list[ReferenceResult]:
+def import_reference(database: Database, chosen: Iterable[BoundCell]) -> list[ReferenceResult]:
     """Copy the results of the chosen cells that the database lacks; return what was copied.
 
     Raises:

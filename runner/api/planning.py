@@ -11,8 +11,8 @@ from runner.api.changed_code import NOTHING_CHANGED, ChangedCode, changed_code_o
 from runner.api.merging import in_reference
 from runner.api.sources import Sources
 from runner.bind.binder import Binder, BoundCell, load_experiments
-from runner.bind.cell_filter import chosen_of
-from runner.bind.plan_runs import Wanted, disabled_rules, want
+from runner.bind.cell_filter import select_cells
+from runner.bind.plan_runs import PlannedRuns, disabled_rules, plan_runs
 from runner.bind.workspace import Workspace, workspace
 from runner.core.errors import Problem
 from runner.core.types import DEFAULT_CACHE_LIMIT, Decision, Facts
@@ -165,7 +165,7 @@ def make_plan(
     no_share: bool = False,
     disable: Sequence[str] = (),
     use_reference: bool = False,
-) -> tuple[Explained, Wanted]:
+) -> tuple[Explained, PlannedRuns]:
     """Return the plan of specs, and the same in numbers.
 
     Reads the database when there is one, and makes none.
@@ -176,7 +176,7 @@ def make_plan(
     experiments = load_experiments(specs, profile, sets, data)
     place = workspace(db, data)
     binder = Binder(place, provisional=True)
-    cells = binder.bind(chosen_of(experiments, only))
+    cells = binder.bind(select_cells(experiments, only))
     name = device_name(chosen_device)
     disabled = disabled_rules(no_share, disable)
     made = numerics(chosen_device)
@@ -195,14 +195,14 @@ def _want(
     disabled: frozenset[str],
     use_reference: bool,
     numerics: Mapping[str, Any],
-) -> tuple[Wanted, int, ChangedCode]:
+) -> tuple[PlannedRuns, int, ChangedCode]:
     """Return what is wanted, how many results of it `run` would take from the reference, and what
     of its results other code has made.
     """
     reference = in_reference(cells) if use_reference else {}
     database = place.open(create=False) if place.has_database() else None
     try:
-        wanted = want(
+        wanted = plan_runs(
             cells,
             cells,
             database,
@@ -226,7 +226,7 @@ def _want(
     return wanted, taken, changed
 
 
-def _probed(cells: Sequence[BoundCell], wanted: Wanted, device: torch.device) -> Facts:
+def _probed(cells: Sequence[BoundCell], wanted: PlannedRuns, device: torch.device) -> Facts:
     """Return the facts with seconds measured on a few images, where none are recorded."""
     from runner.engine.probe import Probe
 
@@ -235,9 +235,9 @@ def _probed(cells: Sequence[BoundCell], wanted: Wanted, device: torch.device) ->
     planned = {stage.key for stage in wanted.plan.stages}
     for run in wanted.plan.reads:
         cell = by_run[run]
-        if cell.fitted is None or cell.source is None:
+        if cell.bound_model is None or cell.source is None:
             continue
-        probe = Probe(cell.resolved.settings, cell.source, cell.fitted.shape, device)
+        probe = Probe(cell.resolved.settings, cell.source, cell.bound_model.shape, device)
         for stage in wanted.chains[run]:
             if stage.key in planned and stage.cost_kind not in measured:
                 measured[stage.cost_kind] = probe.seconds(stage.kind, stage.spec)
@@ -246,7 +246,7 @@ def _probed(cells: Sequence[BoundCell], wanted: Wanted, device: torch.device) ->
 
 def _explained(
     cells: Sequence[BoundCell],
-    wanted: Wanted,
+    wanted: PlannedRuns,
     device: str,
     binder: Binder,
     probed: bool,

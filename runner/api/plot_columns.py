@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from runner.components.settings import Settings
-from runner.core.errors import Place, SpecError, UsageError
+from runner.core.errors import SourcePosition, SpecError, UsageError
 from runner.core.types import Cell
 from runner.spec.names import setting_path, short_name
 from runner.spec.nodes import Node, to_node
@@ -45,7 +45,7 @@ def setting_table(
     columns = {
         metric: Node(
             {"metric": _placed("--metric", metric), "at": Node(rule)},
-            Place(f"--metric {metric}", 0, 0),
+            SourcePosition(f"--metric {metric}", 0, 0),
         )
         for metric in wanted
     }
@@ -57,7 +57,7 @@ def setting_table(
 
 
 def _placed(option: str, text: str) -> Node:
-    place = Place(f"{option} {text}", 0, 0)
+    place = SourcePosition(f"{option} {text}", 0, 0)
     return Node(text, place, place)
 
 

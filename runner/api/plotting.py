@@ -58,7 +58,7 @@ class PlotOptions:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class RenderedFigure:
     """A figure, not yet in a file.
 
     Attributes:
@@ -122,7 +122,7 @@ def plot(
     return drawn.path
 
 
-def draw(spec: str | Path, options: PlotOptions) -> Drawn:
+def draw(spec: str | Path, options: PlotOptions) -> RenderedFigure:
     """Return a figure, not yet saved; see :func:`plot`."""
     from runner.report.figures.figure import FIGURES
     from runner.report.figures.page import check_suffix, style
@@ -136,7 +136,7 @@ def draw(spec: str | Path, options: PlotOptions) -> Drawn:
     if options.kind == "augmentations":
         with style():
             figure = FIGURES[options.kind](_samples(experiment, chosen, options))
-        return Drawn(figure, _path(experiment, options), (), command)
+        return RenderedFigure(figure, _path(experiment, options), (), command)
     database = workspace(options.db).open(create=False)
     try:
         cells, left_out = shown_cells(database, experiment, chosen, command)
@@ -145,10 +145,10 @@ def draw(spec: str | Path, options: PlotOptions) -> Drawn:
             figure = FIGURES[options.kind](request)
     finally:
         database.close()
-    return Drawn(figure, _path(experiment, options, request.x), left_out, command)
+    return RenderedFigure(figure, _path(experiment, options, request.x), left_out, command)
 
 
-def save_figure(drawn: Drawn) -> list[str]:
+def save_figure(drawn: RenderedFigure) -> list[str]:
     """Write a figure to its file and return what should be said about that.
 
     Raises:

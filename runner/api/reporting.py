@@ -11,10 +11,10 @@ from runner.api.finding import check_variant
 from runner.bind.workspace import workspace
 from runner.core.errors import UsageError, nearest
 from runner.core.types import Published
-from runner.report.tables.query import PublishedValues, fill_table
+from runner.report.tables.query import PublishedValues, query_table
 from runner.report.tables.sql import compile_table
-from runner.report.tables.table import FilledTable, to_frame
-from runner.report.tables.tolerances import Held, held_values
+from runner.report.tables.table import TableData, to_frame
+from runner.report.tables.tolerances import ToleranceCheck, held_values
 from runner.spec.experiment import Experiment, load_experiment, recorded_tables
 from runner.spec.sweep import WITH_TOLERANCE
 from runner.spec.tables.table import Table
@@ -32,7 +32,7 @@ NOT_AS_RUN = (
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
+class TableRef:
     """A table and the stored experiment whose cells fill it.
 
     Attributes:
@@ -77,9 +77,9 @@ def report(
         database.close()
 
 
-def fill(database: Database, declared: Declared) -> FilledTable:
-    """Return a declared table with its rows; see :func:`runner.report.tables.query.fill_table`."""
-    return fill_table(
+def fill(database: Database, declared: TableRef) -> TableData:
+    """Return a declared table with its rows; see :func:`runner.report.tables.query.query_table`."""
+    return query_table(
         database,
         declared.table,
         declared.experiment,
@@ -88,7 +88,7 @@ def fill(database: Database, declared: Declared) -> FilledTable:
     )
 
 
-def check_tolerances(database: Database, tables: Sequence[Declared]) -> list[Held]:
+def check_tolerances(database: Database, tables: Sequence[TableRef]) -> list[ToleranceCheck]:
     """Return the published values with a tolerance in these tables, and what was measured.
 
     Raises:
@@ -109,17 +109,17 @@ def check_tolerances(database: Database, tables: Sequence[Declared]) -> list[Hel
     return held
 
 
-def sql_of(declared: Declared) -> str:
+def sql_of(declared: TableRef) -> str:
     """Return the SQL that a declared table compiles to; with a pivot, of the rows before it."""
     return compile_table(declared.table, declared.experiment, declared.variant)
 
 
-def stored_tables(database: Database) -> list[Declared]:
+def stored_tables(database: Database) -> list[TableRef]:
     """Return every table of every stored experiment, the experiment run last first."""
-    found: list[Declared] = []
+    found: list[TableRef] = []
     for stored in stored_experiments(database):
         found += [
-            Declared(table, stored.name, stored.variant, table.about or stored.about)
+            TableRef(table, stored.name, stored.variant, table.about or stored.about)
             for table in recorded_tables(stored.document)
         ]
     return found
@@ -127,7 +127,7 @@ def stored_tables(database: Database) -> list[Declared]:
 
 def find_tables(
     database: Database, name: str | None, spec: str | Path | None, variant: str
-) -> list[Declared]:
+) -> list[TableRef]:
     """Return the tables that are asked for.
 
     Of several experiments with one table name, the one run last is meant.
@@ -154,7 +154,7 @@ def find_tables(
     return matching[:1]
 
 
-def _tables_of_spec(database: Database, spec: Path, variant: str) -> list[Declared]:
+def _tables_of_spec(database: Database, spec: Path, variant: str) -> list[TableRef]:
     experiment = load_experiment(spec)
     stored = stored_experiments(database)
     variants = [each.variant for each in stored if each.name == experiment.name]
@@ -164,7 +164,7 @@ def _tables_of_spec(database: Database, spec: Path, variant: str) -> list[Declar
     is_as_run = bool(variant) or _is_as_run(database, experiment)
     published = _published_values(experiment) if is_as_run and not variant else None
     return [
-        Declared(
+        TableRef(
             table, experiment.name, variant, table.about or experiment.about, published, is_as_run
         )
         for table in experiment.tables

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from runner.api.at_work import working_in
 from runner.api.changed_code import ChangedCode, changed_code_of
 from runner.api.listing import CELL_COLUMNS
-from runner.api.merging import take_reference
+from runner.api.merging import import_reference
 from runner.api.sources import Sources, recorded_code
 from runner.bind.binder import Binder, BoundCell, image_sources, load_experiments
-from runner.bind.cell_filter import chosen_of
-from runner.bind.plan_runs import Wanted, disabled_rules, want
+from runner.bind.cell_filter import select_cells
+from runner.bind.plan_runs import PlannedRuns, disabled_rules, plan_runs
 from runner.bind.planned_records import record_wanted
 from runner.bind.workspace import Workspace, workspace
 from runner.components.download import Downloading, OnProgress
@@ -59,7 +59,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Ran:
+class RunSummary:
     """How a `run` ended.
 
     Attributes:
@@ -115,7 +115,7 @@ def run(
     """
     import pandas as pd
 
-    from runner.execute.work import Silent
+    from runner.execute.work import NullListener
 
     paths = [specs] if isinstance(specs, str | Path) else list(specs)
     request = Request(
@@ -133,7 +133,7 @@ def run(
         download=download,
         use_reference=use_reference,
     )
-    ran = run_request(request, lambda wanted: Silent(), lambda: False)
+    ran = run_request(request, lambda wanted: NullListener(), lambda: False)
     database = workspace(db, data).open(create=False)
     try:
         rows = [
@@ -149,12 +149,12 @@ def run(
 
 def run_request(
     request: Request,
-    listen: Callable[[Wanted], Listener],
+    listen: Callable[[PlannedRuns], Listener],
     should_stop: Callable[[], bool],
     on_progress: OnProgress = lambda progress: None,
     on_taken: Callable[[Sequence[ReferenceResult]], None] = lambda taken: None,
     on_note: Callable[[str], None] = lambda note: None,
-) -> Ran:
+) -> RunSummary:
     """Do what is asked.
 
     Args:
@@ -179,7 +179,7 @@ def run_request(
         on_progress(progress)
 
     binder = Binder(place, on_progress=downloading if request.download else None)
-    cells = chosen = binder.bind(chosen_of(experiments, request.only))
+    cells = chosen = binder.bind(select_cells(experiments, request.only))
     for note in binder.notes:
         on_note(note)
     if request.runs:
@@ -188,7 +188,7 @@ def run_request(
     try:
         taken: Sequence[ReferenceResult] = ()
         if request.use_reference:
-            taken = take_reference(database, chosen)
+            taken = import_reference(database, chosen)
             on_taken(taken)
         with working_in(place.folder):
             wanted = _execute(
@@ -199,7 +199,7 @@ def run_request(
         changed = changed_code_of(wanted, statuses, database, Sources(place.folder))
     finally:
         database.close()
-    return Ran(
+    return RunSummary(
         experiments=tuple(experiments),
         before=sum(key in wanted.facts.finished for key in wanted.chosen),
         taken=taken,
@@ -217,9 +217,9 @@ def _execute(
     chosen: Sequence[BoundCell],
     place: Workspace,
     database: Database,
-    listen: Callable[[Wanted], Listener],
+    listen: Callable[[PlannedRuns], Listener],
     should_stop: Callable[[], bool],
-) -> Wanted:
+) -> PlannedRuns:
     import torch
 
     from runner.engine.cache import Cache
@@ -232,14 +232,14 @@ def _execute(
         numerics,
     )
     from runner.execute import EXECUTORS
-    from runner.execute.work import Work
+    from runner.execute.work import PlanExecution
 
     if request.threads is not None:
         torch.set_num_threads(request.threads)
     device = choose_device(request.device)
     full_precision()
     disabled = disabled_rules(request.no_share, request.disable)
-    wanted = want(
+    wanted = plan_runs(
         cells,
         chosen,
         database,
@@ -275,7 +275,7 @@ def _execute(
         accept_mixed=request.accept_mixed,
         should_stop=should_stop,
     )
-    work = Work(
+    work = PlanExecution(
         database=database,
         plan=wanted.plan,
         facts=wanted.facts,
@@ -288,7 +288,7 @@ def _execute(
     return wanted
 
 
-def _code(place: Workspace, wanted: Wanted) -> Mapping[str, str]:
+def _code(place: Workspace, wanted: PlannedRuns) -> Mapping[str, str]:
     """Return the digests of the modules with which the runs without a result are made."""
     finished = wanted.facts.finished
     settings = (cell.resolved.settings for cell in wanted.cells if cell.run.run_key not in finished)

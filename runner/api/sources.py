@@ -32,9 +32,10 @@ FETCHING = frozenset(
         f"{COMPONENTS}.data.hashing",
         f"{COMPONENTS}.download",
         f"{COMPONENTS}.partial",
+        f"{COMPONENTS}.settings",
     }
 )
-"""Modules that bring files to the disk: what is in the files is in every key."""
+"""Modules that bring files to the disk, or list the settings: what they say is in every key."""
 
 FORMAT = 1
 MOST_REMEMBERED = 4000

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.bind.binder import Binder, load_experiments
-from runner.bind.cell_filter import chosen_of
+from runner.bind.cell_filter import select_cells
 from runner.bind.workspace import workspace
 from runner.spec.experiment import Experiment
 from runner.spec.resolve import origins
@@ -41,7 +41,7 @@ def checked(
         SpecError: with every problem found.
         UsageError: when no cell is left.
     """
-    experiments = chosen_of(load_experiments(specs, profile, sets, data), only)
+    experiments = select_cells(load_experiments(specs, profile, sets, data), only)
     if deep:
         binder = Binder(workspace(data=data))
         binder.bind(experiments)

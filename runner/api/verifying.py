@@ -17,8 +17,8 @@ from runner.api.planning import make_plan
 from runner.api.running import Request, run_request
 from runner.api.sources import Sources, own_modules
 from runner.bind.binder import Binder, image_sources, load_experiments
-from runner.bind.cell_filter import chosen_of
-from runner.bind.plan_runs import Wanted
+from runner.bind.cell_filter import select_cells
+from runner.bind.plan_runs import PlannedRuns
 from runner.bind.workspace import workspace
 from runner.core.errors import Interrupted, UsageError
 from runner.planner.sampling import sample_runs, shared_stages
@@ -126,17 +126,17 @@ def _both_ways(
 
 def _side(
     request: Request, runs: Sequence[str], should_stop: Callable[[], bool]
-) -> tuple[dict[str, list[str]], Wanted]:
+) -> tuple[dict[str, list[str]], PlannedRuns]:
     """Do the runs in a fresh store; return what it holds of each, and how they were planned."""
-    from runner.execute.work import Silent
+    from runner.execute.work import NullListener
 
     assert request.db is not None
     Path(request.db).parent.mkdir(parents=True)
-    planned: list[Wanted] = []
+    planned: list[PlannedRuns] = []
 
-    def listen(wanted: Wanted) -> Silent:
+    def listen(wanted: PlannedRuns) -> NullListener:
         planned.append(wanted)
-        return Silent()
+        return NullListener()
 
     run_request(request, listen, should_stop)
     database = workspace(request.db).open(create=False)
@@ -147,7 +147,7 @@ def _side(
 
 
 def _deviations(
-    request: Request, db: Path, wanted: Wanted, runs: Sequence[str]
+    request: Request, db: Path, wanted: PlannedRuns, runs: Sequence[str]
 ) -> dict[str, float]:
     """Return how far each run's stored features are from those of an unshared training."""
     from runner.engine.context import Context
@@ -161,7 +161,7 @@ def _deviations(
     place = workspace(db, request.data)
     binder = Binder(place)
     loaded = load_experiments(request.specs, None, request.sets, request.data)
-    cells = binder.bind(chosen_of(loaded, request.only))
+    cells = binder.bind(select_cells(loaded, request.only))
     bound = {cell.run.run_key: cell for cell in cells}
     chosen = choose_device(request.device)
     sources, weights = image_sources(cells), binder.weights()

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from runner.bind.model_checks import PROVISIONAL, Fitted, Fitter, place_of, problem_at
+from runner.bind.model_checks import PROVISIONAL, BoundModel, ModelChecker, place_of, problem_at
 from runner.bind.pretrained import MissingWeights, find_weights, with_checksum
 from runner.bind.workspace import LayoutCache, Workspace, workspace
 from runner.components.component import canonical_settings
@@ -52,7 +52,7 @@ class BoundCell:
     experiment: Experiment
     run: Run
     source: ImageSource | None
-    fitted: Fitted | None = None
+    bound_model: BoundModel | None = None
 
     @property
     def cell(self) -> Cell:
@@ -61,7 +61,7 @@ class BoundCell:
 
     def chain(self, rerun: int) -> tuple[Stage, ...]:
         """Return the stages of the cell's run, with the bytes that they will take."""
-        prefix = None if self.fitted is None else self.fitted.prefix
+        prefix = None if self.bound_model is None else self.bound_model.prefix
         stages = naive_chain(self.run, self.resolved.settings, rerun, prefix)
         return tuple(self._sized(stage) for stage in stages)
 
@@ -78,21 +78,21 @@ class BoundCell:
 
     def _state_bytes(self) -> int:
         """Return about what a state takes: the network, its best weights, the optimizer's."""
-        if self.fitted is None:
+        if self.bound_model is None:
             return 0
         kept = numbers_per_weight(self.resolved.settings.train.optimizer)
-        return 4 * self.fitted.parameters * (2 + kept)
+        return 4 * self.bound_model.parameters * (2 + kept)
 
     def _num_bytes(self, stage: Stage) -> int | None:
-        if self.fitted is None or self.source is None:
+        if self.bound_model is None or self.source is None:
             return None if stage.kind in ("prepare", "train") else 0
         if stage.kind == "prepare":
-            return len(self.source.names) * math.prod(self.fitted.shape)
+            return len(self.source.names) * math.prod(self.bound_model.shape)
         if stage.kind == "features":
             prefix = stage.spec["prefix"]
             rows = len(self.source.names) * int(prefix.get("views", 1))
             return 4 * rows * int(math.prod(prefix["shape"]))
-        return 4 * self.fitted.parameters if stage.kind == "train" else 0
+        return 4 * self.bound_model.parameters if stage.kind == "train" else 0
 
 
 def image_sources(cells: Iterable[BoundCell]) -> dict[str, ImageSource]:
@@ -183,7 +183,7 @@ class Binder:
         self._workspace = workspace
         self._provisional = provisional
         self._on_progress = on_progress
-        self._fitter = Fitter(LayoutCache(workspace.folder))
+        self._fitter = ModelChecker(LayoutCache(workspace.folder))
         self._weights: dict[str, Path | None] = {}
         self._sources: dict[tuple[DatasetSettings, Path], ImageSource | None] = {}
         self.missing: list[Problem] = []
@@ -220,9 +220,9 @@ class Binder:
             loaded = f"{PROVISIONAL} {name}" if name else ""
             run = make_run(settings, f"{PROVISIONAL} {place}", loaded, resolved.cell)
             return BoundCell(resolved, experiment, run, None)
-        fitted = self._fitter.fit(resolved, source, weights)
-        run = make_run(settings, source.fingerprint, fitted.weights, resolved.cell)
-        return BoundCell(resolved, experiment, run, source, fitted)
+        bound_model = self._fitter.fit(resolved, source, weights)
+        run = make_run(settings, source.fingerprint, bound_model.weights, resolved.cell)
+        return BoundCell(resolved, experiment, run, source, bound_model)
 
     def weights(self) -> dict[str, Path]:
         """Return the files of pretrained weights of the bound cells, by `weights_name`."""

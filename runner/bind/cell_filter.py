@@ -64,7 +64,7 @@ def choose(cells: Sequence[Chosen], only: Iterable[str]) -> list[Chosen]:
     return chosen
 
 
-def chosen_of(experiments: Sequence[Experiment], only: Sequence[str]) -> list[Experiment]:
+def select_cells(experiments: Sequence[Experiment], only: Sequence[str]) -> list[Experiment]:
     """Return the experiments with the cells that every ``--only`` admits; see :func:`choose`.
 
     One of several experiments may be left without cells.

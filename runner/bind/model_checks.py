@@ -34,7 +34,7 @@ SHOWN_LAYERS = 24
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
+class BoundModel:
     """What is known of a cell once its data and network are.
 
     Attributes:
@@ -50,14 +50,14 @@ class Fitted:
     prefix: FrozenPrefix | None
 
 
-class Fitter:
+class ModelChecker:
     """Fits cells; what several of them share is built and checked once."""
 
     def __init__(self, layouts: LayoutCache) -> None:
         self._layouts = layouts
         self._checked: dict[Hashable, dict[str, Any]] = {}
 
-    def fit(self, resolved: ResolvedCell, source: ImageSource, weights: Path | None) -> Fitted:
+    def fit(self, resolved: ResolvedCell, source: ImageSource, weights: Path | None) -> BoundModel:
         """Return what a cell is once data and network are known.
 
         Args:
@@ -84,7 +84,7 @@ class Fitter:
                 settings, source.fingerprint, layout["structure"], prefix_weights, loaded
             )
             prefix = FrozenPrefix(key, layout["cut"], tuple(layout["features"]))
-        return Fitted(shape, layout["parameters"], loaded, prefix)
+        return BoundModel(shape, layout["parameters"], loaded, prefix)
 
     def _layout(self, resolved: ResolvedCell, source: ImageSource) -> dict[str, Any]:
         """Return image shape and network layout; check data and model together, once."""

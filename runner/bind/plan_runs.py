@@ -28,7 +28,7 @@ from runner.store.facts import (
 
 
 @dataclass(frozen=True)
-class Wanted:
+class PlannedRuns:
     """The runs that an invocation wants, and the plan for them.
 
     Attributes:
@@ -57,7 +57,7 @@ class Wanted:
         return self.steps[-1][1]
 
 
-def want(
+def plan_runs(
     cells: Sequence[BoundCell],
     chosen: Sequence[BoundCell],
     database: Database | None,
@@ -70,7 +70,7 @@ def want(
     disabled: Collection[str] = (),
     reference: Mapping[str, RunStatus] = MappingProxyType({}),
     numerics: Mapping[str, Any] | None = None,
-) -> Wanted:
+) -> PlannedRuns:
     """Return what is wanted and the plan for it.
 
     Args:
@@ -116,7 +116,7 @@ def want(
         for key, chain in chains.items()
     }
     planned = _as_planned(chains, [plan for _, plan in steps])
-    return Wanted(cells, keys, reruns, planned, readings, naive, steps, facts)
+    return PlannedRuns(cells, keys, reruns, planned, readings, naive, steps, facts)
 
 
 def _planned(naive: Plan, facts: Facts, rules: Iterable[Rule]) -> list[tuple[str, Plan]]:

@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from runner.bind.binder import BoundCell
-from runner.bind.plan_runs import Wanted
+from runner.bind.plan_runs import PlannedRuns
 from runner.core.keys import canonical_json
 from runner.spec.experiment import Experiment
 from runner.store.catalogue import record_experiment
 from runner.store.database import Database
 
 
-def record_wanted(database: Database, experiments: Sequence[Experiment], wanted: Wanted) -> None:
+def record_wanted(
+    database: Database, experiments: Sequence[Experiment], wanted: PlannedRuns
+) -> None:
     """Store the documents with all their cells, and the stages of the runs of the bound ones.
 
     Args:

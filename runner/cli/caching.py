@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runner.cli.formatting import counted
+from runner.cli.formatting import pluralize
 from runner.cli.options import Db
 from runner.components.download import show_bytes
 
@@ -58,10 +58,10 @@ def clear(
 def _print(kept: Sequence[Kept]) -> None:
     width = max(len(each.kind) for each in kept)
     for each in kept:
-        files = counted(each.count, "file").rjust(12)
+        files = pluralize(each.count, "file").rjust(12)
         size = show_bytes(each.num_bytes).rjust(9)
         typer.echo(f"{each.kind.ljust(width)}  {files}  {size}  {each.about}")
     if len(kept) > 1:
-        files = counted(sum(each.count for each in kept), "file").rjust(12)
+        files = pluralize(sum(each.count for each in kept), "file").rjust(12)
         size = show_bytes(sum(each.num_bytes for each in kept)).rjust(9)
         typer.echo(f"{'all'.ljust(width)}  {files}  {size}")

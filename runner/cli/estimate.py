@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import time
 
-from runner.bind.plan_runs import Wanted
-from runner.cli.formatting import counted, show_seconds
+from runner.bind.plan_runs import PlannedRuns
+from runner.cli.formatting import pluralize, show_seconds
 from runner.core.types import Stage
 from runner.planner.explain import last_epoch
 
@@ -19,7 +19,7 @@ ENOUGH_EPOCHS = 0.2
 class Estimate:
     """Follows the trainings of a plan."""
 
-    def __init__(self, wanted: Wanted) -> None:
+    def __init__(self, wanted: PlannedRuns) -> None:
         self._left = {stage.key: stage for stage in wanted.plan.stages if stage.epochs}
         self._recorded = dict(wanted.facts.seconds)
         self._measured: dict[str, tuple[float, float]] = {}
@@ -58,7 +58,7 @@ class Estimate:
             total += 0.0 if seconds is None else seconds * max(epochs, 0.0)
         if unknown == len(self._left):
             return ""
-        more = f" and {counted(unknown, 'training')} never measured" if unknown else ""
+        more = f" and {pluralize(unknown, 'training')} never measured" if unknown else ""
         return f"about {show_seconds(total)} left{more}"
 
     def _seconds_an_epoch(self, stage: Stage) -> float | None:

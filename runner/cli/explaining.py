@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from runner.cli.formatting import counted, show_seconds
+from runner.cli.formatting import pluralize, show_seconds
 from runner.components.download import show_bytes
 from runner.planner.explain import Branch, Ending, Saving, last_epoch
 
@@ -30,7 +30,7 @@ def saving_lines(savings: Sequence[Saving]) -> Iterator[str]:
 def actual_lines(found: Sequence[Actual]) -> Iterator[str]:
     """Yield prediction against truth, a line for each kind of stage."""
     for each in found:
-        parts = [f"{each.kind.ljust(8)}  {counted(each.attempts, 'stage')}"]
+        parts = [f"{each.kind.ljust(8)}  {pluralize(each.attempts, 'stage')}"]
         if each.predicted_epochs or each.epochs:
             parts.append(f"{each.predicted_epochs} epochs planned, {each.epochs} trained")
         if each.foreseen:
@@ -45,7 +45,7 @@ def actual_lines(found: Sequence[Actual]) -> Iterator[str]:
 def _less(number: int, noun: str) -> str:
     if not number:
         return ""
-    return f"{counted(abs(number), noun)} {'less' if number > 0 else 'more'}"
+    return f"{pluralize(abs(number), noun)} {'less' if number > 0 else 'more'}"
 
 
 def tree_lines(branches: Sequence[Branch], names: Mapping[str, str], full: bool) -> list[str]:
@@ -54,7 +54,7 @@ def tree_lines(branches: Sequence[Branch], names: Mapping[str, str], full: bool)
     if full or len(lines) <= SHOWN_LINES:
         return lines
     left = len(lines) - SHOWN_LINES
-    return [*lines[:SHOWN_LINES], f"… {counted(left, 'line')} more (--full)"]
+    return [*lines[:SHOWN_LINES], f"… {pluralize(left, 'line')} more (--full)"]
 
 
 def _branch(

@@ -20,12 +20,12 @@ def show_seconds(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def counted(number: int, noun: str) -> str:
+def pluralize(number: int, noun: str) -> str:
     """Return a count in words: 1 run, 2 runs."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def taken_words(results: Sequence[ReferenceResult]) -> str:
+def imported_words(results: Sequence[ReferenceResult]) -> str:
     """Return what was taken from the reference: how many results, of which devices and days."""
     if not results:
         return "no result taken from the reference: it has none that the database lacks"
@@ -33,5 +33,5 @@ def taken_words(results: Sequence[ReferenceResult]) -> str:
     times = (min(each.recorded for each in results), max(each.recorded for each in results))
     days = [datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d") for time in times]
     period = " to ".join(dict.fromkeys(days))
-    taken = f"{counted(len(results), 'result')} taken from the reference"
+    taken = f"{pluralize(len(results), 'result')} taken from the reference"
     return f"{taken}, measured on {devices}, {period}"

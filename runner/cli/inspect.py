@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from runner.cli.formatting import counted
+from runner.cli.formatting import pluralize
 from runner.cli.options import Db, Reference, check_format, chosen_database
 from runner.core.text import printable
 
@@ -66,7 +66,7 @@ def list_command(
     for (whose, left_out), count in listed.left_out.items():
         words = ["runner", "list", "--experiment", whose, "--variant", left_out]
         words += ["--reference"] if reference else ["--db", db] if db is not None else []
-        cells = counted(count, "unfinished cell")
+        cells = pluralize(count, "unfinished cell")
         typer.echo(f"not shown: {cells} of a variant: {shlex.join(words)}", err=True)
 
 
@@ -202,7 +202,7 @@ def _network(attempts: Iterable[Mapping[str, Any]]) -> Iterator[str]:
             state = f"trained {trainable:,}, frozen {total - trainable:,}"
         yield f"  {name.ljust(widths[0])}  {total:>{widths[1] + widths[1] // 3},}  {state}"
     if "loaded" in outcome:
-        loaded = counted(len(outcome["loaded"]), "pretrained tensor")
+        loaded = pluralize(len(outcome["loaded"]), "pretrained tensor")
         yield f"loaded    {loaded}; freshly drawn: {', '.join(outcome['fresh']) or 'none'}"
 
 
@@ -222,7 +222,7 @@ def _attempt(attempt: Mapping[str, Any]) -> Iterator[str]:
     if attempt["error"]:
         yield f"    {attempt['error']}"
     code = (environment["code"] or environment["commit"] or "no git commit")[:12]
-    threads = counted(numerics["threads"], "thread")
+    threads = pluralize(numerics["threads"], "thread")
     yield (
         f"    {numerics['device']}, torch {numerics['torch']}, {threads},"
         f" python {environment['python']}, runner {environment['versions']['runner']} ({code})"

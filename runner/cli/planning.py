@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runner.cli.explaining import actual_lines, saving_lines, tree_lines
-from runner.cli.formatting import counted, show_seconds
+from runner.cli.formatting import pluralize, show_seconds
 from runner.cli.options import (
     CacheLimit,
     Data,
@@ -155,7 +155,7 @@ def _time(cost: Cost, explained: Explained) -> str:
     known = f"about {show_seconds(cost.seconds)}{of} on {explained.device} ({source})"
     if not cost.unknown:
         return known
-    trainings = counted(cost.unknown, "training")
+    trainings = pluralize(cost.unknown, "training")
     never = f"unknown for {trainings} never measured on {explained.device} (--probe)"
     return f"{known}; {never}" if cost.seconds else never
 

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from runner.bind.plan_runs import Wanted
+from runner.bind.plan_runs import PlannedRuns
 from runner.cli.downloads import LiveDownloads, PlainDownloads
 from runner.cli.estimate import Estimate
-from runner.cli.formatting import show_seconds, taken_words
+from runner.cli.formatting import imported_words, show_seconds
 from runner.components.download import Downloading
 from runner.core.types import Stage
 from runner.engine.context import Progress as Standing
@@ -33,7 +33,7 @@ PLAIN_SECONDS = 30.0
 class Names:
     """What stages are called: the cell that they are for."""
 
-    def __init__(self, wanted: Wanted) -> None:
+    def __init__(self, wanted: PlannedRuns) -> None:
         self._names: dict[str, str] = {}
         for cell in wanted.cells:
             for stage in wanted.chains[cell.run.run_key]:
@@ -57,21 +57,21 @@ class Names:
 class PlainProgress:
     """A line when a training ends; in a long stage one after ten seconds and every half minute."""
 
-    def __init__(self, wanted: Wanted) -> None:
+    def __init__(self, wanted: PlannedRuns) -> None:
         self._names, self._estimate = Names(wanted), Estimate(wanted)
         self._total = sum(stage.kind == "train" for stage in wanted.plan.stages)
         self._done = 0
         self._began = time.monotonic()
         self._next = 0.0
 
-    def stage_began(self, stage: Stage) -> None:
+    def on_stage_start(self, stage: Stage) -> None:
         """Say when images are prepared; trainings speak when they end."""
         self._estimate.began(stage)
         self._began = time.monotonic()
         if stage.kind in ("prepare", "features"):
             self._say(self._names.of(stage))
 
-    def stage_moved(self, stage: Stage, progress: Standing) -> None:
+    def on_stage_progress(self, stage: Stage, progress: Standing) -> None:
         """Say where a long stage stands, and what the last whole epoch gave."""
         self._estimate.moved(epochs_done(progress))
         now = time.monotonic()
@@ -87,7 +87,7 @@ class PlainProgress:
         parts = [text, self._estimate.left()]
         self._say("; ".join(part for part in parts if part))
 
-    def stage_ended(self, stage: Stage, status: str, seconds: float, message: str) -> None:
+    def on_stage_end(self, stage: Stage, status: str, seconds: float, message: str) -> None:
         """Say how a training ended, and any stage that failed."""
         self._estimate.ended(stage, seconds)
         if stage.kind == "train":
@@ -100,10 +100,10 @@ class PlainProgress:
         elif status == "failed":
             self._say(f"{self._names.of(stage)}: failed: {message}")
 
-    def run_ended(self, run_key: str, status: str) -> None:
+    def on_run_end(self, run_key: str, status: str) -> None:
         """Say nothing: the training's line did."""
 
-    def noted(self, note: str) -> None:
+    def on_note(self, note: str) -> None:
         """Say it."""
         self._say(note)
 
@@ -117,7 +117,7 @@ class PlainProgress:
 class LiveProgress:
     """Two lines that move: the grid, and the current run."""
 
-    def __init__(self, wanted: Wanted, console: Console) -> None:
+    def __init__(self, wanted: PlannedRuns, console: Console) -> None:
         self._names, self._estimate = Names(wanted), Estimate(wanted)
         self._bars = Progress(
             TextColumn("{task.description}"),
@@ -131,13 +131,13 @@ class LiveProgress:
         self._total, self._done = total, 0
         self._bars.start()
 
-    def stage_began(self, stage: Stage) -> None:
+    def on_stage_start(self, stage: Stage) -> None:
         """Put the stage on the second line."""
         self._estimate.began(stage)
         self._bars.reset(self._run, description=self._names.of(stage), total=1, detail="")
         self._show_grid(0.0)
 
-    def stage_moved(self, stage: Stage, progress: Standing) -> None:
+    def on_stage_progress(self, stage: Stage, progress: Standing) -> None:
         """Move both lines."""
         if not progress.epoch:
             total, done = float(progress.total), float(progress.done)
@@ -147,7 +147,7 @@ class LiveProgress:
             self._show_grid(done / total)
         self._bars.update(self._run, completed=done, total=total, detail=standing(progress))
 
-    def stage_ended(self, stage: Stage, status: str, seconds: float, message: str) -> None:
+    def on_stage_end(self, stage: Stage, status: str, seconds: float, message: str) -> None:
         """Move the first line; print what did not go well above the lines."""
         self._estimate.ended(stage, seconds)
         if status != "done":
@@ -160,10 +160,10 @@ class LiveProgress:
         detail = ", ".join(part for part in parts if part)
         self._bars.update(self._grid, completed=self._done + share, detail=detail)
 
-    def run_ended(self, run_key: str, status: str) -> None:
+    def on_run_end(self, run_key: str, status: str) -> None:
         """Say nothing: the lines do."""
 
-    def noted(self, note: str) -> None:
+    def on_note(self, note: str) -> None:
         """Print it above the lines."""
         self._bars.console.print(note, markup=False)
 
@@ -215,15 +215,15 @@ class ProgressOfRun:
         """Say what was taken from the reference; that comes before the plan, too."""
         self._close()
         self._shown = None
-        print(taken_words(results), file=sys.stderr, flush=True)
+        print(imported_words(results), file=sys.stderr, flush=True)
 
-    def noted(self, note: str) -> None:
+    def on_note(self, note: str) -> None:
         """Say what a person should know of the data; that comes before the plan, too."""
         self._close()
         self._shown = None
         print(f"note: {note}", file=sys.stderr, flush=True)
 
-    def begin(self, wanted: Wanted) -> LiveProgress | PlainProgress:
+    def begin(self, wanted: PlannedRuns) -> LiveProgress | PlainProgress:
         """Return the listener for a plan."""
         self._close()
         console = Console(stderr=True)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runner.cli.formatting import counted
+from runner.cli.formatting import pluralize
 from runner.cli.options import Db, Reference, chosen_database
 
 if TYPE_CHECKING:
     from runner.api.reporting import VariantStanding
-    from runner.report.tables.tolerances import Held
+    from runner.report.tables.tolerances import ToleranceCheck
 
 EXAMPLES = """\b
 Examples:
@@ -94,7 +94,7 @@ def report(
         _say_what_holds(held)
 
 
-def _say_what_holds(held: Sequence[Held]) -> None:
+def _say_what_holds(held: Sequence[ToleranceCheck]) -> None:
     """Name what does not hold on stderr, after the tables.
 
     Raises:
@@ -104,7 +104,7 @@ def _say_what_holds(held: Sequence[Held]) -> None:
     for each in missed:
         typer.echo(str(each), err=True)
     count = len(held) - len(missed)
-    typer.echo(f"{count} of {counted(len(held), 'published value')} within tolerance", err=True)
+    typer.echo(f"{count} of {pluralize(len(held), 'published value')} within tolerance", err=True)
     if missed:
         raise typer.Exit(1)
 
@@ -113,4 +113,4 @@ def _variant_line(standing: VariantStanding) -> str:
     line = f"variant of {standing.experiment}: {standing.variant}"
     if standing.finished == standing.cells:
         return line
-    return f"{line}  ({standing.finished} of {counted(standing.cells, 'cell')} finished)"
+    return f"{line}  ({standing.finished} of {pluralize(standing.cells, 'cell')} finished)"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runner.cli.formatting import counted, show_seconds
+from runner.cli.formatting import pluralize, show_seconds
 from runner.cli.options import (
     CacheLimit,
     Data,
@@ -26,7 +26,7 @@ from runner.cli.options import (
 from runner.core.types import DEFAULT_CACHE_LIMIT
 
 if TYPE_CHECKING:
-    from runner.api.running import Ran
+    from runner.api.running import RunSummary
 
 EXAMPLES = """\b
 Examples:
@@ -109,7 +109,12 @@ def run(
     try:
         with StopRequest() as stop, ProgressOfRun() as progress:
             ran = run_request(
-                request, progress.begin, stop, progress.downloading, progress.taken, progress.noted
+                request,
+                progress.begin,
+                stop,
+                progress.downloading,
+                progress.taken,
+                progress.on_note,
             )
     except Interrupted as interrupted:
         command = " ".join(shlex.quote(word) for word in ["runner", *sys.argv[1:]])
@@ -122,8 +127,8 @@ def run(
         raise typer.Exit(1)
 
 
-def _print_tables(ran: Ran, db: str | None) -> None:
-    from runner.api.reporting import Declared, fill
+def _print_tables(ran: RunSummary, db: str | None) -> None:
+    from runner.api.reporting import TableRef, fill
     from runner.bind.workspace import workspace
     from runner.core.errors import UsageError
     from runner.report.tables.render import render
@@ -132,7 +137,7 @@ def _print_tables(ran: Ran, db: str | None) -> None:
     try:
         for experiment in ran.experiments:
             for table in experiment.tables:
-                declared = Declared(table, experiment.name, experiment.variant, experiment.about)
+                declared = TableRef(table, experiment.name, experiment.variant, experiment.about)
                 try:
                     typer.echo(render(fill(database, declared)))
                 except UsageError as error:  # a variant can make cells meet in one place of a pivot
@@ -141,13 +146,13 @@ def _print_tables(ran: Ran, db: str | None) -> None:
         database.close()
 
 
-def _print_summary(ran: Ran, seconds: float) -> None:
+def _print_summary(ran: RunSummary, seconds: float) -> None:
     counts = {
         status: sum(each == status for each in ran.statuses.values())
         for status in ("done", "diverged", "failed")
     }
     shown = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-    text = f"{counted(ran.wanted, 'run')}: {shown or 'none done'}"
+    text = f"{pluralize(ran.wanted, 'run')}: {shown or 'none done'}"
     before = ran.before - len(ran.taken)
     parts = [f"{before} of them before"] if before else []
     parts += [f"{len(ran.taken)} of them from the reference"] if ran.taken else []

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from runner.cli.formatting import counted
+from runner.cli.formatting import pluralize
 from runner.cli.options import Data, Only, Profile, Sets, Specs
 
 VALIDATE_EXAMPLES = """\b
@@ -57,7 +57,7 @@ def validate(
                 typer.echo(f"  {row['setting']}: {json.dumps(row['value'])}  ({row['origin']})")
             continue
         runs = len({item.cell.settings_key for item in experiment.cells})
-        counts = f"{counted(len(experiment.cells), 'cell')}, {counted(runs, 'run')}"
+        counts = f"{pluralize(len(experiment.cells), 'cell')}, {pluralize(runs, 'run')}"
         tables = ", ".join(table.name for table in experiment.tables)
         typer.echo(f"{experiment.path}: {experiment.name}: {counts}, tables: {tables}")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runner.cli.formatting import counted
+from runner.cli.formatting import pluralize
 from runner.cli.options import Data, Db, Device, Only, Sets
 
 if TYPE_CHECKING:
@@ -59,5 +59,5 @@ def _tell(text: str) -> None:
 def _line(each: Verified) -> str:
     how = "equal, byte for byte" if each.exact else f"alike; largest difference {each.largest:.1g}"
     verdict = f"DIFFERENT: {each.difference}" if each.difference else how
-    shared = counted(each.shared, "shared stage") if each.shared else "nothing shared"
+    shared = pluralize(each.shared, "shared stage") if each.shared else "nothing shared"
     return f"{each.name} ({each.run[:12]}, {shared}): {verdict}"

@@ -37,7 +37,7 @@ class UsageError(RunnerError):
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Place:
+class SourcePosition:
     """Where something stands in a file; lines and columns count from 1.
 
     Line 0 is the whole of ``file``, as for a ``--set``.
@@ -76,7 +76,7 @@ class Problem:
         subject: what may help to find a better suggestion, or None; no part of what is said.
     """
 
-    place: Place | None
+    place: SourcePosition | None
     found: str
     allowed: str = ""
     suggestion: str = ""
@@ -108,7 +108,7 @@ class SpecError(UsageError):
             distinct[problem] = None
             if len(distinct) == MAX_PROBLEMS:
                 break
-        nowhere = Place("", 0, 0)
+        nowhere = SourcePosition("", 0, 0)
         self.problems = tuple(sorted(distinct, key=lambda problem: problem.place or nowhere))
         told = [str(problem) for problem in self.problems]
         if len(told) == MAX_PROBLEMS:

@@ -86,7 +86,7 @@ def replayed(
     return states
 
 
-def kept_epochs(readers: Mapping[str, Reader], states: Mapping[str, ReaderState]) -> set[int]:
+def epochs_to_keep(readers: Mapping[str, Reader], states: Mapping[str, ReaderState]) -> set[int]:
     """Return the epochs whose weights some reader keeps: its best, and a tested last one."""
     ends = {
         state.epoch

@@ -226,7 +226,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class ResumePoint:
     """A state on the disk from which a training may go on, as far as can be told without tensors.
 
     Attributes:
@@ -292,7 +292,7 @@ class Facts:
     diverged: frozenset[str] = frozenset()
     settled: frozenset[str] = frozenset()
     artifacts: frozenset[str] = frozenset()
-    starts: tuple[Start, ...] = ()
+    starts: tuple[ResumePoint, ...] = ()
     records: tuple[Record, ...] = ()
     ended: frozenset[str] = frozenset()
     finished: Mapping[str, RunStatus] = field(default_factory=dict)

@@ -19,7 +19,7 @@ MARKERS = {"features": "index.json", "states": "checkpoint.json"}
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CacheEntry:
     """One thing that is kept.
 
     Attributes:
@@ -35,7 +35,7 @@ class Entry:
     used: float
 
 
-def entries(folder: Path) -> Iterator[Entry]:
+def entries(folder: Path) -> Iterator[CacheEntry]:
     """Yield the features and states in ``.runner/``, of all databases."""
     for kind, marker in MARKERS.items():
         for found in (folder / kind).rglob(marker):
@@ -44,7 +44,7 @@ def entries(folder: Path) -> Iterator[Entry]:
                 continue  # unfinished, of this process or another
             try:
                 size = sum(each.stat().st_size for each in home.iterdir())
-                yield Entry(f"{kind}/{home.name}", home, size, found.stat().st_mtime)
+                yield CacheEntry(f"{kind}/{home.name}", home, size, found.stat().st_mtime)
             except FileNotFoundError:
                 continue  # another process has just removed it
 

@@ -29,14 +29,14 @@ from runner.engine.network.build import load_state, network_for
 from runner.engine.products import DigestOf, whole_weights
 from runner.engine.stages.evaluate import evaluate
 from runner.engine.stages.features import features_stage, take_features
-from runner.engine.stages.train import TrainTask, forget_checkpoint, train_stage
+from runner.engine.stages.train import TrainJob, forget_checkpoint, train_stage
 from runner.engine.training.checkpoint import describe_checkpoint
 
 CanContinue = Callable[[Sequence[Sequence[int]]], bool]
 
 
 @dataclass(frozen=True)
-class Job:
+class StageJob:
     """One stage to do, with where its records go.
 
     Attributes:
@@ -62,7 +62,7 @@ class Job:
     produced: list[Produced] = field(default_factory=list)
 
 
-def do_stage(context: Context, job: Job) -> Outcome:
+def do_stage(context: Context, job: StageJob) -> Outcome:
     """Do one stage.
 
     Raises:
@@ -140,8 +140,8 @@ def _features(context: Context, stage: Stage, settings: Settings, images: Images
     return features_stage(context, images, network, stage.spec, stage.produces[0])
 
 
-def _train(context: Context, job: Job, settings: Settings, images: Images) -> Outcome:
-    task = TrainTask(
+def _train(context: Context, job: StageJob, settings: Settings, images: Images) -> Outcome:
+    task = TrainJob(
         stage=job.stage,
         settings=settings,
         readers={name: reader_of(values) for name, values in job.stage.spec["readers"].items()},
@@ -155,7 +155,7 @@ def _train(context: Context, job: Job, settings: Settings, images: Images) -> Ou
     return train_stage(context, images, task)
 
 
-def _evaluate(context: Context, job: Job, settings: Settings, images: Images) -> Outcome:
+def _evaluate(context: Context, job: StageJob, settings: Settings, images: Images) -> Outcome:
     weights = _weights(context, job)
     network = network_for(context, settings, images)
     load_state(network, weights)
@@ -176,7 +176,7 @@ def _evaluate(context: Context, job: Job, settings: Settings, images: Images) ->
     return Outcome("done", reads, measured=measured)
 
 
-def _weights(context: Context, job: Job) -> dict[str, Tensor]:
+def _weights(context: Context, job: StageJob) -> dict[str, Tensor]:
     """Return the weights that an evaluation looks at, as the training recorded them.
 
     Raises:

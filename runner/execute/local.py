@@ -22,7 +22,7 @@ from runner.core.types import Stage
 from runner.engine.context import Context
 from runner.engine.data.pixels import forget_images
 from runner.engine.engine import (
-    Job,
+    StageJob,
     do_stage,
     end_stage,
     forget_checkpoints,
@@ -31,12 +31,12 @@ from runner.engine.engine import (
 from runner.engine.products import is_there
 from runner.execute.heartbeat import Heartbeat
 from runner.execute.recording import close_attempt, record_outcome
-from runner.execute.work import Work
+from runner.execute.work import PlanExecution
 from runner.execute.work_folder import WorkFolder
 from runner.planner.cost import predicted
 from runner.planner.recorded import record_for
 from runner.store.catalogue import record_environment
-from runner.store.claims import Claim, Ended, Held, claim_stage
+from runner.store.claims import Claim, ClaimHeld, StageEnded, claim_stage
 from runner.store.database import Database
 from runner.store.facts import (
     artifact_digests,
@@ -53,7 +53,7 @@ from runner.store.results import record_result
 WAIT_SECONDS = 0.5
 
 
-def execute_locally(work: Work) -> None:
+def execute_locally(work: PlanExecution) -> None:
     """Do every stage of the plan and record every result.
 
     Returns when all stages have ended, here or in other processes.
@@ -72,7 +72,7 @@ def execute_locally(work: Work) -> None:
 class _Execution:
     """One invocation's way through a plan."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: PlanExecution) -> None:
         self._work = work
         self._pending = {stage.key: stage for stage in work.plan.stages}
         keys = {key for chain in work.plan.reads.values() for key in chain}
@@ -138,10 +138,10 @@ class _Execution:
             failures=self._failures.get(stage.key, 0),
             predicted=predicted(stage, self._work.facts),
         )
-        if isinstance(taken, Held):
+        if isinstance(taken, ClaimHeld):
             self._tell_waiting(str(taken.owner))
             return False
-        if isinstance(taken, Ended):
+        if isinstance(taken, StageEnded):
             self._learn_readings(stage.key)
             return self._end(stage, taken.status, 0.0, taken.error)
         return self._do(stage, taken)
@@ -188,7 +188,7 @@ class _Execution:
 
     def _tell_waiting(self, owner: str) -> None:
         if owner != self._waited_for:
-            self._work.listener.noted(
+            self._work.listener.on_note(
                 f"{owner} does a stage of this plan; sharing the work with it"
             )
             self._waited_for = owner
@@ -196,8 +196,8 @@ class _Execution:
     def _do(self, stage: Stage, claim: Claim) -> bool:
         work = self._work
         if claim.took_over:
-            work.listener.noted("taking over from a process that ended without a word")
-        work.listener.stage_began(stage)
+            work.listener.on_note("taking over from a process that ended without a word")
+        work.listener.on_stage_start(stage)
         started = time.perf_counter()
         job = self._job(stage, claim)
         try:
@@ -206,7 +206,7 @@ class _Execution:
             seconds = time.perf_counter() - started
             record_outcome(work.database, claim, outcome, seconds)
         except ClaimLost as lost:
-            work.listener.noted(str(lost))
+            work.listener.on_note(str(lost))
             return False
         except (Interrupted, KeyboardInterrupt):
             close_attempt(work.database, claim, "interrupted", time.perf_counter() - started, "")
@@ -242,13 +242,13 @@ class _Execution:
         return replace(
             work.context,
             should_stop=should_stop,
-            on_progress=lambda progress: work.listener.stage_moved(stage, progress),
-            on_note=work.listener.noted,
+            on_progress=lambda progress: work.listener.on_stage_progress(stage, progress),
+            on_note=work.listener.on_note,
         )
 
-    def _job(self, stage: Stage, claim: Claim) -> Job:
+    def _job(self, stage: Stage, claim: Claim) -> StageJob:
         database, records = self._work.database, self._work.facts.records
-        return Job(
+        return StageJob(
             stage=stage,
             attempt=claim.attempt_id,
             store_epochs=lambda records: record_epochs(database, claim, records),
@@ -265,7 +265,7 @@ class _Execution:
         if work.context.cache is not None:
             work.context.cache.release(map(work.context.artifact_path, stage.consumes))
         if status != "blocked":
-            work.listener.stage_ended(stage, status, seconds, message)
+            work.listener.on_stage_end(stage, status, seconds, message)
         self._record_results([stage.key])
         return True
 
@@ -279,7 +279,7 @@ class _Execution:
             if status is not None:
                 for key in reads[run]:
                     self._open_runs[key].remove(run)
-                work.listener.run_ended(run, status)
+                work.listener.on_run_end(run, status)
 
     def _is_over(self, run: str) -> bool:
         statuses = [self._status.get(key) for key in self._work.plan.reads[run]]

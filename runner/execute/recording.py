@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from runner.core.errors import ClaimLost, StoreError
 from runner.core.types import AttemptStatus
 from runner.engine.context import Outcome, Produced
-from runner.engine.engine import Job
+from runner.engine.engine import StageJob
 from runner.store.claims import Claim
 from runner.store.database import Database
 from runner.store.recorder import Artifact, end_attempt
@@ -45,7 +45,7 @@ def close_attempt(
     status: AttemptStatus,
     seconds: float,
     error: str,
-    job: Job | None = None,
+    job: StageJob | None = None,
 ) -> None:
     """End an attempt without a result, as far as the database can still be written.
 

@@ -17,43 +17,43 @@ from runner.store.database import Database
 class Listener(Protocol):
     """Is told what happens, from the thread that does the work."""
 
-    def stage_began(self, stage: Stage) -> None:
+    def on_stage_start(self, stage: Stage) -> None:
         """A stage starts."""
 
-    def stage_moved(self, stage: Stage, progress: Progress) -> None:
+    def on_stage_progress(self, stage: Stage, progress: Progress) -> None:
         """A stage has moved on; a few times a second at most."""
 
-    def stage_ended(self, stage: Stage, status: str, seconds: float, message: str) -> None:
+    def on_stage_end(self, stage: Stage, status: str, seconds: float, message: str) -> None:
         """A stage has ended, here or in another process (then ``seconds`` is 0)."""
 
-    def run_ended(self, run_key: str, status: str) -> None:
+    def on_run_end(self, run_key: str, status: str) -> None:
         """A run has a result."""
 
-    def noted(self, note: str) -> None:
+    def on_note(self, note: str) -> None:
         """Something a person should know."""
 
 
-class Silent:
+class NullListener:
     """Hears everything and says nothing."""
 
-    def stage_began(self, stage: Stage) -> None:
+    def on_stage_start(self, stage: Stage) -> None:
         """Ignore it."""
 
-    def stage_moved(self, stage: Stage, progress: Progress) -> None:
+    def on_stage_progress(self, stage: Stage, progress: Progress) -> None:
         """Ignore it."""
 
-    def stage_ended(self, stage: Stage, status: str, seconds: float, message: str) -> None:
+    def on_stage_end(self, stage: Stage, status: str, seconds: float, message: str) -> None:
         """Ignore it."""
 
-    def run_ended(self, run_key: str, status: str) -> None:
+    def on_run_end(self, run_key: str, status: str) -> None:
         """Ignore it."""
 
-    def noted(self, note: str) -> None:
+    def on_note(self, note: str) -> None:
         """Ignore it."""
 
 
 @dataclass(frozen=True)
-class Work:
+class PlanExecution:
     """A plan with all that carrying it out needs.
 
     Attributes:
@@ -69,4 +69,4 @@ class Work:
     reruns: Mapping[str, int]
     context: Context
     environment: Mapping[str, object]
-    listener: Listener = field(default_factory=Silent)
+    listener: Listener = field(default_factory=NullListener)

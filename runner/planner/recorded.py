@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from runner.core.paths import common_epochs
-from runner.core.reader import ReaderState, kept_epochs, reader_of, replayed
+from runner.core.reader import ReaderState, epochs_to_keep, reader_of, replayed
 from runner.core.types import LAST, Decision, Facts, Plan, Reader, Record, Stage
 
 
@@ -93,7 +93,7 @@ def _holding(stage: Stage, records: Sequence[Record]) -> Iterator[_Found]:
         states = replayed({name: reader}, record.history[:common])
         state, ending = states[name], record.ending
         if state.finished:
-            kept = frozenset(kept_epochs({name: reader}, states))
+            kept = frozenset(epochs_to_keep({name: reader}, states))
             yield _Found(record, reader, state, state.epoch, kept)
         elif ending is not None and ending.epoch <= common and record.limit == reader.diverged_if:
             yield _Found(record, reader, state, ending.epoch, frozenset())

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from runner.core.paths import last_epoch, lies_on
-from runner.core.reader import kept_epochs, reader_of, replayed, unwritten
-from runner.core.types import Facts, Plan, Stage, Start
+from runner.core.reader import epochs_to_keep, reader_of, replayed, unwritten
+from runner.core.types import Facts, Plan, ResumePoint, Stage
 
 
 def go_on_from_checkpoints(plan: Plan, facts: Facts) -> Plan:
@@ -35,7 +35,7 @@ def go_on_from_states(plan: Plan, facts: Facts) -> Plan:
     """
     if not facts.starts:
         return plan
-    places: dict[str, list[Start]] = {}
+    places: dict[str, list[ResumePoint]] = {}
     for start in facts.starts:
         places.setdefault(start.segment, []).append(start)
     to_come = {name for stage in plan.stages for name in stage.produces}
@@ -49,7 +49,7 @@ def go_on_from_states(plan: Plan, facts: Facts) -> Plan:
     return replace(plan, stages=tuple(map(behind, plan.stages)))
 
 
-def goes_on_behind_its_start(stage: Stage, starts: Mapping[str, Start]) -> bool:
+def goes_on_behind_its_start(stage: Stage, starts: Mapping[str, ResumePoint]) -> bool:
     """Return whether a branch has a checkpoint, and so needs no state to branch from.
 
     Args:
@@ -73,7 +73,7 @@ def _counted(stage: Stage, epoch: int) -> Stage:
     return stage if left == stage.epochs else replace(stage, epochs=left)
 
 
-def _usable(stage: Stage, starts: Iterable[Start]) -> Iterator[int]:
+def _usable(stage: Stage, starts: Iterable[ResumePoint]) -> Iterator[int]:
     """Yield the epochs of those states that a stage may go on from."""
     if stage.kind != "train":
         return
@@ -84,10 +84,10 @@ def _usable(stage: Stage, starts: Iterable[Start]) -> Iterator[int]:
         if start.limit > limit or not lies_on(path, start.segment, start.epoch):
             continue
         states = replayed(readers, start.history)
-        if kept_epochs(readers, unwritten(readers, states, start.written)) <= start.kept:
+        if epochs_to_keep(readers, unwritten(readers, states, start.written)) <= start.kept:
             yield start.epoch
             return
 
 
-def _furthest_first(starts: Iterable[Start]) -> Sequence[Start]:
+def _furthest_first(starts: Iterable[ResumePoint]) -> Sequence[ResumePoint]:
     return sorted(starts, key=lambda start: -start.epoch)

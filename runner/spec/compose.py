@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from runner.core.errors import Place, Problem, SpecError, nearest, refuse
+from runner.core.errors import Problem, SourcePosition, SpecError, nearest, refuse
 from runner.spec.names import SETTING_ROOTS, as_mapping, setting_path, spell_out
 from runner.spec.nodes import Node, merge
 from runner.spec.written import written_problems
@@ -43,7 +43,7 @@ def load_document(path: Path) -> Node:
     return _load(path, (), None)
 
 
-def _load(path: Path, children: tuple[Path, ...], named_at: Place | None) -> Node:
+def _load(path: Path, children: tuple[Path, ...], named_at: SourcePosition | None) -> Node:
     document = load_yaml(path, named_at)
     check_document(document)
     extends = document.get("extends")

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from runner.core.errors import Place, Problem, SpecError
+from runner.core.errors import Problem, SourcePosition, SpecError
 
 KIND_KEYS = ("name", "dataset")
 """Keys that say which component a mapping is of."""
@@ -33,8 +33,8 @@ class Node:
     """
 
     value: Any
-    place: Place | None = None
-    key_place: Place | None = None
+    place: SourcePosition | None = None
+    key_place: SourcePosition | None = None
 
     @property
     def is_mapping(self) -> bool:
@@ -123,7 +123,7 @@ def _normal(value: Any) -> Any:
     return value
 
 
-def to_node(value: Any, place: Place | None = None) -> Node:
+def to_node(value: Any, place: SourcePosition | None = None) -> Node:
     """Return a tree of plain Python values, all at ``place``."""
     if isinstance(value, Mapping):
         return Node({key: to_node(child, place) for key, child in value.items()}, place, place)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from runner.components.component import canonical_settings, keyed_settings
 from runner.components.settings import FOLLOWS, Settings, contradictions, with_fitting_defaults
-from runner.core.errors import Place, Problem, SpecError
+from runner.core.errors import Problem, SourcePosition, SpecError
 from runner.core.keys import content_key
 from runner.spec.names import IMPLIED, spell_out
 from runner.spec.nodes import Node, find, merge, plain, put, to_node
@@ -162,7 +162,7 @@ def _origins(
         yield dotted, values[name], origin
 
 
-def _place(tree: Node, paths: Sequence[str]) -> Place | None:
+def _place(tree: Node, paths: Sequence[str]) -> SourcePosition | None:
     """Return where the first written of ``paths`` stands, or what is nearest to the first."""
     for path in paths:
         node = find(tree, path.split("."))

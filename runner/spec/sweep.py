@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from runner.core.errors import Place, Problem, SpecError, nearest
+from runner.core.errors import Problem, SourcePosition, SpecError, nearest
 from runner.core.keys import canonical_json
 from runner.core.types import Published
 from runner.spec.names import setting_path, short_name
@@ -41,7 +41,7 @@ class Combination:
     overrides: Mapping[str, Node] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     published: Mapping[str, Node] = field(default_factory=dict)
-    place: Place | None = None
+    place: SourcePosition | None = None
 
 
 def expand_sweep(sweep: Node | None) -> list[Combination]:

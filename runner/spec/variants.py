@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from runner.core.errors import Place, Problem, SpecError, UsageError, nearest, refuse
+from runner.core.errors import Problem, SourcePosition, SpecError, UsageError, nearest, refuse
 from runner.spec.names import setting_path, short_name
 from runner.spec.nodes import Node, identity, infinite_numbers
 from runner.spec.unknown import unknown_setting
@@ -173,7 +173,7 @@ def parse_set(option: str) -> tuple[str, Node]:
     if not equals:
         raise UsageError(f"'{option}' is not setting=value, as in --set epochs=5")
     source = f"--set {option}"
-    place = Place(source, 0, 0)
+    place = SourcePosition(source, 0, 0)
     node = parse_yaml(text, source) if text.strip() else Node(None)
     path = setting_path(name.strip())
     if path is None:

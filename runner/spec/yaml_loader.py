@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from runner.core.errors import Place, Problem, SpecError
+from runner.core.errors import Problem, SourcePosition, SpecError
 from runner.core.text import printable, storable
 from runner.spec.nodes import Node
 from runner.spec.yaml_problems import TooLarge, broken, end_of, unreadable
@@ -76,7 +76,7 @@ for _tag, _pattern in (("null", NULL), ("bool", BOOL), ("int", INT), ("float", F
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", _pattern, None)
 
 
-def load_yaml(path: Path, named_at: Place | None = None) -> Node:
+def load_yaml(path: Path, named_at: SourcePosition | None = None) -> Node:
     """Return the tree of the one document in the file.
 
     Args:
@@ -98,7 +98,7 @@ def load_yaml(path: Path, named_at: Place | None = None) -> Node:
         raise SpecError([Problem(named_at, f"cannot read {path}: {error}")]) from None
     if len(content) > MAX_BYTES:
         found = f"{path} has more than {MAX_BYTES} bytes, which is no spec"
-        raise SpecError([Problem(Place(str(path), 1, 1), found)])
+        raise SpecError([Problem(SourcePosition(str(path), 1, 1), found)])
     return parse_yaml(_decoded(content, str(path)), str(path))
 
 
@@ -130,14 +130,14 @@ def parse_yaml(text: str, file: str) -> Node:
     try:
         root = _compose(text)
         if root is None:
-            raise SpecError([Problem(Place(file, 1, 1), "the file is empty", "a mapping")])
+            raise SpecError([Problem(SourcePosition(file, 1, 1), "the file is empty", "a mapping")])
         return _Converter(file).convert(root).node
     except yaml.MarkedYAMLError as error:
         raise SpecError([broken(error, text, file)]) from None
     except yaml.reader.ReaderError as error:
         raise SpecError([unreadable(error, text, file)]) from None
     except RecursionError:
-        raise SpecError([Problem(Place(file, 1, 1), _too_deep())]) from None
+        raise SpecError([Problem(SourcePosition(file, 1, 1), _too_deep())]) from None
 
 
 def _too_many() -> str:
@@ -222,12 +222,12 @@ class _Converter:
             children[key] = Node(converted.node.value, converted.node.place, place)
         return children
 
-    def _place(self, node: yaml.Node) -> Place:
+    def _place(self, node: yaml.Node) -> SourcePosition:
         mark = node.start_mark
-        return Place(self._file, mark.line + 1, mark.column + 1)
+        return SourcePosition(self._file, mark.line + 1, mark.column + 1)
 
 
-def _text(text: str, place: Place) -> str:
+def _text(text: str, place: SourcePosition) -> str:
     """Return text as it can be stored: escaped pairs of surrogates are one character.
 
     Raises:
@@ -247,7 +247,7 @@ def _text(text: str, place: Place) -> str:
         raise SpecError([Problem(place, found, allowed)]) from None
 
 
-def _scalar(kind: str, text: str, place: Place) -> Any:
+def _scalar(kind: str, text: str, place: SourcePosition) -> Any:
     if kind == "str":
         return _text(text, place)
     if kind == "null" and NULL.match(text):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import yaml
 
-from runner.core.errors import Place, Problem
+from runner.core.errors import Problem, SourcePosition
 
 HINTS = {
     "mapping values are not allowed": "one 'key: value' a line; quotes around text that holds ': '",
@@ -46,7 +46,7 @@ def broken(error: yaml.MarkedYAMLError, text: str, file: str) -> Problem:
     """Return the problem of text that is no YAML, or too large."""
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line, mark.column) if mark else (0, 0)
-    place = Place(file, line + 1, column + 1)
+    place = SourcePosition(file, line + 1, column + 1)
     if isinstance(error, TooLarge):
         return Problem(place, str(error.problem))
     lines = text.splitlines()
@@ -62,8 +62,8 @@ def broken(error: yaml.MarkedYAMLError, text: str, file: str) -> Problem:
     return Problem(place, f"broken YAML: {said}", hint)
 
 
-def end_of(text: str, file: str) -> Place:
+def end_of(text: str, file: str) -> SourcePosition:
     """Return the place behind the beginning ``text`` of a file, lines counted as PyYAML does."""
     for sign in "\x85\u2028\u2029":
         text = text.replace(sign, "\n")
-    return Place(file, text.count("\n") + 1, len(text) - text.rfind("\n"))
+    return SourcePosition(file, text.count("\n") + 1, len(text) - text.rfind("\n"))

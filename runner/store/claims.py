@@ -54,7 +54,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class StageEnded:
     """The stage has a result already, or was tried in vain just now."""
 
     status: str
@@ -62,7 +62,7 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class ClaimHeld:
     """Another living process does the stage."""
 
     owner: Process
@@ -78,7 +78,7 @@ def claim_stage(
     failures: int | None = None,
     predicted: Mapping[str, Any] | None = None,
     now: Moment | None = None,
-) -> Claim | Ended | Held:
+) -> Claim | StageEnded | ClaimHeld:
     """Take a stage, unless it is done or another living process has it.
 
     Looking and taking are one transaction: of several processes exactly one gets the claim. The
@@ -102,7 +102,7 @@ def claim_stage(
         took_over = row is not None
         if row is not None:
             if is_held(row, moment):
-                return Held(owner_of(row))
+                return ClaimHeld(owner_of(row))
             _drop(connection, row)
         ended = None if again else _ended(connection, stage_key, failures)
         if ended is not None:
@@ -142,7 +142,7 @@ def _drop(connection: sa.Connection, row: Any) -> None:
     seal_attempts(connection, [row.attempt_id])
 
 
-def _ended(connection: sa.Connection, stage_key: str, failures: int | None) -> Ended | None:
+def _ended(connection: sa.Connection, stage_key: str, failures: int | None) -> StageEnded | None:
     rows = connection.execute(
         sa.select(attempts.c.status, attempts.c.error)
         .where(attempts.c.stage_key == stage_key)
@@ -150,10 +150,10 @@ def _ended(connection: sa.Connection, stage_key: str, failures: int | None) -> E
     ).all()
     for row in rows:
         if row.status in ENDED:
-            return Ended(row.status, row.error)
+            return StageEnded(row.status, row.error)
     failed = [row for row in rows if row.status == "failed"]
     if failures is not None and len(failed) > failures:
-        return Ended("failed", failed[-1].error)
+        return StageEnded("failed", failed[-1].error)
     return None
 
 

@@ -66,7 +66,7 @@ def test_operations_that_a_step_asks_for_by_name_are_in_modules_that_it_uses(
             node.args[0].value
             for node in ast.walk(ast.parse(path.read_text()))
             if isinstance(node, ast.Call)
-            and getattr(node.func, "id", "") == "operate"
+            and getattr(node.func, "id", "") == "apply_op"
             and isinstance(node.args[0], ast.Constant)
         }
         assert asked

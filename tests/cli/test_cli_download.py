@@ -29,7 +29,7 @@ from runner.components.data import cifar
 from runner.components.data.archives import Archive
 from runner.components.download import DownloadFailed
 from runner.core.errors import Interrupted, SpecError
-from runner.execute.work import Silent
+from runner.execute.work import NullListener
 
 SPEC = """\
 name: small
@@ -343,5 +343,5 @@ def test_a_download_that_fails_in_the_api_is_an_error_of_its_own(
 def test_a_stop_that_was_asked_for_ends_a_download(tmp_path: Path, archive: Archive) -> None:
     request = Request(["small.yaml"], device="cpu")
     with pytest.raises(Interrupted, match=f"stopped while downloading {NAME}"):
-        run_request(request, lambda wanted: Silent(), lambda: True)
+        run_request(request, lambda wanted: NullListener(), lambda: True)
     assert not (tmp_path / "data").exists()

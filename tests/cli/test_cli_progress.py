@@ -43,15 +43,15 @@ def tell(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
 
 
 def began(stage: Stage) -> Callable[[PlainProgress], None]:
-    return lambda shown: shown.stage_began(stage)
+    return lambda shown: shown.on_stage_start(stage)
 
 
 def moved(stage: Stage, *values: Any, **named: Any) -> Callable[[PlainProgress], None]:
-    return lambda shown: shown.stage_moved(stage, Progress(*values, **named))
+    return lambda shown: shown.on_stage_progress(stage, Progress(*values, **named))
 
 
 def ended(stage: Stage, seconds: float) -> Callable[[PlainProgress], None]:
-    return lambda shown: shown.stage_ended(stage, "done", seconds, "")
+    return lambda shown: shown.on_stage_end(stage, "done", seconds, "")
 
 
 def test_a_short_stage_says_only_that_it_ended(tell: Tell) -> None:

@@ -18,7 +18,7 @@ from runner.engine.cache import Cache
 from runner.engine.context import Context, Outcome
 from runner.engine.data.samples import Images
 from runner.engine.device import numerics
-from runner.engine.engine import Job, do_stage
+from runner.engine.engine import StageJob, do_stage
 from runner.engine.network.build import tensors_digest
 from runner.lower.stages import make_run, naive_chain
 from runner.lower.trajectory import pixels_key
@@ -118,7 +118,7 @@ class Bench:
         readings = {} if parent is None else parent.values["readers"]
         stage, digest_of = self.stage(kind), self.digests.get
         outcome = do_stage(
-            self.context(), Job(stage, attempt, store, self.can_continue, readings, digest_of)
+            self.context(), StageJob(stage, attempt, store, self.can_continue, readings, digest_of)
         )
         self.digests |= {each.name: each.digest for each in outcome.produced}
         return outcome

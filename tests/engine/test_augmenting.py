@@ -79,11 +79,11 @@ def test_evaluation_is_never_augmented(tmp_path: Path, monkeypatch: pytest.Monke
     seen: list[tuple[int, int, int]] = []
     call = Augmenter.__call__
 
-    def counted(self: Augmenter, images: torch.Tensor, epoch: int, step: int) -> torch.Tensor:
+    def pluralize(self: Augmenter, images: torch.Tensor, epoch: int, step: int) -> torch.Tensor:
         seen.append((len(images), epoch, step))
         return call(self, images, epoch, step)
 
-    monkeypatch.setattr(Augmenter, "__call__", counted)
+    monkeypatch.setattr(Augmenter, "__call__", pluralize)
     train = {**augmenting_by(STEPS), "epochs": 2}
     one = Bench(tmp_path, settings_of(train=train, evaluate={"train_eval": "full"}))
     outcome = one.train()

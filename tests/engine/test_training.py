@@ -248,7 +248,7 @@ def test_no_step_waits_for_the_device(
     monkeypatch.setattr(train_module, "POLL_SECONDS", 1e9)
     calls: list[str] = []
 
-    def counted(name: str, real):
+    def pluralize(name: str, real):
         def call(*args, **kwargs):
             calls.append(name)
             return real(*args, **kwargs)
@@ -262,7 +262,7 @@ def test_no_step_waits_for_the_device(
         bench.do("prepare")
         with monkeypatch.context() as patch:
             for name in WAITS:
-                patch.setattr(torch.Tensor, name, counted(name, getattr(torch.Tensor, name)))
+                patch.setattr(torch.Tensor, name, pluralize(name, getattr(torch.Tensor, name)))
             # the state at the end is moved to the CPU once, whatever the number of steps
             patch.setattr(keeping, "save_checkpoint", lambda folder, checkpoint: None)
             calls.clear()

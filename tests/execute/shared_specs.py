@@ -9,7 +9,7 @@ from grids import ask
 
 from runner.api.running import Request, run_request
 from runner.core.types import Stage
-from runner.execute.work import Silent
+from runner.execute.work import NullListener
 from runner.store.database import open_database
 from runner.store.dump import canonical_dump, run_dump
 
@@ -165,7 +165,7 @@ SPECS = {
 }
 
 
-class Log(Silent):
+class Log(NullListener):
     """Remembers the kinds of the stages that began, and what it is told."""
 
     def __init__(self) -> None:
@@ -173,13 +173,13 @@ class Log(Silent):
         self.ended: list[str] = []
         self.notes: list[str] = []
 
-    def stage_began(self, stage: Stage) -> None:
+    def on_stage_start(self, stage: Stage) -> None:
         self.began.append(stage.kind)
 
-    def stage_ended(self, stage: Stage, status: str, seconds: float, message: str) -> None:
+    def on_stage_end(self, stage: Stage, status: str, seconds: float, message: str) -> None:
         self.ended.append(status)
 
-    def noted(self, note: str) -> None:
+    def on_note(self, note: str) -> None:
         self.notes.append(note)
 
 

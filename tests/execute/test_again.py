@@ -9,9 +9,9 @@ import pytest
 from grids import ask, left_in, write_grid
 from PIL import Image
 
-from runner.api.running import Ran, Request, run_request
+from runner.api.running import Request, RunSummary, run_request
 from runner.core.types import Stage
-from runner.execute.work import Silent
+from runner.execute.work import NullListener
 
 SPEC = """\
 name: grid
@@ -24,13 +24,13 @@ sweep:
 STATUSES = "SELECT run_key, rerun, status FROM results ORDER BY run_key, rerun"
 
 
-class Log(Silent):
+class Log(NullListener):
     """Remembers the stages that began."""
 
     def __init__(self) -> None:
         self.began: list[str] = []
 
-    def stage_began(self, stage: Stage) -> None:
+    def on_stage_start(self, stage: Stage) -> None:
         self.began.append(stage.kind)
 
 
@@ -40,7 +40,7 @@ def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return write_grid(tmp_path, SPEC)
 
 
-def do(spec: Path, **options: Any) -> tuple[list[str], Ran]:
+def do(spec: Path, **options: Any) -> tuple[list[str], RunSummary]:
     """Run; return the kinds of the stages that were done, and the end."""
     log = Log()
     ran = run_request(Request([spec], threads=1, **options), lambda wanted: log, lambda: False)

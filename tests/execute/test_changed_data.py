@@ -12,10 +12,10 @@ from grids import ask, left_in, write_grid
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from runner.api.running import Ran, Request, run_request
+from runner.api.running import Request, RunSummary, run_request
 from runner.core.types import Stage
 from runner.engine import kept
-from runner.execute.work import Silent
+from runner.execute.work import NullListener
 
 SPEC = """\
 name: grid
@@ -28,7 +28,7 @@ sweep:
 MESSAGES = "SELECT message FROM results WHERE status = 'failed'"
 
 
-class Log(Silent):
+class Log(NullListener):
     """Remembers what was done and said; does something before a kind of stages."""
 
     def __init__(self, kind: str, before: Callable[[], None]) -> None:
@@ -36,18 +36,18 @@ class Log(Silent):
         self.notes: list[str] = []
         self._kind, self._before = kind, before
 
-    def stage_began(self, stage: Stage) -> None:
+    def on_stage_start(self, stage: Stage) -> None:
         self.began.append(stage.kind)
         if stage.kind == self._kind:
             self._before()
 
-    def noted(self, note: str) -> None:
+    def on_note(self, note: str) -> None:
         self.notes.append(note)
 
 
 def do(
     spec: Path, kind: str = "", before: Callable[[], None] = lambda: None, **options: Any
-) -> tuple[Log, Ran]:
+) -> tuple[Log, RunSummary]:
     log = Log(kind, before)
     kept._checked.clear()  # as in another process
     ran = run_request(Request([spec], threads=1, **options), lambda wanted: log, lambda: False)

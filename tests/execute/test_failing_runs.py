@@ -15,10 +15,10 @@ import runner.engine.data.arrays as arrays_module
 import runner.engine.engine as engine_module
 import runner.engine.training.checkpoint as checkpoint_module
 import runner.engine.training.loop as train_module
-from runner.api.running import Ran, Request, run_request
+from runner.api.running import Request, RunSummary, run_request
 from runner.core.errors import Interrupted, RunnerError
 from runner.core.types import Metric
-from runner.execute.work import Silent
+from runner.execute.work import NullListener
 
 SPEC = """\
 name: grid
@@ -32,13 +32,13 @@ RESULTS = "SELECT status, message FROM results ORDER BY recorded"
 ATTEMPTS = "SELECT kind, number, status FROM attempts JOIN stages USING (stage_key)"
 
 
-class Log(Silent):
+class Log(NullListener):
     """Remembers what it is told."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
 
-    def noted(self, note: str) -> None:
+    def on_note(self, note: str) -> None:
         self.notes.append(note)
 
 
@@ -51,11 +51,11 @@ def spec_in(folder: Path, swept: str = "{batch_size: [8, 16]}") -> Path:
     return write_grid(folder, SPEC.replace("SWEPT", swept))
 
 
-def do(spec: Path, stop: Any = lambda: False, **options: Any) -> Ran:
-    return run_request(Request([spec], threads=1, **options), lambda wanted: Silent(), stop)
+def do(spec: Path, stop: Any = lambda: False, **options: Any) -> RunSummary:
+    return run_request(Request([spec], threads=1, **options), lambda wanted: NullListener(), stop)
 
 
-def statuses(ran: Ran) -> list[str]:
+def statuses(ran: RunSummary) -> list[str]:
     return sorted(ran.statuses.values())
 
 

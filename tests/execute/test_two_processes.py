@@ -22,9 +22,9 @@ from runner.store.catalogue import record_environment
 from runner.store.claims import (
     LEASE_SECONDS,
     Claim,
-    Ended,
-    Held,
+    ClaimHeld,
     Moment,
+    StageEnded,
     claim_stage,
     hold_claim,
     renew_claim,
@@ -136,7 +136,7 @@ def database(tmp_path: Path) -> Database:
     opened.close()
 
 
-def take(database: Database, **options: object) -> Claim | Ended | Held:
+def take(database: Database, **options: object) -> Claim | StageEnded | ClaimHeld:
     environment = record_environment(database, {})
     return claim_stage(database, "s", environment, {}, "cpu", **options)
 
@@ -159,7 +159,7 @@ def test_the_lease_of_another_host_is_respected_until_it_expires(database: Datab
     first = take(database)
     give_to(database, host="elsewhere", pid=1)
     held = take(database)
-    assert isinstance(held, Held)
+    assert isinstance(held, ClaimHeld)
     assert held.owner.host == "elsewhere"
     taken = take(database, now=later(121))
     assert isinstance(taken, Claim)
@@ -174,7 +174,7 @@ def test_a_renewed_lease_is_not_taken_over(database: Database) -> None:
     claim = take(database)
     give_to(database, host="elsewhere", lease_until=0.0)
     renew_claim(database, claim)
-    assert isinstance(take(database, now=later(100)), Held)
+    assert isinstance(take(database, now=later(100)), ClaimHeld)
 
 
 def test_an_owner_from_before_a_reboot_is_dead(database: Database) -> None:
@@ -218,7 +218,7 @@ def test_who_lost_a_claim_cannot_record_anything(database: Database) -> None:
         assert connection.execute(sa.select(sa.func.count()).select_from(metrics)).scalar() == 0
     record_epochs(database, theirs, [record_of(1)])
     end_attempt(database, theirs, "done", 1.0, outcome={"parameters": 1})
-    assert take(database) == Ended("done")
+    assert take(database) == StageEnded("done")
 
 
 def test_a_heartbeat_notices_that_the_claim_is_lost(database: Database) -> None:
@@ -251,5 +251,5 @@ def test_failures_before_this_invocation_are_tried_again_later_ones_are_not(
 ) -> None:
     first = take(database)
     end_attempt(database, first, "failed", 1.0, error="no memory")
-    assert take(database, failures=0) == Ended("failed", "no memory")
+    assert take(database, failures=0) == StageEnded("failed", "no memory")
     assert isinstance(take(database, failures=1), Claim)

@@ -132,7 +132,7 @@ def test_features_of_real_photographs_change_no_result(
     """Frozen AlexNet on all of Caltech-101: trained on features, and without."""
     from runner import api
     from runner.api.running import Request, run_request
-    from runner.execute.work import Silent
+    from runner.execute.work import NullListener
 
     monkeypatch.chdir(tmp_path)
     chosen = ["freeze convolutional layers"]
@@ -145,7 +145,7 @@ def test_features_of_real_photographs_change_no_result(
             data=os.environ["RUNNER_DATA"],
             cache_limit=limit,
         )
-        run_request(request, lambda wanted: Silent(), lambda: False)
+        run_request(request, lambda wanted: NullListener(), lambda: False)
     records = []
     for db in ("shared.db", "alone.db"):
         rows = api.list_runs(db=db)

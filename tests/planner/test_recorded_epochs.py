@@ -9,7 +9,7 @@ from families import chain_of, naive, path_of, trainings
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from runner.core.reader import kept_epochs, reader_of, replayed
+from runner.core.reader import epochs_to_keep, reader_of, replayed
 from runner.core.types import (
     EpochRecord,
     Facts,
@@ -341,7 +341,7 @@ def test_what_is_read_is_all_there_and_who_is_not_read_keeps_its_stages(
         assert found.limit <= reader.diverged_if
         if states[run].finished:
             assert states[run].epoch == last
-            assert kept_epochs({run: reader}, states) <= found.kept.keys()
+            assert epochs_to_keep({run: reader}, states) <= found.kept.keys()
         else:
             assert found.ending is not None
             assert (found.ending.epoch, found.limit) == (last, reader.diverged_if)

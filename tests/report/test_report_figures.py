@@ -17,7 +17,7 @@ from matplotlib.colors import same_color
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from runner.api.plotting import Drawn, PlotOptions, draw, save_figure
+from runner.api.plotting import PlotOptions, RenderedFigure, draw, save_figure
 from runner.core.errors import SpecError, UsageError
 from runner.core.types import Cell
 from runner.report.figures.drawing import MOST_LINES, cut_above, looks
@@ -27,7 +27,7 @@ from runner.store.database import Database, open_database
 
 RATES = HEAD + "sweep: {grid: {lr: [0.1, 0.01]}}\n"
 SEEDS = RATES + "seeds: [0, 1]\n"
-Draw = Callable[..., Drawn]
+Draw = Callable[..., RenderedFigure]
 
 
 def curves_of(cell: Cell) -> MadeUp:
@@ -70,7 +70,7 @@ def drawn(recorded: Callable[[str, Recipe], Path]) -> Draw:
 
     def draw_recorded(
         text: str, recipe: Recipe = curves_of, kind: str = "curves", **options: Any
-    ) -> Drawn:
+    ) -> RenderedFigure:
         folder = recorded(text, recipe)
         wanted = PlotOptions(kind=kind, db=folder / "results.db", **options)
         return draw(folder / "made_up.yaml", wanted)

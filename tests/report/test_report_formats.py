@@ -14,7 +14,7 @@ from markdown_it import MarkdownIt
 from runner.core.text import printable
 from runner.report.tables.markup import LATEX_ESCAPES, NEGATIVE
 from runner.report.tables.render import render
-from runner.report.tables.table import Entry, FilledTable, Row
+from runner.report.tables.table import Row, TableData, TableValue
 from runner.spec.tables.table import Column, Table
 
 SPECIAL = (
@@ -27,15 +27,15 @@ READ_BACK = re.compile("|".join(re.escape(each) for each in sorted(LATEX_ESCAPES
 UNLATEX = {value: key for key, value in LATEX_ESCAPES.items()}
 
 
-def table_of(title: str, label: str, name: str = "t") -> FilledTable:
+def table_of(title: str, label: str, name: str = "t") -> TableData:
     """Return a table of one row: the label, and a best value of 0.5."""
     columns = (
         Column(title, "label", "label", None, "best", None, None, None),
         Column("BEST", "metric", "val_accuracy", None, "best", "max", None, None),
     )
-    entries = {title: Entry(label), "BEST": Entry(0.5, count=1, is_best=True, runs=1)}
+    entries = {title: TableValue(label), "BEST": TableValue(0.5, count=1, is_best=True, runs=1)}
     row = Row(entries, 1, {"done": 1}, 0, "run")
-    return FilledTable(Table(name, "", columns, (), None), "e", "", (row,))
+    return TableData(Table(name, "", columns, (), None), "e", "", (row,))
 
 
 def read_text(text: str) -> list[list[str]]:

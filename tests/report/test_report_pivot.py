@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 from made_up import HEAD, MadeUp, column, filled, forget_runs, record_made_up
 
-from runner.api.reporting import Declared, report, sql_of
+from runner.api.reporting import TableRef, report, sql_of
 from runner.core.errors import UsageError
 from runner.core.types import Cell
-from runner.report.tables.query import fill_table
+from runner.report.tables.query import query_table
 from runner.report.tables.render import FORMATS, render
-from runner.report.tables.table import FilledTable, to_frame, to_records
+from runner.report.tables.table import TableData, to_frame, to_records
 from runner.spec.tables.pivot_checks import column_value
 from runner.spec.tables.table import Table, parse_tables
 from runner.spec.yaml_loader import parse_yaml
@@ -70,7 +70,7 @@ def metrics(cell: Cell) -> MadeUp | None:
     return [made, made, made, MadeUp(status="diverged"), None, made][cell.position]
 
 
-def tables(database: Database, folder: Path) -> dict[str, FilledTable]:
+def tables(database: Database, folder: Path) -> dict[str, TableData]:
     return {
         "networks": filled(database, folder, NETWORKS, networks),
         "metrics": filled(database, folder, METRICS.replace("made_up", "other"), metrics),
@@ -105,7 +105,7 @@ tables:
 
     wide = filled(database, tmp_path, text, recipe)
     table = parse_tables(parse_yaml(text, "a.yaml").get("tables"), ())[1]
-    long = to_frame(fill_table(database, table, "made_up", "")).drop(columns="status")
+    long = to_frame(query_table(database, table, "made_up", "")).drop(columns="status")
     wanted = long.pivot(index=["LR", "DROPOUT"], columns="BATCH")
     wanted.columns = [
         f"{metric.partition('_')[0]} {batch}{metric[1:]}" for metric, batch in wanted.columns
@@ -185,7 +185,7 @@ def test_the_api_returns_the_pivoted_table(database: Database, tmp_path: Path) -
 
 def test_the_sql_gives_the_rows_before_the_pivot(database: Database, tmp_path: Path) -> None:
     experiment = record_made_up(database, tmp_path, METRICS, metrics)
-    statement = sql_of(Declared(experiment.tables[0], experiment.name, "", ""))
+    statement = sql_of(TableRef(experiment.tables[0], experiment.name, "", ""))
     database.close()
     with sqlite3.connect(tmp_path / "results.db") as connection:
         connection.row_factory = sqlite3.Row
@@ -225,7 +225,7 @@ def test_checks_before_a_run_see_the_values_that_sql_gives(
 ) -> None:
     experiment = record_made_up(database, tmp_path, SETTINGS, lambda cell: MadeUp())
     (table,) = experiment.tables
-    rows = fill_table(database, table, experiment.name, "").rows
+    rows = query_table(database, table, experiment.name, "").rows
     for row, item in zip(rows, experiment.cells, strict=True):
         shown = {title: entry.value for title, entry in row.entries.items()}
         assert shown == {each.title: column_value(each, item.cell) for each in table.columns}
@@ -244,7 +244,7 @@ def by_rate(cell: Cell) -> MadeUp:
 
 def test_a_variant_is_pivoted_like_the_spec(database: Database, tmp_path: Path) -> None:
     experiment = record_made_up(database, tmp_path, HIDDEN, by_rate, ["epochs=2"])
-    table = fill_table(database, experiment.tables[0], experiment.name, "epochs=2")
+    table = query_table(database, experiment.tables[0], experiment.name, "epochs=2")
     assert (column(table, "0.1"), column(table, "0.2")) == ([0.1, 0.1], [0.2, 0.2])
 
 
@@ -253,7 +253,7 @@ def test_cells_that_a_variant_makes_one_run_are_one_cell(
 ) -> None:
     sets = ["lr=0.4", "dropout=0"]
     experiment = record_made_up(database, tmp_path, HIDDEN, by_rate, sets)
-    table = fill_table(database, experiment.tables[0], experiment.name, experiment.variant)
+    table = query_table(database, experiment.tables[0], experiment.name, experiment.variant)
     assert [each.title for each in table.table.columns] == ["SIZE", "0.4"]
     assert (column(table, "SIZE"), column(table, "0.4")) == ([4, 8], [0.4, 0.4])
     assert [row.runs for row in table.rows] == [1, 1]
@@ -264,7 +264,7 @@ def test_cells_that_a_variant_moves_into_one_place_are_refused(
 ) -> None:
     experiment = record_made_up(database, tmp_path, HIDDEN, by_rate, ["lr=0.4"])
     with pytest.raises(UsageError) as caught:
-        fill_table(database, experiment.tables[0], experiment.name, experiment.variant)
+        query_table(database, experiment.tables[0], experiment.name, experiment.variant)
     assert str(caught.value) == (
         "table t has two cells at (SIZE: 4, LR: 0.4), made_up:0 and made_up:2 (variant: lr=0.4)\n"
         "    allowed: one cell in each place; a column for what differs keeps them apart; see it"
@@ -277,16 +277,16 @@ def test_cells_without_runs_are_told_apart_by_their_settings(
 ) -> None:
     experiment = record_made_up(database, tmp_path, HIDDEN, by_rate)
     forget_runs(database)
-    table = fill_table(database, experiment.tables[0], experiment.name, "")
+    table = query_table(database, experiment.tables[0], experiment.name, "")
     assert [row.missing() for row in table.rows] == ["2 unfinished", "2 unfinished"]
     assert column(table, "SIZE") == [4, 8]
     for sets in (["lr=0.4", "dropout=0"], ["lr=0.4"]):  # the first makes cells equal
         record_made_up(database, tmp_path, HIDDEN, by_rate, sets)
     forget_runs(database)
-    equal = fill_table(database, experiment.tables[0], experiment.name, "dropout=0, lr=0.4")
+    equal = query_table(database, experiment.tables[0], experiment.name, "dropout=0, lr=0.4")
     assert [row.runs for row in equal.rows] == [1, 1]
     with pytest.raises(UsageError, match="has two cells at"):
-        fill_table(database, experiment.tables[0], experiment.name, "lr=0.4")
+        query_table(database, experiment.tables[0], experiment.name, "lr=0.4")
 
 
 def table_of(text: str) -> Table:
@@ -299,7 +299,7 @@ def test_stored_cells_that_a_newer_table_puts_in_one_place_are_refused(
     record_made_up(database, tmp_path, HIDDEN, by_rate)
     newer = table_of("t: {pivot: SIZE, columns: {SIZE: batch_size, NET: model, A: val_accuracy}}")
     with pytest.raises(UsageError) as caught:
-        fill_table(database, newer, "made_up", "")
+        query_table(database, newer, "made_up", "")
     assert str(caught.value) == (
         "table t has two cells at (SIZE: 4, NET: mlp), made_up:0 and made_up:2\n"
         "    allowed: one cell in each place; a column for what differs keeps them apart; see it"
@@ -314,4 +314,4 @@ def test_stored_cells_with_another_value_may_clash_with_a_title(
     columns = "columns: {SIZE: batch_size, LR: lr, A: val_accuracy}"
     newer = table_of(f"t: {{pivot: {{column: SIZE, titles: {{4: '8'}}}}, {columns}}}")
     with pytest.raises(UsageError, match="table t would have two columns '8'\n    allowed: ano"):
-        fill_table(database, newer, "made_up", "")
+        query_table(database, newer, "made_up", "")

@@ -13,7 +13,7 @@ from made_up import HEAD, MadeUp, filled
 from runner.core.errors import UsageError
 from runner.core.types import Cell
 from runner.report.tables.render import FORMATS, render
-from runner.report.tables.table import FilledTable
+from runner.report.tables.table import TableData
 from runner.store.database import Database
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -71,7 +71,7 @@ def single(cell: Cell) -> MadeUp | None:
     return [made, made, MadeUp(status="failed"), made, None, made][cell.position]
 
 
-def tables(database: Database, folder: Path) -> dict[str, FilledTable]:
+def tables(database: Database, folder: Path) -> dict[str, TableData]:
     return {
         "by_seed": filled(database, folder, SEEDS, by_seed),
         "single": filled(database, folder, SINGLE.replace("made_up", "one_seed"), single),

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 from made_up import HEAD, MadeUp, column, filled, record_made_up
 
-from runner.api.reporting import Declared, sql_of
+from runner.api.reporting import TableRef, sql_of
 from runner.core.types import Cell
-from runner.report.tables.query import fill_table
+from runner.report.tables.query import query_table
 from runner.report.tables.sql import PROPERTY_SQL
-from runner.report.tables.table import FilledTable, to_frame, to_records
+from runner.report.tables.table import TableData, to_frame, to_records
 from runner.spec.tables.table import PROPERTIES
 from runner.store.database import Database
 
@@ -310,8 +310,8 @@ tables:
     GAP: {{metric: train_accuracy - val_accuracy, at: max}}
 """
     experiment = record_made_up(database, tmp_path, text, lambda cell: some(cell))
-    declared = Declared(experiment.tables[0], experiment.name, "", "")
-    table = fill_table(database, declared.table, declared.experiment, "")
+    declared = TableRef(experiment.tables[0], experiment.name, "", "")
+    table = query_table(database, declared.table, declared.experiment, "")
     database.close()
     with sqlite3.connect(tmp_path / "results.db") as connection:
         connection.row_factory = sqlite3.Row
@@ -328,7 +328,7 @@ def some(cell: Cell) -> MadeUp:
     return MadeUp({name: [draw.random() for _ in range(4)] for name in CURVES})
 
 
-def deviations(table: FilledTable, title: str) -> list[float | None]:
+def deviations(table: TableData, title: str) -> list[float | None]:
     return [row.entries[title].std for row in table.rows]
 
 
@@ -336,7 +336,7 @@ def test_the_query_looks_runs_up_by_key(database: Database, tmp_path: Path) -> N
     """Scanning all metrics made a table take seconds on a thousand runs."""
     declared = "{A: {metric: val_accuracy, at: max}, B: {metric: val_loss - val_accuracy, at: min}}"
     experiment = record_made_up(database, tmp_path, SWEEP + declared, by_lr(0.1, 0.2, 0.3))
-    query = sql_of(Declared(experiment.tables[0], experiment.name, "", ""))
+    query = sql_of(TableRef(experiment.tables[0], experiment.name, "", ""))
     with database.read() as connection:
         plan = [str(row) for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}")]
     assert any("SEARCH metrics" in line for line in plan)

@@ -9,7 +9,7 @@ from made_up import HEAD, MadeUp, filled
 
 from runner.core.types import Cell
 from runner.report.tables.render import FORMATS, render
-from runner.report.tables.table import FilledTable, to_records
+from runner.report.tables.table import TableData, to_records
 from runner.report.tables.tolerances import held_values
 from runner.store.database import Database
 
@@ -23,7 +23,7 @@ def val(accuracy: float) -> MadeUp:
 
 def cell_of(
     database: Database, folder: Path, made: list[MadeUp | None], published: str
-) -> FilledTable:
+) -> TableData:
     """Return a table of one cell, whose seeds have ended as ``made``."""
     text = f"""{HEAD}
 seeds: {list(range(len(made)))}

@@ -13,7 +13,7 @@ import pytest
 from fuzz_checks import Input, try_input
 from fuzz_specs import fuzz, make_input, seeds
 
-from runner.core.errors import Place, Problem, SpecError
+from runner.core.errors import Problem, SourcePosition, SpecError
 from runner.spec.experiment import load_experiment
 
 SPEC = b"name: a\ndata: {dataset: digits}\nmodel: mlp\n"
@@ -51,9 +51,9 @@ def test_what_comes_out_is_told_apart() -> None:
 WRONG = {
     "a crash": KeyError("x"),
     "no place": SpecError([Problem(None, "wrong")]),
-    "a line too many": SpecError([Problem(Place("seeds/mutated.yaml", 9, 1), "wrong")]),
-    "a column too many": SpecError([Problem(Place("seeds/mutated.yaml", 1, 99), "wrong")]),
-    "no text": SpecError([Problem(Place("seeds/mutated.yaml", 1, 1), "\ud800")]),
+    "a line too many": SpecError([Problem(SourcePosition("seeds/mutated.yaml", 9, 1), "wrong")]),
+    "a column too many": SpecError([Problem(SourcePosition("seeds/mutated.yaml", 1, 99), "wrong")]),
+    "no text": SpecError([Problem(SourcePosition("seeds/mutated.yaml", 1, 1), "\ud800")]),
 }
 
 

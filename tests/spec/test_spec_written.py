@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from runner.components.settings import Settings
-from runner.core.errors import Place, Problem, SpecError
+from runner.core.errors import Problem, SourcePosition, SpecError
 from runner.spec.experiment import Experiment, build_experiment
 from runner.spec.matching import same_value, setting_value
 from runner.spec.names import SETTING_ROOTS, spell_out
@@ -56,12 +56,14 @@ def problems_of(
     return ()
 
 
-def place_of(document: dict[str, Any], path: list[str]) -> Place | None:
+def place_of(document: dict[str, Any], path: list[str]) -> SourcePosition | None:
     node = find(parse_yaml(yaml.safe_dump(document, sort_keys=False), "a.yaml"), path)
     return None if node is None else node.place
 
 
-def said_of(problems: tuple[Problem, ...], place: Place | None) -> set[tuple[str, str, str]]:
+def said_of(
+    problems: tuple[Problem, ...], place: SourcePosition | None
+) -> set[tuple[str, str, str]]:
     """Return what is said of a place."""
     return {
         (problem.found, problem.allowed, problem.suggestion)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.core.errors import Place, SpecError
+from runner.core.errors import SourcePosition, SpecError
 from runner.spec import yaml_loader
 from runner.spec.nodes import as_yaml, plain
 from runner.spec.yaml_loader import load_yaml, parse_yaml
@@ -98,9 +98,12 @@ def test_aliases_stand_for_the_value_of_their_anchor() -> None:
 def test_every_value_and_key_knows_its_place() -> None:
     tree = parse_yaml("a:\n  b: [1,\n      two]\n", "a.yaml")
     inner = tree.value["a"].value["b"]
-    assert inner.key_place == Place("a.yaml", 2, 3)
-    assert inner.place == Place("a.yaml", 2, 6)
-    assert [item.place for item in inner.value] == [Place("a.yaml", 2, 7), Place("a.yaml", 3, 7)]
+    assert inner.key_place == SourcePosition("a.yaml", 2, 3)
+    assert inner.place == SourcePosition("a.yaml", 2, 6)
+    assert [item.place for item in inner.value] == [
+        SourcePosition("a.yaml", 2, 7),
+        SourcePosition("a.yaml", 3, 7),
+    ]
 
 
 def test_keys_are_text_whatever_they_look_like() -> None:

@@ -16,7 +16,14 @@ from recorded import take, want
 
 from runner.store import claims as claims_module
 from runner.store.catalogue import record_environment
-from runner.store.claims import LEASE_SECONDS, Claim, Ended, Held, claim_stage, renew_claim
+from runner.store.claims import (
+    LEASE_SECONDS,
+    Claim,
+    ClaimHeld,
+    StageEnded,
+    claim_stage,
+    renew_claim,
+)
 from runner.store.database import Database, open_database
 from runner.store.facts import held_stages
 from runner.store.process import is_dead, start_ticks, this_process
@@ -78,7 +85,7 @@ def claim_for(database: Database, pid: int, **values: object) -> Claim:
     return claim
 
 
-def ask_for(database: Database) -> Claim | Ended | Held:
+def ask_for(database: Database) -> Claim | StageEnded | ClaimHeld:
     environment = record_environment(database, {"machine": "m"})
     return claim_stage(database, "prepare", environment, {}, "cpu")
 
@@ -96,7 +103,7 @@ def test_a_clock_that_is_set_takes_no_claim_from_a_living_process(
     real = psutil.Process.create_time  # Linux computes it from the clock and the ticks
     monkeypatch.setattr(psutil.Process, "create_time", lambda process: real(process) + step)
     held = ask_for(database)
-    assert isinstance(held, Held)
+    assert isinstance(held, ClaimHeld)
     assert held.owner.pid == other.pid
     assert held_stages(database, alive=True) == {"prepare"}
     assert [row["status"] for row in run_rows(database)] == ["running"]
@@ -122,7 +129,7 @@ def test_a_process_that_renews_nothing_loses_its_claim_in_time_that_passes(
 ) -> None:
     claim_for(database, other.pid)
     clock.passed, clock.step = LEASE_SECONDS - 1, -2 * HOUR
-    assert isinstance(ask_for(database), Held)
+    assert isinstance(ask_for(database), ClaimHeld)
     clock.passed += 2
     assert isinstance(ask_for(database), Claim)
 
@@ -139,7 +146,7 @@ def test_between_machines_the_lease_is_held_against_the_time_of_day(
     database: Database, clock: Clock
 ) -> None:
     claim_for(database, os.getpid(), host="elsewhere", boot_id="other", lease_monotonic=0.0)
-    assert isinstance(ask_for(database), Held)
+    assert isinstance(ask_for(database), ClaimHeld)
     clock.step = LEASE_SECONDS + 1
     assert isinstance(ask_for(database), Claim)
 
@@ -154,7 +161,7 @@ def test_a_living_process_of_an_earlier_version_keeps_its_claim(
     started = psutil.Process(other.pid).create_time()
     for moved in (0.0, 2.5, -HOUR):  # its clock may have been set since it looked
         claim = claim_for(database, other.pid, process_started=started + moved, **OLD)
-        assert isinstance(ask_for(database), Held)
+        assert isinstance(ask_for(database), ClaimHeld)
         with database.write() as connection:
             claims_module.release_claim(connection, claim)
     claim_for(database, other.pid, **OLD)

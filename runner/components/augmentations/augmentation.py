@@ -52,7 +52,7 @@ class Unfit(ValueError):
         self.allowed = allowed
 
 
-class Operate(Protocol):
+class ApplyOp(Protocol):
     """Does an operation of torchvision's functional interface, by name.
 
     Tensors among the parameters have a row per image; anything else holds for all images.
@@ -90,7 +90,7 @@ class Augmentation(Component):
         images: Tensor,
         drawn: Mapping[str, Tensor],
         mean: Sequence[float],
-        operate: Operate,
+        apply_op: ApplyOp,
     ) -> Tensor:
         """Return the augmented images, uint8 (B, C, H', W').
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from runner.components.augmentations.augmentation import (
+    ApplyOp,
     Augmentation,
     Factor,
     NonNegative,
-    Operate,
     RandomlyApplied,
     Share,
     Size,
@@ -84,7 +84,7 @@ class ColorJitter(Augmentation):
         images: Tensor,
         drawn: Mapping[str, Tensor],
         mean: Sequence[float],
-        operate: Operate,
+        apply_op: ApplyOp,
     ) -> Tensor:
         """Return the images with their colours changed."""
         from runner.components.augmentations.operations_net import on_rows
@@ -97,7 +97,7 @@ class ColorJitter(Augmentation):
             for index, name in enumerate(names):
 
                 def adjust(part: Tensor, rows: Tensor, name: str = name) -> Tensor:
-                    return operate(f"adjust_{name}", part, factors=drawn[name][rows])
+                    return apply_op(f"adjust_{name}", part, factors=drawn[name][rows])
 
                 images = on_rows(images, order[:, turn] == index, adjust)
         return images
@@ -114,10 +114,10 @@ class RandomGrayscale(RandomlyApplied):
         images: Tensor,
         drawn: Mapping[str, Tensor],
         mean: Sequence[float],
-        operate: Operate,
+        apply_op: ApplyOp,
     ) -> Tensor:
         """Return the images in gray."""
-        return operate("rgb_to_grayscale", images)
+        return apply_op("rgb_to_grayscale", images)
 
 
 class RandomEqualize(RandomlyApplied):
@@ -130,10 +130,10 @@ class RandomEqualize(RandomlyApplied):
         images: Tensor,
         drawn: Mapping[str, Tensor],
         mean: Sequence[float],
-        operate: Operate,
+        apply_op: ApplyOp,
     ) -> Tensor:
         """Return the images, equalised."""
-        return operate("equalize", images)
+        return apply_op("equalize", images)
 
 
 class RandomAdjustSharpness(RandomlyApplied):
@@ -153,10 +153,10 @@ class RandomAdjustSharpness(RandomlyApplied):
         images: Tensor,
         drawn: Mapping[str, Tensor],
         mean: Sequence[float],
-        operate: Operate,
+        apply_op: ApplyOp,
     ) -> Tensor:
         """Return the images, blurred or sharpened."""
-        return operate("adjust_sharpness", images, factors=drawn["factors"])
+        return apply_op("adjust_sharpness", images, factors=drawn["factors"])
 
 
 def _odd(value: int) -> int:
@@ -202,8 +202,8 @@ class GaussianBlur(Augmentation):
         images: Tensor,
         drawn: Mapping[str, Tensor],
         mean: Sequence[float],
-        operate: Operate,
+        apply_op: ApplyOp,
     ) -> Tensor:
         """Return the images, blurred."""
         kernel = both(self.kernel_size)
-        return operate("gaussian_blur", images, kernel_size=kernel, sigmas=drawn["sigmas"])
+        return apply_op("gaussian_blur", images, kernel_size=kernel, sigmas=drawn["sigmas"])

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from runner.components.augmentations.augmentation import (
+    ApplyOp,
     Augmentation,
     Factor,
     Level,
-    Operate,
     Pixels,
     RandomlyApplied,
     Share,
@@ -104,13 +104,13 @@ class RandomCrop(Augmentation):
         images: Tensor,
         drawn: Mapping[str, Tensor],
         mean: Sequence[float],
-        operate: Operate,
+        apply_op: ApplyOp,
     ) -> Tensor:
         """Return the parts."""
         if any(self.borders()):
             mode, borders = self.padding_mode, self.borders()
-            images = operate("pad", images, padding=borders, mode=mode, fill=self.fill)
-        return operate("crop", images, **drawn, size=both(self.size))
+            images = apply_op("pad", images, padding=borders, mode=mode, fill=self.fill)
+        return apply_op("crop", images, **drawn, size=both(self.size))
 
 
 class Resize(Augmentation):
@@ -133,11 +133,11 @@ class Resize(Augmentation):
         images: Tensor,
         drawn: Mapping[str, Tensor],
         mean: Sequence[float],
-        operate: Operate,
+        apply_op: ApplyOp,
     ) -> Tensor:
         """Return the images, resized."""
         height, width = images.shape[-2:]
-        return operate("resize", images, size=self.output_size((height, width)))
+        return apply_op("resize", images, size=self.output_size((height, width)))
 
 
 class RandomResizedCrop(Augmentation):
@@ -188,10 +188,10 @@ class RandomResizedCrop(Augmentation):
         images: Tensor,
         drawn: Mapping[str, Tensor],
         mean: Sequence[float],
-        operate: Operate,
+        apply_op: ApplyOp,
     ) -> Tensor:
         """Return the parts, resized."""
-        return operate("resized_crop", images, **drawn, size=both(self.size))
+        return apply_op("resized_crop", images, **drawn, size=both(self.size))
 
 
 class RandomErasing(RandomlyApplied):
@@ -235,7 +235,7 @@ class RandomErasing(RandomlyApplied):
         images: Tensor,
         drawn: Mapping[str, Tensor],
         mean: Sequence[float],
-        operate: Operate,
+        apply_op: ApplyOp,
     ) -> Tensor:
         """Return the images with their rectangles erased."""
         import torch
@@ -243,7 +243,7 @@ class RandomErasing(RandomlyApplied):
         levels = mean if self.value == "mean" else (self.value,)
         parts = images.chunk(images.shape[1], dim=1) if len(levels) > 1 else (images,)
         erased = [
-            operate("erase", part, **drawn, value=min(255, max(0, round(255 * level))))
+            apply_op("erase", part, **drawn, value=min(255, max(0, round(255 * level))))
             for part, level in zip(parts, levels, strict=True)
         ]
         return torch.cat(erased, dim=1)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from runner.components.augmentations.augmentation import (
+    ApplyOp,
     Augmentation,
     Factor,
     Level,
     NonNegative,
-    Operate,
     RandomlyApplied,
     Share,
     Size,
@@ -48,10 +48,10 @@ class RandomHorizontalFlip(RandomlyApplied):
         images: Tensor,
         drawn: Mapping[str, Tensor],
         mean: Sequence[float],
-        operate: Operate,
+        apply_op: ApplyOp,
     ) -> Tensor:
         """Return the images, mirrored."""
-        return operate("horizontal_flip", images)
+        return apply_op("horizontal_flip", images)
 
 
 class RandomVerticalFlip(RandomlyApplied):
@@ -64,10 +64,10 @@ class RandomVerticalFlip(RandomlyApplied):
         images: Tensor,
         drawn: Mapping[str, Tensor],
         mean: Sequence[float],
-        operate: Operate,
+        apply_op: ApplyOp,
     ) -> Tensor:
         """Return the images, upside down."""
-        return operate("vertical_flip", images)
+        return apply_op("vertical_flip", images)
 
 
 class RandomPerspective(RandomlyApplied):
@@ -114,13 +114,13 @@ class RandomPerspective(RandomlyApplied):
         images: Tensor,
         drawn: Mapping[str, Tensor],
         mean: Sequence[float],
-        operate: Operate,
+        apply_op: ApplyOp,
     ) -> Tensor:
         """Return the images, distorted."""
         height, width = images.shape[-2:]
         corners = [[0, 0], [width - 1, 0], [width - 1, height - 1], [0, height - 1]]
         ends = drawn["endpoints"]
-        return operate(
+        return apply_op(
             "perspective",
             images,
             startpoints=ends.new_tensor(corners).expand_as(ends),
@@ -151,10 +151,10 @@ class RandomRotation(Augmentation):
         images: Tensor,
         drawn: Mapping[str, Tensor],
         mean: Sequence[float],
-        operate: Operate,
+        apply_op: ApplyOp,
     ) -> Tensor:
         """Return the images, turned."""
-        return operate(
+        return apply_op(
             "rotate",
             images,
             angles=drawn["angles"],
@@ -214,7 +214,7 @@ class RandomAffine(Augmentation):
         images: Tensor,
         drawn: Mapping[str, Tensor],
         mean: Sequence[float],
-        operate: Operate,
+        apply_op: ApplyOp,
     ) -> Tensor:
         """Return the images, transformed."""
-        return operate("affine", images, **drawn, interpolation=self.interpolation, fill=self.fill)
+        return apply_op("affine", images, **drawn, interpolation=self.interpolation, fill=self.fill)

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from runner.components.augmentations.augmentation import Augmentation, Operate
+from runner.components.augmentations.augmentation import ApplyOp, Augmentation
 from runner.components.augmentations.draws_net import unit
 from runner.components.augmentations.operations_net import on_batches, on_rows, one_by_one
 from runner.components.augmentations.pipeline import OneOf, Pipeline
@@ -46,8 +46,8 @@ class Augmenter:
             epoch: from 1.
             step: of the epoch, from 1.
         """
-        operate = one_by_one if self.pipeline.reference else on_batches
-        batch = _Batch(self.seed, epoch, step, len(images), self.mean, operate)
+        apply_op = one_by_one if self.pipeline.reference else on_batches
+        batch = _Batch(self.seed, epoch, step, len(images), self.mean, apply_op)
 
         def augment(part: Tensor, rows: Tensor) -> Tensor:
             return batch.steps(self.pipeline.steps, part, rows, "")
@@ -74,7 +74,7 @@ class _Batch:
     step: int
     count: int
     mean: Sequence[float]
-    operate: Operate
+    apply_op: ApplyOp
 
     def generator(self, place: str) -> torch.Generator:
         """Return the generator of a place: "" is the pipeline, "0" its first step."""
@@ -111,7 +111,7 @@ class _Batch:
 
         def change(part: Tensor, inside: Tensor) -> Tensor:
             own = {name: values[rows[inside]] for name, values in drawn.items()}
-            return step.apply(part, own, self.mean, self.operate)
+            return step.apply(part, own, self.mean, self.apply_op)
 
         return on_rows(images, picked[rows], change)
 

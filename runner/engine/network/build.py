@@ -29,12 +29,12 @@ from runner.engine.network.freezing import (
     count_layers,
     find_frozen,
 )
-from runner.engine.network.split import Halves, features_shape, split_at_prefix
+from runner.engine.network.split import SplitNetwork, features_shape, split_at_prefix
 
 if TYPE_CHECKING:
     from runner.engine.context import Context
     from runner.engine.data.samples import Images
-    from runner.engine.network.weights import Fit
+    from runner.engine.network.weights import WeightMatch
 
 Shape = tuple[int, int, int]
 
@@ -55,7 +55,7 @@ class Network:
     body: nn.Module
     frozen: Frozen
     still: tuple[nn.Module, ...]
-    fit: Fit | None = None
+    fit: WeightMatch | None = None
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """Return logits (B, classes)."""
@@ -76,7 +76,7 @@ class Network:
         """Yield the weights that are trained."""
         return (each for each in self.module.parameters() if each.requires_grad)
 
-    def halves(self) -> Halves | None:
+    def halves(self) -> SplitNetwork | None:
         """Return the network cut behind its frozen prefix, or None when it has none."""
         return split_at_prefix(self.module, self.frozen)
 

@@ -21,7 +21,7 @@ Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Halves:
+class SplitNetwork:
     """A network cut behind its frozen prefix.
 
     Attributes:
@@ -37,7 +37,7 @@ class Halves:
     tensors: tuple[str, ...]
 
 
-def split_at_prefix(network: nn.Module, frozen: Frozen) -> Halves | None:
+def split_at_prefix(network: nn.Module, frozen: Frozen) -> SplitNetwork | None:
     """Return the halves of a network, or None when it does not begin with a frozen part."""
     if not frozen.parameters:
         return None
@@ -104,7 +104,7 @@ def _crossing(nodes: list[fx.Node], last: int) -> list[fx.Node]:
     return [node for node in nodes[: last + 1] if later.intersection(node.users)]
 
 
-def _halves(network: nn.Module, nodes: list[fx.Node], last: int, crossing: fx.Node) -> Halves:
+def _halves(network: nn.Module, nodes: list[fx.Node], last: int, crossing: fx.Node) -> SplitNetwork:
     first, second = fx.Graph(), fx.Graph()
     copies: dict[fx.Node, fx.Node] = {}
     for node in nodes[: last + 1]:
@@ -114,10 +114,10 @@ def _halves(network: nn.Module, nodes: list[fx.Node], last: int, crossing: fx.No
     for node in nodes[last + 1 :]:
         copies[node] = second.node_copy(node, lambda other: copies[other])
     prefix, rest = fx.GraphModule(network, first), fx.GraphModule(network, second)
-    return Halves(crossing.name, prefix, rest, tuple(prefix.state_dict()))
+    return SplitNetwork(crossing.name, prefix, rest, tuple(prefix.state_dict()))
 
 
-def features_shape(halves: Halves, image_shape: Shape) -> Shape:
+def features_shape(halves: SplitNetwork, image_shape: Shape) -> Shape:
     """Return the shape of one image's features; a network on the meta device computes nothing."""
     device = next(halves.prefix.parameters()).device
     halves.prefix.eval()

@@ -48,7 +48,7 @@ class PublicWeights:
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
+class WeightMatch:
     """How weights fit a network.
 
     Attributes:
@@ -136,7 +136,7 @@ def _read_torch(path: Path) -> object:
 
 def fit_weights(
     settings: TorchvisionModel, network: nn.Module, tensors: Mapping[str, Tensor]
-) -> Fit:
+) -> WeightMatch:
     """Hold a file's tensors against the network that the settings describe.
 
     The last layer, and a new head, are fresh where their sizes differ from the file's. Other
@@ -165,7 +165,7 @@ def fit_weights(
     known = set(state) | set(original_on_meta(settings.name, 1000).state_dict())
     left_over = [name for name in tensors if name not in known]
     _refuse(settings, lacking, unlike, left_over)
-    return Fit(tuple(name for name in state if name not in fresh), tuple(fresh))
+    return WeightMatch(tuple(name for name in state if name not in fresh), tuple(fresh))
 
 
 def _may_be_missing(settings: TorchvisionModel, state: Mapping[str, Tensor]) -> set[str]:
@@ -231,7 +231,7 @@ def _described(tensor: Tensor) -> str:
     return shape if plain else f"{shape} of {str(tensor.dtype).removeprefix('torch.')}"
 
 
-def load_weights(settings: TorchvisionModel, network: nn.Module, path: Path) -> Fit:
+def load_weights(settings: TorchvisionModel, network: nn.Module, path: Path) -> WeightMatch:
     """Copy what fits from a file into the network that the settings describe.
 
     Raises:

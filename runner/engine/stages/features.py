@@ -29,7 +29,7 @@ from runner.engine.data.augment import Augmenter
 from runner.engine.data.samples import Images, Samples, evaluation_batch_size, on_device
 from runner.engine.kept import DAMAGED, INDEX, NOT_THERE, is_whole, opened_or_made, put
 from runner.engine.network.build import Network
-from runner.engine.network.split import Halves
+from runner.engine.network.split import SplitNetwork
 from runner.engine.stages.evaluate import autocast
 
 ARRAY = "features.npy"
@@ -128,7 +128,7 @@ def open_features(
     )
 
 
-def _halves(network: Network) -> Halves:
+def _halves(network: Network) -> SplitNetwork:
     halves = network.halves()
     assert halves is not None, "a plan asks for features of a network without a frozen prefix"
     return halves
@@ -149,7 +149,7 @@ def _fault(context: Context, folder: Path, images: Images) -> str:
 
 
 def _extract(
-    context: Context, images: Images, halves: Halves, spec: Mapping[str, Any], folder: Path
+    context: Context, images: Images, halves: SplitNetwork, spec: Mapping[str, Any], folder: Path
 ) -> None:
     rows = len(images.index["labels"]) * int(spec["prefix"].get("views", 1))
     shape = (rows, *(int(side) for side in spec["prefix"]["shape"]))
@@ -177,7 +177,7 @@ def _extract(
 
 
 def _fill(
-    context: Context, images: Images, halves: Halves, precision: str, features: NDArray[Any]
+    context: Context, images: Images, halves: SplitNetwork, precision: str, features: NDArray[Any]
 ) -> None:
     total, num_images = len(features), len(images.index["labels"])
     halves.prefix.eval()

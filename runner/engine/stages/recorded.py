@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from runner.core.paths import common_epochs
-from runner.core.reader import kept_epochs, replayed
+from runner.core.reader import epochs_to_keep, replayed
 from runner.core.types import Record
 from runner.engine.context import Context
 from runner.engine.network.build import Network
@@ -21,14 +21,14 @@ from runner.engine.training.checkpoint import load_checkpoint, unprefixed
 from runner.engine.training.loop import TrainState
 
 if TYPE_CHECKING:
-    from runner.engine.stages.train import TrainTask
+    from runner.engine.stages.train import TrainJob
 
 
 def read_record(
     context: Context,
     network: Network,
     inputs: Mapping[str, str],
-    task: TrainTask,
+    task: TrainJob,
     record: Record,
 ) -> TrainState | None:
     """Return where the readers stand at the end of what they read of a record, with their weights.
@@ -43,7 +43,7 @@ def read_record(
     readers = replayed(task.readers, history)
     finished = {name: state for name, state in readers.items() if state.finished}
     best: dict[int, dict[str, Tensor]] = {}
-    for epoch in sorted(kept_epochs(task.readers, finished)):
+    for epoch in sorted(epochs_to_keep(task.readers, finished)):
         best[epoch] = _weights(context, epoch, record.kept.get(epoch, ()))
         if not best[epoch]:
             context.on_note(

@@ -44,7 +44,7 @@ FLUSH_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class TrainTask:
+class TrainJob:
     """One training, as a stage asks for it.
 
     Attributes:
@@ -77,7 +77,7 @@ class _Book:
     """
 
     def __init__(
-        self, context: Context, task: TrainTask, inputs: Mapping[str, str], before: list[list[int]]
+        self, context: Context, task: TrainJob, inputs: Mapping[str, str], before: list[list[int]]
     ) -> None:
         self._context, self._task, self.inputs = context, task, inputs
         self._before = before
@@ -134,7 +134,7 @@ class _Book:
         return f"this training goes on after epoch {self._saved_epoch}"
 
 
-def train_stage(context: Context, images: Images, task: TrainTask) -> Outcome:
+def train_stage(context: Context, images: Images, task: TrainJob) -> Outcome:
     """Train until no reader wants another epoch, or to the end of the stage's path.
 
     Where everything is recorded, nothing is trained.
@@ -168,7 +168,7 @@ def train_stage(context: Context, images: Images, task: TrainTask) -> Outcome:
     return _done(task, state, book)
 
 
-def _as_recorded(context: Context, task: TrainTask, record: Record, state: TrainState) -> Outcome:
+def _as_recorded(context: Context, task: TrainJob, record: Record, state: TrainState) -> Outcome:
     """Let the readers read recorded epochs; the one in which they diverge is recorded anew."""
     book = _Book(context, task, record.inputs, clipped(record.reads, state.epoch))
     _settle(context, task, state, book)
@@ -181,7 +181,7 @@ def _as_recorded(context: Context, task: TrainTask, record: Record, state: Train
 
 
 def _train(
-    context: Context, samples: Samples, task: TrainTask, state: TrainState, book: _Book
+    context: Context, samples: Samples, task: TrainJob, state: TrainState, book: _Book
 ) -> Diverged | None:
     """Train epoch after epoch; return where it diverged, or None."""
     last = last_epoch(task.stage.spec["path"])
@@ -198,7 +198,7 @@ def _train(
     return None
 
 
-def _settle(context: Context, task: TrainTask, state: TrainState, book: _Book) -> None:
+def _settle(context: Context, task: TrainJob, state: TrainState, book: _Book) -> None:
     """Write the weights of the readers that have just become satisfied, and what they read."""
     done = [name for name, reader in state.readers.items() if reader.finished]
     fresh = [name for name in done if name not in task.settled]
@@ -222,7 +222,7 @@ def _settle(context: Context, task: TrainTask, state: TrainState, book: _Book) -
         }
 
 
-def _diverged(at: Diverged, task: TrainTask, state: TrainState, book: _Book) -> Outcome:
+def _diverged(at: Diverged, task: TrainJob, state: TrainState, book: _Book) -> Outcome:
     message = f"diverged in epoch {at.epoch} at step {at.step}"
     for name in state.waiting():
         task.settled[name] = {
@@ -238,7 +238,7 @@ def _diverged(at: Diverged, task: TrainTask, state: TrainState, book: _Book) -> 
     return Outcome("diverged", {"readers": task.settled}, message, produced=task.produced)
 
 
-def _done(task: TrainTask, state: TrainState, book: _Book) -> Outcome:
+def _done(task: TrainJob, state: TrainState, book: _Book) -> Outcome:
     values = {"readers": task.settled, "reads": book.reads()}
     return Outcome("done", values, produced=task.produced)
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from runner.components.settings import Settings
 from runner.core.errors import Interrupted
 from runner.core.keys import keyed_seed
-from runner.core.reader import ReaderState, divergence, kept_epochs, read_epoch, unwritten
+from runner.core.reader import ReaderState, divergence, epochs_to_keep, read_epoch, unwritten
 from runner.core.types import EpochRecord, Metric, Reader
 from runner.engine.context import Context, Progress
 from runner.engine.data.samples import Samples
@@ -124,7 +124,7 @@ def _keep_best(state: TrainState, readers: Mapping[str, Reader]) -> None:
 
     Those of readers that were satisfied before this epoch are written.
     """
-    wanted = kept_epochs(readers, unwritten(readers, state.readers, state.written))
+    wanted = epochs_to_keep(readers, unwritten(readers, state.readers, state.written))
     if state.epoch in wanted:
         state.best[state.epoch] = copy_state(state.network)
     state.best = {epoch: tensors for epoch, tensors in state.best.items() if epoch in wanted}

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from runner.core.paths import lies_on, segment_at
-from runner.core.reader import ReaderState, kept_epochs, replayed, unwritten, weights_of
+from runner.core.reader import ReaderState, epochs_to_keep, replayed, unwritten, weights_of
 from runner.core.types import Reader
 from runner.engine.context import Context
 from runner.engine.network.build import Network, copy_state, load_state
@@ -30,11 +30,11 @@ from runner.engine.training.loop import TrainState
 from runner.engine.training.resume_points import Place, checkpoints, kept_states
 
 if TYPE_CHECKING:
-    from runner.engine.stages.train import TrainTask
+    from runner.engine.stages.train import TrainJob
 
 
 def find_start(
-    context: Context, network: Network, inputs: Mapping[str, str], task: TrainTask
+    context: Context, network: Network, inputs: Mapping[str, str], task: TrainJob
 ) -> tuple[TrainState, list[list[int]]]:
     """Return the furthest state from which the training may go on, and what was read before it.
 
@@ -71,7 +71,7 @@ def find_start(
     return state, []
 
 
-def _candidates(context: Context, task: TrainTask) -> list[Place]:
+def _candidates(context: Context, task: TrainJob) -> list[Place]:
     """Return where states of this training may lie, the furthest first.
 
     Where states are not shared, that is its own checkpoint and the state that it branches from.
@@ -92,7 +92,7 @@ def _candidates(context: Context, task: TrainTask) -> list[Place]:
 def _refusal(
     context: Context,
     inputs: Mapping[str, str],
-    task: TrainTask,
+    task: TrainJob,
     found: Checkpoint,
     written: Collection[str],
 ) -> str:
@@ -115,7 +115,7 @@ def _refusal(
     if values["diverged_if"] > _limit(task):
         return "was made under a higher limit of divergence"
     readers = replayed(task.readers, values["history"])
-    if not kept_epochs(task.readers, unwritten(task.readers, readers, written)) <= set(
+    if not epochs_to_keep(task.readers, unwritten(task.readers, readers, written)) <= set(
         values["best_epochs"]
     ):
         return "keeps the weights of other epochs than are wanted"
@@ -124,13 +124,13 @@ def _refusal(
     return ""
 
 
-def _limit(task: TrainTask) -> float:
+def _limit(task: TrainJob) -> float:
     """Return the limit of divergence that all readers of a training have in common."""
     (limit,) = {reader.diverged_if for reader in task.readers.values()}
     return limit
 
 
-def _whole_weights(context: Context, task: TrainTask, found: Checkpoint) -> dict[str, str]:
+def _whole_weights(context: Context, task: TrainJob, found: Checkpoint) -> dict[str, str]:
     """Return the digests of the weights of satisfied readers that are written, by artifact."""
     mine = {each for name, reader in task.readers.items() for each in weights_of(name, reader)}
     whole: dict[str, str] = {}
@@ -140,7 +140,7 @@ def _whole_weights(context: Context, task: TrainTask, found: Checkpoint) -> dict
     return whole
 
 
-def with_written(context: Context, task: TrainTask, state: TrainState) -> TrainState:
+def with_written(context: Context, task: TrainJob, state: TrainState) -> TrainState:
     """Return a state that also holds the weights that its satisfied readers have written.
 
     Later readers may call the same epochs their best.
@@ -158,7 +158,7 @@ def with_written(context: Context, task: TrainTask, state: TrainState) -> TrainS
 def packed(
     context: Context,
     inputs: Mapping[str, str],
-    task: TrainTask,
+    task: TrainJob,
     state: TrainState,
     reads: list[list[int]],
 ) -> Checkpoint:
@@ -218,7 +218,7 @@ def _unpack(state: TrainState, checkpoint: Checkpoint, readers: Mapping[str, Rea
     state.history = [dict(each) for each in values["history"]]
     state.first_mean = values["first_mean"]
     state.readers = replayed(readers, state.history)
-    wanted = kept_epochs(readers, state.readers)
+    wanted = epochs_to_keep(readers, state.readers)
     state.best = {
         epoch: {
             name: each.to(device) for name, each in unprefixed(f"best.{epoch}", tensors).items()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.core.paths import place_of_state
-from runner.core.types import Start
+from runner.core.types import ResumePoint
 from runner.engine.context import artifact_path
 from runner.engine.training.checkpoint import describe_checkpoint
 
@@ -105,7 +105,7 @@ def starts(
     database: str,
     segments: Collection[str],
     numerics: Mapping[str, Any] | None,
-) -> Iterator[Start]:
+) -> Iterator[ResumePoint]:
     """Yield from what trainings whose paths have these segments may perhaps go on.
 
     Args:
@@ -117,7 +117,7 @@ def starts(
     for place in (*kept_states(folder, database), *checkpoints(folder, database)):
         values = describe_checkpoint(place.folder) if place.segment in segments else None
         if values is not None and (numerics is None or values["numerics"] == dict(numerics)):
-            yield Start(
+            yield ResumePoint(
                 segment=place.segment,
                 epoch=place.epoch,
                 stage=place.stage,

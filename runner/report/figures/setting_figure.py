@@ -29,7 +29,7 @@ from runner.report.figures.drawing import (
 )
 from runner.report.figures.page import foot_legend, page, shown, side_legend
 from runner.report.figures.scale import Scale, is_number
-from runner.report.tables.query import fill_table
+from runner.report.tables.query import query_table
 from runner.report.tables.table import Row
 from runner.spec.names import short_name
 from runner.spec.nodes import KIND_KEYS, as_yaml
@@ -104,7 +104,7 @@ def _lines(request: FigureRequest, x: Column) -> dict[str, list[Point]]:
     assert request.table is not None
     assert request.database is not None
     runs = {result.run_key for cell in request.cells for result in cell.results}
-    filled = fill_table(request.database, request.table, request.experiment, request.variant, runs)
+    filled = query_table(request.database, request.table, request.experiment, request.variant, runs)
     rows = {row.position: row for row in filled.rows}
     points = [
         Point(column_value(x, cell.cell), cell, rows[cell.position]) for cell in request.cells

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from runner.core.errors import UsageError
-from runner.report.tables.table import Entry, FilledTable, Row
+from runner.report.tables.table import Row, TableData, TableValue
 from runner.spec.cell_names import cell_reference
 from runner.spec.tables.pivot import pivoted_columns, row_columns
 from runner.spec.tables.pivot_checks import clashing_titles, place_of
@@ -22,7 +22,7 @@ from runner.spec.tables.table import Column
 Line = tuple[Any, ...]
 
 
-def pivoted(filled: FilledTable) -> FilledTable:
+def pivoted(filled: TableData) -> TableData:
     """Return the table with a column for each value of its pivoted one.
 
     Rows stand where the first of their cells stood; values in the order of the spec. Cells of one
@@ -55,14 +55,14 @@ def pivoted(filled: FilledTable) -> FilledTable:
 def _row(made: Sequence[tuple[Column, Column, Any]], places: dict[Any, Row]) -> Row:
     """Return a row of places; one without a cell has an entry without anything."""
     first = next(iter(places.values()))
-    entries: dict[str, Entry] = {}
+    entries: dict[str, TableValue] = {}
     for column, declared, value in made:
         if column.kind != "metric":
             entries[column.title] = first.entries[declared.title]
         elif value in places:
             entries[column.title] = places[value].entries[declared.title]
         else:
-            entries[column.title] = Entry(None)
+            entries[column.title] = TableValue(None)
     statuses: Counter[str] = Counter()
     for row in places.values():
         statuses.update(row.statuses)
@@ -70,7 +70,7 @@ def _row(made: Sequence[tuple[Column, Column, Any]], places: dict[Any, Row]) -> 
     return Row(entries, runs, dict(statuses), first.position, first.run_key)
 
 
-def _shared_place(filled: FilledTable, first: Row, second: Row) -> UsageError:
+def _shared_place(filled: TableData, first: Row, second: Row) -> UsageError:
     columns = [column for column in filled.table.columns if column.kind != "metric"]
     place = place_of(columns, [second.entries[column.title].value for column in columns])
     cells = [f"{filled.experiment}:{row.position}" for row in (first, second)]

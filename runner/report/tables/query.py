@@ -16,7 +16,7 @@ from runner.core.reader import METRIC_NAMES
 from runner.core.types import Published
 from runner.report.tables.pivot import pivoted
 from runner.report.tables.sql import STATUSES, compile_table
-from runner.report.tables.table import Entry, FilledTable, Row, verdict
+from runner.report.tables.table import Row, TableData, TableValue, verdict
 from runner.spec.tables.table import Column, Table
 from runner.store.checking import Checked, check_experiments, check_results, check_runs, refuse
 from runner.store.checksums import RESULT, at_ends
@@ -27,7 +27,7 @@ PublishedValues = Mapping[int, Mapping[str, Published]]
 """Published values by position and column title."""
 
 
-def fill_table(
+def query_table(
     database: Database,
     table: Table,
     experiment: str,
@@ -35,7 +35,7 @@ def fill_table(
     runs: Collection[str] | None = None,
     published: PublishedValues | None = None,
     is_compared: bool = True,
-) -> FilledTable:
+) -> TableData:
     """Return the table as recorded now.
 
     Args:
@@ -57,7 +57,7 @@ def fill_table(
         refuse(database.path, _checks(connection, table, experiment, keys))
         answers = connection.exec_driver_sql(compile_table(table, experiment, variant, runs))
         rows = [_row(table, tuple(answer), published) for answer in answers]
-    filled = FilledTable(table, experiment, variant, tuple(rows), is_compared)
+    filled = TableData(table, experiment, variant, tuple(rows), is_compared)
     if table.pivot is not None:
         filled = pivoted(filled)
     return replace(filled, rows=tuple(_marked(filled.table.columns, filled.rows)))
@@ -86,12 +86,12 @@ def _row(
     """Return a row of the query's answer, by order: titles may be any text."""
     values = iter(answer)
     position = next(values)
-    entries: dict[str, Entry] = {}
+    entries: dict[str, TableValue] = {}
     for column in table.columns:
         if column.kind == "metric":
-            entries[column.title] = Entry(next(values), next(values), next(values))
+            entries[column.title] = TableValue(next(values), next(values), next(values))
         else:
-            entries[column.title] = Entry(next(values))
+            entries[column.title] = TableValue(next(values))
     runs, statuses = next(values), {status: next(values) for status in STATUSES}
     recorded, run_key = json.loads(next(values) or "{}"), next(values)
     published = {title: Published.from_json(value) for title, value in recorded.items()}

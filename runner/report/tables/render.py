@@ -14,7 +14,7 @@ from typing import Any
 
 from runner.core.errors import UsageError, nearest
 from runner.core.text import printable
-from runner.report.tables.table import Entry, FilledTable, difference, to_records
+from runner.report.tables.table import TableData, TableValue, difference, to_records
 from runner.spec.tables.pivot import show_value
 from runner.spec.tables.table import Column
 
@@ -29,7 +29,7 @@ NUMBER = re.compile(r"[+-]?[0-9]*\.?[0-9]+(?:e[+-]?[0-9]+)?")
 COUNTS = {"best_epoch", "last_epoch", "parameters"}
 
 
-def render(filled: FilledTable, form: str = "text") -> str:
+def render(filled: TableData, form: str = "text") -> str:
     """Return the table in a format, ending in one line end.
 
     Raises:
@@ -42,7 +42,7 @@ def render(filled: FilledTable, form: str = "text") -> str:
     return FORMATS[form](filled)
 
 
-def _text(filled: FilledTable) -> str:
+def _text(filled: TableData) -> str:
     header, rows = _grid(filled, printable, "{} *", "{}  ")
     right = [_is_right(filled, column) for column in _grid_columns(filled)]
     widths = [max(len(row[index]) for row in [header, *rows]) for index in range(len(header))]
@@ -50,7 +50,7 @@ def _text(filled: FilledTable) -> str:
     return "\n".join([_title(filled), *lines, *_notes(filled, "* best")]) + "\n"
 
 
-def _markdown(filled: FilledTable) -> str:
+def _markdown(filled: TableData) -> str:
     from runner.report.tables.markup import markdown_text
 
     header, rows = _grid(filled, markdown_text, "**{}**", "{}")
@@ -61,7 +61,7 @@ def _markdown(filled: FilledTable) -> str:
     return "\n".join([*lines, "", notes] if notes else lines) + "\n"
 
 
-def _latex(filled: FilledTable) -> str:
+def _latex(filled: TableData) -> str:
     from runner.report.tables.markup import latex_table, latex_text
 
     header, rows = _grid(filled, latex_text, r"\textbf{{{}}}", "{}")
@@ -69,7 +69,7 @@ def _latex(filled: FilledTable) -> str:
     return latex_table(header, rows, right, _notes(filled, "bold: best")[1:])
 
 
-def _html(filled: FilledTable) -> str:
+def _html(filled: TableData) -> str:
     from runner.report.tables.markup import html_table, html_text
 
     header, rows = _grid(filled, html_text, "<strong>{}</strong>", "{}")
@@ -77,7 +77,7 @@ def _html(filled: FilledTable) -> str:
     return html_table(_title(filled), header, rows, right, _notes(filled, "bold: best")[1:])
 
 
-def _csv(filled: FilledTable) -> str:
+def _csv(filled: TableData) -> str:
     records = to_records(filled)
     if not records:
         return ""
@@ -96,7 +96,7 @@ def csv_field(value: Any) -> Any:
     return f"'{text}" if FORMULA.match(text) and not NUMBER.fullmatch(text) else text
 
 
-def _json(filled: FilledTable) -> str:
+def _json(filled: TableData) -> str:
     content = {
         "table": filled.table.name,
         "experiment": filled.experiment,
@@ -107,7 +107,7 @@ def _json(filled: FilledTable) -> str:
     return BREAKING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-FORMATS: dict[str, Callable[[FilledTable], str]] = {
+FORMATS: dict[str, Callable[[TableData], str]] = {
     "text": _text,
     "markdown": _markdown,
     "latex": _latex,
@@ -117,12 +117,12 @@ FORMATS: dict[str, Callable[[FilledTable], str]] = {
 }
 
 
-def _title(filled: FilledTable) -> str:
+def _title(filled: TableData) -> str:
     variant = f" (variant: {filled.variant})" if filled.variant else ""
     return printable(f"{filled.table.name}{variant}")
 
 
-def _notes(filled: FilledTable, best: str) -> list[str]:
+def _notes(filled: TableData, best: str) -> list[str]:
     notes = []
     if any(_has_best(filled, column) for column in filled.table.columns):
         notes.append(f"{best} of its column")
@@ -131,11 +131,11 @@ def _notes(filled: FilledTable, best: str) -> list[str]:
     return ["", *notes] if notes else []
 
 
-def _has_best(filled: FilledTable, column: Column) -> bool:
+def _has_best(filled: TableData, column: Column) -> bool:
     return any(row.entries[column.title].is_best for row in filled.rows)
 
 
-def _grid_columns(filled: FilledTable) -> list[Column]:
+def _grid_columns(filled: TableData) -> list[Column]:
     """Return the column behind each printed one; published and difference stand beside theirs."""
     columns: list[Column] = []
     for column in filled.table.columns:
@@ -144,7 +144,7 @@ def _grid_columns(filled: FilledTable) -> list[Column]:
 
 
 def _grid(
-    filled: FilledTable, escape: Callable[[str], str], best: str, other: str
+    filled: TableData, escape: Callable[[str], str], best: str, other: str
 ) -> tuple[list[str], list[list[str]]]:
     """Return header and rows, each text escaped.
 
@@ -163,7 +163,7 @@ def _grid(
     return header, rows
 
 
-def _cells(entry: Entry, column: Column, beside: Sequence[str]) -> list[str]:
+def _cells(entry: TableValue, column: Column, beside: Sequence[str]) -> list[str]:
     """Return an entry as text, and what stands beside it."""
     if column.kind != "metric":
         return [show_value(entry.value)]
@@ -178,7 +178,7 @@ def _cells(entry: Entry, column: Column, beside: Sequence[str]) -> list[str]:
     return [_metric_text(entry, column), *(shown[name] for name in beside)]
 
 
-def _metric_text(entry: Entry, column: Column) -> str:
+def _metric_text(entry: TableValue, column: Column) -> str:
     if entry.value is None:
         return entry.missing or show_value(None)
     text = _number(entry.value, column)
@@ -201,7 +201,7 @@ def _digits(column: Column) -> int:
     return 1 if column.source in COUNTS else DEFAULT_DIGITS
 
 
-def _is_right(filled: FilledTable, column: Column) -> bool:
+def _is_right(filled: TableData, column: Column) -> bool:
     """Return whether the column holds numbers, which stand at its right."""
     values = [row.entries[column.title].value for row in filled.rows]
     return column.kind == "metric" or not any(isinstance(value, str) for value in values)

@@ -21,7 +21,7 @@ ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class TableValue:
     """One place in a filled table.
 
     Attributes:
@@ -59,7 +59,7 @@ class Row:
             runs have the same.
     """
 
-    entries: dict[str, Entry]
+    entries: dict[str, TableValue]
     runs: int
     statuses: dict[str, int]
     position: int
@@ -76,7 +76,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class FilledTable:
+class TableData:
     """A table with its rows.
 
     Attributes:
@@ -115,7 +115,7 @@ class FilledTable:
         return max((each.runs for row in self.rows for each in row.entries.values()), default=0)
 
 
-def to_records(filled: FilledTable) -> list[dict[str, Any]]:
+def to_records(filled: TableData) -> list[dict[str, Any]]:
     """Return one plain mapping per row, with the same keys in each.
 
     Metrics have, behind their title, ``_std`` and ``_n`` where there are seeds, ``_published`` and
@@ -149,14 +149,14 @@ def to_records(filled: FilledTable) -> list[dict[str, Any]]:
     return records
 
 
-def difference(entry: Entry) -> float | None:
+def difference(entry: TableValue) -> float | None:
     """Return measured minus published, or None where one is missing."""
     if entry.value is None or entry.published is None:
         return None
     return float(entry.value - entry.published.value)
 
 
-def verdict(entry: Entry, statuses: Mapping[str, int]) -> Verdict | None:
+def verdict(entry: TableValue, statuses: Mapping[str, int]) -> Verdict | None:
     """Return whether a mean holds against its published value, None where no tolerance is given.
 
     Args:
@@ -175,7 +175,7 @@ def verdict(entry: Entry, statuses: Mapping[str, int]) -> Verdict | None:
     return "yes" if abs(entry.value - published.value) <= allowed else "no"
 
 
-def to_frame(filled: FilledTable) -> pd.DataFrame:
+def to_frame(filled: TableData) -> pd.DataFrame:
     """Return the table as a DataFrame; see :func:`to_records` for its columns."""
     import pandas as pd
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from runner.core.types import Published
-from runner.report.tables.table import Entry, FilledTable, Row
+from runner.report.tables.table import Row, TableData, TableValue
 from runner.spec.tables.pivot_checks import place_of
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class ToleranceCheck:
     """A published value with a tolerance, and what was measured.
 
     Attributes:
@@ -31,7 +31,7 @@ class Held:
     place: str
     column: str
     published: Published
-    entry: Entry
+    entry: TableValue
 
     def __str__(self) -> str:
         """Return measured, published and tolerance in one line."""
@@ -42,11 +42,11 @@ class Held:
         )
 
 
-def held_values(filled: FilledTable) -> list[Held]:
+def held_values(filled: TableData) -> list[ToleranceCheck]:
     """Return the values with a tolerance of a table without a pivot, whose rows are cells."""
     assert filled.table.pivot is None
     return [
-        Held(
+        ToleranceCheck(
             table=filled.table.name,
             cell=f"{filled.experiment}:{row.position}",
             place=_place(filled, row),
@@ -60,12 +60,12 @@ def held_values(filled: FilledTable) -> list[Held]:
     ]
 
 
-def _place(filled: FilledTable, row: Row) -> str:
+def _place(filled: TableData, row: Row) -> str:
     columns = [column for column in filled.table.columns if column.kind != "metric"]
     return place_of(columns, [row.entries[column.title].value for column in columns])
 
 
-def _measured(entry: Entry) -> str:
+def _measured(entry: TableValue) -> str:
     if entry.value is None:
         return f"measured nothing ({entry.missing or 'there is no such number'})"
     text = f"measured {entry.value:.6g}"

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from runner.core.errors import Place, Problem, SpecError, nearest
+from runner.core.errors import Problem, SourcePosition, SpecError, nearest
 from runner.spec.nodes import Node
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Pivot:
 
     column: str
     titles: Mapping[str, Node]
-    place: Place | None
+    place: SourcePosition | None
 
 
 def parse_pivot(node: Node | None, columns: Sequence[Column], table: str) -> Pivot | None:

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from runner.components.component import Component
-from runner.core.errors import Place, Problem, SpecError, nearest
+from runner.core.errors import Problem, SourcePosition, SpecError, nearest
 from runner.core.reader import METRIC_NAMES
 from runner.spec.names import SHORT_NAMES, setting_path
 from runner.spec.nodes import Node, plain
@@ -70,7 +70,7 @@ class Column:
     at: str | int
     mark: str | None
     digits: int | None
-    place: Place | None
+    place: SourcePosition | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Table:
     about: str
     columns: tuple[Column, ...]
     order: tuple[tuple[str, bool], ...]
-    place: Place | None
+    place: SourcePosition | None
     pivot: Pivot | None = None
 
     def column(self, title: str) -> Column | None:
