@@ -16,10 +16,11 @@ from runner.bind.binder import Binder, BoundCell, image_sources, load_experiment
 from runner.bind.cell_filter import select_cells
 from runner.bind.plan_runs import PlannedRuns, disabled_rules, plan_runs
 from runner.bind.planned_records import record_wanted
+from runner.bind.request import Request
 from runner.bind.workspace import Workspace, workspace
 from runner.components.download import Downloading, OnProgress
 from runner.core.errors import Interrupted
-from runner.core.types import DEFAULT_CACHE_LIMIT, RunStatus
+from runner.core.types import RunStatus
 from runner.spec.experiment import Experiment
 from runner.store.database import Database
 from runner.store.facts import latest_results
@@ -30,32 +31,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from runner.execute.work import Listener
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a `run` is asked for; see :func:`run` for the meanings."""
-
-    specs: Sequence[str | Path]
-    only: Sequence[str] = ()
-    profile: str | None = None
-    sets: Sequence[str] = ()
-    limit: int | None = None
-    retry_failed: bool = False
-    rerun: bool = False
-    device: str | None = None
-    threads: int | None = None
-    db: str | Path | None = None
-    data: str | Path | None = None
-    executor: str = "local"
-    checkpoint_seconds: float = 30.0
-    accept_mixed: bool = False
-    download: bool = True
-    cache_limit: int = DEFAULT_CACHE_LIMIT
-    runs: Sequence[str] = ()
-    no_share: bool = False
-    disable: Sequence[str] = ()
-    use_reference: bool = False
 
 
 @dataclass(frozen=True)

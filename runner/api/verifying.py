@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from runner.api.planning import make_plan
-from runner.api.running import Request, run_request
+from runner.api.running import run_request
 from runner.api.sources import Sources, own_modules
 from runner.bind.binder import Binder, image_sources, load_experiments
 from runner.bind.cell_filter import select_cells
 from runner.bind.plan_runs import PlannedRuns
+from runner.bind.request import Request
 from runner.bind.workspace import workspace
 from runner.core.errors import Interrupted, UsageError
 from runner.planner.sampling import sample_runs, shared_stages

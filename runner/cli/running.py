@@ -80,7 +80,8 @@ def run(
     ] = False,
 ) -> None:
     """Run what the database lacks, then print the tables."""
-    from runner.api.running import Request, run_request
+    from runner.api.running import run_request
+    from runner.bind.request import Request
     from runner.cli.interrupt import StopRequest
     from runner.cli.progress import ProgressOfRun
     from runner.core.errors import Interrupted

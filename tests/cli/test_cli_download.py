@@ -24,7 +24,8 @@ from servers import Server, serving
 from waiting import PATIENCE, wait_for
 
 from runner import api
-from runner.api.running import Request, run_request
+from runner.api.running import run_request
+from runner.bind.request import Request
 from runner.components.data import cifar
 from runner.components.data.archives import Archive
 from runner.components.download import DownloadFailed

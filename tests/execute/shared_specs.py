@@ -7,7 +7,8 @@ from typing import Any
 
 from grids import ask
 
-from runner.api.running import Request, run_request
+from runner.api.running import run_request
+from runner.bind.request import Request
 from runner.core.types import Stage
 from runner.execute.work import NullListener
 from runner.store.database import open_database

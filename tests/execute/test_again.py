@@ -9,7 +9,8 @@ import pytest
 from grids import ask, left_in, write_grid
 from PIL import Image
 
-from runner.api.running import Request, RunSummary, run_request
+from runner.api.running import RunSummary, run_request
+from runner.bind.request import Request
 from runner.core.types import Stage
 from runner.execute.work import NullListener
 

@@ -12,7 +12,8 @@ from grids import ask, left_in, write_grid
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from runner.api.running import Request, RunSummary, run_request
+from runner.api.running import RunSummary, run_request
+from runner.bind.request import Request
 from runner.core.types import Stage
 from runner.engine import kept
 from runner.execute.work import NullListener

@@ -15,7 +15,8 @@ import runner.engine.data.arrays as arrays_module
 import runner.engine.engine as engine_module
 import runner.engine.training.checkpoint as checkpoint_module
 import runner.engine.training.loop as train_module
-from runner.api.running import Request, RunSummary, run_request
+from runner.api.running import RunSummary, run_request
+from runner.bind.request import Request
 from runner.core.errors import Interrupted, RunnerError
 from runner.core.types import Metric
 from runner.execute.work import NullListener

@@ -131,7 +131,8 @@ def test_features_of_real_photographs_change_no_result(
 ) -> None:
     """Frozen AlexNet on all of Caltech-101: trained on features, and without."""
     from runner import api
-    from runner.api.running import Request, run_request
+    from runner.api.running import run_request
+    from runner.bind.request import Request
     from runner.execute.work import NullListener
 
     monkeypatch.chdir(tmp_path)
