@@ -79,14 +79,11 @@ class Section:
 
 def results_document() -> str:
     """Return the document."""
-    database = open_reference()
-    try:
+    with open_reference() as database:
         sections = [_section(database, each) for each in documented()]
         parts = [HEAD, _overview(database, sections)]
         parts += [_described(database, each) for each in sections]
         parts.append(NOT_YET)
-    finally:
-        database.close()
     return "\n".join(parts)
 
 

@@ -59,17 +59,13 @@ def pack(source: Path, target: Path) -> str:
         copy, packed = Path(folder) / "copy.db", Path(folder) / "packed.db"
         with closing(sqlite3.connect(source)) as raw, closing(sqlite3.connect(copy)) as into:
             raw.backup(into)
-        database = open_database(copy)
-        try:
-            with database.write() as connection:
-                refuse(source, check_everything(connection))
-                prune(connection)
-                anonymise(connection)
-                seal_all(connection)
-                found = sorted(set(private_texts(connection)))
-                words = _described(connection)
-        finally:
-            database.close()
+        with open_database(copy) as database, database.write() as connection:
+            refuse(source, check_everything(connection))
+            prune(connection)
+            anonymise(connection)
+            seal_all(connection)
+            found = sorted(set(private_texts(connection)))
+            words = _described(connection)
         if found:
             raise SystemExit("not packed, for it tells of this machine:\n  " + "\n  ".join(found))
         with closing(sqlite3.connect(copy)) as raw:

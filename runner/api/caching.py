@@ -129,11 +129,8 @@ def _homes(place: Workspace, kind: str) -> list[Path]:
 def _refuse_at_work(place: Workspace) -> None:
     if not place.has_database():
         return
-    database = place.open(create=False)
-    try:
+    with place.open(create=False) as database:
         if held_stages(database, alive=True):
             raise UsageError(
                 f"a run is at work on {place.database_path}; stop it, or wait for its end"
             )
-    finally:
-        database.close()

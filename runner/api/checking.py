@@ -24,12 +24,11 @@ def check_database(db: str | Path | None = None) -> Iterator[Checked]:
         UsageError: when there is none.
         DamagedDatabase: when it cannot be read at all.
     """
-    database = workspace(db).open(create=False, check=False)
-    try:
-        with database.read() as connection:
-            yield from checks_of(connection)
-    finally:
-        database.close()
+    with (
+        workspace(db).open(create=False, check=False) as database,
+        database.read() as connection,
+    ):
+        yield from checks_of(connection)
 
 
 def checks_of(connection: sa.Connection) -> Iterator[Checked]:

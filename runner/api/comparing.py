@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.api.finding import find_record
+from runner.bind.named_runs import find_record
 from runner.bind.workspace import workspace
 
 if TYPE_CHECKING:
@@ -62,11 +62,8 @@ def compare(first: str, second: str, db: str | Path | None = None) -> list[Diffe
     Of settings, data, result and environment only what differs; of metrics all, at each run's best
     epoch.
     """
-    database = workspace(db).open(create=False)
-    try:
+    with workspace(db).open(create=False) as database:
         pair = [find_record(database, name) for name in (first, second)]
-    finally:
-        database.close()
     parts = {
         "settings": [dict(leaves(record["settings"])) for record in pair],
         "data": [{"fingerprint": record["fingerprint"]} for record in pair],

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.api.finding import check_variant, find_record, known_experiment
+from runner.bind.named_runs import check_variant, find_record, known_experiment
 from runner.bind.workspace import DEFAULT_DATABASE, REFERENCE, Workspace, workspace
 from runner.spec.cell_names import Given, cell_names, cell_reference
 from runner.spec.names import short_name
@@ -59,12 +59,9 @@ def list_runs(
     """
     import pandas as pd
 
-    database = workspace(db).open(create=False)
-    try:
+    with workspace(db).open(create=False) as database:
         listed = listed_cells(database, experiment, variant)
         return pd.DataFrame(listed.rows, columns=CELL_COLUMNS)
-    finally:
-        database.close()
 
 
 def listed_cells(
@@ -127,13 +124,10 @@ def show(name: str, db: str | Path | None = None) -> dict[str, Any]:
         UsageError: when nothing or several runs are meant.
     """
     place = workspace(db)
-    database = place.open(create=False)
-    try:
+    with place.open(create=False) as database:
         record = find_record(database, name)
         _name_cells(database, record["cells"])
         record["changed_code"] = list(_changed(database, place, record))
-    finally:
-        database.close()
     record["command"] = make_again(record["cells"], db)
     return record
 
@@ -155,8 +149,8 @@ def _changed(database: Database, place: Workspace, record: Mapping[str, Any]) ->
     """Return the modules that a run used and that now have other code; none of the reference's."""
     from pydantic import ValidationError
 
-    from runner.api.changed_code import changed_modules
-    from runner.api.sources import Sources
+    from runner.bind.changed_code import changed_modules
+    from runner.bind.code_digests import Sources
     from runner.components.settings import Settings
 
     if place.database_path == REFERENCE or record["result"] is None:

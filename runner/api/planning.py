@@ -7,11 +7,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.api.changed_code import NOTHING_CHANGED, ChangedCode, changed_code_of
-from runner.api.merging import in_reference
-from runner.api.sources import Sources
 from runner.bind.binder import Binder, BoundCell, load_experiments
 from runner.bind.cell_filter import select_cells
+from runner.bind.changed_code import NOTHING_CHANGED, ChangedCode, changed_code_of
+from runner.bind.code_digests import Sources
 from runner.bind.plan_runs import PlannedRuns, disabled_rules, plan_runs
 from runner.bind.workspace import Workspace, workspace
 from runner.core.errors import Problem
@@ -20,6 +19,7 @@ from runner.planner.cost import Cost, plan_costs, predicted
 from runner.planner.explain import Branch, Saving, last_epoch, not_shared, savings, tree
 from runner.spec.cell_names import run_name
 from runner.store.facts import latest_results
+from runner.store.reference import reference_statuses
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -199,9 +199,9 @@ def _want(
     """Return what is wanted, how many results of it `run` would take from the reference, and what
     of its results other code has made.
     """
-    reference = in_reference(cells) if use_reference else {}
-    database = place.open(create=False) if place.has_database() else None
-    try:
+    keys = {cell.run.run_key for cell in cells}
+    reference = reference_statuses(keys) if use_reference else {}
+    with place.open_existing() as database:
         wanted = plan_runs(
             cells,
             cells,
@@ -219,9 +219,6 @@ def _want(
             changed = changed_code_of(
                 wanted, wanted.facts.finished, database, Sources(place.folder)
             )
-    finally:
-        if database is not None:
-            database.close()
     taken = sum(there.get(key, ("failed", 0))[0] == "failed" for key in reference)
     return wanted, taken, changed
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.api.plot_cells import figure_names, shown_cells
 from runner.bind.cell_filter import choose
 from runner.bind.workspace import DEFAULT_DATABASE, REFERENCE, workspace
 from runner.core.errors import UsageError, nearest
+from runner.report.figures.cells import figure_names, shown_cells
 from runner.spec.experiment import Experiment, ResolvedCell, load_experiment
 from runner.store.database import Database
 
@@ -137,14 +137,11 @@ def draw(spec: str | Path, options: PlotOptions) -> RenderedFigure:
         with style():
             figure = FIGURES[options.kind](_samples(experiment, chosen, options))
         return RenderedFigure(figure, _path(experiment, options), (), command)
-    database = workspace(options.db).open(create=False)
-    try:
+    with workspace(options.db).open(create=False) as database:
         cells, left_out = shown_cells(database, experiment, chosen, command)
         request = _request(database, experiment, cells, options)
         with style():
             figure = FIGURES[options.kind](request)
-    finally:
-        database.close()
     return RenderedFigure(figure, _path(experiment, options, request.x), left_out, command)
 
 
@@ -221,7 +218,7 @@ def _run_command(spec: str | Path, options: PlotOptions) -> str:
 def _samples(
     experiment: Experiment, chosen: Sequence[ResolvedCell], options: PlotOptions
 ) -> FigureRequest:
-    from runner.api.plot_samples import sample_groups
+    from runner.report.figures.augmented import sample_groups
     from runner.report.figures.curves import FigureRequest
 
     place = workspace(options.db, options.data)
@@ -248,7 +245,7 @@ def _request(
     )
     if options.kind != "setting":
         return request
-    from runner.api.plot_columns import setting_table
+    from runner.report.figures.columns import setting_table
 
     settings = {item.cell.settings_key: item.settings for item in experiment.cells}
     shown = [settings[cell.cell.settings_key] for cell in cells]

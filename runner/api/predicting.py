@@ -47,11 +47,8 @@ def actual(
     """Return prediction against truth of what was done for specs, by kind of stage."""
     place = workspace(db, data)
     cells = Binder(place, provisional=True).bind(load_experiments(specs, profile, sets, data))
-    database = place.open(create=False)
-    try:
+    with place.open(create=False) as database:
         rows = predictions(database, {cell.run.run_key for cell in cells})
-    finally:
-        database.close()
     kinds = dict.fromkeys(row["kind"] for row in rows)
     return [_actual(kind, [row for row in rows if row["kind"] == kind]) for kind in kinds]
 

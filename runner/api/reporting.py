@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.api.finding import check_variant
+from runner.bind.named_runs import check_variant
 from runner.bind.workspace import workspace
 from runner.core.errors import UsageError, nearest
 from runner.core.types import Published
@@ -66,15 +66,12 @@ def report(
         UsageError: for an unknown or ambiguous table, or cells that do not fit into its pivot.
     """
     place = workspace(db)
-    database = place.open(create=False)
-    try:
+    with place.open(create=False) as database:
         found = find_tables(database, table, spec, variant)
         if len(found) != 1:
             names = ", ".join(each.table.name for each in found)
             raise UsageError(f"which table? there are: {names}")
         return to_frame(fill(database, found[0]))
-    finally:
-        database.close()
 
 
 def fill(database: Database, declared: TableRef) -> TableData:

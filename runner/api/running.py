@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.api.at_work import working_in
-from runner.api.changed_code import ChangedCode, changed_code_of
 from runner.api.listing import CELL_COLUMNS
-from runner.api.merging import import_reference
-from runner.api.sources import Sources, recorded_code
 from runner.bind.binder import Binder, BoundCell, image_sources, load_experiments
 from runner.bind.cell_filter import select_cells
+from runner.bind.changed_code import ChangedCode, changed_code_of
+from runner.bind.code_digests import Sources, recorded_code
 from runner.bind.plan_runs import PlannedRuns, disabled_rules, plan_runs
 from runner.bind.planned_records import record_wanted
 from runner.bind.request import Request
@@ -24,6 +23,7 @@ from runner.core.types import RunStatus
 from runner.spec.experiment import Experiment
 from runner.store.database import Database
 from runner.store.facts import latest_results
+from runner.store.merge import import_reference
 from runner.store.queries import run_rows
 from runner.store.reference import ReferenceResult
 
@@ -109,16 +109,13 @@ def run(
         use_reference=use_reference,
     )
     ran = run_request(request, lambda wanted: NullListener(), lambda: False)
-    database = workspace(db, data).open(create=False)
-    try:
+    with workspace(db, data).open(create=False) as database:
         rows = [
             row
             for experiment in ran.experiments
             for row in run_rows(database, experiment.name)
             if row["variant"] == experiment.variant
         ]
-    finally:
-        database.close()
     return pd.DataFrame(rows, columns=CELL_COLUMNS)
 
 
@@ -159,11 +156,10 @@ def run_request(
         on_note(note)
     if request.runs:
         chosen = [cell for cell in cells if cell.run.run_key in request.runs]
-    database = place.open()
-    try:
+    with place.open() as database:
         taken: Sequence[ReferenceResult] = ()
         if request.use_reference:
-            taken = import_reference(database, chosen)
+            taken = import_reference(database, {cell.run.run_key for cell in chosen})
             on_taken(taken)
         with working_in(place.folder):
             wanted = _execute(
@@ -172,8 +168,6 @@ def run_request(
         results = latest_results(database, wanted.chosen)
         statuses = {key: status for key, (status, _) in results.items()}
         changed = changed_code_of(wanted, statuses, database, Sources(place.folder))
-    finally:
-        database.close()
     return RunSummary(
         experiments=tuple(experiments),
         before=sum(key in wanted.facts.finished for key in wanted.chosen),

@@ -15,9 +15,9 @@ from typing import Any
 
 from runner.api.planning import make_plan
 from runner.api.running import run_request
-from runner.api.sources import Sources, own_modules
 from runner.bind.binder import Binder, image_sources, load_experiments
 from runner.bind.cell_filter import select_cells
+from runner.bind.code_digests import Sources, own_modules
 from runner.bind.plan_runs import PlannedRuns
 from runner.bind.request import Request
 from runner.bind.workspace import workspace
@@ -140,11 +140,8 @@ def _side(
         return NullListener()
 
     run_request(request, listen, should_stop)
-    database = workspace(request.db).open(create=False)
-    try:
+    with workspace(request.db).open(create=False) as database:
         return {run: list(run_dump(database, run)) for run in runs}, planned[0]
-    finally:
-        database.close()
 
 
 def _deviations(
@@ -248,8 +245,7 @@ def _record(
     from runner.engine.device import choose_device, environment, numerics
 
     place = workspace(db)
-    database = place.open()
-    try:
+    with place.open() as database:
         record_verification(
             database,
             spec=str(spec),
@@ -262,5 +258,3 @@ def _record(
                 "numerics": numerics(choose_device(device)),
             },
         )
-    finally:
-        database.close()

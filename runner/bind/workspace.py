@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,19 @@ class Workspace:
         if self.database_path == REFERENCE:
             return open_reference(check)
         return open_database(self.database_path, create, check=check)
+
+    @contextmanager
+    def open_existing(self) -> Iterator[Database | None]:
+        """Open the database while entered, or nothing where there is none yet.
+
+        Raises:
+            UsageError: when something else is in its place.
+        """
+        if not self.has_database():
+            yield None
+            return
+        with self.open(create=False) as database:
+            yield database
 
     def data_places(self, spec: Path, on_progress: OnProgress | None = None) -> DataPlaces:
         """Return where the data sets of a spec may lie.

@@ -43,15 +43,12 @@ def dump(
     from runner.store.checking import refuse
     from runner.store.dump import canonical_dump, sql_dump
 
-    database = workspace(db).open(create=False)
-    try:
+    with workspace(db).open(create=False) as database:
         if canonical:
             with database.read() as connection:
                 refuse(database.path, checks_of(connection))
         for line in canonical_dump(database) if canonical else sql_dump(database):
             typer.echo(line)
-    finally:
-        database.close()
 
 
 @app.command("check", epilog=CHECK_EXAMPLES)
@@ -87,10 +84,7 @@ def info(db: Db = None) -> None:
     from runner.bind.workspace import workspace
 
     place = workspace(db)
-    database = place.open(create=False)
-    try:
+    with place.open(create=False) as database:
         size = database.path.stat().st_size
         typer.echo(f"{place.database_path}: {size / 1e6:.1f} MB")
         typer.echo(f"{place.folder}: {place.folder_bytes() / 1e6:.1f} MB (may be thrown away)")
-    finally:
-        database.close()

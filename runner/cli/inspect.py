@@ -52,11 +52,8 @@ def list_command(
     from runner.api.listing import listed_cells
     from runner.bind.workspace import workspace
 
-    database = workspace(chosen_database(db, reference)).open(create=False)
-    try:
+    with workspace(chosen_database(db, reference)).open(create=False) as database:
         listed = listed_cells(database, experiment, variant)
-    finally:
-        database.close()
     if form == "json":
         typer.echo(json.dumps(listed.rows, indent=2))
     elif listed.rows:

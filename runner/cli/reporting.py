@@ -71,8 +71,7 @@ def report(
 
     if check and sql:
         raise UsageError("--check holds numbers against one another, and --sql shows none")
-    database = workspace(chosen_database(db, reference)).open(create=False)
-    try:
+    with workspace(chosen_database(db, reference)).open(create=False) as database:
         found = find_tables(database, table, spec, variant)
         if table is None and spec is None and not sql and not check:
             for each in found:
@@ -85,8 +84,6 @@ def report(
         outputs = [
             f"{sql_of(each)};" if sql else render(fill(database, each), form) for each in found
         ]
-    finally:
-        database.close()
     typer.echo("\n".join(outputs), nl=sql)
     for name in dict.fromkeys(each.experiment for each in found if not each.is_as_run):
         typer.echo(f"note: {name} {NOT_AS_RUN}", err=True)

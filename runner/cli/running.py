@@ -134,8 +134,7 @@ def _print_tables(ran: RunSummary, db: str | None) -> None:
     from runner.core.errors import UsageError
     from runner.report.tables.render import render
 
-    database = workspace(db).open(create=False)
-    try:
+    with workspace(db).open(create=False) as database:
         for experiment in ran.experiments:
             for table in experiment.tables:
                 declared = TableRef(table, experiment.name, experiment.variant, experiment.about)
@@ -143,8 +142,6 @@ def _print_tables(ran: RunSummary, db: str | None) -> None:
                     typer.echo(render(fill(database, declared)))
                 except UsageError as error:  # a variant can make cells meet in one place of a pivot
                     typer.echo(f"table {table.name} cannot be shown: {error}", err=True)
-    finally:
-        database.close()
 
 
 def _print_summary(ran: RunSummary, seconds: float) -> None:

@@ -34,7 +34,7 @@ SQLITE_HEADER = b"SQLite format 3\0"
 
 
 class Database:
-    """One open database.
+    """One open database; as a context manager it closes itself.
 
     Attributes:
         path: the SQLite file.
@@ -113,6 +113,12 @@ class Database:
         """Return the database's own random name."""
         with self.read() as connection:
             return str(connection.execute(sa.select(settings_of_database.c.identity)).scalar_one())
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Close all connections."""

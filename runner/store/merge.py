@@ -21,7 +21,12 @@ from runner.store.checking import (
 )
 from runner.store.checksums import seal_attempts, seal_results, seal_runs
 from runner.store.database import Database
-from runner.store.reference import COUNTING, ReferenceResult, reference_results
+from runner.store.reference import (
+    COUNTING,
+    ReferenceResult,
+    open_reference,
+    reference_results,
+)
 from runner.store.schema import (
     artifacts,
     attempts,
@@ -76,6 +81,16 @@ def take_results(
         refuse(reference.path, (*checks, check_attempts(source), check_environments(source)))
         _Copy(source, target, taken).copy()
     return taken
+
+
+def import_reference(database: Database, run_keys: Collection[str]) -> list[ReferenceResult]:
+    """Copy the results in the reference that the database lacks; see :func:`take_results`.
+
+    Raises:
+        UsageError: when there is no reference, or it is not of this version.
+    """
+    with open_reference() as reference:
+        return take_results(database, reference, run_keys)
 
 
 def attempts_behind(connection: sa.Connection, which: Collection[tuple[str, int]]) -> set[int]:

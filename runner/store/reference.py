@@ -1,6 +1,6 @@
 """The reference: results that ship with the program.
 
-Owns where they lie, how they are opened, and which of them count as done. Taking them over into
+Owns where they lie, how they are opened, and which of them count as done. Copying them into
 another database is not done here.
 """
 
@@ -75,3 +75,14 @@ def reference_results(reference: Database, run_keys: Collection[str]) -> dict[st
             if row.status in COUNTING
         }
     return {key: found[key] for key in dict.fromkeys(run_keys) if key in found}
+
+
+def reference_statuses(run_keys: Collection[str]) -> dict[str, RunStatus]:
+    """Return how those of the runs ended that have a result in the reference.
+
+    Raises:
+        UsageError: when there is no reference, or it is not of this version.
+    """
+    with open_reference() as reference:
+        found = reference_results(reference, run_keys)
+    return {key: result.status for key, result in found.items()}

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from commands import Call
 
-import runner.api.sources as sources_module
-from runner.api.changed_code import ChangedCode
+import runner.bind.code_digests as sources_module
+from runner.bind.changed_code import ChangedCode
 
 SPEC = """\
 name: two

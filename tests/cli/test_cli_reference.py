@@ -103,7 +103,8 @@ def test_run_does_not_look_at_the_reference_unless_told(
     def refuse() -> None:
         raise AssertionError("looked at")
 
-    monkeypatch.setattr("runner.api.merging.open_reference", refuse)
+    for module in ("reference", "merge"):
+        monkeypatch.setattr(f"runner.store.{module}.open_reference", refuse)
     assert "runs      4: 0 done, 4 to do" in call("plan", "tiny.yaml").out
     ran = call("run", "tiny.yaml", "--only", "slow")
     assert ran.code == 0

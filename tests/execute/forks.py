@@ -103,7 +103,7 @@ class Forks:
 
 def parse_modules() -> None:
     """Know the digests of the program's modules, which the first run in a folder parses."""
-    from runner.api.sources import Sources, own_modules
+    from runner.bind.code_digests import Sources, own_modules
 
     Sources(Path(os.devnull)).digests(own_modules())
 

@@ -113,7 +113,7 @@ def test_without_augmentation_there_is_nothing_to_show(tmp_path: Path) -> None:
 
 
 def test_too_many_pipelines_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runner.api.plot_samples.MOST_PIPELINES", 1)
+    monkeypatch.setattr("runner.report.figures.augmented.MOST_PIPELINES", 1)
     with pytest.raises(UsageError, match="2 different augmentations; a figure takes 1"):
         drawn(tmp_path)
 

@@ -85,3 +85,12 @@ def test_a_url_is_read_where_its_file_is(tmp_path: Path, monkeypatch: pytest.Mon
     assert database.path == Path("there.db")
     database.close()
     assert is_writable(Path("there.db"))
+
+
+def test_a_database_closes_itself_when_it_is_left(tmp_path: Path) -> None:
+    with open_database(tmp_path / "results.db") as database:
+        opened = database.engine.pool
+        assert database.identity()
+    assert database.engine.pool is not opened  # disposed: all its connections are closed
+    with pytest.raises(ZeroDivisionError), database:
+        _ = 1 / 0

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from runner.api.sources import ENGINE, Sources, modules_of, own_modules
+from runner.bind.code_digests import ENGINE, Sources, modules_of, own_modules
 from runner.bind.plan_runs import PlannedRuns
 from runner.core.types import RunStatus
 from runner.store.code import recorded_modules, runs_in

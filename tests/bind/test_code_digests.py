@@ -10,8 +10,8 @@ from typing import Literal
 
 import pytest
 
-import runner.api.sources as sources_module
-from runner.api.sources import Sources, modules_of, own_modules, recorded_code, source_file
+import runner.bind.code_digests as sources_module
+from runner.bind.code_digests import Sources, modules_of, own_modules, recorded_code, source_file
 from runner.components.component import Component
 from runner.components.settings import Settings
 
