@@ -20,7 +20,8 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
-from runner.core.types import EpochRecord, Metric, Stage
+from runner.core.records import EpochRecord, Metric
+from runner.core.stages import Stage
 from runner.lower.stages import make_run, naive_chain
 from runner.spec.experiment import load_experiment
 from runner.store.catalogue import record_environment, record_experiment

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from runner.core.types import Cell, EpochRecord, Metric, Stage
+from runner.core.records import EpochRecord, Metric
+from runner.core.run import Cell
+from runner.core.stages import Stage
 from runner.lower.stages import make_run, naive_chain
 from runner.report.tables.query import query_table
 from runner.report.tables.table import TableData

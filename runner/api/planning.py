@@ -14,7 +14,7 @@ from runner.bind.code_digests import Sources
 from runner.bind.plan_runs import PlannedRuns, disabled_rules, plan_runs
 from runner.bind.workspace import Workspace, workspace
 from runner.core.errors import Problem
-from runner.core.types import DEFAULT_CACHE_LIMIT, Decision, Facts
+from runner.core.plan import DEFAULT_CACHE_LIMIT, Decision, Facts
 from runner.planner.cost import Cost, plan_costs, predicted
 from runner.planner.explain import Branch, Saving, last_epoch, not_shared, savings, tree
 from runner.spec.cell_names import run_name

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from runner.bind.named_runs import check_variant
 from runner.bind.workspace import workspace
 from runner.core.errors import UsageError, nearest
-from runner.core.types import Published
+from runner.core.run import Published
 from runner.report.tables.query import PublishedValues, query_table
 from runner.report.tables.sql import compile_table
 from runner.report.tables.table import TableData, to_frame

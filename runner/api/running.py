@@ -19,7 +19,7 @@ from runner.bind.request import Request
 from runner.bind.workspace import Workspace, workspace
 from runner.components.download import Downloading, OnProgress
 from runner.core.errors import Interrupted
-from runner.core.types import RunStatus
+from runner.core.records import RunStatus
 from runner.spec.experiment import Experiment
 from runner.store.database import Database
 from runner.store.facts import latest_results

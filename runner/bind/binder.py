@@ -30,7 +30,8 @@ from runner.components.models.torchvision_model import weights_name
 from runner.components.optimizers import numbers_per_weight
 from runner.core.errors import Problem, SpecError, UsageError, nearest
 from runner.core.keys import canonical_json
-from runner.core.types import Cell, Run, Stage
+from runner.core.run import Cell, Run
+from runner.core.stages import Stage
 from runner.lower.stages import make_run, naive_chain
 from runner.lower.trajectory import pixels_key
 from runner.spec.experiment import Experiment, ResolvedCell, load_experiment

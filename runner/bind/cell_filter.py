@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 
 from runner.components.settings import Settings
 from runner.core.errors import SpecError, UsageError, nearest
-from runner.core.types import Cell
+from runner.core.run import Cell
 from runner.spec.experiment import Experiment
 from runner.spec.matching import cell_matches, label_values, setting_value, swept_values
 from runner.spec.names import setting_path

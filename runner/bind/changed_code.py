@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from runner.bind.code_digests import ENGINE, Sources, modules_of, own_modules
 from runner.bind.plan_runs import PlannedRuns
-from runner.core.types import RunStatus
+from runner.core.records import RunStatus
 from runner.store.code import recorded_modules, runs_in
 from runner.store.database import Database
 

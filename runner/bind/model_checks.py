@@ -24,7 +24,7 @@ from runner.components.models.classifier import UnknownLayer
 from runner.components.models.torchvision_model import TorchvisionModel, weights_name
 from runner.core.errors import Problem, SpecError, UsageError, nearest
 from runner.core.keys import content_key
-from runner.core.types import FrozenPrefix
+from runner.core.stages import FrozenPrefix
 from runner.lower.trajectory import pixels_key, prefix_key
 from runner.spec.experiment import ResolvedCell
 from runner.spec.nodes import Node, find

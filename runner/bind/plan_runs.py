@@ -11,7 +11,9 @@ from runner.bind.binder import BoundCell
 from runner.bind.recorded import recorded
 from runner.bind.workspace import Workspace
 from runner.core.errors import UsageError, nearest
-from runner.core.types import DEFAULT_CACHE_LIMIT, Facts, Plan, RunStatus, Stage
+from runner.core.plan import DEFAULT_CACHE_LIMIT, Facts, Plan
+from runner.core.records import RunStatus
+from runner.core.stages import Stage
 from runner.lower.stages import naive_plan
 from runner.planner.rules import SHARING, Rule, rules_without
 from runner.store.database import Database

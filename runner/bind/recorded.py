@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from runner.bind.workspace import Workspace
-from runner.core.paths import attempt_at, clipped, last_epoch, segment_at
+from runner.core.plan import Record
 from runner.core.reader import divergence
-from runner.core.types import EpochRecord, Record, Stage
+from runner.core.records import EpochRecord, attempt_at, clipped
+from runner.core.stages import Stage
+from runner.core.trajectory import last_epoch, segment_at
 from runner.store.database import Database
 from runner.store.facts import artifact_digests
 from runner.store.recorded import (

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.core.types import DEFAULT_CACHE_LIMIT
+from runner.core.plan import DEFAULT_CACHE_LIMIT
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import time
 
 from runner.bind.plan_runs import PlannedRuns
 from runner.cli.formatting import pluralize, show_seconds
-from runner.core.types import Stage
+from runner.core.stages import Stage
 from runner.planner.explain import last_epoch
 
 ENOUGH_EPOCHS = 0.2

@@ -27,7 +27,7 @@ from runner.cli.options import (
 )
 from runner.components.download import show_bytes
 from runner.core.errors import UsageError
-from runner.core.types import DEFAULT_CACHE_LIMIT
+from runner.core.plan import DEFAULT_CACHE_LIMIT
 
 if TYPE_CHECKING:
     from runner.api.planning import Explained

@@ -17,7 +17,7 @@ from runner.cli.downloads import LiveDownloads, PlainDownloads
 from runner.cli.estimate import Estimate
 from runner.cli.formatting import imported_words, show_seconds
 from runner.components.download import Downloading
-from runner.core.types import Stage
+from runner.core.stages import Stage
 from runner.engine.context import Progress as Standing
 from runner.planner.explain import last_epoch
 from runner.spec.cell_names import run_name

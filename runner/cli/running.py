@@ -23,7 +23,7 @@ from runner.cli.options import (
     Specs,
     UseReference,
 )
-from runner.core.types import DEFAULT_CACHE_LIMIT
+from runner.core.plan import DEFAULT_CACHE_LIMIT
 
 if TYPE_CHECKING:
     from runner.api.running import RunSummary

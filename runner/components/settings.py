@@ -16,7 +16,7 @@ from runner.components.losses import CrossEntropy, Loss
 from runner.components.models import Model
 from runner.components.optimizers import Adam, Optimizer
 from runner.components.schedules import MAX_EPOCHS, MAX_PHASES, Constant, Schedule
-from runner.core.types import LAST
+from runner.core.reader import LAST
 
 StopMonitor = Literal["val_loss", "val_accuracy", "train_loss", "train_accuracy"]
 BestMonitor = Literal[

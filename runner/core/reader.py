@@ -6,10 +6,9 @@ tests, so that "where would this rule have stopped" has one answer.
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
-
-from runner.core.types import LAST, Reader, SelectRule, StopRule
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from typing import Any, Literal
 
 SPLITS = ("train", "train_eval", "val", "test")
 MEASURES = ("loss", "accuracy")
@@ -17,6 +16,52 @@ DIVERGENCE_STEPS = 10
 """Steps whose mean loss is held against the limit of divergence."""
 
 METRIC_NAMES = tuple(f"{split}_{measure}" for split in SPLITS for measure in MEASURES)
+
+LAST = "last"
+"""The monitor that selects the last epoch instead of the best."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopRule:
+    """Stop once ``monitor`` has not improved by more than ``tolerance`` for ``patience`` epochs."""
+
+    monitor: str
+    mode: Literal["min", "max"]
+    patience: int
+    tolerance: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SelectRule:
+    """Keep the weights of the epoch with the best ``monitor``, the first on ties."""
+
+    monitor: str
+    mode: Literal["min", "max"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How a run reads its trajectory: where it stops and which weights it keeps.
+
+    Attributes:
+        budget: the most epochs it reads.
+        stop_rule: early stopping, or None.
+        select_rule: which epoch's weights it keeps.
+        wants_test: which epochs are evaluated on the test images.
+        diverged_if: a step's loss above this multiple of the first epoch's mean loss ends it.
+    """
+
+    budget: int
+    stop_rule: StopRule | None
+    select_rule: SelectRule
+    wants_test: Literal["never", "best", "last", "each_epoch"]
+    diverged_if: float
+
+
+@lru_cache(maxsize=1 << 10)
+def reader_values(reader: Reader) -> Mapping[str, Any]:
+    """Return a reader as JSON values; one mapping for all readers that are equal."""
+    return asdict(reader)
 
 
 @dataclass(frozen=True, slots=True)

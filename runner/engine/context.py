@@ -15,7 +15,7 @@ import torch
 from runner.components.data.dataset import ImageSource
 from runner.components.models.torchvision_model import weights_name
 from runner.components.settings import Settings
-from runner.core.types import EpochRecord, Metric
+from runner.core.records import EpochRecord, Metric
 from runner.engine.cache import Cache
 
 

@@ -13,7 +13,7 @@ import torch
 
 from runner.components.data.dataset import DatasetSettings
 from runner.components.settings import Settings
-from runner.core.types import Stage
+from runner.core.stages import Stage
 from runner.engine.context import Context
 from runner.engine.data.pixels import open_images
 from runner.engine.network.build import network_for

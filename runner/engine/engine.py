@@ -20,8 +20,9 @@ from runner.components.data import Data
 from runner.components.data.dataset import DatasetSettings
 from runner.components.settings import Settings
 from runner.core.errors import StageFailed
+from runner.core.plan import Record
 from runner.core.reader import reader_of
-from runner.core.types import Record, Stage
+from runner.core.stages import Stage
 from runner.engine.context import Context, EpochSink, Outcome, Produced, Progress
 from runner.engine.data.pixels import open_images, prepare
 from runner.engine.data.samples import Images

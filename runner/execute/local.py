@@ -18,7 +18,7 @@ from runner.core.errors import (
     Interrupted,
     RunnerError,
 )
-from runner.core.types import Stage
+from runner.core.stages import Stage
 from runner.engine.context import Context
 from runner.engine.data.pixels import forget_images
 from runner.engine.engine import (

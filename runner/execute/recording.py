@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from runner.core.errors import ClaimLost, StoreError
-from runner.core.types import AttemptStatus
+from runner.core.records import AttemptStatus
 from runner.engine.context import Outcome, Produced
 from runner.engine.engine import StageJob
 from runner.store.claims import Claim

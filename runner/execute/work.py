@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from runner.core.types import Facts, Plan, Stage
+from runner.core.plan import Facts, Plan
+from runner.core.stages import Stage
 from runner.engine.context import Context, Progress
 from runner.store.database import Database
 

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 from runner.core.errors import DiskFull, StoreError, StoreGone, is_full_disk
-from runner.core.types import Stage
+from runner.core.stages import Stage
 from runner.engine.context import Context
 
 LASTING = ("pixels/", "weights/")

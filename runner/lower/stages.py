@@ -14,7 +14,10 @@ from runner.components.component import Component, canonical_settings, keyed_set
 from runner.components.data.dataset import DatasetSettings
 from runner.components.settings import Settings
 from runner.core.keys import content_key
-from runner.core.types import Cell, FrozenPrefix, Plan, Run, Stage, reader_values
+from runner.core.plan import Plan
+from runner.core.reader import reader_values
+from runner.core.run import Cell, Run
+from runner.core.stages import FrozenPrefix, Stage
 from runner.lower.trajectory import (
     data_key,
     make_reader,

@@ -15,7 +15,8 @@ from runner.components.optimizers import Optimizer
 from runner.components.schedules import Schedule
 from runner.components.settings import Settings, available_metrics
 from runner.core.keys import content_key, epoch_key
-from runner.core.types import Reader, Segment, SelectRule, StopRule
+from runner.core.reader import Reader, SelectRule, StopRule
+from runner.core.trajectory import Segment
 
 
 @lru_cache(maxsize=1 << 10)

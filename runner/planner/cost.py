@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from runner.core.types import Facts, Plan, Stage
+from runner.core.plan import Facts, Plan
+from runner.core.stages import Stage
 
 
 @dataclass(frozen=True, slots=True)

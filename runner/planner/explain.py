@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from runner.core.types import Facts, Plan, Stage
+from runner.core.plan import Facts, Plan
+from runner.core.stages import Stage
 from runner.planner.cost import Cost, cost_of, predicted
 
 Rule = Callable[[Plan, Facts], Plan]

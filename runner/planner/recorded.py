@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from runner.core.paths import common_epochs
-from runner.core.reader import ReaderState, epochs_to_keep, reader_of, replayed
-from runner.core.types import LAST, Decision, Facts, Plan, Reader, Record, Stage
+from runner.core.plan import Decision, Facts, Plan, Record
+from runner.core.reader import LAST, Reader, ReaderState, epochs_to_keep, reader_of, replayed
+from runner.core.stages import Stage
+from runner.core.trajectory import common_epochs
 
 
 def read_recorded_epochs(plan: Plan, facts: Facts) -> Plan:

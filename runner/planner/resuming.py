@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from runner.core.paths import last_epoch, lies_on
+from runner.core.plan import Facts, Plan, ResumePoint
 from runner.core.reader import epochs_to_keep, reader_of, replayed, unwritten
-from runner.core.types import Facts, Plan, ResumePoint, Stage
+from runner.core.stages import Stage
+from runner.core.trajectory import last_epoch, lies_on
 
 
 def go_on_from_checkpoints(plan: Plan, facts: Facts) -> Plan:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from runner.core.keys import content_key
-from runner.core.types import Decision, Facts, Plan, Stage
+from runner.core.plan import Decision, Facts, Plan
+from runner.core.stages import Stage
 from runner.planner.recorded import read_recorded_epochs
 from runner.planner.resuming import (
     go_on_from_checkpoints,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import groupby
 
-from runner.core.types import Plan
+from runner.core.plan import Plan
 
 _NOTHING = (1, "")
 """Sorts behind every shared stage."""

@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from runner.core.keys import content_key
-from runner.core.paths import end_of, state_name
-from runner.core.types import Decision, Facts, Plan, Stage
+from runner.core.plan import Decision, Facts, Plan
+from runner.core.stages import Stage
+from runner.core.trajectory import end_of, state_name
 
 
 @dataclass(frozen=True)

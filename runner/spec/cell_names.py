@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from runner.core.types import Cell
+from runner.core.run import Cell
 from runner.spec.names import PIPELINE, WHOLE_PIPELINE, short_name
 from runner.spec.nodes import as_yaml
 

@@ -14,7 +14,7 @@ from typing import Any
 from runner.components.component import canonical_settings
 from runner.components.settings import Settings
 from runner.core.errors import MAX_PROBLEMS, Problem, SpecError, refuse
-from runner.core.types import Cell
+from runner.core.run import Cell
 from runner.spec.cell_names import cell_names
 from runner.spec.compose import load_document
 from runner.spec.names import SETTING_ROOTS, spell_out

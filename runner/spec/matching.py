@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from runner.core.types import Cell
+from runner.core.run import Cell
 from runner.spec.names import setting_path, short_name, spell_out
 from runner.spec.nodes import Node, as_yaml, plain
 from runner.spec.sweep import label_text

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from runner.core.errors import Problem, SpecError
-from runner.core.types import Cell
+from runner.core.run import Cell
 from runner.spec.matching import cell_matches, label_values, swept_values
 from runner.spec.names import setting_path
 from runner.spec.nodes import Node, plain

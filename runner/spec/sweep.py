@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from runner.core.errors import Problem, SourcePosition, SpecError, nearest
 from runner.core.keys import canonical_json
-from runner.core.types import Published
+from runner.core.run import Published
 from runner.spec.names import setting_path, short_name
 from runner.spec.nodes import Node, identity
 from runner.spec.sizes import MAX_LABELS, sweep_size

@@ -13,7 +13,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from runner.core.keys import content_key
-from runner.core.types import Cell, Run, Stage, reader_values
+from runner.core.reader import reader_values
+from runner.core.run import Cell, Run
+from runner.core.stages import Stage
 from runner.store.checksums import seal_experiment, seal_runs
 from runner.store.database import Database
 from runner.store.schema import (

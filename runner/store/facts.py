@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from runner.core.types import RunStatus
+from runner.core.records import RunStatus
 from runner.store.checking import check_attempts, refuse
 from runner.store.claims import Moment, is_held
 from runner.store.database import Database

@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 import sqlalchemy as sa
 
-from runner.core.types import StageKind
+from runner.core.stages import StageKind
 from runner.store.schema import attempts, claims, environments, reads, run_stages, stages
 
 KINDS = get_args(StageKind)

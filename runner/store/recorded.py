@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from runner.core.types import EpochRecord
+from runner.core.records import EpochRecord
 from runner.store.database import Database
 from runner.store.schema import attempts, metrics, stages, steps
 

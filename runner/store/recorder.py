@@ -13,8 +13,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from runner.core.records import AttemptStatus, EpochRecord, Metric
 from runner.core.text import storable
-from runner.core.types import AttemptStatus, EpochRecord, Metric
 from runner.store.checksums import seal_attempts
 from runner.store.claims import Claim, hold_claim, release_claim
 from runner.store.database import Database

@@ -13,7 +13,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from runner.core.errors import UsageError
-from runner.core.types import RunStatus
+from runner.core.records import RunStatus
 from runner.store.database import Database, open_database
 
 REFERENCE_FILE = Path(__file__).resolve().parents[1] / "reference" / "results.db"

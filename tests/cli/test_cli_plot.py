@@ -10,7 +10,7 @@ from commands import Call
 from made_up import HEAD, MadeUp, record_made_up
 
 from runner.cli.plotting import KINDS
-from runner.core.types import Cell
+from runner.core.run import Cell
 from runner.report.figures.figure import FIGURES
 from runner.store.database import open_database
 

@@ -8,7 +8,8 @@ import pytest
 
 from runner.cli import progress
 from runner.cli.progress import PlainProgress
-from runner.core.types import Facts, Plan, Stage
+from runner.core.plan import Facts, Plan
+from runner.core.stages import Stage
 from runner.engine.context import Progress
 
 PREPARE = Stage("p", "prepare", {"data": {"dataset": "caltech101"}})

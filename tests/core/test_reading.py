@@ -6,11 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.core.reader import (
+    LAST,
+    Reader,
     ReaderState,
+    SelectRule,
+    StopRule,
     divergence,
     read_epoch,
 )
-from runner.core.types import LAST, Reader, SelectRule, StopRule
 
 
 def reader(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from runner.core.types import Published
+from runner.core.run import Published
 from runner.spec.compose import load_document
 from runner.spec.experiment import load_experiment
 from runner.spec.nodes import plain

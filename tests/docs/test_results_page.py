@@ -15,7 +15,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from runner.cli.app import app
-from runner.core.types import Cell
+from runner.core.run import Cell
 from runner.spec.experiment import load_experiment
 from runner.store.database import open_database
 

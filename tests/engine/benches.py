@@ -13,7 +13,9 @@ from safetensors.torch import load_file
 
 from runner.components.data.dataset import DataPlaces, ImageSource
 from runner.components.settings import Settings
-from runner.core.types import DEFAULT_CACHE_LIMIT, EpochRecord, Stage
+from runner.core.plan import DEFAULT_CACHE_LIMIT
+from runner.core.records import EpochRecord
+from runner.core.stages import Stage
 from runner.engine.cache import Cache
 from runner.engine.context import Context, Outcome
 from runner.engine.data.samples import Images

@@ -15,7 +15,8 @@ from benches import Bench, plain_records, reading_of, settings_of
 
 from runner.components.partial import partial_path
 from runner.core.errors import Interrupted
-from runner.core.types import Facts, FrozenPrefix
+from runner.core.plan import Facts
+from runner.core.stages import FrozenPrefix
 from runner.engine.cache import Cache
 from runner.engine.kept import _checked, put
 from runner.engine.network.build import build_network

@@ -10,7 +10,8 @@ from benches import Bench, plain_records, reading_of, settings_of
 from test_resume import STEPS, stop_after
 
 from runner.core.errors import Interrupted
-from runner.core.types import Reader, SelectRule, Stage
+from runner.core.reader import Reader, SelectRule
+from runner.core.stages import Stage
 from runner.engine.context import Outcome
 from runner.engine.training.checkpoint import Checkpoint, load_checkpoint
 

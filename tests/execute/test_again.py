@@ -11,7 +11,7 @@ from PIL import Image
 
 from runner.api.running import RunSummary, run_request
 from runner.bind.request import Request
-from runner.core.types import Stage
+from runner.core.stages import Stage
 from runner.execute.work import NullListener
 
 SPEC = """\

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from runner.api.running import RunSummary, run_request
 from runner.bind.request import Request
-from runner.core.types import Stage
+from runner.core.stages import Stage
 from runner.engine import kept
 from runner.execute.work import NullListener
 

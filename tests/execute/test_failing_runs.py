@@ -18,7 +18,7 @@ import runner.engine.training.loop as train_module
 from runner.api.running import RunSummary, run_request
 from runner.bind.request import Request
 from runner.core.errors import Interrupted, RunnerError
-from runner.core.types import Metric
+from runner.core.records import Metric
 from runner.execute.work import NullListener
 
 SPEC = """\

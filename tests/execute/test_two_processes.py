@@ -16,7 +16,7 @@ from grids import Undisturbed, ask, left_in, write_grid
 from waiting import wait_for
 
 from runner.core.errors import ClaimLost
-from runner.core.types import EpochRecord, Metric
+from runner.core.records import EpochRecord, Metric
 from runner.execute.heartbeat import Heartbeat
 from runner.store.catalogue import record_environment
 from runner.store.claims import (

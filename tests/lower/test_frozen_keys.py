@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from runner.core.keys import canonical_json, content_key
-from runner.core.types import Facts, FrozenPrefix, Plan, Stage
+from runner.core.plan import Facts, Plan
+from runner.core.stages import FrozenPrefix, Stage
 from runner.lower.stages import make_run, naive_chain, naive_plan
 from runner.lower.trajectory import data_key, init_key, make_segments, prefix_key
 from runner.planner.rules import apply_rules

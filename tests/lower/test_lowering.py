@@ -19,7 +19,7 @@ from runner.components.optimizers import SGD
 from runner.components.schedules import Cosine, Plateau
 from runner.components.settings import Best, EarlyStopping, Evaluation, Settings, Training
 from runner.core.keys import epoch_key
-from runner.core.types import FrozenPrefix, Stage
+from runner.core.stages import FrozenPrefix, Stage
 from runner.lower import stages, trajectory
 from runner.lower.stages import make_run, naive_chain, naive_plan
 from runner.lower.trajectory import init_key, make_segments, prefix_key

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from runner.core.types import Facts, Plan, Reader, SelectRule, Stage
+from runner.core.plan import Facts, Plan
+from runner.core.reader import Reader, SelectRule
+from runner.core.stages import Stage
 from runner.planner.rules import merge_equal_stages
 from runner.planner.trajectories import share_trajectories
 

@@ -9,17 +9,10 @@ from families import chain_of, naive, path_of, trainings
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from runner.core.reader import epochs_to_keep, reader_of, replayed
-from runner.core.types import (
-    EpochRecord,
-    Facts,
-    Plan,
-    Reader,
-    Record,
-    SelectRule,
-    Stage,
-    StopRule,
-)
+from runner.core.plan import Facts, Plan, Record
+from runner.core.reader import Reader, SelectRule, StopRule, epochs_to_keep, reader_of, replayed
+from runner.core.records import EpochRecord
+from runner.core.stages import Stage
 from runner.planner.cost import cost_of
 from runner.planner.recorded import read_recorded_epochs, record_for
 from runner.planner.rules import RULES, apply_rules, merge_equal_stages

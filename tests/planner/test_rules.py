@@ -9,7 +9,8 @@ from families import reader
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from runner.core.types import Facts, Plan, Stage
+from runner.core.plan import Facts, Plan
+from runner.core.stages import Stage
 from runner.planner.cost import Cost, cost_of, plan_costs
 from runner.planner.rules import RULES, apply_rules, merge_equal_stages, use_frozen_features
 

@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.core.types import Plan, Stage
+from runner.core.plan import Plan
+from runner.core.stages import Stage
 from runner.planner.sampling import sample_runs, shared_stages
 
 

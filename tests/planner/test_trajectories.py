@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from families import PIXELS, chain_of, family, naive, reader, shared, span, trainings
 
-from runner.core.paths import state_name
-from runner.core.types import Decision, Facts, Plan
+from runner.core.plan import Decision, Facts, Plan
+from runner.core.trajectory import state_name
 from runner.planner.cost import Cost, cost_of
 from runner.planner.rules import RULES, apply_rules, merge_equal_stages
 

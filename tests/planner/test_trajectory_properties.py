@@ -8,8 +8,9 @@ from families import chain_of, epochs_of, naive, own_epochs, shared, span, train
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from runner.core.paths import state_name
-from runner.core.types import Facts, Plan, Stage
+from runner.core.plan import Facts, Plan
+from runner.core.stages import Stage
+from runner.core.trajectory import state_name
 from runner.planner.cost import cost_of
 from runner.planner.rules import apply_rules, merge_equal_stages
 from runner.planner.trajectories import share_trajectories

@@ -19,7 +19,7 @@ from matplotlib.lines import Line2D
 
 from runner.api.plotting import PlotOptions, RenderedFigure, draw, save_figure
 from runner.core.errors import SpecError, UsageError
-from runner.core.types import Cell
+from runner.core.run import Cell
 from runner.report.figures.drawing import MOST_LINES, cut_above, looks
 from runner.report.figures.figure import FIGURES
 from runner.report.figures.page import SUFFIXES

@@ -14,7 +14,7 @@ from made_up import HEAD, MadeUp, column, filled, forget_runs, record_made_up
 
 from runner.api.reporting import TableRef, report, sql_of
 from runner.core.errors import UsageError
-from runner.core.types import Cell
+from runner.core.run import Cell
 from runner.report.tables.query import query_table
 from runner.report.tables.render import FORMATS, render
 from runner.report.tables.table import TableData, to_frame, to_records

@@ -11,7 +11,7 @@ import pytest
 from made_up import HEAD, MadeUp, filled
 
 from runner.core.errors import UsageError
-from runner.core.types import Cell
+from runner.core.run import Cell
 from runner.report.tables.render import FORMATS, render
 from runner.report.tables.table import TableData
 from runner.store.database import Database

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from made_up import HEAD, MadeUp, filled
 
-from runner.core.types import Cell
+from runner.core.run import Cell
 from runner.report.tables.render import FORMATS, render
 from runner.report.tables.table import TableData, to_records
 from runner.report.tables.tolerances import held_values

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from runner.core.errors import SpecError
-from runner.core.types import Published
+from runner.core.run import Published
 from runner.spec.experiment import Experiment, load_experiment
 from runner.spec.nodes import merge, plain, put, to_node
 

@@ -8,7 +8,7 @@ from every_setting import right_value
 from runner.components.data import Data
 from runner.components.models import Model
 from runner.core.errors import SpecError
-from runner.core.types import Published
+from runner.core.run import Published
 from runner.spec.experiment import Experiment, build_experiment
 from runner.spec.matching import cell_matches, same_value
 from runner.spec.nodes import to_node

@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from runner.core.errors import SpecError, UsageError
-from runner.core.types import Published
+from runner.core.run import Published
 from runner.spec.experiment import Experiment, build_experiment
 from runner.spec.variants import Variant, variant_options
 from runner.spec.yaml_loader import parse_yaml

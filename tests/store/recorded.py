@@ -7,7 +7,10 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from runner.core.keys import content_key
-from runner.core.types import Cell, EpochRecord, Metric, Published, Reader, Run, SelectRule, Stage
+from runner.core.reader import Reader, SelectRule
+from runner.core.records import EpochRecord, Metric
+from runner.core.run import Cell, Published, Run
+from runner.core.stages import Stage
 from runner.store.catalogue import record_environment, record_experiment
 from runner.store.checksums import seal_all
 from runner.store.claims import Claim, claim_stage

@@ -21,7 +21,8 @@ from recorded import (
     want,
 )
 
-from runner.core.types import EpochRecord, Metric, Stage
+from runner.core.records import EpochRecord, Metric
+from runner.core.stages import Stage
 from runner.store.catalogue import record_experiment
 from runner.store.database import Database, open_database
 from runner.store.dump import canonical_dump, sql_dump

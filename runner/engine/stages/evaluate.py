@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from runner.components.data.dataset import Split
-from runner.core.types import Metric
+from runner.core.records import Metric
 from runner.engine.data.samples import Samples
 from runner.engine.network.build import Network
 

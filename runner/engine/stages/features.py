@@ -22,7 +22,7 @@ from torch import Tensor
 from runner.components.data.hashing import file_digest
 from runner.components.partial import flush, partial_path, remove_partial
 from runner.core.errors import Interrupted
-from runner.core.types import Stage
+from runner.core.stages import Stage
 from runner.engine.context import Context, Outcome, Produced, Progress
 from runner.engine.data.arrays import allocate, map_array
 from runner.engine.data.augment import Augmenter

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from runner.core.paths import common_epochs
+from runner.core.plan import Record
 from runner.core.reader import epochs_to_keep, replayed
-from runner.core.types import Record
+from runner.core.trajectory import common_epochs
 from runner.engine.context import Context
 from runner.engine.network.build import Network
 from runner.engine.products import whole_weights

@@ -17,8 +17,11 @@ import torch
 
 from runner.components.settings import Settings
 from runner.core.errors import Interrupted
-from runner.core.paths import clipped, last_epoch, state_at
-from runner.core.types import EpochRecord, Reader, Record, Stage
+from runner.core.plan import Record
+from runner.core.reader import Reader
+from runner.core.records import EpochRecord, clipped
+from runner.core.stages import Stage
+from runner.core.trajectory import last_epoch, state_at
 from runner.engine.context import Context, EpochSink, Outcome, Produced
 from runner.engine.data.samples import Images, Samples
 from runner.engine.network.build import (

@@ -18,8 +18,15 @@ from torch import Tensor, nn
 from runner.components.settings import Settings
 from runner.core.errors import Interrupted
 from runner.core.keys import keyed_seed
-from runner.core.reader import ReaderState, divergence, epochs_to_keep, read_epoch, unwritten
-from runner.core.types import EpochRecord, Metric, Reader
+from runner.core.reader import (
+    Reader,
+    ReaderState,
+    divergence,
+    epochs_to_keep,
+    read_epoch,
+    unwritten,
+)
+from runner.core.records import EpochRecord, Metric
 from runner.engine.context import Context, Progress
 from runner.engine.data.samples import Samples
 from runner.engine.network.build import Network, copy_state

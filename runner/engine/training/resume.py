@@ -11,9 +11,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from runner.core.paths import lies_on, segment_at
-from runner.core.reader import ReaderState, epochs_to_keep, replayed, unwritten, weights_of
-from runner.core.types import Reader
+from runner.core.reader import Reader, ReaderState, epochs_to_keep, replayed, unwritten, weights_of
+from runner.core.trajectory import lies_on, segment_at
 from runner.engine.context import Context
 from runner.engine.network.build import Network, copy_state, load_state
 from runner.engine.products import whole_weights

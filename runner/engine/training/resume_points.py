@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runner.core.paths import place_of_state
-from runner.core.types import ResumePoint
+from runner.core.plan import ResumePoint
+from runner.core.trajectory import place_of_state
 from runner.engine.context import artifact_path
 from runner.engine.training.checkpoint import describe_checkpoint
 

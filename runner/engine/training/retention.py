@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from runner.core.errors import is_full_disk
-from runner.core.types import Stage
+from runner.core.stages import Stage
 from runner.engine.context import Context
 from runner.engine.training.checkpoint import Checkpoint, save_checkpoint
 

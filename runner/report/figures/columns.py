@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from runner.components.settings import Settings
 from runner.core.errors import SourcePosition, SpecError, UsageError
-from runner.core.types import Cell
+from runner.core.run import Cell
 from runner.spec.names import setting_path, short_name
 from runner.spec.nodes import Node, to_node
 from runner.spec.tables.checks import metric_is_recorded, table_problems

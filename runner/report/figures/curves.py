@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Literal
 
-from runner.core.types import LAST, Cell
+from runner.core.reader import LAST
+from runner.core.run import Cell
 from runner.spec.tables.table import Column, Table
 from runner.store.database import Database
 from runner.store.queries import CellResult, epoch_metrics, step_losses

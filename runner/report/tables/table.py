@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from runner.core.types import Published
+from runner.core.run import Published
 from runner.spec.tables.table import Column, Table
 
 if TYPE_CHECKING:

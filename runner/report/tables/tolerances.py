@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from runner.core.types import Published
+from runner.core.run import Published
 from runner.report.tables.table import Row, TableData, TableValue
 from runner.spec.tables.pivot_checks import place_of
 

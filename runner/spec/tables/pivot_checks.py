@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from runner.core.errors import Problem, nearest
-from runner.core.types import Cell
+from runner.core.run import Cell
 from runner.spec.matching import setting_value
 from runner.spec.names import short_name
 from runner.spec.nodes import KIND_KEYS

@@ -1,16 +1,32 @@
-"""Paths of trainings: which epochs they hold, which states lie on them, who trained them.
+"""Trajectories: which epochs they hold, which states lie on them.
 
 A path is a list of segments as JSON, each with its key, its first epoch and how many it has. A
-segment's key says all that came before it, so a state is named by segment and epoch. Ranges of
-epochs of attempts, as JSON, say who trained a path. Knows no files.
+segment's key says all that came before it, so a state is named by segment and epoch. Knows no
+files.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 Segments = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Consecutive epochs of one trajectory under constant values (or one unrolling rule).
+
+    The key hashes the parent, the first epoch and the values, not ``num_epochs``: two runs that
+    train the same way for different times have segments with equal keys.
+    """
+
+    key: str
+    parent_key: str
+    first_epoch: int
+    num_epochs: int
+    values: Mapping[str, Any]
 
 
 def end_of(segment: Mapping[str, Any]) -> int:
@@ -33,16 +49,6 @@ def common_epochs(one: Segments, other: Segments) -> int:
         if end_of(mine) != end_of(theirs):
             break
     return common
-
-
-def clipped(reads: Sequence[Sequence[int]], last: int) -> list[list[int]]:
-    """Return the ranges of epochs, as [attempt, first, last], up to ``last``."""
-    return [[attempt, first, min(end, last)] for attempt, first, end in reads if first <= last]
-
-
-def attempt_at(reads: Sequence[Sequence[int]], epoch: int) -> int | None:
-    """Return the attempt that trained an epoch, None where no range holds it."""
-    return next((each[0] for each in reads if each[1] <= epoch <= each[2]), None)
 
 
 def state_name(segment: str, epoch: int) -> str:

@@ -1,0 +1,87 @@
+"""Cells of a table, and the runs that answer them.
+
+Settings appear as plain nested dictionaries in their canonical form, so that planning and storing
+need no knowledge of components.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from runner.core.reader import Reader
+
+Settings = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A value printed elsewhere.
+
+    Attributes:
+        value: as printed.
+        within: the most by which a measured value may differ from it, or None when nothing is
+            asked of the difference.
+    """
+
+    value: float
+    within: float | None = None
+
+    def as_json(self) -> float | dict[str, float]:
+        """Return the value as records hold it: a number, or a mapping when it has a tolerance."""
+        if self.within is None:
+            return self.value
+        return {"value": self.value, "within": self.within}
+
+    @classmethod
+    def from_json(cls, recorded: float | Mapping[str, float]) -> Published:
+        """Return what :meth:`as_json` made; numbers are all that older records have."""
+        if isinstance(recorded, Mapping):
+            return cls(recorded["value"], recorded["within"])
+        return cls(recorded)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One place in a table.
+
+    Attributes:
+        position: which combination of the sweep, from 0, in the order of the spec.
+        labels: what the spec calls it, by label name.
+        swept: the settings that the sweep gave it, by canonical path.
+        published: values printed elsewhere, by table column.
+        variant: "" or the profile and ``--set`` options that changed it.
+        settings: everything resolved, seed included.
+        settings_key: the key of ``settings``.
+        name: what people call its combination, which no other of its experiment is called.
+    """
+
+    experiment: str
+    position: int
+    seed: int
+    labels: Mapping[str, str]
+    swept: Mapping[str, Any]
+    published: Mapping[str, Published]
+    variant: str
+    settings: Settings
+    settings_key: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One fully resolved training on known data; equal runs answer several cells.
+
+    Attributes:
+        fingerprint: of the data.
+        weights: digest of the pretrained tensors that are loaded, "" without.
+    """
+
+    run_key: str
+    settings_key: str
+    settings: Settings
+    data_key: str
+    fingerprint: str
+    reader: Reader
+    weights: str = ""
