@@ -18,8 +18,9 @@ HEAD = """\
 
 Written by `tools/docs.py` from the schema. The database is one SQLite file, `results.db` unless
 `--db` says otherwise; any SQLite client reads it, also while a grid is running. Read the views:
-they put a run's numbers together from the attempts that it reads. JSON columns open with SQLite's
-`json_extract`.
+they put a run's numbers together from the attempts that it reads, also while it trains: then
+`run_metrics` and `run_steps` have the epochs that are recorded so far, a few seconds behind, and
+`run_summary` calls the run unfinished. JSON columns open with SQLite's `json_extract`.
 
 ```python
 import sqlite3
@@ -134,6 +135,7 @@ SPECIAL = {
     "results.checksum": "JSON: hashes of the result, its stages, each metric, the steps",
     "results.seconds": "`train_seconds` and those of preparing and testing",
     "runs.checksum": "hash of the row",
+    "run_epochs.last_epoch": "the last epoch read; while the run trains, the last that it may read",
     "run_metrics.name": "loss or accuracy",
     "run_stages.position": "order within the run, from 0",
     "verifications.id": "number of the comparison",
@@ -147,7 +149,9 @@ SPECIAL = {
     "run_summary.variant": '"" when a spec as written asks for it, else that of the experiment',
 }
 VIEW_WORDS = {
-    "run_metrics": "Every number of every run, by epoch; also of its test.",
+    "run_metrics": "Every number of every run, by epoch; also of its test. A run that trains has"
+    " those recorded so far; one whose\ntraining was stopped has those of its last attempt. A"
+    " failed run that is tried again keeps those of the failure\nuntil it has ended.",
     "latest_results": "The results, of each run the newest repetition.",
     "run_steps": "Learning rate, seconds and step losses of every run, by epoch.",
     "run_summary": "One row per run that a recorded spec asks for, for people and pandas. A run of"

@@ -35,8 +35,8 @@ from runner.store.schema import (
     environments,
     experiments,
     metadata,
-    reads,
     results,
+    run_epochs,
     run_stages,
     runs,
     stages,
@@ -95,7 +95,7 @@ def prune(connection: sa.Connection) -> None:
     behind = attempts_behind(connection, kept)
     for each in (claims, verifications):
         connection.execute(sa.delete(each))
-    for each in (reads, results, run_stages):
+    for each in (run_epochs, results, run_stages):
         for row in connection.execute(sa.select(each.c.run_key, each.c.rerun).distinct()).all():
             if tuple(row) not in kept:
                 mine = (each.c.run_key == row.run_key) & (each.c.rerun == row.rerun)

@@ -17,7 +17,7 @@ from runner.api.at_work import alone_in
 from runner.bind.workspace import Workspace, workspace
 from runner.core.errors import UsageError, nearest
 from runner.store.database import identity_in
-from runner.store.facts import held_stages
+from runner.store.running import held_stages
 
 KINDS = {
     "pixels": "decoded images",

@@ -18,7 +18,7 @@ from runner.core.plan import DEFAULT_CACHE_LIMIT, Decision, Facts
 from runner.planner.cost import Cost, plan_costs, predicted
 from runner.planner.explain import Branch, Saving, last_epoch, not_shared, savings, tree
 from runner.spec.cell_names import run_name
-from runner.store.facts import latest_results
+from runner.store.progress import latest_results
 from runner.store.reference import reference_statuses
 
 if TYPE_CHECKING:

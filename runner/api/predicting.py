@@ -9,7 +9,7 @@ from typing import Any
 
 from runner.bind.binder import Binder, load_experiments
 from runner.bind.workspace import workspace
-from runner.store.facts import predictions
+from runner.store.progress import predictions
 
 
 @dataclass(frozen=True, slots=True)

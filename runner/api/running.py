@@ -22,8 +22,8 @@ from runner.core.errors import Interrupted
 from runner.core.records import RunStatus
 from runner.spec.experiment import Experiment
 from runner.store.database import Database
-from runner.store.facts import latest_results
 from runner.store.merge import import_reference
+from runner.store.progress import latest_results
 from runner.store.queries import run_rows
 from runner.store.reference import ReferenceResult
 

@@ -57,6 +57,7 @@ def _without_run(cell: StoredCell) -> dict[str, Any]:
         "reader": None,
         "fingerprint": None,
         "data_key": None,
+        "status": "unfinished",
         "result": None,
         "cells": [{name: getattr(cell, name) for name in names}],
         "attempts": [],

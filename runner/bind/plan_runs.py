@@ -17,7 +17,7 @@ from runner.core.stages import Stage
 from runner.lower.stages import naive_plan
 from runner.planner.rules import SHARING, Rule, rules_without
 from runner.store.database import Database
-from runner.store.facts import (
+from runner.store.progress import (
     artifact_digests,
     check_recorded,
     ended_stages,

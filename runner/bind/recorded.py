@@ -18,7 +18,7 @@ from runner.core.records import EpochRecord, attempt_at, clipped
 from runner.core.stages import Stage
 from runner.core.trajectory import last_epoch, segment_at
 from runner.store.database import Database
-from runner.store.facts import artifact_digests
+from runner.store.progress import artifact_digests
 from runner.store.recorded import (
     Trained,
     epoch_metrics_of,

@@ -148,7 +148,7 @@ def _described(record: Mapping[str, Any]) -> Iterator[str]:
     yield f"run       {record['run_key'] or 'not known until its data is looked at'}"
     for cell in record["cells"]:
         yield f"cell      {shlex.quote(cell['cell'])}  {cell['name']}".rstrip()
-    yield f"status    {'unfinished' if result is None else result['status']}"
+    yield f"status    {record['status']}"
     if result is not None:
         yield from _result(result)
     if record["fingerprint"] is not None:

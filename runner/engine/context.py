@@ -134,3 +134,7 @@ def artifact_path(folder: Path, database: str, name: str) -> Path:
 
 EpochSink = Callable[[Sequence[EpochRecord]], None]
 """Stores finished epochs; raises ClaimLost when the stage was taken over."""
+
+RangeSink = Callable[[Mapping[str, Sequence[Sequence[int]]]], None]
+"""Stores which epochs the readers of a training have, by reader, as (attempt, first, last), where
+an attempt in progress has all that the reader may read of it; raises ClaimLost likewise."""

@@ -23,7 +23,7 @@ from runner.core.errors import StageFailed
 from runner.core.plan import Record
 from runner.core.reader import reader_of
 from runner.core.stages import Stage
-from runner.engine.context import Context, EpochSink, Outcome, Produced, Progress
+from runner.engine.context import Context, EpochSink, Outcome, Produced, Progress, RangeSink
 from runner.engine.data.pixels import open_images, prepare
 from runner.engine.data.samples import Images
 from runner.engine.network.build import load_state, network_for
@@ -48,6 +48,7 @@ class StageJob:
         readings: what became of readers in trainings that have ended, for evaluations.
         digest_of: returns the recorded digest of weights, for evaluations.
         record: recorded epochs from which a training is read, or None.
+        store_ranges: stores which epochs the readers of a training have so far.
         settled: filled with what becomes of the readers of a training, also when it fails later.
         produced: filled with their weights, likewise.
     """
@@ -59,6 +60,7 @@ class StageJob:
     readings: Mapping[str, Mapping[str, Any]]
     digest_of: DigestOf = lambda name: None
     record: Record | None = None
+    store_ranges: RangeSink = lambda ranges: None
     settled: dict[str, Any] = field(default_factory=dict)
     produced: list[Produced] = field(default_factory=list)
 
@@ -150,6 +152,7 @@ def _train(context: Context, job: StageJob, settings: Settings, images: Images) 
         store_epochs=job.store_epochs,
         can_continue=job.can_continue,
         record=job.record,
+        store_ranges=job.store_ranges,
         settled=job.settled,
         produced=job.produced,
     )

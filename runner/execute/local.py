@@ -38,17 +38,17 @@ from runner.planner.recorded import record_for
 from runner.store.catalogue import record_environment
 from runner.store.claims import Claim, ClaimHeld, StageEnded, claim_stage
 from runner.store.database import Database
-from runner.store.facts import (
+from runner.store.progress import (
     artifact_digests,
     attempt_outcome,
     ended_stages,
     failed_attempts,
     finished_readings,
-    held_stages,
     recorded_epochs,
 )
-from runner.store.recorder import record_epochs
+from runner.store.recorder import record_epochs, record_ranges
 from runner.store.results import record_result
+from runner.store.running import held_stages
 
 WAIT_SECONDS = 0.5
 
@@ -255,6 +255,7 @@ class _Execution:
             can_continue=lambda ranges: _all_recorded(database, ranges),
             readings=self._readings,
             digest_of=self._digest_of,
+            store_ranges=lambda ranges: record_ranges(database, claim, ranges),
             record=record_for(stage, records) if "recorded" in stage.spec else None,
         )
 

@@ -44,7 +44,7 @@ ATTEMPT = (
     " outcome, predicted, error"
 )
 RANGES = (
-    "SELECT run_key, rerun, attempt_id, first_epoch, last_epoch FROM reads"
+    "SELECT run_key, rerun, attempt_id, first_epoch, last_epoch FROM run_epochs"
     " WHERE run_key IN (?) ORDER BY attempt_id"
 )
 CHAIN = (
@@ -59,10 +59,10 @@ MEASURED = (
 )
 ENDS = """
 SELECT results.run_key, results.rerun, m.epoch, m.value
-FROM results CROSS JOIN reads USING (run_key, rerun) CROSS JOIN {table} AS m
-  ON m.attempt_id = reads.attempt_id AND m.split = '{split}' AND m.name = '{measure}'
+FROM results CROSS JOIN run_epochs USING (run_key, rerun) CROSS JOIN {table} AS m
+  ON m.attempt_id = run_epochs.attempt_id AND m.split = '{split}' AND m.name = '{measure}'
   AND m.epoch IN (results.best_epoch, results.last_epoch)
-  AND +m.epoch BETWEEN reads.first_epoch AND reads.last_epoch
+  AND +m.epoch BETWEEN run_epochs.first_epoch AND run_epochs.last_epoch
 WHERE results.run_key IN (?) ORDER BY m.epoch, m.attempt_id
 """
 TAKEN = (

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 import sqlalchemy as sa
 
 from runner.store.database import Database
-from runner.store.schema import attempts, environments, reads
+from runner.store.schema import attempts, environments, run_epochs
 
 BATCH = 500
 
@@ -36,15 +36,15 @@ def runs_in(
         run_key: only this run.
     """
     latest = sa.table("latest_results", sa.column("run_key"), sa.column("rerun"))
-    same = (reads.c.run_key == latest.c.run_key) & (reads.c.rerun == latest.c.rerun)
+    same = (run_epochs.c.run_key == latest.c.run_key) & (run_epochs.c.rerun == latest.c.rerun)
     query = (
-        sa.select(reads.c.run_key, attempts.c.environment_id)
+        sa.select(run_epochs.c.run_key, attempts.c.environment_id)
         .distinct()
-        .join(attempts, attempts.c.id == reads.c.attempt_id)
+        .join(attempts, attempts.c.id == run_epochs.c.attempt_id)
         .join(latest, same)
         .where(attempts.c.status != "reference")
     )
-    query = query if run_key is None else query.where(reads.c.run_key == run_key)
+    query = query if run_key is None else query.where(run_epochs.c.run_key == run_key)
     ids = sorted(environment_ids)
     found: dict[str, set[int]] = {}
     with database.read() as connection:

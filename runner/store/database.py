@@ -25,7 +25,7 @@ from runner.store.schema import settings_of_database
 from runner.store.sources import Source, copied_to_memory, has_log_beside, immutable
 from runner.store.versions import upgrade_from, version_of
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest migration; a test holds it against the scripts."""
 
 BUSY_SECONDS = 60

@@ -21,7 +21,7 @@ from runner.store.views import VIEWS
 WHOLE_BYTES = 16_000_000
 """Up to this size the whole file is looked at whenever it is opened: about 50 ms."""
 
-LOOKED_UP = ("results", "reads", "experiments", "cells")
+LOOKED_UP = ("results", "run_epochs", "experiments", "cells")
 """Tables that are looked at in larger files: a damaged index of theirs would hide results."""
 
 IDENTITY = re.compile(r"[0-9a-f]{32}")

@@ -33,8 +33,8 @@ from runner.store.schema import (
     claims,
     environments,
     metadata,
-    reads,
     results,
+    run_epochs,
     run_stages,
     runs,
     stages,
@@ -44,7 +44,7 @@ ENDED = (*COUNTING, "reference")
 MEASURED = tuple(
     table
     for table in metadata.sorted_tables
-    if "attempt_id" in table.c and table not in (claims, reads)
+    if "attempt_id" in table.c and table not in (claims, run_epochs)
 )
 """The tables of what attempts measured."""
 
@@ -106,7 +106,7 @@ def attempts_behind(connection: sa.Connection, which: Collection[tuple[str, int]
     wanted = set(which)
     found = {
         row.attempt_id
-        for row in connection.execute(sa.select(reads))
+        for row in connection.execute(sa.select(run_epochs))
         if (row.run_key, row.rerun) in wanted
     }
     chain = {
@@ -248,14 +248,14 @@ class _Copy:
             self._insert(table, [{**row, "attempt_id": new[row["attempt_id"]]} for row in rows])
 
     def _results(self, chains: Sequence[dict[str, Any]], ids: Mapping[int, int]) -> None:
-        """Put results, reads and stages in the place of what a failed or open run left."""
-        for table in (reads, results, run_stages):
+        """Put results, their epochs and stages in the place of what a failed or open run left."""
+        for table in (run_epochs, results, run_stages):
             for key, rerun in self._to.items():
                 mine = (table.c.run_key == key) & (table.c.rerun == rerun)
                 self._target.execute(sa.delete(table).where(mine))
         self._insert(results, self._of_results(results))
-        read = self._of_results(reads)
-        self._insert(reads, [{**row, "attempt_id": ids[row["attempt_id"]]} for row in read])
+        read = self._of_results(run_epochs)
+        self._insert(run_epochs, [{**row, "attempt_id": ids[row["attempt_id"]]} for row in read])
         self._insert(run_stages, chains)
         seal_results(self._target, list(self._to.items()))
 

@@ -12,7 +12,16 @@ from typing import Any, get_args
 import sqlalchemy as sa
 
 from runner.core.stages import StageKind
-from runner.store.schema import attempts, claims, environments, reads, run_stages, stages
+from runner.store.schema import (
+    attempts,
+    claims,
+    environments,
+    results,
+    run_epochs,
+    run_stages,
+    stages,
+    steps,
+)
 
 KINDS = get_args(StageKind)
 """Of stages, in the order in which a run needs them."""
@@ -49,11 +58,27 @@ def attempts_of(connection: sa.Connection, run_key: str) -> list[dict[str, Any]]
 
 
 def _reads_of(connection: sa.Connection, run_key: str) -> dict[tuple[int, int], tuple[int, int]]:
-    """Return the first and last epoch that a run reads, by repetition and attempt."""
-    query = sa.select(reads).where(reads.c.run_key == run_key)
+    """Return the first and last epoch that a run has read, by repetition and attempt."""
+    same = (results.c.run_key == run_epochs.c.run_key) & (results.c.rerun == run_epochs.c.rerun)
+    recorded = (
+        sa.select(sa.func.max(steps.c.epoch))
+        .where(
+            steps.c.attempt_id == run_epochs.c.attempt_id,
+            steps.c.epoch.between(run_epochs.c.first_epoch, run_epochs.c.last_epoch),
+        )
+        .scalar_subquery()
+    )
+    # what a run without a result may read is not all there yet
+    last = sa.case((results.c.run_key.is_(None), recorded), else_=run_epochs.c.last_epoch)
+    query = (
+        sa.select(run_epochs, last.label("read"))
+        .outerjoin(results, same)
+        .where(run_epochs.c.run_key == run_key)
+    )
     return {
-        (row.rerun, row.attempt_id): (row.first_epoch, row.last_epoch)
+        (row.rerun, row.attempt_id): (row.first_epoch, row.read)
         for row in connection.execute(query)
+        if row.read is not None
     }
 
 

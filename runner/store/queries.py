@@ -23,10 +23,10 @@ from runner.store.checking import (
 )
 from runner.store.checksums import RESULT, STEPS, at_ends
 from runner.store.database import Database
-from runner.store.facts import runs_at_work
 from runner.store.json_types import JsonList, JsonObject
 from runner.store.origins import attempts_of
-from runner.store.schema import attempts, cells, experiments, reads, run_stages, runs
+from runner.store.running import read_so_far, runs_at_work
+from runner.store.schema import attempts, cells, experiments, run_epochs, run_stages, runs
 from runner.store.views import TEST_EPOCH, metric_of_result
 
 
@@ -60,6 +60,8 @@ def stored_experiments(database: Database) -> list[StoredExperiment]:
 def run_rows(database: Database, experiment: str | None = None) -> list[dict[str, Any]]:
     """Return one row per cell: experiment, labels, swept settings, run, status, accuracies.
 
+    Best and last epoch and ``val_accuracy`` of a run without a result are those recorded so far.
+
     Raises:
         DamagedDatabase: when something of it is not what was recorded.
     """
@@ -88,11 +90,21 @@ def run_rows(database: Database, experiment: str | None = None) -> list[dict[str
         rows = [
             dict(row) for row in connection.execute(typed, {"experiment": experiment}).mappings()
         ]
-    at_work = runs_at_work(database)
+        so_far = read_so_far(connection)
+        at_work = runs_at_work(connection)
     for row in rows:
-        if row["status"] == "unfinished" and row["run"] in at_work:
+        if row["status"] != "unfinished":
+            continue
+        if row["run"] in at_work:
             row["status"] = "running"
+        row |= so_far.get(row["run"], {})
     return rows
+
+
+def _status(connection: sa.Connection, run_key: str, result: sa.Row[Any] | None) -> str:
+    if result is not None:
+        return str(result.status)
+    return "running" if run_key in runs_at_work(connection) else "unfinished"
 
 
 def cell_keys(
@@ -197,6 +209,9 @@ def find_runs(database: Database, prefix: str) -> list[str]:
 def run_record(database: Database, run_key: str) -> dict[str, Any]:
     """Return all that is stored of a run: settings, result, cells, attempts, environments, epochs.
 
+    Its ``status`` is that of the result, or else running or unfinished; its epochs are then those
+    that are recorded so far.
+
     Raises:
         KeyError: when there is no such run.
         DamagedDatabase: when something of it is not what was recorded.
@@ -211,6 +226,7 @@ def run_record(database: Database, run_key: str) -> dict[str, Any]:
         ).first()
         return {
             **_plain(run),
+            "status": _status(connection, run_key, result),
             "result": None if result is None else _plain(result),
             "cells": _cells_of(connection, run_key),
             "attempts": attempts_of(connection, run_key),
@@ -226,8 +242,10 @@ def _checks_of(connection: sa.Connection, run_key: str) -> Iterator[Checked]:
     yield check_runs(connection, [run_key])
     yield check_results(connection, [run_key])
     chain = sa.select(run_stages.c.stage_key).where(run_stages.c.run_key == run_key)
-    read = sa.select(attempts.c.stage_key).join(reads, reads.c.attempt_id == attempts.c.id)
-    queries = (chain, read.where(reads.c.run_key == run_key))
+    read = sa.select(attempts.c.stage_key).join(
+        run_epochs, run_epochs.c.attempt_id == attempts.c.id
+    )
+    queries = (chain, read.where(run_epochs.c.run_key == run_key))
     stage_keys = {key for query in queries for key in connection.execute(query).scalars()}
     yield check_attempts(connection, stage_keys)
     used = sa.select(attempts.c.environment_id).where(attempts.c.stage_key.in_(stage_keys))
@@ -258,10 +276,13 @@ def _cells_of(connection: sa.Connection, run_key: str) -> list[dict[str, Any]]:
 
 
 def _epochs_of(connection: sa.Connection, run_key: str) -> list[dict[str, Any]]:
+    """Return the metrics of each epoch: of the result, or else those recorded so far."""
     query = sa.text(
-        "SELECT m.epoch, m.split || '_' || m.name AS metric, m.value FROM run_metrics AS m"
-        " JOIN latest_results AS r ON r.run_key = m.run_key AND r.rerun = m.rerun"
-        " WHERE m.run_key = :key ORDER BY m.epoch, metric"
+        "SELECT epoch, split || '_' || name AS metric, value FROM run_metrics"
+        " WHERE run_key = :key AND rerun = coalesce("
+        "  (SELECT rerun FROM latest_results WHERE run_key = :key),"
+        "  (SELECT max(rerun) FROM run_epochs WHERE run_key = :key))"
+        " ORDER BY epoch, metric"
     )
     epochs: dict[int, dict[str, Any]] = {}
     for row in connection.execute(query, {"key": run_key}):

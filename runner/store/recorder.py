@@ -23,6 +23,9 @@ from runner.store.schema import (
     attempts,
     evaluations,
     metrics,
+    results,
+    run_epochs,
+    run_stages,
     steps,
 )
 
@@ -77,6 +80,50 @@ def _metric_row(claim: Claim, metric: Metric) -> dict[str, Any]:
         "name": metric.name,
         "value": metric.value,
     }
+
+
+def record_ranges(
+    database: Database, claim: Claim, ranges: Mapping[str, Sequence[Sequence[int]]]
+) -> None:
+    """Store which epochs the runs that read a training have, before it has ended.
+
+    They take the place of those that an earlier attempt left. A run that has a result keeps its
+    epochs: the result is about them.
+
+    Args:
+        database: the database.
+        claim: of the training.
+        ranges: (attempt, first, last) by what the training calls the run; an attempt in progress
+            has all epochs that the run may read of it.
+
+    Raises:
+        ClaimLost: when another process has taken the stage over; nothing is stored.
+    """
+    same = (results.c.run_key == run_stages.c.run_key) & (results.c.rerun == run_stages.c.rerun)
+    query = (
+        sa.select(run_stages.c.run_key, run_stages.c.rerun, run_stages.c.reading)
+        .outerjoin(results, same)
+        .where(run_stages.c.stage_key == claim.stage_key, results.c.run_key.is_(None))
+    )
+    with database.write() as connection:
+        hold_claim(connection, claim)
+        wanted = [row for row in connection.execute(query) if row.reading in ranges]
+        for row in wanted:
+            mine = (run_epochs.c.run_key == row.run_key) & (run_epochs.c.rerun == row.rerun)
+            connection.execute(sa.delete(run_epochs).where(mine))
+        rows = [
+            {
+                "run_key": row.run_key,
+                "rerun": row.rerun,
+                "attempt_id": attempt_id,
+                "first_epoch": first,
+                "last_epoch": last,
+            }
+            for row in wanted
+            for attempt_id, first, last in ranges[row.reading]
+        ]
+        if rows:
+            connection.execute(sa.insert(run_epochs), rows)
 
 
 def end_attempt(

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from runner.store.checking import check_attempts, refuse
 from runner.store.checksums import seal_results
 from runner.store.database import Database
-from runner.store.schema import attempts, reads, results, run_stages, stages, steps
+from runner.store.schema import attempts, results, run_epochs, run_stages, stages, steps
 
 
 def record_result(
@@ -179,9 +179,9 @@ def _replace_result(
         outcome |= each.outcome
     ranges = [pair for each in ended for pair in each.outcome.get("reads", [])]
     train_seconds = _train_seconds(connection, ranges)
-    same_read = (reads.c.run_key == run_key) & (reads.c.rerun == rerun)
+    same_read = (run_epochs.c.run_key == run_key) & (run_epochs.c.rerun == rerun)
     same_result = (results.c.run_key == run_key) & (results.c.rerun == rerun)
-    connection.execute(sa.delete(reads).where(same_read))
+    connection.execute(sa.delete(run_epochs).where(same_read))
     connection.execute(sa.delete(results).where(same_result))
     connection.execute(
         sa.insert(results).values(
@@ -200,7 +200,7 @@ def _replace_result(
     )
     for attempt_id, first, final in ranges:
         connection.execute(
-            sa.insert(reads).values(
+            sa.insert(run_epochs).values(
                 run_key=run_key,
                 rerun=rerun,
                 attempt_id=attempt_id,

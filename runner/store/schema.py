@@ -1,6 +1,6 @@
-"""Tables and views.
+"""The tables.
 
-A metric belongs to the *attempt* that measured it, and a run *reads* ranges of epochs of attempts:
+A metric belongs to the *attempt* that measured it, and a run reads ranges of epochs of attempts:
 resumed, shared and repeated trainings are all told apart by these ranges, and each number has its
 environment. Views put the ranges together for people.
 """
@@ -95,16 +95,16 @@ results = sa.Table(
     comment="How runs ended; rerun counts --rerun, and the highest one is shown.",
 )
 
-reads = sa.Table(
-    "reads",
+run_epochs = sa.Table(
+    "run_epochs",
     metadata,
-    sa.Column("run_key", sa.String, primary_key=True),
+    sa.Column("run_key", sa.ForeignKey("runs.run_key"), primary_key=True),
     sa.Column("rerun", sa.Integer, primary_key=True),
     sa.Column("attempt_id", sa.ForeignKey("attempts.id"), primary_key=True),
     sa.Column("first_epoch", sa.Integer, nullable=False),
     sa.Column("last_epoch", sa.Integer, nullable=False),
-    sa.ForeignKeyConstraint(["run_key", "rerun"], ["results.run_key", "results.rerun"]),
-    comment="The epochs of attempts that make up a run's record.",
+    comment="The epochs of attempts that make up a run's record, also while the run trains: then up"
+    " to the last epoch that it may read.",
 )
 
 stages = sa.Table(

@@ -5,16 +5,17 @@ Plain SQL that SQLite and PostgreSQL both take; a migration holds a copy, and a 
 
 RUN_METRICS = """
 CREATE VIEW run_metrics AS
-SELECT reads.run_key, reads.rerun, metrics.epoch, metrics.split, metrics.name, metrics.value
-FROM reads
-JOIN metrics ON metrics.attempt_id = reads.attempt_id
-  AND metrics.epoch BETWEEN reads.first_epoch AND reads.last_epoch
+SELECT run_epochs.run_key, run_epochs.rerun, metrics.epoch, metrics.split, metrics.name,
+  metrics.value
+FROM run_epochs
+JOIN metrics ON metrics.attempt_id = run_epochs.attempt_id
+  AND metrics.epoch BETWEEN run_epochs.first_epoch AND run_epochs.last_epoch
 UNION ALL
-SELECT reads.run_key, reads.rerun, evaluations.epoch, evaluations.split, evaluations.name,
-  evaluations.value
-FROM reads
-JOIN evaluations ON evaluations.attempt_id = reads.attempt_id
-  AND evaluations.epoch BETWEEN reads.first_epoch AND reads.last_epoch
+SELECT run_epochs.run_key, run_epochs.rerun, evaluations.epoch, evaluations.split,
+  evaluations.name, evaluations.value
+FROM run_epochs
+JOIN evaluations ON evaluations.attempt_id = run_epochs.attempt_id
+  AND evaluations.epoch BETWEEN run_epochs.first_epoch AND run_epochs.last_epoch
 """
 
 LATEST_RESULTS = """
@@ -27,10 +28,11 @@ WHERE rerun = (SELECT other.rerun FROM results AS other
 
 RUN_STEPS = """
 CREATE VIEW run_steps AS
-SELECT reads.run_key, reads.rerun, steps.epoch, steps.learning_rate, steps.seconds, steps.losses
-FROM reads
-JOIN steps ON steps.attempt_id = reads.attempt_id
-  AND steps.epoch BETWEEN reads.first_epoch AND reads.last_epoch
+SELECT run_epochs.run_key, run_epochs.rerun, steps.epoch, steps.learning_rate, steps.seconds,
+  steps.losses
+FROM run_epochs
+JOIN steps ON steps.attempt_id = run_epochs.attempt_id
+  AND steps.epoch BETWEEN run_epochs.first_epoch AND run_epochs.last_epoch
 """
 
 

@@ -238,7 +238,9 @@ def test_a_stop_keeps_finished_epochs_and_the_next_run_goes_on(tmp_path: Path) -
     assert ask(tmp_path, "SELECT epoch FROM steps") == [(1,)]
     assert ask(tmp_path, RESULTS) == []
     assert statuses(do(spec)) == ["done"]
-    assert ask(tmp_path, "SELECT first_epoch, last_epoch FROM reads ORDER BY attempt_id")[:2] == [
+    assert ask(tmp_path, "SELECT first_epoch, last_epoch FROM run_epochs ORDER BY attempt_id")[
+        :2
+    ] == [
         (1, 1),
         (2, 3),
     ]
@@ -278,5 +280,5 @@ def test_a_changed_checkpoint_in_a_grid_is_noted_and_not_continued(
     log = Log()
     run_request(Request([spec], threads=1, retry_failed=True), lambda wanted: log, lambda: False)
     assert not any("continuing" in note for note in log.notes)
-    assert ask(tmp_path, "SELECT first_epoch FROM reads ORDER BY attempt_id")[0] == (1,)
+    assert ask(tmp_path, "SELECT first_epoch FROM run_epochs ORDER BY attempt_id")[0] == (1,)
     assert not list((tmp_path / ".runner" / "checkpoints").rglob("epoch-*"))

@@ -15,7 +15,7 @@ from runner.store.catalogue import record_environment, record_experiment
 from runner.store.checksums import seal_all
 from runner.store.claims import Claim, claim_stage
 from runner.store.database import Database
-from runner.store.facts import attempt_outcome
+from runner.store.progress import attempt_outcome
 from runner.store.recorder import Artifact, end_attempt, record_epochs
 from runner.store.results import record_result
 from runner.store.schema import environments

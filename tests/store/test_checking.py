@@ -15,8 +15,8 @@ from runner.store import integrity
 from runner.store.checking import check_everything, check_results
 from runner.store.checksums import RESULT, STAGES, STEPS, at_ends
 from runner.store.database import Database, open_database
-from runner.store.facts import check_recorded
 from runner.store.merge import take_results
+from runner.store.progress import check_recorded
 from runner.store.queries import (
     cell_results,
     epoch_metrics,
@@ -85,7 +85,7 @@ def test_what_was_recorded_is_what_is_there(path: Path) -> None:
         ("UPDATE results SET best_epoch = 3 WHERE run_key = 'r1'", "run r1 (e:0:0) is not"),
         ("UPDATE results SET seconds = seconds + 1e-9 WHERE rerun = 1", "e:1:0), repetition 1 is"),
         ("UPDATE results SET checksum = 'x' WHERE run_key = 'r1'", "the result of run r1"),
-        ("UPDATE reads SET last_epoch = 1 WHERE run_key = 'r1'", "the result of run r1"),
+        ("UPDATE run_epochs SET last_epoch = 1 WHERE run_key = 'r1'", "the result of run r1"),
         ("UPDATE run_stages SET position = position + 5 WHERE run_key = 'r1'", "in stages"),
         ("UPDATE stages SET kind = 'tr' WHERE stage_key = 'train-r1-0'", "recorded in stages"),
         ("UPDATE metrics SET value = value + 1e-15 WHERE split = 'val'", "in val_loss, val_acc"),
@@ -194,7 +194,7 @@ def test_a_result_is_not_put_together_from_damaged_attempts(tmp_path: Path) -> N
     want(database, ["r1"])
     do_run(database, "r1")
     with database.write() as connection:
-        for table in ("reads", "results"):
+        for table in ("run_epochs", "results"):
             connection.exec_driver_sql(f"DELETE FROM {table}")
         connection.exec_driver_sql("UPDATE attempts SET outcome = replace(outcome, '2', '3')")
     with pytest.raises(DamagedDatabase, match="attempt"):

@@ -25,9 +25,9 @@ from runner.store.claims import (
     renew_claim,
 )
 from runner.store.database import Database, open_database
-from runner.store.facts import held_stages
 from runner.store.process import is_dead, start_ticks, this_process
 from runner.store.queries import run_rows
+from runner.store.running import held_stages
 from runner.store.schema import claims
 
 HOUR = 3600.0

@@ -1,5 +1,6 @@
 """Migrations end at the schema and views that the code declares."""
 
+import re
 import shutil
 import sqlite3
 from contextlib import closing
@@ -13,6 +14,7 @@ from alembic.script import ScriptDirectory
 
 from runner.core.errors import StoreBusy, UsageError
 from runner.store import database as database_module
+from runner.store.checking import check_everything, refuse
 from runner.store.database import HEAD, open_database
 from runner.store.migrations import config
 from runner.store.schema import metadata
@@ -81,6 +83,37 @@ def test_the_first_schema_gets_the_summary_of_today(tmp_path: Path) -> None:
         ("profile quick", 0.1, 0, 0.42),
     ]
     assert schema_of(path, "view") == {name: squeezed(sql) for name, sql in VIEWS.items()}
+
+
+@pytest.mark.parametrize("name", ["schema_0001.db", "schema_0004.db"])
+def test_what_runs_read_is_the_same_after_the_migrations(name: str, tmp_path: Path) -> None:
+    path = Path(shutil.copy(FIXTURES / name, tmp_path / "old.db"))
+    queries = (
+        "SELECT run_key, rerun, attempt_id, first_epoch, last_epoch FROM {epochs} ORDER BY 1, 2, 3",
+        "SELECT run_key, rerun, epoch, split, name, value FROM run_metrics ORDER BY 1, 2, 3, 4, 5",
+        "SELECT run_key, rerun, epoch, learning_rate, losses FROM run_steps ORDER BY 1, 2, 3",
+    )
+    rows = []
+    for table in ("reads", "run_epochs"):
+        with closing(sqlite3.connect(path)) as raw:
+            rows.append([raw.execute(query.format(epochs=table)).fetchall() for query in queries])
+        open_database(path).close()  # looks for damage, too
+    assert all(rows[0])
+    assert rows[0] == rows[1]
+    with closing(sqlite3.connect(path)) as raw:
+        assert raw.execute("PRAGMA foreign_key_check").fetchall() == []
+    database = open_database(path)
+    with database.read() as connection:
+        refuse(path, check_everything(connection))
+    database.close()
+
+
+def test_views_call_no_function_of_sqlite_but_to_open_json() -> None:
+    called = {
+        name: set(re.findall(r"\b([a-z_]+)\(", text)) - {"exists"} for name, text in VIEWS.items()
+    }
+    assert called.pop("run_summary") == {"coalesce", "json_extract"}
+    assert set().union(*called.values()) == set()
 
 
 def test_head_is_the_newest_script(made: Path) -> None:

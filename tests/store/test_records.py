@@ -26,7 +26,7 @@ from runner.core.stages import Stage
 from runner.store.catalogue import record_experiment
 from runner.store.database import Database, open_database
 from runner.store.dump import canonical_dump, sql_dump
-from runner.store.facts import (
+from runner.store.progress import (
     attempt_outcome,
     failed_attempts,
     latest_results,
@@ -453,7 +453,7 @@ def test_a_result_is_that_of_the_stages_its_process_planned(database: Database) 
     do_run(database, "r1")
     expected = dump(database)
     with database.write() as connection:
-        connection.exec_driver_sql("DELETE FROM reads")
+        connection.exec_driver_sql("DELETE FROM run_epochs")
         connection.exec_driver_sql("DELETE FROM results")
         connection.exec_driver_sql("DELETE FROM run_stages WHERE position > 0")
         connection.exec_driver_sql("INSERT INTO stages VALUES ('other', 'train', '{}', '[]', 't')")

@@ -13,14 +13,14 @@ from recorded import chain_of, do_run, outcome_of, record_of, seal_again, take, 
 from runner.store.claims import Claim, claim_stage
 from runner.store.database import Database, open_database
 from runner.store.dump import run_dump
-from runner.store.facts import (
+from runner.store.merge import take_results
+from runner.store.progress import (
     ended_stages,
     failed_attempts,
     latest_results,
     seconds_by_cost_kind,
     settled_readings,
 )
-from runner.store.merge import take_results
 from runner.store.queries import run_record
 from runner.store.recorder import end_attempt, record_epochs
 from runner.store.reference import reference_results

@@ -22,7 +22,7 @@ from runner.core.reader import Reader
 from runner.core.records import EpochRecord, clipped
 from runner.core.stages import Stage
 from runner.core.trajectory import last_epoch, state_at
-from runner.engine.context import Context, EpochSink, Outcome, Produced
+from runner.engine.context import Context, EpochSink, Outcome, Produced, RangeSink
 from runner.engine.data.samples import Images, Samples
 from runner.engine.network.build import (
     Network,
@@ -57,6 +57,7 @@ class TrainJob:
         store_epochs: records epochs.
         can_continue: whether recorded epochs, as [attempt, first, last] ranges, are all there.
         record: recorded epochs from which all is read, or None.
+        store_ranges: records which epochs the readers have so far.
         settled: what has become of the readers that want no further epoch, filled on the way.
         produced: their weights, likewise.
     """
@@ -68,6 +69,7 @@ class TrainJob:
     store_epochs: EpochSink
     can_continue: Callable[[Sequence[Sequence[int]]], bool]
     record: Record | None
+    store_ranges: RangeSink
     settled: dict[str, Any]
     produced: list[Produced]
 
@@ -155,6 +157,7 @@ def train_stage(context: Context, images: Images, task: TrainJob) -> Outcome:
         if read is not None:
             return _as_recorded(context, task, task.record, read)
     state, before = find_start(context, network, inputs, task)
+    task.store_ranges(_to_read(task, state, before))
     book = _Book(context, task, inputs, before)
     gpus = [context.device] if context.device.type == "cuda" else []
     try:
@@ -169,6 +172,19 @@ def train_stage(context: Context, images: Images, task: TrainJob) -> Outcome:
     if state.epoch >= task.stage.spec["first_epoch"]:
         book.keep_last_state(state)
     return _done(task, state, book)
+
+
+def _to_read(
+    task: TrainJob, state: TrainState, before: Sequence[Sequence[int]]
+) -> dict[str, list[list[int]]]:
+    """Return the epochs that each reader has, and those that it may read of this attempt."""
+    last = last_epoch(task.stage.spec["path"])
+    ahead = [[task.attempt, state.epoch + 1, last]] if state.epoch < last else []
+    ends = {
+        name: reader.epoch if reader.finished else task.readers[name].budget
+        for name, reader in state.readers.items()
+    }
+    return {name: clipped([*before, *ahead], end) for name, end in ends.items()}
 
 
 def _as_recorded(context: Context, task: TrainJob, record: Record, state: TrainState) -> Outcome:
@@ -223,6 +239,8 @@ def _settle(context: Context, task: TrainJob, state: TrainState, book: _Book) ->
             "last_epoch": reader.epoch,
             "stopped_early": reader.stopped_early,
         }
+    if fresh:
+        task.store_ranges({name: task.settled[name]["reads"] for name in fresh})
 
 
 def _diverged(at: Diverged, task: TrainJob, state: TrainState, book: _Book) -> Outcome:

@@ -1,6 +1,6 @@
-"""What is known before planning and while executing: what has ended, what is held, what it took.
+"""How far everything is: what has ended, what is recorded, what it took.
 
-Returns plain values. Lists and records for people are elsewhere.
+For planning and executing, as plain values. Lists and records for people are elsewhere.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ import sqlalchemy as sa
 
 from runner.core.records import RunStatus
 from runner.store.checking import check_attempts, refuse
-from runner.store.claims import Moment, is_held
 from runner.store.database import Database
-from runner.store.schema import artifacts, attempts, claims, results, run_stages, stages, steps
+from runner.store.schema import artifacts, attempts, results, run_stages, stages, steps
 
 BATCH = 500
 
@@ -129,30 +128,6 @@ def failed_attempts(database: Database) -> dict[str, int]:
     )
     with database.read() as connection:
         return {row[0]: int(row[1]) for row in connection.execute(query)}
-
-
-def held_stages(database: Database, alive: bool = False) -> set[str]:
-    """Return the keys of the stages that some process has claimed.
-
-    Args:
-        database: the database.
-        alive: only claims whose lease has not run out and whose process is not known to be dead.
-    """
-    with database.read() as connection:
-        rows = connection.execute(sa.select(claims)).all()
-    moment = Moment.now()
-    return {row.stage_key for row in rows if not alive or is_held(row, moment)}
-
-
-def runs_at_work(database: Database) -> set[str]:
-    """Return the runs of which some living process does a stage."""
-    held = sorted(held_stages(database, alive=True))
-    found = set[str]()
-    with database.read() as connection:
-        for start in range(0, len(held), BATCH):
-            batch = run_stages.c.stage_key.in_(held[start : start + BATCH])
-            found.update(connection.execute(sa.select(run_stages.c.run_key).where(batch)).scalars())
-    return found
 
 
 def seconds_by_cost_kind(database: Database, device: str) -> dict[str, float]:
