@@ -17,10 +17,10 @@ from typing import Any
 import sqlalchemy as sa
 from documented_experiments import EXPERIMENTS, Documented
 
-from runner.api.reporting import stored_tables
 from runner.cli.formatting import pluralize, show_seconds
 from runner.core.run import Published
 from runner.lower.stages import make_run
+from runner.report.tables.declared import stored_tables
 from runner.report.tables.query import query_table
 from runner.report.tables.render import render
 from runner.spec.experiment import Experiment, load_experiment

@@ -1,25 +1,43 @@
-"""The verbs of the command line, for notebooks: each returns DataFrames or plain values.
+"""The verbs of the command line, for Python: each returns an object with a ``frame()``.
 
 Those that read take ``db=REFERENCE`` for the results that ship with the program.
 """
 
+from runner.api.caching import clear_cache, list_cache
+from runner.api.checking import check_database, database_info, dump_database
 from runner.api.comparing import diff
-from runner.api.listing import list_runs, show
+from runner.api.creating import new_spec
+from runner.api.listing import list_runs
 from runner.api.planning import plan
 from runner.api.plotting import plot
-from runner.api.reporting import report
+from runner.api.reporting import list_tables, report, report_sql
 from runner.api.running import run
+from runner.api.showing import show
 from runner.api.validating import validate
+from runner.api.verifying import verify
+from runner.bind.request import Request
 from runner.bind.workspace import REFERENCE
+from runner.spec.schema import spec_schema
 
 __all__ = [
     "REFERENCE",
+    "Request",
+    "check_database",
+    "clear_cache",
+    "database_info",
     "diff",
+    "dump_database",
+    "list_cache",
     "list_runs",
+    "list_tables",
+    "new_spec",
     "plan",
     "plot",
     "report",
+    "report_sql",
     "run",
     "show",
+    "spec_schema",
     "validate",
+    "verify",
 ]

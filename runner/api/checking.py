@@ -1,40 +1,124 @@
-"""The verb `db check`: everything in a database against what was recorded with it."""
+"""The verbs `db check`, `db dump` and `db info`: the database as a whole."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from runner.api.frames import Framed
 from runner.bind.workspace import workspace
-from runner.store.checking import Checked, check_everything
+from runner.store.checking import Checked, check_everything, refuse
+from runner.store.dump import canonical_dump, sql_dump
 from runner.store.integrity import schema_problems, structure_problems
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-def check_database(db: str | Path | None = None) -> Iterator[Checked]:
-    """Yield the check of each kind of things: structure, schema, then what has a checksum.
+
+@dataclass(frozen=True, slots=True, repr=False)
+class DatabaseCheck(Framed):
+    """What was checked in a database.
+
+    Attributes:
+        kinds: the check of each kind of things: structure, schema, then what has a checksum.
+    """
+
+    kinds: tuple[Checked, ...]
+
+    @property
+    def num_problems(self) -> int:
+        """How many things are damaged."""
+        return sum(len(kind.problems) for kind in self.kinds)
+
+    def frame(self) -> pd.DataFrame:
+        """Return a row per kind: kind, checked, unchecked (no checksum), problems (texts)."""
+        import pandas as pd
+
+        rows = [(each.kind, each.count, each.unchecked, each.problems) for each in self.kinds]
+        return pd.DataFrame(rows, columns=["kind", "checked", "unchecked", "problems"])
+
+
+def check_database(
+    db: str | Path | None = None, on_checked: Callable[[Checked], None] = lambda kind: None
+) -> DatabaseCheck:
+    """Check everything in a database against the checksums that were recorded with it.
 
     Where the structure is damaged, what rests on it is not looked at.
 
     Args:
         db: the database; results.db when not given.
+        on_checked: hears of each kind at once.
 
     Raises:
         UsageError: when there is none.
         DamagedDatabase: when it cannot be read at all.
     """
+    kinds = []
     with (
         workspace(db).open(create=False, check=False) as database,
         database.read() as connection,
     ):
-        yield from checks_of(connection)
+        for kind in _checks(connection):
+            on_checked(kind)
+            kinds.append(kind)
+    return DatabaseCheck(tuple(kinds))
 
 
-def checks_of(connection: sa.Connection) -> Iterator[Checked]:
-    """Yield the same of a database that is open."""
+def dump_database(db: str | Path | None = None, canonical: bool = False) -> Iterator[str]:
+    """Yield the lines of a database as text.
+
+    Args:
+        db: the database; results.db when not given.
+        canonical: JSON lines in a fixed order, without times, ids, attempts and devices, so that
+            two databases with the same results have the same lines; SQL otherwise.
+
+    Raises:
+        UsageError: when there is none.
+        DamagedDatabase: when it is damaged; a canonical dump is checked as a whole before.
+    """
+    with workspace(db).open(create=False) as database:
+        if canonical:
+            with database.read() as connection:
+                refuse(database.path, _checks(connection))
+        yield from canonical_dump(database) if canonical else sql_dump(database)
+
+
+def _checks(connection: sa.Connection) -> Iterator[Checked]:
     structure = Checked("structure", 1, 0, tuple(structure_problems(connection)))
     yield structure
     if not structure.problems:
         yield Checked("schema", 1, 0, tuple(schema_problems(connection)))
         yield from check_everything(connection)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class DatabaseInfo(Framed):
+    """Place and size of a database and of the `.runner/` beside it, in bytes."""
+
+    database: str
+    database_bytes: int
+    folder: Path
+    folder_bytes: int
+
+    def frame(self) -> pd.DataFrame:
+        """Return a row for the database and one for `.runner/`: columns path, num_bytes."""
+        import pandas as pd
+
+        rows = [(self.database, self.database_bytes), (str(self.folder), self.folder_bytes)]
+        return pd.DataFrame(rows, columns=["path", "num_bytes"])
+
+
+def database_info(db: str | Path | None = None) -> DatabaseInfo:
+    """Return place and size of a database and of `.runner/`.
+
+    Raises:
+        UsageError: when there is no database.
+    """
+    home = workspace(db)
+    with home.open(create=False) as database:
+        size = database.path.stat().st_size
+    return DatabaseInfo(home.database_path, size, home.folder, home.folder_bytes())

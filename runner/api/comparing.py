@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runner.api.frames import Framed
 from runner.bind.named_runs import find_record
 from runner.bind.workspace import workspace
 
@@ -39,8 +40,31 @@ class Difference:
         return float(self.second - self.first)
 
 
-def diff(first: str, second: str, db: str | Path | None = None) -> pd.DataFrame:
-    """Return how two runs differ: columns part, name, first, second.
+@dataclass(frozen=True, slots=True, repr=False)
+class Comparison(Framed):
+    """How two runs differ.
+
+    Attributes:
+        differences: of settings, data, result and environment only what differs; of metrics all, at
+            each run's best epoch.
+    """
+
+    differences: tuple[Difference, ...]
+
+    def frame(self) -> pd.DataFrame:
+        """Return a row per difference: columns part, name, first, second."""
+        import pandas as pd
+
+        rows = [(each.part, each.name, each.first, each.second) for each in self.differences]
+        return pd.DataFrame(rows, columns=["part", "name", "first", "second"])
+
+    def only_metrics(self) -> bool:
+        """Return whether nothing differs in settings, data, result or environment."""
+        return all(each.part == "metrics" for each in self.differences)
+
+
+def diff(first: str, second: str, db: str | Path | None = None) -> Comparison:
+    """Return how two runs differ.
 
     Args:
         first: a run or cell, as in :func:`runner.api.show`.
@@ -49,18 +73,6 @@ def diff(first: str, second: str, db: str | Path | None = None) -> pd.DataFrame:
 
     Raises:
         UsageError: when one of the names means no run, or several.
-    """
-    import pandas as pd
-
-    rows = [(each.part, each.name, each.first, each.second) for each in compare(first, second, db)]
-    return pd.DataFrame(rows, columns=["part", "name", "first", "second"])
-
-
-def compare(first: str, second: str, db: str | Path | None = None) -> list[Difference]:
-    """Return the differences of two runs; see :func:`diff`.
-
-    Of settings, data, result and environment only what differs; of metrics all, at each run's best
-    epoch.
     """
     with workspace(db).open(create=False) as database:
         pair = [find_record(database, name) for name in (first, second)]
@@ -71,12 +83,14 @@ def compare(first: str, second: str, db: str | Path | None = None) -> list[Diffe
         "metrics": [_at_best(record) for record in pair],
         "environment": _environments(pair),
     }
-    return [
-        Difference(part, name, one.get(name), other.get(name))
-        for part, (one, other) in parts.items()
-        for name in dict.fromkeys([*one, *other])
-        if part == "metrics" or one.get(name) != other.get(name)
-    ]
+    return Comparison(
+        tuple(
+            Difference(part, name, one.get(name), other.get(name))
+            for part, (one, other) in parts.items()
+            for name in dict.fromkeys([*one, *other])
+            if part == "metrics" or one.get(name) != other.get(name)
+        )
+    )
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

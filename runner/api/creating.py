@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from runner.components.data.listing import SharedFolder, list_images
@@ -25,6 +26,48 @@ sweep:
     lr: [0.0003, 0.001, 0.003]
     dropout: [0.0, 0.3]
 """
+
+
+@dataclass(frozen=True, slots=True)
+class NewSpec:
+    """A spec for a folder of images.
+
+    Attributes:
+        name: of the experiment.
+        text: of the spec.
+        path: its file, or None where none was written.
+    """
+
+    name: str
+    text: str
+    path: Path | None
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def new_spec(folder: str | Path, out: str | None = None, side: int | None = None) -> NewSpec:
+    """Write a short spec for a folder of images.
+
+    Args:
+        folder: holds one folder of images per class.
+        out: the file, which must not be there yet; NAME.yaml when not given; "-" for none.
+        side: of the prepared images in pixels; chosen by the images when not given.
+
+    Raises:
+        UsageError: when the folder has no images to learn from, or the file is there already.
+    """
+    beside = Path.cwd() if out in (None, "-") else Path(str(out)).parent
+    name, text = make_spec(Path(folder), beside, side)
+    if out == "-":
+        return NewSpec(name, text, None)
+    path = Path(out or f"{name}.yaml")
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise UsageError(f"{path} is there already; give another --out") from None
+    return NewSpec(name, text, path)
 
 
 def make_spec(folder: Path, beside: Path, side: int | None = None) -> tuple[str, str]:

@@ -8,16 +8,18 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from runner.api.frames import Framed
 from runner.bind.cell_filter import choose
 from runner.bind.workspace import DEFAULT_DATABASE, REFERENCE, workspace
 from runner.core.errors import UsageError, nearest
-from runner.report.figures.cells import figure_names, shown_cells
+from runner.report.figures.cells import FigureCell, cells_of, figure_names, shown_cells
 from runner.spec.experiment import Experiment, ResolvedCell, load_experiment
 from runner.store.database import Database
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
     from runner.report.figures.curves import FigureRequest, ShownCell
@@ -40,7 +42,25 @@ OPTIONS_OF = {
 
 @dataclass(frozen=True)
 class PlotOptions:
-    """What a figure is asked for; see :func:`plot` for the meanings."""
+    """What a figure is asked for.
+
+    Attributes:
+        kind: sheet, loss, accuracy, curves or setting, of recorded runs; or augmentations, which
+            needs the data instead.
+        only: label texts, ``label=text`` or ``setting=value``.
+        profile: name of a profile.
+        sets: ``setting=value`` options.
+        per: ``step`` or ``epoch``, for losses; epoch when not given.
+        smooth: steps whose losses are averaged into one point; so many that about 150 points
+            remain when not given.
+        x: the setting or label on the x axis of `setting`; the only one that varies when not given.
+        metrics: metrics or formulas of `setting`; accuracies and their gap when not given.
+        at: best, last, min, max or an epoch, as in tables; best when not given.
+        images: how many images `augmentations` shows of a data set; 3 when not given.
+        out: the file, .png, .svg or .pdf; in the folder ``figures`` when not given.
+        db: the database; results.db when not given.
+        data: folder in which the data of `augmentations` is looked for.
+    """
 
     kind: str = "sheet"
     only: Sequence[str] = ()
@@ -57,73 +77,56 @@ class PlotOptions:
     data: str | Path | None = None
 
 
-@dataclass(frozen=True)
-class RenderedFigure:
-    """A figure, not yet in a file.
+@dataclass(frozen=True, repr=False)
+class RenderedFigure(Framed):
+    """A figure.
 
     Attributes:
         figure: as matplotlib has it.
-        path: where it goes.
-        left_out: in words, the cells or seeds without a result.
+        path: its file.
+        cells: how much of each chosen cell it shows.
         command: makes what was left out.
+        notes: what should be said about the file.
     """
 
     figure: Figure
     path: Path
-    left_out: tuple[str, ...]
+    cells: tuple[FigureCell, ...]
     command: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The cells or seeds without a result, in words."""
+        return tuple(f"{cell.name} ({cell.left_out})" for cell in self.cells if cell.left_out)
+
+    def frame(self) -> pd.DataFrame:
+        """Return a row per chosen cell: cell, seeds, drawn (how many of them), left_out (why)."""
+        import pandas as pd
+
+        rows = [(cell.name, cell.seeds, cell.drawn, cell.left_out) for cell in self.cells]
+        return pd.DataFrame(rows, columns=["cell", "seeds", "drawn", "left_out"])
 
 
-def plot(
-    spec: str | Path,
-    kind: str = "sheet",
-    only: Sequence[str] = (),
-    profile: str | None = None,
-    sets: Sequence[str] = (),
-    per: str | None = None,
-    smooth: int | None = None,
-    x: str | None = None,
-    metrics: Sequence[str] = (),
-    at: str | None = None,
-    images: int | None = None,
-    out: str | Path | None = None,
-    db: str | Path | None = None,
-    data: str | Path | None = None,
-) -> Path:
-    """Draw a figure of a spec and return its file.
+def plot(spec: str | Path, kind: str = "sheet", **options: Any) -> RenderedFigure:
+    """Draw a figure of a spec into its file.
 
     Args:
         spec: a spec file; its cells as they are now.
-        kind: sheet, loss, accuracy, curves or setting, of recorded runs; or augmentations, which
-            needs the data instead.
-        only: label texts, ``label=text`` or ``setting=value``.
-        profile: name of a profile.
-        sets: ``setting=value`` options.
-        per: ``step`` or ``epoch``, for losses; epoch when not given.
-        smooth: steps whose losses are averaged into one point; so many that about 150 points
-            remain when not given.
-        x: the setting or label on the x axis of `setting`; the only one that varies when not given.
-        metrics: metrics or formulas of `setting`; accuracies and their gap when not given.
-        at: best, last, min, max or an epoch, as in tables; best when not given.
-        images: how many images `augmentations` shows of a data set; 3 when not given.
-        out: the file, .png, .svg or .pdf; in the folder ``figures`` when not given.
-        db: the database; results.db when not given.
-        data: folder in which the data of `augmentations` is looked for.
+        kind: of figure.
+        options: others of :class:`PlotOptions`.
 
     Raises:
         SpecError: for a wrong spec, or a metric that its runs do not have.
-        UsageError: for wrong options, or when nothing was run.
+        UsageError: for wrong options, when nothing was run, or a place that cannot be written.
+        DiskFull: when there is no room for the file.
     """
-    options = PlotOptions(
-        kind, only, profile, sets, per, smooth, x, metrics, at, images, out, db, data
-    )
-    drawn = draw(spec, options)
-    save_figure(drawn)
-    return drawn.path
+    figure = draw(spec, PlotOptions(kind, **options))
+    return replace(figure, notes=tuple(save_figure(figure)))
 
 
 def draw(spec: str | Path, options: PlotOptions) -> RenderedFigure:
-    """Return a figure, not yet saved; see :func:`plot`."""
+    """Return a figure, not yet saved; see :class:`PlotOptions`."""
     from runner.report.figures.figure import FIGURES
     from runner.report.figures.page import check_suffix, style
 
@@ -136,16 +139,18 @@ def draw(spec: str | Path, options: PlotOptions) -> RenderedFigure:
     if options.kind == "augmentations":
         with style():
             figure = FIGURES[options.kind](_samples(experiment, chosen, options))
-        return RenderedFigure(figure, _path(experiment, options), (), command)
+        augmented = [item for item in chosen if item.settings.train.augment is not None]
+        cells = cells_of(augmented, figure_names(experiment.cells, experiment.name))
+        return RenderedFigure(figure, _path(experiment, options), cells, command)
     with workspace(options.db).open(create=False) as database:
-        cells, left_out = shown_cells(database, experiment, chosen, command)
-        request = _request(database, experiment, cells, options)
+        shown, cells = shown_cells(database, experiment, chosen, command)
+        request = _request(database, experiment, shown, options)
         with style():
             figure = FIGURES[options.kind](request)
-    return RenderedFigure(figure, _path(experiment, options, request.x), left_out, command)
+    return RenderedFigure(figure, _path(experiment, options, request.x), cells, command)
 
 
-def save_figure(drawn: RenderedFigure) -> list[str]:
+def save_figure(figure: RenderedFigure) -> list[str]:
     """Write a figure to its file and return what should be said about that.
 
     Raises:
@@ -156,7 +161,7 @@ def save_figure(drawn: RenderedFigure) -> list[str]:
 
     with style(), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        save(drawn.figure, drawn.path)
+        save(figure.figure, figure.path)
     lacks = "some characters of the names are not in the font and appear as boxes"
     return [lacks] if any("missing from" in str(each.message) for each in caught) else []
 

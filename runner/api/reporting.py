@@ -2,50 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.bind.named_runs import check_variant
+from runner.api.frames import Framed
 from runner.bind.workspace import workspace
-from runner.core.errors import UsageError, nearest
-from runner.core.run import Published
-from runner.report.tables.query import PublishedValues, query_table
-from runner.report.tables.sql import compile_table
+from runner.core.errors import UsageError
+from runner.report.tables.declared import (
+    TableRef,
+    VariantStanding,
+    check_tolerances,
+    fill,
+    find_tables,
+    sql_of,
+    variants_of,
+)
 from runner.report.tables.table import TableData, to_frame
-from runner.report.tables.tolerances import ToleranceCheck, held_values
-from runner.spec.experiment import Experiment, load_experiment, recorded_tables
-from runner.spec.sweep import WITH_TOLERANCE
-from runner.spec.tables.table import Table
-from runner.store.database import Database
-from runner.store.queries import cell_results, stored_experiments
-from runner.store.stored_cells import finished_cells
+from runner.report.tables.tolerances import ToleranceCheck
 
 if TYPE_CHECKING:
     import pandas as pd
 
-NOT_AS_RUN = (
-    "has other cells in its file than those that were run last;"
-    " `runner run` brings the database up to date"
-)
 
-
-@dataclass(frozen=True, slots=True)
-class TableRef:
-    """A table and the stored experiment whose cells fill it.
+@dataclass(frozen=True, slots=True, repr=False)
+class Report(Framed):
+    """Tables with their rows.
 
     Attributes:
-        published: values to show in place of the recorded ones, or None.
-        is_as_run: whether the recorded cells are those of the spec file that was asked for.
+        refs: the tables that were asked for.
+        tables: the same, filled.
+        checks: the published values with a tolerance, where they were to be checked.
     """
 
-    table: Table
-    experiment: str
-    variant: str
-    about: str
-    published: PublishedValues | None = None
-    is_as_run: bool = True
+    refs: tuple[TableRef, ...]
+    tables: tuple[TableData, ...]
+    checks: tuple[ToleranceCheck, ...] = ()
+
+    def frame(self) -> pd.DataFrame:
+        """Return the table as a DataFrame.
+
+        Raises:
+            UsageError: when there are several; see :meth:`frames`.
+        """
+        if len(self.tables) != 1:
+            names = ", ".join(table.table.name for table in self.tables)
+            raise UsageError(f"which table? there are: {names}")
+        return to_frame(self.tables[0])
+
+    def frames(self) -> dict[str, pd.DataFrame]:
+        """Return each table as a DataFrame, by name; of several of one name the one run last."""
+        return {table.table.name: to_frame(table) for table in reversed(self.tables)}
+
+    def __str__(self) -> str:
+        parts = [f"{name}\n{frame.to_string()}" for name, frame in self.frames().items()]
+        return "\n\n".join(parts)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        parts = [f"<p>{name}</p>{frame.to_html()}" for name, frame in self.frames().items()]
+        return "".join(parts)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class TableList(Framed):
+    """The tables that can be shown.
+
+    Attributes:
+        refs: every table, that of the experiment run last first.
+        variants: the stored variants, whose tables are found by the variant's name.
+    """
+
+    refs: tuple[TableRef, ...]
+    variants: tuple[VariantStanding, ...]
+
+    def frame(self) -> pd.DataFrame:
+        """Return a row per table: columns table, experiment, variant, about."""
+        import pandas as pd
+
+        rows = [(ref.table.name, ref.experiment, ref.variant, ref.about) for ref in self.refs]
+        return pd.DataFrame(rows, columns=["table", "experiment", "variant", "about"])
 
 
 def report(
@@ -53,154 +90,56 @@ def report(
     spec: str | Path | None = None,
     db: str | Path | None = None,
     variant: str = "",
-) -> pd.DataFrame:
-    """Return a table as a DataFrame.
+    check: bool = False,
+) -> Report:
+    """Return tables with their rows.
 
     Args:
-        table: its name; needed unless there is only one.
+        table: the name of the only one.
         spec: a spec file, for its tables and published values as they are now.
         db: the database; results.db when not given.
-        variant: which variant's runs fill it.
+        variant: which variant's runs fill them.
+        check: check published values with a tolerance as well.
 
     Raises:
-        UsageError: for an unknown or ambiguous table, or cells that do not fit into its pivot.
+        UsageError: for an unknown table, cells that do not fit into a pivot, or nothing to check.
     """
-    place = workspace(db)
-    with place.open(create=False) as database:
-        found = find_tables(database, table, spec, variant)
-        if len(found) != 1:
-            names = ", ".join(each.table.name for each in found)
-            raise UsageError(f"which table? there are: {names}")
-        return to_frame(fill(database, found[0]))
+    with workspace(db).open(create=False) as database:
+        refs = find_tables(database, table, spec, variant)
+        checks = check_tolerances(database, refs) if check else []
+        tables = tuple(fill(database, ref) for ref in refs)
+    return Report(tuple(refs), tables, tuple(checks))
 
 
-def fill(database: Database, declared: TableRef) -> TableData:
-    """Return a declared table with its rows; see :func:`runner.report.tables.query.query_table`."""
-    return query_table(
-        database,
-        declared.table,
-        declared.experiment,
-        declared.variant,
-        published=declared.published,
-    )
+def list_tables(db: str | Path | None = None, variant: str = "") -> TableList:
+    """Return the tables of the stored experiments.
 
-
-def check_tolerances(database: Database, tables: Sequence[TableRef]) -> list[ToleranceCheck]:
-    """Return the published values with a tolerance in these tables, and what was measured.
+    Args:
+        db: the database; results.db when not given.
+        variant: those of a variant.
 
     Raises:
-        UsageError: when there is none, which would be a check that cannot fail; or when a spec
-            file has changed since it was run, so that the numbers are those of other settings.
+        UsageError: for an unknown variant.
     """
-    for each in tables:
-        if not each.is_as_run:
-            raise UsageError(f"{each.experiment} {NOT_AS_RUN}")
-    unpivoted = [replace(each, table=replace(each.table, pivot=None)) for each in tables]
-    held = [value for each in unpivoted for value in held_values(fill(database, each))]
-    if not held:
-        names = ", ".join(dict.fromkeys(each.table.name for each in tables)) or "no table"
-        raise UsageError(
-            f"nothing to check: no published value in {names} has a tolerance"
-            f"\n    allowed: published: {{TEST_ACC: {WITH_TOLERANCE}}}, for cells as written"
-        )
-    return held
-
-
-def sql_of(declared: TableRef) -> str:
-    """Return the SQL that a declared table compiles to; with a pivot, of the rows before it."""
-    return compile_table(declared.table, declared.experiment, declared.variant)
-
-
-def stored_tables(database: Database) -> list[TableRef]:
-    """Return every table of every stored experiment, the experiment run last first."""
-    found: list[TableRef] = []
-    for stored in stored_experiments(database):
-        found += [
-            TableRef(table, stored.name, stored.variant, table.about or stored.about)
-            for table in recorded_tables(stored.document)
-        ]
-    return found
-
-
-def find_tables(
-    database: Database, name: str | None, spec: str | Path | None, variant: str
-) -> list[TableRef]:
-    """Return the tables that are asked for.
-
-    Of several experiments with one table name, the one run last is meant.
-
-    Raises:
-        UsageError: when there is none of that name or variant.
-    """
-    if variant:
-        check_variant(variant, [each.variant for each in stored_experiments(database)])
-    if spec is not None:
-        tables = _tables_of_spec(database, Path(spec), variant)
-    else:
-        tables = [each for each in stored_tables(database) if each.variant == variant]
-    if name is None:
-        return tables
-    matching = [each for each in tables if each.table.name == name]
-    if not matching:
-        names = list(dict.fromkeys(each.table.name for each in tables))
-        suggestion = nearest(name, names)
-        hint = f"\n    did you mean: {suggestion}" if suggestion else ""
-        of_variant = f" of variant '{variant}'" if variant else ""
-        listed = ", ".join(names) or "none"
-        raise UsageError(f"no table '{name}'{of_variant}{hint}\n    there are: {listed}")
-    return matching[:1]
-
-
-def _tables_of_spec(database: Database, spec: Path, variant: str) -> list[TableRef]:
-    experiment = load_experiment(spec)
-    stored = stored_experiments(database)
-    variants = [each.variant for each in stored if each.name == experiment.name]
-    if not variants:
-        raise UsageError(f"{spec} has not been run: the database has no '{experiment.name}'")
-    check_variant(variant, variants, experiment.name)
-    is_as_run = bool(variant) or _is_as_run(database, experiment)
-    published = _published_values(experiment) if is_as_run and not variant else None
-    return [
-        TableRef(
-            table, experiment.name, variant, table.about or experiment.about, published, is_as_run
-        )
-        for table in experiment.tables
-    ]
-
-
-def _is_as_run(database: Database, experiment: Experiment) -> bool:
-    """Return whether the recorded cells of an experiment are those of its spec file."""
-    recorded = {
-        (each.position, each.seed): each.settings_key
-        for each in cell_results(database, experiment.name, "")
-    }
-    cells = [each.cell for each in experiment.cells]
-    return recorded == {(cell.position, cell.seed): cell.settings_key for cell in cells}
-
-
-def _published_values(experiment: Experiment) -> PublishedValues:
-    published: dict[int, dict[str, Published]] = {}
-    for each in experiment.cells:
-        of_position = published.setdefault(each.cell.position, {})
-        of_position |= {**each.cell.published, **of_position}
-    return published
+    with workspace(db).open(create=False) as database:
+        refs = find_tables(database, None, None, variant)
+        return TableList(tuple(refs), tuple(variants_of(database)))
 
 
 @dataclass(frozen=True, slots=True)
-class VariantStanding:
-    """A stored variant, and how many of its cells have a result."""
+class TableQuery:
+    """A table and the SQL that fills it; with a pivot, that of the rows before it."""
 
-    experiment: str
-    variant: str
-    finished: int
-    cells: int
+    ref: TableRef
+    sql: str
 
 
-def variants_of(database: Database) -> Sequence[VariantStanding]:
-    """Return the stored variants, the one run last first."""
-    counts = finished_cells(database)
-    return [
-        VariantStanding(each.name, each.variant, *counts.get((each.name, each.variant), (0, 0)))
-        for each in stored_experiments(database)
-        if each.variant
-    ]
+def report_sql(
+    table: str | None = None,
+    spec: str | Path | None = None,
+    db: str | Path | None = None,
+    variant: str = "",
+) -> list[TableQuery]:
+    """Return the SQL that fills tables; arguments and errors as :func:`report`."""
+    with workspace(db).open(create=False) as database:
+        return [TableQuery(ref, sql_of(ref)) for ref in find_tables(database, table, spec, variant)]

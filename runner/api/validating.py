@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runner.api.frames import Framed
 from runner.bind.binder import Binder, load_experiments
 from runner.bind.cell_filter import select_cells
 from runner.bind.workspace import workspace
@@ -16,38 +18,26 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def checked(
-    specs: Iterable[str | Path],
-    profile: str | None = None,
-    sets: Sequence[str] = (),
-    deep: bool = False,
-    data: str | Path | None = None,
-    only: Sequence[str] = (),
-    on_note: Callable[[str], None] = lambda note: None,
-) -> list[Experiment]:
-    """Return the experiments of specs, checked, with the cells that are asked for.
+@dataclass(frozen=True, slots=True, repr=False)
+class Validation(Framed):
+    """Specs without a problem.
 
-    Args:
-        specs: spec files.
-        profile: name of a profile.
-        sets: ``setting=value`` options.
-        deep: hold them against data and models too, as `run` does.
-        data: folder in which data sets are looked for.
-        only: label texts, ``label=text`` or ``setting=value``; specs are checked as a whole, data
-            and models of these cells only.
-        on_note: hears what a person should know of the data, where it is looked at.
-
-    Raises:
-        SpecError: with every problem found.
-        UsageError: when no cell is left.
+    Attributes:
+        experiments: with the cells that were asked for.
+        notes: what a person should know of the data, where it was looked at.
     """
-    experiments = select_cells(load_experiments(specs, profile, sets, data), only)
-    if deep:
-        binder = Binder(workspace(data=data))
-        binder.bind(experiments)
-        for note in binder.notes:
-            on_note(note)
-    return experiments
+
+    experiments: tuple[Experiment, ...]
+    notes: tuple[str, ...]
+
+    def frame(self) -> pd.DataFrame:
+        """Return the resolved settings of every cell: one row per cell and setting.
+
+        Columns: experiment, position, seed, setting, value, origin (file:line:column or default).
+        """
+        import pandas as pd
+
+        return pd.DataFrame([row for each in self.experiments for row in resolved_rows(each)])
 
 
 def validate(
@@ -57,25 +47,34 @@ def validate(
     deep: bool = False,
     data: str | Path | None = None,
     only: Sequence[str] = (),
-) -> pd.DataFrame:
-    """Return the resolved settings of every cell: one row per cell and setting.
+) -> Validation:
+    """Return the experiments of specs, checked.
 
-    Columns: experiment, position, seed, setting, value, origin (file:line:column or default).
-    Arguments and errors as :func:`checked`.
+    Args:
+        specs: spec files.
+        profile: name of a profile.
+        sets: ``setting=value`` options.
+        deep: check data and models too, as `run` does.
+        data: folder in which data sets are looked for.
+        only: label texts, ``label=text`` or ``setting=value``; specs are checked as a whole, data
+            and models of these cells only.
+
+    Raises:
+        SpecError: with every problem found.
+        UsageError: when no cell is left.
     """
-    import pandas as pd
-
-    paths = [specs] if isinstance(specs, str | Path) else specs
-    rows = [
-        row
-        for each in checked(paths, profile, sets, deep, data, only)
-        for row in resolved_rows(each)
-    ]
-    return pd.DataFrame(rows)
+    paths = [specs] if isinstance(specs, str | Path) else list(specs)
+    experiments = select_cells(load_experiments(paths, profile, sets, data), only)
+    notes: Sequence[str] = ()
+    if deep:
+        binder = Binder(workspace(data=data))
+        binder.bind(experiments)
+        notes = binder.notes
+    return Validation(tuple(experiments), tuple(notes))
 
 
 def resolved_rows(experiment: Experiment) -> list[dict[str, Any]]:
-    """Return one mapping per cell and setting; see :func:`validate`."""
+    """Return one mapping per cell and setting; see :meth:`Validation.frame`."""
     return [
         {
             "experiment": experiment.name,

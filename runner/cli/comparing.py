@@ -35,25 +35,25 @@ def diff(
     Metrics are those of each run's best epoch; the last column is B minus A.
     """
     check_format(form, ("text", "json"))
-    from runner.api.comparing import compare
+    from runner import api
 
-    found = compare(first, second, chosen_database(db, reference))
+    comparison = api.diff(first, second, chosen_database(db, reference))
     if form == "json":
-        typer.echo(json.dumps([asdict(each) for each in found], indent=2))
+        typer.echo(json.dumps([asdict(each) for each in comparison.differences], indent=2))
         return
-    rows = [("", "", first, second, ""), *(_row(each) for each in found)]
+    rows = [("", "", first, second, ""), *(_row(each) for each in comparison.differences)]
     widths = [max(len(row[index]) for row in rows) for index in range(5)]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
         typer.echo("  ".join(cells).rstrip())
-    if all(each.part == "metrics" for each in found):
+    if comparison.only_metrics():
         typer.echo("nothing differs in settings, data, result or environment", err=True)
 
 
-def _row(each: Difference) -> tuple[str, str, str, str, str]:
-    gap = each.gap()
-    shown = "" if gap is None else f"{gap:+.4f}"
-    return each.part, each.name, _value(each.first), _value(each.second), shown
+def _row(difference: Difference) -> tuple[str, str, str, str, str]:
+    gap = difference.gap()
+    values = _value(difference.first), _value(difference.second)
+    return difference.part, difference.name, *values, "" if gap is None else f"{gap:+.4f}"
 
 
 def _value(value: Any) -> str:

@@ -38,17 +38,10 @@ def dump(
     db: Db = None,
 ) -> None:
     """Print the database: as SQL, or --canonical as JSON lines."""
-    from runner.api.checking import checks_of
-    from runner.bind.workspace import workspace
-    from runner.store.checking import refuse
-    from runner.store.dump import canonical_dump, sql_dump
+    from runner import api
 
-    with workspace(db).open(create=False) as database:
-        if canonical:
-            with database.read() as connection:
-                refuse(database.path, checks_of(connection))
-        for line in canonical_dump(database) if canonical else sql_dump(database):
-            typer.echo(line)
+    for line in api.dump_database(db, canonical):
+        typer.echo(line)
 
 
 @app.command("check", epilog=CHECK_EXAMPLES)
@@ -57,14 +50,13 @@ def check(db: Db = None, reference: Reference = False) -> None:
 
     Looks at the structure of the whole file as well. Exit code 2 when something is damaged.
     """
-    from runner.api.checking import check_database
+    from runner import api
     from runner.store.failures import MENDING
 
-    problems = 0
-    for each in check_database(chosen_database(db, reference)):
-        typer.echo(_line(each))
-        problems += len(each.problems)
-    if problems:
+    check = api.check_database(
+        chosen_database(db, reference), lambda checked: typer.echo(_line(checked))
+    )
+    if check.num_problems:
         typer.echo(MENDING, err=True)
         raise typer.Exit(2)
 
@@ -81,10 +73,8 @@ def _line(checked: Checked) -> str:
 @app.command("info", epilog=INFO_EXAMPLES)
 def info(db: Db = None) -> None:
     """Print place and size of the database and of .runner/."""
-    from runner.bind.workspace import workspace
+    from runner import api
 
-    place = workspace(db)
-    with place.open(create=False) as database:
-        size = database.path.stat().st_size
-        typer.echo(f"{place.database_path}: {size / 1e6:.1f} MB")
-        typer.echo(f"{place.folder}: {place.folder_bytes() / 1e6:.1f} MB (may be thrown away)")
+    info = api.database_info(db)
+    typer.echo(f"{info.database}: {info.database_bytes / 1e6:.1f} MB")
+    typer.echo(f"{info.folder}: {info.folder_bytes / 1e6:.1f} MB (may be thrown away)")

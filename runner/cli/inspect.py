@@ -49,13 +49,11 @@ def list_command(
     Of variants (--profile, --set), unfinished cells are shown with --variant only.
     """
     check_format(form, FORMATS)
-    from runner.api.listing import listed_cells
-    from runner.bind.workspace import workspace
+    from runner import api
 
-    with workspace(chosen_database(db, reference)).open(create=False) as database:
-        listed = listed_cells(database, experiment, variant)
+    listed = api.list_runs(experiment, chosen_database(db, reference), variant)
     if form == "json":
-        typer.echo(json.dumps(listed.rows, indent=2))
+        typer.echo(json.dumps(list(listed.rows), indent=2))
     elif listed.rows:
         _print_rows([_flat(row) for row in listed.rows], form)
     elif not listed.left_out:
@@ -132,11 +130,11 @@ def show(
     Also which attempts its numbers come from, which epochs from which, on what machine and code.
     """
     check_format(form, ("text", "json"))
-    from runner.api.listing import show as show_run
+    from runner import api
 
-    record = show_run(name, chosen_database(db, reference))
+    record = api.show(name, chosen_database(db, reference))
     if form == "json":
-        typer.echo(json.dumps(record, indent=2))
+        typer.echo(json.dumps(record.record, indent=2))
         return
     typer.echo("\n".join(_described(record)))
 

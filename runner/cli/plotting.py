@@ -88,10 +88,11 @@ def plot(
     The figure `augmentations` needs no runs but the data: images beside what
     augmentation makes of them.
     """
-    from runner.api.plotting import PlotOptions, draw, save_figure
+    from runner import api
 
-    options = PlotOptions(
-        kind=kind,
+    figure = api.plot(
+        spec,
+        kind,
         only=only or (),
         profile=profile,
         sets=sets or (),
@@ -105,12 +106,10 @@ def plot(
         db=chosen_database(db, reference),
         data=data,
     )
-    drawn = draw(spec, options)
-    notes = save_figure(drawn)
-    for each in drawn.left_out:
-        typer.echo(f"left out: {each}", err=True)
-    if drawn.left_out:
-        typer.echo(f"what is left out is made by: {drawn.command}", err=True)
-    for note in notes:
+    for text in figure.left_out:
+        typer.echo(f"left out: {text}", err=True)
+    if figure.left_out:
+        typer.echo(f"what is left out is made by: {figure.command}", err=True)
+    for note in figure.notes:
         typer.echo(f"note: {note}", err=True)
-    typer.echo(drawn.path)
+    typer.echo(figure.path)

@@ -12,7 +12,7 @@ from runner.cli.formatting import pluralize
 from runner.cli.options import Db, Reference, chosen_database
 
 if TYPE_CHECKING:
-    from runner.api.reporting import VariantStanding
+    from runner.report.tables.declared import VariantStanding
     from runner.report.tables.tolerances import ToleranceCheck
 
 EXAMPLES = """\b
@@ -57,38 +57,35 @@ def report(
 
     Those of variants (--profile, --set) are shown with --variant only.
     """
-    from runner.api.reporting import (
-        NOT_AS_RUN,
-        check_tolerances,
-        fill,
-        find_tables,
-        sql_of,
-        variants_of,
-    )
-    from runner.bind.workspace import workspace
+    from runner import api
     from runner.core.errors import UsageError
+    from runner.report.tables.declared import NOT_AS_RUN
     from runner.report.tables.render import render
 
     if check and sql:
         raise UsageError("--check holds numbers against one another, and --sql shows none")
-    with workspace(chosen_database(db, reference)).open(create=False) as database:
-        found = find_tables(database, table, spec, variant)
-        if table is None and spec is None and not sql and not check:
-            for each in found:
-                about = " ".join(each.about.split())
-                typer.echo(f"{each.table.name}  ({each.experiment})  {about}".rstrip())
-            for each_variant in variants_of(database):
-                typer.echo(_variant_line(each_variant))
-            return
-        held = check_tolerances(database, found) if check else []
-        outputs = [
-            f"{sql_of(each)};" if sql else render(fill(database, each), form) for each in found
-        ]
-    typer.echo("\n".join(outputs), nl=sql)
-    for name in dict.fromkeys(each.experiment for each in found if not each.is_as_run):
+    source = chosen_database(db, reference)
+    if table is None and spec is None and not sql and not check:
+        listed = api.list_tables(source, variant)
+        for ref in listed.refs:
+            about = " ".join(ref.about.split())
+            typer.echo(f"{ref.table.name}  ({ref.experiment})  {about}".rstrip())
+        for standing in listed.variants:
+            typer.echo(_variant_line(standing))
+        return
+    checks: Sequence[ToleranceCheck] = ()
+    if sql:
+        queries = api.report_sql(table, spec, source, variant)
+        refs = [query.ref for query in queries]
+        typer.echo("\n".join(f"{query.sql};" for query in queries))
+    else:
+        report = api.report(table, spec, source, variant, check)
+        refs, checks = list(report.refs), report.checks
+        typer.echo("\n".join(render(each, form) for each in report.tables), nl=False)
+    for name in dict.fromkeys(ref.experiment for ref in refs if not ref.is_as_run):
         typer.echo(f"note: {name} {NOT_AS_RUN}", err=True)
     if check:
-        _say_what_holds(held)
+        _say_what_holds(checks)
 
 
 def _say_what_holds(held: Sequence[ToleranceCheck]) -> None:

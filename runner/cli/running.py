@@ -129,9 +129,9 @@ def run(
 
 
 def _print_tables(ran: RunSummary, db: str | None) -> None:
-    from runner.api.reporting import TableRef, fill
     from runner.bind.workspace import workspace
     from runner.core.errors import UsageError
+    from runner.report.tables.declared import TableRef, fill
     from runner.report.tables.render import render
 
     with workspace(db).open(create=False) as database:

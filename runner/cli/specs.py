@@ -41,10 +41,13 @@ def validate(
     data: Data = None,
 ) -> None:
     """Check specs; every problem is shown with its file:line:column."""
-    from runner.api.validating import checked, resolved_rows
+    from runner import api
+    from runner.api.validating import resolved_rows
 
-    experiments = checked(specs, profile, sets or (), deep, data, only or (), _print_note)
-    for experiment in experiments:
+    validation = api.validate(specs, profile, sets or (), deep, data, only or ())
+    for note in validation.notes:
+        typer.echo(f"note: {note}", err=True)
+    for experiment in validation.experiments:
         if not experiment.cells:  # another spec has all that --only asks for
             continue
         if resolved:
@@ -60,10 +63,6 @@ def validate(
         counts = f"{pluralize(len(experiment.cells), 'cell')}, {pluralize(runs, 'run')}"
         tables = ", ".join(table.name for table in experiment.tables)
         typer.echo(f"{experiment.path}: {experiment.name}: {counts}, tables: {tables}")
-
-
-def _print_note(note: str) -> None:
-    typer.echo(f"note: {note}", err=True)
 
 
 def new(
@@ -87,25 +86,17 @@ def new(
     ] = None,
 ) -> None:
     """Write a short spec for a folder of images."""
-    from runner.api.creating import make_spec
-    from runner.core.errors import UsageError
+    from runner import api
 
-    beside = Path.cwd() if out in (None, "-") else Path(str(out)).parent
-    name, text = make_spec(folder, beside, size)
-    if out == "-":
-        typer.echo(text, nl=False)
-        return
-    path = Path(out or f"{name}.yaml")
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise UsageError(f"{path} is there already; give another --out") from None
-    typer.echo(f"{path} written; try: runner plan {path} --probe")
+    spec = api.new_spec(folder, out, size)
+    if spec.path is None:
+        typer.echo(spec.text, nl=False)
+    else:
+        typer.echo(f"{spec.path} written; try: runner plan {spec.path} --probe")
 
 
 def schema() -> None:
     """Print the JSON Schema of spec files."""
-    from runner.spec.schema import spec_schema
+    from runner import api
 
-    typer.echo(json.dumps(spec_schema(), indent=2))
+    typer.echo(json.dumps(api.spec_schema(), indent=2))

@@ -47,6 +47,6 @@ def test_an_unknown_run_is_an_error(tiny: Path, call: Call) -> None:
 
 
 def test_the_api_returns_a_frame(tiny: Path) -> None:
-    frame = api.diff("tiny:0:0", "tiny:1:0", db=tiny / "results.db")
+    frame = api.diff("tiny:0:0", "tiny:1:0", db=tiny / "results.db").frame()
     assert list(frame.columns) == ["part", "name", "first", "second"]
     assert "metrics" in set(frame["part"])

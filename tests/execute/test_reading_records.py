@@ -329,7 +329,7 @@ def test_two_processes_read_each_run_once(forks: Forks, tmp_path: Path) -> None:
 
 
 def test_what_a_run_reads_is_shown_with_the_attempt_that_trained_it(tmp_path: Path) -> None:
-    from runner.api.listing import show
+    from runner.api.showing import show
 
     do(write_grid(tmp_path, LONG), tmp_path)
     ((before,),) = ask(

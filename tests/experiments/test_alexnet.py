@@ -149,7 +149,7 @@ def test_features_of_real_photographs_change_no_result(
         run_request(request, lambda wanted: NullListener(), lambda: False)
     records = []
     for db in ("shared.db", "alone.db"):
-        rows = api.list_runs(db=db)
+        rows = api.list_runs(db=db).frame()
         (key,) = rows.loc[rows.status == "done", "run"]
         records.append(api.show(key, db=db))
     shared, alone = records

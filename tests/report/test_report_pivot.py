@@ -12,9 +12,10 @@ import pandas as pd
 import pytest
 from made_up import HEAD, MadeUp, column, filled, forget_runs, record_made_up
 
-from runner.api.reporting import TableRef, report, sql_of
+from runner.api.reporting import report
 from runner.core.errors import UsageError
 from runner.core.run import Cell
+from runner.report.tables.declared import TableRef, sql_of
 from runner.report.tables.query import query_table
 from runner.report.tables.render import FORMATS, render
 from runner.report.tables.table import TableData, to_frame, to_records
@@ -177,7 +178,7 @@ def test_rows_follow_the_order_and_columns_the_spec(
 
 def test_the_api_returns_the_pivoted_table(database: Database, tmp_path: Path) -> None:
     table = filled(database, tmp_path, METRICS, metrics)
-    frame = report("metrics", db=tmp_path / "results.db")
+    frame = report("metrics", db=tmp_path / "results.db").frame()
     epochs, accuracies = ([f"{each} {lr}" for lr in RATES] for each in ("EPOCH", "VAL"))
     assert list(frame) == [*epochs, "BATCH", *accuracies, "status"]
     pd.testing.assert_frame_equal(frame, to_frame(table))

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from made_up import HEAD, MadeUp, column, filled, record_made_up
 
-from runner.api.reporting import TableRef, sql_of
 from runner.core.run import Cell
+from runner.report.tables.declared import TableRef, sql_of
 from runner.report.tables.query import query_table
 from runner.report.tables.sql import PROPERTY_SQL
 from runner.report.tables.table import TableData, to_frame, to_records

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runner.core.errors import UsageError
@@ -15,10 +16,27 @@ if TYPE_CHECKING:
     from runner.report.figures.curves import ShownCell
 
 
+@dataclass(frozen=True, slots=True)
+class FigureCell:
+    """How much of a cell a figure shows.
+
+    Attributes:
+        name: what the figure calls it.
+        seeds: how many it has.
+        drawn: how many of them are shown.
+        left_out: in words why others are not, or "".
+    """
+
+    name: str
+    seeds: int
+    drawn: int
+    left_out: str = ""
+
+
 def shown_cells(
     database: Database, experiment: Experiment, chosen: Sequence[ResolvedCell], command: str
-) -> tuple[tuple[ShownCell, ...], tuple[str, ...]]:
-    """Return the cells that have results, and in words those that have none.
+) -> tuple[tuple[ShownCell, ...], tuple[FigureCell, ...]]:
+    """Return the cells that have results, and how much of every chosen cell that is.
 
     Cells are found by their settings, so that a label may have changed since, or their order.
 
@@ -28,38 +46,43 @@ def shown_cells(
     from runner.report.figures.curves import ShownCell
 
     stored = cell_results(database, experiment.name, experiment.variant)
-    by_settings = {each.settings_key: each for each in reversed(stored)}
+    by_settings = {result.settings_key: result for result in reversed(stored)}
     names = figure_names(experiment.cells, experiment.name)
     seeds: dict[int, list[ResolvedCell]] = {}
     for item in chosen:
         seeds.setdefault(item.cell.position, []).append(item)
     shown: list[ShownCell] = []
-    left_out: list[str] = []
+    cells: list[FigureCell] = []
     for position, items in seeds.items():
-        found = [by_settings.get(item.cell.settings_key) for item in items]
-        ended = tuple(each for each in found if each and each.status in ("done", "diverged"))
-        if missing := _missing(found):
-            left_out.append(f"{names[position]} ({missing})")
+        results = [by_settings.get(item.cell.settings_key) for item in items]
+        ended = tuple(each for each in results if each and each.status in ("done", "diverged"))
+        name = names[position]
+        cells.append(FigureCell(name, len(items), len(ended), _missing(results)))
         if ended:
-            name, stored_at = names[position], ended[0].position
-            shown.append(ShownCell(name, items[0].cell, stored_at, ended, len(items)))
+            shown.append(ShownCell(name, items[0].cell, ended[0].position, ended, len(items)))
     if not shown:
         known = {(each.name, each.variant) for each in stored_experiments(database)}
         is_known = (experiment.name, experiment.variant) in known
-        found_none = "no chosen cell has a result" if is_known else "it has not been run"
-        raise UsageError(f"{experiment.path}: {found_none}\n    {command}")
-    return tuple(shown), tuple(left_out)
+        no_result = "no chosen cell has a result" if is_known else "it has not been run"
+        raise UsageError(f"{experiment.path}: {no_result}\n    {command}")
+    return tuple(shown), tuple(cells)
 
 
-def _missing(found: Sequence[CellResult | None]) -> str:
+def _missing(results: Sequence[CellResult | None]) -> str:
     """Return in words why seeds of a cell are left out, or ""."""
-    statuses = Counter("not run" if each is None else each.status for each in found)
+    statuses = Counter("not run" if each is None else each.status for each in results)
     parts = [
-        status if len(found) == 1 else f"{count} of {len(found)} seeds {status}"
+        status if len(results) == 1 else f"{count} of {len(results)} seeds {status}"
         for status, count in statuses.items()
         if status not in ("done", "diverged")
     ]
     return ", ".join(parts)
+
+
+def cells_of(chosen: Sequence[ResolvedCell], names: Mapping[int, str]) -> tuple[FigureCell, ...]:
+    """Return chosen cells of which a figure shows every seed."""
+    seeds = Counter(item.cell.position for item in chosen)
+    return tuple(FigureCell(names[each], count, count) for each, count in seeds.items())
 
 
 def figure_names(cells: Iterable[ResolvedCell], experiment: str) -> Mapping[int, str]:
