@@ -23,8 +23,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from runner.components.augmentations import color_net, geometry_net
-from runner.components.augmentations.reference_net import reference
+from runner.components.augmentations import color_net, cropping_net, geometry_net
+
+sys.path.append(str(Path(__file__).resolve().parent.parent / "tests" / "components"))
+from torchvision_operations import reference
 
 RESULTS = Path(__file__).resolve().parent / "results" / "augment.md"
 SIZES = {32: 200, 224: 64}
@@ -40,7 +42,8 @@ class Case:
     shared: dict[str, Any] = field(default_factory=dict)
 
     def batched(self, images: Tensor) -> Tensor:
-        module = color_net if hasattr(color_net, self.name) else geometry_net
+        modules = (color_net, cropping_net, geometry_net)
+        module = next(each for each in modules if hasattr(each, self.name))
         operation: Callable[..., Tensor] = getattr(module, self.name)
         return operation(images, **self.each, **self.shared)
 
@@ -104,7 +107,7 @@ def geometry_cases(generator: torch.Generator, side: int, number: int) -> list[C
     cases = [
         Case("horizontal_flip"),
         Case("vertical_flip"),
-        *[Case("pad", {}, {"padding": 4, "mode": mode}) for mode in geometry_net.PADDING_MODES],
+        *[Case("pad", {}, {"padding": 4, "mode": mode}) for mode in cropping_net.PADDING_MODES],
         Case("crop", places, {"size": (side - quarter, side - quarter)}),
         Case("resize", {}, {"size": (side * 3 // 4, side * 3 // 4)}),
         Case("resized_crop", {**places, **sides}, {"size": (side, side)}),

@@ -20,7 +20,6 @@ from runner.core.source import Source, read_source
 
 COMPONENTS, ENGINE = "runner.components", "runner.engine"
 ASKED_FOR_BY_NAME = {
-    f"{COMPONENTS}.augmentations.cropping": (f"{COMPONENTS}.augmentations.geometry_net",),
     f"{COMPONENTS}.data.dataset": (f"{COMPONENTS}.data.splitting",),
     f"{COMPONENTS}.models.classifier": (f"{COMPONENTS}.models.init_net",),
 }

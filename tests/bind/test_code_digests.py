@@ -1,6 +1,5 @@
 """Which modules a run uses, and what is remembered of their text."""
 
-import ast
 import json
 import sys
 import time
@@ -11,7 +10,7 @@ from typing import Literal
 import pytest
 
 import runner.bind.code_digests as sources_module
-from runner.bind.code_digests import Sources, modules_of, own_modules, recorded_code, source_file
+from runner.bind.code_digests import Sources, modules_of, own_modules, recorded_code
 from runner.components.component import Component
 from runner.components.settings import Settings
 
@@ -53,25 +52,15 @@ def test_every_module_that_a_run_uses_has_a_digest(tmp_path: Path) -> None:
     assert len(digests) == len(own_modules())
 
 
-def test_operations_that_a_step_asks_for_by_name_are_in_modules_that_it_uses(
-    tmp_path: Path,
-) -> None:
-    from runner.components.augmentations.operations_net import BATCHED
-
-    for name in ("color", "cropping", "geometry"):
-        module = f"{HOME}.augmentations.{name}"
-        path = source_file(module)
-        assert path is not None
-        asked = {
-            node.args[0].value
-            for node in ast.walk(ast.parse(path.read_text()))
-            if isinstance(node, ast.Call)
-            and getattr(node.func, "id", "") == "apply_op"
-            and isinstance(node.args[0], ast.Constant)
-        }
-        assert asked
-        there = {BATCHED[each].__module__ for each in asked}
-        assert there <= Sources(tmp_path).used([module])
+def test_steps_use_the_modules_of_their_operations(tmp_path: Path) -> None:
+    for step, net in (
+        ('"RandomEqualize"', "color_net"),
+        ('"Resize", "size": 8', "cropping_net"),
+        ('"Resize", "size": 8', "resampling_net"),
+        ('"RandomRotation", "degrees": 9', "sampling_net"),
+    ):
+        found = used(tmp_path, f'"augment": {{"steps": [{{"name": {step}}}]}}')
+        assert f"augmentations.{net}" in found
 
 
 def test_steps_that_a_run_does_not_have_are_not_used(tmp_path: Path) -> None:

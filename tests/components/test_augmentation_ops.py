@@ -14,14 +14,15 @@ from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torchvision_operations import OPERATIONS, reference
 
 from runner.components.augmentations import (
     chunking_net,
     color_net,
+    cropping_net,
     geometry_net,
     resampling_net,
 )
-from runner.components.augmentations.reference_net import OPERATIONS, reference
 
 GOLDEN = Path(__file__).parent / "golden_levels.json"
 NUM_IMAGES = 6
@@ -39,8 +40,10 @@ Case = tuple[str, dict[str, Tensor], dict[str, Any]]
 
 
 def batched(name: str) -> Callable[..., Tensor]:
-    module = color_net if hasattr(color_net, name) else geometry_net
-    operation: Callable[..., Tensor] = getattr(module, name)
+    modules = (color_net, cropping_net, geometry_net)
+    operation: Callable[..., Tensor] = getattr(
+        next(module for module in modules if hasattr(module, name)), name
+    )
     return operation
 
 
@@ -153,7 +156,7 @@ def geometry_cases(height: int, width: int) -> list[Case]:
         *[("pad", {}, {"padding": 4, "mode": mode}) for mode in ("reflect", "symmetric")],
         *[
             ("pad", {}, {"padding": (1, 0, 5, 7), "mode": mode, "fill": 9})
-            for mode in geometry_net.PADDING_MODES
+            for mode in cropping_net.PADDING_MODES
         ],
         ("crop", {key: value % 3 for key, value in place.items()}, {"size": (height - 2, 6)}),
         ("crop", outside, {"size": (height, width + 1)}),
@@ -410,9 +413,9 @@ def test_sums_too_long_for_float32_are_exact() -> None:
 @pytest.mark.parametrize(
     ("operation", "message"),
     [
-        (lambda images: geometry_net.pad(images, 1, "mirror"), "there are constant, edge"),
-        (lambda images: geometry_net.pad(images, 8, "reflect"), "mirroring 8 of 8 pixels"),
-        (lambda images: geometry_net.pad(images, (0, 0, 9, 0), "symmetric"), "mirroring 9 of 8"),
+        (lambda images: cropping_net.pad(images, 1, "mirror"), "there are constant, edge"),
+        (lambda images: cropping_net.pad(images, 8, "reflect"), "mirroring 8 of 8 pixels"),
+        (lambda images: cropping_net.pad(images, (0, 0, 9, 0), "symmetric"), "mirroring 9 of 8"),
         (
             lambda images: geometry_net.rotate(images, torch.ones(2), "cubic"),
             "nearest and bilinear",

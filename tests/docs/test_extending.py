@@ -2,14 +2,15 @@
 
 import importlib.util
 import re
+import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import torch
-from torchvision.transforms.v2 import functional
+from example_settings import example_settings
+from torchvision_oracle import as_torchvision
 
-from runner.components.augmentations import operations_net, reference_net
 from runner.components.data.dataset import DataPlaces
 from runner.components.data.splitting import split_images
 
@@ -26,6 +27,13 @@ def module_of(text: str, folder: Path, name: str) -> object:
     sys.modules[name] = module  # pydantic looks a class's names up there
     spec.loader.exec_module(module)
     return module
+
+
+def test_the_examples_of_the_page_are_formatted_as_the_checks_want_them() -> None:
+    ruff = [sys.executable, "-m", "ruff", "format", "--diff", "-"]
+    for text in BLOCKS:
+        found = subprocess.run(ruff, input=text, cwd=ROOT, capture_output=True, text=True)
+        assert found.returncode == 0, found.stdout
 
 
 def test_the_data_set_of_the_page_can_be_read_and_split(tmp_path: Path) -> None:
@@ -51,15 +59,12 @@ def test_the_optimizer_of_the_page_takes_a_step(tmp_path: Path) -> None:
     assert (weight < 1).all()
 
 
-def test_the_augmentation_of_the_page_is_applied_both_ways(tmp_path: Path, monkeypatch) -> None:
+def test_the_augmentation_of_the_page_is_that_of_torchvision(tmp_path: Path) -> None:
     (text,) = [each for each in BLOCKS if "class RandomPosterize" in each]
-    head = (ROOT / "runner" / "components" / "augmentations" / "color.py").read_text("utf-8")
-    head = head[: head.index("class ColorJitter")]
-    module = module_of(head + text, tmp_path, "more_augmentations")
-    for table in (operations_net.BATCHED, reference_net.OPERATIONS):
-        monkeypatch.setitem(table, "posterize", functional.posterize)
-    step = module.RandomPosterize(name="RandomPosterize", bits=2)
-    images = torch.arange(256, dtype=torch.uint8).reshape(4, 1, 8, 8)
-    batched = step.apply(images, {}, (0.0,), operations_net.on_batches)
-    assert torch.equal(batched, images & 0b11000000)
-    assert torch.equal(step.apply(images, {}, (0.0,), operations_net.one_by_one), batched)
+    made = module_of(text, tmp_path, "posterize").RandomPosterize
+    settings = example_settings(made, "nowhere")
+    assert settings == {"bits": 3}
+    for bits in range(1, 9):
+        step = made(name="RandomPosterize", bits=bits)
+        images = torch.arange(256, dtype=torch.uint8).reshape(4, 1, 8, 8)
+        assert torch.equal(step.apply(images, {}, (0.0,)), as_torchvision(step, images, {}, (0.0,)))

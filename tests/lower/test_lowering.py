@@ -175,13 +175,12 @@ def test_every_setting_of_an_augmentation_changes_the_trajectory() -> None:
         {"steps": [FLIP]},
         {"steps": [FLIP], "p": 0.5},
         {"steps": [{**FLIP, "p": 0.4}]},
-        {"steps": [FLIP], "reference": True},
         {"steps": [{"name": "one_of", "choices": [[FLIP], [CROP]]}]},
         {"steps": [{"name": "one_of", "choices": [[FLIP], [CROP]], "weights": [1, 2]}]},
     ]
     keys = {segment_keys({"train.augment": each})[0] for each in pipelines}
     assert len(keys | {segment_keys()[0]}) == len(pipelines) + 1
-    written_out = {"steps": [{**FLIP, "p": 0.5}], "p": 1.0, "reference": False}
+    written_out = {"steps": [{**FLIP, "p": 0.5}], "p": 1.0}
     assert segment_keys({"train.augment": written_out}) == segment_keys(
         {"train.augment": {"steps": [FLIP]}}
     )
@@ -495,7 +494,7 @@ def test_features_of_mirrored_images_have_two_views_and_a_key_of_their_own() -> 
 
 @pytest.mark.parametrize(
     "augment",
-    [{"steps": [CROP]}, {"steps": [FLIP, FLIP]}, {"steps": [FLIP], "reference": True}],
+    [{"steps": [CROP]}, {"steps": [FLIP, FLIP]}],
     ids=str,
 )
 def test_augmented_images_have_no_features_to_share(augment: Mapping[str, Any]) -> None:

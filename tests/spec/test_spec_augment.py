@@ -41,7 +41,7 @@ sweep:
     - {label: name, augment: RandomHorizontalFlip}
     - {label: half, augment: {steps: [RandomHorizontalFlip]}}
     - {label: chance, train.augment.p: 0.25}
-    - {label: whole, augment: {p: 1, steps: [RandomHorizontalFlip], reference: true}}
+    - {label: whole, augment: {p: 0.75, steps: [RandomHorizontalFlip]}}
     - {label: off, augment: null}
 """
 
@@ -54,7 +54,7 @@ def test_a_list_replaces_an_inherited_pipeline_and_a_mapping_merges(tmp_path: Pa
         pipeline_of(FLIP),
         pipeline_of(FLIP, p=0.5),
         pipeline_of(down, p=0.25),
-        pipeline_of(FLIP, reference=True),
+        pipeline_of(FLIP, p=0.75),
         None,
     ]
     keys = [item.cell.settings_key for item in load(tmp_path, SWEPT).cells]
@@ -115,12 +115,19 @@ def test_a_pipeline_that_no_cell_has_is_an_error(tmp_path: Path) -> None:
         load(tmp_path, text + "tables: {accuracies: {ACC: val_accuracy}}\n")
 
 
+def test_a_setting_of_an_earlier_release_is_unknown(tmp_path: Path) -> None:
+    text = "train: {augment: {reference: true, steps: [RandomHorizontalFlip]}}\n"
+    with pytest.raises(SpecError) as caught:
+        load(tmp_path, text)
+    assert "spec.yaml:4:19: unknown setting 'reference' in train.augment" in str(caught.value)
+
+
 def test_equal_pipelines_are_equal_settings_however_they_are_written(tmp_path: Path) -> None:
     written = [
         "[RandomHorizontalFlip]",
         "RandomHorizontalFlip",
         "{name: RandomHorizontalFlip, p: 0.5}",
-        "{p: 1, steps: [{name: RandomHorizontalFlip}], reference: false}",
+        "{p: 1, steps: [{name: RandomHorizontalFlip}]}",
     ]
     keys = {
         item.cell.settings_key

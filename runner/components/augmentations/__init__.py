@@ -1,7 +1,7 @@
-"""Augmentations: what a spec may name. To add one: a class, and its name in the union below.
+"""Augmentations: what a spec may name. To add one: a file here, and its class in the union below.
 
-Settings are in ``color.py``, ``geometry.py`` and ``cropping.py``; the operations on batches that
-they are made of in the ``*_net`` modules.
+A file holds the settings and what is drawn; what takes more than a few lines of torch is in the
+``*_net`` module of the same name.
 """
 
 from typing import Annotated

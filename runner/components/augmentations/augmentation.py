@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import Field
 
@@ -52,16 +52,6 @@ class Unfit(ValueError):
         self.allowed = allowed
 
 
-class ApplyOp(Protocol):
-    """Does an operation of torchvision's functional interface, by name.
-
-    Tensors among the parameters have a row per image; anything else holds for all images.
-    """
-
-    def __call__(self, name: str, images: Tensor, **parameters: Any) -> Tensor:
-        """Return uint8 (B, C, H', W') from uint8 (B, C, H, W)."""
-
-
 class Augmentation(Component):
     """One step of a pipeline, with torchvision's name and meaning (`torchvision.transforms.v2`).
 
@@ -85,20 +75,13 @@ class Augmentation(Component):
         return {}
 
     @abstractmethod
-    def apply(
-        self,
-        images: Tensor,
-        drawn: Mapping[str, Tensor],
-        mean: Sequence[float],
-        apply_op: ApplyOp,
-    ) -> Tensor:
+    def apply(self, images: Tensor, drawn: Mapping[str, Tensor], mean: Sequence[float]) -> Tensor:
         """Return the augmented images, uint8 (B, C, H', W').
 
         Args:
             images: uint8 (B, C, H, W); not changed.
             drawn: what was drawn for each of them.
             mean: of the data's normalisation, in [0, 1], one for all channels or one for each.
-            operate: does each operation.
         """
 
 

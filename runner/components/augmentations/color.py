@@ -1,7 +1,4 @@
-"""Augmentations that change colours and sharpness, not where things are.
-
-To add one: a class, and its name in the union in ``__init__.py``.
-"""
+"""Augmentations that change colours and sharpness, and move no pixel."""
 
 from __future__ import annotations
 
@@ -11,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from runner.components.augmentations.augmentation import (
-    ApplyOp,
     Augmentation,
     Factor,
     NonNegative,
@@ -79,16 +75,17 @@ class ColorJitter(Augmentation):
                 drawn[name] = low + (high - low) * numbers
         return drawn
 
-    def apply(
-        self,
-        images: Tensor,
-        drawn: Mapping[str, Tensor],
-        mean: Sequence[float],
-        apply_op: ApplyOp,
-    ) -> Tensor:
+    def apply(self, images: Tensor, drawn: Mapping[str, Tensor], mean: Sequence[float]) -> Tensor:
         """Return the images with their colours changed."""
-        from runner.components.augmentations.operations_net import on_rows
+        from runner.components.augmentations import color_net
+        from runner.components.augmentations.rows_net import on_rows
 
+        adjustments = {
+            "brightness": color_net.adjust_brightness,
+            "contrast": color_net.adjust_contrast,
+            "saturation": color_net.adjust_saturation,
+            "hue": color_net.adjust_hue,
+        }
         names = list(self.ranges())
         # where each of the four stands in the order, of those that change anything
         places = drawn["order"].argsort(dim=1)[:, [JITTERED.index(name) for name in names]]
@@ -97,7 +94,7 @@ class ColorJitter(Augmentation):
             for index, name in enumerate(names):
 
                 def adjust(part: Tensor, rows: Tensor, name: str = name) -> Tensor:
-                    return apply_op(f"adjust_{name}", part, factors=drawn[name][rows])
+                    return adjustments[name](part, drawn[name][rows])
 
                 images = on_rows(images, order[:, turn] == index, adjust)
         return images
@@ -109,15 +106,11 @@ class RandomGrayscale(RandomlyApplied):
     name: Literal["RandomGrayscale"]
     p: Share = Field(0.1, description="probability of an image to be picked")
 
-    def apply(
-        self,
-        images: Tensor,
-        drawn: Mapping[str, Tensor],
-        mean: Sequence[float],
-        apply_op: ApplyOp,
-    ) -> Tensor:
+    def apply(self, images: Tensor, drawn: Mapping[str, Tensor], mean: Sequence[float]) -> Tensor:
         """Return the images in gray."""
-        return apply_op("rgb_to_grayscale", images)
+        from runner.components.augmentations.color_net import rgb_to_grayscale
+
+        return rgb_to_grayscale(images)
 
 
 class RandomEqualize(RandomlyApplied):
@@ -125,15 +118,11 @@ class RandomEqualize(RandomlyApplied):
 
     name: Literal["RandomEqualize"]
 
-    def apply(
-        self,
-        images: Tensor,
-        drawn: Mapping[str, Tensor],
-        mean: Sequence[float],
-        apply_op: ApplyOp,
-    ) -> Tensor:
+    def apply(self, images: Tensor, drawn: Mapping[str, Tensor], mean: Sequence[float]) -> Tensor:
         """Return the images, equalised."""
-        return apply_op("equalize", images)
+        from runner.components.augmentations.color_net import equalize
+
+        return equalize(images)
 
 
 class RandomAdjustSharpness(RandomlyApplied):
@@ -148,15 +137,11 @@ class RandomAdjustSharpness(RandomlyApplied):
 
         return {"factors": torch.full((count,), self.sharpness_factor, dtype=torch.float64)}
 
-    def apply(
-        self,
-        images: Tensor,
-        drawn: Mapping[str, Tensor],
-        mean: Sequence[float],
-        apply_op: ApplyOp,
-    ) -> Tensor:
+    def apply(self, images: Tensor, drawn: Mapping[str, Tensor], mean: Sequence[float]) -> Tensor:
         """Return the images, blurred or sharpened."""
-        return apply_op("adjust_sharpness", images, factors=drawn["factors"])
+        from runner.components.augmentations.color_net import adjust_sharpness
+
+        return adjust_sharpness(images, factors=drawn["factors"])
 
 
 def _odd(value: int) -> int:
@@ -197,13 +182,8 @@ class GaussianBlur(Augmentation):
 
         return {"sigmas": uniform(generator, count, *both(self.sigma))}
 
-    def apply(
-        self,
-        images: Tensor,
-        drawn: Mapping[str, Tensor],
-        mean: Sequence[float],
-        apply_op: ApplyOp,
-    ) -> Tensor:
+    def apply(self, images: Tensor, drawn: Mapping[str, Tensor], mean: Sequence[float]) -> Tensor:
         """Return the images, blurred."""
-        kernel = both(self.kernel_size)
-        return apply_op("gaussian_blur", images, kernel_size=kernel, sigmas=drawn["sigmas"])
+        from runner.components.augmentations.color_net import gaussian_blur
+
+        return gaussian_blur(images, both(self.kernel_size), drawn["sigmas"])

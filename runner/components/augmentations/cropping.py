@@ -1,7 +1,4 @@
-"""Augmentations that cut, resize and erase.
-
-To add one: a class, and its name in the union in ``__init__.py``.
-"""
+"""Augmentations that cut, pad, resize and erase."""
 
 from __future__ import annotations
 
@@ -11,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from runner.components.augmentations.augmentation import (
-    ApplyOp,
     Augmentation,
     Factor,
     Level,
@@ -99,18 +95,13 @@ class RandomCrop(Augmentation):
             "lefts": up_to(numbers[:, 1], there[1] - wanted[1]),
         }
 
-    def apply(
-        self,
-        images: Tensor,
-        drawn: Mapping[str, Tensor],
-        mean: Sequence[float],
-        apply_op: ApplyOp,
-    ) -> Tensor:
+    def apply(self, images: Tensor, drawn: Mapping[str, Tensor], mean: Sequence[float]) -> Tensor:
         """Return the parts."""
+        from runner.components.augmentations.cropping_net import crop, pad
+
         if any(self.borders()):
-            mode, borders = self.padding_mode, self.borders()
-            images = apply_op("pad", images, padding=borders, mode=mode, fill=self.fill)
-        return apply_op("crop", images, **drawn, size=both(self.size))
+            images = pad(images, self.borders(), self.padding_mode, self.fill)
+        return crop(images, **drawn, size=both(self.size))
 
 
 class Resize(Augmentation):
@@ -128,16 +119,12 @@ class Resize(Augmentation):
             return (self.size, int(self.size * width / height))
         return (int(self.size * height / width), self.size)
 
-    def apply(
-        self,
-        images: Tensor,
-        drawn: Mapping[str, Tensor],
-        mean: Sequence[float],
-        apply_op: ApplyOp,
-    ) -> Tensor:
+    def apply(self, images: Tensor, drawn: Mapping[str, Tensor], mean: Sequence[float]) -> Tensor:
         """Return the images, resized."""
+        from runner.components.augmentations.cropping_net import resize
+
         height, width = images.shape[-2:]
-        return apply_op("resize", images, size=self.output_size((height, width)))
+        return resize(images, self.output_size((height, width)))
 
 
 class RandomResizedCrop(Augmentation):
@@ -183,15 +170,11 @@ class RandomResizedCrop(Augmentation):
             return (height, round(height * self.ratio[1]))
         return size
 
-    def apply(
-        self,
-        images: Tensor,
-        drawn: Mapping[str, Tensor],
-        mean: Sequence[float],
-        apply_op: ApplyOp,
-    ) -> Tensor:
+    def apply(self, images: Tensor, drawn: Mapping[str, Tensor], mean: Sequence[float]) -> Tensor:
         """Return the parts, resized."""
-        return apply_op("resized_crop", images, **drawn, size=both(self.size))
+        from runner.components.augmentations.cropping_net import resized_crop
+
+        return resized_crop(images, **drawn, size=both(self.size))
 
 
 class RandomErasing(RandomlyApplied):
@@ -230,20 +213,16 @@ class RandomErasing(RandomlyApplied):
             "widths": widths,
         }
 
-    def apply(
-        self,
-        images: Tensor,
-        drawn: Mapping[str, Tensor],
-        mean: Sequence[float],
-        apply_op: ApplyOp,
-    ) -> Tensor:
+    def apply(self, images: Tensor, drawn: Mapping[str, Tensor], mean: Sequence[float]) -> Tensor:
         """Return the images with their rectangles erased."""
         import torch
+
+        from runner.components.augmentations.cropping_net import erase
 
         levels = mean if self.value == "mean" else (self.value,)
         parts = images.chunk(images.shape[1], dim=1) if len(levels) > 1 else (images,)
         erased = [
-            apply_op("erase", part, **drawn, value=min(255, max(0, round(255 * level))))
+            erase(part, **drawn, value=min(255, max(0, round(255 * level))))
             for part, level in zip(parts, levels, strict=True)
         ]
         return torch.cat(erased, dim=1)

@@ -1,7 +1,4 @@
-"""Augmentations that move pixels, and erasing.
-
-To add one: a class, and its name in the union in ``__init__.py``.
-"""
+"""Augmentations that move pixels, and keep the size of images."""
 
 from __future__ import annotations
 
@@ -11,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from runner.components.augmentations.augmentation import (
-    ApplyOp,
     Augmentation,
     Factor,
     Level,
@@ -43,15 +39,11 @@ class RandomHorizontalFlip(RandomlyApplied):
 
     name: Literal["RandomHorizontalFlip"]
 
-    def apply(
-        self,
-        images: Tensor,
-        drawn: Mapping[str, Tensor],
-        mean: Sequence[float],
-        apply_op: ApplyOp,
-    ) -> Tensor:
+    def apply(self, images: Tensor, drawn: Mapping[str, Tensor], mean: Sequence[float]) -> Tensor:
         """Return the images, mirrored."""
-        return apply_op("horizontal_flip", images)
+        from runner.components.augmentations.geometry_net import horizontal_flip
+
+        return horizontal_flip(images)
 
 
 class RandomVerticalFlip(RandomlyApplied):
@@ -59,15 +51,11 @@ class RandomVerticalFlip(RandomlyApplied):
 
     name: Literal["RandomVerticalFlip"]
 
-    def apply(
-        self,
-        images: Tensor,
-        drawn: Mapping[str, Tensor],
-        mean: Sequence[float],
-        apply_op: ApplyOp,
-    ) -> Tensor:
+    def apply(self, images: Tensor, drawn: Mapping[str, Tensor], mean: Sequence[float]) -> Tensor:
         """Return the images, upside down."""
-        return apply_op("vertical_flip", images)
+        from runner.components.augmentations.geometry_net import vertical_flip
+
+        return vertical_flip(images)
 
 
 class RandomPerspective(RandomlyApplied):
@@ -109,19 +97,14 @@ class RandomPerspective(RandomlyApplied):
         inwards = torch.tensor([[1, 1], [-1, 1], [-1, -1], [1, -1]])
         return {"endpoints": corners + inwards * moved}
 
-    def apply(
-        self,
-        images: Tensor,
-        drawn: Mapping[str, Tensor],
-        mean: Sequence[float],
-        apply_op: ApplyOp,
-    ) -> Tensor:
+    def apply(self, images: Tensor, drawn: Mapping[str, Tensor], mean: Sequence[float]) -> Tensor:
         """Return the images, distorted."""
+        from runner.components.augmentations.geometry_net import perspective
+
         height, width = images.shape[-2:]
         corners = [[0, 0], [width - 1, 0], [width - 1, height - 1], [0, height - 1]]
         ends = drawn["endpoints"]
-        return apply_op(
-            "perspective",
+        return perspective(
             images,
             startpoints=ends.new_tensor(corners).expand_as(ends),
             endpoints=ends,
@@ -146,21 +129,11 @@ class RandomRotation(Augmentation):
 
         return {"angles": uniform(generator, count, *symmetric(self.degrees))}
 
-    def apply(
-        self,
-        images: Tensor,
-        drawn: Mapping[str, Tensor],
-        mean: Sequence[float],
-        apply_op: ApplyOp,
-    ) -> Tensor:
+    def apply(self, images: Tensor, drawn: Mapping[str, Tensor], mean: Sequence[float]) -> Tensor:
         """Return the images, turned."""
-        return apply_op(
-            "rotate",
-            images,
-            angles=drawn["angles"],
-            interpolation=self.interpolation,
-            fill=self.fill,
-        )
+        from runner.components.augmentations.geometry_net import rotate
+
+        return rotate(images, drawn["angles"], self.interpolation, self.fill)
 
 
 class RandomAffine(Augmentation):
@@ -209,12 +182,8 @@ class RandomAffine(Augmentation):
             "shears": drawn[:, 4:6],
         }
 
-    def apply(
-        self,
-        images: Tensor,
-        drawn: Mapping[str, Tensor],
-        mean: Sequence[float],
-        apply_op: ApplyOp,
-    ) -> Tensor:
+    def apply(self, images: Tensor, drawn: Mapping[str, Tensor], mean: Sequence[float]) -> Tensor:
         """Return the images, transformed."""
-        return apply_op("affine", images, **drawn, interpolation=self.interpolation, fill=self.fill)
+        from runner.components.augmentations.geometry_net import affine
+
+        return affine(images, **drawn, interpolation=self.interpolation, fill=self.fill)

@@ -83,12 +83,6 @@ class Pipeline(Component):
     steps: tuple[Step, ...] = Field(
         min_length=1, max_length=MAX_STEPS, description="augmentations, one after the other"
     )
-    reference: bool = Field(
-        False,
-        description="compute each image by itself with torchvision's own operations: slow, for"
-        " comparison",
-        json_schema_extra={"neutral": False},
-    )
 
     def check(self, size: Size) -> None:
         """Check that images of a size can go through, and have it again in the end.
@@ -108,7 +102,7 @@ class Pipeline(Component):
     def num_views(self) -> int | None:
         """Return how many different images it can make of one, or None where that is not fixed."""
         is_flip = len(self.steps) == 1 and self.steps[0].name == "RandomHorizontalFlip"
-        return 2 if is_flip and not self.reference else None
+        return 2 if is_flip else None
 
 
 def _size_after(steps: tuple[AnyAugmentation | OneOf, ...], size: Size, path: str) -> Size:

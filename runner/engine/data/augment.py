@@ -15,10 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from runner.components.augmentations.augmentation import ApplyOp, Augmentation
+from runner.components.augmentations.augmentation import Augmentation
 from runner.components.augmentations.draws_net import unit
-from runner.components.augmentations.operations_net import on_batches, on_rows, one_by_one
 from runner.components.augmentations.pipeline import OneOf, Pipeline
+from runner.components.augmentations.rows_net import on_rows
 from runner.core.keys import keyed_seed
 
 PURPOSE = "augment"
@@ -46,8 +46,7 @@ class Augmenter:
             epoch: from 1.
             step: of the epoch, from 1.
         """
-        apply_op = one_by_one if self.pipeline.reference else on_batches
-        batch = _Batch(self.seed, epoch, step, len(images), self.mean, apply_op)
+        batch = _Batch(self.seed, epoch, step, len(images), self.mean)
 
         def augment(part: Tensor, rows: Tensor) -> Tensor:
             return batch.steps(self.pipeline.steps, part, rows, "")
@@ -61,7 +60,7 @@ class Augmenter:
         """
         assert self.pipeline.num_views() == 2
         (flip,) = self.pipeline.steps
-        batch = _Batch(self.seed, epoch, step, count, self.mean, on_batches)
+        batch = _Batch(self.seed, epoch, step, count, self.mean)
         return batch.picked("", self.pipeline.p) & batch.picked("0", flip.chance())
 
 
@@ -74,7 +73,6 @@ class _Batch:
     step: int
     count: int
     mean: Sequence[float]
-    apply_op: ApplyOp
 
     def generator(self, place: str) -> torch.Generator:
         """Return the generator of a place: "" is the pipeline, "0" its first step."""
@@ -111,7 +109,7 @@ class _Batch:
 
         def change(part: Tensor, inside: Tensor) -> Tensor:
             own = {name: values[rows[inside]] for name, values in drawn.items()}
-            return step.apply(part, own, self.mean, self.apply_op)
+            return step.apply(part, own, self.mean)
 
         return on_rows(images, picked[rows], change)
 

@@ -1,8 +1,7 @@
 """The image operations for one image, each a call of torchvision.
 
-Owns the reference that the batched operations of color_net and geometry_net are measured against:
-the same names, the same parameters without the batch, and torchvision's own code. It must not use
-theirs.
+What the batched operations of color_net, cropping_net and geometry_net are held against: the same
+names, the same parameters without the batch, and torchvision's own code, none of theirs.
 """
 
 from __future__ import annotations

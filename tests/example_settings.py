@@ -1,0 +1,38 @@
+"""Settings with which a component can be made, where it has required ones."""
+
+from typing import Any, Literal, get_args, get_origin
+
+import pytest
+
+from runner.components.component import Component
+
+
+def tag_of(component: type[Component]) -> tuple[str, str]:
+    """Return the setting that names a component, ``name`` or ``dataset``, and what it is called."""
+    for key in ("name", "dataset"):
+        if key in component.model_fields:
+            annotation = component.model_fields[key].annotation
+            assert get_origin(annotation) is Literal, f"{component.__name__}.{key} is no Literal"
+            return key, get_args(annotation)[0]
+    pytest.fail(f'{component.__name__} has no name: give it `name: Literal["…"]`')
+
+
+def example_settings(component: type[Component], where: str) -> dict[str, Any]:
+    """Return the required settings of a component with the first of each one's ``examples``.
+
+    Args:
+        component: its class.
+        where: a test could be given other settings, for the message of a failure.
+    """
+    key, tag = tag_of(component)
+    required = {name for name, field in component.model_fields.items() if field.is_required()}
+    found: dict[str, Any] = {}
+    for name in sorted(required - {key}):
+        examples = component.model_fields[name].examples
+        if not examples:
+            pytest.fail(
+                f"{component.__name__} ({tag}) has a required setting `{name}` without an example:"
+                f" write Field(…, examples=[…]) in its class, or add a case to {where}"
+            )
+        found[name] = examples[0]
+    return found
