@@ -19,11 +19,6 @@ import runner
 from runner.core.source import Source, read_source
 
 COMPONENTS, ENGINE = "runner.components", "runner.engine"
-ASKED_FOR_BY_NAME = {
-    f"{COMPONENTS}.data.dataset": (f"{COMPONENTS}.data.splitting",),
-    f"{COMPONENTS}.models.classifier": (f"{COMPONENTS}.models.init_net",),
-}
-"""Modules that the engine uses for what other modules declare, without an import of theirs."""
 
 FETCHING = frozenset(
     {
@@ -78,7 +73,6 @@ class Sources:
         source = self._source(name)
         assert source is not None
         yield f"{name}_net"
-        yield from ASKED_FOR_BY_NAME.get(name, ())
         home = _home(name)
         for each in source.imports:
             # a package of the program's components only collects what a spec may name

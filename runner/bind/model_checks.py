@@ -18,7 +18,6 @@ from runner.components.data.dataset import ImageSource
 from runner.components.data.splitting import (
     TooFewTrainingImages,
     UnsplittableError,
-    split_as_set,
 )
 from runner.components.models.classifier import UnknownLayer
 from runner.components.models.torchvision_model import TorchvisionModel, weights_name
@@ -156,7 +155,7 @@ def _check_labels(resolved: ResolvedCell, source: ImageSource) -> None:
 def _check_split(resolved: ResolvedCell, source: ImageSource) -> None:
     settings, data = resolved.settings, resolved.settings.data
     try:
-        splits = split_as_set(source.labels, source.classes, source.splits, data)
+        splits = data.split(source.labels, source.classes, source.splits)
     except TooFewTrainingImages as error:
         allowed = "at least one image of each class"
         raise problem_at(resolved, "data.train_images", f"data.{error}", allowed) from None

@@ -7,7 +7,7 @@ from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.components.data.splitting import TooFewTrainingImages, split_as_set, split_images
+from runner.components.data.splitting import TooFewTrainingImages, split_images
 from runner.components.data.synthetic import Synthetic
 
 CLASSES = [str(label) for label in range(12)]
@@ -66,7 +66,7 @@ def test_as_many_as_there_are_is_all_of_them(count: int | None) -> None:
 def test_validation_and_test_images_stay_what_they_are() -> None:
     labels = labels_of([30, 30, 30])
     plain, sampled = (
-        split_as_set(labels, CLASSES, (), Synthetic(dataset="synthetic", train_images=count))
+        Synthetic(dataset="synthetic", train_images=count).split(labels, CLASSES, ())
         for count in (None, 7)
     )
     assert (sampled["val"], sampled["test"]) == (plain["val"], plain["test"])

@@ -10,7 +10,6 @@ from PIL import Image
 
 from runner.api.plotting import PlotOptions, draw
 from runner.components.data.dataset import DataPlaces
-from runner.components.data.splitting import split_as_set
 from runner.core.errors import DataError, SpecError, UsageError
 from runner.engine.data.augment import augmented_samples
 from runner.spec.experiment import load_experiment
@@ -148,7 +147,7 @@ def test_corrupt_images_are_skipped_before_the_split_as_the_engine_does(tmp_path
     names = [f"{name}/{number}.png" for name in ("cat", "dog") for number in range(8)]
     kept = [name for name in names if name not in ("cat/0.png", "cat/3.png", "cat/5.png")]
     labels = [int(name.startswith("dog")) for name in kept]
-    train = split_as_set(labels, ("cat", "dog"), (), settings.data)["train"]
+    train = settings.data.split(labels, ("cat", "dog"), ())["train"]
     colours = {(20 * int(kept[index][4]), 100 * labels[index], 200) for index in train}
     assert {tuple(map(int, colour)) for colour in shown} == colours
     assert len(colours) == 6

@@ -8,11 +8,11 @@ from runner.components.data.dataset import (
     DataPlaces,
     ImageSource,
     MissingData,
-    Split,
     find_root,
 )
 from runner.components.data.files import file_source
 from runner.components.data.imagefolder import ClassFolders
+from runner.components.data.splitting import Split
 
 ARCHIVE = Archive(
     url="https://data.caltech.edu/records/mzrjq-6wc02/files/caltech-101.zip",

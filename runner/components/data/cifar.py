@@ -18,9 +18,9 @@ from runner.components.data.dataset import (
     DataPlaces,
     DatasetSettings,
     ImageSource,
-    Split,
     find_root,
 )
+from runner.components.data.splitting import Split
 
 if TYPE_CHECKING:
     from PIL.Image import Image

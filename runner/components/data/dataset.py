@@ -15,13 +15,12 @@ from pydantic import Field, model_validator
 
 from runner.components.component import Component, canonical_settings, keyed_settings
 from runner.components.data.archives import Archive, Fetch
+from runner.components.data.splitting import Split, split_images
 from runner.components.data.transparency import Recall
 from runner.core.keys import content_key
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-Split = Literal["train", "val", "test"]
 
 
 class MissingData(Exception):
@@ -174,6 +173,29 @@ class DatasetSettings(Component):
     def test_share(self) -> float | None:
         """Return the fraction of all images that are test, None where the data set says which."""
         return None
+
+    def split(
+        self, labels: Sequence[int], classes: Sequence[str], official: Sequence[Split]
+    ) -> dict[Split, list[int]]:
+        """Return the image indices of each split, ascending; see :func:`split_images`.
+
+        Args:
+            labels: class index of each image.
+            classes: class names, for error messages.
+            official: the data set's own split of each image, or empty.
+
+        Raises:
+            UnsplittableError: when the images cannot be split as the settings ask for.
+        """
+        return split_images(
+            labels,
+            classes,
+            official,
+            self.validation,
+            self.test_share() or 0.0,
+            self.split_seed,
+            self.train_images,
+        )
 
     def normalization(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Return mean and standard deviation per channel (or one for all), of pixels in [0, 1]."""

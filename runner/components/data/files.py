@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.components.data.dataset import DataPlaces, ImageSource, Split
+from runner.components.data.dataset import DataPlaces, ImageSource
 from runner.components.data.listing import Listing
+from runner.components.data.splitting import Split
 from runner.components.data.transparency import files_fingerprint
 from runner.core.text import printable
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Literal
 
-from runner.components.data.dataset import DatasetSettings, Split
 from runner.core.keys import keyed_seed
+
+Split = Literal["train", "val", "test"]
 
 
 class UnsplittableError(ValueError):
@@ -58,24 +60,6 @@ def split_images(
     if train_images is not None and train_images < len(train):
         train = _sample(train, labels, train_images, seed)
     return {"train": train, "val": held, "test": chosen}
-
-
-def split_as_set(
-    labels: Sequence[int],
-    classes: Sequence[str],
-    official: Sequence[Split],
-    settings: DatasetSettings,
-) -> dict[Split, list[int]]:
-    """Return what :func:`split_images` does with the settings of a data set."""
-    return split_images(
-        labels,
-        classes,
-        official,
-        settings.validation,
-        settings.test_share() or 0.0,
-        settings.split_seed,
-        settings.train_images,
-    )
 
 
 def _sample(indices: Sequence[int], labels: Sequence[int], count: int, seed: int) -> list[int]:

@@ -1,11 +1,16 @@
 """What all models share: classes, freezing, initialisation, the names of activations."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from runner.components.component import Component
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Activation = Literal["relu", "leaky_relu", "gelu", "silu", "tanh"]
 Shape = tuple[int, int, int]
@@ -79,3 +84,12 @@ class Classifier(Component):
         description="how weights that are not loaded are drawn",
         json_schema_extra={"neutral": "default"},
     )
+
+    def initialise(self, network: nn.Module) -> None:
+        """Draw the weights of convolutional and linear layers anew, as ``init`` says.
+
+        Draws from torch's global generator, which the caller seeds.
+        """
+        from runner.components.models.init_net import initialise
+
+        initialise(network, self.init)

@@ -7,12 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
-
-if TYPE_CHECKING:
-    from runner.components.models.classifier import Init
 
 LAYERS = (
     *(nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d),
@@ -28,7 +24,7 @@ DRAWS: dict[str, Callable[[Tensor], Tensor]] = {
 """torch's functions; Kaiming's with the fan-in and the gain of ReLU (He et al., 2015)."""
 
 
-def initialise(network: nn.Module, init: Init) -> None:
+def initialise(network: nn.Module, init: str) -> None:
     """Draw the weights of convolutional and linear layers anew, and set their biases to zero.
 
     Layers are drawn in the order of ``network.modules()``; all others, batch normalisation among

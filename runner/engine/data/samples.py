@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from runner.components.augmentations.pipeline import Pipeline
-from runner.components.data.dataset import DatasetSettings, Split
-from runner.components.data.splitting import split_as_set
+from runner.components.data.dataset import DatasetSettings
+from runner.components.data.splitting import Split
 from runner.core.keys import keyed_seed
 from runner.engine.data.arrays import map_array
 from runner.engine.data.augment import Augmenter
@@ -77,9 +77,7 @@ class Samples(ABC):
     @cached_property
     def splits(self) -> dict[Split, Tensor]:
         """Indices of each split, int64 on the CPU."""
-        found = split_as_set(
-            self.index["labels"], self.classes, self.index["splits"], self.settings
-        )
+        found = self.settings.split(self.index["labels"], self.classes, self.index["splits"])
         return {name: torch.tensor(indices, dtype=torch.int64) for name, indices in found.items()}
 
     def training_batches(

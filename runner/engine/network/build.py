@@ -16,7 +16,6 @@ import torch
 from torch import Tensor, nn
 
 from runner.components.models.classifier import Classifier
-from runner.components.models.init_net import initialise
 from runner.components.models.layers_net import on_meta
 from runner.components.models.torchvision_model import TorchvisionModel
 from runner.components.settings import Settings
@@ -130,7 +129,7 @@ def build_network(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(keyed_seed(settings.seed, "init"))
         module = settings.model.build(shape, outputs)
-        initialise(module, settings.model.init)
+        settings.model.initialise(module)
     fit = None
     if weights is not None and isinstance(settings.model, TorchvisionModel):
         from runner.engine.network.weights import load_weights

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch.nn import functional
 
-from runner.components.data.dataset import Split
+from runner.components.data.splitting import Split
 from runner.core.records import Metric
 from runner.engine.data.samples import Samples
 from runner.engine.network.build import Network

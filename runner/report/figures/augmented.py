@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from runner.bind.binder import Binder
 from runner.bind.model_checks import check_augmentation
 from runner.bind.workspace import Workspace
-from runner.components.data.splitting import UnsplittableError, split_as_set
+from runner.components.data.splitting import UnsplittableError
 from runner.core.errors import DataError, UsageError
 from runner.report.figures.samples import MOST_PIPELINES, SampleGroup
 from runner.spec.experiment import Experiment, ResolvedCell
@@ -139,7 +139,7 @@ def _training_images(source: ImageSource, settings: DatasetSettings) -> list[int
     labels = [source.labels[index] for index in kept]
     official = [source.splits[index] for index in kept] if source.splits else []
     try:
-        train = split_as_set(labels, source.classes, official, settings)["train"]
+        train = settings.split(labels, source.classes, official)["train"]
     except UnsplittableError as error:
         raise DataError(str(error)) from None
     if not train:
