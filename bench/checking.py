@@ -39,7 +39,7 @@ train: {{epochs: {epochs}, batch_size: 64, optimizer: {{name: adam, lr: 0.001}}}
 RUNS: dict[str, list[str]] = {"cold": [], "warm": ["--set", "lr=0.002"]}
 
 CHECKS: dict[str, Callable[..., Any]] = {
-    "runner.components.data.hashing._differs": lambda root, known, draw: False,
+    "runner.artifacts.hashes._differs": lambda root, known, draw: False,
     "runner.components.data.files._is_digest": lambda content, digest: True,
     "runner.engine.data.pixels.is_whole": lambda path, checksum, digest: True,
     "runner.engine.data.pixels._checksum": lambda index: index.get("checksum", ""),
@@ -48,7 +48,7 @@ CHECKS: dict[str, Callable[..., Any]] = {
 """What stands in for each check where it is left out."""
 
 NAMES = {
-    "runner.components.data.hashing._differs": "the sample of files, at each command",
+    "runner.artifacts.hashes._differs": "the sample of files, at each command",
     "runner.components.data.files._is_digest": "the bytes of each image that is decoded",
     "runner.engine.data.pixels.is_whole": "the decoded pixels, once in each process",
     "runner.engine.data.pixels._checksum": "their index",

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.api.at_work import alone_in
+from runner.artifacts.lock import exclusive
 from runner.bind.workspace import Workspace, workspace
 from runner.core.errors import UsageError, nearest
 from runner.store.database import identity_in
@@ -96,7 +96,7 @@ def clear_cache(kinds: Sequence[str], db: str | Path | None = None) -> list[Kept
             raise UsageError(f"nothing is called '{kind}'{hint}\n    allowed: {', '.join(KINDS)}")
     _refuse_at_work(place)
     removed = []
-    with alone_in(place.folder):
+    with exclusive(place.folder):
         for kind in kinds or KINDS:
             homes = _homes(place, kind)
             kept = _kept(kind, homes)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.api.at_work import working_in
 from runner.api.listing import CELL_COLUMNS
+from runner.artifacts.folder import Artifacts
+from runner.artifacts.lock import shared
 from runner.bind.binder import Binder, BoundCell, image_sources, load_experiments
 from runner.bind.cell_filter import select_cells
 from runner.bind.changed_code import ChangedCode, changed_code_of
@@ -161,7 +162,7 @@ def run_request(
         if request.use_reference:
             taken = import_reference(database, {cell.run.run_key for cell in chosen})
             on_taken(taken)
-        with working_in(place.folder):
+        with shared(place.folder):
             wanted = _execute(
                 request, experiments, binder, cells, chosen, place, database, listen, should_stop
             )
@@ -191,8 +192,8 @@ def _execute(
 ) -> PlannedRuns:
     import torch
 
-    from runner.engine.cache import Cache
-    from runner.engine.context import Context, artifact_path
+    from runner.artifacts.cache import Cache
+    from runner.engine.context import Context
     from runner.engine.device import (
         choose_device,
         device_name,
@@ -234,7 +235,7 @@ def _execute(
             place.folder,
             request.cache_limit,
             (
-                artifact_path(place.folder, identity, name)
+                Artifacts(place.folder, identity).path(name)
                 for stage in wanted.plan.stages
                 for name in stage.consumes
             ),

@@ -13,9 +13,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from runner.artifacts.folder import layouts_file
+from runner.artifacts.memory import LayoutCache
 from runner.bind.model_checks import PROVISIONAL, BoundModel, ModelChecker, place_of, problem_at
 from runner.bind.pretrained import MissingWeights, find_weights, with_checksum
-from runner.bind.workspace import LayoutCache, Workspace, workspace
+from runner.bind.workspace import Workspace, workspace
 from runner.components.component import canonical_settings
 from runner.components.data.dataset import (
     DatasetSettings,
@@ -184,7 +186,7 @@ class Binder:
         self._workspace = workspace
         self._provisional = provisional
         self._on_progress = on_progress
-        self._fitter = ModelChecker(LayoutCache(workspace.folder))
+        self._fitter = ModelChecker(LayoutCache(layouts_file(workspace.folder)))
         self._weights: dict[str, Path | None] = {}
         self._sources: dict[tuple[DatasetSettings, Path], ImageSource | None] = {}
         self.missing: list[Problem] = []

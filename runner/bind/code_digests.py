@@ -7,8 +7,6 @@ among components. Files are parsed, not imported, and what was parsed is remembe
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -16,6 +14,8 @@ from pathlib import Path
 from pydantic import BaseModel
 
 import runner
+from runner.artifacts.folder import code_file
+from runner.artifacts.memory import recall, remember
 from runner.core.source import Source, read_source
 
 COMPONENTS, ENGINE = "runner.components", "runner.engine"
@@ -23,9 +23,7 @@ COMPONENTS, ENGINE = "runner.components", "runner.engine"
 FETCHING = frozenset(
     {
         f"{COMPONENTS}.data.archives",
-        f"{COMPONENTS}.data.hashing",
         f"{COMPONENTS}.download",
-        f"{COMPONENTS}.partial",
         f"{COMPONENTS}.settings",
     }
 )
@@ -43,7 +41,7 @@ class Sources:
 
     def __init__(self, folder: Path) -> None:
         """Take ``.runner/``; nothing is read yet."""
-        self._place = folder / "code.json"
+        self._path = code_file(folder)
         self._there: dict[str, Source] | None = None
         self._is_new = False
         self._known: dict[str, Source | None] = {}
@@ -103,7 +101,7 @@ class Sources:
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
         key = hashlib.sha256(package.encode() + b"\n" + text).hexdigest()
         if self._there is None:
-            self._there = _remembered(self._place)
+            self._there = _remembered(self._path)
         if key not in self._there:
             if key not in _PARSED:
                 _PARSED[key] = read_source(text, package)
@@ -116,24 +114,15 @@ class Sources:
         if not self._is_new or self._there is None:
             return
         newest = list(self._there.items())[-MOST_REMEMBERED:]
-        content = {"format": FORMAT, "known": {key: [s.digest, s.imports] for key, s in newest}}
-        temporary = self._place.with_suffix(f".{os.getpid()}.tmp")
-        try:
-            self._place.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(json.dumps(content))
-            temporary.replace(self._place)
-        except OSError:
-            return
-        self._is_new = False
+        known = {key: [source.digest, source.imports] for key, source in newest}
+        self._is_new = not remember(self._path, FORMAT, {"known": known})
 
 
-def _remembered(place: Path) -> dict[str, Source]:
+def _remembered(path: Path) -> dict[str, Source]:
+    known = recall(path, FORMAT).get("known", {})
     try:
-        content = json.loads(place.read_text())
-        if content["format"] != FORMAT:
-            return {}
-        return {key: Source(str(one), tuple(two)) for key, (one, two) in content["known"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {key: Source(str(one), tuple(two)) for key, (one, two) in known.items()}
+    except (ValueError, TypeError, AttributeError):
         return {}
 
 

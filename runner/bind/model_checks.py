@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from runner.bind.workspace import LayoutCache
+from runner.artifacts.memory import LayoutCache
 from runner.components.augmentations.augmentation import Unfit
 from runner.components.component import keyed_settings
 from runner.components.data.dataset import ImageSource

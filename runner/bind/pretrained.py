@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.artifacts.hashes import file_digest
 from runner.bind.model_checks import place_of, problem_at
 from runner.components.data.dataset import DataPlaces
-from runner.components.data.hashing import file_digest
 from runner.components.download import Checksum, OnProgress, download
 from runner.components.models.torchvision_model import TorchvisionModel, WeightsFile
 from runner.core.errors import Problem

@@ -7,17 +7,17 @@ goes to the first of these.
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from runner.artifacts.folder import folder_beside, hashes_folder, transparent_file
+from runner.artifacts.hashes import HashCache
+from runner.artifacts.memory import LayoutCache
 from runner.components.data.archives import Archive, fetch_archive
 from runner.components.data.dataset import DataPlaces
-from runner.components.data.hashing import HashCache
 from runner.components.download import OnProgress
 from runner.store.addresses import database_file, is_there
 from runner.store.database import Database, open_database
@@ -84,8 +84,8 @@ class Workspace:
         here = Path.cwd()
         given = [] if self.data is None else [self.data]
         roots = dict.fromkeys([*given, here / DEFAULT_DATA, here, spec.resolve().parent])
-        hashes = HashCache(self.folder / "hashes")
-        recall = LayoutCache(self.folder / "hashes", "transparent.json").recall
+        hashes = HashCache(hashes_folder(self.folder))
+        recall = LayoutCache(transparent_file(self.folder)).recall
         if on_progress is None:
             return DataPlaces(tuple(roots), hashes.hash_files, forget=hashes.forget, recall=recall)
 
@@ -124,48 +124,4 @@ def workspace(db: str | Path | None = None, data: str | Path | None = None) -> W
         path = REFERENCE if is_reference_file(file) else str(file)
     beside = Path.cwd() if path == REFERENCE else Path(path).absolute().parent
     root = data or os.environ.get(DATA_VARIABLE)
-    return Workspace(path, beside / ".runner", Path(root).absolute() if root else None)
-
-
-class LayoutCache:
-    """What was found out before, by key, so that planning is quick.
-
-    Image shapes, networks' layouts and digests of weights; or other things, in a file of their own.
-    """
-
-    FORMAT = 3
-    """Raised when what is remembered changes; files of another format are not read."""
-
-    def __init__(self, folder: Path, name: str = "layouts.json") -> None:
-        self._path = folder / name
-        self._known: dict[str, Any] = {}
-        try:
-            content = json.loads(self._path.read_text())
-        except (OSError, ValueError):
-            return
-        if isinstance(content, dict) and content.get("format") == self.FORMAT:
-            self._known = dict(content["known"])
-
-    def get(self, key: str) -> Any | None:
-        """Return what is known under a key, or None."""
-        return self._known.get(key)
-
-    def recall(self, key: str, find_out: Callable[[], Any]) -> Any:
-        """Return what is known under a key; where nothing is, find it out and remember it."""
-        known = self.get(key)
-        if known is None:
-            known = find_out()
-            self.put(key, known)
-        return known
-
-    def put(self, key: str, value: Any) -> None:
-        """Remember a JSON value; a folder that cannot be written is not an error."""
-        self._known[key] = value
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = self._path.with_suffix(f".{os.getpid()}.tmp")
-            content = {"format": self.FORMAT, "known": self._known}
-            temporary.write_text(json.dumps(content))
-            temporary.replace(self._path)
-        except OSError:
-            return
+    return Workspace(path, folder_beside(beside), Path(root).absolute() if root else None)

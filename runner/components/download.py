@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
-from runner.components.partial import flush, partial_path, remove_partial
+from runner.artifacts.atomic import whole_file
 from runner.core.errors import UsageError
 
 TIMEOUT_SECONDS = 30.0
@@ -111,25 +111,19 @@ def download(url: str, path: Path, checksum: Checksum, on_progress: OnProgress) 
         DownloadFailed: when it cannot be fetched or stored, or has another checksum.
     """
     to_do = f"run the same command again, or fetch the file by hand and save it as {path}"
-    partial: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = partial_path(path)
-        with partial.open("wb") as file:
-            digest = _transfer(url, file, path, checksum.algorithm, on_progress)
-        if not checksum.fits(digest):
-            expected = f"{checksum.algorithm} {checksum.digits}"
-            what = f"the file that came has another checksum: {digest} instead of {expected}"
-            raise DownloadFailed(url, what, to_do)
-        flush(partial)
-        partial.replace(path)
+        with whole_file(path) as partial:
+            with partial.open("wb") as file:
+                digest = _transfer(url, file, path, checksum.algorithm, on_progress)
+            if not checksum.fits(digest):
+                expected = f"{checksum.algorithm} {checksum.digits}"
+                what = f"the file that came has another checksum: {digest} instead of {expected}"
+                raise DownloadFailed(url, what, to_do)
     except _Broken as error:
         raise DownloadFailed(url, str(error), to_do) from None
     except OSError as error:
         raise DownloadFailed(url, f"it cannot be stored: {error}", to_do) from error
-    finally:
-        if partial is not None:
-            remove_partial(partial)
 
 
 class _Broken(Exception):

@@ -1,6 +1,6 @@
 """What the engine is handed beside a stage: where files lie, and whom to tell.
 
-Owns the folder layout of ``.runner/`` and the shapes of what goes in and out of a stage.
+Owns the shapes of what goes in and out of a stage.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from typing import Any
 
 import torch
 
+from runner.artifacts.cache import Cache
+from runner.artifacts.folder import Artifacts
 from runner.components.data.dataset import ImageSource
 from runner.components.models.torchvision_model import weights_name
 from runner.components.settings import Settings
 from runner.core.records import EpochRecord, Metric
-from runner.engine.cache import Cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +107,14 @@ class Context:
     on_progress: Callable[[Progress], None] = lambda progress: None
     on_note: Callable[[str], None] = lambda note: None
 
+    @property
+    def artifacts(self) -> Artifacts:
+        """What the stages of the database leave in ``.runner/``."""
+        return Artifacts(self.folder, self.database)
+
     def artifact_path(self, name: str) -> Path:
         """Return where an artifact lies."""
-        return artifact_path(self.folder, self.database, name)
+        return self.artifacts.path(name)
 
     def weights_path(self, settings: Settings) -> Path | None:
         """Return the file of a model's pretrained weights, or None when it has none."""
@@ -117,19 +123,7 @@ class Context:
 
     def checkpoint_folder(self, stage_key: str) -> Path:
         """Return where a stage keeps what it continues from."""
-        return self.artifact_path(f"checkpoints/{stage_key}")
-
-
-def artifact_path(folder: Path, database: str, name: str) -> Path:
-    """Return where an artifact lies in ``.runner/``.
-
-    Pixels and features are shared by all databases beside the folder; weights, states and
-    checkpoints belong to one, as its claims do.
-    """
-    kind, _, rest = name.partition("/")
-    if kind in ("states", "checkpoints"):
-        return folder / kind / database / rest
-    return folder / kind / database / f"{rest}.safetensors" if kind == "weights" else folder / name
+        return self.artifacts.checkpoint(stage_key)
 
 
 EpochSink = Callable[[Sequence[EpochRecord]], None]

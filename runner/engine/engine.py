@@ -103,7 +103,7 @@ def end_stage(context: Context, stage: Stage) -> None:
 
 def left_checkpoints(context: Context) -> dict[str, list[str]]:
     """Return the readings that each checkpoint is for, by the key of its stage."""
-    folder = context.checkpoint_folder("any").parent
+    folder = context.artifacts.home("checkpoints")
     left: dict[str, list[str]] = {}
     for each in folder.iterdir() if folder.is_dir() else ():
         values = describe_checkpoint(each)

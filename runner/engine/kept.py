@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from runner.components.data.hashing import stamp_of
-from runner.components.partial import partial_path, remove_partial
+from runner.artifacts.atomic import partial_path, remove_partial
+from runner.artifacts.hashes import stamp_of
 from runner.core.errors import StageFailed
 from runner.engine.context import Context
 

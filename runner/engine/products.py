@@ -13,8 +13,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from runner.engine.cache import MARKERS
-from runner.engine.context import artifact_path
+from runner.artifacts.folder import Artifacts
+from runner.core.artifacts import ArtifactName, kind_of
 from runner.engine.data.pixels import look_whole
 from runner.engine.network.build import tensors_digest
 
@@ -30,20 +30,19 @@ def lies_there(folder: Path, database: str, name: str) -> bool:
         database: identity of the database.
         name: of the artifact.
     """
-    path = artifact_path(folder, database, name)
-    kind, _, key = name.partition("/")
-    if kind == "pixels":
-        return look_whole(path, key)
-    return path.is_file() if kind == "weights" else (path / MARKERS[kind]).is_file()
+    artifacts, parsed = Artifacts(folder, database), ArtifactName.parse(name)
+    if parsed.kind == "pixels":
+        return look_whole(artifacts.path(name), parsed.key)
+    return artifacts.lies_there(name)
 
 
 def is_there(folder: Path, database: str, name: str, digest_of: DigestOf) -> bool:
     """Return the same, of weights after reading them."""
     if not lies_there(folder, database, name):
         return False
-    if not name.startswith("weights/"):
+    if kind_of(name) != "weights":
         return True
-    return bool(whole_weights(artifact_path(folder, database, name), digest_of(name)))
+    return bool(whole_weights(Artifacts(folder, database).path(name), digest_of(name)))
 
 
 def whole_weights(path: Path, digest: str | None) -> dict[str, Tensor]:

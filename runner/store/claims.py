@@ -13,10 +13,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from runner.artifacts.process import Process, is_dead, this_process
 from runner.core.errors import ClaimLost
 from runner.store.checksums import seal_attempts
 from runner.store.database import Database
-from runner.store.process import Process, is_dead, this_process
 from runner.store.schema import attempts, claims
 
 LEASE_SECONDS = 120.0

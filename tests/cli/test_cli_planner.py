@@ -304,7 +304,7 @@ def test_branches_keep_to_the_limit_of_the_cache(call: Call) -> None:
 
 
 def test_a_claim_of_a_dead_process_keeps_nothing_from_being_cleared(call: Call) -> None:
-    from runner.store.process import boot_id, host
+    from runner.artifacts.process import boot_id, host
 
     assert call("run", "frozen.yaml").code == 0
     with closing(sqlite3.connect("results.db")) as raw:

@@ -15,12 +15,12 @@ from layouts import pack_caltech101, pack_cifar
 from servers import Server
 from waiting import PATIENCE, wait_for
 
+from runner.artifacts.hashes import HashCache
 from runner.components.data import caltech101, cifar
 from runner.components.data.archives import Archive, fetch_archive
 from runner.components.data.caltech101 import Caltech101
 from runner.components.data.cifar import Cifar10, Cifar100
 from runner.components.data.dataset import DataPlaces, DatasetSettings, ImageSource, MissingData
-from runner.components.data.hashing import HashCache
 from runner.components.download import DownloadFailed, Downloading
 
 FETCH = """

@@ -7,7 +7,9 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from runner.components.data import digits, hashing
+from runner.artifacts import hashes
+from runner.artifacts.hashes import HashCache
+from runner.components.data import digits
 from runner.components.data.dataset import (
     DataPlaces,
     ImageSource,
@@ -16,7 +18,6 @@ from runner.components.data.dataset import (
     UnknownClasses,
 )
 from runner.components.data.digits import Digits
-from runner.components.data.hashing import HashCache
 from runner.components.data.imagefolder import ImageFolder
 from runner.components.data.listing import list_images
 from runner.components.data.synthetic import Synthetic
@@ -280,11 +281,11 @@ def test_sizes_are_at_least_one_pixel(size) -> None:
 @pytest.fixture
 def digested(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
-    digest = hashing.file_digest
+    digest = hashes.file_digest
 
     def counting(path: Path) -> str:
         names.append(path.name)
         return digest(path)
 
-    monkeypatch.setattr(hashing, "file_digest", counting)
+    monkeypatch.setattr(hashes, "file_digest", counting)
     return names

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from runner.artifacts.hashes import HashCache
 from runner.components.data.dataset import DataPlaces, ImageSource
 from runner.components.data.files import ChangedFile, file_source
-from runner.components.data.hashing import HashCache
 from runner.components.data.listing import Listing
 
 NAMES = [f"{number}.png" for number in range(4)]

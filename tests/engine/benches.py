@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from runner.artifacts.cache import Cache
 from runner.components.data.dataset import DataPlaces, ImageSource
 from runner.components.settings import Settings
 from runner.core.plan import DEFAULT_CACHE_LIMIT
 from runner.core.records import EpochRecord
 from runner.core.stages import Stage
-from runner.engine.cache import Cache
 from runner.engine.context import Context, Outcome
 from runner.engine.data.samples import Images
 from runner.engine.device import numerics

@@ -13,11 +13,11 @@ import pytest
 import torch
 from benches import Bench, plain_records, reading_of, settings_of
 
-from runner.components.partial import partial_path
+from runner.artifacts.atomic import partial_path
+from runner.artifacts.cache import Cache
 from runner.core.errors import Interrupted
 from runner.core.plan import Facts
 from runner.core.stages import FrozenPrefix
-from runner.engine.cache import Cache
 from runner.engine.kept import _checked, put
 from runner.engine.network.build import build_network
 from runner.engine.stages import features as module

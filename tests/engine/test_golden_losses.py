@@ -18,11 +18,11 @@ from benches import SYNTHETIC, Bench, settings_of
 from layouts import write_caltech101, write_cifar
 from PIL import Image
 
+from runner.artifacts.hashes import HashCache
 from runner.components.augmentations.pipeline import Step
 from runner.components.component import Component
 from runner.components.data import Data
 from runner.components.data.dataset import DataPlaces
-from runner.components.data.hashing import HashCache
 from runner.components.losses import Loss
 from runner.components.models import Model
 from runner.components.optimizers import Optimizer

@@ -13,10 +13,10 @@ from benches import Bench, plain_records
 from PIL import Image
 from test_prepare import bench_on, cached, write_images
 
-from runner.components.data import hashing
+from runner.artifacts import hashes
+from runner.artifacts.atomic import partial_path
+from runner.artifacts.hashes import HashCache
 from runner.components.data.dataset import DataPlaces
-from runner.components.data.hashing import HashCache
-from runner.components.partial import partial_path
 from runner.core.errors import DataError
 from runner.engine import kept
 from runner.engine.data import pixels
@@ -320,12 +320,12 @@ def test_what_is_remembered_of_changed_images_is_forgotten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # a file system that says nothing of the change, and a sample that misses it
-    monkeypatch.setattr(hashing, "stamp_of", lambda stat: "the same")
-    monkeypatch.setattr(hashing, "SAMPLE_FILES", 0)
-    monkeypatch.setattr(hashing, "RACY_NS", -(10**12))
+    monkeypatch.setattr(hashes, "stamp_of", lambda stat: "the same")
+    monkeypatch.setattr(hashes, "SAMPLE_FILES", 0)
+    monkeypatch.setattr(hashes, "RACY_NS", -(10**12))
     write_images(tmp_path)
-    hashes = HashCache(tmp_path / "hashes")
-    places = DataPlaces((tmp_path,), hashes.hash_files, forget=hashes.forget)
+    memory = HashCache(tmp_path / "hashes")
+    places = DataPlaces((tmp_path,), memory.hash_files, forget=memory.forget)
     settings = bench_on(tmp_path).settings
     bench = Bench(tmp_path / "runner", settings, settings.data.build(places))
     change_photos(tmp_path, ["dog/5.png"])

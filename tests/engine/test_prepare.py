@@ -10,8 +10,8 @@ import pytest
 from benches import Bench, settings_of
 from PIL import Image
 
+from runner.artifacts.hashes import HashCache
 from runner.components.data.dataset import DataPlaces
-from runner.components.data.hashing import HashCache
 from runner.core.errors import DataError, Interrupted
 from runner.engine.stages.prepare import transform
 

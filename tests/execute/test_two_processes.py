@@ -15,6 +15,7 @@ from forks import OUTPUT, Forks, KillAt
 from grids import Undisturbed, ask, left_in, write_grid
 from waiting import wait_for
 
+from runner.artifacts.process import is_dead, start_ticks, this_process
 from runner.core.errors import ClaimLost
 from runner.core.records import EpochRecord, Metric
 from runner.execute.heartbeat import Heartbeat
@@ -30,7 +31,6 @@ from runner.store.claims import (
     renew_claim,
 )
 from runner.store.database import Database, open_database
-from runner.store.process import is_dead, start_ticks, this_process
 from runner.store.recorder import end_attempt, record_epochs
 from runner.store.schema import attempts, claims, metrics, stages, steps
 
@@ -179,8 +179,18 @@ def test_a_renewed_lease_is_not_taken_over(database: Database) -> None:
 
 def test_an_owner_from_before_a_reboot_is_dead(database: Database) -> None:
     take(database)
-    give_to(database, boot_id="before")
+    give_to(database, boot_id="before", process_started=psutil.boot_time() - 60)
     assert isinstance(take(database), Claim)
+
+
+def test_an_owner_on_another_machine_of_this_name_is_not_taken_for_dead(
+    database: Database,
+) -> None:
+    """It started after this machine did: not before a reboot, but somewhere else."""
+    take(database)
+    give_to(database, boot_id="elsewhere", pid=999999999)
+    assert isinstance(take(database), ClaimHeld)
+    assert isinstance(take(database, now=later(121)), Claim)
 
 
 def test_a_process_id_used_again_is_another_process() -> None:

@@ -14,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 from recorded import take, want
 
+from runner.artifacts.process import is_dead, start_ticks, this_process
 from runner.store import claims as claims_module
 from runner.store.catalogue import record_environment
 from runner.store.claims import (
@@ -25,7 +26,6 @@ from runner.store.claims import (
     renew_claim,
 )
 from runner.store.database import Database, open_database
-from runner.store.process import is_dead, start_ticks, this_process
 from runner.store.queries import run_rows
 from runner.store.running import held_stages
 from runner.store.schema import claims
@@ -197,7 +197,7 @@ def test_a_start_is_read_whatever_a_program_is_called(tmp_path: Path) -> None:
 
 def test_without_ticks_the_clock_decides_with_some_slack(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where the system has no /proc."""
-    monkeypatch.setattr("runner.store.process.start_ticks", lambda pid: None)
+    monkeypatch.setattr("runner.artifacts.process.start_ticks", lambda pid: None)
     me = replace(this_process(), ticks=None)
     assert not is_dead(replace(me, started=me.started + 1))
     assert is_dead(replace(me, started=me.started - 60))

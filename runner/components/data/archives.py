@@ -6,13 +6,13 @@ that fetch the same archive at once, the second finds the folder there and drops
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.artifacts.atomic import partial_path, put_folder, remove_partial
 from runner.components.download import (
     Checksum,
     DownloadFailed,
@@ -22,7 +22,6 @@ from runner.components.download import (
     file_name,
     show_bytes,
 )
-from runner.components.partial import partial_path, remove_partial
 
 if TYPE_CHECKING:
     import tarfile
@@ -153,13 +152,7 @@ def _extract(tar: tarfile.TarFile, target: Path) -> None:
 def _move(unpacked: Path, final: Path) -> None:
     """Rename a whole folder to its final place, unless another process was faster."""
     final.parent.mkdir(parents=True, exist_ok=True)
-    # a renamed folder survives a power cut sooner than its files do: write those first
-    os.sync()
-    try:
-        unpacked.rename(final)
-    except OSError:
-        if not final.is_dir():
-            raise
+    put_folder(unpacked, final, replacing=False)
 
 
 def _remove_empty(folders: list[Path]) -> None:

@@ -19,9 +19,9 @@ import torch
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
+from runner.artifacts.atomic import flush, partial_path, remove_partial
 from runner.components.data import Data
 from runner.components.data.dataset import DatasetSettings, ImageSource
-from runner.components.partial import flush, partial_path, remove_partial
 from runner.core.errors import DataError, Interrupted
 from runner.core.keys import content_key
 from runner.engine.context import Context, Outcome, Produced, Progress

@@ -19,8 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from runner.components.data.hashing import file_digest
-from runner.components.partial import flush, partial_path, remove_partial
+from runner.artifacts.atomic import flush, partial_path, remove_partial
+from runner.artifacts.hashes import file_digest
 from runner.core.errors import Interrupted
 from runner.core.stages import Stage
 from runner.engine.context import Context, Outcome, Produced, Progress

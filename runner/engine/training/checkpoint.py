@@ -20,8 +20,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from runner.components.data.hashing import file_digest
-from runner.components.partial import flush, partial_path
+from runner.artifacts.atomic import flush, partial_path
+from runner.artifacts.hashes import file_digest
 
 JSON_NAME = "checkpoint.json"
 FORMAT = 4

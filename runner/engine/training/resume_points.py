@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runner.artifacts.folder import Artifacts
 from runner.core.plan import ResumePoint
 from runner.core.trajectory import place_of_state
-from runner.engine.context import artifact_path
 from runner.engine.training.checkpoint import describe_checkpoint
 
 
@@ -36,7 +36,7 @@ class Place:
 
 def kept_states(folder: Path, database: str) -> Iterator[Place]:
     """Yield the states of a database (by its identity) in ``.runner/``."""
-    home = artifact_path(folder, database, "states/any").parent
+    home = Artifacts(folder, database).home("states")
     for each in home.iterdir() if home.is_dir() else ():
         place = place_of_state(each.name)
         if place is not None:
@@ -45,7 +45,7 @@ def kept_states(folder: Path, database: str) -> Iterator[Place]:
 
 def checkpoints(folder: Path, database: str) -> Iterator[Place]:
     """Yield the checkpoints of a database (by its identity) in ``.runner/``."""
-    home = folder / "checkpoints" / database
+    home = Artifacts(folder, database).home("checkpoints")
     for each in home.iterdir() if home.is_dir() else ():
         values = describe_checkpoint(each)
         if values is not None:
@@ -126,7 +126,7 @@ def starts(
                 written=frozenset(
                     name
                     for name in values["written"]
-                    if artifact_path(folder, database, name).exists()
+                    if Artifacts(folder, database).path(name).exists()
                 ),
                 limit=values["diverged_if"],
             )

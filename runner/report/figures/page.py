@@ -17,7 +17,7 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 
-from runner.components.partial import partial_path, remove_partial
+from runner.artifacts.atomic import whole_file
 from runner.core.errors import DiskFull, UsageError
 
 Entries = Sequence[tuple[Artist, str]]
@@ -140,12 +140,8 @@ def save(figure: Figure, path: Path) -> None:
     suffix = path.suffix.lower()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = partial_path(path)
-        try:
+        with whole_file(path, durable=False) as partial:
             figure.savefig(partial, format=suffix[1:], metadata=NO_DATES[suffix])
-            partial.replace(path)
-        finally:
-            remove_partial(partial)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFull(error) from error

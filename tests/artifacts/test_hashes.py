@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from runner.components.data import hashing
-from runner.components.data.hashing import HashCache
+from runner.artifacts import hashes
+from runner.artifacts.hashes import HashCache
 
 Hash = Callable[[Sequence[str]], list[str]]
 
@@ -16,25 +16,25 @@ Hash = Callable[[Sequence[str]], list[str]]
 @pytest.fixture(autouse=True)
 def _files_are_old(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take files that were written just now for old ones."""
-    monkeypatch.setattr(hashing, "RACY_NS", -(10**12))
+    monkeypatch.setattr(hashes, "RACY_NS", -(10**12))
 
 
 @pytest.fixture
 def digested(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
-    digest = hashing.file_digest
+    digest = hashes.file_digest
 
     def counting(path: Path) -> str:
         names.append(path.name)
         return digest(path)
 
-    monkeypatch.setattr(hashing, "file_digest", counting)
+    monkeypatch.setattr(hashes, "file_digest", counting)
     return names
 
 
 @pytest.fixture
 def unsampled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hashing, "SAMPLE_FILES", 0)
+    monkeypatch.setattr(hashes, "SAMPLE_FILES", 0)
 
 
 @pytest.fixture
@@ -115,14 +115,14 @@ def test_a_link_that_points_elsewhere_is_noticed(texts: Path, cache: HashCache) 
 
 def deceive(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the file system say nothing that `rewrite` changes."""
-    monkeypatch.setattr(hashing, "stamp_of", lambda stat: f"{stat.st_size}:{stat.st_mtime_ns}")
+    monkeypatch.setattr(hashes, "stamp_of", lambda stat: f"{stat.st_size}:{stat.st_mtime_ns}")
 
 
 def test_when_one_in_the_sample_differs_everything_is_hashed_again(
     texts: Path, tmp_path: Path, digested, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deceive(monkeypatch)
-    monkeypatch.setattr(hashing, "SAMPLE_FILES", 1)
+    monkeypatch.setattr(hashes, "SAMPLE_FILES", 1)
     names = ["a", "b", "c"]
     before = HashCache(tmp_path / "cache").hash_files(texts, names)
     for name in ("a", "b"):
@@ -154,7 +154,7 @@ def test_what_is_doubted_is_doubted_of_files_that_are_not_asked_for_too(
     rewrite(texts / "a", "TEXT a")
     rewrite(texts / "b", "TEXT b")
     cache.hash_files(texts, ["a"])
-    monkeypatch.setattr(hashing, "SAMPLE_FILES", 0)
+    monkeypatch.setattr(hashes, "SAMPLE_FILES", 0)
     assert cache.hash_files(texts, ["b"]) != before[1:]
 
 
@@ -168,14 +168,14 @@ def test_the_sample_is_small_and_another_one_each_time(tmp_path: Path, digested)
         digested.clear()
         HashCache(tmp_path / "cache").hash_files(tmp_path, names)
         samples.append(set(digested))
-        assert len(digested) == hashing.SAMPLE_FILES
+        assert len(digested) == hashes.SAMPLE_FILES
     assert samples[0] != samples[1]
 
 
 def test_large_files_are_in_the_sample_as_far_as_their_share_goes(
     tmp_path: Path, digested, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hashing, "SAMPLE_BYTES", 100)
+    monkeypatch.setattr(hashes, "SAMPLE_BYTES", 100)
     names = [f"{number:03d}" for number in range(100)]
     for name in names:
         (tmp_path / name).write_bytes(b"\0" * 300)
@@ -188,7 +188,7 @@ def test_large_files_are_in_the_sample_as_far_as_their_share_goes(
 def test_what_was_written_just_now_is_hashed_again(
     texts: Path, cache: HashCache, digested, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hashing, "RACY_NS", 10**12)
+    monkeypatch.setattr(hashes, "RACY_NS", 10**12)
     cache.hash_files(texts, ["a"])
     cache.hash_files(texts, ["a"])
     assert digested == ["a", "a"]
@@ -198,7 +198,7 @@ def test_what_was_written_just_now_is_hashed_again(
 def test_a_file_that_changes_while_it_is_hashed_is_not_remembered(
     texts: Path, cache: HashCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    digest = hashing.file_digest
+    digest = hashes.file_digest
 
     def changing(path: Path) -> str:
         found = digest(path)
@@ -206,7 +206,7 @@ def test_a_file_that_changes_while_it_is_hashed_is_not_remembered(
         return found
 
     with monkeypatch.context() as patch:
-        patch.setattr(hashing, "file_digest", changing)
+        patch.setattr(hashes, "file_digest", changing)
         (before,) = cache.hash_files(texts, ["a"])
     assert cache.hash_files(texts, ["a"]) != [before]
 
@@ -225,14 +225,14 @@ def test_files_that_one_call_does_not_name_are_kept(
 def test_two_that_hash_at_once_keep_what_both_have_learnt(
     texts: Path, cache: HashCache, digested, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counting = hashing.file_digest
+    counting = hashes.file_digest
 
     def meanwhile(path: Path) -> str:
-        monkeypatch.setattr(hashing, "file_digest", counting)
+        monkeypatch.setattr(hashes, "file_digest", counting)
         cache.hash_files(texts, ["b"])  # by another process
         return counting(path)
 
-    monkeypatch.setattr(hashing, "file_digest", meanwhile)
+    monkeypatch.setattr(hashes, "file_digest", meanwhile)
     cache.hash_files(texts, ["a"])
     cache.hash_files(texts, ["a", "b"])
     assert sorted(digested) == ["a", "b"]
@@ -244,14 +244,14 @@ def test_what_one_forgets_another_does_not_bring_back(
     texts: Path, cache: HashCache, digested, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache.hash_files(texts, ["a"])
-    counting = hashing.file_digest
+    counting = hashes.file_digest
 
     def meanwhile(path: Path) -> str:
         cache.forget(texts)  # by another process
         return counting(path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(hashing, "file_digest", meanwhile)
+        patch.setattr(hashes, "file_digest", meanwhile)
         cache.hash_files(texts, ["a", "b"])
     digested.clear()
     cache.hash_files(texts, ["a", "b"])

@@ -1,10 +1,13 @@
 """Who this process is, and whether another one still lives: host, boot, pid, start.
 
-A pid alone proves nothing: it may be reused after a crash or belong to another machine. A start by
-the clock proves little: what is asked for later moves when the clock is set.
+Owns the one notion of a process, in claims and in the names of unfinished files. A pid alone proves
+nothing: it may be reused after a crash or belong to another machine or container. A start by the
+clock proves little: what is asked for later moves when the clock is set.
 """
 
+import hashlib
 import os
+import re
 import socket
 from dataclasses import dataclass
 from functools import cache
@@ -14,6 +17,11 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 CLOCK_SLACK_SECONDS = 2.0
 FIRST_PID_NAMESPACE = "pid:[4026531836]"
 """Linux's name for the processes outside all containers."""
+
+TAG = re.compile(
+    r"(?P<host>[0-9a-f]{8})-(?P<boot>[0-9a-f]{8})-(?P<pid>\d+)-(?P<started>\d+)(-(?P<ticks>\d+))?"
+)
+ANOTHER_BOOT = "another boot"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +47,28 @@ class Process:
         """Return whether it runs, or ran, on this machine since its last start."""
         return self.host == host() and self.boot_id == boot_id()
 
+    def tag(self) -> str:
+        """Return a short name of the process, fit for names of files."""
+        start = "" if self.ticks is None else f"-{self.ticks}"
+        who = f"{_short(self.host)}-{_short(self.boot_id)}"
+        return f"{who}-{self.pid}-{int(self.started)}{start}"
+
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}"
+
+
+def process_of(tag: str) -> Process | None:
+    """Return the process that a tag names, None where it names none or one of another host."""
+    match = TAG.fullmatch(tag)
+    if match is None or match["host"] != _short(host()):
+        return None
+    boot = boot_id() if match["boot"] == _short(boot_id()) else ANOTHER_BOOT
+    ticks = None if match["ticks"] is None else int(match["ticks"])
+    return Process(host(), boot, int(match["pid"]), float(match["started"]), ticks)
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:8]
 
 
 def this_process() -> Process:
@@ -94,7 +122,8 @@ def is_dead(process: Process) -> bool:
     if process.host != host():
         return False
     if process.boot_id != boot_id():
-        return True
+        # what started after this boot runs on another machine, which has the same name
+        return process.started < psutil.boot_time()
     try:
         found = psutil.Process(process.pid)
         if found.status() == psutil.STATUS_ZOMBIE:  # killed, and its parent has not looked yet

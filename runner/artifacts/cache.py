@@ -12,10 +12,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.components.partial import SUFFIX
+from runner.artifacts.atomic import SUFFIX
+from runner.artifacts.folder import MARKERS
+from runner.core.artifacts import ArtifactKind
 
-MARKERS = {"features": "index.json", "states": "checkpoint.json"}
-"""The file of each kind whose modification time says when it was last used."""
+EVICTED: tuple[ArtifactKind, ...] = ("features", "states")
+"""Kinds that are removed when room is needed; the time of their marker says when they were used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,8 @@ class CacheEntry:
 
 def entries(folder: Path) -> Iterator[CacheEntry]:
     """Yield the features and states in ``.runner/``, of all databases."""
-    for kind, marker in MARKERS.items():
-        for found in (folder / kind).rglob(marker):
+    for kind in EVICTED:
+        for found in (folder / kind).rglob(MARKERS[kind]):
             home = found.parent
             if home.name.endswith(SUFFIX):
                 continue  # unfinished, of this process or another

@@ -7,21 +7,19 @@ small JSON files that remember; losing them costs time only.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import json
 import os
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
-from runner.components.partial import partial_path, remove_partial
+from runner.artifacts.lock import waited_for
+from runner.artifacts.memory import recall, remember
 from runner.core.keys import content_key, keyed_seed
 
-BLOCK = 1 << 20
 FORMAT = 2
 """Raised when what a stamp holds changes; memories of another format are not trusted."""
 
@@ -92,7 +90,7 @@ class HashCache:
     def forget(self, root: Path) -> None:
         """Remember nothing of the files below a folder: they are not what they look like."""
         path = self._path(root)
-        with suppress(FileNotFoundError), _alone(self._directory):
+        with suppress(FileNotFoundError), waited_for(self._directory):
             path.unlink(missing_ok=True)
 
     def _path(self, root: Path) -> Path:
@@ -108,19 +106,13 @@ class HashCache:
         """
         with suppress(OSError):  # a full disk, or a folder that cannot be written to
             path.parent.mkdir(parents=True, exist_ok=True)
-            with _alone(path.parent):
+            with waited_for(path.parent):
                 kept = {
                     name: entry
                     for name, entry in _read_memory(path).items()
                     if doubted.get(name) != entry
                 }
-                temporary = partial_path(path)
-                try:
-                    memory = {"format": FORMAT, "files": {**kept, **hashed}}
-                    temporary.write_text(json.dumps(memory))
-                    temporary.replace(path)
-                finally:
-                    remove_partial(temporary)
+                remember(path, FORMAT, {"files": {**kept, **hashed}})
 
 
 def _differs(root: Path, known: Mapping[str, tuple[str, int]], draw: int) -> bool:
@@ -153,31 +145,13 @@ def _is_settled(path: Path, stamp: str, began: int) -> bool:
 
 
 def _read_memory(path: Path) -> Memory:
-    try:
-        memory = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    if not isinstance(memory, dict) or memory.get("format") != FORMAT:
-        return {}
-    files = memory.get("files")
+    files = recall(path, FORMAT).get("files")
     entries = files.items() if isinstance(files, dict) else ()
     return {
         name: entry
         for name, entry in entries
         if isinstance(entry, list) and [type(each) for each in entry] == [str, str]
     }
-
-
-@contextmanager
-def _alone(directory: Path) -> Iterator[None]:
-    """Keep other processes from writing in a folder; where it has no locks, the last one wins."""
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        with suppress(OSError):
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def stamp_of(stat: os.stat_result) -> str:
@@ -188,8 +162,5 @@ def stamp_of(stat: os.stat_result) -> str:
 
 def file_digest(path: Path) -> str:
     """Return the SHA-256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""Who works in a `.runner/`: runs on any database hold it together, clearing it needs it alone.
+"""Locks on folders: runs on any database hold `.runner/` together, clearing it needs it alone.
 
 The folder itself is locked, so that the system gives the lock up when a process dies. Where a file
 system has no such locks, nothing is held; the claims of the database still tell its own runs.
@@ -16,7 +16,7 @@ from runner.core.errors import UsageError
 
 
 @contextmanager
-def working_in(folder: Path) -> Iterator[None]:
+def shared(folder: Path) -> Iterator[None]:
     """Hold ``.runner/`` with others; waits while it is being cleared."""
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder, fcntl.LOCK_SH):
@@ -24,7 +24,7 @@ def working_in(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
+def exclusive(folder: Path) -> Iterator[None]:
     """Hold ``.runner/`` alone.
 
     Raises:
@@ -38,6 +38,13 @@ def alone_in(folder: Path) -> Iterator[None]:
             yield
     except BlockingIOError:
         raise UsageError(f"a run is at work in {folder}; stop it, or wait for its end") from None
+
+
+@contextmanager
+def waited_for(folder: Path) -> Iterator[None]:
+    """Hold a folder alone, after others; without locks, the last one that writes there wins."""
+    with _locked(folder, fcntl.LOCK_EX):
+        yield
 
 
 @contextmanager

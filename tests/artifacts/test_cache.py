@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from runner.engine.cache import Cache
+from runner.artifacts.cache import Cache
 
 
 def state(folder: Path, database: str, name: str, used: float) -> Path:

@@ -1,0 +1,157 @@
+"""Files and folders that appear whole or not at all: written under another name, then renamed.
+
+Owns the names of unfinished files and folders, the one place where anything is renamed, and what
+is on the disk by then. A process that was killed leaves unfinished ones behind; the next one that
+writes the same thing removes them, if it can tell that their process is dead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from runner.artifacts.process import is_dead, process_of, this_process
+
+SUFFIX = "partial"
+MOST_FLUSHED = 16
+"""Files of a folder that are flushed one by one; more are flushed with all that the disk has."""
+
+ABANDONED_SECONDS = 7 * 86400
+"""After so long without a change, what an unknown process left counts as abandoned: one of another
+host, of a container that is gone, or of a version that named unfinished files otherwise."""
+
+
+@contextmanager
+def whole_file(final: Path, durable: bool = True) -> Iterator[Path]:
+    """Give a place to write to; what is written there becomes ``final`` at the end of the block.
+
+    After an error nothing is left, and what was in the place of ``final`` stays.
+
+    Args:
+        final: the file, in a folder that exists.
+        durable: wait until the content is on the disk, so that a power cut cannot empty the file.
+    """
+    partial = partial_path(final)
+    try:
+        yield partial
+        put_file(partial, final, durable)
+    finally:
+        remove_partial(partial)
+
+
+@contextmanager
+def whole_folder(final: Path) -> Iterator[Path]:
+    """Give a folder to write to, which becomes ``final`` at the end of the block.
+
+    After an error nothing is left. Of two processes that write the same folder, the last one wins;
+    a process that has mapped a file of the folder before goes on reading that.
+    """
+    partial = partial_path(final)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        put_folder(partial, final)
+    finally:
+        remove_partial(partial)
+
+
+def put_file(partial: Path, final: Path, durable: bool = True) -> None:
+    """Rename a written file to its place, where it replaces what is there."""
+    if durable:
+        flush(partial)
+    partial.replace(final)
+
+
+def put_folder(partial: Path, final: Path, replacing: bool = True) -> None:
+    """Rename a written folder to its place.
+
+    Args:
+        partial: a whole folder, written by this process.
+        final: its place.
+        replacing: whether it replaces a folder that is there; else that one stays.
+    """
+    _flush_files(partial)
+    old = partial_path(final.with_name(f"{final.name}-old"))
+    while True:
+        try:
+            partial.rename(final)
+            return
+        except OSError:
+            is_there = final.exists() if replacing else final.is_dir()
+            if not is_there:
+                raise
+        if not replacing:
+            return
+        with contextlib.suppress(FileNotFoundError):
+            final.rename(old)
+        remove_partial(old)
+
+
+def partial_path(final: Path) -> Path:
+    """Return where this process may write what becomes ``final``; nothing is there.
+
+    What dead processes left beside ``final`` is removed.
+    """
+    before, after = f"{final.name}.", f".{SUFFIX}"
+    mine = final.with_name(f"{before}{this_process().tag()}{after}")
+    for name in _names(final.parent):
+        if name.startswith(before) and name.endswith(after) and len(name) > len(before + after):
+            left = final.with_name(name)
+            if left == mine or _is_abandoned(left, name[len(before) : -len(after)]):
+                remove_partial(left)
+    return mine
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
+
+
+def _is_abandoned(left: Path, tag: str) -> bool:
+    """Return whether an unfinished file or folder is no living process's, by its name and age."""
+    owner = process_of(tag)
+    if owner is not None:
+        return is_dead(owner)
+    try:
+        inside = list(left.iterdir()) if left.is_dir() else []
+        changed = max(each.stat().st_mtime for each in (left, *inside))
+    except OSError:  # another process has just removed it
+        return False
+    return changed < time.time() - ABANDONED_SECONDS
+
+
+def remove_partial(path: Path) -> None:
+    """Remove an unfinished file or folder, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def flush(path: Path) -> None:
+    """Wait until a written file is on the disk, so that a power cut cannot empty it later."""
+    handle = os.open(path, os.O_RDONLY)  # an unpacked file may be read-only
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _flush_files(folder: Path) -> None:
+    """Wait until the files of a folder are on the disk: a renamed folder may get there sooner."""
+    files: list[Path] = []
+    for each in folder.rglob("*"):
+        if each.is_file() and not each.is_symlink():
+            files.append(each)
+        if len(files) > MOST_FLUSHED:
+            os.sync()
+            return
+    for each in files:
+        flush(each)

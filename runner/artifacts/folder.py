@@ -1,0 +1,94 @@
+"""`.runner/`: where everything in it lies.
+
+Owns the names of its folders and files, which nobody else joins to a path. Pixels and features are
+shared by all databases beside it; weights, states and checkpoints lie in a folder for each
+database, named by its identity, since claims are the database's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.core.artifacts import ArtifactKind, ArtifactName, checkpoint_name
+
+NAME = ".runner"
+HASHES = "hashes"
+LAYOUTS = "layouts.json"
+CODE = "code.json"
+TRANSPARENT = "transparent.json"
+
+OF_ONE_DATABASE: tuple[ArtifactKind, ...] = ("states", "checkpoints", "weights")
+"""Kinds that lie in a folder for each database."""
+
+MARKERS: dict[ArtifactKind, str] = {
+    "pixels": "index.json",
+    "features": "index.json",
+    "states": "checkpoint.json",
+    "checkpoints": "checkpoint.json",
+}
+"""The file that each folder of a kind has once it is whole, and that says what it holds."""
+
+
+def folder_beside(database_folder: Path) -> Path:
+    """Return the `.runner/` of the databases in a folder."""
+    return database_folder / NAME
+
+
+def hashes_folder(folder: Path) -> Path:
+    """Return where digests of the files of data sets are remembered."""
+    return folder / HASHES
+
+
+def layouts_file(folder: Path) -> Path:
+    """Return the file that remembers shapes of networks and digests of weights."""
+    return folder / LAYOUTS
+
+
+def transparent_file(folder: Path) -> Path:
+    """Return the file that remembers which data sets have transparent images."""
+    return folder / HASHES / TRANSPARENT
+
+
+def code_file(folder: Path) -> Path:
+    """Return the file that remembers what the program's modules say."""
+    return folder / CODE
+
+
+def folder_bytes(folder: Path) -> int:
+    """Return the size of `.runner/` in bytes."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+@dataclass(frozen=True, slots=True)
+class Artifacts:
+    """What the stages of one database leave in `.runner/`.
+
+    Attributes:
+        folder: ``.runner/``.
+        database: the identity of the database.
+    """
+
+    folder: Path
+    database: str
+
+    def path(self, name: str) -> Path:
+        """Return where an artifact lies: a folder, or a file of weights."""
+        parsed = ArtifactName.parse(name)
+        home = self.home(parsed.kind)
+        return home / (f"{parsed.file}.safetensors" if parsed.kind == "weights" else parsed.file)
+
+    def home(self, kind: ArtifactKind) -> Path:
+        """Return the folder in which artifacts of a kind lie."""
+        home = self.folder / kind
+        return home / self.database if kind in OF_ONE_DATABASE else home
+
+    def checkpoint(self, stage_key: str) -> Path:
+        """Return where a training keeps what it continues from."""
+        return self.path(checkpoint_name(stage_key))
+
+    def lies_there(self, name: str) -> bool:
+        """Return whether an artifact lies there, as far as can be told without reading it."""
+        path = self.path(name)
+        marker = MARKERS.get(ArtifactName.parse(name).kind)
+        return path.is_file() if marker is None else (path / marker).is_file()

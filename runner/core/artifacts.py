@@ -1,0 +1,91 @@
+"""Names of artifacts: what stages leave for one another in `.runner/`, as it stands in plans.
+
+Owns the text of such a name, such as ``pixels/<key>`` or ``states/<segment>-<epoch>``, which keys
+and databases hold. Knows no files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+ArtifactKind = Literal["pixels", "features", "states", "checkpoints", "weights"]
+KINDS: tuple[ArtifactKind, ...] = get_args(ArtifactKind)
+
+WITH_PART = ("states", "weights")
+"""Kinds whose names end with the epoch of a state, or with which weights they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactName:
+    """The name of an artifact.
+
+    Attributes:
+        kind: what it is.
+        key: of the pixels, of the features, of the segment on which a state lies, of the training
+            that a checkpoint is of, of the run alone whose weights they are.
+        part: the epoch of a state; ``best`` or ``last`` of weights; "" of the others.
+    """
+
+    kind: ArtifactKind
+    key: str
+    part: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> ArtifactName:
+        """Return the name that a text is.
+
+        Raises:
+            ValueError: when it is none.
+        """
+        kind, _, rest = text.partition("/")
+        key, part = rest, ""
+        if kind in WITH_PART:
+            key, _, part = rest.rpartition("-")
+        is_state = kind == "states"
+        if kind not in KINDS or not key or "/" in rest or (is_state and not part.isdecimal()):
+            raise ValueError(f"{text!r} is no name of an artifact")
+        return cls(kind, key, part)
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of a state."""
+        return int(self.part)
+
+    @property
+    def file(self) -> str:
+        """What the artifact's file or folder is called among those of its kind."""
+        return f"{self.key}-{self.part}" if self.part else self.key
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.file}"
+
+
+def pixels_name(key: str) -> str:
+    """Return the artifact name of decoded images."""
+    return str(ArtifactName("pixels", key))
+
+
+def features_name(key: str) -> str:
+    """Return the artifact name of a frozen prefix's output for all images."""
+    return str(ArtifactName("features", key))
+
+
+def state_name(segment: str, epoch: int) -> str:
+    """Return the artifact name of the state after an epoch of a segment."""
+    return str(ArtifactName("states", segment, str(epoch)))
+
+
+def weights_name(solo_key: str, which: str) -> str:
+    """Return the artifact name of the ``best`` or ``last`` weights that a run keeps."""
+    return str(ArtifactName("weights", solo_key, which))
+
+
+def checkpoint_name(stage_key: str) -> str:
+    """Return the artifact name of the checkpoint of a training."""
+    return str(ArtifactName("checkpoints", stage_key))
+
+
+def kind_of(text: str) -> ArtifactKind:
+    """Return the kind of an artifact by its name."""
+    return ArtifactName.parse(text).kind
