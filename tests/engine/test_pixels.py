@@ -5,6 +5,7 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from test_prepare import bench_on, cached, write_images
 from runner.artifacts import hashes
 from runner.artifacts.atomic import partial_path
 from runner.artifacts.hashes import HashCache
+from runner.artifacts.process import this_process
 from runner.components.data.dataset import DataPlaces
 from runner.core.errors import DataError
 from runner.engine import kept
@@ -267,11 +269,10 @@ def test_what_another_process_is_just_replacing_is_not_made_once_more(bench: Ben
 
 
 def test_what_a_killed_process_left_of_the_old_pixels_is_removed(bench: Bench) -> None:
-    import socket
-
     bench.do("prepare")
     folder = cached(bench)
-    left = folder.with_name(f"{folder.name}-old.{socket.gethostname()}.{2**22 + 1}.partial")
+    dead = replace(this_process(), pid=2**22 + 1)
+    left = folder.with_name(f"{folder.name}-old.{dead.tag()}.partial")
     shutil.copytree(folder, left)
     overwrite(folder)
     bench.do("prepare")
