@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from benches import Bench, settings_of
 from PIL import Image
 
 from runner.artifacts.hashes import HashCache
+from runner.artifacts.process import start_ticks, this_process
 from runner.components.data.dataset import DataPlaces
 from runner.core.errors import DataError, Interrupted
 from runner.engine.stages.prepare import transform
@@ -148,14 +150,17 @@ def test_a_stop_while_preparing_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_process_left_is_removed_and_a_living_ones_kept(tmp_path: Path) -> None:
-    import socket
-
     write_images(tmp_path)
     bench = bench_on(tmp_path)
-    final, host = cached(bench), socket.gethostname()
-    dead = final.with_name(f"{final.name}.{host}.{2**22 + 1}.partial")
-    living = final.with_name(f"{final.name}.{host}.{os.getppid()}.partial")
-    elsewhere = final.with_name(f"{final.name}.elsewhere.{2**22 + 1}.partial")
+    final, me, parent = cached(bench), this_process(), os.getppid()
+    dead, living, elsewhere = (
+        final.with_name(f"{final.name}.{process.tag()}.partial")
+        for process in (
+            replace(me, pid=2**22 + 1),
+            replace(me, pid=parent, ticks=start_ticks(parent)),
+            replace(me, host="elsewhere", pid=2**22 + 1),
+        )
+    )
     for folder in (dead, living, elsewhere):
         folder.mkdir(parents=True)
         (folder / "pixels.npy").write_bytes(b"half")
