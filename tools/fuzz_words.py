@@ -5,10 +5,10 @@ from __future__ import annotations
 from random import Random
 
 from runner.components.data import Data
+from runner.components.measures import METRIC_NAMES
 from runner.components.models import Model
 from runner.components.optimizers import Optimizer
 from runner.components.schedules import Schedule
-from runner.core.reader import METRIC_NAMES
 from runner.spec.compose import DOCUMENT_KEYS
 from runner.spec.names import SHORT_NAMES
 from runner.spec.options import model_options, tags_of

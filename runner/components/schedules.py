@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 
 from runner.components.component import MAX_NUMBER, Component
+from runner.components.measures import TrainingMonitor, mode_of
 
 History = Sequence[Mapping[str, float]]
 """Metrics by full name of each epoch so far, the first epoch first."""
@@ -173,9 +174,7 @@ class Plateau(ScheduleSettings):
     """Multiply the rate by ``factor`` when ``monitor`` has not improved for ``patience`` epochs."""
 
     name: Literal["plateau"]
-    monitor: Literal["train_loss", "train_accuracy", "val_loss", "val_accuracy"] = Field(
-        "val_loss", description="metric that is watched"
-    )
+    monitor: TrainingMonitor = Field("val_loss", description="metric that is watched")
     factor: float = Field(0.1, gt=0, lt=1, description="factor of a reduction")
     patience: int = Field(
         10, ge=0, le=MAX_EPOCHS, description="epochs without improvement that are tolerated"
@@ -194,7 +193,7 @@ class Plateau(ScheduleSettings):
     def lr_at(self, base_lr: float, epoch: int, epochs: int, history: History) -> float:
         """Return the learning rate of ``epoch`` (from 1), given all epochs before it."""
         lr, best, waited = base_lr, None, 0
-        sign = 1.0 if self.monitor.endswith("loss") else -1.0
+        sign = 1.0 if mode_of(self.monitor) == "min" else -1.0
         for metrics in history[: epoch - 1]:
             value = sign * metrics[self.monitor]
             if best is None or value < best - self.threshold:

@@ -13,23 +13,20 @@ from runner.components.augmentations.pipeline import Pipeline
 from runner.components.component import MAX_NUMBER, Component
 from runner.components.data import Data
 from runner.components.losses import CrossEntropy, Loss
+from runner.components.measures import (
+    MEASURES,
+    Measure,
+    Monitor,
+    TrainingMonitor,
+    measure_of,
+    metric_parts,
+    mode_of,
+)
 from runner.components.models import Model
 from runner.components.optimizers import Adam, Optimizer
 from runner.components.schedules import MAX_EPOCHS, MAX_PHASES, Constant, Schedule
 from runner.core.reader import LAST
 
-StopMonitor = Literal["val_loss", "val_accuracy", "train_loss", "train_accuracy"]
-BestMonitor = Literal[
-    "val_accuracy",
-    "val_loss",
-    "test_accuracy",
-    "test_loss",
-    "train_accuracy",
-    "train_loss",
-    "train_eval_accuracy",
-    "train_eval_loss",
-    "last",
-]
 Mode = Literal["min", "max"]
 
 
@@ -42,14 +39,16 @@ class Monitoring(Component):
         if not isinstance(values, dict) or "mode" in values:
             return values
         monitor = values.get("monitor", cls.model_fields["monitor"].default)
-        return {**values, "mode": "min" if str(monitor).endswith("loss") else "max"}
+        return {**values, "mode": mode_of(monitor)}
 
 
 class EarlyStopping(Monitoring):
     """Stop once the monitor has not improved for `patience` epochs."""
 
-    monitor: StopMonitor = Field("val_loss", description="metric that is watched")
-    mode: Mode = Field("min", description="min for losses, max for accuracies when not given")
+    monitor: TrainingMonitor = Field("val_loss", description="metric that is watched")
+    mode: Mode = Field(
+        "min", description="whether less or more is better; that of the metric when not given"
+    )
     patience: int = Field(
         10, ge=1, le=MAX_EPOCHS, description="epochs without improvement before stopping"
     )
@@ -61,12 +60,14 @@ class EarlyStopping(Monitoring):
 class Best(Monitoring):
     """Which epoch's weights are kept and tested: the first with the best monitor."""
 
-    monitor: BestMonitor = Field(
+    monitor: Monitor = Field(
         "val_accuracy",
         description="metric that is watched, or `last` for the last epoch; where nothing is"
         " written and `data.validation` is 0, it is `last`",
     )
-    mode: Mode = Field("max", description="min for losses, max for accuracies when not given")
+    mode: Mode = Field(
+        "max", description="whether less or more is better; that of the metric when not given"
+    )
 
 
 class Training(Component):
@@ -127,13 +128,38 @@ class Settings(Component):
     )
 
 
-def available_metrics(settings: Settings) -> tuple[str, ...]:
-    """Return the full names of the metrics that every epoch of such a run has."""
-    splits = ["train"]
-    splits += ["train_eval"] if settings.evaluate.train_eval == "full" else []
+def monitors(settings: Settings) -> dict[str, str]:
+    """Return the metrics that such a run watches, by the dotted path of the setting."""
+    train = settings.train
+    watched: dict[str, str] = {"train.best.monitor": train.best.monitor}
+    if train.early_stopping is not None:
+        watched["train.early_stopping.monitor"] = train.early_stopping.monitor
+    if train.schedule.name == "plateau":
+        watched["train.schedule.monitor"] = train.schedule.monitor
+    return {path: monitor for path, monitor in watched.items() if monitor != LAST}
+
+
+def measures_each_epoch(settings: Settings) -> tuple[Measure, ...]:
+    """Return what is measured after each epoch: the standard measures, and what is monitored.
+
+    What tables ask for is no part of it: it would make other runs of the same trainings.
+    """
+    watched = {measure_of(monitor).name for monitor in monitors(settings).values()}
+    return tuple(each for each in MEASURES if each.is_standard or each.name in watched)
+
+
+def splits_each_epoch(settings: Settings) -> tuple[str, ...]:
+    """Return the splits that are evaluated after each epoch, besides training's own averages."""
+    splits = ["train_eval"] if settings.evaluate.train_eval == "full" else []
     splits += ["val"] if settings.data.validation > 0 else []
     splits += ["test"] if settings.evaluate.test == "each_epoch" else []
-    return tuple(f"{split}_{measure}" for split in splits for measure in ("loss", "accuracy"))
+    return tuple(splits)
+
+
+def available_metrics(settings: Settings) -> tuple[str, ...]:
+    """Return the full names of the metrics that every epoch of such a run has."""
+    splits, measures = ("train", *splits_each_epoch(settings)), measures_each_epoch(settings)
+    return tuple(f"{split}_{measure.name}" for split in splits for measure in measures)
 
 
 FOLLOWS = {"train.best.monitor": "data.validation", "evaluate.test": "data.test"}
@@ -197,17 +223,11 @@ def contradictions(settings: Settings) -> Iterator[Contradiction]:
 
 def _unmeasured(settings: Settings) -> Iterator[Contradiction]:
     available = available_metrics(settings)
-    train = settings.train
-    monitors: dict[str, str] = {"train.best.monitor": train.best.monitor}
-    if train.early_stopping is not None:
-        monitors["train.early_stopping.monitor"] = train.early_stopping.monitor
-    if train.schedule.name == "plateau":
-        monitors["train.schedule.monitor"] = train.schedule.monitor
-    for path, monitor in monitors.items():
-        if monitor in available or monitor == LAST:
+    for path, monitor in monitors(settings).items():
+        if monitor in available:
             continue
         source, how = how_to_measure(monitor)
-        other = f"{path}: train_{monitor.rpartition('_')[2]}"
+        other = f"{path}: train_{metric_parts(monitor)[1]}"
         if path == "train.best.monitor":
             other = "train.best: {monitor: last}"
         found = f"{path} is {monitor}, which is not measured after each epoch"

@@ -11,11 +11,8 @@ from functools import lru_cache
 from typing import Any, Literal
 
 SPLITS = ("train", "train_eval", "val", "test")
-MEASURES = ("loss", "accuracy")
 DIVERGENCE_STEPS = 10
 """Steps whose mean loss is held against the limit of divergence."""
-
-METRIC_NAMES = tuple(f"{split}_{measure}" for split in SPLITS for measure in MEASURES)
 
 LAST = "last"
 """The monitor that selects the last epoch instead of the best."""

@@ -37,8 +37,8 @@ def features_deviation(context: Context, stage: Stage, settings: Settings) -> fl
     images = open_images(context, str(stage.spec["pixels_key"]), data)
     network = network_for(context, settings, images)
     features = open_features(context, images, network, stage.spec, stage.produces[0])
-    halves = network.halves()
-    assert halves is not None
+    split = network.split()
+    assert split is not None
     network.eval()
     train = settings.train
     batch: tuple[Any, ...] = (settings.seed, 1, train.batch_size, train.drop_last, train.augment)
@@ -47,7 +47,7 @@ def features_deviation(context: Context, stage: Stage, settings: Settings) -> fl
     with torch.inference_mode():
         for (pixels, _), (stored, _) in islice(pairs, BATCHES):
             with autocast(context.device, train.precision):
-                computed = halves.prefix(pixels).float().flatten(1)
+                computed = split.prefix(pixels).float().flatten(1)
             gaps = (computed - stored.flatten(1)).norm(dim=1) / computed.norm(dim=1).clamp_min(
                 1e-12
             )

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from runner.components.data import Data
 from runner.components.data.dataset import DatasetSettings
+from runner.components.measures import STANDARD
 from runner.components.settings import Settings
 from runner.core.errors import StageFailed
 from runner.core.plan import Record
@@ -168,10 +169,10 @@ def _evaluate(context: Context, job: StageJob, settings: Settings, images: Image
     epoch = int(reading[f"{job.stage.spec['epoch']}_epoch"])
     split, precision = str(job.stage.spec["split"]), settings.train.precision
 
-    def told(done: int, total: int) -> None:
+    def report(done: int, total: int) -> None:
         context.on_progress(Progress(done, total, split=split))
 
-    measured = evaluate(network, samples, split, epoch, precision, told=told)
+    measured = evaluate(network, samples, split, epoch, precision, STANDARD, on_images=report)
     for metric in measured:
         if not math.isfinite(metric.value):
             name = f"{metric.split}_{metric.name}"

@@ -18,6 +18,7 @@ from runner.engine.network.build import Network, Shape, build_network
 from runner.engine.network.split import features_shape
 from runner.engine.stages.evaluate import autocast
 from runner.engine.stages.prepare import decoded
+from runner.engine.training.loop import TrainingStep
 
 WARM_STEPS = 2
 STEPS = 5
@@ -85,9 +86,9 @@ class Probe:
 
     def _extracting(self, views: int) -> float:
         network = self._whole()
-        halves = network.halves()
-        assert halves is not None
-        front = replace(network, body=halves.prefix)
+        split = network.split()
+        assert split is not None
+        front = replace(network, active=split.prefix)
         return self._evaluating(front, self.shape, len(self.source.names) * views)
 
     def _evaluating(self, network: Network, sample: tuple[int, ...], count: float) -> float:
@@ -111,10 +112,10 @@ class Probe:
     def _network(self, on_features: bool) -> tuple[Network, tuple[int, ...]]:
         """Return what is trained or evaluated, and the shape of one sample."""
         network = self._whole()
-        halves = network.halves() if on_features else None
-        if halves is None:
+        split = network.split() if on_features else None
+        if split is None:
             return network, self.shape
-        return replace(network, body=halves.rest), features_shape(halves, self.shape)
+        return replace(network, active=split.head), features_shape(split, self.shape)
 
 
 def _seconds_a_step(
@@ -122,7 +123,7 @@ def _seconds_a_step(
 ) -> float:
     train = settings.train
     optimizer = train.optimizer.build(list(network.trainable()))
-    criterion = train.loss.build()
+    take_step = TrainingStep(settings, network, optimizer)
     inputs = _random_batch(train.batch_size, shape, device)
     labels = torch.zeros(train.batch_size, dtype=torch.int64, device=device)
     network.train()
@@ -130,11 +131,7 @@ def _seconds_a_step(
     for step in range(WARM_STEPS + STEPS):
         if step == WARM_STEPS:
             started = _now(device)
-        with autocast(device, train.precision):
-            logits = network(inputs)
-        optimizer.zero_grad(set_to_none=True)
-        criterion(logits.float(), labels).backward()
-        optimizer.step()
+        take_step(1, step + 1, inputs, labels)
     return (_now(device) - started) / STEPS
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from runner.core.reader import METRIC_NAMES
+from runner.components.measures import METRIC_NAMES, metric_parts
 
 BATCH = 500
 RESULT, STAGES, STEPS = "result", "stages", "steps"
@@ -168,7 +168,7 @@ def _ends(
     connection: sa.Connection, name: str, keys: Sequence[str]
 ) -> dict[Key, list[tuple[Any, ...]]]:
     """Return the rows of a metric at the best and the last epoch, by result."""
-    split, _, measure = name.rpartition("_")
+    split, measure = metric_parts(name)
     queries = (
         ENDS.format(table=table, split=split, measure=measure)
         for table in ("metrics", "evaluations")
@@ -180,7 +180,7 @@ def _measured(
     connection: sa.Connection, name: str, ranges: Sequence[tuple[Any, ...]]
 ) -> list[tuple[int, float]]:
     """Return (epoch, value) of a metric, from training and from evaluation."""
-    split, _, measure = name.rpartition("_")
+    split, measure = metric_parts(name)
     raw, found = _raw(connection), list[tuple[int, float]]()
     for _, _, *read in ranges:
         # a statement for each range: for many runs that is faster than one for all

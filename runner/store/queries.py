@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from runner.core.reader import METRIC_NAMES
+from runner.components.measures import METRIC_NAMES
 from runner.store.checking import (
     Checked,
     check_attempts,

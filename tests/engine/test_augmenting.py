@@ -144,12 +144,12 @@ def test_the_features_hold_both_views_and_a_batch_takes_those_of_its_flips(tmp_p
     images = shared.images()
     network = build_network(settings, images.shape, 3, torch.device("cpu"))
     network.eval()
-    halves = network.halves()
-    assert halves is not None
+    split = network.split()
+    assert split is not None
     with torch.no_grad():
         every = images.inputs(torch.arange(60))
         for view, inputs in ((rows[:60], every), (rows[60:], every.flip(-1))):
-            expected = halves.prefix(inputs.contiguous(memory_format=torch.channels_last))
+            expected = split.prefix(inputs.contiguous(memory_format=torch.channels_last))
             np.testing.assert_allclose(view, expected.numpy(), rtol=1e-4, atol=1e-5)
     features = augmenting_features(shared)
     arguments = (0, 3, 12, False, settings.train.augment)
@@ -164,7 +164,7 @@ def test_the_features_hold_both_views_and_a_batch_takes_those_of_its_flips(tmp_p
         num_flipped += int(flipped.sum())
         assert torch.equal(labels, same)
         with torch.no_grad():
-            torch.testing.assert_close(given, halves.prefix(inputs), rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(given, split.prefix(inputs), rtol=1e-4, atol=1e-5)
     assert 4 < num_flipped < 30
 
 

@@ -40,9 +40,9 @@ class FeaturesBench(Bench):
     def __post_init__(self) -> None:
         super().__post_init__()
         network = build_network(self.settings, (3, 8, 8), 3, torch.device("cpu"))
-        halves = network.halves()
-        assert halves is not None
-        prefix = FrozenPrefix("the-key", halves.cut, (24,))
+        split = network.split()
+        assert split is not None
+        prefix = FrozenPrefix("the-key", split.cut, (24,))
         run = make_run(self.settings, self.source.fingerprint)
         chain = naive_chain(run, self.settings, prefix=prefix)
         plan = use_frozen_features(naive_plan([(run, chain)]), Facts())

@@ -1,4 +1,4 @@
-"""The frozen prefix: found where it is one, and the halves compute what the whole does."""
+"""The frozen prefix: found where it is one, and the two parts compute what the whole does."""
 
 import pytest
 import torch
@@ -33,23 +33,23 @@ def built(model: dict, side: int = 8) -> Network:
     ids=str,
 )
 def test_the_prefix_ends_before_the_first_trained_or_random_layer(model: dict, cut: str) -> None:
-    halves = built(model).halves()
-    assert halves is not None
-    assert halves.cut == cut
+    split = built(model).split()
+    assert split is not None
+    assert split.cut == cut
 
 
 @pytest.mark.parametrize(
     "freeze", ["none", "classifier", ["features.block2"], ["features.block1.norm"]], ids=str
 )
 def test_a_network_that_begins_with_a_trained_layer_has_no_prefix(freeze) -> None:
-    assert built({**BLOCKS, "freeze": freeze}).halves() is None
+    assert built({**BLOCKS, "freeze": freeze}).split() is None
 
 
 def test_normalisation_that_moves_its_statistics_is_no_prefix() -> None:
     layers = ["features.block1.conv", "features.block1.norm.weight", "features.block1.norm.bias"]
-    halves = built({**BLOCKS, "freeze": layers}).halves()
-    assert halves is not None
-    assert halves.cut == "features_block1_conv"
+    split = built({**BLOCKS, "freeze": layers}).split()
+    assert split is not None
+    assert split.cut == "features_block1_conv"
 
 
 @pytest.mark.slow
@@ -65,21 +65,21 @@ def test_normalisation_that_moves_its_statistics_is_no_prefix() -> None:
     ],
     ids=str,
 )
-def test_the_halves_compute_what_the_whole_network_does(model: dict, side: int) -> None:
+def test_split_parts_compute_what_the_whole_network_does(model: dict, side: int) -> None:
     network = built(model, side)
-    halves = network.halves()
-    assert halves is not None
+    split = network.split()
+    assert split is not None
     images = torch.rand(4, 3, side, side)
     network.eval()
     with torch.no_grad():
-        torch.testing.assert_close(halves.rest(halves.prefix(images)), network(images))
+        torch.testing.assert_close(split.head(split.prefix(images)), network(images))
     network.train()
     torch.manual_seed(0)
     trained = network(images)
     torch.manual_seed(0)
-    halved = halves.rest(halves.prefix(images))
-    torch.testing.assert_close(halved, trained)
-    halved.sum().backward()
+    in_parts = split.head(split.prefix(images))
+    torch.testing.assert_close(in_parts, trained)
+    in_parts.sum().backward()
     assert all(each.grad is not None for each in network.trainable())
 
 
@@ -96,15 +96,15 @@ def test_the_halves_compute_what_the_whole_network_does(model: dict, side: int) 
         "mnasnet0_5",
     ],
 )
-def test_the_halves_of_other_families_too(name: str) -> None:
+def test_split_parts_of_other_families_too(name: str) -> None:
     side = 224 if name.startswith(("vit", "swin")) else 64
     network = built({"name": name, "freeze": "features"}, side)
-    halves = network.halves()
-    assert halves is not None
+    split = network.split()
+    assert split is not None
     images = torch.rand(2, 3, side, side)
     network.eval()
     with torch.no_grad():
-        torch.testing.assert_close(halves.rest(halves.prefix(images)), network(images))
+        torch.testing.assert_close(split.head(split.prefix(images)), network(images))
 
 
 def test_the_layout_is_that_of_the_built_network() -> None:

@@ -44,10 +44,10 @@ def saved(tmp_path: Path, tensors: dict[str, torch.Tensor], name: str = "a.pth")
 @pytest.mark.parametrize("name", ["a.pth", "a.safetensors"])
 def test_all_but_the_last_layer_is_loaded(tmp_path: Path, tensors, name: str) -> None:
     network = build_network(settings(), SHAPE, 5, CPU, saved(tmp_path, tensors, name))
-    assert network.fit is not None
-    assert set(network.fit.fresh) == {"classifier.1.weight", "classifier.1.bias"}
+    assert network.weight_match is not None
+    assert set(network.weight_match.fresh) == {"classifier.1.weight", "classifier.1.bias"}
     state = network.module.state_dict()
-    for key in network.fit.loaded:
+    for key in network.weight_match.loaded:
         assert torch.equal(state[key], tensors[key])
     drawn = build_network(settings_of(model={"name": "squeezenet1_1"}), SHAPE, 5, CPU)
     fresh = drawn.module.state_dict()["classifier.1.weight"]
@@ -68,8 +68,8 @@ def test_initialisation_concerns_what_is_not_loaded(tmp_path: Path, tensors) -> 
 
 def test_a_last_layer_of_the_same_size_is_loaded_too(tmp_path: Path, tensors) -> None:
     network = build_network(settings(classes=1000), SHAPE, 5, CPU, saved(tmp_path, tensors))
-    assert network.fit is not None
-    assert network.fit.fresh == ()
+    assert network.weight_match is not None
+    assert network.weight_match.fresh == ()
 
 
 def test_half_precision_becomes_single(tmp_path: Path, tensors) -> None:
@@ -95,14 +95,14 @@ def test_what_lacks_must_be_named_as_missing(tmp_path: Path, tensors) -> None:
         build_network(settings(("features.[3-9]*", "features.1?")), SHAPE, 5, CPU, path)
     every = ("features.[3-9]*", "features.1?", "classifier")
     network = build_network(settings(every), SHAPE, 5, CPU, path)
-    assert network.fit is not None
-    assert network.fit.loaded == ("features.0.weight", "features.0.bias")
+    assert network.weight_match is not None
+    assert network.weight_match.loaded == ("features.0.weight", "features.0.bias")
 
 
 def test_what_may_be_missing_is_loaded_when_it_is_there(tmp_path: Path, tensors) -> None:
     network = build_network(settings(("features",)), SHAPE, 5, CPU, saved(tmp_path, tensors))
-    assert network.fit is not None
-    assert "features.0.weight" in network.fit.loaded
+    assert network.weight_match is not None
+    assert "features.0.weight" in network.weight_match.loaded
 
 
 def test_a_pattern_for_what_may_be_missing_must_match(tmp_path: Path, tensors) -> None:
@@ -135,9 +135,9 @@ def test_weights_of_another_network_are_refused(tmp_path: Path, tensors) -> None
 def test_a_cut_network_takes_what_it_has_kept(tmp_path: Path, tensors) -> None:
     cut = settings(cut="features.4", head={"hidden": [6]})
     network = build_network(cut, SHAPE, 5, CPU, saved(tmp_path, tensors))
-    assert network.fit is not None
-    assert {name.partition(".")[0] for name in network.fit.loaded} == {"features"}
-    assert {name.partition(".")[0] for name in network.fit.fresh} == {"head"}
+    assert network.weight_match is not None
+    assert {name.partition(".")[0] for name in network.weight_match.loaded} == {"features"}
+    assert {name.partition(".")[0] for name in network.weight_match.fresh} == {"head"}
 
 
 class Dangerous:
@@ -231,8 +231,8 @@ def test_tensors_without_numbers_count_as_missing(tmp_path: Path, tensors) -> No
     with pytest.raises(UnfitWeights, match=r"lack 1 tensors of squeezenet1_1: features\.0\.bias"):
         build_network(settings(), SHAPE, 5, CPU, path)
     network = build_network(settings(("features.0",)), SHAPE, 5, CPU, path)
-    assert network.fit is not None
-    assert "features.0.bias" in network.fit.fresh
+    assert network.weight_match is not None
+    assert "features.0.bias" in network.weight_match.fresh
 
 
 def test_damaged_files_of_weights_are_refused(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from recorded import chain_of, do_run, take, want
 
+from runner.components.measures import METRIC_NAMES
 from runner.core.errors import DamagedDatabase
-from runner.core.reader import METRIC_NAMES
 from runner.store import integrity
 from runner.store.checking import check_everything, check_results
 from runner.store.checksums import RESULT, STAGES, STEPS, at_ends

@@ -1,4 +1,4 @@
-"""Networks from settings: keyed initialisation, pretrained weights, frozen layers, halves.
+"""Networks from settings: keyed initialisation, pretrained weights, frozen layers.
 
 Owns the network's memory format, the layout that is known without memory, and how weights are
 identified.
@@ -44,27 +44,27 @@ class Network:
 
     Attributes:
         module: all layers.
-        body: what batches go through: all layers, or those behind the frozen prefix.
+        active: what batches go through: all layers, or those behind the frozen prefix.
         frozen: what is not trained.
-        still: the modules that stay in eval mode.
-        fit: what pretrained weights gave, or None without.
+        eval_modules: frozen modules, which stay in eval mode while the others train.
+        weight_match: which tensors pretrained weights gave, or None without.
     """
 
     module: nn.Module
-    body: nn.Module
+    active: nn.Module
     frozen: Frozen
-    still: tuple[nn.Module, ...]
-    fit: WeightMatch | None = None
+    eval_modules: tuple[nn.Module, ...]
+    weight_match: WeightMatch | None = None
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """Return logits (B, classes)."""
-        logits: Tensor = self.body(inputs)
+        logits: Tensor = self.active(inputs)
         return logits
 
     def train(self) -> None:
         """Go into training mode, frozen layers excepted."""
         self.module.train()
-        for module in self.still:
+        for module in self.eval_modules:
             module.eval()
 
     def eval(self) -> None:
@@ -75,8 +75,8 @@ class Network:
         """Yield the weights that are trained."""
         return (each for each in self.module.parameters() if each.requires_grad)
 
-    def halves(self) -> SplitNetwork | None:
-        """Return the network cut behind its frozen prefix, or None when it has none."""
+    def split(self) -> SplitNetwork | None:
+        """Return the network split behind its frozen prefix, or None when it has none."""
         return split_at_prefix(self.module, self.frozen)
 
 
@@ -130,15 +130,15 @@ def build_network(
         torch.manual_seed(keyed_seed(settings.seed, "init"))
         module = settings.model.build(shape, outputs)
         settings.model.initialise(module)
-    fit = None
+    weight_match = None
     if weights is not None and isinstance(settings.model, TorchvisionModel):
         from runner.engine.network.weights import load_weights
 
-        fit = load_weights(settings.model, module, weights)
+        weight_match = load_weights(settings.model, module, weights)
     frozen = find_frozen(module, settings.model.freeze)
-    still = apply_frozen(module, frozen)
+    eval_modules = apply_frozen(module, frozen)
     moved = module.to(device).to(memory_format=torch.channels_last)
-    return Network(moved, moved, frozen, still, fit)
+    return Network(moved, moved, frozen, eval_modules, weight_match)
 
 
 def network_for(context: Context, settings: Settings, images: Images) -> Network:
@@ -180,14 +180,14 @@ def network_layout(settings: Settings, shape: Shape, num_classes: int) -> Layout
     outputs = num_outputs(settings.model, num_classes)
     module = on_meta(lambda: settings.model.build(shape, outputs))
     frozen = find_frozen(module, settings.model.freeze)
-    halves = split_at_prefix(module, frozen)
-    if halves is None:
+    split = split_at_prefix(module, frozen)
+    if split is None:
         return Layout(count_parameters(module))
     return Layout(
         parameters=count_parameters(module),
-        cut=halves.cut,
-        features=features_shape(halves, shape),
-        structure=hashlib.sha256(str(halves.prefix).encode()).hexdigest(),
+        cut=split.cut,
+        features=features_shape(split, shape),
+        structure=hashlib.sha256(str(split.prefix).encode()).hexdigest(),
     )
 
 
@@ -207,8 +207,8 @@ def weights_digest(settings: Settings, shape: Shape, num_classes: int, path: Pat
     module = on_meta(lambda: model.build(shape, outputs))
     fit = fit_weights(model, module, tensors)
     loaded = {name: tensors[name] for name in fit.loaded}
-    halves = split_at_prefix(module, find_frozen(module, model.freeze))
-    needed = [] if halves is None else [name for name in halves.tensors if not is_counter(name)]
+    split = split_at_prefix(module, find_frozen(module, model.freeze))
+    needed = [] if split is None else [name for name in split.tensors if not is_counter(name)]
     whole = bool(needed) and all(name in loaded for name in needed)
     return WeightsDigest(
         loaded=tensors_digest(loaded),

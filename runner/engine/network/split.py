@@ -1,8 +1,8 @@
-"""The frozen prefix of a network: where it ends, and the network in two halves.
+"""The frozen prefix of a network: where it ends, and the network split there in two.
 
 What comes before the first trained or random layer gives the same output for an image in every
-epoch. Owns the search for the last place at which one tensor holds all of it. The halves share
-their layers with the whole network: training one trains the other.
+epoch. Owns the search for the last operation whose one output tensor holds all of it. Both parts
+share their layers with the whole network: training one trains the other.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class SplitNetwork:
-    """A network cut behind its frozen prefix.
+    """A network in two parts: its frozen prefix, and the head that is trained.
 
     Attributes:
         cut: name of the last operation of the prefix.
         prefix: from (B, C, H, W) to the features, (B, …).
-        rest: from the features to logits.
+        head: from the features to logits.
         tensors: names of the prefix's weights and buffers.
     """
 
     cut: str
     prefix: fx.GraphModule
-    rest: fx.GraphModule
+    head: fx.GraphModule
     tensors: tuple[str, ...]
 
 
 def split_at_prefix(network: nn.Module, frozen: Frozen) -> SplitNetwork | None:
-    """Return the halves of a network, or None when it does not begin with a frozen part."""
+    """Return a network split behind its frozen prefix, or None when it has none."""
     if not frozen.parameters:
         return None
     graph = _traced(network)
@@ -53,7 +53,7 @@ def split_at_prefix(network: nn.Module, frozen: Frozen) -> SplitNetwork | None:
     for last in range(end - 1, with_weights[-1] - 1, -1):
         crossing = _crossing(nodes, last)
         if len(crossing) == 1 and crossing[0].op != "placeholder":
-            return _halves(network, nodes, last, crossing[0])
+            return _split_behind(network, nodes, last, crossing[0])
     return None
 
 
@@ -104,7 +104,9 @@ def _crossing(nodes: list[fx.Node], last: int) -> list[fx.Node]:
     return [node for node in nodes[: last + 1] if later.intersection(node.users)]
 
 
-def _halves(network: nn.Module, nodes: list[fx.Node], last: int, crossing: fx.Node) -> SplitNetwork:
+def _split_behind(
+    network: nn.Module, nodes: list[fx.Node], last: int, crossing: fx.Node
+) -> SplitNetwork:
     first, second = fx.Graph(), fx.Graph()
     copies: dict[fx.Node, fx.Node] = {}
     for node in nodes[: last + 1]:
@@ -113,13 +115,13 @@ def _halves(network: nn.Module, nodes: list[fx.Node], last: int, crossing: fx.No
     copies = {crossing: second.placeholder("features")}
     for node in nodes[last + 1 :]:
         copies[node] = second.node_copy(node, lambda other: copies[other])
-    prefix, rest = fx.GraphModule(network, first), fx.GraphModule(network, second)
-    return SplitNetwork(crossing.name, prefix, rest, tuple(prefix.state_dict()))
+    prefix, head = fx.GraphModule(network, first), fx.GraphModule(network, second)
+    return SplitNetwork(crossing.name, prefix, head, tuple(prefix.state_dict()))
 
 
-def features_shape(halves: SplitNetwork, image_shape: Shape) -> Shape:
+def features_shape(split: SplitNetwork, image_shape: Shape) -> Shape:
     """Return the shape of one image's features; a network on the meta device computes nothing."""
-    device = next(halves.prefix.parameters()).device
-    halves.prefix.eval()
+    device = next(split.prefix.parameters()).device
+    split.prefix.eval()
     with torch.no_grad():
-        return tuple(halves.prefix(torch.empty((1, *image_shape), device=device)).shape[1:])
+        return tuple(split.prefix(torch.empty((1, *image_shape), device=device)).shape[1:])

@@ -1,13 +1,13 @@
-"""Evaluation: loss and accuracy of a network on one split. Yields metrics, nothing else."""
+"""Evaluation: the measures of a network on one split. Yields metrics, nothing else."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
-from torch.nn import functional
 
 from runner.components.data.splitting import Split
+from runner.components.measures import Measure, Tally
 from runner.core.records import Metric
 from runner.engine.data.samples import Samples
 from runner.engine.network.build import Network
@@ -26,39 +26,31 @@ def evaluate(
     split: str,
     epoch: int,
     precision: str,
-    told: Callable[[int, int], None] = lambda done, total: None,
+    measures: Sequence[Measure],
+    on_images: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[Metric, ...]:
-    """Return loss and accuracy of the network in eval mode, summed in float64.
-
-    The loss is the cross-entropy without label smoothing, mean over the images.
+    """Return measures of the network in eval mode.
 
     Args:
         network: left in eval mode.
         samples: the data, as the network takes it.
         split: ``train_eval``, ``val`` or ``test``.
-        epoch: which epoch's weights these are.
+        epoch: whose weights these are.
         precision: ``fp32`` or ``bf16``.
-        told: hears after each batch how many images of how many are done; on a GPU, are begun.
+        measures: what is measured.
+        on_images: called after each batch with the images done and their total; on a GPU, a batch
+            may still be in progress.
     """
     network.eval()
     total = len(samples.splits[METRIC_SPLITS[split]])
-    total_loss: torch.Tensor | float = 0.0
-    num_correct: torch.Tensor | int = 0
-    count = 0
+    tally = Tally(measures)
     with torch.inference_mode():
         for inputs, labels in samples.evaluation_batches(METRIC_SPLITS[split]):
             with autocast(inputs.device, precision):
                 logits = network(inputs)
-            logits = logits.float()
-            losses = functional.cross_entropy(logits, labels, reduction="none")
-            total_loss = total_loss + losses.double().sum()
-            num_correct = num_correct + (logits.argmax(1) == labels).sum()
-            count += len(labels)
-            told(count, total)
-    return (
-        Metric(epoch, split, "loss", float(total_loss) / count),
-        Metric(epoch, split, "accuracy", int(num_correct) / count),
-    )
+            tally.add(logits, labels)
+            on_images(tally.count, total)
+    return tuple(Metric(epoch, split, name, value) for name, value in tally.values().items())
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:

@@ -81,7 +81,7 @@ def features_stage(
         context,
         AGAIN,
         lambda: _fault(context, folder, images),
-        lambda: _extract(context, images, _halves(network), spec, folder),
+        lambda: _extract(context, images, _split(network), spec, folder),
         ended,
         expected=NOT_THERE,
     )
@@ -100,7 +100,7 @@ def take_features(
     if not name:
         return network, images
     features = open_features(context, images, network, stage.spec, name)
-    return replace(network, body=_halves(network).rest), features
+    return replace(network, active=_split(network).head), features
 
 
 def open_features(
@@ -123,15 +123,15 @@ def open_features(
         context,
         AGAIN,
         fault,
-        lambda: _extract(context, images, _halves(network), spec, folder),
+        lambda: _extract(context, images, _split(network), spec, folder),
         lambda: Features(folder, images),
     )
 
 
-def _halves(network: Network) -> SplitNetwork:
-    halves = network.halves()
-    assert halves is not None, "a plan asks for features of a network without a frozen prefix"
-    return halves
+def _split(network: Network) -> SplitNetwork:
+    split = network.split()
+    assert split is not None, "a plan asks for features of a network without a frozen prefix"
+    return split
 
 
 def _fault(context: Context, folder: Path, images: Images) -> str:
@@ -149,7 +149,7 @@ def _fault(context: Context, folder: Path, images: Images) -> str:
 
 
 def _extract(
-    context: Context, images: Images, halves: SplitNetwork, spec: Mapping[str, Any], folder: Path
+    context: Context, images: Images, split: SplitNetwork, spec: Mapping[str, Any], folder: Path
 ) -> None:
     rows = len(images.index["labels"]) * int(spec["prefix"].get("views", 1))
     shape = (rows, *(int(side) for side in spec["prefix"]["shape"]))
@@ -159,11 +159,11 @@ def _extract(
     partial.mkdir(parents=True)
     try:
         features = allocate(partial / ARRAY, shape, np.float32)
-        _fill(context, images, halves, str(spec["settings"]["train"]["precision"]), features)
+        _fill(context, images, split, str(spec["settings"]["train"]["precision"]), features)
         del features
         flush(partial / ARRAY)
         index = {
-            "cut": halves.cut,
+            "cut": split.cut,
             "pixels": images.digest,
             "shape": list(shape),
             "sha256": file_digest(partial / ARRAY),
@@ -177,10 +177,10 @@ def _extract(
 
 
 def _fill(
-    context: Context, images: Images, halves: SplitNetwork, precision: str, features: NDArray[Any]
+    context: Context, images: Images, split: SplitNetwork, precision: str, features: NDArray[Any]
 ) -> None:
     total, num_images = len(features), len(images.index["labels"])
-    halves.prefix.eval()
+    split.prefix.eval()
     with torch.inference_mode():
         for first in range(0, total, num_images):
             every = torch.arange(num_images)
@@ -192,7 +192,7 @@ def _fill(
                 if first:  # the second view
                     inputs = inputs.flip(-1).contiguous(memory_format=torch.channels_last)
                 with autocast(images.device, precision):
-                    output = halves.prefix(inputs)
+                    output = split.prefix(inputs)
                 start = first + int(indices[0])
                 features[start : start + len(indices)] = output.float().cpu().numpy()
                 context.on_progress(Progress(start + len(indices), total))

@@ -269,9 +269,9 @@ def _described(network: Network) -> dict[str, Any]:
     layers = layer_counts(network)
     described: dict[str, Any] = {"parameters": count_parameters(network.module)}
     described["layers"] = [[each.name, each.parameters, each.trainable] for each in layers]
-    if network.fit is not None:
-        described["loaded"] = list(network.fit.loaded)
-        described["fresh"] = list(network.fit.fresh)
+    if network.weight_match is not None:
+        described["loaded"] = list(network.weight_match.loaded)
+        described["fresh"] = list(network.weight_match.fresh)
     return described
 
 

@@ -1,21 +1,21 @@
-"""The training loop, and nothing that decides what to train.
+"""The training loop: an epoch and a step. What is trained is decided elsewhere.
 
-One function per level: a training, an epoch, a step. Losses stay on the device until an epoch ends
-(or half a second has passed, for the progress line), every random draw is keyed, and the learning
-rate of an epoch is a value.
+The losses of the steps stay on the device until the epoch ends, or until half a second has passed
+and progress is reported. Every random draw is keyed, and the learning rate of an epoch is a value.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
 
-from runner.components.settings import Settings
+from runner.components.measures import Measure, Tally
+from runner.components.settings import Settings, measures_each_epoch, splits_each_epoch
 from runner.core.errors import Interrupted
 from runner.core.keys import keyed_seed
 from runner.core.reader import (
@@ -37,17 +37,17 @@ POLL_SECONDS = 0.5
 
 @dataclass
 class TrainState:
-    """Everything a training needs to go on, besides what its settings say.
+    """What a training needs to continue, besides its settings.
 
     Attributes:
         network: the network being trained.
         optimizer: over its trainable parameters.
-        readers: where each reader stands, by name.
+        readers: the state of each reader, by name.
         history: metrics by full name of each epoch so far.
         first_mean: mean loss of the first epoch's steps, or None before its end.
-        best: weights that readers keep, by epoch; those of frozen layers left out.
-        written: digests of the weights of satisfied readers that are written, by artifact.
-        next_poll: when the device is next asked how it stands, by the monotonic clock.
+        best: weights that readers keep, by epoch, without those of frozen layers.
+        written: digests of weights on the disk, of readers that have finished, by artifact.
+        next_poll: when progress is next reported, by the monotonic clock.
     """
 
     network: Network
@@ -69,13 +69,13 @@ class TrainState:
         return self.history[-1].get("val_accuracy") if self.history else None
 
     def waiting(self) -> list[str]:
-        """Return the readers that want further epochs."""
+        """Return the names of the readers that want further epochs."""
         return [name for name, reader in self.readers.items() if not reader.finished]
 
 
 @dataclass(frozen=True, slots=True)
 class Diverged:
-    """A training ended by a loss that was not finite or too large, at this epoch and step."""
+    """The epoch and step at which the loss was not finite or too large, which ends a training."""
 
     epoch: int
     step: int
@@ -89,14 +89,14 @@ def train_epoch(
     samples: Samples,
     state: TrainState,
 ) -> EpochRecord | Diverged:
-    """Train one epoch, evaluate, and let the readers read it; ``state`` is moved on.
+    """Train one epoch, evaluate, and let the readers read it; this changes ``state``.
 
     Returns:
-        The epoch's record; or where it diverged, with the losses up to there, the state being of no
-        further use.
+        The epoch's record, or where it diverged, with the losses up to there. After a divergence
+        ``state`` must not be used again.
 
     Raises:
-        Interrupted: when asked to stop; the state is of no further use.
+        Interrupted: when asked to stop; ``state`` must not be used again.
     """
     started = time.perf_counter()
     epoch = state.epoch + 1
@@ -109,9 +109,12 @@ def train_epoch(
         record = EpochRecord(epoch, (), tuple(losses[:bad]), rate, time.perf_counter() - started)
         return Diverged(epoch, bad, record)
     metrics = [*running]
-    for split in _evaluated_splits(settings):
-        told = _teller(context, state, split, train.epochs)
-        metrics += evaluate(state.network, samples, split, epoch, train.precision, told=told)
+    measures = measures_each_epoch(settings)
+    for split in splits_each_epoch(settings):
+        report = _progress_of_split(context, state, split, train.epochs)
+        metrics += evaluate(
+            state.network, samples, split, epoch, train.precision, measures, on_images=report
+        )
     seconds = time.perf_counter() - started
     record = EpochRecord(epoch, tuple(metrics), tuple(losses), rate, seconds)
     if not all(math.isfinite(metric.value) for metric in metrics):
@@ -127,9 +130,9 @@ def train_epoch(
 
 
 def _keep_best(state: TrainState, readers: Mapping[str, Reader]) -> None:
-    """Keep the weights of each epoch that some reader keeps, and no others.
+    """Hold the weights of each epoch that some reader keeps, and no others.
 
-    Those of readers that were satisfied before this epoch are written.
+    The weights of readers that had finished before this epoch are on the disk already.
     """
     wanted = epochs_to_keep(readers, unwritten(readers, state.readers, state.written))
     if state.epoch in wanted:
@@ -137,25 +140,18 @@ def _keep_best(state: TrainState, readers: Mapping[str, Reader]) -> None:
     state.best = {epoch: tensors for epoch, tensors in state.best.items() if epoch in wanted}
 
 
-def _teller(
+def _progress_of_split(
     context: Context, state: TrainState, split: str, epochs: int
 ) -> Callable[[int, int], None]:
-    """Return what tells how far the evaluation of a split is, when it is time to."""
+    """Return a function that reports the progress of a split's evaluation, now and then."""
 
-    def told(done: int, total: int) -> None:
+    def report(done: int, total: int) -> None:
         if time.monotonic() >= state.next_poll:
             state.next_poll = time.monotonic() + POLL_SECONDS
             here = Progress(done, total, state.epoch + 1, epochs, split=split)
             context.on_progress(replace(here, val_accuracy=state.val_accuracy()))
 
-    return told
-
-
-def _evaluated_splits(settings: Settings) -> list[str]:
-    splits = ["train_eval"] if settings.evaluate.train_eval == "full" else []
-    splits += ["val"] if settings.data.validation > 0 else []
-    splits += ["test"] if settings.evaluate.test == "each_epoch" else []
-    return splits
+    return report
 
 
 def _pass(
@@ -165,25 +161,25 @@ def _pass(
     state: TrainState,
     epoch: int,
     rate: float,
-) -> tuple[list[float], tuple[Metric, Metric]]:
-    """Run one pass over the training images.
+) -> tuple[list[float], tuple[Metric, ...]]:
+    """Train on all training images once.
 
     Returns:
-        The loss of every step (fewer when a poll saw it diverge), and the running averages.
+        The loss of every step, up to a loss that a progress report found not finite; and the
+        measures over the pass.
     """
     train = settings.train
     for group in state.optimizer.param_groups:
         group["lr"] = rate
     state.network.train()
-    criterion = train.loss.build()
+    take_step = TrainingStep(settings, state.network, state.optimizer)
     total = samples.num_steps(train.batch_size, train.drop_last)
-    meter = _Meter(epoch, train.epochs, total)
+    meter = _Meter(epoch, train.epochs, total, measures_each_epoch(settings))
     batches = samples.training_batches(
         settings.seed, epoch, train.batch_size, train.drop_last, train.augment
     )
     for step, (inputs, labels) in enumerate(batches, start=1):
-        seed_generator(context.device, keyed_seed(settings.seed, "dropout", epoch, step))
-        meter.add(_step(settings, state, criterion, inputs, labels), labels)
+        meter.add(*take_step(epoch, step, inputs, labels), labels)
         if context.should_stop():
             raise Interrupted(f"stopped in epoch {epoch} after step {step} of {total}")
         if time.monotonic() >= state.next_poll:
@@ -195,27 +191,44 @@ def _pass(
     return meter.losses(), meter.metrics()
 
 
-def _step(
-    settings: Settings, state: TrainState, criterion: nn.Module, inputs: Tensor, labels: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Update the weights once; return the batch's mean loss and its logits, both detached."""
-    train = settings.train
-    with autocast(inputs.device, train.precision):
-        logits = state.network(inputs)
-    loss: Tensor = criterion(logits.float(), labels)
-    state.optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    if train.clip_grad_norm is not None:
-        nn.utils.clip_grad_norm_(state.network.trainable(), train.clip_grad_norm)
-    state.optimizer.step()
-    return loss.detach(), logits.detach()
+class TrainingStep:
+    """One update of the weights on a batch: what a training does, and what a probe times."""
+
+    def __init__(
+        self, settings: Settings, network: Network, optimizer: torch.optim.Optimizer
+    ) -> None:
+        self._settings, self._network, self._optimizer = settings, network, optimizer
+        self._criterion = settings.train.loss.build()
+
+    def __call__(
+        self, epoch: int, step: int, inputs: Tensor, labels: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Update the weights once; return the batch's mean loss and its logits, both detached.
+
+        Args:
+            epoch: from 1.
+            step: of the epoch, from 1.
+            inputs: (B, …), on the device of the network.
+            labels: (B,), likewise.
+        """
+        settings, train = self._settings, self._settings.train
+        seed_generator(inputs.device, keyed_seed(settings.seed, "dropout", epoch, step))
+        with autocast(inputs.device, train.precision):
+            logits = self._network(inputs)
+        loss: Tensor = self._criterion(logits.float(), labels)
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if train.clip_grad_norm is not None:
+            nn.utils.clip_grad_norm_(self._network.trainable(), train.clip_grad_norm)
+        self._optimizer.step()
+        return loss.detach(), logits.detach()
 
 
 def seed_generator(device: torch.device, seed: int) -> None:
-    """Seed the stream that dropout draws from on the device, and no other.
+    """Seed the generator that dropout draws from on the device, and no other.
 
-    ``torch.manual_seed`` also looks at devices that are not used, which costs more than a small
-    network's step.
+    ``torch.manual_seed`` seeds all devices, used or not, which takes longer than a step of a small
+    network.
     """
     if device.type == "cuda":
         index = torch.cuda.current_device() if device.index is None else device.index
@@ -225,22 +238,19 @@ def seed_generator(device: torch.device, seed: int) -> None:
 
 
 class _Meter:
-    """Running loss and accuracy of a pass, kept on the device."""
+    """The loss that is minimised and the other measures over a pass, kept on the device."""
 
-    def __init__(self, epoch: int, epochs: int, total: int) -> None:
+    def __init__(self, epoch: int, epochs: int, total: int, measures: Sequence[Measure]) -> None:
         self._epoch, self._epochs, self._total = epoch, epochs, total
         self._losses: list[Tensor] = []
         self._sum: Tensor | float = 0.0
-        self._correct: Tensor | int = 0
-        self._count = 0
+        self._tally = Tally([each for each in measures if each.name != "loss"])
 
-    def add(self, result: tuple[Tensor, Tensor], labels: Tensor) -> None:
+    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Count one step; does not wait for the device."""
-        loss, logits = result
         self._losses.append(loss)
         self._sum = self._sum + loss.double() * len(labels)
-        self._correct = self._correct + (logits.argmax(1) == labels).sum()
-        self._count += len(labels)
+        self._tally.add(logits, labels)
 
     def last(self) -> float:
         """Return the last step's loss; waits for the device."""
@@ -252,12 +262,16 @@ class _Meter:
 
     def progress(self, step: int) -> Progress:
         """Return where the pass stands; waits for the device."""
-        loss, accuracy = float(self._sum) / self._count, int(self._correct) / self._count
-        return Progress(step, self._total, self._epoch, self._epochs, loss, accuracy)
-
-    def metrics(self) -> tuple[Metric, Metric]:
-        """Return the averages over the pass; waits for the device."""
-        return (
-            Metric(self._epoch, "train", "loss", float(self._sum) / self._count),
-            Metric(self._epoch, "train", "accuracy", int(self._correct) / self._count),
+        values = self._values()
+        return Progress(
+            step, self._total, self._epoch, self._epochs, values["loss"], values["accuracy"]
         )
+
+    def metrics(self) -> tuple[Metric, ...]:
+        """Return the averages over the pass; waits for the device."""
+        return tuple(
+            Metric(self._epoch, "train", name, value) for name, value in self._values().items()
+        )
+
+    def _values(self) -> dict[str, float]:
+        return {"loss": float(self._sum) / self._tally.count, **self._tally.values()}

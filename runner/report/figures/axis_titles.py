@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from runner.components.measures import METRIC_NAMES, measure_of, metric_parts
 from runner.report.figures.curves import FigureRequest
 from runner.spec.names import short_name
 from runner.spec.tables.table import Column
@@ -51,9 +52,9 @@ def unit(column: Column, request: FigureRequest) -> str:
     name = metric_name(column)
     if name in PROPERTY_WORDS:
         return PROPERTY_WORDS[name]
-    measures = {each.rpartition("_")[2] for each in column.formula.names}
     if name:
-        return request.axis_label(measures.pop())
-    unit = {"accuracy": " (fraction)", "loss": " (nats)"}.get("".join(measures), "")
+        return request.axis_label(metric_parts(name)[1])
+    units = {measure_of(each).unit if each in METRIC_NAMES else "" for each in column.formula.names}
+    unit = f" ({units.pop()})" if len(units) == 1 and all(units) else ""
     is_sum = not set("*/") & set(column.formula.text)
     return f"{column.formula.text}{unit if is_sum else ''}"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Literal
 
+from runner.components.measures import BY_NAME
 from runner.core.reader import LAST
 from runner.core.run import Cell
 from runner.spec.tables.table import Column, Table
@@ -102,9 +103,9 @@ class FigureRequest:
         return f"{self.experiment}{variant}: {what}" + (f"\n{only}" if only else "")
 
     def axis_label(self, measure: str) -> str:
-        """Return what a y axis says of ``loss`` or ``accuracy``, with the unit."""
-        if measure == "accuracy":
-            return "accuracy (fraction)"
+        """Return what a y axis says of a measure, with the unit."""
+        if measure != "loss":
+            return f"{measure.replace('_', ' ')} ({BY_NAME[measure].unit})"
         names = {str(each.cell.settings["train"]["loss"]["name"]) for each in self.cells}
         return f"{', '.join(sorted(names)).replace('_', '-')} loss (nats)"
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from runner.core.reader import METRIC_NAMES
+from runner.components.measures import METRIC_NAMES
 from runner.core.run import Published
 from runner.report.tables.pivot import pivoted
 from runner.report.tables.sql import STATUSES, compile_table

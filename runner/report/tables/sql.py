@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from runner.core.reader import METRIC_NAMES
+from runner.components.measures import METRIC_NAMES, metric_parts
 from runner.spec.nodes import KIND_KEYS
 from runner.spec.tables.formula import Formula
 from runner.spec.tables.table import Column, Table
@@ -157,7 +157,7 @@ def _extreme(formula: Formula, metrics: list[str], at: str) -> str:
 
 
 def _is_of_run(alias: str, metric: str) -> str:
-    split, _, name = metric.rpartition("_")
+    split, name = metric_parts(metric)
     return (
         f"{alias}.run_key = cell.run_key AND {alias}.rerun = cell.rerun"
         f" AND {alias}.split = {_text(split)} AND {alias}.name = {_text(name)}"

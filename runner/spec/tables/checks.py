@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from runner.components.measures import METRIC_NAMES
 from runner.components.settings import Settings, available_metrics, how_to_measure
 from runner.core.errors import Problem, SpecError, nearest
-from runner.core.reader import METRIC_NAMES
 from runner.core.run import Cell
 from runner.spec.names import SETTING_ROOTS, short_name
 from runner.spec.nodes import Node, to_node

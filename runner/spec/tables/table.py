@@ -12,8 +12,8 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from runner.components.component import Component
+from runner.components.measures import METRIC_NAMES
 from runner.core.errors import Problem, SourcePosition, SpecError, nearest
-from runner.core.reader import METRIC_NAMES
 from runner.spec.names import SHORT_NAMES, setting_path
 from runner.spec.nodes import Node, plain
 from runner.spec.problems import translate

@@ -1,0 +1,172 @@
+"""Measures. To add one: a class, and an instance of it in MEASURES at the foot of this file.
+
+A measure is a number computed from a network's outputs on a split. That entry alone makes it a
+table column, a term of formulas and a monitor, under the name of its split and its own, as
+`val_accuracy`. Knows neither data sets nor networks nor where results are stored.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from runner.core.reader import LAST, SPLITS
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Measure(ABC):
+    """A number of a network on a split, from totals that are added up over batches.
+
+    Attributes:
+        name: how specs and records call it; may have underscores.
+        about: what it is, for people.
+        mode: whether more or less of it is better.
+        unit: for axes.
+        is_standard: measured after each epoch and in each test; others where something asks.
+        least_classes: of a data set on which it says anything.
+    """
+
+    name: ClassVar[str]
+    about: ClassVar[str]
+    mode: ClassVar[Literal["min", "max"]] = "max"
+    unit: ClassVar[str] = "fraction"
+    is_standard: ClassVar[bool] = False
+    least_classes: ClassVar[int] = 1
+
+    @abstractmethod
+    def total(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return what a batch adds to the total, of any shape, int64 or float64.
+
+        Args:
+            logits: (B, classes), float32.
+            labels: (B,), int64.
+        """
+
+    def value(self, total: Tensor, count: int) -> float:
+        """Return the measure over all batches, by default the mean over their images.
+
+        Args:
+            total: what all batches add up to.
+            count: how many images they had.
+        """
+        return total.item() / count
+
+
+class Loss(Measure):
+    """Cross-entropy without label smoothing."""
+
+    name = "loss"
+    about = "cross-entropy, mean over the images; in training, the loss that is minimised"
+    mode = "min"
+    unit = "nats"
+    is_standard = True
+
+    def total(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the sum of the images' losses, in float64."""
+        from torch.nn import functional
+
+        return functional.cross_entropy(logits, labels, reduction="none").double().sum()
+
+
+class Accuracy(Measure):
+    """How often the class with the largest logit is right."""
+
+    name = "accuracy"
+    about = "share of the images whose class is predicted"
+    is_standard = True
+
+    def total(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return how many images are predicted right."""
+        return (logits.argmax(1) == labels).sum()
+
+
+class Top5Accuracy(Measure):
+    """How often the right class has one of the five largest logits."""
+
+    name = "top5_accuracy"
+    about = "share of the images whose class is among the five that are predicted first"
+    least_classes = 6
+
+    def total(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return how many images have their class in front; of equal logits, the first counts."""
+        import torch
+
+        own = logits.gather(1, labels[:, None])
+        is_before = torch.arange(logits.shape[1], device=logits.device) < labels[:, None]
+        in_front = ~(logits <= own) | ((logits == own) & is_before)  # no number: in front
+        return (in_front.sum(1) < 5).sum()
+
+
+MEASURES: tuple[Measure, ...] = (Loss(), Accuracy(), Top5Accuracy())
+
+STANDARD = tuple(measure for measure in MEASURES if measure.is_standard)
+BY_NAME = {measure.name: measure for measure in MEASURES}
+_METRICS = {f"{split}_{name}": (split, name) for split in SPLITS for name in BY_NAME}
+
+METRIC_NAMES = tuple(_METRICS)
+"""Full names of all metrics: of each split, each measure."""
+
+
+def metric_parts(metric: str) -> tuple[str, str]:
+    """Return split and measure of a metric's full name.
+
+    Raises:
+        KeyError: for a name that is none of ``METRIC_NAMES``.
+    """
+    return _METRICS[metric]
+
+
+def measure_of(metric: str) -> Measure:
+    """Return the measure of a metric's full name.
+
+    Raises:
+        KeyError: for a name that is none of ``METRIC_NAMES``.
+    """
+    return BY_NAME[metric_parts(metric)[1]]
+
+
+def mode_of(monitor: object) -> Literal["min", "max"]:
+    """Return whether a monitor is to be small or large; of what is no metric, large."""
+    if isinstance(monitor, str) and monitor in _METRICS:
+        return measure_of(monitor).mode
+    return "max"
+
+
+class Tally:
+    """Measures over the batches of a pass; totals stay on the device until they are read."""
+
+    def __init__(self, measures: Sequence[Measure]) -> None:
+        self._measures = measures
+        self._totals: dict[str, Tensor] = {}
+        self.count = 0
+
+    def add(self, logits: Tensor, labels: Tensor) -> None:
+        """Count a batch, logits (B, classes) and labels (B,); does not wait for the device."""
+        logits = logits.float()
+        for measure in self._measures:
+            total = measure.total(logits, labels)
+            before = self._totals.get(measure.name)
+            self._totals[measure.name] = total if before is None else before + total
+        self.count += len(labels)
+
+    def values(self) -> dict[str, float]:
+        """Return the measures by name; waits for the device."""
+        return {
+            measure.name: measure.value(self._totals[measure.name], self.count)
+            for measure in self._measures
+        }
+
+
+def _metrics_of(*splits: str) -> tuple[str, ...]:
+    return tuple(f"{split}_{name}" for split in splits for name in BY_NAME)
+
+
+if TYPE_CHECKING:
+    TrainingMonitor = str
+    Monitor = str
+else:
+    TrainingMonitor = Literal[_metrics_of("val", "train")]
+    Monitor = Literal[(*_metrics_of("val", "test", "train", "train_eval"), LAST)]
