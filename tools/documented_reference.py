@@ -16,6 +16,7 @@ from runner.components.component import MAX_NUMBER
 from runner.components.data import Data
 from runner.components.data.dataset import DatasetSettings, Normalization
 from runner.components.losses import Loss
+from runner.components.measures import MEASURES, Measure
 from runner.components.models import Model
 from runner.components.models.classifier import Classifier
 from runner.components.models.torchvision_model import Head, WeightsFile
@@ -185,8 +186,13 @@ def _short_names() -> str:
     return head + _rows(["short name", "setting"], rows)
 
 
+def _needed(measure: Measure) -> str:
+    return f"at least {measure.least_classes} classes" if measure.least_classes > 1 else ""
+
+
 def _tables() -> str:
-    metrics = [[f"`{split}_loss`, `{split}_accuracy`", SPLIT_WORDS[split]] for split in SPLITS]
+    splits = [[f"`{split}_`", SPLIT_WORDS[split]] for split in SPLITS]
+    measures = [[f"`{each.name}`", each.about, _needed(each)] for each in MEASURES]
     properties = [[f"`{name}`", words] for name, words in PROPERTIES.items()]
     return "\n".join(
         [
@@ -198,8 +204,11 @@ def _tables() -> str:
             " computed for every epoch, and its extreme is shown. Division by zero shows nothing."
             "\n",
             "## Metrics\n",
-            "Losses are means over images, accuracies are shares of images.\n",
-            _rows(["metric", "measured on"], metrics),
+            "A metric is called after a split and a measure, as `val_accuracy`.\n",
+            _rows(["split", "measured on"], splits),
+            _rows(["measure", "meaning", "needs"], measures),
+            "Loss and accuracy are measured after each epoch and in each test; another measure"
+            " after each epoch of the runs that monitor it.\n",
             "Of a whole run:\n",
             _rows(["property", "meaning"], properties),
         ]

@@ -46,9 +46,7 @@ class EarlyStopping(Monitoring):
     """Stop once the monitor has not improved for `patience` epochs."""
 
     monitor: TrainingMonitor = Field("val_loss", description="metric that is watched")
-    mode: Mode = Field(
-        "min", description="whether less or more is better; that of the metric when not given"
-    )
+    mode: Mode = Field("min", description="what is better; when not given, as the metric is")
     patience: int = Field(
         10, ge=1, le=MAX_EPOCHS, description="epochs without improvement before stopping"
     )
@@ -65,9 +63,7 @@ class Best(Monitoring):
         description="metric that is watched, or `last` for the last epoch; where nothing is"
         " written and `data.validation` is 0, it is `last`",
     )
-    mode: Mode = Field(
-        "max", description="whether less or more is better; that of the metric when not given"
-    )
+    mode: Mode = Field("max", description="what is better; when not given, as the metric is")
 
 
 class Training(Component):

@@ -28,7 +28,7 @@ def used(tmp_path: Path, train: str = "", model: str = '"name": "mlp"') -> set[s
 
 
 PLAIN = {
-    *("component", "losses", "optimizers", "schedules"),
+    *("component", "losses", "measures", "optimizers", "schedules"),
     *("data.dataset", "data.digits", "data.splitting", "data.transparency"),
     *("models.classifier", "models.init_net", "models.layers_net", "models.mlp", "models.mlp_net"),
 }

@@ -70,11 +70,11 @@ def test_a_validation_loss_that_is_no_number_diverges_at_the_end_of_the_epoch(
 ) -> None:
     real = train_module.evaluate
 
-    def evaluate(network, images, split, epoch, precision, **told):
+    def evaluate(network, images, split, epoch, *others, **told):
         if epoch == 2:
             for parameter in network.module.parameters():
                 torch.nn.init.constant_(parameter, math.nan)
-        return real(network, images, split, epoch, precision, **told)
+        return real(network, images, split, epoch, *others, **told)
 
     monkeypatch.setattr(train_module, "evaluate", evaluate)
     bench = Bench(tmp_path, settings_of({"epochs": 4}))

@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 from benches import CPU, NOWHERE, settings_of
+from torch import nn
 
 from runner.engine import probe
+from runner.engine.data.augment import Augmenter
 from runner.engine.data.samples import evaluation_batch_size
+from runner.engine.training import loop
 
 STEP = 1 / probe.STEPS
 BATCH, FEATURES_BATCH = evaluation_batch_size((3, 8, 8)), evaluation_batch_size((24,))
@@ -55,3 +58,26 @@ def test_an_evaluation_is_that_of_the_test_images() -> None:
     assert seconds("evaluate") == pytest.approx(12 / BATCH)
     features = seconds("evaluate", {"features": "f"}, model=FROZEN)
     assert features == pytest.approx(12 / FEATURES_BATCH)
+
+
+@pytest.mark.parametrize("clip", [None, 0.5])
+def test_a_probe_takes_the_steps_that_a_training_takes(
+    clip: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    clipped, augmented = nn.utils.clip_grad_norm_, Augmenter.__call__
+    monkeypatch.setattr(
+        nn.utils, "clip_grad_norm_", lambda *given: calls.append("clip") or clipped(*given)
+    )
+    monkeypatch.setattr(
+        Augmenter, "__call__", lambda *given: calls.append("augment") or augmented(*given)
+    )
+    taken = loop.TrainingStep.__call__
+    monkeypatch.setattr(
+        loop.TrainingStep, "__call__", lambda *given: calls.append("step") or taken(*given)
+    )
+    seconds("train", train={"augment": MIRRORED, "clip_grad_norm": clip})
+    steps = probe.WARM_STEPS + probe.STEPS
+    assert calls.count("step") == steps
+    assert calls.count("clip") == (0 if clip is None else steps)
+    assert calls.count("augment") == probe.STEPS + 1

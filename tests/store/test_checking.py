@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from recorded import chain_of, do_run, take, want
 
-from runner.components.measures import METRIC_NAMES
+from runner.components.measures import STANDARD
 from runner.core.errors import DamagedDatabase
+from runner.core.reader import SPLITS
 from runner.store import integrity
 from runner.store.checking import check_everything, check_results
 from runner.store.checksums import RESULT, STAGES, STEPS, at_ends
@@ -237,7 +238,8 @@ def test_results_are_not_taken_from_a_damaged_reference(path: Path, tmp_path: Pa
 def test_parts_are_those_that_are_stored(path: Path) -> None:
     with closing(sqlite3.connect(path)) as raw:
         (parts,) = raw.execute("SELECT checksum FROM results WHERE run_key = 'r1'").fetchone()
-    measured = [name for name in METRIC_NAMES if not name.startswith("train_eval")]
+    splits = [split for split in SPLITS if split != "train_eval"]
+    measured = [f"{split}_{measure.name}" for split in splits for measure in STANDARD]
     for part in (RESULT, STAGES, STEPS, *measured, *map(at_ends, measured)):
         assert f'"{part}"' in parts
 

@@ -1,0 +1,90 @@
+"""Measures: names, and totals over batches held against scikit-learn's functions."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import accuracy_score, log_loss, top_k_accuracy_score
+
+from runner.components.measures import (
+    BY_NAME,
+    MEASURES,
+    METRIC_NAMES,
+    STANDARD,
+    Measure,
+    Tally,
+    metric_parts,
+    mode_of,
+)
+from runner.core.reader import SPLITS
+
+CLASSES = 9
+
+
+def tallied(logits: torch.Tensor, labels: torch.Tensor, size: int) -> dict[str, float]:
+    tally = Tally(MEASURES)
+    for some, theirs in zip(logits.split(size), labels.split(size), strict=True):
+        tally.add(some, theirs)
+    assert tally.count == len(labels)
+    return tally.values()
+
+
+def oracle(name: str, logits: torch.Tensor, labels: torch.Tensor) -> float:
+    scores, every = logits.double().softmax(1).numpy(), np.arange(logits.shape[1])
+    if name == "loss":
+        return log_loss(labels, scores, labels=every)
+    if name == "accuracy":
+        return accuracy_score(labels, scores.argmax(1))
+    top = int(name.removeprefix("top").partition("_")[0])
+    return top_k_accuracy_score(labels, scores, k=top, labels=every)
+
+
+@pytest.mark.parametrize("name", [measure.name for measure in MEASURES])
+def test_measures_are_those_of_scikit_learn_however_images_are_batched(name: str) -> None:
+    generator = torch.Generator().manual_seed(3)
+    logits = torch.randn(203, CLASSES, generator=generator)
+    labels = torch.randint(0, CLASSES, (203,), generator=generator)
+    whole, parts = tallied(logits, labels, 203)[name], tallied(logits, labels, 32)[name]
+    assert whole == pytest.approx(oracle(name, logits, labels), rel=1e-6)
+    assert parts == pytest.approx(whole, rel=1e-12)
+
+
+def test_top5_accuracy_takes_the_first_of_equal_logits() -> None:
+    measure, labels = BY_NAME["top5_accuracy"], torch.arange(CLASSES)
+    assert measure.total(torch.zeros(CLASSES, CLASSES), labels).item() == 5
+    without_number = torch.full((CLASSES, CLASSES), float("nan"))
+    assert measure.total(without_number, labels).item() == 0
+
+
+def test_measures_of_half_precision_are_added_up_in_full() -> None:
+    logits = torch.randn(64, CLASSES).bfloat16()
+    labels = torch.randint(0, CLASSES, (64,))
+    assert tallied(logits, labels, 64) == tallied(logits.float(), labels, 64)
+
+
+def test_names_of_metrics_are_split_at_their_split_and_say_what_is_better() -> None:
+    assert metric_parts("train_eval_top5_accuracy") == ("train_eval", "top5_accuracy")
+    assert metric_parts("train_accuracy") == ("train", "accuracy")
+    assert len(set(METRIC_NAMES)) == len(METRIC_NAMES) == len(SPLITS) * len(MEASURES)
+    assert (mode_of("val_loss"), mode_of("val_top5_accuracy")) == ("min", "max")
+    assert [each.name for each in STANDARD] == ["loss", "accuracy"]
+
+
+def test_a_measure_need_not_be_a_mean_over_images() -> None:
+    class Recall(Measure):
+        """Mean over the classes of the share that is found."""
+
+        name = "recall"
+        about = "share of a class that is predicted right, mean over the classes"
+
+        def total(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+            own = torch.nn.functional.one_hot(labels, logits.shape[1])
+            right = own * (logits.argmax(1) == labels)[:, None]
+            return torch.stack([right.sum(0), own.sum(0)])
+
+        def value(self, total: torch.Tensor, count: int) -> float:
+            return (total[0] / total[1]).mean().item()
+
+    tally = Tally([Recall()])
+    for logits, labels in (([[1.0, 0.0]], [0]), ([[1.0, 0.0], [0.0, 1.0]], [1, 1])):
+        tally.add(torch.tensor(logits), torch.tensor(labels))
+    assert tally.values() == {"recall": 0.75}
