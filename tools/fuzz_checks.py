@@ -81,7 +81,7 @@ def _check_error(error: UsageError, each: Input) -> None:
 
 
 def _check_place(problem: Problem, by_options: bool) -> None:
-    place = problem.place
+    place = problem.position
     if place is None or place.line == 0 or place.file.startswith("--set"):
         assert by_options, f"no place: {problem}"
         return

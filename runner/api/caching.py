@@ -91,9 +91,11 @@ def clear_cache(kinds: Sequence[str], db: str | Path | None = None) -> list[Kept
     place = workspace(db)
     for kind in kinds:
         if kind not in KINDS:
-            suggestion = nearest(kind, list(KINDS))
-            hint = f"\n    did you mean: {suggestion}" if suggestion else ""
-            raise UsageError(f"nothing is called '{kind}'{hint}\n    allowed: {', '.join(KINDS)}")
+            raise UsageError(
+                f"nothing is called '{kind}'",
+                allowed=", ".join(KINDS),
+                suggestion=nearest(kind, list(KINDS)),
+            )
     _refuse_at_work(place)
     removed = []
     with exclusive(place.folder):
@@ -132,5 +134,5 @@ def _refuse_at_work(place: Workspace) -> None:
     with place.open(create=False) as database:
         if held_stages(database, alive=True):
             raise UsageError(
-                f"a run is at work on {place.database_path}; stop it, or wait for its end"
+                f"a run is at work on {place.database_path}", hint="stop it, or wait for its end"
             )

@@ -66,7 +66,7 @@ def new_spec(folder: str | Path, out: str | None = None, side: int | None = None
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        raise UsageError(f"{path} is there already; give another --out") from None
+        raise UsageError(f"{path} is there already", hint="give another --out") from None
     return NewSpec(name, text, path)
 
 
@@ -91,7 +91,7 @@ def make_spec(folder: Path, beside: Path, side: int | None = None) -> tuple[str,
         listing = list_images(folder)
         refuse_splits(listing, folder, str(folder))
     except SplitFolders as error:
-        raise UsageError(f"{error}\n    allowed: {error.allowed}") from None
+        raise UsageError(str(error), hint=error.hint) from None
     except SharedFolder as error:
         raise UsageError(str(error)) from None
     except OSError as error:
@@ -99,7 +99,7 @@ def make_spec(folder: Path, beside: Path, side: int | None = None) -> tuple[str,
     names, labels = listing.names, listing.labels
     if len(listing.classes) < 2:
         count = "1 class folder" if len(listing.classes) == 1 else "no class folders"
-        raise UsageError(f"{folder} has {count} with images; a classifier needs 2 or more")
+        raise UsageError(f"{folder} has {count} with images", allowed="2 or more")
     name = re.sub(r"[^A-Za-z0-9_.-]+", "_", folder.resolve().name).lstrip("_.-") or "images"
     side, size = _size(folder, names, side)
     fraction = 0.2 if _fits(labels, len(listing.classes)) else 0.5

@@ -168,7 +168,7 @@ def save_figure(figure: RenderedFigure) -> list[str]:
 
 def _check_options(options: PlotOptions, kinds: Sequence[str]) -> None:
     if options.kind not in kinds:
-        raise UsageError(_unknown("figure", options.kind, kinds))
+        raise _unknown("figure", options.kind, kinds)
     given = {
         "per": options.per,
         "smooth": options.smooth,
@@ -180,17 +180,18 @@ def _check_options(options: PlotOptions, kinds: Sequence[str]) -> None:
     for name, value in given.items():
         if value is not None and options.kind not in OPTIONS_OF[name]:
             allowed = ", ".join(OPTIONS_OF[name])
-            raise UsageError(f"--{name} is not for the figure '{options.kind}', but: {allowed}")
+            found = f"--{name} is not for the figure '{options.kind}'"
+            raise UsageError(found, allowed=allowed)
     if options.per not in (None, "step", "epoch"):
-        raise UsageError(_unknown("--per", str(options.per), ("step", "epoch")))
+        raise _unknown("--per", str(options.per), ("step", "epoch"))
     if options.smooth is not None and options.per != "step":
-        raise UsageError("--smooth averages the losses of steps: give --per step as well")
+        raise UsageError("--smooth averages the losses of steps", hint="give --per step as well")
 
 
-def _unknown(what: str, word: str, allowed: Sequence[str]) -> str:
-    suggestion = nearest(word, allowed)
-    hint = f"\n    did you mean: {suggestion}" if suggestion else ""
-    return f"unknown {what} '{word}'{hint}\n    allowed: {', '.join(allowed)}"
+def _unknown(what: str, word: str, allowed: Sequence[str]) -> UsageError:
+    return UsageError(
+        f"unknown {what} '{word}'", allowed=", ".join(allowed), suggestion=nearest(word, allowed)
+    )
 
 
 def _path(experiment: Experiment, options: PlotOptions, x: Column | None = None) -> Path:

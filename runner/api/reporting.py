@@ -47,7 +47,7 @@ class Report(Framed):
         """
         if len(self.tables) != 1:
             names = ", ".join(table.table.name for table in self.tables)
-            raise UsageError(f"which table? there are: {names}")
+            raise UsageError("which table?", allowed=names)
         return to_frame(self.tables[0])
 
     def frames(self) -> dict[str, pd.DataFrame]:

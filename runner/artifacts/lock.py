@@ -37,7 +37,9 @@ def exclusive(folder: Path) -> Iterator[None]:
         with _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):
             yield
     except BlockingIOError:
-        raise UsageError(f"a run is at work in {folder}; stop it, or wait for its end") from None
+        raise UsageError(
+            f"a run is at work in {folder}", hint="stop it, or wait for its end"
+        ) from None
 
 
 @contextmanager

@@ -127,7 +127,7 @@ def load_experiments(
     """
     paths = [Path(spec) for spec in specs]
     if not paths:
-        raise UsageError("no spec is given, as in: runner run experiments/quickstart.yaml")
+        raise UsageError("no spec is given", hint="as in: runner run experiments/quickstart.yaml")
     problems: list[Problem] = []
     experiments: list[Experiment] = []
     for path in dict.fromkeys(paths):
@@ -150,13 +150,14 @@ def _clashes(experiments: Sequence[Experiment]) -> list[Problem]:
         if experiment.name in names:
             other = names[experiment.name].path
             found = f"{experiment.path}: the name '{experiment.name}' is also that of {other}"
-            problems.append(Problem(None, found, "a name of its own for each spec"))
+            problems.append(Problem(None, found, hint="give each spec a name of its own"))
         names[experiment.name] = experiment
         for table in experiment.tables:
             if table.name in tables and tables[table.name] is not experiment:
                 other = tables[table.name].path
                 found = f"the table '{table.name}' is also declared in {other}"
-                problems.append(Problem(table.place, found, "a name of its own for each table"))
+                hint = "give each table a name of its own"
+                problems.append(Problem(table.place, found, hint=hint))
             tables[table.name] = experiment
     return problems
 
@@ -271,13 +272,14 @@ class Binder:
             except UnknownClasses as error:
                 raise _unknown_classes(error, resolved) from None
             except SplitFolders as error:
-                raise problem_at(resolved, "data.path", str(error), error.allowed) from None
+                raise problem_at(resolved, "data.path", str(error), hint=error.hint) from None
             except SharedFolder as error:
-                allowed = "a folder of its own for each class"
-                raise problem_at(resolved, "data.path", str(error), allowed) from None
+                hint = "give each class a folder of its own"
+                raise problem_at(resolved, "data.path", str(error), hint=hint) from None
             except OSError as error:
                 found = f"the data cannot be read: {error}"
-                raise problem_at(resolved, "data.path", found, "files that can be read") from None
+                hint = "give the right to read its folders and files"
+                raise problem_at(resolved, "data.path", found, hint=hint) from None
         return self._sources[key]
 
 
@@ -286,7 +288,7 @@ def _missing(error: MissingData, resolved: ResolvedCell) -> Problem:
     looked = ", ".join(str(place) for place in error.looked)
     found = f"missing data set {resolved.settings.data.dataset}: {error.what}"
     found += f"\n    looked for: {looked}" if looked else ""
-    return Problem(place_of(resolved.tree, path).place, found, error.how_to_get)
+    return Problem(place_of(resolved.tree, path).place, found, hint=error.how_to_get)
 
 
 def _unknown_classes(error: UnknownClasses, resolved: ResolvedCell) -> SpecError:
@@ -299,7 +301,7 @@ def _unknown_classes(error: UnknownClasses, resolved: ResolvedCell) -> SpecError
             items.get(name, node).place,
             f"data.include: no class is called {name!r}",
             shown,
-            nearest(name, error.classes),
+            suggestion=nearest(name, error.classes),
         )
         for name in error.names
     )

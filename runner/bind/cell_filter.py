@@ -133,10 +133,11 @@ def _no_match(cells: Sequence[Cell], text: str) -> UsageError:
     else:
         there |= {short: values for short, values in settings.items() if short not in there}
         there["seed"] = [str(cell.seed) for cell in cells]
-    suggestion = _suggestion(labels, text, cells[0] if cells else None)
-    hint = f"\n    did you mean: {suggestion}" if suggestion else ""
-    lines = "\n        ".join(_listed(*each) for each in there.items())
-    return UsageError(f"--only {text!r} matches no cell{hint}\n    there are:\n        {lines}")
+    return UsageError(
+        f"--only {text!r} matches no cell",
+        allowed="\n".join(_listed(*each) for each in there.items()),
+        suggestion=_suggestion(labels, text, cells[0] if cells else None),
+    )
 
 
 def _is_setting(name: str) -> bool:

@@ -138,18 +138,24 @@ def place_of(tree: Node, path: str) -> Node:
 
 
 def problem_at(
-    resolved: ResolvedCell, path: str, found: str, allowed: str = "", suggestion: str = ""
+    resolved: ResolvedCell, path: str, found: str, allowed: str = "", *, hint: str = ""
 ) -> SpecError:
     """Return the error of one problem at a setting."""
     place = place_of(resolved.tree, path).place
-    return SpecError([Problem(place, found, allowed, suggestion)])
+    return SpecError([Problem(place, found, allowed, hint=hint)])
 
 
 def _check_labels(resolved: ResolvedCell, source: ImageSource) -> None:
     classes, labels = resolved.settings.model.classes, len(source.classes)
     if classes is not None and classes < labels:
         found = f"model.classes is {classes}, but the data has {labels} labels"
-        raise problem_at(resolved, "model.classes", found, f"at least {labels}, or leave it out")
+        raise problem_at(
+            resolved,
+            "model.classes",
+            found,
+            f"at least {labels}",
+            hint="leave it out to have one for each label",
+        )
 
 
 def _check_split(resolved: ResolvedCell, source: ImageSource) -> None:
@@ -161,28 +167,27 @@ def _check_split(resolved: ResolvedCell, source: ImageSource) -> None:
         raise problem_at(resolved, "data.train_images", f"data.{error}", allowed) from None
     except UnsplittableError as error:
         path = "data.test" if find(resolved.tree, ["data", "test"]) else "data.validation"
-        allowed = "more images, or a fraction of 0 for data.test or data.validation"
-        raise problem_at(resolved, path, str(error), allowed) from None
+        hint = "take more images, or a fraction of 0 for data.test or data.validation"
+        raise problem_at(resolved, path, str(error), hint=hint) from None
     train = len(splits["train"])
     if data.train_images is not None and data.train_images > train:
         found = (
             f"data.train_images is {data.train_images}, but there are only {train} training images"
         )
-        allowed = f"at most {train}, or null for all of them"
-        raise problem_at(resolved, "data.train_images", found, allowed)
+        hint = "null stands for all of them"
+        raise problem_at(resolved, "data.train_images", found, f"at most {train}", hint=hint)
     if settings.evaluate.test != "never" and not splits["test"]:
         found = (
             f"test images are wanted (evaluate.test: {settings.evaluate.test}), but there are none"
         )
-        raise problem_at(resolved, "data", found, "evaluate.test: never")
+        raise problem_at(resolved, "data", found, hint="set evaluate.test: never")
     if settings.train.drop_last and settings.train.batch_size > train:
         found = (
             f"train.batch_size is {settings.train.batch_size}, but there are only"
             f" {train} training images, and an incomplete batch is dropped"
         )
-        raise problem_at(
-            resolved, "train.batch_size", found, "a smaller batch, or drop_last: false"
-        )
+        hint = "take a smaller batch, or drop_last: false"
+        raise problem_at(resolved, "train.batch_size", found, f"at most {train}", hint=hint)
 
 
 def _peek(resolved: ResolvedCell, source: ImageSource) -> tuple[int, int, int]:
@@ -241,8 +246,8 @@ def _check_network(
         raise problem_at(resolved, "model.freeze", str(error), allowed) from None
     except (AssertionError, ValueError, RuntimeError) as error:
         found = f"the model does not fit the data: {error}"
-        allowed = "another network, or other images (data.resize, data.crop, data.color)"
-        raise problem_at(resolved, "model", found, allowed) from None
+        hint = "take another network, or other images (data.resize, data.crop, data.color)"
+        raise problem_at(resolved, "model", found, hint=hint) from None
 
 
 def _check_weights(
@@ -272,4 +277,4 @@ def _unknown_layer(resolved: ResolvedCell, error: UnknownLayer) -> SpecError:
     found = f"{path}: {kind} is called {error.pattern!r}"
     layers = list(error.layers[:SHOWN_LAYERS]) + ["…"] * (len(error.layers) > SHOWN_LAYERS)
     suggestion = nearest(error.pattern.rstrip(".*?"), error.layers)
-    return SpecError([Problem(node.place, found, ", ".join(layers), suggestion)])
+    return SpecError([Problem(node.place, found, ", ".join(layers), suggestion=suggestion)])

@@ -16,6 +16,7 @@ from runner.store.queries import find_runs, run_record, stored_experiments
 from runner.store.stored_cells import StoredCell, stored_cells
 
 SHOWN = 8
+LIST = "`runner list` shows all"
 FORM = "experiment:position or experiment:position:seed, of a variant with @variant behind it"
 
 
@@ -42,9 +43,9 @@ def find_record(database: Database, text: str) -> dict[str, Any]:
     if len(found) == 1:
         return run_record(database, found[0])
     if not found:
-        raise UsageError(f"no run '{text}'; `runner list` shows all")
+        raise UsageError(f"no run '{text}'", hint=LIST)
     shown = ", ".join(key[:12] for key in found[:SHOWN]) + (", …" if len(found) > SHOWN else "")
-    raise UsageError(f"'{text}' means {len(found)} runs: {shown}")
+    raise UsageError(f"'{text}' means {len(found)} runs", allowed=shown)
 
 
 def _without_run(cell: StoredCell) -> dict[str, Any]:
@@ -70,7 +71,7 @@ def _cell(database: Database, text: str) -> StoredCell:
     name, at, variant = text.partition("@")
     experiment, *numbers = name.split(":")
     if len(numbers) > 2 or not all(number.isdecimal() for number in numbers):
-        raise UsageError(f"'{text}' is not {FORM}")
+        raise UsageError(f"'{text}' is no name of a run or cell", allowed=FORM)
     stored = stored_cells(database, known_experiment(database, experiment))
     if at:
         check_variant(variant, [each.variant for each in stored], experiment)
@@ -79,7 +80,7 @@ def _cell(database: Database, text: str) -> StoredCell:
     if len(numbers) > 1:
         found = [each for each in found if each.seed == int(numbers[1])]
     if not found:
-        raise UsageError(f"no run '{text}'; `runner list` shows all")
+        raise UsageError(f"no run '{text}'", hint=LIST)
     written = [each for each in found if not each.variant]
     return _only(written or found, text)
 
@@ -99,7 +100,7 @@ def _only(found: Sequence[StoredCell], text: str) -> StoredCell:
         for each in found
     ]
     shown = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
-    raise UsageError(f"'{text}' {what}; which one?\n    there are: {shown}")
+    raise UsageError(f"'{text}' {what}; which one?", allowed=shown)
 
 
 def known_experiment(database: Database, name: str) -> str:
@@ -111,10 +112,12 @@ def known_experiment(database: Database, name: str) -> str:
     names = list(dict.fromkeys(stored.name for stored in stored_experiments(database)))
     if name in names:
         return name
-    suggestion = nearest(name, names)
-    hint = f"\n    did you mean: {suggestion}" if suggestion else ""
-    listed = ", ".join(names) or "none"
-    raise UsageError(f"no experiment '{name}'{hint}\n    there are: {listed}")
+    raise UsageError(
+        f"no experiment '{name}'",
+        allowed=", ".join(names),
+        hint="" if names else "the database has no experiments yet",
+        suggestion=nearest(name, names),
+    )
 
 
 def check_variant(variant: str, known: Sequence[str], experiment: str = "") -> None:
@@ -131,12 +134,14 @@ def check_variant(variant: str, known: Sequence[str], experiment: str = "") -> N
     if variant in known:
         return
     names = list(dict.fromkeys(name for name in known if name))
-    suggestion = nearest(variant, names)
-    hint = f"\n    did you mean: {suggestion}" if suggestion else ""
-    listed = "; ".join(names) or "none"
     if variant:
         found = f"no variant '{variant}'" + (f" of '{experiment}'" if experiment else "")
     else:
         what = f"'{experiment}'" if experiment else "everything"
         found = f"{what} was run as variants only"
-    raise UsageError(f"{found}{hint}\n    there are: {listed}")
+    raise UsageError(
+        found,
+        allowed="; ".join(names),
+        hint="" if names else "there are no variants",
+        suggestion=nearest(variant, names),
+    )

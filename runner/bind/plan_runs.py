@@ -156,10 +156,11 @@ def disabled_rules(no_share: bool, disable: Iterable[str]) -> frozenset[str]:
     names = frozenset(SHARING if no_share else disable)
     for name in sorted(names):
         if name not in SHARING:
-            suggestion = nearest(name, SHARING)
-            hint = f"\n    did you mean: {suggestion}" if suggestion else ""
-            allowed = f"\n    allowed: {', '.join(SHARING)}"
-            raise UsageError(f"--disable {name} is no rule that shares{hint}{allowed}")
+            raise UsageError(
+                f"--disable {name} is no rule that shares",
+                allowed=", ".join(SHARING),
+                suggestion=nearest(name, SHARING),
+            )
     if "share_trajectories" not in names:
         return names
     return names | {"go_on_from_states", "read_recorded_epochs"}

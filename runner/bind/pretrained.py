@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from runner.engine.network.weights import PublicWeights
 
 CHECKSUM = "model.weights.sha256"
-HOW_TO_GET = "a file under --data (RUNNER_DATA), ./data, the current folder or the spec's folder"
+HOW_TO_GET = "put it under --data (RUNNER_DATA), ./data, the current folder or the spec's folder"
 
 
 class MissingWeights(Exception):
@@ -98,19 +98,19 @@ def _local(resolved: ResolvedCell, weights: WeightsFile, places: DataPlaces) -> 
         looked = ", ".join(str(each) for each in candidates)
         found = f"no file {weights.file}\n    looked for: {looked}"
         place = place_of(resolved.tree, "model.weights.file").place
-        raise MissingWeights(Problem(place, found, HOW_TO_GET))
+        raise MissingWeights(Problem(place, found, hint=HOW_TO_GET))
     digest = _digest(resolved, path, places)
     if digest != weights.sha256:
         found = f"{path} has another SHA-256 than the one given\n    it has: {digest}"
-        allowed = "the file that was meant, or its SHA-256"
-        raise problem_at(resolved, "model.weights.sha256", found, allowed)
+        hint = "take the file that was meant, or write the SHA-256 of this one"
+        raise problem_at(resolved, "model.weights.sha256", found, hint=hint)
     return path
 
 
 def _not_fetched(resolved: ResolvedCell, public: PublicWeights) -> Problem:
     found = f"missing weights {public.path.name}\n    looked for: {public.path}"
-    allowed = f"`runner run` without --no-download fetches {public.url}"
-    return Problem(place_of(resolved.tree, "model.weights").place, found, allowed)
+    hint = f"`runner run` without --no-download fetches {public.url}"
+    return Problem(place_of(resolved.tree, "model.weights").place, found, hint=hint)
 
 
 def _candidates(resolved: ResolvedCell, weights: WeightsFile, places: DataPlaces) -> list[Path]:
@@ -159,6 +159,7 @@ def _public(
     digest = _digest(resolved, public.path, places)
     if not checksum.fits(digest):
         found = f"{public.path} is not what {public.url} holds: its SHA-256 is {digest}"
-        allowed = f"one that begins with {public.sha256}; remove the file, and it is fetched again"
-        raise problem_at(resolved, "model.weights", found, allowed)
+        allowed = f"one that begins with {public.sha256}"
+        hint = "remove the file, and it is fetched again"
+        raise problem_at(resolved, "model.weights", found, allowed, hint=hint)
     return public.path

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from runner.core.errors import UsageError
+from runner.core.errors import UsageError, nearest
 
 DATABASE_VARIABLE = "RUNNER_DB"
 UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -112,7 +112,7 @@ def chosen_database(db: str | None, reference: bool) -> str | None:
     if not reference:
         return db
     if db is not None and db != os.environ.get(DATABASE_VARIABLE):
-        raise UsageError("--reference and --db name two databases; give one of them")
+        raise UsageError("--reference and --db name two databases", hint="give one of them")
     from runner.bind.workspace import REFERENCE
 
     return REFERENCE
@@ -125,4 +125,8 @@ def check_format(form: str, allowed: Sequence[str]) -> None:
         UsageError: with those that it has.
     """
     if form not in allowed:
-        raise UsageError(f"unknown format '{form}'\n    allowed: {', '.join(allowed)}")
+        raise UsageError(
+            f"unknown format '{form}'",
+            allowed=", ".join(allowed),
+            suggestion=nearest(form, allowed),
+        )

@@ -113,8 +113,8 @@ def _refuse_beside_actual(given: Mapping[str, bool]) -> None:
     names = [name for name, is_given in given.items() if is_given]
     if names:
         raise UsageError(
-            f"--actual is about what has been done for the whole specs; it takes no {names[0]}\n"
-            "    allowed: --profile, --set, --db, --data, --format"
+            f"--actual is about what has been done for the whole specs; it takes no {names[0]}",
+            allowed="--profile, --set, --db, --data, --format",
         )
 
 

@@ -119,7 +119,8 @@ def run(
             )
     except Interrupted as interrupted:
         command = " ".join(shlex.quote(word) for word in ["runner", *sys.argv[1:]])
-        raise Interrupted(f"{interrupted}\nwhat has ended is kept; go on with: {command}") from None
+        hint = f"what has ended is kept; go on with: {command}"
+        raise Interrupted(interrupted.found, hint=hint) from None
     except KeyboardInterrupt:
         raise Interrupted("stopped at once; the stage in progress is redone later") from None
     _print_tables(ran, db)

@@ -73,14 +73,12 @@ class DownloadFailed(UsageError):
     Attributes:
         url: of the file.
         what: what happened.
-        to_do: what to do about it.
     """
 
     def __init__(self, url: str, what: str, to_do: str) -> None:
-        super().__init__(f"cannot download {url}: {what}\n    allowed: {to_do}")
+        super().__init__(f"cannot download {url}: {what}", hint=to_do)
         self.url = url
         self.what = what
-        self.to_do = to_do
 
 
 def file_name(url: str) -> str:

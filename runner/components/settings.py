@@ -5,7 +5,7 @@ between them.
 """
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
@@ -179,8 +179,20 @@ def with_fitting_defaults(settings: Settings) -> Settings:
     return settings.model_copy(update={"train": train, "evaluate": evaluate})
 
 
-Contradiction = tuple[tuple[str, ...], str, str]
-"""The paths concerned, the likeliest first; what is wrong; what would be right."""
+class Contradiction(NamedTuple):
+    """Settings that do not go together.
+
+    Attributes:
+        paths: of these settings, first the one that is most likely wrong.
+        found: what is wrong.
+        allowed: what would be right.
+        hint: what else to do, or "".
+    """
+
+    paths: tuple[str, ...]
+    found: str
+    allowed: str
+    hint: str = ""
 
 
 def contradictions(settings: Settings) -> Iterator[Contradiction]:
@@ -188,14 +200,14 @@ def contradictions(settings: Settings) -> Iterator[Contradiction]:
     yield from _unmeasured(settings)
     data, train, test = settings.data, settings.train, settings.evaluate.test
     if data.test_share() == 0 and test != "never":
-        yield (
+        yield Contradiction(
             ("evaluate.test", "data.test"),
             f"test images are wanted (evaluate.test: {test}), but data.test is 0",
             "evaluate.test: never, or data.test above 0",
         )
     channels, (mean, _) = 3 if data.color == "rgb" else 1, data.normalization()
     if len(mean) not in (1, channels):
-        yield (
+        yield Contradiction(
             ("data.normalize", "data.color"),
             f"data.normalize has {len(mean)} values, but images have {channels} channels "
             f"(data.color: {data.color})",
@@ -203,17 +215,18 @@ def contradictions(settings: Settings) -> Iterator[Contradiction]:
         )
     floor = getattr(train.schedule, "min_lr", 0.0)
     if floor > train.optimizer.lr:
-        yield (
+        yield Contradiction(
             ("train.schedule.min_lr", "train.optimizer.lr"),
             f"train.schedule.min_lr is {floor}, above the learning rate {train.optimizer.lr}",
             "at most train.optimizer.lr",
         )
     phases = train.schedule.num_phases(train.epochs)
     if phases > MAX_PHASES:
-        yield (
+        yield Contradiction(
             ("train.schedule.step_size", "train.schedule.warmup", "train.epochs"),
             f"the schedule has up to {phases} learning rates in {train.epochs} epochs",
-            f"at most {MAX_PHASES}; a cosine or plateau schedule is one rule",
+            f"at most {MAX_PHASES}",
+            "use a cosine or plateau schedule, which is one rule",
         )
 
 
@@ -227,7 +240,7 @@ def _unmeasured(settings: Settings) -> Iterator[Contradiction]:
         if path == "train.best.monitor":
             other = "train.best: {monitor: last}"
         found = f"{path} is {monitor}, which is not measured after each epoch"
-        yield (path, source), found, f"{how}, or {other}"
+        yield Contradiction((path, source), found, f"{how}, or {other}")
 
 
 def how_to_measure(monitor: str) -> tuple[str, str]:

@@ -25,9 +25,39 @@ from typing import Any
 
 
 class RunnerError(Exception):
-    """Base of every error that the program raises on purpose."""
+    """Base of every error that the program raises on purpose.
+
+    Attributes:
+        found: what was found, as a sentence without a full stop.
+        allowed: what would be right, or "".
+        hint: what to do about it, or "".
+        suggestion: the nearest right spelling, or "".
+    """
 
     exit_code = 1
+
+    def __init__(
+        self, found: str, *, allowed: str = "", hint: str = "", suggestion: str = ""
+    ) -> None:
+        super().__init__(error_text(found, allowed, hint, suggestion))
+        self.found = found
+        self.allowed = allowed
+        self.hint = hint
+        self.suggestion = suggestion
+
+
+def error_text(found: str, allowed: str = "", hint: str = "", suggestion: str = "") -> str:
+    """Return an error as it is printed: what was found, then each part that is given, indented.
+
+    A part of several lines begins below its label.
+    """
+    parts = (("did you mean", suggestion), ("allowed", allowed), ("hint", hint))
+    return "\n".join([found, *(_part(label, text) for label, text in parts if text)])
+
+
+def _part(label: str, text: str) -> str:
+    separator = "\n        " if "\n" in text else " "
+    return f"    {label}:{separator}" + text.replace("\n", "\n        ")
 
 
 class UsageError(RunnerError):
@@ -69,26 +99,24 @@ class Problem:
     """One thing wrong with a spec.
 
     Attributes:
-        place: where it stands, or None when it stands in no file (a ``--set``).
+        position: in the file, or None when it stands in no file (a ``--set``).
         found: what was found, as a sentence without a full stop.
         allowed: what would be right, or "".
+        hint: what to do about it, or "".
         suggestion: the nearest right spelling, or "".
-        subject: what may help to find a better suggestion, or None; no part of what is said.
+        subject: helps to find a better suggestion, or None; not printed.
     """
 
-    place: SourcePosition | None
+    position: SourcePosition | None
     found: str
     allowed: str = ""
-    suggestion: str = ""
-    subject: Subject | None = field(default=None, compare=False, repr=False)
+    hint: str = field(default="", kw_only=True)
+    suggestion: str = field(default="", kw_only=True)
+    subject: Subject | None = field(default=None, compare=False, repr=False, kw_only=True)
 
     def __str__(self) -> str:
-        lines = [f"{self.place}: {self.found}" if self.place else self.found]
-        if self.suggestion:
-            lines.append(f"    did you mean: {self.suggestion}")
-        if self.allowed:
-            lines.append(f"    allowed: {self.allowed}")
-        return "\n".join(lines)
+        found = f"{self.position}: {self.found}" if self.position else self.found
+        return error_text(found, self.allowed, self.hint, self.suggestion)
 
 
 MAX_PROBLEMS = 200
@@ -109,7 +137,7 @@ class SpecError(UsageError):
             if len(distinct) == MAX_PROBLEMS:
                 break
         nowhere = SourcePosition("", 0, 0)
-        self.problems = tuple(sorted(distinct, key=lambda problem: problem.place or nowhere))
+        self.problems = tuple(sorted(distinct, key=lambda problem: problem.position or nowhere))
         told = [str(problem) for problem in self.problems]
         if len(told) == MAX_PROBLEMS:
             told.append(f"these are the first {MAX_PROBLEMS} problems; there may be more")
@@ -145,8 +173,9 @@ class DiskFull(StoreError):
 
     def __init__(self, cause: object) -> None:
         super().__init__(
-            f"the disk is full ({cause}); what was recorded is safe: free some space (runner cache"
-            " clear states removes what only saves time), then run the same command again"
+            f"the disk is full ({cause}); what was recorded is safe",
+            hint="free some space (`runner cache clear states` removes what only saves time), then"
+            " run the same command again",
         )
 
 
@@ -155,7 +184,8 @@ class StoreBusy(StoreError):
 
     def __init__(self, cause: object) -> None:
         super().__init__(
-            f"another process keeps the database locked ({cause}); run the same command again"
+            f"another process keeps the database locked ({cause})",
+            hint="run the same command again",
         )
 
 

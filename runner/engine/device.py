@@ -18,6 +18,8 @@ import torch
 
 from runner.core.errors import UsageError
 
+DEVICES = "cpu, cuda, cuda:0, …"
+
 
 def choose_device(name: str | None) -> torch.device:
     """Return the device of that name, or the GPU when there is one.
@@ -33,13 +35,14 @@ def choose_device(name: str | None) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise UsageError(f"no device '{name}'; there are cpu and cuda, cuda:0, …") from None
+        raise UsageError(f"no device '{name}'", allowed=DEVICES) from None
     if device.type not in ("cpu", "cuda"):
-        raise UsageError(f"the device '{name}' is not supported; cpu and cuda are")
+        raise UsageError(f"the device '{name}' is not supported", allowed=DEVICES)
     if device.type == "cuda" and not torch.cuda.is_available():
         raise UsageError(f"no device '{name}' here: torch {torch.__version__} finds no CUDA GPU")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UsageError(f"no device '{name}' here: there are {torch.cuda.device_count()} GPUs")
+        count = torch.cuda.device_count()
+        raise UsageError(f"no device '{name}' here", allowed=f"cuda:0 to cuda:{count - 1}")
     return device
 
 

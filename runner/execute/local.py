@@ -223,8 +223,8 @@ class _Execution:
             self._take_readings({"readers": job.settled})
             if isinstance(error, torch.AcceleratorError):
                 raise RunnerError(
-                    f"the device is in a state that ends this process: {message}\n"
-                    "run the same command again to go on; --retry-failed does this run again"
+                    f"the device is in a state that ends this process: {message}",
+                    hint="run the same command again to go on; --retry-failed does this run again",
                 ) from error
             return self._end(stage, "failed", seconds, message)
         end_stage(work.context, stage)

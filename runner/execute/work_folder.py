@@ -33,8 +33,8 @@ class WorkFolder:
         if not self._has_lost(stage, error):
             return None
         return StoreGone(
-            f"{self._context.folder} was removed, or something in it, while this run was at work;"
-            " what has ended is kept, and the same command makes again what is needed"
+            f"{self._context.folder} was removed, or something in it, while this run was at work",
+            hint="what has ended is kept; run the same command again to make what is needed",
         )
 
     def _has_lost(self, stage: Stage, error: Exception) -> bool:

@@ -103,7 +103,7 @@ def _parent_path(path: Path, name: str, extends: Node, seen: tuple[Path, ...]) -
         beside = {other.stem: other.name for other in sorted(parent_path.parent.glob("*.y*ml"))}
         like = beside.get(nearest(parent_path.stem, list(beside))) if Path(name).name else None
         suggestion = Path(name).with_name(like).as_posix() if like else ""
-        raise SpecError([Problem(extends.place, found, BASE, suggestion)])
+        raise SpecError([Problem(extends.place, found, BASE, suggestion=suggestion)])
     return parent_path
 
 
@@ -136,7 +136,9 @@ def _extends(node: Node) -> tuple[str, tuple[str, ...]]:
         if item.value not in KEPT_WHEN_NAMED:
             suggestion = nearest(item.text, KEPT_WHEN_NAMED)
             found = f"keep names {item.describe()}"
-            raise SpecError([Problem(item.place, found, ", ".join(KEPT_WHEN_NAMED), suggestion)])
+            raise SpecError(
+                [Problem(item.place, found, ", ".join(KEPT_WHEN_NAMED), suggestion=suggestion)]
+            )
         kept.append(item.value)
     return file.value, tuple(kept)
 
@@ -159,6 +161,6 @@ def _problems_of(document: Node) -> Iterator[Problem]:
             path = setting_path(key)
             suggestion = as_mapping(path) if path else nearest(key, DOCUMENT_KEYS)
             allowed = ", ".join(DOCUMENT_KEYS)
-            yield Problem(place, f"unknown key '{key}' in the spec", allowed, suggestion)
+            yield Problem(place, f"unknown key '{key}' in the spec", allowed, suggestion=suggestion)
         elif key in ("name", "about") and not isinstance(child.value, str):
             yield Problem(child.place, f"{key} is {child.describe()}", "text")

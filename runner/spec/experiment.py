@@ -148,12 +148,22 @@ def recorded_tables(document: Mapping[str, Any]) -> tuple[Table, ...]:
 def _name(document: Node, path: Path) -> str:
     node = document.get("name")
     if node is None:
-        raise SpecError([Problem(document.place, "the spec lacks 'name'", "name: my_experiment")])
+        raise SpecError(
+            [
+                Problem(
+                    document.place,
+                    "the spec lacks 'name'",
+                    hint="add one, as `name: my_experiment`",
+                )
+            ]
+        )
     name: str = node.value
     if not NAME.fullmatch(name):
         allowed = "letters, digits, _ . and -, beginning with a letter or digit"
         suggestion = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).lstrip("_.-")
-        raise SpecError([Problem(node.place, f"the name is '{name}'", allowed, suggestion)])
+        raise SpecError(
+            [Problem(node.place, f"the name is '{name}'", allowed, suggestion=suggestion)]
+        )
     return name
 
 
@@ -178,7 +188,7 @@ def _cells(
         combination = combinations[position]
         if "seed" in combination.overrides and seeds != [None]:
             node = combination.overrides["seed"]
-            raise SpecError([Problem(node.place, "seed is swept, and seeds are given", ONE)])
+            raise SpecError([Problem(node.place, "seed is swept, and seeds are given", hint=ONE)])
         try:
             tree = layered(base, [combination.overrides], variant.layers)
         except SpecError as error:

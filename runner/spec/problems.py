@@ -147,7 +147,7 @@ class _Translator:
             return Problem(node.place, f"{name}: {message}" if name else message)
         found = f"{self._name(path)} is {node.describe()}"
         allowed, spelling = self._allowed(path, details), _spelling(details, node)
-        return Problem(node.place, found, allowed, spelling, self._subject(path))
+        return Problem(node.place, found, allowed, suggestion=spelling, subject=self._subject(path))
 
     def _subject(self, path: Path) -> Subject:
         beside = node_at(self._tree, path[:-1])
@@ -183,7 +183,7 @@ class _Translator:
             return Problem(place, found, allowed)
         found = f"unknown setting '{key}' in {self._inside(path)}"
         suggestion = "" if self._within else _elsewhere(path) or self._deeper(path)
-        return Problem(place, found, allowed, suggestion or nearest(key, names))
+        return Problem(place, found, allowed, suggestion=suggestion or nearest(key, names))
 
     def _deeper(self, path: Path) -> str:
         """Return where below its mapping the one setting of that name is, or ""."""
@@ -202,7 +202,7 @@ class _Translator:
         found = f"unknown {self._name(path)} {named.describe()}"
         if named.is_mapping or named.is_sequence:
             found = f"{self._name(path)}.{key} is {named.describe()}"
-        return Problem(named.place, found, shortened(tags), nearest(named.text, tags))
+        return Problem(named.place, found, shortened(tags), suggestion=nearest(named.text, tags))
 
     def _tag_at(self, path: Path, model: type[BaseModel]) -> str:
         """Return by which of its names a component was chosen."""

@@ -79,11 +79,13 @@ def _given_twice(layer: Mapping[str, Node]) -> Iterator[Problem]:
             place = inner.key_place or inner.place
             if whole.value is None:
                 found = f"{path} is set beside {whole_path}, which is null there"
-                yield Problem(place, found, "one of them in a combination")
+                yield Problem(place, found, hint="give one of them in a combination")
             given = _given_in(whole_path, whole, path)
             if given is not None and _shares_a_setting(given, spell_out(path, inner)):
                 also = f"also in {whole_path} at {given.key_place or given.place}"
-                yield Problem(place, f"{path} is given twice, {also}", "each setting once")
+                yield Problem(
+                    place, f"{path} is given twice, {also}", hint="give each setting once"
+                )
 
 
 def _given_in(whole_path: str, whole: Node, path: str) -> Node | None:
@@ -121,8 +123,8 @@ def resolve(tree: Node) -> Settings:
     except ValidationError as error:
         raise SpecError(translate(error, Settings, tree)) from None
     problems = [
-        Problem(_place(tree, paths), found, allowed)
-        for paths, found, allowed in contradictions(settings)
+        Problem(_place(tree, each.paths), each.found, each.allowed, hint=each.hint)
+        for each in contradictions(settings)
     ]
     if problems:
         raise SpecError(problems)

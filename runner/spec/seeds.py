@@ -9,7 +9,7 @@ from runner.core.errors import Problem, SpecError
 from runner.spec.nodes import Node
 from runner.spec.variants import Variant
 
-ONE = "one of them"
+ONE = "give one of them"
 SEEDS = "a list of different whole numbers, as [0, 1, 2]; for one seed write seed: 0"
 
 
@@ -25,7 +25,7 @@ def seeds_of(document: Node, variant: Variant) -> list[Node | None]:
     if node is None or any("seed" in layer for layer in variant.layers):
         return [None]
     if document.get("seed") is not None and node is own:
-        raise SpecError([Problem(node.key_place, "both seed and seeds are given", ONE)])
+        raise SpecError([Problem(node.key_place, "both seed and seeds are given", hint=ONE)])
     return list(lists[id(node)])
 
 

@@ -131,9 +131,9 @@ def check_phases(phases: int, cells: int, document: Node) -> None:
     """
     if phases > MAX_PHASES:
         found = f"{phases} learning rates in the trainings of {cells} cells, each planned by itself"
-        allowed = f"at most {MAX_PHASES}; a cosine or plateau schedule is one rule"
+        hint = "use a cosine or plateau schedule, which is one rule"
         node = document.get("train") or document
-        raise SpecError([Problem(node.place, found, allowed)])
+        raise SpecError([Problem(node.place, found, f"at most {MAX_PHASES}", hint=hint)])
 
 
 def check_published(published: Node, cells: int) -> None:
@@ -145,5 +145,6 @@ def check_published(published: Node, cells: int) -> None:
     values = num_values(published)
     if values * cells > MAX_VALUES:
         found = f"{values} published values and what they are for, held against {cells} cells"
-        allowed = f"a product of at most {MAX_VALUES}; in a row of the sweep they are held to none"
-        raise SpecError([Problem(published.place, found, allowed)])
+        allowed = f"a product of at most {MAX_VALUES}"
+        hint = "published values in a row of the sweep are compared with no other cell"
+        raise SpecError([Problem(published.place, found, allowed, hint=hint)])

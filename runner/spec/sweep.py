@@ -60,7 +60,9 @@ def expand_sweep(sweep: Node | None) -> list[Combination]:
             place = child.key_place or child.place
             suggestion = nearest(key, SWEEP_KEYS)
             allowed = "grid, zip, rows (settings stand inside one of them)"
-            raise SpecError([Problem(place, f"unknown key '{key}' in sweep", allowed, suggestion)])
+            raise SpecError(
+                [Problem(place, f"unknown key '{key}' in sweep", allowed, suggestion=suggestion)]
+            )
     sweep_size(sweep)
     combinations = list(_parts(sweep))
     _refuse_repeats(combinations)
@@ -148,7 +150,7 @@ def published_value(node: Node) -> Published:
         if key not in PUBLISHED_KEYS:
             place, suggestion = child.key_place or child.place, nearest(key, PUBLISHED_KEYS)
             found = f"unknown key '{key}' in a published value"
-            raise SpecError([Problem(place, found, WITH_TOLERANCE, suggestion)])
+            raise SpecError([Problem(place, found, WITH_TOLERANCE, suggestion=suggestion)])
     value, within = (node.get(key) for key in PUBLISHED_KEYS)
     if value is None or within is None:
         lacking = "'value'" if value is None else "'within'"
@@ -201,7 +203,8 @@ def _grid(node: Node) -> list[list[Combination]]:
         for value in values:
             text = identity(value)
             if text in seen:
-                raise _error(value, f"{text} stands twice in {short_name(path)}", "each value once")
+                found = f"{text} stands twice in {short_name(path)}"
+                raise SpecError([Problem(value.place, found, hint="write each value once")])
             seen[text] = value
         parts.append([Combination({path: value}, place=value.place) for value in values])
     return parts
@@ -228,7 +231,7 @@ def _add(overrides: dict[str, Node], name: str, node: Node) -> None:
         raise unknown_setting(name, node)
     dotted = ".".join(path)
     if dotted in overrides:
-        raise _error(node, f"{dotted} is given twice", "each setting once")
+        raise _given_twice(node, dotted)
     overrides[dotted] = node
 
 
@@ -240,7 +243,7 @@ def _joined(parts: Iterable[Combination]) -> Combination:
     for part in parts:
         for path, node in part.overrides.items():
             if path in overrides:
-                raise _error(node, f"{path} is given twice in one combination", "each setting once")
+                raise _given_twice(node, path, " in one combination")
             overrides[path] = node
         labels |= part.labels
         published |= part.published
@@ -261,7 +264,8 @@ def _refuse_repeats(combinations: list[Combination]) -> None:
         if written in seen:
             shown = ", ".join(f"{name}: {text}" for _, name, text in labels + swept)
             found = f"{{{shown}}} stands twice; first at {seen[written].place}"
-            raise SpecError([Problem(combination.place, found, "each combination once")])
+            hint = "write each combination once"
+            raise SpecError([Problem(combination.place, found, hint=hint)])
         seen[written] = combination
 
 
@@ -277,6 +281,11 @@ def _refuse_many_labels(combinations: list[Combination]) -> None:
         if len(names) > MAX_LABELS:
             found = f"more than {MAX_LABELS} names of labels in one sweep"
             raise SpecError([Problem(combination.place, found, f"at most {MAX_LABELS}")])
+
+
+def _given_twice(node: Node, path: str, where: str = "") -> SpecError:
+    found = f"{path} is given twice{where}"
+    return SpecError([Problem(node.place, found, hint="give each setting once")])
 
 
 def _error(node: Node, found: str, allowed: str) -> SpecError:

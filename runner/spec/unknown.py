@@ -36,12 +36,15 @@ def unknown_setting(name: str, node: Node, labels: Sequence[str] = ()) -> Unknow
     allowed = "a short name (" + ", ".join(SHORT_NAMES) + ") or a dotted path such as train.epochs"
     if labels:
         allowed = f"a label ({', '.join(labels)}), {allowed}"
+    hint = ""
     if any(step.isdecimal() for step in name.split(".")):
-        allowed += "; lists are set whole"
+        hint = "lists are set whole"
     found = f"unknown {'label or ' if labels else ''}setting '{name}'"
     place = node.key_place or node.place
     return UnknownName(
-        lambda tree: Problem(place, found, allowed, likely_settings(name, labels, tree))
+        lambda tree: Problem(
+            place, found, allowed, hint=hint, suggestion=likely_settings(name, labels, tree)
+        )
     )
 
 

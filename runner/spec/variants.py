@@ -90,8 +90,19 @@ def _profile(document: Node, name: str) -> Node:
     node = profiles.get(name) if profiles is not None else None
     if node is None or not node.is_mapping:
         place = (profiles or document).place
-        allowed = ", ".join(known) or "this spec has no profiles"
-        raise SpecError([Problem(place, f"no profile '{name}'", allowed, nearest(name, known))])
+        hint = "" if known else "this spec has no profiles"
+        suggestion = nearest(name, known)
+        raise SpecError(
+            [
+                Problem(
+                    place,
+                    f"no profile '{name}'",
+                    ", ".join(known),
+                    hint=hint,
+                    suggestion=suggestion,
+                )
+            ]
+        )
     return node
 
 
@@ -116,7 +127,8 @@ def _settings(node: Node, besides: Sequence[str]) -> dict[str, Node]:
         dotted = ".".join(path)
         if dotted in settings:
             place = child.key_place or child.place
-            raise SpecError([Problem(place, f"{dotted} is given twice", "each setting once")])
+            found = f"{dotted} is given twice"
+            raise SpecError([Problem(place, found, hint="give each setting once")])
         settings[dotted] = child
     return settings
 
@@ -147,7 +159,8 @@ def check_profiles(profiles: Node | None) -> None:
         _num_cells(node)
         if "seed" in _settings(node, PROFILE_KEYS) and "seeds" in node.value:
             found = f"profile {name} gives both seed and seeds"
-            raise SpecError([Problem(node.value["seeds"].key_place, found, "one of them")])
+            place = node.value["seeds"].key_place
+            raise SpecError([Problem(place, found, hint="give one of them")])
 
 
 def refuse_infinite(node: Node) -> None:
@@ -171,7 +184,7 @@ def parse_set(option: str) -> tuple[str, Node]:
     """
     name, equals, text = option.partition("=")
     if not equals:
-        raise UsageError(f"'{option}' is not setting=value, as in --set epochs=5")
+        raise UsageError(f"'{option}' is not setting=value", hint="as in --set epochs=5")
     source = f"--set {option}"
     place = SourcePosition(source, 0, 0)
     node = parse_yaml(text, source) if text.strip() else Node(None)

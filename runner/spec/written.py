@@ -51,8 +51,8 @@ def _alone(path: str, node: Node) -> Node:
 
 def at_new_places(problems: Iterable[Problem], known: Iterable[Problem]) -> list[Problem]:
     """Return those of ``problems`` that stand where none of the ``known`` does."""
-    places = {problem.place for problem in known}
-    return [problem for problem in problems if problem.place not in places]
+    positions = {problem.position for problem in known}
+    return [problem for problem in problems if problem.position not in positions]
 
 
 def _tree_problems(tree: Node, context: Node) -> list[Problem]:

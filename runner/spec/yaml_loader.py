@@ -26,7 +26,7 @@ MAX_INT_LENGTH = 100
 """Signs of a whole number that is looked at at all."""
 
 CORE_TAG = "tag:yaml.org,2002:"
-NO_TAGS = "plain values; tags are not read"
+NO_TAGS = "plain values, without tags"
 
 NULL = re.compile(r"^(?:~|null|Null|NULL|)$")
 BOOL = re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$")
@@ -88,7 +88,7 @@ def load_yaml(path: Path, named_at: SourcePosition | None = None) -> Node:
     """
     if storable(str(path)) != str(path):
         found = f"the path {printable(str(path))} is not UTF-8, and could not be recorded"
-        raise SpecError([Problem(None, found, "another name")])
+        raise SpecError([Problem(None, found, hint="give it another name")])
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
@@ -216,7 +216,7 @@ class _Converter:
             if key in children:
                 first = children[key].key_place
                 found = f"'{key}' stands here twice; first at {first}"
-                raise SpecError([Problem(place, found, "each key once")])
+                raise SpecError([Problem(place, found, hint="write each key once")])
             converted = self.convert(value_node)
             inside.append(converted)
             children[key] = Node(converted.node.value, converted.node.place, place)

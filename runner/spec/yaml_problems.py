@@ -10,15 +10,15 @@ import yaml
 from runner.core.errors import Problem, SourcePosition
 
 HINTS = {
-    "mapping values are not allowed": "one 'key: value' a line; quotes around text that holds ': '",
-    "expected <block end>": "entries of one list or mapping indented equally",
-    "expected ',' or ']'": "a comma between values, and ] at the end of the list",
-    "expected ',' or '}'": "a comma between entries, and } at the end of the mapping",
-    "could not find expected ':'": "'key: value'",
-    "unexpected end of stream": "a closing quote",
-    "cannot start any token": "quotes around text that begins with such a character",
-    "expected a single document": "one document in a file",
-    "an escape that is no character": "\\U00000000 to \\U0010FFFF",
+    "mapping values are not allowed": "write one 'key: value' a line; quote text that holds ': '",
+    "expected <block end>": "indent the entries of one list or mapping equally",
+    "expected ',' or ']'": "put a comma between values, and ] at the end of the list",
+    "expected ',' or '}'": "put a comma between entries, and } at the end of the mapping",
+    "could not find expected ':'": "write 'key: value'",
+    "unexpected end of stream": "close the quotes",
+    "cannot start any token": "put quotes around text that begins with such a character",
+    "expected a single document": "write one document in a file",
+    "an escape that is no character": "characters are \\U00000000 to \\U0010FFFF",
 }
 """What to do about PyYAML's commonest complaints, by words in them."""
 
@@ -51,7 +51,7 @@ def broken(error: yaml.MarkedYAMLError, text: str, file: str) -> Problem:
         return Problem(place, str(error.problem))
     lines = text.splitlines()
     if line < len(lines) and "\t" in lines[line][: column + 1]:
-        return Problem(place, "a tab where YAML wants spaces", "indent with spaces")
+        return Problem(place, "a tab where YAML wants spaces", hint="indent with spaces")
     said = " ".join(part for part in (error.context, error.problem) if part)
     hint = next((hint for words, hint in HINTS.items() if words in said), "")
     for jargon, words in JARGON.items():
@@ -59,7 +59,7 @@ def broken(error: yaml.MarkedYAMLError, text: str, file: str) -> Problem:
     opened = error.context_mark
     if opened is not None and opened.line != line:
         said += f"; it begins in line {opened.line + 1}"
-    return Problem(place, f"broken YAML: {said}", hint)
+    return Problem(place, f"broken YAML: {said}", hint=hint)
 
 
 def end_of(text: str, file: str) -> SourcePosition:

@@ -15,7 +15,7 @@ from runner.core.errors import UsageError
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-ALLOWED = "\n    allowed: a file, as results.db, or sqlite:///results.db"
+ALLOWED = "a file, as results.db, or sqlite:///results.db"
 
 
 def database_file(where: str | Path) -> Path:
@@ -29,16 +29,20 @@ def database_file(where: str | Path) -> Path:
     """
     text = str(where)
     if "\0" in text:
-        raise UsageError(f"{text!r} is no name of a file{ALLOWED}")
+        raise UsageError(f"{text!r} is no name of a file", allowed=ALLOWED)
     if "://" not in text:
         return Path(text)
     url = _parsed(text)
     if url.get_backend_name() != "sqlite":
-        raise UsageError(f"{text}: results are kept in SQLite files only{ALLOWED}")
+        raise UsageError(f"{text}: results are kept in SQLite files only", allowed=ALLOWED)
     if not url.database or url.database == ":memory:":
-        raise UsageError(f"{text} is a database in memory: all results would be lost{ALLOWED}")
+        raise UsageError(
+            f"{text} is a database in memory: all results would be lost", allowed=ALLOWED
+        )
     if url.query or url.host or url.database.startswith("file:"):
-        raise UsageError(f"{text}: only sqlite:/// and the file's path, without options{ALLOWED}")
+        raise UsageError(
+            f"{text}: only sqlite:/// and the file's path, without options", allowed=ALLOWED
+        )
     return Path(url.database)
 
 
@@ -48,7 +52,7 @@ def _parsed(text: str) -> sa.URL:
     try:
         return sa.make_url(text)
     except (sa.exc.ArgumentError, ValueError) as error:
-        raise UsageError(f"{text} cannot be read as a URL{ALLOWED}") from error
+        raise UsageError(f"{text} cannot be read as a URL", allowed=ALLOWED) from error
 
 
 def is_there(path: Path) -> bool:
@@ -64,9 +68,9 @@ def is_there(path: Path) -> bool:
     except OSError as error:
         raise UsageError(f"{path} cannot be opened: {error.strerror}") from error
     if stat.S_ISDIR(mode):
-        raise UsageError(f"{path} cannot be opened: it is a folder{ALLOWED}")
+        raise UsageError(f"{path} cannot be opened: it is a folder", allowed=ALLOWED)
     if not stat.S_ISREG(mode):
-        raise UsageError(f"{path} cannot be opened: it is no regular file{ALLOWED}")
+        raise UsageError(f"{path} cannot be opened: it is no regular file", allowed=ALLOWED)
     return True
 
 

@@ -28,6 +28,7 @@ from runner.store.versions import upgrade_from, version_of
 HEAD = "0005"
 """The newest migration; a test holds it against the scripts."""
 
+OWN_DATABASE = "name a database of your own with --db"
 BUSY_SECONDS = 60
 SQLITE_HEADER = b"SQLite format 3\0"
 """The first bytes of every SQLite file."""
@@ -79,7 +80,7 @@ class Database:
             UsageError: when the database is open for reading only.
         """
         if self.read_only:
-            raise UsageError(f"{self.path} is read-only; name a database of your own with --db")
+            raise UsageError(f"{self.path} is read-only", hint=OWN_DATABASE)
         self.check_in_place()
         with in_words(self.path), self.engine.connect() as connection:
             writer = connection.execution_options(runner_write=True)
@@ -105,8 +106,8 @@ class Database:
             if found != known:
                 became = "removed" if found is None else "replaced"
                 raise StoreGone(
-                    f"{path} was {became} while it was in use: what was recorded since is lost with"
-                    " it; the same command does it again"
+                    f"{path} was {became} while it was in use: what was recorded since is lost",
+                    hint="run the same command again to do it once more",
                 )
 
     def identity(self) -> str:
@@ -157,15 +158,14 @@ def open_database(
     path = database_file(where)
     found = is_there(path)
     if not found and (read_only or not create):
-        hint = "" if read_only else "; it is made by the first `runner run`"
-        raise UsageError(f"no database at {path}{hint}")
+        hint = "" if read_only else "the first `runner run` makes it"
+        raise UsageError(f"no database at {path}", hint=hint)
     if found and not create and path.stat().st_size == 0:
         raise UsageError(f"{path} is empty: no database of results")
     if found and not is_writable(path):
         if create and not read_only:
             raise UsageError(
-                f"{path} cannot be written: it or its folder is read-only; name a database of your"
-                " own with --db"
+                f"{path} cannot be written: it or its folder is read-only", hint=OWN_DATABASE
             )
         read_only = True
     with in_words(path):

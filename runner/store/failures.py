@@ -49,7 +49,7 @@ def in_words(path: Path) -> Iterator[None]:
 
 def damaged(path: Path, what: str) -> DamagedDatabase:
     """Return the error for what is wrong in the database at ``path``."""
-    return DamagedDatabase(f"{path} is damaged: {what}\n    {MENDING}")
+    return DamagedDatabase(f"{path} is damaged: {what}", hint=MENDING)
 
 
 def _in_words(path: Path, error: BaseException | None) -> RunnerError | BaseException:
@@ -70,4 +70,5 @@ def _in_words(path: Path, error: BaseException | None) -> RunnerError | BaseExce
         return UsageError(f"{path} cannot be opened as a results database: {error}")
     if kind == sqlite3.SQLITE_CORRUPT:
         return damaged(path, str(error))
-    return DamagedDatabase(f"{path} cannot be used: {error}; `runner db check` looks at all of it")
+    hint = "`runner db check` looks at all of it"
+    return DamagedDatabase(f"{path} cannot be used: {error}", hint=hint)

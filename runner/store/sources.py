@@ -68,8 +68,8 @@ def copied_to_memory(path: Path) -> Source:
     """
     if os.stat(path).st_size > MOST_IN_MEMORY:
         raise UsageError(
-            f"{path} cannot be read in its place and is too large to be copied to memory; copy it,"
-            " with what lies beside it, into a folder that can be written"
+            f"{path} cannot be read in its place and is too large to be copied to memory",
+            hint="copy it, with what lies beside it, into a folder that can be written",
         )
     if not has_log_beside(path):
         return _in_memory(immutable(path).uri)

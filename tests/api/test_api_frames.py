@@ -84,7 +84,7 @@ def test_report_is_a_frame_of_the_declared_columns(place: Path) -> None:
 def test_report_asks_which_table_when_there_are_several(place: Path) -> None:
     report = api.report(db=place / "results.db")
     assert list(report.frames()) == ["sizes", "small"]
-    with pytest.raises(UsageError, match="which table\\? there are: small, sizes"):
+    with pytest.raises(UsageError, match="which table\\?\n    allowed: small, sizes"):
         report.frame()
 
 

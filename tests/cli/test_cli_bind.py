@@ -19,7 +19,7 @@ train: {epochs: 1}
 MISSING = """\
 error: photos.yaml:2:36: missing data set imagefolder: no folder photos
     looked for: HERE/data/photos, HERE/photos
-    allowed: give the folder that holds one folder of images per class, absolute or relative to \
+    hint: give the folder that holds one folder of images per class, absolute or relative to \
 --data (RUNNER_DATA), ./data, the current folder or the spec's folder
 """
 
@@ -166,7 +166,9 @@ def test_a_model_that_does_not_fit_is_refused(tmp_path: Path, call: Call) -> Non
     draw_classes(tmp_path / "photos", {"a": 6, "b": 6})
     found = problem(call, "filters=[4, 4, 4, 4]")
     assert "images of 8×8 pixels are too small for 4 blocks" in found
-    assert "allowed: another network, or other images (data.resize, data.crop, data.color)" in found
+    assert (
+        "hint: take another network, or other images (data.resize, data.crop, data.color)" in found
+    )
 
 
 def test_a_batch_larger_than_the_images_cannot_be_the_only_one(tmp_path: Path, call: Call) -> None:

@@ -88,7 +88,7 @@ def missing(archive: Archive, home: Path) -> str:
     return (
         f"small.yaml:2:17: missing data set cifar10: no folder {FOLDER}\n"
         f"    looked for: {home}/data/{FOLDER}, {home}/{FOLDER}\n"
-        f"    allowed: {how_to_get(archive)}\n"
+        f"    hint: {how_to_get(archive)}\n"
     )
 
 
@@ -218,7 +218,7 @@ def test_a_failed_download_starts_nothing_and_the_same_command_tries_again(
 def error_of(archive: Archive, home: Path, what: str) -> str:
     return (
         f"error: cannot download {archive.url}: {what}\n"
-        "    allowed: run the same command again, or fetch the file by hand and unpack it to"
+        "    hint: run the same command again, or fetch the file by hand and unpack it to"
         f" {home}/data/{FOLDER}\n"
     )
 

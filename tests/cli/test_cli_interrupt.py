@@ -65,8 +65,8 @@ def test_ctrl_c_while_the_interpreter_ends_stops_nothing() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", late], capture_output=True, text=True)
     assert ended.returncode == 2
-    assert ended.stderr.startswith("error: no database at results.db")
-    assert len(ended.stderr.splitlines()) == 1
+    assert ended.stderr.startswith("error: no database at results.db\n    hint: ")
+    assert len(ended.stderr.splitlines()) == 2
 
 
 def test_a_first_signal_asks_and_a_second_stops_at_once(

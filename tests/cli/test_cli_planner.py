@@ -330,7 +330,7 @@ def test_a_run_on_another_database_keeps_its_folder(
 
     def clear_meanwhile(*taken: Any) -> None:
         original(*taken)
-        with pytest.raises(UsageError, match=r"a run is at work in .*\.runner; stop it"):
+        with pytest.raises(UsageError, match=r"a run is at work in .*\.runner\n    hint: stop it"):
             clear_cache((), "other.db")
         refused.append(True)
 

@@ -73,7 +73,7 @@ def test_without_any_result_the_command_that_makes_them_is_named(place: Path, ca
     refused = call("plot", "made_up.yaml", "--only", "never")
     assert (refused.code, refused.out) == (2, "")
     assert refused.err == (
-        "error: made_up.yaml: no chosen cell has a result\n    runner run made_up.yaml\n"
+        "error: made_up.yaml: no chosen cell has a result\n    hint: runner run made_up.yaml\n"
     )
     assert not Path("figures").exists()
 
@@ -83,7 +83,7 @@ def test_a_spec_that_was_not_run_says_how_to(place: Path, call: Call) -> None:
     assert (refused.code, refused.err) == (
         2,
         "error: made_up.yaml: it has not been run\n"
-        "    runner run made_up.yaml --set batch_size=7\n",
+        "    hint: runner run made_up.yaml --set batch_size=7\n",
     )
 
 
@@ -93,16 +93,16 @@ def test_the_command_that_makes_results_is_not_told_to_add_to_the_reference(
     refused = call("plot", "made_up.yaml", "--reference")
     assert (refused.code, refused.err) == (
         2,
-        "error: made_up.yaml: it has not been run\n    runner run made_up.yaml\n",
+        "error: made_up.yaml: it has not been run\n    hint: runner run made_up.yaml\n",
     )
     other = call("plot", "made_up.yaml", "--only", "never", "--db", str(place / "results.db"))
-    assert other.err.endswith(f"    runner run made_up.yaml --db {place / 'results.db'}\n")
+    assert other.err.endswith(f"    hint: runner run made_up.yaml --db {place / 'results.db'}\n")
 
 
 def test_without_a_database_it_says_how_to_make_one(place: Path, call: Call) -> None:
     refused = call("plot", "made_up.yaml", "--db", "nowhere.db")
     assert (refused.code, refused.out) == (2, "")
-    assert "no database at nowhere.db; it is made by the first `runner run`" in refused.err
+    assert "no database at nowhere.db\n    hint: the first `runner run` makes it" in refused.err
 
 
 @pytest.mark.parametrize(
@@ -111,12 +111,21 @@ def test_without_a_database_it_says_how_to_make_one(place: Path, call: Call) -> 
         (["los"], "unknown figure 'los'\n    did you mean: loss\n    allowed: sheet, loss, "),
         (["--out", "a.gif"], "a.gif has the suffix '.gif'\n    allowed: .png, .svg, .pdf\n"),
         (["--out", "a"], "a has no suffix\n    allowed: .png, .svg, .pdf\n"),
-        (["accuracy", "--per", "step"], "--per is not for the figure 'accuracy', but: sheet, "),
-        (["loss", "--images", "2"], "--images is not for the figure 'loss', but: augmentations"),
+        (
+            ["accuracy", "--per", "step"],
+            "--per is not for the figure 'accuracy'\n    allowed: sheet, ",
+        ),
+        (
+            ["loss", "--images", "2"],
+            "--images is not for the figure 'loss'\n    allowed: augmentations",
+        ),
         (["augmentations"], "no chosen cell of made_up.yaml augments its images (train.augment)"),
-        (["loss", "--x", "lr"], "--x is not for the figure 'loss', but: setting\n"),
+        (["loss", "--x", "lr"], "--x is not for the figure 'loss'\n    allowed: setting\n"),
         (["loss", "--per", "stp"], "unknown --per 'stp'\n    did you mean: step\n"),
-        (["loss", "--smooth", "3"], "--smooth averages the losses of steps: give --per step"),
+        (
+            ["loss", "--smooth", "3"],
+            "--smooth averages the losses of steps\n    hint: give --per step",
+        ),
         (["setting", "--at", "0"], "--at is '0'\n    allowed: best, last, min, max or an epoch"),
         (
             ["setting", "--x", "laabel"],
@@ -126,7 +135,7 @@ def test_without_a_database_it_says_how_to_make_one(place: Path, call: Call) -> 
         (["setting", "--x", "momentum"], "--x momentum: column x shows train.optimizer.momentum,"),
         (
             ["setting", "--x", "seed"],
-            "--x seed: seeds are averaged; give another setting\n    there",
+            "--x seed: seeds are averaged\n    allowed: lr\n    hint: give another setting",
         ),
         (
             ["setting", "--at", "7"],
@@ -134,7 +143,7 @@ def test_without_a_database_it_says_how_to_make_one(place: Path, call: Call) -> 
         ),
         (
             ["--only", "medium"],
-            "--only 'medium' matches no cell\n    there are:\n        label: 'slow",
+            "--only 'medium' matches no cell\n    allowed:\n        label: 'slow",
         ),
     ],
 )
@@ -155,7 +164,7 @@ def test_of_several_varying_settings_one_must_be_chosen(place: Path, call: Call)
     refused = call("plot", "made_up.yaml", "setting", "--db", "two.db")
     assert (refused.code, refused.out) == (2, "")
     assert refused.err == (
-        "error: which setting is on the x axis? give --x\n    there are: lr, epochs\n"
+        "error: which setting is on the x axis?\n    allowed: lr, epochs\n    hint: give --x\n"
     )
 
 

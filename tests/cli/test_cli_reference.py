@@ -65,7 +65,10 @@ def test_reference_and_db_contradict_each_other_but_not_its_variable(
 ) -> None:
     refused = call(*words, "--reference", "--db", "mine.db")
     assert (refused.code, refused.out) == (2, "")
-    assert refused.err == "error: --reference and --db name two databases; give one of them\n"
+    assert (
+        refused.err
+        == "error: --reference and --db name two databases\n    hint: give one of them\n"
+    )
     monkeypatch.setenv("RUNNER_DB", "mine.db")
     assert call(*words, "--reference").code == 0
 
@@ -82,7 +85,7 @@ def test_the_reference_is_not_written_even_when_its_file_is_named(
     assert call("list", "--db", shipped).code == 0
     refused = call("run", "tiny.yaml", "--db", shipped)
     assert (refused.code, refused.out) == (2, "")
-    assert "is read-only; name a database of your own with --db" in refused.err
+    assert "is read-only\n    hint: name a database of your own with --db" in refused.err
     assert shipped.read_bytes() == before
     assert [each.name for each in shipped.parent.iterdir()] == ["results.db"]
 

@@ -30,7 +30,7 @@ READING = [
 def test_without_a_database_reading_says_how_to_make_one(call: Call, words: list[str]) -> None:
     refused = call(*words, "--db", "nowhere.db")
     assert (refused.code, refused.out) == (2, "")
-    assert "no database at nowhere.db; it is made by the first `runner run`" in refused.err
+    assert "no database at nowhere.db\n    hint: the first `runner run` makes it" in refused.err
     assert not Path("nowhere.db").exists()
 
 
@@ -62,14 +62,14 @@ def test_report_lists_tables_with_their_experiment(tiny: Path, call: Call) -> No
 def test_an_unknown_table_is_told_the_nearest(tiny: Path, call: Call) -> None:
     refused = call("report", "--table", "tinny")
     assert (refused.code, refused.out) == (2, "")
-    assert refused.err == ("error: no table 'tinny'\n    did you mean: tiny\n    there are: tiny\n")
+    assert refused.err == ("error: no table 'tinny'\n    did you mean: tiny\n    allowed: tiny\n")
 
 
 def test_an_unknown_variant_is_told_those_there_are(tiny: Path, call: Call) -> None:
     refused = call("report", "--variant", "epochs=9")
     assert (refused.code, refused.err) == (
         2,
-        "error: no variant 'epochs=9'\n    there are: none\n",
+        "error: no variant 'epochs=9'\n    hint: there are no variants\n",
     )
 
 
@@ -326,7 +326,7 @@ def test_list_of_an_unknown_variant_is_told_those_there_are(variants: Path, call
     assert (refused.code, refused.out) == (2, "")
     assert refused.err == (
         "error: no variant 'lr=0.3'\n    did you mean: lr=0.2\n"
-        "    there are: hidden=[3, 2], epochs=2; lr=0.2\n"
+        "    allowed: hidden=[3, 2], epochs=2; lr=0.2\n"
     )
     assert len(call("list", "--variant", "lr=0.2").out.splitlines()) == 5
 
@@ -336,10 +336,10 @@ def test_a_cell_of_several_variants_asks_which(variants: Path, call: Call) -> No
     assert (refused.code, refused.out) == (2, "")
     assert refused.err == (
         "error: 'made_up:1:0' is in 2 variants; which one?\n"
-        "    there are: 'made_up:1:0@hidden=[3, 2], epochs=2', made_up:1:0@lr=0.2\n"
+        "    allowed: 'made_up:1:0@hidden=[3, 2], epochs=2', made_up:1:0@lr=0.2\n"
     )
     refused = call("show", "made_up:1@lr=0.2")
-    assert "there are: made_up:1:0@lr=0.2, made_up:1:1@lr=0.2" in refused.err
+    assert "allowed: made_up:1:0@lr=0.2, made_up:1:1@lr=0.2" in refused.err
 
 
 def test_a_cell_of_the_only_variant_needs_no_more_than_its_place(fresh: Path, call: Call) -> None:
@@ -349,7 +349,7 @@ def test_a_cell_of_the_only_variant_needs_no_more_than_its_place(fresh: Path, ca
     assert (refused.code, refused.out, refused.err) == (
         2,
         "",
-        "error: 'tiny' was run as variants only\n    there are: profile quick\n",
+        "error: 'tiny' was run as variants only\n    allowed: profile quick\n",
     )
     call("run", "tiny.yaml", "--limit", "1")
     assert "cell      tiny:0:0  slow\n" in call("show", "tiny:0:0").out
@@ -358,11 +358,14 @@ def test_a_cell_of_the_only_variant_needs_no_more_than_its_place(fresh: Path, ca
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("tiny:0:0@epochs=9", "no variant 'epochs=9' of 'tiny'\n    there are: none\n"),
-        ("made_up:0:0@lr=0.3", "did you mean: lr=0.2\n    there are: hidden=[3, 2], epochs=2; lr"),
-        ("made_up:0:0@", "'made_up' was run as variants only\n    there are: hidden"),
-        ("made_up:0:0:1@lr=0.2", "is not experiment:position or experiment:position:seed, of a"),
-        ("made_up:²", "is not experiment:position"),
+        ("tiny:0:0@epochs=9", "no variant 'epochs=9' of 'tiny'\n    hint: there are no variants\n"),
+        ("made_up:0:0@lr=0.3", "did you mean: lr=0.2\n    allowed: hidden=[3, 2], epochs=2; lr"),
+        ("made_up:0:0@", "'made_up' was run as variants only\n    allowed: hidden"),
+        (
+            "made_up:0:0:1@lr=0.2",
+            "is no name of a run or cell\n    allowed: experiment:position",
+        ),
+        ("made_up:²", "is no name of a run or cell"),
     ],
 )
 def test_a_wrong_variant_is_told_those_there_are(
@@ -377,12 +380,15 @@ def test_a_wrong_variant_is_told_those_there_are(
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("zzz", "no run 'zzz'; `runner list` shows all"),
+        ("zzz", "no run 'zzz'\n    hint: `runner list` shows all"),
         ("tiny:7", "no run 'tiny:7'"),
-        ("tiny:0", "'tiny:0' has 2 seeds; which one?\n    there are: tiny:0:0, tiny:0:1"),
+        ("tiny:0", "'tiny:0' has 2 seeds; which one?\n    allowed: tiny:0:0, tiny:0:1"),
         ("tyny:0:0", "no experiment 'tyny'\n    did you mean: tiny"),
-        ("tiny:x", "'tiny:x' is not experiment:position or experiment:position:seed"),
-        ("", "'' means 4 runs: "),
+        (
+            "tiny:x",
+            "'tiny:x' is no name of a run or cell\n    allowed: experiment:position",
+        ),
+        ("", "'' means 4 runs\n    allowed: "),
     ],
 )
 def test_show_says_what_it_did_not_find(tiny: Path, call: Call, name: str, message: str) -> None:

@@ -57,8 +57,8 @@ def test_only_admits_labels_and_settings(
     assert ended == done
 
 
-LABELS = "    there are:\n        label: 'slow', 'fast one'"
-ALL = f"{LABELS}\n        lr: 0.01, 0.1\n        seed: 0, 1"
+LABELS = "label: 'slow', 'fast one'"
+ALL = f"    allowed:\n        {LABELS}\n        lr: 0.01, 0.1\n        seed: 0, 1"
 
 
 @pytest.mark.parametrize(
@@ -66,14 +66,14 @@ ALL = f"{LABELS}\n        lr: 0.01, 0.1\n        seed: 0, 1"
     [
         ("medium", ALL),
         ("fastone", f"    did you mean: fast one\n{ALL}"),
-        ("label=fastone", f"    did you mean: label=fast one\n{LABELS}"),
+        ("label=fastone", f"    did you mean: label=fast one\n    allowed: {LABELS}"),
         ("lable=slow", f"    did you mean: label=slow\n{ALL}"),
         ("WHICH=slow", f"    did you mean: label=slow\n{ALL}"),
         ("epoch=2", f"    did you mean: epochs=2\n{ALL}"),
         ("nesterov=true", f"    did you mean: train.optimizer.nesterov=true\n{ALL}"),
         ("train.nesterov=true", f"    did you mean: train.optimizer.nesterov=true\n{ALL}"),
-        ("lr=7", "    there are:\n        lr: 0.01, 0.1"),
-        ("epochs=3", "    there are:\n        epochs: 2"),
+        ("lr=7", "    allowed: lr: 0.01, 0.1"),
+        ("epochs=3", "    allowed: epochs: 2"),
         ("qqq=3", ALL),
     ],
 )

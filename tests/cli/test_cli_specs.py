@@ -70,7 +70,7 @@ def test_new_never_overwrites(tmp_path: Path, call: Call) -> None:
     refused = call("new", "photos")
     assert (refused.code, refused.err) == (
         2,
-        "error: photos.yaml is there already; give another --out\n",
+        "error: photos.yaml is there already\n    hint: give another --out\n",
     )
     assert Path("photos.yaml").read_text() == "mine"
     assert call("new", "photos", "--out", "other.yaml").code == 0
@@ -79,11 +79,11 @@ def test_new_never_overwrites(tmp_path: Path, call: Call) -> None:
 @pytest.mark.parametrize(
     ("counts", "message"),
     [
-        ({"only": 3}, "photos has 1 class folder with images; a classifier needs 2 or more"),
+        ({"only": 3}, "photos has 1 class folder with images\n    allowed: 2 or more"),
         ({}, "no folder photos"),
         (
             {"one/empty": 0, "two/empty": 0},
-            "photos has no class folders with images; a classifier needs 2 or more",
+            "photos has no class folders with images\n    allowed: 2 or more",
         ),
     ],
 )

@@ -309,7 +309,7 @@ def test_no_download_says_what_is_missing_and_where(
     assert said == (
         "error: frozen.yaml:3:39: missing weights NAME\n"
         "    looked for: HERE/hub/checkpoints/NAME\n"
-        "    allowed: `runner run` without --no-download fetches file://HERE/server/NAME\n"
+        "    hint: `runner run` without --no-download fetches file://HERE/server/NAME\n"
     )
     assert not Path("results.db").exists()
 

@@ -73,7 +73,7 @@ def failure(archive: Archive, root: Path) -> str:
         f"{archive.folder}"
     )
     what = failed.value.what
-    assert str(failed.value) == f"cannot download {archive.url}: {what}\n    allowed: {to_do}"
+    assert str(failed.value) == f"cannot download {archive.url}: {what}\n    hint: {to_do}"
     assert not root.exists()
     return what
 

@@ -57,8 +57,8 @@ def failure(url: str, path: Path, checksum: Checksum = RIGHT) -> str:
     with pytest.raises(DownloadFailed) as failed:
         download(url, path, checksum, silent)
     to_do = f"run the same command again, or fetch the file by hand and save it as {path}"
-    assert str(failed.value) == f"cannot download {url}: {failed.value.what}\n    allowed: {to_do}"
-    assert (failed.value.url, failed.value.to_do) == (url, to_do)
+    assert str(failed.value) == f"cannot download {url}: {failed.value.what}\n    hint: {to_do}"
+    assert (failed.value.url, failed.value.hint) == (url, to_do)
     assert failed.value.exit_code == 2
     assert not path.parent.exists() or not any(path.parent.iterdir())
     return failed.value.what

@@ -208,38 +208,38 @@ def test_split_folders_are_no_classes(split: Path) -> None:
         "    read as classes: 3 classes: Train (3 images), test (3 images), val (3 images)\n"
         "    read as parts: 2 classes: cat, dog; in each of Train, test, val"
     )
-    assert caught.value.allowed == (
-        f"path: {split}/Train, to use that part alone;"
-        " or include: [Train, test, val], to say that these are the classes"
+    assert caught.value.hint == (
+        f"write path: {split}/Train to use that part alone, or"
+        " include: [Train, test, val] to say that these are the classes"
     )
     assert build(split / "Train").classes == ("cat", "dog")
     assert build(split, include=("val", "test", "Train")).classes == ("Train", "test", "val")
 
 
 @pytest.mark.parametrize(
-    ("names", "read", "allowed"),
+    ("names", "read", "hint"),
     [
         (
             ("test/a.png", "train/a.png"),
             "no classes: the images lie in test, train themselves",
-            "one folder of images for each class; or include: [test, train],",
+            "make one folder of images for each class, or include: [test, train] ",
         ),
         (
             ("train/a.png", "val/cat/a.png", "val/dog/a.png"),
             "2 classes: cat, dog; in train, val",
-            "path: {root}/val, to use that part alone; or include: [train, val],",
+            "write path: {root}/val to use that part alone, or include: [train, val] ",
         ),
     ],
 )
 def test_only_a_part_with_classes_is_offered(
-    tmp_path: Path, names: tuple[str, ...], read: str, allowed: str
+    tmp_path: Path, names: tuple[str, ...], read: str, hint: str
 ) -> None:
     root = tmp_path / "set"
     touch(root, *names)
     with pytest.raises(SplitFolders) as caught:
         build(root)
     assert str(caught.value).splitlines()[-1] == f"    read as parts: {read}"
-    assert caught.value.allowed.startswith(allowed.format(root=root))
+    assert caught.value.hint.startswith(hint.format(root=root))
 
 
 @pytest.mark.parametrize(

@@ -180,7 +180,7 @@ def test_a_sheet_has_loss_and_accuracy_of_every_cell(drawn: Draw) -> None:
 
 def test_a_sheet_takes_only_so_many_cells(drawn: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runner.report.figures.figure.MOST_CELLS", 1)
-    with pytest.raises(UsageError, match=r"2 cells; one sheet takes 1\n    choose .* --only"):
+    with pytest.raises(UsageError, match=r"2 cells; one sheet takes 1\n    hint: choose .* --only"):
         drawn(RATES, kind="sheet")
 
 

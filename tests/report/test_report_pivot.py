@@ -268,7 +268,8 @@ def test_cells_that_a_variant_moves_into_one_place_are_refused(
         query_table(database, experiment.tables[0], experiment.name, experiment.variant)
     assert str(caught.value) == (
         "table t has two cells at (SIZE: 4, LR: 0.4), made_up:0 and made_up:2 (variant: lr=0.4)\n"
-        "    allowed: one cell in each place; a column for what differs keeps them apart; see it"
+        "    allowed: one cell in each place\n"
+        "    hint: a column for what differs keeps them apart; see it"
         " with: runner diff made_up:0@lr=0.4 made_up:2@lr=0.4"
     )
 
@@ -303,7 +304,8 @@ def test_stored_cells_that_a_newer_table_puts_in_one_place_are_refused(
         query_table(database, newer, "made_up", "")
     assert str(caught.value) == (
         "table t has two cells at (SIZE: 4, NET: mlp), made_up:0 and made_up:2\n"
-        "    allowed: one cell in each place; a column for what differs keeps them apart; see it"
+        "    allowed: one cell in each place\n"
+        "    hint: a column for what differs keeps them apart; see it"
         " with: runner diff made_up:0 made_up:2"
     )
 
@@ -314,5 +316,7 @@ def test_stored_cells_with_another_value_may_clash_with_a_title(
     record_made_up(database, tmp_path, HIDDEN, by_rate)
     columns = "columns: {SIZE: batch_size, LR: lr, A: val_accuracy}"
     newer = table_of(f"t: {{pivot: {{column: SIZE, titles: {{4: '8'}}}}, {columns}}}")
-    with pytest.raises(UsageError, match="table t would have two columns '8'\n    allowed: ano"):
+    with pytest.raises(
+        UsageError, match="table t would have two columns '8'\n    hint: give it ano"
+    ):
         query_table(database, newer, "made_up", "")

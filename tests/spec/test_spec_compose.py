@@ -206,8 +206,8 @@ def test_problems_in_an_inherited_file_are_placed_there(specs: Specs) -> None:
     with pytest.raises(SpecError) as caught:
         specs.child({})
     (problem,) = caught.value.problems
-    assert problem.place is not None
-    assert problem.place.file.endswith("base.yaml")
+    assert problem.position is not None
+    assert problem.position.file.endswith("base.yaml")
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_what_extends_cannot_name_is_a_problem_at_its_place(
     with pytest.raises(SpecError) as caught:
         load_experiment(path)
     (problem,) = caught.value.problems
-    assert str(problem.place) == f"{path}:2:10"
+    assert str(problem.position) == f"{path}:2:10"
     assert problem.found.startswith(found)
 
 

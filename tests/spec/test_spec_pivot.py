@@ -132,7 +132,7 @@ def test_only_what_no_column_shows_is_said_to_differ() -> None:
     close = SPEC.replace("DROPOUT: dropout", "SIZE: batch_size")
     with pytest.raises(SpecError, match=r"differ in dropout \(0 and 0.5\)\n") as caught:
         build(close)
-    assert [str(problem.place) for problem in caught.value.problems] == ["a.yaml:10:21"]
+    assert [str(problem.position) for problem in caught.value.problems] == ["a.yaml:10:21"]
 
 
 def test_values_that_look_alike_are_told_apart() -> None:
@@ -150,7 +150,9 @@ def test_a_setting_that_differs_is_named_once() -> None:
     hidden = hidden.replace("  grid: {dropout: [0, 0.5]}\n", "")
     columns = "columns: {OPTIMIZER: optimizer, SIZE: batch_size, ACC: val_accuracy}"
     hidden = hidden.replace("columns: {DROPOUT: dropout, LR: lr, ACC: val_accuracy}", columns)
-    with pytest.raises(SpecError, match=r"which differ in lr \(0\.1 and 0\.2\)\n.* for lr keeps"):
+    with pytest.raises(
+        SpecError, match=r"which differ in lr \(0\.1 and 0\.2\)\n.*\n.* for lr keeps"
+    ):
         build(hidden.replace("{column: LR, titles: {0.1: LOW}}", "OPTIMIZER"))
 
 

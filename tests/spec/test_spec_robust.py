@@ -112,7 +112,7 @@ def check(spec: Any, profile: str | None) -> None:
     error = error_of(spec, profile)
     if error is not None:
         assert isinstance(error, SpecError)
-        placed = all(problem.place is not None for problem in error.problems)
+        placed = all(problem.position is not None for problem in error.problems)
         assert placed or "no profile 'quick'" in str(error), str(error)
 
 

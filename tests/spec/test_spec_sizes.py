@@ -175,7 +175,9 @@ def test_tables_are_not_held_against_ever_so_many_cells(monkeypatch: pytest.Monk
 def test_a_schedule_of_very_many_rates_is_refused(schedule: str, count: int) -> None:
     message = refused(f"train: {{epochs: 100000, schedule: {schedule}}}")
     found = f": the schedule has up to {count} learning rates in 100000 epochs\n"
-    assert re.match(rf"a\.yaml:4:\d+{found}    allowed: at most 10000; ", message)
+    assert re.match(
+        rf"a\.yaml:4:\d+{found}    allowed: at most 10000\n    hint: use a cosine", message
+    )
 
 
 def test_the_rates_of_all_cells_together_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:

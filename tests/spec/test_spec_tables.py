@@ -84,4 +84,4 @@ def test_a_setting_hides_a_label_of_its_name() -> None:
 def test_a_wrong_table_is_a_spec_error_with_its_place(text: str) -> None:
     with pytest.raises(SpecError) as caught:
         table_of(text)
-    assert all(problem.place is not None for problem in caught.value.problems)
+    assert all(problem.position is not None for problem in caught.value.problems)

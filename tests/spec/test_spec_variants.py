@@ -108,7 +108,7 @@ def test_a_profile_of_a_spec_without_profiles() -> None:
     with pytest.raises(SpecError) as caught:
         build_experiment(parse_yaml(text, "a.yaml"), Path("a.yaml"), "quick")
     assert str(caught.value) == (
-        "a.yaml:1:1: no profile 'quick'\n    allowed: this spec has no profiles"
+        "a.yaml:1:1: no profile 'quick'\n    hint: this spec has no profiles"
     )
 
 
@@ -300,7 +300,7 @@ def test_set_wins_over_the_profile_and_the_profile_over_the_row() -> None:
 
 @pytest.mark.parametrize("option", ["epochs", "", "epochs 5"])
 def test_a_set_option_without_an_equals_sign_is_a_usage_error(option: str) -> None:
-    with pytest.raises(UsageError, match="is not setting=value, as in --set epochs=5"):
+    with pytest.raises(UsageError, match="is not setting=value\n    hint: as in --set epochs=5"):
         build(None, option)
 
 
@@ -336,7 +336,7 @@ def test_a_set_option_that_is_not_finite(option: str) -> None:
 def test_a_setting_given_twice_in_a_profile() -> None:
     profiles = {"quick": {"lr": 0.5, "train.optimizer.lr": 0.25}}
     assert message_of(profiles=profiles) == (
-        "a.yaml:22:5: train.optimizer.lr is given twice\n    allowed: each setting once"
+        "a.yaml:22:5: train.optimizer.lr is given twice\n    hint: give each setting once"
     )
 
 

@@ -68,7 +68,7 @@ def said_of(
     return {
         (problem.found, problem.allowed, problem.suggestion)
         for problem in problems
-        if problem.place == place
+        if problem.position == place
     }
 
 
@@ -157,7 +157,7 @@ def test_a_wrong_swept_value_is_an_error_whatever_is_put_into_over_or_beside_it(
     if how == "row":
         row = {path: value} | ({reached[0]: reached[1]} if reached[0] != path else {})
         wrong = {**setting.spec, "sweep": {"rows": [row]}}
-        assert any(each.place is not None for each in problems_of(wrong))
+        assert any(each.position is not None for each in problems_of(wrong))
         return
     wrong = {**setting.spec, **swept(below, path, value)}
     alone = problems_of(wrong)

@@ -68,7 +68,7 @@ def test_a_file_that_must_not_be_written_can_be_read(packed: Path) -> None:
 
 def test_writing_is_an_error_in_words(packed: Path) -> None:
     database = open_database(packed, read_only=True)
-    with pytest.raises(UsageError, match=r"results\.db is read-only; .* --db"):
+    with pytest.raises(UsageError, match=r"results\.db is read-only\n.* --db"):
         want(database, ["r2"])
     database.close()
 
@@ -120,7 +120,7 @@ def test_without_being_told_what_cannot_be_written_is_read(packed: Path, journal
     with locked(packed.parent):
         database = open_database(packed, create=False)
         assert [row["status"] for row in run_rows(database)] == ["done"]
-        with pytest.raises(UsageError, match=r"results\.db is read-only; .* --db"):
+        with pytest.raises(UsageError, match=r"results\.db is read-only\n.* --db"):
             want(database, ["r2"])
         database.close()
         with pytest.raises(UsageError, match="cannot be written: it or its folder is read-only"):

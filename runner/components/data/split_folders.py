@@ -17,12 +17,12 @@ class SplitFolders(ValueError):
     """Class folders that are called like the parts of a split.
 
     Attributes:
-        allowed: what to write, under either reading.
+        hint: what to write, under either reading.
     """
 
-    def __init__(self, found: str, allowed: str) -> None:
+    def __init__(self, found: str, hint: str) -> None:
         super().__init__(found)
-        self.allowed = allowed
+        self.hint = hint
 
 
 def refuse_splits(listing: Listing, root: Path, given: str) -> None:
@@ -58,11 +58,11 @@ def refuse_splits(listing: Listing, root: Path, given: str) -> None:
     usable = [name for name in parts if inside[name]]
     part = next((name for name in usable if name.lower().startswith("train")), "".join(usable[:1]))
     alone = (
-        f"path: {given.rstrip('/')}/{part}, to use that part alone;"
+        f"write path: {given.rstrip('/')}/{part} to use that part alone,"
         if part
-        else "one folder of images for each class;"
+        else "make one folder of images for each class,"
     )
-    include = f"include: [{enumerated(listing.classes)}], to say that these are the classes"
+    include = f"include: [{enumerated(listing.classes)}] to say that these are the classes"
     raise SplitFolders(found, f"{alone} or {include}")
 
 

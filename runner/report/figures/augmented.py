@@ -77,7 +77,7 @@ def _group(
         by_pipeline.setdefault(item.settings.train.augment.model_dump_json(), []).append(item)
     if len(by_pipeline) > MOST_PIPELINES:
         found = f"{len(by_pipeline)} different augmentations; a figure takes {MOST_PIPELINES}"
-        raise UsageError(f"{found}\n    choose some with --only")
+        raise UsageError(found, hint="choose some with --only")
     labels, pixels = _images(source, cells[0].settings.data, num_images)
     height, width, channels = pixels.shape[1:]
     count = max(1, NUM_VERSIONS // len(by_pipeline))
@@ -120,7 +120,7 @@ def _images(
     for index, image in zip(chosen, decoded(source, chosen, settings), strict=True):
         if isinstance(image, Corrupt):
             found = f"{image.name} cannot be decoded: {image.error}"
-            raise DataError(f"{found}\n    remove it, or set data.on_corrupt: skip")
+            raise DataError(found, hint="remove it, or set data.on_corrupt: skip")
         if pixels and image.shape != pixels[0].shape:
             names = source.names[index], source.names[chosen[0]]
             raise DataError(sizes_differ(names[0], image, names[1], pixels[0]))

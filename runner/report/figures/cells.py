@@ -64,7 +64,7 @@ def shown_cells(
         known = {(each.name, each.variant) for each in stored_experiments(database)}
         is_known = (experiment.name, experiment.variant) in known
         no_result = "no chosen cell has a result" if is_known else "it has not been run"
-        raise UsageError(f"{experiment.path}: {no_result}\n    {command}")
+        raise UsageError(f"{experiment.path}: {no_result}", hint=command)
     return tuple(shown), tuple(cells)
 
 

@@ -67,7 +67,7 @@ def _epoch_rule(at: str) -> str | int:
     if at.isdecimal() and int(at) > 0:
         return int(at)
     allowed = f"{', '.join(EPOCH_RULES)} or an epoch from 1"
-    raise UsageError(f"--at is '{at}'\n    allowed: {allowed}")
+    raise UsageError(f"--at is '{at}'", allowed=allowed)
 
 
 def _x_name(cells: Sequence[Cell], labels: Sequence[str], x: str | None) -> str:
@@ -76,16 +76,15 @@ def _x_name(cells: Sequence[Cell], labels: Sequence[str], x: str | None) -> str:
     if x is None:
         if len(varying) == 1:
             return varying[0]
-        raise UsageError(f"which setting is on the x axis? give --x\n    there are: {shown}")
+        raise UsageError("which setting is on the x axis?", allowed=shown, hint="give --x")
     if x not in labels and setting_path(x) is None:
         tree = to_node(cells[0].settings) if cells else None
         suggestion = likely_settings(x, [*varying, *labels], tree)
-        hint = f"\n    did you mean: {suggestion}" if suggestion else ""
-        raise UsageError(f"--x {x} is no setting and no label{hint}\n    there are: {shown}")
-    if x == "seed" and x not in labels and not any(x in cell.swept for cell in cells):
         raise UsageError(
-            f"--x seed: seeds are averaged; give another setting\n    there are: {shown}"
+            f"--x {x} is no setting and no label", allowed=shown, suggestion=suggestion
         )
+    if x == "seed" and x not in labels and not any(x in cell.swept for cell in cells):
+        raise UsageError("--x seed: seeds are averaged", allowed=shown, hint="give another setting")
     return x
 
 
@@ -133,4 +132,4 @@ def _default_metrics(settings: Sequence[Settings], at: str | int) -> list[str]:
             return train or held_out
     epochs = max(each.train.epochs for each in settings)
     words = f"no run has accuracies at epoch {at}"
-    raise UsageError(f"{words}\n    allowed: an epoch up to {epochs} (train.epochs)")
+    raise UsageError(words, allowed=f"an epoch up to {epochs} (train.epochs)")

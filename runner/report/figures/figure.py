@@ -100,7 +100,7 @@ def _panels(request: FigureRequest, measures: Sequence[Measure]) -> Figure:
     count = len(request.cells)
     if count > MOST_CELLS:
         found = f"{count} cells; one sheet takes {MOST_CELLS}"
-        raise UsageError(f"{found}\n    choose some with --only")
+        raise UsageError(found, hint="choose some with --only")
     columns = min(count, 3 if count in (5, 6, 9) else 4)
     rows = -(-count // columns)
     titles = [

@@ -124,7 +124,7 @@ def check_suffix(path: Path) -> None:
     """
     if path.suffix.lower() not in SUFFIXES:
         found = f"the suffix '{path.suffix}'" if path.suffix else "no suffix"
-        raise UsageError(f"{path} has {found}\n    allowed: {', '.join(SUFFIXES)}")
+        raise UsageError(f"{path} has {found}", allowed=", ".join(SUFFIXES))
 
 
 def save(figure: Figure, path: Path) -> None:

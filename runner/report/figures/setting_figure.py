@@ -63,7 +63,7 @@ def setting(request: FigureRequest) -> Figure:
     lines = _lines(request, request.x)
     if len(lines) > MOST_ROWS:
         found = f"{len(lines)} lines; a figure over a setting takes {MOST_ROWS}"
-        raise UsageError(f"{found}\n    choose some cells with --only")
+        raise UsageError(found, hint="choose some cells with --only")
     rows = [list(lines)] if len(lines) <= MOST_LINES else [[name] for name in lines]
     panels = _by_unit(request)
     scale = Scale.of([point.x for line in lines.values() for point in line])

@@ -73,8 +73,8 @@ def check_tolerances(database: Database, tables: Sequence[TableRef]) -> list[Tol
     if not held:
         names = ", ".join(dict.fromkeys(each.table.name for each in tables)) or "no table"
         raise UsageError(
-            f"nothing to check: no published value in {names} has a tolerance"
-            f"\n    allowed: published: {{TEST_ACC: {WITH_TOLERANCE}}}, for cells as written"
+            f"nothing to check: no published value in {names} has a tolerance",
+            hint=f"write published: {{TEST_ACC: {WITH_TOLERANCE}}}, for cells as written",
         )
     return held
 
@@ -116,11 +116,13 @@ def find_tables(
     matching = [each for each in tables if each.table.name == name]
     if not matching:
         names = list(dict.fromkeys(each.table.name for each in tables))
-        suggestion = nearest(name, names)
-        hint = f"\n    did you mean: {suggestion}" if suggestion else ""
         of_variant = f" of variant '{variant}'" if variant else ""
-        listed = ", ".join(names) or "none"
-        raise UsageError(f"no table '{name}'{of_variant}{hint}\n    there are: {listed}")
+        raise UsageError(
+            f"no table '{name}'{of_variant}",
+            allowed=", ".join(names),
+            hint="" if names else "there are no tables yet",
+            suggestion=nearest(name, names),
+        )
     return matching[:1]
 
 

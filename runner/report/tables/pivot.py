@@ -37,7 +37,7 @@ def pivoted(filled: TableData) -> TableData:
     in_order = sorted(filled.rows, key=lambda row: row.position)
     values = list(dict.fromkeys(row.entries[pivot].value for row in in_order))
     for _, why in clashing_titles(table, values):
-        raise UsageError(f"{why}\n    allowed: another title in the pivot of {pivot}")
+        raise UsageError(why, hint=f"give it another title in the pivot of {pivot}")
     lines: dict[Line, dict[Any, Row]] = {}
     keys = row_columns(table)
     for row in filled.rows:
@@ -79,8 +79,9 @@ def _shared_place(filled: TableData, first: Row, second: Row) -> UsageError:
         cell_reference(filled.experiment, row.position, None, filled.variant)
         for row in (first, second)
     ]
-    differs = f"; see it with: {shlex.join(['runner', 'diff', *names])}"
+    diff = shlex.join(["runner", "diff", *names])
     return UsageError(
-        f"table {filled.table.name} has two cells at {place}, {' and '.join(cells)}{variant}\n"
-        f"    allowed: one cell in each place; a column for what differs keeps them apart{differs}"
+        f"table {filled.table.name} has two cells at {place}, {' and '.join(cells)}{variant}",
+        allowed="one cell in each place",
+        hint=f"a column for what differs keeps them apart; see it with: {diff}",
     )

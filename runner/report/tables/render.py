@@ -36,9 +36,11 @@ def render(filled: TableData, form: str = "text") -> str:
         UsageError: for an unknown format.
     """
     if form not in FORMATS:
-        suggestion = nearest(form, list(FORMATS))
-        hint = f"\n    did you mean: {suggestion}" if suggestion else ""
-        raise UsageError(f"unknown format '{form}'{hint}\n    allowed: {', '.join(FORMATS)}")
+        raise UsageError(
+            f"unknown format '{form}'",
+            allowed=", ".join(FORMATS),
+            suggestion=nearest(form, list(FORMATS)),
+        )
     return FORMATS[form](filled)
 
 

@@ -118,7 +118,7 @@ def _setting_problems(column: Column, shapes: _Shapes) -> Iterator[Problem]:
     suggestion = ".".join([*inside, spelling]) if spelling else ""
     if not spelling and column.source not in setting_paths(Settings):
         suggestion = likely_settings(path[-1], (), to_node(shapes.first))
-    yield Problem(column.place, found, allowed, suggestion)
+    yield Problem(column.place, found, allowed, suggestion=suggestion)
 
 
 def _beside(path: Sequence[str], settings: Sequence[Any]) -> tuple[Sequence[str], list[str]]:
@@ -144,21 +144,23 @@ def _metric_problems(column: Column, settings: Sequence[Settings]) -> Iterator[P
         ):
             continue
         found = f"column {column.title} shows {name} at {column.at}, which no run has"
-        yield Problem(column.place, found, _how_to_record(name, column.at, settings))
+        allowed, hint = _how_to_record(name, column.at, settings)
+        yield Problem(column.place, found, allowed, hint=hint)
 
 
-def _how_to_record(name: str, at: str | int, settings: Sequence[Settings]) -> str:
+def _how_to_record(name: str, at: str | int, settings: Sequence[Settings]) -> tuple[str, str]:
+    """Return what is allowed instead of a metric that no run has, and how to record it."""
     epochs = max(each.train.epochs for each in settings)
     if isinstance(at, int) and at > epochs:
-        return f"an epoch up to {epochs} (train.epochs)"
+        return f"an epoch up to {epochs} (train.epochs)", ""
     measured = sorted({metric for each in settings for metric in available_metrics(each)})
     if not name.startswith("test_"):
         _, how = how_to_measure(name)
-        return f"{how}, or a metric that is measured: {', '.join(measured)}"
+        return ", ".join(measured), f"to measure it, set {how}"
     wanted = f"{at} or each_epoch" if at in ("best", "last") else "each_epoch"
     known = sorted({each.evaluate.test for each in settings} & {"best", "last"})
-    others = f", or at: {' or '.join(known)}" if known else ""
-    return f"evaluate.test: {wanted}{others}"
+    allowed = f"at: {' or '.join(known)}" if known else ""
+    return allowed, f"to measure it, set evaluate.test: {wanted}"
 
 
 def metric_is_recorded(name: str, at: str | int, settings: Settings) -> bool:
@@ -188,7 +190,7 @@ def published_problems(
         what = "the title of a pivot in" if title in pivoted else f"{what} of"
         found = f"a published value for '{title}', which is {what} a table"
         spelling = pivoted.get(title) or nearest(title, list(titles))
-        yield Problem(node.key_place or node.place, found, ", ".join(titles), spelling)
+        yield Problem(node.key_place or node.place, found, ", ".join(titles), suggestion=spelling)
 
 
 def _titles_of_pivots(tables: Sequence[Table]) -> dict[str, str]:

@@ -14,13 +14,21 @@ OPERATORS: dict[type[ast.operator], str] = {
 }
 
 
-ALLOWED = "allowed are metric names, numbers, + - * / and ()"
+ALLOWED = "metric names, numbers, + - * / and ()"
 MAX_LENGTH = 300
 LARGEST = 1e300
 
 
 class FormulaError(ValueError):
-    """The text is no formula."""
+    """The text is no formula.
+
+    Attributes:
+        allowed: what would be.
+    """
+
+    def __init__(self, found: str, allowed: str = ALLOWED) -> None:
+        super().__init__(found)
+        self.allowed = allowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +53,7 @@ def parse_formula(text: str) -> Formula:
         FormulaError: with what was found and what is allowed.
     """
     if len(text) > MAX_LENGTH:
-        raise FormulaError(f"a formula of {len(text)} characters; at most {MAX_LENGTH} are allowed")
+        raise FormulaError(f"a formula of {len(text)} characters", f"at most {MAX_LENGTH}")
     try:
         body = ast.parse(text.strip(), mode="eval").body
         names: dict[str, None] = {}
@@ -53,7 +61,7 @@ def parse_formula(text: str) -> Formula:
     except FormulaError:
         raise
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
-        raise FormulaError(f"'{text}' is not a formula; {ALLOWED}") from error
+        raise FormulaError(f"'{text}' is not a formula") from error
 
 
 def _tree(node: ast.expr, names: dict[str, None]) -> tuple[object, ...]:
@@ -66,7 +74,7 @@ def _tree(node: ast.expr, names: dict[str, None]) -> tuple[object, ...]:
         return ("negative", _tree(node.operand, names))
     if isinstance(node, ast.BinOp) and type(node.op) in OPERATORS:
         return (OPERATORS[type(node.op)], _tree(node.left, names), _tree(node.right, names))
-    raise FormulaError(f"'{ast.unparse(node)}' in a formula; {ALLOWED}")
+    raise FormulaError(f"'{ast.unparse(node)}' in a formula")
 
 
 def _is_number(value: object) -> bool:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from runner.spec.tables.table import Column, Table
 
 PIVOT_KEYS = ("column", "titles")
-EXAMPLE = "pivot: POLICY, or pivot: {column: POLICY, titles: {freeze: TEST_ACC_FREEZE}}"
+EXAMPLE = "write pivot: POLICY, or pivot: {column: POLICY, titles: {freeze: TEST_ACC_FREEZE}}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,11 @@ def parse_pivot(node: Node | None, columns: Sequence[Column], table: str) -> Piv
         if key not in PIVOT_KEYS:
             found = f"unknown key '{key}' in pivot of table {table}"
             allowed, where = ", ".join(PIVOT_KEYS), child.key_place or child.place
-            raise SpecError([Problem(where, found, allowed, nearest(key, PIVOT_KEYS))])
+            raise SpecError([Problem(where, found, allowed, suggestion=nearest(key, PIVOT_KEYS))])
     named = node.get("column")
     if named is None:
         found = f"pivot of table {table} lacks 'column'"
-        raise SpecError([Problem(node.place, found, EXAMPLE)])
+        raise SpecError([Problem(node.place, found, hint=EXAMPLE)])
     return Pivot(_pivoted(named, columns, table), _titles(node.get("titles")), named.place)
 
 
@@ -65,18 +65,20 @@ def _pivoted(node: Node, columns: Sequence[Column], table: str) -> str:
     if named is None or shown.get(named) is None:
         found = f"pivot of table {table} is {node.describe()}, which is no column"
         allowed = ", ".join(groups) or "a column of a setting or label"
-        raise SpecError([Problem(node.place, found, allowed, nearest(node.text, groups))])
+        raise SpecError(
+            [Problem(node.place, found, allowed, suggestion=nearest(node.text, groups))]
+        )
     if shown[named].kind == "metric":
         found = f"pivot of table {table} is {named}, which shows a metric"
         allowed = ", ".join(groups) or "a column of a setting or label"
         raise SpecError([Problem(node.place, found, allowed)])
     if groups == [named]:
         found = f"the pivot of {named} leaves table {table} no column for its rows"
-        allowed = f"a column of a setting or label beside {named}"
-        raise SpecError([Problem(node.place, found, allowed)])
+        hint = f"add a column of a setting or label beside {named}"
+        raise SpecError([Problem(node.place, found, hint=hint)])
     if len(groups) == len(columns):
         found = f"table {table} has a pivot, but no metric to show for each {named}"
-        raise SpecError([Problem(node.place, found, "a column of a metric")])
+        raise SpecError([Problem(node.place, found, hint="add a column of a metric")])
     return named
 
 
@@ -93,7 +95,8 @@ def _titles(node: Node | None) -> dict[str, Node]:
             raise SpecError([Problem(child.place, found, "text")])
         if child.value in seen:
             found = f"the title '{child.value}' stands here twice"
-            raise SpecError([Problem(child.place, found, "a title of its own for each value")])
+            hint = "give each value a title of its own"
+            raise SpecError([Problem(child.place, found, hint=hint)])
         seen.add(child.value)
     return dict(node.value)
 

@@ -29,8 +29,8 @@ def pivot_problems(table: Table, cells: Sequence[Cell]) -> Iterator[Problem]:
     shown = {number: column_value(column, cell) for number, cell in first.items()}
     if any(column_value(column, cell) != shown[cell.position] for cell in cells):
         found = f"pivot is {column.title}, but the seeds of a row stand in one place, as their mean"
-        allowed = "another column, or the seed in the sweep, as grid: {seed: [0, 1]}"
-        yield Problem(pivot.place, found, allowed)
+        hint = "name another column, or put the seed in the sweep, as grid: {seed: [0, 1]}"
+        yield Problem(pivot.place, found, hint=hint)
         return
     positions = [first[position] for position in sorted(first)]
     values = list(dict.fromkeys(shown[cell.position] for cell in positions))
@@ -43,8 +43,8 @@ def pivot_problems(table: Table, cells: Sequence[Cell]) -> Iterator[Problem]:
     for value, why in clashing_titles(table, values):
         written = (node for text, node in pivot.titles.items() if is_value(text, value))
         node = next(written, None)
-        allowed = "a title of its own for each column, as in titles: {…} of the pivot"
-        yield Problem(pivot.place if node is None else node.place, why, allowed)
+        hint = "give each column a title of its own, as in titles: {…} of the pivot"
+        yield Problem(pivot.place if node is None else node.place, why, hint=hint)
     yield from _shared_places(table, positions)
 
 
@@ -57,10 +57,10 @@ def _title_problems(pivot: Pivot, values: Sequence[Any]) -> Iterator[Problem]:
         meant = [value for value in values if is_value(written, value)]
         if not meant:
             found = f"a title for '{written}', which no cell has as its {pivot.column}"
-            yield Problem(place, found, ", ".join(shown), nearest(written, shown))
+            yield Problem(place, found, ", ".join(shown), suggestion=nearest(written, shown))
         elif any(value in titled for value in meant):
             found = f"'{written}' is the same {pivot.column} as one before it"
-            yield Problem(place, found, "one title for each value")
+            yield Problem(place, found, hint="give each value one title")
         titled += meant
 
 
@@ -94,10 +94,8 @@ def _shared_places(table: Table, cells: Sequence[Cell]) -> Iterator[Problem]:
         found = f"table {table.name} has two cells at {place_of(shown, values)}, " + (
             f"which differ in {differing}" if pairs else "which are one run"
         )
-        allowed = "one cell in each place" + (
-            f"; a column for {' or '.join(pairs)} keeps them apart" if pairs else ""
-        )
-        yield Problem(pivot.place, found, allowed)
+        hint = f"a column for {' or '.join(pairs)} keeps them apart" if pairs else ""
+        yield Problem(pivot.place, found, "one cell in each place", hint=hint)
         return
 
 

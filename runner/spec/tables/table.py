@@ -124,7 +124,9 @@ def _table(name: str, node: Node, labels: Sequence[str]) -> Table:
                 found = f"unknown key '{key}' in table {name}"
                 allowed = ", ".join(TABLE_KEYS)
                 where = child.key_place or child.place
-                raise SpecError([Problem(where, found, allowed, nearest(key, TABLE_KEYS))])
+                raise SpecError(
+                    [Problem(where, found, allowed, suggestion=nearest(key, TABLE_KEYS))]
+                )
         if not columns_node.is_mapping or not columns_node.value:
             found = f"columns is {columns_node.describe()}"
             raise SpecError([Problem(columns_node.place, found, "columns by title")])
@@ -154,7 +156,8 @@ def _check_titles(titles: Sequence[str], columns: Node) -> None:
     for title in titles:
         if title in reserved:
             found = f"the column title '{title}', which CSV, JSON and DataFrames use themselves"
-            raise SpecError([Problem(columns.value[title].key_place, found, "another title")])
+            place = columns.value[title].key_place
+            raise SpecError([Problem(place, found, hint="give it another title")])
 
 
 def _order(node: Node | None, titles: Sequence[str], kind: str) -> tuple[tuple[str, bool], ...]:
@@ -166,8 +169,14 @@ def _order(node: Node | None, titles: Sequence[str], kind: str) -> tuple[tuple[s
         title = text.removeprefix("-")
         if title not in titles:
             found = f"order by {item.describe()}, which is no {kind}"
-            allowed = ", ".join(titles) + "; with - before it for descending"
-            raise SpecError([Problem(item.place, found, allowed, nearest(title, titles))])
+            problem = Problem(
+                item.place,
+                found,
+                ", ".join(titles),
+                hint="put - before a title to sort it in descending order",
+                suggestion=nearest(title, titles),
+            )
+            raise SpecError([problem])
         order.append((title, text.startswith("-")))
     return tuple(order)
 
@@ -217,10 +226,12 @@ def _named_column(title: str, node: Node, labels: Sequence[str]) -> Column:
     found = f"column {title} shows {node.describe()}, which is no setting, label or metric"
     allowed = "; ".join(part for part in parts if part)
     if isinstance(name, str) and _is_formula(name):
-        raise SpecError([Problem(node.place, found, allowed, f"{{metric: {name}}}")])
+        raise SpecError([Problem(node.place, found, allowed, suggestion=f"{{metric: {name}}}")])
     others = (*labels, *metrics)
     raise UnknownName(
-        lambda tree: Problem(node.place, found, allowed, likely_settings(str(name), others, tree))
+        lambda tree: Problem(
+            node.place, found, allowed, suggestion=likely_settings(str(name), others, tree)
+        )
     )
 
 
@@ -237,7 +248,9 @@ def _setting_column(title: str, node: Node, settings: ColumnSettings) -> Column:
         found = f"column {title} shows the unknown setting '{node.value}'"
         name, allowed = str(node.value), "a short name or dotted path"
         raise UnknownName(
-            lambda tree: Problem(node.place, found, allowed, likely_settings(name, (), tree))
+            lambda tree: Problem(
+                node.place, found, allowed, suggestion=likely_settings(name, (), tree)
+            )
         )
     return _made(title, "setting", ".".join(path), None, settings, node)
 
@@ -247,8 +260,14 @@ def _label_column(
 ) -> Column:
     if node.value not in labels:
         found = f"column {title} shows the label '{node.value}', which no row has"
-        allowed = ", ".join(labels) or "a name in labels: {…} of a row"
-        raise SpecError([Problem(node.place, found, allowed, nearest(str(node.value), labels))])
+        problem = Problem(
+            node.place,
+            found,
+            ", ".join(labels),
+            hint="" if labels else "give rows labels, as in labels: {NET: AlexNet}",
+            suggestion=nearest(str(node.value), labels),
+        )
+        raise SpecError([problem])
     return _made(title, "label", str(node.value), None, settings, node)
 
 
@@ -256,12 +275,14 @@ def _metric_column(title: str, node: Node, settings: ColumnSettings) -> Column:
     try:
         formula = parse_formula(str(node.value))
     except FormulaError as error:
-        raise SpecError([Problem(node.place, f"column {title}: {error}")]) from None
+        raise SpecError([Problem(node.place, f"column {title}: {error}", error.allowed)]) from None
     known = (*METRIC_NAMES, *PROPERTIES)
     for name in formula.names:
         if name not in known:
             found = f"column {title} shows the unknown metric '{name}'"
-            raise SpecError([Problem(node.place, found, ", ".join(known), nearest(name, known))])
+            raise SpecError(
+                [Problem(node.place, found, ", ".join(known), suggestion=nearest(name, known))]
+            )
     if not formula.names:
         raise SpecError([Problem(node.place, f"column {title} names no metric", ", ".join(known))])
     return _made(title, "metric", formula.text, formula, settings, node)
