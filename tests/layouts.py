@@ -1,14 +1,35 @@
-"""Tiny data sets in the layouts of the official ones."""
+"""Tiny data sets in the layouts of the official ones.
+
+A data set that reads files has a line in ``LAYOUTS``, so that tests of all components can read it.
+"""
 
 import io
 import pickle
 import tarfile
 import tempfile
 import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
+
+from runner.components.data.dataset import MissingData
+
+
+def write_photos(root: Path) -> Path:
+    """Write a folder ``photos`` with two class folders of images."""
+    draw = np.random.default_rng(2)
+    for label in range(2):
+        home = root / "photos" / str(label)
+        home.mkdir(parents=True)
+        for number in range(10):
+            pixels = draw.integers(0, 128 * (label + 1), (12, 15, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(home / f"{number}.png")
+    return root / "photos"
 
 
 def write_caltech101(
@@ -44,6 +65,30 @@ def write_cifar(root: Path, kind: str, per_file: int = 20) -> Path:
     meta = {"label_names" if small else "fine_label_names": names}
     (home / ("batches.meta" if small else "meta")).write_bytes(pickle.dumps(meta, protocol=2))
     return home
+
+
+LAYOUTS: Mapping[str, Callable[[Path], object]] = {
+    "imagefolder": write_photos,
+    "caltech101": write_caltech101,
+    "cifar10": partial(write_cifar, kind="cifar10"),
+    "cifar100": partial(write_cifar, kind="cifar100"),
+}
+"""From the name of a data set to what writes a tiny one below a folder for data sets."""
+
+
+@contextmanager
+def write_files(dataset: str, root: Path) -> Iterator[None]:
+    """Write the files of a data set, where it reads any; fail if those it then lacks are others."""
+    if dataset in LAYOUTS:
+        LAYOUTS[dataset](root)
+    try:
+        yield
+    except MissingData as missing:
+        looked = ", ".join(str(each.relative_to(root)) for each in missing.looked)
+        pytest.fail(
+            f"data set {dataset} needs files: add to LAYOUTS in tests/layouts.py a function that"
+            f" writes a tiny one below a folder (it looked for {looked} there: {missing})"
+        )
 
 
 def pack_cifar(kind: str) -> bytes:

@@ -7,12 +7,14 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from example_settings import example_settings
+from PIL import Image
 from torchvision_oracle import as_torchvision
 
-from runner.components.data.dataset import DataPlaces
-from runner.components.data.splitting import split_images
+from runner.artifacts.hashes import HashCache
+from runner.components.data.dataset import DataPlaces, MissingData
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCKS = re.findall(
@@ -41,10 +43,55 @@ def test_the_data_set_of_the_page_can_be_read_and_split(tmp_path: Path) -> None:
     stripes = module_of(text, tmp_path, "stripes").Stripes(dataset="stripes")
     source = stripes.build(DataPlaces((), lambda folder, names: []))
     assert np.asarray(source.read(1)).shape == (16, 16, 3)
-    splits = split_images(
-        source.labels, source.classes, source.splits, 0.2, stripes.test_share(), 0
-    )
+    splits = stripes.split(source.labels, source.classes, source.splits)
     assert len(splits["test"]) == 40
+
+
+def places_of(folder: Path) -> DataPlaces:
+    return DataPlaces((folder,), HashCache(folder / "hashes").hash_files)
+
+
+def test_the_data_set_in_one_file_has_its_official_split(tmp_path: Path) -> None:
+    (text,) = [each for each in BLOCKS if "class Signs" in each]
+    signs = module_of(text, tmp_path, "signs_of_the_page").Signs(dataset="signs", validation=0.25)
+    with pytest.raises(MissingData, match="no folder signs") as caught:
+        signs.build(places_of(tmp_path))
+    assert caught.value.looked == (tmp_path / "signs",)
+    images = np.random.default_rng(0).integers(0, 256, (24, 5, 6, 3), dtype=np.uint8)
+    arrays = {"images": images, "labels": np.arange(24) % 3, "classes": ["a", "b", "c"]}
+    (tmp_path / "signs").mkdir()
+    fingerprints = set()
+    for first_test in (12, 12, 15):
+        is_test = np.arange(24) >= first_test
+        np.savez(tmp_path / "signs" / "signs.npz", is_test=is_test, **arrays)
+        source = signs.build(places_of(tmp_path))
+        splits = signs.split(source.labels, source.classes, source.splits)
+        assert splits["test"] == list(range(first_test, 24))
+        assert len(splits["val"]) == round(first_test / 4)
+        np.testing.assert_array_equal(np.asarray(source.read(7)), images[7])
+        fingerprints.add(source.fingerprint)
+    assert len(fingerprints) == 2
+
+
+def test_the_data_set_of_image_files_has_the_split_of_its_lists(tmp_path: Path) -> None:
+    (text,) = [each for each in BLOCKS if "class Leaves" in each]
+    leaves = module_of(text, tmp_path, "leaves_of_the_page").Leaves(dataset="leaves", validation=0)
+    root = tmp_path / "leaves"
+    names = [f"{folder}/{number}.png" for folder in ("elm", "oak") for number in range(4)]
+    for number, name in enumerate(names):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (4, 4), (number, 0, 0)).save(root / name)
+    fingerprints = set()
+    for num_test in (1, 2):
+        (root / "test.txt").write_text("\n".join(names[-num_test:]))
+        (root / "train.txt").write_text("\n".join(names[:-num_test]))
+        source = leaves.build(places_of(tmp_path))
+        splits = leaves.split(source.labels, source.classes, source.splits)
+        assert [source.names[index] for index in splits["test"]] == names[-num_test:]
+        assert (source.classes, source.labels) == (("elm", "oak"), (0,) * 4 + (1,) * 4)
+        assert np.asarray(source.read(3))[0, 0, 0] == 3
+        fingerprints.add(source.fingerprint)
+    assert len(fingerprints) == 2
 
 
 def test_the_optimizer_of_the_page_takes_a_step(tmp_path: Path) -> None:

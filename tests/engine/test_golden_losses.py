@@ -1,9 +1,9 @@
 """The first five losses of every component, against ``golden_losses.json``.
 
 When one moves, either the change was not meant, or the component's ``semantics`` must be raised.
-A new component gets a case with its defaults by itself; ``UPDATE_GOLDEN=1 pytest
-tests/engine/test_golden_losses.py`` adds the numbers that are missing and changes none
-(``UPDATE_GOLDEN=all`` writes all anew).
+A new component gets a case by itself, with its defaults and the examples of what it requires;
+``UPDATE_GOLDEN=1 pytest tests/engine/test_golden_losses.py`` adds the numbers that are missing and
+changes none (``UPDATE_GOLDEN=all`` writes all anew).
 """
 
 import json
@@ -12,11 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
-import numpy as np
 import pytest
 from benches import SYNTHETIC, Bench, settings_of
-from layouts import write_caltech101, write_cifar
-from PIL import Image
+from example_settings import example_settings, tag_of
+from layouts import write_files
 
 from runner.artifacts.hashes import HashCache
 from runner.components.augmentations.pipeline import Step
@@ -30,6 +29,8 @@ from runner.components.schedules import Schedule
 from runner.components.settings import Settings
 
 GOLDEN = Path(__file__).parent / "golden_losses.json"
+FILE = "tests/engine/test_golden_losses.py"
+HERE = f"CASES in {FILE}"
 ALL = ["relu", "leaky_relu", "gelu", "silu", "tanh"]
 INITS = ["kaiming_uniform", "kaiming_normal", "xavier_uniform", "xavier_normal", "orthogonal"]
 FOLDER = {"dataset": "imagefolder", "path": "photos", "validation": 0.2, "test": 0.2}
@@ -154,17 +155,17 @@ def covered_by(get: Any) -> set[type[Component]]:
 
 
 def with_defaults() -> dict[str, dict[str, Any]]:
-    """Return a case with default settings for each component that has no case of its own."""
+    """Return a case with few settings for each component that has no case of its own."""
     added: dict[str, dict[str, Any]] = {}
     for section, (union, get) in UNIONS.items():
         covered = covered_by(get)
         for component in components_of(union):
             if component not in covered:
-                key = "dataset" if section == "data" else "name"
-                tag = get_args(component.model_fields[key].annotation)[0]
-                chosen: dict[str, Any] = {section: {key: tag}}
+                key, tag = tag_of(component)
+                settings = {key: tag, **example_settings(component, HERE)}
+                chosen: dict[str, Any] = {section: settings}
                 if section == "augment":
-                    chosen = {section: {"steps": [{key: tag}]}}
+                    chosen = {section: {"steps": [settings]}}
                 added[tag] = chosen if section in ("data", "model") else {"train": chosen}
     return added
 
@@ -174,18 +175,10 @@ CASES |= with_defaults()
 
 def measured(case: str, folder: Path) -> list[float]:
     settings = settings_for(case)
-    draw = np.random.default_rng(2)
-    for label in range(2):
-        home = folder / "photos" / str(label)
-        home.mkdir(parents=True)
-        for number in range(10):
-            pixels = draw.integers(0, 128 * (label + 1), (12, 15, 3)).astype(np.uint8)
-            Image.fromarray(pixels).save(home / f"{number}.png")
-    write_caltech101(folder)
-    write_cifar(folder, "cifar10")
-    write_cifar(folder, "cifar100")
     places = DataPlaces((folder,), HashCache(folder / "hashes").hash_files)
-    bench = Bench(folder / "runner", settings, settings.data.build(places))
+    with write_files(settings.data.dataset, folder):
+        source = settings.data.build(places)
+    bench = Bench(folder / "runner", settings, source)
     return [record.step_losses[0] for record in bench.read(bench.train())]
 
 
@@ -200,6 +193,8 @@ def test_the_first_five_losses_are_the_golden_ones(case: str, tmp_path: Path) ->
         GOLDEN.write_text(json.dumps(ordered, indent=2) + "\n")
     golden = json.loads(GOLDEN.read_text())
     assert len(found) == 5
+    if case not in golden:
+        pytest.fail(f"{case} has no golden losses yet: UPDATE_GOLDEN=1 pytest {FILE} adds them")
     assert found == pytest.approx(golden[case], rel=1e-5)
 
 
@@ -211,7 +206,8 @@ def test_every_component_has_golden_losses(section: str) -> None:
 
 
 def test_the_golden_file_holds_the_cases_and_nothing_else() -> None:
-    assert list(json.loads(GOLDEN.read_text())) == list(CASES)
+    golden = list(json.loads(GOLDEN.read_text()))
+    assert golden == list(CASES), f"UPDATE_GOLDEN=1 pytest {FILE} adds what is missing"
 
 
 def test_the_golden_losses_tell_the_cases_apart() -> None:

@@ -261,13 +261,17 @@ def array_source(
     classes: Sequence[str],
     fingerprint_of: Any,
     read: Callable[[int], Image],
+    splits: Sequence[Split] = (),
 ) -> ImageSource:
-    """Return a source whose content is identified by the JSON value ``fingerprint_of``."""
+    """Return a source whose images, labels and splits the JSON value ``fingerprint_of`` identifies.
+
+    Where that value stays the same, nothing is computed again.
+    """
     return ImageSource(
         names=tuple(names),
         labels=tuple(labels),
         classes=tuple(classes),
-        splits=(),
+        splits=tuple(splits),
         fingerprint=content_key("fingerprint", fingerprint_of),
         read=read,
     )

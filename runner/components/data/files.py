@@ -20,6 +20,7 @@ from runner.components.data.dataset import DataPlaces, ImageSource
 from runner.components.data.listing import Listing
 from runner.components.data.splitting import Split
 from runner.components.data.transparency import files_fingerprint
+from runner.core.keys import content_key
 from runner.core.text import printable
 
 if TYPE_CHECKING:
@@ -108,9 +109,21 @@ def _is_digest(content: bytes, digest: str) -> bool:
 
 
 def file_source(
-    places: DataPlaces, root: Path, listing: Listing, splits: Sequence[Split] = ()
+    places: DataPlaces,
+    root: Path,
+    listing: Listing,
+    splits: Sequence[Split] = (),
+    lists: Sequence[str] = (),
 ) -> ImageSource:
     """Return the source of the listed image files, identified by their names and contents.
+
+    Args:
+        places: where data sets may look.
+        root: folder of the files.
+        listing: names, labels and classes.
+        splits: official split of each image, if the data set has one.
+        lists: files below ``root`` that say which image is of which class or split, where names
+            alone do not: their contents are identified too.
 
     Raises:
         OSError: when a file cannot be read.
@@ -123,12 +136,16 @@ def file_source(
     def read(index: int) -> Image:
         return decode_image(files.read(index))
 
+    fingerprint = files_fingerprint(root, names, digests, places.recall)
+    if lists:
+        found = {"images": fingerprint, "lists": places.hash_files(root, lists)}
+        fingerprint = content_key("fingerprint", found)
     return ImageSource(
         names=tuple(map(printable, names)),
         labels=listing.labels,
         classes=listing.classes,
         splits=tuple(splits),
-        fingerprint=files_fingerprint(root, names, digests, places.recall),
+        fingerprint=fingerprint,
         read=read,
         root=root,
         notes=listing.notes,
