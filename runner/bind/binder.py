@@ -15,6 +15,7 @@ from pathlib import Path
 
 from runner.artifacts.folder import layouts_file
 from runner.artifacts.memory import LayoutCache
+from runner.bind.measure_checks import measure_problems
 from runner.bind.model_checks import PROVISIONAL, BoundModel, ModelChecker, place_of, problem_at
 from runner.bind.pretrained import MissingWeights, find_weights, with_checksum
 from runner.bind.workspace import Workspace, workspace
@@ -210,6 +211,7 @@ class Binder:
                     cells.append(self._bind_cell(experiment, resolved))
                 except SpecError as error:
                     problems += error.problems
+        problems += dict.fromkeys(measure_problems(cells))
         if problems:
             raise SpecError(problems)
         return cells

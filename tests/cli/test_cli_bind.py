@@ -260,3 +260,27 @@ def test_provisional_keys_tell_pretrained_networks_from_fresh_ones(call: Call) -
     )
     planned = call("plan", "photos.yaml")
     assert "epochs    5 to do of 5, at most" in planned.out
+
+
+TOP5 = """\
+name: photos
+data: {dataset: synthetic, classes: 3, images: 60, height: 4, width: 4}
+model: {name: mlp, hidden: [4]}
+train:
+  epochs: 2
+  early_stopping: {monitor: val_top5_accuracy}
+tables:
+  photos:
+    GAP: {metric: test_accuracy - test_top5_accuracy}
+"""
+
+
+def test_measures_that_need_more_classes_are_refused_at_their_places(
+    tmp_path: Path, call: Call
+) -> None:
+    Path("photos.yaml").write_text(TOP5)
+    assert is_golden("measure_of_too_few_classes", problem(call), tmp_path)
+    refused = call("run", "photos.yaml")
+    assert (refused.code, refused.out) == (2, "")
+    assert not Path("results.db").exists()
+    assert call("validate", "photos.yaml", "--deep", "--set", "data.classes=6").code == 0

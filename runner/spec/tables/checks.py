@@ -10,13 +10,15 @@ from functools import cached_property
 from typing import Any
 
 from runner.components.measures import METRIC_NAMES
-from runner.components.settings import Settings, available_metrics, how_to_measure
+from runner.components.settings import Settings, available_metrics
 from runner.core.errors import Problem, SpecError, nearest
+from runner.core.reader import LAST
 from runner.core.run import Cell
 from runner.spec.names import SETTING_ROOTS, short_name
 from runner.spec.nodes import Node, to_node
 from runner.spec.options import setting_paths
 from runner.spec.sizes import MAX_COLUMNS, MAX_VALUES
+from runner.spec.tables.measured import how_to_record, metric_is_available
 from runner.spec.tables.pivot import pivoted_columns
 from runner.spec.tables.pivot_checks import pivot_problems
 from runner.spec.tables.table import Column, Table
@@ -76,7 +78,9 @@ def _check_size(tables: Sequence[Table], cells: Sequence[Cell]) -> None:
 
 
 def _what_is_recorded(settings: Settings) -> tuple[Any, ...]:
-    return available_metrics(settings), settings.evaluate.test, settings.train.epochs
+    train = settings.train
+    keeps_last = train.best.monitor == LAST
+    return available_metrics(settings), settings.evaluate.test, train.epochs, keeps_last
 
 
 class _Shapes:
@@ -140,40 +144,12 @@ def _metric_problems(column: Column, settings: Sequence[Settings]) -> Iterator[P
     assert column.formula is not None
     for name in column.formula.names:
         if name not in METRIC_NAMES or any(
-            metric_is_recorded(name, column.at, each) for each in settings
+            metric_is_available(name, column.at, each) for each in settings
         ):
             continue
         found = f"column {column.title} shows {name} at {column.at}, which no run has"
-        allowed, hint = _how_to_record(name, column.at, settings)
+        allowed, hint = how_to_record(name, column.at, settings)
         yield Problem(column.place, found, allowed, hint=hint)
-
-
-def _how_to_record(name: str, at: str | int, settings: Sequence[Settings]) -> tuple[str, str]:
-    """Return what is allowed instead of a metric that no run has, and how to record it."""
-    epochs = max(each.train.epochs for each in settings)
-    if isinstance(at, int) and at > epochs:
-        return f"an epoch up to {epochs} (train.epochs)", ""
-    measured = sorted({metric for each in settings for metric in available_metrics(each)})
-    if not name.startswith("test_"):
-        _, how = how_to_measure(name)
-        return ", ".join(measured), f"to measure it, set {how}"
-    wanted = f"{at} or each_epoch" if at in ("best", "last") else "each_epoch"
-    known = sorted({each.evaluate.test for each in settings} & {"best", "last"})
-    allowed = f"at: {' or '.join(known)}" if known else ""
-    return allowed, f"to measure it, set evaluate.test: {wanted}"
-
-
-def metric_is_recorded(name: str, at: str | int, settings: Settings) -> bool:
-    """Return whether such a run has metric ``name`` at the epoch that ``at`` chooses."""
-    if isinstance(at, int) and at > settings.train.epochs:
-        return False
-    if name in available_metrics(settings):
-        return True
-    if not name.startswith("test_"):
-        return False
-    return settings.evaluate.test == at or (
-        settings.evaluate.test != "never" and at in ("min", "max")
-    )
 
 
 def published_problems(

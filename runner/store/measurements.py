@@ -1,0 +1,141 @@
+"""What was measured of finished runs after they had finished, on the weights that they keep.
+
+Such an evaluation is no stage of a run: the run was complete without it, and stays so. Its numbers
+become part of the run's record once it has ended. Knows numbers and keys, not torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from runner.store.checking import check_attempts, check_results, refuse
+from runner.store.checksums import seal_results
+from runner.store.database import Database
+from runner.store.schema import attempts, evaluations, results, run_epochs
+
+BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class KeptEpochs:
+    """The epochs of a finished run whose weights may have been kept, and what is recorded there.
+
+    Attributes:
+        best: the best epoch.
+        last: the last epoch.
+        metrics: (split, name, epoch) of all metrics of evaluations.
+    """
+
+    best: int
+    last: int
+    metrics: frozenset[tuple[str, str, int]]
+
+
+def kept_epochs(
+    database: Database, wanted: Collection[tuple[str, int]]
+) -> dict[tuple[str, int], KeptEpochs]:
+    """Return what is known of finished runs that did not diverge, by run key and repetition."""
+    keys = sorted({key for key, _ in wanted})
+    rows: list[Any] = []
+    measured: dict[tuple[str, int], set[tuple[str, str, int]]] = {}
+    with database.read() as connection:
+        for start in range(0, len(keys), BATCH):
+            batch = keys[start : start + BATCH]
+            done = sa.select(
+                results.c.run_key, results.c.rerun, results.c.best_epoch, results.c.last_epoch
+            ).where(results.c.run_key.in_(batch), results.c.status == "done")
+            rows += connection.execute(done).all()
+            for row in connection.execute(_evaluated().where(run_epochs.c.run_key.in_(batch))):
+                key = (row.run_key, row.rerun)
+                measured.setdefault(key, set()).add((row.split, row.name, row.epoch))
+    return {
+        (row.run_key, row.rerun): KeptEpochs(
+            row.best_epoch, row.last_epoch, frozenset(measured.get((row.run_key, row.rerun), ()))
+        )
+        for row in rows
+        if (row.run_key, row.rerun) in set(wanted)
+    }
+
+
+def _evaluated() -> sa.Select[Any]:
+    """Return a query of the evaluations that runs have."""
+    is_read = evaluations.c.epoch.between(run_epochs.c.first_epoch, run_epochs.c.last_epoch)
+    return sa.select(
+        run_epochs.c.run_key,
+        run_epochs.c.rerun,
+        evaluations.c.split,
+        evaluations.c.name,
+        evaluations.c.epoch,
+    ).join(evaluations, (evaluations.c.attempt_id == run_epochs.c.attempt_id) & is_read)
+
+
+def add_measurements(
+    database: Database, run_key: str, rerun: int, stage_keys: Sequence[str]
+) -> None:
+    """Make evaluations that have ended part of the record of a run that is done.
+
+    Safe to call at any time and by several processes: what the run has is not added again.
+
+    Args:
+        database: the database.
+        run_key: the run.
+        rerun: which repetition of it.
+        stage_keys: of the evaluations.
+
+    Raises:
+        DamagedDatabase: when the result or an evaluation is not what was recorded.
+    """
+    same = (run_epochs.c.run_key == run_key) & (run_epochs.c.rerun == rerun)
+    with database.write() as connection:
+        status = connection.execute(
+            sa.select(results.c.status).where(
+                results.c.run_key == run_key, results.c.rerun == rerun
+            )
+        ).scalar()
+        if status != "done":
+            return
+        known = {
+            (row.split, row.name, row.epoch) for row in connection.execute(_evaluated().where(same))
+        }
+        added: list[dict[str, object]] = []
+        for stage_key in stage_keys:
+            found = _measured_by(connection, stage_key)
+            mine = {(row.split, row.name, row.epoch) for row in found}
+            if found and not known.intersection(mine):
+                known |= mine
+                added.append(
+                    {
+                        "run_key": run_key,
+                        "rerun": rerun,
+                        "attempt_id": found[0].attempt_id,
+                        "first_epoch": found[0].epoch,
+                        "last_epoch": found[0].epoch,
+                    }
+                )
+        if not added:
+            return
+        checks = (check_results(connection, [run_key]), check_attempts(connection, stage_keys))
+        refuse(database.path, checks)
+        connection.execute(sa.insert(run_epochs), added)
+        seal_results(connection, [(run_key, rerun)])
+
+
+def _measured_by(connection: sa.Connection, stage_key: str) -> Sequence[Any]:
+    """Return what the newest successful attempt at an evaluation measured."""
+    newest = (
+        sa.select(sa.func.max(attempts.c.id))
+        .where(attempts.c.stage_key == stage_key, attempts.c.status == "done")
+        .scalar_subquery()
+    )
+    return connection.execute(
+        sa.select(
+            evaluations.c.attempt_id,
+            evaluations.c.split,
+            evaluations.c.name,
+            evaluations.c.epoch,
+        ).where(evaluations.c.attempt_id == newest)
+    ).all()
