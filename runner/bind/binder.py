@@ -16,7 +16,7 @@ from pathlib import Path
 from runner.artifacts.folder import layouts_file
 from runner.artifacts.memory import LayoutCache
 from runner.bind.measure_checks import measure_problems
-from runner.bind.model_checks import PROVISIONAL, BoundModel, ModelChecker, place_of, problem_at
+from runner.bind.model_checks import PROVISIONAL, BoundModel, ModelChecker, problem_at, written_node
 from runner.bind.pretrained import MissingWeights, find_weights, with_checksum
 from runner.bind.workspace import Workspace, workspace
 from runner.components.component import canonical_settings
@@ -158,7 +158,7 @@ def _clashes(experiments: Sequence[Experiment]) -> list[Problem]:
                 other = tables[table.name].path
                 found = f"the table '{table.name}' is also declared in {other}"
                 hint = "give each table a name of its own"
-                problems.append(Problem(table.place, found, hint=hint))
+                problems.append(Problem(table.position, found, hint=hint))
             tables[table.name] = experiment
     return problems
 
@@ -290,17 +290,17 @@ def _missing(error: MissingData, resolved: ResolvedCell) -> Problem:
     looked = ", ".join(str(place) for place in error.looked)
     found = f"missing data set {resolved.settings.data.dataset}: {error.what}"
     found += f"\n    looked for: {looked}" if looked else ""
-    return Problem(place_of(resolved.tree, path).place, found, hint=error.how_to_get)
+    return Problem(written_node(resolved.tree, path).position, found, hint=error.how_to_get)
 
 
 def _unknown_classes(error: UnknownClasses, resolved: ResolvedCell) -> SpecError:
-    node = place_of(resolved.tree, "data.include")
+    node = written_node(resolved.tree, "data.include")
     items = {item.value: item for item in node.value} if node.is_sequence else {}
     shown = ", ".join(error.classes[:SHOWN_CLASSES])
     shown += ", …" if len(error.classes) > SHOWN_CLASSES else ""
     return SpecError(
         Problem(
-            items.get(name, node).place,
+            items.get(name, node).position,
             f"data.include: no class is called {name!r}",
             shown,
             suggestion=nearest(name, error.classes),

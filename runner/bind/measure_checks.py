@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from runner.bind.model_checks import place_of
+from runner.bind.model_checks import written_node
 from runner.components.measures import METRIC_NAMES, measure_of
 from runner.components.settings import monitors
 from runner.core.errors import Problem
@@ -53,7 +53,9 @@ def _monitor_problems(cell: BoundCell) -> Iterator[Problem]:
         least = measure_of(metric).least_classes
         if classes is not None and classes < least:
             found = f"{path} is {metric}, which needs at least {least} classes; there are {classes}"
-            yield Problem(place_of(cell.resolved.tree, path).place, found, hint="another metric")
+            yield Problem(
+                written_node(cell.resolved.tree, path).position, found, hint="take another metric"
+            )
 
 
 def _column_problems(experiment: Experiment, classes: int) -> Iterator[Problem]:
@@ -63,7 +65,7 @@ def _column_problems(experiment: Experiment, classes: int) -> Iterator[Problem]:
             if classes < least:
                 needs = f"needs at least {least} classes; there are {classes}"
                 found = f"column {column.title} shows {metric}, which {needs}"
-                yield Problem(column.place, found, hint="another metric")
+                yield Problem(column.position, found, hint="take another metric")
 
 
 def metrics_in(column: Column) -> Sequence[str]:

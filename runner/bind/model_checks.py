@@ -127,12 +127,12 @@ class ModelChecker:
         return known[0], known[1]
 
 
-def place_of(tree: Node, path: str) -> Node:
+def written_node(tree: Node, path: str) -> Node:
     """Return the node at a dotted path, or the nearest above it that was written."""
     steps = path.split(".")
     for end in range(len(steps), 0, -1):
         node = find(tree, steps[:end])
-        if node is not None and node.place is not None:
+        if node is not None and node.position is not None:
             return node
     return tree
 
@@ -141,7 +141,7 @@ def problem_at(
     resolved: ResolvedCell, path: str, found: str, allowed: str = "", *, hint: str = ""
 ) -> SpecError:
     """Return the error of one problem at a setting."""
-    place = place_of(resolved.tree, path).place
+    place = written_node(resolved.tree, path).position
     return SpecError([Problem(place, found, allowed, hint=hint)])
 
 
@@ -270,11 +270,11 @@ def _check_weights(
 
 def _unknown_layer(resolved: ResolvedCell, error: UnknownLayer) -> SpecError:
     path = f"model.{error.setting}"
-    node = place_of(resolved.tree, path)
+    node = written_node(resolved.tree, path)
     if node.is_sequence:
         node = next((item for item in node.value if item.value == error.pattern), node)
     kind = "no layer" if error.setting == "cut" else "no layer with weights"
     found = f"{path}: {kind} is called {error.pattern!r}"
     layers = list(error.layers[:SHOWN_LAYERS]) + ["…"] * (len(error.layers) > SHOWN_LAYERS)
     suggestion = nearest(error.pattern.rstrip(".*?"), error.layers)
-    return SpecError([Problem(node.place, found, ", ".join(layers), suggestion=suggestion)])
+    return SpecError([Problem(node.position, found, ", ".join(layers), suggestion=suggestion)])

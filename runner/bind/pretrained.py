@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.artifacts.hashes import file_digest
-from runner.bind.model_checks import place_of, problem_at
+from runner.bind.model_checks import problem_at, written_node
 from runner.components.data.dataset import DataPlaces
 from runner.components.download import Checksum, OnProgress, download
 from runner.components.models.torchvision_model import TorchvisionModel, WeightsFile
@@ -97,7 +97,7 @@ def _local(resolved: ResolvedCell, weights: WeightsFile, places: DataPlaces) -> 
     if path is None:
         looked = ", ".join(str(each) for each in candidates)
         found = f"no file {weights.file}\n    looked for: {looked}"
-        place = place_of(resolved.tree, "model.weights.file").place
+        place = written_node(resolved.tree, "model.weights.file").position
         raise MissingWeights(Problem(place, found, hint=HOW_TO_GET))
     digest = _digest(resolved, path, places)
     if digest != weights.sha256:
@@ -110,7 +110,7 @@ def _local(resolved: ResolvedCell, weights: WeightsFile, places: DataPlaces) -> 
 def _not_fetched(resolved: ResolvedCell, public: PublicWeights) -> Problem:
     found = f"missing weights {public.path.name}\n    looked for: {public.path}"
     hint = f"`runner run` without --no-download fetches {public.url}"
-    return Problem(place_of(resolved.tree, "model.weights").place, found, hint=hint)
+    return Problem(written_node(resolved.tree, "model.weights").position, found, hint=hint)
 
 
 def _candidates(resolved: ResolvedCell, weights: WeightsFile, places: DataPlaces) -> list[Path]:

@@ -52,7 +52,7 @@ def _load(path: Path, children: tuple[Path, ...], named_at: SourcePosition | Non
     parent_name, kept = _extends(extends)
     seen = (*children, path.resolve())
     parent_path = _parent_path(path, parent_name, extends, seen)
-    parent = _load(parent_path, seen, extends.place)
+    parent = _load(parent_path, seen, extends.position)
     _check_written(parent)
     own = {key: child for key, child in _spelled(document).value.items() if key != "extends"}
     replaced = SEED_KEYS if any(key in own for key in SEED_KEYS) else ()
@@ -61,7 +61,7 @@ def _load(path: Path, children: tuple[Path, ...], named_at: SourcePosition | Non
         for key, child in parent.value.items()
         if (key in SETTING_ROOTS or key in kept) and key not in replaced
     }
-    return merge(Node(inherited, document.place), Node(own, document.place))
+    return merge(Node(inherited, document.position), Node(own, document.position))
 
 
 def _check_written(parent: Node) -> None:
@@ -71,7 +71,7 @@ def _check_written(parent: Node) -> None:
         SpecError: with every problem of single settings.
     """
     own = {key: child for key, child in parent.value.items() if key in SETTING_ROOTS}
-    refuse(written_problems(Node(own, parent.place), ()))
+    refuse(written_problems(Node(own, parent.position), ()))
 
 
 def _parent_path(path: Path, name: str, extends: Node, seen: tuple[Path, ...]) -> Path:
@@ -92,18 +92,18 @@ def _parent_path(path: Path, name: str, extends: Node, seen: tuple[Path, ...]) -
     except (OSError, RuntimeError, ValueError) as error:
         # a name that is too long or holds a NUL, links that lead to each other
         found = f"extends a file that cannot be: {getattr(error, 'strerror', None) or error}"
-        raise SpecError([Problem(extends.place, found, BASE)]) from None
+        raise SpecError([Problem(extends.position, found, BASE)]) from None
     if resolved in seen:
-        raise SpecError([Problem(extends.place, f"{name} extends this spec in a circle")])
+        raise SpecError([Problem(extends.position, f"{name} extends this spec in a circle")])
     if len(seen) > MAX_EXTENDED:
         found = f"more than {MAX_EXTENDED} specs extend each other"
-        raise SpecError([Problem(extends.place, found)])
+        raise SpecError([Problem(extends.position, found)])
     if not is_there:
         found = f"extends {name}, but there is no file {parent_path}"
         beside = {other.stem: other.name for other in sorted(parent_path.parent.glob("*.y*ml"))}
         like = beside.get(nearest(parent_path.stem, list(beside))) if Path(name).name else None
         suggestion = Path(name).with_name(like).as_posix() if like else ""
-        raise SpecError([Problem(extends.place, found, BASE, suggestion=suggestion)])
+        raise SpecError([Problem(extends.position, found, BASE, suggestion=suggestion)])
     return parent_path
 
 
@@ -112,7 +112,7 @@ def _spelled(document: Node) -> Node:
         key: spell_out(key, child) if key in SETTING_ROOTS else child
         for key, child in document.value.items()
     }
-    return Node(settings, document.place)
+    return Node(settings, document.position)
 
 
 def _extends(node: Node) -> tuple[str, tuple[str, ...]]:
@@ -121,23 +121,23 @@ def _extends(node: Node) -> tuple[str, tuple[str, ...]]:
     file, keep = node.get("file"), node.get("keep")
     allowed = "a file, or {file: base.yaml, keep: [" + ", ".join(KEPT_WHEN_NAMED) + "]}"
     if not node.is_mapping:
-        raise SpecError([Problem(node.place, f"extends is {node.describe()}", allowed)])
+        raise SpecError([Problem(node.position, f"extends is {node.describe()}", allowed)])
     for key, child in node.value.items():
         if key not in ("file", "keep"):
-            place = child.key_place or child.place
-            raise SpecError([Problem(place, f"unknown key '{key}' in extends", allowed)])
+            position = child.key_position or child.position
+            raise SpecError([Problem(position, f"unknown key '{key}' in extends", allowed)])
     if file is None or not isinstance(file.value, str):
         found = "extends lacks 'file'" if file is None else f"file is {file.describe()}"
-        raise SpecError([Problem((file or node).place, found, allowed)])
+        raise SpecError([Problem((file or node).position, found, allowed)])
     if keep is not None and not keep.is_sequence:
-        raise SpecError([Problem(keep.place, f"keep is {keep.describe()}", allowed)])
+        raise SpecError([Problem(keep.position, f"keep is {keep.describe()}", allowed)])
     kept: list[str] = []
     for item in keep.value if keep is not None else ():
         if item.value not in KEPT_WHEN_NAMED:
             suggestion = nearest(item.text, KEPT_WHEN_NAMED)
             found = f"keep names {item.describe()}"
             raise SpecError(
-                [Problem(item.place, found, ", ".join(KEPT_WHEN_NAMED), suggestion=suggestion)]
+                [Problem(item.position, found, ", ".join(KEPT_WHEN_NAMED), suggestion=suggestion)]
             )
         kept.append(item.value)
     return file.value, tuple(kept)
@@ -150,17 +150,21 @@ def check_document(document: Node) -> None:
         SpecError: for unknown keys, or a file that is no mapping.
     """
     if not document.is_mapping:
-        raise SpecError([Problem(document.place, f"a spec is {document.describe()}", "a mapping")])
+        raise SpecError(
+            [Problem(document.position, f"a spec is {document.describe()}", "a mapping")]
+        )
     refuse(_problems_of(document))
 
 
 def _problems_of(document: Node) -> Iterator[Problem]:
     for key, child in document.value.items():
         if key not in DOCUMENT_KEYS:
-            place = child.key_place or child.place
+            position = child.key_position or child.position
             path = setting_path(key)
             suggestion = as_mapping(path) if path else nearest(key, DOCUMENT_KEYS)
             allowed = ", ".join(DOCUMENT_KEYS)
-            yield Problem(place, f"unknown key '{key}' in the spec", allowed, suggestion=suggestion)
+            yield Problem(
+                position, f"unknown key '{key}' in the spec", allowed, suggestion=suggestion
+            )
         elif key in ("name", "about") and not isinstance(child.value, str):
-            yield Problem(child.place, f"{key} is {child.describe()}", "text")
+            yield Problem(child.position, f"{key} is {child.describe()}", "text")

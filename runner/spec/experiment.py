@@ -35,7 +35,7 @@ from runner.spec.variants import (
     profile_layers,
     refuse_infinite,
 )
-from runner.spec.written import at_new_places, written_problems
+from runner.spec.written import at_new_positions, written_problems
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 MAX_FAILED = 2000
@@ -120,7 +120,9 @@ def _built(document: Node, path: Path, profile: str | None, sets: Sequence[str])
     plain_cells = [item.cell for item in cells]
     tables_node = document.get("tables")
     if tables_node is None:
-        tables_node = to_node(default_tables(name, plain_cells, cells[0].settings), document.place)
+        tables_node = to_node(
+            default_tables(name, plain_cells, cells[0].settings), document.position
+        )
     tables = parse_tables(tables_node, labels)
     entries = document.get("published")
     published_cells = with_published(plain_cells, labels, entries, bool(variant.name))
@@ -151,7 +153,7 @@ def _name(document: Node, path: Path) -> str:
         raise SpecError(
             [
                 Problem(
-                    document.place,
+                    document.position,
                     "the spec lacks 'name'",
                     hint="add one, as `name: my_experiment`",
                 )
@@ -162,7 +164,7 @@ def _name(document: Node, path: Path) -> str:
         allowed = "letters, digits, _ . and -, beginning with a letter or digit"
         suggestion = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).lstrip("_.-")
         raise SpecError(
-            [Problem(node.place, f"the name is '{name}'", allowed, suggestion=suggestion)]
+            [Problem(node.position, f"the name is '{name}'", allowed, suggestion=suggestion)]
         )
     return name
 
@@ -188,7 +190,9 @@ def _cells(
         combination = combinations[position]
         if "seed" in combination.overrides and seeds != [None]:
             node = combination.overrides["seed"]
-            raise SpecError([Problem(node.place, "seed is swept, and seeds are given", hint=ONE)])
+            raise SpecError(
+                [Problem(node.position, "seed is swept, and seeds are given", hint=ONE)]
+            )
         try:
             tree = layered(base, [combination.overrides], variant.layers)
         except SpecError as error:
@@ -206,8 +210,8 @@ def _cells(
     layers = [*_profile_layers(document), *variant.layers]
     if variant.name or in_the_way:
         layers += [combination.overrides for combination in combinations]
-    problems |= dict.fromkeys(at_new_places(written_problems(base, layers), list(problems)))
-    problems |= dict.fromkeys(at_new_places(in_the_way, list(problems)))
+    problems |= dict.fromkeys(at_new_positions(written_problems(base, layers), list(problems)))
+    problems |= dict.fromkeys(at_new_positions(in_the_way, list(problems)))
     refuse(problems)
     return cells
 
@@ -220,7 +224,7 @@ def _profile_layers(document: Node) -> list[Mapping[str, Node]]:
 
 def _own_settings(document: Node) -> Node:
     own = {key: child for key, child in document.value.items() if key in SETTING_ROOTS}
-    return Node(own, document.place)
+    return Node(own, document.position)
 
 
 def _with_seeds(

@@ -106,13 +106,13 @@ def spell_out(path: str, node: Node) -> Node:
         return _spell_out_steps(node)
     key = COMPONENT_PATHS.get(path)
     if key is not None and isinstance(node.value, str):
-        named = Node(node.value, node.place, node.key_place)
-        return Node({key: named}, node.place, node.key_place)
+        named = Node(node.value, node.position, node.key_position)
+        return Node({key: named}, node.position, node.key_position)
     if not node.is_mapping:
         return node
     prefix = f"{path}." if path else ""
     children = {name: spell_out(prefix + name, child) for name, child in node.value.items()}
-    return Node(children, node.place, node.key_place)
+    return Node(children, node.position, node.key_position)
 
 
 def _spell_out_pipeline(node: Node) -> Node:
@@ -138,7 +138,7 @@ def _spell_out_steps(node: Node) -> Node:
 
 def _spell_out_step(node: Node) -> Node:
     if isinstance(node.value, str):
-        return replace(node, value={"name": Node(node.value, node.place, node.key_place)})
+        return replace(node, value={"name": Node(node.value, node.position, node.key_position)})
     choices = node.get("choices")
     if choices is None or not choices.is_sequence:
         return node

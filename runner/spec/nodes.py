@@ -33,8 +33,8 @@ class Node:
     """
 
     value: Any
-    place: SourcePosition | None = None
-    key_place: SourcePosition | None = None
+    position: SourcePosition | None = None
+    key_position: SourcePosition | None = None
 
     @property
     def is_mapping(self) -> bool:
@@ -123,13 +123,15 @@ def _normal(value: Any) -> Any:
     return value
 
 
-def to_node(value: Any, place: SourcePosition | None = None) -> Node:
+def to_node(value: Any, position: SourcePosition | None = None) -> Node:
     """Return a tree of plain Python values, all at ``place``."""
     if isinstance(value, Mapping):
-        return Node({key: to_node(child, place) for key, child in value.items()}, place, place)
+        return Node(
+            {key: to_node(child, position) for key, child in value.items()}, position, position
+        )
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return Node(tuple(to_node(child, place) for child in value), place, place)
-    return Node(value, place, place)
+        return Node(tuple(to_node(child, position) for child in value), position, position)
+    return Node(value, position, position)
 
 
 def merge(base: Node, over: Node) -> Node:
@@ -143,7 +145,7 @@ def merge(base: Node, over: Node) -> Node:
     merged = dict(base.value)
     for key, child in over.value.items():
         merged[key] = merge(merged[key], child) if key in merged else child
-    return Node(merged, over.place, over.key_place)
+    return Node(merged, over.position, over.key_position)
 
 
 def _other_component(base: Node, over: Node) -> bool:
@@ -187,15 +189,15 @@ def _put(tree: Node, path: Sequence[str], depth: int, value: Node) -> Node:
     key, is_last = path[depth], depth + 1 == len(path)
     below = children.get(key)
     if below is None or (below.value is None and not is_last):
-        children[key] = value if is_last else _put(Node({}, value.place), path, depth + 1, value)
+        children[key] = value if is_last else _put(Node({}, value.position), path, depth + 1, value)
     else:
         children[key] = _put(below, path, depth + 1, value)
-    return Node(children, tree.place, tree.key_place)
+    return Node(children, tree.position, tree.key_position)
 
 
 def _in_the_way(node: Node, path: Sequence[str], depth: int, value: Node) -> Problem:
     whole, inner = ".".join(path[:depth]) or "the spec", ".".join(path)
-    where = value.key_place or value.place
+    where = value.key_position or value.position
     found = f"{whole} is {node.describe()}, but {inner} is set" + (f" at {where}" if where else "")
     allowed = "a list that is set whole" if node.is_sequence else f"a mapping, or no {inner}"
-    return Problem(node.place, found, allowed)
+    return Problem(node.position, found, allowed)

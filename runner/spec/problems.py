@@ -140,14 +140,16 @@ class _Translator:
             return self._unknown_component(path, node, detail)
         if kind == "union_tag_not_found":
             found = f"{self._name(path)} lacks '{_kind_key(path)}'"
-            return Problem(node.key_place or node.place, found, self._about(path))
+            return Problem(node.key_position or node.position, found, self._about(path))
         if kind == "value_error":
             message = str(detail["msg"]).removeprefix("Value error, ")
             name = self._name(path)
-            return Problem(node.place, f"{name}: {message}" if name else message)
+            return Problem(node.position, f"{name}: {message}" if name else message)
         found = f"{self._name(path)} is {node.describe()}"
         allowed, spelling = self._allowed(path, details), _spelling(details, node)
-        return Problem(node.place, found, allowed, suggestion=spelling, subject=self._subject(path))
+        return Problem(
+            node.position, found, allowed, suggestion=spelling, subject=self._subject(path)
+        )
 
     def _subject(self, path: Path) -> Subject:
         beside = node_at(self._tree, path[:-1])
@@ -161,18 +163,18 @@ class _Translator:
 
     def _missing(self, path: Path) -> Problem:
         parent = node_at(self._tree, path[:-1])
-        place = parent.key_place or parent.place
+        position = parent.key_position or parent.position
         allowed = self._about(path)
         if ".".join(path) in COMPONENT_PATHS:
             allowed = f"{path[-1]}: {{{_kind_key(path)}: …}} with one of {allowed}"
         found = f"{self._inside(path)} lacks '{path[-1]}'"
-        return Problem(place, found, allowed, subject=self._subject(path))
+        return Problem(position, found, allowed, subject=self._subject(path))
 
     def _unknown(self, path: Path, node: Node) -> Problem:
         key = path[-1]
         chosen, siblings = models_at(self._model, self._tree, path[:-1])
         names = list(chosen.model_fields) if chosen else []
-        place, allowed = node.key_place or node.place, ", ".join(names)
+        position, allowed = node.key_position or node.position, ", ".join(names)
         owners = [
             called(other) for other in siblings if other is not chosen and key in other.model_fields
         ]
@@ -180,10 +182,10 @@ class _Translator:
             named = self._tag_at(path[:-1], chosen)
             found = f"'{key}' is a setting of {', '.join(owners)}, not of {named}"
             found += f" ({self._inside(path)})"
-            return Problem(place, found, allowed)
+            return Problem(position, found, allowed)
         found = f"unknown setting '{key}' in {self._inside(path)}"
         suggestion = "" if self._within else _elsewhere(path) or self._deeper(path)
-        return Problem(place, found, allowed, suggestion=suggestion or nearest(key, names))
+        return Problem(position, found, allowed, suggestion=suggestion or nearest(key, names))
 
     def _deeper(self, path: Path) -> str:
         """Return where below its mapping the one setting of that name is, or ""."""
@@ -202,7 +204,7 @@ class _Translator:
         found = f"unknown {self._name(path)} {named.describe()}"
         if named.is_mapping or named.is_sequence:
             found = f"{self._name(path)}.{key} is {named.describe()}"
-        return Problem(named.place, found, shortened(tags), suggestion=nearest(named.text, tags))
+        return Problem(named.position, found, shortened(tags), suggestion=nearest(named.text, tags))
 
     def _tag_at(self, path: Path, model: type[BaseModel]) -> str:
         """Return by which of its names a component was chosen."""

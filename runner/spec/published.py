@@ -30,15 +30,15 @@ def published_entries(
         return
     allowed = "a list, as [{where: {lr: 0.1}, values: {TEST_ACC: 0.49}}]"
     if not node.is_sequence:
-        raise SpecError([Problem(node.place, f"published is {node.describe()}", allowed)])
+        raise SpecError([Problem(node.position, f"published is {node.describe()}", allowed)])
     for entry in node.value:
         where, values = entry.get("where"), entry.get("values")
         if where is None or values is None or set(entry.value) != {"where", "values"}:
             keys = f" of {', '.join(entry.value)}" if entry.is_mapping and entry.value else ""
             found = f"an entry of published is {entry.describe()}{keys}"
-            raise SpecError([Problem(entry.place, found, "{where: {…}, values: {…}}")])
+            raise SpecError([Problem(entry.position, found, "{where: {…}, values: {…}}")])
         if not where.is_mapping:
-            raise SpecError([Problem(where.place, f"where is {where.describe()}", "a mapping")])
+            raise SpecError([Problem(where.position, f"where is {where.describe()}", "a mapping")])
         yield entry, dict(where.value), published_values(values)
 
 
@@ -68,9 +68,9 @@ def with_published(
         matches = [index for index, cell in enumerate(result) if cell_matches(cell, where)]
         if not matches:
             shown = ", ".join(f"{name}: {plain(child)!r}" for name, child in where.items())
-            place = entry.value["where"].place
+            position = entry.value["where"].position
             found = f"where {{{shown}}} matches no cell"
-            raise SpecError([Problem(place, found, _what_varies(cells))])
+            raise SpecError([Problem(position, found, _what_varies(cells))])
         numbers = {title: published_value(child) for title, child in values.items()}
         for index in matches:
             cell = result[index]

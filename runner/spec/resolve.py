@@ -76,15 +76,15 @@ def _given_twice(layer: Mapping[str, Node]) -> Iterator[Problem]:
             whole = layer.get(whole_path)
             if whole is None:
                 continue
-            place = inner.key_place or inner.place
+            position = inner.key_position or inner.position
             if whole.value is None:
                 found = f"{path} is set beside {whole_path}, which is null there"
-                yield Problem(place, found, hint="give one of them in a combination")
+                yield Problem(position, found, hint="give one of them in a combination")
             given = _given_in(whole_path, whole, path)
             if given is not None and _shares_a_setting(given, spell_out(path, inner)):
-                also = f"also in {whole_path} at {given.key_place or given.place}"
+                also = f"also in {whole_path} at {given.key_position or given.position}"
                 yield Problem(
-                    place, f"{path} is given twice, {also}", hint="give each setting once"
+                    position, f"{path} is given twice, {also}", hint="give each setting once"
                 )
 
 
@@ -123,7 +123,7 @@ def resolve(tree: Node) -> Settings:
     except ValidationError as error:
         raise SpecError(translate(error, Settings, tree)) from None
     problems = [
-        Problem(_place(tree, each.paths), each.found, each.allowed, hint=each.hint)
+        Problem(_position(tree, each.paths), each.found, each.allowed, hint=each.hint)
         for each in contradictions(settings)
     ]
     if problems:
@@ -157,19 +157,19 @@ def _origins(
             continue
         node = find(tree, here)
         origin = "default"
-        if node is not None and node.place is not None:
-            origin = str(node.place)
+        if node is not None and node.position is not None:
+            origin = str(node.position)
         elif dotted in FOLLOWS and value != type(component).model_fields[name].default:
             origin = f"default, as {FOLLOWS[dotted]} is 0"
         yield dotted, values[name], origin
 
 
-def _place(tree: Node, paths: Sequence[str]) -> SourcePosition | None:
+def _position(tree: Node, paths: Sequence[str]) -> SourcePosition | None:
     """Return where the first written of ``paths`` stands, or what is nearest to the first."""
     for path in paths:
         node = find(tree, path.split("."))
-        if node is not None and node.place is not None:
-            return node.place
+        if node is not None and node.position is not None:
+            return node.position
     steps = paths[0].split(".")
     above = (find(tree, steps[:end]) for end in range(len(steps) - 1, -1, -1))
-    return next((node.place for node in above if node is not None and node.place), None)
+    return next((node.position for node in above if node is not None and node.position), None)

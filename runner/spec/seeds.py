@@ -25,7 +25,7 @@ def seeds_of(document: Node, variant: Variant) -> list[Node | None]:
     if node is None or any("seed" in layer for layer in variant.layers):
         return [None]
     if document.get("seed") is not None and node is own:
-        raise SpecError([Problem(node.key_place, "both seed and seeds are given", hint=ONE)])
+        raise SpecError([Problem(node.key_position, "both seed and seeds are given", hint=ONE)])
     return list(lists[id(node)])
 
 
@@ -38,12 +38,12 @@ def written_seeds(document: Node) -> list[Node]:
 
 def _seed_list(node: Node) -> list[Node]:
     if not node.is_sequence or not node.value:
-        raise SpecError([Problem(node.place, f"seeds is {node.describe()}", SEEDS)])
+        raise SpecError([Problem(node.position, f"seeds is {node.describe()}", SEEDS)])
     seen: set[int] = set()
     for item in node.value:
         if type(item.value) is not int:
-            raise SpecError([Problem(item.place, f"a seed is {item.describe()}", SEEDS)])
+            raise SpecError([Problem(item.position, f"a seed is {item.describe()}", SEEDS)])
         if item.value in seen:
-            raise SpecError([Problem(item.place, f"the seed {item.value} stands twice", SEEDS)])
+            raise SpecError([Problem(item.position, f"the seed {item.value} stands twice", SEEDS)])
         seen.add(item.value)
     return list(node.value)

@@ -60,7 +60,7 @@ def sweep_size(node: Node) -> SweepSize:
         factors = " × ".join(f"{part.combinations} ({name})" for name, part in parts)
         found = f"{count} combinations: {factors}"
         allowed = f"at most {MAX_COMBINATIONS} in one sweep"
-        raise SpecError([Problem(node.place, found, allowed)])
+        raise SpecError([Problem(node.position, found, allowed)])
     values = sum(part.values * (count // part.combinations) for _, part in parts)
     _check_values(node, f"{count} combinations", values)
     return SweepSize(count, values)
@@ -69,7 +69,7 @@ def sweep_size(node: Node) -> SweepSize:
 def _check_values(node: Node, what: str, values: int) -> None:
     if values > MAX_VALUES:
         found = f"{what} with {values} values in all"
-        raise SpecError([Problem(node.place, found, f"at most {MAX_VALUES}")])
+        raise SpecError([Problem(node.position, found, f"at most {MAX_VALUES}")])
 
 
 def _parts(node: Node) -> Iterator[tuple[str, SweepSize]]:
@@ -118,7 +118,7 @@ def check_cells(combinations: int, seeds: int, settings: Node, seeds_node: Node 
     cells = combinations * seeds
     if cells > MAX_CELLS and seeds_node is not None:
         found = f"{cells} cells ({combinations} combinations × {seeds} seeds)"
-        raise SpecError([Problem(seeds_node.place, found, f"at most {MAX_CELLS}")])
+        raise SpecError([Problem(seeds_node.position, found, f"at most {MAX_CELLS}")])
     values = num_values(settings)
     _check_values(settings, f"{cells} cells of {values} settings,", cells * values)
 
@@ -133,7 +133,7 @@ def check_phases(phases: int, cells: int, document: Node) -> None:
         found = f"{phases} learning rates in the trainings of {cells} cells, each planned by itself"
         hint = "use a cosine or plateau schedule, which is one rule"
         node = document.get("train") or document
-        raise SpecError([Problem(node.place, found, f"at most {MAX_PHASES}", hint=hint)])
+        raise SpecError([Problem(node.position, found, f"at most {MAX_PHASES}", hint=hint)])
 
 
 def check_published(published: Node, cells: int) -> None:
@@ -147,4 +147,4 @@ def check_published(published: Node, cells: int) -> None:
         found = f"{values} published values and what they are for, held against {cells} cells"
         allowed = f"a product of at most {MAX_VALUES}"
         hint = "published values in a row of the sweep are compared with no other cell"
-        raise SpecError([Problem(published.place, found, allowed, hint=hint)])
+        raise SpecError([Problem(published.position, found, allowed, hint=hint)])

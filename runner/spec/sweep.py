@@ -1,6 +1,6 @@
 """Sweeps: `grid` (product), `zip`, `rows`, and rows that hold sweeps of their own.
 
-Owns the expansion of a sweep into combinations of settings. Knows places and setting names, not
+Owns the expansion of a sweep into combinations of settings. Knows setting names, not
 what settings mean.
 """
 
@@ -34,14 +34,14 @@ class Combination:
     Attributes:
         overrides: value of each swept setting, by dotted path.
         labels: label texts by label name.
-        published: published values by table column, each with its place.
-        place: where the combination is written.
+        published: published values by table column, each with its position in the file.
+        source_position: where the combination is written.
     """
 
     overrides: Mapping[str, Node] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     published: Mapping[str, Node] = field(default_factory=dict)
-    place: SourcePosition | None = None
+    source_position: SourcePosition | None = None
 
 
 def expand_sweep(sweep: Node | None) -> list[Combination]:
@@ -57,11 +57,11 @@ def expand_sweep(sweep: Node | None) -> list[Combination]:
         raise _error(sweep, f"sweep is {sweep.describe()}", "a mapping with grid, zip or rows")
     for key, child in sweep.value.items():
         if key not in SWEEP_KEYS:
-            place = child.key_place or child.place
+            position = child.key_position or child.position
             suggestion = nearest(key, SWEEP_KEYS)
             allowed = "grid, zip, rows (settings stand inside one of them)"
             raise SpecError(
-                [Problem(place, f"unknown key '{key}' in sweep", allowed, suggestion=suggestion)]
+                [Problem(position, f"unknown key '{key}' in sweep", allowed, suggestion=suggestion)]
             )
     sweep_size(sweep)
     combinations = list(_parts(sweep))
@@ -97,7 +97,7 @@ def _row(row: Node) -> Iterator[Combination]:
     for key, child in row.value.items():
         if key not in ROW_KEYS:
             _add(overrides, key, child)
-    own = Combination(overrides, _labels(row), published_values(row.get("published")), row.place)
+    own = Combination(overrides, _labels(row), published_values(row.get("published")), row.position)
     for nested in _parts(row):
         yield _joined((own, nested))
 
@@ -148,9 +148,12 @@ def published_value(node: Node) -> Published:
         return Published(_finite(node, "a published value", f"a number, or {WITH_TOLERANCE}"))
     for key, child in node.value.items():
         if key not in PUBLISHED_KEYS:
-            place, suggestion = child.key_place or child.place, nearest(key, PUBLISHED_KEYS)
+            position, suggestion = (
+                child.key_position or child.position,
+                nearest(key, PUBLISHED_KEYS),
+            )
             found = f"unknown key '{key}' in a published value"
-            raise SpecError([Problem(place, found, WITH_TOLERANCE, suggestion=suggestion)])
+            raise SpecError([Problem(position, found, WITH_TOLERANCE, suggestion=suggestion)])
     value, within = (node.get(key) for key in PUBLISHED_KEYS)
     if value is None or within is None:
         lacking = "'value'" if value is None else "'within'"
@@ -191,7 +194,9 @@ def _zip(node: Node) -> list[Combination]:
         shown = ", ".join(f"{short_name(path)} has {len(values)}" for path, values in axes)
         raise _error(node, f"zip of unequal lengths: {shown}", "lists of one length")
     return [
-        Combination(dict(zip([path for path, _ in axes], row, strict=True)), place=row[0].place)
+        Combination(
+            dict(zip([path for path, _ in axes], row, strict=True)), source_position=row[0].position
+        )
         for row in zip(*(values for _, values in axes), strict=True)
     ]
 
@@ -204,9 +209,11 @@ def _grid(node: Node) -> list[list[Combination]]:
             text = identity(value)
             if text in seen:
                 found = f"{text} stands twice in {short_name(path)}"
-                raise SpecError([Problem(value.place, found, hint="write each value once")])
+                raise SpecError([Problem(value.position, found, hint="write each value once")])
             seen[text] = value
-        parts.append([Combination({path: value}, place=value.place) for value in values])
+        parts.append(
+            [Combination({path: value}, source_position=value.position) for value in values]
+        )
     return parts
 
 
@@ -220,7 +227,7 @@ def _axes(node: Node, kind: str) -> list[tuple[str, list[Node]]]:
         if not child.is_sequence or not child.value:
             raise _error(child, f"{key} in {kind} is {child.describe()}", "a list of values")
     return [
-        (path, [replace(value, key_place=child.key_place) for value in child.value])
+        (path, [replace(value, key_position=child.key_position) for value in child.value])
         for path, child in axes.items()
     ]
 
@@ -239,7 +246,7 @@ def _joined(parts: Iterable[Combination]) -> Combination:
     overrides: dict[str, Node] = {}
     labels: dict[str, str] = {}
     published: dict[str, Node] = {}
-    place = None
+    source_position = None
     for part in parts:
         for path, node in part.overrides.items():
             if path in overrides:
@@ -247,8 +254,8 @@ def _joined(parts: Iterable[Combination]) -> Combination:
             overrides[path] = node
         labels |= part.labels
         published |= part.published
-        place = place or part.place
-    return Combination(overrides, labels, published, place)
+        source_position = source_position or part.source_position
+    return Combination(overrides, labels, published, source_position)
 
 
 def _refuse_repeats(combinations: list[Combination]) -> None:
@@ -263,9 +270,9 @@ def _refuse_repeats(combinations: list[Combination]) -> None:
         written = frozenset(labels + swept)
         if written in seen:
             shown = ", ".join(f"{name}: {text}" for _, name, text in labels + swept)
-            found = f"{{{shown}}} stands twice; first at {seen[written].place}"
+            found = f"{{{shown}}} stands twice; first at {seen[written].source_position}"
             hint = "write each combination once"
-            raise SpecError([Problem(combination.place, found, hint=hint)])
+            raise SpecError([Problem(combination.source_position, found, hint=hint)])
         seen[written] = combination
 
 
@@ -280,13 +287,13 @@ def _refuse_many_labels(combinations: list[Combination]) -> None:
         names |= combination.labels.keys()
         if len(names) > MAX_LABELS:
             found = f"more than {MAX_LABELS} names of labels in one sweep"
-            raise SpecError([Problem(combination.place, found, f"at most {MAX_LABELS}")])
+            raise SpecError([Problem(combination.source_position, found, f"at most {MAX_LABELS}")])
 
 
 def _given_twice(node: Node, path: str, where: str = "") -> SpecError:
     found = f"{path} is given twice{where}"
-    return SpecError([Problem(node.place, found, hint="give each setting once")])
+    return SpecError([Problem(node.position, found, hint="give each setting once")])
 
 
 def _error(node: Node, found: str, allowed: str) -> SpecError:
-    return SpecError([Problem(node.place, found, allowed)])
+    return SpecError([Problem(node.position, found, allowed)])

@@ -75,5 +75,5 @@ def _refused(
 ) -> Iterator[Problem]:
     character = breaking(text)
     if character is not None:
-        place = (is_key and node.key_place) or node.place
-        yield Problem(place, f"{what} holds the character {character!r}", allowed)
+        position = (is_key and node.key_position) or node.position
+        yield Problem(position, f"{what} holds the character {character!r}", allowed)

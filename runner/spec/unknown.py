@@ -40,10 +40,10 @@ def unknown_setting(name: str, node: Node, labels: Sequence[str] = ()) -> Unknow
     if any(step.isdecimal() for step in name.split(".")):
         hint = "lists are set whole"
     found = f"unknown {'label or ' if labels else ''}setting '{name}'"
-    place = node.key_place or node.place
+    position = node.key_position or node.position
     return UnknownName(
         lambda tree: Problem(
-            place, found, allowed, hint=hint, suggestion=likely_settings(name, labels, tree)
+            position, found, allowed, hint=hint, suggestion=likely_settings(name, labels, tree)
         )
     )
 

@@ -40,7 +40,7 @@ class Variant:
         if self.cells is None or self.cells >= num_positions:
             return list(range(num_positions))
         gaps = max(1, self.cells - 1)
-        return [place * (num_positions - 1) // gaps for place in range(self.cells)]
+        return [index * (num_positions - 1) // gaps for index in range(self.cells)]
 
 
 def make_variant(document: Node, profile: str | None, sets: Sequence[str]) -> Variant:
@@ -89,13 +89,13 @@ def _profile(document: Node, name: str) -> Node:
     known = list(profiles.value) if profiles is not None and profiles.is_mapping else []
     node = profiles.get(name) if profiles is not None else None
     if node is None or not node.is_mapping:
-        place = (profiles or document).place
+        position = (profiles or document).position
         hint = "" if known else "this spec has no profiles"
         suggestion = nearest(name, known)
         raise SpecError(
             [
                 Problem(
-                    place,
+                    position,
                     f"no profile '{name}'",
                     ", ".join(known),
                     hint=hint,
@@ -112,7 +112,7 @@ def _num_cells(profile: Node) -> int | None:
         return None
     if type(node.value) is not int or node.value < 1:
         found, allowed = f"cells is {node.describe()}", "a whole number of at least 1"
-        raise SpecError([Problem(node.place, found, f"{allowed} (positions of the sweep)")])
+        raise SpecError([Problem(node.position, found, f"{allowed} (positions of the sweep)")])
     return node.value
 
 
@@ -126,9 +126,9 @@ def _settings(node: Node, besides: Sequence[str]) -> dict[str, Node]:
             raise unknown_setting(name, child)
         dotted = ".".join(path)
         if dotted in settings:
-            place = child.key_place or child.place
+            position = child.key_position or child.position
             found = f"{dotted} is given twice"
-            raise SpecError([Problem(place, found, hint="give each setting once")])
+            raise SpecError([Problem(position, found, hint="give each setting once")])
         settings[dotted] = child
     return settings
 
@@ -150,17 +150,17 @@ def check_profiles(profiles: Node | None) -> None:
         return
     if not profiles.is_mapping:
         found = f"profiles is {profiles.describe()}"
-        raise SpecError([Problem(profiles.place, found, "profiles by name")])
+        raise SpecError([Problem(profiles.position, found, "profiles by name")])
     for name, node in profiles.value.items():
         if not node.is_mapping:
             found = f"profile {name} is {node.describe()}"
-            raise SpecError([Problem(node.place, found, "a mapping of settings")])
+            raise SpecError([Problem(node.position, found, "a mapping of settings")])
         refuse_infinite(node)
         _num_cells(node)
         if "seed" in _settings(node, PROFILE_KEYS) and "seeds" in node.value:
             found = f"profile {name} gives both seed and seeds"
-            place = node.value["seeds"].key_place
-            raise SpecError([Problem(place, found, hint="give one of them")])
+            position = node.value["seeds"].key_position
+            raise SpecError([Problem(position, found, hint="give one of them")])
 
 
 def refuse_infinite(node: Node) -> None:
@@ -170,7 +170,7 @@ def refuse_infinite(node: Node) -> None:
         SpecError: for numbers that are not finite.
     """
     refuse(
-        Problem(each.place, f"a setting is {each.describe()}", "a finite number")
+        Problem(each.position, f"a setting is {each.describe()}", "a finite number")
         for each in infinite_numbers(node)
     )
 
@@ -186,9 +186,9 @@ def parse_set(option: str) -> tuple[str, Node]:
     if not equals:
         raise UsageError(f"'{option}' is not setting=value", hint="as in --set epochs=5")
     source = f"--set {option}"
-    place = SourcePosition(source, 0, 0)
+    position = SourcePosition(source, 0, 0)
     node = parse_yaml(text, source) if text.strip() else Node(None)
     path = setting_path(name.strip())
     if path is None:
-        raise unknown_setting(name.strip(), Node(None, place))
-    return ".".join(path), Node(node.value, place, place)
+        raise unknown_setting(name.strip(), Node(None, position))
+    return ".".join(path), Node(node.value, position, position)

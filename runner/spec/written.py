@@ -45,11 +45,11 @@ def written_problems(base: Node, layers: Iterable[Mapping[str, Node]]) -> Iterat
 def _alone(path: str, node: Node) -> Node:
     tree = spell_out(path, node)
     for key in reversed(path.split(".")):
-        tree = Node({key: tree}, node.place)
+        tree = Node({key: tree}, node.position)
     return tree
 
 
-def at_new_places(problems: Iterable[Problem], known: Iterable[Problem]) -> list[Problem]:
+def at_new_positions(problems: Iterable[Problem], known: Iterable[Problem]) -> list[Problem]:
     """Return those of ``problems`` that stand where none of the ``known`` does."""
     positions = {problem.position for problem in known}
     return [problem for problem in problems if problem.position not in positions]
@@ -81,7 +81,7 @@ def _named(tree: Node, context: Node) -> Node:
         choices = _takers(dotted, frozenset(node.value), name)
         tag = choices[0][1]
         for option, other in choices if len(choices) > 1 else ():
-            if not any(_complaints(option, Node({**node.value, key: Node(other)}, node.place))):
+            if not any(_complaints(option, Node({**node.value, key: Node(other)}, node.position))):
                 tag = other
                 break
         tree = put(tree, [*path, key], Node(tag))

@@ -176,11 +176,11 @@ class _Converter:
         known = self._done.get(id(node))
         if known is not None:
             return known
-        place = self._place(node)
+        position = self._position(node)
         if not node.tag.startswith(CORE_TAG):
-            raise SpecError([Problem(place, f"the tag {_shown(node.tag)}", NO_TAGS)])
+            raise SpecError([Problem(position, f"the tag {_shown(node.tag)}", NO_TAGS)])
         if id(node) in self._open:
-            raise SpecError([Problem(place, "an alias that contains itself")])
+            raise SpecError([Problem(position, "an alias that contains itself")])
         self._open.add(id(node))
         kind = node.tag.removeprefix(CORE_TAG)
         children: list[_Converted] = []
@@ -191,50 +191,50 @@ class _Converter:
             children += [self.convert(child) for child in node.value]
             value = tuple(child.node for child in children)
         elif isinstance(node, yaml.ScalarNode):
-            value = _scalar(kind, node.value, place)
+            value = _scalar(kind, node.value, position)
         else:
-            raise SpecError([Problem(place, f"the tag {_shown(node.tag)}", NO_TAGS)])
+            raise SpecError([Problem(position, f"the tag {_shown(node.tag)}", NO_TAGS)])
         # an alias is counted as often as it stands there: whoever walks the tree meets it so often
         size = 1 + sum(child.size for child in children)
         depth = 1 + max((child.depth for child in children), default=0)
         if size > MAX_NODES:
-            raise SpecError([Problem(place, _too_many())])
+            raise SpecError([Problem(position, _too_many())])
         if depth > MAX_DEPTH:
-            raise SpecError([Problem(place, _too_deep())])
+            raise SpecError([Problem(position, _too_deep())])
         self._open.discard(id(node))
-        self._done[id(node)] = converted = _Converted(Node(value, place), size, depth)
+        self._done[id(node)] = converted = _Converted(Node(value, position), size, depth)
         return converted
 
     def _mapping(self, node: yaml.MappingNode, inside: list[_Converted]) -> dict[str, Node]:
         """Return the values by key, and add them to ``inside``."""
         children: dict[str, Node] = {}
         for key_node, value_node in node.value:
-            place = self._place(key_node)
+            position = self._position(key_node)
             if not isinstance(key_node, yaml.ScalarNode):
-                raise SpecError([Problem(place, "a list or mapping as a key", "text")])
-            key = _text(key_node.value, place)
+                raise SpecError([Problem(position, "a list or mapping as a key", "text")])
+            key = _text(key_node.value, position)
             if key in children:
-                first = children[key].key_place
+                first = children[key].key_position
                 found = f"'{key}' stands here twice; first at {first}"
-                raise SpecError([Problem(place, found, hint="write each key once")])
+                raise SpecError([Problem(position, found, hint="write each key once")])
             converted = self.convert(value_node)
             inside.append(converted)
-            children[key] = Node(converted.node.value, converted.node.place, place)
+            children[key] = Node(converted.node.value, converted.node.position, position)
         return children
 
-    def _place(self, node: yaml.Node) -> SourcePosition:
+    def _position(self, node: yaml.Node) -> SourcePosition:
         mark = node.start_mark
         return SourcePosition(self._file, mark.line + 1, mark.column + 1)
 
 
-def _text(text: str, place: SourcePosition) -> str:
+def _text(text: str, position: SourcePosition) -> str:
     """Return text as it can be stored: escaped pairs of surrogates are one character.
 
     Raises:
         SpecError: for half of such a pair, and for NUL.
     """
     if "\0" in text:
-        raise SpecError([Problem(place, "the character '\\0'", "text without it")])
+        raise SpecError([Problem(position, "the character '\\0'", "text without it")])
     if text.isascii():
         return text
     try:
@@ -244,12 +244,12 @@ def _text(text: str, place: SourcePosition) -> str:
         assert half is not None
         found = f"the escape \\u{ord(half[0]):04x}, which is half of a character"
         allowed = "both halves, as \\ud83d\\ude00, or the character itself"
-        raise SpecError([Problem(place, found, allowed)]) from None
+        raise SpecError([Problem(position, found, allowed)]) from None
 
 
-def _scalar(kind: str, text: str, place: SourcePosition) -> Any:
+def _scalar(kind: str, text: str, position: SourcePosition) -> Any:
     if kind == "str":
-        return _text(text, place)
+        return _text(text, position)
     if kind == "null" and NULL.match(text):
         return None
     if kind == "bool" and BOOL.match(text):
@@ -259,12 +259,12 @@ def _scalar(kind: str, text: str, place: SourcePosition) -> Any:
             0 if len(text) > MAX_INT_LENGTH else int(text, 0 if text[:2] in ("0o", "0x") else 10)
         )
         if len(text) > MAX_INT_LENGTH or abs(number) > MAX_INT:
-            raise SpecError([Problem(place, "a whole number too long to be stored")])
+            raise SpecError([Problem(position, "a whole number too long to be stored")])
         return number
     if kind == "float" and FLOAT.match(text):
         real = float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
         return real or 0.0  # -0.0 is equal to 0.0 and would be written otherwise in a key
-    raise SpecError([Problem(place, f"{text!r} with the tag !!{kind}", NO_TAGS)])
+    raise SpecError([Problem(position, f"{text!r} with the tag !!{kind}", NO_TAGS)])
 
 
 def _shown(tag: str) -> str:

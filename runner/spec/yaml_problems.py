@@ -46,12 +46,12 @@ def broken(error: yaml.MarkedYAMLError, text: str, file: str) -> Problem:
     """Return the problem of text that is no YAML, or too large."""
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line, mark.column) if mark else (0, 0)
-    place = SourcePosition(file, line + 1, column + 1)
+    position = SourcePosition(file, line + 1, column + 1)
     if isinstance(error, TooLarge):
-        return Problem(place, str(error.problem))
+        return Problem(position, str(error.problem))
     lines = text.splitlines()
     if line < len(lines) and "\t" in lines[line][: column + 1]:
-        return Problem(place, "a tab where YAML wants spaces", hint="indent with spaces")
+        return Problem(position, "a tab where YAML wants spaces", hint="indent with spaces")
     said = " ".join(part for part in (error.context, error.problem) if part)
     hint = next((hint for words, hint in HINTS.items() if words in said), "")
     for jargon, words in JARGON.items():
@@ -59,7 +59,7 @@ def broken(error: yaml.MarkedYAMLError, text: str, file: str) -> Problem:
     opened = error.context_mark
     if opened is not None and opened.line != line:
         said += f"; it begins in line {opened.line + 1}"
-    return Problem(place, f"broken YAML: {said}", hint=hint)
+    return Problem(position, f"broken YAML: {said}", hint=hint)
 
 
 def end_of(text: str, file: str) -> SourcePosition:

@@ -71,10 +71,10 @@ SPEC: dict[str, Any] = {
 }
 
 
-def places(value: Any, path: tuple = ()) -> list[tuple]:
+def paths(value: Any, path: tuple = ()) -> list[tuple]:
     children = value.items() if isinstance(value, dict) else ()
     children = enumerate(value) if isinstance(value, list) else children
-    return [path] + [place for key, child in children for place in places(child, (*path, key))]
+    return [path] + [below for key, child in children for below in paths(child, (*path, key))]
 
 
 def replaced(value: Any, path: tuple, change) -> Any:
@@ -126,13 +126,13 @@ def test_the_spec_itself_is_right() -> None:
 
 
 @fuzz
-@given(st.sampled_from(places(SPEC)), junk, profiles)
+@given(st.sampled_from(paths(SPEC)), junk, profiles)
 def test_any_value_anywhere(path: tuple, value: Any, profile: str | None) -> None:
     check(replaced(SPEC, path, lambda _: value), profile)
 
 
 @fuzz
-@given(st.sampled_from(places(SPEC)), words | st.sampled_from(sorted(SHORT_NAMES)), junk, profiles)
+@given(st.sampled_from(paths(SPEC)), words | st.sampled_from(sorted(SHORT_NAMES)), junk, profiles)
 def test_any_key_anywhere(path: tuple, key: str, value: Any, profile: str | None) -> None:
     def grown(old: Any) -> Any:
         if isinstance(old, dict):

@@ -251,9 +251,9 @@ def test_a_size_that_can_only_be_a_mistake_is_refused_at_its_place(name: str) ->
     text = f"train: {component if component == '{}' else '{' + component + '}'}\n"
     value = SETTINGS[name]
     message = refused(f"{text}sweep:\n  rows:\n    - {{{name}: {value}}}\n")
-    place = re.match(r"a\.yaml:7:(\d+): ", message)
-    assert place is not None, message
-    assert int(place[1]) > len(f"    - {{{name}")
+    column = re.match(r"a\.yaml:7:(\d+): ", message)
+    assert column is not None, message
+    assert int(column[1]) > len(f"    - {{{name}")
     assert re.search(r"allowed: .*(at most|below) ", message)
     with pytest.raises(SpecError, match=r"^--set "):
         build(text, sets=[f"{name}={value}"])

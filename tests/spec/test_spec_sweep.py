@@ -213,4 +213,4 @@ def test_an_empty_row_is_the_spec_as_it_stands() -> None:
 def test_published_values_of_rows_keep_their_places() -> None:
     (item,) = expand({"rows": [{"lr": 1, "published": {"ACC": 0.5}}]})
     assert item.published["ACC"].value == 0.5
-    assert item.published["ACC"].place.line == 4
+    assert item.published["ACC"].position.line == 4

@@ -160,7 +160,7 @@ def test_kept_positions_have_all_seeds_and_their_own_settings() -> None:
     )
     keys = {(item.cell.position, item.cell.seed): item.cell.settings_key for item in whole.cells}
     assert {(item.cell.position, item.cell.seed): item.cell.settings_key for item in few.cells} == {
-        place: key for place, key in keys.items() if place[0] != 1
+        index: key for index, key in keys.items() if index[0] != 1
     }
 
 
@@ -201,7 +201,7 @@ def test_a_profile_replaces_the_data_of_every_row(rows: list[dict[str, Any]]) ->
     experiment = build(
         "smoke",
         data=PHOTOS,
-        sweep={"rows": [{**row, "label": str(place)} for place, row in enumerate(rows)]},
+        sweep={"rows": [{**row, "label": str(index)} for index, row in enumerate(rows)]},
         published=[],
         profiles={"smoke": {"data": SMALL, "seeds": [0]}},
     )

@@ -56,19 +56,19 @@ def problems_of(
     return ()
 
 
-def place_of(document: dict[str, Any], path: list[str]) -> SourcePosition | None:
+def position_of(document: dict[str, Any], path: list[str]) -> SourcePosition | None:
     node = find(parse_yaml(yaml.safe_dump(document, sort_keys=False), "a.yaml"), path)
-    return None if node is None else node.place
+    return None if node is None else node.position
 
 
 def said_of(
-    problems: tuple[Problem, ...], place: SourcePosition | None
+    problems: tuple[Problem, ...], position: SourcePosition | None
 ) -> set[tuple[str, str, str]]:
     """Return what is said of a place."""
     return {
         (problem.found, problem.allowed, problem.suggestion)
         for problem in problems
-        if problem.position == place
+        if problem.position == position
     }
 
 
@@ -112,7 +112,7 @@ def is_wrong_by_itself(document: dict[str, Any], path: str, value: Any) -> bool:
         return False  # a mapping where one belongs: it may lack something, and get it from above
     wrong = with_value(document, path, value)
     return not keeps_to_rules_alone(wrong) and bool(
-        said_of(problems_of(wrong), place_of(wrong, path.split(".")))
+        said_of(problems_of(wrong), position_of(wrong, path.split(".")))
     )
 
 
@@ -139,11 +139,11 @@ def test_a_wrong_value_is_an_error_whatever_is_put_into_over_or_beside_it(
 ) -> None:
     setting, path, value, reached = mistake
     wrong = with_value(setting.spec, path, value)
-    place = place_of(wrong, path.split("."))
-    said = said_of(problems_of(wrong), place)
+    position = position_of(wrong, path.split("."))
+    said = said_of(problems_of(wrong), position)
     parts, sets, profile = over(how, *reached)
     if is_wrong_by_itself(setting.spec, path, value):
-        assert said_of(problems_of({**wrong, **parts}, sets, profile), place) == said
+        assert said_of(problems_of({**wrong, **parts}, sets, profile), position) == said
 
 
 @tries

@@ -98,9 +98,9 @@ def test_aliases_stand_for_the_value_of_their_anchor() -> None:
 def test_every_value_and_key_knows_its_place() -> None:
     tree = parse_yaml("a:\n  b: [1,\n      two]\n", "a.yaml")
     inner = tree.value["a"].value["b"]
-    assert inner.key_place == SourcePosition("a.yaml", 2, 3)
-    assert inner.place == SourcePosition("a.yaml", 2, 6)
-    assert [item.place for item in inner.value] == [
+    assert inner.key_position == SourcePosition("a.yaml", 2, 3)
+    assert inner.position == SourcePosition("a.yaml", 2, 6)
+    assert [item.position for item in inner.value] == [
         SourcePosition("a.yaml", 2, 7),
         SourcePosition("a.yaml", 3, 7),
     ]
@@ -232,7 +232,7 @@ def test_a_byte_order_mark_and_windows_line_ends_are_read(tmp_path: Path) -> Non
     (tmp_path / "a.yaml").write_bytes(b"\xef\xbb\xbfa: 1\r\nb: 2\r\n")
     tree = load_yaml(tmp_path / "a.yaml")
     assert plain(tree) == {"a": 1, "b": 2}
-    assert tree.value["b"].place.line == 2
+    assert tree.value["b"].position.line == 2
 
 
 @given(st.text(max_size=40))
@@ -241,7 +241,7 @@ def test_any_text_is_a_tree_or_a_spec_error(text: str) -> None:
         tree = parse_yaml(text, "a.yaml")
     except SpecError:
         return
-    assert tree.place is not None
+    assert tree.position is not None
 
 
 words = st.text(alphabet=st.characters(codec="ascii", min_codepoint=32, max_codepoint=126))

@@ -16,7 +16,7 @@ from runner.core.errors import UsageError
 from runner.report.tables.table import Row, TableData, TableValue
 from runner.spec.cell_names import cell_reference
 from runner.spec.tables.pivot import pivoted_columns, row_columns
-from runner.spec.tables.pivot_checks import clashing_titles, place_of
+from runner.spec.tables.pivot_checks import clashing_titles, titled_values
 from runner.spec.tables.table import Column
 
 Line = tuple[Any, ...]
@@ -42,37 +42,37 @@ def pivoted(filled: TableData) -> TableData:
     keys = row_columns(table)
     for row in filled.rows:
         line = tuple(row.entries[column.title].value for column in keys)
-        places = lines.setdefault(line, {})
-        first = places.setdefault(row.entries[pivot].value, row)
+        slots = lines.setdefault(line, {})
+        first = slots.setdefault(row.entries[pivot].value, row)
         if first.run_key != row.run_key:
-            raise _shared_place(filled, first, row)
+            raise _shared_slot(filled, first, row)
     made = pivoted_columns(table, values)
-    rows = tuple(_row(made, places) for places in lines.values())
+    rows = tuple(_row(made, slots) for slots in lines.values())
     columns = tuple(column for column, _, _ in made)
     return replace(filled, table=replace(table, columns=columns), rows=rows)
 
 
-def _row(made: Sequence[tuple[Column, Column, Any]], places: dict[Any, Row]) -> Row:
+def _row(made: Sequence[tuple[Column, Column, Any]], slots: dict[Any, Row]) -> Row:
     """Return a row of places; one without a cell has an entry without anything."""
-    first = next(iter(places.values()))
+    first = next(iter(slots.values()))
     entries: dict[str, TableValue] = {}
     for column, declared, value in made:
         if column.kind != "metric":
             entries[column.title] = first.entries[declared.title]
-        elif value in places:
-            entries[column.title] = places[value].entries[declared.title]
+        elif value in slots:
+            entries[column.title] = slots[value].entries[declared.title]
         else:
             entries[column.title] = TableValue(None)
     statuses: Counter[str] = Counter()
-    for row in places.values():
+    for row in slots.values():
         statuses.update(row.statuses)
-    runs = sum(row.runs for row in places.values())
+    runs = sum(row.runs for row in slots.values())
     return Row(entries, runs, dict(statuses), first.position, first.run_key)
 
 
-def _shared_place(filled: TableData, first: Row, second: Row) -> UsageError:
+def _shared_slot(filled: TableData, first: Row, second: Row) -> UsageError:
     columns = [column for column in filled.table.columns if column.kind != "metric"]
-    place = place_of(columns, [second.entries[column.title].value for column in columns])
+    slot = titled_values(columns, [second.entries[column.title].value for column in columns])
     cells = [f"{filled.experiment}:{row.position}" for row in (first, second)]
     variant = f" (variant: {filled.variant})" if filled.variant else ""
     names = [
@@ -81,7 +81,7 @@ def _shared_place(filled: TableData, first: Row, second: Row) -> UsageError:
     ]
     diff = shlex.join(["runner", "diff", *names])
     return UsageError(
-        f"table {filled.table.name} has two cells at {place}, {' and '.join(cells)}{variant}",
+        f"table {filled.table.name} has two cells at {slot}, {' and '.join(cells)}{variant}",
         allowed="one cell in each place",
         hint=f"a column for what differs keeps them apart; see it with: {diff}",
     )

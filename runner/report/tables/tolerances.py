@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from runner.core.run import Published
 from runner.report.tables.table import Row, TableData, TableValue
-from runner.spec.tables.pivot_checks import place_of
+from runner.spec.tables.pivot_checks import titled_values
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class ToleranceCheck:
     Attributes:
         table: name of the table.
         cell: as ``experiment:position``.
-        place: settings and labels of its row, in words.
+        row: settings and labels of its row, in words.
         column: title.
         published: the value and its tolerance.
         entry: what was measured, over the cell's seeds.
@@ -28,7 +28,7 @@ class ToleranceCheck:
 
     table: str
     cell: str
-    place: str
+    row: str
     column: str
     published: Published
     entry: TableValue
@@ -37,7 +37,7 @@ class ToleranceCheck:
         """Return measured, published and tolerance in one line."""
         verdict = {"yes": "holds", "no": "does not hold"}.get(str(self.entry.holds), "not yet")
         return (
-            f"table {self.table}, {self.cell} {self.place}, {self.column}: {_measured(self.entry)},"
+            f"table {self.table}, {self.cell} {self.row}, {self.column}: {_measured(self.entry)},"
             f" published {self.published.value:.12g} within {self.published.within:.12g}: {verdict}"
         )
 
@@ -49,7 +49,7 @@ def held_values(filled: TableData) -> list[ToleranceCheck]:
         ToleranceCheck(
             table=filled.table.name,
             cell=f"{filled.experiment}:{row.position}",
-            place=_place(filled, row),
+            row=_row_words(filled, row),
             column=column.title,
             published=entry.published,
             entry=entry,
@@ -60,9 +60,9 @@ def held_values(filled: TableData) -> list[ToleranceCheck]:
     ]
 
 
-def _place(filled: TableData, row: Row) -> str:
+def _row_words(filled: TableData, row: Row) -> str:
     columns = [column for column in filled.table.columns if column.kind != "metric"]
-    return place_of(columns, [row.entries[column.title].value for column in columns])
+    return titled_values(columns, [row.entries[column.title].value for column in columns])
 
 
 def _measured(entry: TableValue) -> str:

@@ -70,11 +70,11 @@ def _check_size(tables: Sequence[Table], cells: Sequence[Cell]) -> None:
         if max(len(table.columns), titles) > MAX_COLUMNS:
             found = f"table {table.name} has {len(table.columns)} columns"
             found += f", and its pivot titles of {titles} values" if titles else ""
-            raise SpecError([Problem(table.place, found, f"at most {MAX_COLUMNS}")])
+            raise SpecError([Problem(table.position, found, f"at most {MAX_COLUMNS}")])
     count = sum(len(table.columns) for table in tables)
     if count * len(cells) > MAX_VALUES:
         found = f"tables of {count} columns in all, over {len(cells)} cells"
-        raise SpecError([Problem(tables[0].place, found, f"a product of at most {MAX_VALUES}")])
+        raise SpecError([Problem(tables[0].position, found, f"a product of at most {MAX_VALUES}")])
 
 
 def _what_is_recorded(settings: Settings) -> tuple[Any, ...]:
@@ -122,7 +122,7 @@ def _setting_problems(column: Column, shapes: _Shapes) -> Iterator[Problem]:
     suggestion = ".".join([*inside, spelling]) if spelling else ""
     if not spelling and column.source not in setting_paths(Settings):
         suggestion = likely_settings(path[-1], (), to_node(shapes.first))
-    yield Problem(column.place, found, allowed, suggestion=suggestion)
+    yield Problem(column.position, found, allowed, suggestion=suggestion)
 
 
 def _beside(path: Sequence[str], settings: Sequence[Any]) -> tuple[Sequence[str], list[str]]:
@@ -149,7 +149,7 @@ def _metric_problems(column: Column, settings: Sequence[Settings]) -> Iterator[P
             continue
         found = f"column {column.title} shows {name} at {column.at}, which no run has"
         allowed, hint = how_to_record(name, column.at, settings)
-        yield Problem(column.place, found, allowed, hint=hint)
+        yield Problem(column.position, found, allowed, hint=hint)
 
 
 def published_problems(
@@ -166,7 +166,9 @@ def published_problems(
         what = "the title of a pivot in" if title in pivoted else f"{what} of"
         found = f"a published value for '{title}', which is {what} a table"
         spelling = pivoted.get(title) or nearest(title, list(titles))
-        yield Problem(node.key_place or node.place, found, ", ".join(titles), suggestion=spelling)
+        yield Problem(
+            node.key_position or node.position, found, ", ".join(titles), suggestion=spelling
+        )
 
 
 def _titles_of_pivots(tables: Sequence[Table]) -> dict[str, str]:

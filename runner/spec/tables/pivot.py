@@ -32,7 +32,7 @@ class Pivot:
 
     column: str
     titles: Mapping[str, Node]
-    place: SourcePosition | None
+    position: SourcePosition | None
 
 
 def parse_pivot(node: Node | None, columns: Sequence[Column], table: str) -> Pivot | None:
@@ -44,17 +44,17 @@ def parse_pivot(node: Node | None, columns: Sequence[Column], table: str) -> Piv
     if node is None:
         return None
     if not node.is_mapping:
-        return Pivot(_pivoted(node, columns, table), {}, node.place)
+        return Pivot(_pivoted(node, columns, table), {}, node.position)
     for key, child in node.value.items():
         if key not in PIVOT_KEYS:
             found = f"unknown key '{key}' in pivot of table {table}"
-            allowed, where = ", ".join(PIVOT_KEYS), child.key_place or child.place
+            allowed, where = ", ".join(PIVOT_KEYS), child.key_position or child.position
             raise SpecError([Problem(where, found, allowed, suggestion=nearest(key, PIVOT_KEYS))])
     named = node.get("column")
     if named is None:
         found = f"pivot of table {table} lacks 'column'"
-        raise SpecError([Problem(node.place, found, hint=EXAMPLE)])
-    return Pivot(_pivoted(named, columns, table), _titles(node.get("titles")), named.place)
+        raise SpecError([Problem(node.position, found, hint=EXAMPLE)])
+    return Pivot(_pivoted(named, columns, table), _titles(node.get("titles")), named.position)
 
 
 def _pivoted(node: Node, columns: Sequence[Column], table: str) -> str:
@@ -66,19 +66,19 @@ def _pivoted(node: Node, columns: Sequence[Column], table: str) -> str:
         found = f"pivot of table {table} is {node.describe()}, which is no column"
         allowed = ", ".join(groups) or "a column of a setting or label"
         raise SpecError(
-            [Problem(node.place, found, allowed, suggestion=nearest(node.text, groups))]
+            [Problem(node.position, found, allowed, suggestion=nearest(node.text, groups))]
         )
     if shown[named].kind == "metric":
         found = f"pivot of table {table} is {named}, which shows a metric"
         allowed = ", ".join(groups) or "a column of a setting or label"
-        raise SpecError([Problem(node.place, found, allowed)])
+        raise SpecError([Problem(node.position, found, allowed)])
     if groups == [named]:
         found = f"the pivot of {named} leaves table {table} no column for its rows"
         hint = f"add a column of a setting or label beside {named}"
-        raise SpecError([Problem(node.place, found, hint=hint)])
+        raise SpecError([Problem(node.position, found, hint=hint)])
     if len(groups) == len(columns):
         found = f"table {table} has a pivot, but no metric to show for each {named}"
-        raise SpecError([Problem(node.place, found, hint="add a column of a metric")])
+        raise SpecError([Problem(node.position, found, hint="add a column of a metric")])
     return named
 
 
@@ -87,16 +87,16 @@ def _titles(node: Node | None) -> dict[str, Node]:
         return {}
     if not node.is_mapping:
         found = f"titles is {node.describe()}"
-        raise SpecError([Problem(node.place, found, "titles by value, as {freeze: ACC_FREEZE}")])
+        raise SpecError([Problem(node.position, found, "titles by value, as {freeze: ACC_FREEZE}")])
     seen: set[str] = set()
     for value, child in node.value.items():
         if not isinstance(child.value, str) or not child.value:
             found = f"the title of {value} is {child.describe()}"
-            raise SpecError([Problem(child.place, found, "text")])
+            raise SpecError([Problem(child.position, found, "text")])
         if child.value in seen:
             found = f"the title '{child.value}' stands here twice"
             hint = "give each value a title of its own"
-            raise SpecError([Problem(child.place, found, hint=hint)])
+            raise SpecError([Problem(child.position, found, hint=hint)])
         seen.add(child.value)
     return dict(node.value)
 

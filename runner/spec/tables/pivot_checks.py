@@ -30,22 +30,22 @@ def pivot_problems(table: Table, cells: Sequence[Cell]) -> Iterator[Problem]:
     if any(column_value(column, cell) != shown[cell.position] for cell in cells):
         found = f"pivot is {column.title}, but the seeds of a row stand in one place, as their mean"
         hint = "name another column, or put the seed in the sweep, as grid: {seed: [0, 1]}"
-        yield Problem(pivot.place, found, hint=hint)
+        yield Problem(pivot.position, found, hint=hint)
         return
     positions = [first[position] for position in sorted(first)]
     values = list(dict.fromkeys(shown[cell.position] for cell in positions))
     count = len(values) * sum(each.kind == "metric" for each in table.columns)
     if count > MAX_COLUMNS:
         found = f"pivot is {column.title}, whose {len(values)} values would make {count} columns"
-        yield Problem(pivot.place, found, f"at most {MAX_COLUMNS} columns")
+        yield Problem(pivot.position, found, f"at most {MAX_COLUMNS} columns")
         return
     yield from _title_problems(pivot, values)
     for value, why in clashing_titles(table, values):
         written = (node for text, node in pivot.titles.items() if is_value(text, value))
         node = next(written, None)
         hint = "give each column a title of its own, as in titles: {…} of the pivot"
-        yield Problem(pivot.place if node is None else node.place, why, hint=hint)
-    yield from _shared_places(table, positions)
+        yield Problem(pivot.position if node is None else node.position, why, hint=hint)
+    yield from _shared_slots(table, positions)
 
 
 def _title_problems(pivot: Pivot, values: Sequence[Any]) -> Iterator[Problem]:
@@ -53,14 +53,14 @@ def _title_problems(pivot: Pivot, values: Sequence[Any]) -> Iterator[Problem]:
     shown = [show_value(value) for value in values]
     titled: list[Any] = []
     for written, node in pivot.titles.items():
-        place = node.key_place or node.place
+        position = node.key_position or node.position
         meant = [value for value in values if is_value(written, value)]
         if not meant:
             found = f"a title for '{written}', which no cell has as its {pivot.column}"
-            yield Problem(place, found, ", ".join(shown), suggestion=nearest(written, shown))
+            yield Problem(position, found, ", ".join(shown), suggestion=nearest(written, shown))
         elif any(value in titled for value in meant):
             found = f"'{written}' is the same {pivot.column} as one before it"
-            yield Problem(place, found, hint="give each value one title")
+            yield Problem(position, found, hint="give each value one title")
         titled += meant
 
 
@@ -78,8 +78,8 @@ def clashing_titles(table: Table, values: Sequence[Any]) -> Iterator[tuple[Any, 
         seen.add(column.title)
 
 
-def _shared_places(table: Table, cells: Sequence[Cell]) -> Iterator[Problem]:
-    """Yield the first two cells, of different positions, that a pivot puts in one place."""
+def _shared_slots(table: Table, cells: Sequence[Cell]) -> Iterator[Problem]:
+    """Yield the first two cells, of different positions, that a pivot puts in one slot."""
     pivot = table.pivot
     assert pivot is not None
     shown = [column for column in table.columns if column.kind != "metric"]
@@ -91,16 +91,16 @@ def _shared_places(table: Table, cells: Sequence[Cell]) -> Iterator[Problem]:
             continue
         pairs = dict(_differing(other, cell))
         differing = ", ".join(f"{name} ({pair})" for name, pair in pairs.items())
-        found = f"table {table.name} has two cells at {place_of(shown, values)}, " + (
+        found = f"table {table.name} has two cells at {titled_values(shown, values)}, " + (
             f"which differ in {differing}" if pairs else "which are one run"
         )
         hint = f"a column for {' or '.join(pairs)} keeps them apart" if pairs else ""
-        yield Problem(pivot.place, found, "one cell in each place", hint=hint)
+        yield Problem(pivot.position, found, "one cell in each place", hint=hint)
         return
 
 
-def place_of(columns: Sequence[Column], values: Sequence[Any]) -> str:
-    """Return in words a place in a pivoted table: its row's values and the pivoted one."""
+def titled_values(columns: Sequence[Column], values: Sequence[Any]) -> str:
+    """Return values with the titles of their columns: ``(LR: 0.1, NET: mlp)``."""
     pairs = zip(columns, values, strict=True)
     return "(" + ", ".join(f"{column.title}: {show_value(value)}" for column, value in pairs) + ")"
 

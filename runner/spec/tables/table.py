@@ -70,7 +70,7 @@ class Column:
     at: str | int
     mark: str | None
     digits: int | None
-    place: SourcePosition | None
+    position: SourcePosition | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Table:
     about: str
     columns: tuple[Column, ...]
     order: tuple[tuple[str, bool], ...]
-    place: SourcePosition | None
+    position: SourcePosition | None
     pivot: Pivot | None = None
 
     def column(self, title: str) -> Column | None:
@@ -107,33 +107,33 @@ def parse_tables(node: Node | None, labels: Sequence[str]) -> tuple[Table, ...]:
     if node is None:
         return ()
     if not node.is_mapping or not node.value:
-        raise SpecError([Problem(node.place, f"tables is {node.describe()}", "tables by name")])
+        raise SpecError([Problem(node.position, f"tables is {node.describe()}", "tables by name")])
     return tuple(_table(name, child, labels) for name, child in node.value.items())
 
 
 def _table(name: str, node: Node, labels: Sequence[str]) -> Table:
-    place = node.key_place or node.place
+    position = node.key_position or node.position
     if not node.is_mapping or not node.value:
         allowed = "columns, as {LR: lr, TEST_ACC: {metric: test_accuracy}}"
-        raise SpecError([Problem(place, f"table {name} is {node.describe()}", allowed)])
-    columns_node, options = node, Node({}, node.place)
+        raise SpecError([Problem(position, f"table {name} is {node.describe()}", allowed)])
+    columns_node, options = node, Node({}, node.position)
     if "columns" in node.value:
         columns_node, options = node.value["columns"], node
         for key, child in node.value.items():
             if key not in TABLE_KEYS:
                 found = f"unknown key '{key}' in table {name}"
                 allowed = ", ".join(TABLE_KEYS)
-                where = child.key_place or child.place
+                where = child.key_position or child.position
                 raise SpecError(
                     [Problem(where, found, allowed, suggestion=nearest(key, TABLE_KEYS))]
                 )
         if not columns_node.is_mapping or not columns_node.value:
             found = f"columns is {columns_node.describe()}"
-            raise SpecError([Problem(columns_node.place, found, "columns by title")])
+            raise SpecError([Problem(columns_node.position, found, "columns by title")])
     columns = tuple(_column(title, child, labels) for title, child in columns_node.value.items())
     about = options.get("about") or Node("")
     if not isinstance(about.value, str):
-        raise SpecError([Problem(about.place, f"about is {about.describe()}", "text")])
+        raise SpecError([Problem(about.position, f"about is {about.describe()}", "text")])
     titles = [column.title for column in columns]
     _check_titles(titles, columns_node)
     pivot = parse_pivot(options.get("pivot"), columns, name)
@@ -143,7 +143,7 @@ def _table(name: str, node: Node, labels: Sequence[str]) -> Table:
     order = _order(
         options.get("order"), titles, "column of the pivoted rows" if pivot else "column"
     )
-    return Table(name, about.value, columns, order, place, pivot)
+    return Table(name, about.value, columns, order, position, pivot)
 
 
 def reserved_titles(titles: Sequence[str]) -> set[str]:
@@ -156,8 +156,8 @@ def _check_titles(titles: Sequence[str], columns: Node) -> None:
     for title in titles:
         if title in reserved:
             found = f"the column title '{title}', which CSV, JSON and DataFrames use themselves"
-            place = columns.value[title].key_place
-            raise SpecError([Problem(place, found, hint="give it another title")])
+            position = columns.value[title].key_position
+            raise SpecError([Problem(position, found, hint="give it another title")])
 
 
 def _order(node: Node | None, titles: Sequence[str], kind: str) -> tuple[tuple[str, bool], ...]:
@@ -170,7 +170,7 @@ def _order(node: Node | None, titles: Sequence[str], kind: str) -> tuple[tuple[s
         if title not in titles:
             found = f"order by {item.describe()}, which is no {kind}"
             problem = Problem(
-                item.place,
+                item.position,
                 found,
                 ", ".join(titles),
                 hint="put - before a title to sort it in descending order",
@@ -193,12 +193,12 @@ def _column(title: str, node: Node, labels: Sequence[str]) -> Column:
     ]
     if len(chosen) != 1:
         found = f"column {title} names {' and '.join(chosen) or 'nothing to show'}"
-        raise SpecError([Problem(node.place, found, "one of setting, label, metric")])
+        raise SpecError([Problem(node.position, found, "one of setting, label, metric")])
     named = node.value[chosen[0]]
     for key in ("at", "digits", "mark") if settings.metric is None else ():
         if key in node.value:
             found = f"column {title} shows a {chosen[0]}; '{key}' is for metrics"
-            raise SpecError([Problem(node.value[key].key_place, found)])
+            raise SpecError([Problem(node.value[key].key_position, found)])
     if settings.setting is not None:
         return _setting_column(title, named, settings)
     if settings.label is not None:
@@ -226,11 +226,11 @@ def _named_column(title: str, node: Node, labels: Sequence[str]) -> Column:
     found = f"column {title} shows {node.describe()}, which is no setting, label or metric"
     allowed = "; ".join(part for part in parts if part)
     if isinstance(name, str) and _is_formula(name):
-        raise SpecError([Problem(node.place, found, allowed, suggestion=f"{{metric: {name}}}")])
+        raise SpecError([Problem(node.position, found, allowed, suggestion=f"{{metric: {name}}}")])
     others = (*labels, *metrics)
     raise UnknownName(
         lambda tree: Problem(
-            node.place, found, allowed, suggestion=likely_settings(str(name), others, tree)
+            node.position, found, allowed, suggestion=likely_settings(str(name), others, tree)
         )
     )
 
@@ -249,7 +249,7 @@ def _setting_column(title: str, node: Node, settings: ColumnSettings) -> Column:
         name, allowed = str(node.value), "a short name or dotted path"
         raise UnknownName(
             lambda tree: Problem(
-                node.place, found, allowed, suggestion=likely_settings(name, (), tree)
+                node.position, found, allowed, suggestion=likely_settings(name, (), tree)
             )
         )
     return _made(title, "setting", ".".join(path), None, settings, node)
@@ -261,7 +261,7 @@ def _label_column(
     if node.value not in labels:
         found = f"column {title} shows the label '{node.value}', which no row has"
         problem = Problem(
-            node.place,
+            node.position,
             found,
             ", ".join(labels),
             hint="" if labels else "give rows labels, as in labels: {NET: AlexNet}",
@@ -275,16 +275,20 @@ def _metric_column(title: str, node: Node, settings: ColumnSettings) -> Column:
     try:
         formula = parse_formula(str(node.value))
     except FormulaError as error:
-        raise SpecError([Problem(node.place, f"column {title}: {error}", error.allowed)]) from None
+        raise SpecError(
+            [Problem(node.position, f"column {title}: {error}", error.allowed)]
+        ) from None
     known = (*METRIC_NAMES, *PROPERTIES)
     for name in formula.names:
         if name not in known:
             found = f"column {title} shows the unknown metric '{name}'"
             raise SpecError(
-                [Problem(node.place, found, ", ".join(known), suggestion=nearest(name, known))]
+                [Problem(node.position, found, ", ".join(known), suggestion=nearest(name, known))]
             )
     if not formula.names:
-        raise SpecError([Problem(node.place, f"column {title} names no metric", ", ".join(known))])
+        raise SpecError(
+            [Problem(node.position, f"column {title} names no metric", ", ".join(known))]
+        )
     return _made(title, "metric", formula.text, formula, settings, node)
 
 
@@ -297,5 +301,5 @@ def _made(
     node: Node,
 ) -> Column:
     return Column(
-        title, kind, source, formula, settings.at, settings.mark, settings.digits, node.place
+        title, kind, source, formula, settings.at, settings.mark, settings.digits, node.position
     )
