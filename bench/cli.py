@@ -24,8 +24,8 @@ from runner.core.records import EpochRecord, Metric
 from runner.core.stages import Stage
 from runner.lower.stages import make_run, naive_chain
 from runner.spec.experiment import load_experiment
-from runner.store.catalogue import record_environment, record_experiment
-from runner.store.claims import Claim, claim_stage
+from runner.store.catalogue import RunStages, SpecRecord, record_environment, record_experiment
+from runner.store.claims import Claimed, NewAttempt, claim_stage
 from runner.store.database import Database, open_database
 from runner.store.recorder import end_attempt, record_epochs
 from runner.store.results import record_result
@@ -66,19 +66,19 @@ def fill_database(path: Path, spec: Path) -> None:
     assert len(chains) == RUNS
     record_experiment(
         database,
-        name=experiment.name,
-        variant="",
-        about="",
-        path=str(spec),
-        document=experiment.document,
-        source=experiment.source,
+        SpecRecord(
+            name=experiment.name,
+            variant="",
+            about="",
+            path=str(spec),
+            document=experiment.document,
+            source=experiment.source,
+        ),
         keyed_cells=[
             (item.cell, run.run_key) for run, item in zip(runs, experiment.cells, strict=True)
         ],
         wanted=runs,
-        chains=chains,
-        readings={key: chain[1].key for key, chain in chains.items()},
-        rerun=dict.fromkeys(chains, 0),
+        chains={key: RunStages(chain, chain[1].key, 0) for key, chain in chains.items()},
     )
     for number, (run_key, chain) in enumerate(chains.items()):
         for stage in chain:
@@ -89,8 +89,8 @@ def fill_database(path: Path, spec: Path) -> None:
 
 def do_stage(database: Database, stage: Stage, environment: int, number: int) -> None:
     """Record one stage as done, unless it is already."""
-    claim = claim_stage(database, stage.key, environment, {}, "cpu")
-    if not isinstance(claim, Claim):
+    claim = claim_stage(database, stage.key, NewAttempt(environment, {}, "cpu"))
+    if not isinstance(claim, Claimed):
         return
     outcome: dict[str, object] = {}
     measured: list[Metric] = []

@@ -12,9 +12,9 @@ from runner.lower.stages import make_run, naive_chain
 from runner.report.tables.query import query_table
 from runner.report.tables.table import TableData
 from runner.spec.experiment import Experiment, load_experiment
-from runner.store.catalogue import record_environment, record_experiment
+from runner.store.catalogue import RunStages, SpecRecord, record_environment, record_experiment
 from runner.store.checksums import seal_all
-from runner.store.claims import Claim, claim_stage
+from runner.store.claims import Claimed, NewAttempt, claim_stage
 from runner.store.database import Database
 from runner.store.recorder import end_attempt, record_epochs
 from runner.store.results import record_result
@@ -65,19 +65,19 @@ def record_made_up(
     }
     record_experiment(
         database,
-        name=experiment.name,
-        variant=experiment.variant,
-        about=experiment.about,
-        path=str(path),
-        document=experiment.document,
-        source=text,
+        SpecRecord(
+            name=experiment.name,
+            variant=experiment.variant,
+            about=experiment.about,
+            path=str(path),
+            document=experiment.document,
+            source=text,
+        ),
         keyed_cells=[
             (item.cell, run.run_key) for item, run in zip(experiment.cells, runs, strict=True)
         ],
         wanted=runs,
-        chains=chains,
-        readings={run: chain[1].key for run, chain in chains.items()},
-        rerun=dict.fromkeys(chains, 0),
+        chains={run: RunStages(chain, chain[1].key, 0) for run, chain in chains.items()},
     )
     environment = record_environment(database, ENVIRONMENT)
     for item, run in zip(experiment.cells, runs, strict=True):
@@ -103,8 +103,8 @@ def forget_runs(database: Database) -> None:
 
 def _record_stage(database: Database, stage: Stage, environment: int, made: MadeUp) -> bool:
     """Record a stage; return whether the next one follows."""
-    claim = claim_stage(database, stage.key, environment, NUMERICS, "cpu")
-    if not isinstance(claim, Claim):
+    claim = claim_stage(database, stage.key, NewAttempt(environment, NUMERICS, "cpu"))
+    if not isinstance(claim, Claimed):
         return True
     if stage.kind == "prepare":
         end_attempt(database, claim, "done", 1.0, {})

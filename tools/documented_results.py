@@ -25,7 +25,7 @@ from runner.report.tables.query import query_table
 from runner.report.tables.render import render
 from runner.spec.experiment import Experiment, load_experiment
 from runner.spec.tables.table import Table
-from runner.store.catalogue import record_experiment
+from runner.store.catalogue import RunStages, SpecRecord, record_experiment
 from runner.store.database import Database
 from runner.store.merge import attempts_behind
 from runner.store.reference import open_reference
@@ -239,17 +239,17 @@ def _not_run(section: Section) -> Iterator[str]:
     keyed = [(cell.cell, make_run(cell.settings, "")) for cell in experiment.cells]
     record_experiment(
         unrun,
-        name=experiment.name,
-        variant="",
-        about=experiment.about,
-        path="",
-        document=experiment.document,
-        source="",
+        SpecRecord(
+            name=experiment.name,
+            variant="",
+            about=experiment.about,
+            path="",
+            document=experiment.document,
+            source="",
+        ),
         keyed_cells=[(cell, run.run_key) for cell, run in keyed],
         wanted=[run for _, run in keyed],
-        chains={run.run_key: () for _, run in keyed},
-        readings={},
-        rerun={run.run_key: 0 for _, run in keyed},
+        chains={run.run_key: RunStages((), "", 0) for _, run in keyed},
     )
     published = {cell.cell.position: cell.cell.published for cell in experiment.cells}
     for table in experiment.tables:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.api.listing import CELL_COLUMNS
-from runner.artifacts.folder import Artifacts
 from runner.artifacts.lock import shared
-from runner.bind.binder import Binder, BoundCell, image_sources, load_experiments
+from runner.bind.binder import Binder, BoundCell, load_experiments
 from runner.bind.cell_filter import select_cells
 from runner.bind.changed_code import ChangedCode, changed_code_of
 from runner.bind.code_digests import Sources, recorded_code
+from runner.bind.data_locations import data_locations, image_sources
 from runner.bind.plan_runs import PlannedRuns, disabled_rules, plan_runs
 from runner.bind.planned_records import record_wanted
 from runner.bind.request import Request
@@ -31,7 +31,7 @@ from runner.store.reference import ReferenceResult
 if TYPE_CHECKING:
     import pandas as pd
 
-    from runner.execute.work import Listener
+    from runner.execute.listener import Listener
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def run(
     """
     import pandas as pd
 
-    from runner.execute.work import NullListener
+    from runner.execute.listener import NullListener
 
     paths = [specs] if isinstance(specs, str | Path) else list(specs)
     request = Request(
@@ -192,8 +192,6 @@ def _execute(
 ) -> PlannedRuns:
     import torch
 
-    from runner.artifacts.cache import Cache
-    from runner.engine.context import Context
     from runner.engine.device import (
         choose_device,
         device_name,
@@ -202,7 +200,7 @@ def _execute(
         numerics,
     )
     from runner.execute import EXECUTORS
-    from runner.execute.work import PlanExecution
+    from runner.execute.plan_execution import PlanExecution, WorkerSetup
 
     if request.threads is not None:
         torch.set_num_threads(request.threads)
@@ -223,38 +221,27 @@ def _execute(
         numerics=None if request.accept_mixed else numerics(device),
     )
     record_wanted(database, experiments, wanted)
-    identity = database.identity()
-    context = Context(
-        folder=place.folder,
-        device=device,
-        numerics=numerics(device),
-        database=identity,
-        sources=image_sources(cells),
+    setup = WorkerSetup(
+        request=request,
+        workspace=place,
+        threads=torch.get_num_threads(),
+        environment={**environment(), "modules": _code(place, wanted)},
+        data=data_locations(cells),
         weights=binder.weights(),
-        cache=Cache(
-            place.folder,
-            request.cache_limit,
-            (
-                Artifacts(place.folder, identity).path(name)
-                for stage in wanted.plan.stages
-                for name in stage.consumes
-            ),
-        ),
+        needed=tuple(name for stage in wanted.plan.stages for name in stage.consumes),
         share_states="go_on_from_states" not in disabled,
-        checkpoint_seconds=request.checkpoint_seconds,
-        accept_mixed=request.accept_mixed,
-        should_stop=should_stop,
     )
-    work = PlanExecution(
-        database=database,
+    execution = PlanExecution(
         plan=wanted.plan,
         facts=wanted.facts,
         reruns=wanted.reruns,
-        context=context,
-        environment={**environment(), "modules": _code(place, wanted)},
+        setup=setup,
+        database=database,
+        sources=image_sources(cells),
         listener=listen(wanted),
+        should_stop=should_stop,
     )
-    EXECUTORS[request.executor](work)
+    EXECUTORS[request.executor](execution)
     return wanted
 
 

@@ -15,9 +15,10 @@ from typing import Any
 
 from runner.api.planning import make_plan
 from runner.api.running import run_request
-from runner.bind.binder import Binder, image_sources, load_experiments
+from runner.bind.binder import Binder, load_experiments
 from runner.bind.cell_filter import select_cells
 from runner.bind.code_digests import Sources, own_modules
+from runner.bind.data_locations import image_sources
 from runner.bind.plan_runs import PlannedRuns
 from runner.bind.request import Request
 from runner.bind.workspace import workspace
@@ -129,7 +130,7 @@ def _side(
     request: Request, runs: Sequence[str], should_stop: Callable[[], bool]
 ) -> tuple[dict[str, list[str]], PlannedRuns]:
     """Do the runs in a fresh store; return what it holds of each, and how they were planned."""
-    from runner.execute.work import NullListener
+    from runner.execute.listener import NullListener
 
     assert request.db is not None
     Path(request.db).parent.mkdir(parents=True)

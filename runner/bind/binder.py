@@ -36,7 +36,6 @@ from runner.core.keys import canonical_json
 from runner.core.run import Cell, Run
 from runner.core.stages import Stage
 from runner.lower.stages import make_run, naive_chain
-from runner.lower.trajectory import pixels_key
 from runner.spec.experiment import Experiment, ResolvedCell, load_experiment
 from runner.spec.nodes import find
 
@@ -97,15 +96,6 @@ class BoundCell:
             rows = len(self.source.names) * int(prefix.get("views", 1))
             return 4 * rows * int(math.prod(prefix["shape"]))
         return 4 * self.bound_model.parameters if stage.kind == "train" else 0
-
-
-def image_sources(cells: Iterable[BoundCell]) -> dict[str, ImageSource]:
-    """Return the images of cells by the keys of their pixels."""
-    return {
-        pixels_key(cell.resolved.settings.data, cell.source.fingerprint): cell.source
-        for cell in cells
-        if cell.source is not None
-    }
 
 
 def load_experiments(

@@ -11,7 +11,7 @@ from runner.bind.binder import BoundCell
 from runner.bind.plan_runs import PlannedRuns
 from runner.core.keys import canonical_json
 from runner.spec.experiment import Experiment
-from runner.store.catalogue import record_experiment
+from runner.store.catalogue import RunStages, SpecRecord, record_experiment
 from runner.store.database import Database
 
 
@@ -30,20 +30,23 @@ def record_wanted(
         keys = {(each.cell.position, each.cell.seed): each.run.run_key for each in mine}
         record_experiment(
             database,
-            name=experiment.name,
-            variant=experiment.variant,
-            about=experiment.about,
-            path=str(experiment.path),
-            document=experiment.document,
-            source=experiment.source,
+            SpecRecord(
+                name=experiment.name,
+                variant=experiment.variant,
+                about=experiment.about,
+                path=str(experiment.path),
+                document=experiment.document,
+                source=experiment.source,
+            ),
             keyed_cells=[
                 (item.cell, keys.get((item.cell.position, item.cell.seed)))
                 for item in experiment.cells
             ],
             wanted=[cell.run for cell in mine],
-            chains={cell.run.run_key: wanted.chains[cell.run.run_key] for cell in mine},
-            readings=wanted.readings,
-            rerun=wanted.reruns,
+            chains={
+                key: RunStages(wanted.chains[key], wanted.readings[key], wanted.reruns[key])
+                for key in keys.values()
+            },
             fingerprints=_fingerprints(experiment, mine),
         )
 

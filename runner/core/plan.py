@@ -91,7 +91,7 @@ class Facts:
 
     Attributes:
         done: keys of stages with a result.
-        diverged: those of them that diverged: who still waited for them waits in vain.
+        diverged: those of them that diverged: later stages cannot be done.
         settled: readings of unfinished runs that have ended well in a training of several.
         artifacts: artifacts that lie on this disk.
         starts: states and checkpoints on this disk, made as this device would make them.

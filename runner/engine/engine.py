@@ -16,6 +16,7 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor
 
+from runner.artifacts.folder import Artifacts
 from runner.components.data import Data
 from runner.components.data.dataset import DatasetSettings
 from runner.components.measures import STANDARD
@@ -24,7 +25,14 @@ from runner.core.errors import StageFailed
 from runner.core.plan import Record
 from runner.core.reader import reader_of
 from runner.core.stages import Stage
-from runner.engine.context import Context, EpochSink, Outcome, Produced, Progress, RangeSink
+from runner.engine.context import (
+    Context,
+    EpochSink,
+    Outcome,
+    Produced,
+    Progress,
+    RangeSink,
+)
 from runner.engine.data.pixels import open_images, prepare
 from runner.engine.data.samples import Images
 from runner.engine.network.build import load_state, network_for
@@ -32,7 +40,7 @@ from runner.engine.products import DigestOf, whole_weights
 from runner.engine.stages.evaluate import evaluate
 from runner.engine.stages.features import features_stage, take_features
 from runner.engine.stages.train import TrainJob, forget_checkpoint, train_stage
-from runner.engine.training.checkpoint import describe_checkpoint
+from runner.engine.training.checkpoint import describe_checkpoint, remove_checkpoint
 
 CanContinue = Callable[[Sequence[Sequence[int]]], bool]
 
@@ -102,20 +110,20 @@ def end_stage(context: Context, stage: Stage) -> None:
         forget_checkpoint(context, stage.key)
 
 
-def left_checkpoints(context: Context) -> dict[str, list[str]]:
+def left_checkpoints(artifacts: Artifacts) -> dict[str, list[str]]:
     """Return the readings that each checkpoint is for, by the key of its stage."""
-    folder = context.artifacts.home("checkpoints")
+    home = artifacts.home("checkpoints")
     left: dict[str, list[str]] = {}
-    for each in folder.iterdir() if folder.is_dir() else ():
+    for each in home.iterdir() if home.is_dir() else ():
         values = describe_checkpoint(each)
         left[each.name] = [] if values is None else list(values["readers"])
     return left
 
 
-def forget_checkpoints(context: Context, stage_keys: Collection[str]) -> None:
+def forget_checkpoints(artifacts: Artifacts, stage_keys: Collection[str]) -> None:
     """Remove the checkpoints of these stages."""
     for key in stage_keys:
-        forget_checkpoint(context, key)
+        remove_checkpoint(artifacts.checkpoint(key))
 
 
 def _settings_of(stage: Stage) -> Settings:

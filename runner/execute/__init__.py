@@ -1,5 +1,13 @@
 """Carrying out plans. To add an executor: one file here, and one line in EXECUTORS."""
 
-from runner.execute.local import execute_locally
+from collections.abc import Callable, Mapping
 
-EXECUTORS = {"local": execute_locally}
+from runner.execute.child import execute_in_child
+from runner.execute.local import execute_locally
+from runner.execute.plan_execution import PlanExecution
+
+EXECUTORS: Mapping[str, Callable[[PlanExecution], None]] = {
+    "local": execute_locally,
+    "process": execute_in_child,
+}
+"""By name; each returns when every stage has ended and every result is recorded."""

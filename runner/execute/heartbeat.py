@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from runner.core.errors import ClaimLost, StoreError, StoreGone
-from runner.store.claims import RENEW_SECONDS, Claim, renew_claim
+from runner.store.claims import RENEW_SECONDS, Claimed, renew_claim
 from runner.store.database import Database
 
 
@@ -16,7 +16,7 @@ class Heartbeat:
         ended: why the stage must not go on: the claim is lost, or the database is gone.
     """
 
-    def __init__(self, database: Database, claim: Claim, seconds: float = RENEW_SECONDS) -> None:
+    def __init__(self, database: Database, claim: Claimed, seconds: float = RENEW_SECONDS) -> None:
         self._database, self._claim, self._seconds = database, claim, seconds
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)

@@ -11,12 +11,12 @@ from runner.core.errors import ClaimLost, StoreError
 from runner.core.records import AttemptStatus
 from runner.engine.context import Outcome, Produced
 from runner.engine.engine import StageJob
-from runner.store.claims import Claim
+from runner.store.claims import Claimed
 from runner.store.database import Database
 from runner.store.recorder import Artifact, end_attempt
 
 
-def record_outcome(database: Database, claim: Claim, outcome: Outcome, seconds: float) -> None:
+def record_outcome(database: Database, claim: Claimed, outcome: Outcome, seconds: float) -> None:
     """End an attempt with what its stage gave.
 
     Raises:
@@ -41,7 +41,7 @@ def _artifacts(produced: Sequence[Produced]) -> list[Artifact]:
 
 def close_attempt(
     database: Database,
-    claim: Claim,
+    claim: Claimed,
     status: AttemptStatus,
     seconds: float,
     error: str,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -31,22 +32,42 @@ from runner.store.schema import (
 BATCH = 500
 
 
+@dataclass(frozen=True, slots=True)
+class SpecRecord:
+    """A spec as it is run: its names, the merged document and the text of the file."""
+
+    name: str
+    variant: str
+    about: str
+    path: str
+    document: Mapping[str, Any]
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunStages:
+    """The stages of one repetition of a run.
+
+    Attributes:
+        stages: parents first.
+        reading: what trainings call the run.
+        rerun: which repetition.
+    """
+
+    stages: Sequence[Stage]
+    reading: str
+    rerun: int
+
+
 def record_experiment(
     database: Database,
-    name: str,
-    variant: str,
-    about: str,
-    path: str,
-    document: Mapping[str, Any],
-    source: str,
+    spec: SpecRecord,
     keyed_cells: Sequence[tuple[Cell, str | None]],
     wanted: Iterable[Run],
-    chains: Mapping[str, Sequence[Stage]],
-    readings: Mapping[str, str],
-    rerun: Mapping[str, int],
+    chains: Mapping[str, RunStages],
     fingerprints: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Store a spec as it is run: its document, cells, runs and their stages.
+    """Store a spec with its cells, runs and their stages.
 
     The cells of an earlier version of the same experiment and variant are replaced; runs, stages
     and results are kept. A cell whose run is not known has that of a cell with the same settings:
@@ -54,25 +75,25 @@ def record_experiment(
     any recorded run of these settings on its data, where that is known.
 
     Args:
+        database: where.
+        spec: the spec.
         keyed_cells: each cell with the key of its run, or None where it is not known.
         wanted: the runs of the cells.
-        chains: the stages of each run, parents first.
-        readings: what trainings call each run.
-        rerun: for each run, which repetition the stages belong to.
+        chains: the stages of each run.
         fingerprints: of the data of cells without a run, by settings key, where it is known.
     """
     distinct = list({run.run_key: run for run in wanted}.values())
     with database.write() as connection:
-        experiment_id = _experiment(connection, name, variant, about, path, document, source)
+        experiment_id = _experiment(connection, spec)
         seal_runs(
             connection,
             insert_new(connection, runs, "run_key", [_run_row(run) for run in distinct]),
         )
         stage_rows = {
-            stage.key: _stage_row(stage) for run in distinct for stage in chains[run.run_key]
+            stage.key: _stage_row(stage) for run in distinct for stage in chains[run.run_key].stages
         }
         insert_new(connection, stages, "stage_key", list(stage_rows.values()))
-        _record_chains(connection, chains, readings, rerun)
+        _record_chains(connection, chains)
         known = _known_runs(connection, experiment_id, fingerprints)
         known |= {cell.settings_key: key for cell, key in keyed_cells if key is not None}
         connection.execute(sa.delete(cells).where(cells.c.experiment_id == experiment_id))
@@ -85,29 +106,21 @@ def record_experiment(
         seal_experiment(connection, experiment_id)
 
 
-def _experiment(
-    connection: sa.Connection,
-    name: str,
-    variant: str,
-    about: str,
-    path: str,
-    document: Mapping[str, Any],
-    source: str,
-) -> int:
+def _experiment(connection: sa.Connection, spec: SpecRecord) -> int:
     values = {
-        "about": about,
-        "path": path,
-        "document": dict(document),
-        "source": source,
+        "about": spec.about,
+        "path": spec.path,
+        "document": dict(spec.document),
+        "source": spec.source,
         "recorded": time.time(),
     }
-    same = (experiments.c.name == name) & (experiments.c.variant == variant)
+    same = (experiments.c.name == spec.name) & (experiments.c.variant == spec.variant)
     found = connection.execute(sa.select(experiments.c.id).where(same)).scalar()
     if found is not None:
         connection.execute(sa.update(experiments).where(same).values(**values))
         return int(found)
     inserted = connection.execute(
-        sa.insert(experiments).values(name=name, variant=variant, **values)
+        sa.insert(experiments).values(name=spec.name, variant=spec.variant, **values)
     )
     assert inserted.inserted_primary_key is not None
     return int(inserted.inserted_primary_key[0])
@@ -177,12 +190,7 @@ def _cell_row(experiment_id: int, cell: Cell, run_key: str | None) -> dict[str, 
     }
 
 
-def _record_chains(
-    connection: sa.Connection,
-    chains: Mapping[str, Sequence[Stage]],
-    readings: Mapping[str, str],
-    rerun: Mapping[str, int],
-) -> None:
+def _record_chains(connection: sa.Connection, chains: Mapping[str, RunStages]) -> None:
     """Store the stages of each repetition; those of one without a result follow the program."""
     known: dict[tuple[str, int], list[str]] = {}
     for row in connection.execute(sa.select(run_stages).order_by(run_stages.c.position)):
@@ -191,19 +199,19 @@ def _record_chains(
     lasting = {(row.run_key, row.rerun) for row in connection.execute(ended)}
     rows: list[dict[str, Any]] = []
     for key, chain in chains.items():
-        which, stage_keys = (key, rerun[key]), [stage.key for stage in chain]
+        which, stage_keys = (key, chain.rerun), [stage.key for stage in chain.stages]
         if which in lasting or known.get(which) == stage_keys:
             continue
         if which in known:
-            same = (run_stages.c.run_key == key) & (run_stages.c.rerun == rerun[key])
+            same = (run_stages.c.run_key == key) & (run_stages.c.rerun == chain.rerun)
             connection.execute(sa.delete(run_stages).where(same))
         rows += [
             {
                 "run_key": key,
-                "rerun": rerun[key],
+                "rerun": chain.rerun,
                 "position": position,
                 "stage_key": stage_key,
-                "reading": readings[key],
+                "reading": chain.reading,
             }
             for position, stage_key in enumerate(stage_keys)
         ]

@@ -1,7 +1,8 @@
 """Claims: which process does which stage, and how a dead one's work is taken over.
 
 A claim is a row per stage with its owner and a lease. It is taken, renewed, checked and given up in
-writing transactions only. Knows nothing of what a stage records.
+writing transactions only; looking whether a stage is free reads. Knows nothing of what a stage
+records.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class Claimed:
     """This process does the stage, as this attempt."""
 
     stage_key: str
@@ -55,7 +56,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class StageEnded:
-    """The stage has a result already, or was tried in vain just now."""
+    """The stage has a result already, or has just failed in another process."""
 
     status: str
     error: str = ""
@@ -68,17 +69,57 @@ class ClaimHeld:
     owner: Process
 
 
+@dataclass(frozen=True, slots=True)
+class NewAttempt:
+    """What is recorded of an attempt when it begins.
+
+    Attributes:
+        environment_id: its environment.
+        numerics: what may change rounding.
+        device: name of the device.
+        predicted: epochs and seconds that the plan expected.
+    """
+
+    environment_id: int
+    numerics: Mapping[str, Any]
+    device: str
+    predicted: Mapping[str, Any] | None = None
+
+
+def look_at_stage(
+    database: Database,
+    stage_key: str,
+    again: bool = False,
+    failures: int | None = None,
+    now: Moment | None = None,
+) -> StageEnded | ClaimHeld | None:
+    """Return why a stage cannot be claimed now, or None when it is free; reads only.
+
+    What is free now may be taken a moment later: :func:`claim_stage` looks again.
+
+    Args:
+        database: the database.
+        stage_key: a recorded stage.
+        again: it is to be done also when it has a result, because its product is gone.
+        failures: how many attempts had failed when the plan was made; one more counts as ended,
+            for another process that does the same plan has just tried.
+        now: the time, for tests.
+    """
+    with database.read() as connection:
+        row = _claim_row(connection, stage_key)
+        if row is not None and is_held(row, Moment.now() if now is None else now):
+            return ClaimHeld(owner_of(row))
+        return None if again else _ended(connection, stage_key, failures)
+
+
 def claim_stage(
     database: Database,
     stage_key: str,
-    environment_id: int,
-    numerics: Mapping[str, Any],
-    device: str,
+    attempt: NewAttempt,
     again: bool = False,
     failures: int | None = None,
-    predicted: Mapping[str, Any] | None = None,
     now: Moment | None = None,
-) -> Claim | StageEnded | ClaimHeld:
+) -> Claimed | StageEnded | ClaimHeld:
     """Take a stage, unless it is done or another living process has it.
 
     Looking and taking are one transaction: of several processes exactly one gets the claim. The
@@ -87,19 +128,14 @@ def claim_stage(
     Args:
         database: the database.
         stage_key: a recorded stage.
-        environment_id: the environment of the attempt.
-        numerics: what may change rounding, for the record.
-        device: name of the device.
-        again: take it also when it has a result, because its product is gone.
-        failures: how many attempts had failed when the plan was made; one more counts as ended,
-            for another process that does the same plan has just tried.
-        predicted: epochs and seconds that the plan expected, for the record.
+        attempt: what is recorded of the attempt.
+        again: as of :func:`look_at_stage`.
+        failures: likewise.
         now: the time, for tests.
     """
     moment = Moment.now() if now is None else now
     with database.write() as connection:
-        row = connection.execute(sa.select(claims).where(claims.c.stage_key == stage_key)).first()
-        took_over = row is not None
+        row = _claim_row(connection, stage_key)
         if row is not None:
             if is_held(row, moment):
                 return ClaimHeld(owner_of(row))
@@ -107,11 +143,22 @@ def claim_stage(
         ended = None if again else _ended(connection, stage_key, failures)
         if ended is not None:
             return ended
-        attempt_id = _new_attempt(
-            connection, stage_key, environment_id, numerics, device, moment, predicted
-        )
-        _insert(connection, stage_key, attempt_id, moment)
-    return Claim(stage_key, attempt_id, took_over)
+        attempt_id = _insert_attempt(connection, stage_key, attempt, moment)
+        _insert_claim(connection, stage_key, attempt_id, moment)
+    return Claimed(stage_key, attempt_id, took_over=row is not None)
+
+
+def _claim_row(connection: sa.Connection, stage_key: str) -> sa.Row[Any] | None:
+    return connection.execute(sa.select(claims).where(claims.c.stage_key == stage_key)).first()
+
+
+def claim_of(database: Database, stage_key: str, pid: int) -> Claimed | None:
+    """Return the claim on a stage that a process of this machine has, or None."""
+    with database.read() as connection:
+        row = _claim_row(connection, stage_key)
+    if row is None or row.pid != pid or not owner_of(row).is_of_this_boot():
+        return None
+    return Claimed(stage_key, row.attempt_id, took_over=False)
 
 
 def owner_of(row: Any) -> Process:
@@ -137,7 +184,7 @@ def _drop(connection: sa.Connection, row: Any) -> None:
     connection.execute(
         sa.update(attempts)
         .where(attempts.c.id == row.attempt_id, attempts.c.status == "running")
-        .values(status="lost", error="its process ended without a word")
+        .values(status="lost", error="the process died")
     )
     seal_attempts(connection, [row.attempt_id])
 
@@ -157,14 +204,8 @@ def _ended(connection: sa.Connection, stage_key: str, failures: int | None) -> S
     return None
 
 
-def _new_attempt(
-    connection: sa.Connection,
-    stage_key: str,
-    environment_id: int,
-    numerics: Mapping[str, Any],
-    device: str,
-    moment: Moment,
-    predicted: Mapping[str, Any] | None,
+def _insert_attempt(
+    connection: sa.Connection, stage_key: str, attempt: NewAttempt, moment: Moment
 ) -> int:
     newest = sa.select(sa.func.coalesce(sa.func.max(attempts.c.number), 0)).where(
         attempts.c.stage_key == stage_key
@@ -175,11 +216,11 @@ def _new_attempt(
             stage_key=stage_key,
             number=number,
             status="running",
-            environment_id=environment_id,
-            numerics=dict(numerics),
-            device=device,
+            environment_id=attempt.environment_id,
+            numerics=dict(attempt.numerics),
+            device=attempt.device,
             started=moment.wall,
-            predicted=None if predicted is None else dict(predicted),
+            predicted=None if attempt.predicted is None else dict(attempt.predicted),
             error="",
         )
     )
@@ -187,7 +228,9 @@ def _new_attempt(
     return int(inserted.inserted_primary_key[0])
 
 
-def _insert(connection: sa.Connection, stage_key: str, attempt_id: int, moment: Moment) -> None:
+def _insert_claim(
+    connection: sa.Connection, stage_key: str, attempt_id: int, moment: Moment
+) -> None:
     me = this_process()
     connection.execute(
         sa.insert(claims).values(
@@ -210,8 +253,8 @@ def _lease(moment: Moment) -> dict[str, float]:
     }
 
 
-def renew_claim(database: Database, claim: Claim) -> None:
-    """Put the end of the lease off.
+def renew_claim(database: Database, claim: Claimed) -> None:
+    """Extend the lease.
 
     Raises:
         ClaimLost: when another process has taken the stage over.
@@ -225,7 +268,7 @@ def renew_claim(database: Database, claim: Claim) -> None:
         )
 
 
-def hold_claim(connection: sa.Connection, claim: Claim) -> None:
+def hold_claim(connection: sa.Connection, claim: Claimed) -> None:
     """Check, within a writing transaction, that the claim is still ours.
 
     Raises:
@@ -238,6 +281,6 @@ def hold_claim(connection: sa.Connection, claim: Claim) -> None:
         raise ClaimLost(f"stage {claim.stage_key[:8]} was taken over by another process")
 
 
-def release_claim(connection: sa.Connection, claim: Claim) -> None:
+def release_claim(connection: sa.Connection, claim: Claimed) -> None:
     """Give the claim up, within a writing transaction."""
     connection.execute(sa.delete(claims).where(claims.c.stage_key == claim.stage_key))

@@ -96,7 +96,7 @@ class Database:
     def check_in_place(self) -> None:
         """Check that the file, and the log of what was written last, are those that were opened.
 
-        SQLite would write into removed files without a word.
+        SQLite would write into removed files without an error.
 
         Raises:
             StoreGone: when one was removed or replaced.

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from runner.core.records import AttemptStatus, EpochRecord, Metric
 from runner.core.text import storable
 from runner.store.checksums import seal_attempts
-from runner.store.claims import Claim, hold_claim, release_claim
+from runner.store.claims import Claimed, hold_claim, release_claim
 from runner.store.database import Database
 from runner.store.schema import (
     artifacts,
@@ -39,7 +39,7 @@ class Artifact:
     num_bytes: int
 
 
-def record_epochs(database: Database, claim: Claim, records: Sequence[EpochRecord]) -> None:
+def record_epochs(database: Database, claim: Claimed, records: Sequence[EpochRecord]) -> None:
     """Store finished epochs of a training.
 
     Raises:
@@ -72,7 +72,7 @@ def _finite(loss: float) -> float | None:
     return loss if math.isfinite(loss) else None
 
 
-def _metric_row(claim: Claim, metric: Metric) -> dict[str, Any]:
+def _metric_row(claim: Claimed, metric: Metric) -> dict[str, Any]:
     return {
         "attempt_id": claim.attempt_id,
         "epoch": metric.epoch,
@@ -83,7 +83,7 @@ def _metric_row(claim: Claim, metric: Metric) -> dict[str, Any]:
 
 
 def record_ranges(
-    database: Database, claim: Claim, ranges: Mapping[str, Sequence[Sequence[int]]]
+    database: Database, claim: Claimed, ranges: Mapping[str, Sequence[Sequence[int]]]
 ) -> None:
     """Store which epochs the runs that read a training have, before it has ended.
 
@@ -128,7 +128,7 @@ def record_ranges(
 
 def end_attempt(
     database: Database,
-    claim: Claim,
+    claim: Claimed,
     status: AttemptStatus,
     seconds: float,
     outcome: Mapping[str, Any] | None = None,

@@ -30,7 +30,7 @@ from runner.components.data import cifar
 from runner.components.data.archives import Archive
 from runner.components.download import DownloadFailed
 from runner.core.errors import Interrupted, SpecError
-from runner.execute.work import NullListener
+from runner.execute.listener import NullListener
 
 SPEC = """\
 name: small

@@ -368,10 +368,10 @@ def test_weights_that_change_while_they_are_fitted_start_nothing(
 def test_weights_that_change_before_a_stage_loads_them_make_no_result(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import runner.execute.local as local
+    import runner.execute.worker as worker
 
     replace("epochs: 2", "epochs: 1")
-    real = local.do_stage
+    real = worker.do_stage
 
     def swapped(context: Any, job: Any) -> Any:
         if job.stage.kind == "features":
@@ -379,7 +379,7 @@ def test_weights_that_change_before_a_stage_loads_them_make_no_result(
         return real(context, job)
 
     with monkeypatch.context() as patch:
-        patch.setattr(local, "do_stage", swapped)
+        patch.setattr(worker, "do_stage", swapped)
         assert call("run", "frozen.yaml").code == 1
     assert "squeezenet.pth is gone, or no longer the file" in call("show", "frozen:0:0").out
     assert not Path(".runner/features").exists()

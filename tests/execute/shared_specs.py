@@ -10,7 +10,7 @@ from grids import ask
 from runner.api.running import run_request
 from runner.bind.request import Request
 from runner.core.stages import Stage
-from runner.execute.work import NullListener
+from runner.execute.listener import NullListener
 from runner.store.database import open_database
 from runner.store.dump import canonical_dump, run_dump
 

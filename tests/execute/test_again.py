@@ -12,7 +12,7 @@ from PIL import Image
 from runner.api.running import RunSummary, run_request
 from runner.bind.request import Request
 from runner.core.stages import Stage
-from runner.execute.work import NullListener
+from runner.execute.listener import NullListener
 
 SPEC = """\
 name: grid
@@ -210,7 +210,7 @@ def test_without_its_folder_a_new_run_prepares_again_and_old_ones_are_kept(spec:
 def test_without_its_weights_an_unfinished_run_is_trained_again_to_the_same_result(
     spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import runner.execute.local as local
+    import runner.execute.worker as worker
 
     whole = tmp_path / "whole.db"
     do(spec, db=whole)
@@ -220,9 +220,9 @@ def test_without_its_weights_an_unfinished_run_is_trained_again_to_the_same_resu
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        real = local.do_stage
+        real = worker.do_stage
         patch.setattr(
-            local,
+            worker,
             "do_stage",
             lambda context, job: (
                 stop_before_evaluating(job.stage)

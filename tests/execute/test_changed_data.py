@@ -16,7 +16,7 @@ from runner.api.running import RunSummary, run_request
 from runner.bind.request import Request
 from runner.core.stages import Stage
 from runner.engine import kept
-from runner.execute.work import NullListener
+from runner.execute.listener import NullListener
 
 SPEC = """\
 name: grid

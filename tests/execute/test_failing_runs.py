@@ -19,7 +19,7 @@ from runner.api.running import RunSummary, run_request
 from runner.bind.request import Request
 from runner.core.errors import Interrupted, RunnerError
 from runner.core.records import Metric
-from runner.execute.work import NullListener
+from runner.execute.listener import NullListener
 
 SPEC = """\
 name: grid

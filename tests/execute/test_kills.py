@@ -14,29 +14,29 @@ SEED = 20240614
 CHECKPOINT_SECONDS = ("0", "30", "0", "0.05")
 ONE = ("--only", "lr=0.03", "--only", "dropout=0.3")
 
-ENGINE, STAGE, LOCAL = "runner.engine", "runner.engine.stages.train", "runner.execute.local"
+ENGINE, STAGE, WORKER = "runner.engine", "runner.engine.stages.train", "runner.execute.worker"
 SAVING = "runner.engine.training.checkpoint"
 KEEPING = "runner.engine.training.retention"
 POINTS = {
     "migrate": KillAt("runner.store.migrations.upgrade", 1, "after"),
     "before the experiment is recorded": KillAt("runner.api.running.record_wanted", 1, "before"),
-    "prepare claimed": KillAt(f"{LOCAL}.claim_stage", 1, "after"),
+    "prepare claimed": KillAt(f"{WORKER}.claim_stage", 1, "after"),
     "prepare written, not renamed": KillAt(f"{ENGINE}.data.pixels._write", 1, "after"),
     "prepare renamed, not recorded": KillAt(f"{ENGINE}.data.pixels.put", 1, "after"),
-    "train claimed": KillAt(f"{LOCAL}.claim_stage", 2, "after"),
+    "train claimed": KillAt(f"{WORKER}.claim_stage", 2, "after"),
     "first epoch trained": KillAt(f"{STAGE}.train_epoch", 1, "after"),
-    "epochs recorded, no checkpoint": KillAt(f"{LOCAL}.record_epochs", 3, "after"),
+    "epochs recorded, no checkpoint": KillAt(f"{WORKER}.record_epochs", 3, "after"),
     "checkpoint's tensors, no description": KillAt(f"{SAVING}._file_named", 3, "before"),
     "checkpoint whole": KillAt(f"{STAGE}.save_checkpoint", 4, "after"),
     "last epoch trained": KillAt(f"{STAGE}.train_epoch", 7, "after"),
     "weights written, not recorded": KillAt(f"{STAGE}.save_tensors", 1, "after"),
     "last state's tensors, no description": KillAt(f"{SAVING}._file_named", 7, "before"),
     "last state whole, not recorded": KillAt(f"{KEEPING}.save_checkpoint", 1, "after"),
-    "train recorded, checkpoint there": KillAt(f"{LOCAL}.end_stage", 2, "before"),
+    "train recorded, checkpoint there": KillAt(f"{WORKER}.end_stage", 2, "before"),
     "evaluate begun": KillAt(f"{ENGINE}.engine.evaluate", 1, "before"),
     "evaluated, not recorded": KillAt(f"{ENGINE}.engine.evaluate", 1, "after"),
     "evaluate recorded, no result": KillAt("runner.execute.recording.end_attempt", 3, "after"),
-    "result recorded": KillAt(f"{LOCAL}.record_result", 1, "after"),
+    "result recorded": KillAt("runner.execute.coordinator.record_result", 1, "after"),
 }
 FAST_POINTS = (
     "checkpoint's tensors, no description",

@@ -295,9 +295,9 @@ def test_a_checkpoint_of_a_stopped_training_is_read(forks: Forks, tmp_path: Path
 
 
 POINTS = {
-    "claimed": KillAt("runner.execute.local.claim_stage", 1, "after"),
+    "claimed": KillAt("runner.execute.worker.claim_stage", 1, "after"),
     "weights written": KillAt(f"{STAGE}.save_tensors", 1, "after"),
-    "recorded": KillAt("runner.execute.local.end_stage", 1, "before"),
+    "recorded": KillAt("runner.execute.worker.end_stage", 1, "before"),
 }
 
 
@@ -340,4 +340,4 @@ def test_what_a_run_reads_is_shown_with_the_attempt_that_trained_it(tmp_path: Pa
     trainings = [each for each in record["attempts"] if each["kind"] == "train"]
     assert [each["id"] for each in trainings][:1] == [before]
     assert len(trainings) == 2
-    assert json.dumps(record)
+    assert json.dumps(record.record)

@@ -16,7 +16,7 @@ from runner import api
 from runner.api.running import run_request
 from runner.bind.request import Request
 from runner.core.errors import Interrupted
-from runner.execute.work import NullListener
+from runner.execute.listener import NullListener
 
 Seen = dict[str, list[tuple[int, float]]]
 """By label, epoch and ``val_accuracy`` in `run_metrics`."""
@@ -132,7 +132,7 @@ def test_show_and_list_of_a_running_run_have_its_epochs_so_far(tmp_path: Path) -
             return False
         for cell in ("families:0", "families:1"):
             record = api.show(cell, db)
-            listed = api.list_runs(db=db).set_index("run").loc[record["run_key"]]
+            listed = api.list_runs(db=db).frame().set_index("run").loc[record["run_key"]]
             (attempt,) = (each for each in record["attempts"] if each["kind"] == "train")
             epochs = [each["epoch"] for each in record["epochs"]]
             at = (listed["status"], listed["last_epoch"], attempt["last_epoch"])

@@ -10,7 +10,7 @@ import pytest
 from forks import OUTPUT, Forks, KillAt
 from grids import Left, ask, left_in, write_grid
 from shared_specs import BRANCHES, READERS, TWO_BRANCHES, dump_of, failures, statuses, trained
-from test_two_processes import LOCAL, MEETING, start_stopped
+from test_two_processes import MEETING, WORKER, start_stopped
 from waiting import wait_for
 
 STAGE = "runner.engine.stages.train"
@@ -22,12 +22,12 @@ POINTS = {
     "parent's state whole, not recorded": KillAt(
         "runner.engine.training.retention.save_checkpoint", 1, "after"
     ),
-    "parent recorded": KillAt(f"{LOCAL}.end_stage", 2, "before"),
-    "child claimed": KillAt(f"{LOCAL}.claim_stage", 3, "after"),
+    "parent recorded": KillAt(f"{WORKER}.end_stage", 2, "before"),
+    "child claimed": KillAt(f"{WORKER}.claim_stage", 3, "after"),
     "child has read its parent's state": KillAt(f"{STAGE}.find_start", 2, "after"),
     "child's first epoch trained": KillAt(f"{STAGE}.train_epoch", 3, "after"),
     "child's first checkpoint": KillAt(f"{STAGE}.save_checkpoint", 2, "after"),
-    "child recorded, second child to come": KillAt(f"{LOCAL}.end_stage", 3, "before"),
+    "child recorded, second child to come": KillAt(f"{WORKER}.end_stage", 3, "before"),
     "a branch of a branch begun": KillAt(f"{STAGE}.find_start", 4, "after"),
 }
 """Of the spec BRANCHES with a checkpoint after every epoch."""
@@ -236,7 +236,7 @@ def test_a_child_whose_parents_state_cannot_be_used_begins_with_the_first_epoch(
     harm: str, forks: Forks, branches: Path, undisturbed_branches: Left, tmp_path: Path
 ) -> None:
     words = ["run", str(branches)]
-    assert forks.run(tmp_path, words, KillAt(f"{LOCAL}.end_stage", 2, "before")) == -signal.SIGKILL
+    assert forks.run(tmp_path, words, KillAt(f"{WORKER}.end_stage", 2, "before")) == -signal.SIGKILL
     (path,) = (tmp_path / ".runner" / "states").rglob("checkpoint.json")
     values = json.loads(path.read_text())
     if harm == "damaged":

@@ -22,9 +22,10 @@ from runner.execute.heartbeat import Heartbeat
 from runner.store.catalogue import record_environment
 from runner.store.claims import (
     LEASE_SECONDS,
-    Claim,
+    Claimed,
     ClaimHeld,
     Moment,
+    NewAttempt,
     StageEnded,
     claim_stage,
     hold_claim,
@@ -34,7 +35,7 @@ from runner.store.database import Database, open_database
 from runner.store.recorder import end_attempt, record_epochs
 from runner.store.schema import attempts, claims, metrics, stages, steps
 
-LOCAL = "runner.execute.local"
+WORKER = "runner.execute.worker"
 ATTEMPTS = "SELECT kind, number, status FROM attempts JOIN stages USING (stage_key)"
 
 
@@ -117,7 +118,7 @@ def test_a_divergence_recorded_just_before_a_kill_is_not_trained_again(
 ) -> None:
     spec = write_grid(tmp_path)
     words = ["run", str(spec), "--set", "lr=1.0e+30", "--limit", "1"]
-    assert forks.run(tmp_path, words, KillAt(f"{LOCAL}.end_stage", 2, "before")) == -signal.SIGKILL
+    assert forks.run(tmp_path, words, KillAt(f"{WORKER}.end_stage", 2, "before")) == -signal.SIGKILL
     before = ask(tmp_path, ATTEMPTS)
     assert ("train", 1, "diverged") in before
     assert ask(tmp_path, "SELECT count(*) FROM results") == [(0,)]
@@ -136,9 +137,9 @@ def database(tmp_path: Path) -> Database:
     opened.close()
 
 
-def take(database: Database, **options: object) -> Claim | StageEnded | ClaimHeld:
+def take(database: Database, **options: object) -> Claimed | StageEnded | ClaimHeld:
     environment = record_environment(database, {})
-    return claim_stage(database, "s", environment, {}, "cpu", **options)
+    return claim_stage(database, "s", NewAttempt(environment, {}, "cpu"), **options)
 
 
 def later(seconds: float) -> Moment:
@@ -162,7 +163,7 @@ def test_the_lease_of_another_host_is_respected_until_it_expires(database: Datab
     assert isinstance(held, ClaimHeld)
     assert held.owner.host == "elsewhere"
     taken = take(database, now=later(121))
-    assert isinstance(taken, Claim)
+    assert isinstance(taken, Claimed)
     assert taken.took_over
     assert taken.attempt_id != first.attempt_id
     with database.read() as connection:
@@ -180,7 +181,7 @@ def test_a_renewed_lease_is_not_taken_over(database: Database) -> None:
 def test_an_owner_from_before_a_reboot_is_dead(database: Database) -> None:
     take(database)
     give_to(database, boot_id="before", process_started=psutil.boot_time() - 60)
-    assert isinstance(take(database), Claim)
+    assert isinstance(take(database), Claimed)
 
 
 def test_an_owner_on_another_machine_of_this_name_is_not_taken_for_dead(
@@ -190,7 +191,7 @@ def test_an_owner_on_another_machine_of_this_name_is_not_taken_for_dead(
     take(database)
     give_to(database, boot_id="elsewhere", pid=999999999)
     assert isinstance(take(database), ClaimHeld)
-    assert isinstance(take(database, now=later(121)), Claim)
+    assert isinstance(take(database, now=later(121)), Claimed)
 
 
 def test_a_process_id_used_again_is_another_process() -> None:
@@ -262,4 +263,4 @@ def test_failures_before_this_invocation_are_tried_again_later_ones_are_not(
     first = take(database)
     end_attempt(database, first, "failed", 1.0, error="no memory")
     assert take(database, failures=0) == StageEnded("failed", "no memory")
-    assert isinstance(take(database, failures=1), Claim)
+    assert isinstance(take(database, failures=1), Claimed)

@@ -133,7 +133,7 @@ def test_features_of_real_photographs_change_no_result(
     from runner import api
     from runner.api.running import run_request
     from runner.bind.request import Request
-    from runner.execute.work import NullListener
+    from runner.execute.listener import NullListener
 
     monkeypatch.chdir(tmp_path)
     chosen = ["freeze convolutional layers"]

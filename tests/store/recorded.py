@@ -11,9 +11,9 @@ from runner.core.reader import Reader, SelectRule
 from runner.core.records import EpochRecord, Metric
 from runner.core.run import Cell, Published, Run
 from runner.core.stages import Stage
-from runner.store.catalogue import record_environment, record_experiment
+from runner.store.catalogue import RunStages, SpecRecord, record_environment, record_experiment
 from runner.store.checksums import seal_all
-from runner.store.claims import Claim, claim_stage
+from runner.store.claims import Claimed, NewAttempt, claim_stage
 from runner.store.database import Database
 from runner.store.progress import attempt_outcome
 from runner.store.recorder import Artifact, end_attempt, record_epochs
@@ -79,24 +79,23 @@ def want(
 ) -> None:
     record_experiment(
         database,
-        name=name,
-        variant=variant,
-        about="about",
-        path=path,
-        document=DOCUMENT,
-        source="text",
+        SpecRecord(
+            name=name, variant=variant, about="about", path=path, document=DOCUMENT, source="text"
+        ),
         keyed_cells=[(cell_of(position), key) for position, key in enumerate(keys)],
         wanted=[run_of(key, tested) for key in keys],
-        chains={key: chain_of(key, rerun) for key in keys},
-        readings={key: f"train-{key}-{rerun}" for key in keys},
-        rerun=dict.fromkeys(keys, rerun),
+        chains={
+            key: RunStages(chain_of(key, rerun), f"train-{key}-{rerun}", rerun) for key in keys
+        },
     )
 
 
-def take(database: Database, stage: str, again: bool = False) -> Claim:
+def take(database: Database, stage: str, again: bool = False) -> Claimed:
     environment = record_environment(database, {"machine": "m"})
-    claim = claim_stage(database, stage, environment, {"threads": 1}, "cpu", again=again)
-    assert isinstance(claim, Claim)
+    claim = claim_stage(
+        database, stage, NewAttempt(environment, {"threads": 1}, "cpu"), again=again
+    )
+    assert isinstance(claim, Claimed)
     return claim
 
 

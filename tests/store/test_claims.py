@@ -19,8 +19,9 @@ from runner.store import claims as claims_module
 from runner.store.catalogue import record_environment
 from runner.store.claims import (
     LEASE_SECONDS,
-    Claim,
+    Claimed,
     ClaimHeld,
+    NewAttempt,
     StageEnded,
     claim_stage,
     renew_claim,
@@ -72,8 +73,8 @@ def other() -> Iterator[subprocess.Popen[bytes]]:
     child.wait()
 
 
-def claim_for(database: Database, pid: int, **values: object) -> Claim:
-    """Claim a stage as another process of this machine would."""
+def claim_for(database: Database, pid: int, **values: object) -> Claimed:
+    """Claimed a stage as another process of this machine would."""
     claim = take(database, "prepare")
     owner = {
         "pid": pid,
@@ -85,9 +86,9 @@ def claim_for(database: Database, pid: int, **values: object) -> Claim:
     return claim
 
 
-def ask_for(database: Database) -> Claim | StageEnded | ClaimHeld:
+def ask_for(database: Database) -> Claimed | StageEnded | ClaimHeld:
     environment = record_environment(database, {"machine": "m"})
-    return claim_stage(database, "prepare", environment, {}, "cpu")
+    return claim_stage(database, "prepare", NewAttempt(environment, {}, "cpu"))
 
 
 @pytest.mark.parametrize("step", [2.5, 2 * HOUR, -2 * HOUR])
@@ -120,7 +121,7 @@ def test_a_killed_process_is_known_to_be_dead_whatever_the_clock_says(
     assert held_stages(database, alive=True) == set()
     assert [row["status"] for row in run_rows(database)] == ["unfinished"]
     taken = ask_for(database)
-    assert isinstance(taken, Claim)
+    assert isinstance(taken, Claimed)
     assert taken.took_over
 
 
@@ -131,7 +132,7 @@ def test_a_process_that_renews_nothing_loses_its_claim_in_time_that_passes(
     clock.passed, clock.step = LEASE_SECONDS - 1, -2 * HOUR
     assert isinstance(ask_for(database), ClaimHeld)
     clock.passed += 2
-    assert isinstance(ask_for(database), Claim)
+    assert isinstance(ask_for(database), Claimed)
 
 
 def test_renewing_puts_both_ends_of_the_lease_off(database: Database, clock: Clock) -> None:
@@ -148,7 +149,7 @@ def test_between_machines_the_lease_is_held_against_the_time_of_day(
     claim_for(database, os.getpid(), host="elsewhere", boot_id="other", lease_monotonic=0.0)
     assert isinstance(ask_for(database), ClaimHeld)
     clock.step = LEASE_SECONDS + 1
-    assert isinstance(ask_for(database), Claim)
+    assert isinstance(ask_for(database), Claimed)
 
 
 OLD = {"process_ticks": None, "lease_monotonic": None}
@@ -166,7 +167,7 @@ def test_a_living_process_of_an_earlier_version_keeps_its_claim(
             claims_module.release_claim(connection, claim)
     claim_for(database, other.pid, **OLD)
     clock.step = LEASE_SECONDS + 1  # it has renewed nothing
-    assert isinstance(ask_for(database), Claim)
+    assert isinstance(ask_for(database), Claimed)
 
 
 def test_a_dead_process_of_an_earlier_version_is_known(
@@ -175,7 +176,7 @@ def test_a_dead_process_of_an_earlier_version_is_known(
     claim_for(database, other.pid, **OLD)
     other.kill()
     other.wait()
-    assert isinstance(ask_for(database), Claim)
+    assert isinstance(ask_for(database), Claimed)
 
 
 def test_a_start_is_read_whatever_a_program_is_called(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from recorded import (
 
 from runner.core.records import EpochRecord, Metric
 from runner.core.stages import Stage
-from runner.store.catalogue import record_experiment
+from runner.store.catalogue import RunStages, SpecRecord, record_experiment
 from runner.store.database import Database, open_database
 from runner.store.dump import canonical_dump, sql_dump
 from runner.store.progress import (
@@ -98,20 +98,13 @@ def record_cells(
     known = [key for key in keys.values() if key is not None]
     record_experiment(
         database,
-        name="e",
-        variant="",
-        about="",
-        path="e.yaml",
-        document=DOCUMENT,
-        source="",
+        SpecRecord(name="e", variant="", about="", path="e.yaml", document=DOCUMENT, source=""),
         keyed_cells=[
             (replace(cell_of(position), settings_key=settings), key)
             for position, (settings, key) in enumerate(keys.items())
         ],
         wanted=[run_of(key) for key in known],
-        chains={key: chain_of(key) for key in known},
-        readings={key: f"train-{key}-0" for key in known},
-        rerun=dict.fromkeys(known, 0),
+        chains={key: RunStages(chain_of(key), f"train-{key}-0", 0) for key in known},
         fingerprints=fingerprints or {},
     )
     stored = stored_cells(database, "e")
@@ -423,11 +416,11 @@ def test_stages_of_an_unfinished_run_follow_the_program(database: Database) -> N
     """A newer version may give the stages of a run other keys; without a result they are used."""
     want(database, ["r1"])
     values: dict[str, Any] = {
-        "name": "e", "variant": "", "about": "", "path": "", "document": {}, "source": "",
-        "keyed_cells": [(cell_of(0), "r1")], "wanted": [run_of("r1")], "rerun": {"r1": 0},
+        "spec": SpecRecord("e", "", "", "", {}, ""),
+        "keyed_cells": [(cell_of(0), "r1")], "wanted": [run_of("r1")],
     }  # fmt: skip
     newer = (chain_of("r1")[0], Stage("newer", "train", {}, ("prepare",)))
-    record_experiment(database, **values, chains={"r1": newer}, readings={"r1": "newer"})
+    record_experiment(database, **values, chains={"r1": RunStages(newer, "newer", 0)})
     query = sa.select(run_stages.c.stage_key).order_by(run_stages.c.position)
     with database.read() as connection:
         assert connection.execute(query).scalars().all() == ["prepare", "newer"]
@@ -438,12 +431,11 @@ def test_stages_of_a_finished_run_stay_as_they_were(database: Database) -> None:
     do_run(database, "r1")
     before = dump(database)
     values: dict[str, Any] = {
-        "name": "e", "variant": "", "about": "about", "path": "", "document": DOCUMENT,
-        "source": "text", "keyed_cells": [(cell_of(0), "r1")], "wanted": [run_of("r1")],
-        "rerun": {"r1": 0},
+        "spec": SpecRecord("e", "", "about", "", DOCUMENT, "text"),
+        "keyed_cells": [(cell_of(0), "r1")], "wanted": [run_of("r1")],
     }  # fmt: skip
     newer = (chain_of("r1")[0], Stage("newer", "train", {}, ("prepare",)))
-    record_experiment(database, **values, chains={"r1": newer}, readings={"r1": "newer"})
+    record_experiment(database, **values, chains={"r1": RunStages(newer, "newer", 0)})
     assert dump(database) == before
 
 

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from recorded import chain_of, do_run, outcome_of, record_of, seal_again, take, want
 
-from runner.store.claims import Claim, claim_stage
+from runner.store.claims import Claimed, NewAttempt, claim_stage
 from runner.store.database import Database, open_database
 from runner.store.dump import run_dump
 from runner.store.merge import take_results
@@ -173,8 +173,8 @@ def test_nothing_taken_counts_as_work_done_here(reference: Database, mine: Datab
     assert failed_attempts(mine) == {}
     assert seconds_by_cost_kind(reference, "cpu").keys() >= {"t"}
     assert seconds_by_cost_kind(mine, "cpu") == {}
-    claim = claim_stage(mine, "train-r1-0", 1, {}, "cpu")
-    assert isinstance(claim, Claim)
+    claim = claim_stage(mine, "train-r1-0", NewAttempt(1, {}, "cpu"))
+    assert isinstance(claim, Claimed)
 
 
 def test_epochs_of_another_runs_stage_come_along(reference: Database, mine: Database) -> None:

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from runner.store.catalogue import record_environment
-from runner.store.claims import Claim, claim_stage
+from runner.store.claims import Claimed, NewAttempt, claim_stage
 from runner.store.database import open_database
 from runner.store.recorder import end_attempt
 
@@ -30,8 +30,8 @@ def main() -> None:
     meet(path.parent / "opened", count)
     mine = []
     for number in range(num_stages):
-        taken = claim_stage(database, f"s{number:03d}", environment, {}, "cpu")
-        if isinstance(taken, Claim):
+        taken = claim_stage(database, f"s{number:03d}", NewAttempt(environment, {}, "cpu"))
+        if isinstance(taken, Claimed):
             mine.append(number)
             end_attempt(database, taken, "done", 0.0, outcome={})
             time.sleep(0.01)  # SQLite's lock is not fair: let the others have a turn

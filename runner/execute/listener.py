@@ -1,22 +1,18 @@
-"""What an executor is handed and what it tells: the work, the listener, the summary.
+"""Who is told what happens while a plan is carried out.
 
-Owns no behaviour but the silent listener; every executor takes and gives these.
+Owns no behaviour but that of the listener that ignores everything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
 
-from runner.core.plan import Facts, Plan
 from runner.core.stages import Stage
-from runner.engine.context import Context, Progress
-from runner.store.database import Database
+from runner.engine.context import Progress
 
 
 class Listener(Protocol):
-    """Is told what happens, from the thread that does the work."""
+    """Is told what happens, from the thread that carries the plan out."""
 
     def on_stage_start(self, stage: Stage) -> None:
         """A stage starts."""
@@ -35,7 +31,7 @@ class Listener(Protocol):
 
 
 class NullListener:
-    """Hears everything and says nothing."""
+    """Ignores everything."""
 
     def on_stage_start(self, stage: Stage) -> None:
         """Ignore it."""
@@ -51,23 +47,3 @@ class NullListener:
 
     def on_note(self, note: str) -> None:
         """Ignore it."""
-
-
-@dataclass(frozen=True)
-class PlanExecution:
-    """A plan with all that carrying it out needs.
-
-    Attributes:
-        plan: what to do; ``plan.reads`` names every wanted run.
-        facts: what was known when planning.
-        reruns: which repetition of each run is wanted.
-        environment: versions, machine and code, for the record.
-    """
-
-    database: Database
-    plan: Plan
-    facts: Facts
-    reruns: Mapping[str, int]
-    context: Context
-    environment: Mapping[str, object]
-    listener: Listener = field(default_factory=NullListener)

@@ -1,0 +1,199 @@
+"""The executor `process`: every stage is done in a child process, which gets plain values only.
+
+The child opens database, device and data for itself. A child that dies (killed by the system when
+memory runs out, say) fails the stage that it did, and the next stage gets a new child.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Event
+from types import TracebackType
+from typing import Any, Self
+
+import runner.core.errors as errors
+from runner.core.errors import Interrupted, RunnerError
+from runner.core.stages import Stage
+from runner.engine.context import Progress
+from runner.execute.coordinator import Coordinator
+from runner.execute.listener import Listener, NullListener
+from runner.execute.plan_execution import PlanExecution, StageTask, WorkerSetup
+from runner.execute.recording import close_attempt
+from runner.execute.worker import Answer, StageResult, Worker
+from runner.store.claims import claim_of
+from runner.store.database import Database
+
+POLL_SECONDS = 0.1
+END_SECONDS = 10.0
+"""How long a child may take to end that has nothing to do, before it is killed."""
+
+
+def execute_in_child(execution: PlanExecution) -> None:
+    """Carry a plan out, every stage in a child process; see :meth:`Coordinator.go`."""
+    with ChildWorker(
+        execution.setup, execution.database, execution.listener, execution.should_stop
+    ) as worker:
+        Coordinator(execution, worker).go()
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """An error of the child, by the name of its class in ``core.errors``."""
+
+    name: str
+    message: str
+    parts: Mapping[str, Any]
+
+    def raised(self) -> RunnerError:
+        """Return the error; one of another kind as a plain one."""
+        kind = getattr(errors, self.name, RunnerError)
+        error: RunnerError = kind.__new__(kind)
+        error.args = (self.message,)
+        error.__dict__ |= self.parts
+        return error
+
+
+class ChildWorker:
+    """Does stages in a child process, started with the first one."""
+
+    def __init__(
+        self,
+        setup: WorkerSetup,
+        database: Database,
+        listener: Listener,
+        should_stop: Callable[[], bool],
+    ) -> None:
+        self._setup, self._database = setup, database
+        self._listener, self._should_stop = listener, should_stop
+        self._child: multiprocessing.process.BaseProcess | None = None
+        self._released: list[str] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the child: politely when all is done, at once after an error."""
+        if self._child is None:
+            return
+        if error is None or isinstance(error, Interrupted):
+            with suppress(OSError):
+                self._pipe.send(None)
+            self._child.join(END_SECONDS)
+        self._child.kill()
+        self._child.join()
+        self._pipe.close()
+
+    def _start(self) -> None:
+        spawning = multiprocessing.get_context("spawn")
+        self._pipe, theirs = spawning.Pipe()
+        self._stop = spawning.Event()
+        self._child = spawning.Process(
+            target=_serve, args=(self._setup, theirs, self._stop, os.getpid()), daemon=True
+        )
+        self._child.start()
+        theirs.close()
+
+    def release(self, artifacts: Sequence[str]) -> None:
+        """Note that one stage fewer needs these artifacts."""
+        self._released += artifacts
+
+    def do(self, task: StageTask) -> Answer:
+        """See :meth:`StageWorker.do`."""
+        if self._child is None:
+            self._start()
+        started = time.perf_counter()
+        try:
+            self._pipe.send((task, self._released))
+            self._released = []
+            return self._answer(task.stage)
+        except (EOFError, OSError):
+            return self._died(task.stage, time.perf_counter() - started)
+
+    def _answer(self, stage: Stage) -> Answer:
+        """Pass on what the child tells until it has ended a stage."""
+        while True:
+            if self._should_stop():
+                self._stop.set()
+            if not self._pipe.poll(POLL_SECONDS):
+                continue
+            told: Any = self._pipe.recv()
+            if isinstance(told, _Failure):
+                raise told.raised()
+            if not isinstance(told, tuple):
+                return told  # type: ignore[no-any-return]
+            name, values = told
+            if name == "on_note":
+                self._listener.on_note(*values)
+            else:
+                getattr(self._listener, name)(stage, *values)
+
+    def _died(self, stage: Stage, seconds: float) -> Answer:
+        """Record that the child died, as a failure of the stage that it did.
+
+        Raises:
+            RunnerError: when it died before it began, as every other would.
+        """
+        assert self._child is not None
+        self._child.join()
+        code, pid = self._child.exitcode or 0, self._child.pid or 0
+        self._child = None
+        self._pipe.close()
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
+        claim = claim_of(self._database, stage.key, pid)
+        if claim is None:
+            raise RunnerError(f"the process that does the stages {how} before it did one")
+        message = f"the process that did this stage {how}"
+        if code == -signal.SIGKILL:
+            message += "; the system does that when memory runs out"
+        close_attempt(self._database, claim, "failed", seconds, message)
+        return StageResult("failed", seconds, message, {})
+
+
+class _Telling(NullListener):
+    """Sends what a worker tells to the parent."""
+
+    def __init__(self, pipe: Connection[Any, Any]) -> None:
+        self._pipe = pipe
+
+    def on_stage_start(self, stage: Stage) -> None:
+        self._pipe.send(("on_stage_start", ()))
+
+    def on_stage_progress(self, stage: Stage, progress: Progress) -> None:
+        self._pipe.send(("on_stage_progress", (progress,)))
+
+    def on_note(self, note: str) -> None:
+        self._pipe.send(("on_note", (note,)))
+
+
+def _serve(setup: WorkerSetup, pipe: Connection[Any, Any], stop: Event, parent: int) -> None:
+    """Do one stage after another, until the parent ends it, or is gone.
+
+    Ctrl-C is the parent's: it asks to stop.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    def should_stop() -> bool:
+        return stop.is_set() or os.getppid() != parent
+
+    with suppress(EOFError, BrokenPipeError):
+        try:
+            with Worker(setup, _Telling(pipe), should_stop) as worker:
+                while (asked := pipe.recv()) is not None:
+                    task, released = asked
+                    worker.release(released)
+                    pipe.send(worker.do(task))
+        except RunnerError as error:
+            pipe.send(_Failure(type(error).__name__, str(error), dict(error.__dict__)))

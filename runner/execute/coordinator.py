@@ -1,0 +1,163 @@
+"""Goes through a plan: which stage is next, who does it, and which runs have a result then.
+
+Several processes on one database share the work: each claims the next free stage, waits for what
+others are doing, and takes over from the dead. How a stage is done is a worker's business.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from runner.artifacts.folder import Artifacts
+from runner.core.errors import Interrupted
+from runner.core.stages import Stage
+from runner.engine.engine import forget_checkpoints, left_checkpoints
+from runner.engine.products import is_there
+from runner.execute.plan_execution import PlanExecution, StageTask
+from runner.execute.schedule import Schedule
+from runner.execute.worker import StageWorker
+from runner.planner.cost import predicted
+from runner.planner.recorded import record_for
+from runner.store.claims import ClaimHeld, StageEnded, look_at_stage
+from runner.store.progress import (
+    artifact_digests,
+    attempt_outcome,
+    ended_stages,
+    failed_attempts,
+    finished_readings,
+)
+from runner.store.results import record_result
+from runner.store.running import held_stages
+
+WAIT_SECONDS = 0.5
+
+
+class Coordinator:
+    """One invocation's way through a plan."""
+
+    def __init__(self, execution: PlanExecution, worker: StageWorker) -> None:
+        self._execution, self._worker = execution, worker
+        self._database, self._listener = execution.database, execution.listener
+        folder = execution.setup.workspace.folder
+        self._artifacts = Artifacts(folder, execution.database.identity())
+        plan = execution.plan
+        keys = {key for chain in plan.reads.values() for key in chain}
+        ended = ended_stages(self._database, keys)
+        self._schedule = Schedule(plan, execution.facts.finished, ended)
+        for key in ended:
+            if key not in self._schedule.pending:
+                self._learn_outcomes(key)
+        self._failures = failed_attempts(self._database)
+        self._waited_for = ""
+
+    def go(self) -> None:
+        """Do every stage and record every result.
+
+        Returns when all stages have ended, here or in other processes.
+
+        Raises:
+            Interrupted: when asked to stop; what is finished is recorded.
+            StoreError: when the disk is full, or the database or `.runner/` was removed; what was
+                recorded before is safe.
+        """
+        self._tidy()
+        self._record_results(self._schedule.runs_over())
+        pending = self._schedule.pending
+        while pending:
+            if self._execution.should_stop():
+                raise Interrupted("stopped between two stages; nothing is redone")
+            moved = [stage for stage in list(pending.values()) if self._try(stage)]
+            if not moved and pending:
+                time.sleep(WAIT_SECONDS)
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Remove the checkpoints of trainings that have ended, or whose runs all have results.
+
+        A process left them that was stopped: later the rest of a training may have been done under
+        another key.
+        """
+        left = left_checkpoints(self._artifacts)
+        if not left:
+            return
+        held = held_stages(self._database, alive=True)
+        named = {name for names in left.values() for name in names}
+        finished = finished_readings(self._database, named)
+        ended = self._schedule.ended_well().intersection(left)
+        useless = {key for key, names in left.items() if names and finished.issuperset(names)}
+        forget_checkpoints(self._artifacts, (useless | ended) - held)
+
+    def _try(self, stage: Stage) -> bool:
+        """Have a stage done if it is its turn and it is free; return whether it has ended."""
+        standing = self._schedule.standing(stage)
+        if standing == "waiting":
+            return False
+        if standing == "blocked" or self._is_needless(stage):
+            return self._end(stage, "blocked", 0.0, "")
+        again = stage.key in self._execution.facts.done
+        if again and all(map(self._is_there, stage.produces)):
+            return self._end(stage, "done", 0.0, "")
+        failures = self._failures.get(stage.key, 0)
+        answer = look_at_stage(self._database, stage.key, again, failures) or self._worker.do(
+            self._task(stage, again, failures)
+        )
+        if answer is None:
+            return False
+        if isinstance(answer, ClaimHeld):
+            self._tell_waiting(str(answer.owner))
+            return False
+        if isinstance(answer, StageEnded):
+            self._learn_outcomes(stage.key)
+            return self._end(stage, answer.status, 0.0, answer.error)
+        self._schedule.learn(answer.outcomes)
+        return self._end(stage, answer.status, answer.seconds, answer.message)
+
+    def _is_needless(self, stage: Stage) -> bool:
+        """Return whether all readers of a branch have what they need without it."""
+        weights = [name for name in stage.produces if name.startswith("weights/")]
+        return self._schedule.has_no_readers_left(stage) and all(map(self._is_there, weights))
+
+    def _is_there(self, name: str) -> bool:
+        return is_there(self._artifacts.folder, self._artifacts.database, name, self._digest_of)
+
+    def _digest_of(self, name: str) -> str | None:
+        return artifact_digests(self._database, [name]).get(name)
+
+    def _task(self, stage: Stage, again: bool, failures: int) -> StageTask:
+        facts = self._execution.facts
+        return StageTask(
+            stage=stage,
+            again=again,
+            failures=failures,
+            predicted=predicted(stage, facts),
+            outcomes=self._schedule.outcomes_for(stage),
+            record=record_for(stage, facts.records) if "recorded" in stage.spec else None,
+        )
+
+    def _learn_outcomes(self, stage_key: str) -> None:
+        """Learn what became of the runs that read a training that has ended."""
+        outcome = attempt_outcome(self._database, stage_key) or {}
+        self._schedule.learn(outcome.get("readers", {}))
+
+    def _tell_waiting(self, owner: str) -> None:
+        if owner != self._waited_for:
+            self._listener.on_note(f"{owner} does a stage of this plan; sharing the work with it")
+            self._waited_for = owner
+
+    def _end(self, stage: Stage, status: str, seconds: float, message: str) -> bool:
+        self._schedule.end(stage.key, status)
+        self._worker.release(stage.consumes)
+        if status != "blocked":
+            self._listener.on_stage_end(stage, status, seconds, message)
+        self._record_results(self._schedule.runs_over([stage.key]))
+        return True
+
+    def _record_results(self, runs: Sequence[str]) -> None:
+        """Record the results of runs that are over; of others, nothing is recorded."""
+        for run in runs:
+            chain = self._execution.plan.reads[run]
+            status = record_result(self._database, run, self._execution.reruns[run], chain)
+            if status is not None:
+                self._schedule.close_run(run)
+                self._listener.on_run_end(run, status)

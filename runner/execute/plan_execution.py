@@ -1,0 +1,91 @@
+"""What an executor is handed: a plan, what its workers need, and what this process holds open.
+
+Owns no behaviour. What goes to a worker is plain values only, so that it can go to another process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from runner.bind.data_locations import DataLocation
+from runner.bind.request import Request
+from runner.bind.workspace import Workspace
+from runner.components.data.dataset import ImageSource
+from runner.core.plan import Facts, Plan, Record
+from runner.core.stages import Stage
+from runner.execute.listener import Listener, NullListener
+from runner.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSetup:
+    """What a worker needs for all stages of a plan; can be pickled.
+
+    Attributes:
+        request: what the invocation was asked for.
+        workspace: where database, ``.runner/`` and data lie.
+        threads: of torch, on the CPU.
+        environment: versions, machine and code, for the record.
+        data: where images come from, by the keys of their pixels.
+        weights: files of pretrained weights, by `weights_name`.
+        needed: artifacts that stages of the plan need, once for each.
+        share_states: go on from states that other trainings left.
+    """
+
+    request: Request
+    workspace: Workspace
+    threads: int
+    environment: Mapping[str, object]
+    data: Mapping[str, DataLocation]
+    weights: Mapping[str, Path]
+    needed: tuple[str, ...]
+    share_states: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StageTask:
+    """One stage to claim, do and record; can be pickled.
+
+    Attributes:
+        stage: the stage.
+        again: do it although it has a result, because its product is gone.
+        failures: how many attempts at it had failed when the plan was made.
+        predicted: epochs and seconds that the plan expected.
+        outcomes: what became of readers in the trainings before it, for evaluations.
+        record: recorded epochs from which a training is read, or None.
+    """
+
+    stage: Stage
+    again: bool
+    failures: int
+    predicted: Mapping[str, Any]
+    outcomes: Mapping[str, Mapping[str, Any]]
+    record: Record | None
+
+
+@dataclass(frozen=True)
+class PlanExecution:
+    """A plan to carry out.
+
+    Attributes:
+        plan: what to do; it names every wanted run.
+        facts: what was known when planning.
+        reruns: which repetition of each run is wanted.
+        setup: what workers need.
+        database: open in this process.
+        sources: images that this process has found already, by the keys of their pixels.
+        listener: is told what happens.
+        should_stop: asked after every step.
+    """
+
+    plan: Plan
+    facts: Facts
+    reruns: Mapping[str, int]
+    setup: WorkerSetup
+    database: Database
+    sources: Mapping[str, ImageSource] = field(default_factory=dict)
+    listener: Listener = field(default_factory=NullListener)
+    should_stop: Callable[[], bool] = lambda: False

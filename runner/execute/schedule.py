@@ -1,0 +1,108 @@
+"""Which stages of a plan are ready, which can never be done, and which runs are over.
+
+Pure: looks at the plan and at what is known of ended stages. Knows no database and no disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Literal
+
+from runner.core.plan import Plan
+from runner.core.stages import Stage
+
+Standing = Literal["waiting", "ready", "blocked"]
+Outcomes = Mapping[str, Mapping[str, Any]]
+"""What became of the runs that read a training, by what the training calls them."""
+
+
+class Schedule:
+    """Where every stage and every run of a plan stands.
+
+    Attributes:
+        pending: stages that have not ended, by key, parents first.
+        outcomes: what became of readers in the trainings that have ended.
+    """
+
+    def __init__(self, plan: Plan, finished: Collection[str], ended: Mapping[str, str]) -> None:
+        """Begin with what is known.
+
+        Args:
+            plan: what is to be done.
+            finished: runs that have a result.
+            ended: status of the stages that ended before, by key; what the plan does again counts
+                as pending all the same.
+        """
+        self.pending = {stage.key: stage for stage in plan.stages}
+        self.outcomes: dict[str, Mapping[str, Any]] = {}
+        self._chains = plan.reads
+        self._status = {key: status for key, status in ended.items() if key not in self.pending}
+        self._open: dict[str, dict[str, None]] = {}
+        for run, chain in plan.reads.items():
+            if run not in finished:
+                for key in chain:
+                    self._open.setdefault(key, {})[run] = None
+
+    def ended_well(self) -> set[str]:
+        """Return the keys of the stages that are done or diverged."""
+        return {key for key, status in self._status.items() if status in ("done", "diverged")}
+
+    def learn(self, outcomes: Outcomes) -> None:
+        """Learn what became of readers; what is known of one already stays."""
+        for name, outcome in outcomes.items():
+            self.outcomes.setdefault(name, outcome)
+
+    def end(self, stage_key: str, status: str) -> None:
+        """Note that a stage has ended, was found done, or can never be done (``blocked``)."""
+        del self.pending[stage_key]
+        self._status[stage_key] = status
+
+    def standing(self, stage: Stage) -> Standing:
+        """Return whether a pending stage waits for another one, can be done, or never can."""
+        if any(need in self.pending for need in stage.needs):
+            return "waiting"
+        return "blocked" if self._is_blocked(stage) else "ready"
+
+    def _is_blocked(self, stage: Stage) -> bool:
+        """Return whether a stage before it has ended so that it cannot be done.
+
+        An evaluation only asks what became of its own run in the trainings: others may have failed
+        after it was satisfied.
+        """
+        wrong = {need for need in stage.needs if self._status.get(need, "done") != "done"}
+        reading = stage.spec.get("reading")
+        if reading is None:
+            return bool(wrong)
+        mine = self.outcomes.get(str(reading), {"status": "lost"})
+        return mine["status"] != "done" or bool(wrong.difference(stage.spec["trainings"]))
+
+    def has_no_readers_left(self, stage: Stage) -> bool:
+        """Return whether a stage is a branch whose readers were all satisfied before it began."""
+        if stage.kind != "train" or not stage.spec["start"]:
+            return False
+        return all(name in self.outcomes for name in stage.spec["readers"])
+
+    def outcomes_for(self, stage: Stage) -> Outcomes:
+        """Return what a stage must be told of the trainings before it."""
+        reading = str(stage.spec.get("reading", ""))
+        return {reading: self.outcomes[reading]} if reading in self.outcomes else {}
+
+    def runs_over(self, stage_keys: Iterable[str] | None = None) -> list[str]:
+        """Return the open runs, of all stages or of some, that may have a result now.
+
+        All stages of such a run have ended, or one has so that no other can change the result.
+        """
+        keys = self._open if stage_keys is None else stage_keys
+        runs = dict.fromkeys(run for key in keys for run in self._open.get(key, ()))
+        return [run for run in runs if self._is_over(run)]
+
+    def _is_over(self, run: str) -> bool:
+        chain = self._chains[run]
+        if not any(key in self.pending for key in chain):
+            return True
+        return any(self._status.get(key) in ("failed", "diverged") for key in chain)
+
+    def close_run(self, run: str) -> None:
+        """Note that a run has its result."""
+        for key in self._chains[run]:
+            del self._open[key][run]

@@ -1,0 +1,238 @@
+"""A worker: claims a stage, does it and records how it ended.
+
+Needs nothing but plain values; database, device and caches are its own, unless it works in the
+process that has them open. Does not know which stage comes next.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import torch
+
+from runner.artifacts.cache import Cache
+from runner.bind.data_locations import DataLocation
+from runner.bind.workspace import Workspace
+from runner.components.data.dataset import ImageSource
+from runner.core.errors import ClaimLost, Interrupted, RunnerError
+from runner.core.stages import Stage
+from runner.engine.context import Context
+from runner.engine.data.pixels import forget_images
+from runner.engine.device import choose_device, full_precision, numerics
+from runner.engine.engine import StageJob, do_stage, end_stage
+from runner.execute.heartbeat import Heartbeat
+from runner.execute.listener import Listener
+from runner.execute.plan_execution import StageTask, WorkerSetup
+from runner.execute.recording import close_attempt, record_outcome
+from runner.execute.work_folder import WorkFolder
+from runner.store.catalogue import record_environment
+from runner.store.claims import Claimed, ClaimHeld, NewAttempt, StageEnded, claim_stage
+from runner.store.database import Database
+from runner.store.progress import artifact_digests, recorded_epochs
+from runner.store.recorder import record_epochs, record_ranges
+
+
+@dataclass(frozen=True, slots=True)
+class StageResult:
+    """How a stage ended that a worker has done; can be pickled.
+
+    Attributes:
+        status: done, diverged or failed.
+        seconds: wall time.
+        message: why it has no result, or "".
+        outcomes: what became of the runs that read a training.
+    """
+
+    status: str
+    seconds: float
+    message: str
+    outcomes: Mapping[str, Mapping[str, Any]]
+
+
+Answer = StageResult | StageEnded | ClaimHeld | None
+"""What became of a task: None when another process took the stage over while it was done."""
+
+
+class StageWorker(Protocol):
+    """Does stages, here or elsewhere."""
+
+    def do(self, task: StageTask) -> Answer:
+        """Claimed, do and record a stage, unless it has ended or is claimed.
+
+        Raises:
+            Interrupted: when asked to stop; what is finished is recorded.
+            StoreError: when nothing more can be stored.
+        """
+
+    def release(self, artifacts: Sequence[str]) -> None:
+        """Note that one stage fewer needs these artifacts."""
+
+
+class Worker:
+    """Does stages in this process."""
+
+    def __init__(
+        self,
+        setup: WorkerSetup,
+        listener: Listener,
+        should_stop: Callable[[], bool],
+        database: Database | None = None,
+        sources: Mapping[str, ImageSource] | None = None,
+    ) -> None:
+        """Open what is needed.
+
+        Args:
+            setup: plain values.
+            listener: hears of the start and the progress of stages, and notes.
+            should_stop: asked after every step.
+            database: already open here, or None to open it.
+            sources: images already found here, or None to find those that are needed.
+        """
+        request = setup.request
+        torch.set_num_threads(setup.threads)
+        full_precision()
+        self._setup, self._listener, self._should_stop = setup, listener, should_stop
+        self._database = setup.workspace.open(check=False) if database is None else database
+        self._is_own = database is None
+        device = choose_device(request.device)
+        context = Context(
+            folder=setup.workspace.folder,
+            device=device,
+            numerics=numerics(device),
+            database=self._database.identity(),
+            sources=_FoundSources(setup.data, setup.workspace) if sources is None else sources,
+            weights=setup.weights,
+            share_states=setup.share_states,
+            checkpoint_seconds=request.checkpoint_seconds,
+            accept_mixed=request.accept_mixed,
+        )
+        needed = map(context.artifact_path, setup.needed)
+        self._context = replace(context, cache=Cache(context.folder, request.cache_limit, needed))
+        self._folder = WorkFolder(self._context)
+        self._environment = record_environment(self._database, setup.environment)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        forget_images()
+        if self._is_own:
+            self._database.close()
+
+    def release(self, artifacts: Sequence[str]) -> None:
+        """Note that one stage fewer needs these artifacts."""
+        cache = self._context.cache
+        assert cache is not None
+        cache.release(map(self._context.artifact_path, artifacts))
+
+    def do(self, task: StageTask) -> Answer:
+        """See :meth:`StageWorker.do`."""
+        made = self._context.numerics
+        claim = claim_stage(
+            self._database,
+            task.stage.key,
+            NewAttempt(self._environment, made, str(made["device"]), task.predicted),
+            again=task.again,
+            failures=task.failures,
+        )
+        if not isinstance(claim, Claimed):
+            return claim
+        if claim.took_over:
+            self._listener.on_note("taking over a stage whose process died")
+        self._listener.on_stage_start(task.stage)
+        return self._do(task, claim)
+
+    def _do(self, task: StageTask, claim: Claimed) -> StageResult | None:
+        database, started = self._database, time.perf_counter()
+        job = self._job(task, claim)
+        try:
+            with Heartbeat(database, claim) as heartbeat:
+                outcome = do_stage(self._context_of(task.stage, heartbeat), job)
+            seconds = time.perf_counter() - started
+            record_outcome(database, claim, outcome, seconds)
+        except ClaimLost as lost:
+            self._listener.on_note(str(lost))
+            return None
+        except (Interrupted, KeyboardInterrupt):
+            close_attempt(database, claim, "interrupted", time.perf_counter() - started, "")
+            raise
+        except Exception as error:
+            return self._failed(error, claim, job, time.perf_counter() - started)
+        end_stage(self._context, task.stage)
+        readers = outcome.values.get("readers", {})
+        return StageResult(outcome.status, seconds, outcome.message, readers)
+
+    def _failed(
+        self, error: Exception, claim: Claimed, job: StageJob, seconds: float
+    ) -> StageResult:
+        """Record a failure of this stage alone; raise what ends the whole plan."""
+        database = self._database
+        if (end := self._folder.end_of_all(job.stage, error)) is not None:
+            close_attempt(database, claim, "interrupted", seconds, str(error), job)
+            raise end from None
+        message = (
+            str(error) if isinstance(error, RunnerError) else f"{type(error).__name__}: {error}"
+        )
+        close_attempt(database, claim, "failed", seconds, message, job)
+        if isinstance(error, torch.AcceleratorError):
+            raise RunnerError(
+                f"the device is in a state that ends this process: {message}",
+                hint="run the same command again to go on; --retry-failed does this run again",
+            ) from error
+        return StageResult("failed", seconds, message, job.settled)
+
+    def _context_of(self, stage: Stage, heartbeat: Heartbeat) -> Context:
+        def should_stop() -> bool:
+            if heartbeat.ended is not None:
+                raise heartbeat.ended
+            return self._should_stop()
+
+        return replace(
+            self._context,
+            should_stop=should_stop,
+            on_progress=lambda progress: self._listener.on_stage_progress(stage, progress),
+            on_note=self._listener.on_note,
+        )
+
+    def _job(self, task: StageTask, claim: Claimed) -> StageJob:
+        database = self._database
+        return StageJob(
+            stage=task.stage,
+            attempt=claim.attempt_id,
+            store_epochs=lambda records: record_epochs(database, claim, records),
+            can_continue=lambda ranges: _all_recorded(database, ranges),
+            readings=task.outcomes,
+            digest_of=lambda name: artifact_digests(database, [name]).get(name),
+            store_ranges=lambda ranges: record_ranges(database, claim, ranges),
+            record=task.record,
+        )
+
+
+def _all_recorded(database: Database, ranges: Iterable[Sequence[int]]) -> bool:
+    wanted = list(ranges)
+    return recorded_epochs(database, wanted) == sum(last - first + 1 for _, first, last in wanted)
+
+
+class _FoundSources(Mapping[str, ImageSource]):
+    """Images by the keys of their pixels, each found when it is first asked for."""
+
+    def __init__(self, data: Mapping[str, DataLocation], workspace: Workspace) -> None:
+        self._data, self._workspace = data, workspace
+
+    def __getitem__(self, pixels_key: str) -> ImageSource:
+        return self._data[pixels_key].find(self._workspace)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._data)
+
+    def __len__(self) -> int:
+        return len(self._data)
