@@ -1,4 +1,4 @@
-"""The application: its commands, and what an error or Ctrl-C turns into.
+"""The application: its commands, exit codes and error messages.
 
 Exit codes: 0 done (diverged runs included), 1 some runs failed, 2 wrong usage or spec, 130 stopped.
 """
@@ -63,7 +63,7 @@ def _options(
         False, "--version", callback=_print_version, is_eager=True, help="Print the version."
     ),
 ) -> None:
-    """Take the options of all commands."""
+    """Options of all commands."""
 
 
 def main() -> None:

@@ -46,9 +46,9 @@ def dump(
 
 @app.command("check", epilog=CHECK_EXAMPLES)
 def check(db: Db = None, reference: Reference = False) -> None:
-    """Hold everything in the database against the checksums that were recorded with it.
+    """Verify the checksums of everything in the database.
 
-    Looks at the structure of the whole file as well. Exit code 2 when something is damaged.
+    Checks the structure of the file too. Exit code 2 when something is damaged.
     """
     from runner import api
     from runner.store.failures import MENDING
@@ -62,7 +62,7 @@ def check(db: Db = None, reference: Reference = False) -> None:
 
 
 def _line(checked: Checked) -> str:
-    """Return what the check of one kind of things found; damage is below it."""
+    """Return a line with the result for one kind of record; damage is listed below it."""
     parts = [f"{checked.count} checked"] if checked.count else []
     parts += [f"{checked.unchecked} without a checksum, not checked"] if checked.unchecked else []
     parts += [f"{len(checked.problems)} DAMAGED"] if checked.problems else []
@@ -72,7 +72,7 @@ def _line(checked: Checked) -> str:
 
 @app.command("info", epilog=INFO_EXAMPLES)
 def info(db: Db = None) -> None:
-    """Print place and size of the database and of .runner/."""
+    """Print path and size of the database and of .runner/."""
     from runner import api
 
     info = api.database_info(db)

@@ -1,7 +1,6 @@
 """Downloads on standard error: a bar on a terminal, plain lines elsewhere.
 
-Hears where a download stands; a line at its beginning says what is fetched, how large it is, and
-what it becomes.
+A line at its beginning names the file, its size and its target.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ class PlainDownloads:
         self._began = self._next = 0.0
 
     def moved(self, progress: Downloading) -> None:
-        """Say where a download stands, now and then."""
+        """Print the progress of a download, every ten seconds."""
         now = time.monotonic()
         if progress.done == 0:
             self._began, self._next = now, now + PLAIN_SECONDS

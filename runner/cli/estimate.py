@@ -1,6 +1,6 @@
-"""The time that is left, from seconds measured in this run or recorded on this device.
+"""Estimates the remaining time from seconds measured in this run or recorded on this device.
 
-What was never measured is said to be unknown; early stopping can only make it less.
+Unknown costs are said to be unknown; early stopping can only make it shorter.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ class Estimate:
         self._began = self._first = self._standing = 0.0
 
     def began(self, stage: Stage) -> None:
-        """A stage starts here."""
+        """Note that a stage starts in this process."""
         self._current = stage if stage.epochs else None
         self._began, self._first, self._standing = time.monotonic(), -1.0, 0.0
 
     def moved(self, epochs_done: float) -> None:
-        """The current training stands at ``epochs_done``, those before this process included."""
+        """Note the epochs of the current training, those of earlier processes included."""
         if self._first < 0:
             self._began, self._first = time.monotonic(), epochs_done
         self._standing = epochs_done
 
     def ended(self, stage: Stage, seconds: float) -> None:
-        """A stage has ended after ``seconds`` here; 0 when another process did it."""
+        """Note the end of a stage after ``seconds``; 0 when another process did it."""
         self._left.pop(stage.key, None)
         if stage.epochs and seconds > 0:
             before, epochs = self._measured.get(stage.cost_kind, (0.0, 0.0))
@@ -48,7 +48,7 @@ class Estimate:
         self._current = None
 
     def left(self) -> str:
-        """Return the time left in words, "" when nothing is left or nothing was ever measured."""
+        """Return the remaining time in words, "" when nothing is left or was ever measured."""
         total, unknown = 0.0, 0
         for stage in self._left.values():
             seconds = self._seconds_an_epoch(stage)

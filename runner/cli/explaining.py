@@ -49,7 +49,7 @@ def _less(number: int, noun: str) -> str:
 
 
 def tree_lines(branches: Sequence[Branch], names: Mapping[str, str], full: bool) -> list[str]:
-    """Return the tree, at most ``SHOWN_LINES`` of it unless ``full``."""
+    """Return the lines of the tree, at most ``SHOWN_LINES`` unless ``full``."""
     lines = [line for branch in branches for line in _branch(branch, names, full, "", "", "")]
     if full or len(lines) <= SHOWN_LINES:
         return lines
@@ -83,7 +83,7 @@ def _reading(ending: Ending, name: str) -> str:
 
 
 def stage_words(branch: Branch) -> str:
-    """Return a stage in words: what it does, for how many runs, and what it takes."""
+    """Return a stage in words: what it does, for how many runs, its seconds and bytes."""
     stage = branch.stage
     parts = [_title(stage.kind, stage.spec, stage.epochs, last_epoch(stage))]
     if branch.through > 1:

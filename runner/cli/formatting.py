@@ -26,7 +26,7 @@ def pluralize(number: int, noun: str) -> str:
 
 
 def imported_words(results: Sequence[ReferenceResult]) -> str:
-    """Return what was taken from the reference: how many results, of which devices and days."""
+    """Return how many results were taken from the reference, with their devices and days."""
     if not results:
         return "no result taken from the reference: it has none that the database lacks"
     devices = " and ".join(sorted({each.device for each in results}))

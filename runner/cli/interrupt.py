@@ -1,4 +1,4 @@
-"""Ctrl-C: once asks to stop after the current step, twice stops at once."""
+"""Ctrl-C: once stops after the current step, twice at once."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import typer
 
 
 class StopRequest:
-    """While entered, SIGINT and SIGTERM are requests; calling it tells whether one came."""
+    """A context in which SIGINT and SIGTERM are requests to stop; call it to ask for one."""
 
     def __init__(self) -> None:
         self._asked = False
         self._before: dict[int, Any] = {}
 
     def __call__(self) -> bool:
-        """Return whether a stop was asked for."""
+        """Return whether a stop was requested."""
         return self._asked
 
     def __enter__(self) -> StopRequest:

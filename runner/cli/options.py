@@ -1,4 +1,4 @@
-"""Options that several commands share, with one wording."""
+"""Options shared by several commands."""
 
 from __future__ import annotations
 
@@ -119,10 +119,10 @@ def chosen_database(db: str | None, reference: bool) -> str | None:
 
 
 def check_format(form: str, allowed: Sequence[str]) -> None:
-    """Refuse a ``--format`` that a command does not have.
+    """Check that a command has this ``--format``.
 
     Raises:
-        UsageError: with those that it has.
+        UsageError: when it has not.
     """
     if form not in allowed:
         raise UsageError(

@@ -109,7 +109,7 @@ def plan(
 
 
 def _refuse_beside_actual(given: Mapping[str, bool]) -> None:
-    """Refuse options that say how a plan is made, where none is made."""
+    """Refuse options about planning beside --actual."""
     names = [name for name, is_given in given.items() if is_given]
     if names:
         raise UsageError(

@@ -1,6 +1,6 @@
 """Progress on standard error: live lines on a terminal, plain lines elsewhere.
 
-Hears what the executor tells; does nothing to it.
+Listens to the executor.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PLAIN_SECONDS = 30.0
 
 
 class Names:
-    """What stages are called: the cell that they are for."""
+    """Names of stages: the cells that they are for."""
 
     def __init__(self, wanted: PlannedRuns) -> None:
         self._names: dict[str, str] = {}
@@ -55,7 +55,7 @@ class Names:
 
 
 class PlainProgress:
-    """A line when a training ends; in a long stage one after ten seconds and every half minute."""
+    """Prints a line when a training ends; for a long stage, after 10 s and then every 30 s."""
 
     def __init__(self, wanted: PlannedRuns) -> None:
         self._names, self._estimate = Names(wanted), Estimate(wanted)
@@ -65,14 +65,14 @@ class PlainProgress:
         self._next = 0.0
 
     def on_stage_start(self, stage: Stage) -> None:
-        """Say when images are prepared; trainings speak when they end."""
+        """Print a line when images are prepared; trainings get theirs at the end."""
         self._estimate.began(stage)
         self._began = time.monotonic()
         if stage.kind in ("prepare", "features"):
             self._say(self._names.of(stage))
 
     def on_stage_progress(self, stage: Stage, progress: Standing) -> None:
-        """Say where a long stage stands, and what the last whole epoch gave."""
+        """Print the progress of a long stage, and the metrics of the last epoch."""
         self._estimate.moved(epochs_done(progress))
         now = time.monotonic()
         if now < max(self._began + FIRST_SECONDS, self._next):
@@ -88,7 +88,7 @@ class PlainProgress:
         self._say("; ".join(part for part in parts if part))
 
     def on_stage_end(self, stage: Stage, status: str, seconds: float, message: str) -> None:
-        """Say how a training ended, and any stage that failed."""
+        """Print the end of a training, and any failed stage."""
         self._estimate.ended(stage, seconds)
         if stage.kind == "train":
             self._done += 1
@@ -101,10 +101,10 @@ class PlainProgress:
             self._say(f"{self._names.of(stage)}: failed: {message}")
 
     def on_run_end(self, run_key: str, status: str) -> None:
-        """Say nothing: the training's line did."""
+        """Do nothing: the training has its line."""
 
     def on_note(self, note: str) -> None:
-        """Say it."""
+        """Print the note."""
         self._say(note)
 
     def close(self) -> None:
@@ -115,7 +115,7 @@ class PlainProgress:
 
 
 class LiveProgress:
-    """Two lines that move: the grid, and the current run."""
+    """Two live lines: the grid and the current run."""
 
     def __init__(self, wanted: PlannedRuns, console: Console) -> None:
         self._names, self._estimate = Names(wanted), Estimate(wanted)
@@ -132,13 +132,13 @@ class LiveProgress:
         self._bars.start()
 
     def on_stage_start(self, stage: Stage) -> None:
-        """Put the stage on the second line."""
+        """Show the stage on the second line."""
         self._estimate.began(stage)
         self._bars.reset(self._run, description=self._names.of(stage), total=1, detail="")
         self._show_grid(0.0)
 
     def on_stage_progress(self, stage: Stage, progress: Standing) -> None:
-        """Move both lines."""
+        """Update both lines."""
         if not progress.epoch:
             total, done = float(progress.total), float(progress.done)
         else:
@@ -148,7 +148,7 @@ class LiveProgress:
         self._bars.update(self._run, completed=done, total=total, detail=standing(progress))
 
     def on_stage_end(self, stage: Stage, status: str, seconds: float, message: str) -> None:
-        """Move the first line; print what did not go well above the lines."""
+        """Update the first line; print failures above the lines."""
         self._estimate.ended(stage, seconds)
         if status != "done":
             self._bars.console.print(f"{self._names.of(stage)}: {status}: {message}", markup=False)
@@ -161,26 +161,26 @@ class LiveProgress:
         self._bars.update(self._grid, completed=self._done + share, detail=detail)
 
     def on_run_end(self, run_key: str, status: str) -> None:
-        """Say nothing: the lines do."""
+        """Do nothing: the lines show it."""
 
     def on_note(self, note: str) -> None:
-        """Print it above the lines."""
+        """Print the note above the lines."""
         self._bars.console.print(note, markup=False)
 
     def close(self) -> None:
-        """Take the lines away."""
+        """Remove the lines."""
         self._bars.stop()
 
 
 def epochs_done(progress: Standing) -> float:
-    """Return how many epochs are trained, with the share of the one in progress."""
+    """Return the number of epochs trained, with the fraction of the current one."""
     if progress.split:
         return float(progress.epoch)
     return max(progress.epoch - 1, 0) + progress.done / max(progress.total, 1)
 
 
 def standing(progress: Standing) -> str:
-    """Return where a stage stands, in words."""
+    """Return the progress of a stage in words."""
     images = f"{progress.done}/{progress.total} {progress.split} images".replace("  ", " ")
     if not progress.epoch:
         return images
@@ -193,7 +193,7 @@ def standing(progress: Standing) -> str:
 
 
 class ProgressOfRun:
-    """Progress while entered, of downloads and then of stages: live on a terminal, else lines."""
+    """A context that shows progress of downloads, then of stages."""
 
     def __init__(self) -> None:
         self._shown: LiveProgress | PlainProgress | LiveDownloads | PlainDownloads | None = None
@@ -205,20 +205,20 @@ class ProgressOfRun:
         self._close()
 
     def downloading(self, progress: Downloading) -> None:
-        """Show where a download stands; downloads come before the plan."""
+        """Show the progress of a download; downloads come before the plan."""
         if not isinstance(self._shown, LiveDownloads | PlainDownloads):
             console = Console(stderr=True)
             self._shown = LiveDownloads(console) if console.is_terminal else PlainDownloads()
         self._shown.moved(progress)
 
     def taken(self, results: Sequence[ReferenceResult]) -> None:
-        """Say what was taken from the reference; that comes before the plan, too."""
+        """Print what was taken from the reference, before the plan."""
         self._close()
         self._shown = None
         print(imported_words(results), file=sys.stderr, flush=True)
 
     def on_note(self, note: str) -> None:
-        """Say what a person should know of the data; that comes before the plan, too."""
+        """Print a note about the data, before the plan."""
         self._close()
         self._shown = None
         print(f"note: {note}", file=sys.stderr, flush=True)

@@ -89,10 +89,10 @@ def report(
 
 
 def _say_what_holds(held: Sequence[ToleranceCheck]) -> None:
-    """Name what does not hold on stderr, after the tables.
+    """Print values outside their tolerance on stderr, after the tables.
 
     Raises:
-        typer.Exit: with 1 when something does not.
+        typer.Exit: with 1 when there are any.
     """
     missed = [each for each in held if each.entry.holds != "yes"]
     for each in missed:

@@ -14,7 +14,7 @@ from runner.cli.options import Data, Only, Profile, Sets, Specs
 VALIDATE_EXAMPLES = """\b
 Examples:
   runner validate experiments/*.yaml
-  runner validate spec.yaml --resolved    every setting and its place
+  runner validate spec.yaml --resolved    every setting and where it is given
   runner validate spec.yaml --deep --data ~/data"""
 NEW_EXAMPLES = """\b
 Examples:
@@ -51,12 +51,12 @@ def validate(
         if not experiment.cells:  # another spec has all that --only asks for
             continue
         if resolved:
-            place = None
+            heading = None
             for row in resolved_rows(experiment):
                 here = f"{row['experiment']}:{row['position']}:{row['seed']}"
-                if here != place:
+                if here != heading:
                     typer.echo(here)
-                    place = here
+                    heading = here
                 typer.echo(f"  {row['setting']}: {json.dumps(row['value'])}  ({row['origin']})")
             continue
         runs = len({item.cell.settings_key for item in experiment.cells})

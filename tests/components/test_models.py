@@ -107,7 +107,7 @@ def test_too_small_images_are_an_error_that_says_so() -> None:
         ({"stride": (1, 1, 2)}, "stride has 3 entries for 2 blocks"),
         ({"pool_blocks": (1, 3)}, "pool_blocks names block 3, but filters has 2"),
         ({"pool_blocks": (2, 1)}, "pool_blocks must increase"),
-        ({"dropout_at": ("flatten", "flatten")}, "a place stands twice"),
+        ({"dropout_at": ("flatten", "flatten")}, "a point is given twice"),
         ({"dropout": 0.5, "dropout_at": ("hidden",)}, "the network has none of hidden"),
         (
             {"dropout": 0.5, "dropout_at": ("between_blocks",), "filters": (8,)},

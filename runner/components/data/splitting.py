@@ -86,8 +86,8 @@ def _sample(indices: Sequence[int], labels: Sequence[int], count: int, seed: int
         order = draw.permutation(images).tolist()
         marks.append((0.0, turn, order[0]))
         marks += [
-            ((place + 0.5) / len(order), turn, index)
-            for place, index in enumerate(order[1:], start=1)
+            ((rank + 0.5) / len(order), turn, index)
+            for rank, index in enumerate(order[1:], start=1)
         ]
     return sorted(index for _, _, index in sorted(marks)[:count])
 

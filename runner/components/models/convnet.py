@@ -24,8 +24,8 @@ Blocks = Annotated[
     tuple[Annotated[int, Field(ge=1, le=MAX_LAYERS)], ...],
     Field(min_length=1, max_length=MAX_LAYERS),
 ]
-DropoutPlace = Literal["blocks", "between_blocks", "flatten", "hidden", "output"]
-PLACES: tuple[DropoutPlace, ...] = ("blocks", "between_blocks", "flatten", "hidden", "output")
+DropoutPoint = Literal["blocks", "between_blocks", "flatten", "hidden", "output"]
+POINTS: tuple[DropoutPoint, ...] = ("blocks", "between_blocks", "flatten", "hidden", "output")
 
 
 class ConvNet(Classifier):
@@ -68,11 +68,11 @@ class ConvNet(Classifier):
     batch_norm: bool = Field(False, description="batch normalisation in each block")
     activation: Activation = Field("relu", description="in blocks and after linear layers")
     dropout: float = Field(0.0, ge=0, lt=1, description="probability, at each of `dropout_at`")
-    dropout_at: tuple[DropoutPlace, ...] = Field(
+    dropout_at: tuple[DropoutPoint, ...] = Field(
         ("blocks", "hidden"),
         min_length=1,
-        max_length=len(PLACES),
-        description="places of dropout",
+        max_length=len(POINTS),
+        description="points of the network with dropout",
         json_schema_extra={"neutral": ["blocks", "hidden"]},
     )
     order: tuple[Part, ...] = Field(
@@ -96,11 +96,11 @@ class ConvNet(Classifier):
 
     @field_validator("dropout_at", mode="after")
     @classmethod
-    def _places_in_one_order(cls, places: tuple[DropoutPlace, ...]) -> tuple[DropoutPlace, ...]:
+    def _points_in_one_order(cls, points: tuple[DropoutPoint, ...]) -> tuple[DropoutPoint, ...]:
         # one choice has one key, whatever the order in which it is written
-        if len(set(places)) != len(places):
-            raise ValueError("a place stands twice")
-        return tuple(place for place in PLACES if place in places)
+        if len(set(points)) != len(points):
+            raise ValueError("a point is given twice")
+        return tuple(point for point in POINTS if point in points)
 
     @model_validator(mode="after")
     def _lists_fit_the_blocks(self) -> Self:
@@ -138,8 +138,8 @@ class ConvNet(Classifier):
         absent = set() if self.linear else {"hidden"}
         absent |= {"between_blocks"} if len(self.filters) == 1 else set()
         if self.dropout > 0 and absent.issuperset(self.dropout_at):
-            places = ", ".join(self.dropout_at)
-            raise ValueError(f"dropout has no place: the network has none of {places}")
+            points = ", ".join(self.dropout_at)
+            raise ValueError(f"dropout has no effect: the network has none of {points}")
         if self.linear_batch_norm and not self.linear:
             raise ValueError("linear_batch_norm needs hidden linear layers: set linear")
         if self.pool == "none" and self.pool_blocks != "all":

@@ -96,19 +96,19 @@ def _classifier(settings: ConvNet, width: int, num_classes: int, dropped: bool) 
         num_classes: outputs.
         dropped: whether dropout comes directly before.
     """
-    places = settings.dropout_at if settings.dropout > 0 else ()
+    points = settings.dropout_at if settings.dropout > 0 else ()
     classifier = nn.Sequential()
-    if "flatten" in places and not dropped:
+    if "flatten" in points and not dropped:
         classifier.add_module("dropout", nn.Dropout(settings.dropout))
         dropped = True
-    hidden_dropout = settings.dropout if "hidden" in places else 0.0
+    hidden_dropout = settings.dropout if "hidden" in points else 0.0
     for number, hidden in enumerate(settings.linear, start=1):
         block = linear_block(
             width, hidden, settings.activation, settings.linear_batch_norm, hidden_dropout
         )
         classifier.add_module(f"hidden{number}", block)
         width, dropped = hidden, hidden_dropout > 0
-    if "output" in places and not dropped:
+    if "output" in points and not dropped:
         classifier.add_module("output_dropout", nn.Dropout(settings.dropout))
     classifier.add_module("output", nn.Linear(width, num_classes))
     return classifier

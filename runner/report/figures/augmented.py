@@ -1,6 +1,6 @@
-"""Images beside what augmentation makes of them, as a figure shows them.
+"""Images and their augmented versions, for a figure.
 
-Needs the data and no runs. Imports torch, within its functions.
+Needs data, but no runs. Imports torch within its functions.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def sample_groups(
     workspace: Workspace,
     num_images: int,
 ) -> tuple[SampleGroup, ...]:
-    """Return a group for each data set (with its preprocessing), of the pipelines it meets.
+    """Return a group for each data set and preprocessing, with the pipelines used on it.
 
     The images are training images of different classes; every image goes through each pipeline
     as a whole, with the draws of the cell's seed.
@@ -93,7 +93,7 @@ def _group(
 
 
 def _name(same: Sequence[ResolvedCell], names: Mapping[int, str]) -> str:
-    """Return what cells of one pipeline are called: the first, and how many more."""
+    """Return the name of the first of these cells, and how many more there are."""
     distinct = list(dict.fromkeys(names[item.cell.position] for item in same))
     more = len(distinct) - 1
     return distinct[0] + (f" and {more} more" if more else "")
@@ -102,7 +102,7 @@ def _name(same: Sequence[ResolvedCell], names: Mapping[int, str]) -> str:
 def _images(
     source: ImageSource, settings: DatasetSettings, count: int
 ) -> tuple[list[str], NDArray[np.uint8]]:
-    """Return class names and pixels (N, H, W, C) of training images, of classes evenly apart."""
+    """Return class names and pixels (N, H, W, C) of training images of evenly spaced classes."""
     import numpy as np
 
     from runner.engine.stages.prepare import Corrupt, decoded, sizes_differ

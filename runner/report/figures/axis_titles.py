@@ -1,4 +1,4 @@
-"""What axes say: settings and metrics in words, with their units."""
+"""Axis labels: settings and metrics in words, with units."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ PROPERTY_WORDS = {
 
 
 def x_name(x: Column) -> str:
-    """Return what a title calls the x axis."""
+    """Return the name of the x axis for titles."""
     return short_name(x.source) if x.kind == "setting" else x.source
 
 
 def x_words(x: Column) -> str:
-    """Return what the x axis says."""
+    """Return the label of the x axis."""
     name = x_name(x)
     return AXIS_WORDS.get(name, name) if x.kind == "setting" else name
 
@@ -47,7 +47,7 @@ def metric_name(column: Column) -> str:
 
 
 def unit(column: Column, request: FigureRequest) -> str:
-    """Return what the y axis of a metric says; metrics that share it share a panel."""
+    """Return the y-axis label of a metric; metrics with equal labels share a panel."""
     assert column.formula is not None
     name = metric_name(column)
     if name in PROPERTY_WORDS:

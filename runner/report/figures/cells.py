@@ -1,4 +1,4 @@
-"""Which cells a figure shows, what they are called, and what has no result."""
+"""The cells of a figure: which have results, and their names."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FigureCell:
-    """How much of a cell a figure shows.
+    """How many of a cell's seeds a figure shows.
 
     Attributes:
         name: what the figure calls it.
         seeds: how many it has.
         drawn: how many of them are shown.
-        left_out: in words why others are not, or "".
+        left_out: why others are not, or "".
     """
 
     name: str
@@ -36,9 +36,9 @@ class FigureCell:
 def shown_cells(
     database: Database, experiment: Experiment, chosen: Sequence[ResolvedCell], command: str
 ) -> tuple[tuple[ShownCell, ...], tuple[FigureCell, ...]]:
-    """Return the cells that have results, and how much of every chosen cell that is.
+    """Return the cells with results, and for every chosen cell how many of its seeds have one.
 
-    Cells are found by their settings, so that a label may have changed since, or their order.
+    Cells are matched by their settings: labels and order may have changed since they were run.
 
     Raises:
         UsageError: when none has.
@@ -69,7 +69,7 @@ def shown_cells(
 
 
 def _missing(results: Sequence[CellResult | None]) -> str:
-    """Return in words why seeds of a cell are left out, or ""."""
+    """Return why seeds of a cell are left out, or ""."""
     statuses = Counter("not run" if each is None else each.status for each in results)
     parts = [
         status if len(results) == 1 else f"{count} of {len(results)} seeds {status}"
@@ -86,5 +86,5 @@ def cells_of(chosen: Sequence[ResolvedCell], names: Mapping[int, str]) -> tuple[
 
 
 def figure_names(cells: Iterable[ResolvedCell], experiment: str) -> Mapping[int, str]:
-    """Return what a figure calls each position: its name, or the experiment's without a sweep."""
+    """Return the name of each position; without a sweep, the experiment's."""
     return {item.cell.position: item.cell.name or experiment for item in cells}

@@ -1,4 +1,4 @@
-"""The columns of a figure over a setting, checked as a table's are."""
+"""Columns of a figure over a setting, with the checks of tables."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def setting_table(
 
 
 def _placed(option: str, text: str) -> Node:
-    place = SourcePosition(f"{option} {text}", 0, 0)
-    return Node(text, place, place)
+    position = SourcePosition(f"{option} {text}", 0, 0)
+    return Node(text, position, position)
 
 
 def _epoch_rule(at: str) -> str | int:

@@ -1,6 +1,6 @@
-"""Curves to draw: a cell's metrics by epoch or step, as mean and range over its seeds.
+"""Data of curves: a cell's metrics by epoch or step, as mean and range over its seeds.
 
-Owns what is read from the database for a figure, and means. Knows nothing of how it is drawn.
+Reads it from the database and averages it. Draws nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ POINTS = 150
 
 @dataclass(frozen=True, slots=True)
 class ShownCell:
-    """A cell with something to show.
+    """A cell with results to draw.
 
     Attributes:
         name: what the figure calls it.
@@ -45,16 +45,16 @@ class ShownCell:
     runs: int
 
     def drawn(self) -> tuple[CellResult, ...]:
-        """Return the runs that make up the mean: the done ones, or all if none is done."""
+        """The runs that are averaged: those done, or all if none is."""
         done = tuple(each for each in self.results if each.status == "done")
         return done or self.results
 
     def has_diverged(self) -> bool:
-        """Return whether what is drawn ends because it diverged."""
+        """Whether the drawn runs diverged."""
         return all(each.status == "diverged" for each in self.results)
 
     def counted_name(self) -> str:
-        """Return the name, with what became of runs that are not in the mean."""
+        """Return the name, with the count and status of runs that are not in the mean."""
         if self.has_diverged():
             return f"{self.name} (diverged)"
         diverged = sum(each.status == "diverged" for each in self.results)
@@ -71,7 +71,7 @@ class ShownCell:
 
 @dataclass(frozen=True)
 class FigureRequest:
-    """What a figure is asked to show.
+    """What to draw.
 
     Attributes:
         database: where the curves are; None for a figure without any.
@@ -96,14 +96,14 @@ class FigureRequest:
     samples: tuple[SampleGroup, ...] = ()
 
     def title(self, what: str) -> str:
-        """Return a title: the experiment, its variant, what is shown, the cell if it is one."""
+        """Return the title: experiment, variant, ``what``, and the cell if there is only one."""
         variant = f" [{self.variant}]" if self.variant else ""
         only = self.cells[0].counted_name() if len(self.cells) == 1 else ""
         only = "" if only == self.experiment else only
         return f"{self.experiment}{variant}: {what}" + (f"\n{only}" if only else "")
 
     def axis_label(self, measure: str) -> str:
-        """Return what a y axis says of a measure, with the unit."""
+        """Return a y-axis label with its unit."""
         if measure != "loss":
             return f"{measure.replace('_', ' ')} ({BY_NAME[measure].unit})"
         names = {str(each.cell.settings["train"]["loss"]["name"]) for each in self.cells}
@@ -146,7 +146,7 @@ class CellCurves:
 
 
 def over_seeds(series: Sequence[Mapping[int, float]]) -> Curve:
-    """Return the mean at each x over the seeds that have it, leaving out what is not finite."""
+    """Return mean, minimum and maximum at each x over the finite values of the seeds."""
     values: dict[int, list[float]] = {}
     for each in series:
         for x, value in each.items():
@@ -162,7 +162,7 @@ def over_seeds(series: Sequence[Mapping[int, float]]) -> Curve:
 
 
 def in_windows(losses: Iterable[float | None], window: int) -> dict[int, float]:
-    """Return the means of each ``window`` consecutive steps, by the last of them, from 1.
+    """Return means of ``window`` consecutive steps, by the number of the last step, from 1.
 
     The last window may be shorter; a loss that is not finite is left out of its mean.
     """
@@ -185,7 +185,7 @@ class _RunCurves:
     steps: Mapping[int, Sequence[float | None]]
 
     def x(self, epoch: int) -> int:
-        """Return where an epoch's end stands: at its number, or after all steps so far."""
+        """Return x at the end of an epoch: its number, or the number of steps so far."""
         if not self.steps:
             return epoch
         return sum(len(losses) for number, losses in self.steps.items() if number <= epoch)
@@ -198,7 +198,7 @@ class _RunCurves:
 
 
 class CurveReader:
-    """The curves of a request's cells; reads each run once.
+    """Reads the curves of a request's cells, each run once.
 
     Attributes:
         by_step: whether losses are by step.
@@ -226,7 +226,7 @@ class CurveReader:
         return _RunCurves(result, epoch_metrics(database, key, rerun), steps)
 
     def _splits(self, cells: Sequence[ShownCell]) -> tuple[str, ...]:
-        """Return the splits that are drawn.
+        """Return the splits to draw.
 
         The full evaluation of the training images stands for training where all cells have one, so
         that what is compared was measured alike. Test images are drawn where all epochs have them.
@@ -236,7 +236,7 @@ class CurveReader:
         return ("train_eval" if evaluated else "train", "val", *(["test"] if tested else []))
 
     def curves(self, cell: ShownCell, measure: Measure) -> CellCurves:
-        """Return what is drawn of a cell, without lines that it lacks."""
+        """Return a cell's curves of the splits that it has."""
         runs = [self._runs[result.run_key] for result in cell.drawn()]
         steps = self.by_step and measure == "loss"
         if not steps:
@@ -254,7 +254,7 @@ class CurveReader:
 
 
 def _best(cell: ShownCell, runs: Sequence[_RunCurves], lines: Mapping[str, Curve]) -> Best | None:
-    """Return the best epoch and the value there of what is validated, or of training."""
+    """Return the best epoch and its value of the validation curve, else of the training curve."""
     if cell.cell.settings["train"]["best"]["monitor"] == LAST or not lines:
         return None
     order = ("val", "test", "train_eval", "train")

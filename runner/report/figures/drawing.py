@@ -1,6 +1,6 @@
-"""How curves look: lines, bands, marks, and the legend's entries for them.
+"""Styles of curves: lines, bands, markers and their legend entries.
 
-Owns styles that can be told apart without colours. Knows curves, not where they come from.
+Styles differ without colour too. Knows curves, not where they come from.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from runner.report.figures.curves import Best, CellCurves, Curve
-from runner.report.figures.page import shown
+from runner.report.figures.page import shorten
 
 MOST_LINES = 8
 """Cells that one panel tells apart."""
@@ -54,7 +54,7 @@ DIVERGED_WORDS = "diverged"
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What tells one cell's lines from another's.
+    """The style of one cell's lines.
 
     Attributes:
         color: of lines and markers.
@@ -68,20 +68,20 @@ class Look:
 
 
 def looks(count: int) -> list[Look]:
-    """Return the looks of up to ``MOST_LINES`` cells of one panel."""
+    """Return styles for up to ``MOST_LINES`` cells of one panel."""
     if count == 1:
         return [Look()]
     return [Look(COLORS[number], MARKERS[number], number) for number in range(count)]
 
 
 def draw_cell(axes: Axes, curves: CellCurves, look: Look, top: float = math.inf) -> None:
-    """Draw a cell's lines, their bands, its best epoch and its end if it diverged.
+    """Draw a cell's lines and bands, its best epoch, and a cross where it diverged.
 
     Args:
         axes: the panel.
         curves: what is drawn.
         look: how.
-        top: where the y axis will end.
+        top: upper limit of the y axis.
     """
     for metric, curve in curves.lines.items():
         split = metric.rpartition("_")[0]
@@ -96,7 +96,7 @@ def draw_cell(axes: Axes, curves: CellCurves, look: Look, top: float = math.inf)
 
 
 def draw_curve(axes: Axes, curve: Curve, look: Look, linestyle: object, hollow: bool) -> Line2D:
-    """Draw the mean with a few markers, the last at its end, and the range over seeds, if any."""
+    """Draw the mean with a few markers, and the range over seeds, if there are several."""
     count = len(curve.x)
     every = max(1, count // 8)
     marked = sorted({*range(look.number % every, count, every), count - 1})
@@ -136,7 +136,7 @@ def draw_best(axes: Axes, best: Best, look: Look) -> None:
 
 
 def cross(color: str) -> dict[str, Any]:
-    """Return how the end of a diverged run is marked."""
+    """Return the style of the marker of a diverged run."""
     return {
         "marker": "x",
         "color": color,
@@ -149,9 +149,9 @@ def cross(color: str) -> dict[str, Any]:
 
 
 def cut_above(lines: Sequence[Sequence[float]]) -> float:
-    """Return where a y axis ends so that an explosion leaves the rest legible; inf for no end.
+    """Return a limit for a loss axis that keeps the rest legible if losses explode, or inf.
 
-    What a training begins with is no explosion, however far it falls from there.
+    High losses at the start of a training do not count as an explosion.
 
     Args:
         lines: finite losses, 0 or more, of each line in order.
@@ -167,7 +167,7 @@ def cut_above(lines: Sequence[Sequence[float]]) -> float:
 
 
 def epoch_axis(axes: Axes, by_step: bool) -> None:
-    """Give an x axis whole numbers."""
+    """Put ticks at whole numbers only."""
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
     axes.margins(x=0.03)
     if by_step:
@@ -175,7 +175,7 @@ def epoch_axis(axes: Axes, by_step: bool) -> None:
 
 
 def spread_axis(axes: Sequence[Axes], values: Sequence[float], limit: float = 100.0) -> bool:
-    """Make a y axis logarithmic where its values spread over decades; return whether it is."""
+    """Make a y axis logarithmic if its values span decades; return whether it is."""
     positive = [value for value in values if value > 0]
     if not positive or max(positive) / min(positive) < limit or min(values) < 0:
         return False
@@ -187,16 +187,16 @@ def spread_axis(axes: Sequence[Axes], values: Sequence[float], limit: float = 10
 def cell_handles(
     names: Sequence[str], found: Sequence[Look], has_lines: bool = True
 ) -> list[tuple[Artist, str]]:
-    """Return the legend's entries for cells, markers alone where no line joins their points."""
+    """Return legend entries for cells."""
     linestyle = "solid" if has_lines else "none"
     return [
-        (Line2D([], [], color=look.color, ls=linestyle, marker=look.marker), shown(name, 28, 4))
+        (Line2D([], [], color=look.color, ls=linestyle, marker=look.marker), shorten(name, 28, 4))
         for name, look in zip(names, found, strict=True)
     ]
 
 
 def key_handles(curves: Sequence[CellCurves], has_markers: bool) -> list[tuple[Artist, str]]:
-    """Return the legend's entries for what lines, bands and marks mean."""
+    """Return legend entries for the meaning of lines, bands and markers."""
     metrics = [metric for each in curves for metric in each.lines]
     splits = {SPLIT_WORDS[split]: split for split in (m.rpartition("_")[0] for m in metrics)}
     marker = "o" if has_markers else None

@@ -1,7 +1,6 @@
 """The figures that `plot` draws, by kind.
 
-To add one: a function from a request to a figure, and a line in ``FIGURES``. Draws what is
-recorded and computes nothing but means.
+To add one: a function from a request to a figure, and a line in ``FIGURES``.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from runner.report.figures.drawing import (
     looks,
     spread_axis,
 )
-from runner.report.figures.page import foot_legend, page, shown, side_legend
+from runner.report.figures.page import foot_legend, page, shorten, side_legend
 from runner.report.figures.samples import augmentations
 from runner.report.figures.setting_figure import setting
 
@@ -69,7 +68,7 @@ FIGURES: dict[str, Callable[[FigureRequest], Figure]] = {
 
 
 def _curves(request: FigureRequest, measures: Sequence[Measure]) -> Figure:
-    """Draw all cells in one panel a measure, or too many for that in panels of their own."""
+    """Draw all cells in one panel a measure; many cells each in panels of their own."""
     if len(request.cells) > MOST_LINES:
         return _panels(request, measures)
     found = looks(len(request.cells))
@@ -96,7 +95,7 @@ def _curves(request: FigureRequest, measures: Sequence[Measure]) -> Figure:
 
 
 def _panels(request: FigureRequest, measures: Sequence[Measure]) -> Figure:
-    """Draw each cell in panels of its own, one measure below the other, on common axes."""
+    """Draw each cell in panels of its own, one a measure, with shared axes."""
     count = len(request.cells)
     if count > MOST_CELLS:
         found = f"{count} cells; one sheet takes {MOST_CELLS}"
@@ -104,7 +103,7 @@ def _panels(request: FigureRequest, measures: Sequence[Measure]) -> Figure:
     columns = min(count, 3 if count in (5, 6, 9) else 4)
     rows = -(-count // columns)
     titles = [
-        shown(cell.counted_name(), TITLE_WIDTH) if count > 1 else "" for cell in request.cells
+        shorten(cell.counted_name(), TITLE_WIDTH) if count > 1 else "" for cell in request.cells
     ]
     lines = 1 + max(title.count("\n") for title in titles)
     step_axes = 0.4 if request.per == "step" else 0.0
@@ -115,12 +114,12 @@ def _panels(request: FigureRequest, measures: Sequence[Measure]) -> Figure:
     reader = CurveReader(request, measures)
     drawn: list[CellCurves] = []
     for number, measure in enumerate(measures):
-        places = grid[number :: len(measures)].flatten()
-        for spare in places[count:]:
+        panels = grid[number :: len(measures)].flatten()
+        for spare in panels[count:]:
             spare.remove()
         here = [reader.curves(cell, measure) for cell in request.cells]
-        _fill_panels(list(places[:count]), here, measure, request)
-        _label_panels(list(places[:count]), columns, number == len(measures) - 1, measure, request)
+        _fill_panels(list(panels[:count]), here, measure, request)
+        _label_panels(list(panels[:count]), columns, number == len(measures) - 1, measure, request)
         drawn += here
     for axes, title in zip(grid[:: len(measures)].flat, titles, strict=False):
         axes.set_title(title)
@@ -131,7 +130,7 @@ def _panels(request: FigureRequest, measures: Sequence[Measure]) -> Figure:
 def _fill_panels(
     panels: Sequence[Axes], found: Sequence[CellCurves], measure: Measure, request: FigureRequest
 ) -> None:
-    """Draw a cell in each panel, all on the axes of the first."""
+    """Draw one cell in each panel, with the axes of the first."""
     for axes in panels[1:]:
         axes.sharex(panels[0])
         axes.sharey(panels[0])
@@ -163,7 +162,7 @@ def _means(found: Sequence[CellCurves]) -> list[float]:
 
 
 def _top(found: Sequence[CellCurves], measure: Measure) -> float:
-    """Return where the y axis ends: below a loss that exploded, else at inf."""
+    """Return the upper limit of the y axis; inf unless a loss exploded."""
     lines = [line.mean for each in found for line in each.lines.values()]
     return cut_above(lines) if measure == "loss" else math.inf
 
@@ -171,7 +170,7 @@ def _top(found: Sequence[CellCurves], measure: Measure) -> float:
 def _finish_y(
     panels: Sequence[Axes], found: Sequence[CellCurves], measure: Measure, top: float
 ) -> None:
-    """Scale a common y axis: losses over decades are logarithmic, accuracies stay near 0 to 1."""
+    """Scale a shared y axis: logarithmic for losses that span decades, 0 to 1 for accuracies."""
     if measure == "loss":
         spread_axis(panels, _means(found))
         if math.isfinite(top):
@@ -198,7 +197,7 @@ def _what(measures: Sequence[Measure], request: FigureRequest) -> str:
 
 
 def _caption(drawn: Sequence[CellCurves], reader: CurveReader) -> str:
-    """Return in words how the lines were measured, and what they average or leave out."""
+    """Return the caption: how the lines were measured, averaged, and what they leave out."""
     parts = []
     counts = sorted({len(each.cell.drawn()) for each in drawn})
     if counts[-1] > 1:

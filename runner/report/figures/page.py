@@ -1,6 +1,6 @@
 """Pages of figures: their style, legends beside the panels, and files.
 
-Owns that nothing overlaps, and that the same figure is the same bytes.
+Lays out parts without overlap, and writes equal figures as equal bytes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from runner.core.errors import DiskFull, UsageError
 Entries = Sequence[tuple[Artist, str]]
 """A legend's handles with their words."""
 
-Place = Literal["outside right center", "outside lower center"]
+Location = Literal["outside right center", "outside lower center"]
 
 SUFFIXES = (".png", ".svg", ".pdf")
 
@@ -55,20 +55,20 @@ NO_DATES = {
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Hold the context in which figures are made and saved, whatever the user's matplotlibrc."""
+    """Apply the style of all figures, whatever the user's matplotlibrc."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(STYLE)
         yield
 
 
-def shown(text: str, width: int = 0, lines: int = 3) -> str:
-    r"""Return a text as a figure shows it: no formulas between dollars, wrapped, not endless.
+def shorten(text: str, width: int = 0, lines: int = 3) -> str:
+    r"""Return text for a figure: without mathtext, wrapped and cut to a length.
 
     Args:
         text: any text.
-        width: characters in a line, 0 for one line.
-        lines: the most lines.
+        width: characters a line, 0 for one line.
+        lines: maximum number of lines.
     """
     plain = text.replace("$", r"\$")
     if not width:
@@ -79,14 +79,14 @@ def shown(text: str, width: int = 0, lines: int = 3) -> str:
 
 
 def page(width: float, height: float, title: str) -> Figure:
-    """Return an empty page of this size in inches, whose parts keep clear of one another."""
+    """Return an empty figure, ``width`` × ``height`` inches, with constrained layout."""
     figure = Figure(figsize=(width, height), layout="constrained")
-    figure.suptitle(shown(title, int(width * 11)), fontsize=11)
+    figure.suptitle(shorten(title, int(width * 11)), fontsize=11)
     return figure
 
 
 def side_legend(figure: Figure, entries: Entries) -> None:
-    """Put a legend right of all panels, and make the page high enough for it."""
+    """Add a legend right of all panels; grow the page to its height."""
     legend = _legend(figure, entries, "outside right center", 1, "")
     lines = sum(1 + label.count("\n") for _, label in entries)
     width, height = figure.get_size_inches()
@@ -95,9 +95,9 @@ def side_legend(figure: Figure, entries: Entries) -> None:
 
 
 def foot_legend(figure: Figure, entries: Entries, caption: str) -> None:
-    """Put a legend and a caption below all panels, in as few rows as fit."""
+    """Add a legend and a caption below all panels, in as few rows as possible."""
     limit = figure.get_size_inches()[0] * figure.dpi * 0.98
-    words = shown(caption, int(figure.get_size_inches()[0] * 15), 6)
+    words = shorten(caption, int(figure.get_size_inches()[0] * 15), 6)
     for columns in range(max(1, len(entries)), 0, -1):
         legend = _legend(figure, entries, "outside lower center", columns, words)
         if columns == 1 or legend.get_window_extent().width <= limit:
@@ -105,10 +105,14 @@ def foot_legend(figure: Figure, entries: Entries, caption: str) -> None:
         legend.remove()
 
 
-def _legend(figure: Figure, entries: Entries, place: Place, columns: int, title: str) -> Legend:
+def _legend(
+    figure: Figure, entries: Entries, location: Location, columns: int, title: str
+) -> Legend:
     handles = [handle for handle, _ in entries]
     numbers = [str(number) for number in range(len(entries))]
-    legend: Legend = figure.legend(handles, numbers, loc=place, ncols=columns, title=title or None)
+    legend: Legend = figure.legend(
+        handles, numbers, loc=location, ncols=columns, title=title or None
+    )
     legend.get_title().set_multialignment("center")
     # set afterwards: a legend leaves out labels that begin with an underscore
     for text, (_, label) in zip(legend.get_texts(), entries, strict=True):
@@ -117,7 +121,7 @@ def _legend(figure: Figure, entries: Entries, place: Place, columns: int, title:
 
 
 def check_suffix(path: Path) -> None:
-    """Refuse a file whose format is not known.
+    """Check that a file name has a known suffix.
 
     Raises:
         UsageError: with the suffixes that are.
@@ -128,13 +132,13 @@ def check_suffix(path: Path) -> None:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure to a file, which appears whole or not at all; folders are made.
+    """Write a figure to a file atomically; missing folders are made.
 
     The same figure is the same bytes: no dates, no random identifiers.
 
     Raises:
-        UsageError: for an unknown suffix, or a place that cannot be written.
-        DiskFull: when there is no room for it.
+        UsageError: for an unknown suffix, or a path that cannot be written.
+        DiskFull: when the disk is full.
     """
     check_suffix(path)
     suffix = path.suffix.lower()

@@ -1,6 +1,6 @@
-"""Augmentation as pictures: each image beside what pipelines make of it.
+"""Augmentation as pictures: each image beside its augmented versions.
 
-Owns the grid of pictures; is given pixels.
+Draws the grid; is given pixels.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from matplotlib.axes import Axes
 
 from runner.report.figures.curves import FigureRequest
-from runner.report.figures.page import foot_legend, page, shown
+from runner.report.figures.page import foot_legend, page, shorten
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,7 +45,7 @@ class SampleGroup:
     versions: tuple[tuple[str, float, NDArray[np.uint8]], ...]
 
     def columns(self) -> list[tuple[str, NDArray[np.uint8]]]:
-        """Return title and pictures of each column behind the originals."""
+        """Return (title, pictures) of each column after the originals."""
         return [
             (name + (f" ({number})" if len(made) > 1 else ""), pictures)
             for name, _, made in self.versions
@@ -54,7 +54,7 @@ class SampleGroup:
 
 
 def augmentations(request: FigureRequest) -> Figure:
-    """Draw a row for each image: as it is, then as each pipeline makes it."""
+    """Draw a row for each image: the original, then its augmented versions."""
     groups = request.samples
     columns = 1 + max(len(group.columns()) for group in groups)
     rows = sum(len(group.labels) for group in groups)
@@ -67,7 +67,7 @@ def augmentations(request: FigureRequest) -> Figure:
         for index, label in enumerate(group.labels):
             along = grid[row]
             _show(along[0], group.pixels[index], "original" if index == 0 else "")
-            along[0].set_ylabel(shown(label, 16))
+            along[0].set_ylabel(shorten(label, 16))
             for axes, (title, made) in zip(along[1:], group.columns(), strict=False):
                 _show(axes, made[index], title if index == 0 else "")
             for axes in along[1 + len(group.columns()) :]:
@@ -78,19 +78,19 @@ def augmentations(request: FigureRequest) -> Figure:
 
 
 def _title_lines(group: SampleGroup) -> int:
-    wrapped = [shown(title, TITLE_WIDTH, 4) for title, _ in group.columns()]
+    wrapped = [shorten(title, TITLE_WIDTH, 4) for title, _ in group.columns()]
     return max(text.count("\n") + 1 for text in wrapped)
 
 
 def _show(axes: Axes, pixels: NDArray[np.uint8], title: str) -> None:
-    """Show (H, W, C) pixels as they are: each a square, gray ones in gray."""
+    """Show (H, W, C) pixels without interpolation; gray for one channel."""
     picture = pixels[:, :, 0] if pixels.shape[2] == 1 else pixels
     axes.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     axes.set(xticks=[], yticks=[])
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
     if title:
-        axes.set_title(shown(title, TITLE_WIDTH, 4), fontsize=8)
+        axes.set_title(shorten(title, TITLE_WIDTH, 4), fontsize=8)
 
 
 def _caption(groups: Sequence[SampleGroup]) -> str:

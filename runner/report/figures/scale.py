@@ -1,4 +1,4 @@
-"""Where the values of a setting stand on an axis: numbers, decades or categories."""
+"""The x axis of a setting: linear, logarithmic or categories."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Literal
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
-from runner.report.figures.page import shown
+from runner.report.figures.page import shorten
 
 NARROWEST = 0.075
 """Ticks of numbers are at least this part of the axis apart."""
@@ -25,11 +25,11 @@ DECADES = 50.0
 
 @dataclass(frozen=True)
 class Scale:
-    """Where values stand on the x axis.
+    """Positions of values on the x axis.
 
     Attributes:
-        kind: ``symlog`` is logarithmic with a place for 0.
-        values: different ones, in the order of the spec, numbers ascending.
+        kind: ``symlog`` is logarithmic and includes 0.
+        values: distinct; numbers ascending, others in the order of the spec.
     """
 
     kind: Literal["linear", "log", "symlog", "categories"]
@@ -47,19 +47,19 @@ class Scale:
             return cls("linear", ordered)
         return cls("symlog" if len(positive) < len(ordered) else "log", ordered)
 
-    def place(self, value: Any, shift: float) -> float:
-        """Return the x of a value; categories are 1 apart, ``shift`` of which is kept."""
+    def x_of(self, value: Any, shift: float) -> float:
+        """Return the x of a value; categories are 1 apart, and moved by ``shift``."""
         if self.kind == "categories":
             return self.values.index(value) + shift
         return float(value)
 
     def finish(self, axes: Axes) -> None:
-        """Scale the axis, with ticks at the values as far as they keep clear of each other."""
+        """Scale the axis, with ticks at the values unless they would overlap."""
         if self.kind == "categories":
             texts = [value_text(value) for value in self.values]
             width = CHARACTERS // len(texts)
             is_narrow = max(len(word) for text in texts for word in f"{text} ".split(" ")) > width
-            labels = [shown(text, 24 if is_narrow else width) for text in texts]
+            labels = [shorten(text, 24 if is_narrow else width) for text in texts]
             turned: dict[str, Any] = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
             axes.set_xticks(range(len(labels)), labels, **(turned if is_narrow else {}))
             axes.set_xlim(-0.6, len(labels) - 0.4)
@@ -70,31 +70,31 @@ class Scale:
             least = min(value for value in self.values if value > 0)
             axes.set_xscale("symlog", linthresh=least, linscale=0.6)
         axes.margins(x=0.06)
-        places = self._fractions()
-        gaps = [after - before for before, after in itertools.pairwise(places)]
+        positions = self._fractions()
+        gaps = [after - before for before, after in itertools.pairwise(positions)]
         if min(gaps, default=1.0) >= NARROWEST:
             axes.set_xticks(self.values, [value_text(value) for value in self.values])
             axes.xaxis.set_minor_locator(NullLocator())
 
     def _fractions(self) -> list[float]:
-        """Return where numbers stand between the first, 0, and the last, 1."""
+        """Return the numbers' positions on the axis, from 0 to 1."""
         least = min((value for value in self.values if value > 0), default=1)
-        places = {
+        positions = {
             "linear": [float(value) for value in self.values],
             "log": [math.log10(value) for value in self.values if value > 0],
             "symlog": [1 + math.log10(value / least) if value else 0.0 for value in self.values],
         }[self.kind]
-        length = places[-1] - places[0] or 1.0
-        return [(place - places[0]) / length for place in places]
+        length = positions[-1] - positions[0] or 1.0
+        return [(position - positions[0]) / length for position in positions]
 
 
 def is_number(value: Any) -> bool:
-    """Return whether a value can stand on an axis of numbers."""
+    """Return whether a value is a number; booleans are not."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def value_text(value: Any) -> str:
-    """Return a value as a tick says it."""
+    """Return the tick label of a value."""
     if value is None:
         return "none"
     return f"{value:g}" if is_number(value) else str(value)

@@ -1,6 +1,6 @@
-"""Metrics against a setting, as a dropout rate: one line for each way the other settings vary.
+"""Metrics against a setting, as a dropout rate: one line for each combination of other settings.
 
-Owns how cells are put on an axis of numbers or of categories.
+Groups cells into lines and draws them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from runner.report.figures.drawing import (
     cross,
     looks,
 )
-from runner.report.figures.page import foot_legend, page, shown, side_legend
+from runner.report.figures.page import foot_legend, page, shorten, side_legend
 from runner.report.figures.scale import Scale, is_number
 from runner.report.tables.query import query_table
 from runner.report.tables.table import Row
@@ -49,7 +49,7 @@ AT_WORDS = {
 
 @dataclass(frozen=True)
 class Point:
-    """A cell's place on the x axis, and its numbers."""
+    """A cell's value on the x axis, and its row of metrics."""
 
     x: Any
     cell: ShownCell
@@ -57,7 +57,7 @@ class Point:
 
 
 def setting(request: FigureRequest) -> Figure:
-    """Draw metrics against a setting: a panel for each unit, a look for each line."""
+    """Draw metrics against a setting: a panel for each unit, a style for each line."""
     assert request.x is not None
     assert request.table is not None
     lines = _lines(request, request.x)
@@ -80,11 +80,11 @@ def setting(request: FigureRequest) -> Figure:
                     shift = _shift(look.number, number, len(names), len(columns))
                     _draw_line(axes, scale, lines[name], column, look, shift)
             scale.finish(axes)
-            axes.set_ylabel(shown(words, 30))
+            axes.set_ylabel(shorten(words, 30))
             if len(rows) > 1:
-                axes.set_title(shown(names[0], 40))
+                axes.set_title(shorten(names[0], 40))
     for axes in grid[-1]:
-        axes.set_xlabel(shown(x_words(request.x), 50))
+        axes.set_xlabel(shorten(x_words(request.x), 50))
     if has_side:
         has_lines = scale.kind != "categories"
         side_legend(figure, cell_handles(list(lines), looks(len(lines)), has_lines))
@@ -94,13 +94,13 @@ def setting(request: FigureRequest) -> Figure:
 
 
 def _shift(line: int, column: int, num_lines: int, num_columns: int) -> float:
-    """Return how far from its category a point stands, so that all points of one can be seen."""
+    """Return the offset of a point from its category, so that points do not cover each other."""
     count = num_lines * num_columns
     return (line * num_columns + column - (count - 1) / 2) * min(0.12, 0.7 / count)
 
 
 def _lines(request: FigureRequest, x: Column) -> dict[str, list[Point]]:
-    """Return the points of each line, by its name; sorted along x where that is a number."""
+    """Return the points of each line by name, sorted by x where x is a number."""
     assert request.table is not None
     assert request.database is not None
     runs = {result.run_key for cell in request.cells for result in cell.results}
@@ -128,10 +128,10 @@ def _draw_line(
     hollow = metric_name(column).startswith("train")
     marker = look.marker or "o"
     found = [point.row.entries[column.title] for point in line]
-    places = [scale.place(point.x, shift) for point in line]
+    xs = [scale.x_of(point.x, shift) for point in line]
     deviations = [entry.std or 0.0 for entry in found]
     drawn = axes.errorbar(
-        places,
+        xs,
         [math.nan if entry.value is None else entry.value for entry in found],
         yerr=deviations if any(deviations) else None,
         color=look.color,
@@ -142,30 +142,30 @@ def _draw_line(
         elinewidth=0.9,
     )
     drawn.lines[0].set_label(f"{line[0].cell.name}: {column.title}")
-    for place, point in zip(places, line, strict=True):
+    for x, point in zip(xs, line, strict=True):
         if point.cell.has_diverged():
             across = axes.get_xaxis_transform()
-            axes.plot([place], [0.04], label=DIVERGED_WORDS, transform=across, **cross(look.color))
+            axes.plot([x], [0.04], label=DIVERGED_WORDS, transform=across, **cross(look.color))
 
 
 def _key(
     panels: Mapping[str, Sequence[Column]], lines: Mapping[str, Sequence[Point]], scale: Scale
 ) -> list[tuple[Artist, str]]:
-    """Return the legend's entries; a metric alone in its panel is named on the axis."""
+    """Return legend entries; a metric alone in its panel is named on the axis instead."""
     has_lines = scale.kind != "categories"
     entries: list[tuple[Artist, str]] = []
     for column in (each for columns in panels.values() if len(columns) > 1 for each in columns):
         linestyle = _linestyle(column) if has_lines else "none"
         face = "white" if metric_name(column).startswith("train") else "0.2"
         look = Line2D([], [], color="0.2", ls=linestyle, marker="o", markerfacecolor=face)
-        entries.append((look, shown(column.title)))
+        entries.append((look, shorten(column.title)))
     if any(point.cell.has_diverged() for line in lines.values() for point in line):
         entries.append((Line2D([], [], **cross("0.2")), DIVERGED_WORDS))
     return entries
 
 
 def _measured(lines: Mapping[str, Sequence[Point]], columns: Sequence[Column]) -> Iterator[str]:
-    """Yield in words which epoch the numbers are of, and what they average."""
+    """Yield caption parts: which epoch the numbers are of, and what they average."""
     metrics = [column for column in columns if column.kind == "metric"]
     at = str(metrics[0].at)
     yield AT_WORDS.get(at, f"at epoch {at}")
@@ -182,7 +182,7 @@ def _measured(lines: Mapping[str, Sequence[Point]], columns: Sequence[Column]) -
 
 
 def _also(lines: Mapping[str, Sequence[Point]], x: Column) -> Iterator[str]:
-    """Yield what else differs along a line over a setting."""
+    """Yield other settings that differ along a line."""
     if x.kind == "label":
         return
     differing: dict[str, None] = {}
@@ -202,7 +202,7 @@ def _title(request: FigureRequest, x: Column) -> str:
 
 
 def _other_settings(x: Column) -> Callable[[ShownCell], str]:
-    """Return what names a cell by its swept settings besides x."""
+    """Return a function that names a cell by its swept settings other than x."""
 
     def name(cell: ShownCell) -> str:
         values = {path: _other_value(cell, path, x) for path in cell.cell.swept}
@@ -212,7 +212,7 @@ def _other_settings(x: Column) -> Callable[[ShownCell], str]:
 
 
 def _other_value(cell: ShownCell, path: str, x: Column) -> str:
-    """Return a swept setting as a spec writes it, without what x shows of it; "" for nothing."""
+    """Return a swept setting as a spec writes it, without the part on the x axis, or ""."""
     if (x.kind == "setting" and path == x.source) or path not in cell.cell.swept:
         return ""
     value = cell.cell.swept[path]
@@ -237,7 +237,7 @@ def _labels_too(x: Column) -> Callable[[ShownCell], str]:
 
 
 def _by_unit(request: FigureRequest) -> dict[str, list[Column]]:
-    """Return the metric columns that share a y axis, by what it says."""
+    """Return metric columns by the label of the y axis that they share."""
     assert request.table is not None
     panels: dict[str, list[Column]] = {}
     for column in request.table.columns:

@@ -1,7 +1,7 @@
-"""Which tables there are: those of stored experiments, or those of a spec file as it is now.
+"""Finds tables: those of stored experiments, or those of a spec file as it is now.
 
-Owns how a table is found by name and variant, and whether the stored cells are those of the file.
-Filling them is the query's.
+Looks them up by name and variant, and tells whether the stored cells are those of the file.
+Querying them is another module's task.
 """
 
 from __future__ import annotations

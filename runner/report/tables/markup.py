@@ -1,7 +1,6 @@
 """Printed tables as Markdown, LaTeX and HTML.
 
-Owns how text is escaped in each language, so that it is read as it was written, and the templates
-of those that need one.
+Owns the escaping and the templates of each language.
 """
 
 from __future__ import annotations
@@ -89,18 +88,18 @@ thead { border-bottom: 1px solid; }
 
 
 def markdown_text(text: str) -> str:
-    """Return a text as Markdown that shows it."""
+    """Escape text for Markdown."""
     return MARKDOWN.sub(r"\\\g<0>", printable(text))
 
 
 def latex_text(text: str) -> str:
-    """Return a text as LaTeX that sets it; a number has a minus sign, not a hyphen."""
+    """Escape text for LaTeX; numbers get a minus sign."""
     signed = NEGATIVE.sub("−", printable(text))
     return LATEX_SPECIAL.sub(lambda found: LATEX_ESCAPES[found[0]], signed)
 
 
 def html_text(text: str) -> str:
-    """Return a text as HTML that shows it."""
+    """Escape text for HTML."""
     from markupsafe import escape
 
     return str(escape(printable(text)))

@@ -1,7 +1,6 @@
-"""Pivoted tables: filled rows of cells become rows of places.
+"""Pivoted tables: rows of cells become rows with a column for each pivoted value.
 
-Owns which cell stands in which place, and the refusal of two in one. What a pivot means is declared
-in the spec.
+Assigns cells to slots, and refuses two in one. Pivots are declared in the spec.
 """
 
 from __future__ import annotations
@@ -23,13 +22,13 @@ Line = tuple[Any, ...]
 
 
 def pivoted(filled: TableData) -> TableData:
-    """Return the table with a column for each value of its pivoted one.
+    """Return the table with a column for each value of the pivoted column.
 
-    Rows stand where the first of their cells stood; values in the order of the spec. Cells of one
-    run are one cell, as when a ``--set`` makes them equal.
+    Rows keep the order of their first cells, values that of the spec. Cells with equal runs, as a
+    ``--set`` makes them, count as one.
 
     Raises:
-        UsageError: when two cells belong in one place, or two columns get one title.
+        UsageError: when two cells share a slot, or two columns a title.
     """
     table = filled.table
     assert table.pivot is not None
@@ -53,7 +52,7 @@ def pivoted(filled: TableData) -> TableData:
 
 
 def _row(made: Sequence[tuple[Column, Column, Any]], slots: dict[Any, Row]) -> Row:
-    """Return a row of places; one without a cell has an entry without anything."""
+    """Return a pivoted row; slots without a cell are empty."""
     first = next(iter(slots.values()))
     entries: dict[str, TableValue] = {}
     for column, declared, value in made:

@@ -1,6 +1,6 @@
-"""Filling declared tables from the database.
+"""Queries declared tables.
 
-Owns the query's execution and the marks of best values.
+Runs the query and marks best values.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def query_table(
             difference.
 
     Raises:
-        UsageError: when the recorded cells do not fit into its pivot.
+        UsageError: when the recorded cells cannot be pivoted.
         DamagedDatabase: when something that it shows is not what was recorded.
     """
     with database.read() as connection:
@@ -66,7 +66,7 @@ def query_table(
 def _checks(
     connection: sa.Connection, table: Table, experiment: str, keys: Collection[str]
 ) -> Iterator[Checked]:
-    """Yield the checks of all that a table shows: cells, settings, results, metrics."""
+    """Yield checksums to verify: of the cells, settings, results and metrics in a table."""
     parts = {RESULT}
     for column in table.columns:
         names = [] if column.formula is None else column.formula.names
@@ -83,7 +83,7 @@ def _row(
     answer: tuple[Any, ...],
     others: PublishedValues | None,
 ) -> Row:
-    """Return a row of the query's answer, by order: titles may be any text."""
+    """Convert a row of the answer, by the order of columns, since titles may be any text."""
     values = iter(answer)
     position = next(values)
     entries: dict[str, TableValue] = {}

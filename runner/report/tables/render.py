@@ -30,7 +30,7 @@ COUNTS = {"best_epoch", "last_epoch", "parameters"}
 
 
 def render(filled: TableData, form: str = "text") -> str:
-    """Return the table in a format, ending in one line end.
+    """Return the table in a format, with one line feed at the end.
 
     Raises:
         UsageError: for an unknown format.
@@ -91,7 +91,7 @@ def _csv(filled: TableData) -> str:
 
 
 def csv_field(value: Any) -> Any:
-    """Return what stands in a field of CSV: text in one line that no spreadsheet calculates."""
+    """Return a CSV field: one line, escaped so that no spreadsheet reads it as a formula."""
     if not isinstance(value, str):
         return value
     text = printable(value)
@@ -138,7 +138,7 @@ def _has_best(filled: TableData, column: Column) -> bool:
 
 
 def _grid_columns(filled: TableData) -> list[Column]:
-    """Return the column behind each printed one; published and difference stand beside theirs."""
+    """Return the declared column of each printed one, published values and differences included."""
     columns: list[Column] = []
     for column in filled.table.columns:
         columns += [column] * (1 + len(filled.beside(column)))
@@ -148,7 +148,7 @@ def _grid_columns(filled: TableData) -> list[Column]:
 def _grid(
     filled: TableData, escape: Callable[[str], str], best: str, other: str
 ) -> tuple[list[str], list[list[str]]]:
-    """Return header and rows, each text escaped.
+    """Return header and rows of escaped text.
 
     ``best`` and ``other`` format the columns in which one value is marked.
     """
@@ -166,7 +166,7 @@ def _grid(
 
 
 def _cells(entry: TableValue, column: Column, beside: Sequence[str]) -> list[str]:
-    """Return an entry as text, and what stands beside it."""
+    """Return an entry as text, with its published value and difference."""
     if column.kind != "metric":
         return [show_value(entry.value)]
     gap, published = difference(entry), entry.published
@@ -204,7 +204,7 @@ def _digits(column: Column) -> int:
 
 
 def _is_right(filled: TableData, column: Column) -> bool:
-    """Return whether the column holds numbers, which stand at its right."""
+    """Return whether the column is right-aligned: it holds numbers."""
     values = [row.entries[column.title].value for row in filled.rows]
     return column.kind == "metric" or not any(isinstance(value, str) for value in values)
 

@@ -1,6 +1,6 @@
 """A declared table as one SQL statement.
 
-The statement can be pasted into any SQLite client. Owns no execution and no printing.
+The statement can be pasted into any SQLite client. Executes and prints nothing.
 """
 
 from __future__ import annotations
@@ -144,8 +144,7 @@ def _at_epoch(metric: str, epoch: str) -> str:
 def _extreme(formula: Formula, metrics: list[str], at: str) -> str:
     """Return the SQL of the smallest or largest value of a formula over all epochs.
 
-    Sorting, where ``max()`` would say the same, lets SQLite look the run's rows up by key instead
-    of reading those of all runs.
+    Sorting instead of ``max()`` lets SQLite look up the run's rows by key, without a full scan.
     """
     first, *others = metrics
     names = {first: "each.value"} | {name: _at_epoch(name, "each.epoch") for name in others}

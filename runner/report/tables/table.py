@@ -22,7 +22,7 @@ ROUNDING = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class TableValue:
-    """One place in a filled table.
+    """One value of a filled table.
 
     Attributes:
         value: the setting or label, or the mean over the done seeds, or None.
@@ -66,7 +66,7 @@ class Row:
     run_key: str
 
     def missing(self) -> str:
-        """Return in words what keeps the row from being whole, or ""."""
+        """Return which runs the row lacks, in words, or ""."""
         parts = [
             f"{count} {status}" if self.runs > 1 else status
             for status, count in self.statuses.items()
@@ -90,13 +90,13 @@ class TableData:
     is_compared: bool = True
 
     def has_published(self, column: Column) -> bool:
-        """Return whether a published value stands in the column."""
+        """Return whether any row has a published value in the column."""
         return any(row.entries[column.title].published is not None for row in self.rows)
 
     def beside(self, column: Column) -> tuple[str, ...]:
-        """Return what stands beside the column's values: published ones and differences.
+        """Return the extra columns beside a metric: published values and differences.
 
-        Where one of them has a tolerance, also the tolerance and whether the value holds.
+        With a tolerance, also the tolerance and whether the value is within it.
         """
         if not self.has_published(column):
             return ()

@@ -1,7 +1,7 @@
-"""Published values with a tolerance, held against what was measured.
+"""Comparison of published values that have a tolerance with measured ones.
 
-Owns which of a filled table's values are asked about, and the line that each gets. Whether one
-holds is told by its entry.
+Selects these values of a filled table and words a line for each. Whether one holds is decided with
+its entry.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class ToleranceCheck:
     entry: TableValue
 
     def __str__(self) -> str:
-        """Return measured, published and tolerance in one line."""
+        """Return measured value, published value and tolerance in one line."""
         verdict = {"yes": "holds", "no": "does not hold"}.get(str(self.entry.holds), "not yet")
         return (
             f"table {self.table}, {self.cell} {self.row}, {self.column}: {_measured(self.entry)},"
