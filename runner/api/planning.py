@@ -15,8 +15,9 @@ from runner.bind.plan_runs import PlannedRuns, disabled_rules, plan_runs
 from runner.bind.workspace import Workspace, workspace
 from runner.core.errors import Problem
 from runner.core.plan import DEFAULT_CACHE_LIMIT, Decision, Facts
+from runner.core.stages import Train
 from runner.planner.cost import Cost, plan_costs, predicted
-from runner.planner.explain import Branch, Saving, last_epoch, not_shared, savings, tree
+from runner.planner.explain import Branch, Saving, not_shared, savings, tree
 from runner.spec.cell_names import run_name
 from runner.store.progress import latest_results
 from runner.store.reference import reference_statuses
@@ -85,14 +86,15 @@ def _flat(
 ) -> Iterator[dict[str, Any]]:
     """Yield one mapping per stage of a tree, parents first."""
     for branch in branches:
-        stage, last = branch.stage, last_epoch(branch.stage)
+        stage = branch.stage
+        last = stage.last_epoch if isinstance(stage, Train) else None
         ending = [{**asdict(each), "name": names[each.run]} for each in branch.runs]
         yield {
             "key": stage.key,
             "kind": stage.kind,
             "parent": parent,
-            "first_epoch": last - stage.epochs + 1 if stage.epochs else None,
-            "last_epoch": last or None,
+            "first_epoch": last - stage.epochs + 1 if last and stage.epochs else None,
+            "last_epoch": last,
             "seconds": branch.seconds,
             "num_bytes": stage.num_bytes,
             "runs": branch.through,
@@ -133,7 +135,7 @@ def plan(
     paths = [specs] if isinstance(specs, str | Path) else list(specs)
     _, wanted = make_plan(paths, only, profile, sets, db, data, device, use_reference=use_reference)
     readers: dict[str, int] = {}
-    for keys in wanted.plan.reads.values():
+    for keys in wanted.plan.stages_by_run.values():
         for key in keys:
             readers[key] = readers.get(key, 0) + 1
     return pd.DataFrame(
@@ -230,14 +232,14 @@ def _probed(cells: Sequence[BoundCell], wanted: PlannedRuns, device: torch.devic
     by_run = {cell.run.run_key: cell for cell in cells}
     measured = dict(wanted.facts.seconds)
     planned = {stage.key for stage in wanted.plan.stages}
-    for run in wanted.plan.reads:
+    for run in wanted.plan.stages_by_run:
         cell = by_run[run]
         if cell.bound_model is None or cell.source is None:
             continue
         probe = Probe(cell.resolved.settings, cell.source, cell.bound_model.shape, device)
         for stage in wanted.chains[run]:
-            if stage.key in planned and stage.cost_kind not in measured:
-                measured[stage.cost_kind] = probe.seconds(stage.kind, stage.spec)
+            if stage.key in planned and stage.cost_key not in measured:
+                measured[stage.cost_key] = probe.seconds(stage)
     return replace(wanted.facts, seconds=measured)
 
 

@@ -23,6 +23,7 @@ from runner.bind.plan_runs import PlannedRuns
 from runner.bind.request import Request
 from runner.bind.workspace import workspace
 from runner.core.errors import Interrupted, UsageError
+from runner.core.stages import ExtractFeatures
 from runner.planner.sampling import sample_runs, shared_stages
 from runner.store.dump import run_dump
 from runner.store.verifications import record_verification
@@ -92,7 +93,7 @@ def verify(
         if explained.missing:
             raise UsageError("\n".join(str(problem) for problem in explained.missing))
         runs = sample_runs(wanted.plan, sample)
-        on_step(f"{len(runs)} of {len(wanted.plan.reads)} runs, sharing what they can")
+        on_step(f"{len(runs)} of {len(wanted.plan.stages_by_run)} runs, sharing what they can")
         request = Request([spec], only=only, sets=sets, data=data, device=device, runs=runs)
         try:
             found = _both_ways(home, request, runs, on_step, should_stop)
@@ -153,8 +154,10 @@ def _deviations(
     from runner.engine.deviation import features_deviation
     from runner.engine.device import choose_device, numerics
 
-    stages = {stage.key: stage for stage in wanted.plan.stages if stage.kind == "features"}
-    found = [(run, key) for run in runs for key in wanted.plan.reads[run] if key in stages]
+    stages = {
+        stage.key: stage for stage in wanted.plan.stages if isinstance(stage, ExtractFeatures)
+    }
+    found = [(run, key) for run in runs for key in wanted.plan.stages_by_run[run] if key in stages]
     if not found:
         return {}
     place = workspace(db, request.data)

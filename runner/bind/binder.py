@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -35,7 +35,7 @@ from runner.core.errors import Problem, SpecError, UsageError, nearest
 from runner.core.keys import canonical_json
 from runner.core.run import Cell, Run
 from runner.core.stages import Stage
-from runner.lower.stages import make_run, naive_chain
+from runner.lower.stages import Sizes, make_run, naive_chain
 from runner.spec.experiment import Experiment, ResolvedCell, load_experiment
 from runner.spec.nodes import find
 
@@ -65,37 +65,16 @@ class BoundCell:
     def chain(self, rerun: int) -> tuple[Stage, ...]:
         """Return the stages of the cell's run, with the bytes that they will take."""
         prefix = None if self.bound_model is None else self.bound_model.prefix
-        stages = naive_chain(self.run, self.resolved.settings, rerun, prefix)
-        return tuple(self._sized(stage) for stage in stages)
+        return naive_chain(self.run, self.resolved.settings, rerun, prefix, self._sizes())
 
-    def _sized(self, stage: Stage) -> Stage:
-        if stage.kind == "evaluate" and stage.prefix is None:
-            return stage
-        features = None if stage.prefix is None else self._sized(stage.prefix)
-        return replace(
-            stage,
-            num_bytes=self._num_bytes(stage),
-            state_bytes=self._state_bytes() if stage.kind == "train" else 0,
-            prefix=features,
-        )
-
-    def _state_bytes(self) -> int:
-        """Return about what a state takes: the network, its best weights, the optimizer's."""
-        if self.bound_model is None:
-            return 0
-        kept = numbers_per_weight(self.resolved.settings.train.optimizer)
-        return 4 * self.bound_model.parameters * (2 + kept)
-
-    def _num_bytes(self, stage: Stage) -> int | None:
+    def _sizes(self) -> Sizes:
         if self.bound_model is None or self.source is None:
-            return None if stage.kind in ("prepare", "train") else 0
-        if stage.kind == "prepare":
-            return len(self.source.names) * math.prod(self.bound_model.shape)
-        if stage.kind == "features":
-            prefix = stage.spec["prefix"]
-            rows = len(self.source.names) * int(prefix.get("views", 1))
-            return 4 * rows * int(math.prod(prefix["shape"]))
-        return 4 * self.bound_model.parameters if stage.kind == "train" else 0
+            return Sizes()
+        weights = 4 * self.bound_model.parameters
+        # a state holds the network, its best weights and what the optimizer keeps
+        kept = 2 + numbers_per_weight(self.resolved.settings.train.optimizer)
+        pixels = len(self.source.names) * math.prod(self.bound_model.shape)
+        return Sizes(pixels=pixels, weights=weights, state=weights * kept)
 
 
 def load_experiments(

@@ -6,7 +6,8 @@ weights; answers are remembered, so that planning again needs neither.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+import math
+from collections.abc import Hashable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from runner.components.models.torchvision_model import TorchvisionModel, weights
 from runner.core.errors import Problem, SpecError, UsageError, nearest
 from runner.core.keys import content_key
 from runner.core.stages import FrozenPrefix
-from runner.lower.trajectory import pixels_key, prefix_key
+from runner.lower.trajectory import num_views, pixels_key, prefix_key
 from runner.spec.experiment import ResolvedCell
 from runner.spec.nodes import Node, find
 
@@ -82,7 +83,7 @@ class ModelChecker:
             key = prefix_key(
                 settings, source.fingerprint, layout["structure"], prefix_weights, loaded
             )
-            prefix = FrozenPrefix(key, layout["cut"], tuple(layout["features"]))
+            prefix = _prefix(key, layout, num_views(settings), len(source.names))
         return BoundModel(shape, layout["parameters"], loaded, prefix)
 
     def _layout(self, resolved: ResolvedCell, source: ImageSource) -> dict[str, Any]:
@@ -143,6 +144,15 @@ def problem_at(
     """Return the error of one problem at a setting."""
     place = written_node(resolved.tree, path).position
     return SpecError([Problem(place, found, allowed, hint=hint)])
+
+
+def _prefix(
+    key: str, layout: Mapping[str, Any], views: int | None, num_images: int
+) -> FrozenPrefix:
+    """Return the frozen prefix of a layout, with the bytes of its float32 outputs."""
+    shape = tuple(layout["features"])
+    num_bytes = None if views is None else 4 * num_images * views * math.prod(shape)
+    return FrozenPrefix(key, layout["cut"], shape, views, num_bytes)
 
 
 def _check_labels(resolved: ResolvedCell, source: ImageSource) -> None:

@@ -13,19 +13,20 @@ from runner.bind.workspace import Workspace
 from runner.core.errors import UsageError, nearest
 from runner.core.plan import DEFAULT_CACHE_LIMIT, Facts, Plan
 from runner.core.records import RunStatus
-from runner.core.stages import Stage
+from runner.core.stages import Evaluate, Stage, Train
 from runner.lower.stages import naive_plan
+from runner.planner.features import features_of
 from runner.planner.rules import SHARING, Rule, rules_without
 from runner.store.database import Database
 from runner.store.progress import (
     artifact_digests,
     check_recorded,
     ended_stages,
+    finished_readers,
     latest_results,
     next_rerun,
     open_reruns,
-    seconds_by_cost_kind,
-    settled_readings,
+    seconds_by_cost_key,
 )
 
 
@@ -38,7 +39,7 @@ class PlannedRuns:
         chosen: keys of the wanted runs, in the order of the cells.
         reruns: which repetition of each run of ``cells``.
         chains: the stages of each run of ``cells``, as planned where it is wanted.
-        readings: what trainings call each run of ``cells``.
+        solo_keys: what trainings call each run of ``cells``.
         naive: every wanted run by itself.
         steps: names of the rules, and the plan after each.
         facts: what the rules knew.
@@ -48,7 +49,7 @@ class PlannedRuns:
     chosen: Sequence[str]
     reruns: Mapping[str, int]
     chains: Mapping[str, tuple[Stage, ...]]
-    readings: Mapping[str, str]
+    solo_keys: Mapping[str, str]
     naive: Plan
     steps: Sequence[tuple[str, Plan]]
     facts: Facts
@@ -113,12 +114,12 @@ def plan_runs(
     if database is not None and "read_recorded_epochs" not in disabled:
         facts = _with_records(facts, naive, database, workspace, numerics, disabled)
     steps = _planned(naive, facts, rules_without(disabled))
-    readings = {
-        key: next(stage.key for stage in chain if stage.kind == "train")
+    solo_keys = {
+        key: next(stage.key for stage in chain if isinstance(stage, Train))
         for key, chain in chains.items()
     }
     planned = _as_planned(chains, [plan for _, plan in steps])
-    return PlannedRuns(cells, keys, reruns, planned, readings, naive, steps, facts)
+    return PlannedRuns(cells, keys, reruns, planned, solo_keys, naive, steps, facts)
 
 
 def _planned(naive: Plan, facts: Facts, rules: Iterable[Rule]) -> list[tuple[str, Plan]]:
@@ -138,10 +139,10 @@ def _as_planned(
     A run also reads stages that were left out of the plan because they are done.
     """
     known = {stage.key: stage for chain in chains.values() for stage in chain}
-    known |= {each.prefix.key: each.prefix for each in known.values() if each.prefix is not None}
+    known |= {each.key: each for each in features_of(known.values()).values()}
     known |= {stage.key: stage for plan in plans for stage in plan.stages}
-    reads = {run: tuple(known[key] for key in keys) for run, keys in plans[-1].reads.items()}
-    return {**chains, **reads}
+    wanted = plans[-1].stages_by_run.items()
+    return {**chains, **{run: tuple(known[key] for key in keys) for run, keys in wanted}}
 
 
 def disabled_rules(no_share: bool, disable: Iterable[str]) -> frozenset[str]:
@@ -195,11 +196,11 @@ def _facts(
     numerics: Mapping[str, Any] | None,
 ) -> Facts:
     from runner.engine.products import lies_there
-    from runner.engine.training.resume_points import starts
+    from runner.engine.training.resume_points import resume_points
 
     identity = "" if database is None else database.identity()
     stages = {stage.key: stage for stage in naive.stages}
-    stages |= {each.prefix.key: each.prefix for each in naive.stages if each.prefix is not None}
+    stages |= {each.key: each for each in features_of(naive.stages).values()}
     artifacts = frozenset(
         name
         for name in {name for stage in stages.values() for name in stage.produces}
@@ -211,16 +212,16 @@ def _facts(
     ended = ended_stages(database)
     artifacts -= _damaged(_weights_to_read(naive, finished, ended), artifacts, database, workspace)
     artifacts |= workspace.states(identity)
-    paths = (stage.spec["path"] for stage in naive.stages if stage.kind == "train")
-    segments = {segment["key"] for path in paths for segment in path}
+    trajectories = (stage.trajectory for stage in naive.stages if isinstance(stage, Train))
+    segments = {segment.key for each in trajectories for segment in each.segments}
     return Facts(
         done=frozenset(key for key, status in ended.items() if status != "failed"),
         diverged=frozenset(key for key, status in ended.items() if status == "diverged"),
-        settled=frozenset(settled_readings(database)),
+        finished_readers=frozenset(finished_readers(database)),
         artifacts=artifacts,
-        starts=tuple(starts(workspace.folder, identity, segments, numerics)),
+        resume_points=tuple(resume_points(workspace.folder, identity, segments, numerics)),
         finished=dict(finished),
-        seconds=seconds_by_cost_kind(database, device),
+        seconds=seconds_by_cost_key(database, device),
         cache_limit=cache_limit,
     )
 
@@ -229,11 +230,11 @@ def _weights_to_read(
     naive: Plan, finished: Mapping[str, RunStatus], ended: Mapping[str, str]
 ) -> set[str]:
     """Return the weights that evaluations of unfinished runs are to read."""
-    to_do = {key for run, keys in naive.reads.items() if run not in finished for key in keys}
+    to_do = naive.read_by_open_runs(finished)
     return {
-        stage.spec["weights"]
+        stage.weights
         for stage in naive.stages
-        if stage.kind == "evaluate"
+        if isinstance(stage, Evaluate)
         and stage.key in to_do
         and ended.get(stage.key) not in ("done", "diverged")
     }
@@ -259,9 +260,9 @@ def _with_records(
     disabled: Collection[str],
 ) -> Facts:
     """Return the facts with the recorded epochs that runs without a result may read."""
-    keys = {key for run, chain in naive.reads.items() if run not in facts.finished for key in chain}
+    keys = naive.read_by_open_runs(facts.finished)
     trainings = {
-        stage.key: stage for stage in naive.stages if stage.kind == "train" and stage.key in keys
+        stage.key: stage for stage in naive.stages if isinstance(stage, Train) and stage.key in keys
     }
     on_features = "use_frozen_features" not in disabled
     found = recorded(trainings.values(), database, workspace, numerics, on_features)

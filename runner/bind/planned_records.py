@@ -44,7 +44,7 @@ def record_wanted(
             ],
             wanted=[cell.run for cell in mine],
             chains={
-                key: RunStages(wanted.chains[key], wanted.readings[key], wanted.reruns[key])
+                key: RunStages(wanted.chains[key], wanted.solo_keys[key], wanted.reruns[key])
                 for key in keys.values()
             },
             fingerprints=_fingerprints(experiment, mine),

@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from runner.bind.workspace import Workspace
+from runner.core.artifacts import weights_name
 from runner.core.plan import Record
-from runner.core.reader import divergence
-from runner.core.records import EpochRecord, attempt_at, clipped
-from runner.core.stages import Stage
-from runner.core.trajectory import last_epoch, segment_at
+from runner.core.reader import KEPT_WEIGHTS, divergence
+from runner.core.records import EpochRange, EpochRecord, attempt_at, clipped
+from runner.core.stages import Train
+from runner.core.trajectory import Trajectory
 from runner.store.database import Database
 from runner.store.progress import artifact_digests
 from runner.store.recorded import (
@@ -28,8 +29,6 @@ from runner.store.recorded import (
 
 if TYPE_CHECKING:
     from runner.engine.training.resume_points import Kept
-
-Reads = Sequence[Sequence[int]]
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Recorded:
 
 
 def recorded(
-    trainings: Iterable[Stage],
+    trainings: Iterable[Train],
     database: Database,
     workspace: Workspace,
     numerics: Mapping[str, Any] | None,
@@ -65,8 +64,8 @@ def recorded(
     limits: dict[str, set[float]] = {}
     wanted = list(trainings)
     for stage in wanted:
-        for reader in stage.spec["readers"].values():
-            limits.setdefault(stage.spec["path"][0]["key"], set()).add(reader["diverged_if"])
+        for reader in stage.readers.values():
+            limits.setdefault(stage.trajectory.key, set()).add(reader.diverged_if)
     attempts = trained(database, limits) if limits else {}
     if not attempts:
         return Recorded()
@@ -74,7 +73,7 @@ def recorded(
     states = list(_states(attempts, database, workspace))
     for state, _ in states:
         for epoch in state.epochs:
-            trainer = attempt_at(state.reads, epoch)
+            trainer = attempt_at(state.ranges, epoch)
             if trainer is not None:
                 kept.setdefault((trainer, epoch), []).append((state.name, ""))
     chains = [
@@ -83,12 +82,12 @@ def recorded(
         if (numerics is None or _made_under(numerics, chain, attempts))
         and (on_features or not chain.inputs["features"])
     ]
-    ids = {attempt for chain in chains for attempt, _, _ in chain.reads}
+    ids = {attempt for chain in chains for attempt, _, _ in chain.ranges}
     measured = epoch_metrics_of(database, ids)
     records: list[Record] = []
     for chain in chains:
         record = _record(chain, measured, kept)
-        records += _under(record, chain, limits[chain.path[0]["key"]], database)
+        records += _under(record, chain, limits[chain.trajectory.key], database)
     ended = set(_ended(wanted, attempts, database, workspace))
     return Recorded(tuple(records), ended.union(*(state.waiting for state, _ in states)))
 
@@ -98,15 +97,15 @@ class _Chain:
     """Epochs of attempts, from the first epoch on.
 
     Attributes:
-        path: on which they lie.
-        reads: the epochs, as [attempt, first, last].
+        trajectory: on which they lie.
+        ranges: the epochs.
         limit: of divergence, under which they were trained.
         inputs: digests of what was trained on.
         diverged: whether the last of them is one in which the training diverged.
     """
 
-    path: Sequence[Mapping[str, Any]]
-    reads: Reads
+    trajectory: Trajectory
+    ranges: Sequence[EpochRange]
     limit: float
     inputs: Mapping[str, str]
     diverged: bool = False
@@ -114,24 +113,30 @@ class _Chain:
     @property
     def last(self) -> int:
         """The last epoch."""
-        return int(self.reads[-1][2])
+        return self.ranges[-1].last
 
 
 def _of_attempts(attempts: Mapping[int, Trained]) -> Iterator[_Chain]:
     """Yield the longest chain of each attempt that says what it was trained on."""
     for attempt in attempts.values():
         chains = [
-            _Chain(attempt.path, each["reads"], attempt.limit, each["inputs"], "diverged" in each)
+            _Chain(
+                attempt.trajectory,
+                [EpochRange(*one) for one in each["reads"]],
+                attempt.limit,
+                each["inputs"],
+                "diverged" in each,
+            )
             for each in attempt.readings.values()
             if "inputs" in each and each["reads"]
         ]
         if chains:
             longest = max(chains, key=lambda chain: chain.last)
-            end = last_epoch(longest.path)
+            end = longest.trajectory.last_epoch
             yield (
                 longest
                 if longest.last <= end
-                else replace(longest, reads=clipped(longest.reads, end), diverged=False)
+                else replace(longest, ranges=clipped(longest.ranges, end), diverged=False)
             )
 
 
@@ -147,10 +152,10 @@ def _written(
     for attempt in attempts.values():
         for name, each in attempt.readings.items():
             if each["status"] == "done":
-                for which in ("best", "last"):
+                for which in KEPT_WEIGHTS:
                     trainer = attempt_at(each["reads"], each[f"{which}_epoch"])
                     if trainer is not None:
-                        owners[f"weights/{name}-{which}"] = (trainer, each[f"{which}_epoch"])
+                        owners[weights_name(name, which)] = (trainer, each[f"{which}_epoch"])
     there = {name for name in owners if lies_there(workspace.folder, identity, name)}
     kept: dict[tuple[int, int], list[tuple[str, str]]] = {}
     for name, digest in sorted(artifact_digests(database, there).items()):
@@ -164,13 +169,12 @@ def _states(
     """Yield the states and checkpoints of these trainings, and the epochs that lead to each."""
     from runner.engine.training.resume_points import kept_weights
 
-    segments = {each["key"] for attempt in attempts.values() for each in attempt.path}
+    trajectories = (attempt.trajectory for attempt in attempts.values())
+    segments = {segment.key for each in trajectories for segment in each.segments}
     for state in kept_weights(workspace.folder, database.identity(), segments):
-        last = attempts.get(state.reads[-1][0])
-        if last is None or state.epoch > last_epoch(last.path):
-            continue
-        if segment_at(last.path, state.epoch) == state.segment:
-            yield state, _Chain(last.path, state.reads, state.limit, state.inputs)
+        last = attempts.get(state.ranges[-1].attempt)
+        if last is not None and last.trajectory.contains(state.segment, state.epoch):
+            yield state, _Chain(last.trajectory, state.ranges, state.limit, state.inputs)
 
 
 def _distinct(chains: Sequence[_Chain]) -> list[_Chain]:
@@ -184,7 +188,7 @@ def _distinct(chains: Sequence[_Chain]) -> list[_Chain]:
 
 def _begins(chain: _Chain, longer: _Chain) -> bool:
     alike = chain.inputs == longer.inputs and chain.limit >= longer.limit
-    is_beginning = clipped(longer.reads, chain.last) == [list(each) for each in chain.reads]
+    is_beginning = clipped(longer.ranges, chain.last) == list(chain.ranges)
     return alike and is_beginning and not (chain.diverged and chain.last != longer.last)
 
 
@@ -194,7 +198,7 @@ def _made_under(
     """Return whether all epochs were trained under these numerics, by attempts known here."""
     return all(
         attempt in attempts and attempts[attempt].numerics == dict(numerics)
-        for attempt, _, _ in chain.reads
+        for attempt, _, _ in chain.ranges
     )
 
 
@@ -206,7 +210,7 @@ def _record(
     """Return the record of a chain, as far as its epochs are recorded without a gap."""
     history: list[Mapping[str, float]] = []
     places: dict[int, Sequence[tuple[str, str]]] = {}
-    for attempt, first, last in chain.reads:
+    for attempt, first, last in chain.ranges:
         for epoch in range(first, last + 1):
             metrics = measured[attempt].get(epoch)
             if metrics is None or epoch != len(history) + 1:
@@ -214,8 +218,8 @@ def _record(
             history.append(metrics)
             if (attempt, epoch) in kept:
                 places[epoch] = kept[attempt, epoch]
-    reads = tuple((one, first, last) for one, first, last in clipped(chain.reads, len(history)))
-    return Record(chain.path, reads, history, chain.limit, None, places, chain.inputs)
+    ranges = clipped(chain.ranges, len(history))
+    return Record(chain.trajectory, ranges, history, chain.limit, None, places, chain.inputs)
 
 
 def _under(
@@ -230,7 +234,7 @@ def _under(
     if not lower and not diverged:
         yield record
         return
-    steps = epoch_records(database, chain.reads)
+    steps = epoch_records(database, chain.ranges)
     yield replace(record, ending=steps.get(chain.last) if diverged else None)
     for limit in lower:
         yield _stricter(record, steps, diverged, limit)
@@ -258,7 +262,7 @@ def _stricter(
 
 
 def _ended(
-    trainings: Iterable[Stage],
+    trainings: Iterable[Train],
     attempts: Mapping[int, Trained],
     database: Database,
     workspace: Workspace,

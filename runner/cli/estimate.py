@@ -9,8 +9,7 @@ import time
 
 from runner.bind.plan_runs import PlannedRuns
 from runner.cli.formatting import pluralize, show_seconds
-from runner.core.stages import Stage
-from runner.planner.explain import last_epoch
+from runner.core.stages import Stage, Train
 
 ENOUGH_EPOCHS = 0.2
 """Share of an epoch after which the current training's own speed is trusted."""
@@ -20,15 +19,16 @@ class Estimate:
     """Follows the trainings of a plan."""
 
     def __init__(self, wanted: PlannedRuns) -> None:
-        self._left = {stage.key: stage for stage in wanted.plan.stages if stage.epochs}
+        trainings = (stage for stage in wanted.plan.stages if isinstance(stage, Train))
+        self._left = {stage.key: stage for stage in trainings if stage.epochs}
         self._recorded = dict(wanted.facts.seconds)
         self._measured: dict[str, tuple[float, float]] = {}
-        self._current: Stage | None = None
+        self._current: Train | None = None
         self._began = self._first = self._standing = 0.0
 
     def began(self, stage: Stage) -> None:
         """Note that a stage starts in this process."""
-        self._current = stage if stage.epochs else None
+        self._current = stage if isinstance(stage, Train) and stage.epochs else None
         self._began, self._first, self._standing = time.monotonic(), -1.0, 0.0
 
     def moved(self, epochs_done: float) -> None:
@@ -41,10 +41,10 @@ class Estimate:
         """Note the end of a stage after ``seconds``; 0 when another process did it."""
         self._left.pop(stage.key, None)
         if stage.epochs and seconds > 0:
-            before, epochs = self._measured.get(stage.cost_kind, (0.0, 0.0))
+            before, epochs = self._measured.get(stage.cost_key, (0.0, 0.0))
             trained = self._standing - max(self._first, 0.0)
             trained = trained if trained > ENOUGH_EPOCHS else float(stage.epochs)
-            self._measured[stage.cost_kind] = (before + seconds, epochs + trained)
+            self._measured[stage.cost_key] = (before + seconds, epochs + trained)
         self._current = None
 
     def left(self) -> str:
@@ -53,7 +53,7 @@ class Estimate:
         for stage in self._left.values():
             seconds = self._seconds_an_epoch(stage)
             is_current = self._current is not None and stage.key == self._current.key
-            epochs = last_epoch(stage) - self._standing if is_current else float(stage.epochs)
+            epochs = stage.last_epoch - self._standing if is_current else float(stage.epochs)
             unknown += seconds is None
             total += 0.0 if seconds is None else seconds * max(epochs, 0.0)
         if unknown == len(self._left):
@@ -62,11 +62,11 @@ class Estimate:
         return f"about {show_seconds(total)} left{more}"
 
     def _seconds_an_epoch(self, stage: Stage) -> float | None:
-        if stage.cost_kind in self._measured:
-            seconds, epochs = self._measured[stage.cost_kind]
+        if stage.cost_key in self._measured:
+            seconds, epochs = self._measured[stage.cost_key]
             return seconds / epochs
         current = self._current
         epochs = self._standing - self._first
-        if current is not None and current.cost_kind == stage.cost_kind and epochs > ENOUGH_EPOCHS:
+        if current is not None and current.cost_key == stage.cost_key and epochs > ENOUGH_EPOCHS:
             return (time.monotonic() - self._began) / epochs
-        return self._recorded.get(stage.cost_kind)
+        return self._recorded.get(stage.cost_key)

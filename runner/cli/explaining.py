@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from runner.cli.formatting import pluralize, show_seconds
 from runner.components.download import show_bytes
-from runner.planner.explain import Branch, Ending, Saving, last_epoch
+from runner.planner.explain import Branch, Ending, Saving
 
 if TYPE_CHECKING:
     from runner.api.predicting import Actual
@@ -85,24 +85,10 @@ def _reading(ending: Ending, name: str) -> str:
 def stage_words(branch: Branch) -> str:
     """Return a stage in words: what it does, for how many runs, its seconds and bytes."""
     stage = branch.stage
-    parts = [_title(stage.kind, stage.spec, stage.epochs, last_epoch(stage))]
+    parts = [stage.title()]
     if branch.through > 1:
         parts.append(f"for {branch.through} runs")
     cost = [show_seconds(branch.seconds)] if branch.seconds is not None else []
     cost += [show_bytes(stage.num_bytes)] if stage.num_bytes else []
     text = " ".join(parts)
     return f"{text} ({', '.join(cost)})" if cost else text
-
-
-def _title(kind: str, spec: Mapping[str, Any], epochs: int, last: int) -> str:
-    if kind == "prepare":
-        return f"prepare {spec['data']['dataset']}"
-    model = spec["settings"]["model"]["name"]
-    if kind == "features":
-        return f"features of {model} up to {spec['prefix']['cut']}"
-    if "recorded" in spec:
-        return f"read {model}, epochs 1–{spec['recorded']} as recorded"
-    on = " on features" if "features" in spec else ""
-    if not epochs:
-        return f"train {model}{on}, nothing: epoch {last} was reached before"
-    return f"train {model}{on}, epochs {last - epochs + 1}–{last}"

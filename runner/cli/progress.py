@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from typing import assert_never
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
@@ -17,9 +18,8 @@ from runner.cli.downloads import LiveDownloads, PlainDownloads
 from runner.cli.estimate import Estimate
 from runner.cli.formatting import imported_words, show_seconds
 from runner.components.download import Downloading
-from runner.core.stages import Stage
+from runner.core.stages import Evaluate, ExtractFeatures, Prepare, Stage, Train
 from runner.engine.context import Progress as Standing
-from runner.planner.explain import last_epoch
 from runner.spec.cell_names import run_name
 from runner.store.reference import ReferenceResult
 
@@ -41,17 +41,16 @@ class Names:
 
     def of(self, stage: Stage) -> str:
         """Return the name of a stage."""
-        if stage.kind == "prepare":
-            return f"prepare {stage.spec['data']['dataset']}"
-        if stage.kind == "features":
-            model, cut = stage.spec["settings"]["model"]["name"], stage.spec["prefix"]["cut"]
-            return f"features of {model} up to {cut}"
-        readers = len(stage.spec.get("readers", ()))
-        if readers > 1:
-            last = last_epoch(stage)
-            first = min(int(stage.spec["first_epoch"]), last)
-            return f"epochs {first}–{last} for {readers} runs"
-        return self._names.get(stage.key, stage.key[:8])
+        match stage:
+            case Prepare() | ExtractFeatures():
+                return stage.title()
+            case Train() if len(stage.readers) > 1:
+                first = min(stage.first_epoch, stage.last_epoch)
+                return f"epochs {first}–{stage.last_epoch} for {len(stage.readers)} runs"
+            case Train() | Evaluate():
+                return self._names.get(stage.key, stage.key[:8])
+            case _:
+                assert_never(stage)
 
 
 class PlainProgress:
@@ -59,7 +58,7 @@ class PlainProgress:
 
     def __init__(self, wanted: PlannedRuns) -> None:
         self._names, self._estimate = Names(wanted), Estimate(wanted)
-        self._total = sum(stage.kind == "train" for stage in wanted.plan.stages)
+        self._total = sum(isinstance(stage, Train) for stage in wanted.plan.stages)
         self._done = 0
         self._began = time.monotonic()
         self._next = 0.0
@@ -68,7 +67,7 @@ class PlainProgress:
         """Print a line when images are prepared; trainings get theirs at the end."""
         self._estimate.began(stage)
         self._began = time.monotonic()
-        if stage.kind in ("prepare", "features"):
+        if isinstance(stage, Prepare | ExtractFeatures):
             self._say(self._names.of(stage))
 
     def on_stage_progress(self, stage: Stage, progress: Standing) -> None:
@@ -90,7 +89,7 @@ class PlainProgress:
     def on_stage_end(self, stage: Stage, status: str, seconds: float, message: str) -> None:
         """Print the end of a training, and any failed stage."""
         self._estimate.ended(stage, seconds)
-        if stage.kind == "train":
+        if isinstance(stage, Train):
             self._done += 1
             took = f"in {show_seconds(seconds)}" if seconds else "by another process"
             parts = [f"[{self._done}/{self._total}] {self._names.of(stage)}: {status} {took}"]
@@ -125,7 +124,7 @@ class LiveProgress:
             TextColumn("{task.fields[detail]}"),
             console=console,
         )
-        total = sum(stage.kind == "train" for stage in wanted.plan.stages)
+        total = sum(isinstance(stage, Train) for stage in wanted.plan.stages)
         self._grid: TaskID = self._bars.add_task("grid", total=max(total, 1), detail="")
         self._run: TaskID = self._bars.add_task("", total=1, detail="")
         self._total, self._done = total, 0
@@ -152,7 +151,7 @@ class LiveProgress:
         self._estimate.ended(stage, seconds)
         if status != "done":
             self._bars.console.print(f"{self._names.of(stage)}: {status}: {message}", markup=False)
-        self._done += stage.kind == "train"
+        self._done += isinstance(stage, Train)
         self._show_grid(0.0)
 
     def _show_grid(self, share: float) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from runner.core.records import EpochRecord, RunStatus
+from runner.core.records import EpochRange, EpochRecord, RunStatus
 from runner.core.stages import Stage
+from runner.core.trajectory import Trajectory
 
 DEFAULT_CACHE_LIMIT = 20 * 10**9
 """Bytes of frozen features and states of trainings that are kept."""
@@ -28,15 +28,25 @@ class Plan:
 
     Attributes:
         stages: what is to be computed.
-        reads: for each run, the stages that it reads, whether done or to do.
+        stages_by_run: for each run, keys of the stages that it reads, whether done or to do.
         skipped: stages left out, with the reason.
         decisions: what the rules did.
     """
 
     stages: tuple[Stage, ...]
-    reads: Mapping[str, tuple[str, ...]]
+    stages_by_run: Mapping[str, tuple[str, ...]]
     skipped: Mapping[str, str] = field(default_factory=dict)
     decisions: tuple[Decision, ...] = ()
+
+    def read_by_open_runs(self, finished: Collection[str]) -> set[str]:
+        """Return the keys of the stages that runs without a result read.
+
+        Args:
+            finished: keys of the runs with one.
+        """
+        return {
+            key for run, keys in self.stages_by_run.items() if run not in finished for key in keys
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +77,8 @@ class Record:
     """Recorded epochs of one training, from the first on.
 
     Attributes:
-        path: on which they lie.
-        reads: which epochs of which attempts they are, as (attempt, first, last).
+        trajectory: on which they lie.
+        ranges: which epochs of which attempts they are.
         history: metrics by full name of each epoch.
         limit: a limit of divergence under which they are what is trained.
         ending: the epoch behind them in which a training of that limit diverges, or None.
@@ -76,8 +86,8 @@ class Record:
         inputs: digests of what was trained on.
     """
 
-    path: Sequence[Mapping[str, Any]]
-    reads: Sequence[tuple[int, int, int]]
+    trajectory: Trajectory
+    ranges: Sequence[EpochRange]
     history: Sequence[Mapping[str, float]]
     limit: float
     ending: EpochRecord | None = None
@@ -92,21 +102,21 @@ class Facts:
     Attributes:
         done: keys of stages with a result.
         diverged: those of them that diverged: later stages cannot be done.
-        settled: readings of unfinished runs that have ended well in a training of several.
+        finished_readers: readers that have ended well in a training, by what it calls each.
         artifacts: artifacts that lie on this disk.
-        starts: states and checkpoints on this disk, made as this device would make them.
+        resume_points: states and checkpoints on this disk, made as this device would make them.
         records: recorded epochs on the wanted paths, made as this device would make them.
-        ended: readings that need no record: they diverged, left weights here or a checkpoint.
+        ended: readers that need no record: they diverged, left weights here or a checkpoint.
         finished: status of each run that has a result.
-        seconds: measured seconds an epoch (or a stage) by cost kind, on this device.
+        seconds: measured seconds an epoch (or a stage) by cost key, on this device.
         cache_limit: the most bytes that frozen features and states of trainings may take.
     """
 
     done: frozenset[str] = frozenset()
     diverged: frozenset[str] = frozenset()
-    settled: frozenset[str] = frozenset()
+    finished_readers: frozenset[str] = frozenset()
     artifacts: frozenset[str] = frozenset()
-    starts: tuple[ResumePoint, ...] = ()
+    resume_points: tuple[ResumePoint, ...] = ()
     records: tuple[Record, ...] = ()
     ended: frozenset[str] = frozenset()
     finished: Mapping[str, RunStatus] = field(default_factory=dict)

@@ -4,11 +4,14 @@ The same code decides during training, when a run is read from records, and in t
 tests, so that "where would this rule have stopped" has one answer.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+from runner.core.artifacts import weights_name
 
 SPLITS = ("train", "train_eval", "val", "test")
 DIVERGENCE_STEPS = 10
@@ -16,6 +19,9 @@ DIVERGENCE_STEPS = 10
 
 LAST = "last"
 """The monitor that selects the last epoch instead of the best."""
+
+KeptWeights = Literal["best", "last"]
+KEPT_WEIGHTS: tuple[KeptWeights, ...] = get_args(KeptWeights)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +60,36 @@ class Reader:
     wants_test: Literal["never", "best", "last", "each_epoch"]
     diverged_if: float
 
+    @property
+    def keeps(self) -> tuple[KeptWeights, ...]:
+        """Which weights it keeps: those of its best epoch, and of a last one that is tested."""
+        return ("best", "last") if self.wants_test == "last" else ("best",)
 
-@lru_cache(maxsize=1 << 10)
-def reader_values(reader: Reader) -> Mapping[str, Any]:
-    """Return a reader as JSON values; one mapping for all readers that are equal."""
-    return asdict(reader)
+    def to_json(self) -> dict[str, Any]:
+        """Return it as stages and runs hold it."""
+        stop, select = self.stop_rule, self.select_rule
+        return {
+            "budget": self.budget,
+            "stop_rule": None
+            if stop is None
+            else {
+                "monitor": stop.monitor,
+                "mode": stop.mode,
+                "patience": stop.patience,
+                "tolerance": stop.tolerance,
+            },
+            "select_rule": {"monitor": select.monitor, "mode": select.mode},
+            "wants_test": self.wants_test,
+            "diverged_if": self.diverged_if,
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Reader:
+        """Return what :meth:`to_json` made."""
+        others = dict(values)
+        stop, select = others.pop("stop_rule"), others.pop("select_rule")
+        stop_rule = None if stop is None else StopRule(**stop)
+        return cls(stop_rule=stop_rule, select_rule=SelectRule(**select), **others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +159,18 @@ def replayed(
     return states
 
 
+def kept_epochs(reader: Reader, state: ReaderState) -> dict[KeptWeights, int]:
+    """Return the epochs whose weights a satisfied reader keeps, by which weights they are."""
+    return {which: state.best_epoch if which == "best" else state.epoch for which in reader.keeps}
+
+
 def epochs_to_keep(readers: Mapping[str, Reader], states: Mapping[str, ReaderState]) -> set[int]:
-    """Return the epochs whose weights some reader keeps: its best, and a tested last one."""
-    ends = {
-        state.epoch
-        for name, state in states.items()
-        if state.finished and readers[name].wants_test == "last"
-    }
-    return ends | {state.best_epoch for state in states.values()}
+    """Return the epochs whose weights some reader keeps, or would if it were to go on."""
+    found: set[int] = set()
+    for name, state in states.items():
+        kept = kept_epochs(readers[name], state)
+        found.update(kept.values() if state.finished else (kept["best"],))
+    return found
 
 
 def unwritten(
@@ -159,16 +194,7 @@ def unwritten(
 
 def weights_of(name: str, reader: Reader) -> set[str]:
     """Return the artifact names of the weights that a reader keeps."""
-    which = ("best", "last") if reader.wants_test == "last" else ("best",)
-    return {f"weights/{name}-{each}" for each in which}
-
-
-def reader_of(values: Mapping[str, Any]) -> Reader:
-    """Return the reader that a stage's specification describes, as JSON values."""
-    others = dict(values)
-    stop, select = others.pop("stop_rule"), others.pop("select_rule")
-    stop_rule = None if stop is None else StopRule(**stop)
-    return Reader(stop_rule=stop_rule, select_rule=SelectRule(**select), **others)
+    return {weights_name(name, which) for which in reader.keeps}
 
 
 def _better(value: float, best: float | None, mode: str, tolerance: float) -> bool:

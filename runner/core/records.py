@@ -1,13 +1,13 @@
 """What trainings and evaluations leave behind: metrics, epochs, how things ended.
 
-Owns their shapes only. Ranges of epochs of attempts, as JSON, say who trained what.
+Owns their shapes only. Ranges of epochs of attempts say who trained what.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 RunStatus = Literal["done", "diverged", "failed"]
 AttemptStatus = Literal["running", "done", "diverged", "failed", "interrupted", "lost", "reference"]
@@ -42,11 +42,37 @@ class EpochRecord:
     seconds: float
 
 
-def clipped(reads: Sequence[Sequence[int]], last: int) -> list[list[int]]:
-    """Return the ranges of epochs, as [attempt, first, last], up to ``last``."""
-    return [[attempt, first, min(end, last)] for attempt, first, end in reads if first <= last]
+class EpochRange(NamedTuple):
+    """Epochs that an attempt has trained, the first and the last included; a list in JSON."""
+
+    attempt: int
+    first: int
+    last: int
 
 
-def attempt_at(reads: Sequence[Sequence[int]], epoch: int) -> int | None:
+def as_lists(ranges: Iterable[Sequence[int]]) -> list[list[int]]:
+    """Return ranges of epochs as JSON values."""
+    return [list(each) for each in ranges]
+
+
+def clipped(ranges: Iterable[Sequence[int]], last: int) -> list[EpochRange]:
+    """Return the ranges of epochs up to ``last``."""
+    return [
+        EpochRange(attempt, first, min(end, last))
+        for attempt, first, end in ranges
+        if first <= last
+    ]
+
+
+def attempt_at(ranges: Iterable[Sequence[int]], epoch: int) -> int | None:
     """Return the attempt that trained an epoch, None where no range holds it."""
-    return next((each[0] for each in reads if each[1] <= epoch <= each[2]), None)
+    return next((attempt for attempt, first, last in ranges if first <= epoch <= last), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Produced:
+    """An artifact that a stage has written: its name, digest of content, and size in bytes."""
+
+    name: str
+    digest: str
+    num_bytes: int

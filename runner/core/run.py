@@ -10,9 +10,42 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from runner.core.keys import canonical_json
 from runner.core.reader import Reader
 
 Settings = Mapping[str, Any]
+
+
+class ResolvedSettings:
+    """Settings of a run or of its data: as JSON values, and as their own class.
+
+    What is stored, sent to another process or compared is the JSON. Only the components know the
+    class: they make the typed settings where these came from JSON alone, once for each object.
+
+    Attributes:
+        json: all settings by name, defaults included.
+        typed: the same as their own class, None until somebody asked.
+    """
+
+    __slots__ = ("json", "typed")
+
+    def __init__(self, json: Settings, typed: Any = None) -> None:
+        self.json = json
+        self.typed = typed
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ResolvedSettings):
+            return NotImplemented
+        return self.json == other.json
+
+    def __hash__(self) -> int:
+        return hash(canonical_json(self.json))
+
+    def __repr__(self) -> str:
+        return f"ResolvedSettings({self.json!r})"
+
+    def __reduce__(self) -> tuple[type[ResolvedSettings], tuple[Settings]]:
+        return ResolvedSettings, (self.json,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +113,7 @@ class Run:
 
     run_key: str
     settings_key: str
-    settings: Settings
+    settings: ResolvedSettings
     data_key: str
     fingerprint: str
     reader: Reader

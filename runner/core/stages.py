@@ -1,12 +1,24 @@
-"""The units of work of a plan."""
+"""The units of work of a plan, one class for each kind.
+
+Owns what a stage is, what it needs and leaves, what it is called, and how it stands in a database.
+What the planner adds (how much is left to do, what it takes) is not stored. To add a kind: a class
+here, in ``Stage`` and in ``StageKind``; mypy then names every place that must know of it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, assert_never, get_args
+
+from runner.core.artifacts import features_name, pixels_name, weights_name
+from runner.core.reader import KeptWeights, Reader
+from runner.core.run import ResolvedSettings
+from runner.core.trajectory import Trajectory
 
 StageKind = Literal["prepare", "features", "train", "evaluate"]
+STAGE_KINDS: tuple[StageKind, ...] = get_args(StageKind)
+"""In the order in which a run needs them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,44 +26,380 @@ class FrozenPrefix:
     """The part of a network that computes the same for an image in every epoch.
 
     Attributes:
-        key: hash of the images, of the part's operations and of its weights.
+        key: hash of the images, of the part's operations and of its weights; "" where a database
+            does not tell.
         cut: name of its last operation.
         shape: of one image's output.
+        views: how many different images training makes of one; None where that is not fixed, so
+            that nothing can be computed once for all.
+        num_bytes: that its outputs for all images take, or None when not known.
     """
 
     key: str
     cut: str
     shape: tuple[int, ...]
+    views: int | None = 1
+    num_bytes: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The artifact name of its outputs for all images."""
+        return features_name(self.key)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what stages hold of it."""
+        values: dict[str, Any] = {"cut": self.cut, "shape": list(self.shape)}
+        return values if self.views == 1 else {**values, "views": self.views}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any], name: str = "") -> FrozenPrefix:
+        """Return what :meth:`to_json` made, of features with this artifact name."""
+        key = name.partition("/")[2]
+        return cls(key, values["cut"], tuple(values["shape"]), values.get("views", 1))
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """One unit of work.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Planned:
+    """What all stages have.
 
     Attributes:
         key: hash of what it computes and of its parents' keys.
-        spec: what the engine is given, JSON only.
         needs: keys of the stages that come before it.
-        produces: artifacts that later stages need.
-        consumes: artifacts that it needs, of the stages before it.
-        cost_kind: stages of one cost kind cost the same an epoch on one device.
-        epochs: the most epochs it trains.
+        cost_key: stages of one cost key cost the same an epoch on one device.
         num_bytes: disk that its product takes, or None when not known yet.
-        state_bytes: disk that the state at its end takes, about.
-        prefix: the stage that computes its network's frozen prefix for all images, or None when
-            it has none or it cannot be shared.
-        prefix_unshared: why its network's frozen prefix has to be computed in every epoch, or "".
     """
 
     key: str
-    kind: StageKind
-    spec: Mapping[str, Any]
     needs: tuple[str, ...] = ()
-    produces: tuple[str, ...] = ()
-    consumes: tuple[str, ...] = ()
-    cost_kind: str = ""
-    epochs: int = 0
+    cost_key: str = ""
     num_bytes: int | None = None
+
+    @property
+    def epochs(self) -> int:
+        """The most epochs that it trains."""
+        return 0
+
+    @property
+    def state_bytes(self) -> int:
+        """Disk that the state at its end takes, about."""
+        return 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepare(_Planned):
+    """Decoding a data set's images.
+
+    Attributes:
+        data: settings of the data.
+    """
+
+    kind: ClassVar[StageKind] = "prepare"
+    pixels_key: str
+    data: ResolvedSettings
+
+    @property
+    def produces(self) -> tuple[str, ...]:
+        """Artifacts that later stages need."""
+        return (pixels_name(self.pixels_key),)
+
+    @property
+    def consumes(self) -> tuple[str, ...]:
+        """Artifacts that it needs, of the stages before it."""
+        return ()
+
+    def title(self) -> str:
+        """Return what it does, in words."""
+        return f"prepare {self.data.json['dataset']}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as a database holds it."""
+        return {"pixels_key": self.pixels_key, "data": self.data.json}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtractFeatures(_Planned):
+    """Computing the output of a frozen prefix for all images.
+
+    Attributes:
+        settings: of a run whose network begins with it.
+    """
+
+    kind: ClassVar[StageKind] = "features"
+    settings: ResolvedSettings
+    pixels_key: str
+    prefix: FrozenPrefix
+
+    @property
+    def produces(self) -> tuple[str, ...]:
+        """Artifacts that later stages need."""
+        return (self.prefix.name,)
+
+    @property
+    def consumes(self) -> tuple[str, ...]:
+        """Artifacts that it needs, of the stages before it."""
+        return (pixels_name(self.pixels_key),)
+
+    def title(self) -> str:
+        """Return what it does, in words."""
+        return f"features of {_model(self.settings)} up to {self.prefix.cut}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as a database holds it."""
+        return {
+            "settings": self.settings.json,
+            "pixels_key": self.pixels_key,
+            "prefix": self.prefix.to_json(),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Train(_Planned):
+    """Training, from a first epoch on, until no reader wants another.
+
+    Attributes:
+        settings: that hold for all epochs of the trajectory.
+        trajectory: from the first epoch to the last of this stage.
+        readers: the runs that it ends, by what trainings call each.
+        first_epoch: of its own.
+        start: artifact name of the state that it goes on from, "" from the first epoch.
+        recorded: the last epoch that is read as recorded where nothing is trained, else None.
+        prefix: the frozen part with which its network begins, or None.
+        on_features: whether its network sees the prefix's outputs instead of images.
+        epochs: the most epochs that it trains now.
+        state_bytes: disk that the state at its end takes, about.
+        has_branches: whether others go on from its last state.
+        passed_start: whether a checkpoint lies behind the state that it goes on from.
+        read_states: states whose weights are taken where it is read as recorded.
+    """
+
+    kind: ClassVar[StageKind] = "train"
+    settings: ResolvedSettings
+    pixels_key: str
+    trajectory: Trajectory
+    readers: Mapping[str, Reader]
+    first_epoch: int = 1
+    start: str = ""
+    recorded: int | None = None
+    prefix: FrozenPrefix | None = None
+    on_features: bool = False
+    epochs: int = 0
     state_bytes: int = 0
-    prefix: Stage | None = None
-    prefix_unshared: str = ""
+    has_branches: bool = False
+    passed_start: bool = False
+    read_states: tuple[str, ...] = ()
+
+    @property
+    def last_epoch(self) -> int:
+        """The last epoch of its trajectory."""
+        return self.trajectory.last_epoch
+
+    @property
+    def last_state(self) -> str:
+        """The artifact name of the state after its last epoch."""
+        return self.trajectory.state_at(self.last_epoch)
+
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """The artifact names of the weights that its readers keep."""
+        return tuple(
+            weights_name(name, which)
+            for name, reader in self.readers.items()
+            for which in reader.keeps
+        )
+
+    @property
+    def produces(self) -> tuple[str, ...]:
+        """Artifacts that later stages need."""
+        return (*self.weights, self.last_state) if self.has_branches else self.weights
+
+    @property
+    def consumes(self) -> tuple[str, ...]:
+        """Artifacts that it needs, of the stages before it."""
+        start = (self.start,) if self.start and not self.passed_start else ()
+        return (pixels_name(self.pixels_key), *start, *self.read_states, *_features_of(self))
+
+    def title(self) -> str:
+        """Return what it does, in words."""
+        model, last = _model(self.settings), self.last_epoch
+        if self.recorded is not None:
+            return f"read {model}, epochs 1–{self.recorded} as recorded"
+        on = " on features" if self.on_features else ""
+        if not self.epochs:
+            return f"train {model}{on}, nothing: epoch {last} was reached before"
+        return f"train {model}{on}, epochs {last - self.epochs + 1}–{last}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as a database holds it."""
+        return {
+            "settings": self.settings.json,
+            "pixels_key": self.pixels_key,
+            "readers": {name: reader.to_json() for name, reader in self.readers.items()},
+            "first_epoch": self.first_epoch,
+            "start": self.start,
+            "path": self.trajectory.to_json(),
+            **({} if self.recorded is None else {"recorded": self.recorded}),
+            **_features_json(self),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluate(_Planned):
+    """Measuring weights that a run has kept.
+
+    Attributes:
+        settings: of the run.
+        solo_key: what trainings call the run.
+        trainings: keys of those that the run reads.
+        weights: artifact name of the weights.
+        split: the images.
+        epoch: which weights they are.
+        prefix: the frozen part with which its network begins, or None.
+        on_features: whether its network sees the prefix's outputs instead of images.
+    """
+
+    kind: ClassVar[StageKind] = "evaluate"
+    settings: ResolvedSettings
+    pixels_key: str
+    solo_key: str
+    trainings: tuple[str, ...]
+    weights: str
+    split: str
+    epoch: KeptWeights
+    prefix: FrozenPrefix | None = None
+    on_features: bool = False
+
+    @property
+    def produces(self) -> tuple[str, ...]:
+        """Artifacts that later stages need."""
+        return ()
+
+    @property
+    def consumes(self) -> tuple[str, ...]:
+        """Artifacts that it needs, of the stages before it."""
+        return (pixels_name(self.pixels_key), self.weights, *_features_of(self))
+
+    def title(self) -> str:
+        """Return what it does, in words."""
+        on = " on features" if self.on_features else ""
+        return f"evaluate {_model(self.settings)}{on}, {self.epoch} weights on {self.split}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as a database holds it."""
+        return {
+            "settings": self.settings.json,
+            "pixels_key": self.pixels_key,
+            "reading": self.solo_key,
+            "trainings": list(self.trainings),
+            "weights": self.weights,
+            "split": self.split,
+            "epoch": self.epoch,
+            **_features_json(self),
+        }
+
+
+Stage = Prepare | ExtractFeatures | Train | Evaluate
+
+
+def stage_from_json(
+    kind: StageKind,
+    key: str,
+    values: Mapping[str, Any],
+    needs: Sequence[str] = (),
+    cost_key: str = "",
+) -> Stage:
+    """Return a stage as a database holds it, with all epochs of its own to train.
+
+    Args:
+        kind: of the stage.
+        key: of the stage.
+        values: what ``to_json`` returned.
+        needs: keys of the stages that come before it.
+        cost_key: stages of one cost key cost the same an epoch on one device.
+
+    Raises:
+        KeyError: for values that lack something.
+    """
+    match kind:
+        case "prepare":
+            return Prepare(
+                key=key,
+                needs=tuple(needs),
+                cost_key=cost_key,
+                pixels_key=values["pixels_key"],
+                data=ResolvedSettings(values["data"]),
+            )
+        case "features":
+            return ExtractFeatures(
+                key=key,
+                needs=tuple(needs),
+                cost_key=cost_key,
+                settings=ResolvedSettings(values["settings"]),
+                pixels_key=values["pixels_key"],
+                prefix=FrozenPrefix.from_json(values["prefix"]),
+            )
+        case "train":
+            return _train_from_json(key, values, needs, cost_key)
+        case "evaluate":
+            return Evaluate(
+                key=key,
+                needs=tuple(needs),
+                cost_key=cost_key,
+                num_bytes=0,
+                settings=ResolvedSettings(values["settings"]),
+                pixels_key=values["pixels_key"],
+                solo_key=values["reading"],
+                trainings=tuple(values["trainings"]),
+                weights=values["weights"],
+                split=values["split"],
+                epoch=values["epoch"],
+                prefix=_prefix_from_json(values),
+                on_features="features" in values,
+            )
+        case _:
+            assert_never(kind)
+
+
+def _train_from_json(
+    key: str, values: Mapping[str, Any], needs: Sequence[str], cost_key: str
+) -> Train:
+    trajectory, recorded = Trajectory.from_json(values["path"]), values.get("recorded")
+    first = values["first_epoch"]
+    return Train(
+        key=key,
+        needs=tuple(needs),
+        cost_key=cost_key,
+        settings=ResolvedSettings(values["settings"]),
+        pixels_key=values["pixels_key"],
+        trajectory=trajectory,
+        readers={name: Reader.from_json(each) for name, each in values["readers"].items()},
+        first_epoch=first,
+        start=values["start"],
+        recorded=recorded,
+        prefix=_prefix_from_json(values),
+        on_features="features" in values,
+        epochs=trajectory.last_epoch - first + 1 if recorded is None else 0,
+    )
+
+
+def _model(settings: ResolvedSettings) -> str:
+    return str(settings.json["model"]["name"])
+
+
+def _features_of(stage: Train | Evaluate) -> tuple[str, ...]:
+    if not stage.on_features:
+        return ()
+    assert stage.prefix is not None, "features of a network without a frozen prefix"
+    return (stage.prefix.name,)
+
+
+def _features_json(stage: Train | Evaluate) -> dict[str, Any]:
+    if not stage.on_features:
+        return {}
+    assert stage.prefix is not None, "features of a network without a frozen prefix"
+    return {"features": stage.prefix.name, "prefix": stage.prefix.to_json()}
+
+
+def _prefix_from_json(values: Mapping[str, Any]) -> FrozenPrefix | None:
+    if "features" not in values:
+        return None
+    return FrozenPrefix.from_json(values["prefix"], values["features"])

@@ -10,7 +10,6 @@ from runner.core.reader import LAST as LAST
 from runner.core.reader import Reader as Reader
 from runner.core.reader import SelectRule as SelectRule
 from runner.core.reader import StopRule as StopRule
-from runner.core.reader import reader_values as reader_values
 from runner.core.records import AttemptStatus as AttemptStatus
 from runner.core.records import EpochRecord as EpochRecord
 from runner.core.records import Metric as Metric

@@ -17,7 +17,7 @@ from runner.artifacts.folder import Artifacts
 from runner.components.data.dataset import ImageSource
 from runner.components.models.torchvision_model import weights_name
 from runner.components.settings import Settings
-from runner.core.records import EpochRecord, Metric
+from runner.core.records import Metric, Produced
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +43,6 @@ class Progress:
     accuracy: float | None = None
     split: str = ""
     val_accuracy: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Produced:
-    """An artifact that a stage wrote: its name, digest of content, and size."""
-
-    name: str
-    digest: str
-    num_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +115,3 @@ class Context:
     def checkpoint_folder(self, stage_key: str) -> Path:
         """Return where a stage keeps what it continues from."""
         return self.artifacts.checkpoint(stage_key)
-
-
-EpochSink = Callable[[Sequence[EpochRecord]], None]
-"""Stores finished epochs; raises ClaimLost when the stage was taken over."""
-
-RangeSink = Callable[[Mapping[str, Sequence[Sequence[int]]]], None]
-"""Stores which epochs the readers of a training have, by reader, as (attempt, first, last), where
-an attempt in progress has all that the reader may read of it; raises ClaimLost likewise."""

@@ -13,7 +13,7 @@ import torch
 
 from runner.components.data.dataset import DatasetSettings
 from runner.components.settings import Settings
-from runner.core.stages import Stage
+from runner.core.stages import ExtractFeatures
 from runner.engine.context import Context
 from runner.engine.data.pixels import open_images
 from runner.engine.network.build import network_for
@@ -24,19 +24,19 @@ BATCHES = 4
 """First batches of the first epoch that are looked at."""
 
 
-def features_deviation(context: Context, stage: Stage, settings: Settings) -> float:
+def features_deviation(context: Context, stage: ExtractFeatures, settings: Settings) -> float:
     """Return the largest relative difference of an image's features (norm of the difference).
 
-    Compared are the stored features of a *features* stage and what its prefix gives in the first
+    Compared are the stored features of a stage and what its prefix gives in the first
     batches of a training with these settings.
 
     Raises:
         DataError: when the pixels are gone or damaged, and cannot be prepared again.
     """
     data: DatasetSettings = settings.data
-    images = open_images(context, str(stage.spec["pixels_key"]), data)
+    images = open_images(context, stage.pixels_key, data)
     network = network_for(context, settings, images)
-    features = open_features(context, images, network, stage.spec, stage.produces[0])
+    features = open_features(context, images, network, stage.prefix, settings.train.precision)
     split = network.split()
     assert split is not None
     network.eval()

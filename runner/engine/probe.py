@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import assert_never
 
 import torch
 
 from runner.components.data.dataset import ImageSource
 from runner.components.settings import Settings
+from runner.core.stages import Evaluate, ExtractFeatures, Prepare, Stage, Train
 from runner.engine.data.augment import Augmenter
 from runner.engine.data.samples import evaluation_batch_size
 from runner.engine.network.build import Network, Shape, build_network
@@ -43,22 +43,21 @@ class Probe:
     shape: Shape
     device: torch.device
 
-    def seconds(self, kind: str, spec: Mapping[str, Any]) -> float:
-        """Return the estimated seconds of a stage, of one epoch where it trains.
-
-        Args:
-            kind: of the stage.
-            spec: of the stage.
-        """
-        if kind == "prepare":
-            return self._preparing()
-        if kind == "features":
-            return self._extracting(int(spec["prefix"].get("views", 1)))
-        on_features = "features" in spec
-        network, sample = self._network(on_features)
-        if kind == "evaluate":
-            return self._evaluating(network, sample, self._num_images()["test"])
-        return self._training(network, sample, on_features)
+    def seconds(self, stage: Stage) -> float:
+        """Return the estimated seconds of a stage, of one epoch where it trains."""
+        match stage:
+            case Prepare():
+                return self._preparing()
+            case ExtractFeatures():
+                return self._extracting(stage.prefix.views or 1)
+            case Train():
+                network, sample = self._network(stage.on_features)
+                return self._training(network, sample, stage.on_features)
+            case Evaluate():
+                network, sample = self._network(stage.on_features)
+                return self._evaluating(network, sample, self._num_images()["test"])
+            case _:
+                assert_never(stage)
 
     def _num_images(self) -> dict[str, float]:
         """Return about how many images each split has."""

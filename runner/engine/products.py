@@ -6,7 +6,6 @@ digest that the database recorded. Knows nothing of the database.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -16,10 +15,8 @@ from torch import Tensor
 from runner.artifacts.folder import Artifacts
 from runner.core.artifacts import ArtifactName, kind_of
 from runner.engine.data.pixels import look_whole
+from runner.engine.job import DigestOf
 from runner.engine.network.build import tensors_digest
-
-DigestOf = Callable[[str], str | None]
-"""Returns the recorded digest of an artifact, None where none is recorded."""
 
 
 def lies_there(folder: Path, database: str, name: str) -> bool:

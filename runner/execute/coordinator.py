@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from runner.artifacts.folder import Artifacts
 from runner.core.errors import Interrupted
-from runner.core.stages import Stage
+from runner.core.stages import Stage, Train
 from runner.engine.engine import forget_checkpoints, left_checkpoints
 from runner.engine.products import is_there
 from runner.execute.plan_execution import PlanExecution, StageTask
@@ -42,7 +42,7 @@ class Coordinator:
         folder = execution.setup.workspace.folder
         self._artifacts = Artifacts(folder, execution.database.identity())
         plan = execution.plan
-        keys = {key for chain in plan.reads.values() for key in chain}
+        keys = {key for chain in plan.stages_by_run.values() for key in chain}
         ended = ended_stages(self._database, keys)
         self._schedule = Schedule(plan, execution.facts.finished, ended)
         for key in ended:
@@ -115,8 +115,9 @@ class Coordinator:
 
     def _is_needless(self, stage: Stage) -> bool:
         """Return whether all readers of a branch have what they need without it."""
-        weights = [name for name in stage.produces if name.startswith("weights/")]
-        return self._schedule.has_no_readers_left(stage) and all(map(self._is_there, weights))
+        if not (isinstance(stage, Train) and self._schedule.has_no_readers_left(stage)):
+            return False
+        return all(map(self._is_there, stage.weights))
 
     def _is_there(self, name: str) -> bool:
         return is_there(self._artifacts.folder, self._artifacts.database, name, self._digest_of)
@@ -125,14 +126,16 @@ class Coordinator:
         return artifact_digests(self._database, [name]).get(name)
 
     def _task(self, stage: Stage, again: bool, failures: int) -> StageTask:
-        facts = self._execution.facts
+        facts, record = self._execution.facts, None
+        if isinstance(stage, Train) and stage.recorded is not None:
+            record = record_for(stage, facts.records)
         return StageTask(
             stage=stage,
             again=again,
             failures=failures,
             predicted=predicted(stage, facts),
             outcomes=self._schedule.outcomes_for(stage),
-            record=record_for(stage, facts.records) if "recorded" in stage.spec else None,
+            record=record,
         )
 
     def _learn_outcomes(self, stage_key: str) -> None:
@@ -156,7 +159,7 @@ class Coordinator:
     def _record_results(self, runs: Sequence[str]) -> None:
         """Record the results of runs that are over; of others, nothing is recorded."""
         for run in runs:
-            chain = self._execution.plan.reads[run]
+            chain = self._execution.plan.stages_by_run[run]
             status = record_result(self._database, run, self._execution.reruns[run], chain)
             if status is not None:
                 self._schedule.close_run(run)

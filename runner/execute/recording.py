@@ -5,15 +5,14 @@ Turns what the engine gives into the store's rows. Decides nothing about what co
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from runner.core.errors import ClaimLost, StoreError
 from runner.core.records import AttemptStatus
-from runner.engine.context import Outcome, Produced
-from runner.engine.engine import StageJob
+from runner.core.stages import Stage
+from runner.engine.context import Outcome
+from runner.engine.job import StageJob
 from runner.store.claims import Claimed
 from runner.store.database import Database
-from runner.store.recorder import Artifact, end_attempt
+from runner.store.recorder import end_attempt
 
 
 def record_outcome(database: Database, claim: Claimed, outcome: Outcome, seconds: float) -> None:
@@ -31,12 +30,8 @@ def record_outcome(database: Database, claim: Claimed, outcome: Outcome, seconds
         outcome=outcome.values,
         error=outcome.message,
         measured=outcome.measured,
-        produced=_artifacts(outcome.produced),
+        produced=outcome.produced,
     )
-
-
-def _artifacts(produced: Sequence[Produced]) -> list[Artifact]:
-    return [Artifact(each.name, each.digest, each.num_bytes) for each in produced]
 
 
 def close_attempt(
@@ -45,22 +40,22 @@ def close_attempt(
     status: AttemptStatus,
     seconds: float,
     error: str,
-    job: StageJob | None = None,
+    job: StageJob[Stage] | None = None,
 ) -> None:
     """End an attempt without a result, as far as the database can still be written.
 
     Of a training for several runs, those that were satisfied before it failed have theirs.
     """
-    settled = {} if job is None else job.settled
+    finished = {} if job is None else job.finished_readers
     try:
         end_attempt(
             database,
             claim,
             status,
             seconds,
-            outcome={"readers": settled} if settled else None,
+            outcome={"readers": finished} if finished else None,
             error=error,
-            produced=_artifacts(job.produced) if job is not None else (),
+            produced=job.produced if job is not None else (),
         )
     except (ClaimLost, StoreError):
         return

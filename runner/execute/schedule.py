@@ -6,10 +6,10 @@ Pure: looks at the plan and at what is known of ended stages. Knows no database 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, assert_never
 
 from runner.core.plan import Plan
-from runner.core.stages import Stage
+from runner.core.stages import Evaluate, ExtractFeatures, Prepare, Stage, Train
 
 Standing = Literal["waiting", "ready", "blocked"]
 Outcomes = Mapping[str, Mapping[str, Any]]
@@ -35,10 +35,10 @@ class Schedule:
         """
         self.pending = {stage.key: stage for stage in plan.stages}
         self.outcomes: dict[str, Mapping[str, Any]] = {}
-        self._chains = plan.reads
+        self._chains = plan.stages_by_run
         self._status = {key: status for key, status in ended.items() if key not in self.pending}
         self._open: dict[str, dict[str, None]] = {}
-        for run, chain in plan.reads.items():
+        for run, chain in plan.stages_by_run.items():
             if run not in finished:
                 for key in chain:
                     self._open.setdefault(key, {})[run] = None
@@ -70,22 +70,29 @@ class Schedule:
         after it was satisfied.
         """
         wrong = {need for need in stage.needs if self._status.get(need, "done") != "done"}
-        reading = stage.spec.get("reading")
-        if reading is None:
-            return bool(wrong)
-        mine = self.outcomes.get(str(reading), {"status": "lost"})
-        return mine["status"] != "done" or bool(wrong.difference(stage.spec["trainings"]))
+        match stage:
+            case Evaluate():
+                own = self.outcomes.get(stage.solo_key, {"status": "lost"})
+                return own["status"] != "done" or bool(wrong.difference(stage.trainings))
+            case Prepare() | ExtractFeatures() | Train():
+                return bool(wrong)
+            case _:
+                assert_never(stage)
 
-    def has_no_readers_left(self, stage: Stage) -> bool:
-        """Return whether a stage is a branch whose readers were all satisfied before it began."""
-        if stage.kind != "train" or not stage.spec["start"]:
-            return False
-        return all(name in self.outcomes for name in stage.spec["readers"])
+    def has_no_readers_left(self, stage: Train) -> bool:
+        """Return whether a training is a branch whose readers had all ended before it began."""
+        return bool(stage.start) and all(name in self.outcomes for name in stage.readers)
 
     def outcomes_for(self, stage: Stage) -> Outcomes:
         """Return what a stage must be told of the trainings before it."""
-        reading = str(stage.spec.get("reading", ""))
-        return {reading: self.outcomes[reading]} if reading in self.outcomes else {}
+        match stage:
+            case Evaluate():
+                key = stage.solo_key
+                return {key: self.outcomes[key]} if key in self.outcomes else {}
+            case Prepare() | ExtractFeatures() | Train():
+                return {}
+            case _:
+                assert_never(stage)
 
     def runs_over(self, stage_keys: Iterable[str] | None = None) -> list[str]:
         """Return the open runs, of all stages or of some, that may have a result now.

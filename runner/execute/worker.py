@@ -23,7 +23,8 @@ from runner.core.stages import Stage
 from runner.engine.context import Context
 from runner.engine.data.pixels import forget_images
 from runner.engine.device import choose_device, full_precision, numerics
-from runner.engine.engine import StageJob, do_stage, end_stage
+from runner.engine.engine import do_stage, end_stage
+from runner.engine.job import StageJob
 from runner.execute.heartbeat import Heartbeat
 from runner.execute.listener import Listener
 from runner.execute.plan_execution import StageTask, WorkerSetup
@@ -172,7 +173,7 @@ class Worker:
         return StageResult(outcome.status, seconds, outcome.message, readers)
 
     def _failed(
-        self, error: Exception, claim: Claimed, job: StageJob, seconds: float
+        self, error: Exception, claim: Claimed, job: StageJob[Stage], seconds: float
     ) -> StageResult:
         """Record a failure of this stage alone; raise what ends the whole plan."""
         database = self._database
@@ -188,7 +189,7 @@ class Worker:
                 f"the device is in a state that ends this process: {message}",
                 hint="run the same command again to go on; --retry-failed does this run again",
             ) from error
-        return StageResult("failed", seconds, message, job.settled)
+        return StageResult("failed", seconds, message, job.finished_readers)
 
     def _context_of(self, stage: Stage, heartbeat: Heartbeat) -> Context:
         def should_stop() -> bool:
@@ -203,7 +204,7 @@ class Worker:
             on_note=self._listener.on_note,
         )
 
-    def _job(self, task: StageTask, claim: Claimed) -> StageJob:
+    def _job(self, task: StageTask, claim: Claimed) -> StageJob[Stage]:
         database = self._database
         return StageJob(
             stage=task.stage,

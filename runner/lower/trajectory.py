@@ -16,7 +16,7 @@ from runner.components.schedules import Schedule
 from runner.components.settings import Settings, available_metrics
 from runner.core.keys import content_key, epoch_key
 from runner.core.reader import Reader, SelectRule, StopRule
-from runner.core.trajectory import Segment
+from runner.core.trajectory import Segment, Trajectory
 
 
 @lru_cache(maxsize=1 << 10)
@@ -120,7 +120,7 @@ def make_reader(settings: Settings) -> Reader:
     )
 
 
-def reading_values(settings: Settings) -> dict[str, Any]:
+def reader_values(settings: Settings) -> dict[str, Any]:
     """Return what the key of a training hashes of its reader."""
     train, stop = settings.train, settings.train.early_stopping
     return {
@@ -133,10 +133,10 @@ def reading_values(settings: Settings) -> dict[str, Any]:
     }
 
 
-def make_segments(
+def make_trajectory(
     settings: Settings, fingerprint: str, weights: str = "", rerun: int = 0
-) -> tuple[Segment, ...]:
-    """Return the segments of a run's trajectory, over its whole budget.
+) -> Trajectory:
+    """Return a run's trajectory, over its whole budget.
 
     A repetition has a trajectory of its own: nothing computed before is part of it.
 
@@ -160,7 +160,7 @@ def make_segments(
         measures=available_metrics(settings),
         seed=settings.seed,
     )
-    return _segments(parent, constant, train.schedule, train.epochs)
+    return _trajectory(parent, constant, train.schedule, train.epochs)
 
 
 class _Constant(NamedTuple):
@@ -199,9 +199,7 @@ class _Constant(NamedTuple):
 
 
 @lru_cache(maxsize=1 << 14)
-def _segments(
-    parent: str, constant: _Constant, schedule: Schedule, epochs: int
-) -> tuple[Segment, ...]:
+def _trajectory(parent: str, constant: _Constant, schedule: Schedule, epochs: int) -> Trajectory:
     """Return the segments from the state ``parent`` on; runs that differ as readers share them."""
     constant_values = constant.values()
     phases = schedule.phases(constant.optimizer.lr, epochs)
@@ -210,6 +208,6 @@ def _segments(
     for (first, rate), end in zip(phases, ends, strict=True):
         values = {**constant_values, "rate": rate}
         key = content_key("segment", {"parent": parent, "first": first, "values": values})
-        segments.append(Segment(key, parent, first, end - first, values))
+        segments.append(Segment(key, first, end - first))
         parent = epoch_key(key, end - 1)
-    return tuple(segments)
+    return Trajectory(tuple(segments))

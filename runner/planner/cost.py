@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import assert_never
 
 from runner.core.plan import Facts, Plan
-from runner.core.stages import Stage
+from runner.core.stages import Evaluate, ExtractFeatures, Prepare, Stage, Train
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +15,8 @@ class Cost:
     Attributes:
         stages: how many.
         epochs: the most epochs that are trained.
-        seconds: estimated, over the stages whose kind was measured.
-        unknown: trainings whose kind was never measured on this device.
+        seconds: estimated, over the stages whose cost was measured.
+        unknown: trainings whose cost was never measured on this device.
         num_bytes: disk of the products, as far as known.
         state_bytes: disk of the states at the ends of trainings, about; within the cache's limit.
         unsized: stages whose product's size is not known.
@@ -40,7 +41,7 @@ def cost_of(stages: Iterable[Stage], facts: Facts) -> Cost:
         num_bytes += stage.num_bytes or 0
         state_bytes += stage.state_bytes
         unsized += stage.num_bytes is None
-        per_unit = facts.seconds.get(stage.cost_kind)
+        per_unit = facts.seconds.get(stage.cost_key)
         if per_unit is not None:
             seconds += per_unit * _units(stage)
         elif stage.epochs:
@@ -56,11 +57,17 @@ def plan_costs(naive: Plan, planned: Plan, facts: Facts) -> tuple[Cost, Cost]:
 
 def predicted(stage: Stage, facts: Facts) -> dict[str, float | None]:
     """Return the epochs and seconds that a stage is expected to take, as JSON."""
-    per_unit = facts.seconds.get(stage.cost_kind)
+    per_unit = facts.seconds.get(stage.cost_key)
     seconds = None if per_unit is None else per_unit * _units(stage)
     return {"epochs": stage.epochs, "seconds": seconds}
 
 
 def _units(stage: Stage) -> int:
-    """Return how often a stage takes the seconds that are known of its cost kind."""
-    return stage.epochs if stage.kind == "train" else 1
+    """Return how often a stage takes the seconds that are known of its cost key."""
+    match stage:
+        case Train():
+            return stage.epochs
+        case Prepare() | ExtractFeatures() | Evaluate():
+            return 1
+        case _:
+            assert_never(stage)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runner.core.plan import Facts, Plan
-from runner.core.stages import Stage
+from runner.core.stages import STAGE_KINDS, Evaluate, Stage, Train
 from runner.planner.cost import Cost, cost_of, predicted
 
 Rule = Callable[[Plan, Facts], Plan]
@@ -21,6 +21,7 @@ WHOLE = {
     "plateau": "a schedule by what is measured shares nothing with one of other settings",
 }
 """Schedules that part in the first epoch or not at all, and why."""
+AUGMENTED = "the images are augmented"
 SHOWN_NAMES = 4
 
 
@@ -80,7 +81,7 @@ def tree(naive: Plan, plan: Plan, facts: Facts) -> list[Branch]:
     children: dict[str, list[Stage]] = {}
     roots: list[Stage] = []
     for stage in plan.stages:
-        if stage.kind == "evaluate":
+        if isinstance(stage, Evaluate):
             continue
         parent = _parent(stage, planned)
         if parent is None:
@@ -103,43 +104,39 @@ def tree(naive: Plan, plan: Plan, facts: Facts) -> list[Branch]:
 
 def _parent(stage: Stage, planned: Mapping[str, Stage]) -> str | None:
     """Return the stage that another one goes on from: a training before features before pixels."""
-    needs = [need for need in stage.needs if need in planned]
-    kinds = [planned[need].kind for need in needs]
-    for kind in ("train", "features", "prepare"):
-        if kind in kinds:
-            return needs[kinds.index(kind)]
-    return None
+    needs = [planned[need] for need in stage.needs if need in planned]
+    return max(needs, key=_rank).key if needs else None
+
+
+def _rank(stage: Stage) -> int:
+    """Return how much of another stage's work one has done before it, compared with others."""
+    return STAGE_KINDS.index(stage.kind)
 
 
 def _readers(
     naive: Plan, plan: Plan, planned: Mapping[str, Stage]
 ) -> tuple[dict[str, list[Ending]], dict[str, int]]:
     """Return the runs whose training ends in each stage, and how many read each."""
-    alone = {stage.key: stage for stage in naive.stages if stage.kind == "train"}
+    alone = {stage.key: stage for stage in naive.stages if isinstance(stage, Train)}
     ending: dict[str, list[Ending]] = {}
     through: dict[str, int] = {}
-    for run, keys in plan.reads.items():
+    for run, keys in plan.stages_by_run.items():
         stages = [planned[key] for key in keys if key in planned]
         for stage in stages:
             through[stage.key] = through.get(stage.key, 0) + 1
-        trainings = [stage for stage in stages if stage.kind == "train"]
+        trainings = [stage for stage in stages if isinstance(stage, Train)]
         last = trainings[-1] if trainings else (stages[-1] if stages else None)
         if last is not None:
-            reading = next((alone[key] for key in naive.reads[run] if key in alone), None)
-            ending.setdefault(last.key, []).append(_ending(run, reading))
+            own = next((alone[key] for key in naive.stages_by_run[run] if key in alone), None)
+            ending.setdefault(last.key, []).append(_ending(run, own))
     return ending, through
 
 
-def _ending(run: str, alone: Stage | None) -> Ending:
+def _ending(run: str, alone: Train | None) -> Ending:
     if alone is None:
         return Ending(run, 0, False)
-    (reader,) = alone.spec["readers"].values()
-    return Ending(run, int(reader["budget"]), reader["stop_rule"] is not None)
-
-
-def last_epoch(stage: Stage) -> int:
-    """Return the last epoch of a training's path, 0 for other stages."""
-    return sum(each["num_epochs"] for each in stage.spec.get("path", ()))
+    (reader,) = alone.readers.values()
+    return Ending(run, reader.budget, reader.stop_rule is not None)
 
 
 def savings(naive: Plan, steps: Iterable[tuple[str, Plan]], facts: Facts) -> Iterator[Saving]:
@@ -148,7 +145,7 @@ def savings(naive: Plan, steps: Iterable[tuple[str, Plan]], facts: Facts) -> Ite
     Args:
         naive: the plan before the rules.
         steps: names of the rules in their order, and the plan after each.
-        facts: seconds by cost kind.
+        facts: seconds by cost key.
     """
     before = cost_of(naive.stages, facts)
     for rule, plan in steps:
@@ -180,29 +177,29 @@ def not_shared(
         reruns: which repetition of each run is wanted; those of another never share.
         names: of the runs, by key.
     """
-    stages = {stage.key: stage for stage in naive.stages if stage.kind == "train"}
+    stages = {stage.key: stage for stage in naive.stages if isinstance(stage, Train)}
     for stage in plan.stages:
-        if "recorded" in stage.spec:
+        if isinstance(stage, Train) and stage.recorded is not None:
             stages.pop(stage.key, None)
     runs: dict[str, list[str]] = {}
-    groups: dict[tuple[str, int], list[Stage]] = {}
+    groups: dict[tuple[str, int], list[Train]] = {}
     # trainings that begin with the same epochs differ in their reading and their schedule only
     texts: dict[tuple[str, str], str] = {}
-    for run, keys in naive.reads.items():
+    for run, keys in naive.stages_by_run.items():
         key = next((key for key in keys if key in stages), None)
         if run in facts.finished or key is None:
             continue
         if key not in runs:
-            spec = stages[key].spec
-            begins = (spec["path"][0]["key"], repr(spec["settings"]["train"].get("schedule")))
+            settings = stages[key].settings.json
+            begins = (stages[key].trajectory.key, repr(settings["train"].get("schedule")))
             if begins not in texts:
-                texts[begins] = _alike(spec["settings"])
+                texts[begins] = _alike(settings)
             group = (texts[begins], reruns.get(run, 0))
             groups.setdefault(group, []).append(stages[key])
         runs.setdefault(key, []).append(run)
     for alike in groups.values():
-        families = {stage.spec["path"][0]["key"] for stage in alike}
-        limits = {stage.spec["settings"]["train"]["diverged_if"] for stage in alike}
+        families = {stage.trajectory.key for stage in alike}
+        limits = {stage.settings.json["train"]["diverged_if"] for stage in alike}
         reasons = list(_reasons(alike)) if len(families) > 1 or len(limits) > 1 else []
         if reasons:
             mine = [names[run] for stage in alike for run in runs[stage.key]]
@@ -212,12 +209,11 @@ def not_shared(
 
 def _unshared_prefixes(naive: Plan) -> Iterator[str]:
     """Yield why frozen prefixes are computed in every epoch, with how many trainings do so."""
-    reasons: dict[str, set[str]] = {}
-    for stage in naive.stages:
-        if stage.prefix_unshared:
-            reasons.setdefault(stage.prefix_unshared, set()).add(stage.key)
-    for why, keys in reasons.items():
-        yield f"frozen features of {len(keys)} training{'s' * (len(keys) > 1)}: {why}"
+    trainings = {stage.key: stage for stage in naive.stages if isinstance(stage, Train)}
+    prefixes = [stage.prefix for stage in trainings.values() if stage.prefix is not None]
+    unshared = sum(prefix.views is None for prefix in prefixes)
+    if unshared:
+        yield f"frozen features of {unshared} training{'s' * (unshared > 1)}: {AUGMENTED}"
 
 
 def _alike(settings: Mapping[str, Any]) -> str:
@@ -236,9 +232,9 @@ def _schedule(settings: Mapping[str, Any]) -> str:
     return str((settings["train"].get("schedule") or {}).get("name", ""))
 
 
-def _reasons(stages: Sequence[Stage]) -> Iterator[str]:
+def _reasons(stages: Sequence[Train]) -> Iterator[str]:
     """Yield all that keeps trainings apart that are alike but for their reading."""
-    settings = [stage.spec["settings"] for stage in stages]
+    settings = [stage.settings.json for stage in stages]
     schedule, trains = _schedule(settings[0]), [each["train"] for each in settings]
     if schedule == "cosine" and len({each["epochs"] for each in trains}) > 1:
         yield ("a cosine over another number of epochs has other learning rates from the first one")

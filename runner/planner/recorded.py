@@ -11,9 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from runner.core.plan import Decision, Facts, Plan, Record
-from runner.core.reader import LAST, Reader, ReaderState, epochs_to_keep, reader_of, replayed
-from runner.core.stages import Stage
-from runner.core.trajectory import common_epochs
+from runner.core.reader import LAST, Reader, ReaderState, epochs_to_keep, replayed
+from runner.core.stages import Stage, Train
 
 
 def read_recorded_epochs(plan: Plan, facts: Facts) -> Plan:
@@ -23,18 +22,17 @@ def read_recorded_epochs(plan: Plan, facts: Facts) -> Plan:
     """
     if not facts.records:
         return plan
-    open_keys = {
-        key for run, keys in plan.reads.items() if run not in facts.finished for key in keys
-    } - facts.ended
+    open_keys = plan.read_by_open_runs(facts.finished) - facts.ended
     records: dict[str, list[Record]] = {}
     for record in facts.records:
-        records.setdefault(record.path[0]["key"], []).append(record)
+        records.setdefault(record.trajectory.key, []).append(record)
     stages: list[Stage] = []
     decisions: list[Decision] = []
     for stage in plan.stages:
-        found = None
-        if stage.key in open_keys and _is_alone(stage):
-            found = _best(stage, records.get(stage.spec["path"][0]["key"], ()))
+        if not (isinstance(stage, Train) and stage.key in open_keys and _is_alone(stage)):
+            stages.append(stage)
+            continue
+        found = _best(stage, records.get(stage.trajectory.key, ()))
         if found is not None and found.gone():
             decisions.append(Decision("read_recorded_epochs", stage.key, _why_not(found)))
         elif found is not None:
@@ -43,7 +41,7 @@ def read_recorded_epochs(plan: Plan, facts: Facts) -> Plan:
     return replace(plan, stages=tuple(stages), decisions=(*plan.decisions, *decisions))
 
 
-def record_for(stage: Stage, records: Sequence[Record]) -> Record | None:
+def record_for(stage: Train, records: Sequence[Record]) -> Record | None:
     """Return the record from which a training is read, None where there is none."""
     found = _best(stage, records)
     return None if found is None or found.gone() else found.record
@@ -72,23 +70,22 @@ class _Found:
         return sorted(self.kept - self.record.kept.keys())
 
 
-def _is_alone(stage: Stage) -> bool:
+def _is_alone(stage: Train) -> bool:
     """Return whether a stage is the training of one run from its first epoch, not yet read."""
-    alone = stage.kind == "train" and list(stage.spec["readers"]) == [stage.key]
-    return alone and stage.spec["first_epoch"] == 1 and "recorded" not in stage.spec
+    alone = list(stage.readers) == [stage.key]
+    return alone and stage.first_epoch == 1 and stage.recorded is None
 
 
-def _best(stage: Stage, records: Sequence[Record]) -> _Found | None:
+def _best(stage: Train, records: Sequence[Record]) -> _Found | None:
     """Return the first record with all that a run needs, or else one that lacks least."""
     return min(_holding(stage, records), key=lambda each: len(each.gone()), default=None)
 
 
-def _holding(stage: Stage, records: Sequence[Record]) -> Iterator[_Found]:
+def _holding(stage: Train, records: Sequence[Record]) -> Iterator[_Found]:
     """Yield the records that hold every epoch that a run reads."""
-    ((name, values),) = stage.spec["readers"].items()
-    reader = reader_of(values)
+    ((name, reader),) = stage.readers.items()
     for record in records:
-        common = common_epochs(stage.spec["path"], record.path)
+        common = stage.trajectory.common_epochs(record.trajectory)
         if not common or record.limit > reader.diverged_if:
             continue
         states = replayed({name: reader}, record.history[:common])
@@ -100,18 +97,17 @@ def _holding(stage: Stage, records: Sequence[Record]) -> Iterator[_Found]:
             yield _Found(record, reader, state, ending.epoch, frozenset())
 
 
-def _read(stage: Stage, found: _Found) -> Stage:
+def _read(stage: Train, found: _Found) -> Train:
     """Return a training that is read: it trains nothing, and its network sees no image."""
     places = [found.record.kept[epoch][0] for epoch in sorted(found.kept)]
     states = dict.fromkeys(name for name, _ in places if name.startswith("states/"))
     return replace(
         stage,
-        spec={**stage.spec, "recorded": found.last},
-        consumes=(*stage.consumes, *states),
+        recorded=found.last,
+        read_states=tuple(states),
         epochs=0,
         state_bytes=0,
         prefix=None,
-        prefix_unshared="",
     )
 
 

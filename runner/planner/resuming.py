@@ -6,25 +6,26 @@ their tensors. Pure functions over keys, histories and readers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from runner.core.plan import Facts, Plan, ResumePoint
-from runner.core.reader import epochs_to_keep, reader_of, replayed, unwritten
-from runner.core.stages import Stage
-from runner.core.trajectory import last_epoch, lies_on
+from runner.core.reader import epochs_to_keep, replayed, unwritten
+from runner.core.stages import Stage, Train
 
 
 def go_on_from_checkpoints(plan: Plan, facts: Facts) -> Plan:
     """Count only the epochs behind the checkpoint of a training that was stopped."""
-    found = {start.stage: start for start in facts.starts if start.stage}
+    found = checkpoints_of(facts)
     if not found:
         return plan
 
     def behind(stage: Stage) -> Stage:
+        if not isinstance(stage, Train):
+            return stage
         own = [found[stage.key]] if stage.key in found else []
         epoch = max(_usable(stage, own), default=0)
-        return _counted(stage, max(epoch, _before(stage)))
+        return _counted(stage, max(epoch, stage.first_epoch - 1))
 
     return replace(plan, stages=tuple(map(behind, plan.stages)))
 
@@ -34,61 +35,51 @@ def go_on_from_states(plan: Plan, facts: Facts) -> Plan:
 
     A branch whose parent is done counts all epochs where the state to branch from cannot be used.
     """
-    if not facts.starts:
+    if not facts.resume_points:
         return plan
-    places: dict[str, list[ResumePoint]] = {}
-    for start in facts.starts:
-        places.setdefault(start.segment, []).append(start)
+    by_segment: dict[str, list[ResumePoint]] = {}
+    for point in facts.resume_points:
+        by_segment.setdefault(point.segment, []).append(point)
     to_come = {name for stage in plan.stages for name in stage.produces}
 
     def behind(stage: Stage) -> Stage:
-        path = stage.spec.get("path", ())
-        found = [start for each in path for start in places.get(each["key"], ())]
-        sure = _before(stage) if stage.spec.get("start") in to_come else 0
+        if not isinstance(stage, Train):
+            return stage
+        segments = stage.trajectory.segments
+        found = [point for each in segments for point in by_segment.get(each.key, ())]
+        sure = stage.first_epoch - 1 if stage.start in to_come else 0
         return _counted(stage, max([sure, *_usable(stage, found)]))
 
     return replace(plan, stages=tuple(map(behind, plan.stages)))
 
 
-def goes_on_behind_its_start(stage: Stage, starts: Mapping[str, ResumePoint]) -> bool:
-    """Return whether a branch has a checkpoint, and so needs no state to branch from.
-
-    Args:
-        stage: any stage.
-        starts: checkpoints by the key of their stage.
-    """
-    own = [starts[stage.key]] if stage.key in starts else []
-    return any(epoch > _before(stage) for epoch in _usable(stage, own))
+def checkpoints_of(facts: Facts) -> dict[str, ResumePoint]:
+    """Return the checkpoints on this disk by the key of their stage."""
+    return {point.stage: point for point in facts.resume_points if point.stage}
 
 
-def _before(stage: Stage) -> int:
-    """Return the epoch that comes before those of a stage."""
-    return int(stage.spec.get("first_epoch", 1)) - 1
+def goes_on_behind_its_start(stage: Train, checkpoints: Mapping[str, ResumePoint]) -> bool:
+    """Return whether a branch has a checkpoint, and so needs no state to branch from."""
+    own = [checkpoints[stage.key]] if stage.key in checkpoints else []
+    return any(epoch >= stage.first_epoch for epoch in _usable(stage, own))
 
 
-def _counted(stage: Stage, epoch: int) -> Stage:
+def _counted(stage: Train, epoch: int) -> Train:
     """Return a training that has only the epochs behind one to train."""
-    if stage.kind != "train" or "recorded" in stage.spec:
+    if stage.recorded is not None:
         return stage
-    left = last_epoch(stage.spec["path"]) - epoch
+    left = stage.last_epoch - epoch
     return stage if left == stage.epochs else replace(stage, epochs=left)
 
 
-def _usable(stage: Stage, starts: Iterable[ResumePoint]) -> Iterator[int]:
-    """Yield the epochs of those states that a stage may go on from."""
-    if stage.kind != "train":
-        return
-    path = stage.spec["path"]
-    readers = {name: reader_of(values) for name, values in stage.spec["readers"].items()}
+def _usable(stage: Train, points: Iterable[ResumePoint]) -> Iterator[int]:
+    """Yield the epoch of the furthest of those states from which a training may go on."""
+    readers = stage.readers
     limit = min(reader.diverged_if for reader in readers.values())
-    for start in _furthest_first(starts):
-        if start.limit > limit or not lies_on(path, start.segment, start.epoch):
+    for point in sorted(points, key=lambda point: -point.epoch):
+        if point.limit > limit or not stage.trajectory.contains(point.segment, point.epoch):
             continue
-        states = replayed(readers, start.history)
-        if epochs_to_keep(readers, unwritten(readers, states, start.written)) <= start.kept:
-            yield start.epoch
+        states = replayed(readers, point.history)
+        if epochs_to_keep(readers, unwritten(readers, states, point.written)) <= point.kept:
+            yield point.epoch
             return
-
-
-def _furthest_first(starts: Iterable[ResumePoint]) -> Sequence[ResumePoint]:
-    return sorted(starts, key=lambda start: -start.epoch)

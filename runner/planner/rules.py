@@ -7,11 +7,12 @@ is computed for it. It may add a stage (features, a beginning in common) to save
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
-from runner.core.keys import content_key
 from runner.core.plan import Decision, Facts, Plan
-from runner.core.stages import Stage
+from runner.core.stages import Evaluate, Stage, Train
+from runner.planner.features import use_frozen_features
 from runner.planner.recorded import read_recorded_epochs
 from runner.planner.resuming import (
+    checkpoints_of,
     go_on_from_checkpoints,
     go_on_from_states,
     goes_on_behind_its_start,
@@ -31,7 +32,7 @@ def merge_equal_stages(plan: Plan, facts: Facts) -> Plan:
 
 def skip_finished_runs(plan: Plan, facts: Facts) -> Plan:
     """Leave out the stages that only runs with a result read."""
-    wanted = {key for run, keys in plan.reads.items() if run not in facts.finished for key in keys}
+    wanted = plan.read_by_open_runs(facts.finished)
     return _without(
         plan, [stage for stage in plan.stages if stage.key not in wanted], "its runs have results"
     )
@@ -42,7 +43,8 @@ def skip_after_divergence(plan: Plan, facts: Facts) -> Plan:
     without = set(facts.diverged)
     dropped: list[Stage] = []
     for stage in plan.stages:
-        if without.intersection(stage.needs) and stage.spec.get("reading") not in facts.settled:
+        satisfied = isinstance(stage, Evaluate) and stage.solo_key in facts.finished_readers
+        if without.intersection(stage.needs) and not satisfied:
             without.add(stage.key)
             dropped.append(stage)
     return _without(plan, dropped, "what it needs diverged")
@@ -53,7 +55,7 @@ def skip_done_stages(plan: Plan, facts: Facts) -> Plan:
 
     A branch that was stopped and has a checkpoint no longer needs the state that it began from.
     """
-    checkpoints = {start.stage: start for start in facts.starts if start.stage}
+    checkpoints = checkpoints_of(facts)
     kept: list[Stage] = []
     needed: set[str] = set()
     dropped: list[Stage] = []
@@ -68,9 +70,8 @@ def skip_done_stages(plan: Plan, facts: Facts) -> Plan:
             why = f"done before, but {gone[0]} is no longer whole on disk"
             redone.append(Decision("skip_done_stages", stage.key, why))
         needed.difference_update(stage.produces)
-        if goes_on_behind_its_start(stage, checkpoints):
-            consumes = tuple(name for name in stage.consumes if name != stage.spec["start"])
-            stage = replace(stage, consumes=consumes)
+        if isinstance(stage, Train) and goes_on_behind_its_start(stage, checkpoints):
+            stage = replace(stage, passed_start=True)
         needed.update(stage.consumes)
         kept.append(stage)
     plan = replace(
@@ -79,73 +80,6 @@ def skip_done_stages(plan: Plan, facts: Facts) -> Plan:
         decisions=(*plan.decisions, *redone),
     )
     return _without(plan, dropped, "done before")
-
-
-def use_frozen_features(plan: Plan, facts: Facts) -> Plan:
-    """Compute the output of a frozen prefix once for all images, and train on that.
-
-    Features that together would take more than the cache may hold are left to be computed in every
-    epoch. Those that lie on the disk already are used in any case, and take their part of the room.
-    """
-    stages: list[Stage] = []
-    used: dict[str, str] = {}
-    decisions: list[Decision] = []
-    room = facts.cache_limit
-    for stage in plan.stages:
-        features = stage.prefix
-        if features is None:
-            stages.append(stage)
-            continue
-        (name,) = features.produces
-        there = name in facts.artifacts
-        size = features.num_bytes or 0
-        if features.key not in used:
-            if size > room and not there:
-                why = f"frozen features of {size:,} bytes are over the limit of the cache"
-                decisions.append(Decision("use_frozen_features", stage.key, why))
-                stages.append(stage)
-                continue
-            if features.key in facts.done and not there:
-                why = f"done before, but {name} is no longer whole on disk"
-                decisions.append(Decision("use_frozen_features", features.key, why))
-            room -= size
-            if not (there and features.key in facts.done):
-                stages.append(features)
-        used[features.key] = name
-        stages.append(_on_features(stage, features))
-    return replace(
-        plan,
-        stages=tuple(stages),
-        reads=_reading_features(plan, stages, set(used)),
-        decisions=(*plan.decisions, *decisions),
-    )
-
-
-def _on_features(stage: Stage, features: Stage) -> Stage:
-    (name,) = features.produces
-    spec = {**stage.spec, "features": name, "prefix": features.spec["prefix"]}
-    cost_kind = content_key("cost", [stage.cost_kind, "features"]) if stage.cost_kind else ""
-    needs = (*stage.needs, features.key)
-    consumes = (*stage.consumes, name)
-    return replace(
-        stage, spec=spec, needs=needs, consumes=consumes, cost_kind=cost_kind, prefix=None
-    )
-
-
-def _reading_features(
-    plan: Plan, stages: list[Stage], used: set[str]
-) -> dict[str, tuple[str, ...]]:
-    """Return what each run reads, with the features that its stages need before them."""
-    features = {each.key: need for each in stages for need in each.needs if need in used}
-    reads: dict[str, tuple[str, ...]] = {}
-    for run, keys in plan.reads.items():
-        chain: list[str] = []
-        for key in keys:
-            if key in features and features[key] not in chain:
-                chain.append(features[key])
-            chain.append(key)
-        reads[run] = tuple(chain)
-    return reads
 
 
 def _without(plan: Plan, dropped: list[Stage], why: str) -> Plan:

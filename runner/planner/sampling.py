@@ -7,31 +7,38 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import groupby
+from typing import assert_never
 
 from runner.core.plan import Plan
+from runner.core.stages import Evaluate, ExtractFeatures, Prepare, Stage, Train
 
 _NOTHING = (1, "")
 """Sorts behind every shared stage."""
 
 
-def shared_stages(plan: Plan) -> dict[str, frozenset[str]]:
+def shared_stages(plan: Plan) -> dict[str, set[str]]:
     """Return, for each run, the stages that do for it other than what it would do alone.
 
     These are the trainings that several runs read, and frozen features.
     """
-    kinds = {stage.key: stage.kind for stage in plan.stages}
     readers: dict[str, int] = {}
-    for keys in plan.reads.values():
+    for keys in plan.stages_by_run.values():
         for key in keys:
             readers[key] = readers.get(key, 0) + 1
-    return {
-        run: frozenset(
-            key
-            for key in keys
-            if kinds.get(key) == "features" or (kinds.get(key) == "train" and readers[key] > 1)
-        )
-        for run, keys in plan.reads.items()
-    }
+    shared = {stage.key for stage in plan.stages if _is_shared(stage, readers[stage.key])}
+    return {run: shared.intersection(keys) for run, keys in plan.stages_by_run.items()}
+
+
+def _is_shared(stage: Stage, num_runs: int) -> bool:
+    match stage:
+        case ExtractFeatures():
+            return True
+        case Train():
+            return num_runs > 1
+        case Prepare() | Evaluate():
+            return False
+        case _:
+            assert_never(stage)
 
 
 def sample_runs(plan: Plan, size: int) -> tuple[str, ...]:

@@ -11,33 +11,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import assert_never
 
 from runner.core.keys import content_key
 from runner.core.plan import Decision, Facts, Plan
-from runner.core.stages import Stage
-from runner.core.trajectory import end_of, state_name
+from runner.core.stages import Evaluate, ExtractFeatures, Prepare, Stage, Train
 
 
 @dataclass(frozen=True)
 class _Member:
     """One run's training within a family."""
 
-    stage: Stage
-    path: tuple[tuple[str, int, int], ...]
+    stage: Train
     is_open: bool
 
     @property
     def last(self) -> int:
         """The last epoch of its budget."""
-        return self.path[-1][2]
-
-    def segment_at(self, epoch: int) -> str | None:
-        """Return the key of the segment that holds an epoch, None behind the last."""
-        for key, first, last in self.path:
-            if first <= epoch <= last:
-                return key
-        return None
+        return self.stage.last_epoch
 
 
 @dataclass(frozen=True)
@@ -62,19 +53,18 @@ def share_trajectories(plan: Plan, facts: Facts) -> Plan:
     stay, but nothing is planned for them; nor do those that are read from recorded epochs wait for
     others.
     """
-    recorded = {stage.key for stage in plan.stages if "recorded" in stage.spec}
-    open_keys = {
-        key for run, keys in plan.reads.items() if run not in facts.finished for key in keys
-    } - recorded
-    families: dict[tuple[str, float], dict[str, Stage]] = {}
-    for stage in plan.stages:
-        if stage.kind == "train" and list(_readers(stage)) == [stage.key]:
+    trainings = [stage for stage in plan.stages if isinstance(stage, Train)]
+    recorded = {stage.key for stage in trainings if stage.recorded is not None}
+    open_keys = plan.read_by_open_runs(facts.finished) - recorded
+    families: dict[tuple[str, float], dict[str, Train]] = {}
+    for stage in trainings:
+        if list(stage.readers) == [stage.key]:
             families.setdefault(_family(stage), {})[stage.key] = stage
-    replaced: dict[str, tuple[Stage, ...]] = {}
+    replaced: dict[str, tuple[Train, ...]] = {}
     decisions: list[Decision] = []
     for stages in families.values():
         if len(stages) > 1 and not open_keys.isdisjoint(stages):
-            tree = _tree([_member(stages[key], key in open_keys) for key in sorted(stages)], 1)
+            tree = _tree([_Member(stages[key], key in open_keys) for key in sorted(stages)], 1)
             chains = dict(_chains(tree, facts))
             replaced |= chains
             decisions += _told(chains)
@@ -83,25 +73,15 @@ def share_trajectories(plan: Plan, facts: Facts) -> Plan:
     return replace(
         plan,
         stages=tuple(_in_order(plan.stages, replaced)),
-        reads={run: _swapped(keys, replaced) for run, keys in plan.reads.items()},
+        stages_by_run={run: _swapped(keys, replaced) for run, keys in plan.stages_by_run.items()},
         decisions=(*plan.decisions, *decisions),
     )
 
 
-def _readers(stage: Stage) -> Mapping[str, Any]:
-    readers: Mapping[str, Any] = stage.spec["readers"]
-    return readers
-
-
-def _family(stage: Stage) -> tuple[str, float]:
+def _family(stage: Train) -> tuple[str, float]:
     """Return what trainings must have in common to share anything."""
-    (reader,) = _readers(stage).values()
-    return stage.spec["path"][0]["key"], reader["diverged_if"]
-
-
-def _member(stage: Stage, is_open: bool) -> _Member:
-    path = [(each["key"], each["first_epoch"], end_of(each)) for each in stage.spec["path"]]
-    return _Member(stage, tuple(path), is_open)
+    (reader,) = stage.readers.values()
+    return stage.trajectory.key, reader.diverged_if
 
 
 def _tree(members: Sequence[_Member], first: int) -> _Node:
@@ -111,9 +91,9 @@ def _tree(members: Sequence[_Member], first: int) -> _Node:
         epoch = min(_end_of_segment(member, epoch) for member in members if member.last >= epoch)
         going_on: dict[str, list[_Member]] = {}
         for member in members:
-            following = member.segment_at(epoch + 1)
+            following = member.stage.trajectory.segment_at(epoch + 1)
             if following is not None:
-                going_on.setdefault(following, []).append(member)
+                going_on.setdefault(following.key, []).append(member)
         if len(going_on) != 1:
             break
         epoch += 1
@@ -122,12 +102,14 @@ def _tree(members: Sequence[_Member], first: int) -> _Node:
 
 
 def _end_of_segment(member: _Member, epoch: int) -> int:
-    return next(last for _, first, last in member.path if first <= epoch <= last)
+    segment = member.stage.trajectory.segment_at(epoch)
+    assert segment is not None
+    return segment.last_epoch
 
 
-def _chains(root: _Node, facts: Facts) -> Iterator[tuple[str, tuple[Stage, ...]]]:
+def _chains(root: _Node, facts: Facts) -> Iterator[tuple[str, tuple[Train, ...]]]:
     """Yield (key of the replaced stage, the stages in its place) for all open members of a tree."""
-    chains: dict[str, list[Stage]] = {}
+    chains: dict[str, list[Train]] = {}
     for stage, node in _stages(root, root.first, None, facts):
         for member in node.open_members():
             chains.setdefault(member.stage.key, []).append(stage)
@@ -136,8 +118,8 @@ def _chains(root: _Node, facts: Facts) -> Iterator[tuple[str, tuple[Stage, ...]]
 
 
 def _stages(
-    node: _Node, first: int, parent: Stage | None, facts: Facts
-) -> Iterator[tuple[Stage, _Node]]:
+    node: _Node, first: int, parent: Train | None, facts: Facts
+) -> Iterator[tuple[Train, _Node]]:
     """Yield the stage of each node that a run without a result reads, parents first.
 
     Where all others have ended that parted at its end, a node is one stage with the next, under the
@@ -156,19 +138,19 @@ def _stages(
         yield from _stages(child, child.first, stage, facts)
 
 
-def _longest(members: Iterable[_Member]) -> Stage:
+def _longest(members: Iterable[_Member]) -> Train:
     """Return the training whose settings hold for every epoch of all, whatever its length."""
     return max(members, key=lambda member: (member.last, member.stage.key)).stage
 
 
 def _key(node: _Node) -> str:
     """Return the key of a node's stage, which does not depend on what has ended."""
-    path = _path_until(_longest(node.members), node.last)
-    readers = sorted(key for member in node.members for key in _readers(member.stage))
+    path = _longest(node.members).trajectory.upto(node.last).to_json()
+    readers = sorted(key for member in node.members for key in member.stage.readers)
     return content_key("train", {"path": path, "first": node.first, "readers": readers})
 
 
-def _stage(node: _Node, key: str, first: int, parent: Stage | None, branches: bool) -> Stage:
+def _stage(node: _Node, key: str, first: int, parent: Train | None, branches: bool) -> Train:
     """Return the stage of a node, for its open members.
 
     Args:
@@ -179,39 +161,20 @@ def _stage(node: _Node, key: str, first: int, parent: Stage | None, branches: bo
         branches: whether others go on from its last state.
     """
     members = node.open_members()
-    longest = _longest(each for each in node.members if "recorded" not in each.stage.spec)
+    longest = _longest(each for each in node.members if each.stage.recorded is None)
     last = node.last if branches else min(node.last, max(member.last for member in members))
-    start = "" if parent is None else parent.produces[-1]
-    path = _path_until(longest, last)
-    readers = {key: value for member in members for key, value in _readers(member.stage).items()}
-    branch = (state_name(path[-1]["key"], last),) if branches else ()
-    own = [name for member in members for name in member.stage.produces]
     return replace(
         longest,
         key=key,
-        spec={
-            **longest.spec,
-            "readers": readers,
-            "path": path,
-            "first_epoch": first,
-            "start": start,
-        },
+        readers={key: each for member in members for key, each in member.stage.readers.items()},
+        trajectory=longest.trajectory.upto(last),
+        first_epoch=first,
+        start="" if parent is None else parent.last_state,
+        has_branches=branches,
         needs=longest.needs if parent is None else (*longest.needs, parent.key),
-        produces=(*own, *branch),
-        consumes=longest.consumes if parent is None else (*longest.consumes, start),
         epochs=last - first + 1,
         num_bytes=_bytes(members, last),
     )
-
-
-def _path_until(stage: Stage, last: int) -> list[dict[str, Any]]:
-    """Return the path of a training up to an epoch."""
-    path = []
-    for each in stage.spec["path"]:
-        if each["first_epoch"] <= last:
-            num = min(each["num_epochs"], last - each["first_epoch"] + 1)
-            path.append({**each, "num_epochs": num})
-    return path
 
 
 def _bytes(members: Sequence[_Member], last: int) -> int | None:
@@ -221,7 +184,7 @@ def _bytes(members: Sequence[_Member], last: int) -> int | None:
 
 
 def _in_order(
-    stages: Iterable[Stage], replaced: Mapping[str, tuple[Stage, ...]]
+    stages: Iterable[Stage], replaced: Mapping[str, tuple[Train, ...]]
 ) -> Iterator[Stage]:
     """Yield all stages, parents first: a shared one where the first run needs it."""
     seen: set[str] = set()
@@ -232,31 +195,33 @@ def _in_order(
                 yield each
 
 
-def _reading_shared(stage: Stage, replaced: Mapping[str, tuple[Stage, ...]]) -> Stage:
+def _reading_shared(stage: Stage, replaced: Mapping[str, tuple[Train, ...]]) -> Stage:
     """Return an evaluation with the stages that its run's training has become."""
-    if stage.spec.get("reading") not in replaced:
-        return stage
-    trainings = _swapped(stage.spec["trainings"], replaced)
-    return replace(
-        stage,
-        spec={**stage.spec, "trainings": list(trainings)},
-        needs=_swapped(stage.needs, replaced),
-    )
+    match stage:
+        case Evaluate():
+            if stage.solo_key not in replaced:
+                return stage
+            trainings = _swapped(stage.trainings, replaced)
+            return replace(stage, trainings=trainings, needs=_swapped(stage.needs, replaced))
+        case Prepare() | ExtractFeatures() | Train():
+            return stage
+        case _:
+            assert_never(stage)
 
 
-def _swapped(keys: Iterable[str], replaced: Mapping[str, tuple[Stage, ...]]) -> tuple[str, ...]:
+def _swapped(keys: Iterable[str], replaced: Mapping[str, tuple[Train, ...]]) -> tuple[str, ...]:
     swapped: list[str] = []
     for key in keys:
         swapped += [stage.key for stage in replaced[key]] if key in replaced else [key]
     return tuple(swapped)
 
 
-def _told(chains: Mapping[str, tuple[Stage, ...]]) -> Iterator[Decision]:
+def _told(chains: Mapping[str, tuple[Train, ...]]) -> Iterator[Decision]:
     """Yield what is shared, for people."""
     shared = {stage.key: stage for stages in chains.values() for stage in stages}
     for key, stage in shared.items():
-        readers = len(_readers(stage))
+        readers = len(stage.readers)
         if readers > 1:
-            first, last = stage.spec["first_epoch"], stage.spec["first_epoch"] + stage.epochs - 1
+            first, last = stage.first_epoch, stage.first_epoch + stage.epochs - 1
             why = f"epochs {first} to {last} are trained once for {readers} runs"
             yield Decision("share_trajectories", key, why)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.components.component import canonical_settings
+from runner.components.resolved import settings_key
 from runner.components.settings import Settings
 from runner.core.errors import MAX_PROBLEMS, Problem, SpecError, refuse
 from runner.core.run import Cell
@@ -20,7 +21,7 @@ from runner.spec.compose import load_document
 from runner.spec.names import SETTING_ROOTS, spell_out
 from runner.spec.nodes import Node, find, merge, plain, put, to_node
 from runner.spec.published import published_entries, with_published
-from runner.spec.resolve import DEFAULTS, layered, resolve, settings_key
+from runner.spec.resolve import DEFAULTS, layered, resolve
 from runner.spec.seeds import ONE, seeds_of, written_seeds
 from runner.spec.sizes import check_cells, check_phases
 from runner.spec.sweep import Combination, expand_sweep, label_names, published_value

@@ -11,10 +11,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from runner.components.component import canonical_settings, keyed_settings
+from runner.components.component import canonical_settings
 from runner.components.settings import FOLLOWS, Settings, contradictions, with_fitting_defaults
 from runner.core.errors import Problem, SourcePosition, SpecError
-from runner.core.keys import content_key
 from runner.spec.names import IMPLIED, spell_out
 from runner.spec.nodes import Node, find, merge, plain, put, to_node
 from runner.spec.options import models_at
@@ -129,11 +128,6 @@ def resolve(tree: Node) -> Settings:
     if problems:
         raise SpecError(problems)
     return settings
-
-
-def settings_key(settings: Settings) -> str:
-    """Return the key of resolved settings: no names, labels or paths in it."""
-    return content_key("settings", keyed_settings(settings))
 
 
 def origins(settings: Settings, tree: Node) -> Iterator[tuple[str, Any, str]]:

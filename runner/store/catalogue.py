@@ -14,7 +14,6 @@ from typing import Any
 import sqlalchemy as sa
 
 from runner.core.keys import content_key
-from runner.core.reader import reader_values
 from runner.core.run import Cell, Run
 from runner.core.stages import Stage
 from runner.store.checksums import seal_experiment, seal_runs
@@ -50,12 +49,12 @@ class RunStages:
 
     Attributes:
         stages: parents first.
-        reading: what trainings call the run.
+        solo_key: what trainings call the run.
         rerun: which repetition.
     """
 
     stages: Sequence[Stage]
-    reading: str
+    solo_key: str
     rerun: int
 
 
@@ -130,8 +129,8 @@ def _run_row(run: Run) -> dict[str, Any]:
     return {
         "run_key": run.run_key,
         "settings_key": run.settings_key,
-        "settings": run.settings,
-        "reader": reader_values(run.reader),
+        "settings": run.settings.json,
+        "reader": run.reader.to_json(),
         "fingerprint": run.fingerprint,
         "data_key": run.data_key,
     }
@@ -141,9 +140,9 @@ def _stage_row(stage: Stage) -> dict[str, Any]:
     return {
         "stage_key": stage.key,
         "kind": stage.kind,
-        "spec": dict(stage.spec),
+        "spec": stage.to_json(),
         "needs": list(stage.needs),
-        "cost_kind": stage.cost_kind,
+        "cost_kind": stage.cost_key,
     }
 
 
@@ -211,7 +210,7 @@ def _record_chains(connection: sa.Connection, chains: Mapping[str, RunStages]) -
                 "rerun": chain.rerun,
                 "position": position,
                 "stage_key": stage_key,
-                "reading": chain.reading,
+                "reading": chain.solo_key,
             }
             for position, stage_key in enumerate(stage_keys)
         ]

@@ -7,11 +7,11 @@ attempts at stages that are none of the run's. Returns plain values.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any
 
 import sqlalchemy as sa
 
-from runner.core.stages import StageKind
+from runner.core.stages import STAGE_KINDS
 from runner.store.schema import (
     attempts,
     claims,
@@ -22,9 +22,6 @@ from runner.store.schema import (
     stages,
     steps,
 )
-
-KINDS = get_args(StageKind)
-"""Of stages, in the order in which a run needs them."""
 
 
 def attempts_of(connection: sa.Connection, run_key: str) -> list[dict[str, Any]]:
@@ -100,7 +97,7 @@ def _attempt_columns(*others: sa.ColumnElement[Any]) -> sa.Select[Any]:
 
 def _in_order(attempt: Mapping[str, Any]) -> tuple[int, ...]:
     """Return where an attempt stands among those of a run: by stage, number and epochs."""
-    kind = KINDS.index(attempt["kind"])
+    kind = STAGE_KINDS.index(attempt["kind"])
     if attempt["position"] is None:
         return attempt["rerun"], kind, 0, attempt["first_epoch"], attempt["number"]
     return attempt["rerun"], kind, 1, attempt["position"], attempt["number"]

@@ -11,8 +11,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from runner.core.records import RunStatus
+from runner.core.stages import Train
 from runner.store.checking import check_attempts, refuse
 from runner.store.database import Database
+from runner.store.kinds import is_of_kind
 from runner.store.schema import artifacts, attempts, results, run_stages, stages, steps
 
 BATCH = 500
@@ -87,7 +89,7 @@ def _in_batches(
         yield query.where(attempts.c.stage_key.in_(keys[start : start + BATCH]))
 
 
-def settled_readings(database: Database) -> set[str]:
+def finished_readers(database: Database) -> set[str]:
     """Return the readings that ended well in trainings that then diverged or failed."""
     query = sa.select(attempts.c.outcome).where(
         attempts.c.status.in_(("diverged", "failed")), attempts.c.outcome.is_not(None)
@@ -130,8 +132,8 @@ def failed_attempts(database: Database) -> dict[str, int]:
         return {row[0]: int(row[1]) for row in connection.execute(query)}
 
 
-def seconds_by_cost_kind(database: Database, device: str) -> dict[str, float]:
-    """Return mean measured seconds an epoch (or a stage) of each cost kind on a device.
+def seconds_by_cost_key(database: Database, device: str) -> dict[str, float]:
+    """Return mean measured seconds an epoch (or a stage) of each cost key on a device.
 
     The first epoch of an attempt is left out where there are others: it pays for warming up. What
     was taken from the reference was measured elsewhere.
@@ -156,7 +158,7 @@ def seconds_by_cost_kind(database: Database, device: str) -> dict[str, float]:
         .join(attempts, attempts.c.stage_key == stages.c.stage_key)
         .where(
             stages.c.cost_kind != "",
-            stages.c.kind != "train",
+            sa.not_(is_of_kind(Train)),
             attempts.c.status == "done",
             attempts.c.device == device,
         )

@@ -14,7 +14,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from runner.core.records import EpochRecord
+from runner.core.stages import Train, stage_from_json
+from runner.core.trajectory import Trajectory
 from runner.store.database import Database
+from runner.store.kinds import is_of_kind
 from runner.store.schema import attempts, metrics, stages, steps
 
 BATCH = 500
@@ -26,14 +29,14 @@ class Trained:
     """An attempt at a training.
 
     Attributes:
-        path: segments of the stage.
+        trajectory: of the stage.
         limit: its limit of divergence.
         numerics: under which it was made.
         readings: what became of the runs that were satisfied in it, by reading.
         has_ended: whether it ended by itself, well or badly.
     """
 
-    path: Sequence[Mapping[str, Any]]
+    trajectory: Trajectory
     limit: float
     numerics: Mapping[str, Any]
     readings: Mapping[str, Mapping[str, Any]]
@@ -42,11 +45,11 @@ class Trained:
 
 def trained(database: Database, segments: Collection[str]) -> dict[int, Trained]:
     """Return the attempts at trainings whose paths begin with one of these segments, by id."""
-    first = stages.c.spec["path"][0]["key"].as_string().label("first")
+    first = stages.c.spec[("path", 0, "key")].as_string().label("first")
     every = (
         sa.select(attempts.c.id, first)
         .join(stages, stages.c.stage_key == attempts.c.stage_key)
-        .where(stages.c.kind == "train", attempts.c.status != "reference")
+        .where(is_of_kind(Train), attempts.c.status != "reference")
     )
     found: dict[int, Trained] = {}
     with database.read() as connection:
@@ -56,10 +59,12 @@ def trained(database: Database, segments: Collection[str]) -> dict[int, Trained]
         )
         for batch in _batches(sorted(ids)):
             for row in connection.execute(query.where(attempts.c.id.in_(batch))):
-                readers = row.spec["readers"].values()
+                stage = stage_from_json("train", row.stage_key, row.spec)
+                assert isinstance(stage, Train)
+                limits = (each.diverged_if for each in stage.readers.values())
                 found[row.id] = Trained(
-                    path=row.spec["path"],
-                    limit=max((each["diverged_if"] for each in readers), default=math.inf),
+                    trajectory=stage.trajectory,
+                    limit=max(limits, default=math.inf),
                     numerics=row.numerics,
                     readings=(row.outcome or {}).get("readers", {}),
                     has_ended=row.status in ENDED,

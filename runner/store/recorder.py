@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
-from runner.core.records import AttemptStatus, EpochRecord, Metric
+from runner.core.records import AttemptStatus, EpochRecord, Metric, Produced
 from runner.core.text import storable
 from runner.store.checksums import seal_attempts
 from runner.store.claims import Claimed, hold_claim, release_claim
@@ -28,15 +27,6 @@ from runner.store.schema import (
     run_stages,
     steps,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Artifact:
-    """Something that a stage left on disk."""
-
-    name: str
-    digest: str
-    num_bytes: int
 
 
 def record_epochs(database: Database, claim: Claimed, records: Sequence[EpochRecord]) -> None:
@@ -134,7 +124,7 @@ def end_attempt(
     outcome: Mapping[str, Any] | None = None,
     error: str = "",
     measured: Sequence[Metric] = (),
-    produced: Sequence[Artifact] = (),
+    produced: Sequence[Produced] = (),
 ) -> None:
     """Store how an attempt ended, with what it measured and produced, and give up the claim.
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from runner.core.reader import reader_of, replayed
+from runner.core.reader import Reader, replayed
 from runner.store.claims import Moment, is_held
 from runner.store.database import Database
 from runner.store.schema import claims, results, run_epochs, run_stages, runs
@@ -61,7 +61,7 @@ def read_so_far(connection: sa.Connection) -> dict[str, dict[str, Any]]:
         history = _history(connection, run.run_key, run.no)
         if not history:
             continue
-        state = replayed({"run": reader_of(run.reader)}, history)["run"]
+        state = replayed({"run": Reader.from_json(run.reader)}, history)["run"]
         found[run.run_key] = {
             "best_epoch": state.best_epoch,
             "last_epoch": state.epoch,

@@ -5,17 +5,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import stages
 
 from runner.cli import progress
 from runner.cli.progress import PlainProgress
 from runner.core.plan import Facts, Plan
+from runner.core.run import ResolvedSettings
 from runner.core.stages import Stage
 from runner.engine.context import Progress
 
-PREPARE = Stage("p", "prepare", {"data": {"dataset": "caltech101"}})
-PATH = [{"key": "s", "first_epoch": 1, "num_epochs": 30}]
-TRAIN = Stage("t", "train", {"path": PATH, "first_epoch": 1}, cost_kind="k", epochs=30)
-TEST = Stage("e", "evaluate", {})
+PREPARE = stages.prepare(data=ResolvedSettings({"dataset": "caltech101"}))
+TRAIN = stages.train("t", 30, cost_key="k")
+TEST = stages.evaluate("e", "t")
 
 Tell = Callable[[float, Callable[[PlainProgress], None]], list[str]]
 

@@ -20,7 +20,8 @@ from runner.core.stages import Stage
 from runner.engine.context import Context, Outcome
 from runner.engine.data.samples import Images
 from runner.engine.device import numerics
-from runner.engine.engine import StageJob, do_stage
+from runner.engine.engine import do_stage
+from runner.engine.job import StageJob
 from runner.engine.network.build import tensors_digest
 from runner.lower.stages import make_run, naive_chain
 from runner.lower.trajectory import pixels_key

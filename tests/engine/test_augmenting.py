@@ -109,7 +109,7 @@ class FlippedBench(FeaturesBench):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        assert self.stage("features").spec["prefix"]["views"] == 2
+        assert self.stage("features").prefix.views == 2
 
 
 @pytest.mark.slow

@@ -77,18 +77,18 @@ def test_a_state_that_branches_need_must_fit(
 ) -> None:
     bench = Bench(tmp_path, settings_of())
     limit_states(tmp_path, 0, monkeypatch)
-    stage = replace(bench.stage("train"), produces=("states/branch-1",))
+    stage = replace(bench.stage("train"), has_branches=True)
     with pytest.raises(OSError, match="No space left"):
-        keeping.keep_state(bench.context(), stage, "states/branch-1", filled(1.0))
-    keeping.keep_state(bench.context(), bench.stage("train"), "states/branch-1", filled(1.0))
+        keeping.keep_state(bench.context(), stage, stage.last_state, filled(1.0))
+    keeping.keep_state(bench.context(), bench.stage("train"), stage.last_state, filled(1.0))
     assert bench.notes == [NOT_KEPT]
 
 
 def test_where_nothing_goes_on_from_states_none_is_kept_but_for_branches(tmp_path: Path) -> None:
     bench, _ = train(tmp_path, 0.1, share_states=False)
     assert states_in(tmp_path) == []
-    stage = replace(bench.stage("train"), produces=("states/branch-1",))
-    keeping.keep_state(bench.context(), stage, "states/branch-1", filled(1.0))
+    stage = replace(bench.stage("train"), has_branches=True)
+    keeping.keep_state(bench.context(), stage, stage.last_state, filled(1.0))
     assert len(states_in(tmp_path)) == 1
 
 

@@ -189,7 +189,7 @@ def test_preparing_what_was_removed_says_nothing(bench: Bench) -> None:
 )
 def test_a_quick_look_sees_all_but_changed_values(bench: Bench, harm, seen: bool) -> None:
     bench.do("prepare")
-    key = bench.stage("prepare").spec["pixels_key"]
+    key = bench.stage("prepare").pixels_key
     assert pixels.look_whole(cached(bench), key)
     harm(cached(bench))
     assert pixels.look_whole(cached(bench), key) == seen
@@ -355,6 +355,6 @@ def test_damaged_pixels_whose_images_are_not_at_hand_say_so(bench: Bench) -> Non
     overwrite(cached(bench))
     context = bench.context()
     context.sources.clear()
-    key = bench.stage("prepare").spec["pixels_key"]
+    key = bench.stage("prepare").pixels_key
     with pytest.raises(DataError, match=f"{key} was made from are not at hand"):
         pixels.open_images(context, key, bench.settings.data)

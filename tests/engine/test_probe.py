@@ -1,13 +1,16 @@
 """What a few images and steps say of a whole stage, by a clock that ticks once a look."""
 
+from dataclasses import replace
 from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import stages
 from benches import CPU, NOWHERE, settings_of
 from torch import nn
 
+from runner.core.stages import FrozenPrefix, Stage
 from runner.engine import probe
 from runner.engine.data.augment import Augmenter
 from runner.engine.data.samples import evaluation_batch_size
@@ -18,6 +21,10 @@ BATCH, FEATURES_BATCH = evaluation_batch_size((3, 8, 8)), evaluation_batch_size(
 FROZEN = {"name": "convnet", "filters": [4, 6], "linear": [8], "freeze": "features"}
 MIRRORED = {"steps": [{"name": "RandomHorizontalFlip"}]}
 
+PREFIX = FrozenPrefix("f", "flatten", (24,))
+TRAIN = stages.train("t", prefix=PREFIX)
+EVALUATE = stages.evaluate("e", "t", prefix=PREFIX)
+
 
 @pytest.fixture(autouse=True)
 def ticking(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,38 +32,38 @@ def ticking(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe, "time", SimpleNamespace(perf_counter=lambda: float(next(ticks))))
 
 
-def seconds(kind: str, spec: dict[str, Any] | None = None, **settings: Any) -> float:
+def seconds(stage: Stage, **settings: Any) -> float:
     made = settings_of(**settings)
     source = made.data.build(NOWHERE)
-    return probe.Probe(made, source, (3, 8, 8), CPU).seconds(kind, spec or {})
+    return probe.Probe(made, source, (3, 8, 8), CPU).seconds(stage)
 
 
 def test_decoding_is_measured_on_some_images_for_all() -> None:
-    assert seconds("prepare") == 60 / 30  # every second one
+    assert seconds(stages.prepare()) == 60 / 30  # every second one
 
 
 def test_an_epoch_is_its_steps_and_what_is_evaluated() -> None:
-    assert seconds("train") == pytest.approx(36 / 12 * STEP + 12 / BATCH)
+    assert seconds(TRAIN) == pytest.approx(36 / 12 * STEP + 12 / BATCH)
     most = {"train_eval": "full", "test": "each_epoch"}
-    assert seconds("train", evaluate=most) == pytest.approx(36 / 12 * STEP + 60 / BATCH)
+    assert seconds(TRAIN, evaluate=most) == pytest.approx(36 / 12 * STEP + 60 / BATCH)
 
 
 def test_augmentation_is_part_of_an_epoch_on_images_only() -> None:
     train = {"augment": MIRRORED}
-    assert seconds("train", train=train) == pytest.approx(36 / 12 * 2 * STEP + 12 / BATCH)
-    on_features = seconds("train", {"features": "f"}, train=train, model=FROZEN)
+    assert seconds(TRAIN, train=train) == pytest.approx(36 / 12 * 2 * STEP + 12 / BATCH)
+    on_features = seconds(replace(TRAIN, on_features=True), train=train, model=FROZEN)
     assert on_features == pytest.approx(36 / 12 * STEP + 12 / FEATURES_BATCH)
 
 
 def test_features_are_computed_for_all_views_of_all_images() -> None:
-    assert seconds("features", {"prefix": {}}, model=FROZEN) == pytest.approx(60 / BATCH)
-    twice = seconds("features", {"prefix": {"views": 2}}, model=FROZEN)
+    assert seconds(stages.features(), model=FROZEN) == pytest.approx(60 / BATCH)
+    twice = seconds(stages.features(prefix=replace(PREFIX, views=2)), model=FROZEN)
     assert twice == pytest.approx(120 / BATCH)
 
 
 def test_an_evaluation_is_that_of_the_test_images() -> None:
-    assert seconds("evaluate") == pytest.approx(12 / BATCH)
-    features = seconds("evaluate", {"features": "f"}, model=FROZEN)
+    assert seconds(EVALUATE) == pytest.approx(12 / BATCH)
+    features = seconds(replace(EVALUATE, on_features=True), model=FROZEN)
     assert features == pytest.approx(12 / FEATURES_BATCH)
 
 
@@ -76,7 +83,7 @@ def test_a_probe_takes_the_steps_that_a_training_takes(
     monkeypatch.setattr(
         loop.TrainingStep, "__call__", lambda *given: calls.append("step") or taken(*given)
     )
-    seconds("train", train={"augment": MIRRORED, "clip_grad_norm": clip})
+    seconds(TRAIN, train={"augment": MIRRORED, "clip_grad_norm": clip})
     steps = probe.WARM_STEPS + probe.STEPS
     assert calls.count("step") == steps
     assert calls.count("clip") == (0 if clip is None else steps)

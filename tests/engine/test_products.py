@@ -1,7 +1,9 @@
 """Weights on the disk count only while they are what was recorded of them."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,12 +11,13 @@ from benches import Bench, settings_of
 from safetensors.torch import load_file, save_file
 
 from runner.core.errors import StageFailed
-from runner.core.reader import ReaderState
+from runner.core.reader import Reader, ReaderState, SelectRule
 from runner.engine.network.build import tensors_digest
 from runner.engine.products import is_there, lies_there, whole_weights
 from runner.engine.training.loop import TrainState
 from runner.engine.training.resume import with_written
 
+READER = Reader(3, None, SelectRule("val_loss", "min"), "best", 20.0)
 TENSORS = {"layer.weight": torch.arange(6.0).view(2, 3), "layer.bias": torch.ones(2)}
 
 
@@ -82,7 +85,8 @@ def test_a_state_keeps_only_whole_weights_of_satisfied_readers(
     state = TrainState(None, None, {"reader": reader}, written=written)
     if not is_whole:
         shift(path)
-    kept = with_written(bench.context(), None, state).best
+    job = SimpleNamespace(stage=replace(bench.stage("train"), readers={"reader": READER}))
+    kept = with_written(bench.context(), job, state).best
     assert {epoch: each.keys() for epoch, each in kept.items()} == (
         {2: TENSORS.keys()} if is_whole else {}
     )

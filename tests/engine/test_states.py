@@ -1,7 +1,7 @@
 """States that trainings leave: for which others they are a beginning, and for which not."""
 
 import shutil
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from test_resume import STEPS, stop_after
 
 from runner.core.errors import Interrupted
 from runner.core.reader import Reader, SelectRule
-from runner.core.stages import Stage
+from runner.core.stages import Stage, Train
 from runner.engine.context import Outcome
 from runner.engine.training.checkpoint import Checkpoint, load_checkpoint
 
@@ -162,8 +162,7 @@ def family_of(folder: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> 
 
 def _with_readers(bench: Bench, kind: str) -> Stage:
     stage = next(each for each in bench.chain if each.kind == kind)
-    readers = {name: asdict(reader) for name, reader in FAMILY.items()}
-    return replace(stage, spec={**stage.spec, "readers": readers})
+    return replace(stage, readers=FAMILY) if isinstance(stage, Train) else stage
 
 
 def test_weights_of_satisfied_readers_are_kept_on_the_disk_only(

@@ -16,7 +16,7 @@ from runner.core.keys import canonical_json, content_key
 from runner.core.plan import Facts, Plan
 from runner.core.stages import FrozenPrefix, Stage
 from runner.lower.stages import make_run, naive_chain, naive_plan
-from runner.lower.trajectory import data_key, init_key, make_segments, prefix_key
+from runner.lower.trajectory import data_key, init_key, make_trajectory, num_views, prefix_key
 from runner.planner.rules import apply_rules
 from runner.spec.experiment import ResolvedCell, load_experiment
 
@@ -34,14 +34,16 @@ def keys_of(item: ResolvedCell) -> dict[str, Any]:
     weights = "weights" if getattr(settings.model, "weights", None) else ""
     run = make_run(settings, "fingerprint", weights, item.cell)
     features = prefix_key(settings, "fingerprint", "structure", weights, weights)
-    prefix = FrozenPrefix(features, "layer", (4,))
+    prefix = FrozenPrefix(features, "layer", (4,), num_views(settings))
     return {
         "settings": item.cell.settings_key,
         "run": run.run_key,
         "data": data_key(settings, "fingerprint"),
         "init": init_key(settings, "fingerprint", weights),
         "features": features,
-        "segments": [each.key for each in make_segments(settings, "fingerprint", weights)],
+        "segments": [
+            each.key for each in make_trajectory(settings, "fingerprint", weights).segments
+        ],
         "stages": [stage.key for stage in naive_chain(run, settings, 0, prefix)],
         "repeated": [stage.key for stage in naive_chain(run, settings, 1, prefix)],
     }
@@ -81,8 +83,8 @@ def as_first_stored(value: Any) -> Any:
 
 def stored(stage: Stage) -> str:
     """Return a digest of what is stored of a stage, and of what it stands between."""
-    spec = canonical_json(as_first_stored(stage.spec))
-    rest = [stage.key, stage.kind, stage.needs, stage.produces, stage.consumes, stage.cost_kind]
+    spec = canonical_json(as_first_stored(stage.to_json()))
+    rest = [stage.key, stage.kind, stage.needs, stage.produces, stage.consumes, stage.cost_key]
     return f"{stage.kind} {content_key('stored', [spec, rest, stage.epochs])}"
 
 
@@ -96,14 +98,14 @@ def planned(path: Path) -> dict[str, list[str]]:
         prefix = None
         if settings.model.freeze != "none":
             key = prefix_key(settings, "fingerprint", "structure", weights, weights)
-            prefix = FrozenPrefix(key, "layer", (4,))
+            prefix = FrozenPrefix(key, "layer", (4,), num_views(settings))
         chains[run.run_key] = (run, naive_chain(run, settings, 0, prefix))
     naive = naive_plan(chains.values())
     plan: Plan = apply_rules(naive, Facts())
     return {
         "naive": [stored(stage) for stage in {each.key: each for each in naive.stages}.values()],
         "planned": [stored(stage) for stage in plan.stages],
-        "reads": [content_key("reads", [run, keys]) for run, keys in plan.reads.items()],
+        "reads": [content_key("reads", [run, keys]) for run, keys in plan.stages_by_run.items()],
     }
 
 

@@ -1,8 +1,7 @@
 """Keys: equal work has equal keys, other work has others, and a reader is no work."""
 
 import json
-from collections.abc import Mapping
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args, get_origin
 
 import pytest
@@ -18,11 +17,14 @@ from runner.components.models.mlp import MLP
 from runner.components.optimizers import SGD
 from runner.components.schedules import Cosine, Plateau
 from runner.components.settings import Best, EarlyStopping, Evaluation, Settings, Training
-from runner.core.keys import epoch_key
-from runner.core.stages import FrozenPrefix, Stage
+from runner.core.keys import content_key, epoch_key
+from runner.core.plan import Facts
+from runner.core.stages import ExtractFeatures, FrozenPrefix, Stage
 from runner.lower import stages, trajectory
 from runner.lower.stages import make_run, naive_chain, naive_plan
-from runner.lower.trajectory import init_key, make_segments, prefix_key
+from runner.lower.trajectory import init_key, make_trajectory, num_views, prefix_key
+from runner.planner.explain import not_shared
+from runner.planner.features import features_of, use_frozen_features
 
 DATA = {"dataset": "synthetic", "validation": 0.2, "test": 0.2}
 SGD_ = {"name": "sgd", "lr": 0.1, "momentum": 0.9}
@@ -51,7 +53,9 @@ def settings_of(changes: Mapping[str, Any] | None = None) -> Settings:
 
 
 def segment_keys(changes: Mapping[str, Any] | None = None) -> list[str]:
-    return [segment.key for segment in make_segments(settings_of(changes), "fingerprint")]
+    return [
+        segment.key for segment in make_trajectory(settings_of(changes), "fingerprint").segments
+    ]
 
 
 def chain_of(changes: Mapping[str, Any] | None = None, rerun: int = 0) -> tuple[Stage, ...]:
@@ -221,16 +225,32 @@ def test_schedules_that_part_later_share_the_phases_before() -> None:
 
 def test_segments_cover_the_budget_without_gaps() -> None:
     changes = {"train.schedule": {**STEP, "step_size": 7}}
-    segments = make_segments(settings_of(changes), "fingerprint")
+    segments = make_trajectory(settings_of(changes), "fingerprint").segments
     epochs = [
         epoch
         for segment in segments
         for epoch in range(segment.first_epoch, segment.first_epoch + segment.num_epochs)
     ]
     assert epochs == list(range(1, 31))
-    assert segments[0].parent_key == init_key(settings_of(changes), "fingerprint")
-    for before, after in pairwise(segments):
-        assert after.parent_key == epoch_key(before.key, after.first_epoch - 1)
+    assert [segment.last_epoch for segment in segments] == [7, 14, 21, 28, 30]
+
+
+def test_a_segments_key_says_all_that_came_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    changes = {"train.schedule": {**STEP, "step_size": 7}}
+    settings = settings_of(changes)
+    hashed: list[dict[str, Any]] = []
+
+    def remember(kind: str, value: Any) -> str:
+        if kind == "segment":
+            hashed.append(value)
+        return content_key(kind, value)
+
+    monkeypatch.setattr(trajectory, "content_key", remember)
+    segments = make_trajectory(settings, "a fingerprint of its own").segments
+    assert hashed[0]["parent"] == init_key(settings, "a fingerprint of its own")
+    for before, after, values in zip(segments, segments[1:], hashed[1:], strict=False):
+        assert values["parent"] == epoch_key(before.key, after.first_epoch - 1)
+        assert values["first"] == after.first_epoch
 
 
 def test_a_cosine_over_another_horizon_shares_nothing() -> None:
@@ -300,20 +320,20 @@ def test_stages_need_those_before_them_and_name_their_products() -> None:
     assert [stage.kind for stage in (prepare, train, evaluate)] == ["prepare", "train", "evaluate"]
     assert train.needs == (prepare.key,)
     assert evaluate.needs == (prepare.key, train.key)
-    assert (evaluate.spec["weights"],) == train.produces
+    assert (evaluate.weights,) == train.produces
     assert train.consumes == prepare.produces
     assert evaluate.consumes == (*prepare.produces, *train.produces)
-    assert (evaluate.spec["reading"], evaluate.spec["trainings"]) == (train.key, [train.key])
-    assert list(train.spec["readers"]) == [train.key]
-    assert (train.spec["first_epoch"], train.spec["start"]) == (1, "")
+    assert (evaluate.solo_key, evaluate.trainings) == (train.key, (train.key,))
+    assert list(train.readers) == [train.key]
+    assert (train.first_epoch, train.start) == (1, "")
     assert train.epochs == 30
-    json.dumps([stage.spec for stage in (prepare, train, evaluate)])
+    json.dumps([stage.to_json() for stage in (prepare, train, evaluate)])
 
 
 def test_a_run_that_tests_its_last_epoch_keeps_two_weights_and_evaluates_one() -> None:
     _, train, evaluate = chain_of({"evaluate.test": "last"})
     assert train.produces == (f"weights/{train.key}-best", f"weights/{train.key}-last")
-    assert evaluate.spec["weights"] == f"weights/{train.key}-last"
+    assert evaluate.weights == f"weights/{train.key}-last"
     assert train.produces[0] not in evaluate.consumes
 
 
@@ -359,9 +379,9 @@ def test_raised_semantics_make_other_runs_and_other_trainings(
         trajectory.pixels_key,
         trajectory._data_key,
         trajectory._init_key,
-        trajectory._segments,
+        trajectory._trajectory,
         stages._prepare,
-        stages._cost_kind,
+        stages._cost_key,
     )
     for function in remembered:
         function.cache_clear()
@@ -373,10 +393,10 @@ def test_raised_semantics_make_other_runs_and_other_trainings(
             function.cache_clear()
 
 
-def test_the_cost_kind_is_shared_by_runs_that_cost_the_same_an_epoch() -> None:
-    kind = chain_of()[1].cost_kind
+def test_the_cost_key_is_shared_by_runs_that_cost_the_same_an_epoch() -> None:
+    kind = chain_of()[1].cost_key
     for path in ("train.optimizer.lr", "train.epochs", "seed", "train.early_stopping"):
-        assert chain_of({path: {**WORK, **READING}[path]})[1].cost_kind == kind
+        assert chain_of({path: {**WORK, **READING}[path]})[1].cost_key == kind
     for path in (
         "train.batch_size",
         "train.augment",
@@ -384,7 +404,7 @@ def test_the_cost_kind_is_shared_by_runs_that_cost_the_same_an_epoch() -> None:
         "train.precision",
         "evaluate.train_eval",
     ):
-        assert chain_of({path: WORK[path]})[1].cost_kind != kind
+        assert chain_of({path: WORK[path]})[1].cost_key != kind
 
 
 def test_the_naive_plan_does_every_chain_by_itself() -> None:
@@ -395,7 +415,8 @@ def test_the_naive_plan_does_every_chain_by_itself() -> None:
         pairs.append((run, naive_chain(run, settings)))
     plan = naive_plan(pairs)
     assert [stage.kind for stage in plan.stages] == ["prepare", "train", "evaluate"] * 2
-    assert plan.reads == {run.run_key: tuple(stage.key for stage in chain) for run, chain in pairs}
+    expected = {run.run_key: tuple(stage.key for stage in chain) for run, chain in pairs}
+    assert plan.stages_by_run == expected
 
 
 def test_pretrained_weights_change_every_key_of_a_run_but_the_pixels() -> None:
@@ -411,15 +432,18 @@ def test_the_source_of_weights_is_no_part_of_a_trajectory() -> None:
     one = settings_of({"model": {"name": "alexnet", "weights": "IMAGENET1K_V1"}})
     file = {"file": "a.pth", "sha256": "a" * 64, "missing": ["classifier"]}
     other = settings_of({"model": {"name": "alexnet", "weights": file}})
-    keys = [[each.key for each in make_segments(item, "data", "same")] for item in (one, other)]
+    keys = [
+        [each.key for each in make_trajectory(item, "data", "same").segments]
+        for item in (one, other)
+    ]
     assert keys[0] == keys[1]
-    assert make_segments(one, "data", "another")[0].key != keys[0][0]
+    assert make_trajectory(one, "data", "another").key != keys[0][0]
 
 
 def test_freezing_begins_with_the_epochs_and_not_before() -> None:
     plain, frozen = settings_of(), settings_of({"model.freeze": "classifier"})
     assert init_key(plain, "data") == init_key(frozen, "data")
-    assert make_segments(plain, "data")[0].key != make_segments(frozen, "data")[0].key
+    assert make_trajectory(plain, "data").key != make_trajectory(frozen, "data").key
 
 
 def feature_key(
@@ -458,38 +482,41 @@ def test_what_features_are_computed_from_changes_their_key() -> None:
     assert len({feature_key(), *others}) == 7
 
 
-def test_a_chain_holds_the_features_that_it_could_use() -> None:
+def features_stage(chain: Sequence[Stage]) -> ExtractFeatures:
+    """Return the stage that would compute the prefix of a chain's network once."""
+    (features,) = features_of(chain).values()
+    return features
+
+
+def test_a_chain_holds_the_prefix_that_could_be_computed_once() -> None:
     settings = settings_of()
     run = make_run(settings, "data")
-    prefix = FrozenPrefix("key", "flatten", (6, 2, 2))
+    prefix = FrozenPrefix("key", "flatten", (6, 2, 2), num_bytes=24)
     chain = naive_chain(run, settings, prefix=prefix)
     plain = naive_chain(run, settings)
     assert [stage.key for stage in chain] == [stage.key for stage in plain]
-    assert [stage.prefix is not None for stage in chain] == [False, True, True]
-    features = chain[1].prefix
-    assert features is not None
+    assert [each.to_json() for each in chain] == [each.to_json() for each in plain]
+    features = features_stage(chain)
+    assert features == features_stage(chain[:2])
     assert (features.kind, features.produces) == ("features", ("features/key",))
     assert features.consumes == chain[0].produces
     assert features.needs == (chain[0].key,)
-    assert features.spec["prefix"] == {"cut": "flatten", "shape": [6, 2, 2]}
+    assert features.to_json()["prefix"] == {"cut": "flatten", "shape": [6, 2, 2]}
+    assert features.num_bytes == 24
 
 
-def features_of(augment: Mapping[str, Any] | None) -> tuple[Stage, Stage, Stage]:
+def chain_with_prefix(augment: Mapping[str, Any] | None) -> tuple[Stage, ...]:
     settings = settings_of({"train.augment": augment})
-    return naive_chain(
-        make_run(settings, "data"), settings, prefix=FrozenPrefix("key", "flatten", (6, 2, 2))
-    )
+    prefix = FrozenPrefix("key", "flatten", (6, 2, 2), num_views(settings))
+    return naive_chain(make_run(settings, "data"), settings, prefix=prefix)
 
 
 def test_features_of_mirrored_images_have_two_views_and_a_key_of_their_own() -> None:
     flip = {"train.augment": {"steps": [FLIP], "p": 0.5}}
     assert feature_key(flip) != feature_key()
     assert feature_key({"train.augment": {"steps": [{**FLIP, "p": 0.9}]}}) == feature_key(flip)
-    _, train, evaluate = features_of(flip["train.augment"])
-    for stage in (train, evaluate):
-        assert stage.prefix is not None
-        assert stage.prefix.spec["prefix"]["views"] == 2
-        assert stage.prefix_unshared == ""
+    features = features_stage(chain_with_prefix(flip["train.augment"]))
+    assert features.to_json()["prefix"]["views"] == 2
 
 
 @pytest.mark.parametrize(
@@ -498,7 +525,9 @@ def test_features_of_mirrored_images_have_two_views_and_a_key_of_their_own() -> 
     ids=str,
 )
 def test_augmented_images_have_no_features_to_share(augment: Mapping[str, Any]) -> None:
-    chain = features_of(augment)
-    assert [stage.prefix for stage in chain] == [None] * 3
-    reasons = [stage.prefix_unshared for stage in chain]
-    assert reasons == ["", "the images are augmented", ""]
+    chain = chain_with_prefix(augment)
+    assert features_of(chain) == {}
+    plan = naive_plan([(make_run(settings_of(), "data"), chain)])
+    assert use_frozen_features(plan, Facts()) == plan
+    (why,) = not_shared(plan, plan, Facts(), {}, {})
+    assert why == "frozen features of 1 training: the images are augmented"

@@ -1,7 +1,7 @@
 """Runs whose every epoch is recorded are read; nothing else changes, and nothing costs more."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import pytest
 from examples import examples
@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from runner.core.plan import Facts, Plan, Record
-from runner.core.reader import Reader, SelectRule, StopRule, epochs_to_keep, reader_of, replayed
-from runner.core.records import EpochRecord
-from runner.core.stages import Stage
+from runner.core.reader import Reader, SelectRule, StopRule, epochs_to_keep, replayed
+from runner.core.records import EpochRange, EpochRecord
+from runner.core.stages import Evaluate, Stage, Train
 from runner.planner.cost import cost_of
 from runner.planner.recorded import read_recorded_epochs, record_for
 from runner.planner.rules import RULES, apply_rules, merge_equal_stages
@@ -31,10 +31,9 @@ def chain(
 ) -> tuple[Stage, ...]:
     """Return the chain of a run whose budget is the length of its path."""
     prepare, train, evaluate = chain_of(name, path)
-    budget = sum(each["num_epochs"] for each in train.spec["path"])
-    reader = asdict(Reader(budget, stop, select, tested, limit))
-    spec = {**train.spec, "readers": {name: reader}}
-    return (prepare, replace(train, spec=spec, state_bytes=30), evaluate)
+    assert isinstance(train, Train)
+    reader = Reader(train.last_epoch, stop, select, tested, limit)
+    return (prepare, replace(train, readers={name: reader}, state_bytes=30), evaluate)
 
 
 def record(
@@ -47,8 +46,8 @@ def record(
     """Return the record of a training, with its accuracies and the epochs whose weights it kept."""
     last = len(accuracies)
     return Record(
-        path=path_of(path),
-        reads=((1, 1, last),),
+        trajectory=path_of(path),
+        ranges=(EpochRange(1, 1, last),),
         history=[{"val_accuracy": each, "val_loss": 1 - each} for each in accuracies],
         limit=limit,
         ending=EpochRecord(last + 1, (), (1.0, 9.0), 0.1, 1.0) if diverged else None,
@@ -67,14 +66,12 @@ def shown(plan: Plan) -> list[str]:
     """Return the stages but preparing as text: what is trained, read and tested after what."""
     lines = []
     for stage in plan.stages:
-        if stage.kind == "train":
-            first = stage.spec["first_epoch"]
-            last = first + stage.epochs - 1
-            does = f"train {first}-{last}"
-            does = f"read 1-{stage.spec['recorded']}" if "recorded" in stage.spec else does
-            lines.append(f"{does}: {' '.join(sorted(stage.spec['readers']))}")
-        elif stage.kind == "evaluate":
-            lines.append(f"test {stage.spec['reading']}")
+        if isinstance(stage, Train):
+            does = f"train {stage.first_epoch}-{stage.first_epoch + stage.epochs - 1}"
+            does = does if stage.recorded is None else f"read 1-{stage.recorded}"
+            lines.append(f"{does}: {' '.join(sorted(stage.readers))}")
+        elif isinstance(stage, Evaluate):
+            lines.append(f"test {stage.solo_key}")
     return lines
 
 
@@ -212,7 +209,7 @@ def test_what_is_recorded_is_read_and_else_trained(
     assert all(
         stage.epochs == 0 and stage.state_bytes == 0
         for stage in trainings(plan)
-        if "recorded" in stage.spec
+        if stage.recorded is not None
     )
 
 
@@ -229,9 +226,9 @@ def test_a_run_that_is_read_has_its_part_in_the_keys_of_the_others() -> None:
     assert shown(before)[0] == "train 1-14: A B C"
     assert shown(after)[0] == "read 1-6: A"
     assert shown(after)[2] == "train 1-14: B C"
-    assert after.reads["A"] == ("p", "A", "test-A")
+    assert after.stages_by_run["A"] == ("p", "A", "test-A")
     for run in ("B", "C"):
-        assert after.reads[run] == before.reads[run]
+        assert after.stages_by_run[run] == before.stages_by_run[run]
 
 
 def test_states_that_hold_weights_are_kept_until_they_are_read() -> None:
@@ -282,7 +279,7 @@ def situations(draw) -> tuple[Plan, Facts]:
     }
     records = []
     for path in draw(some.lists(PATHS, max_size=3)):
-        length = sum(each["num_epochs"] for each in path_of(path))
+        length = path_of(path).last_epoch
         recorded = draw(some.integers(1, length))
         accuracies = draw(
             some.lists(some.sampled_from([0.1, 0.5, 0.9]), min_size=recorded, max_size=recorded)
@@ -318,18 +315,18 @@ def test_what_is_read_is_all_there_and_who_is_not_read_keeps_its_stages(
 ) -> None:
     plan, facts = situation
     after, before = apply_rules(plan, facts), apply_rules(plan, replace(facts, records=()))
-    for run, keys in after.reads.items():
+    for run, keys in after.stages_by_run.items():
         stage = next((each for each in trainings(after) if each.key in keys), None)
-        if stage is None or "recorded" not in stage.spec:
+        if stage is None or stage.recorded is None:
             # as where others have ended, a beginning in common may be one stage with what follows
-            assert set(keys) <= set(before.reads[run]) or run in facts.finished
+            assert set(keys) <= set(before.stages_by_run[run]) or run in facts.finished
             continue
         assert run not in facts.finished
-        assert keys == plan.reads[run]
+        assert keys == plan.stages_by_run[run]
         found = record_for(stage, facts.records)
         assert found is not None
-        reader = reader_of(stage.spec["readers"][run])
-        last = stage.spec["recorded"]
+        reader = stage.readers[run]
+        last = stage.recorded
         states = replayed({run: reader}, found.history[:last])
         assert found.limit <= reader.diverged_if
         if states[run].finished:
@@ -346,6 +343,10 @@ def test_planning_twice_is_planning_once(situation: tuple[Plan, Facts]) -> None:
     plan, facts = situation
     once = apply_rules(plan, facts)
     twice = apply_rules(once, facts)
-    assert (twice.stages, twice.reads, twice.skipped) == (once.stages, once.reads, once.skipped)
+    assert (twice.stages, twice.stages_by_run, twice.skipped) == (
+        once.stages,
+        once.stages_by_run,
+        once.skipped,
+    )
     names = [rule.__name__ for rule in RULES]
     assert names.index("read_recorded_epochs") < names.index("share_trajectories")

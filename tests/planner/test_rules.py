@@ -4,75 +4,56 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
+import stages
 from examples import examples
-from families import reader
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+from runner.core.keys import content_key
 from runner.core.plan import Facts, Plan
-from runner.core.stages import Stage
+from runner.core.stages import FrozenPrefix, Stage, Train
 from runner.planner.cost import Cost, cost_of, plan_costs
+from runner.planner.features import features_of
 from runner.planner.rules import RULES, apply_rules, merge_equal_stages, use_frozen_features
 
 CHECK = settings(max_examples=examples(50))
 
 
-def features(pixels: int) -> Stage:
-    name = f"f{pixels}"
-    spec = {"prefix": {"cut": "flatten", "shape": [3]}}
-    return Stage(
-        name,
-        "features",
-        spec,
-        needs=(f"p{pixels}",),
-        produces=(f"features/{name}",),
-        consumes=(f"pixels/p{pixels}",),
-        num_bytes=50,
-    )
-
-
 def chain(pixels: int, training: int, tested: bool, frozen: bool = False) -> tuple[Stage, ...]:
     if frozen:
+        prefix = FrozenPrefix(f"f{pixels}", "flatten", (3,), num_bytes=50)
         prepare, *others = chain(pixels, 10 + training, tested)
-        return (prepare, *(replace(stage, prefix=features(pixels)) for stage in others))
-    prepare = Stage(f"p{pixels}", "prepare", {}, produces=(f"pixels/p{pixels}",), num_bytes=100)
+        return (prepare, *(replace(stage, prefix=prefix) for stage in others))
+    prepare = stages.prepare(f"p{pixels}", num_bytes=100, cost_key="")
     name = f"t{pixels}.{training}"
     # trainings of odd names keep two weights, of which the evaluation looks at the latter
-    kept = ("best", "last") if training % 2 else ("best",)
-    train = Stage(
-        name,
-        "train",
-        {
-            "readers": {name: reader()},
-            "path": [{"key": f"s{name}", "first_epoch": 1, "num_epochs": training + 1}],
-            "first_epoch": 1,
-            "start": "",
-        },
-        needs=(prepare.key,),
-        produces=tuple(f"weights/{name}-{which}" for which in kept),
-        consumes=prepare.produces,
-        cost_kind="kind",
-        epochs=training + 1,
-        num_bytes=10,
+    rule = stages.reader(tested="last" if training % 2 else "best")
+    train = stages.train(
+        name, training + 1, prepare.key, {name: rule}, cost_key="kind", num_bytes=10
     )
     if not tested:
         return (prepare, train)
-    evaluate = Stage(
-        f"e{name}",
-        "evaluate",
-        {"reading": name, "trainings": [name]},
-        needs=(prepare.key, train.key),
-        consumes=(*prepare.produces, train.produces[-1]),
-        num_bytes=0,
-    )
-    return (prepare, train, evaluate)
+    return (prepare, train, stages.evaluate(f"e{name}", name, prepare.key, epoch=rule.keeps[-1]))
+
+
+def features_key(pixels: int) -> str:
+    """Return the key of the stage that computes the frozen prefix."""
+    return content_key("stage", f"f{pixels}")
+
+
+FEATURES = {features_key(pixels): f"f{pixels}" for pixels in range(3)}
+
+
+def called(key: str) -> str:
+    """Return what tests call a stage."""
+    return FEATURES.get(key, key)
 
 
 def plan_of(wanted: list[tuple[int, int, bool] | tuple[int, int, bool, bool]]) -> Plan:
     chains = {f"run-{index}": chain(*each) for index, each in enumerate(wanted)}
     return Plan(
-        stages=tuple(stage for stages in chains.values() for stage in stages),
-        reads={run: tuple(stage.key for stage in stages) for run, stages in chains.items()},
+        stages=tuple(stage for each in chains.values() for stage in each),
+        stages_by_run={run: stages.keys_of(each) for run, each in chains.items()},
     )
 
 
@@ -90,20 +71,19 @@ def situations(draw) -> tuple[Plan, Facts]:
     done: set[str] = set()
     diverged: set[str] = set()
     artifacts: set[str] = set()
-    stages = merge_equal_stages(plan, Facts()).stages
-    prefixes = {each.prefix.key: each.prefix for each in stages if each.prefix is not None}
-    for stage in [*stages[:1], *prefixes.values(), *stages[1:]]:
+    distinct = merge_equal_stages(plan, Facts()).stages
+    for stage in [*distinct[:1], *features_of(distinct).values(), *distinct[1:]]:
         ready = all(need in done and need not in diverged for need in stage.needs)
         if not ready or not draw(some.booleans()):
             continue
         done.add(stage.key)
-        if stage.kind == "train" and draw(some.booleans()):
+        if isinstance(stage, Train) and draw(some.booleans()):
             diverged.add(stage.key)
         else:
             artifacts |= {name for name in stage.produces if draw(some.booleans())}
     ended = [
         run
-        for run, keys in plan.reads.items()
+        for run, keys in plan.stages_by_run.items()
         if all(key in done for key in keys) or diverged.intersection(keys)
     ]
     finished = {run: "done" for run in ended if draw(some.booleans())}
@@ -119,13 +99,11 @@ def situations(draw) -> tuple[Plan, Facts]:
 
 
 def keys_of(plan: Plan) -> list[str]:
-    return [stage.key for stage in plan.stages]
+    return [called(stage.key) for stage in plan.stages]
 
 
 def without_features(reads: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-    return {
-        run: tuple(key for key in keys if not key.startswith("f")) for run, keys in reads.items()
-    }
+    return {run: tuple(key for key in keys if key not in FEATURES) for run, keys in reads.items()}
 
 
 @CHECK
@@ -133,8 +111,8 @@ def without_features(reads: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[st
 def test_what_is_wanted_stays(situation: tuple[Plan, Facts]) -> None:
     plan, facts = situation
     for rule in RULES:
-        assert without_features(rule(plan, facts).reads) == plan.reads
-    assert without_features(apply_rules(plan, facts).reads) == plan.reads
+        assert without_features(rule(plan, facts).stages_by_run) == plan.stages_by_run
+    assert without_features(apply_rules(plan, facts).stages_by_run) == plan.stages_by_run
 
 
 @CHECK
@@ -156,7 +134,7 @@ def test_every_need_of_a_planned_stage_is_planned_before_it_or_there(
 def test_every_unfinished_run_gets_all_that_it_lacks(situation: tuple[Plan, Facts]) -> None:
     plan, facts = situation
     planned = set(keys_of(apply_rules(plan, facts)))
-    for run, keys in plan.reads.items():
+    for run, keys in plan.stages_by_run.items():
         if run in facts.finished or facts.diverged.intersection(keys):
             continue
         for key in keys:
@@ -173,7 +151,7 @@ def test_nothing_is_planned_twice_or_for_finished_and_diverged_runs(
     assert len(planned) == len(set(planned))
     useful = {
         key
-        for run, keys in plan.reads.items()
+        for run, keys in plan.stages_by_run.items()
         if run not in facts.finished and not facts.diverged.intersection(keys)
         for key in keys
     }
@@ -214,12 +192,12 @@ def test_no_rule_raises_the_cost(situation: tuple[Plan, Facts]) -> None:
 def test_the_order_of_runs_does_not_matter(situation: tuple[Plan, Facts], draw) -> None:
     plan, facts = situation
     by_key = {stage.key: stage for stage in plan.stages}
-    runs = list(plan.reads)
+    runs = list(plan.stages_by_run)
     draw.shuffle(runs)
     shuffled = replace(
         plan,
-        stages=tuple(by_key[key] for run in runs for key in plan.reads[run]),
-        reads={run: plan.reads[run] for run in runs},
+        stages=tuple(by_key[key] for run in runs for key in plan.stages_by_run[run]),
+        stages_by_run={run: plan.stages_by_run[run] for run in runs},
     )
     one, other = apply_rules(plan, facts), apply_rules(shuffled, facts)
     assert set(keys_of(one)) == set(keys_of(other))
@@ -233,7 +211,11 @@ def test_planning_twice_is_planning_once(situation: tuple[Plan, Facts]) -> None:
     plan, facts = situation
     once = apply_rules(plan, facts)
     twice = apply_rules(once, facts)
-    assert (twice.stages, twice.reads, twice.skipped) == (once.stages, once.reads, once.skipped)
+    assert (twice.stages, twice.stages_by_run, twice.skipped) == (
+        once.stages,
+        once.stages_by_run,
+        once.skipped,
+    )
 
 
 @CHECK
@@ -294,7 +276,7 @@ def test_the_cost_counts_seconds_bytes_and_what_is_unknown() -> None:
 
 def shown(plan: Plan) -> list[str]:
     """Return the planned stages with what they need, as text."""
-    return [f"{stage.key} <- {' '.join(stage.needs)}" for stage in plan.stages]
+    return [f"{called(stage.key)} <- {' '.join(map(called, stage.needs))}" for stage in plan.stages]
 
 
 FROZEN = plan_of([(0, 0, True, True), (0, 1, False, True), (0, 2, True, False)])
@@ -311,22 +293,22 @@ def test_frozen_features_are_computed_once_for_all_that_need_them() -> None:
         "t0.2 <- p0",
         "et0.2 <- p0 t0.2",
     ]
-    assert plan.reads == {
-        "run-0": ("p0", "f0", "t0.10", "et0.10"),
-        "run-1": ("p0", "f0", "t0.11"),
+    assert plan.stages_by_run == {
+        "run-0": ("p0", features_key(0), "t0.10", "et0.10"),
+        "run-1": ("p0", features_key(0), "t0.11"),
         "run-2": ("p0", "t0.2", "et0.2"),
     }
-    kinds = {stage.key: stage.cost_kind for stage in plan.stages if stage.kind == "train"}
-    assert kinds["t0.10"] == kinds["t0.11"] != kinds["t0.2"]
+    costs = {stage.key: stage.cost_key for stage in plan.stages if isinstance(stage, Train)}
+    assert costs["t0.10"] == costs["t0.11"] != costs["t0.2"]
     assert all(
-        (stage.spec.get("features") == "features/f0") == ("f0" in stage.needs)
+        (stage.to_json().get("features") == "features/f0") == (features_key(0) in stage.needs)
         for stage in plan.stages
     )
 
 
 def test_features_that_lie_on_the_disk_are_used_as_they_are() -> None:
     done = Facts(
-        done=frozenset({"p0", "f0"}),
+        done=frozenset({"p0", features_key(0)}),
         artifacts=frozenset({"pixels/p0", "features/f0"}),
         cache_limit=0,
     )
@@ -345,7 +327,7 @@ def test_a_run_whose_training_is_done_needs_no_features() -> None:
     chains = plan_of([(0, 1, False, True)])
     plan = apply_rules(chains, Facts(done=frozenset({"p0", "t0.11"})))
     assert shown(plan) == []
-    assert plan.reads == chains.reads
+    assert plan.stages_by_run == chains.stages_by_run
 
 
 def test_features_over_the_limit_of_the_cache_are_computed_in_every_epoch() -> None:
@@ -364,12 +346,9 @@ def test_the_limit_is_for_all_features_together() -> None:
 def test_features_on_the_disk_take_their_part_of_the_limit() -> None:
     two = plan_of([(0, 0, False, True), (1, 0, False, True)])
     there = Facts(
-        done=frozenset({"p0", "f0"}),
+        done=frozenset({"p0", features_key(0)}),
         artifacts=frozenset({"pixels/p0", "features/f0"}),
         cache_limit=99,
     )
     plan = apply_rules(two, there)
-    assert [stage.spec.get("features") for stage in plan.stages if stage.kind == "train"] == [
-        "features/f0",
-        None,
-    ]
+    assert [stage.on_features for stage in plan.stages if isinstance(stage, Train)] == [True, False]

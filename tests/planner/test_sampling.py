@@ -1,17 +1,17 @@
 """Which runs are taken to show what sharing does."""
 
+import stages
 from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.core.plan import Plan
-from runner.core.stages import Stage
 from runner.planner.sampling import sample_runs, shared_stages
 
 
 def plan_of(reads: dict[str, tuple[str, ...]], features: frozenset[str] = frozenset()) -> Plan:
     keys = dict.fromkeys(key for chain in reads.values() for key in chain)
-    kinds = {key: "features" if key in features else "train" for key in keys}
-    return Plan(tuple(Stage(key, kinds[key], {}) for key in keys), reads)  # type: ignore[arg-type]
+    made = (stages.features(key) if key in features else stages.train(key) for key in keys)
+    return Plan(tuple(made), reads)
 
 
 def test_two_runs_of_each_branch_come_before_a_third_one() -> None:
@@ -24,7 +24,7 @@ def test_two_runs_of_each_branch_come_before_a_third_one() -> None:
 
 def test_features_are_shared_even_by_one_run() -> None:
     shared = shared_stages(plan_of({"a": ("one",), "b": ("two", "three")}, frozenset({"two"})))
-    assert shared == {"a": frozenset(), "b": frozenset({"two"})}
+    assert shared == {"a": set(), "b": {"two"}}
     assert sample_runs(plan_of({"a": ("one",), "b": ("two",)}, frozenset({"two"})), 1) == ("b",)
 
 

@@ -3,10 +3,12 @@
 from dataclasses import replace
 
 import pytest
-from families import PIXELS, chain_of, family, naive, reader, shared, span, trainings
+from families import PIXELS, chain_of, family, naive, shared, span, trainings
+from stages import reader, segments
 
+from runner.core.artifacts import state_name
 from runner.core.plan import Decision, Facts, Plan
-from runner.core.trajectory import state_name
+from runner.core.stages import Evaluate
 from runner.planner.cost import Cost, cost_of
 from runner.planner.rules import RULES, apply_rules, merge_equal_stages
 
@@ -15,7 +17,7 @@ def shown(plan: Plan) -> list[str]:
     """Return the trainings as text: epochs, readers, and the epochs of the one it goes on from."""
     spans = {stage.key: "{}-{}".format(*span(stage)) for stage in trainings(plan)}
     return [
-        f"{spans[stage.key]} {' '.join(sorted(stage.spec['readers']))}"
+        f"{spans[stage.key]} {' '.join(sorted(stage.readers))}"
         + "".join(f" after {spans[need]}" for need in stage.needs if need in spans)
         for stage in trainings(plan)
     ]
@@ -107,45 +109,42 @@ def test_a_branch_goes_on_from_the_state_at_its_parents_end() -> None:
     trunk, left, right = trainings(shared(STEPS))
     state = state_name("x", 15)
     assert trunk.produces == ("weights/A-best", "weights/B-best", "weights/C-best", state)
-    assert (trunk.spec["start"], trunk.consumes, trunk.needs) == ("", (PIXELS,), ("p",))
+    assert (trunk.start, trunk.consumes, trunk.needs) == ("", (PIXELS,), ("p",))
     for stage, name in ((left, "A"), (right, "B")):
-        assert stage.spec["start"] == state
+        assert stage.start == state
         assert stage.consumes == (PIXELS, state)
         assert stage.needs == ("p", trunk.key)
         assert stage.produces == (f"weights/{name}-best",)
-        assert stage.spec["settings"] == {"of": name}
-    assert [(each["key"], each["num_epochs"]) for each in trunk.spec["path"]] == [("x", 15)]
-    assert [(each["key"], each["num_epochs"]) for each in right.spec["path"]] == [
-        ("x", 20),
-        ("x20z", 20),
-    ]
+        assert stage.settings.json == {"of": name}
+    assert trunk.trajectory == segments(("x", 15))
+    assert right.trajectory == segments(("x", 20), ("x20z", 20))
 
 
 def test_readers_stand_with_their_rules_under_the_names_of_their_own_trainings() -> None:
     trunk, left, _ = trainings(shared(STEPS))
-    assert trunk.spec["readers"] == {key: reader() for key in "ABC"}
-    assert left.spec["readers"] == {"A": reader()}
+    assert trunk.readers == {key: reader() for key in "ABC"}
+    assert left.readers == {"A": reader()}
 
 
 def test_the_settings_of_the_longest_training_hold_for_all_readers() -> None:
     (stage,) = trainings(shared(family({"A": "x30", "B": "x40", "C": "x20"})))
-    assert stage.spec["settings"] == {"of": "B"}
+    assert stage.settings.json == {"of": "B"}
 
 
 def test_a_run_reads_its_trainings_in_order_and_its_evaluation_needs_them_all() -> None:
     plan = shared(STEPS)
     trunk, left, right = (stage.key for stage in trainings(plan))
-    assert plan.reads == {
+    assert plan.stages_by_run == {
         "A": ("p", trunk, left, "test-A"),
         "B": ("p", trunk, right, "test-B"),
         "C": ("p", trunk, "test-C"),
     }
-    tests = {stage.key: stage for stage in plan.stages if stage.kind == "evaluate"}
-    assert tests["test-A"].spec["trainings"] == [trunk, left]
+    tests = {stage.key: stage for stage in plan.stages if isinstance(stage, Evaluate)}
+    assert tests["test-A"].trainings == (trunk, left)
     assert tests["test-A"].needs == ("p", trunk, left)
     assert tests["test-C"].needs == ("p", trunk)
     assert tests["test-A"].consumes == (PIXELS, "weights/A-best")
-    assert tests["test-A"].spec["reading"] == "A"
+    assert tests["test-A"].solo_key == "A"
 
 
 def test_each_stage_comes_where_the_first_run_needs_it() -> None:
@@ -203,7 +202,7 @@ def test_after_a_divergence_only_the_satisfied_are_evaluated() -> None:
     facts = Facts(
         done=frozenset({"p", trunk.key}),
         diverged=frozenset({trunk.key}),
-        settled=frozenset({"C"}),
+        finished_readers=frozenset({"C"}),
         artifacts=frozenset({PIXELS, "weights/C-best"}),
     )
     after = apply_rules(STEPS, facts)
@@ -231,7 +230,7 @@ def test_the_branch_that_is_left_keeps_its_key_when_its_siblings_have_results() 
     assert [each.key for each in apply_rules(STEPS, there).stages] == [right.key, "test-B"]
     # the trunk was never trained for them: B's whole training is one stage, under that key
     (alone,) = trainings(apply_rules(STEPS, replace(done, done=frozenset())))
-    assert (alone.key, span(alone), alone.spec["start"]) == (right.key, (1, 40), "")
+    assert (alone.key, span(alone), alone.start) == (right.key, (1, 40), "")
 
 
 def test_runs_with_results_are_no_readers_and_do_not_make_a_training_longer() -> None:
@@ -239,6 +238,6 @@ def test_runs_with_results_are_no_readers_and_do_not_make_a_training_longer() ->
     (whole,) = trainings(shared(plan))
     (left,) = trainings(apply_rules(plan, Facts(finished={"B": "done"})))
     assert left.key == whole.key
-    assert set(left.spec["readers"]) == {"A", "C"}
+    assert set(left.readers) == {"A", "C"}
     assert (span(left), left.epochs) == ((1, 30), 30)
     assert left.produces == ("weights/A-best", "weights/C-best")

@@ -8,9 +8,9 @@ from families import chain_of, epochs_of, naive, own_epochs, shared, span, train
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+from runner.core.artifacts import state_name
 from runner.core.plan import Facts, Plan
-from runner.core.stages import Stage
-from runner.core.trajectory import state_name
+from runner.core.stages import Evaluate, Train
 from runner.planner.cost import cost_of
 from runner.planner.rules import apply_rules, merge_equal_stages
 from runner.planner.trajectories import share_trajectories
@@ -39,7 +39,7 @@ def families(draw) -> Plan:
     )
 
 
-def own_training(plan: Plan, run: str) -> Stage:
+def own_training(plan: Plan, run: str) -> Train:
     """Return the training of a run in the naive plan."""
     return next(stage for stage in trainings(plan) if stage.key == run)
 
@@ -49,32 +49,32 @@ def own_training(plan: Plan, run: str) -> Stage:
 def test_every_epoch_of_every_run_is_covered_exactly_once(plan: Plan) -> None:
     after = shared(plan)
     by_key = {stage.key: stage for stage in after.stages}
-    for run, keys in after.reads.items():
-        wanted = list(epochs_of(own_training(plan, run).spec["path"]))
-        nodes = [by_key[key] for key in keys if by_key[key].kind == "train"]
+    for run, keys in after.stages_by_run.items():
+        wanted = list(epochs_of(own_training(plan, run).trajectory))
+        nodes = [by_key[key] for key in keys if isinstance(by_key[key], Train)]
         covered = Counter(each for node in nodes for each in own_epochs(node))
         assert all(covered[each] == 1 for each in wanted)
         firsts = [span(node)[0] for node in nodes]
         assert firsts == [1, *(span(node)[1] + 1 for node in nodes[:-1])]
         assert span(nodes[-1])[0] <= len(wanted) <= span(nodes[-1])[1]
-        assert all(run in node.spec["readers"] for node in nodes)
+        assert all(run in node.readers for node in nodes)
 
 
 @CHECK
 @given(families())
 def test_all_readers_of_a_training_agree_on_all_its_epochs(plan: Plan) -> None:
     for node in trainings(shared(plan)):
-        path = {epoch: key for key, epoch in epochs_of(node.spec["path"])}
-        assert len({reader["diverged_if"] for reader in node.spec["readers"].values()}) == 1
-        for run, reader in node.spec["readers"].items():
+        path = {epoch: key for key, epoch in epochs_of(node.trajectory)}
+        assert len({reader.diverged_if for reader in node.readers.values()}) == 1
+        for run, reader in node.readers.items():
             own = own_training(plan, run)
-            assert reader == own.spec["readers"][run]
-            assert all(path.get(epoch, key) == key for key, epoch in epochs_of(own.spec["path"]))
+            assert reader == own.readers[run]
+            assert all(path.get(epoch, key) == key for key, epoch in epochs_of(own.trajectory))
             assert set(own.produces) <= set(node.produces)
         # the settings are those of a run that trains all these epochs
-        longest = own_training(plan, node.spec["settings"]["of"])
-        assert set(epochs_of(node.spec["path"])) <= set(epochs_of(longest.spec["path"]))
-        assert longest.key in node.spec["readers"]
+        longest = own_training(plan, node.settings.json["of"])
+        assert set(epochs_of(node.trajectory)) <= set(epochs_of(longest.trajectory))
+        assert longest.key in node.readers
 
 
 @CHECK
@@ -82,9 +82,9 @@ def test_all_readers_of_a_training_agree_on_all_its_epochs(plan: Plan) -> None:
 def test_no_epoch_is_trained_twice(plan: Plan) -> None:
     after = trainings(shared(plan))
     distinct = {
-        (stage.spec["readers"][stage.key]["diverged_if"], *each)
+        (stage.readers[stage.key].diverged_if, *each)
         for stage in trainings(plan)
-        for each in epochs_of(stage.spec["path"])
+        for each in epochs_of(stage.trajectory)
     }
     assert sum(stage.epochs for stage in after) == len(distinct)
     assert all(stage.epochs == len(own_epochs(stage)) for stage in after)
@@ -98,11 +98,11 @@ def test_needs_are_planned_before_and_states_are_those_of_the_epoch_before(plan:
     for stage in shared(plan).stages:
         assert set(stage.needs) <= before
         assert set(stage.consumes) <= products
-        if stage.kind == "train" and stage.spec["first_epoch"] > 1:
-            last = stage.spec["first_epoch"] - 1
-            key = next(key for key, epoch in epochs_of(stage.spec["path"]) if epoch == last)
-            assert stage.spec["start"] == state_name(key, last)
-            assert stage.spec["start"] in stage.consumes
+        if isinstance(stage, Train) and stage.first_epoch > 1:
+            last = stage.first_epoch - 1
+            key = next(key for key, epoch in epochs_of(stage.trajectory) if epoch == last)
+            assert stage.start == state_name(key, last)
+            assert stage.start in stage.consumes
         before.add(stage.key)
         products.update(stage.produces)
 
@@ -111,11 +111,11 @@ def test_needs_are_planned_before_and_states_are_those_of_the_epoch_before(plan:
 @given(families())
 def test_evaluations_need_the_trainings_of_their_run(plan: Plan) -> None:
     after = shared(plan)
-    kinds = {stage.key: stage.kind for stage in after.stages}
+    trained = {stage.key for stage in trainings(after)}
     for stage in after.stages:
-        if stage.kind == "evaluate":
-            mine = [key for key in after.reads[stage.spec["reading"]] if kinds[key] == "train"]
-            assert stage.spec["trainings"] == mine
+        if isinstance(stage, Evaluate):
+            mine = [key for key in after.stages_by_run[stage.solo_key] if key in trained]
+            assert list(stage.trainings) == mine
             assert stage.needs == ("p", *mine)
 
 
@@ -123,15 +123,15 @@ def test_evaluations_need_the_trainings_of_their_run(plan: Plan) -> None:
 @given(families(), some.randoms(use_true_random=False))
 def test_the_order_of_runs_does_not_matter(plan: Plan, draw) -> None:
     by_key = {stage.key: stage for stage in plan.stages}
-    runs = list(plan.reads)
+    runs = list(plan.stages_by_run)
     draw.shuffle(runs)
     shuffled = Plan(
-        stages=tuple(by_key[key] for run in runs for key in plan.reads[run]),
-        reads={run: plan.reads[run] for run in runs},
+        stages=tuple(by_key[key] for run in runs for key in plan.stages_by_run[run]),
+        stages_by_run={run: plan.stages_by_run[run] for run in runs},
     )
     one, other = shared(plan), shared(shuffled)
     assert {stage.key: stage for stage in one.stages} == {s.key: s for s in other.stages}
-    assert one.reads == other.reads
+    assert one.stages_by_run == other.stages_by_run
     assert set(one.decisions) == set(other.decisions)
 
 
@@ -145,7 +145,7 @@ def test_sharing_twice_is_sharing_once(plan: Plan) -> None:
 @CHECK
 @given(families())
 def test_equal_stages_need_not_be_merged_before(plan: Plan) -> None:
-    assert share_trajectories(plan, Facts()).reads == shared(plan).reads
+    assert share_trajectories(plan, Facts()).stages_by_run == shared(plan).stages_by_run
 
 
 @CHECK
@@ -175,9 +175,9 @@ def test_whatever_is_done_and_gone_every_need_is_there_or_planned_before(plan: P
         assert set(stage.consumes) <= products
         ended.add(stage.key)
         products.update(stage.produces)
-    assert all(key in ended for keys in after.reads.values() for key in keys)
+    assert all(key in ended for keys in after.stages_by_run.values() for key in keys)
     again = apply_rules(after, facts)
-    assert (again.stages, again.reads) == (after.stages, after.reads)
+    assert (again.stages, again.stages_by_run) == (after.stages, after.stages_by_run)
 
 
 @CHECK
@@ -185,7 +185,7 @@ def test_whatever_is_done_and_gone_every_need_is_there_or_planned_before(plan: P
 def test_what_has_ended_changes_no_key_and_trains_nothing_for_itself(plan: Plan, data) -> None:
     """So a process that plans later, or again, means the same stages."""
     whole = trainings(shared(plan))
-    ended = [run for run in plan.reads if data.draw(some.booleans())]
+    ended = [run for run in plan.stages_by_run if data.draw(some.booleans())]
     in_order, done = [], set()
     for stage in whole:
         if set(stage.needs) <= {*done, "p"} and data.draw(some.booleans()):
@@ -193,25 +193,25 @@ def test_what_has_ended_changes_no_key_and_trains_nothing_for_itself(plan: Plan,
             in_order.append(stage)
     facts = Facts(done=frozenset(done), finished=dict.fromkeys(ended, "done"))
     after = share_trajectories(merge_equal_stages(plan, facts), facts)
-    open_runs = [run for run in plan.reads if run not in ended]
-    nodes = {key for run in open_runs for key in after.reads[run]}
+    open_runs = [run for run in plan.stages_by_run if run not in ended]
+    nodes = {key for run in open_runs for key in after.stages_by_run[run]}
     left = [stage for stage in trainings(after) if stage.key in nodes]
     assert {stage.key for stage in left} <= {stage.key for stage in whole}
-    assert all(set(stage.spec["readers"]) <= set(open_runs) for stage in left)
+    assert all(set(stage.readers) <= set(open_runs) for stage in left)
     alone = [own_training(plan, run) for run in open_runs]
     wanted = {
-        (stage.spec["readers"][stage.key]["diverged_if"], *each)
+        (stage.readers[stage.key].diverged_if, *each)
         for stage in alone
-        for each in epochs_of(stage.spec["path"])
+        for each in epochs_of(stage.trajectory)
     }
     assert sum(stage.epochs for stage in left) == len(wanted)
     assert len(left) <= max(1, 2 * len(alone) - 1) + len(done)
     by_key = {stage.key: stage for stage in left}
     for run in open_runs:
-        own = list(epochs_of(own_training(plan, run).spec["path"]))
-        chain = [by_key[key] for key in after.reads[run] if key in by_key]
+        own = list(epochs_of(own_training(plan, run).trajectory))
+        chain = [by_key[key] for key in after.stages_by_run[run] if key in by_key]
         assert set(own) <= {each for node in chain for each in own_epochs(node)}
         assert [span(node)[0] for node in chain[1:]] == [span(node)[1] + 1 for node in chain[:-1]]
         for parent, child in pairwise(chain):
-            assert child.spec["start"] in parent.produces
-    assert all(after.reads[run] == plan.reads[run] for run in ended)
+            assert child.start in parent.produces
+    assert all(after.stages_by_run[run] == plan.stages_by_run[run] for run in ended)

@@ -5,18 +5,19 @@ from dataclasses import replace
 from typing import Any, Literal
 
 import sqlalchemy as sa
+import stages
 
 from runner.core.keys import content_key
 from runner.core.reader import Reader, SelectRule
-from runner.core.records import EpochRecord, Metric
-from runner.core.run import Cell, Published, Run
+from runner.core.records import EpochRecord, Metric, Produced
+from runner.core.run import Cell, Published, ResolvedSettings, Run
 from runner.core.stages import Stage
 from runner.store.catalogue import RunStages, SpecRecord, record_environment, record_experiment
 from runner.store.checksums import seal_all
 from runner.store.claims import Claimed, NewAttempt, claim_stage
 from runner.store.database import Database
 from runner.store.progress import attempt_outcome
-from runner.store.recorder import Artifact, end_attempt, record_epochs
+from runner.store.recorder import end_attempt, record_epochs
 from runner.store.results import record_result
 from runner.store.schema import environments
 
@@ -42,24 +43,15 @@ def seal_again(connection: sa.Connection) -> None:
 
 def run_of(key: str, tested: Tested = "best") -> Run:
     reader = replace(READER, wants_test=tested)
-    return Run(key, f"settings-{key}", SETTINGS, "data", "fingerprint", reader)
+    return Run(key, f"settings-{key}", ResolvedSettings(SETTINGS), "data", "fingerprint", reader)
 
 
 def chain_of(key: str, rerun: int = 0) -> tuple[Stage, ...]:
     train = f"train-{key}-{rerun}"
     return (
-        Stage("prepare", "prepare", {}, produces=("pixels/p",), cost_kind="p"),
-        Stage(
-            train,
-            "train",
-            {},
-            needs=("prepare",),
-            produces=(f"weights/{train}-best",),
-            consumes=("pixels/p",),
-            cost_kind="t",
-            epochs=3,
-        ),
-        Stage(f"evaluate-{key}-{rerun}", "evaluate", {}, ("prepare", train)),
+        stages.prepare("prepare", pixels_key="p", cost_key="p"),
+        stages.train(train, needs=("prepare",)),
+        stages.evaluate(f"evaluate-{key}-{rerun}", train, needs=("prepare", train)),
     )
 
 
@@ -134,7 +126,7 @@ def do_run(
     prepare, train, evaluate = (stage.key for stage in chain_of(key, rerun))
     if attempt_outcome(database, prepare) is None:
         claim = take(database, prepare)
-        pixels = Artifact("pixels/p", "digest-p", 10)
+        pixels = Produced("pixels/p", "digest-p", 10)
         end_attempt(database, claim, "done", 1.0, {"images": 5}, produced=[pixels])
     reads = []
     if split_at:
@@ -146,7 +138,7 @@ def do_run(
     record_epochs(database, claim, [record_of(epoch) for epoch in range(split_at + 1, 4)])
     reads.append([claim.attempt_id, split_at + 1, 3])
     outcome = outcome_of(train, reads, best_epoch=2)
-    weights = Artifact(f"weights/{train}-best", f"digest-{train}", 20)
+    weights = Produced(f"weights/{train}-best", f"digest-{train}", 20)
     end_attempt(database, claim, "done", 9.0, outcome, produced=[weights])
     assert record_result(database, key, rerun) is None
     claim = take(database, evaluate)

@@ -20,9 +20,9 @@ from recorded import (
     take,
     want,
 )
+from stages import train
 
-from runner.core.records import EpochRecord, Metric
-from runner.core.stages import Stage
+from runner.core.records import EpochRecord, Metric, Produced
 from runner.store.catalogue import RunStages, SpecRecord, record_experiment
 from runner.store.database import Database, open_database
 from runner.store.dump import canonical_dump, sql_dump
@@ -33,10 +33,10 @@ from runner.store.progress import (
     next_rerun,
     open_reruns,
     recorded_epochs,
-    seconds_by_cost_kind,
+    seconds_by_cost_key,
 )
 from runner.store.queries import cell_results, find_runs, run_record, run_rows
-from runner.store.recorder import Artifact, end_attempt, record_epochs
+from runner.store.recorder import end_attempt, record_epochs
 from runner.store.results import record_result
 from runner.store.schema import artifacts, run_stages
 from runner.store.stored_cells import stored_cells
@@ -265,7 +265,7 @@ def test_a_redone_stage_does_not_change_what_a_run_has_read(database: Database) 
     before = dump(database)
     claim = take(database, "train-r1-0", again=True)
     record_epochs(database, claim, [record_of(epoch, 0.9) for epoch in range(1, 4)])
-    weights = Artifact("weights/train-r1-0-best", "digest-train-r1-0", 20)
+    weights = Produced("weights/train-r1-0-best", "digest-train-r1-0", 20)
     outcome = outcome_of("train-r1-0", [[claim.attempt_id, 1, 3]], best_epoch=3)
     end_attempt(database, claim, "done", 9.0, outcome, produced=[weights])
     record_result(database, "r1", 0)
@@ -389,13 +389,13 @@ def test_seconds_an_epoch_leave_the_first_epoch_out_where_there_are_others(
     want(database, ["r1"])
     claim = take(database, "train-r1-0")
     record_epochs(database, claim, [EpochRecord(1, (), (1.0,), 0.1, 60.0)])
-    assert seconds_by_cost_kind(database, "cpu") == {"t": 60.0}
+    assert seconds_by_cost_key(database, "cpu") == {"t": 60.0}
     later = [
         EpochRecord(epoch, (), (1.0,), 0.1, seconds) for epoch, seconds in ((2, 1.0), (3, 3.0))
     ]
     record_epochs(database, claim, later)
-    assert seconds_by_cost_kind(database, "cpu") == {"t": 2.0}
-    assert seconds_by_cost_kind(database, "a GPU") == {}
+    assert seconds_by_cost_key(database, "cpu") == {"t": 2.0}
+    assert seconds_by_cost_key(database, "a GPU") == {}
 
 
 def test_artifacts_are_recorded_by_name_the_newest_last(database: Database) -> None:
@@ -419,7 +419,7 @@ def test_stages_of_an_unfinished_run_follow_the_program(database: Database) -> N
         "spec": SpecRecord("e", "", "", "", {}, ""),
         "keyed_cells": [(cell_of(0), "r1")], "wanted": [run_of("r1")],
     }  # fmt: skip
-    newer = (chain_of("r1")[0], Stage("newer", "train", {}, ("prepare",)))
+    newer = (chain_of("r1")[0], train("newer", needs=("prepare",)))
     record_experiment(database, **values, chains={"r1": RunStages(newer, "newer", 0)})
     query = sa.select(run_stages.c.stage_key).order_by(run_stages.c.position)
     with database.read() as connection:
@@ -434,7 +434,7 @@ def test_stages_of_a_finished_run_stay_as_they_were(database: Database) -> None:
         "spec": SpecRecord("e", "", "about", "", DOCUMENT, "text"),
         "keyed_cells": [(cell_of(0), "r1")], "wanted": [run_of("r1")],
     }  # fmt: skip
-    newer = (chain_of("r1")[0], Stage("newer", "train", {}, ("prepare",)))
+    newer = (chain_of("r1")[0], train("newer", needs=("prepare",)))
     record_experiment(database, **values, chains={"r1": RunStages(newer, "newer", 0)})
     assert dump(database) == before
 

@@ -17,9 +17,9 @@ from runner.store.merge import take_results
 from runner.store.progress import (
     ended_stages,
     failed_attempts,
+    finished_readers,
     latest_results,
-    seconds_by_cost_kind,
-    settled_readings,
+    seconds_by_cost_key,
 )
 from runner.store.queries import run_record
 from runner.store.recorder import end_attempt, record_epochs
@@ -169,10 +169,10 @@ def test_nothing_taken_counts_as_work_done_here(reference: Database, mine: Datab
     """Its weights are not there: another run that needs a stage does it anew."""
     take_results(mine, reference, ["r1", "r2"])
     assert ended_stages(mine) == {}
-    assert settled_readings(mine) == set()
+    assert finished_readers(mine) == set()
     assert failed_attempts(mine) == {}
-    assert seconds_by_cost_kind(reference, "cpu").keys() >= {"t"}
-    assert seconds_by_cost_kind(mine, "cpu") == {}
+    assert seconds_by_cost_key(reference, "cpu").keys() >= {"t"}
+    assert seconds_by_cost_key(mine, "cpu") == {}
     claim = claim_stage(mine, "train-r1-0", NewAttempt(1, {}, "cpu"))
     assert isinstance(claim, Claimed)
 

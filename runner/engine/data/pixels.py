@@ -24,7 +24,8 @@ from runner.components.data import Data
 from runner.components.data.dataset import DatasetSettings, ImageSource
 from runner.core.errors import DataError, Interrupted
 from runner.core.keys import content_key
-from runner.engine.context import Context, Outcome, Produced, Progress
+from runner.core.records import Produced
+from runner.engine.context import Context, Outcome, Progress
 from runner.engine.data.arrays import allocate, map_array
 from runner.engine.data.samples import Images
 from runner.engine.kept import DAMAGED, INDEX, NOT_THERE, is_whole, opened_or_made, put, stamp_at

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,9 +20,11 @@ from torch import Tensor
 
 from runner.artifacts.atomic import flush, partial_path, remove_partial
 from runner.artifacts.hashes import file_digest
+from runner.components.resolved import typed_settings
 from runner.core.errors import Interrupted
-from runner.core.stages import Stage
-from runner.engine.context import Context, Outcome, Produced, Progress
+from runner.core.records import Produced
+from runner.core.stages import Evaluate, ExtractFeatures, FrozenPrefix, Train
+from runner.engine.context import Context, Outcome, Progress
 from runner.engine.data.arrays import allocate, map_array
 from runner.engine.data.augment import Augmenter
 from runner.engine.data.samples import Images, Samples, evaluation_batch_size, on_device
@@ -61,7 +62,7 @@ class Features(Samples):
 
 
 def features_stage(
-    context: Context, images: Images, network: Network, spec: Mapping[str, Any], name: str
+    context: Context, images: Images, network: Network, stage: ExtractFeatures
 ) -> Outcome:
     """Compute the features, unless whole ones are there already.
 
@@ -69,7 +70,9 @@ def features_stage(
         Interrupted: when asked to stop; nothing is left behind.
         OSError: when the disk is full.
     """
+    name = stage.prefix.name
     folder = context.artifact_path(name)
+    precision = typed_settings(stage.settings).train.precision
 
     def ended() -> Outcome:
         index = json.loads((folder / INDEX).read_text())
@@ -81,14 +84,14 @@ def features_stage(
         context,
         AGAIN,
         lambda: _fault(context, folder, images),
-        lambda: _extract(context, images, _split(network), spec, folder),
+        lambda: _extract(context, images, _split(network), stage.prefix, precision, folder),
         ended,
         expected=NOT_THERE,
     )
 
 
 def take_features(
-    context: Context, stage: Stage, images: Images, network: Network
+    context: Context, stage: Train | Evaluate, images: Images, network: Network
 ) -> tuple[Network, Samples]:
     """Return what a stage trains or evaluates, and on what: features where its plan says so.
 
@@ -96,15 +99,15 @@ def take_features(
         Interrupted: when asked to stop.
         OSError: when the disk is full.
     """
-    name = str(stage.spec.get("features", ""))
-    if not name:
+    if not stage.on_features or stage.prefix is None:
         return network, images
-    features = open_features(context, images, network, stage.spec, name)
+    precision = typed_settings(stage.settings).train.precision
+    features = open_features(context, images, network, stage.prefix, precision)
     return replace(network, active=_split(network).head), features
 
 
 def open_features(
-    context: Context, images: Images, network: Network, spec: Mapping[str, Any], name: str
+    context: Context, images: Images, network: Network, prefix: FrozenPrefix, precision: str
 ) -> Features:
     """Return the features, computed again when they are gone, damaged or of other numerics.
 
@@ -112,7 +115,7 @@ def open_features(
         Interrupted: when asked to stop.
         OSError: when the disk is full.
     """
-    folder = context.artifact_path(name)
+    folder = context.artifact_path(prefix.name)
 
     def fault() -> str:
         if folder.is_dir():
@@ -123,7 +126,7 @@ def open_features(
         context,
         AGAIN,
         fault,
-        lambda: _extract(context, images, _split(network), spec, folder),
+        lambda: _extract(context, images, _split(network), prefix, precision, folder),
         lambda: Features(folder, images),
     )
 
@@ -149,17 +152,22 @@ def _fault(context: Context, folder: Path, images: Images) -> str:
 
 
 def _extract(
-    context: Context, images: Images, split: SplitNetwork, spec: Mapping[str, Any], folder: Path
+    context: Context,
+    images: Images,
+    split: SplitNetwork,
+    prefix: FrozenPrefix,
+    precision: str,
+    folder: Path,
 ) -> None:
-    rows = len(images.index["labels"]) * int(spec["prefix"].get("views", 1))
-    shape = (rows, *(int(side) for side in spec["prefix"]["shape"]))
+    assert prefix.views is not None, "features of images without end"
+    shape = (len(images.index["labels"]) * prefix.views, *prefix.shape)
     if context.cache is not None:
         context.cache.make_room(folder, 4 * int(np.prod(shape)))
     partial = partial_path(folder)
     partial.mkdir(parents=True)
     try:
         features = allocate(partial / ARRAY, shape, np.float32)
-        _fill(context, images, split, str(spec["settings"]["train"]["precision"]), features)
+        _fill(context, images, split, precision, features)
         del features
         flush(partial / ARRAY)
         index = {

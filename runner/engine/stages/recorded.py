@@ -7,28 +7,26 @@ whole. What the readers make of the epochs is what they make of them in a traini
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from runner.components.resolved import typed_settings
 from runner.core.plan import Record
 from runner.core.reader import epochs_to_keep, replayed
-from runner.core.trajectory import common_epochs
+from runner.core.stages import Train
 from runner.engine.context import Context
+from runner.engine.job import StageJob
 from runner.engine.network.build import Network
 from runner.engine.products import whole_weights
 from runner.engine.training.checkpoint import load_checkpoint, unprefixed
 from runner.engine.training.loop import TrainState
-
-if TYPE_CHECKING:
-    from runner.engine.stages.train import TrainJob
 
 
 def read_record(
     context: Context,
     network: Network,
     inputs: Mapping[str, str],
-    task: TrainJob,
+    task: StageJob[Train],
     record: Record,
 ) -> TrainState | None:
     """Return where the readers stand at the end of what they read of a record, with their weights.
@@ -39,11 +37,11 @@ def read_record(
     if record.inputs.get("pixels") != inputs["pixels"]:
         context.on_note("training what is recorded: it was made with other pixels")
         return None
-    history = record.history[: common_epochs(task.stage.spec["path"], record.path)]
-    readers = replayed(task.readers, history)
+    history = record.history[: task.stage.trajectory.common_epochs(record.trajectory)]
+    readers = replayed(task.stage.readers, history)
     finished = {name: state for name, state in readers.items() if state.finished}
     best: dict[int, dict[str, Tensor]] = {}
-    for epoch in sorted(epochs_to_keep(task.readers, finished)):
+    for epoch in sorted(epochs_to_keep(task.stage.readers, finished)):
         best[epoch] = _weights(context, epoch, record.kept.get(epoch, ()))
         if not best[epoch]:
             context.on_note(
@@ -51,8 +49,8 @@ def read_record(
             )
             return None
     last = max(state.epoch for state in readers.values())
-    context.on_note(f"read epochs 1–{task.stage.spec['recorded']} as recorded: nothing is trained")
-    optimizer = task.settings.train.optimizer.build(list(network.trainable()))
+    context.on_note(f"read epochs 1–{task.stage.recorded} as recorded: nothing is trained")
+    optimizer = typed_settings(task.stage.settings).train.optimizer.build(list(network.trainable()))
     return TrainState(
         network, optimizer, readers, [dict(each) for each in history[:last]], best=best
     )

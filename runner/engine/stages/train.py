@@ -9,21 +9,21 @@ when the training ends, well or badly; when it is stopped, after it has gone on.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
-from runner.components.settings import Settings
+from runner.components.resolved import typed_settings
+from runner.core.artifacts import weights_name
 from runner.core.errors import Interrupted
 from runner.core.plan import Record
-from runner.core.reader import Reader
-from runner.core.records import EpochRecord, clipped
-from runner.core.stages import Stage
-from runner.core.trajectory import last_epoch, state_at
-from runner.engine.context import Context, EpochSink, Outcome, Produced, RangeSink
+from runner.core.reader import kept_epochs
+from runner.core.records import EpochRange, EpochRecord, Produced, as_lists, clipped
+from runner.core.stages import Train
+from runner.engine.context import Context, Outcome
 from runner.engine.data.samples import Images, Samples
+from runner.engine.job import StageJob
 from runner.engine.network.build import (
     Network,
     count_parameters,
@@ -46,34 +46,6 @@ from runner.engine.training.retention import keep_state, with_room
 FLUSH_SECONDS = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class TrainJob:
-    """One training, as a stage asks for it.
-
-    Attributes:
-        settings: that hold for all its epochs.
-        readers: when each run ends and which weights it keeps, by name.
-        attempt: id under which epochs are recorded.
-        store_epochs: records epochs.
-        can_continue: whether recorded epochs, as [attempt, first, last] ranges, are all there.
-        record: recorded epochs from which all is read, or None.
-        store_ranges: records which epochs the readers have so far.
-        settled: what has become of the readers that want no further epoch, filled on the way.
-        produced: their weights, likewise.
-    """
-
-    stage: Stage
-    settings: Settings
-    readers: Mapping[str, Reader]
-    attempt: int
-    store_epochs: EpochSink
-    can_continue: Callable[[Sequence[Sequence[int]]], bool]
-    record: Record | None
-    store_ranges: RangeSink
-    settled: dict[str, Any]
-    produced: list[Produced]
-
-
 class _Book:
     """Epochs on their way to the database and the disk.
 
@@ -82,19 +54,25 @@ class _Book:
     """
 
     def __init__(
-        self, context: Context, task: TrainJob, inputs: Mapping[str, str], before: list[list[int]]
+        self,
+        context: Context,
+        task: StageJob[Train],
+        inputs: Mapping[str, str],
+        before: Sequence[EpochRange],
     ) -> None:
         self._context, self._task, self.inputs = context, task, inputs
         self._before = before
         self._pending: list[EpochRecord] = []
         self._first: int | None = None
         self._last = 0
-        self._saved_epoch = before[-1][-1] if before else 0
+        self._saved_epoch = before[-1].last if before else 0
         self._flushed = self._saved = time.monotonic()
 
-    def reads(self) -> list[list[int]]:
+    def reads(self) -> list[EpochRange]:
         """Return which epochs of which attempts make up the training so far."""
-        mine = [] if self._first is None else [[self._task.attempt, self._first, self._last]]
+        mine = (
+            [] if self._first is None else [EpochRange(self._task.attempt, self._first, self._last)]
+        )
         return [*self._before, *mine]
 
     def add(self, record: EpochRecord) -> None:
@@ -125,7 +103,7 @@ class _Book:
     def keep_last_state(self, state: TrainState) -> None:
         """Keep the state at the end, for branches and for later runs that go on from it."""
         self.flush()
-        name = state_at(self._task.stage.spec["path"], state.epoch)
+        name = self._task.stage.trajectory.state_at(state.epoch)
         folder = self._context.artifact_path(name)
         state = with_written(self._context, self._task, state)
         checkpoint = packed(self._context, self.inputs, self._task, state, self.reads())
@@ -139,7 +117,7 @@ class _Book:
         return f"this training goes on after epoch {self._saved_epoch}"
 
 
-def train_stage(context: Context, images: Images, task: TrainJob) -> Outcome:
+def train_stage(context: Context, images: Images, task: StageJob[Train]) -> Outcome:
     """Train until no reader wants another epoch, or to the end of the stage's path.
 
     Where everything is recorded, nothing is trained.
@@ -148,7 +126,7 @@ def train_stage(context: Context, images: Images, task: TrainJob) -> Outcome:
         Interrupted: when asked to stop; says which epochs are trained again.
         ClaimLost: when another process took the stage over.
     """
-    settings = task.settings
+    settings = typed_settings(task.stage.settings)
     network = network_for(context, settings, images)
     network, samples = take_features(context, task.stage, images, network)
     inputs = {"pixels": images.digest, "features": "" if samples is images else samples.digest}
@@ -169,27 +147,29 @@ def train_stage(context: Context, images: Images, task: TrainJob) -> Outcome:
         book.flush()
     if diverged is not None:
         return _diverged(diverged, task, state, book)
-    if state.epoch >= task.stage.spec["first_epoch"]:
+    if state.epoch >= task.stage.first_epoch:
         book.keep_last_state(state)
     return _done(task, state, book)
 
 
 def _to_read(
-    task: TrainJob, state: TrainState, before: Sequence[Sequence[int]]
-) -> dict[str, list[list[int]]]:
+    task: StageJob[Train], state: TrainState, before: Sequence[EpochRange]
+) -> dict[str, list[EpochRange]]:
     """Return the epochs that each reader has, and those that it may read of this attempt."""
-    last = last_epoch(task.stage.spec["path"])
-    ahead = [[task.attempt, state.epoch + 1, last]] if state.epoch < last else []
+    last = task.stage.last_epoch
+    ahead = [EpochRange(task.attempt, state.epoch + 1, last)] if state.epoch < last else []
     ends = {
-        name: reader.epoch if reader.finished else task.readers[name].budget
+        name: reader.epoch if reader.finished else task.stage.readers[name].budget
         for name, reader in state.readers.items()
     }
     return {name: clipped([*before, *ahead], end) for name, end in ends.items()}
 
 
-def _as_recorded(context: Context, task: TrainJob, record: Record, state: TrainState) -> Outcome:
+def _as_recorded(
+    context: Context, task: StageJob[Train], record: Record, state: TrainState
+) -> Outcome:
     """Let the readers read recorded epochs; the one in which they diverge is recorded anew."""
-    book = _Book(context, task, record.inputs, clipped(record.reads, state.epoch))
+    book = _Book(context, task, record.inputs, clipped(record.ranges, state.epoch))
     _settle(context, task, state, book)
     ending = record.ending
     if not state.waiting() or ending is None:
@@ -200,13 +180,14 @@ def _as_recorded(context: Context, task: TrainJob, record: Record, state: TrainS
 
 
 def _train(
-    context: Context, samples: Samples, task: TrainJob, state: TrainState, book: _Book
+    context: Context, samples: Samples, task: StageJob[Train], state: TrainState, book: _Book
 ) -> Diverged | None:
     """Train epoch after epoch; return where it diverged, or None."""
-    last = last_epoch(task.stage.spec["path"])
+    stage, settings = task.stage, typed_settings(task.stage.settings)
+    last = stage.last_epoch
     _settle(context, task, state, book)
     while state.waiting() and state.epoch < last:
-        record = train_epoch(context, task.settings, task.readers, samples, state)
+        record = train_epoch(context, settings, stage.readers, samples, state)
         if isinstance(record, Diverged):
             book.add(record.record)
             return record
@@ -217,50 +198,47 @@ def _train(
     return None
 
 
-def _settle(context: Context, task: TrainJob, state: TrainState, book: _Book) -> None:
+def _settle(context: Context, task: StageJob[Train], state: TrainState, book: _Book) -> None:
     """Write the weights of the readers that have just become satisfied, and what they read."""
     done = [name for name, reader in state.readers.items() if reader.finished]
-    fresh = [name for name in done if name not in task.settled]
+    fresh = [name for name in done if name not in task.finished_readers]
     if fresh:
         book.flush()
     for name in fresh:
         reader = state.readers[name]
-        epochs = {"best": reader.best_epoch}
-        if task.readers[name].wants_test == "last":
-            epochs["last"] = reader.epoch
-        for which, epoch in epochs.items():
-            task.produced.append(_keep(context, f"weights/{name}-{which}", epoch, state))
-        task.settled[name] = {
+        for which, epoch in kept_epochs(task.stage.readers[name], reader).items():
+            task.produced.append(_keep(context, weights_name(name, which), epoch, state))
+        task.finished_readers[name] = {
             **_described(state.network),
             "status": "done",
             "inputs": dict(book.inputs),
-            "reads": clipped(book.reads(), reader.epoch),
+            "reads": as_lists(clipped(book.reads(), reader.epoch)),
             "best_epoch": reader.best_epoch,
             "last_epoch": reader.epoch,
             "stopped_early": reader.stopped_early,
         }
     if fresh:
-        task.store_ranges({name: task.settled[name]["reads"] for name in fresh})
+        task.store_ranges({name: task.finished_readers[name]["reads"] for name in fresh})
 
 
-def _diverged(at: Diverged, task: TrainJob, state: TrainState, book: _Book) -> Outcome:
+def _diverged(at: Diverged, task: StageJob[Train], state: TrainState, book: _Book) -> Outcome:
     message = f"diverged in epoch {at.epoch} at step {at.step}"
     for name in state.waiting():
-        task.settled[name] = {
+        task.finished_readers[name] = {
             **_described(state.network),
             "status": "diverged",
             "message": message,
             "inputs": dict(book.inputs),
-            "reads": book.reads(),
+            "reads": as_lists(book.reads()),
             "best_epoch": state.readers[name].best_epoch or None,
             "last_epoch": state.epoch,
             "diverged": {"epoch": at.epoch, "step": at.step},
         }
-    return Outcome("diverged", {"readers": task.settled}, message, produced=task.produced)
+    return Outcome("diverged", {"readers": task.finished_readers}, message, produced=task.produced)
 
 
-def _done(task: TrainJob, state: TrainState, book: _Book) -> Outcome:
-    values = {"readers": task.settled, "reads": book.reads()}
+def _done(task: StageJob[Train], state: TrainState, book: _Book) -> Outcome:
+    values = {"readers": task.finished_readers, "reads": as_lists(book.reads())}
     return Outcome("done", values, produced=task.produced)
 
 

@@ -6,14 +6,26 @@ Owns what a state holds, under which name it is kept, and which states may be go
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from runner.core.reader import Reader, ReaderState, epochs_to_keep, replayed, unwritten, weights_of
-from runner.core.trajectory import lies_on, segment_at
+from runner.components.resolved import typed_settings
+from runner.core.artifacts import weights_name
+from runner.core.reader import (
+    Reader,
+    ReaderState,
+    epochs_to_keep,
+    kept_epochs,
+    replayed,
+    unwritten,
+    weights_of,
+)
+from runner.core.records import EpochRange, as_lists
+from runner.core.stages import Train
 from runner.engine.context import Context
+from runner.engine.job import StageJob
 from runner.engine.network.build import Network, copy_state, load_state
 from runner.engine.products import whole_weights
 from runner.engine.training.checkpoint import (
@@ -28,23 +40,21 @@ from runner.engine.training.checkpoint import (
 from runner.engine.training.loop import TrainState
 from runner.engine.training.resume_points import Place, checkpoints, kept_states
 
-if TYPE_CHECKING:
-    from runner.engine.stages.train import TrainJob
-
 
 def find_start(
-    context: Context, network: Network, inputs: Mapping[str, str], task: TrainJob
-) -> tuple[TrainState, list[list[int]]]:
+    context: Context, network: Network, inputs: Mapping[str, str], task: StageJob[Train]
+) -> tuple[TrainState, list[EpochRange]]:
     """Return the furthest state from which the training may go on, and what was read before it.
 
     That is a state on its path: of its own checkpoint, of a checkpoint that another training of the
     same epochs left, or one that was kept at an end or a branch. A branch whose parent's state
     cannot be used may begin with the first epoch, as its settings hold for all epochs of its path.
     """
-    optimizer = task.settings.train.optimizer.build(list(network.trainable()))
-    fresh = {name: ReaderState() for name in task.readers}
+    settings = typed_settings(task.stage.settings)
+    optimizer = settings.train.optimizer.build(list(network.trainable()))
+    fresh = {name: ReaderState() for name in task.stage.readers}
     state = TrainState(network, optimizer, fresh)
-    first, why = task.stage.spec["first_epoch"], "is gone or damaged"
+    first, why = task.stage.first_epoch, "is gone or damaged"
     for each in _candidates(context, task):
         with suppress(OSError):  # used just now; another process may remove it all the same
             os.utime(each.folder / JSON_NAME)
@@ -58,40 +68,40 @@ def find_start(
             if each.stage == task.stage.key:
                 context.on_note(f"not continuing: the checkpoint {refusal}")
             continue
-        _unpack(state, found, task.readers)
+        _unpack(state, found, task.stage.readers)
         state.written = written
         if state.epoch >= first:
             context.on_note(f"continuing after epoch {state.epoch}")
         elif state.epoch < first - 1:
             context.on_note(f"going on after epoch {state.epoch}: the state to branch from {why}")
-        return state, [list(item) for item in found.values["reads"]]
-    if task.stage.spec["start"]:
+        return state, [EpochRange(*each) for each in found.values["reads"]]
+    if task.stage.start:
         context.on_note(f"starting with the first epoch: the state to branch from {why}")
     return state, []
 
 
-def _candidates(context: Context, task: TrainJob) -> list[Place]:
+def _candidates(context: Context, task: StageJob[Train]) -> list[Place]:
     """Return where states of this training may lie, the furthest first.
 
     Where states are not shared, that is its own checkpoint and the state that it branches from.
     """
-    spec, key = task.stage.spec, task.stage.key
+    stage = task.stage
     found = [*checkpoints(context.folder, context.database)]
     found += kept_states(context.folder, context.database)
-    start = context.artifact_path(spec["start"]) if spec["start"] else None
+    start = context.artifact_path(stage.start) if stage.start else None
     usable = [
         place
         for place in found
-        if lies_on(spec["path"], place.segment, place.epoch)
-        and (context.share_states or place.stage == key or place.folder == start)
+        if stage.trajectory.contains(place.segment, place.epoch)
+        and (context.share_states or place.stage == stage.key or place.folder == start)
     ]
-    return sorted(usable, key=lambda place: (-place.epoch, place.stage != key))
+    return sorted(usable, key=lambda place: (-place.epoch, place.stage != stage.key))
 
 
 def _refusal(
     context: Context,
     inputs: Mapping[str, str],
-    task: TrainJob,
+    task: StageJob[Train],
     found: Checkpoint,
     written: Collection[str],
 ) -> str:
@@ -113,25 +123,27 @@ def _refusal(
         return "was made with other frozen features, or without (--accept-mixed goes on)"
     if values["diverged_if"] > _limit(task):
         return "was made under a higher limit of divergence"
-    readers = replayed(task.readers, values["history"])
-    if not epochs_to_keep(task.readers, unwritten(task.readers, readers, written)) <= set(
-        values["best_epochs"]
-    ):
+    readers = replayed(task.stage.readers, values["history"])
+    if not epochs_to_keep(
+        task.stage.readers, unwritten(task.stage.readers, readers, written)
+    ) <= set(values["best_epochs"]):
         return "keeps the weights of other epochs than are wanted"
     if not task.can_continue(values["reads"]):
         return "speaks of epochs that the database lacks"
     return ""
 
 
-def _limit(task: TrainJob) -> float:
+def _limit(task: StageJob[Train]) -> float:
     """Return the limit of divergence that all readers of a training have in common."""
-    (limit,) = {reader.diverged_if for reader in task.readers.values()}
+    (limit,) = {reader.diverged_if for reader in task.stage.readers.values()}
     return limit
 
 
-def _whole_weights(context: Context, task: TrainJob, found: Checkpoint) -> dict[str, str]:
+def _whole_weights(context: Context, task: StageJob[Train], found: Checkpoint) -> dict[str, str]:
     """Return the digests of the weights of satisfied readers that are written, by artifact."""
-    mine = {each for name, reader in task.readers.items() for each in weights_of(name, reader)}
+    mine = {
+        each for name, reader in task.stage.readers.items() for each in weights_of(name, reader)
+    }
     whole: dict[str, str] = {}
     for name, digest in found.values["written"].items():
         if name in mine and whole_weights(context.artifact_path(name), digest):
@@ -139,15 +151,15 @@ def _whole_weights(context: Context, task: TrainJob, found: Checkpoint) -> dict[
     return whole
 
 
-def with_written(context: Context, task: TrainJob, state: TrainState) -> TrainState:
+def with_written(context: Context, task: StageJob[Train], state: TrainState) -> TrainState:
     """Return a state that also holds the weights that its satisfied readers have written.
 
     Later readers may call the same epochs their best.
     """
     best = dict(state.best)
     for name, reader in state.readers.items():
-        for which, epoch in (("best", reader.best_epoch), ("last", reader.epoch)):
-            artifact = f"weights/{name}-{which}"
+        for which, epoch in kept_epochs(task.stage.readers[name], reader).items():
+            artifact = weights_name(name, which)
             if epoch not in best and artifact in state.written:
                 path = context.artifact_path(artifact)
                 best[epoch] = whole_weights(path, state.written[artifact])
@@ -157,9 +169,9 @@ def with_written(context: Context, task: TrainJob, state: TrainState) -> TrainSt
 def packed(
     context: Context,
     inputs: Mapping[str, str],
-    task: TrainJob,
+    task: StageJob[Train],
     state: TrainState,
-    reads: list[list[int]],
+    reads: Sequence[EpochRange],
 ) -> Checkpoint:
     """Return all that a training needs to go on."""
     tensors, others = optimizer_tensors(state.optimizer)
@@ -174,19 +186,25 @@ def packed(
         },
         values={
             "epoch": state.epoch,
-            "segment": segment_at(task.stage.spec["path"], state.epoch),
-            "readers": sorted(task.readers),
+            "segment": _segment_of(task.stage, state.epoch),
+            "readers": sorted(task.stage.readers),
             "history": state.history,
             "first_mean": state.first_mean,
             "best_epochs": sorted(state.best),
             "optimizer": others,
-            "reads": reads,
+            "reads": as_lists(reads),
             "inputs": dict(inputs),
             "numerics": dict(context.numerics),
             "diverged_if": _limit(task),
             "written": dict(state.written),
         },
     )
+
+
+def _segment_of(stage: Train, epoch: int) -> str:
+    segment = stage.trajectory.segment_at(epoch)
+    assert segment is not None, "a state behind the end of its trajectory"
+    return segment.key
 
 
 def joined(checkpoint: Checkpoint, other: Checkpoint | None) -> Checkpoint:

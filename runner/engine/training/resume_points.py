@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from runner.artifacts.folder import Artifacts
+from runner.core.artifacts import ArtifactName
 from runner.core.plan import ResumePoint
-from runner.core.trajectory import place_of_state
+from runner.core.records import EpochRange
 from runner.engine.training.checkpoint import describe_checkpoint
 
 
@@ -38,9 +39,11 @@ def kept_states(folder: Path, database: str) -> Iterator[Place]:
     """Yield the states of a database (by its identity) in ``.runner/``."""
     home = Artifacts(folder, database).home("states")
     for each in home.iterdir() if home.is_dir() else ():
-        place = place_of_state(each.name)
-        if place is not None:
-            yield Place(each, *place)
+        try:
+            state = ArtifactName.parse(f"states/{each.name}")
+        except ValueError:
+            continue
+        yield Place(each, state.key, state.epoch)
 
 
 def checkpoints(folder: Path, database: str) -> Iterator[Place]:
@@ -61,8 +64,8 @@ class Kept:
         segment: of the path on which it lies.
         epoch: the epoch after which it is.
         epochs: whose weights it has, its own last among them.
-        waiting: readings of the training that goes on from it, of a checkpoint.
-        reads: which epochs of which attempts lead to it, as [attempt, first, last].
+        waiting: readers of the training that goes on from it, of a checkpoint.
+        ranges: which epochs of which attempts lead to it.
         inputs: digests of what was trained on.
         limit: the limit of divergence under which it was made.
     """
@@ -72,7 +75,7 @@ class Kept:
     epoch: int
     epochs: tuple[int, ...]
     waiting: frozenset[str]
-    reads: Sequence[Sequence[int]]
+    ranges: Sequence[EpochRange]
     inputs: Mapping[str, str]
     limit: float
 
@@ -94,13 +97,13 @@ def kept_weights(folder: Path, database: str, segments: Collection[str]) -> Iter
                 epoch=place.epoch,
                 epochs=tuple(sorted({*values["best_epochs"], place.epoch})),
                 waiting=frozenset(values["readers"] if place.stage else ()),
-                reads=values["reads"],
+                ranges=[EpochRange(*each) for each in values["reads"]],
                 inputs=values["inputs"],
                 limit=values["diverged_if"],
             )
 
 
-def starts(
+def resume_points(
     folder: Path,
     database: str,
     segments: Collection[str],

@@ -1,0 +1,48 @@
+"""Resolved settings as JSON values, as their own class, and their key.
+
+Owns that settings are validated once: those of a planned run carry their class, and those that came
+back from a database get it when somebody first asks.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from runner.components.component import keyed_settings
+from runner.components.data import Data
+from runner.components.data.dataset import DatasetSettings
+from runner.components.settings import Settings
+from runner.core.keys import canonical_json, content_key
+from runner.core.run import ResolvedSettings
+
+
+def settings_key(settings: Settings) -> str:
+    """Return the key of resolved settings: no names, labels or paths in it."""
+    return content_key("settings", keyed_settings(settings))
+
+
+def typed_settings(resolved: ResolvedSettings) -> Settings:
+    """Return the settings of a run as their own class."""
+    settings: Settings = _typed(resolved, Settings)
+    return settings
+
+
+def typed_data(resolved: ResolvedSettings) -> DatasetSettings:
+    """Return the settings of a run's data as their own class."""
+    settings: DatasetSettings = _typed(resolved, Data)
+    return settings
+
+
+def _typed(resolved: ResolvedSettings, kind: Any) -> Any:
+    if resolved.typed is None:
+        resolved.typed = _validated(kind, canonical_json(resolved.json))
+    return resolved.typed
+
+
+@lru_cache(maxsize=1 << 8)
+def _validated(kind: Any, text: str) -> Any:
+    """Return settings from JSON; a run's stages come one by one from another process."""
+    return TypeAdapter(kind).validate_json(text)
