@@ -20,6 +20,7 @@ from runner.bind.request import Request
 from runner.bind.workspace import Workspace, workspace
 from runner.components.download import Downloading, OnProgress
 from runner.core.errors import Interrupted
+from runner.core.moments import reached
 from runner.core.records import RunStatus
 from runner.spec.experiment import Experiment
 from runner.store.database import Database
@@ -220,6 +221,7 @@ def _execute(
         disabled,
         numerics=None if request.accept_mixed else numerics(device),
     )
+    reached("runs planned, not recorded")
     record_wanted(database, experiments, wanted)
     setup = WorkerSetup(
         request=request,

@@ -24,6 +24,7 @@ from runner.components.models.classifier import UnknownLayer
 from runner.components.models.torchvision_model import TorchvisionModel, weights_name
 from runner.core.errors import Problem, SpecError, UsageError, nearest
 from runner.core.keys import content_key
+from runner.core.moments import reached
 from runner.core.stages import FrozenPrefix
 from runner.lower.trajectory import num_views, pixels_key, prefix_key
 from runner.spec.experiment import ResolvedCell
@@ -108,6 +109,7 @@ class ModelChecker:
         if known is None:
             _check_labels(resolved, source)
             _check_split(resolved, source)
+            reached("first image about to be decoded")
             shape = _peek(resolved, source)
             known = {"shape": shape, **_check_network(resolved, source, shape)}
             self._layouts.put(key, known)

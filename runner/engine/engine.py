@@ -19,6 +19,7 @@ from runner.components.measures import STANDARD
 from runner.components.resolved import typed_data, typed_settings
 from runner.core.artifacts import pixels_name
 from runner.core.errors import StageFailed
+from runner.core.moments import reached
 from runner.core.stages import Evaluate, ExtractFeatures, Prepare, Stage, Train
 from runner.engine.context import Context, Outcome, Progress
 from runner.engine.data.pixels import open_images, prepare
@@ -108,7 +109,9 @@ def _evaluate(context: Context, job: StageJob[Evaluate], images: Images) -> Outc
     def report(done: int, total: int) -> None:
         context.on_progress(Progress(done, total, split=split))
 
+    reached("evaluation begins")
     measured = evaluate(network, samples, split, epoch, precision, STANDARD, on_images=report)
+    reached("evaluated, not recorded")
     for metric in measured:
         if not math.isfinite(metric.value):
             name = f"{metric.split}_{metric.name}"

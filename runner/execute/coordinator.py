@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from runner.artifacts.folder import Artifacts
 from runner.core.errors import Interrupted
+from runner.core.moments import reached
 from runner.core.stages import Stage, Train
 from runner.engine.engine import forget_checkpoints, left_checkpoints
 from runner.engine.products import is_there
@@ -162,5 +163,6 @@ class Coordinator:
             chain = self._execution.plan.stages_by_run[run]
             status = record_result(self._database, run, self._execution.reruns[run], chain)
             if status is not None:
+                reached("result recorded")
                 self._schedule.close_run(run)
                 self._listener.on_run_end(run, status)

@@ -19,6 +19,7 @@ from runner.bind.data_locations import DataLocation
 from runner.bind.workspace import Workspace
 from runner.components.data.dataset import ImageSource
 from runner.core.errors import ClaimLost, Interrupted, RunnerError
+from runner.core.moments import reached
 from runner.core.stages import Stage
 from runner.engine.context import Context
 from runner.engine.data.pixels import forget_images
@@ -147,6 +148,7 @@ class Worker:
         )
         if not isinstance(claim, Claimed):
             return claim
+        reached("stage claimed")
         if claim.took_over:
             self._listener.on_note("taking over a stage whose process died")
         self._listener.on_stage_start(task.stage)
@@ -168,6 +170,7 @@ class Worker:
             raise
         except Exception as error:
             return self._failed(error, claim, job, time.perf_counter() - started)
+        reached("outcome recorded")
         end_stage(self._context, task.stage)
         readers = outcome.values.get("readers", {})
         return StageResult(outcome.status, seconds, outcome.message, readers)

@@ -18,6 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from runner.core.errors import StoreGone, UsageError
+from runner.core.moments import reached
 from runner.store.addresses import database_file, is_there, is_writable
 from runner.store.failures import in_words
 from runner.store.integrity import check_whole
@@ -306,6 +307,7 @@ def _upgrade(database: Database) -> None:
         version = version_of(connection, database.path, HEAD)
         if version != HEAD:
             upgrade_from(version, connection)
+            reached("schema made, not committed")
 
 
 def _version_of(database: Database) -> str | None:

@@ -45,11 +45,10 @@ OUTPUT = "output.txt"
 
 @dataclass(frozen=True)
 class KillAt:
-    """Kill -9 oneself at the ``call``-th call of a function (from 1), before or after it."""
+    """Kill -9 oneself when a moment is reached for the ``call``-th time, from 1."""
 
-    function: str
-    call: int
-    when: str
+    moment: str
+    call: int = 1
     signal: int = signal.SIGKILL
 
 
@@ -73,6 +72,10 @@ class Forks:
 
     def start(self, folder: Path, words: Sequence[str], kill: KillAt | None = None) -> int:
         """Start ``runner WORDS`` in a folder; return its process id."""
+        if kill is not None:
+            from planted import check_moment  # the server does not find it
+
+            check_moment(kill.moment)
         planted = None if kill is None else asdict(kill)
         return self._ask({"folder": str(folder), "words": list(words), "kill": planted})
 
@@ -81,8 +84,16 @@ class Forks:
         return self._ask({"wait": pid})
 
     def run(self, folder: Path, words: Sequence[str], kill: KillAt | None = None) -> int:
-        """Start a child and wait for it."""
-        return self.wait(self.start(folder, words, kill))
+        """Start a child and wait for it.
+
+        Raises:
+            AssertionError: when it was to be killed and was not.
+        """
+        code = self.wait(self.start(folder, words, kill))
+        assert kill is None or code == -kill.signal, (
+            f"{kill.moment!r} was not reached {kill.call} times: {(folder / OUTPUT).read_text()}"
+        )
+        return code
 
     def close(self) -> None:
         """End the server."""
@@ -155,24 +166,18 @@ def _be_child(request: dict[str, Any]) -> None:
 
 
 def _plant(kill: KillAt) -> None:
-    """Wrap ``module.function`` so that one of its calls signals the process."""
-    module_name, _, name = kill.function.rpartition(".")
-    module = sys.modules[module_name]
-    real = getattr(module, name)
+    """Signal this process when the moment is reached for the ``call``-th time."""
+    from runner.core import moments
+
     calls = 0
 
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
+    def hook(moment: str) -> None:
         nonlocal calls
-        calls += 1
-        mine = calls
-        if mine == kill.call and kill.when == "before":
+        calls += moment == kill.moment
+        if moment == kill.moment and calls == kill.call:
             os.kill(os.getpid(), kill.signal)
-        result = real(*args, **kwargs)
-        if mine == kill.call and kill.when == "after":
-            os.kill(os.getpid(), kill.signal)
-        return result
 
-    setattr(module, name, wrapped)
+    moments.hook = hook
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from grids import ask, left_in, write_grid
 from PIL import Image
+from planted import at_moment
 from safetensors.torch import load_file, save_file
 
 from runner.api.running import RunSummary, run_request
@@ -99,16 +100,12 @@ def test_images_that_change_while_they_are_prepared_leave_no_trace(
 
 
 def test_images_that_change_before_the_first_is_looked_at_start_nothing(
-    spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    spec: Path, tmp_path: Path
 ) -> None:
-    from runner.bind import model_checks as fitting
     from runner.core.errors import DataError
 
-    peek = fitting._peek
-    monkeypatch.setattr(
-        fitting, "_peek", lambda *each: (brighten(tmp_path / "photos"), peek(*each))[1]
-    )
-    with pytest.raises(DataError, match="48 of 48 images"):
+    look = at_moment("first image about to be decoded", lambda: brighten(tmp_path / "photos"))
+    with look, pytest.raises(DataError, match="48 of 48 images"):
         do(spec)
     assert not (tmp_path / "results.db").exists()
 

@@ -15,12 +15,11 @@ train: {epochs: 4, batch_size: 8, optimizer: adam}
 sweep:
   grid: {lr: [0.01, 0.03], dropout: [0.0, 0.3]}
 """
-FEATURES = "runner.engine.stages.features"
 POINTS = {
-    "written, not renamed": KillAt(f"{FEATURES}.flush", 2, "after"),
-    "renamed, not recorded": KillAt(f"{FEATURES}.put", 1, "after"),
-    "half computed": KillAt(f"{FEATURES}.autocast", 1, "after"),
-    "first epoch on features": KillAt("runner.engine.stages.train.train_epoch", 1, "after"),
+    "written, not renamed": KillAt("features written, not renamed"),
+    "renamed, not recorded": KillAt("features in place, not recorded"),
+    "half computed": KillAt("features of a batch computed"),
+    "first epoch on features": KillAt("epoch trained"),
 }
 
 

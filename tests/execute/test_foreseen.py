@@ -16,7 +16,6 @@ from shared_specs import BRANCHES, HEAD, TWO_BRANCHES, do, dump_of, failures, tr
 from runner.api.planning import make_plan
 from runner.api.predicting import actual
 
-STAGE = "runner.engine.stages.train"
 ONE = (
     HEAD.replace("epochs: 8", "epochs: 8, best: {monitor: last}") + "sweep: {grid: {epochs: [6]}}\n"
 )
@@ -94,7 +93,7 @@ def test_a_checkpoint_of_a_stopped_training_counts(
 ) -> None:
     spec = write_grid(tmp_path, ONE)
     words = ["run", str(spec), "--checkpoint-seconds", "0", *(["--no-share"] * bool(options))]
-    kill = KillAt(f"{STAGE}.train_epoch", 5, "before")
+    kill = KillAt("epoch begins", 5)
     assert forks.run(tmp_path, words, kill) == -signal.SIGKILL
     assert left_to_train(spec, tmp_path, **options) == 2
     assert forks.run(tmp_path, words) == 0
@@ -108,7 +107,7 @@ def test_a_branch_with_a_checkpoint_needs_no_state_to_branch_from(
     """Both branches are open: without the checkpoint their parent would be trained again."""
     spec = write_grid(tmp_path, TWO_BRANCHES)
     words = ["run", str(spec), "--checkpoint-seconds", "0"]
-    forks.run(tmp_path, words, KillAt(f"{STAGE}.train_epoch", 13, "before"))
+    forks.run(tmp_path, words, KillAt("epoch begins", 13))
     with closing(sqlite3.connect(tmp_path / "results.db")) as raw:
         raw.execute("DELETE FROM results")
         raw.commit()
@@ -143,7 +142,7 @@ def test_the_epochs_of_a_stopped_training_count_where_truth_is_held_against_pred
 ) -> None:
     spec, db = write_grid(tmp_path, ONE), tmp_path / "results.db"
     words = ["run", str(spec), "--checkpoint-seconds", "0"]
-    forks.run(tmp_path, words, KillAt(f"{STAGE}.train_epoch", 5, "before"))
+    forks.run(tmp_path, words, KillAt("epoch begins", 5))
     assert [each.kind for each in actual([spec], db, None)] == ["prepare"]
     assert forks.run(tmp_path, words) == 0
     found = {each.kind: each for each in actual([spec], db, None)}

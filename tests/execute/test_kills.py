@@ -14,29 +14,26 @@ SEED = 20240614
 CHECKPOINT_SECONDS = ("0", "30", "0", "0.05")
 ONE = ("--only", "lr=0.03", "--only", "dropout=0.3")
 
-ENGINE, STAGE, WORKER = "runner.engine", "runner.engine.stages.train", "runner.execute.worker"
-SAVING = "runner.engine.training.checkpoint"
-KEEPING = "runner.engine.training.retention"
 POINTS = {
-    "migrate": KillAt("runner.store.migrations.upgrade", 1, "after"),
-    "before the experiment is recorded": KillAt("runner.api.running.record_wanted", 1, "before"),
-    "prepare claimed": KillAt(f"{WORKER}.claim_stage", 1, "after"),
-    "prepare written, not renamed": KillAt(f"{ENGINE}.data.pixels._write", 1, "after"),
-    "prepare renamed, not recorded": KillAt(f"{ENGINE}.data.pixels.put", 1, "after"),
-    "train claimed": KillAt(f"{WORKER}.claim_stage", 2, "after"),
-    "first epoch trained": KillAt(f"{STAGE}.train_epoch", 1, "after"),
-    "epochs recorded, no checkpoint": KillAt(f"{WORKER}.record_epochs", 3, "after"),
-    "checkpoint's tensors, no description": KillAt(f"{SAVING}._file_named", 3, "before"),
-    "checkpoint whole": KillAt(f"{STAGE}.save_checkpoint", 4, "after"),
-    "last epoch trained": KillAt(f"{STAGE}.train_epoch", 7, "after"),
-    "weights written, not recorded": KillAt(f"{STAGE}.save_tensors", 1, "after"),
-    "last state's tensors, no description": KillAt(f"{SAVING}._file_named", 7, "before"),
-    "last state whole, not recorded": KillAt(f"{KEEPING}.save_checkpoint", 1, "after"),
-    "train recorded, checkpoint there": KillAt(f"{WORKER}.end_stage", 2, "before"),
-    "evaluate begun": KillAt(f"{ENGINE}.engine.evaluate", 1, "before"),
-    "evaluated, not recorded": KillAt(f"{ENGINE}.engine.evaluate", 1, "after"),
-    "evaluate recorded, no result": KillAt("runner.execute.recording.end_attempt", 3, "after"),
-    "result recorded": KillAt("runner.execute.coordinator.record_result", 1, "after"),
+    "migrate": KillAt("schema made, not committed"),
+    "before the experiment is recorded": KillAt("runs planned, not recorded"),
+    "prepare claimed": KillAt("stage claimed"),
+    "prepare written, not renamed": KillAt("pixels written, not renamed"),
+    "prepare renamed, not recorded": KillAt("pixels in place, not recorded"),
+    "train claimed": KillAt("stage claimed", 2),
+    "first epoch trained": KillAt("epoch trained"),
+    "epochs recorded, no checkpoint": KillAt("epochs recorded", 3),
+    "checkpoint's tensors, no description": KillAt("tensors in place, not described", 3),
+    "checkpoint whole": KillAt("checkpoint whole", 4),
+    "last epoch trained": KillAt("epoch trained", 7),
+    "weights written, not recorded": KillAt("weights written, not recorded"),
+    "last state's tensors, no description": KillAt("tensors in place, not described", 7),
+    "last state whole, not recorded": KillAt("state whole, not recorded"),
+    "train recorded, checkpoint there": KillAt("outcome recorded", 2),
+    "evaluate begun": KillAt("evaluation begins"),
+    "evaluated, not recorded": KillAt("evaluated, not recorded"),
+    "evaluate recorded, no result": KillAt("outcome recorded", 3),
+    "result recorded": KillAt("result recorded"),
 }
 FAST_POINTS = (
     "checkpoint's tensors, no description",
@@ -136,7 +133,7 @@ def test_after_a_kill_only_the_epochs_since_the_checkpoint_are_trained_again(
     forks: Forks, grid: Path, tmp_path: Path
 ) -> None:
     words = ["run", str(grid), *ONE, "--checkpoint-seconds", "0"]
-    forks.run(tmp_path, words, KillAt(f"{STAGE}.save_checkpoint", 4, "after"))
+    forks.run(tmp_path, words, KillAt("checkpoint whole", 4))
     assert forks.run(tmp_path, words) == 0
     trained = (
         "SELECT attempts.number, min(epoch), max(epoch) FROM steps JOIN attempts"

@@ -11,10 +11,9 @@ from forks import OUTPUT, Forks, KillAt
 from grids import Undisturbed, ask, left_in
 from test_two_processes import start_stopped
 
-STAGE = "runner.engine.stages.train"
-IN_PREPARE = KillAt("runner.engine.data.pixels._write", 1, "before", signal.SIGSTOP)
-IN_TRAINING = KillAt(f"{STAGE}.train_epoch", 3, "after", signal.SIGSTOP)
-IN_THE_SECOND = KillAt(f"{STAGE}.train_epoch", 10, "after", signal.SIGSTOP)
+IN_PREPARE = KillAt("images about to be decoded", signal=signal.SIGSTOP)
+IN_TRAINING = KillAt("epoch trained", 3, signal.SIGSTOP)
+IN_THE_SECOND = KillAt("epoch trained", 10, signal.SIGSTOP)
 
 
 def remove_database(folder: Path) -> None:

@@ -10,25 +10,20 @@ import pytest
 from forks import OUTPUT, Forks, KillAt
 from grids import Left, ask, left_in, write_grid
 from shared_specs import BRANCHES, READERS, TWO_BRANCHES, dump_of, failures, statuses, trained
-from test_two_processes import MEETING, WORKER, start_stopped
+from test_two_processes import MEETING, start_stopped
 from waiting import wait_for
 
-STAGE = "runner.engine.stages.train"
 POINTS = {
-    "parent's last epoch trained": KillAt(f"{STAGE}.train_epoch", 2, "after"),
-    "parent's state not described": KillAt(
-        "runner.engine.training.checkpoint._file_named", 2, "before"
-    ),
-    "parent's state whole, not recorded": KillAt(
-        "runner.engine.training.retention.save_checkpoint", 1, "after"
-    ),
-    "parent recorded": KillAt(f"{WORKER}.end_stage", 2, "before"),
-    "child claimed": KillAt(f"{WORKER}.claim_stage", 3, "after"),
-    "child has read its parent's state": KillAt(f"{STAGE}.find_start", 2, "after"),
-    "child's first epoch trained": KillAt(f"{STAGE}.train_epoch", 3, "after"),
-    "child's first checkpoint": KillAt(f"{STAGE}.save_checkpoint", 2, "after"),
-    "child recorded, second child to come": KillAt(f"{WORKER}.end_stage", 3, "before"),
-    "a branch of a branch begun": KillAt(f"{STAGE}.find_start", 4, "after"),
+    "parent's last epoch trained": KillAt("epoch trained", 2),
+    "parent's state not described": KillAt("tensors in place, not described", 2),
+    "parent's state whole, not recorded": KillAt("state whole, not recorded"),
+    "parent recorded": KillAt("outcome recorded", 2),
+    "child claimed": KillAt("stage claimed", 3),
+    "child has read its parent's state": KillAt("start of a training found", 2),
+    "child's first epoch trained": KillAt("epoch trained", 3),
+    "child's first checkpoint": KillAt("checkpoint whole", 2),
+    "child recorded, second child to come": KillAt("outcome recorded", 3),
+    "a branch of a branch begun": KillAt("start of a training found", 4),
 }
 """Of the spec BRANCHES with a checkpoint after every epoch."""
 FAST_POINTS = ("child has read its parent's state",)
@@ -65,7 +60,7 @@ def undisturbed_branches(
         *(
             pytest.param(point, "30", marks=pytest.mark.slow)
             for point, kill in POINTS.items()
-            if "checkpoint" not in kill.function
+            if not {"checkpoint", "tensors"} & set(kill.moment.split())
         ),
     ],
 )
@@ -92,7 +87,7 @@ def test_a_child_killed_in_its_first_epoch_goes_on_from_its_parent_again(
     forks: Forks, branches: Path, tmp_path: Path
 ) -> None:
     words = ["run", str(branches)]
-    forks.run(tmp_path, words, KillAt(f"{STAGE}.train_epoch", 3, "after"))
+    forks.run(tmp_path, words, KillAt("epoch trained", 3))
     assert trained(tmp_path) == 2
     assert forks.run(tmp_path, words) == 0
     assert trained(tmp_path) == 26
@@ -110,7 +105,7 @@ def test_stopped_in_the_last_branch_it_goes_on_there(
         folder.mkdir()
     assert forks.run(whole, ["run", str(spec)]) == 0
     always = ["run", str(spec), "--checkpoint-seconds", "0"]
-    killed = forks.run(part, always, KillAt(f"{STAGE}.train_epoch", 13, "before"))
+    killed = forks.run(part, always, KillAt("epoch begins", 13))
     assert killed == -signal.SIGKILL
     assert statuses(part) == {"every 2": "done", "every 4": None}
     assert trained(part) == 12
@@ -126,7 +121,7 @@ def test_a_checkpoint_is_removed_when_its_runs_have_results_of_other_trainings(
 ) -> None:
     spec = write_grid(tmp_path, TWO_BRANCHES)
     always = ["run", str(spec), "--checkpoint-seconds", "0"]
-    forks.run(tmp_path, always, KillAt(f"{STAGE}.train_epoch", 2, "before"))
+    forks.run(tmp_path, always, KillAt("epoch begins", 2))
     for label in ("every 2", "every 4"):
         assert left_in(tmp_path).litter
         assert forks.run(tmp_path, [*always, "--only", label]) == 0
@@ -146,7 +141,7 @@ def test_killed_after_readers_were_satisfied_these_keep_what_they_read(
         folder.mkdir()
     assert forks.run(whole, ["run", str(spec)]) == 0
     words = ["run", str(spec), "--checkpoint-seconds", "0"]
-    killed = forks.run(part, words, KillAt(f"{STAGE}.save_checkpoint", call, "after"))
+    killed = forks.run(part, words, KillAt("checkpoint whole", call))
     assert killed == -signal.SIGKILL
     assert forks.run(part, words) == 0, (part / OUTPUT).read_text()
     assert left_in(part) == left_in(whole)
@@ -168,7 +163,7 @@ def test_two_processes_share_a_tree_and_do_every_stage_once(
 def test_a_process_waits_for_the_parent_that_another_one_trains(
     forks: Forks, branches: Path, undisturbed_branches: Left, tmp_path: Path
 ) -> None:
-    stop = KillAt(f"{STAGE}.train_epoch", 2, "before", signal.SIGSTOP)
+    stop = KillAt("epoch begins", 2, signal.SIGSTOP)
     first = start_stopped(forks, tmp_path, ["run", str(branches)], stop)
     second = forks.start(tmp_path, ["run", str(branches)])
     wait_for(lambda: MEETING in (tmp_path / OUTPUT).read_text())
@@ -184,7 +179,7 @@ def test_a_process_waits_for_the_parent_that_another_one_trains(
 def test_the_parent_of_a_killed_process_is_taken_over(
     forks: Forks, branches: Path, undisturbed_branches: Left, tmp_path: Path
 ) -> None:
-    stop = KillAt(f"{STAGE}.train_epoch", 2, "before", signal.SIGSTOP)
+    stop = KillAt("epoch begins", 2, signal.SIGSTOP)
     first = start_stopped(forks, tmp_path, ["run", str(branches)], stop)
     second = forks.start(tmp_path, ["run", str(branches)])
     wait_for(lambda: MEETING in (tmp_path / OUTPUT).read_text())
@@ -198,7 +193,7 @@ def test_the_parent_of_a_killed_process_is_taken_over(
 def test_a_process_that_wants_other_cells_leaves_the_plan_of_the_first_alone(
     forks: Forks, branches: Path, undisturbed_branches: Left, tmp_path: Path
 ) -> None:
-    stop = KillAt(f"{STAGE}.train_epoch", 2, "before", signal.SIGSTOP)
+    stop = KillAt("epoch begins", 2, signal.SIGSTOP)
     most = [word for label in ("every 2", "every 3", "every 4") for word in ("--only", label)]
     first = start_stopped(forks, tmp_path, ["run", str(branches), *most], stop)
     second = forks.run(tmp_path, ["run", str(branches), "--only", "short"])
@@ -216,7 +211,7 @@ def test_a_process_that_joins_when_runs_have_ended_leaves_the_same(
     forks: Forks, branches: Path, undisturbed_branches: Left, tmp_path: Path
 ) -> None:
     """The runs that have ended keep their part in the keys of what is shared."""
-    stop = KillAt(f"{STAGE}.train_epoch", 14, "before", signal.SIGSTOP)
+    stop = KillAt("epoch begins", 14, signal.SIGSTOP)
     first = start_stopped(forks, tmp_path, ["run", str(branches)], stop)
     assert "done" in statuses(tmp_path).values()
     second = forks.start(tmp_path, ["run", str(branches)])
@@ -236,7 +231,7 @@ def test_a_child_whose_parents_state_cannot_be_used_begins_with_the_first_epoch(
     harm: str, forks: Forks, branches: Path, undisturbed_branches: Left, tmp_path: Path
 ) -> None:
     words = ["run", str(branches)]
-    assert forks.run(tmp_path, words, KillAt(f"{WORKER}.end_stage", 2, "before")) == -signal.SIGKILL
+    assert forks.run(tmp_path, words, KillAt("outcome recorded", 2)) == -signal.SIGKILL
     (path,) = (tmp_path / ".runner" / "states").rglob("checkpoint.json")
     values = json.loads(path.read_text())
     if harm == "damaged":

@@ -35,13 +35,12 @@ from runner.store.database import Database, open_database
 from runner.store.recorder import end_attempt, record_epochs
 from runner.store.schema import attempts, claims, metrics, stages, steps
 
-WORKER = "runner.execute.worker"
 ATTEMPTS = "SELECT kind, number, status FROM attempts JOIN stages USING (stage_key)"
 
 
 MEETING = "does a stage of this plan"
-STOP_IN_TRAINING = KillAt("runner.engine.stages.train.train_epoch", 2, "before", signal.SIGSTOP)
-STOP_IN_PREPARE = KillAt("runner.engine.data.pixels._write", 1, "before", signal.SIGSTOP)
+STOP_IN_TRAINING = KillAt("epoch begins", 2, signal.SIGSTOP)
+STOP_IN_PREPARE = KillAt("images about to be decoded", signal=signal.SIGSTOP)
 THREE_RESULTS = "SELECT 1 WHERE (SELECT count(*) FROM results) = 3"
 
 
@@ -118,7 +117,7 @@ def test_a_divergence_recorded_just_before_a_kill_is_not_trained_again(
 ) -> None:
     spec = write_grid(tmp_path)
     words = ["run", str(spec), "--set", "lr=1.0e+30", "--limit", "1"]
-    assert forks.run(tmp_path, words, KillAt(f"{WORKER}.end_stage", 2, "before")) == -signal.SIGKILL
+    assert forks.run(tmp_path, words, KillAt("outcome recorded", 2)) == -signal.SIGKILL
     before = ask(tmp_path, ATTEMPTS)
     assert ("train", 1, "diverged") in before
     assert ask(tmp_path, "SELECT count(*) FROM results") == [(0,)]

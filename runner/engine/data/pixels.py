@@ -24,6 +24,7 @@ from runner.components.data import Data
 from runner.components.data.dataset import DatasetSettings, ImageSource
 from runner.core.errors import DataError, Interrupted
 from runner.core.keys import content_key
+from runner.core.moments import reached
 from runner.core.records import Produced
 from runner.engine.context import Context, Outcome, Progress
 from runner.engine.data.arrays import allocate, map_array
@@ -191,12 +192,15 @@ def _make(context: Context, pixels_key: str, settings: DatasetSettings, folder: 
     partial = partial_path(folder)
     partial.mkdir(parents=True)
     try:
+        reached("images about to be decoded")
         index = _write(context, context.sources[pixels_key], settings, partial)
+        reached("pixels written, not renamed")
         index |= {"format": FORMAT, "pixels": pixels_key}
         index["checksum"] = _checksum(index)
         (partial / INDEX).write_text(json.dumps(index))
         flush(partial / INDEX)
         put(partial, folder, ARRAY)
+        reached("pixels in place, not recorded")
     finally:
         remove_partial(partial)
     if index["skipped"]:

@@ -22,6 +22,7 @@ from runner.artifacts.atomic import flush, partial_path, remove_partial
 from runner.artifacts.hashes import file_digest
 from runner.components.resolved import typed_settings
 from runner.core.errors import Interrupted
+from runner.core.moments import reached
 from runner.core.records import Produced
 from runner.core.stages import Evaluate, ExtractFeatures, FrozenPrefix, Train
 from runner.engine.context import Context, Outcome, Progress
@@ -179,7 +180,9 @@ def _extract(
         }
         (partial / INDEX).write_text(json.dumps(index))
         flush(partial / INDEX)
+        reached("features written, not renamed")
         put(partial, folder, ARRAY)
+        reached("features in place, not recorded")
     finally:
         remove_partial(partial)
 
@@ -203,4 +206,5 @@ def _fill(
                     output = split.prefix(inputs)
                 start = first + int(indices[0])
                 features[start : start + len(indices)] = output.float().cpu().numpy()
+                reached("features of a batch computed")
                 context.on_progress(Progress(start + len(indices), total))

@@ -17,6 +17,7 @@ import torch
 from runner.components.resolved import typed_settings
 from runner.core.artifacts import weights_name
 from runner.core.errors import Interrupted
+from runner.core.moments import reached
 from runner.core.plan import Record
 from runner.core.reader import kept_epochs
 from runner.core.records import EpochRange, EpochRecord, Produced, as_lists, clipped
@@ -86,6 +87,7 @@ class _Book:
     def flush(self) -> None:
         """Store all epochs that wait."""
         self._task.store_epochs(self._pending)
+        reached("epochs recorded")
         self._pending = []
         self._flushed = time.monotonic()
 
@@ -97,6 +99,7 @@ class _Book:
         folder = self._context.checkpoint_folder(self._task.stage.key)
         checkpoint = packed(self._context, self.inputs, self._task, state, self.reads())
         with_room(self._context, lambda: save_checkpoint(folder, checkpoint))
+        reached("checkpoint whole")
         self._saved = time.monotonic()
         self._saved_epoch = state.epoch
 
@@ -135,6 +138,7 @@ def train_stage(context: Context, images: Images, task: StageJob[Train]) -> Outc
         if read is not None:
             return _as_recorded(context, task, task.record, read)
     state, before = find_start(context, network, inputs, task)
+    reached("start of a training found")
     task.store_ranges(_to_read(task, state, before))
     book = _Book(context, task, inputs, before)
     gpus = [context.device] if context.device.type == "cuda" else []
@@ -187,7 +191,9 @@ def _train(
     last = stage.last_epoch
     _settle(context, task, state, book)
     while state.waiting() and state.epoch < last:
+        reached("epoch begins")
         record = train_epoch(context, settings, stage.readers, samples, state)
+        reached("epoch trained")
         if isinstance(record, Diverged):
             book.add(record.record)
             return record
@@ -260,6 +266,7 @@ def _keep(context: Context, artifact: str, epoch: int, state: TrainState) -> Pro
         return Produced(artifact, state.written[artifact], path.stat().st_size)
     tensors = state.best[epoch]
     size = with_room(context, lambda: save_tensors(path, tensors))
+    reached("weights written, not recorded")
     state.written[artifact] = tensors_digest(tensors)
     return Produced(artifact, state.written[artifact], size)
 

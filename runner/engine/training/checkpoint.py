@@ -22,6 +22,7 @@ from torch import Tensor
 
 from runner.artifacts.atomic import flush, partial_path
 from runner.artifacts.hashes import file_digest
+from runner.core.moments import reached
 
 JSON_NAME = "checkpoint.json"
 FORMAT = 4
@@ -62,6 +63,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
         values = {**checkpoint.values, "format": FORMAT, "file": name, "sha256": digest}
         described.write_text(json.dumps(values))
         flush(described)
+        reached("tensors in place, not described")
         before = _file_named(folder)
         described.replace(folder / JSON_NAME)
     except BaseException:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from runner.core.errors import is_full_disk
+from runner.core.moments import reached
 from runner.core.stages import Stage
 from runner.engine.context import Context
 from runner.engine.training.checkpoint import Checkpoint, save_checkpoint
@@ -38,6 +39,7 @@ def keep_state(context: Context, stage: Stage, name: str, state: Checkpoint) -> 
             return
     try:
         with_room(context, lambda: save_checkpoint(folder, state), folder)
+        reached("state whole, not recorded")
     except OSError as error:
         if is_needed or not is_full_disk(error):
             raise
