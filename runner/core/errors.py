@@ -2,7 +2,7 @@
 
     RunnerError                 exit code 1
     ├── UsageError              2   a wrong argument, an unknown run, no database
-    │   └── SpecError           2   problems in a spec, each with its place
+    │   └── SpecError           2   problems in a spec, each with its position
     ├── DataError               1   data that cannot be read or prepared
     ├── StageFailed             1   one stage ended without a result; the grid goes on
     ├── StoreError              1   nothing can be stored or read; no stage is to blame
@@ -13,7 +13,7 @@
     ├── ClaimLost               1   another process took this stage over
     └── Interrupted             130 asked to stop
 
-Every message says what was found, what is allowed, and what to do next.
+Every message says what was found, what is allowed, and what to do about it. Owns the printed form.
 """
 
 import errno
@@ -68,9 +68,9 @@ class UsageError(RunnerError):
 
 @dataclass(frozen=True, slots=True, order=True)
 class SourcePosition:
-    """Where something stands in a file; lines and columns count from 1.
+    """A position in a file; lines and columns count from 1.
 
-    Line 0 is the whole of ``file``, as for a ``--set``.
+    Line 0 means the whole of ``file``, as for a ``--set``.
     """
 
     file: str
@@ -87,7 +87,7 @@ class Subject:
 
     Attributes:
         path: dotted.
-        beside: the mapping in which it stands, or is missing, as plain values.
+        beside: the mapping that holds it, or lacks it, as plain values.
     """
 
     path: str
@@ -120,14 +120,14 @@ class Problem:
 
 
 MAX_PROBLEMS = 200
-"""Problems of one error: nobody reads more, and a nearest spelling for each takes time."""
+"""Problems of one error; finding a suggestion for each takes time."""
 
 
 class SpecError(UsageError):
     """One or several problems in specs, found before any work started.
 
     Attributes:
-        problems: each once, in the order of their places; of very many, those found first.
+        problems: each once, by position; of very many, those found first.
     """
 
     def __init__(self, problems: Iterable[Problem]) -> None:
@@ -145,7 +145,7 @@ class SpecError(UsageError):
 
 
 def refuse(problems: Iterable[Problem]) -> None:
-    """Raise a SpecError when there are problems; no more of them are looked for than it tells.
+    """Raise a SpecError if there are problems; stops looking after ``MAX_PROBLEMS``.
 
     Raises:
         SpecError: with the problems.
@@ -210,16 +210,16 @@ class Interrupted(RunnerError):
 
 
 def is_full_disk(error: BaseException) -> bool:
-    """Return whether an error of the system says that nothing more fits on the disk."""
+    """Return whether an OSError means a full disk or an exhausted quota."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 LONGEST_WORD = 200
-"""Letters of a word for which a nearest spelling is looked for."""
+"""Length of the longest word that gets a suggestion."""
 
 
 def nearest(word: str, allowed: Sequence[str]) -> str:
-    """Return the entry of ``allowed`` spelled most like ``word``, or ""."""
+    """Return the most similar entry of ``allowed``, ignoring case, or ""."""
     if len(word) > LONGEST_WORD:
         return ""
     matches = get_close_matches(word.lower(), [name.lower() for name in allowed], n=1, cutoff=0.6)

@@ -77,7 +77,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One place in a table.
+    """One cell of an experiment: a combination of its sweep and a seed.
 
     Attributes:
         position: which combination of the sweep, from 0, in the order of the spec.
@@ -87,7 +87,7 @@ class Cell:
         variant: "" or the profile and ``--set`` options that changed it.
         settings: everything resolved, seed included.
         settings_key: the key of ``settings``.
-        name: what people call its combination, which no other of its experiment is called.
+        name: of its combination, unique within the experiment.
     """
 
     experiment: str

@@ -1,7 +1,7 @@
-"""What cells are called: in words that tell them apart, and by place as commands take them.
+"""Names of cells: in words, unique within an experiment, and as commands take them.
 
-Owns that no two cells of an experiment have one name: labels are enough where they differ, swept
-settings stand beside labels that several cells share. Knows nothing of what settings mean.
+Labels are enough where they differ; swept settings are added to labels that several cells share.
+Knows nothing of what settings mean.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ Given = tuple[Mapping[str, str], Mapping[str, Any]]
 
 
 def cell_names(cells: Mapping[int, Given]) -> dict[int, str]:
-    """Return what each combination of an experiment is called, in one line.
+    """Return a unique one-line name for each combination of an experiment.
 
-    Its labels, or else its swept settings; of combinations that share their labels, also the swept
-    settings in which these differ. The only combination of a spec without a sweep is called "".
+    A name is the labels, or else the swept settings; combinations with equal labels also get the
+    swept settings in which they differ. Without a sweep the only name is "".
 
     Args:
         cells: all combinations of one experiment and variant, by position.
@@ -43,32 +43,32 @@ def cell_names(cells: Mapping[int, Given]) -> dict[int, str]:
 
 
 def run_name(cell: Cell) -> str:
-    """Return what the run of a cell is called among those of its experiment: with its seed."""
+    """Return the name of a cell's run within its experiment: the cell's name and the seed."""
     return f"{cell.name} seed={cell.seed}".strip()
 
 
 def cell_reference(experiment: str, position: int, seed: int | None, variant: str) -> str:
-    """Return what commands call a cell, or with no seed those of all seeds, in one word or more."""
+    """Return ``experiment:position[:seed][@variant]``; without a seed it means all seeds."""
     name = f"{experiment}:{position}" + ("" if seed is None else f":{seed}")
     return f"{name}@{variant}" if variant else name
 
 
 def settings_words(settings: Mapping[str, Any]) -> str:
-    """Return settings by dotted path as short as they can be written, in one line."""
+    """Return settings, given by dotted path, in one line with short names."""
     return " ".join(
         f"{short_name(path)}={as_yaml(_shortest(path, value))}" for path, value in settings.items()
     )
 
 
 def _shortest(path: str, value: Any) -> Any:
-    """Return a setting as short as it can be written."""
+    """Return a pipeline without a probability of its own as its list of steps, others unchanged."""
     if path == PIPELINE and isinstance(value, Mapping) and set(value) == {"p", "steps"}:
         return value["steps"] if value["p"] == WHOLE_PIPELINE else value
     return value
 
 
 def _alike(names: Mapping[int, str]) -> Iterator[list[int]]:
-    """Yield the positions of each name that several have."""
+    """Yield the positions of each name that occurs more than once."""
     positions: dict[str, list[int]] = {}
     for position, name in names.items():
         positions.setdefault(name, []).append(position)
@@ -76,7 +76,7 @@ def _alike(names: Mapping[int, str]) -> Iterator[list[int]]:
 
 
 def _varying(swept: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Return the paths that some of these lack, or that have another value in some."""
+    """Return the paths that are not equal in all of these."""
     first = swept[0]
     return {
         path

@@ -35,10 +35,10 @@ SEED_KEYS = ("seed", "seeds")
 
 
 def load_document(path: Path) -> Node:
-    """Return the tree of a spec with everything it extends merged below it.
+    """Return the tree of a spec, merged over everything it extends.
 
     Raises:
-        SpecError: for unreadable or broken files, unknown keys, or specs that extend in a circle.
+        SpecError: for unreadable or broken files, unknown keys, or circular `extends`.
     """
     return _load(path, (), None)
 
@@ -65,7 +65,7 @@ def _load(path: Path, children: tuple[Path, ...], named_at: SourcePosition | Non
 
 
 def _check_written(parent: Node) -> None:
-    """Check the settings of a spec that another extends, also those that the other replaces.
+    """Check the settings of an extended spec, also those that are replaced.
 
     Raises:
         SpecError: with every problem of single settings.
@@ -79,9 +79,9 @@ def _parent_path(path: Path, name: str, extends: Node, seen: tuple[Path, ...]) -
 
     Args:
         path: of the spec.
-        name: of the other, as the spec gives it.
-        extends: where it does.
-        seen: the spec, and those that extend it, resolved.
+        name: the value of `extends`.
+        extends: its node, for positions.
+        seen: resolved paths of the spec and of those that extend it.
 
     Raises:
         SpecError: when there is no such file, or it is one of ``seen``.

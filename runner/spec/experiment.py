@@ -1,6 +1,6 @@
 """A spec file as an experiment: its cells, resolved settings and tables.
 
-The one entrance to this package: everything about a spec is checked here, before any work.
+The entry point of this package: a spec is checked completely here, before any work.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ MAX_FAILED = 2000
 
 @dataclass(frozen=True)
 class ResolvedCell:
-    """A cell with what made it.
+    """A cell, its validated settings and where they were written.
 
     Attributes:
         cell: the cell.
         settings: its settings, validated.
-        tree: the same before validation, with places.
+        tree: the same before validation, with file positions.
     """
 
     cell: Cell
@@ -87,7 +87,7 @@ def load_experiment(path: Path, profile: str | None = None, sets: Sequence[str] 
         sets: ``setting=value`` options.
 
     Raises:
-        SpecError: with all problems of the first stage of checking that finds any.
+        SpecError: with all problems of the first check that finds any.
     """
     return build_experiment(load_document(path), path, profile, sets)
 
@@ -109,7 +109,7 @@ def _built(document: Node, path: Path, profile: str | None, sets: Sequence[str])
     variant = make_variant(document, profile, sets)
     combinations = expand_sweep(document.get("sweep"))
     seeds = seeds_of(document, variant)
-    num_kept = len(variant.kept_of(len(combinations)))
+    num_kept = len(variant.kept_positions(len(combinations)))
     seeds_node = variant.seeds or document.get("seeds")
     check_cells(num_kept, len(seeds), _own_settings(document), seeds_node)
     cells = _cells(name, document, combinations, seeds, variant)
@@ -187,7 +187,7 @@ def _cells(
     problems: dict[Problem, None] = {}
     in_the_way: list[Problem] = []
     failed = 0
-    for position in variant.kept_of(len(combinations)):
+    for position in variant.kept_positions(len(combinations)):
         combination = combinations[position]
         if "seed" in combination.overrides and seeds != [None]:
             node = combination.overrides["seed"]
@@ -218,7 +218,7 @@ def _cells(
 
 
 def _profile_layers(document: Node) -> list[Mapping[str, Node]]:
-    """Return what profiles, and all `seeds`, may put over a cell."""
+    """Return every layer that a profile or `seeds` may put over a cell."""
     seeds = [seed for each in written_seeds(document) for seed in each.value]
     return [*profile_layers(document.get("profiles")), *({"seed": seed} for seed in seeds)]
 
@@ -231,7 +231,7 @@ def _own_settings(document: Node) -> Node:
 def _with_seeds(
     tree: Node, seeds: Sequence[Node | None], is_first: bool
 ) -> Iterator[tuple[Node, Settings]]:
-    """Yield tree and settings for each seed, which alone differs.
+    """Yield tree and settings for each seed; nothing else differs.
 
     Args:
         tree: of a combination, without a seed where ``seeds`` gives some.

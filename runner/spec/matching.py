@@ -1,6 +1,6 @@
-"""Whether a cell has the labels or settings that a spec or an option names.
+"""Matches cells with labels and settings that a spec or an option names.
 
-Owns what it means that a resolved setting is what somebody wrote. Knows single cells only.
+Owns when a resolved setting equals a written one. Knows single cells only.
 """
 
 from __future__ import annotations
@@ -34,25 +34,25 @@ def cell_matches(cell: Cell, where: Mapping[str, Node]) -> bool:
 
 
 def label_values(cells: Iterable[Cell]) -> dict[str, list[str]]:
-    """Return the texts that each label has in some cell, by label name, each once."""
-    found: dict[str, dict[str, None]] = {}
+    """Return the distinct texts of each label, by label name."""
+    texts: dict[str, dict[str, None]] = {}
     for cell in cells:
         for name, text in cell.labels.items():
-            found.setdefault(name, {})[text] = None
-    return {name: list(texts) for name, texts in found.items()}
+            texts.setdefault(name, {})[text] = None
+    return {name: list(distinct) for name, distinct in texts.items()}
 
 
 def swept_values(cells: Iterable[Cell]) -> dict[str, list[str]]:
-    """Return the values that the sweep gives in some cell, as YAML by short name, each once."""
-    found: dict[str, dict[str, None]] = {}
+    """Return the distinct swept values of each setting, as YAML, by short name."""
+    values: dict[str, dict[str, None]] = {}
     for cell in cells:
         for path, value in cell.swept.items():
-            found.setdefault(short_name(path), {})[as_yaml(value)] = None
-    return {name: list(values) for name, values in found.items()}
+            values.setdefault(short_name(path), {})[as_yaml(value)] = None
+    return {name: list(distinct) for name, distinct in values.items()}
 
 
 def setting_value(settings: Mapping[str, Any], path: Sequence[str]) -> Any:
-    """Return the setting at ``path`` of canonical settings, or None where there is none."""
+    """Return the setting at ``path`` of canonical settings, or None."""
     value: Any = settings
     for key in path:
         if not isinstance(value, Mapping) or key not in value:
@@ -62,7 +62,7 @@ def setting_value(settings: Mapping[str, Any], path: Sequence[str]) -> Any:
 
 
 def same_value(resolved: Any, written: Any) -> bool:
-    """Return whether a resolved setting is what a spec writes: ``adam`` is ``{name: adam, …}``."""
+    """Return whether a resolved setting equals a written one: ``adam`` is ``{name: adam, …}``."""
     if isinstance(resolved, Mapping):
         named = resolved.get("name", resolved.get("dataset"))
         if isinstance(written, Mapping):

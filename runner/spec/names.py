@@ -1,4 +1,4 @@
-"""The closed list of short names, and setting names in general.
+"""Names of settings: short names and dotted paths.
 
 A sweep, a profile, ``--set`` and a table column name a setting by a short name or by its dotted
 path. Records hold dotted paths only.

@@ -1,4 +1,4 @@
-"""Values that know where they stand in a file, and the merging of such trees.
+"""YAML values with their file positions, and merging of such trees.
 
 A tree is immutable: merging and putting share what they do not change, so that thousands of cells
 can differ from one spec in a few leaves, and each leaf still knows its file, line and column.
@@ -28,8 +28,8 @@ class Node:
 
     Attributes:
         value: the value.
-        place: where it stands, None for a value that no file holds.
-        key_place: where its key stands, for the value of a mapping.
+        position: in the file, or None for a value that is in no file.
+        key_position: of its key, for the value of a mapping.
     """
 
     value: Any
@@ -48,7 +48,7 @@ class Node:
 
     @property
     def text(self) -> str:
-        """The text that stands here, "" where it is anything else."""
+        """The value if it is text, else ""."""
         return self.value if isinstance(self.value, str) else ""
 
     def get(self, key: str) -> Node | None:
@@ -56,7 +56,7 @@ class Node:
         return self.value.get(key) if isinstance(self.value, dict) else None
 
     def describe(self) -> str:
-        """Return what stands here, for an error message."""
+        """Return the value in words, for an error message."""
         if self.is_mapping:
             return "a mapping" if self.value else "an empty mapping"
         if self.is_sequence:
@@ -65,7 +65,7 @@ class Node:
 
 
 def describe_scalar(value: Any) -> str:
-    """Return a scalar with its kind, as an error message names it."""
+    """Return a scalar with its type, for an error message."""
     if value is None:
         return "nothing (null)"
     if isinstance(value, bool):
@@ -76,7 +76,7 @@ def describe_scalar(value: Any) -> str:
 
 
 def plain(node: Node) -> Any:
-    """Return the value without places: dict, tuple or scalar."""
+    """Return the value without positions: dict, tuple or scalar."""
     if isinstance(node.value, dict):
         return {key: plain(child) for key, child in node.value.items()}
     if isinstance(node.value, tuple):
@@ -85,7 +85,7 @@ def plain(node: Node) -> Any:
 
 
 def identity(node: Node) -> str:
-    """Return a JSON text that is equal for values that a spec cannot tell apart, as 1 and 1.0."""
+    """Return JSON that is equal for values that mean the same in a spec, as 1 and 1.0."""
     return json.dumps(_normal(plain(node)), sort_keys=True, ensure_ascii=False)
 
 
@@ -99,7 +99,7 @@ def infinite_numbers(node: Node) -> Iterator[Node]:
 
 
 def as_yaml(value: Any) -> str:
-    """Return a plain value as a spec writes it within a line, a component by its name if it can."""
+    """Return a plain value as one-line YAML; a component without settings as its name."""
     if isinstance(value, Mapping):
         if len(value) == 1 and set(value) <= set(KIND_KEYS):
             return as_yaml(next(iter(value.values())))
@@ -124,7 +124,7 @@ def _normal(value: Any) -> Any:
 
 
 def to_node(value: Any, position: SourcePosition | None = None) -> Node:
-    """Return a tree of plain Python values, all at ``place``."""
+    """Return a tree of plain Python values, all at ``position``."""
     if isinstance(value, Mapping):
         return Node(
             {key: to_node(child, position) for key, child in value.items()}, position, position
@@ -172,10 +172,10 @@ def find(tree: Node, path: Sequence[str]) -> Node | None:
 def put(tree: Node, path: Sequence[str], value: Node) -> Node:
     """Return ``tree`` with ``value`` merged in at ``path``.
 
-    Mappings are made where nothing, or a null, stands.
+    Missing mappings and nulls on the way become mappings.
 
     Raises:
-        SpecError: where anything else that is no mapping stands on the way.
+        SpecError: when another value is on the way.
     """
     return _put(tree, path, 0, value)
 

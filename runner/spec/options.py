@@ -1,6 +1,6 @@
-"""Which component classes may stand at a setting, and by which names a spec chooses them.
+"""The component classes that are allowed at a setting, and their names in specs.
 
-Owns the walk through the settings that such classes have. Knows none of them by name.
+Walks through the settings of such classes; knows none of them by name.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ def model_options(annotation: Any) -> list[type[BaseModel]]:
         return [annotation]
     if get_origin(annotation) is None and not get_args(annotation):
         return []
-    return [found for part in get_args(annotation) for found in model_options(part)]
+    return [model for part in get_args(annotation) for model in model_options(part)]
 
 
 def tags_of(model: type[BaseModel]) -> list[str]:
-    """Return the names by which a spec chooses ``model``, none where there is no choice."""
+    """Return the names by which a spec chooses ``model``; none where there is no choice."""
     for key in ("name", "dataset"):
         field = model.model_fields.get(key)
         if field is not None and get_args(field.annotation):
@@ -35,14 +35,14 @@ def tags_of(model: type[BaseModel]) -> list[str]:
     return []
 
 
-def called(model: type[BaseModel]) -> str:
-    """Return what a message calls a component class."""
+def component_name(model: type[BaseModel]) -> str:
+    """Return the name of a component class for messages."""
     tags = tags_of(model)
     return f"{tags[0]} and others like it" if len(tags) > 1 else "".join(tags)
 
 
-def shortened(tags: Sequence[str]) -> str:
-    """Return names in a line; of very many, the first and how many more there are."""
+def shorten_list(tags: Sequence[str]) -> str:
+    """Return names in one line, at most ``SHOWN`` of them and the number of the others."""
     if len(tags) <= SHOWN:
         return ", ".join(tags)
     return f"{', '.join(tags[:SHOWN])} and {len(tags) - SHOWN} more (docs/reference.md)"
@@ -52,7 +52,7 @@ def shortened(tags: Sequence[str]) -> str:
 def setting_paths(model: type[BaseModel]) -> Mapping[str, tuple[type[BaseModel], ...]]:
     """Return the dotted path of every setting below ``model``, with the classes that have it.
 
-    What stands in lists has no path.
+    Items of lists have no path.
     """
     paths: dict[str, tuple[type[BaseModel], ...]] = {}
     for path, owner in _walk(model, ""):
@@ -68,12 +68,12 @@ def _walk(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, type[BaseM
 
 
 def _below(annotation: Any) -> list[type[BaseModel]]:
-    """Return what :func:`model_options` does, but for items of lists."""
+    """Return :func:`model_options` without those of list items."""
     if get_origin(annotation) is tuple:
         return []
     if isinstance(annotation, type) or not get_args(annotation):
         return model_options(annotation)
-    return [found for part in get_args(annotation) for found in _below(part)]
+    return [model for part in get_args(annotation) for model in _below(part)]
 
 
 def node_at(tree: Node, path: Sequence[str]) -> Node:
@@ -90,7 +90,7 @@ def node_at(tree: Node, path: Sequence[str]) -> Node:
 def models_at(
     model: type[BaseModel], tree: Node, path: Sequence[str]
 ) -> tuple[type[BaseModel] | None, list[type[BaseModel]]]:
-    """Return the component class that stands at ``path``, and all that may stand there."""
+    """Return the component class chosen at ``path`` (or None), and all that are allowed there."""
     chosen: type[BaseModel] | None = model
     siblings: list[type[BaseModel]] = [model]
     for depth, step in enumerate(path, start=1):

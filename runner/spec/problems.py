@@ -1,7 +1,7 @@
-"""pydantic's complaints in our words: what was found, where, what is allowed, nearest spelling.
+"""Translates pydantic's validation errors into problems.
 
-Owns the translation of one validation error into problems with places. Knows the shape of
-component classes, no component by name.
+Each says what was found, its position, what is allowed and the nearest spelling. Knows the shape
+of component classes, no component by name.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from runner.core.errors import Problem, Subject, nearest
 from runner.spec.names import COMPONENT_PATHS, SHORT_NAMES, as_mapping
 from runner.spec.nodes import Node, plain
 from runner.spec.options import (
-    called,
+    component_name,
     model_options,
     models_at,
     node_at,
     setting_paths,
-    shortened,
+    shorten_list,
     tags_of,
 )
 
@@ -57,7 +57,7 @@ def translate(
     within: str = "",
     unfinished: bool = False,
 ) -> Iterator[Problem]:
-    """Yield the problems behind ``error``, each once, at its place in ``tree``.
+    """Yield the problems behind ``error``, each once, with its position in ``tree``.
 
     Args:
         error: what pydantic raised.
@@ -80,7 +80,7 @@ def translate(
 
 
 def _node_path(detail: ErrorDetails, tree: Node) -> Path:
-    """Return the error's path in the tree: pydantic's, without tags of unions."""
+    """Return the error's path in the tree: pydantic's location without the tags of unions."""
     path: list[str] = []
     node: Node | None = tree
     for step in detail["loc"]:
@@ -100,7 +100,7 @@ def _node_path(detail: ErrorDetails, tree: Node) -> Path:
 
 
 def _leading(details: Sequence[ErrorDetails]) -> ErrorDetails:
-    """Return the one of several branches' errors that says most."""
+    """Return the most telling of several branches' errors."""
     return next((item for item in details if item["type"] == "value_error"), details[0])
 
 
@@ -109,9 +109,9 @@ def _is_missing(path: Path, detail: ErrorDetails) -> bool:
 
 
 def _may_change(path: Path, detail: ErrorDetails, tree: Node) -> bool:
-    """Return whether a setting that is put into a mapping may yet mend an error.
+    """Return whether another layer may still correct the error.
 
-    Lists are written whole, and so is all that is in them.
+    Lists are replaced whole, so errors inside them stay.
     """
     if any(step.isdigit() for step in path):
         return False
@@ -121,7 +121,7 @@ def _may_change(path: Path, detail: ErrorDetails, tree: Node) -> bool:
 
 
 class _Translator:
-    """Words for the errors of one validation."""
+    """Translates the errors of one validation."""
 
     def __init__(self, model: type[BaseModel], tree: Node, within: str) -> None:
         self._model = model
@@ -129,7 +129,7 @@ class _Translator:
         self._within = within
 
     def problem(self, path: Path, details: Sequence[ErrorDetails]) -> Problem:
-        """Return the problem at ``path``; several details are the branches of one union."""
+        """Return the problem at ``path``; several ``details`` are the branches of one union."""
         detail = _leading(details)
         kind, node = detail["type"], node_at(self._tree, path)
         if _is_missing(path, detail):
@@ -176,7 +176,9 @@ class _Translator:
         names = list(chosen.model_fields) if chosen else []
         position, allowed = node.key_position or node.position, ", ".join(names)
         owners = [
-            called(other) for other in siblings if other is not chosen and key in other.model_fields
+            component_name(other)
+            for other in siblings
+            if other is not chosen and key in other.model_fields
         ]
         if owners and chosen is not None:
             named = self._tag_at(path[:-1], chosen)
@@ -188,12 +190,12 @@ class _Translator:
         return Problem(position, found, allowed, suggestion=suggestion or nearest(key, names))
 
     def _deeper(self, path: Path) -> str:
-        """Return where below its mapping the one setting of that name is, or ""."""
+        """Return the only setting of that name deeper in its mapping, or ""."""
         above = "".join(f"{step}." for step in path[:-1])
         paths = [
-            found.removeprefix(above)
-            for found in setting_paths(self._model)
-            if found.startswith(above) and found.endswith(f".{path[-1]}")
+            path_below.removeprefix(above)
+            for path_below in setting_paths(self._model)
+            if path_below.startswith(above) and path_below.endswith(f".{path[-1]}")
         ]
         return as_mapping(paths[0].split(".")) if len(paths) == 1 else ""
 
@@ -204,34 +206,36 @@ class _Translator:
         found = f"unknown {self._name(path)} {named.describe()}"
         if named.is_mapping or named.is_sequence:
             found = f"{self._name(path)}.{key} is {named.describe()}"
-        return Problem(named.position, found, shortened(tags), suggestion=nearest(named.text, tags))
+        return Problem(
+            named.position, found, shorten_list(tags), suggestion=nearest(named.text, tags)
+        )
 
     def _tag_at(self, path: Path, model: type[BaseModel]) -> str:
-        """Return by which of its names a component was chosen."""
+        """Return the name by which a component was chosen."""
         named = node_at(self._tree, path).get(_kind_key(path))
-        return called(model) if named is None else str(named.value)
+        return component_name(model) if named is None else str(named.value)
 
     def _allowed(self, path: Path, details: Sequence[ErrorDetails]) -> str:
         about = self._about(path)
         if details[0]["type"].startswith("model_") and len(self._options(path)) > 1:
             return f"one of {about}, or a mapping with '{_kind_key(path)}'"
         lengths = [int(item["loc"][-1]) + 1 for item in details if item["type"] == "missing"]
-        wanted = [_wanted(item) for item in details if item["type"] != "missing"]
-        wanted += [f"a list of {max(lengths)}"] if lengths else []
-        joined = ", or ".join(dict.fromkeys(wanted))
+        alternatives = [_wanted(item) for item in details if item["type"] != "missing"]
+        alternatives += [f"a list of {max(lengths)}"] if lengths else []
+        joined = ", or ".join(dict.fromkeys(alternatives))
         plain = all(item["type"] == "literal_error" for item in details)
         return joined if plain or not about else f"{joined} ({about})"
 
     def _options(self, path: Path) -> list[str]:
         field = self._field(path)
-        found = model_options(field.annotation) if field is not None else []
-        return [tag for option in found for tag in tags_of(option)]
+        models = model_options(field.annotation) if field is not None else []
+        return [tag for model in models for tag in tags_of(model)]
 
     def _about(self, path: Path) -> str:
-        """Return the components that may stand at ``path``, or the description of the setting."""
+        """Return the components allowed at ``path``, or the description of the setting."""
         options, field = self._options(path), self._field(path)
         if len(options) > 1:
-            return shortened(options)
+            return shorten_list(options)
         return (field.description or "") if field is not None else ""
 
     def _field(self, path: Path) -> FieldInfo | None:
@@ -245,7 +249,7 @@ class _Translator:
 
 
 def _wanted(detail: ErrorDetails) -> str:
-    """Return what one branch would have taken."""
+    """Return what one branch of a union allows."""
     kind, context = detail["type"], detail.get("ctx", {})
     if kind in LIMITS:
         name, word = LIMITS[kind]
@@ -278,13 +282,13 @@ def _spelling(details: Sequence[ErrorDetails], node: Node) -> str:
 
 
 def _words(detail: ErrorDetails, name: str) -> list[str]:
-    """Return the words that pydantic lists as ``'a', 'b' or 'c'``."""
+    """Split pydantic's list ``'a', 'b' or 'c'``."""
     text = str(detail.get("ctx", {}).get(name, ""))
     return text.replace("'", "").replace(" or ", ", ").split(", ") if text else []
 
 
 def _elsewhere(path: Path) -> str:
-    """Return where the setting whose short name was written belongs, or ""."""
+    """Return the right mapping for a misplaced short name, or ""."""
     full = tuple(SHORT_NAMES.get(path[-1], "").split("."))
     above = path[:-1]
     if len(full) < 2 or full == path:

@@ -1,6 +1,6 @@
-"""Published values of a spec's top-level list, given to the cells that they belong to.
+"""Published values of a spec's top-level list, assigned to cells.
 
-Owns the shape of that list. Values that stand in rows of a sweep come with their combinations.
+Owns the shape of that list. Published values in rows of a sweep come with their combinations.
 """
 
 from __future__ import annotations
@@ -67,9 +67,9 @@ def with_published(
             continue
         matches = [index for index, cell in enumerate(result) if cell_matches(cell, where)]
         if not matches:
-            shown = ", ".join(f"{name}: {plain(child)!r}" for name, child in where.items())
+            conditions = ", ".join(f"{name}: {plain(child)!r}" for name, child in where.items())
             position = entry.value["where"].position
-            found = f"where {{{shown}}} matches no cell"
+            found = f"where {{{conditions}}} matches no cell"
             raise SpecError([Problem(position, found, _what_varies(cells))])
         numbers = {title: published_value(child) for title, child in values.items()}
         for index in matches:
@@ -80,5 +80,5 @@ def with_published(
 
 def _what_varies(cells: Sequence[Cell]) -> str:
     values = {**label_values(cells), **swept_values(cells)}
-    shown = [f"{name}: {', '.join(seen[:12])}" for name, seen in values.items()]
-    return "; ".join(shown) or "nothing varies between the cells"
+    varying = [f"{name}: {', '.join(seen[:12])}" for name, seen in values.items()]
+    return "; ".join(varying) or "nothing varies between the cells"

@@ -1,4 +1,4 @@
-"""From a settings tree to resolved settings, with every value's origin.
+"""From a settings tree to resolved settings, with the origin of every value.
 
 Owns precedence (defaults < extends < spec < cell < profile < --set) once the layers are trees, and
 validation of one cell's settings.
@@ -34,7 +34,7 @@ DEFAULTS = to_node(
 def layered(
     base: Node, layers: Sequence[Mapping[str, Node]], above: Sequence[Mapping[str, Node]] = ()
 ) -> Node:
-    """Return ``base`` with each layer's settings put at their dotted paths, later layers on top.
+    """Return ``base`` with the settings of all layers merged in, later layers on top.
 
     Within a layer a whole component is put before its single settings, whatever the order of keys.
 
@@ -64,7 +64,7 @@ def layered(
 
 
 def _given_twice(layer: Mapping[str, Node]) -> Iterator[Problem]:
-    """Yield a problem for each setting that has its own path and is in a whole component too.
+    """Yield a problem for each setting that is given alone and within its component too.
 
     A component that is null has none of its settings.
     """
@@ -101,9 +101,9 @@ def _shares_a_setting(one: Node, other: Node) -> bool:
 
 
 def _is_of_others(tree: Node, path: Sequence[str]) -> bool:
-    """Return whether a component lacks the setting at ``path``, and one that may stand there not.
+    """Return whether only other components of the same kind have the setting at ``path``.
 
-    A tree of which the component cannot be told is left to validation.
+    False when the component is unknown; validation reports that.
     """
     chosen, options = models_at(Settings, merge(DEFAULTS, tree), path[:-1])
     if chosen is None or path[-1] in chosen.model_fields:
@@ -115,7 +115,7 @@ def resolve(tree: Node) -> Settings:
     """Return the validated settings of one cell.
 
     Raises:
-        SpecError: with every problem found, each at its place.
+        SpecError: with every problem found.
     """
     try:
         settings = with_fitting_defaults(Settings.model_validate(plain(tree)))
@@ -159,7 +159,7 @@ def _origins(
 
 
 def _position(tree: Node, paths: Sequence[str]) -> SourcePosition | None:
-    """Return where the first written of ``paths`` stands, or what is nearest to the first."""
+    """Return the position of the first written path, or of what encloses the first path."""
     for path in paths:
         node = find(tree, path.split("."))
         if node is not None and node.position is not None:

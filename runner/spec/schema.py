@@ -1,7 +1,7 @@
 """The JSON Schema of a spec, for editors that complete and check YAML.
 
-Made from the settings classes; the sweep's settings are free, since a schema cannot know their
-combinations. `runner validate` knows all.
+Made from the settings classes. Settings in a sweep are unchecked, since a schema cannot combine
+them; `runner validate` checks everything.
 """
 
 from __future__ import annotations
@@ -69,10 +69,10 @@ def _profile() -> dict[str, Any]:
 
 def _allow_names(properties: dict[str, Any]) -> None:
     """Let a component be written as its name alone, as in ``optimizer: adam``."""
-    wanted = {path.rpartition(".")[2] for path in COMPONENT_PATHS}
+    component_keys = {path.rpartition(".")[2] for path in COMPONENT_PATHS}
     for name, schema in properties.items():
         mapping = schema.get("discriminator", {}).get("mapping")
-        if name in wanted and mapping:
+        if name in component_keys and mapping:
             names = {"type": "string", "enum": sorted(mapping)}
             schema["oneOf"] = [names, *schema["oneOf"]]
 

@@ -1,6 +1,6 @@
 """The seeds of a spec: from `seeds`, of the spec or a profile, or from the one `seed`.
 
-Owns the form of the list. Which settings a seed goes with is not known here.
+Owns the form of the list.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ SEEDS = "a list of different whole numbers, as [0, 1, 2]; for one seed write see
 
 
 def seeds_of(document: Node, variant: Variant) -> list[Node | None]:
-    """Return the seeds of each combination, [None] where its settings have the only one.
+    """Return the seeds of each combination; [None] where the settings hold the seed.
 
     Raises:
-        SpecError: for a list that is wrong, also of a profile that is not chosen, and for both.
+        SpecError: for a wrong list, also in an unused profile, and for `seed` with `seeds`.
     """
     own = document.get("seeds")
     lists = {id(node): _seed_list(node) for node in written_seeds(document)}

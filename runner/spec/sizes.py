@@ -1,7 +1,7 @@
-"""How much a spec asks for, computed from its tree before anything is built.
+"""Limits on the size of a spec, checked on its tree before anything is expanded.
 
-Owns the limits of sweeps, cells and tables, and their errors. Expands nothing, and takes what is
-malformed for something small: its expansion says what is wrong.
+Owns the limits of sweeps, cells and tables. Malformed parts count as small; their expansion reports
+them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SIGNS_A_VALUE = 100
 
 
 class SweepSize(NamedTuple):
-    """How many combinations a sweep has, and how many values they hold together."""
+    """Number of combinations of a sweep, and of all values in them."""
 
     combinations: int
     values: int
@@ -39,7 +39,7 @@ ONE = SweepSize(1, 0)
 
 
 def num_values(node: Node) -> int:
-    """Return how many values a tree holds, itself included; long texts count as several."""
+    """Return the number of values in a tree, itself included; long texts count as several."""
     if isinstance(node.value, dict):
         return 1 + sum(num_values(child) for child in node.value.values())
     if isinstance(node.value, tuple):
@@ -51,8 +51,7 @@ def sweep_size(node: Node) -> SweepSize:
     """Return the size of a sweep, or of a row: of the product of its rows, zip and grid.
 
     Raises:
-        SpecError: at the innermost mapping that has more combinations, or they more values, than is
-            allowed.
+        SpecError: at the innermost mapping with too many combinations or values.
     """
     parts = list(_parts(node))
     count = math.prod(part.combinations for _, part in parts)
@@ -76,17 +75,17 @@ def _parts(node: Node) -> Iterator[tuple[str, SweepSize]]:
     rows, zipped, grid = (node.get(key) for key in ("rows", "zip", "grid"))
     if rows is not None and rows.is_sequence and rows.value:
         sizes = [_row(row) for row in rows.value]
-        count, values = (sum(each) for each in zip(*sizes, strict=True))
+        count, values = (sum(numbers) for numbers in zip(*sizes, strict=True))
         yield f"{len(sizes)} rows", SweepSize(count, values)
     if zipped is not None and zipped.is_mapping:
-        lengths = [len(each.value) for each in zipped.value.values() if each.is_sequence]
+        lengths = [len(axis.value) for axis in zipped.value.values() if axis.is_sequence]
         yield "zip", SweepSize(max(1, *lengths, 1), sum(map(_in_list, zipped.value.values())))
     if grid is not None and grid.is_mapping:
-        for name, each in grid.value.items():
-            if each.is_sequence and each.value:
+        for name, axis in grid.value.items():
+            if axis.is_sequence and axis.value:
                 path = setting_path(name)
-                shown = short_name(".".join(path)) if path else name
-                yield shown, SweepSize(len(each.value), _in_list(each))
+                title = short_name(".".join(path)) if path else name
+                yield title, SweepSize(len(axis.value), _in_list(axis))
 
 
 def _in_list(node: Node) -> int:
@@ -104,7 +103,7 @@ def _row(row: Node) -> SweepSize:
 
 
 def check_cells(combinations: int, seeds: int, settings: Node, seeds_node: Node | None) -> None:
-    """Check that a spec has no more cells, and they no more settings, than is allowed.
+    """Check the number of cells, and of settings in all cells.
 
     Args:
         combinations: of the sweep, those that a profile keeps.
@@ -124,7 +123,7 @@ def check_cells(combinations: int, seeds: int, settings: Node, seeds_node: Node 
 
 
 def check_phases(phases: int, cells: int, document: Node) -> None:
-    """Check that the trainings of all cells together have not too many learning rates.
+    """Check the number of learning rates in the trainings of all cells.
 
     Raises:
         SpecError: at the settings of the training.
@@ -137,7 +136,7 @@ def check_phases(phases: int, cells: int, document: Node) -> None:
 
 
 def check_published(published: Node, cells: int) -> None:
-    """Check that not too many published values are held against not too many cells.
+    """Check the number of comparisons of published values with cells.
 
     Raises:
         SpecError: at the values.

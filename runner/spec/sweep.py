@@ -191,8 +191,8 @@ def _zip(node: Node) -> list[Combination]:
     axes = _axes(node, "zip")
     lengths = {len(values) for _, values in axes}
     if len(lengths) > 1:
-        shown = ", ".join(f"{short_name(path)} has {len(values)}" for path, values in axes)
-        raise _error(node, f"zip of unequal lengths: {shown}", "lists of one length")
+        described = ", ".join(f"{short_name(path)} has {len(values)}" for path, values in axes)
+        raise _error(node, f"zip of unequal lengths: {described}", "lists of one length")
     return [
         Combination(
             dict(zip([path for path, _ in axes], row, strict=True)), source_position=row[0].position
@@ -269,8 +269,8 @@ def _refuse_repeats(combinations: list[Combination]) -> None:
         ]
         written = frozenset(labels + swept)
         if written in seen:
-            shown = ", ".join(f"{name}: {text}" for _, name, text in labels + swept)
-            found = f"{{{shown}}} stands twice; first at {seen[written].source_position}"
+            described = ", ".join(f"{name}: {text}" for _, name, text in labels + swept)
+            found = f"{{{described}}} stands twice; first at {seen[written].source_position}"
             hint = "write each combination once"
             raise SpecError([Problem(combination.source_position, found, hint=hint)])
         seen[written] = combination

@@ -1,7 +1,7 @@
-"""Texts of a spec that are printed: each is one line, without control characters.
+"""Checks that printed texts of a spec are one line without control characters.
 
-Owns which they are, so that no label or title breaks a table, a terminal or a file. What is
-recorded already is shown with escapes, and not looked at here.
+Otherwise a label or title could break a table, a terminal or a file. Recorded texts are escaped
+when printed, not checked here.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from runner.core.errors import Problem
-from runner.core.text import breaking
+from runner.core.text import first_breaking_character
 from runner.spec.nodes import Node
 from runner.spec.sweep import LABEL, SWEEP_KEYS
 
@@ -41,7 +41,7 @@ def _about(node: Node) -> Iterator[Problem]:
 
 
 def _labels(sweep: Node | None) -> Iterator[Problem]:
-    """Yield those of the labels in a sweep, and in the sweeps of its rows."""
+    """Yield the problems of labels in a sweep, nested ones included."""
     rows = sweep.get(SWEEP_KEYS[0]) if sweep is not None else None
     for row in _children(rows):
         single, several = row.get(LABEL), row.get("labels")
@@ -73,7 +73,7 @@ def _text(node: Node, what: str) -> Iterator[Problem]:
 def _refused(
     node: Node, text: str, what: str, allowed: str, is_key: bool = False
 ) -> Iterator[Problem]:
-    character = breaking(text)
+    character = first_breaking_character(text)
     if character is not None:
         position = (is_key and node.key_position) or node.position
         yield Problem(position, f"{what} holds the character {character!r}", allowed)

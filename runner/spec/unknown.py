@@ -1,7 +1,7 @@
-"""Names that are no setting, and the settings that may have been meant.
+"""Unknown names of settings, and suggestions for them.
 
-A spec's own model and data set decide which of several comes first. They are not known where a name
-is read, so the error can be asked again once they are.
+Suggestions prefer settings of the spec's own model and data set. These are unknown where a name is
+read, so the error can be rebuilt with them later.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from runner.components.settings import Settings
 from runner.core.errors import Problem, SpecError, nearest
 from runner.spec.names import SETTING_ROOTS, SHORT_NAMES, setting_path
 from runner.spec.nodes import Node
-from runner.spec.options import called, models_at, setting_paths
+from runner.spec.options import component_name, models_at, setting_paths
 
 SHOWN = 4
 """Settings that a message suggests at most."""
 
 
 class UnknownName(SpecError):
-    """A name that says nothing; what may have been meant depends on the components of a spec."""
+    """An unknown name; its suggestion depends on the components of the spec."""
 
     def __init__(self, problem: Callable[[Node | None], Problem], tree: Node | None = None) -> None:
-        """Take what makes the problem, given the settings of a spec where they are known."""
+        """Take a function from the settings of a spec (None while unknown) to the problem."""
         super().__init__([problem(tree)])
         self._problem = problem
 
@@ -49,12 +49,12 @@ def unknown_setting(name: str, node: Node, labels: Sequence[str] = ()) -> Unknow
 
 
 def likely_settings(name: str, others: Sequence[str] = (), tree: Node | None = None) -> str:
-    """Return the settings that ``name`` may stand for, as a message suggests them, or "".
+    """Return suggestions for the unknown ``name``, joined by ", ", or "".
 
     Args:
-        name: what was written: the last part of a path, or something misspelt.
-        others: names of other things that may have been meant.
-        tree: settings of the spec, whose components come first; None where they are not known.
+        name: as written: the last part of a path, or a misspelling.
+        others: other names that may be meant.
+        tree: settings of the spec, whose components come first; None while unknown.
     """
     whole = name.strip(".")
     while whole and any(step.isdecimal() for step in whole.split(".")):
@@ -79,7 +79,7 @@ def _ending_in(name: str) -> list[str]:
 
 
 def _is_elsewhere(path: str, tree: Node | None) -> bool:
-    """Return whether the components of a spec lack a setting that others have."""
+    """Return whether the spec's components lack this setting of other components."""
     if tree is None:
         return False
     chosen, _ = models_at(Settings, tree, path.split(".")[:-1])
@@ -87,8 +87,8 @@ def _is_elsewhere(path: str, tree: Node | None) -> bool:
 
 
 def _with_owner(path: str, tree: Node | None) -> str:
-    """Return a path with the components that have it, unless it is one of the spec's."""
-    owners = [called(owner) for owner in setting_paths(Settings)[path]]
+    """Return a path, with its components if the spec does not use them."""
+    owners = [component_name(owner) for owner in setting_paths(Settings)[path]]
     if not _is_elsewhere(path, tree) or not all(owners):
         return path
     return f"{path} (of {', '.join(owners)})"

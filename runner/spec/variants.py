@@ -1,6 +1,6 @@
-"""Profiles and ``--set``: settings put on top of every cell, kept apart as a variant.
+"""Profiles and ``--set``: settings that override every cell and make a variant.
 
-Owns how they are written, which cells a profile keeps, and how a variant is named.
+Owns their syntax, the cells that a profile keeps, and the names of variants.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PROFILE_KEYS = ("seeds", "cells")
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """What changes every cell of a spec.
+    """Overrides for every cell of a spec.
 
     Attributes:
         name: "" for the spec as written.
@@ -35,8 +35,8 @@ class Variant:
     seeds: Node | None = None
     cells: int | None = None
 
-    def kept_of(self, num_positions: int) -> list[int]:
-        """Return the positions that are kept: the first, the last, and evenly between them."""
+    def kept_positions(self, num_positions: int) -> list[int]:
+        """Return the kept positions: the first, the last, and evenly spaced ones between."""
         if self.cells is None or self.cells >= num_positions:
             return list(range(num_positions))
         gaps = max(1, self.cells - 1)
@@ -134,7 +134,7 @@ def _settings(node: Node, besides: Sequence[str]) -> dict[str, Node]:
 
 
 def profile_layers(profiles: Node | None) -> list[Mapping[str, Node]]:
-    """Return the settings of every profile, chosen or not; they are checked already."""
+    """Return the settings of every profile, chosen or not."""
     if profiles is None:
         return []
     return [_settings(node, PROFILE_KEYS) for node in profiles.value.values()]
@@ -164,7 +164,7 @@ def check_profiles(profiles: Node | None) -> None:
 
 
 def refuse_infinite(node: Node) -> None:
-    """Refuse numbers that a record cannot hold, also where no cell has them.
+    """Refuse infinite numbers and NaN, which records cannot hold, also in unused parts.
 
     Raises:
         SpecError: for numbers that are not finite.

@@ -1,8 +1,7 @@
-"""What a spec writes, held against the settings that may stand there.
+"""Checks every written value, also those that another layer replaces.
 
-A layer may replace what lies below it, as a sweep replaces the spec's own value. What is replaced
-must be right all the same: a mistake would otherwise vanish in silence. Owns this check of settings
-that lack what other layers give them; knows nothing of whole cells.
+A sweep replaces the spec's own value; a mistake in it would otherwise go unnoticed. Owns this check
+of incomplete settings; knows nothing of whole cells.
 """
 
 from __future__ import annotations
@@ -24,10 +23,10 @@ Named = tuple[type[BaseModel], str]
 
 
 def written_problems(base: Node, layers: Iterable[Mapping[str, Node]]) -> Iterator[Problem]:
-    """Yield what is wrong with the spec's own settings and with each value of the layers.
+    """Yield problems of the spec's own settings and of each value of the layers.
 
-    Each is looked at by itself. What another layer may still give is no problem; neither are
-    settings that do not go together.
+    Each is checked alone: settings that another layer may add, and contradictions between
+    settings, are no problems here.
 
     Args:
         base: the spec's own settings, spelled out.
@@ -50,7 +49,7 @@ def _alone(path: str, node: Node) -> Node:
 
 
 def at_new_positions(problems: Iterable[Problem], known: Iterable[Problem]) -> list[Problem]:
-    """Return those of ``problems`` that stand where none of the ``known`` does."""
+    """Return the problems at positions where no known problem is."""
     positions = {problem.position for problem in known}
     return [problem for problem in problems if problem.position not in positions]
 
@@ -69,7 +68,7 @@ def _complaints(model: type[BaseModel], tree: Node) -> Iterator[Problem]:
 def _named(tree: Node, context: Node) -> Node:
     """Return the tree with a name for each component that is written without one.
 
-    It is the one of ``context`` if that takes what is written, else one that does.
+    It is the name in ``context`` if that component has the written settings, else another that has.
     """
     for dotted, key in COMPONENT_PATHS.items():
         path = dotted.split(".")
@@ -90,9 +89,9 @@ def _named(tree: Node, context: Node) -> Node:
 
 @lru_cache(maxsize=1024)
 def _takers(dotted: str, keys: frozenset[str], name: str) -> tuple[Named, ...]:
-    """Return the components that have all of these settings, each with a name of it.
+    """Return the components that have all of these settings, each with one of its names.
 
-    The one called ``name`` is first; of components of which none has all settings, it is the only.
+    The component ``name`` comes first; if none has all settings, it is the only one.
     """
     _, options = models_at(Settings, Node({}), dotted.split("."))
     options.sort(key=lambda option: name not in tags_of(option))

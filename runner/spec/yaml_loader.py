@@ -1,4 +1,4 @@
-"""YAML text to nodes: YAML 1.2's scalars, no duplicate keys, every place kept.
+"""Parses YAML to nodes with positions: YAML 1.2's scalars, no duplicate keys.
 
 Plain PyYAML reads ``1e-3`` as text, ``no`` as false and ``12:30`` as a number, and drops duplicate
 keys in silence; this loader does none of that. Nothing is constructed but scalars, lists and
@@ -43,7 +43,7 @@ HALF = re.compile("[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc0
 class _Loader(yaml.SafeLoader):
     """Composes nodes; the implicit resolvers are those of YAML 1.2's core schema.
 
-    Of too large a document no more is composed than is allowed.
+    Stops at the limits of size and depth.
     """
 
     def __init__(self, text: str) -> None:
@@ -81,10 +81,10 @@ def load_yaml(path: Path, named_at: SourcePosition | None = None) -> Node:
 
     Args:
         path: the file.
-        named_at: where another spec names it.
+        named_at: position of its name in another spec.
 
     Raises:
-        SpecError: when the file cannot be read or is not valid YAML, with its place.
+        SpecError: when the file cannot be read or is not valid YAML.
     """
     if storable(str(path)) != str(path):
         found = f"the path {printable(str(path))} is not UTF-8, and could not be recorded"
@@ -103,7 +103,7 @@ def load_yaml(path: Path, named_at: SourcePosition | None = None) -> Node:
 
 
 def _decoded(content: bytes, file: str) -> str:
-    """Return the text of a file, each end of a line a line feed.
+    """Decode UTF-8; line ends become line feeds.
 
     Raises:
         SpecError: for bytes that are not UTF-8.
@@ -122,7 +122,7 @@ def _one_line_feed(text: str) -> str:
 
 
 def parse_yaml(text: str, file: str) -> Node:
-    """Return the tree of the one document in ``text``; ``file`` is how places name it.
+    """Return the tree of the one document in ``text``; ``file`` is its name in positions.
 
     Raises:
         SpecError: for broken YAML, tabs, tags, duplicate keys, or an empty document.
@@ -157,7 +157,7 @@ def _compose(text: str) -> yaml.Node | None:
 
 
 class _Converted(NamedTuple):
-    """A node of ours, how many values it holds with itself, and how many levels."""
+    """A node, the number of values in it, and its depth."""
 
     node: Node
     size: int
@@ -165,7 +165,7 @@ class _Converted(NamedTuple):
 
 
 class _Converter:
-    """Turns PyYAML's composed nodes into ours, each once, however many aliases it has."""
+    """Converts PyYAML's nodes to ours, each once, however many aliases it has."""
 
     def __init__(self, file: str) -> None:
         self._file = file
@@ -206,7 +206,7 @@ class _Converter:
         return converted
 
     def _mapping(self, node: yaml.MappingNode, inside: list[_Converted]) -> dict[str, Node]:
-        """Return the values by key, and add them to ``inside``."""
+        """Return the children by key, and append them to ``inside``."""
         children: dict[str, Node] = {}
         for key_node, value_node in node.value:
             position = self._position(key_node)
@@ -228,7 +228,7 @@ class _Converter:
 
 
 def _text(text: str, position: SourcePosition) -> str:
-    """Return text as it can be stored: escaped pairs of surrogates are one character.
+    """Return text with escaped surrogate pairs joined, so that it can be stored.
 
     Raises:
         SpecError: for half of such a pair, and for NUL.

@@ -1,7 +1,4 @@
-"""What PyYAML complains of, in our words and with its place.
-
-Owns the translation of its errors; parses nothing.
-"""
+"""Translates PyYAML's errors into problems with positions; parses nothing."""
 
 from __future__ import annotations
 
@@ -33,7 +30,7 @@ JARGON = {
 
 
 class TooLarge(yaml.MarkedYAMLError):
-    """A document is larger than is read; ``problem`` says so in our words."""
+    """A document exceeds a limit; ``problem`` says which."""
 
 
 def unreadable(error: yaml.reader.ReaderError, text: str, file: str) -> Problem:
@@ -63,7 +60,7 @@ def broken(error: yaml.MarkedYAMLError, text: str, file: str) -> Problem:
 
 
 def end_of(text: str, file: str) -> SourcePosition:
-    """Return the place behind the beginning ``text`` of a file, lines counted as PyYAML does."""
+    """Return the position after ``text``, the beginning of a file; lines count as in PyYAML."""
     for sign in "\x85\u2028\u2029":
         text = text.replace(sign, "\n")
     return SourcePosition(file, text.count("\n") + 1, len(text) - text.rfind("\n"))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.core.text import breaking, printable, storable
+from runner.core.text import first_breaking_character, printable, storable
 
 ANY = st.text(st.characters(exclude_categories=()))
 
@@ -30,8 +30,8 @@ def test_printable_text_is_one_line_of_utf_8_and_stays_as_it_is(text: str) -> No
     shown = printable(text)
     shown.encode("utf-8")
     assert len(shown.splitlines()) <= 1
-    assert (printable(shown), breaking(shown)) == (shown, None)
-    assert (breaking(text) is None) == (shown == text)
+    assert (printable(shown), first_breaking_character(shown)) == (shown, None)
+    assert (first_breaking_character(text) is None) == (shown == text)
 
 
 @given(text=ANY)

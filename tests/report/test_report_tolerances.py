@@ -10,7 +10,7 @@ from made_up import HEAD, MadeUp, filled
 from runner.core.run import Cell
 from runner.report.tables.render import FORMATS, render
 from runner.report.tables.table import TableData, to_records
-from runner.report.tables.tolerances import held_values
+from runner.report.tables.tolerances import tolerance_checks
 from runner.store.database import Database
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -60,7 +60,7 @@ def test_a_mean_over_all_seeds_holds_within_the_tolerance(
     said: str,
 ) -> None:
     table = cell_of(database, tmp_path, made, published)
-    (held,) = held_values(table)
+    (held,) = tolerance_checks(table)
     assert (held.entry.holds, to_records(table)[0]["VAL_holds"]) == (holds, holds)
     assert str(held).startswith("table t, made_up:0 (WHICH: only, LR: 0.1), VAL: measured ")
     assert said in str(held)
@@ -70,7 +70,7 @@ def test_a_mean_over_all_seeds_holds_within_the_tolerance(
 
 def test_a_plain_published_value_has_no_verdict(database: Database, tmp_path: Path) -> None:
     table = cell_of(database, tmp_path, [val(0.5)], "0.5")
-    assert held_values(table) == []
+    assert tolerance_checks(table) == []
     assert [key for key in to_records(table)[0] if key.startswith("VAL")] == [
         "VAL",
         "VAL_published",

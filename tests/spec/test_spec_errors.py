@@ -18,7 +18,7 @@ from runner.components.optimizers import Optimizer
 from runner.components.schedules import Schedule
 from runner.core.errors import SpecError
 from runner.spec.experiment import load_experiment
-from runner.spec.options import model_options, shortened, tags_of
+from runner.spec.options import model_options, shorten_list, tags_of
 
 FOLDER = Path(__file__).parent / "errors"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
@@ -36,7 +36,7 @@ UNIONS = {
 
 def names_in(union: Any) -> str:
     """Return the names of the components of ``Annotated[A | B, …]``, as messages list them."""
-    return shortened([tag for option in model_options(union) for tag in tags_of(option)])
+    return shorten_list([tag for option in model_options(union) for tag in tags_of(option)])
 
 
 def folded(message: str) -> str:

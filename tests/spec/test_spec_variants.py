@@ -143,7 +143,7 @@ def test_a_profile_keeps_the_first_the_last_and_evenly_between(
 @pytest.mark.parametrize("num_rows", range(1, 9))
 def test_a_profile_keeps_as_many_different_positions_as_it_says(num_rows: int) -> None:
     for cells in range(1, num_rows + 1):
-        kept = Variant(cells=cells).kept_of(num_rows)
+        kept = Variant(cells=cells).kept_positions(num_rows)
         assert len(kept) == cells
         assert kept == sorted(set(kept))
         assert (kept[0], kept[-1]) == (0, num_rows - 1 if cells > 1 else 0)

@@ -51,7 +51,7 @@ def shown_cells(
     seeds: dict[int, list[ResolvedCell]] = {}
     for item in chosen:
         seeds.setdefault(item.cell.position, []).append(item)
-    shown: list[ShownCell] = []
+    with_results: list[ShownCell] = []
     cells: list[FigureCell] = []
     for position, items in seeds.items():
         results = [by_settings.get(item.cell.settings_key) for item in items]
@@ -59,13 +59,15 @@ def shown_cells(
         name = names[position]
         cells.append(FigureCell(name, len(items), len(ended), _missing(results)))
         if ended:
-            shown.append(ShownCell(name, items[0].cell, ended[0].position, ended, len(items)))
-    if not shown:
+            with_results.append(
+                ShownCell(name, items[0].cell, ended[0].position, ended, len(items))
+            )
+    if not with_results:
         known = {(each.name, each.variant) for each in stored_experiments(database)}
         is_known = (experiment.name, experiment.variant) in known
         no_result = "no chosen cell has a result" if is_known else "it has not been run"
         raise UsageError(f"{experiment.path}: {no_result}", hint=command)
-    return tuple(shown), tuple(cells)
+    return tuple(with_results), tuple(cells)
 
 
 def _missing(results: Sequence[CellResult | None]) -> str:

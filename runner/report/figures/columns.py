@@ -73,19 +73,21 @@ def _epoch_rule(at: str) -> str | int:
 
 def _x_name(cells: Sequence[Cell], labels: Sequence[str], x: str | None) -> str:
     varying = _varying(cells, labels)
-    shown = ", ".join(varying) or "nothing varies between the cells"
+    listed = ", ".join(varying) or "nothing varies between the cells"
     if x is None:
         if len(varying) == 1:
             return varying[0]
-        raise UsageError("which setting is on the x axis?", allowed=shown, hint="give --x")
+        raise UsageError("which setting is on the x axis?", allowed=listed, hint="give --x")
     if x not in labels and setting_path(x) is None:
         tree = to_node(cells[0].settings) if cells else None
         suggestion = likely_settings(x, [*varying, *labels], tree)
         raise UsageError(
-            f"--x {x} is no setting and no label", allowed=shown, suggestion=suggestion
+            f"--x {x} is no setting and no label", allowed=listed, suggestion=suggestion
         )
     if x == "seed" and x not in labels and not any(x in cell.swept for cell in cells):
-        raise UsageError("--x seed: seeds are averaged", allowed=shown, hint="give another setting")
+        raise UsageError(
+            "--x seed: seeds are averaged", allowed=listed, hint="give another setting"
+        )
     return x
 
 

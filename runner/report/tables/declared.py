@@ -16,7 +16,7 @@ from runner.core.run import Published
 from runner.report.tables.query import PublishedValues, query_table
 from runner.report.tables.sql import compile_table
 from runner.report.tables.table import TableData
-from runner.report.tables.tolerances import ToleranceCheck, held_values
+from runner.report.tables.tolerances import ToleranceCheck, tolerance_checks
 from runner.spec.experiment import Experiment, load_experiment, recorded_tables
 from runner.spec.sweep import WITH_TOLERANCE
 from runner.spec.tables.table import Table
@@ -69,14 +69,14 @@ def check_tolerances(database: Database, tables: Sequence[TableRef]) -> list[Tol
         if not each.is_as_run:
             raise UsageError(f"{each.experiment} {NOT_AS_RUN}")
     unpivoted = [replace(each, table=replace(each.table, pivot=None)) for each in tables]
-    held = [value for each in unpivoted for value in held_values(fill(database, each))]
-    if not held:
+    checks = [check for each in unpivoted for check in tolerance_checks(fill(database, each))]
+    if not checks:
         names = ", ".join(dict.fromkeys(each.table.name for each in tables)) or "no table"
         raise UsageError(
             f"nothing to check: no published value in {names} has a tolerance",
             hint=f"write published: {{TEST_ACC: {WITH_TOLERANCE}}}, for cells as written",
         )
-    return held
+    return checks
 
 
 def sql_of(declared: TableRef) -> str:

@@ -42,7 +42,7 @@ class ToleranceCheck:
         )
 
 
-def held_values(filled: TableData) -> list[ToleranceCheck]:
+def tolerance_checks(filled: TableData) -> list[ToleranceCheck]:
     """Return the values with a tolerance of a table without a pivot, whose rows are cells."""
     assert filled.table.pivot is None
     return [

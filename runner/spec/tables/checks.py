@@ -1,6 +1,6 @@
-"""Tables held against the cells: a column that no run can fill is an error, before any work.
+"""Checks tables against the cells: a column that no run can fill is an error before any work.
 
-Owns these checks and the table that a spec without tables gets.
+Owns the table of a spec without tables, too.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from runner.spec.unknown import likely_settings
 
 
 def default_tables(name: str, cells: Sequence[Cell], settings: Settings) -> dict[str, Any]:
-    """Return the `tables` of a spec that declares none: what varies, and the accuracies."""
+    """Return the `tables` of a spec that declares none: varying settings and accuracies."""
     columns: dict[str, Any] = {}
     for label in dict.fromkeys(label for cell in cells for label in cell.labels):
         columns[label if label.upper() in columns else label.upper()] = {"label": label}
@@ -47,7 +47,7 @@ def default_tables(name: str, cells: Sequence[Cell], settings: Settings) -> dict
 def table_problems(
     tables: Iterable[Table], cells: Sequence[Cell], settings: Iterable[Settings]
 ) -> Iterator[Problem]:
-    """Yield what is wrong with the tables, given all cells and their resolved settings."""
+    """Yield the problems of tables, given all cells and their resolved settings."""
     declared, shapes = list(tables), _Shapes(cells)
     _check_size(declared, cells)
     recorded = {_what_is_recorded(each): each for each in settings}
@@ -84,10 +84,10 @@ def _what_is_recorded(settings: Settings) -> tuple[Any, ...]:
 
 
 class _Shapes:
-    """The settings of cells, one of each set of names that they have.
+    """Settings of cells, one for each distinct set of names.
 
     Attributes:
-        first: the settings of the first cell, which mostly have them all.
+        first: settings of the first cell.
     """
 
     def __init__(self, cells: Sequence[Cell]) -> None:
@@ -96,7 +96,7 @@ class _Shapes:
 
     @cached_property
     def all(self) -> list[Any]:
-        """All that differ in their names, the first of each."""
+        """The first settings of each distinct set of names."""
         seen = {id(cell.settings): cell.settings for cell in self._cells}
         shapes: dict[Any, Any] = {}
         for settings in seen.values():
@@ -126,7 +126,7 @@ def _setting_problems(column: Column, shapes: _Shapes) -> Iterator[Problem]:
 
 
 def _beside(path: Sequence[str], settings: Sequence[Any]) -> tuple[Sequence[str], list[str]]:
-    """Return the deepest mapping along ``path`` that a run has, and the settings in it."""
+    """Return the deepest mapping along ``path`` that some run has, and its settings."""
     for end in range(len(path) - 1, 0, -1):
         names = [name for each in settings for name in _mapping_at(each, path[:end])]
         if names:
@@ -155,7 +155,7 @@ def _metric_problems(column: Column, settings: Sequence[Settings]) -> Iterator[P
 def published_problems(
     tables: Sequence[Table], published: Iterable[tuple[str, Node]]
 ) -> Iterator[Problem]:
-    """Yield the published values that belong to no column."""
+    """Yield problems of published values without a column."""
     columns = [column for table in tables for column in table.columns]
     titles = dict.fromkeys(each.title for each in columns if each.kind == "metric")
     pivoted = _titles_of_pivots(tables)
@@ -172,7 +172,7 @@ def published_problems(
 
 
 def _titles_of_pivots(tables: Sequence[Table]) -> dict[str, str]:
-    """Return the metric's declared title by each title that a pivot gives in so many words."""
+    """Return the declared title of the metric by each title in a pivot's `titles`."""
     return {
         column.title: declared.title
         for table in tables

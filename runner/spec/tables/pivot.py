@@ -1,7 +1,6 @@
 """Pivots of tables: the values of one column become columns.
 
-Owns how a pivot is declared, which columns it makes of which values, and their titles. Knows no
-cells.
+Owns the declaration, and the columns and titles that it makes of values. Knows no cells.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ class Pivot:
     Attributes:
         column: title of the column whose values become columns.
         titles: a title by value, as the spec writes the value.
-        place: where the column is named.
+        position: of the column's name in the file.
     """
 
     column: str
@@ -39,7 +38,7 @@ def parse_pivot(node: Node | None, columns: Sequence[Column], table: str) -> Piv
     """Return the pivot of a table, or None without one.
 
     Raises:
-        SpecError: when it names no setting or label, or leaves no rows or no metrics.
+        SpecError: when it names no setting or label, or no column for rows or metrics is left.
     """
     if node is None:
         return None
@@ -59,16 +58,16 @@ def parse_pivot(node: Node | None, columns: Sequence[Column], table: str) -> Piv
 
 def _pivoted(node: Node, columns: Sequence[Column], table: str) -> str:
     """Return the title of the column that the node names."""
-    shown = {column.title: column for column in columns}
+    by_title = {column.title: column for column in columns}
     groups = [column.title for column in columns if column.kind != "metric"]
     named = node.value if isinstance(node.value, str) else None
-    if named is None or shown.get(named) is None:
+    if named is None or by_title.get(named) is None:
         found = f"pivot of table {table} is {node.describe()}, which is no column"
         allowed = ", ".join(groups) or "a column of a setting or label"
         raise SpecError(
             [Problem(node.position, found, allowed, suggestion=nearest(node.text, groups))]
         )
-    if shown[named].kind == "metric":
+    if by_title[named].kind == "metric":
         found = f"pivot of table {table} is {named}, which shows a metric"
         allowed = ", ".join(groups) or "a column of a setting or label"
         raise SpecError([Problem(node.position, found, allowed)])
@@ -102,7 +101,7 @@ def _titles(node: Node | None) -> dict[str, Node]:
 
 
 def show_value(value: object) -> str:
-    """Return a setting or label as a table shows it."""
+    """Return the text of a setting or label in a table."""
     if value is None:
         return "–"
     if isinstance(value, float):
@@ -111,7 +110,7 @@ def show_value(value: object) -> str:
 
 
 def is_value(written: str, value: object) -> bool:
-    """Return whether the spec's text means the value: ``1e-3`` is 0.001, ``null`` is none."""
+    """Return whether written text means the value: ``1e-3`` is 0.001, ``null`` is None."""
     if value is None:
         return written in ("null", show_value(None))
     if isinstance(value, int | float):
@@ -123,16 +122,16 @@ def is_value(written: str, value: object) -> bool:
 
 
 def row_columns(table: Table) -> list[Column]:
-    """Return the columns that make the rows of a pivoted table."""
+    """Return the columns that identify the rows of a pivoted table."""
     assert table.pivot is not None
-    shown = [column for column in table.columns if column.kind != "metric"]
-    return [column for column in shown if column.title != table.pivot.column]
+    groups = [column for column in table.columns if column.kind != "metric"]
+    return [column for column in groups if column.title != table.pivot.column]
 
 
 def pivoted_columns(table: Table, values: Sequence[Any]) -> list[tuple[Column, Column, Any]]:
-    """Return the columns of a pivoted table, each with the declared one and its value.
+    """Return (column, declared column, pivoted value) for each column of a pivoted table.
 
-    A metric has a column per value, where it is declared. The value of a row's column is None.
+    A metric becomes a column for each value. The value of other columns is None.
 
     Args:
         table: a table with a pivot.
@@ -141,16 +140,16 @@ def pivoted_columns(table: Table, values: Sequence[Any]) -> list[tuple[Column, C
     assert table.pivot is not None
     single = sum(column.kind == "metric" for column in table.columns) == 1
     rows = row_columns(table)
-    made: list[tuple[Column, Column, Any]] = []
+    pivoted: list[tuple[Column, Column, Any]] = []
     for column in table.columns:
         if column in rows:
-            made.append((column, column, None))
+            pivoted.append((column, column, None))
         elif column.kind == "metric":
             for value in values:
                 own = _title(table.pivot, value)
                 title = own if single else f"{column.title} {own}"
-                made.append((replace(column, title=title), column, value))
-    return made
+                pivoted.append((replace(column, title=title), column, value))
+    return pivoted
 
 
 def _title(pivot: Pivot, value: object) -> str:

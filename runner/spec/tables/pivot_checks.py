@@ -1,7 +1,4 @@
-"""Whether the cells of a spec fit into its pivoted tables.
-
-Owns that no two numbers have one place and no two columns one title.
-"""
+"""Checks the cells of a spec against its pivots: one cell a slot, and unique titles."""
 
 from __future__ import annotations
 
@@ -20,20 +17,20 @@ from runner.spec.tables.table import Column, Table, reserved_titles
 
 
 def pivot_problems(table: Table, cells: Sequence[Cell]) -> Iterator[Problem]:
-    """Yield what is wrong with a pivot: its titles, or several cells in one place."""
+    """Yield the problems of a pivot: its titles, or several cells in one slot."""
     pivot = table.pivot
     assert pivot is not None
     column = table.column(pivot.column)
     assert column is not None
     first = {cell.position: cell for cell in reversed(cells)}
-    shown = {number: column_value(column, cell) for number, cell in first.items()}
-    if any(column_value(column, cell) != shown[cell.position] for cell in cells):
+    value_at = {number: column_value(column, cell) for number, cell in first.items()}
+    if any(column_value(column, cell) != value_at[cell.position] for cell in cells):
         found = f"pivot is {column.title}, but the seeds of a row stand in one place, as their mean"
         hint = "name another column, or put the seed in the sweep, as grid: {seed: [0, 1]}"
         yield Problem(pivot.position, found, hint=hint)
         return
     positions = [first[position] for position in sorted(first)]
-    values = list(dict.fromkeys(shown[cell.position] for cell in positions))
+    values = list(dict.fromkeys(value_at[cell.position] for cell in positions))
     count = len(values) * sum(each.kind == "metric" for each in table.columns)
     if count > MAX_COLUMNS:
         found = f"pivot is {column.title}, whose {len(values)} values would make {count} columns"
@@ -49,15 +46,15 @@ def pivot_problems(table: Table, cells: Sequence[Cell]) -> Iterator[Problem]:
 
 
 def _title_problems(pivot: Pivot, values: Sequence[Any]) -> Iterator[Problem]:
-    """Yield the titles for a value that no cell has, and for one that has a title already."""
-    shown = [show_value(value) for value in values]
+    """Yield problems of titles: for values that no cell has, and for values titled twice."""
+    texts = [show_value(value) for value in values]
     titled: list[Any] = []
     for written, node in pivot.titles.items():
         position = node.key_position or node.position
         meant = [value for value in values if is_value(written, value)]
         if not meant:
             found = f"a title for '{written}', which no cell has as its {pivot.column}"
-            yield Problem(position, found, ", ".join(shown), suggestion=nearest(written, shown))
+            yield Problem(position, found, ", ".join(texts), suggestion=nearest(written, texts))
         elif any(value in titled for value in meant):
             found = f"'{written}' is the same {pivot.column} as one before it"
             yield Problem(position, found, hint="give each value one title")
@@ -65,11 +62,11 @@ def _title_problems(pivot: Pivot, values: Sequence[Any]) -> Iterator[Problem]:
 
 
 def clashing_titles(table: Table, values: Sequence[Any]) -> Iterator[tuple[Any, str]]:
-    """Yield (pivoted value, what is wrong) of the columns that a pivot cannot have."""
-    made = pivoted_columns(table, values)
-    reserved = reserved_titles([column.title for column, _, _ in made])
+    """Yield (pivoted value, problem) for each duplicate or reserved title."""
+    pivoted = pivoted_columns(table, values)
+    reserved = reserved_titles([column.title for column, _, _ in pivoted])
     seen: set[str] = set()
-    for column, _, value in made:
+    for column, _, value in pivoted:
         if column.title in seen:
             yield value, f"table {table.name} would have two columns '{column.title}'"
         elif column.title in reserved:
@@ -79,19 +76,19 @@ def clashing_titles(table: Table, values: Sequence[Any]) -> Iterator[tuple[Any, 
 
 
 def _shared_slots(table: Table, cells: Sequence[Cell]) -> Iterator[Problem]:
-    """Yield the first two cells, of different positions, that a pivot puts in one slot."""
+    """Yield a problem for the first two cells that share a slot."""
     pivot = table.pivot
     assert pivot is not None
-    shown = [column for column in table.columns if column.kind != "metric"]
+    groups = [column for column in table.columns if column.kind != "metric"]
     seen: dict[tuple[Any, ...], Cell] = {}
     for cell in cells:
-        values = tuple(column_value(column, cell) for column in shown)
+        values = tuple(column_value(column, cell) for column in groups)
         other = seen.setdefault(values, cell)
         if other is cell:
             continue
         pairs = dict(_differing(other, cell))
         differing = ", ".join(f"{name} ({pair})" for name, pair in pairs.items())
-        found = f"table {table.name} has two cells at {titled_values(shown, values)}, " + (
+        found = f"table {table.name} has two cells at {titled_values(groups, values)}, " + (
             f"which differ in {differing}" if pairs else "which are one run"
         )
         hint = f"a column for {' or '.join(pairs)} keeps them apart" if pairs else ""
@@ -106,7 +103,7 @@ def titled_values(columns: Sequence[Column], values: Sequence[Any]) -> str:
 
 
 def _differing(first: Cell, second: Cell) -> Iterator[tuple[str, str]]:
-    """Yield (name, both values) of the labels and swept settings in which two cells differ."""
+    """Yield (name, both values) for each label and swept setting that differs."""
     for label in dict.fromkeys((*first.labels, *second.labels)):
         pair = [cell.labels.get(label) for cell in (first, second)]
         if pair[0] != pair[1]:
@@ -117,7 +114,7 @@ def _differing(first: Cell, second: Cell) -> Iterator[tuple[str, str]]:
 
 
 def _differing_settings(path: str, first: Any, second: Any) -> Iterator[tuple[str, str]]:
-    """Yield (name, both values) of what a column can show to differ, at or below a path."""
+    """Yield (name, both values) for each difference at or below a path that a column can show."""
     pair = [show_value(_shown(value)) for value in (first, second)]
     if pair[0] != pair[1]:
         yield short_name(path), " and ".join(pair)
@@ -129,7 +126,7 @@ def _differing_settings(path: str, first: Any, second: Any) -> Iterator[tuple[st
 
 
 def column_value(column: Column, cell: Cell) -> Any:
-    """Return what a setting or label column shows for a cell: what the table's SQL gives."""
+    """Return the value of a setting or label column for a cell, as the table's SQL gives it."""
     if column.kind == "label":
         return cell.labels.get(column.source)
     return _shown(setting_value(cell.settings, column.source.split(".")))

@@ -1,6 +1,6 @@
 """Tables declared in a spec: columns over settings, labels and metrics.
 
-Owns the declaration's shape and its check against the cells. Compiles nothing to SQL.
+Owns parsing of the declaration. Compiles nothing to SQL.
 """
 
 from __future__ import annotations
@@ -252,7 +252,7 @@ def _setting_column(title: str, node: Node, settings: ColumnSettings) -> Column:
                 node.position, found, allowed, suggestion=likely_settings(name, (), tree)
             )
         )
-    return _made(title, "setting", ".".join(path), None, settings, node)
+    return _build_column(title, "setting", ".".join(path), None, settings, node)
 
 
 def _label_column(
@@ -268,7 +268,7 @@ def _label_column(
             suggestion=nearest(str(node.value), labels),
         )
         raise SpecError([problem])
-    return _made(title, "label", str(node.value), None, settings, node)
+    return _build_column(title, "label", str(node.value), None, settings, node)
 
 
 def _metric_column(title: str, node: Node, settings: ColumnSettings) -> Column:
@@ -289,10 +289,10 @@ def _metric_column(title: str, node: Node, settings: ColumnSettings) -> Column:
         raise SpecError(
             [Problem(node.position, f"column {title} names no metric", ", ".join(known))]
         )
-    return _made(title, "metric", formula.text, formula, settings, node)
+    return _build_column(title, "metric", formula.text, formula, settings, node)
 
 
-def _made(
+def _build_column(
     title: str,
     kind: Literal["setting", "label", "metric"],
     source: str,
