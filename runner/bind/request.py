@@ -9,7 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from runner.core.errors import UsageError, nearest
 from runner.core.plan import DEFAULT_CACHE_LIMIT
+
+EXECUTOR_NAMES = ("local", "process")
+"""As in ``execute.EXECUTORS``, which takes seconds to import; a test compares them."""
 
 
 @dataclass(frozen=True)
@@ -36,3 +40,16 @@ class Request:
     no_share: bool = False
     disable: Sequence[str] = ()
     use_reference: bool = False
+
+    def __post_init__(self) -> None:
+        """Check what no type tells.
+
+        Raises:
+            UsageError: for an executor that there is not.
+        """
+        if self.executor not in EXECUTOR_NAMES:
+            raise UsageError(
+                f"there is no executor '{self.executor}'",
+                allowed=", ".join(EXECUTOR_NAMES),
+                suggestion=nearest(self.executor, EXECUTOR_NAMES),
+            )

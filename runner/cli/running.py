@@ -61,6 +61,13 @@ def run(
     ] = None,
     db: Db = None,
     data: Data = None,
+    executor: Annotated[
+        str,
+        typer.Option(
+            metavar="local|process",
+            help="Do the stages in this process, or in a child that may die alone.",
+        ),
+    ] = "local",
     checkpoint_seconds: Annotated[
         float,
         typer.Option(min=0, metavar="SECONDS", help="Finished epochs that a kill may lose."),
@@ -98,6 +105,7 @@ def run(
         threads=threads,
         db=db,
         data=data,
+        executor=executor,
         checkpoint_seconds=checkpoint_seconds,
         accept_mixed=accept_mixed,
         cache_limit=cache_limit,

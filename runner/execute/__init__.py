@@ -1,12 +1,12 @@
 """Carrying out plans. To add an executor: one file here, and one line in EXECUTORS."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from runner.execute.child import execute_in_child
 from runner.execute.local import execute_locally
 from runner.execute.plan_execution import PlanExecution
 
-EXECUTORS: Mapping[str, Callable[[PlanExecution], None]] = {
+EXECUTORS: dict[str, Callable[[PlanExecution], None]] = {
     "local": execute_locally,
     "process": execute_in_child,
 }

@@ -8,6 +8,19 @@ import pytest
 from forks import Forks
 from grids import Undisturbed, left_in, write_grid
 
+from runner.execute import EXECUTORS
+
+EVERY = [
+    pytest.param(name, marks=() if name == "local" else pytest.mark.slow) for name in EXECUTORS
+]
+
+
+@pytest.fixture(params=EVERY)
+def executor(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Let `run` use each executor in turn where it is told none."""
+    monkeypatch.setitem(EXECUTORS, "local", EXECUTORS[request.param])
+    return str(request.param)
+
 
 @pytest.fixture(scope="session")
 def forks() -> Iterator[Forks]:

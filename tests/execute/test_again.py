@@ -55,6 +55,7 @@ def sorted_kinds(kinds: list[str]) -> list[str]:
     return sorted(kinds, key=("prepare", "train", "evaluate").index)
 
 
+@pytest.mark.usefixtures("executor")
 def test_the_first_run_does_each_stage_once_and_the_second_nothing(spec: Path) -> None:
     began, ran = do(spec)
     assert sorted_kinds(began) == sorted_kinds(ALL)
@@ -138,6 +139,7 @@ def test_moving_everything_changes_no_run(
     assert ran.before == 1
 
 
+@pytest.mark.usefixtures("executor")
 def test_limit_does_that_many_more_runs_each_time(spec: Path) -> None:
     began, _ = do(spec, limit=1)
     assert began == ["prepare", "train", "evaluate"]
@@ -195,6 +197,7 @@ def test_without_its_folder_nothing_is_done_again_for_finished_runs(spec: Path) 
     assert not (spec.parent / ".runner" / "pixels").exists()
 
 
+@pytest.mark.usefixtures("executor")
 def test_without_its_folder_a_new_run_prepares_again_and_old_ones_are_kept(spec: Path) -> None:
     do(spec)
     shutil.rmtree(spec.parent / ".runner")

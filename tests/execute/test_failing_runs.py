@@ -60,6 +60,7 @@ def statuses(ran: RunSummary) -> list[str]:
     return sorted(ran.statuses.values())
 
 
+@pytest.mark.usefixtures("executor")
 def test_one_diverged_run_leaves_the_others_alone(tmp_path: Path) -> None:
     ran = do(spec_in(tmp_path, "{lr: [1.0e+30, 0.1]}"))
     assert statuses(ran) == ["diverged", "done"]
@@ -153,6 +154,7 @@ def test_a_retry_that_fails_says_why_it_failed_this_time(
     assert ask(tmp_path, RESULTS) == [("failed", "RuntimeError: second")]
 
 
+@pytest.mark.usefixtures("executor")
 def test_corrupt_images_fail_every_run_that_needs_them_and_no_other(tmp_path: Path) -> None:
     spec = spec_in(tmp_path, "{data.on_corrupt: [stop, skip]}")
     broken = tmp_path / "photos" / "class_1" / "07.png"
@@ -224,6 +226,7 @@ def test_a_full_disk_while_preparing_stops_the_grid(
     assert statuses(do(spec)) == ["done", "done"]
 
 
+@pytest.mark.usefixtures("executor")
 def test_a_stop_keeps_finished_epochs_and_the_next_run_goes_on(tmp_path: Path) -> None:
     spec = spec_in(tmp_path, "{batch_size: [8]}")
     asked = 0

@@ -71,6 +71,7 @@ def specs(*fast: str) -> list[Any]:
     return [name if name in fast else pytest.param(name, marks=pytest.mark.slow) for name in SPECS]
 
 
+@pytest.mark.usefixtures("executor")
 @pytest.mark.parametrize("name", specs("branches", "partly"))
 def test_shared_runs_leave_what_runs_by_themselves_leave(
     name: str, alone: Alone, tmp_path: Path
@@ -206,10 +207,10 @@ def fail_in_epoch(number: int, patch: pytest.MonkeyPatch) -> None:
     """Make every training fail when it has trained an epoch."""
     real = train_module.evaluate
 
-    def evaluate(network, samples, split, epoch, precision, **told):
+    def evaluate(network, samples, split, epoch, *others, **options):
         if epoch == number:
             raise RuntimeError("no more")
-        return real(network, samples, split, epoch, precision, **told)
+        return real(network, samples, split, epoch, *others, **options)
 
     patch.setattr(train_module, "evaluate", evaluate)
 
@@ -271,7 +272,7 @@ def test_a_disk_too_full_for_a_branch_loses_nothing_and_says_what_helps(
     spec = write_grid(tmp_path, BRANCHES)
     with monkeypatch.context() as patch:
         patch.setattr(keeping_module, "save_checkpoint", full)
-        with pytest.raises(DiskFull, match="runner cache clear states removes what only saves"):
+        with pytest.raises(DiskFull, match="`runner cache clear states` removes what only saves"):
             do(spec, tmp_path)
     query = "SELECT status, outcome FROM attempts JOIN stages USING (stage_key) WHERE kind='train'"
     ((status, outcome),) = ask(tmp_path, query)
