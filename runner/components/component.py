@@ -1,6 +1,6 @@
 """The settings class of every component.
 
-Owns strictness and the canonical form of settings. Knows no component.
+Owns strict validation and the canonical form of settings. Knows no component.
 """
 
 from functools import lru_cache
@@ -36,7 +36,7 @@ def canonical_settings(component: BaseModel) -> dict[str, Any]:
 
 
 def keyed_settings(component: BaseModel) -> dict[str, Any]:
-    """Return what enters keys: no paths, no neutral values, with ``semantics`` numbers.
+    """Return the settings that enter keys: without paths and neutral values, with ``semantics``.
 
     Nested components are treated alike.
     """
@@ -55,7 +55,7 @@ def keyed_settings(component: BaseModel) -> dict[str, Any]:
 
 @lru_cache(maxsize=1 << 14)
 def _keyed_component(component: BaseModel) -> dict[str, Any]:
-    """Return what :func:`keyed_settings` does; thousands of cells have equal components in them."""
+    """Cached :func:`keyed_settings`, since thousands of cells have equal components."""
     return keyed_settings(component)
 
 

@@ -1,7 +1,7 @@
-"""Files from the network: streamed, checked against a checksum, there whole or not at all.
+"""Downloads: streamed, checked against a checksum, written atomically.
 
-Owns the transfer and its errors. What is fetched, and whether it may be, is the caller's business;
-URLs are constants of the code, never of a spec.
+Owns the transfer and its errors. The caller decides what may be fetched; URLs are constants of the
+code, never of a spec.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ HEADERS = {"User-Agent": "runner"}
 
 @dataclass(frozen=True, slots=True)
 class Checksum:
-    """What a file's hash begins with.
+    """The beginning of a file's hash.
 
     Attributes:
-        digits: hexadecimal; a prefix will do, since some publishers name only eight digits.
+        digits: hexadecimal; may be a prefix, since some publishers give eight digits only.
     """
 
     algorithm: Literal["md5", "sha256"]
@@ -49,13 +49,13 @@ class Checksum:
 
 @dataclass(frozen=True, slots=True)
 class Downloading:
-    """Where a download stands; it has ended when ``done`` is ``total``.
+    """Progress of a download; it has ended when ``done`` equals ``total``.
 
     Attributes:
         name: of the file.
-        done: bytes that have come.
-        total: bytes that are to come, or None when the server does not say.
-        target: the file or folder that it becomes.
+        done: bytes received.
+        total: bytes of the file, or None when the server does not say.
+        target: the file or folder to be written.
     """
 
     name: str
@@ -68,7 +68,7 @@ OnProgress = Callable[[Downloading], None]
 
 
 class DownloadFailed(UsageError):
-    """A file that is needed could not be fetched; nothing of it is left behind.
+    """A file could not be fetched; nothing of it is left behind.
 
     Attributes:
         url: of the file.
@@ -96,14 +96,14 @@ def show_bytes(num_bytes: float) -> str:
 
 
 def download(url: str, path: Path, checksum: Checksum, on_progress: OnProgress) -> None:
-    """Fetch a file to ``path``, which appears once it is whole and its checksum fits.
+    """Fetch a file to ``path``, which appears when it is complete and its checksum matches.
 
     Args:
         url: of the file.
-        path: where it is to be; its folder is made.
-        checksum: what it must have.
-        on_progress: called at the beginning, a few times a second, and at the end; what it raises
-            ends the download.
+        path: of the target; its folder is made.
+        checksum: of the file.
+        on_progress: called at the beginning, a few times a second, and at the end; an exception in
+            it ends the download.
 
     Raises:
         DownloadFailed: when it cannot be fetched or stored, or has another checksum.
@@ -125,13 +125,13 @@ def download(url: str, path: Path, checksum: Checksum, on_progress: OnProgress) 
 
 
 class _Broken(Exception):
-    """The network or the server failed, in words."""
+    """The network or the server failed; the message says how."""
 
 
 def _transfer(
     url: str, file: IO[bytes], target: Path, algorithm: str, on_progress: OnProgress
 ) -> str:
-    """Copy what comes from ``url`` into ``file``; return its digest."""
+    """Copy ``url`` into ``file``; return the digest."""
     # md5 guards against accidents here, so it is also allowed where it is banned for security
     hashed = hashlib.new(algorithm, usedforsecurity=False)
     name, done = file_name(url), 0
@@ -169,7 +169,7 @@ def _open(url: str) -> http.client.HTTPResponse:
 
 
 def _read(response: http.client.HTTPResponse) -> bytes:
-    """Return what has come, at most a block; b"" at the end."""
+    """Read what has arrived, at most a block; b"" at the end."""
     try:
         return response.read1(BLOCK)
     except (OSError, http.client.HTTPException) as error:

@@ -1,6 +1,6 @@
 """Optimizers. To add one: a class, and its name in the union at the foot of this file.
 
-The learning rate is a value the engine gives for each epoch; ``lr`` here is its base.
+The engine sets the learning rate of each epoch; ``lr`` here is the base rate.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class AdamW(Component):
 
 
 def numbers_per_weight(optimizer: Component) -> int:
-    """Return how many numbers an optimizer keeps for each weight: its moments."""
+    """Return how many numbers an optimizer stores per weight: its moments."""
     return int(optimizer.momentum > 0) if isinstance(optimizer, SGD) else 2
 
 

@@ -1,7 +1,7 @@
 """Learning-rate schedules. To add one: a class, and its name in the union at the foot.
 
-A schedule is a pure function from epoch to learning rate. ``phases`` says from which epochs on
-the rate is one value, or follows one rule; equal phases of two runs are equal work.
+A schedule is a pure function from epoch to learning rate. ``phases`` splits the epochs into parts
+of one rate or one rule; equal phases of two runs are equal work.
 """
 
 import math
@@ -29,8 +29,7 @@ MAX_PHASES = 10_000
 class ScheduleSettings(Component):
     """With `warmup: N`, epoch e of the first N has e / (N + 1) of the schedule's rate.
 
-    The schedule itself counts all epochs, those of the warm-up among them, as torch's LinearLR
-    does beside another scheduler in a ChainedScheduler.
+    The schedule counts the epochs of the warm-up too, as in torch's ChainedScheduler with LinearLR.
     """
 
     warmup: int = Field(
@@ -42,19 +41,19 @@ class ScheduleSettings(Component):
     )
 
     def warmed(self, lr: float, epoch: int) -> float:
-        """Return what the warm-up leaves of the rate ``lr`` in ``epoch`` (from 1)."""
+        """Return the rate ``lr`` reduced by the warm-up in ``epoch`` (from 1)."""
         return lr * epoch / (self.warmup + 1) if epoch <= self.warmup else lr
 
     def warming(self, epochs: int) -> range:
-        """Return the epochs whose rate is another than before because of the warm-up."""
+        """Return the epochs at which the warm-up changes the rate."""
         return range(1, min(self.warmup + 1, epochs) + 1)
 
     def num_phases(self, epochs: int) -> int:
-        """Return the most phases that ``epochs`` epochs can have, without making them."""
+        """Return an upper bound of the number of phases, without building them."""
         return len(self.warming(epochs))
 
     def rule(self, **settings: Any) -> Phase:
-        """Return the one phase of a schedule whose rates follow a rule."""
+        """Return the single phase of a schedule that is one rule."""
         warmup = {"warmup": self.warmup} if self.warmup else {}
         return 1, {"semantics": self.semantics, **settings, **warmup}
 
@@ -81,7 +80,7 @@ class Step(ScheduleSettings):
     gamma: float = Field(0.1, gt=0, le=1, description="factor of a reduction")
 
     def num_phases(self, epochs: int) -> int:
-        """Return the most phases that ``epochs`` epochs can have."""
+        """Return an upper bound of the number of phases."""
         return super().num_phases(epochs) + (epochs - 1) // self.step_size
 
     def lr_at(self, base_lr: float, epoch: int, epochs: int, history: History) -> float:
@@ -119,7 +118,7 @@ class MultiStep(ScheduleSettings):
         return milestones
 
     def num_phases(self, epochs: int) -> int:
-        """Return the most phases that ``epochs`` epochs can have."""
+        """Return an upper bound of the number of phases."""
         return super().num_phases(epochs) + len(self.milestones)
 
     def lr_at(self, base_lr: float, epoch: int, epochs: int, history: History) -> float:
@@ -135,9 +134,9 @@ class MultiStep(ScheduleSettings):
 def _distinct(
     schedule: Step | MultiStep, base_lr: float, epochs: int, firsts: Iterable[int]
 ) -> list[Phase]:
-    """Return the phases of a schedule whose rate changes at ``firsts`` and in its warm-up only.
+    """Return the phases of a schedule whose rate changes only at ``firsts`` and in the warm-up.
 
-    Neighbours of one rate are one phase.
+    Adjacent phases of equal rate are joined.
     """
     phases: list[Phase] = []
     for first in sorted({*firsts, *schedule.warming(epochs)}):

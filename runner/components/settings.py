@@ -1,6 +1,6 @@
 """All settings of one training, as pydantic validates them.
 
-Owns the shape of `data`, `model`, `train`, `evaluate` and `seed`, their defaults, and the rules
+Owns the fields of `data`, `model`, `train`, `evaluate` and `seed`, their defaults, and the rules
 between them.
 """
 
@@ -31,7 +31,7 @@ Mode = Literal["min", "max"]
 
 
 class Monitoring(Component):
-    """A metric that is watched; the mode follows from it unless given."""
+    """A monitored metric; the mode follows from it unless given."""
 
     @model_validator(mode="before")
     @classmethod
@@ -163,7 +163,7 @@ FOLLOWS = {"train.best.monitor": "data.validation", "evaluate.test": "data.test"
 
 
 def with_fitting_defaults(settings: Settings) -> Settings:
-    """Return settings in which no default contradicts the splits.
+    """Adjust defaults that contradict the splits.
 
     Without validation images the last epoch is kept, unless `train.best.monitor` is written;
     without test images nothing is tested, unless `evaluate.test` is.
@@ -244,7 +244,7 @@ def _unmeasured(settings: Settings) -> Iterator[Contradiction]:
 
 
 def how_to_measure(monitor: str) -> tuple[str, str]:
-    """Return the setting that decides whether ``monitor`` is measured, and what it must be."""
+    """Return the setting that decides whether ``monitor`` is measured, and its right value."""
     if monitor.startswith("val"):
         return "data.validation", "data.validation above 0"
     if monitor.startswith("test"):

@@ -1,7 +1,7 @@
-"""Public archives of data sets: fetched and unpacked, the folder there whole or not at all.
+"""Public archives of data sets: fetched and unpacked atomically.
 
-Everything happens in a partial folder beside the final one, which is then renamed: of two processes
-that fetch the same archive at once, the second finds the folder there and drops its own.
+Work is done in a partial folder, which is then renamed. If two processes fetch the same archive,
+the second finds the folder there and drops its own.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Archive:
         md5: of the file, in hexadecimal.
         num_bytes: size of the file.
         inner: path in a .zip of the .tar.gz that holds the images, "" for a plain .tar.gz.
-        folder: where its one folder belongs, relative to the folder of the data sets; ends with
-            the name that the folder has in the archive.
+        folder: target of its only folder, relative to the folder of data sets; ends with the
+            folder's name in the archive.
     """
 
     url: str
@@ -54,7 +54,7 @@ class Archive:
         return file_name(self.url)
 
     def how_to_get(self) -> str:
-        """Return what to do when it is not there."""
+        """Return the hint for a missing data set."""
         return (
             f"`runner run` downloads it ({show_bytes(self.num_bytes)}) unless --no-download is"
             f" given; or fetch {self.url} by hand and {self._unpack()} {self.folder} under --data"
@@ -62,7 +62,7 @@ class Archive:
         )
 
     def to_do(self, root: Path) -> str:
-        """Return what to do when it cannot be fetched."""
+        """Return the hint after a failed download."""
         again = "run the same command again, or fetch the file by hand and"
         return f"{again} {self._unpack()} {root / self.folder}"
 
@@ -75,7 +75,7 @@ Fetch = Callable[[Archive, Path], None]
 
 
 def fetch_archive(archive: Archive, root: Path, on_progress: OnProgress) -> None:
-    """Download an archive and unpack it under ``root``; the archive itself is not kept.
+    """Download an archive and unpack it under ``root``; the archive is deleted.
 
     Raises:
         DownloadFailed: when it cannot be fetched, unpacked or stored; nothing is left behind.
@@ -114,10 +114,10 @@ def _check_space(archive: Archive, root: Path) -> None:
 
 
 def _unpack(archive: Archive, path: Path, target: Path) -> None:
-    """Unpack to ``target`` what the archive at ``path`` holds.
+    """Unpack the archive at ``path`` to ``target``.
 
     Raises:
-        DownloadFailed: when it is not built as expected.
+        DownloadFailed: when its contents are not as expected.
         OSError: when it cannot be stored.
     """
     import tarfile
@@ -150,13 +150,13 @@ def _extract(tar: tarfile.TarFile, target: Path) -> None:
 
 
 def _move(unpacked: Path, final: Path) -> None:
-    """Rename a whole folder to its final place, unless another process was faster."""
+    """Rename a complete folder to its final path, unless another process was faster."""
     final.parent.mkdir(parents=True, exist_ok=True)
     put_folder(unpacked, final, replacing=False)
 
 
 def _remove_empty(folders: list[Path]) -> None:
-    """Remove those of these folders, deepest first, that are empty."""
+    """Remove empty folders, deepest first."""
     for folder in folders:
         try:
             folder.rmdir()

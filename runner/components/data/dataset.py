@@ -1,7 +1,7 @@
-"""What all data sets share: preprocessing settings, and the source that a data set builds.
+"""What all data sets share: preprocessing settings, and the image source that they build.
 
-A source lists images and reads one at a time; it decides nothing about batches or training. Knows
-numpy and Pillow, not torch.
+A source lists images and reads one at a time; it knows nothing of batches or training. Uses numpy
+and Pillow, not torch.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 
 class MissingData(Exception):
-    """A data set is not where it was looked for.
+    """A data set was not found.
 
     Attributes:
-        looked: the places, in order.
-        how_to_get: what to do about it.
+        looked: paths that were tried, in order.
+        how_to_get: hint for the user.
         archive: what `run` would fetch, or None.
     """
 
@@ -43,11 +43,11 @@ class MissingData(Exception):
 
 
 class UnknownClasses(ValueError):
-    """Names of classes that a data set has not.
+    """Names of classes that a data set does not have.
 
     Attributes:
-        names: those that were asked for in vain.
-        classes: those there are.
+        names: the unknown names.
+        classes: the classes of the data set.
     """
 
     def __init__(self, names: Sequence[str], classes: Sequence[str]) -> None:
@@ -204,16 +204,15 @@ class DatasetSettings(Component):
         return NORMALIZATIONS[self.normalize]
 
     def pixel_settings(self) -> dict[str, Any]:
-        """Return the settings that decide the decoded pixels: all but splits and scaling.
+        """Return the settings that affect decoded pixels: all but splits and normalisation.
 
-        A data set's own settings are among them, so that one that is missing from a fingerprint
-        still makes other pixels.
+        They include the data set's own settings, in case its fingerprint leaves one out.
         """
         keyed = keyed_settings(self)
         return {name: value for name, value in keyed.items() if name not in AFTER_DECODING}
 
     def source_settings(self) -> dict[str, Any]:
-        """Return the settings that decide which images there are, as JSON: the data set's own."""
+        """Return the data set's own settings as JSON: they decide which images there are."""
         shared = {*DatasetSettings.model_fields, *AFTER_DECODING}
         return {
             name: value for name, value in canonical_settings(self).items() if name not in shared
@@ -221,7 +220,7 @@ class DatasetSettings(Component):
 
 
 class FractionDataset(DatasetSettings):
-    """A data set without test images of its own: a fraction of all is held out."""
+    """A data set without an official test split: a fraction is held out."""
 
     test: float = Field(0.2, ge=0, lt=1, description="fraction of all images, per class")
 
@@ -263,10 +262,7 @@ def array_source(
     read: Callable[[int], Image],
     splits: Sequence[Split] = (),
 ) -> ImageSource:
-    """Return a source whose images, labels and splits the JSON value ``fingerprint_of`` identifies.
-
-    Where that value stays the same, nothing is computed again.
-    """
+    """Return a source of images without files, identified by the JSON value ``fingerprint_of``."""
     return ImageSource(
         names=tuple(names),
         labels=tuple(labels),

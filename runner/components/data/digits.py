@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def _table() -> "NDArray[np.float64]":
-    """Return a row for each image, (1797, 65): its gray levels from 0 to 16, and its label.
+    """Return (1797, 65) values: 64 gray levels from 0 to 16 and the label of each image.
 
-    Importing scikit-learn takes longer than all else that a small command does, so its file is
-    read where it lies, and scikit-learn is asked when it does not lie there.
+    Importing scikit-learn is slow, so its file is read directly; scikit-learn is imported only if
+    the file is not found.
     """
     import numpy as np
 

@@ -1,7 +1,7 @@
-"""Images in files: what is decoded is what was hashed.
+"""Image files, verified before they are decoded.
 
-A file is read once, as bytes; these are held against the hash in the data set's fingerprint, and
-decoded from memory. Knows nothing of what is made of the images.
+A file is read once; its bytes are compared with the hash in the data set's fingerprint, then
+decoded from memory.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class ChangedFile(Exception):
-    """A file does not hold what was hashed.
+    """A file has changed since it was hashed.
 
     Attributes:
         files: among which it is.
@@ -45,7 +45,7 @@ class ChangedFile(Exception):
 
 @dataclass(frozen=True)
 class HashedFiles:
-    """Files that are read as they were when they were hashed, or not at all.
+    """Files that can be read only while they are as they were hashed.
 
     Attributes:
         root: folder of the files.
@@ -90,7 +90,7 @@ class HashedFiles:
             return file.read(self.sizes[index] + 1)
 
     def changed(self) -> dict[str, str]:
-        """Return what is wrong with each file that does not hold what was hashed, by name."""
+        """Return why each changed file counts as changed, by name."""
 
         def why(index: int) -> str:
             try:

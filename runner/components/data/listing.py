@@ -1,8 +1,7 @@
-"""Which files of a folder of class folders are its images, without reading any.
+"""Lists the images in a folder of class folders, without reading any.
 
-Owns the rules: each real folder once, whatever links lead to it; regular files only; hidden ones
-never. What is left out although it is called like an image is named, and a folder of two classes is
-refused. What is chosen of a listing is the data set's business.
+Owns the rules: each real folder once, however many links lead to it; regular files only; no hidden
+files. Files left out despite an image's name are noted; a folder shared by two classes is refused.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ class Listing:
     notes: tuple[str, ...] = ()
 
     def choose(self, without: Collection[str] = (), per_class: int | None = None) -> Listing:
-        """Return the first ``per_class`` images of each class, of those that are not left out."""
+        """Return the first ``per_class`` images of each class, without those in ``without``."""
         members: list[list[str]] = [[] for _ in self.classes]
         for name, label in zip(self.names, self.labels, strict=True):
             if name not in without and (per_class is None or len(members[label]) < per_class):
@@ -69,7 +68,7 @@ class Listing:
 
 
 class SharedFolder(ValueError):
-    """Two classes hold the same real folder, so that its images would have two labels."""
+    """Two classes contain the same real folder, so its images would have two labels."""
 
 
 class BrokenLinks(OSError):
@@ -117,13 +116,13 @@ def list_images(
 
 
 def class_names(root: Path, exclude: Collection[str] = ()) -> list[str]:
-    """Return the names that ``include`` may hold: of the folders that hold images."""
+    """Return the names allowed in ``include``: folders with images."""
     names = [printable(entry.name) for entry in _entries_of(root) if entry.name not in exclude]
     return [name for name in names if list_images(root, [name]).names]
 
 
 def enumerated(names: Iterable[str]) -> str:
-    """Return printable names in a row, the first few of them."""
+    """Return printable names joined by commas; of many, the first few."""
     given = list(map(printable, names))
     more = [f"… and {len(given) - SHOWN} more"] if len(given) > SHOWN else []
     return ", ".join([*given[:SHOWN], *more])
@@ -161,7 +160,7 @@ class _Walk:
     broken: list[str] = field(default_factory=list)
 
     def enter_all(self, entries: Iterable[tuple[str, str, os.DirEntry[str]]]) -> None:
-        """List class folders, given as class, relative name and entry; links come last."""
+        """List class folders, given as (class, relative name, entry); links come last."""
         real = self.root.resolve()
         above = {_identity(str(folder)) for folder in (real, *real.parents)}
         waiting = list(entries)
@@ -184,7 +183,7 @@ class _Walk:
         self._refuse_shared()
 
     def _is_folder(self, name: str, entry: os.DirEntry[str]) -> bool:
-        """Return whether a directory entry is a folder; take note of a link to nothing."""
+        """Return whether a directory entry is a folder; note broken links."""
         if _is_dir(entry):
             return True
         if "." not in entry.name and entry.is_symlink() and _leads_nowhere(entry):
@@ -192,7 +191,7 @@ class _Walk:
         return False
 
     def _enter(self, label: str, folder: str, path: str) -> list[tuple[str, str, os.DirEntry[str]]]:
-        """Take the images of a folder; return what may be folders in it."""
+        """Add the images of a folder; return its other entries, which may be folders."""
         within = []
         for entry in sorted(_visible(path), key=lambda entry: entry.name):
             name = f"{folder}/{entry.name}"
@@ -204,7 +203,7 @@ class _Walk:
         return within
 
     def _take(self, label: str, name: str, entry: os.DirEntry[str]) -> None:
-        """Take a file that is called like an image, if it is a regular one."""
+        """Add a file with an image's name, if it is a regular file."""
         if entry.is_symlink() and _leads_nowhere(entry):
             self.images[label].append(name)
             self.broken.append(name)
@@ -232,7 +231,7 @@ class _Walk:
             )
 
     def notes(self) -> tuple[str, ...]:
-        """Return what was left out and what is there twice."""
+        """Return notes on what was left out or occurs twice."""
         left_out = {
             name: f"a link to {first}, whose images are there already"
             for label, name, other, first in self.again
@@ -251,7 +250,7 @@ class _Walk:
         return tuple(notes)
 
     def _of_one_file(self) -> Iterable[list[str]]:
-        """Return the names of each file that a link leads to."""
+        """Yield the names of each file that links lead to."""
         if not self.links:
             return ()
         linked = {name for names in self.links.values() for name in names}

@@ -1,6 +1,6 @@
 """Class folders that look like the parts of a split: train, val, test.
 
-Owns the names and the refusal, which says how the folder would read either way.
+Owns these names and the refusal, which shows both readings of the folder.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ SPLIT_NAMES = ("train", "training", "val", "valid", "validation", "test", "testi
 
 
 class SplitFolders(ValueError):
-    """Class folders that are called like the parts of a split.
+    """Class folders with names of splits.
 
     Attributes:
-        hint: what to write, under either reading.
+        hint: what to write for either reading.
     """
 
     def __init__(self, found: str, hint: str) -> None:
@@ -28,8 +28,8 @@ class SplitFolders(ValueError):
 def refuse_splits(listing: Listing, root: Path, given: str) -> None:
     """Refuse class folders that look like the parts of a split.
 
-    They do when two or more are called so, whatever lies beside them; and one, when it is alone, or
-    holds folders of images that are called like other classes.
+    They do when two or more have such names; a single one does when it is alone, or contains
+    folders of images with names of the other classes.
 
     Args:
         listing: of all class folders.
@@ -67,7 +67,7 @@ def refuse_splits(listing: Listing, root: Path, given: str) -> None:
 
 
 def _folders_in(part: str, names: Sequence[str]) -> set[str]:
-    """Return the folders of images that lie in a part."""
+    """Return the folders of images within a part."""
     pieces = (name.split("/") for name in names)
     return {each[1] for each in pieces if each[0] == part and len(each) > 2}
 

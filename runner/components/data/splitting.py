@@ -1,6 +1,6 @@
 """Stratified splits of a source's images into train, validation and test.
 
-Independent of the pixels: the split follows from the labels, the fractions and the split seed.
+A split depends on labels, fractions and the split seed only.
 """
 
 from __future__ import annotations
@@ -63,11 +63,10 @@ def split_images(
 
 
 def _sample(indices: Sequence[int], labels: Sequence[int], count: int, seed: int) -> list[int]:
-    """Return ``count`` of ``indices``, stratified, at least one of each class.
+    """Return a stratified sample of ``count`` of ``indices``, with each class at least once.
 
-    The images of each class are put in a drawn order, and each gets a mark: how much of its class
-    comes before it, and 0 for the first. Those with the lowest marks are taken (Webster's method
-    of seats in proportion), so that samples are nested.
+    Images of each class are shuffled and ranked by the fraction of the class before them, 0 for
+    the first. The lowest ranks are taken (Webster's method), so that samples are nested.
     """
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""Generated images: for trying a spec, tests and benchmarks without any data."""
+"""Generated images for trials, tests and benchmarks without data."""
 
 from typing import TYPE_CHECKING, Literal
 

@@ -1,7 +1,7 @@
-"""Transparent images: which files are, what that means for keys, and the colour behind them.
+"""Transparent images: how they are recognised, keyed and laid on a background.
 
-Owns that the colour hidden under a transparent pixel is never seen. An image counts as transparent
-when its header announces it, whether or not a pixel is; then it is laid on the background.
+The colour stored under a transparent pixel is never used. An image counts as transparent when its
+header announces transparency.
 """
 
 from __future__ import annotations

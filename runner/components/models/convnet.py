@@ -36,7 +36,7 @@ class ConvNet(Classifier):
     with ``batch_norm`` true or false. That of report R3, which pools once, is
     ``filters: [32, 32, 32, 64], pool_blocks: last, linear: [4096, 4096]``.
 
-    ``dropout_at`` says where ``dropout`` is: ``blocks`` (in each block, at its place in
+    ``dropout_at`` says where ``dropout`` is: ``blocks`` (in each block, at its position in
     ``order``), ``between_blocks`` (after each block but the last), ``flatten`` (before the linear
     layers), ``hidden`` (after each hidden linear layer), ``output`` (before the last layer). Where
     two of these meet there is one dropout.

@@ -1,6 +1,6 @@
 """The convolutional network in torch: `features` (blocks), flattening, `classifier`.
 
-Where two places of dropout meet, one layer stands.
+Where two points of dropout coincide, there is one layer.
 """
 
 from __future__ import annotations

@@ -118,6 +118,10 @@ class TorchvisionModel(Classifier):
             raise ValueError("head needs cut: the last layer of the network that is kept")
         return self
 
+    def head_after_cut(self) -> Head:
+        """Return the settings of the head: one linear layer when none is given."""
+        return self.head or Head()
+
     def build(self, image_shape: Shape, num_classes: int) -> torch.nn.Module:
         """Return a module from (B, 3, H, W) float to logits (B, ``num_classes``), without weights.
 
@@ -131,7 +135,7 @@ class TorchvisionModel(Classifier):
 
 
 def weights_name(model: Classifier) -> str:
-    """Return what a model's pretrained weights are called within an invocation, "" without."""
+    """Return the name of a model's pretrained weights within an invocation, "" without."""
     if not isinstance(model, TorchvisionModel) or model.weights is None:
         return ""
     return canonical_json([model.name, canonical_settings(model)["weights"]])

@@ -62,8 +62,6 @@ def _with_head(
     network: nn.Module, settings: TorchvisionModel, shape: tuple[int, int, int], num_classes: int
 ) -> nn.Module:
     """Return the network up to its layer ``settings.cut``, followed by the head."""
-    from runner.components.models.torchvision_model import Head
-
     cut = str(settings.cut)
     graph = LeafTracer().trace(network)
     inside = [node for node in graph.nodes if cut in _layers_around(node)]
@@ -75,7 +73,7 @@ def _with_head(
     if hasattr(backbone, "head"):
         raise ValueError(f"cut: {cut} keeps the whole network; name a layer before its head")
     size = output_size(backbone, shape)
-    head = _head(settings.head or Head(), size, num_classes)
+    head = _head(settings.head_after_cut(), size, num_classes)
     backbone.add_module("head", head)
     last = next(node for node in reversed(backbone.graph.nodes) if node.op == "output")
     with backbone.graph.inserting_before(last):
@@ -86,7 +84,7 @@ def _with_head(
 
 
 def _layers_around(node: fx.Node) -> set[str]:
-    """Return the layers whose forward pass makes a node, its own included."""
+    """Return the layers whose forward pass contains a node, its own included."""
     around = {str(name) for name, _ in node.meta.get("nn_module_stack", {}).values()}
     return around | {str(node.target)} if node.op == "call_module" else around
 
