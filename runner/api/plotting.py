@@ -127,7 +127,7 @@ def plot(spec: str | Path, kind: str = "sheet", **options: Any) -> RenderedFigur
 
 def draw(spec: str | Path, options: PlotOptions) -> RenderedFigure:
     """Return a figure, not yet saved; see :class:`PlotOptions`."""
-    from runner.report.figures.figure import FIGURES
+    from runner.report.figures.kinds import FIGURES, figure_function
     from runner.report.figures.page import check_suffix, style
 
     _check_options(options, tuple(FIGURES))
@@ -138,7 +138,7 @@ def draw(spec: str | Path, options: PlotOptions) -> RenderedFigure:
     command = _run_command(spec, options)
     if options.kind == "augmentations":
         with style():
-            figure = FIGURES[options.kind](_samples(experiment, chosen, options))
+            figure = figure_function(options.kind)(_samples(experiment, chosen, options))
         augmented = [item for item in chosen if item.settings.train.augment is not None]
         cells = cells_of(augmented, figure_names(experiment.cells, experiment.name))
         return RenderedFigure(figure, _path(experiment, options), cells, command)
@@ -146,7 +146,7 @@ def draw(spec: str | Path, options: PlotOptions) -> RenderedFigure:
         shown, cells = shown_cells(database, experiment, chosen, command)
         request = _request(database, experiment, shown, options)
         with style():
-            figure = FIGURES[options.kind](request)
+            figure = figure_function(options.kind)(request)
     return RenderedFigure(figure, _path(experiment, options, request.x), cells, command)
 
 

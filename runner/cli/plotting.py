@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from runner.cli.options import Data, Db, Only, Profile, Reference, Sets, chosen_database
+from runner.report.figures.kinds import FIGURES
 
-KINDS = "sheet, loss, accuracy, curves, setting, augmentations"
+KINDS = ", ".join(FIGURES)
 EXAMPLES = """\b
 Examples:
   runner plot experiments/quickstart.yaml

@@ -9,7 +9,7 @@ import typer
 
 from runner.bind.cell_filter import choose
 from runner.cli.app import app
-from runner.report.figures.figure import FIGURES
+from runner.report.figures.kinds import FIGURES
 from runner.spec.experiment import load_experiment
 
 ROOT = Path(__file__).resolve().parents[2]

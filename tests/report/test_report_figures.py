@@ -21,7 +21,7 @@ from runner.api.plotting import PlotOptions, RenderedFigure, draw, save_figure
 from runner.core.errors import SpecError, UsageError
 from runner.core.run import Cell
 from runner.report.figures.drawing import MOST_LINES, cut_above, looks
-from runner.report.figures.figure import FIGURES
+from runner.report.figures.kinds import FIGURES
 from runner.report.figures.page import SUFFIXES
 from runner.store.database import Database, open_database
 

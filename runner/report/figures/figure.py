@@ -1,12 +1,9 @@
-"""The figures that `plot` draws, by kind.
-
-To add one: a function from a request to a figure, and a line in ``FIGURES``.
-"""
+"""The figures of curves over epochs, each a function of its name that ``kinds.py`` lists."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -24,8 +21,6 @@ from runner.report.figures.drawing import (
     spread_axis,
 )
 from runner.report.figures.page import foot_legend, page, shorten, side_legend
-from runner.report.figures.samples import augmentations
-from runner.report.figures.setting_figure import setting
 
 MOST_CELLS = 60
 """Cells that one sheet takes."""
@@ -54,17 +49,6 @@ def curves(request: FigureRequest) -> Figure:
 def sheet(request: FigureRequest) -> Figure:
     """Draw loss above accuracy, in panels of its own for each cell."""
     return _panels(request, BOTH)
-
-
-FIGURES: dict[str, Callable[[FigureRequest], Figure]] = {
-    "sheet": sheet,
-    "loss": loss,
-    "accuracy": accuracy,
-    "curves": curves,
-    "setting": setting,
-    "augmentations": augmentations,
-}
-"""By kind; the first is drawn when none is named."""
 
 
 def _curves(request: FigureRequest, measures: Sequence[Measure]) -> Figure:
