@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from runner.core.records import EpochRange, EpochRecord, RunStatus
 from runner.core.stages import Stage
@@ -37,6 +37,15 @@ class Plan:
     stages_by_run: Mapping[str, tuple[str, ...]]
     skipped: Mapping[str, str] = field(default_factory=dict)
     decisions: tuple[Decision, ...] = ()
+
+    def without(self, stages: Collection[Stage], why: str) -> Plan:
+        """Return the plan without some stages, with the reason for people."""
+        keys = {stage.key for stage in stages}
+        return replace(
+            self,
+            stages=tuple(stage for stage in self.stages if stage.key not in keys),
+            skipped={**self.skipped, **dict.fromkeys((stage.key for stage in stages), why)},
+        )
 
     def read_by_open_runs(self, finished: Collection[str]) -> set[str]:
         """Return the keys of the stages that runs without a result read.

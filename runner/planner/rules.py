@@ -33,9 +33,8 @@ def merge_equal_stages(plan: Plan, facts: Facts) -> Plan:
 def skip_finished_runs(plan: Plan, facts: Facts) -> Plan:
     """Leave out the stages that only runs with a result read."""
     wanted = plan.read_by_open_runs(facts.finished)
-    return _without(
-        plan, [stage for stage in plan.stages if stage.key not in wanted], "its runs have results"
-    )
+    unwanted = [stage for stage in plan.stages if stage.key not in wanted]
+    return plan.without(unwanted, "its runs have results")
 
 
 def skip_after_divergence(plan: Plan, facts: Facts) -> Plan:
@@ -47,7 +46,7 @@ def skip_after_divergence(plan: Plan, facts: Facts) -> Plan:
         if without.intersection(stage.needs) and not satisfied:
             without.add(stage.key)
             dropped.append(stage)
-    return _without(plan, dropped, "what it needs diverged")
+    return plan.without(dropped, "what it needs diverged")
 
 
 def skip_done_stages(plan: Plan, facts: Facts) -> Plan:
@@ -79,16 +78,7 @@ def skip_done_stages(plan: Plan, facts: Facts) -> Plan:
         stages=tuple(reversed(kept)),
         decisions=(*plan.decisions, *redone),
     )
-    return _without(plan, dropped, "done before")
-
-
-def _without(plan: Plan, dropped: list[Stage], why: str) -> Plan:
-    keys = {stage.key for stage in dropped}
-    return replace(
-        plan,
-        stages=tuple(stage for stage in plan.stages if stage.key not in keys),
-        skipped={**plan.skipped, **{stage.key: why for stage in dropped}},
-    )
+    return plan.without(dropped, "done before")
 
 
 RULES: tuple[Rule, ...] = (

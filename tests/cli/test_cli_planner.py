@@ -11,6 +11,8 @@ import pytest
 from commands import Call
 from test_cli_bind import is_golden
 
+from runner.planner.rules import SHARING
+
 SPEC = """\
 name: shared
 data: {dataset: synthetic, classes: 3, images: 60, height: 4, width: 4}
@@ -166,8 +168,7 @@ def test_only_rules_that_share_may_be_disabled(call: Call, word: str) -> None:
     assert called.err == (
         "error: --disable share_trajectory is no rule that shares\n"
         "    did you mean: share_trajectories\n"
-        "    allowed: read_recorded_epochs, share_trajectories, go_on_from_states,"
-        " use_frozen_features\n"
+        f"    allowed: {', '.join(SHARING)}\n"
     )
 
 

@@ -10,11 +10,16 @@ import numpy as np
 import pytest
 import torch
 from example_settings import example_settings
+from families import family
+from hypothesis import given, settings
 from PIL import Image
+from situations import check_rule, situations
 from torchvision_oracle import as_torchvision
 
 from runner.artifacts.hashes import HashCache
 from runner.components.data.dataset import DataPlaces, MissingData
+from runner.core.plan import Facts, Plan
+from runner.planner.rules import RULES, SHARING, apply_rules
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCKS = re.findall(
@@ -115,3 +120,35 @@ def test_the_augmentation_of_the_page_is_that_of_torchvision(tmp_path: Path) -> 
         step = made(name="RandomPosterize", bits=bits)
         images = torch.arange(256, dtype=torch.uint8).reshape(4, 1, 8, 8)
         assert torch.equal(step.apply(images, {}, (0.0,)), as_torchvision(step, images, {}, (0.0,)))
+
+
+def test_the_rule_of_the_page_keeps_to_the_contract(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (text,) = [each for each in BLOCKS if "def begin_with_the_longest" in each]
+    name = "runner.planner.longest_first"
+    module = module_of(text, tmp_path, name)
+    monkeypatch.setitem(sys.modules, name, module)
+    (test,) = [each for each in BLOCKS if "def test_the_longest" in each]
+    module_of(test, tmp_path, "longest_first_test").test_the_longest_training_comes_first()
+
+    @settings(max_examples=10)
+    @given(situations())
+    def check(situation: tuple[Plan, Facts]) -> None:
+        plan, facts = situation
+        check_rule(module.begin_with_the_longest, apply_rules(plan, facts), facts)
+        check_rule(module.begin_with_the_longest, plan, facts)
+
+    check()
+    last = apply_rules(family({"A": "x2", "B": "x2 y9"}), Facts(seconds={"t": 1.0}))
+    check_rule(module.begin_with_the_longest, last, Facts(seconds={"t": 1.0}))
+
+
+def test_the_page_of_the_planner_names_every_rule() -> None:
+    page = (ROOT / "docs" / "planner.md").read_text(encoding="utf-8")
+    table = page[page.index("| rule |") : page.index("*Bit for bit*")]
+    first_cells = [row.split("|")[1] for row in table.splitlines()[2:] if row]
+    named = [name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)]
+    assert set(named) == {rule.__name__ for rule in RULES}
+    sharing = page[page.index("`--disable RULE` switches") : page.index("## What is shared")]
+    assert tuple(re.findall(r"`(\w+)`", sharing)) == SHARING

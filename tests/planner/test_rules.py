@@ -1,117 +1,41 @@
 """Every rule keeps what is wanted, needs nothing that is not there, and never costs more."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
-import stages
 from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as some
+from situations import (
+    called,
+    check_rule,
+    features_key,
+    keys_of,
+    plan_of,
+    situations,
+    without_features,
+)
 
-from runner.core.keys import content_key
 from runner.core.plan import Facts, Plan
-from runner.core.stages import FrozenPrefix, Stage, Train
+from runner.core.stages import Train
 from runner.planner.cost import Cost, cost_of, plan_costs
-from runner.planner.features import features_of
-from runner.planner.rules import RULES, apply_rules, merge_equal_stages, use_frozen_features
+from runner.planner.rules import RULES, apply_rules
 
 CHECK = settings(max_examples=examples(50))
 
 
-def chain(pixels: int, training: int, tested: bool, frozen: bool = False) -> tuple[Stage, ...]:
-    if frozen:
-        prefix = FrozenPrefix(f"f{pixels}", "flatten", (3,), num_bytes=50)
-        prepare, *others = chain(pixels, 10 + training, tested)
-        return (prepare, *(replace(stage, prefix=prefix) for stage in others))
-    prepare = stages.prepare(f"p{pixels}", num_bytes=100, cost_key="")
-    name = f"t{pixels}.{training}"
-    # trainings of odd names keep two weights, of which the evaluation looks at the latter
-    rule = stages.reader(tested="last" if training % 2 else "best")
-    train = stages.train(
-        name, training + 1, prepare.key, {name: rule}, cost_key="kind", num_bytes=10
-    )
-    if not tested:
-        return (prepare, train)
-    return (prepare, train, stages.evaluate(f"e{name}", name, prepare.key, epoch=rule.keeps[-1]))
-
-
-def features_key(pixels: int) -> str:
-    """Return the key of the stage that computes the frozen prefix."""
-    return content_key("stage", f"f{pixels}")
-
-
-FEATURES = {features_key(pixels): f"f{pixels}" for pixels in range(3)}
-
-
-def called(key: str) -> str:
-    """Return what tests call a stage."""
-    return FEATURES.get(key, key)
-
-
-def plan_of(wanted: list[tuple[int, int, bool] | tuple[int, int, bool, bool]]) -> Plan:
-    chains = {f"run-{index}": chain(*each) for index, each in enumerate(wanted)}
-    return Plan(
-        stages=tuple(stage for each in chains.values() for stage in each),
-        stages_by_run={run: stages.keys_of(each) for run, each in chains.items()},
-    )
-
-
-WANTED = some.lists(
-    some.tuples(some.integers(0, 2), some.integers(0, 3), some.booleans(), some.booleans()),
-    min_size=1,
-    max_size=7,
-)
-
-
-@some.composite
-def situations(draw) -> tuple[Plan, Facts]:
-    """Draw a naive plan, and facts that can come about."""
-    plan = plan_of(draw(WANTED))
-    done: set[str] = set()
-    diverged: set[str] = set()
-    artifacts: set[str] = set()
-    distinct = merge_equal_stages(plan, Facts()).stages
-    for stage in [*distinct[:1], *features_of(distinct).values(), *distinct[1:]]:
-        ready = all(need in done and need not in diverged for need in stage.needs)
-        if not ready or not draw(some.booleans()):
-            continue
-        done.add(stage.key)
-        if isinstance(stage, Train) and draw(some.booleans()):
-            diverged.add(stage.key)
-        else:
-            artifacts |= {name for name in stage.produces if draw(some.booleans())}
-    ended = [
-        run
-        for run, keys in plan.stages_by_run.items()
-        if all(key in done for key in keys) or diverged.intersection(keys)
-    ]
-    finished = {run: "done" for run in ended if draw(some.booleans())}
-    seconds = draw(some.sampled_from([{}, {"kind": 2.0}]))
-    facts = Facts(
-        done=frozenset(done),
-        diverged=frozenset(diverged),
-        artifacts=frozenset(artifacts),
-        finished=finished,
-        seconds=seconds,
-    )
-    return plan, facts
-
-
-def keys_of(plan: Plan) -> list[str]:
-    return [called(stage.key) for stage in plan.stages]
-
-
-def without_features(reads: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-    return {run: tuple(key for key in keys if key not in FEATURES) for run, keys in reads.items()}
+@CHECK
+@given(situations())
+def test_every_rule_keeps_to_the_contract(situation: tuple[Plan, Facts]) -> None:
+    plan, facts = situation
+    for rule in RULES:
+        plan = check_rule(rule, plan, facts)
 
 
 @CHECK
 @given(situations())
 def test_what_is_wanted_stays(situation: tuple[Plan, Facts]) -> None:
     plan, facts = situation
-    for rule in RULES:
-        assert without_features(rule(plan, facts).stages_by_run) == plan.stages_by_run
     assert without_features(apply_rules(plan, facts).stages_by_run) == plan.stages_by_run
 
 
@@ -170,21 +94,8 @@ def test_a_stage_is_done_again_only_when_its_product_is_gone_and_needed(
     again = [stage for stage in planned.stages if stage.key in facts.done]
     for stage in again:
         assert needed.intersection(stage.produces) - facts.artifacts
-    assert {each.stage_key for each in planned.decisions} == {stage.key for stage in again}
-
-
-@CHECK
-@given(situations())
-def test_no_rule_raises_the_cost(situation: tuple[Plan, Facts]) -> None:
-    plan, facts = situation
-    for rule in RULES:
-        after = rule(plan, facts)
-        old, new = cost_of(plan.stages, facts), cost_of(after.stages, facts)
-        # frozen features take a stage and disk, and how long training on them takes is another kind
-        shared = rule is use_frozen_features
-        for name in ("epochs", "seconds") if shared else Cost.__slots__:
-            assert getattr(new, name) <= getattr(old, name)
-        plan = after
+    why = [each for each in planned.decisions if each.why.startswith("done before, but ")]
+    assert {each.stage_key for each in why} == {stage.key for stage in again}
 
 
 @CHECK

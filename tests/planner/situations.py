@@ -1,0 +1,127 @@
+"""Naive plans, and facts that can come about with them; and what every rule has to leave true."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import stages
+from hypothesis import strategies as some
+
+from runner.core.keys import content_key
+from runner.core.plan import Facts, Plan
+from runner.core.stages import FrozenPrefix, Stage, Train
+from runner.planner.cost import Cost, cost_of
+from runner.planner.features import features_of, use_frozen_features
+from runner.planner.rules import merge_equal_stages
+
+
+def chain(pixels: int, training: int, tested: bool, frozen: bool = False) -> tuple[Stage, ...]:
+    if frozen:
+        prefix = FrozenPrefix(f"f{pixels}", "flatten", (3,), num_bytes=50)
+        prepare, *others = chain(pixels, 10 + training, tested)
+        return (prepare, *(replace(stage, prefix=prefix) for stage in others))
+    prepare = stages.prepare(f"p{pixels}", num_bytes=100, cost_key="")
+    name = f"t{pixels}.{training}"
+    # trainings of odd names keep two weights, of which the evaluation looks at the latter
+    rule = stages.reader(tested="last" if training % 2 else "best")
+    train = stages.train(
+        name, training + 1, prepare.key, {name: rule}, cost_key="kind", num_bytes=10
+    )
+    if not tested:
+        return (prepare, train)
+    return (prepare, train, stages.evaluate(f"e{name}", name, prepare.key, epoch=rule.keeps[-1]))
+
+
+def features_key(pixels: int) -> str:
+    """Return the key of the stage that computes the frozen prefix."""
+    return content_key("stage", f"f{pixels}")
+
+
+FEATURES = {features_key(pixels): f"f{pixels}" for pixels in range(3)}
+
+
+def called(key: str) -> str:
+    """Return what tests call a stage."""
+    return FEATURES.get(key, key)
+
+
+def plan_of(wanted: list[tuple[int, int, bool] | tuple[int, int, bool, bool]]) -> Plan:
+    chains = {f"run-{index}": chain(*each) for index, each in enumerate(wanted)}
+    return Plan(
+        stages=tuple(stage for each in chains.values() for stage in each),
+        stages_by_run={run: stages.keys_of(each) for run, each in chains.items()},
+    )
+
+
+WANTED = some.lists(
+    some.tuples(some.integers(0, 2), some.integers(0, 3), some.booleans(), some.booleans()),
+    min_size=1,
+    max_size=7,
+)
+
+
+@some.composite
+def situations(draw) -> tuple[Plan, Facts]:
+    """Draw a naive plan, and facts that can come about."""
+    plan = plan_of(draw(WANTED))
+    done: set[str] = set()
+    diverged: set[str] = set()
+    artifacts: set[str] = set()
+    distinct = merge_equal_stages(plan, Facts()).stages
+    for stage in [*distinct[:1], *features_of(distinct).values(), *distinct[1:]]:
+        ready = all(need in done and need not in diverged for need in stage.needs)
+        if not ready or not draw(some.booleans()):
+            continue
+        done.add(stage.key)
+        if isinstance(stage, Train) and draw(some.booleans()):
+            diverged.add(stage.key)
+        else:
+            artifacts |= {name for name in stage.produces if draw(some.booleans())}
+    ended = [
+        run
+        for run, keys in plan.stages_by_run.items()
+        if all(key in done for key in keys) or diverged.intersection(keys)
+    ]
+    finished = {run: "done" for run in ended if draw(some.booleans())}
+    seconds = draw(some.sampled_from([{}, {"kind": 2.0}]))
+    facts = Facts(
+        done=frozenset(done),
+        diverged=frozenset(diverged),
+        artifacts=frozenset(artifacts),
+        finished=finished,
+        seconds=seconds,
+    )
+    return plan, facts
+
+
+def keys_of(plan: Plan) -> list[str]:
+    return [called(stage.key) for stage in plan.stages]
+
+
+def without_features(reads: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    return {run: tuple(key for key in keys if key not in FEATURES) for run, keys in reads.items()}
+
+
+def check_rule(rule: Callable[[Plan, Facts], Plan], plan: Plan, facts: Facts) -> Plan:
+    """Check what holds of every rule; return the plan after it."""
+    after = rule(plan, facts)
+    assert without_features(after.stages_by_run) == without_features(plan.stages_by_run), (
+        "what runs read stays"
+    )
+    again = rule(after, facts)
+    assert (again.stages, again.stages_by_run, again.skipped) == (
+        *(after.stages, after.stages_by_run, after.skipped),
+    ), f"{rule.__name__}: applied again, it changes nothing"
+    before = set(facts.done)
+    for stage in after.stages:
+        assert set(stage.needs) <= before, "parents first"
+        before.add(stage.key)
+    old, new = cost_of(plan.stages, facts), cost_of(after.stages, facts)
+    # frozen features take a stage and disk, and how long training on them takes is another kind
+    shared = rule is use_frozen_features
+    for name in ("epochs", "seconds") if shared else Cost.__slots__:
+        assert getattr(new, name) <= getattr(old, name), f"never dearer: {name}"
+    named = {stage.key for stage in after.stages} | set(after.skipped)
+    assert {stage.key for stage in plan.stages} <= named, "what is left out has a reason"
+    assert all(after.skipped.values())
+    assert all(each.why for each in after.decisions)
+    return after
