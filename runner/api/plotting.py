@@ -29,6 +29,9 @@ FOLDER = Path("figures")
 NUM_IMAGES = 3
 """Of a data set, in a figure of augmented images."""
 
+OF_IMAGES = ("augmentations",)
+"""Figures that need the data and no results."""
+
 OPTIONS_OF = {
     "per": ("sheet", "loss", "curves"),
     "smooth": ("sheet", "loss", "curves"),
@@ -136,7 +139,7 @@ def draw(spec: str | Path, options: PlotOptions) -> RenderedFigure:
         check_suffix(Path(options.out))
     chosen = choose(experiment.cells, options.only)
     command = _run_command(spec, options)
-    if options.kind == "augmentations":
+    if options.kind in OF_IMAGES:
         with style():
             figure = figure_function(options.kind)(_samples(experiment, chosen, options))
         augmented = [item for item in chosen if item.settings.train.augment is not None]

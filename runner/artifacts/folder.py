@@ -30,6 +30,10 @@ MARKERS: dict[ArtifactKind, str] = {
 """The file that each folder of a kind has once it is whole, and that says what it holds."""
 
 
+SUFFIXES: dict[ArtifactKind, str] = {"weights": ".safetensors"}
+"""Of kinds that are files and not folders."""
+
+
 def folder_beside(database_folder: Path) -> Path:
     """Return the `.runner/` of the databases in a folder."""
     return database_folder / NAME
@@ -76,7 +80,7 @@ class Artifacts:
         """Return where an artifact lies: a folder, or a file of weights."""
         parsed = ArtifactName.parse(name)
         home = self.home(parsed.kind)
-        return home / (f"{parsed.file}.safetensors" if parsed.kind == "weights" else parsed.file)
+        return home / f"{parsed.file}{SUFFIXES.get(parsed.kind, '')}"
 
     def home(self, kind: ArtifactKind) -> Path:
         """Return the folder in which artifacts of a kind lie."""

@@ -43,7 +43,13 @@ class FrozenPrefix:
 
     @property
     def name(self) -> str:
-        """The artifact name of its outputs for all images."""
+        """The artifact name of its outputs for all images.
+
+        Raises:
+            ValueError: when the key is not known.
+        """
+        if not self.key:
+            raise ValueError(f"no name of an artifact is known for the features up to {self.cut}")
         return features_name(self.key)
 
     def to_json(self) -> dict[str, Any]:

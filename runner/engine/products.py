@@ -7,6 +7,7 @@ digest that the database recorded. Knows nothing of the database.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import assert_never
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -28,9 +29,13 @@ def lies_there(folder: Path, database: str, name: str) -> bool:
         name: of the artifact.
     """
     artifacts, parsed = Artifacts(folder, database), ArtifactName.parse(name)
-    if parsed.kind == "pixels":
-        return look_whole(artifacts.path(name), parsed.key)
-    return artifacts.lies_there(name)
+    match parsed.kind:
+        case "pixels":
+            return look_whole(artifacts.path(name), parsed.key)
+        case "features" | "states" | "checkpoints" | "weights":
+            return artifacts.lies_there(name)
+        case _:
+            assert_never(parsed.kind)
 
 
 def is_there(folder: Path, database: str, name: str, digest_of: DigestOf) -> bool:

@@ -69,7 +69,7 @@ def refuse(path: Path, checks: Iterable[Checked]) -> None:
     problems = [problem for each in wrong for problem in each.problems]
     if problems:
         more = f"\n    and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
-        mending = AGAIN if all(each.kind == "results" for each in wrong) else ALL
+        mending = AGAIN if {each.kind for each in wrong} == {"results"} else ALL
         raise damaged(path, "\n    ".join(problems[:SHOWN]) + more + f"\n    {mending}")
 
 

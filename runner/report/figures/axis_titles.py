@@ -31,13 +31,13 @@ PROPERTY_WORDS = {
 
 def x_name(x: Column) -> str:
     """Return the name of the x axis for titles."""
-    return short_name(x.source) if x.kind == "setting" else x.source
+    return short_name(x.source) if x.is_setting else x.source
 
 
 def x_words(x: Column) -> str:
     """Return the label of the x axis."""
     name = x_name(x)
-    return AXIS_WORDS.get(name, name) if x.kind == "setting" else name
+    return AXIS_WORDS.get(name, name) if x.is_setting else name
 
 
 def metric_name(column: Column) -> str:

@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, assert_never
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
@@ -47,15 +47,20 @@ class Scale:
             return cls("linear", ordered)
         return cls("symlog" if len(positive) < len(ordered) else "log", ordered)
 
+    @property
+    def is_categorical(self) -> bool:
+        """Whether its values are names, or numbers that stand for names."""
+        return self.kind not in ("linear", "log", "symlog")
+
     def x_of(self, value: Any, shift: float) -> float:
         """Return the x of a value; categories are 1 apart, and moved by ``shift``."""
-        if self.kind == "categories":
+        if self.is_categorical:
             return self.values.index(value) + shift
         return float(value)
 
     def finish(self, axes: Axes) -> None:
         """Scale the axis, with ticks at the values unless they would overlap."""
-        if self.kind == "categories":
+        if self.is_categorical:
             texts = [value_text(value) for value in self.values]
             width = CHARACTERS // len(texts)
             is_narrow = max(len(word) for text in texts for word in f"{text} ".split(" ")) > width
@@ -64,11 +69,16 @@ class Scale:
             axes.set_xticks(range(len(labels)), labels, **(turned if is_narrow else {}))
             axes.set_xlim(-0.6, len(labels) - 0.4)
             return
-        if self.kind == "log":
-            axes.set_xscale("log")
-        elif self.kind == "symlog":
-            least = min(value for value in self.values if value > 0)
-            axes.set_xscale("symlog", linthresh=least, linscale=0.6)
+        match self.kind:
+            case "log":
+                axes.set_xscale("log")
+            case "symlog":
+                least = min(value for value in self.values if value > 0)
+                axes.set_xscale("symlog", linthresh=least, linscale=0.6)
+            case "linear" | "categories":
+                pass
+            case _:
+                assert_never(self.kind)
         axes.margins(x=0.06)
         positions = self._fractions()
         gaps = [after - before for before, after in itertools.pairwise(positions)]

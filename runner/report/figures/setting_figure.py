@@ -86,7 +86,7 @@ def setting(request: FigureRequest) -> Figure:
     for axes in grid[-1]:
         axes.set_xlabel(shorten(x_words(request.x), 50))
     if has_side:
-        has_lines = scale.kind != "categories"
+        has_lines = not scale.is_categorical
         side_legend(figure, cell_handles(list(lines), looks(len(lines)), has_lines))
     caption = "; ".join([*_measured(lines, request.table.columns), *_also(lines, request.x)])
     foot_legend(figure, _key(panels, lines, scale), caption)
@@ -135,7 +135,7 @@ def _draw_line(
         [math.nan if entry.value is None else entry.value for entry in found],
         yerr=deviations if any(deviations) else None,
         color=look.color,
-        linestyle="none" if scale.kind == "categories" else _linestyle(column),
+        linestyle="none" if scale.is_categorical else _linestyle(column),
         marker=marker,
         markerfacecolor="white" if hollow else look.color,
         capsize=2.5,
@@ -152,7 +152,7 @@ def _key(
     panels: Mapping[str, Sequence[Column]], lines: Mapping[str, Sequence[Point]], scale: Scale
 ) -> list[tuple[Artist, str]]:
     """Return legend entries; a metric alone in its panel is named on the axis instead."""
-    has_lines = scale.kind != "categories"
+    has_lines = not scale.is_categorical
     entries: list[tuple[Artist, str]] = []
     for column in (each for columns in panels.values() if len(columns) > 1 for each in columns):
         linestyle = _linestyle(column) if has_lines else "none"
@@ -166,7 +166,7 @@ def _key(
 
 def _measured(lines: Mapping[str, Sequence[Point]], columns: Sequence[Column]) -> Iterator[str]:
     """Yield caption parts: which epoch the numbers are of, and what they average."""
-    metrics = [column for column in columns if column.kind == "metric"]
+    metrics = [column for column in columns if column.is_metric]
     at = str(metrics[0].at)
     yield AT_WORDS.get(at, f"at epoch {at}")
     counts = {
@@ -183,7 +183,7 @@ def _measured(lines: Mapping[str, Sequence[Point]], columns: Sequence[Column]) -
 
 def _also(lines: Mapping[str, Sequence[Point]], x: Column) -> Iterator[str]:
     """Yield other settings that differ along a line."""
-    if x.kind == "label":
+    if x.is_label:
         return
     differing: dict[str, None] = {}
     for line in lines.values():
@@ -197,7 +197,7 @@ def _also(lines: Mapping[str, Sequence[Point]], x: Column) -> Iterator[str]:
 
 def _title(request: FigureRequest, x: Column) -> str:
     assert request.table is not None
-    metrics = [column.title for column in request.table.columns if column.kind == "metric"]
+    metrics = [column.title for column in request.table.columns if column.is_metric]
     return request.title(f"{', '.join(metrics)} against {x_name(x)}")
 
 
@@ -213,10 +213,10 @@ def _other_settings(x: Column) -> Callable[[ShownCell], str]:
 
 def _other_value(cell: ShownCell, path: str, x: Column) -> str:
     """Return a swept setting as a spec writes it, without the part on the x axis, or ""."""
-    if (x.kind == "setting" and path == x.source) or path not in cell.cell.swept:
+    if (x.is_setting and path == x.source) or path not in cell.cell.swept:
         return ""
     value = cell.cell.swept[path]
-    if x.kind == "setting" and x.source.startswith(f"{path}.") and isinstance(value, Mapping):
+    if x.is_setting and x.source.startswith(f"{path}.") and isinstance(value, Mapping):
         value = next((value[key] for key in KIND_KEYS if key in value), None)
         return "" if value is None else as_yaml(value)
     return as_yaml(value)
@@ -241,7 +241,7 @@ def _by_unit(request: FigureRequest) -> dict[str, list[Column]]:
     assert request.table is not None
     panels: dict[str, list[Column]] = {}
     for column in request.table.columns:
-        if column.kind == "metric":
+        if column.is_metric:
             panels.setdefault(unit(column, request), []).append(column)
     return panels
 

@@ -56,7 +56,7 @@ def _row(made: Sequence[tuple[Column, Column, Any]], slots: dict[Any, Row]) -> R
     first = next(iter(slots.values()))
     entries: dict[str, TableValue] = {}
     for column, declared, value in made:
-        if column.kind != "metric":
+        if not column.is_metric:
             entries[column.title] = first.entries[declared.title]
         elif value in slots:
             entries[column.title] = slots[value].entries[declared.title]
@@ -70,7 +70,7 @@ def _row(made: Sequence[tuple[Column, Column, Any]], slots: dict[Any, Row]) -> R
 
 
 def _shared_slot(filled: TableData, first: Row, second: Row) -> UsageError:
-    columns = [column for column in filled.table.columns if column.kind != "metric"]
+    columns = [column for column in filled.table.columns if not column.is_metric]
     slot = titled_values(columns, [second.entries[column.title].value for column in columns])
     cells = [f"{filled.experiment}:{row.position}" for row in (first, second)]
     variant = f" (variant: {filled.variant})" if filled.variant else ""

@@ -88,7 +88,7 @@ def _row(
     position = next(values)
     entries: dict[str, TableValue] = {}
     for column in table.columns:
-        if column.kind == "metric":
+        if column.is_metric:
             entries[column.title] = TableValue(next(values), next(values), next(values))
         else:
             entries[column.title] = TableValue(next(values))
@@ -98,7 +98,7 @@ def _row(
     published = published if others is None else dict(others.get(position, {}))
     row = Row(entries, runs, statuses, position, run_key)
     for column in table.columns:
-        if column.kind == "metric":
+        if column.is_metric:
             entry = replace(
                 entries[column.title],
                 published=published.get(column.title),
@@ -113,7 +113,7 @@ def _marked(columns: Sequence[Column], rows: Sequence[Row]) -> list[Row]:
     marked = [replace(row, entries=dict(row.entries)) for row in rows]
     for column in columns:
         values = [value for row in rows if (value := row.entries[column.title].value) is not None]
-        if column.mark is None or column.kind != "metric" or not values:
+        if column.mark is None or not column.is_metric or not values:
             continue
         best = min(values) if column.mark == "min" else max(values)
         for row in marked:

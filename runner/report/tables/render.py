@@ -167,7 +167,7 @@ def _grid(
 
 def _cells(entry: TableValue, column: Column, beside: Sequence[str]) -> list[str]:
     """Return an entry as text, with its published value and difference."""
-    if column.kind != "metric":
+    if not column.is_metric:
         return [show_value(entry.value)]
     gap, published = difference(entry), entry.published
     within = None if published is None else published.within
@@ -206,7 +206,7 @@ def _digits(column: Column) -> int:
 def _is_right(filled: TableData, column: Column) -> bool:
     """Return whether the column is right-aligned: it holds numbers."""
     values = [row.entries[column.title].value for row in filled.rows]
-    return column.kind == "metric" or not any(isinstance(value, str) for value in values)
+    return column.is_metric or not any(isinstance(value, str) for value in values)
 
 
 def _aligned(row: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:

@@ -37,7 +37,7 @@ def compile_table(
     position, the columns as declared, runs, the statuses, published, run_key. Of a table with a
     pivot, these are the rows before it.
     """
-    metrics = [column for column in table.columns if column.kind == "metric"]
+    metrics = [column for column in table.columns if column.is_metric]
     values = [
         f"    {_value(column)} AS {_name(f'v{number}')}" for number, column in _numbered(metrics)
     ]
@@ -87,9 +87,9 @@ def _outputs(table: Table) -> list[str]:
     outputs: list[str] = []
     number = 0
     for column in table.columns:
-        if column.kind == "setting":
+        if column.is_setting:
             outputs.append(f"  min({_setting(column.source)}) AS {_name(column.title)}")
-        elif column.kind == "label":
+        elif column.is_label:
             label = f"SELECT value FROM json_each(labels) WHERE key = {_text(column.source)}"
             outputs.append(f"  min(({label})) AS {_name(column.title)}")
         else:

@@ -130,7 +130,7 @@ def to_records(filled: TableData) -> list[dict[str, Any]]:
         for column in filled.table.columns:
             entry = row.entries[column.title]
             record[column.title] = entry.value
-            if column.kind != "metric":
+            if not column.is_metric:
                 continue
             if has_seeds:
                 record[f"{column.title}_std"] = entry.std

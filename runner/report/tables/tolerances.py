@@ -61,7 +61,7 @@ def tolerance_checks(filled: TableData) -> list[ToleranceCheck]:
 
 
 def _row_words(filled: TableData, row: Row) -> str:
-    columns = [column for column in filled.table.columns if column.kind != "metric"]
+    columns = [column for column in filled.table.columns if not column.is_metric]
     return titled_values(columns, [row.entries[column.title].value for column in columns])
 
 

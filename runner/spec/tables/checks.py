@@ -55,9 +55,9 @@ def table_problems(
     for table in declared:
         problems: list[Problem] = []
         for column in table.columns:
-            if column.kind == "setting":
+            if column.is_setting:
                 problems += _setting_problems(column, shapes)
-            elif column.kind == "metric":
+            elif column.is_metric:
                 problems += _metric_problems(column, distinct)
         yield from problems
         if table.pivot is not None and not problems:
@@ -157,7 +157,7 @@ def published_problems(
 ) -> Iterator[Problem]:
     """Yield problems of published values without a column."""
     columns = [column for table in tables for column in table.columns]
-    titles = dict.fromkeys(each.title for each in columns if each.kind == "metric")
+    titles = dict.fromkeys(each.title for each in columns if each.is_metric)
     pivoted = _titles_of_pivots(tables)
     for title, node in published:
         if title in titles:
@@ -178,5 +178,5 @@ def _titles_of_pivots(tables: Sequence[Table]) -> dict[str, str]:
         for table in tables
         if table.pivot is not None
         for column, declared, _ in pivoted_columns(table, list(table.pivot.titles))
-        if declared.kind == "metric"
+        if declared.is_metric
     }

@@ -59,7 +59,7 @@ def parse_pivot(node: Node | None, columns: Sequence[Column], table: str) -> Piv
 def _pivoted(node: Node, columns: Sequence[Column], table: str) -> str:
     """Return the title of the column that the node names."""
     by_title = {column.title: column for column in columns}
-    groups = [column.title for column in columns if column.kind != "metric"]
+    groups = [column.title for column in columns if not column.is_metric]
     named = node.value if isinstance(node.value, str) else None
     if named is None or by_title.get(named) is None:
         found = f"pivot of table {table} is {node.describe()}, which is no column"
@@ -67,7 +67,7 @@ def _pivoted(node: Node, columns: Sequence[Column], table: str) -> str:
         raise SpecError(
             [Problem(node.position, found, allowed, suggestion=nearest(node.text, groups))]
         )
-    if by_title[named].kind == "metric":
+    if by_title[named].is_metric:
         found = f"pivot of table {table} is {named}, which shows a metric"
         allowed = ", ".join(groups) or "a column of a setting or label"
         raise SpecError([Problem(node.position, found, allowed)])
@@ -124,7 +124,7 @@ def is_value(written: str, value: object) -> bool:
 def row_columns(table: Table) -> list[Column]:
     """Return the columns that identify the rows of a pivoted table."""
     assert table.pivot is not None
-    groups = [column for column in table.columns if column.kind != "metric"]
+    groups = [column for column in table.columns if not column.is_metric]
     return [column for column in groups if column.title != table.pivot.column]
 
 
@@ -138,13 +138,13 @@ def pivoted_columns(table: Table, values: Sequence[Any]) -> list[tuple[Column, C
         values: the values of the pivoted column.
     """
     assert table.pivot is not None
-    single = sum(column.kind == "metric" for column in table.columns) == 1
+    single = sum(column.is_metric for column in table.columns) == 1
     rows = row_columns(table)
     pivoted: list[tuple[Column, Column, Any]] = []
     for column in table.columns:
         if column in rows:
             pivoted.append((column, column, None))
-        elif column.kind == "metric":
+        elif column.is_metric:
             for value in values:
                 own = _title(table.pivot, value)
                 title = own if single else f"{column.title} {own}"

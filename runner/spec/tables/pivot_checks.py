@@ -31,7 +31,7 @@ def pivot_problems(table: Table, cells: Sequence[Cell]) -> Iterator[Problem]:
         return
     positions = [first[position] for position in sorted(first)]
     values = list(dict.fromkeys(value_at[cell.position] for cell in positions))
-    count = len(values) * sum(each.kind == "metric" for each in table.columns)
+    count = len(values) * sum(each.is_metric for each in table.columns)
     if count > MAX_COLUMNS:
         found = f"pivot is {column.title}, whose {len(values)} values would make {count} columns"
         yield Problem(pivot.position, found, f"at most {MAX_COLUMNS} columns")
@@ -79,7 +79,7 @@ def _shared_slots(table: Table, cells: Sequence[Cell]) -> Iterator[Problem]:
     """Yield a problem for the first two cells that share a slot."""
     pivot = table.pivot
     assert pivot is not None
-    groups = [column for column in table.columns if column.kind != "metric"]
+    groups = [column for column in table.columns if not column.is_metric]
     seen: dict[tuple[Any, ...], Cell] = {}
     for cell in cells:
         values = tuple(column_value(column, cell) for column in groups)
@@ -127,7 +127,7 @@ def _differing_settings(path: str, first: Any, second: Any) -> Iterator[tuple[st
 
 def column_value(column: Column, cell: Cell) -> Any:
     """Return the value of a setting or label column for a cell, as the table's SQL gives it."""
-    if column.kind == "label":
+    if column.is_label:
         return cell.labels.get(column.source)
     return _shown(setting_value(cell.settings, column.source.split(".")))
 

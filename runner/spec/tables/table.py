@@ -72,6 +72,21 @@ class Column:
     digits: int | None
     position: SourcePosition | None
 
+    @property
+    def is_metric(self) -> bool:
+        """Whether it shows what was measured."""
+        return self.kind not in ("setting", "label")
+
+    @property
+    def is_setting(self) -> bool:
+        """Whether it shows a setting."""
+        return self.kind not in ("label", "metric")
+
+    @property
+    def is_label(self) -> bool:
+        """Whether it shows a label."""
+        return self.kind not in ("setting", "metric")
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -138,7 +153,7 @@ def _table(name: str, node: Node, labels: Sequence[str]) -> Table:
     _check_titles(titles, columns_node)
     pivot = parse_pivot(options.get("pivot"), columns, name)
     if pivot is not None:
-        titles = [each.title for each in columns if each.kind != "metric"]
+        titles = [each.title for each in columns if not each.is_metric]
         titles.remove(pivot.column)
     order = _order(
         options.get("order"), titles, "column of the pivoted rows" if pivot else "column"
