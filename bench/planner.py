@@ -164,18 +164,13 @@ def _finish_all(folder: Path) -> None:
     """Record a made-up result for every run of the folder's spec."""
     import sqlalchemy as sa
 
-    from runner.bind.binder import Binder, load_experiments
+    from runner.bind.bound_request import bind_request
     from runner.bind.plan_runs import plan_runs
     from runner.bind.planned_records import record_wanted
-    from runner.bind.workspace import workspace
+    from runner.bind.request import Request
     from runner.store.schema import results
 
-    place = workspace(folder / "results.db")
-    experiments = load_experiments([folder / "spec.yaml"], None, ())
-    cells = Binder(place).bind(experiments)
-    database = place.open()
-    wanted = plan_runs(cells, cells, database, place, "cpu")
-    record_wanted(database, experiments, wanted)
+    bound = bind_request(Request([folder / "spec.yaml"], db=folder / "results.db"))
     made_up = {
         "rerun": 0,
         "status": "done",
@@ -188,9 +183,12 @@ def _finish_all(folder: Path) -> None:
         "device": "cpu",
         "recorded": 0.0,
     }
-    with database.write() as connection:
-        connection.execute(sa.insert(results), [{"run_key": k, **made_up} for k in wanted.chosen])
-    database.close()
+    with bound.workspace.open() as database:
+        planned = plan_runs(bound, database, {"device": "cpu"})
+        record_wanted(database, planned)
+        rows = [{"run_key": key, **made_up} for key in planned.run_keys]
+        with database.write() as connection:
+            connection.execute(sa.insert(results), rows)
 
 
 def rates(repetitions: int) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from runner.bind.cell_filter import choose
+from runner.bind.cell_filter import select_cells
 from runner.core.errors import Problem, SpecError, UsageError
 from runner.core.keys import canonical_json
 from runner.lower.stages import make_run, naive_chain
@@ -62,7 +62,7 @@ def try_input(each: Input, deep: bool = False) -> str:
         _check_error(error, each)
         return "does not fit"
     try:
-        choose(experiment.cells, each.only)
+        select_cells(experiment.cells, each.only)
     except UsageError as error:
         _printable(str(error), each)
         return "usage error"

@@ -10,6 +10,7 @@ from runner.api.creating import new_spec
 from runner.api.listing import list_runs
 from runner.api.planning import plan
 from runner.api.plotting import plot
+from runner.api.predicting import actual
 from runner.api.reporting import list_tables, report, report_sql
 from runner.api.running import run
 from runner.api.showing import show
@@ -22,6 +23,7 @@ from runner.spec.schema import spec_schema
 __all__ = [
     "REFERENCE",
     "Request",
+    "actual",
     "check_database",
     "clear_cache",
     "database_info",

@@ -2,39 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, astuple, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from runner.bind.binder import Binder, BoundCell, load_experiments
-from runner.bind.cell_filter import select_cells
+from runner.api.frames import Framed
+from runner.bind.bound_request import bind_request
 from runner.bind.changed_code import NOTHING_CHANGED, ChangedCode, changed_code_of
 from runner.bind.code_digests import Sources
-from runner.bind.plan_runs import PlannedRuns, disabled_rules, plan_runs
-from runner.bind.workspace import Workspace, workspace
+from runner.bind.estimates import probed_seconds
+from runner.bind.plan_runs import PlannedRuns, plan_runs
+from runner.bind.request import Asked, Request, as_request
 from runner.core.errors import Problem
-from runner.core.plan import DEFAULT_CACHE_LIMIT, Decision, Facts
+from runner.core.plan import Decision
 from runner.core.stages import Train
 from runner.planner.cost import Cost, plan_costs, predicted
 from runner.planner.explain import Branch, Saving, not_shared, savings, tree
 from runner.spec.cell_names import run_name
+from runner.store.database import Database
 from runner.store.progress import latest_results
 from runner.store.reference import reference_statuses
 
 if TYPE_CHECKING:
     import pandas as pd
-    import torch
 
 
-@dataclass(frozen=True)
-class Explained:
+@dataclass(frozen=True, slots=True)
+class PlannedStage:
+    """A stage that is to be done.
+
+    Attributes:
+        stage: its key.
+        seconds: estimated, None when never measured.
+        runs: how many read it.
+    """
+
+    stage: str
+    kind: str
+    epochs: int
+    seconds: float | None
+    num_bytes: int | None
+    runs: int
+
+
+@dataclass(frozen=True, repr=False)
+class Explained(Framed):
     """A plan in numbers.
 
     Attributes:
         runs: distinct wanted runs.
         done: of them, with a result (diverged included).
-        taken: of those done, the ones whose result `run` would take from the reference.
+        imported: of those done, the ones whose result `run` would copy from the reference.
         failed: of them, failed before and not retried.
         wanted: cost of every run by itself.
         planned: cost of what is to do.
@@ -44,7 +63,8 @@ class Explained:
         decisions: what the rules decided that a person may wonder about.
         downloads: bytes that `run` would fetch first, by the name of the file.
         names: of the runs, by key.
-        tree: the stages to do.
+        stages: what is to be done, in its order.
+        tree: the same, each stage under the one that it goes on from.
         savings: what each rule left out.
         not_shared: why trainings that look alike share nothing.
         changed: runs with a result, of other code than today's.
@@ -53,7 +73,7 @@ class Explained:
     cells: int
     runs: int
     done: int
-    taken: int
+    imported: int
     failed: int
     wanted: Cost
     planned: Cost
@@ -64,15 +84,27 @@ class Explained:
     decisions: tuple[Decision, ...]
     downloads: Mapping[str, int]
     names: Mapping[str, str]
+    stages: tuple[PlannedStage, ...]
     tree: tuple[Branch, ...]
     savings: tuple[Saving, ...]
     not_shared: tuple[str, ...]
     changed: ChangedCode = NOTHING_CHANGED
 
+    def frame(self) -> pd.DataFrame:
+        """Return a row per stage that is to be done.
+
+        Columns: stage (its key), kind, epochs, seconds (estimated), num_bytes, runs (that read it).
+        """
+        import pandas as pd
+
+        columns = [field.name for field in fields(PlannedStage)]
+        return pd.DataFrame([astuple(stage) for stage in self.stages], columns=columns)
+
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON values."""
-        values = asdict(replace(self, tree=(), names={}))
+        values = asdict(replace(self, stages=(), tree=(), names={}))
         del values["tree"], values["names"]
+        values["taken"] = values.pop("imported")
         values["stages"] = list(_flat(self.tree, self.names, None))
         values["decisions"] = list(dict.fromkeys(each.why for each in self.decisions))
         values["missing"] = [str(problem) for problem in self.missing]
@@ -103,177 +135,93 @@ def _flat(
         yield from _flat(branch.children, names, stage.key)
 
 
-def plan(
-    specs: str | Path | Iterable[str | Path],
-    only: Sequence[str] = (),
-    profile: str | None = None,
-    sets: Sequence[str] = (),
-    db: str | Path | None = None,
-    data: str | Path | None = None,
-    device: str | None = None,
-    use_reference: bool = False,
-) -> pd.DataFrame:
-    """Return the stages that `run` would do now, one row each.
-
-    Columns: stage (its key), kind, epochs, seconds (estimated), num_bytes, runs (that read it).
+def plan(asked: Asked, *, probe: bool = False, **options: Any) -> Explained:
+    """Return what `run` would do now. Starts nothing, and makes no database.
 
     Args:
-        specs: spec files.
-        only: label texts, ``label=text`` or ``setting=value``.
-        profile: name of a profile.
-        sets: ``setting=value`` options.
-        db: the database.
-        data: folder in which data sets are looked for.
-        device: whose measured seconds are used.
-        use_reference: count results in the reference as done.
+        asked: spec files, or a request.
+        probe: time some images and steps where nothing was measured.
+        options: as in :class:`runner.api.Request`.
 
     Raises:
         SpecError: with every problem found, but missing data.
     """
-    import pandas as pd
+    return make_plan(as_request(asked, options), probe)[0]
 
-    paths = [specs] if isinstance(specs, str | Path) else list(specs)
-    _, wanted = make_plan(paths, only, profile, sets, db, data, device, use_reference=use_reference)
-    readers: dict[str, int] = {}
-    for keys in wanted.plan.stages_by_run.values():
-        for key in keys:
-            readers[key] = readers.get(key, 0) + 1
-    return pd.DataFrame(
-        [
-            {
-                "stage": stage.key,
-                "kind": stage.kind,
-                "epochs": stage.epochs,
-                "seconds": predicted(stage, wanted.facts)["seconds"],
-                "num_bytes": stage.num_bytes,
-                "runs": readers[stage.key],
-            }
-            for stage in wanted.plan.stages
-        ],
-        columns=["stage", "kind", "epochs", "seconds", "num_bytes", "runs"],
+
+def make_plan(request: Request, probe: bool = False) -> tuple[Explained, PlannedRuns]:
+    """Return the plan of a request in numbers, and the plan itself."""
+    from runner.engine.device import choose_device, numerics, on_threads
+
+    device = choose_device(request.device)
+    bound = bind_request(request, provisional=True)
+    keys = {cell.run.run_key for cell in bound.wanted_cells}
+    reference = reference_statuses(keys) if request.use_reference else {}
+    with on_threads(request.threads):
+        with bound.workspace.open_existing() as database:
+            planned = plan_runs(bound, database, numerics(device), reference)
+            results = {} if database is None else latest_results(database, reference)
+            changed = _changed_code(planned, database)
+        if probe:
+            planned = _probed(planned)
+    imported = sum(results.get(key, ("failed", 0))[0] == "failed" for key in reference)
+    explained = _explained(planned, str(numerics(device)["device"]), imported)
+    return replace(explained, changed=changed, probed=probe), planned
+
+
+def _changed_code(planned: PlannedRuns, database: Database | None) -> ChangedCode:
+    if database is None:
+        return NOTHING_CHANGED
+    sources = Sources(planned.bound.workspace.folder)
+    return changed_code_of(planned, planned.facts.finished, database, sources)
+
+
+def _probed(planned: PlannedRuns) -> PlannedRuns:
+    """Return the plan with seconds measured on a few images, where none are recorded."""
+    cells = {cell.run.run_key: cell for cell in planned.cells}
+    to_do = {stage.key for stage in planned.plan.stages}
+    chains = (
+        (cells[run], [stage for stage in planned.chains[run] if stage.key in to_do])
+        for run in planned.plan.stages_by_run
     )
+    seconds = probed_seconds(chains, planned.facts.seconds, planned.bound.request.device)
+    return replace(planned, facts=replace(planned.facts, seconds=seconds))
 
 
-def make_plan(
-    specs: Sequence[str | Path],
-    only: Sequence[str],
-    profile: str | None,
-    sets: Sequence[str],
-    db: str | Path | None,
-    data: str | Path | None,
-    device: str | None,
-    probe: bool = False,
-    cache_limit: int = DEFAULT_CACHE_LIMIT,
-    no_share: bool = False,
-    disable: Sequence[str] = (),
-    use_reference: bool = False,
-) -> tuple[Explained, PlannedRuns]:
-    """Return the plan of specs, and the same in numbers.
-
-    Reads the database when there is one, and makes none.
-    """
-    from runner.engine.device import choose_device, device_name, numerics
-
-    chosen_device = choose_device(device)
-    experiments = load_experiments(specs, profile, sets, data)
-    place = workspace(db, data)
-    binder = Binder(place, provisional=True)
-    cells = binder.bind(select_cells(experiments, only))
-    name = device_name(chosen_device)
-    disabled = disabled_rules(no_share, disable)
-    made = numerics(chosen_device)
-    wanted, taken, changed = _want(cells, place, name, cache_limit, disabled, use_reference, made)
-    if probe:
-        wanted = replace(wanted, facts=_probed(cells, wanted, chosen_device))
-    explained = _explained(cells, wanted, name, binder, probe, disabled, taken)
-    return replace(explained, changed=changed), wanted
-
-
-def _want(
-    cells: Sequence[BoundCell],
-    place: Workspace,
-    device: str,
-    cache_limit: int,
-    disabled: frozenset[str],
-    use_reference: bool,
-    numerics: Mapping[str, Any],
-) -> tuple[PlannedRuns, int, ChangedCode]:
-    """Return what is wanted, how many results of it `run` would take from the reference, and what
-    of its results other code has made.
-    """
-    keys = {cell.run.run_key for cell in cells}
-    reference = reference_statuses(keys) if use_reference else {}
-    with place.open_existing() as database:
-        wanted = plan_runs(
-            cells,
-            cells,
-            database,
-            place,
-            device,
-            cache_limit=cache_limit,
-            disabled=disabled,
-            reference=reference,
-            numerics=numerics,
-        )
-        there = {} if database is None else latest_results(database, reference)
-        changed = NOTHING_CHANGED
-        if database is not None:
-            changed = changed_code_of(
-                wanted, wanted.facts.finished, database, Sources(place.folder)
-            )
-    taken = sum(there.get(key, ("failed", 0))[0] == "failed" for key in reference)
-    return wanted, taken, changed
-
-
-def _probed(cells: Sequence[BoundCell], wanted: PlannedRuns, device: torch.device) -> Facts:
-    """Return the facts with seconds measured on a few images, where none are recorded."""
-    from runner.engine.probe import Probe
-
-    by_run = {cell.run.run_key: cell for cell in cells}
-    measured = dict(wanted.facts.seconds)
-    planned = {stage.key for stage in wanted.plan.stages}
-    for run in wanted.plan.stages_by_run:
-        cell = by_run[run]
-        if cell.bound_model is None or cell.source is None:
-            continue
-        probe = Probe(cell.resolved.settings, cell.source, cell.bound_model.shape, device)
-        for stage in wanted.chains[run]:
-            if stage.key in planned and stage.cost_key not in measured:
-                measured[stage.cost_key] = probe.seconds(stage)
-    return replace(wanted.facts, seconds=measured)
-
-
-def _explained(
-    cells: Sequence[BoundCell],
-    wanted: PlannedRuns,
-    device: str,
-    binder: Binder,
-    probed: bool,
-    disabled: frozenset[str],
-    taken: int,
-) -> Explained:
-    statuses = [wanted.facts.finished.get(key) for key in wanted.chosen]
-    naive, planned = plan_costs(wanted.naive, wanted.plan, wanted.facts)
-    if disabled >= {"share_trajectories", "go_on_from_states"}:
-        planned = replace(planned, state_bytes=0)
-    chosen = set(wanted.chosen)
-    names = {cell.run.run_key: run_name(cell.cell) for cell in reversed(cells)}
+def _explained(planned: PlannedRuns, device: str, imported: int) -> Explained:
+    bound, facts = planned.bound, planned.facts
+    statuses = [facts.finished.get(key) for key in planned.run_keys]
+    alone, costs = plan_costs(planned.naive, planned.plan, facts)
+    if bound.disabled >= {"share_trajectories", "go_on_from_states"}:
+        costs = replace(costs, state_bytes=0)
+    wanted = set(planned.run_keys)
+    names = {cell.run.run_key: run_name(cell.cell) for cell in reversed(planned.cells)}
     return Explained(
-        cells=sum(cell.run.run_key in chosen for cell in cells),
-        runs=len(wanted.chosen),
+        cells=sum(cell.run.run_key in wanted for cell in planned.cells),
+        runs=len(planned.run_keys),
         done=sum(status in ("done", "diverged") for status in statuses),
-        taken=taken,
+        imported=imported,
         failed=statuses.count("failed"),
-        wanted=naive,
-        planned=planned,
+        wanted=alone,
+        planned=costs,
         device=device,
-        missing=tuple(dict.fromkeys(binder.missing)),
-        notes=tuple(binder.notes),
-        probed=probed,
-        decisions=tuple(wanted.plan.decisions),
-        downloads=dict(binder.downloads),
+        missing=tuple(bound.missing),
+        notes=tuple(bound.notes),
+        probed=False,
+        decisions=tuple(planned.plan.decisions),
+        downloads=dict(bound.downloads),
         names=names,
-        tree=tuple(tree(wanted.naive, wanted.plan, wanted.facts)),
-        savings=tuple(savings(wanted.naive, wanted.steps, wanted.facts)),
-        not_shared=tuple(not_shared(wanted.naive, wanted.plan, wanted.facts, wanted.reruns, names)),
+        stages=tuple(_stages(planned)),
+        tree=tuple(tree(planned.naive, planned.plan, facts)),
+        savings=tuple(savings(planned.naive, planned.steps, facts)),
+        not_shared=tuple(not_shared(planned.naive, planned.plan, facts, planned.reruns, names)),
     )
+
+
+def _stages(planned: PlannedRuns) -> Iterator[PlannedStage]:
+    readers = Counter(key for keys in planned.plan.stages_by_run.values() for key in keys)
+    for stage in planned.plan.stages:
+        seconds = predicted(stage, planned.facts)["seconds"]
+        yield PlannedStage(
+            stage.key, stage.kind, stage.epochs, seconds, stage.num_bytes, readers[stage.key]
+        )

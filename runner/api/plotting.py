@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.api.frames import Framed
-from runner.bind.cell_filter import choose
+from runner.bind.cell_filter import select_cells
 from runner.bind.workspace import DEFAULT_DATABASE, REFERENCE, workspace
 from runner.core.errors import UsageError, nearest
 from runner.report.figures.cells import FigureCell, cells_of, figure_names, shown_cells
@@ -137,7 +137,7 @@ def draw(spec: str | Path, options: PlotOptions) -> RenderedFigure:
     experiment = load_experiment(Path(spec), options.profile, options.sets)
     if options.out is not None:
         check_suffix(Path(options.out))
-    chosen = choose(experiment.cells, options.only)
+    chosen = select_cells(experiment.cells, options.only)
     command = _run_command(spec, options)
     if options.kind in OF_IMAGES:
         with style():

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import astuple, dataclass, fields
+from typing import TYPE_CHECKING, Any
 
-from runner.bind.binder import Binder, load_experiments
-from runner.bind.workspace import workspace
+from runner.api.frames import Framed
+from runner.bind.bound_request import bind_request
+from runner.bind.request import Asked, as_request
 from runner.store.progress import predictions
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +40,38 @@ class Actual:
     other_seconds: float
 
 
-def actual(
-    specs: Sequence[str | Path],
-    db: str | Path | None,
-    data: str | Path | None,
-    profile: str | None = None,
-    sets: Sequence[str] = (),
-) -> list[Actual]:
-    """Return prediction against truth of what was done for specs, by kind of stage."""
-    place = workspace(db, data)
-    cells = Binder(place, provisional=True).bind(load_experiments(specs, profile, sets, data))
-    with place.open(create=False) as database:
-        rows = predictions(database, {cell.run.run_key for cell in cells})
+@dataclass(frozen=True, slots=True, repr=False)
+class Predictions(Framed):
+    """Prediction against truth of what was done, by kind of stage."""
+
+    kinds: tuple[Actual, ...]
+
+    def frame(self) -> pd.DataFrame:
+        """Return a row per kind of stage; columns as in :class:`Actual`."""
+        import pandas as pd
+
+        columns = [field.name for field in fields(Actual)]
+        return pd.DataFrame([astuple(kind) for kind in self.kinds], columns=columns)
+
+
+def actual(asked: Asked, **options: Any) -> Predictions:
+    """Return prediction against truth of what was done for specs.
+
+    Args:
+        asked: spec files, or a request.
+        options: as in :class:`runner.api.Request`.
+
+    Raises:
+        SpecError: with every problem found, but missing data.
+        UsageError: when there is no database.
+    """
+    bound = bind_request(as_request(asked, options), provisional=True)
+    with bound.workspace.open(create=False) as database:
+        rows = predictions(database, {cell.run.run_key for cell in bound.cells})
     kinds = dict.fromkeys(row["kind"] for row in rows)
-    return [_actual(kind, [row for row in rows if row["kind"] == kind]) for kind in kinds]
+    return Predictions(
+        tuple(_actual(kind, [row for row in rows if row["kind"] == kind]) for kind in kinds)
+    )
 
 
 def _actual(kind: str, rows: Sequence[Mapping[str, Any]]) -> Actual:

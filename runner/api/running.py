@@ -1,27 +1,28 @@
-"""The verb `run`: choose, bind, plan, record what is wanted, execute."""
+"""The verb `run`: bind, plan, record what is wanted, execute, fill the tables."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from runner.api.listing import CELL_COLUMNS
+from runner.api.frames import Framed
+from runner.api.listing import cell_frame
 from runner.artifacts.lock import shared
-from runner.bind.binder import Binder, BoundCell, load_experiments
-from runner.bind.cell_filter import select_cells
+from runner.bind.bound_request import BoundRequest, bind_request
 from runner.bind.changed_code import ChangedCode, changed_code_of
 from runner.bind.code_digests import Sources, recorded_code
 from runner.bind.data_locations import data_locations, image_sources
-from runner.bind.plan_runs import PlannedRuns, disabled_rules, plan_runs
+from runner.bind.plan_runs import PlannedRuns, plan_runs
 from runner.bind.planned_records import record_wanted
-from runner.bind.request import Request
-from runner.bind.workspace import Workspace, workspace
+from runner.bind.request import Asked, as_request
 from runner.components.download import Downloading, OnProgress
-from runner.core.errors import Interrupted
+from runner.core.errors import Interrupted, UsageError
 from runner.core.moments import reached
 from runner.core.records import RunStatus
+from runner.report.tables.declared import TableRef, fill
+from runner.report.tables.table import TableData
 from runner.spec.experiment import Experiment
 from runner.store.database import Database
 from runner.store.merge import import_reference
@@ -36,219 +37,185 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class RunSummary:
+class RunTable:
+    """A table of a spec that was run.
+
+    Attributes:
+        name: of the table.
+        data: the table, or None where its cells do not fit into its pivot.
+        problem: why not, or "".
+    """
+
+    name: str
+    data: TableData | None
+    problem: str = ""
+
+
+@dataclass(frozen=True, repr=False)
+class RunSummary(Framed):
     """How a `run` ended.
 
     Attributes:
         experiments: that were run.
-        before: runs that had a result before, those that were taken included.
-        taken: results that were taken from the reference.
+        before: runs that had a result before, imported ones included.
+        imported: results that were copied from the reference.
         statuses: of every wanted run that has a result now.
         wanted: number of wanted runs.
         changed: runs that have a result now, of other code than today's.
+        rows: the recorded cells of the experiments.
+        tables: of the experiments.
     """
 
     experiments: tuple[Experiment, ...]
     before: int
-    taken: Sequence[ReferenceResult]
+    imported: Sequence[ReferenceResult]
     statuses: Mapping[str, RunStatus]
     wanted: int
     changed: ChangedCode
+    rows: tuple[Mapping[str, Any], ...]
+    tables: tuple[RunTable, ...]
+
+    def frame(self) -> pd.DataFrame:
+        """Return one row per cell, as :meth:`runner.api.listing.CellList.frame` has them."""
+        return cell_frame(self.rows)
+
+
+def _silent(planned: PlannedRuns) -> Listener:
+    from runner.execute.listener import NullListener
+
+    return NullListener()
 
 
 def run(
-    specs: str | Path | Iterable[str | Path],
-    only: Sequence[str] = (),
-    profile: str | None = None,
-    sets: Sequence[str] = (),
-    limit: int | None = None,
-    retry_failed: bool = False,
-    rerun: bool = False,
-    device: str | None = None,
-    db: str | Path | None = None,
-    data: str | Path | None = None,
-    download: bool = True,
-    use_reference: bool = False,
-) -> pd.DataFrame:
-    """Run specs; return one row per cell as :func:`runner.api.list_runs` does.
-
-    Args:
-        specs: spec files.
-        only: label texts, ``label=text`` or ``setting=value``; only these cells.
-        profile: name of a profile of the specs.
-        sets: ``setting=value``, on top of every cell.
-        limit: the most runs that are done now.
-        retry_failed: do failed runs again.
-        rerun: do runs that have a result once more, as a further repetition.
-        device: ``cpu``, ``cuda``, ``cuda:1``; the GPU when there is one.
-        db: the database; results.db when not given.
-        data: folder in which data sets are looked for; RUNNER_DATA when not given.
-        download: fetch public data sets that are not there.
-        use_reference: copy results that the database lacks from the reference.
-
-    Raises:
-        SpecError: with every problem found; nothing was started.
-        DownloadFailed: when a data set cannot be fetched; nothing was started.
-    """
-    import pandas as pd
-
-    from runner.execute.listener import NullListener
-
-    paths = [specs] if isinstance(specs, str | Path) else list(specs)
-    request = Request(
-        paths,
-        only,
-        profile,
-        sets,
-        limit,
-        retry_failed,
-        rerun,
-        device,
-        None,
-        db,
-        data,
-        download=download,
-        use_reference=use_reference,
-    )
-    ran = run_request(request, lambda wanted: NullListener(), lambda: False)
-    with workspace(db, data).open(create=False) as database:
-        rows = [
-            row
-            for experiment in ran.experiments
-            for row in run_rows(database, experiment.name)
-            if row["variant"] == experiment.variant
-        ]
-    return pd.DataFrame(rows, columns=CELL_COLUMNS)
-
-
-def run_request(
-    request: Request,
-    listen: Callable[[PlannedRuns], Listener],
-    should_stop: Callable[[], bool],
+    asked: Asked,
+    *,
+    listen: Callable[[PlannedRuns], Listener] = _silent,
+    should_stop: Callable[[], bool] = lambda: False,
     on_progress: OnProgress = lambda progress: None,
-    on_taken: Callable[[Sequence[ReferenceResult]], None] = lambda taken: None,
+    on_imported: Callable[[Sequence[ReferenceResult]], None] = lambda results: None,
     on_note: Callable[[str], None] = lambda note: None,
+    **options: Any,
 ) -> RunSummary:
-    """Do what is asked.
+    """Run what the database lacks.
 
     Args:
-        request: what is asked.
+        asked: spec files, or a request.
         listen: makes the listener, once the plan is known.
         should_stop: asked after every step.
         on_progress: hears of downloads.
-        on_taken: hears which results were taken from the reference, where they were asked for.
+        on_imported: hears which results were copied from the reference, where that was asked for.
         on_note: hears what a person should know of the data, before anything starts.
+        options: as in :class:`runner.api.Request`.
 
     Raises:
         SpecError: with every problem found; nothing was started.
         DownloadFailed: when a data set cannot be fetched; nothing was started.
         Interrupted: when asked to stop.
     """
-    experiments = load_experiments(request.specs, request.profile, request.sets, request.data)
-    place = workspace(request.db, request.data)
+    from runner.engine.device import on_threads
+
+    request = as_request(asked, options)
 
     def downloading(progress: Downloading) -> None:
         if should_stop():
             raise Interrupted(f"stopped while downloading {progress.name}; it starts again later")
         on_progress(progress)
 
-    binder = Binder(place, on_progress=downloading if request.download else None)
-    cells = chosen = binder.bind(select_cells(experiments, request.only))
-    for note in binder.notes:
+    bound = bind_request(request, on_progress=downloading if request.download else None)
+    for note in bound.notes:
         on_note(note)
-    if request.runs:
-        chosen = [cell for cell in cells if cell.run.run_key in request.runs]
-    with place.open() as database:
-        taken: Sequence[ReferenceResult] = ()
+    with bound.workspace.open() as database:
+        imported: Sequence[ReferenceResult] = ()
         if request.use_reference:
-            taken = import_reference(database, {cell.run.run_key for cell in chosen})
-            on_taken(taken)
-        with shared(place.folder):
-            wanted = _execute(
-                request, experiments, binder, cells, chosen, place, database, listen, should_stop
-            )
-        results = latest_results(database, wanted.chosen)
-        statuses = {key: status for key, (status, _) in results.items()}
-        changed = changed_code_of(wanted, statuses, database, Sources(place.folder))
+            wanted = {cell.run.run_key for cell in bound.wanted_cells}
+            imported = import_reference(database, wanted)
+            on_imported(imported)
+        with on_threads(request.threads), shared(bound.workspace.folder):
+            planned = _execute(bound, database, listen, should_stop)
+        return _summary(planned, database, imported)
+
+
+def _summary(
+    planned: PlannedRuns, database: Database, imported: Sequence[ReferenceResult]
+) -> RunSummary:
+    experiments = planned.bound.experiments
+    results = latest_results(database, planned.run_keys)
+    statuses = {key: status for key, (status, _) in results.items()}
+    sources = Sources(planned.bound.workspace.folder)
     return RunSummary(
         experiments=tuple(experiments),
-        before=sum(key in wanted.facts.finished for key in wanted.chosen),
-        taken=taken,
+        before=sum(key in planned.facts.finished for key in planned.run_keys),
+        imported=imported,
         statuses=statuses,
-        wanted=len(wanted.chosen),
-        changed=changed,
+        wanted=len(planned.run_keys),
+        changed=changed_code_of(planned, statuses, database, sources),
+        rows=tuple(
+            row
+            for experiment in experiments
+            for row in run_rows(database, experiment.name)
+            if row["variant"] == experiment.variant
+        ),
+        tables=tuple(
+            _filled(database, TableRef(table, each.name, each.variant, each.about))
+            for each in experiments
+            for table in each.tables
+        ),
     )
 
 
+def _filled(database: Database, ref: TableRef) -> RunTable:
+    try:
+        return RunTable(ref.table.name, fill(database, ref))
+    except UsageError as error:  # a variant can make cells meet in one place of a pivot
+        return RunTable(ref.table.name, None, str(error))
+
+
 def _execute(
-    request: Request,
-    experiments: Sequence[Experiment],
-    binder: Binder,
-    cells: Sequence[BoundCell],
-    chosen: Sequence[BoundCell],
-    place: Workspace,
+    bound: BoundRequest,
     database: Database,
     listen: Callable[[PlannedRuns], Listener],
     should_stop: Callable[[], bool],
 ) -> PlannedRuns:
     import torch
 
-    from runner.engine.device import (
-        choose_device,
-        device_name,
-        environment,
-        full_precision,
-        numerics,
-    )
+    from runner.engine.device import choose_device, environment, full_precision, numerics
     from runner.execute import EXECUTORS
     from runner.execute.plan_execution import PlanExecution, WorkerSetup
 
-    if request.threads is not None:
-        torch.set_num_threads(request.threads)
+    request, folder = bound.request, bound.workspace.folder
     device = choose_device(request.device)
     full_precision()
-    disabled = disabled_rules(request.no_share, request.disable)
-    wanted = plan_runs(
-        cells,
-        chosen,
-        database,
-        place,
-        device_name(device),
-        request.rerun,
-        request.retry_failed,
-        request.limit,
-        request.cache_limit,
-        disabled,
-        numerics=None if request.accept_mixed else numerics(device),
-    )
+    planned = plan_runs(bound, database, numerics(device))
     reached("runs planned, not recorded")
-    record_wanted(database, experiments, wanted)
+    record_wanted(database, planned)
     setup = WorkerSetup(
         request=request,
-        workspace=place,
+        workspace=bound.workspace,
         threads=torch.get_num_threads(),
-        environment={**environment(), "modules": _code(place, wanted)},
-        data=data_locations(cells),
-        weights=binder.weights(),
-        needed=tuple(name for stage in wanted.plan.stages for name in stage.consumes),
-        share_states="go_on_from_states" not in disabled,
+        environment={**environment(), "modules": _code(folder, planned)},
+        data=data_locations(bound.cells),
+        weights=bound.weights,
+        needed=tuple(name for stage in planned.plan.stages for name in stage.consumes),
+        share_states="go_on_from_states" not in bound.disabled,
     )
     execution = PlanExecution(
-        plan=wanted.plan,
-        facts=wanted.facts,
-        reruns=wanted.reruns,
+        plan=planned.plan,
+        facts=planned.facts,
+        reruns=planned.reruns,
         setup=setup,
         database=database,
-        sources=image_sources(cells),
-        listener=listen(wanted),
+        sources=image_sources(bound.cells),
+        listener=listen(planned),
         should_stop=should_stop,
     )
     EXECUTORS[request.executor](execution)
-    return wanted
+    return planned
 
 
-def _code(place: Workspace, wanted: PlannedRuns) -> Mapping[str, str]:
+def _code(folder: Path, planned: PlannedRuns) -> Mapping[str, str]:
     """Return the digests of the modules with which the runs without a result are made."""
-    finished = wanted.facts.finished
-    settings = (cell.resolved.settings for cell in wanted.cells if cell.run.run_key not in finished)
-    return recorded_code(Sources(place.folder), settings)
+    finished = planned.facts.finished
+    settings = (
+        cell.resolved.settings for cell in planned.cells if cell.run.run_key not in finished
+    )
+    return recorded_code(Sources(folder), settings)

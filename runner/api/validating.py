@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.api.frames import Framed
-from runner.bind.binder import Binder, load_experiments
-from runner.bind.cell_filter import select_cells
+from runner.bind.binder import Binder
+from runner.bind.cell_filter import with_selected_cells
+from runner.bind.experiments import load_experiments
 from runner.bind.workspace import workspace
 from runner.spec.experiment import Experiment
 from runner.spec.resolve import origins
@@ -64,7 +65,7 @@ def validate(
         UsageError: when no cell is left.
     """
     paths = [specs] if isinstance(specs, str | Path) else list(specs)
-    experiments = select_cells(load_experiments(paths, profile, sets, data), only)
+    experiments = with_selected_cells(load_experiments(paths, profile, sets, data), only)
     notes: Sequence[str] = ()
     if deep:
         binder = Binder(workspace(data=data))

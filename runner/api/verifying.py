@@ -6,33 +6,40 @@ as `run` would, and each by itself with nothing shared. Then compares what the d
 
 from __future__ import annotations
 
-import json
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, astuple, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from runner.api.frames import Framed
 from runner.api.planning import make_plan
-from runner.api.running import run_request
-from runner.bind.binder import Binder, load_experiments
-from runner.bind.cell_filter import select_cells
+from runner.api.running import run
 from runner.bind.code_digests import Sources, own_modules
 from runner.bind.data_locations import image_sources
 from runner.bind.plan_runs import PlannedRuns
-from runner.bind.request import Request
+from runner.bind.request import Asked, Request, as_request
 from runner.bind.workspace import workspace
 from runner.core.errors import Interrupted, UsageError
 from runner.core.stages import ExtractFeatures
 from runner.planner.sampling import sample_runs, shared_stages
 from runner.store.dump import run_dump
+from runner.store.dump_differences import exact_difference, failure_in, near_difference
 from runner.store.verifications import record_verification
 
-LOSS_TOLERANCE = 1e-4
-ACCURACY_TOLERANCE = 0.005
+if TYPE_CHECKING:
+    import pandas as pd
+
 FEATURES_TOLERANCE = 1e-4
-"""What training on frozen features may differ by: the first loss, relatively; accuracies; and the
-features of an image, relatively to their norm."""
+"""What features of an image that were computed apart may differ by, relatively to their norm."""
+
+WITHOUT_RECORDS: dict[str, Any] = {
+    "limit": None,
+    "retry_failed": False,
+    "rerun": False,
+    "use_reference": False,
+}
+"""Options that speak of recorded results; each side of a verification begins with none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,51 +64,68 @@ class Verified:
     largest: float
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Verification(Framed):
+    """What became of the runs of a sample."""
+
+    runs: tuple[Verified, ...]
+
+    @property
+    def is_same(self) -> bool:
+        """Whether both sides of every run are alike."""
+        return not any(run.difference for run in self.runs)
+
+    @property
+    def num_shared(self) -> int:
+        """How many runs shared anything; a sample of none says nothing of sharing."""
+        return sum(bool(run.shared) for run in self.runs)
+
+    def frame(self) -> pd.DataFrame:
+        """Return a row per run; columns as in :class:`Verified`."""
+        import pandas as pd
+
+        columns = [field.name for field in fields(Verified)]
+        return pd.DataFrame([astuple(run) for run in self.runs], columns=columns)
+
+
 def verify(
-    spec: str | Path,
+    asked: Asked,
     sample: int = 4,
-    sets: Sequence[str] = (),
-    db: str | Path | None = None,
-    data: str | Path | None = None,
-    device: str | None = None,
+    *,
     on_step: Callable[[str], None] = lambda text: None,
     should_stop: Callable[[], bool] = lambda: False,
-    only: Sequence[str] = (),
-) -> list[Verified]:
+    **options: Any,
+) -> Verification:
     """Run a sample of a spec both ways and compare; record the outcome in the database.
 
     Args:
-        spec: a spec file.
+        asked: spec files, or a request; what it says of recorded results has no meaning here.
         sample: how many runs; whole families of those that share most.
-        sets: ``setting=value`` in every run, as ``epochs=2``.
-        db: the database in which the outcome is recorded.
-        data: folder in which data sets are looked for.
-        device: name of the device.
         on_step: told what is being done.
         should_stop: asked after every step.
-        only: label texts, ``label=text`` or ``setting=value``; the sample is of these cells.
+        options: as in :class:`runner.api.Request`.
 
     Raises:
         SpecError: with every problem found; nothing was started.
         UsageError: when the data is not there.
         Interrupted: when asked to stop; nothing is recorded or left behind.
     """
+    request = as_request(asked, options)
     with tempfile.TemporaryDirectory(prefix="runner-verify-") as folder:
         home = Path(folder)
-        nothing = str(home / "nothing" / "results.db")
-        explained, wanted = make_plan([spec], only, None, sets, nothing, data, device)
+        fresh = replace(request, db=home / "nothing" / "results.db", **WITHOUT_RECORDS)
+        explained, planned = make_plan(fresh)
         if explained.missing:
             raise UsageError("\n".join(str(problem) for problem in explained.missing))
-        runs = sample_runs(wanted.plan, sample)
-        on_step(f"{len(runs)} of {len(wanted.plan.stages_by_run)} runs, sharing what they can")
-        request = Request([spec], only=only, sets=sets, data=data, device=device, runs=runs)
+        runs = sample_runs(planned.plan, sample)
+        on_step(f"{len(runs)} of {len(planned.plan.stages_by_run)} runs, sharing what they can")
         try:
-            found = _both_ways(home, request, runs, on_step, should_stop)
+            found = _both_ways(home, replace(fresh, runs=runs), runs, on_step, should_stop)
         except Interrupted:
             raise Interrupted("stopped; nothing of a verification is kept") from None
     verified = [replace(each, name=explained.names[each.run]) for each in found]
-    _record(db, Path(spec), sets, verified, device)
-    return verified
+    _record(request, verified)
+    return Verification(tuple(verified))
 
 
 def _both_ways(
@@ -112,18 +136,18 @@ def _both_ways(
     should_stop: Callable[[], bool],
 ) -> list[Verified]:
     """Run the sample together and each of it alone; return what differs, without names."""
-    db = home / "together" / "results.db"
-    together, sharing = _side(replace(request, db=db), runs, should_stop)
-    ended = [run for run in runs if not _failure(together[run], "")]
-    deviations = _deviations(request, db, sharing, ended)
-    shared = shared_stages(sharing.plan)
+    shared = replace(request, db=home / "together" / "results.db")
+    together, planned = _side(shared, runs, should_stop)
+    ended = [key for key in runs if not failure_in(together[key], "")]
+    deviations = _deviations(planned, ended)
+    stages = shared_stages(planned.plan)
     verified = []
-    for number, run in enumerate(runs, start=1):
+    for number, key in enumerate(runs, start=1):
         on_step(f"run {number} of {len(runs)}, by itself")
-        place = home / f"alone-{number}" / "results.db"
-        by_itself = replace(request, db=place, runs=(run,), no_share=True)
-        alone, _ = _side(by_itself, (run,), should_stop)
-        verified.append(_compared(run, shared[run], together[run], alone[run], deviations.get(run)))
+        db = home / f"alone-{number}" / "results.db"
+        by_itself = replace(request, db=db, runs=(key,), no_share=True)
+        alone, _ = _side(by_itself, (key,), should_stop)
+        verified.append(_compared(key, stages[key], together[key], alone[key], deviations.get(key)))
     return verified
 
 
@@ -141,36 +165,34 @@ def _side(
         planned.append(wanted)
         return NullListener()
 
-    run_request(request, listen, should_stop)
+    run(request, listen=listen, should_stop=should_stop)
     with workspace(request.db).open(create=False) as database:
         return {run: list(run_dump(database, run)) for run in runs}, planned[0]
 
 
-def _deviations(
-    request: Request, db: Path, wanted: PlannedRuns, runs: Sequence[str]
-) -> dict[str, float]:
+def _deviations(planned: PlannedRuns, runs: Sequence[str]) -> dict[str, float]:
     """Return how far each run's stored features are from those of an unshared training."""
     from runner.engine.context import Context
     from runner.engine.deviation import features_deviation
     from runner.engine.device import choose_device, numerics
 
     stages = {
-        stage.key: stage for stage in wanted.plan.stages if isinstance(stage, ExtractFeatures)
+        stage.key: stage for stage in planned.plan.stages if isinstance(stage, ExtractFeatures)
     }
-    found = [(run, key) for run in runs for key in wanted.plan.stages_by_run[run] if key in stages]
-    if not found:
+    to_check = [
+        (run, key) for run in runs for key in planned.plan.stages_by_run[run] if key in stages
+    ]
+    if not to_check:
         return {}
-    place = workspace(db, request.data)
-    binder = Binder(place)
-    loaded = load_experiments(request.specs, None, request.sets, request.data)
-    cells = binder.bind(select_cells(loaded, request.only))
-    bound = {cell.run.run_key: cell for cell in cells}
-    chosen = choose_device(request.device)
-    sources, weights = image_sources(cells), binder.weights()
-    context = Context(place.folder, chosen, numerics(chosen), "", sources, weights)
+    bound = planned.bound
+    cells = {cell.run.run_key: cell for cell in bound.cells}
+    device = choose_device(bound.request.device)
+    sources = image_sources(bound.cells)
+    folder = bound.workspace.folder
+    context = Context(folder, device, numerics(device), "", sources, bound.weights)
     return {
-        run: features_deviation(context, stages[key], bound[run].resolved.settings)
-        for run, key in found
+        run: features_deviation(context, stages[key], cells[run].resolved.settings)
+        for run, key in to_check
     }
 
 
@@ -181,84 +203,35 @@ def _compared(
     alone: Sequence[str],
     deviation: float | None,
 ) -> Verified:
-    failure = _failure(together, "together") or _failure(alone, "alone")
+    failure = failure_in(together, "together") or failure_in(alone, "alone")
     if failure:
         difference, largest = failure, float("nan")
     elif deviation is None:
-        difference, largest = _exactly(together, alone)
+        difference, largest = exact_difference(together, alone)
     elif deviation > FEATURES_TOLERANCE:
         difference, largest = f"features differ by {deviation:.2g} of their norm", deviation
     else:
-        difference, largest = _nearly(together, alone)
+        difference, largest = near_difference(together, alone)
         largest = max(largest, deviation)
     return Verified(run, "", deviation is None, len(shared), difference, largest)
 
 
-def _failure(lines: Sequence[str], side: str) -> str:
-    """Return why a side has nothing that could be compared, or ""."""
-    results = [each["result"] for each in map(json.loads, lines) if "result" in each]
-    if not results:
-        return f"no result, {side}"
-    if results[-1]["status"] == "failed":
-        return f"failed, {side}: {results[-1]['message']}"
-    return ""
+def _record(request: Request, verified: Sequence[Verified]) -> None:
+    from runner.engine.device import choose_device, environment, numerics, on_threads
 
-
-def _exactly(together: Sequence[str], alone: Sequence[str]) -> tuple[str, float]:
-    for ours, theirs in zip(together, alone, strict=False):
-        if ours != theirs:
-            return f"{ours[:120]} against {theirs[:120]}", float("nan")
-    if len(together) != len(alone):
-        return f"{len(together)} lines against {len(alone)}", float("nan")
-    return "", 0.0
-
-
-def _nearly(together: Sequence[str], alone: Sequence[str]) -> tuple[str, float]:
-    """Compare numbers: the first step's loss, and every accuracy."""
-    ours, theirs = dict(_numbers(together)), dict(_numbers(alone))
-    if ours.keys() != theirs.keys():
-        return f"{len(ours)} numbers against {len(theirs)}", float("nan")
-    largest = 0.0
-    for name, value in ours.items():
-        is_loss = name == "first loss"
-        gap = abs(value - theirs[name]) / (abs(theirs[name]) if is_loss else 1.0)
-        largest = max(largest, gap)
-        if gap > (LOSS_TOLERANCE if is_loss else ACCURACY_TOLERANCE):
-            return f"{name}: {value} against {theirs[name]}", gap
-    return "", largest
-
-
-def _numbers(lines: Sequence[str]) -> Iterator[tuple[str, float]]:
-    for line in lines:
-        content: dict[str, Any] = json.loads(line)
-        if "metric" in content:
-            epoch, split, name, value = content["metric"]
-            if name == "accuracy":
-                yield f"{split}_accuracy of epoch {epoch}", float(value)
-        elif "steps" in content and content["steps"][0] == 1:
-            yield "first loss", float(content["steps"][2][0])
-
-
-def _record(
-    db: str | Path | None,
-    spec: Path,
-    sets: Sequence[str],
-    verified: Sequence[Verified],
-    device: str | None,
-) -> None:
-    from runner.engine.device import choose_device, environment, numerics
-
-    place = workspace(db)
-    with place.open() as database:
+    home = workspace(request.db)
+    with on_threads(request.threads):
+        made_under = numerics(choose_device(request.device))
+    with home.open() as database:
         record_verification(
             database,
-            spec=str(spec),
-            sets=list(sets),
-            is_same=all(not each.difference for each in verified),
-            runs=[asdict(each) for each in verified],
+            spec=" ".join(str(spec) for spec in request.specs),
+            sets=list(request.sets),
+            is_same=all(not run.difference for run in verified),
+            runs=[asdict(run) for run in verified],
             environment={
                 **environment(),
-                "modules": Sources(place.folder).digests(own_modules()),
-                "numerics": numerics(choose_device(device)),
+                "modules": Sources(home.folder).digests(own_modules()),
+                "numerics": made_under,
             },
         )

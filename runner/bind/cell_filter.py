@@ -35,10 +35,10 @@ class HasCell(Protocol):
         """The cell."""
 
 
-Chosen = TypeVar("Chosen", bound=HasCell)
+SomeCell = TypeVar("SomeCell", bound=HasCell)
 
 
-def choose(cells: Sequence[Chosen], only: Iterable[str]) -> list[Chosen]:
+def select_cells(cells: Sequence[SomeCell], only: Iterable[str]) -> list[SomeCell]:
     """Return the cells that every ``--only`` admits.
 
     Args:
@@ -50,7 +50,7 @@ def choose(cells: Sequence[Chosen], only: Iterable[str]) -> list[Chosen]:
         UsageError: when no cell is left.
     """
     asked = list(only)
-    chosen = list(cells)
+    selected = list(cells)
     groups: dict[str, set[int]] = {}
     for text in asked:
         matching, kind = _matching(cells, text)
@@ -58,23 +58,24 @@ def choose(cells: Sequence[Chosen], only: Iterable[str]) -> list[Chosen]:
             raise _no_match([each.cell for each in cells], text)
         groups.setdefault(kind, set()).update(matching)
     for admitted in groups.values():
-        chosen = [cell for cell in chosen if id(cell) in admitted]
-    if asked and not chosen:
+        selected = [cell for cell in selected if id(cell) in admitted]
+    if asked and not selected:
         raise UsageError(f"no cell matches all of: {', '.join(asked)}")
-    return chosen
+    return selected
 
 
-def select_cells(experiments: Sequence[Experiment], only: Sequence[str]) -> list[Experiment]:
-    """Return the experiments with the cells that every ``--only`` admits; see :func:`choose`.
+def with_selected_cells(experiments: Sequence[Experiment], only: Sequence[str]) -> list[Experiment]:
+    """Return the experiments with the cells that every ``--only`` admits; see :func:`select_cells`.
 
     One of several experiments may be left without cells.
 
     Raises:
         UsageError: when no cell of any is left.
     """
-    chosen = {id(item) for item in choose([item for e in experiments for item in e.cells], only)}
+    cells = [cell for experiment in experiments for cell in experiment.cells]
+    selected = {id(cell) for cell in select_cells(cells, only)}
     return [
-        replace(each, cells=tuple(item for item in each.cells if id(item) in chosen))
+        replace(each, cells=tuple(item for item in each.cells if id(item) in selected))
         for each in experiments
     ]
 

@@ -89,7 +89,7 @@ def changed_code_of(
         for cell in wanted.cells
         if statuses.get(cell.run.run_key) in ("done", "diverged")
     }
-    chosen = {key: finished[key] for key in wanted.chosen if key in finished}
+    chosen = {key: finished[key] for key in wanted.run_keys if key in finished}
     return changed_code(database, sources, chosen)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.bind.binder import BoundCell
+from runner.bind.bound_cell import BoundCell
 from runner.bind.workspace import Workspace
 from runner.components.data import Data
 from runner.components.data.dataset import ImageSource, MissingData

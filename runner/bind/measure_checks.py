@@ -15,7 +15,7 @@ from runner.components.settings import monitors
 from runner.core.errors import Problem
 
 if TYPE_CHECKING:
-    from runner.bind.binder import BoundCell
+    from runner.bind.bound_cell import BoundCell
     from runner.spec.experiment import Experiment
     from runner.spec.tables.table import Column
 

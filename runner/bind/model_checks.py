@@ -52,13 +52,15 @@ class BoundModel:
 
 
 class ModelChecker:
-    """Fits cells; what several of them share is built and checked once."""
+    """Checks cells; what several of them share is built and checked once."""
 
     def __init__(self, layouts: LayoutCache) -> None:
         self._layouts = layouts
         self._checked: dict[Hashable, dict[str, Any]] = {}
 
-    def fit(self, resolved: ResolvedCell, source: ImageSource, weights: Path | None) -> BoundModel:
+    def check(
+        self, resolved: ResolvedCell, source: ImageSource, weights: Path | None
+    ) -> BoundModel:
         """Return what a cell is once data and network are known.
 
         Args:

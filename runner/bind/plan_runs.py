@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from runner.bind.binder import BoundCell
-from runner.bind.recorded import recorded
-from runner.bind.workspace import Workspace
-from runner.core.errors import UsageError, nearest
-from runner.core.plan import DEFAULT_CACHE_LIMIT, Facts, Plan
+from runner.bind.bound_cell import BoundCell
+from runner.bind.bound_request import BoundRequest
+from runner.bind.facts import find_facts
+from runner.core.plan import Facts, Plan
 from runner.core.records import RunStatus
-from runner.core.stages import Evaluate, Stage, Train
+from runner.core.stages import Stage, Train
 from runner.lower.stages import naive_plan
 from runner.planner.features import features_of
-from runner.planner.rules import SHARING, Rule, rules_without
+from runner.planner.rules import Rule, rules_without
 from runner.store.database import Database
-from runner.store.progress import (
-    artifact_digests,
-    check_recorded,
-    ended_stages,
-    finished_readers,
-    latest_results,
-    next_rerun,
-    open_reruns,
-    seconds_by_cost_key,
-)
+from runner.store.progress import latest_results, next_rerun, open_reruns
 
 
 @dataclass(frozen=True)
@@ -35,18 +25,18 @@ class PlannedRuns:
     """The runs that an invocation wants, and the plan for them.
 
     Attributes:
-        cells: the bound cells of the specs.
-        chosen: keys of the wanted runs, in the order of the cells.
-        reruns: which repetition of each run of ``cells``.
-        chains: the stages of each run of ``cells``, as planned where it is wanted.
-        solo_keys: what trainings call each run of ``cells``.
+        bound: what was asked for, with the cells of the specs.
+        run_keys: keys of the wanted runs, in the order of the cells.
+        reruns: which repetition of each run of the cells.
+        chains: the stages of each run of the cells, as planned where it is wanted.
+        solo_keys: what trainings call each run of the cells.
         naive: every wanted run by itself.
         steps: names of the rules, and the plan after each.
         facts: what the rules knew.
     """
 
-    cells: Sequence[BoundCell]
-    chosen: Sequence[str]
+    bound: BoundRequest
+    run_keys: Sequence[str]
     reruns: Mapping[str, int]
     chains: Mapping[str, tuple[Stage, ...]]
     solo_keys: Mapping[str, str]
@@ -55,71 +45,58 @@ class PlannedRuns:
     facts: Facts
 
     @property
+    def cells(self) -> Sequence[BoundCell]:
+        """The bound cells of the specs."""
+        return self.bound.cells
+
+    @property
     def plan(self) -> Plan:
         """The plan after all rules."""
         return self.steps[-1][1]
 
 
 def plan_runs(
-    cells: Sequence[BoundCell],
-    chosen: Sequence[BoundCell],
+    bound: BoundRequest,
     database: Database | None,
-    workspace: Workspace,
-    device: str,
-    rerun: bool = False,
-    retry_failed: bool = False,
-    limit: int | None = None,
-    cache_limit: int = DEFAULT_CACHE_LIMIT,
-    disabled: Collection[str] = (),
+    numerics: Mapping[str, Any],
     reference: Mapping[str, RunStatus] = MappingProxyType({}),
-    numerics: Mapping[str, Any] | None = None,
 ) -> PlannedRuns:
     """Return what is wanted and the plan for it.
 
     Args:
-        cells: the bound cells of the specs.
-        chosen: those of them that are wanted now.
+        bound: what is asked for.
         database: what is recorded, or None when there is no database yet.
-        workspace: where artifacts lie.
-        device: name of the device, for seconds.
-        rerun: do the chosen runs once more, as a further repetition.
-        retry_failed: do failed runs again.
-        limit: the most runs that are done now.
-        cache_limit: the most bytes that frozen features and states of trainings may take.
-        disabled: names of the rules that are switched off.
+        numerics: what may change rounding here, and the name of the device.
         reference: how runs ended in the reference, where that counts and is not recorded yet.
-        numerics: states that were made under others are not gone on from; None uses all.
     """
-    runs = {cell.run.run_key: cell for cell in cells}
-    keys = list(dict.fromkeys(cell.run.run_key for cell in chosen))
+    request = bound.request
+    runs = {cell.run.run_key: cell for cell in bound.cells}
+    keys = list(dict.fromkeys(cell.run.run_key for cell in bound.wanted_cells))
     results = {} if database is None else latest_results(database, runs)
     reruns = {key: results[key][1] if key in results else 0 for key in runs}
     for key, status in reference.items():
         if key not in results or results[key][0] == "failed":
             results[key] = (status, reruns[key])
-    if rerun and database is not None:
+    if request.rerun and database is not None:
         reruns |= _repetitions(database, keys, results)
     finished: dict[str, RunStatus] = {
         key: status
         for key, (status, number) in results.items()
-        if number == reruns[key] and not (status == "failed" and retry_failed)
+        if number == reruns[key] and not (status == "failed" and request.retry_failed)
     }
-    open_keys = [key for key in keys if key not in finished]
-    if limit is not None:
-        left_out = set(open_keys[limit:])
+    if request.limit is not None:
+        left_out = set([key for key in keys if key not in finished][request.limit :])
         keys = [key for key in keys if key not in left_out]
     chains = {key: cell.chain(reruns[key]) for key, cell in runs.items()}
     naive = naive_plan((runs[key].run, chains[key]) for key in keys)
-    facts = _facts(naive, finished, database, workspace, device, cache_limit, numerics)
-    if database is not None and "read_recorded_epochs" not in disabled:
-        facts = _with_records(facts, naive, database, workspace, numerics, disabled)
-    steps = _planned(naive, facts, rules_without(disabled))
+    facts = find_facts(naive, finished, bound, database, numerics)
+    steps = _planned(naive, facts, rules_without(bound.disabled))
     solo_keys = {
         key: next(stage.key for stage in chain if isinstance(stage, Train))
         for key, chain in chains.items()
     }
     planned = _as_planned(chains, [plan for _, plan in steps])
-    return PlannedRuns(cells, keys, reruns, planned, solo_keys, naive, steps, facts)
+    return PlannedRuns(bound, keys, reruns, planned, solo_keys, naive, steps, facts)
 
 
 def _planned(naive: Plan, facts: Facts, rules: Iterable[Rule]) -> list[tuple[str, Plan]]:
@@ -145,28 +122,6 @@ def _as_planned(
     return {**chains, **{run: tuple(known[key] for key in keys) for run, keys in wanted}}
 
 
-def disabled_rules(no_share: bool, disable: Iterable[str]) -> frozenset[str]:
-    """Return the names of the rules that ``--no-share`` and ``--disable`` switch off.
-
-    Runs that share no trajectory do not go on from each other's states or read each other's epochs
-    either.
-
-    Raises:
-        UsageError: for a name that is no rule that shares.
-    """
-    names = frozenset(SHARING if no_share else disable)
-    for name in sorted(names):
-        if name not in SHARING:
-            raise UsageError(
-                f"--disable {name} is no rule that shares",
-                allowed=", ".join(SHARING),
-                suggestion=nearest(name, SHARING),
-            )
-    if "share_trajectories" not in names:
-        return names
-    return names | {"go_on_from_states", "read_recorded_epochs"}
-
-
 def _repetitions(
     database: Database, keys: Sequence[str], results: Mapping[str, tuple[RunStatus, int]]
 ) -> dict[str, int]:
@@ -184,86 +139,3 @@ def _repetitions(
         else open_now.get(key, next_rerun(database, key))
         for key in before
     }
-
-
-def _facts(
-    naive: Plan,
-    finished: Mapping[str, RunStatus],
-    database: Database | None,
-    workspace: Workspace,
-    device: str,
-    cache_limit: int,
-    numerics: Mapping[str, Any] | None,
-) -> Facts:
-    from runner.engine.products import lies_there
-    from runner.engine.training.resume_points import resume_points
-
-    identity = "" if database is None else database.identity()
-    stages = {stage.key: stage for stage in naive.stages}
-    stages |= {each.key: each for each in features_of(naive.stages).values()}
-    artifacts = frozenset(
-        name
-        for name in {name for stage in stages.values() for name in stage.produces}
-        if lies_there(workspace.folder, identity, name)
-    )
-    if database is None:
-        return Facts(artifacts=artifacts, finished=dict(finished), cache_limit=cache_limit)
-    check_recorded(database)
-    ended = ended_stages(database)
-    artifacts -= _damaged(_weights_to_read(naive, finished, ended), artifacts, database, workspace)
-    artifacts |= workspace.states(identity)
-    trajectories = (stage.trajectory for stage in naive.stages if isinstance(stage, Train))
-    segments = {segment.key for each in trajectories for segment in each.segments}
-    return Facts(
-        done=frozenset(key for key, status in ended.items() if status != "failed"),
-        diverged=frozenset(key for key, status in ended.items() if status == "diverged"),
-        finished_readers=frozenset(finished_readers(database)),
-        artifacts=artifacts,
-        resume_points=tuple(resume_points(workspace.folder, identity, segments, numerics)),
-        finished=dict(finished),
-        seconds=seconds_by_cost_key(database, device),
-        cache_limit=cache_limit,
-    )
-
-
-def _weights_to_read(
-    naive: Plan, finished: Mapping[str, RunStatus], ended: Mapping[str, str]
-) -> set[str]:
-    """Return the weights that evaluations of unfinished runs are to read."""
-    to_do = naive.read_by_open_runs(finished)
-    return {
-        stage.weights
-        for stage in naive.stages
-        if isinstance(stage, Evaluate)
-        and stage.key in to_do
-        and ended.get(stage.key) not in ("done", "diverged")
-    }
-
-
-def _damaged(
-    names: Collection[str], there: Collection[str], database: Database, workspace: Workspace
-) -> set[str]:
-    """Return those of some weights on the disk that are not what is recorded of them."""
-    from runner.engine.products import is_there
-
-    found = [name for name in names if name in there]
-    digests, identity = artifact_digests(database, found), database.identity()
-    return {name for name in found if not is_there(workspace.folder, identity, name, digests.get)}
-
-
-def _with_records(
-    facts: Facts,
-    naive: Plan,
-    database: Database,
-    workspace: Workspace,
-    numerics: Mapping[str, Any] | None,
-    disabled: Collection[str],
-) -> Facts:
-    """Return the facts with the recorded epochs that runs without a result may read."""
-    keys = naive.read_by_open_runs(facts.finished)
-    trainings = {
-        stage.key: stage for stage in naive.stages if isinstance(stage, Train) and stage.key in keys
-    }
-    on_features = "use_frozen_features" not in disabled
-    found = recorded(trainings.values(), database, workspace, numerics, on_features)
-    return replace(facts, records=found.records, ended=frozenset(found.ended))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from runner.bind.binder import BoundCell
+from runner.bind.bound_cell import BoundCell
 from runner.bind.plan_runs import PlannedRuns
 from runner.core.keys import canonical_json
 from runner.spec.experiment import Experiment
@@ -15,19 +15,17 @@ from runner.store.catalogue import RunStages, SpecRecord, record_experiment
 from runner.store.database import Database
 
 
-def record_wanted(
-    database: Database, experiments: Sequence[Experiment], wanted: PlannedRuns
-) -> None:
+def record_wanted(database: Database, planned: PlannedRuns) -> None:
     """Store the documents with all their cells, and the stages of the runs of the bound ones.
 
     Args:
         database: where.
-        experiments: as their specs have them, those cells included that were not chosen.
-        wanted: the bound cells, and what is planned for them.
+        planned: the experiments as their specs have them, those cells included that were not
+            selected; the bound cells, and what is planned for them.
     """
-    for experiment in experiments:
-        mine = [cell for cell in wanted.cells if cell.experiment.name == experiment.name]
-        keys = {(each.cell.position, each.cell.seed): each.run.run_key for each in mine}
+    for experiment in planned.bound.experiments:
+        bound = [cell for cell in planned.cells if cell.experiment.name == experiment.name]
+        keys = {(each.cell.position, each.cell.seed): each.run.run_key for each in bound}
         record_experiment(
             database,
             SpecRecord(
@@ -42,12 +40,12 @@ def record_wanted(
                 (item.cell, keys.get((item.cell.position, item.cell.seed)))
                 for item in experiment.cells
             ],
-            wanted=[cell.run for cell in mine],
+            wanted=[cell.run for cell in bound],
             chains={
-                key: RunStages(wanted.chains[key], wanted.solo_keys[key], wanted.reruns[key])
+                key: RunStages(planned.chains[key], planned.solo_keys[key], planned.reruns[key])
                 for key in keys.values()
             },
-            fingerprints=_fingerprints(experiment, mine),
+            fingerprints=_fingerprints(experiment, bound),
         )
 
 

@@ -5,9 +5,10 @@ A request can be pickled: another process that has it binds and plans the same w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 from runner.core.errors import UsageError, nearest
 from runner.core.plan import DEFAULT_CACHE_LIMIT
@@ -15,10 +16,36 @@ from runner.core.plan import DEFAULT_CACHE_LIMIT
 EXECUTOR_NAMES = ("local", "process")
 """As in ``execute.EXECUTORS``, which takes seconds to import; a test compares them."""
 
+TEXTS = ("specs", "only", "sets", "runs", "disable")
+"""Fields that hold several values; one value by itself is also taken."""
+
 
 @dataclass(frozen=True)
 class Request:
-    """What a `run` is asked for; see :func:`runner.api.run` for the meanings."""
+    """What `run`, `plan` or `verify` is asked for; every option means the same in each of them.
+
+    Attributes:
+        specs: spec files.
+        only: label texts, ``label=text`` or ``setting=value``; only these cells.
+        profile: name of a profile of the specs.
+        sets: ``setting=value``, on top of every cell.
+        limit: the most runs that are done now.
+        retry_failed: do failed runs again.
+        rerun: do runs that have a result once more, as a further repetition.
+        device: ``cpu``, ``cuda``, ``cuda:1``; the GPU when there is one.
+        threads: CPU threads; torch's choice when not given.
+        db: the database; results.db when not given.
+        data: folder in which data sets are looked for; RUNNER_DATA when not given.
+        executor: name of the executor.
+        checkpoint_seconds: seconds of finished epochs that a kill may lose.
+        accept_mixed: go on from checkpoints of another device, torch or number of threads.
+        download: fetch public data sets that are not there.
+        cache_limit: the most bytes that frozen features and states of trainings may take.
+        runs: keys of the only runs that are wanted; all when empty.
+        no_share: compute every run by itself.
+        disable: names of rules of the planner that are switched off.
+        use_reference: count results in the reference as done; `run` copies them.
+    """
 
     specs: Sequence[str | Path]
     only: Sequence[str] = ()
@@ -42,7 +69,7 @@ class Request:
     use_reference: bool = False
 
     def __post_init__(self) -> None:
-        """Check what no type tells.
+        """Make tuples of lists and of single values; check what no type tells.
 
         Raises:
             UsageError: for an executor that there is not.
@@ -53,3 +80,31 @@ class Request:
                 allowed=", ".join(EXECUTOR_NAMES),
                 suggestion=nearest(self.executor, EXECUTOR_NAMES),
             )
+        for name in TEXTS:
+            value = getattr(self, name)
+            several = (value,) if isinstance(value, str | Path) else tuple(value)
+            object.__setattr__(self, name, several)
+
+
+Asked = Request | str | Path | Iterable[str | Path]
+"""A request, or the spec files of one."""
+
+
+def as_request(asked: Asked, options: dict[str, Any]) -> Request:
+    """Return a request with options on top.
+
+    Args:
+        asked: a request, or spec files.
+        options: fields of a :class:`Request`.
+
+    Raises:
+        TypeError: for an option that there is not.
+    """
+    names = [field.name for field in fields(Request)]
+    unknown = [name for name in options if name not in names]
+    if unknown:
+        raise TypeError(f"no option {unknown[0]!r}; there are: {', '.join(names[1:])}")
+    if isinstance(asked, Request):
+        return replace(asked, **options)
+    specs = (asked,) if isinstance(asked, str | Path) else tuple(asked)
+    return Request(specs, **options)

@@ -79,6 +79,24 @@ Device = Annotated[
 ]
 
 
+Threads = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="NUMBER", help="CPU threads.", show_default="torch's choice"),
+]
+Limit = Annotated[int | None, typer.Option(min=1, metavar="RUNS", help="Do at most so many now.")]
+RetryFailed = Annotated[
+    bool, typer.Option("--retry-failed", help="Do runs again that failed before.")
+]
+Rerun = Annotated[
+    bool,
+    typer.Option("--rerun", help="Do runs once more, as a further repetition that counts."),
+]
+AcceptMixed = Annotated[
+    bool,
+    typer.Option(
+        "--accept-mixed", help="Go on from checkpoints of another device, torch or threads."
+    ),
+]
 CacheLimit = Annotated[
     int,
     typer.Option(

@@ -12,16 +12,21 @@ import typer
 from runner.cli.explaining import actual_lines, saving_lines, tree_lines
 from runner.cli.formatting import pluralize, show_seconds
 from runner.cli.options import (
+    AcceptMixed,
     CacheLimit,
     Data,
     Db,
     Device,
     Disable,
+    Limit,
     NoShare,
     Only,
     Profile,
+    Rerun,
+    RetryFailed,
     Sets,
     Specs,
+    Threads,
     UseReference,
     check_format,
 )
@@ -45,7 +50,12 @@ def plan(
     only: Only = None,
     profile: Profile = None,
     sets: Sets = None,
+    limit: Limit = None,
+    retry_failed: RetryFailed = False,
+    rerun: Rerun = False,
     device: Device = None,
+    threads: Threads = None,
+    accept_mixed: AcceptMixed = False,
     probe: Annotated[
         bool, typer.Option("--probe", help="Time some images and steps where nothing was measured.")
     ] = False,
@@ -67,8 +77,7 @@ def plan(
 ) -> None:
     """Say what `run` would do: runs, epochs, seconds, disk, downloads. Starts nothing."""
     check_format(form, ("text", "json"))
-    from runner.api.planning import make_plan
-    from runner.api.predicting import actual as predictions_and_truth
+    from runner import api
 
     if actual:
         _refuse_beside_actual(
@@ -79,28 +88,38 @@ def plan(
                 "--disable": bool(disable),
                 "--full": full,
                 "--device": device is not None,
+                "--threads": threads is not None,
+                "--limit": limit is not None,
+                "--retry-failed": retry_failed,
+                "--rerun": rerun,
+                "--accept-mixed": accept_mixed,
             }
         )
-        found = predictions_and_truth(specs, db, data, profile, sets or ())
+        predictions = api.actual(specs, db=db, data=data, profile=profile, sets=sets or ())
         if form == "json":
-            typer.echo(json.dumps([asdict(each) for each in found], indent=2))
+            typer.echo(json.dumps([asdict(kind) for kind in predictions.kinds], indent=2))
         else:
-            typer.echo("\n".join(actual_lines(found)) or "nothing has been done yet")
+            typer.echo("\n".join(actual_lines(predictions.kinds)) or "nothing has been done yet")
         return
 
-    explained, _ = make_plan(
+    explained = api.plan(
         specs,
-        only or (),
-        profile,
-        sets or (),
-        db,
-        data,
-        device,
-        probe,
-        cache_limit,
-        no_share,
-        disable or (),
-        use_reference,
+        probe=probe,
+        only=only or (),
+        profile=profile,
+        sets=sets or (),
+        limit=limit,
+        retry_failed=retry_failed,
+        rerun=rerun,
+        device=device,
+        threads=threads,
+        db=db,
+        data=data,
+        accept_mixed=accept_mixed,
+        cache_limit=cache_limit,
+        no_share=no_share,
+        disable=disable or (),
+        use_reference=use_reference,
     )
     if form == "json":
         typer.echo(json.dumps(explained.as_dict(), indent=2))
@@ -122,8 +141,10 @@ def _text(explained: Explained, full: bool) -> str:
     to_do = explained.runs - explained.done - explained.failed
     lines = [f"cells     {explained.cells}"]
     failed = f", {explained.failed} failed before (--retry-failed)" if explained.failed else ""
-    taken = f" ({explained.taken} of them in the reference)" if explained.taken else ""
-    lines.append(f"runs      {explained.runs}: {explained.done} done{taken}, {to_do} to do{failed}")
+    imported = f" ({explained.imported} of them in the reference)" if explained.imported else ""
+    lines.append(
+        f"runs      {explained.runs}: {explained.done} done{imported}, {to_do} to do{failed}"
+    )
     wanted, planned = explained.wanted, explained.planned
     lines.append(f"epochs    {planned.epochs} to do of {wanted.epochs}, at most")
     lines.append(f"time      {_time(planned, explained)}")

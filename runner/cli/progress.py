@@ -210,8 +210,8 @@ class ProgressOfRun:
             self._shown = LiveDownloads(console) if console.is_terminal else PlainDownloads()
         self._shown.moved(progress)
 
-    def taken(self, results: Sequence[ReferenceResult]) -> None:
-        """Print what was taken from the reference, before the plan."""
+    def imported(self, results: Sequence[ReferenceResult]) -> None:
+        """Print what was copied from the reference, before the plan."""
         self._close()
         self._shown = None
         print(imported_words(results), file=sys.stderr, flush=True)

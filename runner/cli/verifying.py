@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runner.cli.formatting import pluralize
-from runner.cli.options import Data, Db, Device, Only, Sets
+from runner.cli.options import Data, Db, Device, Only, Profile, Sets, Threads
 
 if TYPE_CHECKING:
     from runner.api.verifying import Verified
@@ -26,8 +26,10 @@ def verify(
         typer.Option(min=1, metavar="RUNS", help="How many runs; families that share most."),
     ] = 4,
     only: Only = None,
+    profile: Profile = None,
     sets: Sets = None,
     device: Device = None,
+    threads: Threads = None,
     db: Db = None,
     data: Data = None,
 ) -> None:
@@ -35,20 +37,32 @@ def verify(
 
     Each side has a fresh temporary database and cache; the outcome is recorded in the database.
     """
-    from runner.api.verifying import verify as verify_spec
+    from runner import api
     from runner.cli.interrupt import StopRequest
     from runner.core.errors import Interrupted
 
     try:
         with StopRequest() as stop:
-            found = verify_spec(spec, sample, sets or (), db, data, device, _tell, stop, only or ())
+            verification = api.verify(
+                spec,
+                sample,
+                on_step=_tell,
+                should_stop=stop,
+                only=only or (),
+                profile=profile,
+                sets=sets or (),
+                device=device,
+                threads=threads,
+                db=db,
+                data=data,
+            )
     except KeyboardInterrupt:
         raise Interrupted("stopped at once; nothing of a verification is kept") from None
-    for each in found:
-        typer.echo(_line(each))
-    if not any(each.shared for each in found):
+    for run in verification.runs:
+        typer.echo(_line(run))
+    if not verification.num_shared:
         _tell("nothing was shared in this sample: it says nothing of sharing")
-    if any(each.difference for each in found):
+    if not verification.is_same:
         raise typer.Exit(1)
 
 
@@ -56,8 +70,8 @@ def _tell(text: str) -> None:
     typer.echo(text, err=True)
 
 
-def _line(each: Verified) -> str:
-    how = "equal, byte for byte" if each.exact else f"alike; largest difference {each.largest:.1g}"
-    verdict = f"DIFFERENT: {each.difference}" if each.difference else how
-    shared = pluralize(each.shared, "shared stage") if each.shared else "nothing shared"
-    return f"{each.name} ({each.run[:12]}, {shared}): {verdict}"
+def _line(run: Verified) -> str:
+    how = "equal, byte for byte" if run.exact else f"alike; largest difference {run.largest:.1g}"
+    verdict = f"DIFFERENT: {run.difference}" if run.difference else how
+    shared = pluralize(run.shared, "shared stage") if run.shared else "nothing shared"
+    return f"{run.name} ({run.run[:12]}, {shared}): {verdict}"

@@ -9,6 +9,8 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -44,6 +46,18 @@ def choose_device(name: str | None) -> torch.device:
         count = torch.cuda.device_count()
         raise UsageError(f"no device '{name}' here", allowed=f"cuda:0 to cuda:{count - 1}")
     return device
+
+
+@contextmanager
+def on_threads(number: int | None) -> Iterator[None]:
+    """Let torch use so many CPU threads while entered; None leaves its choice."""
+    before = torch.get_num_threads()
+    if number is not None:
+        torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def full_precision() -> None:

@@ -9,6 +9,7 @@ import torch
 
 from runner import api
 from runner.api.planning import make_plan
+from runner.bind.request import Request
 from runner.core.errors import SpecError, UsageError
 from runner.store import reference
 
@@ -47,7 +48,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("api")
     (folder / "small.yaml").write_text(SPEC, encoding="utf-8")
-    frame = api.run(folder / "small.yaml", db=folder / "results.db", device="cpu")
+    frame = api.run(folder / "small.yaml", db=folder / "results.db", device="cpu").frame()
     assert list(frame) == CELL_COLUMNS
     assert frame["status"].tolist() == ["done"] * 4
     return folder
@@ -106,11 +107,11 @@ def test_validate_has_a_row_per_cell_and_setting(place: Path) -> None:
 
 def test_plan_has_a_row_per_stage_that_is_to_be_done(place: Path) -> None:
     columns = ["stage", "kind", "epochs", "seconds", "num_bytes", "runs"]
-    done = api.plan(place / "small.yaml", db=place / "results.db", device="cpu")
+    done = api.plan(place / "small.yaml", db=place / "results.db", device="cpu").frame()
     assert (len(done), list(done)) == (0, columns)
     planned = api.plan(
         place / "small.yaml", sets=["epochs=3"], db=place / "results.db", device="cpu"
-    )
+    ).frame()
     assert list(planned) == columns
     assert planned["kind"].value_counts().to_dict() == {"train": 4, "evaluate": 4}
     assert planned[planned["kind"] == "train"]["seconds"].gt(0).all()
@@ -151,9 +152,9 @@ def test_verbs_that_read_take_the_reference(shipped: Path, place: Path) -> None:
 
 
 def test_plan_and_run_count_the_reference_when_told(shipped: Path, place: Path) -> None:
-    assert len(api.plan("small.yaml", device="cpu")) > 0
-    assert len(api.plan("small.yaml", device="cpu", use_reference=True)) == 0
-    frame = api.run("small.yaml", device="cpu", use_reference=True)
+    assert api.plan("small.yaml", device="cpu").stages
+    assert not api.plan("small.yaml", device="cpu", use_reference=True).stages
+    frame = api.run("small.yaml", device="cpu", use_reference=True).frame()
     columns = ["run", "status", "val_accuracy", "test_accuracy", "seconds"]
     assert frame[columns].equals(api.list_runs(db=place / "results.db").frame()[columns])
     assert not list(Path(".runner").rglob("*.safetensors"))
@@ -166,7 +167,7 @@ def test_plan_says_why_a_done_stage_is_redone(
     (tmp_path / "small.yaml").write_text(SPEC)
     api.run("small.yaml", limit=1)
     shutil.rmtree(tmp_path / ".runner" / "pixels")
-    explained, _ = make_plan(["small.yaml"], (), None, (), None, None, None)
+    explained, _ = make_plan(Request("small.yaml"))
     (why,) = explained.decisions
     assert "is no longer whole on disk" in why.why
     assert explained.planned.stages == 1 + 3 * 2

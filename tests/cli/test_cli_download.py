@@ -24,13 +24,12 @@ from servers import Server, serving
 from waiting import PATIENCE, wait_for
 
 from runner import api
-from runner.api.running import run_request
+from runner.api.running import run
 from runner.bind.request import Request
 from runner.components.data import cifar
 from runner.components.data.archives import Archive
 from runner.components.download import DownloadFailed
 from runner.core.errors import Interrupted, SpecError
-from runner.execute.listener import NullListener
 
 SPEC = """\
 name: small
@@ -327,7 +326,7 @@ def test_the_api_fetches_unless_told_not_to(
     with pytest.raises(SpecError, match="missing data set cifar10"):
         api.run("small.yaml", device="cpu", download=False)
     assert server.asked == []
-    rows = api.run("small.yaml", device="cpu")
+    rows = api.run("small.yaml", device="cpu").frame()
     assert list(rows.status) == ["done"]
     assert (tmp_path / "data" / FOLDER).is_dir()
 
@@ -344,5 +343,5 @@ def test_a_download_that_fails_in_the_api_is_an_error_of_its_own(
 def test_a_stop_that_was_asked_for_ends_a_download(tmp_path: Path, archive: Archive) -> None:
     request = Request(["small.yaml"], device="cpu")
     with pytest.raises(Interrupted, match=f"stopped while downloading {NAME}"):
-        run_request(request, lambda wanted: NullListener(), lambda: True)
+        run(request, should_stop=lambda: True)
     assert not (tmp_path / "data").exists()

@@ -14,7 +14,7 @@ import pytest
 from commands import TINY, Call
 from waiting import PATIENCE, wait_for
 
-from runner.api import running
+from runner import api
 from runner.cli.interrupt import StopRequest
 
 RUNNER = Path(sys.executable).parent / "runner"
@@ -86,10 +86,10 @@ def test_a_first_signal_asks_and_a_second_stops_at_once(
 def test_stopping_at_once_says_so_and_exits_with_130(
     fresh: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stop(*arguments: object) -> None:
+    def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(running, "run_request", stop)
+    monkeypatch.setattr(api, "run", stop)
     stopped = call("run", "tiny.yaml")
     assert (stopped.code, stopped.out) == (130, "")
     assert stopped.err == "stopped at once; the stage in progress is redone later\n"

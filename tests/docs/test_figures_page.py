@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from runner.bind.cell_filter import choose
+from runner.bind.cell_filter import select_cells
 from runner.cli.app import app
 from runner.report.figures.kinds import FIGURES
 from runner.spec.experiment import load_experiment
@@ -29,7 +29,7 @@ def test_the_commands_are_understood(command: str, monkeypatch: pytest.MonkeyPat
     given = plot.make_context("plot", shlex.split(command)[2:]).params
     assert given["kind"] in FIGURES
     if given["spec"] != Path("spec.yaml"):
-        assert choose(load_experiment(given["spec"]).cells, given["only"] or ())
+        assert select_cells(load_experiment(given["spec"]).cells, given["only"] or ())
 
 
 def test_the_figure_of_two_learning_rates_has_the_two_runs_of_the_report(
@@ -39,6 +39,6 @@ def test_the_figure_of_two_learning_rates_has_the_two_runs_of_the_report(
     (command,) = [each for each in COMMANDS if "alexnet_lr_grid" in each]
     words = shlex.split(command)
     only = [words[index + 1] for index, word in enumerate(words) if word == "--only"]
-    chosen = choose(load_experiment(Path("experiments/alexnet_lr_grid.yaml")).cells, only)
+    chosen = select_cells(load_experiment(Path("experiments/alexnet_lr_grid.yaml")).cells, only)
     shown = [(each.cell.swept["train.optimizer.lr"], each.settings.train.epochs) for each in chosen]
     assert shown == [(0.005, 20), (0.05, 30)]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from runner.api.planning import make_plan
+from runner.bind.request import Request
 from runner.planner.cost import Cost
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,9 +21,8 @@ MARK = "<!-- everything -->\n"
 
 def planned(specs: Iterable[Path], place: Path) -> tuple[int, Cost, Cost]:
     """Return runs, and what is wanted and planned of specs, with nothing done and no data there."""
-    explained, _ = make_plan(
-        list(specs), (), None, (), str(place / "results.db"), str(place), "cpu"
-    )
+    request = Request(specs, db=place / "results.db", data=place, device="cpu")
+    explained, _ = make_plan(request)
     return explained.runs, explained.wanted, explained.planned
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from grids import ask
 
-from runner.api.running import run_request
+from runner.api.running import run
 from runner.bind.request import Request
 from runner.core.stages import Stage
 from runner.execute.listener import NullListener
@@ -189,7 +189,7 @@ def do(spec: Path, folder: Path, **options: Any) -> Log:
     log = Log()
     folder.mkdir(exist_ok=True)
     request = Request([spec], threads=1, db=folder / "results.db", **options)
-    run_request(request, lambda wanted: log, lambda: False)
+    run(request, listen=lambda planned: log)
     return log
 
 

@@ -9,7 +9,7 @@ import pytest
 from grids import ask, left_in, write_grid
 from PIL import Image
 
-from runner.api.running import RunSummary, run_request
+from runner.api.running import RunSummary, run
 from runner.bind.request import Request
 from runner.core.stages import Stage
 from runner.execute.listener import NullListener
@@ -44,7 +44,7 @@ def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def do(spec: Path, **options: Any) -> tuple[list[str], RunSummary]:
     """Run; return the kinds of the stages that were done, and the end."""
     log = Log()
-    ran = run_request(Request([spec], threads=1, **options), lambda wanted: log, lambda: False)
+    ran = run(Request([spec], threads=1, **options), listen=lambda planned: log)
     return log.began, ran
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from planted import at_moment
 from safetensors.torch import load_file, save_file
 
-from runner.api.running import RunSummary, run_request
+from runner.api.running import RunSummary, run
 from runner.bind.request import Request
 from runner.core.stages import Stage
 from runner.engine import kept
@@ -52,7 +52,7 @@ def do(
 ) -> tuple[Log, RunSummary]:
     log = Log(kind, before)
     kept._checked.clear()  # as in another process
-    ran = run_request(Request([spec], threads=1, **options), lambda wanted: log, lambda: False)
+    ran = run(Request([spec], threads=1, **options), listen=lambda planned: log)
     return log, ran
 
 

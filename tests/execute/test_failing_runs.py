@@ -15,7 +15,7 @@ import runner.engine.data.arrays as arrays_module
 import runner.engine.engine as engine_module
 import runner.engine.training.checkpoint as checkpoint_module
 import runner.engine.training.loop as train_module
-from runner.api.running import RunSummary, run_request
+from runner.api.running import RunSummary, run
 from runner.bind.request import Request
 from runner.core.errors import Interrupted, RunnerError
 from runner.core.records import Metric
@@ -53,7 +53,7 @@ def spec_in(folder: Path, swept: str = "{batch_size: [8, 16]}") -> Path:
 
 
 def do(spec: Path, stop: Any = lambda: False, **options: Any) -> RunSummary:
-    return run_request(Request([spec], threads=1, **options), lambda wanted: NullListener(), stop)
+    return run(Request([spec], threads=1, **options), should_stop=stop)
 
 
 def statuses(ran: RunSummary) -> list[str]:
@@ -281,7 +281,7 @@ def test_a_changed_checkpoint_in_a_grid_is_noted_and_not_continued(
     (path,) = (tmp_path / ".runner" / "checkpoints").rglob("*.safetensors")
     path.write_bytes(path.read_bytes()[:-1] + b"!")
     log = Log()
-    run_request(Request([spec], threads=1, retry_failed=True), lambda wanted: log, lambda: False)
+    run(Request([spec], threads=1, retry_failed=True), listen=lambda planned: log)
     assert not any("continuing" in note for note in log.notes)
     assert ask(tmp_path, "SELECT first_epoch FROM run_epochs ORDER BY attempt_id")[0] == (1,)
     assert not list((tmp_path / ".runner" / "checkpoints").rglob("epoch-*"))

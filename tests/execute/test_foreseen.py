@@ -15,6 +15,7 @@ from shared_specs import BRANCHES, HEAD, TWO_BRANCHES, do, dump_of, failures, tr
 
 from runner.api.planning import make_plan
 from runner.api.predicting import actual
+from runner.bind.request import Request
 
 ONE = (
     HEAD.replace("epochs: 8", "epochs: 8, best: {monitor: last}") + "sweep: {grid: {epochs: [6]}}\n"
@@ -24,7 +25,7 @@ ONE = (
 def left_to_train(spec: Path, folder: Path, **options: Any) -> int:
     """Return how many epochs the plan of a spec has."""
     db = folder / "results.db"
-    _, wanted = make_plan([spec], (), None, (), db, None, "cpu", **options)
+    _, wanted = make_plan(Request(spec, db=db, device="cpu", **options))
     return sum(stage.epochs for stage in wanted.plan.stages)
 
 
@@ -143,9 +144,9 @@ def test_the_epochs_of_a_stopped_training_count_where_truth_is_held_against_pred
     spec, db = write_grid(tmp_path, ONE), tmp_path / "results.db"
     words = ["run", str(spec), "--checkpoint-seconds", "0"]
     forks.run(tmp_path, words, KillAt("epoch begins", 5))
-    assert [each.kind for each in actual([spec], db, None)] == ["prepare"]
+    assert [each.kind for each in actual([spec], db=db).kinds] == ["prepare"]
     assert forks.run(tmp_path, words) == 0
-    found = {each.kind: each for each in actual([spec], db, None)}
+    found = {each.kind: each for each in actual([spec], db=db).kinds}
     train = found["train"]
     assert (train.attempts, train.predicted_epochs, train.epochs) == (1, 6, 6)
     assert train.other_seconds > 0

@@ -15,6 +15,7 @@ from grids import ask, left_in, write_grid
 from shared_specs import do, dump_of_runs, failures, statuses, trained
 
 from runner.api.planning import make_plan
+from runner.bind.request import Request
 
 HEAD = """\
 name: read
@@ -59,7 +60,7 @@ def _one_thread() -> None:
 def left_to_train(spec: Path, folder: Path, **options: Any) -> tuple[int, list[str]]:
     """Return how many epochs the plan of a spec has, and what it says of recorded ones."""
     db = folder / "results.db"
-    explained, _ = make_plan([spec], (), None, (), db, None, "cpu", **options)
+    explained, _ = make_plan(Request(spec, db=db, device="cpu", **options))
     notes = [each.why for each in explained.decisions if each.rule == "read_recorded_epochs"]
     return explained.planned.epochs, notes
 

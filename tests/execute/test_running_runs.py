@@ -13,10 +13,9 @@ from shared_specs import HEAD, TWO_BRANCHES
 
 import runner.engine.stages.train as train_module
 from runner import api
-from runner.api.running import run_request
+from runner.api.running import run
 from runner.bind.request import Request
 from runner.core.errors import Interrupted
-from runner.execute.listener import NullListener
 
 Seen = dict[str, list[tuple[int, float]]]
 """By label, epoch and ``val_accuracy`` in `run_metrics`."""
@@ -64,7 +63,7 @@ def watched(
 
     request = Request([spec], threads=1, db=folder / "results.db", checkpoint_seconds=0.0)
     with suppress(Interrupted):
-        run_request(request, lambda wanted: NullListener(), look)
+        run(request, should_stop=look)
     return [*views, seen(folder)]
 
 

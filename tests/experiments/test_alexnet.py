@@ -131,9 +131,8 @@ def test_features_of_real_photographs_change_no_result(
 ) -> None:
     """Frozen AlexNet on all of Caltech-101: trained on features, and without."""
     from runner import api
-    from runner.api.running import run_request
+    from runner.api.running import run
     from runner.bind.request import Request
-    from runner.execute.listener import NullListener
 
     monkeypatch.chdir(tmp_path)
     chosen = ["freeze convolutional layers"]
@@ -146,7 +145,7 @@ def test_features_of_real_photographs_change_no_result(
             data=os.environ["RUNNER_DATA"],
             cache_limit=limit,
         )
-        run_request(request, lambda wanted: NullListener(), lambda: False)
+        run(request)
     records = []
     for db in ("shared.db", "alone.db"):
         rows = api.list_runs(db=db).frame()

@@ -1,0 +1,41 @@
+"""A cell on its data: its run, its images, its network's layout, its chain of stages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from runner.bind.estimates import stage_sizes
+from runner.bind.model_checks import BoundModel
+from runner.components.data.dataset import ImageSource
+from runner.core.run import Cell, Run
+from runner.core.stages import Stage
+from runner.lower.stages import naive_chain
+from runner.spec.experiment import Experiment, ResolvedCell
+
+
+@dataclass(frozen=True)
+class BoundCell:
+    """A cell whose data is known.
+
+    Attributes:
+        source: its images, or None when the data is not there.
+        bound_model: what its data and network give together, or None when the data is not there.
+    """
+
+    resolved: ResolvedCell
+    experiment: Experiment
+    run: Run
+    source: ImageSource | None
+    bound_model: BoundModel | None = None
+
+    @property
+    def cell(self) -> Cell:
+        """The cell."""
+        return self.resolved.cell
+
+    def chain(self, rerun: int) -> tuple[Stage, ...]:
+        """Return the stages of the cell's run, with the bytes that they will take."""
+        prefix = None if self.bound_model is None else self.bound_model.prefix
+        settings = self.resolved.settings
+        sizes = stage_sizes(settings, self.source, self.bound_model)
+        return naive_chain(self.run, settings, rerun, prefix, sizes)

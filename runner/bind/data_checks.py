@@ -1,0 +1,65 @@
+"""What is wrong with a data set, at its place in the spec."""
+
+from __future__ import annotations
+
+from runner.bind.model_checks import problem_at, written_node
+from runner.components.data.dataset import DataPlaces, ImageSource, MissingData, UnknownClasses
+from runner.components.data.listing import SharedFolder
+from runner.components.data.split_folders import SplitFolders
+from runner.core.errors import Problem, SpecError, nearest
+from runner.spec.experiment import ResolvedCell
+from runner.spec.nodes import find
+
+SHOWN_CLASSES = 24
+
+
+def build_source(resolved: ResolvedCell, places: DataPlaces) -> ImageSource:
+    """Return a cell's images.
+
+    Args:
+        resolved: the cell.
+        places: where they may lie.
+
+    Raises:
+        SpecError: when they cannot be read, or are not as the spec says.
+        MissingData: when they are not there.
+        DownloadFailed: when they cannot be fetched.
+    """
+    try:
+        return resolved.settings.data.build(places)
+    except UnknownClasses as error:
+        raise _unknown_classes(error, resolved) from None
+    except SplitFolders as error:
+        raise problem_at(resolved, "data.path", str(error), hint=error.hint) from None
+    except SharedFolder as error:
+        hint = "give each class a folder of its own"
+        raise problem_at(resolved, "data.path", str(error), hint=hint) from None
+    except OSError as error:
+        found = f"the data cannot be read: {error}"
+        hint = "give the right to read its folders and files"
+        raise problem_at(resolved, "data.path", found, hint=hint) from None
+
+
+def missing_data(error: MissingData, resolved: ResolvedCell) -> Problem:
+    """Return the problem that a data set is not there, at its place in the spec."""
+    path = "data.path" if find(resolved.tree, ["data", "path"]) else "data.dataset"
+    looked = ", ".join(str(place) for place in error.looked)
+    found = f"missing data set {resolved.settings.data.dataset}: {error.what}"
+    found += f"\n    looked for: {looked}" if looked else ""
+    return Problem(written_node(resolved.tree, path).position, found, hint=error.how_to_get)
+
+
+def _unknown_classes(error: UnknownClasses, resolved: ResolvedCell) -> SpecError:
+    node = written_node(resolved.tree, "data.include")
+    items = {item.value: item for item in node.value} if node.is_sequence else {}
+    shown = ", ".join(error.classes[:SHOWN_CLASSES])
+    shown += ", …" if len(error.classes) > SHOWN_CLASSES else ""
+    return SpecError(
+        Problem(
+            items.get(name, node).position,
+            f"data.include: no class is called {name!r}",
+            shown,
+            suggestion=nearest(name, error.classes),
+        )
+        for name in error.names
+    )

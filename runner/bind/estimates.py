@@ -1,0 +1,65 @@
+"""What stages will take before any is done: bytes on the disk, seconds by a probe."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from runner.bind.model_checks import BoundModel
+from runner.components.data.dataset import ImageSource
+from runner.components.optimizers import numbers_per_weight
+from runner.components.settings import Settings
+from runner.core.stages import Stage
+from runner.lower.stages import Sizes
+
+if TYPE_CHECKING:
+    from runner.bind.bound_cell import BoundCell
+
+
+def stage_sizes(
+    settings: Settings, source: ImageSource | None, bound_model: BoundModel | None
+) -> Sizes:
+    """Return the bytes that the stages of a run will take, as far as its data is known.
+
+    Args:
+        settings: of the run.
+        source: its images, None where they are not there.
+        bound_model: what is known of its network with them.
+    """
+    if bound_model is None or source is None:
+        return Sizes()
+    weights = 4 * bound_model.parameters
+    # a state holds the network, its best weights and what the optimizer keeps
+    kept = 2 + numbers_per_weight(settings.train.optimizer)
+    pixels = len(source.names) * math.prod(bound_model.shape)
+    return Sizes(pixels=pixels, weights=weights, state=weights * kept)
+
+
+def probed_seconds(
+    chains: Iterable[tuple[BoundCell, Iterable[Stage]]],
+    known: Mapping[str, float],
+    device: str | None,
+) -> dict[str, float]:
+    """Return seconds by cost key: the known ones, and others measured on a few images now.
+
+    Args:
+        chains: stages to be done, with the cell whose data and network they are timed on; cells
+            whose data is not there are passed over.
+        known: seconds that are recorded.
+        device: name of the device where they are measured; chosen when not given.
+    """
+    from runner.engine.device import choose_device
+    from runner.engine.probe import Probe
+
+    where = choose_device(device)
+
+    seconds = dict(known)
+    for cell, stages in chains:
+        if cell.bound_model is None or cell.source is None:
+            continue
+        probe = Probe(cell.resolved.settings, cell.source, cell.bound_model.shape, where)
+        for stage in stages:
+            if stage.cost_key not in seconds:
+                seconds[stage.cost_key] = probe.seconds(stage)
+    return seconds

@@ -1,0 +1,123 @@
+"""What a plan is made with: facts of the database and of `.runner/`.
+
+Finds what is done, what lies on the disk and whole, what can be gone on from, and what was
+measured. Decides nothing: that is the planner's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any
+
+from runner.bind.bound_request import BoundRequest
+from runner.bind.recorded import recorded
+from runner.bind.workspace import Workspace
+from runner.core.plan import Facts, Plan
+from runner.core.records import RunStatus
+from runner.core.stages import Evaluate, Train
+from runner.planner.features import features_of
+from runner.store.database import Database
+from runner.store.progress import (
+    artifact_digests,
+    check_recorded,
+    ended_stages,
+    finished_readers,
+    seconds_by_cost_key,
+)
+
+
+def find_facts(
+    naive: Plan,
+    finished: Mapping[str, RunStatus],
+    bound: BoundRequest,
+    database: Database | None,
+    numerics: Mapping[str, Any],
+) -> Facts:
+    """Return what is known of the stages of a plan.
+
+    Args:
+        naive: every wanted run by itself.
+        finished: how the runs ended that are not done again.
+        bound: what is asked for.
+        database: what is recorded, or None when there is no database yet.
+        numerics: what may change rounding here; states of others are not gone on from, unless the
+            request accepts them.
+    """
+    from runner.engine.products import lies_there
+    from runner.engine.training.resume_points import resume_points
+
+    folder, cache_limit = bound.workspace.folder, bound.request.cache_limit
+    identity = "" if database is None else database.identity()
+    stages = {stage.key: stage for stage in naive.stages}
+    stages |= {each.key: each for each in features_of(naive.stages).values()}
+    artifacts = frozenset(
+        name
+        for name in {name for stage in stages.values() for name in stage.produces}
+        if lies_there(folder, identity, name)
+    )
+    if database is None:
+        return Facts(artifacts=artifacts, finished=dict(finished), cache_limit=cache_limit)
+    check_recorded(database)
+    ended = ended_stages(database)
+    to_read = _weights_to_read(naive, finished, ended)
+    artifacts -= _damaged(to_read, artifacts, database, bound.workspace)
+    artifacts |= bound.workspace.states(identity)
+    trajectories = (stage.trajectory for stage in naive.stages if isinstance(stage, Train))
+    segments = {segment.key for each in trajectories for segment in each.segments}
+    usable = None if bound.request.accept_mixed else numerics
+    facts = Facts(
+        done=frozenset(key for key, status in ended.items() if status != "failed"),
+        diverged=frozenset(key for key, status in ended.items() if status == "diverged"),
+        finished_readers=frozenset(finished_readers(database)),
+        artifacts=artifacts,
+        resume_points=tuple(resume_points(folder, identity, segments, usable)),
+        finished=dict(finished),
+        seconds=seconds_by_cost_key(database, str(numerics["device"])),
+        cache_limit=cache_limit,
+    )
+    if "read_recorded_epochs" in bound.disabled:
+        return facts
+    return _with_records(facts, naive, bound, database, usable)
+
+
+def _weights_to_read(
+    naive: Plan, finished: Mapping[str, RunStatus], ended: Mapping[str, str]
+) -> set[str]:
+    """Return the weights that evaluations of unfinished runs are to read."""
+    to_do = naive.read_by_open_runs(finished)
+    return {
+        stage.weights
+        for stage in naive.stages
+        if isinstance(stage, Evaluate)
+        and stage.key in to_do
+        and ended.get(stage.key) not in ("done", "diverged")
+    }
+
+
+def _damaged(
+    names: Collection[str], there: Collection[str], database: Database, workspace: Workspace
+) -> set[str]:
+    """Return those of some weights on the disk that are not what is recorded of them."""
+    from runner.engine.products import is_there
+
+    lying = [name for name in names if name in there]
+    digests, identity = artifact_digests(database, lying), database.identity()
+    return {name for name in lying if not is_there(workspace.folder, identity, name, digests.get)}
+
+
+def _with_records(
+    facts: Facts,
+    naive: Plan,
+    bound: BoundRequest,
+    database: Database,
+    numerics: Mapping[str, Any] | None,
+) -> Facts:
+    """Return the facts with the recorded epochs that runs without a result may read."""
+    keys = naive.read_by_open_runs(facts.finished)
+    trainings = {
+        stage.key: stage for stage in naive.stages if isinstance(stage, Train) and stage.key in keys
+    }
+    on_features = "use_frozen_features" not in bound.disabled
+    readable = recorded(trainings.values(), database, bound.workspace, numerics, on_features)
+    return replace(facts, records=readable.records, ended=frozenset(readable.ended))
