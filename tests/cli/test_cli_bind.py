@@ -78,30 +78,30 @@ def is_golden(name: str, text: str, home: Path) -> bool:
     return text == golden.read_text(encoding="utf-8")
 
 
-def test_fewer_outputs_than_labels_are_refused(tmp_path: Path, call: Call) -> None:
+def test_outputs_fewer_than_labels_are_refused(tmp_path: Path, call: Call) -> None:
     draw_classes(tmp_path / "photos", {"a": 6, "b": 6, "c": 6})
     Path("photos.yaml").write_text(SPEC.replace("filters: [4]", "filters: [4], classes: 2"))
     assert is_golden("fewer_classes_than_labels", problem(call), tmp_path)
 
 
-def test_a_class_too_small_to_stratify_is_refused(tmp_path: Path, call: Call) -> None:
+def test_class_too_small_to_stratify_is_refused(tmp_path: Path, call: Call) -> None:
     draw_classes(tmp_path / "photos", {"a": 9, "b": 1})
     assert is_golden("class_too_small_to_stratify", problem(call), tmp_path)
 
 
-def test_an_unknown_class_is_refused_at_its_place(tmp_path: Path, call: Call) -> None:
+def test_unknown_class_is_refused_at_its_place(tmp_path: Path, call: Call) -> None:
     draw_classes(tmp_path / "photos", {"cat": 6, "dog": 6})
     Path("photos.yaml").write_text(SPEC.replace("test: 0.25", "test: 0.25, include: [cat, dogg]"))
     assert is_golden("unknown_class", problem(call), tmp_path)
 
 
-def test_fewer_training_images_than_classes_are_refused(tmp_path: Path, call: Call) -> None:
+def test_training_images_fewer_than_classes_are_refused(tmp_path: Path, call: Call) -> None:
     draw_classes(tmp_path / "photos", {"cat": 8, "dog": 8})
     Path("photos.yaml").write_text(SPEC.replace("test: 0.25", "test: 0.25, train_images: 1"))
     assert is_golden("fewer_training_images_than_classes", problem(call), tmp_path)
 
 
-def test_more_training_images_than_there_are_are_refused(tmp_path: Path, call: Call) -> None:
+def test_training_images_more_than_there_are_are_refused(tmp_path: Path, call: Call) -> None:
     draw_classes(tmp_path / "photos", {"cat": 8, "dog": 8})
     swept = "sweep: {grid: {train_images: [4, 9, 10, null]}}\n"
     Path("photos.yaml").write_text(SPEC + swept)
@@ -129,14 +129,14 @@ def test_folders_of_a_split_are_refused_as_classes(tmp_path: Path, call: Call) -
     assert insisted.code == 0
 
 
-def test_a_folder_of_two_classes_is_refused_at_the_path(tmp_path: Path, call: Call) -> None:
+def test_folder_of_two_classes_is_refused_at_the_path(tmp_path: Path, call: Call) -> None:
     draw_classes(tmp_path / "photos", {"cat": 8, "dog": 8})
     (tmp_path / "photos" / "hund").symlink_to("dog")
     assert is_golden("folder_of_two_classes", problem(call), tmp_path)
     assert call("new", "photos").err.startswith("error: the same folder belongs to two classes")
 
 
-def test_what_is_left_out_is_said_once_by_every_verb(tmp_path: Path, call: Call) -> None:
+def test_notes_on_left_out_files_are_printed_once_by_every_verb(tmp_path: Path, call: Call) -> None:
     draw_classes(tmp_path / "photos", {"cat": 8, "dog": 8})
     (tmp_path / "photos" / "cat" / "self").symlink_to(".")
     os.mkfifo(tmp_path / "photos" / "dog" / "pipe.png")
@@ -153,7 +153,7 @@ def test_what_is_left_out_is_said_once_by_every_verb(tmp_path: Path, call: Call)
     assert ran.err.startswith(f"note: {what}\nprepare imagefolder\n")
 
 
-def test_two_specs_with_one_table_name_are_refused(tmp_path: Path, call: Call) -> None:
+def test_specs_with_one_table_name_are_refused(tmp_path: Path, call: Call) -> None:
     tables = "tables: {accuracies: {VAL: val_accuracy}}\n"
     Path("one.yaml").write_text(SPEC + tables)
     Path("two.yaml").write_text(SPEC.replace("name: photos", "name: other") + tables)
@@ -162,7 +162,7 @@ def test_two_specs_with_one_table_name_are_refused(tmp_path: Path, call: Call) -
     assert is_golden("two_specs_with_one_table", refused.err, tmp_path)
 
 
-def test_a_model_that_does_not_fit_is_refused(tmp_path: Path, call: Call) -> None:
+def test_model_that_does_not_fit_is_refused(tmp_path: Path, call: Call) -> None:
     draw_classes(tmp_path / "photos", {"a": 6, "b": 6})
     found = problem(call, "filters=[4, 4, 4, 4]")
     assert "images of 8×8 pixels are too small for 4 blocks" in found
@@ -171,20 +171,20 @@ def test_a_model_that_does_not_fit_is_refused(tmp_path: Path, call: Call) -> Non
     )
 
 
-def test_a_batch_larger_than_the_images_cannot_be_the_only_one(tmp_path: Path, call: Call) -> None:
+def test_batch_larger_than_the_images_cannot_be_the_only_one(tmp_path: Path, call: Call) -> None:
     draw_classes(tmp_path / "photos", {"a": 6, "b": 6})
     found = problem(call, "train.drop_last=true", "batch_size=100")
     assert "train.batch_size is 100, but there are only 6 training images" in found
 
 
-def test_all_problems_are_told_at_once(call: Call) -> None:
+def test_problems_are_all_told_at_once(call: Call) -> None:
     Path("wrong.yaml").write_text(TINY.replace("epochs: 2", "epochs: 0").replace("[4]", "[0]"))
     refused = call("validate", "wrong.yaml")
     assert "wrong.yaml:4:29: model.hidden.0 is 0" in refused.err
     assert "wrong.yaml:5:17: train.epochs is 0" in refused.err
 
 
-def test_a_crop_larger_than_the_images_is_refused(tmp_path: Path, call: Call) -> None:
+def test_crop_larger_than_the_images_is_refused(tmp_path: Path, call: Call) -> None:
     draw_classes(tmp_path / "photos", {"cat": 8, "dog": 8})
     found = problem(call, "crop=9")
     assert "data.crop is 9×9, larger than the image of 8×8 pixels" in found
@@ -199,7 +199,7 @@ def test_a_crop_larger_than_the_images_is_refused(tmp_path: Path, call: Call) ->
     ],
     ids=["unknown user", "long", "links"],
 )
-def test_a_folder_that_cannot_be_is_refused_at_its_place(
+def test_folder_that_cannot_be_is_refused_at_its_place(
     tmp_path: Path, call: Call, folder: str, found: str
 ) -> None:
     (tmp_path / "loop").symlink_to("loop")
@@ -214,7 +214,7 @@ def test_a_folder_that_cannot_be_is_refused_at_its_place(
     )
 
 
-def test_a_resized_image_of_too_many_pixels_is_refused(tmp_path: Path, call: Call) -> None:
+def test_resized_image_of_too_many_pixels_is_refused(tmp_path: Path, call: Call) -> None:
     draw_classes(tmp_path / "photos", {"cat": 8, "dog": 8})
     Image.new("L", (2, 100)).save(tmp_path / "photos" / "cat" / "0.png")
     found = problem(call, "resize=16384")
@@ -245,7 +245,7 @@ def test_augmentations_that_do_not_fit_the_images_are_refused(tmp_path: Path, ca
     assert is_golden("augmentation_sizes", problem(call), tmp_path)
 
 
-def test_a_file_that_cannot_be_read_is_refused_with_its_path(tmp_path: Path, call: Call) -> None:
+def test_file_that_cannot_be_read_is_refused_with_its_path(tmp_path: Path, call: Call) -> None:
     draw_classes(tmp_path / "photos", {"cat": 8, "dog": 8})
     (tmp_path / "photos" / "cat" / "gone.png").symlink_to(tmp_path / "nowhere.png")
     assert "gone.png" in problem(call, "epochs=1")

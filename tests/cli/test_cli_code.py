@@ -126,7 +126,7 @@ def test_runs_that_are_read_from_epochs_of_other_code_are_said_at_once(
         "UPDATE attempts SET status = 'reference', checksum = NULL",
     ],
 )
-def test_nothing_is_said_of_older_records_and_of_the_reference(
+def test_warning_of_changed_code_leaves_out_older_records_and_the_reference(
     statement: str, call: Call, edit: Edit
 ) -> None:
     edit("runner.components.optimizers", "\n\nMORE = 1\n")
@@ -165,5 +165,7 @@ def test_diff_names_the_modules_that_differ_where_both_are_recorded(call: Call, 
         ),
     ],
 )
-def test_one_sentence_says_it_for_all_runs(changed: ChangedCode, expected: str) -> None:
+def test_warning_of_changed_code_is_one_sentence_for_all_runs(
+    changed: ChangedCode, expected: str
+) -> None:
     assert changed.words() == expected

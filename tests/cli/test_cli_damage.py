@@ -109,7 +109,7 @@ def test_check_prints_what_it_held_against_what(tiny: Path, call: Call) -> None:
     assert found.err == "take a copy from before, or do the runs again on another database (--db)\n"
 
 
-def test_a_table_names_the_damaged_result_that_it_would_show(tiny: Path, call: Call) -> None:
+def test_table_names_the_damaged_result_that_it_would_show(tiny: Path, call: Call) -> None:
     before = call("report", "--table", "tiny").out
     change("UPDATE metrics SET value = value / 2 WHERE split = 'train'")
     assert call("report", "--table", "tiny").out == before
@@ -121,9 +121,7 @@ def test_a_table_names_the_damaged_result_that_it_would_show(tiny: Path, call: C
         assert re.search(f"{named} what was recorded in test_accuracy@ends\n", found.err), found.err
 
 
-def test_a_run_done_once_more_is_shown_in_the_place_of_a_damaged_one(
-    tiny: Path, call: Call
-) -> None:
+def test_run_done_once_more_is_shown_in_the_place_of_a_damaged_one(tiny: Path, call: Call) -> None:
     which = "run_key = (SELECT run_key FROM cells WHERE position = 1 AND seed = 0)"
     change(f"UPDATE results SET best_epoch = 3 - best_epoch WHERE {which}")
     assert call("report", "--table", "tiny").code == 2
@@ -141,7 +139,7 @@ def test_a_run_done_once_more_is_shown_in_the_place_of_a_damaged_one(
         (".", "it is a folder"),
     ],
 )
-def test_what_is_no_database_is_refused_before_anything_is_done(
+def test_file_that_is_no_database_is_refused_before_anything_is_done(
     fresh: Path, call: Call, where: str, message: str
 ) -> None:
     for words in (["run", "tiny.yaml"], ["plan", "tiny.yaml"], ["list"], ["cache", "list"]):

@@ -33,20 +33,20 @@ def test_text_has_a_line_each_and_the_difference_of_metrics(tiny: Path, call: Ca
     assert float(loss[4]) == pytest.approx(float(loss[3]) - float(loss[2]), abs=1e-3)
 
 
-def test_a_run_against_itself_says_that_nothing_differs(tiny: Path, call: Call) -> None:
+def test_run_against_itself_says_that_nothing_differs(tiny: Path, call: Call) -> None:
     said = call("diff", "tiny:0:0", "tiny:0:0")
     assert said.code == 0
     assert "nothing differs" in said.err
     assert all(line.split()[-1] == "+0.0000" for line in said.out.splitlines()[1:])
 
 
-def test_an_unknown_run_is_an_error(tiny: Path, call: Call) -> None:
+def test_unknown_run_is_an_error(tiny: Path, call: Call) -> None:
     said = call("diff", "tiny:0:0", "zzz")
     assert (said.code, said.out) == (2, "")
     assert "no run 'zzz'" in said.err
 
 
-def test_the_api_returns_a_frame(tiny: Path) -> None:
+def test_api_returns_a_frame(tiny: Path) -> None:
     frame = api.diff("tiny:0:0", "tiny:1:0", db=tiny / "results.db").frame()
     assert list(frame.columns) == ["part", "name", "first", "second"]
     assert "metrics" in set(frame["part"])

@@ -110,7 +110,7 @@ def test_run_fetches_what_is_missing_and_says_so(
 
 
 @pytest.mark.parametrize("option", [True, False])
-def test_what_is_fetched_goes_to_the_folder_that_is_given(
+def test_download_goes_to_the_folder_that_is_given(
     tmp_path: Path, archive: Archive, call: Call, monkeypatch: pytest.MonkeyPatch, option: bool
 ) -> None:
     if not option:
@@ -133,7 +133,7 @@ def test_data_in_the_folder_data_is_found(
 
 
 @pytest.mark.parametrize("words", [["run", "--no-download"], ["validate", "--deep"]])
-def test_where_nothing_is_fetched_missing_data_is_an_error(
+def test_missing_data_is_an_error_where_nothing_is_fetched(
     tmp_path: Path, server: Server, archive: Archive, call: Call, words: list[str]
 ) -> None:
     refused = call(*words, "small.yaml")
@@ -195,7 +195,7 @@ def other(server: Server) -> None:
         ),
     ],
 )
-def test_a_failed_download_starts_nothing_and_the_same_command_tries_again(
+def test_failed_download_starts_nothing_and_the_same_command_tries_again(
     tmp_path: Path,
     server: Server,
     archive: Archive,
@@ -222,7 +222,7 @@ def error_of(archive: Archive, home: Path, what: str) -> str:
     )
 
 
-def test_a_server_that_is_down_starts_nothing(
+def test_server_that_is_down_starts_nothing(
     tmp_path: Path, archive: Archive, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with serving() as server:
@@ -238,7 +238,7 @@ def test_a_server_that_is_down_starts_nothing(
     assert not (tmp_path / "results.db").exists()
 
 
-def test_a_full_disk_starts_nothing(
+def test_full_disk_starts_nothing(
     tmp_path: Path, archive: Archive, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(tar: tarfile.TarFile, target: Path, **options: object) -> None:
@@ -266,7 +266,7 @@ def wait_for_download(server: Server, process: subprocess.Popen[str]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_a_download_that_is_stopped_leaves_no_folder_and_starts_again(
+def test_download_that_is_stopped_leaves_no_folder_and_starts_again(
     tmp_path: Path, server: Server, archive: Archive, call: Call, number: signal.Signals
 ) -> None:
     server.pause = 0.5
@@ -291,7 +291,7 @@ def test_a_download_that_is_stopped_leaves_no_folder_and_starts_again(
 
 
 @pytest.mark.slow
-def test_a_terminal_gets_a_bar(
+def test_terminal_gets_a_bar(
     tmp_path: Path, server: Server, archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TERM", "xterm")
@@ -320,9 +320,7 @@ def test_a_terminal_gets_a_bar(
     assert "━" in text
 
 
-def test_the_api_fetches_unless_told_not_to(
-    tmp_path: Path, server: Server, archive: Archive
-) -> None:
+def test_api_fetches_unless_told_not_to(tmp_path: Path, server: Server, archive: Archive) -> None:
     with pytest.raises(SpecError, match="missing data set cifar10"):
         api.run("small.yaml", device="cpu", download=False)
     assert server.asked == []
@@ -331,7 +329,7 @@ def test_the_api_fetches_unless_told_not_to(
     assert (tmp_path / "data" / FOLDER).is_dir()
 
 
-def test_a_download_that_fails_in_the_api_is_an_error_of_its_own(
+def test_download_that_fails_in_the_api_is_an_error_of_its_own(
     server: Server, archive: Archive
 ) -> None:
     server.files.clear()
@@ -340,7 +338,7 @@ def test_a_download_that_fails_in_the_api_is_an_error_of_its_own(
     assert (failed.value.url, failed.value.exit_code) == (archive.url, 2)
 
 
-def test_a_stop_that_was_asked_for_ends_a_download(tmp_path: Path, archive: Archive) -> None:
+def test_stop_that_was_asked_for_ends_a_download(tmp_path: Path, archive: Archive) -> None:
     request = Request(["small.yaml"], device="cpu")
     with pytest.raises(Interrupted, match=f"stopped while downloading {NAME}"):
         run(request, should_stop=lambda: True)

@@ -30,7 +30,7 @@ def is_training(database: Path) -> bool:
 
 
 @pytest.mark.slow
-def test_an_interrupted_grid_goes_on_and_equals_an_undisturbed_one(fresh: Path, call: Call) -> None:
+def test_interrupted_grid_goes_on_and_equals_an_undisturbed_one(fresh: Path, call: Call) -> None:
     (fresh / "tiny.yaml").write_text(TINY.replace("epochs: 2", "epochs: 200"))
     words = ["run", "tiny.yaml", "--threads", "1", "--only", "fast one", "--only", "seed=1"]
     process = subprocess.Popen(
@@ -69,7 +69,7 @@ def test_ctrl_c_while_the_interpreter_ends_stops_nothing() -> None:
     assert len(ended.stderr.splitlines()) == 2
 
 
-def test_a_first_signal_asks_and_a_second_stops_at_once(
+def test_first_signal_asks_and_a_second_stops_at_once(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     before = signal.getsignal(signal.SIGINT)
@@ -143,7 +143,7 @@ def test_while_something_is_imported_ctrl_c_ends_it_in_one_line(
 
 
 @pytest.mark.slow
-def test_a_command_that_is_at_work_is_unwound(tmp_path: Path) -> None:
+def test_command_that_is_at_work_is_unwound(tmp_path: Path) -> None:
     code = (
         "import runner.__main__ as entrance, runner.cli.app as app, signal, os\n"
         "def work():\n"
@@ -179,7 +179,7 @@ def test_ctrl_c_at_any_moment_ends_without_a_traceback(
     assert process.returncode == 0 or any("stopped" in line for line in said)
 
 
-def test_the_installed_command_is_the_one_that_hears_at_once() -> None:
+def test_installed_command_is_the_one_that_hears_at_once() -> None:
     import tomllib
 
     root = Path(__file__).resolve().parents[2]

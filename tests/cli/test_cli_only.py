@@ -34,7 +34,7 @@ def rows_of(call: Call, table: str = "mixed") -> dict[str, dict]:
     return {row["WHICH"]: row for row in json.loads(text)["rows"]}
 
 
-def test_one_row_runs_without_what_only_others_need(call: Call) -> None:
+def test_only_one_row_runs_without_what_others_need(call: Call) -> None:
     assert call("run", "mixed.yaml", "--no-download").code == 2
     assert not Path("results.db").exists()
     ran = call("run", "mixed.yaml", "--only", "first", "--no-download")
@@ -53,7 +53,7 @@ def test_one_row_runs_without_what_only_others_need(call: Call) -> None:
 @pytest.mark.parametrize(
     "words", [["plan"], ["validate", "--deep"], ["plan", "--probe"]], ids=" ".join
 )
-def test_other_commands_look_at_the_chosen_cells_only(call: Call, words: list[str]) -> None:
+def test_only_restricts_other_commands_to_the_chosen_cells(call: Call, words: list[str]) -> None:
     found = call(*words, "mixed.yaml", "--only", "first")
     assert (found.code, found.err) == (0, "")
     assert "missing" not in found.out
@@ -75,7 +75,7 @@ def test_verify_compares_runs_of_the_chosen_cells(call: Call) -> None:
     assert len(verified.out.splitlines()) == 1
 
 
-def test_a_cell_without_a_run_is_shown_and_compared(call: Call) -> None:
+def test_cell_without_a_run_is_shown_and_compared(call: Call) -> None:
     call("run", "mixed.yaml", "--only", "first")
     shown = call("show", "mixed:1:0").out
     assert shown.startswith(
@@ -89,7 +89,7 @@ def test_a_cell_without_a_run_is_shown_and_compared(call: Call) -> None:
     assert (status["first"], status["second"]) == ("done", "unfinished")
 
 
-def test_a_row_that_is_left_out_keeps_what_was_recorded_for_it(tmp_path: Path, call: Call) -> None:
+def test_row_that_is_left_out_keeps_what_was_recorded_for_it(tmp_path: Path, call: Call) -> None:
     draw_classes(tmp_path / "photos", {"a": 9, "b": 9})
     call("run", "mixed.yaml", "--only", "other data")
     call("run", "mixed.yaml", "--only", "first")
@@ -132,7 +132,7 @@ def test_results_of_images_that_have_changed_do_not_stay(tmp_path: Path, call: C
     assert "(1 of them before)" in call("run", "shared.yaml").err
 
 
-def test_of_several_specs_the_ones_without_a_chosen_cell_are_recorded(call: Call) -> None:
+def test_specs_without_a_chosen_cell_are_recorded_beside_others(call: Call) -> None:
     Path("shared.yaml").write_text(SHARED)
     ran = call("run", "mixed.yaml", "shared.yaml", "--only", "first")
     assert ran.code == 0

@@ -76,7 +76,7 @@ def num_epochs(db: str = "results.db") -> int:
         ("plan_two_specs", ["frozen.yaml", "shared.yaml", "--only", "seed=0"]),
     ],
 )
-def test_a_plan_looks_like_its_golden_file(
+def test_plan_looks_like_its_golden_file(
     tmp_path: Path, call: Call, name: str, words: list[str]
 ) -> None:
     planned = call("plan", *words, "--device", "cpu")
@@ -84,7 +84,7 @@ def test_a_plan_looks_like_its_golden_file(
     assert is_golden(name, planned.out, tmp_path)
 
 
-def test_a_plan_as_json_is_the_same_tree(call: Call) -> None:
+def test_plan_as_json_is_the_same_tree(call: Call) -> None:
     planned = json.loads(call("plan", "shared.yaml", "--format", "json").out)
     stages = {stage["key"]: stage for stage in planned["stages"]}
     trained = [stage for stage in stages.values() if stage["kind"] == "train"]
@@ -143,7 +143,7 @@ def test_why_runs_share_nothing_names_those_to_do_and_every_reason(call: Call) -
 
 
 @pytest.mark.slow
-def test_a_long_tree_is_shown_in_full_only_when_asked(call: Call) -> None:
+def test_long_tree_is_shown_in_full_only_when_asked(call: Call) -> None:
     rates = ", ".join(str(number / 100) for number in range(1, 60))
     Path("many.yaml").write_text(FROZEN.replace("0.01, 0.02", rates).replace("frozen", "many", 1))
     short = call("plan", "many.yaml").out.splitlines()
@@ -162,7 +162,7 @@ def test_sharing_trains_fewer_epochs_and_gives_the_same_bytes(call: Call) -> Non
 
 
 @pytest.mark.parametrize("word", ["plan", "run"])
-def test_only_rules_that_share_may_be_disabled(call: Call, word: str) -> None:
+def test_disable_takes_rules_that_share_only(call: Call, word: str) -> None:
     called = call(word, "shared.yaml", "--disable", "share_trajectory")
     assert called.code == 2
     assert called.err == (
@@ -197,7 +197,7 @@ def test_options_of_a_plan_are_refused_beside_actual(call: Call, words: list[str
     assert f"it takes no {words[0]}\n" in refused.err
 
 
-def test_a_branch_on_features_stands_under_its_beginning(call: Call) -> None:
+def test_branch_on_features_stands_under_its_beginning(call: Call) -> None:
     model = FROZEN[: FROZEN.index("sweep")]
     rows = "".join(
         f"    - {{schedule: {{name: step, step_size: {size}}}, epochs: 4}}\n" for size in (2, 3)
@@ -214,7 +214,7 @@ def test_a_branch_on_features_stands_under_its_beginning(call: Call) -> None:
     assert [each["kind"] for each in stages.values() if each["parent"] is None] == ["prepare"]
 
 
-def test_a_plan_says_what_every_run_by_itself_would_take(call: Call) -> None:
+def test_plan_says_what_every_run_by_itself_would_take(call: Call) -> None:
     assert call("run", "shared.yaml", "--only", "long").code == 0
     with closing(sqlite3.connect("results.db")) as raw:
         raw.execute("UPDATE steps SET seconds = 2.0")
@@ -236,7 +236,7 @@ def test_disk_is_foretold_with_states(call: Call) -> None:
     assert alone["planned"]["state_bytes"] == 0
 
 
-def test_without_data_disk_is_unknown_and_what_is_missing_is_said_once(call: Call) -> None:
+def test_plan_without_data_has_unknown_disk_and_one_line_of_what_is_missing(call: Call) -> None:
     Path("gone.yaml").write_text(
         "name: gone\ndata: {dataset: imagefolder, path: gone}\nmodel: mlp\n"
         "sweep: {grid: {data.resize: [8, 9]}}\n"
@@ -247,7 +247,7 @@ def test_without_data_disk_is_unknown_and_what_is_missing_is_said_once(call: Cal
 
 
 @pytest.mark.slow
-def test_the_cache_is_listed_and_cleared(call: Call) -> None:
+def test_cache_is_listed_and_cleared(call: Call) -> None:
     assert call("run", "frozen.yaml").code == 0
     listed = call("cache", "list").out
     assert [line.split()[0] for line in listed.splitlines()] == [
@@ -280,7 +280,7 @@ def test_the_cache_is_listed_and_cleared(call: Call) -> None:
 
 
 @pytest.mark.slow
-def test_the_cache_of_a_run_at_work_is_not_cleared(call: Call) -> None:
+def test_cache_of_a_run_at_work_is_not_cleared(call: Call) -> None:
     assert call("run", "frozen.yaml").code == 0
     with closing(sqlite3.connect("results.db")) as raw:
         raw.execute(
@@ -304,7 +304,7 @@ def test_branches_keep_to_the_limit_of_the_cache(call: Call) -> None:
     assert dumps[0] == dumps[1]
 
 
-def test_a_claim_of_a_dead_process_keeps_nothing_from_being_cleared(call: Call) -> None:
+def test_claim_of_a_dead_process_keeps_nothing_from_being_cleared(call: Call) -> None:
     from runner.artifacts.process import boot_id, host
 
     assert call("run", "frozen.yaml").code == 0
@@ -319,7 +319,7 @@ def test_a_claim_of_a_dead_process_keeps_nothing_from_being_cleared(call: Call) 
     assert list(Path(".runner").iterdir()) == []
 
 
-def test_a_run_on_another_database_keeps_its_folder(
+def test_run_on_another_database_keeps_its_folder(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import runner.api.running as running
@@ -342,7 +342,7 @@ def test_a_run_on_another_database_keeps_its_folder(
 
 
 @pytest.mark.slow
-def test_only_what_belongs_to_the_database_is_cleared(call: Call) -> None:
+def test_cache_clear_removes_only_what_belongs_to_the_database(call: Call) -> None:
     for db in ("a.db", "b.db"):
         assert call("run", "frozen.yaml", "--db", db).code == 0
     Path("notes.txt").write_text("no database")
@@ -359,7 +359,7 @@ def test_only_what_belongs_to_the_database_is_cleared(call: Call) -> None:
     assert list(Path(".runner").iterdir()) == []
 
 
-def test_what_vanishes_while_it_is_listed_is_left_out(
+def test_cache_list_leaves_out_what_vanishes_meanwhile(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert call("run", "frozen.yaml").code == 0

@@ -45,13 +45,13 @@ def place(recorded: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_default_is_a_sheet_in_the_folder_figures(place: Path, call: Call) -> None:
+def test_default_is_a_sheet_in_the_folder_figures(place: Path, call: Call) -> None:
     drawn = call("plot", "made_up.yaml", "--only", "fast one")
     assert (drawn.code, drawn.out, drawn.err) == (0, "figures/made_up-sheet.png\n", "")
     assert Path("figures/made_up-sheet.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_variant_has_a_file_of_its_own(place: Path, call: Call) -> None:
+def test_variant_has_a_file_of_its_own(place: Path, call: Call) -> None:
     words = ["accuracy", "--only", "fast one", "--set", "epochs=2"]
     drawn = call("plot", "made_up.yaml", *words)
     assert drawn.out == "figures/made_up-epochs=2-accuracy.png\n"
@@ -68,7 +68,7 @@ def test_cells_without_results_are_named_and_left_out(place: Path, call: Call) -
     assert "never" not in Path("new/folder/a.svg").read_text()
 
 
-def test_without_any_result_the_command_that_makes_them_is_named(place: Path, call: Call) -> None:
+def test_plot_without_results_names_the_command_that_makes_them(place: Path, call: Call) -> None:
     refused = call("plot", "made_up.yaml", "--only", "never")
     assert (refused.code, refused.out) == (2, "")
     assert refused.err == (
@@ -77,7 +77,7 @@ def test_without_any_result_the_command_that_makes_them_is_named(place: Path, ca
     assert not Path("figures").exists()
 
 
-def test_a_spec_that_was_not_run_says_how_to(place: Path, call: Call) -> None:
+def test_spec_that_was_not_run_says_how_to(place: Path, call: Call) -> None:
     refused = call("plot", "made_up.yaml", "--set", "batch_size=7", "--db", "results.db")
     assert (refused.code, refused.err) == (
         2,
@@ -86,7 +86,7 @@ def test_a_spec_that_was_not_run_says_how_to(place: Path, call: Call) -> None:
     )
 
 
-def test_the_command_that_makes_results_is_not_told_to_add_to_the_reference(
+def test_command_that_makes_results_is_not_told_to_add_to_the_reference(
     place: Path, call: Call
 ) -> None:
     refused = call("plot", "made_up.yaml", "--reference")
@@ -98,7 +98,7 @@ def test_the_command_that_makes_results_is_not_told_to_add_to_the_reference(
     assert other.err.endswith(f"    hint: runner run made_up.yaml --db {place / 'results.db'}\n")
 
 
-def test_without_a_database_it_says_how_to_make_one(place: Path, call: Call) -> None:
+def test_plot_without_a_database_says_how_to_make_one(place: Path, call: Call) -> None:
     refused = call("plot", "made_up.yaml", "--db", "nowhere.db")
     assert (refused.code, refused.out) == (2, "")
     assert "no database at nowhere.db\n    hint: the first `runner run` makes it" in refused.err
@@ -155,7 +155,7 @@ def test_wrong_words_are_told_what_is_allowed(
     assert not Path("figures").exists()
 
 
-def test_of_several_varying_settings_one_must_be_chosen(place: Path, call: Call) -> None:
+def test_x_axis_must_be_chosen_of_several_varying_settings(place: Path, call: Call) -> None:
     text = HEAD + "sweep: {grid: {lr: [0.01, 0.1], epochs: [4, 5]}}\n"
     database = open_database("two.db")
     record_made_up(database, place, text, lambda cell: MadeUp({"val_accuracy": [0.5]}))
@@ -167,7 +167,7 @@ def test_of_several_varying_settings_one_must_be_chosen(place: Path, call: Call)
     )
 
 
-def test_a_place_that_cannot_be_written_is_an_error(place: Path, call: Call) -> None:
+def test_place_that_cannot_be_written_is_an_error(place: Path, call: Call) -> None:
     Path("figures").write_text("a file")
     refused = call("plot", "made_up.yaml", "accuracy", "--only", "fast one")
     assert (refused.code, refused.out) == (2, "")
@@ -199,7 +199,7 @@ def test_characters_that_the_font_lacks_are_told(place: Path, call: Call) -> Non
     )
 
 
-def test_the_help_lists_every_figure(call: Call) -> None:
+def test_help_lists_every_figure(call: Call) -> None:
     printed = call("plot", "--help")
     assert (printed.code, printed.err) == (0, "")
     for words in (KINDS, "--per", "--metric", "runner plot experiments/quickstart.yaml"):

@@ -62,7 +62,7 @@ def test_help_imports_nothing_that_only_a_command_needs() -> None:
 @pytest.mark.parametrize(
     "words", [pytest.param(["list", "--format", "csv"], marks=pytest.mark.slow), ["db", "dump"]]
 )
-def test_a_pipe_closed_by_its_reader_is_no_traceback(tiny: Path, words: list[str]) -> None:
+def test_pipe_closed_by_its_reader_is_no_traceback(tiny: Path, words: list[str]) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     ended = subprocess.run([RUNNER, *words], stdout=writing, stderr=subprocess.PIPE, text=True)
@@ -72,13 +72,13 @@ def test_a_pipe_closed_by_its_reader_is_no_traceback(tiny: Path, words: list[str
 
 
 @pytest.mark.slow
-def test_the_installed_command_exits_with_the_code_of_the_error(tmp_path: Path) -> None:
+def test_installed_command_exits_with_the_code_of_the_error(tmp_path: Path) -> None:
     ended = subprocess.run([RUNNER, "validate", "nowhere.yaml"], capture_output=True, text=True)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr == "error: no such file: nowhere.yaml\n"
 
 
 @pytest.mark.slow
-def test_the_version_is_printed(tmp_path: Path) -> None:
+def test_version_is_printed(tmp_path: Path) -> None:
     ended = subprocess.run([RUNNER, "--version"], capture_output=True, text=True, check=True)
     assert ended.stdout.startswith("runner 0.")

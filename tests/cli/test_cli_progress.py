@@ -56,7 +56,7 @@ def ended(stage: Stage, seconds: float) -> Callable[[PlainProgress], None]:
     return lambda shown: shown.on_stage_end(stage, "done", seconds, "")
 
 
-def test_a_short_stage_says_only_that_it_ended(tell: Tell) -> None:
+def test_short_stage_says_only_that_it_ended(tell: Tell) -> None:
     assert tell(0, began(PREPARE)) == ["prepare caltech101"]
     assert tell(9, moved(PREPARE, 256, 9000)) == []
     assert tell(9.5, ended(PREPARE, 9.5)) == []
@@ -65,7 +65,7 @@ def test_a_short_stage_says_only_that_it_ended(tell: Tell) -> None:
     assert tell(19, ended(TRAIN, 9.5)) == ["[1/1] lr=0.1 seed=0: done in 9.5 s"]
 
 
-def test_a_long_training_tells_of_the_last_epoch_every_half_minute(tell: Tell) -> None:
+def test_long_training_tells_of_the_last_epoch_every_half_minute(tell: Tell) -> None:
     tell(0, began(TRAIN))
     assert tell(1, moved(TRAIN, 0, 10, 1, 30, 2.5, 0.1)) == []
     assert tell(11, moved(TRAIN, 5, 10, 1, 30, 2.5, 0.1)) == [

@@ -78,7 +78,7 @@ def test_show_gives_the_command_without_a_database(shipped: Path, fresh: Path, c
     assert re.search(r"^again     runner run tiny\.yaml --rerun .*--only seed=0$", shown, re.M)
 
 
-def test_the_reference_is_not_written_even_when_its_file_is_named(
+def test_reference_is_not_written_even_when_its_file_is_named(
     shipped: Path, fresh: Path, call: Call
 ) -> None:
     before = shipped.read_bytes()
@@ -90,7 +90,7 @@ def test_the_reference_is_not_written_even_when_its_file_is_named(
     assert [each.name for each in shipped.parent.iterdir()] == ["results.db"]
 
 
-def test_without_a_reference_reading_it_says_so(
+def test_reference_that_is_missing_is_an_error(
     fresh: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reference, "REFERENCE_FILE", fresh / "nowhere.db")
@@ -139,7 +139,7 @@ def test_results_are_taken_when_asked_for_and_keep_their_origin(
     assert again[-1].startswith("4 runs: 4 done (4 of them before); ")
 
 
-def test_only_wanted_results_are_taken_and_the_others_are_done_here(
+def test_reference_gives_wanted_results_and_others_are_done_here(
     shipped: Path, fresh: Path, call: Call
 ) -> None:
     ran = call("run", "tiny.yaml", "--use-reference", "--only", "slow", "--only", "seed=0")
@@ -166,7 +166,7 @@ def test_plan_shows_what_run_would_take_and_takes_nothing(
 
 
 @pytest.mark.parametrize("change", [("images: 60", "images: 64"), ("lr: 0.01", "lr: 0.02")])
-def test_other_data_or_settings_are_other_runs(
+def test_runs_of_other_data_or_settings_are_others(
     shipped: Path, fresh: Path, call: Call, change: tuple[str, str]
 ) -> None:
     Path("tiny.yaml").write_text(TINY.replace(*change))
@@ -176,7 +176,7 @@ def test_other_data_or_settings_are_other_runs(
     assert "1 run: 1 done; " in ran.err
 
 
-def test_a_further_repetition_is_done_here(shipped: Path, fresh: Path, call: Call) -> None:
+def test_further_repetition_is_done_here(shipped: Path, fresh: Path, call: Call) -> None:
     words = ["--only", "slow", "--only", "seed=0"]
     ran = call("run", "tiny.yaml", "--use-reference", "--rerun", *words)
     assert ran.err.splitlines()[0].startswith("1 result taken from the reference, ")

@@ -73,7 +73,7 @@ def test_plans_and_runs_go_on_beside_runs_with_a_removed_setting(earlier: Path, 
     assert more.code == 0, more.err
 
 
-def test_the_spec_of_such_runs_says_what_is_unknown(earlier: Path, call: Call) -> None:
+def test_spec_of_such_runs_says_what_is_unknown(earlier: Path, call: Call) -> None:
     (earlier / "tiny.yaml").write_text(TINY.replace("train: {", AUGMENTED))
     refused = call("plan", "tiny.yaml")
     assert refused.code == 2

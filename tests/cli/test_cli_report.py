@@ -27,7 +27,7 @@ READING = [
 
 
 @pytest.mark.parametrize("words", READING)
-def test_without_a_database_reading_says_how_to_make_one(call: Call, words: list[str]) -> None:
+def test_commands_that_read_say_how_to_make_a_database(call: Call, words: list[str]) -> None:
     refused = call(*words, "--db", "nowhere.db")
     assert (refused.code, refused.out) == (2, "")
     assert "no database at nowhere.db\n    hint: the first `runner run` makes it" in refused.err
@@ -35,7 +35,7 @@ def test_without_a_database_reading_says_how_to_make_one(call: Call, words: list
 
 
 @pytest.mark.parametrize("words", READING)
-def test_the_database_may_be_named_by_a_variable(
+def test_database_may_be_named_by_a_variable(
     finished: Path, call: Call, monkeypatch: pytest.MonkeyPatch, words: list[str]
 ) -> None:
     monkeypatch.setenv("RUNNER_DB", str(finished / "results.db"))
@@ -43,7 +43,7 @@ def test_the_database_may_be_named_by_a_variable(
 
 
 @pytest.mark.parametrize("words", READING)
-def test_what_is_printed_has_no_escape_codes_and_nothing_is_on_stderr(
+def test_output_has_no_escape_codes_and_stderr_is_empty(
     tiny: Path, call: Call, monkeypatch: pytest.MonkeyPatch, words: list[str]
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
@@ -59,13 +59,13 @@ def test_report_lists_tables_with_their_experiment(tiny: Path, call: Call) -> No
     assert call("report").out == "tiny  (tiny)  Two learning rates on patterns.\n"
 
 
-def test_an_unknown_table_is_told_the_nearest(tiny: Path, call: Call) -> None:
+def test_unknown_table_is_told_the_nearest(tiny: Path, call: Call) -> None:
     refused = call("report", "--table", "tinny")
     assert (refused.code, refused.out) == (2, "")
     assert refused.err == ("error: no table 'tinny'\n    did you mean: tiny\n    allowed: tiny\n")
 
 
-def test_an_unknown_variant_is_told_those_there_are(tiny: Path, call: Call) -> None:
+def test_unknown_variant_is_told_those_there_are(tiny: Path, call: Call) -> None:
     refused = call("report", "--variant", "epochs=9")
     assert (refused.code, refused.err) == (
         2,
@@ -89,9 +89,7 @@ def test_report_of_a_spec_that_was_not_run_says_so(tiny: Path, call: Call) -> No
     )
 
 
-def test_of_two_experiments_with_one_table_name_the_one_run_last_is_meant(
-    tiny: Path, call: Call
-) -> None:
+def test_table_name_of_two_experiments_means_the_one_run_last(tiny: Path, call: Call) -> None:
     """As after renaming an experiment: its finished runs are found under the new name."""
     renamed = TINY.replace("name: tiny\n", "name: renamed\n").replace("LR: lr", "RATE: lr")
     (tiny / "tiny.yaml").write_text(renamed)
@@ -117,7 +115,7 @@ def test_csv_has_the_published_values(tiny: Path, call: Call) -> None:
     assert [row["TEST_ACC_published"] for row in rows] == ["", "0.5"]
 
 
-def test_a_database_of_the_first_schema_has_plain_published_values(call: Call) -> None:
+def test_database_of_the_first_schema_has_plain_published_values(call: Call) -> None:
     fixtures = Path(__file__).parents[1] / "store" / "fixtures"
     shutil.copy(fixtures / "schema_0001.db", "old.db")
     shown = call("report", "--table", "old", "--format", "csv", "--db", "old.db")
@@ -172,7 +170,7 @@ def test_check_of_a_cell_that_is_not_finished_fails(fresh: Path, call: Call) -> 
         (["--check", "--sql"], "--check holds numbers against one another, and --sql shows none"),
     ],
 )
-def test_a_check_that_cannot_fail_is_an_error(
+def test_check_that_cannot_fail_is_an_error(
     tiny: Path, call: Call, words: list[str], said: str
 ) -> None:
     refused = call("report", "tiny.yaml", *words)
@@ -195,7 +193,7 @@ def test_check_of_a_spec_that_has_changed_since_is_an_error(tiny: Path, call: Ca
 
 
 @pytest.mark.parametrize("words", [["list"], ["report", "--table", "tiny"], ["show", "tiny:0:0"]])
-def test_an_unknown_format_names_the_known(tiny: Path, call: Call, words: list[str]) -> None:
+def test_unknown_format_names_the_known(tiny: Path, call: Call, words: list[str]) -> None:
     refused = call(*words, "--format", "xml")
     assert (refused.code, refused.out) == (2, "")
     assert "unknown format 'xml'\n    allowed: text, " in refused.err
@@ -278,7 +276,7 @@ def variants(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_what_list_prints_can_be_pasted_into_show_and_diff(variants: Path, call: Call) -> None:
+def test_list_prints_names_for_show_and_diff(variants: Path, call: Call) -> None:
     lines = call("list").out.splitlines()[1:]
     assert len(lines) == 8
     for line in lines:
@@ -331,7 +329,7 @@ def test_list_of_an_unknown_variant_is_told_those_there_are(variants: Path, call
     assert len(call("list", "--variant", "lr=0.2").out.splitlines()) == 5
 
 
-def test_a_cell_of_several_variants_asks_which(variants: Path, call: Call) -> None:
+def test_cell_of_several_variants_asks_which(variants: Path, call: Call) -> None:
     refused = call("show", "made_up:1:0")
     assert (refused.code, refused.out) == (2, "")
     assert refused.err == (
@@ -342,7 +340,7 @@ def test_a_cell_of_several_variants_asks_which(variants: Path, call: Call) -> No
     assert "allowed: made_up:1:0@lr=0.2, made_up:1:1@lr=0.2" in refused.err
 
 
-def test_a_cell_of_the_only_variant_needs_no_more_than_its_place(fresh: Path, call: Call) -> None:
+def test_cell_of_the_only_variant_needs_no_more_than_its_place(fresh: Path, call: Call) -> None:
     call("run", "tiny.yaml", "--profile", "quick")
     assert "cell      'tiny:0:0@profile quick'  slow\n" in call("show", "tiny:0:0").out
     refused = call("report", "tiny.yaml")
@@ -368,7 +366,7 @@ def test_a_cell_of_the_only_variant_needs_no_more_than_its_place(fresh: Path, ca
         ("made_up:²", "is no name of a run or cell"),
     ],
 )
-def test_a_wrong_variant_is_told_those_there_are(
+def test_wrong_variant_is_told_those_there_are(
     variants: Path, finished: Path, call: Call, name: str, message: str
 ) -> None:
     db = finished / "results.db" if name.startswith("tiny") else variants / "results.db"
@@ -417,7 +415,7 @@ def test_show_says_which_epochs_come_from_which_attempt(tiny: Path, call: Call) 
     "words",
     [[], ["--profile", "quick"], ["--set", "epochs=1", "--set", "optimizer={name: adam, lr: 0.3}"]],
 )
-def test_the_command_that_show_gives_makes_the_run_again(
+def test_command_that_show_gives_makes_the_run_again(
     tiny: Path, call: Call, words: list[str]
 ) -> None:
     call("run", "tiny.yaml", *words, "--only", "fast one")
@@ -434,12 +432,12 @@ def test_the_command_that_show_gives_makes_the_run_again(
     assert after["epochs"] == before["epochs"]
 
 
-def test_the_command_names_the_database_it_was_found_in(tiny: Path, call: Call) -> None:
+def test_command_names_the_database_it_was_found_in(tiny: Path, call: Call) -> None:
     Path("results.db").rename("other.db")
     assert "--only seed=0 --db other.db\n" in call("show", "tiny:0:0", "--db", "other.db").out
 
 
-def test_a_canonical_dump_is_the_same_for_the_same_results(fresh: Path, call: Call) -> None:
+def test_canonical_dump_is_the_same_for_the_same_results(fresh: Path, call: Call) -> None:
     dumps = []
     for number in (1, 2):
         assert call("run", "tiny.yaml", "--db", f"{number}/results.db").code == 0
@@ -448,7 +446,7 @@ def test_a_canonical_dump_is_the_same_for_the_same_results(fresh: Path, call: Ca
     assert [line for line in dumps[0].splitlines() if not json.loads(line)] == []
 
 
-def test_an_sql_dump_can_be_read_back(tiny: Path, call: Call) -> None:
+def test_sql_dump_can_be_read_back(tiny: Path, call: Call) -> None:
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.executescript(call("db", "dump").out)
         assert connection.execute("SELECT count(*) FROM run_summary").fetchone() == (4,)

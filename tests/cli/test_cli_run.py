@@ -19,7 +19,7 @@ def lines_with(text: str, part: str) -> list[str]:
     return [line for line in text.splitlines() if part in line]
 
 
-def test_a_run_prints_tables_on_stdout_and_all_else_on_stderr(fresh: Path, call: Call) -> None:
+def test_run_prints_tables_on_stdout_and_all_else_on_stderr(fresh: Path, call: Call) -> None:
     ran = call("run", "tiny.yaml", "--device", "cpu")
     assert ran.code == 0
     assert ran.out.startswith("tiny\nWHICH")
@@ -130,7 +130,7 @@ def test_only_takes_labels_by_name(
     assert ending == [f"{names[position]} seed=0" for position in chosen]
 
 
-def test_the_command_that_makes_a_run_again_means_it_alone(fresh: Path, call: Call) -> None:
+def test_command_that_makes_a_run_again_means_it_alone(fresh: Path, call: Call) -> None:
     """Also where another label has its text, and a label is called as a setting is."""
     Path("points.yaml").write_text(POINTS)
     call("run", "points.yaml", "--only", "POINT=1")
@@ -140,7 +140,7 @@ def test_the_command_that_makes_a_run_again_means_it_alone(fresh: Path, call: Ca
     assert call(*command.split()[1:]).err.splitlines()[-1].startswith("1 run: 1 done")
 
 
-def test_two_labels_of_different_names_both_hold(fresh: Path, call: Call) -> None:
+def test_only_with_two_labels_of_different_names_needs_both(fresh: Path, call: Call) -> None:
     rows = [
         f"{{labels: {{net: {net}, rate: {rate}}}, lr: {lr}, hidden: {hidden}}}"
         for net, hidden in (("small", [4]), ("large", [8]))
@@ -193,7 +193,7 @@ profiles:
 """
 
 
-def test_a_smoke_profile_runs_two_cells_without_data_and_weights(call: Call) -> None:
+def test_smoke_profile_runs_two_cells_without_data_and_weights(call: Call) -> None:
     Path("large.yaml").write_text(LARGE)
     ran = call("run", "large.yaml", "--profile", "smoke")
     assert ran.code == 0
@@ -207,7 +207,7 @@ def test_a_smoke_profile_runs_two_cells_without_data_and_weights(call: Call) -> 
     ]
 
 
-def test_a_profile_is_a_variant_with_its_own_seeds(fresh: Path, call: Call) -> None:
+def test_profile_is_a_variant_with_its_own_seeds(fresh: Path, call: Call) -> None:
     ran = call("run", "tiny.yaml", "--profile", "quick")
     assert ran.out.startswith("tiny (variant: profile quick)\n")
     assert "2 runs: 2 done" in ran.err
@@ -216,7 +216,7 @@ def test_a_profile_is_a_variant_with_its_own_seeds(fresh: Path, call: Call) -> N
     assert "did you mean: quick" in refused.err
 
 
-def test_a_rerun_counts_as_a_further_repetition(tiny: Path, call: Call) -> None:
+def test_rerun_counts_as_a_further_repetition(tiny: Path, call: Call) -> None:
     assert call("run", "tiny.yaml", "--rerun", "--only", "slow", "--only", "seed=0").code == 0
     assert "rerun     1\n" in call("show", "tiny:0:0").out
     assert "rerun" not in call("show", "tiny:0:1").out.partition("settings")[0].replace(
@@ -224,7 +224,7 @@ def test_a_rerun_counts_as_a_further_repetition(tiny: Path, call: Call) -> None:
     )
 
 
-def test_a_failed_run_exits_with_1_and_stays_failed(tmp_path: Path, call: Call) -> None:
+def test_failed_run_exits_with_1_and_stays_failed(tmp_path: Path, call: Call) -> None:
     draw_classes(tmp_path / "photos", {"a": 6, "b": 6})
     (tmp_path / "photos" / "b" / "image 5.png").write_bytes(b"no image")
     Path("photos.yaml").write_text(IMAGES)
@@ -241,13 +241,13 @@ def test_a_failed_run_exits_with_1_and_stays_failed(tmp_path: Path, call: Call) 
     assert "1 failed before (--retry-failed)" in call("plan", "photos.yaml").out
 
 
-def test_a_diverged_run_is_a_result(fresh: Path, call: Call) -> None:
+def test_diverged_run_is_a_result(fresh: Path, call: Call) -> None:
     ran = call("run", "tiny.yaml", "--set", "lr=1e30", "--only", "seed=0")
     assert ran.code == 0
     assert "diverged" in ran.out
 
 
-def test_a_wrong_spec_exits_with_2_and_says_where(fresh: Path, call: Call) -> None:
+def test_wrong_spec_exits_with_2_and_says_where(fresh: Path, call: Call) -> None:
     (fresh / "wrong.yaml").write_text(TINY.replace("batch_size: 16", "batch_sise: 16"))
     refused = call("run", "wrong.yaml")
     assert (refused.code, refused.out) == (2, "")
@@ -275,7 +275,7 @@ def test_wrong_usage_exits_with_2(fresh: Path, call: Call, words: list[str], mes
     assert message in refused.err
 
 
-def test_two_specs_cannot_share_a_table_name(fresh: Path, call: Call) -> None:
+def test_specs_cannot_share_a_table_name(fresh: Path, call: Call) -> None:
     (fresh / "other.yaml").write_text(TINY.replace("name: tiny\n", "name: other\n"))
     refused = call("run", "tiny.yaml", "other.yaml")
     assert refused.code == 2

@@ -33,7 +33,7 @@ def photos(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_broken_image_is_named_by_run_and_by_show(photos: Path, call: Call) -> None:
+def test_broken_image_is_named_by_run_and_by_show(photos: Path, call: Call) -> None:
     ran = call("run", "photos.yaml")
     assert ran.code == 1
     named = rf"{photos}/photos/caf\xe9/image 0.png: cannot identify image file"
@@ -42,7 +42,7 @@ def test_a_broken_image_is_named_by_run_and_by_show(photos: Path, call: Call) ->
     assert call("report", "--table", "photos", "--format", "json").code == 0
 
 
-def test_a_run_leaves_it_out_and_names_it(photos: Path, call: Call) -> None:
+def test_run_leaves_it_out_and_names_it(photos: Path, call: Call) -> None:
     (photos / "photos.yaml").write_text(SPEC.replace("test: 0.25", "test: 0.25, on_corrupt: skip"))
     ran = call("run", "photos.yaml")
     assert ran.code == 0
@@ -50,12 +50,12 @@ def test_a_run_leaves_it_out_and_names_it(photos: Path, call: Call) -> None:
 
 
 @pytest.mark.slow
-def test_a_figure_names_the_classes(photos: Path, call: Call) -> None:
+def test_figure_names_the_classes(photos: Path, call: Call) -> None:
     (photos / "photos.yaml").write_text(SPEC.replace("test: 0.25", "test: 0.25, on_corrupt: skip"))
     assert call("plot", "photos.yaml", "augmentations").code == 0
 
 
-def test_a_class_is_included_by_the_name_that_is_shown(photos: Path, call: Call) -> None:
+def test_class_is_included_by_the_name_that_is_shown(photos: Path, call: Call) -> None:
     chosen = SPEC.replace("test: 0.25", r"test: 0.25, include: ['two\nlines', 'a|b $x$ <i>', cafe]")
     (photos / "photos.yaml").write_text(chosen)
     refused = call("run", "photos.yaml")
@@ -67,7 +67,7 @@ def test_a_class_is_included_by_the_name_that_is_shown(photos: Path, call: Call)
     assert call("run", "photos.yaml").code == 0
 
 
-def test_a_spec_whose_path_cannot_be_recorded_is_refused(photos: Path, call: Call) -> None:
+def test_spec_whose_path_cannot_be_recorded_is_refused(photos: Path, call: Call) -> None:
     (photos / "photos.yaml").rename(photos / f"{ODD}.yaml")
     for words in (["validate"], ["run"]):
         refused = call(*words, f"{ODD}.yaml")
@@ -84,7 +84,7 @@ def test_new_refuses_a_folder_that_no_spec_can_name(photos: Path, call: Call) ->
     assert list(photos.glob("*.yaml")) == [photos / "photos.yaml"]
 
 
-def test_a_project_may_lie_in_any_folder(
+def test_project_may_lie_in_any_folder(
     photos: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (photos / f"in {ODD}").mkdir()
@@ -96,13 +96,15 @@ def test_a_project_may_lie_in_any_folder(
 
 
 @pytest.mark.parametrize("option", ['about="\\ud83d"', f"data.path={ODD}"])
-def test_half_a_character_in_an_option_is_refused(photos: Path, call: Call, option: str) -> None:
+def test_option_with_half_a_character_is_refused(photos: Path, call: Call, option: str) -> None:
     refused = call("validate", "photos.yaml", "--set", option.replace("about", "data.path"))
     assert (refused.code, refused.out) == (2, "")
     assert "character" in refused.err
 
 
-def test_what_stdout_cannot_encode_is_escaped(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_characters_that_stdout_cannot_encode_are_escaped(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     printed = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(printed, "iso8859-5"))
     monkeypatch.setattr(sys, "argv", ["runner", "report", "--table", "tiny"])

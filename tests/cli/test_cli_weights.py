@@ -91,7 +91,7 @@ def new_file(tensors: dict[str, Any]) -> None:
         ("network_for_color", "resize: 32", "resize: 32, color: gray"),
     ],
 )
-def test_what_does_not_fit_is_an_error_at_its_place(
+def test_weights_that_do_not_match_are_an_error_at_their_position(
     tmp_path: Path, call: Call, name: str, old: str, new: str
 ) -> None:
     draw_classes(tmp_path / "photos", {"c": 9})
@@ -101,7 +101,7 @@ def test_what_does_not_fit_is_an_error_at_its_place(
     assert refused(call) == said
 
 
-def test_a_wrong_checksum_says_what_the_file_has(tmp_path: Path, call: Call, file: Path) -> None:
+def test_wrong_checksum_says_what_the_file_has(tmp_path: Path, call: Call, file: Path) -> None:
     replace(digest_of(file), "f" * 64)
     said = refused(call).replace(digest_of(file), "FOUND")
     assert is_golden("weights_of_another_checksum", said, tmp_path)
@@ -109,7 +109,7 @@ def test_a_wrong_checksum_says_what_the_file_has(tmp_path: Path, call: Call, fil
 
 @pytest.mark.parametrize("words", [("run",), ("plan",), ("validate",), ("validate", "--deep")])
 @pytest.mark.parametrize("new", ["", "    sha256: later\n"], ids=["missing", "of another form"])
-def test_a_checksum_that_is_not_given_is_told(
+def test_checksum_that_is_not_given_is_told(
     call: Call, file: Path, words: tuple[str, ...], new: str
 ) -> None:
     replace(f"    sha256: {digest_of(file)}\n", new)
@@ -120,7 +120,7 @@ def test_a_checksum_that_is_not_given_is_told(
     assert not Path(".runner").exists()
 
 
-def test_a_checksum_is_told_of_a_file_under_data(call: Call, tmp_path: Path, file: Path) -> None:
+def test_checksum_is_told_of_a_file_under_data(call: Call, tmp_path: Path, file: Path) -> None:
     Path("weights").rename(tmp_path / "elsewhere")
     (tmp_path / "below").mkdir()
     Path("elsewhere").rename(tmp_path / "below" / "weights")
@@ -130,7 +130,7 @@ def test_a_checksum_is_told_of_a_file_under_data(call: Call, tmp_path: Path, fil
 
 
 @pytest.mark.parametrize("name", ["none.pth", "~nobody-at-all/x.pth", "w" * 300, "weights"])
-def test_no_checksum_is_told_of_what_is_no_file(call: Call, file: Path, name: str) -> None:
+def test_checksum_is_not_suggested_for_what_is_no_file(call: Call, file: Path, name: str) -> None:
     replace(f"    sha256: {digest_of(file)}\n", "")
     replace("weights/squeezenet.pth", json.dumps(name))
     said = call("validate", "frozen.yaml")
@@ -148,7 +148,7 @@ def test_weights_are_looked_at_before_data_is_fetched(tmp_path: Path, call: Call
 
 
 @pytest.mark.slow
-def test_what_an_earlier_version_remembered_is_not_read(tmp_path: Path, call: Call) -> None:
+def test_layouts_remembered_by_an_earlier_version_are_not_read(tmp_path: Path, call: Call) -> None:
     assert call("run", "frozen.yaml").code == 0
     layouts = Path(".runner/layouts.json")
     known = json.loads(layouts.read_text())["known"]
@@ -158,7 +158,7 @@ def test_what_an_earlier_version_remembered_is_not_read(tmp_path: Path, call: Ca
 
 
 @pytest.mark.slow
-def test_a_partial_file_says_what_it_lacks(tmp_path: Path, call: Call) -> None:
+def test_partial_file_says_what_it_lacks(tmp_path: Path, call: Call) -> None:
     state = torchvision.models.squeezenet1_1().state_dict()
     new_file({name: value for name, value in state.items() if name.startswith("features")})
     assert is_golden("weights_lack_tensors", refused(call), tmp_path)
@@ -166,7 +166,7 @@ def test_a_partial_file_says_what_it_lacks(tmp_path: Path, call: Call) -> None:
     assert call("run", "frozen.yaml").code == 0
 
 
-def test_a_file_that_is_no_weights_is_an_error(tmp_path: Path, call: Call) -> None:
+def test_file_that_is_no_weights_is_an_error(tmp_path: Path, call: Call) -> None:
     new_file({"a": "text"})
     assert is_golden("weights_of_other_things", refused(call), tmp_path)
 
@@ -239,7 +239,7 @@ def test_plan_says_what_features_take(call: Call) -> None:
     assert frame["planned"]["stages"] == 4
 
 
-def test_a_limit_that_is_no_size_is_a_usage_error(call: Call) -> None:
+def test_limit_that_is_no_size_is_a_usage_error(call: Call) -> None:
     called = call("plan", "frozen.yaml", "--cache-limit", "much")
     assert called.code == 2
     assert "--cache-limit" in called.err

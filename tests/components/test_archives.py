@@ -93,7 +93,7 @@ def build(data: DatasetSettings, root: Path, fetch: bool = True) -> ImageSource:
     return data.build(DataPlaces(roots, hash_files, fetched if fetch else None))
 
 
-def test_the_folder_of_an_archive_appears_and_nothing_else(cifar10: Archive, root: Path) -> None:
+def test_folder_of_an_archive_appears_and_nothing_else(cifar10: Archive, root: Path) -> None:
     fetch_archive(cifar10, root, silent)
     assert [entry.name for entry in root.iterdir()] == ["cifar-10-batches-py"]
     names = sorted(entry.name for entry in (root / "cifar-10-batches-py").iterdir())
@@ -144,7 +144,7 @@ def test_caltech101_is_unpacked_from_the_archive_in_the_archive(
     assert [entry.name for entry in (root / "caltech101").iterdir()] == ["101_ObjectCategories"]
 
 
-def test_a_folder_in_a_later_place_is_found_and_nothing_is_fetched(
+def test_folder_in_a_later_place_is_found_and_nothing_is_fetched(
     server: Server, cifar10: Archive, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fetch_archive(cifar10, root.parent, silent)
@@ -179,7 +179,7 @@ def test_a_folder_in_a_later_place_is_found_and_nothing_is_fetched(
     ],
     ids=["cifar10", "cifar100", "caltech101"],
 )
-def test_where_nothing_may_be_fetched_the_error_says_how_to_get_it(
+def test_missing_archive_says_how_to_get_it_where_nothing_may_be_fetched(
     root: Path, data: DatasetSettings, how_to_get: str
 ) -> None:
     with pytest.raises(MissingData) as missing:
@@ -192,19 +192,19 @@ def test_where_nothing_may_be_fetched_the_error_says_how_to_get_it(
     assert not root.exists()
 
 
-def test_a_wrong_checksum_is_refused(server: Server, cifar10: Archive, root: Path) -> None:
+def test_wrong_checksum_is_refused(server: Server, cifar10: Archive, root: Path) -> None:
     right = cifar10.md5
     wrong = "0" * 32
     what = f"the file that came has another checksum: {right} instead of md5 {wrong}"
     assert failure(replace(cifar10, md5=wrong), root) == what
 
 
-def test_an_archive_that_is_not_there_is_told(server: Server, cifar10: Archive, root: Path) -> None:
+def test_archive_that_is_not_there_is_told(server: Server, cifar10: Archive, root: Path) -> None:
     server.files.clear()
     assert failure(cifar10, root) == "the server answers 404 Not Found"
 
 
-def test_a_cut_connection_is_told_and_the_next_fetch_begins_again(
+def test_cut_connection_is_told_and_the_next_fetch_begins_again(
     server: Server, cifar10: Archive, root: Path
 ) -> None:
     server.cut_after = 1000
@@ -215,7 +215,7 @@ def test_a_cut_connection_is_told_and_the_next_fetch_begins_again(
     assert (root / "cifar-10-batches-py" / "test_batch").is_file()
 
 
-def test_too_little_space_is_told_before_anything_is_fetched(
+def test_space_is_checked_before_anything_is_fetched(
     server: Server, cifar10: Archive, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = namedtuple("usage", "free")
@@ -226,7 +226,7 @@ def test_too_little_space_is_told_before_anything_is_fetched(
     assert server.asked == []
 
 
-def test_a_disk_that_is_full_while_unpacking_is_told(
+def test_disk_that_is_full_while_unpacking_is_told(
     cifar10: Archive, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(tar: tarfile.TarFile, target: Path, **options: object) -> None:
@@ -253,14 +253,14 @@ def test_a_disk_that_is_full_while_unpacking_is_told(
     ],
     ids=["tar", "zip", "inner", "folder"],
 )
-def test_an_archive_that_is_not_built_as_expected_is_told(
+def test_archive_that_is_not_built_as_expected_is_told(
     server: Server, root: Path, inner: str, content: bytes, what: str
 ) -> None:
     archive = serve(server, replace(cifar.CIFAR10.archive, inner=inner), content)
     assert failure(archive, root) == what
 
 
-def test_a_file_that_would_lie_outside_is_refused(server: Server, root: Path) -> None:
+def test_file_that_would_lie_outside_is_refused(server: Server, root: Path) -> None:
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as tar:
         member = tarfile.TarInfo("cifar-10-batches-py/../../../escaped")
@@ -270,7 +270,7 @@ def test_a_file_that_would_lie_outside_is_refused(server: Server, root: Path) ->
     assert not list(root.parent.rglob("escaped"))
 
 
-def test_a_folder_that_was_there_before_stays_when_fetching_fails(
+def test_folder_that_was_there_before_stays_when_fetching_fails(
     server: Server, cifar10: Archive, root: Path
 ) -> None:
     (root / "mine").mkdir(parents=True)
@@ -293,7 +293,7 @@ def test_ctrl_c_leaves_nothing(cifar10: Archive, root: Path) -> None:
 @pytest.mark.parametrize(
     "when", ["while it comes", pytest.param("before it is moved", marks=pytest.mark.slow)]
 )
-def test_a_kill_leaves_no_folder_and_the_next_fetch_tidies(
+def test_kill_leaves_no_folder_and_the_next_fetch_tidies(
     cifar10: Archive, root: Path, when: str
 ) -> None:
     killed = subprocess.run(fetching(cifar10, root, when))
@@ -305,7 +305,7 @@ def test_a_kill_leaves_no_folder_and_the_next_fetch_tidies(
     assert [entry.name for entry in root.iterdir()] == ["cifar-10-batches-py"]
 
 
-def test_who_comes_second_drops_its_own(cifar10: Archive, root: Path) -> None:
+def test_second_of_two_fetches_drops_its_own(cifar10: Archive, root: Path) -> None:
     first = root / "cifar-10-batches-py"
 
     def be_slower(progress: Downloading) -> None:
@@ -318,7 +318,9 @@ def test_who_comes_second_drops_its_own(cifar10: Archive, root: Path) -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_at_once_both_end_well(server: Server, cifar10: Archive, root: Path) -> None:
+def test_fetches_of_two_processes_at_once_both_end_well(
+    server: Server, cifar10: Archive, root: Path
+) -> None:
     server.pause = 0.05
     both = [subprocess.Popen(fetching(cifar10, root)) for _ in range(2)]
     wait_for(lambda: len(server.asked) == 2)

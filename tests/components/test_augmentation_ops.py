@@ -239,7 +239,7 @@ def test_memory_order_of_the_pixel_cache_changes_nothing(case: Case) -> None:
 
 @pytest.mark.parametrize("case", all_cases((3, 19, 32)), ids=case_name)
 @pytest.mark.parametrize("values_per_thread", [1, 1 << 17], ids=["small chunks", "one chunk"])
-def test_a_row_depends_on_its_image_and_parameters_alone(
+def test_row_depends_on_its_image_and_parameters_alone(
     case: Case, values_per_thread: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chunking_net, "VALUES_PER_THREAD", values_per_thread)
@@ -294,7 +294,7 @@ def test_equalizing_one_level_changes_nothing() -> None:
     assert torch.equal(color_net.equalize(images), images)
 
 
-def test_a_hue_just_below_a_full_turn_as_in_torchvision() -> None:
+def test_hue_just_below_a_full_turn_as_in_torchvision() -> None:
     red = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
     red[:, 0] = 200
     case: Case = ("adjust_hue", {"factors": torch.tensor([-1e-9, 1e-9])}, {})
@@ -324,7 +324,7 @@ def tensor(values: list[Any]) -> Tensor:
 
 @QUICK
 @given(lists(factors), lists(st.floats(-0.5, 0.5, width=32)), st.integers(0, 99))
-def test_any_factors_as_in_torchvision(each: list[float], hues: list[float], seed: int) -> None:
+def test_color_factors_as_in_torchvision(each: list[float], hues: list[float], seed: int) -> None:
     images = random_images((3, 11, 13), seed)
     for name in COLORS:
         assert_as_torchvision((f"adjust_{name}", {"factors": tensor(each)}, {}), images)
@@ -340,7 +340,7 @@ def test_any_factors_as_in_torchvision(each: list[float], hues: list[float], see
     st.sampled_from(["nearest", "bilinear"]),
     st.integers(0, 255),
 )
-def test_any_affine_map_as_in_torchvision(
+def test_affine_maps_as_in_torchvision(
     angles: list[float],
     shifts: list[tuple[float, float]],
     scales: list[float],
@@ -365,7 +365,9 @@ BOX = st.tuples(*[st.integers(0, 10)] * 2, *[st.integers(1, 10)] * 2)
 
 @QUICK
 @given(lists(BOX), st.integers(1, 40), st.integers(1, 40))
-def test_any_box_as_in_torchvision(places: list[tuple[int, ...]], height: int, width: int) -> None:
+def test_crop_boxes_as_in_torchvision(
+    places: list[tuple[int, ...]], height: int, width: int
+) -> None:
     columns = torch.tensor(places).unbind(dim=1)
     box = dict(zip(("tops", "lefts", "heights", "widths"), columns, strict=True))
     images = random_images((1, 12, 14))
@@ -424,7 +426,7 @@ def test_sums_too_long_for_float32_are_exact() -> None:
         (lambda images: color_net.gaussian_blur(images, (3, 17), torch.ones(2)), "for 8 pixels"),
     ],
 )
-def test_what_has_no_meaning_is_refused(
+def test_meaningless_settings_are_refused(
     operation: Callable[[Tensor], Tensor], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):

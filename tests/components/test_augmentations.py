@@ -127,7 +127,7 @@ def augmented(images: Tensor, *steps: Mapping[str, Any], seed: int = 0, **others
 # what a spec may say
 
 
-def test_a_step_is_called_as_its_class() -> None:
+def test_step_is_called_as_its_class() -> None:
     assert [get_args(each.model_fields["name"].annotation)[0] for each in CLASSES] == [
         each.__name__ for each in CLASSES
     ]
@@ -177,14 +177,14 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("name", "settings"), WRONG, ids=str)
-def test_what_torchvision_refuses_is_refused(name: str, settings: dict[str, Any]) -> None:
+def test_settings_that_torchvision_refuses_are_refused(name: str, settings: dict[str, Any]) -> None:
     with pytest.raises((TypeError, ValueError)):
         getattr(v2, name)(**settings)
     with pytest.raises(ValidationError):
         pipeline_of({"name": name, **settings})
 
 
-def test_an_exchanged_range_is_refused_everywhere() -> None:
+def test_exchanged_range_is_refused_everywhere() -> None:
     for name, setting in (
         ("RandomResizedCrop", "scale"),
         ("RandomResizedCrop", "ratio"),
@@ -197,7 +197,7 @@ def test_an_exchanged_range_is_refused_everywhere() -> None:
             pipeline_of({"name": name, **STEPS[name], setting: [1.0, 0.5]})
 
 
-def test_a_pipeline_has_steps_and_weights_for_each_choice() -> None:
+def test_pipeline_has_steps_and_weights_for_each_choice() -> None:
     for document in (
         {"steps": []},
         {"steps": [{"name": "one_of", "choices": []}]},
@@ -293,7 +293,7 @@ def test_draws_are_distributed_as_torchvisions(name: str, monkeypatch: pytest.Mo
         assert largest_gap(one, other) < 2.55 * math.sqrt(2 / count), key
 
 
-def test_the_four_jitters_come_in_every_order_equally_often() -> None:
+def test_four_jitters_come_in_every_order_equally_often() -> None:
     order = step_of("ColorJitter").draw(generator(), 24_000, SIZE)["order"]
     _, counts = order.unique(dim=0, return_counts=True)
     assert len(counts) == 24
@@ -313,7 +313,7 @@ def test_p_is_the_share_of_images_that_are_picked(name: str) -> None:
     assert torch.equal(augmented(batch, {**step, "p": 0}), batch)
 
 
-def test_a_whole_pipeline_has_a_probability_too() -> None:
+def test_whole_pipeline_has_a_probability_too() -> None:
     batch = photos(3000, size=(4, 4))
     both = [{"name": "RandomVerticalFlip", "p": 1}, {"name": "RandomHorizontalFlip", "p": 1}]
     found = augmented(batch, *both, p=0.25)
@@ -364,7 +364,7 @@ def test_equal_keys_draw_equally_and_others_do_not() -> None:
     ],
     ids=str,
 )
-def test_the_draws_of_one_step_move_no_others(before: dict[str, Any]) -> None:
+def test_draws_of_one_step_move_no_others(before: dict[str, Any]) -> None:
     # a constant image shows where the affine map puts it, whatever was done to its colours
     batch = torch.full((12, 1, *SIZE), 200, dtype=torch.uint8)
     after = {"name": "RandomAffine", **STEPS["RandomAffine"]}
@@ -403,7 +403,7 @@ def torchvisions_way(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
 @needs_avx2
 @pytest.mark.parametrize("name", STEPS)
-def test_a_step_does_what_torchvisions_class_does_with_the_same_parameters(name: str) -> None:
+def test_step_does_what_torchvisions_class_does_with_the_same_parameters(name: str) -> None:
     images, step = photos(12), step_of(name)
     drawn = step.draw(generator(), len(images), SIZE)
     ours = step.apply(images, drawn, (0.5,))
@@ -416,7 +416,7 @@ def test_a_step_does_what_torchvisions_class_does_with_the_same_parameters(name:
 @needs_avx2
 @pytest.mark.parametrize("steps", [*R2_3, *R1_4], ids=range(6))
 @pytest.mark.parametrize("p", [1.0, 0.5])
-def test_the_pipelines_of_the_reports_are_those_of_torchvision(
+def test_pipelines_of_the_reports_are_those_of_torchvision(
     steps, p: float, torchvisions_way: Callable[[], None]
 ) -> None:
     batch = photos(24, size=(32, 32))
@@ -440,7 +440,7 @@ def test_gray_images_go_through_every_step(torchvisions_way: Callable[[], None])
     assert (ours.int() - theirs.int()).abs().max() <= 1
 
 
-def test_a_batch_is_not_changed_in_place() -> None:
+def test_batch_is_not_changed_in_place() -> None:
     batch = photos(4)
     before = batch.clone()
     for name in STEPS:
@@ -451,7 +451,7 @@ def test_a_batch_is_not_changed_in_place() -> None:
 @pytest.mark.parametrize(
     ("value", "levels"), [(0.0, [0] * 3), (0.5, [128] * 3), ("mean", [26, 128, 230])]
 )
-def test_what_is_erased_becomes_black_a_level_or_the_mean(value: Any, levels: list[int]) -> None:
+def test_erased_part_becomes_black_a_level_or_the_mean(value: Any, levels: list[int]) -> None:
     batch = torch.full((5, 3, 10, 10), 7, dtype=torch.uint8)
     step = {"name": "RandomErasing", "p": 1, "scale": [0.25, 0.25], "ratio": [1, 1], "value": value}
     found = augmented(batch, step)
@@ -473,14 +473,14 @@ def test_corners_never_meet_whatever_the_scale() -> None:
         pipeline_of(step).check((1, 5))
 
 
-def test_a_part_without_room_is_the_largest_in_the_middle() -> None:
+def test_part_without_room_is_the_largest_in_the_middle() -> None:
     step = step_of("RandomResizedCrop", size=4, scale=[1.0, 1.0], ratio=[1.0, 1.0])
     drawn = step.draw(generator(), 3, (8, 20))
     places = [drawn[name].tolist() for name in ("tops", "lefts", "heights", "widths")]
     assert places == [[0] * 3, [6] * 3, [8] * 3, [8] * 3]
 
 
-def test_a_rectangle_without_room_erases_nothing() -> None:
+def test_rectangle_without_room_erases_nothing() -> None:
     step = {"name": "RandomErasing", "p": 1, "scale": [1.0, 1.0], "ratio": [1, 1]}
     batch = photos(4)
     assert torch.equal(augmented(batch, step), batch)

@@ -59,14 +59,14 @@ def test_keyed_settings_leave_out_paths_and_neutral_values() -> None:
     }
 
 
-def test_a_field_added_with_a_neutral_value_keeps_old_keys() -> None:
+def test_field_added_with_a_neutral_value_keeps_old_keys() -> None:
     class Before(Component):
         rate: float = 0.5
 
     assert key(Before()) == key(Inner(added_later=0))
 
 
-def test_a_new_default_other_than_the_neutral_value_is_another_key() -> None:
+def test_new_default_other_than_the_neutral_value_is_another_key() -> None:
     assert key(Inner()) == key(Inner(added_later=3)) != key(Inner(added_later=0))
 
 
@@ -97,7 +97,7 @@ def test_raised_semantics_change_keys() -> None:
     assert key(Raised()) != key(Inner())
 
 
-def test_a_whole_number_for_a_float_is_the_same_setting() -> None:
+def test_whole_number_for_a_float_is_the_same_setting() -> None:
     assert key(Inner.model_validate({"rate": 1})) == key(Inner.model_validate({"rate": 1.0}))
 
 

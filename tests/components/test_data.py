@@ -65,7 +65,7 @@ def test_imagefolder_turns_images_as_exif_says(pets: Path, places: DataPlaces) -
     assert build(places).read(2).size == (3, 4)
 
 
-def test_a_corrupt_image_is_an_oserror_when_read(pets: Path, places: DataPlaces) -> None:
+def test_corrupt_image_is_an_oserror_when_read(pets: Path, places: DataPlaces) -> None:
     (pets / "cat" / "c.png").write_bytes(b"no image")
     with pytest.raises(OSError, match="cannot identify"):
         build(places).read(0)
@@ -82,31 +82,31 @@ def test_hidden_files_and_other_files_are_no_images(pets: Path, name: str) -> No
     assert list_images(pets) == before
 
 
-def test_a_folder_without_images_is_no_class(pets: Path) -> None:
+def test_folder_without_images_is_no_class(pets: Path) -> None:
     (pets / "aardvark").mkdir()
     assert list_images(pets).classes == ("cat", "dog")
 
 
-def test_a_missing_folder_names_the_places(tmp_path: Path, places: DataPlaces) -> None:
+def test_missing_folder_names_the_places(tmp_path: Path, places: DataPlaces) -> None:
     with pytest.raises(MissingData, match="no folder pets") as caught:
         build(places)
     assert caught.value.looked == (tmp_path / "elsewhere" / "pets", tmp_path / "pets")
     assert "one folder of images per class" in caught.value.how_to_get
 
 
-def test_an_absolute_path_is_looked_for_there_only(tmp_path: Path, places: DataPlaces) -> None:
+def test_absolute_path_is_looked_for_there_only(tmp_path: Path, places: DataPlaces) -> None:
     with pytest.raises(MissingData) as caught:
         build(places, tmp_path / "nowhere")
     assert caught.value.looked == (tmp_path / "nowhere",)
 
 
-def test_a_folder_without_class_folders_is_missing_data(tmp_path: Path, places: DataPlaces) -> None:
+def test_folder_without_class_folders_is_missing_data(tmp_path: Path, places: DataPlaces) -> None:
     save_image(tmp_path / "pets" / "loose.png")
     with pytest.raises(MissingData, match="no images in class folders"):
         build(places)
 
 
-def test_one_changed_byte_changes_the_fingerprint(pets: Path, places: DataPlaces) -> None:
+def test_fingerprint_changes_with_one_byte(pets: Path, places: DataPlaces) -> None:
     before = build(places).fingerprint
     path = pets / "dog" / "b.png"
     content = bytearray(path.read_bytes())
@@ -116,7 +116,7 @@ def test_one_changed_byte_changes_the_fingerprint(pets: Path, places: DataPlaces
     assert build(places).fingerprint != before
 
 
-def test_a_renamed_image_changes_the_fingerprint(pets: Path, places: DataPlaces) -> None:
+def test_renamed_image_changes_the_fingerprint(pets: Path, places: DataPlaces) -> None:
     before = build(places).fingerprint
     (pets / "dog" / "b.png").rename(pets / "dog" / "c.png")
     assert build(places).fingerprint != before
@@ -147,13 +147,13 @@ def test_included_classes_are_the_only_ones_and_sorted(pets: Path, places: DataP
     assert one == other
 
 
-def test_of_each_class_the_first_images_by_name_are_kept(pets: Path, places: DataPlaces) -> None:
+def test_per_class_keeps_the_first_images_by_name(pets: Path, places: DataPlaces) -> None:
     assert chosen(places, per_class=1).names == ("cat/c.png", "dog/a.JPG")
     assert chosen(places, per_class=9).names == build(places).names
     assert chosen(places, per_class=1, include=("dog",)).read(0).size == (4, 3)
 
 
-def test_what_is_not_chosen_is_neither_read_nor_in_the_fingerprint(
+def test_images_not_chosen_are_neither_read_nor_in_the_fingerprint(
     pets: Path, places: DataPlaces, digested: list[str]
 ) -> None:
     before = chosen(places, include=("dog",), per_class=1)
@@ -176,7 +176,7 @@ def test_classes_that_are_not_there_are_named(pets: Path, places: DataPlaces) ->
 @pytest.mark.parametrize(
     "settings", [{"include": ()}, {"include": ("a", "a")}, {"include": ("",)}, {"per_class": 0}]
 )
-def test_a_choice_of_nothing_is_refused(settings: dict) -> None:
+def test_choice_of_nothing_is_refused(settings: dict) -> None:
     with pytest.raises(ValidationError):
         ImageFolder(dataset="imagefolder", path="pets", **settings)
 

@@ -31,7 +31,7 @@ def test_caltech101_leaves_the_background_out(tmp_path: Path) -> None:
     assert source.read(1).mode == "L"
 
 
-def test_a_choice_of_caltech101_is_split_like_the_whole(tmp_path: Path) -> None:
+def test_choice_of_caltech101_is_split_like_the_whole(tmp_path: Path) -> None:
     write_caltech101(tmp_path)
     settings = Caltech101(dataset="caltech101", include=("ant",), per_class=4)
     source = settings.build(places_in(tmp_path))
@@ -99,7 +99,7 @@ class Evil:
     [pickle.dumps(Evil()), b"no pickle", pickle.dumps([1, 2]), b""],
     ids=["code", "text", "list", "empty"],
 )
-def test_a_file_that_is_no_cifar_file_is_refused_and_runs_nothing(
+def test_file_that_is_no_cifar_file_is_refused_and_runs_nothing(
     content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -113,7 +113,7 @@ def test_a_file_that_is_no_cifar_file_is_refused_and_runs_nothing(
     ("component", "kind"),
     [(Caltech101, "caltech101"), (Cifar10, "cifar10"), (Cifar100, "cifar100")],
 )
-def test_a_missing_data_set_says_where_it_was_looked_for_and_how_to_get_it(
+def test_missing_data_set_says_where_it_was_looked_for_and_how_to_get_it(
     component: type, kind: str, tmp_path: Path
 ) -> None:
     with pytest.raises(MissingData) as missing:
@@ -123,7 +123,7 @@ def test_a_missing_data_set_says_where_it_was_looked_for_and_how_to_get_it(
 
 
 @pytest.mark.data
-def test_the_real_caltech101_splits_as_the_course_did(tmp_path: Path) -> None:
+def test_real_caltech101_splits_as_the_course_did(tmp_path: Path) -> None:
     root = Path(os.environ["RUNNER_DATA"])
     source = Caltech101(dataset="caltech101").build(places_in(root, tmp_path))
     assert (len(source.names), len(source.classes)) == (8677, 101)
@@ -138,7 +138,7 @@ def test_the_real_caltech101_splits_as_the_course_did(tmp_path: Path) -> None:
 
 
 @pytest.mark.data
-def test_the_real_cifar10_has_its_images_and_classes(tmp_path: Path) -> None:
+def test_real_cifar10_has_its_images_and_classes(tmp_path: Path) -> None:
     root = Path(os.environ["RUNNER_DATA"])
     data = Cifar10(dataset="cifar10")
     source = data.build(places_in(root, tmp_path))

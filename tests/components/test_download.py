@@ -68,7 +68,7 @@ def failure(url: str, path: Path, checksum: Checksum = RIGHT) -> str:
     ("algorithm", "digits"), [("md5", 32), ("md5", 8), ("sha256", 64), ("sha256", 8)]
 )
 @pytest.mark.parametrize("tells_length", [True, False])
-def test_a_file_comes_whole(
+def test_file_comes_whole(
     server: Server, url: str, path: Path, algorithm: str, digits: int, tells_length: bool
 ) -> None:
     server.tells_length = tells_length
@@ -108,14 +108,14 @@ def test_progress_of_unknown_length_ends_too(server: Server, url: str, path: Pat
 
 
 @pytest.mark.parametrize("algorithm", ["md5", "sha256"])
-def test_a_wrong_checksum_is_refused(url: str, path: Path, algorithm: str) -> None:
+def test_wrong_checksum_is_refused(url: str, path: Path, algorithm: str) -> None:
     digest = hashlib.new(algorithm, CONTENT).hexdigest()
     assert failure(url, path, Checksum(algorithm, "0123456789")) == (
         f"the file that came has another checksum: {digest} instead of {algorithm} 0123456789"
     )
 
 
-def test_a_wrong_checksum_leaves_the_file_that_was_there(url: str, path: Path) -> None:
+def test_wrong_checksum_leaves_the_file_that_was_there(url: str, path: Path) -> None:
     path.parent.mkdir()
     path.write_text("before")
     with pytest.raises(DownloadFailed):
@@ -125,16 +125,16 @@ def test_a_wrong_checksum_leaves_the_file_that_was_there(url: str, path: Path) -
 
 
 @pytest.mark.parametrize("digits", ["", "1234567"])
-def test_a_checksum_has_at_least_eight_digits(digits: str) -> None:
+def test_checksum_has_at_least_eight_digits(digits: str) -> None:
     with pytest.raises(ValueError, match="is too short for a checksum"):
         Checksum("md5", digits)
 
 
-def test_a_file_that_is_not_there_is_named_with_the_answer(server: Server, path: Path) -> None:
+def test_file_that_is_not_there_is_named_with_the_answer(server: Server, path: Path) -> None:
     assert failure(f"{server.url}/nothing", path) == "the server answers 404 Not Found"
 
 
-def test_a_server_that_is_down_is_said_to_be(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_server_that_is_down_is_said_to_be(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with serving() as gone:
         pass
@@ -143,14 +143,12 @@ def test_a_server_that_is_down_is_said_to_be(path: Path, monkeypatch: pytest.Mon
     assert what == f"the server cannot be reached: [Errno {errno.ECONNREFUSED}] {refused}"
 
 
-def test_a_host_without_a_name_cannot_be_reached(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_host_without_a_name_cannot_be_reached(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "*")
     assert failure("http://nowhere.invalid/x", path).startswith("the server cannot be reached: ")
 
 
-def test_a_connection_that_is_cut_is_told_with_what_came(
+def test_connection_that_is_cut_is_told_with_what_came(
     server: Server, url: str, path: Path
 ) -> None:
     server.cut_after = 400_000
@@ -158,14 +156,14 @@ def test_a_connection_that_is_cut_is_told_with_what_came(
     assert what == f"the connection broke off after 400000 of {len(CONTENT)} bytes"
 
 
-def test_a_cut_of_unannounced_length_is_found_by_the_checksum(
+def test_cut_of_unannounced_length_is_found_by_the_checksum(
     server: Server, url: str, path: Path
 ) -> None:
     server.tells_length, server.cut_after = False, 400_000
     assert failure(url, path).startswith("the file that came has another checksum: ")
 
 
-def test_a_silent_server_is_given_up(
+def test_silent_server_is_given_up(
     server: Server, url: str, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(downloading, "TIMEOUT_SECONDS", 0.2)
@@ -175,7 +173,7 @@ def test_a_silent_server_is_given_up(
     assert failure(url, path) in [f"{begin}: no answer for 0.2 s" for begin in begins]
 
 
-def test_a_full_disk_is_told_and_leaves_nothing(
+def test_full_disk_is_told_and_leaves_nothing(
     url: str, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Full(io.FileIO):
@@ -187,7 +185,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(
     assert what == f"it cannot be stored: [Errno {errno.ENOSPC}] No space left on device"
 
 
-def test_a_folder_that_cannot_be_made_is_told(url: str, tmp_path: Path) -> None:
+def test_folder_that_cannot_be_made_is_told(url: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(DownloadFailed, match=re.escape("it cannot be stored: [Errno ")):
         download(url, tmp_path / "file" / "content.bin", RIGHT, silent)
@@ -195,7 +193,7 @@ def test_a_folder_that_cannot_be_made_is_told(url: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 @pytest.mark.parametrize("late", [True, False])
-def test_a_stop_leaves_nothing_behind(url: str, path: Path, error: type, late: bool) -> None:
+def test_stop_leaves_nothing_behind(url: str, path: Path, error: type, late: bool) -> None:
     def stop(progress: Downloading) -> None:
         if progress.done or not late:
             raise error
@@ -205,7 +203,7 @@ def test_a_stop_leaves_nothing_behind(url: str, path: Path, error: type, late: b
     assert list(path.parent.iterdir()) == []
 
 
-def test_what_a_killed_download_left_is_removed_by_the_next(url: str, path: Path) -> None:
+def test_remains_of_a_killed_download_are_removed_by_the_next(url: str, path: Path) -> None:
     killed = subprocess.run([sys.executable, "-c", KILLED, url, str(path)])
     assert killed.returncode == -signal.SIGKILL
     (left,) = path.parent.iterdir()

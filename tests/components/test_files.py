@@ -31,7 +31,7 @@ def source_of(root: Path, forgotten: list[Path] | None = None) -> ImageSource:
     return file_source(places, root, Listing(tuple(NAMES), (0, 0, 1, 1), ("one", "other")))
 
 
-def test_an_unchanged_file_is_decoded(root: Path) -> None:
+def test_unchanged_file_is_decoded(root: Path) -> None:
     source = source_of(root)
     assert [int(np.asarray(source.read(index))[0, 0]) for index in range(4)] == [0, 50, 100, 150]
 
@@ -78,7 +78,7 @@ def become_a_folder(path: Path) -> None:
         (Path.unlink, "cannot be read any more: No such file or directory"),
     ],
 )
-def test_a_changed_file_is_not_decoded_and_what_is_remembered_goes(root: Path, change, why) -> None:
+def test_changed_file_is_not_decoded_and_what_is_remembered_goes(root: Path, change, why) -> None:
     forgotten: list[Path] = []
     source = source_of(root, forgotten)
     change(root / NAMES[2])
@@ -91,7 +91,7 @@ def test_a_changed_file_is_not_decoded_and_what_is_remembered_goes(root: Path, c
     assert forgotten == [root]
 
 
-def test_all_changed_files_are_found(root: Path) -> None:
+def test_changed_files_are_all_found(root: Path) -> None:
     source = source_of(root)
     overwritten(root / NAMES[1])
     (root / NAMES[3]).unlink()
@@ -100,7 +100,7 @@ def test_all_changed_files_are_found(root: Path) -> None:
     assert list(caught.value.files.changed()) == [NAMES[1], NAMES[3]]
 
 
-def test_where_nothing_can_be_forgotten_a_changed_file_is_told_all_the_same(root: Path) -> None:
+def test_changed_file_is_told_where_nothing_can_be_forgotten(root: Path) -> None:
     def refuse(folder: Path) -> None:
         raise PermissionError(folder)
 

@@ -40,7 +40,7 @@ def build(root: Path, **settings: Any) -> ImageSource:
     return data.build(DataPlaces((), hash_files))
 
 
-def test_a_link_to_its_own_folder_adds_nothing_and_is_named(pets: Path) -> None:
+def test_link_to_its_own_folder_adds_nothing_and_is_named(pets: Path) -> None:
     before = list_images(pets)
     (pets / "cat" / "again").symlink_to(".")
     (pets / "cat" / "deep" / "up").symlink_to("..")
@@ -63,7 +63,7 @@ def test_links_that_lead_up_end_at_once(pets: Path) -> None:
     assert after.notes[0].endswith("… and 6 more")
 
 
-def test_a_linked_folder_is_listed_once_at_its_own_place_if_it_has_one(
+def test_linked_folder_is_listed_once_at_its_own_place_if_it_has_one(
     pets: Path, tmp_path: Path
 ) -> None:
     (pets / "cat" / "a first link").symlink_to("deep")
@@ -76,7 +76,7 @@ def test_a_linked_folder_is_listed_once_at_its_own_place_if_it_has_one(
     assert "dog/once more (a link to dog/more/in, whose" in found.notes[0]
 
 
-def test_a_class_may_be_a_link(pets: Path, tmp_path: Path) -> None:
+def test_class_may_be_a_link(pets: Path, tmp_path: Path) -> None:
     touch(tmp_path / "birds", "z.png")
     (pets / "bird").symlink_to(tmp_path / "birds")
     found = list_images(pets)
@@ -91,13 +91,13 @@ def test_a_class_may_be_a_link(pets: Path, tmp_path: Path) -> None:
     ("link", "target", "named"),
     [("hund", "dog", "dog and hund"), ("dog/kitten", "../cat/deep", "cat/deep and dog/kitten")],
 )
-def test_a_folder_of_two_classes_is_refused(pets: Path, link: str, target: str, named: str) -> None:
+def test_folder_of_two_classes_is_refused(pets: Path, link: str, target: str, named: str) -> None:
     (pets / link).symlink_to(target)
     with pytest.raises(SharedFolder, match=f"two classes under .*pets: {named}"):
         list_images(pets)
 
 
-def test_a_folder_of_two_classes_is_none_where_one_is_chosen(pets: Path) -> None:
+def test_folder_of_two_classes_is_none_where_one_is_chosen(pets: Path) -> None:
     (pets / "hund").symlink_to("dog")
     assert list_images(pets, include=["cat", "hund"]).names[2:] == ("hund/a.png", "hund/c.png")
     with pytest.raises(UnknownClasses) as caught:
@@ -105,7 +105,7 @@ def test_a_folder_of_two_classes_is_none_where_one_is_chosen(pets: Path) -> None
     assert caught.value.classes == ("cat", "dog", "hund")
 
 
-def test_a_folder_without_images_may_be_of_two_classes(pets: Path, tmp_path: Path) -> None:
+def test_folder_without_images_may_be_of_two_classes(pets: Path, tmp_path: Path) -> None:
     touch(tmp_path / "notes", "a.txt")
     for name in ("cat", "dog"):
         (pets / name / "notes").symlink_to(tmp_path / "notes")
@@ -123,7 +123,7 @@ def special(pets: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("special")
-def test_only_regular_files_are_images_and_the_others_are_named(pets: Path) -> None:
+def test_regular_files_alone_are_images_and_the_others_are_named(pets: Path) -> None:
     source = build(pets)
     assert source.names == NAMES
     assert source.notes == (
@@ -132,7 +132,7 @@ def test_only_regular_files_are_images_and_the_others_are_named(pets: Path) -> N
     )
 
 
-def test_an_image_that_is_a_link_to_nothing_stops_or_is_left_out(pets: Path) -> None:
+def test_image_that_is_a_link_to_nothing_stops_or_is_left_out(pets: Path) -> None:
     before = build(pets)
     (pets / "cat" / "b.png").symlink_to("gone.png")
     (pets / "dog" / "loop.png").symlink_to("loop.png")
@@ -145,7 +145,7 @@ def test_an_image_that_is_a_link_to_nothing_stops_or_is_left_out(pets: Path) -> 
     assert build(pets, per_class=1).names == ("cat/a.png", "dog/a.png")
 
 
-def test_a_folder_that_is_a_link_to_nothing_is_named(pets: Path) -> None:
+def test_folder_that_is_a_link_to_nothing_is_named(pets: Path) -> None:
     (pets / "bird").symlink_to("gone")
     (pets / "fish").symlink_to("fish")
     (pets / "cat" / "more").symlink_to("gone")
@@ -156,7 +156,7 @@ def test_a_folder_that_is_a_link_to_nothing_is_named(pets: Path) -> None:
     )
 
 
-def test_a_file_of_several_names_is_named(pets: Path) -> None:
+def test_file_of_several_names_is_named(pets: Path) -> None:
     (pets / "dog" / "b.png").symlink_to("../cat/a.png")
     os.link(pets / "dog" / "c.png", pets / "cat" / "c.png")
     found = list_images(pets)
@@ -168,7 +168,7 @@ def test_a_file_of_several_names_is_named(pets: Path) -> None:
 
 
 @pytest.mark.parametrize("where", ["dog", "cat/deep"])
-def test_a_folder_that_cannot_be_read_is_an_error(
+def test_folder_that_cannot_be_read_is_an_error(
     pets: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     real = os.scandir
@@ -231,7 +231,7 @@ def test_split_folders_are_no_classes(split: Path) -> None:
         ),
     ],
 )
-def test_only_a_part_with_classes_is_offered(
+def test_split_part_is_offered_only_with_classes(
     tmp_path: Path, names: tuple[str, ...], read: str, hint: str
 ) -> None:
     root = tmp_path / "set"
@@ -252,7 +252,7 @@ def test_only_a_part_with_classes_is_offered(
     ],
     ids=["no classes in them", "others beside them", "classes beside their own test", "one part"],
 )
-def test_whatever_looks_like_a_split_is_refused(tmp_path: Path, names: tuple[str, ...]) -> None:
+def test_folders_that_look_like_a_split_are_refused(tmp_path: Path, names: tuple[str, ...]) -> None:
     touch(tmp_path / "set", *names)
     with pytest.raises(SplitFolders, match="look like the parts of a split"):
         build(tmp_path / "set")
@@ -266,7 +266,7 @@ def test_whatever_looks_like_a_split_is_refused(tmp_path: Path, names: tuple[str
         ("tested/a.png", "trains/a.png"),
     ],
 )
-def test_a_class_of_such_a_name_among_others_is_a_class(
+def test_class_of_such_a_name_among_others_is_a_class(
     tmp_path: Path, names: tuple[str, ...]
 ) -> None:
     touch(tmp_path / "set", *names)

@@ -69,7 +69,7 @@ def test_names_of_metrics_are_split_at_their_split_and_say_what_is_better() -> N
     assert [each.name for each in STANDARD] == ["loss", "accuracy"]
 
 
-def test_a_measure_need_not_be_a_mean_over_images() -> None:
+def test_measure_need_not_be_a_mean_over_images() -> None:
     class Recall(Measure):
         """Mean over the classes of the share that is found."""
 

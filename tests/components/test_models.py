@@ -49,7 +49,7 @@ def test_forward_gives_one_logit_per_class(settings, image_shape: tuple[int, int
     assert torch.isfinite(logits).all()
 
 
-def test_an_mlp_without_hidden_layers_is_linear() -> None:
+def test_mlp_without_hidden_layers_is_linear() -> None:
     model = MLP(name="mlp", hidden=()).build((1, 8, 8), 10)
     assert num_parameters(model) == 64 * 10 + 10
 
@@ -88,7 +88,7 @@ def test_same_padding_keeps_the_size() -> None:
     assert features(torch.rand(1, 3, 9, 11)).shape == (1, 6, 9, 11)
 
 
-def test_too_small_images_are_an_error_that_says_so() -> None:
+def test_images_too_small_are_an_error_that_says_so() -> None:
     with pytest.raises(ValueError, match=r"images of 16×16 pixels are too small for 5 blocks"):
         report_network().build((3, 16, 16), 10)
 
@@ -122,7 +122,7 @@ def test_convnet_refuses_blocks_that_cannot_be_built(settings: dict, message: st
         ConvNet(name="convnet", **settings)
 
 
-def test_an_even_kernel_goes_with_padding_in_pixels() -> None:
+def test_even_kernel_goes_with_padding_in_pixels() -> None:
     model = ConvNet(name="convnet", kernel=4, padding=1, filters=(2,)).build((1, 8, 8), 2)
     assert model(torch.rand(1, 1, 8, 8)).shape == (1, 2)
 
@@ -203,19 +203,19 @@ def test_dropout_is_where_it_is_asked_for_and_never_twice(
     assert layers_of(dropout_at=places, linear=(4, 4)) == expected
 
 
-def test_without_hidden_layers_the_last_layer_has_one_dropout_before_it() -> None:
+def test_last_layer_has_one_dropout_before_it_without_hidden_layers() -> None:
     expected = [*BLOCK, *BLOCK, "Flatten", *DROP, "Linear"]
     assert layers_of(dropout_at=("flatten", "output")) == expected
     assert layers_of(dropout_at=("output",)) == expected
 
 
-def test_a_global_pooling_stands_between_two_places_of_dropout() -> None:
+def test_global_pooling_stands_between_two_places_of_dropout() -> None:
     found = layers_of(dropout_at=("blocks", "flatten"), global_pool="average")
     pooled = ["AdaptiveAvgPool2d", "Flatten"]
     assert found == [*BLOCK, *DROP, *BLOCK, *DROP, *pooled, *DROP, "Linear"]
 
 
-def test_a_block_without_dropout_needs_none_in_its_order() -> None:
+def test_block_without_dropout_needs_none_in_its_order() -> None:
     order = ("conv", "norm", "pool", "activation")
     between = layers_of(order=order, dropout_at=("between_blocks",))
     assert between.count("Dropout") == 1

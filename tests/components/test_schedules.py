@@ -59,7 +59,7 @@ def test_multistep_is_torchs_multi_step_lr(milestones: tuple[int, ...]) -> None:
     assert our_rates(schedule, 0.05) == pytest.approx(expected, rel=1e-12, abs=0)
 
 
-def test_the_epoch_after_a_milestone_is_the_first_with_another_rate() -> None:
+def test_epoch_after_a_milestone_is_the_first_with_another_rate() -> None:
     rates = our_rates(MultiStep(name="multistep", milestones=(30,)), 1.0)
     assert rates == [1.0] * 30 + [0.1] * 30
 
@@ -104,7 +104,7 @@ def test_warmup_is_torchs_linear_lr_beside_the_schedule(schedule, make, warmup: 
     assert our_rates(warmed, 0.1) == pytest.approx(expected, rel=1e-9, abs=0)
 
 
-def test_a_plateau_is_warmed_and_counts_the_epochs_of_its_warmup() -> None:
+def test_plateau_is_warmed_and_counts_the_epochs_of_its_warmup() -> None:
     plain = Plateau(name="plateau", patience=1, factor=0.5)
     warmed = plain.model_copy(update={"warmup": 4})
     history = [{"val_loss": 1.0}] * 8
@@ -208,7 +208,7 @@ def test_neighbours_of_one_rate_are_one_phase() -> None:
 
 
 @pytest.mark.parametrize("name", ["cosine", "plateau"])
-def test_the_warmup_is_in_a_rule_only_when_there_is_one(name: str) -> None:
+def test_warmup_is_in_a_rule_only_when_there_is_one(name: str) -> None:
     kind = {"cosine": Cosine, "plateau": Plateau}[name]
     ((_, plain),), ((_, warmed),) = (kind(name=name, warmup=n).phases(0.1, 9) for n in (0, 3))
     assert warmed == {**plain, "warmup": 3}
@@ -216,14 +216,14 @@ def test_the_warmup_is_in_a_rule_only_when_there_is_one(name: str) -> None:
 
 
 @pytest.mark.parametrize("schedule", [Cosine(name="cosine"), Plateau(name="plateau")])
-def test_a_rule_is_one_phase(schedule) -> None:
+def test_rule_is_one_phase(schedule) -> None:
     ((first, rule),) = schedule.phases(0.1, EPOCHS)
     assert first == 1
     assert rule["rule"] == schedule.name
     assert rule["lr"] == 0.1
 
 
-def test_the_horizon_is_in_the_rule_of_cosine_only() -> None:
+def test_horizon_is_in_the_rule_of_cosine_only() -> None:
     cosine, plateau = Cosine(name="cosine"), Plateau(name="plateau")
     assert cosine.phases(0.1, 10) != cosine.phases(0.1, 20)
     assert plateau.phases(0.1, 10) == plateau.phases(0.1, 20)

@@ -24,7 +24,7 @@ def training(sizes: list[int], count: int | None, seed: int = 0) -> list[int]:
 
 @settings(max_examples=examples(80))
 @given(sizes=SIZES, more=st.integers(0, 300), seed=st.integers(0, 5))
-def test_a_sample_has_its_size_and_every_class_in_proportion(
+def test_sample_has_its_size_and_every_class_in_proportion(
     sizes: list[int], more: int, seed: int
 ) -> None:
     count, total = len(sizes) + more, sum(sizes)
@@ -40,9 +40,7 @@ def test_a_sample_has_its_size_and_every_class_in_proportion(
 
 @settings(max_examples=examples(40))
 @given(sizes=SIZES, counts=st.tuples(st.integers(0, 99), st.integers(0, 99)))
-def test_a_smaller_sample_is_part_of_a_larger_one(
-    sizes: list[int], counts: tuple[int, int]
-) -> None:
+def test_smaller_sample_is_part_of_a_larger_one(sizes: list[int], counts: tuple[int, int]) -> None:
     few, many = sorted(len(sizes) + each for each in counts)
     assert set(training(sizes, few)) <= set(training(sizes, many))
 
@@ -52,14 +50,14 @@ def test_classes_of_unequal_size_keep_their_shares() -> None:
     assert found == {0: 80, 1: 40, 2: 4}
 
 
-def test_the_sample_is_drawn_with_the_split_seed() -> None:
+def test_sample_is_drawn_with_the_split_seed() -> None:
     samples = [tuple(training([30, 30], 10, seed)) for seed in (0, 0, 1)]
     assert samples[0] == samples[1] != samples[2]
     assert samples[0] != tuple(range(10))
 
 
 @pytest.mark.parametrize("count", [100, 60, None])
-def test_as_many_as_there_are_is_all_of_them(count: int | None) -> None:
+def test_train_images_as_many_as_there_are_is_all_of_them(count: int | None) -> None:
     assert training([30, 30], count) == list(range(60))
 
 
@@ -74,6 +72,6 @@ def test_validation_and_test_images_stay_what_they_are() -> None:
     assert set(sampled["train"]) < set(plain["train"])
 
 
-def test_fewer_images_than_classes_are_refused() -> None:
+def test_train_images_fewer_than_classes_are_refused() -> None:
     with pytest.raises(TooFewTrainingImages, match="train_images is 2, but"):
         training([30, 30, 30], 2)

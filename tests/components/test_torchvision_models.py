@@ -93,7 +93,7 @@ def test_vgg11_with_the_head_of_report_r2_5() -> None:
     assert {name.partition(".")[0] for name in network.state_dict()} == {"features", "head"}
 
 
-def test_a_cut_keeps_what_comes_before_it() -> None:
+def test_cut_keeps_what_comes_before_it() -> None:
     settings = model("squeezenet1_1", cut="features.4", head={"pool": "average"})
     network = settings.build((3, 64, 64), 5).eval()
     whole = torchvision.models.squeezenet1_1()
@@ -113,7 +113,7 @@ def test_a_cut_keeps_what_comes_before_it() -> None:
     torch.testing.assert_close(network(images), expected)
 
 
-def test_a_cut_through_a_residual_network() -> None:
+def test_cut_through_a_residual_network() -> None:
     settings = model("resnet18", cut="layer2", head={"pool": "max", "hidden": (9,)})
     network = settings.build((3, 32, 32), 4).eval()
     assert {name.partition(".")[0] for name in network.state_dict()} == {
@@ -122,7 +122,7 @@ def test_a_cut_through_a_residual_network() -> None:
     assert network(torch.rand(2, 3, 32, 32)).shape == (2, 4)
 
 
-def test_a_head_is_flatten_then_linear_norm_activation_dropout() -> None:
+def test_head_is_flatten_then_linear_norm_activation_dropout() -> None:
     head = Head(hidden=(6,), batch_norm=True, activation="tanh", dropout=0.2)
     network = model("alexnet", cut="features.0", head=head).build((3, 32, 32), 3)
     kinds = [type(part).__name__ for part in network.head.hidden1]
@@ -130,14 +130,14 @@ def test_a_head_is_flatten_then_linear_norm_activation_dropout() -> None:
     assert [name for name, _ in network.head.named_children()] == ["flatten", "hidden1", "output"]
 
 
-def test_a_cut_at_no_layer_names_the_layers_there_are() -> None:
+def test_cut_at_no_layer_names_the_layers_there_are() -> None:
     with pytest.raises(UnknownLayer) as caught:
         model("alexnet", cut="feature").build((3, 224, 224), 3)
     assert caught.value.pattern == "feature"
     assert "features" in caught.value.layers
 
 
-def test_a_head_without_a_cut_is_refused() -> None:
+def test_head_without_a_cut_is_refused() -> None:
     with pytest.raises(ValidationError, match="head needs cut"):
         model("alexnet", head={"hidden": (3,)})
 
@@ -153,7 +153,7 @@ def test_images_that_are_too_small_are_refused() -> None:
 
 
 @pytest.mark.parametrize("digits", ["", "abc", "g" * 64, "0" * 63, "0" * 65])
-def test_a_checksum_has_64_hexadecimal_digits(digits: str) -> None:
+def test_checksum_has_64_hexadecimal_digits(digits: str) -> None:
     with pytest.raises(ValidationError):
         WeightsFile(file="a.pth", sha256=digits)
 
@@ -171,19 +171,19 @@ def test_weights_are_called_by_model_and_source() -> None:
 
 
 @pytest.mark.parametrize("side", [224, 64])
-def test_a_vision_transformer_is_made_for_the_size_of_the_images(side: int) -> None:
+def test_vision_transformer_is_made_for_the_size_of_the_images(side: int) -> None:
     network = on_meta(lambda: model("vit_b_16").build((3, side, side), 3))
     positions = (side // 16) ** 2 + 1
     assert network.encoder.pos_embedding.shape == (1, positions, 768)
 
 
-def test_a_cut_whose_output_is_no_tensor_is_refused() -> None:
+def test_cut_whose_output_is_no_tensor_is_refused() -> None:
     settings = model("vit_b_16", cut="encoder.layers.encoder_layer_0.self_attention")
     with pytest.raises(ValueError, match="its output is no tensor, but a tuple"):
         on_meta(lambda: settings.build((3, 224, 224), 3))
 
 
-def test_a_cut_at_the_head_itself_is_refused() -> None:
+def test_cut_at_the_head_itself_is_refused() -> None:
     with pytest.raises(ValueError, match="cut: head keeps the whole network"):
         on_meta(lambda: model("swin_t", cut="head").build((3, 224, 224), 3))
 
@@ -195,5 +195,5 @@ def test_layers_that_cannot_be_cut_at_are_not_offered() -> None:
     assert "stem" in caught.value.layers
 
 
-def test_a_checksum_may_be_written_in_capitals() -> None:
+def test_checksum_may_be_written_in_capitals() -> None:
     assert WeightsFile(file="a.pth", sha256="AB" * 32).sha256 == "ab" * 32

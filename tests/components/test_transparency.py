@@ -84,7 +84,7 @@ def settings(**data: Any) -> DatasetSettings:
 @pytest.mark.parametrize("name", TRANSPARENT)
 @pytest.mark.parametrize(("background", "level"), [("white", 255), ("black", 0)])
 @pytest.mark.parametrize("color", ["rgb", "gray"])
-def test_a_hidden_colour_is_never_seen(
+def test_hidden_colour_is_never_seen(
     tmp_path: Path, name: str, background: str, level: int, color: str
 ) -> None:
     TRANSPARENT[name](tmp_path / name)
@@ -98,18 +98,18 @@ def test_a_hidden_colour_is_never_seen(
 
 
 @pytest.mark.parametrize("name", OPAQUE)
-def test_what_is_opaque_or_no_image_is_not_transparent(tmp_path: Path, name: str) -> None:
+def test_opaque_images_and_other_files_are_not_transparent(tmp_path: Path, name: str) -> None:
     OPAQUE[name](tmp_path / name)
     assert not is_transparent(tmp_path / name)
 
 
-def test_half_transparent_is_half_of_the_background() -> None:
+def test_half_transparent_pixel_is_half_of_the_background() -> None:
     image = gray(100, 100)
     image.putalpha(gray(51, 255))
     assert np.asarray(on_background(image, "white").convert("L")).tolist() == [[224, 100]]
 
 
-def test_an_alpha_channel_that_hides_nothing_changes_no_level() -> None:
+def test_alpha_channel_that_hides_nothing_changes_no_level() -> None:
     levels = np.random.default_rng(0).integers(0, 256, (64, 64, 4), dtype=np.uint8)
     levels[..., 3] = 255
     levels[0, :, :3] = levels[1, :, :3] = np.arange(64)[:, None] * 4
@@ -124,7 +124,7 @@ def no_memory(key: str, find_out: Callable[[], bool]) -> bool:
     return find_out()
 
 
-def test_only_transparent_images_change_the_fingerprint(tmp_path: Path) -> None:
+def test_fingerprint_changes_with_transparent_images_only(tmp_path: Path) -> None:
     for name, save in OPAQUE.items():
         save(tmp_path / name)
     opaque = sorted(OPAQUE)
@@ -160,6 +160,6 @@ def test_images_are_looked_at_once_for_the_same_contents(
     assert looked == ["a.png", "b.png", "b.png"]
 
 
-def test_a_background_belongs_to_the_pixels_and_white_is_as_ever() -> None:
+def test_background_belongs_to_the_pixels_and_white_is_as_ever() -> None:
     assert settings(background="white").pixel_settings() == settings().pixel_settings()
     assert settings(background="black").pixel_settings() != settings().pixel_settings()

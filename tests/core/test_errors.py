@@ -56,7 +56,7 @@ def test_disk_full_says_in_a_hint_how_to_go_on() -> None:
 @pytest.mark.parametrize(
     "label", ["did you mean", r"\n    allowed:", r"\n    hint:", r"\n    there are:"]
 )
-def test_no_other_module_puts_an_error_together_by_hand(label: str) -> None:
+def test_error_texts_are_put_together_in_one_module(label: str) -> None:
     package = Path(runner.__file__).parent
     modules = [
         path.relative_to(package).as_posix()

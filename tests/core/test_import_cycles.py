@@ -24,7 +24,7 @@ def test_modules_import_each_other_in_no_cycle() -> None:
     assert modules_on_a_cycle(runner.__name__) == []
 
 
-def test_a_cycle_within_functions_is_found(tmp_path: Path, monkeypatch) -> None:
+def test_cycle_within_functions_is_found(tmp_path: Path, monkeypatch) -> None:
     package = tmp_path / "circular"
     package.mkdir()
     for name, text in sources():

@@ -12,22 +12,22 @@ from runner.core import moments
 TESTS = Path(__file__).parent.parent
 
 
-def test_each_moment_is_reached_in_one_place() -> None:
+def test_moments_are_reached_in_one_place_each() -> None:
     assert known_moments()
     assert {name: places for name, places in known_moments().items() if len(places) > 1} == {}
 
 
-def test_each_moment_is_used_by_a_test() -> None:
+def test_moments_are_each_used_by_a_test() -> None:
     texts = "".join(path.read_text() for path in TESTS.rglob("*.py"))
     assert [name for name in known_moments() if f'"{name}"' not in texts] == []
 
 
-def test_the_name_of_no_moment_is_refused() -> None:
+def test_name_of_no_moment_is_refused() -> None:
     with pytest.raises(AssertionError, match="no code reaches 'epoch train'"):
         check_moment("epoch train")
 
 
-def test_a_moment_that_is_not_reached_fails_the_test() -> None:
+def test_moment_that_is_not_reached_fails_the_test() -> None:
     def wait_in_vain() -> None:
         with at_moment("epoch trained", lambda: None):
             pass
@@ -36,7 +36,7 @@ def test_a_moment_that_is_not_reached_fails_the_test() -> None:
         wait_in_vain()
 
 
-def test_what_is_planted_is_done_at_its_call_and_gone_afterwards() -> None:
+def test_planted_action_is_done_at_its_call_and_gone_afterwards() -> None:
     done: list[str] = []
     with at_moment("epoch trained", lambda: done.append("second"), call=2):
         moments.reached("epoch begins")
@@ -48,7 +48,7 @@ def test_what_is_planted_is_done_at_its_call_and_gone_afterwards() -> None:
     assert moments.hook is None
 
 
-def test_only_moments_sets_the_hook() -> None:
+def test_hook_is_set_by_moments_only() -> None:
     """No setting, variable or file leads to it."""
     root = Path(runner.__file__).parent
     setting = re.compile(r"moments\.hook|import hook|moments import \*|global hook")

@@ -45,12 +45,12 @@ def test_patience_counts_epochs_since_the_last_improvement() -> None:
     assert (state.epoch, state.stop_epoch, state.stopped_early) == (4, 2, True)
 
 
-def test_an_improvement_starts_the_patience_anew() -> None:
+def test_improvement_starts_the_patience_anew() -> None:
     rules = reader(stop=StopRule("val_loss", "min", patience=2))
     assert not read_all(rules, [3.0, 3.0, 2.0, 2.0]).finished
 
 
-def test_a_change_of_the_tolerance_is_no_improvement() -> None:
+def test_change_of_the_tolerance_is_no_improvement() -> None:
     rules = reader(stop=StopRule("val_loss", "min", patience=1, tolerance=0.5))
     assert read_all(rules, [3.0, 2.5]).stopped_early
     assert not read_all(rules, [3.0, 2.25]).finished
@@ -74,7 +74,7 @@ def test_stopping_in_the_last_epoch_is_not_early() -> None:
 
 
 @pytest.mark.parametrize(("mode", "best"), [("max", 2), ("min", 1)])
-def test_the_first_of_equally_good_epochs_is_kept(mode: str, best: int) -> None:
+def test_first_of_equally_good_epochs_is_kept(mode: str, best: int) -> None:
     rules = reader(select=SelectRule("val_loss", mode))
     state = read_all(rules, [1.0, 3.0, 1.0, 3.0])
     assert state.best_epoch == best
@@ -85,12 +85,12 @@ def test_last_keeps_every_new_epoch() -> None:
     assert (state.best_epoch, state.best_value) == (3, None)
 
 
-def test_a_missing_monitor_is_an_error() -> None:
+def test_missing_monitor_is_an_error() -> None:
     with pytest.raises(KeyError):
         read_epoch(reader(), ReaderState(), {"val_loss": 1.0})
 
 
-def test_a_number_is_better_than_none() -> None:
+def test_number_is_better_than_none() -> None:
     rules = reader(select=SelectRule("val_loss", "min"), stop=StopRule("val_loss", "min", 5))
     state = read_all(rules, [math.nan, 2.0, math.nan, 1.0])
     assert (state.best_epoch, state.best_value, state.stop_epoch) == (4, 1.0, 4)
@@ -144,23 +144,23 @@ def test_divergence_returns_the_first_step_whose_recent_mean_is_above_the_limit(
     assert divergence([60.0, 70.0], first_mean=2.0, diverged_if=20.0) == 2
 
 
-def test_a_single_large_step_has_not_diverged() -> None:
+def test_single_large_step_has_not_diverged() -> None:
     assert divergence([*[1.0] * 15, 100.0, *[1.0] * 15], 2.0, 20.0) is None
 
 
-def test_a_loss_at_the_limit_has_not_diverged() -> None:
+def test_loss_at_the_limit_has_not_diverged() -> None:
     assert divergence([40.0], first_mean=2.0, diverged_if=20.0) is None
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("first_mean", [None, 2.0])
-def test_a_loss_that_is_not_finite_has_diverged(loss: float, first_mean: float | None) -> None:
+def test_loss_that_is_not_finite_has_diverged(loss: float, first_mean: float | None) -> None:
     assert divergence([1.0, loss], first_mean, 20.0) == 2
 
 
-def test_the_first_epoch_has_no_limit() -> None:
+def test_first_epoch_has_no_limit() -> None:
     assert divergence([1.0, 1e30], first_mean=None, diverged_if=2.0) is None
 
 
-def test_no_steps_have_not_diverged() -> None:
+def test_divergence_needs_steps() -> None:
     assert divergence([], first_mean=1.0, diverged_if=2.0) is None

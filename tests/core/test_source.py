@@ -62,7 +62,7 @@ def digest(text: str) -> str:
         ('"""A net."""', "'A net.'"),
     ],
 )
-def test_what_does_nothing_does_not_count(old: str, new: str) -> None:
+def test_digest_ignores_docstrings_and_comments(old: str, new: str) -> None:
     assert old in CODE
     assert digest(CODE.replace(old, new)) == digest(CODE)
 
@@ -80,12 +80,12 @@ def test_what_does_nothing_does_not_count(old: str, new: str) -> None:
         ("return math", "return -math"),
     ],
 )
-def test_what_does_something_counts(old: str, new: str) -> None:
+def test_digest_changes_with_the_code(old: str, new: str) -> None:
     assert old in CODE
     assert digest(CODE.replace(old, new)) != digest(CODE)
 
 
-def test_one_is_not_true_and_text_is_not_bytes() -> None:
+def test_digest_tells_one_from_true_and_text_from_bytes() -> None:
     values = (
         "1",
         "True",
@@ -103,7 +103,7 @@ def test_one_is_not_true_and_text_is_not_bytes() -> None:
     assert len({digest(f"x = {value}\n") for value in values}) == len(values)
 
 
-def test_a_text_that_is_no_python_stands_for_itself() -> None:
+def test_text_that_is_no_python_stands_for_itself() -> None:
     assert digest("def (") != digest("def  (")
     assert read_source(b"\xff\x00", PACKAGE).imports == ()
 
@@ -124,7 +124,7 @@ def test_imports_are_those_of_the_running_module_wherever_they_stand() -> None:
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 15), reason="known for the versions up to 3.14")
-def test_the_digest_is_the_same_for_every_version_of_python() -> None:
+def test_digest_is_the_same_for_every_version_of_python() -> None:
     """Results of one version of Python are held against the code as another one reads it."""
     assert digest(CODE) == "b0cdc36cb3a707d9"
     generic = (

@@ -21,7 +21,7 @@ ANY = st.text(st.characters(exclude_categories=()))
         (r"a\n", r"a\n"),
     ],
 )
-def test_what_breaks_a_line_is_escaped(text: str, shown: str) -> None:
+def test_printable_escapes_what_breaks_a_line(text: str, shown: str) -> None:
     assert printable(text) == shown
 
 

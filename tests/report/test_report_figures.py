@@ -130,13 +130,13 @@ def test_seeds_are_a_mean_and_a_band_between_the_extremes(drawn: Draw) -> None:
     assert "least to greatest seed" in words(figure)
 
 
-def test_one_seed_has_no_band_and_no_word_of_seeds(drawn: Draw) -> None:
+def test_curve_of_one_seed_has_no_band_and_no_word_of_seeds(drawn: Draw) -> None:
     figure = drawn(RATES, kind="accuracy").figure
     assert not figure.axes[0].collections
     assert "seed" not in caption(figure) + " ".join(words(figure))
 
 
-def test_the_best_epoch_is_a_dotted_line_and_a_ring_at_the_value_there(drawn: Draw) -> None:
+def test_best_epoch_is_a_dotted_line_and_a_ring_at_the_value_there(drawn: Draw) -> None:
     figure = drawn(SEEDS, kind="accuracy").figure
     best = [each for each in figure.axes[0].lines if each.get_label() == "best epoch"]
     vertical, ring = best[:2]
@@ -145,7 +145,7 @@ def test_the_best_epoch_is_a_dotted_line_and_a_ring_at_the_value_there(drawn: Dr
     assert "best epoch, mean over seeds" in words(figure)
 
 
-def test_where_the_last_epoch_is_kept_none_is_marked_as_best(drawn: Draw) -> None:
+def test_best_epoch_is_not_marked_where_the_last_is_kept(drawn: Draw) -> None:
     text = RATES.replace("{epochs: 4}", "{epochs: 4, best: {monitor: last}}")
     figure = drawn(text, kind="accuracy").figure
     assert not lines(figure.axes[0], "best epoch")
@@ -159,7 +159,7 @@ def test_cells_are_told_apart_without_colours(drawn: Draw) -> None:
     assert markers == [look.marker for look in looks(2)]
 
 
-def test_more_cells_than_one_panel_tells_apart_have_panels_of_their_own(
+def test_cells_too_many_for_one_panel_have_panels_of_their_own(
     drawn: Draw, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("runner.report.figures.figure.MOST_LINES", 1)
@@ -168,7 +168,7 @@ def test_more_cells_than_one_panel_tells_apart_have_panels_of_their_own(
     assert len({axes.get_ylim() for axes in figure.axes}) == 1
 
 
-def test_a_sheet_has_loss_and_accuracy_of_every_cell(drawn: Draw) -> None:
+def test_sheet_has_loss_and_accuracy_of_every_cell(drawn: Draw) -> None:
     figure = drawn(RATES, kind="sheet").figure
     titles = [axes.get_title() for axes in figure.axes]
     assert titles == ["lr=0.1", "lr=0.01", "", ""]
@@ -178,7 +178,7 @@ def test_a_sheet_has_loss_and_accuracy_of_every_cell(drawn: Draw) -> None:
     ]
 
 
-def test_a_sheet_takes_only_so_many_cells(drawn: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sheet_takes_only_so_many_cells(drawn: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runner.report.figures.figure.MOST_CELLS", 1)
     with pytest.raises(UsageError, match=r"2 cells; one sheet takes 1\n    hint: choose .* --only"):
         drawn(RATES, kind="sheet")
@@ -204,14 +204,14 @@ def test_smoothing_averages_windows_of_steps_and_says_so(drawn: Draw) -> None:
     assert "train loss: mean of each 3 steps" in caption(figure)
 
 
-def test_many_steps_are_averaged_unasked(drawn: Draw) -> None:
+def test_steps_too_many_to_draw_are_averaged_unasked(drawn: Draw) -> None:
     many = MadeUp({"train_loss": [1.0], "val_loss": [1.0]}, steps=[[float(n) for n in range(1000)]])
     figure = drawn(HEAD, lambda cell: many, kind="loss", per="step").figure
     assert "mean of each 7 steps" in caption(figure)
     assert line(figure.axes[0], "made_up: train_loss").get_ydata()[0] == 3.0
 
 
-def test_a_diverged_run_ends_with_a_cross_and_an_explosion_is_cut_off(drawn: Draw) -> None:
+def test_diverged_run_ends_with_a_cross_and_an_explosion_is_cut_off(drawn: Draw) -> None:
     def explode(cell: Cell) -> MadeUp:
         if cell.position == 0:
             return curves_of(cell)
@@ -242,18 +242,18 @@ def test_a_diverged_run_ends_with_a_cross_and_an_explosion_is_cut_off(drawn: Dra
         ([[1e308, 1e308]], math.inf),
     ],
 )
-def test_an_axis_ends_below_explosions_alone(losses: list[list[float]], top: float) -> None:
+def test_axis_ends_below_explosions_alone(losses: list[list[float]], top: float) -> None:
     assert cut_above(losses) == top
 
 
-def test_a_training_that_falls_a_thousandfold_is_drawn_whole(drawn: Draw) -> None:
+def test_training_that_falls_a_thousandfold_is_drawn_whole(drawn: Draw) -> None:
     falling = MadeUp({"train_loss": [40.0, 0.02, 0.01, 0.01], "val_loss": [3.0, 0.03, 0.02, 0.02]})
     figure = drawn(HEAD, lambda cell: falling, kind="loss").figure
     assert "cut off" not in caption(figure)
     assert figure.axes[0].get_ylim()[1] > 40
 
 
-def test_a_diverged_seed_is_not_in_the_mean_and_is_told(drawn: Draw) -> None:
+def test_diverged_seed_is_not_in_the_mean_and_is_told(drawn: Draw) -> None:
     diverged = MadeUp({"val_accuracy": [0.9]}, status="diverged")
 
     def second(cell: Cell) -> MadeUp | None:
@@ -268,7 +268,7 @@ def test_a_diverged_seed_is_not_in_the_mean_and_is_told(drawn: Draw) -> None:
     assert found.left_out == ("lr=0.01 (1 of 2 seeds unfinished)",)
 
 
-def test_where_seeds_stop_at_different_epochs_the_mean_is_of_those_that_go_on(drawn: Draw) -> None:
+def test_mean_over_seeds_that_stop_at_different_epochs_is_of_those_that_go_on(drawn: Draw) -> None:
     def stopping(cell: Cell) -> MadeUp:
         return MadeUp({"val_accuracy": [0.2, 0.4, 0.6][: 2 + cell.seed]})
 
@@ -336,7 +336,7 @@ def test_figures_over_different_settings_have_files_of_their_own(drawn: Draw) ->
     assert names == ["made_up-setting-lr.png", "made_up-setting-dropout.png"]
 
 
-def test_only_chosen_seeds_count_against_a_setting(drawn: Draw) -> None:
+def test_figure_over_a_setting_counts_chosen_seeds_only(drawn: Draw) -> None:
     figure = drawn(DROPOUT, kind="setting", only=["seed=1"], metrics=["val_accuracy"]).figure
     shown = line(figure.axes[0], "dropout=0.1: val_accuracy").get_ydata()
     assert list(shown) == pytest.approx([0.511, 0.501, 0.521])
@@ -351,9 +351,7 @@ def test_only_chosen_seeds_count_against_a_setting(drawn: Draw) -> None:
         ("weight_decay: [0, 0.0001, 0.01]", "symlog"),
     ],
 )
-def test_a_setting_over_decades_has_a_logarithmic_axis(
-    drawn: Draw, values: str, scale: str
-) -> None:
+def test_setting_over_decades_has_a_logarithmic_axis(drawn: Draw, values: str, scale: str) -> None:
     text = (
         HEAD.replace("{epochs: 4}", "{epochs: 4, optimizer: sgd}")
         + f"sweep: {{grid: {{{values}}}}}"
@@ -382,7 +380,7 @@ def test_categories_stand_side_by_side_and_other_settings_make_lines(drawn: Draw
     assert ydata == [pytest.approx([0.6, 0.62]), pytest.approx([0.61, 0.63])]
 
 
-def test_a_swept_seed_is_a_setting_like_others(drawn: Draw) -> None:
+def test_swept_seed_is_a_setting_like_others(drawn: Draw) -> None:
     text = HEAD + "sweep: {grid: {seed: [3, 1]}}\n"
     (axes,) = drawn(text, kind="setting", x="seed", metrics=["val_accuracy"], at="last").figure.axes
     shown = line(axes, "seed=1: val_accuracy")
@@ -390,7 +388,7 @@ def test_a_swept_seed_is_a_setting_like_others(drawn: Draw) -> None:
     assert list(shown.get_ydata()) == pytest.approx([0.411, 0.403])
 
 
-def test_an_epoch_that_only_some_runs_reach_shows_those(drawn: Draw) -> None:
+def test_epoch_that_only_some_runs_reach_shows_those(drawn: Draw) -> None:
     text = HEAD + "sweep: {grid: {epochs: [2, 4]}}\n"
 
     def trained(cell: Cell) -> MadeUp:
@@ -403,7 +401,7 @@ def test_an_epoch_that_only_some_runs_reach_shows_those(drawn: Draw) -> None:
     assert found == pytest.approx([math.nan, 0.41], nan_ok=True)
 
 
-def test_a_diverged_cell_is_a_cross_on_its_place(drawn: Draw) -> None:
+def test_diverged_cell_is_a_cross_on_its_place(drawn: Draw) -> None:
     def second(cell: Cell) -> MadeUp:
         return (
             MadeUp({"val_accuracy": [0.1]}, status="diverged") if cell.position else curves_of(cell)
@@ -413,7 +411,7 @@ def test_a_diverged_cell_is_a_cross_on_its_place(drawn: Draw) -> None:
     assert [each.get_xdata()[0] for each in lines(axes, "diverged")] == [0.01, 0.01]
 
 
-def test_a_metric_that_no_run_has_is_refused(drawn: Draw) -> None:
+def test_metric_that_no_run_has_is_refused(drawn: Draw) -> None:
     with pytest.raises(SpecError, match="shows train_eval_loss at best, which no run has"):
         drawn(DROPOUT, kind="setting", metrics=["train_eval_loss"])
 
@@ -432,7 +430,7 @@ def test_labels_changed_since_the_run_are_shown_as_they_are_now(
     assert list(shown) == [0.2, 0.6, 0.5, 0.4]
 
 
-def test_a_label_on_the_x_axis_is_no_formula(drawn: Draw) -> None:
+def test_label_on_the_x_axis_is_no_formula(drawn: Draw) -> None:
     rows = [{"labels": {"cost_$x$ in $": name}, "lr": lr} for name, lr in (("a", 0.1), ("b", 0.01))]
     found = drawn(HEAD + f"sweep: {{rows: {rows}}}\n", kind="setting", x="cost_$x$ in $")
     assert found.figure.axes[0].get_xlabel() == r"cost_\$x\$ in \$"
@@ -456,7 +454,7 @@ QUICK = ("sheet", "curves", "setting")
     "kind",
     [kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.slow) for kind in FIGURES],
 )
-def test_nothing_overlaps_and_nothing_is_cut_with_long_names(drawn: Draw, kind: str) -> None:
+def test_long_names_overlap_nothing_and_are_not_cut(drawn: Draw, kind: str) -> None:
     rows = [
         {"label": name, "lr": 0.1 / (1 + number), "augment": ["RandomHorizontalFlip"] * number}
         for number, name in enumerate(NAMES, start=1)
@@ -493,13 +491,13 @@ def saved(drawn: Draw, kind: str, path: Path) -> bytes:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_file_is_of_its_suffix_and_has_no_date(drawn: Draw, tmp_path: Path, suffix: str) -> None:
+def test_file_is_of_its_suffix_and_has_no_date(drawn: Draw, tmp_path: Path, suffix: str) -> None:
     content = saved(drawn, "accuracy", tmp_path / "new" / f"figure{suffix}")
     assert not re.search(rb"CreationDate|dc:date|tIME", content)
 
 
 @pytest.mark.slow
-def test_two_drawings_are_the_same_bytes(drawn: Draw, tmp_path: Path) -> None:
+def test_drawings_of_one_figure_are_the_same_bytes(drawn: Draw, tmp_path: Path) -> None:
     path = tmp_path / "new" / "figure.svg"
     assert saved(drawn, "accuracy", path) == saved(drawn, "accuracy", path)
 

@@ -122,7 +122,7 @@ def read_markdown(text: str) -> list[list[str]]:
 @example(title="$x$", label="<script>&amp;")
 @example(title="*a* **b**", label="~c~ ~~d~~ _e_ __f__")
 @example(title="#&%$_{}~^", label="--- '' ,, # % {}")
-def test_what_was_written_is_read_back(title: str, label: str) -> None:
+def test_markup_is_read_back_as_it_was_written(title: str, label: str) -> None:
     table = table_of(title, label)
     shown = [[printable(title), "BEST"], [printable(label), "0.500"]]
     trimmed = [[cell.strip() for cell in row] for row in shown]
@@ -148,7 +148,7 @@ def test_every_format_can_be_printed_and_holds_no_control_character(text: str) -
         assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", printed)
 
 
-def test_a_formula_is_text_in_a_spreadsheet_and_a_number_stays_one() -> None:
+def test_formula_is_text_in_a_spreadsheet_and_a_number_stays_one() -> None:
     fields = [render(table_of("T", text), "csv").split("\n")[1].split(",0.5")[0] for text in FIELDS]
     assert fields == list(FIELDS.values())
 

@@ -79,7 +79,7 @@ def tables(database: Database, folder: Path) -> dict[str, TableData]:
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_a_format_looks_like_its_golden_file(database: Database, tmp_path: Path, form: str) -> None:
+def test_format_looks_like_its_golden_file(database: Database, tmp_path: Path, form: str) -> None:
     for name, table in tables(database, tmp_path).items():
         text = render(table, form)
         golden = GOLDEN / f"pivot_{name}.{form}"
@@ -117,7 +117,7 @@ tables:
     pd.testing.assert_frame_equal(shown, wanted[list(shown)])
 
 
-def test_a_place_says_how_its_own_runs_ended(database: Database, tmp_path: Path) -> None:
+def test_place_says_how_its_own_runs_ended(database: Database, tmp_path: Path) -> None:
     table = tables(database, tmp_path)["metrics"]
     four, eight = table.rows
     shown = [four.entries[f"VAL {lr}"].missing for lr in RATES]
@@ -129,7 +129,7 @@ def test_a_place_says_how_its_own_runs_ended(database: Database, tmp_path: Path)
     assert (records[1]["VAL 0.1"], records[1]["VAL 0.001"]) == (None, 1.0)
 
 
-def test_a_place_without_a_cell_is_empty_everywhere(database: Database, tmp_path: Path) -> None:
+def test_place_without_a_cell_is_empty_everywhere(database: Database, tmp_path: Path) -> None:
     table = tables(database, tmp_path)["networks"]
     (record,) = [each for each in to_records(table) if each["NET"] == "VGG11"]
     assert record["ACC"] is None
@@ -138,7 +138,7 @@ def test_a_place_without_a_cell_is_empty_everywhere(database: Database, tmp_path
     assert line.split()[1] == "–"
 
 
-def test_each_column_has_a_best_of_its_own(database: Database, tmp_path: Path) -> None:
+def test_columns_each_have_a_best_of_their_own(database: Database, tmp_path: Path) -> None:
     table = tables(database, tmp_path)["networks"]
     best = {
         title: [row.entries["NET"].value for row in table.rows if row.entries[title].is_best]
@@ -176,7 +176,7 @@ def test_rows_follow_the_order_and_columns_the_spec(
     assert titles == ["NET", "ACC", "freeze | most", "ACC*"]
 
 
-def test_the_api_returns_the_pivoted_table(database: Database, tmp_path: Path) -> None:
+def test_api_returns_the_pivoted_table(database: Database, tmp_path: Path) -> None:
     table = filled(database, tmp_path, METRICS, metrics)
     frame = report("metrics", db=tmp_path / "results.db").frame()
     epochs, accuracies = ([f"{each} {lr}" for lr in RATES] for each in ("EPOCH", "VAL"))
@@ -184,7 +184,7 @@ def test_the_api_returns_the_pivoted_table(database: Database, tmp_path: Path) -
     pd.testing.assert_frame_equal(frame, to_frame(table))
 
 
-def test_the_sql_gives_the_rows_before_the_pivot(database: Database, tmp_path: Path) -> None:
+def test_sql_gives_the_rows_before_the_pivot(database: Database, tmp_path: Path) -> None:
     experiment = record_made_up(database, tmp_path, METRICS, metrics)
     statement = sql_of(TableRef(experiment.tables[0], experiment.name, "", ""))
     database.close()
@@ -243,7 +243,7 @@ def by_rate(cell: Cell) -> MadeUp:
     return MadeUp({"val_accuracy": [cell.settings["train"]["optimizer"]["lr"]]})
 
 
-def test_a_variant_is_pivoted_like_the_spec(database: Database, tmp_path: Path) -> None:
+def test_variant_is_pivoted_like_the_spec(database: Database, tmp_path: Path) -> None:
     experiment = record_made_up(database, tmp_path, HIDDEN, by_rate, ["epochs=2"])
     table = query_table(database, experiment.tables[0], experiment.name, "epochs=2")
     assert (column(table, "0.1"), column(table, "0.2")) == ([0.1, 0.1], [0.2, 0.2])

@@ -79,7 +79,7 @@ def tables(database: Database, folder: Path) -> dict[str, TableData]:
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_a_format_looks_like_its_golden_file(database: Database, tmp_path: Path, form: str) -> None:
+def test_format_looks_like_its_golden_file(database: Database, tmp_path: Path, form: str) -> None:
     for name, table in tables(database, tmp_path).items():
         text = render(table, form)
         golden = GOLDEN / f"{name}.{form}"
@@ -95,7 +95,7 @@ def test_json_is_json_with_the_titles_as_keys(database: Database, tmp_path: Path
     assert content["rows"][0]["VAL"] == 0.9
 
 
-def test_an_unknown_format_names_those_that_there_are(database: Database, tmp_path: Path) -> None:
+def test_unknown_format_names_those_that_there_are(database: Database, tmp_path: Path) -> None:
     table = filled(database, tmp_path, HEAD)
     with pytest.raises(UsageError, match="did you mean: markdown\n    allowed: text, markdown"):
         render(table, "markdwon")

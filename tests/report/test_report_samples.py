@@ -88,7 +88,7 @@ def test_originals_are_training_images_and_the_rest_is_what_the_engine_makes(
 
 
 @pytest.mark.slow
-def test_each_pipeline_has_a_column_and_each_preprocessing_its_rows(tmp_path: Path) -> None:
+def test_pipelines_have_columns_and_preprocessings_rows(tmp_path: Path) -> None:
     figure = drawn(tmp_path, images=2)
     assert titles(figure) == [
         *("original", "turned (1)", "turned (2)"),
@@ -101,23 +101,25 @@ def test_each_pipeline_has_a_column_and_each_preprocessing_its_rows(tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_more_images_than_classes_are_all_different(tmp_path: Path) -> None:
+def test_sample_images_are_all_different_beyond_one_a_class(tmp_path: Path) -> None:
     originals = pictures(drawn(tmp_path, only=["mirrored"], images=7))[::5]
     assert len({picture.tobytes() for picture in originals}) == 7
 
 
-def test_without_augmentation_there_is_nothing_to_show(tmp_path: Path) -> None:
+def test_sample_figure_without_augmentation_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no chosen cell of .* augments its images"):
         drawn(tmp_path, only=["none"])
 
 
-def test_too_many_pipelines_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pipelines_too_many_for_a_figure_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("runner.report.figures.augmented.MOST_PIPELINES", 1)
     with pytest.raises(UsageError, match="2 different augmentations; a figure takes 1"):
         drawn(tmp_path)
 
 
-def test_a_pipeline_that_the_images_cannot_go_through_is_told_with_its_place(
+def test_pipeline_that_the_images_cannot_go_through_is_told_with_its_place(
     tmp_path: Path,
 ) -> None:
     text = SPEC.replace("augment: [RandomHorizontalFlip]", "augment: [{name: Resize, size: 9}]", 1)
@@ -153,7 +155,7 @@ def test_corrupt_images_are_skipped_before_the_split_as_the_engine_does(tmp_path
     assert len(colours) == 6
 
 
-def test_a_corrupt_image_that_is_shown_is_named(tmp_path: Path) -> None:
+def test_corrupt_image_that_is_shown_is_named(tmp_path: Path) -> None:
     write_photos(tmp_path, each=4)
     for photo in (tmp_path / "photos" / "dog").iterdir():
         photo.write_bytes(b"no image")

@@ -61,14 +61,14 @@ def one_value(database: Database, folder: Path, declared: str, made: MadeUp = DO
         ("{metric: val_accuracy * best_epoch, at: max}", 1.2),
     ],
 )
-def test_a_metric_column_shows_the_recorded_number(
+def test_metric_column_shows_the_recorded_number(
     database: Database, tmp_path: Path, declared: str, value: float | None
 ) -> None:
     shown = one_value(database, tmp_path, declared)
     assert shown == (None if value is None else pytest.approx(value))
 
 
-def test_an_epoch_that_a_run_never_reached_is_empty(database: Database, tmp_path: Path) -> None:
+def test_epoch_that_a_run_never_reached_is_empty(database: Database, tmp_path: Path) -> None:
     stopped = MadeUp({"val_accuracy": [0.5]})
     assert one_value(database, tmp_path, "{metric: val_accuracy, at: 3}", stopped) is None
 
@@ -159,7 +159,7 @@ def test_rows_come_in_the_declared_order_then_that_of_the_spec(
 @pytest.mark.parametrize(
     ("mark", "best"), [("max", [False, True, True]), ("min", [True, False, False])]
 )
-def test_the_best_of_a_column_is_marked_with_ties(
+def test_best_of_a_column_is_marked_with_ties(
     database: Database, tmp_path: Path, mark: str, best: list[bool]
 ) -> None:
     declared = f"{{VAL: {{metric: val_accuracy, mark: {mark}}}}}"
@@ -183,7 +183,7 @@ tables: {{t: {{LR: lr, VAL: val_accuracy}}}}
     assert (second["VAL_published"], second["VAL_difference"]) == (None, None)
 
 
-def test_what_is_not_done_has_no_number_and_says_so(database: Database, tmp_path: Path) -> None:
+def test_row_that_is_not_done_has_no_number_and_says_so(database: Database, tmp_path: Path) -> None:
     made = {0.1: None, 0.2: MadeUp(CURVES, status="failed"), 0.3: MadeUp(CURVES, status="diverged")}
     table = filled(
         database, tmp_path, SWEEP + "{LR: lr, VAL: val_accuracy}", lambda c: made[c.swept[LR]]
@@ -192,7 +192,7 @@ def test_what_is_not_done_has_no_number_and_says_so(database: Database, tmp_path
     assert [row.missing() for row in table.rows] == ["unfinished", "failed", "diverged"]
 
 
-def test_a_partial_row_averages_what_is_done(database: Database, tmp_path: Path) -> None:
+def test_partial_row_averages_what_is_done(database: Database, tmp_path: Path) -> None:
     text = f"{HEAD}seeds: [0, 1, 2]\ntables: {{t: {{VAL: val_accuracy}}}}"
     made = [MadeUp({"val_accuracy": [0.4]}), MadeUp(status="failed"), None]
     (row,) = filled(database, tmp_path, text, lambda cell: made[cell.seed]).rows
@@ -251,7 +251,7 @@ ODD_TITLES = [
 
 
 @pytest.mark.parametrize("title", ODD_TITLES)
-def test_any_title_is_a_column(database: Database, tmp_path: Path, title: str) -> None:
+def test_title_of_any_text_is_a_column(database: Database, tmp_path: Path, title: str) -> None:
     quoted = "'" + title.replace("'", "''") + "'"
     columns = f"{{{quoted}: val_accuracy, LR: lr}}"
     declared = f"{{columns: {columns}, order: [{quoted}]}}"
@@ -274,14 +274,14 @@ tables: {{t: {{A: {{label: 'the "net"'}}, B: {{label: "it's"}}}}}}
 
 
 @pytest.mark.parametrize("title", ["status", "VAL_std", "VAL_n", "VAL_published"])
-def test_a_title_that_exports_use_themselves_is_refused(
+def test_title_that_exports_use_themselves_is_refused(
     database: Database, tmp_path: Path, title: str
 ) -> None:
     with pytest.raises(Exception, match=f"column title '{title}'"):
         filled(database, tmp_path, f"{SWEEP}{{VAL: val_accuracy, {title}: lr}}")
 
 
-def test_two_cells_that_share_a_run_are_two_rows(database: Database, tmp_path: Path) -> None:
+def test_cells_that_share_a_run_are_two_rows(database: Database, tmp_path: Path) -> None:
     text = f"""{HEAD}
 sweep: {{rows: [{{label: a, lr: 0.1}}, {{label: b, lr: 0.1}}]}}
 tables: {{t: {{NAME: label, VAL: val_accuracy}}}}
@@ -291,13 +291,13 @@ tables: {{t: {{NAME: label, VAL: val_accuracy}}}}
     assert column(table, "VAL") == [0.6, 0.6]
 
 
-def test_other_experiments_do_not_show(database: Database, tmp_path: Path) -> None:
+def test_rows_of_other_experiments_do_not_show(database: Database, tmp_path: Path) -> None:
     record_made_up(database, tmp_path, HEAD.replace("made_up", "other"), lambda cell: DONE)
     table = filled(database, tmp_path, SWEEP + "{LR: lr}")
     assert column(table, "LR") == [0.1, 0.2, 0.3]
 
 
-def test_the_sql_runs_in_plain_sqlite_and_gives_the_same_numbers(
+def test_sql_runs_in_plain_sqlite_and_gives_the_same_numbers(
     database: Database, tmp_path: Path
 ) -> None:
     text = f"""{HEAD}
@@ -332,7 +332,7 @@ def deviations(table: TableData, title: str) -> list[float | None]:
     return [row.entries[title].std for row in table.rows]
 
 
-def test_the_query_looks_runs_up_by_key(database: Database, tmp_path: Path) -> None:
+def test_query_looks_runs_up_by_key(database: Database, tmp_path: Path) -> None:
     """Scanning all metrics made a table take seconds on a thousand runs."""
     declared = "{A: {metric: val_accuracy, at: max}, B: {metric: val_loss - val_accuracy, at: min}}"
     experiment = record_made_up(database, tmp_path, SWEEP + declared, by_lr(0.1, 0.2, 0.3))

@@ -51,7 +51,7 @@ tables: {{t: {{WHICH: label, LR: lr, VAL: val_accuracy, TEST: test_accuracy}}}}
         ([MadeUp()], "{value: 0.5, within: 1}", "no", "nothing (there is no such number)"),
     ],
 )
-def test_a_mean_over_all_seeds_holds_within_the_tolerance(
+def test_mean_over_all_seeds_holds_within_the_tolerance(
     database: Database,
     tmp_path: Path,
     made: list[MadeUp | None],
@@ -68,7 +68,7 @@ def test_a_mean_over_all_seeds_holds_within_the_tolerance(
     assert str(held).endswith(words[holds])
 
 
-def test_a_plain_published_value_has_no_verdict(database: Database, tmp_path: Path) -> None:
+def test_plain_published_value_has_no_verdict(database: Database, tmp_path: Path) -> None:
     table = cell_of(database, tmp_path, [val(0.5)], "0.5")
     assert tolerance_checks(table) == []
     assert [key for key in to_records(table)[0] if key.startswith("VAL")] == [
@@ -112,7 +112,7 @@ def test_every_format_shows_tolerance_and_verdict(database: Database, tmp_path: 
         assert text == golden.read_text(encoding="utf-8")
 
 
-def test_a_pivoted_column_has_the_verdicts_of_its_cells(database: Database, tmp_path: Path) -> None:
+def test_pivoted_column_has_the_verdicts_of_its_cells(database: Database, tmp_path: Path) -> None:
     text = TOLERANCES.replace("    NET: NET\n", "    pivot: KIND\n    columns:\n      NET: NET\n")
     text = text.replace("    KIND: KIND\n    VAL", "      KIND: KIND\n      VAL")
     text = text.replace("    TEST: test_accuracy\n", "").replace(", TEST: 0.25", "")

@@ -46,7 +46,7 @@ sweep:
 """
 
 
-def test_a_list_replaces_an_inherited_pipeline_and_a_mapping_merges(tmp_path: Path) -> None:
+def test_list_replaces_an_inherited_pipeline_and_a_mapping_merges(tmp_path: Path) -> None:
     down = {"name": "RandomVerticalFlip"}
     assert pipelines(load(tmp_path, SWEPT)) == [
         pipeline_of(down, p=0.5),
@@ -70,7 +70,7 @@ def test_profiles_and_options_switch_augmentation_on_and_off(tmp_path: Path) -> 
     assert pipelines(load(tmp_path, "", "augment=RandomHorizontalFlip")) == [pipeline_of(FLIP)]
 
 
-def test_a_pipeline_is_inherited_from_another_spec(tmp_path: Path) -> None:
+def test_pipeline_is_inherited_from_another_spec(tmp_path: Path) -> None:
     (tmp_path / "base.yaml").write_text(
         HEAD + "train: {augment: {p: 0.5, steps: [RandomHorizontalFlip]}}\n"
     )
@@ -108,14 +108,14 @@ published: [{{where: {{augment: {where}}}, values: {{ACC: 0.5}}}}]
     ]
 
 
-def test_a_pipeline_that_no_cell_has_is_an_error(tmp_path: Path) -> None:
+def test_pipeline_that_no_cell_has_is_an_error(tmp_path: Path) -> None:
     text = "sweep: {grid: {augment: [null, RandomHorizontalFlip]}}\n"
     text += "published: [{where: {augment: RandomVerticalFlip}, values: {ACC: 0.5}}]\n"
     with pytest.raises(SpecError, match="matches no cell"):
         load(tmp_path, text + "tables: {accuracies: {ACC: val_accuracy}}\n")
 
 
-def test_a_setting_of_an_earlier_release_is_unknown(tmp_path: Path) -> None:
+def test_setting_of_an_earlier_release_is_unknown(tmp_path: Path) -> None:
     text = "train: {augment: {reference: true, steps: [RandomHorizontalFlip]}}\n"
     with pytest.raises(SpecError) as caught:
         load(tmp_path, text)

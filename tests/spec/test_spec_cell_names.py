@@ -19,7 +19,7 @@ def names_of(sweep: object, sets: tuple[str, ...] = ()) -> list[str]:
     return [item.cell.name for item in cells]
 
 
-def test_a_pipeline_is_written_as_short_as_it_can_be() -> None:
+def test_pipeline_is_written_as_short_as_it_can_be() -> None:
     steps = ({"name": FLIP}, CROP)
     short = {"train.augment": {"p": 1.0, "steps": steps}}
     assert settings_words(short) == f"augment=[{FLIP}, {{name: RandomCrop, size: 4}}]"
@@ -33,7 +33,7 @@ def test_labels_are_enough_where_they_differ() -> None:
     assert names_of({"rows": rows}) == ["slow", "fast, one"]
 
 
-def test_without_labels_the_swept_settings_are_the_name() -> None:
+def test_cell_name_without_labels_is_the_swept_settings() -> None:
     assert names_of({"grid": {"lr": [0.1, 0.2]}}) == ["lr=0.1", "lr=0.2"]
     assert names_of(None) == [""]
 
@@ -46,7 +46,7 @@ def test_settings_that_differ_stand_beside_a_label_that_several_cells_share() ->
     ]  # fmt: skip
 
 
-def test_only_cells_that_share_their_labels_say_more() -> None:
+def test_cell_name_says_more_only_where_labels_are_shared() -> None:
     rows = [
         {"label": "alone", "lr": 0.1},
         {"label": "grown", "grid": {"train_images": [44, 88]}},
@@ -60,7 +60,7 @@ def test_only_cells_that_share_their_labels_say_more() -> None:
     ]
 
 
-def test_a_variant_that_makes_cells_equal_leaves_them_their_positions() -> None:
+def test_variant_that_makes_cells_equal_leaves_them_their_positions() -> None:
     sweep = {"rows": [{"label": "plain", "grid": {"train_images": [44, 88]}}, {"label": "one"}]}
     assert names_of(sweep, ("train_images=9",)) == [
         "plain (position 0)",
@@ -71,7 +71,7 @@ def test_a_variant_that_makes_cells_equal_leaves_them_their_positions() -> None:
     assert names_of(grid, ("lr=1",)) == ["lr=1 (position 0)", "lr=1 (position 1)"]
 
 
-def test_a_label_that_reads_like_another_name_is_told_apart() -> None:
+def test_label_that_reads_like_another_name_is_told_apart() -> None:
     given = {
         0: ({"label": "a (lr=1)"}, {}),
         1: ({"label": "a"}, {"train.optimizer.lr": 1}),
@@ -80,13 +80,13 @@ def test_a_label_that_reads_like_another_name_is_told_apart() -> None:
     assert len(set(cell_names(given).values())) == 3
 
 
-def test_a_run_is_called_by_its_cell_and_seed() -> None:
+def test_run_is_called_by_its_cell_and_seed() -> None:
     spec = {"name": "one", "data": "digits", "model": "mlp", "seeds": [0, 7]}
     cells = build_experiment(to_node(spec), Path("one.yaml")).cells
     assert [run_name(item.cell) for item in cells] == ["seed=0", "seed=7"]
 
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
-def test_no_two_combinations_of_a_shipped_spec_have_one_name(path: Path) -> None:
+def test_cell_names_of_shipped_specs_are_unique(path: Path) -> None:
     names = {item.cell.position: item.cell.name for item in load_experiment(path).cells}
     assert len(set(names.values())) == len(names)

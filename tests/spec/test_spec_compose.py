@@ -51,7 +51,7 @@ DEFAULT_EPOCHS = 10
     [layers for size in range(6) for layers in itertools.combinations(LAYERS, size)],
     ids=lambda layers: "+".join(layers) or "defaults",
 )
-def test_the_last_layer_that_gives_a_setting_wins(specs: Specs, present: tuple[str, ...]) -> None:
+def test_last_layer_that_gives_a_setting_wins(specs: Specs, present: tuple[str, ...]) -> None:
     def given(layer: str) -> dict[str, Any]:
         return {"train": {"epochs": EPOCHS[layer]}} if layer in present else {}
 
@@ -72,21 +72,21 @@ def settings_of(experiment: Experiment) -> dict[str, Any]:
     return cell.cell.settings
 
 
-def test_a_mapping_without_a_name_merges(specs: Specs) -> None:
+def test_mapping_without_a_name_merges(specs: Specs) -> None:
     optimizer = settings_of(specs.child({"train": {"optimizer": {"lr": 0.25}}}))["train"][
         "optimizer"
     ]
     assert (optimizer["name"], optimizer["lr"], optimizer["momentum"]) == ("sgd", 0.25, 0.9)
 
 
-def test_a_mapping_with_the_same_name_merges(specs: Specs) -> None:
+def test_mapping_with_the_same_name_merges(specs: Specs) -> None:
     child = {"train": {"optimizer": {"name": "sgd", "lr": 0.25}}}
     optimizer = settings_of(specs.child(child))["train"]["optimizer"]
     assert (optimizer["lr"], optimizer["momentum"]) == (0.25, 0.9)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", {"name": "adam"}], ids=["short", "mapping"])
-def test_a_mapping_with_another_name_replaces_the_inherited_one_whole(
+def test_mapping_with_another_name_replaces_the_inherited_one_whole(
     specs: Specs, optimizer: Any
 ) -> None:
     settings = settings_of(specs.child({"train": {"optimizer": optimizer}}))
@@ -94,7 +94,7 @@ def test_a_mapping_with_another_name_replaces_the_inherited_one_whole(
     assert settings["train"]["optimizer"]["lr"] == 0.001
 
 
-def test_a_name_given_later_keeps_what_was_inherited_without_one(specs: Specs) -> None:
+def test_name_given_later_keeps_what_was_inherited_without_one(specs: Specs) -> None:
     specs.write("base", {"data": {"validation": 0.5}, "train": {"optimizer": {"lr": 0.125}}})
     child = {"data": "digits", "model": "mlp", "train": {"optimizer": "sgd"}}
     settings = settings_of(specs.child(child))
@@ -103,7 +103,7 @@ def test_a_name_given_later_keeps_what_was_inherited_without_one(specs: Specs) -
     assert settings["train"]["optimizer"]["lr"] == 0.125
 
 
-def test_a_learning_rate_without_an_optimizer_goes_to_every_swept_one(specs: Specs) -> None:
+def test_learning_rate_without_an_optimizer_goes_to_every_swept_one(specs: Specs) -> None:
     specs.write("base", {**BASE, "train": {"optimizer": {"lr": 0.125}}})
     experiment = specs.child({"sweep": {"grid": {"optimizer": ["sgd", "adam"]}}})
     rates = [item.settings.train.optimizer.lr for item in experiment.cells]
@@ -128,7 +128,7 @@ def test_settings_come_through_several_generations(specs: Specs) -> None:
     assert (settings["model"]["dropout"], settings["model"]["hidden"]) == (0.5, [8, 4])
 
 
-def test_a_spec_extends_relative_to_itself(specs: Specs) -> None:
+def test_spec_extends_relative_to_itself(specs: Specs) -> None:
     folder = specs.folder / "below"
     folder.mkdir()
     (folder / "leaf.yaml").write_text("name: leaf\nextends: ../base.yaml\n")
@@ -158,7 +158,7 @@ def test_sweep_tables_published_seeds_and_profiles_are_not_inherited(specs: Spec
         specs.child({}, profile="quick")
 
 
-def test_what_extends_keeps_is_inherited(specs: Specs) -> None:
+def test_extends_inherits_what_it_keeps(specs: Specs) -> None:
     specs.write("base", RICH)
     keep = ["sweep", "tables", "published", "seeds", "profiles"]
     experiment = specs.child({"extends": {"file": "base.yaml", "keep": keep}}, profile=None)
@@ -175,7 +175,7 @@ def test_what_extends_keeps_is_inherited(specs: Specs) -> None:
 
 
 @pytest.mark.parametrize("kept", ["sweep", "seeds"])
-def test_only_what_is_named_is_kept(specs: Specs, kept: str) -> None:
+def test_extends_keeps_only_what_is_named(specs: Specs, kept: str) -> None:
     specs.write("base", RICH)
     experiment = specs.child({"extends": {"file": "base.yaml", "keep": [kept]}})
     assert len(experiment.cells) == 2
@@ -194,7 +194,7 @@ def test_seed_and_seeds_replace_each_other(specs: Specs, inherited, own, seeds) 
     assert [item.cell.seed for item in experiment.cells] == seeds
 
 
-def test_the_document_holds_what_is_inherited(specs: Specs) -> None:
+def test_document_holds_what_is_inherited(specs: Specs) -> None:
     document = specs.child({"train": {"epochs": 3}}).document
     assert document["model"]["hidden"] == (8, 4)
     assert document["train"]["epochs"] == 3
@@ -222,7 +222,7 @@ def test_problems_in_an_inherited_file_are_placed_there(specs: Specs) -> None:
     ],
     ids=["NUL", "long", "unknown user", "links", "empty", "folder"],
 )
-def test_what_extends_cannot_name_is_a_problem_at_its_place(
+def test_extends_with_an_unknown_name_is_a_problem_at_its_position(
     specs: Specs, name: str, found: str
 ) -> None:
     (specs.folder / "loop.yaml").symlink_to("pool.yaml")
@@ -236,14 +236,14 @@ def test_what_extends_cannot_name_is_a_problem_at_its_place(
 
 
 @pytest.mark.skipif(not Path("/proc/self/mem").is_file(), reason="needs a file nobody can read")
-def test_a_file_that_cannot_be_read_is_a_problem_where_it_is_extended(specs: Specs) -> None:
+def test_file_that_cannot_be_read_is_a_problem_where_it_is_extended(specs: Specs) -> None:
     path = specs.write("child", {"extends": "/proc/self/mem"})
     with pytest.raises(SpecError) as caught:
         load_experiment(path)
     assert str(caught.value).startswith(f"{path}:2:10: cannot read /proc/self/mem: ")
 
 
-def test_a_long_chain_of_specs_that_extend_each_other_is_refused(specs: Specs) -> None:
+def test_long_chain_of_specs_that_extend_each_other_is_refused(specs: Specs) -> None:
     for number in range(1, 22):
         specs.write(f"s{number}", {"extends": f"s{number - 1}.yaml" if number > 1 else "base.yaml"})
     assert load_experiment(specs.folder / "s20.yaml").cells

@@ -36,20 +36,20 @@ def test_components_may_be_given_by_name() -> None:
     assert short.cells[0].settings == long.cells[0].settings
 
 
-def test_an_empty_early_stopping_switches_it_on() -> None:
+def test_empty_early_stopping_switches_it_on() -> None:
     assert build().cells[0].settings.train.early_stopping is None
     stopping = build(train={"early_stopping": {}}).cells[0].settings.train.early_stopping
     assert (stopping.monitor, stopping.mode, stopping.patience) == ("val_loss", "min", 10)
 
 
 @pytest.mark.parametrize(("monitor", "mode"), [("val_loss", "min"), ("train_accuracy", "max")])
-def test_the_mode_follows_from_the_monitor(monitor: str, mode: str) -> None:
+def test_mode_follows_from_the_monitor(monitor: str, mode: str) -> None:
     rules = {"best": {"monitor": monitor}, "early_stopping": {"monitor": monitor}}
     train = build(train=rules).cells[0].settings.train
     assert (train.best.mode, train.early_stopping.mode) == (mode, mode)
 
 
-def test_a_mode_that_is_given_is_kept() -> None:
+def test_mode_that_is_given_is_kept() -> None:
     rules = {"best": {"monitor": "val_loss", "mode": "max"}}
     assert build(train=rules).cells[0].settings.train.best.mode == "max"
 
@@ -61,12 +61,12 @@ def needed(component: type) -> dict[str, Any]:
 
 @pytest.mark.parametrize("data", model_options(Data), ids=lambda model: tags_of(model)[0])
 @pytest.mark.parametrize("model", model_options(Model), ids=lambda model: tags_of(model)[0])
-def test_no_default_contradicts_another(data: type, model: type) -> None:
+def test_defaults_contradict_no_other(data: type, model: type) -> None:
     (item,) = build(data=needed(data), model=needed(model)).cells
     assert item.settings.data.dataset == tags_of(data)[0]
 
 
-def test_without_validation_images_the_last_epoch_is_kept() -> None:
+def test_last_epoch_is_kept_without_validation_images() -> None:
     def best_of(**best: str) -> str:
         train = {"train": {"best": best}} if best else {}
         return build(data="cifar100", **train).cells[0].settings.train.best.monitor
@@ -80,7 +80,7 @@ def test_without_validation_images_the_last_epoch_is_kept() -> None:
         best_of(monitor="val_accuracy")
 
 
-def test_without_test_images_nothing_is_tested() -> None:
+def test_test_is_left_out_without_test_images() -> None:
     data = {"dataset": "digits", "test": 0}
     assert build(data=data).cells[0].settings.evaluate.test == "never"
     full = build(data=data, evaluate={"train_eval": "full"}).cells[0].settings.evaluate
@@ -100,7 +100,7 @@ def test_defaults_that_follow_from_the_splits_have_the_keys_of_the_same_written_
     assert shown["train.best.mode"] == "default"
 
 
-def test_each_cell_has_the_defaults_of_its_own_splits() -> None:
+def test_cells_have_the_defaults_of_their_own_splits() -> None:
     cells = build(sweep={"grid": {"data.validation": [0.0, 0.25]}}).cells
     assert [item.settings.train.best.monitor for item in cells] == ["last", "val_accuracy"]
 
@@ -154,7 +154,7 @@ def test_published_values_of_rows_and_wheres_join() -> None:
     assert published == {"VAL_ACC": Published(0.75), "TEST_ACC": Published(1.0)}
 
 
-def test_the_schema_knows_both_forms_of_a_published_value() -> None:
+def test_schema_knows_both_forms_of_a_published_value() -> None:
     schema = spec_schema()
     row = schema["$defs"]["Sweep"]["properties"]["rows"]["items"]
     listed = schema["properties"]["published"]["items"]["properties"]["values"]
@@ -164,7 +164,7 @@ def test_the_schema_knows_both_forms_of_a_published_value() -> None:
     assert tuple(with_tolerance["properties"]) == PUBLISHED_KEYS
 
 
-def test_a_published_value_has_a_tolerance_in_a_row_and_in_a_where() -> None:
+def test_published_value_has_a_tolerance_in_a_row_and_in_a_where() -> None:
     rows = [{"lr": 0.5, "published": {"VAL_ACC": {"value": 0.5, "within": 0.03}}}, {"lr": 0.25}]
     entries = [{"where": {"lr": 0.25}, "values": {"VAL_ACC": {"within": 0, "value": 1}}}]
     experiment = build(sweep={"rows": rows}, published=entries)
@@ -172,7 +172,7 @@ def test_a_published_value_has_a_tolerance_in_a_row_and_in_a_where() -> None:
     assert (first, second) == (Published(0.5, 0.03), Published(1.0, 0.0))
 
 
-def test_a_name_that_is_neither_label_nor_setting_matches_no_cell() -> None:
+def test_name_that_is_neither_label_nor_setting_matches_no_cell() -> None:
     cell = build().cells[0].cell
     assert not cell_matches(cell, {"NET": to_node("small")})
 
@@ -195,7 +195,7 @@ def test_a_name_that_is_neither_label_nor_setting_matches_no_cell() -> None:
     ],
     ids=str,
 )
-def test_a_written_value_is_compared_with_the_resolved_one(resolved, written, same) -> None:
+def test_written_value_is_compared_with_the_resolved_one(resolved, written, same) -> None:
     assert same_value(resolved, written) is same
 
 
@@ -211,18 +211,18 @@ def test_cells_that_resolve_alike_share_a_settings_key() -> None:
     assert one.cell.position != other.cell.position
 
 
-def test_the_default_table_shows_what_varies_and_the_accuracies() -> None:
+def test_default_table_shows_what_varies_and_the_accuracies() -> None:
     sweep = {"rows": [{"label": "a", "lr": 0.5, "model.dropout": 0.5}]}
     assert titles(build(sweep=sweep)) == ["LABEL", "LR", "DROPOUT", "VAL_ACC", "TEST_ACC"]
 
 
 @pytest.mark.parametrize("test", ["best", "last", "each_epoch"])
-def test_the_default_table_shows_test_images_when_they_are_evaluated(test: str) -> None:
+def test_default_table_shows_test_images_when_they_are_evaluated(test: str) -> None:
     (table,) = build(evaluate={"test": test}).tables
     assert table.column("TEST_ACC").at == ("last" if test == "last" else "best")
 
 
-def test_the_default_table_without_validation_and_test_shows_training() -> None:
+def test_default_table_without_validation_and_test_shows_training() -> None:
     experiment = build(
         data={"dataset": "digits", "validation": 0, "test": 0},
         train={"best": {"monitor": "last"}},

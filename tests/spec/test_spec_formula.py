@@ -56,18 +56,18 @@ def test_formula_is_parsed(text: str, tree: tuple, names: tuple[str, ...]) -> No
     ],
     ids=lambda text: text[:12] or "empty",
 )
-def test_what_is_no_formula_is_refused(text: str) -> None:
+def test_text_that_is_no_formula_is_refused(text: str) -> None:
     with pytest.raises(FormulaError, match="formula") as refused:
         parse_formula(text)
     assert refused.value.allowed in ("metric names, numbers, + - * / and ()", "at most 300")
 
 
-def test_the_deepest_formula_is_parsed() -> None:
+def test_deepest_formula_is_parsed() -> None:
     assert parse_formula("-" * 299 + "a").names == ("a",)
 
 
 @given(st.text(alphabet="ab1.+-*/() e_", max_size=20))
-def test_any_text_is_a_formula_or_a_formula_error(text: str) -> None:
+def test_text_of_any_kind_is_a_formula_or_a_formula_error(text: str) -> None:
     try:
         formula = parse_formula(text)
     except FormulaError:

@@ -34,14 +34,14 @@ def test_mutated_specs_end_in_an_error_with_its_place_or_expand_twice_alike(tmp_
     assert Path.cwd() == here
 
 
-def test_an_input_is_the_same_each_time() -> None:
+def test_input_is_the_same_each_time() -> None:
     inputs = [make_input(seeds(), 7, number) for number in range(40)]
     assert inputs == [make_input(seeds(), 7, number) for number in reversed(range(40))][::-1]
     assert len({each.content for each in inputs}) > 30
 
 
 @pytest.mark.usefixtures("beside")
-def test_what_comes_out_is_told_apart() -> None:
+def test_outcomes_of_fuzzing_are_told_apart() -> None:
     assert try_input(Input("seeds", SPEC)) == "valid"
     assert try_input(Input("seeds", b"\xff")) == "spec error"
     assert try_input(Input("seeds", SPEC, sets=("epochs",))) == "usage error"
@@ -59,7 +59,7 @@ WRONG = {
 
 @pytest.mark.usefixtures("beside")
 @pytest.mark.parametrize("error", WRONG.values(), ids=WRONG)
-def test_an_error_that_should_not_be_is_a_failure(
+def test_error_that_should_not_be_is_a_failure(
     error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def load(*_: Any) -> None:
@@ -83,7 +83,7 @@ def test_another_expansion_the_second_time_is_a_failure(monkeypatch: pytest.Monk
         try_input(Input("seeds", SPEC))
 
 
-def test_a_failing_input_is_written_with_the_way_to_make_it_again(
+def test_failing_input_is_written_with_the_way_to_make_it_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def load(each: Input, deep: bool) -> str:
@@ -104,7 +104,7 @@ def test_a_failing_input_is_written_with_the_way_to_make_it_again(
 
 
 @pytest.mark.skipif(not hasattr(__import__("signal"), "setitimer"), reason="needs timers")
-def test_an_input_that_never_ends_is_a_failure(
+def test_input_that_never_ends_is_a_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def load(each: Input, deep: bool) -> str:

@@ -65,7 +65,7 @@ def test_settings_key_is_pinned() -> None:
     ],
     ids=str,
 )
-def test_what_is_no_setting_keeps_the_settings_key(changed: dict[str, Any]) -> None:
+def test_settings_key_ignores_what_is_no_setting(changed: dict[str, Any]) -> None:
     assert key_of({**SPEC, **changed}) == key_of(SPEC)
 
 
@@ -129,7 +129,7 @@ def test_every_setting_changes_the_settings_key(path: str) -> None:
     assert key_of(with_setting(path, CHANGES[path])) != key_of(SPEC)
 
 
-def test_the_tests_above_name_every_setting() -> None:
+def test_tests_above_name_every_setting() -> None:
     (item,) = load(SPEC).cells
     paths = {path for path, _, _ in origins(item.settings, item.tree)}
     assert paths == set(CHANGES) | set(ELSEWHERE)
@@ -191,7 +191,7 @@ def test_every_setting_of_a_network_changes_the_settings_key(changes: dict[str, 
     assert key_of(with_setting("model", {**ALEXNET, **changes})) != plain_network
 
 
-def test_where_weights_lie_is_not_keyed() -> None:
+def test_path_of_weights_is_not_keyed() -> None:
     keys = {
         key_of(with_setting("model", {**ALEXNET, "weights": {"file": file, "sha256": "a" * 64}}))
         for file in ("a.pth", "elsewhere/a.safetensors")
@@ -199,7 +199,7 @@ def test_where_weights_lie_is_not_keyed() -> None:
     assert len(keys) == 1
 
 
-def test_all_changed_keys_are_different() -> None:
+def test_keys_of_changed_settings_are_all_different() -> None:
     keys = {key_of(with_setting(path, value)) for path, value in CHANGES.items()}
     assert len(keys) == len(CHANGES)
 
@@ -207,11 +207,11 @@ def test_all_changed_keys_are_different() -> None:
 @pytest.mark.parametrize(
     "path", ["train.optimizer.lr", "train.diverged_if", "train.clip_grad_norm"]
 )
-def test_a_float_field_takes_whole_numbers_as_the_same_setting(path: str) -> None:
+def test_float_field_takes_whole_numbers_as_the_same_setting(path: str) -> None:
     assert key_of(with_setting(path, 2)) == key_of(with_setting(path, 2.0))
 
 
-def test_a_default_written_out_is_the_same_setting() -> None:
+def test_default_written_out_is_the_same_setting() -> None:
     (item,) = load(SPEC).cells
     for path, value, origin in origins(item.settings, item.tree):
         if origin == "default" and value is not None:

@@ -49,7 +49,7 @@ def test_weights_for_metric_are_those_that_the_run_keeps_of_an_evaluated_split(
     assert weights_for_metric(name, at, settings_of(**sections)) == expected
 
 
-def test_a_monitored_measure_is_recorded_each_epoch_and_needs_no_weights() -> None:
+def test_monitored_measure_is_recorded_each_epoch_and_needs_no_weights() -> None:
     watched = settings_of(train={"early_stopping": {"monitor": "val_top5_accuracy"}})
     assert watched.train.early_stopping.mode == "max"
     assert "train_top5_accuracy" in available_metrics(watched)

@@ -31,7 +31,7 @@ def exists(path: list[str]) -> bool:
     return True
 
 
-def test_the_list_of_short_names_is_closed() -> None:
+def test_list_of_short_names_is_closed() -> None:
     assert " ".join(sorted(SHORT_NAMES)) == CLOSED_LIST
 
 
@@ -110,7 +110,7 @@ FLIP, CROP = "RandomHorizontalFlip", {"name": "RandomCrop", "size": 4}
     ],
     ids=str,
 )
-def test_a_pipeline_may_be_written_short(written: object, meant: object) -> None:
+def test_pipeline_may_be_written_short(written: object, meant: object) -> None:
     tree = to_node({"train": {"augment": written}})
     assert plain(spell_out("", tree)) == {"train": {"augment": meant}}
     assert plain(spell_out("train.augment", to_node(written))) == meant

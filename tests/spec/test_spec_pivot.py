@@ -25,7 +25,7 @@ def titles(table: Table, *values: object) -> list[str]:
     return [column.title for column, _, _ in pivoted_columns(table, values)]
 
 
-def test_a_pivot_names_a_column_and_may_give_titles() -> None:
+def test_pivot_names_a_column_and_may_give_titles() -> None:
     short = table_of(f"columns: {COLUMNS}, pivot: POLICY").pivot
     assert (short.column, short.titles) == ("POLICY", {})
     full = table_of(f"columns: {COLUMNS}, {FULL}").pivot
@@ -33,13 +33,13 @@ def test_a_pivot_names_a_column_and_may_give_titles() -> None:
     assert table_of(f"columns: {COLUMNS}").pivot is None
 
 
-def test_the_other_settings_and_labels_make_the_rows() -> None:
+def test_other_settings_and_labels_make_the_rows() -> None:
     table = table_of(f"columns: {COLUMNS}, pivot: NET, order: [-POLICY, LR]")
     assert [column.title for column in row_columns(table)] == ["LR", "POLICY"]
     assert table.order == (("POLICY", True), ("LR", False))
 
 
-def test_one_metric_is_titled_by_the_values() -> None:
+def test_single_metric_is_titled_by_the_values() -> None:
     table = table_of(f"columns: {COLUMNS}, pivot: POLICY")
     assert titles(table, "whole", "freeze") == ["NET", "whole", "freeze", "LR"]
     made = {column.title: (column, declared) for column, declared, _ in pivoted_columns(table, "x")}
@@ -53,7 +53,7 @@ def test_titles_replace_values_that_have_one() -> None:
     assert titles(table, "whole", "freeze") == ["NET", "whole", "ACC_FREEZE", "LR"]
 
 
-def test_each_of_several_metrics_has_a_column_per_value_where_it_is_declared() -> None:
+def test_metrics_each_have_a_column_per_value_where_they_are_declared() -> None:
     table = table_of(f"columns: {SEVERAL}, pivot: {{column: POLICY, titles: {{freeze: F}}}}")
     wanted = ["ACC whole", "ACC F", "NET", "LOSS whole", "LOSS F"]
     assert titles(table, "whole", "freeze") == wanted
@@ -65,7 +65,7 @@ def test_each_of_several_metrics_has_a_column_per_value_where_it_is_declared() -
     ("value", "shown"),
     [(None, "–"), (0.001, "0.001"), (1e-05, "1e-05"), (2.0, "2"), (3, "3"), ("a b", "a b")],
 )
-def test_a_value_is_titled_as_a_table_shows_it(value: object, shown: str) -> None:
+def test_value_is_titled_as_a_table_shows_it(value: object, shown: str) -> None:
     assert show_value(value) == shown
     assert titles(table_of(f"columns: {COLUMNS}, pivot: LR"), value) == ["NET", shown, "POLICY"]
 
@@ -88,7 +88,7 @@ def test_a_value_is_titled_as_a_table_shows_it(value: object, shown: str) -> Non
         ("none", None, False),
     ],
 )
-def test_a_title_is_for_the_value_that_its_key_means(written, value, same) -> None:
+def test_title_is_for_the_value_that_its_key_means(written, value, same) -> None:
     assert is_value(written, value) is same
     table = table_of(f"columns: {COLUMNS}, pivot: {{column: LR, titles: {{{written}: TITLE}}}}")
     assert ("TITLE" in titles(table, value)) is same
@@ -113,7 +113,7 @@ def build(text: str, *sets: str, profile: str | None = None) -> Experiment:
     return build_experiment(parse_yaml(text, "a.yaml"), Path("a.yaml"), profile, sets)
 
 
-def test_a_pivot_is_recorded_with_the_table() -> None:
+def test_pivot_is_recorded_with_the_table() -> None:
     experiment = build(SPEC)
     (recorded,) = recorded_tables(experiment.document)
     assert recorded.pivot is not None
@@ -122,13 +122,13 @@ def test_a_pivot_is_recorded_with_the_table() -> None:
 
 
 @pytest.mark.parametrize("changed", ["lr=0.3", "dropout=0.1"])
-def test_a_variant_may_move_cells_into_one_place(changed: str) -> None:
+def test_variant_may_move_cells_into_one_place(changed: str) -> None:
     """Its runs are wanted all the same; what is the same run is one cell of the table."""
     assert len(build(SPEC, changed).cells) == 4
     assert len(build(SPEC, profile="smoke").cells) == 4
 
 
-def test_only_what_no_column_shows_is_said_to_differ() -> None:
+def test_difference_in_a_slot_names_only_what_no_column_shows() -> None:
     close = SPEC.replace("DROPOUT: dropout", "SIZE: batch_size")
     with pytest.raises(SpecError, match=r"differ in dropout \(0 and 0.5\)\n") as caught:
         build(close)
@@ -143,7 +143,7 @@ def test_values_that_look_alike_are_told_apart() -> None:
         build(close.replace("{column: LR, titles: {0.1: LOW}}", "DROPOUT"))
 
 
-def test_a_setting_that_differs_is_named_once() -> None:
+def test_setting_that_differs_is_named_once() -> None:
     """Here it is swept itself, and within the optimizer that is swept."""
     swept = "grid: {lr: [0.1, 0.2], optimizer: [sgd, adam]}"
     hidden = SPEC.replace("zip: {lr: [0.1, 0.2], batch_size: [4, 8]}", swept)
@@ -156,13 +156,13 @@ def test_a_setting_that_differs_is_named_once() -> None:
         build(hidden.replace("{column: LR, titles: {0.1: LOW}}", "OPTIMIZER"))
 
 
-def test_a_column_that_no_run_has_is_the_only_problem() -> None:
+def test_column_that_no_run_has_is_the_only_problem() -> None:
     with pytest.raises(SpecError) as caught:
         build(SPEC.replace("DROPOUT: dropout", "DROPOUT: model.dropuot"))
     assert len(caught.value.problems) == 1
 
 
-def test_the_schema_knows_the_keys() -> None:
+def test_schema_knows_the_keys() -> None:
     options, _ = spec_schema()["properties"]["tables"]["additionalProperties"]["anyOf"]
     assert set(options["properties"]) == set(TABLE_KEYS)
     text, mapping = options["properties"]["pivot"]["oneOf"]

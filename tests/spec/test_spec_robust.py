@@ -120,20 +120,24 @@ fuzz = settings(max_examples=examples(150))
 profiles = st.sampled_from([None, "quick"])
 
 
-def test_the_spec_itself_is_right() -> None:
+def test_spec_itself_is_right() -> None:
     assert error_of(SPEC) is None
     assert error_of(SPEC, "quick") is None
 
 
 @fuzz
 @given(st.sampled_from(paths(SPEC)), junk, profiles)
-def test_any_value_anywhere(path: tuple, value: Any, profile: str | None) -> None:
+def test_spec_with_any_value_anywhere_ends_in_an_error_on_purpose_or_none(
+    path: tuple, value: Any, profile: str | None
+) -> None:
     check(replaced(SPEC, path, lambda _: value), profile)
 
 
 @fuzz
 @given(st.sampled_from(paths(SPEC)), words | st.sampled_from(sorted(SHORT_NAMES)), junk, profiles)
-def test_any_key_anywhere(path: tuple, key: str, value: Any, profile: str | None) -> None:
+def test_spec_with_any_key_anywhere_ends_in_an_error_on_purpose_or_none(
+    path: tuple, key: str, value: Any, profile: str | None
+) -> None:
     def grown(old: Any) -> Any:
         if isinstance(old, dict):
             return {**old, key: value}
@@ -147,6 +151,6 @@ def test_any_key_anywhere(path: tuple, key: str, value: Any, profile: str | None
     st.sampled_from([*SHORT_NAMES, "train", "model.name", "data.resize", "seed", "x", ""]),
     st.text(max_size=8) | st.sampled_from(["[1, 2]", "{name: sgd}", ".nan", "null", "!!x 1"]),
 )
-def test_any_set_option(name: str, value: str) -> None:
+def test_set_option_of_any_text_ends_in_an_error_on_purpose_or_none(name: str, value: str) -> None:
     error = error_of(SPEC, sets=[f"{name}={value}"])
     assert error is None or str(error)

@@ -41,7 +41,7 @@ def refused(text: str, **options: Any) -> str:
 
 @settings(max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow])
 @given(sweeps())
-def test_the_size_of_a_sweep_is_that_of_its_expansion(tree: dict) -> None:
+def test_size_of_a_sweep_is_that_of_its_expansion(tree: dict) -> None:
     assume(tree)
     node = to_node(tree)
     try:
@@ -86,7 +86,7 @@ SWEEPS = {
 
 @pytest.mark.usefixtures("limits")
 @pytest.mark.parametrize("text", SWEEPS, ids=["aliases", "grid", "row", "zip", "labels"])
-def test_too_large_a_sweep_is_refused_before_anything_is_built(
+def test_sweep_too_large_is_refused_before_anything_is_built(
     text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delattr(sweep, "_parts")
@@ -94,7 +94,7 @@ def test_too_large_a_sweep_is_refused_before_anything_is_built(
 
 
 @pytest.mark.usefixtures("limits")
-def test_too_many_cells_are_refused_before_anything_is_built(
+def test_cells_too_many_are_refused_before_anything_is_built(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delattr(experiment, "resolve")
@@ -109,7 +109,7 @@ def test_too_many_cells_are_refused_before_anything_is_built(
 
 
 @pytest.mark.usefixtures("limits")
-def test_a_profile_that_keeps_few_cells_may_have_many_seeds() -> None:
+def test_profile_that_keeps_few_cells_may_have_many_seeds() -> None:
     text = f"sweep: {{grid: {{epochs: {numbers(30)}}}}}\nseeds: {numbers(4)}\n"
     text += f"profiles: {{few: {{cells: 2, seeds: {numbers(40)}}}}}"
     assert "120 cells" in refused(text)
@@ -124,7 +124,7 @@ def test_published_values_are_not_held_against_ever_so_many_cells() -> None:
     assert refused(text).startswith(message)
 
 
-def test_what_was_recorded_before_there_were_limits_is_read() -> None:
+def test_records_from_before_limits_are_read() -> None:
     labels = {f"L{number}": "a" for number in range(150)}
     inner = [{"labels": {"INNER": number}} for number in (1, 2)]
     rows = [{"label": "one", "labels": labels, "rows": inner}]
@@ -172,7 +172,7 @@ def test_tables_are_not_held_against_ever_so_many_cells(monkeypatch: pytest.Monk
         ("{name: multistep, milestones: [1, 2], warmup: 9998}", 10_001),
     ],
 )
-def test_a_schedule_of_very_many_rates_is_refused(schedule: str, count: int) -> None:
+def test_schedule_of_very_many_rates_is_refused(schedule: str, count: int) -> None:
     message = refused(f"train: {{epochs: 100000, schedule: {schedule}}}")
     found = f": the schedule has up to {count} learning rates in 100000 epochs\n"
     assert re.match(
@@ -180,7 +180,7 @@ def test_a_schedule_of_very_many_rates_is_refused(schedule: str, count: int) -> 
     )
 
 
-def test_the_rates_of_all_cells_together_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rates_of_all_cells_together_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sizes, "MAX_PHASES", 100)
     text = "train: {epochs: 30, schedule: {name: step, step_size: 1}}\nsweep: {grid: {seed: %s}}"
     found = "a.yaml:4:8: 120 learning rates in the trainings of 4 cells, each planned by itself\n"
@@ -188,7 +188,7 @@ def test_the_rates_of_all_cells_together_are_limited(monkeypatch: pytest.MonkeyP
     assert build(text % numbers(3)).cells
 
 
-def test_of_very_many_problems_the_first_are_told() -> None:
+def test_problems_too_many_to_print_are_cut() -> None:
     text = "train: {" + ", ".join(f"x{number}: 1" for number in range(1000)) + "}"
     with pytest.raises(SpecError) as caught:
         build(text)
@@ -246,7 +246,7 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_a_size_that_can_only_be_a_mistake_is_refused_at_its_place(name: str) -> None:
+def test_size_that_can_only_be_a_mistake_is_refused_at_its_place(name: str) -> None:
     component = {"step_size": "schedule: step", "patience": "early_stopping: {}"}.get(name, "{}")
     text = f"train: {component if component == '{}' else '{' + component + '}'}\n"
     value = SETTINGS[name]

@@ -152,7 +152,7 @@ def identities(experiment: Experiment) -> set[tuple[str, str, str, int]]:
 
 @settings(max_examples=examples(40))
 @given(sweeps(depth=1), st.randoms(use_true_random=False), st.sampled_from([None, "quick"]))
-def test_the_order_of_keys_changes_no_cell(sweep: dict, random: Random, profile: str) -> None:
+def test_order_of_keys_changes_no_cell(sweep: dict, random: Random, profile: str) -> None:
     expected = expected_texts(sweep)
     assume(sweep and len(expected) <= 12 and len(set(expected)) == len(expected))
     spec = {**SPEC, "sweep": sweep}
@@ -162,7 +162,7 @@ def test_the_order_of_keys_changes_no_cell(sweep: dict, random: Random, profile:
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-def test_a_component_stands_below_its_settings_in_whatever_order(reverse: bool) -> None:
+def test_component_stands_below_its_settings_in_whatever_order(reverse: bool) -> None:
     row = {"lr": 0.5, "momentum": 0.75, "optimizer": "sgd"}
     if reverse:
         row = dict(reversed(row.items()))
@@ -172,7 +172,7 @@ def test_a_component_stands_below_its_settings_in_whatever_order(reverse: bool) 
     assert (optimizer.name, optimizer.lr, optimizer.momentum) == ("sgd", 0.5, 0.75)
 
 
-def test_without_a_sweep_there_is_one_combination() -> None:
+def test_combination_without_a_sweep_is_the_only_one() -> None:
     assert expand_sweep(None) == [Combination()]
 
 
@@ -197,16 +197,16 @@ def test_labels_of_nested_rows_join_and_the_inner_one_wins() -> None:
     assert second.labels == {"label": "outer", "NET": "1.5", "DEPTH": "2"}
 
 
-def test_the_same_settings_under_two_labels_are_two_combinations() -> None:
+def test_same_settings_under_two_labels_are_two_combinations() -> None:
     assert len(expand({"rows": [{"label": "a", "lr": 0.5}, {"label": "b", "lr": 0.5}]})) == 2
 
 
-def test_a_label_and_a_setting_of_one_name_are_different_things() -> None:
+def test_label_and_a_setting_of_one_name_are_different_things() -> None:
     rows_of = [{"labels": {"lr": "1"}, "lr": 2}, {"labels": {"lr": "2"}, "lr": 2}]
     assert len(expand({"rows": rows_of})) == 2
 
 
-def test_an_empty_row_is_the_spec_as_it_stands() -> None:
+def test_empty_row_is_the_spec_as_it_stands() -> None:
     assert [item.overrides for item in expand({"rows": [{}]})] == [{}]
 
 

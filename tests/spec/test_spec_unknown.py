@@ -24,7 +24,7 @@ def suggestions(*sets: str, profile: str | None = None, **changed: Any) -> list[
     return [problem.suggestion for problem in caught.value.problems]
 
 
-def test_the_paths_of_settings_are_those_of_the_language() -> None:
+def test_paths_of_settings_are_those_of_the_language() -> None:
     assert set(setting_paths(Settings)) == {setting.path for setting in SETTINGS}
 
 
@@ -41,12 +41,12 @@ WITH_SETTING = {
 
 
 @pytest.mark.parametrize("where", WITH_SETTING)
-def test_the_last_part_of_a_path_names_the_setting(where: str) -> None:
+def test_last_part_of_a_path_names_the_setting(where: str) -> None:
     optimizer = {"train": {"optimizer": {"name": "sgd", "momentum": 0.9}}}
     assert suggestions(**optimizer, **WITH_SETTING[where]) == ["train.optimizer.nesterov"]
 
 
-def test_a_set_option_is_told_the_path_too() -> None:
+def test_set_option_is_told_the_path_too() -> None:
     assert suggestions("betas=[0.8, 0.9]") == ["train.optimizer.betas"]
 
 
@@ -89,10 +89,10 @@ def test_every_last_part_leads_to_a_setting(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SHORT_NAMES)
-def test_a_misspelt_short_name_is_mended(name: str) -> None:
+def test_misspelt_short_name_is_mended(name: str) -> None:
     assert likely_settings(f"{name}x").split(", ")[0].rpartition(".")[2] == name
 
 
-def test_a_setting_written_too_high_is_shown_where_it_belongs() -> None:
+def test_setting_written_too_high_is_shown_where_it_belongs() -> None:
     optimizer = {"optimizer": {"name": "sgd", "momentum": 0.9}, "nesterov": True}
     assert suggestions(train=optimizer) == ["optimizer: {nesterov: …}"]

@@ -32,14 +32,14 @@ def message_of(*sets: str, profile: str | None = None, **changed: Any) -> str:
     return str(caught.value)
 
 
-def test_the_spec_as_written_is_no_variant() -> None:
+def test_spec_as_written_is_no_variant() -> None:
     experiment = build()
     assert experiment.variant == ""
     assert {item.cell.variant for item in experiment.cells} == {""}
     assert experiment.cells[0].cell.published == {"VAL_ACC": Published(0.9)}
 
 
-def test_a_profile_makes_a_variant_without_published_values() -> None:
+def test_profile_makes_a_variant_without_published_values() -> None:
     experiment = build("quick")
     assert experiment.variant == "profile quick"
     assert {item.settings.train.epochs for item in experiment.cells} == {1}
@@ -56,7 +56,7 @@ def test_set_options_are_named_in_one_order_whatever_theirs() -> None:
     ]
 
 
-def test_a_profile_and_set_options_are_named_together() -> None:
+def test_profile_and_set_options_are_named_together() -> None:
     assert build("quick", "epochs=3").variant == "profile quick, epochs=3"
 
 
@@ -72,18 +72,18 @@ def test_a_profile_and_set_options_are_named_together() -> None:
         ("train={epochs: 4, batch_size: 2}", "batch_size", 2),
     ],
 )
-def test_the_value_of_a_set_option_is_yaml(option: str, path: str, value: object) -> None:
+def test_value_of_a_set_option_is_yaml(option: str, path: str, value: object) -> None:
     found: object = build(None, option).cells[0].settings.train
     for name in path.split("."):
         found = getattr(found, name)
     assert found == value
 
 
-def test_the_last_of_two_set_options_wins() -> None:
+def test_last_of_two_set_options_wins() -> None:
     assert build(None, "epochs=3", "epochs=4").cells[0].settings.train.epochs == 4
 
 
-def test_a_set_seed_replaces_all_seeds() -> None:
+def test_set_seed_replaces_all_seeds() -> None:
     assert [item.cell.seed for item in build(None, "seed=9").cells] == [9, 9]
     assert [item.cell.seed for item in build("quick", "seed=9").cells] == [9, 9]
 
@@ -93,17 +93,17 @@ def test_swept_values_show_what_the_variant_made_of_them() -> None:
     assert [item.cell.swept for item in experiment.cells[::2]] == [{"train.optimizer.lr": 1}] * 2
 
 
-def test_an_empty_profile_is_a_variant_all_the_same() -> None:
+def test_empty_profile_is_a_variant_all_the_same() -> None:
     assert build("empty").variant == "profile empty"
 
 
-def test_an_unknown_profile_names_those_that_are_there() -> None:
+def test_unknown_profile_names_those_that_are_there() -> None:
     assert message_of(profile="quik") == (
         "a.yaml:20:3: no profile 'quik'\n    did you mean: quick\n    allowed: quick, empty"
     )
 
 
-def test_a_profile_of_a_spec_without_profiles() -> None:
+def test_profile_of_a_spec_without_profiles() -> None:
     text = "name: a\ndata: digits\nmodel: mlp\n"
     with pytest.raises(SpecError) as caught:
         build_experiment(parse_yaml(text, "a.yaml"), Path("a.yaml"), "quick")
@@ -134,14 +134,14 @@ def positions(cells: int, num_rows: int, **profile: Any) -> list[int]:
         (9, 3, [0, 1, 2]),
     ],
 )
-def test_a_profile_keeps_the_first_the_last_and_evenly_between(
+def test_profile_keeps_the_first_the_last_and_evenly_between(
     cells: int, num_rows: int, expected: list[int]
 ) -> None:
     assert positions(cells, num_rows, seeds=[0]) == expected
 
 
 @pytest.mark.parametrize("num_rows", range(1, 9))
-def test_a_profile_keeps_as_many_different_positions_as_it_says(num_rows: int) -> None:
+def test_profile_keeps_as_many_different_positions_as_it_says(num_rows: int) -> None:
     for cells in range(1, num_rows + 1):
         kept = Variant(cells=cells).kept_positions(num_rows)
         assert len(kept) == cells
@@ -177,7 +177,7 @@ def test_labels_of_rows_that_are_left_out_are_known_all_the_same() -> None:
 
 @pytest.mark.parametrize("cells", [0, -1, 1.5, True, "two", None, [1]])
 @pytest.mark.parametrize("profile", [None, "few"])
-def test_the_number_of_cells_is_checked_in_every_profile(cells: Any, profile: str | None) -> None:
+def test_number_of_cells_is_checked_in_every_profile(cells: Any, profile: str | None) -> None:
     message = message_of(profile=profile, profiles={"few": {"cells": cells}})
     line = "22:5" if isinstance(cells, list) else "21:12"
     assert message.startswith(f"a.yaml:{line}: cells is ")
@@ -197,7 +197,7 @@ SMALL = {"dataset": "synthetic", "height": 8, "width": 8}
     ],
     ids=["settings", "data sets", "of all"],
 )
-def test_a_profile_replaces_the_data_of_every_row(rows: list[dict[str, Any]]) -> None:
+def test_profile_replaces_the_data_of_every_row(rows: list[dict[str, Any]]) -> None:
     experiment = build(
         "smoke",
         data=PHOTOS,
@@ -212,7 +212,7 @@ def test_a_profile_replaces_the_data_of_every_row(rows: list[dict[str, Any]]) ->
     assert [item.cell.labels for item in experiment.cells] == [{"label": n} for n in "012"]
 
 
-def test_a_profiles_data_of_the_same_name_is_merged_over_the_rows() -> None:
+def test_profiles_data_of_the_same_name_is_merged_over_the_rows() -> None:
     experiment = build(
         "smoke",
         data=PHOTOS,
@@ -237,7 +237,9 @@ NETS = [
 
 @pytest.mark.parametrize("by_profile", [True, False])
 @pytest.mark.parametrize("setting", ["weights", "model.weights"])
-def test_no_row_has_weights_when_a_variant_says_null(by_profile: bool, setting: str) -> None:
+def test_variant_with_null_weights_leaves_no_row_with_weights(
+    by_profile: bool, setting: str
+) -> None:
     profile, sets = ("smoke", []) if by_profile else (None, [f"{setting}=null"])
     experiment = build(
         profile,
@@ -268,18 +270,18 @@ def test_swept_weights_are_null_too() -> None:
     assert [item.cell.swept["model.weights"] for item in experiment.cells] == [None] * 4
 
 
-def test_a_null_for_what_no_component_of_a_kind_has_is_an_error() -> None:
+def test_null_for_what_no_component_of_a_kind_has_is_an_error() -> None:
     profiles = {"smoke": {"model.weihgts": None}}
     message = message_of(profile="smoke", profiles=profiles)
     assert "unknown setting 'weihgts' in model" in message
 
 
-def test_a_value_for_what_a_rows_component_lacks_is_an_error() -> None:
+def test_value_for_what_a_rows_component_lacks_is_an_error() -> None:
     message = message_of(profile="smoke", profiles={"smoke": {"weights": "IMAGENET1K_V1"}})
     assert "'weights' is a setting of" in message
 
 
-def test_a_row_may_not_give_a_null_for_what_its_component_lacks() -> None:
+def test_row_may_not_give_a_null_for_what_its_component_lacks() -> None:
     message = message_of(sweep={"rows": [{"weights": None}]}, published=[])
     assert "'weights' is a setting of" in message
 
@@ -299,24 +301,24 @@ def test_set_wins_over_the_profile_and_the_profile_over_the_row() -> None:
 
 
 @pytest.mark.parametrize("option", ["epochs", "", "epochs 5"])
-def test_a_set_option_without_an_equals_sign_is_a_usage_error(option: str) -> None:
+def test_set_option_without_an_equals_sign_is_a_usage_error(option: str) -> None:
     with pytest.raises(UsageError, match="is not setting=value\n    hint: as in --set epochs=5"):
         build(None, option)
 
 
-def test_a_set_option_with_an_unknown_setting() -> None:
+def test_set_option_with_an_unknown_setting() -> None:
     message = message_of("epoch=5")
     assert message.startswith("--set epoch=5: unknown setting 'epoch'\n    did you mean: epochs\n")
 
 
-def test_a_set_option_with_an_unknown_dotted_path() -> None:
+def test_set_option_with_an_unknown_dotted_path() -> None:
     message = message_of("train.epoch=5")
     assert message.startswith(
         "--set train.epoch=5: unknown setting 'epoch' in train\n    did you mean: epochs\n"
     )
 
 
-def test_a_set_option_with_a_wrong_value() -> None:
+def test_set_option_with_a_wrong_value() -> None:
     assert message_of("epochs=many") == (
         "--set epochs=many: train.epochs is 'many' (text)\n"
         "    allowed: a whole number (the most passes over the images)"
@@ -324,16 +326,16 @@ def test_a_set_option_with_a_wrong_value() -> None:
 
 
 @pytest.mark.parametrize("option", ["epochs=[1", "epochs={", "epochs=!!python/name:os.system x"])
-def test_a_set_option_with_broken_yaml(option: str) -> None:
+def test_set_option_with_broken_yaml(option: str) -> None:
     assert message_of(option).startswith(f"--set {option}:1:")
 
 
 @pytest.mark.parametrize("option", ["lr=.nan", "lr=.inf", "diverged_if=1e999"])
-def test_a_set_option_that_is_not_finite(option: str) -> None:
+def test_set_option_that_is_not_finite(option: str) -> None:
     assert message_of(option.replace("diverged_if", "train.diverged_if")).endswith(")")
 
 
-def test_a_setting_given_twice_in_a_profile() -> None:
+def test_setting_given_twice_in_a_profile() -> None:
     profiles = {"quick": {"lr": 0.5, "train.optimizer.lr": 0.25}}
     assert message_of(profiles=profiles) == (
         "a.yaml:22:5: train.optimizer.lr is given twice\n    hint: give each setting once"
@@ -350,7 +352,7 @@ def test_seeds_of_a_profile_do_not_go_with_a_swept_seed() -> None:
     assert "seed is swept, and seeds are given" in message
 
 
-def test_a_variant_need_not_fill_the_tables_of_the_spec() -> None:
+def test_variant_need_not_fill_the_tables_of_the_spec() -> None:
     tables = {"grid": {"MOMENTUM": "momentum", "LATE": {"metric": "val_loss", "at": 20}}}
     written = {"tables": tables, "published": [], "train": {"optimizer": "sgd", "epochs": 20}}
     assert build(None, "optimizer=adam", **written).tables == build(**written).tables
@@ -374,7 +376,7 @@ def test_published_values_are_checked_in_a_variant_as_far_as_they_can_be() -> No
     ],
     ids=str,
 )
-def test_a_variant_can_be_made_again_from_its_name(profile: str | None, sets: list[str]) -> None:
+def test_variant_can_be_made_again_from_its_name(profile: str | None, sets: list[str]) -> None:
     first = build(profile, *sets)
     options = variant_options(first.variant)
     pairs = list(zip(options[::2], options[1::2], strict=True))

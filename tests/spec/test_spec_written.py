@@ -134,7 +134,7 @@ tries = settings(max_examples=examples(500), deadline=None)
 
 @tries
 @given(mistakes(), st.sampled_from([*SWEEPS, "profile", "set"]))
-def test_a_wrong_value_is_an_error_whatever_is_put_into_over_or_beside_it(
+def test_wrong_value_is_an_error_whatever_is_put_into_over_or_beside_it(
     mistake: tuple[Setting, str, Any, tuple[str, Any]], how: str
 ) -> None:
     setting, path, value, reached = mistake
@@ -148,7 +148,7 @@ def test_a_wrong_value_is_an_error_whatever_is_put_into_over_or_beside_it(
 
 @tries
 @given(mistakes(), st.sampled_from(SWEEPS), st.sampled_from(["profile", "set", "row", "nothing"]))
-def test_a_wrong_swept_value_is_an_error_whatever_is_put_into_over_or_beside_it(
+def test_wrong_swept_value_is_an_error_whatever_is_put_into_over_or_beside_it(
     mistake: tuple[Setting, str, Any, tuple[str, Any]], below: str, how: str
 ) -> None:
     setting, path, value, reached = mistake
@@ -170,7 +170,7 @@ def test_a_wrong_swept_value_is_an_error_whatever_is_put_into_over_or_beside_it(
 
 @tries
 @given(st.sampled_from(SETTINGS), st.sampled_from([*SWEEPS, "profile", "set"]), st.data())
-def test_a_right_value_of_any_setting_passes_wherever_it_is_put(
+def test_right_value_of_any_setting_passes_wherever_it_is_put(
     setting: Setting, how: str, data: st.DataObject
 ) -> None:
     value = data.draw(st.sampled_from(setting.values))
@@ -217,7 +217,7 @@ SGD_FAST = {"name": "sgd", "lr": 0.5}
     ids=str,
 )
 @pytest.mark.parametrize("how", ["grid", "profile", "set"])
-def test_what_other_layers_complete_is_right(
+def test_settings_that_other_layers_complete_are_right(
     how: str, train: Any, path: str, value: Any, expected: Any
 ) -> None:
     parts, sets, profile = over(how, path, value)
@@ -233,7 +233,7 @@ def test_data_that_only_the_sweep_names_may_have_settings_in_the_spec() -> None:
     assert {item.settings.data.images for item in cells} == {50}
 
 
-def test_a_component_and_other_settings_of_it_may_stand_in_one_row() -> None:
+def test_component_and_other_settings_of_it_may_stand_in_one_row() -> None:
     row = {"augment": ["RandomHorizontalFlip"], "train.augment.p": 0.5, "optimizer": "sgd"}
     row |= {"lr": 0.5, "train": {"optimizer": {"momentum": 0.9}, "epochs": 3}}
     (item,) = build({**SPEC, "sweep": {"rows": [row]}}).cells
@@ -244,7 +244,7 @@ def test_a_component_and_other_settings_of_it_may_stand_in_one_row() -> None:
 
 
 @pytest.mark.parametrize("how", ["profile", "set"])
-def test_a_swept_null_gives_way_to_what_a_variant_sets_inside(how: str) -> None:
+def test_swept_null_gives_way_to_what_a_variant_sets_inside(how: str) -> None:
     parts, sets, profile = over(how, "patience", 3)
     spec = {**SPEC, "sweep": {"grid": {"early_stopping": [None, {"patience": 5}]}}}
     cells = build({**spec, **parts}, sets, profile).cells

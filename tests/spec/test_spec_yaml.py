@@ -34,7 +34,7 @@ def test_floats_of_yaml_1_2(text: str, number: float) -> None:
     assert type(read(text)) is float
 
 
-def test_the_two_zeros_are_one() -> None:
+def test_two_zeros_are_one() -> None:
     assert [str(read(text)) for text in ("-0.0", "-0e3", "0.0")] == ["0.0"] * 3
 
 
@@ -163,7 +163,7 @@ def test_levels_of_aliases_count_as_levels() -> None:
         parse_yaml("\n".join(lines), "a.yaml")
 
 
-def test_what_an_alias_names_is_converted_once() -> None:
+def test_aliased_value_is_converted_once() -> None:
     tree = parse_yaml("a: &a [{b: 1}]\nc: [*a, *a]", "a.yaml")
     first, second = tree.value["c"].value
     assert first is second
@@ -180,21 +180,21 @@ def test_values_are_counted_before_the_document_is_composed(
         parse_yaml("a: [" + "1, " * 30 + "]]]", "a.yaml")
 
 
-def test_both_halves_of_an_escaped_character_are_one() -> None:
+def test_escaped_halves_of_a_character_are_one() -> None:
     assert plain(parse_yaml(r'"\ud83d\ude00": "a\ud83d\ude00ü"', "a.yaml")) == {"😀": "a😀ü"}
 
 
-def test_the_numbers_that_a_database_holds_are_read() -> None:
+def test_numbers_that_a_database_holds_are_read() -> None:
     text = "[0x7fffffffffffffff, -9223372036854775807, 0o17, 007, +5, 0]"
     assert plain(parse_yaml(text, "a.yaml")) == (2**63 - 1, 1 - 2**63, 15, 7, 5, 0)
 
 
-def test_a_missing_file_is_a_spec_error(tmp_path: Path) -> None:
+def test_missing_file_is_a_spec_error(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"no such file: .*nothing\.yaml"):
         load_yaml(tmp_path / "nothing.yaml")
 
 
-def test_a_folder_or_binary_file_is_a_spec_error(tmp_path: Path) -> None:
+def test_folder_or_binary_file_is_a_spec_error(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="cannot read"):
         load_yaml(tmp_path)
     with pytest.raises(SpecError, match="cannot read"):
@@ -211,7 +211,7 @@ def test_a_folder_or_binary_file_is_a_spec_error(tmp_path: Path) -> None:
         ("ü: 1\r\nüb: ".encode() + b"\xed\xa0\x80", ":2:5: the byte 0xed, which is not UTF-8"),
     ],
 )
-def test_a_byte_that_is_no_text_has_a_place(tmp_path: Path, content: bytes, message: str) -> None:
+def test_byte_that_is_no_text_has_a_place(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "a.yaml"
     path.write_bytes(content)
     with pytest.raises(SpecError) as caught:
@@ -219,7 +219,7 @@ def test_a_byte_that_is_no_text_has_a_place(tmp_path: Path, content: bytes, mess
     assert str(caught.value).startswith(f"{path}{message}")
 
 
-def test_no_more_of_a_file_is_read_than_a_spec_may_have(
+def test_file_is_read_no_further_than_a_spec_may_be(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(yaml_loader, "MAX_BYTES", 100)
@@ -228,7 +228,7 @@ def test_no_more_of_a_file_is_read_than_a_spec_may_have(
         load_yaml(tmp_path / "a.yaml")
 
 
-def test_a_byte_order_mark_and_windows_line_ends_are_read(tmp_path: Path) -> None:
+def test_byte_order_mark_and_windows_line_ends_are_read(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_bytes(b"\xef\xbb\xbfa: 1\r\nb: 2\r\n")
     tree = load_yaml(tmp_path / "a.yaml")
     assert plain(tree) == {"a": 1, "b": 2}
@@ -236,7 +236,7 @@ def test_a_byte_order_mark_and_windows_line_ends_are_read(tmp_path: Path) -> Non
 
 
 @given(st.text(max_size=40))
-def test_any_text_is_a_tree_or_a_spec_error(text: str) -> None:
+def test_text_of_any_kind_is_a_tree_or_a_spec_error(text: str) -> None:
     try:
         tree = parse_yaml(text, "a.yaml")
     except SpecError:
@@ -257,10 +257,10 @@ keys = st.sampled_from(["lr", "epochs", "hidden"])
         max_leaves=6,
     )
 )
-def test_a_value_as_yaml_is_read_back(value: object) -> None:
+def test_value_as_yaml_is_read_back(value: object) -> None:
     assert plain(parse_yaml(f"key: {as_yaml(value)}", "a.yaml")) == {"key": value}
 
 
-def test_a_component_as_yaml_is_its_name_if_that_says_all() -> None:
+def test_component_as_yaml_is_its_name_if_that_says_all() -> None:
     assert as_yaml({"name": "adam"}) == "adam"
     assert as_yaml({"name": "adam", "lr": 0.001}) == "{name: adam, lr: 0.001}"
