@@ -102,9 +102,9 @@ class Binder:
     def _weights_of(self, experiment: Experiment, resolved: ResolvedCell) -> Path | None:
         name = weights_name(resolved.settings.model)
         if name and name not in self._weights:
-            places = self._workspace.data_places(experiment.path)
+            access = self._workspace.data_access(experiment.path)
             try:
-                self._weights[name] = find_weights(resolved, places, self._on_progress)
+                self._weights[name] = find_weights(resolved, access, self._on_progress)
             except MissingWeights as error:
                 if not self._provisional:
                     raise SpecError([error.problem]) from None
@@ -124,9 +124,9 @@ class Binder:
         data = resolved.settings.data
         key = (data, experiment.path)
         if key not in self._sources:
-            places = self._workspace.data_places(experiment.path, self._on_progress)
+            access = self._workspace.data_access(experiment.path, self._on_progress)
             try:
-                source = self._sources[key] = build_source(resolved, places)
+                source = self._sources[key] = build_source(resolved, access)
                 self.notes += [note for note in source.notes if note not in self.notes]
             except MissingData as error:
                 if error.archive is not None:

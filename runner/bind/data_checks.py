@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runner.bind.model_checks import problem_at, written_node
-from runner.components.data.dataset import DataPlaces, ImageSource, MissingData, UnknownClasses
+from runner.components.data.dataset import DataAccess, ImageSource, MissingData, UnknownClasses
 from runner.components.data.listing import SharedFolder
 from runner.components.data.split_folders import SplitFolders
 from runner.core.errors import Problem, SpecError, nearest
@@ -13,12 +13,12 @@ from runner.spec.nodes import find
 SHOWN_CLASSES = 24
 
 
-def build_source(resolved: ResolvedCell, places: DataPlaces) -> ImageSource:
+def build_source(resolved: ResolvedCell, access: DataAccess) -> ImageSource:
     """Return a cell's images.
 
     Args:
         resolved: the cell.
-        places: where they may lie.
+        access: finds and hashes their files.
 
     Raises:
         SpecError: when they cannot be read, or are not as the spec says.
@@ -26,7 +26,7 @@ def build_source(resolved: ResolvedCell, places: DataPlaces) -> ImageSource:
         DownloadFailed: when they cannot be fetched.
     """
     try:
-        return resolved.settings.data.build(places)
+        return resolved.settings.data.build(access)
     except UnknownClasses as error:
         raise _unknown_classes(error, resolved) from None
     except SplitFolders as error:

@@ -35,7 +35,7 @@ class DataLocation:
             DataError: when they are gone, or not those that were found.
         """
         try:
-            source = self.settings.build(workspace.data_places(self.spec))
+            source = self.settings.build(workspace.data_access(self.spec))
         except (MissingData, OSError, ValueError) as error:
             raise DataError(f"the data cannot be found again: {error}") from error
         if source.fingerprint != self.fingerprint:

@@ -39,8 +39,8 @@ def load_experiments(
         try:
             experiments.append(load_experiment(path, profile, sets))
         except SpecError as error:
-            places = partial(workspace(data=data).data_places, path)
-            problems += [with_checksum(problem, places) for problem in error.problems]
+            access = partial(workspace(data=data).data_access, path)
+            problems += [with_checksum(problem, access) for problem in error.problems]
     problems += _clashes(experiments)
     if problems:
         raise SpecError(problems)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from runner.artifacts.hashes import file_digest
 from runner.bind.model_checks import problem_at, written_node
-from runner.components.data.dataset import DataPlaces
+from runner.components.data.dataset import DataAccess
 from runner.components.download import Checksum, OnProgress, download
 from runner.components.models.torchvision_model import TorchvisionModel, WeightsFile
 from runner.core.errors import Problem
@@ -43,13 +43,13 @@ class MissingWeights(Exception):
 
 
 def find_weights(
-    resolved: ResolvedCell, places: DataPlaces, on_progress: OnProgress | None
+    resolved: ResolvedCell, access: DataAccess, on_progress: OnProgress | None
 ) -> Path | None:
     """Return the file of a cell's pretrained weights, or None when it has none.
 
     Args:
         resolved: the cell.
-        places: where files may lie.
+        access: finds and hashes files.
         on_progress: hears of the download of torchvision's; None where nothing may be downloaded.
 
     Raises:
@@ -61,18 +61,18 @@ def find_weights(
     if not isinstance(model, TorchvisionModel) or model.weights is None:
         return None
     if isinstance(model.weights, WeightsFile):
-        return _local(resolved, model.weights, places)
-    return _public(resolved, model, model.weights, places, on_progress)
+        return _local(resolved, model.weights, access)
+    return _public(resolved, model, model.weights, access, on_progress)
 
 
-def with_checksum(problem: Problem, find_places: Callable[[], DataPlaces]) -> Problem:
+def with_checksum(problem: Problem, find_access: Callable[[], DataAccess]) -> Problem:
     """Return a problem of weights without their SHA-256, with the one that the file has.
 
     It is for the reader to compare and to write down; any other problem is returned as it is.
 
     Args:
         problem: of a spec.
-        find_places: tells where the file may lie; not asked of other problems, as of a spec that
+        find_access: finds files; not called of other problems, as of a spec that
             cannot be read.
     """
     subject = problem.subject
@@ -80,7 +80,7 @@ def with_checksum(problem: Problem, find_places: Callable[[], DataPlaces]) -> Pr
     if subject is None or subject.path != CHECKSUM or not isinstance(file, str):
         return problem
     try:
-        candidates = _places_of(file, find_places())
+        candidates = _candidate_paths(file, find_access())
         path = next((each for each in candidates if os.path.isfile(each)), None)
         digest = "" if path is None else file_digest(path)
     except (OSError, RuntimeError, ValueError):
@@ -91,15 +91,15 @@ def with_checksum(problem: Problem, find_places: Callable[[], DataPlaces]) -> Pr
     return replace(problem, found=found, suggestion=f"sha256: {digest}")
 
 
-def _local(resolved: ResolvedCell, weights: WeightsFile, places: DataPlaces) -> Path:
-    candidates = _candidates(resolved, weights, places)
+def _local(resolved: ResolvedCell, weights: WeightsFile, access: DataAccess) -> Path:
+    candidates = _candidates(resolved, weights, access)
     path = next((each for each in candidates if os.path.isfile(each)), None)
     if path is None:
         looked = ", ".join(str(each) for each in candidates)
         found = f"no file {weights.file}\n    looked for: {looked}"
         place = written_node(resolved.tree, "model.weights.file").position
         raise MissingWeights(Problem(place, found, hint=HOW_TO_GET))
-    digest = _digest(resolved, path, places)
+    digest = _digest(resolved, path, access)
     if digest != weights.sha256:
         found = f"{path} has another SHA-256 than the one given\n    it has: {digest}"
         hint = "take the file that was meant, or write the SHA-256 of this one"
@@ -113,26 +113,26 @@ def _not_fetched(resolved: ResolvedCell, public: PublicWeights) -> Problem:
     return Problem(written_node(resolved.tree, "model.weights").position, found, hint=hint)
 
 
-def _candidates(resolved: ResolvedCell, weights: WeightsFile, places: DataPlaces) -> list[Path]:
+def _candidates(resolved: ResolvedCell, weights: WeightsFile, access: DataAccess) -> list[Path]:
     """Return where a file may lie.
 
     Raises:
         SpecError: for a home folder that there is not.
     """
     try:
-        return _places_of(weights.file, places)
+        return _candidate_paths(weights.file, access)
     except RuntimeError as error:
         raise problem_at(resolved, "model.weights.file", f"{weights.file}: {error}") from None
 
 
-def _places_of(file: str, places: DataPlaces) -> list[Path]:
+def _candidate_paths(file: str, access: DataAccess) -> list[Path]:
     given = Path(file).expanduser()
-    return [given] if given.is_absolute() else [root / given for root in places.roots]
+    return [given] if given.is_absolute() else [root / given for root in access.roots]
 
 
-def _digest(resolved: ResolvedCell, path: Path, places: DataPlaces) -> str:
+def _digest(resolved: ResolvedCell, path: Path, access: DataAccess) -> str:
     try:
-        (digest,) = places.hash_files(path.parent, [path.name])
+        (digest,) = access.hash_files(path.parent, [path.name])
     except OSError as error:
         raise problem_at(resolved, "model.weights", f"{path} cannot be read: {error}") from None
     return digest
@@ -142,7 +142,7 @@ def _public(
     resolved: ResolvedCell,
     model: TorchvisionModel,
     weights: str,
-    places: DataPlaces,
+    access: DataAccess,
     on_progress: OnProgress | None,
 ) -> Path:
     from runner.engine.network.weights import UnfitWeights, public_weights
@@ -156,7 +156,7 @@ def _public(
         if on_progress is None:
             raise MissingWeights(_not_fetched(resolved, public), public.path.name, public.num_bytes)
         download(public.url, public.path, checksum, on_progress)
-    digest = _digest(resolved, public.path, places)
+    digest = _digest(resolved, public.path, access)
     if not checksum.fits(digest):
         found = f"{public.path} is not what {public.url} holds: its SHA-256 is {digest}"
         allowed = f"one that begins with {public.sha256}"

@@ -209,7 +209,7 @@ def _record(
 ) -> Record:
     """Return the record of a chain, as far as its epochs are recorded without a gap."""
     history: list[Mapping[str, float]] = []
-    places: dict[int, Sequence[tuple[str, str]]] = {}
+    weights_at: dict[int, Sequence[tuple[str, str]]] = {}
     for attempt, first, last in chain.ranges:
         for epoch in range(first, last + 1):
             metrics = measured[attempt].get(epoch)
@@ -217,9 +217,9 @@ def _record(
                 break
             history.append(metrics)
             if (attempt, epoch) in kept:
-                places[epoch] = kept[attempt, epoch]
+                weights_at[epoch] = kept[attempt, epoch]
     ranges = clipped(chain.ranges, len(history))
-    return Record(chain.trajectory, ranges, history, chain.limit, None, places, chain.inputs)
+    return Record(chain.trajectory, ranges, history, chain.limit, None, weights_at, chain.inputs)
 
 
 def _under(

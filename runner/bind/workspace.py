@@ -17,7 +17,7 @@ from runner.artifacts.folder import folder_beside, hashes_folder, transparent_fi
 from runner.artifacts.hashes import HashCache
 from runner.artifacts.memory import LayoutCache
 from runner.components.data.archives import Archive, fetch_archive
-from runner.components.data.dataset import DataPlaces
+from runner.components.data.dataset import DataAccess
 from runner.components.download import OnProgress
 from runner.store.addresses import database_file, is_there
 from runner.store.database import Database, open_database
@@ -32,7 +32,7 @@ DEFAULT_DATA = "data"
 
 @dataclass(frozen=True)
 class Workspace:
-    """The places of one invocation.
+    """The paths of one invocation.
 
     Attributes:
         database_path: a file, or :data:`REFERENCE`.
@@ -74,7 +74,7 @@ class Workspace:
         with self.open(create=False) as database:
             yield database
 
-    def data_places(self, spec: Path, on_progress: OnProgress | None = None) -> DataPlaces:
+    def data_access(self, spec: Path, on_progress: OnProgress | None = None) -> DataAccess:
         """Return where the data sets of a spec may lie.
 
         Args:
@@ -87,12 +87,12 @@ class Workspace:
         hashes = HashCache(hashes_folder(self.folder))
         recall = LayoutCache(transparent_file(self.folder)).recall
         if on_progress is None:
-            return DataPlaces(tuple(roots), hashes.hash_files, forget=hashes.forget, recall=recall)
+            return DataAccess(tuple(roots), hashes.hash_files, forget=hashes.forget, recall=recall)
 
         def fetch(archive: Archive, root: Path) -> None:
             fetch_archive(archive, root, on_progress)
 
-        return DataPlaces(tuple(roots), hashes.hash_files, fetch, hashes.forget, recall)
+        return DataAccess(tuple(roots), hashes.hash_files, fetch, hashes.forget, recall)
 
     def states(self, database: str) -> frozenset[str]:
         """Return the artifact names of the states of trainings that lie whole in ``.runner/``."""
@@ -108,7 +108,7 @@ class Workspace:
 
 
 def workspace(db: str | Path | None = None, data: str | Path | None = None) -> Workspace:
-    """Return the places of an invocation.
+    """Return the paths of an invocation.
 
     Args:
         db: database file or URL, or :data:`REFERENCE`; results.db in the current folder when not

@@ -20,7 +20,7 @@ from runner.components.data import caltech101, cifar
 from runner.components.data.archives import Archive, fetch_archive
 from runner.components.data.caltech101 import Caltech101
 from runner.components.data.cifar import Cifar10, Cifar100
-from runner.components.data.dataset import DataPlaces, DatasetSettings, ImageSource, MissingData
+from runner.components.data.dataset import DataAccess, DatasetSettings, ImageSource, MissingData
 from runner.components.download import DownloadFailed, Downloading
 
 FETCH = """
@@ -90,7 +90,7 @@ def build(data: DatasetSettings, root: Path, fetch: bool = True) -> ImageSource:
 
     hash_files = HashCache(root.parent / "cache").hash_files
     roots = (root, root.parent)
-    return data.build(DataPlaces(roots, hash_files, fetched if fetch else None))
+    return data.build(DataAccess(roots, hash_files, fetched if fetch else None))
 
 
 def test_folder_of_an_archive_appears_and_nothing_else(cifar10: Archive, root: Path) -> None:

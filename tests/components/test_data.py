@@ -11,7 +11,7 @@ from runner.artifacts import hashes
 from runner.artifacts.hashes import HashCache
 from runner.components.data import digits
 from runner.components.data.dataset import (
-    DataPlaces,
+    DataAccess,
     ImageSource,
     MissingData,
     Normalization,
@@ -37,16 +37,16 @@ def pets(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> DataPlaces:
-    return DataPlaces((tmp_path / "elsewhere", tmp_path), HashCache(tmp_path / "cache").hash_files)
+def access(tmp_path: Path) -> DataAccess:
+    return DataAccess((tmp_path / "elsewhere", tmp_path), HashCache(tmp_path / "cache").hash_files)
 
 
-def build(places: DataPlaces, path: str | Path = "pets") -> ImageSource:
-    return ImageFolder(dataset="imagefolder", path=str(path)).build(places)
+def build(access: DataAccess, path: str | Path = "pets") -> ImageSource:
+    return ImageFolder(dataset="imagefolder", path=str(path)).build(access)
 
 
-def test_imagefolder_lists_classes_and_images_sorted(pets: Path, places: DataPlaces) -> None:
-    source = build(places)
+def test_imagefolder_lists_classes_and_images_sorted(pets: Path, access: DataAccess) -> None:
+    source = build(access)
     assert source.classes == ("cat", "dog")
     assert source.names == ("cat/c.png", "cat/deep/z.png", "dog/a.JPG", "dog/b.png")
     assert source.labels == (0, 0, 1, 1)
@@ -54,21 +54,21 @@ def test_imagefolder_lists_classes_and_images_sorted(pets: Path, places: DataPla
     assert source.root == pets
 
 
-def test_imagefolder_reads_the_image_of_an_index(pets: Path, places: DataPlaces) -> None:
-    assert build(places).read(3).getpixel((0, 0)) == (0, 0, 255)
+def test_imagefolder_reads_the_image_of_an_index(pets: Path, access: DataAccess) -> None:
+    assert build(access).read(3).getpixel((0, 0)) == (0, 0, 255)
 
 
-def test_imagefolder_turns_images_as_exif_says(pets: Path, places: DataPlaces) -> None:
+def test_imagefolder_turns_images_as_exif_says(pets: Path, access: DataAccess) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (4, 3)).save(pets / "dog" / "a.JPG", exif=exif)
-    assert build(places).read(2).size == (3, 4)
+    assert build(access).read(2).size == (3, 4)
 
 
-def test_corrupt_image_is_an_oserror_when_read(pets: Path, places: DataPlaces) -> None:
+def test_corrupt_image_is_an_oserror_when_read(pets: Path, access: DataAccess) -> None:
     (pets / "cat" / "c.png").write_bytes(b"no image")
     with pytest.raises(OSError, match="cannot identify"):
-        build(places).read(0)
+        build(access).read(0)
 
 
 @pytest.mark.parametrize(
@@ -87,56 +87,56 @@ def test_folder_without_images_is_no_class(pets: Path) -> None:
     assert list_images(pets).classes == ("cat", "dog")
 
 
-def test_missing_folder_names_the_places(tmp_path: Path, places: DataPlaces) -> None:
+def test_missing_folder_names_the_places(tmp_path: Path, access: DataAccess) -> None:
     with pytest.raises(MissingData, match="no folder pets") as caught:
-        build(places)
+        build(access)
     assert caught.value.looked == (tmp_path / "elsewhere" / "pets", tmp_path / "pets")
     assert "one folder of images per class" in caught.value.how_to_get
 
 
-def test_absolute_path_is_looked_for_there_only(tmp_path: Path, places: DataPlaces) -> None:
+def test_absolute_path_is_looked_for_there_only(tmp_path: Path, access: DataAccess) -> None:
     with pytest.raises(MissingData) as caught:
-        build(places, tmp_path / "nowhere")
+        build(access, tmp_path / "nowhere")
     assert caught.value.looked == (tmp_path / "nowhere",)
 
 
-def test_folder_without_class_folders_is_missing_data(tmp_path: Path, places: DataPlaces) -> None:
+def test_folder_without_class_folders_is_missing_data(tmp_path: Path, access: DataAccess) -> None:
     save_image(tmp_path / "pets" / "loose.png")
     with pytest.raises(MissingData, match="no images in class folders"):
-        build(places)
+        build(access)
 
 
-def test_fingerprint_changes_with_one_byte(pets: Path, places: DataPlaces) -> None:
-    before = build(places).fingerprint
+def test_fingerprint_changes_with_one_byte(pets: Path, access: DataAccess) -> None:
+    before = build(access).fingerprint
     path = pets / "dog" / "b.png"
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
     os.utime(path, ns=(1, 1))
-    assert build(places).fingerprint != before
+    assert build(access).fingerprint != before
 
 
-def test_renamed_image_changes_the_fingerprint(pets: Path, places: DataPlaces) -> None:
-    before = build(places).fingerprint
+def test_renamed_image_changes_the_fingerprint(pets: Path, access: DataAccess) -> None:
+    before = build(access).fingerprint
     (pets / "dog" / "b.png").rename(pets / "dog" / "c.png")
-    assert build(places).fingerprint != before
+    assert build(access).fingerprint != before
 
 
 def test_moving_the_folder_keeps_the_fingerprint(
-    pets: Path, places: DataPlaces, tmp_path: Path
+    pets: Path, access: DataAccess, tmp_path: Path
 ) -> None:
-    before = build(places).fingerprint
+    before = build(access).fingerprint
     shutil.move(pets, tmp_path / "moved")
-    assert build(places, "moved").fingerprint == before
+    assert build(access, "moved").fingerprint == before
 
 
-def chosen(places: DataPlaces, **settings: object) -> ImageSource:
-    return ImageFolder(dataset="imagefolder", path="pets", **settings).build(places)
+def chosen(access: DataAccess, **settings: object) -> ImageSource:
+    return ImageFolder(dataset="imagefolder", path="pets", **settings).build(access)
 
 
-def test_included_classes_are_the_only_ones_and_sorted(pets: Path, places: DataPlaces) -> None:
+def test_included_classes_are_the_only_ones_and_sorted(pets: Path, access: DataAccess) -> None:
     save_image(pets / "ant" / "a.png")
-    source = chosen(places, include=("dog", "ant"))
+    source = chosen(access, include=("dog", "ant"))
     assert source.classes == ("ant", "dog")
     assert source.names == ("ant/a.png", "dog/a.JPG", "dog/b.png")
     assert source.labels == (0, 1, 1)
@@ -147,29 +147,29 @@ def test_included_classes_are_the_only_ones_and_sorted(pets: Path, places: DataP
     assert one == other
 
 
-def test_per_class_keeps_the_first_images_by_name(pets: Path, places: DataPlaces) -> None:
-    assert chosen(places, per_class=1).names == ("cat/c.png", "dog/a.JPG")
-    assert chosen(places, per_class=9).names == build(places).names
-    assert chosen(places, per_class=1, include=("dog",)).read(0).size == (4, 3)
+def test_per_class_keeps_the_first_images_by_name(pets: Path, access: DataAccess) -> None:
+    assert chosen(access, per_class=1).names == ("cat/c.png", "dog/a.JPG")
+    assert chosen(access, per_class=9).names == build(access).names
+    assert chosen(access, per_class=1, include=("dog",)).read(0).size == (4, 3)
 
 
 def test_images_not_chosen_are_neither_read_nor_in_the_fingerprint(
-    pets: Path, places: DataPlaces, digested: list[str]
+    pets: Path, access: DataAccess, digested: list[str]
 ) -> None:
-    before = chosen(places, include=("dog",), per_class=1)
+    before = chosen(access, include=("dog",), per_class=1)
     assert digested == ["a.JPG"]
     (pets / "dog" / "b.png").write_bytes(b"no image")
     (pets / "cat" / "c.png").unlink()
     save_image(pets / "ant" / "a.png")
-    after = chosen(places, include=("dog",), per_class=1)
+    after = chosen(access, include=("dog",), per_class=1)
     assert after.fingerprint == before.fingerprint
     save_image(pets / "dog" / "a.JPG", 99)
-    assert chosen(places, include=("dog",), per_class=1).fingerprint != before.fingerprint
+    assert chosen(access, include=("dog",), per_class=1).fingerprint != before.fingerprint
 
 
-def test_classes_that_are_not_there_are_named(pets: Path, places: DataPlaces) -> None:
+def test_classes_that_are_not_there_are_named(pets: Path, access: DataAccess) -> None:
     with pytest.raises(UnknownClasses, match="no class is called cow, doog") as caught:
-        chosen(places, include=("doog", "cat", "cow"))
+        chosen(access, include=("doog", "cat", "cow"))
     assert caught.value.classes == ("cat", "dog")
 
 
@@ -181,8 +181,8 @@ def test_choice_of_nothing_is_refused(settings: dict) -> None:
         ImageFolder(dataset="imagefolder", path="pets", **settings)
 
 
-def test_digits_are_1797_gray_images_of_ten_classes(places: DataPlaces) -> None:
-    source = Digits(dataset="digits").build(places)
+def test_digits_are_1797_gray_images_of_ten_classes(access: DataAccess) -> None:
+    source = Digits(dataset="digits").build(access)
     assert len(source.names) == len(source.labels) == 1797
     assert source.classes == tuple("0123456789")
     assert source.names == tuple(sorted(set(source.names)))
@@ -197,56 +197,56 @@ def test_digits_are_those_of_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> No
     np.testing.assert_array_equal(table, digits._table())
 
 
-def test_digits_have_a_pinned_fingerprint(places: DataPlaces) -> None:
+def test_digits_have_a_pinned_fingerprint(access: DataAccess) -> None:
     expected = "3fbec4f09e6d944528051503bb4cdf76"
-    assert Digits(dataset="digits").build(places).fingerprint == expected
+    assert Digits(dataset="digits").build(access).fingerprint == expected
 
 
-def synthetic(places: DataPlaces, **settings: object) -> ImageSource:
-    return Synthetic(dataset="synthetic", images=12, classes=3, **settings).build(places)
+def synthetic(access: DataAccess, **settings: object) -> ImageSource:
+    return Synthetic(dataset="synthetic", images=12, classes=3, **settings).build(access)
 
 
-def test_synthetic_images_are_the_same_each_time(places: DataPlaces) -> None:
-    one, two = synthetic(places), synthetic(places)
+def test_synthetic_images_are_the_same_each_time(access: DataAccess) -> None:
+    one, two = synthetic(access), synthetic(access)
     assert one.fingerprint == two.fingerprint
     for index in (11, 0, 5):
         assert np.array_equal(np.asarray(one.read(index)), np.asarray(two.read(index)))
 
 
-def test_synthetic_images_do_not_depend_on_what_was_read_before(places: DataPlaces) -> None:
-    source = synthetic(places)
+def test_synthetic_images_do_not_depend_on_what_was_read_before(access: DataAccess) -> None:
+    source = synthetic(access)
     first = np.asarray(source.read(7))
     source.read(3)
     assert np.array_equal(np.asarray(source.read(7)), first)
 
 
-def test_synthetic_labels_go_round_the_classes(places: DataPlaces) -> None:
-    source = synthetic(places)
+def test_synthetic_labels_go_round_the_classes(access: DataAccess) -> None:
+    source = synthetic(access)
     assert source.labels == (0, 1, 2) * 4
     assert source.classes == ("class_0", "class_1", "class_2")
     assert len(set(source.names)) == 12
 
 
-def test_synthetic_images_have_the_asked_size(places: DataPlaces) -> None:
-    image = synthetic(places, height=5, width=9).read(0)
+def test_synthetic_images_have_the_asked_size(access: DataAccess) -> None:
+    image = synthetic(access, height=5, width=9).read(0)
     assert (image.size, image.mode) == ((9, 5), "RGB")
 
 
-def test_synthetic_images_without_noise_are_equal_within_a_class(places: DataPlaces) -> None:
-    source = synthetic(places, noise=0.0)
+def test_synthetic_images_without_noise_are_equal_within_a_class(access: DataAccess) -> None:
+    source = synthetic(access, noise=0.0)
     pixels = [np.asarray(source.read(index)) for index in range(4)]
     assert np.array_equal(pixels[0], pixels[3])
     assert not np.array_equal(pixels[0], pixels[1])
 
 
 @pytest.mark.parametrize("changed", [{"noise": 0.25}, {"content_seed": 1}, {"height": 31}])
-def test_content_settings_change_the_synthetic_fingerprint(places: DataPlaces, changed) -> None:
-    assert synthetic(places, **changed).fingerprint != synthetic(places).fingerprint
+def test_content_settings_change_the_synthetic_fingerprint(access: DataAccess, changed) -> None:
+    assert synthetic(access, **changed).fingerprint != synthetic(access).fingerprint
 
 
 @pytest.mark.parametrize("changed", [{"validation": 0.5}, {"split_seed": 3}, {"resize": 16}])
-def test_preprocessing_keeps_the_synthetic_fingerprint(places: DataPlaces, changed) -> None:
-    assert synthetic(places, **changed).fingerprint == synthetic(places).fingerprint
+def test_preprocessing_keeps_the_synthetic_fingerprint(access: DataAccess, changed) -> None:
+    assert synthetic(access, **changed).fingerprint == synthetic(access).fingerprint
 
 
 def test_pixel_settings_leave_out_splits_and_scaling() -> None:

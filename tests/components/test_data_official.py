@@ -10,12 +10,12 @@ from layouts import write_caltech101, write_cifar
 from runner.artifacts.hashes import HashCache
 from runner.components.data.caltech101 import Caltech101, course_split
 from runner.components.data.cifar import Cifar10, Cifar100, read_batch
-from runner.components.data.dataset import DataPlaces, ImageSource, MissingData, UnknownClasses
+from runner.components.data.dataset import DataAccess, ImageSource, MissingData, UnknownClasses
 from runner.components.data.splitting import split_images
 
 
-def places_in(root: Path, cache: Path | None = None) -> DataPlaces:
-    return DataPlaces((root,), HashCache((cache or root) / "hashes").hash_files)
+def places_in(root: Path, cache: Path | None = None) -> DataAccess:
+    return DataAccess((root,), HashCache((cache or root) / "hashes").hash_files)
 
 
 def halved(source: ImageSource, validation: float) -> dict[str, list[int]]:

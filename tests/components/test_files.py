@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from runner.artifacts.hashes import HashCache
-from runner.components.data.dataset import DataPlaces, ImageSource
+from runner.components.data.dataset import DataAccess, ImageSource
 from runner.components.data.files import ChangedFile, file_source
 from runner.components.data.listing import Listing
 
@@ -27,8 +27,8 @@ def root(tmp_path: Path) -> Path:
 def source_of(root: Path, forgotten: list[Path] | None = None) -> ImageSource:
     told = [] if forgotten is None else forgotten
     hashes = HashCache(root.parent / "cache").hash_files
-    places = DataPlaces((root.parent,), hashes, forget=told.append)
-    return file_source(places, root, Listing(tuple(NAMES), (0, 0, 1, 1), ("one", "other")))
+    access = DataAccess((root.parent,), hashes, forget=told.append)
+    return file_source(access, root, Listing(tuple(NAMES), (0, 0, 1, 1), ("one", "other")))
 
 
 def test_unchanged_file_is_decoded(root: Path) -> None:
@@ -105,8 +105,8 @@ def test_changed_file_is_told_where_nothing_can_be_forgotten(root: Path) -> None
         raise PermissionError(folder)
 
     hashes = HashCache(root.parent / "cache").hash_files
-    places = DataPlaces((root.parent,), hashes, forget=refuse)
-    source = file_source(places, root, Listing(tuple(NAMES), (0, 0, 1, 1), ("one", "other")))
+    access = DataAccess((root.parent,), hashes, forget=refuse)
+    source = file_source(access, root, Listing(tuple(NAMES), (0, 0, 1, 1), ("one", "other")))
     overwritten(root / NAMES[2])
     with pytest.raises(ChangedFile):
         source.read(2)

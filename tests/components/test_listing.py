@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from runner.components.data import listing as listing_module
-from runner.components.data.dataset import DataPlaces, ImageSource, UnknownClasses
+from runner.components.data.dataset import DataAccess, ImageSource, UnknownClasses
 from runner.components.data.imagefolder import ImageFolder
 from runner.components.data.listing import BrokenLinks, SharedFolder, list_images
 from runner.components.data.split_folders import SplitFolders
@@ -37,7 +37,7 @@ def build(root: Path, **settings: Any) -> ImageSource:
         return [str(len((root / name).read_bytes())) for name in names]
 
     data = ImageFolder(dataset="imagefolder", path=str(root), **settings)
-    return data.build(DataPlaces((), hash_files))
+    return data.build(DataAccess((), hash_files))
 
 
 def test_link_to_its_own_folder_adds_nothing_and_is_named(pets: Path) -> None:

@@ -150,7 +150,7 @@ def test_images_are_looked_at_once_for_the_same_contents(
     monkeypatch.setattr(transparency, "is_transparent", looking)
 
     def fingerprint(name: str, digest: str) -> str:
-        recall = workspace(tmp_path / "results.db").data_places(tmp_path / "a.yaml").recall
+        recall = workspace(tmp_path / "results.db").data_access(tmp_path / "a.yaml").recall
         return files_fingerprint(tmp_path, [name], [digest], recall)
 
     first = [fingerprint("a.png", "0"), fingerprint("b.png", "0")]

@@ -17,7 +17,7 @@ from situations import check_rule, situations
 from torchvision_oracle import as_torchvision
 
 from runner.artifacts.hashes import HashCache
-from runner.components.data.dataset import DataPlaces, MissingData
+from runner.components.data.dataset import DataAccess, MissingData
 from runner.core.plan import Facts, Plan
 from runner.planner.rules import RULES, SHARING, apply_rules
 
@@ -46,14 +46,14 @@ def test_the_examples_of_the_page_are_formatted_as_the_checks_want_them() -> Non
 def test_the_data_set_of_the_page_can_be_read_and_split(tmp_path: Path) -> None:
     (text,) = [each for each in BLOCKS if "class Stripes" in each]
     stripes = module_of(text, tmp_path, "stripes").Stripes(dataset="stripes")
-    source = stripes.build(DataPlaces((), lambda folder, names: []))
+    source = stripes.build(DataAccess((), lambda folder, names: []))
     assert np.asarray(source.read(1)).shape == (16, 16, 3)
     splits = stripes.split(source.labels, source.classes, source.splits)
     assert len(splits["test"]) == 40
 
 
-def places_of(folder: Path) -> DataPlaces:
-    return DataPlaces((folder,), HashCache(folder / "hashes").hash_files)
+def places_of(folder: Path) -> DataAccess:
+    return DataAccess((folder,), HashCache(folder / "hashes").hash_files)
 
 
 def test_the_data_set_in_one_file_has_its_official_split(tmp_path: Path) -> None:

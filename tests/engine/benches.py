@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from runner.artifacts.cache import Cache
-from runner.components.data.dataset import DataPlaces, ImageSource
+from runner.components.data.dataset import DataAccess, ImageSource
 from runner.components.settings import Settings
 from runner.core.plan import DEFAULT_CACHE_LIMIT
 from runner.core.records import EpochRecord
@@ -27,7 +27,7 @@ from runner.lower.stages import make_run, naive_chain
 from runner.lower.trajectory import pixels_key
 
 CPU = torch.device("cpu")
-NOWHERE = DataPlaces((), lambda root, names: [])
+NOWHERE = DataAccess((), lambda root, names: [])
 SYNTHETIC = {
     "dataset": "synthetic",
     "classes": 3,

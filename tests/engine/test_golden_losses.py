@@ -21,7 +21,7 @@ from runner.artifacts.hashes import HashCache
 from runner.components.augmentations.pipeline import Step
 from runner.components.component import Component
 from runner.components.data import Data
-from runner.components.data.dataset import DataPlaces
+from runner.components.data.dataset import DataAccess
 from runner.components.losses import Loss
 from runner.components.models import Model
 from runner.components.optimizers import Optimizer
@@ -175,9 +175,9 @@ CASES |= with_defaults()
 
 def measured(case: str, folder: Path) -> list[float]:
     settings = settings_for(case)
-    places = DataPlaces((folder,), HashCache(folder / "hashes").hash_files)
+    access = DataAccess((folder,), HashCache(folder / "hashes").hash_files)
     with write_files(settings.data.dataset, folder):
-        source = settings.data.build(places)
+        source = settings.data.build(access)
     bench = Bench(folder / "runner", settings, source)
     return [record.step_losses[0] for record in bench.read(bench.train())]
 

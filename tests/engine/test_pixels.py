@@ -18,7 +18,7 @@ from runner.artifacts import hashes
 from runner.artifacts.atomic import partial_path
 from runner.artifacts.hashes import HashCache
 from runner.artifacts.process import this_process
-from runner.components.data.dataset import DataPlaces
+from runner.components.data.dataset import DataAccess
 from runner.core.errors import DataError
 from runner.engine import kept
 from runner.engine.data import pixels
@@ -326,13 +326,13 @@ def test_what_is_remembered_of_changed_images_is_forgotten(
     monkeypatch.setattr(hashes, "RACY_NS", -(10**12))
     write_images(tmp_path)
     memory = HashCache(tmp_path / "hashes")
-    places = DataPlaces((tmp_path,), memory.hash_files, forget=memory.forget)
+    access = DataAccess((tmp_path,), memory.hash_files, forget=memory.forget)
     settings = bench_on(tmp_path).settings
-    bench = Bench(tmp_path / "runner", settings, settings.data.build(places))
+    bench = Bench(tmp_path / "runner", settings, settings.data.build(access))
     change_photos(tmp_path, ["dog/5.png"])
     with pytest.raises(DataError, match="1 of 16 images"):
         bench.do("prepare")
-    again = Bench(tmp_path / "runner", settings, settings.data.build(places))
+    again = Bench(tmp_path / "runner", settings, settings.data.build(access))
     assert again.source.fingerprint != bench.source.fingerprint
     again.do("prepare")
     found = np.load(cached(again) / "pixels.npy")

@@ -13,7 +13,7 @@ from PIL import Image
 
 from runner.artifacts.hashes import HashCache
 from runner.artifacts.process import start_ticks, this_process
-from runner.components.data.dataset import DataPlaces
+from runner.components.data.dataset import DataAccess
 from runner.core.errors import DataError, Interrupted
 from runner.engine.stages.prepare import transform
 
@@ -31,8 +31,8 @@ def write_images(folder: Path, each: int = 8, size: tuple[int, int] = (6, 7)) ->
 
 def bench_on(folder: Path, **data) -> Bench:
     settings = settings_of(data={**FOLDER, **data})
-    places = DataPlaces((folder,), HashCache(folder / "hashes").hash_files)
-    return Bench(folder / "runner", settings, settings.data.build(places))
+    access = DataAccess((folder,), HashCache(folder / "hashes").hash_files)
+    return Bench(folder / "runner", settings, settings.data.build(access))
 
 
 def cached(bench: Bench) -> Path:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from runner.api.plotting import PlotOptions, draw
-from runner.components.data.dataset import DataPlaces
+from runner.components.data.dataset import DataAccess
 from runner.core.errors import DataError, SpecError, UsageError
 from runner.engine.data.augment import augmented_samples
 from runner.spec.experiment import load_experiment
@@ -78,7 +78,7 @@ def test_originals_are_training_images_and_the_rest_is_what_the_engine_makes(
     ]
     settings = cell.settings
     assert settings.train.augment is not None
-    source = settings.data.build(DataPlaces((), lambda folder, names: []))
+    source = settings.data.build(DataAccess((), lambda folder, names: []))
     images = [np.asarray(source.read(index)) for index in range(len(source.names))]
     for label, original in enumerate(shown[:, 0]):
         found = [index for index, image in enumerate(images) if np.array_equal(image, original)]

@@ -5,7 +5,7 @@ from typing import Literal
 
 from runner.components.data.archives import Archive
 from runner.components.data.dataset import (
-    DataPlaces,
+    DataAccess,
     ImageSource,
     MissingData,
     find_root,
@@ -34,7 +34,7 @@ class Caltech101(ClassFolders):
 
     dataset: Literal["caltech101"]
 
-    def build(self, places: DataPlaces) -> ImageSource:
+    def build(self, access: DataAccess) -> ImageSource:
         """Return the source.
 
         Raises:
@@ -44,13 +44,13 @@ class Caltech101(ClassFolders):
             SharedFolder: when a folder belongs to two classes.
             OSError: when a folder or file cannot be read.
         """
-        root = find_root(places, ARCHIVE.folder, ARCHIVE.how_to_get(), ARCHIVE)
+        root = find_root(access, ARCHIVE.folder, ARCHIVE.how_to_get(), ARCHIVE)
         listing = self.list_chosen(root, exclude=(BACKGROUND,))
         names = listing.names
         if not names:
             what = f"no images in class folders under {root}"
             raise MissingData(what, [root], f"remove the folder; then {ARCHIVE.how_to_get()}")
-        return file_source(places, root, listing, course_split(names))
+        return file_source(access, root, listing, course_split(names))
 
 
 def course_split(names: Sequence[str]) -> tuple[Split, ...]:

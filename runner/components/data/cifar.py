@@ -15,7 +15,7 @@ from pydantic import Field
 
 from runner.components.data.archives import Archive
 from runner.components.data.dataset import (
-    DataPlaces,
+    DataAccess,
     DatasetSettings,
     ImageSource,
     find_root,
@@ -108,12 +108,12 @@ def read_batch(path: Path) -> dict[str, Any]:
     return content
 
 
-def _source(places: DataPlaces, layout: Layout) -> ImageSource:
+def _source(access: DataAccess, layout: Layout) -> ImageSource:
     import numpy as np
     from PIL import Image as PillowImage
 
     archive = layout.archive
-    root = find_root(places, archive.folder, archive.how_to_get(), archive)
+    root = find_root(access, archive.folder, archive.how_to_get(), archive)
     batches = [read_batch(root / name) for name in (*layout.train, layout.test)]
     rows = np.concatenate([np.asarray(batch["data"], dtype=np.uint8) for batch in batches])
     pixels = rows.reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1)
@@ -151,7 +151,7 @@ class Cifar10(DatasetSettings):
         0.02, ge=0, lt=1, description="fraction of the training images, per class"
     )
 
-    def build(self, places: DataPlaces) -> ImageSource:
+    def build(self, access: DataAccess) -> ImageSource:
         """Return the source: training images first.
 
         Raises:
@@ -159,7 +159,7 @@ class Cifar10(DatasetSettings):
             DownloadFailed: when it cannot be fetched.
             OSError: for files that are not in the official layout.
         """
-        return _source(places, CIFAR10)
+        return _source(access, CIFAR10)
 
 
 class Cifar100(DatasetSettings):
@@ -173,7 +173,7 @@ class Cifar100(DatasetSettings):
         0.0, ge=0, lt=1, description="fraction of the training images, per class"
     )
 
-    def build(self, places: DataPlaces) -> ImageSource:
+    def build(self, access: DataAccess) -> ImageSource:
         """Return the source: training images first.
 
         Raises:
@@ -181,4 +181,4 @@ class Cifar100(DatasetSettings):
             DownloadFailed: when it cannot be fetched.
             OSError: for files that are not in the official layout.
         """
-        return _source(places, CIFAR100)
+        return _source(access, CIFAR100)

@@ -83,8 +83,8 @@ class ImageSource:
 
 
 @dataclass(frozen=True)
-class DataPlaces:
-    """Where data sets may look, and how they read a file's content hash.
+class DataAccess:
+    """Access of data sets to files: where they look, and how files are hashed.
 
     Attributes:
         roots: folders in which relative paths are looked up, in order.
@@ -230,11 +230,11 @@ class FractionDataset(DatasetSettings):
 
 
 def find_root(
-    places: DataPlaces, folder: str, how_to_get: str, archive: Archive | None = None
+    access: DataAccess, folder: str, how_to_get: str, archive: Archive | None = None
 ) -> Path:
-    """Return the first existing ``folder`` under the places.
+    """Return the first existing ``folder`` under the roots of ``access``.
 
-    Where there is none, the archive that holds it is fetched to the first place, if it may be.
+    Where there is none, its archive is fetched to the first root, if that is allowed.
 
     Raises:
         MissingData: when there is none, and none is fetched; also for a home folder of nobody.
@@ -244,12 +244,12 @@ def find_root(
         given = Path(folder).expanduser()
     except RuntimeError as error:
         raise MissingData(f"no folder {folder}: {error}", [], how_to_get) from None
-    candidates = [given] if given.is_absolute() else [root / given for root in places.roots]
+    candidates = [given] if given.is_absolute() else [root / given for root in access.roots]
     for candidate in candidates:
         if candidate.is_dir():
             return candidate
-    if archive is not None and places.fetch is not None and places.roots:
-        places.fetch(archive, places.roots[0])
+    if archive is not None and access.fetch is not None and access.roots:
+        access.fetch(archive, access.roots[0])
         return candidates[0]
     raise MissingData(f"no folder {folder}", candidates, how_to_get, archive)
 

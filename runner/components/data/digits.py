@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from runner.components.data.dataset import DataPlaces, FractionDataset, ImageSource, array_source
+from runner.components.data.dataset import DataAccess, FractionDataset, ImageSource, array_source
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,7 +45,7 @@ class Digits(FractionDataset):
     dataset: Literal["digits"]
     color: Literal["rgb", "gray"] = Field("gray", description="images become three or one channel")
 
-    def build(self, places: DataPlaces) -> ImageSource:
+    def build(self, access: DataAccess) -> ImageSource:
         """Return the source; looks at no file."""
         import numpy as np
         from PIL import Image as PillowImage

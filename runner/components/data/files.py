@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runner.components.data.dataset import DataPlaces, ImageSource
+from runner.components.data.dataset import DataAccess, ImageSource
 from runner.components.data.listing import Listing
 from runner.components.data.splitting import Split
 from runner.components.data.transparency import files_fingerprint
@@ -52,14 +52,14 @@ class HashedFiles:
         names: relative to it.
         digests: SHA-256 of each, in hexadecimal.
         sizes: of each, in bytes: no more than that is read into memory.
-        places: which forget what they remember of the files when one has changed.
+        access: forgets what it remembers of the files when one has changed.
     """
 
     root: Path
     names: tuple[str, ...]
     digests: tuple[str, ...]
     sizes: tuple[int, ...]
-    places: DataPlaces
+    access: DataAccess
 
     def read(self, index: int) -> bytes:
         """Return the content of a file.
@@ -78,7 +78,7 @@ class HashedFiles:
                 return content
             why = "has other content"
         with suppress(OSError):  # it must not hide what is wrong with the file
-            self.places.forget(self.root)
+            self.access.forget(self.root)
         raise ChangedFile(self, name, why)
 
     def _content(self, index: int) -> bytes:
@@ -109,7 +109,7 @@ def _is_digest(content: bytes, digest: str) -> bool:
 
 
 def file_source(
-    places: DataPlaces,
+    access: DataAccess,
     root: Path,
     listing: Listing,
     splits: Sequence[Split] = (),
@@ -118,7 +118,7 @@ def file_source(
     """Return the source of the listed image files, identified by their names and contents.
 
     Args:
-        places: where data sets may look.
+        access: hashes the files.
         root: folder of the files.
         listing: names, labels and classes.
         splits: official split of each image, if the data set has one.
@@ -129,16 +129,16 @@ def file_source(
         OSError: when a file cannot be read.
     """
     names = listing.names
-    digests = places.hash_files(root, names)
+    digests = access.hash_files(root, names)
     sizes = tuple(os.stat(os.path.join(root, name)).st_size for name in names)
-    files = HashedFiles(root, names, tuple(digests), sizes, places)
+    files = HashedFiles(root, names, tuple(digests), sizes, access)
 
     def read(index: int) -> Image:
         return decode_image(files.read(index))
 
-    fingerprint = files_fingerprint(root, names, digests, places.recall)
+    fingerprint = files_fingerprint(root, names, digests, access.recall)
     if lists:
-        found = {"images": fingerprint, "lists": places.hash_files(root, lists)}
+        found = {"images": fingerprint, "lists": access.hash_files(root, lists)}
         fingerprint = content_key("fingerprint", found)
     return ImageSource(
         names=tuple(map(printable, names)),

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 from runner.components.component import PATH_FIELD
 from runner.components.data.dataset import (
     MAX_IMAGES,
-    DataPlaces,
+    DataAccess,
     DatasetSettings,
     FractionDataset,
     ImageSource,
@@ -109,7 +109,7 @@ class ImageFolder(ClassFolders, FractionDataset):
         min_length=1, description="the folder of class folders", json_schema_extra=PATH_FIELD
     )
 
-    def build(self, places: DataPlaces) -> ImageSource:
+    def build(self, access: DataAccess) -> ImageSource:
         """Return the source: class folders sorted by name, images sorted within them.
 
         Raises:
@@ -119,10 +119,10 @@ class ImageFolder(ClassFolders, FractionDataset):
             SplitFolders: when class folders look like the parts of a split.
             OSError: when a folder or file cannot be read.
         """
-        root = find_root(places, self.path, HOW_TO_GET)
+        root = find_root(access, self.path, HOW_TO_GET)
         listing = self.list_chosen(root)
         if self.include is None:
             refuse_splits(listing, root, self.path)
         if not listing.names:
             raise MissingData(f"no images in class folders under {root}", [root], HOW_TO_GET)
-        return file_source(places, root, listing)
+        return file_source(access, root, listing)

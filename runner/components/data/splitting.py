@@ -48,7 +48,7 @@ def split_images(
             among those of a larger one.
 
     Raises:
-        UnsplittableError: when a class is too small, or there are fewer places than classes.
+        UnsplittableError: when a class is too small, or a split has fewer images than classes.
         TooFewTrainingImages: when ``train_images`` is below the number of classes.
     """
     if official:

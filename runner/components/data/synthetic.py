@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from runner.components.component import keyed_settings
-from runner.components.data.dataset import DataPlaces, FractionDataset, ImageSource, array_source
+from runner.components.data.dataset import DataAccess, FractionDataset, ImageSource, array_source
 from runner.core.keys import keyed_seed
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Synthetic(FractionDataset):
     )
     content_seed: int = Field(0, ge=0, le=2**63 - 1, description="seed of patterns and noise")
 
-    def build(self, places: DataPlaces) -> ImageSource:
+    def build(self, access: DataAccess) -> ImageSource:
         """Return the source; image i belongs to class i modulo ``classes``."""
         import numpy as np
         from PIL import Image as PillowImage
