@@ -30,4 +30,5 @@ class CrossEntropy(Component):
         return torch.nn.CrossEntropyLoss(label_smoothing=self.label_smoothing)
 
 
+# pydantic wants a union for a discriminator: with a second loss, Field(discriminator="name")
 Loss = Annotated[CrossEntropy, Field()]

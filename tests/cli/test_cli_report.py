@@ -14,6 +14,7 @@ import pytest
 from commands import TINY, Call
 from made_up import HEAD, MadeUp, record_made_up
 
+from runner.report.tables.render import FORMATS
 from runner.store.database import open_database
 
 READING = [
@@ -456,3 +457,7 @@ def test_info_names_the_places_and_sizes(tiny: Path, call: Call) -> None:
     first, second = call("db", "info").out.splitlines()
     assert re.fullmatch(r"results\.db: \d+\.\d MB", first)
     assert re.fullmatch(rf"{re.escape(str(tiny))}/\.runner: \d+\.\d MB \(.*\)", second)
+
+
+def test_the_help_of_report_lists_every_format(call: Call) -> None:
+    assert f"--format {'|'.join(FORMATS)} " in call("report", "--help").out

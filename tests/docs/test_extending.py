@@ -111,6 +111,15 @@ def test_the_optimizer_of_the_page_takes_a_step(tmp_path: Path) -> None:
     assert (weight < 1).all()
 
 
+def test_the_model_of_the_page_gives_logits(tmp_path: Path) -> None:
+    (text,) = [each for each in BLOCKS if "class Pooled" in each]
+    model = module_of(text, tmp_path, "pooled").Pooled(name="pooled", grid=2)
+    network = model.build((3, 5, 7), 4)
+    model.initialise(network)
+    assert network(torch.zeros(6, 3, 5, 7)).shape == (6, 4)
+    assert network[2].in_features == 12
+
+
 def test_the_augmentation_of_the_page_is_that_of_torchvision(tmp_path: Path) -> None:
     (text,) = [each for each in BLOCKS if "class RandomPosterize" in each]
     made = module_of(text, tmp_path, "posterize").RandomPosterize
