@@ -72,7 +72,7 @@ def with_checksum(problem: Problem, find_access: Callable[[], DataAccess]) -> Pr
 
     Args:
         problem: of a spec.
-        find_access: finds files; not called of other problems, as of a spec that
+        find_access: finds files; not called for other problems, as of a spec that
             cannot be read.
     """
     subject = problem.subject
