@@ -460,4 +460,4 @@ def test_info_names_the_places_and_sizes(tiny: Path, call: Call) -> None:
 
 
 def test_the_help_of_report_lists_every_format(call: Call) -> None:
-    assert f"--format {'|'.join(FORMATS)} " in call("report", "--help").out
+    assert f"--format {'|'.join(FORMATS)}" in call("report", "--help").out
