@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runner.cli.formatting import pluralize, show_seconds
 from runner.components.download import show_bytes
+from runner.core.records import ActualCost
 from runner.planner.explain import Branch, Ending, Saving
 
 if TYPE_CHECKING:
-    from runner.api.predicting import Actual
+    from runner.api.predicting import KindTotal
 
 SHOWN_RUNS = 6
 SHOWN_LINES = 60
@@ -27,7 +29,7 @@ def saving_lines(savings: Sequence[Saving]) -> Iterator[str]:
         yield f"  {saving.rule.ljust(width)}  {', '.join(part for part in parts if part)}"
 
 
-def actual_lines(found: Sequence[Actual]) -> Iterator[str]:
+def total_lines(found: Sequence[KindTotal]) -> Iterator[str]:
     """Yield prediction against truth, a line for each kind of stage."""
     for each in found:
         parts = [f"{each.kind.ljust(8)}  {pluralize(each.attempts, 'stage')}"]
@@ -48,22 +50,32 @@ def _less(number: int, noun: str) -> str:
     return f"{pluralize(abs(number), noun)} {'less' if number > 0 else 'more'}"
 
 
-def tree_lines(branches: Sequence[Branch], names: Mapping[str, str], full: bool) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """How a tree is shown: what its runs are called, how long it may be, and which numbers."""
+
+    names: Mapping[str, str]
+    full: bool
+    is_actual: bool
+
+
+def tree_lines(
+    branches: Sequence[Branch], names: Mapping[str, str], full: bool, is_actual: bool = False
+) -> list[str]:
     """Return the lines of the tree, at most ``SHOWN_LINES`` unless ``full``."""
-    lines = [line for branch in branches for line in _branch(branch, names, full, "", "", "")]
+    shown = _Shown(names, full, is_actual)
+    lines = [line for branch in branches for line in _branch(branch, shown, "", "", "")]
     if full or len(lines) <= SHOWN_LINES:
         return lines
     left = len(lines) - SHOWN_LINES
     return [*lines[:SHOWN_LINES], f"… {pluralize(left, 'line')} more (--full)"]
 
 
-def _branch(
-    branch: Branch, names: Mapping[str, str], full: bool, before: str, fork: str, below: str
-) -> Iterator[str]:
-    yield f"  {before}{fork}{stage_words(branch)}"
+def _branch(branch: Branch, shown: _Shown, before: str, fork: str, below: str) -> Iterator[str]:
+    yield f"  {before}{fork}{stage_words(branch, shown.is_actual)}"
     inner = before + below
-    runs = branch.runs if full else branch.runs[:SHOWN_RUNS]
-    entries: list[Branch | str] = [_reading(each, names[each.run]) for each in runs]
+    runs = branch.runs if shown.full else branch.runs[:SHOWN_RUNS]
+    entries: list[Branch | str] = [_reading(each, shown.names[each.run]) for each in runs]
     if len(branch.runs) > len(runs):
         entries.append(f"… and {len(branch.runs) - len(runs)} more")
     entries += branch.children
@@ -73,7 +85,7 @@ def _branch(
         if isinstance(entry, str):
             yield f"  {inner}{mark}{entry}"
         else:
-            yield from _branch(entry, names, full, inner, mark, rest)
+            yield from _branch(entry, shown, inner, mark, rest)
 
 
 def _reading(ending: Ending, name: str) -> str:
@@ -82,12 +94,44 @@ def _reading(ending: Ending, name: str) -> str:
     return f"{name}: reads epochs 1–{ending.last_epoch}" + (" at most" if ending.may_stop else "")
 
 
-def stage_words(branch: Branch) -> str:
-    """Return a stage in words: what it does, for how many runs, its seconds and bytes."""
+ENDINGS = {
+    "done": "took",
+    "diverged": "diverged after",
+    "failed": "failed after",
+    "interrupted": "stopped after",
+    "lost": "its process died after",
+    "running": "running, so far",
+}
+"""By the status of a stage's last attempt."""
+
+
+def actual_words(actual: ActualCost | None) -> str:
+    """Return what was expected of a stage and what it took, in words."""
+    if actual is None:
+        return "never done"
+    if actual.status == "reference":
+        return "imported"
+    expected = [] if actual.predicted_seconds is None else [show_seconds(actual.predicted_seconds)]
+    expected += [pluralize(actual.predicted_epochs, "epoch")] if actual.predicted_epochs else []
+    took = [show_seconds(actual.seconds)]
+    took += [pluralize(actual.epochs, "epoch")] if actual.epochs else []
+    predicted = f"predicted {', '.join(expected)}" if expected else "never measured before"
+    return f"{predicted}; {ENDINGS[actual.status]} {', '.join(took)}"
+
+
+def stage_words(branch: Branch, is_actual: bool = False) -> str:
+    """Return a stage in words: what it does, for how many runs, its seconds and bytes.
+
+    Args:
+        branch: the stage.
+        is_actual: say what it took instead of what it will take.
+    """
     stage = branch.stage
     parts = [stage.title()]
     if branch.through > 1:
         parts.append(f"for {branch.through} runs")
+    if is_actual:
+        return f"{' '.join(parts)} ({actual_words(branch.actual)})"
     cost = [show_seconds(branch.seconds)] if branch.seconds is not None else []
     cost += [show_bytes(stage.num_bytes)] if stage.num_bytes else []
     text = " ".join(parts)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runner.cli.explaining import actual_lines, saving_lines, tree_lines
+from runner.cli.explaining import saving_lines, total_lines, tree_lines
 from runner.cli.formatting import pluralize, show_seconds
 from runner.cli.options import (
     AcceptMixed,
@@ -86,7 +86,6 @@ def plan(
                 "--probe": probe,
                 "--no-share": no_share,
                 "--disable": bool(disable),
-                "--full": full,
                 "--device": device is not None,
                 "--threads": threads is not None,
                 "--limit": limit is not None,
@@ -97,9 +96,13 @@ def plan(
         )
         predictions = api.actual(specs, db=db, data=data, profile=profile, sets=sets or ())
         if form == "json":
-            typer.echo(json.dumps([asdict(kind) for kind in predictions.kinds], indent=2))
+            kinds = [asdict(each) for each in predictions.kinds]
+            typer.echo(json.dumps({"kinds": kinds, "stages": predictions.rows()}, indent=2))
+        elif predictions.tree:
+            lines = tree_lines(predictions.tree, predictions.names, full, is_actual=True)
+            typer.echo("\n".join([*total_lines(predictions.kinds), "", "stages", *lines]))
         else:
-            typer.echo("\n".join(actual_lines(predictions.kinds)) or "nothing has been done yet")
+            typer.echo("nothing has been done yet")
         return
 
     explained = api.plan(
@@ -133,7 +136,7 @@ def _refuse_beside_actual(given: Mapping[str, bool]) -> None:
     if names:
         raise UsageError(
             f"--actual is about what has been done for the whole specs; it takes no {names[0]}",
-            allowed="--profile, --set, --db, --data, --format",
+            allowed="--profile, --set, --db, --data, --full, --format",
         )
 
 

@@ -76,3 +76,22 @@ class Produced:
     name: str
     digest: str
     num_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ActualCost:
+    """What a plan expected of a stage, and what it took.
+
+    Attributes:
+        status: of the last attempt at it.
+        predicted_epochs: None where nothing was predicted.
+        predicted_seconds: None where nothing alike had been measured.
+        epochs: that were trained.
+        seconds: wall time of all attempts.
+    """
+
+    status: AttemptStatus | Literal[""]
+    predicted_epochs: int | None
+    predicted_seconds: float | None
+    epochs: int
+    seconds: float

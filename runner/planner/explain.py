@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from runner.core.plan import Facts, Plan
+from runner.core.records import ActualCost
 from runner.core.stages import STAGE_KINDS, Evaluate, Stage, Train
 from runner.planner.cost import Cost, cost_of, predicted
 
@@ -50,6 +52,7 @@ class Branch:
         runs: what ends here.
         through: how many runs read it.
         children: stages that go on from it.
+        actual: what it took, None when it was never begun or nothing is asked about.
     """
 
     stage: Stage
@@ -57,6 +60,7 @@ class Branch:
     runs: tuple[Ending, ...]
     through: int
     children: tuple[Branch, ...]
+    actual: ActualCost | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +73,19 @@ class Saving:
     seconds: float
 
 
-def tree(naive: Plan, plan: Plan, facts: Facts) -> list[Branch]:
+def tree(
+    naive: Plan,
+    plan: Plan,
+    facts: Facts,
+    actual: Mapping[str, ActualCost] = MappingProxyType({}),
+) -> list[Branch]:
     """Return the planned stages as trees, each under the stage that it goes on from.
 
     Args:
         naive: every run by itself.
         plan: what is planned of it.
         facts: what was known.
+        actual: what stages took, by key.
     """
     planned = {stage.key: stage for stage in plan.stages}
     children: dict[str, list[Stage]] = {}
@@ -97,6 +107,7 @@ def tree(naive: Plan, plan: Plan, facts: Facts) -> list[Branch]:
             runs=tuple(ending.get(stage.key, ())),
             through=through.get(stage.key, 0),
             children=tuple(grow(each) for each in children.get(stage.key, ())),
+            actual=actual.get(stage.key),
         )
 
     return [grow(stage) for stage in roots]

@@ -5,7 +5,7 @@ For planning and executing, as plain values. Lists and records for people are el
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -212,52 +212,3 @@ def artifact_digests(database: Database, names: Collection[str]) -> dict[str, st
             batch = artifacts.c.name.in_(wanted[start : start + BATCH])
             found |= {row.name: row.digest for row in connection.execute(query.where(batch))}
     return found
-
-
-def predictions(database: Database, run_keys: Collection[str]) -> list[dict[str, Any]]:
-    """Return kind, predicted and actual epochs and seconds of each stage that runs needed.
-
-    A stage counts once it has ended well, with all attempts at it: what was predicted before the
-    first holds for them together. One that was done again, since its product was gone, counts
-    again.
-    """
-    recorded = sa.select(sa.func.count(), sa.func.sum(steps.c.seconds)).where(
-        steps.c.attempt_id == attempts.c.id
-    )
-    count, seconds = (
-        recorded.with_only_columns(column).scalar_subquery() for column in recorded.selected_columns
-    )
-    query = (
-        sa.select(
-            attempts.c.stage_key,
-            stages.c.kind,
-            attempts.c.status,
-            attempts.c.predicted,
-            sa.func.coalesce(attempts.c.seconds, seconds, 0.0).label("seconds"),
-            count.label("epochs"),
-        )
-        .join(attempts, attempts.c.stage_key == stages.c.stage_key)
-        .where(attempts.c.status != "running")
-        .order_by(attempts.c.id)
-    )
-    wanted = set(run_keys)
-    with database.read() as connection:
-        needed = {
-            row.stage_key
-            for row in connection.execute(sa.select(run_stages.c.run_key, run_stages.c.stage_key))
-            if row.run_key in wanted
-        }
-        found: list[Any] = [row for row in connection.execute(query) if row.stage_key in needed]
-    return list(_ended_together(found))
-
-
-def _ended_together(rows: Iterable[sa.Row[Any]]) -> Iterator[dict[str, Any]]:
-    """Yield one mapping for all attempts at a stage up to each that ended well."""
-    tries: dict[str, dict[str, Any]] = {}
-    for row in rows:
-        first = {"kind": row.kind, "predicted": row.predicted, "seconds": 0.0, "epochs": 0}
-        total = tries.setdefault(row.stage_key, first)
-        total["seconds"] += row.seconds
-        total["epochs"] += row.epochs
-        if row.status in ("done", "diverged"):
-            yield tries.pop(row.stage_key)

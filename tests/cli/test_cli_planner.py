@@ -172,6 +172,35 @@ def test_disable_takes_rules_that_share_only(call: Call, word: str) -> None:
     )
 
 
+ACTUAL = """\
+name: actual
+data: {dataset: synthetic, classes: 3, images: 60, height: 4, width: 4}
+model: {name: mlp, hidden: [4]}
+train: {epochs: 6, batch_size: 16, optimizer: sgd}
+sweep:
+  rows:
+    - {label: short, epochs: 4}
+    - {label: patient, early_stopping: {patience: 2, tolerance: 1000.0}}
+    - {label: a wave, schedule: {name: cosine}}
+    - {label: diverging, lr: 1.0e+30}
+"""
+
+
+def test_prediction_and_truth_of_a_stage_stand_on_its_line(tmp_path: Path, call: Call) -> None:
+    """A training that ended before its budget, one that diverged, and one that was never done."""
+    Path("actual.yaml").write_text(ACTUAL)
+    call("run", "actual.yaml", "--only", "short", "--only", "patient", "--only", "diverging")
+    text = call("plan", "actual.yaml", "--actual").out
+    assert is_golden("plan_actual", re.sub(r"\d+\.\d s", "N s", text), tmp_path)
+    found = json.loads(call("plan", "actual.yaml", "--actual", "--format", "json").out)
+    assert {(each["kind"], each["status"], each["epochs"]) for each in found["stages"]} == {
+        ("prepare", "done", 0),
+        ("train", "done", 4),
+        ("train", "diverged", 1),
+        ("train", "never", 0),
+    }
+
+
 @pytest.mark.slow
 def test_prediction_is_held_against_truth(call: Call) -> None:
     assert call("plan", "shared.yaml", "--actual").code == 2
@@ -181,7 +210,9 @@ def test_prediction_is_held_against_truth(call: Call) -> None:
     assert text.startswith("prepare   1 stage; 1 never measured before took ")
     found = {
         each["kind"]: each
-        for each in json.loads(call("plan", "shared.yaml", "--actual", "--format", "json").out)
+        for each in json.loads(call("plan", "shared.yaml", "--actual", "--format", "json").out)[
+            "kinds"
+        ]
     }
     assert found["train"]["epochs"] == num_epochs()
     assert found["train"]["foreseen"] >= 1
@@ -189,7 +220,7 @@ def test_prediction_is_held_against_truth(call: Call) -> None:
     assert found["train"]["seconds"] > 0
 
 
-@pytest.mark.parametrize("words", [["--only", "long"], ["--probe"], ["--no-share"], ["--full"]])
+@pytest.mark.parametrize("words", [["--only", "long"], ["--probe"], ["--no-share"]])
 def test_options_of_a_plan_are_refused_beside_actual(call: Call, words: list[str]) -> None:
     refused = call("plan", "shared.yaml", "--actual", *words)
     assert refused.code == 2

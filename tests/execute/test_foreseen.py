@@ -145,6 +145,7 @@ def test_the_epochs_of_a_stopped_training_count_where_truth_is_held_against_pred
     words = ["run", str(spec), "--checkpoint-seconds", "0"]
     forks.run(tmp_path, words, KillAt("epoch begins", 5))
     assert [each.kind for each in actual([spec], db=db).kinds] == ["prepare"]
+    assert actual([spec], db=db).frame()["status"].tolist() == ["done", "lost"]
     assert forks.run(tmp_path, words) == 0
     found = {each.kind: each for each in actual([spec], db=db).kinds}
     train = found["train"]
