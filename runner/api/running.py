@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.api.frames import Framed
 from runner.api.listing import cell_frame
 from runner.artifacts.lock import shared
-from runner.bind.bound_request import BoundRequest, bind_request
+from runner.bind.bound_request import bind_request
 from runner.bind.changed_code import ChangedCode, changed_code_of
-from runner.bind.code_digests import Sources, recorded_code
-from runner.bind.data_locations import data_locations, image_sources
-from runner.bind.plan_runs import PlannedRuns, plan_runs
-from runner.bind.planned_records import record_wanted
+from runner.bind.code_digests import Sources
+from runner.bind.plan_runs import PlannedRuns
 from runner.bind.request import Asked, as_request
 from runner.components.download import Downloading, OnProgress
 from runner.core.errors import Interrupted, UsageError
-from runner.core.moments import reached
 from runner.core.records import RunStatus
 from runner.report.tables.declared import TableRef, fill
 from runner.report.tables.table import TableData
@@ -113,6 +109,7 @@ def run(
         Interrupted: when asked to stop.
     """
     from runner.engine.device import on_threads
+    from runner.execute.carry_out import carry_out
 
     request = as_request(asked, options)
 
@@ -131,7 +128,7 @@ def run(
             imported = import_reference(database, wanted)
             on_imported(imported)
         with on_threads(request.threads), shared(bound.workspace.folder):
-            planned = _execute(bound, database, listen, should_stop)
+            planned = carry_out(bound, database, listen, should_stop)
         return _summary(planned, database, imported)
 
 
@@ -168,54 +165,3 @@ def _filled(database: Database, ref: TableRef) -> RunTable:
         return RunTable(ref.table.name, fill(database, ref))
     except UsageError as error:  # a variant can make cells meet in one place of a pivot
         return RunTable(ref.table.name, None, str(error))
-
-
-def _execute(
-    bound: BoundRequest,
-    database: Database,
-    listen: Callable[[PlannedRuns], Listener],
-    should_stop: Callable[[], bool],
-) -> PlannedRuns:
-    import torch
-
-    from runner.engine.device import choose_device, environment, full_precision, numerics
-    from runner.execute import EXECUTORS
-    from runner.execute.plan_execution import PlanExecution, WorkerSetup
-
-    request, folder = bound.request, bound.workspace.folder
-    device = choose_device(request.device)
-    full_precision()
-    planned = plan_runs(bound, database, numerics(device))
-    reached("runs planned, not recorded")
-    record_wanted(database, planned)
-    setup = WorkerSetup(
-        request=request,
-        workspace=bound.workspace,
-        threads=torch.get_num_threads(),
-        environment={**environment(), "modules": _code(folder, planned)},
-        data=data_locations(bound.cells),
-        weights=bound.weights,
-        needed=tuple(name for stage in planned.plan.stages for name in stage.consumes),
-        share_states="go_on_from_states" not in bound.disabled,
-    )
-    execution = PlanExecution(
-        plan=planned.plan,
-        facts=planned.facts,
-        reruns=planned.reruns,
-        setup=setup,
-        database=database,
-        sources=image_sources(bound.cells),
-        listener=listen(planned),
-        should_stop=should_stop,
-    )
-    EXECUTORS[request.executor](execution)
-    return planned
-
-
-def _code(folder: Path, planned: PlannedRuns) -> Mapping[str, str]:
-    """Return the digests of the modules with which the runs without a result are made."""
-    finished = planned.facts.finished
-    settings = (
-        cell.resolved.settings for cell in planned.cells if cell.run.run_key not in finished
-    )
-    return recorded_code(Sources(folder), settings)

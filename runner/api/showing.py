@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,10 @@ from runner.api.frames import Framed
 from runner.api.listing import recorded_reference
 from runner.bind.changed_code import changed_modules
 from runner.bind.code_digests import Sources
+from runner.bind.commands import make_again
 from runner.bind.named_runs import find_record
-from runner.bind.workspace import DEFAULT_DATABASE, REFERENCE, Workspace, workspace
+from runner.bind.workspace import REFERENCE, Workspace, workspace
 from runner.spec.cell_names import Given, cell_names
-from runner.spec.names import short_name
-from runner.spec.nodes import as_yaml
-from runner.spec.variants import variant_options
 from runner.store.database import Database
 from runner.store.stored_cells import stored_cells
 
@@ -101,21 +98,3 @@ def _changed(database: Database, place: Workspace, record: Mapping[str, Any]) ->
     except ValidationError:  # of a component that is not there any more
         return ()
     return changed_modules(database, Sources(place.folder), record["run_key"], settings)
-
-
-def make_again(cells: list[Mapping[str, Any]], db: str | Path | None = None) -> str:
-    """Return the command that makes a run again, from one of its cells."""
-    if not cells:
-        return ""
-    cell = next((each for each in cells if not each["variant"]), cells[0])
-    words = ["runner", "run", str(cell["path"]), "--rerun", *variant_options(cell["variant"])]
-    labels = cell["labels"]
-    for name, text in labels.items():
-        words += ["--only", f"{name}={text}"]
-    for path, value in cell["swept"].items():
-        name = short_name(path)  # one that is a label's, too, would mean the label
-        words += ["--only", f"{path if name in labels else name}={as_yaml(value)}"]
-    words += ["--only", f"seed={cell['seed']}"]
-    own = db is not None and str(db) not in (DEFAULT_DATABASE, REFERENCE)
-    words += ["--db", str(db)] if own else []
-    return " ".join(shlex.quote(word) for word in words)

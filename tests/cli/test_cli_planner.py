@@ -353,12 +353,12 @@ def test_claim_of_a_dead_process_keeps_nothing_from_being_cleared(call: Call) ->
 def test_run_on_another_database_keeps_its_folder(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import runner.api.running as running
+    import runner.execute.carry_out as carrying_out
     from runner.api.caching import clear_cache
     from runner.core.errors import UsageError
 
     refused = []
-    original = running.record_wanted
+    original = carrying_out.record_wanted
 
     def clear_meanwhile(*taken: Any) -> None:
         original(*taken)
@@ -366,7 +366,7 @@ def test_run_on_another_database_keeps_its_folder(
             clear_cache((), "other.db")
         refused.append(True)
 
-    monkeypatch.setattr(running, "record_wanted", clear_meanwhile)
+    monkeypatch.setattr(carrying_out, "record_wanted", clear_meanwhile)
     assert call("run", "frozen.yaml").code == 0
     assert refused
     assert call("cache", "clear", "--db", "other.db").code == 0

@@ -18,12 +18,11 @@ from shared_specs import TWO_BRANCHES, Log
 from waiting import wait_for
 
 import runner.execute.coordinator as coordinator
-from runner.api.running import run_request
+from runner.api.running import run
 from runner.artifacts.process import start_ticks, this_process
 from runner.bind.request import EXECUTOR_NAMES, Request
 from runner.core.errors import Interrupted, UsageError
 from runner.execute import EXECUTORS
-from runner.execute.listener import NullListener
 from runner.execute.plan_execution import PlanExecution, StageTask
 from runner.store.catalogue import record_environment
 from runner.store.claims import NewAttempt, claim_stage, look_at_stage
@@ -46,7 +45,7 @@ def captured(spec: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> PlanE
     handed: list[PlanExecution] = []
     monkeypatch.setitem(EXECUTORS, "local", handed.append)
     request = Request([spec], db=folder / "results.db", threads=1)
-    run_request(request, lambda wanted: NullListener(), lambda: False)
+    run(request)
     return handed[0]
 
 
@@ -165,7 +164,7 @@ def test_waiting_for_what_another_process_does_writes_nothing(
         monkeypatch.setattr(Database, "write", counted)
         log = Log()
         with pytest.raises(Interrupted):
-            run_request(Request([spec], db=path, threads=1), lambda wanted: log, stop)
+            run(Request([spec], db=path, threads=1), listen=lambda planned: log, should_stop=stop)
     finally:
         other.kill()
         other.wait()

@@ -1,0 +1,76 @@
+"""From a bound request to its results: plan, record what is wanted, hand it to the executor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+
+from runner.bind.bound_request import BoundRequest
+from runner.bind.code_digests import Sources, recorded_code
+from runner.bind.data_locations import data_locations, image_sources
+from runner.bind.plan_runs import PlannedRuns, plan_runs
+from runner.bind.planned_records import record_wanted
+from runner.core.moments import reached
+from runner.engine.device import choose_device, environment, full_precision, numerics
+from runner.execute import EXECUTORS
+from runner.execute.listener import Listener
+from runner.execute.plan_execution import PlanExecution, WorkerSetup
+from runner.store.database import Database
+
+
+def carry_out(
+    bound: BoundRequest,
+    database: Database,
+    listen: Callable[[PlannedRuns], Listener],
+    should_stop: Callable[[], bool],
+) -> PlannedRuns:
+    """Plan what a request wants, record it, and do it; return the plan.
+
+    Args:
+        bound: the request on its data.
+        database: where everything is recorded.
+        listen: makes the listener, once the plan is known.
+        should_stop: asked after every step.
+
+    Raises:
+        Interrupted: when asked to stop.
+    """
+    request, folder = bound.request, bound.workspace.folder
+    device = choose_device(request.device)
+    full_precision()
+    planned = plan_runs(bound, database, numerics(device))
+    reached("runs planned, not recorded")
+    record_wanted(database, planned)
+    setup = WorkerSetup(
+        request=request,
+        workspace=bound.workspace,
+        threads=torch.get_num_threads(),
+        environment={**environment(), "modules": _code(folder, planned)},
+        data=data_locations(bound.cells),
+        weights=bound.weights,
+        needed=tuple(name for stage in planned.plan.stages for name in stage.consumes),
+        share_states="go_on_from_states" not in bound.disabled,
+    )
+    execution = PlanExecution(
+        plan=planned.plan,
+        facts=planned.facts,
+        reruns=planned.reruns,
+        setup=setup,
+        database=database,
+        sources=image_sources(bound.cells),
+        listener=listen(planned),
+        should_stop=should_stop,
+    )
+    EXECUTORS[request.executor](execution)
+    return planned
+
+
+def _code(folder: Path, planned: PlannedRuns) -> Mapping[str, str]:
+    """Return the digests of the modules with which the runs without a result are made."""
+    finished = planned.facts.finished
+    settings = (
+        cell.resolved.settings for cell in planned.cells if cell.run.run_key not in finished
+    )
+    return recorded_code(Sources(folder), settings)
