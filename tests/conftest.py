@@ -69,7 +69,7 @@ def _no_waiting_for_the_disk() -> Iterator[None]:
     """Leave out what only a power failure would show: that commits are on the disk."""
     from runner.store import database
 
-    real = database._prepare_sqlite
+    real = database.prepare_sqlite
 
     def prepare(engine: sa.Engine) -> None:
         real(engine)
@@ -79,7 +79,7 @@ def _no_waiting_for_the_disk() -> Iterator[None]:
             raw.execute("PRAGMA synchronous = OFF")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(database, "_prepare_sqlite", prepare)
+        patch.setattr(database, "prepare_sqlite", prepare)
         yield
 
 

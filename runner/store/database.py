@@ -6,14 +6,11 @@ processes that read before they write can both claim one row.
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -24,13 +21,13 @@ from runner.store.failures import in_words
 from runner.store.integrity import check_whole
 from runner.store.schema import settings_of_database
 from runner.store.sources import Source, copied_to_memory, has_log_beside, immutable
+from runner.store.sqlite import prepare_sqlite, to_json, to_wal
 from runner.store.versions import upgrade_from, version_of
 
 HEAD = "0005"
 """The newest migration; a test holds it against the scripts."""
 
 OWN_DATABASE = "name a database of your own with --db"
-BUSY_SECONDS = 60
 SQLITE_HEADER = b"SQLite format 3\0"
 """The first bytes of every SQLite file."""
 
@@ -75,7 +72,7 @@ class Database:
 
         Raises:
             DiskFull: when it cannot be stored; nothing of it is.
-            StoreBusy: when another process holds the lock for longer than ``BUSY_SECONDS``.
+            StoreBusy: when another process holds the lock for longer than ``sqlite.BUSY_SECONDS``.
             StoreGone: when the file is not there any more.
             DamagedDatabase: when what is read is not what was written.
             UsageError: when the database is open for reading only.
@@ -187,9 +184,9 @@ def _for_writing(path: Path, check: bool) -> Database:
         "sqlite://",
         creator=lambda: sqlite3.connect(uri, uri=True, check_same_thread=False),
         poolclass=sa.QueuePool,
-        json_serializer=_json,
+        json_serializer=to_json,
     )
-    _prepare_sqlite(engine)
+    prepare_sqlite(engine)
     database = Database(engine, path)
     try:
         _migrate(database)
@@ -234,9 +231,9 @@ def _reading(path: Path, source: Source) -> Database:
         "sqlite://",
         creator=lambda: sqlite3.connect(source.uri, uri=True),
         poolclass=sa.NullPool,
-        json_serializer=_json,
+        json_serializer=to_json,
     )
-    _prepare_sqlite(engine)
+    prepare_sqlite(engine)
     return Database(engine, path, source=source)
 
 
@@ -253,50 +250,10 @@ def identity_in(path: Path) -> str | None:
     return None if found is None else str(found[0])
 
 
-def _json(value: Any) -> str:
-    """Return JSON that keeps the order of mappings: columns of tables stand as written.
-
-    Lone surrogates, which UTF-8 cannot hold, become JSON's own escapes.
-    """
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _prepare_sqlite(engine: sa.Engine) -> None:
-    @sa.event.listens_for(engine, "connect")
-    def connect(raw: sqlite3.Connection, _: Any) -> None:
-        raw.isolation_level = None
-        raw.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
-        raw.execute("PRAGMA synchronous = FULL")
-        raw.execute("PRAGMA foreign_keys = ON")
-
-    @sa.event.listens_for(engine, "begin")
-    def begin(connection: sa.Connection) -> None:
-        writes = connection.get_execution_options().get("runner_write", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _to_wal(engine: sa.Engine) -> None:
-    """Switch a SQLite file to WAL, for good; does nothing when it was switched before.
-
-    The switch ignores the busy timeout, hence the loop.
-    """
-    deadline = time.monotonic() + BUSY_SECONDS
-    with closing(engine.raw_connection()) as raw:
-        while True:
-            try:
-                raw.cursor().execute("PRAGMA journal_mode = WAL")
-                return
-            except sqlite3.OperationalError as error:
-                if "locked" not in str(error) or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.01)
-
-
 def _migrate(database: Database) -> None:
     """Bring the schema to HEAD; processes that do so together wait for one another."""
     version = _version_of(database)
-    _to_wal(database.engine)
+    to_wal(database.engine)
     if version != HEAD:
         _upgrade(database)
 

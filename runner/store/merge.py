@@ -1,4 +1,4 @@
-"""Taking results over from the reference: a run's records, copied into another database.
+"""Importing results from the reference: a run's records, copied into another database.
 
 Its result, what was measured, by which attempts, on what machine. Copied attempts have the status
 `reference`, which no plan takes for work that was done here: their weights are not there.
@@ -49,7 +49,7 @@ MEASURED = tuple(
 """The tables of what attempts measured."""
 
 
-def take_results(
+def import_results(
     database: Database, reference: Database, run_keys: Collection[str]
 ) -> list[ReferenceResult]:
     """Copy the results that a database lacks from the reference, with all that belongs to them.
@@ -70,27 +70,27 @@ def take_results(
     """
     found = reference_results(reference, run_keys)
     with database.read() as connection:
-        lacking = found.keys() - _settled(connection)
+        lacking = found.keys() - _runs_with_results(connection)
     if not lacking:
         return []
     with reference.read() as source, database.write() as target:
-        there = _settled(target)
-        taken = [each for each in found.values() if each.run_key not in there]
-        keys = [each.run_key for each in taken]
+        there = _runs_with_results(target)
+        imported = [each for each in found.values() if each.run_key not in there]
+        keys = [each.run_key for each in imported]
         checks = (check_runs(source, keys), check_results(source, keys))
         refuse(reference.path, (*checks, check_attempts(source), check_environments(source)))
-        _Copy(source, target, taken).copy()
-    return taken
+        _Copy(source, target, imported).copy()
+    return imported
 
 
 def import_reference(database: Database, run_keys: Collection[str]) -> list[ReferenceResult]:
-    """Copy the results in the reference that the database lacks; see :func:`take_results`.
+    """Copy the results in the reference that the database lacks; see :func:`import_results`.
 
     Raises:
         UsageError: when there is no reference, or it is not of this version.
     """
     with open_reference() as reference:
-        return take_results(database, reference, run_keys)
+        return import_results(database, reference, run_keys)
 
 
 def attempts_behind(connection: sa.Connection, which: Collection[tuple[str, int]]) -> set[int]:
@@ -150,7 +150,7 @@ def _renumbered(value: Any, ids: Mapping[int, int]) -> Any:
     }
 
 
-def _settled(connection: sa.Connection) -> set[str]:
+def _runs_with_results(connection: sa.Connection) -> set[str]:
     query = sa.select(results.c.run_key).where(results.c.status.in_(COUNTING))
     return set(connection.execute(query).scalars())
 
@@ -171,11 +171,11 @@ class _Copy:
     """Copies results from one database into another, within a writing transaction."""
 
     def __init__(
-        self, source: sa.Connection, target: sa.Connection, taken: Sequence[ReferenceResult]
+        self, source: sa.Connection, target: sa.Connection, imported: Sequence[ReferenceResult]
     ) -> None:
         self._source = source
         self._target = target
-        self._from = {each.run_key: each.rerun for each in taken}
+        self._from = {each.run_key: each.rerun for each in imported}
         failed = sa.text("SELECT run_key, rerun FROM latest_results")
         numbers = {row.run_key: row.rerun for row in target.execute(failed)}
         self._to = {key: numbers.get(key, 0) for key in self._from}
@@ -196,7 +196,7 @@ class _Copy:
         self._artifacts(keys, {row["reading"] for row in chains})
 
     def _of_results(self, table: sa.Table) -> list[dict[str, Any]]:
-        """Return the rows of the taken repetitions, with their numbers in the target."""
+        """Return the rows of the imported repetitions, with their numbers in the target."""
         return [
             {**row, "rerun": self._to[row["run_key"]]}
             for row in _rows(self._source, table, "run_key", self._from)
@@ -216,7 +216,7 @@ class _Copy:
         new: dict[int, int] = {}
         for row in tried:
             key = row["stage_key"]
-            if (key, row["started"]) in same:  # taken before, with another run
+            if (key, row["started"]) in same:  # imported before, with another run
                 ids[row["id"]] = same[key, row["started"]]
                 continue
             newest[key] += 1

@@ -1,6 +1,8 @@
 """The views: a run's numbers put together from the attempts that it reads.
 
-Plain SQL that SQLite and PostgreSQL both take; a migration holds a copy, and a test compares.
+Standard SQL but for ``json_extract``, which is SQLite's and stands in `run_summary` alone. A
+migration holds a copy, and a test compares. A run that trains now has the epochs that are recorded
+of it in `run_metrics` and `run_steps`, and no result.
 """
 
 RUN_METRICS = """

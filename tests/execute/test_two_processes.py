@@ -242,7 +242,7 @@ def test_a_heartbeat_notices_that_the_claim_is_lost(database: Database) -> None:
         assert isinstance(heartbeat.ended, ClaimLost)
 
 
-def test_a_heartbeat_puts_the_end_of_the_lease_off(database: Database) -> None:
+def test_a_heartbeat_extends_the_lease(database: Database) -> None:
     mine = take(database, now=later(-100))
 
     def until() -> float:

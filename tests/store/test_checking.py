@@ -16,7 +16,7 @@ from runner.store import integrity
 from runner.store.checking import check_everything, check_results
 from runner.store.checksums import RESULT, STAGES, STEPS, at_ends
 from runner.store.database import Database, open_database
-from runner.store.merge import take_results
+from runner.store.merge import import_results
 from runner.store.progress import check_recorded
 from runner.store.queries import (
     cell_results,
@@ -229,8 +229,8 @@ def test_results_are_not_taken_from_a_damaged_reference(path: Path, tmp_path: Pa
     change(path, "UPDATE metrics SET value = value / 2 WHERE attempt_id = 2")
     reference, mine = open_database(path, read_only=True), open_database(tmp_path / "mine.db")
     with pytest.raises(DamagedDatabase, match="the result of run r1"):
-        take_results(mine, reference, ["r1", "r2"])
-    assert [each.run_key for each in take_results(mine, reference, ["r2"])] == ["r2"]
+        import_results(mine, reference, ["r1", "r2"])
+    assert [each.run_key for each in import_results(mine, reference, ["r2"])] == ["r2"]
     reference.close(), mine.close()
     assert problems(tmp_path / "mine.db") == []
 

@@ -13,7 +13,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from runner.core.errors import StoreBusy, UsageError
-from runner.store import database as database_module
+from runner.store import sqlite as sqlite_module
 from runner.store.checking import check_everything, refuse
 from runner.store.database import HEAD, open_database
 from runner.store.migrations import config
@@ -211,7 +211,7 @@ def test_the_database_is_in_wal_mode_with_foreign_keys(made: Path) -> None:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
         busy = connection.exec_driver_sql("PRAGMA busy_timeout").scalar()
-        assert busy == database_module.BUSY_SECONDS * 1000
+        assert busy == sqlite_module.BUSY_SECONDS * 1000
     database.close()
 
 
@@ -250,7 +250,7 @@ def test_a_writing_transaction_holds_the_lock_from_its_start(made: Path) -> None
 def test_a_lock_that_is_held_too_long_is_said_in_words(
     made: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database_module, "BUSY_SECONDS", 0)
+    monkeypatch.setattr(sqlite_module, "BUSY_SECONDS", 0)
     database = open_database(made)
     with closing(sqlite3.connect(made, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")

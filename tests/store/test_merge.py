@@ -1,4 +1,4 @@
-"""Results are taken from a reference once and whole, and never count as work done here."""
+"""Results are imported from a reference once and whole, and never count as work done here."""
 
 import shutil
 import threading
@@ -13,7 +13,7 @@ from recorded import chain_of, do_run, outcome_of, record_of, seal_again, take, 
 from runner.store.claims import Claimed, NewAttempt, claim_stage
 from runner.store.database import Database, open_database
 from runner.store.dump import run_dump
-from runner.store.merge import take_results
+from runner.store.merge import import_results
 from runner.store.progress import (
     ended_stages,
     failed_attempts,
@@ -89,7 +89,7 @@ def test_a_result_is_copied_with_every_number_and_its_origin(
 ) -> None:
     want(mine, ["other"])
     do_run(mine, "other")  # so that attempts have other ids, and the stage of pixels is there
-    (taken,) = take_results(mine, reference, ["r1"])
+    (taken,) = import_results(mine, reference, ["r1"])
     assert (taken.run_key, taken.status, taken.device) == ("r1", "done", "cpu")
     assert list(run_dump(mine, "r1")) == list(run_dump(reference, "r1"))
     there, here = run_record(reference, "r1"), run_record(mine, "r1")
@@ -103,7 +103,7 @@ def test_a_result_is_copied_with_every_number_and_its_origin(
 def test_outcomes_name_the_copied_attempts(reference: Database, mine: Database) -> None:
     want(mine, ["other"])
     do_run(mine, "other")
-    take_results(mine, reference, ["r1"])
+    import_results(mine, reference, ["r1"])
     with mine.read() as connection:
         rows = connection.execute(
             sa.select(attempts.c.id, attempts.c.outcome).where(attempts.c.stage_key == "train-r1-0")
@@ -113,25 +113,25 @@ def test_outcomes_name_the_copied_attempts(reference: Database, mine: Database) 
     assert outcome == outcome_of("train-r1-0", reads, best_epoch=2)
 
 
-def test_taking_again_takes_nothing_and_shared_stages_are_there_once(
+def test_importing_again_imports_nothing_and_shared_stages_are_there_once(
     reference: Database, mine: Database
 ) -> None:
-    assert len(take_results(mine, reference, ["r1"])) == 1
-    assert len(take_results(mine, reference, ["r1", "r2"])) == 1
+    assert len(import_results(mine, reference, ["r1"])) == 1
+    assert len(import_results(mine, reference, ["r1", "r2"])) == 1
     before = counts(mine)
-    assert take_results(mine, reference, ["r1", "r2"]) == []
+    assert import_results(mine, reference, ["r1", "r2"]) == []
     assert counts(mine) == before
     assert before["attempts"] == 6  # pixels once, the resumed training twice
     assert before["stages"] == 5
     assert before["environments"] == 1
 
 
-def test_what_is_not_wanted_unknown_or_failed_is_not_taken(
+def test_what_is_not_wanted_unknown_or_failed_is_not_imported(
     reference: Database, mine: Database
 ) -> None:
     assert set(reference_results(reference, ["r1", "r3", "r9"])) == {"r1"}
     before = counts(mine)
-    assert take_results(mine, reference, ["r3", "r9"]) == []
+    assert import_results(mine, reference, ["r3", "r9"]) == []
     assert counts(mine) == before
 
 
@@ -139,7 +139,7 @@ def test_an_own_result_stays(reference: Database, mine: Database) -> None:
     want(mine, ["r1"])
     do_run(mine, "r1")
     before = run_record(mine, "r1")
-    assert take_results(mine, reference, ["r1"]) == []
+    assert import_results(mine, reference, ["r1"]) == []
     assert run_record(mine, "r1") == before
 
 
@@ -154,7 +154,7 @@ def test_a_failed_or_open_run_gets_the_result(
     record_epochs(mine, claim, [record_of(1, 0.9)])
     end_attempt(mine, claim, ended, 1.0, error="why")
     record_result(mine, "r1", 0)
-    assert len(take_results(mine, reference, ["r1"])) == 1
+    assert len(import_results(mine, reference, ["r1"])) == 1
     assert list(run_dump(mine, "r1")) == list(run_dump(reference, "r1"))
     assert latest_results(mine, ["r1"]) == {"r1": ("done", 0)}
     numbers = [
@@ -165,9 +165,9 @@ def test_a_failed_or_open_run_gets_the_result(
     assert numbers == [(1, ended), (2, "reference"), (3, "reference")]
 
 
-def test_nothing_taken_counts_as_work_done_here(reference: Database, mine: Database) -> None:
+def test_nothing_imported_counts_as_work_done_here(reference: Database, mine: Database) -> None:
     """Its weights are not there: another run that needs a stage does it anew."""
-    take_results(mine, reference, ["r1", "r2"])
+    import_results(mine, reference, ["r1", "r2"])
     assert ended_stages(mine) == {}
     assert finished_readers(mine) == set()
     assert failed_attempts(mine) == {}
@@ -194,7 +194,7 @@ def test_epochs_of_another_runs_stage_come_along(reference: Database, mine: Data
     claim = take(reference, "evaluate-r4-0")
     end_attempt(reference, claim, "done", 1.0, {"reads": [[claim.attempt_id, 2, 2]]})
     assert record_result(reference, "r4", 0) == "done"
-    take_results(mine, reference, ["r4"])
+    import_results(mine, reference, ["r4"])
     assert list(run_dump(mine, "r4")) == list(run_dump(reference, "r4"))
     assert latest_results(mine, ["r2", "r4"]) == {"r4": ("done", 0)}
 
@@ -211,14 +211,14 @@ def test_attempts_that_only_an_outcome_names_come_along(
         mine_only = attempts.c.id == ids["train-r2-0"]
         connection.execute(sa.update(attempts).where(mine_only).values(outcome=outcome))
         seal_again(connection)
-    take_results(mine, reference, ["r2"])
+    import_results(mine, reference, ["r2"])
     assert list(run_dump(mine, "r2")) == list(run_dump(reference, "r2"))
     with mine.read() as connection:
         known = set(connection.execute(sa.select(attempts.c.stage_key)).scalars())
     assert known >= {"train-r1-0", "train-r2-0"}
 
 
-def test_of_several_at_once_each_result_is_taken_once(
+def test_of_several_at_once_each_result_is_imported_once(
     reference: Database, mine: Database, tmp_path: Path
 ) -> None:
     together = threading.Barrier(4)
@@ -228,7 +228,7 @@ def test_of_several_at_once_each_result_is_taken_once(
         database = open_database(tmp_path / "mine.db")
         source = open_database(tmp_path / "reference.db")
         together.wait()
-        taken.append([each.run_key for each in take_results(database, source, ["r1", "r2"])])
+        taken.append([each.run_key for each in import_results(database, source, ["r1", "r2"])])
         database.close(), source.close()
 
     threads = [threading.Thread(target=one) for _ in range(4)]
