@@ -38,7 +38,7 @@ class DatabaseCheck(Framed):
         """Return a row per kind: kind, checked, unchecked (no checksum), problems (texts)."""
         import pandas as pd
 
-        rows = [(each.kind, each.count, each.unchecked, each.problems) for each in self.kinds]
+        rows = [(kind.kind, kind.count, kind.unchecked, kind.problems) for kind in self.kinds]
         return pd.DataFrame(rows, columns=["kind", "checked", "unchecked", "problems"])
 
 

@@ -55,12 +55,15 @@ class Comparison(Framed):
         """Return a row per difference: columns part, name, first, second."""
         import pandas as pd
 
-        rows = [(each.part, each.name, each.first, each.second) for each in self.differences]
+        rows = [
+            (difference.part, difference.name, difference.first, difference.second)
+            for difference in self.differences
+        ]
         return pd.DataFrame(rows, columns=["part", "name", "first", "second"])
 
     def only_metrics(self) -> bool:
         """Return whether nothing differs in settings, data, result or environment."""
-        return all(each.part == "metrics" for each in self.differences)
+        return all(difference.part == "metrics" for difference in self.differences)
 
 
 def diff(first: str, second: str, db: str | Path | None = None) -> Comparison:
@@ -113,7 +116,7 @@ def _at_best(record: Mapping[str, Any]) -> dict[str, Any]:
     result = record["result"]
     epochs = [] if result is None else record["epochs"]
     best: Mapping[str, Any] = next(
-        (each for each in epochs if each["epoch"] == result["best_epoch"]), {}
+        (epoch for epoch in epochs if epoch["epoch"] == result["best_epoch"]), {}
     )
     return {name: value for name, value in best.items() if name != "epoch"}
 
@@ -123,13 +126,13 @@ def _environments(pair: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
     The code of modules is left out where it is not recorded of both.
     """
-    found = [_environment(record) for record in pair]
-    if not all("modules" in each for each in found):
-        for each in found:
-            each.pop("modules", None)
-    return [dict(leaves(each)) for each in found]
+    environments = [_environment(record) for record in pair]
+    if not all("modules" in environment for environment in environments):
+        for environment in environments:
+            environment.pop("modules", None)
+    return [dict(leaves(environment)) for environment in environments]
 
 
 def _environment(record: Mapping[str, Any]) -> dict[str, Any]:
-    trained = [each for each in record["attempts"] if each["kind"] == "train"]
+    trained = [attempt for attempt in record["attempts"] if attempt["kind"] == "train"]
     return {**trained[-1]["environment"], **trained[-1]["numerics"]} if trained else {}

@@ -106,7 +106,7 @@ class Explained(Framed):
         del values["tree"], values["names"]
         values["taken"] = values.pop("imported")
         values["stages"] = list(_flat(self.tree, self.names, None))
-        values["decisions"] = list(dict.fromkeys(each.why for each in self.decisions))
+        values["decisions"] = list(dict.fromkeys(decision.why for decision in self.decisions))
         values["missing"] = [str(problem) for problem in self.missing]
         values["to_do"] = self.runs - self.done - self.failed
         values["download_bytes"] = sum(self.downloads.values())
@@ -120,7 +120,7 @@ def _flat(
     for branch in branches:
         stage = branch.stage
         last = stage.last_epoch if isinstance(stage, Train) else None
-        ending = [{**asdict(each), "name": names[each.run]} for each in branch.runs]
+        ending = [{**asdict(end), "name": names[end.run]} for end in branch.runs]
         yield {
             "key": stage.key,
             "kind": stage.kind,

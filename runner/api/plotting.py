@@ -109,4 +109,4 @@ def save_figure(figure: RenderedFigure) -> list[str]:
         warnings.simplefilter("always")
         save(figure.figure, figure.path)
     lacks = "some characters of the names are not in the font and appear as boxes"
-    return [lacks] if any("missing from" in str(each.message) for each in caught) else []
+    return [lacks] if any("missing from" in str(warning.message) for warning in caught) else []

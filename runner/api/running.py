@@ -153,9 +153,11 @@ def _summary(
             if row["variant"] == experiment.variant
         ),
         tables=tuple(
-            _filled(database, TableRef(table, each.name, each.variant, each.about))
-            for each in experiments
-            for table in each.tables
+            _filled(
+                database, TableRef(table, experiment.name, experiment.variant, experiment.about)
+            )
+            for experiment in experiments
+            for table in experiment.tables
         ),
     )
 

@@ -62,11 +62,11 @@ def show(name: str, db: str | Path | None = None) -> RunRecord:
     Raises:
         UsageError: when nothing or several runs are meant.
     """
-    place = workspace(db)
-    with place.open(create=False) as database:
+    home = workspace(db)
+    with home.open(create=False) as database:
         record = find_record(database, name)
         _name_cells(database, record["cells"])
-        record["changed_code"] = list(_changed(database, place, record))
+        record["changed_code"] = list(_changed(database, home, record))
     record["command"] = make_again(record["cells"], db)
     return RunRecord(record)
 
@@ -85,16 +85,16 @@ def _name_cells(database: Database, cells: Sequence[dict[str, Any]]) -> None:
         cell["name"] = names[cell["experiment"], cell["variant"]][cell["position"]]
 
 
-def _changed(database: Database, place: Workspace, record: Mapping[str, Any]) -> tuple[str, ...]:
+def _changed(database: Database, home: Workspace, record: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the modules that a run used and that now have other code; none of the reference's."""
     from pydantic import ValidationError
 
     from runner.components.settings import Settings
 
-    if place.database_path == REFERENCE or record["result"] is None:
+    if home.database_path == REFERENCE or record["result"] is None:
         return ()
     try:
         settings = Settings.model_validate_json(json.dumps(record["settings"]))
     except ValidationError:  # of a component that is not there any more
         return ()
-    return changed_modules(database, Sources(place.folder), record["run_key"], settings)
+    return changed_modules(database, Sources(home.folder), record["run_key"], settings)

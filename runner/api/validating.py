@@ -38,7 +38,9 @@ class Validation(Framed):
         """
         import pandas as pd
 
-        return pd.DataFrame([row for each in self.experiments for row in resolved_rows(each)])
+        return pd.DataFrame(
+            [row for experiment in self.experiments for row in resolved_rows(experiment)]
+        )
 
 
 def validate(

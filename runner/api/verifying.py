@@ -120,10 +120,10 @@ def verify(
         runs = sample_runs(planned.plan, sample)
         on_step(f"{len(runs)} of {len(planned.plan.stages_by_run)} runs, sharing what they can")
         try:
-            found = _both_ways(home, replace(fresh, runs=runs), runs, on_step, should_stop)
+            compared = _both_ways(home, replace(fresh, runs=runs), runs, on_step, should_stop)
         except Interrupted:
             raise Interrupted("stopped; nothing of a verification is kept") from None
-    verified = [replace(each, name=explained.names[each.run]) for each in found]
+    verified = [replace(run, name=explained.names[run.run]) for run in compared]
     _record(request, verified)
     return Verification(tuple(verified))
 

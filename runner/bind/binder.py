@@ -86,10 +86,10 @@ class Binder:
         weights = self._weights_of(experiment, resolved)
         source = self.source(experiment, resolved)
         if source is None:
-            place = canonical_json(canonical_settings(settings.data))
+            settings_text = canonical_json(canonical_settings(settings.data))
             name = weights_name(settings.model)
             loaded = f"{PROVISIONAL} {name}" if name else ""
-            run = make_run(settings, f"{PROVISIONAL} {place}", loaded, resolved.cell)
+            run = make_run(settings, f"{PROVISIONAL} {settings_text}", loaded, resolved.cell)
             return BoundCell(resolved, experiment, run, None)
         bound_model = self._models.check(resolved, source, weights)
         run = make_run(settings, source.fingerprint, bound_model.weights, resolved.cell)

@@ -55,7 +55,7 @@ def select_cells(cells: Sequence[SomeCell], only: Iterable[str]) -> list[SomeCel
     for text in asked:
         matching, kind = _matching(cells, text)
         if not matching:
-            raise _no_match([each.cell for each in cells], text)
+            raise _no_match([cell.cell for cell in cells], text)
         groups.setdefault(kind, set()).update(matching)
     for admitted in groups.values():
         selected = [cell for cell in selected if id(cell) in admitted]
@@ -75,8 +75,8 @@ def with_selected_cells(experiments: Sequence[Experiment], only: Sequence[str]) 
     cells = [cell for experiment in experiments for cell in experiment.cells]
     selected = {id(cell) for cell in select_cells(cells, only)}
     return [
-        replace(each, cells=tuple(item for item in each.cells if id(item) in selected))
-        for each in experiments
+        replace(experiment, cells=tuple(item for item in experiment.cells if id(item) in selected))
+        for experiment in experiments
     ]
 
 
@@ -98,7 +98,7 @@ def _matching(cells: Sequence[HasCell], text: str) -> tuple[set[int], str]:
     path, node = _setting(text, is_label)
     if node is not None:
         others = [cell for cell in cells if name not in cell.cell.labels]
-        admitted |= {id(each) for each in others if cell_matches(each.cell, {path: node})}
+        admitted |= {id(cell) for cell in others if cell_matches(cell.cell, {path: node})}
     return admitted, f"label {name}" if is_label else path
 
 
@@ -152,16 +152,16 @@ def _suggestion(labels: Mapping[str, Sequence[str]], text: str, cell: Cell | Non
     if not equals:
         return nearest(text, [each for texts in labels.values() for each in texts])
     if name in labels:
-        found = nearest(value.strip(), labels[name])
-        return f"{name}={found}" if found else ""
+        near = nearest(value.strip(), labels[name])
+        return f"{name}={near}" if near else ""
     if _is_setting(name):
         return ""
     labelled = next((each for each, texts in labels.items() if value.strip() in texts), "")
     if labelled:
         return f"{labelled}={value.strip()}"
     tree = None if cell is None else to_node(cell.settings)
-    found = likely_settings(name, sorted(labels), tree)
-    return found if not found or ", " in found or " " in found else f"{found}={value}"
+    likely = likely_settings(name, sorted(labels), tree)
+    return likely if not likely or ", " in likely or " " in likely else f"{likely}={value}"
 
 
 def _listed(name: str, values: Sequence[str]) -> str:

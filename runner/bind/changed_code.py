@@ -66,19 +66,19 @@ def changed_code(
         sources: files as they are now.
         finished: the settings of the runs, by key.
     """
-    found = _changed(database, sources, finished.items())
-    counts = Counter(name for modules in found.values() for name in modules)
+    changed = _changed(database, sources, finished.items())
+    counts = Counter(name for modules in changed.values() for name in modules)
     ranked = sorted(counts.items(), key=lambda item: (item[0] == THE_ENGINE, -item[1], item[0]))
-    return ChangedCode(len(found), dict(ranked))
+    return ChangedCode(len(changed), dict(ranked))
 
 
 def changed_code_of(
-    wanted: PlannedRuns, statuses: Mapping[str, RunStatus], database: Database, sources: Sources
+    planned: PlannedRuns, statuses: Mapping[str, RunStatus], database: Database, sources: Sources
 ) -> ChangedCode:
-    """Return what has changed of the code of wanted runs.
+    """Return what has changed of the code of planned runs.
 
     Args:
-        wanted: the runs.
+        planned: the runs.
         statuses: of those that have a result; one that was put together just now may read epochs
             that other code has trained.
         database: where they are recorded.
@@ -86,11 +86,11 @@ def changed_code_of(
     """
     finished = {
         cell.run.run_key: cell.resolved.settings
-        for cell in wanted.cells
+        for cell in planned.cells
         if statuses.get(cell.run.run_key) in ("done", "diverged")
     }
-    chosen = {key: finished[key] for key in wanted.run_keys if key in finished}
-    return changed_code(database, sources, chosen)
+    wanted = {key: finished[key] for key in planned.run_keys if key in finished}
+    return changed_code(database, sources, wanted)
 
 
 def changed_modules(
@@ -116,26 +116,26 @@ def _changed(
         for environment, modules in recorded.items()
         if (changed := frozenset(_differing(modules, now)))
     }
-    made = runs_in(database, differing, only) if differing else {}
+    made_in = runs_in(database, differing, only) if differing else {}
     closures: dict[frozenset[str], frozenset[str]] = {}
-    found: dict[str, tuple[str, ...]] = {}
+    changed_by_run: dict[str, tuple[str, ...]] = {}
     for key, settings in pairs:
-        if key not in made:
+        if key not in made_in:
             continue
         starts = modules_of(settings)
         if starts not in closures:
             closures[starts] = sources.used(starts) | {THE_ENGINE}
-        changed = frozenset().union(*(differing[each] for each in made[key]))
-        if mine := changed & closures[starts]:
-            found[key] = tuple(sorted(mine, key=lambda name: (name == THE_ENGINE, name)))
-    return found
+        changed = frozenset().union(*(differing[environment] for environment in made_in[key]))
+        if used := changed & closures[starts]:
+            changed_by_run[key] = tuple(sorted(used, key=lambda name: (name == THE_ENGINE, name)))
+    return changed_by_run
 
 
 def _differing(recorded: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
     """Yield the modules that were recorded and now have other code; the engine as one."""
     engines = [
-        {name: digest for name, digest in each.items() if name.startswith(f"{ENGINE}.")}
-        for each in (recorded, now)
+        {name: digest for name, digest in modules.items() if name.startswith(f"{ENGINE}.")}
+        for modules in (recorded, now)
     ]
     if engines[0] != engines[1]:
         yield THE_ENGINE

@@ -72,11 +72,11 @@ class Sources:
         assert source is not None
         yield f"{name}_net"
         home = _home(name)
-        for each in source.imports:
+        for imported in source.imports:
             # a package of the program's components only collects what a spec may name
-            is_collecting = home == COMPONENTS and self._is_package(each)
-            if (each == home or each.startswith(f"{home}.")) and not is_collecting:
-                yield each
+            is_collecting = home == COMPONENTS and self._is_package(imported)
+            if (imported == home or imported.startswith(f"{home}.")) and not is_collecting:
+                yield imported
 
     def _file(self, name: str) -> Path | None:
         if name not in self._files:
@@ -130,7 +130,7 @@ def source_file(name: str) -> Path | None:
     """Return the source file of a module, None without one; only its package may be imported."""
     top, *inner = name.split(".")
     module = sys.modules.get(top)
-    roots = [Path(each) for each in getattr(module, "__path__", ())]
+    roots = [Path(path) for path in getattr(module, "__path__", ())]
     if not inner and not roots:
         origin = getattr(module, "__file__", None)
         return Path(origin) if origin and origin.endswith(".py") else None
@@ -161,7 +161,7 @@ def own_modules() -> list[str]:
 
 def modules_of(settings: BaseModel) -> frozenset[str]:
     """Return the modules that define the classes of the components in a run's settings."""
-    names = {type(each).__module__ for each in _components(settings)}
+    names = {type(component).__module__ for component in _components(settings)}
     others = ("runner.spec.", "runner.core.")
     return frozenset(name for name in names if not name.startswith(others))
 
@@ -169,11 +169,11 @@ def modules_of(settings: BaseModel) -> frozenset[str]:
 def _components(value: object) -> Iterator[BaseModel]:
     if isinstance(value, BaseModel):
         yield value
-        for each in value.__dict__.values():
-            yield from _components(each)
+        for inner in value.__dict__.values():
+            yield from _components(inner)
     elif isinstance(value, tuple):
-        for each in value:
-            yield from _components(each)
+        for inner in value:
+            yield from _components(inner)
 
 
 def recorded_code(sources: Sources, settings: Iterable[BaseModel]) -> Mapping[str, str]:
@@ -183,5 +183,5 @@ def recorded_code(sources: Sources, settings: Iterable[BaseModel]) -> Mapping[st
         sources: files as they are now.
         settings: of the runs to do, which may use components of other packages.
     """
-    others = {name for each in settings for name in modules_of(each)}
+    others = {name for one in settings for name in modules_of(one)}
     return sources.digests({*own_modules(), *sources.used(others)})

@@ -64,7 +64,7 @@ def find_facts(
     artifacts -= _damaged(to_read, artifacts, database, bound.workspace)
     artifacts |= bound.workspace.states(identity)
     trajectories = (stage.trajectory for stage in naive.stages if isinstance(stage, Train))
-    segments = {segment.key for each in trajectories for segment in each.segments}
+    segments = {segment.key for trajectory in trajectories for segment in trajectory.segments}
     usable = None if bound.request.accept_mixed else numerics
     facts = Facts(
         done=frozenset(key for key, status in ended.items() if status != "failed"),

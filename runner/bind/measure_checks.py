@@ -33,11 +33,11 @@ def measure_problems(cells: Sequence[BoundCell]) -> Iterator[Problem]:
     for cell in cells:
         by_experiment.setdefault(id(cell.experiment), []).append(cell)
         yield from _monitor_problems(cell)
-    for mine in by_experiment.values():
-        counts = [count for cell in mine if (count := num_classes(cell)) is not None]
-        varies = any(path.startswith(CLASSES) for cell in mine for path in cell.cell.swept)
+    for alike in by_experiment.values():
+        counts = [count for cell in alike if (count := num_classes(cell)) is not None]
+        varies = any(path.startswith(CLASSES) for cell in alike for path in cell.cell.swept)
         if counts and not varies:
-            yield from _column_problems(mine[0].experiment, max(counts))
+            yield from _column_problems(alike[0].experiment, max(counts))
 
 
 def num_classes(cell: BoundCell) -> int | None:

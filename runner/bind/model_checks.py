@@ -146,8 +146,8 @@ def problem_at(
     resolved: ResolvedCell, path: str, found: str, allowed: str = "", *, hint: str = ""
 ) -> SpecError:
     """Return the error of one problem at a setting."""
-    place = written_node(resolved.tree, path).position
-    return SpecError([Problem(place, found, allowed, hint=hint)])
+    position = written_node(resolved.tree, path).position
+    return SpecError([Problem(position, found, allowed, hint=hint)])
 
 
 def _prefix(

@@ -39,13 +39,13 @@ def find_record(database: Database, text: str) -> dict[str, Any]:
     if ":" in text.partition("@")[0]:
         cell = _cell(database, text)
         return _without_run(cell) if cell.run_key is None else run_record(database, cell.run_key)
-    found = find_runs(database, text)
-    if len(found) == 1:
-        return run_record(database, found[0])
-    if not found:
+    keys = find_runs(database, text)
+    if len(keys) == 1:
+        return run_record(database, keys[0])
+    if not keys:
         raise UsageError(f"no run '{text}'", hint=LIST)
-    shown = ", ".join(key[:12] for key in found[:SHOWN]) + (", …" if len(found) > SHOWN else "")
-    raise UsageError(f"'{text}' means {len(found)} runs", allowed=shown)
+    listed = ", ".join(key[:12] for key in keys[:SHOWN]) + (", …" if len(keys) > SHOWN else "")
+    raise UsageError(f"'{text}' means {len(keys)} runs", allowed=listed)
 
 
 def _without_run(cell: StoredCell) -> dict[str, Any]:
@@ -74,33 +74,33 @@ def _cell(database: Database, text: str) -> StoredCell:
         raise UsageError(f"'{text}' is no name of a run or cell", allowed=FORM)
     stored = stored_cells(database, known_experiment(database, experiment))
     if at:
-        check_variant(variant, [each.variant for each in stored], experiment)
-        stored = [each for each in stored if each.variant == variant]
-    found = [each for each in stored if each.position == int(numbers[0])]
+        check_variant(variant, [cell.variant for cell in stored], experiment)
+        stored = [cell for cell in stored if cell.variant == variant]
+    cells = [cell for cell in stored if cell.position == int(numbers[0])]
     if len(numbers) > 1:
-        found = [each for each in found if each.seed == int(numbers[1])]
-    if not found:
+        cells = [cell for cell in cells if cell.seed == int(numbers[1])]
+    if not cells:
         raise UsageError(f"no run '{text}'", hint=LIST)
-    written = [each for each in found if not each.variant]
-    return _only(written or found, text)
+    written = [cell for cell in cells if not cell.variant]
+    return _only(written or cells, text)
 
 
-def _only(found: Sequence[StoredCell], text: str) -> StoredCell:
+def _only(cells: Sequence[StoredCell], text: str) -> StoredCell:
     """Return the one cell, or one of those of one run.
 
     Raises:
         UsageError: when they are of several runs.
     """
-    if len({each.run_key or each.settings_key for each in found}) == 1:
-        return found[0]
-    variants = len({each.variant for each in found})
-    what = f"is in {variants} variants" if variants > 1 else f"has {len(found)} seeds"
+    if len({cell.run_key or cell.settings_key for cell in cells}) == 1:
+        return cells[0]
+    variants = len({cell.variant for cell in cells})
+    what = f"is in {variants} variants" if variants > 1 else f"has {len(cells)} seeds"
     names = [
-        shlex.quote(cell_reference(each.experiment, each.position, each.seed, each.variant))
-        for each in found
+        shlex.quote(cell_reference(cell.experiment, cell.position, cell.seed, cell.variant))
+        for cell in cells
     ]
-    shown = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
-    raise UsageError(f"'{text}' {what}; which one?", allowed=shown)
+    listed = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
+    raise UsageError(f"'{text}' {what}; which one?", allowed=listed)
 
 
 def known_experiment(database: Database, name: str) -> str:

@@ -25,7 +25,7 @@ def record_wanted(database: Database, planned: PlannedRuns) -> None:
     """
     for experiment in planned.bound.experiments:
         bound = [cell for cell in planned.cells if cell.experiment.name == experiment.name]
-        keys = {(each.cell.position, each.cell.seed): each.run.run_key for each in bound}
+        keys = {(cell.cell.position, cell.cell.seed): cell.run.run_key for cell in bound}
         record_experiment(
             database,
             SpecRecord(
@@ -57,11 +57,13 @@ def _fingerprints(experiment: Experiment, bound: Sequence[BoundCell]) -> Mapping
     if len(bound) == len(experiment.cells):
         return {}
     known = {
-        canonical_json(each.resolved.settings.data.source_settings()): each.run.fingerprint
-        for each in bound
+        canonical_json(cell.resolved.settings.data.source_settings()): cell.run.fingerprint
+        for cell in bound
     }
-    found = {
+    fingerprints = {
         item.cell.settings_key: known.get(canonical_json(item.settings.data.source_settings()))
         for item in experiment.cells
     }
-    return {key: fingerprint for key, fingerprint in found.items() if fingerprint is not None}
+    return {
+        key: fingerprint for key, fingerprint in fingerprints.items() if fingerprint is not None
+    }

@@ -97,8 +97,8 @@ def _local(resolved: ResolvedCell, weights: WeightsFile, access: DataAccess) -> 
     if path is None:
         looked = ", ".join(str(each) for each in candidates)
         found = f"no file {weights.file}\n    looked for: {looked}"
-        place = written_node(resolved.tree, "model.weights.file").position
-        raise MissingWeights(Problem(place, found, hint=HOW_TO_GET))
+        position = written_node(resolved.tree, "model.weights.file").position
+        raise MissingWeights(Problem(position, found, hint=HOW_TO_GET))
     digest = _digest(resolved, path, access)
     if digest != weights.sha256:
         found = f"{path} has another SHA-256 than the one given\n    it has: {digest}"

@@ -203,3 +203,12 @@ def test_a_notebook_shows_rows(printed: Printed) -> None:
     assert repr(listed) == str(listed) == listed.frame().to_string()
     assert set(report.frames()) == {"small", "sizes"}
     assert report._repr_html_().count("<table") == 2
+
+
+def test_plan_actual_rows_are_those_printed(printed: Printed) -> None:
+    actual = api.actual("small.yaml")
+    shown = json.loads(printed("plan", "small.yaml", "--actual", "--format", "json"))
+    stages = shown if isinstance(shown, list) else shown["stages"]
+    assert stages == actual.rows()
+    assert [row["stage"] for row in stages] == actual.frame()["stage"].tolist()
+    assert len(stages) == 5
