@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from runner.api.frames import Framed
+from runner.artifacts.folder import folder_bytes
 from runner.bind.workspace import workspace
 from runner.store.checking import Checked, check_everything, refuse
 from runner.store.dump import canonical_dump, sql_dump
@@ -121,4 +122,4 @@ def database_info(db: str | Path | None = None) -> DatabaseInfo:
     home = workspace(db)
     with home.open(create=False) as database:
         size = database.path.stat().st_size
-    return DatabaseInfo(home.database_path, size, home.folder, home.folder_bytes())
+    return DatabaseInfo(home.database_path, size, home.folder, folder_bytes(home.folder))

@@ -25,13 +25,13 @@ class CacheEntry:
     """One thing that is kept.
 
     Attributes:
-        name: of the artifact, without its database.
+        kind: what it is.
         path: its folder.
         num_bytes: on disk.
         used: when it was last used, in seconds since 1970.
     """
 
-    name: str
+    kind: ArtifactKind
     path: Path
     num_bytes: int
     used: float
@@ -46,7 +46,7 @@ def entries(folder: Path) -> Iterator[CacheEntry]:
                 continue  # unfinished, of this process or another
             try:
                 size = sum(each.stat().st_size for each in home.iterdir())
-                yield CacheEntry(f"{kind}/{home.name}", home, size, found.stat().st_mtime)
+                yield CacheEntry(kind, home, size, found.stat().st_mtime)
             except FileNotFoundError:
                 continue  # another process has just removed it
 
@@ -93,7 +93,7 @@ class Cache:
     def give_up_states(self, path: Path | None) -> None:
         """Remove all states but ``path`` that the present plan does not need: the disk is full."""
         for entry in list(entries(self._folder)):
-            is_state = entry.name.startswith("states/")
+            is_state = entry.kind == "states"
             if is_state and entry.path != path and not self._needed[entry.path]:
                 shutil.rmtree(entry.path, ignore_errors=True)
         self._taken = None
@@ -102,7 +102,7 @@ class Cache:
         """Return the bytes that are left, without those of ``path``, which are replaced."""
         found = [entry for entry in entries(self._folder) if entry.path != path]
         taken = sum(entry.num_bytes for entry in found)
-        for entry in sorted(found, key=lambda entry: (entry.used, entry.name)):
+        for entry in sorted(found, key=lambda entry: (entry.used, entry.path)):
             if taken + num_bytes <= self._limit:
                 break
             if not self._needed[entry.path]:

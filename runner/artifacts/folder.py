@@ -17,15 +17,16 @@ HASHES = "hashes"
 LAYOUTS = "layouts.json"
 CODE = "code.json"
 TRANSPARENT = "transparent.json"
+INDEX, CHECKPOINT = "index.json", "checkpoint.json"
 
 OF_ONE_DATABASE: tuple[ArtifactKind, ...] = ("states", "checkpoints", "weights")
 """Kinds that lie in a folder for each database."""
 
 MARKERS: dict[ArtifactKind, str] = {
-    "pixels": "index.json",
-    "features": "index.json",
-    "states": "checkpoint.json",
-    "checkpoints": "checkpoint.json",
+    "pixels": INDEX,
+    "features": INDEX,
+    "states": CHECKPOINT,
+    "checkpoints": CHECKPOINT,
 }
 """The file that each folder of a kind has once it is whole, and that says what it holds."""
 

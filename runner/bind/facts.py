@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
+from runner.artifacts.states import names_of_states, resume_points
 from runner.bind.bound_request import BoundRequest
 from runner.bind.recorded import recorded
 from runner.bind.workspace import Workspace
@@ -45,16 +46,14 @@ def find_facts(
             request accepts them.
     """
     from runner.engine.products import lies_there
-    from runner.engine.training.resume_points import resume_points
 
-    folder, cache_limit = bound.workspace.folder, bound.request.cache_limit
-    identity = "" if database is None else database.identity()
+    stored, cache_limit = bound.workspace.artifacts(database), bound.request.cache_limit
     stages = {stage.key: stage for stage in naive.stages}
     stages |= {each.key: each for each in features_of(naive.stages).values()}
     artifacts = frozenset(
         name
         for name in {name for stage in stages.values() for name in stage.produces}
-        if lies_there(folder, identity, name)
+        if lies_there(stored, name)
     )
     if database is None:
         return Facts(artifacts=artifacts, finished=dict(finished), cache_limit=cache_limit)
@@ -62,7 +61,7 @@ def find_facts(
     ended = ended_stages(database)
     to_read = _weights_to_read(naive, finished, ended)
     artifacts -= _damaged(to_read, artifacts, database, bound.workspace)
-    artifacts |= bound.workspace.states(identity)
+    artifacts |= names_of_states(stored)
     trajectories = (stage.trajectory for stage in naive.stages if isinstance(stage, Train))
     segments = {segment.key for trajectory in trajectories for segment in trajectory.segments}
     usable = None if bound.request.accept_mixed else numerics
@@ -71,7 +70,7 @@ def find_facts(
         diverged=frozenset(key for key, status in ended.items() if status == "diverged"),
         finished_readers=frozenset(finished_readers(database)),
         artifacts=artifacts,
-        resume_points=tuple(resume_points(folder, identity, segments, usable)),
+        resume_points=tuple(resume_points(stored, segments, usable)),
         finished=dict(finished),
         seconds=seconds_by_cost_key(database, str(numerics["device"])),
         cache_limit=cache_limit,
@@ -102,8 +101,8 @@ def _damaged(
     from runner.engine.products import is_there
 
     lying = [name for name in names if name in there]
-    digests, identity = artifact_digests(database, lying), database.identity()
-    return {name for name in lying if not is_there(workspace.folder, identity, name, digests.get)}
+    digests, stored = artifact_digests(database, lying), workspace.artifacts(database)
+    return {name for name in lying if not is_there(stored, name, digests.get)}
 
 
 def _with_records(

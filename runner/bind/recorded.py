@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from runner.artifacts.states import StoredWeights, stored_weights
 from runner.bind.workspace import Workspace
 from runner.core.artifacts import weights_name
 from runner.core.plan import Record
@@ -26,9 +27,6 @@ from runner.store.recorded import (
     epoch_records,
     trained,
 )
-
-if TYPE_CHECKING:
-    from runner.engine.training.resume_points import Kept
 
 
 @dataclass(frozen=True)
@@ -146,7 +144,7 @@ def _written(
     """Return the weights that runs left, with their digests, by attempt and epoch."""
     from runner.engine.products import lies_there
 
-    identity = database.identity()
+    stored = workspace.artifacts(database)
     # a file is of the newest attempt that wrote it
     owners: dict[str, tuple[int, int]] = {}
     for attempt in attempts.values():
@@ -156,7 +154,7 @@ def _written(
                     trainer = attempt_at(each["reads"], each[f"{which}_epoch"])
                     if trainer is not None:
                         owners[weights_name(name, which)] = (trainer, each[f"{which}_epoch"])
-    there = {name for name in owners if lies_there(workspace.folder, identity, name)}
+    there = {name for name in owners if lies_there(stored, name)}
     kept: dict[tuple[int, int], list[tuple[str, str]]] = {}
     for name, digest in sorted(artifact_digests(database, there).items()):
         kept.setdefault(owners[name], []).append((name, digest))
@@ -165,13 +163,11 @@ def _written(
 
 def _states(
     attempts: Mapping[int, Trained], database: Database, workspace: Workspace
-) -> Iterator[tuple[Kept, _Chain]]:
+) -> Iterator[tuple[StoredWeights, _Chain]]:
     """Yield the states and checkpoints of these trainings, and the epochs that lead to each."""
-    from runner.engine.training.resume_points import kept_weights
-
     trajectories = (attempt.trajectory for attempt in attempts.values())
     segments = {segment.key for each in trajectories for segment in each.segments}
-    for state in kept_weights(workspace.folder, database.identity(), segments):
+    for state in stored_weights(workspace.artifacts(database), segments):
         last = attempts.get(state.ranges[-1].attempt)
         if last is not None and last.trajectory.contains(state.segment, state.epoch):
             yield state, _Chain(last.trajectory, state.ranges, state.limit, state.inputs)
@@ -270,7 +266,7 @@ def _ended(
     """Yield the readings that have ended in a training, and diverged or left their weights."""
     from runner.engine.products import lies_there
 
-    identity = database.identity()
+    stored = workspace.artifacts(database)
     statuses = {
         name: each["status"]
         for attempt in attempts.values()
@@ -279,6 +275,6 @@ def _ended(
     }
     for stage in trainings:
         status = statuses.get(stage.key)
-        whole = all(lies_there(workspace.folder, identity, name) for name in stage.produces)
+        whole = all(lies_there(stored, name) for name in stage.produces)
         if status == "diverged" or (status == "done" and whole):
             yield stage.key

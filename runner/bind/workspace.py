@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.artifacts.folder import folder_beside, hashes_folder, transparent_file
+from runner.artifacts.folder import Artifacts, folder_beside, hashes_folder, transparent_file
 from runner.artifacts.hashes import HashCache
 from runner.artifacts.memory import LayoutCache
 from runner.components.data.archives import Archive, fetch_archive
@@ -94,17 +94,9 @@ class Workspace:
 
         return DataAccess(tuple(roots), hashes.hash_files, fetch, hashes.forget, recall)
 
-    def states(self, database: str) -> frozenset[str]:
-        """Return the artifact names of the states of trainings that lie whole in ``.runner/``."""
-        folder = self.folder / "states" / database
-        if not folder.is_dir():
-            return frozenset()
-        whole = (each for each in folder.iterdir() if (each / "checkpoint.json").is_file())
-        return frozenset(f"states/{each.name}" for each in whole)
-
-    def folder_bytes(self) -> int:
-        """Return the size of ``.runner/`` in bytes."""
-        return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
+    def artifacts(self, database: Database | None) -> Artifacts:
+        """Return what the stages of a database leave in ``.runner/``; of none, what all share."""
+        return Artifacts(self.folder, "" if database is None else database.identity())
 
 
 def workspace(db: str | Path | None = None, data: str | Path | None = None) -> Workspace:

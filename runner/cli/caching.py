@@ -12,7 +12,7 @@ from runner.cli.options import Db
 from runner.components.download import show_bytes
 
 if TYPE_CHECKING:
-    from runner.api.caching import Kept
+    from runner.artifacts.contents import Contents
 
 app = typer.Typer(help="Look at and clear what .runner/ keeps.", no_args_is_help=True)
 LIST_EXAMPLES = """\b
@@ -55,7 +55,7 @@ def clear(
         typer.echo("nothing to remove", err=True)
 
 
-def _print(kept: Sequence[Kept]) -> None:
+def _print(kept: Sequence[Contents]) -> None:
     width = max(len(each.kind) for each in kept)
     for each in kept:
         files = pluralize(each.count, "file").rjust(12)

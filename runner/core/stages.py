@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, assert_never, get_args
 
-from runner.core.artifacts import features_name, pixels_name, weights_name
+from runner.core.artifacts import ArtifactName, features_name, pixels_name, weights_name
 from runner.core.reader import KeptWeights, Reader
 from runner.core.run import ResolvedSettings
 from runner.core.trajectory import Trajectory
@@ -60,7 +60,7 @@ class FrozenPrefix:
     @classmethod
     def from_json(cls, values: Mapping[str, Any], name: str = "") -> FrozenPrefix:
         """Return what :meth:`to_json` made, of features with this artifact name."""
-        key = name.partition("/")[2]
+        key = ArtifactName.parse(name).key if name else ""
         return cls(key, values["cut"], tuple(values["shape"]), values.get("views", 1))
 
 

@@ -111,7 +111,3 @@ class Context:
         """Return the file of a model's pretrained weights, or None when it has none."""
         name = weights_name(settings.model)
         return self.weights[name] if name else None
-
-    def checkpoint_folder(self, stage_key: str) -> Path:
-        """Return where a stage keeps what it continues from."""
-        return self.artifacts.checkpoint(stage_key)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection
 from typing import assert_never, cast
 
 import torch
 from torch import Tensor
 
-from runner.artifacts.folder import Artifacts
+from runner.artifacts.folder import INDEX
+from runner.artifacts.states import remove_checkpoints
 from runner.components.measures import STANDARD
 from runner.components.resolved import typed_data, typed_settings
 from runner.core.artifacts import pixels_name
@@ -29,8 +29,7 @@ from runner.engine.network.build import load_state, network_for
 from runner.engine.products import whole_weights
 from runner.engine.stages.evaluate import evaluate
 from runner.engine.stages.features import features_stage, take_features
-from runner.engine.stages.train import forget_checkpoint, train_stage
-from runner.engine.training.checkpoint import describe_checkpoint, remove_checkpoint
+from runner.engine.stages.train import train_stage
 
 
 def do_stage(context: Context, job: StageJob[Stage]) -> Outcome:
@@ -71,23 +70,7 @@ def do_stage(context: Context, job: StageJob[Stage]) -> Outcome:
 def end_stage(context: Context, stage: Stage) -> None:
     """Tidy up after a stage whose end is recorded."""
     if isinstance(stage, Train):
-        forget_checkpoint(context, stage.key)
-
-
-def left_checkpoints(artifacts: Artifacts) -> dict[str, list[str]]:
-    """Return the readings that each checkpoint is for, by the key of its stage."""
-    home = artifacts.home("checkpoints")
-    left: dict[str, list[str]] = {}
-    for each in home.iterdir() if home.is_dir() else ():
-        values = describe_checkpoint(each)
-        left[each.name] = [] if values is None else list(values["readers"])
-    return left
-
-
-def forget_checkpoints(artifacts: Artifacts, stage_keys: Collection[str]) -> None:
-    """Remove the checkpoints of these stages."""
-    for key in stage_keys:
-        remove_checkpoint(artifacts.checkpoint(key))
+        remove_checkpoints(context.artifacts, [stage.key])
 
 
 def _prepare(context: Context, stage: Prepare) -> Outcome:
@@ -149,7 +132,7 @@ def _out_of_memory(
 ) -> str:
     settings = typed_settings(stage.settings)
     folder = context.artifact_path(pixels_name(stage.pixels_key))
-    _, height, width, channels = json.loads((folder / "index.json").read_text())["shape"]
+    _, height, width, channels = json.loads((folder / INDEX).read_text())["shape"]
     said = str(error).strip().splitlines()
     return (
         f"out of memory with batch_size {settings.train.batch_size} of {channels}×{height}×{width}"

@@ -20,15 +20,9 @@ from runner.engine.job import DigestOf
 from runner.engine.network.build import tensors_digest
 
 
-def lies_there(folder: Path, database: str, name: str) -> bool:
-    """Return whether an artifact lies in ``.runner/``, as far as can be told without reading it.
-
-    Args:
-        folder: ``.runner/``.
-        database: identity of the database.
-        name: of the artifact.
-    """
-    artifacts, parsed = Artifacts(folder, database), ArtifactName.parse(name)
+def lies_there(artifacts: Artifacts, name: str) -> bool:
+    """Return whether an artifact lies in ``.runner/``, as far as can be told without reading it."""
+    parsed = ArtifactName.parse(name)
     match parsed.kind:
         case "pixels":
             return look_whole(artifacts.path(name), parsed.key)
@@ -38,13 +32,13 @@ def lies_there(folder: Path, database: str, name: str) -> bool:
             assert_never(parsed.kind)
 
 
-def is_there(folder: Path, database: str, name: str, digest_of: DigestOf) -> bool:
+def is_there(artifacts: Artifacts, name: str, digest_of: DigestOf) -> bool:
     """Return the same, of weights after reading them."""
-    if not lies_there(folder, database, name):
+    if not lies_there(artifacts, name):
         return False
     if kind_of(name) != "weights":
         return True
-    return bool(whole_weights(Artifacts(folder, database).path(name), digest_of(name)))
+    return bool(whole_weights(artifacts.path(name), digest_of(name)))
 
 
 def whole_weights(path: Path, digest: str | None) -> dict[str, Tensor]:

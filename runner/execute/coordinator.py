@@ -10,10 +10,10 @@ import time
 from collections.abc import Sequence
 
 from runner.artifacts.folder import Artifacts
+from runner.artifacts.states import readers_of_checkpoints, remove_checkpoints
 from runner.core.errors import Interrupted
 from runner.core.moments import reached
 from runner.core.stages import Stage, Train
-from runner.engine.engine import forget_checkpoints, left_checkpoints
 from runner.engine.products import is_there
 from runner.execute.plan_execution import PlanExecution, StageTask
 from runner.execute.schedule import Schedule
@@ -79,7 +79,7 @@ class Coordinator:
         A process left them that was stopped: later the rest of a training may have been done under
         another key.
         """
-        left = left_checkpoints(self._artifacts)
+        left = readers_of_checkpoints(self._artifacts)
         if not left:
             return
         held = held_stages(self._database, alive=True)
@@ -87,7 +87,7 @@ class Coordinator:
         finished = finished_readings(self._database, named)
         ended = self._schedule.ended_well().intersection(left)
         useless = {key for key, names in left.items() if names and finished.issuperset(names)}
-        forget_checkpoints(self._artifacts, (useless | ended) - held)
+        remove_checkpoints(self._artifacts, (useless | ended) - held)
 
     def _try(self, stage: Stage) -> bool:
         """Have a stage done if it is its turn and it is free; return whether it has ended."""
@@ -121,7 +121,7 @@ class Coordinator:
         return all(map(self._is_there, stage.weights))
 
     def _is_there(self, name: str) -> bool:
-        return is_there(self._artifacts.folder, self._artifacts.database, name, self._digest_of)
+        return is_there(self._artifacts, name, self._digest_of)
 
     def _digest_of(self, name: str) -> str | None:
         return artifact_digests(self._database, [name]).get(name)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from runner.core.artifacts import kind_of
 from runner.core.errors import DiskFull, StoreError, StoreGone, is_full_disk
 from runner.core.stages import Stage
 from runner.engine.context import Context
 
-LASTING = ("pixels/", "weights/")
+LASTING = ("pixels", "weights")
 """What a run never removes itself, unlike features and states."""
 
 
@@ -41,7 +42,7 @@ class WorkFolder:
         folder = self._context.folder
         if _identity(folder) != self._identity:
             return True
-        needed = (name for name in stage.consumes if name.startswith(LASTING))
+        needed = (name for name in stage.consumes if kind_of(name) in LASTING)
         if not all(self._context.artifact_path(name).exists() for name in needed):
             return True
         missed = error.filename if isinstance(error, FileNotFoundError) else None

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from runner.core.artifacts import kind_of
 from runner.core.plan import Decision, Facts, Plan, Record
 from runner.core.reader import LAST, Reader, ReaderState, epochs_to_keep, replayed
 from runner.core.stages import Stage, Train
@@ -100,7 +101,7 @@ def _holding(stage: Train, records: Sequence[Record]) -> Iterator[_Found]:
 def _read(stage: Train, found: _Found) -> Train:
     """Return a training that is read: it trains nothing, and its network sees no image."""
     places = [found.record.kept[epoch][0] for epoch in sorted(found.kept)]
-    states = dict.fromkeys(name for name, _ in places if name.startswith("states/"))
+    states = dict.fromkeys(name for name, _ in places if kind_of(name) == "states")
     return replace(
         stage,
         recorded=found.last,

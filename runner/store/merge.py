@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from runner.core.artifacts import ArtifactName
 from runner.store.catalogue import BATCH, environment_id, insert_new
 from runner.store.checking import (
     check_attempts,
@@ -261,9 +262,13 @@ class _Copy:
 
     def _artifacts(self, stage_keys: Collection[str], readings: Collection[str]) -> None:
         """Copy the digests of pixels and of the runs' weights, not of what others go on from."""
-        kept = ("pixels/", *(f"weights/{reading}-" for reading in readings))
         rows = _rows(self._source, artifacts, "stage_key", stage_keys)
-        mine = [row for row in rows if row["name"].startswith(kept)]
+        named = [(ArtifactName.parse(row["name"]), row) for row in rows]
+        mine = [
+            row
+            for name, row in named
+            if name.kind == "pixels" or (name.kind == "weights" and name.key in readings)
+        ]
         insert_new(self._target, artifacts, "name", mine)
 
     def _insert(self, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:

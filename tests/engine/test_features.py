@@ -12,12 +12,12 @@ import pytest
 import torch
 from benches import Bench, plain_records, reading_of, settings_of
 
-from runner.artifacts.atomic import partial_path
+from runner.artifacts.array_folder import _checked
+from runner.artifacts.atomic import partial_path, put_folder
 from runner.artifacts.cache import Cache
 from runner.core.errors import Interrupted
 from runner.core.plan import Facts
 from runner.core.stages import FrozenPrefix
-from runner.engine.kept import _checked, put
 from runner.engine.network.build import build_network
 from runner.engine.stages import features as module
 from runner.lower.stages import make_run, naive_chain, naive_plan
@@ -338,6 +338,6 @@ def test_two_that_write_the_same_features_leave_one(tmp_path: Path) -> None:
     partial = partial_path(final)
     shutil.copytree(final, partial)
     (partial / "index.json").write_text("{}")
-    put(partial, final, "features.npy")
+    put_folder(partial, final)
     assert (final / "index.json").read_text() == "{}"
     assert [each.name for each in final.parent.iterdir()] == ["the-key"]

@@ -1,6 +1,7 @@
 """Checkpoints and states on a full disk, and written by two processes at once."""
 
 import errno
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -11,7 +12,10 @@ from typing import Any
 import pytest
 import torch
 from benches import Bench, reading_of, settings_of
+from planted import at_moment
 
+from runner.artifacts import atomic, states
+from runner.artifacts.process import start_ticks, this_process
 from runner.core.errors import is_full_disk
 from runner.engine.training import checkpoint as module
 from runner.engine.training import retention as keeping
@@ -92,15 +96,17 @@ def test_where_nothing_goes_on_from_states_none_is_kept_but_for_branches(tmp_pat
     assert len(states_in(tmp_path)) == 1
 
 
-@pytest.mark.parametrize("failing", ["save_file", "flush", "file_digest"])
+@pytest.mark.parametrize(
+    ("where", "failing"), [(module, "save_file"), (atomic, "flush"), (states, "file_digest")]
+)
 def test_what_cannot_be_written_leaves_what_was_there(
-    failing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    where: Any, failing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fresh, old = tmp_path / "fresh", tmp_path / "old"
     save_checkpoint(old, filled(1.0))
     before = sorted(each.name for each in old.iterdir())
     with monkeypatch.context() as patch:
-        patch.setattr(module, failing, full_disk)
+        patch.setattr(where, failing, full_disk)
         for folder in (fresh, old):
             with pytest.raises(OSError, match="No space left"):
                 save_checkpoint(folder, filled(2.0))
@@ -111,21 +117,22 @@ def test_what_cannot_be_written_leaves_what_was_there(
     assert found.values["value"] == 1.0
 
 
-@pytest.mark.parametrize("when", ["file_digest", "flush"])
+@pytest.mark.parametrize(
+    "when", ["tensors written, not renamed", "tensors in place, not described"]
+)
 def test_two_that_write_one_state_leave_that_of_one(
     when: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = getattr(module, when)
+    me, parent = this_process(), os.getppid()
+    other = replace(me, pid=parent, ticks=start_ticks(parent))
 
-    def other_process(path: Path) -> Any:
-        monkeypatch.setattr(module, when, original)
+    def write_in_another_process() -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(module, "partial_path", lambda final: final.with_name(final.name + ".2"))
+            patch.setattr(atomic, "this_process", lambda: other)
             save_checkpoint(tmp_path, filled(2.0))
-        return original(path)
 
-    monkeypatch.setattr(module, when, other_process)
-    save_checkpoint(tmp_path, filled(1.0))
+    with at_moment(when, write_in_another_process):
+        save_checkpoint(tmp_path, filled(1.0))
     found = load_checkpoint(tmp_path)
     assert found is not None
     assert set(found.tensors["all"].tolist()) == {found.values["value"]}

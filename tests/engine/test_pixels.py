@@ -12,18 +12,19 @@ import numpy as np
 import pytest
 from benches import Bench, plain_records
 from PIL import Image
+from planted import check_moment
 from test_prepare import bench_on, cached, write_images
 
-from runner.artifacts import hashes
-from runner.artifacts.atomic import partial_path
+from runner.artifacts import array_folder, atomic, hashes
+from runner.artifacts.atomic import put_folder
 from runner.artifacts.hashes import HashCache
-from runner.artifacts.process import this_process
+from runner.artifacts.process import start_ticks, this_process
 from runner.components.data.dataset import DataAccess
+from runner.core import moments
 from runner.core.errors import DataError
-from runner.engine import kept
 from runner.engine.data import pixels
-from runner.engine.kept import put
 
+WRITTEN = "pixels written, not renamed"
 AGAIN = "decoded images are prepared again: "
 
 
@@ -208,7 +209,7 @@ def test_pixels_are_read_once_in_each_process_and_state(
     monkeypatch.setattr(pixels, "_digest", counting)
     bench.train()
     assert looked == []  # this process has just written them
-    kept._checked.clear()  # as in another process
+    array_folder._checked.clear()  # as in another process
     bench.do("train", 2)
     bench.do("train", 3)
     assert len(looked) == 1
@@ -222,7 +223,7 @@ def test_a_process_that_has_mapped_the_old_pixels_goes_on_reading_them(bench: Be
     whole = before._pixels.clone()
     cut_off_elsewhere = cached(bench).with_name("damaged")
     shutil.copytree(cached(bench), cut_off_elsewhere)
-    put(cut_off_elsewhere, cached(bench), "pixels.npy")
+    put_folder(cut_off_elsewhere, cached(bench))
     assert (before._pixels == whole).all()
 
 
@@ -231,24 +232,20 @@ def test_two_that_find_damage_at_once_leave_whole_pixels(
 ) -> None:
     right = bench.do("prepare")
     overwrite(cached(bench))
-    other = partial_path(cached(bench))
     meeting = threading.Barrier(2)
-    write = pixels._write
-
-    def together(*values):
-        index = write(*values)
-        meeting.wait(10)
-        return index
-
-    monkeypatch.setattr(pixels, "_write", together)
+    check_moment(WRITTEN)
+    monkeypatch.setattr(moments, "hook", lambda name: name == WRITTEN and meeting.wait(10))
     # a second process has a name of its own for what is unfinished
-    names = iter([other, other.with_name(other.name.replace(str(os.getpid()), "1"))])
-    monkeypatch.setattr(pixels, "partial_path", lambda folder: next(names))
-    threads = [threading.Thread(target=bench.do, args=("prepare",)) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    me, parent = this_process(), os.getppid()
+    other = replace(me, pid=parent, ticks=start_ticks(parent))
+    processes = {threading.get_ident(): me}
+    monkeypatch.setattr(
+        atomic, "this_process", lambda: processes.setdefault(threading.get_ident(), other)
+    )
+    thread = threading.Thread(target=bench.do, args=("prepare",))
+    thread.start()
+    bench.do("prepare")
+    thread.join()
     assert bench.notes == [AGAIN + "they are damaged"] * 2
     assert bench.do("prepare") == right
     assert [each.name for each in cached(bench).parent.iterdir()] == [cached(bench).name]
@@ -256,9 +253,9 @@ def test_two_that_find_damage_at_once_leave_whole_pixels(
 
 def test_what_another_process_is_just_replacing_is_not_made_once_more(bench: Bench) -> None:
     made: list[str] = []
-    looks = iter([kept.DAMAGED, kept.NOT_THERE, ""])
-    found = kept.opened_or_made(
-        bench.context(),
+    looks = iter([array_folder.DAMAGED, array_folder.NOT_THERE, ""])
+    found = array_folder.open_or_make(
+        bench.context().on_note,
         "they are made again",
         lambda: next(looks),
         lambda: made.append("made"),

@@ -10,6 +10,7 @@ import torch
 from benches import Bench, settings_of
 from safetensors.torch import load_file, save_file
 
+from runner.artifacts.folder import Artifacts
 from runner.core.errors import StageFailed
 from runner.core.reader import Reader, ReaderState, SelectRule
 from runner.engine.network.build import tensors_digest
@@ -54,12 +55,12 @@ def test_weights_that_are_not_what_was_recorded_do_not_count(tmp_path: Path, har
     save_file(TENSORS, path)
     digest = tensors_digest(TENSORS)
     assert whole_weights(path, digest).keys() == TENSORS.keys()
-    assert is_there(tmp_path, "database", "weights/run-best", lambda name: digest)
-    assert not is_there(tmp_path, "database", "weights/run-best", lambda name: None)
+    assert is_there(Artifacts(tmp_path, "database"), "weights/run-best", lambda name: digest)
+    assert not is_there(Artifacts(tmp_path, "database"), "weights/run-best", lambda name: None)
     harm(path)
     assert whole_weights(path, digest) == {}
-    assert not is_there(tmp_path, "database", "weights/run-best", lambda name: digest)
-    assert lies_there(tmp_path, "database", "weights/run-best") == path.exists()
+    assert not is_there(Artifacts(tmp_path, "database"), "weights/run-best", lambda name: digest)
+    assert lies_there(Artifacts(tmp_path, "database"), "weights/run-best") == path.exists()
 
 
 @pytest.mark.parametrize("harm", [cut_off, empty, Path.unlink])

@@ -113,7 +113,7 @@ def interrupted(tmp_path: Path) -> Bench:
 
 
 def checkpoint_of(bench: Bench) -> Path:
-    return bench.context().checkpoint_folder(bench.stage("train").key)
+    return bench.context().artifacts.checkpoint(bench.stage("train").key)
 
 
 def first_epoch(bench: Bench, outcome: Outcome, attempt: int = 2) -> int:

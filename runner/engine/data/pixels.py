@@ -19,9 +19,19 @@ import torch
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from runner.artifacts.atomic import flush, partial_path, remove_partial
+from runner.artifacts.array_folder import (
+    DAMAGED,
+    NOT_THERE,
+    array_folder,
+    is_whole,
+    open_or_make,
+    stamp_at,
+)
+from runner.artifacts.atomic import put_file
+from runner.artifacts.folder import INDEX
 from runner.components.data import Data
 from runner.components.data.dataset import DatasetSettings, ImageSource
+from runner.core.artifacts import pixels_name
 from runner.core.errors import DataError, Interrupted
 from runner.core.keys import content_key
 from runner.core.moments import reached
@@ -29,7 +39,6 @@ from runner.core.records import Produced
 from runner.engine.context import Context, Outcome, Progress
 from runner.engine.data.arrays import allocate, map_array
 from runner.engine.data.samples import Images
-from runner.engine.kept import DAMAGED, INDEX, NOT_THERE, is_whole, opened_or_made, put, stamp_at
 from runner.engine.stages.prepare import (
     CHUNK,
     SHOWN,
@@ -83,7 +92,7 @@ def open_images(context: Context, pixels_key: str, settings: DatasetSettings) ->
         OSError: when the disk is full.
         Interrupted: when asked to stop.
     """
-    folder = context.artifact_path(f"pixels/{pixels_key}")
+    folder = context.artifact_path(pixels_name(pixels_key))
 
     def opened() -> Images:
         data = settings.model_dump_json()
@@ -99,9 +108,9 @@ def _take(
     opened: Callable[[], T],
     expected: str = "",
 ) -> T:
-    folder = context.artifact_path(f"pixels/{pixels_key}")
-    return opened_or_made(
-        context,
+    folder = context.artifact_path(pixels_name(pixels_key))
+    return open_or_make(
+        context.on_note,
         "decoded images are prepared again",
         lambda: _fault(folder, pixels_key),
         lambda: _make(context, pixels_key, settings, folder),
@@ -189,20 +198,14 @@ def _make(context: Context, pixels_key: str, settings: DatasetSettings, folder: 
     """
     if pixels_key not in context.sources:
         raise DataError(f"the images that {folder} was made from are not at hand")
-    partial = partial_path(folder)
-    partial.mkdir(parents=True)
-    try:
+    with array_folder(folder, ARRAY) as partial:
         reached("images about to be decoded")
         index = _write(context, context.sources[pixels_key], settings, partial)
-        reached("pixels written, not renamed")
         index |= {"format": FORMAT, "pixels": pixels_key}
         index["checksum"] = _checksum(index)
         (partial / INDEX).write_text(json.dumps(index))
-        flush(partial / INDEX)
-        put(partial, folder, ARRAY)
-        reached("pixels in place, not recorded")
-    finally:
-        remove_partial(partial)
+        reached("pixels written, not renamed")
+    reached("pixels in place, not recorded")
     if index["skipped"]:
         shown = ", ".join(item["name"] for item in index["skipped"][:SHOWN])
         context.on_note(f"{len(index['skipped'])} corrupt images left out: {shown}")
@@ -232,7 +235,6 @@ def _write(
     if skipped:
         pixels = _compact(folder, pixels, kept)
     digest = hashlib.sha256(pixels.data).hexdigest()
-    flush(folder / ARRAY)
     return {
         "fingerprint": source.fingerprint,
         "names": [source.names[index] for index in kept],
@@ -263,5 +265,5 @@ def _compact(folder: Path, pixels: NDArray[np.uint8], kept: list[int]) -> NDArra
     compact = allocate(folder / "kept.npy", shape, np.uint8)
     for position, index in enumerate(kept):
         compact[position] = pixels[index]
-    (folder / "kept.npy").replace(folder / ARRAY)
+    put_file(folder / "kept.npy", folder / ARRAY)
     return compact

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from runner.artifacts.folder import INDEX
 from runner.components.augmentations.pipeline import Pipeline
 from runner.components.data.dataset import DatasetSettings
 from runner.components.data.splitting import Split
@@ -123,7 +124,7 @@ class Images(Samples):
     shape: tuple[int, int, int]
 
     def __init__(self, folder: Path, settings: DatasetSettings, device: torch.device) -> None:
-        index = json.loads((folder / "index.json").read_text())
+        index = json.loads((folder / INDEX).read_text())
         super().__init__(index, settings, device)
         self.digest = str(index["digest"])
         self._pixels = on_device(torch.from_numpy(map_array(folder / "pixels.npy")), device)

@@ -17,11 +17,11 @@ import torchvision
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from runner.artifacts.array_folder import is_whole
 from runner.artifacts.hashes import file_digest
 from runner.components.models.classifier import UnknownLayer
 from runner.components.models.torchvision_model import TorchvisionModel, WeightsFile
 from runner.components.models.torchvision_net import last_layer, original_on_meta
-from runner.engine.kept import is_whole
 
 SHOWN = 6
 

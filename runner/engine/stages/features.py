@@ -18,7 +18,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from runner.artifacts.atomic import flush, partial_path, remove_partial
+from runner.artifacts.array_folder import (
+    DAMAGED,
+    NOT_THERE,
+    array_folder,
+    is_whole,
+    open_or_make,
+)
+from runner.artifacts.folder import INDEX
 from runner.artifacts.hashes import file_digest
 from runner.components.resolved import typed_settings
 from runner.core.errors import Interrupted
@@ -29,7 +36,6 @@ from runner.engine.context import Context, Outcome, Progress
 from runner.engine.data.arrays import allocate, map_array
 from runner.engine.data.augment import Augmenter
 from runner.engine.data.samples import Images, Samples, evaluation_batch_size, on_device
-from runner.engine.kept import DAMAGED, INDEX, NOT_THERE, is_whole, opened_or_made, put
 from runner.engine.network.build import Network
 from runner.engine.network.split import SplitNetwork
 from runner.engine.stages.evaluate import autocast
@@ -81,8 +87,8 @@ def features_stage(
         values = {"images": index["shape"][0], "cut": index["cut"]}
         return Outcome("done", values, produced=(Produced(name, index["sha256"], size),))
 
-    return opened_or_made(
-        context,
+    return open_or_make(
+        context.on_note,
         AGAIN,
         lambda: _fault(context, folder, images),
         lambda: _extract(context, images, _split(network), stage.prefix, precision, folder),
@@ -123,8 +129,8 @@ def open_features(
             os.utime(folder / INDEX)  # before the checksum: others spare what is in use
         return _fault(context, folder, images)
 
-    return opened_or_made(
-        context,
+    return open_or_make(
+        context.on_note,
         AGAIN,
         fault,
         lambda: _extract(context, images, _split(network), prefix, precision, folder),
@@ -164,13 +170,10 @@ def _extract(
     shape = (len(images.index["labels"]) * prefix.views, *prefix.shape)
     if context.cache is not None:
         context.cache.make_room(folder, 4 * int(np.prod(shape)))
-    partial = partial_path(folder)
-    partial.mkdir(parents=True)
-    try:
+    with array_folder(folder, ARRAY) as partial:
         features = allocate(partial / ARRAY, shape, np.float32)
         _fill(context, images, split, precision, features)
         del features
-        flush(partial / ARRAY)
         index = {
             "cut": split.cut,
             "pixels": images.digest,
@@ -179,12 +182,8 @@ def _extract(
             "numerics": dict(context.numerics),
         }
         (partial / INDEX).write_text(json.dumps(index))
-        flush(partial / INDEX)
         reached("features written, not renamed")
-        put(partial, folder, ARRAY)
-        reached("features in place, not recorded")
-    finally:
-        remove_partial(partial)
+    reached("features in place, not recorded")
 
 
 def _fill(

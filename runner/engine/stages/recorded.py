@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor
 
 from runner.components.resolved import typed_settings
+from runner.core.artifacts import kind_of
 from runner.core.plan import Record
 from runner.core.reader import epochs_to_keep, replayed
 from runner.core.stages import Train
@@ -60,7 +61,7 @@ def _weights(context: Context, epoch: int, places: Sequence[tuple[str, str]]) ->
     """Return the weights after an epoch from the first place that has them whole, or none."""
     for name, digest in places:
         path = context.artifact_path(name)
-        if name.startswith("weights/"):
+        if kind_of(name) == "weights":
             tensors = whole_weights(path, digest)
         elif (state := load_checkpoint(path)) is not None:
             own = "network" if state.values["epoch"] == epoch else f"best.{epoch}"

@@ -36,7 +36,6 @@ from runner.engine.stages.features import take_features
 from runner.engine.stages.recorded import read_record
 from runner.engine.training.checkpoint import (
     load_checkpoint,
-    remove_checkpoint,
     save_checkpoint,
     save_tensors,
 )
@@ -96,7 +95,7 @@ class _Book:
         if time.monotonic() - self._saved < self._context.checkpoint_seconds:
             return
         self.flush()
-        folder = self._context.checkpoint_folder(self._task.stage.key)
+        folder = self._context.artifacts.checkpoint(self._task.stage.key)
         checkpoint = packed(self._context, self.inputs, self._task, state, self.reads())
         with_room(self._context, lambda: save_checkpoint(folder, checkpoint))
         reached("checkpoint whole")
@@ -269,8 +268,3 @@ def _keep(context: Context, artifact: str, epoch: int, state: TrainState) -> Pro
     reached("weights written, not recorded")
     state.written[artifact] = tensors_digest(tensors)
     return Produced(artifact, state.written[artifact], size)
-
-
-def forget_checkpoint(context: Context, stage_key: str) -> None:
-    """Remove a training's checkpoint, once its end is recorded."""
-    remove_checkpoint(context.checkpoint_folder(stage_key))

@@ -5,12 +5,11 @@ Owns what a state holds, under which name it is kept, and which states may be go
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from runner.artifacts.states import StoredState, mark_used, stored_states
 from runner.components.resolved import typed_settings
 from runner.core.artifacts import weights_name
 from runner.core.reader import (
@@ -29,7 +28,6 @@ from runner.engine.job import StageJob
 from runner.engine.network.build import Network, copy_state, load_state
 from runner.engine.products import whole_weights
 from runner.engine.training.checkpoint import (
-    JSON_NAME,
     Checkpoint,
     load_checkpoint,
     optimizer_tensors,
@@ -38,7 +36,6 @@ from runner.engine.training.checkpoint import (
     unprefixed,
 )
 from runner.engine.training.loop import TrainState
-from runner.engine.training.resume_points import Place, checkpoints, kept_states
 
 
 def find_start(
@@ -56,8 +53,7 @@ def find_start(
     state = TrainState(network, optimizer, fresh)
     first, why = task.stage.first_epoch, "is gone or damaged"
     for each in _candidates(context, task):
-        with suppress(OSError):  # used just now; another process may remove it all the same
-            os.utime(each.folder / JSON_NAME)
+        mark_used(each.folder)
         found = load_checkpoint(each.folder)
         if found is None:
             continue
@@ -80,22 +76,20 @@ def find_start(
     return state, []
 
 
-def _candidates(context: Context, task: StageJob[Train]) -> list[Place]:
+def _candidates(context: Context, task: StageJob[Train]) -> list[StoredState]:
     """Return where states of this training may lie, the furthest first.
 
     Where states are not shared, that is its own checkpoint and the state that it branches from.
     """
     stage = task.stage
-    found = [*checkpoints(context.folder, context.database)]
-    found += kept_states(context.folder, context.database)
     start = context.artifact_path(stage.start) if stage.start else None
     usable = [
-        place
-        for place in found
-        if stage.trajectory.contains(place.segment, place.epoch)
-        and (context.share_states or place.stage == stage.key or place.folder == start)
+        state
+        for state in stored_states(context.artifacts)
+        if stage.trajectory.contains(state.segment, state.epoch)
+        and (context.share_states or state.stage == stage.key or state.folder == start)
     ]
-    return sorted(usable, key=lambda place: (-place.epoch, place.stage != stage.key))
+    return sorted(usable, key=lambda state: (-state.epoch, state.stage != stage.key))
 
 
 def _refusal(

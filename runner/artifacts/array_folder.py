@@ -1,30 +1,28 @@
-"""What stages keep in `.runner/` for others: folders with an array and an index that describes it.
+"""Folders with an array and an index that describes it: pixels and features.
 
-Owns that such a folder appears whole or not at all, that an array is held against its checksum once
-in each process and state of its file, and that what is gone, damaged or foreign is made again by
-whoever needs it. Knows neither pixels nor features.
+Owns that an array is held against its checksum once in each process and state of its file, and that
+what is gone, damaged or foreign is made again by whoever needs it. Knows neither pixels nor
+features.
 """
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from runner.artifacts.atomic import partial_path, remove_partial
+from runner.artifacts.atomic import whole_folder
 from runner.artifacts.hashes import stamp_of
 from runner.core.errors import StageFailed
-from runner.engine.context import Context
 
-INDEX = "index.json"
 NOT_THERE = "they are not there"
 DAMAGED = "they are damaged"
 REMOVED = "another process has removed them"
 ATTEMPTS = 3
-MOMENT = 0.1
-"""Seconds, far more than the two renames of :func:`put` take."""
+PAUSE = 0.1
+"""Seconds, far more than the two renames take with which a folder is replaced."""
 
 T = TypeVar("T")
 
@@ -65,33 +63,22 @@ def is_whole(path: Path, checksum: object, digest: Callable[[Path], str]) -> boo
             return True
 
 
-def put(partial: Path, folder: Path, array: str) -> None:
-    """Rename what was written into its place; of two processes that do, the last one wins.
-
-    A process that has mapped the array of the folder before goes on reading that.
+@contextmanager
+def array_folder(folder: Path, array: str) -> Iterator[Path]:
+    """Give a folder to write an array and its index to, which is in its place after the block.
 
     Args:
-        partial: a whole folder, just written by this process.
         folder: its place.
-        array: the file whose checksum is in the index.
+        array: the file whose checksum is in the index, which need not be verified again.
     """
-    old = partial_path(folder.with_name(f"{folder.name}-old"))
-    stamp = stamp_at(partial / array)
-    while True:
-        try:
-            partial.rename(folder)
-            break
-        except OSError:
-            if not folder.exists():
-                raise
-        with contextlib.suppress(FileNotFoundError):
-            folder.rename(old)
-        remove_partial(old)
+    with whole_folder(folder) as partial:
+        yield partial
+        stamp = stamp_at(partial / array)
     _checked[folder / array] = stamp
 
 
-def opened_or_made(
-    context: Context,
+def open_or_make(
+    on_note: Callable[[str], None],
     told: str,
     fault: Callable[[], str],
     make: Callable[[], object],
@@ -101,7 +88,7 @@ def opened_or_made(
     """Return what a stage needs, made again when it is gone, damaged or foreign.
 
     Args:
-        context: of the stage.
+        on_note: told when it is made again.
         told: what is said when it is made again, without the reason.
         fault: returns why it cannot be used, or "".
         make: makes it.
@@ -114,13 +101,13 @@ def opened_or_made(
     for attempt in range(ATTEMPTS):
         why, found = _looked(fault, opened)
         if why == REMOVED or (attempt and why == NOT_THERE):
-            time.sleep(MOMENT)  # another process may be putting its own into their place
+            time.sleep(PAUSE)  # another process may be putting its own into their place
             again, found = _looked(fault, opened)
             why = why if again == NOT_THERE else again
         if found is not None:
             return found
         if why != expected:
-            context.on_note(f"{told}: {why}")
+            on_note(f"{told}: {why}")
         make()
     raise StageFailed(f"{told}, {ATTEMPTS} times in vain: other processes remove them each time")
 

@@ -1,0 +1,93 @@
+"""What lies in `.runner/`, by kind, and how it is cleared.
+
+Owns the kinds that users see, with what each is for. Knows no database: whose things stay is said
+by identities.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.artifacts.folder import CODE, HASHES, LAYOUTS, OF_ONE_DATABASE
+
+KINDS = {
+    "pixels": "decoded images",
+    "features": "outputs of frozen layers for all images",
+    "states": "trainings that others may go on from",
+    "checkpoints": "trainings that were interrupted",
+    "weights": "of each run's best epoch",
+    HASHES: "of files that were read before",
+    LAYOUTS: "shapes of networks and digests of weights",
+    CODE: "digests of the modules of components and engine",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What one kind of things takes in ``.runner/``.
+
+    Attributes:
+        kind: its folder or file.
+        about: what it is.
+        count: of files.
+        num_bytes: of all of them.
+    """
+
+    kind: str
+    about: str
+    count: int
+    num_bytes: int
+
+
+def contents(folder: Path) -> list[Contents]:
+    """Return what lies in ``.runner/``, by kind, of all databases beside it."""
+    return [_contents(kind, [folder / kind]) for kind in KINDS]
+
+
+def clear(folder: Path, kinds: Iterable[str], others: Collection[str]) -> list[Contents]:
+    """Remove kinds of things from ``.runner/``; return what was removed.
+
+    Args:
+        folder: ``.runner/``, held alone.
+        kinds: of them.
+        others: identities of databases whose states, checkpoints and weights stay.
+    """
+    removed = []
+    for kind in kinds:
+        homes = _homes(folder / kind, others if kind in OF_ONE_DATABASE else ())
+        taken = _contents(kind, homes)
+        for home in homes:
+            if home.is_dir():
+                shutil.rmtree(home)
+            else:
+                home.unlink(missing_ok=True)
+        if taken.count:
+            removed.append(taken)
+    return removed
+
+
+def _homes(home: Path, others: Collection[str]) -> list[Path]:
+    """Return the folders, or the file, that clearing a kind removes."""
+    inside = list(home.iterdir()) if others and home.is_dir() else []
+    if not any(each.name in others for each in inside):
+        return [home]
+    return [each for each in inside if each.name not in others]
+
+
+def _contents(kind: str, homes: Iterable[Path]) -> Contents:
+    """Return what some files and folders of one kind take."""
+    sizes = [size for home in homes for size in _sizes(home)]
+    return Contents(kind, KINDS[kind], len(sizes), sum(sizes))
+
+
+def _sizes(home: Path) -> Iterator[int]:
+    """Yield the size of a file, or of all files in a folder, in bytes."""
+    inside = (Path(folder) / name for folder, _, names in os.walk(home) for name in names)
+    for path in [home] if home.is_file() else inside:
+        with contextlib.suppress(FileNotFoundError):  # a run has just removed or renamed it
+            yield path.stat().st_size
