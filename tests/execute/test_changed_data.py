@@ -14,9 +14,9 @@ from planted import at_moment
 from safetensors.torch import load_file, save_file
 
 from runner.api.running import RunSummary, run
+from runner.artifacts import array_folder
 from runner.bind.request import Request
 from runner.core.stages import Stage
-from runner.engine import kept
 from runner.execute.listener import NullListener
 
 SPEC = """\
@@ -51,7 +51,7 @@ def do(
     spec: Path, kind: str = "", before: Callable[[], None] = lambda: None, **options: Any
 ) -> tuple[Log, RunSummary]:
     log = Log(kind, before)
-    kept._checked.clear()  # as in another process
+    array_folder._checked.clear()  # as in another process
     ran = run(Request([spec], threads=1, **options), listen=lambda planned: log)
     return log, ran
 
