@@ -208,7 +208,8 @@ def _tables() -> str:
             _rows(["split", "measured on"], splits),
             _rows(["measure", "meaning", "needs"], measures),
             "Loss and accuracy are measured after each epoch and in each test; another measure"
-            " after each epoch of the runs that monitor it.\n",
+            " after each epoch of the runs that monitor it. Where only a table asks for it, `run`"
+            " computes it from the weights that a run keeps, of finished runs too.\n",
             "Of a whole run:\n",
             _rows(["property", "meaning"], properties),
         ]

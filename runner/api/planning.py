@@ -18,7 +18,7 @@ from runner.core.errors import Problem
 from runner.core.plan import Decision
 from runner.core.stages import Train
 from runner.planner.cost import Cost, plan_costs, predicted
-from runner.planner.explain import Branch, Saving, not_shared, savings, tree
+from runner.planner.explain import Branch, Saving, measured, not_shared, savings, tree
 from runner.spec.cell_names import run_name
 from runner.store.database import Database
 from runner.store.progress import latest_results
@@ -65,6 +65,8 @@ class Explained(Framed):
         names: of the runs, by key.
         stages: what is to be done, in its order.
         tree: the same, each stage under the one that it goes on from.
+        measurements: metrics that tables ask for of finished runs, and of how many `run` would
+            compute each from the weights that they keep.
         savings: what each rule left out.
         not_shared: why trainings that look alike share nothing.
         changed: runs with a result, of other code than today's.
@@ -88,6 +90,7 @@ class Explained(Framed):
     tree: tuple[Branch, ...]
     savings: tuple[Saving, ...]
     not_shared: tuple[str, ...]
+    measurements: Mapping[str, int]
     changed: ChangedCode = NOTHING_CHANGED
 
     def frame(self) -> pd.DataFrame:
@@ -215,11 +218,13 @@ def _explained(planned: PlannedRuns, device: str, imported: int) -> Explained:
         tree=tuple(tree(planned.naive, planned.plan, facts)),
         savings=tuple(savings(planned.naive, planned.steps, facts)),
         not_shared=tuple(not_shared(planned.naive, planned.plan, facts, planned.reruns, names)),
+        measurements=measured(planned.plan),
     )
 
 
 def _stages(planned: PlannedRuns) -> Iterator[PlannedStage]:
     readers = Counter(key for keys in planned.plan.stages_by_run.values() for key in keys)
+    readers.update(key for keys in planned.plan.measurements.values() for key in keys)
     for stage in planned.plan.stages:
         seconds = predicted(stage, planned.facts)["seconds"]
         yield PlannedStage(

@@ -22,7 +22,7 @@ from runner.report.tables.table import TableData
 from runner.spec.experiment import Experiment
 from runner.store.database import Database
 from runner.store.merge import import_reference
-from runner.store.progress import latest_results
+from runner.store.progress import ended_stages, latest_results
 from runner.store.queries import run_rows
 from runner.store.reference import ReferenceResult
 
@@ -60,6 +60,7 @@ class RunSummary(Framed):
         changed: runs that have a result now, of other code than today's.
         rows: the recorded cells of the experiments.
         tables: of the experiments.
+        failed_measurements: evaluations that tables ask for and that failed.
     """
 
     experiments: tuple[Experiment, ...]
@@ -70,6 +71,7 @@ class RunSummary(Framed):
     changed: ChangedCode
     rows: tuple[Mapping[str, Any], ...]
     tables: tuple[RunTable, ...]
+    failed_measurements: int = 0
 
     def frame(self) -> pd.DataFrame:
         """Return one row per cell, as :meth:`runner.api.listing.CellList.frame` has them."""
@@ -139,6 +141,7 @@ def _summary(
     results = latest_results(database, planned.run_keys)
     statuses = {key: status for key, (status, _) in results.items()}
     sources = Sources(planned.bound.workspace.folder)
+    measurements = {key for keys in planned.plan.measurements.values() for key in keys}
     return RunSummary(
         experiments=tuple(experiments),
         before=sum(key in planned.facts.finished for key in planned.run_keys),
@@ -159,6 +162,7 @@ def _summary(
             for experiment in experiments
             for table in experiment.tables
         ),
+        failed_measurements=list(ended_stages(database, measurements).values()).count("failed"),
     )
 
 

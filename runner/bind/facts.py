@@ -83,8 +83,9 @@ def find_facts(
 def _weights_to_read(
     naive: Plan, finished: Mapping[str, RunStatus], ended: Mapping[str, str]
 ) -> set[str]:
-    """Return the weights that evaluations of unfinished runs are to read."""
+    """Return the weights that evaluations are to read."""
     to_do = naive.read_by_open_runs(finished)
+    to_do |= {key for keys in naive.measurements.values() for key in keys}
     return {
         stage.weights
         for stage in naive.stages

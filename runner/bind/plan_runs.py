@@ -10,6 +10,7 @@ from typing import Any
 from runner.bind.bound_cell import BoundCell
 from runner.bind.bound_request import BoundRequest
 from runner.bind.facts import find_facts
+from runner.bind.measurements import measurements
 from runner.core.plan import Facts, Plan
 from runner.core.records import RunStatus
 from runner.core.stages import Stage, Train
@@ -88,7 +89,10 @@ def plan_runs(
         left_out = set([key for key in keys if key not in finished][request.limit :])
         keys = [key for key in keys if key not in left_out]
     chains = {key: cell.chain(reruns[key]) for key, cell in runs.items()}
-    naive = naive_plan((runs[key].run, chains[key]) for key in keys)
+    wanted = frozenset(keys)
+    cells = [cell for cell in bound.wanted_cells if cell.run.run_key in wanted]
+    asked = measurements(cells, chains, database, reruns, finished)
+    naive = naive_plan(((runs[key].run, chains[key]) for key in keys), asked)
     facts = find_facts(naive, finished, bound, database, numerics)
     steps = _planned(naive, facts, rules_without(bound.disabled))
     solo_keys = {

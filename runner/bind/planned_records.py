@@ -11,7 +11,7 @@ from runner.bind.bound_cell import BoundCell
 from runner.bind.plan_runs import PlannedRuns
 from runner.core.keys import canonical_json
 from runner.spec.experiment import Experiment
-from runner.store.catalogue import RunStages, SpecRecord, record_experiment
+from runner.store.catalogue import RunStages, SpecRecord, record_experiment, record_stages
 from runner.store.database import Database
 
 
@@ -47,6 +47,9 @@ def record_wanted(database: Database, planned: PlannedRuns) -> None:
             },
             fingerprints=_fingerprints(experiment, bound),
         )
+    asked = {key for keys in planned.plan.measurements.values() for key in keys}
+    if asked:
+        record_stages(database, [stage for stage in planned.plan.stages if stage.key in asked])
 
 
 def _fingerprints(experiment: Experiment, bound: Sequence[BoundCell]) -> Mapping[str, str]:

@@ -209,7 +209,10 @@ def _attempt(attempt: Mapping[str, Any]) -> Iterator[str]:
     repeated = f" of rerun {attempt['rerun']}" if attempt["rerun"] else ""
     environment, numerics = attempt["environment"], attempt["numerics"]
     status = "from the reference" if attempt["status"] == "reference" else attempt["status"]
-    elsewhere = " of another training" if attempt["position"] is None else ""
+    elsewhere = ""
+    if attempt["position"] is None:
+        is_asked = attempt["kind"] == "evaluate"
+        elsewhere = " for a table" if is_asked else " of another training"
     yield (
         f"  {attempt['kind']} {attempt['stage_key'][:12]}{elsewhere}{repeated}:"
         f" attempt {attempt['number']} {status}, {started}{seconds}{_epochs_read(attempt)}"

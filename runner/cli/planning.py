@@ -148,6 +148,10 @@ def _text(explained: Explained, full: bool) -> str:
     lines.append(
         f"runs      {explained.runs}: {explained.done} done{imported}, {to_do} to do{failed}"
     )
+    lines += [
+        f"measure   {metric} of {pluralize(count, 'finished run')}, from the weights that are kept"
+        for metric, count in explained.measurements.items()
+    ]
     wanted, planned = explained.wanted, explained.planned
     lines.append(f"epochs    {planned.epochs} to do of {wanted.epochs}, at most")
     lines.append(f"time      {_time(planned, explained)}")

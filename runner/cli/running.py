@@ -124,7 +124,7 @@ def run(
         else:
             typer.echo(render(table.data))
     _print_summary(summary, time.monotonic() - started)
-    if "failed" in summary.statuses.values():
+    if "failed" in summary.statuses.values() or summary.failed_measurements:
         raise typer.Exit(1)
 
 
@@ -142,6 +142,9 @@ def _print_summary(summary: RunSummary, seconds: float) -> None:
     typer.echo(f"{text}; {show_seconds(seconds)}", err=True)
     if summary.changed.runs:
         typer.echo(summary.changed.words(), err=True)
+    if summary.failed_measurements:
+        failures = pluralize(summary.failed_measurements, "measurement")
+        typer.echo(f"{failures} for tables failed; the same command tries again", err=True)
     if counts["failed"]:
         failed = next(key for key, status in summary.statuses.items() if status == "failed")
         hint = f"see why with: runner show {failed[:12]}; do them again with --retry-failed"

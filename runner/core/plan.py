@@ -31,12 +31,15 @@ class Plan:
         stages_by_run: for each run, keys of the stages that it reads, whether done or to do.
         skipped: stages left out, with the reason.
         decisions: what the rules did.
+        measurements: for each run, keys of the evaluations that a table asks for. They are no part
+            of the run, which is complete without them.
     """
 
     stages: tuple[Stage, ...]
     stages_by_run: Mapping[str, tuple[str, ...]]
     skipped: Mapping[str, str] = field(default_factory=dict)
     decisions: tuple[Decision, ...] = ()
+    measurements: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def without(self, stages: Collection[Stage], why: str) -> Plan:
         """Return the plan without some stages, with the reason for people."""

@@ -259,6 +259,8 @@ class Evaluate(_Planned):
         weights: artifact name of the weights.
         split: the images.
         epoch: which weights they are.
+        measures: names of what is measured, () for the standard measures.
+        epoch_number: of the weights, where the run is finished, so that it is known; else None.
         prefix: the frozen part with which its network begins, or None.
         on_features: whether its network sees the prefix's outputs instead of images.
     """
@@ -271,6 +273,8 @@ class Evaluate(_Planned):
     weights: str
     split: str
     epoch: KeptWeights
+    measures: tuple[str, ...] = ()
+    epoch_number: int | None = None
     prefix: FrozenPrefix | None = None
     on_features: bool = False
 
@@ -287,7 +291,9 @@ class Evaluate(_Planned):
     def title(self) -> str:
         """Return what it does, in words."""
         on = " on features" if self.on_features else ""
-        return f"evaluate {_model(self.settings)}{on}, {self.epoch} weights on {self.split}"
+        measures = f": {', '.join(self.measures)}" if self.measures else ""
+        weights = f"{self.epoch} weights on {self.split}"
+        return f"evaluate {_model(self.settings)}{on}, {weights}{measures}"
 
     def to_json(self) -> dict[str, Any]:
         """Return it as a database holds it."""
@@ -299,6 +305,8 @@ class Evaluate(_Planned):
             "weights": self.weights,
             "split": self.split,
             "epoch": self.epoch,
+            **({"measures": list(self.measures)} if self.measures else {}),
+            **({} if self.epoch_number is None else {"epoch_number": self.epoch_number}),
             **_features_json(self),
         }
 
@@ -358,6 +366,8 @@ def stage_from_json(
                 weights=values["weights"],
                 split=values["split"],
                 epoch=values["epoch"],
+                measures=tuple(values.get("measures", ())),
+                epoch_number=values.get("epoch_number"),
                 prefix=_prefix_from_json(values),
                 on_features="features" in values,
             )

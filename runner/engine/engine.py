@@ -15,7 +15,7 @@ from torch import Tensor
 
 from runner.artifacts.folder import INDEX
 from runner.artifacts.states import remove_checkpoints
-from runner.components.measures import STANDARD
+from runner.components.measures import BY_NAME, STANDARD
 from runner.components.resolved import typed_data, typed_settings
 from runner.core.artifacts import pixels_name
 from runner.core.errors import StageFailed
@@ -86,14 +86,17 @@ def _evaluate(context: Context, job: StageJob[Evaluate], images: Images) -> Outc
     network = network_for(context, settings, images)
     load_state(network, weights)
     network, samples = take_features(context, stage, images, network)
-    epoch = int(job.readings[stage.solo_key][f"{stage.epoch}_epoch"])
+    epoch = stage.epoch_number
+    if epoch is None:
+        epoch = int(job.readings[stage.solo_key][f"{stage.epoch}_epoch"])
+    measures = [BY_NAME[name] for name in stage.measures] or STANDARD
     split, precision = stage.split, settings.train.precision
 
     def report(done: int, total: int) -> None:
         context.on_progress(Progress(done, total, split=split))
 
     reached("evaluation begins")
-    measured = evaluate(network, samples, split, epoch, precision, STANDARD, on_images=report)
+    measured = evaluate(network, samples, split, epoch, precision, measures, on_images=report)
     reached("evaluated, not recorded")
     for metric in measured:
         if not math.isfinite(metric.value):

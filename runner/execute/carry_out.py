@@ -17,6 +17,7 @@ from runner.engine.device import choose_device, environment, full_precision, num
 from runner.execute import EXECUTORS
 from runner.execute.listener import Listener
 from runner.execute.plan_execution import PlanExecution, WorkerSetup
+from runner.planner.measurements import skip_where_weights_are_gone
 from runner.store.database import Database
 
 
@@ -63,14 +64,19 @@ def carry_out(
         listener=listen(planned),
         should_stop=should_stop,
     )
+    for decision in planned.plan.decisions:
+        if decision.rule == skip_where_weights_are_gone.__name__:
+            execution.listener.on_note(decision.why)
     EXECUTORS[request.executor](execution)
     return planned
 
 
 def _code(folder: Path, planned: PlannedRuns) -> Mapping[str, str]:
-    """Return the digests of the modules with which the runs without a result are made."""
-    finished = planned.facts.finished
+    """Return the digests of the modules with which runs are made and measured now."""
+    finished, measured = planned.facts.finished, planned.plan.measurements
     settings = (
-        cell.resolved.settings for cell in planned.cells if cell.run.run_key not in finished
+        cell.resolved.settings
+        for cell in planned.cells
+        if cell.run.run_key not in finished or cell.run.run_key in measured
     )
     return recorded_code(Sources(folder), settings)

@@ -7,7 +7,7 @@ others are doing, and takes over from the dead. How a stage is done is a worker'
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from runner.artifacts.folder import Artifacts
 from runner.artifacts.states import readers_of_checkpoints, remove_checkpoints
@@ -21,6 +21,7 @@ from runner.execute.worker import StageWorker
 from runner.planner.cost import predicted
 from runner.planner.recorded import record_for
 from runner.store.claims import ClaimHeld, StageEnded, look_at_stage
+from runner.store.measurements import add_measurements
 from runner.store.progress import (
     artifact_digests,
     attempt_outcome,
@@ -49,6 +50,10 @@ class Coordinator:
         for key in ended:
             if key not in self._schedule.pending:
                 self._learn_outcomes(key)
+        self._measured_runs: dict[str, list[str]] = {}
+        for run, evaluations in plan.measurements.items():
+            for key in evaluations:
+                self._measured_runs.setdefault(key, []).append(run)
         self._failures = failed_attempts(self._database)
         self._waited_for = ""
 
@@ -64,6 +69,7 @@ class Coordinator:
         """
         self._tidy()
         self._record_results(self._schedule.runs_over())
+        self._add_measurements(ended_stages(self._database, self._measured_runs))
         pending = self._schedule.pending
         while pending:
             if self._execution.should_stop():
@@ -155,6 +161,7 @@ class Coordinator:
         if status != "blocked":
             self._listener.on_stage_end(stage, status, seconds, message)
         self._record_results(self._schedule.runs_over([stage.key]))
+        self._add_measurements([stage.key])
         return True
 
     def _record_results(self, runs: Sequence[str]) -> None:
@@ -166,3 +173,10 @@ class Coordinator:
                 reached("result recorded")
                 self._schedule.close_run(run)
                 self._listener.on_run_end(run, status)
+                self._add_measurements(self._execution.plan.measurements.get(run, ()))
+
+    def _add_measurements(self, stage_keys: Iterable[str]) -> None:
+        """Make evaluations that have ended part of the records of the runs they measured."""
+        for key in stage_keys:
+            for run in self._measured_runs.get(key, ()):
+                add_measurements(self._database, run, self._execution.reruns[run], [key])

@@ -71,6 +71,8 @@ class Schedule:
         """
         wrong = {need for need in stage.needs if self._status.get(need, "done") != "done"}
         match stage:
+            case Evaluate() if stage.epoch_number is not None:
+                return bool(wrong)
             case Evaluate():
                 own = self.outcomes.get(stage.solo_key, {"status": "lost"})
                 return own["status"] != "done" or bool(wrong.difference(stage.trainings))

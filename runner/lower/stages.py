@@ -5,9 +5,10 @@ Each run gets a chain of its own; that equal stages have equal keys is used late
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from runner.components.component import Component, canonical_settings, keyed_settings
@@ -17,6 +18,7 @@ from runner.components.settings import Settings
 from runner.core.artifacts import weights_name
 from runner.core.keys import content_key
 from runner.core.plan import Plan
+from runner.core.reader import KeptWeights
 from runner.core.run import Cell, ResolvedSettings, Run
 from runner.core.stages import Evaluate, FrozenPrefix, Prepare, Stage, Train
 from runner.lower.trajectory import (
@@ -96,12 +98,63 @@ def naive_chain(
     return (prepare, train, _evaluate(run, train))
 
 
-def naive_plan(chains: Iterable[tuple[Run, tuple[Stage, ...]]]) -> Plan:
-    """Return the plan that does every chain by itself."""
+def naive_plan(
+    chains: Iterable[tuple[Run, tuple[Stage, ...]]],
+    measurements: Mapping[str, Sequence[Evaluate]] = MappingProxyType({}),
+) -> Plan:
+    """Return the plan that does every chain by itself.
+
+    Args:
+        chains: of all wanted runs.
+        measurements: evaluations that tables ask for, by the key of their run.
+    """
     pairs = list(chains)
+    stages = [stage for _, chain in pairs for stage in chain]
+    stages += [stage for asked in measurements.values() for stage in asked]
     return Plan(
-        stages=tuple(stage for _, chain in pairs for stage in chain),
+        stages=tuple(stages),
         stages_by_run={run.run_key: tuple(stage.key for stage in chain) for run, chain in pairs},
+        measurements={
+            run: tuple(each.key for each in asked) for run, asked in measurements.items()
+        },
+    )
+
+
+def measurement(
+    train: Train,
+    split: str,
+    epoch: KeptWeights,
+    measures: Sequence[str],
+    epoch_number: int | None = None,
+) -> Evaluate:
+    """Return the evaluation of further measures on weights that a run keeps.
+
+    Args:
+        train: what the run would do by itself.
+        split: the images.
+        epoch: which weights.
+        measures: names of what is measured.
+        epoch_number: of the weights of a finished run; nothing is to be trained for it then.
+    """
+    names = tuple(sorted(measures))
+    cost_key = _evaluation_cost_key(train.cost_key)
+    if split != "test":
+        cost_key = content_key("cost", [cost_key, split])
+    return Evaluate(
+        key=content_key("evaluate", [train.key, split, epoch, list(names)]),
+        needs=train.needs if epoch_number is not None else (*train.needs, train.key),
+        cost_key=cost_key,
+        num_bytes=0,
+        settings=train.settings,
+        pixels_key=train.pixels_key,
+        solo_key=train.key,
+        trainings=() if epoch_number is not None else (train.key,),
+        weights=weights_name(train.key, epoch),
+        split=split,
+        epoch=epoch,
+        measures=names,
+        epoch_number=epoch_number,
+        prefix=train.prefix,
     )
 
 

@@ -176,6 +176,17 @@ def _saving(name: str, before: Cost, after: Cost) -> Saving:
     )
 
 
+def measured(plan: Plan) -> dict[str, int]:
+    """Return the metrics that are to be measured of finished runs, and of how many."""
+    found: dict[str, int] = {}
+    for stage in plan.stages:
+        if isinstance(stage, Evaluate) and stage.epoch_number is not None:
+            for name in stage.measures:
+                metric = f"{stage.split}_{name}"
+                found[metric] = found.get(metric, 0) + 1
+    return found
+
+
 def not_shared(
     naive: Plan, plan: Plan, facts: Facts, reruns: Mapping[str, int], names: Mapping[str, str]
 ) -> Iterator[str]:

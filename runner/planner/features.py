@@ -37,6 +37,9 @@ def use_frozen_features(plan: Plan, facts: Facts) -> Plan:
         there = name in facts.artifacts
         size = features.num_bytes or 0
         if features.key not in used:
+            if not there and isinstance(user, Evaluate) and user.epoch_number is not None:
+                stages.append(stage)  # of a finished run: one split is less than all images
+                continue
             if size > room and not there:
                 why = f"frozen features of {size:,} bytes are over the limit of the cache"
                 decisions.append(Decision("use_frozen_features", stage.key, why))

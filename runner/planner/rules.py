@@ -10,6 +10,7 @@ from dataclasses import replace
 from runner.core.plan import Decision, Facts, Plan
 from runner.core.stages import Evaluate, Stage, Train
 from runner.planner.features import use_frozen_features
+from runner.planner.measurements import skip_where_weights_are_gone
 from runner.planner.recorded import read_recorded_epochs
 from runner.planner.resuming import (
     checkpoints_of,
@@ -32,7 +33,9 @@ def merge_equal_stages(plan: Plan, facts: Facts) -> Plan:
 
 def skip_finished_runs(plan: Plan, facts: Facts) -> Plan:
     """Leave out the stages that only runs with a result read."""
-    wanted = plan.read_by_open_runs(facts.finished)
+    asked = {key for keys in plan.measurements.values() for key in keys}
+    wanted = plan.read_by_open_runs(facts.finished) | asked
+    wanted |= {need for stage in plan.stages if stage.key in asked for need in stage.needs}
     unwanted = [stage for stage in plan.stages if stage.key not in wanted]
     return plan.without(unwanted, "its runs have results")
 
@@ -86,6 +89,7 @@ RULES: tuple[Rule, ...] = (
     read_recorded_epochs,
     share_trajectories,
     skip_finished_runs,
+    skip_where_weights_are_gone,
     skip_after_divergence,
     skip_done_stages,
     go_on_from_checkpoints,

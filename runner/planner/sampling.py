@@ -25,7 +25,7 @@ def shared_stages(plan: Plan) -> dict[str, set[str]]:
     for keys in plan.stages_by_run.values():
         for key in keys:
             readers[key] = readers.get(key, 0) + 1
-    shared = {stage.key for stage in plan.stages if _is_shared(stage, readers[stage.key])}
+    shared = {stage.key for stage in plan.stages if _is_shared(stage, readers.get(stage.key, 0))}
     return {run: shared.intersection(keys) for run, keys in plan.stages_by_run.items()}
 
 

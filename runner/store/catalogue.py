@@ -136,6 +136,12 @@ def _run_row(run: Run) -> dict[str, Any]:
     }
 
 
+def record_stages(database: Database, wanted: Sequence[Stage]) -> None:
+    """Store stages that are no part of a run, so that attempts at them can be."""
+    with database.write() as connection:
+        insert_new(connection, stages, "stage_key", [_stage_row(stage) for stage in wanted])
+
+
 def _stage_row(stage: Stage) -> dict[str, Any]:
     return {
         "stage_key": stage.key,

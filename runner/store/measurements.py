@@ -6,12 +6,13 @@ become part of the run's record once it has ended. Knows numbers and keys, not t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
+from runner.core.reader import KeptWeights
 from runner.store.checking import check_attempts, check_results, refuse
 from runner.store.checksums import seal_results
 from runner.store.database import Database
@@ -21,25 +22,26 @@ BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
-class KeptEpochs:
-    """The epochs of a finished run whose weights may have been kept, and what is recorded there.
+class FinishedRun:
+    """A run that is done, and what evaluations measured of it.
 
     Attributes:
-        best: the best epoch.
-        last: the last epoch.
-        metrics: (split, name, epoch) of all metrics of evaluations.
+        epochs: numbers of its best and its last epoch, by these words.
+        evaluated: (split, name, epoch) of each number.
     """
 
-    best: int
-    last: int
-    metrics: frozenset[tuple[str, str, int]]
+    epochs: Mapping[KeptWeights, int]
+    evaluated: frozenset[tuple[str, str, int]]
 
 
-def kept_epochs(
-    database: Database, wanted: Collection[tuple[str, int]]
-) -> dict[tuple[str, int], KeptEpochs]:
-    """Return what is known of finished runs that did not diverge, by run key and repetition."""
-    keys = sorted({key for key, _ in wanted})
+def finished_runs(database: Database, reruns: Mapping[str, int]) -> dict[str, FinishedRun]:
+    """Return the runs that are done, by key.
+
+    Args:
+        database: the database.
+        reruns: the runs that are looked for, and which repetition of each.
+    """
+    keys = sorted(reruns)
     rows: list[Any] = []
     measured: dict[tuple[str, int], set[tuple[str, str, int]]] = {}
     with database.read() as connection:
@@ -53,11 +55,12 @@ def kept_epochs(
                 key = (row.run_key, row.rerun)
                 measured.setdefault(key, set()).add((row.split, row.name, row.epoch))
     return {
-        (row.run_key, row.rerun): KeptEpochs(
-            row.best_epoch, row.last_epoch, frozenset(measured.get((row.run_key, row.rerun), ()))
+        row.run_key: FinishedRun(
+            {"best": row.best_epoch, "last": row.last_epoch},
+            frozenset(measured.get((row.run_key, row.rerun), ())),
         )
         for row in rows
-        if (row.run_key, row.rerun) in set(wanted)
+        if row.rerun == reruns[row.run_key]
     }
 
 

@@ -1,5 +1,7 @@
 """Measures: names, and totals over batches held against scikit-learn's functions."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,6 @@ from runner.components.measures import (
     MEASURES,
     METRIC_NAMES,
     STANDARD,
-    Measure,
     Tally,
     metric_parts,
     mode_of,
@@ -28,14 +29,15 @@ def tallied(logits: torch.Tensor, labels: torch.Tensor, size: int) -> dict[str, 
     return tally.values()
 
 
-def oracle(name: str, logits: torch.Tensor, labels: torch.Tensor) -> float:
-    scores, every = logits.double().softmax(1).numpy(), np.arange(logits.shape[1])
-    if name == "loss":
-        return log_loss(labels, scores, labels=every)
-    if name == "accuracy":
-        return accuracy_score(labels, scores.argmax(1))
-    top = int(name.removeprefix("top").partition("_")[0])
-    return top_k_accuracy_score(labels, scores, k=top, labels=every)
+Oracle = Callable[[np.ndarray, np.ndarray, range], float]
+ORACLES: dict[str, Oracle] = {
+    "loss": lambda labels, scores, classes: log_loss(labels, scores, labels=classes),
+    "accuracy": lambda labels, scores, classes: accuracy_score(labels, scores.argmax(1)),
+    "top5_accuracy": lambda labels, scores, classes: top_k_accuracy_score(
+        labels, scores, k=5, labels=classes
+    ),
+}
+"""What another library says of labels (N,), probabilities (N, classes) and the classes."""
 
 
 @pytest.mark.parametrize("name", [measure.name for measure in MEASURES])
@@ -44,7 +46,8 @@ def test_measures_are_those_of_scikit_learn_however_images_are_batched(name: str
     logits = torch.randn(203, CLASSES, generator=generator)
     labels = torch.randint(0, CLASSES, (203,), generator=generator)
     whole, parts = tallied(logits, labels, 203)[name], tallied(logits, labels, 32)[name]
-    assert whole == pytest.approx(oracle(name, logits, labels), rel=1e-6)
+    scores = logits.double().softmax(1).numpy()
+    assert whole == pytest.approx(ORACLES[name](labels.numpy(), scores, range(CLASSES)), rel=1e-6)
     assert parts == pytest.approx(whole, rel=1e-12)
 
 
@@ -67,24 +70,3 @@ def test_names_of_metrics_are_split_at_their_split_and_say_what_is_better() -> N
     assert len(set(METRIC_NAMES)) == len(METRIC_NAMES) == len(SPLITS) * len(MEASURES)
     assert (mode_of("val_loss"), mode_of("val_top5_accuracy")) == ("min", "max")
     assert [each.name for each in STANDARD] == ["loss", "accuracy"]
-
-
-def test_measure_need_not_be_a_mean_over_images() -> None:
-    class Recall(Measure):
-        """Mean over the classes of the share that is found."""
-
-        name = "recall"
-        about = "share of a class that is predicted right, mean over the classes"
-
-        def total(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-            own = torch.nn.functional.one_hot(labels, logits.shape[1])
-            right = own * (logits.argmax(1) == labels)[:, None]
-            return torch.stack([right.sum(0), own.sum(0)])
-
-        def value(self, total: torch.Tensor, count: int) -> float:
-            return (total[0] / total[1]).mean().item()
-
-    tally = Tally([Recall()])
-    for logits, labels in (([[1.0, 0.0]], [0]), ([[1.0, 0.0], [0.0, 1.0]], [1, 1])):
-        tally.add(torch.tensor(logits), torch.tensor(labels))
-    assert tally.values() == {"recall": 0.75}

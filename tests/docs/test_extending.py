@@ -14,10 +14,12 @@ from families import family
 from hypothesis import given, settings
 from PIL import Image
 from situations import check_rule, situations
+from sklearn.metrics import balanced_accuracy_score
 from torchvision_oracle import as_torchvision
 
 from runner.artifacts.hashes import HashCache
 from runner.components.data.dataset import DataAccess, MissingData
+from runner.components.measures import Tally
 from runner.core.plan import Facts, Plan
 from runner.planner.rules import RULES, SHARING, apply_rules
 
@@ -161,3 +163,18 @@ def test_the_page_of_the_planner_names_every_rule() -> None:
     assert set(named) == {rule.__name__ for rule in RULES}
     sharing = page[page.index("`--disable RULE` switches") : page.index("## What is shared")]
     assert tuple(re.findall(r"`(\w+)`", sharing)) == SHARING
+
+
+def test_measure_of_the_page_is_what_scikit_learn_computes(tmp_path: Path) -> None:
+    (text,) = [each for each in BLOCKS if "class BalancedAccuracy" in each]
+    head = (ROOT / "runner" / "components" / "measures.py").read_text(encoding="utf-8")
+    head = head[: head.index("MEASURES: tuple[")]
+    module = module_of(head + text, tmp_path, "more_measures")
+    (measure,) = [each for each in module.MEASURES if each.name == "balanced_accuracy"]
+    generator = torch.Generator().manual_seed(5)
+    logits, labels = torch.randn(60, 4, generator=generator), torch.arange(60) % 7 % 3
+    tally = Tally([measure])
+    for part in range(0, 60, 16):
+        tally.add(logits[part : part + 16], labels[part : part + 16])
+    expected = balanced_accuracy_score(labels, logits.argmax(1))
+    assert tally.values() == {"balanced_accuracy": pytest.approx(expected)}

@@ -1,6 +1,6 @@
 """Naive plans, and facts that can come about with them; and what every rule has to leave true."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 import stages
@@ -59,6 +59,30 @@ WANTED = some.lists(
 )
 
 
+def with_measurements(plan: Plan, asked: set[str], finished: Collection[str]) -> Plan:
+    """Return the plan with an evaluation of a further measure for each run of ``asked``."""
+    trainings = {stage.key: stage for stage in plan.stages if isinstance(stage, Train)}
+    own = {
+        run: next(key for key in keys if key in trainings)
+        for run, keys in plan.stages_by_run.items()
+    }
+    ended = {own[run] for run in finished}
+    added: dict[str, Stage] = {}
+    for run in sorted(asked):
+        training = trainings[own[run]]
+        measured = stages.evaluate(
+            f"m-{training.key}", training.key, training.needs[0], measures=("m",)
+        )
+        if training.key in ended:
+            measured = replace(measured, needs=training.needs, trainings=(), epoch_number=1)
+        added[run] = measured
+    return replace(
+        plan,
+        stages=(*plan.stages, *added.values()),
+        measurements={run: (stage.key,) for run, stage in added.items()},
+    )
+
+
 @some.composite
 def situations(draw) -> tuple[Plan, Facts]:
     """Draw a naive plan, and facts that can come about."""
@@ -82,6 +106,9 @@ def situations(draw) -> tuple[Plan, Facts]:
         if all(key in done for key in keys) or diverged.intersection(keys)
     ]
     finished = {run: "done" for run in ended if draw(some.booleans())}
+    plan = with_measurements(
+        plan, {run for run in plan.stages_by_run if draw(some.booleans())}, finished
+    )
     seconds = draw(some.sampled_from([{}, {"kind": 2.0}]))
     facts = Facts(
         done=frozenset(done),
@@ -124,4 +151,5 @@ def check_rule(rule: Callable[[Plan, Facts], Plan], plan: Plan, facts: Facts) ->
     assert {stage.key for stage in plan.stages} <= named, "what is left out has a reason"
     assert all(after.skipped.values())
     assert all(each.why for each in after.decisions)
+    assert after.measurements == plan.measurements, "what tables ask for stays"
     return after

@@ -17,7 +17,7 @@ from situations import (
 )
 
 from runner.core.plan import Facts, Plan
-from runner.core.stages import Train
+from runner.core.stages import Evaluate, Train
 from runner.planner.cost import Cost, cost_of, plan_costs
 from runner.planner.rules import RULES, apply_rules
 
@@ -79,6 +79,8 @@ def test_nothing_is_planned_twice_or_for_finished_and_diverged_runs(
         if run not in facts.finished and not facts.diverged.intersection(keys)
         for key in keys
     }
+    asked = {key for keys in plan.measurements.values() for key in keys}
+    useful |= asked | {need for each in plan.stages if each.key in asked for need in each.needs}
     pixels = {key[1:] for key in useful if key.startswith("p")}
     assert set(planned) <= useful | {f"f{name}" for name in pixels}
 
@@ -107,7 +109,11 @@ def test_the_order_of_runs_does_not_matter(situation: tuple[Plan, Facts], draw) 
     draw.shuffle(runs)
     shuffled = replace(
         plan,
-        stages=tuple(by_key[key] for run in runs for key in plan.stages_by_run[run]),
+        stages=tuple(
+            by_key[key]
+            for run in runs
+            for key in (*plan.stages_by_run[run], *plan.measurements.get(run, ()))
+        ),
         stages_by_run={run: plan.stages_by_run[run] for run in runs},
     )
     one, other = apply_rules(plan, facts), apply_rules(shuffled, facts)
@@ -138,6 +144,28 @@ def test_every_stage_is_planned_or_skipped_with_a_reason(situation: tuple[Plan, 
     assert {key for key in named if not key.startswith("f")} == set(keys_of(plan))
     assert set(keys_of(planned)).isdisjoint(planned.skipped)
     assert all(planned.skipped.values())
+
+
+@CHECK
+@given(situations())
+def test_nothing_is_trained_to_measure_a_finished_run(situation: tuple[Plan, Facts]) -> None:
+    plan, facts = situation
+    asked = {key for keys in plan.measurements.values() for key in keys}
+    others = tuple(stage for stage in plan.stages if stage.key not in asked)
+    without = apply_rules(replace(plan, stages=others, measurements={}), facts)
+    planned = apply_rules(plan, facts)
+    finished = {
+        stage.key
+        for stage in plan.stages
+        if isinstance(stage, Evaluate) and stage.epoch_number is not None
+    }
+    if finished == asked:
+        trained = [stage.key for stage in planned.stages if isinstance(stage, Train)]
+        assert trained == [stage.key for stage in without.stages if isinstance(stage, Train)]
+    for stage in planned.stages:
+        if stage.key in finished:
+            assert isinstance(stage, Evaluate)
+            assert stage.weights in facts.artifacts
 
 
 ONE = plan_of([(0, 3, True)])

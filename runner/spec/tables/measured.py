@@ -7,13 +7,10 @@ evaluated split is computed from the weights that the run keeps, once a table as
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 from runner.components.measures import measure_of, metric_parts
 from runner.components.settings import Settings, available_metrics, how_to_measure
-from runner.core.reader import LAST
-
-KeptWeights = Literal["best", "last"]
+from runner.core.reader import LAST, KeptWeights
 
 
 def metric_is_available(name: str, at: str | int, settings: Settings) -> bool:

@@ -1,0 +1,100 @@
+"""What the tables of specs ask for beyond what runs record: evaluations of the weights they keep.
+
+What is asked for is no part of a run: its keys do not know it, and it is complete without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+
+from runner.bind.bound_cell import BoundCell
+from runner.bind.measure_checks import metrics_in, num_classes
+from runner.components.measures import measure_of, metric_parts
+from runner.core.reader import KeptWeights
+from runner.core.records import RunStatus
+from runner.core.stages import Evaluate, Stage, Train
+from runner.lower.stages import measurement
+from runner.spec.experiment import Experiment
+from runner.spec.tables.measured import weights_for_metric
+from runner.store.database import Database
+from runner.store.measurements import FinishedRun, finished_runs
+
+Asked = dict[tuple[str, KeptWeights], set[str]]
+"""Names of measures by split and weights."""
+
+
+def measurements(
+    cells: Iterable[BoundCell],
+    chains: Mapping[str, tuple[Stage, ...]],
+    database: Database | None,
+    reruns: Mapping[str, int],
+    finished: Mapping[str, RunStatus],
+) -> dict[str, tuple[Evaluate, ...]]:
+    """Return the evaluations that tables ask for and no run has, by the key of the run.
+
+    Args:
+        cells: those whose runs are wanted.
+        chains: the naive stages of each run.
+        database: what is recorded, or None when there is no database yet.
+        reruns: which repetition of each run is wanted.
+        finished: how runs ended that have a result; only what is done has weights.
+    """
+    asked = _asked(cells)
+    wanted = {run: reruns[run] for run in asked if finished.get(run) == "done"}
+    done = finished_runs(database, wanted) if wanted and database is not None else {}
+    found: dict[str, tuple[Evaluate, ...]] = {}
+    for run, measures in asked.items():
+        if run in finished and run not in done:
+            continue
+        train = next(stage for stage in chains[run] if isinstance(stage, Train))
+        if stages := tuple(_missing(train, measures, done.get(run))):
+            found[run] = stages
+    return found
+
+
+def _asked(cells: Iterable[BoundCell]) -> dict[str, Asked]:
+    """Return what tables ask for of kept weights, by the key of the run."""
+    columns: dict[int, _Columns] = {}
+    asked: dict[str, Asked] = {}
+    for cell in cells:
+        mine = columns.setdefault(id(cell.experiment), _Columns(cell.experiment))
+        classes = num_classes(cell)
+        for metric, at in mine.metrics:
+            weights = weights_for_metric(metric, at, cell.resolved.settings)
+            if weights is None or (classes or 0) < measure_of(metric).least_classes:
+                continue
+            split, name = metric_parts(metric)
+            asked.setdefault(cell.run.run_key, {}).setdefault((split, weights), set()).add(name)
+    return asked
+
+
+class _Columns:
+    """The columns of an experiment, as far as runs may not record what they show."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self._experiment = experiment
+
+    @cached_property
+    def metrics(self) -> Sequence[tuple[str, str | int]]:
+        """Metrics that are not standard, each with where it is shown."""
+        return list(
+            dict.fromkeys(
+                (metric, column.at)
+                for table in self._experiment.tables
+                for column in table.columns
+                for metric in metrics_in(column)
+                if not measure_of(metric).is_standard
+            )
+        )
+
+
+def _missing(train: Train, asked: Asked, run: FinishedRun | None) -> Iterator[Evaluate]:
+    """Yield the evaluations of what a run lacks; all that is asked for of one without a result."""
+    for (split, weights), names in asked.items():
+        if run is None:
+            yield measurement(train, split, weights, sorted(names))
+            continue
+        epoch = run.epochs[weights]
+        if lacking := [each for each in names if (split, each, epoch) not in run.evaluated]:
+            yield measurement(train, split, weights, lacking, epoch)

@@ -1,0 +1,234 @@
+"""What a table asks of finished runs is computed from the weights they keep; nothing is trained."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from grids import ask
+from safetensors.torch import load_file
+from sklearn.metrics import top_k_accuracy_score
+
+from runner.api.planning import plan
+from runner.api.running import RunSummary, run
+from runner.core.errors import DamagedDatabase
+from runner.core.stages import Evaluate, Stage
+from runner.execute import coordinator
+from runner.execute.listener import NullListener
+from runner.store.database import open_database
+from runner.store.measurements import add_measurements
+
+SPEC = """\
+name: asked
+data: {dataset: digits, validation: 0.25, test: 0.2}
+model: {name: mlp, hidden: [8]}
+train: {epochs: 2, batch_size: 64, optimizer: {name: sgd, lr: 0.1}}
+sweep: {grid: {lr: [0.1, 0.2]}}
+tables:
+  asked:
+    LR: lr
+    TEST_ACC: test_accuracy
+"""
+ASKED = SPEC + "    TOP: test_top5_accuracy\n    GAP: {metric: val_top5_accuracy - val_accuracy}\n"
+RECORDS = (
+    "SELECT run_key, rerun, status, best_epoch, last_epoch, seconds, recorded FROM results",
+    "SELECT * FROM runs ORDER BY run_key",
+    "SELECT * FROM run_stages ORDER BY run_key, position",
+)
+TOP5 = (
+    "SELECT run_key, split, epoch, value FROM run_metrics WHERE name = 'top5_accuracy'"
+    " ORDER BY run_key, split"
+)
+
+
+class Log(NullListener):
+    """Remembers the stages that began, and what was said."""
+
+    def __init__(self) -> None:
+        self.began: list[Stage] = []
+        self.notes: list[str] = []
+
+    def on_stage_start(self, stage: Stage) -> None:
+        self.began.append(stage)
+
+    def on_note(self, note: str) -> None:
+        self.notes.append(note)
+
+
+def do(folder: Path, text: str, **options: Any) -> tuple[Log, RunSummary]:
+    log, spec = Log(), folder / "asked.yaml"
+    spec.write_text(text)
+    ran = run(spec, listen=lambda planned: log, threads=1, db=folder / "results.db", **options)
+    return log, ran
+
+
+def kinds(log: Log) -> list[str]:
+    return [stage.kind for stage in log.began]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("finished")
+    do(folder, SPEC)
+    return folder
+
+
+@pytest.fixture
+def before(finished: Path, tmp_path: Path) -> Path:
+    """Return a folder with two finished runs of a spec that asked for nothing more."""
+    shutil.copytree(finished, tmp_path / "home")
+    return tmp_path / "home"
+
+
+def records(folder: Path) -> list[list[tuple[Any, ...]]]:
+    return [ask(folder, query) for query in RECORDS]
+
+
+def test_measures_that_a_table_asks_for_are_evaluations_of_finished_runs(before: Path) -> None:
+    were = records(before)
+    log, ran = do(before, ASKED)
+    assert kinds(log) == ["evaluate"] * 4
+    assert (ran.before, ran.failed_measurements) == (2, 0)
+    assert records(before) == were
+    measured = ask(before, TOP5)
+    assert len(measured) == 4
+    for _, _, _, value in measured:
+        assert 0.5 < value < 1
+    again, _ = do(before, ASKED)
+    assert again.began == []
+    with open_database(before / "results.db") as database:
+        add_measurements(database, measured[0][0], 0, [stage.key for stage in log.began])
+    assert ask(before, TOP5) == measured
+
+
+def test_measurement_is_what_scikit_learn_says_of_the_kept_weights(before: Path) -> None:
+    log, _ = do(before, ASKED)
+    from runner.components.data.dataset import DataAccess
+    from runner.components.resolved import typed_settings
+    from runner.engine.stages.prepare import decoded
+
+    tested = [each for each in log.began if isinstance(each, Evaluate) and each.split == "test"]
+    (stage, _) = tested
+    settings = typed_settings(stage.settings)
+    source = settings.data.build(DataAccess((), lambda folder, names: []))
+    indices = settings.data.split(source.labels, source.classes, source.splits)["test"]
+    images = torch.stack(
+        [torch.tensor(each) for each in decoded(source, indices, settings.data)]
+    ).permute(0, 3, 1, 2)
+    network = settings.model.build((1, 8, 8), 10)
+    (path,) = before.glob(f".runner/weights/*/{stage.weights.removeprefix('weights/')}.safetensors")
+    network.load_state_dict(load_file(path))
+    mean, std = (torch.tensor(each).view(1, -1, 1, 1) for each in settings.data.normalization())
+    with torch.inference_mode():
+        scores = network.eval()((images / 255 - mean) / std)
+    labels = [source.labels[index] for index in indices]
+    expected = top_k_accuracy_score(labels, scores.numpy(), k=5, labels=range(10))
+    (found,) = {
+        value
+        for _, split, _, value in ask(before, TOP5)
+        if split == "test" and value == pytest.approx(expected, abs=1e-9)
+    }
+    assert found == pytest.approx(expected)
+
+
+def test_new_run_is_measured_when_it_is_done_and_its_keys_are_those_without(
+    finished: Path, tmp_path: Path
+) -> None:
+    log, ran = do(tmp_path, ASKED)
+    assert kinds(log).count("train") == 2
+    assert kinds(log).count("evaluate") == 6
+    assert list(ran.statuses.values()) == ["done", "done"]
+    assert len(ask(tmp_path, TOP5)) == 4
+    stages = "SELECT run_key, position, stage_key, reading FROM run_stages ORDER BY 1, 2"
+    assert ask(tmp_path, stages) == ask(finished, stages)
+
+
+def test_weights_that_are_gone_are_said_and_nothing_is_trained(before: Path) -> None:
+    shutil.rmtree(before / ".runner")
+    log, ran = do(before, ASKED)
+    assert log.began == []
+    assert log.notes == [
+        f"{split}_top5_accuracy of 2 finished runs cannot be measured: their weights are gone; only"
+        " training again (run --rerun) would bring them back"
+        for split in ("test", "val")
+    ]
+    assert (ran.before, ran.failed_measurements) == (2, 0)
+    assert ask(before, TOP5) == []
+
+
+def test_damaged_weights_are_not_measured(before: Path) -> None:
+    path = sorted(before.glob(".runner/weights/*/*"))[0]
+    path.write_bytes(path.read_bytes()[:-4] + b"\0\0\0\1")
+    log, _ = do(before, ASKED)
+    assert kinds(log) == ["evaluate"] * 2
+    assert "test_top5_accuracy of 1 finished run cannot be measured: its weights" in log.notes[0]
+
+
+def test_pixels_that_are_gone_are_prepared_again_for_a_measurement(before: Path) -> None:
+    shutil.rmtree(before / ".runner" / "pixels")
+    log, _ = do(before, ASKED)
+    assert kinds(log) == ["prepare", *["evaluate"] * 4]
+    assert len(ask(before, TOP5)) == 4
+
+
+def test_measurement_that_was_not_added_is_added_later_without_evaluating_again(
+    before: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(coordinator, "add_measurements", lambda *given: None)  # as if killed
+        log, _ = do(before, ASKED)
+    assert kinds(log) == ["evaluate"] * 4
+    assert ask(before, TOP5) == []
+    again, _ = do(before, ASKED)
+    assert again.began == []
+    assert len(ask(before, TOP5)) == 4
+
+
+def test_failed_measurement_leaves_the_run_done_and_is_tried_again(
+    before: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from runner.engine import engine
+
+    def fail(*given: Any, **named: Any) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(engine, "evaluate", fail)
+        _, ran = do(before, ASKED)
+    assert set(ran.statuses.values()) == {"done"}
+    assert ran.failed_measurements == 4
+    log, ran = do(before, ASKED)
+    assert kinds(log) == ["evaluate"] * 4
+    assert ran.failed_measurements == 0
+
+
+def test_result_that_is_not_what_was_recorded_is_not_sealed_anew(before: Path) -> None:
+    with open_database(before / "results.db") as database, database.write() as connection:
+        connection.exec_driver_sql("UPDATE results SET seconds = seconds + 1")
+    with pytest.raises(DamagedDatabase, match="is not what was recorded"):
+        do(before, ASKED)
+    assert ask(before, TOP5) == []
+
+
+def test_monitored_measure_chooses_the_epoch_and_is_recorded_each_epoch(tmp_path: Path) -> None:
+    watching = ASKED.replace("batch_size: 64", "batch_size: 64, best: {monitor: val_top5_accuracy}")
+    log, _ = do(tmp_path, watching, only=["lr=0.1"])
+    assert kinds(log) == ["prepare", "train", "evaluate", "evaluate"]
+    values = dict(
+        ask(
+            tmp_path,
+            "SELECT epoch, value FROM metrics WHERE split = 'val' AND name = 'top5_accuracy'",
+        )
+    )
+    ((best,),) = ask(tmp_path, "SELECT best_epoch FROM results")
+    assert len(values) == 2
+    assert values[best] == max(values.values())
+
+
+def test_plan_names_what_is_to_be_measured(before: Path) -> None:
+    (before / "asked.yaml").write_text(ASKED)
+    explained = plan(before / "asked.yaml", db=before / "results.db", device="cpu")
+    assert explained.measurements == {"test_top5_accuracy": 2, "val_top5_accuracy": 2}
+    assert (explained.done, explained.planned.epochs) == (2, 0)
+    assert [(each.kind, each.runs) for each in explained.stages] == [("evaluate", 1)] * 4
