@@ -1,18 +1,20 @@
 """Every wrong spec in ``errors/`` gives exactly the message beside it.
 
-Lists of all components of a kind stand there as ``<all models>``, so that a new component changes
-no message. ``UPDATE_GOLDEN=1 pytest tests/spec/test_spec_errors.py`` writes the messages anew.
+Lists of all components of a kind stand there as ``<all models>``, and those of all metrics
+likewise, so that a new component or measure changes no message. ``UPDATE_GOLDEN=1 pytest
+tests/spec/test_spec_errors.py`` writes the messages anew.
 """
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from runner.components.augmentations import Operation
 from runner.components.augmentations.pipeline import Step
 from runner.components.data import Data
+from runner.components.measures import METRIC_NAMES, Monitor, TrainingMonitor
 from runner.components.models import Model
 from runner.components.optimizers import Optimizer
 from runner.components.schedules import Schedule
@@ -34,6 +36,13 @@ UNIONS = {
 }
 
 
+METRICS = {
+    "metrics": METRIC_NAMES,
+    "monitors of training": get_args(TrainingMonitor),
+    "monitors": get_args(Monitor),
+}
+
+
 def names_in(union: Any) -> str:
     """Return the names of the components of ``Annotated[A | B, …]``, as messages list them."""
     return shorten_list([tag for option in model_options(union) for tag in tags_of(option)])
@@ -43,6 +52,8 @@ def folded(message: str) -> str:
     """Return a message with ``<all models>`` for the list of all models, and so on."""
     for kind, union in UNIONS.items():
         message = message.replace(names_in(union), f"<all {kind}>")
+    for kind, names in METRICS.items():
+        message = message.replace(", ".join(names), f"<all {kind}>")
     return message
 
 
