@@ -84,6 +84,17 @@ def test_the_data_set_in_one_file_has_its_official_split(tmp_path: Path) -> None
     assert len(fingerprints) == 2
 
 
+def test_the_layout_of_the_page_is_that_of_its_data_set(tmp_path: Path) -> None:
+    (text,) = [each for each in BLOCKS if "def write_signs" in each]
+    head = "from pathlib import Path\n\nimport numpy as np\n\n\n"
+    module_of(head + text, tmp_path, "layout_of_the_page").write_signs(tmp_path)
+    (text,) = [each for each in BLOCKS if "class Signs" in each]
+    signs = module_of(text, tmp_path, "signs_of_the_page").Signs(dataset="signs")
+    source = signs.build(places_of(tmp_path))
+    splits = signs.split(source.labels, source.classes, source.splits)
+    assert [len(splits[name]) for name in ("train", "val", "test")] == [24, 6, 10]
+
+
 def test_the_data_set_of_image_files_has_the_split_of_its_lists(tmp_path: Path) -> None:
     (text,) = [each for each in BLOCKS if "class Leaves" in each]
     leaves = module_of(text, tmp_path, "leaves_of_the_page").Leaves(dataset="leaves", validation=0)
