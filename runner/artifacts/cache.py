@@ -93,8 +93,8 @@ class Cache:
     def give_up_states(self, path: Path | None) -> None:
         """Remove all states but ``path`` that the present plan does not need: the disk is full."""
         for entry in list(entries(self._folder)):
-            is_state = entry.kind == "states"
-            if is_state and entry.path != path and not self._needed[entry.path]:
+            is_free = entry.path != path and not self._needed[entry.path]
+            if entry.kind in ("states",) and is_free:
                 shutil.rmtree(entry.path, ignore_errors=True)
         self._taken = None
 

@@ -7,6 +7,8 @@ database, named by its identity, since claims are the database's.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,6 +93,17 @@ class Artifacts:
     def checkpoint(self, stage_key: str) -> Path:
         """Return where a training keeps what it continues from."""
         return self.path(checkpoint_name(stage_key))
+
+    def maybe_there(self, names: Iterable[str]) -> Iterator[str]:
+        """Yield those of many artifacts that may lie there; folders are listed once each."""
+        listed: dict[ArtifactKind, frozenset[str]] = {}
+        for name in names:
+            parsed = ArtifactName.parse(name)
+            if parsed.kind not in listed:
+                home = self.home(parsed.kind)
+                listed[parsed.kind] = frozenset(os.listdir(home) if home.is_dir() else ())
+            if f"{parsed.file}{SUFFIXES.get(parsed.kind, '')}" in listed[parsed.kind]:
+                yield name
 
     def lies_there(self, name: str) -> bool:
         """Return whether an artifact lies there, as far as can be told without reading it."""

@@ -50,11 +50,8 @@ def find_facts(
     stored, cache_limit = bound.workspace.artifacts(database), bound.request.cache_limit
     stages = {stage.key: stage for stage in naive.stages}
     stages |= {each.key: each for each in features_of(naive.stages).values()}
-    artifacts = frozenset(
-        name
-        for name in {name for stage in stages.values() for name in stage.produces}
-        if lies_there(stored, name)
-    )
+    produced = {name for stage in stages.values() for name in stage.produces}
+    artifacts = frozenset(name for name in stored.maybe_there(produced) if lies_there(stored, name))
     if database is None:
         return Facts(artifacts=artifacts, finished=dict(finished), cache_limit=cache_limit)
     check_recorded(database)

@@ -35,7 +35,7 @@ class Recorded:
 
     Attributes:
         records: epochs that may be read.
-        ended: readings that need none: they have ended in a training, and diverged or left their
+        ended: readers that need none: they have ended in a training, and diverged or left their
             weights here, or a checkpoint goes on with them.
     """
 
@@ -125,7 +125,7 @@ def _of_attempts(attempts: Mapping[int, Trained]) -> Iterator[_Chain]:
                 each["inputs"],
                 "diverged" in each,
             )
-            for each in attempt.readings.values()
+            for each in attempt.readers.values()
             if "inputs" in each and each["reads"]
         ]
         if chains:
@@ -148,7 +148,7 @@ def _written(
     # a file is of the newest attempt that wrote it
     owners: dict[str, tuple[int, int]] = {}
     for attempt in attempts.values():
-        for name, each in attempt.readings.items():
+        for name, each in attempt.readers.items():
             if each["status"] == "done":
                 for which in KEPT_WEIGHTS:
                     trainer = attempt_at(each["reads"], each[f"{which}_epoch"])
@@ -263,7 +263,7 @@ def _ended(
     database: Database,
     workspace: Workspace,
 ) -> Iterator[str]:
-    """Yield the readings that have ended in a training, and diverged or left their weights."""
+    """Yield the readers that have ended in a training, and diverged or left their weights."""
     from runner.engine.products import lies_there
 
     stored = workspace.artifacts(database)
@@ -271,7 +271,7 @@ def _ended(
         name: each["status"]
         for attempt in attempts.values()
         if attempt.has_ended
-        for name, each in attempt.readings.items()
+        for name, each in attempt.readers.items()
     }
     for stage in trainings:
         status = statuses.get(stage.key)

@@ -11,17 +11,17 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from runner.components.component import keyed_settings
+from runner.components.component import keyed_text
 from runner.components.data import Data
 from runner.components.data.dataset import DatasetSettings
 from runner.components.settings import Settings
-from runner.core.keys import canonical_json, content_key
+from runner.core.keys import canonical_json, text_key
 from runner.core.run import ResolvedSettings
 
 
 def settings_key(settings: Settings) -> str:
     """Return the key of resolved settings: no names, labels or paths in it."""
-    return content_key("settings", keyed_settings(settings))
+    return text_key("settings", keyed_text(settings))
 
 
 def typed_settings(resolved: ResolvedSettings) -> Settings:

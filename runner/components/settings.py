@@ -5,6 +5,7 @@ between them.
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, model_validator
@@ -140,8 +141,13 @@ def measures_each_epoch(settings: Settings) -> tuple[Measure, ...]:
 
     What tables ask for is no part of it: it would make other runs of the same trainings.
     """
-    watched = {measure_of(monitor).name for monitor in monitors(settings).values()}
-    return tuple(each for each in MEASURES if each.is_standard or each.name in watched)
+    return _standard_and(tuple(monitors(settings).values()))
+
+
+@lru_cache(maxsize=1 << 8)
+def _standard_and(watched: tuple[str, ...]) -> tuple[Measure, ...]:
+    names = {measure_of(monitor).name for monitor in watched}
+    return tuple(each for each in MEASURES if each.is_standard or each.name in names)
 
 
 def splits_each_epoch(settings: Settings) -> tuple[str, ...]:
@@ -154,8 +160,12 @@ def splits_each_epoch(settings: Settings) -> tuple[str, ...]:
 
 def available_metrics(settings: Settings) -> tuple[str, ...]:
     """Return the full names of the metrics that every epoch of such a run has."""
-    splits, measures = ("train", *splits_each_epoch(settings)), measures_each_epoch(settings)
-    return tuple(f"{split}_{measure.name}" for split in splits for measure in measures)
+    return _full_names(splits_each_epoch(settings), measures_each_epoch(settings))
+
+
+@lru_cache(maxsize=1 << 8)
+def _full_names(splits: tuple[str, ...], measures: tuple[Measure, ...]) -> tuple[str, ...]:
+    return tuple(f"{split}_{each.name}" for split in ("train", *splits) for each in measures)
 
 
 FOLLOWS = {"train.best.monitor": "data.validation", "evaluate.test": "data.test"}

@@ -63,22 +63,22 @@ class ArtifactName:
 
 def pixels_name(key: str) -> str:
     """Return the artifact name of decoded images."""
-    return str(ArtifactName("pixels", key))
+    return f"pixels/{key}"
 
 
 def features_name(key: str) -> str:
     """Return the artifact name of a frozen prefix's output for all images."""
-    return str(ArtifactName("features", key))
+    return f"features/{key}"
 
 
 def state_name(segment: str, epoch: int) -> str:
     """Return the artifact name of the state after an epoch of a segment."""
-    return str(ArtifactName("states", segment, str(epoch)))
+    return f"states/{segment}-{epoch}"
 
 
 def weights_name(solo_key: str, which: str) -> str:
     """Return the artifact name of the ``best`` or ``last`` weights that a run keeps."""
-    return str(ArtifactName("weights", solo_key, which))
+    return f"weights/{solo_key}-{which}"
 
 
 def checkpoint_name(stage_key: str) -> str:

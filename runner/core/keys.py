@@ -6,6 +6,7 @@ on names, paths or time. Knows nothing of what it hashes.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 KEY_SCHEMA = 1
@@ -33,10 +34,19 @@ def canonical_json(value: Any) -> str:
 
 def content_key(kind: str, value: Any) -> str:
     """Return the key of ``value`` among things of one ``kind``: 32 hexadecimal digits."""
-    text = f"{KEY_SCHEMA}\n{kind}\n{canonical_json(value)}"
+    return text_key(kind, canonical_json(value))
+
+
+def text_key(kind: str, text: str) -> str:
+    """Return the key of the value whose canonical JSON is ``text``."""
     # file names need not be UTF-8
-    encoded = text.encode("utf-8", "surrogateescape")
+    encoded = f"{KEY_SCHEMA}\n{kind}\n{text}".encode("utf-8", "surrogateescape")
     return hashlib.sha256(encoded).hexdigest()[:KEY_LENGTH]
+
+
+def canonical_object(texts: Mapping[str, str]) -> str:
+    """Return the canonical JSON of an object whose values are given as such; names are ASCII."""
+    return "{" + ",".join(f'"{name}":{texts[name]}' for name in sorted(texts)) + "}"
 
 
 def epoch_key(segment_key: str, epoch: int) -> str:

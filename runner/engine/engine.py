@@ -88,7 +88,7 @@ def _evaluate(context: Context, job: StageJob[Evaluate], images: Images) -> Outc
     network, samples = take_features(context, stage, images, network)
     epoch = stage.epoch_number
     if epoch is None:
-        epoch = int(job.readings[stage.solo_key][f"{stage.epoch}_epoch"])
+        epoch = int(job.outcomes[stage.solo_key][f"{stage.epoch}_epoch"])
     measures = [BY_NAME[name] for name in stage.measures] or STANDARD
     split, precision = stage.split, settings.train.precision
 

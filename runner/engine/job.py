@@ -38,7 +38,7 @@ class StageJob(Generic[S]):
         attempt: id of the attempt that records it.
         store_epochs: stores finished epochs.
         can_continue: whether ranges of recorded epochs are all there.
-        readings: what became of readers in trainings that have ended, for evaluations.
+        outcomes: what became of readers in trainings that have ended, for evaluations.
         digest_of: returns the recorded digest of weights, for evaluations.
         record: recorded epochs from which a training is read, or None.
         store_ranges: stores which epochs the readers of a training have so far.
@@ -51,7 +51,7 @@ class StageJob(Generic[S]):
     attempt: int
     store_epochs: EpochSink
     can_continue: CanContinue
-    readings: Mapping[str, Mapping[str, Any]]
+    outcomes: Mapping[str, Mapping[str, Any]]
     digest_of: DigestOf = lambda name: None
     record: Record | None = None
     store_ranges: RangeSink = lambda ranges: None

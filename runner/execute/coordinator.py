@@ -27,7 +27,7 @@ from runner.store.progress import (
     attempt_outcome,
     ended_stages,
     failed_attempts,
-    finished_readings,
+    readers_with_results,
 )
 from runner.store.results import record_result
 from runner.store.running import held_stages
@@ -90,7 +90,7 @@ class Coordinator:
             return
         held = held_stages(self._database, alive=True)
         named = {name for names in left.values() for name in names}
-        finished = finished_readings(self._database, named)
+        finished = readers_with_results(self._database, named)
         ended = self._schedule.ended_well().intersection(left)
         useless = {key for key, names in left.items() if names and finished.issuperset(names)}
         remove_checkpoints(self._artifacts, (useless | ended) - held)

@@ -214,7 +214,7 @@ class Worker:
             attempt=claim.attempt_id,
             store_epochs=lambda records: record_epochs(database, claim, records),
             can_continue=lambda ranges: _all_recorded(database, ranges),
-            readings=task.outcomes,
+            outcomes=task.outcomes,
             digest_of=lambda name: artifact_digests(database, [name]).get(name),
             store_ranges=lambda ranges: record_ranges(database, claim, ranges),
             record=task.record,

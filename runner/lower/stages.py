@@ -16,7 +16,7 @@ from runner.components.data.dataset import DatasetSettings
 from runner.components.resolved import settings_key
 from runner.components.settings import Settings
 from runner.core.artifacts import weights_name
-from runner.core.keys import content_key
+from runner.core.keys import content_key, text_key
 from runner.core.plan import Plan
 from runner.core.reader import KeptWeights
 from runner.core.run import Cell, ResolvedSettings, Run
@@ -26,7 +26,7 @@ from runner.lower.trajectory import (
     make_reader,
     make_trajectory,
     pixels_key,
-    reader_values,
+    reader_text,
     run_key,
 )
 
@@ -179,8 +179,8 @@ def _train(
     sizes: Sizes,
 ) -> Train:
     trajectory = make_trajectory(settings, run.fingerprint, run.weights, rerun)
-    segments = [each.key for each in trajectory.segments]
-    key = content_key("train", [segments, reader_values(settings)])
+    segments = ",".join(f'"{each.key}"' for each in trajectory.segments)
+    key = text_key("train", f"[[{segments}],{reader_text(settings)}]")
     return Train(
         key=key,
         needs=(prepare.key,),

@@ -13,8 +13,8 @@ from runner.components.component import Component, keyed_settings
 from runner.components.data.dataset import DatasetSettings
 from runner.components.optimizers import Optimizer
 from runner.components.schedules import Schedule
-from runner.components.settings import Settings, available_metrics
-from runner.core.keys import content_key, epoch_key
+from runner.components.settings import Best, EarlyStopping, Settings, available_metrics
+from runner.core.keys import canonical_json, canonical_object, content_key, epoch_key, text_key
 from runner.core.reader import Reader, SelectRule, StopRule
 from runner.core.trajectory import Segment, Trajectory
 
@@ -120,17 +120,32 @@ def make_reader(settings: Settings) -> Reader:
     )
 
 
-def reader_values(settings: Settings) -> dict[str, Any]:
-    """Return what the key of a training hashes of its reader."""
-    train, stop = settings.train, settings.train.early_stopping
-    return {
-        "epochs": train.epochs,
-        "early_stopping": None if stop is None else keyed_settings(stop),
-        "best": keyed_settings(train.best),
-        "test": settings.evaluate.test,
-        "diverged_if": train.diverged_if,
-        "semantics": settings.evaluate.semantics,
-    }
+def reader_text(settings: Settings) -> str:
+    """Return the canonical JSON of what the key of a training hashes of its reader."""
+    train, evaluate = settings.train, settings.evaluate
+    rules = (train.epochs, train.early_stopping, train.best, train.diverged_if)
+    return _reader_text(*rules, evaluate.test, evaluate.semantics)
+
+
+@lru_cache(maxsize=1 << 10)
+def _reader_text(
+    epochs: int,
+    stop: EarlyStopping | None,
+    best: Best,
+    diverged_if: float,
+    test: str,
+    semantics: int,
+) -> str:
+    return canonical_json(
+        {
+            "epochs": epochs,
+            "early_stopping": None if stop is None else keyed_settings(stop),
+            "best": keyed_settings(best),
+            "test": test,
+            "diverged_if": diverged_if,
+            "semantics": semantics,
+        }
+    )
 
 
 def make_trajectory(
@@ -201,13 +216,14 @@ class _Constant(NamedTuple):
 @lru_cache(maxsize=1 << 14)
 def _trajectory(parent: str, constant: _Constant, schedule: Schedule, epochs: int) -> Trajectory:
     """Return the segments from the state ``parent`` on; runs that differ as readers share them."""
-    constant_values = constant.values()
+    texts = {name: canonical_json(value) for name, value in constant.values().items()}
     phases = schedule.phases(constant.optimizer.lr, epochs)
     ends = [first for first, _ in phases[1:]] + [epochs + 1]
     segments: list[Segment] = []
     for (first, rate), end in zip(phases, ends, strict=True):
-        values = {**constant_values, "rate": rate}
-        key = content_key("segment", {"parent": parent, "first": first, "values": values})
+        values = canonical_object({**texts, "rate": canonical_json(rate)})
+        whole = {"first": str(first), "parent": f'"{parent}"', "values": values}
+        key = text_key("segment", canonical_object(whole))
         segments.append(Segment(key, first, end - first))
         parent = epoch_key(key, end - 1)
     return Trajectory(tuple(segments))

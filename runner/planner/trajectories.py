@@ -86,6 +86,9 @@ def _family(stage: Train) -> tuple[str, float]:
 
 def _tree(members: Sequence[_Member], first: int) -> _Node:
     """Return the tree of members that are alike up to ``first``."""
+    whole = members[0].stage.trajectory
+    if all(member.stage.trajectory is whole for member in members):
+        return _Node(first, whole.last_epoch, tuple(members), ())
     epoch = first
     while True:
         epoch = min(_end_of_segment(member, epoch) for member in members if member.last >= epoch)

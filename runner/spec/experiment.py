@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from runner.components.component import canonical_settings
+from runner.components.component import canonical_settings, with_shared_parts
 from runner.components.resolved import settings_key
 from runner.components.settings import Settings
 from runner.core.errors import MAX_PROBLEMS, Problem, SpecError, refuse
@@ -249,7 +249,7 @@ def _with_seeds(
             yield seeded, settings.model_copy(update={"seed": seed.value})
             continue
         try:
-            settings = resolve(seeded)
+            settings = with_shared_parts(resolve(seeded))
         except SpecError as error:
             problems += error.problems
         else:

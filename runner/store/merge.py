@@ -7,7 +7,7 @@ Its result, what was measured, by which attempts, on what machine. Copied attemp
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, assert_never
 
 import sqlalchemy as sa
 
@@ -260,17 +260,26 @@ class _Copy:
         self._insert(run_stages, chains)
         seal_results(self._target, list(self._to.items()))
 
-    def _artifacts(self, stage_keys: Collection[str], readings: Collection[str]) -> None:
+    def _artifacts(self, stage_keys: Collection[str], solo_keys: Collection[str]) -> None:
         """Copy the digests of pixels and of the runs' weights, not of what others go on from."""
         rows = _rows(self._source, artifacts, "stage_key", stage_keys)
         named = [(ArtifactName.parse(row["name"]), row) for row in rows]
-        mine = [
-            row
-            for name, row in named
-            if name.kind == "pixels" or (name.kind == "weights" and name.key in readings)
-        ]
+        mine = [row for name, row in named if _is_of_runs(name, solo_keys)]
         insert_new(self._target, artifacts, "name", mine)
 
     def _insert(self, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
         for start in range(0, len(rows), BATCH):
             self._target.execute(sa.insert(table), rows[start : start + BATCH])
+
+
+def _is_of_runs(name: ArtifactName, solo_keys: Collection[str]) -> bool:
+    """Return whether an artifact is of images, or weights of one of these runs."""
+    match name.kind:
+        case "pixels":
+            return True
+        case "weights":
+            return name.key in solo_keys
+        case "features" | "states" | "checkpoints":
+            return False
+        case _:
+            assert_never(name.kind)

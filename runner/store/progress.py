@@ -90,7 +90,7 @@ def _in_batches(
 
 
 def finished_readers(database: Database) -> set[str]:
-    """Return the readings that ended well in trainings that then diverged or failed."""
+    """Return the readers that ended well in trainings that then diverged or failed."""
     query = sa.select(attempts.c.outcome).where(
         attempts.c.status.in_(("diverged", "failed")), attempts.c.outcome.is_not(None)
     )
@@ -99,13 +99,13 @@ def finished_readers(database: Database) -> set[str]:
     return {
         name
         for outcome in outcomes
-        for name, reading in outcome.get("readers", {}).items()
-        if reading["status"] == "done"
+        for name, each in outcome.get("readers", {}).items()
+        if each["status"] == "done"
     }
 
 
-def finished_readings(database: Database, readings: Collection[str]) -> set[str]:
-    """Return those of some readings whose runs have results, diverged included."""
+def readers_with_results(database: Database, solo_keys: Collection[str]) -> set[str]:
+    """Return those of some readers whose runs have results, diverged included."""
     same = (results.c.run_key == run_stages.c.run_key) & (results.c.rerun == run_stages.c.rerun)
     query = (
         sa.select(run_stages.c.reading)
@@ -113,7 +113,7 @@ def finished_readings(database: Database, readings: Collection[str]) -> set[str]
         .join(results, same)
         .where(results.c.status != "failed")
     )
-    names, found = sorted(readings), set[str]()
+    names, found = sorted(solo_keys), set[str]()
     with database.read() as connection:
         for start in range(0, len(names), BATCH):
             batch = run_stages.c.reading.in_(names[start : start + BATCH])

@@ -32,14 +32,14 @@ class Trained:
         trajectory: of the stage.
         limit: its limit of divergence.
         numerics: under which it was made.
-        readings: what became of the runs that were satisfied in it, by reading.
+        readers: what became of the runs that ended in it, by their solo keys.
         has_ended: whether it ended by itself, well or badly.
     """
 
     trajectory: Trajectory
     limit: float
     numerics: Mapping[str, Any]
-    readings: Mapping[str, Mapping[str, Any]]
+    readers: Mapping[str, Mapping[str, Any]]
     has_ended: bool
 
 
@@ -66,7 +66,7 @@ def trained(database: Database, segments: Collection[str]) -> dict[int, Trained]
                     trajectory=stage.trajectory,
                     limit=max(limits, default=math.inf),
                     numerics=row.numerics,
-                    readings=(row.outcome or {}).get("readers", {}),
+                    readers=(row.outcome or {}).get("readers", {}),
                     has_ended=row.status in ENDED,
                 )
     return dict(sorted(found.items()))

@@ -66,7 +66,7 @@ class _Read:
     """A stage that a run reads, and what trainings call the run."""
 
     key: str
-    reading: str
+    solo_key: str
 
 
 def _known_chain(connection: sa.Connection, run_key: str, rerun: int) -> list[_Read]:
@@ -85,7 +85,7 @@ def _replace_chain(
     connection.execute(sa.delete(run_stages).where(same))
     which = {"run_key": run_key, "rerun": rerun}
     rows = [
-        {**which, "position": position, "stage_key": each.key, "reading": each.reading}
+        {**which, "position": position, "stage_key": each.key, "reading": each.solo_key}
         for position, each in enumerate(chain)
     ]
     connection.execute(sa.insert(run_stages), rows)
@@ -131,7 +131,7 @@ def _last_attempts(connection: sa.Connection, chain: Sequence[_Read]) -> list[_E
         if not rows:
             return None
         if kind == "train":
-            ended.append(_for_reading(rows, each.reading))
+            ended.append(_for_run(rows, each.solo_key))
             satisfied = "last_epoch" in ended[-1].outcome
         else:
             ended.append(_Ended(kind, rows[0].status, rows[0], rows[0].outcome or {}))
@@ -152,10 +152,10 @@ def _ended_attempts(connection: sa.Connection, stage_key: str) -> Sequence[sa.Ro
     ).all()
 
 
-def _for_reading(rows: Sequence[sa.Row[Any]], reading: str) -> _Ended:
+def _for_run(rows: Sequence[sa.Row[Any]], solo_key: str) -> _Ended:
     """Return what became of one run in the attempts of a training, the newest success first."""
     for row in rows:
-        mine = (row.outcome or {}).get("readers", {}).get(reading)
+        mine = (row.outcome or {}).get("readers", {}).get(solo_key)
         if mine is not None:
             return _Ended("train", str(mine["status"]), row, mine)
     return _Ended("train", str(rows[0].status), rows[0], {})

@@ -8,8 +8,9 @@ from runner.components.component import (
     Component,
     canonical_settings,
     keyed_settings,
+    keyed_text,
 )
-from runner.core.keys import content_key
+from runner.core.keys import canonical_json, content_key
 
 
 class Inner(Component):
@@ -48,7 +49,9 @@ def test_canonical_settings_hold_every_setting() -> None:
 
 
 def test_keyed_settings_leave_out_paths_and_neutral_values() -> None:
-    assert keyed_settings(Outer(name="outer", inner=Inner(added_later=0))) == {
+    outer = Outer(name="outer", inner=Inner(added_later=0))
+    assert keyed_text(outer) == canonical_json(keyed_settings(outer))
+    assert keyed_settings(outer) == {
         "semantics": 4,
         "name": "outer",
         "count": 2,

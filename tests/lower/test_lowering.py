@@ -17,7 +17,7 @@ from runner.components.models.mlp import MLP
 from runner.components.optimizers import SGD
 from runner.components.schedules import Cosine, Plateau
 from runner.components.settings import Best, EarlyStopping, Evaluation, Settings, Training
-from runner.core.keys import content_key, epoch_key
+from runner.core.keys import canonical_json, epoch_key, text_key
 from runner.core.plan import Facts
 from runner.core.stages import ExtractFeatures, FrozenPrefix, Stage
 from runner.lower import stages, trajectory
@@ -240,12 +240,12 @@ def test_a_segments_key_says_all_that_came_before_it(monkeypatch: pytest.MonkeyP
     settings = settings_of(changes)
     hashed: list[dict[str, Any]] = []
 
-    def remember(kind: str, value: Any) -> str:
-        if kind == "segment":
-            hashed.append(value)
-        return content_key(kind, value)
+    def remember(kind: str, text: str) -> str:
+        hashed.append(json.loads(text))
+        assert text == canonical_json(hashed[-1])
+        return text_key(kind, text)
 
-    monkeypatch.setattr(trajectory, "content_key", remember)
+    monkeypatch.setattr(trajectory, "text_key", remember)
     segments = make_trajectory(settings, "a fingerprint of its own").segments
     assert hashed[0]["parent"] == init_key(settings, "a fingerprint of its own")
     for before, after, values in zip(segments, segments[1:], hashed[1:], strict=False):
@@ -376,12 +376,14 @@ def test_raised_semantics_make_other_runs_and_other_trainings(
     monkeypatch.setattr(component, "semantics", 2)
     remembered = (
         component_module._keyed_component,
+        component_module._part_text,
         trajectory.pixels_key,
         trajectory._data_key,
         trajectory._init_key,
         trajectory._trajectory,
         stages._prepare,
         stages._cost_key,
+        trajectory._reader_text,
     )
     for function in remembered:
         function.cache_clear()
