@@ -7,8 +7,11 @@ database.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from runner.api.frames import Framed
 from runner.artifacts.contents import KINDS, Contents, clear, contents
 from runner.artifacts.lock import exclusive
 from runner.bind.workspace import Workspace, workspace
@@ -16,17 +19,34 @@ from runner.core.errors import UsageError, nearest
 from runner.store.database import identity_in
 from runner.store.running import held_stages
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-def list_cache(db: str | Path | None = None) -> list[Contents]:
+
+@dataclass(frozen=True, slots=True, repr=False)
+class CacheContents(Framed):
+    """What lies in ``.runner/``, or what was removed from it, by kind."""
+
+    kinds: tuple[Contents, ...]
+
+    def frame(self) -> pd.DataFrame:
+        """Return a row per kind: columns kind, about, count (of files), num_bytes."""
+        import pandas as pd
+
+        columns = [field.name for field in fields(Contents)]
+        return pd.DataFrame([astuple(kind) for kind in self.kinds], columns=columns)
+
+
+def list_cache(db: str | Path | None = None) -> CacheContents:
     """Return what lies in ``.runner/``, by kind, of all databases beside it.
 
     Args:
         db: the database beside which it lies; results.db when not given.
     """
-    return contents(workspace(db).folder)
+    return CacheContents(tuple(contents(workspace(db).folder)))
 
 
-def clear_cache(kinds: Sequence[str], db: str | Path | None = None) -> list[Contents]:
+def clear_cache(kinds: Sequence[str] = (), db: str | Path | None = None) -> CacheContents:
     """Remove kinds of things from ``.runner/``; return what was removed.
 
     Pixels and features are shared by all databases beside it; states, checkpoints and weights of
@@ -39,7 +59,7 @@ def clear_cache(kinds: Sequence[str], db: str | Path | None = None) -> list[Cont
     Raises:
         UsageError: for an unknown kind, or while a run is at work, on whatever database beside it.
     """
-    place = workspace(db)
+    home = workspace(db)
     for kind in kinds:
         if kind not in KINDS:
             raise UsageError(
@@ -47,29 +67,29 @@ def clear_cache(kinds: Sequence[str], db: str | Path | None = None) -> list[Cont
                 allowed=", ".join(KINDS),
                 suggestion=nearest(kind, list(KINDS)),
             )
-    _refuse_at_work(place)
-    with exclusive(place.folder):
-        return clear(place.folder, kinds or KINDS, _other_databases(place))
+    _refuse_at_work(home)
+    with exclusive(home.folder):
+        return CacheContents(tuple(clear(home.folder, kinds or KINDS, _other_databases(home))))
 
 
-def _other_databases(place: Workspace) -> set[str]:
+def _other_databases(home: Workspace) -> set[str]:
     """Return the identities of the databases beside ``.runner/`` but the one that is cleared."""
-    mine = Path(place.database_path)
-    beside = place.folder.parent
+    cleared = Path(home.database_path)
+    beside = home.folder.parent
     return {
         identity
-        for path in (beside.iterdir() if place.folder.is_dir() else ())
+        for path in (beside.iterdir() if home.folder.is_dir() else ())
         if path.is_file()
-        and not (mine.is_file() and path.samefile(mine))
+        and not (cleared.is_file() and path.samefile(cleared))
         and (identity := identity_in(path)) is not None
     }
 
 
-def _refuse_at_work(place: Workspace) -> None:
-    if not place.has_database():
+def _refuse_at_work(home: Workspace) -> None:
+    if not home.has_database():
         return
-    with place.open(create=False) as database:
+    with home.open(create=False) as database:
         if held_stages(database, alive=True):
             raise UsageError(
-                f"a run is at work on {place.database_path}", hint="stop it, or wait for its end"
+                f"a run is at work on {home.database_path}", hint="stop it, or wait for its end"
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,7 +42,7 @@ class CellList(Framed):
         return cell_frame(self.rows)
 
 
-def cell_frame(rows: tuple[Mapping[str, Any], ...]) -> pd.DataFrame:
+def cell_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     """Return rows of cells as a DataFrame, with the columns in ``CELL_COLUMNS``."""
     import pandas as pd
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from runner.api.frames import Framed
@@ -14,6 +14,7 @@ from runner.bind.changed_code import ChangedCode, changed_code_of
 from runner.bind.code_digests import Sources
 from runner.bind.plan_runs import PlannedRuns
 from runner.bind.request import Asked, as_request
+from runner.bind.workspace import Workspace
 from runner.components.download import Downloading, OnProgress
 from runner.core.errors import Interrupted, UsageError
 from runner.core.records import RunStatus
@@ -58,8 +59,8 @@ class RunSummary(Framed):
         statuses: of every wanted run that has a result now.
         wanted: number of wanted runs.
         changed: runs that have a result now, of other code than today's.
-        rows: the recorded cells of the experiments.
         tables: of the experiments.
+        workspace: where the results are recorded.
         failed_measurements: evaluations that tables ask for and that failed.
     """
 
@@ -69,13 +70,24 @@ class RunSummary(Framed):
     statuses: Mapping[str, RunStatus]
     wanted: int
     changed: ChangedCode
-    rows: tuple[Mapping[str, Any], ...]
     tables: tuple[RunTable, ...]
+    workspace: Workspace
     failed_measurements: int = 0
 
     def frame(self) -> pd.DataFrame:
-        """Return one row per cell, as :meth:`runner.api.listing.CellList.frame` has them."""
-        return cell_frame(self.rows)
+        """Return one row per cell as recorded now; see :meth:`runner.api.listing.CellList.frame`.
+
+        Raises:
+            UsageError: when the database is not there any more.
+        """
+        with self.workspace.open(create=False) as database:
+            rows = [
+                row
+                for experiment in self.experiments
+                for row in run_rows(database, experiment.name)
+                if row["variant"] == experiment.variant
+            ]
+        return cell_frame(rows)
 
 
 def _silent(planned: PlannedRuns) -> Listener:
@@ -149,12 +161,6 @@ def _summary(
         statuses=statuses,
         wanted=len(planned.run_keys),
         changed=changed_code_of(planned, statuses, database, sources),
-        rows=tuple(
-            row
-            for experiment in experiments
-            for row in run_rows(database, experiment.name)
-            if row["variant"] == experiment.variant
-        ),
         tables=tuple(
             _filled(
                 database, TableRef(table, experiment.name, experiment.variant, experiment.about)
@@ -162,6 +168,8 @@ def _summary(
             for experiment in experiments
             for table in experiment.tables
         ),
+        # frame() may be called from another current folder
+        workspace=replace(planned.bound.workspace, database_path=str(database.path.absolute())),
         failed_measurements=list(ended_stages(database, measurements).values()).count("failed"),
     )
 

@@ -50,7 +50,7 @@ class BoundRequest:
     @property
     def wanted_cells(self) -> Sequence[BoundCell]:
         """The cells whose runs are wanted now."""
-        wanted = self.request.runs
+        wanted = set(self.request.runs)
         return [cell for cell in self.cells if not wanted or cell.run.run_key in wanted]
 
 

@@ -27,9 +27,9 @@ Examples:
 @app.command("list", epilog=LIST_EXAMPLES)
 def list_command(db: Db = None) -> None:
     """List what .runner/ keeps, by kind, with its size."""
-    from runner.api.caching import list_cache
+    from runner import api
 
-    _print(list_cache(db))
+    _print(api.list_cache(db).kinds)
 
 
 @app.command("clear", epilog=CLEAR_EXAMPLES)
@@ -45,11 +45,11 @@ def clear(
     again: results stay. States, checkpoints and weights of other databases beside the same .runner/
     stay.
     """
-    from runner.api.caching import clear_cache
+    from runner import api
 
-    removed = clear_cache(kinds or (), db)
-    if removed:
-        _print(removed)
+    removed = api.clear_cache(kinds or (), db)
+    if removed.kinds:
+        _print(removed.kinds)
         typer.echo("removed", err=True)
     else:
         typer.echo("nothing to remove", err=True)

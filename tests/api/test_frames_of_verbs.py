@@ -177,12 +177,30 @@ def test_db_check_and_db_info_rows_are_those_printed(printed: Printed) -> None:
     )
 
 
-def test_tables_and_rows_of_run_are_those_recorded(printed: Printed) -> None:
+def test_tables_and_rows_of_run_are_those_recorded(
+    printed: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     summary = api.run("small.yaml", device="cpu")
-    assert summary.frame().equals(api.list_runs("small").frame())
+    with monkeypatch.context() as patch:
+        patch.chdir("/")
+        rows = summary.frame()
+    assert rows.equals(api.list_runs("small").frame())
     tables = "".join(f"{render(table.data)}\n" for table in summary.tables if table.data)
     assert printed("run", "small.yaml", "--device", "cpu").startswith(tables)
     assert printed("report", "--table", "small") in tables
+
+
+def test_cache_rows_are_those_printed(printed: Printed) -> None:
+    frame = api.list_cache().frame()
+    lines = printed("cache", "list").splitlines()
+    assert [line.split()[:2] for line in lines[:-1]] == [
+        [row.kind, str(row[2])] for row in frame.itertuples(index=False, name="Row")
+    ]
+    assert lines[-1].split()[1] == str(frame["count"].sum())
+    removed = api.clear_cache(["pixels"]).frame()
+    assert removed.equals(frame[frame["kind"] == "pixels"].reset_index(drop=True))
+    assert removed["num_bytes"].item() > 0
+    assert printed("cache", "clear", "pixels") == "nothing to remove\n"
 
 
 @pytest.mark.slow
