@@ -2,10 +2,7 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -15,7 +12,6 @@ from forks import OUTPUT, Forks, KillAt
 from grids import Undisturbed, ask, left_in, write_grid
 from waiting import wait_for
 
-from runner.artifacts.process import is_dead, start_ticks, this_process
 from runner.core.errors import ClaimLost
 from runner.core.records import EpochRecord, Metric
 from runner.execute.heartbeat import Heartbeat
@@ -191,26 +187,6 @@ def test_an_owner_on_another_machine_of_this_name_is_not_taken_for_dead(
     give_to(database, boot_id="elsewhere", pid=999999999)
     assert isinstance(take(database), ClaimHeld)
     assert isinstance(take(database, now=later(121)), Claimed)
-
-
-def test_a_process_id_used_again_is_another_process() -> None:
-    me = this_process()
-    assert not is_dead(me)
-    assert me.ticks is not None
-    assert is_dead(replace(me, ticks=me.ticks - 1))
-    assert not is_dead(replace(me, host="elsewhere", ticks=0))
-
-
-def test_a_killed_process_is_dead_even_while_its_parent_has_not_looked() -> None:
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    try:
-        process = replace(this_process(), pid=child.pid, ticks=start_ticks(child.pid))
-        assert not is_dead(process)
-        child.kill()
-        wait_for(lambda: is_dead(process))
-    finally:
-        child.wait()
-    assert is_dead(process)
 
 
 def test_who_lost_a_claim_cannot_record_anything(database: Database) -> None:

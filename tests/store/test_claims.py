@@ -5,7 +5,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from recorded import take, want
 
-from runner.artifacts.process import is_dead, start_ticks, this_process
+from runner.artifacts.process import start_ticks
 from runner.store import claims as claims_module
 from runner.store.catalogue import record_environment
 from runner.store.claims import (
@@ -177,28 +176,3 @@ def test_a_dead_process_of_an_earlier_version_is_known(
     other.kill()
     other.wait()
     assert isinstance(ask_for(database), Claimed)
-
-
-def test_a_start_is_read_whatever_a_program_is_called(tmp_path: Path) -> None:
-    rename = "import ctypes, time; ctypes.CDLL(None).prctl(15, b'a) 1 (b', 0, 0, 0)"
-    code = f"{rename}; print(1, flush=True)"
-    child = subprocess.Popen(
-        [sys.executable, "-c", f"{code}; time.sleep(60)"], stdout=subprocess.PIPE
-    )
-    assert child.stdout is not None
-    child.stdout.readline()
-    ticks, started = start_ticks(child.pid), psutil.Process(child.pid).create_time()
-    child.kill()
-    child.communicate()
-    assert ticks is not None
-    since_boot = ticks / os.sysconf("SC_CLK_TCK")
-    assert since_boot == pytest.approx(started - psutil.boot_time(), abs=1.5)
-    assert start_ticks(child.pid) is None
-
-
-def test_without_ticks_the_clock_decides_with_some_slack(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As where the system has no /proc."""
-    monkeypatch.setattr("runner.artifacts.process.start_ticks", lambda pid: None)
-    me = replace(this_process(), ticks=None)
-    assert not is_dead(replace(me, started=me.started + 1))
-    assert is_dead(replace(me, started=me.started - 60))

@@ -1,0 +1,60 @@
+"""What lies in `.runner/` by kind, and what clearing it removes."""
+
+from pathlib import Path
+
+from runner.artifacts.contents import KINDS, clear, contents
+from runner.artifacts.folder import Artifacts
+
+FILES = ("pixels/p", "features/f", "states/s-1", "checkpoints/c", "weights/run-best")
+
+
+def filled(folder: Path) -> Path:
+    for database in ("mine", "other"):
+        for name in FILES:
+            path = Artifacts(folder, database).path(name)
+            path = path if path.suffix else path / "file"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"1234")
+    (folder / "layouts.json").write_text("{}")
+    return folder
+
+
+def test_what_lies_there_is_listed_by_kind(tmp_path: Path) -> None:
+    assert [(each.kind, each.count, each.num_bytes) for each in contents(filled(tmp_path))] == [
+        ("pixels", 1, 4),
+        ("features", 1, 4),
+        ("states", 2, 8),
+        ("checkpoints", 2, 8),
+        ("weights", 2, 8),
+        ("hashes", 0, 0),
+        ("layouts.json", 1, 2),
+        ("code.json", 0, 0),
+    ]
+
+
+def test_nothing_lies_in_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    assert {each.count for each in contents(tmp_path / "none")} == {0}
+
+
+def test_clearing_spares_what_other_databases_own(tmp_path: Path) -> None:
+    removed = clear(filled(tmp_path), KINDS, {"other"})
+    assert [(each.kind, each.count) for each in removed] == [
+        *((kind, 1) for kind in ("pixels", "features", "states", "checkpoints", "weights")),
+        ("layouts.json", 1),
+    ]
+    left = sorted(str(each.relative_to(tmp_path)) for each in tmp_path.rglob("*") if each.is_file())
+    assert left == [
+        "checkpoints/other/c/file",
+        "states/other/s-1/file",
+        "weights/other/run-best.safetensors",
+    ]
+
+
+def test_clearing_with_no_other_database_leaves_no_folder(tmp_path: Path) -> None:
+    clear(filled(tmp_path), KINDS, ())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_kind_alone_is_cleared(tmp_path: Path) -> None:
+    assert [each.kind for each in clear(filled(tmp_path), ["states"], ())] == ["states"]
+    assert (tmp_path / "weights").is_dir()
