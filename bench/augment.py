@@ -91,7 +91,7 @@ def geometry_cases(generator: torch.Generator, side: int, number: int) -> list[C
     """Return the geometric operations, with parameters as classifiers are trained with them."""
     quarter = side // 4
     drawn = torch.randint(quarter, (4, number), generator=generator)
-    places = {"tops": drawn[0], "lefts": drawn[1]}
+    origins = {"tops": drawn[0], "lefts": drawn[1]}
     sides = {"heights": drawn[2] + quarter, "widths": drawn[3] + quarter}
     last = side - 1
     starts = torch.tensor([[0, 0], [last, 0], [last, last], [0, last]]).expand(number, 4, 2)
@@ -108,10 +108,10 @@ def geometry_cases(generator: torch.Generator, side: int, number: int) -> list[C
         Case("horizontal_flip"),
         Case("vertical_flip"),
         *[Case("pad", {}, {"padding": 4, "mode": mode}) for mode in cropping_net.PADDING_MODES],
-        Case("crop", places, {"size": (side - quarter, side - quarter)}),
+        Case("crop", origins, {"size": (side - quarter, side - quarter)}),
         Case("resize", {}, {"size": (side * 3 // 4, side * 3 // 4)}),
-        Case("resized_crop", {**places, **sides}, {"size": (side, side)}),
-        Case("erase", {**places, **sides}, {"value": 0}),
+        Case("resized_crop", {**origins, **sides}, {"size": (side, side)}),
+        Case("erase", {**origins, **sides}, {"value": 0}),
     ]
     for interpolation in ("nearest", "bilinear"):
         how = {"interpolation": interpolation}

@@ -19,7 +19,7 @@ def known_moments() -> dict[str, list[str]]:
     Raises:
         AssertionError: where a name is not written out.
     """
-    places: dict[str, list[str]] = {}
+    lines_by_moment: dict[str, list[str]] = {}
     root = Path(runner.__file__).parent
     for path in sorted(root.rglob("*.py")):
         text = path.read_text()
@@ -28,11 +28,11 @@ def known_moments() -> dict[str, list[str]]:
         for node in ast.walk(ast.parse(text)):
             is_call = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
             if is_call and node.func.id == "reached":
-                place = f"{path.relative_to(root)}:{node.lineno}"
+                line = f"{path.relative_to(root)}:{node.lineno}"
                 (name,) = node.args
-                assert isinstance(name, ast.Constant), place
-                places.setdefault(name.value, []).append(place)
-    return places
+                assert isinstance(name, ast.Constant), line
+                lines_by_moment.setdefault(name.value, []).append(line)
+    return lines_by_moment
 
 
 def check_moment(moment: str) -> None:

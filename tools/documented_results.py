@@ -210,15 +210,15 @@ def _measured(database: Database, section: Section) -> Iterator[str]:
 def _published(section: Section) -> dict[int, Mapping[str, Published]]:
     """Return the published values of the spec's own cells, by position in the variant."""
     own = {
-        _place(cell.cell.labels, cell.cell.swept): cell.cell.published
+        _cell_of(cell.cell.labels, cell.cell.swept): cell.cell.published
         for cell in section.experiment.cells
     }
     return {
-        row["position"]: own.get(_place(row["labels"], row["swept"]), {}) for row in section.rows
+        row["position"]: own.get(_cell_of(row["labels"], row["swept"]), {}) for row in section.rows
     }
 
 
-def _place(labels: Mapping[str, str], swept: Mapping[str, Any]) -> str:
+def _cell_of(labels: Mapping[str, str], swept: Mapping[str, Any]) -> str:
     return repr((sorted(labels.items()), sorted(swept.items(), key=lambda item: item[0])))
 
 

@@ -77,18 +77,18 @@ def _check_error(error: UsageError, each: Input) -> None:
         return
     assert error.problems, "an error without a problem"
     for problem in error.problems:
-        _check_place(problem, by_options)
+        _check_position(problem, by_options)
 
 
-def _check_place(problem: Problem, by_options: bool) -> None:
-    place = problem.position
-    if place is None or place.line == 0 or place.file.startswith("--set"):
-        assert by_options, f"no place: {problem}"
+def _check_position(problem: Problem, by_options: bool) -> None:
+    position = problem.position
+    if position is None or position.line == 0 or position.file.startswith("--set"):
+        assert by_options, f"no position: {problem}"
         return
-    lines = Path(place.file).read_bytes().decode("utf-8", "replace").replace("\r\n", "\n")
+    lines = Path(position.file).read_bytes().decode("utf-8", "replace").replace("\r\n", "\n")
     widths = [len(line) for line in _lines(lines)]
-    inside = place.line <= len(widths) and 1 <= place.column <= widths[place.line - 1] + 1
-    assert inside, f"a place outside of the file: {problem}"
+    inside = position.line <= len(widths) and 1 <= position.column <= widths[position.line - 1] + 1
+    assert inside, f"a position outside of the file: {problem}"
 
 
 def _lines(text: str) -> list[str]:

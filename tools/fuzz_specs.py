@@ -1,4 +1,4 @@
-"""Fuzzes the reading of specs: whatever is in a file, only a SpecError with places comes out.
+"""Fuzzes the reading of specs: whatever is in a file, only a SpecError with positions comes out.
 
     python tools/fuzz_specs.py [--inputs 20000] [--seed 1] [--first 0] [--failures FOLDER]
 

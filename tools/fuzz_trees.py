@@ -42,10 +42,10 @@ class Seed:
 def changed_tree(seed: Seed, seeds: list[Seed], random: Random) -> str:
     tree = _copied(seed.tree)
     for _ in range(random.choice((1, 1, 1, 2, 3, 6))):
-        places = _places(tree)
-        if places:
-            holder, key = random.choice(places)
-            random.choice(TREE_CHANGES)(holder, key, places, seeds, random)
+        slots = _slots(tree)
+        if slots:
+            holder, key = random.choice(slots)
+            random.choice(TREE_CHANGES)(holder, key, slots, seeds, random)
     return written(tree, random)
 
 
@@ -57,12 +57,12 @@ def _copied(value: Any) -> Any:
     return [_copied(child) for child in value] if isinstance(value, list) else value
 
 
-Place = tuple[Any, Any]
+Slot = tuple[Any, Any]
 """A mapping or list, and the key or number of a value in it."""
 
 
-def _places(value: Any) -> list[Place]:
-    found: list[Place] = []
+def _slots(value: Any) -> list[Slot]:
+    found: list[Slot] = []
     open_values = [value]
     while open_values:
         inside = open_values.pop()
@@ -88,58 +88,56 @@ def strange_value(random: Random) -> Any:
     return {random.choice(WORDS): item for item in items}
 
 
-def _replace(holder: Any, key: Any, places: list[Place], seeds: list[Seed], random: Random) -> None:
+def _replace(holder: Any, key: Any, slots: list[Slot], seeds: list[Seed], random: Random) -> None:
     holder[key] = strange_value(random)
 
 
-def _number(holder: Any, key: Any, places: list[Place], seeds: list[Seed], random: Random) -> None:
-    numbers = [(h, k) for h, k in places if isinstance(h[k], int | float)] or [(holder, key)]
+def _number(holder: Any, key: Any, slots: list[Slot], seeds: list[Seed], random: Random) -> None:
+    numbers = [(h, k) for h, k in slots if isinstance(h[k], int | float)] or [(holder, key)]
     holder, key = random.choice(numbers)
     holder[key] = Raw(random.choice(NUMBERS))
 
 
-def _nudge(holder: Any, key: Any, places: list[Place], seeds: list[Seed], random: Random) -> None:
+def _nudge(holder: Any, key: Any, slots: list[Slot], seeds: list[Seed], random: Random) -> None:
     """Change a number to another that may well be right."""
-    numbers = [(h, k) for h, k in places if isinstance(h[k], int | float)]
+    numbers = [(h, k) for h, k in slots if isinstance(h[k], int | float)]
     if numbers:
         holder, key = random.choice(numbers)
         value = holder[key]
         holder[key] = random.choice((value + 1, value * 2, value / 2, value - 1, 1, 0, 0.5, -value))
 
 
-def _same_key(
-    holder: Any, key: Any, places: list[Place], seeds: list[Seed], random: Random
-) -> None:
+def _same_key(holder: Any, key: Any, slots: list[Slot], seeds: list[Seed], random: Random) -> None:
     """Take the value that another spec has at a key of the same name."""
     tree = random.choice(seeds).tree
-    others = _places(tree) if tree is not None else []
+    others = _slots(tree) if tree is not None else []
     values = {name: other for other, name in others if isinstance(name, str)}
-    common = [(h, k) for h, k in places if isinstance(k, str) and k in values]
+    common = [(h, k) for h, k in slots if isinstance(k, str) and k in values]
     if common:
         holder, key = random.choice(common)
         holder[key] = _copied(values[key][key])
 
 
-def _remove(holder: Any, key: Any, places: list[Place], seeds: list[Seed], random: Random) -> None:
+def _remove(holder: Any, key: Any, slots: list[Slot], seeds: list[Seed], random: Random) -> None:
     del holder[key]
 
 
-def _add(holder: Any, key: Any, places: list[Place], seeds: list[Seed], random: Random) -> None:
+def _add(holder: Any, key: Any, slots: list[Slot], seeds: list[Seed], random: Random) -> None:
     if isinstance(holder, dict):
         holder[random.choice(WORDS)] = strange_value(random)
     else:
         holder.insert(key, strange_value(random))
 
 
-def _rename(holder: Any, key: Any, places: list[Place], seeds: list[Seed], random: Random) -> None:
+def _rename(holder: Any, key: Any, slots: list[Slot], seeds: list[Seed], random: Random) -> None:
     if isinstance(holder, dict):
         name = strange_text(random) if random.random() < 0.3 else random.choice(WORDS)
         holder[name] = holder.pop(key)
 
 
-def _graft(holder: Any, key: Any, places: list[Place], seeds: list[Seed], random: Random) -> None:
+def _graft(holder: Any, key: Any, slots: list[Slot], seeds: list[Seed], random: Random) -> None:
     donor = random.choice(seeds).tree
-    found = _places(donor) if donor is not None else []
+    found = _slots(donor) if donor is not None else []
     if found:
         other, name = random.choice(found)
         holder[key] = _copied(other[name])
@@ -147,12 +145,12 @@ def _graft(holder: Any, key: Any, places: list[Place], seeds: list[Seed], random
             holder[name] = holder.pop(key)
 
 
-def _swap(holder: Any, key: Any, places: list[Place], seeds: list[Seed], random: Random) -> None:
-    other, name = random.choice(places)
+def _swap(holder: Any, key: Any, slots: list[Slot], seeds: list[Seed], random: Random) -> None:
+    other, name = random.choice(slots)
     holder[key], other[name] = _copied(other[name]), _copied(holder[key])
 
 
-def _wrap(holder: Any, key: Any, places: list[Place], seeds: list[Seed], random: Random) -> None:
+def _wrap(holder: Any, key: Any, slots: list[Slot], seeds: list[Seed], random: Random) -> None:
     value = holder[key]
     wrappers: list[Any] = [
         [value],
@@ -163,10 +161,8 @@ def _wrap(holder: Any, key: Any, places: list[Place], seeds: list[Seed], random:
     holder[key] = random.choice(wrappers)
 
 
-def _lengthen(
-    holder: Any, key: Any, places: list[Place], seeds: list[Seed], random: Random
-) -> None:
-    lists = [(h, k) for h, k in places if isinstance(h[k], list) and h[k]]
+def _lengthen(holder: Any, key: Any, slots: list[Slot], seeds: list[Seed], random: Random) -> None:
+    lists = [(h, k) for h, k in slots if isinstance(h[k], list) and h[k]]
     if lists:
         holder, key = random.choice(lists)
         count = random.choice(LENGTHS)
@@ -175,15 +171,15 @@ def _lengthen(
         holder[key] = [*holder[key], *more]
 
 
-def _alias(holder: Any, key: Any, places: list[Place], seeds: list[Seed], random: Random) -> None:
+def _alias(holder: Any, key: Any, slots: list[Slot], seeds: list[Seed], random: Random) -> None:
     name = random.choice("abc")
-    other, other_key = random.choice(places)
+    other, other_key = random.choice(slots)
     if not isinstance(other[other_key], Marked | Raw):
         other[other_key] = Marked(name, other[other_key])
     holder[key] = Raw(f"*{name}")
 
 
-def _laugh(holder: Any, key: Any, places: list[Place], seeds: list[Seed], random: Random) -> None:
+def _laugh(holder: Any, key: Any, slots: list[Slot], seeds: list[Seed], random: Random) -> None:
     """Each level of a list, a grid or rows holds the one before it several times."""
     if random.random() < 0.7:
         return

@@ -131,7 +131,7 @@ def _delete_others(connection: sa.Connection, column: sa.Column[Any], kept: set[
 
 
 def anonymise(connection: sa.Connection) -> None:
-    """Take out what tells of the machine's owner: places of files, builds of its kernel."""
+    """Take out what tells of the machine's owner: paths of files, builds of its kernel."""
     for row in connection.execute(sa.select(experiments.c.id, experiments.c.path)).all():
         path = f"experiments/{PurePosixPath(row.path.replace(chr(92), '/')).name}"
         same = experiments.c.id == row.id

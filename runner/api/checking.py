@@ -98,7 +98,7 @@ def _checks(connection: sa.Connection) -> Iterator[Checked]:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class DatabaseInfo(Framed):
-    """Place and size of a database and of the `.runner/` beside it, in bytes."""
+    """Path and size of a database and of the `.runner/` beside it, in bytes."""
 
     database: str
     database_bytes: int
@@ -114,7 +114,7 @@ class DatabaseInfo(Framed):
 
 
 def database_info(db: str | Path | None = None) -> DatabaseInfo:
-    """Return place and size of a database and of `.runner/`.
+    """Return path and size of a database and of `.runner/`.
 
     Raises:
         UsageError: when there is no database.

@@ -61,7 +61,7 @@ def plot(spec: str | Path, kind: str = "sheet", **options: Any) -> RenderedFigur
 
     Raises:
         SpecError: for a wrong spec, or a metric that its runs do not have.
-        UsageError: for wrong options, when nothing was run, or a place that cannot be written.
+        UsageError: for wrong options, when nothing was run, or a path that cannot be written.
         DiskFull: when there is no room for the file.
     """
     figure = draw(spec, PlotOptions(kind, **options))
@@ -100,7 +100,7 @@ def save_figure(figure: RenderedFigure) -> list[str]:
     """Write a figure to its file and return what should be said about that.
 
     Raises:
-        UsageError: for a place that cannot be written.
+        UsageError: for a path that cannot be written.
         DiskFull: when there is no room for it.
     """
     from runner.report.figures.page import save, style

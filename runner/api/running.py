@@ -177,5 +177,5 @@ def _summary(
 def _filled(database: Database, ref: TableRef) -> RunTable:
     try:
         return RunTable(ref.table.name, fill(database, ref))
-    except UsageError as error:  # a variant can make cells meet in one place of a pivot
+    except UsageError as error:  # a variant can make cells share a slot of a pivot
         return RunTable(ref.table.name, None, str(error))

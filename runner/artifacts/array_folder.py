@@ -65,10 +65,10 @@ def is_whole(path: Path, checksum: object, digest: Callable[[Path], str]) -> boo
 
 @contextmanager
 def array_folder(folder: Path, array: str) -> Iterator[Path]:
-    """Give a folder to write an array and its index to, which is in its place after the block.
+    """Yield a folder for an array and its index; it becomes ``folder`` at the end of the block.
 
     Args:
-        folder: its place.
+        folder: the final path.
         array: the file whose checksum is in the index, which need not be verified again.
     """
     with whole_folder(folder) as partial:
@@ -101,7 +101,7 @@ def open_or_make(
     for attempt in range(ATTEMPTS):
         why, found = _looked(fault, opened)
         if why == REMOVED or (attempt and why == NOT_THERE):
-            time.sleep(PAUSE)  # another process may be putting its own into their place
+            time.sleep(PAUSE)  # another process may be replacing them with its own
             again, found = _looked(fault, opened)
             why = why if again == NOT_THERE else again
         if found is not None:

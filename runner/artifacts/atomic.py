@@ -1,6 +1,6 @@
 """Files and folders that appear whole or not at all: written under another name, then renamed.
 
-Owns the names of unfinished files and folders, the one place where anything is renamed, and what
+Owns the names of unfinished files and folders, the only module that renames anything, and what
 is on the disk by then. A process that was killed leaves unfinished ones behind; the next one that
 writes the same thing removes them, if it can tell that their process is dead.
 """
@@ -28,9 +28,9 @@ host, of a container that is gone, or of a version that named unfinished files o
 
 @contextmanager
 def whole_file(final: Path, durable: bool = True) -> Iterator[Path]:
-    """Give a place to write to; what is written there becomes ``final`` at the end of the block.
+    """Yield a path to write to; what is written there becomes ``final`` at the end of the block.
 
-    After an error nothing is left, and what was in the place of ``final`` stays.
+    After an error nothing is left, and ``final`` stays as it was.
 
     Args:
         final: the file, in a folder that exists.
@@ -61,18 +61,18 @@ def whole_folder(final: Path) -> Iterator[Path]:
 
 
 def put_file(partial: Path, final: Path, durable: bool = True) -> None:
-    """Rename a written file to its place, where it replaces what is there."""
+    """Rename a written file to its final path, replacing what is there."""
     if durable:
         flush(partial)
     partial.replace(final)
 
 
 def put_folder(partial: Path, final: Path, replacing: bool = True) -> None:
-    """Rename a written folder to its place.
+    """Rename a written folder to its final path.
 
     Args:
         partial: a whole folder, written by this process.
-        final: its place.
+        final: the final path.
         replacing: whether it replaces a folder that is there; else that one stays.
     """
     _flush_files(partial)

@@ -135,8 +135,8 @@ def source_file(name: str) -> Path | None:
         origin = getattr(module, "__file__", None)
         return Path(origin) if origin and origin.endswith(".py") else None
     for root in roots:
-        place = root.joinpath(*inner)
-        for path in (place / "__init__.py", place.with_name(f"{place.name}.py")):
+        base = root.joinpath(*inner)
+        for path in (base / "__init__.py", base.with_name(f"{base.name}.py")):
             if path.is_file() and (inner or path.name == "__init__.py"):
                 return path
     return None

@@ -1,4 +1,4 @@
-"""What is wrong with a data set, at its place in the spec."""
+"""Problems of data sets, with their position in the spec."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def build_source(resolved: ResolvedCell, access: DataAccess) -> ImageSource:
 
 
 def missing_data(error: MissingData, resolved: ResolvedCell) -> Problem:
-    """Return the problem that a data set is not there, at its place in the spec."""
+    """Return the problem of a missing data set, with its position in the spec."""
     path = "data.path" if find(resolved.tree, ["data", "path"]) else "data.dataset"
-    looked = ", ".join(str(place) for place in error.looked)
+    looked = ", ".join(str(path) for path in error.looked)
     found = f"missing data set {resolved.settings.data.dataset}: {error.what}"
     found += f"\n    looked for: {looked}" if looked else ""
     return Problem(written_node(resolved.tree, path).position, found, hint=error.how_to_get)

@@ -69,7 +69,7 @@ class ModelChecker:
             weights: the file of its pretrained weights; None without, or where it is not there.
 
         Raises:
-            SpecError: when they do not fit, at its place.
+            SpecError: when they do not go together.
         """
         settings = resolved.settings
         layout = self._layout(resolved, source)

@@ -48,7 +48,7 @@ class Workspace:
         """Return whether there is a database to read.
 
         Raises:
-            UsageError: when something else is in its place.
+            UsageError: when the path is something else.
         """
         return self.database_path == REFERENCE or is_there(Path(self.database_path))
 
@@ -66,7 +66,7 @@ class Workspace:
         """Open the database while entered, or nothing where there is none yet.
 
         Raises:
-            UsageError: when something else is in its place.
+            UsageError: when the path is something else.
         """
         if not self.has_database():
             yield None

@@ -100,8 +100,8 @@ def _holding(stage: Train, records: Sequence[Record]) -> Iterator[_Found]:
 
 def _read(stage: Train, found: _Found) -> Train:
     """Return a training that is read: it trains nothing, and its network sees no image."""
-    places = [found.record.kept[epoch][0] for epoch in sorted(found.kept)]
-    states = dict.fromkeys(name for name, _ in places if kind_of(name) == "states")
+    artifacts = [found.record.kept[epoch][0] for epoch in sorted(found.kept)]
+    states = dict.fromkeys(name for name, _ in artifacts if kind_of(name) == "states")
     return replace(
         stage,
         recorded=found.last,

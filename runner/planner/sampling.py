@@ -57,15 +57,15 @@ def sample_runs(plan: Plan, size: int) -> tuple[str, ...]:
         run: [*sorted((-count[key], key) for key in keys), _NOTHING] for run, keys in shared.items()
     }
     order = sorted(ranked, key=lambda run: (ranked[run], run))
-    places = _places(order, ranked)
-    order.sort(key=lambda run: (ranked[run][0], places[run] // 2, ranked[run], run))
+    ranks = _ranks(order, ranked)
+    order.sort(key=lambda run: (ranked[run][0], ranks[run] // 2, ranked[run], run))
     return tuple(order[: max(size, 1)])
 
 
-def _places(order: list[str], ranked: Mapping[str, list[tuple[int, str]]]) -> dict[str, int]:
-    """Return the place of each run among those that share the same stages."""
+def _ranks(order: list[str], ranked: Mapping[str, list[tuple[int, str]]]) -> dict[str, int]:
+    """Return the rank of each run among those that share the same stages."""
     return {
-        run: place
+        run: rank
         for _, alike in groupby(order, key=lambda run: ranked[run])
-        for place, run in enumerate(alike)
+        for rank, run in enumerate(alike)
     }

@@ -111,7 +111,7 @@ def _end_of_segment(member: _Member, epoch: int) -> int:
 
 
 def _chains(root: _Node, facts: Facts) -> Iterator[tuple[str, tuple[Train, ...]]]:
-    """Yield (key of the replaced stage, the stages in its place) for all open members of a tree."""
+    """Yield (key of the replaced stage, its replacements) for all open members of a tree."""
     chains: dict[str, list[Train]] = {}
     for stage, node in _stages(root, root.first, None, facts):
         for member in node.open_members():

@@ -59,7 +59,7 @@ def is_there(path: Path) -> bool:
     """Return whether a file is there.
 
     Raises:
-        UsageError: when something else is, or the place cannot be looked at.
+        UsageError: when something else is, or the path cannot be looked at.
     """
     try:
         mode = os.stat(path).st_mode

@@ -161,8 +161,8 @@ def _named(connection: sa.Connection, result: Key) -> str:
         .where(cells.c.run_key == key)
     )
     cell = connection.execute(query).first()
-    place = "" if cell is None else f" ({cell.name}:{cell.position}:{cell.seed})"
-    return f"run {key[:12]}{place}" + (f", repetition {rerun}" if rerun else "")
+    cell_text = "" if cell is None else f" ({cell.name}:{cell.position}:{cell.seed})"
+    return f"run {key[:12]}{cell_text}" + (f", repetition {rerun}" if rerun else "")
 
 
 def check_attempts(connection: sa.Connection, stage_keys: Collection[str] | None = None) -> Checked:

@@ -62,7 +62,7 @@ class Database:
             StoreGone: when the file is not there any more.
             DamagedDatabase: when what is read is not what was written.
         """
-        self.check_in_place()
+        self.check_files()
         with in_words(self.path), self.engine.connect() as connection:
             yield connection
 
@@ -79,19 +79,21 @@ class Database:
         """
         if self.read_only:
             raise UsageError(f"{self.path} is read-only", hint=OWN_DATABASE)
-        self.check_in_place()
+        self.check_files()
         with in_words(self.path), self.engine.connect() as connection:
             writer = connection.execution_options(runner_write=True)
             with writer.begin():
                 yield writer
-        self.check_in_place()
+        self.check_files()
 
-    def remember_place(self) -> None:
-        """Remember which files these are, for :meth:`check_in_place`."""
+    def remember_files(self) -> None:
+        """Remember which files these are, for :meth:`check_files`."""
         beside = self.path.with_name(f"{self.path.name}-wal")
-        self._files = {path: found for path in (self.path, beside) if (found := _place(path))}
+        self._files = {
+            path: found for path in (self.path, beside) if (found := _file_identity(path))
+        }
 
-    def check_in_place(self) -> None:
+    def check_files(self) -> None:
         """Check that the file, and the log of what was written last, are those that were opened.
 
         SQLite would write into removed files without an error.
@@ -100,7 +102,7 @@ class Database:
             StoreGone: when one was removed or replaced.
         """
         for path, known in self._files.items():
-            found = _place(path)
+            found = _file_identity(path)
             if found != known:
                 became = "removed" if found is None else "replaced"
                 raise StoreGone(
@@ -126,7 +128,7 @@ class Database:
             self._source.close()
 
 
-def _place(path: Path) -> tuple[int, int] | None:
+def _file_identity(path: Path) -> tuple[int, int] | None:
     try:
         found = os.stat(path)
     except OSError:
@@ -192,7 +194,7 @@ def _for_writing(path: Path, check: bool) -> Database:
         _migrate(database)
         if check:
             _check(database)
-        database.remember_place()
+        database.remember_files()
     except BaseException:
         database.close()
         raise

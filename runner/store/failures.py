@@ -1,6 +1,6 @@
 """What an error of SQLite, or a value that is not what it should be, says to a person.
 
-The one place where errors of reading and writing a database become errors of this program.
+The only module where errors of reading and writing a database become errors of this program.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How a file is read that must stay as it is: in its place, or from a copy in memory.
+"""How a file is read that must stay as it is: where it is, or from a copy in memory.
 
 A copy is needed where SQLite would have to write beside the file first: to see what its program
 left in a log, or to migrate an older schema.
@@ -43,7 +43,7 @@ class Source:
 
 
 def immutable(path: Path) -> Source:
-    """Return a file in its place, which nobody writes while it is read.
+    """Return a file as it is, which nobody writes while it is read.
 
     SQLite neither locks it nor looks for a log, so that its folder may be read-only.
     """
@@ -68,7 +68,7 @@ def copied_to_memory(path: Path) -> Source:
     """
     if os.stat(path).st_size > MOST_IN_MEMORY:
         raise UsageError(
-            f"{path} cannot be read in its place and is too large to be copied to memory",
+            f"{path} cannot be read where it is and is too large to be copied to memory",
             hint="copy it, with what lies beside it, into a folder that can be written",
         )
     if not has_log_beside(path):

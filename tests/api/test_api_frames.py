@@ -43,7 +43,7 @@ CELL_COLUMNS = [
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with small.yaml and its finished database."""
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("api")
@@ -54,16 +54,16 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_list_runs_has_a_row_per_cell(place: Path) -> None:
-    frame = api.list_runs(db=place / "results.db").frame()
+def test_list_runs_has_a_row_per_cell(folder: Path) -> None:
+    frame = api.list_runs(db=folder / "results.db").frame()
     assert list(frame) == CELL_COLUMNS
     assert frame[["position", "seed"]].values.tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
     with pytest.raises(UsageError, match="no experiment 'other'"):
-        api.list_runs("other", db=place / "results.db")
+        api.list_runs("other", db=folder / "results.db")
 
 
-def test_report_is_a_frame_of_the_declared_columns(place: Path) -> None:
-    frame = api.report("small", db=place / "results.db").frame()
+def test_report_is_a_frame_of_the_declared_columns(folder: Path) -> None:
+    frame = api.report("small", db=folder / "results.db").frame()
     assert list(frame) == [
         "LR",
         "VAL",
@@ -74,51 +74,51 @@ def test_report_is_a_frame_of_the_declared_columns(place: Path) -> None:
         "status",
     ]
     assert frame["LR"].tolist() == [0.01, 0.1]
-    cells = api.list_runs(db=place / "results.db").frame()
-    best = [api.show(run, db=place / "results.db")["epochs"] for run in cells["run"]]
+    cells = api.list_runs(db=folder / "results.db").frame()
+    best = [api.show(run, db=folder / "results.db")["epochs"] for run in cells["run"]]
     highest = pd.Series([max(epoch["val_accuracy"] for epoch in epochs) for epochs in best])
     assert frame["VAL"].tolist() == pytest.approx(
         highest.groupby(cells["position"]).mean().tolist()
     )
 
 
-def test_report_asks_which_table_when_there_are_several(place: Path) -> None:
-    report = api.report(db=place / "results.db")
+def test_report_asks_which_table_when_there_are_several(folder: Path) -> None:
+    report = api.report(db=folder / "results.db")
     assert list(report.frames()) == ["sizes", "small"]
     with pytest.raises(UsageError, match="which table\\?\n    allowed: small, sizes"):
         report.frame()
 
 
-def test_report_takes_a_spec_as_it_is_now(place: Path, tmp_path: Path) -> None:
+def test_report_takes_a_spec_as_it_is_now(folder: Path, tmp_path: Path) -> None:
     spec = tmp_path / "small.yaml"
     spec.write_text(SPEC.partition("  sizes")[0].replace("LR: lr", "RATE: lr"))
-    assert "RATE" in api.report(spec=spec, db=place / "results.db").frame()
+    assert "RATE" in api.report(spec=spec, db=folder / "results.db").frame()
 
 
-def test_validate_has_a_row_per_cell_and_setting(place: Path) -> None:
-    frame = api.validate(place / "small.yaml").frame()
+def test_validate_has_a_row_per_cell_and_setting(folder: Path) -> None:
+    frame = api.validate(folder / "small.yaml").frame()
     assert list(frame) == ["experiment", "position", "seed", "setting", "value", "origin"]
     rates = frame[frame["setting"] == "train.optimizer.lr"]
     assert rates["value"].tolist() == [0.01, 0.01, 0.1, 0.1]
     assert rates["origin"].iloc[0].endswith("small.yaml:7:15")
     with pytest.raises(SpecError, match="no such file"):
-        api.validate(place / "nowhere.yaml")
+        api.validate(folder / "nowhere.yaml")
 
 
-def test_plan_has_a_row_per_stage_that_is_to_be_done(place: Path) -> None:
+def test_plan_has_a_row_per_stage_that_is_to_be_done(folder: Path) -> None:
     columns = ["stage", "kind", "epochs", "seconds", "num_bytes", "runs"]
-    done = api.plan(place / "small.yaml", db=place / "results.db", device="cpu").frame()
+    done = api.plan(folder / "small.yaml", db=folder / "results.db", device="cpu").frame()
     assert (len(done), list(done)) == (0, columns)
     planned = api.plan(
-        place / "small.yaml", sets=["epochs=3"], db=place / "results.db", device="cpu"
+        folder / "small.yaml", sets=["epochs=3"], db=folder / "results.db", device="cpu"
     ).frame()
     assert list(planned) == columns
     assert planned["kind"].value_counts().to_dict() == {"train": 4, "evaluate": 4}
     assert planned[planned["kind"] == "train"]["seconds"].gt(0).all()
 
 
-def test_show_has_all_of_a_run(place: Path) -> None:
-    record = api.show("small:1:0", db=place / "results.db")
+def test_show_has_all_of_a_run(folder: Path) -> None:
+    record = api.show("small:1:0", db=folder / "results.db")
     assert record["settings"]["train"]["optimizer"]["lr"] == 0.1
     assert record["result"]["status"] == "done"
     assert [epoch["epoch"] for epoch in record["epochs"]] == [1, 2]
@@ -128,19 +128,19 @@ def test_show_has_all_of_a_run(place: Path) -> None:
 
 
 @pytest.fixture
-def shipped(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def shipped(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The finished database as the reference, of which `small.yaml` is in the current folder."""
     path = tmp_path / "ships" / "results.db"
     path.parent.mkdir()
-    shutil.copy(place / "results.db", path)
+    shutil.copy(folder / "results.db", path)
     monkeypatch.setattr(reference, "REFERENCE_FILE", path)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "small.yaml").write_text(SPEC)
     return path
 
 
-def test_verbs_that_read_take_the_reference(shipped: Path, place: Path) -> None:
-    own = place / "results.db"
+def test_verbs_that_read_take_the_reference(shipped: Path, folder: Path) -> None:
+    own = folder / "results.db"
     shipped_report, own_report = (api.report("small", db=db) for db in (api.REFERENCE, own))
     assert shipped_report.frame().equals(own_report.frame())
     assert api.list_runs(db=api.REFERENCE) == api.list_runs(db=own)
@@ -151,12 +151,12 @@ def test_verbs_that_read_take_the_reference(shipped: Path, place: Path) -> None:
     assert not Path("results.db").exists()
 
 
-def test_plan_and_run_count_the_reference_when_told(shipped: Path, place: Path) -> None:
+def test_plan_and_run_count_the_reference_when_told(shipped: Path, folder: Path) -> None:
     assert api.plan("small.yaml", device="cpu").stages
     assert not api.plan("small.yaml", device="cpu", use_reference=True).stages
     frame = api.run("small.yaml", device="cpu", use_reference=True).frame()
     columns = ["run", "status", "val_accuracy", "test_accuracy", "seconds"]
-    assert frame[columns].equals(api.list_runs(db=place / "results.db").frame()[columns])
+    assert frame[columns].equals(api.list_runs(db=folder / "results.db").frame()[columns])
     assert not list(Path(".runner").rglob("*.safetensors"))
 
 

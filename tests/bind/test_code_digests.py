@@ -84,12 +84,12 @@ def test_what_was_parsed_is_remembered_by_its_text(
         assert Sources(tmp_path).digests(names) == first
         patch.setattr(sources_module, "_PARSED", {})
         assert Sources(tmp_path).digests(names) == first
-    place = tmp_path / "code.json"
+    path = tmp_path / "code.json"
     for damaged in ("", "[]", "{}", '{"format": 1, "known": {"a": 3}}', '{"format": 1}'):
-        place.write_text(damaged)
+        path.write_text(damaged)
         assert Sources(tmp_path).digests(names) == first
-        assert json.loads(place.read_text())["known"]
-    assert Sources(place / "no folder").digests(names) == first
+        assert json.loads(path.read_text())["known"]
+    assert Sources(path / "no folder").digests(names) == first
 
 
 def test_looking_at_all_modules_again_is_quick(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def test_class_too_small_to_stratify_is_refused(tmp_path: Path, call: Call) -> N
     assert is_golden("class_too_small_to_stratify", problem(call), tmp_path)
 
 
-def test_unknown_class_is_refused_at_its_place(tmp_path: Path, call: Call) -> None:
+def test_unknown_class_is_refused_at_its_position(tmp_path: Path, call: Call) -> None:
     draw_classes(tmp_path / "photos", {"cat": 6, "dog": 6})
     Path("photos.yaml").write_text(SPEC.replace("test: 0.25", "test: 0.25, include: [cat, dogg]"))
     assert is_golden("unknown_class", problem(call), tmp_path)
@@ -199,7 +199,7 @@ def test_crop_larger_than_the_images_is_refused(tmp_path: Path, call: Call) -> N
     ],
     ids=["unknown user", "long", "links"],
 )
-def test_folder_that_cannot_be_is_refused_at_its_place(
+def test_folder_that_cannot_be_is_refused_at_its_position(
     tmp_path: Path, call: Call, folder: str, found: str
 ) -> None:
     (tmp_path / "loop").symlink_to("loop")
@@ -275,7 +275,7 @@ tables:
 """
 
 
-def test_measures_that_need_more_classes_are_refused_at_their_places(
+def test_measures_that_need_more_classes_are_refused_at_their_positions(
     tmp_path: Path, call: Call
 ) -> None:
     Path("photos.yaml").write_text(TOP5)

@@ -39,25 +39,25 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def place(recorded: Path, tmp_path: Path) -> Path:
+def folder(recorded: Path, tmp_path: Path) -> Path:
     """The current folder, with a copy of it."""
     shutil.copytree(recorded, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
-def test_default_is_a_sheet_in_the_folder_figures(place: Path, call: Call) -> None:
+def test_default_is_a_sheet_in_the_folder_figures(folder: Path, call: Call) -> None:
     drawn = call("plot", "made_up.yaml", "--only", "fast one")
     assert (drawn.code, drawn.out, drawn.err) == (0, "figures/made_up-sheet.png\n", "")
     assert Path("figures/made_up-sheet.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_variant_has_a_file_of_its_own(place: Path, call: Call) -> None:
+def test_variant_has_a_file_of_its_own(folder: Path, call: Call) -> None:
     words = ["accuracy", "--only", "fast one", "--set", "epochs=2"]
     drawn = call("plot", "made_up.yaml", *words)
     assert drawn.out == "figures/made_up-epochs=2-accuracy.png\n"
 
 
-def test_cells_without_results_are_named_and_left_out(place: Path, call: Call) -> None:
+def test_cells_without_results_are_named_and_left_out(folder: Path, call: Call) -> None:
     drawn = call("plot", "made_up.yaml", "accuracy", "--out", "new/folder/a.svg")
     assert (drawn.code, drawn.out) == (0, "new/folder/a.svg\n")
     assert drawn.err == (
@@ -68,7 +68,7 @@ def test_cells_without_results_are_named_and_left_out(place: Path, call: Call) -
     assert "never" not in Path("new/folder/a.svg").read_text()
 
 
-def test_plot_without_results_names_the_command_that_makes_them(place: Path, call: Call) -> None:
+def test_plot_without_results_names_the_command_that_makes_them(folder: Path, call: Call) -> None:
     refused = call("plot", "made_up.yaml", "--only", "never")
     assert (refused.code, refused.out) == (2, "")
     assert refused.err == (
@@ -77,7 +77,7 @@ def test_plot_without_results_names_the_command_that_makes_them(place: Path, cal
     assert not Path("figures").exists()
 
 
-def test_spec_that_was_not_run_says_how_to(place: Path, call: Call) -> None:
+def test_spec_that_was_not_run_says_how_to(folder: Path, call: Call) -> None:
     refused = call("plot", "made_up.yaml", "--set", "batch_size=7", "--db", "results.db")
     assert (refused.code, refused.err) == (
         2,
@@ -87,18 +87,18 @@ def test_spec_that_was_not_run_says_how_to(place: Path, call: Call) -> None:
 
 
 def test_command_that_makes_results_is_not_told_to_add_to_the_reference(
-    place: Path, call: Call
+    folder: Path, call: Call
 ) -> None:
     refused = call("plot", "made_up.yaml", "--reference")
     assert (refused.code, refused.err) == (
         2,
         "error: made_up.yaml: it has not been run\n    hint: runner run made_up.yaml\n",
     )
-    other = call("plot", "made_up.yaml", "--only", "never", "--db", str(place / "results.db"))
-    assert other.err.endswith(f"    hint: runner run made_up.yaml --db {place / 'results.db'}\n")
+    other = call("plot", "made_up.yaml", "--only", "never", "--db", str(folder / "results.db"))
+    assert other.err.endswith(f"    hint: runner run made_up.yaml --db {folder / 'results.db'}\n")
 
 
-def test_plot_without_a_database_says_how_to_make_one(place: Path, call: Call) -> None:
+def test_plot_without_a_database_says_how_to_make_one(folder: Path, call: Call) -> None:
     refused = call("plot", "made_up.yaml", "--db", "nowhere.db")
     assert (refused.code, refused.out) == (2, "")
     assert "no database at nowhere.db\n    hint: the first `runner run` makes it" in refused.err
@@ -147,7 +147,7 @@ def test_plot_without_a_database_says_how_to_make_one(place: Path, call: Call) -
     ],
 )
 def test_wrong_words_are_told_what_is_allowed(
-    place: Path, call: Call, words: list[str], message: str
+    folder: Path, call: Call, words: list[str], message: str
 ) -> None:
     refused = call("plot", "made_up.yaml", *words)
     assert (refused.code, refused.out) == (2, "")
@@ -155,10 +155,10 @@ def test_wrong_words_are_told_what_is_allowed(
     assert not Path("figures").exists()
 
 
-def test_x_axis_must_be_chosen_of_several_varying_settings(place: Path, call: Call) -> None:
+def test_x_axis_must_be_chosen_of_several_varying_settings(folder: Path, call: Call) -> None:
     text = HEAD + "sweep: {grid: {lr: [0.01, 0.1], epochs: [4, 5]}}\n"
     database = open_database("two.db")
-    record_made_up(database, place, text, lambda cell: MadeUp({"val_accuracy": [0.5]}))
+    record_made_up(database, folder, text, lambda cell: MadeUp({"val_accuracy": [0.5]}))
     database.close()
     refused = call("plot", "made_up.yaml", "setting", "--db", "two.db")
     assert (refused.code, refused.out) == (2, "")
@@ -167,7 +167,7 @@ def test_x_axis_must_be_chosen_of_several_varying_settings(place: Path, call: Ca
     )
 
 
-def test_place_that_cannot_be_written_is_an_error(place: Path, call: Call) -> None:
+def test_path_that_cannot_be_written_is_an_error(folder: Path, call: Call) -> None:
     Path("figures").write_text("a file")
     refused = call("plot", "made_up.yaml", "accuracy", "--only", "fast one")
     assert (refused.code, refused.out) == (2, "")
@@ -175,7 +175,7 @@ def test_place_that_cannot_be_written_is_an_error(place: Path, call: Call) -> No
 
 
 def test_on_a_full_disk_the_figure_before_is_kept(
-    place: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+    folder: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(self: object, path: Path, **options: object) -> None:
         Path(path).write_bytes(b"half")
@@ -187,10 +187,10 @@ def test_on_a_full_disk_the_figure_before_is_kept(
     assert (refused.code, refused.out) == (1, "")
     assert refused.err.startswith("error: the disk is full")
     assert Path("a.png").read_bytes() == b"before"
-    assert [path.name for path in place.glob("a.png*")] == ["a.png"]
+    assert [path.name for path in folder.glob("a.png*")] == ["a.png"]
 
 
-def test_characters_that_the_font_lacks_are_told(place: Path, call: Call) -> None:
+def test_characters_that_the_font_lacks_are_told(folder: Path, call: Call) -> None:
     Path("made_up.yaml").write_text(SPEC.replace("fast one", "学習"), encoding="utf-8")
     drawn = call("plot", "made_up.yaml", "accuracy", "--only", "学習", "--out", "a.png")
     assert (drawn.code, drawn.out) == (0, "a.png\n")

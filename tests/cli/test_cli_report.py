@@ -341,7 +341,7 @@ def test_cell_of_several_variants_asks_which(variants: Path, call: Call) -> None
     assert "allowed: made_up:1:0@lr=0.2, made_up:1:1@lr=0.2" in refused.err
 
 
-def test_cell_of_the_only_variant_needs_no_more_than_its_place(fresh: Path, call: Call) -> None:
+def test_cell_of_the_only_variant_needs_no_more_than_its_position(fresh: Path, call: Call) -> None:
     call("run", "tiny.yaml", "--profile", "quick")
     assert "cell      'tiny:0:0@profile quick'  slow\n" in call("show", "tiny:0:0").out
     refused = call("report", "tiny.yaml")

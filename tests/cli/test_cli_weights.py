@@ -43,7 +43,7 @@ def digest_of(path: Path) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _place(tmp_path: Path, file: Path) -> None:
+def _put(tmp_path: Path, file: Path) -> None:
     draw_classes(tmp_path / "photos", {"a": 9, "b": 9})
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "squeezenet.pth").symlink_to(file)

@@ -41,18 +41,18 @@ def right_levels(
         {key: value[row].double().numpy() for key, value in each.items()}
         for row in range(len(images))
     ]
-    places = torch.from_numpy(np.stack([_places(name, row, size) for row in rows]))
+    points = torch.from_numpy(np.stack([_points(name, row, size) for row in rows]))
     if interpolation == "bilinear":
-        exact = _bilinear(images, places, fill)
+        exact = _bilinear(images, points, fill)
         return [_half_up(exact + change) for change in (-NEAR_LEVELS, NEAR_LEVELS)]
     return [
-        _nearest(images, places + torch.tensor([x, y], dtype=torch.float64), fill)
+        _nearest(images, points + torch.tensor([x, y], dtype=torch.float64), fill)
         for x in (-NEAR, NEAR)
         for y in (-NEAR, NEAR)
     ]
 
 
-def _places(name: str, row: dict[str, Array], size: tuple[int, int]) -> Array:
+def _points(name: str, row: dict[str, Array], size: tuple[int, int]) -> Array:
     """Return (H, W, 2): x and y in the image, in pixels from the center of its first one."""
     height, width = size
     y, x = np.mgrid[:height, :width].astype(np.float64)
@@ -99,9 +99,9 @@ def _half_up(values: Tensor) -> Tensor:
     return (values + 0.5).floor()
 
 
-def _nearest(images: Tensor, places: Tensor, fill: int) -> Tensor:
+def _nearest(images: Tensor, points: Tensor, fill: int) -> Tensor:
     height, width = images.shape[-2:]
-    x, y = _half_up(places).unbind(dim=-1)
+    x, y = _half_up(points).unbind(dim=-1)
     inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
     index = torch.where(inside, y * width + x, torch.zeros_like(x)).long().flatten(1)
     index = index[:, None].expand(-1, images.shape[1], -1)
@@ -109,10 +109,10 @@ def _nearest(images: Tensor, places: Tensor, fill: int) -> Tensor:
     return levels.masked_fill(~inside[:, None], fill).double()
 
 
-def _bilinear(images: Tensor, places: Tensor, fill: int) -> Tensor:
+def _bilinear(images: Tensor, points: Tensor, fill: int) -> Tensor:
     """Return float64 levels; the share of the image counts twice, as in torchvision."""
     height, width = images.shape[-2:]
-    grids = (2 * places + 1) / torch.tensor([width, height], dtype=torch.float64) - 1
+    grids = (2 * points + 1) / torch.tensor([width, height], dtype=torch.float64) - 1
     values = images.double()
     sampled, inside = (
         grid_sample(part, grids, mode="bilinear", padding_mode="zeros", align_corners=False)

@@ -187,7 +187,7 @@ def test_missing_archive_says_how_to_get_it_where_nothing_may_be_fetched(
     assert missing.value.how_to_get == how_to_get
     assert missing.value.archive is not None
     assert missing.value.looked == tuple(
-        place / missing.value.archive.folder for place in (root, root.parent)
+        root_folder / missing.value.archive.folder for root_folder in (root, root.parent)
     )
     assert not root.exists()
 

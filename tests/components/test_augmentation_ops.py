@@ -147,8 +147,8 @@ def color_cases() -> list[Case]:
 
 def geometry_cases(height: int, width: int) -> list[Case]:
     box = boxes(height, width)
-    place = {key: box[key] for key in ("tops", "lefts")}
-    outside = {key: value - 2 for key, value in place.items()}
+    origin = {key: box[key] for key in ("tops", "lefts")}
+    outside = {key: value - 2 for key, value in origin.items()}
     cases: list[Case] = [
         ("horizontal_flip", {}, {}),
         ("vertical_flip", {}, {}),
@@ -158,9 +158,9 @@ def geometry_cases(height: int, width: int) -> list[Case]:
             ("pad", {}, {"padding": (1, 0, 5, 7), "mode": mode, "fill": 9})
             for mode in cropping_net.PADDING_MODES
         ],
-        ("crop", {key: value % 3 for key, value in place.items()}, {"size": (height - 2, 6)}),
+        ("crop", {key: value % 3 for key, value in origin.items()}, {"size": (height - 2, 6)}),
         ("crop", outside, {"size": (height, width + 1)}),
-        ("crop", place, {"size": (height, width)}),
+        ("crop", origin, {"size": (height, width)}),
         *[("resize", {}, {"size": size}) for size in ((height, width), (5, 50), (height, 7))],
         *[("resized_crop", box, {"size": size}) for size in ((height, width), (5, 50))],
         ("resized_crop", {**box, **outside}, {"size": (11, 10)}),
@@ -366,16 +366,16 @@ BOX = st.tuples(*[st.integers(0, 10)] * 2, *[st.integers(1, 10)] * 2)
 @QUICK
 @given(lists(BOX), st.integers(1, 40), st.integers(1, 40))
 def test_crop_boxes_as_in_torchvision(
-    places: list[tuple[int, ...]], height: int, width: int
+    points: list[tuple[int, ...]], height: int, width: int
 ) -> None:
-    columns = torch.tensor(places).unbind(dim=1)
+    columns = torch.tensor(points).unbind(dim=1)
     box = dict(zip(("tops", "lefts", "heights", "widths"), columns, strict=True))
     images = random_images((1, 12, 14))
     assert_as_torchvision(("resized_crop", box, {"size": (height, width)}), images)
     assert_as_torchvision(("erase", box, {"value": height}), images)
     # torchvision takes the wrong rows of a box that does not touch the image.
-    place = {"tops": box["tops"] - min(5, height - 1), "lefts": box["lefts"] - min(5, width - 1)}
-    assert_as_torchvision(("crop", place, {"size": (height, width)}), images)
+    origin = {"tops": box["tops"] - min(5, height - 1), "lefts": box["lefts"] - min(5, width - 1)}
+    assert_as_torchvision(("crop", origin, {"size": (height, width)}), images)
 
 
 def test_quarter_turns_move_whole_pixels() -> None:

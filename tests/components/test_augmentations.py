@@ -264,9 +264,9 @@ def numbers_in(parameters: Mapping[str, Any]) -> dict[str, float]:
 
 def largest_gap(one: Tensor, other: Tensor) -> float:
     """Return the Kolmogorov–Smirnov distance of two samples."""
-    places = torch.cat([one, other]).unique()
+    levels = torch.cat([one, other]).unique()
     shares = [
-        torch.searchsorted(each.sort().values, places, right=True) / len(each)
+        torch.searchsorted(each.sort().values, levels, right=True) / len(each)
         for each in (one, other)
     ]
     return float((shares[0] - shares[1]).abs().max())
@@ -476,8 +476,8 @@ def test_corners_never_meet_whatever_the_scale() -> None:
 def test_part_without_room_is_the_largest_in_the_middle() -> None:
     step = step_of("RandomResizedCrop", size=4, scale=[1.0, 1.0], ratio=[1.0, 1.0])
     drawn = step.draw(generator(), 3, (8, 20))
-    places = [drawn[name].tolist() for name in ("tops", "lefts", "heights", "widths")]
-    assert places == [[0] * 3, [6] * 3, [8] * 3, [8] * 3]
+    levels = [drawn[name].tolist() for name in ("tops", "lefts", "heights", "widths")]
+    assert levels == [[0] * 3, [6] * 3, [8] * 3, [8] * 3]
 
 
 def test_rectangle_without_room_erases_nothing() -> None:

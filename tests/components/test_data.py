@@ -87,7 +87,7 @@ def test_folder_without_images_is_no_class(pets: Path) -> None:
     assert list_images(pets).classes == ("cat", "dog")
 
 
-def test_missing_folder_names_the_places(tmp_path: Path, access: DataAccess) -> None:
+def test_missing_folder_names_the_paths(tmp_path: Path, access: DataAccess) -> None:
     with pytest.raises(MissingData, match="no folder pets") as caught:
         build(access)
     assert caught.value.looked == (tmp_path / "elsewhere" / "pets", tmp_path / "pets")

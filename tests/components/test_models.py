@@ -175,7 +175,7 @@ DROP = ["Dropout"]
 
 
 @pytest.mark.parametrize(
-    ("places", "expected"),
+    ("points", "expected"),
     [
         (
             ("blocks", "hidden"),
@@ -198,9 +198,9 @@ DROP = ["Dropout"]
     ids=str,
 )
 def test_dropout_is_where_it_is_asked_for_and_never_twice(
-    places: tuple[str, ...], expected: list[str]
+    points: tuple[str, ...], expected: list[str]
 ) -> None:
-    assert layers_of(dropout_at=places, linear=(4, 4)) == expected
+    assert layers_of(dropout_at=points, linear=(4, 4)) == expected
 
 
 def test_last_layer_has_one_dropout_before_it_without_hidden_layers() -> None:

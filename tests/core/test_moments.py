@@ -14,7 +14,7 @@ TESTS = Path(__file__).parent.parent
 
 def test_moments_are_reached_in_one_place_each() -> None:
     assert known_moments()
-    assert {name: places for name, places in known_moments().items() if len(places) > 1} == {}
+    assert {name: lines for name, lines in known_moments().items() if len(lines) > 1} == {}
 
 
 def test_moments_are_each_used_by_a_test() -> None:

@@ -19,21 +19,21 @@ PAGE = ROOT / "docs" / "planner.md"
 MARK = "<!-- everything -->\n"
 
 
-def planned(specs: Iterable[Path], place: Path) -> tuple[int, Cost, Cost]:
+def planned(specs: Iterable[Path], folder: Path) -> tuple[int, Cost, Cost]:
     """Return runs, and what is wanted and planned of specs, with nothing done and no data there."""
-    request = Request(specs, db=place / "results.db", data=place, device="cpu")
+    request = Request(specs, db=folder / "results.db", data=folder, device="cpu")
     explained, _ = make_plan(request)
     return explained.runs, explained.wanted, explained.planned
 
 
-def catalogue(place: Path) -> str:
+def catalogue(folder: Path) -> str:
     specs = sorted((ROOT / "experiments").glob("*.yaml"))
     lines = [
         "| spec | runs | epochs wanted | planned | stages wanted | planned |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     for name, paths in [*((f"`{path.stem}`", [path]) for path in specs), ("all together", specs)]:
-        runs, wanted, plan = planned(paths, place)
+        runs, wanted, plan = planned(paths, folder)
         numbers = [runs, wanted.epochs, plan.epochs, wanted.stages, plan.stages]
         lines.append(f"| {name} | {' | '.join(str(number) for number in numbers)} |")
     return "\n".join(lines) + "\n"

@@ -401,7 +401,7 @@ def test_epoch_that_only_some_runs_reach_shows_those(drawn: Draw) -> None:
     assert found == pytest.approx([math.nan, 0.41], nan_ok=True)
 
 
-def test_diverged_cell_is_a_cross_on_its_place(drawn: Draw) -> None:
+def test_diverged_cell_is_a_cross_at_its_x(drawn: Draw) -> None:
     def second(cell: Cell) -> MadeUp:
         return (
             MadeUp({"val_accuracy": [0.1]}, status="diverged") if cell.position else curves_of(cell)

@@ -119,7 +119,7 @@ def test_pipelines_too_many_for_a_figure_are_refused(
         drawn(tmp_path)
 
 
-def test_pipeline_that_the_images_cannot_go_through_is_told_with_its_place(
+def test_pipeline_that_the_images_cannot_go_through_is_told_with_its_position(
     tmp_path: Path,
 ) -> None:
     text = SPEC.replace("augment: [RandomHorizontalFlip]", "augment: [{name: Resize, size: 9}]", 1)

@@ -50,7 +50,7 @@ def test_outcomes_of_fuzzing_are_told_apart() -> None:
 
 WRONG = {
     "a crash": KeyError("x"),
-    "no place": SpecError([Problem(None, "wrong")]),
+    "no position": SpecError([Problem(None, "wrong")]),
     "a line too many": SpecError([Problem(SourcePosition("seeds/mutated.yaml", 9, 1), "wrong")]),
     "a column too many": SpecError([Problem(SourcePosition("seeds/mutated.yaml", 1, 99), "wrong")]),
     "no text": SpecError([Problem(SourcePosition("seeds/mutated.yaml", 1, 1), "\ud800")]),

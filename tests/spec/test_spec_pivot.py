@@ -122,7 +122,7 @@ def test_pivot_is_recorded_with_the_table() -> None:
 
 
 @pytest.mark.parametrize("changed", ["lr=0.3", "dropout=0.1"])
-def test_variant_may_move_cells_into_one_place(changed: str) -> None:
+def test_variant_may_move_cells_into_one_slot(changed: str) -> None:
     """Its runs are wanted all the same; what is the same run is one cell of the table."""
     assert len(build(SPEC, changed).cells) == 4
     assert len(build(SPEC, profile="smoke").cells) == 4

@@ -246,7 +246,7 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_size_that_can_only_be_a_mistake_is_refused_at_its_place(name: str) -> None:
+def test_size_that_can_only_be_a_mistake_is_refused_at_its_position(name: str) -> None:
     component = {"step_size": "schedule: step", "patience": "early_stopping: {}"}.get(name, "{}")
     text = f"train: {component if component == '{}' else '{' + component + '}'}\n"
     value = SETTINGS[name]

@@ -210,7 +210,7 @@ def test_empty_row_is_the_spec_as_it_stands() -> None:
     assert [item.overrides for item in expand({"rows": [{}]})] == [{}]
 
 
-def test_published_values_of_rows_keep_their_places() -> None:
+def test_published_values_of_rows_keep_their_positions() -> None:
     (item,) = expand({"rows": [{"lr": 1, "published": {"ACC": 0.5}}]})
     assert item.published["ACC"].value == 0.5
     assert item.published["ACC"].position.line == 4

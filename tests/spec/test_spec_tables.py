@@ -81,7 +81,7 @@ def test_setting_hides_a_label_of_its_name() -> None:
         "t: {X: {setting: lr, mark: max}}",
     ],
 )
-def test_wrong_table_is_a_spec_error_with_its_place(text: str) -> None:
+def test_wrong_table_is_a_spec_error_with_its_position(text: str) -> None:
     with pytest.raises(SpecError) as caught:
         table_of(text)
     assert all(problem.position is not None for problem in caught.value.problems)

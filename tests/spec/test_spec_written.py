@@ -64,7 +64,7 @@ def position_of(document: dict[str, Any], path: list[str]) -> SourcePosition | N
 def said_of(
     problems: tuple[Problem, ...], position: SourcePosition | None
 ) -> set[tuple[str, str, str]]:
-    """Return what is said of a place."""
+    """Return what is said of a position."""
     return {
         (problem.found, problem.allowed, problem.suggestion)
         for problem in problems

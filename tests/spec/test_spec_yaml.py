@@ -95,7 +95,7 @@ def test_aliases_stand_for_the_value_of_their_anchor() -> None:
     assert plain(tree) == {"a": {"b": (1, 2)}, "c": {"b": (1, 2)}}
 
 
-def test_every_value_and_key_knows_its_place() -> None:
+def test_every_value_and_key_knows_its_position() -> None:
     tree = parse_yaml("a:\n  b: [1,\n      two]\n", "a.yaml")
     inner = tree.value["a"].value["b"]
     assert inner.key_position == SourcePosition("a.yaml", 2, 3)
@@ -143,7 +143,7 @@ def test_keys_are_text_whatever_they_look_like() -> None:
     ],
     ids=lambda text: text[:24],
 )
-def test_broken_files_are_spec_errors_with_their_place(text: str, message: str) -> None:
+def test_broken_files_are_spec_errors_with_their_positions(text: str, message: str) -> None:
     with pytest.raises(SpecError) as caught:
         parse_yaml(text, "a.yaml")
     assert str(caught.value).startswith(message)
@@ -211,7 +211,7 @@ def test_folder_or_binary_file_is_a_spec_error(tmp_path: Path) -> None:
         ("ü: 1\r\nüb: ".encode() + b"\xed\xa0\x80", ":2:5: the byte 0xed, which is not UTF-8"),
     ],
 )
-def test_byte_that_is_no_text_has_a_place(tmp_path: Path, content: bytes, message: str) -> None:
+def test_byte_that_is_no_text_has_a_position(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "a.yaml"
     path.write_bytes(content)
     with pytest.raises(SpecError) as caught:

@@ -66,7 +66,7 @@ class Augmenter:
 
 @dataclass(frozen=True)
 class _Batch:
-    """The draws of one batch of ``count`` images, each at the place of its step."""
+    """The draws of one batch of ``count`` images, each by the path of its step."""
 
     seed: int
     epoch: int
@@ -74,17 +74,17 @@ class _Batch:
     count: int
     mean: Sequence[float]
 
-    def generator(self, place: str) -> torch.Generator:
-        """Return the generator of a place: "" is the pipeline, "0" its first step."""
-        purpose = f"{PURPOSE} {place}".strip()
+    def generator(self, step_path: str) -> torch.Generator:
+        """Return the generator of a step: "" is the pipeline, "0" its first step."""
+        purpose = f"{PURPOSE} {step_path}".strip()
         return torch.Generator().manual_seed(keyed_seed(self.seed, purpose, self.epoch, self.step))
 
-    def picked(self, place: str, chance: float) -> Tensor:
-        """Return which images of the batch are picked, (B,) bool: the first draw of a place."""
-        return unit(self.generator(place), self.count) < chance
+    def picked(self, step_path: str, chance: float) -> Tensor:
+        """Return which images of the batch are picked, (B,) bool: the first draw of a step."""
+        return unit(self.generator(step_path), self.count) < chance
 
     def steps(
-        self, steps: Sequence[Augmentation | OneOf], images: Tensor, rows: Tensor, place: str
+        self, steps: Sequence[Augmentation | OneOf], images: Tensor, rows: Tensor, step_path: str
     ) -> Tensor:
         """Return images after steps.
 
@@ -92,17 +92,17 @@ class _Batch:
             steps: one after the other.
             images: uint8 (K, C, H, W).
             rows: of them in the batch, (K,).
-            place: of what holds the steps, with a dot at its end.
+            step_path: prefix of the steps, ending with a dot.
         """
         for index, step in enumerate(steps):
             if isinstance(step, OneOf):
-                images = self._one_of(step, images, rows, f"{place}{index}")
+                images = self._one_of(step, images, rows, f"{step_path}{index}")
             else:
-                images = self._apply(step, images, rows, f"{place}{index}")
+                images = self._apply(step, images, rows, f"{step_path}{index}")
         return images
 
-    def _apply(self, step: Augmentation, images: Tensor, rows: Tensor, place: str) -> Tensor:
-        generator = self.generator(place)
+    def _apply(self, step: Augmentation, images: Tensor, rows: Tensor, step_path: str) -> Tensor:
+        generator = self.generator(step_path)
         picked = unit(generator, self.count) < step.chance()
         height, width = images.shape[-2:]
         drawn = step.draw(generator, self.count, (height, width))
@@ -113,10 +113,10 @@ class _Batch:
 
         return on_rows(images, picked[rows], change)
 
-    def _one_of(self, step: OneOf, images: Tensor, rows: Tensor, place: str) -> Tensor:
+    def _one_of(self, step: OneOf, images: Tensor, rows: Tensor, step_path: str) -> Tensor:
         weights = step.weights or (1.0,) * len(step.choices)
         bounds = torch.tensor(weights, dtype=torch.float64).cumsum(0)
-        drawn = unit(self.generator(place), self.count) * bounds[-1]
+        drawn = unit(self.generator(step_path), self.count) * bounds[-1]
         chosen = torch.searchsorted(bounds, drawn, right=True).clamp_(max=len(weights) - 1)[rows]
         result: Tensor | None = None
         for number, steps in enumerate(step.choices):
@@ -124,7 +124,7 @@ class _Batch:
             if len(inside) == 0:
                 continue
             there = inside.to(images.device)
-            part = self.steps(steps, images[there], rows[inside], f"{place}.{number}.")
+            part = self.steps(steps, images[there], rows[inside], f"{step_path}.{number}.")
             if result is None:
                 result = part.new_empty((len(images), *part.shape[1:]))
             result.index_copy_(0, there, part)

@@ -57,9 +57,11 @@ def read_record(
     )
 
 
-def _weights(context: Context, epoch: int, places: Sequence[tuple[str, str]]) -> dict[str, Tensor]:
-    """Return the weights after an epoch from the first place that has them whole, or none."""
-    for name, digest in places:
+def _weights(
+    context: Context, epoch: int, candidates: Sequence[tuple[str, str]]
+) -> dict[str, Tensor]:
+    """Return the weights after an epoch from the first candidate that is whole, or none."""
+    for name, digest in candidates:
         path = context.artifact_path(name)
         if kind_of(name) == "weights":
             tensors = whole_weights(path, digest)
