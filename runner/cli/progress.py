@@ -38,6 +38,8 @@ class Names:
         for cell in wanted.cells:
             for stage in wanted.chains[cell.run.run_key]:
                 self._names.setdefault(stage.key, run_name(cell.cell))
+            for key in wanted.plan.measurements.get(cell.run.run_key, ()):
+                self._names.setdefault(key, f"{run_name(cell.cell)} measured for a table")
 
     def of(self, stage: Stage) -> str:
         """Return the name of a stage."""

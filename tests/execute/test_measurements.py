@@ -1,11 +1,13 @@
 """What a table asks of finished runs is computed from the weights they keep; nothing is trained."""
 
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from forks import OUTPUT, Forks, KillAt
 from grids import ask
 from safetensors.torch import load_file
 from sklearn.metrics import top_k_accuracy_score
@@ -232,3 +234,45 @@ def test_plan_names_what_is_to_be_measured(before: Path) -> None:
     assert explained.measurements == {"test_top5_accuracy": 2, "val_top5_accuracy": 2}
     assert (explained.done, explained.planned.epochs) == (2, 0)
     assert [(each.kind, each.runs) for each in explained.stages] == [("evaluate", 1)] * 4
+
+
+ENDED = (
+    "SELECT count(*), count(DISTINCT stage_key) FROM attempts JOIN stages USING (stage_key)"
+    " WHERE kind = 'evaluate' AND status = 'done'"
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "moment", ["evaluation begins", "evaluated, not recorded", "outcome recorded", "stage claimed"]
+)
+def test_killed_measurement_is_done_by_the_next_run_and_nothing_twice(
+    moment: str, before: Path, forks: Forks, tmp_path: Path
+) -> None:
+    shutil.copytree(before, tmp_path / "undisturbed")
+    do(tmp_path / "undisturbed", ASKED)
+    (before / "asked.yaml").write_text(ASKED)
+    assert forks.run(before, ["run", "asked.yaml"], KillAt(moment, 2)) == -signal.SIGKILL
+    assert forks.run(before, ["run", "asked.yaml"]) == 0, (before / OUTPUT).read_text()
+    assert ask(before, TOP5) == ask(tmp_path / "undisturbed", TOP5)
+    assert ask(before, ENDED) == [(6, 6)]
+    assert ask(before, "SELECT count(*) FROM claims") == [(0,)]
+    assert forks.run(before, ["db", "check"]) == 0
+
+
+@pytest.mark.slow
+def test_two_processes_measure_everything_once(before: Path, forks: Forks) -> None:
+    (before / "asked.yaml").write_text(ASKED)
+    started = [forks.start(before, ["run", "asked.yaml"]) for _ in range(2)]
+    assert [forks.wait(pid) for pid in started] == [0, 0], (before / OUTPUT).read_text()
+    assert len(ask(before, TOP5)) == 4
+    assert ask(before, ENDED) == [(6, 6)]
+
+
+@pytest.mark.slow
+def test_two_tables_that_ask_for_the_same_have_it_once(before: Path) -> None:
+    do(before, ASKED)
+    more = ASKED.replace("name: asked", "name: others").replace("  asked:", "  others:")
+    log, _ = do(before, more)
+    assert log.began == []
+    assert len(ask(before, TOP5)) == 4
