@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.artifacts.memory import LayoutCache
-from runner.components.augmentations.augmentation import Unfit
+from runner.components.augmentations.augmentation import UnsuitableSize
 from runner.components.component import keyed_settings
 from runner.components.data.dataset import ImageSource
 from runner.components.data.splitting import (
@@ -239,9 +239,9 @@ def check_augmentation(resolved: ResolvedCell, shape: tuple[int, int, int]) -> N
         return
     try:
         augment.check(shape[1:])
-    except Unfit as unfit:
-        path = f"train.augment.{unfit.setting}"
-        raise problem_at(resolved, path, f"{path}: {unfit}", unfit.allowed) from None
+    except UnsuitableSize as unsuitable:
+        path = f"train.augment.{unsuitable.setting}"
+        raise problem_at(resolved, path, f"{path}: {unsuitable}", unsuitable.allowed) from None
 
 
 def _check_network(

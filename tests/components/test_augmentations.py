@@ -17,7 +17,11 @@ from torchvision.transforms.v2 import functional as tv
 from torchvision_oracle import as_torchvision, has_namesake, parameters_of, theirs_of
 
 from runner.components.augmentations import AnyAugmentation
-from runner.components.augmentations.augmentation import Augmentation, RandomlyApplied, Unfit
+from runner.components.augmentations.augmentation import (
+    Augmentation,
+    RandomlyApplied,
+    UnsuitableSize,
+)
 from runner.components.augmentations.pipeline import Pipeline
 from runner.engine.data.augment import Augmenter
 
@@ -469,7 +473,7 @@ def test_corners_never_meet_whatever_the_scale() -> None:
         pipeline_of(step).check(size)
         batch = photos(300, size=size)
         assert augmented(batch, step).shape == batch.shape
-    with pytest.raises(Unfit, match="no four corners"):
+    with pytest.raises(UnsuitableSize, match="no four corners"):
         pipeline_of(step).check((1, 5))
 
 
@@ -537,7 +541,7 @@ def test_resizing_gives_torchvisions_size(size: Any, shape: tuple[int, int]) -> 
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_sizes_that_do_not_fit_are_found_without_images(steps, found: str, path: str) -> None:
-    with pytest.raises(Unfit) as caught:
+    with pytest.raises(UnsuitableSize) as caught:
         pipeline_of(*steps).check(SIZE)
     assert (str(caught.value), caught.value.setting) == (found, path)
 

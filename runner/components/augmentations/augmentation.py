@@ -1,8 +1,7 @@
-"""What every augmentation is: settings, what it draws for each image, and how it is applied.
+"""The base class of augmentations: settings, what is drawn for each image, and how it is applied.
 
-A step knows neither seeds nor which images it is for: it draws for all images of a batch from the
-generator that it is given, and is applied to those that are picked. Torch is imported inside
-functions only.
+A step knows neither seeds nor which images are picked: it draws for all images of a batch from a
+given generator, and is applied to those that were picked. Torch is imported inside functions only.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 Size = tuple[int, int]
 """Height and width in pixels."""
 
-Share = Annotated[float, Field(ge=0, le=1)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 Level = Annotated[int, Field(ge=0, le=255)]
 NonNegative = Annotated[float, Field(ge=0, le=1e6)]
 Positive = Annotated[float, Field(gt=0, le=1e6)]
@@ -38,12 +37,12 @@ Pixels = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 Number = TypeVar("Number", int, float)
 
 
-class Unfit(ValueError):
-    """A step that cannot be applied to images of a size.
+class UnsuitableSize(ValueError):
+    """A step cannot be applied to images of this size.
 
     Attributes:
-        setting: of the step, the one to blame.
-        allowed: what would be right.
+        setting: the setting of the step that does not suit.
+        allowed: values that would.
     """
 
     def __init__(self, setting: str, found: str, allowed: str) -> None:
@@ -55,51 +54,60 @@ class Unfit(ValueError):
 class Augmentation(Component):
     """One step of a pipeline, with torchvision's name and meaning (`torchvision.transforms.v2`).
 
-    Its parameters are drawn for each image by itself.
+    Unlike torchvision's, its parameters are drawn for each image of a batch separately.
     """
 
     def chance(self) -> float:
-        """Return the probability with which an image is picked, in [0, 1]."""
+        """Return the probability that the step is applied to an image, in [0, 1]."""
         return 1.0
 
     def output_size(self, size: Size) -> Size:
         """Return the size of images after the step.
 
         Raises:
-            Unfit: when the step cannot be applied to images of this size.
+            UnsuitableSize: when the step cannot be applied to images of this size.
         """
         return size
 
     def draw(self, generator: torch.Generator, count: int, size: Size) -> dict[str, Tensor]:
-        """Return the parameters of ``count`` images of a size, by name, (B, …) on the CPU."""
+        """Draw the parameters of all images of a batch, whether or not they are picked.
+
+        Args:
+            generator: of this step and batch; how much is drawn must not depend on what is drawn.
+            count: images in the batch, B.
+            size: of each image.
+
+        Returns:
+            Tensors (B, …) on the CPU, by the names under which ``apply`` gets their rows.
+        """
         return {}
 
     @abstractmethod
     def apply(self, images: Tensor, drawn: Mapping[str, Tensor], mean: Sequence[float]) -> Tensor:
-        """Return the augmented images, uint8 (B, C, H', W').
+        """Return the augmented images, uint8 (B, C, H', W'); row i depends on image i alone.
 
         Args:
-            images: uint8 (B, C, H, W); not changed.
-            drawn: what was drawn for each of them.
-            mean: of the data's normalisation, in [0, 1], one for all channels or one for each.
+            images: the picked images, uint8 (B, C, H, W); not changed in place.
+            drawn: the rows of what was drawn that belong to them.
+            mean: of `data.normalize`, in [0, 1], one for all channels or one for each.
         """
 
 
 class RandomlyApplied(Augmentation):
     """A step that each image gets with probability `p`."""
 
-    p: Share = Field(0.5, description="probability of an image to be picked")
+    p: Fraction = Field(0.5, description="probability of an image to be picked")
 
     def chance(self) -> float:
-        """Return the probability with which an image is picked."""
+        """Return the probability that the step is applied to an image."""
         return self.p
 
 
 def increasing(value: Any) -> Any:
-    """Refuse a range [min, max] whose ends are exchanged.
+    """Return ranges [min, max, …] as they are.
 
     Raises:
-        ValueError: when they are.
+        ValueError: when a minimum is above its maximum.
     """
     if isinstance(value, tuple):
         for low, high in zip(value[::2], value[1::2], strict=True):
@@ -108,16 +116,16 @@ def increasing(value: Any) -> Any:
     return value
 
 
-def symmetric(value: float | tuple[float, ...]) -> tuple[float, ...]:
-    """Return the range of a number, [-number, number]; a range as it is."""
+def symmetric_range(value: float | tuple[float, ...]) -> tuple[float, ...]:
+    """Return the range [-n, n] that a number n stands for; a range is returned as it is."""
     return value if isinstance(value, tuple) else (-value, value)
 
 
-def both(value: Number | tuple[Number, Number]) -> tuple[Number, Number]:
-    """Return a pair; a number stands for both."""
+def as_pair(value: Number | tuple[Number, Number]) -> tuple[Number, Number]:
+    """Return the pair (n, n) that a number n stands for; a pair is returned as it is."""
     return value if isinstance(value, tuple) else (value, value)
 
 
-def shown(size: Size) -> str:
-    """Return a size for people: height × width."""
+def size_text(size: Size) -> str:
+    """Return a size as messages show it: height × width."""
     return f"{size[0]}×{size[1]}"

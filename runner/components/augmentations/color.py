@@ -10,14 +10,14 @@ from pydantic import AfterValidator, Field
 from runner.components.augmentations.augmentation import (
     Augmentation,
     Factor,
+    Fraction,
     NonNegative,
     RandomlyApplied,
-    Share,
     Size,
-    Unfit,
-    both,
+    UnsuitableSize,
+    as_pair,
     increasing,
-    shown,
+    size_text,
 )
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class ColorJitter(Augmentation):
         return drawn
 
     def apply(self, images: Tensor, drawn: Mapping[str, Tensor], mean: Sequence[float]) -> Tensor:
-        """Return the images with their colours changed."""
+        """Return the images, each with its factors applied in its own order."""
         from runner.components.augmentations import color_net
         from runner.components.augmentations.rows_net import on_rows
 
@@ -87,9 +87,9 @@ class ColorJitter(Augmentation):
             "hue": color_net.adjust_hue,
         }
         names = list(self.ranges())
-        # where each of the four stands in the order, of those that change anything
-        places = drawn["order"].argsort(dim=1)[:, [JITTERED.index(name) for name in names]]
-        order = places.argsort(dim=1)
+        # the position of each factor that changes anything in the order of all four
+        positions = drawn["order"].argsort(dim=1)[:, [JITTERED.index(name) for name in names]]
+        order = positions.argsort(dim=1)
         for turn in range(len(names)):
             for index, name in enumerate(names):
 
@@ -101,13 +101,13 @@ class ColorJitter(Augmentation):
 
 
 class RandomGrayscale(RandomlyApplied):
-    """Take the colours away; images keep their channels."""
+    """Convert to grayscale; images keep their number of channels."""
 
     name: Literal["RandomGrayscale"]
-    p: Share = Field(0.1, description="probability of an image to be picked")
+    p: Fraction = Field(0.1, description="probability of an image to be picked")
 
     def apply(self, images: Tensor, drawn: Mapping[str, Tensor], mean: Sequence[float]) -> Tensor:
-        """Return the images in gray."""
+        """Return the gray images, with as many channels as before."""
         from runner.components.augmentations.color_net import rgb_to_grayscale
 
         return rgb_to_grayscale(images)
@@ -119,7 +119,7 @@ class RandomEqualize(RandomlyApplied):
     name: Literal["RandomEqualize"]
 
     def apply(self, images: Tensor, drawn: Mapping[str, Tensor], mean: Sequence[float]) -> Tensor:
-        """Return the images, equalised."""
+        """Return the equalised images."""
         from runner.components.augmentations.color_net import equalize
 
         return equalize(images)
@@ -138,7 +138,7 @@ class RandomAdjustSharpness(RandomlyApplied):
         return {"factors": torch.full((count,), self.sharpness_factor, dtype=torch.float64)}
 
     def apply(self, images: Tensor, drawn: Mapping[str, Tensor], mean: Sequence[float]) -> Tensor:
-        """Return the images, blurred or sharpened."""
+        """Return the blurred or sharpened images."""
         from runner.components.augmentations.color_net import adjust_sharpness
 
         return adjust_sharpness(images, factors=drawn["factors"])
@@ -168,22 +168,23 @@ class GaussianBlur(Augmentation):
         """Return the size, which stays.
 
         Raises:
-            Unfit: when the mirrored border would be wider than the image.
+            UnsuitableSize: when the mirrored border would be wider than the image.
         """
-        width, height = both(self.kernel_size)
+        width, height = as_pair(self.kernel_size)
         if height // 2 >= size[0] or width // 2 >= size[1]:
-            found = f"a kernel of {height}×{width} pixels is too large for images of {shown(size)}"
-            raise Unfit("kernel_size", found, f"at most {2 * min(size) - 1}")
+            kernel = f"a kernel of {size_text((height, width))} pixels"
+            found = f"{kernel} is too large for images of {size_text(size)}"
+            raise UnsuitableSize("kernel_size", found, f"at most {2 * min(size) - 1}")
         return size
 
     def draw(self, generator: torch.Generator, count: int, size: Size) -> dict[str, Tensor]:
         """Return the standard deviations, (B,)."""
         from runner.components.augmentations.draws_net import uniform
 
-        return {"sigmas": uniform(generator, count, *both(self.sigma))}
+        return {"sigmas": uniform(generator, count, *as_pair(self.sigma))}
 
     def apply(self, images: Tensor, drawn: Mapping[str, Tensor], mean: Sequence[float]) -> Tensor:
-        """Return the images, blurred."""
+        """Return the blurred images."""
         from runner.components.augmentations.color_net import gaussian_blur
 
-        return gaussian_blur(images, both(self.kernel_size), drawn["sigmas"])
+        return gaussian_blur(images, as_pair(self.kernel_size), drawn["sigmas"])

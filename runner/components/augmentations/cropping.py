@@ -10,15 +10,15 @@ from pydantic import AfterValidator, Field
 from runner.components.augmentations.augmentation import (
     Augmentation,
     Factor,
+    Fraction,
     Level,
     Pixels,
     RandomlyApplied,
-    Share,
     Size,
-    Unfit,
-    both,
+    UnsuitableSize,
+    as_pair,
     increasing,
-    shown,
+    size_text,
 )
 
 if TYPE_CHECKING:
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Border = Annotated[int, Field(ge=0, le=1 << 12)]
-PositiveShare = Annotated[float, Field(gt=0, le=1)]
-AreaRange = Annotated[tuple[PositiveShare, PositiveShare], AfterValidator(increasing)]
+PositiveFraction = Annotated[float, Field(gt=0, le=1)]
+AreaRange = Annotated[tuple[PositiveFraction, PositiveFraction], AfterValidator(increasing)]
 RatioRange = Annotated[tuple[Factor, Factor], AfterValidator(increasing)]
 SideOrSides = Pixels | tuple[Pixels, Pixels]
 
 
 class RandomCrop(Augmentation):
-    """Cut a part of this size from a place that is drawn, after padding."""
+    """Crop to a size at a position that is drawn, after padding."""
 
     name: Literal["RandomCrop"]
     size: SideOrSides = Field(description="side in pixels, or [height, width]")
@@ -55,7 +55,7 @@ class RandomCrop(Augmentation):
             return (0, 0, 0, 0)
         if isinstance(self.padding, tuple) and len(self.padding) == 4:
             return self.padding
-        across, down = both(self.padding)
+        across, down = as_pair(self.padding)
         return (across, down, across, down)
 
     def padded(self, size: Size) -> Size:
@@ -64,10 +64,11 @@ class RandomCrop(Augmentation):
         return (size[0] + top + bottom, size[1] + left + right)
 
     def output_size(self, size: Size) -> Size:
-        """Return the size of the part.
+        """Return the size of the crop.
 
         Raises:
-            Unfit: for a part larger than the padded image, or a mirror wider than the image.
+            UnsuitableSize: for a crop larger than the padded image, or a border wider than what
+                it mirrors.
         """
         left, top, right, bottom = self.borders()
         # a mirror without the outermost pixels is one pixel narrower
@@ -75,20 +76,21 @@ class RandomCrop(Augmentation):
         if spared is not None and (
             max(top, bottom) > size[0] - spared or max(left, right) > size[1] - spared
         ):
-            found = f"images of {shown(size)} are too small to mirror them by this padding"
-            raise Unfit("padding", found, f"at most {min(size) - spared}")
-        wanted, there = both(self.size), self.padded(size)
+            found = f"images of {size_text(size)} are too small to mirror them by this padding"
+            raise UnsuitableSize("padding", found, f"at most {min(size) - spared}")
+        wanted, there = as_pair(self.size), self.padded(size)
         if wanted[0] > there[0] or wanted[1] > there[1]:
             after = "" if self.padding is None else " after padding"
-            found = f"a part of {shown(wanted)} is larger than images of {shown(there)}{after}"
-            raise Unfit("size", found, f"at most {shown(there)}, or more padding")
+            images = f"images of {size_text(there)}{after}"
+            found = f"a part of {size_text(wanted)} is larger than {images}"
+            raise UnsuitableSize("size", found, f"at most {size_text(there)}, or more padding")
         return wanted
 
     def draw(self, generator: torch.Generator, count: int, size: Size) -> dict[str, Tensor]:
-        """Return the parts' first rows and columns in the padded images, (B,) each."""
+        """Return the first row and column of each crop in the padded image, (B,) each."""
         from runner.components.augmentations.draws_net import unit, up_to
 
-        there, wanted = self.padded(size), both(self.size)
+        there, wanted = self.padded(size), as_pair(self.size)
         numbers = unit(generator, count, 2)
         return {
             "tops": up_to(numbers[:, 0], there[0] - wanted[0]),
@@ -96,12 +98,12 @@ class RandomCrop(Augmentation):
         }
 
     def apply(self, images: Tensor, drawn: Mapping[str, Tensor], mean: Sequence[float]) -> Tensor:
-        """Return the parts."""
+        """Return the crops."""
         from runner.components.augmentations.cropping_net import crop, pad
 
         if any(self.borders()):
             images = pad(images, self.borders(), self.padding_mode, self.fill)
-        return crop(images, **drawn, size=both(self.size))
+        return crop(images, **drawn, size=as_pair(self.size))
 
 
 class Resize(Augmentation):
@@ -120,7 +122,7 @@ class Resize(Augmentation):
         return (int(self.size * height / width), self.size)
 
     def apply(self, images: Tensor, drawn: Mapping[str, Tensor], mean: Sequence[float]) -> Tensor:
-        """Return the images, resized."""
+        """Return the resized images."""
         from runner.components.augmentations.cropping_net import resize
 
         height, width = images.shape[-2:]
@@ -128,7 +130,7 @@ class Resize(Augmentation):
 
 
 class RandomResizedCrop(Augmentation):
-    """Cut a part of an area, ratio and place that are drawn, and resize it to one size."""
+    """Crop an area of random size, ratio and position, and resize it to one size."""
 
     name: Literal["RandomResizedCrop"]
     size: SideOrSides = Field(description="side in pixels, or [height, width]")
@@ -138,11 +140,11 @@ class RandomResizedCrop(Augmentation):
     ratio: RatioRange = Field((3 / 4, 4 / 3), description="[min, max] of width by height")
 
     def output_size(self, size: Size) -> Size:
-        """Return the size of the resized part."""
-        return both(self.size)
+        """Return the size of the resized crop."""
+        return as_pair(self.size)
 
     def draw(self, generator: torch.Generator, count: int, size: Size) -> dict[str, Tensor]:
-        """Return the parts: tops, lefts, heights and widths, (B,) each.
+        """Return the crops: tops, lefts, heights and widths, (B,) each.
 
         Where ten attempts give no part inside the image, it is the largest in the middle whose
         ratio is allowed.
@@ -171,10 +173,10 @@ class RandomResizedCrop(Augmentation):
         return size
 
     def apply(self, images: Tensor, drawn: Mapping[str, Tensor], mean: Sequence[float]) -> Tensor:
-        """Return the parts, resized."""
+        """Return the resized crops."""
         from runner.components.augmentations.cropping_net import resized_crop
 
-        return resized_crop(images, **drawn, size=both(self.size))
+        return resized_crop(images, **drawn, size=as_pair(self.size))
 
 
 class RandomErasing(RandomlyApplied):
@@ -184,11 +186,11 @@ class RandomErasing(RandomlyApplied):
     """
 
     name: Literal["RandomErasing"]
-    scale: Annotated[tuple[Share, Share], AfterValidator(increasing)] = Field(
+    scale: Annotated[tuple[Fraction, Fraction], AfterValidator(increasing)] = Field(
         (0.02, 0.33), description="[min, max] of the rectangle's area, as a part of the image's"
     )
     ratio: RatioRange = Field((0.3, 3.3), description="[min, max] of height by width")
-    value: Share | Literal["mean"] = Field(
+    value: Fraction | Literal["mean"] = Field(
         0.0,
         description="what is left: 0 black to 1 white, or the `mean` of `data.normalize`, which is"
         " 0 for the network",

@@ -10,15 +10,15 @@ from pydantic import AfterValidator, Field
 from runner.components.augmentations.augmentation import (
     Augmentation,
     Factor,
+    Fraction,
     Level,
     NonNegative,
     RandomlyApplied,
-    Share,
     Size,
-    Unfit,
+    UnsuitableSize,
     increasing,
-    shown,
-    symmetric,
+    size_text,
+    symmetric_range,
 )
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class RandomHorizontalFlip(RandomlyApplied):
     name: Literal["RandomHorizontalFlip"]
 
     def apply(self, images: Tensor, drawn: Mapping[str, Tensor], mean: Sequence[float]) -> Tensor:
-        """Return the images, mirrored."""
+        """Return the mirrored images."""
         from runner.components.augmentations.geometry_net import horizontal_flip
 
         return horizontal_flip(images)
@@ -52,17 +52,17 @@ class RandomVerticalFlip(RandomlyApplied):
     name: Literal["RandomVerticalFlip"]
 
     def apply(self, images: Tensor, drawn: Mapping[str, Tensor], mean: Sequence[float]) -> Tensor:
-        """Return the images, upside down."""
+        """Return the images upside down."""
         from runner.components.augmentations.geometry_net import vertical_flip
 
         return vertical_flip(images)
 
 
 class RandomPerspective(RandomlyApplied):
-    """Look at the image from aside: each corner moves inwards by a distance drawn for it."""
+    """Distort the perspective: each corner moves inwards by a distance that is drawn for it."""
 
     name: Literal["RandomPerspective"]
-    distortion_scale: Share = Field(
+    distortion_scale: Fraction = Field(
         0.5, description="part of half a side by which a corner moves at most"
     )
     interpolation: Interpolation = Field("bilinear", description="how pixels are read in between")
@@ -72,21 +72,21 @@ class RandomPerspective(RandomlyApplied):
         """Return the size, which stays.
 
         Raises:
-            Unfit: for images without four corners.
+            UnsuitableSize: for images without four corners.
         """
         if min(size) < 2:
-            found = f"images of {shown(size)} have no four corners"
-            raise Unfit("name", found, "images of at least 2×2")
+            found = f"images of {size_text(size)} have no four corners"
+            raise UnsuitableSize("name", found, "images of at least 2×2")
         return size
 
     def draw(self, generator: torch.Generator, count: int, size: Size) -> dict[str, Tensor]:
-        """Return the corners' places, x and y, (B, 4, 2), clockwise from the top left."""
+        """Return where the corners go, x and y, (B, 4, 2), clockwise from the top left."""
         import torch
 
         from runner.components.augmentations.draws_net import unit, up_to
 
         height, width = size
-        # at a scale of 1, corners that meet in the middle would leave no image
+        # at a scale of 1, opposite corners would meet in the middle and leave no image
         reach = [
             min(int(self.distortion_scale * (side // 2)), (side - 2) // 2)
             for side in (width, height)
@@ -98,7 +98,7 @@ class RandomPerspective(RandomlyApplied):
         return {"endpoints": corners + inwards * moved}
 
     def apply(self, images: Tensor, drawn: Mapping[str, Tensor], mean: Sequence[float]) -> Tensor:
-        """Return the images, distorted."""
+        """Return the distorted images."""
         from runner.components.augmentations.geometry_net import perspective
 
         height, width = images.shape[-2:]
@@ -114,7 +114,7 @@ class RandomPerspective(RandomlyApplied):
 
 
 class RandomRotation(Augmentation):
-    """Turn around the centre, against the clock."""
+    """Rotate around the centre, counter-clockwise."""
 
     name: Literal["RandomRotation"]
     degrees: NonNegative | AngleRange = Field(
@@ -127,23 +127,23 @@ class RandomRotation(Augmentation):
         """Return the angles in degrees, (B,)."""
         from runner.components.augmentations.draws_net import uniform
 
-        return {"angles": uniform(generator, count, *symmetric(self.degrees))}
+        return {"angles": uniform(generator, count, *symmetric_range(self.degrees))}
 
     def apply(self, images: Tensor, drawn: Mapping[str, Tensor], mean: Sequence[float]) -> Tensor:
-        """Return the images, turned."""
+        """Return the rotated images; their size stays."""
         from runner.components.augmentations.geometry_net import rotate
 
         return rotate(images, drawn["angles"], self.interpolation, self.fill)
 
 
 class RandomAffine(Augmentation):
-    """Turn, shift, scale and shear around the centre."""
+    """Rotate, translate, scale and shear around the centre."""
 
     name: Literal["RandomAffine"]
     degrees: NonNegative | AngleRange = Field(
         description="[min, max] of the angle; a number d stands for [-d, d], 0 turns nothing"
     )
-    translate: tuple[Share, Share] | None = Field(
+    translate: tuple[Fraction, Fraction] | None = Field(
         None, description="the most that an image is shifted, as a part of its width and its height"
     )
     scale: ScaleRange | None = Field(None, description="[min, max] of the factor")
@@ -164,9 +164,9 @@ class RandomAffine(Augmentation):
         numbers = unit(generator, count, 6)
         height, width = size
         across, down = self.translate or (0.0, 0.0)
-        shear = () if self.shear is None else symmetric(self.shear)
+        shear = () if self.shear is None else symmetric_range(self.shear)
         ranges = [
-            symmetric(self.degrees),
+            symmetric_range(self.degrees),
             (-across * width, across * width),
             (-down * height, down * height),
             self.scale or (1.0, 1.0),
@@ -183,7 +183,7 @@ class RandomAffine(Augmentation):
         }
 
     def apply(self, images: Tensor, drawn: Mapping[str, Tensor], mean: Sequence[float]) -> Tensor:
-        """Return the images, transformed."""
+        """Return the transformed images."""
         from runner.components.augmentations.geometry_net import affine
 
         return affine(images, **drawn, interpolation=self.interpolation, fill=self.fill)

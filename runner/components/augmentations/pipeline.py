@@ -1,6 +1,6 @@
-"""A pipeline of augmentations: its steps, the choice between several, and the sizes on the way.
+"""A pipeline of augmentations: its steps, choices between lists of steps, and sizes in between.
 
-Owns what `train.augment` says. Draws nothing and knows no image.
+Owns the settings under `train.augment`. Draws nothing and sees no image.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from pydantic import Field, model_validator
 from runner.components.augmentations import AnyAugmentation, Operation
 from runner.components.augmentations.augmentation import (
     MAX_SIDE,
+    Fraction,
     Positive,
-    Share,
     Size,
-    Unfit,
-    shown,
+    UnsuitableSize,
+    size_text,
 )
 from runner.components.component import Component
 
@@ -48,22 +48,24 @@ class OneOf(Component):
         return self
 
     def chance(self) -> float:
-        """Return the probability with which an image is picked."""
+        """Return the probability that a choice is made for an image: each gets one."""
         return 1.0
 
     def output_size(self, size: Size) -> Size:
         """Return the size of images after the step.
 
         Raises:
-            Unfit: when a list cannot be applied, or not all of them give one size.
+            UnsuitableSize: when a list cannot be applied, or not all of them give one size.
         """
         sizes = [
             _size_after(steps, size, f"choices.{number}.")
             for number, steps in enumerate(self.choices)
         ]
         if len(set(sizes)) > 1:
-            found = f"its choices give images of {' and '.join(map(shown, dict.fromkeys(sizes)))}"
-            raise Unfit("choices", found, "choices that give one size")
+            found = (
+                f"its choices give images of {' and '.join(map(size_text, dict.fromkeys(sizes)))}"
+            )
+            raise UnsuitableSize("choices", found, "choices that give one size")
         return sizes[0]
 
 
@@ -77,7 +79,7 @@ class Pipeline(Component):
     drawn for each image by itself. Evaluation sees images as they are.
     """
 
-    p: Share = Field(
+    p: Fraction = Field(
         1.0, description="probability of an image to go through the whole pipeline, else untouched"
     )
     steps: tuple[Step, ...] = Field(
@@ -85,22 +87,24 @@ class Pipeline(Component):
     )
 
     def check(self, size: Size) -> None:
-        """Check that images of a size can go through, and have it again in the end.
+        """Check that images of a size can pass through, and have the same size at the end.
 
         Raises:
-            Unfit: when not; its ``setting`` is a path within the pipeline.
+            UnsuitableSize: when not; its ``setting`` is a path within the pipeline.
         """
         after = _size_after(self.steps, size, "steps.")
         if after == size:
             return
         sizes = [_size_after(self.steps[:end], size, "") for end in range(len(self.steps) + 1)]
         last = max(index for index in range(len(self.steps)) if sizes[index] != sizes[index + 1])
-        found = f"augmented images are {shown(after)}, but those evaluated are {shown(size)}"
-        allowed = f"steps that end with {shown(size)}, as with a RandomCrop of this size"
-        raise Unfit(f"steps.{last}", found, allowed)
+        found = (
+            f"augmented images are {size_text(after)}, but those evaluated are {size_text(size)}"
+        )
+        allowed = f"steps that end with {size_text(size)}, as with a RandomCrop of this size"
+        raise UnsuitableSize(f"steps.{last}", found, allowed)
 
     def num_views(self) -> int | None:
-        """Return how many different images it can make of one, or None where that is not fixed."""
+        """Return how many different images it makes of one, or None where that is not fixed."""
         is_flip = len(self.steps) == 1 and self.steps[0].name == "RandomHorizontalFlip"
         return 2 if is_flip else None
 
@@ -110,8 +114,10 @@ def _size_after(steps: tuple[AnyAugmentation | OneOf, ...], size: Size, path: st
         try:
             size = step.output_size(size)
             if max(size) > MAX_SIDE or min(size) < 1:
-                found = f"it would make images of {shown(size)}"
-                raise Unfit("size", found, f"sides of 1 to {MAX_SIDE} pixels")
-        except Unfit as unfit:
-            raise Unfit(f"{path}{index}.{unfit.setting}", str(unfit), unfit.allowed) from None
+                found = f"it would make images of {size_text(size)}"
+                raise UnsuitableSize("size", found, f"sides of 1 to {MAX_SIDE} pixels")
+        except UnsuitableSize as unsuitable:
+            raise UnsuitableSize(
+                f"{path}{index}.{unsuitable.setting}", str(unsuitable), unsuitable.allowed
+            ) from None
     return size
