@@ -268,7 +268,7 @@ def _check_weights(
     resolved: ResolvedCell, source: ImageSource, shape: tuple[int, int, int], path: Path
 ) -> list[str]:
     from runner.engine.network.build import weights_digest
-    from runner.engine.network.weights import UnfitWeights, check_file
+    from runner.engine.network.weights import WeightsMismatch, check_file
 
     model = resolved.settings.model
     assert isinstance(model, TorchvisionModel)
@@ -277,8 +277,10 @@ def _check_weights(
         check_file(model, path)
     except UnknownLayer as error:
         raise _unknown_layer(resolved, error) from None
-    except UnfitWeights as error:
-        raise problem_at(resolved, "model.weights", str(error)) from None
+    except WeightsMismatch as error:
+        raise problem_at(
+            resolved, "model.weights", str(error), error.allowed, hint=error.hint
+        ) from None
     return [digest.loaded, digest.prefix]
 
 

@@ -145,19 +145,21 @@ def _public(
     access: DataAccess,
     on_progress: OnProgress | None,
 ) -> Path:
-    from runner.engine.network.weights import UnfitWeights, public_weights
+    from runner.engine.network.weights import WeightsMismatch, public_weights
 
     try:
         public = public_weights(model.name, weights)
-    except UnfitWeights as error:
-        raise problem_at(resolved, "model.weights", str(error)) from None
+    except WeightsMismatch as error:
+        raise problem_at(
+            resolved, "model.weights", str(error), error.allowed, hint=error.hint
+        ) from None
     checksum = Checksum("sha256", public.sha256)
     if not public.path.is_file():
         if on_progress is None:
             raise MissingWeights(_not_fetched(resolved, public), public.path.name, public.num_bytes)
         download(public.url, public.path, checksum, on_progress)
     digest = _digest(resolved, public.path, access)
-    if not checksum.fits(digest):
+    if not checksum.matches(digest):
         found = f"{public.path} is not what {public.url} holds: its SHA-256 is {digest}"
         allowed = f"one that begins with {public.sha256}"
         hint = "remove the file, and it is fetched again"

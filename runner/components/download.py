@@ -42,7 +42,7 @@ class Checksum:
         if len(self.digits) < 8:
             raise ValueError(f"{self.digits!r} is too short for a checksum")
 
-    def fits(self, digest: str) -> bool:
+    def matches(self, digest: str) -> bool:
         """Return whether a hexadecimal digest begins with the digits."""
         return digest.lower().startswith(self.digits.lower())
 
@@ -114,7 +114,7 @@ def download(url: str, path: Path, checksum: Checksum, on_progress: OnProgress) 
         with whole_file(path) as partial:
             with partial.open("wb") as file:
                 digest = _transfer(url, file, path, checksum.algorithm, on_progress)
-            if not checksum.fits(digest):
+            if not checksum.matches(digest):
                 expected = f"{checksum.algorithm} {checksum.digits}"
                 what = f"the file that came has another checksum: {digest} instead of {expected}"
                 raise DownloadFailed(url, what, to_do)

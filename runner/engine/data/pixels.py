@@ -126,7 +126,7 @@ def _images(folder: Path, data: str, device: torch.device, stamp: str) -> Images
 
 
 def forget_images() -> None:
-    """Let go of the images that were opened last."""
+    """Drop the cached images."""
     _images.cache_clear()
 
 

@@ -103,7 +103,7 @@ class WeightsDigest:
 
     Attributes:
         loaded: digest of the tensors that are taken.
-        prefix: digest of those of the frozen prefix, or "" when some of it is drawn anew.
+        prefix: digest of those of the frozen prefix, or "" when some of it is initialised.
     """
 
     loaded: str
@@ -123,7 +123,7 @@ def build_network(
     of the file; the global random state is left as it was.
 
     Raises:
-        UnfitWeights: for a file that does not fit.
+        WeightsMismatch: for a file that does not match.
     """
     outputs = num_outputs(settings.model, num_classes)
     with torch.random.fork_rng(devices=[]):
@@ -150,11 +150,11 @@ def network_for(context: Context, settings: Settings, images: Images) -> Network
     weights = context.weights_path(settings)
     network = build_network(settings, images.shape, len(images.classes), context.device, weights)
     if weights is not None and isinstance(settings.model, TorchvisionModel):
-        from runner.engine.network.weights import UnfitWeights, check_file
+        from runner.engine.network.weights import WeightsMismatch, check_file
 
         try:
             check_file(settings.model, weights)
-        except UnfitWeights as error:
+        except WeightsMismatch as error:
             raise StageFailed(f"{error}; put it back, then --retry-failed") from None
     return network
 
@@ -195,18 +195,18 @@ def weights_digest(settings: Settings, shape: Shape, num_classes: int, path: Pat
     """Return the digests of the tensors that a file gives to the network.
 
     Raises:
-        UnfitWeights: for a file that does not fit.
+        WeightsMismatch: for a file that does not match.
         UnknownLayer: for a pattern in `missing` that no layer has.
     """
-    from runner.engine.network.weights import fit_weights, is_counter, read_weights
+    from runner.engine.network.weights import is_counter, match_weights, read_weights
 
     model = settings.model
     assert isinstance(model, TorchvisionModel)
     outputs = num_outputs(model, num_classes)
     tensors = read_weights(path)
     module = on_meta(lambda: model.build(shape, outputs))
-    fit = fit_weights(model, module, tensors)
-    loaded = {name: tensors[name] for name in fit.loaded}
+    match = match_weights(model, module, tensors)
+    loaded = {name: tensors[name] for name in match.loaded}
     split = split_at_prefix(module, find_frozen(module, model.freeze))
     needed = [] if split is None else [name for name in split.tensors if not is_counter(name)]
     whole = bool(needed) and all(name in loaded for name in needed)

@@ -1,4 +1,4 @@
-"""Which layers a policy freezes: names and patterns held against a built network.
+"""Which layers a policy freezes: names and patterns matched with a built network.
 
 Owns the meaning of `model.freeze`. A frozen layer is in eval mode and its weights get no gradient.
 """

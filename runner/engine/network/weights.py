@@ -1,4 +1,4 @@
-"""Pretrained weights: reading a file, holding it against a network, copying what fits.
+"""Pretrained weights: reads a file, matches it with a network, copies its tensors.
 
 Owns which tensors may be missing or left over. Files are read as tensors and nothing else: nothing
 is unpickled that is no tensor.
@@ -26,8 +26,18 @@ from runner.components.models.torchvision_net import last_layer, original_on_met
 SHOWN = 6
 
 
-class UnfitWeights(ValueError):
-    """Weights that cannot be read, or do not fit the network."""
+class WeightsMismatch(ValueError):
+    """Weights that cannot be read, or do not match the network.
+
+    Attributes:
+        allowed: what would be right, or "".
+        hint: what to do about it, or "".
+    """
+
+    def __init__(self, found: str, *, allowed: str = "", hint: str = "") -> None:
+        super().__init__(found)
+        self.allowed = allowed
+        self.hint = hint
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +59,11 @@ class PublicWeights:
 
 @dataclass(frozen=True, slots=True)
 class WeightMatch:
-    """How weights fit a network.
+    """Which tensors of a network come from a file of weights.
 
     Attributes:
         loaded: names of the tensors that are taken from the file.
-        fresh: names of those that are drawn anew.
+        fresh: names of those that are initialised.
     """
 
     loaded: tuple[str, ...]
@@ -64,12 +74,13 @@ def public_weights(model: str, weights: str) -> PublicWeights:
     """Return where torchvision's weights of that name are.
 
     Raises:
-        UnfitWeights: when the model has none of that name.
+        WeightsMismatch: when the model has none of that name.
     """
     enum = torchvision.models.get_model_weights(model)
     if weights not in enum.__members__:
-        names = ", ".join(name for name in enum.__members__ if name != "DEFAULT") or "none"
-        raise UnfitWeights(f"{model} has no weights {weights}; torchvision has: {names}")
+        names = ", ".join(name for name in enum.__members__ if name != "DEFAULT")
+        hint = "" if names else f"torchvision has no weights for {model}"
+        raise WeightsMismatch(f"{model} has no weights {weights}", allowed=names, hint=hint)
     chosen = enum[weights]
     name = Path(urlparse(chosen.url).path).name
     digits = Path(name).stem.rpartition("-")[2]
@@ -88,7 +99,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     VGG16's convolutional part alone lack.
 
     Raises:
-        UnfitWeights: when it is no such file.
+        WeightsMismatch: when it is no such file.
         OSError: when it cannot be read.
     """
     try:
@@ -98,11 +109,11 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     except Exception:
         # torch's reader raises whatever a damaged or foreign file leads it into
         kind = "safetensors file" if path.suffix == ".safetensors" else "torch file of tensors"
-        raise UnfitWeights(f"{path} cannot be read as weights: it is no {kind}") from None
+        raise WeightsMismatch(f"{path} cannot be read as weights: it is no {kind}") from None
     if not isinstance(content, Mapping) or not all(
         isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items()
     ):
-        raise UnfitWeights(f"{path} holds other things than named tensors (a state_dict)")
+        raise WeightsMismatch(f"{path} holds other things than named tensors (a state_dict)")
     return {
         name: tensor.float() if tensor.is_floating_point() else tensor
         for name, tensor in content.items()
@@ -111,10 +122,10 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def check_file(settings: TorchvisionModel, path: Path) -> None:
-    """Hold a file against the checksum that the settings name; read once for each state of it.
+    """Verify the checksum of a file of weights; it is read once for each state of the file.
 
     Raises:
-        UnfitWeights: when it is another file, or gone.
+        WeightsMismatch: when it is another file, or gone.
     """
     if isinstance(settings.weights, WeightsFile):
         digits = settings.weights.sha256
@@ -125,7 +136,7 @@ def check_file(settings: TorchvisionModel, path: Path) -> None:
     except FileNotFoundError:
         is_same = False
     if not is_same:
-        raise UnfitWeights(
+        raise WeightsMismatch(
             f"{path} is gone, or no longer the file whose SHA-256 begins with {digits[:8]}"
         )
 
@@ -134,16 +145,16 @@ def _read_torch(path: Path) -> object:
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def fit_weights(
+def match_weights(
     settings: TorchvisionModel, network: nn.Module, tensors: Mapping[str, Tensor]
 ) -> WeightMatch:
-    """Hold a file's tensors against the network that the settings describe.
+    """Match the tensors of a file with the network that the settings describe.
 
     The last layer, and a new head, are fresh where their sizes differ from the file's. Other
-    tensors must fit, or be among those that the spec says may be missing.
+    tensors must match, or be among those that the spec allows to be missing.
 
     Raises:
-        UnfitWeights: for tensors that lack, are left over, or have another shape.
+        WeightsMismatch: for tensors that are missing, unknown or of another shape.
         UnknownLayer: for a pattern in ``missing`` that no layer has.
     """
     state = network.state_dict()
@@ -201,16 +212,16 @@ def _refuse(
 ) -> None:
     if lacking:
         layers = list(dict.fromkeys(name.partition(".")[0] for name in lacking))
-        raise UnfitWeights(
-            f"the weights lack {len(lacking)} tensors of {settings.name}: {_listed(lacking)}"
-            f"\n    if they may be drawn anew: missing: [{', '.join(layers)}]"
+        raise WeightsMismatch(
+            f"the weights lack {len(lacking)} tensors of {settings.name}: {_listed(lacking)}",
+            hint=f"to initialise them instead, write missing: [{', '.join(layers)}]",
         )
     if unlike:
-        raise UnfitWeights(
+        raise WeightsMismatch(
             f"{len(unlike)} tensors are not like {settings.name}'s: {_listed(unlike)}"
         )
     if left_over:
-        raise UnfitWeights(
+        raise WeightsMismatch(
             f"the weights hold {len(left_over)} tensors that {settings.name} lacks:"
             f" {_listed(left_over)}"
         )
@@ -232,13 +243,13 @@ def _described(tensor: Tensor) -> str:
 
 
 def load_weights(settings: TorchvisionModel, network: nn.Module, path: Path) -> WeightMatch:
-    """Copy what fits from a file into the network that the settings describe.
+    """Copy the matching tensors of a file into the network that the settings describe.
 
     Raises:
-        UnfitWeights: for a file that does not fit.
+        WeightsMismatch: for a file that does not match.
         UnknownLayer: for a pattern in ``missing`` that no layer has.
     """
     tensors = read_weights(path)
-    fit = fit_weights(settings, network, tensors)
-    network.load_state_dict({name: tensors[name] for name in fit.loaded}, strict=False)
-    return fit
+    match = match_weights(settings, network, tensors)
+    network.load_state_dict({name: tensors[name] for name in match.loaded}, strict=False)
+    return match
