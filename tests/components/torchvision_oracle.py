@@ -128,8 +128,9 @@ def parameters_of(
     needed = theirs.make_params([image])
     missing = sorted(set(needed) - set(own))
     if missing:
+        ours = ", ".join(key for key in drawn if key != "mean") or "nothing"
         pytest.fail(
-            f"torchvision's {name} draws {', '.join(missing)}, ours {', '.join(drawn)}:"
+            f"torchvision's {name} draws {', '.join(missing)}, ours {ours}:"
             f' draw under these names, or add to PARAMETERS in {HERE} a line as "{name}":'
             f" renamed({missing[0]}=…)"
         )
