@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from typing import assert_never
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
@@ -18,7 +17,7 @@ from runner.cli.downloads import LiveDownloads, PlainDownloads
 from runner.cli.estimate import Estimate
 from runner.cli.formatting import imported_words, show_seconds
 from runner.components.download import Downloading
-from runner.core.stages import Evaluate, ExtractFeatures, Prepare, Stage, Train
+from runner.core.stages import AfterTraining, ExtractFeatures, Prepare, Stage, Train
 from runner.engine.context import Progress as Standing
 from runner.spec.cell_names import run_name
 from runner.store.reference import ReferenceResult
@@ -43,16 +42,12 @@ class Names:
 
     def of(self, stage: Stage) -> str:
         """Return the name of a stage."""
-        match stage:
-            case Prepare() | ExtractFeatures():
-                return stage.title()
-            case Train() if len(stage.readers) > 1:
-                first = min(stage.first_epoch, stage.last_epoch)
-                return f"epochs {first}–{stage.last_epoch} for {len(stage.readers)} runs"
-            case Train() | Evaluate():
-                return self._names.get(stage.key, stage.key[:8])
-            case _:
-                assert_never(stage)
+        if isinstance(stage, Train) and len(stage.readers) > 1:
+            first = min(stage.first_epoch, stage.last_epoch)
+            return f"epochs {first}–{stage.last_epoch} for {len(stage.readers)} runs"
+        if isinstance(stage, Train | AfterTraining):
+            return self._names.get(stage.key, stage.key[:8])
+        return stage.title()
 
 
 class PlainProgress:

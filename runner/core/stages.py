@@ -80,10 +80,18 @@ class _Planned:
     cost_key: str = ""
     num_bytes: int | None = None
 
+    shared: ClassVar[Literal["never", "between runs", "always"]] = "never"
+    """When a plan has it do for a run what the run would not do alone."""
+
     @property
     def epochs(self) -> int:
         """The most epochs that it trains."""
         return 0
+
+    @property
+    def cost_units(self) -> int:
+        """How often it takes the seconds that are known of its cost key."""
+        return 1
 
     @property
     def state_bytes(self) -> int:
@@ -131,6 +139,7 @@ class ExtractFeatures(_Planned):
     """
 
     kind: ClassVar[StageKind] = "features"
+    shared = "always"
     settings: ResolvedSettings
     pixels_key: str
     prefix: FrozenPrefix
@@ -179,6 +188,7 @@ class Train(_Planned):
     """
 
     kind: ClassVar[StageKind] = "train"
+    shared = "between runs"
     settings: ResolvedSettings
     pixels_key: str
     trajectory: Trajectory
@@ -193,6 +203,11 @@ class Train(_Planned):
     has_branches: bool = False
     passed_start: bool = False
     read_states: tuple[str, ...] = ()
+
+    @property
+    def cost_units(self) -> int:
+        """How often it takes the seconds that are known of its cost key."""
+        return self.epochs
 
     @property
     def last_epoch(self) -> int:
@@ -312,6 +327,12 @@ class Evaluate(_Planned):
 
 
 Stage = Prepare | ExtractFeatures | Train | Evaluate
+
+AfterTraining = Evaluate
+"""Kinds that look at what one run has kept: they have its ``solo_key`` and its ``trainings``."""
+
+SeesImages = Train | Evaluate
+"""Kinds whose network sees images, or in their place the features of its frozen prefix."""
 
 
 def stage_from_json(

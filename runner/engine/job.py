@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from runner.core.plan import Record
 from runner.core.records import EpochRecord, Produced
-from runner.core.stages import Evaluate, ExtractFeatures, Prepare, Train
+from runner.core.stages import Stage
 
 EpochSink = Callable[[Sequence[EpochRecord]], None]
 """Stores finished epochs; raises ClaimLost when the stage was taken over."""
@@ -26,7 +26,7 @@ CanContinue = Callable[[Sequence[Sequence[int]]], bool]
 DigestOf = Callable[[str], str | None]
 """Returns the recorded digest of an artifact, None where none is recorded."""
 
-S = TypeVar("S", bound=Prepare | ExtractFeatures | Train | Evaluate, covariant=True)
+S = TypeVar("S", bound=Stage, covariant=True)
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ Pure: looks at the plan and at what is known of ended stages. Knows no database 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, Literal, assert_never
+from typing import Any, Literal
 
 from runner.core.plan import Plan
-from runner.core.stages import Evaluate, ExtractFeatures, Prepare, Stage, Train
+from runner.core.stages import AfterTraining, Stage, Train
 
 Standing = Literal["waiting", "ready", "blocked"]
 Outcomes = Mapping[str, Mapping[str, Any]]
@@ -70,16 +70,10 @@ class Schedule:
         after it was satisfied.
         """
         wrong = {need for need in stage.needs if self._status.get(need, "done") != "done"}
-        match stage:
-            case Evaluate() if stage.epoch_number is not None:
-                return bool(wrong)
-            case Evaluate():
-                own = self.outcomes.get(stage.solo_key, {"status": "lost"})
-                return own["status"] != "done" or bool(wrong.difference(stage.trainings))
-            case Prepare() | ExtractFeatures() | Train():
-                return bool(wrong)
-            case _:
-                assert_never(stage)
+        if not isinstance(stage, AfterTraining) or stage.epoch_number is not None:
+            return bool(wrong)
+        own = self.outcomes.get(stage.solo_key, {"status": "lost"})
+        return own["status"] != "done" or bool(wrong.difference(stage.trainings))
 
     def has_no_readers_left(self, stage: Train) -> bool:
         """Return whether a training is a branch whose readers had all ended before it began."""
@@ -87,14 +81,8 @@ class Schedule:
 
     def outcomes_for(self, stage: Stage) -> Outcomes:
         """Return what a stage must be told of the trainings before it."""
-        match stage:
-            case Evaluate():
-                key = stage.solo_key
-                return {key: self.outcomes[key]} if key in self.outcomes else {}
-            case Prepare() | ExtractFeatures() | Train():
-                return {}
-            case _:
-                assert_never(stage)
+        key = stage.solo_key if isinstance(stage, AfterTraining) else ""
+        return {key: self.outcomes[key]} if key in self.outcomes else {}
 
     def runs_over(self, stage_keys: Iterable[str] | None = None) -> list[str]:
         """Return the open runs, of all stages or of some, that may have a result now.

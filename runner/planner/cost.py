@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import assert_never
 
 from runner.core.plan import Facts, Plan
-from runner.core.stages import Evaluate, ExtractFeatures, Prepare, Stage, Train
+from runner.core.stages import Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,7 @@ def cost_of(stages: Iterable[Stage], facts: Facts) -> Cost:
         unsized += stage.num_bytes is None
         per_unit = facts.seconds.get(stage.cost_key)
         if per_unit is not None:
-            seconds += per_unit * _units(stage)
+            seconds += per_unit * stage.cost_units
         elif stage.epochs:
             unknown += 1
     kept = min(state_bytes, facts.cache_limit)
@@ -58,16 +57,5 @@ def plan_costs(naive: Plan, planned: Plan, facts: Facts) -> tuple[Cost, Cost]:
 def predicted(stage: Stage, facts: Facts) -> dict[str, float | None]:
     """Return the epochs and seconds that a stage is expected to take, as JSON."""
     per_unit = facts.seconds.get(stage.cost_key)
-    seconds = None if per_unit is None else per_unit * _units(stage)
+    seconds = None if per_unit is None else per_unit * stage.cost_units
     return {"epochs": stage.epochs, "seconds": seconds}
-
-
-def _units(stage: Stage) -> int:
-    """Return how often a stage takes the seconds that are known of its cost key."""
-    match stage:
-        case Train():
-            return stage.epochs
-        case Prepare() | ExtractFeatures() | Evaluate():
-            return 1
-        case _:
-            assert_never(stage)

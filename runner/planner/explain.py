@@ -12,7 +12,7 @@ from typing import Any
 
 from runner.core.plan import Facts, Plan
 from runner.core.records import ActualCost
-from runner.core.stages import STAGE_KINDS, Evaluate, Stage, Train
+from runner.core.stages import STAGE_KINDS, AfterTraining, Evaluate, Stage, Train
 from runner.planner.cost import Cost, cost_of, predicted
 
 Rule = Callable[[Plan, Facts], Plan]
@@ -91,7 +91,7 @@ def tree(
     children: dict[str, list[Stage]] = {}
     roots: list[Stage] = []
     for stage in plan.stages:
-        if isinstance(stage, Evaluate):
+        if isinstance(stage, AfterTraining):
             continue
         parent = _parent(stage, planned)
         if parent is None:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import assert_never
 
 from runner.core.keys import content_key
 from runner.core.plan import Decision, Facts, Plan
-from runner.core.stages import Evaluate, ExtractFeatures, Prepare, Stage, Train
+from runner.core.stages import Evaluate, ExtractFeatures, SeesImages, Stage
 
 
 def use_frozen_features(plan: Plan, facts: Facts) -> Plan:
@@ -80,20 +79,15 @@ def features_of(stages: Iterable[Stage]) -> dict[str, ExtractFeatures]:
     return made
 
 
-def _user_of_prefix(stage: Stage) -> Train | Evaluate | None:
+def _user_of_prefix(stage: Stage) -> SeesImages | None:
     """Return a stage that could see features instead of images, None where it cannot or does."""
-    match stage:
-        case Train() | Evaluate():
-            prefix = stage.prefix
-            is_fixed = prefix is not None and prefix.views is not None
-            return stage if is_fixed and not stage.on_features else None
-        case Prepare() | ExtractFeatures():
-            return None
-        case _:
-            assert_never(stage)
+    if not isinstance(stage, SeesImages):
+        return None
+    is_fixed = stage.prefix is not None and stage.prefix.views is not None
+    return stage if is_fixed and not stage.on_features else None
 
 
-def _on_features(stage: Train | Evaluate, features: ExtractFeatures) -> Stage:
+def _on_features(stage: SeesImages, features: ExtractFeatures) -> Stage:
     cost_key = content_key("cost", [stage.cost_key, "features"]) if stage.cost_key else ""
     needs = (*stage.needs, features.key)
     return replace(stage, on_features=True, needs=needs, cost_key=cost_key)

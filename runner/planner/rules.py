@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from runner.core.plan import Decision, Facts, Plan
-from runner.core.stages import Evaluate, Stage, Train
+from runner.core.stages import AfterTraining, Stage, Train
 from runner.planner.features import use_frozen_features
 from runner.planner.measurements import skip_where_weights_are_gone
 from runner.planner.recorded import read_recorded_epochs
@@ -45,7 +45,7 @@ def skip_after_divergence(plan: Plan, facts: Facts) -> Plan:
     without = set(facts.diverged)
     dropped: list[Stage] = []
     for stage in plan.stages:
-        satisfied = isinstance(stage, Evaluate) and stage.solo_key in facts.finished_readers
+        satisfied = isinstance(stage, AfterTraining) and stage.solo_key in facts.finished_readers
         if without.intersection(stage.needs) and not satisfied:
             without.add(stage.key)
             dropped.append(stage)

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import groupby
-from typing import assert_never
 
 from runner.core.plan import Plan
-from runner.core.stages import Evaluate, ExtractFeatures, Prepare, Stage, Train
+from runner.core.stages import Stage
 
 _NOTHING = (1, "")
 """Sorts behind every shared stage."""
@@ -30,15 +29,7 @@ def shared_stages(plan: Plan) -> dict[str, set[str]]:
 
 
 def _is_shared(stage: Stage, num_runs: int) -> bool:
-    match stage:
-        case ExtractFeatures():
-            return True
-        case Train():
-            return num_runs > 1
-        case Prepare() | Evaluate():
-            return False
-        case _:
-            assert_never(stage)
+    return stage.shared == "always" or (stage.shared == "between runs" and num_runs > 1)
 
 
 def sample_runs(plan: Plan, size: int) -> tuple[str, ...]:

@@ -11,11 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import assert_never
 
 from runner.core.keys import content_key
 from runner.core.plan import Decision, Facts, Plan
-from runner.core.stages import Evaluate, ExtractFeatures, Prepare, Stage, Train
+from runner.core.stages import AfterTraining, Stage, Train
 
 
 @dataclass(frozen=True)
@@ -200,16 +199,10 @@ def _in_order(
 
 def _reading_shared(stage: Stage, replaced: Mapping[str, tuple[Train, ...]]) -> Stage:
     """Return an evaluation with the stages that its run's training has become."""
-    match stage:
-        case Evaluate():
-            if stage.solo_key not in replaced:
-                return stage
-            trainings = _swapped(stage.trainings, replaced)
-            return replace(stage, trainings=trainings, needs=_swapped(stage.needs, replaced))
-        case Prepare() | ExtractFeatures() | Train():
-            return stage
-        case _:
-            assert_never(stage)
+    if not isinstance(stage, AfterTraining) or stage.solo_key not in replaced:
+        return stage
+    trainings = _swapped(stage.trainings, replaced)
+    return replace(stage, trainings=trainings, needs=_swapped(stage.needs, replaced))
 
 
 def _swapped(keys: Iterable[str], replaced: Mapping[str, tuple[Train, ...]]) -> tuple[str, ...]:
