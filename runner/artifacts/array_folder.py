@@ -1,8 +1,7 @@
 """Folders with an array and an index that describes it: pixels and features.
 
-Owns that an array is held against its checksum once in each process and state of its file, and that
-what is gone, damaged or foreign is made again by whoever needs it. Knows neither pixels nor
-features.
+Verifies the checksum of an array once in each process and state of its file; whoever needs an array
+that is missing, damaged or foreign makes it again. Knows neither pixels nor features.
 """
 
 from __future__ import annotations

@@ -135,7 +135,7 @@ def _file_named(folder: Path) -> str:
 def whole_state(folder: Path) -> tuple[Mapping[str, Any], Path] | None:
     """Return the values of the state in ``folder`` and its tensors' file, None of no whole one.
 
-    The tensors are read once, to hold them against their checksum.
+    The tensors are read once, to verify their checksum.
     """
     values = describe_state(folder)
     if values is None:

@@ -1,4 +1,4 @@
-"""Measures held against the data: one that needs more classes than there are is an error.
+"""Checks measures with the data: one that needs more classes than there are is an error.
 
 Owns this check alone. Whether a run records a metric at all is known without data, and checked with
 the spec.

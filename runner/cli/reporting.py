@@ -63,7 +63,7 @@ def report(
     from runner.report.tables.render import render
 
     if check and sql:
-        raise UsageError("--check holds numbers against one another, and --sql shows none")
+        raise UsageError("--check compares numbers, and --sql shows none")
     source = chosen_database(db, reference)
     if table is None and spec is None and not sql and not check:
         listed = api.list_tables(source, variant)

@@ -15,7 +15,7 @@ from runner.core.artifacts import weights_name
 
 SPLITS = ("train", "train_eval", "val", "test")
 DIVERGENCE_STEPS = 10
-"""Steps whose mean loss is held against the limit of divergence."""
+"""Steps whose mean loss is compared with the limit of divergence."""
 
 LAST = "last"
 """The monitor that selects the last epoch instead of the best."""

@@ -1,6 +1,6 @@
 """What stages leave in `.runner/` for later ones: whether it is there, and whole.
 
-Pixels, features and states prove themselves to whoever opens them; weights are held against the
+Pixels, features and states are verified by whoever opens them; weights are compared with the
 digest that the database recorded. Knows nothing of the database.
 """
 

@@ -17,7 +17,7 @@ from runner.spec.nodes import Node
 MAX_COMBINATIONS = 100_000
 MAX_CELLS = 100_000
 MAX_VALUES = 10_000_000
-"""Values in all cells together, or all that are held against them."""
+"""Values in all cells together, or all that are compared with them."""
 
 MAX_PHASES = 1_000_000
 """Phases of the learning rate in the trainings of all cells together."""
@@ -143,7 +143,7 @@ def check_published(published: Node, cells: int) -> None:
     """
     values = num_values(published)
     if values * cells > MAX_VALUES:
-        found = f"{values} published values and what they are for, held against {cells} cells"
+        found = f"{values} published values and what they are for, compared with {cells} cells"
         allowed = f"a product of at most {MAX_VALUES}"
         hint = "published values in a row of the sweep are compared with no other cell"
         raise SpecError([Problem(published.position, found, allowed, hint=hint)])

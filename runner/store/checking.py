@@ -39,7 +39,7 @@ class Checked:
 
     Attributes:
         kind: what they are.
-        count: how many were held against a checksum.
+        count: how many were compared with a checksum.
         unchecked: how many have none.
         problems: in words, what is not as it was recorded.
     """

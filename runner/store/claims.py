@@ -169,7 +169,7 @@ def owner_of(row: Any) -> Process:
 def is_held(row: Any, moment: Moment) -> bool:
     """Return whether a claim counts: its lease has not run out and its process may be alive.
 
-    Between processes of one boot the lease is held against a clock that nobody sets.
+    Between processes of one boot the lease is compared with a clock that nobody sets.
     """
     owner = owner_of(row)
     if owner.is_of_this_boot() and row.lease_monotonic is not None:

@@ -25,7 +25,7 @@ from runner.store.sqlite import prepare_sqlite, to_json, to_wal
 from runner.store.versions import upgrade_from, version_of
 
 HEAD = "0005"
-"""The newest migration; a test holds it against the scripts."""
+"""The newest migration; a test compares it with the scripts."""
 
 OWN_DATABASE = "name a database of your own with --db"
 SQLITE_HEADER = b"SQLite format 3\0"

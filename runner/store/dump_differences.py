@@ -1,4 +1,4 @@
-"""Two dumps of one run held against each other: byte for byte, or within tolerances.
+"""Two dumps of one run compared with each other: byte for byte, or within tolerances.
 
 Owns the tolerances. Knows nothing of how the runs were made.
 """

@@ -1,7 +1,7 @@
 """Whether a database is whole: its structure, its schema, its identity.
 
-SQLite's own check is held against the whole file while that is quick, and else against the tables
-whose indexes decide what is found. Numbers are held against their checksums elsewhere.
+SQLite's own check runs over the whole file while that is quick, and else over the tables whose
+indexes decide what is found. Numbers are compared with their checksums elsewhere.
 """
 
 from __future__ import annotations

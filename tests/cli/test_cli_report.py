@@ -168,7 +168,7 @@ def test_check_of_a_cell_that_is_not_finished_fails(fresh: Path, call: Call) -> 
     ("words", "said"),
     [
         (["--check"], "nothing to check: no published value in tiny has a tolerance"),
-        (["--check", "--sql"], "--check holds numbers against one another, and --sql shows none"),
+        (["--check", "--sql"], "--check compares numbers, and --sql shows none"),
     ],
 )
 def test_check_that_cannot_fail_is_an_error(

@@ -391,7 +391,7 @@ def test_which_images_are_picked_does_not_move_what_is_drawn_for_them() -> None:
         assert 0 < same.sum() < 40
 
 
-# held against torchvision
+# compared with torchvision
 
 
 @pytest.fixture

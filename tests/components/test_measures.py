@@ -1,4 +1,4 @@
-"""Measures: names, and totals over batches held against scikit-learn's functions."""
+"""Measures: names, and totals over batches compared with scikit-learn's functions."""
 
 from collections.abc import Callable
 

@@ -1,6 +1,6 @@
 """The image operations for one image, each a call of torchvision.
 
-What the batched operations of color_net, cropping_net and geometry_net are held against: the same
+What the batched operations of color_net, cropping_net and geometry_net are compared with: the same
 names, the same parameters without the batch, and torchvision's own code, none of theirs.
 """
 

@@ -1,7 +1,7 @@
 """What torchvision makes of images with the parameters that our augmentations drew.
 
-An augmentation is held against torchvision's class of its name, with its settings. One that has
-none says in ``WITHOUT_NAMESAKE`` what it is held against; one that draws under other names than
+An augmentation is compared with torchvision's class of its name, with its settings. One that has
+none says in ``WITHOUT_NAMESAKE`` what it is compared with; one that draws under other names than
 torchvision's class says in ``PARAMETERS`` which of its parameters are which.
 """
 

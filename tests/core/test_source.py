@@ -125,7 +125,7 @@ def test_imports_are_those_of_the_running_module_wherever_they_stand() -> None:
 
 @pytest.mark.skipif(sys.version_info >= (3, 15), reason="known for the versions up to 3.14")
 def test_digest_is_the_same_for_every_version_of_python() -> None:
-    """Results of one version of Python are held against the code as another one reads it."""
+    """Results of one version of Python are compared with the code as another one reads it."""
     assert digest(CODE) == "b0cdc36cb3a707d9"
     generic = (
         "def f(x: int, /, *, y=f'{1!r:>3}') -> None:\n    return [*x, {**y}] if (z := x) else 1\n"

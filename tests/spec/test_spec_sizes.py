@@ -120,7 +120,7 @@ def test_profile_that_keeps_few_cells_may_have_many_seeds() -> None:
 def test_published_values_are_not_held_against_ever_so_many_cells() -> None:
     entries = ", ".join("{where: {lr: 1}, values: {TEST_ACC: 1}}" for _ in range(10))
     text = f"sweep: {{grid: {{lr: {numbers(50)}}}}}\npublished: [{entries}]"
-    message = "a.yaml:5:12: 51 published values and what they are for, held against 50 cells\n"
+    message = "a.yaml:5:12: 51 published values and what they are for, compared with 50 cells\n"
     assert refused(text).startswith(message)
 
 

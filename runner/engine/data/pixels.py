@@ -51,7 +51,7 @@ from runner.engine.stages.prepare import (
 ARRAY = "pixels.npy"
 FORMAT = 2
 """Raised when what pixels prove of themselves changes; others are prepared again."""
-EARLIER = "an earlier version made them, which did not hold what it decoded against what it hashed"
+EARLIER = "an earlier version made them, which did not compare what it decoded with what it hashed"
 FOREIGN = "they were made from other images"
 BLOCK = 1 << 22
 
