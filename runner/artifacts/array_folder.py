@@ -108,7 +108,9 @@ def open_or_make(
         if why != expected:
             on_note(f"{told}: {why}")
         make()
-    raise StageFailed(f"{told}, {ATTEMPTS} times in vain: other processes remove them each time")
+    raise StageFailed(
+        f"{told}, {ATTEMPTS} times, without success: other processes remove them each time"
+    )
 
 
 def _looked(fault: Callable[[], str], opened: Callable[[], T]) -> tuple[str, T | None]:

@@ -73,7 +73,8 @@ class ChildWorker:
         self._setup, self._database = setup, database
         self._listener, self._should_stop = listener, should_stop
         self._child: multiprocessing.process.BaseProcess | None = None
-        self._released: list[str] = []
+        self._released: list[str] = []  # since the plan began: a new child begins with all of them
+        self._told = 0
 
     def __enter__(self) -> Self:
         return self
@@ -104,6 +105,7 @@ class ChildWorker:
         )
         self._child.start()
         theirs.close()
+        self._told = 0
 
     def release(self, artifacts: Sequence[str]) -> None:
         """Note that one stage fewer needs these artifacts."""
@@ -115,8 +117,8 @@ class ChildWorker:
             self._start()
         started = time.perf_counter()
         try:
-            self._pipe.send((task, self._released))
-            self._released = []
+            self._pipe.send((task, self._released[self._told :]))
+            self._told = len(self._released)
             return self._answer(task.stage)
         except (EOFError, OSError):
             return self._died(task.stage, time.perf_counter() - started)
