@@ -57,7 +57,7 @@ def left_by(process: Process, final: Path) -> Path:
     return left
 
 
-def test_a_file_appears_at_the_end_of_the_block(final: Path) -> None:
+def test_file_appears_at_the_end_of_the_block(final: Path) -> None:
     with whole_file(final) as partial:
         partial.write_text("all of it")
         assert not final.exists()
@@ -65,7 +65,7 @@ def test_a_file_appears_at_the_end_of_the_block(final: Path) -> None:
     assert names(final.parent) == [final.name]
 
 
-def test_after_an_error_the_file_before_stays_and_nothing_is_left(final: Path) -> None:
+def test_file_stays_as_before_after_an_error(final: Path) -> None:
     final.write_text("before")
 
     def fail() -> None:
@@ -79,7 +79,7 @@ def test_after_an_error_the_file_before_stays_and_nothing_is_left(final: Path) -
     assert names(final.parent) == [final.name]
 
 
-def test_a_folder_replaces_the_one_before(tmp_path: Path) -> None:
+def test_folder_replaces_the_one_before(tmp_path: Path) -> None:
     final = tmp_path / "key"
     for text in ("first", "second"):
         with whole_folder(final) as partial:
@@ -88,7 +88,7 @@ def test_a_folder_replaces_the_one_before(tmp_path: Path) -> None:
     assert names(tmp_path) == ["key"]
 
 
-def test_a_folder_that_does_not_replace_leaves_the_one_before(tmp_path: Path) -> None:
+def test_folder_that_does_not_replace_leaves_the_one_before(tmp_path: Path) -> None:
     final, written = tmp_path / "photos", tmp_path / "unpacked"
     for folder in (final, written):
         folder.mkdir()
@@ -97,7 +97,7 @@ def test_a_folder_that_does_not_replace_leaves_the_one_before(tmp_path: Path) ->
     assert (final / "a.png").read_text() == "photos"
 
 
-def test_a_folder_where_a_file_lies_is_an_error_when_it_does_not_replace(tmp_path: Path) -> None:
+def test_folder_in_the_place_of_a_file_is_an_error_when_it_does_not_replace(tmp_path: Path) -> None:
     final, written = tmp_path / "photos", tmp_path / "unpacked"
     final.write_text("a file")
     written.mkdir()
@@ -105,14 +105,14 @@ def test_a_folder_where_a_file_lies_is_an_error_when_it_does_not_replace(tmp_pat
         put_folder(written, final, replacing=False)
 
 
-def test_read_only_files_of_a_folder_are_flushed_too(tmp_path: Path) -> None:
+def test_folder_flushes_read_only_files_too(tmp_path: Path) -> None:
     with whole_folder(tmp_path / "key") as partial:
         (partial / "a.png").write_text("read only")
         (partial / "a.png").chmod(0o444)
     assert (tmp_path / "key" / "a.png").read_text() == "read only"
 
 
-def test_what_a_dead_process_left_is_removed(final: Path, sleeping: Process) -> None:
+def test_partial_file_of_a_dead_process_is_removed(final: Path, sleeping: Process) -> None:
     reused = replace(sleeping, ticks=(sleeping.ticks or 0) - 1, started=sleeping.started - 60)
     before_the_reboot = replace(this_process(), boot_id="before", started=psutil.boot_time() - 3600)
     for dead in (replace(sleeping, pid=2**22 + 1), reused, before_the_reboot):
@@ -121,7 +121,7 @@ def test_what_a_dead_process_left_is_removed(final: Path, sleeping: Process) -> 
         assert not left.exists()
 
 
-def test_what_a_living_process_writes_stays(final: Path, sleeping: Process) -> None:
+def test_partial_file_of_a_living_process_stays(final: Path, sleeping: Process) -> None:
     left = left_by(sleeping, final)
     assert partial_path(final) != left
     assert left.exists()
@@ -138,7 +138,7 @@ def test_what_a_living_process_writes_stays(final: Path, sleeping: Process) -> N
         ),
     ],
 )
-def test_what_a_process_of_the_same_host_name_elsewhere_writes_stays(
+def test_partial_file_of_another_host_of_the_same_name_stays(
     other: Callable[[Process], Process], final: Path
 ) -> None:
     """Its pid means nothing here."""
@@ -147,7 +147,7 @@ def test_what_a_process_of_the_same_host_name_elsewhere_writes_stays(
     assert left.exists()
 
 
-def test_a_container_of_the_same_host_name_leaves_alone_what_is_being_written(
+def test_container_of_the_same_host_name_leaves_partial_files_alone(
     final: Path,
 ) -> None:
     """A real one, as far as Linux is asked: pids of its own, and the same name of the host."""
@@ -162,7 +162,7 @@ def test_a_container_of_the_same_host_name_leaves_alone_what_is_being_written(
     assert final.read_text() == "all of it"
 
 
-def test_what_nobody_known_has_touched_for_long_is_removed(tmp_path: Path) -> None:
+def test_partial_file_of_an_unknown_process_is_removed_after_a_week(tmp_path: Path) -> None:
     """Of a container that is gone, or of a version of the program with other names."""
     final = tmp_path / "key"
     old = [tmp_path / f"key.{owner}.partial" for owner in ("0123abcd-0123abcd-7-1700000000", "h.7")]
@@ -177,7 +177,7 @@ def test_what_nobody_known_has_touched_for_long_is_removed(tmp_path: Path) -> No
     assert names(tmp_path) == [inside.name, fresh.name]
 
 
-def test_files_whose_names_hold_the_marks_of_patterns_are_tidied_too(
+def test_partial_file_with_marks_of_patterns_in_its_name_is_removed(
     tmp_path: Path, sleeping: Process
 ) -> None:
     final = tmp_path / "loss [train]*.png"
@@ -186,14 +186,14 @@ def test_files_whose_names_hold_the_marks_of_patterns_are_tidied_too(
     assert not left.exists()
 
 
-def test_the_unfinished_of_another_file_is_left_alone(tmp_path: Path) -> None:
+def test_partial_folder_of_another_folder_is_left_alone(tmp_path: Path) -> None:
     mine, other = tmp_path / "key", tmp_path / "key-old"
     with whole_folder(other) as partial:
         partial_path(mine)
         assert partial.is_dir()
 
 
-def test_a_system_without_ticks_tells_processes_apart_all_the_same(
+def test_partial_file_is_told_apart_without_ticks(
     final: Path, sleeping: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("runner.artifacts.process.start_ticks", lambda pid: None)
@@ -206,7 +206,7 @@ def test_a_system_without_ticks_tells_processes_apart_all_the_same(
     assert not left.exists()
 
 
-def test_many_files_of_a_folder_are_flushed_at_once(
+def test_folder_of_many_files_is_flushed_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[str] = []

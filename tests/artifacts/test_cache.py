@@ -14,7 +14,7 @@ def state(folder: Path, database: str, name: str, used: float) -> Path:
     return home
 
 
-def test_a_needed_state_is_that_of_one_database(tmp_path: Path) -> None:
+def test_cache_keeps_a_needed_state_of_one_database(tmp_path: Path) -> None:
     mine, other = (state(tmp_path, each, "same", used=1.0) for each in ("mine", "other"))
     recent = state(tmp_path, "mine", "recent", used=2.0)
     cache = Cache(tmp_path, 250, [mine])
@@ -22,7 +22,7 @@ def test_a_needed_state_is_that_of_one_database(tmp_path: Path) -> None:
     assert [each.exists() for each in (mine, other, recent)] == [True, False, True]
 
 
-def test_what_no_stage_needs_any_more_goes_when_it_is_over_the_limit(tmp_path: Path) -> None:
+def test_cache_removes_what_no_stage_needs_any_more_over_the_limit(tmp_path: Path) -> None:
     needed = state(tmp_path, "mine", "branch", used=1.0)
     cache = Cache(tmp_path, 50, [needed, needed])
     assert not cache.make_room(needed, 100)
@@ -32,13 +32,13 @@ def test_what_no_stage_needs_any_more_goes_when_it_is_over_the_limit(tmp_path: P
     assert not needed.exists()
 
 
-def test_what_is_larger_than_the_limit_drives_nothing_out(tmp_path: Path) -> None:
+def test_cache_removes_nothing_for_what_is_larger_than_the_limit(tmp_path: Path) -> None:
     kept = state(tmp_path, "mine", "kept", used=1.0)
     assert not Cache(tmp_path, 150).make_room(tmp_path / "states" / "mine" / "new", 151)
     assert kept.exists()
 
 
-def test_what_is_written_again_counts_once(tmp_path: Path) -> None:
+def test_cache_counts_once_what_is_written_again(tmp_path: Path) -> None:
     kept, again = (state(tmp_path, "mine", name, used=1.0) for name in ("kept", "again"))
     assert Cache(tmp_path, 220).make_room(again, 110)
     assert kept.exists()

@@ -19,7 +19,7 @@ def filled(folder: Path) -> Path:
     return folder
 
 
-def test_what_lies_there_is_listed_by_kind(tmp_path: Path) -> None:
+def test_contents_are_listed_by_kind(tmp_path: Path) -> None:
     assert [(each.kind, each.count, each.num_bytes) for each in contents(filled(tmp_path))] == [
         ("pixels", 1, 4),
         ("features", 1, 4),
@@ -32,7 +32,7 @@ def test_what_lies_there_is_listed_by_kind(tmp_path: Path) -> None:
     ]
 
 
-def test_nothing_lies_in_a_folder_that_is_not_there(tmp_path: Path) -> None:
+def test_contents_of_no_folder_are_empty(tmp_path: Path) -> None:
     assert {each.count for each in contents(tmp_path / "none")} == {0}
 
 
@@ -55,6 +55,6 @@ def test_clearing_with_no_other_database_leaves_no_folder(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
-def test_one_kind_alone_is_cleared(tmp_path: Path) -> None:
+def test_clearing_one_kind_leaves_the_others(tmp_path: Path) -> None:
     assert [each.kind for each in clear(filled(tmp_path), ["states"], ())] == ["states"]
     assert (tmp_path / "weights").is_dir()

@@ -27,11 +27,11 @@ OLD = Path(__file__).parent.parent / "store" / "fixtures" / "schema_0004.runner"
         ("weights/run-best", "weights/db/run-best.safetensors"),
     ],
 )
-def test_an_artifact_lies_where_it_lay(name: str, place: str) -> None:
+def test_artifact_lies_where_it_lay(name: str, place: str) -> None:
     assert Artifacts(Path("home"), "db").path(name) == Path("home") / place
 
 
-def test_other_files_lie_where_they_lay() -> None:
+def test_files_that_remember_lie_where_they_lay() -> None:
     folder = folder_beside(Path("home"))
     assert folder == Path("home/.runner")
     assert hashes_folder(folder) == folder / "hashes"
@@ -40,7 +40,7 @@ def test_other_files_lie_where_they_lay() -> None:
     assert transparent_file(folder) == folder / "hashes" / "transparent.json"
 
 
-def test_what_an_earlier_version_left_is_found() -> None:
+def test_artifacts_of_an_earlier_version_are_found() -> None:
     (database,) = (each.name for each in (OLD / "weights").iterdir())
     artifacts = Artifacts(OLD, database)
     names = [f"pixels/{each.name}" for each in (OLD / "pixels").iterdir()]
@@ -53,7 +53,7 @@ def test_what_an_earlier_version_left_is_found() -> None:
     assert folder_bytes(OLD) > 1000
 
 
-def test_an_unfinished_folder_does_not_count(tmp_path: Path) -> None:
+def test_unfinished_folder_does_not_count(tmp_path: Path) -> None:
     artifacts = Artifacts(tmp_path, "db")
     artifacts.path("states/s-3").mkdir(parents=True)
     assert not artifacts.lies_there("states/s-3")

@@ -10,13 +10,13 @@ from runner.artifacts.lock import exclusive, shared, waited_for
 from runner.core.errors import UsageError
 
 
-def test_many_share_a_folder(tmp_path: Path) -> None:
+def test_lock_is_shared_by_many(tmp_path: Path) -> None:
     folder = tmp_path / "made"
     with shared(folder), shared(folder):
         assert folder.is_dir()
 
 
-def test_nobody_has_it_alone_while_it_is_shared(tmp_path: Path) -> None:
+def test_lock_is_not_exclusive_while_it_is_shared(tmp_path: Path) -> None:
     refused = pytest.raises(UsageError, match="a run is at work in")
     with shared(tmp_path), refused, exclusive(tmp_path):
         pass
@@ -24,7 +24,7 @@ def test_nobody_has_it_alone_while_it_is_shared(tmp_path: Path) -> None:
         pass
 
 
-def test_who_shares_waits_for_who_has_it_alone(tmp_path: Path) -> None:
+def test_lock_waits_to_be_shared_while_it_is_exclusive(tmp_path: Path) -> None:
     order: list[str] = []
 
     def share() -> None:
@@ -40,12 +40,12 @@ def test_who_shares_waits_for_who_has_it_alone(tmp_path: Path) -> None:
     assert order == ["alone", "shared"]
 
 
-def test_a_folder_that_is_not_there_needs_no_lock(tmp_path: Path) -> None:
+def test_lock_of_no_folder_makes_none(tmp_path: Path) -> None:
     with exclusive(tmp_path / "none"):
         assert not (tmp_path / "none").exists()
 
 
-def test_a_file_system_without_locks_is_used_all_the_same(
+def test_lock_is_skipped_on_a_file_system_without_locks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(handle: int, how: int) -> None:

@@ -8,7 +8,7 @@ import pytest
 from runner.artifacts.memory import LayoutCache, recall, remember
 
 
-def test_what_is_remembered_is_recalled(tmp_path: Path) -> None:
+def test_memory_is_recalled(tmp_path: Path) -> None:
     path = tmp_path / "made" / "layouts.json"
     assert remember(path, 3, {"known": {"key": [1, 2]}})
     assert recall(path, 3) == {"format": 3, "known": {"key": [1, 2]}}
@@ -17,18 +17,20 @@ def test_what_is_remembered_is_recalled(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"format": 2}', '{"known": {}}', "\0"])
-def test_what_is_damaged_or_of_another_format_counts_as_nothing(text: str, tmp_path: Path) -> None:
+def test_memory_that_is_damaged_or_of_another_format_counts_as_nothing(
+    text: str, tmp_path: Path
+) -> None:
     path = tmp_path / "layouts.json"
     path.write_text(text)
     assert recall(path, 3) == {}
 
 
-def test_a_folder_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
+def test_memory_in_a_folder_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
     (tmp_path / "a file").write_text("")
     assert not remember(tmp_path / "a file" / "layouts.json", 3, {})
 
 
-def test_what_was_found_out_is_not_found_out_again(tmp_path: Path) -> None:
+def test_layout_cache_finds_nothing_out_twice(tmp_path: Path) -> None:
     path = tmp_path / "layouts.json"
     assert LayoutCache(path).recall("key", lambda: [1, 2]) == [1, 2]
     again = LayoutCache(path)
@@ -36,7 +38,7 @@ def test_what_was_found_out_is_not_found_out_again(tmp_path: Path) -> None:
     assert again.get("other") is None
 
 
-def test_known_things_that_are_no_mapping_count_as_nothing(tmp_path: Path) -> None:
+def test_layout_cache_of_no_mapping_counts_as_nothing(tmp_path: Path) -> None:
     path = tmp_path / "layouts.json"
     path.write_text(json.dumps({"format": LayoutCache.FORMAT, "known": [1]}))
     assert LayoutCache(path).get("key") is None

@@ -74,7 +74,7 @@ def faults(text: str) -> Iterator[str]:
         'folder.rglob("checkpoint.json")',
     ],
 )
-def test_what_only_the_owner_may_do_is_found(code: str) -> None:
+def test_check_finds_what_only_the_owner_may_do(code: str) -> None:
     assert list(faults(code))
 
 
@@ -88,11 +88,11 @@ def test_what_only_the_owner_may_do_is_found(code: str) -> None:
         "x.replace(a, b)",
     ],
 )
-def test_what_everybody_may_do_is_not_found(code: str) -> None:
+def test_check_allows_what_everybody_may_do(code: str) -> None:
     assert list(faults(code)) == []
 
 
-def test_nobody_else_joins_below_the_folder_or_renames() -> None:
+def test_artifacts_alone_join_below_the_folder_and_rename() -> None:
     owners = {ROOT / "core" / "artifacts.py", *(ROOT / "artifacts").glob("*.py")}
     found = [
         f"{path.relative_to(ROOT)}:{fault}"

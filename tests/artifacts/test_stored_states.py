@@ -48,7 +48,7 @@ def put(folder: Path, **values: Any) -> None:
     put_state(folder, {**VALUES, **values}, lambda path: path.write_text("tensors") and None)
 
 
-def test_a_state_comes_back_with_its_tensors(artifacts: Artifacts) -> None:
+def test_state_comes_back_with_its_tensors(artifacts: Artifacts) -> None:
     folder = artifacts.path("states/seg-3")
     put(folder)
     found = whole_state(folder)
@@ -58,7 +58,7 @@ def test_a_state_comes_back_with_its_tensors(artifacts: Artifacts) -> None:
     assert tensors.read_text() == "tensors"
 
 
-def test_a_later_state_replaces_the_one_before(artifacts: Artifacts) -> None:
+def test_state_replaces_the_one_before(artifacts: Artifacts) -> None:
     folder = artifacts.checkpoint("training")
     for epoch in (3, 4):
         put(folder, epoch=epoch)
@@ -68,7 +68,7 @@ def test_a_later_state_replaces_the_one_before(artifacts: Artifacts) -> None:
     assert sorted(each.name for each in folder.iterdir()) == ["checkpoint.json", values["file"]]
 
 
-def test_damaged_tensors_are_no_whole_state(artifacts: Artifacts) -> None:
+def test_state_with_damaged_tensors_is_not_whole(artifacts: Artifacts) -> None:
     folder = artifacts.path("states/seg-3")
     put(folder)
     values = describe_state(folder)
@@ -81,7 +81,7 @@ def test_damaged_tensors_are_no_whole_state(artifacts: Artifacts) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 3, "file": "x"}', '{"format": 4}'])
-def test_what_is_not_described_is_no_state(text: str, artifacts: Artifacts) -> None:
+def test_state_without_a_description_is_none(text: str, artifacts: Artifacts) -> None:
     folder = artifacts.path("states/seg-3")
     put(folder)
     (folder / "checkpoint.json").write_text(text)
@@ -114,7 +114,7 @@ def test_weights_beside_a_state_are_those_of_its_epoch_and_of_the_best(
     assert (waiting.name, waiting.waiting) == ("checkpoints/training", {"one", "two"})
 
 
-def test_a_resume_point_knows_which_weights_are_still_there(artifacts: Artifacts) -> None:
+def test_resume_point_knows_which_weights_are_still_there(artifacts: Artifacts) -> None:
     put(artifacts.path("states/seg-3"))
     (point,) = resume_points(artifacts, {"seg"}, {"threads": 1})
     assert (point.segment, point.epoch, point.kept) == ("seg", 3, {2})
@@ -131,7 +131,7 @@ def test_checkpoints_are_for_readers_and_are_removed(artifacts: Artifacts) -> No
     assert readers_of_checkpoints(artifacts) == {"damaged": []}
 
 
-def test_a_state_that_is_used_is_the_newest(artifacts: Artifacts) -> None:
+def test_state_that_is_used_is_the_newest(artifacts: Artifacts) -> None:
     folder = artifacts.path("states/seg-3")
     put(folder)
     os.utime(folder / "checkpoint.json", (1.0, 1.0))
@@ -140,7 +140,7 @@ def test_a_state_that_is_used_is_the_newest(artifacts: Artifacts) -> None:
     mark_used(artifacts.path("states/gone-1"))
 
 
-def test_what_an_earlier_version_described_is_read(tmp_path: Path) -> None:
+def test_states_of_an_earlier_version_are_read(tmp_path: Path) -> None:
     old = Path(__file__).parent.parent / "store" / "fixtures" / "schema_0004.runner"
     (database,) = (each.name for each in (old / "states").iterdir())
     artifacts = Artifacts(old, database)

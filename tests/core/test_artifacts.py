@@ -24,18 +24,18 @@ NAMES = {
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_name_is_its_text_and_comes_back_from_it(name: str) -> None:
+def test_artifact_name_is_its_text_and_comes_back_from_it(name: str) -> None:
     text, parsed = NAMES[name]
     assert name == text == str(parsed)
     assert ArtifactName.parse(name) == parsed
     assert kind_of(name) == parsed.kind
 
 
-def test_every_kind_has_a_name() -> None:
+def test_artifact_names_cover_every_kind() -> None:
     assert {parsed.kind for _, parsed in NAMES.values()} == set(KINDS)
 
 
-def test_a_state_has_an_epoch() -> None:
+def test_artifact_name_of_a_state_has_an_epoch() -> None:
     assert ArtifactName.parse("states/s-12").epoch == 12
 
 
@@ -44,12 +44,12 @@ def test_a_state_has_an_epoch() -> None:
     ["", "pixels", "pixels/", "other/key", "states/s", "states/s-last", "states/-1", "weights/run",
      "pixels/..", "pixels/../key", "pixels/a/b", "/etc/passwd"],
 )  # fmt: skip
-def test_what_is_no_name_is_refused(text: str) -> None:
+def test_artifact_name_that_is_none_is_refused(text: str) -> None:
     """A name becomes a path: nothing in it leads out of its folder."""
     with pytest.raises(ValueError, match="is no name of an artifact"):
         ArtifactName.parse(text)
 
 
-def test_the_kind_of_what_is_no_name_is_refused() -> None:
+def test_kind_of_no_artifact_name_is_refused() -> None:
     with pytest.raises(ValueError, match="is no name of an artifact"):
         kind_of("other/key")
