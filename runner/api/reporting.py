@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,7 @@ class Report(Framed):
 
     Attributes:
         refs: the tables that were asked for.
-        tables: the same, filled.
+        tables: the same, with their rows.
         checks: the published values with a tolerance, where they were to be checked.
     """
 
@@ -52,7 +53,15 @@ class Report(Framed):
 
     def frames(self) -> dict[str, pd.DataFrame]:
         """Return each table as a DataFrame, by name; of several of one name the one run last."""
-        return {table.table.name: to_frame(table) for table in reversed(self.tables)}
+        frames: dict[str, pd.DataFrame] = {}
+        for table in self.tables:
+            frames.setdefault(table.table.name, to_frame(table))
+        return frames
+
+    @property
+    def missed(self) -> tuple[ToleranceCheck, ...]:
+        """The checks that do not hold, those of unfinished cells included."""
+        return tuple(check for check in self.checks if check.entry.holds != "yes")
 
     def __str__(self) -> str:
         parts = [f"{name}\n{frame.to_string()}" for name, frame in self.frames().items()]
@@ -61,7 +70,7 @@ class Report(Framed):
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        parts = [f"<p>{name}</p>{frame.to_html()}" for name, frame in self.frames().items()]
+        parts = [f"<p>{escape(name)}</p>{frame.to_html()}" for name, frame in self.frames().items()]
         return "".join(parts)
 
 

@@ -174,7 +174,7 @@ def _deviations(planned: PlannedRuns, runs: Sequence[str]) -> dict[str, float]:
     """Return how far each run's stored features are from those of an unshared training."""
     from runner.engine.context import Context
     from runner.engine.deviation import features_deviation
-    from runner.engine.device import choose_device, numerics
+    from runner.engine.device import choose_device, numerics, on_threads
 
     stages = {
         stage.key: stage for stage in planned.plan.stages if isinstance(stage, ExtractFeatures)
@@ -189,11 +189,12 @@ def _deviations(planned: PlannedRuns, runs: Sequence[str]) -> dict[str, float]:
     device = choose_device(bound.request.device)
     sources = image_sources(bound.cells)
     folder = bound.workspace.folder
-    context = Context(folder, device, numerics(device), "", sources, bound.weights)
-    return {
-        run: features_deviation(context, stages[key], cells[run].resolved.settings)
-        for run, key in to_check
-    }
+    with on_threads(bound.request.threads):
+        context = Context(folder, device, numerics(device), "", sources, bound.weights)
+        return {
+            run: features_deviation(context, stages[key], cells[run].resolved.settings)
+            for run, key in to_check
+        }
 
 
 def _compared(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,8 +12,8 @@ from runner.cli.formatting import pluralize
 from runner.cli.options import Db, Reference, chosen_database
 
 if TYPE_CHECKING:
-    from runner.report.tables.declared import VariantStanding
-    from runner.report.tables.tolerances import ToleranceCheck
+    from runner.api.reporting import Report
+    from runner.report.tables.declared import TableRef, VariantStanding
 
 EXAMPLES = """\b
 Examples:
@@ -59,7 +59,6 @@ def report(
     """
     from runner import api
     from runner.core.errors import UsageError
-    from runner.report.tables.declared import NOT_AS_RUN
     from runner.report.tables.render import render
 
     if check and sql:
@@ -73,33 +72,37 @@ def report(
         for standing in listed.variants:
             typer.echo(_variant_line(standing))
         return
-    checks: Sequence[ToleranceCheck] = ()
     if sql:
         queries = api.report_sql(table, spec, source, variant)
-        refs = [query.ref for query in queries]
         typer.echo("\n".join(f"{query.sql};" for query in queries))
-    else:
-        report = api.report(table, spec, source, variant, check)
-        refs, checks = list(report.refs), report.checks
-        typer.echo("\n".join(render(each, form) for each in report.tables), nl=False)
+        _print_notes(query.ref for query in queries)
+        return
+    report = api.report(table, spec, source, variant, check)
+    typer.echo("\n".join(render(data, form) for data in report.tables), nl=False)
+    _print_notes(report.refs)
+    if check:
+        _print_checks(report)
+
+
+def _print_notes(refs: Iterable[TableRef]) -> None:
+    from runner.report.tables.declared import NOT_AS_RUN
+
     for name in dict.fromkeys(ref.experiment for ref in refs if not ref.is_as_run):
         typer.echo(f"note: {name} {NOT_AS_RUN}", err=True)
-    if check:
-        _say_what_holds(checks)
 
 
-def _say_what_holds(held: Sequence[ToleranceCheck]) -> None:
+def _print_checks(report: Report) -> None:
     """Print values outside their tolerance on stderr, after the tables.
 
     Raises:
         typer.Exit: with 1 when there are any.
     """
-    missed = [each for each in held if each.entry.holds != "yes"]
-    for each in missed:
-        typer.echo(str(each), err=True)
-    count = len(held) - len(missed)
-    typer.echo(f"{count} of {pluralize(len(held), 'published value')} within tolerance", err=True)
-    if missed:
+    for check in report.missed:
+        typer.echo(str(check), err=True)
+    count = len(report.checks) - len(report.missed)
+    checked = pluralize(len(report.checks), "published value")
+    typer.echo(f"{count} of {checked} within tolerance", err=True)
+    if report.missed:
         raise typer.Exit(1)
 
 

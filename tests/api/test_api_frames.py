@@ -84,7 +84,7 @@ def test_report_is_a_frame_of_the_declared_columns(folder: Path) -> None:
 
 def test_report_asks_which_table_when_there_are_several(folder: Path) -> None:
     report = api.report(db=folder / "results.db")
-    assert list(report.frames()) == ["sizes", "small"]
+    assert list(report.frames()) == ["small", "sizes"]
     with pytest.raises(UsageError, match="which table\\?\n    allowed: small, sizes"):
         report.frame()
 
