@@ -180,6 +180,7 @@ def test_the_page_of_the_planner_names_every_rule() -> None:
     assert tuple(re.findall(r"`(\w+)`", sharing)) == SHARING
 
 
+@pytest.mark.filterwarnings("ignore:y_pred contains classes")
 def test_measure_of_the_page_is_what_scikit_learn_computes(tmp_path: Path) -> None:
     (text,) = [each for each in BLOCKS if "class BalancedAccuracy" in each]
     head = (ROOT / "runner" / "components" / "measures.py").read_text(encoding="utf-8")

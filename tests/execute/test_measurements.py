@@ -20,6 +20,7 @@ from runner.execute import coordinator
 from runner.execute.listener import NullListener
 from runner.store.database import open_database
 from runner.store.measurements import add_measurements
+from runner.store.merge import import_results
 
 SPEC = """\
 name: asked
@@ -276,3 +277,19 @@ def test_two_tables_that_ask_for_the_same_have_it_once(before: Path) -> None:
     log, _ = do(before, more)
     assert log.began == []
     assert len(ask(before, TOP5)) == 4
+
+
+def test_measurements_are_imported_with_the_results_that_have_them(
+    before: Path, tmp_path: Path
+) -> None:
+    do(before, ASKED)
+    measured = ask(before, TOP5)
+    with (
+        open_database(before / "results.db") as source,
+        open_database(tmp_path / "to.db") as target,
+    ):
+        import_results(target, source, {row[0] for row in measured})
+    (tmp_path / "to.db").rename(tmp_path / "results.db")
+    assert ask(tmp_path, TOP5) == measured
+    log, _ = do(tmp_path, ASKED)
+    assert (log.began, log.notes) == ([], [])
