@@ -20,7 +20,7 @@ from runner.bind.data_locations import image_sources
 from runner.bind.plan_runs import PlannedRuns
 from runner.bind.request import Asked, Request, as_request
 from runner.bind.workspace import workspace
-from runner.core.errors import Interrupted, UsageError
+from runner.core.errors import Interrupted, SpecError
 from runner.core.stages import ExtractFeatures
 from runner.planner.sampling import sample_runs, shared_stages
 from runner.store.dump import run_dump
@@ -106,8 +106,7 @@ def verify(
         options: as in :class:`runner.api.Request`.
 
     Raises:
-        SpecError: with every problem found; nothing was started.
-        UsageError: when the data is not there.
+        SpecError: with every problem found, missing data too; nothing was started.
         Interrupted: when asked to stop; nothing is recorded or left behind.
     """
     request = as_request(asked, options)
@@ -116,7 +115,7 @@ def verify(
         fresh = replace(request, db=home / "nothing" / "results.db", **WITHOUT_RECORDS)
         explained, planned = make_plan(fresh)
         if explained.missing:
-            raise UsageError("\n".join(str(problem) for problem in explained.missing))
+            raise SpecError(explained.missing)
         runs = sample_runs(planned.plan, sample)
         on_step(f"{len(runs)} of {len(planned.plan.stages_by_run)} runs, sharing what they can")
         try:

@@ -221,7 +221,8 @@ def contradictions(settings: Settings) -> Iterator[Contradiction]:
             ("data.normalize", "data.color"),
             f"data.normalize has {len(mean)} values, but images have {channels} channels "
             f"(data.color: {data.color})",
-            f"one value, or {channels}; or another data.color" if channels > 1 else "one value",
+            f"one value, or {channels}" if channels > 1 else "one value",
+            "or change data.color",
         )
     floor = getattr(train.schedule, "min_lr", 0.0)
     if floor > train.optimizer.lr:
