@@ -27,7 +27,7 @@ from runner.core.reader import SPLITS
 from runner.spec.names import SHORT_NAMES
 from runner.spec.nodes import as_yaml
 from runner.spec.options import model_options, tags_of
-from runner.spec.tables.table import PROPERTIES, ColumnSettings
+from runner.spec.tables.columns import PROPERTIES, ColumnSettings
 
 HEAD = """\
 # Reference

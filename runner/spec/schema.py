@@ -12,7 +12,7 @@ from runner.components.settings import Settings
 from runner.spec.compose import KEPT_WHEN_NAMED
 from runner.spec.names import COMPONENT_PATHS, SHORT_NAMES
 from runner.spec.sweep import PUBLISHED_KEYS
-from runner.spec.tables.table import ColumnSettings
+from runner.spec.tables.columns import ColumnSettings
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

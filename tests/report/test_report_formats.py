@@ -15,7 +15,8 @@ from runner.core.text import printable
 from runner.report.tables.markup import LATEX_ESCAPES, NEGATIVE
 from runner.report.tables.render import render
 from runner.report.tables.table import Row, TableData, TableValue
-from runner.spec.tables.table import Column, Table
+from runner.spec.tables.columns import Column
+from runner.spec.tables.table import Table
 
 SPECIAL = (
     "|&%$#_{}~^\\<>[]()*`'\"=+-@,;!?.:/ \t\n\r\0\x1b\x85\u2028\u200d\ue000\ue001\udce9\ud83dé漢1ax"

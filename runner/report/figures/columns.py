@@ -10,9 +10,10 @@ from runner.core.run import Cell
 from runner.spec.names import setting_path, short_name
 from runner.spec.nodes import Node, to_node
 from runner.spec.tables.checks import table_problems
+from runner.spec.tables.columns import Column
 from runner.spec.tables.measured import metric_is_recorded
 from runner.spec.tables.pivot_checks import column_value
-from runner.spec.tables.table import Column, Table, parse_tables
+from runner.spec.tables.table import Table, parse_tables
 from runner.spec.unknown import likely_settings
 
 EPOCH_RULES = ("best", "last", "min", "max")

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Literal
 from runner.components.measures import BY_NAME
 from runner.core.reader import LAST
 from runner.core.run import Cell
-from runner.spec.tables.table import Column, Table
+from runner.spec.tables.columns import Column
+from runner.spec.tables.table import Table
 from runner.store.database import Database
 from runner.store.queries import CellResult, epoch_metrics, step_losses
 

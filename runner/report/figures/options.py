@@ -10,7 +10,7 @@ from pathlib import Path
 from runner.core.errors import UsageError, nearest
 from runner.report.figures.axis_titles import x_name
 from runner.spec.experiment import Experiment
-from runner.spec.tables.table import Column
+from runner.spec.tables.columns import Column
 
 FOLDER = Path("figures")
 OF_IMAGES = ("augmentations",)

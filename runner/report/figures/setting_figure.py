@@ -33,8 +33,8 @@ from runner.report.tables.query import query_table
 from runner.report.tables.table import Row
 from runner.spec.names import short_name
 from runner.spec.nodes import KIND_KEYS, as_yaml
+from runner.spec.tables.columns import Column
 from runner.spec.tables.pivot_checks import column_value
-from runner.spec.tables.table import Column
 
 MOST_ROWS = 24
 """Lines of one figure; more than ``MOST_LINES`` have a row each."""

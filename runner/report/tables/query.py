@@ -17,7 +17,8 @@ from runner.core.run import Published
 from runner.report.tables.pivot import pivoted
 from runner.report.tables.sql import STATUSES, compile_table
 from runner.report.tables.table import Row, TableData, TableValue, verdict
-from runner.spec.tables.table import Column, Table
+from runner.spec.tables.columns import Column
+from runner.spec.tables.table import Table
 from runner.store.checking import Checked, check_experiments, check_results, check_runs, refuse
 from runner.store.checksums import RESULT, at_ends
 from runner.store.database import Database

@@ -15,8 +15,8 @@ from typing import Any
 from runner.core.errors import UsageError, nearest
 from runner.core.text import printable
 from runner.report.tables.table import TableData, TableValue, difference, to_records
+from runner.spec.tables.columns import Column
 from runner.spec.tables.pivot import show_value
-from runner.spec.tables.table import Column
 
 DEFAULT_DIGITS = 3
 BREAKING = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")

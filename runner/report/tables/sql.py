@@ -10,8 +10,9 @@ from typing import Any
 
 from runner.components.measures import METRIC_NAMES, metric_parts
 from runner.spec.nodes import KIND_KEYS
+from runner.spec.tables.columns import Column
 from runner.spec.tables.formula import Formula
-from runner.spec.tables.table import Column, Table
+from runner.spec.tables.table import Table
 
 PROPERTY_SQL = {
     "best_epoch": "result.best_epoch",

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from runner.core.errors import Problem, SourcePosition, SpecError, nearest
 from runner.spec.nodes import Node
+from runner.spec.tables.columns import Column
 
 if TYPE_CHECKING:
-    from runner.spec.tables.table import Column, Table
+    from runner.spec.tables.table import Table
 
 PIVOT_KEYS = ("column", "titles")
 EXAMPLE = "write pivot: POLICY, or pivot: {column: POLICY, titles: {freeze: TEST_ACC_FREEZE}}"

@@ -12,8 +12,9 @@ from runner.spec.matching import setting_value
 from runner.spec.names import short_name
 from runner.spec.nodes import KIND_KEYS
 from runner.spec.sizes import MAX_COLUMNS
+from runner.spec.tables.columns import Column
 from runner.spec.tables.pivot import Pivot, is_value, pivoted_columns, show_value
-from runner.spec.tables.table import Column, Table, reserved_titles
+from runner.spec.tables.table import Table, reserved_titles
 
 
 def pivot_problems(table: Table, cells: Sequence[Cell]) -> Iterator[Problem]:
