@@ -11,6 +11,7 @@ from runner.api.frames import Framed
 from runner.bind.binder import Binder
 from runner.bind.cell_filter import with_selected_cells
 from runner.bind.experiments import load_experiments
+from runner.bind.request import several
 from runner.bind.workspace import workspace
 from runner.spec.experiment import Experiment
 from runner.spec.resolve import origins
@@ -66,8 +67,8 @@ def validate(
         SpecError: with every problem found.
         UsageError: when no cell is left.
     """
-    paths = [specs] if isinstance(specs, str | Path) else list(specs)
-    experiments = with_selected_cells(load_experiments(paths, profile, sets, data), only)
+    loaded = load_experiments(several(specs), profile, several(sets), data)
+    experiments = with_selected_cells(loaded, several(only))
     notes: Sequence[str] = ()
     if deep:
         binder = Binder(workspace(data=data))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from runner.core.errors import UsageError, nearest
 from runner.core.plan import DEFAULT_CACHE_LIMIT
@@ -18,6 +18,9 @@ EXECUTOR_NAMES = ("local", "process")
 
 TEXTS = ("specs", "only", "sets", "runs", "disable")
 """Fields that hold several values; one value by itself is also taken."""
+
+
+Text = TypeVar("Text", str, Path, str | Path)
 
 
 @dataclass(frozen=True)
@@ -81,9 +84,7 @@ class Request:
                 suggestion=nearest(self.executor, EXECUTOR_NAMES),
             )
         for name in TEXTS:
-            value = getattr(self, name)
-            several = (value,) if isinstance(value, str | Path) else tuple(value)
-            object.__setattr__(self, name, several)
+            object.__setattr__(self, name, several(getattr(self, name)))
 
 
 Asked = Request | str | Path | Iterable[str | Path]
@@ -106,5 +107,9 @@ def as_request(asked: Asked, options: dict[str, Any]) -> Request:
         raise TypeError(f"no option {unknown[0]!r}; there are: {', '.join(names[1:])}")
     if isinstance(asked, Request):
         return replace(asked, **options)
-    specs = (asked,) if isinstance(asked, str | Path) else tuple(asked)
-    return Request(specs, **options)
+    return Request(several(asked), **options)
+
+
+def several(value: Text | Iterable[Text]) -> tuple[Text, ...]:
+    """Return texts or paths; one by itself stands for one of them, not for its letters."""
+    return (value,) if isinstance(value, str | Path) else tuple(value)

@@ -11,7 +11,7 @@ import torch
 from runner import api
 from runner.bind.request import Request
 from runner.cli import planning, running, verifying
-from runner.core.errors import Interrupted
+from runner.core.errors import Interrupted, UsageError
 
 SPEC = """\
 name: small
@@ -77,3 +77,11 @@ def test_commands_have_no_option_of_another_meaning(command: Any) -> None:
     parameters = set(inspect.signature(command).parameters)
     own = {"spec", "sample", "probe", "actual", "full", "form", "no_download"}
     assert parameters - own <= {field.name for field in fields(Request)}
+
+
+def test_one_text_stands_for_one_and_not_for_its_letters(spec: Path) -> None:
+    frame = api.validate(spec, only="lr=0.1", sets="epochs=3").frame()
+    assert frame["position"].unique().tolist() == [1]
+    assert frame.loc[frame["setting"] == "train.epochs", "value"].tolist() == [3]
+    with pytest.raises(UsageError, match="no database at"):
+        api.plot(spec, only="lr=0.1", sets="epochs=3")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from runner.bind.request import several
 from runner.core.errors import UsageError, nearest
 from runner.report.figures.axis_titles import x_name
 from runner.spec.experiment import Experiment
@@ -62,6 +63,10 @@ class PlotOptions:
     out: str | Path | None = None
     db: str | Path | None = None
     data: str | Path | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("only", "sets", "metrics"):
+            object.__setattr__(self, name, several(getattr(self, name)))
 
 
 def check_options(options: PlotOptions, kinds: Sequence[str]) -> None:
