@@ -24,9 +24,8 @@ from runner.core.plan import Facts, Plan
 from runner.planner.rules import RULES, SHARING, apply_rules
 
 ROOT = Path(__file__).resolve().parents[2]
-BLOCKS = re.findall(
-    r"```python\n(.*?)```", (ROOT / "docs" / "extending.md").read_text(encoding="utf-8"), re.S
-)
+PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.S)
 
 
 def module_of(text: str, folder: Path, name: str) -> object:
@@ -36,6 +35,17 @@ def module_of(text: str, folder: Path, name: str) -> object:
     sys.modules[name] = module  # pydantic looks a class's names up there
     spec.loader.exec_module(module)
     return module
+
+
+def test_files_that_the_page_names_are_there_but_for_its_examples() -> None:
+    named = set(re.findall(r"`((?:runner|tests|tools)/[\w/]+\.py)`", PAGE))
+    assert {path for path in named if not (ROOT / path).is_file()} == {
+        "runner/components/augmentations/posterize.py",
+        "runner/components/data/stripes.py",
+        "runner/components/models/pooled.py",
+        "runner/planner/longest_first.py",
+        "tests/planner/test_longest_first.py",
+    }
 
 
 def test_the_examples_of_the_page_pass_the_checks() -> None:
