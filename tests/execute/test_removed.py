@@ -73,7 +73,7 @@ def test_a_run_whose_database_goes_says_so_and_the_same_command_does_it_again(
     assert code == 1, output
     assert message in output
     assert "Traceback" not in output
-    assert "the same command does it again" in output
+    assert "hint: run the same command again" in output
     assert disturb is not remove_database or not (tmp_path / "results.db").exists()
     assert forks.run(tmp_path, ["run", str(grid)]) == 0, (tmp_path / OUTPUT).read_text()
     assert left_in(tmp_path).dump == undisturbed.left.dump
