@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from runner.core.artifacts import weights_name
+from runner.core.prefix import FrozenPrefix
 from runner.core.reader import Reader, SelectRule
 from runner.core.run import ResolvedSettings
-from runner.core.stages import Evaluate, ExtractFeatures, FrozenPrefix, Prepare, Train
+from runner.core.stages import Evaluate, ExtractFeatures, Prepare, Train
 from runner.core.trajectory import Segment, Trajectory
 
 NO_SETTINGS = ResolvedSettings({})

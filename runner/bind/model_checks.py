@@ -25,7 +25,7 @@ from runner.components.models.torchvision_model import TorchvisionModel, weights
 from runner.core.errors import Problem, SpecError, UsageError, nearest
 from runner.core.keys import content_key
 from runner.core.moments import reached
-from runner.core.stages import FrozenPrefix
+from runner.core.prefix import FrozenPrefix
 from runner.lower.trajectory import num_views, pixels_key, prefix_key
 from runner.spec.experiment import ResolvedCell
 from runner.spec.nodes import Node, find

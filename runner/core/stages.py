@@ -7,11 +7,12 @@ here, in ``Stage`` and in ``StageKind``; mypy then names every place that must k
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, assert_never, get_args
+from typing import Any, ClassVar, Literal, get_args
 
-from runner.core.artifacts import ArtifactName, features_name, pixels_name, weights_name
+from runner.core.artifacts import pixels_name, weights_name
+from runner.core.prefix import FrozenPrefix
 from runner.core.reader import KeptWeights, Reader
 from runner.core.run import ResolvedSettings
 from runner.core.trajectory import Trajectory
@@ -19,49 +20,6 @@ from runner.core.trajectory import Trajectory
 StageKind = Literal["prepare", "features", "train", "evaluate"]
 STAGE_KINDS: tuple[StageKind, ...] = get_args(StageKind)
 """In the order in which a run needs them."""
-
-
-@dataclass(frozen=True, slots=True)
-class FrozenPrefix:
-    """The part of a network that computes the same for an image in every epoch.
-
-    Attributes:
-        key: hash of the images, of the part's operations and of its weights; "" where a database
-            does not tell.
-        cut: name of its last operation.
-        shape: of one image's output.
-        views: how many different images training makes of one; None where that is not fixed, so
-            that nothing can be computed once for all.
-        num_bytes: that its outputs for all images take, or None when not known.
-    """
-
-    key: str
-    cut: str
-    shape: tuple[int, ...]
-    views: int | None = 1
-    num_bytes: int | None = None
-
-    @property
-    def name(self) -> str:
-        """The artifact name of its outputs for all images.
-
-        Raises:
-            ValueError: when the key is not known.
-        """
-        if not self.key:
-            raise ValueError(f"no name of an artifact is known for the features up to {self.cut}")
-        return features_name(self.key)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return what stages hold of it."""
-        values: dict[str, Any] = {"cut": self.cut, "shape": list(self.shape)}
-        return values if self.views == 1 else {**values, "views": self.views}
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any], name: str = "") -> FrozenPrefix:
-        """Return what :meth:`to_json` made, of features with this artifact name."""
-        key = ArtifactName.parse(name).key if name else ""
-        return cls(key, values["cut"], tuple(values["shape"]), values.get("views", 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -335,89 +293,6 @@ SeesImages = Train | Evaluate
 """Kinds whose network sees images, or in their place the features of its frozen prefix."""
 
 
-def stage_from_json(
-    kind: StageKind,
-    key: str,
-    values: Mapping[str, Any],
-    needs: Sequence[str] = (),
-    cost_key: str = "",
-) -> Stage:
-    """Return a stage as a database holds it, with all epochs of its own to train.
-
-    Args:
-        kind: of the stage.
-        key: of the stage.
-        values: what ``to_json`` returned.
-        needs: keys of the stages that come before it.
-        cost_key: stages of one cost key cost the same an epoch on one device.
-
-    Raises:
-        KeyError: for values that lack something.
-    """
-    match kind:
-        case "prepare":
-            return Prepare(
-                key=key,
-                needs=tuple(needs),
-                cost_key=cost_key,
-                pixels_key=values["pixels_key"],
-                data=ResolvedSettings(values["data"]),
-            )
-        case "features":
-            return ExtractFeatures(
-                key=key,
-                needs=tuple(needs),
-                cost_key=cost_key,
-                settings=ResolvedSettings(values["settings"]),
-                pixels_key=values["pixels_key"],
-                prefix=FrozenPrefix.from_json(values["prefix"]),
-            )
-        case "train":
-            return _train_from_json(key, values, needs, cost_key)
-        case "evaluate":
-            return Evaluate(
-                key=key,
-                needs=tuple(needs),
-                cost_key=cost_key,
-                num_bytes=0,
-                settings=ResolvedSettings(values["settings"]),
-                pixels_key=values["pixels_key"],
-                solo_key=values["reading"],
-                trainings=tuple(values["trainings"]),
-                weights=values["weights"],
-                split=values["split"],
-                epoch=values["epoch"],
-                measures=tuple(values.get("measures", ())),
-                epoch_number=values.get("epoch_number"),
-                prefix=_prefix_from_json(values),
-                on_features="features" in values,
-            )
-        case _:
-            assert_never(kind)
-
-
-def _train_from_json(
-    key: str, values: Mapping[str, Any], needs: Sequence[str], cost_key: str
-) -> Train:
-    trajectory, recorded = Trajectory.from_json(values["path"]), values.get("recorded")
-    first = values["first_epoch"]
-    return Train(
-        key=key,
-        needs=tuple(needs),
-        cost_key=cost_key,
-        settings=ResolvedSettings(values["settings"]),
-        pixels_key=values["pixels_key"],
-        trajectory=trajectory,
-        readers={name: Reader.from_json(each) for name, each in values["readers"].items()},
-        first_epoch=first,
-        start=values["start"],
-        recorded=recorded,
-        prefix=_prefix_from_json(values),
-        on_features="features" in values,
-        epochs=trajectory.last_epoch - first + 1 if recorded is None else 0,
-    )
-
-
 def _model(settings: ResolvedSettings) -> str:
     return str(settings.json["model"]["name"])
 
@@ -434,9 +309,3 @@ def _features_json(stage: Train | Evaluate) -> dict[str, Any]:
         return {}
     assert stage.prefix is not None, "features of a network without a frozen prefix"
     return {"features": stage.prefix.name, "prefix": stage.prefix.to_json()}
-
-
-def _prefix_from_json(values: Mapping[str, Any]) -> FrozenPrefix | None:
-    if "features" not in values:
-        return None
-    return FrozenPrefix.from_json(values["prefix"], values["features"])

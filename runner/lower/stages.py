@@ -18,9 +18,10 @@ from runner.components.settings import Settings
 from runner.core.artifacts import weights_name
 from runner.core.keys import content_key, text_key
 from runner.core.plan import Plan
+from runner.core.prefix import FrozenPrefix
 from runner.core.reader import KeptWeights
 from runner.core.run import Cell, ResolvedSettings, Run
-from runner.core.stages import Evaluate, FrozenPrefix, Prepare, Stage, Train
+from runner.core.stages import Evaluate, Prepare, Stage, Train
 from runner.lower.trajectory import (
     data_key,
     make_reader,

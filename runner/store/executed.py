@@ -12,7 +12,8 @@ import sqlalchemy as sa
 
 from runner.core.plan import Plan
 from runner.core.records import ActualCost
-from runner.core.stages import Stage, stage_from_json
+from runner.core.stages import Stage
+from runner.core.stored_stages import stage_from_json
 from runner.store.database import Database
 from runner.store.schema import attempts, run_stages, stages, steps
 

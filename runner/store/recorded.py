@@ -14,7 +14,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from runner.core.records import EpochRecord
-from runner.core.stages import Train, stage_from_json
+from runner.core.stages import Train
+from runner.core.stored_stages import stage_from_json
 from runner.core.trajectory import Trajectory
 from runner.store.database import Database
 from runner.store.kinds import is_of_kind

@@ -12,8 +12,10 @@ import pytest
 import stages
 
 from runner.core.keys import canonical_json
+from runner.core.prefix import FrozenPrefix
 from runner.core.run import ResolvedSettings
-from runner.core.stages import STAGE_KINDS, FrozenPrefix, Stage, Train, stage_from_json
+from runner.core.stages import STAGE_KINDS, Stage, Train
+from runner.core.stored_stages import stage_from_json
 from runner.store.reference import REFERENCE_FILE
 
 FIXTURES = Path(__file__).parents[1] / "store" / "fixtures"

@@ -17,7 +17,7 @@ from runner.artifacts.atomic import partial_path, put_folder
 from runner.artifacts.cache import Cache
 from runner.core.errors import Interrupted
 from runner.core.plan import Facts
-from runner.core.stages import FrozenPrefix
+from runner.core.prefix import FrozenPrefix
 from runner.engine.network.build import build_network
 from runner.engine.stages import features as module
 from runner.lower.stages import make_run, naive_chain, naive_plan

@@ -10,7 +10,8 @@ import stages
 from benches import CPU, NOWHERE, settings_of
 from torch import nn
 
-from runner.core.stages import FrozenPrefix, Stage
+from runner.core.prefix import FrozenPrefix
+from runner.core.stages import Stage
 from runner.engine import probe
 from runner.engine.data.augment import Augmenter
 from runner.engine.data.samples import evaluation_batch_size

@@ -14,7 +14,8 @@ import pytest
 
 from runner.core.keys import canonical_json, content_key
 from runner.core.plan import Facts, Plan
-from runner.core.stages import FrozenPrefix, Stage
+from runner.core.prefix import FrozenPrefix
+from runner.core.stages import Stage
 from runner.lower.stages import make_run, naive_chain, naive_plan
 from runner.lower.trajectory import data_key, init_key, make_trajectory, num_views, prefix_key
 from runner.planner.rules import apply_rules

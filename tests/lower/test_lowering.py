@@ -19,7 +19,8 @@ from runner.components.schedules import Cosine, Plateau
 from runner.components.settings import Best, EarlyStopping, Evaluation, Settings, Training
 from runner.core.keys import canonical_json, epoch_key, text_key
 from runner.core.plan import Facts
-from runner.core.stages import ExtractFeatures, FrozenPrefix, Stage
+from runner.core.prefix import FrozenPrefix
+from runner.core.stages import ExtractFeatures, Stage
 from runner.lower import stages, trajectory
 from runner.lower.stages import make_run, naive_chain, naive_plan
 from runner.lower.trajectory import init_key, make_trajectory, num_views, prefix_key

@@ -8,7 +8,8 @@ from hypothesis import strategies as some
 
 from runner.core.keys import content_key
 from runner.core.plan import Facts, Plan
-from runner.core.stages import FrozenPrefix, Stage, Train
+from runner.core.prefix import FrozenPrefix
+from runner.core.stages import Stage, Train
 from runner.planner.cost import Cost, cost_of
 from runner.planner.features import features_of, use_frozen_features
 from runner.planner.rules import merge_equal_stages

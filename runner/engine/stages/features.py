@@ -30,8 +30,9 @@ from runner.artifacts.hashes import file_digest
 from runner.components.resolved import typed_settings
 from runner.core.errors import Interrupted
 from runner.core.moments import reached
+from runner.core.prefix import FrozenPrefix
 from runner.core.records import Produced
-from runner.core.stages import Evaluate, ExtractFeatures, FrozenPrefix, Train
+from runner.core.stages import Evaluate, ExtractFeatures, Train
 from runner.engine.context import Context, Outcome, Progress
 from runner.engine.data.arrays import allocate, map_array
 from runner.engine.data.augment import Augmenter
