@@ -6,13 +6,11 @@ Read from the pydantic classes; a setting without a description is an error.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel
 
 from runner.components.augmentations.pipeline import Pipeline, Step
-from runner.components.component import MAX_NUMBER
 from runner.components.data import Data
 from runner.components.data.dataset import DatasetSettings, Normalization
 from runner.components.losses import Loss
@@ -28,6 +26,7 @@ from runner.spec.names import SHORT_NAMES
 from runner.spec.nodes import as_yaml
 from runner.spec.options import model_options, tags_of
 from runner.spec.tables.columns import PROPERTIES, ColumnSettings
+from runner.spec.value_words import value_in_words
 
 HEAD = """\
 # Reference
@@ -113,7 +112,7 @@ def _settings_table(model: type[BaseModel], shared: type[BaseModel] | None = Non
             continue
         assert info.description, f"{model.__name__}.{name} has no description"
         default = "required" if info.is_required() else f"`{_shown(info.get_default())}`"
-        kind = _kind(own, schema.get("$defs", {}))
+        kind = value_in_words(own, schema.get("$defs", {}))
         rows.append([f"`{name}`", kind, default, info.description])
     if not rows:
         return "It has no settings of its own.\n" if shared else "It has no settings.\n"
@@ -126,52 +125,6 @@ def _shown(value: Any) -> str:
         named = fields.get("name")
         return str(named) if named else as_yaml(fields)
     return as_yaml(value)
-
-
-def _kind(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
-    """Return a JSON Schema's type and limits in words."""
-    if "$ref" in schema:
-        target = definitions[schema["$ref"].rpartition("/")[2]]
-        return "a component" if "name" in target["properties"] else "a mapping, see below"
-    if "oneOf" in schema or "discriminator" in schema:
-        return "a component"
-    if "anyOf" in schema:
-        kinds = [_kind(each, definitions) for each in schema["anyOf"]]
-        return ", or ".join(dict.fromkeys(kinds))
-    if "enum" in schema or "const" in schema:
-        return ", ".join(f"`{value}`" for value in schema.get("enum", [schema.get("const")]))
-    kind = schema.get("type")
-    if kind == "array":
-        return _list_kind(schema, definitions)
-    words = {"integer": "whole number", "number": "number", "boolean": "true or false"}
-    words |= {"string": "text", "null": "`null`"}
-    limits = ", ".join(_limits(schema))
-    return f"{words[str(kind)]} {limits}".rstrip()
-
-
-def _list_kind(schema: dict[str, Any], definitions: dict[str, Any]) -> str:
-    items = schema.get("prefixItems")
-    if items:
-        return f"list of {len(items)}: {_kind(items[0], definitions)}"
-    least = "1" if schema.get("minItems") else "0"
-    kind = _kind(schema["items"], definitions)
-    return f"list of {least} to {schema['maxItems']:,}: {kind}"
-
-
-def _limits(schema: dict[str, Any]) -> Iterable[str]:
-    words = {
-        "minimum": "at least",
-        "exclusiveMinimum": "above",
-        "maximum": "at most",
-        "exclusiveMaximum": "below",
-    }
-    told = {key: schema[key] for key in words if abs(schema.get(key, MAX_NUMBER)) < MAX_NUMBER}
-    return [f"{words[key]} {_number(number)}" for key, number in told.items()]
-
-
-def _number(number: float) -> str:
-    whole = isinstance(number, int) or (number.is_integer() and abs(number) >= 1000)
-    return f"{int(number):,}" if whole else str(number)
 
 
 def _rows(header: list[str], rows: list[list[str]]) -> str:

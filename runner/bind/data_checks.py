@@ -36,7 +36,8 @@ def build_source(resolved: ResolvedCell, access: DataAccess) -> ImageSource:
         raise problem_at(resolved, "data.path", str(error), hint=hint) from None
     except OSError as error:
         found = f"the data cannot be read: {error}"
-        hint = "give the right to read its folders and files"
+        denied = isinstance(error, PermissionError)
+        hint = "give the right to read its folders and files" if denied else ""
         raise problem_at(resolved, "data.path", found, hint=hint) from None
 
 

@@ -24,6 +24,7 @@ from runner.spec.options import (
     shorten_list,
     tags_of,
 )
+from runner.spec.value_words import setting_in_words
 
 WANTED = {
     "int_type": "a whole number",
@@ -165,7 +166,10 @@ class _Translator:
         parent = node_at(self._tree, path[:-1])
         position = parent.key_position or parent.position
         allowed = self._about(path)
-        if ".".join(path) in COMPONENT_PATHS:
+        owner, _ = models_at(self._model, self._tree, path[:-1])
+        if owner is not None and not self._options(path):
+            allowed = setting_in_words(owner, path[-1])
+        elif ".".join(path) in COMPONENT_PATHS:
             allowed = f"{path[-1]}: {{{_kind_key(path)}: …}} with one of {allowed}"
         found = f"{self._inside(path)} lacks '{path[-1]}'"
         return Problem(position, found, allowed, subject=self._subject(path))

@@ -9,6 +9,9 @@ from commands import TINY, Call
 from pictures import draw_classes
 from PIL import Image
 
+from runner.components.data.dataset import DataAccess, ImageSource
+from runner.components.data.imagefolder import ImageFolder
+
 GOLDEN = Path(__file__).parent / "golden"
 SPEC = """\
 name: photos
@@ -249,6 +252,28 @@ def test_file_that_cannot_be_read_is_refused_with_its_path(tmp_path: Path, call:
     draw_classes(tmp_path / "photos", {"cat": 8, "dog": 8})
     (tmp_path / "photos" / "cat" / "gone.png").symlink_to(tmp_path / "nowhere.png")
     assert "gone.png" in problem(call, "epochs=1")
+
+
+@pytest.mark.parametrize(
+    ("error", "hint"),
+    [
+        (OSError("train.txt:3: not whole numbers"), ""),
+        (FileNotFoundError(2, "No such file or directory", "photos/train.txt"), ""),
+        (
+            PermissionError(13, "Permission denied", "photos/cat"),
+            "    hint: give the right to read its folders and files\n",
+        ),
+    ],
+)
+def test_rights_are_asked_for_only_where_they_are_lacking(
+    call: Call, monkeypatch: pytest.MonkeyPatch, error: OSError, hint: str
+) -> None:
+    def build(self: ImageFolder, access: DataAccess) -> ImageSource:
+        raise error
+
+    monkeypatch.setattr(ImageFolder, "build", build)
+    found = problem(call)
+    assert found == f"error: photos.yaml:2:36: the data cannot be read: {error}\n{hint}"
 
 
 def test_provisional_keys_tell_pretrained_networks_from_fresh_ones(call: Call) -> None:

@@ -135,7 +135,7 @@ def test_checksum_is_not_suggested_for_what_is_no_file(call: Call, file: Path, n
     replace("weights/squeezenet.pth", json.dumps(name))
     said = call("validate", "frozen.yaml")
     assert said.code == 2
-    assert "model.weights lacks 'sha256'\n    allowed: 64 hex" in said.err
+    assert "model.weights lacks 'sha256'\n    allowed: text (64 hex" in said.err
 
 
 def test_weights_are_looked_at_before_data_is_fetched(tmp_path: Path, call: Call) -> None:

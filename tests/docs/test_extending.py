@@ -38,9 +38,11 @@ def module_of(text: str, folder: Path, name: str) -> object:
 
 
 def test_files_that_the_page_names_are_there_but_for_its_examples() -> None:
-    named = set(re.findall(r"`((?:runner|tests|tools)/[\w/]+\.py)`", PAGE))
+    named = set(re.findall(r"\b(?:runner|tests|tools)/[\w/]+\.py", PAGE))
     assert {path for path in named if not (ROOT / path).is_file()} == {
         "runner/components/augmentations/posterize.py",
+        "runner/components/data/leaves.py",
+        "runner/components/data/signs.py",
         "runner/components/data/stripes.py",
         "runner/components/models/pooled.py",
         "runner/planner/longest_first.py",
@@ -78,9 +80,15 @@ def test_the_data_set_in_one_file_has_its_official_split(tmp_path: Path) -> None
     with pytest.raises(MissingData, match="no folder signs") as caught:
         signs.build(places_of(tmp_path))
     assert caught.value.looked == (tmp_path / "signs",)
+    (tmp_path / "signs").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"signs\.npz"):
+        signs.build(places_of(tmp_path))
+    for wrong in (b"", b"not numpy's", b"PK\3\4 cut off"):
+        (tmp_path / "signs" / "signs.npz").write_bytes(wrong)
+        with pytest.raises(OSError, match=r"signs\.npz: "):
+            signs.build(places_of(tmp_path))
     images = np.random.default_rng(0).integers(0, 256, (24, 5, 6, 3), dtype=np.uint8)
     arrays = {"images": images, "labels": np.arange(24) % 3, "classes": ["a", "b", "c"]}
-    (tmp_path / "signs").mkdir()
     fingerprints = set()
     for first_test in (12, 12, 15):
         is_test = np.arange(24) >= first_test
@@ -186,7 +194,7 @@ def test_the_page_of_the_planner_names_every_rule() -> None:
     first_cells = [row.split("|")[1] for row in table.splitlines()[2:] if row]
     named = [name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)]
     assert set(named) == {rule.__name__ for rule in RULES}
-    sharing = page[page.index("`--disable RULE` switches") : page.index("## What is shared")]
+    sharing = page[page.index("`--disable RULE` switches") : page.index("## The rules")]
     assert tuple(re.findall(r"`(\w+)`", sharing)) == SHARING
 
 
