@@ -152,6 +152,7 @@ def test_validate_rows_are_the_settings_printed(printed: Printed) -> None:
     assert cells == list(dict.fromkeys(names + ":" + frame["seed"].astype(str)))
 
 
+@pytest.mark.slow
 def test_what_plot_leaves_out_is_in_its_rows(printed: Printed) -> None:
     figure = api.plot("small.yaml", "loss")
     lines = printed("plot", "small.yaml", "loss").splitlines()

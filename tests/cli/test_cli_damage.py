@@ -60,6 +60,7 @@ def assert_right_or_refused(found: Called, expected: Called, which: str) -> None
     assert "Traceback" not in found.err, which
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "trials",
     [

@@ -54,6 +54,7 @@ def test_interrupted_grid_goes_on_and_equals_an_undisturbed_one(fresh: Path, cal
     assert '"status":"done"' in gone_on
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_the_interpreter_ends_stops_nothing() -> None:
     """What is registered first is called last: behind everything that the command line ends."""
     late = (

@@ -68,6 +68,7 @@ def test_validate_shows_the_chosen_cells(call: Call) -> None:
     assert [line for line in resolved.splitlines() if line[0] != " "] == ["mixed:1:0"]
 
 
+@pytest.mark.slow
 def test_verify_compares_runs_of_the_chosen_cells(call: Call) -> None:
     verified = call("verify", "mixed.yaml", "--only", "first")
     assert verified.code == 0
@@ -89,6 +90,7 @@ def test_cell_without_a_run_is_shown_and_compared(call: Call) -> None:
     assert (status["first"], status["second"]) == ("done", "unfinished")
 
 
+@pytest.mark.slow
 def test_row_that_is_left_out_keeps_what_was_recorded_for_it(tmp_path: Path, call: Call) -> None:
     draw_classes(tmp_path / "photos", {"a": 9, "b": 9})
     call("run", "mixed.yaml", "--only", "other data")

@@ -153,6 +153,7 @@ def test_long_tree_is_shown_in_full_only_when_asked(call: Call) -> None:
     assert full[-1].endswith("lr=0.59 seed=0: reads epochs 1–2")
 
 
+@pytest.mark.slow
 def test_sharing_trains_fewer_epochs_and_gives_the_same_bytes(call: Call) -> None:
     assert call("run", "shared.yaml", "--db", "a/a.db").code == 0
     assert call("run", "shared.yaml", "--db", "b/b.db", "--no-share").code == 0
@@ -335,6 +336,7 @@ def test_branches_keep_to_the_limit_of_the_cache(call: Call) -> None:
     assert dumps[0] == dumps[1]
 
 
+@pytest.mark.slow
 def test_claim_of_a_dead_process_keeps_nothing_from_being_cleared(call: Call) -> None:
     from runner.artifacts.process import boot_id, host
 
@@ -350,6 +352,7 @@ def test_claim_of_a_dead_process_keeps_nothing_from_being_cleared(call: Call) ->
     assert list(Path(".runner").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_run_on_another_database_keeps_its_folder(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,6 +51,7 @@ def test_default_is_a_sheet_in_the_folder_figures(folder: Path, call: Call) -> N
     assert Path("figures/made_up-sheet.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_variant_has_a_file_of_its_own(folder: Path, call: Call) -> None:
     words = ["accuracy", "--only", "fast one", "--set", "epochs=2"]
     drawn = call("plot", "made_up.yaml", *words)

@@ -46,8 +46,8 @@ def test_every_command_that_reads_prints_what_it_prints_elsewhere(shelf: Path, c
         assert each.out == other.out, words
     assert (refused.code, refused.out) == (2, "")
     assert refused.err == (
-        "error: shelf/results.db cannot be written: it or its folder is read-only; name a database"
-        " of your own with --db\n"
+        "error: shelf/results.db cannot be written: it or its folder is read-only\n"
+        "    hint: name a database of your own with --db\n"
     )
 
 

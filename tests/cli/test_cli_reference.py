@@ -139,6 +139,7 @@ def test_results_are_taken_when_asked_for_and_keep_their_origin(
     assert again[-1].startswith("4 runs: 4 done (4 of them before); ")
 
 
+@pytest.mark.slow
 def test_reference_gives_wanted_results_and_others_are_done_here(
     shipped: Path, fresh: Path, call: Call
 ) -> None:
@@ -176,6 +177,7 @@ def test_runs_of_other_data_or_settings_are_others(
     assert "1 run: 1 done; " in ran.err
 
 
+@pytest.mark.slow
 def test_further_repetition_is_done_here(shipped: Path, fresh: Path, call: Call) -> None:
     words = ["--only", "slow", "--only", "seed=0"]
     ran = call("run", "tiny.yaml", "--use-reference", "--rerun", *words)

@@ -438,6 +438,7 @@ def test_command_names_the_database_it_was_found_in(tiny: Path, call: Call) -> N
     assert "--only seed=0 --db other.db\n" in call("show", "tiny:0:0", "--db", "other.db").out
 
 
+@pytest.mark.slow
 def test_canonical_dump_is_the_same_for_the_same_results(fresh: Path, call: Call) -> None:
     dumps = []
     for number in (1, 2):

@@ -130,6 +130,7 @@ def test_only_takes_labels_by_name(
     assert ending == [f"{names[position]} seed=0" for position in chosen]
 
 
+@pytest.mark.slow
 def test_command_that_makes_a_run_again_means_it_alone(fresh: Path, call: Call) -> None:
     """Also where another label has its text, and a label is called as a setting is."""
     Path("points.yaml").write_text(POINTS)
@@ -193,6 +194,7 @@ profiles:
 """
 
 
+@pytest.mark.slow
 def test_smoke_profile_runs_two_cells_without_data_and_weights(call: Call) -> None:
     Path("large.yaml").write_text(LARGE)
     ran = call("run", "large.yaml", "--profile", "smoke")

@@ -122,6 +122,7 @@ def test_cut_through_a_residual_network() -> None:
     assert network(torch.rand(2, 3, 32, 32)).shape == (2, 4)
 
 
+@pytest.mark.slow
 def test_head_is_flatten_then_linear_norm_activation_dropout() -> None:
     head = Head(hidden=(6,), batch_norm=True, activation="tanh", dropout=0.2)
     network = model("alexnet", cut="features.0", head=head).build((3, 32, 32), 3)
@@ -130,6 +131,7 @@ def test_head_is_flatten_then_linear_norm_activation_dropout() -> None:
     assert [name for name, _ in network.head.named_children()] == ["flatten", "hidden1", "output"]
 
 
+@pytest.mark.slow
 def test_cut_at_no_layer_names_the_layers_there_are() -> None:
     with pytest.raises(UnknownLayer) as caught:
         model("alexnet", cut="feature").build((3, 224, 224), 3)
@@ -188,6 +190,7 @@ def test_cut_at_the_head_itself_is_refused() -> None:
         on_meta(lambda: model("swin_t", cut="head").build((3, 224, 224), 3))
 
 
+@pytest.mark.slow
 def test_layers_that_cannot_be_cut_at_are_not_offered() -> None:
     with pytest.raises(UnknownLayer) as caught:
         on_meta(lambda: model("maxvit_t", cut="blocks").build((3, 224, 224), 3))

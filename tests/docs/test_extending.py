@@ -50,6 +50,7 @@ def test_files_that_the_page_names_are_there_but_for_its_examples() -> None:
     }
 
 
+@pytest.mark.slow
 def test_the_examples_of_the_page_pass_the_checks() -> None:
     ruff = [sys.executable, "-m", "ruff"]
     for text in BLOCKS:

@@ -118,6 +118,7 @@ def test_the_machines_owner_is_left_out(source: Database, tmp_path: Path) -> Non
         assert word not in content
 
 
+@pytest.mark.slow
 def test_packing_leaves_the_source_as_it_is(source: Database, tmp_path: Path) -> None:
     before = list(run_dump(source, "r2"))
     claims = column(source, "SELECT count(*) FROM claims")

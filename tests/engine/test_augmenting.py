@@ -53,6 +53,7 @@ def test_training_sees_the_augmented_batches_in_order(tmp_path: Path) -> None:
         assert inputs.is_contiguous(memory_format=torch.channels_last)
 
 
+@pytest.mark.slow
 def test_augmented_training_repeats_itself_and_differs_from_plain(tmp_path: Path) -> None:
     records = {}
     for name, steps in (("a", STEPS), ("b", STEPS), ("plain", None), ("flip", FLIP)):

@@ -56,6 +56,7 @@ def test_augmentation_is_part_of_an_epoch_on_images_only() -> None:
     assert on_features == pytest.approx(36 / 12 * STEP + 12 / FEATURES_BATCH)
 
 
+@pytest.mark.slow
 def test_features_are_computed_for_all_views_of_all_images() -> None:
     assert seconds(stages.features(), model=FROZEN) == pytest.approx(60 / BATCH)
     twice = seconds(stages.features(prefix=replace(PREFIX, views=2)), model=FROZEN)

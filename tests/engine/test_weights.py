@@ -41,6 +41,7 @@ def saved(tmp_path: Path, tensors: dict[str, torch.Tensor], name: str = "a.pth")
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["a.pth", "a.safetensors"])
 def test_all_but_the_last_layer_is_loaded(tmp_path: Path, tensors, name: str) -> None:
     network = build_network(settings(), SHAPE, 5, CPU, saved(tmp_path, tensors, name))
@@ -54,6 +55,7 @@ def test_all_but_the_last_layer_is_loaded(tmp_path: Path, tensors, name: str) ->
     assert torch.equal(state["classifier.1.weight"], fresh)
 
 
+@pytest.mark.slow
 def test_initialisation_concerns_what_is_not_loaded(tmp_path: Path, tensors) -> None:
     path = saved(tmp_path, tensors)
     network = build_network(settings(init="kaiming_normal"), SHAPE, 5, CPU, path)
@@ -80,6 +82,7 @@ def test_half_precision_becomes_single(tmp_path: Path, tensors) -> None:
     assert torch.equal(first, half["features.0.weight"].float())
 
 
+@pytest.mark.slow
 def test_what_lacks_must_be_named_as_missing(tmp_path: Path, tensors) -> None:
     partial = {name: value for name, value in tensors.items() if name.startswith("features.0")}
     path = saved(tmp_path, partial)
@@ -173,6 +176,7 @@ def test_a_file_that_holds_no_weights_is_refused(
     assert "executed" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_digest_is_of_the_tensors_and_not_of_the_file(tmp_path: Path, tensors) -> None:
     one = weights_digest(settings(), SHAPE, 5, saved(tmp_path, tensors, "a.pth"))
     other = weights_digest(settings(), SHAPE, 5, saved(tmp_path, tensors, "a.safetensors"))
@@ -184,6 +188,7 @@ def test_the_digest_is_of_the_tensors_and_not_of_the_file(tmp_path: Path, tensor
     assert weights_digest(settings(), SHAPE, 5, saved(tmp_path, last)) == one
 
 
+@pytest.mark.slow
 def test_the_digest_of_a_frozen_prefix_is_of_its_tensors(tmp_path: Path, tensors) -> None:
     frozen = settings(freeze="features")
     path = saved(tmp_path, tensors)

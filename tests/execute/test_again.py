@@ -139,6 +139,7 @@ def test_moving_everything_changes_no_run(
     assert ran.before == 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("executor")
 def test_limit_does_that_many_more_runs_each_time(spec: Path) -> None:
     began, _ = do(spec, limit=1)
@@ -168,6 +169,7 @@ def test_rerun_is_a_further_repetition_and_keeps_the_old_one(spec: Path) -> None
     assert do(spec)[0] == []
 
 
+@pytest.mark.slow
 def test_a_rerun_measures_the_same_numbers_again(spec: Path) -> None:
     do(spec)
     do(spec, rerun=True)
@@ -258,6 +260,7 @@ def test_two_specs_that_want_the_same_run_share_it(spec: Path) -> None:
     assert ask(spec.parent, shared) == [(1,)]
 
 
+@pytest.mark.slow
 def test_a_changed_seed_of_a_spec_runs_anew_and_its_cells_replace_the_old_ones(spec: Path) -> None:
     do(spec)
     spec.write_text(SPEC + "seeds: [5]\n")

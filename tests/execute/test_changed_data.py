@@ -72,6 +72,7 @@ def brighten(folder: Path) -> None:
         os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
 
+@pytest.mark.slow
 def test_images_that_change_while_they_are_prepared_leave_no_trace(
     spec: Path, tmp_path: Path
 ) -> None:

@@ -35,10 +35,6 @@ POINTS = {
     "evaluate recorded, no result": KillAt("outcome recorded", 3),
     "result recorded": KillAt("result recorded"),
 }
-FAST_POINTS = (
-    "checkpoint's tensors, no description",
-    "evaluated, not recorded",
-)
 
 
 def assert_same(folder: Path, left: Left, expected: Left) -> None:
@@ -99,13 +95,8 @@ def one_run(forks: Forks, grid: Path, tmp_path_factory: pytest.TempPathFactory) 
     return left_in(folder)
 
 
-@pytest.mark.parametrize(
-    "point",
-    [
-        pytest.param(name, id=name, marks=() if name in FAST_POINTS else pytest.mark.slow)
-        for name in POINTS
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("point", POINTS)
 def test_killed_at_a_chosen_point_the_run_ends_as_if_undisturbed(
     point: str, forks: Forks, grid: Path, one_run: Left, tmp_path: Path
 ) -> None:

@@ -114,6 +114,7 @@ def test_readers_of_what_is_recorded_train_only_for_weights_that_are_gone(tmp_pa
     assert do(spec, old).began == []
 
 
+@pytest.mark.slow
 def test_a_lowered_budget_trains_nothing_and_a_raised_one_what_is_missing(tmp_path: Path) -> None:
     do(write_grid(tmp_path, LONG), tmp_path)
     remove_states(tmp_path)
@@ -328,6 +329,7 @@ def test_two_processes_read_each_run_once(forks: Forks, tmp_path: Path) -> None:
     assert dump_of_runs(tmp_path) == dump_of_runs(tmp_path / "fresh")
 
 
+@pytest.mark.slow
 def test_what_a_run_reads_is_shown_with_the_attempt_that_trained_it(tmp_path: Path) -> None:
     from runner.api.showing import show
 

@@ -87,6 +87,7 @@ def test_readers_of_one_training_see_their_own_epochs_while_it_goes_on(tmp_path:
     assert ask(tmp_path, "SELECT count(*) FROM results") == [(3,)]
 
 
+@pytest.mark.slow
 def test_a_run_of_two_stages_sees_the_epochs_of_both_while_the_second_goes_on(
     tmp_path: Path,
 ) -> None:
@@ -98,6 +99,7 @@ def test_a_run_of_two_stages_sees_the_epochs_of_both_while_the_second_goes_on(
     assert [5, 2] in lengths or [2, 5] in lengths
 
 
+@pytest.mark.slow
 def test_a_stopped_training_shows_what_it_has_and_later_nothing_twice(tmp_path: Path) -> None:
     spec = write_grid(tmp_path, READERS)
     stopped = watched(spec, tmp_path, lambda now: len(now.get("all", ())) == 4)
@@ -110,6 +112,7 @@ def test_a_stopped_training_shows_what_it_has_and_later_nothing_twice(tmp_path: 
     assert views[-1]["all"][:4] == stopped[-1]["all"]
 
 
+@pytest.mark.slow
 def test_a_training_that_starts_again_hides_what_nothing_goes_on_from(tmp_path: Path) -> None:
     spec = write_grid(tmp_path, READERS)
     watched(spec, tmp_path, lambda now: len(now.get("all", ())) == 4)
@@ -122,6 +125,7 @@ def test_a_training_that_starts_again_hides_what_nothing_goes_on_from(tmp_path: 
     assert ask(tmp_path, "SELECT count(*) FROM steps") == [(4 + 8,)]
 
 
+@pytest.mark.slow
 def test_show_and_list_of_a_running_run_have_its_epochs_so_far(tmp_path: Path) -> None:
     spec, db = write_grid(tmp_path, READERS), tmp_path / "results.db"
     shown: list[tuple[str, list[int], tuple[object, ...]]] = []

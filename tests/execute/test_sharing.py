@@ -72,7 +72,7 @@ def specs(*fast: str) -> list[Any]:
 
 
 @pytest.mark.usefixtures("executor")
-@pytest.mark.parametrize("name", specs("branches", "partly"))
+@pytest.mark.parametrize("name", specs("partly"))
 def test_shared_runs_leave_what_runs_by_themselves_leave(
     name: str, alone: Alone, tmp_path: Path
 ) -> None:
@@ -315,6 +315,7 @@ def test_the_seconds_of_a_run_are_those_of_all_its_epochs(tmp_path: Path) -> Non
         assert number == last == recorded
 
 
+@pytest.mark.slow
 def test_seeds_do_not_share(tmp_path: Path) -> None:
     text = HEAD + "seeds: [0, 1]\nsweep:\n  grid: {epochs: [2, 3]}\n"
     do(write_grid(tmp_path, text), tmp_path)

@@ -88,6 +88,7 @@ def test_format_looks_like_its_golden_file(database: Database, tmp_path: Path, f
         assert text == golden.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_every_place_holds_the_numbers_of_its_cell(database: Database, tmp_path: Path) -> None:
     draw = random.Random(3)
     text = f"""{HEAD}

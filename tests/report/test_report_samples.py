@@ -63,6 +63,7 @@ def titles(figure: Figure) -> list[str]:
     return [title for axes in figure.axes if (title := axes.get_title())]
 
 
+@pytest.mark.slow
 def test_originals_are_training_images_and_the_rest_is_what_the_engine_makes(
     tmp_path: Path,
 ) -> None:

@@ -112,6 +112,7 @@ def test_every_format_shows_tolerance_and_verdict(database: Database, tmp_path: 
         assert text == golden.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_pivoted_column_has_the_verdicts_of_its_cells(database: Database, tmp_path: Path) -> None:
     text = TOLERANCES.replace("    NET: NET\n", "    pivot: KIND\n    columns:\n      NET: NET\n")
     text = text.replace("    KIND: KIND\n    VAL", "      KIND: KIND\n      VAL")
@@ -123,6 +124,7 @@ def test_pivoted_column_has_the_verdicts_of_its_cells(database: Database, tmp_pa
     ]
 
 
+@pytest.mark.slow
 def test_values_that_were_measured_otherwise_get_no_verdict(
     database: Database, tmp_path: Path
 ) -> None:

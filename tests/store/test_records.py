@@ -53,6 +53,7 @@ def dump(database: Database) -> list[str]:
     return list(canonical_dump(database))
 
 
+@pytest.mark.slow
 def test_the_dump_of_equal_results_is_equal_whatever_path_time_and_order(tmp_path: Path) -> None:
     dumps = []
     for name, keys, split_at in (("a", ["r1", "r2"], 0), ("b", ["r2", "r1"], 2)):
