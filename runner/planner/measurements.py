@@ -25,7 +25,11 @@ def skip_where_weights_are_gone(plan: Plan, facts: Facts) -> Plan:
             metrics = tuple(f"{stage.split}_{name}" for name in stage.measures)
             gone.setdefault(metrics, []).append(stage)
     decisions = [
-        Decision("skip_where_weights_are_gone", stages[0].key, _why_not(metrics, len(stages)))
+        Decision(
+            "skip_where_weights_are_gone",
+            min(stage.key for stage in stages),  # whatever the order of the runs
+            _why_not(metrics, len(stages)),
+        )
         for metrics, stages in gone.items()
     ]
     plan = replace(plan, decisions=(*plan.decisions, *decisions))

@@ -393,6 +393,7 @@ def test_cache_clear_removes_only_what_belongs_to_the_database(call: Call) -> No
     assert list(Path(".runner").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_cache_list_leaves_out_what_vanishes_meanwhile(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -522,6 +523,7 @@ def test_verify_of_runs_that_fail_proves_nothing(call: Call, tmp_path: Path) -> 
     assert ask("SELECT is_same FROM verifications") == [(0,)]
 
 
+@pytest.mark.slow
 def test_verify_that_is_stopped_says_so_and_leaves_nothing(
     call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

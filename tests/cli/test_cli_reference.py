@@ -114,6 +114,7 @@ def test_run_does_not_look_at_the_reference_unless_told(
     assert "2 runs: 2 done; " in ran.err
 
 
+@pytest.mark.slow
 def test_results_are_taken_when_asked_for_and_keep_their_origin(
     shipped: Path, fresh: Path, call: Call
 ) -> None:

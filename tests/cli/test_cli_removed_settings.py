@@ -66,6 +66,7 @@ def test_runs_with_a_removed_setting_are_listed_shown_and_reported(
         assert ended.code == 0, (words, ended.out, ended.err)
 
 
+@pytest.mark.slow
 def test_plans_and_runs_go_on_beside_runs_with_a_removed_setting(earlier: Path, call: Call) -> None:
     planned = call("plan", "tiny.yaml", "--device", "cpu")
     assert planned.code == 0, planned.err

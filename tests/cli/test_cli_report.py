@@ -223,6 +223,7 @@ NESTED_NAMES = [
 ]
 
 
+@pytest.mark.slow
 def test_cells_that_share_a_label_are_told_apart_wherever_they_are_named(
     fresh: Path, call: Call
 ) -> None:
@@ -277,6 +278,7 @@ def variants(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_list_prints_names_for_show_and_diff(variants: Path, call: Call) -> None:
     lines = call("list").out.splitlines()[1:]
     assert len(lines) == 8
@@ -341,6 +343,7 @@ def test_cell_of_several_variants_asks_which(variants: Path, call: Call) -> None
     assert "allowed: made_up:1:0@lr=0.2, made_up:1:1@lr=0.2" in refused.err
 
 
+@pytest.mark.slow
 def test_cell_of_the_only_variant_needs_no_more_than_its_position(fresh: Path, call: Call) -> None:
     call("run", "tiny.yaml", "--profile", "quick")
     assert "cell      'tiny:0:0@profile quick'  slow\n" in call("show", "tiny:0:0").out

@@ -153,6 +153,7 @@ def test_only_with_two_labels_of_different_names_needs_both(fresh: Path, call: C
     assert json.loads(planned.out)["runs"] == 2
 
 
+@pytest.mark.slow
 def test_limit_does_so_many_and_a_further_run_the_rest(fresh: Path, call: Call) -> None:
     first = call("run", "tiny.yaml", "--limit", "3")
     assert "3 runs: 3 done; " in first.err
@@ -160,6 +161,7 @@ def test_limit_does_so_many_and_a_further_run_the_rest(fresh: Path, call: Call) 
     assert "(3 of them before)" in call("run", "tiny.yaml").err
 
 
+@pytest.mark.slow
 def test_set_makes_a_variant_that_shows_only_when_asked_for(tiny: Path, call: Call) -> None:
     before = call("report", "--table", "tiny").out
     ran = call("run", "tiny.yaml", "--set", "epochs=1", "--set", "hidden=[3, 2]")

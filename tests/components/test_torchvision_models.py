@@ -113,6 +113,7 @@ def test_cut_keeps_what_comes_before_it() -> None:
     torch.testing.assert_close(network(images), expected)
 
 
+@pytest.mark.slow
 def test_cut_through_a_residual_network() -> None:
     settings = model("resnet18", cut="layer2", head={"pool": "max", "hidden": (9,)})
     network = settings.build((3, 32, 32), 4).eval()

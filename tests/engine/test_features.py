@@ -251,6 +251,7 @@ def test_using_features_makes_them_recent(tmp_path: Path) -> None:
     assert index.stat().st_mtime > 1.0
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_on_features_goes_on_bitwise(tmp_path: Path) -> None:
     _, bench = benches(tmp_path)
     undisturbed = bench.train()
@@ -300,6 +301,7 @@ def test_features_of_more_than_one_dimension_are_channels_last(
     assert "features/the-key" in bench.stage("train").consumes
 
 
+@pytest.mark.slow
 def test_features_that_vanish_while_they_are_checked_are_computed_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

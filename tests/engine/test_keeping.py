@@ -55,6 +55,7 @@ def states_in(folder: Path) -> list[Path]:
     return list((folder / "states").rglob("checkpoint.json"))
 
 
+@pytest.mark.slow
 def test_a_state_that_does_not_fit_is_not_kept_and_the_training_is_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -65,6 +65,7 @@ def undisturbed(case: str, folder: Path) -> tuple[Bench, Outcome]:
     return bench, bench.train()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_interrupted_in_every_epoch_it_ends_as_if_undisturbed(case: str, tmp_path: Path) -> None:
     expected, outcome = undisturbed(case, tmp_path / "whole")

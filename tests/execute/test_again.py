@@ -67,6 +67,7 @@ def test_the_first_run_does_each_stage_once_and_the_second_nothing(spec: Path) -
     assert left_in(spec.parent) == left
 
 
+@pytest.mark.slow
 def test_a_changed_image_is_other_data_and_old_results_are_kept(spec: Path) -> None:
     do(spec)
     before = ask(spec.parent, STATUSES)
@@ -121,6 +122,7 @@ def test_moving_the_images_changes_no_run(spec: Path) -> None:
     assert ran.before == 2
 
 
+@pytest.mark.slow
 def test_moving_everything_changes_no_run(
     spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -199,6 +201,7 @@ def test_without_its_folder_nothing_is_done_again_for_finished_runs(spec: Path) 
     assert not (spec.parent / ".runner" / "pixels").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("executor")
 def test_without_its_folder_a_new_run_prepares_again_and_old_ones_are_kept(spec: Path) -> None:
     do(spec)
@@ -249,6 +252,7 @@ def test_without_its_weights_an_unfinished_run_is_trained_again_to_the_same_resu
     assert left_in(tmp_path).dump == left_in(other).dump
 
 
+@pytest.mark.slow
 def test_two_specs_that_want_the_same_run_share_it(spec: Path) -> None:
     do(spec)
     other = spec.with_name("other.yaml")

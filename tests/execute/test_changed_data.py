@@ -218,6 +218,7 @@ def test_weights_that_are_damaged_when_they_are_evaluated_fail_and_a_retry_makes
     assert left_in(tmp_path).dump == left_undisturbed
 
 
+@pytest.mark.slow
 def test_whole_weights_are_not_trained_again(
     spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,6 +232,7 @@ def test_whole_weights_are_not_trained_again(
     assert log.began == ["evaluate"]
 
 
+@pytest.mark.slow
 def test_weights_of_finished_runs_are_not_read_to_plan(
     spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -143,6 +143,7 @@ def test_a_failed_run_is_tried_again_only_when_asked(
     assert ("train", 2, "done") in ask(tmp_path, ATTEMPTS)
 
 
+@pytest.mark.slow
 def test_a_retry_that_fails_says_why_it_failed_this_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,6 +167,7 @@ def test_corrupt_images_fail_every_run_that_needs_them_and_no_other(tmp_path: Pa
     assert str(broken) in message
 
 
+@pytest.mark.slow
 def test_a_repaired_image_is_new_data_and_needs_no_retry(tmp_path: Path) -> None:
     spec = spec_in(tmp_path, "{batch_size: [8]}")
     broken = tmp_path / "photos" / "class_1" / "07.png"

@@ -135,6 +135,7 @@ def test_measurement_is_what_scikit_learn_says_of_the_kept_weights(before: Path)
     assert found == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_new_run_is_measured_when_it_is_done_and_its_keys_are_those_without(
     finished: Path, tmp_path: Path
 ) -> None:
@@ -168,6 +169,7 @@ def test_damaged_weights_are_not_measured(before: Path) -> None:
     assert "test_top5_accuracy of 1 finished run cannot be measured: its weights" in log.notes[0]
 
 
+@pytest.mark.slow
 def test_pixels_that_are_gone_are_prepared_again_for_a_measurement(before: Path) -> None:
     shutil.rmtree(before / ".runner" / "pixels")
     log, _ = do(before, ASKED)
@@ -175,6 +177,7 @@ def test_pixels_that_are_gone_are_prepared_again_for_a_measurement(before: Path)
     assert len(ask(before, TOP5)) == 4
 
 
+@pytest.mark.slow
 def test_measurement_that_was_not_added_is_added_later_without_evaluating_again(
     before: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -279,6 +282,7 @@ def test_two_tables_that_ask_for_the_same_have_it_once(before: Path) -> None:
     assert len(ask(before, TOP5)) == 4
 
 
+@pytest.mark.slow
 def test_measurements_are_imported_with_the_results_that_have_them(
     before: Path, tmp_path: Path
 ) -> None:

@@ -76,6 +76,7 @@ def check_each_is_a_beginning(views: list[Seen]) -> None:
         assert [epoch for epoch, _ in epochs] == list(range(1, len(epochs) + 1)), label
 
 
+@pytest.mark.slow
 def test_readers_of_one_training_see_their_own_epochs_while_it_goes_on(tmp_path: Path) -> None:
     views = watched(write_grid(tmp_path, READERS), tmp_path)
     check_each_is_a_beginning(views)

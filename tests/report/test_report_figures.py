@@ -330,6 +330,7 @@ def test_metrics_and_their_gap_against_a_setting_are_those_of_tables(drawn: Draw
     assert "at the best epoch; mean ± sample standard deviation over 2 seeds" in caption(figure)
 
 
+@pytest.mark.slow
 def test_figures_over_different_settings_have_files_of_their_own(drawn: Draw) -> None:
     text = HEAD + "sweep: {grid: {lr: [0.1, 0.01], dropout: [0, 0.5]}}\n"
     names = [drawn(text, kind="setting", x=x).path.name for x in ("lr", "model.dropout")]

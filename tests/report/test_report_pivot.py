@@ -275,6 +275,7 @@ def test_cells_that_a_variant_moves_into_one_place_are_refused(
     )
 
 
+@pytest.mark.slow
 def test_cells_without_runs_are_told_apart_by_their_settings(
     database: Database, tmp_path: Path
 ) -> None:

@@ -150,6 +150,7 @@ def identities(experiment: Experiment) -> set[tuple[str, str, str, int]]:
     }
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(40))
 @given(sweeps(depth=1), st.randoms(use_true_random=False), st.sampled_from([None, "quick"]))
 def test_order_of_keys_changes_no_cell(sweep: dict, random: Random, profile: str) -> None:
