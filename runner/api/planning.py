@@ -167,7 +167,10 @@ def make_plan(request: Request, probe: bool = False) -> tuple[Explained, Planned
             changed = _changed_code(planned, database)
         if probe:
             planned = _probed(planned)
-    imported = sum(results.get(key, ("failed", 0))[0] == "failed" for key in reference)
+    finished = planned.facts.finished
+    imported = sum(
+        key in finished and results.get(key, ("failed", 0))[0] == "failed" for key in reference
+    )
     explained = _explained(planned, str(numerics(device)["device"]), imported)
     return replace(explained, changed=changed, probed=probe), planned
 

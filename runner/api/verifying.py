@@ -19,8 +19,8 @@ from runner.bind.code_digests import Sources, own_modules
 from runner.bind.data_locations import image_sources
 from runner.bind.plan_runs import PlannedRuns
 from runner.bind.request import Asked, Request, as_request
-from runner.bind.workspace import workspace
-from runner.core.errors import Interrupted, SpecError
+from runner.bind.workspace import REFERENCE, workspace
+from runner.core.errors import Interrupted, SpecError, UsageError
 from runner.core.stages import ExtractFeatures
 from runner.planner.sampling import sample_runs, shared_stages
 from runner.store.dump import run_dump
@@ -107,9 +107,11 @@ def verify(
 
     Raises:
         SpecError: with every problem found, missing data too; nothing was started.
+        UsageError: for a database that the outcome cannot be recorded in; nothing was started.
         Interrupted: when asked to stop; nothing is recorded or left behind.
     """
     request = as_request(asked, options)
+    _check_target(request)
     with tempfile.TemporaryDirectory(prefix="runner-verify-") as folder:
         home = Path(folder)
         fresh = replace(request, db=home / "nothing" / "results.db", **WITHOUT_RECORDS)
@@ -125,6 +127,18 @@ def verify(
     verified = [replace(run, name=explained.names[run.run]) for run in compared]
     _record(request, verified)
     return Verification(tuple(verified))
+
+
+def _check_target(request: Request) -> None:
+    """Refuse a database that the outcome could not be recorded in, before anything is trained."""
+    target = workspace(request.db)
+    if target.database_path == REFERENCE:
+        raise UsageError(
+            "the outcome cannot be recorded in the reference", hint="name another database"
+        )
+    if target.has_database():
+        with target.open(create=False):
+            pass
 
 
 def _both_ways(

@@ -20,7 +20,7 @@ KINDS = {
     "features": "outputs of frozen layers for all images",
     "states": "trainings that others may go on from",
     "checkpoints": "trainings that were interrupted",
-    "weights": "of each run's best epoch",
+    "weights": "of each run's best or last epoch",
     HASHES: "of files that were read before",
     LAYOUTS: "shapes of networks and digests of weights",
     CODE: "digests of the modules of components and engine",

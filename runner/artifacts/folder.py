@@ -7,6 +7,7 @@ database, named by its identity, since claims are the database's.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -63,8 +64,13 @@ def code_file(folder: Path) -> Path:
 
 
 def folder_bytes(folder: Path) -> int:
-    """Return the size of `.runner/` in bytes."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    """Return the size of `.runner/` in bytes; what vanishes meanwhile is not counted."""
+    total = 0
+    for home, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                total += os.stat(os.path.join(home, name)).st_size
+    return total
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,11 +75,14 @@ def plan_runs(
     keys = list(dict.fromkeys(cell.run.run_key for cell in bound.wanted_cells))
     results = {} if database is None else latest_results(database, runs)
     reruns = {key: results[key][1] if key in results else 0 for key in runs}
+    recorded = [key for key in keys if key in results]
     for key, status in reference.items():
         if key not in results or results[key][0] == "failed":
             results[key] = (status, reruns[key])
     if request.rerun and database is not None:
-        reruns |= _repetitions(database, keys, results)
+        reruns |= _repetitions(database, recorded, results)
+    if request.rerun:  # what would be imported counts as the repetition 0
+        reruns |= {key: 1 for key in keys if key in results and key not in recorded}
     finished: dict[str, RunStatus] = {
         key: status
         for key, (status, number) in results.items()
@@ -133,13 +136,12 @@ def _repetitions(
 
     Where an earlier ``--rerun`` was stopped, it goes on: what it has done is not done once more.
     """
-    before = [key for key in keys if key in results]
     unfinished = open_reruns(database)
-    open_now = {key: unfinished[key] for key in before if key in unfinished}
+    open_now = {key: unfinished[key] for key in keys if key in unfinished}
     target = max(open_now.values(), default=None)
     return {
         key: results[key][1]
         if target is not None and key not in open_now and results[key][1] >= target
         else open_now.get(key, next_rerun(database, key))
-        for key in before
+        for key in keys
     }

@@ -25,7 +25,9 @@ Text = TypeVar("Text", str, Path, str | Path)
 
 @dataclass(frozen=True)
 class Request:
-    """What `run`, `plan` or `verify` is asked for; every option means the same in each of them.
+    """What `run`, `plan` or `verify` is asked for; an option means the same wherever it counts.
+
+    `verify` trains anew: what says something of recorded results has no meaning for it.
 
     Attributes:
         specs: spec files.
@@ -75,8 +77,10 @@ class Request:
         """Make tuples of lists and of single values; check what no type tells.
 
         Raises:
-            UsageError: for an executor that there is not.
+            UsageError: for an executor that there is not, or a limit below 1.
         """
+        if self.limit is not None and self.limit < 1:
+            raise UsageError(f"limit is {self.limit}", allowed="at least 1")
         if self.executor not in EXECUTOR_NAMES:
             raise UsageError(
                 f"there is no executor '{self.executor}'",

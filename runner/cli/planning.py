@@ -92,6 +92,8 @@ def plan(
                 "--retry-failed": retry_failed,
                 "--rerun": rerun,
                 "--accept-mixed": accept_mixed,
+                "--cache-limit": cache_limit != DEFAULT_CACHE_LIMIT,
+                "--use-reference": use_reference,
             }
         )
         predictions = api.actual(specs, db=db, data=data, profile=profile, sets=sets or ())

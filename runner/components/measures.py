@@ -1,4 +1,4 @@
-"""Measures. To add one: a class, and an instance of it in MEASURES at the foot of this file.
+"""Measures. To add one: a class, and an instance of it in MEASURES below.
 
 A measure is a number computed from a network's outputs on a split. That entry alone makes it a
 table column, a term of formulas and a monitor, under the name of its split and its own, as

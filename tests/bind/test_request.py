@@ -5,6 +5,7 @@ import pickle
 import pytest
 
 from runner.bind.request import Request, as_request
+from runner.core.errors import UsageError
 
 
 def test_request_is_plain_values_and_takes_one_value_for_several() -> None:
@@ -24,3 +25,8 @@ def test_request_with_options_on_top_keeps_the_others() -> None:
     assert as_request(["a.yaml", "b.yaml"], {"limit": 3}) == Request(("a.yaml", "b.yaml"), limit=3)
     with pytest.raises(TypeError, match="no option 'thread'; there are: only, "):
         as_request(request, {"thread": 1})
+
+
+def test_request_refuses_a_limit_below_one() -> None:
+    with pytest.raises(UsageError, match=r"limit is 0\n +allowed: at least 1"):
+        Request("a.yaml", limit=0)

@@ -221,7 +221,7 @@ def test_prediction_is_held_against_truth(call: Call) -> None:
     assert found["train"]["seconds"] > 0
 
 
-@pytest.mark.parametrize("words", [["--only", "long"], ["--probe"], ["--no-share"]])
+@pytest.mark.parametrize("words", [["--only", "long"], ["--probe"], ["--use-reference"]])
 def test_options_of_a_plan_are_refused_beside_actual(call: Call, words: list[str]) -> None:
     refused = call("plan", "shared.yaml", "--actual", *words)
     assert refused.code == 2
@@ -478,6 +478,17 @@ def test_verify_of_missing_data_is_an_error(call: Call) -> None:
     refused = call("verify", "gone.yaml")
     assert refused.code == 2
     assert "missing data set imagefolder" in refused.err
+
+
+@pytest.mark.parametrize("target", ["notes.txt", "reference://"])
+def test_verify_refuses_at_once_what_it_could_not_write_to(
+    call: Call, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("notes.txt").write_text("no database")
+    monkeypatch.setattr("runner.api.verifying.make_plan", None)
+    refused = call("verify", "shared.yaml", "--db", target)
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err.startswith("error: ")
 
 
 @pytest.mark.slow

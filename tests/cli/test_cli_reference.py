@@ -164,6 +164,7 @@ def test_plan_shows_what_run_would_take_and_takes_nothing(
     call("run", "tiny.yaml", "--only", "slow")
     planned = json.loads(call("plan", "tiny.yaml", "--use-reference", "--format", "json").out)
     assert (planned["done"], planned["taken"], planned["to_do"]) == (4, 2, 0)
+    assert "4: 0 done, 4 to do" in call("plan", "tiny.yaml", "--use-reference", "--rerun").out
     assert "4: 2 done, 2 to do" in call("plan", "tiny.yaml").out
 
 
