@@ -122,6 +122,7 @@ def test_table_names_the_damaged_result_that_it_would_show(tiny: Path, call: Cal
         assert re.search(f"{named} what was recorded in test_accuracy@ends\n", found.err), found.err
 
 
+@pytest.mark.slow
 def test_run_done_once_more_is_shown_in_the_place_of_a_damaged_one(tiny: Path, call: Call) -> None:
     which = "run_key = (SELECT run_key FROM cells WHERE position = 1 AND seed = 0)"
     change(f"UPDATE results SET best_epoch = 3 - best_epoch WHERE {which}")

@@ -154,6 +154,7 @@ def test_reference_gives_wanted_results_and_others_are_done_here(
     assert dumps[0] == dumps[1]
 
 
+@pytest.mark.slow
 def test_plan_shows_what_run_would_take_and_takes_nothing(
     shipped: Path, fresh: Path, call: Call
 ) -> None:
@@ -168,6 +169,7 @@ def test_plan_shows_what_run_would_take_and_takes_nothing(
     assert "4: 2 done, 2 to do" in call("plan", "tiny.yaml").out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [("images: 60", "images: 64"), ("lr: 0.01", "lr: 0.02")])
 def test_runs_of_other_data_or_settings_are_others(
     shipped: Path, fresh: Path, call: Call, change: tuple[str, str]

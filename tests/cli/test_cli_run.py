@@ -211,6 +211,7 @@ def test_smoke_profile_runs_two_cells_without_data_and_weights(call: Call) -> No
     ]
 
 
+@pytest.mark.slow
 def test_profile_is_a_variant_with_its_own_seeds(fresh: Path, call: Call) -> None:
     ran = call("run", "tiny.yaml", "--profile", "quick")
     assert ran.out.startswith("tiny (variant: profile quick)\n")
@@ -228,6 +229,7 @@ def test_rerun_counts_as_a_further_repetition(tiny: Path, call: Call) -> None:
     )
 
 
+@pytest.mark.slow
 def test_failed_run_exits_with_1_and_stays_failed(tmp_path: Path, call: Call) -> None:
     draw_classes(tmp_path / "photos", {"a": 6, "b": 6})
     (tmp_path / "photos" / "b" / "image 5.png").write_bytes(b"no image")

@@ -173,6 +173,7 @@ def test_weights_are_called_by_model_and_source() -> None:
     assert weights_name(model("alexnet")) == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", [224, 64])
 def test_vision_transformer_is_made_for_the_size_of_the_images(side: int) -> None:
     network = on_meta(lambda: model("vit_b_16").build((3, side, side), 3))

@@ -285,6 +285,7 @@ def test_a_checkpoint_made_without_features_is_not_continued_with_them(tmp_path:
     assert "other frozen features, or without" in shared.notes[0]
 
 
+@pytest.mark.slow
 def test_features_of_more_than_one_dimension_are_channels_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

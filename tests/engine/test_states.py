@@ -82,6 +82,7 @@ def test_trainings_that_end_in_one_state_both_leave_their_weights_there(tmp_path
     assert all(attempt != 3 for attempt, _, _ in reads(again))
 
 
+@pytest.mark.slow
 def test_weights_of_a_tested_last_epoch_are_kept_beside_later_ones(tmp_path: Path) -> None:
     """A reader that stops early has read less than the training from whose state it begins."""
     patience = {"early_stopping": {"monitor": "val_accuracy", "patience": 1}}

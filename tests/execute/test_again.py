@@ -96,6 +96,7 @@ def test_a_renamed_image_is_other_data(spec: Path) -> None:
     assert ran.before == 0
 
 
+@pytest.mark.slow
 def test_a_touched_image_is_the_same_data(spec: Path) -> None:
     do(spec)
     (spec.parent / "photos" / "class_1" / "03.png").touch()
@@ -152,6 +153,7 @@ def test_limit_does_that_many_more_runs_each_time(spec: Path) -> None:
     assert do(spec, limit=1)[0] == []
 
 
+@pytest.mark.slow
 def test_only_does_the_chosen_cells_and_keeps_the_others_for_later(spec: Path) -> None:
     began, ran = do(spec, only=["lr=0.2"])
     assert began == ["prepare", "train", "evaluate"]

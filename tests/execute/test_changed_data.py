@@ -139,6 +139,7 @@ def lose_array(folder: Path) -> None:
     (folder / "pixels.npy").unlink()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "harm",
     [cut_off, *(pytest.param(each, marks=pytest.mark.slow) for each in (garble, lose_array))],

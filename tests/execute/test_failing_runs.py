@@ -119,6 +119,7 @@ def test_out_of_memory_fails_one_run_with_the_batch_size(
     assert len(ask(tmp_path, "SELECT 1 FROM attempts WHERE status = 'failed'")) == 1
 
 
+@pytest.mark.slow
 def test_another_error_of_torch_fails_one_run_with_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -265,6 +266,7 @@ def test_a_test_loss_that_is_no_number_fails_the_run_in_words(
     assert '"status":"failed"' in left_in(tmp_path).dump
 
 
+@pytest.mark.slow
 def test_a_changed_checkpoint_in_a_grid_is_noted_and_not_continued(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -191,6 +191,7 @@ def test_measurement_that_was_not_added_is_added_later_without_evaluating_again(
     assert len(ask(before, TOP5)) == 4
 
 
+@pytest.mark.slow
 def test_failed_measurement_leaves_the_run_done_and_is_tried_again(
     before: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,6 +218,7 @@ def test_result_that_is_not_what_was_recorded_is_not_sealed_anew(before: Path) -
     assert ask(before, TOP5) == []
 
 
+@pytest.mark.slow
 def test_monitored_measure_chooses_the_epoch_and_is_recorded_each_epoch(tmp_path: Path) -> None:
     watching = ASKED.replace("batch_size: 64", "batch_size: 64, best: {monitor: val_top5_accuracy}")
     log, _ = do(tmp_path, watching, only=["lr=0.1"])

@@ -159,6 +159,7 @@ def test_published_values_stand_in_the_place_of_their_cell(
     assert "ACC*_published" not in alex
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("order", "nets"),
     [
