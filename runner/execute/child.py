@@ -60,6 +60,10 @@ class _Failure:
         return error
 
 
+class _ChildGone(Exception):
+    """The child has died; errors of the parent's own are others."""
+
+
 class ChildWorker:
     """Does stages in a child process, started with the first one."""
 
@@ -117,20 +121,33 @@ class ChildWorker:
             self._start()
         started = time.perf_counter()
         try:
-            self._pipe.send((task, self._released[self._told :]))
+            self._send((task, self._released[self._told :]))
             self._told = len(self._released)
             return self._answer(task.stage)
-        except (EOFError, OSError):
+        except _ChildGone:
             return self._died(task.stage, time.perf_counter() - started)
+
+    def _send(self, asked: tuple[StageTask, list[str]]) -> None:
+        try:
+            self._pipe.send(asked)
+        except OSError:
+            raise _ChildGone from None
+
+    def _receive(self) -> Any | None:
+        """Return what the child tells, None where it tells nothing for a moment."""
+        try:
+            return self._pipe.recv() if self._pipe.poll(POLL_SECONDS) else None
+        except (EOFError, OSError):
+            raise _ChildGone from None
 
     def _answer(self, stage: Stage) -> Answer:
         """Pass on what the child tells until it has ended a stage."""
         while True:
             if self._should_stop():
                 self._stop.set()
-            if not self._pipe.poll(POLL_SECONDS):
+            told: Any = self._receive()
+            if told is None:
                 continue
-            told: Any = self._pipe.recv()
             if isinstance(told, _Failure):
                 raise told.raised()
             if not isinstance(told, tuple):
@@ -164,28 +181,35 @@ class ChildWorker:
 
 
 class _Telling(NullListener):
-    """Sends what a worker tells to the parent."""
+    """Sends what a worker tells to the parent; one that is gone is told nothing.
+
+    The stage is then stopped, not failed: the worker asks whether to stop after every step.
+    """
 
     def __init__(self, pipe: Connection[Any, Any]) -> None:
         self._pipe = pipe
 
     def on_stage_start(self, stage: Stage) -> None:
-        self._pipe.send(("on_stage_start", ()))
+        self._tell("on_stage_start")
 
     def on_stage_progress(self, stage: Stage, progress: Progress) -> None:
-        self._pipe.send(("on_stage_progress", (progress,)))
+        self._tell("on_stage_progress", progress)
 
     def on_note(self, note: str) -> None:
-        self._pipe.send(("on_note", (note,)))
+        self._tell("on_note", note)
+
+    def _tell(self, name: str, *values: object) -> None:
+        with suppress(OSError):
+            self._pipe.send((name, values))
 
 
 def _serve(setup: WorkerSetup, pipe: Connection[Any, Any], stop: Event, parent: int) -> None:
     """Do one stage after another, until the parent ends it, or is gone.
 
-    Ctrl-C is the parent's: it asks to stop.
+    Ctrl-C is the parent's: it asks to stop. So is SIGTERM, which a scheduler sends to both.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
     def should_stop() -> bool:
         return stop.is_set() or os.getppid() != parent

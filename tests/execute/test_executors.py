@@ -90,15 +90,16 @@ def training(folder: Path) -> list[tuple[Any, ...]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("executor", EXECUTORS)
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_run_that_is_stopped_or_killed_goes_on_to_the_same_end(
     number: int, executor: str, forks: Forks, grid: Path, long_run: Left, tmp_path: Path
 ) -> None:
     words = ["run", str(grid), *LONG, "--executor", executor, "--checkpoint-seconds", "0"]
     pid, at_work = start_training(forks, tmp_path, words)
     assert (at_work == pid) == (executor == "local")
-    os.kill(pid, number)
-    assert forks.wait(pid) == (130 if number == signal.SIGINT else -number)
+    for process in {pid, at_work} if number == signal.SIGTERM else {pid}:
+        os.kill(process, number)  # a scheduler asks all processes of a job to end
+    assert forks.wait(pid) == (-number if number == signal.SIGKILL else 130)
     assert "Traceback" not in (tmp_path / OUTPUT).read_text()
     assert forks.run(tmp_path, words) == 0, (tmp_path / OUTPUT).read_text()
     left = left_in(tmp_path)
