@@ -252,7 +252,8 @@ def test_plan_says_what_every_run_by_itself_would_take(call: Call) -> None:
         raw.execute("UPDATE steps SET seconds = 2.0")
         raw.commit()
     planned = call("plan", "shared.yaml", "--only", "long", "--only", "later").out
-    assert re.search(r"time +about 12 s of 24 s on cpu", planned), planned
+    # decoding was measured too, and takes moments on a busy machine
+    assert re.search(r"time +about 1[23] s of 2[45] s on cpu", planned), planned
 
 
 @pytest.mark.slow
