@@ -37,9 +37,9 @@ class CacheEntry:
     used: float
 
 
-def entries(folder: Path) -> Iterator[CacheEntry]:
-    """Yield the features and states in ``.runner/``, of all databases."""
-    for kind in EVICTED:
+def entries(folder: Path, kinds: Iterable[ArtifactKind] = EVICTED) -> Iterator[CacheEntry]:
+    """Yield what is kept of these kinds in ``.runner/``, of all databases."""
+    for kind in kinds:
         for found in (folder / kind).rglob(MARKERS[kind]):
             home = found.parent
             if home.name.endswith(SUFFIX):
@@ -92,9 +92,8 @@ class Cache:
 
     def give_up_states(self, path: Path | None) -> None:
         """Remove all states but ``path`` that the present plan does not need: the disk is full."""
-        for entry in list(entries(self._folder)):
-            is_free = entry.path != path and not self._needed[entry.path]
-            if entry.kind in ("states",) and is_free:
+        for entry in list(entries(self._folder, ["states"])):
+            if entry.path != path and not self._needed[entry.path]:
                 shutil.rmtree(entry.path, ignore_errors=True)
         self._taken = None
 

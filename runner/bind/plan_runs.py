@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -16,7 +16,7 @@ from runner.core.records import RunStatus
 from runner.core.stages import Stage, Train
 from runner.lower.stages import naive_plan
 from runner.planner.features import features_of
-from runner.planner.rules import Rule, rules_without
+from runner.planner.rules import rule_steps, rules_without
 from runner.store.database import Database
 from runner.store.progress import latest_results, next_rerun, open_reruns
 
@@ -97,22 +97,13 @@ def plan_runs(
     asked = measurements(cells, chains, database, reruns, finished)
     naive = naive_plan(((runs[key].run, chains[key]) for key in keys), asked)
     facts = find_facts(naive, finished, bound, database, numerics)
-    steps = _planned(naive, facts, rules_without(bound.disabled))
+    steps = rule_steps(naive, facts, rules_without(bound.disabled))
     solo_keys = {
         key: next(stage.key for stage in chain if isinstance(stage, Train))
         for key, chain in chains.items()
     }
     planned = _as_planned(chains, [plan for _, plan in steps])
     return PlannedRuns(bound, keys, reruns, planned, solo_keys, naive, steps, facts)
-
-
-def _planned(naive: Plan, facts: Facts, rules: Iterable[Rule]) -> list[tuple[str, Plan]]:
-    """Return the plan after each rule."""
-    plan, steps = naive, []
-    for rule in rules:
-        plan = rule(plan, facts)
-        steps.append((rule.__name__, plan))
-    return steps
 
 
 def _as_planned(

@@ -151,7 +151,8 @@ class ChildWorker:
             if isinstance(told, _Failure):
                 raise told.raised()
             if not isinstance(told, tuple):
-                return told  # type: ignore[no-any-return]
+                answer: Answer = told
+                return answer
             name, values = told
             if name == "on_note":
                 self._listener.on_note(*values)

@@ -4,7 +4,7 @@ A rule is a pure function from (plan, facts) to plan. It never changes what a ru
 is computed for it. It may add a stage (features, a beginning in common) to save epochs or forwards.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 
 from runner.core.plan import Decision, Facts, Plan
@@ -114,6 +114,14 @@ def rules_without(disabled: Collection[str]) -> tuple[Rule, ...]:
 
 def apply_rules(plan: Plan, facts: Facts, rules: tuple[Rule, ...] = RULES) -> Plan:
     """Return the plan after all rules, in order."""
+    steps = rule_steps(plan, facts, rules)
+    return steps[-1][1] if steps else plan
+
+
+def rule_steps(plan: Plan, facts: Facts, rules: Iterable[Rule]) -> list[tuple[str, Plan]]:
+    """Return the name of each rule, in order, with the plan after it."""
+    steps = []
     for rule in rules:
         plan = rule(plan, facts)
-    return plan
+        steps.append((rule.__name__, plan))
+    return steps

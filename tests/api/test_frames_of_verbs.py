@@ -206,8 +206,7 @@ def test_cache_rows_are_those_printed(printed: Printed) -> None:
 
 @pytest.mark.slow
 def test_verify_rows_are_those_printed(printed: Printed) -> None:
-    options = {"sample": 2, "sets": ["epochs=1"], "device": "cpu"}
-    frame = api.verify("small.yaml", **options).frame()  # type: ignore[arg-type]
+    frame = api.verify("small.yaml", sample=2, sets=["epochs=1"], device="cpu").frame()
     words = ["--sample", "2", "--set", "epochs=1", "--device", "cpu"]
     lines = [line for line in printed("verify", "small.yaml", *words).splitlines() if "): " in line]
     assert [line.split(" (")[0] for line in lines] == frame["name"].tolist()
