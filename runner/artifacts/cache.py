@@ -25,13 +25,11 @@ class CacheEntry:
     """One thing that is kept.
 
     Attributes:
-        kind: what it is.
         path: its folder.
         num_bytes: on disk.
         used: when it was last used, in seconds since 1970.
     """
 
-    kind: ArtifactKind
     path: Path
     num_bytes: int
     used: float
@@ -46,7 +44,7 @@ def entries(folder: Path, kinds: Iterable[ArtifactKind] = EVICTED) -> Iterator[C
                 continue  # unfinished, of this process or another
             try:
                 size = sum(each.stat().st_size for each in home.iterdir())
-                yield CacheEntry(kind, home, size, found.stat().st_mtime)
+                yield CacheEntry(home, size, found.stat().st_mtime)
             except FileNotFoundError:
                 continue  # another process has just removed it
 
