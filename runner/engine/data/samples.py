@@ -1,7 +1,7 @@
 """Samples as tensors: splits, and batches gathered without worker processes.
 
 Reads the pixel cache by memory mapping; batches of images are uint8 until they are on the device,
-where they become floats and are normalised.
+where they become floats and are normalised. Small data is kept as normalised floats.
 """
 
 from __future__ import annotations
@@ -24,9 +24,13 @@ from runner.components.data.splitting import Split
 from runner.core.keys import keyed_seed
 from runner.engine.data.arrays import map_array
 from runner.engine.data.augment import Augmenter
+from runner.engine.data.normalisation import Normalisation
 
 ON_DEVICE_BYTES = 8 << 30
 """Pixels of at most this size, and a quarter of the GPU, are kept on a GPU whole."""
+
+FLOAT_BYTES = 1 << 27
+"""Images that are at most this size as floats are normalised once, not in every batch."""
 
 EVALUATION_VALUES = 1 << 23
 """Input values of an evaluation batch: a constant, so that results do not depend on free memory."""
@@ -55,6 +59,7 @@ class Samples(ABC):
         self.settings = settings
         self.device = device
         self._labels = torch.tensor(index["labels"], dtype=torch.int64, device=device)
+        self._residents: dict[Split, tuple[Tensor, Tensor]] = {}
 
     def gather(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Return a batch of samples on the device, and labels (B,) int64.
@@ -65,7 +70,7 @@ class Samples(ABC):
         return self.inputs(indices), self._labels_at(indices)
 
     def _labels_at(self, indices: Tensor) -> Tensor:
-        return self._labels[indices.to(self.device, non_blocking=True)]
+        return self._labels.index_select(0, indices.to(self.device, non_blocking=True))
 
     @abstractmethod
     def inputs(self, indices: Tensor) -> Tensor:
@@ -90,18 +95,26 @@ class Samples(ABC):
         augment: Pipeline | None = None,
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the batches of an epoch in its keyed order, augmented; see :meth:`gather`."""
-        train = self.splits["train"]
-        generator = torch.Generator().manual_seed(keyed_seed(seed, "order", epoch))
-        order = train[torch.randperm(len(train), generator=generator)].to(self.home)
+        order = self._order(seed, epoch)
+        batches = zip(
+            torch.split(order.to(self.home), batch_size),
+            torch.split(self._labels_at(order), batch_size),
+            range(1, self.num_steps(batch_size, drop_last) + 1),
+            strict=False,  # the last batch may be left out
+        )
         mean, _ = self.settings.normalization()
         augmenter = None if augment is None else Augmenter(augment, seed, mean)
-        for step in range(self.num_steps(batch_size, drop_last)):
-            indices = order[step * batch_size : (step + 1) * batch_size]
+        for indices, labels, step in batches:
             if augmenter is None:
-                yield self.gather(indices)
+                yield self.inputs(indices), labels
             else:
-                inputs = self.augmented(indices, augmenter, epoch, step + 1)
-                yield inputs, self._labels_at(indices)
+                yield self.augmented(indices, augmenter, epoch, step), labels
+
+    def _order(self, seed: int, epoch: int) -> Tensor:
+        """Return the indices of an epoch in its keyed order, on the CPU."""
+        train = self.splits["train"]
+        generator = torch.Generator().manual_seed(keyed_seed(seed, "order", epoch))
+        return train.index_select(0, torch.randperm(len(train), generator=generator))
 
     def num_steps(self, batch_size: int, drop_last: bool) -> int:
         """Return the steps of an epoch."""
@@ -110,8 +123,18 @@ class Samples(ABC):
 
     def evaluation_batches(self, split: Split) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the samples of a split in order, in batches of constant size."""
-        for indices in torch.split(self.splits[split], evaluation_batch_size(self.shape)):
-            yield self.gather(indices)
+        indices, labels = self._resident(split)
+        size = evaluation_batch_size(self.shape)
+        for some, their in zip(torch.split(indices, size), torch.split(labels, size), strict=True):
+            yield self.inputs(some), their
+
+    def _resident(self, split: Split) -> tuple[Tensor, Tensor]:
+        """Return the indices of a split where the samples are, and its labels on the device."""
+        if split not in self._residents:
+            indices = self.splits[split]
+            with torch.inference_mode(mode=False):
+                self._residents[split] = (indices.to(self.home), self._labels_at(indices))
+        return self._residents[split]
 
 
 class Images(Samples):
@@ -131,27 +154,39 @@ class Images(Samples):
         self.home = self._pixels.device
         height, width, channels = self._pixels.shape[1:]
         self.shape = (channels, height, width)
-        mean, std = settings.normalization()
-        view = (1, -1, 1, 1)
-        self._mean = torch.tensor(mean, device=device).view(view) * 255
-        self._std = torch.tensor(std, device=device).view(view) * 255
+        self._normalised = Normalisation(*settings.normalization(), channels, device)
 
     def inputs(self, indices: Tensor) -> Tensor:
         """Return the images at ``indices`` (B,), float32 on the device."""
-        return self._normalised(self._levels(indices))
+        floats = self._floats
+        if floats is None:
+            rows = self._normalised.rows(self._rows(indices))
+        else:
+            rows = floats.index_select(0, indices.to(self.home, non_blocking=True))
+        return self._as_images(rows)
 
     def augmented(self, indices: Tensor, augmenter: Augmenter, epoch: int, step: int) -> Tensor:
         """Return the images at ``indices`` (B,), augmented, float32 on the device."""
-        images = augmenter(self._levels(indices), epoch, step)
-        return self._normalised(images.contiguous(memory_format=torch.channels_last))
+        images = augmenter(self._as_images(self._rows(indices)), epoch, step)
+        return self._normalised.images(images.contiguous(memory_format=torch.channels_last))
 
-    def _levels(self, indices: Tensor) -> Tensor:
-        """Return the pixels at ``indices``, (B, C, H, W) uint8 on the device."""
-        pixels = self._pixels[indices.to(self.home, non_blocking=True)]
-        return pixels.to(self.device, non_blocking=True).permute(0, 3, 1, 2)
+    @cached_property
+    def _floats(self) -> Tensor | None:
+        """All images as rows of normalised floats where that is little; else None."""
+        if self.home.type != self.device.type or self._pixels.numel() * 4 > FLOAT_BYTES:
+            return None
+        with torch.inference_mode(mode=False):  # used in training also when first in evaluation
+            return self._normalised.rows(self._pixels.flatten(1))
 
-    def _normalised(self, images: Tensor) -> Tensor:
-        return images.to(torch.float32).sub_(self._mean).div_(self._std)
+    def _rows(self, indices: Tensor) -> Tensor:
+        """Return the pixels at ``indices`` as rows (B, H·W·C) uint8 on the device."""
+        rows = self._pixels.flatten(1).index_select(0, indices.to(self.home, non_blocking=True))
+        return rows.to(self.device, non_blocking=True)
+
+    def _as_images(self, rows: Tensor) -> Tensor:
+        """Return rows (B, H·W·C) as images (B, C, H, W), channels-last."""
+        channels, height, width = self.shape
+        return rows.view(len(rows), height, width, channels).permute(0, 3, 1, 2)
 
 
 def on_device(tensor: Tensor, device: torch.device) -> Tensor:

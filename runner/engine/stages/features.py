@@ -59,8 +59,8 @@ class Features(Samples):
 
     def inputs(self, indices: Tensor) -> Tensor:
         """Return the features at ``indices`` (B,), float32 on the device."""
-        rows = self._rows[indices.to(self.home, non_blocking=True)]
-        rows = rows.to(self.device, non_blocking=True)
+        picked = self._rows.flatten(1).index_select(0, indices.to(self.home, non_blocking=True))
+        rows = picked.to(self.device, non_blocking=True).view(-1, *self.shape)
         return rows.contiguous(memory_format=torch.channels_last) if rows.ndim == 4 else rows
 
     def augmented(self, indices: Tensor, augmenter: Augmenter, epoch: int, step: int) -> Tensor:
