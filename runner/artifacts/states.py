@@ -77,7 +77,7 @@ class StoredWeights:
     limit: float
 
 
-def put_state(folder: Path, values: Mapping[str, Any], write: Callable[[Path], None]) -> None:
+def put_state(folder: Path, values: Mapping[str, Any], write: Callable[[Path], str]) -> None:
     """Write a state to ``folder`` and remove the one before it.
 
     The tensors' file is named after its digest: of two processes that write the same state, the
@@ -86,7 +86,7 @@ def put_state(folder: Path, values: Mapping[str, Any], write: Callable[[Path], N
     Args:
         folder: of the state.
         values: all but the tensors, JSON only, with the ``epoch``.
-        write: writes the tensors to a file.
+        write: writes the tensors to a file and returns its SHA-256, in hexadecimal.
 
     Raises:
         OSError: when the disk is full; the one before it is kept, and nothing else.
@@ -95,9 +95,8 @@ def put_state(folder: Path, values: Mapping[str, Any], write: Callable[[Path], N
     epoch = f"epoch-{values['epoch']}"
     tensors, name = partial_path(folder / epoch), ""
     try:
-        write(tensors)
+        digest = write(tensors)
         reached("tensors written, not renamed")
-        digest = file_digest(tensors)
         name = f"{epoch}-{digest[:16]}.safetensors"
         put_file(tensors, folder / name)
         with whole_file(folder / CHECKPOINT) as described:

@@ -17,7 +17,7 @@ from runner.artifacts.folder import Artifacts
 from runner.core.artifacts import ArtifactName, kind_of
 from runner.engine.data.pixels import look_whole
 from runner.engine.job import DigestOf
-from runner.engine.network.build import tensors_digest
+from runner.engine.network.tensors import tensors_digest
 
 
 def lies_there(artifacts: Artifacts, name: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from runner.artifacts.folder import Artifacts
+from runner.artifacts.hashes import file_digest
 from runner.artifacts.states import (
     describe_state,
     mark_used,
@@ -45,7 +46,11 @@ def artifacts(tmp_path: Path) -> Artifacts:
 
 
 def put(folder: Path, **values: Any) -> None:
-    put_state(folder, {**VALUES, **values}, lambda path: path.write_text("tensors") and None)
+    def write(path: Path) -> str:
+        path.write_text("tensors")
+        return file_digest(path)
+
+    put_state(folder, {**VALUES, **values}, write)
 
 
 def test_state_comes_back_with_its_tensors(artifacts: Artifacts) -> None:

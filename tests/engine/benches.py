@@ -22,7 +22,7 @@ from runner.engine.data.samples import Images
 from runner.engine.device import numerics
 from runner.engine.engine import do_stage
 from runner.engine.job import StageJob
-from runner.engine.network.build import tensors_digest
+from runner.engine.network.tensors import tensors_digest
 from runner.lower.stages import make_run, naive_chain
 from runner.lower.trajectory import pixels_key
 

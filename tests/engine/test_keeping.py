@@ -98,7 +98,7 @@ def test_where_nothing_goes_on_from_states_none_is_kept_but_for_branches(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("where", "failing"), [(module, "save_file"), (atomic, "flush"), (states, "file_digest")]
+    ("where", "failing"), [(module, "write_tensors"), (atomic, "flush"), (states, "put_file")]
 )
 def test_what_cannot_be_written_leaves_what_was_there(
     where: Any, failing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

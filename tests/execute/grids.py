@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 from safetensors.torch import load_file
 
-from runner.engine.network.build import tensors_digest
+from runner.engine.network.tensors import tensors_digest
 from runner.store.database import open_database
 from runner.store.dump import canonical_dump
 

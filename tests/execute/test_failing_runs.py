@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import torch
 from grids import ask, left_in, write_grid
-from safetensors import SafetensorError
 
 import runner.engine.data.arrays as arrays_module
 import runner.engine.engine as engine_module
@@ -183,16 +182,12 @@ def full_disk(*args: Any, **kwargs: Any) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def full_disk_of_safetensors(*args: Any, **kwargs: Any) -> None:
-    raise SafetensorError("I/O error: No space left on device (os error 28)")
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("raising", "checkpoint_seconds"), [(full_disk, 30.0), (full_disk_of_safetensors, 0.0)]
+    ("writing", "checkpoint_seconds"), [("write_weights", 30.0), ("write_tensors", 0.0)]
 )
 def test_a_full_disk_while_training_stops_the_grid_and_loses_nothing_recorded(
-    raising: Any, checkpoint_seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    writing: str, checkpoint_seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, part = tmp_path / "whole", tmp_path / "part"
     for folder in (whole, part):
@@ -202,7 +197,7 @@ def test_a_full_disk_while_training_stops_the_grid_and_loses_nothing_recorded(
     do(spec, db=part / "results.db", limit=1)
     kept = left_in(part)
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint_module, "save_file", raising)
+        patch.setattr(checkpoint_module, writing, full_disk)
         with pytest.raises(RunnerError, match=r"disk is full .*No space left.* what was recorded"):
             do(spec, db=part / "results.db", checkpoint_seconds=checkpoint_seconds)
     assert left_in(part).dump == kept.dump

@@ -29,6 +29,7 @@ from runner.engine.network.freezing import (
     find_frozen,
 )
 from runner.engine.network.split import SplitNetwork, features_shape, split_at_prefix
+from runner.engine.network.tensors import tensors_digest
 
 if TYPE_CHECKING:
     from runner.engine.context import Context
@@ -240,13 +241,3 @@ def load_state(network: Network, tensors: Mapping[str, Tensor]) -> None:
     if wanted != set(tensors):
         raise RuntimeError(f"other weights than expected: {sorted(wanted ^ set(tensors))[:6]}")
     network.module.load_state_dict(dict(tensors), strict=False)
-
-
-def tensors_digest(tensors: Mapping[str, Tensor]) -> str:
-    """Return the SHA-256 over names, types, shapes and values, in the order of the names."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        tensor = tensors[name].detach().cpu().contiguous()
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()

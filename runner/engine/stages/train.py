@@ -30,14 +30,13 @@ from runner.engine.network.build import (
     count_parameters,
     layer_counts,
     network_for,
-    tensors_digest,
 )
 from runner.engine.stages.features import take_features
 from runner.engine.stages.recorded import read_record
 from runner.engine.training.checkpoint import (
     load_checkpoint,
     save_checkpoint,
-    save_tensors,
+    save_weights,
 )
 from runner.engine.training.loop import Diverged, TrainState, train_epoch
 from runner.engine.training.resume import find_start, joined, packed, with_written
@@ -264,7 +263,6 @@ def _keep(context: Context, artifact: str, epoch: int, state: TrainState) -> Pro
     if epoch not in state.best:
         return Produced(artifact, state.written[artifact], path.stat().st_size)
     tensors = state.best[epoch]
-    size = with_room(context, lambda: save_tensors(path, tensors))
+    state.written[artifact], size = with_room(context, lambda: save_weights(path, tensors))
     reached("weights written, not recorded")
-    state.written[artifact] = tensors_digest(tensors)
     return Produced(artifact, state.written[artifact], size)

@@ -6,7 +6,6 @@ whole or not at all, is the business of `artifacts`.
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +13,12 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from runner.artifacts.atomic import whole_file
 from runner.artifacts.states import put_state, whole_state
+from runner.engine.network.tensors import write_tensors, write_weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     Raises:
         OSError: when the disk is full; the one before it is kept, and nothing else.
     """
-    put_state(folder, checkpoint.values, lambda path: _write(path, checkpoint.tensors))
+    put_state(folder, checkpoint.values, lambda path: write_tensors(path, checkpoint.tensors))
 
 
 def load_checkpoint(folder: Path) -> Checkpoint | None:
@@ -55,35 +55,20 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
         return None
 
 
-def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> int:
-    """Write tensors to a file that appears whole or not at all; return its size in bytes.
+def save_weights(path: Path, tensors: Mapping[str, Tensor]) -> tuple[str, int]:
+    """Write weights to a file that appears whole or not at all.
+
+    Returns:
+        What `tensors_digest` gives for them, and the file's size in bytes.
 
     Raises:
         OSError: when it cannot be written (a full disk); nothing is left behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as partial:
-        _write(partial, tensors)
-    return path.stat().st_size
-
-
-def _write(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write tensors to a file.
-
-    Raises:
-        OSError: when it cannot be written.
-    """
-    try:
-        save_file({name: _saved(tensor) for name, tensor in tensors.items()}, path)
-    except SafetensorError as error:
-        # safetensors tells the system's error in its text only
-        is_full = f"os error {errno.ENOSPC}" in str(error) or "No space left" in str(error)
-        code = errno.ENOSPC if is_full else errno.EIO
-        raise OSError(code, f"cannot write {path}: {error}") from error
-
-
-def _saved(tensor: Tensor) -> Tensor:
-    return tensor.detach().cpu().contiguous()
+        digest = write_weights(partial, tensors)
+        size = partial.stat().st_size
+    return digest, size
 
 
 def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
