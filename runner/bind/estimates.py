@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from runner.bind.model_checks import BoundModel
 from runner.components.data.dataset import ImageSource
 from runner.components.optimizers import numbers_per_weight
-from runner.components.settings import Settings
+from runner.components.settings import Settings, evaluated_each_epoch
 from runner.core.stages import Stage
 from runner.lower.stages import Sizes
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def stage_sizes(
     settings: Settings, source: ImageSource | None, bound_model: BoundModel | None
 ) -> Sizes:
-    """Return the bytes that the stages of a run will take, as far as its data is known.
+    """Return what the stages of a run will take, as far as its data is known.
 
     Args:
         settings: of the run.
@@ -33,7 +33,11 @@ def stage_sizes(
     # a state holds the network, its best weights and what the optimizer keeps
     kept = 2 + numbers_per_weight(settings.train.optimizer)
     pixels = len(source.names) * math.prod(bound_model.shape)
-    return Sizes(pixels=pixels, weights=weights, state=weights * kept)
+    evaluated = 0.0
+    if bound_model.prefix is not None:  # it is asked for only there, and takes a look at all images
+        num_images = len(source.names)
+        evaluated = evaluated_each_epoch(settings, num_images, source.splits) / num_images
+    return Sizes(pixels, weights, weights * kept, evaluated)
 
 
 def probed_seconds(

@@ -83,10 +83,16 @@ class ModelChecker:
             loaded, prefix_weights = self._digests(resolved, source, shape, weights)
         prefix = None
         if layout["cut"]:
+            views = num_views(settings)
             key = prefix_key(
-                settings, source.fingerprint, layout["structure"], prefix_weights, loaded
+                settings,
+                source.fingerprint,
+                layout["structure"],
+                prefix_weights,
+                loaded,
+                views or 1,
             )
-            prefix = _prefix(key, layout, num_views(settings), len(source.names))
+            prefix = _prefix(key, layout, views, len(source.names))
         return BoundModel(shape, layout["parameters"], loaded, prefix)
 
     def _layout(self, resolved: ResolvedCell, source: ImageSource) -> dict[str, Any]:
@@ -155,7 +161,7 @@ def _prefix(
 ) -> FrozenPrefix:
     """Return the frozen prefix of a layout, with the bytes of its float32 outputs."""
     shape = tuple(layout["features"])
-    num_bytes = None if views is None else 4 * num_images * views * math.prod(shape)
+    num_bytes = 4 * num_images * (views or 1) * math.prod(shape)
     return FrozenPrefix(key, layout["cut"], shape, views, num_bytes)
 
 

@@ -4,7 +4,7 @@ Owns the fields of `data`, `model`, `train`, `evaluate` and `seed`, their defaul
 between them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from runner.components.augmentations.pipeline import Pipeline
 from runner.components.component import MAX_NUMBER, Component
 from runner.components.data import Data
+from runner.components.data.splitting import Split
 from runner.components.losses import CrossEntropy, Loss
 from runner.components.measures import (
     MEASURES,
@@ -150,12 +151,32 @@ def _standard_and(watched: tuple[str, ...]) -> tuple[Measure, ...]:
     return tuple(each for each in MEASURES if each.is_standard or each.name in names)
 
 
+METRIC_SPLITS: dict[str, Split] = {
+    "train_eval": "train",
+    "val": "val",
+    "test": "test",
+}
+"""Which images each evaluated metric split stands for."""
+
+
 def splits_each_epoch(settings: Settings) -> tuple[str, ...]:
     """Return the splits that are evaluated after each epoch, besides training's own averages."""
     splits = ["train_eval"] if settings.evaluate.train_eval == "full" else []
     splits += ["val"] if settings.data.validation > 0 else []
     splits += ["test"] if settings.evaluate.test == "each_epoch" else []
     return tuple(splits)
+
+
+def evaluated_each_epoch(settings: Settings, total: int, official: Sequence[Split]) -> float:
+    """Return about how many images are evaluated after each epoch, each as often as it is.
+
+    Args:
+        settings: of a run.
+        total: all images of its data set.
+        official: the data set's own split of each image, or empty.
+    """
+    sizes = settings.data.split_sizes(total, official)
+    return sum(sizes[METRIC_SPLITS[split]] for split in splits_each_epoch(settings))
 
 
 def available_metrics(settings: Settings) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ class FrozenPrefix:
         cut: name of its last operation.
         shape: of one image's output.
         views: how many different images training makes of one; None where that is not fixed, so
-            that nothing can be computed once for all.
+            that only images as they are, which are evaluated, can be computed once for all.
         num_bytes: that its outputs for all images take, or None when not known.
     """
 
@@ -28,6 +28,11 @@ class FrozenPrefix:
     shape: tuple[int, ...]
     views: int | None = 1
     num_bytes: int | None = None
+
+    @property
+    def stored_views(self) -> int:
+        """Of how many views of each image its outputs are kept: the first is the image as it is."""
+        return self.views or 1
 
     @property
     def name(self) -> str:

@@ -137,7 +137,10 @@ class Train(_Planned):
         start: artifact name of the state that it goes on from, "" from the first epoch.
         recorded: the last epoch that is read as recorded where nothing is trained, else None.
         prefix: the frozen part with which its network begins, or None.
-        on_features: whether its network sees the prefix's outputs instead of images.
+        on_features: whether its network sees the prefix's outputs instead of images; of images that
+            are augmented with no fixed number of views, only where it is evaluated.
+        evaluated: images that are evaluated after each epoch, as a share of all of the data set; 0
+            where that is not known.
         epochs: the most epochs that it trains now.
         state_bytes: disk that the state at its end takes, about.
         has_branches: whether others go on from its last state.
@@ -156,6 +159,7 @@ class Train(_Planned):
     recorded: int | None = None
     prefix: FrozenPrefix | None = None
     on_features: bool = False
+    evaluated: float = 0.0
     epochs: int = 0
     state_bytes: int = 0
     has_branches: bool = False
@@ -166,6 +170,11 @@ class Train(_Planned):
     def cost_units(self) -> int:
         """How often it takes the seconds that are known of its cost key."""
         return self.epochs
+
+    @property
+    def trains_on_features(self) -> bool:
+        """Whether its network sees features in its steps too, not only where it is evaluated."""
+        return self.on_features and self.prefix is not None and self.prefix.views is not None
 
     @property
     def last_epoch(self) -> int:
@@ -202,7 +211,9 @@ class Train(_Planned):
         model, last = _model(self.settings), self.last_epoch
         if self.recorded is not None:
             return f"read {model}, epochs 1–{self.recorded} as recorded"
-        on = " on features" if self.on_features else ""
+        on = ""
+        if self.on_features:
+            on = " on features" if self.trains_on_features else ", evaluated on features"
         if not self.epochs:
             return f"train {model}{on}, nothing: epoch {last} was reached before"
         return f"train {model}{on}, epochs {last - self.epochs + 1}–{last}"

@@ -6,16 +6,18 @@ of training. Owns the measure of that difference.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import islice
-from typing import Any
 
 import torch
+from torch import Tensor
 
 from runner.components.data.dataset import DatasetSettings
 from runner.components.settings import Settings
 from runner.core.stages import ExtractFeatures
 from runner.engine.context import Context
 from runner.engine.data.pixels import open_images
+from runner.engine.data.samples import Samples
 from runner.engine.network.build import network_for
 from runner.engine.stages.evaluate import autocast
 from runner.engine.stages.features import open_features
@@ -27,8 +29,8 @@ BATCHES = 4
 def features_deviation(context: Context, stage: ExtractFeatures, settings: Settings) -> float:
     """Return the largest relative difference of an image's features (norm of the difference).
 
-    Compared are the stored features of a stage and what its prefix gives in the first
-    batches of a training with these settings.
+    Compared are the stored features of a stage and what its prefix gives in the first batches of a
+    training with these settings, or of its evaluation where the training augments its images.
 
     Raises:
         DataError: when the pixels are gone or damaged, and cannot be prepared again.
@@ -41,11 +43,10 @@ def features_deviation(context: Context, stage: ExtractFeatures, settings: Setti
     assert split is not None
     network.eval()
     train = settings.train
-    batch: tuple[Any, ...] = (settings.seed, 1, train.batch_size, train.drop_last, train.augment)
-    pairs = zip(images.training_batches(*batch), features.training_batches(*batch), strict=True)
+    pairs = zip(_inputs(images, settings), _inputs(features, settings), strict=True)
     largest = 0.0
     with torch.inference_mode():
-        for (pixels, _), (stored, _) in islice(pairs, BATCHES):
+        for pixels, stored in islice(pairs, BATCHES):
             with autocast(context.device, train.precision):
                 computed = split.prefix(pixels).float().flatten(1)
             gaps = (computed - stored.flatten(1)).norm(dim=1) / computed.norm(dim=1).clamp_min(
@@ -53,3 +54,17 @@ def features_deviation(context: Context, stage: ExtractFeatures, settings: Setti
             )
             largest = max(largest, float(gaps.max()))
     return largest
+
+
+def _inputs(samples: Samples, settings: Settings) -> Iterator[Tensor]:
+    """Yield the inputs of a run's batches for which it may use features.
+
+    What is evaluated comes in batches as large as those of a training, whatever the samples are.
+    """
+    train = settings.train
+    if train.augment is not None and train.augment.num_views() is None:
+        for indices in torch.split(samples.splits["train"], train.batch_size):
+            yield samples.inputs(indices)
+        return
+    given = (settings.seed, 1, train.batch_size, train.drop_last, train.augment)
+    yield from (inputs for inputs, _ in samples.training_batches(*given))

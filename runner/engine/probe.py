@@ -10,7 +10,8 @@ from typing import assert_never
 import torch
 
 from runner.components.data.dataset import ImageSource
-from runner.components.settings import Settings
+from runner.components.data.splitting import Split
+from runner.components.settings import Settings, evaluated_each_epoch
 from runner.core.stages import Evaluate, ExtractFeatures, Prepare, Stage, Train
 from runner.engine.data.augment import Augmenter
 from runner.engine.data.samples import evaluation_batch_size
@@ -49,25 +50,18 @@ class Probe:
             case Prepare():
                 return self._preparing()
             case ExtractFeatures():
-                return self._extracting(stage.prefix.views or 1)
+                return self._extracting(stage.prefix.stored_views)
             case Train():
-                network, sample = self._network(stage.on_features)
-                return self._training(network, sample, stage.on_features)
+                return self._training(stage.trains_on_features, stage.on_features)
             case Evaluate():
                 network, sample = self._network(stage.on_features)
                 return self._evaluating(network, sample, self._num_images()["test"])
             case _:
                 assert_never(stage)
 
-    def _num_images(self) -> dict[str, float]:
+    def _num_images(self) -> dict[Split, float]:
         """Return about how many images each split has."""
-        data, total = self.settings.data, len(self.source.names)
-        share = data.test_share()
-        test = self.source.splits.count("test") if share is None else share * total
-        validation = (total - test) * data.validation
-        rest = total - test - validation
-        train = rest if data.train_images is None else min(rest, data.train_images)
-        return {"train": train, "val": validation, "test": test}
+        return self.settings.data.split_sizes(len(self.source.names), self.source.splits)
 
     def _preparing(self) -> float:
         total, data = len(self.source.names), self.settings.data
@@ -94,15 +88,17 @@ class Probe:
         size, precision = evaluation_batch_size(sample), self.settings.train.precision
         return _seconds_an_evaluation(network, sample, size, self.device, precision) * count / size
 
-    def _training(self, network: Network, sample: tuple[int, ...], on_features: bool) -> float:
-        settings, num = self.settings, self._num_images()
+    def _training(self, on_features: bool, evaluated_on_features: bool) -> float:
+        settings = self.settings
+        network, sample = self._network(on_features)
         step = _seconds_a_step(settings, network, sample, self.device)
         if settings.train.augment is not None and not on_features:
             step += _seconds_an_augmentation(settings, self.shape, self.device)
-        evaluated = num["val"]
-        evaluated += num["train"] if settings.evaluate.train_eval == "full" else 0
-        evaluated += num["test"] if settings.evaluate.test == "each_epoch" else 0
-        steps = num["train"] / settings.train.batch_size
+        source = self.source
+        evaluated = evaluated_each_epoch(settings, len(source.names), source.splits)
+        steps = self._num_images()["train"] / settings.train.batch_size
+        if evaluated_on_features != on_features:
+            network, sample = self._network(evaluated_on_features)
         return step * steps + self._evaluating(network, sample, evaluated)
 
     def _whole(self) -> Network:

@@ -34,17 +34,19 @@ from runner.lower.trajectory import (
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Bytes on the disk that the stages of a run will take, None where not known yet.
+    """What the stages of a run will take: bytes on the disk, None where not known yet, and images.
 
     Attributes:
         pixels: of the decoded images.
         weights: of the weights that a training keeps.
         state: of the state at its end, about.
+        evaluated: images that are evaluated after each epoch, as a share of all; 0 where not known.
     """
 
     pixels: int | None = None
     weights: int | None = None
     state: int = 0
+    evaluated: float = 0.0
 
 
 UNKNOWN = Sizes()
@@ -192,6 +194,7 @@ def _train(
         trajectory=trajectory,
         readers={key: run.reader},
         prefix=prefix,
+        evaluated=sizes.evaluated,
         epochs=run.reader.budget,
         state_bytes=sizes.state,
     )

@@ -74,9 +74,14 @@ def _init_key(
 
 
 def prefix_key(
-    settings: Settings, fingerprint: str, structure: str, prefix_weights: str, weights: str
+    settings: Settings,
+    fingerprint: str,
+    structure: str,
+    prefix_weights: str,
+    weights: str,
+    views: int | None = 1,
 ) -> str:
-    """Return the key of the features that a frozen prefix gives, of all views of an image.
+    """Return the key of the features that a frozen prefix gives, of so many views of an image.
 
     Args:
         settings: of a run.
@@ -85,8 +90,9 @@ def prefix_key(
         prefix_weights: digest of the prefix's pretrained tensors, or "" when some of them are drawn
             from the seed; with it, the features are those of other seeds and heads as well.
         weights: digest of all pretrained tensors.
+        views: of each image; the features of images as they are, one view, are those of every
+            augmentation.
     """
-    views = num_views(settings)
     return content_key(
         "features",
         {

@@ -24,6 +24,7 @@ WHOLE = {
 }
 """Schedules that part in the first epoch or not at all, and why."""
 AUGMENTED = "the images are augmented"
+EVALUATED_ONCE = f"{AUGMENTED}; those of what is evaluated are computed once"
 SHOWN_NAMES = 4
 
 
@@ -226,16 +227,26 @@ def not_shared(
         if reasons:
             mine = [names[run] for stage in alike for run in runs[stage.key]]
             yield f"{_listed(mine)}: {'; '.join(reasons)}"
-    yield from _unshared_prefixes(naive)
+    yield from _unshared_prefixes(naive, plan)
 
 
-def _unshared_prefixes(naive: Plan) -> Iterator[str]:
+def _unshared_prefixes(naive: Plan, plan: Plan) -> Iterator[str]:
     """Yield why frozen prefixes are computed in every epoch, with how many trainings do so."""
-    trainings = {stage.key: stage for stage in naive.stages if isinstance(stage, Train)}
-    prefixes = [stage.prefix for stage in trainings.values() if stage.prefix is not None]
-    unshared = sum(prefix.views is None for prefix in prefixes)
-    if unshared:
-        yield f"frozen features of {unshared} training{'s' * (unshared > 1)}: {AUGMENTED}"
+    augmented = {
+        stage.key
+        for stage in naive.stages
+        if isinstance(stage, Train) and stage.prefix is not None and stage.prefix.views is None
+    }
+    evaluated = {
+        name
+        for stage in plan.stages
+        if isinstance(stage, Train) and stage.on_features
+        for name in stage.readers
+    }
+    evaluated &= augmented
+    for keys, why in ((augmented - evaluated, AUGMENTED), (evaluated, EVALUATED_ONCE)):
+        if keys:
+            yield f"frozen features of {len(keys)} training{'s' * (len(keys) > 1)}: {why}"
 
 
 def _alike(settings: Mapping[str, Any]) -> str:

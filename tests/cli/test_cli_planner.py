@@ -434,9 +434,33 @@ def test_verify_holds_features_to_tolerances(call: Call) -> None:
     assert verified.out.count("alike; largest difference ") == 2
 
 
+FULL = ["augmented.yaml", "--only", "label=cropped", "--set", "evaluate.train_eval=full"]
+
+
 @pytest.mark.slow
+def test_verify_holds_what_is_evaluated_on_features_to_tolerances(call: Call) -> None:
+    verified = call("verify", *FULL)
+    assert verified.code == 0, verified.err
+    assert verified.out.count("1 shared stage): alike; largest difference ") == 1
+
+
+def test_disabled_features_are_not_used_for_what_is_evaluated_either(call: Call) -> None:
+    assert "train convnet, evaluated on features" in call("plan", *FULL).out
+    without = call("plan", *FULL, "--disable", "use_frozen_features").out
+    assert "evaluated on features" not in without
+    assert "frozen features of 1 training: the images are augmented\n" in without
+
+
+def test_plan_says_where_features_of_what_is_evaluated_save_nothing(call: Call) -> None:
+    planned = call("plan", *FULL[:3]).out
+    assert "evaluated on features" not in planned
+    assert "note      frozen features of images that are augmented are not computed once" in planned
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [["frozen.yaml"], FULL], ids=["frozen", "augmented"])
 def test_verify_finds_features_that_are_not_those_of_training(
-    call: Call, monkeypatch: pytest.MonkeyPatch
+    call: Call, monkeypatch: pytest.MonkeyPatch, words: list[str]
 ) -> None:
     from runner.engine.stages import features
 
@@ -447,7 +471,7 @@ def test_verify_finds_features_that_are_not_those_of_training(
         taken[-1][:] *= 1.001
 
     monkeypatch.setattr(features, "_fill", careless)
-    verified = call("verify", "frozen.yaml")
+    verified = call("verify", *words)
     assert verified.code == 1
     assert "DIFFERENT: features differ by 0.001 of their norm" in verified.out
 

@@ -15,12 +15,13 @@ from benches import Bench, plain_records, reading_of, settings_of
 from runner.artifacts.array_folder import _checked
 from runner.artifacts.atomic import partial_path, put_folder
 from runner.artifacts.cache import Cache
+from runner.components.settings import evaluated_each_epoch
 from runner.core.errors import Interrupted
 from runner.core.plan import Facts
 from runner.core.prefix import FrozenPrefix
 from runner.engine.network.build import build_network
 from runner.engine.stages import features as module
-from runner.lower.stages import make_run, naive_chain, naive_plan
+from runner.lower.stages import Sizes, make_run, naive_chain, naive_plan
 from runner.lower.trajectory import num_views
 from runner.planner.rules import use_frozen_features
 
@@ -47,7 +48,8 @@ class FeaturesBench(Bench):
         shape, views = self.features_shape, num_views(self.settings)
         prefix = FrozenPrefix("the-key", split.cut, shape, views)
         run = make_run(self.settings, self.source.fingerprint)
-        chain = naive_chain(run, self.settings, prefix=prefix)
+        sizes = Sizes(evaluated=evaluated_each_epoch(self.settings, 60, ()) / 60)
+        chain = naive_chain(run, self.settings, prefix=prefix, sizes=sizes)
         plan = use_frozen_features(naive_plan([(run, chain)]), Facts())
         self.chain = plan.stages
 

@@ -54,6 +54,9 @@ def test_augmentation_is_part_of_an_epoch_on_images_only() -> None:
     assert seconds(TRAIN, train=train) == pytest.approx(36 / 12 * 2 * STEP + 12 / BATCH)
     on_features = seconds(replace(TRAIN, on_features=True), train=train, model=FROZEN)
     assert on_features == pytest.approx(36 / 12 * STEP + 12 / FEATURES_BATCH)
+    augmented = replace(TRAIN, on_features=True, prefix=replace(PREFIX, views=None))
+    evaluated = seconds(augmented, train=train, model=FROZEN)
+    assert evaluated == pytest.approx(36 / 12 * 2 * STEP + 12 / FEATURES_BATCH)
 
 
 @pytest.mark.slow

@@ -34,8 +34,9 @@ def keys_of(item: ResolvedCell) -> dict[str, Any]:
     settings = item.settings
     weights = "weights" if getattr(settings.model, "weights", None) else ""
     run = make_run(settings, "fingerprint", weights, item.cell)
-    features = prefix_key(settings, "fingerprint", "structure", weights, weights)
-    prefix = FrozenPrefix(features, "layer", (4,), num_views(settings))
+    views = num_views(settings)
+    features = prefix_key(settings, "fingerprint", "structure", weights, weights, views)
+    prefix = FrozenPrefix(features, "layer", (4,), views)
     return {
         "settings": item.cell.settings_key,
         "run": run.run_key,
@@ -98,8 +99,9 @@ def planned(path: Path) -> dict[str, list[str]]:
         run = make_run(settings, "fingerprint", weights, item.cell)
         prefix = None
         if settings.model.freeze != "none":
-            key = prefix_key(settings, "fingerprint", "structure", weights, weights)
-            prefix = FrozenPrefix(key, "layer", (4,), num_views(settings))
+            views = num_views(settings)
+            key = prefix_key(settings, "fingerprint", "structure", weights, weights, views)
+            prefix = FrozenPrefix(key, "layer", (4,), views)
         chains[run.run_key] = (run, naive_chain(run, settings, 0, prefix))
     naive = naive_plan(chains.values())
     plan: Plan = apply_rules(naive, Facts())

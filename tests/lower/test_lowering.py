@@ -25,7 +25,7 @@ from runner.lower import stages, trajectory
 from runner.lower.stages import make_run, naive_chain, naive_plan
 from runner.lower.trajectory import init_key, make_trajectory, num_views, prefix_key
 from runner.planner.explain import not_shared
-from runner.planner.features import features_of, use_frozen_features
+from runner.planner.features import TOO_FEW, features_of, use_frozen_features
 
 DATA = {"dataset": "synthetic", "validation": 0.2, "test": 0.2}
 SGD_ = {"name": "sgd", "lr": 0.1, "momentum": 0.9}
@@ -452,7 +452,9 @@ def test_freezing_begins_with_the_epochs_and_not_before() -> None:
 def feature_key(
     changes: Mapping[str, Any] | None = None, weights: str = "prefix", fingerprint: str = "data"
 ) -> str:
-    return prefix_key(settings_of(changes), fingerprint, "structure", weights, "all")
+    settings = settings_of(changes)
+    views = num_views(settings) or 1
+    return prefix_key(settings, fingerprint, "structure", weights, "all", views)
 
 
 def test_features_of_pretrained_weights_are_those_of_every_seed_and_head() -> None:
@@ -527,10 +529,20 @@ def test_features_of_mirrored_images_have_two_views_and_a_key_of_their_own() -> 
     [{"steps": [CROP]}, {"steps": [FLIP, FLIP]}],
     ids=str,
 )
-def test_augmented_images_have_no_features_to_share(augment: Mapping[str, Any]) -> None:
-    chain = chain_with_prefix(augment)
-    assert features_of(chain) == {}
+def test_features_of_what_is_evaluated_are_those_of_images_that_are_not_augmented(
+    augment: Mapping[str, Any],
+) -> None:
+    assert feature_key({"train.augment": augment}) == feature_key()
+    chain, plain = chain_with_prefix(augment), chain_with_prefix(None)
+    assert features_stage(chain).key == features_stage(plain).key
+    assert features_stage(chain).to_json()["prefix"] == features_stage(plain).to_json()["prefix"]
+
+
+def test_features_of_what_is_evaluated_are_left_where_they_save_nothing() -> None:
+    chain = chain_with_prefix({"steps": [CROP]})
     plan = naive_plan([(make_run(settings_of(), "data"), chain)])
-    assert use_frozen_features(plan, Facts()) == plan
-    (why,) = not_shared(plan, plan, Facts(), {}, {})
+    left = use_frozen_features(plan, Facts())
+    assert (left.stages, left.stages_by_run) == (plan.stages, plan.stages_by_run)
+    assert {each.why for each in left.decisions} == {TOO_FEW}
+    (why,) = not_shared(plan, left, Facts(), {}, {})
     assert why == "frozen features of 1 training: the images are augmented"

@@ -14,18 +14,26 @@ from runner.planner.cost import Cost, cost_of
 from runner.planner.features import features_of, use_frozen_features
 from runner.planner.rules import merge_equal_stages
 
+AUGMENTED = "augmented"
+"""Frozen, and trained on images that are augmented: a third of all is evaluated each epoch."""
 
-def chain(pixels: int, training: int, tested: bool, frozen: bool = False) -> tuple[Stage, ...]:
+
+def chain(
+    pixels: int, training: int, tested: bool, frozen: bool | str = False
+) -> tuple[Stage, ...]:
     if frozen:
-        prefix = FrozenPrefix(f"f{pixels}", "flatten", (3,), num_bytes=50)
-        prepare, *others = chain(pixels, 10 + training, tested)
-        return (prepare, *(replace(stage, prefix=prefix) for stage in others))
+        views = None if frozen == AUGMENTED else 1
+        prefix = FrozenPrefix(f"f{pixels}", "flatten", (3,), views, num_bytes=50)
+        prepare, *others = chain(pixels, (20 if views is None else 10) + training, tested)
+        found = [replace(stage, prefix=prefix) for stage in others]
+        found[0] = replace(found[0], evaluated=1 / 3)
+        return (prepare, *found)
     prepare = stages.prepare(f"p{pixels}", num_bytes=100, cost_key="")
     name = f"t{pixels}.{training}"
     # trainings of odd names keep two weights, of which the evaluation looks at the latter
     rule = stages.reader(tested="last" if training % 2 else "best")
     train = stages.train(
-        name, training + 1, prepare.key, {name: rule}, cost_key="kind", num_bytes=10
+        name, training % 10 + 1, prepare.key, {name: rule}, cost_key="kind", num_bytes=10
     )
     if not tested:
         return (prepare, train)
@@ -45,7 +53,7 @@ def called(key: str) -> str:
     return FEATURES.get(key, key)
 
 
-def plan_of(wanted: list[tuple[int, int, bool] | tuple[int, int, bool, bool]]) -> Plan:
+def plan_of(wanted: list[tuple[int, int, bool] | tuple[int, int, bool, bool | str]]) -> Plan:
     chains = {f"run-{index}": chain(*each) for index, each in enumerate(wanted)}
     return Plan(
         stages=tuple(stage for each in chains.values() for stage in each),
@@ -54,7 +62,12 @@ def plan_of(wanted: list[tuple[int, int, bool] | tuple[int, int, bool, bool]]) -
 
 
 WANTED = some.lists(
-    some.tuples(some.integers(0, 2), some.integers(0, 3), some.booleans(), some.booleans()),
+    some.tuples(
+        some.integers(0, 2),
+        some.integers(0, 3),
+        some.booleans(),
+        some.sampled_from([False, True, AUGMENTED]),
+    ),
     min_size=1,
     max_size=7,
 )

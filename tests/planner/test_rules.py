@@ -7,18 +7,21 @@ from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as some
 from situations import (
+    AUGMENTED,
     called,
     check_rule,
     features_key,
     keys_of,
     plan_of,
     situations,
+    with_measurements,
     without_features,
 )
 
 from runner.core.plan import Facts, Plan
-from runner.core.stages import Evaluate, Train
+from runner.core.stages import Evaluate, SeesImages, Train
 from runner.planner.cost import Cost, cost_of, plan_costs
+from runner.planner.features import TOO_FEW, use_frozen_features
 from runner.planner.rules import RULES, apply_rules
 
 CHECK = settings(max_examples=examples(50))
@@ -291,3 +294,75 @@ def test_features_on_the_disk_take_their_part_of_the_limit() -> None:
     )
     plan = apply_rules(two, there)
     assert [stage.on_features for stage in plan.stages if isinstance(stage, Train)] == [True, False]
+
+
+def on_features(plan: Plan) -> dict[str, bool]:
+    """Return which trainings and evaluations of a plan see features at all."""
+    return {stage.key: stage.on_features for stage in plan.stages if isinstance(stage, SeesImages)}
+
+
+def test_what_an_augmented_training_evaluates_is_taken_from_features() -> None:
+    plan = apply_rules(plan_of([(0, 3, True, AUGMENTED)]), Facts())  # 4 epochs, 4/3 of all images
+    assert shown(plan) == ["p0 <- ", "f0 <- p0", "t0.23 <- p0 f0", "et0.23 <- p0 t0.23 f0"]
+    train = next(stage for stage in plan.stages if isinstance(stage, Train))
+    assert (train.on_features, train.trains_on_features) == (True, False)
+    assert train.title() == "train mlp, evaluated on features, epochs 1–4"
+    assert plan.decisions == ()
+
+
+def test_features_that_save_fewer_passes_than_they_cost_are_not_made() -> None:
+    plan = apply_rules(plan_of([(0, 2, True, AUGMENTED)]), Facts())  # 3 epochs, all images once
+    assert shown(plan) == ["p0 <- ", "t0.22 <- p0", "et0.22 <- p0 t0.22"]
+    assert {each.why for each in plan.decisions} == {TOO_FEW}
+
+
+def test_features_pay_for_several_trainings_together_or_beside_one_that_needs_them() -> None:
+    two = plan_of([(0, 1, False, AUGMENTED), (0, 2, False, AUGMENTED)])
+    assert on_features(apply_rules(two, Facts())) == {"t0.21": True, "t0.22": True}
+    beside = plan_of([(0, 0, False, AUGMENTED), (0, 0, False, True)])
+    assert on_features(apply_rules(beside, Facts())) == {"t0.20": True, "t0.10": True}
+
+
+def test_features_on_the_disk_serve_augmented_trainings_whatever_they_save() -> None:
+    there = Facts(
+        done=frozenset({"p0", features_key(0)}),
+        artifacts=frozenset({"pixels/p0", "features/f0"}),
+        cache_limit=0,
+    )
+    plan = apply_rules(plan_of([(0, 0, True, AUGMENTED)]), there)
+    assert shown(plan) == ["t0.20 <- p0 f0", "et0.20 <- p0 t0.20 f0"]
+
+
+def test_an_augmented_training_that_goes_on_uses_features_as_it_began() -> None:
+    plan = apply_rules(plan_of([(0, 3, False, AUGMENTED)]), Facts())
+    (train,) = (stage for stage in plan.stages if isinstance(stage, Train))
+    naive = plan_of([(0, 3, False, AUGMENTED)])
+    left = replace(
+        naive,
+        stages=tuple(
+            replace(stage, epochs=1) if isinstance(stage, Train) else stage
+            for stage in naive.stages
+        ),
+    )
+    again = use_frozen_features(left, Facts())
+    assert on_features(again) == {train.key: True}
+
+
+def test_features_for_whole_trainings_have_the_room_of_the_cache_before_others() -> None:
+    plan = plan_of([(0, 3, False, AUGMENTED), (1, 0, False, True)])
+    planned = apply_rules(plan, Facts(cache_limit=99))
+    assert on_features(planned) == {"t0.23": False, "t1.10": True}
+    (decision,) = planned.decisions
+    assert decision.stage_key == "t0.23"
+    assert decision.why == "frozen features of 50 bytes are over the limit of the cache"
+
+
+def test_what_is_measured_of_finished_augmented_runs_makes_no_features() -> None:
+    naive = plan_of([(0, 3, False, AUGMENTED)])
+    plan = with_measurements(naive, {"run-0"}, {"run-0"})
+    facts = Facts(
+        done=frozenset({"p0", "t0.23"}),
+        artifacts=frozenset({"pixels/p0", "weights/t0.23-best"}),
+        finished={"run-0": "done"},
+    )
+    assert shown(apply_rules(plan, facts)) == ["m-t0.23 <- p0"]

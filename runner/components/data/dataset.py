@@ -197,6 +197,20 @@ class DatasetSettings(Component):
             self.train_images,
         )
 
+    def split_sizes(self, total: int, official: Sequence[Split]) -> dict[Split, float]:
+        """Return about how many images each split has.
+
+        Args:
+            total: all images.
+            official: as in :meth:`split`.
+        """
+        share = self.test_share()
+        test = official.count("test") if share is None else share * total
+        validation = (total - test) * self.validation
+        rest = total - test - validation
+        train = rest if self.train_images is None else min(rest, self.train_images)
+        return {"train": train, "val": validation, "test": test}
+
     def normalization(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Return mean and standard deviation per channel (or one for all), of pixels in [0, 1]."""
         if isinstance(self.normalize, Normalization):

@@ -49,6 +49,8 @@ class Network:
         frozen: what is not trained.
         eval_modules: frozen modules, which stay in eval mode while the others train.
         weight_match: which tensors pretrained weights gave, or None without.
+        head: what evaluated batches go through where that is something else: the layers behind
+            the frozen prefix; or None.
     """
 
     module: nn.Module
@@ -56,10 +58,16 @@ class Network:
     frozen: Frozen
     eval_modules: tuple[nn.Module, ...]
     weight_match: WeightMatch | None = None
+    head: nn.Module | None = None
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """Return logits (B, classes)."""
         logits: Tensor = self.active(inputs)
+        return logits
+
+    def evaluated(self, inputs: Tensor) -> Tensor:
+        """Return logits (B, classes) of a batch that is evaluated."""
+        logits: Tensor = (self.active if self.head is None else self.head)(inputs)
         return logits
 
     def train(self) -> None:

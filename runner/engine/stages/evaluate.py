@@ -6,18 +6,11 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from runner.components.data.splitting import Split
 from runner.components.measures import Measure, Tally
+from runner.components.settings import METRIC_SPLITS
 from runner.core.records import Metric
 from runner.engine.data.samples import Samples
 from runner.engine.network.build import Network
-
-METRIC_SPLITS: dict[str, Split] = {
-    "train_eval": "train",
-    "val": "val",
-    "test": "test",
-}
-"""Which images each evaluated metric split stands for."""
 
 
 def evaluate(
@@ -47,7 +40,7 @@ def evaluate(
     with torch.inference_mode():
         for inputs, labels in samples.evaluation_batches(METRIC_SPLITS[split]):
             with autocast(inputs.device, precision):
-                logits = network(inputs)
+                logits = network.evaluated(inputs)
             tally.add(logits, labels)
             on_images(tally.count, total)
     return tuple(Metric(epoch, split, name, value) for name, value in tally.values().items())

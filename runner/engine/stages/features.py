@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from runner.artifacts.array_folder import (
 )
 from runner.artifacts.folder import INDEX
 from runner.artifacts.hashes import file_digest
+from runner.components.augmentations.pipeline import Pipeline
 from runner.components.resolved import typed_settings
 from runner.core.errors import Interrupted
 from runner.core.moments import reached
@@ -69,6 +71,25 @@ class Features(Samples):
         return self.inputs(indices + flips * len(self._labels))
 
 
+class FeaturesWhereEvaluated(Features):
+    """Features for what is evaluated; a step of training sees the images, augmented."""
+
+    def __init__(self, folder: Path, images: Images) -> None:
+        super().__init__(folder, images)
+        self._images = images
+
+    def training_batches(
+        self,
+        seed: int,
+        epoch: int,
+        batch_size: int,
+        drop_last: bool,
+        augment: Pipeline | None = None,
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the batches of an epoch, of images."""
+        return self._images.training_batches(seed, epoch, batch_size, drop_last, augment)
+
+
 def features_stage(
     context: Context, images: Images, network: Network, stage: ExtractFeatures
 ) -> Outcome:
@@ -103,6 +124,9 @@ def take_features(
 ) -> tuple[Network, Samples]:
     """Return what a stage trains or evaluates, and on what: features where its plan says so.
 
+    Where a training augments its batches, it trains all layers on images, and evaluates those
+    behind the prefix on features.
+
     Raises:
         Interrupted: when asked to stop.
         OSError: when the disk is full.
@@ -110,14 +134,33 @@ def take_features(
     if not stage.on_features or stage.prefix is None:
         return network, images
     precision = typed_settings(stage.settings).train.precision
-    features = open_features(context, images, network, stage.prefix, precision)
-    return replace(network, active=_split(network).head), features
+    head = _split(network).head
+    if isinstance(stage, Train) and not stage.trains_on_features:
+        kind: type[Features] = FeaturesWhereEvaluated
+        network = replace(network, head=head)
+    else:
+        kind = Features
+        network = replace(network, active=head)
+    return network, open_features(context, images, network, stage.prefix, precision, kind)
 
 
 def open_features(
-    context: Context, images: Images, network: Network, prefix: FrozenPrefix, precision: str
+    context: Context,
+    images: Images,
+    network: Network,
+    prefix: FrozenPrefix,
+    precision: str,
+    kind: type[Features] = Features,
 ) -> Features:
     """Return the features, computed again when they are gone, damaged or of other numerics.
+
+    Args:
+        context: of the stage.
+        images: that they are of.
+        network: that begins with the prefix.
+        prefix: it.
+        precision: of the forward pass.
+        kind: as what they are opened.
 
     Raises:
         Interrupted: when asked to stop.
@@ -135,7 +178,7 @@ def open_features(
         AGAIN,
         fault,
         lambda: _extract(context, images, _split(network), prefix, precision, folder),
-        lambda: Features(folder, images),
+        lambda: kind(folder, images),
     )
 
 
@@ -167,8 +210,7 @@ def _extract(
     precision: str,
     folder: Path,
 ) -> None:
-    assert prefix.views is not None, "features of images without end"
-    shape = (len(images.index["labels"]) * prefix.views, *prefix.shape)
+    shape = (len(images.index["labels"]) * prefix.stored_views, *prefix.shape)
     if context.cache is not None:
         context.cache.make_room(folder, 4 * int(np.prod(shape)))
     with array_folder(folder, ARRAY) as partial:
