@@ -22,6 +22,18 @@ for command in sys.argv[1:]:
     found = [name for name in heavy if name in sys.modules]
     print(f"{command}: {', '.join(found) or 'none'}", file=sys.stderr)
 """
+TRAINING = """
+import sys
+from runner.cli.app import main
+
+sys.argv = ["runner", "run", "digits.yaml", "--threads", "1"]
+try:
+    main()
+except SystemExit as ended:
+    assert not ended.code
+heavy = ("torch", "torchvision", "sklearn", "scipy", "matplotlib", "pandas")
+print("imported:", ", ".join(name for name in heavy if name in sys.modules))
+"""
 LIGHT = [
     "--help",
     "run --help",
@@ -50,6 +62,16 @@ def test_commands_that_train_nothing_import_nothing_heavy(tiny: Path) -> None:
         [sys.executable, "-c", IMPORTS, *LIGHT], capture_output=True, text=True, check=True
     )
     assert done.stderr.splitlines() == [f"{command}: none" for command in LIGHT]
+
+
+@pytest.mark.slow
+def test_process_that_trains_imports_only_what_training_needs(tmp_path: Path) -> None:
+    spec = "{name: d, data: {dataset: digits}, model: {name: mlp, hidden: [4]}, train: {epochs: 1}}"
+    (tmp_path / "digits.yaml").write_text(spec)
+    done = subprocess.run(
+        [sys.executable, "-c", TRAINING], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "imported: torch"
 
 
 def test_help_imports_nothing_that_only_a_command_needs() -> None:

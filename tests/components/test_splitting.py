@@ -1,13 +1,20 @@
-"""Samples of the training images: nested, in proportion, drawn after the other splits."""
+"""Splits as scikit-learn draws them; samples of the training images: nested, in proportion."""
 
+import random
 from collections import Counter
 
 import pytest
 from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.model_selection import train_test_split
 
-from runner.components.data.splitting import TooFewTrainingImages, split_images
+from runner.components.data.splitting import (
+    Split,
+    TooFewTrainingImages,
+    UnsplittableError,
+    split_images,
+)
 from runner.components.data.synthetic import Synthetic
 
 CLASSES = [str(label) for label in range(12)]
@@ -20,6 +27,66 @@ def labels_of(sizes: list[int]) -> list[int]:
 
 def training(sizes: list[int], count: int | None, seed: int = 0) -> list[int]:
     return split_images(labels_of(sizes), CLASSES, (), 0.0, 0.0, seed, count)["train"]
+
+
+def by_scikit_learn(
+    labels: list[int], test: float, validation: float, seed: int
+) -> list[list[int]]:
+    def taken(indices: list[int], fraction: float) -> tuple[list[int], list[int]]:
+        strata = [labels[index] for index in indices]
+        parts = train_test_split(indices, test_size=fraction, stratify=strata, random_state=seed)
+        return sorted(parts[0]), sorted(parts[1])
+
+    rest, tested = taken(list(range(len(labels))), test)
+    return [*taken(rest, validation), tested]
+
+
+@settings(max_examples=examples(400), deadline=None)
+@given(
+    sizes=st.lists(st.integers(2, 60), min_size=1, max_size=40)
+    | st.builds(lambda count, size: [size] * count, st.integers(1, 40), st.integers(2, 30)),
+    test=st.sampled_from([0.01, 0.1, 0.2, 0.25, 0.5, 0.75, 0.99]) | st.floats(0.001, 0.999),
+    validation=st.sampled_from([0.02, 0.1, 0.2, 0.25, 0.5, 0.9]) | st.floats(0.001, 0.999),
+    seed=st.integers(0, 3) | st.integers(0, 2**32 - 1),
+    order=st.randoms(use_true_random=False),
+)
+def test_split_is_that_of_scikit_learn(
+    sizes: list[int], test: float, validation: float, seed: int, order: random.Random
+) -> None:
+    labels, classes = labels_of(sizes), [str(label) for label in range(len(sizes))]
+    order.shuffle(labels)
+    try:
+        expected = by_scikit_learn(labels, test, validation, seed)
+    except ValueError:
+        with pytest.raises(UnsplittableError):
+            split_images(labels, classes, (), validation, test, seed)
+        return
+    found = split_images(labels, classes, (), validation, test, seed)
+    assert [found["train"], found["val"], found["test"]] == expected
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**32 - 1])
+def test_split_of_many_unequal_classes_is_that_of_scikit_learn(seed: int) -> None:
+    labels = [label for label in range(101) for _ in range(31 + 7 * label % 90)]
+    random.Random(seed).shuffle(labels)
+    found = split_images(labels, [str(label) for label in range(101)], (), 0.2, 0.2, seed)
+    expected = by_scikit_learn(labels, 0.2, 0.2, seed)
+    assert [found["train"], found["val"], found["test"]] == expected
+
+
+def test_split_that_leaves_no_image_of_a_class_says_what_it_needs() -> None:
+    message = (
+        r"60 images of 12 classes cannot be split with test: 0\.1: it takes 6 and leaves 54, and a"
+        r" stratified split needs at least one of each class on both sides"
+    )
+    with pytest.raises(UnsplittableError, match=message):
+        split_images(labels_of([5] * 12), CLASSES, (), 0.2, 0.1, 0)
+
+
+def test_no_images_beside_the_official_test_images_are_an_error() -> None:
+    official: list[Split] = ["test", "test"]
+    with pytest.raises(UnsplittableError, match="0 images of 0 classes cannot be split with val"):
+        split_images([0, 1], CLASSES, official, 0.2, 0.0, 0)
 
 
 @settings(max_examples=examples(80))

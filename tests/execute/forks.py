@@ -25,8 +25,6 @@ IMPORTS = (
     "PIL.PngImagePlugin",
     "psutil",
     "safetensors.torch",
-    "sklearn.datasets",
-    "sklearn.model_selection",
     "torch",
     "torch._dynamo",
     "runner.api.reporting",

@@ -5,10 +5,12 @@ A split depends on labels, fractions and the split seed only.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
+from runner.components.data.stratifying import stratified
 from runner.core.keys import keyed_seed
 
 Split = Literal["train", "val", "test"]
@@ -34,8 +36,8 @@ def split_images(
     """Return the image indices of each split, ascending.
 
     First the test images are taken from all (unless the data set says which they are), then the
-    validation images from the rest, each stratified by class with scikit-learn's
-    ``train_test_split``. Of the others, a sample of at most ``train_images`` trains.
+    validation images from the rest, each stratified by class as scikit-learn's
+    ``train_test_split`` does it. Of the others, a sample of at most ``train_images`` trains.
 
     Args:
         labels: class index of each image.
@@ -110,15 +112,12 @@ def _take(
                 f"class '{classes[label]}' has {count} image left; a stratified {what} split needs"
                 " at least 2 of each class"
             )
-    from sklearn.model_selection import train_test_split
-
-    try:
-        rest, taken = train_test_split(
-            indices, test_size=fraction, stratify=strata, random_state=seed
-        )
-    except ValueError as error:
+    taken = math.ceil(fraction * len(indices))
+    if min(taken, len(indices) - taken) < max(1, len(counts)):
         raise UnsplittableError(
             f"{len(indices)} images of {len(counts)} classes cannot be split with {what}:"
-            f" {fraction} ({error})"
-        ) from error
-    return sorted(rest), sorted(taken)
+            f" {fraction}: it takes {taken} and leaves {len(indices) - taken}, and a stratified"
+            " split needs at least one of each class on both sides"
+        )
+    stays, goes = stratified(strata, taken, seed)
+    return sorted(indices[each] for each in stays), sorted(indices[each] for each in goes)
