@@ -1,0 +1,156 @@
+"""How near the engine is to what its arithmetic costs.
+
+    python bench/engine.py loops                    engine against bare loop, all trainings
+    python bench/engine.py loops --only mlp,r41     some of them
+
+`loops` trains each network twice in one process, by the engine and by a bare loop in plain torch
+(bench/bare_loop.py), which must give the same numbers in bytes: the loss of every step, all
+metrics, the weights of the best epoch. Where one differs, the exit code is 1. FOLDER has CIFAR-10
+and Caltech-101; without them, images of the same shape are generated. `--device cuda` also measures
+ResNet-18, and every precision. The rows are written into bench/results/engine.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from engine_cases import CASES, PRECISIONS
+from measuring import BenchFailed, machine, record, run_child, with_interval, with_range
+
+HERE = Path(__file__).resolve()
+REPORT = "engine"
+
+
+def loops(options: argparse.Namespace) -> None:
+    """Measure the engine against the bare loop, each training in a process of its own."""
+    for name in chosen(options):
+        for precision in precisions(options):
+            pairs = min(options.pairs, 5) if options.quick else options.pairs
+            found = in_child("loops", name, precision, options, {"pairs": pairs})
+            row = CASES[name].title + ("" if precision == "fp32" else f", {precision}")
+            cells = {
+                "images": "generated" if found["made"] else "real",
+                "engine ÷ bare, wall": with_interval(found["wall"]),
+                "engine ÷ bare, CPU": with_interval(found["cpu"]),
+                "engine, ms a step": with_range(found["engine_ms"], 2),
+                "bare, ms a step": with_range(found["bare_ms"], 2),
+                "pairs": len(found["wall"]),
+                "steps compared": found["steps"],
+            }
+            record(REPORT, f"loops {options.device}", row, cells, found["where"])
+
+
+def one_loop(spec: Path, data: Path | None, options: argparse.Namespace) -> dict[str, Any]:
+    """Measure one training, in this process."""
+    import torch
+    from engine_pairs import facts, make_sides, measure
+
+    device = torch.device(options.device)
+
+    def synchronize() -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+    sides = make_sides(spec, data, device)
+    pairs = measure(sides, options.pairs, synchronize)
+    return {
+        **facts(pairs),
+        "steps": sides.steps,
+        "where": machine(options.device),
+    }
+
+
+def chosen(options: argparse.Namespace) -> list[str]:
+    """Return the names of the trainings to measure."""
+    if options.only:
+        return list(options.only)
+    return [name for name, case in CASES.items() if options.device != "cpu" or not case.heavy]
+
+
+def precisions(options: argparse.Namespace) -> Sequence[str]:
+    """Return the precisions to measure: all of them on a GPU."""
+    if options.precision:
+        return tuple(options.precision)
+    return PRECISIONS if options.device != "cpu" else ("fp32",)
+
+
+CHILDREN: dict[str, Callable[[Path, Path | None, argparse.Namespace], dict[str, Any]]] = {
+    "loops": one_loop,
+}
+
+
+def in_child(
+    part: str, name: str, precision: str, options: argparse.Namespace, changes: dict[str, Any]
+) -> dict[str, Any]:
+    """Measure a training in a process of its own; return what it found.
+
+    Raises:
+        BenchFailed: when it fails.
+    """
+    from engine_cases import write_case
+
+    data = None if options.data is None else options.data.resolve()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        spec = write_case(name, folder, data, precision)
+        answer = folder / "answer.json"
+        words = [sys.executable, str(HERE), part, "--child", str(spec), "--answer", str(answer)]
+        words += ["--device", options.device]
+        words += [f"--{key}={value}" for key, value in changes.items()]
+        if data is not None:
+            words += ["--data", str(data)]
+        run_child(words, folder)
+        found: dict[str, Any] = json.loads(answer.read_text())
+    return {**found, "made": CASES[name].is_made(data)}
+
+
+PARTS: dict[str, Callable[[argparse.Namespace], None]] = {"loops": loops}
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the options."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("part", nargs="?", default="all", choices=("all", *PARTS))
+    parser.add_argument("--only", type=lambda text: text.split(","), help=", ".join(CASES))
+    parser.add_argument("--pairs", type=int, default=20)
+    parser.add_argument("--quick", action="store_true", help="at most five pairs")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", action="append", choices=PRECISIONS)
+    where = os.environ.get("RUNNER_DATA")
+    parser.add_argument("--data", type=Path, default=None if where is None else Path(where))
+    parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--answer", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    unknown = [name for name in options.only or () if name not in CASES]
+    if unknown:
+        parser.error(f"no training {unknown[0]!r}; there are: {', '.join(CASES)}")
+    return options
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure; return 1 when two sides that must be equal are not."""
+    options = parse(arguments)
+    try:
+        if options.child is not None:
+            found = CHILDREN[options.part](options.child, options.data, options)
+            options.answer.write_text(json.dumps(found))
+            return 0
+        for part in PARTS if options.part == "all" else (options.part,):
+            PARTS[part](options)
+    except BenchFailed as failed:
+        print(f"error: {failed}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
