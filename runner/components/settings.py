@@ -30,6 +30,7 @@ from runner.components.schedules import MAX_EPOCHS, MAX_PHASES, Constant, Schedu
 from runner.core.reader import LAST
 
 Mode = Literal["min", "max"]
+Precision = Literal["fp32", "tf32", "bf16"]
 
 
 class Monitoring(Component):
@@ -90,8 +91,10 @@ class Training(Component):
     )
     early_stopping: EarlyStopping | None = Field(None, description="stop before `epochs`")
     best: Best = Field(default=Best(), description="which epoch's weights are kept")
-    precision: Literal["fp32", "bf16"] = Field(
-        "fp32", description="bf16 computes forward passes in bfloat16 (autocast)"
+    precision: Precision = Field(
+        "fp32",
+        description="bf16 computes forward passes in bfloat16 (autocast); tf32 lets a CUDA GPU"
+        " round the factors of products to TF32, and is fp32 elsewhere",
     )
     diverged_if: float = Field(
         20.0,

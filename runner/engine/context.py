@@ -77,6 +77,7 @@ class Context:
         weights: files of pretrained weights, by `weights_name`.
         cache: keeps frozen features and states of trainings under a limit; None: under none.
         checkpoint_seconds: seconds of finished epochs that may be lost.
+        deterministic: let a GPU repeat itself to the byte.
         accept_mixed: continue checkpoints that were made under other numerics.
         share_states: go on from states that other trainings left.
         should_stop: asked after every step; True ends the stage with Interrupted.
@@ -91,6 +92,7 @@ class Context:
     sources: Mapping[str, ImageSource] = field(default_factory=dict)
     weights: Mapping[str, Path] = field(default_factory=dict)
     checkpoint_seconds: float = 30.0
+    deterministic: bool = False
     accept_mixed: bool = False
     share_states: bool = True
     cache: Cache | None = None

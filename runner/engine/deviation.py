@@ -15,6 +15,7 @@ from torch import Tensor
 from runner.components.data.dataset import DatasetSettings
 from runner.components.settings import Settings
 from runner.core.stages import ExtractFeatures
+from runner.engine.arithmetic import memory_format
 from runner.engine.context import Context
 from runner.engine.data.pixels import open_images
 from runner.engine.data.samples import Samples
@@ -36,7 +37,8 @@ def features_deviation(context: Context, stage: ExtractFeatures, settings: Setti
         DataError: when the pixels are gone or damaged, and cannot be prepared again.
     """
     data: DatasetSettings = settings.data
-    images = open_images(context, stage.pixels_key, data)
+    form = memory_format(context.device, settings.train.precision)
+    images = open_images(context, stage.pixels_key, data, form)
     network = network_for(context, settings, images)
     features = open_features(context, images, network, stage.prefix, settings.train.precision)
     split = network.split()

@@ -21,6 +21,7 @@ from runner.core.artifacts import pixels_name
 from runner.core.errors import StageFailed
 from runner.core.moments import reached
 from runner.core.stages import Evaluate, ExtractFeatures, Prepare, Stage, Train
+from runner.engine.arithmetic import UNREPEATABLE, computing, memory_format
 from runner.engine.context import Context, Outcome, Progress
 from runner.engine.data.pixels import open_images, prepare
 from runner.engine.data.samples import Images
@@ -45,19 +46,13 @@ def do_stage(context: Context, job: StageJob[Stage]) -> Outcome:
     stage = job.stage
     if isinstance(stage, Prepare):
         return _prepare(context, stage)
+    precision = typed_settings(stage.settings).train.precision
     try:
-        images = open_images(context, stage.pixels_key, typed_settings(stage.settings).data)
-        match stage:
-            case ExtractFeatures():
-                network = network_for(context, typed_settings(stage.settings), images)
-                return features_stage(context, images, network, stage)
-            case Train():
-                return train_stage(context, images, cast(StageJob[Train], job))
-            case Evaluate():
-                return _evaluate(context, cast(StageJob[Evaluate], job), images)
-            case _:
-                assert_never(stage)
+        with computing(context.device, precision, context.deterministic):
+            return _compute(context, job, stage)
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if UNREPEATABLE in str(error):
+            raise StageFailed(_unrepeatable(error)) from None
         if not _is_out_of_memory(error):
             raise
         message = _out_of_memory(context, stage, error)
@@ -65,6 +60,24 @@ def do_stage(context: Context, job: StageJob[Stage]) -> Outcome:
         if context.device.type == "cuda":
             torch.cuda.empty_cache()
         raise StageFailed(message) from None
+
+
+def _compute(
+    context: Context, job: StageJob[Stage], stage: ExtractFeatures | Train | Evaluate
+) -> Outcome:
+    settings = typed_settings(stage.settings)
+    form = memory_format(context.device, settings.train.precision)
+    images = open_images(context, stage.pixels_key, settings.data, form)
+    match stage:
+        case ExtractFeatures():
+            network = network_for(context, settings, images)
+            return features_stage(context, images, network, stage)
+        case Train():
+            return train_stage(context, images, cast(StageJob[Train], job))
+        case Evaluate():
+            return _evaluate(context, cast(StageJob[Evaluate], job), images)
+        case _:
+            assert_never(stage)
 
 
 def end_stage(context: Context, stage: Stage) -> None:
@@ -121,6 +134,14 @@ def _weights(context: Context, job: StageJob[Evaluate]) -> dict[str, Tensor]:
             " --retry-failed makes them again"
         )
     return weights
+
+
+def _unrepeatable(error: BaseException) -> str:
+    operation, _, _ = str(error).partition(UNREPEATABLE)
+    return (
+        f"{operation.strip()} cannot repeat itself to the byte on this device: a network that"
+        " needs it runs without --deterministic only, and cannot be verified here"
+    )
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -11,8 +11,9 @@ import torch
 
 from runner.components.data.dataset import ImageSource
 from runner.components.data.splitting import Split
-from runner.components.settings import Settings, evaluated_each_epoch
+from runner.components.settings import Precision, Settings, evaluated_each_epoch
 from runner.core.stages import Evaluate, ExtractFeatures, Prepare, Stage, Train
+from runner.engine.arithmetic import in_format, memory_format
 from runner.engine.data.augment import Augmenter
 from runner.engine.data.samples import evaluation_batch_size
 from runner.engine.network.build import Network, Shape, build_network
@@ -119,7 +120,7 @@ def _seconds_a_step(
     train = settings.train
     optimizer = train.optimizer.build(list(network.trainable()))
     take_step = TrainingStep(settings, network, optimizer)
-    inputs = _random_batch(train.batch_size, shape, device)
+    inputs = _random_batch(train.batch_size, shape, device, train.precision)
     labels = torch.zeros(train.batch_size, dtype=torch.int64, device=device)
     network.train()
     started = 0.0
@@ -144,9 +145,9 @@ def _seconds_an_augmentation(settings: Settings, shape: Shape, device: torch.dev
 
 
 def _seconds_an_evaluation(
-    network: Network, shape: tuple[int, ...], size: int, device: torch.device, precision: str
+    network: Network, shape: tuple[int, ...], size: int, device: torch.device, precision: Precision
 ) -> float:
-    inputs = _random_batch(size, shape, device)
+    inputs = _random_batch(size, shape, device, precision)
     network.eval()
     with torch.inference_mode(), autocast(device, precision):
         network(inputs)
@@ -155,9 +156,11 @@ def _seconds_an_evaluation(
         return _now(device) - started
 
 
-def _random_batch(size: int, shape: tuple[int, ...], device: torch.device) -> torch.Tensor:
+def _random_batch(
+    size: int, shape: tuple[int, ...], device: torch.device, precision: Precision
+) -> torch.Tensor:
     inputs = torch.rand((size, *shape), device=device)
-    return inputs.contiguous(memory_format=torch.channels_last) if len(shape) == 3 else inputs
+    return in_format(inputs, memory_format(device, precision))
 
 
 def _now(device: torch.device) -> float:

@@ -84,8 +84,19 @@ def prepare(context: Context, pixels_key: str, settings: DatasetSettings, name: 
     return _take(context, pixels_key, settings, ended, expected=NOT_THERE)
 
 
-def open_images(context: Context, pixels_key: str, settings: DatasetSettings) -> Images:
+def open_images(
+    context: Context,
+    pixels_key: str,
+    settings: DatasetSettings,
+    form: torch.memory_format = torch.channels_last,
+) -> Images:
     """Return prepared images, prepared again when they are gone, damaged or of an earlier layout.
+
+    Args:
+        context: of the invocation.
+        pixels_key: key of the pixels.
+        settings: preprocessing, splits and scaling.
+        form: memory format of their batches, until they are opened again.
 
     Raises:
         DataError: when they cannot be prepared again.
@@ -96,7 +107,9 @@ def open_images(context: Context, pixels_key: str, settings: DatasetSettings) ->
 
     def opened() -> Images:
         data = settings.model_dump_json()
-        return _images(folder, data, context.device, stamp_at(folder / ARRAY))
+        images = _images(folder, data, context.device, stamp_at(folder / ARRAY))
+        images.memory_format = form
+        return images
 
     return _take(context, pixels_key, settings, opened)
 

@@ -22,6 +22,7 @@ from runner.components.augmentations.pipeline import Pipeline
 from runner.components.data.dataset import DatasetSettings
 from runner.components.data.splitting import Split
 from runner.core.keys import keyed_seed
+from runner.engine.arithmetic import in_format
 from runner.engine.data.arrays import map_array
 from runner.engine.data.augment import Augmenter
 from runner.engine.data.normalisation import Normalisation
@@ -44,12 +45,14 @@ class Samples(ABC):
         shape: of one sample, without the batch.
         digest: of all samples.
         home: the device that holds the samples.
+        memory_format: of batches of images or maps.
     """
 
     classes: tuple[str, ...]
     shape: tuple[int, ...]
     digest: str
     home: torch.device
+    memory_format: torch.memory_format = torch.channels_last
 
     def __init__(
         self, index: Mapping[str, Any], settings: DatasetSettings, device: torch.device
@@ -138,7 +141,7 @@ class Samples(ABC):
 
 
 class Images(Samples):
-    """Prepared images: batches are (B, C, H, W) float32, normalised, channels-last.
+    """Prepared images: batches are (B, C, H, W) float32, normalised, in their memory format.
 
     Attributes:
         shape: channels, height, width of one image.
@@ -163,12 +166,13 @@ class Images(Samples):
             rows = self._normalised.rows(self._rows(indices))
         else:
             rows = floats.index_select(0, indices.to(self.home, non_blocking=True))
-        return self._as_images(rows)
+        return in_format(self._as_images(rows), self.memory_format)
 
     def augmented(self, indices: Tensor, augmenter: Augmenter, epoch: int, step: int) -> Tensor:
         """Return the images at ``indices`` (B,), augmented, float32 on the device."""
         images = augmenter(self._as_images(self._rows(indices)), epoch, step)
-        return self._normalised.images(images.contiguous(memory_format=torch.channels_last))
+        images = self._normalised.images(images.contiguous(memory_format=torch.channels_last))
+        return in_format(images, self.memory_format)
 
     @cached_property
     def _floats(self) -> Tensor | None:

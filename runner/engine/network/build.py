@@ -21,6 +21,7 @@ from runner.components.models.torchvision_model import TorchvisionModel
 from runner.components.settings import Settings
 from runner.core.errors import StageFailed
 from runner.core.keys import keyed_seed
+from runner.engine.arithmetic import memory_format
 from runner.engine.network.freezing import (
     Frozen,
     LayerCount,
@@ -126,7 +127,7 @@ def build_network(
     device: torch.device,
     weights: Path | None = None,
 ) -> Network:
-    """Return the network before its first step, channels-last, on the device.
+    """Return the network before its first step, on the device, in its precision's memory format.
 
     Weights are drawn on the CPU from the run's seed, so that devices agree, and replaced by those
     of the file; the global random state is left as it was.
@@ -146,7 +147,8 @@ def build_network(
         weight_match = load_weights(settings.model, module, weights)
     frozen = find_frozen(module, settings.model.freeze)
     eval_modules = apply_frozen(module, frozen)
-    moved = module.to(device).to(memory_format=torch.channels_last)
+    form = memory_format(device, settings.train.precision)
+    moved = module.to(device).to(memory_format=form)
     return Network(moved, moved, frozen, eval_modules, weight_match)
 
 

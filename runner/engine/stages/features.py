@@ -35,6 +35,7 @@ from runner.core.moments import reached
 from runner.core.prefix import FrozenPrefix
 from runner.core.records import Produced
 from runner.core.stages import Evaluate, ExtractFeatures, Train
+from runner.engine.arithmetic import in_format
 from runner.engine.context import Context, Outcome, Progress
 from runner.engine.data.arrays import allocate, map_array
 from runner.engine.data.augment import Augmenter
@@ -55,6 +56,7 @@ class Features(Samples):
         index = json.loads((folder / INDEX).read_text())
         rows = torch.from_numpy(map_array(folder / ARRAY))
         self.digest = str(index["sha256"])
+        self.memory_format = images.memory_format
         self.shape = tuple(rows.shape[1:])
         self._rows = on_device(rows, images.device)
         self.home = self._rows.device
@@ -63,7 +65,7 @@ class Features(Samples):
         """Return the features at ``indices`` (B,), float32 on the device."""
         picked = self._rows.flatten(1).index_select(0, indices.to(self.home, non_blocking=True))
         rows = picked.to(self.device, non_blocking=True).view(-1, *self.shape)
-        return rows.contiguous(memory_format=torch.channels_last) if rows.ndim == 4 else rows
+        return in_format(rows, self.memory_format)
 
     def augmented(self, indices: Tensor, augmenter: Augmenter, epoch: int, step: int) -> Tensor:
         """Return the features of the images at ``indices`` (B,), mirrored where training does."""
@@ -243,7 +245,7 @@ def _fill(
                     raise Interrupted(stopped)
                 inputs = images.inputs(indices)
                 if first:  # the second view
-                    inputs = inputs.flip(-1).contiguous(memory_format=torch.channels_last)
+                    inputs = in_format(inputs.flip(-1), images.memory_format)
                 with autocast(images.device, precision):
                     output = split.prefix(inputs)
                 start = first + int(indices[0])
