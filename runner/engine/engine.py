@@ -26,6 +26,7 @@ from runner.engine.context import Context, Outcome, Progress
 from runner.engine.data.pixels import open_images, prepare
 from runner.engine.data.samples import Images
 from runner.engine.job import StageJob
+from runner.engine.memory import keep_freed_memory, return_freed_memory
 from runner.engine.network.build import load_state, network_for
 from runner.engine.products import whole_weights
 from runner.engine.stages.evaluate import evaluate
@@ -43,6 +44,14 @@ def do_stage(context: Context, job: StageJob[Stage]) -> Outcome:
         ClaimLost: when another process took the stage over.
         OSError: when the disk is full.
     """
+    keep_freed_memory()
+    try:
+        return _do(context, job)
+    finally:
+        return_freed_memory()
+
+
+def _do(context: Context, job: StageJob[Stage]) -> Outcome:
     stage = job.stage
     if isinstance(stage, Prepare):
         return _prepare(context, stage)

@@ -16,6 +16,7 @@ from runner.core.stages import Evaluate, ExtractFeatures, Prepare, Stage, Train
 from runner.engine.arithmetic import in_format, memory_format
 from runner.engine.data.augment import Augmenter
 from runner.engine.data.samples import evaluation_batch_size
+from runner.engine.memory import keep_freed_memory
 from runner.engine.network.build import Network, Shape, build_network
 from runner.engine.network.split import features_shape
 from runner.engine.stages.evaluate import autocast
@@ -47,6 +48,7 @@ class Probe:
 
     def seconds(self, stage: Stage) -> float:
         """Return the estimated seconds of a stage, of one epoch where it trains."""
+        keep_freed_memory()  # as in the stage itself
         match stage:
             case Prepare():
                 return self._preparing()

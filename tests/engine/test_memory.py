@@ -1,0 +1,70 @@
+"""Freed memory stays with the process: a later epoch takes no new page from the system."""
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from benches import SYNTHETIC, Bench, settings_of
+
+from runner.engine import memory
+from runner.engine.context import Progress
+
+glibc = pytest.mark.skipif(memory._glibc() is None, reason="no glibc here")
+
+CONVNET = {"name": "convnet", "filters": [16]}
+DATA = {**SYNTHETIC, "images": 400, "height": 32, "width": 32}
+
+
+def faults() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+
+@glibc
+def test_a_later_epoch_takes_at_most_a_thousand_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runner.engine.training.loop.POLL_SECONDS", 0.0)
+    starts: dict[int, int] = {}
+
+    def on_progress(progress: Progress) -> None:
+        if progress.epoch:
+            starts.setdefault(progress.epoch, faults())
+
+    settings = settings_of({"epochs": 4, "batch_size": 64}, CONVNET, DATA)
+    Bench(tmp_path, settings, options={"on_progress": on_progress}).train()
+    assert starts[4] - starts[3] <= 1000
+
+
+@glibc
+def test_the_end_of_a_stage_gives_memory_back() -> None:
+    code = (
+        "import gc, resource\n"
+        "from runner.engine.memory import keep_freed_memory, return_freed_memory\n"
+        "def resident():\n"
+        "    return int(open('/proc/self/statm').read().split()[1]) * resource.getpagesize()\n"
+        "keep_freed_memory()\n"
+        "before = resident()\n"
+        "block = bytearray(64 << 20)\n"
+        "block[::4096] = b'1' * (len(block) // 4096)\n"
+        "del block\n"
+        "assert resident() - before > 60 << 20\n"
+        "return_freed_memory()\n"
+        "assert resident() - before < 8 << 20, resident() - before\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("platform", ["darwin", "win32"])
+def test_nothing_is_done_where_there_is_no_glibc(
+    platform: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", platform)
+    memory._glibc.cache_clear()
+    try:
+        assert memory._glibc() is None
+        memory.keep_freed_memory()
+        memory.return_freed_memory()
+    finally:
+        memory._glibc.cache_clear()
