@@ -23,9 +23,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from runner.components.augmentations import color_net, cropping_net, geometry_net
+from runner.components.augmentations import cropping_net
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "tests" / "components"))
+from batched_operations import batched
 from torchvision_operations import reference
 
 RESULTS = Path(__file__).resolve().parent / "results" / "augment.md"
@@ -42,10 +43,7 @@ class Case:
     shared: dict[str, Any] = field(default_factory=dict)
 
     def batched(self, images: Tensor) -> Tensor:
-        modules = (color_net, cropping_net, geometry_net)
-        module = next(each for each in modules if hasattr(each, self.name))
-        operation: Callable[..., Tensor] = getattr(module, self.name)
-        return operation(images, **self.each, **self.shared)
+        return batched(self.name)(images, **self.each, **self.shared)
 
     def one_by_one(self, images: Tensor) -> Tensor:
         rows = []

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from batched_operations import batched, resampled
 from exact_sampling import SAMPLED, right_levels
 from examples import examples
 from hypothesis import given, settings
@@ -37,14 +38,6 @@ if not HAS_AVX2:
 
 Case = tuple[str, dict[str, Tensor], dict[str, Any]]
 """Name of an operation, parameters with a row for each image, parameters for all."""
-
-
-def batched(name: str) -> Callable[..., Tensor]:
-    modules = (color_net, cropping_net, geometry_net)
-    operation: Callable[..., Tensor] = getattr(
-        next(module for module in modules if hasattr(module, name)), name
-    )
-    return operation
 
 
 def one_by_one(
@@ -383,7 +376,7 @@ def test_quarter_turns_move_whole_pixels() -> None:
     angles = torch.tensor([0.0, 90.0, 180.0, 270.0])
     expected = torch.stack([image.rot90(k, (1, 2)) for k, image in enumerate(images)])
     for interpolation in ("nearest", "bilinear"):
-        assert torch.equal(geometry_net.rotate(images, angles, interpolation), expected)
+        assert torch.equal(batched("rotate")(images, angles, interpolation=interpolation), expected)
 
 
 @pytest.mark.parametrize(
@@ -397,7 +390,7 @@ def test_resampling_for_any_device_is_torch_s_own_on_the_cpu(
     images = random_images((2, *side))
     box = boxes(*side)
     box = {key: with_first([full], box[key]) for key, full in zip(box, (0, 0, *side), strict=True)}
-    result = resampling_net.resample(images, **box, size=size)
+    result = resampled(images, **box, size=size)
     expected = one_by_one("resized_crop", images, box, {"size": size})
     assert largest_difference(result, expected) <= TOLERANCES.get("resized_crop", 0)
 
@@ -405,10 +398,10 @@ def test_resampling_for_any_device_is_torch_s_own_on_the_cpu(
 def test_sums_too_long_for_float32_are_exact() -> None:
     bits = 20
     almost_half = (200 << bits) + (1 << bits - 1) - 1
-    weights = torch.tensor([[[almost_half // 255, almost_half % 255]]], dtype=torch.float64)
-    levels = resampling_net.weighted_levels(
-        torch.tensor([[[255, 1]]]), weights, torch.tensor([bits])
-    )
+    first = torch.tensor([[0]], dtype=torch.int32)
+    weights = torch.tensor([[[almost_half // 255, almost_half % 255]]])
+    side = resampling_net.Weights(first, weights, torch.tensor([2.0**bits]).double())
+    levels = resampling_net.weighted_levels(torch.tensor([[[255, 1]]]), side)
     assert levels.item() == 200
 
 
@@ -419,11 +412,17 @@ def test_sums_too_long_for_float32_are_exact() -> None:
         (lambda images: cropping_net.pad(images, 8, "reflect"), "mirroring 8 of 8 pixels"),
         (lambda images: cropping_net.pad(images, (0, 0, 9, 0), "symmetric"), "mirroring 9 of 8"),
         (
-            lambda images: geometry_net.rotate(images, torch.ones(2), "cubic"),
+            lambda images: geometry_net.affine(images, torch.ones(2, 2, 3), "cubic"),
             "nearest and bilinear",
         ),
-        (lambda images: color_net.gaussian_blur(images, (4, 3), torch.ones(2)), "a blur of size 4"),
-        (lambda images: color_net.gaussian_blur(images, (3, 17), torch.ones(2)), "for 8 pixels"),
+        (
+            lambda images: color_net.gaussian_blur(images, torch.ones(2, 4), torch.ones(2, 3)),
+            "a blur of size 4",
+        ),
+        (
+            lambda images: color_net.gaussian_blur(images, torch.ones(2, 3), torch.ones(2, 17)),
+            "for 8 pixels",
+        ),
     ],
 )
 def test_meaningless_settings_are_refused(

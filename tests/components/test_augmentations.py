@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import pytest
 import torch
-from example_settings import example_settings
+from augmentation_steps import CLASSES, SIZE, STEPS
 from pydantic import ValidationError
 from torch import Tensor
 from torchvision.transforms import v2
@@ -16,7 +16,6 @@ from torchvision.transforms.v2 import _geometry as torchvision_geometry
 from torchvision.transforms.v2 import functional as tv
 from torchvision_oracle import as_torchvision, has_namesake, parameters_of, theirs_of
 
-from runner.components.augmentations import AnyAugmentation
 from runner.components.augmentations.augmentation import (
     Augmentation,
     RandomlyApplied,
@@ -29,34 +28,6 @@ needs_avx2 = pytest.mark.skipif(
     torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"),
     reason="torchvision rounds otherwise on this processor (test_augmentation_ops.py says how far)",
 )
-SIZE = (12, 16)
-CLASSES: list[type[Augmentation]] = list(get_args(AnyAugmentation))
-STEPS: dict[str, dict[str, Any]] = {
-    "RandomHorizontalFlip": {},
-    "RandomVerticalFlip": {},
-    "RandomCrop": {"size": list(SIZE), "padding": 3},
-    "Resize": {"size": [15, 17]},
-    "RandomResizedCrop": {"size": list(SIZE), "scale": [0.3, 1.0]},
-    "ColorJitter": {"brightness": [0.2, 0.8], "contrast": 0.5, "saturation": 0.7, "hue": 0.2},
-    "RandomGrayscale": {"p": 0.4},
-    "RandomEqualize": {},
-    "RandomAdjustSharpness": {"sharpness_factor": 2},
-    "RandomPerspective": {"distortion_scale": 0.6},
-    "RandomAffine": {
-        "degrees": 20,
-        "translate": [0.2, 0.3],
-        "scale": [0.7, 1.3],
-        "shear": [-9, 10, -5, 8],
-    },
-    "RandomRotation": {"degrees": [-10, 45]},
-    "RandomErasing": {"scale": [0.1, 0.5], "value": 1.0},
-    "GaussianBlur": {"kernel_size": [3, 5], "sigma": [0.2, 3.0]},
-}
-"""Settings that show more than the defaults; others are tested with their examples."""
-for augmentation in CLASSES:
-    if augmentation.__name__ not in STEPS:
-        where = "STEPS in tests/components/test_augmentations.py"
-        STEPS[augmentation.__name__] = example_settings(augmentation, where)
 R2_3 = [
     [
         {"name": "RandomEqualize", "p": 1},
@@ -401,6 +372,7 @@ def torchvisions_way(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     def replace() -> None:
         for each in CLASSES:
             monkeypatch.setattr(each, "apply", as_torchvision)
+            monkeypatch.setattr(each, "parameters", Augmentation.parameters)
 
     return replace
 
@@ -410,7 +382,7 @@ def torchvisions_way(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 def test_step_does_what_torchvisions_class_does_with_the_same_parameters(name: str) -> None:
     images, step = photos(12), step_of(name)
     drawn = step.draw(generator(), len(images), SIZE)
-    ours = step.apply(images, drawn, (0.5,))
+    ours = step.apply(images, step.parameters(drawn, SIZE, images.device), (0.5,))
     theirs = as_torchvision(step, images, drawn, (0.5,))
     assert ours.shape[-2:] == step.output_size(SIZE)
     assert (ours.int() - theirs.int()).abs().max() <= 1

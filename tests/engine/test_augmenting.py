@@ -12,7 +12,7 @@ from test_features import BLOCKS, FeaturesBench
 
 from runner.components.augmentations.pipeline import Pipeline
 from runner.core.errors import Interrupted
-from runner.engine.data import augment as augmenting
+from runner.engine.data import draws
 from runner.engine.data.augment import Augmenter, augmented_samples
 from runner.engine.network.build import build_network
 
@@ -191,10 +191,8 @@ def test_every_place_of_a_pipeline_has_a_purpose_of_its_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seen: list[tuple[Any, ...]] = []
-    keyed = augmenting.keyed_seed
-    monkeypatch.setattr(
-        augmenting, "keyed_seed", lambda *words: [seen.append(words), keyed(*words)][1]
-    )
+    keyed = draws.keyed_seed
+    monkeypatch.setattr(draws, "keyed_seed", lambda *words: [seen.append(words), keyed(*words)][1])
     one = {"name": "one_of", "choices": [[*FLIP, *FLIP], [{"name": "RandomEqualize"}]]}
     images = torch.zeros((30, 3, 4, 4), dtype=torch.uint8)
     Augmenter(pipeline_of([*FLIP, one]), 7)(images, 5, 9)

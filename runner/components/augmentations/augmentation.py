@@ -1,7 +1,8 @@
 """The base class of augmentations: settings, what is drawn for each image, and how it is applied.
 
 A step knows neither seeds nor which images are picked: it draws for all images of a batch from a
-given generator, and is applied to those that were picked. Torch is imported inside functions only.
+given generator, and is applied to those that were picked, or to all. Torch is imported inside
+functions only.
 """
 
 from __future__ import annotations
@@ -82,13 +83,35 @@ class Augmentation(Component):
         """
         return {}
 
+    def parameters(
+        self, drawn: Mapping[str, Tensor], size: Size, device: torch.device
+    ) -> Mapping[str, Tensor]:
+        """Return what ``apply`` gets: what was drawn, and what the CPU works out of it.
+
+        The values of all steps go to a GPU together, in one copy for a batch.
+
+        Args:
+            drawn: rows of what was drawn, on the CPU.
+            size: of each image.
+            device: of the images.
+
+        Returns:
+            Tensors on the CPU with as many rows; row i depends on row i of ``drawn`` alone, and
+            shapes do not depend on values.
+        """
+        return drawn
+
     @abstractmethod
     def apply(self, images: Tensor, drawn: Mapping[str, Tensor], mean: Sequence[float]) -> Tensor:
         """Return the augmented images, uint8 (B, C, H', W'); row i depends on image i alone.
 
+        On a GPU it only starts kernels: it copies nothing to or from the CPU, and no shape depends
+        on values.
+
         Args:
-            images: the picked images, uint8 (B, C, H, W); not changed in place.
-            drawn: the rows of what was drawn that belong to them.
+            images: uint8 (B, C, H, W), not changed in place. On a CPU those that are picked, on a
+                GPU all of the batch, whose other results are thrown away.
+            drawn: the rows of ``parameters`` that belong to them, on their device.
             mean: of `data.normalize`, in [0, 1], one for all channels or one for each.
         """
 

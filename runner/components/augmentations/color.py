@@ -75,29 +75,26 @@ class ColorJitter(Augmentation):
                 drawn[name] = low + (high - low) * numbers
         return drawn
 
+    def parameters(
+        self, drawn: Mapping[str, Tensor], size: Size, device: torch.device
+    ) -> Mapping[str, Tensor]:
+        """Return the factors and the order, and for a GPU what each pass over the images does."""
+        from runner.components.augmentations.jitter_net import order_among, passes
+
+        names = list(self.ranges())
+        columns = [JITTERED.index(name) for name in names]
+        order = order_among(drawn["order"], columns)
+        factors = {name: drawn[name] for name in names}
+        return {"order": order, **factors} if device.type == "cpu" else passes(order, factors)
+
     def apply(self, images: Tensor, drawn: Mapping[str, Tensor], mean: Sequence[float]) -> Tensor:
         """Return the images, each with its factors applied in its own order."""
-        from runner.components.augmentations import color_net
-        from runner.components.augmentations.rows_net import on_rows
+        from runner.components.augmentations.jitter_net import jitter, jitter_in_passes
 
-        adjustments = {
-            "brightness": color_net.adjust_brightness,
-            "contrast": color_net.adjust_contrast,
-            "saturation": color_net.adjust_saturation,
-            "hue": color_net.adjust_hue,
-        }
         names = list(self.ranges())
-        # the position of each factor that changes anything in the order of all four
-        positions = drawn["order"].argsort(dim=1)[:, [JITTERED.index(name) for name in names]]
-        order = positions.argsort(dim=1)
-        for turn in range(len(names)):
-            for index, name in enumerate(names):
-
-                def adjust(part: Tensor, rows: Tensor, name: str = name) -> Tensor:
-                    return adjustments[name](part, drawn[name][rows])
-
-                images = on_rows(images, order[:, turn] == index, adjust)
-        return images
+        if "order" in drawn:
+            return jitter(images, drawn["order"], {name: drawn[name] for name in names})
+        return jitter_in_passes(images, names, drawn)
 
 
 class RandomGrayscale(RandomlyApplied):
@@ -183,8 +180,21 @@ class GaussianBlur(Augmentation):
 
         return {"sigmas": uniform(generator, count, *as_pair(self.sigma))}
 
+    def parameters(
+        self, drawn: Mapping[str, Tensor], size: Size, device: torch.device
+    ) -> Mapping[str, Tensor]:
+        """Return the kernels of rows and columns."""
+        from runner.components.augmentations.color_net import gaussian_kernels
+
+        width, height = as_pair(self.kernel_size)
+        sigmas = drawn["sigmas"]
+        return {
+            "across": gaussian_kernels(width, sigmas),
+            "down": gaussian_kernels(height, sigmas),
+        }
+
     def apply(self, images: Tensor, drawn: Mapping[str, Tensor], mean: Sequence[float]) -> Tensor:
         """Return the blurred images."""
         from runner.components.augmentations.color_net import gaussian_blur
 
-        return gaussian_blur(images, as_pair(self.kernel_size), drawn["sigmas"])
+        return gaussian_blur(images, **drawn)

@@ -13,7 +13,9 @@ import math
 import torch
 from torch import Tensor
 
+from runner.components.augmentations.borders_net import border_index
 from runner.components.augmentations.chunking_net import in_chunks
+from runner.components.augmentations.constants_net import positions
 
 GRAY_WEIGHTS = (0.2989, 0.587, 0.114)
 """Weights of red, green and blue in the luma of ITU-R BT.601, with torchvision's digits."""
@@ -42,12 +44,9 @@ def adjust_contrast(images: Tensor, factors: Tensor) -> Tensor:
         factors: (B,), at least 0; 0 is all gray, 1 changes nothing.
     """
     gray = _gray(images).floor_() if images.shape[1] == 3 else images
-    # The sum is exact, so the mean does not depend on the order of summation.
-    total = gray.sum(dim=(1, 2, 3), keepdim=True, dtype=torch.float64).float()
-    means = total / math.prod(images.shape[-2:])
     # An image has 256 levels at most, and its mean is one number: each level is worked out once.
-    levels = torch.arange(256, device=images.device).expand(len(images), 1, 1, -1)
-    table = _blend(levels, means, factors).flatten(1)
+    levels = positions(256, images.device).expand(len(images), 1, 1, -1)
+    table = _blend(levels, _mean(gray), factors).flatten(1)
     return table.gather(1, images.flatten(1).long()).view(images.shape)
 
 
@@ -125,42 +124,48 @@ def adjust_sharpness(images: Tensor, factors: Tensor) -> Tensor:
 
 
 @in_chunks
-def gaussian_blur(images: Tensor, kernel_size: tuple[int, int], sigmas: Tensor) -> Tensor:
-    """Blur each image with its own width; within 1 level of torchvision.
+def gaussian_blur(images: Tensor, across: Tensor, down: Tensor) -> Tensor:
+    """Blur each image with its own kernels; within 1 level of torchvision.
 
     Rows and columns one after the other, where torchvision takes the plane at once.
 
     Args:
         images: (B, C, H, W) uint8.
-        kernel_size: width and height in pixels, odd; half of it is less than the image's side.
-        sigmas: (B,) standard deviations in pixels, above 0.
+        across: (B, width) of the kernels, float32 from :func:`gaussian_kernels`.
+        down: (B, height) of the kernels, likewise.
 
     Raises:
         ValueError: for a kernel that is even or too large for the images.
     """
     blurred = images.to(torch.float32)
-    for dim, size in ((-1, kernel_size[0]), (-2, kernel_size[1])):
+    for dim, kernels in ((-1, across), (-2, down)):
+        size = kernels.shape[1]
         if size % 2 == 0 or size // 2 >= images.shape[dim]:
             raise ValueError(f"a blur of size {size} for {images.shape[dim]} pixels")
         if size > 1:
-            blurred = _blur_along(blurred, dim, _gaussian(size, sigmas).to(images.device))
+            blurred = _blur_along(blurred, dim, kernels)
     return blurred.round_().to(torch.uint8)
 
 
-def _gaussian(size: int, sigmas: Tensor) -> Tensor:
-    """Return the weights (B, size) float32 of a normalised Gaussian, with torchvision's scale."""
+def gaussian_kernels(size: int, sigmas: Tensor) -> Tensor:
+    """Return normalised Gaussians, with torchvision's scale.
+
+    Args:
+        size: pixels, odd.
+        sigmas: (B,) standard deviations in pixels, above 0, on the CPU.
+
+    Returns:
+        (B, size) float32 on the CPU.
+    """
     limit = (size - 1) / (2 * math.sqrt(2))
     steps = torch.linspace(-limit, limit, steps=size)
-    widths = sigmas.detach().to("cpu", torch.float32)
-    return torch.softmax((steps / widths[:, None]).pow(2).neg(), dim=1)
+    return torch.softmax((steps / sigmas.float()[:, None]).pow(2).neg(), dim=1)
 
 
 def _blur_along(images: Tensor, dim: int, kernels: Tensor) -> Tensor:
     """Return float images (B, C, H, W) blurred along a dimension with symmetric ``kernels``."""
     half, length = kernels.shape[1] // 2, images.shape[dim]
-    index = torch.arange(-half, length + half, device=images.device).abs()
-    index = torch.where(index < length, index, 2 * (length - 1) - index)
-    padded = images.index_select(dim, index)
+    padded = images.index_select(dim, border_index("reflect", half, length, half, images.device))
     weights = kernels[:, :, None, None, None]
     blurred = images * weights[:, half]
     # Sums of whole tensors, not a convolution: its order of summation depends on the batch.
@@ -197,6 +202,53 @@ def _multiply_add(addend: Tensor, factors: Tensor, values: Tensor) -> Tensor:
     if len(addend) == 1 and addend.device.type == "cpu" and _rounds_once():
         return torch.add(addend, values, alpha=factors.item())
     return (factors.double() * values + addend).float()
+
+
+def mix(
+    images: Tensor,
+    parts: Tensor,
+    others: Tensor,
+    of_mean: Tensor,
+    of_gray: Tensor,
+    *,
+    with_mean: bool,
+    with_gray: bool,
+) -> Tensor:
+    """Return brightness, contrast or saturation of each image changed, in the same kernels.
+
+    Args:
+        images: (B, C, H, W) uint8, C 1 or 3.
+        parts: (B,) float32: factors of the images; 1 leaves them as they are.
+        others: (B,) float64: 1 less these, rounded to float32.
+        of_mean: (B,) float32: 1 where the rest is the mean of the grays, else 0.
+        of_gray: (B,) bool: where it is the grays. Where it is neither, it is black.
+        with_mean: whether it is the mean anywhere.
+        with_gray: whether it is the grays anywhere.
+    """
+    parts, others, of_mean, of_gray = (
+        each[:, None, None, None] for each in (parts, others, of_mean, of_gray)
+    )
+    if images.shape[1] == 1 and with_gray:
+        # as torchvision, which does not change the saturation of what has none
+        parts, others = parts.masked_fill(of_gray, 1), others.masked_fill(of_gray, 0)
+    base = images * parts
+    if not with_mean and not with_gray:
+        return _to_levels(base)
+    gray = _gray(images).floor_() if images.shape[1] == 3 else images
+    if with_mean:
+        rest = _mean(gray) * of_mean
+        rest = torch.where(of_gray, gray, rest) if with_gray else rest
+    else:
+        rest = gray * of_gray
+    return _to_levels(torch.addcmul(base.double(), others, rest).float())
+
+
+def _mean(gray: Tensor) -> Tensor:
+    """Return the mean (B, 1, 1, 1) float32 of whole numbers (B, 1, H, W)."""
+    # The sum is exact, so the mean does not depend on the order of summation.
+    total = gray.sum(dim=(1, 2, 3), keepdim=True, dtype=torch.float64).float()
+    # by a tensor: a GPU would multiply with the reciprocal of a number
+    return total / torch.full_like(total, math.prod(gray.shape[1:]))
 
 
 def _blend(images: Tensor, others: Tensor, factors: Tensor) -> Tensor:

@@ -172,11 +172,32 @@ class RandomResizedCrop(Augmentation):
             return (height, round(height * self.ratio[1]))
         return size
 
+    def parameters(
+        self, drawn: Mapping[str, Tensor], size: Size, device: torch.device
+    ) -> Mapping[str, Tensor]:
+        """Return the crops, and for a GPU how their sides are resized."""
+        from runner.components.augmentations.resampling_net import resampling_weights
+
+        if device.type == "cpu":
+            return drawn
+        height, width = as_pair(self.size)
+        down = resampling_weights(drawn["tops"], drawn["heights"], size[0], height)
+        across = resampling_weights(drawn["lefts"], drawn["widths"], size[1], width)
+        sides = {"down": down, "across": across}
+        return {f"{name} {key}": each for name in sides for key, each in vars(sides[name]).items()}
+
     def apply(self, images: Tensor, drawn: Mapping[str, Tensor], mean: Sequence[float]) -> Tensor:
         """Return the resized crops."""
         from runner.components.augmentations.cropping_net import resized_crop
+        from runner.components.augmentations.resampling_net import Weights, resample
 
-        return resized_crop(images, **drawn, size=as_pair(self.size))
+        if "tops" in drawn:
+            return resized_crop(images, **drawn, size=as_pair(self.size))
+        names = ("first", "weights", "units")
+        down, across = (
+            Weights(*(drawn[f"{side} {name}"] for name in names)) for side in ("down", "across")
+        )
+        return resample(images, down, across)
 
 
 class RandomErasing(RandomlyApplied):
@@ -217,14 +238,8 @@ class RandomErasing(RandomlyApplied):
 
     def apply(self, images: Tensor, drawn: Mapping[str, Tensor], mean: Sequence[float]) -> Tensor:
         """Return the images with their rectangles erased."""
-        import torch
-
         from runner.components.augmentations.cropping_net import erase
 
-        levels = mean if self.value == "mean" else (self.value,)
-        parts = images.chunk(images.shape[1], dim=1) if len(levels) > 1 else (images,)
-        erased = [
-            erase(part, **drawn, value=min(255, max(0, round(255 * level))))
-            for part, level in zip(parts, levels, strict=True)
-        ]
-        return torch.cat(erased, dim=1)
+        shares = mean if self.value == "mean" else (self.value,)
+        levels = tuple(min(255, max(0, round(255 * share))) for share in shares)
+        return erase(images, **drawn, levels=levels)

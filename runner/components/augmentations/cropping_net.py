@@ -10,18 +10,21 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 import torch.nn.functional as nn_functional
 from torch import Tensor
 
+from runner.components.augmentations.borders_net import SPARED, border_index
 from runner.components.augmentations.chunking_net import in_chunks
-from runner.components.augmentations.resampling_net import resample, resize_natively
-from runner.components.augmentations.rows_net import on_cpu
+from runner.components.augmentations.constants_net import per_channel, positions
+from runner.components.augmentations.resampling_net import (
+    resample,
+    resize_natively,
+    whole_sides,
+)
 
 PADDING_MODES = ("constant", "edge", "reflect", "symmetric")
-SPARED = {"reflect": 1, "symmetric": 0}
-"""Outermost pixels that a mirror leaves out."""
-
 Borders = tuple[int, int, int, int]
 """Pixels on the left, top, right and bottom."""
 
@@ -49,44 +52,36 @@ def pad(images: Tensor, padding: int | Borders, mode: str, fill: int = 0) -> Ten
         length = images.shape[dim]
         if max(before, after) > length - SPARED.get(mode, -math.inf):
             raise ValueError(f"mirroring {max(before, after)} of {length} pixels ({mode})")
-        index = torch.arange(-before, length + after, device=images.device)
-        if mode == "edge":
-            index.clamp_(0, length - 1)
-        elif mode == "reflect":
-            index = (length - 1) - ((length - 1) - index.abs_()).abs_()
-        else:
-            index = torch.where(index < 0, -1 - index, index)
-            index = torch.where(index < length, index, 2 * length - 1 - index)
-        images = images.index_select(dim, index)
+        if before or after:
+            index = border_index(mode, before, length, after, images.device)
+            images = images.index_select(dim, index)
     return images
 
 
-@in_chunks
 def crop(images: Tensor, tops: Tensor, lefts: Tensor, size: tuple[int, int]) -> Tensor:
-    """Cut a box out of each image; bitwise as torchvision for boxes that touch their image.
+    """Cut a box out of each image; bitwise as torchvision.
 
     Args:
         images: (B, C, H, W) uint8.
         tops: (B,) int64, first row.
-        lefts: (B,) int64, first column.
-        size: height and width of the boxes. What lies outside of the image is 0.
+        lefts: (B,) int64, first column. The boxes must lie within their images.
+        size: height and width of the boxes.
 
     Returns:
         (B, C, height, width) uint8.
     """
-    tops, lefts = on_cpu(tops), on_cpu(lefts)
-    if not len(images):
-        return images.new_empty(0, images.shape[1], *size)
-    borders = []
-    for starts, length, side in ((lefts, size[1], -1), (tops, size[0], -2)):
-        before = max(0, -int(starts.min()))
-        borders += [before, max(0, int(starts.max()) + length - images.shape[side])]
-        starts += before
-    if any(borders):
-        images = nn_functional.pad(images, borders)
-    windows = images.unfold(2, size[0], 1).unfold(3, size[1], 1)
-    rows = torch.arange(len(images), device=images.device)
-    return windows[rows, :, tops.to(images.device), lefts.to(images.device)].contiguous()
+    height, width = size
+    if images.device.type == "cpu":
+        boxes = images.new_empty(len(images), *size, images.shape[1])
+        pixels, cut = images.permute(0, 2, 3, 1).numpy(), boxes.numpy()
+        for row, (top, left) in enumerate(zip(tops.tolist(), lefts.tolist(), strict=True)):
+            cut[row] = pixels[row, top : top + height, left : left + width]
+        return boxes.permute(0, 3, 1, 2)
+    rows = (tops[:, None] + positions(height, images.device))[:, None, :, None]
+    columns = (lefts[:, None] + positions(width, images.device))[:, None, None, :]
+    number = positions(len(images), images.device)[:, None, None, None]
+    channel = positions(images.shape[1], images.device)[:, None, None]
+    return images[number, channel, rows, columns]
 
 
 def resize(images: Tensor, size: tuple[int, int]) -> Tensor:
@@ -101,9 +96,7 @@ def resize(images: Tensor, size: tuple[int, int]) -> Tensor:
     """
     if images.device.type == "cpu":
         return resize_natively(images, size)
-    height, width = images.shape[-2:]
-    zeros = torch.zeros(len(images), dtype=torch.int64)
-    return resample(images, zeros, zeros, zeros + height, zeros + width, size)
+    return resample(images, *whole_sides((images.shape[-2], images.shape[-1]), size, images.device))
 
 
 def resized_crop(
@@ -114,38 +107,39 @@ def resized_crop(
     widths: Tensor,
     size: tuple[int, int],
 ) -> Tensor:
-    """Cut a box out of each image and resize it; exactness as for :func:`resize`.
+    """Cut a box out of each image on the CPU and resize it; exactness as for :func:`resize`.
+
+    For other devices there is ``resample``, whose result is the same.
 
     Args:
         images: (B, C, H, W) uint8.
         tops: (B,) int64, first row.
         lefts: (B,) int64, first column.
         heights: (B,) int64, rows, at least 1.
-        widths: (B,) int64, columns, at least 1. What lies outside of the image is 0.
+        widths: (B,) int64, columns, at least 1. The boxes must lie within their images.
         size: height and width of the result.
 
     Returns:
         (B, C, size) uint8.
     """
-    top, left, height, width = (on_cpu(each) for each in (tops, lefts, heights, widths))
-    is_inside = (top >= 0) & (left >= 0)
-    is_inside &= (top + height <= images.shape[-2]) & (left + width <= images.shape[-1])
-    if images.device.type != "cpu" or not is_inside.all() or not len(images):
-        return resample(images, top, left, height, width, size)
     # Image by image: torch's own resizing takes one box, and is faster than products of matrices.
-    boxes = zip(top.tolist(), left.tolist(), height.tolist(), width.tolist(), strict=True)
+    sides = (each.tolist() for each in (tops, lefts, heights, widths))
     resized = images.new_empty(*images.shape[:2], *size)
-    for number, (y, x, rows, columns) in enumerate(boxes):
+    for number, (y, x, rows, columns) in enumerate(zip(*sides, strict=True)):
         box = images[number : number + 1, :, y : y + rows, x : x + columns]
         resized[number] = resize_natively(box, size)[0]
     return resized
 
 
-@in_chunks
 def erase(
-    images: Tensor, tops: Tensor, lefts: Tensor, heights: Tensor, widths: Tensor, value: int
+    images: Tensor,
+    tops: Tensor,
+    lefts: Tensor,
+    heights: Tensor,
+    widths: Tensor,
+    levels: tuple[int, ...],
 ) -> Tensor:
-    """Set a box of each image to one level; bitwise as torchvision.
+    """Set a box of each image to one level, or to one for each channel; bitwise as torchvision.
 
     Args:
         images: (B, C, H, W) uint8.
@@ -153,12 +147,20 @@ def erase(
         lefts: (B,) int64, first column, at least 0.
         heights: (B,) int64, rows; a box without rows or columns erases nothing.
         widths: (B,) int64, columns; what lies outside of the image is left out.
-        value: level in [0, 255].
+        levels: in [0, 255], one for all channels or one for each.
     """
-    sides = []
+    if images.device.type == "cpu":
+        erased = images.clone()
+        pixels, level = erased.permute(0, 2, 3, 1).numpy(), np.array(levels, dtype=np.uint8)
+        sides = (each.tolist() for each in (tops, lefts, heights, widths))
+        for row, (top, left, height, width) in enumerate(zip(*sides, strict=True)):
+            pixels[row, top : top + height, left : left + width] = level
+        return erased
+    within = []
     for starts, lengths, dim in ((tops, heights, 2), (lefts, widths, 3)):
-        index = torch.arange(images.shape[dim], device=images.device)
-        first = starts.to(images.device)[:, None]
-        sides.append((index >= first) & (index < first + lengths.to(images.device)[:, None]))
-    box = sides[0][:, None, :, None] & sides[1][:, None, None, :]
-    return images.masked_fill(box, value)
+        index = positions(images.shape[dim], images.device) - starts[:, None]
+        within.append((index >= 0) & (index < lengths[:, None]))
+    box = within[0][:, None, :, None] & within[1][:, None, None, :]
+    if len(levels) == 1:
+        return images.masked_fill(box, levels[0])
+    return torch.where(box, per_channel(levels, images.device), images)

@@ -97,20 +97,22 @@ class RandomPerspective(RandomlyApplied):
         inwards = torch.tensor([[1, 1], [-1, 1], [-1, -1], [1, -1]])
         return {"endpoints": corners + inwards * moved}
 
+    def parameters(
+        self, drawn: Mapping[str, Tensor], size: Size, device: torch.device
+    ) -> Mapping[str, Tensor]:
+        """Return the maps from output to input pixels."""
+        from runner.components.augmentations.geometry_net import perspective_maps
+
+        height, width = size
+        corners = [[0, 0], [width - 1, 0], [width - 1, height - 1], [0, height - 1]]
+        ends = drawn["endpoints"]
+        return {"maps": perspective_maps(ends.new_tensor(corners).expand_as(ends), ends, size)}
+
     def apply(self, images: Tensor, drawn: Mapping[str, Tensor], mean: Sequence[float]) -> Tensor:
         """Return the distorted images."""
         from runner.components.augmentations.geometry_net import perspective
 
-        height, width = images.shape[-2:]
-        corners = [[0, 0], [width - 1, 0], [width - 1, height - 1], [0, height - 1]]
-        ends = drawn["endpoints"]
-        return perspective(
-            images,
-            startpoints=ends.new_tensor(corners).expand_as(ends),
-            endpoints=ends,
-            interpolation=self.interpolation,
-            fill=self.fill,
-        )
+        return perspective(images, drawn["maps"], self.interpolation, self.fill)
 
 
 class RandomRotation(Augmentation):
@@ -129,11 +131,19 @@ class RandomRotation(Augmentation):
 
         return {"angles": uniform(generator, count, *symmetric_range(self.degrees))}
 
+    def parameters(
+        self, drawn: Mapping[str, Tensor], size: Size, device: torch.device
+    ) -> Mapping[str, Tensor]:
+        """Return the maps from output to input pixels."""
+        from runner.components.augmentations.geometry_net import rotation_maps
+
+        return {"maps": rotation_maps(drawn["angles"], size)}
+
     def apply(self, images: Tensor, drawn: Mapping[str, Tensor], mean: Sequence[float]) -> Tensor:
         """Return the rotated images; their size stays."""
-        from runner.components.augmentations.geometry_net import rotate
+        from runner.components.augmentations.geometry_net import affine
 
-        return rotate(images, drawn["angles"], self.interpolation, self.fill)
+        return affine(images, drawn["maps"], self.interpolation, self.fill)
 
 
 class RandomAffine(Augmentation):
@@ -182,8 +192,16 @@ class RandomAffine(Augmentation):
             "shears": drawn[:, 4:6],
         }
 
+    def parameters(
+        self, drawn: Mapping[str, Tensor], size: Size, device: torch.device
+    ) -> Mapping[str, Tensor]:
+        """Return the maps from output to input pixels."""
+        from runner.components.augmentations.geometry_net import affine_maps
+
+        return {"maps": affine_maps(**drawn, size=size)}
+
     def apply(self, images: Tensor, drawn: Mapping[str, Tensor], mean: Sequence[float]) -> Tensor:
         """Return the transformed images."""
         from runner.components.augmentations.geometry_net import affine
 
-        return affine(images, **drawn, interpolation=self.interpolation, fill=self.fill)
+        return affine(images, drawn["maps"], self.interpolation, self.fill)

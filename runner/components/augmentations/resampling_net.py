@@ -7,11 +7,15 @@ image: there the same weights become matrices. What the boxes mean is not known 
 
 from __future__ import annotations
 
+import functools
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
+
+from runner.components.augmentations.constants_net import positions
 
 WEIGHT_BITS = 15
 """Weights are fixed-point numbers below this power of two."""
@@ -29,53 +33,80 @@ def resize_natively(images: Tensor, size: tuple[int, int]) -> Tensor:
     return interpolate(images, size, mode="bilinear", align_corners=False, antialias=True)
 
 
-def resample(
-    images: Tensor,
-    tops: Tensor,
-    lefts: Tensor,
-    heights: Tensor,
-    widths: Tensor,
-    size: tuple[int, int],
-) -> Tensor:
+@dataclass(frozen=True)
+class Weights:
+    """How one side of boxes is resized, bilinear with antialiasing; a row for each box.
+
+    Attributes:
+        first: (B, outputs) int32: the first input pixel of each output pixel.
+        weights: (B, outputs, taps) int16: fixed-point numbers, of that pixel and those behind it.
+        units: (B,) float64: what stands for 1.
+    """
+
+    first: Tensor
+    weights: Tensor
+    units: Tensor
+
+    def matrices(self, num_inputs: int, dtype: torch.dtype) -> Tensor:
+        """Return the weights as matrices (B, outputs, num_inputs) of whole numbers."""
+        taps = positions(self.weights.shape[-1], self.first.device)
+        columns = (self.first.long()[..., None] + taps).clamp_(0, num_inputs - 1)
+        matrices = torch.zeros(
+            (*self.first.shape, num_inputs), dtype=dtype, device=self.first.device
+        )
+        return matrices.scatter_add_(2, columns, self.weights.to(dtype))
+
+
+def resample(images: Tensor, down: Weights, across: Weights) -> Tensor:
     """Return a box of each image at another size, for any device and box.
 
     Args:
         images: (B, C, H, W) uint8.
-        tops: (B,) int64 on the CPU, first row.
-        lefts: (B,) int64 on the CPU, first column.
-        heights: (B,) int64 on the CPU, rows, at least 1.
-        widths: (B,) int64 on the CPU, columns, at least 1. What lies outside of the image is 0.
-        size: height and width of the result.
+        down: how the boxes' columns are resized, on the device of the images; one row for each
+            image, or one for all.
+        across: how the rows are, likewise.
     """
+    num_channels, height, _width = images.shape[1:]
+    size = (down.first.shape[1], across.first.shape[1])
     if not len(images):
-        return images.new_empty(0, images.shape[1], *size)
-    num_channels, height, width = images.shape[1:]
-    across, bits = resampling_matrices(lefts, widths, width, size[1], images.device)
-    levels = weighted_levels(images.flatten(1, 2), across, bits)
+        return images.new_empty(0, num_channels, *size)
+    levels = weighted_levels(images.flatten(1, 2), across)
     levels = levels.view(-1, num_channels, height, size[1]).transpose(2, 3).flatten(1, 2)
-    down, bits = resampling_matrices(tops, heights, height, size[0], images.device)
-    levels = weighted_levels(levels, down, bits).view(-1, num_channels, size[1], size[0])
+    levels = weighted_levels(levels, down).view(-1, num_channels, size[1], size[0])
     return levels.transpose(2, 3).to(torch.uint8, memory_format=torch.contiguous_format)
 
 
-def resampling_matrices(
-    starts: Tensor, lengths: Tensor, num_inputs: int, num_outputs: int, device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """Return the weights that resize one side of a box, bilinear with antialiasing.
+@functools.lru_cache(maxsize=16)
+def whole_sides(
+    before: tuple[int, int], after: tuple[int, int], device: torch.device
+) -> tuple[Weights, Weights]:
+    """Return how whole images of a size, (height, width), are resized to another."""
+    sides = []
+    for side, result in zip(before, after, strict=True):
+        start, length = torch.zeros(1, dtype=torch.int64), torch.full((1,), side)
+        own = resampling_weights(start, length, side, result)
+        sides.append(Weights(*(each.to(device) for each in (own.first, own.weights, own.units))))
+    return sides[0], sides[1]
 
-    Fixed-point numbers of torch's ``interpolate(..., antialias=True)`` for uint8 on a CPU.
+
+def resampling_weights(
+    starts: Tensor, lengths: Tensor, num_inputs: int, num_outputs: int
+) -> Weights:
+    """Return how one side of boxes is resized.
+
+    The fixed-point numbers of torch's ``interpolate(..., antialias=True)`` for uint8 on a CPU;
+    worked out on the CPU, so that devices agree.
 
     Args:
         starts: (B,) int64 on the CPU: first pixel of each box.
         lengths: (B,) int64 on the CPU: pixels of each box, at least 1. What lies outside of the
             image counts as 0.
-        num_inputs: pixels of the image's side.
+        num_inputs: pixels of the image's side. For boxes within it, the number of taps depends on
+            this and the next alone.
         num_outputs: pixels of the result's side.
-        device: of the matrices; they are worked out on the CPU, so that devices agree.
 
     Returns:
-        Matrices (B, num_outputs, num_inputs) float64 of whole numbers, and the bits (B,) int64
-        after their point, on the CPU.
+        On the CPU.
     """
     scales = (lengths.double() / num_outputs)[:, None]
     reach = scales.clamp(min=1)
@@ -83,20 +114,19 @@ def resampling_matrices(
     # The casts to int64 cut off towards zero.
     first = (centers - reach + 0.5).long().clamp_(min=0)
     last = torch.minimum((centers + reach + 0.5).long(), lengths[:, None])
-    taps = torch.arange(2 * math.ceil(float(reach.max())) + 1)
+    widest = max(num_inputs / num_outputs, float(reach.max()))
+    taps = torch.arange(2 * math.ceil(widest) + 1)
     pixels = first[..., None] + taps
     distances = (pixels - centers[..., None] + 0.5).mul_(1 / reach[..., None])
     weights = distances.abs_().neg_().add_(1).clamp_(min=0)
     weights.masked_fill_(pixels >= last[..., None], 0)
     weights /= weights.sum(dim=-1, keepdim=True)
-    precisions = _precisions(weights.amax(dim=(1, 2)))
-    weights.mul_(_power_of_two(precisions)[:, None, None]).add_(0.5).floor_()
+    units = _power_of_two(_precisions(weights.amax(dim=(1, 2))))
+    weights.mul_(units[:, None, None]).add_(0.5).floor_()
+    first += starts[:, None]
     pixels += starts[:, None, None]
     weights.masked_fill_((pixels < 0) | (pixels >= num_inputs), 0)
-    shape = (len(lengths), num_outputs, num_inputs)
-    matrices = torch.zeros(shape, dtype=torch.float64, device=device)
-    columns = pixels.clamp_(0, num_inputs - 1).to(device)
-    return matrices.scatter_add_(2, columns, weights.to(device)), precisions
+    return Weights(first.to(torch.int32), weights.to(torch.int16), units)
 
 
 def _precisions(largest: Tensor) -> Tensor:
@@ -111,22 +141,21 @@ def _power_of_two(exponents: Tensor) -> Tensor:
     return torch.bitwise_left_shift(torch.ones_like(exponents), exponents).double()
 
 
-def weighted_levels(values: Tensor, matrices: Tensor, precisions: Tensor) -> Tensor:
+def weighted_levels(values: Tensor, side: Weights) -> Tensor:
     """Return levels, still as floats, of images whose rows are resampled.
 
     Args:
         values: (B, N, L) of whole numbers in [0, 255], any dtype.
-        matrices: (B, M, L), from :func:`resampling_matrices`.
-        precisions: (B,) int64 on the CPU, likewise.
+        side: how, on the same device; one row for each image, or one for all.
 
     Returns:
-        (B, N, M), whole numbers in [0, 255]. The sums are exact, so no device, library or batch
-        size changes them.
+        (B, N, outputs), whole numbers in [0, 255]. The sums are exact, so no device, library or
+        batch size changes them.
     """
     # On a GPU float32 products may be of lower precision; float64 ones never are.
-    is_exact = values.device.type != "cuda" and int(precisions.max()) <= EXACT_PRECISION
+    is_exact = values.device.type == "cpu" and float(side.units.max()) <= 2**EXACT_PRECISION
     dtype = torch.float32 if is_exact else torch.float64
-    weights = matrices.to(values.device, dtype)
-    sums: Tensor = values.to(dtype) @ weights.transpose(1, 2)
-    units = _power_of_two(precisions).to(values.device, dtype)[:, None, None]
+    weights = side.matrices(values.shape[-1], dtype).transpose(1, 2)
+    sums: Tensor = values.to(dtype) @ (weights[0] if len(weights) == 1 else weights)
+    units = side.units.to(dtype)[:, None, None]
     return sums.div_(units).add_(0.5).floor_().clamp_(0, 255)

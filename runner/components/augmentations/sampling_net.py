@@ -8,6 +8,8 @@ matrix product does not.
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
@@ -15,40 +17,42 @@ from torch.nn.functional import grid_sample
 INTERPOLATIONS = ("nearest", "bilinear")
 
 
-def affine_grid(matrices: Tensor, size: tuple[int, int], device: torch.device) -> Tensor:
-    """Return the grids (B, H, W, 2) float32 of maps from output to input pixels.
+def affine_grid(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return the grids (B, H, W, 2) float32 of maps from output to input pixels, on their device.
 
     Args:
-        matrices: (B, 2, 3) float64 on the CPU: maps of x and y in pixels from the image's center.
+        maps: (B, 2, 3) float32, from x and y in pixels from the image's center, in halves of the
+            image's width and height.
         size: height and width.
-        device: of the grids.
     """
-    height, width = size
-    half = torch.tensor([0.5 * width, 0.5 * height])
-    theta = matrices.float().div_(half[:, None]).to(device)
-    x = torch.arange(width, device=device) - (width - 1) * 0.5
-    y = torch.arange(height, device=device) - (height - 1) * 0.5
-    return torch.stack([_linear(theta[:, row], x, y) for row in (0, 1)], dim=-1)
+    x, y = _coordinates(size, maps.device, centered=True)
+    return torch.stack([_linear(maps[:, row], x, y) for row in (0, 1)], dim=-1)
 
 
-def perspective_grid(coefficients: Tensor, size: tuple[int, int], device: torch.device) -> Tensor:
-    """Return the grids (B, H, W, 2) float32 of projective maps from output to input pixels.
+def perspective_grid(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return the grids (B, H, W, 2) float32 of projective maps, on their device.
 
     Args:
-        coefficients: (B, 8) float32 on the CPU: a to h of (ax + by + c) / (gx + hy + 1) for x and
-            (dx + ey + f) / (gx + hy + 1) for y, in pixels from the upper left corner.
+        maps: (B, 3, 3) float32, from x and y in pixels from the upper left corner; what the third
+            row gives divides what the others give, in halves of the image's width and height.
         size: height and width.
-        device: of the grids.
     """
-    height, width = size
-    half = torch.tensor([0.5 * width, 0.5 * height])
-    upper = coefficients[:, :6].reshape(-1, 2, 3).div(half[:, None]).to(device)
-    lower = torch.cat([coefficients[:, 6:], torch.ones(len(coefficients), 1)], dim=1).to(device)
-    x = torch.arange(width, device=device) + 0.5
-    y = torch.arange(height, device=device) + 0.5
-    divisor = _linear(lower, x, y)
-    sides = [_linear(upper[:, row], x, y).div_(divisor).sub_(1) for row in (0, 1)]
+    x, y = _coordinates(size, maps.device, centered=False)
+    divisor = _linear(maps[:, 2], x, y)
+    sides = [_linear(maps[:, row], x, y).div_(divisor).sub_(1) for row in (0, 1)]
     return torch.stack(sides, dim=-1)
+
+
+@functools.lru_cache(maxsize=32)
+def _coordinates(
+    size: tuple[int, int], device: torch.device, *, centered: bool
+) -> tuple[Tensor, Tensor]:
+    """Return x (W,) and y (H,) of the pixels' centers, from the image's center or its corner."""
+    height, width = size
+    if centered:
+        x = torch.arange(width, device=device) - (width - 1) * 0.5
+        return x, torch.arange(height, device=device) - (height - 1) * 0.5
+    return torch.arange(width, device=device) + 0.5, torch.arange(height, device=device) + 0.5
 
 
 def _linear(weights: Tensor, x: Tensor, y: Tensor) -> Tensor:

@@ -1,13 +1,14 @@
 """Augmentation of training batches, on the device, each image with parameters of its own.
 
-Owns the keys of the draws. What each step draws, it draws on the CPU and for every image of the
-batch, whether or not the image is picked, from a generator of its own: devices agree, and one
-step's draws move no other's. Knows neither data sets nor networks.
+Owns which images a step sees. On a CPU these are the ones that are picked, which saves work. On a
+GPU every step sees the whole batch, and results that are not wanted are thrown away: shapes never
+change, all that was drawn goes there in one copy, and nothing waits. The levels are the same. Knows
+neither data sets nor networks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,13 +16,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from runner.components.augmentations.augmentation import Augmentation
-from runner.components.augmentations.draws_net import unit
-from runner.components.augmentations.pipeline import OneOf, Pipeline
-from runner.components.augmentations.rows_net import on_rows
-from runner.core.keys import keyed_seed
+from runner.components.augmentations.pipeline import Pipeline
+from runner.components.augmentations.rows_net import Change, in_groups, on_rows
+from runner.engine.data.draws import DrawnChoice, DrawnStep, DrawnSteps, Draws
+from runner.engine.data.packing import to_device
 
-PURPOSE = "augment"
+Mean = Sequence[float]
+"""Of the data's normalisation, in [0, 1], one for all channels or one for each."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,12 @@ class Augmenter:
     Attributes:
         pipeline: what is done.
         seed: of the run.
-        mean: of the data's normalisation, in [0, 1], one for all channels or one for each.
+        mean: see ``Mean``.
     """
 
     pipeline: Pipeline
     seed: int
-    mean: Sequence[float] = (0.0,)
+    mean: Mean = (0.0,)
 
     def __call__(self, images: Tensor, epoch: int, step: int) -> Tensor:
         """Return the augmented images of a batch, uint8 (B, C, H, W).
@@ -46,12 +47,14 @@ class Augmenter:
             epoch: from 1.
             step: of the epoch, from 1.
         """
-        batch = _Batch(self.seed, epoch, step, len(images), self.mean)
-
-        def augment(part: Tensor, rows: Tensor) -> Tensor:
-            return batch.steps(self.pipeline.steps, part, rows, "")
-
-        return on_rows(images, batch.picked("", self.pipeline.p), augment)
+        draws = Draws(self.seed, epoch, step, len(images))
+        picked, steps = draws.pipeline(self.pipeline, (images.shape[-2], images.shape[-1]))
+        if images.device.type == "cpu":
+            return by_rows(images, picked, steps, self.mean)
+        if images.device.type == "mps":  # it has no float64, which draws and levels need
+            return by_rows(images.cpu(), picked, steps, self.mean).to(images.device)
+        some = picked if self.pipeline.p < 1 else None
+        return by_masks(images, some, steps, self.mean, images.device)
 
     def flips(self, count: int, epoch: int, step: int) -> Tensor:
         """Return which images of a batch are mirrored, (B,) bool on the CPU.
@@ -60,75 +63,106 @@ class Augmenter:
         """
         assert self.pipeline.num_views() == 2
         (flip,) = self.pipeline.steps
-        batch = _Batch(self.seed, epoch, step, count, self.mean)
-        return batch.picked("", self.pipeline.p) & batch.picked("0", flip.chance())
+        draws = Draws(self.seed, epoch, step, count)
+        return draws.picked("", self.pipeline.p) & draws.picked("0", flip.chance())
 
 
-@dataclass(frozen=True)
-class _Batch:
-    """The draws of one batch of ``count`` images, each by the path of its step."""
+def by_rows(images: Tensor, picked: Tensor, steps: DrawnSteps, mean: Mean) -> Tensor:
+    """Return a batch on the CPU after steps, each of which sees the images that it is applied to.
 
-    seed: int
-    epoch: int
-    step: int
-    count: int
-    mean: Sequence[float]
+    Args:
+        images: uint8 (B, C, H, W); not changed.
+        picked: (B,) bool, which of them go through the steps.
+        steps: one after the other.
+        mean: see ``Mean``.
+    """
+    return on_rows(images, picked, lambda part, rows: _rows_after(steps, part, rows, mean))
 
-    def generator(self, step_path: str) -> torch.Generator:
-        """Return the generator of a step: "" is the pipeline, "0" its first step."""
-        purpose = f"{PURPOSE} {step_path}".strip()
-        return torch.Generator().manual_seed(keyed_seed(self.seed, purpose, self.epoch, self.step))
 
-    def picked(self, step_path: str, chance: float) -> Tensor:
-        """Return which images of the batch are picked, (B,) bool: the first draw of a step."""
-        return unit(self.generator(step_path), self.count) < chance
+def _rows_after(steps: DrawnSteps, images: Tensor, rows: Tensor, mean: Mean) -> Tensor:
+    """Return the images, which are ``rows`` (K,) of the batch, after steps."""
+    for each in steps:
+        if isinstance(each, DrawnStep):
+            images = _rows_changed(each, images, rows, mean)
+        else:
+            images = _rows_chosen(each, images, rows, mean)
+    return images
 
-    def steps(
-        self, steps: Sequence[Augmentation | OneOf], images: Tensor, rows: Tensor, step_path: str
-    ) -> Tensor:
-        """Return images after steps.
 
-        Args:
-            steps: one after the other.
-            images: uint8 (K, C, H, W).
-            rows: of them in the batch, (K,).
-            step_path: prefix of the steps, ending with a dot.
-        """
-        for index, step in enumerate(steps):
-            if isinstance(step, OneOf):
-                images = self._one_of(step, images, rows, f"{step_path}{index}")
-            else:
-                images = self._apply(step, images, rows, f"{step_path}{index}")
-        return images
+def _rows_changed(each: DrawnStep, images: Tensor, rows: Tensor, mean: Mean) -> Tensor:
+    def change(part: Tensor, inside: Tensor) -> Tensor:
+        own = {name: values[rows[inside]] for name, values in each.drawn.items()}
+        return each.step.apply(part, each.step.parameters(own, each.size, part.device), mean)
 
-    def _apply(self, step: Augmentation, images: Tensor, rows: Tensor, step_path: str) -> Tensor:
-        generator = self.generator(step_path)
-        picked = unit(generator, self.count) < step.chance()
-        height, width = images.shape[-2:]
-        drawn = step.draw(generator, self.count, (height, width))
+    return on_rows(images, each.picked[rows], change)
 
-        def change(part: Tensor, inside: Tensor) -> Tensor:
-            own = {name: values[rows[inside]] for name, values in drawn.items()}
-            return step.apply(part, own, self.mean)
 
-        return on_rows(images, picked[rows], change)
+def _rows_chosen(each: DrawnChoice, images: Tensor, rows: Tensor, mean: Mean) -> Tensor:
+    def change(steps: DrawnSteps) -> Change:
+        return lambda part, inside: _rows_after(steps, part, rows[inside], mean)
 
-    def _one_of(self, step: OneOf, images: Tensor, rows: Tensor, step_path: str) -> Tensor:
-        weights = step.weights or (1.0,) * len(step.choices)
-        bounds = torch.tensor(weights, dtype=torch.float64).cumsum(0)
-        drawn = unit(self.generator(step_path), self.count) * bounds[-1]
-        chosen = torch.searchsorted(bounds, drawn, right=True).clamp_(max=len(weights) - 1)[rows]
-        result: Tensor | None = None
-        for number, steps in enumerate(step.choices):
-            inside = (chosen == number).nonzero().squeeze(1)
-            if len(inside) == 0:
-                continue
-            there = inside.to(images.device)
-            part = self.steps(steps, images[there], rows[inside], f"{step_path}.{number}.")
-            if result is None:
-                result = part.new_empty((len(images), *part.shape[1:]))
-            result.index_copy_(0, there, part)
-        return images if result is None else result
+    return in_groups(images, each.chosen[rows], [change(steps) for steps in each.choices])
+
+
+def by_masks(
+    images: Tensor, picked: Tensor | None, steps: DrawnSteps, mean: Mean, device: torch.device
+) -> Tensor:
+    """Return a batch on any device after steps, each of which sees all of its images.
+
+    Args:
+        images: uint8 (B, C, H, W); not changed.
+        picked: (B,) bool on the CPU, which of them go through the steps; None for all.
+        steps: one after the other.
+        mean: see ``Mean``.
+        device: for which parameters are worked out.
+    """
+    here = _parameters(steps, device)
+    if picked is not None:
+        here["picked"] = picked
+    there = to_device(here, images.device)
+    changed = _all_after(steps, images, there, mean)
+    return changed if picked is None else _where(there["picked"], changed, images)
+
+
+def _parameters(steps: DrawnSteps, device: torch.device) -> dict[str, Tensor]:
+    """Return all that steps need on the device, by the paths and names."""
+    found: dict[str, Tensor] = {}
+    for each in steps:
+        if isinstance(each, DrawnStep):
+            own = each.step.parameters(each.drawn, each.size, device)
+            found |= {f"{each.path} {name}": values for name, values in own.items()}
+            if each.step.chance() < 1:
+                found[each.path] = each.picked
+        else:
+            for number, choice in enumerate(each.choices):
+                found[f"{each.path} {number}"] = each.chosen == number
+                found |= _parameters(choice, device)
+    return found
+
+
+def _all_after(
+    steps: DrawnSteps, images: Tensor, there: Mapping[str, Tensor], mean: Mean
+) -> Tensor:
+    """Return the images after steps, all of them after each."""
+    for each in steps:
+        if isinstance(each, DrawnStep):
+            start = f"{each.path} "
+            own = {name[len(start) :]: there[name] for name in there if name.startswith(start)}
+            changed = each.step.apply(images, own, mean)
+            if each.step.chance() < 1:
+                changed = _where(there[each.path], changed, images)
+        else:
+            changed = _all_after(each.choices[0], images, there, mean)
+            for number, choice in enumerate(each.choices[1:], start=1):
+                other = _all_after(choice, images, there, mean)
+                changed = _where(there[f"{each.path} {number}"], other, changed)
+        images = changed
+    return images
+
+
+def _where(picked: Tensor, changed: Tensor, images: Tensor) -> Tensor:
+    """Return the changed images where picked (B,), else the images."""
+    return torch.where(picked[:, None, None, None], changed, images)
 
 
 def augmented_samples(
@@ -136,7 +170,7 @@ def augmented_samples(
     pipeline: Pipeline,
     seed: int,
     count: int,
-    mean: Sequence[float] = (0.0,),
+    mean: Mean = (0.0,),
 ) -> NDArray[np.uint8]:
     """Return what a pipeline makes of images, for people to look at.
 
@@ -147,7 +181,7 @@ def augmented_samples(
         pipeline: the augmentation.
         seed: of the draws.
         count: versions of each image.
-        mean: see :class:`Augmenter`.
+        mean: see ``Mean``.
 
     Returns:
         (count, N, H, W, C).
