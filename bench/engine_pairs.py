@@ -27,10 +27,10 @@ from runner.core.stages import Prepare
 from runner.engine.context import Context
 from runner.engine.data.pixels import open_images
 from runner.engine.data.samples import Images
-from runner.engine.device import numerics
 from runner.engine.engine import do_stage
 from runner.engine.job import StageJob
 from runner.engine.network.build import Network, build_network
+from runner.engine.numerics import begin_numerics
 from runner.engine.training.loop import Diverged, TrainState, train_epoch
 from runner.lower.trajectory import make_reader, pixels_key
 
@@ -150,7 +150,9 @@ def make_sides(
     settings, source = cell.resolved.settings, cell.source
     assert source is not None
     key = pixels_key(settings.data, source.fingerprint)
-    context = Context(spec.parent / ".runner", device, numerics(device), "bench", {key: source})
+    context = Context(
+        spec.parent / ".runner", device, begin_numerics(device).of_machine(), "bench", {key: source}
+    )
     stage = next(each for each in cell.chain(0) if isinstance(each, Prepare))
     do_stage(context, StageJob(stage, 1, lambda _: None, lambda _: True, {}))
     images = open_images(context, key, settings.data)

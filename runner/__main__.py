@@ -21,6 +21,8 @@ def main() -> None:
 
     The interpreter takes our handler back while it ends: by then Ctrl-C has nothing left to stop.
     """
+    # OpenMP's threads would spin while they wait, on cores that others could use
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGINT, _stop)
     try:

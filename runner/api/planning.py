@@ -27,6 +27,8 @@ from runner.store.reference import reference_statuses
 if TYPE_CHECKING:
     import pandas as pd
 
+    from runner.engine.numerics import Numerics
+
 
 @dataclass(frozen=True, slots=True)
 class PlannedStage:
@@ -154,24 +156,24 @@ def plan(asked: Asked, *, probe: bool = False, **options: Any) -> Explained:
 
 def make_plan(request: Request, probe: bool = False) -> tuple[Explained, PlannedRuns]:
     """Return the plan of a request in numbers, and the plan itself."""
-    from runner.engine.device import choose_device, numerics, on_threads
+    from runner.engine.device import choose_device
+    from runner.engine.numerics import begin_numerics
 
-    device = choose_device(request.device)
+    numerics = begin_numerics(choose_device(request.device), request.threads)
     bound = bind_request(request, provisional=True)
     keys = {cell.run.run_key for cell in bound.wanted_cells}
     reference = reference_statuses(keys) if request.use_reference else {}
-    with on_threads(request.threads):
-        with bound.workspace.open_existing() as database:
-            planned = plan_runs(bound, database, numerics(device), reference)
-            results = {} if database is None else latest_results(database, reference)
-            changed = _changed_code(planned, database)
-        if probe:
-            planned = _probed(planned)
+    with bound.workspace.open_existing() as database:
+        planned = plan_runs(bound, database, numerics, reference)
+        results = {} if database is None else latest_results(database, reference)
+        changed = _changed_code(planned, database)
+    if probe:
+        planned = _probed(planned, numerics)
     finished = planned.facts.finished
     imported = sum(
         key in finished and results.get(key, ("failed", 0))[0] == "failed" for key in reference
     )
-    explained = _explained(planned, str(numerics(device)["device"]), imported)
+    explained = _explained(planned, numerics.device_name, imported)
     return replace(explained, changed=changed, probed=probe), planned
 
 
@@ -182,7 +184,7 @@ def _changed_code(planned: PlannedRuns, database: Database | None) -> ChangedCod
     return changed_code_of(planned, planned.facts.finished, database, sources)
 
 
-def _probed(planned: PlannedRuns) -> PlannedRuns:
+def _probed(planned: PlannedRuns, numerics: Numerics) -> PlannedRuns:
     """Return the plan with seconds measured on a few images, where none are recorded."""
     cells = {cell.run.run_key: cell for cell in planned.cells}
     to_do = {stage.key for stage in planned.plan.stages}
@@ -190,7 +192,7 @@ def _probed(planned: PlannedRuns) -> PlannedRuns:
         (cells[run], [stage for stage in planned.chains[run] if stage.key in to_do])
         for run in planned.plan.stages_by_run
     )
-    seconds = probed_seconds(chains, planned.facts.seconds, planned.bound.request.device)
+    seconds = probed_seconds(chains, planned.facts.seconds, numerics)
     return replace(planned, facts=replace(planned.facts, seconds=seconds))
 
 

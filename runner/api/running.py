@@ -122,7 +122,6 @@ def run(
         DownloadFailed: when a data set cannot be fetched; nothing was started.
         Interrupted: when asked to stop.
     """
-    from runner.engine.device import on_threads
     from runner.execute.carry_out import carry_out
 
     request = as_request(asked, options)
@@ -141,7 +140,7 @@ def run(
             wanted = {cell.run.run_key for cell in bound.wanted_cells}
             imported = import_reference(database, wanted)
             on_imported(imported)
-        with on_threads(request.threads), shared(bound.workspace.folder):
+        with shared(bound.workspace.folder):
             planned = carry_out(bound, database, listen, should_stop)
         return _summary(planned, database, imported)
 

@@ -187,7 +187,8 @@ def _deviations(planned: PlannedRuns, runs: Sequence[str]) -> dict[str, float]:
     """Return how far each run's stored features are from those of an unshared training."""
     from runner.engine.context import Context
     from runner.engine.deviation import features_deviation
-    from runner.engine.device import choose_device, numerics, on_threads
+    from runner.engine.device import choose_device
+    from runner.engine.numerics import begin_numerics, on_threads
 
     stages = {
         stage.key: stage for stage in planned.plan.stages if isinstance(stage, ExtractFeatures)
@@ -199,15 +200,16 @@ def _deviations(planned: PlannedRuns, runs: Sequence[str]) -> dict[str, float]:
         return {}
     bound = planned.bound
     cells = {cell.run.run_key: cell for cell in bound.cells}
-    device = choose_device(bound.request.device)
+    numerics = begin_numerics(choose_device(bound.request.device), bound.request.threads)
     sources = image_sources(bound.cells)
     folder = bound.workspace.folder
-    with on_threads(bound.request.threads):
-        context = Context(folder, device, numerics(device), "", sources, bound.weights)
-        return {
-            run: features_deviation(context, stages[key], cells[run].resolved.settings)
-            for run, key in to_check
-        }
+    found: dict[str, float] = {}
+    for name, key in to_check:
+        made_under = numerics.of(stages[key])
+        context = Context(folder, numerics.device, made_under, "", sources, bound.weights)
+        with on_threads(numerics.threads(stages[key])):
+            found[name] = features_deviation(context, stages[key], cells[name].resolved.settings)
+    return found
 
 
 def _compared(
@@ -231,11 +233,11 @@ def _compared(
 
 
 def _record(request: Request, verified: Sequence[Verified]) -> None:
-    from runner.engine.device import choose_device, environment, numerics, on_threads
+    from runner.engine.device import choose_device, environment
+    from runner.engine.numerics import begin_numerics
 
     home = workspace(request.db)
-    with on_threads(request.threads):
-        made_under = numerics(choose_device(request.device))
+    numerics = begin_numerics(choose_device(request.device), request.threads)
     with home.open() as database:
         record_verification(
             database,
@@ -246,6 +248,6 @@ def _record(request: Request, verified: Sequence[Verified]) -> None:
             environment={
                 **environment(),
                 "modules": Sources(home.folder).digests(own_modules()),
-                "numerics": made_under,
+                "numerics": numerics.of_machine(),
             },
         )

@@ -230,17 +230,17 @@ def stored_weights(artifacts: Artifacts, segments: Collection[str]) -> Iterator[
 
 
 def resume_points(
-    artifacts: Artifacts, segments: Collection[str], numerics: Mapping[str, Any] | None
+    artifacts: Artifacts, segments: Mapping[str, Mapping[str, Any] | None]
 ) -> Iterator[ResumePoint]:
     """Yield from what trainings whose paths have these segments may perhaps go on.
 
     Args:
         artifacts: of the database.
-        segments: keys.
-        numerics: what was made under others is left out; None leaves nothing out.
+        segments: the numerics of each by its key; what was made under others is left out. None
+            leaves nothing out.
     """
     for state, values in _on_segments(artifacts, segments):
-        if numerics is None or values["numerics"] == dict(numerics):
+        if segments[state.segment] in (None, values["numerics"]):
             written = (name for name in values["written"] if artifacts.path(name).exists())
             yield ResumePoint(
                 segment=state.segment,

@@ -15,6 +15,7 @@ from runner.lower.stages import Sizes
 
 if TYPE_CHECKING:
     from runner.bind.bound_cell import BoundCell
+    from runner.engine.numerics import Numerics
 
 
 def stage_sizes(
@@ -37,13 +38,13 @@ def stage_sizes(
     if bound_model.prefix is not None:  # it is asked for only there, and takes a look at all images
         num_images = len(source.names)
         evaluated = evaluated_each_epoch(settings, num_images, source.splits) / num_images
-    return Sizes(pixels, weights, weights * kept, evaluated)
+    return Sizes(pixels, weights, weights * kept, evaluated, bound_model.multiply_adds)
 
 
 def probed_seconds(
     chains: Iterable[tuple[BoundCell, Iterable[Stage]]],
     known: Mapping[str, float],
-    device: str | None,
+    numerics: Numerics,
 ) -> dict[str, float]:
     """Return seconds by cost key: the known ones, and others measured on a few images now.
 
@@ -51,18 +52,15 @@ def probed_seconds(
         chains: stages to be done, with the cell whose data and network they are timed on; cells
             whose data is not there are passed over.
         known: seconds that are recorded.
-        device: name of the device where they are measured; chosen when not given.
+        numerics: of this process, on the device where they are measured.
     """
-    from runner.engine.device import choose_device
     from runner.engine.probe import Probe
-
-    where = choose_device(device)
 
     seconds = dict(known)
     for cell, stages in chains:
         if cell.bound_model is None or cell.source is None:
             continue
-        probe = Probe(cell.resolved.settings, cell.source, cell.bound_model.shape, where)
+        probe = Probe(cell.resolved.settings, cell.source, cell.bound_model.shape, numerics)
         for stage in stages:
             if stage.cost_key not in seconds:
                 seconds[stage.cost_key] = probe.seconds(stage)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runner.artifacts.states import names_of_states, resume_points
 from runner.bind.bound_request import BoundRequest
@@ -27,13 +27,16 @@ from runner.store.progress import (
     seconds_by_cost_key,
 )
 
+if TYPE_CHECKING:
+    from runner.engine.numerics import Numerics
+
 
 def find_facts(
     naive: Plan,
     finished: Mapping[str, RunStatus],
     bound: BoundRequest,
     database: Database | None,
-    numerics: Mapping[str, Any],
+    numerics: Numerics,
 ) -> Facts:
     """Return what is known of the stages of a plan.
 
@@ -42,8 +45,8 @@ def find_facts(
         finished: how the runs ended that are not done again.
         bound: what is asked for.
         database: what is recorded, or None when there is no database yet.
-        numerics: what may change rounding here; states of others are not gone on from, unless the
-            request accepts them.
+        numerics: of this process; states of others are not gone on from, unless the request
+            accepts them.
     """
     from runner.engine.products import lies_there
 
@@ -59,22 +62,33 @@ def find_facts(
     to_read = _weights_to_read(naive, finished, ended)
     artifacts -= _damaged(to_read, artifacts, database, bound.workspace)
     artifacts |= names_of_states(stored)
-    trajectories = (stage.trajectory for stage in naive.stages if isinstance(stage, Train))
-    segments = {segment.key for trajectory in trajectories for segment in trajectory.segments}
-    usable = None if bound.request.accept_mixed else numerics
+    segments = _segments(naive, None if bound.request.accept_mixed else numerics)
     facts = Facts(
         done=frozenset(key for key, status in ended.items() if status != "failed"),
         diverged=frozenset(key for key, status in ended.items() if status == "diverged"),
         finished_readers=frozenset(finished_readers(database)),
         artifacts=artifacts,
-        resume_points=tuple(resume_points(stored, segments, usable)),
+        resume_points=tuple(resume_points(stored, segments)),
         finished=dict(finished),
-        seconds=seconds_by_cost_key(database, str(numerics["device"])),
+        seconds=seconds_by_cost_key(database, numerics.device_name),
         cache_limit=cache_limit,
     )
     if "read_recorded_epochs" in bound.disabled:
         return facts
-    return _with_records(facts, naive, bound, database, usable)
+    return _with_records(facts, naive, bound, database, segments)
+
+
+def _segments(naive: Plan, numerics: Numerics | None) -> dict[str, Mapping[str, Any] | None]:
+    """Return the numerics of the trainings by the keys of their segments, None where any will do.
+
+    Trainings that have a segment in common have one network, and so one number of threads.
+    """
+    made: dict[str, Mapping[str, Any] | None] = {}
+    for stage in naive.stages:
+        if isinstance(stage, Train) and stage.trajectory.segments[-1].key not in made:
+            wanted = None if numerics is None else numerics.of(stage)
+            made |= dict.fromkeys((each.key for each in stage.trajectory.segments), wanted)
+    return made
 
 
 def _weights_to_read(
@@ -108,7 +122,7 @@ def _with_records(
     naive: Plan,
     bound: BoundRequest,
     database: Database,
-    numerics: Mapping[str, Any] | None,
+    segments: Mapping[str, Mapping[str, Any] | None],
 ) -> Facts:
     """Return the facts with the recorded epochs that runs without a result may read."""
     keys = naive.read_by_open_runs(facts.finished)
@@ -116,5 +130,5 @@ def _with_records(
         stage.key: stage for stage in naive.stages if isinstance(stage, Train) and stage.key in keys
     }
     on_features = "use_frozen_features" not in bound.disabled
-    readable = recorded(trainings.values(), database, bound.workspace, numerics, on_features)
+    readable = recorded(trainings.values(), database, bound.workspace, segments, on_features)
     return replace(facts, records=readable.records, ended=frozenset(readable.ended))

@@ -41,12 +41,14 @@ class BoundModel:
     Attributes:
         shape: channels, height, width of its images.
         parameters: weights of its network.
+        multiply_adds: of its network for one image.
         weights: digest of the pretrained tensors that are loaded, "" without.
         prefix: the frozen part with which its network begins, or None.
     """
 
     shape: tuple[int, int, int]
     parameters: int
+    multiply_adds: int
     weights: str
     prefix: FrozenPrefix | None
 
@@ -93,7 +95,8 @@ class ModelChecker:
                 views or 1,
             )
             prefix = _prefix(key, layout, views, len(source.names))
-        return BoundModel(shape, layout["parameters"], loaded, prefix)
+        parameters, multiply_adds = layout["parameters"], layout["multiply_adds"]
+        return BoundModel(shape, parameters, multiply_adds, loaded, prefix)
 
     def _layout(self, resolved: ResolvedCell, source: ImageSource) -> dict[str, Any]:
         """Return image shape and network layout; check data and model together, once."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING
 
 from runner.bind.bound_cell import BoundCell
 from runner.bind.bound_request import BoundRequest
@@ -19,6 +19,9 @@ from runner.planner.features import features_of
 from runner.planner.rules import rule_steps, rules_without
 from runner.store.database import Database
 from runner.store.progress import latest_results, next_rerun, open_reruns
+
+if TYPE_CHECKING:
+    from runner.engine.numerics import Numerics
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class PlannedRuns:
 def plan_runs(
     bound: BoundRequest,
     database: Database | None,
-    numerics: Mapping[str, Any],
+    numerics: Numerics,
     reference: Mapping[str, RunStatus] = MappingProxyType({}),
 ) -> PlannedRuns:
     """Return what is wanted and the plan for it.
@@ -67,7 +70,7 @@ def plan_runs(
     Args:
         bound: what is asked for.
         database: what is recorded, or None when there is no database yet.
-        numerics: what may change rounding here, and the name of the device.
+        numerics: of this process.
         reference: how runs ended in the reference, where that counts and is not recorded yet.
     """
     request = bound.request

@@ -47,7 +47,7 @@ def recorded(
     trainings: Iterable[Train],
     database: Database,
     workspace: Workspace,
-    numerics: Mapping[str, Any] | None,
+    numerics: Mapping[str, Mapping[str, Any] | None],
     on_features: bool,
 ) -> Recorded:
     """Return what is recorded on the paths of trainings of runs without a result.
@@ -56,7 +56,8 @@ def recorded(
         trainings: naive ones, each of one run.
         database: what is recorded.
         workspace: where weights lie.
-        numerics: epochs that were trained under others are left out; None leaves nothing out.
+        numerics: of each segment by its key; epochs that were trained under others are left out.
+            None leaves nothing out.
         on_features: whether epochs that were trained on frozen features may be read.
     """
     limits: dict[str, set[float]] = {}
@@ -77,8 +78,7 @@ def recorded(
     chains = [
         chain
         for chain in _distinct([*_of_attempts(attempts), *(chain for _, chain in states)])
-        if (numerics is None or _made_under(numerics, chain, attempts))
-        and (on_features or not chain.inputs["features"])
+        if _made_under(numerics, chain, attempts) and (on_features or not chain.inputs["features"])
     ]
     ids = {attempt for chain in chains for attempt, _, _ in chain.ranges}
     measured = epoch_metrics_of(database, ids)
@@ -189,11 +189,15 @@ def _begins(chain: _Chain, longer: _Chain) -> bool:
 
 
 def _made_under(
-    numerics: Mapping[str, Any], chain: _Chain, attempts: Mapping[int, Trained]
+    numerics: Mapping[str, Mapping[str, Any] | None],
+    chain: _Chain,
+    attempts: Mapping[int, Trained],
 ) -> bool:
-    """Return whether all epochs were trained under these numerics, by attempts known here."""
-    return all(
-        attempt in attempts and attempts[attempt].numerics == dict(numerics)
+    """Return whether all epochs were trained under the numerics of their path, as known here."""
+    keys = (segment.key for segment in chain.trajectory.segments)
+    wanted = next(numerics[key] for key in keys if key in numerics)
+    return wanted is None or all(
+        attempt in attempts and attempts[attempt].numerics == wanted
         for attempt, _, _ in chain.ranges
     )
 

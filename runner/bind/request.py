@@ -38,7 +38,7 @@ class Request:
         retry_failed: do failed runs again.
         rerun: do runs that have a result once more, as a further repetition.
         device: ``cpu``, ``cuda``, ``cuda:1``; the GPU when there is one.
-        threads: CPU threads; torch's choice when not given.
+        threads: the most CPU threads; those of all cores when not given.
         db: the database; results.db when not given.
         data: folder in which data sets are looked for; RUNNER_DATA when not given.
         executor: name of the executor.

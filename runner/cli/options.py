@@ -81,7 +81,12 @@ Device = Annotated[
 
 Threads = Annotated[
     int | None,
-    typer.Option(min=1, metavar="NUMBER", help="CPU threads.", show_default="torch's choice"),
+    typer.Option(
+        min=1,
+        metavar="NUMBER",
+        help="The most CPU threads; a small network takes one.",
+        show_default="all cores",
+    ),
 ]
 Limit = Annotated[int | None, typer.Option(min=1, metavar="RUNS", help="Do at most so many now.")]
 RetryFailed = Annotated[
@@ -94,7 +99,7 @@ Rerun = Annotated[
 AcceptMixed = Annotated[
     bool,
     typer.Option(
-        "--accept-mixed", help="Go on from checkpoints of another device, torch or threads."
+        "--accept-mixed", help="Go on from checkpoints of another device, torch, engine or threads."
     ),
 ]
 CacheLimit = Annotated[

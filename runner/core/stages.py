@@ -31,12 +31,14 @@ class _Planned:
         needs: keys of the stages that come before it.
         cost_key: stages of one cost key cost the same an epoch on one device.
         num_bytes: disk that its product takes, or None when not known yet.
+        multiply_adds: of its network for one image, 0 without a network or when not known yet.
     """
 
     key: str
     needs: tuple[str, ...] = ()
     cost_key: str = ""
     num_bytes: int | None = None
+    multiply_adds: int = 0
 
     shared: ClassVar[Literal["never", "between runs", "always"]] = "never"
     """When a plan has it do for a run what the run would not do alone."""

@@ -1,7 +1,4 @@
-"""Devices, and what may change rounding on them.
-
-Owns the choice of a device, the record of numerics, and the description of the environment.
-"""
+"""Devices: the choice of one, its name, and the description of the environment."""
 
 from __future__ import annotations
 
@@ -9,8 +6,6 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -48,50 +43,9 @@ def choose_device(name: str | None) -> torch.device:
     return device
 
 
-@contextmanager
-def on_threads(number: int | None) -> Iterator[None]:
-    """Let torch use so many CPU threads while entered; None leaves its choice."""
-    before = torch.get_num_threads()
-    if number is not None:
-        torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def full_precision() -> None:
-    """Turn TF32 off: `precision: fp32` means what it says, also in convolutions."""
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
-
-
 def device_name(device: torch.device) -> str:
     """Return the device's name for records: ``cpu`` or the GPU's model."""
     return "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device)
-
-
-def numerics(device: torch.device) -> dict[str, Any]:
-    """Return what may change rounding; equal numerics may resume one another's trainings."""
-    return {
-        "device": device_name(device),
-        "torch": torch.__version__,
-        "threads": torch.get_num_threads() if device.type == "cpu" else 0,
-        "cpu": _cpu_capability() if device.type == "cpu" else "",
-        "channels_last": True,
-        "tf32": False,
-        "cudnn": _cudnn_version() if device.type == "cuda" else 0,
-        "compile": False,
-    }
-
-
-def _cudnn_version() -> int:
-    found = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
-    return int(found or 0)
-
-
-def _cpu_capability() -> str:
-    return str(torch.backends.cpu.get_cpu_capability())
 
 
 @cache

@@ -19,6 +19,7 @@ from runner.engine.data.samples import evaluation_batch_size
 from runner.engine.memory import keep_freed_memory
 from runner.engine.network.build import Network, Shape, build_network
 from runner.engine.network.split import features_shape
+from runner.engine.numerics import Numerics, on_threads
 from runner.engine.stages.evaluate import autocast
 from runner.engine.stages.prepare import decoded
 from runner.engine.training.loop import TrainingStep
@@ -39,16 +40,26 @@ class Probe:
 
     Attributes:
         shape: channels, height, width of its images.
+        numerics: of this process, on the device where they are measured.
     """
 
     settings: Settings
     source: ImageSource
     shape: Shape
-    device: torch.device
+    numerics: Numerics
+
+    @property
+    def device(self) -> torch.device:
+        """Where they are measured."""
+        return self.numerics.device
 
     def seconds(self, stage: Stage) -> float:
         """Return the estimated seconds of a stage, of one epoch where it trains."""
         keep_freed_memory()  # as in the stage itself
+        with on_threads(self.numerics.threads(stage)):
+            return self._seconds(stage)
+
+    def _seconds(self, stage: Stage) -> float:
         match stage:
             case Prepare():
                 return self._preparing()

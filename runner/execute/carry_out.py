@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import torch
-
 from runner.bind.bound_request import BoundRequest
 from runner.bind.code_digests import Sources, recorded_code
 from runner.bind.data_locations import data_locations, image_sources
 from runner.bind.plan_runs import PlannedRuns, plan_runs
 from runner.bind.planned_records import record_wanted
 from runner.core.moments import reached
-from runner.engine.device import choose_device, environment, full_precision, numerics
+from runner.engine.device import choose_device, environment
+from runner.engine.numerics import begin_numerics
 from runner.execute import EXECUTORS
 from runner.execute.listener import Listener
 from runner.execute.plan_execution import PlanExecution, WorkerSetup
@@ -39,15 +38,14 @@ def carry_out(
         Interrupted: when asked to stop.
     """
     request, folder = bound.request, bound.workspace.folder
-    device = choose_device(request.device)
-    full_precision()
-    planned = plan_runs(bound, database, numerics(device))
+    numerics = begin_numerics(choose_device(request.device), request.threads)
+    planned = plan_runs(bound, database, numerics)
     reached("runs planned, not recorded")
     record_wanted(database, planned)
     setup = WorkerSetup(
         request=request,
         workspace=bound.workspace,
-        threads=torch.get_num_threads(),
+        cores=numerics.cores,
         environment={**environment(), "modules": _code(folder, planned)},
         data=data_locations(bound.cells),
         weights=bound.weights,

@@ -27,7 +27,7 @@ class WorkerSetup:
     Attributes:
         request: what the invocation was asked for.
         workspace: where database, ``.runner/`` and data lie.
-        threads: of torch, on the CPU.
+        cores: the most CPU threads that a stage may have.
         environment: versions, machine and code, for the record.
         data: where images come from, by the keys of their pixels.
         weights: files of pretrained weights, by `weights_name`.
@@ -37,7 +37,7 @@ class WorkerSetup:
 
     request: Request
     workspace: Workspace
-    threads: int
+    cores: int
     environment: Mapping[str, object]
     data: Mapping[str, DataLocation]
     weights: Mapping[str, Path]

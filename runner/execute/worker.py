@@ -23,9 +23,10 @@ from runner.core.moments import reached
 from runner.core.stages import Stage
 from runner.engine.context import Context
 from runner.engine.data.pixels import forget_images
-from runner.engine.device import choose_device, full_precision, numerics
+from runner.engine.device import choose_device
 from runner.engine.engine import do_stage, end_stage
 from runner.engine.job import StageJob
+from runner.engine.numerics import begin_numerics, on_threads
 from runner.execute.heartbeat import Heartbeat
 from runner.execute.listener import Listener
 from runner.execute.plan_execution import StageTask, WorkerSetup
@@ -95,16 +96,15 @@ class Worker:
             sources: images already found here, or None to find those that are needed.
         """
         request = setup.request
-        torch.set_num_threads(setup.threads)
-        full_precision()
         self._setup, self._listener, self._should_stop = setup, listener, should_stop
         self._database = setup.workspace.open(check=False) if database is None else database
         self._is_own = database is None
         device = choose_device(request.device)
+        self._numerics = begin_numerics(device, setup.cores)
         context = Context(
             folder=setup.workspace.folder,
             device=device,
-            numerics=numerics(device),
+            numerics=self._numerics.of_machine(),
             database=self._database.identity(),
             sources=_FoundSources(setup.data, setup.workspace) if sources is None else sources,
             weights=setup.weights,
@@ -138,11 +138,13 @@ class Worker:
 
     def do(self, task: StageTask) -> Answer:
         """See :meth:`StageWorker.do`."""
-        made = self._context.numerics
+        numerics = self._numerics
         claim = claim_stage(
             self._database,
             task.stage.key,
-            NewAttempt(self._environment, made, str(made["device"]), task.predicted),
+            NewAttempt(
+                self._environment, numerics.of(task.stage), numerics.device_name, task.predicted
+            ),
             again=task.again,
             failures=task.failures,
         )
@@ -158,7 +160,10 @@ class Worker:
         database, started = self._database, time.perf_counter()
         job = self._job(task, claim)
         try:
-            with Heartbeat(database, claim) as heartbeat:
+            with (
+                Heartbeat(database, claim) as heartbeat,
+                on_threads(self._numerics.threads(task.stage)),
+            ):
                 outcome = do_stage(self._context_of(task.stage, heartbeat), job)
             seconds = time.perf_counter() - started
             record_outcome(database, claim, outcome, seconds)
@@ -202,6 +207,7 @@ class Worker:
 
         return replace(
             self._context,
+            numerics=self._numerics.of(stage),
             should_stop=should_stop,
             on_progress=lambda progress: self._listener.on_stage_progress(stage, progress),
             on_note=self._listener.on_note,

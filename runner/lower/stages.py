@@ -41,12 +41,14 @@ class Sizes:
         weights: of the weights that a training keeps.
         state: of the state at its end, about.
         evaluated: images that are evaluated after each epoch, as a share of all; 0 where not known.
+        multiply_adds: of the network for one image.
     """
 
     pixels: int | None = None
     weights: int | None = None
     state: int = 0
     evaluated: float = 0.0
+    multiply_adds: int = 0
 
 
 UNKNOWN = Sizes()
@@ -148,6 +150,7 @@ def measurement(
         needs=train.needs if epoch_number is not None else (*train.needs, train.key),
         cost_key=cost_key,
         num_bytes=0,
+        multiply_adds=train.multiply_adds,
         settings=train.settings,
         pixels_key=train.pixels_key,
         solo_key=train.key,
@@ -189,6 +192,7 @@ def _train(
         needs=(prepare.key,),
         cost_key=_train_cost_key(run, settings),
         num_bytes=sizes.weights,
+        multiply_adds=sizes.multiply_adds,
         settings=run.settings,
         pixels_key=prepare.pixels_key,
         trajectory=trajectory,
@@ -235,6 +239,7 @@ def _evaluate(run: Run, train: Train) -> Evaluate:
         needs=(*train.needs, train.key),
         cost_key=_evaluation_cost_key(train.cost_key),
         num_bytes=0,
+        multiply_adds=train.multiply_adds,
         settings=run.settings,
         pixels_key=train.pixels_key,
         solo_key=train.key,

@@ -123,6 +123,7 @@ def features_of(stages: Iterable[Stage]) -> dict[str, ExtractFeatures]:
             needs=user.needs[:1],
             cost_key=content_key("cost", ["features", user.prefix.key]),
             num_bytes=user.prefix.num_bytes,
+            multiply_adds=user.multiply_adds,
             settings=user.settings,
             pixels_key=user.pixels_key,
             prefix=replace(user.prefix, views=user.prefix.stored_views),

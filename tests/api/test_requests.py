@@ -12,6 +12,7 @@ from runner import api
 from runner.bind.request import Request
 from runner.cli import planning, running, verifying
 from runner.core.errors import Interrupted, UsageError
+from runner.engine import numerics
 
 SPEC = """\
 name: small
@@ -42,14 +43,16 @@ class Stop:
         return self.left < 0
 
 
-@pytest.mark.slow  # several threads on a busy machine wait for one another
-def test_plan_sees_the_checkpoint_that_a_run_on_as_many_threads_left(spec: Path) -> None:
+def test_plan_sees_the_checkpoint_that_a_run_on_as_many_threads_left(
+    spec: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(numerics, "MULTIPLY_ADDS_A_THREAD", 1)  # so that it takes all
     here = torch.get_num_threads()
     request = Request(spec, only="lr=0.01", device="cpu", threads=here + 1, checkpoint_seconds=0)
     with pytest.raises(Interrupted):
         api.run(request, should_stop=Stop(12))
     assert torch.get_num_threads() == here
-    on_other_threads = api.plan(spec, only="lr=0.01", device="cpu")
+    on_other_threads = api.plan(spec, only="lr=0.01", device="cpu", threads=here)
     assert on_other_threads.planned.epochs == 6
     assert api.plan(request).planned.epochs < 6
     assert torch.get_num_threads() == here

@@ -121,11 +121,11 @@ def test_weights_beside_a_state_are_those_of_its_epoch_and_of_the_best(
 
 def test_resume_point_knows_which_weights_are_still_there(artifacts: Artifacts) -> None:
     put(artifacts.path("states/seg-3"))
-    (point,) = resume_points(artifacts, {"seg"}, {"threads": 1})
+    (point,) = resume_points(artifacts, {"seg": {"threads": 1}})
     assert (point.segment, point.epoch, point.kept) == ("seg", 3, {2})
     assert point.written == {"weights/one-best"}
-    assert list(resume_points(artifacts, {"seg"}, {"threads": 2})) == []
-    assert len(list(resume_points(artifacts, {"seg"}, None))) == 1
+    assert list(resume_points(artifacts, {"seg": {"threads": 2}})) == []
+    assert len(list(resume_points(artifacts, {"seg": None}))) == 1
 
 
 def test_checkpoints_are_for_readers_and_are_removed(artifacts: Artifacts) -> None:

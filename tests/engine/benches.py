@@ -19,10 +19,10 @@ from runner.core.records import EpochRecord
 from runner.core.stages import Stage
 from runner.engine.context import Context, Outcome
 from runner.engine.data.samples import Images
-from runner.engine.device import numerics
 from runner.engine.engine import do_stage
 from runner.engine.job import StageJob
 from runner.engine.network.tensors import tensors_digest
+from runner.engine.numerics import begin_numerics
 from runner.lower.stages import make_run, naive_chain
 from runner.lower.trajectory import pixels_key
 
@@ -92,7 +92,7 @@ class Bench:
         """Return the context of all stages."""
         assert self.source is not None
         values: dict[str, Any] = {
-            "numerics": numerics(CPU),
+            "numerics": begin_numerics(CPU).of_machine(),
             "database": "database",
             "checkpoint_seconds": 1e9,
             "cache": Cache(self.folder, DEFAULT_CACHE_LIMIT),

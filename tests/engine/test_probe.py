@@ -15,6 +15,7 @@ from runner.core.stages import Stage
 from runner.engine import probe
 from runner.engine.data.augment import Augmenter
 from runner.engine.data.samples import evaluation_batch_size
+from runner.engine.numerics import begin_numerics
 from runner.engine.training import loop
 
 STEP = 1 / probe.STEPS
@@ -36,7 +37,7 @@ def ticking(monkeypatch: pytest.MonkeyPatch) -> None:
 def seconds(stage: Stage, **settings: Any) -> float:
     made = settings_of(**settings)
     source = made.data.build(NOWHERE)
-    return probe.Probe(made, source, (3, 8, 8), CPU).seconds(stage)
+    return probe.Probe(made, source, (3, 8, 8), begin_numerics(CPU)).seconds(stage)
 
 
 def test_decoding_is_measured_on_some_images_for_all() -> None:

@@ -136,7 +136,10 @@ def test_only_the_newest_checkpoint_is_kept(interrupted: Bench) -> None:
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        ({"numerics": {"device": "cpu", "threads": 8}}, "another device, torch or thread count"),
+        (
+            {"numerics": {"device": "cpu", "threads": 8}},
+            "another device, torch, engine or threads",
+        ),
     ],
 )
 def test_a_foreign_checkpoint_is_not_continued(

@@ -96,12 +96,14 @@ class Layout:
 
     Attributes:
         parameters: number of weights, frozen ones included.
+        multiply_adds: of convolutions and linear layers for one image.
         cut: where the frozen prefix ends, or "".
         features: shape of one image's output of the prefix, or ().
         structure: digest of the prefix's operations, or "".
     """
 
     parameters: int
+    multiply_adds: int
     cut: str = ""
     features: tuple[int, ...] = ()
     structure: str = ""
@@ -180,6 +182,36 @@ def count_parameters(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
+def count_multiply_adds(network: nn.Module, shape: Shape) -> int:
+    """Return the multiply-adds of a network's convolutions and linear layers for one image.
+
+    Args:
+        network: on the meta device, where nothing is computed; left in evaluation mode.
+        shape: channels, height, width of the image.
+
+    Raises:
+        RuntimeError: when the image is too small.
+    """
+    total = 0
+
+    def count(layer: nn.Module, _: object, output: Tensor) -> None:
+        nonlocal total
+        weight = layer.weight
+        assert isinstance(weight, Tensor)
+        total += output.numel() * weight[0].numel()
+
+    layers = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+    hooks = [
+        each.register_forward_hook(count) for each in network.modules() if isinstance(each, layers)
+    ]
+    network.eval()
+    with torch.no_grad():
+        network(torch.empty((1, *shape), device="meta"))
+    for hook in hooks:
+        hook.remove()
+    return total
+
+
 def network_layout(settings: Settings, shape: Shape, num_classes: int) -> Layout:
     """Return the layout of a network without allocating its weights.
 
@@ -192,10 +224,12 @@ def network_layout(settings: Settings, shape: Shape, num_classes: int) -> Layout
     module = on_meta(lambda: settings.model.build(shape, outputs))
     frozen = find_frozen(module, settings.model.freeze)
     split = split_at_prefix(module, frozen)
+    parameters, multiply_adds = count_parameters(module), count_multiply_adds(module, shape)
     if split is None:
-        return Layout(count_parameters(module))
+        return Layout(parameters, multiply_adds)
     return Layout(
-        parameters=count_parameters(module),
+        parameters=parameters,
+        multiply_adds=multiply_adds,
         cut=split.cut,
         features=features_shape(split, shape),
         structure=hashlib.sha256(str(split.prefix).encode()).hexdigest(),

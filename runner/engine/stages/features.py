@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -199,9 +199,15 @@ def _fault(context: Context, folder: Path, images: Images) -> str:
         return NOT_THERE
     if not isinstance(index, dict) or index.get("pixels") != images.digest:
         return "they were made from other pixels"
-    if index.get("numerics") != dict(context.numerics) and not context.accept_mixed:
-        return "they were made with another device, torch or thread count"
+    is_alike = _rounding(index.get("numerics", {})) == _rounding(context.numerics)
+    if not is_alike and not context.accept_mixed:
+        return "they were made with another device, torch or engine"
     return "" if is_whole(folder / ARRAY, index.get("sha256"), file_digest) else DAMAGED
+
+
+def _rounding(numerics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return numerics without threads, which follow from the network behind the prefix too."""
+    return {name: value for name, value in numerics.items() if name != "threads"}
 
 
 def _extract(

@@ -110,7 +110,7 @@ def _refusal(
     """
     values = found.values
     if values["numerics"] != dict(context.numerics) and not context.accept_mixed:
-        return "was made with another device, torch or thread count (--accept-mixed goes on)"
+        return "was made with another device, torch, engine or threads (--accept-mixed goes on)"
     if values["inputs"]["pixels"] != inputs["pixels"]:
         return "was made with other pixels (another Pillow decoded them)"
     if values["inputs"]["features"] != inputs["features"] and not context.accept_mixed:
