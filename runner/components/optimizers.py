@@ -15,6 +15,8 @@ from runner.components.component import MAX_NUMBER, Component
 if TYPE_CHECKING:
     import torch
 
+    from runner.components.optimizers_net import TorchOptimizer
+
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -33,17 +35,16 @@ class SGD(Component):
             raise ValueError("nesterov needs a momentum above 0")
         return self
 
-    def build(self, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
+    def build(self, parameters: Iterable[torch.nn.Parameter]) -> TorchOptimizer:
         """Return the optimizer over ``parameters``."""
-        import torch
+        from runner.components.optimizers_net import FusedSGD
 
-        return torch.optim.SGD(
+        return FusedSGD(
             parameters,
             lr=self.lr,
             momentum=self.momentum,
             nesterov=self.nesterov,
             weight_decay=self.weight_decay,
-            fused=True,
         )
 
 
@@ -56,17 +57,16 @@ class Adam(Component):
     eps: float = Field(1e-8, gt=0, le=MAX_NUMBER, description="added to the denominator")
     weight_decay: float = Field(0.0, ge=0, le=MAX_NUMBER, description="L2 penalty")
 
-    def build(self, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
+    def build(self, parameters: Iterable[torch.nn.Parameter]) -> TorchOptimizer:
         """Return the optimizer over ``parameters``."""
-        import torch
+        from runner.components.optimizers_net import FusedAdam
 
-        return torch.optim.Adam(
+        return FusedAdam(
             parameters,
             lr=self.lr,
             betas=self.betas,
             eps=self.eps,
             weight_decay=self.weight_decay,
-            fused=True,
         )
 
 
@@ -79,17 +79,16 @@ class AdamW(Component):
     eps: float = Field(1e-8, gt=0, le=MAX_NUMBER, description="added to the denominator")
     weight_decay: float = Field(0.01, ge=0, le=MAX_NUMBER, description="decoupled weight decay")
 
-    def build(self, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
+    def build(self, parameters: Iterable[torch.nn.Parameter]) -> TorchOptimizer:
         """Return the optimizer over ``parameters``."""
-        import torch
+        from runner.components.optimizers_net import FusedAdamW
 
-        return torch.optim.AdamW(
+        return FusedAdamW(
             parameters,
             lr=self.lr,
             betas=self.betas,
             eps=self.eps,
             weight_decay=self.weight_decay,
-            fused=True,
         )
 
 

@@ -31,7 +31,7 @@ try:
     main()
 except SystemExit as ended:
     assert not ended.code
-heavy = ("torch", "torchvision", "sklearn", "scipy", "matplotlib", "pandas")
+heavy = ("torch", "torch._dynamo", "torchvision", "sklearn", "scipy", "matplotlib", "pandas")
 print("imported:", ", ".join(name for name in heavy if name in sys.modules))
 """
 LIGHT = [
@@ -66,7 +66,10 @@ def test_commands_that_train_nothing_import_nothing_heavy(tiny: Path) -> None:
 
 @pytest.mark.slow
 def test_process_that_trains_imports_only_what_training_needs(tmp_path: Path) -> None:
-    spec = "{name: d, data: {dataset: digits}, model: {name: mlp, hidden: [4]}, train: {epochs: 1}}"
+    spec = (
+        "{name: d, data: {dataset: digits}, model: {name: mlp, hidden: [4], dropout: 0.1},"
+        " train: {epochs: 1, clip_grad_norm: 1.0}}"
+    )
     (tmp_path / "digits.yaml").write_text(spec)
     done = subprocess.run(
         [sys.executable, "-c", TRAINING], cwd=tmp_path, capture_output=True, text=True, check=True

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from runner.artifacts.atomic import whole_file
 from runner.artifacts.states import put_state, whole_state
+from runner.components.optimizers_net import TorchOptimizer
 from runner.engine.network.tensors import write_tensors, write_weights
 
 
@@ -86,7 +87,7 @@ def unprefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def optimizer_tensors(optimizer: TorchOptimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Return an optimizer's state as tensors by ``index.key``, and what is no tensor as JSON."""
     tensors: dict[str, Tensor] = {}
     others: dict[str, Any] = {}
@@ -100,7 +101,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tenso
 
 
 def restore_optimizer(
-    optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], others: Mapping[str, Any]
+    optimizer: TorchOptimizer, tensors: Mapping[str, Tensor], others: Mapping[str, Any]
 ) -> None:
     """Put back what :func:`optimizer_tensors` returned.
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from runner.components.measures import Measure, Tally
+from runner.components.optimizers_net import TorchOptimizer
 from runner.components.settings import Settings, measures_each_epoch, splits_each_epoch
 from runner.core.errors import Interrupted
 from runner.core.keys import keyed_seed
@@ -51,7 +52,7 @@ class TrainState:
     """
 
     network: Network
-    optimizer: torch.optim.Optimizer
+    optimizer: TorchOptimizer
     readers: dict[str, ReaderState]
     history: list[dict[str, float]] = field(default_factory=list)
     first_mean: float | None = None
@@ -194,9 +195,7 @@ def _pass(
 class TrainingStep:
     """One update of the weights on a batch: what a training does, and what a probe times."""
 
-    def __init__(
-        self, settings: Settings, network: Network, optimizer: torch.optim.Optimizer
-    ) -> None:
+    def __init__(self, settings: Settings, network: Network, optimizer: TorchOptimizer) -> None:
         self._settings, self._network, self._optimizer = settings, network, optimizer
         self._criterion = settings.train.loss.build()
 
