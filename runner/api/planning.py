@@ -60,7 +60,7 @@ class Explained(Framed):
         wanted: cost of every run by itself.
         planned: cost of what is to do.
         missing: data sets that are not there; keys are then provisional.
-        notes: what a person should know of the data.
+        notes: what a person should know of the data and of how precisions are computed here.
         probed: whether seconds come from a probe.
         decisions: what the rules decided that a person may wonder about.
         downloads: bytes that `run` would fetch first, by the name of the file.
@@ -159,7 +159,8 @@ def make_plan(request: Request, probe: bool = False) -> tuple[Explained, Planned
     from runner.engine.device import choose_device
     from runner.engine.numerics import begin_numerics
 
-    numerics = begin_numerics(choose_device(request.device), request.threads)
+    device = choose_device(request.device)
+    numerics = begin_numerics(device, request.threads, request.deterministic)
     bound = bind_request(request, provisional=True)
     keys = {cell.run.run_key for cell in bound.wanted_cells}
     reference = reference_statuses(keys) if request.use_reference else {}
@@ -173,7 +174,7 @@ def make_plan(request: Request, probe: bool = False) -> tuple[Explained, Planned
     imported = sum(
         key in finished and results.get(key, ("failed", 0))[0] == "failed" for key in reference
     )
-    explained = _explained(planned, numerics.device_name, imported)
+    explained = _explained(planned, numerics, imported)
     return replace(explained, changed=changed, probed=probe), planned
 
 
@@ -196,7 +197,7 @@ def _probed(planned: PlannedRuns, numerics: Numerics) -> PlannedRuns:
     return replace(planned, facts=replace(planned.facts, seconds=seconds))
 
 
-def _explained(planned: PlannedRuns, device: str, imported: int) -> Explained:
+def _explained(planned: PlannedRuns, numerics: Numerics, imported: int) -> Explained:
     bound, facts = planned.bound, planned.facts
     statuses = [facts.finished.get(key) for key in planned.run_keys]
     alone, costs = plan_costs(planned.naive, planned.plan, facts)
@@ -212,9 +213,9 @@ def _explained(planned: PlannedRuns, device: str, imported: int) -> Explained:
         failed=statuses.count("failed"),
         wanted=alone,
         planned=costs,
-        device=device,
+        device=numerics.device_name,
         missing=tuple(bound.missing),
-        notes=tuple(bound.notes),
+        notes=(*bound.notes, *numerics.notes(planned.precisions())),
         probed=False,
         decisions=tuple(planned.plan.decisions),
         downloads=dict(bound.downloads),

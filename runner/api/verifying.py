@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 FEATURES_TOLERANCE = 1e-4
 """What features of an image that were computed apart may differ by, relatively to their norm."""
 
+ON_MPS = "mps does not promise to repeat itself: a difference may be the device's, not sharing's"
+
 WITHOUT_RECORDS: dict[str, Any] = {
     "limit": None,
     "retry_failed": False,
@@ -110,8 +112,12 @@ def verify(
         UsageError: for a database that the outcome cannot be recorded in; nothing was started.
         Interrupted: when asked to stop; nothing is recorded or left behind.
     """
-    request = as_request(asked, options)
+    from runner.engine.device import choose_device
+
+    request = replace(as_request(asked, options), deterministic=True)  # bytes are compared
     _check_target(request)
+    if choose_device(request.device).type == "mps":
+        on_step(ON_MPS)
     with tempfile.TemporaryDirectory(prefix="runner-verify-") as folder:
         home = Path(folder)
         fresh = replace(request, db=home / "nothing" / "results.db", **WITHOUT_RECORDS)
@@ -200,13 +206,15 @@ def _deviations(planned: PlannedRuns, runs: Sequence[str]) -> dict[str, float]:
         return {}
     bound = planned.bound
     cells = {cell.run.run_key: cell for cell in bound.cells}
-    numerics = begin_numerics(choose_device(bound.request.device), bound.request.threads)
+    device = choose_device(bound.request.device)
+    numerics = begin_numerics(device, bound.request.threads, bound.request.deterministic)
     sources = image_sources(bound.cells)
     folder = bound.workspace.folder
     found: dict[str, float] = {}
     for name, key in to_check:
         made_under = numerics.of(stages[key])
-        context = Context(folder, numerics.device, made_under, "", sources, bound.weights)
+        context = Context(folder, device, made_under, "", sources, bound.weights)
+        context = replace(context, deterministic=numerics.deterministic)
         with on_threads(numerics.threads(stages[key])):
             found[name] = features_deviation(context, stages[key], cells[name].resolved.settings)
     return found
@@ -237,7 +245,8 @@ def _record(request: Request, verified: Sequence[Verified]) -> None:
     from runner.engine.numerics import begin_numerics
 
     home = workspace(request.db)
-    numerics = begin_numerics(choose_device(request.device), request.threads)
+    device = choose_device(request.device)
+    numerics = begin_numerics(device, request.threads, request.deterministic)
     with home.open() as database:
         record_verification(
             database,

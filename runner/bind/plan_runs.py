@@ -11,9 +11,10 @@ from runner.bind.bound_cell import BoundCell
 from runner.bind.bound_request import BoundRequest
 from runner.bind.facts import find_facts
 from runner.bind.measurements import measurements
+from runner.components.resolved import typed_settings
 from runner.core.plan import Facts, Plan
 from runner.core.records import RunStatus
-from runner.core.stages import Stage, Train
+from runner.core.stages import Prepare, Stage, Train
 from runner.lower.stages import naive_plan
 from runner.planner.features import features_of
 from runner.planner.rules import rule_steps, rules_without
@@ -57,6 +58,11 @@ class PlannedRuns:
     def plan(self) -> Plan:
         """The plan after all rules."""
         return self.steps[-1][1]
+
+    def precisions(self) -> set[str]:
+        """Return the precisions of what is to be computed."""
+        stages = (stage for stage in self.plan.stages if not isinstance(stage, Prepare))
+        return {typed_settings(stage.settings).train.precision for stage in stages}
 
 
 def plan_runs(

@@ -37,12 +37,13 @@ class Request:
         limit: the most runs that are done now.
         retry_failed: do failed runs again.
         rerun: do runs that have a result once more, as a further repetition.
-        device: ``cpu``, ``cuda``, ``cuda:1``; the GPU when there is one.
+        device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``; the CUDA GPU when there is one.
         threads: the most CPU threads; those of all cores when not given.
         db: the database; results.db when not given.
         data: folder in which data sets are looked for; RUNNER_DATA when not given.
         executor: name of the executor.
         checkpoint_seconds: seconds of finished epochs that a kill may lose.
+        deterministic: let a GPU repeat itself to the byte; a CPU does anyway.
         accept_mixed: go on from checkpoints of another device, torch or number of threads.
         download: fetch public data sets that are not there.
         cache_limit: the most bytes that frozen features and states of trainings may take.
@@ -65,6 +66,7 @@ class Request:
     data: str | Path | None = None
     executor: str = "local"
     checkpoint_seconds: float = 30.0
+    deterministic: bool = False
     accept_mixed: bool = False
     download: bool = True
     cache_limit: int = DEFAULT_CACHE_LIMIT

@@ -74,7 +74,9 @@ Data = Annotated[
 Device = Annotated[
     str | None,
     typer.Option(
-        metavar="DEVICE", help="cpu, cuda or cuda:1.", show_default="the GPU when there is one"
+        metavar="DEVICE",
+        help="cpu, cuda, cuda:1 or mps.",
+        show_default="the CUDA GPU when there is one",
     ),
 ]
 
@@ -95,6 +97,9 @@ RetryFailed = Annotated[
 Rerun = Annotated[
     bool,
     typer.Option("--rerun", help="Do runs once more, as a further repetition that counts."),
+]
+Deterministic = Annotated[
+    bool, typer.Option("--deterministic", help="Let a GPU repeat itself to the byte (slower).")
 ]
 AcceptMixed = Annotated[
     bool,

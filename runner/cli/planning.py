@@ -16,6 +16,7 @@ from runner.cli.options import (
     CacheLimit,
     Data,
     Db,
+    Deterministic,
     Device,
     Disable,
     Limit,
@@ -55,6 +56,7 @@ def plan(
     rerun: Rerun = False,
     device: Device = None,
     threads: Threads = None,
+    deterministic: Deterministic = False,
     accept_mixed: AcceptMixed = False,
     probe: Annotated[
         bool, typer.Option("--probe", help="Time some images and steps where nothing was measured.")
@@ -91,6 +93,7 @@ def plan(
                 "--limit": limit is not None,
                 "--retry-failed": retry_failed,
                 "--rerun": rerun,
+                "--deterministic": deterministic,
                 "--accept-mixed": accept_mixed,
                 "--cache-limit": cache_limit != DEFAULT_CACHE_LIMIT,
                 "--use-reference": use_reference,
@@ -120,6 +123,7 @@ def plan(
         threads=threads,
         db=db,
         data=data,
+        deterministic=deterministic,
         accept_mixed=accept_mixed,
         cache_limit=cache_limit,
         no_share=no_share,

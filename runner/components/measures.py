@@ -38,7 +38,7 @@ class Measure(ABC):
 
     @abstractmethod
     def total(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return what a batch adds to the total, of any shape, int64 or float64.
+        """Return what a batch adds to the total, of any shape, int64 or as `in_full` makes it.
 
         Args:
             logits: (B, classes), float32.
@@ -65,10 +65,10 @@ class Loss(Measure):
     is_standard = True
 
     def total(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return the sum of the images' losses, in float64."""
+        """Return the sum of the images' losses, in float64 where the device has it."""
         from torch.nn import functional
 
-        return functional.cross_entropy(logits, labels, reduction="none").double().sum()
+        return in_full(functional.cross_entropy(logits, labels, reduction="none")).sum()
 
 
 class Accuracy(Measure):
@@ -98,6 +98,11 @@ class Top5Accuracy(Measure):
         is_before = torch.arange(logits.shape[1], device=logits.device) < labels[:, None]
         in_front = ~(logits <= own) | ((logits == own) & is_before)  # no number: in front
         return (in_front.sum(1) < 5).sum()
+
+
+def in_full(values: Tensor) -> Tensor:
+    """Return numbers in float64, to be added up; on mps, which lacks it, as they are."""
+    return values if values.device.type == "mps" else values.double()
 
 
 MEASURES: tuple[Measure, ...] = (Loss(), Accuracy(), Top5Accuracy())

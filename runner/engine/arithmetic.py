@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from runner.components.settings import Precision
-from runner.engine.repeatable import RepeatablePooling
+from runner.engine.pooling import SteadyPooling
 
 CUBLAS_VARIABLE = "CUBLAS_WORKSPACE_CONFIG"
 REPEATABLE_WORKSPACES = (":4096:8", ":16:8")
@@ -86,6 +86,8 @@ def computing(
             undo.enter_context(_products_in("tf32" if uses_tf32(device, precision) else "ieee"))
         if is_repeating(device, deterministic):
             undo.enter_context(_repeating())
+        if device.type == "mps":  # whose poolings want sides that divide
+            undo.enter_context(SteadyPooling())
         yield
 
 
@@ -115,7 +117,7 @@ def _repeating() -> Iterator[None]:
         filling.fill_uninitialized_memory = False  # nothing here reads such memory
         # not use_deterministic_algorithms, which imports the compiler, for seconds
         torch.set_deterministic_debug_mode("error")
-        with RepeatablePooling():
+        with SteadyPooling():
             yield
     finally:
         torch.set_deterministic_debug_mode(mode)

@@ -15,7 +15,7 @@ from torch import Tensor
 from runner.components.data.dataset import DatasetSettings
 from runner.components.settings import Settings
 from runner.core.stages import ExtractFeatures
-from runner.engine.arithmetic import memory_format
+from runner.engine.arithmetic import computing, memory_format
 from runner.engine.context import Context
 from runner.engine.data.pixels import open_images
 from runner.engine.data.samples import Samples
@@ -36,6 +36,11 @@ def features_deviation(context: Context, stage: ExtractFeatures, settings: Setti
     Raises:
         DataError: when the pixels are gone or damaged, and cannot be prepared again.
     """
+    with computing(context.device, settings.train.precision, context.deterministic):
+        return _deviation(context, stage, settings)
+
+
+def _deviation(context: Context, stage: ExtractFeatures, settings: Settings) -> float:
     data: DatasetSettings = settings.data
     form = memory_format(context.device, settings.train.precision)
     images = open_images(context, stage.pixels_key, data, form)

@@ -15,14 +15,15 @@ import torch
 
 from runner.core.errors import UsageError
 
-DEVICES = "cpu, cuda, cuda:0, …"
+DEVICES = "cpu, cuda, cuda:0, …, mps"
 
 
 def choose_device(name: str | None) -> torch.device:
-    """Return the device of that name, or the GPU when there is one.
+    """Return the device of that name, or the CUDA GPU when there is one.
 
     Args:
-        name: ``cpu``, ``cuda``, ``cuda:1``, or None to choose.
+        name: ``cpu``, ``cuda``, ``cuda:1``, ``mps``, or None to choose. An Apple GPU (mps) is used
+            by its name only, since not everything is exact there.
 
     Raises:
         UsageError: when there is no such device here.
@@ -33,10 +34,12 @@ def choose_device(name: str | None) -> torch.device:
         device = torch.device(name)
     except RuntimeError:
         raise UsageError(f"no device '{name}'", allowed=DEVICES) from None
-    if device.type not in ("cpu", "cuda"):
+    if device.type not in ("cpu", "cuda", "mps") or (device.type == "mps" and device.index):
         raise UsageError(f"the device '{name}' is not supported", allowed=DEVICES)
     if device.type == "cuda" and not torch.cuda.is_available():
         raise UsageError(f"no device '{name}' here: torch {torch.__version__} finds no CUDA GPU")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise UsageError(f"no device '{name}' here: torch {torch.__version__} finds no Apple GPU")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         count = torch.cuda.device_count()
         raise UsageError(f"no device '{name}' here", allowed=f"cuda:0 to cuda:{count - 1}")
@@ -44,8 +47,8 @@ def choose_device(name: str | None) -> torch.device:
 
 
 def device_name(device: torch.device) -> str:
-    """Return the device's name for records: ``cpu`` or the GPU's model."""
-    return "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device)
+    """Return the device's name for records: ``cpu``, ``mps`` or the CUDA GPU's model."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 @cache

@@ -66,8 +66,8 @@ def _do(context: Context, job: StageJob[Stage]) -> Outcome:
             raise
         message = _out_of_memory(context, stage, error)
         error.__traceback__ = None  # its frames hold the tensors that must be freed
-        if context.device.type == "cuda":
-            torch.cuda.empty_cache()
+        if context.device.type != "cpu":
+            torch.get_device_module(context.device).empty_cache()
         raise StageFailed(message) from None
 
 

@@ -7,7 +7,7 @@ follows from its network and the machine, never from what else the machine does.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,13 @@ import torch
 from runner.components.resolved import typed_settings
 from runner.components.settings import Precision
 from runner.core.stages import Prepare, Stage
-from runner.engine.arithmetic import memory_format, uses_tf32
+from runner.engine.arithmetic import (
+    is_repeating,
+    memory_format,
+    precision_notes,
+    prepare_repeating,
+    uses_tf32,
+)
 from runner.engine.device import device_name
 
 ENGINE = 2
@@ -41,11 +47,13 @@ class Numerics:
     Attributes:
         device: where models run.
         cores: the most CPU threads that a stage may have.
+        deterministic: whether a GPU is to repeat itself.
         flushes_denormal: whether numbers too small for full precision count as zero.
     """
 
     device: torch.device
     cores: int
+    deterministic: bool = False
     flushes_denormal: bool = field(default_factory=lambda: _flushes_denormal())
 
     @property
@@ -69,6 +77,10 @@ class Numerics:
         """Return what may change the rounding of any stage."""
         return self._of(self.cores, "fp32")
 
+    def notes(self, precisions: Collection[str]) -> list[str]:
+        """Return what a person should know of how these precisions are computed here."""
+        return precision_notes(self.device, self.device_name, precisions)
+
     def _of(self, threads: int, precision: Precision) -> dict[str, Any]:
         form = memory_format(self.device, precision)
         on_cpu = self.device.type == "cpu"
@@ -81,13 +93,15 @@ class Numerics:
             "tf32": uses_tf32(self.device, precision),
             "cudnn": _cudnn_version() if self.device.type == "cuda" else 0,
             "compile": False,
-            "deterministic": False,
+            "deterministic": is_repeating(self.device, self.deterministic),
             "flush_denormal": self.flushes_denormal,
             "engine": ENGINE,
         }
 
 
-def begin_numerics(device: torch.device, cores: int | None = None) -> Numerics:
+def begin_numerics(
+    device: torch.device, cores: int | None = None, deterministic: bool = False
+) -> Numerics:
     """Set what this process computes with; return its numerics.
 
     Numbers too small for full precision are flushed to zero: after some epochs Adam's moments are
@@ -96,9 +110,12 @@ def begin_numerics(device: torch.device, cores: int | None = None) -> Numerics:
     Args:
         device: where models run.
         cores: the most CPU threads that a stage may have; :func:`available_cores` when not given.
+        deterministic: whether a GPU is to repeat itself.
     """
     torch.set_flush_denormal(True)
-    return Numerics(device, available_cores() if cores is None else cores)
+    if is_repeating(device, deterministic):
+        prepare_repeating()
+    return Numerics(device, available_cores() if cores is None else cores, deterministic)
 
 
 def available_cores() -> int:

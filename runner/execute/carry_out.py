@@ -38,7 +38,8 @@ def carry_out(
         Interrupted: when asked to stop.
     """
     request, folder = bound.request, bound.workspace.folder
-    numerics = begin_numerics(choose_device(request.device), request.threads)
+    device = choose_device(request.device)
+    numerics = begin_numerics(device, request.threads, request.deterministic)
     planned = plan_runs(bound, database, numerics)
     reached("runs planned, not recorded")
     record_wanted(database, planned)
@@ -62,6 +63,8 @@ def carry_out(
         listener=listen(planned),
         should_stop=should_stop,
     )
+    for note in numerics.notes(planned.precisions()):
+        execution.listener.on_note(note)
     for decision in planned.plan.decisions:
         if decision.rule == skip_where_weights_are_gone.__name__:
             execution.listener.on_note(decision.why)

@@ -100,7 +100,7 @@ class Worker:
         self._database = setup.workspace.open(check=False) if database is None else database
         self._is_own = database is None
         device = choose_device(request.device)
-        self._numerics = begin_numerics(device, setup.cores)
+        self._numerics = begin_numerics(device, setup.cores, request.deterministic)
         context = Context(
             folder=setup.workspace.folder,
             device=device,
@@ -110,6 +110,7 @@ class Worker:
             weights=setup.weights,
             share_states=setup.share_states,
             checkpoint_seconds=request.checkpoint_seconds,
+            deterministic=request.deterministic,
             accept_mixed=request.accept_mixed,
         )
         needed = map(context.artifact_path, setup.needed)

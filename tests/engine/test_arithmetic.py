@@ -16,7 +16,7 @@ from runner.engine import arithmetic, engine
 from runner.engine.arithmetic import computing, memory_format, precision_notes, uses_tf32
 from runner.engine.data import samples
 from runner.engine.network import build
-from runner.engine.repeatable import RepeatablePooling
+from runner.engine.pooling import SteadyPooling
 
 CUDA, MPS = torch.device("cuda"), torch.device("mps")
 CONVNET = {"name": "convnet", "filters": [4, 6], "linear": [8], "batch_norm": True}
@@ -83,7 +83,9 @@ def test_switches_are_put_back_after_an_error() -> None:
 def test_no_switch_moves_on_other_devices(device: torch.device, precision: Any) -> None:
     before = switches()
     with computing(device, precision, deterministic=True):
-        assert switches() == before
+        found = switches()
+    pooling = int(device == MPS)  # sides that do not divide are not pooled there by torch
+    assert found == {**before, "modes": before["modes"] + pooling}
     assert os.environ[arithmetic.CUBLAS_VARIABLE] == ""
 
 
@@ -188,7 +190,7 @@ def test_repeatable_pooling_is_that_of_torch(size: Any, pool: Any, shape: Any) -
     theirs = pool(size)(images[0])
     gradient = torch.randn_like(theirs)
     theirs.backward(gradient)
-    with RepeatablePooling():
+    with SteadyPooling():
         ours = pool(size)(images[1])
         ours.backward(gradient)
     assert ours.grad_fn is None or "Adaptive" not in ours.grad_fn.name()

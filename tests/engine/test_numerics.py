@@ -1,5 +1,6 @@
 """What may change rounding: threads by stage, denormal numbers, quotas."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from runner.engine import numerics
+from runner.engine.arithmetic import CUBLAS_VARIABLE
 from runner.engine.network.build import count_multiply_adds, network_layout
 from tests.engine.benches import CPU, Bench, settings_of
 
@@ -87,3 +89,31 @@ def test_what_an_earlier_engine_left_is_of_other_numerics(
     now = numerics.begin_numerics(CPU).of(train)
     monkeypatch.setattr(numerics, "ENGINE", numerics.ENGINE - 1)
     assert numerics.begin_numerics(CPU).of(train) != now
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_cpu_has_the_same_numerics_whether_it_is_asked_to_repeat_itself_or_not(
+    asked: bool, tmp_path: Path
+) -> None:
+    train = Bench(tmp_path, settings_of({"precision": "tf32"})).stage("train")
+    made = numerics.begin_numerics(CPU, 4, asked)
+    assert made.of(train) == numerics.begin_numerics(CPU, 4).of(train)
+    assert made.of(train)["tf32"] is False
+    assert made.notes({"tf32", "bf16"}) == [
+        "precision tf32 is computed as fp32 on cpu, which has no TF32"
+    ]
+
+
+def test_numerics_of_a_gpu_follow_precision_and_mode(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a GPU")
+    monkeypatch.setenv(CUBLAS_VARIABLE, "")
+    found = {}
+    for precision, asked in (("fp32", False), ("tf32", True)):
+        train = Bench(tmp_path, settings_of({"precision": precision})).stage("train")
+        made = numerics.begin_numerics(torch.device("cuda"), 4, asked).of(train)
+        found[precision] = [made[name] for name in ("tf32", "channels_last", "deterministic")]
+        assert bool(os.environ[CUBLAS_VARIABLE]) is asked  # before CUDA starts
+    assert found == {"fp32": [False, False, False], "tf32": [True, True, True]}

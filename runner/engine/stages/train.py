@@ -139,9 +139,9 @@ def train_stage(context: Context, images: Images, task: StageJob[Train]) -> Outc
     reached("start of a training found")
     task.store_ranges(_to_read(task, state, before))
     book = _Book(context, task, inputs, before)
-    gpus = [context.device] if context.device.type == "cuda" else []
+    gpus = [] if context.device.type == "cpu" else [context.device]
     try:
-        with torch.random.fork_rng(gpus):
+        with torch.random.fork_rng(gpus, device_type=context.device.type if gpus else "cuda"):
             diverged = _train(context, samples, task, state, book)
     except Interrupted as stop:
         raise Interrupted(f"{stop}; {book.redone()}") from None

@@ -229,7 +229,9 @@ def seed_generator(device: torch.device, seed: int) -> None:
     ``torch.manual_seed`` seeds all devices, used or not, which takes longer than a step of a small
     network.
     """
-    if device.type == "cuda":
+    if device.type == "mps":
+        torch.mps.manual_seed(seed)
+    elif device.type == "cuda":
         index = torch.cuda.current_device() if device.index is None else device.index
         torch.cuda.default_generators[index].manual_seed(seed)
     else:

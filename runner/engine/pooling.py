@@ -1,7 +1,8 @@
-"""Poolings that repeat themselves to the byte on a GPU, in place of torch's, which do not.
+"""Adaptive poolings of plain means and maxima, in place of torch's.
 
-The backward passes of torch's adaptive poolings add up in an order that changes from call to call.
-Owns what takes their place while the mode is entered; sets no switch.
+The backward passes of torch's own add up in an order that changes from call to call on a CUDA GPU,
+and mps has them only for sides that divide. Owns what takes their place while the mode is entered,
+and sets no switch.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 Size = int | None | Sequence[int | None]
 
 
-class RepeatablePooling(TorchFunctionMode):
+class SteadyPooling(TorchFunctionMode):
     """Replaces adaptive poolings, whichever module or function calls them, while entered."""
 
     def __torch_function__(
