@@ -1,13 +1,18 @@
 """How near the engine is to what its arithmetic costs.
 
-    python bench/engine.py loops                    engine against bare loop, all trainings
-    python bench/engine.py loops --only mlp,r41     some of them
+    python bench/engine.py                        the parts loops, runs, denormals and busy
+    python bench/engine.py loops --only mlp,r41   engine against bare loop, some trainings
+    python bench/engine.py runs                   where the time of whole runs goes
+    python bench/engine.py denormals              in an optimizer's state after 100 epochs
+    python bench/engine.py busy                   beside a busy process, and as two processes
+    python bench/engine.py against CHECKOUT       whole runs of other code and of this, in turns
 
 `loops` trains each network twice in one process, by the engine and by a bare loop in plain torch
 (bench/bare_loop.py), which must give the same numbers in bytes: the loss of every step, all
 metrics, the weights of the best epoch. Where one differs, the exit code is 1. FOLDER has CIFAR-10
 and Caltech-101; without them, images of the same shape are generated. `--device cuda` also measures
-ResNet-18, and every precision. The rows are written into bench/results/engine.json.
+ResNet-18, and every precision. Each part writes its rows into bench/results/engine.json as soon as
+it has them; `python tools/docs.py` then makes docs/performance.md.
 """
 
 from __future__ import annotations
@@ -15,6 +20,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -22,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from engine_cases import CASES, PRECISIONS
+from engine_runs import busy, count_denormals, watched
 from measuring import BenchFailed, machine, record, run_child, with_interval, with_range
 
 HERE = Path(__file__).resolve()
@@ -32,8 +39,7 @@ def loops(options: argparse.Namespace) -> None:
     """Measure the engine against the bare loop, each training in a process of its own."""
     for name in chosen(options):
         for precision in precisions(options):
-            pairs = min(options.pairs, 5) if options.quick else options.pairs
-            found = in_child("loops", name, precision, options, {"pairs": pairs})
+            found = in_child("loops", name, precision, options, {"pairs": options.pairs})
             row = CASES[name].title + ("" if precision == "fp32" else f", {precision}")
             cells = {
                 "images": "generated" if found["made"] else "real",
@@ -67,6 +73,59 @@ def one_loop(spec: Path, data: Path | None, options: argparse.Namespace) -> dict
     }
 
 
+def runs(options: argparse.Namespace) -> None:
+    """Measure whole runs, their time split up."""
+    data = None if options.data is None else options.data.resolve()
+    for name in chosen(options):
+        for precision in precisions(options):
+            cells = watched(name, data, options.device, precision, options.repetitions)
+            row = CASES[name].title + ("" if precision == "fp32" else f", {precision}")
+            record(REPORT, f"runs {options.device}", row, cells, machine(options.device))
+
+
+def denormals(options: argparse.Namespace) -> None:
+    """Count denormal numbers in the state of R4.1's Adam."""
+    found = in_child("denormals", "r41", "fp32", options, {})
+    images = "generated" if found.pop("made") else "real"
+    where = found.pop("where")
+    cells = {"images": images, **found}
+    record(REPORT, "denormals", CASES["r41"].title, cells, where)
+
+
+def one_count(spec: Path, data: Path | None, options: argparse.Namespace) -> dict[str, Any]:
+    """Count in this process."""
+    return {**count_denormals(spec, data, options.device), "where": machine(options.device)}
+
+
+def busy_part(options: argparse.Namespace) -> None:
+    """Measure the quickstart alone, beside a busy process, and as two processes."""
+    found = busy(options.repetitions, options.threads)
+    alone = statistics.median(found["alone"])
+    for name, seconds in found.items():
+        times = f"{statistics.median(seconds) / alone:.2f}"
+        cells = {"wall s": with_range(seconds), "× alone": times}
+        record(REPORT, "busy", name, cells, machine())
+
+
+def against(options: argparse.Namespace) -> None:
+    """Measure whole runs of another checkout and of this one."""
+    from engine_against import compared, wholes
+
+    if options.checkout is None or not (options.checkout / "runner").is_dir():
+        raise BenchFailed(f"no checkout of the program in {options.checkout}")
+    data = None if options.data is None else options.data.resolve()
+    for name, whole in wholes().items():
+        wanted = options.only or [name]
+        if name not in wanted and name.partition("-")[0] not in wanted:
+            continue
+        if whole.needs is not None and (data is None or not (data / whole.needs).is_dir()):
+            print(f"{name} left out: no {whole.needs} in {data}", file=sys.stderr)
+            continue
+        pairs = min(options.pairs, 2 if name.startswith("smoke-") else 3)
+        cells = compared(whole, options.checkout.resolve(), data, pairs, options.device)
+        record(REPORT, "against", whole.title, cells, machine(options.device))
+
+
 def chosen(options: argparse.Namespace) -> list[str]:
     """Return the names of the trainings to measure."""
     if options.only:
@@ -83,6 +142,7 @@ def precisions(options: argparse.Namespace) -> Sequence[str]:
 
 CHILDREN: dict[str, Callable[[Path, Path | None, argparse.Namespace], dict[str, Any]]] = {
     "loops": one_loop,
+    "denormals": one_count,
 }
 
 
@@ -111,7 +171,12 @@ def in_child(
     return {**found, "made": CASES[name].is_made(data)}
 
 
-PARTS: dict[str, Callable[[argparse.Namespace], None]] = {"loops": loops}
+PARTS: dict[str, Callable[[argparse.Namespace], None]] = {
+    "loops": loops,
+    "runs": runs,
+    "denormals": denormals,
+    "busy": busy_part,
+}
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -119,10 +184,12 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("part", nargs="?", default="all", choices=("all", *PARTS))
+    parser.add_argument("part", nargs="?", default="all", choices=("all", *PARTS, "against"))
+    parser.add_argument("checkout", nargs="?", type=Path, help="of other code, for `against`")
     parser.add_argument("--only", type=lambda text: text.split(","), help=", ".join(CASES))
     parser.add_argument("--pairs", type=int, default=20)
-    parser.add_argument("--quick", action="store_true", help="at most five pairs")
+    parser.add_argument("--repetitions", type=int, default=3, help="of whole runs")
+    parser.add_argument("--threads", type=int, help="of the runs of `busy`")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", action="append", choices=PRECISIONS)
     where = os.environ.get("RUNNER_DATA")
@@ -130,9 +197,14 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--answer", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
-    unknown = [name for name in options.only or () if name not in CASES]
+    known = [*CASES]
+    if options.part == "against":
+        from engine_against import wholes
+
+        known = [*wholes(), "smoke"]
+    unknown = [name for name in options.only or () if name not in known]
     if unknown:
-        parser.error(f"no training {unknown[0]!r}; there are: {', '.join(CASES)}")
+        parser.error(f"there is no {unknown[0]!r} to measure, but {', '.join(known)}")
     return options
 
 
@@ -144,8 +216,9 @@ def main(arguments: Sequence[str]) -> int:
             found = CHILDREN[options.part](options.child, options.data, options)
             options.answer.write_text(json.dumps(found))
             return 0
+        parts = {**PARTS, "against": against}
         for part in PARTS if options.part == "all" else (options.part,):
-            PARTS[part](options)
+            parts[part](options)
     except BenchFailed as failed:
         print(f"error: {failed}", file=sys.stderr)
         return 1

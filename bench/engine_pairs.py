@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from runner.bind.request import Request
 from runner.components.settings import Settings, splits_each_epoch
 from runner.core.reader import Reader, ReaderState
 from runner.core.stages import Prepare
+from runner.engine.arithmetic import computing, memory_format
 from runner.engine.context import Context
 from runner.engine.data.pixels import open_images
 from runner.engine.data.samples import Images
@@ -70,11 +72,18 @@ class EngineSide:
 
 @dataclass
 class Sides:
-    """Both sides of a training, before their first step."""
+    """Both sides of a training.
+
+    Attributes:
+        switches: of torch, set while either side trains.
+        epochs: compared so far.
+        steps: of these epochs.
+    """
 
     name: str
     engine: EngineSide
     bare: BareLoop
+    switches: Callable[[], AbstractContextManager[None]]
     epochs: int = 0
     steps: int = 0
 
@@ -88,9 +97,10 @@ class Sides:
         spent: dict[int, Spent] = {}
         found: dict[int, list[Epoch]] = {}
         for which in (0, 1) if engine_first else (1, 0):
-            clock = Clock()
-            found[which] = [sides[which]() for _ in range(count)]
-            spent[which] = clock.spent()
+            with self.switches():
+                clock = Clock()
+                found[which] = [sides[which]() for _ in range(count)]
+                spent[which] = clock.spent()
         for one, other in zip(found[0], found[1], strict=True):
             self.epochs += 1
             self.steps += len(one.losses)
@@ -155,10 +165,12 @@ def make_sides(
     )
     stage = next(each for each in cell.chain(0) if isinstance(each, Prepare))
     do_stage(context, StageJob(stage, 1, lambda _: None, lambda _: True, {}))
-    images = open_images(context, key, settings.data)
+    form = memory_format(device, settings.train.precision)
+    images = open_images(context, key, settings.data, form)
     network = build_network(settings, images.shape, len(images.classes), device)
     bare = BareLoop(settings, network.module, _data(context, key, settings, images), device)
-    return Sides(spec.stem, EngineSide(context, settings, images, network), bare)
+    engine = EngineSide(context, settings, images, network)
+    return Sides(spec.stem, engine, bare, lambda: computing(device, settings.train.precision))
 
 
 def _data(context: Context, key: str, settings: Settings, images: Images) -> Data:

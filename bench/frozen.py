@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -23,6 +23,7 @@ RATES = (0.001, 0.002, 0.005, 0.01)
 FIRST_CLASS = 6
 """Twenty classes from `anchor` on, in the order of their names."""
 NUM_CLASSES = 20
+SMALL_CLASSES, SMALL_IMAGES, SMALL_EPOCHS, SMALL_BATCH = 10, 30, 5, 64
 
 SPEC = """\
 name: frozen
@@ -41,7 +42,7 @@ model:
   freeze: features
 {head}train:
   epochs: {epochs}
-  batch_size: 256
+  batch_size: {batch}
   drop_last: true
   optimizer: {{name: sgd, momentum: 0.9, weight_decay: 5e-5}}
 evaluate: {{train_eval: full}}
@@ -131,7 +132,9 @@ def _folder(data: Path, images: Path, head: str, epochs: int) -> Iterator[Path]:
         yield Path(temporary)
 
 
-def _write_spec(folder: Path, data: Path, head: str, epochs: int) -> None:
+def _write_spec(
+    folder: Path, data: Path, head: str, epochs: int, rates: Sequence[float] = RATES
+) -> None:
     heads = {
         "whole": "",
         "linear": "  cut: avgpool\n",
@@ -143,7 +146,8 @@ def _write_spec(folder: Path, data: Path, head: str, epochs: int) -> None:
         missing="classifier" if head == "whole" else "",
         head=heads[head],
         epochs=epochs,
-        rates=", ".join(str(rate) for rate in RATES),
+        batch=256 if rates is RATES else SMALL_BATCH,
+        rates=", ".join(str(rate) for rate in rates),
     )
     (folder / "spec.yaml").write_text(text, encoding="utf-8")
 
@@ -153,6 +157,17 @@ def _program(images: Path, folder: Path, *flags: str) -> float:
     started = time.perf_counter()
     subprocess.run([*command, *flags], cwd=folder, check=True, capture_output=True)
     return time.perf_counter() - started
+
+
+def write_small(folder: Path, data: Path) -> None:
+    """Write two rates on a part of the images into a folder, with the images."""
+    source = data / "caltech101" / "101_ObjectCategories"
+    names = sorted(each.name for each in source.iterdir() if each.is_dir())
+    for name in names[FIRST_CLASS : FIRST_CLASS + SMALL_CLASSES]:
+        (folder / "twenty" / name).mkdir(parents=True)
+        for image in sorted((source / name).glob("*.jpg"))[:SMALL_IMAGES]:
+            shutil.copy(image, folder / "twenty" / name)
+    _write_spec(folder, data, "whole", SMALL_EPOCHS, RATES[:2])
 
 
 def _another_head(data: Path, images: Path, folder: Path, epochs: int) -> float:

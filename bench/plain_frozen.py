@@ -1,6 +1,6 @@
 """The script that people write: one learning rate on a frozen AlexNet, with a DataLoader.
 
-    python bench/plain_frozen.py FOLDER WEIGHTS RATE EPOCHS WORKERS HEAD
+    python bench/plain_frozen.py FOLDER WEIGHTS RATE EPOCHS WORKERS HEAD [BATCH]
 
 FOLDER holds class folders. The baseline of `bench/planner.py frozen`; not part of the program.
 """
@@ -20,6 +20,7 @@ from torchvision import transforms
 def main() -> None:
     """Train the head, evaluate on train and validation after each epoch, test the best."""
     folder, weights, rate, epochs, workers, head = sys.argv[1:7]
+    batch = int(sys.argv[7]) if len(sys.argv) > 7 else 256
     preprocess = transforms.Compose(
         [
             transforms.Resize(256),
@@ -37,14 +38,14 @@ def main() -> None:
     loaders = {
         name: DataLoader(
             Subset(images, indices),
-            batch_size=256,
+            batch_size=batch,
             shuffle=name == "train",
             drop_last=name == "train",
             num_workers=int(workers),
         )
         for name, indices in {"train": train, "val": val, "test": test}.items()
     }
-    full = DataLoader(Subset(images, train), batch_size=256, num_workers=int(workers))
+    full = DataLoader(Subset(images, train), batch_size=batch, num_workers=int(workers))
     network = torchvision.models.alexnet(num_classes=len(images.classes))
     network.load_state_dict(torch.load(weights, weights_only=True), strict=False)
     if head == "linear":

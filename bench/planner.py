@@ -204,7 +204,7 @@ def patience(repetitions: int, data: Path) -> list[str]:
     """Measure a patience grid against its longest reader alone."""
 
     def prepare(folder: Path) -> None:
-        _cifar_subset(data, folder / "subset")
+        cifar_subset(data, folder / "subset")
 
     found = compare(PATIENCE, repetitions, prepare)
     longest = []
@@ -227,7 +227,7 @@ def patience(repetitions: int, data: Path) -> list[str]:
     ]
 
 
-def _cifar_subset(data: Path, target: Path, each: int = 250) -> None:
+def cifar_subset(data: Path, target: Path, each: int = 250) -> None:
     """Write a folder of class folders with the first images of each class of CIFAR-10."""
     from PIL import Image
 

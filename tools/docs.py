@@ -1,10 +1,11 @@
-"""Writes the generated documents: docs/cli.md, reference.md, database.md, results.md.
+"""Writes the generated documents: docs/cli.md, reference.md, database.md, results.md and
+performance.md.
 
     python tools/docs.py            writes them
     python tools/docs.py --check    exits with 1 when one is out of date
 
-Everything in them is read from the code, the specs and the reference results; `documented_*.py`
-beside this file hold the words.
+Everything in them is read from the code, the specs, the reference results and what the benches
+have measured; `documented_*.py` beside this file hold the words.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from documented_cli import cli_document
 from documented_database import database_document
+from documented_performance import performance_document
 from documented_reference import reference_document
 from documented_results import results_document
 
@@ -24,6 +26,7 @@ DOCUMENTS = {
     "reference.md": reference_document,
     "database.md": database_document,
     "results.md": results_document,
+    "performance.md": performance_document,
 }
 
 
