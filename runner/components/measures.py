@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import reduce
+from operator import add
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from runner.core.reader import LAST, SPLITS
@@ -141,28 +143,61 @@ def mode_of(monitor: object) -> Literal["min", "max"]:
 
 
 class Tally:
-    """Measures over the batches of a pass; totals stay on the device until they are read."""
+    """Measures over the batches of a pass; totals stay on the device until they are read.
+
+    They are then copied together and added on the host, in the order of the batches.
+    """
 
     def __init__(self, measures: Sequence[Measure]) -> None:
         self._measures = measures
-        self._totals: dict[str, Tensor] = {}
+        self._waiting: list[list[Tensor]] = [[] for _ in measures]
+        self._sums: list[Tensor | None] = [None for _ in measures]
         self.count = 0
 
     def add(self, logits: Tensor, labels: Tensor) -> None:
         """Count a batch, logits (B, classes) and labels (B,); does not wait for the device."""
         logits = logits.float()
-        for measure in self._measures:
-            total = measure.total(logits, labels)
-            before = self._totals.get(measure.name)
-            self._totals[measure.name] = total if before is None else before + total
+        for measure, waiting in zip(self._measures, self._waiting, strict=True):
+            waiting.append(measure.total(logits, labels))
         self.count += len(labels)
 
     def values(self) -> dict[str, float]:
-        """Return the measures by name; waits for the device."""
-        return {
-            measure.name: measure.value(self._totals[measure.name], self.count)
-            for measure in self._measures
-        }
+        """Return the measures by name; waits for the device, once."""
+        is_there = not any(totals and totals[0].device.type != "cpu" for totals in self._waiting)
+        totals_on_host = self._waiting if is_there else on_host(self._waiting)
+        for index, totals in enumerate(totals_on_host):
+            before = self._sums[index]
+            self._sums[index] = _added([*([] if before is None else [before]), *totals])
+        self._waiting = [[] for _ in self._measures]
+        found: dict[str, float] = {}
+        for measure, total in zip(self._measures, self._sums, strict=True):
+            assert total is not None, "no batch was counted"
+            found[measure.name] = measure.value(total, self.count)
+        return found
+
+
+def on_host(lists: Sequence[Sequence[Tensor]]) -> list[Sequence[Tensor]]:
+    """Return lists of tensors of int64 or float64 on the CPU, copied there as one."""
+    import torch
+
+    together = [each for totals in lists for each in totals]
+    if not together:
+        return list(lists)
+    numbers = [each.reshape(-1).view(torch.int64) for each in together]
+    copied = torch.cat(numbers).cpu()
+    parts = iter(torch.split(copied, [len(each) for each in numbers]))
+    return [[next(parts).view(each.dtype).view(each.shape) for each in totals] for totals in lists]
+
+
+def _added(totals: Sequence[Tensor]) -> Tensor | None:
+    """Return the sum in their order, or None of nothing."""
+    import torch
+
+    if not totals:
+        return None
+    if totals[0].dtype == torch.int64:
+        return torch.stack(list(totals)).sum(0)
+    return reduce(add, totals)
 
 
 def _metrics_of(*splits: str) -> tuple[str, ...]:

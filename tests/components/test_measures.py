@@ -12,9 +12,11 @@ from runner.components.measures import (
     MEASURES,
     METRIC_NAMES,
     STANDARD,
+    Measure,
     Tally,
     metric_parts,
     mode_of,
+    on_host,
 )
 from runner.core.reader import SPLITS
 
@@ -70,3 +72,45 @@ def test_names_of_metrics_are_split_at_their_split_and_say_what_is_better() -> N
     assert len(set(METRIC_NAMES)) == len(METRIC_NAMES) == len(SPLITS) * len(MEASURES)
     assert (mode_of("val_loss"), mode_of("val_top5_accuracy")) == ("min", "max")
     assert [each.name for each in STANDARD] == ["loss", "accuracy"]
+
+
+class Steps(Measure):
+    """Totals of a shape of their own, whose sum in float64 depends on the order."""
+
+    name = "steps"
+    about = "for this test"
+
+    def total(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return logits.double().sum(0)
+
+    def value(self, total: torch.Tensor, count: int) -> float:
+        return hash(tuple(total.tolist()))
+
+
+@pytest.mark.parametrize("read_at", [[], [0], [2, 3]])
+def test_totals_are_added_in_the_order_of_the_batches(read_at: list[int]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn((60, 4), generator=generator) * 10.0 ** (torch.arange(60) % 9)[:, None]
+    tally, expected = Tally([Steps(), BY_NAME["accuracy"]]), torch.zeros(4, dtype=torch.float64)
+    for number, some in enumerate(logits.split(7)):
+        expected = expected + some.double().sum(0)
+        tally.add(some, torch.zeros(len(some), dtype=torch.int64))
+        if number in read_at:
+            tally.values()
+    assert tally.values() == {
+        "steps": hash(tuple(expected.tolist())),
+        "accuracy": float((logits.argmax(1) == 0).double().mean()),
+    }
+
+
+def test_counting_a_batch_adds_nothing_up_and_reading_copies_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lists = [[torch.tensor(1), torch.tensor(2)], [torch.tensor([0.5, 1.5], dtype=torch.float64)]]
+    copies: list[torch.Tensor] = []
+    real = torch.Tensor.cpu
+    monkeypatch.setattr(torch.Tensor, "cpu", lambda each: copies.append(each) or real(each))
+    packed = on_host(lists)
+    assert len(copies) == 1
+    assert [[each.tolist() for each in part] for part in packed] == [[1, 2], [[0.5, 1.5]]]
+    assert [part[0].dtype for part in packed] == [torch.int64, torch.float64]

@@ -31,6 +31,7 @@ from runner.core.records import EpochRecord, Metric
 from runner.engine.context import Context, Progress
 from runner.engine.data.samples import Samples
 from runner.engine.network.build import Network, copy_state
+from runner.engine.network.drawing import may_draw
 from runner.engine.stages.evaluate import autocast, evaluate
 
 POLL_SECONDS = 0.5
@@ -198,6 +199,7 @@ class TrainingStep:
     def __init__(self, settings: Settings, network: Network, optimizer: TorchOptimizer) -> None:
         self._settings, self._network, self._optimizer = settings, network, optimizer
         self._criterion = settings.train.loss.build()
+        self._may_draw = may_draw(network.active, self._criterion)
 
     def __call__(
         self, epoch: int, step: int, inputs: Tensor, labels: Tensor
@@ -211,7 +213,8 @@ class TrainingStep:
             labels: (B,), likewise.
         """
         settings, train = self._settings, self._settings.train
-        seed_generator(inputs.device, keyed_seed(settings.seed, "dropout", epoch, step))
+        if self._may_draw:
+            seed_generator(inputs.device, keyed_seed(settings.seed, "dropout", epoch, step))
         with autocast(inputs.device, train.precision):
             logits = self._network(inputs)
         loss: Tensor = self._criterion(logits.float(), labels)
@@ -239,27 +242,37 @@ def seed_generator(device: torch.device, seed: int) -> None:
 
 
 class _Meter:
-    """The loss that is minimised and the other measures over a pass, kept on the device."""
+    """The loss that is minimised and the other measures over a pass.
+
+    What the steps give stays on the device until it is read; it is then added on the host, in
+    float64 and in the order of the steps.
+    """
 
     def __init__(self, epoch: int, epochs: int, total: int, measures: Sequence[Measure]) -> None:
         self._epoch, self._epochs, self._total = epoch, epochs, total
-        self._losses: list[Tensor] = []
-        self._sum: Tensor | float = 0.0
+        self._waiting: list[tuple[Tensor, int]] = []
+        self._losses: list[float] = []
+        self._sum = 0.0
         self._tally = Tally([each for each in measures if each.name != "loss"])
 
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Count one step; does not wait for the device."""
-        self._losses.append(loss)
-        self._sum = self._sum + loss.double() * len(labels)
+        self._waiting.append((loss, len(labels)))
         self._tally.add(logits, labels)
 
     def last(self) -> float:
         """Return the last step's loss; waits for the device."""
-        return float(self._losses[-1])
+        return self.losses()[-1]
 
     def losses(self) -> list[float]:
         """Return the loss of every step; waits for the device."""
-        return [float(loss) for loss in torch.stack(self._losses).cpu()]
+        if self._waiting:
+            losses: list[float] = torch.stack([loss for loss, _ in self._waiting]).tolist()
+            for loss, (_, count) in zip(losses, self._waiting, strict=True):
+                self._sum += loss * count
+            self._losses += losses
+            self._waiting = []
+        return self._losses
 
     def progress(self, step: int) -> Progress:
         """Return where the pass stands; waits for the device."""
@@ -275,4 +288,5 @@ class _Meter:
         )
 
     def _values(self) -> dict[str, float]:
-        return {"loss": float(self._sum) / self._tally.count, **self._tally.values()}
+        self.losses()
+        return {"loss": self._sum / self._tally.count, **self._tally.values()}
