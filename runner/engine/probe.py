@@ -99,7 +99,8 @@ class Probe:
         return self._evaluating(front, self.shape, len(self.source.names) * views)
 
     def _evaluating(self, network: Network, sample: tuple[int, ...], count: float) -> float:
-        size, precision = evaluation_batch_size(sample), self.settings.train.precision
+        size = evaluation_batch_size(sample, self.device)
+        precision = self.settings.train.precision
         return _seconds_an_evaluation(network, sample, size, self.device, precision) * count / size
 
     def _training(self, on_features: bool, evaluated_on_features: bool) -> float:

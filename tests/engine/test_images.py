@@ -193,10 +193,19 @@ def test_an_incomplete_last_batch_is_dropped_when_asked(
 
 
 @pytest.mark.parametrize(
-    ("shape", "size"),
-    [((1, 8, 8), 1024), ((3, 32, 32), 1024), ((3, 64, 64), 512), ((3, 224, 224), 32)],
+    ("device", "shape", "size"),
+    [
+        ("cpu", (1, 8, 8), 1024),
+        ("cpu", (3, 32, 32), 1024),
+        ("cpu", (3, 64, 64), 512),
+        ("cpu", (3, 224, 224), 32),
+        ("cuda", (3, 32, 32), 1024),
+        ("cuda", (3, 224, 224), 256),
+        ("cuda:1", (3, 512, 512), 64),
+        ("mps", (3, 224, 224), 32),
+    ],
 )
-def test_the_evaluation_batch_is_a_constant_of_the_image_size(
-    shape: tuple[int, int, int], size: int
+def test_the_evaluation_batch_is_a_constant_of_image_size_and_kind_of_device(
+    device: str, shape: tuple[int, int, int], size: int
 ) -> None:
-    assert evaluation_batch_size(shape) == size
+    assert evaluation_batch_size(shape, torch.device(device)) == size

@@ -19,7 +19,7 @@ from runner.engine.numerics import begin_numerics
 from runner.engine.training import loop
 
 STEP = 1 / probe.STEPS
-BATCH, FEATURES_BATCH = evaluation_batch_size((3, 8, 8)), evaluation_batch_size((24,))
+BATCH, FEATURES_BATCH = evaluation_batch_size((3, 8, 8), CPU), evaluation_batch_size((24,), CPU)
 FROZEN = {"name": "convnet", "filters": [4, 6], "linear": [8], "freeze": "features"}
 MIRRORED = {"steps": [{"name": "RandomHorizontalFlip"}]}
 

@@ -110,7 +110,7 @@ def test_an_evaluation_in_many_batches_is_the_one_in_one_batch(
 ) -> None:
     bench = Bench(tmp_path, settings_of({"epochs": 1}))
     outcome = bench.train()
-    monkeypatch.setattr("runner.engine.data.samples.evaluation_batch_size", lambda shape: 5)
+    monkeypatch.setattr("runner.engine.data.samples.evaluation_batch_size", lambda shape, device: 5)
     again = Bench(tmp_path / "small", bench.settings)
     assert again.metric(again.train(), "val_loss") == pytest.approx(
         bench.metric(outcome, "val_loss"), rel=1e-6

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import closing
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from runner.engine.arithmetic import in_format
 from runner.engine.data.arrays import map_array
 from runner.engine.data.augment import Augmenter
 from runner.engine.data.normalisation import Normalisation
+from runner.engine.data.prefetch import picked_rows
 
 ON_DEVICE_BYTES = 8 << 30
 """Pixels of at most this size, and a quarter of the GPU, are kept on a GPU whole."""
@@ -33,8 +35,11 @@ ON_DEVICE_BYTES = 8 << 30
 FLOAT_BYTES = 1 << 27
 """Images that are at most this size as floats are normalised once, not in every batch."""
 
-EVALUATION_VALUES = 1 << 23
-"""Input values of an evaluation batch: a constant, so that results do not depend on free memory."""
+EVALUATION_VALUES = {"cuda": 1 << 26}
+"""Input values of an evaluation batch by kind of device, where it takes more than others."""
+
+EVALUATION_VALUES_ELSEWHERE = 1 << 23
+"""Constants, both, so that results do not depend on free memory."""
 
 
 class Samples(ABC):
@@ -75,13 +80,28 @@ class Samples(ABC):
     def _labels_at(self, indices: Tensor) -> Tensor:
         return self._labels.index_select(0, indices.to(self.device, non_blocking=True))
 
-    @abstractmethod
     def inputs(self, indices: Tensor) -> Tensor:
         """Return the samples at ``indices`` (B,), float32 on the device."""
+        rows = self.stored(False).index_select(0, indices.to(self.home, non_blocking=True))
+        return self.from_rows(rows.to(self.device, non_blocking=True))
 
     @abstractmethod
-    def augmented(self, indices: Tensor, augmenter: Augmenter, epoch: int, step: int) -> Tensor:
-        """Return what a step of training sees of the samples at ``indices`` (B,), as `inputs`."""
+    def stored(self, augment: bool) -> Tensor:
+        """Return all samples as rows (N, W) as they are kept, to be augmented or not, at home."""
+
+    @abstractmethod
+    def from_rows(self, rows: Tensor) -> Tensor:
+        """Return stored rows, on the device, as `inputs`."""
+
+    @abstractmethod
+    def augmented(self, rows: Tensor, augmenter: Augmenter, epoch: int, step: int) -> Tensor:
+        """Return what a step of training sees of stored rows, on the device, as `inputs`."""
+
+    def drawn(
+        self, indices: Iterable[Tensor], augmenter: Augmenter, epoch: int
+    ) -> Iterable[Tensor]:
+        """Return which rows each step of an augmented epoch picks, for its samples (B,)."""
+        return indices
 
     @cached_property
     def splits(self) -> dict[Split, Tensor]:
@@ -96,22 +116,24 @@ class Samples(ABC):
         batch_size: int,
         drop_last: bool,
         augment: Pipeline | None = None,
-    ) -> Iterator[tuple[Tensor, Tensor]]:
+    ) -> Generator[tuple[Tensor, Tensor]]:
         """Yield the batches of an epoch in its keyed order, augmented; see :meth:`gather`."""
         order = self._order(seed, epoch)
-        batches = zip(
-            torch.split(order.to(self.home), batch_size),
-            torch.split(self._labels_at(order), batch_size),
-            range(1, self.num_steps(batch_size, drop_last) + 1),
-            strict=False,  # the last batch may be left out
-        )
+        steps = self.num_steps(batch_size, drop_last)
+        parts: Iterable[Tensor] = torch.split(order.to(self.home), batch_size)[:steps]
+        labels = torch.split(self._labels_at(order), batch_size)
         mean, _ = self.settings.normalization()
         augmenter = None if augment is None else Augmenter(augment, seed, mean)
-        for indices, labels, step in batches:
-            if augmenter is None:
-                yield self.inputs(indices), labels
-            else:
-                yield self.augmented(indices, augmenter, epoch, step), labels
+        if augmenter is not None:
+            parts = self.drawn(parts, augmenter, epoch)
+        picked = picked_rows(self.stored(augment is not None), parts, self.device)
+        with closing(picked) as batches:
+            for step, rows in enumerate(batches, start=1):
+                if augmenter is None:
+                    inputs = self.from_rows(rows)
+                else:
+                    inputs = self.augmented(rows, augmenter, epoch, step)
+                yield inputs, labels[step - 1]
 
     def _order(self, seed: int, epoch: int) -> Tensor:
         """Return the indices of an epoch in its keyed order, on the CPU."""
@@ -124,12 +146,14 @@ class Samples(ABC):
         batches = len(self.splits["train"]) / batch_size
         return math.floor(batches) if drop_last else math.ceil(batches)
 
-    def evaluation_batches(self, split: Split) -> Iterator[tuple[Tensor, Tensor]]:
+    def evaluation_batches(self, split: Split) -> Generator[tuple[Tensor, Tensor]]:
         """Yield the samples of a split in order, in batches of constant size."""
         indices, labels = self._resident(split)
-        size = evaluation_batch_size(self.shape)
-        for some, their in zip(torch.split(indices, size), torch.split(labels, size), strict=True):
-            yield self.inputs(some), their
+        size = evaluation_batch_size(self.shape, self.device)
+        picked = picked_rows(self.stored(False), torch.split(indices, size), self.device)
+        with closing(picked) as batches:
+            for rows, their in zip(batches, torch.split(labels, size), strict=True):
+                yield self.from_rows(rows), their
 
     def _resident(self, split: Split) -> tuple[Tensor, Tensor]:
         """Return the indices of a split where the samples are, and its labels on the device."""
@@ -159,18 +183,19 @@ class Images(Samples):
         self.shape = (channels, height, width)
         self._normalised = Normalisation(*settings.normalization(), channels, device)
 
-    def inputs(self, indices: Tensor) -> Tensor:
-        """Return the images at ``indices`` (B,), float32 on the device."""
-        floats = self._floats
-        if floats is None:
-            rows = self._normalised.rows(self._rows(indices))
-        else:
-            rows = floats.index_select(0, indices.to(self.home, non_blocking=True))
-        return in_format(self._as_images(rows), self.memory_format)
+    def stored(self, augment: bool) -> Tensor:
+        """Return the pixels of all images (N, H·W·C) uint8, or normalised floats where kept."""
+        floats = None if augment else self._floats
+        return self._pixels.flatten(1) if floats is None else floats
 
-    def augmented(self, indices: Tensor, augmenter: Augmenter, epoch: int, step: int) -> Tensor:
-        """Return the images at ``indices`` (B,), augmented, float32 on the device."""
-        images = augmenter(self._as_images(self._rows(indices)), epoch, step)
+    def from_rows(self, rows: Tensor) -> Tensor:
+        """Return stored rows, on the device, as images."""
+        floats = rows if rows.is_floating_point() else self._normalised.rows(rows)
+        return in_format(self._as_images(floats), self.memory_format)
+
+    def augmented(self, rows: Tensor, augmenter: Augmenter, epoch: int, step: int) -> Tensor:
+        """Return the images of pixels (B, H·W·C), augmented, float32 on the device."""
+        images = augmenter(self._as_images(rows), epoch, step)
         images = self._normalised.images(images.contiguous(memory_format=torch.channels_last))
         return in_format(images, self.memory_format)
 
@@ -181,11 +206,6 @@ class Images(Samples):
             return None
         with torch.inference_mode(mode=False):  # used in training also when first in evaluation
             return self._normalised.rows(self._pixels.flatten(1))
-
-    def _rows(self, indices: Tensor) -> Tensor:
-        """Return the pixels at ``indices`` as rows (B, H·W·C) uint8 on the device."""
-        rows = self._pixels.flatten(1).index_select(0, indices.to(self.home, non_blocking=True))
-        return rows.to(self.device, non_blocking=True)
 
     def _as_images(self, rows: Tensor) -> Tensor:
         """Return rows (B, H·W·C) as images (B, C, H, W), channels-last."""
@@ -206,7 +226,11 @@ def _room(device: torch.device) -> int:
     return min(ON_DEVICE_BYTES, total // 4)
 
 
-def evaluation_batch_size(shape: tuple[int, ...]) -> int:
-    """Return the batch size of evaluations: a power of two in [32, 1024] by sample size alone."""
-    fitting = max(1, EVALUATION_VALUES // math.prod(shape))
+def evaluation_batch_size(shape: tuple[int, ...], device: torch.device) -> int:
+    """Return the batch size of evaluations: a power of two in [32, 1024].
+
+    It follows from the size of a sample and the kind of device alone.
+    """
+    values = EVALUATION_VALUES.get(device.type, EVALUATION_VALUES_ELSEWHERE)
+    fitting = max(1, values // math.prod(shape))
     return min(1024, max(32, 1 << (fitting.bit_length() - 1)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 
 import torch
 
@@ -38,8 +38,9 @@ def evaluate(
     network.eval()
     total = len(samples.splits[METRIC_SPLITS[split]])
     tally = Tally(measures)
-    with torch.inference_mode():
-        for inputs, labels in samples.evaluation_batches(METRIC_SPLITS[split]):
+    given = samples.evaluation_batches(METRIC_SPLITS[split])
+    with torch.inference_mode(), closing(given) as batches:
+        for inputs, labels in batches:
             with autocast(inputs.device, precision):
                 logits = network.evaluated(inputs)
             tally.add(logits, labels)

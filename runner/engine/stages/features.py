@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -61,16 +61,25 @@ class Features(Samples):
         self._rows = on_device(rows, images.device)
         self.home = self._rows.device
 
-    def inputs(self, indices: Tensor) -> Tensor:
-        """Return the features at ``indices`` (B,), float32 on the device."""
-        picked = self._rows.flatten(1).index_select(0, indices.to(self.home, non_blocking=True))
-        rows = picked.to(self.device, non_blocking=True).view(-1, *self.shape)
-        return in_format(rows, self.memory_format)
+    def stored(self, augment: bool) -> Tensor:
+        """Return all features as rows (N, …), those of mirrored images behind the others."""
+        return self._rows.flatten(1)
 
-    def augmented(self, indices: Tensor, augmenter: Augmenter, epoch: int, step: int) -> Tensor:
-        """Return the features of the images at ``indices`` (B,), mirrored where training does."""
-        flips = augmenter.flips(len(indices), epoch, step).to(indices.device)
-        return self.inputs(indices + flips * len(self._labels))
+    def from_rows(self, rows: Tensor) -> Tensor:
+        """Return stored rows, on the device, as features."""
+        return in_format(rows.view(-1, *self.shape), self.memory_format)
+
+    def augmented(self, rows: Tensor, augmenter: Augmenter, epoch: int, step: int) -> Tensor:
+        """Return stored rows as features: which are mirrored was chosen when they were picked."""
+        return self.from_rows(rows)
+
+    def drawn(
+        self, indices: Iterable[Tensor], augmenter: Augmenter, epoch: int
+    ) -> Iterable[Tensor]:
+        """Yield the rows of each step, of mirrored images where training mirrors."""
+        for step, some in enumerate(indices, start=1):
+            flips = augmenter.flips(len(some), epoch, step).to(some.device, non_blocking=True)
+            yield some + flips * len(self._labels)
 
 
 class FeaturesWhereEvaluated(Features):
@@ -87,7 +96,7 @@ class FeaturesWhereEvaluated(Features):
         batch_size: int,
         drop_last: bool,
         augment: Pipeline | None = None,
-    ) -> Iterator[tuple[Tensor, Tensor]]:
+    ) -> Generator[tuple[Tensor, Tensor]]:
         """Yield the batches of an epoch, of images."""
         return self._images.training_batches(seed, epoch, batch_size, drop_last, augment)
 
@@ -245,7 +254,7 @@ def _fill(
     with torch.inference_mode():
         for first in range(0, total, num_images):
             every = torch.arange(num_images)
-            for indices in torch.split(every, evaluation_batch_size(images.shape)):
+            for indices in torch.split(every, evaluation_batch_size(images.shape, images.device)):
                 if context.should_stop():
                     stopped = "stopped while computing frozen features; they start again later"
                     raise Interrupted(stopped)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -180,16 +181,17 @@ def _pass(
     batches = samples.training_batches(
         settings.seed, epoch, train.batch_size, train.drop_last, train.augment
     )
-    for step, (inputs, labels) in enumerate(batches, start=1):
-        meter.add(*take_step(epoch, step, inputs, labels), labels)
-        if context.should_stop():
-            raise Interrupted(f"stopped in epoch {epoch} after step {step} of {total}")
-        if time.monotonic() >= state.next_poll:
-            state.next_poll = time.monotonic() + POLL_SECONDS
-            here = meter.progress(step)
-            context.on_progress(replace(here, val_accuracy=state.val_accuracy()))
-            if not math.isfinite(meter.last()):
-                break
+    with closing(batches):  # also when stopped: then nothing goes on preparing batches
+        for step, (inputs, labels) in enumerate(batches, start=1):
+            meter.add(*take_step(epoch, step, inputs, labels), labels)
+            if context.should_stop():
+                raise Interrupted(f"stopped in epoch {epoch} after step {step} of {total}")
+            if time.monotonic() >= state.next_poll:
+                state.next_poll = time.monotonic() + POLL_SECONDS
+                here = meter.progress(step)
+                context.on_progress(replace(here, val_accuracy=state.val_accuracy()))
+                if not math.isfinite(meter.last()):
+                    break
     return meter.losses(), meter.metrics()
 
 
