@@ -3,13 +3,17 @@
 import resource
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import pytest
 from benches import SYNTHETIC, Bench, settings_of
+from torch import Tensor
 
 from runner.engine import memory
 from runner.engine.context import Progress
+from runner.engine.network.build import Network
+from runner.engine.training import loop
 
 glibc = pytest.mark.skipif(memory._glibc() is None, reason="no glibc here")
 
@@ -68,3 +72,22 @@ def test_nothing_is_done_where_there_is_no_glibc(
         memory.return_freed_memory()
     finally:
         memory._glibc.cache_clear()
+
+
+def test_weights_that_are_no_longer_the_best_are_gone_before_others_are_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copies: list[weakref.ref[Tensor]] = []
+    alive: list[int] = []
+    real = loop.copy_state
+
+    def copy_state(network: Network) -> dict[str, Tensor]:
+        alive.append(sum(copy() is not None for copy in copies))
+        found = real(network)
+        copies.append(weakref.ref(next(iter(found.values()))))
+        return found
+
+    monkeypatch.setattr(loop, "copy_state", copy_state)
+    settings = settings_of({"epochs": 4, "best": {"monitor": "last"}})
+    Bench(tmp_path, settings).train()
+    assert alive == [0, 0, 0, 0]

@@ -135,12 +135,13 @@ def train_epoch(
 def _keep_best(state: TrainState, readers: Mapping[str, Reader]) -> None:
     """Hold the weights of each epoch that some reader keeps, and no others.
 
-    The weights of readers that had finished before this epoch are on the disk already.
+    The weights of readers that had finished before this epoch are on the disk already. Those that
+    nobody keeps any more go first, so that their memory serves the new ones.
     """
     wanted = epochs_to_keep(readers, unwritten(readers, state.readers, state.written))
+    state.best = {epoch: tensors for epoch, tensors in state.best.items() if epoch in wanted}
     if state.epoch in wanted:
         state.best[state.epoch] = copy_state(state.network)
-    state.best = {epoch: tensors for epoch, tensors in state.best.items() if epoch in wanted}
 
 
 def _progress_of_split(
