@@ -29,7 +29,15 @@ from typing import Any
 
 from engine_cases import CASES, PRECISIONS
 from engine_runs import busy, count_denormals, watched
-from measuring import BenchFailed, machine, record, run_child, with_interval, with_range
+from measuring import (
+    BenchFailed,
+    machine,
+    record,
+    run_child,
+    wait_passively,
+    with_interval,
+    with_range,
+)
 
 HERE = Path(__file__).resolve()
 REPORT = "engine"
@@ -47,6 +55,7 @@ def loops(options: argparse.Namespace) -> None:
                 "engine ÷ bare, CPU": with_interval(found["cpu"]),
                 "engine, ms a step": with_range(found["engine_ms"], 2),
                 "bare, ms a step": with_range(found["bare_ms"], 2),
+                "threads": found["threads"],
                 "pairs": len(found["wall"]),
                 "steps compared": found["steps"],
             }
@@ -69,6 +78,7 @@ def one_loop(spec: Path, data: Path | None, options: argparse.Namespace) -> dict
     return {
         **facts(pairs),
         "steps": sides.steps,
+        "threads": sides.threads,
         "where": machine(options.device),
     }
 
@@ -213,6 +223,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parse(arguments)
     try:
         if options.child is not None:
+            wait_passively()
             found = CHILDREN[options.part](options.child, options.data, options)
             options.answer.write_text(json.dumps(found))
             return 0

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,6 @@ from runner.bind.bound_request import bind_request
 from runner.bind.request import Request
 from runner.components.settings import Settings, splits_each_epoch
 from runner.core.reader import Reader, ReaderState
-from runner.core.stages import Prepare
 from runner.engine.arithmetic import computing, memory_format
 from runner.engine.context import Context
 from runner.engine.data.pixels import open_images
@@ -32,7 +31,7 @@ from runner.engine.data.samples import Images
 from runner.engine.engine import do_stage
 from runner.engine.job import StageJob
 from runner.engine.network.build import Network, build_network
-from runner.engine.numerics import begin_numerics
+from runner.engine.numerics import begin_numerics, on_threads
 from runner.engine.training.loop import Diverged, TrainState, train_epoch
 from runner.lower.trajectory import make_reader, pixels_key
 
@@ -75,7 +74,8 @@ class Sides:
     """Both sides of a training.
 
     Attributes:
-        switches: of torch, set while either side trains.
+        switches: of torch, set while either side trains, as in a stage.
+        threads: that both have.
         epochs: compared so far.
         steps: of these epochs.
     """
@@ -84,6 +84,7 @@ class Sides:
     engine: EngineSide
     bare: BareLoop
     switches: Callable[[], AbstractContextManager[None]]
+    threads: int
     epochs: int = 0
     steps: int = 0
 
@@ -152,6 +153,7 @@ def make_sides(
     spec: Path, data: Path | None, device: torch.device, changes: Sequence[str] = ()
 ) -> Sides:
     """Prepare the images of a spec's first cell, and return both sides of its training."""
+    numerics = begin_numerics(device)
     sets = ("train.epochs=100000", *changes)
     request = Request(
         (spec,), sets=sets, db=spec.parent / "pairs.db", data=data, device=str(device)
@@ -161,16 +163,23 @@ def make_sides(
     assert source is not None
     key = pixels_key(settings.data, source.fingerprint)
     context = Context(
-        spec.parent / ".runner", device, begin_numerics(device).of_machine(), "bench", {key: source}
+        spec.parent / ".runner", device, numerics.of_machine(), "bench", {key: source}
     )
-    stage = next(each for each in cell.chain(0) if isinstance(each, Prepare))
-    do_stage(context, StageJob(stage, 1, lambda _: None, lambda _: True, {}))
+    prepare, train, *_ = cell.chain(0)
+    do_stage(context, StageJob(prepare, 1, lambda _: None, lambda _: True, {}))
     form = memory_format(device, settings.train.precision)
     images = open_images(context, key, settings.data, form)
     network = build_network(settings, images.shape, len(images.classes), device)
     bare = BareLoop(settings, network.module, _data(context, key, settings, images), device)
     engine = EngineSide(context, settings, images, network)
-    return Sides(spec.stem, engine, bare, lambda: computing(device, settings.train.precision))
+    threads = numerics.threads(train)
+
+    @contextmanager
+    def switches() -> Iterator[None]:
+        with on_threads(threads), computing(device, settings.train.precision):
+            yield
+
+    return Sides(spec.stem, engine, bare, switches, threads)
 
 
 def _data(context: Context, key: str, settings: Settings, images: Images) -> Data:

@@ -66,18 +66,16 @@ def _watched_once(
 
 
 def count_denormals(spec: Path, data: Path | None, device: str) -> dict[str, Any]:
-    """Return the cells of a training of many epochs: denormal numbers in its optimizer's state.
-
-    Some other work comes first in the process, as another stage's would.
-    """
+    """Return the cells of a training of many epochs: denormal numbers in the optimizer's state."""
     import torch
     from engine_pairs import make_sides
 
     from runner.engine.training.checkpoint import optimizer_tensors
 
     sides = make_sides(spec, data, torch.device(device))
-    for _ in range(EPOCHS):
-        sides.engine.epoch()
+    with sides.switches():
+        for _ in range(EPOCHS):
+            sides.engine.epoch()
     counted, total = 0, 0
     worst = ("", 0.0)
     tensors, _ = optimizer_tensors(sides.engine.state.optimizer)

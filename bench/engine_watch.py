@@ -21,7 +21,7 @@ from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
-from measuring import page_faults, peak_mib
+from measuring import page_faults, peak_mib, wait_passively
 
 MAIN = threading.main_thread()
 BATCH, STEP, OPTIMIZER = "batch and augmentation", "forward and backward", "optimizer"
@@ -199,9 +199,10 @@ def plant(split: Split) -> None:
 def main() -> None:
     """Run the command, and write what was found."""
     answer, began, device = sys.argv[1:4]
+    wait_passively()
     split = Split(float(began), _synchronizer(device))
     moments = Moments()
-    from runner.cli.app import main as run
+    from runner.__main__ import main as run
     from runner.core import moments as named
 
     plant(split)

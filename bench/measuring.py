@@ -90,6 +90,11 @@ def runner_command(*words: str) -> list[str]:
     return [sys.executable, "-m", "runner", *words]
 
 
+def wait_passively() -> None:
+    """Let OpenMP's threads leave their core while they wait, as the command line does."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
 def page_faults() -> int:
     """Return how often the kernel has given this process a page so far."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -124,10 +129,10 @@ def with_range(values: Sequence[float], digits: int = 1) -> str:
 
 
 def machine(device: str = "cpu") -> str:
-    """Return where something is measured, in one line: machine, versions, threads."""
+    """Return where something is measured, in one line: machine and versions."""
     import torch
 
-    where = f"{processor()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
+    where = f"{processor()}, {os.cpu_count()} cores"
     if device != "cpu":
         where = f"{torch.cuda.get_device_name(device)}, CUDA {torch.version.cuda}"
     system = f"{platform.system()} {platform.release()}"
