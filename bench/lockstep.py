@@ -110,7 +110,7 @@ def measure(settings: Settings, repetitions: int) -> Parts:
     trained.train()
     step = seconds(lambda: take_step(1, 1, inputs, labels), repetitions) / batch
     trained.eval()
-    some = inputs[: evaluation_batch_size(tuple(inputs.shape[1:]))]
+    some = inputs[: evaluation_batch_size(tuple(inputs.shape[1:]), CPU)]
     evaluated = evaluated_each_epoch(settings, IMAGES, ())
     evaluated /= settings.data.split_sizes(IMAGES, ())["train"]
     evaluate = seconds(lambda: forward(trained.active, some, settings), repetitions) / len(some)
