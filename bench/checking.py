@@ -41,18 +41,18 @@ RUNS: dict[str, list[str]] = {"cold": [], "warm": ["--set", "lr=0.002"]}
 CHECKS: dict[str, Callable[..., Any]] = {
     "runner.artifacts.hashes._differs": lambda root, known, draw: False,
     "runner.components.data.files._is_digest": lambda content, digest: True,
-    "runner.engine.data.pixels.is_whole": lambda path, checksum, digest: True,
-    "runner.engine.data.pixels._checksum": lambda index: index.get("checksum", ""),
-    "runner.engine.products.tensors_digest": lambda tensors: _Anything(),
+    "runner.engine.data.pixels_index.is_whole": lambda path, checksum, digest: True,
+    "runner.engine.data.pixels_index.checksum": lambda index: index.get("checksum", ""),
+    "runner.engine.network.whole_weights.tensors_digest": lambda tensors: _Anything(),
 }
 """What stands in for each check where it is left out."""
 
 NAMES = {
     "runner.artifacts.hashes._differs": "the sample of files, at each command",
     "runner.components.data.files._is_digest": "the bytes of each image that is decoded",
-    "runner.engine.data.pixels.is_whole": "the decoded pixels, once in each process",
-    "runner.engine.data.pixels._checksum": "their index",
-    "runner.engine.products.tensors_digest": "the weights that an evaluation loads",
+    "runner.engine.data.pixels_index.is_whole": "the decoded pixels, once in each process",
+    "runner.engine.data.pixels_index.checksum": "their index",
+    "runner.engine.network.whole_weights.tensors_digest": "the weights that an evaluation loads",
 }
 
 

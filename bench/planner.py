@@ -163,16 +163,16 @@ def _measured(word: str, folder: Path) -> tuple[float, float]:
 def _finish_all(folder: Path) -> None:
     """Record a made-up result for every run of the folder's spec."""
     import sqlalchemy as sa
-    import torch
 
     from runner.bind.bound_request import bind_request
+    from runner.bind.late_numerics import LateNumerics
     from runner.bind.plan_runs import plan_runs
     from runner.bind.planned_records import record_wanted
     from runner.bind.request import Request
-    from runner.engine.numerics import begin_numerics
     from runner.store.schema import results
 
-    bound = bind_request(Request([folder / "spec.yaml"], db=folder / "results.db"))
+    request = Request([folder / "spec.yaml"], db=folder / "results.db", device="cpu")
+    bound = bind_request(request)
     made_up = {
         "rerun": 0,
         "status": "done",
@@ -186,7 +186,7 @@ def _finish_all(folder: Path) -> None:
         "recorded": 0.0,
     }
     with bound.workspace.open() as database:
-        planned = plan_runs(bound, database, begin_numerics(torch.device("cpu")))
+        planned = plan_runs(bound, database, LateNumerics(request))
         record_wanted(database, planned)
         rows = [{"run_key": key, **made_up} for key in planned.run_keys]
         with database.write() as connection:

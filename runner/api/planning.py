@@ -12,6 +12,7 @@ from runner.bind.bound_request import bind_request
 from runner.bind.changed_code import NOTHING_CHANGED, ChangedCode, changed_code_of
 from runner.bind.code_digests import Sources
 from runner.bind.estimates import probed_seconds
+from runner.bind.late_numerics import LateNumerics
 from runner.bind.plan_runs import PlannedRuns, plan_runs
 from runner.bind.request import Asked, Request, as_request
 from runner.core.errors import Problem
@@ -21,7 +22,7 @@ from runner.planner.cost import Cost, plan_costs, predicted
 from runner.planner.explain import Branch, Saving, measured, not_shared, savings, tree
 from runner.spec.cell_names import run_name
 from runner.store.database import Database
-from runner.store.progress import latest_results
+from runner.store.progress import latest_results, seconds_by_cost_key
 from runner.store.reference import reference_statuses
 
 if TYPE_CHECKING:
@@ -156,26 +157,32 @@ def plan(asked: Asked, *, probe: bool = False, **options: Any) -> Explained:
 
 def make_plan(request: Request, probe: bool = False) -> tuple[Explained, PlannedRuns]:
     """Return the plan of a request in numbers, and the plan itself."""
-    from runner.engine.device import choose_device
-    from runner.engine.numerics import begin_numerics
-
-    device = choose_device(request.device)
-    numerics = begin_numerics(device, request.threads, request.deterministic)
+    numerics = LateNumerics(request)
     bound = bind_request(request, provisional=True)
     keys = {cell.run.run_key for cell in bound.wanted_cells}
     reference = reference_statuses(keys) if request.use_reference else {}
     with bound.workspace.open_existing() as database:
-        planned = plan_runs(bound, database, numerics, reference)
+        planned = _with_seconds(plan_runs(bound, database, numerics, reference), database, numerics)
         results = {} if database is None else latest_results(database, reference)
         changed = _changed_code(planned, database)
     if probe:
-        planned = _probed(planned, numerics)
+        planned = _probed(planned, numerics.begun)
     finished = planned.facts.finished
     imported = sum(
         key in finished and results.get(key, ("failed", 0))[0] == "failed" for key in reference
     )
     explained = _explained(planned, numerics, imported)
     return replace(explained, changed=changed, probed=probe), planned
+
+
+def _with_seconds(
+    planned: PlannedRuns, database: Database | None, numerics: LateNumerics
+) -> PlannedRuns:
+    """Return the plan with the seconds that were measured here, also where nothing is to do."""
+    if database is None or planned.facts.seconds:
+        return planned
+    seconds = seconds_by_cost_key(database, numerics.device_name)
+    return replace(planned, facts=replace(planned.facts, seconds=seconds))
 
 
 def _changed_code(planned: PlannedRuns, database: Database | None) -> ChangedCode:
@@ -197,7 +204,7 @@ def _probed(planned: PlannedRuns, numerics: Numerics) -> PlannedRuns:
     return replace(planned, facts=replace(planned.facts, seconds=seconds))
 
 
-def _explained(planned: PlannedRuns, numerics: Numerics, imported: int) -> Explained:
+def _explained(planned: PlannedRuns, numerics: LateNumerics, imported: int) -> Explained:
     bound, facts = planned.bound, planned.facts
     statuses = [facts.finished.get(key) for key in planned.run_keys]
     alone, costs = plan_costs(planned.naive, planned.plan, facts)

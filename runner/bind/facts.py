@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.artifacts.states import names_of_states, resume_points
 from runner.bind.bound_request import BoundRequest
+from runner.bind.late_numerics import LateNumerics
 from runner.bind.recorded import recorded
 from runner.bind.workspace import Workspace
 from runner.core.plan import Facts, Plan
@@ -36,7 +37,7 @@ def find_facts(
     finished: Mapping[str, RunStatus],
     bound: BoundRequest,
     database: Database | None,
-    numerics: Numerics,
+    numerics: LateNumerics,
 ) -> Facts:
     """Return what is known of the stages of a plan.
 
@@ -45,8 +46,9 @@ def find_facts(
         finished: how the runs ended that are not done again.
         bound: what is asked for.
         database: what is recorded, or None when there is no database yet.
-        numerics: of this process; states of others are not gone on from, unless the request
-            accepts them.
+        numerics: of this process, asked for only where something is left to do; states of others
+            are not gone on from, unless the request accepts them. Without, the facts have no
+            seconds.
     """
     from runner.engine.products import lies_there
 
@@ -59,19 +61,24 @@ def find_facts(
         return Facts(artifacts=artifacts, finished=dict(finished), cache_limit=cache_limit)
     check_recorded(database)
     ended = ended_stages(database)
-    to_read = _weights_to_read(naive, finished, ended)
-    artifacts -= _damaged(to_read, artifacts, database, bound.workspace)
-    artifacts |= names_of_states(stored)
-    segments = _segments(naive, None if bound.request.accept_mixed else numerics)
+    to_read = artifacts & _weights_to_read(naive, finished, ended)
     facts = Facts(
         done=frozenset(key for key, status in ended.items() if status != "failed"),
         diverged=frozenset(key for key, status in ended.items() if status == "diverged"),
         finished_readers=frozenset(finished_readers(database)),
-        artifacts=artifacts,
-        resume_points=tuple(resume_points(stored, segments)),
+        artifacts=artifacts | names_of_states(stored),
         finished=dict(finished),
-        seconds=seconds_by_cost_key(database, numerics.device_name),
         cache_limit=cache_limit,
+    )
+    if not to_read and not naive.read_by_open_runs(finished):
+        return facts  # nothing is left to do: all else would take torch
+    here = numerics.begun
+    segments = _segments(naive, None if bound.request.accept_mixed else here)
+    facts = replace(
+        facts,
+        artifacts=facts.artifacts - _damaged(to_read, database, bound.workspace),
+        resume_points=tuple(resume_points(stored, segments)),
+        seconds=seconds_by_cost_key(database, here.device_name),
     )
     if "read_recorded_epochs" in bound.disabled:
         return facts
@@ -106,15 +113,12 @@ def _weights_to_read(
     }
 
 
-def _damaged(
-    names: Collection[str], there: Collection[str], database: Database, workspace: Workspace
-) -> set[str]:
+def _damaged(names: Collection[str], database: Database, workspace: Workspace) -> set[str]:
     """Return those of some weights on the disk that are not what is recorded of them."""
     from runner.engine.products import is_there
 
-    lying = [name for name in names if name in there]
-    digests, stored = artifact_digests(database, lying), workspace.artifacts(database)
-    return {name for name in lying if not is_there(stored, name, digests.get)}
+    digests, stored = artifact_digests(database, names), workspace.artifacts(database)
+    return {name for name in names if not is_there(stored, name, digests.get)}
 
 
 def _with_records(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from runner.bind.bound_cell import BoundCell
 from runner.bind.bound_request import BoundRequest
 from runner.bind.facts import find_facts
+from runner.bind.late_numerics import LateNumerics
 from runner.bind.measurements import measurements
 from runner.components.resolved import typed_settings
 from runner.core.plan import Facts, Plan
@@ -20,9 +20,6 @@ from runner.planner.features import features_of
 from runner.planner.rules import rule_steps, rules_without
 from runner.store.database import Database
 from runner.store.progress import latest_results, next_rerun, open_reruns
-
-if TYPE_CHECKING:
-    from runner.engine.numerics import Numerics
 
 
 @dataclass(frozen=True)
@@ -68,7 +65,7 @@ class PlannedRuns:
 def plan_runs(
     bound: BoundRequest,
     database: Database | None,
-    numerics: Numerics,
+    numerics: LateNumerics,
     reference: Mapping[str, RunStatus] = MappingProxyType({}),
 ) -> PlannedRuns:
     """Return what is wanted and the plan for it.
@@ -76,7 +73,7 @@ def plan_runs(
     Args:
         bound: what is asked for.
         database: what is recorded, or None when there is no database yet.
-        numerics: of this process.
+        numerics: of this process, which are asked for only where something is left to do.
         reference: how runs ended in the reference, where that counts and is not recorded yet.
     """
     request = bound.request

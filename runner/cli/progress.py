@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
@@ -18,9 +19,11 @@ from runner.cli.estimate import Estimate
 from runner.cli.formatting import imported_words, show_seconds
 from runner.components.download import Downloading
 from runner.core.stages import AfterTraining, ExtractFeatures, Prepare, Stage, Train
-from runner.engine.context import Progress as Standing
 from runner.spec.cell_names import run_name
 from runner.store.reference import ReferenceResult
+
+if TYPE_CHECKING:
+    from runner.engine.context import Progress as Standing
 
 FIRST_SECONDS = 10.0
 """How long a stage may take in silence."""

@@ -28,7 +28,7 @@ from runner.engine.data.samples import Images
 from runner.engine.job import StageJob
 from runner.engine.memory import keep_freed_memory, return_freed_memory
 from runner.engine.network.build import load_state, network_for
-from runner.engine.products import whole_weights
+from runner.engine.network.whole_weights import whole_weights
 from runner.engine.stages.evaluate import evaluate
 from runner.engine.stages.features import features_stage, take_features
 from runner.engine.stages.train import train_stage

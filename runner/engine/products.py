@@ -1,23 +1,18 @@
 """What stages leave in `.runner/` for later ones: whether it is there, and whole.
 
 Pixels, features and states are verified by whoever opens them; weights are compared with the
-digest that the database recorded. Knows nothing of the database.
+digest that the database recorded. Knows nothing of the database, and imports torch only to read
+weights.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import assert_never
-
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor
 
 from runner.artifacts.folder import Artifacts
 from runner.core.artifacts import ArtifactName, kind_of
-from runner.engine.data.pixels import look_whole
+from runner.engine.data.pixels_index import look_whole
 from runner.engine.job import DigestOf
-from runner.engine.network.tensors import tensors_digest
 
 
 def lies_there(artifacts: Artifacts, name: str) -> bool:
@@ -38,13 +33,6 @@ def is_there(artifacts: Artifacts, name: str, digest_of: DigestOf) -> bool:
         return False
     if kind_of(name) != "weights":
         return True
+    from runner.engine.network.whole_weights import whole_weights
+
     return bool(whole_weights(artifacts.path(name), digest_of(name)))
-
-
-def whole_weights(path: Path, digest: str | None) -> dict[str, Tensor]:
-    """Return the weights in a file, or none where it is gone, damaged or not what is recorded."""
-    try:
-        tensors = load_file(path)
-    except (OSError, SafetensorError, ValueError, KeyError):
-        return {}
-    return tensors if tensors_digest(tensors) == digest else {}

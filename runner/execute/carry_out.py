@@ -8,11 +8,10 @@ from pathlib import Path
 from runner.bind.bound_request import BoundRequest
 from runner.bind.code_digests import Sources, recorded_code
 from runner.bind.data_locations import data_locations, image_sources
+from runner.bind.late_numerics import LateNumerics
 from runner.bind.plan_runs import PlannedRuns, plan_runs
 from runner.bind.planned_records import record_wanted
 from runner.core.moments import reached
-from runner.engine.device import choose_device, environment
-from runner.engine.numerics import begin_numerics
 from runner.execute import EXECUTORS
 from runner.execute.listener import Listener
 from runner.execute.plan_execution import PlanExecution, WorkerSetup
@@ -37,27 +36,16 @@ def carry_out(
     Raises:
         Interrupted: when asked to stop.
     """
-    request, folder = bound.request, bound.workspace.folder
-    device = choose_device(request.device)
-    numerics = begin_numerics(device, request.threads, request.deterministic)
+    request, numerics = bound.request, LateNumerics(bound.request)
     planned = plan_runs(bound, database, numerics)
     reached("runs planned, not recorded")
     record_wanted(database, planned)
-    setup = WorkerSetup(
-        request=request,
-        workspace=bound.workspace,
-        cores=numerics.cores,
-        environment={**environment(), "modules": _code(folder, planned)},
-        data=data_locations(bound.cells),
-        weights=bound.weights,
-        needed=tuple(name for stage in planned.plan.stages for name in stage.consumes),
-        share_states="go_on_from_states" not in bound.disabled,
-    )
     execution = PlanExecution(
         plan=planned.plan,
         facts=planned.facts,
         reruns=planned.reruns,
-        setup=setup,
+        make_setup=lambda: _setup(planned, numerics),
+        workspace=bound.workspace,
         database=database,
         sources=image_sources(bound.cells),
         listener=listen(planned),
@@ -70,6 +58,23 @@ def carry_out(
             execution.listener.on_note(decision.why)
     EXECUTORS[request.executor](execution)
     return planned
+
+
+def _setup(planned: PlannedRuns, numerics: LateNumerics) -> WorkerSetup:
+    """Return what workers need, once there is a stage to do: it takes torch."""
+    from runner.engine.device import environment
+
+    bound = planned.bound
+    return WorkerSetup(
+        request=bound.request,
+        workspace=bound.workspace,
+        cores=numerics.begun.cores,
+        environment={**environment(), "modules": _code(bound.workspace.folder, planned)},
+        data=data_locations(bound.cells),
+        weights=bound.weights,
+        needed=tuple(name for stage in planned.plan.stages for name in stage.consumes),
+        share_states="go_on_from_states" not in bound.disabled,
+    )
 
 
 def _code(folder: Path, planned: PlannedRuns) -> Mapping[str, str]:

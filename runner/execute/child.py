@@ -10,25 +10,26 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Event
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import runner.core.errors as errors
 from runner.core.errors import Interrupted, RunnerError
 from runner.core.stages import Stage
-from runner.engine.context import Progress
 from runner.execute.coordinator import Coordinator
-from runner.execute.listener import Listener, NullListener
+from runner.execute.listener import NullListener
 from runner.execute.plan_execution import PlanExecution, StageTask, WorkerSetup
 from runner.execute.recording import close_attempt
-from runner.execute.worker import Answer, StageResult, Worker
+from runner.execute.stage_worker import Answer, StageResult
 from runner.store.claims import claim_of
-from runner.store.database import Database
+
+if TYPE_CHECKING:
+    from runner.engine.context import Progress
 
 POLL_SECONDS = 0.1
 END_SECONDS = 10.0
@@ -37,9 +38,7 @@ END_SECONDS = 10.0
 
 def execute_in_child(execution: PlanExecution) -> None:
     """Carry a plan out, every stage in a child process; see :meth:`Coordinator.go`."""
-    with ChildWorker(
-        execution.setup, execution.database, execution.listener, execution.should_stop
-    ) as worker:
+    with ChildWorker(execution) as worker:
         Coordinator(execution, worker).go()
 
 
@@ -67,15 +66,9 @@ class _ChildGone(Exception):
 class ChildWorker:
     """Does stages in a child process, started with the first one."""
 
-    def __init__(
-        self,
-        setup: WorkerSetup,
-        database: Database,
-        listener: Listener,
-        should_stop: Callable[[], bool],
-    ) -> None:
-        self._setup, self._database = setup, database
-        self._listener, self._should_stop = listener, should_stop
+    def __init__(self, execution: PlanExecution) -> None:
+        self._execution, self._database = execution, execution.database
+        self._listener, self._should_stop = execution.listener, execution.should_stop
         self._child: multiprocessing.process.BaseProcess | None = None
         self._released: list[str] = []  # since the plan began: a new child begins with all of them
         self._told = 0
@@ -105,7 +98,9 @@ class ChildWorker:
         self._pipe, theirs = spawning.Pipe()
         self._stop = spawning.Event()
         self._child = spawning.Process(
-            target=_serve, args=(self._setup, theirs, self._stop, os.getpid()), daemon=True
+            target=_serve,
+            args=(self._execution.setup, theirs, self._stop, os.getpid()),
+            daemon=True,
         )
         self._child.start()
         theirs.close()
@@ -211,6 +206,7 @@ def _serve(setup: WorkerSetup, pipe: Connection[Any, Any], stop: Event, parent: 
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    from runner.execute.worker import Worker
 
     def should_stop() -> bool:
         return stop.is_set() or os.getppid() != parent

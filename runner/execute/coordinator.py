@@ -17,7 +17,7 @@ from runner.core.stages import Stage, Train
 from runner.engine.products import is_there
 from runner.execute.plan_execution import PlanExecution, StageTask
 from runner.execute.schedule import Schedule
-from runner.execute.worker import StageWorker
+from runner.execute.stage_worker import StageWorker
 from runner.planner.cost import predicted
 from runner.planner.recorded import record_for
 from runner.store.claims import ClaimHeld, StageEnded, look_at_stage
@@ -41,7 +41,7 @@ class Coordinator:
     def __init__(self, execution: PlanExecution, worker: StageWorker) -> None:
         self._execution, self._worker = execution, worker
         self._database, self._listener = execution.database, execution.listener
-        folder = execution.setup.workspace.folder
+        folder = execution.workspace.folder
         self._artifacts = Artifacts(folder, execution.database.identity())
         plan = execution.plan
         keys = {key for chain in plan.stages_by_run.values() for key in chain}

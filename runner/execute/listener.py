@@ -5,10 +5,12 @@ Owns no behaviour but that of the listener that ignores everything.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from runner.core.stages import Stage
-from runner.engine.context import Progress
+
+if TYPE_CHECKING:
+    from runner.engine.context import Progress
 
 
 class Listener(Protocol):

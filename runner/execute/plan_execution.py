@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,8 @@ class PlanExecution:
         plan: what to do; it names every wanted run.
         facts: what was known when planning.
         reruns: which repetition of each run is wanted.
-        setup: what workers need.
+        make_setup: says what workers need, once one is needed.
+        workspace: where things lie.
         database: open in this process.
         sources: images that this process has found already, by the keys of their pixels.
         listener: is told what happens.
@@ -84,8 +86,14 @@ class PlanExecution:
     plan: Plan
     facts: Facts
     reruns: Mapping[str, int]
-    setup: WorkerSetup
+    make_setup: Callable[[], WorkerSetup]
+    workspace: Workspace
     database: Database
     sources: Mapping[str, ImageSource] = field(default_factory=dict)
     listener: Listener = field(default_factory=NullListener)
     should_stop: Callable[[], bool] = lambda: False
+
+    @cached_property
+    def setup(self) -> WorkerSetup:
+        """What workers need."""
+        return self.make_setup()

@@ -5,14 +5,18 @@ Turns what the engine gives into the store's rows. Decides nothing about what co
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from runner.core.errors import ClaimLost, StoreError
 from runner.core.records import AttemptStatus
 from runner.core.stages import Stage
-from runner.engine.context import Outcome
 from runner.engine.job import StageJob
 from runner.store.claims import Claimed
 from runner.store.database import Database
 from runner.store.recorder import end_attempt
+
+if TYPE_CHECKING:
+    from runner.engine.context import Outcome
 
 
 def record_outcome(database: Database, claim: Claimed, outcome: Outcome, seconds: float) -> None:

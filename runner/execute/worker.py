@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Self
 
 import torch
 
@@ -31,48 +31,13 @@ from runner.execute.heartbeat import Heartbeat
 from runner.execute.listener import Listener
 from runner.execute.plan_execution import StageTask, WorkerSetup
 from runner.execute.recording import close_attempt, record_outcome
+from runner.execute.stage_worker import Answer, StageResult
 from runner.execute.work_folder import WorkFolder
 from runner.store.catalogue import record_environment
-from runner.store.claims import Claimed, ClaimHeld, NewAttempt, StageEnded, claim_stage
+from runner.store.claims import Claimed, NewAttempt, claim_stage
 from runner.store.database import Database
 from runner.store.progress import artifact_digests, recorded_epochs
 from runner.store.recorder import record_epochs, record_ranges
-
-
-@dataclass(frozen=True, slots=True)
-class StageResult:
-    """How a stage ended that a worker has done; can be pickled.
-
-    Attributes:
-        status: done, diverged or failed.
-        seconds: wall time.
-        message: why it has no result, or "".
-        outcomes: what became of the runs that read a training.
-    """
-
-    status: str
-    seconds: float
-    message: str
-    outcomes: Mapping[str, Mapping[str, Any]]
-
-
-Answer = StageResult | StageEnded | ClaimHeld | None
-"""What became of a task: None when another process took the stage over while it was done."""
-
-
-class StageWorker(Protocol):
-    """Does stages, here or elsewhere."""
-
-    def do(self, task: StageTask) -> Answer:
-        """Claimed, do and record a stage, unless it has ended or is claimed.
-
-        Raises:
-            Interrupted: when asked to stop; what is finished is recorded.
-            StoreError: when nothing more can be stored.
-        """
-
-    def release(self, artifacts: Sequence[str]) -> None:
-        """Note that one stage fewer needs these artifacts."""
 
 
 class Worker:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from runner.bind.bound_request import BoundRequest, bind_request
+from runner.bind.late_numerics import LateNumerics
 from runner.bind.plan_runs import plan_runs
 from runner.bind.request import Request
 from runner.core.errors import SpecError, UsageError
@@ -36,7 +37,9 @@ def test_bound_request_is_the_same_of_a_pickled_one(request_of_all: Request) -> 
     again = bind_request(pickle.loads(pickle.dumps(request_of_all)))
     assert keys_of(bound) == keys_of(again)
     assert len(set(keys_of(bound))) == 4
-    stages = [plan_runs(each, None, {"device": "cpu"}).plan.stages for each in (bound, again)]
+    stages = [
+        plan_runs(each, None, LateNumerics(each.request)).plan.stages for each in (bound, again)
+    ]
     assert stages[0] == stages[1]
 
 
@@ -46,7 +49,7 @@ def test_bound_request_wants_only_what_was_asked_for(request_of_all: Request) ->
     assert keys_of(bind_request(two)) == keys[2:]
     one = bind_request(Request("small.yaml", runs=keys[1:2]))
     assert (len(one.cells), keys_of(one)) == (4, keys[1:2])
-    assert plan_runs(one, None, {"device": "cpu"}).run_keys == keys[1:2]
+    assert plan_runs(one, None, LateNumerics(one.request)).run_keys == keys[1:2]
 
 
 def test_bound_request_has_the_experiments_with_all_their_cells(request_of_all: Request) -> None:

@@ -27,9 +27,10 @@ def used(tmp_path: Path, train: str = "", model: str = '"name": "mlp"') -> set[s
 
 
 PLAIN = {
-    *("component", "losses", "measures", "optimizers", "schedules"),
-    *("data.dataset", "data.digits", "data.splitting", "data.transparency"),
-    *("models.classifier", "models.init_net", "models.layers_net", "models.mlp", "models.mlp_net"),
+    *("component", "losses", "measures", "optimizers", "optimizers_net", "schedules"),
+    *("data.dataset", "data.digits", "data.splitting", "data.stratifying", "data.transparency"),
+    *("models.classifier", "models.init_net", "models.layers_net", "models.shapes_net"),
+    *("models.mlp", "models.mlp_net"),
 }
 
 

@@ -22,7 +22,7 @@ from runner.artifacts.process import start_ticks, this_process
 from runner.components.data.dataset import DataAccess
 from runner.core import moments
 from runner.core.errors import DataError
-from runner.engine.data import pixels
+from runner.engine.data import pixels, pixels_index
 
 WRITTEN = "pixels written, not renamed"
 AGAIN = "decoded images are prepared again: "
@@ -145,7 +145,7 @@ HARMS = {
     **dict.fromkeys((garble, no_mapping, relabel, later), "they are damaged"),
     **dict.fromkeys((lose_array, lose_index, lose), "they are not there"),
     foreign: "they were made from other images",
-    earlier: pixels.EARLIER,
+    earlier: pixels_index.EARLIER,
 }
 
 
@@ -191,22 +191,22 @@ def test_preparing_what_was_removed_says_nothing(bench: Bench) -> None:
 def test_a_quick_look_sees_all_but_changed_values(bench: Bench, harm, seen: bool) -> None:
     bench.do("prepare")
     key = bench.stage("prepare").pixels_key
-    assert pixels.look_whole(cached(bench), key)
+    assert pixels_index.look_whole(cached(bench), key)
     harm(cached(bench))
-    assert pixels.look_whole(cached(bench), key) == seen
+    assert pixels_index.look_whole(cached(bench), key) == seen
 
 
 def test_pixels_are_read_once_in_each_process_and_state(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked: list[Path] = []
-    digest = pixels._digest
+    digest = pixels_index._digest
 
     def counting(path: Path) -> str:
         looked.append(path)
         return digest(path)
 
-    monkeypatch.setattr(pixels, "_digest", counting)
+    monkeypatch.setattr(pixels_index, "_digest", counting)
     bench.train()
     assert looked == []  # this process has just written them
     array_folder._checked.clear()  # as in another process

@@ -14,7 +14,8 @@ from runner.artifacts.folder import Artifacts
 from runner.core.errors import StageFailed
 from runner.core.reader import Reader, ReaderState, SelectRule
 from runner.engine.network.tensors import tensors_digest
-from runner.engine.products import is_there, lies_there, whole_weights
+from runner.engine.network.whole_weights import whole_weights
+from runner.engine.products import is_there, lies_there
 from runner.engine.training.loop import TrainState
 from runner.engine.training.resume import with_written
 

@@ -238,5 +238,5 @@ def test_weights_of_finished_runs_are_not_read_to_plan(
     spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     do(spec)
-    monkeypatch.setattr("runner.engine.products.load_file", None)
+    monkeypatch.setattr("runner.engine.network.whole_weights.load_file", None)
     assert do(spec)[0].began == []

@@ -5,6 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import fx, nn
 
+from runner.components.models.shapes_net import output_on_meta
+
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
     "leaky_relu": nn.LeakyReLU,
@@ -41,8 +43,7 @@ def output_size(module: nn.Module, image_shape: tuple[int, int, int]) -> tuple[i
     import copy
 
     meta = copy.deepcopy(module).to("meta").eval()
-    with torch.no_grad():
-        output = meta(torch.empty((1, *image_shape), device="meta"))
+    output = output_on_meta(meta, image_shape)
     if not isinstance(output, torch.Tensor):
         raise ValueError(f"its output is no tensor, but a {type(output).__name__}")
     return tuple(output.shape[1:])

@@ -1,8 +1,7 @@
 """The prepare stage, and the pixels that it leaves: every image decoded and resized once.
 
-Owns the layout, ``pixels.npy`` (N, H, W, C) uint8 and ``index.json``, which says what they were
-made from and has checksums of both. Pixels that are gone, damaged or of an earlier layout are
-prepared again by whoever needs them.
+Writes ``pixels.npy``, (N, H, W, C) uint8, and what :mod:`runner.engine.data.pixels_index` says of
+it. Pixels that are gone, damaged or of an earlier layout are prepared again by whoever needs them.
 """
 
 from __future__ import annotations
@@ -20,10 +19,8 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from runner.artifacts.array_folder import (
-    DAMAGED,
     NOT_THERE,
     array_folder,
-    is_whole,
     open_or_make,
     stamp_at,
 )
@@ -33,11 +30,11 @@ from runner.components.data import Data
 from runner.components.data.dataset import DatasetSettings, ImageSource
 from runner.core.artifacts import pixels_name
 from runner.core.errors import DataError, Interrupted
-from runner.core.keys import content_key
 from runner.core.moments import reached
 from runner.core.records import Produced
 from runner.engine.context import Context, Outcome, Progress
-from runner.engine.data.arrays import allocate, map_array
+from runner.engine.data.arrays import allocate
+from runner.engine.data.pixels_index import ARRAY, FORMAT, checksum, fault
 from runner.engine.data.samples import Images
 from runner.engine.stages.prepare import (
     CHUNK,
@@ -47,13 +44,6 @@ from runner.engine.stages.prepare import (
     decoded,
     sizes_differ,
 )
-
-ARRAY = "pixels.npy"
-FORMAT = 2
-"""Raised when what pixels prove of themselves changes; others are prepared again."""
-EARLIER = "an earlier version made them, which did not compare what it decoded with what it hashed"
-FOREIGN = "they were made from other images"
-BLOCK = 1 << 22
 
 T = TypeVar("T")
 
@@ -125,7 +115,7 @@ def _take(
     return open_or_make(
         context.on_note,
         "decoded images are prepared again",
-        lambda: _fault(folder, pixels_key),
+        lambda: fault(folder, pixels_key),
         lambda: _make(context, pixels_key, settings, folder),
         opened,
         expected,
@@ -143,66 +133,6 @@ def forget_images() -> None:
     _images.cache_clear()
 
 
-def look_whole(folder: Path, pixels_key: str) -> bool:
-    """Return whether pixels seem to be whole, without reading them."""
-    return not _quick_fault(folder, pixels_key)
-
-
-def _fault(folder: Path, pixels_key: str) -> str:
-    """Return why the pixels in ``folder`` cannot be used, or ""."""
-    why = _quick_fault(folder, pixels_key)
-    if why:
-        return why
-    index = _index_at(folder / INDEX, stamp_at(folder / INDEX))
-    return "" if is_whole(folder / ARRAY, index.get("digest"), _digest) else DAMAGED
-
-
-def _quick_fault(folder: Path, pixels_key: str) -> str:
-    try:
-        index = _index_at(folder / INDEX, stamp_at(folder / INDEX))
-        array = map_array(folder / ARRAY)
-    except FileNotFoundError:
-        return NOT_THERE
-    except (OSError, ValueError):
-        return DAMAGED
-    if "format" not in index:
-        return EARLIER
-    if index.get("pixels") != pixels_key:
-        return FOREIGN
-    is_alike = array.dtype == np.uint8 and list(array.shape) == index["shape"]
-    return "" if is_alike and array.flags.c_contiguous else DAMAGED
-
-
-@lru_cache(maxsize=4)
-def _index_at(path: Path, stamp: str) -> dict[str, Any]:
-    """Return what an index says.
-
-    Raises:
-        ValueError: when it is damaged, or of a later version.
-    """
-    index = json.loads(path.read_text())
-    if not isinstance(index, dict):
-        raise ValueError(f"{path} holds no mapping")
-    if "format" in index and (index["format"], index.get("checksum")) != (FORMAT, _checksum(index)):
-        raise ValueError(f"{path} is damaged, or of a later version")
-    return index
-
-
-def _checksum(index: dict[str, Any]) -> str:
-    """Return the checksum of all else in an index."""
-    return content_key("index", {name: each for name, each in index.items() if name != "checksum"})
-
-
-def _digest(path: Path) -> str:
-    """Return the SHA-256 of the pixels in a file, without its header."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:  # to read what is mapped from a bad disk would end the process
-        file.seek(map_array(path).offset)
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def _make(context: Context, pixels_key: str, settings: DatasetSettings, folder: Path) -> None:
     """Decode all images into ``folder``.
 
@@ -215,7 +145,7 @@ def _make(context: Context, pixels_key: str, settings: DatasetSettings, folder: 
         reached("images about to be decoded")
         index = _write(context, context.sources[pixels_key], settings, partial)
         index |= {"format": FORMAT, "pixels": pixels_key}
-        index["checksum"] = _checksum(index)
+        index["checksum"] = checksum(index)
         (partial / INDEX).write_text(json.dumps(index))
         reached("pixels written, not renamed")
     reached("pixels in place, not recorded")

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from runner.components.models.classifier import Classifier
 from runner.components.models.layers_net import on_meta
+from runner.components.models.shapes_net import output_on_meta
 from runner.components.models.torchvision_model import TorchvisionModel
 from runner.components.settings import Settings
 from runner.core.errors import StageFailed
@@ -205,8 +206,7 @@ def count_multiply_adds(network: nn.Module, shape: Shape) -> int:
         each.register_forward_hook(count) for each in network.modules() if isinstance(each, layers)
     ]
     network.eval()
-    with torch.no_grad():
-        network(torch.empty((1, *shape), device="meta"))
+    output_on_meta(network, shape)
     for hook in hooks:
         hook.remove()
     return total

@@ -15,6 +15,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
 
 from runner.components.models.layers_net import LeafTracer
+from runner.components.models.shapes_net import output_on_meta
 from runner.engine.network.freezing import Frozen
 
 Shape = tuple[int, ...]
@@ -123,5 +124,7 @@ def features_shape(split: SplitNetwork, image_shape: Shape) -> Shape:
     """Return the shape of one image's features; a network on the meta device computes nothing."""
     device = next(split.prefix.parameters()).device
     split.prefix.eval()
+    if device.type == "meta":
+        return tuple(output_on_meta(split.prefix, image_shape).shape[1:])
     with torch.no_grad():
         return tuple(split.prefix(torch.empty((1, *image_shape), device=device)).shape[1:])

@@ -18,7 +18,7 @@ from runner.core.stages import Train
 from runner.engine.context import Context
 from runner.engine.job import StageJob
 from runner.engine.network.build import Network
-from runner.engine.products import whole_weights
+from runner.engine.network.whole_weights import whole_weights
 from runner.engine.training.checkpoint import load_checkpoint, unprefixed
 from runner.engine.training.loop import TrainState
 

@@ -26,7 +26,7 @@ from runner.core.stages import Train
 from runner.engine.context import Context
 from runner.engine.job import StageJob
 from runner.engine.network.build import Network, copy_state, load_state
-from runner.engine.products import whole_weights
+from runner.engine.network.whole_weights import whole_weights
 from runner.engine.training.checkpoint import (
     Checkpoint,
     load_checkpoint,

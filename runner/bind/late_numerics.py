@@ -1,0 +1,49 @@
+"""The numerics of this process once somebody asks for them, since they take torch.
+
+Where all runs are finished nobody does, and a command ends before torch would be there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from runner.bind.request import Request
+    from runner.engine.numerics import Numerics
+
+KNOWN = (None, "auto", "cpu")
+"""Devices that are there on every machine, or chosen by what is there."""
+
+
+class LateNumerics:
+    """The numerics that a request asks for, made when they are first needed."""
+
+    def __init__(self, request: Request) -> None:
+        """Make nothing yet, unless a device is named that may not be here.
+
+        Raises:
+            UsageError: when there is no such device here.
+        """
+        self._device, self._threads = request.device, request.threads
+        self._deterministic = request.deterministic
+        if self._device not in KNOWN:
+            self.begun  # noqa: B018
+
+    @cached_property
+    def begun(self) -> Numerics:
+        """The numerics; this process computes with them from now on."""
+        from runner.engine.device import choose_device
+        from runner.engine.numerics import begin_numerics
+
+        return begin_numerics(choose_device(self._device), self._threads, self._deterministic)
+
+    @property
+    def device_name(self) -> str:
+        """The device's name for records."""
+        return "cpu" if self._device == "cpu" else self.begun.device_name
+
+    def notes(self, precisions: Collection[str]) -> list[str]:
+        """Return what a person should know of how the precisions of runs to do are computed."""
+        return self.begun.notes(precisions) if precisions else []

@@ -1,0 +1,64 @@
+"""A network's forward pass on the meta device, for the shapes alone.
+
+Owns what keeps torch from importing ``torch._dynamo`` there, which takes longer than all else that
+a small run does: torch finds the shapes of linear layers, normalisation and activations in Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+
+def output_on_meta(network: nn.Module, shape: tuple[int, ...]) -> Any:
+    """Return what a network makes of one sample, on the meta device, where nothing is computed.
+
+    Args:
+        network: on the meta device, in evaluation mode.
+        shape: of the sample, without the batch.
+
+    Returns:
+        Its output for a batch of one.
+
+    Raises:
+        RuntimeError: when the network does not fit the sample.
+    """
+    with torch.no_grad(), _ShapesAlone():
+        return network(torch.empty((1, *shape), device="meta"))
+
+
+SAME_SHAPE = frozenset(
+    {
+        functional.batch_norm,
+        functional.gelu,
+        functional.leaky_relu,
+        functional.relu,
+        functional.silu,
+        torch.tanh,
+    }
+)
+"""Functions that give the shape they are given; any other is left to torch."""
+
+
+class _ShapesAlone(TorchFunctionMode):
+    """Gives the shapes of layers that fit; what does not is left to torch, which says why."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        if func is functional.linear and args[0].shape[-1] == args[1].shape[-1]:
+            return args[0].new_empty((*args[0].shape[:-1], args[1].shape[0]))
+        if func in SAME_SHAPE and (
+            func is not functional.batch_norm or args[0].shape[1] == args[1].shape[0]
+        ):
+            return torch.empty_like(args[0])
+        return func(*args, **(kwargs or {}))
