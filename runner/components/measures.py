@@ -152,6 +152,7 @@ class Tally:
         self._measures = measures
         self._waiting: list[list[Tensor]] = [[] for _ in measures]
         self._sums: list[Tensor | None] = [None for _ in measures]
+        self._count_of_sums = 0
         self.count = 0
 
     def add(self, logits: Tensor, labels: Tensor) -> None:
@@ -163,30 +164,63 @@ class Tally:
 
     def values(self) -> dict[str, float]:
         """Return the measures by name; waits for the device, once."""
-        is_there = not any(totals and totals[0].device.type != "cpu" for totals in self._waiting)
-        totals_on_host = self._waiting if is_there else on_host(self._waiting)
-        for index, totals in enumerate(totals_on_host):
+        totals, count = self.take()
+        is_there = not any(each and each[0].device.type != "cpu" for each in totals)
+        self.put(totals if is_there else on_host(totals), count)
+        return self.values_so_far()
+
+    def take(self) -> tuple[list[list[Tensor]], int]:
+        """Return the totals that were not added yet, on the device, and the count with them.
+
+        They must be given to :meth:`put`, in the order in which they were taken.
+        """
+        taken, self._waiting = self._waiting, [[] for _ in self._measures]
+        return taken, self.count
+
+    def put(self, totals: Sequence[Sequence[Tensor]], count: int) -> None:
+        """Add totals that were taken, now on the host, of ``count`` images with all before."""
+        for index, some in enumerate(totals):
             before = self._sums[index]
-            self._sums[index] = _added([*([] if before is None else [before]), *totals])
-        self._waiting = [[] for _ in self._measures]
+            self._sums[index] = _added([*([] if before is None else [before]), *some])
+        self._count_of_sums = count
+
+    def values_so_far(self) -> dict[str, float]:
+        """Return the measures by name over what was added; waits for nothing."""
         found: dict[str, float] = {}
         for measure, total in zip(self._measures, self._sums, strict=True):
             assert total is not None, "no batch was counted"
-            found[measure.name] = measure.value(total, self.count)
+            found[measure.name] = measure.value(total, self._count_of_sums)
         return found
 
 
-def on_host(lists: Sequence[Sequence[Tensor]]) -> list[Sequence[Tensor]]:
-    """Return lists of tensors of int64 or float64 on the CPU, copied there as one."""
+def on_host(lists: Sequence[Sequence[Tensor]]) -> list[list[Tensor]]:
+    """Return lists of tensors on the CPU, copied there as one."""
+    if not any(lists):
+        return [[] for _ in lists]
+    return unpacked(packed(lists).cpu(), lists)
+
+
+def packed(lists: Sequence[Sequence[Tensor]]) -> Tensor:
+    """Return the bytes of all tensors of lists one behind the other, on their device."""
     import torch
 
-    together = [each for totals in lists for each in totals]
-    if not together:
-        return list(lists)
-    numbers = [each.reshape(-1).view(torch.int64) for each in together]
-    copied = torch.cat(numbers).cpu()
-    parts = iter(torch.split(copied, [len(each) for each in numbers]))
-    return [[next(parts).view(each.dtype).view(each.shape) for each in totals] for totals in lists]
+    return torch.cat([each.reshape(-1).view(torch.uint8) for some in lists for each in some])
+
+
+def unpacked(data: Tensor, lists: Sequence[Sequence[Tensor]]) -> list[list[Tensor]]:
+    """Return what was packed, from its bytes on the CPU.
+
+    Args:
+        data: what `packed` made of ``lists``, copied.
+        lists: tell types and shapes; are not read.
+    """
+    import torch
+
+    sizes = [each.numel() * each.element_size() for some in lists for each in some]
+    parts = iter(torch.split(data, sizes))  # a part may begin where its type must not: clone
+    return [
+        [next(parts).clone().view(each.dtype).view(each.shape) for each in some] for some in lists
+    ]
 
 
 def _added(totals: Sequence[Tensor]) -> Tensor | None:

@@ -1,21 +1,20 @@
 """The training loop: an epoch and a step. What is trained is decided elsewhere.
 
-The losses of the steps stay on the device until the epoch ends, or until half a second has passed
-and progress is reported. Every random draw is keyed, and the learning rate of an epoch is a value.
+No step waits for the device: see `meter`. Every random draw is keyed, and the learning rate of an
+epoch is a value.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
 
-from runner.components.measures import Measure, Tally
 from runner.components.optimizers_net import TorchOptimizer
 from runner.components.settings import Settings, measures_each_epoch, splits_each_epoch
 from runner.core.errors import Interrupted
@@ -34,6 +33,7 @@ from runner.engine.data.samples import Samples
 from runner.engine.network.build import Network, copy_state
 from runner.engine.network.drawing import may_draw
 from runner.engine.stages.evaluate import autocast, evaluate
+from runner.engine.training.meter import Meter
 
 POLL_SECONDS = 0.5
 
@@ -169,7 +169,7 @@ def _pass(
     """Train on all training images once.
 
     Returns:
-        The loss of every step, up to a loss that a progress report found not finite; and the
+        The loss of every step, up to where a progress report found one not finite; and the
         measures over the pass.
     """
     train = settings.train
@@ -178,7 +178,7 @@ def _pass(
     state.network.train()
     take_step = TrainingStep(settings, state.network, state.optimizer)
     total = samples.num_steps(train.batch_size, train.drop_last)
-    meter = _Meter(epoch, train.epochs, total, measures_each_epoch(settings))
+    meter = Meter(epoch, train.epochs, total, measures_each_epoch(settings))
     batches = samples.training_batches(
         settings.seed, epoch, train.batch_size, train.drop_last, train.augment
     )
@@ -189,11 +189,14 @@ def _pass(
                 raise Interrupted(f"stopped in epoch {epoch} after step {step} of {total}")
             if time.monotonic() >= state.next_poll:
                 state.next_poll = time.monotonic() + POLL_SECONDS
-                here = meter.progress(step)
-                context.on_progress(replace(here, val_accuracy=state.val_accuracy()))
-                if not math.isfinite(meter.last()):
+                meter.ask()
+            if meter.has_answer():
+                here = replace(meter.progress(), val_accuracy=state.val_accuracy())
+                context.on_progress(here)
+                if not math.isfinite(meter.losses[-1]):
                     break
-    return meter.losses(), meter.metrics()
+    meter.read()
+    return meter.losses, meter.metrics()
 
 
 class TrainingStep:
@@ -242,54 +245,3 @@ def seed_generator(device: torch.device, seed: int) -> None:
         torch.cuda.default_generators[index].manual_seed(seed)
     else:
         torch.default_generator.manual_seed(seed)
-
-
-class _Meter:
-    """The loss that is minimised and the other measures over a pass.
-
-    What the steps give stays on the device until it is read; it is then added on the host, in
-    float64 and in the order of the steps.
-    """
-
-    def __init__(self, epoch: int, epochs: int, total: int, measures: Sequence[Measure]) -> None:
-        self._epoch, self._epochs, self._total = epoch, epochs, total
-        self._waiting: list[tuple[Tensor, int]] = []
-        self._losses: list[float] = []
-        self._sum = 0.0
-        self._tally = Tally([each for each in measures if each.name != "loss"])
-
-    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """Count one step; does not wait for the device."""
-        self._waiting.append((loss, len(labels)))
-        self._tally.add(logits, labels)
-
-    def last(self) -> float:
-        """Return the last step's loss; waits for the device."""
-        return self.losses()[-1]
-
-    def losses(self) -> list[float]:
-        """Return the loss of every step; waits for the device."""
-        if self._waiting:
-            losses: list[float] = torch.stack([loss for loss, _ in self._waiting]).tolist()
-            for loss, (_, count) in zip(losses, self._waiting, strict=True):
-                self._sum += loss * count
-            self._losses += losses
-            self._waiting = []
-        return self._losses
-
-    def progress(self, step: int) -> Progress:
-        """Return where the pass stands; waits for the device."""
-        values = self._values()
-        return Progress(
-            step, self._total, self._epoch, self._epochs, values["loss"], values["accuracy"]
-        )
-
-    def metrics(self) -> tuple[Metric, ...]:
-        """Return the averages over the pass; waits for the device."""
-        return tuple(
-            Metric(self._epoch, "train", name, value) for name, value in self._values().items()
-        )
-
-    def _values(self) -> dict[str, float]:
-        self.losses()
-        return {"loss": self._sum / self._tally.count, **self._tally.values()}
