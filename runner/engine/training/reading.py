@@ -37,7 +37,9 @@ class Reading:
 
     def is_there(self) -> bool:
         """Return whether the numbers have arrived; does not wait."""
-        return self._found is not None or bool(self._copied.query())
+        if self._found is not None:
+            return True
+        return bool(self._copied.query())  # type: ignore[no-untyped-call]
 
     def lists(self) -> list[list[Tensor]]:
         """Return the tensors on the host; waits for them."""
