@@ -23,6 +23,7 @@ from runner.components.augmentations.resampling_net import (
     resize_natively,
     whole_sides,
 )
+from runner.components.augmentations.rows_net import empty_like
 
 PADDING_MODES = ("constant", "edge", "reflect", "symmetric")
 Borders = tuple[int, int, int, int]
@@ -54,8 +55,22 @@ def pad(images: Tensor, padding: int | Borders, mode: str, fill: int = 0) -> Ten
             raise ValueError(f"mirroring {max(before, after)} of {length} pixels ({mode})")
         if before or after:
             index = border_index(mode, before, length, after, images.device)
-            images = images.index_select(dim, index)
+            images = _extended(images, dim, index, before, after)
     return images
+
+
+def _extended(images: Tensor, dim: int, index: Tensor, before: int, after: int) -> Tensor:
+    """Return ``images.index_select(dim, index)``, whose middle is the images themselves."""
+    if images.device.type != "cpu":
+        return images.index_select(dim, index)
+    size = [images.shape[-2], images.shape[-1]]
+    size[dim] += before + after
+    extended = empty_like(images, (size[0], size[1]))
+    end = before + images.shape[dim]
+    extended.narrow(dim, before, images.shape[dim]).copy_(images)
+    extended.narrow(dim, 0, before).copy_(images.index_select(dim, index[:before]))
+    extended.narrow(dim, end, after).copy_(images.index_select(dim, index[end:]))
+    return extended
 
 
 def crop(images: Tensor, tops: Tensor, lefts: Tensor, size: tuple[int, int]) -> Tensor:
@@ -72,11 +87,11 @@ def crop(images: Tensor, tops: Tensor, lefts: Tensor, size: tuple[int, int]) -> 
     """
     height, width = size
     if images.device.type == "cpu":
-        boxes = images.new_empty(len(images), *size, images.shape[1])
-        pixels, cut = images.permute(0, 2, 3, 1).numpy(), boxes.numpy()
+        boxes = empty_like(images, size)
+        pixels, cut = images.numpy(), boxes.numpy()
         for row, (top, left) in enumerate(zip(tops.tolist(), lefts.tolist(), strict=True)):
-            cut[row] = pixels[row, top : top + height, left : left + width]
-        return boxes.permute(0, 3, 1, 2)
+            cut[row] = pixels[row, :, top : top + height, left : left + width]
+        return boxes
     rows = (tops[:, None] + positions(height, images.device))[:, None, :, None]
     columns = (lefts[:, None] + positions(width, images.device))[:, None, None, :]
     number = positions(len(images), images.device)[:, None, None, None]

@@ -46,9 +46,7 @@ def in_groups(images: Tensor, groups: Tensor, changes: Sequence[Change]) -> Tens
             continue
         changed = change(take(images, rows), rows)
         if result is None:
-            order = torch.channels_last if _is_channels_last(changed) else torch.contiguous_format
-            shape = (len(images), *changed.shape[1:])
-            result = torch.empty(shape, dtype=changed.dtype, memory_format=order)
+            result = empty_like(changed, (changed.shape[-2], changed.shape[-1]), len(images))
         put(result, rows, changed)
     return images if result is None else result
 
@@ -69,6 +67,13 @@ def put(images: Tensor, rows: Tensor, changed: Tensor) -> None:
         pixels.flatten(1).index_copy_(0, rows, changed.flatten(1))
     else:
         images.index_copy_(0, rows, changed)
+
+
+def empty_like(images: Tensor, size: tuple[int, int], count: int | None = None) -> Tensor:
+    """Return images of a size, as many or ``count``, in the same memory order, without values."""
+    order = torch.channels_last if _is_channels_last(images) else torch.contiguous_format
+    shape = (len(images) if count is None else count, images.shape[1], *size)
+    return torch.empty(shape, dtype=images.dtype, device=images.device, memory_format=order)
 
 
 def _is_channels_last(images: Tensor) -> bool:
