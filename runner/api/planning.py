@@ -8,16 +8,18 @@ from dataclasses import asdict, astuple, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from runner.api.frames import Framed
+from runner.bind.bound_cell import BoundCell
 from runner.bind.bound_request import bind_request
 from runner.bind.changed_code import NOTHING_CHANGED, ChangedCode, changed_code_of
 from runner.bind.code_digests import Sources
-from runner.bind.estimates import probed_seconds
+from runner.bind.estimates import precision_gains, probed_seconds
 from runner.bind.late_numerics import LateNumerics
 from runner.bind.plan_runs import PlannedRuns, plan_runs
 from runner.bind.request import Asked, Request, as_request
 from runner.core.errors import Problem
+from runner.core.gains import PrecisionGain
 from runner.core.plan import Decision
-from runner.core.stages import Train
+from runner.core.stages import Stage, Train
 from runner.planner.cost import Cost, plan_costs, predicted
 from runner.planner.explain import Branch, Saving, measured, not_shared, savings, tree
 from runner.spec.cell_names import run_name
@@ -27,8 +29,6 @@ from runner.store.reference import reference_statuses
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from runner.engine.numerics import Numerics
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,7 @@ class Explained(Framed):
         savings: what each rule left out.
         not_shared: why trainings that look alike share nothing.
         changed: runs with a result, of other code than today's.
+        precisions: what trainings would gain from another precision, where a probe measured it.
     """
 
     cells: int
@@ -95,6 +96,7 @@ class Explained(Framed):
     not_shared: tuple[str, ...]
     measurements: Mapping[str, int]
     changed: ChangedCode = NOTHING_CHANGED
+    precisions: tuple[PrecisionGain, ...] = ()
 
     def frame(self) -> pd.DataFrame:
         """Return a row per stage that is to be done.
@@ -165,14 +167,18 @@ def make_plan(request: Request, probe: bool = False) -> tuple[Explained, Planned
         planned = _with_seconds(plan_runs(bound, database, numerics, reference), database, numerics)
         results = {} if database is None else latest_results(database, reference)
         changed = _changed_code(planned, database)
+    gains: tuple[PrecisionGain, ...] = ()
     if probe:
-        planned = _probed(planned, numerics.begun)
+        chains = _to_do(planned)
+        seconds = probed_seconds(chains, planned.facts.seconds, numerics.begun)
+        planned = replace(planned, facts=replace(planned.facts, seconds=seconds))
+        gains = precision_gains(chains, numerics.begun)
     finished = planned.facts.finished
     imported = sum(
         key in finished and results.get(key, ("failed", 0))[0] == "failed" for key in reference
     )
     explained = _explained(planned, numerics, imported)
-    return replace(explained, changed=changed, probed=probe), planned
+    return replace(explained, changed=changed, probed=probe, precisions=gains), planned
 
 
 def _with_seconds(
@@ -192,16 +198,14 @@ def _changed_code(planned: PlannedRuns, database: Database | None) -> ChangedCod
     return changed_code_of(planned, planned.facts.finished, database, sources)
 
 
-def _probed(planned: PlannedRuns, numerics: Numerics) -> PlannedRuns:
-    """Return the plan with seconds measured on a few images, where none are recorded."""
+def _to_do(planned: PlannedRuns) -> list[tuple[BoundCell, list[Stage]]]:
+    """Return the stages to be done of each run, with its cell."""
     cells = {cell.run.run_key: cell for cell in planned.cells}
     to_do = {stage.key for stage in planned.plan.stages}
-    chains = (
+    return [
         (cells[run], [stage for stage in planned.chains[run] if stage.key in to_do])
         for run in planned.plan.stages_by_run
-    )
-    seconds = probed_seconds(chains, planned.facts.seconds, numerics)
-    return replace(planned, facts=replace(planned.facts, seconds=seconds))
+    ]
 
 
 def _explained(planned: PlannedRuns, numerics: LateNumerics, imported: int) -> Explained:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from runner.bind.model_checks import BoundModel
 from runner.components.data.dataset import ImageSource
 from runner.components.optimizers import numbers_per_weight
 from runner.components.settings import Settings, evaluated_each_epoch
-from runner.core.stages import Stage
+from runner.core.gains import PrecisionGain
+from runner.core.stages import Stage, Train
 from runner.lower.stages import Sizes
 
 if TYPE_CHECKING:
@@ -65,3 +67,32 @@ def probed_seconds(
             if stage.cost_key not in seconds:
                 seconds[stage.cost_key] = probe.seconds(stage)
     return seconds
+
+
+def precision_gains(
+    chains: Iterable[tuple[BoundCell, Iterable[Stage]]], numerics: Numerics
+) -> tuple[PrecisionGain, ...]:
+    """Return what the trainings among stages would gain from another precision, measured now.
+
+    Trainings of equal cost are measured once.
+
+    Args:
+        chains: stages to be done, as for :func:`probed_seconds`.
+        numerics: of this process, on the device where they are measured.
+    """
+    from runner.engine.paired_steps import precision_gains
+    from runner.engine.probe import Probe
+
+    keys: dict[str, dict[str, None]] = {}
+    gains: list[tuple[str, PrecisionGain]] = []
+    for cell, stages in chains:
+        if cell.bound_model is None or cell.source is None:
+            continue
+        probe = Probe(cell.resolved.settings, cell.source, cell.bound_model.shape, numerics)
+        for stage in stages:
+            if not isinstance(stage, Train) or not stage.epochs:
+                continue  # what is read from records is not computed
+            if stage.cost_key not in keys:
+                gains += [(stage.cost_key, gain) for gain in precision_gains(probe, stage)]
+            keys.setdefault(stage.cost_key, {})[stage.key] = None
+    return tuple(replace(gain, stages=tuple(keys[cost])) for cost, gain in gains)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,6 +37,7 @@ from runner.core.plan import DEFAULT_CACHE_LIMIT
 
 if TYPE_CHECKING:
     from runner.api.planning import Explained
+    from runner.core.gains import PrecisionGain
     from runner.planner.cost import Cost
 
 EXAMPLES = """\b
@@ -161,6 +162,7 @@ def _text(explained: Explained, full: bool) -> str:
     wanted, planned = explained.wanted, explained.planned
     lines.append(f"epochs    {planned.epochs} to do of {wanted.epochs}, at most")
     lines.append(f"time      {_time(planned, explained)}")
+    lines += [f"precision {gain}" for gain in precision_lines(explained.precisions)]
     lines.append(f"disk      {_disk(planned, wanted)}")
     lines.append(f"download  {_downloads(explained.downloads)}")
     # what is shared is in the tree
@@ -192,6 +194,23 @@ def _time(cost: Cost, explained: Explained) -> str:
     trainings = pluralize(cost.unknown, "training")
     never = f"unknown for {trainings} never measured on {explained.device} (--probe)"
     return f"{known}; {never}" if cost.seconds else never
+
+
+def precision_lines(gains: Sequence[PrecisionGain]) -> Iterator[str]:
+    """Yield what is worth a word of other precisions, network by network."""
+    alike: dict[tuple[str, str, str], list[PrecisionGain]] = {}
+    for gain in gains:
+        alike.setdefault((gain.model, gain.precision, gain.other), []).append(gain)
+    for (model, precision, other), measured in alike.items():
+        times = [gain.times for gain in measured if gain.is_worthwhile]
+        if not times:
+            continue
+        low, high = f"{min(times):.1f}", f"{max(times):.1f}"
+        about = low if low == high else f"{low} to {high}"
+        which = model
+        if len(times) < len(measured):
+            which = f"{model}, in {len(times)} of {len(measured)} kinds of training,"
+        yield f"{other} would train {which} about {about} × faster here than {precision}"
 
 
 def _disk(cost: Cost, alone: Cost) -> str:

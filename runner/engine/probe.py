@@ -13,7 +13,7 @@ from runner.components.data.dataset import ImageSource
 from runner.components.data.splitting import Split
 from runner.components.settings import Precision, Settings, evaluated_each_epoch
 from runner.core.stages import Evaluate, ExtractFeatures, Prepare, Stage, Train
-from runner.engine.arithmetic import in_format, memory_format
+from runner.engine.arithmetic import computing, in_format, memory_format
 from runner.engine.data.augment import Augmenter
 from runner.engine.data.samples import evaluation_batch_size
 from runner.engine.memory import keep_freed_memory
@@ -56,7 +56,8 @@ class Probe:
     def seconds(self, stage: Stage) -> float:
         """Return the estimated seconds of a stage, of one epoch where it trains."""
         keep_freed_memory()  # as in the stage itself
-        with on_threads(self.numerics.threads(stage)):
+        precision = self.settings.train.precision
+        with on_threads(self.numerics.threads(stage)), computing(self.device, precision):
             return self._seconds(stage)
 
     def _seconds(self, stage: Stage) -> float:
@@ -68,7 +69,7 @@ class Probe:
             case Train():
                 return self._training(stage.trains_on_features, stage.on_features)
             case Evaluate():
-                network, sample = self._network(stage.on_features)
+                network, sample = self.network(stage.on_features)
                 return self._evaluating(network, sample, self._num_images()["test"])
             case _:
                 assert_never(stage)
@@ -104,22 +105,38 @@ class Probe:
         return _seconds_an_evaluation(network, sample, size, self.device, precision) * count / size
 
     def _training(self, on_features: bool, evaluated_on_features: bool) -> float:
-        settings = self.settings
-        network, sample = self._network(on_features)
-        step = _seconds_a_step(settings, network, sample, self.device)
-        if settings.train.augment is not None and not on_features:
-            step += _seconds_an_augmentation(settings, self.shape, self.device)
-        source = self.source
+        settings, source = self.settings, self.source
+        network, sample = self.network(on_features)
+        steps = Steps(self, network, sample)
+        steps.seconds(WARM_STEPS)
+        step = steps.seconds(STEPS)
+        if not on_features:
+            step += self.seconds_an_augmentation()
         evaluated = evaluated_each_epoch(settings, len(source.names), source.splits)
-        steps = self._num_images()["train"] / settings.train.batch_size
+        count = self._num_images()["train"] / settings.train.batch_size
         if evaluated_on_features != on_features:
-            network, sample = self._network(evaluated_on_features)
-        return step * steps + self._evaluating(network, sample, evaluated)
+            network, sample = self.network(evaluated_on_features)
+        return step * count + self._evaluating(network, sample, evaluated)
+
+    def seconds_an_augmentation(self) -> float:
+        """Return the seconds that augmenting a batch takes, 0 where none is."""
+        train = self.settings.train
+        if train.augment is None:
+            return 0.0
+        size = (train.batch_size, *self.shape)
+        images = torch.randint(0, 256, size, dtype=torch.uint8, device=self.device)
+        mean, _ = self.settings.data.normalization()
+        augmenter = Augmenter(train.augment, self.settings.seed, mean)
+        augmenter(images, 1, 1)
+        started = _now(self.device)
+        for step in range(STEPS):
+            augmenter(images, 1, 2 + step)
+        return (_now(self.device) - started) / STEPS
 
     def _whole(self) -> Network:
         return build_network(self.settings, self.shape, len(self.source.classes), self.device)
 
-    def _network(self, on_features: bool) -> tuple[Network, tuple[int, ...]]:
+    def network(self, on_features: bool) -> tuple[Network, tuple[int, ...]]:
         """Return what is trained or evaluated, and the shape of one sample."""
         network = self._whole()
         split = network.split() if on_features else None
@@ -128,34 +145,28 @@ class Probe:
         return replace(network, active=split.head), features_shape(split, self.shape)
 
 
-def _seconds_a_step(
-    settings: Settings, network: Network, shape: tuple[int, ...], device: torch.device
-) -> float:
-    train = settings.train
-    optimizer = train.optimizer.build(list(network.trainable()))
-    take_step = TrainingStep(settings, network, optimizer)
-    inputs = _random_batch(train.batch_size, shape, device, train.precision)
-    labels = torch.zeros(train.batch_size, dtype=torch.int64, device=device)
-    network.train()
-    started = 0.0
-    for step in range(WARM_STEPS + STEPS):
-        if step == WARM_STEPS:
-            started = _now(device)
-        take_step(1, step + 1, inputs, labels)
-    return (_now(device) - started) / STEPS
+class Steps:
+    """Steps of a training on a random batch, to be timed."""
 
+    def __init__(self, probe: Probe, network: Network, sample: tuple[int, ...]) -> None:
+        train, self._device = probe.settings.train, probe.device
+        optimizer = train.optimizer.build(list(network.trainable()))
+        self._take = TrainingStep(probe.settings, network, optimizer)
+        self._inputs = _random_batch(train.batch_size, sample, self._device, train.precision)
+        self._labels = torch.zeros(train.batch_size, dtype=torch.int64, device=self._device)
+        self._network, self._precision = network, train.precision
+        self._taken = 0
 
-def _seconds_an_augmentation(settings: Settings, shape: Shape, device: torch.device) -> float:
-    train = settings.train
-    assert train.augment is not None
-    size = (train.batch_size, *shape)
-    images = torch.randint(0, 256, size, dtype=torch.uint8, device=device)
-    augmenter = Augmenter(train.augment, settings.seed, settings.data.normalization()[0])
-    augmenter(images, 1, 1)
-    started = _now(device)
-    for step in range(STEPS):
-        augmenter(images, 1, 2 + step)
-    return (_now(device) - started) / STEPS
+    def seconds(self, count: int, in_cpu_time: bool = False) -> float:
+        """Take so many further steps; return the seconds of one, on a CPU in CPU time if asked."""
+        now = _cpu_now if in_cpu_time and self._device.type == "cpu" else _now
+        self._network.train()
+        with computing(self._device, self._precision):
+            started = now(self._device)
+            for _ in range(count):
+                self._taken += 1
+                self._take(1, self._taken, self._inputs, self._labels)
+            return (now(self._device) - started) / count
 
 
 def _seconds_an_evaluation(
@@ -181,3 +192,7 @@ def _now(device: torch.device) -> float:
     if device.type != "cpu":
         torch.get_device_module(device).synchronize()
     return time.perf_counter()
+
+
+def _cpu_now(device: torch.device) -> float:
+    return time.process_time()

@@ -11,6 +11,8 @@ import pytest
 from commands import Call
 from test_cli_bind import is_golden
 
+from runner.cli.planning import precision_lines
+from runner.core.gains import PrecisionGain
 from runner.planner.rules import SHARING
 
 SPEC = """\
@@ -583,3 +585,17 @@ def test_verify_that_is_stopped_says_so_and_leaves_nothing(
     assert stopped.err.endswith("stopped; nothing of a verification is kept\n")
     assert list((tmp_path / "temporary").iterdir()) == []
     assert not Path("results.db").exists()
+
+
+def test_plan_says_what_other_precisions_would_gain_network_by_network() -> None:
+    gains = (
+        PrecisionGain("mlp", "fp32", "bf16", 1.0, 0.9, 1.1),
+        PrecisionGain("convnet", "fp32", "bf16", 2.13, 2.0, 2.2),
+        PrecisionGain("convnet", "fp32", "bf16", 1.5, 1.4, 1.6),
+        PrecisionGain("alexnet", "bf16", "fp32", 1.62, 1.2, 1.7),
+        PrecisionGain("alexnet", "bf16", "fp32", 1.9, 1.1, 2.0),
+    )
+    assert list(precision_lines(gains)) == [
+        "bf16 would train convnet about 1.5 to 2.1 × faster here than fp32",
+        "fp32 would train alexnet, in 1 of 2 kinds of training, about 1.6 × faster here than bf16",
+    ]

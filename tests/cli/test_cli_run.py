@@ -306,4 +306,8 @@ def test_plan_makes_no_database_and_probes_when_asked(fresh: Path, call: Call) -
     probed = json.loads(call("plan", "tiny.yaml", "--probe", "--format", "json").out)
     assert probed["planned"]["seconds"] > 0
     assert (probed["to_do"], probed["download_bytes"]) == (4, 0)
+    trained = [each["key"] for each in probed["stages"] if each["kind"] == "train"]
+    measured = probed["precisions"]
+    assert {key for gain in measured for key in gain["stages"]} == set(trained)
+    assert {(gain["precision"], gain["other"]) for gain in measured} == {("fp32", "bf16")}
     assert not (fresh / "results.db").exists()
