@@ -1,9 +1,10 @@
 """Images per second of each batched image operation, and of torchvision's image by image.
 
-    python bench/augment.py [--repetitions 7] [--device cpu]
+    python bench/augment.py [--repetitions 7] [--device cpu] [--only NAME]
 
 Both sides do the same work: each image has its own parameters, and the result is one batch. The
-measurement checks that, and writes its own report, bench/results/augment.md.
+measurement checks that, and writes its own report, bench/results/augment.md, unless it is of some
+operations --only.
 """
 
 from __future__ import annotations
@@ -175,6 +176,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--repetitions", type=int, default=7)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--only", metavar="NAME", help="operations to measure; writes no report")
     options = parser.parse_args()
     where = f"{os.cpu_count()} CPU cores, threads: {torch.get_num_threads()}"
     load = os.getloadavg()[0]
@@ -194,11 +196,13 @@ def main() -> int:
         images = torch.randint(0, 256, (number, 3, side, side), generator=generator)
         images = images.to(options.device, torch.uint8)
         cases = color_cases(generator, side, number) + geometry_cases(generator, side, number)
+        cases = [each for each in cases if (options.only or "") in each.name]
         rows = table([measure(case, images, options.repetitions) for case in cases])
         lines += ["", f"## {number} images of {side} × {side} pixels", "", *rows]
     text = "\n".join(lines) + "\n"
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(text, encoding="utf-8")
+    if options.only is None:
+        RESULTS.parent.mkdir(exist_ok=True)
+        RESULTS.write_text(text, encoding="utf-8")
     print(text)
     return 0
 
