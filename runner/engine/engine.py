@@ -105,7 +105,7 @@ def _prepare(context: Context, stage: Prepare) -> Outcome:
 def _evaluate(context: Context, job: StageJob[Evaluate], images: Images) -> Outcome:
     stage, settings = job.stage, typed_settings(job.stage.settings)
     weights = _weights(context, job)
-    network = network_for(context, settings, images)
+    network = network_for(context, settings, images, given=weights.keys())
     load_state(network, weights)
     network, samples = take_features(context, stage, images, network)
     epoch = stage.epoch_number

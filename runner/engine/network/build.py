@@ -7,7 +7,7 @@ identified.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,6 @@ from runner.components.models.shapes_net import output_on_meta
 from runner.components.models.torchvision_model import TorchvisionModel
 from runner.components.settings import Settings
 from runner.core.errors import StageFailed
-from runner.core.keys import keyed_seed
 from runner.engine.arithmetic import memory_format
 from runner.engine.network.freezing import (
     Frozen,
@@ -30,6 +29,7 @@ from runner.engine.network.freezing import (
     count_layers,
     find_frozen,
 )
+from runner.engine.network.initial import initial_network
 from runner.engine.network.split import SplitNetwork, features_shape, split_at_prefix
 from runner.engine.network.tensors import tensors_digest
 
@@ -129,25 +129,27 @@ def build_network(
     num_classes: int,
     device: torch.device,
     weights: Path | None = None,
+    given: Collection[str] = (),
 ) -> Network:
     """Return the network before its first step, on the device, in its precision's memory format.
 
     Weights are drawn on the CPU from the run's seed, so that devices agree, and replaced by those
     of the file; the global random state is left as it was.
 
+    Args:
+        settings: of the run.
+        shape: of an image.
+        num_classes: of the data.
+        device: where the network shall be.
+        weights: a file of pretrained weights.
+        given: names of weights and buffers that the caller puts in: when nothing is left to draw,
+            nothing is drawn.
+
     Raises:
         WeightsMismatch: for a file that does not match.
     """
     outputs = num_outputs(settings.model, num_classes)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(keyed_seed(settings.seed, "init"))
-        module = settings.model.build(shape, outputs)
-        settings.model.initialise(module)
-    weight_match = None
-    if weights is not None and isinstance(settings.model, TorchvisionModel):
-        from runner.engine.network.weights import load_weights
-
-        weight_match = load_weights(settings.model, module, weights)
+    module, weight_match = initial_network(settings, shape, outputs, weights, given)
     frozen = find_frozen(module, settings.model.freeze)
     eval_modules = apply_frozen(module, frozen)
     form = memory_format(device, settings.train.precision)
@@ -155,14 +157,16 @@ def build_network(
     return Network(moved, moved, frozen, eval_modules, weight_match)
 
 
-def network_for(context: Context, settings: Settings, images: Images) -> Network:
+def network_for(
+    context: Context, settings: Settings, images: Images, given: Collection[str] = ()
+) -> Network:
     """Return the network of a stage, as :func:`build_network` does, for these images.
 
     Raises:
         StageFailed: when the file of pretrained weights is no longer what it was.
     """
-    weights = context.weights_path(settings)
-    network = build_network(settings, images.shape, len(images.classes), context.device, weights)
+    weights, classes = context.weights_path(settings), len(images.classes)
+    network = build_network(settings, images.shape, classes, context.device, weights, given)
     if weights is not None and isinstance(settings.model, TorchvisionModel):
         from runner.engine.network.weights import WeightsMismatch, check_file
 
