@@ -177,6 +177,8 @@ WAYS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
 
 @pytest.mark.parametrize("how", WAYS)
 def test_whatever_waits_for_the_device_is_found(how: str) -> None:
+    if how == "new tensor" and torch.__version__ < "2.15":
+        pytest.skip("there the copy of a new tensor is not seen")
     step = Blocking(how=how)
     images = torch.empty((4, 3, *SIZE), dtype=torch.uint8, device=DEVICE)
     drawn = step.draw(torch.Generator(), len(images), SIZE)
