@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 from runner.artifacts.atomic import SUFFIX
 from runner.artifacts.folder import MARKERS
@@ -64,6 +65,7 @@ class Cache:
         self._folder, self._limit = folder, limit
         self._needed = Counter(needed)
         self._taken: int | None = None
+        self._lock = Lock()  # states are kept from another thread than features
 
     def make_room(self, path: Path, num_bytes: int) -> bool:
         """Remove what was used longest ago until ``num_bytes``, for ``path``, are in the limit.
@@ -73,27 +75,30 @@ class Cache:
         Returns:
             Whether they are; else it is for the caller to know whether the limit counts.
         """
-        if num_bytes > self._limit and not self._needed[path]:
-            return False
-        if self._taken is None:
-            self._taken = sum(entry.num_bytes for entry in entries(self._folder))
-        if self._taken + num_bytes > self._limit:
-            self._taken = self._evict(path, num_bytes)
-        self._taken += num_bytes
-        return self._taken <= self._limit
+        with self._lock:
+            if num_bytes > self._limit and not self._needed[path]:
+                return False
+            if self._taken is None:
+                self._taken = sum(entry.num_bytes for entry in entries(self._folder))
+            if self._taken + num_bytes > self._limit:
+                self._taken = self._evict(path, num_bytes)
+            self._taken += num_bytes
+            return self._taken <= self._limit
 
     def release(self, paths: Iterable[Path]) -> None:
         """Note that one stage fewer needs these; what is over the limit goes."""
-        self._needed.subtract(paths)
-        if self._taken is not None and self._taken > self._limit:
-            self._taken = self._evict(None, 0)
+        with self._lock:
+            self._needed.subtract(paths)
+            if self._taken is not None and self._taken > self._limit:
+                self._taken = self._evict(None, 0)
 
     def give_up_states(self, path: Path | None) -> None:
         """Remove all states but ``path`` that the present plan does not need: the disk is full."""
-        for entry in list(entries(self._folder, ["states"])):
-            if entry.path != path and not self._needed[entry.path]:
-                shutil.rmtree(entry.path, ignore_errors=True)
-        self._taken = None
+        with self._lock:
+            for entry in list(entries(self._folder, ["states"])):
+                if entry.path != path and not self._needed[entry.path]:
+                    shutil.rmtree(entry.path, ignore_errors=True)
+            self._taken = None
 
     def _evict(self, path: Path | None, num_bytes: int) -> int:
         """Return the bytes that are left, without those of ``path``, which are replaced."""

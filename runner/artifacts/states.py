@@ -11,12 +11,12 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runner.artifacts.atomic import partial_path, put_file, remove_partial, whole_file
+from runner.artifacts.atomic import SUFFIX, partial_path, put_file, remove_partial, whole_file
 from runner.artifacts.folder import CHECKPOINT, Artifacts
 from runner.artifacts.hashes import file_digest
 from runner.core.artifacts import ArtifactName, checkpoint_name, state_name
@@ -24,6 +24,7 @@ from runner.core.moments import reached
 from runner.core.plan import ResumePoint
 from runner.core.records import EpochRange
 
+TENSORS = ".safetensors"
 FORMAT = 4
 """Raised when what a state holds changes; others are not continued."""
 
@@ -77,7 +78,12 @@ class StoredWeights:
     limit: float
 
 
-def put_state(folder: Path, values: Mapping[str, Any], write: Callable[[Path], str]) -> None:
+def put_state(
+    folder: Path,
+    values: Mapping[str, Any],
+    write: Callable[[Path], str],
+    check: Callable[[], None] = lambda: None,
+) -> None:
     """Write a state to ``folder`` and remove the one before it.
 
     The tensors' file is named after its digest: of two processes that write the same state, the
@@ -87,6 +93,7 @@ def put_state(folder: Path, values: Mapping[str, Any], write: Callable[[Path], s
         folder: of the state.
         values: all but the tensors, JSON only, with the ``epoch``.
         write: writes the tensors to a file and returns its SHA-256, in hexadecimal.
+        check: called before they take their place; what it raises leaves what was there.
 
     Raises:
         OSError: when the disk is full; the one before it is kept, and nothing else.
@@ -97,22 +104,58 @@ def put_state(folder: Path, values: Mapping[str, Any], write: Callable[[Path], s
     try:
         digest = write(tensors)
         reached("tensors written, not renamed")
-        name = f"{epoch}-{digest[:16]}.safetensors"
-        put_file(tensors, folder / name)
+        name = f"{epoch}-{digest[:16]}{TENSORS}"
         with whole_file(folder / CHECKPOINT) as described:
             content = {**values, "format": FORMAT, "file": name, "sha256": digest}
-            described.write_text(json.dumps(content))
+            described.write_text(json.dumps(content))  # says whose the tensors are, meanwhile
+            check()
+            put_file(tensors, folder / name)
             reached("tensors in place, not described")
+            check()
             before = _file_named(folder)
     except BaseException:
         remove_partial(tensors)
         _remove_unnamed(folder, folder / name)
         raise
-    for old in folder.glob("epoch-*"):
-        is_replaced = old.name == before and before != name
-        is_other_epoch = not old.name.startswith((f"{epoch}-", f"{epoch}."))
-        if is_replaced or is_other_epoch:  # of this epoch, another process may be writing one
-            old.unlink(missing_ok=True)
+    names = _names(folder)
+    _remove_abandoned(folder, names)
+    for old in names:
+        is_other_epoch = not old.startswith(f"{epoch}-")
+        # of this epoch, another process may be writing one
+        if old.endswith(TENSORS) and (old == before != name or is_other_epoch):
+            (folder / old).unlink(missing_ok=True)
+
+
+def remove_unfinished(artifacts: Artifacts) -> None:
+    """Remove what dead processes have left of states that were to be kept for others.
+
+    Nobody writes such a state again whose training has ended.
+    """
+    for folder in _folders(artifacts.home("states")):
+        names = _names(folder)
+        if any(name.endswith(SUFFIX) for name in names):
+            _remove_abandoned(folder, names)
+            names = _names(folder)
+        tensors = {name for name in names if name.endswith(TENSORS)}
+        is_whole = CHECKPOINT in names and len(tensors) == 1
+        if not is_whole and not any(name.endswith(SUFFIX) for name in names):
+            for name in tensors - {_file_named(folder)}:
+                (folder / name).unlink(missing_ok=True)
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:  # another process has just removed it
+        return []
+
+
+def _remove_abandoned(folder: Path, names: Iterable[str]) -> None:
+    """Remove unfinished files of dead processes."""
+    for name in names:
+        if name.endswith(SUFFIX):
+            final = name.partition(".")[0] if name.startswith("epoch-") else CHECKPOINT
+            partial_path(folder / final)
 
 
 def _remove_unnamed(folder: Path, path: Path) -> None:

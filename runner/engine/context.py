@@ -18,6 +18,7 @@ from runner.components.data.dataset import ImageSource
 from runner.components.models.torchvision_model import weights_name
 from runner.components.settings import Settings
 from runner.core.records import Metric, Produced
+from runner.engine.training.writer import Writer
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ class Context:
         deterministic: let a GPU repeat itself to the byte.
         accept_mixed: continue checkpoints that were made under other numerics.
         share_states: go on from states that other trainings left.
+        writer: writes beside trainings what they leave.
         should_stop: asked after every step; True ends the stage with Interrupted.
         on_progress: told at most a few times a second.
         on_note: told in one line what a person should know.
@@ -96,6 +98,7 @@ class Context:
     accept_mixed: bool = False
     share_states: bool = True
     cache: Cache | None = None
+    writer: Writer = field(default_factory=Writer)
     should_stop: Callable[[], bool] = lambda: False
     on_progress: Callable[[Progress], None] = lambda progress: None
     on_note: Callable[[str], None] = lambda note: None

@@ -26,6 +26,10 @@ CanContinue = Callable[[Sequence[Sequence[int]]], bool]
 DigestOf = Callable[[str], str | None]
 """Returns the recorded digest of an artifact, None where none is recorded."""
 
+CheckClaim = Callable[[], None]
+"""Raises ClaimLost when the stage was taken over; not when its attempt has ended by itself. Called
+from the thread that writes."""
+
 S = TypeVar("S", bound=Stage, covariant=True)
 
 
@@ -42,6 +46,7 @@ class StageJob(Generic[S]):
         digest_of: returns the recorded digest of weights, for evaluations.
         record: recorded epochs from which a training is read, or None.
         store_ranges: stores which epochs the readers of a training have so far.
+        check_claim: called before a file takes its place.
         finished_readers: filled with what becomes of the readers of a training that want no further
             epoch, also when it fails later.
         produced: filled with their weights, likewise.
@@ -55,5 +60,6 @@ class StageJob(Generic[S]):
     digest_of: DigestOf = lambda name: None
     record: Record | None = None
     store_ranges: RangeSink = lambda ranges: None
+    check_claim: CheckClaim = lambda: None
     finished_readers: dict[str, Any] = field(default_factory=dict)
     produced: list[Produced] = field(default_factory=list)

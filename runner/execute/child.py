@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from runner.engine.context import Progress
 
 POLL_SECONDS = 0.1
-END_SECONDS = 10.0
-"""How long a child may take to end that has nothing to do, before it is killed."""
+END_SECONDS = 60.0
+"""How long a child may take to end, and to write what stages have left, before it is killed."""
 
 
 def execute_in_child(execution: PlanExecution) -> None:
@@ -57,6 +57,10 @@ class _Failure:
         error.args = (self.message,)
         error.__dict__ |= self.parts
         return error
+
+
+class _Finished:
+    """Told by a child that has nothing more to write."""
 
 
 class _ChildGone(Exception):
@@ -122,7 +126,20 @@ class ChildWorker:
         except _ChildGone:
             return self._died(task.stage, time.perf_counter() - started)
 
-    def _send(self, asked: tuple[StageTask, list[str]]) -> None:
+    def finish(self) -> None:
+        """Wait until all that stages left is on the disk; a child that dies has kept less."""
+        if self._child is None:
+            return
+        with suppress(_ChildGone):
+            self._send((None, []))
+            while not isinstance(told := self._receive(), _Finished):
+                if isinstance(told, _Failure):
+                    raise told.raised()
+                if told is not None:
+                    _, values = told
+                    self._listener.on_note(*values)
+
+    def _send(self, asked: tuple[StageTask | None, list[str]]) -> None:
         try:
             self._pipe.send(asked)
         except OSError:
@@ -217,6 +234,10 @@ def _serve(setup: WorkerSetup, pipe: Connection[Any, Any], stop: Event, parent: 
                 while (asked := pipe.recv()) is not None:
                     task, released = asked
                     worker.release(released)
-                    pipe.send(worker.do(task))
+                    if task is None:
+                        worker.finish()
+                        pipe.send(_Finished())
+                    else:
+                        pipe.send(worker.do(task))
         except RunnerError as error:
             pipe.send(_Failure(type(error).__name__, str(error), dict(error.__dict__)))

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Sequence
 
 from runner.artifacts.folder import Artifacts
-from runner.artifacts.states import readers_of_checkpoints, remove_checkpoints
+from runner.artifacts.states import readers_of_checkpoints, remove_checkpoints, remove_unfinished
 from runner.core.errors import Interrupted
 from runner.core.moments import reached
 from runner.core.stages import Stage, Train
@@ -67,6 +67,7 @@ class Coordinator:
             StoreError: when the disk is full, or the database or `.runner/` was removed; what was
                 recorded before is safe.
         """
+        remove_unfinished(self._artifacts)
         self._tidy()
         self._record_results(self._schedule.runs_over())
         self._add_measurements(ended_stages(self._database, self._measured_runs))
@@ -77,6 +78,7 @@ class Coordinator:
             moved = [stage for stage in list(pending.values()) if self._try(stage)]
             if not moved and pending:
                 time.sleep(WAIT_SECONDS)
+        self._worker.finish()
         self._tidy()
 
     def _tidy(self) -> None:

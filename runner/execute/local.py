@@ -53,6 +53,11 @@ class LocalWorker:
         else:
             self._worker.release(artifacts)
 
+    def finish(self) -> None:
+        """Wait until all that stages left is on the disk."""
+        if self._worker is not None:
+            self._worker.finish()
+
     def _begun(self) -> Worker:
         from runner.execute.worker import Worker
 

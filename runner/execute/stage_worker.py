@@ -47,3 +47,6 @@ class StageWorker(Protocol):
 
     def release(self, artifacts: Sequence[str]) -> None:
         """Note that one stage fewer needs these artifacts."""
+
+    def finish(self) -> None:
+        """Wait until all that stages left is on the disk."""

@@ -34,7 +34,7 @@ from runner.execute.recording import close_attempt, record_outcome
 from runner.execute.stage_worker import Answer, StageResult
 from runner.execute.work_folder import WorkFolder
 from runner.store.catalogue import record_environment
-from runner.store.claims import Claimed, NewAttempt, claim_stage
+from runner.store.claims import Claimed, NewAttempt, check_not_lost, claim_stage
 from runner.store.database import Database
 from runner.store.progress import artifact_digests, recorded_epochs
 from runner.store.recorder import record_epochs, record_ranges
@@ -92,6 +92,7 @@ class Worker:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.finish()
         forget_images()
         if self._is_own:
             self._database.close()
@@ -102,8 +103,18 @@ class Worker:
         assert cache is not None
         cache.release(map(self._context.artifact_path, artifacts))
 
+    def finish(self) -> None:
+        """Wait until all that stages left is on the disk."""
+        self._context.writer.close()
+        self._tell_notes()
+
+    def _tell_notes(self) -> None:
+        for note in self._context.writer.notes():
+            self._listener.on_note(note)
+
     def do(self, task: StageTask) -> Answer:
         """See :meth:`StageWorker.do`."""
+        self._tell_notes()
         numerics = self._numerics
         claim = claim_stage(
             self._database,
@@ -190,6 +201,7 @@ class Worker:
             digest_of=lambda name: artifact_digests(database, [name]).get(name),
             store_ranges=lambda ranges: record_ranges(database, claim, ranges),
             record=task.record,
+            check_claim=lambda: check_not_lost(database, claim),
         )
 
 

@@ -281,6 +281,20 @@ def hold_claim(connection: sa.Connection, claim: Claimed) -> None:
         raise ClaimLost(f"stage {claim.stage_key[:8]} was taken over by another process")
 
 
+def check_not_lost(database: Database, claim: Claimed) -> None:
+    """Check that no other process has taken the stage over; our own end of it does not count.
+
+    Raises:
+        ClaimLost: when one has.
+    """
+    with database.read() as connection:
+        status = connection.execute(
+            sa.select(attempts.c.status).where(attempts.c.id == claim.attempt_id)
+        ).scalar()
+    if status == "lost":
+        raise ClaimLost(f"stage {claim.stage_key[:8]} was taken over by another process")
+
+
 def release_claim(connection: sa.Connection, claim: Claimed) -> None:
     """Give the claim up, within a writing transaction."""
     connection.execute(sa.delete(claims).where(claims.c.stage_key == claim.stage_key))

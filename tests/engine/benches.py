@@ -120,9 +120,12 @@ class Bench:
 
         readings = {} if parent is None else parent.values["readers"]
         stage, digest_of = self.stage(kind), self.digests.get
+        context = self.context()
         outcome = do_stage(
-            self.context(), StageJob(stage, attempt, store, self.can_continue, readings, digest_of)
+            context, StageJob(stage, attempt, store, self.can_continue, readings, digest_of)
         )
+        context.writer.close()
+        self.notes += context.writer.notes()
         self.digests |= {each.name: each.digest for each in outcome.produced}
         return outcome
 

@@ -4,7 +4,7 @@ import errno
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,11 +36,11 @@ def full_disk(*args: Any) -> None:
 def limit_states(folder: Path, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let so many states fit on the disk."""
 
-    def save(place: Path, checkpoint: Checkpoint) -> None:
+    def save(place: Path, checkpoint: Checkpoint, check: Callable[[], None]) -> None:
         others = [each for each in folder.rglob("states/*/*") if each != place]
         if len(others) >= most:
             full_disk()
-        save_checkpoint(place, checkpoint)
+        save_checkpoint(place, checkpoint, check)
 
     monkeypatch.setattr(keeping, "save_checkpoint", save)
 
@@ -85,8 +85,8 @@ def test_a_state_that_branches_need_must_fit(
     stage = replace(bench.stage("train"), has_branches=True)
     with pytest.raises(OSError, match="No space left"):
         keeping.keep_state(bench.context(), stage, stage.last_state, filled(1.0))
-    keeping.keep_state(bench.context(), bench.stage("train"), stage.last_state, filled(1.0))
-    assert bench.notes == [NOT_KEPT]
+    note = keeping.keep_state(bench.context(), bench.stage("train"), stage.last_state, filled(1.0))
+    assert note == NOT_KEPT
 
 
 def test_where_nothing_goes_on_from_states_none_is_kept_but_for_branches(tmp_path: Path) -> None:

@@ -16,8 +16,9 @@ from runner.core.reader import Reader, ReaderState, SelectRule
 from runner.engine.network.tensors import tensors_digest
 from runner.engine.network.whole_weights import whole_weights
 from runner.engine.products import is_there, lies_there
+from runner.engine.training.checkpoint import Checkpoint
 from runner.engine.training.loop import TrainState
-from runner.engine.training.resume import with_written
+from runner.engine.training.resume import only_on_disk, with_written
 
 READER = Reader(3, None, SelectRule("val_loss", "min"), "best", 20.0)
 TENSORS = {"layer.weight": torch.arange(6.0).view(2, 3), "layer.bias": torch.ones(2)}
@@ -88,7 +89,7 @@ def test_a_state_keeps_only_whole_weights_of_satisfied_readers(
     if not is_whole:
         shift(path)
     job = SimpleNamespace(stage=replace(bench.stage("train"), readers={"reader": READER}))
-    kept = with_written(bench.context(), job, state).best
-    assert {epoch: each.keys() for epoch, each in kept.items()} == (
-        {2: TENSORS.keys()} if is_whole else {}
-    )
+    bare = Checkpoint({}, {"best_epochs": [1]})
+    kept = with_written(bare, only_on_disk(bench.context(), job, state))
+    assert kept.values["best_epochs"] == ([1, 2] if is_whole else [1])
+    assert kept.tensors.keys() == ({f"best.2.{each}" for each in TENSORS} if is_whole else set())

@@ -13,9 +13,11 @@ import signal
 import subprocess
 import sys
 import traceback
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 IMPORTS = (
@@ -43,11 +45,27 @@ OUTPUT = "output.txt"
 
 @dataclass(frozen=True)
 class KillAt:
-    """Kill -9 oneself when a moment is reached for the ``call``-th time, from 1."""
+    """Kill -9 oneself when a moment is reached for the ``call``-th time, from 1.
+
+    Where there is another moment to wait for, it is that one that kills: what has reached the first
+    stands still until then.
+    """
 
     moment: str
     call: int = 1
     signal: int = signal.SIGKILL
+    until: str = ""
+    until_call: int = 1
+
+
+def behind_checkpoint(number: int, epoch_begins: int) -> KillAt:
+    """Return the moment at which a checkpoint is whole and no further epoch begun.
+
+    Args:
+        number: of the checkpoint, from 1.
+        epoch_begins: the number of the epoch that follows it, of all that the process trains.
+    """
+    return KillAt("epoch begins", epoch_begins, until="checkpoint whole", until_call=number)
 
 
 class Forks:
@@ -74,6 +92,8 @@ class Forks:
             from planted import check_moment  # the server does not find it
 
             check_moment(kill.moment)
+            if kill.until:
+                check_moment(kill.until)
         planted = None if kill is None else asdict(kill)
         return self._ask({"folder": str(folder), "words": list(words), "kill": planted})
 
@@ -167,12 +187,15 @@ def _plant(kill: KillAt) -> None:
     """Signal this process when the moment is reached for the ``call``-th time."""
     from runner.core import moments
 
-    calls = 0
+    calls: Counter[str] = Counter()
 
     def hook(moment: str) -> None:
-        nonlocal calls
-        calls += moment == kill.moment
-        if moment == kill.moment and calls == kill.call:
+        calls[moment] += 1
+        if moment == kill.moment and calls[moment] == kill.call:
+            if kill.until:
+                Event().wait()
+            os.kill(os.getpid(), kill.signal)
+        if moment == kill.until and calls[moment] == kill.until_call:
             os.kill(os.getpid(), kill.signal)
 
     moments.hook = hook

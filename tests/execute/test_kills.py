@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from forks import OUTPUT, Forks, KillAt
+from forks import OUTPUT, Forks, KillAt, behind_checkpoint
 from grids import Left, Undisturbed, ask, left_in
 
 SEED = 20240614
@@ -29,12 +29,25 @@ POINTS = {
     "weights written, not recorded": KillAt("weights written, not recorded"),
     "last state's tensors, no description": KillAt("tensors in place, not described", 7),
     "last state whole, not recorded": KillAt("state whole, not recorded"),
+    "train recorded, last state not begun": KillAt(
+        "state about to be written", until="outcome recorded", until_call=2
+    ),
+    "train recorded, last state not described": KillAt(
+        "tensors in place, not described", 7, until="outcome recorded", until_call=2
+    ),
+    "result recorded, last state not renamed": KillAt(
+        "tensors written, not renamed", 7, until="result recorded"
+    ),
     "train recorded, checkpoint there": KillAt("outcome recorded", 2),
     "evaluate begun": KillAt("evaluation begins"),
     "evaluated, not recorded": KillAt("evaluated, not recorded"),
     "evaluate recorded, no result": KillAt("outcome recorded", 3),
     "result recorded": KillAt("result recorded"),
 }
+
+
+LAST_STATE = "last state's tensors, no description"
+"""From here on, the training may have ended well without its state."""
 
 
 def assert_same(folder: Path, left: Left, expected: Left) -> None:
@@ -44,7 +57,8 @@ def assert_same(folder: Path, left: Left, expected: Left) -> None:
     assert left.tensors == expected.tensors, output
     assert left.files == expected.files, output
     assert left.pixels == expected.pixels, output
-    assert left.states == expected.states, output
+    # nobody waits for the last state of a training, which only saves work
+    assert left.states.items() <= expected.states.items(), output
     assert ask(folder, "SELECT count(*) FROM claims") == [(0,)]
     assert ask(folder, "SELECT count(*) FROM attempts WHERE status = 'running'") == [(0,)]
     done = "SELECT stage_key FROM attempts WHERE status = 'done' GROUP BY stage_key"
@@ -107,6 +121,8 @@ def test_killed_at_a_chosen_point_the_run_ends_as_if_undisturbed(
     left = left_in(tmp_path)
     assert_same(tmp_path, left, one_run)
     assert left.litter == ()
+    if list(POINTS).index(point) < list(POINTS).index(LAST_STATE):
+        assert left.states == one_run.states
 
 
 @pytest.mark.slow
@@ -116,7 +132,7 @@ def test_checkpoints_do_not_change_what_a_grid_leaves(
     assert forks.run(tmp_path, ["run", str(grid), "--checkpoint-seconds", "0"]) == 0
     left = left_in(tmp_path)
     assert_same(tmp_path, left, undisturbed.left)
-    assert left.litter == ()
+    assert left == undisturbed.left
 
 
 @pytest.mark.slow
@@ -124,7 +140,7 @@ def test_after_a_kill_only_the_epochs_since_the_checkpoint_are_trained_again(
     forks: Forks, grid: Path, tmp_path: Path
 ) -> None:
     words = ["run", str(grid), *ONE, "--checkpoint-seconds", "0"]
-    forks.run(tmp_path, words, KillAt("checkpoint whole", 4))
+    forks.run(tmp_path, words, behind_checkpoint(4, 5))
     assert forks.run(tmp_path, words) == 0
     trained = (
         "SELECT attempts.number, min(epoch), max(epoch) FROM steps JOIN attempts"

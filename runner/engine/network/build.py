@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -270,10 +270,26 @@ def layer_counts(network: Network) -> list[LayerCount]:
     return count_layers(network.module, network.frozen)
 
 
+def described(network: Network) -> dict[str, Any]:
+    """Return what is recorded of a network: its layers, and what pretrained weights gave."""
+    layers = layer_counts(network)
+    values: dict[str, Any] = {"parameters": count_parameters(network.module)}
+    values["layers"] = [[each.name, each.parameters, each.trainable] for each in layers]
+    if network.weight_match is not None:
+        values["loaded"] = list(network.weight_match.loaded)
+        values["fresh"] = list(network.weight_match.fresh)
+    return values
+
+
 def copy_state(network: Network) -> dict[str, Tensor]:
     """Return a copy of weights and buffers, on their device, without those of frozen layers."""
+    return {name: tensor.clone() for name, tensor in own_state(network).items()}
+
+
+def own_state(network: Network) -> dict[str, Tensor]:
+    """Return weights and buffers themselves, without those of frozen layers."""
     return {
-        name: tensor.detach().clone()
+        name: tensor.detach()
         for name, tensor in network.module.state_dict().items()
         if not network.frozen.holds(name)
     }

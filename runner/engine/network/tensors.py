@@ -128,7 +128,17 @@ def _chunks(tensor: Tensor) -> Iterator[memoryview]:
 
 def _bytes(tensor: Tensor) -> memoryview:
     """Return a tensor's values in the order of its indices, without a copy where they lie so."""
-    host = tensor.detach().cpu()
+    host = _on_host(tensor.detach())
     if host.dtype == torch.bfloat16:  # which NumPy lacks
         host = host.view(torch.int16)
     return host.numpy().reshape(-1).view(np.uint8).data
+
+
+def _on_host(tensor: Tensor) -> Tensor:
+    """Return a tensor in the host's memory; waits for the current stream of a GPU alone."""
+    if tensor.device.type != "cuda":
+        return tensor if tensor.is_cpu else tensor.cpu()
+    host = torch.empty_like(tensor, device="cpu", pin_memory=True)
+    host.copy_(tensor, non_blocking=True)
+    torch.cuda.current_stream(tensor.device).synchronize()
+    return host

@@ -6,7 +6,7 @@ whole or not at all, is the business of `artifacts`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,13 +35,22 @@ class Checkpoint:
     values: Mapping[str, Any]
 
 
-def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
+def save_checkpoint(
+    folder: Path, checkpoint: Checkpoint, check: Callable[[], None] = lambda: None
+) -> None:
     """Write a checkpoint and remove the one before it.
+
+    Args:
+        folder: of the checkpoint.
+        checkpoint: what is written.
+        check: called before it takes its place; what it raises leaves the one before it.
 
     Raises:
         OSError: when the disk is full; the one before it is kept, and nothing else.
     """
-    put_state(folder, checkpoint.values, lambda path: write_tensors(path, checkpoint.tensors))
+    put_state(
+        folder, checkpoint.values, lambda path: write_tensors(path, checkpoint.tensors), check
+    )
 
 
 def load_checkpoint(folder: Path) -> Checkpoint | None:
@@ -56,8 +65,15 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
         return None
 
 
-def save_weights(path: Path, tensors: Mapping[str, Tensor]) -> tuple[str, int]:
+def save_weights(
+    path: Path, tensors: Mapping[str, Tensor], check: Callable[[], None] = lambda: None
+) -> tuple[str, int]:
     """Write weights to a file that appears whole or not at all.
+
+    Args:
+        path: the file.
+        tensors: the weights.
+        check: called before it takes its place; what it raises leaves nothing.
 
     Returns:
         What `tensors_digest` gives for them, and the file's size in bytes.
@@ -69,6 +85,7 @@ def save_weights(path: Path, tensors: Mapping[str, Tensor]) -> tuple[str, int]:
     with whole_file(path) as partial:
         digest = write_weights(partial, tensors)
         size = partial.stat().st_size
+        check()
     return digest, size
 
 

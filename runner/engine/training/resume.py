@@ -6,12 +6,12 @@ Owns what a state holds, under which name it is kept, and which states may be go
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from runner.artifacts.states import StoredState, mark_used, stored_states
 from runner.components.resolved import typed_settings
-from runner.core.artifacts import weights_name
+from runner.core.artifacts import ArtifactName, weights_name
 from runner.core.reader import (
     Reader,
     ReaderState,
@@ -25,7 +25,7 @@ from runner.core.records import EpochRange, as_lists
 from runner.core.stages import Train
 from runner.engine.context import Context
 from runner.engine.job import StageJob
-from runner.engine.network.build import Network, copy_state, load_state
+from runner.engine.network.build import Network, load_state, own_state
 from runner.engine.network.whole_weights import whole_weights
 from runner.engine.training.checkpoint import (
     Checkpoint,
@@ -36,6 +36,7 @@ from runner.engine.training.checkpoint import (
     unprefixed,
 )
 from runner.engine.training.loop import TrainState
+from runner.engine.training.snapshot import copied, on_host
 
 
 def find_start(
@@ -52,6 +53,7 @@ def find_start(
     fresh = {name: ReaderState() for name in task.stage.readers}
     state = TrainState(network, optimizer, fresh)
     first, why = task.stage.first_epoch, "is gone or damaged"
+    context.writer.settle(lambda name: _lies_on_path(task.stage, name))
     for each in _candidates(context, task):
         mark_used(each.folder)
         found = load_checkpoint(each.folder)
@@ -74,6 +76,11 @@ def find_start(
     if task.stage.start:
         context.on_note(f"starting with the first epoch: the state to branch from {why}")
     return state, []
+
+
+def _lies_on_path(stage: Train, name: str) -> bool:
+    state = ArtifactName.parse(name)
+    return stage.trajectory.contains(state.key, state.epoch)
 
 
 def _candidates(context: Context, task: StageJob[Train]) -> list[StoredState]:
@@ -145,19 +152,38 @@ def _whole_weights(context: Context, task: StageJob[Train], found: Checkpoint) -
     return whole
 
 
-def with_written(context: Context, task: StageJob[Train], state: TrainState) -> TrainState:
-    """Return a state that also holds the weights that its satisfied readers have written.
+def only_on_disk(
+    context: Context, task: StageJob[Train], state: TrainState
+) -> dict[int, tuple[Path, str]]:
+    """Return where weights lie, and their digests, that satisfied readers have written, by epoch.
 
-    Later readers may call the same epochs their best.
+    Those that the state holds are left out.
     """
-    best = dict(state.best)
+    found: dict[int, tuple[Path, str]] = {}
     for name, reader in state.readers.items():
         for which, epoch in kept_epochs(task.stage.readers[name], reader).items():
             artifact = weights_name(name, which)
-            if epoch not in best and artifact in state.written:
+            if epoch not in state.best and artifact in state.written:
                 path = context.artifact_path(artifact)
-                best[epoch] = whole_weights(path, state.written[artifact])
-    return replace(state, best={epoch: each for epoch, each in best.items() if each})
+                found.setdefault(epoch, (path, state.written[artifact]))
+    return found
+
+
+def with_written(checkpoint: Checkpoint, written: Mapping[int, tuple[Path, str]]) -> Checkpoint:
+    """Return a state that also holds weights that lie on the disk, as far as they are whole.
+
+    Later readers may call the same epochs their best.
+
+    Args:
+        checkpoint: the state.
+        written: as :func:`only_on_disk` returns them.
+    """
+    tensors, epochs = dict(checkpoint.tensors), set(checkpoint.values["best_epochs"])
+    for epoch, (path, digest) in written.items():
+        if weights := whole_weights(path, digest):
+            tensors |= prefixed(f"best.{epoch}", weights)
+            epochs.add(epoch)
+    return Checkpoint(tensors, {**checkpoint.values, "best_epochs": sorted(epochs)})
 
 
 def packed(
@@ -166,18 +192,26 @@ def packed(
     task: StageJob[Train],
     state: TrainState,
     reads: Sequence[EpochRange],
+    goes_on: bool,
 ) -> Checkpoint:
-    """Return all that a training needs to go on."""
+    """Return all that a training needs to go on, in tensors that it does not change any more.
+
+    Args:
+        context: of the invocation.
+        inputs: digests of what is trained on.
+        task: the training.
+        state: where it stands; the weights that readers keep are never changed, nor copied.
+        reads: the epochs so far.
+        goes_on: whether network and optimizer change later, and are copied; else the training is
+            over, and what lay on a GPU gives way to the next.
+    """
     tensors, others = optimizer_tensors(state.optimizer)
+    live = {**prefixed("network", own_state(state.network)), **prefixed("optimizer", tensors)}
     best: dict[str, Any] = {}
     for epoch, weights in state.best.items():
         best |= prefixed(f"best.{epoch}", weights)
     return Checkpoint(
-        tensors={
-            **prefixed("network", copy_state(state.network)),
-            **prefixed("optimizer", tensors),
-            **best,
-        },
+        tensors={**copied(live), **best} if goes_on else on_host({**live, **best}),
         values={
             "epoch": state.epoch,
             "segment": _segment_of(task.stage, state.epoch),

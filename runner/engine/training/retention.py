@@ -19,31 +19,54 @@ from runner.engine.training.checkpoint import Checkpoint, save_checkpoint
 T = TypeVar("T")
 
 
-def keep_state(context: Context, stage: Stage, name: str, state: Checkpoint) -> None:
+def is_kept(context: Context, stage: Stage, name: str) -> bool:
+    """Return whether a state is kept, where there is room.
+
+    Where nothing goes on from states, only those are with which the plan's branches begin.
+    """
+    return context.share_states or name in stage.produces
+
+
+def keep_state(
+    context: Context,
+    stage: Stage,
+    name: str,
+    state: Checkpoint,
+    check: Callable[[], None] = lambda: None,
+) -> str:
     """Keep a state as an artifact, within the limit of the cache.
 
     On a full disk, states that this plan does not need give way first. A state from which no stage
-    of the plan goes on is kept only as far as there is room. Where nothing goes on from states,
-    only those are kept with which the plan's branches begin.
+    of the plan goes on is kept only as far as there is room.
+
+    Args:
+        context: of the stage.
+        stage: at whose end it is.
+        name: of the artifact.
+        state: what is kept.
+        check: called before it takes its place; what it raises leaves nothing.
+
+    Returns:
+        What a person should know, or "".
 
     Raises:
-        OSError: when the disk is full and the plan needs the state.
+        OSError: when it cannot be written; on a full disk, only when the plan needs it.
+        ClaimLost: when another process took the stage over.
     """
     is_needed = name in stage.produces
-    if not context.share_states and not is_needed:
-        return
     folder = context.artifact_path(name)
     if context.cache is not None:
         size = sum(each.numel() * each.element_size() for each in state.tensors.values())
         if not context.cache.make_room(folder, size) and not is_needed:
-            return
+            return ""
     try:
-        with_room(context, lambda: save_checkpoint(folder, state), folder)
+        with_room(context, lambda: save_checkpoint(folder, state, check), folder)
         reached("state whole, not recorded")
     except OSError as error:
         if is_needed or not is_full_disk(error):
             raise
-        context.on_note("the disk is full: no later training can go on from the end of this one")
+        return "the disk is full: no later training can go on from the end of this one"
+    return ""
 
 
 def with_room(context: Context, write: Callable[[], T], folder: Path | None = None) -> T:
