@@ -278,7 +278,9 @@ def _check_weights(
 ) -> list[str]:
     from runner.engine.network.build import weights_digest
     from runner.engine.network.weights import WeightsMismatch, check_file
+    from runner.engine.numerics import flush_denormals
 
+    flush_denormals()  # tensors of the file are looked at: no thread may begin before
     model = resolved.settings.model
     assert isinstance(model, TorchvisionModel)
     try:

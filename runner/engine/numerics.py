@@ -104,18 +104,23 @@ def begin_numerics(
 ) -> Numerics:
     """Set what this process computes with; return its numerics.
 
-    Numbers too small for full precision are flushed to zero: after some epochs Adam's moments are
-    full of them, and a CPU takes a hundred times as long for each.
+    Numbers too small for full precision count as zero: after some epochs Adam's moments are full of
+    them, and a CPU takes a hundred times as long for each.
 
     Args:
         device: where models run.
         cores: the most CPU threads that a stage may have; :func:`available_cores` when not given.
         deterministic: whether a GPU is to repeat itself.
     """
-    torch.set_flush_denormal(True)
+    flush_denormals()
     if is_repeating(device, deterministic):
         prepare_repeating()
     return Numerics(device, available_cores() if cores is None else cores, deterministic)
+
+
+def flush_denormals() -> None:
+    """Let this thread, and all that it begins from now on, count such numbers as zero."""
+    torch.set_flush_denormal(True)
 
 
 def available_cores() -> int:

@@ -195,7 +195,9 @@ def test_the_page_of_the_planner_names_every_rule() -> None:
     first_cells = [row.split("|")[1] for row in table.splitlines()[2:] if row]
     named = [name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)]
     assert set(named) == {rule.__name__ for rule in RULES}
-    sharing = page[page.index("`--disable RULE` switches") : page.index("## The rules")]
+    sharing = page[
+        page.index("`--disable RULE` switches") : page.index("### What another precision")
+    ]
     assert tuple(re.findall(r"`(\w+)`", sharing)) == SHARING
 
 
