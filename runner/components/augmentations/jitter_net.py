@@ -53,6 +53,9 @@ def jitter(images: Tensor, order: Tensor, factors: Mapping[str, Tensor]) -> Tens
         return ADJUSTMENTS[name](part, factors[name][rows])
 
     changes = [functools.partial(adjust, name) for name in factors]
+    if list(factors) != ["brightness"]:
+        # the others want each channel by itself: once, and not at every turn
+        images = images.contiguous()
     for turn in range(order.shape[1]):
         images = in_groups(images, order[:, turn], changes)
     return images
