@@ -1,18 +1,21 @@
 """Freed memory stays with the process: a later epoch takes no new page from the system."""
 
+import gc
 import resource
 import subprocess
 import sys
 import weakref
 from pathlib import Path
+from typing import Any
 
 import pytest
 from benches import SYNTHETIC, Bench, settings_of
-from torch import Tensor
+from torch import Tensor, nn
 
 from runner.engine import memory
 from runner.engine.context import Progress
 from runner.engine.network.build import Network
+from runner.engine.stages import train as stage
 from runner.engine.training import loop
 
 glibc = pytest.mark.skipif(memory._glibc() is None, reason="no glibc here")
@@ -91,3 +94,28 @@ def test_weights_that_are_no_longer_the_best_are_gone_before_others_are_copied(
     settings = settings_of({"epochs": 4, "best": {"monitor": "last"}})
     Bench(tmp_path, settings).train()
     assert alive == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("freeze", ["none", "features"])
+def test_the_network_of_a_stage_is_gone_when_the_stage_has_ended(
+    freeze: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A traced network's parts refer to one another: it stays until the garbage is collected."""
+    built: list[weakref.ref[nn.Module]] = []
+    real = stage.network_for
+
+    def network_for(*args: Any, **values: Any) -> Network:
+        network = real(*args, **values)
+        network.split()
+        built.append(weakref.ref(network.module))
+        return network
+
+    monkeypatch.setattr(stage, "network_for", network_for)
+    bench = Bench(tmp_path, settings_of(model={**CONVNET, "freeze": freeze}))
+    bench.do("prepare")
+    gc.disable()
+    try:
+        bench.do("train")
+        assert [network() for network in built] == [None]
+    finally:
+        gc.enable()
