@@ -1,6 +1,7 @@
 """What a training writes beside its epochs: in which order, what is copied, what is dropped."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,11 +13,12 @@ from benches import Bench, reading_of, settings_of
 from planted import at_moment
 from test_resume import STEPS, checkpoint_of, stop_after
 
+from runner.core import moments
 from runner.core.errors import ClaimLost, Interrupted
 from runner.engine.engine import do_stage
 from runner.engine.job import StageJob
 from runner.engine.network.build import network_for
-from runner.engine.training.checkpoint import load_checkpoint, optimizer_tensors
+from runner.engine.training.checkpoint import Checkpoint, load_checkpoint, optimizer_tensors
 from runner.engine.training.loop import TrainState
 from runner.engine.training.resume import packed
 from runner.engine.training.writer import Writer
@@ -57,26 +59,28 @@ def test_epochs_are_stored_before_the_checkpoint_that_follows_them(bench: Bench)
     assert seen == [2]
 
 
-def test_training_goes_on_while_its_checkpoint_is_written(bench: Bench) -> None:
-    """The writer stands still until the next epoch has been trained."""
+def test_training_goes_on_while_its_checkpoint_is_written_as_it_was(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The writer stands still until the next epoch has been trained and read."""
     bench.options["checkpoint_seconds"] = 0.0
-    trained = threading.Event()
-    steps = 0
+    trained, calls = threading.Event(), Counter[str]()
+    found: list[Checkpoint | None] = []
 
-    def hold() -> None:
-        assert trained.wait(SECONDS)
-
-    def should_stop() -> bool:
-        nonlocal steps
-        steps += 1
-        if steps == STEPS + 2:  # a step of the second epoch
+    def hook(moment: str) -> None:
+        calls[moment] += 1
+        if moment == "epoch trained" and calls[moment] == 2:
             trained.set()
-        return False
+        if moment == "tensors written, not renamed" and calls[moment] == 1:
+            trained.wait(SECONDS)
+        if moment == "checkpoint whole":
+            found.append(load_checkpoint(checkpoint_of(bench)))
 
-    bench.options["should_stop"] = should_stop
-    with at_moment("tensors written, not renamed", hold):
-        outcome = bench.do("train")
-    assert reading_of(outcome)["last_epoch"] == 3
+    monkeypatch.setattr(moments, "hook", hook)
+    bench.do("train")
+    assert trained.is_set()
+    assert [each and each.values["epoch"] for each in found] == [1, 2]
+    assert [each and len(each.values["history"]) for each in found] == [1, 2]
 
 
 def test_stopped_training_finishes_its_checkpoint_and_says_where_it_goes_on(bench: Bench) -> None:

@@ -216,7 +216,7 @@ def packed(
             "epoch": state.epoch,
             "segment": _segment_of(task.stage, state.epoch),
             "readers": sorted(task.stage.readers),
-            "history": state.history,
+            "history": list(state.history),  # which grows while this is written
             "first_mean": state.first_mean,
             "best_epochs": sorted(state.best),
             "optimizer": others,
