@@ -52,7 +52,7 @@ CHAIN = (
     " LEFT JOIN stages ON stages.stage_key = run_stages.stage_key"
     " WHERE run_key IN (?) ORDER BY position"
 )
-OF_RANGE = "attempt_id = ?3 AND split = ?1 AND name = ?2 AND epoch BETWEEN ?4 AND ?5"
+OF_RANGE = "attempt_id = ? AND split = ? AND name = ? AND epoch BETWEEN ? AND ?"
 MEASURED = (
     f"SELECT epoch, value FROM metrics WHERE {OF_RANGE}"
     f" UNION ALL SELECT epoch, value FROM evaluations WHERE {OF_RANGE}"
@@ -182,9 +182,10 @@ def _measured(
     """Return (epoch, value) of a metric, from training and from evaluation."""
     split, measure = metric_parts(name)
     raw, found = _raw(connection), list[tuple[int, float]]()
-    for _, _, *read in ranges:
+    for _, _, attempt, first, last in ranges:
         # a statement for each range: for many runs that is faster than one for all
-        found += raw.execute(MEASURED, [split, measure, *read])
+        values = (attempt, split, measure, first, last)
+        found += raw.execute(MEASURED, values * 2)
     return found
 
 

@@ -10,6 +10,7 @@ import torch
 import yaml
 from augmentation_steps import SIZE, STEPS
 from counted import DEVICE, Counted
+from packaging.version import Version
 from torch import Tensor
 
 from runner.components.augmentations.augmentation import RandomlyApplied, UnsuitableSize
@@ -177,7 +178,7 @@ WAYS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
 
 @pytest.mark.parametrize("how", WAYS)
 def test_whatever_waits_for_the_device_is_found(how: str) -> None:
-    if how == "new tensor" and torch.__version__ < "2.15":
+    if how == "new tensor" and Version(torch.__version__) < Version("2.15"):
         pytest.skip("there the copy of a new tensor is not seen")
     step = Blocking(how=how)
     images = torch.empty((4, 3, *SIZE), dtype=torch.uint8, device=DEVICE)
