@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from benches import CPU, Bench, settings_of
 
 from runner.engine import numerics
 from runner.engine.arithmetic import CUBLAS_VARIABLE
 from runner.engine.network.build import count_multiply_adds, network_layout
-from tests.engine.benches import CPU, Bench, settings_of
 
 
 @pytest.fixture
