@@ -110,6 +110,7 @@ def stopped_in_the_second_epoch(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("evicted", [False, True])
+@pytest.mark.slow
 def test_a_stopped_training_goes_on_bitwise_also_where_its_features_are_gone(
     tmp_path: Path, evicted: bool
 ) -> None:

@@ -58,6 +58,7 @@ def test_numbers_too_small_are_flushed_by_every_thread_of_a_process_that_began_s
     assert said.stdout == "True tensor(0)\n"
 
 
+@pytest.mark.slow
 def test_threads_that_began_before_are_found_out() -> None:
     code = (
         "import torch; from runner.engine.numerics import begin_numerics;"
