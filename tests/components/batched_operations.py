@@ -108,8 +108,8 @@ def resampled(
 def _erase(
     images: Tensor, tops: Tensor, lefts: Tensor, heights: Tensor, widths: Tensor, value: int
 ) -> Tensor:
-    box = (each.to(images.device) for each in (tops, lefts, heights, widths))
-    return cropping_net.erase(images, *box, levels=(value,))
+    there = [each.to(images.device) for each in (tops, lefts, heights, widths)]
+    return cropping_net.erase(images, there[0], there[1], there[2], there[3], (value,))
 
 
 COMPOSED: dict[str, Callable[..., Tensor]] = {
