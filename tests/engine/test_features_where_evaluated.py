@@ -57,6 +57,7 @@ def test_evaluations_of_all_epochs_cost_one_pass_over_the_images(tmp_path: Path)
     assert seen == {True: 3 * 36, False: 3 * 60}
 
 
+@pytest.mark.slow
 def test_an_evaluation_after_training_costs_none(tmp_path: Path) -> None:
     shared = FeaturesBench(tmp_path, augmented())
     outcome = shared.train()
@@ -91,6 +92,7 @@ def test_training_is_the_same_bytes_and_what_is_evaluated_within_tolerance(tmp_p
         assert ours.value == pytest.approx(theirs.value, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_augmented_and_plain_runs_share_the_features(tmp_path: Path) -> None:
     plain = FeaturesBench(tmp_path, settings_of(model=BLOCKS))
     plain.train()
@@ -130,6 +132,7 @@ def test_a_stopped_training_goes_on_bitwise_also_where_its_features_are_gone(
     assert [each for each in one.notes if "features" in each] == expected
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_before_is_not_continued_with_features(tmp_path: Path) -> None:
     plain = Bench(tmp_path, augmented())
     plain.do("prepare")

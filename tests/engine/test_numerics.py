@@ -47,6 +47,7 @@ def test_multiply_adds_are_those_of_convolutions_and_linear_layers() -> None:
     assert network_layout(alexnet, (3, 224, 224), 1000).multiply_adds == 714_188_480
 
 
+@pytest.mark.slow
 def test_numbers_too_small_are_flushed_by_every_thread_of_a_process_that_began_so() -> None:
     code = (
         "import torch; from runner.engine.numerics import begin_numerics;"

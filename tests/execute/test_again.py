@@ -103,6 +103,7 @@ def test_a_touched_image_is_the_same_data(spec: Path) -> None:
     assert do(spec)[0] == []
 
 
+@pytest.mark.slow
 def test_renaming_the_experiment_changes_no_run(spec: Path) -> None:
     do(spec)
     spec.write_text(SPEC.replace("name: grid", "name: renamed", 1))

@@ -224,6 +224,7 @@ def test_a_full_disk_while_preparing_stops_the_grid(
     assert statuses(do(spec)) == ["done", "done"]
 
 
+@pytest.mark.slow
 def test_a_stop_keeps_finished_epochs_and_the_next_run_goes_on(tmp_path: Path) -> None:
     spec = spec_in(tmp_path, "{batch_size: [8]}")
     asked = 0

@@ -105,6 +105,7 @@ def test_measures_that_a_table_asks_for_are_evaluations_of_finished_runs(before:
     assert ask(before, TOP5) == measured
 
 
+@pytest.mark.slow
 def test_measurement_is_what_scikit_learn_says_of_the_kept_weights(before: Path) -> None:
     log, _ = do(before, ASKED)
     from runner.components.data.dataset import DataAccess

@@ -31,6 +31,7 @@ def statuses(folder: Path) -> list[str]:
     return [status for (status,) in ask(folder, TRAININGS)]
 
 
+@pytest.mark.slow
 def test_next_training_begins_while_the_state_of_the_one_before_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -59,6 +60,7 @@ def test_next_training_begins_while_the_state_of_the_one_before_is_written(
     assert (len(left.states), len(left.tensors), left.litter) == (2, 2, ())
 
 
+@pytest.mark.slow
 def test_state_of_a_branch_is_whole_before_its_training_has_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
