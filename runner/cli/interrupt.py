@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from types import FrameType
 from typing import Any
 
 import typer
+
+
+STOPPED = 130
 
 
 class StopRequest:
@@ -30,7 +34,18 @@ class StopRequest:
             signal.signal(number, handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._asked and _is_importing(frame):
+            os.write(2, b"stopped\n")
+            os._exit(STOPPED)  # an exception there may be swallowed, or become another
         if self._asked:
             raise KeyboardInterrupt
         self._asked = True
         typer.echo("\nstopping after the current step; Ctrl-C again stops at once", err=True)
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False

@@ -124,7 +124,6 @@ def start(words: list[str], *options: str, path: str = "") -> subprocess.Popen[s
     [
         ("typer", ["list"]),
         pytest.param("torch", ["plan", "tiny.yaml"], marks=pytest.mark.slow),
-        pytest.param("torch", ["run", "tiny.yaml"], marks=pytest.mark.slow),
         pytest.param("pydantic", ["validate", "tiny.yaml"], marks=pytest.mark.slow),
     ],
 )
@@ -141,6 +140,25 @@ def test_while_something_is_imported_ctrl_c_ends_it_in_one_line(
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (130, "", "stopped\n")
+
+
+@pytest.mark.slow
+def test_a_run_that_imports_torch_for_its_first_stage_stops_at_the_second_ctrl_c(
+    fresh: Path,
+) -> None:
+    (fresh / "first").mkdir()
+    (fresh / "first" / "torch.py").write_text(SLOW_MODULE)
+    process = start(["run", "tiny.yaml"], path=str(fresh / "first"))
+    deadline = time.monotonic() + 60
+    while not (fresh / "importing").exists() and time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.005)
+    for _ in range(2):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert err.endswith("stopping after the current step; Ctrl-C again stops at once\nstopped\n")
 
 
 @pytest.mark.slow

@@ -301,8 +301,15 @@ def test_sharpness_of_tiny_images_as_in_torchvision(side: tuple[int, int]) -> No
     assert_as_torchvision(("adjust_sharpness", factors, {}), random_images((3, *side)))
 
 
+def floats(low: float, high: float) -> st.SearchStrategy[float]:
+    """Return numbers that float32 has; subnormal ones are zero to a process that has trained."""
+    return st.floats(low, high, width=32, allow_subnormal=False)
+
+
 factors = st.one_of(
-    st.floats(0, 4, width=32), st.sampled_from([0.0, 0.25, 0.5, 1.0, 2.0]), st.integers(5, 1000)
+    floats(0, 4),
+    st.sampled_from([0.0, 0.25, 0.5, 1.0, 2.0]),
+    st.integers(5, 1000),
 )
 QUICK = settings(max_examples=examples(25), derandomize=True)
 
@@ -316,7 +323,7 @@ def tensor(values: list[Any]) -> Tensor:
 
 
 @QUICK
-@given(lists(factors), lists(st.floats(-0.5, 0.5, width=32)), st.integers(0, 99))
+@given(lists(factors), lists(floats(-0.5, 0.5)), st.integers(0, 99))
 def test_color_factors_as_in_torchvision(each: list[float], hues: list[float], seed: int) -> None:
     images = random_images((3, 11, 13), seed)
     for name in COLORS:
@@ -326,10 +333,20 @@ def test_color_factors_as_in_torchvision(each: list[float], hues: list[float], s
 
 @QUICK
 @given(
-    lists(st.floats(-360, 360, width=32)),
-    lists(st.tuples(st.floats(-20, 20, width=32), st.floats(-20, 20, width=32))),
-    lists(st.floats(0.125, 8, width=32)),
-    lists(st.tuples(st.floats(-60, 60, width=32), st.floats(-60, 60, width=32))),
+    lists(floats(-360, 360)),
+    lists(
+        st.tuples(
+            floats(-20, 20),
+            floats(-20, 20),
+        )
+    ),
+    lists(floats(0.125, 8)),
+    lists(
+        st.tuples(
+            floats(-60, 60),
+            floats(-60, 60),
+        )
+    ),
     st.sampled_from(["nearest", "bilinear"]),
     st.integers(0, 255),
 )

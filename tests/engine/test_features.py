@@ -178,7 +178,7 @@ def no_mapping(folder: Path) -> None:
         (damage, "they are damaged"),
         (lose, "they are not there"),
         (garble, "they are not there"),
-        (made_elsewhere, "they were made with another device, torch or thread count"),
+        (made_elsewhere, "they were made with another device, torch or engine"),
     ],
 )
 def test_features_that_cannot_be_used_are_computed_again(tmp_path: Path, harm, said: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from forks import Forks, KillAt
+from forks import Forks, behind_checkpoint
 from grids import left_in, write_grid
 from shared_specs import BRANCHES, HEAD, TWO_BRANCHES, do, dump_of, failures, trained
 
@@ -94,7 +94,7 @@ def test_a_checkpoint_of_a_stopped_training_counts(
 ) -> None:
     spec = write_grid(tmp_path, ONE)
     words = ["run", str(spec), "--checkpoint-seconds", "0", *(["--no-share"] * bool(options))]
-    kill = KillAt("epoch begins", 5)
+    kill = behind_checkpoint(4, 5)
     assert forks.run(tmp_path, words, kill) == -signal.SIGKILL
     assert left_to_train(spec, tmp_path, **options) == 2
     assert forks.run(tmp_path, words) == 0
@@ -108,7 +108,7 @@ def test_a_branch_with_a_checkpoint_needs_no_state_to_branch_from(
     """Both branches are open: without the checkpoint their parent would be trained again."""
     spec = write_grid(tmp_path, TWO_BRANCHES)
     words = ["run", str(spec), "--checkpoint-seconds", "0"]
-    forks.run(tmp_path, words, KillAt("epoch begins", 13))
+    forks.run(tmp_path, words, behind_checkpoint(10, 13))
     with closing(sqlite3.connect(tmp_path / "results.db")) as raw:
         raw.execute("DELETE FROM results")
         raw.commit()
@@ -143,7 +143,7 @@ def test_the_epochs_of_a_stopped_training_count_where_truth_is_held_against_pred
 ) -> None:
     spec, db = write_grid(tmp_path, ONE), tmp_path / "results.db"
     words = ["run", str(spec), "--checkpoint-seconds", "0"]
-    forks.run(tmp_path, words, KillAt("epoch begins", 5))
+    forks.run(tmp_path, words, behind_checkpoint(4, 5))
     assert [each.kind for each in actual([spec], db=db).kinds] == ["prepare"]
     assert actual([spec], db=db).frame()["status"].tolist() == ["done", "lost"]
     assert forks.run(tmp_path, words) == 0

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from forks import OUTPUT, Forks, KillAt
+from forks import OUTPUT, Forks, KillAt, behind_checkpoint
 from grids import ask, left_in, write_grid
 from shared_specs import do, dump_of_runs, failures, statuses, trained
 
@@ -280,7 +280,7 @@ def test_frozen_features_and_tests_of_each_epoch_are_read(text: str, tmp_path: P
 def test_a_checkpoint_of_a_stopped_training_is_read(forks: Forks, tmp_path: Path) -> None:
     spec = write_grid(tmp_path, LONG)
     words = ["run", str(spec), "--checkpoint-seconds", "0"]
-    kill = KillAt("epoch begins", 8)
+    kill = behind_checkpoint(7, 8)
     assert forks.run(tmp_path, words, kill) == -signal.SIGKILL
     assert trained(tmp_path) == 7
     write_grid(tmp_path, LONG.replace("epochs: 8", "epochs: 6"))

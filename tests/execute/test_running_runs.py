@@ -11,7 +11,7 @@ import pytest
 from grids import ask, write_grid
 from shared_specs import HEAD, TWO_BRANCHES
 
-import runner.engine.stages.train as train_module
+import runner.engine.training.book as book_module
 from runner import api
 from runner.api.running import run
 from runner.bind.request import Request
@@ -39,7 +39,7 @@ sweep:
 
 @pytest.fixture(autouse=True)
 def _store_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train_module, "FLUSH_SECONDS", 0.0)
+    monkeypatch.setattr(book_module, "FLUSH_SECONDS", 0.0)
 
 
 def seen(folder: Path) -> Seen:
