@@ -9,7 +9,6 @@ from typing import Any
 
 import typer
 
-
 STOPPED = 130
 
 
