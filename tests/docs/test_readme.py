@@ -111,7 +111,6 @@ def test_every_shipped_spec_is_valid():
         assert load_experiment(spec).cells
 
 
-@pytest.mark.data
 def planned(text):
     """Return the lines of a plan without its seconds, and without what a precision would gain here:
     not every processor gains."""
@@ -119,6 +118,7 @@ def planned(text):
     return [line for line in lines if not line.startswith("precision ")]
 
 
+@pytest.mark.data
 def test_the_story_of_the_eleven_classes(tmp_path):
     console = block("<!-- story -->", "console")
     source = Path(os.environ["RUNNER_DATA"]) / "caltech101" / "101_ObjectCategories"
