@@ -29,7 +29,9 @@ class LateNumerics:
         self._device, self._threads = request.device, request.threads
         self._deterministic = request.deterministic
         if self._device not in KNOWN:
-            self.begun  # noqa: B018
+            from runner.engine.device import choose_device
+
+            choose_device(self._device)
 
     @cached_property
     def begun(self) -> Numerics:

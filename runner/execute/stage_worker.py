@@ -38,7 +38,7 @@ class StageWorker(Protocol):
     """Does stages, here or elsewhere."""
 
     def do(self, task: StageTask) -> Answer:
-        """Claimed, do and record a stage, unless it has ended or is claimed.
+        """Claim, do and record a stage, unless it has ended or is claimed.
 
         Raises:
             Interrupted: when asked to stop; what is finished is recorded.
