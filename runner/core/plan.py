@@ -23,6 +23,19 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class Cohort:
+    """Trainings that are done together, step by step, each as it would be done alone.
+
+    Attributes:
+        stages: their keys, in the order of the plan.
+        why: what they share, for people.
+    """
+
+    stages: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The stages for all wanted runs, parents first.
 
@@ -33,6 +46,7 @@ class Plan:
         decisions: what the rules did.
         measurements: for each run, keys of the evaluations that a table asks for. They are no part
             of the run, which is complete without them.
+        cohorts: trainings that are done together; every other stage is done by itself.
     """
 
     stages: tuple[Stage, ...]
@@ -40,6 +54,7 @@ class Plan:
     skipped: Mapping[str, str] = field(default_factory=dict)
     decisions: tuple[Decision, ...] = ()
     measurements: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    cohorts: tuple[Cohort, ...] = ()
 
     def without(self, stages: Collection[Stage], why: str) -> Plan:
         """Return the plan without some stages, with the reason for people."""
@@ -122,6 +137,7 @@ class Facts:
         finished: status of each run that has a result.
         seconds: measured seconds an epoch (or a stage) by cost key, on this device.
         cache_limit: the most bytes that frozen features and states of trainings may take.
+        memory: bytes of memory where networks are trained, None where that is not known.
     """
 
     done: frozenset[str] = frozenset()
@@ -134,3 +150,4 @@ class Facts:
     finished: Mapping[str, RunStatus] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     cache_limit: int = DEFAULT_CACHE_LIMIT
+    memory: int | None = None

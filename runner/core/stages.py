@@ -141,6 +141,8 @@ class Train(_Planned):
         prefix: the frozen part with which its network begins, or None.
         on_features: whether its network sees the prefix's outputs instead of images; of images that
             are augmented with no fixed number of views, only where it is evaluated.
+        stream: key of the images and labels of each step, which trainings of one have in common,
+            "" where that is not known; in no other key, and not stored.
         evaluated: images that are evaluated after each epoch, as a share of all of the data set; 0
             where that is not known.
         epochs: the most epochs that it trains now.
@@ -161,6 +163,7 @@ class Train(_Planned):
     recorded: int | None = None
     prefix: FrozenPrefix | None = None
     on_features: bool = False
+    stream: str = ""
     evaluated: float = 0.0
     epochs: int = 0
     state_bytes: int = 0

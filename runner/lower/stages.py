@@ -29,6 +29,7 @@ from runner.lower.trajectory import (
     pixels_key,
     reader_text,
     run_key,
+    stream_key,
 )
 
 
@@ -198,6 +199,7 @@ def _train(
         trajectory=trajectory,
         readers={key: run.reader},
         prefix=prefix,
+        stream=stream_key(settings, run.fingerprint),
         evaluated=sizes.evaluated,
         epochs=run.reader.budget,
         state_bytes=sizes.state,

@@ -44,6 +44,28 @@ def _data_key(data: DatasetSettings, fingerprint: str) -> str:
     return content_key("data", seen)
 
 
+def stream_key(settings: Settings, fingerprint: str) -> str:
+    """Return the key of the batches of training: what each step sees, and with which labels.
+
+    Whatever the network, the optimizer and the number of epochs, a step of an epoch has the same.
+    """
+    train = settings.train
+    return _stream_key(
+        data_key(settings, fingerprint),
+        train.augment,
+        train.batch_size,
+        train.drop_last,
+        train.semantics,
+        settings.seed,
+    )
+
+
+@lru_cache(maxsize=1 << 10)
+def _stream_key(data: str, augment: Component | None, *others: bool | int) -> str:
+    augmented = None if augment is None else keyed_settings(augment)
+    return content_key("stream", [data, augmented, *others])
+
+
 def run_key(settings_key: str, fingerprint: str, weights: str = "") -> str:
     """Return the key of a run: resolved settings on known data and known weights."""
     return content_key("run", [settings_key, fingerprint, *([weights] if weights else [])])

@@ -143,6 +143,33 @@ def test_preprocessing_changes_every_key(path: str) -> None:
     assert run_key(changes) != run_key()
 
 
+OTHER_BATCHES = {
+    "seed",
+    "train.batch_size",
+    "train.drop_last",
+    "train.augment",
+    "data.validation",
+    "data.test",
+    "data.split_seed",
+    "data.train_images",
+    "data.normalize",
+    *PIXELS,
+}
+"""What changes the images and labels of a step."""
+
+
+@pytest.mark.parametrize("path", [*WORK, *READING, *PIXELS])
+def test_a_stream_is_the_batches_that_are_trained_on_and_nothing_else(path: str) -> None:
+    changes = {path: {**WORK, **READING, **PIXELS}[path]}
+    streams = [chain_of(each)[1].stream for each in (changes, None)]
+    assert all(streams)
+    assert (len(set(streams)) == 2) == (path in OTHER_BATCHES)
+
+
+def test_a_repetition_sees_the_batches_of_the_first() -> None:
+    assert chain_of(rerun=1)[1].stream == chain_of()[1].stream
+
+
 def leaves(model: type[BaseModel], prefix: str = "") -> set[str]:
     """Return the dotted paths of all settings that are no components themselves."""
     found = set()
