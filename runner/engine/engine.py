@@ -16,7 +16,6 @@ from torch import Tensor
 from runner.artifacts.folder import INDEX
 from runner.artifacts.states import remove_checkpoints
 from runner.components.measures import BY_NAME, STANDARD
-from runner.components.models.torchvision_model import TorchvisionModel
 from runner.components.resolved import typed_data, typed_settings
 from runner.core.artifacts import pixels_name
 from runner.core.errors import StageFailed
@@ -49,15 +48,7 @@ def do_stage(context: Context, job: StageJob[Stage]) -> Outcome:
     try:
         return _do(context, job)
     finally:
-        return_freed_memory(with_cycles=_may_be_traced(job.stage))
-
-
-def _may_be_traced(stage: Stage) -> bool:
-    """Return whether a stage's network is traced, as to be split or cut."""
-    if isinstance(stage, Prepare):
-        return False
-    model = typed_settings(stage.settings).model
-    return model.freeze != "none" or isinstance(model, TorchvisionModel)
+        return_freed_memory()
 
 
 def _do(context: Context, job: StageJob[Stage]) -> Outcome:

@@ -9,7 +9,6 @@ nothing is done. Knows nothing of tensors, and changes no result.
 from __future__ import annotations
 
 import ctypes
-import gc
 import sys
 from functools import cache
 
@@ -27,15 +26,8 @@ def keep_freed_memory() -> None:
         glibc.mallopt(M_TRIM_THRESHOLD, NEVER)
 
 
-def return_freed_memory(*, with_cycles: bool = False) -> None:
-    """Give the system what is free now: at the end of a stage, for the next one or for others.
-
-    Args:
-        with_cycles: free objects first that refer to one another, as the parts of a traced network
-            do: Python leaves them, with all their weights, until it has seen many more objects.
-    """
-    if with_cycles:
-        gc.collect()
+def return_freed_memory() -> None:
+    """Give the system what is free now: at the end of a stage, for the next one or for others."""
     glibc = _glibc()
     if glibc is not None:
         glibc.malloc_trim(0)

@@ -97,11 +97,22 @@ def test_weights_that_are_no_longer_the_best_are_gone_before_others_are_copied(
     assert alive == [0, 0, 0, 0]
 
 
-@pytest.mark.parametrize("freeze", ["none", "features"])
+SQUEEZED = {"name": "squeezenet1_1", "weights": None, "cut": "features.3"}
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        {**CONVNET, "freeze": "none"},
+        {**CONVNET, "freeze": "features"},
+        pytest.param({**SQUEEZED, "freeze": "none"}, marks=pytest.mark.slow),
+        pytest.param({**SQUEEZED, "freeze": ["features.0"]}, marks=pytest.mark.slow),
+    ],
+)
 def test_the_network_of_a_stage_is_gone_when_the_stage_has_ended(
-    freeze: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A traced network's parts refer to one another: it stays until the garbage is collected."""
+    """Nothing refers to itself: not even a traced network waits for the collector of garbage."""
     built: list[weakref.ref[nn.Module]] = []
     real = stage.network_for
 
@@ -112,7 +123,7 @@ def test_the_network_of_a_stage_is_gone_when_the_stage_has_ended(
         return network
 
     monkeypatch.setattr(stage, "network_for", network_for)
-    bench = Bench(tmp_path, settings_of(model={**CONVNET, "freeze": freeze}))
+    bench = Bench(tmp_path, settings_of(model=model, data={**SYNTHETIC, "height": 64, "width": 64}))
     bench.do("prepare")
     gc.disable()
     try:

@@ -1,6 +1,7 @@
 """Layers that several models build, and how any model is looked at without memory for it."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import fx, nn
@@ -62,9 +63,34 @@ def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
 
 
 class LeafTracer(fx.Tracer):
-    """Traces down to the modules without children, so that each keeps its own training mode."""
+    """Traces down to the modules without children, so that each keeps its own training mode.
+
+    A tracer refers to itself, so only Python's collector of garbage would free it: after the trace
+    it no longer holds the network.
+    """
+
+    def trace(self, root: nn.Module, concrete_args: dict[str, Any] | None = None) -> fx.Graph:  # type: ignore[override]
+        """Return the graph of a network.
+
+        Raises:
+            fx.proxy.TraceError: when its operations depend on its input.
+        """
+        try:
+            return super().trace(root, concrete_args)
+        finally:
+            self.__dict__.clear()
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Return whether ``m`` is one node of the graph."""
         childless = not any(True for _ in m.children())
         return childless or bool(super().is_leaf_module(m, module_qualified_name))
+
+
+def graph_module(network: nn.Module, graph: fx.Graph) -> fx.GraphModule:
+    """Return a module that computes a graph with the layers of a network.
+
+    The graph does not refer back to it, so that its weights are freed with the last reference.
+    """
+    module = fx.GraphModule(network, graph)
+    module.graph.owning_module = None
+    return module

@@ -13,6 +13,7 @@ from runner.components.models.classifier import UnknownLayer
 from runner.components.models.layers_net import (
     GLOBAL_POOLS,
     LeafTracer,
+    graph_module,
     linear_block,
     on_meta,
     output_size,
@@ -101,7 +102,7 @@ def _ending_at(network: nn.Module, graph: fx.Graph, node: fx.Node) -> fx.GraphMo
     for unused in reversed(kept.nodes):
         if not unused.users and unused.op not in ("placeholder", "output"):
             kept.erase_node(unused)
-    return fx.GraphModule(network, kept)
+    return graph_module(network, kept)
 
 
 def _head(settings: Head, size: tuple[int, ...], num_classes: int) -> nn.Sequential:

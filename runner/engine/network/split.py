@@ -14,7 +14,7 @@ from torch import fx, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
 
-from runner.components.models.layers_net import LeafTracer
+from runner.components.models.layers_net import LeafTracer, graph_module
 from runner.components.models.shapes_net import output_on_meta
 from runner.engine.network.freezing import Frozen
 
@@ -116,7 +116,7 @@ def _split_behind(
     copies = {crossing: second.placeholder("features")}
     for node in nodes[last + 1 :]:
         copies[node] = second.node_copy(node, lambda other: copies[other])
-    prefix, head = fx.GraphModule(network, first), fx.GraphModule(network, second)
+    prefix, head = graph_module(network, first), graph_module(network, second)
     return SplitNetwork(crossing.name, prefix, head, tuple(prefix.state_dict()))
 
 
