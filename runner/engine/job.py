@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 from runner.core.plan import Record
 from runner.core.records import EpochRecord, Produced
 from runner.core.stages import Stage
+from runner.engine.context import Progress
 
 EpochSink = Callable[[Sequence[EpochRecord]], None]
 """Stores finished epochs; raises ClaimLost when the stage was taken over."""
@@ -47,6 +48,8 @@ class StageJob(Generic[S]):
         record: recorded epochs from which a training is read, or None.
         store_ranges: stores which epochs the readers of a training have so far.
         check_claim: called before a file takes its place.
+        on_progress: told of this stage's progress in place of the context's, where several are done
+            together.
         finished_readers: filled with what becomes of the readers of a training that want no further
             epoch, also when it fails later.
         produced: filled with their weights, likewise.
@@ -61,5 +64,6 @@ class StageJob(Generic[S]):
     record: Record | None = None
     store_ranges: RangeSink = lambda ranges: None
     check_claim: CheckClaim = lambda: None
+    on_progress: Callable[[Progress], None] | None = None
     finished_readers: dict[str, Any] = field(default_factory=dict)
     produced: list[Produced] = field(default_factory=list)
