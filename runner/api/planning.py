@@ -21,7 +21,16 @@ from runner.core.gains import PrecisionGain
 from runner.core.plan import Decision
 from runner.core.stages import Stage, Train
 from runner.planner.cost import Cost, plan_costs, predicted
-from runner.planner.explain import Branch, Saving, measured, not_shared, savings, tree
+from runner.planner.explain import (
+    Branch,
+    Saving,
+    Together,
+    measured,
+    not_shared,
+    savings,
+    trained_together,
+    tree,
+)
 from runner.spec.cell_names import run_name
 from runner.store.database import Database
 from runner.store.progress import latest_results, seconds_by_cost_key
@@ -71,6 +80,7 @@ class Explained(Framed):
         measurements: metrics that tables ask for of finished runs, and of how many `run` would
             compute each from the weights that they keep.
         savings: what each rule left out.
+        together: which trainings are done together, and what they share.
         not_shared: why trainings that look alike share nothing.
         changed: runs with a result, of other code than today's.
         precisions: what trainings would gain from another precision, where a probe measured it.
@@ -93,6 +103,7 @@ class Explained(Framed):
     stages: tuple[PlannedStage, ...]
     tree: tuple[Branch, ...]
     savings: tuple[Saving, ...]
+    together: tuple[Together, ...]
     not_shared: tuple[str, ...]
     measurements: Mapping[str, int]
     changed: ChangedCode = NOTHING_CHANGED
@@ -234,6 +245,7 @@ def _explained(planned: PlannedRuns, numerics: LateNumerics, imported: int) -> E
         stages=tuple(_stages(planned)),
         tree=tuple(tree(planned.naive, planned.plan, facts)),
         savings=tuple(savings(planned.naive, planned.steps, facts)),
+        together=tuple(trained_together(planned.plan, names)),
         not_shared=tuple(not_shared(planned.naive, planned.plan, facts, planned.reruns, names)),
         measurements=measured(planned.plan),
     )

@@ -58,7 +58,9 @@ def find_facts(
     produced = {name for stage in stages.values() for name in stage.produces}
     artifacts = frozenset(name for name in stored.maybe_there(produced) if lies_there(stored, name))
     if database is None:
-        return Facts(artifacts=artifacts, finished=dict(finished), cache_limit=cache_limit)
+        facts = Facts(artifacts=artifacts, finished=dict(finished), cache_limit=cache_limit)
+        to_do = naive.read_by_open_runs(finished)
+        return _on_machine(facts, naive, numerics.begun) if to_do else facts
     check_recorded(database)
     ended = ended_stages(database)
     to_read = artifacts & _weights_to_read(naive, finished, ended)
@@ -75,7 +77,7 @@ def find_facts(
     here = numerics.begun
     segments = _segments(naive, None if bound.request.accept_mixed else here)
     facts = replace(
-        facts,
+        _on_machine(facts, naive, here),
         artifacts=facts.artifacts - _damaged(to_read, database, bound.workspace),
         resume_points=tuple(resume_points(stored, segments)),
         seconds=seconds_by_cost_key(database, here.device_name),
@@ -83,6 +85,15 @@ def find_facts(
     if "read_recorded_epochs" in bound.disabled:
         return facts
     return _with_records(facts, naive, bound, database, segments)
+
+
+def _on_machine(facts: Facts, naive: Plan, numerics: Numerics) -> Facts:
+    """Return the facts with what decides how many trainings may be done together here."""
+    from runner.engine.device import device_memory
+
+    networks = {stage.multiply_adds: stage for stage in naive.stages if isinstance(stage, Train)}
+    threads = {number: numerics.of(stage)["threads"] for number, stage in networks.items()}
+    return replace(facts, memory=device_memory(numerics.device), threads=threads)
 
 
 def _segments(naive: Plan, numerics: Numerics | None) -> dict[str, Mapping[str, Any] | None]:

@@ -174,6 +174,8 @@ def _text(explained: Explained, full: bool) -> str:
         lines += [str(problem) for problem in explained.missing]
     if explained.savings:
         lines += ["", "what the rules leave out", *saving_lines(explained.savings)]
+    if explained.together:
+        lines += ["", "trained together", *(f"  {each.words()}" for each in explained.together)]
     if explained.not_shared:
         lines += ["", "not shared", *(f"  {why}" for why in explained.not_shared)]
     if explained.tree:

@@ -138,6 +138,7 @@ class Facts:
         seconds: measured seconds an epoch (or a stage) by cost key, on this device.
         cache_limit: the most bytes that frozen features and states of trainings may take.
         memory: bytes of memory where networks are trained, None where that is not known.
+        threads: CPU threads of a training, by the multiply-adds of its network, as far as known.
     """
 
     done: frozenset[str] = frozenset()
@@ -151,3 +152,4 @@ class Facts:
     seconds: Mapping[str, float] = field(default_factory=dict)
     cache_limit: int = DEFAULT_CACHE_LIMIT
     memory: int | None = None
+    threads: Mapping[int, int] = field(default_factory=dict)

@@ -16,6 +16,7 @@ import torch
 from runner.core.errors import UsageError
 
 DEVICES = "cpu, cuda, cuda:0, …, mps"
+MEMORY_QUOTA = Path("/sys/fs/cgroup/memory.max")
 
 
 def choose_device(name: str | None) -> torch.device:
@@ -49,6 +50,19 @@ def choose_device(name: str | None) -> torch.device:
 def device_name(device: torch.device) -> str:
     """Return the device's name for records: ``cpu``, ``mps`` or the CUDA GPU's model."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def device_memory(device: torch.device) -> int:
+    """Return how many bytes of memory a device has in all, within the quota of a container."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    import psutil
+
+    memory = int(psutil.virtual_memory().total)
+    try:
+        return min(memory, int(MEMORY_QUOTA.read_text()))
+    except (OSError, ValueError):  # no container, or one without a quota
+        return memory
 
 
 @cache

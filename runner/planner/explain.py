@@ -74,6 +74,25 @@ class Saving:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Trainings that are done together.
+
+    Attributes:
+        stages: their keys.
+        runs: names of the runs that read them.
+        why: what they share.
+    """
+
+    stages: tuple[str, ...]
+    runs: tuple[str, ...]
+    why: str
+
+    def words(self) -> str:
+        """Return it in one line."""
+        return f"{_listed(self.runs)}: {self.why}"
+
+
 def tree(
     naive: Plan,
     plan: Plan,
@@ -175,6 +194,22 @@ def _saving(name: str, before: Cost, after: Cost) -> Saving:
         epochs=before.epochs - after.epochs,
         seconds=before.seconds - after.seconds if known else 0.0,
     )
+
+
+def trained_together(plan: Plan, names: Mapping[str, str]) -> Iterator[Together]:
+    """Yield which runs' trainings are done together, and what they share.
+
+    Args:
+        plan: what is planned.
+        names: of the runs, by key.
+    """
+    readers: dict[str, list[str]] = {}
+    for run, keys in plan.stages_by_run.items():
+        for key in keys:
+            readers.setdefault(key, []).append(names[run])
+    for cohort in plan.cohorts:
+        runs = dict.fromkeys(name for key in cohort.stages for name in readers[key])
+        yield Together(cohort.stages, tuple(runs), cohort.why)
 
 
 def measured(plan: Plan) -> dict[str, int]:

@@ -18,6 +18,7 @@ from runner.planner.resuming import (
     go_on_from_states,
     goes_on_behind_its_start,
 )
+from runner.planner.together import train_together
 from runner.planner.trajectories import share_trajectories
 
 Rule = Callable[[Plan, Facts], Plan]
@@ -95,6 +96,7 @@ RULES: tuple[Rule, ...] = (
     go_on_from_checkpoints,
     go_on_from_states,
     use_frozen_features,
+    train_together,
 )
 
 
@@ -103,6 +105,7 @@ SHARING = (
     "share_trajectories",
     "go_on_from_states",
     "use_frozen_features",
+    "train_together",
 )
 """The rules that may be switched off: those that share work between runs or epochs."""
 

@@ -18,14 +18,19 @@ _NOTHING = (1, "")
 def shared_stages(plan: Plan) -> dict[str, set[str]]:
     """Return, for each run, the stages that do for it other than what it would do alone.
 
-    These are the trainings that several runs read, and frozen features.
+    These are the trainings that several runs read, frozen features, and for each training that is
+    done together with others, the first of them.
     """
     readers: dict[str, int] = {}
     for keys in plan.stages_by_run.values():
         for key in keys:
             readers[key] = readers.get(key, 0) + 1
     shared = {stage.key for stage in plan.stages if _is_shared(stage, readers.get(stage.key, 0))}
-    return {run: shared.intersection(keys) for run, keys in plan.stages_by_run.items()}
+    first = {key: cohort.stages[0] for cohort in plan.cohorts for key in cohort.stages}
+    return {
+        run: shared.intersection(keys) | {first[key] for key in keys if key in first}
+        for run, keys in plan.stages_by_run.items()
+    }
 
 
 def _is_shared(stage: Stage, num_runs: int) -> bool:

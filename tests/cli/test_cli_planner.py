@@ -49,11 +49,19 @@ sweep:
     - {label: cropped, augment: [{name: RandomCrop, size: 8, padding: 1}]}
     - {label: cropped for long, augment: [{name: RandomCrop, size: 8, padding: 1}], epochs: 3}
 """
+RATES = """\
+name: rates
+data: {dataset: synthetic, classes: 3, images: 60, height: 8, width: 8}
+model: {name: convnet, filters: [4], batch_norm: true, freeze: features}
+train: {epochs: 2, batch_size: 16, augment: [{name: RandomCrop, size: 8, padding: 1}]}
+sweep: {grid: {lr: [0.01, 0.03, 0.1], seed: [0, 1]}}
+"""
 
 
 @pytest.fixture(autouse=True)
 def _specs() -> None:
     Path("shared.yaml").write_text(SPEC)
+    Path("rates.yaml").write_text(RATES)
     Path("frozen.yaml").write_text(FROZEN)
     Path("augmented.yaml").write_text(AUGMENTED)
 
@@ -72,9 +80,13 @@ def num_epochs(db: str = "results.db") -> int:
     [
         ("plan_shared", ["shared.yaml"]),
         ("plan_no_share", ["shared.yaml", "--no-share"]),
-        ("plan_disabled", ["frozen.yaml", "--disable", "use_frozen_features"]),
+        (
+            "plan_disabled",
+            ["frozen.yaml", "--disable", "use_frozen_features", "--disable", "train_together"],
+        ),
         ("plan_frozen", ["frozen.yaml"]),
         ("plan_augmented", ["augmented.yaml"]),
+        ("plan_together", ["rates.yaml"]),
         ("plan_two_specs", ["frozen.yaml", "shared.yaml", "--only", "seed=0"]),
     ],
 )

@@ -26,7 +26,7 @@ def chain(
         prefix = FrozenPrefix(f"f{pixels}", "flatten", (3,), views, num_bytes=50)
         prepare, *others = chain(pixels, (20 if views is None else 10) + training, tested)
         found = [replace(stage, prefix=prefix) for stage in others]
-        found[0] = replace(found[0], evaluated=1 / 3)
+        found[0] = replace(found[0], evaluated=1 / 3, stream=f"b{pixels}")
         return (prepare, *found)
     prepare = stages.prepare(f"p{pixels}", num_bytes=100, cost_key="")
     name = f"t{pixels}.{training}"
@@ -166,4 +166,39 @@ def check_rule(rule: Callable[[Plan, Facts], Plan], plan: Plan, facts: Facts) ->
     assert all(after.skipped.values())
     assert all(each.why for each in after.decisions)
     assert after.measurements == plan.measurements, "what tables ask for stays"
+    check_cohorts(after)
     return after
+
+
+def check_cohorts(plan: Plan) -> None:
+    """Check that trainings that are done together can be: none waits for another, or for ever."""
+    stages = {stage.key: stage for stage in plan.stages}
+    together = [key for cohort in plan.cohorts for key in cohort.stages]
+    assert len(together) == len(set(together)), "a training is in one cohort at most"
+    unit = {key: key for key in stages}
+    for cohort in plan.cohorts:
+        assert len(cohort.stages) > 1
+        assert cohort.why.startswith(f"{len(cohort.stages)} trainings share ")
+        assert list(cohort.stages) == [key for key in stages if key in cohort.stages]
+        for key in cohort.stages:
+            stage = stages[key]
+            assert isinstance(stage, Train)
+            assert stage.epochs
+            assert stage.recorded is None
+            unit[key] = cohort.stages[0]
+    ended: set[str] = set()
+    left = dict.fromkeys(unit.values())
+    while left:
+        ready = [
+            each
+            for each in left
+            if all(
+                need not in unit or unit[need] in ended
+                for key, mine in unit.items()
+                if mine == each
+                for need in stages[key].needs
+            )
+        ]
+        assert ready, "cohorts wait for one another"
+        ended.update(ready)
+        left = {each: None for each in left if each not in ended}

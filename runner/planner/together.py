@@ -1,0 +1,123 @@
+"""The rule that trains together what sees the same batches: step by step, each as it would alone.
+
+Owns which trainings share enough for that, and how many at once. What each of them computes and
+records does not change, so neither do stages, keys and epochs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from runner.core.plan import Cohort, Facts, Plan
+from runner.core.stages import Stage, Train
+
+MOST = 16
+"""Trainings that are done together at most: none of them has a result before all are far."""
+
+APART = 4
+"""Epochs that trainings may be apart when they begin: who is behind catches up, the others wait."""
+
+MEMORY_SHARE = 0.5
+"""Share of the memory that the states of trainings done together may take, gradients included."""
+
+LIGHT = 1 << 24
+"""Multiply-adds of one image up to which a network is so light that augmenting images counts."""
+
+
+def train_together(plan: Plan, facts: Facts) -> Plan:
+    """Do trainings of the same batches together, where these are dear.
+
+    Dear is what each would do for itself in every step: augmenting the images, and computing the
+    frozen beginning of the network, where that is not done once for all epochs.
+    """
+    depths = _depths(plan.stages)
+    groups: dict[Hashable, list[Train]] = {}
+    for stage in plan.stages:
+        if isinstance(stage, Train) and _dear(stage):
+            groups.setdefault((depths[stage.key], *_alike(stage, facts)), []).append(stage)
+    places = {stage.key: place for place, stage in enumerate(plan.stages)}
+    cohorts = []
+    for group in groups.values():
+        for members in _together(group, facts):
+            keys = sorted((stage.key for stage in members), key=places.__getitem__)
+            why = f"{len(keys)} trainings share {_dear(members[0])}"
+            cohorts.append(Cohort(tuple(keys), why))
+    cohorts.sort(key=lambda cohort: places[cohort.stages[0]])
+    return replace(plan, cohorts=tuple(cohorts))
+
+
+def _dear(stage: Train) -> str:
+    """Return in words what a training would share in every step, "" where that is nothing dear."""
+    if not stage.stream or stage.recorded is not None or not stage.epochs:
+        return ""
+    prefix = stage.prefix
+    is_frozen = prefix is not None and bool(prefix.key) and not stage.trains_on_features
+    augments = bool(_train_settings(stage).get("augment"))
+    if is_frozen:
+        frozen = "the output of their frozen layers"
+        return f"augmented images and {frozen}" if augments else frozen
+    return "augmented images" if augments and 0 < stage.multiply_adds <= LIGHT else ""
+
+
+def _train_settings(stage: Train) -> dict[str, Any]:
+    return dict(stage.settings.json.get("train", {}))
+
+
+def _alike(stage: Train, facts: Facts) -> tuple[Hashable, ...]:
+    """Return what trainings must have in common to be done together."""
+    return (
+        stage.stream,
+        stage.pixels_key,
+        stage.prefix.key if stage.prefix is not None else "",
+        stage.on_features,
+        _train_settings(stage).get("precision"),
+        facts.threads.get(stage.multiply_adds, stage.multiply_adds),
+    )
+
+
+def _depths(stages: Iterable[Stage]) -> dict[str, int]:
+    """Return how many planned trainings come before each stage, one behind the other.
+
+    Those of one depth need none of one another; a cohort of greater depth never comes before one.
+    """
+    depths: dict[str, int] = {}
+    for stage in stages:  # parents first
+        before = [depths[need] for need in stage.needs if need in depths]
+        depths[stage.key] = max(before, default=0) + isinstance(stage, Train)
+    return depths
+
+
+def _together(group: Sequence[Train], facts: Facts) -> Iterator[list[Train]]:
+    """Yield the trainings of a group that are done together, two at least."""
+    near: list[list[Train]] = []
+    for stage in sorted(group, key=_next_epoch):
+        if near and _next_epoch(stage) - _next_epoch(near[-1][0]) <= APART:
+            near[-1].append(stage)
+        else:
+            near.append([stage])
+    for members in near:
+        parts = math.ceil(len(members) / _most(members, facts))
+        size = math.ceil(len(members) / parts)
+        for start in range(0, len(members), size):
+            part = members[start : start + size]
+            if len(part) > 1:
+                yield part
+
+
+def _next_epoch(stage: Train) -> int:
+    return stage.last_epoch - stage.epochs + 1
+
+
+def _most(members: Iterable[Train], facts: Facts) -> int:
+    """Return how many of some trainings may be done together, at least 1.
+
+    What a step needs beside the states is freed before the next training's step.
+    """
+    # a state has the weights at least twice, so that the gradients are at most half of it
+    largest = max(stage.state_bytes for stage in members) * 3 // 2
+    if facts.memory is None or not largest:
+        return MOST
+    return max(1, min(MOST, int(facts.memory * MEMORY_SHARE) // largest))
