@@ -257,8 +257,8 @@ def _check_network(
     resolved: ResolvedCell, source: ImageSource, shape: tuple[int, int, int]
 ) -> dict[str, Any]:
     """Return the layout of the network, as JSON."""
-    from runner.engine.network.build import network_layout
     from runner.engine.network.freezing import EmptyPolicy
+    from runner.engine.network.layout import network_layout
 
     try:
         return asdict(network_layout(resolved.settings, shape, len(source.classes)))
@@ -276,7 +276,7 @@ def _check_network(
 def _check_weights(
     resolved: ResolvedCell, source: ImageSource, shape: tuple[int, int, int], path: Path
 ) -> list[str]:
-    from runner.engine.network.build import weights_digest
+    from runner.engine.network.layout import weights_digest
     from runner.engine.network.weights import WeightsMismatch, check_file
     from runner.engine.numerics import flush_denormals
 

@@ -28,6 +28,7 @@ from runner.engine.data.samples import Images
 from runner.engine.job import StageJob
 from runner.engine.memory import keep_freed_memory, return_freed_memory
 from runner.engine.network.build import load_state, network_for
+from runner.engine.network.layout import outside_prefix
 from runner.engine.network.whole_weights import whole_weights
 from runner.engine.stages.evaluate import evaluate
 from runner.engine.stages.features import features_stage, take_features
@@ -79,7 +80,8 @@ def _compute(
     images = open_images(context, stage.pixels_key, settings.data, form)
     match stage:
         case ExtractFeatures():
-            network = network_for(context, settings, images)
+            unused = outside_prefix(settings, images.shape, len(images.classes))
+            network = network_for(context, settings, images, given=unused)
             return features_stage(context, images, network, stage)
         case Train():
             return train_stage(context, images, cast(StageJob[Train], job))

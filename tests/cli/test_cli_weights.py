@@ -348,7 +348,7 @@ def swap() -> None:
 def test_weights_that_change_while_they_are_fitted_start_nothing(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from runner.engine.network import build as network
+    from runner.engine.network import layout as network
 
     digest = network.weights_digest
 

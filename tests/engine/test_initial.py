@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 import torch
 from benches import Bench, settings_of
-from torch import nn
+from safetensors.torch import save_file
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from runner.engine.network import initial as module
 from runner.engine.network.build import Network, build_network, load_state
+from runner.engine.network.layout import outside_prefix
 
 CPU = torch.device("cpu")
 CONVNET = {"name": "convnet", "filters": [4, 6], "batch_norm": True, "dropout": 0.1}
@@ -21,6 +23,10 @@ def network(model: dict[str, Any], given: Any = ()) -> Network:
     return build_network(settings_of(model=model), SIDE, 3, CPU, given=given)
 
 
+def contiguous(network: Network) -> dict[str, Tensor]:
+    return {name: each.contiguous() for name, each in network.module.state_dict().items()}
+
+
 class Draws(TorchDispatchMode):
     """Counts numbers that are drawn."""
 
@@ -29,7 +35,8 @@ class Draws(TorchDispatchMode):
         self.count = 0
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        if str(func).startswith(("aten.uniform_", "aten.normal_")):
+        drawing = str(func).startswith(("aten.uniform_", "aten.normal_"))
+        if drawing and args[0].device.type != "meta":
             self.count += args[0].numel()
         return func(*args, **(kwargs or {}))
 
@@ -86,6 +93,46 @@ def test_frozen_layers_that_nothing_gives_are_drawn(freeze: Any, tmp_path: Path)
         if built.frozen.holds(name):
             assert torch.equal(tensor, drawn[name])
     assert bench.do("evaluate", 2, trained).measured
+
+
+def test_a_network_whose_file_gives_everything_draws_nothing(tmp_path: Path) -> None:
+    model = {"name": "squeezenet1_1", "classes": 1000}
+    state = contiguous(network(model))
+    save_file(state, tmp_path / "whole.safetensors")
+    settings = settings_of(model=model)
+    with Draws() as draws:
+        built = build_network(settings, SIDE, 3, CPU, tmp_path / "whole.safetensors")
+    assert draws.count == 0
+    assert all(torch.equal(each, state[name]) for name, each in built.module.state_dict().items())
+    del state["features.3.squeeze.bias"]
+    save_file(state, tmp_path / "lacking.safetensors")
+    settings = settings_of(
+        model={**model, "weights": {"file": "x", "sha256": "0" * 64, "missing": ["features.3"]}}
+    )
+    drawn = build_network(settings, SIDE, 3, CPU, tmp_path / "lacking.safetensors")
+    assert torch.equal(drawn.module.state_dict()["features.3.squeeze.bias"], torch.zeros(16))
+    assert all(torch.equal(drawn.module.state_dict()[name], each) for name, each in state.items())
+
+
+def test_the_features_stage_draws_no_weights_behind_a_prefix_that_a_file_gives(
+    tmp_path: Path,
+) -> None:
+    model = {"name": "squeezenet1_1", "freeze": "features"}
+    drawn = network(model)
+    save_file(contiguous(drawn), tmp_path / "whole.safetensors")
+    settings = settings_of(model=model)
+    unused = outside_prefix(settings, SIDE, 5)
+    split = drawn.split()
+    assert split is not None
+    assert unused == drawn.module.state_dict().keys() - set(split.tensors)
+    assert any(name.startswith("classifier.") for name in unused)
+    with Draws() as draws:
+        built = build_network(settings, SIDE, 5, CPU, tmp_path / "whole.safetensors", unused)
+    assert draws.count == 0
+    inputs = torch.rand((2, *SIDE), generator=torch.Generator().manual_seed(0))
+    prefix = built.split()
+    assert prefix is not None
+    assert torch.equal(prefix.prefix(inputs), split.prefix(inputs))
 
 
 class Foreign(nn.Linear):

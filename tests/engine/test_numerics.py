@@ -13,7 +13,7 @@ from benches import CPU, Bench, settings_of
 
 from runner.engine import numerics
 from runner.engine.arithmetic import CUBLAS_VARIABLE
-from runner.engine.network.build import count_multiply_adds, network_layout
+from runner.engine.network.layout import count_multiply_adds, network_layout
 
 
 @pytest.fixture

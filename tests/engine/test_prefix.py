@@ -4,7 +4,8 @@ import pytest
 import torch
 from benches import settings_of
 
-from runner.engine.network.build import Network, build_network, network_layout
+from runner.engine.network.build import Network, build_network
+from runner.engine.network.layout import network_layout
 
 CPU = torch.device("cpu")
 BLOCKS = {"name": "convnet", "filters": [4, 6], "batch_norm": True, "dropout": 0.3, "linear": [8]}

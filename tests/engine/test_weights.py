@@ -12,7 +12,8 @@ from benches import settings_of
 from safetensors.torch import save_file
 
 from runner.components.models.classifier import UnknownLayer
-from runner.engine.network.build import build_network, weights_digest
+from runner.engine.network.build import build_network
+from runner.engine.network.layout import weights_digest
 from runner.engine.network.tensors import tensors_digest
 from runner.engine.network.weights import WeightsMismatch, public_weights, read_weights
 

@@ -7,11 +7,13 @@ script this file is the server; imported, it is the client.
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import signal
 import subprocess
 import sys
+import time
 import traceback
 from collections import Counter
 from collections.abc import Sequence
@@ -41,6 +43,11 @@ IMPORTS = (
     "runner.store.migrations",
 )
 OUTPUT = "output.txt"
+LONGEST = 300.0
+"""Seconds after which a child that is waited for is taken to hang."""
+
+PATIENCE = 120.0
+"""Seconds after which what stands still at one moment gives up waiting for the other."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +156,7 @@ def serve() -> None:
     for line in sys.stdin:
         request = json.loads(line)
         if "wait" in request:
-            _, status = os.waitpid(request["wait"], 0)
+            status = _waited_for(request["wait"])
             replies.write(f"{os.waitstatus_to_exitcode(status)}\n")
         else:
             pid = os.fork()
@@ -157,6 +164,20 @@ def serve() -> None:
                 _be_child(request)
             replies.write(f"{pid}\n")
         replies.flush()
+
+
+def _waited_for(pid: int) -> int:
+    """Wait for a child; one that hangs is aborted, and leaves the stacks of its threads."""
+    deadline = time.monotonic() + LONGEST
+    while True:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            return status
+        if time.monotonic() > deadline:
+            os.kill(pid, signal.SIGCONT)
+            os.kill(pid, signal.SIGABRT)
+            return os.waitpid(pid, 0)[1]
+        time.sleep(0.002)
 
 
 def _be_child(request: dict[str, Any]) -> None:
@@ -167,6 +188,7 @@ def _be_child(request: dict[str, Any]) -> None:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(output, 1)
         os.dup2(output, 2)
+        faulthandler.enable(2)
         if request["kill"] is not None:
             _plant(KillAt(**request["kill"]))
         sys.argv = ["runner", *request["words"]]
@@ -192,8 +214,9 @@ def _plant(kill: KillAt) -> None:
     def hook(moment: str) -> None:
         calls[moment] += 1
         if moment == kill.moment and calls[moment] == kill.call:
-            if kill.until:
-                Event().wait()
+            if kill.until and not Event().wait(PATIENCE):
+                os.write(2, f"{kill.until!r} was not reached {kill.until_call} times".encode())
+                os._exit(71)
             os.kill(os.getpid(), kill.signal)
         if moment == kill.until and calls[moment] == kill.until_call:
             os.kill(os.getpid(), kill.signal)

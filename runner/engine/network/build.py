@@ -1,12 +1,10 @@
 """Networks from settings: keyed initialisation, pretrained weights, frozen layers.
 
-Owns the network's memory format, the layout that is known without memory, and how weights are
-identified.
+Owns the network's memory format and what is recorded of it.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +13,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from runner.components.models.classifier import Classifier
-from runner.components.models.layers_net import on_meta
-from runner.components.models.shapes_net import output_on_meta
 from runner.components.models.torchvision_model import TorchvisionModel
 from runner.components.settings import Settings
 from runner.core.errors import StageFailed
@@ -30,8 +25,8 @@ from runner.engine.network.freezing import (
     find_frozen,
 )
 from runner.engine.network.initial import initial_network
-from runner.engine.network.split import SplitNetwork, features_shape, split_at_prefix
-from runner.engine.network.tensors import tensors_digest
+from runner.engine.network.layout import count_parameters, num_outputs
+from runner.engine.network.split import SplitNetwork, split_at_prefix
 
 if TYPE_CHECKING:
     from runner.engine.context import Context
@@ -91,38 +86,6 @@ class Network:
         return split_at_prefix(self.module, self.frozen)
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """What is known of a network without memory for its weights.
-
-    Attributes:
-        parameters: number of weights, frozen ones included.
-        multiply_adds: of convolutions and linear layers for one image.
-        cut: where the frozen prefix ends, or "".
-        features: shape of one image's output of the prefix, or ().
-        structure: digest of the prefix's operations, or "".
-    """
-
-    parameters: int
-    multiply_adds: int
-    cut: str = ""
-    features: tuple[int, ...] = ()
-    structure: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class WeightsDigest:
-    """What a file of weights gives to a network.
-
-    Attributes:
-        loaded: digest of the tensors that are taken.
-        prefix: digest of those of the frozen prefix, or "" when some of it is initialised.
-    """
-
-    loaded: str
-    prefix: str
-
-
 def build_network(
     settings: Settings,
     shape: Shape,
@@ -142,8 +105,8 @@ def build_network(
         num_classes: of the data.
         device: where the network shall be.
         weights: a file of pretrained weights.
-        given: names of weights and buffers that the caller puts in: when nothing is left to draw,
-            nothing is drawn.
+        given: names of weights and buffers that the caller puts in or does not need: when nothing
+            is left to draw, nothing is drawn.
 
     Raises:
         WeightsMismatch: for a file that does not match.
@@ -175,94 +138,6 @@ def network_for(
         except WeightsMismatch as error:
             raise StageFailed(f"{error}; put it back, then --retry-failed") from None
     return network
-
-
-def num_outputs(model: Classifier, num_classes: int) -> int:
-    """Return the width of the last layer."""
-    return num_classes if model.classes is None else model.classes
-
-
-def count_parameters(network: nn.Module) -> int:
-    """Return the number of parameters, trainable or not."""
-    return sum(parameter.numel() for parameter in network.parameters())
-
-
-def count_multiply_adds(network: nn.Module, shape: Shape) -> int:
-    """Return the multiply-adds of a network's convolutions and linear layers for one image.
-
-    Args:
-        network: on the meta device, where nothing is computed; left in evaluation mode.
-        shape: channels, height, width of the image.
-
-    Raises:
-        RuntimeError: when the image is too small.
-    """
-    total = 0
-
-    def count(layer: nn.Module, _: object, output: Tensor) -> None:
-        nonlocal total
-        weight = layer.weight
-        assert isinstance(weight, Tensor)
-        total += output.numel() * weight[0].numel()
-
-    layers = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
-    hooks = [
-        each.register_forward_hook(count) for each in network.modules() if isinstance(each, layers)
-    ]
-    network.eval()
-    output_on_meta(network, shape)
-    for hook in hooks:
-        hook.remove()
-    return total
-
-
-def network_layout(settings: Settings, shape: Shape, num_classes: int) -> Layout:
-    """Return the layout of a network without allocating its weights.
-
-    Raises:
-        UnknownLayer: for a frozen layer or a cut that the network lacks.
-        ValueError: when the network does not fit the images, or everything is frozen.
-        RuntimeError: when the images are too small.
-    """
-    outputs = num_outputs(settings.model, num_classes)
-    module = on_meta(lambda: settings.model.build(shape, outputs))
-    frozen = find_frozen(module, settings.model.freeze)
-    split = split_at_prefix(module, frozen)
-    parameters, multiply_adds = count_parameters(module), count_multiply_adds(module, shape)
-    if split is None:
-        return Layout(parameters, multiply_adds)
-    return Layout(
-        parameters=parameters,
-        multiply_adds=multiply_adds,
-        cut=split.cut,
-        features=features_shape(split, shape),
-        structure=hashlib.sha256(str(split.prefix).encode()).hexdigest(),
-    )
-
-
-def weights_digest(settings: Settings, shape: Shape, num_classes: int, path: Path) -> WeightsDigest:
-    """Return the digests of the tensors that a file gives to the network.
-
-    Raises:
-        WeightsMismatch: for a file that does not match.
-        UnknownLayer: for a pattern in `missing` that no layer has.
-    """
-    from runner.engine.network.weights import is_counter, match_weights, read_weights
-
-    model = settings.model
-    assert isinstance(model, TorchvisionModel)
-    outputs = num_outputs(model, num_classes)
-    tensors = read_weights(path)
-    module = on_meta(lambda: model.build(shape, outputs))
-    match = match_weights(model, module, tensors)
-    loaded = {name: tensors[name] for name in match.loaded}
-    split = split_at_prefix(module, find_frozen(module, model.freeze))
-    needed = [] if split is None else [name for name in split.tensors if not is_counter(name)]
-    whole = bool(needed) and all(name in loaded for name in needed)
-    return WeightsDigest(
-        loaded=tensors_digest(loaded),
-        prefix=tensors_digest({name: loaded[name] for name in needed}) if whole else "",
-    )
 
 
 def layer_counts(network: Network) -> list[LayerCount]:

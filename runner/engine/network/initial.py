@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from runner.components.models.torchvision_model import TorchvisionModel
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from runner.engine.network.weights import WeightMatch
 
 Shape = tuple[int, int, int]
+Tensors = Mapping[str, Tensor]
 Initial = tuple[nn.Module, "WeightMatch | None"]
 """A network on the CPU, and which of its tensors a file of pretrained weights gave."""
 
@@ -57,20 +58,27 @@ def initial_network(
     Raises:
         WeightsMismatch: for a file that does not match.
     """
-    found = _undrawn(settings, shape, outputs, weights, given) if given else None
-    return found or _drawn(settings, shape, outputs, weights)
+    tensors = _tensors(settings, weights)
+    is_given = bool(given) or tensors is not None
+    found = _undrawn(settings, shape, outputs, tensors, given) if is_given else None
+    return found or _drawn(settings, shape, outputs, tensors)
 
 
-def _drawn(settings: Settings, shape: Shape, outputs: int, weights: Path | None) -> Initial:
+def _drawn(settings: Settings, shape: Shape, outputs: int, tensors: Tensors | None) -> Initial:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(keyed_seed(settings.seed, "init"))
         module = settings.model.build(shape, outputs)
         settings.model.initialise(module)
-    return module, _load(settings, module, weights)
+    match = _match(settings, module, tensors)
+    return _loaded(module, match, tensors)
 
 
 def _undrawn(
-    settings: Settings, shape: Shape, outputs: int, weights: Path | None, given: Collection[str]
+    settings: Settings,
+    shape: Shape,
+    outputs: int,
+    tensors: Tensors | None,
+    given: Collection[str],
 ) -> Initial | None:
     """Return the same without draws where all that is drawn is given or loaded, else None."""
     with torch.random.fork_rng(devices=[]), _WithoutDraws():
@@ -80,17 +88,31 @@ def _undrawn(
     names = module.state_dict().keys()
     if not names >= {name for name, _ in module.named_buffers()}:
         return None  # a buffer that is not saved may hold draws
-    match = _load(settings, module, weights)
+    match = _match(settings, module, tensors)
     loaded = () if match is None else match.loaded
-    return (module, match) if names <= {*given, *loaded} else None
+    return _loaded(module, match, tensors) if names <= {*given, *loaded} else None
 
 
-def _load(settings: Settings, module: nn.Module, weights: Path | None) -> WeightMatch | None:
+def _tensors(settings: Settings, weights: Path | None) -> Tensors | None:
     if weights is None or not isinstance(settings.model, TorchvisionModel):
         return None
-    from runner.engine.network.weights import load_weights
+    from runner.engine.network.weights import read_weights
 
-    return load_weights(settings.model, module, weights)
+    return read_weights(weights)
+
+
+def _match(settings: Settings, module: nn.Module, tensors: Tensors | None) -> WeightMatch | None:
+    if tensors is None or not isinstance(settings.model, TorchvisionModel):
+        return None
+    from runner.engine.network.weights import match_weights
+
+    return match_weights(settings.model, module, tensors)
+
+
+def _loaded(module: nn.Module, match: WeightMatch | None, tensors: Tensors | None) -> Initial:
+    if match is not None and tensors is not None:
+        module.load_state_dict({name: tensors[name] for name in match.loaded}, strict=False)
+    return module, match
 
 
 class _WithoutDraws(TorchFunctionMode):

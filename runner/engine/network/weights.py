@@ -1,4 +1,4 @@
-"""Pretrained weights: reads a file, matches it with a network, copies its tensors.
+"""Pretrained weights: reads a file and matches it with a network.
 
 Owns which tensors may be missing or left over. Files are read as tensors and nothing else: nothing
 is unpickled that is no tensor.
@@ -240,16 +240,3 @@ def _described(tensor: Tensor) -> str:
     shape = "×".join(str(side) for side in tensor.shape) or "a number"
     plain = tensor.dtype in (torch.float32, torch.int64)
     return shape if plain else f"{shape} of {str(tensor.dtype).removeprefix('torch.')}"
-
-
-def load_weights(settings: TorchvisionModel, network: nn.Module, path: Path) -> WeightMatch:
-    """Copy the matching tensors of a file into the network that the settings describe.
-
-    Raises:
-        WeightsMismatch: for a file that does not match.
-        UnknownLayer: for a pattern in ``missing`` that no layer has.
-    """
-    tensors = read_weights(path)
-    match = match_weights(settings, network, tensors)
-    network.load_state_dict({name: tensors[name] for name in match.loaded}, strict=False)
-    return match
