@@ -32,7 +32,8 @@ from runner.engine.engine import do_stage
 from runner.engine.job import StageJob
 from runner.engine.network.build import Network, build_network
 from runner.engine.numerics import begin_numerics, on_threads
-from runner.engine.training.loop import Diverged, TrainState, train_epoch
+from runner.engine.training.loop import Diverged, Training, TrainState
+from runner.engine.training.together import take_steps
 from runner.lower.trajectory import make_reader, pixels_key
 
 TURN_SECONDS = 0.25
@@ -55,18 +56,23 @@ class EngineSide:
         self, context: Context, settings: Settings, images: Images, network: Network
     ) -> None:
         reader: Reader = make_reader(settings)
-        self._readers = {"run": reader}
         optimizer = settings.train.optimizer.build(list(network.trainable()))
-        self._context, self._settings, self._images = context, settings, images
         self.state = TrainState(network, optimizer, {"run": ReaderState()})
+        self._training = Training(context, settings, {"run": reader}, images, self.state)
 
     def epoch(self) -> Epoch:
         """Train and evaluate once more."""
-        record = train_epoch(self._context, self._settings, self._readers, self._images, self.state)
+        take_steps([self._training], _left)
+        record = self._training.finish()
         if isinstance(record, Diverged):
             raise BenchFailed(f"the engine's training diverged in epoch {record.epoch}")
         metrics = {f"{each.split}_{each.name}": each.value for each in record.metrics}
         return Epoch(list(record.step_losses), metrics)
+
+
+def _left(_: Training, error: Exception | None) -> None:
+    if error is not None:
+        raise error
 
 
 @dataclass

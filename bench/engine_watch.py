@@ -37,7 +37,7 @@ WRAPPED: dict[str, tuple[str, ...]] = {
         "runner.engine.data.pixels:open_images",
         "runner.engine.stages.features:features_stage",
     ),
-    STEP: ("runner.engine.training.loop:TrainingStep.__call__",),
+    STEP: ("runner.engine.training.step:TrainingStep.__call__",),
     EVALUATION: ("runner.engine.stages.evaluate:evaluate",),
     RECORDING: (
         "runner.bind.planned_records:record_wanted",

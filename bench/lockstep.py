@@ -34,7 +34,7 @@ from runner.engine.data.samples import evaluation_batch_size
 from runner.engine.memory import keep_freed_memory
 from runner.engine.network.build import Network, build_network
 from runner.engine.stages.evaluate import autocast
-from runner.engine.training.loop import TrainingStep
+from runner.engine.training.step import TrainingStep
 from runner.spec.experiment import load_experiment
 
 CPU = torch.device("cpu")

@@ -1,4 +1,4 @@
-"""Does one stage: from what a plan hands over to an outcome.
+"""Does one stage, or trainings together: from what a plan hands over to outcomes.
 
 The only entrance to this package for execution. Turns out-of-memory and unreadable data into
 errors that name what was tried; decides nothing else.
@@ -6,25 +6,24 @@ errors that name what was tried; decides nothing else.
 
 from __future__ import annotations
 
-import json
 import math
+from collections.abc import Sequence
 from typing import assert_never, cast
 
 import torch
 from torch import Tensor
 
-from runner.artifacts.folder import INDEX
 from runner.artifacts.states import remove_checkpoints
 from runner.components.measures import BY_NAME, STANDARD
 from runner.components.resolved import typed_data, typed_settings
-from runner.core.artifacts import pixels_name
 from runner.core.errors import StageFailed
 from runner.core.moments import reached
 from runner.core.stages import Evaluate, ExtractFeatures, Prepare, Stage, Train
-from runner.engine.arithmetic import UNREPEATABLE, computing, memory_format
+from runner.engine.arithmetic import computing, memory_format
 from runner.engine.context import Context, Outcome, Progress
 from runner.engine.data.pixels import open_images, prepare
 from runner.engine.data.samples import Images
+from runner.engine.failures import as_failure
 from runner.engine.job import StageJob
 from runner.engine.memory import keep_freed_memory, return_freed_memory
 from runner.engine.network.build import load_state, network_for
@@ -32,7 +31,8 @@ from runner.engine.network.layout import outside_prefix
 from runner.engine.network.whole_weights import whole_weights
 from runner.engine.stages.evaluate import evaluate
 from runner.engine.stages.features import features_stage, take_features
-from runner.engine.stages.train import train_stage
+from runner.engine.stages.train import train_stages
+from runner.engine.training.cohort import Ended
 
 
 def do_stage(context: Context, job: StageJob[Stage]) -> Outcome:
@@ -52,43 +52,75 @@ def do_stage(context: Context, job: StageJob[Stage]) -> Outcome:
         return_freed_memory()
 
 
+def do_together(context: Context, jobs: Sequence[StageJob[Train]], ended: Ended) -> None:
+    """Do several train stages that see the same batches, each as it would be done alone.
+
+    Args:
+        context: of the stages, but for the progress of each.
+        jobs: the stages.
+        ended: told of each stage's outcome, or of the error that ended it alone, as soon as it has
+            ended, while others go on.
+
+    Raises:
+        TogetherOutOfMemory: none of them is held any more; those that had not ended go on from
+            their checkpoints, fewer at a time or alone.
+        Interrupted: when asked to stop.
+        Exception: what ``ended`` raises: all others are stopped.
+    """
+    keep_freed_memory()
+    try:
+        _train(context, jobs, ended)
+    finally:
+        return_freed_memory()
+
+
+def _train(context: Context, jobs: Sequence[StageJob[Train]], ended: Ended) -> None:
+    precision = typed_settings(jobs[0].stage.settings).train.precision
+    with computing(context.device, precision, context.deterministic):
+        train_stages(context, jobs, ended)
+
+
+def _train_alone(context: Context, job: StageJob[Train]) -> Outcome:
+    ends: list[Outcome | BaseException] = []
+    _train(context, [job], lambda _, end: ends.append(end))
+    end = ends.pop()
+    try:
+        if isinstance(end, BaseException):
+            raise end
+        return end
+    finally:
+        del end  # as it may hold this frame
+
+
 def _do(context: Context, job: StageJob[Stage]) -> Outcome:
-    stage = job.stage
-    if isinstance(stage, Prepare):
-        return _prepare(context, stage)
-    precision = typed_settings(stage.settings).train.precision
+    match job.stage:
+        case Prepare():
+            return _prepare(context, job.stage)
+        case Train():
+            return _train_alone(context, cast(StageJob[Train], job))
+        case ExtractFeatures() | Evaluate():
+            return _compute(context, job, job.stage)
+        case _:
+            assert_never(job.stage)
+
+
+def _compute(context: Context, job: StageJob[Stage], stage: ExtractFeatures | Evaluate) -> Outcome:
+    settings = typed_settings(stage.settings)
+    precision = settings.train.precision
     try:
         with computing(context.device, precision, context.deterministic):
-            return _compute(context, job, stage)
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if UNREPEATABLE in str(error):
-            raise StageFailed(_unrepeatable(error)) from None
-        if not _is_out_of_memory(error):
-            raise
-        message = _out_of_memory(context, stage, error)
-        error.__traceback__ = None  # its frames hold the tensors that must be freed
-        if context.device.type != "cpu":
-            torch.get_device_module(context.device).empty_cache()
-        raise StageFailed(message) from None
-
-
-def _compute(
-    context: Context, job: StageJob[Stage], stage: ExtractFeatures | Train | Evaluate
-) -> Outcome:
-    settings = typed_settings(stage.settings)
-    form = memory_format(context.device, settings.train.precision)
-    images = open_images(context, stage.pixels_key, settings.data, form)
-    match stage:
-        case ExtractFeatures():
+            form = memory_format(context.device, precision)
+            images = open_images(context, stage.pixels_key, settings.data, form)
+            if isinstance(stage, Evaluate):
+                return _evaluate(context, cast(StageJob[Evaluate], job), images)
             unused = outside_prefix(settings, images.shape, len(images.classes))
             network = network_for(context, settings, images, given=unused)
             return features_stage(context, images, network, stage)
-        case Train():
-            return train_stage(context, images, cast(StageJob[Train], job))
-        case Evaluate():
-            return _evaluate(context, cast(StageJob[Evaluate], job), images)
-        case _:
-            assert_never(stage)
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        failure = as_failure(context, stage, error)
+        if failure is error:
+            raise
+        raise failure from None
 
 
 def end_stage(context: Context, stage: Stage) -> None:
@@ -145,31 +177,3 @@ def _weights(context: Context, job: StageJob[Evaluate]) -> dict[str, Tensor]:
             " --retry-failed makes them again"
         )
     return weights
-
-
-def _unrepeatable(error: BaseException) -> str:
-    operation, _, _ = str(error).partition(UNREPEATABLE)
-    return (
-        f"{operation.strip()} cannot repeat itself to the byte on this device: a network that"
-        " needs it runs without --deterministic only, and cannot be verified here"
-    )
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    text = str(error)
-    return "can't allocate memory" in text or "out of memory" in text
-
-
-def _out_of_memory(
-    context: Context, stage: ExtractFeatures | Train | Evaluate, error: BaseException
-) -> str:
-    settings = typed_settings(stage.settings)
-    folder = context.artifact_path(pixels_name(stage.pixels_key))
-    _, height, width, channels = json.loads((folder / INDEX).read_text())["shape"]
-    said = str(error).strip().splitlines()
-    return (
-        f"out of memory with batch_size {settings.train.batch_size} of {channels}×{height}×{width}"
-        f" images on {context.device}: {said[0] if said else 'no memory'}"
-    )

@@ -22,7 +22,7 @@ from runner.engine.network.split import features_shape
 from runner.engine.numerics import Numerics, on_threads
 from runner.engine.stages.evaluate import autocast
 from runner.engine.stages.prepare import decoded
-from runner.engine.training.loop import TrainingStep
+from runner.engine.training.step import TrainingStep
 
 WARM_STEPS = 2
 STEPS = 5

@@ -581,17 +581,17 @@ def test_verify_that_is_stopped_says_so_and_leaves_nothing(
     import signal
     import tempfile
 
-    from runner.engine.training import loop as train
+    from runner.engine.training.loop import Training
 
-    original = train.train_epoch
+    original = Training.begin
 
-    def asked(*taken: Any) -> Any:
+    def asked(*taken: Any, **named: Any) -> Any:
         os.kill(os.getpid(), signal.SIGTERM)
-        return original(*taken)
+        return original(*taken, **named)
 
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
-    monkeypatch.setattr("runner.engine.stages.train.train_epoch", asked)
+    monkeypatch.setattr(Training, "begin", asked)
     stopped = call("verify", "shared.yaml")
     assert (stopped.code, stopped.out) == (130, "")
     assert stopped.err.endswith("stopped; nothing of a verification is kept\n")

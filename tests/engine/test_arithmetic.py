@@ -17,6 +17,8 @@ from runner.engine.arithmetic import computing, memory_format, precision_notes, 
 from runner.engine.data import samples
 from runner.engine.network import build
 from runner.engine.pooling import SteadyPooling
+from runner.engine.stages import train
+from runner.engine.training.step import TrainingStep
 
 CUDA, MPS = torch.device("cuda"), torch.device("mps")
 CONVNET = {"name": "convnet", "filters": [4, 6], "linear": [8], "batch_norm": True}
@@ -159,7 +161,7 @@ def test_a_stage_computes_in_one_memory_format(
     losses = []
     for form in FORMATS.values():
         bench = Bench(tmp_path / str(form), settings)
-        for module in (engine, build):
+        for module in (engine, build, train):
             monkeypatch.setattr(module, "memory_format", lambda device, precision, f=form: f)
         monkeypatch.setattr(nn.Conv2d, "forward", watched)
         seen.clear()
@@ -176,7 +178,7 @@ def test_a_layer_that_cannot_repeat_itself_is_named(
 
     bench = Bench(tmp_path, settings_of())
     bench.do("prepare")
-    monkeypatch.setattr(engine, "train_stage", refuse)
+    monkeypatch.setattr(TrainingStep, "__call__", refuse)
     with pytest.raises(StageFailed, match=r"lp_pool_cuda cannot repeat itself .* --deterministic"):
         bench.do("train")
 

@@ -9,7 +9,7 @@ import torch
 from runner.components.measures import in_full
 from runner.core.errors import UsageError
 from runner.engine.device import choose_device, device_name
-from runner.engine.training.loop import seed_generator
+from runner.engine.training.step import seed_generator
 
 MPS = torch.device("mps")
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from runner.engine.network.drawing import may_draw
-from runner.engine.training import loop
+from runner.engine.training import step
 
 CONVNET = {"name": "convnet", "filters": [4], "batch_norm": True}
 
@@ -35,7 +35,7 @@ def test_each_step_is_seeded_where_the_network_draws(
     model: dict[str, Any], draws: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seeds: list[int] = []
-    monkeypatch.setattr(loop, "seed_generator", lambda device, seed: seeds.append(seed))
+    monkeypatch.setattr(step, "seed_generator", lambda device, seed: seeds.append(seed))
     Bench(tmp_path, settings_of({"epochs": 2}, model)).train()
     assert len(set(seeds)) == (6 if draws else 0)
 

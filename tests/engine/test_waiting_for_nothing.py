@@ -23,6 +23,7 @@ from runner.engine.training import loop, meter
 from runner.engine.training.loop import TrainState
 from runner.engine.training.meter import Meter
 from runner.engine.training.reading import Reading
+from runner.engine.training.together import take_steps
 
 CNN = {"name": "convnet", "filters": [4], "batch_norm": True, "dropout": 0.3}
 META = torch.device("meta")
@@ -74,7 +75,19 @@ def a_pass(bench: Bench, images: samples.Images, device: torch.device) -> Any:
     network = build_network(settings, images.shape, len(images.classes), device)
     optimizer = settings.train.optimizer.build(list(network.trainable()))
     state = TrainState(network, optimizer, {})
-    return loop._pass(bench.context(), settings, images, state, 1, 0.1)
+    return losses_of_a_pass(bench, images, state)
+
+
+def losses_of_a_pass(bench: Bench, images: samples.Images, state: TrainState) -> list[float]:
+    training = loop.Training(bench.context(), bench.settings, {}, images, state)
+
+    def left(_: loop.Training, error: Exception | None) -> None:
+        assert error is not None
+        raise error
+
+    take_steps([training], left)
+    training._meter.read()
+    return training._meter.losses
 
 
 @pytest.mark.parametrize("values", [1 << 27, 0])
@@ -195,7 +208,7 @@ def test_no_step_of_a_pass_on_a_gpu_waits(
     network = build_network(settings, images.shape, len(images.classes), cuda)
     optimizer = settings.train.optimizer.build(list(network.trainable()))
     state = TrainState(network, optimizer, {}, next_poll=math.inf)
-    loop._pass(bench.context(), settings, images, state, 1, 0.1)  # memory and kernels are made
+    losses_of_a_pass(bench, images, state)  # memory and kernels are made
     torch.cuda.synchronize()
     given = images.training_batches
 
@@ -209,7 +222,7 @@ def test_no_step_of_a_pass_on_a_gpu_waits(
 
     monkeypatch.setattr(images, "training_batches", batches)
     try:
-        losses, _ = loop._pass(bench.context(), settings, images, state, 2, 0.1)
+        losses = losses_of_a_pass(bench, images, state)
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert len(losses) == 6

@@ -109,6 +109,24 @@ class Samples(ABC):
         found = self.settings.split(self.index["labels"], self.classes, self.index["splits"])
         return {name: torch.tensor(indices, dtype=torch.int64) for name, indices in found.items()}
 
+    @property
+    def trained(self) -> Samples:
+        """What a step of training sees samples of."""
+        return self
+
+    def trains_as(self, other: Samples) -> bool:
+        """Return whether batches of training are those of other samples, all else being equal."""
+        mine, theirs = self.trained, other.trained
+        if mine is theirs:
+            return True
+        return (
+            (type(mine), mine.digest, mine.memory_format)
+            == (type(theirs), theirs.digest, theirs.memory_format)
+            and mine.settings.normalization() == theirs.settings.normalization()
+            and torch.equal(mine._labels, theirs._labels)
+            and torch.equal(mine.splits["train"], theirs.splits["train"])
+        )
+
     def training_batches(
         self,
         seed: int,

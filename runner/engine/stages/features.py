@@ -89,6 +89,11 @@ class FeaturesWhereEvaluated(Features):
         super().__init__(folder, images)
         self._images = images
 
+    @property
+    def trained(self) -> Samples:
+        """The images."""
+        return self._images
+
     def training_batches(
         self,
         seed: int,
@@ -99,6 +104,10 @@ class FeaturesWhereEvaluated(Features):
     ) -> Generator[tuple[Tensor, Tensor]]:
         """Yield the batches of an epoch, of images."""
         return self._images.training_batches(seed, epoch, batch_size, drop_last, augment)
+
+
+Opened = dict[tuple[str, type[Features], Images], Features]
+"""Features that are open, by artifact name, class and images."""
 
 
 def features_stage(
@@ -131,12 +140,23 @@ def features_stage(
 
 
 def take_features(
-    context: Context, stage: Train | Evaluate, images: Images, network: Network
+    context: Context,
+    stage: Train | Evaluate,
+    images: Images,
+    network: Network,
+    opened: Opened | None = None,
 ) -> tuple[Network, Samples]:
     """Return what a stage trains or evaluates, and on what: features where its plan says so.
 
     Where a training augments its batches, it trains all layers on images, and evaluates those
     behind the prefix on features.
+
+    Args:
+        context: of the stage.
+        stage: the stage.
+        images: its images.
+        network: its whole network.
+        opened: features to be taken from, where they are, and to be put into.
 
     Raises:
         Interrupted: when asked to stop.
@@ -152,7 +172,11 @@ def take_features(
     else:
         kind = Features
         network = replace(network, active=head)
-    return network, open_features(context, images, network, stage.prefix, precision, kind)
+    known: Opened = {} if opened is None else opened
+    place = (stage.prefix.name, kind, images)
+    if place not in known:
+        known[place] = open_features(context, images, network, stage.prefix, precision, kind)
+    return network, known[place]
 
 
 def open_features(

@@ -1,13 +1,15 @@
-"""The train stage: start or continue, epoch after epoch, until no reader wants another.
+"""Train stages: start or continue, epoch after epoch, until no reader wants another.
 
-Owns when records, checkpoints and weights are asked for; in which order they are written is the
-business of the book. A reader that is satisfied has its weights on the disk soon and its outcome
-when the training ends, well or badly; when it is stopped, after it has gone on.
+Owns when records, checkpoints and weights are asked for, of one training or of several that are
+done together; in which order they are written is the business of the book. A reader that is
+satisfied has its weights on the disk soon and its outcome when the training ends, well or badly;
+when it is stopped, after it has gone on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from dataclasses import replace
 
 import torch
 
@@ -17,29 +19,65 @@ from runner.core.moments import reached
 from runner.core.plan import Record
 from runner.core.records import EpochRange, as_lists, clipped
 from runner.core.stages import Train
+from runner.engine.arithmetic import memory_format
 from runner.engine.context import Context, Outcome
-from runner.engine.data.samples import Images, Samples
+from runner.engine.data.pixels import open_images
 from runner.engine.job import StageJob
 from runner.engine.network.build import described, network_for
 from runner.engine.stages.features import take_features
 from runner.engine.stages.recorded import read_record
 from runner.engine.training.book import Book
-from runner.engine.training.loop import Diverged, TrainState, train_epoch
+from runner.engine.training.cohort import Cohort, Course, Ended
+from runner.engine.training.common import Common
+from runner.engine.training.loop import Diverged, Training, TrainState
 from runner.engine.training.resume import find_start
 
 
-def train_stage(context: Context, images: Images, task: StageJob[Train]) -> Outcome:
-    """Train until no reader wants another epoch, or to the end of the stage's path.
+def train_stages(context: Context, jobs: Sequence[StageJob[Train]], ended: Ended) -> None:
+    """Train each until no reader wants another epoch, or to the end of its path.
 
-    Where everything is recorded, nothing is trained.
+    Where everything is recorded, nothing is trained. Several are trained together, epoch by epoch,
+    each as it would be alone: they must see the same batches.
+
+    Args:
+        context: of the stages, but for the progress of each.
+        jobs: the stages.
+        ended: told of the outcome or the error of each as soon as it has one.
+
+    Raises:
+        TogetherOutOfMemory: where there are several; their epochs are stored.
+        Interrupted: when asked to stop; says which epochs are trained again.
+        Exception: what ``ended`` raises.
+    """
+    gpus = [] if context.device.type == "cpu" else [context.device]
+    kind = context.device.type if gpus else "cuda"
+    common = Common() if len(jobs) > 1 else None
+    courses = [(job, _course(_context_of(context, job), job, common)) for job in jobs]
+    with torch.random.fork_rng(gpus, device_type=kind):
+        Cohort(context, courses, ended).run()
+
+
+def _context_of(context: Context, task: StageJob[Train]) -> Context:
+    if task.on_progress is None:
+        return context
+    return replace(context, on_progress=task.on_progress)
+
+
+def _course(context: Context, task: StageJob[Train], common: Common | None) -> Course:
+    """Train, and yield before each epoch, whose steps are taken elsewhere; return the outcome.
 
     Raises:
         Interrupted: when asked to stop; says which epochs are trained again.
         ClaimLost: when another process took the stage over.
     """
     settings = typed_settings(task.stage.settings)
+    form = memory_format(context.device, settings.train.precision)
+    images = open_images(context, task.stage.pixels_key, settings.data, form)
     network = network_for(context, settings, images)
-    network, samples = take_features(context, task.stage, images, network)
+    if common is not None:
+        common.share_frozen(network)
+    opened = None if common is None else common.features
+    network, samples = take_features(context, task.stage, images, network, opened)
     inputs = {"pixels": images.digest, "features": "" if samples is images else samples.digest}
     if task.record is not None:
         read = read_record(context, network, inputs, task, task.record)
@@ -49,11 +87,12 @@ def train_stage(context: Context, images: Images, task: StageJob[Train]) -> Outc
     reached("start of a training found")
     task.store_ranges(_to_read(task, state, before))
     book = Book(context, task, inputs, before)
-    gpus = [] if context.device.type == "cpu" else [context.device]
-    kind = context.device.type if gpus else "cuda"
+    training = Training(context, settings, task.stage.readers, samples, state)
+    if common is not None:
+        training.part = common.part_of(network)
     try:
-        with book.at_work(), torch.random.fork_rng(gpus, device_type=kind):
-            diverged = _train(context, samples, task, state, book)
+        with book.at_work():
+            diverged = yield from _epochs(training, task, book)
     except Interrupted as stop:
         raise Interrupted(f"{stop}; {book.redone()}") from None
     if diverged is not None:
@@ -91,16 +130,16 @@ def _as_recorded(
     return _diverged(Diverged(ending.epoch, len(ending.step_losses), ending), task, state, book)
 
 
-def _train(
-    context: Context, samples: Samples, task: StageJob[Train], state: TrainState, book: Book
-) -> Diverged | None:
+def _epochs(
+    training: Training, task: StageJob[Train], book: Book
+) -> Generator[Training, None, Diverged | None]:
     """Train epoch after epoch; return where it diverged, or None."""
-    stage, settings = task.stage, typed_settings(task.stage.settings)
-    last = stage.last_epoch
+    state, last = training.state, task.stage.last_epoch
     book.settle(state)
     while state.waiting() and state.epoch < last:
         reached("epoch begins")
-        record = train_epoch(context, settings, stage.readers, samples, state)
+        yield training
+        record = training.finish()
         reached("epoch trained")
         if isinstance(record, Diverged):
             book.add(record.record)

@@ -1,24 +1,21 @@
-"""The training loop: an epoch and a step. What is trained is decided elsewhere.
+"""A training, epoch after epoch. What is trained, and what a step is, is decided elsewhere.
 
 No step waits for the device: see `meter`. Every random draw is keyed, and the learning rate of an
-epoch is a value.
+epoch is a value. Does not know whether others are trained beside it: who gives the steps does.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-import torch
 from torch import Tensor, nn
 
 from runner.components.optimizers_net import TorchOptimizer
 from runner.components.settings import Settings, measures_each_epoch, splits_each_epoch
 from runner.core.errors import Interrupted
-from runner.core.keys import keyed_seed
 from runner.core.reader import (
     Reader,
     ReaderState,
@@ -31,9 +28,9 @@ from runner.core.records import EpochRecord, Metric
 from runner.engine.context import Context, Progress
 from runner.engine.data.samples import Samples
 from runner.engine.network.build import Network, copy_state
-from runner.engine.network.drawing import may_draw
-from runner.engine.stages.evaluate import autocast, evaluate
+from runner.engine.stages.evaluate import evaluate
 from runner.engine.training.meter import Meter
+from runner.engine.training.step import TrainingStep
 
 POLL_SECONDS = 0.5
 
@@ -85,51 +82,162 @@ class Diverged:
     record: EpochRecord
 
 
-def train_epoch(
-    context: Context,
-    settings: Settings,
-    readers: Mapping[str, Reader],
-    samples: Samples,
-    state: TrainState,
-) -> EpochRecord | Diverged:
-    """Train one epoch, evaluate, and let the readers read it; this changes ``state``.
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A network in two parts, the first of which trainings have in common.
 
-    Returns:
-        The epoch's record, or where it diverged, with the losses up to there. After a divergence
-        ``state`` must not be used again.
-
-    Raises:
-        Interrupted: when asked to stop; ``state`` must not be used again.
+    Attributes:
+        prefix: from a batch to features; one object for all that share it.
+        head: from the features to logits; shares its layers with the network.
     """
-    started = time.perf_counter()
-    epoch = state.epoch + 1
-    train = settings.train
-    rate = train.schedule.lr_at(train.optimizer.lr, epoch, train.epochs, state.history)
-    losses, running = _pass(context, settings, samples, state, epoch, rate)
-    (limit,) = {reader.diverged_if for reader in readers.values()}
-    bad = divergence(losses, state.first_mean, limit)
-    if bad is not None:
-        record = EpochRecord(epoch, (), tuple(losses[:bad]), rate, time.perf_counter() - started)
-        return Diverged(epoch, bad, record)
-    metrics = [*running]
-    measures = measures_each_epoch(settings)
-    for split in splits_each_epoch(settings):
-        report = _progress_of_split(context, state, split, train.epochs)
-        metrics += evaluate(
-            state.network, samples, split, epoch, train.precision, measures, on_images=report
+
+    prefix: nn.Module
+    head: nn.Module
+
+
+class Training:
+    """A training, one epoch after another: begin, a step for each batch, finish.
+
+    Who calls these gives the batches of :meth:`batches`, and may give them to other trainings too.
+    After a divergence or an error ``state`` must not be used again.
+
+    Attributes:
+        settings: of the training.
+        samples: what it is trained and evaluated on.
+        state: where it stands; its epoch moves on when one is finished.
+        part: its network in two parts, where others may compute the first; or None.
+        seconds: that its steps took, with its share of what it did not do alone.
+        writes_inputs: whether its network writes into the batches that it is given; None where
+            that is not known.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        settings: Settings,
+        readers: Mapping[str, Reader],
+        samples: Samples,
+        state: TrainState,
+    ) -> None:
+        self._context, self._readers = context, readers
+        self.settings, self.samples, self.state = settings, samples, state
+        self.part: Part | None = None
+        self.seconds = 0.0
+        self.writes_inputs: bool | None = None
+        self._epoch = self._total = 0
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that is trained next, or now."""
+        return self.state.epoch + 1
+
+    def batches(self) -> Generator[tuple[Tensor, Tensor]]:
+        """Return the batches of the epoch."""
+        train = self.settings.train
+        return self.samples.training_batches(
+            self.settings.seed, self.epoch, train.batch_size, train.drop_last, train.augment
         )
-    seconds = time.perf_counter() - started
-    record = EpochRecord(epoch, tuple(metrics), tuple(losses), rate, seconds)
-    if not all(math.isfinite(metric.value) for metric in metrics):
-        return Diverged(epoch, len(losses), replace(record, metrics=()))
-    if state.first_mean is None:
-        state.first_mean = math.fsum(losses) / len(losses)
-    by_name = {f"{metric.split}_{metric.name}": metric.value for metric in metrics}
-    state.history.append(by_name)
-    for name in state.waiting():
-        state.readers[name] = read_epoch(readers[name], state.readers[name], by_name)
-    _keep_best(state, readers)
-    return record
+
+    def sees_batches_of(self, other: Training) -> bool:
+        """Return whether another training's batches are the same, and computed with alike."""
+        mine, theirs = (
+            (each.seed, train.batch_size, train.drop_last, train.augment, train.precision)
+            for each in (self.settings, other.settings)
+            for train in (each.train,)
+        )
+        return mine == theirs and self.samples.trains_as(other.samples)
+
+    def begin(self, behind_prefix: bool = False) -> None:
+        """Begin an epoch.
+
+        Args:
+            behind_prefix: its steps are given what the prefix of ``part`` makes of the batches.
+        """
+        started = time.perf_counter()
+        state, train = self.state, self.settings.train
+        self._epoch = self.epoch
+        self._rate = train.schedule.lr_at(
+            train.optimizer.lr, self._epoch, train.epochs, state.history
+        )
+        for group in state.optimizer.param_groups:
+            group["lr"] = self._rate
+        network = state.network
+        network.train()
+        if behind_prefix:
+            assert self.part is not None, "a prefix of a network that is in one part"
+            network = replace(network, active=self.part.head)
+        self._take_step = TrainingStep(self.settings, network, state.optimizer)
+        self._total = self.samples.num_steps(train.batch_size, train.drop_last)
+        self._meter = Meter(
+            self._epoch, train.epochs, self._total, measures_each_epoch(self.settings)
+        )
+        self.seconds = time.perf_counter() - started
+
+    def step(self, step: int, inputs: Tensor, labels: Tensor) -> bool:
+        """Take a step of the epoch on a batch; return whether another makes sense.
+
+        It does not where a progress report found a loss that is not finite.
+
+        Raises:
+            Interrupted: when asked to stop.
+        """
+        state, meter = self.state, self._meter
+        meter.add(*self._take_step(self._epoch, step, inputs, labels), labels)
+        if self._context.should_stop():
+            raise Interrupted(f"stopped in epoch {self._epoch} after step {step} of {self._total}")
+        if time.monotonic() >= state.next_poll:
+            state.next_poll = time.monotonic() + POLL_SECONDS
+            meter.ask()
+        if meter.has_answer():
+            here = replace(meter.progress(), val_accuracy=state.val_accuracy())
+            self._context.on_progress(here)
+            return math.isfinite(meter.losses[-1])
+        return True
+
+    def finish(self) -> EpochRecord | Diverged:
+        """End the epoch: evaluate, and let the readers read it.
+
+        Returns:
+            The epoch's record, or where it diverged, with the losses up to there.
+        """
+        started = time.perf_counter()
+        state, epoch, rate = self.state, self._epoch, self._rate
+        self._meter.read()
+        losses = self._meter.losses
+        (limit,) = {reader.diverged_if for reader in self._readers.values()}
+        bad = divergence(losses, state.first_mean, limit)
+        if bad is not None:
+            seconds = self.seconds + time.perf_counter() - started
+            return Diverged(epoch, bad, EpochRecord(epoch, (), tuple(losses[:bad]), rate, seconds))
+        metrics = [*self._meter.metrics(), *self._evaluated()]
+        seconds = self.seconds + time.perf_counter() - started
+        record = EpochRecord(epoch, tuple(metrics), tuple(losses), rate, seconds)
+        if not all(math.isfinite(metric.value) for metric in metrics):
+            return Diverged(epoch, len(losses), replace(record, metrics=()))
+        if state.first_mean is None:
+            state.first_mean = math.fsum(losses) / len(losses)
+        by_name = {f"{metric.split}_{metric.name}": metric.value for metric in metrics}
+        state.history.append(by_name)
+        for name in state.waiting():
+            state.readers[name] = read_epoch(self._readers[name], state.readers[name], by_name)
+        _keep_best(state, self._readers)
+        return record
+
+    def _evaluated(self) -> Iterator[Metric]:
+        """Yield the measures on what is evaluated after each epoch."""
+        settings, train = self.settings, self.settings.train
+        measures = measures_each_epoch(settings)
+        for split in splits_each_epoch(settings):
+            report = _progress_of_split(self._context, self.state, split, train.epochs)
+            yield from evaluate(
+                self.state.network,
+                self.samples,
+                split,
+                self._epoch,
+                train.precision,
+                measures,
+                on_images=report,
+            )
 
 
 def _keep_best(state: TrainState, readers: Mapping[str, Reader]) -> None:
@@ -156,92 +264,3 @@ def _progress_of_split(
             context.on_progress(replace(here, val_accuracy=state.val_accuracy()))
 
     return report
-
-
-def _pass(
-    context: Context,
-    settings: Settings,
-    samples: Samples,
-    state: TrainState,
-    epoch: int,
-    rate: float,
-) -> tuple[list[float], tuple[Metric, ...]]:
-    """Train on all training images once.
-
-    Returns:
-        The loss of every step, up to where a progress report found one not finite; and the
-        measures over the pass.
-    """
-    train = settings.train
-    for group in state.optimizer.param_groups:
-        group["lr"] = rate
-    state.network.train()
-    take_step = TrainingStep(settings, state.network, state.optimizer)
-    total = samples.num_steps(train.batch_size, train.drop_last)
-    meter = Meter(epoch, train.epochs, total, measures_each_epoch(settings))
-    batches = samples.training_batches(
-        settings.seed, epoch, train.batch_size, train.drop_last, train.augment
-    )
-    with closing(batches):  # also when stopped: then nothing goes on preparing batches
-        for step, (inputs, labels) in enumerate(batches, start=1):
-            meter.add(*take_step(epoch, step, inputs, labels), labels)
-            if context.should_stop():
-                raise Interrupted(f"stopped in epoch {epoch} after step {step} of {total}")
-            if time.monotonic() >= state.next_poll:
-                state.next_poll = time.monotonic() + POLL_SECONDS
-                meter.ask()
-            if meter.has_answer():
-                here = replace(meter.progress(), val_accuracy=state.val_accuracy())
-                context.on_progress(here)
-                if not math.isfinite(meter.losses[-1]):
-                    break
-    meter.read()
-    return meter.losses, meter.metrics()
-
-
-class TrainingStep:
-    """One update of the weights on a batch: what a training does, and what a probe times."""
-
-    def __init__(self, settings: Settings, network: Network, optimizer: TorchOptimizer) -> None:
-        self._settings, self._network, self._optimizer = settings, network, optimizer
-        self._criterion = settings.train.loss.build()
-        self._may_draw = may_draw(network.active, self._criterion)
-
-    def __call__(
-        self, epoch: int, step: int, inputs: Tensor, labels: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Update the weights once; return the batch's mean loss and its logits, both detached.
-
-        Args:
-            epoch: from 1.
-            step: of the epoch, from 1.
-            inputs: (B, …), on the device of the network.
-            labels: (B,), likewise.
-        """
-        settings, train = self._settings, self._settings.train
-        if self._may_draw:
-            seed_generator(inputs.device, keyed_seed(settings.seed, "dropout", epoch, step))
-        with autocast(inputs.device, train.precision):
-            logits = self._network(inputs)
-        loss: Tensor = self._criterion(logits.float(), labels)
-        self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        if train.clip_grad_norm is not None:
-            nn.utils.clip_grad_norm_(self._network.trainable(), train.clip_grad_norm)
-        self._optimizer.step()
-        return loss.detach(), logits.detach()
-
-
-def seed_generator(device: torch.device, seed: int) -> None:
-    """Seed the generator that dropout draws from on the device, and no other.
-
-    ``torch.manual_seed`` seeds all devices, used or not, which takes longer than a step of a small
-    network.
-    """
-    if device.type == "mps":
-        torch.mps.manual_seed(seed)
-    elif device.type == "cuda":
-        index = torch.cuda.current_device() if device.index is None else device.index
-        torch.cuda.default_generators[index].manual_seed(seed)
-    else:
-        torch.default_generator.manual_seed(seed)

@@ -1,0 +1,64 @@
+"""A step of a training: forward, loss, backward and update on a batch.
+
+Every random draw is keyed by epoch and step. Knows neither epochs nor where batches come from.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from runner.components.optimizers_net import TorchOptimizer
+from runner.components.settings import Settings
+from runner.core.keys import keyed_seed
+from runner.engine.network.build import Network
+from runner.engine.network.drawing import may_draw
+from runner.engine.stages.evaluate import autocast
+
+
+class TrainingStep:
+    """One update of the weights on a batch: what a training does, and what a probe times."""
+
+    def __init__(self, settings: Settings, network: Network, optimizer: TorchOptimizer) -> None:
+        self._settings, self._network, self._optimizer = settings, network, optimizer
+        self._criterion = settings.train.loss.build()
+        self._may_draw = may_draw(network.active, self._criterion)
+
+    def __call__(
+        self, epoch: int, step: int, inputs: Tensor, labels: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Update the weights once; return the batch's mean loss and its logits, both detached.
+
+        Args:
+            epoch: from 1.
+            step: of the epoch, from 1.
+            inputs: (B, …), on the device of the network.
+            labels: (B,), likewise.
+        """
+        settings, train = self._settings, self._settings.train
+        if self._may_draw:
+            seed_generator(inputs.device, keyed_seed(settings.seed, "dropout", epoch, step))
+        with autocast(inputs.device, train.precision):
+            logits = self._network(inputs)
+        loss: Tensor = self._criterion(logits.float(), labels)
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if train.clip_grad_norm is not None:
+            nn.utils.clip_grad_norm_(self._network.trainable(), train.clip_grad_norm)
+        self._optimizer.step()
+        return loss.detach(), logits.detach()
+
+
+def seed_generator(device: torch.device, seed: int) -> None:
+    """Seed the generator that dropout draws from on the device, and no other.
+
+    ``torch.manual_seed`` seeds all devices, used or not, which takes longer than a step of a small
+    network.
+    """
+    if device.type == "mps":
+        torch.mps.manual_seed(seed)
+    elif device.type == "cuda":
+        index = torch.cuda.current_device() if device.index is None else device.index
+        torch.cuda.default_generators[index].manual_seed(seed)
+    else:
+        torch.default_generator.manual_seed(seed)
