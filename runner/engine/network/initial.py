@@ -7,14 +7,14 @@ torch's and torchvision's layers alone, whatever other layers may do.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
+from runner.components.models.layers_net import on_meta
 from runner.components.models.torchvision_model import TorchvisionModel
 from runner.components.settings import Settings
 from runner.core.keys import keyed_seed
@@ -26,15 +26,6 @@ Shape = tuple[int, int, int]
 Tensors = Mapping[str, Tensor]
 Initial = tuple[nn.Module, "WeightMatch | None"]
 """A network on the CPU, and which of its tensors a file of pretrained weights gave."""
-
-DRAWS = frozenset(
-    {
-        *("uniform_", "normal_", "trunc_normal_", "orthogonal_"),
-        *("kaiming_uniform_", "kaiming_normal_", "xavier_uniform_", "xavier_normal_"),
-    }
-)
-"""Names of methods of tensors and of functions of ``torch.nn.init`` that draw; they take a tensor
-first."""
 
 KNOWN = ("torch.", "torchvision.")
 
@@ -81,16 +72,29 @@ def _undrawn(
     given: Collection[str],
 ) -> Initial | None:
     """Return the same without draws where all that is drawn is given or loaded, else None."""
-    with torch.random.fork_rng(devices=[]), _WithoutDraws():
-        module = settings.model.build(shape, outputs)
-    if not all(type(each).__module__.startswith(KNOWN) for each in module.modules()):
+    with torch.random.fork_rng(devices=[]):
+        module = on_meta(lambda: settings.model.build(shape, outputs))
+    if not _is_in_its_state(module):
         return None
-    names = module.state_dict().keys()
-    if not names >= {name for name, _ in module.named_buffers()}:
-        return None  # a buffer that is not saved may hold draws
     match = _match(settings, module, tensors)
     loaded = () if match is None else match.loaded
-    return _loaded(module, match, tensors) if names <= {*given, *loaded} else None
+    if not module.state_dict().keys() <= {*given, *loaded}:
+        return None
+    return _loaded(module.to_empty(device="cpu"), match, tensors)
+
+
+def _is_in_its_state(module: nn.Module) -> bool:
+    """Return whether a network is its structure and the tensors of its state, each held once."""
+    tensors = [*module.named_parameters(remove_duplicate=False)]
+    tensors += module.named_buffers(remove_duplicate=False)
+    return (
+        all(type(each).__module__.startswith(KNOWN) for each in module.modules())
+        and module.state_dict().keys() == {name for name, _ in tensors}
+        and len({id(each) for _, each in tensors}) == len(tensors)
+        and not any(
+            isinstance(each, Tensor) for one in module.modules() for each in vars(one).values()
+        )
+    )
 
 
 def _tensors(settings: Settings, weights: Path | None) -> Tensors | None:
@@ -113,19 +117,3 @@ def _loaded(module: nn.Module, match: WeightMatch | None, tensors: Tensors | Non
     if match is not None and tensors is not None:
         module.load_state_dict({name: tensors[name] for name in match.loaded}, strict=False)
     return module, match
-
-
-class _WithoutDraws(TorchFunctionMode):
-    """Leaves tensors as they are that would be filled with random numbers."""
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        values = kwargs or {}
-        if getattr(func, "__name__", "") in DRAWS:
-            return args[0] if args else values["tensor"]
-        return func(*args, **values)
