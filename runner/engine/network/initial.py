@@ -85,8 +85,8 @@ def _undrawn(
 
 def _is_in_its_state(module: nn.Module) -> bool:
     """Return whether a network is its structure and the tensors of its state, each held once."""
-    tensors = [*module.named_parameters(remove_duplicate=False)]
-    tensors += module.named_buffers(remove_duplicate=False)
+    parameters = module.named_parameters(remove_duplicate=False)
+    tensors = [*parameters, *module.named_buffers(remove_duplicate=False)]
     return (
         all(type(each).__module__.startswith(KNOWN) for each in module.modules())
         and module.state_dict().keys() == {name for name, _ in tensors}
