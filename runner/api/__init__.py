@@ -14,6 +14,7 @@ from runner.api.predicting import actual
 from runner.api.reporting import list_tables, report, report_sql
 from runner.api.running import run
 from runner.api.showing import show
+from runner.api.sizing import inspect_sizes
 from runner.api.validating import validate
 from runner.api.verifying import verify
 from runner.bind.request import Request
@@ -29,6 +30,7 @@ __all__ = [
     "database_info",
     "diff",
     "dump_database",
+    "inspect_sizes",
     "list_cache",
     "list_runs",
     "list_tables",

@@ -7,7 +7,8 @@ weights; answers are remembered, so that planning again needs neither.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -257,11 +258,23 @@ def _check_network(
     resolved: ResolvedCell, source: ImageSource, shape: tuple[int, int, int]
 ) -> dict[str, Any]:
     """Return the layout of the network, as JSON."""
-    from runner.engine.network.freezing import EmptyPolicy
     from runner.engine.network.layout import network_layout
 
-    try:
+    with network_problems(resolved):
         return asdict(network_layout(resolved.settings, shape, len(source.classes)))
+
+
+@contextmanager
+def network_problems(resolved: ResolvedCell) -> Iterator[None]:
+    """Turn what is wrong with a network while it is built into a problem of the spec.
+
+    Raises:
+        SpecError: for an unknown layer, an empty policy, or a network that does not fit.
+    """
+    from runner.engine.network.freezing import EmptyPolicy
+
+    try:
+        yield
     except UnknownLayer as error:
         raise _unknown_layer(resolved, error) from None
     except EmptyPolicy as error:

@@ -18,6 +18,7 @@ from runner.cli import (
     comparing,
     database,
     inspect,
+    looking,
     planning,
     plotting,
     reporting,
@@ -47,6 +48,7 @@ app.command("show", epilog=inspect.SHOW_EXAMPLES)(inspect.show)
 app.command("diff", epilog=comparing.EXAMPLES)(comparing.diff)
 app.command("new", epilog=specs.NEW_EXAMPLES)(specs.new)
 app.command("schema", epilog=specs.SCHEMA_EXAMPLES)(specs.schema)
+app.add_typer(looking.app, name="inspect")
 app.add_typer(caching.app, name="cache")
 app.add_typer(database.app, name="db")
 

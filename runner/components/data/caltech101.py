@@ -22,6 +22,7 @@ ARCHIVE = Archive(
     folder="caltech101/101_ObjectCategories",
 )
 BACKGROUND = "BACKGROUND_Google"
+NUM_CLASSES = 101
 
 
 class Caltech101(ClassFolders):
@@ -33,6 +34,10 @@ class Caltech101(ClassFolders):
     """
 
     dataset: Literal["caltech101"]
+
+    def num_classes(self) -> int:
+        """Return how many classes there are."""
+        return super().num_classes() or NUM_CLASSES
 
     def build(self, access: DataAccess) -> ImageSource:
         """Return the source.

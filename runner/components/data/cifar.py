@@ -151,6 +151,14 @@ class Cifar10(DatasetSettings):
         0.02, ge=0, lt=1, description="fraction of the training images, per class"
     )
 
+    def image_size(self) -> tuple[int, int]:
+        """Return height and width of every image."""
+        return SIDE, SIDE
+
+    def num_classes(self) -> int:
+        """Return how many classes there are."""
+        return 10
+
     def build(self, access: DataAccess) -> ImageSource:
         """Return the source: training images first.
 
@@ -172,6 +180,14 @@ class Cifar100(DatasetSettings):
     validation: float = Field(
         0.0, ge=0, lt=1, description="fraction of the training images, per class"
     )
+
+    def image_size(self) -> tuple[int, int]:
+        """Return height and width of every image."""
+        return SIDE, SIDE
+
+    def num_classes(self) -> int:
+        """Return how many classes there are."""
+        return 100
 
     def build(self, access: DataAccess) -> ImageSource:
         """Return the source: training images first.

@@ -174,6 +174,14 @@ class DatasetSettings(Component):
         """Return the fraction of all images that are test, None where the data set says which."""
         return None
 
+    def image_size(self) -> tuple[int, int] | None:
+        """Return height and width of every image as it is stored, None where they vary."""
+        return None
+
+    def num_classes(self) -> int | None:
+        """Return how many classes there are, None where that takes a look at the data."""
+        return None
+
     def split(
         self, labels: Sequence[int], classes: Sequence[str], official: Sequence[Split]
     ) -> dict[Split, list[int]]:

@@ -45,6 +45,14 @@ class Digits(FractionDataset):
     dataset: Literal["digits"]
     color: Literal["rgb", "gray"] = Field("gray", description="images become three or one channel")
 
+    def image_size(self) -> tuple[int, int]:
+        """Return height and width of every image."""
+        return 8, 8
+
+    def num_classes(self) -> int:
+        """Return how many classes there are."""
+        return 10
+
     def build(self, access: DataAccess) -> ImageSource:
         """Return the source; looks at no file."""
         import numpy as np

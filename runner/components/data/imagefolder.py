@@ -67,6 +67,10 @@ class ClassFolders(DatasetSettings):
             raise ValueError(f"{name} stands twice")
         return tuple(sorted(names))
 
+    def num_classes(self) -> int | None:
+        """Return how many classes there are where the spec names them."""
+        return None if self.include is None else len(self.include)
+
     def list_chosen(self, root: Path, exclude: Collection[str] = ()) -> Listing:
         """Return the images that ``include`` and ``per_class`` choose of the class folders.
 

@@ -27,6 +27,14 @@ class Synthetic(FractionDataset):
     )
     content_seed: int = Field(0, ge=0, le=2**63 - 1, description="seed of patterns and noise")
 
+    def image_size(self) -> tuple[int, int]:
+        """Return height and width of every image."""
+        return self.height, self.width
+
+    def num_classes(self) -> int:
+        """Return how many classes there are."""
+        return self.classes
+
     def build(self, access: DataAccess) -> ImageSource:
         """Return the source; image i belongs to class i modulo ``classes``."""
         import numpy as np

@@ -17,6 +17,7 @@ from PIL import Image
 
 from runner.components.data.dataset import DatasetSettings, ImageSource, Size
 from runner.components.data.files import ChangedFile
+from runner.components.data.preparing import resized
 from runner.components.data.transparency import on_background
 from runner.core.errors import DataError
 from runner.core.text import printable
@@ -77,7 +78,7 @@ def transform(image: Image.Image, settings: DatasetSettings) -> NDArray[np.uint8
     image = image.convert("RGB" if settings.color == "rgb" else "L")
     if settings.resize is not None:
         width, height = image.size
-        rows, columns = _resized(height, width, settings.resize)
+        rows, columns = resized(height, width, settings.resize)
         if not 0 < rows * columns <= MAX_PIXELS:
             raise ValueError(
                 f"data.resize would make {rows}×{columns} pixels of an image of {height}×{width}"
@@ -105,15 +106,6 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     if image.mode in ("I", "F"):
         raise ValueError(f"pixels of mode {image.mode} have no known range; use 8 or 16 bits")
     return image
-
-
-def _resized(height: int, width: int, size: Size) -> tuple[int, int]:
-    """Return (height, width) after torchvision's Resize."""
-    if isinstance(size, tuple):
-        return size
-    if height <= width:
-        return size, int(size * width / height)
-    return int(size * height / width), size
 
 
 def _centre_crop(image: Image.Image, crop: Size) -> Image.Image:

@@ -1,0 +1,107 @@
+"""What the output of each layer sees of an image, given what its input sees.
+
+Owns the rule of each layer; one without a rule is said to be unknown, never guessed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torchvision
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+from torch.nn.modules.dropout import _DropoutNd
+from torch.nn.modules.pooling import (
+    _AdaptiveAvgPoolNd,
+    _AdaptiveMaxPoolNd,
+    _AvgPoolNd,
+    _MaxPoolNd,
+)
+from torchvision.models.convnext import LayerNorm2d
+
+from runner.engine.looking.seen import (
+    Seen,
+    UnknownOperation,
+    Window,
+    adaptively_pooled,
+    mixed,
+    normalised,
+    permuted,
+    reshaped,
+    windowed,
+)
+
+POINTWISE_LAYERS = (
+    *(_NormBase, _DropoutNd, nn.Identity, nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU),
+    *(nn.CELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish, nn.Tanh, nn.Sigmoid, nn.Softplus, nn.Hardswish),
+    *(nn.Hardsigmoid, nn.Hardtanh, torchvision.ops.StochasticDepth, LayerNorm2d),
+)
+"""Each unit of the output sees what that unit of the input sees; all are in evaluation mode."""
+
+
+OF_TORCHVISION = frozenset({LayerNorm2d, torchvision.ops.StochasticDepth, torchvision.ops.Permute})
+"""Layers with a rule that are not torch's own; any other, also of a subclass, may do anything."""
+
+
+def layer_sees(layer: nn.Module, source: Any, output: Any, seen: list[Seen]) -> Seen:
+    """Return what the output of a layer sees.
+
+    Raises:
+        UnknownOperation: for a layer without a rule.
+    """
+    one, kind = seen[0], type(layer)
+    if not kind.__module__.startswith("torch.nn.modules.") and kind not in OF_TORCHVISION:
+        raise UnknownOperation(f"{kind.__name__} has no rule")
+    if len(seen) > 1:
+        raise UnknownOperation(f"{kind.__name__} of several inputs")
+    if isinstance(layer, POINTWISE_LAYERS):
+        return one
+    if isinstance(layer, _ConvNd) and not isinstance(layer, _ConvTransposeNd):
+        return windowed(one, output, _convolution(layer))
+    if isinstance(layer, _MaxPoolNd | _AvgPoolNd):
+        return windowed(one, output, _pooling(layer))
+    if isinstance(layer, _AdaptiveAvgPoolNd | _AdaptiveMaxPoolNd):
+        return adaptively_pooled(one, output)
+    if isinstance(layer, nn.Linear):
+        return _linear(one, source, output)
+    if isinstance(layer, nn.LayerNorm):
+        return normalised(one, source, len(layer.normalized_shape))
+    if isinstance(layer, torchvision.ops.Permute):
+        return permuted(one, tuple(layer.dims), output)
+    if isinstance(layer, nn.Flatten):
+        return reshaped(one, source, output)
+    raise UnknownOperation(f"{kind.__name__} has no rule")
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    return tuple(value) if isinstance(value, tuple | list) else (value, value)
+
+
+def _convolution(layer: _ConvNd) -> tuple[Window, Window]:
+    sizes, dilations = _pair(layer.kernel_size), _pair(layer.dilation)
+    if layer.padding == "same":
+        spans = [step * (size - 1) for size, step in zip(sizes, dilations, strict=True)]
+        paddings = (spans[0] // 2, spans[1] // 2)
+    else:
+        paddings = (0, 0) if layer.padding == "valid" else _pair(layer.padding)
+    strides = _pair(layer.stride)
+    rows, columns = zip(sizes, strides, paddings, dilations, strict=True)
+    return rows, columns
+
+
+def _pooling(layer: Any) -> tuple[Window, Window]:
+    sizes = _pair(layer.kernel_size)
+    strides = sizes if layer.stride is None else _pair(layer.stride)
+    dilations = _pair(getattr(layer, "dilation", 1))
+    rows, columns = zip(sizes, strides, _pair(layer.padding), dilations, strict=True)
+    return rows, columns
+
+
+def _linear(seen: Seen, source: Tensor, output: Tensor) -> Seen:
+    """Return what a linear layer over the last dimension sees."""
+    if seen.axes is None:
+        return seen.whole()
+    if source.ndim - 1 in seen.axes:
+        return mixed(seen, {source.ndim - 1}).at(seen.axes, output)
+    return seen

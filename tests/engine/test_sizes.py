@@ -1,0 +1,184 @@
+"""Sizes of layers: known networks, and receptive fields beside those that gradients show."""
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+import torchvision
+from benches import settings_of
+from torch import nn
+
+from runner.components.models.layers_net import on_meta
+from runner.engine.looking.receptive import Fields, receptive_fields
+from runner.engine.looking.sizes import NetworkSizes, network_sizes
+from runner.engine.network.layout import network_layout
+
+IMAGENET = (3, 224, 224)
+
+
+def sizes(name: str, classes: int = 1000, shape: Any = IMAGENET, **model: Any) -> NetworkSizes:
+    return network_sizes(settings_of(model={"name": name, **model}).model, shape, classes)
+
+
+def last_moving(found: NetworkSizes) -> tuple[int, float]:
+    """Return size and stride of the last layer whose units see different places."""
+    fields = [each.field for each in found.layers if each.field and each.field.stride[0]]
+    return fields[-1].size[0], fields[-1].stride[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "size"),
+    [
+        ("alexnet", 61_100_840, 195),
+        ("vgg16", 138_357_544, 212),
+        ("resnet18", 11_689_512, 435),
+        ("mobilenet_v2", 3_504_872, 491),
+    ],
+)
+def test_sizes_of_known_networks(name: str, parameters: int, size: int) -> None:
+    found = sizes(name)
+    assert found.parameters == found.trainable == parameters
+    assert last_moving(found) == (size, 32)
+    assert sum(each.parameters for each in found.layers) == parameters
+    assert sum(each.multiply_adds for each in found.layers) == found.multiply_adds
+    assert not found.unknown
+    assert found.layers[-1].output == (1000,)
+
+
+def test_a_unit_of_two_convolutions_sees_seven_pixels() -> None:
+    model = {"filters": [16, 16], "kernel": 3, "stride": [2, 1], "pool": "none"}
+    found = sizes("convnet", 11, (3, 50, 50), **model)
+    by_name = {each.layer: each for each in found.layers}
+    second = by_name["features.block2.conv"]
+    assert second.field is not None
+    assert (second.field.size, second.field.stride) == ((7, 7), (2, 2))
+    assert second.multiply_adds == 16 * 25 * 25 * 16 * 9
+
+
+def test_what_looks_at_everything_sees_the_image_and_has_no_stride() -> None:
+    for layer in sizes("mlp", 4, (3, 6, 9), hidden=[5]).layers[1:]:
+        assert layer.field is not None
+        assert (layer.field.size, layer.field.stride) == ((6, 9), (0, 0))
+
+
+def test_frozen_weights_are_not_trainable() -> None:
+    found = sizes("convnet", 3, (3, 16, 16), filters=[4, 6], freeze="features")
+    trainable = {each.layer: each.trainable for each in found.layers if each.parameters}
+    assert trainable["features.block1.conv"] == 0
+    assert trainable["classifier.output"] == found.trainable > 0
+
+
+def test_sizes_agree_with_the_plan() -> None:
+    settings = settings_of(model={"name": "squeezenet1_1"})
+    layout = network_layout(settings, IMAGENET, 7)
+    found = network_sizes(settings.model, IMAGENET, 7)
+    assert (found.parameters, found.multiply_adds) == (layout.parameters, layout.multiply_adds)
+
+
+def test_attention_is_counted_and_its_field_is_said_to_be_unknown() -> None:
+    found = sizes("vit_b_16")
+    assert found.parameters == 86_567_656  # as torchvision says, layers without a call included
+    assert found.multiply_adds == pytest.approx(17.56e9, rel=1e-3)
+    assert "behind reshape" in found.unknown
+    assert found.layers[-1].field is None
+
+
+def test_branches_of_different_strides_are_unknown() -> None:
+    class Odd(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fine, self.coarse = nn.Conv2d(3, 4, 5), nn.Conv2d(3, 4, 3, stride=2)
+            self.after = nn.ReLU()
+
+        def forward(self, images: torch.Tensor) -> Any:
+            return self.after(self.fine(images)[:, :, :3, :3] + self.coarse(images))
+
+    found = receptive_fields(on_meta(Odd).eval(), (3, 7, 7))
+    assert "a part of a tensor" in found.unknown
+    assert set(found.by_call) == {("fine", 0), ("coarse", 0)}
+
+
+def by_gradient(network: nn.Module, layer: str, side: int) -> int:
+    """Return how many rows of pixels move the middle unit of a layer's last call."""
+    network = smooth(copy.deepcopy(network)).double().eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.fill_(1.0)
+    images = torch.ones(1, 3, side, side, dtype=torch.float64, requires_grad=True)
+    caught: list[torch.Tensor] = []
+    network.get_submodule(layer).register_forward_hook(lambda *_: caught.append(_[2]))
+    network(images)
+    middle = caught[-1].shape[-1] // 2
+    caught[-1][0, :, middle, middle].sum().backward()
+    assert images.grad is not None
+    rows = images.grad[0].abs().sum((0, 2)).nonzero().flatten()
+    assert rows[0] > 0, "the image is too small"
+    assert rows[-1] < side - 1, "the image is too small"
+    return int(rows[-1] - rows[0]) + 1
+
+
+def smooth(network: nn.Module) -> nn.Module:
+    """Return the network with mean pooling for max pooling, and without ReLU and normalisation."""
+    for name, child in network.named_children():
+        if isinstance(child, nn.MaxPool2d):
+            pool = nn.AvgPool2d(child.kernel_size, child.stride, child.padding, child.ceil_mode)
+            setattr(network, name, pool)
+        elif isinstance(child, nn.ReLU | nn.BatchNorm2d):
+            setattr(network, name, nn.Identity())
+        else:
+            smooth(child)
+    return network
+
+
+class Branched(nn.Module):
+    """Branches of different reach, put together and added, with uneven windows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 4, stride=2, padding=1)
+        self.wide = nn.Conv2d(4, 4, 3, padding=4, dilation=4)
+        self.narrow = nn.Conv2d(4, 4, 1)
+        self.pool = nn.MaxPool2d(3, 2, 1)
+        self.joined = nn.Conv2d(8, 4, 3, padding="same")
+        self.relu = nn.ReLU()
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        maps = self.stem(images)
+        both = self.relu(torch.cat([self.narrow(maps), self.wide(maps)], 1))
+        maps = self.pool(both)
+        return self.relu(self.joined(maps))
+
+
+def test_receptive_fields_of_branches_are_those_of_the_gradient() -> None:
+    network = Branched()
+    found = receptive_fields(copy.deepcopy(network).to("meta").eval(), (3, 99, 99))
+    assert not found.unknown
+    for layer in ("stem", "wide", "narrow", "pool", "joined", "relu"):
+        assert last_field(found, layer) == by_gradient(network, layer, 99), layer
+
+
+def last_field(found: Fields, layer: str) -> int:
+    last = max(number for name, number in found.by_call if name == layer)
+    return found.by_call[layer, last].size[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "layers", "side"),
+    [
+        ("alexnet", ["features.0", "features.5", "features.12"], 400),
+        ("vgg16", ["features.9", "features.30"], 288),
+        ("resnet18", ["maxpool", "layer1.0.relu", "layer3.0.conv2", "layer4.1.relu"], 576),
+        ("squeezenet1_0", ["features.12.squeeze"], 400),
+    ],
+)
+def test_receptive_fields_of_networks_are_those_of_the_gradient(
+    name: str, layers: list[str], side: int
+) -> None:
+    network = torchvision.models.get_model(name, weights=None)
+    found = receptive_fields(copy.deepcopy(network).to("meta").eval(), (3, side, side))
+    body = network.features if hasattr(network, "features") else network
+    for layer in layers:
+        inner = layer.removeprefix("features.")
+        assert last_field(found, layer) == by_gradient(body, inner, side), layer
