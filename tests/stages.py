@@ -7,7 +7,7 @@ from runner.core.artifacts import weights_name
 from runner.core.prefix import FrozenPrefix
 from runner.core.reader import Reader, SelectRule
 from runner.core.run import ResolvedSettings
-from runner.core.stages import Evaluate, ExtractFeatures, Prepare, Train
+from runner.core.stages import Analyse, Evaluate, ExtractFeatures, Prepare, Train
 from runner.core.trajectory import Segment, Trajectory
 
 NO_SETTINGS = ResolvedSettings({})
@@ -86,6 +86,25 @@ def evaluate(key: str, training: str, pixels: str = "p", **others: Any) -> Evalu
             "settings": MLP,
             "needs": (pixels, training),
             "num_bytes": 0,
+            **others,
+        }
+    )
+
+
+def analyse(key: str, training: str, pixels: str = "p", **others: Any) -> Analyse:
+    """Return an analysis of the best weights of a run, which a training does by itself."""
+    analysis = {"name": "robustness", "weights": "best", "split": "val"}
+    return Analyse(
+        **{
+            "key": key,
+            "pixels_key": pixels,
+            "solo_key": training,
+            "trainings": (training,),
+            "weights": weights_name(training, "best"),
+            "epoch": "best",
+            "settings": MLP,
+            "analysis": ResolvedSettings(analysis),
+            "needs": (pixels, training),
             **others,
         }
     )

@@ -41,6 +41,7 @@ print(curves.pivot(index="epoch", columns=["run_key", "rerun"], values="value"))
 """
 WORDS = {
     "about": "what the spec says of itself",
+    "analysis_key": "hash of the analysis' settings: the same for every run",
     "attempt_id": "the attempt that measured it",
     "batch_size": "`train.batch_size`",
     "best_epoch": "the epoch that the run's rule chose, from 1",
@@ -52,6 +53,7 @@ WORDS = {
     "dataset": "`data.dataset`",
     "device": "`cpu` or the GPU's name; `mixed` when a run reads several",
     "digest": "hash of the content",
+    "dims": 'JSON: where the number stands, by dimension, as {"severity":2,"transform":"blur"}',
     "document": "the spec with what it extends, as values",
     "environment_id": "versions, machine and code",
     "epoch": "from 1",
@@ -65,7 +67,7 @@ WORDS = {
     "id": "number",
     "identity": "random name",
     "key": "hash of the content",
-    "kind": "prepare, features, train or evaluate",
+    "kind": "prepare, features, train, evaluate or analyse",
     "labels": "JSON: label texts by name",
     "last_epoch": "the last epoch read",
     "learning_rate": "in force in this epoch",
@@ -120,6 +122,10 @@ WORDS = {
     "variant": '"", or the profile and `--set` options',
 }
 SPECIAL = {
+    "analyses.kind": "name of the analysis, as robustness",
+    "analysis_values.name": "of a value, as accuracy",
+    "run_analyses.kind": "name of the analysis, as robustness",
+    "run_analyses.name": "of a value, as accuracy",
     "artifacts.name": "path under `.runner/`",
     "attempts.device": "`cpu` or the GPU's name",
     "attempts.status": "running, done, diverged, failed, interrupted, lost; reference: taken over",
@@ -149,6 +155,8 @@ SPECIAL = {
     "run_summary.variant": '"" when a spec as written asks for it, else that of the experiment',
 }
 VIEW_WORDS = {
+    "run_analyses": "The numbers of analyses of every run, each at its place along dimensions that"
+    " the analysis has of its own.\n`json_extract(dims, '$.transform')` gives one of them.",
     "run_metrics": "Every number of every run, by epoch; also of its test. A run that trains has"
     " those recorded so far; one whose\ntraining was stopped has those of its last attempt. A"
     " failed run that is tried again keeps those of the failure\nuntil it has ended.",

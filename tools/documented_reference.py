@@ -10,6 +10,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from runner.components.analyses import Analysis
+from runner.components.analyses.analysis import AnalysisSettings
+from runner.components.analyses.robustness import Transform
 from runner.components.augmentations.pipeline import Pipeline, Step
 from runner.components.data import Data
 from runner.components.data.dataset import DatasetSettings, Normalization
@@ -43,6 +46,7 @@ SECTIONS: list[tuple[str, str, Any, type[BaseModel] | None]] = [
     ("Schedules", "train.schedule", Schedule, ScheduleSettings),
     ("Losses", "train.loss", Loss, None),
     ("Augmentations", "train.augment.steps", Step, None),
+    ("Analyses", "analyses", Analysis, AnalysisSettings),
 ]
 PLAIN: list[tuple[str, type[BaseModel]]] = [
     ("train", Training),
@@ -53,6 +57,7 @@ PLAIN: list[tuple[str, type[BaseModel]]] = [
     ("data.normalize", Normalization),
     ("model.weights", WeightsFile),
     ("model.head", Head),
+    ("analyses: robustness: transforms", Transform),
 ]
 SPLIT_WORDS = {
     "train": "running average of the training pass: weights move on the way, dropout is active",
@@ -74,6 +79,7 @@ def reference_document() -> str:
             parts.append(f"### {_heading(model)}\n\n{_about(model)}\n")
             parts.append(_names(model))
             parts.append(_settings_table(model, shared))
+            parts.append(_values(model))
     for path, model in PLAIN:
         parts.append(f"## `{path}`\n\n{_about(model)}\n")
         parts.append(_settings_table(model))
@@ -117,6 +123,15 @@ def _settings_table(model: type[BaseModel], shared: type[BaseModel] | None = Non
     if not rows:
         return "It has no settings of its own.\n" if shared else "It has no settings.\n"
     return _rows(["setting", "type", "default", "description"], rows)
+
+
+def _values(model: type[BaseModel]) -> str:
+    """Return what an analysis records, and where its values stand; nothing of another component."""
+    if not issubclass(model, AnalysisSettings) or not model.VALUES:
+        return ""
+    values = [[f"`{name}`", about] for name, about in model.VALUES.items()]
+    dimensions = [[f"`{name}`", about] for name, about in model.DIMENSIONS.items()]
+    return f"{_rows(['value', 'what it is'], values)}\n{_rows(['dimension', 'place'], dimensions)}"
 
 
 def _shown(value: Any) -> str:

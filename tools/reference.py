@@ -28,6 +28,7 @@ from runner.store.json_types import JsonList, JsonObject
 from runner.store.merge import MEASURED, attempts_behind
 from runner.store.reference import COUNTING, REFERENCE_FILE
 from runner.store.schema import (
+    analyses,
     artifacts,
     attempts,
     cells,
@@ -95,7 +96,7 @@ def prune(connection: sa.Connection) -> None:
     behind = attempts_behind(connection, kept)
     for each in (claims, verifications):
         connection.execute(sa.delete(each))
-    for each in (run_epochs, results, run_stages):
+    for each in (run_epochs, results, run_stages, analyses):
         for row in connection.execute(sa.select(each.c.run_key, each.c.rerun).distinct()).all():
             if tuple(row) not in kept:
                 mine = (each.c.run_key == row.run_key) & (each.c.rerun == row.rerun)
@@ -107,6 +108,7 @@ def prune(connection: sa.Connection) -> None:
     used = {
         *_values(connection, attempts.c.stage_key),
         *_values(connection, run_stages.c.stage_key),
+        *_values(connection, analyses.c.stage_key),
     }
     _delete_others(connection, artifacts.c.stage_key, used)
     lasting = sa.or_(

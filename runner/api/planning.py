@@ -25,6 +25,7 @@ from runner.planner.explain import (
     Branch,
     Saving,
     Together,
+    looked_at,
     measured,
     not_shared,
     savings,
@@ -79,6 +80,7 @@ class Explained(Framed):
         tree: the same, each stage under the one that it goes on from.
         measurements: metrics that tables ask for of finished runs, and of how many `run` would
             compute each from the weights that they keep.
+        analyses: analyses to be made by name, and of how many runs.
         savings: what each rule left out.
         together: which trainings are done together, and what they share.
         not_shared: why trainings that look alike share nothing.
@@ -106,6 +108,7 @@ class Explained(Framed):
     together: tuple[Together, ...]
     not_shared: tuple[str, ...]
     measurements: Mapping[str, int]
+    analyses: Mapping[str, int]
     changed: ChangedCode = NOTHING_CHANGED
     precisions: tuple[PrecisionGain, ...] = ()
 
@@ -248,12 +251,14 @@ def _explained(planned: PlannedRuns, numerics: LateNumerics, imported: int) -> E
         together=tuple(trained_together(planned.plan, names)),
         not_shared=tuple(not_shared(planned.naive, planned.plan, facts, planned.reruns, names)),
         measurements=measured(planned.plan),
+        analyses=looked_at(planned.plan),
     )
 
 
 def _stages(planned: PlannedRuns) -> Iterator[PlannedStage]:
     readers = Counter(key for keys in planned.plan.stages_by_run.values() for key in keys)
     readers.update(key for keys in planned.plan.measurements.values() for key in keys)
+    readers.update(key for keys in planned.plan.analyses.values() for key in keys)
     for stage in planned.plan.stages:
         seconds = predicted(stage, planned.facts)["seconds"]
         yield PlannedStage(

@@ -61,7 +61,7 @@ class RunSummary(Framed):
         changed: runs that have a result now, of other code than today's.
         tables: of the experiments.
         workspace: where the results are recorded.
-        failed_measurements: evaluations that tables ask for and that failed.
+        failed_measurements: evaluations that tables ask for, and analyses, that failed.
     """
 
     experiments: tuple[Experiment, ...]
@@ -152,7 +152,7 @@ def _summary(
     results = latest_results(database, planned.run_keys)
     statuses = {key: status for key, (status, _) in results.items()}
     sources = Sources(planned.bound.workspace.folder)
-    measurements = {key for keys in planned.plan.measurements.values() for key in keys}
+    measurements = planned.plan.asked()
     return RunSummary(
         experiments=tuple(experiments),
         before=sum(key in planned.facts.finished for key in planned.run_keys),

@@ -21,6 +21,7 @@ KINDS = {
     "states": "trainings that others may go on from",
     "checkpoints": "trainings that were interrupted",
     "weights": "of each run's best or last epoch",
+    "analyses": "arrays of analyses, for pictures",
     HASHES: "of files that were read before",
     LAYOUTS: "shapes of networks and digests of weights",
     CODE: "digests of the modules of components and engine",

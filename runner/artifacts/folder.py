@@ -1,8 +1,8 @@
 """`.runner/`: where everything in it lies.
 
 Owns the names of its folders and files, which nobody else joins to a path. Pixels and features are
-shared by all databases beside it; weights, states and checkpoints lie in a folder for each
-database, named by its identity, since claims are the database's.
+shared by all databases beside it; all else lies in a folder for each database, named by its
+identity, since claims are the database's.
 """
 
 from __future__ import annotations
@@ -22,7 +22,12 @@ CODE = "code.json"
 TRANSPARENT = "transparent.json"
 INDEX, CHECKPOINT = "index.json", "checkpoint.json"
 
-OF_ONE_DATABASE: tuple[ArtifactKind, ...] = ("states", "checkpoints", "weights")
+OF_ONE_DATABASE: tuple[ArtifactKind, ...] = (
+    "states",
+    "checkpoints",
+    "weights",
+    "analyses",
+)
 """Kinds that lie in a folder for each database."""
 
 MARKERS: dict[ArtifactKind, str] = {
@@ -30,6 +35,7 @@ MARKERS: dict[ArtifactKind, str] = {
     "features": INDEX,
     "states": CHECKPOINT,
     "checkpoints": CHECKPOINT,
+    "analyses": INDEX,
 }
 """The file that each folder of a kind has once it is whole, and that says what it holds."""
 

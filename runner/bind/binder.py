@@ -12,6 +12,7 @@ from pathlib import Path
 
 from runner.artifacts.folder import layouts_file
 from runner.artifacts.memory import LayoutCache
+from runner.bind.analyses import analysis_problems
 from runner.bind.bound_cell import BoundCell
 from runner.bind.data_checks import build_source, missing_data
 from runner.bind.measure_checks import measure_problems
@@ -77,6 +78,7 @@ class Binder:
                 except SpecError as error:
                     problems += error.problems
         problems += dict.fromkeys(measure_problems(cells))
+        problems += dict.fromkeys(analysis_problems(cells))
         if problems:
             raise SpecError(problems)
         return cells

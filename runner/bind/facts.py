@@ -17,7 +17,7 @@ from runner.bind.recorded import recorded
 from runner.bind.workspace import Workspace
 from runner.core.plan import Facts, Plan
 from runner.core.records import RunStatus
-from runner.core.stages import Evaluate, Train
+from runner.core.stages import AfterTraining, Train
 from runner.planner.features import features_of
 from runner.store.database import Database
 from runner.store.progress import (
@@ -112,13 +112,13 @@ def _segments(naive: Plan, numerics: Numerics | None) -> dict[str, Mapping[str, 
 def _weights_to_read(
     naive: Plan, finished: Mapping[str, RunStatus], ended: Mapping[str, str]
 ) -> set[str]:
-    """Return the weights that evaluations are to read."""
+    """Return the weights that evaluations and analyses are to read."""
     to_do = naive.read_by_open_runs(finished)
-    to_do |= {key for keys in naive.measurements.values() for key in keys}
+    to_do |= naive.asked()
     return {
         stage.weights
         for stage in naive.stages
-        if isinstance(stage, Evaluate)
+        if isinstance(stage, AfterTraining)
         and stage.key in to_do
         and ended.get(stage.key) not in ("done", "diverged")
     }

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from runner.bind.analyses import analyses
 from runner.bind.bound_cell import BoundCell
 from runner.bind.bound_request import BoundRequest
 from runner.bind.facts import find_facts
@@ -101,7 +102,8 @@ def plan_runs(
     wanted = frozenset(keys)
     cells = [cell for cell in bound.wanted_cells if cell.run.run_key in wanted]
     asked = measurements(cells, chains, database, reruns, finished)
-    naive = naive_plan(((runs[key].run, chains[key]) for key in keys), asked)
+    looked_at = analyses(cells, chains, database, reruns, finished)
+    naive = naive_plan(((runs[key].run, chains[key]) for key in keys), asked, looked_at)
     facts = find_facts(naive, finished, bound, database, numerics)
     steps = rule_steps(naive, facts, rules_without(bound.disabled))
     solo_keys = {

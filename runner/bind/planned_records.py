@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from runner.bind.analyses import wanted_analyses
 from runner.bind.bound_cell import BoundCell
 from runner.bind.plan_runs import PlannedRuns
 from runner.core.keys import canonical_json
 from runner.spec.experiment import Experiment
+from runner.store.analyses import record_analyses
 from runner.store.catalogue import RunStages, SpecRecord, record_experiment, record_stages
 from runner.store.database import Database
 
@@ -47,9 +49,13 @@ def record_wanted(database: Database, planned: PlannedRuns) -> None:
             },
             fingerprints=_fingerprints(experiment, bound),
         )
-    asked = {key for keys in planned.plan.measurements.values() for key in keys}
+    asked = planned.plan.asked()
     if asked:
-        record_stages(database, [stage for stage in planned.plan.stages if stage.key in asked])
+        known = {stage.key: stage for stage in planned.naive.stages}
+        known |= {stage.key: stage for stage in planned.plan.stages}
+        record_stages(database, [stage for key, stage in known.items() if key in asked])
+    if wanted := wanted_analyses(planned.naive, planned.reruns):
+        record_analyses(database, wanted)
 
 
 def _fingerprints(experiment: Experiment, bound: Sequence[BoundCell]) -> Mapping[str, str]:

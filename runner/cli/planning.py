@@ -159,6 +159,10 @@ def _text(explained: Explained, full: bool) -> str:
         f"measure   {metric} of {pluralize(count, 'finished run')}, from the weights that are kept"
         for metric, count in explained.measurements.items()
     ]
+    lines += [
+        f"analyse   {name} of {pluralize(count, 'run')}"
+        for name, count in explained.analyses.items()
+    ]
     wanted, planned = explained.wanted, explained.planned
     lines.append(f"epochs    {planned.epochs} to do of {wanted.epochs}, at most")
     lines.append(f"time      {_time(planned, explained)}")

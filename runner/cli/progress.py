@@ -42,6 +42,8 @@ class Names:
                 self._names.setdefault(stage.key, run_name(cell.cell))
             for key in wanted.plan.measurements.get(cell.run.run_key, ()):
                 self._names.setdefault(key, f"{run_name(cell.cell)} measured for a table")
+            for key in wanted.plan.analyses.get(cell.run.run_key, ()):
+                self._names.setdefault(key, f"{run_name(cell.cell)} analysed")
 
     def of(self, stage: Stage) -> str:
         """Return the name of a stage."""

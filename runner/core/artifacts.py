@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-ArtifactKind = Literal["pixels", "features", "states", "checkpoints", "weights"]
+ArtifactKind = Literal["pixels", "features", "states", "checkpoints", "weights", "analyses"]
 KINDS: tuple[ArtifactKind, ...] = get_args(ArtifactKind)
 
 WITH_PART = ("states", "weights")
@@ -23,7 +23,7 @@ class ArtifactName:
     Attributes:
         kind: what it is.
         key: of the pixels, of the features, of the segment on which a state lies, of the training
-            that a checkpoint is of, of the run alone whose weights they are.
+            that a checkpoint is of, of the run alone whose weights they are, of an analysis.
         part: the epoch of a state; ``best`` or ``last`` of weights; "" of the others.
     """
 
@@ -88,6 +88,11 @@ def weights_name(solo_key: str, which: str) -> str:
 def checkpoint_name(stage_key: str) -> str:
     """Return the artifact name of the checkpoint of a training."""
     return f"checkpoints/{stage_key}"
+
+
+def analysis_name(stage_key: str) -> str:
+    """Return the artifact name of the arrays that an analysis leaves."""
+    return f"analyses/{stage_key}"
 
 
 def kind_of(text: str) -> ArtifactKind:

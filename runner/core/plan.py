@@ -46,6 +46,7 @@ class Plan:
         decisions: what the rules did.
         measurements: for each run, keys of the evaluations that a table asks for. They are no part
             of the run, which is complete without them.
+        analyses: likewise, keys of the analyses that its spec asks for.
         cohorts: trainings that are done together; every other stage is done by itself.
     """
 
@@ -55,6 +56,7 @@ class Plan:
     decisions: tuple[Decision, ...] = ()
     measurements: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     cohorts: tuple[Cohort, ...] = ()
+    analyses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def without(self, stages: Collection[Stage], why: str) -> Plan:
         """Return the plan without some stages, with the reason for people."""
@@ -64,6 +66,15 @@ class Plan:
             stages=tuple(stage for stage in self.stages if stage.key not in keys),
             skipped={**self.skipped, **dict.fromkeys((stage.key for stage in stages), why)},
         )
+
+    def asked(self) -> set[str]:
+        """Return the keys of the stages that are wanted for a run and are no part of it."""
+        return {
+            key
+            for by_run in (self.measurements, self.analyses)
+            for keys in by_run.values()
+            for key in keys
+        }
 
     def read_by_open_runs(self, finished: Collection[str]) -> set[str]:
         """Return the keys of the stages that runs without a result read.

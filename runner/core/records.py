@@ -5,11 +5,14 @@ Owns their shapes only. Ranges of epochs of attempts say who trained what.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 RunStatus = Literal["done", "diverged", "failed"]
+DimensionValue = str | int | float
+"""A place along a dimension of an analysis: a transform, a severity, a class, a layer."""
+
 AttemptStatus = Literal["running", "done", "diverged", "failed", "interrupted", "lost", "reference"]
 
 
@@ -21,6 +24,21 @@ class Metric:
     split: str
     name: str
     value: float
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisValue:
+    """One number of an analysis.
+
+    Attributes:
+        name: what it is, as `accuracy`.
+        value: the number, finite.
+        dims: where it stands, by dimension, as {"transform": "GaussianBlur", "severity": 2}.
+    """
+
+    name: str
+    value: float
+    dims: Mapping[str, DimensionValue]
 
 
 @dataclass(frozen=True, slots=True)

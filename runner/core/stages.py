@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
-from runner.core.artifacts import pixels_name, weights_name
+from runner.core.artifacts import analysis_name, pixels_name, weights_name
 from runner.core.prefix import FrozenPrefix
 from runner.core.reader import KeptWeights, Reader
 from runner.core.run import ResolvedSettings
 from runner.core.trajectory import Trajectory
 
-StageKind = Literal["prepare", "features", "train", "evaluate"]
+StageKind = Literal["prepare", "features", "train", "evaluate", "analyse"]
 STAGE_KINDS: tuple[StageKind, ...] = get_args(StageKind)
 """In the order in which a run needs them."""
 
@@ -300,9 +300,71 @@ class Evaluate(_Planned):
         }
 
 
-Stage = Prepare | ExtractFeatures | Train | Evaluate
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Analyse(_Planned):
+    """Looking at weights that a run has kept, as a spec's `analyses` ask.
 
-AfterTraining = Evaluate
+    Attributes:
+        settings: of the run.
+        analysis: settings of the analysis; its ``name`` says which one.
+        solo_key: what trainings call the run.
+        trainings: keys of those that the run reads.
+        weights: artifact name of the weights.
+        epoch: which weights they are.
+        epoch_number: of the weights, where the run is finished, so that it is known; else None.
+        leaves_arrays: whether it leaves an artifact beside its values.
+    """
+
+    kind: ClassVar[StageKind] = "analyse"
+    settings: ResolvedSettings
+    analysis: ResolvedSettings
+    pixels_key: str
+    solo_key: str
+    trainings: tuple[str, ...]
+    weights: str
+    epoch: KeptWeights
+    epoch_number: int | None = None
+    leaves_arrays: bool = False
+
+    @property
+    def name(self) -> str:
+        """The name of the analysis, as `robustness`."""
+        return str(self.analysis.json["name"])
+
+    @property
+    def produces(self) -> tuple[str, ...]:
+        """Artifacts that later stages, pictures and people need."""
+        return (analysis_name(self.key),) if self.leaves_arrays else ()
+
+    @property
+    def consumes(self) -> tuple[str, ...]:
+        """Artifacts that it needs, of the stages before it."""
+        return (pixels_name(self.pixels_key), self.weights)
+
+    def title(self) -> str:
+        """Return what it does, in words."""
+        split = self.analysis.json.get("split")
+        on = f" on {split}" if split else ""
+        return f"{self.name} of {_model(self.settings)}, {self.epoch} weights{on}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as a database holds it."""
+        return {
+            "settings": self.settings.json,
+            "analysis": self.analysis.json,
+            "pixels_key": self.pixels_key,
+            "reading": self.solo_key,
+            "trainings": list(self.trainings),
+            "weights": self.weights,
+            "epoch": self.epoch,
+            **({} if self.epoch_number is None else {"epoch_number": self.epoch_number}),
+            **({"leaves_arrays": True} if self.leaves_arrays else {}),
+        }
+
+
+Stage = Prepare | ExtractFeatures | Train | Evaluate | Analyse
+
+AfterTraining = Evaluate | Analyse
 """Kinds that look at what one run has kept: they have its ``solo_key`` and its ``trainings``."""
 
 SeesImages = Train | Evaluate

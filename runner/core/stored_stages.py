@@ -11,7 +11,15 @@ from typing import Any, assert_never
 from runner.core.prefix import FrozenPrefix
 from runner.core.reader import Reader
 from runner.core.run import ResolvedSettings
-from runner.core.stages import Evaluate, ExtractFeatures, Prepare, Stage, StageKind, Train
+from runner.core.stages import (
+    Analyse,
+    Evaluate,
+    ExtractFeatures,
+    Prepare,
+    Stage,
+    StageKind,
+    Train,
+)
 from runner.core.trajectory import Trajectory
 
 
@@ -54,6 +62,8 @@ def stage_from_json(
             )
         case "train":
             return _train_from_json(key, values, needs, cost_key)
+        case "analyse":
+            return _analyse_from_json(key, values, needs, cost_key)
         case "evaluate":
             return Evaluate(
                 key=key,
@@ -95,6 +105,25 @@ def _train_from_json(
         prefix=_prefix_from_json(values),
         on_features="features" in values,
         epochs=trajectory.last_epoch - first + 1 if recorded is None else 0,
+    )
+
+
+def _analyse_from_json(
+    key: str, values: Mapping[str, Any], needs: Sequence[str], cost_key: str
+) -> Analyse:
+    return Analyse(
+        key=key,
+        needs=tuple(needs),
+        cost_key=cost_key,
+        settings=ResolvedSettings(values["settings"]),
+        analysis=ResolvedSettings(values["analysis"]),
+        pixels_key=values["pixels_key"],
+        solo_key=values["reading"],
+        trainings=tuple(values["trainings"]),
+        weights=values["weights"],
+        epoch=values["epoch"],
+        epoch_number=values.get("epoch_number"),
+        leaves_arrays=values.get("leaves_arrays", False),
     )
 
 

@@ -17,7 +17,7 @@ from runner.artifacts.folder import Artifacts
 from runner.components.data.dataset import ImageSource
 from runner.components.models.torchvision_model import weights_name
 from runner.components.settings import Settings
-from runner.core.records import Metric, Produced
+from runner.core.records import AnalysisValue, Metric, Produced
 from runner.engine.training.writer import Writer
 
 
@@ -54,14 +54,14 @@ class Outcome:
         status: ``done`` or ``diverged``.
         values: what is recorded of it, JSON only.
         message: for people, when it diverged.
-        measured: evaluations.
+        measured: evaluations, or values of an analysis.
         produced: artifacts.
     """
 
     status: str
     values: Mapping[str, Any]
     message: str = ""
-    measured: Sequence[Metric] = ()
+    measured: Sequence[Metric | AnalysisValue] = ()
     produced: Sequence[Produced] = ()
 
 

@@ -18,7 +18,8 @@ from runner.components.measures import BY_NAME, STANDARD
 from runner.components.resolved import typed_data, typed_settings
 from runner.core.errors import StageFailed
 from runner.core.moments import reached
-from runner.core.stages import Evaluate, ExtractFeatures, Prepare, Stage, Train
+from runner.core.stages import Analyse, Evaluate, ExtractFeatures, Prepare, Stage, Train
+from runner.engine.analyses.analysed import Subject
 from runner.engine.arithmetic import computing, memory_format
 from runner.engine.context import Context, Outcome, Progress
 from runner.engine.data.pixels import open_images, prepare
@@ -29,6 +30,7 @@ from runner.engine.memory import keep_freed_memory, return_freed_memory
 from runner.engine.network.build import load_state, network_for
 from runner.engine.network.layout import outside_prefix
 from runner.engine.network.whole_weights import whole_weights
+from runner.engine.stages.analyse import analyse
 from runner.engine.stages.evaluate import evaluate
 from runner.engine.stages.features import features_stage, take_features
 from runner.engine.stages.train import train_stages
@@ -98,13 +100,15 @@ def _do(context: Context, job: StageJob[Stage]) -> Outcome:
             return _prepare(context, job.stage)
         case Train():
             return _train_alone(context, cast(StageJob[Train], job))
-        case ExtractFeatures() | Evaluate():
+        case ExtractFeatures() | Evaluate() | Analyse():
             return _compute(context, job, job.stage)
         case _:
             assert_never(job.stage)
 
 
-def _compute(context: Context, job: StageJob[Stage], stage: ExtractFeatures | Evaluate) -> Outcome:
+def _compute(
+    context: Context, job: StageJob[Stage], stage: ExtractFeatures | Evaluate | Analyse
+) -> Outcome:
     settings = typed_settings(stage.settings)
     precision = settings.train.precision
     try:
@@ -113,6 +117,8 @@ def _compute(context: Context, job: StageJob[Stage], stage: ExtractFeatures | Ev
             images = open_images(context, stage.pixels_key, settings.data, form)
             if isinstance(stage, Evaluate):
                 return _evaluate(context, cast(StageJob[Evaluate], job), images)
+            if isinstance(stage, Analyse):
+                return _analyse(context, cast(StageJob[Analyse], job), images)
             unused = outside_prefix(settings, images.shape, len(images.classes))
             network = network_for(context, settings, images, given=unused)
             return features_stage(context, images, network, stage)
@@ -142,9 +148,7 @@ def _evaluate(context: Context, job: StageJob[Evaluate], images: Images) -> Outc
     network = network_for(context, settings, images, given=weights.keys())
     load_state(network, weights)
     network, samples = take_features(context, stage, images, network)
-    epoch = stage.epoch_number
-    if epoch is None:
-        epoch = int(job.outcomes[stage.solo_key][f"{stage.epoch}_epoch"])
+    epoch = _epoch_of(job)
     measures = [BY_NAME[name] for name in stage.measures] or STANDARD
     split, precision = stage.split, settings.train.precision
 
@@ -162,8 +166,24 @@ def _evaluate(context: Context, job: StageJob[Evaluate], images: Images) -> Outc
     return Outcome("done", reads, measured=measured)
 
 
-def _weights(context: Context, job: StageJob[Evaluate]) -> dict[str, Tensor]:
-    """Return the weights that an evaluation looks at, as the training recorded them.
+def _analyse(context: Context, job: StageJob[Analyse], images: Images) -> Outcome:
+    settings, weights = typed_settings(job.stage.settings), _weights(context, job)
+    network = network_for(context, settings, images, given=weights.keys())
+    load_state(network, weights)
+    network.eval()
+    return analyse(Subject(context, network, images, settings, _epoch_of(job)), job)
+
+
+def _epoch_of(job: StageJob[Evaluate | Analyse]) -> int:
+    """Return the epoch whose weights a stage looks at."""
+    stage = job.stage
+    if stage.epoch_number is not None:
+        return stage.epoch_number
+    return int(job.outcomes[stage.solo_key][f"{stage.epoch}_epoch"])
+
+
+def _weights(context: Context, job: StageJob[Evaluate | Analyse]) -> dict[str, Tensor]:
+    """Return the weights that an evaluation or analysis looks at, as the training recorded them.
 
     Raises:
         StageFailed: when they are gone or damaged.

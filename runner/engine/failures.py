@@ -13,11 +13,11 @@ from runner.artifacts.folder import INDEX
 from runner.components.resolved import typed_settings
 from runner.core.artifacts import pixels_name
 from runner.core.errors import StageFailed
-from runner.core.stages import Evaluate, ExtractFeatures, Train
+from runner.core.stages import Analyse, Evaluate, ExtractFeatures, Train
 from runner.engine.arithmetic import UNREPEATABLE
 from runner.engine.context import Context
 
-OnImages = ExtractFeatures | Train | Evaluate
+OnImages = ExtractFeatures | Train | Evaluate | Analyse
 
 
 def as_failure(context: Context, stage: OnImages, error: Exception) -> Exception:

@@ -9,10 +9,11 @@ from typing import assert_never
 
 import torch
 
+from runner.components.analyses import typed_analysis
 from runner.components.data.dataset import ImageSource
 from runner.components.data.splitting import Split
 from runner.components.settings import Precision, Settings, evaluated_each_epoch
-from runner.core.stages import Evaluate, ExtractFeatures, Prepare, Stage, Train
+from runner.core.stages import Analyse, Evaluate, ExtractFeatures, Prepare, Stage, Train
 from runner.engine.arithmetic import computing, in_format, memory_format
 from runner.engine.data.augment import Augmenter
 from runner.engine.data.samples import evaluation_batch_size
@@ -71,6 +72,10 @@ class Probe:
             case Evaluate():
                 network, sample = self.network(stage.on_features)
                 return self._evaluating(network, sample, self._num_images()["test"])
+            case Analyse():
+                network, sample = self.network(False)
+                images = typed_analysis(stage.analysis).passes(self._num_images())
+                return self._evaluating(network, sample, images)
             case _:
                 assert_never(stage)
 

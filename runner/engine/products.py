@@ -21,7 +21,7 @@ def lies_there(artifacts: Artifacts, name: str) -> bool:
     match parsed.kind:
         case "pixels":
             return look_whole(artifacts.path(name), parsed.key)
-        case "features" | "states" | "checkpoints" | "weights":
+        case "features" | "states" | "checkpoints" | "weights" | "analyses":
             return artifacts.lies_there(name)
         case _:
             assert_never(parsed.kind)

@@ -79,7 +79,8 @@ def _setup(planned: PlannedRuns, numerics: LateNumerics) -> WorkerSetup:
 
 def _code(folder: Path, planned: PlannedRuns) -> Mapping[str, str]:
     """Return the digests of the modules with which runs are made and measured now."""
-    finished, measured = planned.facts.finished, planned.plan.measurements
+    plan, finished = planned.plan, planned.facts.finished
+    measured = {*plan.measurements, *plan.analyses}
     settings = (
         cell.resolved.settings
         for cell in planned.cells

@@ -11,6 +11,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
+from runner.components.analyses.analysis import AnalysisSettings
 from runner.components.component import Component, canonical_settings, keyed_settings
 from runner.components.data.dataset import DatasetSettings
 from runner.components.resolved import settings_key
@@ -21,7 +22,7 @@ from runner.core.plan import Plan
 from runner.core.prefix import FrozenPrefix
 from runner.core.reader import KeptWeights
 from runner.core.run import Cell, ResolvedSettings, Run
-from runner.core.stages import Evaluate, Prepare, Stage, Train
+from runner.core.stages import Analyse, Evaluate, Prepare, Stage, Train
 from runner.lower.trajectory import (
     data_key,
     make_reader,
@@ -107,22 +108,26 @@ def naive_chain(
 def naive_plan(
     chains: Iterable[tuple[Run, tuple[Stage, ...]]],
     measurements: Mapping[str, Sequence[Evaluate]] = MappingProxyType({}),
+    analyses: Mapping[str, Sequence[Analyse]] = MappingProxyType({}),
 ) -> Plan:
     """Return the plan that does every chain by itself.
 
     Args:
         chains: of all wanted runs.
         measurements: evaluations that tables ask for, by the key of their run.
+        analyses: that specs ask for, likewise.
     """
     pairs = list(chains)
     stages = [stage for _, chain in pairs for stage in chain]
     stages += [stage for asked in measurements.values() for stage in asked]
+    stages += [stage for asked in analyses.values() for stage in asked]
     return Plan(
         stages=tuple(stages),
         stages_by_run={run.run_key: tuple(stage.key for stage in chain) for run, chain in pairs},
         measurements={
             run: tuple(each.key for each in asked) for run, asked in measurements.items()
         },
+        analyses={run: tuple(each.key for each in asked) for run, asked in analyses.items()},
     )
 
 
@@ -162,6 +167,36 @@ def measurement(
         measures=names,
         epoch_number=epoch_number,
         prefix=train.prefix,
+    )
+
+
+def analyse(
+    train: Train, analysis: AnalysisSettings, epoch: KeptWeights, epoch_number: int | None = None
+) -> Analyse:
+    """Return the analysis of weights that a run keeps.
+
+    Args:
+        train: what the run would do by itself.
+        analysis: what is looked at.
+        epoch: which weights.
+        epoch_number: of the weights of a finished run; nothing is to be trained for it then.
+    """
+    keyed = keyed_settings(analysis)
+    return Analyse(
+        key=content_key("analyse", [train.key, epoch, keyed]),
+        needs=train.needs if epoch_number is not None else (*train.needs, train.key),
+        cost_key=content_key("cost", ["analyse", train.cost_key, keyed]),
+        num_bytes=None if analysis.LEAVES_ARRAYS else 0,
+        multiply_adds=train.multiply_adds,
+        settings=train.settings,
+        analysis=ResolvedSettings(canonical_settings(analysis), analysis),
+        pixels_key=train.pixels_key,
+        solo_key=train.key,
+        trainings=() if epoch_number is not None else (train.key,),
+        weights=weights_name(train.key, epoch),
+        epoch=epoch,
+        epoch_number=epoch_number,
+        leaves_arrays=analysis.LEAVES_ARRAYS,
     )
 
 

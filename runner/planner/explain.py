@@ -12,7 +12,7 @@ from typing import Any
 
 from runner.core.plan import Facts, Plan
 from runner.core.records import ActualCost
-from runner.core.stages import STAGE_KINDS, AfterTraining, Evaluate, Stage, Train
+from runner.core.stages import STAGE_KINDS, AfterTraining, Analyse, Evaluate, Stage, Train
 from runner.planner.cost import Cost, cost_of, predicted
 
 Rule = Callable[[Plan, Facts], Plan]
@@ -220,6 +220,15 @@ def measured(plan: Plan) -> dict[str, int]:
             for name in stage.measures:
                 metric = f"{stage.split}_{name}"
                 found[metric] = found.get(metric, 0) + 1
+    return found
+
+
+def looked_at(plan: Plan) -> dict[str, int]:
+    """Return the analyses that are to be made, by name, and of how many runs."""
+    found: dict[str, int] = {}
+    for stage in plan.stages:
+        if isinstance(stage, Analyse):
+            found[stage.name] = found.get(stage.name, 0) + 1
     return found
 
 

@@ -1,6 +1,6 @@
-"""The rule for what tables ask of finished runs: nothing is trained to measure it.
+"""The rule for what tables and analyses ask of finished runs: nothing is trained for it.
 
-Owns what is said where it cannot be measured. Which evaluations are asked for is not decided here.
+Owns what is said where it cannot be done. Which evaluations are asked for is not decided here.
 """
 
 from __future__ import annotations
@@ -9,28 +9,29 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from runner.core.plan import Decision, Facts, Plan
-from runner.core.stages import Evaluate
+from runner.core.stages import AfterTraining, Analyse, Evaluate
 
 
 def skip_where_weights_are_gone(plan: Plan, facts: Facts) -> Plan:
-    """Leave out what is to be measured of finished runs whose weights are gone.
+    """Leave out what is to be measured or looked at of finished runs whose weights are gone.
 
-    They would have to be trained again, which a table's wish is no reason for.
+    They would have to be trained again, which such a wish is no reason for. Arrays that are gone
+    stay so then: the values that were recorded with them are there.
     """
-    gone: dict[tuple[str, ...], list[Evaluate]] = {}
+    gone: dict[str, list[Evaluate | Analyse]] = {}
     for stage in plan.stages:
-        if not isinstance(stage, Evaluate) or stage.epoch_number is None:
+        if not isinstance(stage, AfterTraining) or stage.epoch_number is None:
             continue
-        if stage.key not in facts.done and stage.weights not in facts.artifacts:
-            metrics = tuple(f"{stage.split}_{name}" for name in stage.measures)
-            gone.setdefault(metrics, []).append(stage)
+        is_whole = stage.key in facts.done and facts.artifacts.issuperset(stage.produces)
+        if not is_whole and stage.weights not in facts.artifacts:
+            gone.setdefault(_what(stage), []).append(stage)
     decisions = [
         Decision(
             "skip_where_weights_are_gone",
             min(stage.key for stage in stages),  # whatever the order of the runs
-            _why_not(metrics, len(stages)),
+            _why_not(what, stages),
         )
-        for metrics, stages in gone.items()
+        for what, stages in gone.items()
     ]
     plan = replace(plan, decisions=(*plan.decisions, *decisions))
     return plan.without(
@@ -38,9 +39,21 @@ def skip_where_weights_are_gone(plan: Plan, facts: Facts) -> Plan:
     )
 
 
-def _why_not(metrics: Sequence[str], count: int) -> str:
+def _what(stage: Evaluate | Analyse) -> str:
+    """Return what is asked for of a run, with the verb that says that it cannot be done."""
+    if isinstance(stage, Analyse):
+        return stage.name
+    return " and ".join(f"{stage.split}_{name}" for name in stage.measures)
+
+
+def _why_not(what: str, stages: Sequence[Evaluate | Analyse]) -> str:
+    count = len(stages)
     runs, whose = ("1 finished run", "its") if count == 1 else (f"{count} finished runs", "their")
-    return (
-        f"{' and '.join(metrics)} of {runs} cannot be measured: {whose} weights are gone;"
+    why = (
+        f"{what} of {runs} cannot be measured: {whose} weights are gone;"
         " only training again (run --rerun) would bring them back"
     )
+    if not any(isinstance(stage, Analyse) for stage in stages):
+        return why
+    epochs = sum(int(stage.settings.json["train"]["epochs"]) for stage in stages)
+    return f"{why}, at most {epochs} epochs"

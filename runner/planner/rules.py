@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 
 from runner.core.plan import Decision, Facts, Plan
-from runner.core.stages import AfterTraining, Stage, Train
+from runner.core.stages import AfterTraining, Analyse, Stage, Train
 from runner.planner.features import use_frozen_features
 from runner.planner.measurements import skip_where_weights_are_gone
 from runner.planner.recorded import read_recorded_epochs
@@ -34,7 +34,7 @@ def merge_equal_stages(plan: Plan, facts: Facts) -> Plan:
 
 def skip_finished_runs(plan: Plan, facts: Facts) -> Plan:
     """Leave out the stages that only runs with a result read."""
-    asked = {key for keys in plan.measurements.values() for key in keys}
+    asked = plan.asked()
     wanted = plan.read_by_open_runs(facts.finished) | asked
     wanted |= {need for stage in plan.stages if stage.key in asked for need in stage.needs}
     unwanted = [stage for stage in plan.stages if stage.key not in wanted]
@@ -66,6 +66,8 @@ def skip_done_stages(plan: Plan, facts: Facts) -> Plan:
     for stage in reversed(plan.stages):
         missing = (name for name in stage.produces if name not in facts.artifacts)
         gone = [name for name in missing if name in needed]
+        if isinstance(stage, Analyse):  # people look at what it leaves
+            gone = [name for name in stage.produces if name not in facts.artifacts]
         if stage.key in facts.done and not gone:
             dropped.append(stage)
             continue

@@ -1,6 +1,7 @@
 """One document from a spec and what it extends.
 
-Owns `extends`: settings are inherited, `sweep`, `tables` and `published` only when named.
+Owns `extends`: settings are inherited, `sweep`, `analyses`, `tables` and `published` only when
+named.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from runner.core.errors import Problem, SourcePosition, SpecError, nearest, refuse
+from runner.spec.analyses import spell_out_analyses
 from runner.spec.names import SETTING_ROOTS, as_mapping, setting_path, spell_out
 from runner.spec.nodes import Node, merge
 from runner.spec.written import written_problems
@@ -21,11 +23,12 @@ DOCUMENT_KEYS = (
     *SETTING_ROOTS,
     "seeds",
     "sweep",
+    "analyses",
     "tables",
     "published",
     "profiles",
 )
-KEPT_WHEN_NAMED = ("sweep", "tables", "published", "seeds", "profiles")
+KEPT_WHEN_NAMED = ("sweep", "analyses", "tables", "published", "seeds", "profiles")
 MAX_EXTENDED = 20
 """Specs that one spec extends, one after the other."""
 
@@ -112,6 +115,8 @@ def _spelled(document: Node) -> Node:
         key: spell_out(key, child) if key in SETTING_ROOTS else child
         for key, child in document.value.items()
     }
+    if "analyses" in settings:
+        settings["analyses"] = spell_out_analyses(settings["analyses"])
     return Node(settings, document.position)
 
 

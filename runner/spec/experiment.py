@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from runner.components.resolved import settings_key
 from runner.components.settings import Settings
 from runner.core.errors import MAX_PROBLEMS, Problem, SpecError, refuse
 from runner.core.run import Cell
+from runner.spec.analyses import Analyses, analysis_problems, parse_analyses
 from runner.spec.cell_names import cell_names
 from runner.spec.compose import load_document
 from runner.spec.names import SETTING_ROOTS, spell_out
@@ -33,6 +34,7 @@ from runner.spec.variants import (
     Variant,
     check_profiles,
     make_variant,
+    profile_analyses,
     profile_layers,
     refuse_infinite,
 )
@@ -66,6 +68,7 @@ class Experiment:
         document: the spec with what it extends, as plain values, for the record.
         source: the text of the file as written.
         cells: in the order of the spec, seeds innermost.
+        analyses: what is looked at on the weights of every cell's run, by name.
     """
 
     name: str
@@ -76,6 +79,7 @@ class Experiment:
     variant: str
     cells: tuple[ResolvedCell, ...]
     tables: tuple[Table, ...]
+    analyses: Analyses = field(default_factory=dict)
 
 
 def load_experiment(path: Path, profile: str | None = None, sets: Sequence[str] = ()) -> Experiment:
@@ -112,6 +116,9 @@ def _built(document: Node, path: Path, profile: str | None, sets: Sequence[str])
     num_kept = len(variant.kept_positions(len(combinations)))
     seeds_node = variant.seeds or document.get("seeds")
     check_cells(num_kept, len(seeds), _own_settings(document), seeds_node)
+    analyses = parse_analyses(document.get("analyses"), variant.analyses)
+    for layer in profile_analyses(document.get("profiles")):
+        parse_analyses(document.get("analyses"), [layer])
     cells = _cells(name, document, combinations, seeds, variant)
     refuse_infinite(document)
     trainings = (item.settings.train for item in cells)
@@ -124,7 +131,7 @@ def _built(document: Node, path: Path, profile: str | None, sets: Sequence[str])
         tables_node = to_node(
             default_tables(name, plain_cells, cells[0].settings), document.position
         )
-    tables = parse_tables(tables_node, labels)
+    tables = parse_tables(tables_node, labels, analyses)
     entries = document.get("published")
     published_cells = with_published(plain_cells, labels, entries, bool(variant.name))
     names = cell_names({cell.position: (cell.labels, cell.swept) for cell in plain_cells})
@@ -133,19 +140,32 @@ def _built(document: Node, path: Path, profile: str | None, sets: Sequence[str])
         for item, cell in zip(cells, published_cells, strict=True)
     ]
     distinct = {item.cell.settings_key: item.settings for item in cells}
+    refuse(analysis_problems(analyses, distinct.values()))
     if not variant.name:
-        refuse(table_problems(tables, plain_cells, distinct.values()))
+        refuse(table_problems(tables, plain_cells, distinct.values(), analyses))
         refuse(published_problems(tables, _published(combinations, entries)))
     source = path.read_text(encoding="utf-8") if path.is_file() else ""
     text = about.value.strip() if about is not None else ""
-    record = {**plain(document), "tables": plain(tables_node)}
-    return Experiment(name, text, path, source, record, variant.name, tuple(cells), tables)
+    record = {**plain(document), **_recorded(analyses), "tables": plain(tables_node)}
+    return Experiment(
+        name, text, path, source, record, variant.name, tuple(cells), tables, analyses
+    )
+
+
+def _recorded(analyses: Analyses) -> dict[str, Any]:
+    """Return the analyses as records hold them, resolved; nothing where there are none."""
+    if not analyses:
+        return {}
+    return {
+        "analyses": {name: canonical_settings(each.settings) for name, each in analyses.items()}
+    }
 
 
 def recorded_tables(document: Mapping[str, Any]) -> tuple[Table, ...]:
     """Return the tables of a recorded document, without expanding its sweep."""
     tree = to_node(document)
-    return parse_tables(tree.get("tables"), label_names(tree.get("sweep")))
+    analyses = parse_analyses(tree.get("analyses"))
+    return parse_tables(tree.get("tables"), label_names(tree.get("sweep")), analyses)
 
 
 def _name(document: Node, path: Path) -> str:

@@ -103,7 +103,7 @@ def spell_out(path: str, node: Node) -> Node:
     if path == PIPELINE:
         return _spell_out_pipeline(node)
     if path == f"{PIPELINE}.steps":
-        return _spell_out_steps(node)
+        return spell_out_steps(node)
     key = COMPONENT_PATHS.get(path)
     if key is not None and isinstance(node.value, str):
         named = Node(node.value, node.position, node.key_position)
@@ -121,15 +121,15 @@ def _spell_out_pipeline(node: Node) -> Node:
         steps = node.get("steps")
         if steps is None:
             return node
-        return replace(node, value={**node.value, "steps": _spell_out_steps(steps)})
+        return replace(node, value={**node.value, "steps": spell_out_steps(steps)})
     if node.is_sequence or node.is_mapping or isinstance(node.value, str):
         steps = node if node.is_sequence else replace(node, value=(node,))
         chance = replace(node, value=WHOLE_PIPELINE)
-        return replace(node, value={"p": chance, "steps": _spell_out_steps(steps)})
+        return replace(node, value={"p": chance, "steps": spell_out_steps(steps)})
     return node
 
 
-def _spell_out_steps(node: Node) -> Node:
+def spell_out_steps(node: Node) -> Node:
     """Return a list of steps with the names in full, also in what a step chooses from."""
     if not node.is_sequence:
         return node
@@ -143,7 +143,7 @@ def _spell_out_step(node: Node) -> Node:
     if choices is None or not choices.is_sequence:
         return node
     lists = tuple(
-        _spell_out_steps(each if each.is_sequence else replace(each, value=(each,)))
+        spell_out_steps(each if each.is_sequence else replace(each, value=(each,)))
         for each in choices.value
     )
     return replace(node, value={**node.value, "choices": replace(choices, value=lists)})

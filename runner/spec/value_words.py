@@ -53,6 +53,8 @@ def value_in_words(
     kind = str(schema.get("type"))
     if kind == "array":
         return article + _list_in_words(schema, definitions)
+    if kind == "object":
+        return f"{article}mapping"
     if kind == "null":
         return "`null`"
     if kind == "boolean":

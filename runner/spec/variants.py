@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from runner.core.errors import Problem, SourcePosition, SpecError, UsageError, nearest, refuse
+from runner.spec.analyses import is_analysis_path
 from runner.spec.names import setting_path, short_name
 from runner.spec.nodes import Node, identity, infinite_numbers
 from runner.spec.unknown import unknown_setting
@@ -26,6 +27,7 @@ class Variant:
     Attributes:
         name: "" for the spec as written.
         layers: settings by dotted path, the profile's below those of ``--set``.
+        analyses: the same of settings of analyses, as ``analyses.shaken.draws``.
         seeds: the profile's seeds, or None.
         cells: how many positions of the sweep the profile keeps, or None for all.
     """
@@ -34,6 +36,7 @@ class Variant:
     layers: tuple[Mapping[str, Node], ...] = ()
     seeds: Node | None = None
     cells: int | None = None
+    analyses: tuple[Mapping[str, Node], ...] = ()
 
     def kept_positions(self, num_positions: int) -> list[int]:
         """Return the kept positions: the first, the last, and evenly spaced ones between."""
@@ -66,14 +69,24 @@ def make_variant(document: Node, profile: str | None, sets: Sequence[str]) -> Va
             chosen[path] = value
         layers.append(chosen)
         parts += [f"{short_name(path)}={identity(chosen[path])}" for path in sorted(chosen)]
-    return Variant(", ".join(parts), tuple(layers), seeds, cells)
+    own, of_analyses = _parted(layers)
+    return Variant(", ".join(parts), own, seeds, cells, of_analyses)
+
+
+def _parted(
+    layers: Sequence[Mapping[str, Node]],
+) -> tuple[tuple[Mapping[str, Node], ...], tuple[Mapping[str, Node], ...]]:
+    """Return the settings of runs and those of analyses in layers, apart."""
+    own = ({path: layer[path] for path in layer if not is_analysis_path(path)} for layer in layers)
+    others = ({path: layer[path] for path in layer if is_analysis_path(path)} for layer in layers)
+    return tuple(own), tuple(others)
 
 
 def variant_options(name: str) -> list[str]:
     """Return the options of the command line that make the variant of this name."""
     if not name:
         return []
-    first = re.search(r"(?:^|, )(?=[A-Za-z_.]+=)", name)
+    first = re.search(r"(?:^|, )(?=[A-Za-z_][A-Za-z0-9_.]*=)", name)
     head, rest = (name, "") if first is None else (name[: first.start()], name[first.end() :])
     options = ["--profile", head.removeprefix("profile ")] if head else []
     while rest:
@@ -121,10 +134,7 @@ def _settings(node: Node, besides: Sequence[str]) -> dict[str, Node]:
     for name, child in node.value.items():
         if name in besides:
             continue
-        path = setting_path(name)
-        if path is None:
-            raise unknown_setting(name, child)
-        dotted = ".".join(path)
+        dotted = _dotted(name, child)
         if dotted in settings:
             position = child.key_position or child.position
             found = f"{dotted} is given twice"
@@ -137,7 +147,15 @@ def profile_layers(profiles: Node | None) -> list[Mapping[str, Node]]:
     """Return the settings of every profile, chosen or not."""
     if profiles is None:
         return []
-    return [_settings(node, PROFILE_KEYS) for node in profiles.value.values()]
+    return list(_parted([_settings(node, PROFILE_KEYS) for node in profiles.value.values()])[0])
+
+
+def profile_analyses(profiles: Node | None) -> list[Mapping[str, Node]]:
+    """Return the settings of analyses of every profile, chosen or not."""
+    if profiles is None:
+        return []
+    layers = [_settings(node, PROFILE_KEYS) for node in profiles.value.values()]
+    return [layer for layer in _parted(layers)[1] if layer]
 
 
 def check_profiles(profiles: Node | None) -> None:
@@ -175,6 +193,20 @@ def refuse_infinite(node: Node) -> None:
     )
 
 
+def _dotted(name: str, node: Node) -> str:
+    """Return the dotted path of a setting, or of an analysis' setting.
+
+    Raises:
+        SpecError: when there is none of that name.
+    """
+    if is_analysis_path(name) and all(name.split(".")):
+        return name
+    path = setting_path(name)
+    if path is None:
+        raise unknown_setting(name, node)
+    return ".".join(path)
+
+
 def parse_set(option: str) -> tuple[str, Node]:
     """Return the dotted path and the value of ``setting=value``; the value is YAML.
 
@@ -188,7 +220,4 @@ def parse_set(option: str) -> tuple[str, Node]:
     source = f"--set {option}"
     position = SourcePosition(source, 0, 0)
     node = parse_yaml(text, source) if text.strip() else Node(None)
-    path = setting_path(name.strip())
-    if path is None:
-        raise unknown_setting(name.strip(), Node(None, position))
-    return ".".join(path), Node(node.value, position, position)
+    return _dotted(name.strip(), Node(None, position)), Node(node.value, position, position)

@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from runner.core.keys import content_key
+from runner.store.analysis_values import CHECKSUM, newest_attempt, values_checksum, values_of
 from runner.store.checksums import (
     BATCH,
     PARTS,
@@ -26,7 +27,7 @@ from runner.store.checksums import (
     run_checksums,
 )
 from runner.store.failures import damaged
-from runner.store.schema import attempts, cells, environments, experiments, results, runs
+from runner.store.schema import analyses, attempts, cells, environments, experiments, results, runs
 
 SHOWN = 5
 ALL = "`runner db check` names all of it"
@@ -57,6 +58,7 @@ def check_everything(connection: sa.Connection) -> Iterator[Checked]:
     yield check_results(connection)
     yield check_attempts(connection)
     yield check_environments(connection)
+    yield from check_analyses(connection)
 
 
 def refuse(path: Path, checks: Iterable[Checked]) -> None:
@@ -189,6 +191,37 @@ def check_environments(connection: sa.Connection, ids: Collection[int] | None = 
         if content_key("environment", row.content) != row.key
     ]
     return _checked("environments", (row.key for row in rows), problems)
+
+
+def check_analyses(
+    connection: sa.Connection,
+    run_keys: Collection[str] | None = None,
+    analysis_keys: Collection[str] | None = None,
+) -> Iterator[Checked]:
+    """Yield the check of the values of analyses: of all runs and analyses, or of some."""
+    query = sa.select(analyses.c.stage_key, analyses.c.run_key, analyses.c.analysis_key)
+    runs, asked = set(run_keys or ()), set(analysis_keys or ())
+    stage_keys = sorted(
+        {
+            row.stage_key
+            for row in connection.execute(query)
+            if (run_keys is None or row.run_key in runs)
+            and (analysis_keys is None or row.analysis_key in asked)
+        }
+    )
+    problems, count = [], 0
+    for stage_key in stage_keys:
+        attempt = newest_attempt(connection, stage_key)
+        if attempt is None:
+            continue
+        count += 1
+        found = values_checksum(values_of(connection, attempt.id))
+        if found != (attempt.outcome or {}).get(CHECKSUM):
+            problems.append(f"the values of analysis {stage_key[:12]} are not what was recorded")
+    if count:
+        yield Checked("analyses", count, 0, tuple(problems))
+    if run_keys is not None:
+        yield check_attempts(connection, stage_keys)
 
 
 def _chosen(

@@ -12,6 +12,7 @@ from typing import Any, assert_never
 import sqlalchemy as sa
 
 from runner.core.artifacts import ArtifactName
+from runner.store.analysis_values import newest_attempt
 from runner.store.catalogue import BATCH, environment_id, insert_new
 from runner.store.checking import (
     check_attempts,
@@ -29,6 +30,7 @@ from runner.store.reference import (
     reference_results,
 )
 from runner.store.schema import (
+    analyses,
     artifacts,
     attempts,
     claims,
@@ -105,7 +107,7 @@ def attempts_behind(connection: sa.Connection, which: Collection[tuple[str, int]
         which: (run key, repetition) of the results.
     """
     wanted = set(which)
-    found = {
+    found = _attempts_of_analyses(connection, wanted) | {
         row.attempt_id
         for row in connection.execute(sa.select(run_epochs))
         if (row.run_key, row.rerun) in wanted
@@ -126,6 +128,17 @@ def attempts_behind(connection: sa.Connection, which: Collection[tuple[str, int]
         new = {each for one in new for each in named[one]} - found
         found |= new
     return found
+
+
+def _attempts_of_analyses(connection: sa.Connection, which: set[tuple[str, int]]) -> set[int]:
+    """Return the attempts whose values the analyses of results have."""
+    stage_keys = {
+        row.stage_key
+        for row in connection.execute(sa.select(analyses))
+        if (row.run_key, row.rerun) in which
+    }
+    newest = (newest_attempt(connection, key) for key in sorted(stage_keys))
+    return {attempt.id for attempt in newest if attempt is not None}
 
 
 def _named_attempts(value: Any) -> Iterator[int]:
@@ -186,7 +199,7 @@ class _Copy:
         behind = attempts_behind(self._source, self._from.items())
         tried = _rows(self._source, attempts, "id", behind)
         chains = self._of_results(run_stages)
-        keys = [row["stage_key"] for row in [*chains, *tried]]
+        keys = [row["stage_key"] for row in [*chains, *tried, *self._of_results(analyses)]]
         known = _rows(self._source, runs, "run_key", self._from)
         seal_runs(self._target, insert_new(self._target, runs, "run_key", known))
         insert_new(
@@ -250,14 +263,15 @@ class _Copy:
 
     def _results(self, chains: Sequence[dict[str, Any]], ids: Mapping[int, int]) -> None:
         """Put results, their epochs and stages in the place of what a failed or open run left."""
-        for table in (run_epochs, results, run_stages):
+        for table in (run_epochs, results, run_stages, analyses):
             for key, rerun in self._to.items():
                 mine = (table.c.run_key == key) & (table.c.rerun == rerun)
                 self._target.execute(sa.delete(table).where(mine))
         self._insert(results, self._of_results(results))
-        read = self._of_results(run_epochs)
+        read, looked_at = self._of_results(run_epochs), self._of_results(analyses)
         self._insert(run_epochs, [{**row, "attempt_id": ids[row["attempt_id"]]} for row in read])
         self._insert(run_stages, chains)
+        self._insert(analyses, looked_at)
         seal_results(self._target, list(self._to.items()))
 
     def _artifacts(self, stage_keys: Collection[str], solo_keys: Collection[str]) -> None:
@@ -279,7 +293,7 @@ def _is_of_runs(name: ArtifactName, solo_keys: Collection[str]) -> bool:
             return True
         case "weights":
             return name.key in solo_keys
-        case "features" | "states" | "checkpoints":
+        case "features" | "states" | "checkpoints" | "analyses":
             return False
         case _:
             assert_never(name.kind)

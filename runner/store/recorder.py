@@ -12,12 +12,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from runner.core.records import AttemptStatus, EpochRecord, Metric, Produced
+from runner.core.records import AnalysisValue, AttemptStatus, EpochRecord, Metric, Produced
 from runner.core.text import storable
+from runner.store.analysis_values import CHECKSUM, value_rows, values_checksum
 from runner.store.checksums import seal_attempts
 from runner.store.claims import Claimed, hold_claim, release_claim
 from runner.store.database import Database
 from runner.store.schema import (
+    analysis_values,
     artifacts,
     attempts,
     evaluations,
@@ -123,7 +125,7 @@ def end_attempt(
     seconds: float,
     outcome: Mapping[str, Any] | None = None,
     error: str = "",
-    measured: Sequence[Metric] = (),
+    measured: Sequence[Metric | AnalysisValue] = (),
     produced: Sequence[Produced] = (),
 ) -> None:
     """Store how an attempt ended, with what it measured and produced, and give up the claim.
@@ -131,6 +133,12 @@ def end_attempt(
     Raises:
         ClaimLost: when another process has taken the stage over; nothing is stored.
     """
+    metrics_measured = [each for each in measured if isinstance(each, Metric)]
+    analysed = [each for each in measured if isinstance(each, AnalysisValue)]
+    values = value_rows(claim.attempt_id, analysed)
+    if values and outcome is not None:
+        rows_of_values = [(row["name"], row["dims"], row["value"]) for row in values]
+        outcome = {**outcome, CHECKSUM: values_checksum(rows_of_values)}
     with database.write() as connection:
         hold_claim(connection, claim)
         connection.execute(
@@ -144,9 +152,11 @@ def end_attempt(
             )
         )
         seal_attempts(connection, [claim.attempt_id])
-        if measured:
-            rows = [_metric_row(claim, metric) for metric in measured]
+        if metrics_measured:
+            rows = [_metric_row(claim, metric) for metric in metrics_measured]
             connection.execute(sa.insert(evaluations), rows)
+        if values:
+            connection.execute(sa.insert(analysis_values), values)
         for artifact in produced:
             connection.execute(sa.delete(artifacts).where(artifacts.c.name == artifact.name))
             connection.execute(

@@ -191,6 +191,29 @@ evaluations = sa.Table(
     comment="Measured once, on the weights of one epoch.",
 )
 
+analyses = sa.Table(
+    "analyses",
+    metadata,
+    sa.Column("run_key", sa.ForeignKey("runs.run_key"), primary_key=True),
+    sa.Column("rerun", sa.Integer, primary_key=True),
+    sa.Column("analysis_key", sa.String, primary_key=True),
+    sa.Column("kind", sa.String, nullable=False),
+    sa.Column("stage_key", sa.ForeignKey("stages.stage_key"), nullable=False),
+    sa.Index("analyses_by_stage", "stage_key"),
+    comment="The analyses that specs ask for of runs, and the stages that make them.",
+)
+
+analysis_values = sa.Table(
+    "analysis_values",
+    metadata,
+    sa.Column("attempt_id", sa.ForeignKey("attempts.id"), primary_key=True),
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("dims", sa.String, primary_key=True),
+    sa.Column("value", sa.Float, nullable=False),
+    sqlite_with_rowid=False,
+    comment="The numbers of analyses; dims has the place of each along the analysis' dimensions.",
+)
+
 artifacts = sa.Table(
     "artifacts",
     metadata,
@@ -199,7 +222,7 @@ artifacts = sa.Table(
     sa.Column("digest", sa.String, nullable=False),
     sa.Column("num_bytes", sa.Integer, nullable=False),
     sa.Index("artifacts_by_stage", "stage_key"),
-    comment="What stages left in .runner/ (pixels, features, weights), with a digest of each.",
+    comment="What stages left in .runner/ (pixels, features, weights, analyses), with digests.",
 )
 
 verifications = sa.Table(

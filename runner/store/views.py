@@ -85,10 +85,22 @@ JOIN experiments AS asking ON asking.id = (
 LEFT JOIN latest_results AS result ON result.run_key = runs.run_key
 """
 
+RUN_ANALYSES = """
+CREATE VIEW run_analyses AS
+SELECT analyses.run_key, analyses.rerun, analyses.analysis_key, analyses.kind,
+  analysis_values.name, analysis_values.dims, analysis_values.value
+FROM analyses
+JOIN analysis_values ON analysis_values.attempt_id = (
+  SELECT attempts.id FROM attempts
+  WHERE attempts.stage_key = analyses.stage_key AND attempts.status IN ('done', 'reference')
+  ORDER BY attempts.id DESC LIMIT 1)
+"""
+
 VIEWS = {
     "run_metrics": RUN_METRICS,
     "latest_results": LATEST_RESULTS,
     "run_steps": RUN_STEPS,
     "run_summary": RUN_SUMMARY,
+    "run_analyses": RUN_ANALYSES,
 }
 """In the order in which they must be created."""

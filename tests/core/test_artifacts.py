@@ -5,6 +5,7 @@ import pytest
 from runner.core.artifacts import (
     KINDS,
     ArtifactName,
+    analysis_name,
     checkpoint_name,
     features_name,
     kind_of,
@@ -19,6 +20,7 @@ NAMES = {
     state_name("s", 12): ("states/s-12", ArtifactName("states", "s", "12")),
     checkpoint_name("c"): ("checkpoints/c", ArtifactName("checkpoints", "c")),
     weights_name("run", "best"): ("weights/run-best", ArtifactName("weights", "run", "best")),
+    analysis_name("a"): ("analyses/a", ArtifactName("analyses", "a")),
     weights_name("a-b", "last"): ("weights/a-b-last", ArtifactName("weights", "a-b", "last")),
 }
 

@@ -44,7 +44,7 @@ def test_stored_stages_are_read_as_they_stand(database: Path) -> None:
         assert (stage.key, stage.kind, stage.cost_key) == (key, kind, cost)
         assert back(stage) == stage
         kinds.add(kind)
-    assert kinds >= set(STAGE_KINDS) - {"features"}
+    assert kinds >= set(STAGE_KINDS) - {"features", "analyse"}
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,8 @@ def test_stored_stages_are_read_as_they_stand(database: Path) -> None:
         stages.train("t", 9, recorded=7, epochs=0),
         stages.train("t", 9, prefix=PREFIX, on_features=True),
         stages.evaluate("e", "t", epoch="last"),
+        stages.analyse("a", "t"),
+        stages.analyse("a", "t", epoch_number=3, leaves_arrays=True),
         stages.evaluate("e", "t", prefix=PREFIX, on_features=True),
     ],
     ids=lambda stage: stage.title(),

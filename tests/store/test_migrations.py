@@ -14,6 +14,7 @@ from alembic.script import ScriptDirectory
 
 from runner.core.errors import StoreBusy, UsageError
 from runner.store import sqlite as sqlite_module
+from runner.store.analyses import WantedAnalysis, record_analyses
 from runner.store.checking import check_everything, refuse
 from runner.store.database import HEAD, open_database
 from runner.store.migrations import config
@@ -105,6 +106,25 @@ def test_what_runs_read_is_the_same_after_the_migrations(name: str, tmp_path: Pa
     database = open_database(path)
     with database.read() as connection:
         refuse(path, check_everything(connection))
+    database.close()
+
+
+@pytest.mark.parametrize("name", ["schema_0001.db", "schema_0004.db"])
+def test_old_runs_take_analyses_after_the_migrations(name: str, tmp_path: Path) -> None:
+    path = Path(shutil.copy(FIXTURES / name, tmp_path / "old.db"))
+    database = open_database(path)
+    query = "SELECT run_key, rerun, stage_key FROM run_stages JOIN attempts USING (stage_key)"
+    with database.read() as connection:
+        run, rerun, stage = connection.exec_driver_sql(f"{query} WHERE status = 'done'").first()
+    record_analyses(database, [WantedAnalysis(run, rerun, "key", "robustness", stage)])
+    with database.write() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO analysis_values (attempt_id, name, dims, value)"
+            f" SELECT id, 'accuracy', '{{}}', 0.5 FROM attempts WHERE stage_key = '{stage}'"
+        )
+    with database.read() as connection:
+        rows = connection.exec_driver_sql("SELECT * FROM run_analyses").fetchall()
+    assert rows == [(run, rerun, "key", "robustness", "accuracy", "{}", 0.5)]
     database.close()
 
 

@@ -75,9 +75,10 @@ class Samples(ABC):
         Args:
             indices: (B,) int64, on any device.
         """
-        return self.inputs(indices), self._labels_at(indices)
+        return self.inputs(indices), self.labels_at(indices)
 
-    def _labels_at(self, indices: Tensor) -> Tensor:
+    def labels_at(self, indices: Tensor) -> Tensor:
+        """Return the labels of samples (B,) int64, on the device."""
         return self._labels.index_select(0, indices.to(self.device, non_blocking=True))
 
     def inputs(self, indices: Tensor) -> Tensor:
@@ -139,7 +140,7 @@ class Samples(ABC):
         order = self._order(seed, epoch)
         steps = self.num_steps(batch_size, drop_last)
         parts: Iterable[Tensor] = torch.split(order.to(self.home), batch_size)[:steps]
-        labels = torch.split(self._labels_at(order), batch_size)
+        labels = torch.split(self.labels_at(order), batch_size)
         mean, _ = self.settings.normalization()
         augmenter = None if augment is None else Augmenter(augment, seed, mean)
         if augmenter is not None:
@@ -178,7 +179,7 @@ class Samples(ABC):
         if split not in self._residents:
             indices = self.splits[split]
             with torch.inference_mode(mode=False):
-                self._residents[split] = (indices.to(self.home), self._labels_at(indices))
+                self._residents[split] = (indices.to(self.home), self.labels_at(indices))
         return self._residents[split]
 
 

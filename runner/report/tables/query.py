@@ -19,7 +19,14 @@ from runner.report.tables.sql import STATUSES, compile_table
 from runner.report.tables.table import Row, TableData, TableValue, verdict
 from runner.spec.tables.columns import Column
 from runner.spec.tables.table import Table
-from runner.store.checking import Checked, check_experiments, check_results, check_runs, refuse
+from runner.store.checking import (
+    Checked,
+    check_analyses,
+    check_experiments,
+    check_results,
+    check_runs,
+    refuse,
+)
 from runner.store.checksums import RESULT, at_ends
 from runner.store.database import Database
 from runner.store.queries import cell_keys
@@ -77,6 +84,9 @@ def _checks(
     yield check_experiments(connection, experiment)
     yield check_runs(connection, keys)
     yield check_results(connection, keys, parts)
+    shown = {column.analysis.key for column in table.columns if column.analysis is not None}
+    if shown:
+        yield from check_analyses(connection, keys, shown)
 
 
 def _row(

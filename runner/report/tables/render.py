@@ -129,8 +129,18 @@ def _notes(filled: TableData, best: str) -> list[str]:
     if any(_has_best(filled, column) for column in filled.table.columns):
         notes.append(f"{best} of its column")
     if any(entry.std is not None for row in filled.rows for entry in row.entries.values()):
-        notes.append(f"mean ± sample standard deviation over {filled.most_seeds()} seeds")
+        notes.append(f"mean ± sample standard deviation over {_over(filled)}")
     return ["", *notes] if notes else []
+
+
+def _over(filled: TableData) -> str:
+    """Return over what means are: seeds, and the repetitions of analyses."""
+    seeds = f"{filled.most_seeds()} seeds" if filled.has_seeds() else ""
+    sources = (column.analysis for column in filled.table.columns)
+    repeated = dict.fromkeys(f"{dim}s" for each in sources if each for dim in each.repeated)
+    if not repeated:
+        return seeds
+    return f"{seeds}, and of analyses {' and '.join(repeated)}" if seeds else " and ".join(repeated)
 
 
 def _has_best(filled: TableData, column: Column) -> bool:
@@ -184,7 +194,7 @@ def _metric_text(entry: TableValue, column: Column) -> str:
     if entry.value is None:
         return entry.missing or show_value(None)
     text = _number(entry.value, column)
-    if entry.runs > 1 and entry.std is not None:
+    if entry.std is not None:
         text += f" ± {entry.std:.{_digits(column)}f}"
     if entry.count < entry.runs:
         text += f" ({entry.count} of {entry.runs}; {entry.missing or 'the others have none'})"

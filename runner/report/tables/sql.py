@@ -67,11 +67,53 @@ def compile_table(
         ",\n".join(["  SELECT value.*", *means]),
         "  FROM value",
         ")",
+        *_spread(metrics),
         ",\n".join(["SELECT position", *_outputs(table)]),
-        "FROM centred GROUP BY position",
-        f"ORDER BY {_order(table)}",
+        f"FROM {_last(metrics)} GROUP BY position",
+        f"ORDER BY {_order(table, _last(metrics))}",
     ]
     return "\n".join(parts)
+
+
+def _spread(metrics: list[Column]) -> list[str]:
+    """Return the part that adds, of each analysis, how its repetitions lie about the mean."""
+    if _last(metrics) == "centred":
+        return []
+    squares = [
+        f"    {_of_values(column, f'sum(({gap}) * ({gap}))')} AS {_name(f's{number}')},\n"
+        f"    {_of_values(column, 'count(*)')} AS {_name(f'c{number}')}"
+        for number, column in _numbered(metrics)
+        if column.analysis is not None
+        for gap in [f"a.value - centred.mean{number}"]
+    ]
+    return [
+        ", spread AS MATERIALIZED (",
+        ",\n".join(["  SELECT centred.*", *squares]),
+        "  FROM centred",
+        ")",
+    ]
+
+
+def _last(metrics: list[Column]) -> str:
+    """Return the part whose rows are aggregated over seeds."""
+    return "spread" if any(column.analysis is not None for column in metrics) else "centred"
+
+
+def _of_values(column: Column, wanted: str, run: str = "centred") -> str:
+    """Return the SQL of an aggregate of a run's values of an analysis; NULL unless it is done."""
+    source = column.analysis
+    assert source is not None
+    conditions = [
+        f"a.run_key = {run}.run_key AND a.rerun = {run}.rerun",
+        f"a.analysis_key = {_text(source.key)} AND a.name = {_text(column.source)}",
+        *(
+            f"json_extract(a.dims, {_text(f'$.{dim}')})"
+            f" = {_text(place) if isinstance(place, str) else repr(place)}"
+            for dim, place in source.where
+        ),
+    ]
+    value = f"(SELECT {wanted} FROM run_analyses AS a WHERE {' AND '.join(conditions)})"
+    return f"CASE WHEN {run}.status = 'done' THEN {value} END"
 
 
 def _restriction(runs: Collection[str] | None) -> list[str]:
@@ -95,18 +137,23 @@ def _outputs(table: Table) -> list[str]:
             outputs.append(f"  min(({label})) AS {_name(column.title)}")
         else:
             number += 1
-            outputs += _aggregates(column.title, number)
+            outputs += _aggregates(column, number)
     outputs.append("  count(*) AS runs")
     outputs += [f"  sum(status = '{status}') AS {status}" for status in STATUSES]
     outputs += ["  min(published) AS published", "  min(run_key) AS run_key"]
     return outputs
 
 
-def _aggregates(title: str, number: int) -> list[str]:
+def _aggregates(column: Column, number: int) -> list[str]:
+    title = column.title
     square = f"(v{number} - mean{number}) * (v{number} - mean{number})"
     deviation = (
         f"CASE WHEN count(v{number}) > 1 THEN sqrt(sum({square}) / (count(v{number}) - 1)) END"
     )
+    if column.analysis is not None:
+        deviation = (
+            f"CASE WHEN sum(c{number}) > 1 THEN sqrt(sum(s{number}) / (sum(c{number}) - 1)) END"
+        )
     return [
         f"  avg(v{number}) AS {_name(title)}",
         f"  {deviation} AS {_name(title + '_std')}",
@@ -126,6 +173,8 @@ def _setting(path: str) -> str:
 
 def _value(column: Column) -> str:
     """Return the SQL of a metric of one run; NULL unless the run is done."""
+    if column.analysis is not None:
+        return _of_values(column, "avg(a.value)", "cell")
     formula = column.formula
     assert formula is not None
     metrics = [name for name in formula.names if name in METRIC_NAMES]
@@ -182,11 +231,11 @@ def _expression(tree: tuple[Any, ...], names: dict[str, str]) -> str:
     return f"({left} {kind} {right})"
 
 
-def _order(table: Table) -> str:
+def _order(table: Table, rows: str) -> str:
     terms = [
         f"{_name(title)} {'DESC' if descending else 'ASC'}" for title, descending in table.order
     ]
-    return ", ".join([*terms, "centred.position"])
+    return ", ".join([*terms, f"{rows}.position"])
 
 
 def _text(value: str) -> str:

@@ -111,6 +111,10 @@ class TableData:
         """Return whether any cell has more than one run."""
         return self.most_seeds() > 1
 
+    def has_spread(self) -> bool:
+        """Return whether any value is a mean of several, over seeds or repetitions."""
+        return any(each.std is not None for row in self.rows for each in row.entries.values())
+
     def most_seeds(self) -> int:
         """Return the most runs that one cell has."""
         return max((each.runs for row in self.rows for each in row.entries.values()), default=0)
@@ -123,7 +127,7 @@ def to_records(filled: TableData) -> list[dict[str, Any]]:
     ``_difference`` where there are published values, and ``_within`` and ``_holds`` where one of
     these has a tolerance.
     """
-    has_seeds = filled.has_seeds()
+    has_seeds = filled.has_seeds() or filled.has_spread()
     beside = {column.title: filled.beside(column) for column in filled.table.columns}
     records: list[dict[str, Any]] = []
     for row in filled.rows:

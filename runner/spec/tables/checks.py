@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 from runner.components.measures import METRIC_NAMES
@@ -14,11 +15,12 @@ from runner.components.settings import Settings, available_metrics
 from runner.core.errors import Problem, SpecError, nearest
 from runner.core.reader import LAST
 from runner.core.run import Cell
+from runner.spec.analyses import Analyses
 from runner.spec.names import SETTING_ROOTS, short_name
 from runner.spec.nodes import Node, to_node
 from runner.spec.options import setting_paths
 from runner.spec.sizes import MAX_COLUMNS, MAX_VALUES
-from runner.spec.tables.columns import Column
+from runner.spec.tables.columns import AnalysisSource, Column
 from runner.spec.tables.measured import how_to_record, metric_is_available
 from runner.spec.tables.pivot import pivoted_columns
 from runner.spec.tables.pivot_checks import pivot_problems
@@ -46,9 +48,12 @@ def default_tables(name: str, cells: Sequence[Cell], settings: Settings) -> dict
 
 
 def table_problems(
-    tables: Iterable[Table], cells: Sequence[Cell], settings: Iterable[Settings]
+    tables: Iterable[Table],
+    cells: Sequence[Cell],
+    settings: Iterable[Settings],
+    analyses: Analyses = MappingProxyType({}),
 ) -> Iterator[Problem]:
-    """Yield the problems of tables, given all cells and their resolved settings."""
+    """Yield the problems of tables, given all cells, their resolved settings and the analyses."""
     declared, shapes = list(tables), _Shapes(cells)
     _check_size(declared, cells)
     recorded = {_what_is_recorded(each): each for each in settings}
@@ -58,6 +63,8 @@ def table_problems(
         for column in table.columns:
             if column.is_setting:
                 problems += _setting_problems(column, shapes)
+            elif column.analysis is not None:
+                problems += _place_problems(column, column.analysis, analyses)
             elif column.is_metric:
                 problems += _metric_problems(column, distinct)
         yield from problems
@@ -151,6 +158,38 @@ def _metric_problems(column: Column, settings: Sequence[Settings]) -> Iterator[P
         found = f"column {column.title} shows {name} at {column.at}, which no run has"
         allowed, hint = how_to_record(name, column.at, settings)
         yield Problem(column.position, found, allowed, hint=hint)
+
+
+def _place_problems(
+    column: Column, source: AnalysisSource, analyses: Analyses
+) -> Iterator[Problem]:
+    """Yield the problem of a column that shows no values of an analysis, or several as if one."""
+    asked, wanted = analyses[source.name].settings, dict(source.where)
+    shown, places = f"column {column.title} shows {source.name}", asked.places()
+    dimensions = [name for name in asked.DIMENSIONS if name not in source.repeated]
+    if places is None:
+        if lacking := [name for name in dimensions if name not in wanted]:
+            found = f"{shown} at no certain {' and '.join(lacking)}"
+            yield Problem(column.position, found, hint="give each of them in `where`")
+        return
+    left = list(places)
+    for name, value in wanted.items():
+        values = dict.fromkeys(str(place[name]) for place in left)
+        left = [place for place in left if place[name] == value]
+        if not left:
+            found = f"{shown} where {name} is {value!r}, which it is nowhere"
+            yield Problem(
+                column.position,
+                found,
+                ", ".join(values),
+                suggestion=nearest(str(value), list(values)),
+            )
+            return
+    if len(left) > 1:
+        several = {name: dict.fromkeys(str(place[name]) for place in left) for name in dimensions}
+        choices = [f"{name}: {', '.join(each)}" for name, each in several.items() if len(each) > 1]
+        found = f"{shown} at several places at once"
+        yield Problem(column.position, found, f"in `where`, one {'; one '.join(choices)}")
 
 
 def published_problems(

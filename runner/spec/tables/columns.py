@@ -6,7 +6,8 @@ Owns the parsing of a column. Knows neither tables nor cells.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
@@ -14,6 +15,8 @@ from pydantic import Field, ValidationError
 from runner.components.component import Component
 from runner.components.measures import METRIC_NAMES
 from runner.core.errors import Problem, SourcePosition, SpecError, nearest
+from runner.core.records import DimensionValue
+from runner.spec.analyses import Analyses
 from runner.spec.names import SHORT_NAMES, setting_path
 from runner.spec.nodes import Node, plain
 from runner.spec.problems import translate
@@ -36,6 +39,12 @@ class ColumnSettings(Component):
     setting: str | None = Field(None, description="a short name or dotted path")
     label: str | None = Field(None, description="the name of a label")
     metric: str | None = Field(None, description="a metric, or a formula over metrics")
+    analysis: str | None = Field(
+        None, description="the name of an analysis, whose value `metric` then is"
+    )
+    where: dict[str, str | int | float] | None = Field(
+        None, description="which of an analysis' values: a place for each dimension but `draw`"
+    )
     at: Literal["best", "last", "min", "max"] | Annotated[int, Field(ge=1)] = Field(
         "best", description="the run's best epoch, its last, the extreme over epochs, or an epoch"
     )
@@ -43,6 +52,23 @@ class ColumnSettings(Component):
         None, description="mark the best value of the column"
     )
     digits: int | None = Field(None, ge=0, le=17, description="decimals shown")
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisSource:
+    """Which values of an analysis a column shows.
+
+    Attributes:
+        name: of the analysis in the spec.
+        key: of its settings.
+        where: the place of the values, by dimension.
+        repeated: dimensions over which their mean is shown.
+    """
+
+    name: str
+    key: str
+    where: tuple[tuple[str, DimensionValue], ...]
+    repeated: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +83,7 @@ class Column:
         at: epoch rule of a metric.
         mark: mark the best value, or None.
         digits: decimals, or None for the default.
+        analysis: whose value it shows, or None.
     """
 
     title: str
@@ -67,6 +94,7 @@ class Column:
     mark: str | None
     digits: int | None
     position: SourcePosition | None
+    analysis: AnalysisSource | None = None
 
     @property
     def is_metric(self) -> bool:
@@ -84,7 +112,9 @@ class Column:
         return self.kind not in ("setting", "metric")
 
 
-def parse_column(title: str, node: Node, labels: Sequence[str]) -> Column:
+def parse_column(
+    title: str, node: Node, labels: Sequence[str], analyses: Analyses = MappingProxyType({})
+) -> Column:
     """Return a column of a table.
 
     Raises:
@@ -103,6 +133,8 @@ def parse_column(title: str, node: Node, labels: Sequence[str]) -> Column:
         found = f"column {title} names {' and '.join(chosen) or 'nothing to show'}"
         raise SpecError([Problem(node.position, found, "one of setting, label, metric")])
     named = node.value[chosen[0]]
+    if settings.analysis is not None or settings.where is not None:
+        return _analysis_column(title, node, settings, analyses)
     for key in ("at", "digits", "mark") if settings.metric is None else ():
         if key in node.value:
             found = f"column {title} shows a {chosen[0]}; '{key}' is for metrics"
@@ -198,6 +230,48 @@ def _metric_column(title: str, node: Node, settings: ColumnSettings) -> Column:
             [Problem(node.position, f"column {title} names no metric", ", ".join(known))]
         )
     return _build_column(title, "metric", formula.text, formula, settings, node)
+
+
+def _analysis_column(
+    title: str, node: Node, settings: ColumnSettings, analyses: Analyses
+) -> Column:
+    """Return the column of a value of an analysis."""
+    within, key = f"column {title}", node.value
+    if settings.metric is None or settings.analysis is None:
+        found = f"{within} lacks '{'metric' if settings.metric is None else 'analysis'}'"
+        hint = "as in {analysis: shaken, metric: accuracy, where: {transform: blur}}"
+        raise SpecError([Problem(node.position, found, hint=hint)])
+    if "at" in key:
+        found = f"{within} shows an analysis, whose own `weights` say of which epoch"
+        raise SpecError([Problem(key["at"].key_position, found, hint="leave 'at' out")])
+    declared = analyses.get(settings.analysis)
+    if declared is None:
+        found = f"{within} shows the unknown analysis '{settings.analysis}'"
+        names, where = list(analyses), key["analysis"].position
+        hint = "" if names else "this spec has no analyses"
+        suggestion = nearest(settings.analysis, names)
+        raise SpecError([Problem(where, found, ", ".join(names), hint=hint, suggestion=suggestion)])
+    asked = declared.settings
+    _check_known(within, key["metric"], settings.metric, list(asked.VALUES))
+    dimensions = [name for name in asked.DIMENSIONS if name not in asked.REPEATED]
+    place = settings.where or {}
+    for name in place:
+        node_there = key["where"].value[name]
+        at = Node(name, node_there.key_position or node_there.position)
+        _check_known(f"{within}, where", at, name, dimensions)
+    source = AnalysisSource(
+        declared.name, declared.key, tuple(sorted(place.items())), tuple(asked.REPEATED)
+    )
+    column = _build_column(title, "metric", settings.metric, None, settings, node)
+    return replace(column, analysis=source)
+
+
+def _check_known(within: str, node: Node, name: str, known: Sequence[str]) -> None:
+    if name not in known:
+        found = f"{within}: '{name}' is nothing that the analysis records"
+        raise SpecError(
+            [Problem(node.position, found, ", ".join(known), suggestion=nearest(name, known))]
+        )
 
 
 def _build_column(

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from runner.core.errors import Problem, SourcePosition, SpecError, nearest
+from runner.spec.analyses import Analyses
 from runner.spec.nodes import Node
 from runner.spec.tables.columns import Column, parse_column
 from runner.spec.tables.pivot import Pivot, parse_pivot
@@ -38,12 +40,15 @@ class Table:
         return next((column for column in self.columns if column.title == title), None)
 
 
-def parse_tables(node: Node | None, labels: Sequence[str]) -> tuple[Table, ...]:
+def parse_tables(
+    node: Node | None, labels: Sequence[str], analyses: Analyses = MappingProxyType({})
+) -> tuple[Table, ...]:
     """Return the tables of a spec.
 
     Args:
         node: the spec's ``tables`` mapping, or None.
         labels: names of all labels in the spec.
+        analyses: of the spec.
 
     Raises:
         SpecError: for a column that is neither setting, label nor metric.
@@ -52,10 +57,10 @@ def parse_tables(node: Node | None, labels: Sequence[str]) -> tuple[Table, ...]:
         return ()
     if not node.is_mapping or not node.value:
         raise SpecError([Problem(node.position, f"tables is {node.describe()}", "tables by name")])
-    return tuple(_table(name, child, labels) for name, child in node.value.items())
+    return tuple(_table(name, child, labels, analyses) for name, child in node.value.items())
 
 
-def _table(name: str, node: Node, labels: Sequence[str]) -> Table:
+def _table(name: str, node: Node, labels: Sequence[str], analyses: Analyses) -> Table:
     position = node.key_position or node.position
     if not node.is_mapping or not node.value:
         allowed = "columns, as {LR: lr, TEST_ACC: {metric: test_accuracy}}"
@@ -75,7 +80,7 @@ def _table(name: str, node: Node, labels: Sequence[str]) -> Table:
             found = f"columns is {columns_node.describe()}"
             raise SpecError([Problem(columns_node.position, found, "columns by title")])
     columns = tuple(
-        parse_column(title, child, labels) for title, child in columns_node.value.items()
+        parse_column(title, child, labels, analyses) for title, child in columns_node.value.items()
     )
     about = options.get("about") or Node("")
     if not isinstance(about.value, str):

@@ -1,0 +1,110 @@
+"""The analyses that specs ask for, as stages of the runs that are wanted.
+
+They are no part of a run: its keys do not know them, and a finished run stays finished.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from runner.bind.bound_cell import BoundCell
+from runner.components.analyses import analysis_key, typed_analysis
+from runner.components.augmentations.augmentation import UnsuitableSize
+from runner.components.data.splitting import UnsplittableError
+from runner.core.errors import Problem
+from runner.core.plan import Plan
+from runner.core.records import RunStatus
+from runner.core.stages import Analyse, Stage, Train
+from runner.lower.stages import analyse
+from runner.spec.analyses import DeclaredAnalysis, kept_weights
+from runner.store.analyses import WantedAnalysis, imported_stages
+from runner.store.database import Database
+from runner.store.measurements import finished_runs
+
+
+def analyses(
+    cells: Iterable[BoundCell],
+    chains: Mapping[str, tuple[Stage, ...]],
+    database: Database | None,
+    reruns: Mapping[str, int],
+    finished: Mapping[str, RunStatus],
+) -> dict[str, tuple[Analyse, ...]]:
+    """Return the analyses that specs ask for, by the key of the run.
+
+    Args:
+        cells: those whose runs are wanted.
+        chains: the naive stages of each run.
+        database: what is recorded, or None when there is no database yet.
+        reruns: which repetition of each run is wanted.
+        finished: how runs ended that have a result; only what is done has weights.
+    """
+    asked = [cell for cell in cells if cell.experiment.analyses]
+    wanted = {
+        cell.run.run_key: reruns[cell.run.run_key]
+        for cell in asked
+        if finished.get(cell.run.run_key) == "done"
+    }
+    done = finished_runs(database, wanted) if wanted and database is not None else {}
+    found: dict[str, dict[str, Analyse]] = {}
+    for cell in asked:
+        run = cell.run.run_key
+        if run in finished and run not in done:
+            continue
+        train = next(stage for stage in chains[run] if isinstance(stage, Train))
+        for declared in cell.experiment.analyses.values():
+            weights = kept_weights(declared.settings, cell.resolved.settings)
+            if weights is not None:
+                number = done[run].epochs[weights] if run in done else None
+                stage = analyse(train, declared.settings, weights, number)
+                found.setdefault(run, {})[stage.key] = stage
+    keys = {key for stages in found.values() for key in stages}
+    imported = imported_stages(database, keys) if database is not None and keys else set()
+    return {
+        run: tuple(stage for key, stage in stages.items() if key not in imported)
+        for run, stages in found.items()
+        if stages.keys() - imported
+    }
+
+
+def wanted_analyses(plan: Plan, reruns: Mapping[str, int]) -> list[WantedAnalysis]:
+    """Return the analyses of a naive plan as they are recorded."""
+    stages = {stage.key: stage for stage in plan.stages if isinstance(stage, Analyse)}
+    return [
+        WantedAnalysis(
+            run,
+            reruns[run],
+            analysis_key(typed_analysis(stages[key].analysis)),
+            stages[key].name,
+            key,
+        )
+        for run, keys in plan.analyses.items()
+        for key in keys
+    ]
+
+
+def analysis_problems(cells: Sequence[BoundCell]) -> Iterator[Problem]:
+    """Yield the analyses that the images of a cell do not suit."""
+    for cell in cells:
+        for declared in cell.experiment.analyses.values():
+            yield from _problems(cell, declared)
+
+
+def _problems(cell: BoundCell, declared: DeclaredAnalysis) -> Iterator[Problem]:
+    if cell.bound_model is not None:
+        _, height, width = cell.bound_model.shape
+        try:
+            declared.settings.check_size((height, width))
+        except UnsuitableSize as unsuitable:
+            found = f"analysis {declared.name}: {unsuitable}"
+            position = declared.position(unsuitable.setting)
+            yield Problem(position, found, unsuitable.allowed)
+    split, source = declared.settings.looks_at(), cell.source
+    if source is not None and split is not None:
+        data = cell.resolved.settings.data
+        try:
+            images = data.split(source.labels, source.classes, source.splits)[split]
+        except UnsplittableError:  # told of the data itself
+            return
+        if not len(images):
+            found = f"analysis {declared.name} looks at {split} images, but there are none"
+            yield Problem(declared.position("split"), found, "another split")

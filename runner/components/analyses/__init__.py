@@ -1,0 +1,41 @@
+"""Analyses: what a spec's `analyses` may name. To add one: a file here, and its class in the union.
+
+An analysis looks at weights that a run has kept. It is no part of the run: it has a key of its own,
+and is added to finished runs without training. How it is computed is in `runner/engine/analyses/`,
+under the same name.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Annotated
+
+from pydantic import Field, TypeAdapter
+
+from runner.components.analyses.analysis import AnalysisSettings
+from runner.components.analyses.robustness import Robustness
+from runner.components.component import keyed_text
+from runner.core.keys import canonical_json, text_key
+from runner.core.run import ResolvedSettings
+
+# pydantic wants a union for a discriminator: with a second one, Field(discriminator="name")
+Analysis = Annotated[Robustness, Field()]
+
+
+def analysis_key(analysis: AnalysisSettings) -> str:
+    """Return the key of an analysis, the same for every run: no name of the user's is in it."""
+    return text_key("analysis", keyed_text(analysis))
+
+
+def typed_analysis(resolved: ResolvedSettings) -> AnalysisSettings:
+    """Return the settings of an analysis as their own class."""
+    if resolved.typed is None:
+        resolved.typed = _validated(canonical_json(resolved.json))
+    analysis: AnalysisSettings = resolved.typed
+    return analysis
+
+
+@lru_cache(maxsize=1 << 8)
+def _validated(text: str) -> AnalysisSettings:
+    analysis: AnalysisSettings = TypeAdapter(Analysis).validate_json(text)
+    return analysis

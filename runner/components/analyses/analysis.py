@@ -1,0 +1,77 @@
+"""The base class of analyses: which weights, and which values at which places they record.
+
+Knows no network and no image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from runner.components.augmentations.augmentation import Size
+from runner.components.component import Component
+from runner.core.reader import KeptWeights
+from runner.core.records import DimensionValue
+
+AnalysedSplit = Literal["train", "val", "test"]
+Place = Mapping[str, DimensionValue]
+"""Where a value stands: its dimensions by name."""
+
+
+class AnalysisSettings(Component):
+    """An analysis looks at the weights that a run keeps; it is no part of the run."""
+
+    VALUES: ClassVar[Mapping[str, str]] = {}
+    """What it records, by name, with what each is."""
+
+    DIMENSIONS: ClassVar[Mapping[str, str]] = {}
+    """Where a value stands, by name, with what each is."""
+
+    REPEATED: ClassVar[Sequence[str]] = ()
+    """Dimensions along which a measurement is repeated, as `draw`: tables show the mean."""
+
+    LEAVES_ARRAYS: ClassVar[bool] = False
+    """Whether it leaves arrays beside its values."""
+
+    weights: KeptWeights = Field("best", description="the epoch whose weights are looked at")
+
+    @property
+    def kind(self) -> str:
+        """The name by which a spec chooses it."""
+        return str(self.name)  # type: ignore[attr-defined]
+
+    def looks_at(self) -> AnalysedSplit | None:
+        """Return the images that it looks at, None for none or those that it names."""
+        return None
+
+    def places(self) -> Sequence[Place] | None:
+        """Return where its values will stand, without repetitions; None where only data tells."""
+        return None
+
+    def passes(self, sizes: Mapping[AnalysedSplit, float]) -> float:
+        """Return about how many images go through the network.
+
+        Args:
+            sizes: images of each split.
+        """
+        split = self.looks_at()
+        return 0.0 if split is None else sizes[split]
+
+    def check_size(self, size: Size) -> None:
+        """Check that it can be made of images of a size.
+
+        Raises:
+            UnsuitableSize: when not; its ``setting`` is a path within the analysis.
+        """
+
+
+class OnSplit(AnalysisSettings):
+    """An analysis of the images of one split."""
+
+    split: AnalysedSplit = Field("val", description="the images that are looked at")
+
+    def looks_at(self) -> AnalysedSplit | None:
+        """Return the images that it looks at."""
+        return self.split

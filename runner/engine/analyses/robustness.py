@@ -1,0 +1,73 @@
+"""Robustness: the standard measures of a network on changed images.
+
+Which changes are drawn depends on the analysis' seed, the draw and the place of an image in its
+split alone: all networks see the same images, on every device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from runner.components.analyses.analysis import Place
+from runner.components.analyses.robustness import UNCHANGED, Robustness
+from runner.components.augmentations.pipeline import Pipeline
+from runner.components.measures import STANDARD, Tally
+from runner.core.moments import reached
+from runner.core.records import AnalysisValue
+from runner.engine.analyses.analysed import Analysed, Subject
+from runner.engine.data.augment import Augmenter
+from runner.engine.stages.evaluate import autocast
+
+BATCH = 256
+"""Images whose changes are drawn together: what is drawn of an image depends on it."""
+
+
+def robustness(subject: Subject, asked: Robustness) -> Analysed:
+    """Return accuracy and loss by transform, severity and draw.
+
+    Raises:
+        Interrupted: when asked to stop.
+    """
+    passes: list[tuple[Place, int, Pipeline | None]] = [
+        ({"transform": UNCHANGED, "severity": 0}, 1, None)
+    ]
+    passes += [
+        (place, draw, pipeline)
+        for place, pipeline in asked.pipelines()
+        for draw in range(1, asked.draws + 1)
+    ]
+    count = len(subject.images.splits[asked.split])
+    values: list[AnalysisValue] = []
+    with torch.inference_mode():
+        for done, (place, draw, pipeline) in enumerate(passes):
+            tally = Tally(STANDARD)
+            for inputs, labels in _batches(subject, asked, pipeline, draw):
+                with autocast(inputs.device, subject.settings.train.precision):
+                    logits = subject.network.evaluated(inputs)
+                tally.add(logits, labels)
+                subject.report(done * count + tally.count, len(passes) * count, asked.split)
+            reached("images of a transform analysed")
+            measured = tally.values().items()
+            values += [
+                AnalysisValue(name, each, {**place, "draw": draw}) for name, each in measured
+            ]
+    return Analysed(tuple(values))
+
+
+def _batches(
+    subject: Subject, asked: Robustness, pipeline: Pipeline | None, draw: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the images of the split in order, changed, with their labels."""
+    images = subject.images
+    mean, _ = images.settings.normalization()
+    augmenter = None if pipeline is None else Augmenter(pipeline, asked.seed, mean)
+    pixels = images.stored(augment=True)
+    for step, indices in enumerate(torch.split(images.splits[asked.split], BATCH), start=1):
+        if augmenter is None:
+            yield images.gather(indices)
+        else:
+            rows = pixels.index_select(0, indices.to(pixels.device)).to(images.device)
+            yield images.augmented(rows, augmenter, draw, step), images.labels_at(indices)

@@ -1,0 +1,51 @@
+"""The analyse stage: an analysis of weights that a run has kept, its values and its arrays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from runner.artifacts.analysis_arrays import write_arrays
+from runner.components.analyses import typed_analysis
+from runner.core.errors import StageFailed
+from runner.core.moments import reached
+from runner.core.records import AnalysisValue, Produced
+from runner.core.stages import Analyse
+from runner.engine.analyses import ANALYSES
+from runner.engine.analyses.analysed import Subject
+from runner.engine.context import Outcome
+from runner.engine.job import StageJob
+
+
+def analyse(subject: Subject, job: StageJob[Analyse]) -> Outcome:
+    """Make an analysis and write its arrays.
+
+    Raises:
+        StageFailed: when a value is not finite.
+        Interrupted: when asked to stop; nothing is left behind.
+        ClaimLost: when another process took the stage over.
+        OSError: when the disk is full.
+    """
+    stage, asked = job.stage, typed_analysis(job.stage.analysis)
+    reached("analysis begins")
+    found = ANALYSES[type(asked)](subject, asked)
+    _check(stage.name, found.values)
+    values: dict[str, Any] = {"epoch": subject.epoch}
+    produced: tuple[Produced, ...] = ()
+    if stage.leaves_arrays:
+        (name,) = stage.produces
+        folder = subject.context.artifact_path(name)
+        digest, size = write_arrays(folder, found.arrays, job.check_claim)
+        produced = (Produced(name, digest, size),)
+        reached("arrays in place, not recorded")
+    reached("analysed, not recorded")
+    return Outcome("done", values, measured=found.values, produced=produced)
+
+
+def _check(name: str, values: Sequence[AnalysisValue]) -> None:
+    """Refuse what no record can hold."""
+    for each in values:
+        if not math.isfinite(each.value):
+            place = ", ".join(f"{dim} {value}" for dim, value in each.dims.items())
+            raise StageFailed(f"{name}: {each.name} at {place} is not finite ({each.value})")

@@ -1,0 +1,221 @@
+"""The `analyses` of a spec: what is to be looked at on the weights of every run, by name.
+
+Owns their short forms, overrides and checks against the cells. They are no settings of a run: no
+key of a run knows them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from pydantic import BaseModel, ValidationError
+
+from runner.components.analyses import Analysis, analysis_key
+from runner.components.analyses.analysis import AnalysisSettings
+from runner.components.settings import Settings
+from runner.core.errors import Problem, SourcePosition, SpecError, nearest
+from runner.core.reader import LAST, KeptWeights
+from runner.spec.names import spell_out_steps
+from runner.spec.nodes import Node, find, plain, put
+from runner.spec.options import model_options, tags_of
+from runner.spec.problems import translate
+
+ROOT = "analyses"
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+MAX_ANALYSES = 100
+EXAMPLE = "analyses by name, as {shaken: {name: robustness, transforms: [RandomHorizontalFlip]}}"
+
+KINDS: Mapping[str, type[BaseModel]] = {
+    tag: model for model in model_options(Analysis) for tag in tags_of(model)
+}
+"""Analyses by the name that chooses them."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredAnalysis:
+    """An analysis of a spec.
+
+    Attributes:
+        name: by which tables and people call it.
+        settings: what is looked at.
+        key: of the settings.
+        tree: the settings as written, with file positions.
+    """
+
+    name: str
+    settings: AnalysisSettings
+    key: str
+    tree: Node
+
+    def position(self, path: str = "") -> SourcePosition | None:
+        """Return where a setting stands, or the nearest above it that was written."""
+        steps = path.split(".") if path else []
+        for end in range(len(steps), 0, -1):
+            node = find(self.tree, steps[:end])
+            if node is None and steps[end - 1].isdigit():
+                continue
+            if node is not None and node.position is not None:
+                return node.position
+        return self.tree.key_position or self.tree.position
+
+
+Analyses = Mapping[str, DeclaredAnalysis]
+
+
+def is_analysis_path(path: str) -> bool:
+    """Return whether a dotted path is of an analysis, as ``analyses.shaken.draws``."""
+    return path.startswith(f"{ROOT}.")
+
+
+def spell_out_analyses(node: Node) -> Node:
+    """Return `analyses` as a mapping of mappings; what is neither stays, to be refused later."""
+    if node.is_sequence and all(isinstance(each.value, str) for each in node.value):
+        named = {each.value: replace(each, key_position=each.position) for each in node.value}
+        node = replace(node, value=named)
+    if not node.is_mapping:
+        return node
+    return replace(node, value={name: _spelled(each) for name, each in node.value.items()})
+
+
+def _spelled(node: Node) -> Node:
+    if isinstance(node.value, str):
+        return replace(node, value={"name": Node(node.value, node.position, node.position)})
+    transforms = node.get("transforms")
+    if transforms is None or not transforms.is_sequence:
+        return node
+    spelled = replace(transforms, value=tuple(map(_transform, transforms.value)))
+    return replace(node, value={**node.value, "transforms": spelled})
+
+
+def _transform(node: Node) -> Node:
+    """Return a transform with its label and severities; a step has its own name as label."""
+    if isinstance(node.value, str) or node.get("name") is not None:
+        label = node if node.get("name") is None else node.get("name")
+        assert label is not None
+        steps = replace(node, value=(node,))
+        severities = replace(node, value=(spell_out_steps(steps),))
+        return replace(node, value={"label": label, "severities": severities})
+    severities = node.get("severities") or Node(None)
+    if not severities.is_sequence:
+        return node
+    lists = tuple(
+        spell_out_steps(each if each.is_sequence else replace(each, value=(each,)))
+        for each in severities.value
+    )
+    return replace(node, value={**node.value, "severities": replace(severities, value=lists)})
+
+
+def parse_analyses(
+    node: Node | None, overrides: Iterable[Mapping[str, Node]] = ()
+) -> dict[str, DeclaredAnalysis]:
+    """Return the analyses of a spec by name.
+
+    Args:
+        node: the spec's ``analyses``, or None.
+        overrides: of a profile and ``--set``, by dotted path, later ones on top.
+
+    Raises:
+        SpecError: with every problem found.
+    """
+    tree = Node({}) if node is None else spell_out_analyses(node)
+    if not tree.is_mapping:
+        raise SpecError([Problem(tree.position, f"analyses is {tree.describe()}", EXAMPLE)])
+    for layer in overrides:
+        for path in sorted(layer, key=lambda dotted: (dotted.count("."), dotted)):
+            tree = _overridden(tree, path.split(".")[1:], layer[path])
+    if len(tree.value) > MAX_ANALYSES:
+        found = f"{len(tree.value)} analyses"
+        raise SpecError([Problem(tree.position, found, f"at most {MAX_ANALYSES}")])
+    found_analyses: dict[str, DeclaredAnalysis] = {}
+    problems: list[Problem] = []
+    for name, child in tree.value.items():
+        try:
+            found_analyses[name] = _analysis(name, child)
+        except SpecError as error:
+            problems += error.problems
+    if problems:
+        raise SpecError(problems)
+    return found_analyses
+
+
+def _overridden(tree: Node, path: list[str], value: Node) -> Node:
+    """Return the tree with one value put into an analysis that is there."""
+    if path[0] not in tree.value:
+        found = f"no analysis '{path[0]}'"
+        names = list(tree.value)
+        position = value.key_position or value.position
+        hint = "" if names else "this spec has no analyses"
+        raise SpecError(
+            [
+                Problem(
+                    position, found, ", ".join(names), hint=hint, suggestion=nearest(path[0], names)
+                )
+            ]
+        )
+    return spell_out_analyses(put(tree, path, value))
+
+
+def _analysis(name: str, node: Node) -> DeclaredAnalysis:
+    where = node.key_position or node.position
+    if not NAME.fullmatch(name):
+        allowed = "letters, digits and _, beginning with a letter"
+        raise SpecError([Problem(where, f"an analysis is called '{name}'", allowed)])
+    within = f"analysis {name}"
+    if not node.is_mapping:
+        raise SpecError([Problem(node.position, f"{within} is {node.describe()}", EXAMPLE)])
+    kind = node.get("name")
+    allowed = ", ".join(KINDS)
+    if kind is None:
+        suggestion = f"name: {name}" if name in KINDS else ""
+        raise SpecError([Problem(where, f"{within} lacks 'name'", allowed, suggestion=suggestion)])
+    if not isinstance(kind.value, str) or kind.value not in KINDS:
+        found = f"unknown analysis {kind.describe()}"
+        suggestion = nearest(kind.text, list(KINDS))
+        raise SpecError([Problem(kind.position, found, allowed, suggestion=suggestion)])
+    model = KINDS[kind.value]
+    try:
+        settings = model.model_validate(plain(node))
+    except ValidationError as error:
+        raise SpecError(translate(error, model, node, within)) from None
+    assert isinstance(settings, AnalysisSettings)
+    return DeclaredAnalysis(name, settings, analysis_key(settings), node)
+
+
+def kept_weights(analysis: AnalysisSettings, settings: Settings) -> KeptWeights | None:
+    """Return the weights of a run that an analysis looks at, None where the run keeps none such."""
+    if analysis.weights == "best":
+        return "best"
+    if settings.train.best.monitor == LAST:
+        return "best"
+    return "last" if settings.evaluate.test == "last" else None
+
+
+def analysis_problems(analyses: Analyses, settings: Iterable[Settings]) -> Iterator[Problem]:
+    """Yield the analyses that can be made of no run of the spec, or of images that there are not.
+
+    Args:
+        analyses: of the spec.
+        settings: of its cells.
+    """
+    if not analyses:
+        return
+    cells = list(settings)
+    for each in analyses.values():
+        if all(kept_weights(each.settings, cell) is None for cell in cells):
+            found = f"analysis {each.name} looks at the last weights, which no run keeps"
+            hint = "set evaluate.test: last, or train.best: {monitor: last}"
+            yield Problem(each.position("weights"), found, "weights: best", hint=hint)
+        split = each.settings.looks_at()
+        fractions = {"val": "data.validation", "test": "data.test"}
+        if split in fractions and not any(_has(cell, split) for cell in cells):
+            found = f"analysis {each.name} looks at {split} images, but {fractions[split]} is 0"
+            yield Problem(each.position("split"), found, f"another split, or {fractions[split]}")
+
+
+def _has(settings: Settings, split: str) -> bool:
+    """Return whether a data set may have images of the split; of `test` binding knows the rest."""
+    if split == "val":
+        return settings.data.validation > 0
+    return split != "test" or settings.data.test_share() != 0

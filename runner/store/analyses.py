@@ -1,0 +1,94 @@
+"""Analyses in the database: which runs want which, and their numbers.
+
+An analysis is no stage of a run: the run was complete without it, and stays so. Its numbers belong
+to the attempt that made them, whose outcome holds their checksum. Knows numbers and keys, not
+torch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from runner.store.analysis_values import newest_attempt, values_of
+from runner.store.database import Database
+from runner.store.schema import analyses, attempts, results
+
+BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class WantedAnalysis:
+    """An analysis that a spec asks for of a run.
+
+    Attributes:
+        run_key: the run.
+        rerun: which repetition of it.
+        analysis_key: of the settings of the analysis.
+        kind: the name of the analysis, as `robustness`.
+        stage_key: of the stage that makes it.
+    """
+
+    run_key: str
+    rerun: int
+    analysis_key: str
+    kind: str
+    stage_key: str
+
+
+def record_analyses(database: Database, wanted: Sequence[WantedAnalysis]) -> None:
+    """Store which analyses runs want; runs and stages must be there."""
+    columns = [column.name for column in analyses.columns]
+    with database.write() as connection:
+        for each in wanted:
+            values = {name: getattr(each, name) for name in columns}
+            same = [analyses.c[name] == values[name] for name in columns[:3]]
+            known = connection.execute(sa.select(analyses.c.stage_key).where(*same)).scalar()
+            if known is None:
+                connection.execute(sa.insert(analyses).values(**values))
+
+
+def imported_stages(database: Database, stage_keys: Collection[str]) -> set[str]:
+    """Return those of some stages whose values came with the reference."""
+    found: set[str] = set()
+    keys = sorted(stage_keys)
+    with database.read() as connection:
+        for start in range(0, len(keys), BATCH):
+            query = sa.select(attempts.c.stage_key).where(
+                attempts.c.stage_key.in_(keys[start : start + BATCH]),
+                attempts.c.status == "reference",
+            )
+            found.update(connection.execute(query).scalars())
+    return found
+
+
+def analyses_of(connection: sa.Connection, run_key: str) -> list[dict[str, Any]]:
+    """Return the analyses of the newest repetition of a run that wants some, with their values.
+
+    Each has its key, kind, stage, ``made`` (whether it has been) and ``values``: name, dims, value.
+    """
+    newest = sa.select(sa.func.max(results.c.rerun)).where(
+        results.c.run_key == run_key, results.c.status == "done"
+    )
+    rerun = connection.execute(newest).scalar() or 0
+    query = (
+        sa.select(analyses.c.analysis_key, analyses.c.kind, analyses.c.stage_key)
+        .where(analyses.c.run_key == run_key, analyses.c.rerun == rerun)
+        .order_by(analyses.c.kind, analyses.c.analysis_key)
+    )
+    return [dict(row._mapping) | _made(connection, row) for row in connection.execute(query).all()]
+
+
+def _made(connection: sa.Connection, row: Any) -> dict[str, Any]:
+    attempt = newest_attempt(connection, row.stage_key)
+    if attempt is None:
+        return {"made": False, "values": []}
+    values = [
+        {"name": name, "dims": json.loads(dims), "value": value}
+        for name, dims, value in values_of(connection, attempt.id)
+    ]
+    return {"made": True, "values": values}

@@ -1,0 +1,290 @@
+"""Analyses of finished runs: nothing is trained for them, and nothing is made twice."""
+
+import errno
+import shutil
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from forks import OUTPUT, Forks, KillAt
+from grids import ask
+from planted import at_moment
+from test_measurements import kinds
+
+from runner.api.planning import plan
+from runner.api.reporting import report
+from runner.api.running import RunSummary, run
+from runner.artifacts import analysis_arrays
+from runner.artifacts.analysis_arrays import read_arrays
+from runner.components.analyses.robustness import Robustness
+from runner.core.errors import DamagedDatabase, RunnerError, UsageError
+from runner.core.records import AnalysisValue
+from runner.core.stages import Stage
+from runner.engine.analyses import ANALYSES
+from runner.engine.analyses.analysed import Analysed
+from runner.execute.listener import NullListener
+from runner.store.database import open_database
+from runner.store.merge import import_results
+
+SPEC = """\
+name: grid
+data: {dataset: digits, validation: 0.25, test: 0.2}
+model: {name: mlp, hidden: [8]}
+train: {epochs: 2, batch_size: 64, optimizer: {name: sgd, lr: 0.1}}
+sweep: {grid: {lr: [0.1, 0.2]}}
+"""
+ASKED = (
+    SPEC
+    + """\
+analyses:
+  shaken:
+    name: robustness
+    draws: 3
+    transforms:
+      - {name: RandomRotation, degrees: 45}
+      - label: blur
+        severities:
+          - {name: GaussianBlur, kernel_size: 3, sigma: 0.5}
+          - [{name: GaussianBlur, kernel_size: 3, sigma: 2}]
+tables:
+  robustness:
+    LR: lr
+    NONE: {analysis: shaken, metric: accuracy, where: {transform: none}}
+    ROTATED: {analysis: shaken, metric: accuracy, where: {transform: RandomRotation}}
+    BLURRED: {analysis: shaken, metric: accuracy, where: {transform: blur, severity: 2}}
+"""
+)
+VALUES = "SELECT run_key, kind, name, dims, value FROM run_analyses ORDER BY 1, 2, 3, 4"
+RECORDS = (
+    "SELECT * FROM results ORDER BY run_key",
+    "SELECT * FROM runs ORDER BY run_key",
+    "SELECT * FROM run_stages ORDER BY run_key, position",
+    "SELECT * FROM run_epochs ORDER BY run_key, attempt_id",
+)
+ENDED = (
+    "SELECT count(*), count(DISTINCT stage_key) FROM attempts JOIN stages USING (stage_key)"
+    " WHERE kind = 'analyse' AND status = 'done'"
+)
+
+
+class Log(NullListener):
+    """Remembers the stages that began, and what was said."""
+
+    def __init__(self) -> None:
+        self.began: list[Stage] = []
+        self.notes: list[str] = []
+
+    def on_stage_start(self, stage: Stage) -> None:
+        self.began.append(stage)
+
+    def on_note(self, note: str) -> None:
+        self.notes.append(note)
+
+
+def do(folder: Path, text: str, **options: Any) -> tuple[Log, RunSummary]:
+    log, spec = Log(), folder / "grid.yaml"
+    spec.write_text(text)
+    ran = run(spec, listen=lambda planned: log, threads=1, db=folder / "results.db", **options)
+    return log, ran
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("finished")
+    do(folder, SPEC)
+    return folder
+
+
+@pytest.fixture
+def before(finished: Path, tmp_path: Path) -> Path:
+    """Return a folder with the finished grid, of which nothing more was asked."""
+    shutil.copytree(finished, tmp_path / "home")
+    return tmp_path / "home"
+
+
+def records(folder: Path) -> list[list[tuple[Any, ...]]]:
+    return [ask(folder, query) for query in RECORDS]
+
+
+def test_analysis_of_a_finished_grid_trains_no_epoch_and_is_made_once(before: Path) -> None:
+    were, steps = records(before), ask(before, "SELECT count(*) FROM steps")
+    log, ran = do(before, ASKED)
+    assert kinds(log) == ["analyse"] * 2
+    assert (ran.before, set(ran.statuses.values())) == (2, {"done"})
+    assert (records(before), ask(before, "SELECT count(*) FROM steps")) == (were, steps)
+    assert len(ask(before, VALUES)) == 2 * 2 * (1 + 3 * 3)
+    rows = report("robustness", db=before / "results.db").frame()
+    measured = ask(
+        before,
+        "SELECT value FROM run_metrics JOIN results USING (run_key) WHERE split = 'val'"
+        " AND name = 'accuracy' AND epoch = best_epoch ORDER BY value",
+    )
+    assert sorted(rows.NONE) == pytest.approx([value for (value,) in measured])
+    rotated = ask(before, f"{VALUES.partition(' ORDER')[0]} WHERE dims LIKE '%Rotation%'")
+    of_first = [value for key, _, name, _, value in rotated if name == "accuracy"]
+    draws = (of_first[:3], of_first[3:])
+    assert sorted(rows.ROTATED) == pytest.approx(sorted(np.mean(draws, axis=1)))
+    assert sorted(rows.ROTATED_std) == pytest.approx(sorted(np.std(draws, axis=1, ddof=1)))
+    assert set(rows.ROTATED_n) == {1}
+    again, _ = do(before, ASKED)
+    assert again.began == []
+
+
+def test_renaming_an_analysis_makes_nothing_again(before: Path) -> None:
+    do(before, ASKED)
+    log, _ = do(before, ASKED.replace("shaken", "disturbed"))
+    assert log.began == []
+
+
+def test_another_setting_of_an_analysis_is_another_analysis(before: Path) -> None:
+    do(before, ASKED)
+    log, _ = do(before, ASKED, sets=["analyses.shaken.draws=1"])
+    assert kinds(log) == ["analyse"] * 2
+    assert len(ask(before, VALUES)) == 2 * 2 * (10 + 4)
+
+
+def test_only_chosen_cells_are_analysed(before: Path) -> None:
+    log, _ = do(before, ASKED, only=["lr=0.1"])
+    assert kinds(log) == ["analyse"]
+
+
+def test_plan_names_analyses_to_be_made(before: Path) -> None:
+    (before / "grid.yaml").write_text(ASKED)
+    explained = plan(before / "grid.yaml", db=before / "results.db", device="cpu")
+    assert explained.analyses == {"robustness": 2}
+    assert (explained.done, explained.planned.epochs) == (2, 0)
+
+
+def test_weights_that_are_gone_are_said_with_what_they_cost(before: Path) -> None:
+    shutil.rmtree(before / ".runner")
+    log, ran = do(before, ASKED)
+    assert log.began == []
+    assert log.notes == [
+        "robustness of 2 finished runs cannot be measured: their weights are gone; only training"
+        " again (run --rerun) would bring them back, at most 4 epochs"
+    ]
+    assert set(ran.statuses.values()) == {"done"}
+
+
+def test_values_that_are_not_what_was_recorded_are_refused(before: Path) -> None:
+    do(before, ASKED)
+    with open_database(before / "results.db") as database, database.write() as connection:
+        connection.exec_driver_sql("UPDATE analysis_values SET value = 1 WHERE name = 'accuracy'")
+    with pytest.raises(DamagedDatabase, match=r"the values of analysis \w+ are not what was"):
+        report("robustness", db=before / "results.db")
+
+
+@pytest.mark.slow
+def test_analyses_of_new_runs_wait_for_their_trainings_and_are_the_same_unshared(
+    before: Path, tmp_path: Path
+) -> None:
+    do(before, ASKED)
+    for name, options in (("new", {}), ("alone", {"no_share": True})):
+        folder = tmp_path / name
+        folder.mkdir()
+        log, _ = do(folder, ASKED, **options)
+        assert kinds(log).count("analyse") == 2
+        assert ask(folder, VALUES) == ask(before, VALUES)
+
+
+@pytest.mark.slow
+def test_analyses_are_imported_with_the_results_that_have_them(
+    before: Path, tmp_path: Path
+) -> None:
+    do(before, ASKED)
+    values = ask(before, VALUES)
+    with (
+        open_database(before / "results.db") as source,
+        open_database(tmp_path / "results.db") as target,
+    ):
+        import_results(target, source, {row[0] for row in values})
+    assert ask(tmp_path, VALUES) == values
+    log, _ = do(tmp_path, ASKED)
+    assert (log.began, log.notes) == ([], [])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "stage claimed",
+        "analysis begins",
+        "images of a transform analysed",
+        "analysed, not recorded",
+        "outcome recorded",
+    ],
+)
+def test_killed_analysis_is_made_by_the_next_run_and_nothing_twice(
+    moment: str, before: Path, forks: Forks, tmp_path: Path
+) -> None:
+    shutil.copytree(before, tmp_path / "undisturbed")
+    do(tmp_path / "undisturbed", ASKED)
+    (before / "grid.yaml").write_text(ASKED)
+    assert forks.run(before, ["run", "grid.yaml"], KillAt(moment, 2)) == -signal.SIGKILL
+    assert forks.run(before, ["run", "grid.yaml"]) == 0, (before / OUTPUT).read_text()
+    assert ask(before, VALUES) == ask(tmp_path / "undisturbed", VALUES)
+    assert ask(before, ENDED) == [(2, 2)]
+    assert ask(before, "SELECT count(*) FROM claims") == [(0,)]
+    assert forks.run(before, ["db", "check"]) == 0
+
+
+@pytest.mark.slow
+def test_two_processes_make_every_analysis_once(before: Path, forks: Forks) -> None:
+    (before / "grid.yaml").write_text(ASKED)
+    started = [forks.start(before, ["run", "grid.yaml"]) for _ in range(2)]
+    assert [forks.wait(pid) for pid in started] == [0, 0], (before / OUTPUT).read_text()
+    assert ask(before, ENDED) == [(2, 2)]
+
+
+ARRAY = np.arange(12, dtype=np.float32).reshape(3, 4)
+
+
+@pytest.fixture
+def with_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the analysis leave an array."""
+    monkeypatch.setattr(Robustness, "LEAVES_ARRAYS", True)
+    value = AnalysisValue("accuracy", 0.5, {"transform": "none", "severity": 0, "draw": 1})
+    found = Analysed((value,), {"maps": ARRAY})
+    monkeypatch.setitem(ANALYSES, Robustness, lambda subject, asked: found)
+
+
+def folders(home: Path) -> list[Path]:
+    return sorted(home.glob(".runner/analyses/*/*"))
+
+
+@pytest.mark.usefixtures("with_arrays")
+def test_arrays_that_are_gone_are_made_again_and_damaged_ones_refused(before: Path) -> None:
+    do(before, ASKED)
+    assert [read_arrays(each)["maps"].tolist() for each in folders(before)] == [ARRAY.tolist()] * 2
+    shutil.rmtree(folders(before)[0])
+    log, _ = do(before, ASKED)
+    assert kinds(log) == ["analyse"]
+    assert len(folders(before)) == 2
+    path = folders(before)[1] / "maps.npy"
+    path.write_bytes(path.read_bytes()[:-1] + b"\7")
+    with pytest.raises(UsageError, match="are damaged: maps"):
+        read_arrays(folders(before)[1])
+
+
+@pytest.mark.usefixtures("with_arrays")
+def test_arrays_appear_whole_or_not_at_all(before: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full_disk(*args: Any, **kwargs: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(analysis_arrays.np, "save", full_disk)
+        with pytest.raises(RunnerError, match="disk is full"):
+            do(before, ASKED)
+    assert folders(before) == []
+    assert ask(before, ENDED) == [(0, 0)]
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    with at_moment("arrays in place, not recorded", stop), pytest.raises(KeyboardInterrupt):
+        do(before, ASKED)
+    log, _ = do(before, ASKED)
+    assert kinds(log) == ["analyse"] * 2
+    assert ask(before, ENDED) == [(2, 2)]
