@@ -1,0 +1,157 @@
+"""Images by what a layer makes of them: its outputs, a map of them in two dimensions, neighbours.
+
+scikit-learn computes; every draw has a seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from runner.engine.looking.saliency import NotSuitable, layer_named
+
+Floats = NDArray[np.float32]
+Method = Literal["pca", "tsne"]
+
+FIRST_COMPONENTS = 50
+"""t-SNE looks at so many principal components: of more dimensions it sees mostly noise."""
+
+PERPLEXITY = 30.0
+"""About so many neighbours count for t-SNE; fewer where there are few images."""
+
+FEWEST = 4
+"""Images that a map needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingMap:
+    """Images as points in the plane.
+
+    Attributes:
+        points: (N, 2) float32.
+        explained: share of the variance along each axis, of PCA; () of t-SNE.
+    """
+
+    points: Floats
+    explained: tuple[float, ...] = ()
+
+
+def layer_outputs(
+    network: nn.Module, batches: Iterable[Tensor], layer: str | None = None
+) -> tuple[str, Floats]:
+    """Return the name of a layer and what it makes of images.
+
+    Args:
+        network: left in evaluation mode.
+        batches: normalised images (B, C, H, W).
+        layer: whose output is taken; when not given, what the last linear layer takes in.
+
+    Returns:
+        The name, and outputs (N, D) float32: of maps (B, C, H, W), the mean over their places.
+
+    Raises:
+        UnknownLayer: for a layer that the network has not.
+        NotSuitable: when its output is no tensor with a row for each image, or not finite.
+    """
+    name = _last_linear(network) if layer is None else layer
+    kept: list[Any] = []
+
+    def keep(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        kept.append(inputs[0] if layer is None else output)
+
+    hook = layer_named(network, name).register_forward_hook(keep)
+    rows: list[Floats] = []
+    network.eval()
+    try:
+        with torch.inference_mode():
+            for images in batches:
+                kept.clear()
+                network(images)
+                rows.append(_rows(kept, len(images), name))
+    finally:
+        hook.remove()
+    if not rows:
+        raise NotSuitable("there are no images")
+    outputs = np.concatenate(rows)
+    if not np.isfinite(outputs).all():
+        raise NotSuitable(f"the output of {name} is not finite")
+    return name, outputs
+
+
+def _last_linear(network: nn.Module) -> str:
+    modules = network.named_modules()
+    names: list[str] = [name for name, each in modules if isinstance(each, nn.Linear)]
+    if not names:
+        raise NotSuitable("the network has no linear layer: name the layer")
+    return names[-1]
+
+
+def _rows(kept: list[Any], count: int, name: str) -> Floats:
+    """Return a row for each image of what a layer gave in its last call."""
+    output = kept[-1] if kept else None
+    if not isinstance(output, Tensor) or output.ndim < 2 or len(output) != count:
+        raise NotSuitable(f"{name} gives no tensor with a row for each image")
+    if output.ndim == 4:
+        output = output.mean((2, 3))
+    array: Floats = output.flatten(1).float().cpu().numpy()
+    return array
+
+
+def embedding_map(outputs: Floats, method: Method, seed: int = 0) -> EmbeddingMap:
+    """Return images as points, near each other where a layer's outputs are alike.
+
+    Args:
+        outputs: (N, D).
+        method: ``pca`` keeps distances as far as a plane can, ``tsne`` keeps neighbours (van der
+            Maaten and Hinton, 2008): the distance between groups then means little.
+        seed: of its draws.
+
+    Raises:
+        NotSuitable: for fewer than four images, or outputs that are all the same.
+    """
+    from sklearn.decomposition import PCA
+
+    if len(outputs) < FEWEST or outputs.shape[1] < 2:
+        raise NotSuitable(f"a map needs {FEWEST} images and two numbers of each")
+    if not np.ptp(outputs, axis=0).any():
+        raise NotSuitable("the layer gives the same for every image")
+    wanted = 2 if method == "pca" else min(FIRST_COMPONENTS, *outputs.shape)
+    pca = PCA(wanted, random_state=seed).fit(outputs.astype(np.float64))
+    components = pca.transform(outputs.astype(np.float64))
+    if method == "pca":
+        shares = tuple(float(each) for each in pca.explained_variance_ratio_)
+        return EmbeddingMap(components.astype(np.float32), shares)
+    from sklearn.manifold import TSNE
+
+    perplexity = min(PERPLEXITY, (len(outputs) - 1) / 3)
+    tsne = TSNE(2, perplexity=perplexity, init="pca", random_state=seed)
+    return EmbeddingMap(tsne.fit_transform(components).astype(np.float32))
+
+
+def nearest_images(outputs: Floats, image: int, count: int) -> tuple[list[int], list[float]]:
+    """Return the images whose outputs point in the most similar direction, the nearest first.
+
+    Args:
+        outputs: (N, D).
+        image: index of the one that is asked for, which is left out.
+        count: how many.
+
+    Returns:
+        Their indices, and their cosine distances: 0 of the same direction, 2 of the opposite.
+
+    Raises:
+        NotSuitable: for an image that there is not.
+    """
+    from sklearn.metrics.pairwise import cosine_distances
+
+    if not 0 <= image < len(outputs):
+        raise NotSuitable(f"there is no image {image}; there are 0 to {len(outputs) - 1}")
+    distances = cosine_distances(outputs[image : image + 1], outputs)[0]
+    order = [int(each) for each in np.argsort(distances, kind="stable") if each != image][:count]
+    return order, [float(distances[each]) for each in order]

@@ -1,0 +1,114 @@
+"""Weights as pictures: the filters of the first convolution, and the neurons of a plain network.
+
+Owns which weights belong to pixels. How they are scaled is ``pictures``'s.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from runner.engine.looking.pictures import centred, stretched
+from runner.engine.looking.saliency import NotSuitable, layer_named
+
+Floats = NDArray[np.float32]
+Shape = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class FilterPictures:
+    """The filters of a network's first convolution, before and after training.
+
+    Attributes:
+        layer: its name.
+        before: one picture a filter (N, H, W, C), values from 0 to 1.
+        after: likewise, under the same scale.
+    """
+
+    layer: str
+    before: Floats
+    after: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class NeuronPictures:
+    """The weights of neurons that look at pixels, laid out as the image is.
+
+    Attributes:
+        layer: its name.
+        neurons: their numbers, counted from 0.
+        color: one picture a neuron (N, H, W, C), values from 0 to 1; a weight of 0 is 0.5.
+        summed: the sum over the channels (N, H, W), likewise under a scale of its own.
+    """
+
+    layer: str
+    neurons: tuple[int, ...]
+    color: Floats
+    summed: Floats
+
+
+def filter_pictures(before: nn.Module, after: nn.Module) -> FilterPictures:
+    """Return the filters of the first convolution of two states of one network.
+
+    Args:
+        before: with its initial weights.
+        after: with trained ones.
+
+    Raises:
+        NotSuitable: when there is none, or its filters do not look at one or three channels.
+    """
+    name = next((name for name, each in after.named_modules() if isinstance(each, nn.Conv2d)), "")
+    if not name:
+        raise NotSuitable("the network has no convolution")
+    weights = [_weights(layer_named(network, name)) for network in (before, after)]
+    channels = weights[1].shape[1]
+    if channels not in (1, 3):
+        raise NotSuitable(f"the filters of {name} look at {channels} channels, not at a picture")
+    first, second = stretched([each.transpose(0, 2, 3, 1) for each in weights])
+    return FilterPictures(name, first, second)
+
+
+def neuron_pictures(
+    network: nn.Module, shape: Shape, neurons: Sequence[int], layer: str | None = None
+) -> NeuronPictures:
+    """Return the weights of neurons as pictures.
+
+    Args:
+        network: with its weights.
+        shape: channels, height, width of an image.
+        neurons: their numbers, counted from 0.
+        layer: a linear layer; the first when not given.
+
+    Raises:
+        UnknownLayer: for a layer that the network has not.
+        NotSuitable: for one that does not look at pixels, or a neuron that it has not.
+    """
+    linear = [name for name, each in network.named_modules() if isinstance(each, nn.Linear)]
+    name = (linear[0] if linear else "") if layer is None else layer
+    if not name:
+        raise NotSuitable("the network has no linear layer")
+    weights = _weights(layer_named(network, name))
+    if weights.ndim != 2 or weights.shape[1] != math.prod(shape):
+        pixels = "×".join(map(str, shape))
+        raise NotSuitable(f"the neurons of {name} do not look at the {pixels} values of an image")
+    wrong = [each for each in neurons if not 0 <= each < len(weights)]
+    if wrong or not neurons:
+        found = f"there is no neuron {wrong[0]}" if wrong else "no neuron is named"
+        raise NotSuitable(f"{found}; {name} has 0 to {len(weights) - 1}")
+    chosen = weights[list(neurons)].reshape(len(neurons), *shape).transpose(0, 2, 3, 1)
+    return NeuronPictures(
+        name, tuple(neurons), centred([chosen])[0], centred([chosen.sum(3, dtype=np.float32)])[0]
+    )
+
+
+def _weights(layer: nn.Module) -> Floats:
+    weight = getattr(layer, "weight", None)
+    if not isinstance(weight, nn.Parameter):
+        raise NotSuitable(f"a {type(layer).__name__} has no weights")
+    return cast("Floats", weight.detach().float().cpu().numpy())

@@ -1,0 +1,235 @@
+"""Saliency beside an independent reference: hooks on modules, and torch's own gradients."""
+
+import copy
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from torch import Tensor, nn
+from torch.nn import functional
+
+from runner.components.models.classifier import UnknownLayer
+from runner.engine.looking.pictures import saliency_pictures
+from runner.engine.looking.saliency import (
+    NotSuitable,
+    grad_cam,
+    gradients,
+    guided_backpropagation,
+    last_maps,
+    predict,
+)
+
+pytest.importorskip("captum")
+
+
+class Tiny(nn.Module):
+    """A residual block with a ReLU in place that is used twice, then a classifier."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 6, 3, padding=1)
+        self.second = nn.Conv2d(6, 6, 3, padding=1)
+        self.relu = nn.ReLU(inplace=True)
+        self.pool = nn.MaxPool2d(2)
+        self.dropout = nn.Dropout(0.5)
+        self.out = nn.Linear(6 * 16, 4)
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = self.relu(self.first(images))
+        maps = self.relu(maps + self.second(maps))
+        logits: Tensor = self.out(self.dropout(self.pool(maps).flatten(1)))
+        return logits
+
+
+def network_of(name: str) -> nn.Module:
+    torch.manual_seed(3)
+    if name == "tiny":
+        return Tiny()
+    network: nn.Module = torchvision.models.get_model(name, weights=None)
+    return network
+
+
+def images_for(name: str) -> Tensor:
+    torch.manual_seed(4)
+    side = 8 if name == "tiny" else 224
+    return torch.randn(2, 3, side, side)
+
+
+CLASSES = torch.tensor([1, 3])
+
+
+def modules(network: nn.Module, kind: type[nn.Module]) -> list[nn.Module]:
+    return [each for each in network.modules() if isinstance(each, kind)]
+
+
+class GuidedReLU(torch.autograd.Function):
+    @staticmethod
+    def forward(context: torch.autograd.function.FunctionCtx, inputs: Tensor) -> Tensor:
+        context.save_for_backward(inputs)
+        return inputs.clamp(min=0)
+
+    @staticmethod
+    def backward(context: torch.autograd.function.FunctionCtx, gradient: Tensor) -> Tensor:  # type: ignore[override]
+        (inputs,) = context.saved_tensors  # type: ignore[attr-defined]
+        return torch.where((inputs > 0) & (gradient > 0), gradient, torch.zeros(()))
+
+
+def by_reference(network: nn.Module, images: Tensor, classes: Tensor, guided: bool) -> Tensor:
+    """Return the gradient, by replacing the function of each ReLU."""
+    network = copy.deepcopy(network).eval()
+    for relu in modules(network, nn.ReLU):
+        relu.forward = GuidedReLU.apply if guided else functional.relu  # type: ignore[method-assign]
+    inputs = images.clone().requires_grad_()
+    scores = network(inputs)
+    scores.gather(1, classes[:, None]).sum().backward()
+    assert inputs.grad is not None
+    return inputs.grad
+
+
+def cam_by_reference(network: nn.Module, images: Tensor, classes: Tensor, layer: str) -> Tensor:
+    """Return Grad-CAM from a layer's output, kept by a hook, and its gradient."""
+    network = copy.deepcopy(network).eval()
+    for relu in modules(network, nn.ReLU):
+        relu.inplace = False
+    kept: list[Tensor] = []
+    network.get_submodule(layer).register_forward_hook(lambda *_: kept.append(_[2]))
+    scores = network(images)
+    (slopes,) = torch.autograd.grad(scores.gather(1, classes[:, None]).sum(), kept[-1])
+    weights = slopes.mean((2, 3), keepdim=True)
+    maps = (weights * kept[-1]).sum(1, keepdim=True).relu()
+    size = images.shape[2:]
+    return functional.interpolate(maps, size=size, mode="bilinear", align_corners=False)[:, 0]
+
+
+EVERY = ["tiny", *(pytest.param(name, marks=pytest.mark.slow) for name in ("alexnet", "resnet18"))]
+
+
+def close(found: Tensor, wanted: Tensor) -> bool:
+    assert wanted.abs().max() > 0
+    wanted = wanted.detach()
+    return bool(torch.allclose(found, wanted, rtol=1e-4, atol=1e-6 * float(wanted.abs().max())))
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_gradients_are_those_of_the_reference(name: str) -> None:
+    network, images = network_of(name), images_for(name)
+    assert close(gradients(network, images, CLASSES), by_reference(network, images, CLASSES, False))
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_guided_backpropagation_is_that_of_the_reference(name: str) -> None:
+    network, images = network_of(name), images_for(name)
+    found = guided_backpropagation(network, images, CLASSES)
+    assert close(found, by_reference(network, images, CLASSES, True))
+    assert not torch.allclose(found, gradients(network, images, CLASSES), rtol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "layer"),
+    [
+        ("tiny", "second"),
+        ("tiny", "first"),
+        pytest.param("alexnet", "features.10", marks=pytest.mark.slow),
+        pytest.param("alexnet", "features.12", marks=pytest.mark.slow),
+        pytest.param("resnet18", "layer4", marks=pytest.mark.slow),
+        pytest.param("resnet18", "layer4.1.conv2", marks=pytest.mark.slow),
+    ],
+)
+def test_grad_cam_is_that_of_the_reference(name: str, layer: str) -> None:
+    network, images = network_of(name), images_for(name)
+    found = grad_cam(network, images, CLASSES, layer)
+    assert close(found, cam_by_reference(network, images, CLASSES, layer))
+    assert found.shape == (2, *images.shape[2:])
+
+
+def test_grad_cam_looks_at_the_last_convolution_that_gives_maps() -> None:
+    network, images = network_of("tiny"), images_for("tiny")
+    assert last_maps(network, images) == "second"
+    named = grad_cam(network, images, CLASSES, "second")
+    assert torch.equal(grad_cam(network, images, CLASSES), named)
+
+
+def test_a_network_is_left_as_it_was() -> None:
+    network, images = network_of("tiny").train(), images_for("tiny")
+    network.get_submodule("first").eval()
+    network.get_submodule("out").requires_grad_(False)
+    before = copy.deepcopy(network.state_dict())
+    with torch.inference_mode():
+        for method in (gradients, guided_backpropagation, grad_cam):
+            method(network, images, CLASSES)
+    assert network.training
+    assert not network.get_submodule("first").training
+    assert all(torch.equal(before[name], each) for name, each in network.state_dict().items())
+    assert all(each.grad is None for each in network.parameters())
+    assert not any(each._backward_hooks or each._forward_hooks for each in network.modules())
+
+
+def test_predicted_classes_are_those_of_the_highest_probability() -> None:
+    network, images = network_of("tiny").train(), images_for("tiny")
+    found = predict(network, images)
+    scores = copy.deepcopy(network).eval()(images)
+    assert torch.allclose(found.probabilities, scores.softmax(1))
+    assert torch.equal(found.classes, scores.argmax(1))
+
+
+def unguided(build: Callable[[], nn.Module]) -> str:
+    with pytest.raises(NotSuitable) as caught:
+        guided_backpropagation(build(), torch.randn(1, 3, 8, 8), torch.tensor([0]))
+    return str(caught.value)
+
+
+class Functional(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.relu, self.last = nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 6)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return functional.relu(self.last(self.relu(self.first(images)))).flatten(1)
+
+
+@pytest.mark.parametrize("activation", [nn.SiLU, nn.Hardswish, nn.ReLU6, nn.GELU, nn.LeakyReLU])
+def test_guided_backpropagation_refuses_other_activations(activation: type[nn.Module]) -> None:
+    layers = (nn.Conv2d(3, 2, 3), nn.ReLU(), activation(), nn.Flatten())
+    said = unguided(lambda: nn.Sequential(*layers))
+    assert said == f"2 is a {activation.__name__}; guided backpropagation is of ReLU alone"
+
+
+def test_guided_backpropagation_refuses_functional_relu() -> None:
+    assert unguided(Functional).startswith("relu_1 is a call of relu, no module")
+
+
+def test_guided_backpropagation_refuses_a_network_without_relu() -> None:
+    assert unguided(nn.Flatten).startswith("the network has no ReLU")
+
+
+def test_grad_cam_refuses_layers_without_maps() -> None:
+    network, images = network_of("tiny"), images_for("tiny")
+    with pytest.raises(UnknownLayer, match="secnd") as caught:
+        grad_cam(network, images, CLASSES, "secnd")
+    assert "second" in caught.value.layers
+    with pytest.raises(NotSuitable, match="out gives no maps"):
+        grad_cam(network, images, CLASSES, "out")
+    with pytest.raises(NotSuitable, match="no convolution"):
+        grad_cam(nn.Sequential(nn.Flatten(), nn.Linear(192, 4)), images, CLASSES)
+
+
+def test_saliency_pictures_are_scaled_as_they_say() -> None:
+    gradient = np.zeros((3, 2, 2), np.float32)
+    gradient[0, 0, 0], gradient[1, 1, 1] = 4, -2
+    made = saliency_pictures(gradient)
+    assert made["positive"][0, 0, 0] == 1
+    assert made["positive"].sum() == 1
+    assert made["negative"][1, 1, 1] == 1
+    assert made["negative"].sum() == 1
+    assert made["color"][0, 0].tolist() == pytest.approx([1, 1 / 3, 1 / 3])
+    assert made["gray"][0, 0] == 1
+    assert made["gray"][0, 1] == 0
+    flat = saliency_pictures(np.zeros((1, 2, 2), np.float32))
+    assert {name: float(each.max()) for name, each in flat.items()} == {
+        "color": 0.5,
+        "gray": 0,
+        "positive": 0,
+        "negative": 0,
+    }
