@@ -17,8 +17,9 @@ from typing import Any
 import sqlalchemy as sa
 from documented_experiments import EXPERIMENTS, Documented
 
-from runner.cli.formatting import pluralize, show_seconds
+from runner.cli.formatting import pluralize
 from runner.core.run import Published
+from runner.core.text import show_seconds
 from runner.lower.stages import make_run
 from runner.report.tables.declared import stored_tables
 from runner.report.tables.query import query_table

@@ -19,8 +19,8 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from runner.cli.formatting import show_seconds
 from runner.components.download import Downloading, show_bytes
+from runner.core.text import show_seconds
 
 PLAIN_SECONDS = 10.0
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import time
 
 from runner.bind.plan_runs import PlannedRuns
-from runner.cli.formatting import pluralize, show_seconds
+from runner.cli.formatting import pluralize
 from runner.core.stages import Stage, Train
+from runner.core.text import show_seconds
 
 ENOUGH_EPOCHS = 0.2
 """Share of an epoch after which the current training's own speed is trusted."""

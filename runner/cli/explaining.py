@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.cli.formatting import pluralize, show_seconds
+from runner.cli.formatting import pluralize
 from runner.components.download import show_bytes
 from runner.core.records import ActualCost
+from runner.core.text import show_seconds
 from runner.planner.explain import Branch, Ending, Saving
 
 if TYPE_CHECKING:
-    from runner.api.predicting import KindTotal
+    from runner.api.foreseeing import KindTotal
 
 SHOWN_RUNS = 6
 SHOWN_LINES = 60

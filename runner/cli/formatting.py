@@ -1,4 +1,4 @@
-"""Words that several commands print: durations, counts, what came from the reference."""
+"""Words that several commands print: counts, what came from the reference."""
 
 from __future__ import annotations
 
@@ -8,16 +8,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from runner.store.reference import ReferenceResult
-
-
-def show_seconds(seconds: float) -> str:
-    """Return a duration for people: 8.1 s, 3 min 05 s, 2 h 10 min."""
-    if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def pluralize(number: int, noun: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runner.cli.explaining import saving_lines, total_lines, tree_lines
-from runner.cli.formatting import pluralize, show_seconds
+from runner.cli.formatting import pluralize
 from runner.cli.options import (
     AcceptMixed,
     CacheLimit,
@@ -34,6 +34,7 @@ from runner.cli.options import (
 from runner.components.download import show_bytes
 from runner.core.errors import UsageError
 from runner.core.plan import DEFAULT_CACHE_LIMIT
+from runner.core.text import show_seconds
 
 if TYPE_CHECKING:
     from runner.api.planning import Explained

@@ -16,9 +16,10 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from runner.bind.plan_runs import PlannedRuns
 from runner.cli.downloads import LiveDownloads, PlainDownloads
 from runner.cli.estimate import Estimate
-from runner.cli.formatting import imported_words, show_seconds
+from runner.cli.formatting import imported_words
 from runner.components.download import Downloading
 from runner.core.stages import AfterTraining, ExtractFeatures, Prepare, Stage, Train
+from runner.core.text import show_seconds
 from runner.spec.cell_names import run_name
 from runner.store.reference import ReferenceResult
 

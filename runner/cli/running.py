@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runner.cli.formatting import pluralize, show_seconds
+from runner.cli.formatting import pluralize
 from runner.cli.options import (
     AcceptMixed,
     CacheLimit,
@@ -30,6 +30,7 @@ from runner.cli.options import (
     UseReference,
 )
 from runner.core.plan import DEFAULT_CACHE_LIMIT
+from runner.core.text import show_seconds
 
 if TYPE_CHECKING:
     from runner.api.running import RunSummary

@@ -1,4 +1,4 @@
-"""Text that can be printed and stored, wherever it comes from.
+"""Text that can be printed and stored, wherever it comes from, and durations in words.
 
 File names are bytes: where they are not UTF-8, Python stands a lone surrogate for each byte, which
 no database and no terminal takes. Owns which characters break a line or a file, and their escapes.
@@ -29,6 +29,16 @@ def first_breaking_character(text: str) -> str | None:
     """Return the first character that would break a line, or None."""
     match = None if text.isprintable() else ONE_LINE.search(text)
     return None if match is None else match[0]
+
+
+def show_seconds(seconds: float) -> str:
+    """Return a duration for people: 8.1 s, 3 min 05 s, 2 h 10 min."""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def _escaped(match: re.Match[str]) -> str:

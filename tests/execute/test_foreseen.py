@@ -13,8 +13,8 @@ from forks import Forks, behind_checkpoint
 from grids import left_in, write_grid
 from shared_specs import BRANCHES, HEAD, TWO_BRANCHES, do, dump_of, failures, trained
 
+from runner.api.foreseeing import actual
 from runner.api.planning import make_plan
-from runner.api.predicting import actual
 from runner.bind.request import Request
 
 ONE = (
