@@ -7,10 +7,13 @@ from runner.api.caching import clear_cache, list_cache
 from runner.api.checking import check_database, database_info, dump_database
 from runner.api.comparing import diff
 from runner.api.creating import new_spec
+from runner.api.evaluating import evaluate
+from runner.api.exporting import export
 from runner.api.foreseeing import actual
 from runner.api.listing import list_runs
 from runner.api.planning import plan
 from runner.api.plotting import plot
+from runner.api.predicting import predict
 from runner.api.reporting import list_tables, report, report_sql
 from runner.api.running import run
 from runner.api.showing import show
@@ -30,6 +33,8 @@ __all__ = [
     "database_info",
     "diff",
     "dump_database",
+    "evaluate",
+    "export",
     "inspect_sizes",
     "list_cache",
     "list_runs",
@@ -37,6 +42,7 @@ __all__ = [
     "new_spec",
     "plan",
     "plot",
+    "predict",
     "report",
     "report_sql",
     "run",

@@ -16,7 +16,7 @@ from runner.bind.model_checks import problem_at, written_node
 from runner.components.data.dataset import DataAccess
 from runner.components.download import Checksum, OnProgress, download
 from runner.components.models.torchvision_model import TorchvisionModel, WeightsFile
-from runner.core.errors import Problem
+from runner.core.errors import Problem, UsageError
 from runner.spec.experiment import ResolvedCell
 
 if TYPE_CHECKING:
@@ -63,6 +63,35 @@ def find_weights(
     if isinstance(model.weights, WeightsFile):
         return _local(resolved, model.weights, access)
     return _public(resolved, model, model.weights, access, on_progress)
+
+
+def find_recorded(model: TorchvisionModel, access: DataAccess) -> Path:
+    """Return the file of pretrained weights of a recorded run; nothing is fetched.
+
+    Its checksum is left to whoever reads it.
+
+    Args:
+        model: with weights.
+        access: finds files.
+
+    Raises:
+        UsageError: when it is not there.
+    """
+    from runner.engine.network.weights import public_weights
+
+    if isinstance(model.weights, WeightsFile):
+        candidates, how = _candidate_paths(model.weights.file, access), HOW_TO_GET
+    else:
+        public = public_weights(model.name, str(model.weights))
+        candidates, how = [public.path], f"put there what {public.url} holds"
+    path = next((each for each in candidates if os.path.isfile(each)), None)
+    if path is None:
+        looked = ", ".join(map(str, candidates))
+        raise UsageError(
+            f"the pretrained weights of the run's frozen layers are gone\n    looked for: {looked}",
+            hint=how,
+        )
+    return path
 
 
 def with_checksum(problem: Problem, find_access: Callable[[], DataAccess]) -> Problem:

@@ -17,10 +17,13 @@ from runner.cli import (
     caching,
     comparing,
     database,
+    evaluating,
+    exporting,
     inspect,
     looking,
     planning,
     plotting,
+    predicting,
     reporting,
     running,
     specs,
@@ -46,6 +49,9 @@ app.command("plot", epilog=plotting.EXAMPLES)(plotting.plot)
 app.command("list", epilog=inspect.LIST_EXAMPLES)(inspect.list_command)
 app.command("show", epilog=inspect.SHOW_EXAMPLES)(inspect.show)
 app.command("diff", epilog=comparing.EXAMPLES)(comparing.diff)
+app.command("predict", epilog=predicting.EXAMPLES)(predicting.predict)
+app.command("evaluate", epilog=evaluating.EXAMPLES)(evaluating.evaluate)
+app.command("export", epilog=exporting.EXAMPLES)(exporting.export)
 app.command("new", epilog=specs.NEW_EXAMPLES)(specs.new)
 app.command("schema", epilog=specs.SCHEMA_EXAMPLES)(specs.schema)
 app.add_typer(looking.app, name="inspect")

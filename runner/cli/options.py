@@ -81,6 +81,12 @@ Device = Annotated[
 ]
 
 
+KeptWeightsOption = Annotated[
+    str,
+    typer.Option(
+        "--weights", metavar="best|last", help="Of its best epoch, or of its last, where kept."
+    ),
+]
 Threads = Annotated[
     int | None,
     typer.Option(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from commands import TINY, Call, Called
+from trained import SPEC, draw_photos
 
 from runner.cli.app import main
 
@@ -67,4 +68,25 @@ def tiny(finished: Path, tmp_path: Path) -> Path:
 def fresh(tmp_path: Path) -> Path:
     """The current folder, with tiny.yaml and nothing run."""
     (tmp_path / "tiny.yaml").write_text(TINY, encoding="utf-8")
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def finished_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with photos.yaml, its photos and its finished run; do not write to it."""
+    folder = tmp_path_factory.mktemp("finished_photos")
+    (folder / "photos.yaml").write_text(SPEC, encoding="utf-8")
+    draw_photos(folder / "photos")
+    from runner.api import run
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        run("photos.yaml", device="cpu")
+    return folder
+
+
+@pytest.fixture
+def photos_run(finished_photos: Path, tmp_path: Path) -> Path:
+    """The current folder, with a copy of the finished run."""
+    shutil.copytree(finished_photos, tmp_path, dirs_exist_ok=True)
     return tmp_path

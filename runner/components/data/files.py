@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from runner.components.data.dataset import DataAccess, ImageSource
 from runner.components.data.listing import Listing
@@ -158,11 +158,20 @@ def decode_image(content: bytes) -> Image:
     Raises:
         OSError: when it is no image, or is truncated.
     """
+    return open_image(io.BytesIO(content))
+
+
+def open_image(file: IO[bytes]) -> Image:
+    """Return the same of an open file.
+
+    Raises:
+        OSError: when it is no image, or is truncated.
+    """
     from PIL import Image as PillowImage
     from PIL import ImageOps, UnidentifiedImageError
 
     try:
-        with PillowImage.open(io.BytesIO(content)) as image:
+        with PillowImage.open(file) as image:
             image.load()
             return ImageOps.exif_transpose(image)
     except UnidentifiedImageError:

@@ -1,0 +1,55 @@
+"""The command `export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from runner.cli.options import Db, KeptWeightsOption
+from runner.components.download import show_bytes
+
+EXAMPLES = """\b
+Examples:
+  runner export quickstart:2:0 --format onnx --out digits.onnx
+  runner export 3f9a --format safetensors
+Format onnx needs more packages: pip install 'runner[export]'"""
+
+
+def export(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="RUN", help="A run key's beginning, or a cell as `list` prints it."),
+    ],
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="safetensors|onnx|pt2",
+            help="Of the file.",
+            show_default="by the suffix of --out",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where to.", show_default="the run's key"),
+    ] = None,
+    weights: KeptWeightsOption = "best",
+    db: Db = None,
+) -> None:
+    """Write a run's network to a file for other programs, with a model card beside it.
+
+    Preprocessing and class names are in the file's metadata. It is kept only if it computes what
+    the run's network computes.
+    """
+    from runner import api
+
+    found = api.export(name, form, out, weights=weights, db=db)
+    size = show_bytes(found.path.stat().st_size)
+    typer.echo(f"{found.path} written ({size}), and {found.card.name} beside it")
+    typer.echo(
+        f"compared on {found.images} images: logits differ by at most {found.difference:.2g},"
+        f" {found.same_class} of them have the same class",
+        err=True,
+    )

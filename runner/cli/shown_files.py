@@ -1,0 +1,92 @@
+"""What commands share that go through files: where they write, and progress on standard error."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from runner.artifacts.atomic import whole_file
+from runner.core.errors import UsageError
+
+PLAIN_SECONDS = 30.0
+"""Between two lines of progress where there is no terminal."""
+
+
+@contextmanager
+def writing(out: Path | None) -> Iterator[IO[str]]:
+    """Give a file to write text to while entered: a whole one or none, or standard output.
+
+    Raises:
+        UsageError: when there is no folder for it.
+    """
+    if out is None:
+        yield sys.stdout
+        return
+    check_writable(out)
+    with (
+        whole_file(out) as partial,
+        partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+    ):
+        yield file
+
+
+def check_writable(out: Path) -> None:
+    """Refuse a file that cannot be written, before any work.
+
+    Raises:
+        UsageError: when it is a folder, or lies in none.
+    """
+    if out.is_dir():
+        raise UsageError(f"{out} is a folder", hint="give a file")
+    if not out.parent.is_dir():
+        raise UsageError(f"no folder {out.parent} for {out.name}")
+
+
+class FilesProgress:
+    """A context with a bar on a terminal, and a line every half minute elsewhere."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._next = time.monotonic() + PLAIN_SECONDS
+        self._bars: Progress | None = None
+
+    def __enter__(self) -> FilesProgress:
+        console = Console(stderr=True)
+        if console.is_terminal:
+            self._bars = Progress(
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                console=console,
+                transient=True,
+            )
+            self._bar = self._bars.add_task(self._title, total=None)
+            self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+
+    def moved(self, done: int, total: int) -> None:
+        """Show how many files are done."""
+        if self._bars is not None:
+            self._bars.update(self._bar, completed=done, total=total)
+        elif time.monotonic() >= self._next:
+            self._next = time.monotonic() + PLAIN_SECONDS
+            self.say(f"{self._title}: {done}/{total} files")
+
+    def say(self, text: str) -> None:
+        """Print a line to standard error, above the bar."""
+        if self._bars is not None:
+            self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        else:
+            print(text, file=sys.stderr, flush=True)

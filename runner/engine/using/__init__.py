@@ -1,0 +1,1 @@
+"""Using a trained network: on files, on other folders, and as a file for other programs."""

@@ -1,0 +1,136 @@
+"""Any files as images: decoded and preprocessed as the data of a run was, or why they cannot be.
+
+Decoding uses all cores, and few images are in memory at a time. Knows no network.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from runner.components.data.dataset import DatasetSettings
+from runner.components.data.files import open_image
+from runner.components.data.listing import LEADS_NOWHERE, SPECIAL
+from runner.engine.stages.prepare import transform
+
+CHUNK = 256
+STILL = ("MPO",)
+"""Formats of several pictures that are one photograph, as cameras write them."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileImage:
+    """A file that was looked at.
+
+    Attributes:
+        path: as it was given or found.
+        pixels: (H, W, C), or None where it could not be read.
+        error: why not, or "".
+        is_animated: whether it has more frames than the first, which was taken.
+    """
+
+    path: Path
+    pixels: NDArray[np.uint8] | None
+    error: str = ""
+    is_animated: bool = False
+
+
+def find_files(given: Sequence[Path]) -> Iterator[Path]:
+    """Yield files as they are given, and all files below given folders by name.
+
+    Hidden files in folders are left out, and so are folders that hold their own links.
+
+    Raises:
+        OSError: when a folder cannot be read.
+    """
+    for path in given:
+        if path.is_dir():
+            yield from _below(path, frozenset())
+        else:
+            yield path
+
+
+def _below(folder: Path, above: frozenset[str]) -> Iterator[Path]:
+    real = os.path.realpath(folder)
+    if real in above:  # a link to a folder that holds it
+        return
+    for name in sorted(os.listdir(folder)):
+        if name.startswith("."):
+            continue
+        path = folder / name
+        if path.is_dir():
+            yield from _below(path, above | {real})
+        else:
+            yield path
+
+
+def read_files(
+    paths: Iterable[Path], settings: DatasetSettings, shape: tuple[int, int, int]
+) -> Iterator[FileImage]:
+    """Yield files as preprocessed images, in order.
+
+    Args:
+        paths: of files.
+        settings: preprocessing.
+        shape: channels, height, width that are wanted; images of another size count as unreadable.
+    """
+
+    def read(path: Path) -> FileImage:
+        return _read(path, settings, shape)
+
+    left = iter(paths)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        while chunk := list(islice(left, CHUNK)):
+            yield from pool.map(read, chunk)
+
+
+def in_batches(found: Iterable[FileImage], size: int) -> Iterator[list[FileImage]]:
+    """Yield files so many at a time."""
+    left = iter(found)
+    while batch := list(islice(left, size)):
+        yield batch
+
+
+def _read(path: Path, settings: DatasetSettings, shape: tuple[int, int, int]) -> FileImage:
+    try:
+        found = os.stat(path)
+        if not stat.S_ISREG(found.st_mode):
+            kind = SPECIAL.get(stat.S_IFMT(found.st_mode), "no regular file")
+            return FileImage(path, None, f"it is {kind}")
+        if not found.st_size:
+            return FileImage(path, None, "the file is empty")
+        with path.open("rb") as file:
+            pixels = transform(open_image(file), settings)
+            is_animated = _has_more_frames(file)
+    except OSError as error:
+        nothing = path.is_symlink() and error.errno in LEADS_NOWHERE
+        why = "it is a link to nothing" if nothing else error.strerror or str(error)
+        return FileImage(path, None, why)
+    except Exception as error:  # Pillow's readers raise whatever a damaged file leads them into
+        return FileImage(path, None, str(error) or type(error).__name__)
+    channels, height, width = shape
+    if pixels.shape != (height, width, channels):
+        size = "×".join(map(str, pixels.shape[:2]))
+        why = f"it is {size} pixels, and the run's images are {height}×{width} (height × width)"
+        return FileImage(path, None, why)
+    return FileImage(path, pixels, is_animated=is_animated)
+
+
+def _has_more_frames(file: IO[bytes]) -> bool:
+    """Return whether an image has frames or pages after the first, which may be damaged."""
+    try:
+        file.seek(0)
+        with Image.open(file) as image:
+            return bool(getattr(image, "is_animated", False)) and image.format not in STILL
+    except Exception:  # likewise
+        return False

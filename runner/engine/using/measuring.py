@@ -1,0 +1,59 @@
+"""The measures of a trained network on labelled files, and which of them it gets right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from runner.components.measures import MEASURES, Tally
+from runner.engine.using.classifying import TrainedClassifier
+from runner.engine.using.image_files import FileImage, in_batches, read_files
+
+
+class Measuring:
+    """A pass over labelled files.
+
+    Attributes:
+        labels: class indices of the files that could be read.
+        right: of those that were predicted right.
+        unread: the other files, and why, in order.
+    """
+
+    def __init__(self, classifier: TrainedClassifier) -> None:
+        self._classifier = classifier
+        classes = len(classifier.model.classes)
+        self._tally = Tally([each for each in MEASURES if classes >= each.least_classes])
+        self.labels: list[int] = []
+        self.right: list[int] = []
+        self.unread: list[FileImage] = []
+
+    def batches(self, paths: Sequence[Path], labels: Sequence[int]) -> Iterator[int]:
+        """Measure; yield after each batch how many files are done.
+
+        Args:
+            paths: of the files.
+            labels: class index of each, in the order of the network's outputs.
+        """
+        model = self._classifier.model
+        found = read_files(paths, model.settings.data, model.shape)
+        done = 0
+        for batch in in_batches(found, self._classifier.batch_size):
+            theirs = labels[done : done + len(batch)]
+            kept = [index for index, each in enumerate(batch) if each.pixels is not None]
+            pixels = [each.pixels for each in batch if each.pixels is not None]
+            if pixels:
+                given = torch.tensor([theirs[index] for index in kept])
+                logits = self._classifier.logits(np.stack(pixels))
+                self._tally.add(logits, given)
+                self.labels += given.tolist()
+                self.right += given[logits.argmax(1) == given].tolist()
+            self.unread += [each for each in batch if each.pixels is None]
+            done += len(batch)
+            yield done
+
+    def values(self) -> dict[str, float]:
+        """Return the measures by name; there must have been an image."""
+        return self._tally.values()

@@ -1,0 +1,107 @@
+"""`evaluate`: a recorded run measured on another folder, with its record left as it is."""
+
+import csv
+import io
+import json
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from commands import Call
+from trained import CLASSES
+
+from runner import api
+from runner.components.settings import Settings
+
+
+def validation_images() -> Path:
+    """Copy the run's validation images to a folder of their own."""
+    (index_file,) = Path(".runner/pixels").glob("*/index.json")
+    index = json.loads(index_file.read_text())
+    settings = Settings.model_validate_json(json.dumps(api.show("photos:0")["settings"]))
+    for image in settings.data.split(index["labels"], index["classes"], index["splits"])["val"]:
+        target = Path("others") / index["names"][image]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(Path("photos") / index["names"][image], target)
+    return Path("others")
+
+
+def records() -> list[str]:
+    with closing(sqlite3.connect("results.db")) as raw:
+        return list(raw.iterdump())
+
+
+def test_run_measures_on_its_validation_images_what_is_recorded(photos_run: Path) -> None:
+    folder, before = validation_images(), records()
+    found = api.evaluate("photos:0", folder, device="cpu")
+    record = api.show("photos:0")
+    best = record["epochs"][record["result"]["best_epoch"] - 1]
+    assert found.measures["accuracy"] == best["val_accuracy"]
+    assert found.measures["loss"] == pytest.approx(best["val_loss"], rel=1e-5)
+    assert sum(found.images.values()) == len(list(folder.glob("*/*")))
+    assert sum(found.right.values()) / sum(found.images.values()) == best["val_accuracy"]
+    assert records() == before
+
+
+def test_labels_follow_the_names_of_classes(photos_run: Path, call: Call) -> None:
+    whole = json.loads(call("evaluate", "photos:0", "--data", "photos", "--format", "json").out)
+    shutil.rmtree("photos/cat")  # the others get other numbers in the folder
+    called = call("evaluate", "photos:0", "--data", "photos")
+    assert called.code == 2
+    assert "only in the run: cat\n    hint: --allow-missing" in called.err
+    words = ("evaluate", "photos:0", "--data", "photos", "--allow-missing")
+    part = json.loads(call(*words, "--format", "json").out)
+    assert part["images"] == {"cat": 0, "dog": 12, "emu": 12}
+    assert part["right"] == {**whole["right"], "cat": 0}
+    text = call(*words).out
+    assert "\ncat         0      0         –\n" in text
+    table = list(csv.DictReader(io.StringIO(call(*words, "--format", "csv").out)))
+    assert [row["class"] for row in table] == ["", "", "dog", "emu"]
+    assert float(table[1]["value"]) == sum(part["right"].values()) / 24
+
+
+def test_classes_that_differ_are_named(photos_run: Path, call: Call) -> None:
+    Path("photos/dog").rename("photos/dogs")
+    called = call("evaluate", "photos:0", "--data", "photos", "--allow-missing", "--out", "x.csv")
+    assert (called.code, called.out) == (2, "")
+    assert called.err == (
+        "error: the classes under photos are not those of the run\n"
+        "    only in the folder: dogs\n"
+        "    only in the run: dog\n"
+        "    did you mean: dog for dogs\n"
+    )
+    assert not Path("x.csv").exists()
+
+
+def test_image_that_cannot_be_read_is_no_part_of_a_plausible_number(
+    photos_run: Path, call: Call
+) -> None:
+    Path("photos/dog/x.jpg").write_text("no image")
+    called = call("evaluate", "photos:0", "--data", "photos")
+    assert (called.code, called.out) == (1, "")
+    assert "1 of 37 images cannot be read:\n    photos/dog/x.jpg: cannot identify" in called.err
+
+
+@pytest.mark.parametrize(
+    ("folder", "said"),
+    [("nowhere", "no folder nowhere"), ("photos/cat", "no images in class folders")],
+)
+def test_folder_without_classes_is_refused(
+    photos_run: Path, call: Call, folder: str, said: str
+) -> None:
+    called = call("evaluate", "photos:0", "--data", folder)
+    assert (called.code, called.out) == (2, "")
+    assert said in called.err
+
+
+def test_parts_of_a_split_are_no_classes(photos_run: Path, call: Call) -> None:
+    for part in ("train", "test"):
+        shutil.copytree("photos", f"split/{part}")
+    called = call("evaluate", "photos:0", "--data", "split")
+    assert called.code == 2
+    assert "look like the parts of a split" in called.err
+    assert call("evaluate", "photos:0", "--data", "split/test").code == 0
+    frame = api.evaluate("photos:0", "split/test").frame()
+    assert list(frame["class"].dropna()) == list(CLASSES)

@@ -1,0 +1,171 @@
+"""`export`: files that say what they take, kept only if they compute what the run does."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from commands import Call
+from safetensors import safe_open
+from trained import CLASSES
+
+from runner import api
+from runner.engine.using.formats import SafetensorsFormat
+
+
+def made(folder: str = "out") -> list[str]:
+    return sorted(path.name for path in Path(folder).iterdir())
+
+
+def test_safetensors_hold_all_weights_preprocessing_and_classes(
+    photos_run: Path, call: Call
+) -> None:
+    Path("out").mkdir()
+    called = call("export", "photos:0", "--out", "out/photos.safetensors")
+    assert called.code == 0
+    assert "out/photos.safetensors written (" in called.out
+    assert "compared on 36 images: logits differ by at most 0, 36 of them have the" in called.err
+    assert made() == ["photos.safetensors", "photos.safetensors.md"]
+    (kept,) = Path(".runner/weights").glob("*/*-best.safetensors")
+    with safe_open("out/photos.safetensors", "pt") as file, safe_open(kept, "pt") as ours:
+        names = ours.keys()
+        assert sorted(file.keys()) == sorted(names)
+        assert all(torch.equal(file.get_tensor(each), ours.get_tensor(each)) for each in names)
+        metadata = file.metadata()
+    assert json.loads(metadata["classes"]) == list(CLASSES)
+    steps = json.loads(metadata["preprocessing"])
+    assert (steps["resize"], steps["crop"], steps["color"]) == (9, [8, 7], "rgb")
+    assert (steps["mean"], steps["std"]) == ([0.4, 0.5, 0.6], [0.2, 0.3, 0.4])
+    assert steps["input"]["shape"] == ["batch", 3, 8, 7]
+    assert metadata["run"] == api.show("photos:0")["run_key"]
+    card = Path("out/photos.safetensors.md").read_text()
+    assert "1. dog\n" in card
+    assert "| crop | [8, 7] |" in card
+    assert "`runner run photos.yaml --rerun --only seed=0`" in card
+    assert Path("out/photos.safetensors").stat().st_mode & 0o777 == (
+        Path("out/photos.safetensors.md").stat().st_mode & 0o777
+    )
+
+
+def test_file_that_computes_something_else_is_not_kept(
+    photos_run: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("out").mkdir()
+    Path("out/photos.safetensors").write_text("what was there before")
+    real = SafetensorsFormat.logits
+    for wrong in (0.5, float("nan")):
+        monkeypatch.setattr(SafetensorsFormat, "logits", lambda *a, by=wrong: real(*a) + by)
+        called = call("export", "photos:0", "--out", "out/photos.safetensors")
+        assert (called.code, called.out) == (1, "")
+        assert "on 36 images of its data, logits differ by up to" in called.err
+    assert made() == ["photos.safetensors"]
+    assert Path("out/photos.safetensors").read_text() == "what was there before"
+
+
+def test_missing_packages_are_named_with_the_command(
+    photos_run: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runner.engine.using.formats.find_spec", lambda name: None)
+    called = call("export", "photos:0", "--format", "onnx")
+    assert called.code == 2
+    assert called.err == (
+        "error: format onnx needs onnx, onnxscript, onnxruntime;"
+        " not installed: onnx, onnxscript, onnxruntime\n"
+        "    hint: pip install 'runner[export]'\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "no format is given\n    allowed: safetensors, onnx, pt2"),
+        (("--out", "net.onx"), "unknown format 'onx'\n    did you mean: onnx"),
+        (("--format", "pt2", "--out", "no/net.pt2"), "no/net.pt2 cannot be written"),
+    ],
+)
+def test_wrong_words_are_refused(
+    photos_run: Path, call: Call, words: tuple[str, ...], said: str
+) -> None:
+    called = call("export", "photos:0", *words)
+    assert (called.code, called.out) == (2, "")
+    assert said in called.err
+
+
+NETWORKS = """\
+name: nets
+data: {dataset: synthetic, classes: 7, images: 1050, height: 32, width: 36, color: rgb}
+train: {epochs: 1, batch_size: 64, optimizer: adam}
+sweep:
+  rows:
+    - {label: conv, model: {name: convnet, filters: [8, 8], batch_norm: true, dropout: 0.2}}
+    - {label: resnet, model: {name: resnet18, freeze: ["layer1", "bn1"]}}
+"""
+
+
+@pytest.fixture(scope="module")
+def nets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with runs of a convnet and of a ResNet with frozen layers drawn from the seed."""
+    folder = tmp_path_factory.mktemp("nets")
+    (folder / "nets.yaml").write_text(NETWORKS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        api.run("nets.yaml", device="cpu")
+    return folder
+
+
+def inputs_and_classes(name: str) -> tuple[Any, Any]:
+    """Return the normalised images of the run's data, and what its network says of them."""
+    from runner.bind.trained_models import trained_model
+    from runner.bind.workspace import workspace
+    from runner.engine.using.classifying import TrainedClassifier
+
+    model, images = trained_model(workspace(), name)
+    classifier = TrainedClassifier(model, torch.device("cpu"))
+    pixels = images.sample(1000)
+    assert len(pixels) == 1000
+    inputs = ((pixels / 255.0 - 0.5) / 0.5).transpose(0, 3, 1, 2).astype(np.float32)
+    return inputs, classifier.logits(pixels)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["nets:0", "nets:1"])
+def test_onnx_gives_the_same_classes_on_a_thousand_images(
+    nets: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    monkeypatch.chdir(nets)
+    found = api.export(name, out="net.onnx")
+    assert found.same_class == found.images == 64
+    inputs, logits = inputs_and_classes(name)
+    session = onnxruntime.InferenceSession("net.onnx", providers=["CPUExecutionProvider"])
+    assert session.get_inputs()[0].shape == ["batch", 3, 32, 36]
+    metadata = session.get_modelmeta().custom_metadata_map
+    assert len(json.loads(metadata["classes"])) == 7
+    for size in (1, 64, 1000):
+        said = [
+            session.run(["logits"], {"images": inputs[start : start + size]})[0]
+            for start in range(0, 1000 if size > 1 else 20, size)
+        ]
+        theirs = np.concatenate(said)
+        assert (theirs.argmax(1) == logits.argmax(1).numpy()[: len(theirs)]).all()
+    assert len(set(logits.argmax(1).tolist())) > 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["nets:0", "nets:1"])
+def test_pt2_gives_the_same_logits_in_batches_of_any_size(
+    nets: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(nets)
+    api.export(name, "pt2", "net.pt2")
+    inputs, logits = inputs_and_classes(name)
+    extra = {"runner.json": ""}
+    network = torch.export.load("net.pt2", extra_files=extra).module()
+    assert json.loads(json.loads(extra["runner.json"])["preprocessing"])["mean"] == [0.5] * 3
+    for size in (1, 3, 128):
+        with torch.inference_mode():
+            theirs = network(torch.from_numpy(inputs[:size]))
+        assert torch.allclose(theirs, logits[:size], atol=1e-4)
