@@ -219,17 +219,27 @@ def test_saliency_pictures_are_scaled_as_they_say() -> None:
     gradient = np.zeros((3, 2, 2), np.float32)
     gradient[0, 0, 0], gradient[1, 1, 1] = 4, -2
     made = saliency_pictures(gradient)
-    assert made["positive"][0, 0, 0] == 1
+    most = np.percentile(np.abs(gradient), 99.5)
+    assert made["positive"][0, 0].tolist() == [1, 0, 0]
     assert made["positive"].sum() == 1
-    assert made["negative"][1, 1, 1] == 1
-    assert made["negative"].sum() == 1
-    assert made["color"][0, 0].tolist() == pytest.approx([1, 1 / 3, 1 / 3])
-    assert made["gray"][0, 0] == 1
-    assert made["gray"][0, 1] == 0
-    flat = saliency_pictures(np.zeros((1, 2, 2), np.float32))
-    assert {name: float(each.max()) for name, each in flat.items()} == {
-        "color": 0.5,
-        "gray": 0,
-        "positive": 0,
-        "negative": 0,
-    }
+    assert made["negative"][1, 1, 1] == pytest.approx(2 / most)
+    assert np.count_nonzero(made["negative"]) == 1
+    assert made["color"][0, 0].tolist() == [1, 0.5, 0.5]
+    assert made["color"][1, 1].tolist() == pytest.approx([0.5, 0.5 - 1 / most, 0.5])
+    assert made["gray"][0].tolist() == [1, 0]
+
+
+def test_one_bright_pixel_does_not_leave_the_others_dark() -> None:
+    gradient = np.ones((1, 40, 40), np.float32)
+    gradient[0, 3, 4] = 1000
+    made = saliency_pictures(gradient)
+    assert made["positive"].min() == made["gray"].min() == 1
+    alone = np.zeros((1, 40, 40), np.float32)
+    alone[0, 3, 4] = 1000
+    assert saliency_pictures(alone)["positive"].sum() == 1
+
+
+def test_pictures_of_no_gradient_are_plain() -> None:
+    made = saliency_pictures(np.zeros((1, 2, 2), np.float32))
+    plain = {name: (float(each.min()), float(each.max())) for name, each in made.items()}
+    assert plain == {"color": (0.5, 0.5), "gray": (0, 0), "positive": (0, 0), "negative": (0, 0)}

@@ -12,30 +12,41 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
+SHOWN_SHARE = 99.5
+"""Of the values of a gradient, in percent, are shown as they are; larger ones are cut: a few pixels
+would else leave all others dark."""
+
 GRAY_SHARE = 99.0
-"""Of the pixels of a gray picture, in percent, are below white."""
+"""The same of a gray picture."""
 
 
 def saliency_pictures(gradient: Floats) -> Mapping[str, Floats]:
     """Return the pictures of a gradient (C, H, W) that are usually shown.
 
     Returns:
-        ``color`` (H, W, C): smallest value black, largest white, a gradient of 0 all over gray.
-        ``gray`` (H, W): the sum of the magnitudes over the channels, the upper hundredth white.
-        ``positive`` and ``negative`` (H, W, C): values of one sign, the largest white.
+        ``color`` (H, W, C): a gradient of 0 is 0.5, below it is darker, above it brighter.
+        ``gray`` (H, W): the sum of the magnitudes over the channels.
+        ``positive`` and ``negative`` (H, W, C): the values of one sign, under the scale of the
+            colour picture.
     """
     values = np.ascontiguousarray(gradient.transpose(1, 2, 0), dtype=np.float32)
+    scaled = _divided(values, _upper(np.abs(values), SHOWN_SHARE))
     magnitudes = np.abs(values).sum(2)
-    low, high = magnitudes.min(), np.percentile(magnitudes, GRAY_SHARE)
     return {
-        "color": stretched([values])[0],
-        "gray": np.clip(_divided(magnitudes - low, high - low), 0, 1),
-        "positive": _divided(np.maximum(values, 0), values.max()),
-        "negative": _divided(np.maximum(-values, 0), -values.min()),
+        "color": np.clip(0.5 + scaled / 2, 0, 1),
+        "gray": np.clip(_divided(magnitudes, _upper(magnitudes, GRAY_SHARE)), 0, 1),
+        "positive": np.clip(scaled, 0, 1),
+        "negative": np.clip(-scaled, 0, 1),
     }
 
 
-def _divided(values: Floats, by: np.floating) -> Floats:
+def _upper(values: Floats, share: float) -> float:
+    """Return below what this share of some values above 0 lies; the largest of very few."""
+    within = float(np.percentile(values, share))
+    return within if within > 0 else float(values.max())
+
+
+def _divided(values: Floats, by: float) -> Floats:
     """Return values over one above 0, else zeros."""
     return (values / by).astype(np.float32) if by > 0 else np.zeros_like(values)
 
