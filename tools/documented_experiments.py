@@ -131,6 +131,7 @@ EXPERIMENTS: tuple[Documented, ...] = (
         ("curves",),
         why="needs the images of Caltech-101",
     ),
+    Documented("Robustness", "robustness", ("R4.6",), why="needs the images of Caltech-101"),
     Documented(
         "Regularisation", "regularisation", ("R4.3",), why="needs the images of Caltech-101"
     ),

@@ -158,6 +158,9 @@ def _described(record: Mapping[str, Any]) -> Iterator[str]:
     yield "settings"
     yield from (f"  {path}: {json.dumps(value)}" for path, value in leaves(record["settings"]))
     yield from _network(record["attempts"])
+    if record.get("analyses"):
+        yield "analyses"
+        yield from (_analysis(each) for each in record["analyses"])
     yield "stages"
     for attempt in record["attempts"]:
         yield from _attempt(attempt)
@@ -199,6 +202,12 @@ def _network(attempts: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     if "loaded" in outcome:
         loaded = pluralize(len(outcome["loaded"]), "pretrained tensor")
         yield f"loaded    {loaded}; freshly drawn: {', '.join(outcome['fresh']) or 'none'}"
+
+
+def _analysis(analysis: Mapping[str, Any]) -> str:
+    """Return an analysis in a line: its name, how many numbers it has, and the stage."""
+    made = f"{pluralize(len(analysis['values']), 'value')}" if analysis["made"] else "not made yet"
+    return f"  {analysis['kind']} {analysis['stage_key'][:12]}: {made}"
 
 
 def _attempt(attempt: Mapping[str, Any]) -> Iterator[str]:

@@ -9,10 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from runner.components.settings import Settings
+from runner.spec.analyses import KINDS
 from runner.spec.compose import KEPT_WHEN_NAMED
 from runner.spec.names import COMPONENT_PATHS, SHORT_NAMES
 from runner.spec.sweep import PUBLISHED_KEYS
 from runner.spec.tables.columns import ColumnSettings
+from runner.spec.tables.melt import MELT_KEYS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -45,6 +47,7 @@ def spec_schema() -> dict[str, Any]:
             **properties,
             "seeds": SEEDS,
             "sweep": {"$ref": "#/$defs/Sweep"},
+            "analyses": _analyses(),
             "tables": {"type": "object", "additionalProperties": _table()},
             "published": _published(),
             "profiles": {"type": "object", "additionalProperties": _profile()},
@@ -148,11 +151,30 @@ def _table() -> dict[str, Any]:
         "properties": {
             "columns": columns,
             "pivot": {"oneOf": [{"type": "string"}, pivot]},
+            "melt": _melt(),
             "order": {"oneOf": [{"type": "string"}, {"type": "array"}]},
             "about": {"type": "string"},
         },
     }
     return {"anyOf": [options, columns]}
+
+
+def _melt() -> dict[str, Any]:
+    titles = {key: {"type": "string"} for key in MELT_KEYS}
+    return {
+        "type": "object",
+        "required": list(MELT_KEYS),
+        "additionalProperties": False,
+        "properties": titles,
+    }
+
+
+def _analyses() -> dict[str, Any]:
+    """Return the schema of `analyses`; their short forms leave its inside open."""
+    kind = {"type": "string", "enum": list(KINDS)}
+    settings = {"type": "object", "required": ["name"], "properties": {"name": kind}}
+    named = {"type": "object", "additionalProperties": {"oneOf": [kind, settings]}}
+    return {"oneOf": [{"type": "array", "items": kind}, named]}
 
 
 def _published() -> dict[str, Any]:

@@ -22,6 +22,7 @@ def text_problems(document: Node) -> Iterator[Problem]:
     yield from _about(document)
     yield from _labels(document.get("sweep"))
     yield from _keys(document.get("profiles"), "a profile's name")
+    yield from _keys(document.get("analyses"), "an analysis' name")
     tables = document.get("tables")
     yield from _keys(tables, "a table's name")
     for table in _children(tables):
@@ -30,6 +31,8 @@ def text_problems(document: Node) -> Iterator[Problem]:
         yield from _about(table)
         pivot = table.get("pivot")
         for title in _children(None if pivot is None else pivot.get("titles")):
+            yield from _text(title, "a title")
+        for title in _children(table.get("melt")):
             yield from _text(title, "a title")
 
 

@@ -12,8 +12,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from runner.components.measures import METRIC_NAMES
+from runner.store.analyses import analyses_of
 from runner.store.checking import (
     Checked,
+    check_analyses,
     check_attempts,
     check_environments,
     check_experiments,
@@ -230,6 +232,7 @@ def run_record(database: Database, run_key: str) -> dict[str, Any]:
             "result": None if result is None else _plain(result),
             "cells": _cells_of(connection, run_key),
             "attempts": attempts_of(connection, run_key),
+            "analyses": analyses_of(connection, run_key),
             "epochs": _epochs_of(connection, run_key),
         }
 
@@ -241,6 +244,7 @@ def _checks_of(connection: sa.Connection, run_key: str) -> Iterator[Checked]:
         yield check_experiments(connection, name)
     yield check_runs(connection, [run_key])
     yield check_results(connection, [run_key])
+    yield from check_analyses(connection, [run_key])
     chain = sa.select(run_stages.c.stage_key).where(run_stages.c.run_key == run_key)
     read = sa.select(attempts.c.stage_key).join(
         run_epochs, run_epochs.c.attempt_id == attempts.c.id

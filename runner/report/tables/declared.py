@@ -68,7 +68,7 @@ def check_tolerances(database: Database, tables: Sequence[TableRef]) -> list[Tol
     for each in tables:
         if not each.is_as_run:
             raise UsageError(f"{each.experiment} {NOT_AS_RUN}")
-    unpivoted = [replace(each, table=replace(each.table, pivot=None)) for each in tables]
+    unpivoted = [replace(each, table=replace(each.table, pivot=None, melt=None)) for each in tables]
     checks = [check for each in unpivoted for check in tolerance_checks(fill(database, each))]
     if not checks:
         names = ", ".join(dict.fromkeys(each.table.name for each in tables)) or "no table"

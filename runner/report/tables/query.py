@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from runner.components.measures import METRIC_NAMES
 from runner.core.run import Published
+from runner.report.tables.melt import melted
 from runner.report.tables.pivot import pivoted
 from runner.report.tables.sql import STATUSES, compile_table
 from runner.report.tables.table import Row, TableData, TableValue, verdict
@@ -68,6 +69,8 @@ def query_table(
     filled = TableData(table, experiment, variant, tuple(rows), is_compared)
     if table.pivot is not None:
         filled = pivoted(filled)
+    if table.melt is not None:
+        filled = melted(filled)
     return replace(filled, rows=tuple(_marked(filled.table.columns, filled.rows)))
 
 

@@ -13,9 +13,10 @@ from runner.core.errors import Problem, SourcePosition, SpecError, nearest
 from runner.spec.analyses import Analyses
 from runner.spec.nodes import Node
 from runner.spec.tables.columns import Column, parse_column
+from runner.spec.tables.melt import Melt, parse_melt
 from runner.spec.tables.pivot import Pivot, parse_pivot
 
-TABLE_KEYS = ("columns", "pivot", "order", "about")
+TABLE_KEYS = ("columns", "pivot", "melt", "order", "about")
 EXPORTED_SUFFIXES = ("_std", "_n", "_published", "_within", "_difference", "_holds")
 
 
@@ -26,6 +27,7 @@ class Table:
     Attributes:
         order: (column title, descending) pairs; () keeps the order of the spec.
         pivot: what becomes of the rows before they are shown, or None.
+        melt: likewise; a table has one of them.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Table:
     order: tuple[tuple[str, bool], ...]
     position: SourcePosition | None
     pivot: Pivot | None = None
+    melt: Melt | None = None
 
     def column(self, title: str) -> Column | None:
         """Return the column of that title, or None."""
@@ -87,14 +90,27 @@ def _table(name: str, node: Node, labels: Sequence[str], analyses: Analyses) -> 
         raise SpecError([Problem(about.position, f"about is {about.describe()}", "text")])
     titles = [column.title for column in columns]
     _check_titles(titles, columns_node)
+    melt = _melt(options, columns, name)
     pivot = parse_pivot(options.get("pivot"), columns, name)
     if pivot is not None:
         titles = [each.title for each in columns if not each.is_metric]
         titles.remove(pivot.column)
-    order = _order(
-        options.get("order"), titles, "column of the pivoted rows" if pivot else "column"
-    )
-    return Table(name, about.value, columns, order, position, pivot)
+    if melt is not None:
+        titles = [each.title for each in columns if not each.is_metric]
+    kind = "column of the pivoted rows" if pivot else "column that melt leaves"
+    order = _order(options.get("order"), titles, kind if pivot or melt else "column")
+    return Table(name, about.value, columns, order, position, pivot, melt)
+
+
+def _melt(options: Node, columns: Sequence[Column], name: str) -> Melt | None:
+    node = options.get("melt")
+    if node is not None and options.get("pivot") is not None:
+        found = f"table {name} has a pivot and a melt, which is the other way round"
+        raise SpecError([Problem(node.key_position, found, hint="leave one of them out")])
+    melt = parse_melt(node, columns, name)
+    if melt is not None and node is not None:
+        _check_titles([melt.names, melt.values], node)
+    return melt
 
 
 def reserved_titles(titles: Sequence[str]) -> set[str]:
@@ -107,7 +123,8 @@ def _check_titles(titles: Sequence[str], columns: Node) -> None:
     for title in titles:
         if title in reserved:
             found = f"the column title '{title}', which CSV, JSON and DataFrames use themselves"
-            position = columns.value[title].key_position
+            titled = columns.get(title)
+            position = columns.position if titled is None else titled.key_position
             raise SpecError([Problem(position, found, hint="give it another title")])
 
 
