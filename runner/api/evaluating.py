@@ -13,7 +13,7 @@ from runner.bind.trained_models import trained_model
 from runner.bind.workspace import workspace
 from runner.components.data.listing import Listing, SharedFolder, class_names, list_images
 from runner.components.data.split_folders import SplitFolders, refuse_splits
-from runner.core.errors import DataError, Interrupted, UsageError, nearest
+from runner.core.errors import DataError, UsageError, nearest
 from runner.core.text import printable
 
 if TYPE_CHECKING:
@@ -84,7 +84,6 @@ def evaluate(
     db: str | Path | None = None,
     device: str | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
-    should_stop: Callable[[], bool] = lambda: False,
 ) -> Evaluation:
     """Measure the trained network of a run on another folder of class folders.
 
@@ -97,14 +96,12 @@ def evaluate(
         allow_missing: let the folder lack classes of the run.
         db: the database; results.db when not given.
         device: where it is computed; the CUDA GPU when there is one.
-        on_progress: hears how many images are done, and of how many.
-        should_stop: asked after each batch.
+        on_progress: hears how many images are done, and of how many; what it raises ends the work.
 
     Raises:
         UsageError: when nothing or several runs are meant, the weights are gone, or the classes of
             the folder are not those of the run; nothing was looked at.
         DataError: when images cannot be read; all are named.
-        Interrupted: when asked to stop.
     """
     home = workspace(db)
     model, _ = trained_model(home, name, weights, db)
@@ -121,8 +118,6 @@ def evaluate(
     paths = [folder / each for each in listing.names]
     for done in measuring.batches(paths, [outputs[label] for label in listing.labels]):
         on_progress(done, len(paths))
-        if should_stop():
-            raise Interrupted(f"stopped after {done} of {len(paths)} images")
     _refuse_unread(measuring, model.settings.data.on_corrupt == "skip")
     counts, right = Counter(measuring.labels), Counter(measuring.right)
     return Evaluation(

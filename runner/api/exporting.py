@@ -58,6 +58,7 @@ def export(
     *,
     weights: str = "best",
     db: str | Path | None = None,
+    data: str | Path | None = None,
 ) -> Exported:
     """Write the trained network of a run to a file, with a model card beside it.
 
@@ -70,6 +71,8 @@ def export(
         out: the file, which is replaced; the run's key with the suffix when not given.
         weights: ``best`` or ``last``.
         db: the database; results.db when not given.
+        data: where the run's data and pretrained weights are looked for first, if they are needed;
+            RUNNER_DATA when not given.
 
     Raises:
         UsageError: when nothing or several runs are meant, the weights are gone, or packages are
@@ -88,7 +91,7 @@ def export(
         )
     exporter = FORMATS[chosen]
     exporter.check()
-    home = workspace(db)
+    home = workspace(db, data)
     model, images = trained_model(home, name, weights, db)
     path = Path(out) if out is not None else Path(f"{model.run_key[:12]}.{chosen}")
     if path.is_dir() or not path.parent.is_dir():

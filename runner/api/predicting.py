@@ -12,7 +12,7 @@ from runner.api.frames import Framed
 from runner.bind.request import several
 from runner.bind.trained_models import trained_model
 from runner.bind.workspace import workspace
-from runner.core.errors import Interrupted, UsageError
+from runner.core.errors import UsageError
 from runner.core.text import printable
 
 if TYPE_CHECKING:
@@ -101,9 +101,9 @@ def predict(
     top: int = 1,
     weights: str = "best",
     db: str | Path | None = None,
+    data: str | Path | None = None,
     device: str | None = None,
     on_predicted: Callable[[Sequence[Prediction | Unread], int, int], None] = lambda *_: None,
-    should_stop: Callable[[], bool] = lambda: False,
 ) -> Predictions:
     """Return what the trained network of a run says of files.
 
@@ -115,16 +115,17 @@ def predict(
         top: how many of the most probable classes each file gets.
         weights: ``best`` or ``last``.
         db: the database; results.db when not given.
+        data: where the run's data and pretrained weights are looked for first, if they are needed;
+            RUNNER_DATA when not given.
         device: where it is computed; the CUDA GPU when there is one.
-        on_predicted: hears of each batch, in order: the files, how many are done, and of how many.
-        should_stop: asked after each batch.
+        on_predicted: hears of each batch, in order: the files, how many are done, and of how many;
+            what it raises ends the work.
 
     Raises:
         UsageError: when nothing or several runs are meant, the weights are gone, a file is not
             there, or ``top`` is no number of classes; nothing was looked at.
-        Interrupted: when asked to stop.
     """
-    home = workspace(db)
+    home = workspace(db, data)
     model, _ = trained_model(home, name, weights, db)
     if not 1 <= top <= len(model.classes):
         raise UsageError(f"top is {top}", allowed=f"1 to {len(model.classes)}, the run's classes")
@@ -141,8 +142,6 @@ def predict(
     animated: list[Path] = []
     done = 0
     for batch in in_batches(found, classifier.batch_size):
-        if should_stop():
-            raise Interrupted(f"stopped after {done} of {len(paths)} files")
         said = _predicted(classifier, batch, top)
         rows += [each for each in said if isinstance(each, Prediction)]
         unread += [each for each in said if isinstance(each, Unread)]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from runner.engine.network.weights import PublicWeights
 
 CHECKSUM = "model.weights.sha256"
+HOW_TO_FIND = "put it under RUNNER_DATA, ./data, the current folder or the spec's folder"
 HOW_TO_GET = "put it under --data (RUNNER_DATA), ./data, the current folder or the spec's folder"
 
 
@@ -80,7 +81,7 @@ def find_recorded(model: TorchvisionModel, access: DataAccess) -> Path:
     from runner.engine.network.weights import public_weights
 
     if isinstance(model.weights, WeightsFile):
-        candidates, how = _candidate_paths(model.weights.file, access), HOW_TO_GET
+        candidates, how = _candidate_paths(model.weights.file, access), HOW_TO_FIND
     else:
         public = public_weights(model.name, str(model.weights))
         candidates, how = [public.path], f"put there what {public.url} holds"

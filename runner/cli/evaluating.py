@@ -50,11 +50,10 @@ def evaluate(
     """
     check_format(form, ("text", "csv", "json"))
     from runner import api
-    from runner.cli.interrupt import StopRequest
     from runner.cli.shown_files import FilesProgress, writing
 
     with writing(out) as file:
-        with FilesProgress("evaluate") as progress, StopRequest() as stop:
+        with FilesProgress("evaluate") as progress:
             found = api.evaluate(
                 name,
                 data,
@@ -63,7 +62,6 @@ def evaluate(
                 db=db,
                 device=device,
                 on_progress=progress.moved,
-                should_stop=stop,
             )
         for note in found.notes:
             typer.echo(f"note: {note}", err=True)

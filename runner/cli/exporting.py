@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from runner.cli.options import Db, KeptWeightsOption
+from runner.cli.options import Db, KeptWeightsOption, LookedFor
 from runner.components.download import show_bytes
 
 EXAMPLES = """\b
@@ -37,6 +37,7 @@ def export(
     ] = None,
     weights: KeptWeightsOption = "best",
     db: Db = None,
+    data: LookedFor = None,
 ) -> None:
     """Write a run's network to a file for other programs, with a model card beside it.
 
@@ -45,7 +46,7 @@ def export(
     """
     from runner import api
 
-    found = api.export(name, form, out, weights=weights, db=db)
+    found = api.export(name, form, out, weights=weights, db=db, data=data)
     size = show_bytes(found.path.stat().st_size)
     typer.echo(f"{found.path} written ({size}), and {found.card.name} beside it")
     typer.echo(

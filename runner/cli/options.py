@@ -81,6 +81,16 @@ Device = Annotated[
 ]
 
 
+LookedFor = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        metavar="FOLDER",
+        envvar="RUNNER_DATA",
+        help="Where the run's data and pretrained weights are looked for, where they are needed.",
+        show_default="data",
+    ),
+]
 KeptWeightsOption = Annotated[
     str,
     typer.Option(

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 import typer
 
 from runner.cli.formatting import pluralize
-from runner.cli.options import Db, Device, KeptWeightsOption, check_format
+from runner.cli.options import Db, Device, KeptWeightsOption, LookedFor, check_format
 from runner.core.text import printable
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def predict(
     ] = None,
     weights: KeptWeightsOption = "best",
     db: Db = None,
+    data: LookedFor = None,
     device: Device = None,
 ) -> None:
     """Say what a run's network sees in images: class and probability.
@@ -60,10 +61,9 @@ def predict(
     check_format(form, ("csv", "json"))
     from runner import api
     from runner.api.predicting import Prediction, Unread
-    from runner.cli.interrupt import StopRequest
     from runner.cli.shown_files import FilesProgress, writing
 
-    with writing(out) as file, FilesProgress("predict") as progress, StopRequest() as stop:
+    with writing(out) as file, FilesProgress("predict") as progress:
         sheet = _Sheet(file, top) if form == "csv" else None
 
         def on_predicted(said: Sequence[Prediction | Unread], done: int, total: int) -> None:
@@ -80,9 +80,9 @@ def predict(
             top=top,
             weights=weights,
             db=db,
+            data=data,
             device=device,
             on_predicted=on_predicted,
-            should_stop=stop,
         )
         if form == "json":
             json.dump([_as_json(each) for each in found.rows], file, indent=2)

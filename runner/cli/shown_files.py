@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from runner.artifacts.atomic import whole_file
-from runner.core.errors import UsageError
+from runner.cli.interrupt import StopRequest
+from runner.core.errors import Interrupted, UsageError
 
 PLAIN_SECONDS = 30.0
 """Between two lines of progress where there is no terminal."""
@@ -50,14 +51,18 @@ def check_writable(out: Path) -> None:
 
 
 class FilesProgress:
-    """A context with a bar on a terminal, and a line every half minute elsewhere."""
+    """A context with a bar on a terminal, and a line every half minute elsewhere.
+
+    Ctrl-C ends the work after a batch.
+    """
 
     def __init__(self, title: str) -> None:
-        self._title = title
+        self._title, self._stop = title, StopRequest()
         self._next = time.monotonic() + PLAIN_SECONDS
         self._bars: Progress | None = None
 
     def __enter__(self) -> FilesProgress:
+        self._stop.__enter__()
         console = Console(stderr=True)
         if console.is_terminal:
             self._bars = Progress(
@@ -73,11 +78,18 @@ class FilesProgress:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._stop.__exit__()
         if self._bars is not None:
             self._bars.stop()
 
     def moved(self, done: int, total: int) -> None:
-        """Show how many files are done."""
+        """Show how many files are done.
+
+        Raises:
+            Interrupted: when somebody has asked to stop.
+        """
+        if self._stop():
+            raise Interrupted(f"stopped after {done} of {total} files")
         if self._bars is not None:
             self._bars.update(self._bar, completed=done, total=total)
         elif time.monotonic() >= self._next:

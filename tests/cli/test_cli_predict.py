@@ -5,6 +5,7 @@ import io
 import json
 import os
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from safetensors.numpy import load_file
 from trained import CLASSES, draw_kinds, draw_unreadable, noise
 
 from runner import api
+from runner.engine.using.classifying import TrainedClassifier
 
 
 def rows(text: str) -> list[dict[str, str]]:
@@ -212,3 +214,30 @@ def test_classes_are_found_without_prepared_images_and_never_guessed(
     called = call("predict", "photos:0", "3.png")
     assert called.code == 2
     assert "the data set imagefolder of the run is not here: no folder photos" in called.err
+
+
+def test_stopped_after_a_batch_leaves_no_half_of_a_file(
+    photos_run: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runner.engine.using.classifying.evaluation_batch_size", lambda *_: 5)
+    real = TrainedClassifier.most_probable
+
+    def with_ctrl_c(self: TrainedClassifier, *given: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGINT)
+        return real(self, *given)
+
+    monkeypatch.setattr(TrainedClassifier, "most_probable", with_ctrl_c)
+    called = call("predict", "photos:0", "photos", "--out", "said.csv")
+    assert (called.code, called.out) == (130, "")
+    assert "stopped after 5 of 36 files" in called.err
+    assert not list(Path().glob("said*"))
+
+
+def test_frame_has_the_rows_that_are_printed(photos_run: Path, call: Call) -> None:
+    Path("photos/dog/notes.txt").write_text("no image")
+    found = api.predict("photos:0", ["photos/dog", Path("photos/emu/1.png")], top=2, device="cpu")
+    printed = call("predict", "photos:0", "photos/dog", "photos/emu/1.png", "--top", 2).out
+    assert found.frame().to_csv(index=False) == printed
+    assert [(str(each.file), each.error) for each in found.unread] == [
+        ("photos/dog/notes.txt", "cannot identify image file")
+    ]

@@ -13,8 +13,10 @@ import torch
 import torchvision
 from commands import Call
 from pictures import draw_classes
+from safetensors import safe_open
 from test_cli_bind import is_golden
 
+from runner.components.settings import Settings
 from runner.engine.network.weights import public_weights
 
 SPEC = """\
@@ -383,3 +385,40 @@ def test_weights_that_change_before_a_stage_loads_them_make_no_result(
         assert call("run", "frozen.yaml").code == 1
     assert "squeezenet.pth is gone, or no longer the file" in call("show", "frozen:0:0").out
     assert not Path(".runner/features").exists()
+
+
+@pytest.mark.slow
+def test_network_of_a_finished_run_has_its_frozen_layers_from_the_file(
+    tmp_path: Path, call: Call, file: Path
+) -> None:
+    replace("test: 0.25", "test: 0.6")
+    assert call("run", "frozen.yaml").code == 0
+    (index,) = Path(".runner/pixels").glob("*/index.json")
+    known = json.loads(index.read_text())
+    record = json.loads(call("show", "frozen:0", "--format", "json").out)
+    settings = Settings.model_validate_json(json.dumps(record["settings"]))
+    for image in settings.data.split(known["labels"], known["classes"], ())["test"]:
+        target = Path("tested") / known["names"][image]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes((Path("photos") / known["names"][image]).read_bytes())
+    words = ("evaluate", "frozen:0", "--data", "tested", "--format", "json")
+    measured = json.loads(call(*words).out)["measures"]
+    best = record["epochs"][record["result"]["best_epoch"] - 1]
+    assert measured["accuracy"] == best["test_accuracy"]
+    assert measured["loss"] == pytest.approx(best["test_loss"], rel=1e-4)
+    assert call("export", "frozen:0", "--out", "all.safetensors").code == 0
+    with safe_open("all.safetensors", "pt") as exported:
+        assert torch.equal(
+            exported.get_tensor("features.0.weight"), torch.load(file)["features.0.weight"]
+        )
+    Path("below").mkdir()
+    Path("weights").rename("below/weights")
+    gone = call(*words)
+    assert (gone.code, gone.out) == (2, "")
+    assert "pretrained weights of the run's frozen layers are gone\n    looked for: " in gone.err
+    assert call("predict", "frozen:0", "tested", "--data", "below").code == 0
+    (tmp_path / "below" / "weights" / "squeezenet.pth").unlink()
+    torch.save(torchvision.models.squeezenet1_1().state_dict(), "below/weights/squeezenet.pth")
+    other = call("predict", "frozen:0", "tested", "--data", "below")
+    assert (other.code, other.out) == (1, "")
+    assert "no longer the file whose SHA-256 begins with" in other.err
