@@ -63,7 +63,7 @@ def predict(
     from runner.api.predicting import Prediction, Unread
     from runner.cli.shown_files import FilesProgress, writing
 
-    with writing(out) as file, FilesProgress("predict") as progress:
+    with writing(out) as file, FilesProgress("predict", beside_rows=out is None) as progress:
         sheet = _Sheet(file, top) if form == "csv" else None
 
         def on_predicted(said: Sequence[Prediction | Unread], done: int, total: int) -> None:

@@ -56,7 +56,14 @@ class FilesProgress:
     Ctrl-C ends the work after a batch.
     """
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, beside_rows: bool = False) -> None:
+        """Begin nothing yet.
+
+        Args:
+            title: what is done.
+            beside_rows: whether rows are printed meanwhile, which a bar on one terminal would cut.
+        """
+        self._is_free = not (beside_rows and sys.stdout.isatty())
         self._title, self._stop = title, StopRequest()
         self._next = time.monotonic() + PLAIN_SECONDS
         self._bars: Progress | None = None
@@ -64,7 +71,7 @@ class FilesProgress:
     def __enter__(self) -> FilesProgress:
         self._stop.__enter__()
         console = Console(stderr=True)
-        if console.is_terminal:
+        if console.is_terminal and self._is_free:
             self._bars = Progress(
                 TextColumn("{task.description}", markup=False),
                 BarColumn(),
