@@ -17,7 +17,7 @@ from runner.components.augmentations.pipeline import Pipeline, Step
 from runner.components.data import Data
 from runner.components.data.dataset import DatasetSettings, Normalization
 from runner.components.losses import Loss
-from runner.components.measures import MEASURES, Measure
+from runner.components.measures import MEASURES, Measure, WholeMeasure
 from runner.components.models import Model
 from runner.components.models.classifier import Classifier
 from runner.components.models.torchvision_model import Head, WeightsFile
@@ -155,7 +155,9 @@ def _short_names() -> str:
 
 
 def _needed(measure: Measure) -> str:
-    return f"at least {measure.least_classes} classes" if measure.least_classes > 1 else ""
+    classes = f"at least {measure.least_classes} classes" if measure.least_classes > 1 else ""
+    kept = "kept weights" if isinstance(measure, WholeMeasure) else ""
+    return ", ".join(each for each in (classes, kept) if each)
 
 
 def _tables() -> str:
@@ -177,7 +179,8 @@ def _tables() -> str:
             _rows(["measure", "meaning", "needs"], measures),
             "Loss and accuracy are measured after each epoch and in each test; another measure"
             " after each epoch of the runs that monitor it. Where only a table asks for it, `run`"
-            " computes it from the weights that a run keeps, of finished runs too.\n",
+            " computes it from the weights that a run keeps, of finished runs too; those that need"
+            " kept weights have no other way, and are no monitors.\n",
             "Of a whole run:\n",
             _rows(["property", "meaning"], properties),
         ]

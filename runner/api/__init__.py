@@ -14,6 +14,7 @@ from runner.api.listing import list_runs
 from runner.api.planning import plan
 from runner.api.plotting import plot
 from runner.api.predicting import predict
+from runner.api.predictions import predictions
 from runner.api.reporting import list_tables, report, report_sql
 from runner.api.running import run
 from runner.api.showing import show
@@ -43,6 +44,7 @@ __all__ = [
     "plan",
     "plot",
     "predict",
+    "predictions",
     "report",
     "report_sql",
     "run",

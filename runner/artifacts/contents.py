@@ -21,6 +21,7 @@ KINDS = {
     "states": "trainings that others may go on from",
     "checkpoints": "trainings that were interrupted",
     "weights": "of each run's best or last epoch",
+    "logits": "what kept weights say of images",
     "analyses": "arrays of analyses, for pictures",
     HASHES: "of files that were read before",
     LAYOUTS: "shapes of networks and digests of weights",
@@ -56,7 +57,7 @@ def clear(folder: Path, kinds: Iterable[str], others: Collection[str]) -> list[C
     Args:
         folder: ``.runner/``, held alone.
         kinds: of them.
-        others: identities of databases whose states, checkpoints and weights stay.
+        others: identities of databases whose states, checkpoints, weights and logits stay.
     """
     removed = []
     for kind in kinds:

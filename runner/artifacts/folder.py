@@ -26,6 +26,7 @@ OF_ONE_DATABASE: tuple[ArtifactKind, ...] = (
     "states",
     "checkpoints",
     "weights",
+    "logits",
     "analyses",
 )
 """Kinds that lie in a folder for each database."""
@@ -36,6 +37,7 @@ MARKERS: dict[ArtifactKind, str] = {
     "states": CHECKPOINT,
     "checkpoints": CHECKPOINT,
     "analyses": INDEX,
+    "logits": INDEX,
 }
 """The file that each folder of a kind has once it is whole, and that says what it holds."""
 

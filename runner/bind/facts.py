@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from runner.artifacts.states import names_of_states, resume_points
 from runner.bind.bound_request import BoundRequest
@@ -17,7 +17,7 @@ from runner.bind.recorded import recorded
 from runner.bind.workspace import Workspace
 from runner.core.plan import Facts, Plan
 from runner.core.records import RunStatus
-from runner.core.stages import AfterTraining, Train
+from runner.core.stages import AfterTraining, Evaluate, Stage, Train
 from runner.planner.features import features_of
 from runner.store.database import Database
 from runner.store.progress import (
@@ -56,6 +56,7 @@ def find_facts(
     stages = {stage.key: stage for stage in naive.stages}
     stages |= {each.key: each for each in features_of(naive.stages).values()}
     produced = {name for stage in stages.values() for name in stage.produces}
+    produced |= {each.logits for each in stages.values() if _measures_finished_run(each)}
     artifacts = frozenset(name for name in stored.maybe_there(produced) if lies_there(stored, name))
     if database is None:
         facts = Facts(artifacts=artifacts, finished=dict(finished), cache_limit=cache_limit)
@@ -112,23 +113,33 @@ def _segments(naive: Plan, numerics: Numerics | None) -> dict[str, Mapping[str, 
 def _weights_to_read(
     naive: Plan, finished: Mapping[str, RunStatus], ended: Mapping[str, str]
 ) -> set[str]:
-    """Return the weights that evaluations and analyses are to read."""
+    """Return the weights that evaluations and analyses are to read.
+
+    With them, logits that may take their place.
+    """
     to_do = naive.read_by_open_runs(finished)
     to_do |= naive.asked()
-    return {
-        stage.weights
+    reading = [
+        stage
         for stage in naive.stages
         if isinstance(stage, AfterTraining)
         and stage.key in to_do
         and ended.get(stage.key) not in ("done", "diverged")
-    }
+    ]
+    logits = {stage.logits for stage in reading if _measures_finished_run(stage)}
+    return {stage.weights for stage in reading} | logits
+
+
+def _measures_finished_run(stage: Stage) -> TypeGuard[Evaluate]:
+    return isinstance(stage, Evaluate) and stage.epoch_number is not None
 
 
 def _damaged(names: Collection[str], database: Database, workspace: Workspace) -> set[str]:
-    """Return those of some weights on the disk that are not what is recorded of them."""
-    from runner.engine.products import is_there
+    """Return those of some weights and logits on the disk that are not what is recorded of them."""
+    from runner.engine.products import is_there, needed_to_check
 
-    digests, stored = artifact_digests(database, names), workspace.artifacts(database)
+    digests = artifact_digests(database, needed_to_check(names))
+    stored = workspace.artifacts(database)
     return {name for name in names if not is_there(stored, name, digests.get)}
 
 

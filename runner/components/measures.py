@@ -1,16 +1,14 @@
 """Measures. To add one: a class, and an instance of it in MEASURES below.
 
 A measure is a number computed from a network's outputs on a split. That entry alone makes it a
-table column, a term of formulas and a monitor, under the name of its split and its own, as
-`val_accuracy`. Knows neither data sets nor networks nor where results are stored.
+table column and a term of formulas, under the name of its split and its own, as `val_accuracy`;
+where it is a sum over batches, a monitor too. Knows neither data sets nor networks nor where
+results are stored.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from functools import reduce
-from operator import add
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from runner.core.reader import LAST, SPLITS
@@ -18,9 +16,11 @@ from runner.core.reader import LAST, SPLITS
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from runner.components.scores import Labels, Logits
+
 
 class Measure(ABC):
-    """A number of a network on a split, from totals that are added up over batches.
+    """A number of a network on a split.
 
     Attributes:
         name: how specs and records call it; may have underscores.
@@ -37,6 +37,10 @@ class Measure(ABC):
     unit: ClassVar[str] = "fraction"
     is_standard: ClassVar[bool] = False
     least_classes: ClassVar[int] = 1
+
+
+class SummedMeasure(Measure):
+    """One from totals that are added up over batches: it can be measured after each epoch."""
 
     @abstractmethod
     def total(self, logits: Tensor, labels: Tensor) -> Tensor:
@@ -57,7 +61,20 @@ class Measure(ABC):
         return total.item() / count
 
 
-class Loss(Measure):
+class WholeMeasure(Measure):
+    """One that needs the logits of all images at once: it is measured on kept weights only."""
+
+    @abstractmethod
+    def of(self, logits: Logits, labels: Labels) -> float:
+        """Return the measure; what is no number fails the evaluation.
+
+        Args:
+            logits: (N, classes), float32.
+            labels: (N,), int64.
+        """
+
+
+class Loss(SummedMeasure):
     """Cross-entropy without label smoothing."""
 
     name = "loss"
@@ -73,7 +90,7 @@ class Loss(Measure):
         return in_full(functional.cross_entropy(logits, labels, reduction="none")).sum()
 
 
-class Accuracy(Measure):
+class Accuracy(SummedMeasure):
     """How often the class with the largest logit is right."""
 
     name = "accuracy"
@@ -85,7 +102,7 @@ class Accuracy(Measure):
         return (logits.argmax(1) == labels).sum()
 
 
-class Top5Accuracy(Measure):
+class Top5Accuracy(SummedMeasure):
     """How often the right class has one of the five largest logits."""
 
     name = "top5_accuracy"
@@ -102,14 +119,114 @@ class Top5Accuracy(Measure):
         return (in_front.sum(1) < 5).sum()
 
 
+class BalancedAccuracy(SummedMeasure):
+    """How often a class is predicted right, each class counting the same."""
+
+    name = "balanced_accuracy"
+    about = "share of a class that is predicted right, mean over the classes that occur"
+
+    def total(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the counts of classes, (3, classes)."""
+        return _counts_of_classes(logits, labels)
+
+    def value(self, total: Tensor, count: int) -> float:
+        """Return the mean over the classes that occur."""
+        right, images, _ = total[:, total[1] > 0].double()
+        return float((right / images).mean())
+
+
+class MacroF1(SummedMeasure):
+    """F1 of each class, each class counting the same."""
+
+    name = "macro_f1"
+    about = (
+        "harmonic mean of precision and recall of a class, mean over the classes that occur or are"
+        " predicted"
+    )
+
+    def total(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the counts of classes, (3, classes)."""
+        return _counts_of_classes(logits, labels)
+
+    def value(self, total: Tensor, count: int) -> float:
+        """Return the mean over the classes of which there is anything to count."""
+        right, images, guesses = total[:, total[1] + total[2] > 0].double()
+        return float((2 * right / (images + guesses)).mean())
+
+
+def _counts_of_classes(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return how many images of each class are right, are there and are predicted, (3, classes)."""
+    import torch
+
+    classes = torch.arange(logits.shape[1], device=logits.device)
+    own, guessed = labels[:, None] == classes, logits.argmax(1)[:, None] == classes
+    return torch.stack([(own & guessed).sum(0), own.sum(0), guessed.sum(0)])
+
+
+class Auroc(WholeMeasure):
+    """Area under the ROC curve, one class against the rest."""
+
+    name = "auroc"
+    about = "area under the ROC curve of a class against all others, mean over those that occur"
+    least_classes = 2
+
+    def of(self, logits: Logits, labels: Labels) -> float:
+        """Return the mean over the classes that occur."""
+        from runner.components.scores import auroc
+
+        return auroc(logits, labels)
+
+
+class Brier(WholeMeasure):
+    """Brier score of all classes' probabilities."""
+
+    name = "brier"
+    about = "squared error of the probabilities, summed over classes (0 to 2), mean over the images"
+    mode = "min"
+    unit = "squared error"
+
+    def of(self, logits: Logits, labels: Labels) -> float:
+        """Return the mean over the images."""
+        from runner.components.scores import brier
+
+        return brier(logits, labels)
+
+
+class CalibrationError(WholeMeasure):
+    """Expected calibration error."""
+
+    name = "ece"
+    about = (
+        "expected calibration error: share of right predictions against their probability, mean"
+        " difference over 15 bins of equal width"
+    )
+    mode = "min"
+
+    def of(self, logits: Logits, labels: Labels) -> float:
+        """Return the mean over the bins, each counting as its images."""
+        from runner.components.scores import calibration_error
+
+        return calibration_error(logits, labels)
+
+
 def in_full(values: Tensor) -> Tensor:
     """Return numbers in float64, to be added up; on mps, which lacks it, as they are."""
     return values if values.device.type == "mps" else values.double()
 
 
-MEASURES: tuple[Measure, ...] = (Loss(), Accuracy(), Top5Accuracy())
+MEASURES: tuple[Measure, ...] = (
+    Loss(),
+    Accuracy(),
+    Top5Accuracy(),
+    BalancedAccuracy(),
+    MacroF1(),
+    Auroc(),
+    Brier(),
+    CalibrationError(),
+)
 
-STANDARD = tuple(measure for measure in MEASURES if measure.is_standard)
+SUMMED = tuple(each for each in MEASURES if isinstance(each, SummedMeasure))
+STANDARD = tuple(measure for measure in SUMMED if measure.is_standard)
 BY_NAME = {measure.name: measure for measure in MEASURES}
 _METRICS = {f"{split}_{name}": (split, name) for split in SPLITS for name in BY_NAME}
 
@@ -142,100 +259,8 @@ def mode_of(monitor: object) -> Literal["min", "max"]:
     return "max"
 
 
-class Tally:
-    """Measures over the batches of a pass; totals stay on the device until they are read.
-
-    They are then copied together and added on the host, in the order of the batches.
-    """
-
-    def __init__(self, measures: Sequence[Measure]) -> None:
-        self._measures = measures
-        self._waiting: list[list[Tensor]] = [[] for _ in measures]
-        self._sums: list[Tensor | None] = [None for _ in measures]
-        self._count_of_sums = 0
-        self.count = 0
-
-    def add(self, logits: Tensor, labels: Tensor) -> None:
-        """Count a batch, logits (B, classes) and labels (B,); does not wait for the device."""
-        logits = logits.float()
-        for measure, waiting in zip(self._measures, self._waiting, strict=True):
-            waiting.append(measure.total(logits, labels))
-        self.count += len(labels)
-
-    def values(self) -> dict[str, float]:
-        """Return the measures by name; waits for the device, once."""
-        totals, count = self.take()
-        is_there = not any(each and each[0].device.type != "cpu" for each in totals)
-        self.put(totals if is_there else on_host(totals), count)
-        return self.values_so_far()
-
-    def take(self) -> tuple[list[list[Tensor]], int]:
-        """Return the totals that were not added yet, on the device, and the count with them.
-
-        They must be given to :meth:`put`, in the order in which they were taken.
-        """
-        taken, self._waiting = self._waiting, [[] for _ in self._measures]
-        return taken, self.count
-
-    def put(self, totals: Sequence[Sequence[Tensor]], count: int) -> None:
-        """Add totals that were taken, now on the host, of ``count`` images with all before."""
-        for index, some in enumerate(totals):
-            before = self._sums[index]
-            self._sums[index] = _added([*([] if before is None else [before]), *some])
-        self._count_of_sums = count
-
-    def values_so_far(self) -> dict[str, float]:
-        """Return the measures by name over what was added; waits for nothing."""
-        found: dict[str, float] = {}
-        for measure, total in zip(self._measures, self._sums, strict=True):
-            assert total is not None, "no batch was counted"
-            found[measure.name] = measure.value(total, self._count_of_sums)
-        return found
-
-
-def on_host(lists: Sequence[Sequence[Tensor]]) -> list[list[Tensor]]:
-    """Return lists of tensors on the CPU, copied there as one."""
-    if not any(lists):
-        return [[] for _ in lists]
-    return unpacked(packed(lists).cpu(), lists)
-
-
-def packed(lists: Sequence[Sequence[Tensor]]) -> Tensor:
-    """Return the bytes of all tensors of lists one behind the other, on their device."""
-    import torch
-
-    return torch.cat([each.reshape(-1).view(torch.uint8) for some in lists for each in some])
-
-
-def unpacked(data: Tensor, lists: Sequence[Sequence[Tensor]]) -> list[list[Tensor]]:
-    """Return what was packed, from its bytes on the CPU.
-
-    Args:
-        data: what `packed` made of ``lists``, copied.
-        lists: tell types and shapes; are not read.
-    """
-    import torch
-
-    sizes = [each.numel() * each.element_size() for some in lists for each in some]
-    parts = iter(torch.split(data, sizes))  # a part may begin where its type must not: clone
-    return [
-        [next(parts).clone().view(each.dtype).view(each.shape) for each in some] for some in lists
-    ]
-
-
-def _added(totals: Sequence[Tensor]) -> Tensor | None:
-    """Return the sum in their order, or None of nothing."""
-    import torch
-
-    if not totals:
-        return None
-    if totals[0].dtype == torch.int64:
-        return torch.stack(list(totals)).sum(0)
-    return reduce(add, totals)
-
-
 def _metrics_of(*splits: str) -> tuple[str, ...]:
-    return tuple(f"{split}_{name}" for split in splits for name in BY_NAME)
+    return tuple(f"{split}_{each.name}" for split in splits for each in SUMMED)
 
 
 if TYPE_CHECKING:

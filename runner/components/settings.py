@@ -16,9 +16,9 @@ from runner.components.data import Data
 from runner.components.data.splitting import Split
 from runner.components.losses import CrossEntropy, Loss
 from runner.components.measures import (
-    MEASURES,
-    Measure,
+    SUMMED,
     Monitor,
+    SummedMeasure,
     TrainingMonitor,
     measure_of,
     metric_parts,
@@ -140,7 +140,7 @@ def monitors(settings: Settings) -> dict[str, str]:
     return {path: monitor for path, monitor in watched.items() if monitor != LAST}
 
 
-def measures_each_epoch(settings: Settings) -> tuple[Measure, ...]:
+def measures_each_epoch(settings: Settings) -> tuple[SummedMeasure, ...]:
     """Return what is measured after each epoch: the standard measures, and what is monitored.
 
     What tables ask for is no part of it: it would make other runs of the same trainings.
@@ -149,9 +149,9 @@ def measures_each_epoch(settings: Settings) -> tuple[Measure, ...]:
 
 
 @lru_cache(maxsize=1 << 8)
-def _standard_and(watched: tuple[str, ...]) -> tuple[Measure, ...]:
+def _standard_and(watched: tuple[str, ...]) -> tuple[SummedMeasure, ...]:
     names = {measure_of(monitor).name for monitor in watched}
-    return tuple(each for each in MEASURES if each.is_standard or each.name in names)
+    return tuple(each for each in SUMMED if each.is_standard or each.name in names)
 
 
 METRIC_SPLITS: dict[str, Split] = {
@@ -188,7 +188,7 @@ def available_metrics(settings: Settings) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1 << 8)
-def _full_names(splits: tuple[str, ...], measures: tuple[Measure, ...]) -> tuple[str, ...]:
+def _full_names(splits: tuple[str, ...], measures: tuple[SummedMeasure, ...]) -> tuple[str, ...]:
     return tuple(f"{split}_{each.name}" for split in ("train", *splits) for each in measures)
 
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-ArtifactKind = Literal["pixels", "features", "states", "checkpoints", "weights", "analyses"]
+ArtifactKind = Literal[
+    "pixels", "features", "states", "checkpoints", "weights", "logits", "analyses"
+]
 KINDS: tuple[ArtifactKind, ...] = get_args(ArtifactKind)
 
-WITH_PART = ("states", "weights")
-"""Kinds whose names end with the epoch of a state, or with which weights they are."""
+WITH_PART = {"states": 1, "weights": 1, "logits": 2}
+"""Words behind the key in names of a kind: the epoch of a state; which weights they are; of which
+weights and of which images logits are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +26,10 @@ class ArtifactName:
     Attributes:
         kind: what it is.
         key: of the pixels, of the features, of the segment on which a state lies, of the training
-            that a checkpoint is of, of the run alone whose weights they are, of an analysis.
-        part: the epoch of a state; ``best`` or ``last`` of weights; "" of the others.
+            that a checkpoint is of, of the run alone whose weights or logits they are, of an
+            analysis.
+        part: the epoch of a state; ``best`` or ``last`` of weights, of logits with the split, as in
+            ``best-val``; "" of the others.
     """
 
     kind: ArtifactKind
@@ -40,8 +45,9 @@ class ArtifactName:
         """
         kind, _, rest = text.partition("/")
         key, part = rest, ""
-        if kind in WITH_PART:
-            key, _, part = rest.rpartition("-")
+        if words := WITH_PART.get(kind):
+            key, *parts = rest.rsplit("-", words)
+            key, part = (key, "-".join(parts)) if len(parts) == words else ("", "")
         is_state = kind == "states"
         is_elsewhere = "/" in rest or rest in (".", "..")
         if kind not in KINDS or not key or is_elsewhere or (is_state and not part.isdecimal()):
@@ -83,6 +89,11 @@ def state_name(segment: str, epoch: int) -> str:
 def weights_name(solo_key: str, which: str) -> str:
     """Return the artifact name of the ``best`` or ``last`` weights that a run keeps."""
     return f"weights/{solo_key}-{which}"
+
+
+def logits_name(solo_key: str, which: str, split: str) -> str:
+    """Return the artifact name of what the weights that a run keeps give for a split."""
+    return f"logits/{solo_key}-{which}-{split}"
 
 
 def checkpoint_name(stage_key: str) -> str:

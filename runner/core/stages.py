@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
-from runner.core.artifacts import analysis_name, pixels_name, weights_name
+from runner.core.artifacts import analysis_name, logits_name, pixels_name, weights_name
 from runner.core.prefix import FrozenPrefix
 from runner.core.reader import KeptWeights, Reader
 from runner.core.run import ResolvedSettings
@@ -252,6 +252,8 @@ class Evaluate(_Planned):
         epoch_number: of the weights, where the run is finished, so that it is known; else None.
         prefix: the frozen part with which its network begins, or None.
         on_features: whether its network sees the prefix's outputs instead of images.
+        from_logits: whether it reads logits that an earlier one left, without a network; not
+            stored.
     """
 
     kind: ClassVar[StageKind] = "evaluate"
@@ -266,15 +268,23 @@ class Evaluate(_Planned):
     epoch_number: int | None = None
     prefix: FrozenPrefix | None = None
     on_features: bool = False
+    from_logits: bool = False
+
+    @property
+    def logits(self) -> str:
+        """The artifact name of the logits that it leaves beside its numbers."""
+        return logits_name(self.solo_key, self.epoch, self.split)
 
     @property
     def produces(self) -> tuple[str, ...]:
-        """Artifacts that later stages need."""
+        """Artifacts that later stages need; logits are none, as numbers do without."""
         return ()
 
     @property
     def consumes(self) -> tuple[str, ...]:
         """Artifacts that it needs, of the stages before it."""
+        if self.from_logits:
+            return (self.logits,)
         return (pixels_name(self.pixels_key), self.weights, *_features_of(self))
 
     def title(self) -> str:
@@ -282,6 +292,8 @@ class Evaluate(_Planned):
         on = " on features" if self.on_features else ""
         measures = f": {', '.join(self.measures)}" if self.measures else ""
         weights = f"{self.epoch} weights on {self.split}"
+        if self.from_logits:
+            return f"read logits of {_model(self.settings)}, {weights}{measures}"
         return f"evaluate {_model(self.settings)}{on}, {weights}{measures}"
 
     def to_json(self) -> dict[str, Any]:

@@ -14,10 +14,12 @@ import torch
 from torch import Tensor
 
 from runner.artifacts.states import remove_checkpoints
-from runner.components.measures import BY_NAME, STANDARD
+from runner.components.measures import BY_NAME, STANDARD, SummedMeasure, WholeMeasure
 from runner.components.resolved import typed_data, typed_settings
+from runner.components.settings import METRIC_SPLITS
 from runner.core.errors import StageFailed
 from runner.core.moments import reached
+from runner.core.records import Metric, Produced
 from runner.core.stages import Analyse, Evaluate, ExtractFeatures, Prepare, Stage, Train
 from runner.engine.analyses.analysed import Subject
 from runner.engine.arithmetic import computing, memory_format
@@ -26,13 +28,15 @@ from runner.engine.data.pixels import open_images, prepare
 from runner.engine.data.samples import Images
 from runner.engine.failures import as_failure
 from runner.engine.job import StageJob
+from runner.engine.kept_logits import whole_logits
 from runner.engine.memory import keep_freed_memory, return_freed_memory
 from runner.engine.network.build import load_state, network_for
 from runner.engine.network.layout import outside_prefix
 from runner.engine.network.whole_weights import whole_weights
 from runner.engine.stages.analyse import analyse
-from runner.engine.stages.evaluate import evaluate
+from runner.engine.stages.evaluate import evaluate, measured_of_logits
 from runner.engine.stages.features import features_stage, take_features
+from runner.engine.stages.keeping import keep_logits
 from runner.engine.stages.train import train_stages
 from runner.engine.training.cohort import Ended
 
@@ -113,6 +117,10 @@ def _compute(
     precision = settings.train.precision
     try:
         with computing(context.device, precision, context.deterministic):
+            if isinstance(stage, Evaluate) and (stage.from_logits or stage.measures):
+                measured = _measure_logits(context, cast(StageJob[Evaluate], job))
+                if measured is not None:
+                    return measured
             form = memory_format(context.device, precision)
             images = open_images(context, stage.pixels_key, settings.data, form)
             if isinstance(stage, Evaluate):
@@ -143,6 +151,7 @@ def _prepare(context: Context, stage: Prepare) -> Outcome:
 
 
 def _evaluate(context: Context, job: StageJob[Evaluate], images: Images) -> Outcome:
+    """Return the measures of kept weights; their logits stay beside the numbers."""
     stage, settings = job.stage, typed_settings(job.stage.settings)
     weights = _weights(context, job)
     network = network_for(context, settings, images, given=weights.keys())
@@ -150,20 +159,57 @@ def _evaluate(context: Context, job: StageJob[Evaluate], images: Images) -> Outc
     network, samples = take_features(context, stage, images, network)
     epoch = _epoch_of(job)
     measures = [BY_NAME[name] for name in stage.measures] or STANDARD
+    summed = [each for each in measures if isinstance(each, SummedMeasure)]
     split, precision = stage.split, settings.train.precision
+    batches: list[Tensor] = []
 
     def report(done: int, total: int) -> None:
         context.on_progress(Progress(done, total, split=split))
 
     reached("evaluation begins")
-    measured = evaluate(network, samples, split, epoch, precision, measures, on_images=report)
+    measured = evaluate(network, samples, split, epoch, precision, summed, report, batches)
+    _check_finite(measured)
+    logits = torch.cat(batches).cpu().numpy()
+    labels = samples.labels(METRIC_SPLITS[split])
+    others = [each for each in measures if isinstance(each, WholeMeasure)]
+    measured += tuple(Metric(epoch, split, each.name, each.of(logits, labels)) for each in others)
+    _check_finite(measured)
+    return _evaluated(job, measured, keep_logits(context, job, samples, logits, epoch))
+
+
+def _measure_logits(context: Context, job: StageJob[Evaluate]) -> Outcome | None:
+    """Return measures of logits that an earlier evaluation left, None where there are none.
+
+    Raises:
+        StageFailed: when the plan counts on them, and they are gone or damaged.
+    """
+    stage, epoch = job.stage, _epoch_of(job)
+    path = context.artifact_path(stage.logits)
+    found = whole_logits(path, job.digest_of(stage.logits), job.digest_of(stage.weights))
+    if found is None and not stage.from_logits:
+        return None
+    if found is None:
+        raise StageFailed(f"the logits in {path} are gone, damaged or not those of the weights")
+    measures = [BY_NAME[name] for name in stage.measures] or STANDARD
+    measured = measured_of_logits(found.logits, found.labels, stage.split, epoch, measures)
+    _check_finite(measured)
+    return _evaluated(job, measured)
+
+
+def _evaluated(
+    job: StageJob[Evaluate], measured: Sequence[Metric], kept: Sequence[Produced] = ()
+) -> Outcome:
     reached("evaluated, not recorded")
+    epoch = _epoch_of(job)
+    reads = {"reads": [[job.attempt, epoch, epoch]]}
+    return Outcome("done", reads, measured=measured, produced=kept)
+
+
+def _check_finite(measured: Sequence[Metric]) -> None:
     for metric in measured:
         if not math.isfinite(metric.value):
             name = f"{metric.split}_{metric.name}"
-            raise StageFailed(f"{name} is not finite ({metric.value}) in epoch {epoch}")
-    reads = {"reads": [[job.attempt, epoch, epoch]]}
-    return Outcome("done", reads, measured=measured)
+            raise StageFailed(f"{name} is not finite ({metric.value}) in epoch {metric.epoch}")
 
 
 def _analyse(context: Context, job: StageJob[Analyse], images: Images) -> Outcome:

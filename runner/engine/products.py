@@ -1,18 +1,20 @@
 """What stages leave in `.runner/` for later ones: whether it is there, and whole.
 
-Pixels, features and states are verified by whoever opens them; weights are compared with the
-digest that the database recorded. Knows nothing of the database, and imports torch only to read
-weights.
+Pixels, features and states are verified by whoever opens them; weights and logits are compared
+with the digests that the database recorded. Knows nothing of the database, and imports torch only
+to read weights.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import assert_never
 
 from runner.artifacts.folder import Artifacts
-from runner.core.artifacts import ArtifactName, kind_of
+from runner.core.artifacts import ArtifactName, kind_of, weights_name
 from runner.engine.data.pixels_index import look_whole
 from runner.engine.job import DigestOf
+from runner.engine.kept_logits import whole_logits
 
 
 def lies_there(artifacts: Artifacts, name: str) -> bool:
@@ -21,18 +23,35 @@ def lies_there(artifacts: Artifacts, name: str) -> bool:
     match parsed.kind:
         case "pixels":
             return look_whole(artifacts.path(name), parsed.key)
-        case "features" | "states" | "checkpoints" | "weights" | "analyses":
+        case "features" | "states" | "checkpoints" | "weights" | "logits" | "analyses":
             return artifacts.lies_there(name)
         case _:
             assert_never(parsed.kind)
 
 
 def is_there(artifacts: Artifacts, name: str, digest_of: DigestOf) -> bool:
-    """Return the same, of weights after reading them."""
+    """Return the same, of weights and logits after reading them."""
     if not lies_there(artifacts, name):
         return False
-    if kind_of(name) != "weights":
-        return True
-    from runner.engine.network.whole_weights import whole_weights
+    path = artifacts.path(name)
+    match kind_of(name):
+        case "weights":
+            from runner.engine.network.whole_weights import whole_weights
 
-    return bool(whole_weights(artifacts.path(name), digest_of(name)))
+            return bool(whole_weights(path, digest_of(name)))
+        case "logits":
+            return whole_logits(path, digest_of(name), digest_of(_weights_of(name))) is not None
+        case _:
+            return True
+
+
+def needed_to_check(names: Iterable[str]) -> set[str]:
+    """Return the artifacts whose recorded digests :func:`is_there` asks for."""
+    every = set(names)
+    return every | {_weights_of(name) for name in every if kind_of(name) == "logits"}
+
+
+def _weights_of(logits: str) -> str:
+    """Return the name of the weights that logits were computed with."""
+    parsed = ArtifactName.parse(logits)
+    return weights_name(parsed.key, parsed.part.partition("-")[0])

@@ -14,7 +14,7 @@ from runner.core.errors import DiskFull, StoreError, StoreGone, is_full_disk
 from runner.core.stages import Stage
 from runner.engine.context import Context
 
-LASTING = ("pixels", "weights")
+LASTING = ("pixels", "weights", "logits")
 """What a run never removes itself, unlike features and states."""
 
 

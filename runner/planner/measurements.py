@@ -1,6 +1,7 @@
-"""The rule for what tables and analyses ask of finished runs: nothing is trained for it.
+"""The rules for what tables and analyses ask of finished runs: nothing is trained for it.
 
-Owns what is said where it cannot be done. Which evaluations are asked for is not decided here.
+What an earlier evaluation left is read. Owns what is said where it cannot be done. Which
+evaluations are asked for is not decided here.
 """
 
 from __future__ import annotations
@@ -9,7 +10,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from runner.core.plan import Decision, Facts, Plan
-from runner.core.stages import AfterTraining, Analyse, Evaluate
+from runner.core.stages import AfterTraining, Analyse, Evaluate, Stage
+
+
+def read_kept_logits(plan: Plan, facts: Facts) -> Plan:
+    """Measure from logits that lie on the disk: no network, no images and no weights are needed."""
+
+    def reading(stage: Stage) -> Stage:
+        if not isinstance(stage, Evaluate) or stage.epoch_number is None:
+            return stage
+        if stage.key in facts.done or stage.logits not in facts.artifacts:
+            return stage
+        return replace(stage, needs=(), from_logits=True)
+
+    return replace(plan, stages=tuple(map(reading, plan.stages)))
 
 
 def skip_where_weights_are_gone(plan: Plan, facts: Facts) -> Plan:
@@ -21,6 +35,8 @@ def skip_where_weights_are_gone(plan: Plan, facts: Facts) -> Plan:
     gone: dict[str, list[Evaluate | Analyse]] = {}
     for stage in plan.stages:
         if not isinstance(stage, AfterTraining) or stage.epoch_number is None:
+            continue
+        if isinstance(stage, Evaluate) and stage.from_logits:
             continue
         is_whole = stage.key in facts.done and facts.artifacts.issuperset(stage.produces)
         if not is_whole and stage.weights not in facts.artifacts:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from runner.core.plan import Decision, Facts, Plan
 from runner.core.stages import AfterTraining, Analyse, Stage, Train
 from runner.planner.features import use_frozen_features
-from runner.planner.measurements import skip_where_weights_are_gone
+from runner.planner.measurements import read_kept_logits, skip_where_weights_are_gone
 from runner.planner.recorded import read_recorded_epochs
 from runner.planner.resuming import (
     checkpoints_of,
@@ -91,6 +91,7 @@ RULES: tuple[Rule, ...] = (
     merge_equal_stages,
     read_recorded_epochs,
     share_trajectories,
+    read_kept_logits,
     skip_finished_runs,
     skip_where_weights_are_gone,
     skip_after_divergence,

@@ -275,7 +275,7 @@ class _Copy:
         seal_results(self._target, list(self._to.items()))
 
     def _artifacts(self, stage_keys: Collection[str], solo_keys: Collection[str]) -> None:
-        """Copy the digests of pixels and of the runs' weights, not of what others go on from."""
+        """Copy the digests of pixels and of what runs keep, not of what others go on from."""
         rows = _rows(self._source, artifacts, "stage_key", stage_keys)
         named = [(ArtifactName.parse(row["name"]), row) for row in rows]
         mine = [row for name, row in named if _is_of_runs(name, solo_keys)]
@@ -287,11 +287,11 @@ class _Copy:
 
 
 def _is_of_runs(name: ArtifactName, solo_keys: Collection[str]) -> bool:
-    """Return whether an artifact is of images, or weights of one of these runs."""
+    """Return whether an artifact is of images, or weights or logits of one of these runs."""
     match name.kind:
         case "pixels":
             return True
-        case "weights":
+        case "weights" | "logits":
             return name.key in solo_keys
         case "features" | "states" | "checkpoints" | "analyses":
             return False

@@ -212,3 +212,12 @@ def artifact_digests(database: Database, names: Collection[str]) -> dict[str, st
             batch = artifacts.c.name.in_(wanted[start : start + BATCH])
             found |= {row.name: row.digest for row in connection.execute(query.where(batch))}
     return found
+
+
+def called_in_trainings(database: Database, run_key: str, rerun: int) -> str:
+    """Return what trainings call a run, by which its weights and logits are named; "" of none."""
+    query = sa.select(run_stages.c.reading).where(
+        run_stages.c.run_key == run_key, run_stages.c.rerun == rerun, run_stages.c.reading != ""
+    )
+    with database.read() as connection:
+        return str(connection.execute(query.limit(1)).scalar() or "")

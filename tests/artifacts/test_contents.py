@@ -5,7 +5,15 @@ from pathlib import Path
 from runner.artifacts.contents import KINDS, clear, contents
 from runner.artifacts.folder import Artifacts
 
-FILES = ("pixels/p", "features/f", "states/s-1", "checkpoints/c", "weights/run-best", "analyses/a")
+FILES = (
+    "pixels/p",
+    "features/f",
+    "states/s-1",
+    "checkpoints/c",
+    "weights/run-best",
+    "logits/r-best-val",
+    "analyses/a",
+)
 
 
 def filled(folder: Path) -> Path:
@@ -26,6 +34,7 @@ def test_contents_are_listed_by_kind(tmp_path: Path) -> None:
         ("states", 2, 8),
         ("checkpoints", 2, 8),
         ("weights", 2, 8),
+        ("logits", 2, 8),
         ("analyses", 2, 8),
         ("hashes", 0, 0),
         ("layouts.json", 1, 2),
@@ -40,13 +49,14 @@ def test_contents_of_no_folder_are_empty(tmp_path: Path) -> None:
 def test_clearing_spares_what_other_databases_own(tmp_path: Path) -> None:
     removed = clear(filled(tmp_path), KINDS, {"other"})
     assert [(each.kind, each.count) for each in removed] == [
-        *((kind, 1) for kind in list(KINDS)[:6]),
+        *((kind, 1) for kind in list(KINDS)[:7]),
         ("layouts.json", 1),
     ]
     left = sorted(str(each.relative_to(tmp_path)) for each in tmp_path.rglob("*") if each.is_file())
     assert left == [
         "analyses/other/a/file",
         "checkpoints/other/c/file",
+        "logits/other/r-best-val/file",
         "states/other/s-1/file",
         "weights/other/run-best.safetensors",
     ]

@@ -27,7 +27,7 @@ def used(tmp_path: Path, train: str = "", model: str = '"name": "mlp"') -> set[s
 
 
 PLAIN = {
-    *("component", "losses", "measures", "optimizers", "optimizers_net", "schedules"),
+    *("component", "losses", "measures", "optimizers", "optimizers_net", "schedules", "scores"),
     *("data.dataset", "data.digits", "data.splitting", "data.stratifying", "data.transparency"),
     *("models.classifier", "models.init_net", "models.layers_net", "models.shapes_net"),
     *("models.mlp", "models.mlp_net"),

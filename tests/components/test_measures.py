@@ -1,34 +1,48 @@
 """Measures: names, and totals over batches compared with scikit-learn's functions."""
 
 from collections.abc import Callable
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import accuracy_score, log_loss, top_k_accuracy_score
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    f1_score,
+    log_loss,
+    roc_auc_score,
+    top_k_accuracy_score,
+)
 
 from runner.components.measures import (
     BY_NAME,
     MEASURES,
     METRIC_NAMES,
     STANDARD,
-    Measure,
-    Tally,
+    SUMMED,
+    Monitor,
+    SummedMeasure,
+    TrainingMonitor,
+    WholeMeasure,
     metric_parts,
     mode_of,
-    on_host,
 )
+from runner.components.scores import BINS
 from runner.core.reader import SPLITS
+from runner.engine.tally import Tally, on_host
 
 CLASSES = 9
 
 
 def tallied(logits: torch.Tensor, labels: torch.Tensor, size: int) -> dict[str, float]:
-    tally = Tally(MEASURES)
+    tally = Tally(SUMMED)
     for some, theirs in zip(logits.split(size), labels.split(size), strict=True):
         tally.add(some, theirs)
     assert tally.count == len(labels)
-    return tally.values()
+    whole = [each for each in MEASURES if isinstance(each, WholeMeasure)]
+    others = {each.name: each.of(logits.float().numpy(), labels.numpy()) for each in whole}
+    return tally.values() | others
 
 
 Oracle = Callable[[np.ndarray, np.ndarray, range], float]
@@ -37,6 +51,22 @@ ORACLES: dict[str, Oracle] = {
     "accuracy": lambda labels, scores, classes: accuracy_score(labels, scores.argmax(1)),
     "top5_accuracy": lambda labels, scores, classes: top_k_accuracy_score(
         labels, scores, k=5, labels=classes
+    ),
+    "balanced_accuracy": lambda labels, scores, classes: balanced_accuracy_score(
+        labels, scores.argmax(1)
+    ),
+    "macro_f1": lambda labels, scores, classes: f1_score(labels, scores.argmax(1), average="macro"),
+    "auroc": lambda labels, scores, classes: roc_auc_score(labels, scores, multi_class="ovr"),
+    "brier": lambda labels, scores, classes: float(
+        np.mean(((scores - np.eye(len(classes))[labels]) ** 2).sum(1))
+    ),
+    "ece": lambda labels, scores, classes: (
+        sum(
+            abs((scores.argmax(1) == labels)[inside].sum() - scores.max(1)[inside].sum())
+            for low in range(15)
+            for inside in [(scores.max(1) > low / 15) & (scores.max(1) <= (low + 1) / 15)]
+        )
+        / len(labels)
     ),
 }
 """What another library says of labels (N,), probabilities (N, classes) and the classes."""
@@ -66,6 +96,24 @@ def test_measures_of_half_precision_are_added_up_in_full() -> None:
     assert tallied(logits, labels, 64) == tallied(logits.float(), labels, 64)
 
 
+@pytest.mark.filterwarnings("ignore:y_pred contains classes")
+def test_means_over_classes_are_those_of_the_classes_that_occur() -> None:
+    generator = torch.Generator().manual_seed(5)
+    logits, labels = torch.randn(60, 6, generator=generator), torch.arange(60) % 7 % 3
+    logits[:, 4] = -9  # neither occurs nor is predicted
+    found, guesses = tallied(logits, labels, 16), logits.argmax(1)
+    expected = balanced_accuracy_score(labels, guesses)
+    assert found["balanced_accuracy"] == pytest.approx(expected)
+    assert found["macro_f1"] == pytest.approx(f1_score(labels, guesses, average="macro"))
+
+
+def test_what_needs_all_logits_is_no_monitor() -> None:
+    monitors = {*get_args(Monitor), *get_args(TrainingMonitor)}
+    assert {"val_macro_f1", "train_balanced_accuracy", "test_top5_accuracy"} <= monitors
+    assert not [each for each in monitors if each.endswith(("auroc", "brier", "ece"))]
+    assert f" {BINS} bins" in BY_NAME["ece"].about
+
+
 def test_names_of_metrics_are_split_at_their_split_and_say_what_is_better() -> None:
     assert metric_parts("train_eval_top5_accuracy") == ("train_eval", "top5_accuracy")
     assert metric_parts("train_accuracy") == ("train", "accuracy")
@@ -74,7 +122,7 @@ def test_names_of_metrics_are_split_at_their_split_and_say_what_is_better() -> N
     assert [each.name for each in STANDARD] == ["loss", "accuracy"]
 
 
-class Steps(Measure):
+class Steps(SummedMeasure):
     """Totals of a shape of their own, whose sum in float64 depends on the order."""
 
     name = "steps"

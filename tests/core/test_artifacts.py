@@ -9,6 +9,7 @@ from runner.core.artifacts import (
     checkpoint_name,
     features_name,
     kind_of,
+    logits_name,
     pixels_name,
     state_name,
     weights_name,
@@ -21,6 +22,10 @@ NAMES = {
     checkpoint_name("c"): ("checkpoints/c", ArtifactName("checkpoints", "c")),
     weights_name("run", "best"): ("weights/run-best", ArtifactName("weights", "run", "best")),
     analysis_name("a"): ("analyses/a", ArtifactName("analyses", "a")),
+    logits_name("run", "best", "val"): (
+        "logits/run-best-val",
+        ArtifactName("logits", "run", "best-val"),
+    ),
     weights_name("a-b", "last"): ("weights/a-b-last", ArtifactName("weights", "a-b", "last")),
 }
 
@@ -44,6 +49,7 @@ def test_artifact_name_of_a_state_has_an_epoch() -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "pixels", "pixels/", "other/key", "states/s", "states/s-last", "states/-1", "weights/run",
+     "logits/run-best", "logits/-best-val",
      "pixels/..", "pixels/../key", "pixels/a/b", "/etc/passwd"],
 )  # fmt: skip
 def test_artifact_name_that_is_none_is_refused(text: str) -> None:

@@ -165,6 +165,7 @@ def test_weights_that_are_gone_are_said_and_nothing_is_trained(before: Path) -> 
 def test_damaged_weights_are_not_measured(before: Path) -> None:
     path = sorted(before.glob(".runner/weights/*/*"))[0]
     path.write_bytes(path.read_bytes()[:-4] + b"\0\0\0\1")
+    shutil.rmtree(before / ".runner" / "logits")
     log, _ = do(before, ASKED)
     assert kinds(log) == ["evaluate"] * 2
     assert "test_top5_accuracy of 1 finished run cannot be measured: its weights" in log.notes[0]
@@ -197,6 +198,8 @@ def test_failed_measurement_leaves_the_run_done_and_is_tried_again(
     before: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from runner.engine import engine
+
+    shutil.rmtree(before / ".runner" / "logits")
 
     def fail(*given: Any, **named: Any) -> None:
         raise MemoryError

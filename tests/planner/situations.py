@@ -9,7 +9,7 @@ from hypothesis import strategies as some
 from runner.core.keys import content_key
 from runner.core.plan import Facts, Plan
 from runner.core.prefix import FrozenPrefix
-from runner.core.stages import Stage, Train
+from runner.core.stages import Evaluate, Stage, Train
 from runner.planner.cost import Cost, cost_of
 from runner.planner.features import features_of, use_frozen_features
 from runner.planner.rules import merge_equal_stages
@@ -123,6 +123,8 @@ def situations(draw) -> tuple[Plan, Facts]:
     plan = with_measurements(
         plan, {run for run in plan.stages_by_run if draw(some.booleans())}, finished
     )
+    measured = [each for each in plan.stages if isinstance(each, Evaluate) and each.measures]
+    artifacts |= {each.logits for each in measured if draw(some.booleans())}
     seconds = draw(some.sampled_from([{}, {"kind": 2.0}]))
     facts = Facts(
         done=frozenset(done),

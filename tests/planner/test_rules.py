@@ -168,7 +168,8 @@ def test_nothing_is_trained_to_measure_a_finished_run(situation: tuple[Plan, Fac
     for stage in planned.stages:
         if stage.key in finished:
             assert isinstance(stage, Evaluate)
-            assert stage.weights in facts.artifacts
+            source = stage.logits if stage.from_logits else stage.weights
+            assert source in facts.artifacts
 
 
 ONE = plan_of([(0, 3, True)])
@@ -193,6 +194,21 @@ BOTH = frozenset({"pixels/p0", "weights/t0.3-last"})
 def test_what_is_left_of_one_run(done: list[str], artifacts, planned: list[str]) -> None:
     facts = Facts(done=frozenset(done), artifacts=frozenset(artifacts))
     assert keys_of(apply_rules(ONE, facts)) == planned
+
+
+def test_logits_take_the_place_of_images_and_weights_that_are_gone() -> None:
+    finished = dict.fromkeys(ONE.stages_by_run, "done")
+    plan = with_measurements(ONE, set(finished), finished)
+    measured = plan.stages[-1]
+    assert isinstance(measured, Evaluate)
+    gone = Facts(done=frozenset(KEYS), finished=finished)
+    assert apply_rules(plan, gone).stages == ()
+    for weights in ([], [measured.weights]):
+        facts = replace(gone, artifacts=frozenset([measured.logits, *weights]))
+        (left,) = apply_rules(plan, facts).stages
+        assert left.key == measured.key
+        assert (left.needs, left.consumes) == ((), (measured.logits,))
+    assert apply_rules(plan, replace(facts, done=facts.done | {measured.key})).stages == ()
 
 
 def test_equal_stages_of_two_runs_are_done_once() -> None:

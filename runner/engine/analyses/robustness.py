@@ -14,12 +14,13 @@ from torch import Tensor
 from runner.components.analyses.analysis import Place
 from runner.components.analyses.robustness import UNCHANGED, Robustness
 from runner.components.augmentations.pipeline import Pipeline
-from runner.components.measures import STANDARD, Tally
+from runner.components.measures import STANDARD
 from runner.core.moments import reached
 from runner.core.records import AnalysisValue
 from runner.engine.analyses.analysed import Analysed, Subject
 from runner.engine.data.augment import Augmenter
 from runner.engine.stages.evaluate import autocast
+from runner.engine.tally import Tally
 
 BATCH = 256
 """Images whose changes are drawn together: what is drawn of an image depends on it."""

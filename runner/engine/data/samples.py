@@ -15,7 +15,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from runner.artifacts.folder import INDEX
@@ -109,6 +111,12 @@ class Samples(ABC):
         """Indices of each split, int64 on the CPU."""
         found = self.settings.split(self.index["labels"], self.classes, self.index["splits"])
         return {name: torch.tensor(indices, dtype=torch.int64) for name, indices in found.items()}
+
+    def labels(self, split: Split) -> NDArray[np.int64]:
+        """Return the labels of a split in its order, (N,)."""
+        every: NDArray[np.int64] = np.asarray(self.index["labels"], dtype=np.int64)
+        found: NDArray[np.int64] = every[self.splits[split].numpy()]
+        return found
 
     @property
     def trained(self) -> Samples:

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from runner.components.measures import Measure, Tally
+from runner.components.measures import SummedMeasure
 from runner.core.records import Metric
 from runner.engine.context import Progress
+from runner.engine.tally import Tally
 from runner.engine.training.reading import Reading
 
 
@@ -25,7 +26,9 @@ class Meter:
         losses: of the steps that were read, in order.
     """
 
-    def __init__(self, epoch: int, epochs: int, total: int, measures: Sequence[Measure]) -> None:
+    def __init__(
+        self, epoch: int, epochs: int, total: int, measures: Sequence[SummedMeasure]
+    ) -> None:
         self._epoch, self._epochs, self._total = epoch, epochs, total
         self._tally = Tally([each for each in measures if each.name != "loss"])
         self._waiting: list[Tensor] = []

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from runner.components.measures import on_host, packed, unpacked
+from runner.engine.tally import on_host, packed, unpacked
 
 
 class Reading:

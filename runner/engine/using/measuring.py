@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from runner.components.measures import MEASURES, Tally
+from runner.components.measures import MEASURES, SummedMeasure, WholeMeasure
+from runner.engine.tally import Tally
 from runner.engine.using.classifying import TrainedClassifier
 from runner.engine.using.image_files import FileImage, in_batches, read_files
 
@@ -25,7 +28,10 @@ class Measuring:
     def __init__(self, classifier: TrainedClassifier) -> None:
         self._classifier = classifier
         classes = len(classifier.model.classes)
-        self._tally = Tally([each for each in MEASURES if classes >= each.least_classes])
+        measures = [each for each in MEASURES if classes >= each.least_classes]
+        self._tally = Tally([each for each in measures if isinstance(each, SummedMeasure)])
+        self._whole = [each for each in measures if isinstance(each, WholeMeasure)]
+        self._logits: list[NDArray[np.float32]] = []
         self.labels: list[int] = []
         self.right: list[int] = []
         self.unread: list[FileImage] = []
@@ -48,6 +54,7 @@ class Measuring:
                 given = torch.tensor([theirs[index] for index in kept])
                 logits = self._classifier.logits(np.stack(pixels))
                 self._tally.add(logits, given)
+                self._logits.append(logits.numpy())
                 self.labels += given.tolist()
                 self.right += given[logits.argmax(1) == given].tolist()
             self.unread += [each for each in batch if each.pixels is None]
@@ -55,5 +62,13 @@ class Measuring:
             yield done
 
     def values(self) -> dict[str, float]:
-        """Return the measures by name; there must have been an image."""
-        return self._tally.values()
+        """Return the measures by name; there must have been an image.
+
+        Those that say nothing of these files are left out, as AUROC of files of one class.
+        """
+        found = self._tally.values()
+        logits, labels = np.concatenate(self._logits), np.array(self.labels, dtype=np.int64)
+        for each in self._whole:
+            if math.isfinite(value := each.of(logits, labels)):
+                found[each.name] = value
+        return found

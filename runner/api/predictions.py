@@ -1,0 +1,138 @@
+"""The verb `predictions`: what a run's kept weights say of the images of a split.
+
+Owns how that is shown as tables. Nothing is computed by a network: logits were kept by the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from runner.api.frames import Framed
+from runner.bind.kept_predictions import find_logits
+from runner.bind.named_runs import find_record
+from runner.bind.workspace import workspace
+from runner.components import scores
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from runner.engine.kept_logits import KeptLogits
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Predictions(Framed):
+    """Predictions of one run on one split.
+
+    Attributes:
+        run: key of the run.
+        kept: logits (N, classes), labels (N,), names of images and classes, epoch.
+    """
+
+    run: str
+    kept: KeptLogits
+
+    @cached_property
+    def probabilities(self) -> scores.Floats:
+        """The softmax of the logits, (N, classes)."""
+        return scores.probabilities(self.kept.logits)
+
+    def frame(self) -> pd.DataFrame:
+        """Return one row per image: name, label, predicted class, its probability, all logits."""
+        import pandas as pd
+
+        kept, classes = self.kept, np.asarray(self.kept.classes, dtype=object)
+        guesses = scores.predicted(kept.logits)
+        columns = {
+            "image": list(kept.names),
+            "label": classes[kept.labels],
+            "predicted": classes[guesses],
+            "probability": self.probabilities[np.arange(len(guesses)), guesses],
+        }
+        logits = pd.DataFrame(kept.logits, columns=[f"logit {name}" for name in kept.classes])
+        return pd.concat([pd.DataFrame(columns), logits], axis=1)
+
+    def confusion(self) -> pd.DataFrame:
+        """Return how many images of each class (rows) are predicted as each class (columns)."""
+        import pandas as pd
+
+        matrix = scores.confusion_matrix(self.kept.logits, self.kept.labels)
+        rows = pd.Index(self.kept.classes, name="label")
+        return pd.DataFrame(matrix, rows, pd.Index(self.kept.classes, name="predicted"))
+
+    def classes(self) -> pd.DataFrame:
+        """Return one row per class: precision, recall, F1, AUROC, images; NaN where undefined."""
+        import pandas as pd
+
+        logits, labels = self.kept.logits, self.kept.labels
+        found = scores.class_scores(logits, labels)
+        columns = {
+            "precision": found.precision,
+            "recall": found.recall,
+            "f1": found.f1,
+            "auroc": scores.auroc_of_classes(logits, labels),
+            "images": found.support,
+        }
+        return pd.DataFrame(columns, pd.Index(self.kept.classes, name="class"))
+
+    def measures(self) -> Mapping[str, float]:
+        """Return the measures of the whole split by name, those of which a table has columns."""
+        logits, labels = self.kept.logits, self.kept.labels
+        return {
+            "accuracy": scores.top_k_accuracy(logits, labels, 1),
+            "top5_accuracy": scores.top_k_accuracy(logits, labels),
+            "balanced_accuracy": scores.balanced_accuracy(logits, labels),
+            "macro_f1": scores.macro_f1(logits, labels),
+            "auroc": scores.auroc(logits, labels),
+            "brier": scores.brier(logits, labels),
+            "ece": scores.calibration_error(logits, labels),
+        }
+
+    def calibration(self, bins: int = scores.BINS) -> pd.DataFrame:
+        """Return one row per bin of confidence: above, up_to, images, confidence, accuracy."""
+        import pandas as pd
+
+        found = scores.calibration(self.kept.logits, self.kept.labels, bins)
+        columns = {
+            "above": found.edges[:-1],
+            "up_to": found.edges[1:],
+            "images": found.images,
+            "confidence": found.confidence,
+            "accuracy": found.accuracy,
+        }
+        return pd.DataFrame(columns)
+
+    def most_confident(self, is_right: bool, count: int = 10) -> pd.DataFrame:
+        """Return the rows of :meth:`frame` that are right, or wrong, most confident first."""
+        chosen = scores.most_confident(self.kept.logits, self.kept.labels, is_right, count)
+        return self.frame().iloc[chosen]
+
+
+def predictions(
+    run: str,
+    split: str = "test",
+    weights: str | None = None,
+    db: str | Path | None = None,
+) -> Predictions:
+    """Return what a run's kept weights say of the images of a split.
+
+    Args:
+        run: the beginning of a run key, or a cell as ``experiment:position[:seed][@variant]``.
+        split: ``test``, ``val`` or ``train_eval``.
+        weights: ``best`` or ``last``; by default the first of them of which logits were kept.
+        db: the database; results.db when not given.
+
+    Raises:
+        UsageError: when no or several runs are meant, the run is not done, or no logits of this
+            split were kept.
+    """
+    home = workspace(db)
+    with home.open(create=False) as database:
+        record = find_record(database, run)
+        kept = find_logits(database, home, record, split, weights)
+        return Predictions(record["run_key"], kept)

@@ -1,0 +1,102 @@
+"""Folders with named arrays and an index of what they are: logits, results of analyses.
+
+Owns the form, ``NAME.npy`` beside ``index.json``, and the digest of all of it, which does not
+depend on where or when it was written. A folder appears whole or not at all. Knows neither networks
+nor databases.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runner.artifacts.atomic import whole_folder
+from runner.artifacts.folder import INDEX
+from runner.core.keys import content_key
+from runner.core.moments import reached
+
+FORMAT = 1
+"""Raised when the form of the index changes; folders of another one count as damaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedArrays:
+    """What a folder holds.
+
+    Attributes:
+        arrays: by name.
+        about: what they are, JSON only.
+    """
+
+    arrays: Mapping[str, NDArray[Any]]
+    about: Mapping[str, Any]
+
+
+def write_arrays(
+    folder: Path,
+    arrays: Mapping[str, NDArray[Any]],
+    about: Mapping[str, Any],
+    check: Callable[[], None] = lambda: None,
+) -> tuple[str, int]:
+    """Write arrays to a folder, in place of what was there.
+
+    Args:
+        folder: the final path; what is above it is made.
+        arrays: by name, which is the file's too; of numbers and truth values.
+        about: what they are, JSON only.
+        check: called before it takes its place; what it raises leaves what was there.
+
+    Returns:
+        The digest of arrays and index, and the bytes that they take.
+
+    Raises:
+        OSError: when the disk is full; nothing is left.
+    """
+    described = {name: _described(array) for name, array in arrays.items()}
+    digest = _digest(described, about)
+    index = {"format": FORMAT, "arrays": described, "about": dict(about), "digest": digest}
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with whole_folder(folder) as partial:
+        for name, array in arrays.items():
+            np.save(partial / f"{name}.npy", np.ascontiguousarray(array), allow_pickle=False)
+        (partial / INDEX).write_text(json.dumps(index, ensure_ascii=True), encoding="ascii")
+        num_bytes = sum(each.stat().st_size for each in partial.iterdir())
+        check()
+        reached("arrays whole, not in place")
+    return digest, num_bytes
+
+
+def read_arrays(folder: Path, digest: str | None) -> NamedArrays | None:
+    """Return what a folder holds, or None where it is gone, damaged or not what is recorded.
+
+    Args:
+        folder: as it was written.
+        digest: what :func:`write_arrays` returned; None, where nothing is recorded, fits nothing.
+    """
+    try:
+        index = json.loads((folder / INDEX).read_text(encoding="ascii"))
+        if index["format"] != FORMAT or index["digest"] != digest:
+            return None
+        arrays = {name: np.load(folder / f"{name}.npy") for name in index["arrays"]}
+        described = {name: _described(array) for name, array in arrays.items()}
+        is_whole = _digest(described, index["about"]) == digest
+    except (OSError, ValueError, KeyError, TypeError, EOFError):
+        return None
+    return NamedArrays(arrays, index["about"]) if is_whole else None
+
+
+def _described(array: NDArray[Any]) -> dict[str, Any]:
+    """Return what stands of an array in the index."""
+    content = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+    return {"type": array.dtype.str, "shape": list(array.shape), "sha256": content}
+
+
+def _digest(described: Mapping[str, Any], about: Mapping[str, Any]) -> str:
+    return content_key("arrays", {"arrays": dict(described), "about": dict(about)})
