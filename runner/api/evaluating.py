@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -138,7 +139,7 @@ def _listing(folder: Path) -> Listing:
     Raises:
         UsageError: when there are none, or the folder is not what it should be.
     """
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise UsageError(f"no folder {folder}", hint="give a folder of class folders")
     try:
         listing = list_images(folder)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.api.frames import Framed
+from runner.artifacts.atomic import refuse_place
 from runner.bind.trained_models import trained_model
 from runner.bind.workspace import workspace
 from runner.core.errors import UsageError, nearest
@@ -94,8 +95,7 @@ def export(
     home = workspace(db, data)
     model, images = trained_model(home, name, weights, db)
     path = Path(out) if out is not None else Path(f"{model.run_key[:12]}.{chosen}")
-    if path.is_dir() or not path.parent.is_dir():
-        raise UsageError(f"{path} cannot be written: it is a folder, or there is none for it")
+    refuse_place(path)
 
     def card(compared: Compared) -> str:
         example = exporter.example.format(path=json.dumps(path.name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -157,7 +158,7 @@ def _files(given: str | Path | Iterable[str | Path]) -> list[Path]:
     from runner.engine.using.image_files import find_files
 
     paths = [Path(each) for each in several(given)]
-    missing = [path for path in paths if not path.exists() and not path.is_symlink()]
+    missing = [path for path in paths if not os.path.lexists(path)]
     if missing:
         raise UsageError(f"no file or folder {', '.join(printable(str(each)) for each in missing)}")
     try:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from runner.artifacts.process import is_dead, process_of, this_process
+from runner.core.errors import UsageError
 
 SUFFIX = "partial"
 MOST_FLUSHED = 16
@@ -42,6 +43,27 @@ def whole_file(final: Path, durable: bool = True) -> Iterator[Path]:
         put_file(partial, final, durable)
     finally:
         remove_partial(partial)
+
+
+def refuse_place(final: Path) -> None:
+    """Refuse a file that a person names and that could not be written, before any work.
+
+    Raises:
+        UsageError: when it is a folder, lies in none, or must not be written there.
+    """
+    folder = final.parent
+    if os.path.isdir(final):
+        raise UsageError(f"{final} is a folder", hint="give a file")
+    if not os.path.isdir(folder):
+        raise UsageError(f"no folder {folder} for {final.name}")
+    if not os.access(folder, os.W_OK):
+        raise UsageError(f"{final} cannot be written: no right to write in {folder}")
+    try:
+        os.lstat(partial_path(final))
+    except FileNotFoundError:
+        return
+    except OSError as error:  # of a long name
+        raise UsageError(f"{final} cannot be written: {error.strerror}") from None
 
 
 @contextmanager

@@ -12,9 +12,9 @@ from typing import IO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from runner.artifacts.atomic import whole_file
+from runner.artifacts.atomic import refuse_place, whole_file
 from runner.cli.interrupt import StopRequest
-from runner.core.errors import Interrupted, UsageError
+from runner.core.errors import Interrupted
 
 PLAIN_SECONDS = 30.0
 """Between two lines of progress where there is no terminal."""
@@ -25,29 +25,17 @@ def writing(out: Path | None) -> Iterator[IO[str]]:
     """Give a file to write text to while entered: a whole one or none, or standard output.
 
     Raises:
-        UsageError: when there is no folder for it.
+        UsageError: when it cannot be written.
     """
     if out is None:
         yield sys.stdout
         return
-    check_writable(out)
+    refuse_place(out)
     with (
         whole_file(out) as partial,
         partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
     ):
         yield file
-
-
-def check_writable(out: Path) -> None:
-    """Refuse a file that cannot be written, before any work.
-
-    Raises:
-        UsageError: when it is a folder, or lies in none.
-    """
-    if out.is_dir():
-        raise UsageError(f"{out} is a folder", hint="give a file")
-    if not out.parent.is_dir():
-        raise UsageError(f"no folder {out.parent} for {out.name}")
 
 
 class FilesProgress:

@@ -82,7 +82,9 @@ def test_missing_packages_are_named_with_the_command(
     [
         ((), "no format is given\n    allowed: safetensors, onnx, pt2"),
         (("--out", "net.onx"), "unknown format 'onx'\n    did you mean: onnx"),
-        (("--format", "pt2", "--out", "no/net.pt2"), "no/net.pt2 cannot be written"),
+        (("--format", "pt2", "--out", "photos"), "photos is a folder"),
+        (("--format", "pt2", "--out", "x" * 250), "cannot be written: File name too long"),
+        (("--format", "pt2", "--out", "no/net.pt2"), "no folder no for net.pt2"),
     ],
 )
 def test_wrong_words_are_refused(

@@ -146,6 +146,8 @@ def test_image_of_another_size_is_named_where_the_data_has_no_resize(
     [
         (("photo:0", "photos"), "no experiment 'photo'\n    did you mean: photos"),
         (("photos:0", "photo"), "no file or folder photo"),
+        (("photos:0", "x" * 300), "no file or folder xxx"),
+        (("photos:0", "photos", "--out", "x" * 300), "cannot be written: File name too long"),
         (("photos:0", "photos", "--top", "4"), "top is 4\n    allowed: 1 to 3, the run's classes"),
         (("photos:0", "photos", "--format", "text"), "unknown format 'text'"),
         (("photos:0", "photos", "--weights", "lst"), "no weights 'lst'\n    did you mean: last"),

@@ -54,7 +54,7 @@ def find_files(given: Sequence[Path]) -> Iterator[Path]:
         OSError: when a folder cannot be read.
     """
     for path in given:
-        if path.is_dir():
+        if os.path.isdir(path):
             yield from _below(path, frozenset())
         else:
             yield path
@@ -68,7 +68,7 @@ def _below(folder: Path, above: frozenset[str]) -> Iterator[Path]:
         if name.startswith("."):
             continue
         path = folder / name
-        if path.is_dir():
+        if os.path.isdir(path):
             yield from _below(path, above | {real})
         else:
             yield path
