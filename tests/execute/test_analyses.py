@@ -8,24 +8,33 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from forks import OUTPUT, Forks, KillAt
 from grids import ask
 from planted import at_moment
+from safetensors.torch import load_file
 from test_measurements import kinds
+from torch import Tensor
 
 from runner.api.planning import plan
 from runner.api.reporting import report
 from runner.api.running import RunSummary, run
+from runner.api.verifying import verify
 from runner.artifacts import analysis_arrays
 from runner.artifacts.analysis_arrays import read_arrays
 from runner.components.analyses.robustness import Robustness
-from runner.core.errors import DamagedDatabase, RunnerError, UsageError
+from runner.components.data.dataset import DataAccess
+from runner.components.resolved import typed_settings
+from runner.core.errors import DamagedDatabase, RunnerError, SpecError, UsageError
 from runner.core.records import AnalysisValue
-from runner.core.stages import Stage
+from runner.core.stages import Analyse, Stage
 from runner.engine.analyses import ANALYSES
 from runner.engine.analyses.analysed import Analysed
+from runner.engine.data.augment import Augmenter
+from runner.engine.stages.prepare import decoded
 from runner.execute.listener import NullListener
 from runner.store.database import open_database
+from runner.store.dump import canonical_dump
 from runner.store.merge import import_results
 
 SPEC = """\
@@ -132,6 +141,62 @@ def test_analysis_of_a_finished_grid_trains_no_epoch_and_is_made_once(before: Pa
     assert again.began == []
 
 
+def test_changed_images_are_made_once_for_all_runs(
+    before: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    augment = Augmenter.__call__
+
+    def counted(self: Augmenter, images: Tensor, epoch: int, step: int) -> Tensor:
+        calls.append(len(images))
+        return augment(self, images, epoch, step)
+
+    monkeypatch.setattr(Augmenter, "__call__", counted)
+    log, _ = do(before, ASKED)
+    assert kinds(log) == ["analyse"] * 2
+    assert calls == [256, 104] * 3 * 3  # transforms and severities, draws
+
+
+def test_flipped_images_are_those_of_the_split_mirrored(before: Path) -> None:
+    """Against the kept weights on mirrored arrays, without the program's own evaluation."""
+    flipped = "      - {name: RandomHorizontalFlip, p: 1}\ntables:"
+    log, _ = do(before, ASKED.replace("tables:", flipped))
+    for stage in log.began:
+        assert isinstance(stage, Analyse)
+        settings = typed_settings(stage.settings)
+        source = settings.data.build(DataAccess((), lambda folder, names: []))
+        indices = settings.data.split(source.labels, source.classes, source.splits)["val"]
+        pixels = np.stack(list(decoded(source, indices, settings.data)))[:, :, ::-1]
+        images = torch.tensor(pixels.copy()).permute(0, 3, 1, 2) / 255
+        mean, std = (torch.tensor(each).view(1, -1, 1, 1) for each in settings.data.normalization())
+        network = settings.model.build((1, 8, 8), 10)
+        weights = stage.weights.removeprefix("weights/")
+        (path,) = before.glob(f".runner/weights/*/{weights}.safetensors")
+        network.load_state_dict(load_file(path))
+        with torch.inference_mode():
+            predicted = network.eval()((images - mean) / std).argmax(1)
+        right = [int(each) == source.labels[i] for each, i in zip(predicted, indices, strict=True)]
+        values = ask(
+            before,
+            "SELECT DISTINCT value FROM run_analyses JOIN analyses USING (run_key, analysis_key)"
+            " WHERE stage_key = ? AND name = 'accuracy' AND dims LIKE '%HorizontalFlip%'",
+            [stage.key],
+        )
+        assert values == [(pytest.approx(np.mean(right)),)]
+
+
+def test_images_that_a_transform_would_resize_are_refused_before_any_work(before: Path) -> None:
+    wrong = ASKED.replace(
+        "{name: RandomRotation, degrees: 45}",
+        "{label: RandomRotation, severities: [{name: Resize, size: 12}]}",
+    )
+    with pytest.raises(
+        SpecError, match=r"grid.yaml:\d+:\d+: analysis shaken: augmented images are"
+    ):
+        do(before, wrong)
+    assert ask(before, "SELECT count(*) FROM stages WHERE kind = 'analyse'") == [(0,)]
+
+
 def test_renaming_an_analysis_makes_nothing_again(before: Path) -> None:
     do(before, ASKED)
     log, _ = do(before, ASKED.replace("shaken", "disturbed"))
@@ -187,6 +252,20 @@ def test_analyses_of_new_runs_wait_for_their_trainings_and_are_the_same_unshared
         log, _ = do(folder, ASKED, **options)
         assert kinds(log).count("analyse") == 2
         assert ask(folder, VALUES) == ask(before, VALUES)
+
+
+@pytest.mark.slow
+def test_verify_compares_analyses(tmp_path: Path) -> None:
+    spec = tmp_path / "grid.yaml"
+    spec.write_text(
+        ASKED.replace("lr: [0.1, 0.2]", "patience: [1, 2]").replace("LR: lr", "P: patience")
+    )
+    verified = verify(spec, db=tmp_path / "results.db", device="cpu", threads=1)
+    assert verified.is_same
+    run(spec, db=tmp_path / "results.db", device="cpu", threads=1)
+    with open_database(tmp_path / "results.db") as database:
+        lines = [line for line in canonical_dump(database) if line.startswith('{"analysis"')]
+    assert len(lines) == len(ask(tmp_path, VALUES)) == 2 * 2 * 10
 
 
 @pytest.mark.slow

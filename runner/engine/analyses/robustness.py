@@ -1,8 +1,4 @@
-"""Robustness: the standard measures of a network on changed images.
-
-Which changes are drawn depends on the analysis' seed, the draw and the place of an image in its
-split alone: all networks see the same images, on every device.
-"""
+"""Robustness: the standard measures of a network on changed images, the same for all networks."""
 
 from __future__ import annotations
 
@@ -18,12 +14,9 @@ from runner.components.measures import STANDARD
 from runner.core.moments import reached
 from runner.core.records import AnalysisValue
 from runner.engine.analyses.analysed import Analysed, Subject
-from runner.engine.data.augment import Augmenter
+from runner.engine.analyses.changed_images import BATCH, changed_images
 from runner.engine.stages.evaluate import autocast
 from runner.engine.tally import Tally
-
-BATCH = 256
-"""Images whose changes are drawn together: what is drawn of an image depends on it."""
 
 
 def robustness(subject: Subject, asked: Robustness) -> Analysed:
@@ -63,12 +56,8 @@ def _batches(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield the images of the split in order, changed, with their labels."""
     images = subject.images
-    mean, _ = images.settings.normalization()
-    augmenter = None if pipeline is None else Augmenter(pipeline, asked.seed, mean)
-    pixels = images.stored(augment=True)
-    for step, indices in enumerate(torch.split(images.splits[asked.split], BATCH), start=1):
-        if augmenter is None:
-            yield images.gather(indices)
-        else:
-            rows = pixels.index_select(0, indices.to(pixels.device)).to(images.device)
-            yield images.augmented(rows, augmenter, draw, step), images.labels_at(indices)
+    if pipeline is not None:
+        yield from changed_images(images, asked.split, pipeline, asked.seed, draw)
+        return
+    for indices in torch.split(images.splits[asked.split], BATCH):
+        yield images.gather(indices)

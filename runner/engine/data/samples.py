@@ -218,11 +218,14 @@ class Images(Samples):
     def from_rows(self, rows: Tensor) -> Tensor:
         """Return stored rows, on the device, as images."""
         floats = rows if rows.is_floating_point() else self._normalised.rows(rows)
-        return in_format(self._as_images(floats), self.memory_format)
+        return in_format(self.as_images(floats), self.memory_format)
 
     def augmented(self, rows: Tensor, augmenter: Augmenter, epoch: int, step: int) -> Tensor:
         """Return the images of pixels (B, H·W·C), augmented, float32 on the device."""
-        images = augmenter(self._as_images(rows), epoch, step)
+        return self.normalised(augmenter(self.as_images(rows), epoch, step))
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """Return uint8 images (B, C, H, W), on the device, as `inputs`."""
         images = self._normalised.images(images.contiguous(memory_format=torch.channels_last))
         return in_format(images, self.memory_format)
 
@@ -234,7 +237,7 @@ class Images(Samples):
         with torch.inference_mode(mode=False):  # used in training also when first in evaluation
             return self._normalised.rows(self._pixels.flatten(1))
 
-    def _as_images(self, rows: Tensor) -> Tensor:
+    def as_images(self, rows: Tensor) -> Tensor:
         """Return rows (B, H·W·C) as images (B, C, H, W), channels-last."""
         channels, height, width = self.shape
         return rows.view(len(rows), height, width, channels).permute(0, 3, 1, 2)
