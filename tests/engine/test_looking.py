@@ -154,8 +154,15 @@ def test_a_map_of_too_little_is_refused() -> None:
 
 def test_nearest_images_point_in_the_same_direction() -> None:
     outputs = np.array([[1, 0], [0, 2], [3, 0.1], [-1, 0], [1, 1]], np.float32)
-    found, distances = nearest_images(outputs, 0, 3)
-    assert found == [2, 4, 1]
-    assert distances == pytest.approx([1 - 3 / np.hypot(3, 0.1), 1 - np.sqrt(0.5), 1], abs=1e-6)
-    with pytest.raises(NotSuitable, match="there is no image 5; there are 0 to 4"):
-        nearest_images(outputs, 5, 1)
+    found, distances = nearest_images(outputs, 3)
+    assert found[0].tolist() == [2, 4, 1]
+    assert distances[0] == pytest.approx([1 - 3 / np.hypot(3, 0.1), 1 - np.sqrt(0.5), 1], abs=1e-6)
+    assert found.shape == (5, 3)
+
+
+def test_no_image_is_its_own_neighbour_where_several_are_equal() -> None:
+    found, distances = nearest_images(np.ones((6, 3), np.float32), 2)
+    assert found.shape == (6, 2)
+    assert not (found == np.arange(6)[:, None]).any()
+    assert np.abs(distances).max() < 1e-6
+    assert nearest_images(np.ones((2, 3), np.float32), 9)[0].tolist() == [[1], [0]]

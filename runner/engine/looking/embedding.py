@@ -59,7 +59,7 @@ def layer_outputs(
         UnknownLayer: for a layer that the network has not.
         NotSuitable: when its output is no tensor with a row for each image, or not finite.
     """
-    name = _last_linear(network) if layer is None else layer
+    name = outputs_layer(network, layer)
     kept: list[Any] = []
 
     def keep(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
@@ -84,7 +84,11 @@ def layer_outputs(
     return name, outputs
 
 
-def _last_linear(network: nn.Module) -> str:
+def outputs_layer(network: nn.Module, layer: str | None = None) -> str:
+    """Return the name of the layer that is looked at; see :func:`layer_outputs`."""
+    if layer is not None:
+        layer_named(network, layer)
+        return layer
     modules = network.named_modules()
     names: list[str] = [name for name, each in modules if isinstance(each, nn.Linear)]
     if not names:
@@ -134,24 +138,23 @@ def embedding_map(outputs: Floats, method: Method, seed: int = 0) -> EmbeddingMa
     return EmbeddingMap(tsne.fit_transform(components).astype(np.float32))
 
 
-def nearest_images(outputs: Floats, image: int, count: int) -> tuple[list[int], list[float]]:
-    """Return the images whose outputs point in the most similar direction, the nearest first.
+def nearest_images(outputs: Floats, count: int) -> tuple[NDArray[np.int64], Floats]:
+    """Return for each image those whose outputs point in the most similar direction.
 
     Args:
         outputs: (N, D).
-        image: index of the one that is asked for, which is left out.
-        count: how many.
+        count: how many, fewer where there are fewer.
 
     Returns:
-        Their indices, and their cosine distances: 0 of the same direction, 2 of the opposite.
-
-    Raises:
-        NotSuitable: for an image that there is not.
+        Their indices (N, K), the nearest first, itself left out, and their cosine distances: 0 of
+        the same direction, 2 of the opposite.
     """
-    from sklearn.metrics.pairwise import cosine_distances
+    from sklearn.neighbors import NearestNeighbors
 
-    if not 0 <= image < len(outputs):
-        raise NotSuitable(f"there is no image {image}; there are 0 to {len(outputs) - 1}")
-    distances = cosine_distances(outputs[image : image + 1], outputs)[0]
-    order = [int(each) for each in np.argsort(distances, kind="stable") if each != image][:count]
-    return order, [float(distances[each]) for each in order]
+    wanted = min(count + 1, len(outputs))
+    search = NearestNeighbors(n_neighbors=wanted, metric="cosine", algorithm="brute").fit(outputs)
+    distances, indices = search.kneighbors(outputs)
+    itself = indices == np.arange(len(outputs))[:, None]
+    itself[~itself.any(1), -1] = True  # equal images may have crowded it out
+    shape = (len(outputs), wanted - 1)
+    return indices[~itself].reshape(shape), distances[~itself].reshape(shape).astype(np.float32)

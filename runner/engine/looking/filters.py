@@ -63,15 +63,25 @@ def filter_pictures(before: nn.Module, after: nn.Module) -> FilterPictures:
     Raises:
         NotSuitable: when there is none, or its filters do not look at one or three channels.
     """
-    name = next((name for name, each in after.named_modules() if isinstance(each, nn.Conv2d)), "")
-    if not name:
-        raise NotSuitable("the network has no convolution")
+    name = filters_layer(after)
     weights = [_weights(layer_named(network, name)) for network in (before, after)]
-    channels = weights[1].shape[1]
-    if channels not in (1, 3):
-        raise NotSuitable(f"the filters of {name} look at {channels} channels, not at a picture")
     first, second = stretched([each.transpose(0, 2, 3, 1) for each in weights])
     return FilterPictures(name, first, second)
+
+
+def filters_layer(network: nn.Module) -> str:
+    """Return the name of the first convolution; the network may be on the meta device.
+
+    Raises:
+        NotSuitable: when there is none, or its filters do not look at one or three channels.
+    """
+    name = next((name for name, each in network.named_modules() if isinstance(each, nn.Conv2d)), "")
+    if not name:
+        raise NotSuitable("the network has no convolution")
+    channels = _shape(layer_named(network, name))[1]
+    if channels not in (1, 3):
+        raise NotSuitable(f"the filters of {name} look at {channels} channels, not at a picture")
+    return name
 
 
 def neuron_pictures(
@@ -89,26 +99,43 @@ def neuron_pictures(
         UnknownLayer: for a layer that the network has not.
         NotSuitable: for one that does not look at pixels, or a neuron that it has not.
     """
-    linear = [name for name, each in network.named_modules() if isinstance(each, nn.Linear)]
-    name = (linear[0] if linear else "") if layer is None else layer
-    if not name:
-        raise NotSuitable("the network has no linear layer")
+    name = neurons_layer(network, shape, neurons, layer)
     weights = _weights(layer_named(network, name))
-    if weights.ndim != 2 or weights.shape[1] != math.prod(shape):
-        pixels = "×".join(map(str, shape))
-        raise NotSuitable(f"the neurons of {name} do not look at the {pixels} values of an image")
-    wrong = [each for each in neurons if not 0 <= each < len(weights)]
-    if wrong or not neurons:
-        found = f"there is no neuron {wrong[0]}" if wrong else "no neuron is named"
-        raise NotSuitable(f"{found}; {name} has 0 to {len(weights) - 1}")
     chosen = weights[list(neurons)].reshape(len(neurons), *shape).transpose(0, 2, 3, 1)
     return NeuronPictures(
         name, tuple(neurons), centred([chosen])[0], centred([chosen.sum(3, dtype=np.float32)])[0]
     )
 
 
-def _weights(layer: nn.Module) -> Floats:
+def neurons_layer(
+    network: nn.Module, shape: Shape, neurons: Sequence[int], layer: str | None = None
+) -> str:
+    """Return the name of the layer that has these neurons; see :func:`neuron_pictures`.
+
+    The network may be on the meta device.
+    """
+    linear = [name for name, each in network.named_modules() if isinstance(each, nn.Linear)]
+    name: str = (linear[0] if linear else "") if layer is None else layer
+    if not name:
+        raise NotSuitable("the network has no linear layer")
+    sizes = _shape(layer_named(network, name))
+    if len(sizes) != 2 or sizes[1] != math.prod(shape):
+        pixels = "×".join(map(str, shape))
+        raise NotSuitable(f"the neurons of {name} do not look at the {pixels} values of an image")
+    wrong = [each for each in neurons if not 0 <= each < sizes[0]]
+    if wrong or not neurons:
+        found = f"there is no neuron {wrong[0]}" if wrong else "no neuron is named"
+        raise NotSuitable(f"{found}; {name} has 0 to {sizes[0] - 1}")
+    return name
+
+
+def _shape(layer: nn.Module) -> tuple[int, ...]:
     weight = getattr(layer, "weight", None)
     if not isinstance(weight, nn.Parameter):
         raise NotSuitable(f"a {type(layer).__name__} has no weights")
-    return cast("Floats", weight.detach().float().cpu().numpy())
+    return tuple(weight.shape)
+
+
+def _weights(layer: nn.Module) -> Floats:
+    assert isinstance(layer.weight, nn.Parameter)
+    return cast("Floats", layer.weight.detach().float().cpu().numpy())
