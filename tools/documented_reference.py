@@ -131,7 +131,9 @@ def _values(model: type[BaseModel]) -> str:
         return ""
     values = [[f"`{name}`", about] for name, about in model.VALUES.items()]
     dimensions = [[f"`{name}`", about] for name, about in model.DIMENSIONS.items()]
-    return f"{_rows(['value', 'what it is'], values)}\n{_rows(['dimension', 'place'], dimensions)}"
+    tables = [_rows(["value", "what it is"], values)]
+    tables += [_rows(["dimension", "place"], dimensions)] if dimensions else []
+    return "\n".join(tables)
 
 
 def _shown(value: Any) -> str:

@@ -10,8 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from runner.bind.bound_cell import BoundCell
 from runner.components.analyses import analysis_key, typed_analysis
 from runner.components.augmentations.augmentation import UnsuitableSize
+from runner.components.component import canonical_settings
 from runner.components.data.splitting import UnsplittableError
-from runner.core.errors import Problem
+from runner.core.errors import Problem, nearest
+from runner.core.keys import canonical_json
 from runner.core.plan import Plan
 from runner.core.records import RunStatus
 from runner.core.stages import Analyse, Stage, Train
@@ -20,6 +22,10 @@ from runner.spec.analyses import DeclaredAnalysis, kept_weights
 from runner.store.analyses import WantedAnalysis, imported_stages
 from runner.store.database import Database
 from runner.store.measurements import finished_runs
+
+SHOWN_NAMES = 24
+MOST_COMPARED = 20_000
+"""Names of images among which the nearest is looked for; of more it takes too long."""
 
 
 def analyses(
@@ -83,10 +89,68 @@ def wanted_analyses(plan: Plan, reruns: Mapping[str, int]) -> list[WantedAnalysi
 
 
 def analysis_problems(cells: Sequence[BoundCell]) -> Iterator[Problem]:
-    """Yield the analyses that the images of a cell do not suit."""
+    """Yield the analyses that the images or the network of a cell do not suit."""
+    networks: set[tuple[str, str]] = set()
     for cell in cells:
         for declared in cell.experiment.analyses.values():
             yield from _problems(cell, declared)
+            yield from _unknown_names(cell, declared)
+            if cell.bound_model is not None and cell.source is not None:
+                model = canonical_json(canonical_settings(cell.resolved.settings.model))
+                shape, classes = cell.bound_model.shape, len(cell.source.classes)
+                alike = (declared.key, f"{model} {shape} {classes}")
+                if alike not in networks:
+                    networks.add(alike)
+                    yield from _unsuitable(cell, declared, shape, classes)
+
+
+def _unsuitable(
+    cell: BoundCell, declared: DeclaredAnalysis, shape: tuple[int, int, int], classes: int
+) -> Iterator[Problem]:
+    """Yield the problem of an analysis that says nothing of the network of a cell."""
+    from runner.engine.analyses.suitable import CHECKS, UnsuitableNetwork, check_network
+
+    if type(declared.settings) not in CHECKS:
+        return
+    settings = cell.resolved.settings
+    try:
+        check_network(declared.settings, settings, shape, classes)
+    except UnsuitableNetwork as error:
+        found = f"analysis {declared.name} of {settings.model.name}: {error}"
+        yield Problem(
+            declared.position(error.setting),
+            found,
+            _shown(error.layers),
+            suggestion=nearest(error.layer, error.layers) if error.layer else "",
+        )
+
+
+def _unknown_names(cell: BoundCell, declared: DeclaredAnalysis) -> Iterator[Problem]:
+    """Yield the images and the class that an analysis names and the data has not."""
+    if cell.source is None:
+        return
+    wanted = declared.settings.named_class()
+    if wanted is not None and wanted not in cell.source.classes:
+        found = f"analysis {declared.name}: no class is called {wanted!r}"
+        classes = cell.source.classes
+        yield Problem(
+            declared.position("target"),
+            found,
+            _shown(classes),
+            suggestion=nearest(wanted, classes),
+        )
+    named = declared.settings.named_images()
+    known = set(cell.source.names) if named else set()
+    for number, name in enumerate(named):
+        if name not in known:
+            found = f"analysis {declared.name}: no image is called {name!r}"
+            near = nearest(name, cell.source.names) if len(known) <= MOST_COMPARED else ""
+            position = declared.position(f"images.{number}")
+            yield Problem(position, found, suggestion=near)
+
+
+def _shown(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN_NAMES]) + (", …" if len(names) > SHOWN_NAMES else "")
 
 
 def _problems(cell: BoundCell, declared: DeclaredAnalysis) -> Iterator[Problem]:

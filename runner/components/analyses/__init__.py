@@ -13,13 +13,17 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter
 
 from runner.components.analyses.analysis import AnalysisSettings
+from runner.components.analyses.embedding import Embedding
 from runner.components.analyses.robustness import Robustness
+from runner.components.analyses.saliency import Saliency
+from runner.components.analyses.weights import Filters, Neurons
 from runner.components.component import keyed_text
 from runner.core.keys import canonical_json, text_key
 from runner.core.run import ResolvedSettings
 
-# pydantic wants a union for a discriminator: with a second one, Field(discriminator="name")
-Analysis = Annotated[Robustness, Field()]
+Analysis = Annotated[
+    Robustness | Filters | Neurons | Saliency | Embedding, Field(discriminator="name")
+]
 
 
 def analysis_key(analysis: AnalysisSettings) -> str:

@@ -46,6 +46,14 @@ class AnalysisSettings(Component):
         """Return the images that it looks at, None for none or those that it names."""
         return None
 
+    def named_images(self) -> Sequence[str]:
+        """Return the names of images in its setting `images`, which the data must have."""
+        return ()
+
+    def named_class(self) -> str | None:
+        """Return the name of the class in its setting `target`, which the data must have."""
+        return None
+
     def places(self) -> Sequence[Place] | None:
         """Return where its values will stand, without repetitions; None where only data tells."""
         return None

@@ -8,6 +8,7 @@ from typing import Any
 
 from runner.artifacts.analysis_arrays import write_arrays
 from runner.components.analyses import typed_analysis
+from runner.components.models.classifier import UnknownLayer
 from runner.core.errors import StageFailed
 from runner.core.moments import reached
 from runner.core.records import AnalysisValue, Produced
@@ -16,20 +17,24 @@ from runner.engine.analyses import ANALYSES
 from runner.engine.analyses.analysed import Subject
 from runner.engine.context import Outcome
 from runner.engine.job import StageJob
+from runner.engine.looking.saliency import NotSuitable
 
 
 def analyse(subject: Subject, job: StageJob[Analyse]) -> Outcome:
     """Make an analysis and write its arrays.
 
     Raises:
-        StageFailed: when a value is not finite.
+        StageFailed: when a value is not finite, or it says nothing of what it looks at.
         Interrupted: when asked to stop; nothing is left behind.
         ClaimLost: when another process took the stage over.
         OSError: when the disk is full.
     """
     stage, asked = job.stage, typed_analysis(job.stage.analysis)
     reached("analysis begins")
-    found = ANALYSES[type(asked)](subject, asked)
+    try:
+        found = ANALYSES[type(asked)](subject, asked)
+    except (NotSuitable, UnknownLayer) as error:
+        raise StageFailed(f"{stage.name}: {error}") from None
     _check(stage.name, found.values)
     values: dict[str, Any] = {"epoch": subject.epoch}
     produced: tuple[Produced, ...] = ()

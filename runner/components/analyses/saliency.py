@@ -1,0 +1,75 @@
+"""Saliency: which pixels of an image move the score of a class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from runner.components.analyses.analysis import AnalysedSplit, OnSplit
+from runner.components.models.classifier import LayerPattern
+
+SaliencyMethod = Literal["gradient", "guided_backpropagation", "grad_cam"]
+PROBABILITY = "probability"
+MAX_NAMED = 200
+
+
+class Saliency(OnSplit):
+    """What of an image speaks for a class: gradient, guided backpropagation, Grad-CAM.
+
+    `gradient` (Simonyan et al., 2014) and `guided_backpropagation` (Springenberg et al., 2015)
+    leave four pictures of each image, such as `gradient_color`, `_gray`, `_positive` and
+    `_negative`; `grad_cam` (Selvaraju et al., 2017) a map. Guided backpropagation is refused where
+    an activation is no ReLU module: it would be the plain gradient there. Also leaves `images`
+    (pixels), `labels`, `classes` (those explained) and `probabilities`.
+    """
+
+    VALUES: ClassVar[Mapping[str, str]] = {
+        PROBABILITY: "what the network gives the class that is explained"
+    }
+    DIMENSIONS: ClassVar[Mapping[str, str]] = {
+        "image": "its name in the data set",
+        "class": "the class that is explained",
+    }
+    LEAVES_ARRAYS: ClassVar[bool] = True
+
+    name: Literal["saliency"]
+    methods: tuple[SaliencyMethod, ...] = Field(
+        ("guided_backpropagation", "grad_cam"), min_length=1, max_length=3, description="which"
+    )
+    images: tuple[Annotated[str, Field(min_length=1, max_length=4096)], ...] | None = Field(
+        None,
+        min_length=1,
+        max_length=MAX_NAMED,
+        description="names of images of any split; when not given, `count` of `split`",
+    )
+    count: int = Field(4, ge=1, le=MAX_NAMED, description="so many, evenly spaced in the split")
+    target: str | None = Field(
+        None, min_length=1, description="name of a class; the predicted one when not given"
+    )
+    layer: LayerPattern | None = Field(
+        None, description="of Grad-CAM; when not given, the last convolution that gives maps"
+    )
+
+    @model_validator(mode="after")
+    def _each_method_once(self) -> Self:
+        if len(set(self.methods)) < len(self.methods):
+            raise ValueError("a method stands twice in methods")
+        return self
+
+    def looks_at(self) -> AnalysedSplit | None:
+        """Return the images that it looks at, None for those that it names."""
+        return None if self.images else self.split
+
+    def named_images(self) -> Sequence[str]:
+        """Return the names of images that it looks at."""
+        return self.images or ()
+
+    def named_class(self) -> str | None:
+        """Return the name of a class that the data must have."""
+        return self.target
+
+    def passes(self, sizes: Mapping[AnalysedSplit, float]) -> float:
+        """Return about how many images go through the network, forth and back."""
+        return 3.0 * len(self.methods) * (len(self.images) if self.images else self.count)

@@ -1,0 +1,53 @@
+"""Embedding: a layer's outputs of a split, mapped, with the nearest images of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from runner.components.analyses.embedding import NEIGHBOURS, Embedding
+from runner.core.records import AnalysisValue
+from runner.engine.analyses.analysed import Analysed, Subject
+from runner.engine.data.samples import evaluation_batch_size
+from runner.engine.looking.embedding import embedding_map, layer_outputs, nearest_images
+
+
+def embedding(subject: Subject, asked: Embedding) -> Analysed:
+    """Return the map, the neighbours, and how often the nearest is of the same class.
+
+    Raises:
+        NotSuitable: when the layer gives nothing that can be mapped.
+        Interrupted: when asked to stop.
+    """
+    split = subject.images.splits[asked.split]
+    count = min(asked.images, len(split))
+    places = torch.arange(count) * len(split) // count
+    chosen = split[places]
+    batches = _batches(subject, chosen, asked.split)
+    _, outputs = layer_outputs(subject.network.module, batches, asked.layer)
+    found = embedding_map(outputs, asked.method, asked.seed)
+    nearest, distances = nearest_images(outputs, asked.neighbours)
+    labels = subject.images.labels_at(chosen).cpu().numpy()
+    share = float((labels[nearest[:, 0]] == labels).mean())
+    arrays = {
+        "points": found.points,
+        "images": places.numpy(),
+        "labels": labels,
+        "nearest": nearest,
+        "distances": distances,
+        "explained": np.array(found.explained),
+    }
+    return Analysed((AnalysisValue(NEIGHBOURS, share, {}),), arrays)
+
+
+def _batches(subject: Subject, chosen: Tensor, split: str) -> Iterator[Tensor]:
+    size = evaluation_batch_size(subject.images.shape, subject.images.device)
+    done = 0
+    for indices in torch.split(chosen, size):
+        inputs, _ = subject.images.gather(indices)
+        yield inputs
+        done += len(indices)
+        subject.report(done, len(chosen), split)

@@ -1,0 +1,35 @@
+"""Weights of a network as pictures: filters before and after training, neurons."""
+
+from __future__ import annotations
+
+import torch
+
+from runner.components.analyses.weights import Filters, Neurons
+from runner.engine.analyses.analysed import Analysed, Subject
+from runner.engine.looking.filters import filter_pictures, neuron_pictures
+from runner.engine.network.build import build_network
+
+
+def filters(subject: Subject, asked: Filters) -> Analysed:
+    """Return the filters of the first convolution, before and after training.
+
+    Raises:
+        NotSuitable: when there is none.
+    """
+    settings, images = subject.settings, subject.images
+    weights = subject.context.weights_path(settings)
+    cpu = torch.device("cpu")
+    initial = build_network(settings, images.shape, len(images.classes), cpu, weights)
+    made = filter_pictures(initial.module, subject.network.module)
+    return Analysed(arrays={"before": made.before, "after": made.after})
+
+
+def neurons(subject: Subject, asked: Neurons) -> Analysed:
+    """Return the weights of neurons.
+
+    Raises:
+        NotSuitable: when they do not look at pixels.
+    """
+    network, shape = subject.network.module, subject.images.shape
+    made = neuron_pictures(network, shape, asked.neurons, asked.layer)
+    return Analysed(arrays={"color": made.color, "summed": made.summed})
