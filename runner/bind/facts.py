@@ -17,7 +17,7 @@ from runner.bind.recorded import recorded
 from runner.bind.workspace import Workspace
 from runner.core.plan import Facts, Plan
 from runner.core.records import RunStatus
-from runner.core.stages import AfterTraining, Evaluate, Stage, Train
+from runner.core.stages import AfterTraining, Analyse, Evaluate, Stage, Train
 from runner.planner.features import features_of
 from runner.store.database import Database
 from runner.store.progress import (
@@ -64,6 +64,11 @@ def find_facts(
         return _on_machine(facts, naive, numerics.begun) if to_do else facts
     check_recorded(database)
     ended = ended_stages(database)
+    looked_at = {
+        name for stage in naive.stages if isinstance(stage, Analyse) for name in stage.produces
+    }
+    if arrays := artifacts & looked_at:  # read without torch
+        artifacts -= _damaged(arrays, database, bound.workspace)
     to_read = artifacts & _weights_to_read(naive, finished, ended)
     facts = Facts(
         done=frozenset(key for key, status in ended.items() if status != "failed"),
@@ -135,7 +140,7 @@ def _measures_finished_run(stage: Stage) -> TypeGuard[Evaluate]:
 
 
 def _damaged(names: Collection[str], database: Database, workspace: Workspace) -> set[str]:
-    """Return those of some weights and logits on the disk that are not what is recorded of them."""
+    """Return those of some artifacts on the disk that are not what is recorded of them."""
     from runner.engine.products import is_there, needed_to_check
 
     digests = artifact_digests(database, needed_to_check(names))

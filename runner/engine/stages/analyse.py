@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from runner.artifacts.analysis_arrays import write_arrays
+from runner.artifacts.arrays import write_arrays
 from runner.components.analyses import typed_analysis
 from runner.components.models.classifier import UnknownLayer
 from runner.core.errors import StageFailed
@@ -41,7 +41,8 @@ def analyse(subject: Subject, job: StageJob[Analyse]) -> Outcome:
     if stage.leaves_arrays:
         (name,) = stage.produces
         folder = subject.context.artifact_path(name)
-        digest, size = write_arrays(folder, found.arrays, job.check_claim)
+        about = {"analysis": stage.analysis.json, **values}
+        digest, size = write_arrays(folder, found.arrays, about, job.check_claim)
         produced = (Produced(name, digest, size),)
         reached("arrays in place, not recorded")
     reached("analysed, not recorded")
