@@ -11,7 +11,7 @@ from test_measurements import kinds
 
 from runner.api.reporting import report
 from runner.api.running import run
-from runner.artifacts.analysis_arrays import read_arrays
+from runner.artifacts.arrays import read_arrays
 from runner.core.errors import SpecError
 from runner.core.stages import Stage
 from runner.engine.network.build import build_network
@@ -64,9 +64,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def arrays(home: Path, *names: str) -> dict[str, np.ndarray]:
     """Return the arrays of the one analysis that left all these."""
-    found = [read_arrays(each) for each in home.glob(".runner/analyses/*/*")]
-    (one,) = [each for each in found if set(names) <= each.keys()]
-    return one
+    digests = dict(ask(home, "SELECT name, digest FROM artifacts WHERE name LIKE 'analyses/%'"))
+    found = [
+        read_arrays(each, digests[f"analyses/{each.name}"])
+        for each in home.glob(".runner/analyses/*/*")
+    ]
+    (one,) = [each.arrays for each in found if each is not None and set(names) <= set(each.arrays)]
+    return dict(one)
 
 
 def test_filters_before_training_are_those_of_the_seed(home: Path) -> None:
