@@ -18,8 +18,8 @@ from runner.store.database import Database
 from runner.store.progress import artifact_digests, called_in_trainings
 
 AGAIN = (
-    "`runner run` computes them where a table shows a measure of them that the run has not yet,"
-    " such as {split}_auroc"
+    "`runner run` computes them where the spec has the analysis {{name: predictions, split:"
+    " {images}}}, or a table shows a measure of them that the run has not yet, as {split}_auroc"
 )
 
 
@@ -69,7 +69,7 @@ def find_logits(
 
 
 def _again(split: str) -> str:
-    return AGAIN.format(split=split)
+    return AGAIN.format(split=split, images=METRIC_SPLITS[split])
 
 
 def _check_name(name: str, allowed: tuple[str, ...], what: str) -> None:

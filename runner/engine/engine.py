@@ -36,7 +36,7 @@ from runner.engine.network.whole_weights import whole_weights
 from runner.engine.stages.analyse import analyse
 from runner.engine.stages.evaluate import evaluate, measured_of_logits
 from runner.engine.stages.features import features_stage, take_features
-from runner.engine.stages.keeping import keep_logits
+from runner.engine.stages.keeping import Seen, keep_logits
 from runner.engine.stages.train import train_stages
 from runner.engine.training.cohort import Ended
 
@@ -174,7 +174,7 @@ def _evaluate(context: Context, job: StageJob[Evaluate], images: Images) -> Outc
     others = [each for each in measures if isinstance(each, WholeMeasure)]
     measured += tuple(Metric(epoch, split, each.name, each.of(logits, labels)) for each in others)
     _check_finite(measured)
-    return _evaluated(job, measured, keep_logits(context, job, samples, logits, epoch))
+    return _evaluated(job, measured, keep_logits(context, job, Seen(samples, split, logits, epoch)))
 
 
 def _measure_logits(context: Context, job: StageJob[Evaluate]) -> Outcome | None:

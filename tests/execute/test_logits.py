@@ -168,6 +168,29 @@ def test_validation_logits_are_kept_where_a_table_asks_for_a_measure_of_them(bef
     assert dict(found.measures())["brier"] == pytest.approx(ask(before, MEASURED)[1][2])
 
 
+def test_predictions_are_an_analysis_that_keeps_logits_and_scores_each_class(before: Path) -> None:
+    analysed = SPEC.replace("tables:", "analyses: {said: {name: predictions, split: val}}\ntables:")
+    log, ran = do(
+        before, analysed + "  seven: {F: {analysis: said, metric: f1, where: {class: '7'}}}\n"
+    )
+    assert [stage.kind for stage in log.began] == ["analyse"]
+    assert ran.before == 1
+    classes = looked(before, "val").classes()
+    values = ask(before, "SELECT name, json_extract(dims, '$.class'), value FROM run_analyses")
+    assert len(values) == int(classes.notna().sum().sum()) >= 40
+    for name, of_class, value in values:
+        assert classes.loc[of_class, name] == pytest.approx(value)
+    (folder,) = before.glob(".runner/analyses/*/*")
+    confusion = np.load(folder / "confusion.npy")
+    assert (confusion == looked(before, "val").confusion().to_numpy()).all()
+    shown = api.report("seven", db=before / "results.db").frame()
+    assert shown["F"].tolist() == pytest.approx([classes.loc["7", "f1"]])
+    asked, _ = do(before, SPEC.replace("{TEST_ACC: test_accuracy}", "{B: val_brier}"))
+    assert [stage.title() for stage in asked.began] == [
+        "read logits of mlp, best weights on val: brier"
+    ]
+
+
 def test_new_run_passes_its_test_images_through_the_network_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from pydantic import Field, TypeAdapter
 
 from runner.components.analyses.analysis import AnalysisSettings
 from runner.components.analyses.embedding import Embedding
+from runner.components.analyses.predictions import Predictions
 from runner.components.analyses.robustness import Robustness
 from runner.components.analyses.saliency import Saliency
 from runner.components.analyses.weights import Filters, Neurons
@@ -22,7 +23,8 @@ from runner.core.keys import canonical_json, text_key
 from runner.core.run import ResolvedSettings
 
 Analysis = Annotated[
-    Robustness | Filters | Neurons | Saliency | Embedding, Field(discriminator="name")
+    Robustness | Predictions | Filters | Neurons | Saliency | Embedding,
+    Field(discriminator="name"),
 ]
 
 

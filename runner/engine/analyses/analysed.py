@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
+from runner.components.data.splitting import Split
 from runner.components.settings import Settings
 from runner.core.errors import Interrupted
 from runner.core.records import AnalysisValue
@@ -26,10 +28,13 @@ class Analysed:
     Attributes:
         values: numbers, each once at its place.
         arrays: by name, which is the name of a file too.
+        logits: (N, classes) of the images of a split, in its order, by split: they are kept as
+            those of an evaluation of the same weights are.
     """
 
     values: tuple[AnalysisValue, ...] = ()
     arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    logits: Mapping[Split, NDArray[np.float32]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

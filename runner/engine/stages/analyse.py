@@ -9,6 +9,7 @@ from typing import Any
 from runner.artifacts.arrays import write_arrays
 from runner.components.analyses import typed_analysis
 from runner.components.models.classifier import UnknownLayer
+from runner.components.settings import METRIC_SPLITS
 from runner.core.errors import StageFailed
 from runner.core.moments import reached
 from runner.core.records import AnalysisValue, Produced
@@ -18,6 +19,7 @@ from runner.engine.analyses.analysed import Subject
 from runner.engine.context import Outcome
 from runner.engine.job import StageJob
 from runner.engine.looking.saliency import NotSuitable
+from runner.engine.stages.keeping import Seen, keep_logits
 
 
 def analyse(subject: Subject, job: StageJob[Analyse]) -> Outcome:
@@ -45,6 +47,10 @@ def analyse(subject: Subject, job: StageJob[Analyse]) -> Outcome:
         digest, size = write_arrays(folder, found.arrays, about, job.check_claim)
         produced = (Produced(name, digest, size),)
         reached("arrays in place, not recorded")
+    for split, logits in found.logits.items():
+        metric_split = next(each for each, images in METRIC_SPLITS.items() if images == split)
+        seen = Seen(subject.images, metric_split, logits, subject.epoch)
+        produced += tuple(keep_logits(subject.context, job, seen))
     reached("analysed, not recorded")
     return Outcome("done", values, measured=found.values, produced=produced)
 

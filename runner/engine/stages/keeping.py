@@ -6,14 +6,16 @@ Owns what is said where they cannot be kept. Where they lie and what they hold i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runner.components.settings import METRIC_SPLITS
+from runner.core.artifacts import logits_name
 from runner.core.errors import DataError
 from runner.core.records import Produced
-from runner.core.stages import Evaluate
+from runner.core.stages import Analyse, Evaluate
 from runner.engine.context import Context
 from runner.engine.data.samples import Samples
 from runner.engine.job import StageJob
@@ -21,14 +23,27 @@ from runner.engine.kept_logits import KeptLogits, write_logits
 from runner.engine.training.retention import with_room
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What kept weights gave.
+
+    Attributes:
+        samples: the data.
+        split: ``train_eval``, ``val`` or ``test``.
+        logits: (N, classes) float32, in the order of the split.
+        epoch: of the weights.
+    """
+
+    samples: Samples
+    split: str
+    logits: NDArray[np.float32]
+    epoch: int
+
+
 def keep_logits(
-    context: Context,
-    job: StageJob[Evaluate],
-    samples: Samples,
-    logits: NDArray[np.float32],
-    epoch: int,
+    context: Context, job: StageJob[Evaluate | Analyse], seen: Seen
 ) -> Sequence[Produced]:
-    """Keep the logits of an evaluation as an artifact; on a full disk, states give way.
+    """Keep logits as an artifact; on a full disk, states give way.
 
     Where the images cannot be named any more, nothing is kept, which is said.
 
@@ -36,24 +51,25 @@ def keep_logits(
         OSError: when they cannot be written.
         ClaimLost: when another process took the stage over.
     """
-    stage = job.stage
+    stage, split = job.stage, METRIC_SPLITS[seen.split]
     try:
         names = context.sources[stage.pixels_key].names
     except (KeyError, DataError) as error:
-        context.on_note(f"logits of {stage.split} are not kept: {error}")
+        context.on_note(f"logits of {seen.split} are not kept: {error}")
         return ()
-    images = samples.splits[METRIC_SPLITS[stage.split]].numpy()
+    images = seen.samples.splits[split].numpy()
     digest = job.digest_of(stage.weights)
     assert digest is not None, "weights are compared with their digest before they are used"
     kept = KeptLogits(
-        logits=logits,
-        labels=samples.labels(METRIC_SPLITS[stage.split]),
+        logits=seen.logits,
+        labels=seen.samples.labels(split),
         images=images,
         names=[names[index] for index in images],
-        classes=samples.classes,
-        split=stage.split,
-        epoch=epoch,
+        classes=seen.samples.classes,
+        split=seen.split,
+        epoch=seen.epoch,
         weights=digest,
     )
-    path = context.artifact_path(stage.logits)
-    return (with_room(context, lambda: write_logits(path, stage.logits, kept, job.check_claim)),)
+    name = logits_name(stage.solo_key, stage.epoch, seen.split)
+    path = context.artifact_path(name)
+    return (with_room(context, lambda: write_logits(path, name, kept, job.check_claim)),)
