@@ -333,6 +333,7 @@ def folders(home: Path) -> list[Path]:
     return sorted(home.glob(".runner/analyses/*/*"))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_arrays")
 def test_arrays_that_are_gone_or_damaged_are_made_again(before: Path) -> None:
     def there() -> list[list[list[float]]]:
@@ -353,6 +354,7 @@ def test_arrays_that_are_gone_or_damaged_are_made_again(before: Path) -> None:
     assert (kinds(log), there()) == (["analyse"], [ARRAY.tolist()] * 2)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_arrays")
 def test_arrays_appear_whole_or_not_at_all(before: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full_disk(*args: Any, **kwargs: Any) -> None:
