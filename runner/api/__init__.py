@@ -11,6 +11,7 @@ from runner.api.evaluating import evaluate
 from runner.api.exporting import export
 from runner.api.foreseeing import actual
 from runner.api.listing import list_runs
+from runner.api.looking import inspect_analysis
 from runner.api.planning import plan
 from runner.api.plotting import plot
 from runner.api.predicting import predict
@@ -36,6 +37,7 @@ __all__ = [
     "dump_database",
     "evaluate",
     "export",
+    "inspect_analysis",
     "inspect_sizes",
     "list_cache",
     "list_runs",

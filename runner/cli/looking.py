@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from runner.cli.options import Only, Profile, Sets, check_format
+from runner.cli.options import Db, Only, Profile, Sets, check_format
 
 if TYPE_CHECKING:
     from runner.api.sizing import SizedNetwork
@@ -122,3 +122,66 @@ def _line(row: Sequence[str], widths: Sequence[int]) -> str:
         for column, (text, width) in enumerate(zip(row, widths, strict=True))
     ]
     return "  ".join(cells).rstrip()
+
+
+RunName = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run key's beginning, or a cell as `list` prints it.")
+]
+Key = Annotated[
+    str,
+    typer.Option(
+        metavar="KEY", help="The beginning of the analysis' key, where there are several."
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="A .png, .svg or .pdf file.",
+        show_default="figures/RUN-ANALYSIS.png",
+    ),
+]
+EXAMPLE = "\b\nExample:\n  runner inspect {} spec:0:0 --out seen.png"
+
+
+def _draw(run: str, kind: str, key: str, out: Path | None, db: str | None) -> None:
+    from runner import api
+
+    for path in api.inspect_analysis(run, kind, key, out, db).paths:
+        typer.echo(path)
+
+
+@app.command("filters", epilog=EXAMPLE.format("filters"))
+def filters(run: RunName, key: Key = "", out: Out = None, db: Db = None) -> None:
+    """Draw the first layer's filters before and after training.
+
+    The spec's `analyses` ask for `filters`, and `run` has made it.
+    """
+    _draw(run, "filters", key, out, db)
+
+
+@app.command("neurons", epilog=EXAMPLE.format("neurons"))
+def neurons(run: RunName, key: Key = "", out: Out = None, db: Db = None) -> None:
+    """Draw the weights of neurons as images.
+
+    The spec's `analyses` ask for `neurons`, and `run` has made it.
+    """
+    _draw(run, "neurons", key, out, db)
+
+
+@app.command("saliency", epilog=EXAMPLE.format("saliency"))
+def saliency(run: RunName, key: Key = "", out: Out = None, db: Db = None) -> None:
+    """Draw which pixels of images move the score of a class; a file for each method.
+
+    The spec's `analyses` ask for `saliency`, and `run` has made it.
+    """
+    _draw(run, "saliency", key, out, db)
+
+
+@app.command("embedding", epilog=EXAMPLE.format("embedding"))
+def embedding(run: RunName, key: Key = "", out: Out = None, db: Db = None) -> None:
+    """Draw images as points, by what a layer makes of them.
+
+    The spec's `analyses` ask for `embedding`, and `run` has made it.
+    """
+    _draw(run, "embedding", key, out, db)

@@ -20,7 +20,7 @@ class Embedding(OnSplit):
     (van der Maaten and Hinton, 2008) keeps neighbours. Nearest is by the cosine of the outputs.
     Leaves `points` (images, 2), `images` (their places in the split), `labels`, `nearest` (images,
     neighbours), `distances` likewise, and `explained`, the share of the variance along each axis,
-    empty of `tsne`.
+    empty of `tsne`; also `layer` and `class_names`.
     """
 
     VALUES: ClassVar[Mapping[str, str]] = {

@@ -22,7 +22,8 @@ class Saliency(OnSplit):
     leave four pictures of each image, such as `gradient_color`, `_gray`, `_positive` and
     `_negative`; `grad_cam` (Selvaraju et al., 2017) a map. Guided backpropagation is refused where
     an activation is no ReLU module: it would be the plain gradient there. Also leaves `images`
-    (pixels), `labels`, `classes` (those explained) and `probabilities`.
+    (pixels), `labels`, `classes` (those explained), `probabilities`, `class_names`, and of Grad-CAM
+    `layer`.
     """
 
     VALUES: ClassVar[Mapping[str, str]] = {

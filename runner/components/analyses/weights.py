@@ -28,7 +28,7 @@ class Filters(OfWeights):
     """The filters of the first convolution as pictures, before and after training.
 
     Those before are drawn from the seed again, or read from the pretrained weights. Leaves `before`
-    and `after`, (filters, height, width, channels), from 0 to 1 under one scale.
+    and `after`, (filters, height, width, channels), from 0 to 1 under one scale, and `layer`.
     """
 
     name: Literal["filters"]
@@ -38,7 +38,7 @@ class Neurons(OfWeights):
     """The weights of chosen neurons that look at the image's pixels, laid out as the image is.
 
     Leaves `color` (neurons, height, width, channels) and `summed` over the channels (neurons,
-    height, width), from 0 to 1; a weight of 0 is 0.5.
+    height, width), from 0 to 1; a weight of 0 is 0.5; also `layer` and `neurons`.
     """
 
     name: Literal["neurons"]

@@ -27,7 +27,7 @@ def embedding(subject: Subject, asked: Embedding) -> Analysed:
     places = torch.arange(count) * len(split) // count
     chosen = split[places]
     batches = _batches(subject, chosen, asked.split)
-    _, outputs = layer_outputs(subject.network.module, batches, asked.layer)
+    layer, outputs = layer_outputs(subject.network.module, batches, asked.layer)
     found = embedding_map(outputs, asked.method, asked.seed)
     nearest, distances = nearest_images(outputs, asked.neighbours)
     labels = subject.images.labels_at(chosen).cpu().numpy()
@@ -39,6 +39,8 @@ def embedding(subject: Subject, asked: Embedding) -> Analysed:
         "nearest": nearest,
         "distances": distances,
         "explained": np.array(found.explained),
+        "layer": np.array(layer),
+        "class_names": np.array(subject.images.classes),
     }
     return Analysed((AnalysisValue(NEIGHBOURS, share, {}),), arrays)
 

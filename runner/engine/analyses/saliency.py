@@ -13,7 +13,13 @@ from runner.components.analyses.saliency import PROBABILITY, Saliency
 from runner.core.records import AnalysisValue
 from runner.engine.analyses.analysed import Analysed, Subject
 from runner.engine.looking.pictures import saliency_pictures
-from runner.engine.looking.saliency import grad_cam, gradients, guided_backpropagation, predict
+from runner.engine.looking.saliency import (
+    grad_cam,
+    gradients,
+    guided_backpropagation,
+    last_maps,
+    predict,
+)
 
 
 def saliency(subject: Subject, asked: Saliency) -> Analysed:
@@ -43,6 +49,10 @@ def saliency(subject: Subject, asked: Saliency) -> Analysed:
     arrays = {name: np.concatenate(parts) for name, parts in found.items()}
     arrays["images"] = _pixels(subject, chosen)
     arrays["labels"] = images.labels_at(chosen).cpu().numpy()
+    arrays["class_names"] = np.array(images.classes)
+    if "grad_cam" in asked.methods:
+        layer = asked.layer or last_maps(network, images.gather(chosen[:1])[0])
+        arrays["layer"] = np.array(layer)
     return Analysed(_values(subject, chosen, arrays), arrays)
 
 

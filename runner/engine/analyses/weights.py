@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from runner.components.analyses.weights import Filters, Neurons
@@ -21,7 +22,8 @@ def filters(subject: Subject, asked: Filters) -> Analysed:
     cpu = torch.device("cpu")
     initial = build_network(settings, images.shape, len(images.classes), cpu, weights)
     made = filter_pictures(initial.module, subject.network.module)
-    return Analysed(arrays={"before": made.before, "after": made.after})
+    layer = np.array(made.layer)
+    return Analysed(arrays={"layer": layer, "before": made.before, "after": made.after})
 
 
 def neurons(subject: Subject, asked: Neurons) -> Analysed:
@@ -32,4 +34,5 @@ def neurons(subject: Subject, asked: Neurons) -> Analysed:
     """
     network, shape = subject.network.module, subject.images.shape
     made = neuron_pictures(network, shape, asked.neurons, asked.layer)
-    return Analysed(arrays={"color": made.color, "summed": made.summed})
+    named = {"layer": np.array(made.layer), "neurons": np.array(made.neurons)}
+    return Analysed(arrays={**named, "color": made.color, "summed": made.summed})

@@ -1,0 +1,110 @@
+"""The verbs `inspect filters`, `neurons`, `saliency` and `embedding`: what an analysis found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runner.api.frames import Framed
+from runner.artifacts.analysis_arrays import read_arrays
+from runner.bind.named_runs import find_record
+from runner.bind.workspace import workspace
+from runner.core.artifacts import analysis_name
+from runner.core.errors import UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class InspectedAnalysis(Framed):
+    """What an analysis found of the weights of a run.
+
+    Attributes:
+        kind: which analysis, as `filters`.
+        key: of the analysis.
+        arrays: by name; the component of the analysis says what they hold.
+        values: its numbers: name, dims, value.
+        paths: the figures that were drawn.
+    """
+
+    kind: str
+    key: str
+    arrays: Mapping[str, NDArray[Any]]
+    values: tuple[Mapping[str, Any], ...]
+    paths: tuple[Path, ...]
+
+    def frame(self) -> pd.DataFrame:
+        """Return a row per value: its name, value, then its dimensions."""
+        import pandas as pd
+
+        rows = [
+            {"name": each["name"], "value": each["value"], **each["dims"]} for each in self.values
+        ]
+        return pd.DataFrame(rows, columns=None if rows else ["name", "value"])
+
+
+def inspect_analysis(
+    name: str,
+    kind: str,
+    key: str = "",
+    out: str | Path | None = None,
+    db: str | Path | None = None,
+) -> InspectedAnalysis:
+    """Return what an analysis found of a run, and draw it.
+
+    Args:
+        name: the run, as :func:`runner.api.show` takes it.
+        kind: which analysis: ``filters``, ``neurons``, ``saliency`` or ``embedding``.
+        key: the beginning of its key, where the run has several of that kind.
+        out: a .png, .svg or .pdf file; figures/RUN-KIND.png when not given. Where several figures
+            are drawn, their names stand before the suffix.
+        db: the database; results.db when not given.
+
+    Raises:
+        UsageError: for an unknown run, an analysis that was not made or whose arrays are gone, or
+            a path that cannot be written.
+        DiskFull: when there is no room for the figures.
+    """
+    from runner.report.figures.page import check_suffix, save, style
+
+    if out is not None:
+        check_suffix(Path(out))
+    home = workspace(db)
+    with home.open(create=False) as database:
+        record = find_record(database, name)
+        made = _chosen(record.get("analyses", ()), name, kind, key)
+        arrays = read_arrays(home.artifacts(database).path(analysis_name(made["stage_key"])))
+    run = str(record["run_key"])[:12]
+    path = Path(out) if out is not None else Path("figures") / f"{run}-{kind}.png"
+    from runner.report.figures.looked import PICTURES
+
+    paths = []
+    with style():
+        for part, figure in PICTURES[kind](f"run {run}", arrays).items():
+            paths.append(path.with_stem(f"{path.stem}-{part}") if part else path)
+            save(figure, paths[-1])
+    found = made["analysis_key"]
+    return InspectedAnalysis(kind, found, arrays, tuple(made["values"]), tuple(paths))
+
+
+def _chosen(analyses: Any, name: str, kind: str, key: str) -> Mapping[str, Any]:
+    """Return the one analysis that is meant."""
+    of_kind = [each for each in analyses if each["kind"] == kind]
+    matching = [each for each in of_kind if each["analysis_key"].startswith(key)]
+    keys = ", ".join(each["analysis_key"][:12] for each in of_kind)
+    if not of_kind:
+        asked = ", ".join(dict.fromkeys(each["kind"] for each in analyses))
+        hint = "name it in the spec's `analyses`, then: runner run SPEC"
+        raise UsageError(f"no {kind} is asked for of run '{name}'", allowed=asked, hint=hint)
+    if len(matching) != 1:
+        found = f"run '{name}' has {len(of_kind)} analyses {kind}, and '{key}' begins "
+        found += "several of their keys" if matching else "none of their keys"
+        raise UsageError(found, allowed=keys, hint="give --key")
+    if not matching[0]["made"]:
+        raise UsageError(f"{kind} of run '{name}' is not made yet", hint="runner run SPEC")
+    chosen: Mapping[str, Any] = matching[0]
+    return chosen

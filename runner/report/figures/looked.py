@@ -1,0 +1,87 @@
+"""The pictures of each analysis that leaves arrays, by the name of the analysis.
+
+To add one: a function from a title and arrays to figures by name, and a line in ``PICTURES``. What
+the arrays hold is said by the analysis' component.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from runner.report.figures import embedding, pictures
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+
+def _filters(title: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Figure]:
+    layer = str(arrays["layer"])
+    return {"": pictures.filters(f"{title}: filters", layer, arrays["before"], arrays["after"])}
+
+
+def _neurons(title: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Figure]:
+    layer, numbers = str(arrays["layer"]), arrays["neurons"].tolist()
+    title = f"{title}: neurons"
+    found = {"": pictures.neurons(title, layer, numbers, arrays["summed"])}
+    if arrays["color"].shape[3] == 3:
+        found["color"] = pictures.neurons(title, layer, numbers, arrays["color"])
+    return found
+
+
+def _saliency(title: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Figure]:
+    captions, found = _captions(arrays), {}
+    for method in ("gradient", "guided_backpropagation"):
+        made = {
+            name: arrays[f"{method}_{name}"]
+            for name in pictures.SALIENCY
+            if f"{method}_{name}" in arrays
+        }
+        if made:
+            words = method.replace("_", " ")
+            found[method] = pictures.saliency(
+                f"{title}: {words}", arrays["images"], captions, made, words
+            )
+    if "grad_cam" in arrays:
+        found["grad_cam"] = pictures.heat(
+            f"{title}: Grad-CAM",
+            arrays["images"],
+            captions,
+            arrays["grad_cam"],
+            str(arrays["layer"]),
+        )
+    return found
+
+
+def _captions(arrays: Mapping[str, NDArray[Any]]) -> list[str]:
+    """Return what each image is, which class is explained, and how likely the network finds it."""
+    names = arrays["class_names"]
+    rows = zip(arrays["labels"], arrays["classes"], arrays["probabilities"], strict=True)
+    return [
+        f"{names[label]}; explained: {names[target]} ({shares[target]:.0%})"
+        for label, target, shares in rows
+    ]
+
+
+def _embedding(title: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Figure]:
+    method = "PCA" if len(arrays["explained"]) else "t-SNE"
+    caption = f"{method} of {arrays['layer']}, {len(arrays['points'])} images"
+    figure = embedding.embedding(
+        f"{title}: embedding",
+        arrays["points"],
+        arrays["labels"].tolist(),
+        arrays["class_names"].tolist(),
+        caption,
+        arrays["explained"].tolist(),
+    )
+    return {"": figure}
+
+
+PICTURES: Mapping[str, Callable[[str, Mapping[str, NDArray[Any]]], dict[str, Figure]]] = {
+    "filters": _filters,
+    "neurons": _neurons,
+    "saliency": _saliency,
+    "embedding": _embedding,
+}
+"""What draws an analysis; the names of its figures distinguish their files."""
