@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.api.frames import Framed
-from runner.artifacts.analysis_arrays import read_arrays
+from runner.artifacts.arrays import read_arrays
 from runner.bind.named_runs import find_record
 from runner.bind.workspace import workspace
 from runner.core.artifacts import analysis_name
 from runner.core.errors import UsageError
+from runner.store.progress import artifact_digests
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,7 +78,13 @@ def inspect_analysis(
     with home.open(create=False) as database:
         record = find_record(database, name)
         made = _chosen(record.get("analyses", ()), name, kind, key)
-        arrays = read_arrays(home.artifacts(database).path(analysis_name(made["stage_key"])))
+        artifact = analysis_name(made["stage_key"])
+        digest = artifact_digests(database, [artifact]).get(artifact)
+        kept = read_arrays(home.artifacts(database).path(artifact), digest)
+    if kept is None:
+        found = f"the arrays of {kind} of run '{name}' are gone or damaged"
+        raise UsageError(found, hint="`runner run SPEC` makes them where the weights are there")
+    arrays = kept.arrays
     run = str(record["run_key"])[:12]
     path = Path(out) if out is not None else Path("figures") / f"{run}-{kind}.png"
     from runner.report.figures.looked import PICTURES

@@ -39,7 +39,7 @@ def embedding(subject: Subject, asked: Embedding) -> Analysed:
         "nearest": nearest,
         "distances": distances,
         "explained": np.array(found.explained),
-        "layer": np.array(layer),
+        "layer": np.array([layer]),
         "class_names": np.array(subject.images.classes),
     }
     return Analysed((AnalysisValue(NEIGHBOURS, share, {}),), arrays)

@@ -52,7 +52,7 @@ def saliency(subject: Subject, asked: Saliency) -> Analysed:
     arrays["class_names"] = np.array(images.classes)
     if "grad_cam" in asked.methods:
         layer = asked.layer or last_maps(network, images.gather(chosen[:1])[0])
-        arrays["layer"] = np.array(layer)
+        arrays["layer"] = np.array([layer])
     return Analysed(_values(subject, chosen, arrays), arrays)
 
 

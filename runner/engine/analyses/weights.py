@@ -22,7 +22,7 @@ def filters(subject: Subject, asked: Filters) -> Analysed:
     cpu = torch.device("cpu")
     initial = build_network(settings, images.shape, len(images.classes), cpu, weights)
     made = filter_pictures(initial.module, subject.network.module)
-    layer = np.array(made.layer)
+    layer = np.array([made.layer])
     return Analysed(arrays={"layer": layer, "before": made.before, "after": made.after})
 
 
@@ -34,5 +34,5 @@ def neurons(subject: Subject, asked: Neurons) -> Analysed:
     """
     network, shape = subject.network.module, subject.images.shape
     made = neuron_pictures(network, shape, asked.neurons, asked.layer)
-    named = {"layer": np.array(made.layer), "neurons": np.array(made.neurons)}
+    named = {"layer": np.array([made.layer]), "neurons": np.array(made.neurons)}
     return Analysed(arrays={**named, "color": made.color, "summed": made.summed})

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 def _filters(title: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Figure]:
-    layer = str(arrays["layer"])
+    layer = str(arrays["layer"][0])
     return {"": pictures.filters(f"{title}: filters", layer, arrays["before"], arrays["after"])}
 
 
 def _neurons(title: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Figure]:
-    layer, numbers = str(arrays["layer"]), arrays["neurons"].tolist()
+    layer, numbers = str(arrays["layer"][0]), arrays["neurons"].tolist()
     title = f"{title}: neurons"
     found = {"": pictures.neurons(title, layer, numbers, arrays["summed"])}
     if arrays["color"].shape[3] == 3:
@@ -49,7 +49,7 @@ def _saliency(title: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Figur
             arrays["images"],
             captions,
             arrays["grad_cam"],
-            str(arrays["layer"]),
+            str(arrays["layer"][0]),
         )
     return found
 
@@ -66,7 +66,7 @@ def _captions(arrays: Mapping[str, NDArray[Any]]) -> list[str]:
 
 def _embedding(title: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Figure]:
     method = "PCA" if len(arrays["explained"]) else "t-SNE"
-    caption = f"{method} of {arrays['layer']}, {len(arrays['points'])} images"
+    caption = f"{method} of {arrays['layer'][0]}, {len(arrays['points'])} images"
     figure = embedding.embedding(
         f"{title}: embedding",
         arrays["points"],
