@@ -32,6 +32,7 @@ def embedding(subject: Subject, asked: Embedding) -> Analysed:
     nearest, distances = nearest_images(outputs, asked.neighbours)
     labels = subject.images.labels_at(chosen).cpu().numpy()
     share = float((labels[nearest[:, 0]] == labels).mean())
+    what = layer if asked.layer else f"the input of {layer}"
     arrays = {
         "points": found.points,
         "images": places.numpy(),
@@ -39,7 +40,7 @@ def embedding(subject: Subject, asked: Embedding) -> Analysed:
         "nearest": nearest,
         "distances": distances,
         "explained": np.array(found.explained),
-        "layer": np.array([layer]),
+        "layer": np.array([what]),
         "class_names": np.array(subject.images.classes),
     }
     return Analysed((AnalysisValue(NEIGHBOURS, share, {}),), arrays)

@@ -46,6 +46,7 @@ def filters(title: str, layer: str, before: NDArray[Any], after: NDArray[Any]) -
     """
     figure = page(8.0, 4.9, title)
     panels = figure.subplots(1, 2)
+    figure.get_layout_engine().set(wspace=0.12)  # else one sheet begins where the other ends
     for axes, pictures, when in zip(panels, (before, after), ("before", "after"), strict=True):
         show(axes, tiled(pictures), f"{when} training")
     height, width, channels = after.shape[1:]
