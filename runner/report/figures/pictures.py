@@ -45,9 +45,13 @@ def filters(title: str, layer: str, before: NDArray[Any], after: NDArray[Any]) -
         after: likewise, under the same scale.
     """
     figure = page(8.0, 4.9, title)
-    panels = figure.subplots(1, 2)
-    figure.get_layout_engine().set(wspace=0.12)  # else one sheet begins where the other ends
-    for axes, pictures, when in zip(panels, (before, after), ("before", "after"), strict=True):
+    # a column between: else one sheet begins where the other ends
+    ratios = {"width_ratios": [1, 0.08, 1]}
+    first, between, second = figure.subplots(1, 3, gridspec_kw=ratios)
+    between.remove()
+    for axes, pictures, when in zip(
+        (first, second), (before, after), ("before", "after"), strict=True
+    ):
         show(axes, tiled(pictures), f"{when} training")
     height, width, channels = after.shape[1:]
     caption = f"{len(after)} filters of {layer}, {height}×{width}×{channels}; both under one scale"
