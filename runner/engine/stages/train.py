@@ -23,14 +23,14 @@ from runner.engine.arithmetic import memory_format
 from runner.engine.context import Context, Outcome
 from runner.engine.data.pixels import open_images
 from runner.engine.job import StageJob
-from runner.engine.network.build import described, network_for
+from runner.engine.network.build import described, load_state, network_for, own_state
 from runner.engine.stages.features import take_features
 from runner.engine.stages.recorded import read_record
 from runner.engine.training.book import Book
 from runner.engine.training.cohort import Cohort, Course, Ended
 from runner.engine.training.common import Common
 from runner.engine.training.loop import Diverged, Training, TrainState
-from runner.engine.training.resume import find_start
+from runner.engine.training.resume import find_start, tensors_at_start
 
 
 def train_stages(context: Context, jobs: Sequence[StageJob[Train]], ended: Ended) -> None:
@@ -73,7 +73,8 @@ def _course(context: Context, task: StageJob[Train], common: Common | None) -> C
     settings = typed_settings(task.stage.settings)
     form = memory_format(context.device, settings.train.precision)
     images = open_images(context, task.stage.pixels_key, settings.data, form)
-    network = network_for(context, settings, images)
+    given = tensors_at_start(context, task)
+    network = network_for(context, settings, images, given)
     if common is not None:
         common.share_frozen(network)
     opened = None if common is None else common.features
@@ -84,6 +85,8 @@ def _course(context: Context, task: StageJob[Train], common: Common | None) -> C
         if read is not None:
             return _as_recorded(context, task, task.record, read)
     state, before = find_start(context, network, inputs, task)
+    if given and not before:
+        load_state(network, own_state(network_for(context, settings, images)))
     reached("start of a training found")
     task.store_ranges(_to_read(task, state, before))
     book = Book(context, task, inputs, before)
