@@ -258,3 +258,26 @@ def test_one_copy_of_what_is_trained_is_held_for_checkpoints(
         together.train()
     assert len(copies) == 6
     assert set(alive) == {0}
+
+
+def test_gradients_of_one_training_are_held_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    networks: list[nn.Module] = []
+    held: list[int] = []
+    real, step = stage.network_for, TrainingStep.__call__
+
+    def network_for(*given: Any) -> Any:
+        network = real(*given)
+        networks.append(network.module)
+        return network
+
+    def stepped(*given: Any) -> Any:
+        weights = [each for module in networks for each in module.parameters()]
+        held.append(sum(each.grad is not None for each in weights))
+        return step(*given)
+
+    monkeypatch.setattr(stage, "network_for", network_for)
+    monkeypatch.setattr(TrainingStep, "__call__", stepped)
+    Together.of(tmp_path, rates(0.1, 0.05, epochs=2)).train()
+    assert held == [0] * (2 * 2 * STEPS)

@@ -53,6 +53,8 @@ def take_steps(trainings: Sequence[Training], left: Left) -> None:
                 if how is None:
                     _all_leave(active, RuntimeError(WRITTEN), left)
                     return
+                if len(trainings) > 1:
+                    each.state.optimizer.zero_grad(set_to_none=True)  # not held by all at once
                 now = time.perf_counter()
                 each.seconds += shared + now - last
                 last = now
