@@ -68,6 +68,9 @@ class Estimate:
                 self._began = time.monotonic()
             current.first = epochs_done
         current.standing = epochs_done
+        for other in self._current.values():  # they go on together: none is behind for long
+            if other.first >= 0:
+                other.standing = max(other.standing, min(epochs_done, other.stage.last_epoch))
 
     def ended(self, stage: Stage, seconds: float) -> None:
         """Note the end of a stage after ``seconds`` of its own; 0 when another process did it."""
@@ -99,9 +102,12 @@ class Estimate:
         if stage.cost_key in self._measured:
             seconds, epochs = self._measured[stage.cost_key]
             return seconds / epochs
-        alike = [each for each in self._current.values() if each.stage.cost_key == stage.cost_key]
-        trained = sum(each.trained for each in alike)
-        if trained > ENOUGH_EPOCHS:
-            share = len(alike) / len(self._current)
-            return (time.monotonic() - self._began) * share / trained
+        told = [
+            each.trained
+            for each in self._current.values()
+            if each.stage.cost_key == stage.cost_key and each.first >= 0
+        ]
+        trained = sum(told) / len(told) if told else 0.0
+        if trained > ENOUGH_EPOCHS:  # of each of those that are at work, as they go on together
+            return (time.monotonic() - self._began) / trained / len(self._current)
         return self._recorded.get(stage.cost_key)

@@ -98,7 +98,7 @@ def test_killed_together_they_end_as_if_undisturbed(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("call", range(4, 30, 3))
+@pytest.mark.parametrize("call", range(4, 26, 3))
 def test_killed_where_some_have_ended_they_end_as_if_undisturbed(
     call: int, forks: Forks, many: Path, many_alone: Left, tmp_path: Path
 ) -> None:
