@@ -181,7 +181,9 @@ def make_plan(request: Request, probe: bool = False) -> tuple[Explained, Planned
     gains: tuple[PrecisionGain, ...] = ()
     if probe:
         chains = _to_do(planned)
-        seconds = probed_seconds(chains, planned.facts.seconds, numerics.begun)
+        cohorts = planned.plan.cohorts
+        together = {key: len(each.stages) for each in cohorts for key in each.stages}
+        seconds = probed_seconds(chains, planned.facts.seconds, numerics.begun, together)
         planned = replace(planned, facts=replace(planned.facts, seconds=seconds))
         gains = precision_gains(chains, numerics.begun)
     finished = planned.facts.finished

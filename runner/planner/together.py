@@ -21,7 +21,7 @@ APART = 4
 """Epochs that trainings may be apart when they begin: who is behind catches up, the others wait."""
 
 MEMORY_SHARE = 0.5
-"""Share of the memory that the states of trainings done together may take, gradients included."""
+"""Share of the memory that the states of trainings done together may take."""
 
 LIGHT = 1 << 24
 """Multiply-adds of one image up to which a network is so light that augmenting images counts."""
@@ -114,10 +114,9 @@ def _next_epoch(stage: Train) -> int:
 def _most(members: Iterable[Train], facts: Facts) -> int:
     """Return how many of some trainings may be done together, at least 1.
 
-    What a step needs beside the states is freed before the next training's step.
+    What a step needs beside the states, gradients too, is freed before the next training's step.
     """
-    # a state has the weights at least twice, so that the gradients are at most half of it
-    largest = max(stage.state_bytes for stage in members) * 3 // 2
+    largest = max(stage.state_bytes for stage in members)
     if facts.memory is None or not largest:
         return MOST
     return max(1, min(MOST, int(facts.memory * MEMORY_SHARE) // largest))

@@ -143,10 +143,9 @@ def test_a_large_group_falls_into_parts_of_about_one_size() -> None:
 
 
 @pytest.mark.parametrize(
-    ("memory", "sizes"), [(None, [4]), (1200, [4]), (1199, [2, 2]), (600, [2, 2]), (599, [])]
+    ("memory", "sizes"), [(None, [4]), (800, [4]), (799, [2, 2]), (400, [2, 2]), (399, [])]
 )
 def test_states_take_half_of_the_memory_at_most(memory: int | None, sizes: list[int]) -> None:
-    """A state of 100 bytes, and its gradients, are 150."""
     four = [frozen(key, state_bytes=100) for key in "abcd"]
     assert [len(part) for part in together(*four, memory=memory)] == sizes
 
