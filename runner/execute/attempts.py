@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import NoReturn
 
 import torch
 
@@ -110,16 +111,28 @@ class Attempts:
             BaseException: one that ends the whole plan, when all are recorded.
         """
         left = self.jobs
+        if isinstance(error, STOPS) or not left:
+            self.stop(error)
         for job in left:
-            if self._end_of_plan is None and not isinstance(error, STOPS):
+            if self._end_of_plan is None:
                 with suppress(BaseException):  # if it is the end of the plan, it is raised below
                     self.end(job, error)
-            else:
-                self._close(self._over(job), "interrupted", "")
         if self._end_of_plan is not None:
-            raise self._end_of_plan
-        if isinstance(error, STOPS) or not left:
-            raise error
+            self.stop(self._end_of_plan)
+
+    def stop(self, error: BaseException) -> NoReturn:
+        """Record that all that are left are stopped, as the whole plan is.
+
+        Raises:
+            BaseException: the error that ends the plan.
+        """
+        left = self.jobs
+        for job in left:
+            self._close(self._over(job), "interrupted", "")
+        if isinstance(error, Interrupted) and len(left) > 1:
+            others = "the other" if len(left) == 2 else f"the {len(left) - 1} others"
+            raise Interrupted(f"{error.found}; so do {others} that were done together with it")
+        raise error
 
     def _over(self, job: StageJob[Stage]) -> _Over:
         _, claim = self._open.pop(job.stage.key)

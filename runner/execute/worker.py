@@ -35,6 +35,8 @@ from runner.store.database import Database
 from runner.store.progress import artifact_digests, recorded_epochs
 from runner.store.recorder import record_epochs, record_ranges
 
+Note = Callable[[str], None]
+
 
 class Worker:
     """Does stages in this process."""
@@ -114,15 +116,30 @@ class Worker:
         self._tell_notes()
         with Heartbeat(self._database) as heartbeat:
             attempts = Attempts(self._home, heartbeat, ended)
+            note = self._once()
             try:
                 for task in tasks:
-                    self._begin(task, attempts, ended)
-                if attempts.jobs:
-                    self._do(attempts, heartbeat)
+                    self._begin(task, attempts, ended, note)
             except BaseException as error:
-                attempts.end_all(error)
+                attempts.stop(error)
+            if attempts.jobs:
+                try:
+                    self._do(attempts, heartbeat, note)
+                except BaseException as error:
+                    attempts.end_all(error)
 
-    def _begin(self, task: StageTask, attempts: Attempts, ended: Ended) -> None:
+    def _once(self) -> Note:
+        """Return what tells each note once, however many trainings it is about."""
+        told: set[str] = set()
+
+        def note(text: str) -> None:
+            if text not in told:
+                told.add(text)
+                self._listener.on_note(text)
+
+        return note
+
+    def _begin(self, task: StageTask, attempts: Attempts, ended: Ended, note: Note) -> None:
         """Claim a stage."""
         numerics = self._numerics
         claim = claim_stage(
@@ -140,13 +157,13 @@ class Worker:
         attempts.begin(self._job(task, claim), claim)
         reached("stage claimed")
         if claim.took_over:
-            self._listener.on_note("taking over a stage whose process died")
+            note("taking over a stage whose process died")
         self._listener.on_stage_start(task.stage)
 
-    def _do(self, attempts: Attempts, heartbeat: Heartbeat) -> None:
+    def _do(self, attempts: Attempts, heartbeat: Heartbeat, note: Note) -> None:
         """Do what is claimed; trainings of one cohort have the same numerics."""
         jobs = attempts.jobs
-        context = self._context_of(jobs[0].stage, heartbeat)
+        context = self._context_of(jobs[0].stage, heartbeat, note)
         with on_threads(self._numerics.threads(jobs[0].stage)):
             if len(jobs) == 1:
                 attempts.end(jobs[0], do_stage(context, jobs[0]))
@@ -154,7 +171,7 @@ class Worker:
             assert all(self._numerics.of(job.stage) == context.numerics for job in jobs)
             do_together(context, cast(list[StageJob[Train]], jobs), attempts.end)
 
-    def _context_of(self, stage: Stage, heartbeat: Heartbeat) -> Context:
+    def _context_of(self, stage: Stage, heartbeat: Heartbeat, note: Note) -> Context:
         def should_stop() -> bool:
             if heartbeat.ended is not None:
                 raise heartbeat.ended
@@ -165,7 +182,7 @@ class Worker:
             numerics=self._numerics.of(stage),
             should_stop=should_stop,
             on_progress=lambda progress: self._listener.on_stage_progress(stage, progress),
-            on_note=self._listener.on_note,
+            on_note=note,
         )
 
     def _job(self, task: StageTask, claim: Claimed) -> StageJob[Stage]:

@@ -118,7 +118,7 @@ def test_one_that_is_ahead_waits_until_the_others_are_level(
     assert [row for row in ask(tmp_path, TRAINED) if row[0] == "running"]
     assert forks.run(tmp_path, words) == 0, (tmp_path / OUTPUT).read_text()
     output = (tmp_path / OUTPUT).read_text()
-    assert output.count("continuing after epoch 2") == 2, output
+    assert output.count("continuing after epoch 2") == 1, output  # of two, told once
     assert output.count("continuing after epoch 1") == 1, output
     assert_same(tmp_path, alone)
     trained = ask(tmp_path, TRAINED)
@@ -211,7 +211,7 @@ def test_the_trainings_of_a_killed_process_are_taken_over_together(
     assert forks.wait(second) == 0, (tmp_path / OUTPUT).read_text()
     assert_same(tmp_path, alone)
     output = (tmp_path / OUTPUT).read_text()
-    assert output.count("taking over a stage whose process died") == 3
+    assert output.count("taking over a stage whose process died") == 1
 
 
 @pytest.mark.slow
