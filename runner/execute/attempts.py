@@ -130,8 +130,8 @@ class Attempts:
         for job in left:
             self._close(self._over(job), "interrupted", "")
         if isinstance(error, Interrupted) and len(left) > 1:
-            others = "the other" if len(left) == 2 else f"the {len(left) - 1} others"
-            raise Interrupted(f"{error.found}; so do {others} that were done together with it")
+            others = "another" if len(left) == 2 else f"{len(left) - 1} others"
+            raise Interrupted(f"{error.found}, {others} done with it after their own checkpoints")
         raise error
 
     def _over(self, job: StageJob[Stage]) -> _Over:

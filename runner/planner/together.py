@@ -17,9 +17,6 @@ from runner.core.stages import Stage, Train
 MOST = 16
 """Trainings that are done together at most: none of them has a result before all are far."""
 
-APART = 4
-"""Epochs that trainings may be apart when they begin: who is behind catches up, the others wait."""
-
 MEMORY_SHARE = 0.5
 """Share of the memory that the states of trainings done together may take."""
 
@@ -91,10 +88,14 @@ def _depths(stages: Iterable[Stage]) -> dict[str, int]:
 
 
 def _together(group: Sequence[Train], facts: Facts) -> Iterator[list[Train]]:
-    """Yield the trainings of a group that are done together, two at least."""
+    """Yield the trainings of a group that are done together, two at least.
+
+    Who was stopped behind the others catches up by itself, while they wait: as long as none waits
+    for more epochs than it has left.
+    """
     near: list[list[Train]] = []
     for stage in sorted(group, key=_next_epoch):
-        if near and _next_epoch(stage) - _next_epoch(near[-1][0]) <= APART:
+        if near and _next_epoch(stage) - _next_epoch(near[-1][0]) <= stage.epochs:
             near[-1].append(stage)
         else:
             near.append([stage])

@@ -247,7 +247,7 @@ def test_stopped_together_they_go_on_together(calls: int, tmp_path: Path) -> Non
     with (
         at_moment("epoch trained", lambda: stop.append(True), calls),
         pytest.raises(
-            Interrupted, match=r"stopped in epoch \d after step 1 of 4.*; so do the 2 others"
+            Interrupted, match=r"stopped in epoch \d after step 1 of 4.*, 2 others done with it"
         ),
     ):
         do(spec, folder, should_stop=lambda: bool(stop), checkpoint_seconds=0.0)

@@ -17,7 +17,7 @@ from runner.core.stages import Stage, Train
 from runner.planner.explain import trained_together
 from runner.planner.rules import apply_rules, rules_without
 from runner.planner.sampling import sample_runs, shared_stages
-from runner.planner.together import APART, LIGHT, MOST, train_together
+from runner.planner.together import LIGHT, MOST, train_together
 
 PREFIX = FrozenPrefix("f", "flatten", (3,), None)
 AUGMENTED = ResolvedSettings({"model": {"name": "mlp"}, "train": {"augment": {"steps": ["flip"]}}})
@@ -127,12 +127,12 @@ def test_trainings_that_need_one_another_are_not_done_together() -> None:
     assert together(a1, a2, b1, c2) == [("a1", "b1", "c2")]
 
 
-def test_trainings_are_done_together_that_begin_within_a_few_epochs() -> None:
-    fresh, near = frozen("a", 20), frozen("b", 20, epochs=20 - APART)
-    far = frozen("c", 20, epochs=19 - APART)
-    assert together(fresh, near) == [("a", "b")]
-    assert together(fresh, far) == []
-    assert together(far, near, fresh) == [("b", "a")]
+def test_who_is_ahead_waits_for_no_more_epochs_than_it_has_left() -> None:
+    fresh, half, ahead = frozen("a", 20), frozen("b", 20, epochs=10), frozen("c", 20, epochs=9)
+    assert together(fresh, half) == [("a", "b")]
+    assert together(fresh, ahead) == []
+    assert together(ahead, half, fresh) == [("b", "a")]
+    assert together(ahead, half) == [("c", "b")]
 
 
 def test_a_large_group_falls_into_parts_of_about_one_size() -> None:
