@@ -77,8 +77,9 @@ class Coordinator:
             if self._execution.should_stop():
                 raise Interrupted("stopped between two stages; nothing is redone")
             self._moved = False
-            for stages in self._schedule.together():
-                self._try(stages)
+            self._pass()
+            if not self._moved:  # others do what some of a cohort wait for
+                self._pass(without_waiting=True)
             if not self._moved and pending:
                 time.sleep(WAIT_SECONDS)
         self._worker.finish()
@@ -100,10 +101,19 @@ class Coordinator:
         useless = {key for key, names in left.items() if names and finished.issuperset(names)}
         remove_checkpoints(self._artifacts, (useless | ended) - held)
 
+    def _pass(self, without_waiting: bool = False) -> None:
+        """Go through what is pending once.
+
+        Args:
+            without_waiting: do those of a cohort whose turn it is without the others.
+        """
+        for stages in self._schedule.together():
+            ready = [each for each in stages if self._schedule.standing(each) != "waiting"]
+            if len(ready) == len(stages) or (ready and without_waiting):
+                self._try(ready)
+
     def _try(self, stages: Sequence[Stage]) -> None:
-        """Have a stage done, or several together, where it is their turn and they are free."""
-        if any(self._schedule.standing(stage) == "waiting" for stage in stages):
-            return
+        """Have a stage done, or several together, as far as they are free."""
         tasks = [task for stage in stages if (task := self._task_to_do(stage)) is not None]
         apart: list[str] = []
 

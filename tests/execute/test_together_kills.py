@@ -16,7 +16,7 @@ from forks import OUTPUT, Forks, KillAt, behind_checkpoint
 from grids import Left, ask, left_in, write_grid
 from shared_specs import dump_of, statuses
 from test_two_processes import MEETING, start_stopped
-from together_specs import MANY, RATES
+from together_specs import BRANCHES, MANY, RATES
 from waiting import wait_for
 
 POINTS = {
@@ -195,6 +195,24 @@ def test_a_process_trains_those_together_that_another_one_has_not_claimed(
     assert [forks.wait(first), forks.wait(second)] == [0, 0], (tmp_path / OUTPUT).read_text()
     assert_same(tmp_path, alone)
     assert ask(tmp_path, TRAINED) == [("done", 4)] * 3
+
+
+@pytest.mark.slow
+def test_branches_do_not_wait_for_those_whose_beginning_another_process_trains(
+    forks: Forks, tmp_path: Path
+) -> None:
+    spec, whole, part = write_grid(tmp_path, BRANCHES), tmp_path / "whole", tmp_path / "part"
+    for folder in (whole, part):
+        folder.mkdir()
+    assert forks.run(whole, ["run", str(spec), "--disable", "train_together"]) == 0
+    stop = KillAt("epoch begins", 2, signal.SIGSTOP)
+    first = start_stopped(forks, part, ["run", str(spec), "--only", "lr=0.01"], stop)
+    second = forks.start(part, ["run", str(spec)])
+    wait_for(lambda: len(ask(part, "SELECT * FROM results")) == 2)
+    os.kill(first, signal.SIGCONT)
+    assert [forks.wait(first), forks.wait(second)] == [0, 0], (part / OUTPUT).read_text()
+    assert left_in(part) == left_in(whole)
+    assert ask(part, TRAINED) == [("done", 2)] * 6
 
 
 @pytest.mark.slow

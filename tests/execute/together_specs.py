@@ -23,6 +23,17 @@ train:
 """
 RATES = HEAD + "sweep: {grid: {lr: [0.01, 0.03, 0.1]}}\n"
 
+BRANCHES = (
+    HEAD
+    + """\
+sweep:
+  grid:
+    lr: [0.01, 0.1]
+    schedule: [{name: step, step_size: 2, gamma: 0.3}, {name: step, step_size: 2, gamma: 0.5}]
+"""
+)
+"""Two beginnings, of two branches each."""
+
 MANY = (
     HEAD.replace("linear: [5]", "linear: [5], dropout: 0.3, dropout_at: [hidden, output]")
     + """\
