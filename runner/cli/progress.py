@@ -31,6 +31,9 @@ FIRST_SECONDS = 10.0
 PLAIN_SECONDS = 30.0
 """Between two lines about where a stage stands, or after one about its end."""
 
+STEADY_SECONDS = 2.0
+"""How long the line of one of several trainings is not replaced by another's, unless it ends."""
+
 
 class Names:
     """Names of stages: the cells that they are for."""
@@ -129,11 +132,13 @@ class LiveProgress:
         self._run: TaskID = self._bars.add_task("", total=1, detail="")
         self._total, self._done = total, 0
         self._shares: dict[str, float] = {}
+        self._shown, self._shown_at = "", 0.0
         self._bars.start()
 
     def on_stage_start(self, stage: Stage) -> None:
         """Show the stage on the second line."""
         self._estimate.began(stage)
+        self._shown_at = 0.0
         self._bars.reset(self._run, description=self._names.of(stage), total=1, detail="")
         self._show_grid()
 
@@ -146,6 +151,10 @@ class LiveProgress:
             self._estimate.moved(stage, done)
             self._shares[stage.key] = done / total
             self._show_grid()
+        now = time.monotonic()
+        if stage.key != self._shown and now < self._shown_at + STEADY_SECONDS:
+            return
+        self._shown, self._shown_at = stage.key, now
         name = self._names.of(stage)
         if others := _others(self._estimate.together):
             name = f"{name} ({others})"
@@ -159,6 +168,7 @@ class LiveProgress:
             self._bars.console.print(f"{self._names.of(stage)}: {status}: {message}", markup=False)
         self._done += isinstance(stage, Train)
         self._shares.pop(stage.key, None)
+        self._shown_at = self._shown_at if stage.key != self._shown else 0.0
         self._show_grid()
 
     def _show_grid(self) -> None:

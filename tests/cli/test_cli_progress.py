@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 import stages
+from rich.console import Console
 
 from runner.cli import progress
-from runner.cli.progress import PlainProgress
+from runner.cli.progress import LiveProgress, PlainProgress
 from runner.core.plan import Facts, Plan
 from runner.core.run import ResolvedSettings
 from runner.core.stages import Stage
@@ -145,3 +146,31 @@ def test_trainings_that_are_done_together_say_how_many_they_are(
     assert told(101, ended(one, 50)) == ["[1/3] one seed=0: done in 50 s; about 1 min 01 s left"]
     assert told(102, ended(two, 50)) == ["[2/3] two seed=0: done in 50 s; about 56 s left"]
     assert shown._estimate.together == 0
+
+
+def test_of_several_trainings_a_terminal_shows_one_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock.now)
+    one, two = (stages.train(key, 10, cost_key="k") for key in ("one", "two"))
+    shown = LiveProgress(wanted({"one": (one,), "two": (two,)}), Console(quiet=True))
+    grid, line = shown._bars.tasks
+
+    def told(seconds: float, stage: Stage, epoch: int) -> str:
+        clock.now = 1000.0 + seconds
+        shown.on_stage_progress(stage, Progress(0, 10, epoch, 10))
+        return line.description
+
+    try:
+        for stage in (one, two):
+            shown.on_stage_start(stage)
+        assert told(1, one, 1) == "one seed=0 (2 trainings together)"
+        assert told(1.1, two, 1) == "one seed=0 (2 trainings together)"
+        assert told(1.5, one, 6) == "one seed=0 (2 trainings together)"
+        assert told(1.6, two, 6) == "one seed=0 (2 trainings together)"
+        assert grid.completed == 1.0  # half of each
+        shown.on_stage_end(one, "done", 1.0, "")
+        assert told(1.7, two, 8) == "two seed=0"
+    finally:
+        shown.close()
