@@ -3,6 +3,7 @@
 import errno
 import gc
 import weakref
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -121,8 +122,8 @@ def test_weights_that_cannot_be_written_end_one_alone(
     check_as_alone(together.benches[1], together.benches[1].do("train", 2), tmp_path / "1")
 
 
-def no_memory(at: int, error: Exception) -> Any:
-    """Return a step of which one, counted over all trainings, finds no memory."""
+def failing(at: int, error: Exception) -> Any:
+    """Return a step of which one, counted over all trainings, fails."""
     real, calls = TrainingStep.__call__, 0
 
     def step(*given: Any) -> Any:
@@ -156,7 +157,7 @@ def test_too_little_memory_ends_those_that_have_not_ended_and_frees_them(
     gc.disable()
     try:
         with monkeypatch.context() as patch:
-            patch.setattr(TrainingStep, "__call__", no_memory(3 * STEPS + 2 * STEPS + 2, full))
+            patch.setattr(TrainingStep, "__call__", failing(3 * STEPS + 2 * STEPS + 2, full))
             with pytest.raises(TogetherOutOfMemory, match=r"batch_size 12 of 3×8×8 .* with 2 tr"):
                 together.train()
         assert [each() for each in networks] == [None] * 3
@@ -175,7 +176,7 @@ def test_too_little_memory_for_one_alone_is_its_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     together = Together.of(tmp_path, FOUR[:1])
-    monkeypatch.setattr(TrainingStep, "__call__", no_memory(2, MemoryError()))
+    monkeypatch.setattr(TrainingStep, "__call__", failing(2, MemoryError()))
     (end,) = together.train()
     assert isinstance(end, StageFailed)
     assert str(end).startswith("out of memory with batch_size 12 of 3×8×8 images on cpu")
@@ -213,3 +214,37 @@ def test_a_batch_that_cannot_be_made_ends_those_that_wait_for_it(
         ends = together.train()
     assert messages(ends) == ["ValueError('no such batch')"] * 2 + ["done"]
     check_as_alone(together.benches[2], ends[2], tmp_path / "2")
+
+
+@pytest.mark.parametrize("kind", [ClaimLost, Interrupted, ValueError])
+def test_an_error_holds_no_network(
+    kind: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even until the collector of garbage comes: others may need the memory."""
+    networks: list[weakref.ref[nn.Module]] = []
+    real, taken = stage.network_for, TrainingStep.__call__
+    steps = 0
+
+    def network_for(*given: Any) -> Any:
+        network = real(*given)
+        networks.append(weakref.ref(network.module))
+        return network
+
+    def step(*given: Any) -> Any:
+        nonlocal steps
+        steps += 1
+        if steps == 3 * STEPS + 2:
+            raise kind("in the second training")
+        return taken(*given)
+
+    monkeypatch.setattr(stage, "network_for", network_for)
+    monkeypatch.setattr(TrainingStep, "__call__", step)
+    together = Together.of(tmp_path, rates(0.1, 0.05, 0.2, model=BLOCKS, augment=CROP))
+    gc.disable()
+    try:
+        with suppress(Interrupted):
+            together.train()
+        together.ends.clear()
+        assert [each() for each in networks] == [None] * 3
+    finally:
+        gc.enable()

@@ -95,11 +95,19 @@ def _step_of_several(
     how = _step(each, step, own, labels)
     if each.writes_inputs is None:
         each.writes_inputs = own._version != versions
-    return how if inputs._version == before else None
+    try:
+        return how if inputs._version == before else None
+    finally:
+        del how  # as in `take_steps`
 
 
 def _copy(inputs: Tensor) -> Tensor:
-    """Return a copy that lies in memory as its original does, so that it is computed with alike."""
+    """Return a copy that lies in memory as its original does, so that it is computed with alike.
+
+    What holds one number for several, torch lets nobody write into.
+    """
+    if 0 in inputs.stride():
+        return inputs
     return torch.empty_strided(
         inputs.shape, inputs.stride(), dtype=inputs.dtype, device=inputs.device
     ).copy_(inputs)
