@@ -24,13 +24,12 @@ from runner.planner.cost import Cost, plan_costs, predicted
 from runner.planner.explain import (
     Branch,
     Saving,
-    Together,
     measured,
     not_shared,
     savings,
-    trained_together,
     tree,
 )
+from runner.planner.together import Together, trained_together
 from runner.spec.cell_names import run_name
 from runner.store.database import Database
 from runner.store.progress import latest_results, seconds_by_cost_key

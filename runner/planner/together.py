@@ -7,12 +7,13 @@ records does not change, so neither do stages, keys and epochs.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from runner.core.plan import Cohort, Facts, Plan
 from runner.core.stages import Stage, Train
+from runner.core.text import listed
 
 MOST = 16
 """Trainings that are done together at most: none of them has a result before all are far."""
@@ -121,3 +122,38 @@ def _most(members: Iterable[Train], facts: Facts) -> int:
     if facts.memory is None or not largest:
         return MOST
     return max(1, min(MOST, int(facts.memory * MEMORY_SHARE) // largest))
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Trainings that are done together.
+
+    Attributes:
+        stages: their keys.
+        runs: names of the runs that read them.
+        why: what they share.
+    """
+
+    stages: tuple[str, ...]
+    runs: tuple[str, ...]
+    why: str
+
+    def words(self) -> str:
+        """Return it in one line."""
+        return f"{listed(self.runs)}: {self.why}"
+
+
+def trained_together(plan: Plan, names: Mapping[str, str]) -> Iterator[Together]:
+    """Yield which runs' trainings are done together, and what they share.
+
+    Args:
+        plan: what is planned.
+        names: of the runs, by key.
+    """
+    readers: dict[str, list[str]] = {}
+    for run, keys in plan.stages_by_run.items():
+        for key in keys:
+            readers.setdefault(key, []).append(names[run])
+    for cohort in plan.cohorts:
+        runs = dict.fromkeys(name for key in cohort.stages for name in readers[key])
+        yield Together(cohort.stages, tuple(runs), cohort.why)

@@ -14,10 +14,9 @@ from runner.core.plan import Facts, Plan
 from runner.core.prefix import FrozenPrefix
 from runner.core.run import ResolvedSettings
 from runner.core.stages import Stage, Train
-from runner.planner.explain import trained_together
 from runner.planner.rules import apply_rules, rules_without
 from runner.planner.sampling import sample_runs, shared_stages
-from runner.planner.together import LIGHT, MOST, train_together
+from runner.planner.together import LIGHT, MOST, train_together, trained_together
 
 PREFIX = FrozenPrefix("f", "flatten", (3,), None)
 AUGMENTED = ResolvedSettings({"model": {"name": "mlp"}, "train": {"augment": {"steps": ["flip"]}}})
