@@ -39,8 +39,6 @@ POINTS = {
     "all recorded": KillAt("outcome recorded", 5),
 }
 """Of the spec RATES: two stages come before three trainings of four epochs."""
-FAST_POINTS = ("second epoch of one trained",)
-ONCE = "SELECT kind, count(*) FROM attempts JOIN stages USING (stage_key) WHERE status = 'done'"
 TRAINED = (
     "SELECT attempts.status, count(epoch) FROM attempts JOIN stages USING (stage_key)"
     " LEFT JOIN steps ON steps.attempt_id = attempts.id WHERE kind = 'train'"
@@ -84,13 +82,20 @@ def assert_same(folder: Path, expected: Left) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seconds", ["0", "30"])
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize(
+    ("point", "seconds"),
+    [
+        *((point, "0") for point in POINTS),
+        *(
+            (point, "30")
+            for point, kill in POINTS.items()
+            if not {"checkpoint", "tensors"} & set(kill.moment.split())
+        ),
+    ],
+)
 def test_killed_together_they_end_as_if_undisturbed(
     point: str, seconds: str, forks: Forks, rates: Path, alone: Left, tmp_path: Path
 ) -> None:
-    if seconds != "0" and {"checkpoint", "tensors"} & set(POINTS[point].moment.split()):
-        pytest.skip("there is no checkpoint within so many seconds")
     words = ["run", str(rates), "--checkpoint-seconds", seconds]
     forks.run(tmp_path, words, POINTS[point])
     assert forks.run(tmp_path, words) == 0, (tmp_path / OUTPUT).read_text()
