@@ -62,7 +62,12 @@ CASES: dict[str, list[Settings]] = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+SLOW = ("plain", "crops, last batch dropped", "frozen, clipped")
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(each, marks=[pytest.mark.slow] * (each in SLOW)) for each in CASES]
+)
 @pytest.mark.parametrize("poll_seconds", [0.0, pytest.param(1e9, marks=pytest.mark.slow)])
 def test_together_each_is_as_alone(
     case: str, poll_seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -91,6 +96,7 @@ def test_evaluated_on_features_each_is_as_alone(tmp_path: Path) -> None:
         check_as_alone(together.benches[number], end, tmp_path / str(number))
 
 
+@pytest.mark.slow
 def test_trained_on_features_each_is_as_alone(tmp_path: Path) -> None:
     flip = {"steps": [{"name": "RandomHorizontalFlip"}]}
     settings = rates(0.1, 0.05, model=BLOCKS, augment=flip)

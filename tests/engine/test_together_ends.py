@@ -57,6 +57,7 @@ def test_stopped_together_each_goes_on_as_if_undisturbed(tmp_path: Path) -> None
         check_as_alone(together.benches[number], end, tmp_path / str(number))
 
 
+@pytest.mark.slow
 def test_stopped_together_and_done_alone_it_is_the_same(tmp_path: Path) -> None:
     together = Together.of(tmp_path / "together", FOUR[:2], checkpoint_seconds=0.0)
     together.benches[0].options["should_stop"] = stop_after(2 * 2 * STEPS + 1)
