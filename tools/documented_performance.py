@@ -71,6 +71,10 @@ BASELINE = """\
 The script that people write (torchvision's data set and transforms, a DataLoader, torch.optim,
 a loop; bench/plain_script.py), one process for each cell of the sweep, with two workers and
 with none, beside `runner run` of the same sweep."""
+TOGETHER = """\
+Four learning rates on a frozen, augmented AlexNet: `runner run` with its trainings done together,
+and with `--disable train_together`, in turns; every number and the digests of all weights are
+compared, and must be equal."""
 
 SECTIONS = (
     Section(
@@ -117,6 +121,13 @@ SECTIONS = (
         "against",
         "python bench/engine.py against CHECKOUT --data FOLDER",
         AGAINST,
+    ),
+    Section(
+        "Trainings done together",
+        "lockstep",
+        "whole runs",
+        "python bench/lockstep.py",
+        TOGETHER,
     ),
     Section(
         "The usual script",

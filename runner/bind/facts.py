@@ -91,8 +91,10 @@ def _on_machine(facts: Facts, naive: Plan, numerics: Numerics) -> Facts:
     """Return the facts with what decides how many trainings may be done together here."""
     from runner.engine.device import device_memory
 
-    networks = {stage.multiply_adds: stage for stage in naive.stages if isinstance(stage, Train)}
-    threads = {number: numerics.of(stage)["threads"] for number, stage in networks.items()}
+    steps = {
+        stage.multiply_adds_a_step: stage for stage in naive.stages if isinstance(stage, Train)
+    }
+    threads = {number: numerics.of(stage)["threads"] for number, stage in steps.items()}
     return replace(facts, memory=device_memory(numerics.device), threads=threads)
 
 

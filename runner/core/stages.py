@@ -177,6 +177,11 @@ class Train(_Planned):
         return self.epochs
 
     @property
+    def multiply_adds_a_step(self) -> int:
+        """Multiply-adds of the network for a batch of training."""
+        return self.multiply_adds * int(self.settings.json.get("train", {}).get("batch_size", 1))
+
+    @property
     def trains_on_features(self) -> bool:
         """Whether its network sees features in its steps too, not only where it is evaluated."""
         return self.on_features and self.prefix is not None and self.prefix.views is not None

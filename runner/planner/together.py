@@ -72,7 +72,7 @@ def _alike(stage: Train, facts: Facts) -> tuple[Hashable, ...]:
         stage.prefix.key if stage.prefix is not None else "",
         stage.on_features,
         _train_settings(stage).get("precision"),
-        facts.threads.get(stage.multiply_adds, stage.multiply_adds),
+        facts.threads.get(stage.multiply_adds_a_step, stage.multiply_adds_a_step),
     )
 
 
