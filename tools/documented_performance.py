@@ -53,9 +53,9 @@ RUNS = """\
 `runner run` of one training in a fresh folder, wrapped from outside. *Start-up* is the
 interpreter and every import, *waiting* what the training's thread waits for others, *written
 beside it* what another thread writes meanwhile, *all else* planning, reports and the loop
-between the parts. A page fault is a page of memory that the kernel hands out anew; those of the
-second and third epoch count. *Loaded* says which of `torch._dynamo` and `sklearn`, each a
-second or more of start-up, were imported by the end of the first epoch."""
+between the parts. A page fault is a page of memory that the kernel hands out anew: a process takes
+its memory in the first epochs, and keeps it. *Loaded* says which of `torch._dynamo` and `sklearn`,
+each a second or more of start-up, were imported by the end of the first epoch."""
 DENORMALS = """\
 Numbers too small for full precision, on which a CPU takes many times as long, in the state of
 R4.1's Adam."""

@@ -17,7 +17,7 @@ from runner.bind.recorded import recorded
 from runner.bind.workspace import Workspace
 from runner.core.plan import Facts, Plan
 from runner.core.records import RunStatus
-from runner.core.stages import Evaluate, Train
+from runner.core.stages import Evaluate, Train, multiply_adds_a_step
 from runner.planner.features import features_of
 from runner.store.database import Database
 from runner.store.progress import (
@@ -92,7 +92,7 @@ def _on_machine(facts: Facts, naive: Plan, numerics: Numerics) -> Facts:
     from runner.engine.device import device_memory
 
     steps = {
-        stage.multiply_adds_a_step: stage for stage in naive.stages if isinstance(stage, Train)
+        multiply_adds_a_step(stage): stage for stage in naive.stages if isinstance(stage, Train)
     }
     threads = {number: numerics.of(stage)["threads"] for number, stage in steps.items()}
     return replace(facts, memory=device_memory(numerics.device), threads=threads)

@@ -72,6 +72,10 @@ class Estimate:
             if other.first >= 0:
                 other.standing = max(other.standing, min(epochs_done, other.stage.last_epoch))
 
+    def left_alone(self, stage: Stage) -> None:
+        """Note that a stage is no longer done here, but has not ended."""
+        self._current.pop(stage.key, None)
+
     def ended(self, stage: Stage, seconds: float) -> None:
         """Note the end of a stage after ``seconds`` of its own; 0 when another process did it."""
         self._left.pop(stage.key, None)

@@ -89,6 +89,10 @@ class PlainProgress:
         parts = [text, _others(self._estimate.together), self._estimate.left()]
         self._say("; ".join(part for part in parts if part))
 
+    def on_stage_left(self, stage: Stage) -> None:
+        """Count it as not at work."""
+        self._estimate.left_alone(stage)
+
     def on_stage_end(self, stage: Stage, status: str, seconds: float, message: str) -> None:
         """Print the end of a training, and any failed stage."""
         self._estimate.ended(stage, seconds)
@@ -160,6 +164,12 @@ class LiveProgress:
             name = f"{name} ({others})"
         detail = standing(progress)
         self._bars.update(self._run, description=name, completed=done, total=total, detail=detail)
+
+    def on_stage_left(self, stage: Stage) -> None:
+        """Count it as not at work."""
+        self._estimate.left_alone(stage)
+        self._shares.pop(stage.key, None)
+        self._show_grid()
 
     def on_stage_end(self, stage: Stage, status: str, seconds: float, message: str) -> None:
         """Update the first line; print failures above the lines."""

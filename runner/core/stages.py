@@ -177,11 +177,6 @@ class Train(_Planned):
         return self.epochs
 
     @property
-    def multiply_adds_a_step(self) -> int:
-        """Multiply-adds of the network for a batch of training."""
-        return self.multiply_adds * int(self.settings.json.get("train", {}).get("batch_size", 1))
-
-    @property
     def trains_on_features(self) -> bool:
         """Whether its network sees features in its steps too, not only where it is evaluated."""
         return self.on_features and self.prefix is not None and self.prefix.views is not None
@@ -312,6 +307,11 @@ AfterTraining = Evaluate
 
 SeesImages = Train | Evaluate
 """Kinds whose network sees images, or in their place the features of its frozen prefix."""
+
+
+def multiply_adds_a_step(stage: ExtractFeatures | SeesImages) -> int:
+    """Return the multiply-adds of a stage's network for a batch of training."""
+    return stage.multiply_adds * int(stage.settings.json.get("train", {}).get("batch_size", 1))
 
 
 def _model(settings: ResolvedSettings) -> str:

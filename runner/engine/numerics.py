@@ -17,7 +17,7 @@ import torch
 
 from runner.components.resolved import typed_settings
 from runner.components.settings import Precision
-from runner.core.stages import Prepare, Stage
+from runner.core.stages import Prepare, Stage, multiply_adds_a_step
 from runner.engine.arithmetic import (
     is_repeating,
     memory_format,
@@ -65,8 +65,7 @@ class Numerics:
         """Return how many CPU threads a stage has."""
         if isinstance(stage, Prepare):
             return self.cores
-        batch = typed_settings(stage.settings).train.batch_size
-        return max(1, min(self.cores, stage.multiply_adds * batch // MULTIPLY_ADDS_A_THREAD))
+        return max(1, min(self.cores, multiply_adds_a_step(stage) // MULTIPLY_ADDS_A_THREAD))
 
     def of(self, stage: Stage) -> dict[str, Any]:
         """Return what may change the rounding of a stage, JSON only."""

@@ -130,8 +130,10 @@ class Attempts:
         for job in left:
             self._close(self._over(job), "interrupted", "")
         if isinstance(error, Interrupted) and len(left) > 1:
-            others = "another" if len(left) == 2 else f"{len(left) - 1} others"
-            raise Interrupted(f"{error.found}, {others} done with it after their own checkpoints")
+            others = f"{len(left) - 1} others done with it after their own checkpoints"
+            if len(left) == 2:
+                others = "another done with it after its own checkpoint"
+            raise Interrupted(f"{error.found}, {others}")
         raise error
 
     def _over(self, job: StageJob[Stage]) -> _Over:
@@ -148,7 +150,7 @@ class Attempts:
         home = self._home
         try:
             record_outcome(home.database, over.claim, outcome, over.seconds)
-        except Exception as error:
+        except BaseException as error:  # a second Ctrl-C, too, gives the claim back
             return self._without_result(over, error)
         reached("outcome recorded")
         end_stage(home.context, over.job.stage)

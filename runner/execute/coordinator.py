@@ -129,7 +129,8 @@ class Coordinator:
             self._moved = True
             many, half = len(apart), (len(apart) + 1) // 2
             how = f"{half} at a time" if half > 1 else "one by one"
-            self._listener.on_note(f"{many} trainings do not fit together: going on {how}")
+            if many > 1:
+                self._listener.on_note(f"{many} trainings do not fit together: going on {how}")
 
     def _task_to_do(self, stage: Stage) -> StageTask | None:
         """Return the task of a stage whose turn it is, None where it ends here or is not free."""
@@ -149,6 +150,8 @@ class Coordinator:
 
     def _learn(self, stage: Stage, answer: Answer) -> None:
         """Note what became of a stage."""
+        if answer is None or isinstance(answer, NotTogether):
+            self._listener.on_stage_left(stage)
         if isinstance(answer, ClaimHeld):
             self._tell_waiting(str(answer.owner))
         elif isinstance(answer, StageEnded):

@@ -54,6 +54,8 @@ class Schedule:
 
     def split(self, keys: Sequence[str]) -> None:
         """Let stages that could not be done together be done in two halves from now on."""
+        for others in [self._cohorts.get(key, ()) for key in keys]:
+            self._cohorts |= {key: (key,) for key in others}
         middle = (len(keys) + 1) // 2
         for half in (tuple(keys[:middle]), tuple(keys[middle:])):
             self._cohorts |= dict.fromkeys(half, half)

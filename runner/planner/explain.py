@@ -243,6 +243,14 @@ def _unshared_prefixes(naive: Plan, plan: Plan) -> Iterator[str]:
         if isinstance(stage, Train) and stage.on_features
         for name in stage.readers
     }
+    cohorts = {key for cohort in plan.cohorts for key in cohort.stages}
+    together = {
+        name
+        for stage in plan.stages
+        if isinstance(stage, Train) and stage.key in cohorts
+        for name in stage.readers
+    }
+    augmented -= together  # computed once for all of them, in each step
     evaluated &= augmented
     for keys, why in ((augmented - evaluated, AUGMENTED), (evaluated, EVALUATED_ONCE)):
         if keys:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from runner.core.plan import Cohort, Facts, Plan
-from runner.core.stages import Stage, Train
+from runner.core.stages import Stage, Train, multiply_adds_a_step
 from runner.core.text import listed
 
 MOST = 16
@@ -51,8 +51,10 @@ def _dear(stage: Train) -> str:
     """Return in words what a training would share in every step, "" where that is nothing dear."""
     if not stage.stream or stage.recorded is not None or not stage.epochs:
         return ""
+    if stage.trains_on_features:
+        return ""
     prefix = stage.prefix
-    is_frozen = prefix is not None and bool(prefix.key) and not stage.trains_on_features
+    is_frozen = prefix is not None and bool(prefix.key)
     augments = bool(_train_settings(stage).get("augment"))
     if is_frozen:
         frozen = "the output of their frozen layers"
@@ -72,7 +74,7 @@ def _alike(stage: Train, facts: Facts) -> tuple[Hashable, ...]:
         stage.prefix.key if stage.prefix is not None else "",
         stage.on_features,
         _train_settings(stage).get("precision"),
-        facts.threads.get(stage.multiply_adds_a_step, stage.multiply_adds_a_step),
+        facts.threads.get(work := multiply_adds_a_step(stage), work),
     )
 
 

@@ -146,6 +146,10 @@ def test_trainings_that_are_done_together_say_how_many_they_are(
     assert told(101, ended(one, 50)) == ["[1/3] one seed=0: done in 50 s; about 1 min 01 s left"]
     assert told(102, ended(two, 50)) == ["[2/3] two seed=0: done in 50 s; about 56 s left"]
     assert shown._estimate.together == 0
+    told(103, began(later))
+    assert shown._estimate.together == 1
+    shown.on_stage_left(later)
+    assert shown._estimate.together == 0
 
 
 def test_of_several_trainings_a_terminal_shows_one_at_a_time(

@@ -20,6 +20,7 @@ from runner.core.errors import ClaimLost, Interrupted, StageFailed, StoreGone
 from runner.engine.data.augment import Augmenter
 from runner.engine.stages import train as stage
 from runner.engine.training.cohort import TogetherOutOfMemory
+from runner.engine.training.loop import Training
 from runner.engine.training.step import TrainingStep
 
 FOUR = rates(0.1, 0.05, 0.2, 0.3, model=DROPPING, augment=CROP, epochs=4)
@@ -171,6 +172,25 @@ def test_too_little_memory_ends_those_that_have_not_ended_and_frees_them(
         (end,) = together.train(attempt=2, numbers=[number])
         assert reading_of(end)["reads"] == [[1, 1, 2], [2, 3, 4]]
         check_as_alone(together.benches[number], end, tmp_path / str(number))
+
+
+def test_one_whose_epoch_cannot_begin_leaves_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = Together.of(tmp_path / "together", FOUR[:3])
+    real = Training.begin
+
+    def begin(training: Training, behind_prefix: bool = False) -> None:
+        if training.settings == FOUR[1] and training.epoch == 2:
+            raise ValueError("no such rate")
+        real(training, behind_prefix)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "begin", begin)
+        together.train()
+    assert str(together.ends[1]) == "no such rate"
+    for number in (0, 2):
+        check_as_alone(together.benches[number], together.ends[number], tmp_path / str(number))
 
 
 def test_too_little_memory_for_one_alone_is_its_failure(

@@ -195,3 +195,14 @@ def test_what_does_not_fit_together_is_done_in_halves() -> None:
     assert together() == ["ac", "d", "e"]
     schedule.end("a", "failed")
     assert together() == ["c", "d", "e"]
+
+
+def test_one_that_was_elsewhere_when_others_did_not_fit_is_done_alone() -> None:
+    many = [stages.train(key) for key in "abcd"]
+    schedule = Schedule(Plan(tuple(many), {}, cohorts=(Cohort(tuple("abcd"), "why"),)), (), {})
+    schedule.split(list("abc"))  # another process had d
+    assert [[stage.key for stage in each] for each in schedule.together()] == [
+        ["a", "b"],
+        ["c"],
+        ["d"],
+    ]

@@ -90,7 +90,8 @@ def test_networks_of_other_sizes_go_together_where_they_have_equally_many_thread
 
 def test_features_of_both_views_leave_nothing_dear_to_share() -> None:
     mirrored = replace(PREFIX, views=2)
-    on_features = [frozen(key, prefix=mirrored, on_features=True) for key in "ab"]
+    both = {"prefix": mirrored, "on_features": True, "multiply_adds": LIGHT}
+    on_features = [frozen(key, **both) for key in "ab"]
     assert together(*on_features) == []
     evaluated = [frozen(key, on_features=True) for key in "ab"]
     assert together(*evaluated) == [("a", "b")]

@@ -27,7 +27,7 @@ from runner.engine.network.build import described, load_state, network_for, own_
 from runner.engine.stages.features import take_features
 from runner.engine.stages.recorded import read_record
 from runner.engine.training.book import Book
-from runner.engine.training.cohort import Cohort, Course, Ended
+from runner.engine.training.cohort import Cohort, Ended, EpochLoop
 from runner.engine.training.common import Common
 from runner.engine.training.loop import Diverged, Training, TrainState
 from runner.engine.training.resume import find_start, tensors_at_start
@@ -52,9 +52,9 @@ def train_stages(context: Context, jobs: Sequence[StageJob[Train]], ended: Ended
     gpus = [] if context.device.type == "cpu" else [context.device]
     kind = context.device.type if gpus else "cuda"
     common = Common() if len(jobs) > 1 else None
-    courses = [(job, _course(_context_of(context, job), job, common)) for job in jobs]
+    loops = [(job, _epoch_loop(_context_of(context, job), job, common)) for job in jobs]
     with torch.random.fork_rng(gpus, device_type=kind):
-        Cohort(context, courses, ended).run()
+        Cohort(context, loops, ended).run()
 
 
 def _context_of(context: Context, task: StageJob[Train]) -> Context:
@@ -63,7 +63,7 @@ def _context_of(context: Context, task: StageJob[Train]) -> Context:
     return replace(context, on_progress=task.on_progress)
 
 
-def _course(context: Context, task: StageJob[Train], common: Common | None) -> Course:
+def _epoch_loop(context: Context, task: StageJob[Train], common: Common | None) -> EpochLoop:
     """Train, and yield before each epoch, whose steps are taken elsewhere; return the outcome.
 
     Raises:

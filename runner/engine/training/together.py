@@ -31,9 +31,17 @@ def take_steps(trainings: Sequence[Training], left: Left) -> None:
         left: see ``Left``; what it raises ends the steps of all.
     """
     prefix = _common_prefix(trainings)
+    active = []
     for each in trainings:
-        each.begin(behind_prefix=prefix is not None)
-    active, last = list(trainings), time.perf_counter()
+        try:
+            each.begin(behind_prefix=prefix is not None)
+        except Exception as error:
+            left(each, error)
+        else:
+            active.append(each)
+    if not active:
+        return
+    last = time.perf_counter()
     with closing(active[0].batches()) as batches:  # also when stopped: nothing goes on with them
         for step in count(1):
             try:
