@@ -34,7 +34,7 @@ def watched(
         part: statistics.median(each["seconds"][part] for each in found)
         for part in (*PARTS, OTHER, ASIDE)
     }
-    later = [max(each["faults"][1:3], default=0) for each in found]
+    second, third = ([each["faults"][number] for each in found] for number in (1, 2))
     loaded = sorted({module for each in found for module in each["modules"]})
     return {
         "images": "generated" if CASES[name].is_made(data) else "real",
@@ -43,7 +43,8 @@ def watched(
         "CPU s": with_range([each["cpu"] for each in found]),
         **{f"{part}, s": f"{seconds:.2f}" for part, seconds in parts.items()},
         "CPU s until the first step": with_range([each["first_step_cpu"] for each in found]),
-        "page faults of a later epoch": with_range(later, 0),
+        "page faults of the second epoch": with_range(second, 0),
+        "page faults of the third": with_range(third, 0),
         "most MiB": with_range([each["mib"] for each in found], 0),
         "loaded": ", ".join(loaded) or "neither",
     }

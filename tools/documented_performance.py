@@ -53,9 +53,9 @@ RUNS = """\
 `runner run` of one training in a fresh folder, wrapped from outside. *Start-up* is the
 interpreter and every import, *waiting* what the training's thread waits for others, *written
 beside it* what another thread writes meanwhile, *all else* planning, reports and the loop
-between the parts. A page fault is a page of memory that the kernel hands out anew; those of the
-second and third epoch count. *Loaded* says which of `torch._dynamo` and `sklearn`, each a
-second or more of start-up, were imported by the end of the first epoch."""
+between the parts. A page fault is a page of memory that the kernel hands out anew: a process takes
+its memory in the first epochs, and keeps it. *Loaded* says which of `torch._dynamo` and `sklearn`,
+each a second or more of start-up, were imported by the end of the first epoch."""
 DENORMALS = """\
 Numbers too small for full precision, on which a CPU takes many times as long, in the state of
 R4.1's Adam."""
@@ -71,6 +71,10 @@ BASELINE = """\
 The script that people write (torchvision's data set and transforms, a DataLoader, torch.optim,
 a loop; bench/plain_script.py), one process for each cell of the sweep, with two workers and
 with none, beside `runner run` of the same sweep."""
+TOGETHER = """\
+Four learning rates on a frozen, augmented AlexNet: `runner run` with its trainings done together,
+and with `--disable train_together`, in turns; every number and the digests of all weights are
+compared, and must be equal."""
 
 SECTIONS = (
     Section(
@@ -117,6 +121,13 @@ SECTIONS = (
         "against",
         "python bench/engine.py against CHECKOUT --data FOLDER",
         AGAINST,
+    ),
+    Section(
+        "Trainings done together",
+        "lockstep",
+        "whole runs",
+        "python bench/lockstep.py",
+        TOGETHER,
     ),
     Section(
         "The usual script",

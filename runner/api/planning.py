@@ -24,14 +24,13 @@ from runner.planner.cost import Cost, plan_costs, predicted
 from runner.planner.explain import (
     Branch,
     Saving,
-    Together,
     looked_at,
     measured,
     not_shared,
     savings,
-    trained_together,
     tree,
 )
+from runner.planner.together import Together, trained_together
 from runner.spec.cell_names import run_name
 from runner.store.database import Database
 from runner.store.progress import latest_results, seconds_by_cost_key
@@ -184,7 +183,9 @@ def make_plan(request: Request, probe: bool = False) -> tuple[Explained, Planned
     gains: tuple[PrecisionGain, ...] = ()
     if probe:
         chains = _to_do(planned)
-        seconds = probed_seconds(chains, planned.facts.seconds, numerics.begun)
+        cohorts = planned.plan.cohorts
+        together = {key: len(each.stages) for each in cohorts for key in each.stages}
+        seconds = probed_seconds(chains, planned.facts.seconds, numerics.begun, together)
         planned = replace(planned, facts=replace(planned.facts, seconds=seconds))
         gains = precision_gains(chains, numerics.begun)
     finished = planned.facts.finished

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from runner.bind.model_checks import BoundModel
@@ -47,6 +48,7 @@ def probed_seconds(
     chains: Iterable[tuple[BoundCell, Iterable[Stage]]],
     known: Mapping[str, float],
     numerics: Numerics,
+    together: Mapping[str, int] = MappingProxyType({}),
 ) -> dict[str, float]:
     """Return seconds by cost key: the known ones, and others measured on a few images now.
 
@@ -55,6 +57,7 @@ def probed_seconds(
             whose data is not there are passed over.
         known: seconds that are recorded.
         numerics: of this process, on the device where they are measured.
+        together: with how many a training is done together, itself among them, by its key.
     """
     from runner.engine.probe import Probe
 
@@ -65,7 +68,7 @@ def probed_seconds(
         probe = Probe(cell.resolved.settings, cell.source, cell.bound_model.shape, numerics)
         for stage in stages:
             if stage.cost_key not in seconds:
-                seconds[stage.cost_key] = probe.seconds(stage)
+                seconds[stage.cost_key] = probe.seconds(stage, together.get(stage.key, 1))
     return seconds
 
 

@@ -17,7 +17,7 @@ from runner.bind.recorded import recorded
 from runner.bind.workspace import Workspace
 from runner.core.plan import Facts, Plan
 from runner.core.records import RunStatus
-from runner.core.stages import AfterTraining, Analyse, Evaluate, Stage, Train
+from runner.core.stages import AfterTraining, Analyse, Evaluate, Stage, Train, multiply_adds_a_step
 from runner.planner.features import features_of
 from runner.store.database import Database
 from runner.store.progress import (
@@ -97,8 +97,10 @@ def _on_machine(facts: Facts, naive: Plan, numerics: Numerics) -> Facts:
     """Return the facts with what decides how many trainings may be done together here."""
     from runner.engine.device import device_memory
 
-    networks = {stage.multiply_adds: stage for stage in naive.stages if isinstance(stage, Train)}
-    threads = {number: numerics.of(stage)["threads"] for number, stage in networks.items()}
+    steps = {
+        multiply_adds_a_step(stage): stage for stage in naive.stages if isinstance(stage, Train)
+    }
+    threads = {number: numerics.of(stage)["threads"] for number, stage in steps.items()}
     return replace(facts, memory=device_memory(numerics.device), threads=threads)
 
 

@@ -6,6 +6,7 @@ Unknown costs are said to be unknown; early stopping can only make it shorter.
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 from runner.bind.plan_runs import PlannedRuns
 from runner.cli.formatting import pluralize
@@ -16,45 +17,85 @@ ENOUGH_EPOCHS = 0.2
 """Share of an epoch after which the current training's own speed is trusted."""
 
 
+@dataclass
+class _Current:
+    """A training that is at work in this process.
+
+    Attributes:
+        stage: it.
+        first: the epochs that it had when it first told of any, -1 before.
+        standing: the epochs that it has, those of earlier processes included.
+    """
+
+    stage: Train
+    first: float = -1.0
+    standing: float = 0.0
+
+    @property
+    def trained(self) -> float:
+        """The epochs that were trained since it first told of any."""
+        return self.standing - self.first if self.first >= 0 else 0.0
+
+
 class Estimate:
-    """Follows the trainings of a plan."""
+    """Follows the trainings of a plan, one at a time or several together."""
 
     def __init__(self, wanted: PlannedRuns) -> None:
         trainings = (stage for stage in wanted.plan.stages if isinstance(stage, Train))
         self._left = {stage.key: stage for stage in trainings if stage.epochs}
         self._recorded = dict(wanted.facts.seconds)
         self._measured: dict[str, tuple[float, float]] = {}
-        self._current: Train | None = None
-        self._began = self._first = self._standing = 0.0
+        self._current: dict[str, _Current] = {}
+        self._began = 0.0
+
+    @property
+    def together(self) -> int:
+        """How many trainings are at work."""
+        return len(self._current)
 
     def began(self, stage: Stage) -> None:
         """Note that a stage starts in this process."""
-        self._current = stage if isinstance(stage, Train) and stage.epochs else None
-        self._began, self._first, self._standing = time.monotonic(), -1.0, 0.0
+        if isinstance(stage, Train) and stage.epochs:
+            self._current[stage.key] = _Current(stage)
+        self._began = time.monotonic()
 
-    def moved(self, epochs_done: float) -> None:
-        """Note the epochs of the current training, those of earlier processes included."""
-        if self._first < 0:
-            self._began, self._first = time.monotonic(), epochs_done
-        self._standing = epochs_done
+    def moved(self, stage: Stage, epochs_done: float) -> None:
+        """Note the epochs of a training, those of earlier processes included."""
+        current = self._current.get(stage.key)
+        if current is None:
+            return
+        if current.first < 0:
+            if all(each.first < 0 for each in self._current.values()):
+                self._began = time.monotonic()
+            current.first = epochs_done
+        current.standing = epochs_done
+        for other in self._current.values():  # they go on together: none is behind for long
+            if other.first >= 0:
+                other.standing = max(other.standing, min(epochs_done, other.stage.last_epoch))
+
+    def left_alone(self, stage: Stage) -> None:
+        """Note that a stage is no longer done here, but has not ended."""
+        self._current.pop(stage.key, None)
 
     def ended(self, stage: Stage, seconds: float) -> None:
-        """Note the end of a stage after ``seconds``; 0 when another process did it."""
+        """Note the end of a stage after ``seconds`` of its own; 0 when another process did it."""
         self._left.pop(stage.key, None)
+        current = self._current.pop(stage.key, None)
         if stage.epochs and seconds > 0:
             before, epochs = self._measured.get(stage.cost_key, (0.0, 0.0))
-            trained = self._standing - max(self._first, 0.0)
+            trained = 0.0 if current is None else current.standing - max(current.first, 0.0)
             trained = trained if trained > ENOUGH_EPOCHS else float(stage.epochs)
             self._measured[stage.cost_key] = (before + seconds, epochs + trained)
-        self._current = None
 
     def left(self) -> str:
         """Return the remaining time in words, "" when nothing is left or was ever measured."""
         total, unknown = 0.0, 0
         for stage in self._left.values():
             seconds = self._seconds_an_epoch(stage)
-            is_current = self._current is not None and stage.key == self._current.key
-            epochs = stage.last_epoch - self._standing if is_current else float(stage.epochs)
+            current = self._current.get(stage.key)
+            epochs = float(stage.epochs)
+            if current is not None:
+                epochs = stage.last_epoch - current.standing
             unknown += seconds is None
             total += 0.0 if seconds is None else seconds * max(epochs, 0.0)
         if unknown == len(self._left):
@@ -66,8 +107,12 @@ class Estimate:
         if stage.cost_key in self._measured:
             seconds, epochs = self._measured[stage.cost_key]
             return seconds / epochs
-        current = self._current
-        epochs = self._standing - self._first
-        if current is not None and current.cost_key == stage.cost_key and epochs > ENOUGH_EPOCHS:
-            return (time.monotonic() - self._began) / epochs
+        told = [
+            each.trained
+            for each in self._current.values()
+            if each.stage.cost_key == stage.cost_key and each.first >= 0
+        ]
+        trained = sum(told) / len(told) if told else 0.0
+        if trained > ENOUGH_EPOCHS:  # of each of those that are at work, as they go on together
+            return (time.monotonic() - self._began) / trained / len(self._current)
         return self._recorded.get(stage.cost_key)

@@ -32,6 +32,9 @@ FIRST_SECONDS = 10.0
 PLAIN_SECONDS = 30.0
 """Between two lines about where a stage stands, or after one about its end."""
 
+STEADY_SECONDS = 2.0
+"""How long the line of one of several trainings is not replaced by another's, unless it ends."""
+
 
 class Names:
     """Names of stages: the cells that they are for."""
@@ -75,7 +78,7 @@ class PlainProgress:
 
     def on_stage_progress(self, stage: Stage, progress: Standing) -> None:
         """Print the progress of a long stage, and the metrics of the last epoch."""
-        self._estimate.moved(epochs_done(progress))
+        self._estimate.moved(stage, epochs_done(progress))
         now = time.monotonic()
         if now < max(self._began + FIRST_SECONDS, self._next):
             return
@@ -86,8 +89,12 @@ class PlainProgress:
         elif not progress.epoch and progress.done:
             left = (now - self._began) * (progress.total - progress.done) / progress.done
             text += f", {show_seconds(left)} more"
-        parts = [text, self._estimate.left()]
+        parts = [text, _others(self._estimate.together), self._estimate.left()]
         self._say("; ".join(part for part in parts if part))
+
+    def on_stage_left(self, stage: Stage) -> None:
+        """Count it as not at work."""
+        self._estimate.left_alone(stage)
 
     def on_stage_end(self, stage: Stage, status: str, seconds: float, message: str) -> None:
         """Print the end of a training, and any failed stage."""
@@ -131,13 +138,16 @@ class LiveProgress:
         self._grid: TaskID = self._bars.add_task("grid", total=max(total, 1), detail="")
         self._run: TaskID = self._bars.add_task("", total=1, detail="")
         self._total, self._done = total, 0
+        self._shares: dict[str, float] = {}
+        self._shown, self._shown_at = "", 0.0
         self._bars.start()
 
     def on_stage_start(self, stage: Stage) -> None:
         """Show the stage on the second line."""
         self._estimate.began(stage)
+        self._shown_at = 0.0
         self._bars.reset(self._run, description=self._names.of(stage), total=1, detail="")
-        self._show_grid(0.0)
+        self._show_grid()
 
     def on_stage_progress(self, stage: Stage, progress: Standing) -> None:
         """Update both lines."""
@@ -145,9 +155,24 @@ class LiveProgress:
             total, done = float(progress.total), float(progress.done)
         else:
             total, done = float(progress.epochs), epochs_done(progress)
-            self._estimate.moved(done)
-            self._show_grid(done / total)
-        self._bars.update(self._run, completed=done, total=total, detail=standing(progress))
+            self._estimate.moved(stage, done)
+            self._shares[stage.key] = done / total
+            self._show_grid()
+        now = time.monotonic()
+        if stage.key != self._shown and now < self._shown_at + STEADY_SECONDS:
+            return
+        self._shown, self._shown_at = stage.key, now
+        name = self._names.of(stage)
+        if others := _others(self._estimate.together):
+            name = f"{name} ({others})"
+        detail = standing(progress)
+        self._bars.update(self._run, description=name, completed=done, total=total, detail=detail)
+
+    def on_stage_left(self, stage: Stage) -> None:
+        """Count it as not at work."""
+        self._estimate.left_alone(stage)
+        self._shares.pop(stage.key, None)
+        self._show_grid()
 
     def on_stage_end(self, stage: Stage, status: str, seconds: float, message: str) -> None:
         """Update the first line; print failures above the lines."""
@@ -155,12 +180,15 @@ class LiveProgress:
         if status != "done":
             self._bars.console.print(f"{self._names.of(stage)}: {status}: {message}", markup=False)
         self._done += isinstance(stage, Train)
-        self._show_grid(0.0)
+        self._shares.pop(stage.key, None)
+        self._shown_at = self._shown_at if stage.key != self._shown else 0.0
+        self._show_grid()
 
-    def _show_grid(self, share: float) -> None:
+    def _show_grid(self) -> None:
         parts = [f"{self._done}/{self._total} trainings", self._estimate.left()]
         detail = ", ".join(part for part in parts if part)
-        self._bars.update(self._grid, completed=self._done + share, detail=detail)
+        completed = self._done + sum(self._shares.values())
+        self._bars.update(self._grid, completed=completed, detail=detail)
 
     def on_run_end(self, run_key: str, status: str) -> None:
         """Do nothing: the lines show it."""
@@ -172,6 +200,11 @@ class LiveProgress:
     def close(self) -> None:
         """Remove the lines."""
         self._bars.stop()
+
+
+def _others(together: int) -> str:
+    """Return how many trainings go on together, "" where it is one."""
+    return f"{together} trainings together" if together > 1 else ""
 
 
 def epochs_done(progress: Standing) -> float:

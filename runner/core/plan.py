@@ -149,7 +149,7 @@ class Facts:
         seconds: measured seconds an epoch (or a stage) by cost key, on this device.
         cache_limit: the most bytes that frozen features and states of trainings may take.
         memory: bytes of memory where networks are trained, None where that is not known.
-        threads: CPU threads of a training, by the multiply-adds of its network, as far as known.
+        threads: CPU threads of a training, by the multiply-adds of a step, as far as known.
     """
 
     done: frozenset[str] = frozenset()

@@ -383,6 +383,11 @@ SeesImages = Train | Evaluate
 """Kinds whose network sees images, or in their place the features of its frozen prefix."""
 
 
+def multiply_adds_a_step(stage: ExtractFeatures | SeesImages | AfterTraining) -> int:
+    """Return the multiply-adds of a stage's network for a batch of training."""
+    return stage.multiply_adds * int(stage.settings.json.get("train", {}).get("batch_size", 1))
+
+
 def _model(settings: ResolvedSettings) -> str:
     return str(settings.json["model"]["name"])
 

@@ -1,10 +1,12 @@
 """Text that can be printed and stored, wherever it comes from, and durations in words.
 
 File names are bytes: where they are not UTF-8, Python stands a lone surrogate for each byte, which
-no database and no terminal takes. Owns which characters break a line or a file, and their escapes.
+no database and no terminal takes. Owns which characters break a line or a file, their escapes, and
+how many names stand in a line.
 """
 
 import re
+from collections.abc import Sequence
 
 SURROGATES = "\ud800-\udfff"
 STORABLE = re.compile(f"[{SURROGATES}]")
@@ -13,6 +15,8 @@ ONE_LINE = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029{SURROGATES}]")
 
 ESCAPED_BYTES = range(0xDC80, 0xDD00)
 """Surrogates that stand for bytes of a file name."""
+
+SHOWN_NAMES = 4
 
 
 def printable(text: str) -> str:
@@ -39,6 +43,12 @@ def show_seconds(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as text, the first few of many."""
+    shown = ", ".join(names[:SHOWN_NAMES])
+    return shown if len(names) <= SHOWN_NAMES else f"{shown} and {len(names) - SHOWN_NAMES} more"
 
 
 def _escaped(match: re.Match[str]) -> str:

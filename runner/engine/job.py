@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from runner.core.plan import Record
 from runner.core.records import EpochRecord, Produced
 from runner.core.stages import Stage
-from runner.engine.context import Progress
+
+if TYPE_CHECKING:
+    from runner.engine.context import Progress
 
 EpochSink = Callable[[Sequence[EpochRecord]], None]
 """Stores finished epochs; raises ClaimLost when the stage was taken over."""

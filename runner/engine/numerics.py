@@ -17,7 +17,7 @@ import torch
 
 from runner.components.resolved import typed_settings
 from runner.components.settings import Precision
-from runner.core.stages import Prepare, Stage
+from runner.core.stages import Prepare, Stage, multiply_adds_a_step
 from runner.engine.arithmetic import (
     is_repeating,
     memory_format,
@@ -30,8 +30,8 @@ from runner.engine.device import device_name
 ENGINE = 2
 """Raised when the engine begins to round otherwise than before, on whatever device."""
 
-MULTIPLY_ADDS_A_THREAD = 1 << 20
-"""Multiply-adds of one image from which a further thread pays: below, threads wait for another."""
+MULTIPLY_ADDS_A_THREAD = 1 << 24
+"""Multiply-adds of a batch from which a further thread pays: below, threads wait for another."""
 
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 GRAIN = 1 << 15
@@ -65,7 +65,7 @@ class Numerics:
         """Return how many CPU threads a stage has."""
         if isinstance(stage, Prepare):
             return self.cores
-        return max(1, min(self.cores, stage.multiply_adds // MULTIPLY_ADDS_A_THREAD))
+        return max(1, min(self.cores, multiply_adds_a_step(stage) // MULTIPLY_ADDS_A_THREAD))
 
     def of(self, stage: Stage) -> dict[str, Any]:
         """Return what may change the rounding of a stage, JSON only."""

@@ -54,21 +54,27 @@ class Probe:
         """Where they are measured."""
         return self.numerics.device
 
-    def seconds(self, stage: Stage) -> float:
-        """Return the estimated seconds of a stage, of one epoch where it trains."""
+    def seconds(self, stage: Stage, together: int = 1) -> float:
+        """Return the estimated seconds of a stage, of one epoch where it trains.
+
+        Args:
+            stage: the stage.
+            together: how many trainings are done together, this one among them: its part of what
+                is done once for all of them counts.
+        """
         keep_freed_memory()  # as in the stage itself
         precision = self.settings.train.precision
         with on_threads(self.numerics.threads(stage)), computing(self.device, precision):
-            return self._seconds(stage)
+            return self._seconds(stage, together)
 
-    def _seconds(self, stage: Stage) -> float:
+    def _seconds(self, stage: Stage, together: int) -> float:
         match stage:
             case Prepare():
                 return self._preparing()
             case ExtractFeatures():
                 return self._extracting(stage.prefix.stored_views)
             case Train():
-                return self._training(stage.trains_on_features, stage.on_features)
+                return self._training(stage, together)
             case Evaluate():
                 network, sample = self.network(stage.on_features)
                 return self._evaluating(network, sample, self._num_images()["test"])
@@ -98,30 +104,37 @@ class Probe:
         return seconds * total / count
 
     def _extracting(self, views: int) -> float:
-        network = self._whole()
-        split = network.split()
-        assert split is not None
-        front = replace(network, active=split.prefix)
-        return self._evaluating(front, self.shape, len(self.source.names) * views)
+        return self._evaluating(self._prefix(), self.shape, len(self.source.names) * views)
 
     def _evaluating(self, network: Network, sample: tuple[int, ...], count: float) -> float:
         size = evaluation_batch_size(sample, self.device)
         precision = self.settings.train.precision
         return _seconds_an_evaluation(network, sample, size, self.device, precision) * count / size
 
-    def _training(self, on_features: bool, evaluated_on_features: bool) -> float:
+    def _training(self, stage: Train, together: int) -> float:
         settings, source = self.settings, self.source
+        shares_prefix = together > 1 and stage.prefix is not None
+        on_features = stage.trains_on_features or shares_prefix
         network, sample = self.network(on_features)
         steps = Steps(self, network, sample)
         steps.seconds(WARM_STEPS)
         step = steps.seconds(STEPS)
-        if not on_features:
-            step += self.seconds_an_augmentation()
+        if not stage.trains_on_features:
+            shared = self.seconds_an_augmentation()
+            shared += self._seconds_of_prefix() if shares_prefix else 0.0
+            step += shared / together
         evaluated = evaluated_each_epoch(settings, len(source.names), source.splits)
         count = self._num_images()["train"] / settings.train.batch_size
-        if evaluated_on_features != on_features:
-            network, sample = self.network(evaluated_on_features)
+        if stage.on_features != on_features:
+            network, sample = self.network(stage.on_features)
         return step * count + self._evaluating(network, sample, evaluated)
+
+    def _seconds_of_prefix(self) -> float:
+        """Return the seconds that the frozen prefix takes for a batch of training."""
+        train = self.settings.train
+        network = self._prefix()
+        size, precision = train.batch_size, train.precision
+        return _seconds_an_evaluation(network, self.shape, size, self.device, precision)
 
     def seconds_an_augmentation(self) -> float:
         """Return the seconds that augmenting a batch takes, 0 where none is."""
@@ -140,6 +153,12 @@ class Probe:
 
     def _whole(self) -> Network:
         return build_network(self.settings, self.shape, len(self.source.classes), self.device)
+
+    def _prefix(self) -> Network:
+        network = self._whole()
+        split = network.split()
+        assert split is not None
+        return replace(network, active=split.prefix)
 
     def network(self, on_features: bool) -> tuple[Network, tuple[int, ...]]:
         """Return what is trained or evaluated, and the shape of one sample."""

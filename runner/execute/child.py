@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 import runner.core.errors as errors
 from runner.core.errors import Interrupted, RunnerError
+from runner.core.records import AttemptStatus
 from runner.core.stages import Stage
 from runner.execute.coordinator import Coordinator
 from runner.execute.listener import NullListener
 from runner.execute.plan_execution import PlanExecution, StageTask, WorkerSetup
 from runner.execute.recording import close_attempt
-from runner.execute.stage_worker import Answer, StageResult
+from runner.execute.stage_worker import Answer, Ended, NotTogether, StageResult
 from runner.store.claims import claim_of
 
 if TYPE_CHECKING:
@@ -59,8 +60,16 @@ class _Failure:
         return error
 
 
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """What became of one of the stages that a child does."""
+
+    stage_key: str
+    answer: Answer
+
+
 class _Finished:
-    """Told by a child that has nothing more to write."""
+    """Told by a child that has done its stages, or has nothing more to write."""
 
 
 class _ChildGone(Exception):
@@ -114,32 +123,33 @@ class ChildWorker:
         """Note that one stage fewer needs these artifacts."""
         self._released += artifacts
 
-    def do(self, task: StageTask) -> Answer:
+    def do(self, tasks: Sequence[StageTask], ended: Ended) -> None:
         """See :meth:`StageWorker.do`."""
         if self._child is None:
             self._start()
         started = time.perf_counter()
+        left = {task.stage.key: task.stage for task in tasks}
         try:
-            self._send((task, self._released[self._told :]))
+            self._send((tuple(tasks), self._released[self._told :]))
             self._told = len(self._released)
-            return self._answer(task.stage)
+            self._listen(left, ended)
         except _ChildGone:
-            return self._died(task.stage, time.perf_counter() - started)
+            self._died(list(left.values()), time.perf_counter() - started, ended)
 
     def finish(self) -> None:
         """Wait until all that stages left is on the disk; a child that dies has kept less."""
         if self._child is None:
             return
         with suppress(_ChildGone):
-            self._send((None, []))
+            self._send(((), []))
             while not isinstance(told := self._receive(), _Finished):
                 if isinstance(told, _Failure):
                     raise told.raised()
                 if told is not None:
-                    _, values = told
+                    _, _, values = told
                     self._listener.on_note(*values)
 
-    def _send(self, asked: tuple[StageTask | None, list[str]]) -> None:
+    def _send(self, asked: tuple[tuple[StageTask, ...], list[str]]) -> None:
         try:
             self._pipe.send(asked)
         except OSError:
@@ -152,27 +162,31 @@ class ChildWorker:
         except (EOFError, OSError):
             raise _ChildGone from None
 
-    def _answer(self, stage: Stage) -> Answer:
-        """Pass on what the child tells until it has ended a stage."""
+    def _listen(self, left: dict[str, Stage], ended: Ended) -> None:
+        """Pass on what the child tells; ``left`` loses what has ended, until the child is done."""
+        stages = dict(left)
         while True:
             if self._should_stop():
                 self._stop.set()
             told: Any = self._receive()
-            if told is None:
-                continue
             if isinstance(told, _Failure):
                 raise told.raised()
-            if not isinstance(told, tuple):
-                answer: Answer = told
-                return answer
-            name, values = told
-            if name == "on_note":
-                self._listener.on_note(*values)
-            else:
-                getattr(self._listener, name)(stage, *values)
+            if isinstance(told, _Finished):
+                return
+            if isinstance(told, _Answered):
+                ended(left.pop(told.stage_key), told.answer)
+            elif told is not None:
+                name, stage_key, values = told
+                if name == "on_note":
+                    self._listener.on_note(*values)
+                else:
+                    getattr(self._listener, name)(stages[stage_key], *values)
 
-    def _died(self, stage: Stage, seconds: float) -> Answer:
+    def _died(self, stages: Sequence[Stage], seconds: float, ended: Ended) -> None:
         """Record that the child died, as a failure of the stage that it did.
+
+        Of several that it did together nobody knows which it was, or whether they were too many:
+        they are tried again, fewer at a time.
 
         Raises:
             RunnerError: when it died before it began, as every other would.
@@ -182,15 +196,22 @@ class ChildWorker:
         code, pid = self._child.exitcode or 0, self._child.pid or 0
         self._child = None
         self._pipe.close()
+        if not stages:
+            return
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
-        claim = claim_of(self._database, stage.key, pid)
-        if claim is None:
+        found = ((stage, claim_of(self._database, stage.key, pid)) for stage in stages)
+        claims = [(stage, claim) for stage, claim in found if claim is not None]
+        if not claims:
             raise RunnerError(f"the process that does the stages {how} before it did one")
         message = f"the process that did this stage {how}"
         if code == -signal.SIGKILL:
             message += "; the system does that when memory runs out"
-        close_attempt(self._database, claim, "failed", seconds, message)
-        return StageResult("failed", seconds, message, {})
+        status: AttemptStatus = "failed" if len(claims) == 1 else "lost"
+        for stage, claim in claims:
+            close_attempt(self._database, claim, status, seconds / len(claims), message)
+            is_alone = len(claims) == 1
+            result = StageResult("failed", seconds, message, {})
+            ended(stage, result if is_alone else NotTogether(message))
 
 
 class _Telling(NullListener):
@@ -203,17 +224,20 @@ class _Telling(NullListener):
         self._pipe = pipe
 
     def on_stage_start(self, stage: Stage) -> None:
-        self._tell("on_stage_start")
+        self._tell(("on_stage_start", stage.key, ()))
 
     def on_stage_progress(self, stage: Stage, progress: Progress) -> None:
-        self._tell("on_stage_progress", progress)
+        self._tell(("on_stage_progress", stage.key, (progress,)))
 
     def on_note(self, note: str) -> None:
-        self._tell("on_note", note)
+        self._tell(("on_note", "", (note,)))
 
-    def _tell(self, name: str, *values: object) -> None:
+    def ended(self, stage: Stage, answer: Answer) -> None:
+        self._tell(_Answered(stage.key, answer))
+
+    def _tell(self, told: object) -> None:
         with suppress(OSError):
-            self._pipe.send((name, values))
+            self._pipe.send(told)
 
 
 def _serve(setup: WorkerSetup, pipe: Connection[Any, Any], stop: Event, parent: int) -> None:
@@ -228,16 +252,17 @@ def _serve(setup: WorkerSetup, pipe: Connection[Any, Any], stop: Event, parent: 
     def should_stop() -> bool:
         return stop.is_set() or os.getppid() != parent
 
+    parents = _Telling(pipe)
     with suppress(EOFError, BrokenPipeError):
         try:
-            with Worker(setup, _Telling(pipe), should_stop) as worker:
+            with Worker(setup, parents, should_stop) as worker:
                 while (asked := pipe.recv()) is not None:
-                    task, released = asked
+                    tasks, released = asked
                     worker.release(released)
-                    if task is None:
-                        worker.finish()
-                        pipe.send(_Finished())
+                    if tasks:
+                        worker.do(tasks, parents.ended)
                     else:
-                        pipe.send(worker.do(task))
+                        worker.finish()
+                    pipe.send(_Finished())
         except RunnerError as error:
             pipe.send(_Failure(type(error).__name__, str(error), dict(error.__dict__)))

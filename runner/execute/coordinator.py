@@ -17,7 +17,7 @@ from runner.core.stages import Stage, Train
 from runner.engine.products import is_there
 from runner.execute.plan_execution import PlanExecution, StageTask
 from runner.execute.schedule import Schedule
-from runner.execute.stage_worker import StageWorker
+from runner.execute.stage_worker import Answer, NotTogether, StageResult, StageWorker
 from runner.planner.cost import predicted
 from runner.planner.recorded import record_for
 from runner.store.claims import ClaimHeld, StageEnded, look_at_stage
@@ -56,6 +56,7 @@ class Coordinator:
                 self._measured_runs.setdefault(key, []).append(run)
         self._failures = failed_attempts(self._database)
         self._waited_for = ""
+        self._moved = False  # whether a pass through the plan has ended anything
 
     def go(self) -> None:
         """Do every stage and record every result.
@@ -75,8 +76,11 @@ class Coordinator:
         while pending:
             if self._execution.should_stop():
                 raise Interrupted("stopped between two stages; nothing is redone")
-            moved = [stage for stage in list(pending.values()) if self._try(stage)]
-            if not moved and pending:
+            self._moved = False
+            self._pass()
+            if not self._moved:  # others do what some of a cohort wait for
+                self._pass(without_waiting=True)
+            if not self._moved and pending:
                 time.sleep(WAIT_SECONDS)
         self._worker.finish()
         self._tidy()
@@ -97,30 +101,65 @@ class Coordinator:
         useless = {key for key, names in left.items() if names and finished.issuperset(names)}
         remove_checkpoints(self._artifacts, (useless | ended) - held)
 
-    def _try(self, stage: Stage) -> bool:
-        """Have a stage done if it is its turn and it is free; return whether it has ended."""
-        standing = self._schedule.standing(stage)
-        if standing == "waiting":
-            return False
-        if standing == "blocked" or self._is_needless(stage):
-            return self._end(stage, "blocked", 0.0, "")
+    def _pass(self, without_waiting: bool = False) -> None:
+        """Go through what is pending once.
+
+        Args:
+            without_waiting: do those of a cohort whose turn it is without the others.
+        """
+        for stages in self._schedule.together():
+            ready = [each for each in stages if self._schedule.standing(each) != "waiting"]
+            if len(ready) == len(stages) or (ready and without_waiting):
+                self._try(ready)
+
+    def _try(self, stages: Sequence[Stage]) -> None:
+        """Have a stage done, or several together, as far as they are free."""
+        tasks = [task for stage in stages if (task := self._task_to_do(stage)) is not None]
+        apart: list[str] = []
+
+        def ended(stage: Stage, answer: Answer) -> None:
+            if isinstance(answer, NotTogether):
+                apart.append(stage.key)
+            self._learn(stage, answer)
+
+        if tasks:
+            self._worker.do(tasks, ended)
+        if apart:
+            self._schedule.split(apart)
+            self._moved = True
+            many, half = len(apart), (len(apart) + 1) // 2
+            how = f"{half} at a time" if half > 1 else "one by one"
+            if many > 1:
+                self._listener.on_note(f"{many} trainings do not fit together: going on {how}")
+
+    def _task_to_do(self, stage: Stage) -> StageTask | None:
+        """Return the task of a stage whose turn it is, None where it ends here or is not free."""
+        if self._schedule.standing(stage) == "blocked" or self._is_needless(stage):
+            self._end(stage, "blocked", 0.0, "")
+            return None
         again = stage.key in self._execution.facts.done
         if again and all(map(self._is_there, stage.produces)):
-            return self._end(stage, "done", 0.0, "")
+            self._end(stage, "done", 0.0, "")
+            return None
         failures = self._failures.get(stage.key, 0)
-        answer = look_at_stage(self._database, stage.key, again, failures) or self._worker.do(
-            self._task(stage, again, failures)
-        )
+        answer = look_at_stage(self._database, stage.key, again, failures)
         if answer is None:
-            return False
+            return self._task(stage, again, failures)
+        self._learn(stage, answer)
+        return None
+
+    def _learn(self, stage: Stage, answer: Answer) -> None:
+        """Note what became of a stage."""
+        if answer is None or isinstance(answer, NotTogether):
+            self._listener.on_stage_left(stage)
         if isinstance(answer, ClaimHeld):
             self._tell_waiting(str(answer.owner))
-            return False
-        if isinstance(answer, StageEnded):
+        elif isinstance(answer, StageEnded):
             self._learn_outcomes(stage.key)
-            return self._end(stage, answer.status, 0.0, answer.error)
-        self._schedule.learn(answer.outcomes)
-        return self._end(stage, answer.status, answer.seconds, answer.message)
+            self._end(stage, answer.status, 0.0, answer.error)
+        elif isinstance(answer, StageResult):
+            self._schedule.learn(answer.outcomes)
+            self._end(stage, answer.status, answer.seconds, answer.message)
 
     def _is_needless(self, stage: Stage) -> bool:
         """Return whether all readers of a branch have what they need without it."""
@@ -157,14 +196,14 @@ class Coordinator:
             self._listener.on_note(f"{owner} does a stage of this plan; sharing the work with it")
             self._waited_for = owner
 
-    def _end(self, stage: Stage, status: str, seconds: float, message: str) -> bool:
+    def _end(self, stage: Stage, status: str, seconds: float, message: str) -> None:
+        self._moved = True
         self._schedule.end(stage.key, status)
         self._worker.release(stage.consumes)
         if status != "blocked":
             self._listener.on_stage_end(stage, status, seconds, message)
         self._record_results(self._schedule.runs_over([stage.key]))
         self._add_measurements([stage.key])
-        return True
 
     def _record_results(self, runs: Sequence[str]) -> None:
         """Record the results of runs that are over; of others, nothing is recorded."""

@@ -1,4 +1,4 @@
-"""Keeping a claim alive while its stage is done."""
+"""Keeping claims alive while their stages are done."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from runner.store.database import Database
 
 
 class Heartbeat:
-    """Renews a claim from a thread.
+    """Renews claims from a thread.
 
     Attributes:
-        ended: why the stage must not go on: the claim is lost, or the database is gone.
+        ended: why nothing must go on: the database is gone, or the only claim is lost. Where there
+            are others, who lost one is told so by what is stored next.
     """
 
-    def __init__(self, database: Database, claim: Claimed, seconds: float = RENEW_SECONDS) -> None:
-        self._database, self._claim, self._seconds = database, claim, seconds
+    def __init__(self, database: Database, seconds: float = RENEW_SECONDS) -> None:
+        self._database, self._seconds = database, seconds
+        self._claims: dict[int, Claimed] = {}
+        self._lock = threading.Lock()
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
         self.ended: ClaimLost | StoreGone | None = None
@@ -30,12 +33,33 @@ class Heartbeat:
         self._done.set()
         self._thread.join()
 
+    def keep(self, claim: Claimed) -> None:
+        """Renew a claim from now on."""
+        with self._lock:
+            self._claims[claim.attempt_id] = claim
+
+    def drop(self, claim: Claimed) -> None:
+        """Renew a claim no longer: its stage has ended."""
+        with self._lock:
+            self._claims.pop(claim.attempt_id, None)
+
     def _beat(self) -> None:
         while not self._done.wait(self._seconds):
-            try:
-                renew_claim(self._database, self._claim)
-            except (ClaimLost, StoreGone) as error:
+            with self._lock:
+                claims = list(self._claims.values())
+            for claim in claims:
+                try:
+                    renew_claim(self._database, claim)
+                except ClaimLost as error:
+                    self._lost(claim, error)
+                except StoreGone as error:
+                    self.ended = error
+                    return
+                except StoreError:
+                    continue  # as a locked or full disk: the lease outlives several missed beats
+
+    def _lost(self, claim: Claimed, error: ClaimLost) -> None:
+        """Note that a claim is lost, unless it has been given back just now."""
+        with self._lock:
+            if self._claims.pop(claim.attempt_id, None) is not None and not self._claims:
                 self.ended = error
-                return
-            except StoreError:
-                continue  # as a locked or full disk: the lease outlives several missed beats

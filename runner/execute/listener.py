@@ -22,6 +22,9 @@ class Listener(Protocol):
     def on_stage_progress(self, stage: Stage, progress: Progress) -> None:
         """A stage has moved on; a few times a second at most."""
 
+    def on_stage_left(self, stage: Stage) -> None:
+        """A stage is no longer done here, but has not ended: it is done later, or elsewhere."""
+
     def on_stage_end(self, stage: Stage, status: str, seconds: float, message: str) -> None:
         """A stage has ended, here or in another process (then ``seconds`` is 0)."""
 
@@ -39,6 +42,9 @@ class NullListener:
         """Ignore it."""
 
     def on_stage_progress(self, stage: Stage, progress: Progress) -> None:
+        """Ignore it."""
+
+    def on_stage_left(self, stage: Stage) -> None:
         """Ignore it."""
 
     def on_stage_end(self, stage: Stage, status: str, seconds: float, message: str) -> None:

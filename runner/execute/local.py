@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from runner.execute.coordinator import Coordinator
 from runner.execute.plan_execution import PlanExecution, StageTask
-from runner.execute.stage_worker import Answer
+from runner.execute.stage_worker import Ended
 
 if TYPE_CHECKING:
     from runner.execute.worker import Worker
@@ -40,11 +40,11 @@ class LocalWorker:
         if self._worker is not None:
             self._worker.__exit__(kind, error, trace)
 
-    def do(self, task: StageTask) -> Answer:
+    def do(self, tasks: Sequence[StageTask], ended: Ended) -> None:
         """See :meth:`StageWorker.do`."""
         if self._worker is None:
             self._worker = self._begun()
-        return self._worker.do(task)
+        self._worker.do(tasks, ended)
 
     def release(self, artifacts: Sequence[str]) -> None:
         """Note that one stage fewer needs these artifacts."""

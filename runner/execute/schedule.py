@@ -5,7 +5,7 @@ Pure: looks at the plan and at what is known of ended stages. Knows no database 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from runner.core.plan import Plan
@@ -36,12 +36,29 @@ class Schedule:
         self.pending = {stage.key: stage for stage in plan.stages}
         self.outcomes: dict[str, Mapping[str, Any]] = {}
         self._chains = plan.stages_by_run
+        self._cohorts = {key: each.stages for each in plan.cohorts for key in each.stages}
         self._status = {key: status for key, status in ended.items() if key not in self.pending}
         self._open: dict[str, dict[str, None]] = {}
         for run, chain in plan.stages_by_run.items():
             if run not in finished:
                 for key in chain:
                     self._open.setdefault(key, {})[run] = None
+
+    def together(self) -> list[list[Stage]]:
+        """Return the pending stages, each by itself or with those that it is done together with."""
+        found: dict[str, list[Stage]] = {}
+        for key, stage in self.pending.items():
+            first, *_ = self._cohorts.get(key, (key,))
+            found.setdefault(first, []).append(stage)
+        return list(found.values())
+
+    def split(self, keys: Sequence[str]) -> None:
+        """Let stages that could not be done together be done in two halves from now on."""
+        for others in [self._cohorts.get(key, ()) for key in keys]:
+            self._cohorts |= {key: (key,) for key in others}
+        middle = (len(keys) + 1) // 2
+        for half in (tuple(keys[:middle]), tuple(keys[middle:])):
+            self._cohorts |= dict.fromkeys(half, half)
 
     def ended_well(self) -> set[str]:
         """Return the keys of the stages that are done or diverged."""

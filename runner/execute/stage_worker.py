@@ -5,10 +5,11 @@ Owns no behaviour, and imports no torch: a plan without a stage to do needs none
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from runner.core.stages import Stage
 from runner.execute.plan_execution import StageTask
 from runner.store.claims import ClaimHeld, StageEnded
 
@@ -30,15 +31,33 @@ class StageResult:
     outcomes: Mapping[str, Mapping[str, Any]]
 
 
-Answer = StageResult | StageEnded | ClaimHeld | None
+@dataclass(frozen=True, slots=True)
+class NotTogether:
+    """The stage could not be done with so many others; nothing is wrong with it alone.
+
+    Attributes:
+        why: for people.
+    """
+
+    why: str
+
+
+Answer = StageResult | StageEnded | ClaimHeld | NotTogether | None
 """What became of a task: None when another process took the stage over while it was done."""
+
+Ended = Callable[[Stage, Answer], None]
+"""Told what became of a stage, as soon as that is known, while others may go on."""
 
 
 class StageWorker(Protocol):
     """Does stages, here or elsewhere."""
 
-    def do(self, task: StageTask) -> Answer:
-        """Claim, do and record a stage, unless it has ended or is claimed.
+    def do(self, tasks: Sequence[StageTask], ended: Ended) -> None:
+        """Claim, do and record stages together, but those that have ended or are claimed.
+
+        Args:
+            tasks: one, or trainings of one cohort.
+            ended: told of each, once at most: of one that was not begun when a process died, never.
 
         Raises:
             Interrupted: when asked to stop; what is finished is recorded.

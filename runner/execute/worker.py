@@ -1,4 +1,4 @@
-"""A worker: claims a stage, does it and records how it ended.
+"""A worker: claims a stage, or several trainings to do together, does them and records their ends.
 
 Needs nothing but plain values; database, device and caches are its own, unless it works in the
 process that has them open. Does not know which stage comes next.
@@ -6,38 +6,36 @@ process that has them open. Does not know which stage comes next.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
-from typing import Self
-
-import torch
+from typing import Self, cast
 
 from runner.artifacts.cache import Cache
 from runner.bind.data_locations import DataLocation
 from runner.bind.workspace import Workspace
 from runner.components.data.dataset import ImageSource
-from runner.core.errors import ClaimLost, Interrupted, RunnerError
 from runner.core.moments import reached
-from runner.core.stages import Stage
+from runner.core.stages import Stage, Train
 from runner.engine.context import Context
 from runner.engine.data.pixels import forget_images
 from runner.engine.device import choose_device
-from runner.engine.engine import do_stage, end_stage
+from runner.engine.engine import do_stage, do_together
 from runner.engine.job import StageJob
 from runner.engine.numerics import begin_numerics, on_threads
+from runner.execute.attempts import Attempts, Home
 from runner.execute.heartbeat import Heartbeat
 from runner.execute.listener import Listener
 from runner.execute.plan_execution import StageTask, WorkerSetup
-from runner.execute.recording import close_attempt, record_outcome
-from runner.execute.stage_worker import Answer, StageResult
+from runner.execute.stage_worker import Ended
 from runner.execute.work_folder import WorkFolder
 from runner.store.catalogue import record_environment
 from runner.store.claims import Claimed, NewAttempt, check_not_lost, claim_stage
 from runner.store.database import Database
 from runner.store.progress import artifact_digests, recorded_epochs
 from runner.store.recorder import record_epochs, record_ranges
+
+Note = Callable[[str], None]
 
 
 class Worker:
@@ -80,7 +78,8 @@ class Worker:
         )
         needed = map(context.artifact_path, setup.needed)
         self._context = replace(context, cache=Cache(context.folder, request.cache_limit, needed))
-        self._folder = WorkFolder(self._context)
+        folder = WorkFolder(self._context)
+        self._home = Home(self._database, self._context, folder, listener)
         self._environment = record_environment(self._database, setup.environment)
 
     def __enter__(self) -> Self:
@@ -112,9 +111,36 @@ class Worker:
         for note in self._context.writer.notes():
             self._listener.on_note(note)
 
-    def do(self, task: StageTask) -> Answer:
+    def do(self, tasks: Sequence[StageTask], ended: Ended) -> None:
         """See :meth:`StageWorker.do`."""
         self._tell_notes()
+        with Heartbeat(self._database) as heartbeat:
+            attempts = Attempts(self._home, heartbeat, ended)
+            note = self._once()
+            try:
+                for task in tasks:
+                    self._begin(task, attempts, ended, note)
+            except BaseException as error:
+                attempts.stop(error)
+            if attempts.jobs:
+                try:
+                    self._do(attempts, heartbeat, note)
+                except BaseException as error:
+                    attempts.end_all(error)
+
+    def _once(self) -> Note:
+        """Return what tells each note once, however many trainings it is about."""
+        told: set[str] = set()
+
+        def note(text: str) -> None:
+            if text not in told:
+                told.add(text)
+                self._listener.on_note(text)
+
+        return note
+
+    def _begin(self, task: StageTask, attempts: Attempts, ended: Ended, note: Note) -> None:
+        """Claim a stage."""
         numerics = self._numerics
         claim = claim_stage(
             self._database,
@@ -126,57 +152,26 @@ class Worker:
             failures=task.failures,
         )
         if not isinstance(claim, Claimed):
-            return claim
+            ended(task.stage, claim)
+            return
+        attempts.begin(self._job(task, claim), claim)
         reached("stage claimed")
         if claim.took_over:
-            self._listener.on_note("taking over a stage whose process died")
+            note("taking over a stage whose process died")
         self._listener.on_stage_start(task.stage)
-        return self._do(task, claim)
 
-    def _do(self, task: StageTask, claim: Claimed) -> StageResult | None:
-        database, started = self._database, time.perf_counter()
-        job = self._job(task, claim)
-        try:
-            with (
-                Heartbeat(database, claim) as heartbeat,
-                on_threads(self._numerics.threads(task.stage)),
-            ):
-                outcome = do_stage(self._context_of(task.stage, heartbeat), job)
-            seconds = time.perf_counter() - started
-            record_outcome(database, claim, outcome, seconds)
-        except ClaimLost as lost:
-            self._listener.on_note(str(lost))
-            return None
-        except (Interrupted, KeyboardInterrupt):
-            close_attempt(database, claim, "interrupted", time.perf_counter() - started, "")
-            raise
-        except Exception as error:
-            return self._failed(error, claim, job, time.perf_counter() - started)
-        reached("outcome recorded")
-        end_stage(self._context, task.stage)
-        readers = outcome.values.get("readers", {})
-        return StageResult(outcome.status, seconds, outcome.message, readers)
+    def _do(self, attempts: Attempts, heartbeat: Heartbeat, note: Note) -> None:
+        """Do what is claimed; trainings of one cohort have the same numerics."""
+        jobs = attempts.jobs
+        context = self._context_of(jobs[0].stage, heartbeat, note)
+        with on_threads(self._numerics.threads(jobs[0].stage)):
+            if len(jobs) == 1:
+                attempts.end(jobs[0], do_stage(context, jobs[0]))
+                return
+            assert all(self._numerics.of(job.stage) == context.numerics for job in jobs)
+            do_together(context, cast(list[StageJob[Train]], jobs), attempts.end)
 
-    def _failed(
-        self, error: Exception, claim: Claimed, job: StageJob[Stage], seconds: float
-    ) -> StageResult:
-        """Record a failure of this stage alone; raise what ends the whole plan."""
-        database = self._database
-        if (end := self._folder.end_of_all(job.stage, error)) is not None:
-            close_attempt(database, claim, "interrupted", seconds, str(error), job)
-            raise end from None
-        message = (
-            str(error) if isinstance(error, RunnerError) else f"{type(error).__name__}: {error}"
-        )
-        close_attempt(database, claim, "failed", seconds, message, job)
-        if isinstance(error, torch.AcceleratorError):
-            raise RunnerError(
-                f"the device is in a state that ends this process: {message}",
-                hint="run the same command again to go on; --retry-failed does this run again",
-            ) from error
-        return StageResult("failed", seconds, message, job.finished_readers)
-
-    def _context_of(self, stage: Stage, heartbeat: Heartbeat) -> Context:
+    def _context_of(self, stage: Stage, heartbeat: Heartbeat, note: Note) -> Context:
         def should_stop() -> bool:
             if heartbeat.ended is not None:
                 raise heartbeat.ended
@@ -187,7 +182,7 @@ class Worker:
             numerics=self._numerics.of(stage),
             should_stop=should_stop,
             on_progress=lambda progress: self._listener.on_stage_progress(stage, progress),
-            on_note=self._listener.on_note,
+            on_note=note,
         )
 
     def _job(self, task: StageTask, claim: Claimed) -> StageJob[Stage]:
@@ -202,6 +197,7 @@ class Worker:
             store_ranges=lambda ranges: record_ranges(database, claim, ranges),
             record=task.record,
             check_claim=lambda: check_not_lost(database, claim),
+            on_progress=lambda progress: self._listener.on_stage_progress(task.stage, progress),
         )
 
 

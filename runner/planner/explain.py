@@ -13,6 +13,7 @@ from typing import Any
 from runner.core.plan import Facts, Plan
 from runner.core.records import ActualCost
 from runner.core.stages import STAGE_KINDS, AfterTraining, Analyse, Evaluate, Stage, Train
+from runner.core.text import listed
 from runner.planner.cost import Cost, cost_of, predicted
 
 Rule = Callable[[Plan, Facts], Plan]
@@ -25,7 +26,6 @@ WHOLE = {
 """Schedules that part in the first epoch or not at all, and why."""
 AUGMENTED = "the images are augmented"
 EVALUATED_ONCE = f"{AUGMENTED}; those of what is evaluated are computed once"
-SHOWN_NAMES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,25 +72,6 @@ class Saving:
     stages: int
     epochs: int
     seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Together:
-    """Trainings that are done together.
-
-    Attributes:
-        stages: their keys.
-        runs: names of the runs that read them.
-        why: what they share.
-    """
-
-    stages: tuple[str, ...]
-    runs: tuple[str, ...]
-    why: str
-
-    def words(self) -> str:
-        """Return it in one line."""
-        return f"{_listed(self.runs)}: {self.why}"
 
 
 def tree(
@@ -196,22 +177,6 @@ def _saving(name: str, before: Cost, after: Cost) -> Saving:
     )
 
 
-def trained_together(plan: Plan, names: Mapping[str, str]) -> Iterator[Together]:
-    """Yield which runs' trainings are done together, and what they share.
-
-    Args:
-        plan: what is planned.
-        names: of the runs, by key.
-    """
-    readers: dict[str, list[str]] = {}
-    for run, keys in plan.stages_by_run.items():
-        for key in keys:
-            readers.setdefault(key, []).append(names[run])
-    for cohort in plan.cohorts:
-        runs = dict.fromkeys(name for key in cohort.stages for name in readers[key])
-        yield Together(cohort.stages, tuple(runs), cohort.why)
-
-
 def measured(plan: Plan) -> dict[str, int]:
     """Return the metrics that are to be measured of finished runs, and of how many."""
     found: dict[str, int] = {}
@@ -270,7 +235,7 @@ def not_shared(
         reasons = list(_reasons(alike)) if len(families) > 1 or len(limits) > 1 else []
         if reasons:
             mine = [names[run] for stage in alike for run in runs[stage.key]]
-            yield f"{_listed(mine)}: {'; '.join(reasons)}"
+            yield f"{listed(mine)}: {'; '.join(reasons)}"
     yield from _unshared_prefixes(naive, plan)
 
 
@@ -287,6 +252,14 @@ def _unshared_prefixes(naive: Plan, plan: Plan) -> Iterator[str]:
         if isinstance(stage, Train) and stage.on_features
         for name in stage.readers
     }
+    cohorts = {key for cohort in plan.cohorts for key in cohort.stages}
+    together = {
+        name
+        for stage in plan.stages
+        if isinstance(stage, Train) and stage.key in cohorts
+        for name in stage.readers
+    }
+    augmented -= together  # computed once for all of them, in each step
     evaluated &= augmented
     for keys, why in ((augmented - evaluated, AUGMENTED), (evaluated, EVALUATED_ONCE)):
         if keys:
@@ -323,9 +296,3 @@ def _reasons(stages: Sequence[Train]) -> Iterator[str]:
         yield "not every one of them measures the same after each epoch"
     if len({each["diverged_if"] for each in trains}) > 1:
         yield "another train.diverged_if may end a training earlier"
-
-
-def _listed(names: Sequence[str]) -> str:
-    """Return names as text, the first few of many."""
-    shown = ", ".join(names[:SHOWN_NAMES])
-    return shown if len(names) <= SHOWN_NAMES else f"{shown} and {len(names) - SHOWN_NAMES} more"

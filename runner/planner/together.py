@@ -7,21 +7,19 @@ records does not change, so neither do stages, keys and epochs.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from runner.core.plan import Cohort, Facts, Plan
-from runner.core.stages import Stage, Train
+from runner.core.stages import Stage, Train, multiply_adds_a_step
+from runner.core.text import listed
 
 MOST = 16
 """Trainings that are done together at most: none of them has a result before all are far."""
 
-APART = 4
-"""Epochs that trainings may be apart when they begin: who is behind catches up, the others wait."""
-
 MEMORY_SHARE = 0.5
-"""Share of the memory that the states of trainings done together may take, gradients included."""
+"""Share of the memory that the states of trainings done together may take."""
 
 LIGHT = 1 << 24
 """Multiply-adds of one image up to which a network is so light that augmenting images counts."""
@@ -53,8 +51,10 @@ def _dear(stage: Train) -> str:
     """Return in words what a training would share in every step, "" where that is nothing dear."""
     if not stage.stream or stage.recorded is not None or not stage.epochs:
         return ""
+    if stage.trains_on_features:
+        return ""
     prefix = stage.prefix
-    is_frozen = prefix is not None and bool(prefix.key) and not stage.trains_on_features
+    is_frozen = prefix is not None and bool(prefix.key)
     augments = bool(_train_settings(stage).get("augment"))
     if is_frozen:
         frozen = "the output of their frozen layers"
@@ -74,7 +74,7 @@ def _alike(stage: Train, facts: Facts) -> tuple[Hashable, ...]:
         stage.prefix.key if stage.prefix is not None else "",
         stage.on_features,
         _train_settings(stage).get("precision"),
-        facts.threads.get(stage.multiply_adds, stage.multiply_adds),
+        facts.threads.get(work := multiply_adds_a_step(stage), work),
     )
 
 
@@ -91,10 +91,14 @@ def _depths(stages: Iterable[Stage]) -> dict[str, int]:
 
 
 def _together(group: Sequence[Train], facts: Facts) -> Iterator[list[Train]]:
-    """Yield the trainings of a group that are done together, two at least."""
+    """Yield the trainings of a group that are done together, two at least.
+
+    Who was stopped behind the others catches up by itself, while they wait: as long as none waits
+    for more epochs than it has left.
+    """
     near: list[list[Train]] = []
     for stage in sorted(group, key=_next_epoch):
-        if near and _next_epoch(stage) - _next_epoch(near[-1][0]) <= APART:
+        if near and _next_epoch(stage) - _next_epoch(near[-1][0]) <= stage.epochs:
             near[-1].append(stage)
         else:
             near.append([stage])
@@ -114,10 +118,44 @@ def _next_epoch(stage: Train) -> int:
 def _most(members: Iterable[Train], facts: Facts) -> int:
     """Return how many of some trainings may be done together, at least 1.
 
-    What a step needs beside the states is freed before the next training's step.
+    What a step needs beside the states, gradients too, is freed before the next training's step.
     """
-    # a state has the weights at least twice, so that the gradients are at most half of it
-    largest = max(stage.state_bytes for stage in members) * 3 // 2
+    largest = max(stage.state_bytes for stage in members)
     if facts.memory is None or not largest:
         return MOST
     return max(1, min(MOST, int(facts.memory * MEMORY_SHARE) // largest))
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Trainings that are done together.
+
+    Attributes:
+        stages: their keys.
+        runs: names of the runs that read them.
+        why: what they share.
+    """
+
+    stages: tuple[str, ...]
+    runs: tuple[str, ...]
+    why: str
+
+    def words(self) -> str:
+        """Return it in one line."""
+        return f"{listed(self.runs)}: {self.why}"
+
+
+def trained_together(plan: Plan, names: Mapping[str, str]) -> Iterator[Together]:
+    """Yield which runs' trainings are done together, and what they share.
+
+    Args:
+        plan: what is planned.
+        names: of the runs, by key.
+    """
+    readers: dict[str, list[str]] = {}
+    for run, keys in plan.stages_by_run.items():
+        for key in keys:
+            readers.setdefault(key, []).append(names[run])
+    for cohort in plan.cohorts:
+        runs = dict.fromkeys(name for key in cohort.stages for name in readers[key])
+        yield Together(cohort.stages, tuple(runs), cohort.why)

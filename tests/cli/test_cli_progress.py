@@ -1,14 +1,15 @@
 """The lines of a run where standard error is no terminal: few, and never long in coming."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import stages
+from rich.console import Console
 
 from runner.cli import progress
-from runner.cli.progress import PlainProgress
+from runner.cli.progress import LiveProgress, PlainProgress
 from runner.core.plan import Facts, Plan
 from runner.core.run import ResolvedSettings
 from runner.core.stages import Stage
@@ -21,20 +22,29 @@ TEST = stages.evaluate("e", "t")
 Tell = Callable[[float, Callable[[PlainProgress], None]], list[str]]
 
 
+def wanted(chains: Mapping[str, tuple[Stage, ...]]) -> Any:
+    """Return the plan of runs, by their names."""
+    cells = [
+        SimpleNamespace(
+            cell=SimpleNamespace(name=name, seed=0), run=SimpleNamespace(run_key=f"r{name}")
+        )
+        for name in chains
+    ]
+    distinct = {stage.key: stage for chain in chains.values() for stage in chain}
+    return SimpleNamespace(
+        cells=cells,
+        chains={f"r{name}": chain for name, chain in chains.items()},
+        plan=Plan(tuple(distinct.values()), {}),
+        facts=Facts(),
+    )
+
+
 @pytest.fixture
 def tell(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Tell:
     """Set the clock, tell something, and return the lines that are printed."""
     clock = SimpleNamespace(now=1000.0)
     monkeypatch.setattr(progress.time, "monotonic", lambda: clock.now)
-    cell = SimpleNamespace(name="lr=0.1", seed=0)
-    of_run: Any = SimpleNamespace(cell=cell, run=SimpleNamespace(run_key="r"))
-    wanted: Any = SimpleNamespace(
-        cells=[of_run],
-        chains={"r": (PREPARE, TRAIN, TEST)},
-        plan=Plan((PREPARE, TRAIN, TEST), {}),
-        facts=Facts(),
-    )
-    shown = PlainProgress(wanted)
+    shown = PlainProgress(wanted({"lr=0.1": (PREPARE, TRAIN, TEST)}))
 
     def tell(seconds: float, said: Callable[[PlainProgress], None]) -> list[str]:
         clock.now = 1000.0 + seconds
@@ -108,3 +118,63 @@ def test_trainings_that_end_often_say_nothing_in_between(tell: Tell) -> None:
         tell(start, ended(TRAIN, 20))
         tell(start, began(TRAIN))
         assert tell(start + 15, moved(TRAIN, 5, 10, 1, 30, 2.5, 0.1)) == []
+
+
+def test_trainings_that_are_done_together_say_how_many_they_are(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock.now)
+    one, two, later = (stages.train(key, 10, cost_key="k") for key in ("one", "two", "later"))
+    plan = wanted({"one": (one,), "two": (two,), "later": (later,)})
+    shown = PlainProgress(plan)
+
+    def told(seconds: float, said: Callable[[PlainProgress], None]) -> list[str]:
+        clock.now = 1000.0 + seconds
+        said(shown)
+        return capsys.readouterr().err.splitlines()
+
+    assert [*told(0, began(one)), *told(0, began(two))] == []
+    assert [*told(1, moved(one, 0, 10, 1, 10)), *told(1, moved(two, 0, 10, 1, 10))] == []
+    # both have trained two epochs in 20 seconds: 5 seconds for each of 8 + 8 + 10 to come
+    assert told(21, moved(one, 0, 10, 3, 10)) == [
+        "one seed=0: epoch 3/10 step 0/10; 2 trainings together; about 2 min 10 s left"
+    ]
+    assert told(81, moved(two, 10, 10, 9, 10)) == [
+        "two seed=0: epoch 9/10 step 10/10; 2 trainings together; about 53 s left"
+    ]
+    assert told(101, ended(one, 50)) == ["[1/3] one seed=0: done in 50 s; about 1 min 01 s left"]
+    assert told(102, ended(two, 50)) == ["[2/3] two seed=0: done in 50 s; about 56 s left"]
+    assert shown._estimate.together == 0
+    told(103, began(later))
+    assert shown._estimate.together == 1
+    shown.on_stage_left(later)
+    assert shown._estimate.together == 0
+
+
+def test_of_several_trainings_a_terminal_shows_one_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock.now)
+    one, two = (stages.train(key, 10, cost_key="k") for key in ("one", "two"))
+    shown = LiveProgress(wanted({"one": (one,), "two": (two,)}), Console(quiet=True))
+    grid, line = shown._bars.tasks
+
+    def told(seconds: float, stage: Stage, epoch: int) -> str:
+        clock.now = 1000.0 + seconds
+        shown.on_stage_progress(stage, Progress(0, 10, epoch, 10))
+        return line.description
+
+    try:
+        for stage in (one, two):
+            shown.on_stage_start(stage)
+        assert told(1, one, 1) == "one seed=0 (2 trainings together)"
+        assert told(1.1, two, 1) == "one seed=0 (2 trainings together)"
+        assert told(1.5, one, 6) == "one seed=0 (2 trainings together)"
+        assert told(1.6, two, 6) == "one seed=0 (2 trainings together)"
+        assert grid.completed == 1.0  # half of each
+        shown.on_stage_end(one, "done", 1.0, "")
+        assert told(1.7, two, 8) == "two seed=0"
+    finally:
+        shown.close()

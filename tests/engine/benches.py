@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from runner.artifacts.cache import Cache
 from runner.components.data.dataset import DataAccess, ImageSource
@@ -177,3 +178,17 @@ def reading_of(outcome: Outcome) -> Mapping[str, Any]:
 def plain_records(records: Sequence[EpochRecord]) -> list[tuple[Any, ...]]:
     """Return records without their seconds."""
     return [(r.epoch, r.metrics, r.step_losses, r.learning_rate) for r in records]
+
+
+class Draws(TorchDispatchMode):
+    """Counts numbers that are drawn for a network on the CPU."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        drawing = str(func).startswith(("aten.uniform_", "aten.normal_"))
+        if drawing and args[0].device.type != "meta":
+            self.count += args[0].numel()
+        return func(*args, **(kwargs or {}))

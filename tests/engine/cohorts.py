@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benches import Bench, plain_records
+import pytest
+import torch
+from benches import MLP, Bench, plain_records, settings_of
+from torch import nn
 
 from runner.components.settings import Settings
 from runner.core.records import EpochRecord
 from runner.core.stages import Train
 from runner.engine.context import Outcome
+from runner.engine.data.augment import Augmenter
 from runner.engine.engine import do_together
 from runner.engine.job import StageJob
+from runner.engine.training.step import TrainingStep
 
 End = Outcome | BaseException
+
+CROP = {"steps": [{"name": "RandomCrop", "size": 8, "padding": 2}]}
+DROPPING = {"name": "mlp", "hidden": [12], "batch_norm": True, "dropout": 0.3}
+
+
+def sgd(lr: float, **others: Any) -> dict[str, Any]:
+    return {"optimizer": {"name": "sgd", "lr": lr, "momentum": 0.9}, **others}
+
+
+def rates(*rates: float, model: Any = MLP, **train: Any) -> list[Settings]:
+    return [settings_of(sgd(rate, **train), model) for rate in rates]
 
 
 @dataclass
@@ -119,3 +137,35 @@ def path_bytes(bench: Bench, name: str) -> bytes:
 def states_of(bench: Bench) -> set[bytes]:
     """Return the tensors of the states that a folder holds."""
     return {path.read_bytes() for path in (bench.folder / "states").rglob("*.safetensors")}
+
+
+def messages(ends: Sequence[End]) -> list[str]:
+    """Return what each ended with, as text."""
+    return [each.status if isinstance(each, Outcome) else repr(each) for each in ends]
+
+
+@contextmanager
+def counted() -> Iterator[Counter[str]]:
+    """Count batches that are augmented, steps, and what goes through the first frozen layer."""
+    seen: Counter[str] = Counter()
+    augment, step, forward = Augmenter.__call__, TrainingStep.__call__, nn.Conv2d.forward
+
+    def augmented(*given: Any) -> Any:
+        seen["augmented"] += 1
+        return augment(*given)
+
+    def stepped(*given: Any) -> Any:
+        seen["steps"] += 1
+        return step(*given)
+
+    def forwarded(layer: nn.Conv2d, inputs: torch.Tensor) -> torch.Tensor:
+        is_trained_on = inputs.device.type != "meta" and not torch.is_inference_mode_enabled()
+        if layer.in_channels == 3 and is_trained_on:
+            seen["prefix"] += 1
+        return forward(layer, inputs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Augmenter, "__call__", augmented)
+        patch.setattr(TrainingStep, "__call__", stepped)
+        patch.setattr(nn.Conv2d, "forward", forwarded)
+        yield seen

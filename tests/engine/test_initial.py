@@ -5,10 +5,9 @@ from typing import Any
 
 import pytest
 import torch
-from benches import Bench, settings_of
+from benches import Bench, Draws, settings_of
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from runner.engine.network import initial as module
 from runner.engine.network.build import Network, build_network, load_state
@@ -25,20 +24,6 @@ def network(model: dict[str, Any], given: Any = ()) -> Network:
 
 def contiguous(network: Network) -> dict[str, Tensor]:
     return {name: each.contiguous() for name, each in network.module.state_dict().items()}
-
-
-class Draws(TorchDispatchMode):
-    """Counts numbers that are drawn."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.count = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        drawing = str(func).startswith(("aten.uniform_", "aten.normal_"))
-        if drawing and args[0].device.type != "meta":
-            self.count += args[0].numel()
-        return func(*args, **(kwargs or {}))
 
 
 @pytest.mark.parametrize(

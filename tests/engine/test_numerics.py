@@ -22,10 +22,10 @@ def four_threads() -> Iterator[None]:
         yield
 
 
-def test_a_stage_has_a_thread_for_each_million_multiply_adds_up_to_all_cores(
+def test_a_stage_has_a_thread_for_each_16_million_multiply_adds_of_a_batch_up_to_all_cores(
     tmp_path: Path,
 ) -> None:
-    train = Bench(tmp_path, settings_of()).stage("train")
+    train = Bench(tmp_path, settings_of({"batch_size": 16})).stage("train")
     made = numerics.begin_numerics(CPU, 4)
     threads = [
         made.threads(replace(train, multiply_adds=number << 20)) for number in (0, 1, 2, 3, 900)

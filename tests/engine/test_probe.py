@@ -34,10 +34,10 @@ def ticking(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe, "time", SimpleNamespace(perf_counter=lambda: float(next(ticks))))
 
 
-def seconds(stage: Stage, **settings: Any) -> float:
+def seconds(stage: Stage, together: int = 1, **settings: Any) -> float:
     made = settings_of(**settings)
     source = made.data.build(NOWHERE)
-    return probe.Probe(made, source, (3, 8, 8), begin_numerics(CPU)).seconds(stage)
+    return probe.Probe(made, source, (3, 8, 8), begin_numerics(CPU)).seconds(stage, together)
 
 
 def test_decoding_is_measured_on_some_images_for_all() -> None:
@@ -58,6 +58,17 @@ def test_augmentation_is_part_of_an_epoch_on_images_only() -> None:
     augmented = replace(TRAIN, on_features=True, prefix=replace(PREFIX, views=None))
     evaluated = seconds(augmented, train=train, model=FROZEN)
     assert evaluated == pytest.approx(36 / 12 * 2 * STEP + 12 / FEATURES_BATCH)
+
+
+def test_trainings_done_together_have_a_part_each_of_what_they_share() -> None:
+    """Of the clock's ticks a step has one, as augmenting a batch and the frozen layers on it."""
+    train, frozen = {"augment": MIRRORED}, replace(TRAIN, prefix=replace(PREFIX, views=None))
+    alone = seconds(frozen, train=train, model=FROZEN)
+    assert alone == pytest.approx(36 / 12 * 2 * STEP + 12 / BATCH)
+    four = seconds(frozen, together=4, train=train, model=FROZEN)
+    assert four == pytest.approx(36 / 12 * (STEP + (STEP + 1) / 4) + 12 / BATCH)
+    unfrozen = seconds(stages.train("t"), together=4, train=train)
+    assert unfrozen == pytest.approx(36 / 12 * (STEP + STEP / 4) + 12 / BATCH)
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benches import Bench, plain_records, reading_of, settings_of
+from benches import Bench, Draws, plain_records, reading_of, settings_of
 
 from runner.core.errors import Interrupted
 from runner.engine.context import Outcome
@@ -125,6 +125,25 @@ def test_a_checkpoint_is_continued_after_its_epoch(interrupted: Bench) -> None:
     outcome = interrupted.do("train", 2)
     assert reading_of(outcome)["reads"] == [[1, 1, 2], [2, 3, 5]]
     assert interrupted.notes == ["continuing after epoch 2"]
+
+
+def test_a_training_that_goes_on_draws_no_weights(interrupted: Bench) -> None:
+    with Draws() as draws:
+        interrupted.do("train", 2)
+    assert draws.count == 0
+
+
+def test_a_checkpoint_that_is_found_damaged_leaves_the_weights_to_be_drawn(
+    interrupted: Bench, tmp_path: Path
+) -> None:
+    (tensors,) = checkpoint_of(interrupted).glob("*.safetensors")
+    content = bytearray(tensors.read_bytes())
+    content[-1] ^= 1
+    tensors.write_bytes(content)
+    outcome = interrupted.do("train", 2)
+    assert reading_of(outcome)["reads"] == [[2, 1, 5]]
+    expected, _ = undisturbed("adam", tmp_path / "whole")
+    assert interrupted.digest() == expected.digest()
 
 
 def test_only_the_newest_checkpoint_is_kept(interrupted: Bench) -> None:

@@ -1,38 +1,31 @@
-"""Trainings that are done together are each the same bytes as alone, whatever becomes of others."""
+"""Trainings done together are each the same bytes as alone; what they share is done once."""
 
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+import weakref
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from benches import MLP, reading_of, settings_of
-from cohorts import Together, check_as_alone
+from benches import SYNTHETIC, reading_of, settings_of
+from cohorts import CROP, DROPPING, Together, check_as_alone, counted, messages, rates, sgd
+from planted import at_moment
 from test_divergence import HUGE
 from test_features import BLOCKS, FeaturesBench
 from test_resume import STEPS
 from torch import nn
 
+import runner.engine.training.book as book_module
 from runner.components.settings import Settings
+from runner.engine.context import Progress
 from runner.engine.data.augment import Augmenter
 from runner.engine.stages import train as stage
 from runner.engine.training import loop
+from runner.engine.training import together as together_module
 from runner.engine.training.step import TrainingStep
 
-CROP = {"steps": [{"name": "RandomCrop", "size": 8, "padding": 2}]}
 JITTER = {"steps": [{"name": "ColorJitter", "brightness": 0.5}, {"name": "RandomErasing"}]}
-DROPPING = {"name": "mlp", "hidden": [12], "batch_norm": True, "dropout": 0.3}
 CONVNET = {"name": "convnet", "filters": [4], "batch_norm": True}
-
-
-def sgd(lr: float, **others: Any) -> dict[str, Any]:
-    return {"optimizer": {"name": "sgd", "lr": lr, "momentum": 0.9}, **others}
-
-
-def rates(*rates: float, model: Any = MLP, **train: Any) -> list[Settings]:
-    return [settings_of(sgd(rate, **train), model) for rate in rates]
 
 
 DIFFERENT = [
@@ -69,7 +62,12 @@ CASES: dict[str, list[Settings]] = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+SLOW = ("plain", "crops, last batch dropped", "frozen, clipped")
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(each, marks=[pytest.mark.slow] * (each in SLOW)) for each in CASES]
+)
 @pytest.mark.parametrize("poll_seconds", [0.0, pytest.param(1e9, marks=pytest.mark.slow)])
 def test_together_each_is_as_alone(
     case: str, poll_seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -98,39 +96,13 @@ def test_evaluated_on_features_each_is_as_alone(tmp_path: Path) -> None:
         check_as_alone(together.benches[number], end, tmp_path / str(number))
 
 
+@pytest.mark.slow
 def test_trained_on_features_each_is_as_alone(tmp_path: Path) -> None:
     flip = {"steps": [{"name": "RandomHorizontalFlip"}]}
     settings = rates(0.1, 0.05, model=BLOCKS, augment=flip)
     together = Together.of(tmp_path / "together", settings, FeaturesBench)
     for number, end in enumerate(together.train()):
         check_as_alone(together.benches[number], end, tmp_path / str(number))
-
-
-@contextmanager
-def counted() -> Iterator[Counter[str]]:
-    """Count batches that are augmented, steps, and what goes through the first frozen layer."""
-    seen: Counter[str] = Counter()
-    augment, step, forward = Augmenter.__call__, TrainingStep.__call__, nn.Conv2d.forward
-
-    def augmented(*given: Any) -> Any:
-        seen["augmented"] += 1
-        return augment(*given)
-
-    def stepped(*given: Any) -> Any:
-        seen["steps"] += 1
-        return step(*given)
-
-    def forwarded(layer: nn.Conv2d, inputs: torch.Tensor) -> torch.Tensor:
-        is_trained_on = inputs.device.type != "meta" and not torch.is_inference_mode_enabled()
-        if layer.in_channels == 3 and is_trained_on:
-            seen["prefix"] += 1
-        return forward(layer, inputs)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Augmenter, "__call__", augmented)
-        patch.setattr(TrainingStep, "__call__", stepped)
-        patch.setattr(nn.Conv2d, "forward", forwarded)
-        yield seen
 
 
 def test_a_step_is_augmented_once_and_goes_once_through_the_prefix(tmp_path: Path) -> None:
@@ -185,3 +157,133 @@ def test_a_network_that_writes_into_its_batches_does_not_disturb_others(
     together = Together.of(tmp_path / "together", rates(0.1, 0.05, model=model, augment=CROP))
     for number, end in enumerate(together.train()):
         check_as_alone(together.benches[number], end, tmp_path / str(number))
+
+
+def test_a_batch_that_two_networks_write_into_at_times_is_given_to_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network that is known to leave its batches as they are does not do so for ever."""
+    real = TrainingStep.__call__
+
+    def step(self: Any, epoch: int, number: int, inputs: torch.Tensor, labels: Any) -> Any:
+        found = real(self, epoch, number, inputs, labels)
+        if number == 2:
+            inputs.zero_()
+        return found
+
+    monkeypatch.setattr(TrainingStep, "__call__", step)
+    together = Together.of(tmp_path, rates(0.1, 0.05, augment=CROP))
+    ends = together.train()
+    assert ["wrote into a batch" in str(each) for each in ends] == [True, True]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"seed": 1},
+        {"train": sgd(0.1, batch_size=11)},
+        {"train": sgd(0.1, drop_last=True)},
+        {"train": sgd(0.1, augment=CROP)},
+        {"train": sgd(0.1, precision="bf16")},
+        {"data": {**SYNTHETIC, "validation": 0.3}},
+    ],
+    ids=str,
+)
+def test_who_sees_other_batches_is_refused(other: dict[str, Any], tmp_path: Path) -> None:
+    settings = [*rates(0.1, 0.2), settings_of(**{"train": sgd(0.3), **other})]
+    ends = Together.of(tmp_path, settings).train()
+    assert messages(ends)[:2] == ["done", "done"]
+    assert "different batches" in str(ends[2])
+
+
+def test_each_tells_its_own_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "POLL_SECONDS", 0.0)
+    together = Together.of(tmp_path, rates(0.1, 0.05, epochs=1))
+    told: dict[int, list[Progress]] = {0: [], 1: []}
+    together.options = {number: {"on_progress": told[number].append} for number in told}
+    together.train()
+    for number, progress in told.items():
+        steps = [each for each in progress if not each.split]
+        assert [each.done for each in steps] == [1, 2, 3]
+        (record,) = together.benches[number].records.values()
+        assert steps[0].loss == record.step_losses[0]
+
+
+def test_seconds_of_an_epoch_are_ones_own_and_a_share_of_what_is_shared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that only batches and steps move."""
+    now = 0.0
+    augment, step = Augmenter.__call__, TrainingStep.__call__
+
+    def augmented(*given: Any) -> Any:
+        nonlocal now
+        now += 8
+        return augment(*given)
+
+    def stepped(*given: Any) -> Any:
+        nonlocal now
+        now += 1 if given[0]._settings.train.optimizer.lr == 0.1 else 2
+        return step(*given)
+
+    monkeypatch.setattr(Augmenter, "__call__", augmented)
+    monkeypatch.setattr(TrainingStep, "__call__", stepped)
+    for module in (loop, together_module):
+        monkeypatch.setattr(module, "time", FakeTime(lambda: now))
+    together = Together.of(tmp_path, rates(0.1, 0.05, augment=CROP, epochs=1))
+    together.train()
+    seconds = [each.seconds for bench in together.benches for each in bench.records.values()]
+    assert seconds == [STEPS * (4 + 1), STEPS * (4 + 2)]
+
+
+class FakeTime:
+    """A clock that tests move."""
+
+    def __init__(self, now: Any) -> None:
+        self.perf_counter = self.monotonic = now
+
+
+def test_one_copy_of_what_is_trained_is_held_for_checkpoints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copies: list[weakref.ref[torch.Tensor]] = []
+    alive: list[int] = []
+    real = book_module.packed
+
+    def packed(*given: Any, goes_on: bool) -> Any:
+        alive.append(sum(copy() is not None for copy in copies))
+        found = real(*given, goes_on=goes_on)
+        if goes_on:
+            copies.append(weakref.ref(next(iter(found.tensors.values()))))
+        return found
+
+    monkeypatch.setattr(book_module, "packed", packed)
+    together = Together.of(tmp_path, rates(0.1, 0.05, 0.2), checkpoint_seconds=0.0)
+    slow = at_moment("tensors written, not renamed", lambda: time.sleep(0.05))
+    with slow:
+        together.train()
+    assert len(copies) == 6
+    assert set(alive) == {0}
+
+
+def test_gradients_of_one_training_are_held_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    networks: list[nn.Module] = []
+    held: list[int] = []
+    real, step = stage.network_for, TrainingStep.__call__
+
+    def network_for(*given: Any) -> Any:
+        network = real(*given)
+        networks.append(network.module)
+        return network
+
+    def stepped(*given: Any) -> Any:
+        weights = [each for module in networks for each in module.parameters()]
+        held.append(sum(each.grad is not None for each in weights))
+        return step(*given)
+
+    monkeypatch.setattr(stage, "network_for", network_for)
+    monkeypatch.setattr(TrainingStep, "__call__", stepped)
+    Together.of(tmp_path, rates(0.1, 0.05, epochs=2)).train()
+    assert held == [0] * (2 * 2 * STEPS)

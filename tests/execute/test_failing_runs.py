@@ -14,6 +14,7 @@ import runner.engine.data.arrays as arrays_module
 import runner.engine.engine as engine_module
 import runner.engine.training.checkpoint as checkpoint_module
 import runner.engine.training.loop as train_module
+import runner.execute.attempts as attempts_module
 from runner.api.running import RunSummary, run
 from runner.bind.request import Request
 from runner.core.errors import Interrupted, RunnerError
@@ -284,3 +285,18 @@ def test_a_changed_checkpoint_in_a_grid_is_noted_and_not_continued(
     assert not any("continuing" in note for note in log.notes)
     assert ask(tmp_path, "SELECT first_epoch FROM run_epochs ORDER BY attempt_id")[0] == (1,)
     assert not list((tmp_path / ".runner" / "checkpoints").rglob("epoch-*"))
+
+
+def test_stopped_while_a_result_is_recorded_gives_the_claim_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = write_grid(tmp_path)
+
+    def stop(*values: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(attempts_module, "record_outcome", stop)
+    with pytest.raises(KeyboardInterrupt):
+        run(Request([spec], threads=1, db=tmp_path / "results.db"))
+    assert ask(tmp_path, ATTEMPTS) == [("prepare", 1, "interrupted")]
+    assert ask(tmp_path, "SELECT count(*) FROM claims") == [(0,)]

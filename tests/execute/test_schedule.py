@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import stages
 from families import chain_of, naive, shared, trainings
 from hypothesis import given
 from hypothesis import strategies as some
 
-from runner.core.plan import Plan
-from runner.core.stages import Evaluate
+from runner.core.plan import Cohort, Facts, Plan
+from runner.core.prefix import FrozenPrefix
+from runner.core.stages import Evaluate, Train
 from runner.execute.schedule import Schedule
+from runner.planner.together import train_together
 
 PATHS = some.lists(
     some.tuples(some.sampled_from("xy"), some.integers(1, 4)), min_size=1, max_size=3
@@ -17,9 +22,12 @@ PATHS = some.lists(
 
 @some.composite
 def plans(draw) -> Plan:
-    """Draw the plan of runs that share the beginnings of their trainings, some of them tested."""
+    """Draw the plan of runs that share the beginnings of their trainings, some of them tested.
+
+    Trainings of one depth may be done together.
+    """
     paths = draw(some.lists(PATHS, min_size=1, max_size=6))
-    return shared(
+    plan = shared(
         naive(
             {
                 f"R{number}": chain_of(f"R{number}", path, tested=draw(some.booleans()))
@@ -27,6 +35,14 @@ def plans(draw) -> Plan:
             }
         )
     )
+    return train_together(with_streams(plan, draw(some.booleans())), Facts())
+
+
+def with_streams(plan: Plan, is_frozen: bool) -> Plan:
+    """Return a plan whose trainings see the same batches behind frozen layers, or do not."""
+    seen = {"stream": "b", "prefix": FrozenPrefix("f", "flatten", (3,), None)} if is_frozen else {}
+    made = [replace(stage, **seen) if isinstance(stage, Train) else stage for stage in plan.stages]
+    return replace(plan, stages=tuple(made))
 
 
 class Gone:
@@ -50,18 +66,24 @@ class Gone:
         }
 
     def go(self) -> None:
-        """Do what is ready until nothing is left; every pass must end some stage."""
+        """Do what is ready until nothing is left; every pass must end or split something."""
         pending = self.schedule.pending
         while pending:
-            before = len(pending)
-            for stage in list(pending.values()):
-                standing = self.schedule.standing(stage)
-                if standing == "waiting":
+            before = (len(pending), len(self.schedule.together()))
+            for unit in self.schedule.together():
+                standings = {stage.key: self.schedule.standing(stage) for stage in unit}
+                waiting = [stage for stage in unit if standings[stage.key] == "waiting"]
+                for stage in waiting:
                     assert any(need in pending for need in stage.needs)
+                if waiting:
                     continue
-                assert not any(need in pending for need in stage.needs)
-                self.end(stage.key, standing == "blocked")
-            assert len(pending) < before
+                if len(unit) > 1 and self.data.draw(some.booleans()):
+                    self.schedule.split([stage.key for stage in unit])
+                    continue
+                for stage in unit:
+                    assert not any(need in pending for need in stage.needs)
+                    self.end(stage.key, standings[stage.key] == "blocked")
+            assert (len(pending), -len(self.schedule.together())) < (before[0], -before[1])
 
     def end(self, key: str, is_blocked: bool) -> None:
         status = "blocked"
@@ -153,3 +175,34 @@ def test_a_finished_run_is_never_over_again() -> None:
     for stage in plan.stages:
         schedule.end(stage.key, "done")
     assert schedule.runs_over() == ["B"]
+
+
+def test_what_does_not_fit_together_is_done_in_halves() -> None:
+    many = [stages.train(key, pixels="p") for key in "abcde"]
+    plan = Plan((stages.prepare("p"), *many), {}, cohorts=(Cohort(tuple("abcde"), "why"),))
+    schedule = Schedule(plan, (), {})
+
+    def together() -> list[str]:
+        return ["".join(stage.key for stage in each) for each in schedule.together()]
+
+    assert together() == ["p", "abcde"]
+    schedule.end("p", "done")
+    schedule.end("b", "done")
+    assert together() == ["acde"]
+    schedule.split(list("acde"))
+    assert together() == ["ac", "de"]
+    schedule.split(list("de"))
+    assert together() == ["ac", "d", "e"]
+    schedule.end("a", "failed")
+    assert together() == ["c", "d", "e"]
+
+
+def test_one_that_was_elsewhere_when_others_did_not_fit_is_done_alone() -> None:
+    many = [stages.train(key) for key in "abcd"]
+    schedule = Schedule(Plan(tuple(many), {}, cohorts=(Cohort(tuple("abcd"), "why"),)), (), {})
+    schedule.split(list("abc"))  # another process had d
+    assert [[stage.key for stage in each] for each in schedule.together()] == [
+        ["a", "b"],
+        ["c"],
+        ["d"],
+    ]

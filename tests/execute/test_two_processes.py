@@ -127,14 +127,17 @@ def database(tmp_path: Path) -> Database:
     opened = open_database(tmp_path / "results.db")
     with opened.write() as connection:
         values = {"kind": "train", "spec": {}, "needs": [], "cost_kind": ""}
-        connection.execute(sa.insert(stages).values(stage_key="s", **values))
+        for key in ("s", "other"):
+            connection.execute(sa.insert(stages).values(stage_key=key, **values))
     yield opened
     opened.close()
 
 
-def take(database: Database, **options: object) -> Claimed | StageEnded | ClaimHeld:
+def take(
+    database: Database, stage: str = "s", **options: object
+) -> Claimed | StageEnded | ClaimHeld:
     environment = record_environment(database, {})
-    return claim_stage(database, "s", NewAttempt(environment, {}, "cpu"), **options)
+    return claim_stage(database, stage, NewAttempt(environment, {}, "cpu"), **options)
 
 
 def later(seconds: float) -> Moment:
@@ -209,13 +212,38 @@ def test_who_lost_a_claim_cannot_record_anything(database: Database) -> None:
 
 def test_a_heartbeat_notices_that_the_claim_is_lost(database: Database) -> None:
     mine = take(database)
-    with Heartbeat(database, mine, seconds=0.01) as heartbeat:
+    with Heartbeat(database, seconds=0.01) as heartbeat:
+        heartbeat.keep(mine)
         time.sleep(0.05)
         assert heartbeat.ended is None
         with database.write() as connection:
             connection.execute(sa.delete(claims))
         wait_for(lambda: heartbeat.ended is not None)
         assert isinstance(heartbeat.ended, ClaimLost)
+
+
+def test_one_heartbeat_keeps_several_claims_and_goes_on_when_one_is_lost(
+    database: Database,
+) -> None:
+    lost, kept = take(database, now=later(-100)), take(database, now=later(-100), stage="other")
+
+    def until() -> float:
+        leases = sa.select(claims.c.lease_until).where(claims.c.stage_key == kept.stage_key)
+        with database.read() as connection:
+            return connection.execute(leases).scalar_one()
+
+    with Heartbeat(database, seconds=0.01) as heartbeat:
+        heartbeat.keep(lost)
+        heartbeat.keep(kept)
+        with database.write() as connection:
+            connection.execute(sa.delete(claims).where(claims.c.stage_key == lost.stage_key))
+        wait_for(lambda: until() > time.time() + 60)
+        time.sleep(0.05)
+        assert heartbeat.ended is None
+        heartbeat.drop(kept)
+        end_attempt(database, kept, "done", 1.0)
+        time.sleep(0.05)
+        assert heartbeat.ended is None
 
 
 def test_a_heartbeat_extends_the_lease(database: Database) -> None:
@@ -226,7 +254,8 @@ def test_a_heartbeat_extends_the_lease(database: Database) -> None:
             return connection.execute(sa.select(claims.c.lease_until)).scalar_one()
 
     began = until()
-    with Heartbeat(database, mine, seconds=0.01):
+    with Heartbeat(database, seconds=0.01) as heartbeat:
+        heartbeat.keep(mine)
         wait_for(lambda: until() > began + 60)
     with database.write() as connection:
         hold_claim(connection, mine)

@@ -32,8 +32,8 @@ def read_record(
 ) -> TrainState | None:
     """Return where the readers stand at the end of what they read of a record, with their weights.
 
-    The network is as it was drawn. None, which is said, where the images are now others, or weights
-    that lay on the disk are gone or damaged.
+    The weights of the network are not looked at. None, which is said, where the images are now
+    others, or weights that lay on the disk are gone or damaged.
     """
     if record.inputs.get("pixels") != inputs["pixels"]:
         context.on_note("training what is recorded: it was made with other pixels")

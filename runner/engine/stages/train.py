@@ -23,14 +23,14 @@ from runner.engine.arithmetic import memory_format
 from runner.engine.context import Context, Outcome
 from runner.engine.data.pixels import open_images
 from runner.engine.job import StageJob
-from runner.engine.network.build import described, network_for
+from runner.engine.network.build import described, load_state, network_for, own_state
 from runner.engine.stages.features import take_features
 from runner.engine.stages.recorded import read_record
 from runner.engine.training.book import Book
-from runner.engine.training.cohort import Cohort, Course, Ended
+from runner.engine.training.cohort import Cohort, Ended, EpochLoop
 from runner.engine.training.common import Common
 from runner.engine.training.loop import Diverged, Training, TrainState
-from runner.engine.training.resume import find_start
+from runner.engine.training.resume import find_start, tensors_at_start
 
 
 def train_stages(context: Context, jobs: Sequence[StageJob[Train]], ended: Ended) -> None:
@@ -52,9 +52,9 @@ def train_stages(context: Context, jobs: Sequence[StageJob[Train]], ended: Ended
     gpus = [] if context.device.type == "cpu" else [context.device]
     kind = context.device.type if gpus else "cuda"
     common = Common() if len(jobs) > 1 else None
-    courses = [(job, _course(_context_of(context, job), job, common)) for job in jobs]
+    loops = [(job, _epoch_loop(_context_of(context, job), job, common)) for job in jobs]
     with torch.random.fork_rng(gpus, device_type=kind):
-        Cohort(context, courses, ended).run()
+        Cohort(context, loops, ended).run()
 
 
 def _context_of(context: Context, task: StageJob[Train]) -> Context:
@@ -63,7 +63,7 @@ def _context_of(context: Context, task: StageJob[Train]) -> Context:
     return replace(context, on_progress=task.on_progress)
 
 
-def _course(context: Context, task: StageJob[Train], common: Common | None) -> Course:
+def _epoch_loop(context: Context, task: StageJob[Train], common: Common | None) -> EpochLoop:
     """Train, and yield before each epoch, whose steps are taken elsewhere; return the outcome.
 
     Raises:
@@ -73,7 +73,8 @@ def _course(context: Context, task: StageJob[Train], common: Common | None) -> C
     settings = typed_settings(task.stage.settings)
     form = memory_format(context.device, settings.train.precision)
     images = open_images(context, task.stage.pixels_key, settings.data, form)
-    network = network_for(context, settings, images)
+    given = tensors_at_start(context, task)
+    network = network_for(context, settings, images, given)
     if common is not None:
         common.share_frozen(network)
     opened = None if common is None else common.features
@@ -84,6 +85,8 @@ def _course(context: Context, task: StageJob[Train], common: Common | None) -> C
         if read is not None:
             return _as_recorded(context, task, task.record, read)
     state, before = find_start(context, network, inputs, task)
+    if given and not before:
+        load_state(network, own_state(network_for(context, settings, images)))
     reached("start of a training found")
     task.store_ranges(_to_read(task, state, before))
     book = Book(context, task, inputs, before)

@@ -2,7 +2,8 @@
 
 Files are written beside the training. Epochs are stored before anything that speaks of them is
 asked for; weights are whole before what becomes of their reader is noted; a checkpoint waits for
-all that was asked for before it, so that one copy of what is trained is held at most.
+all that was asked for before it, by others too, so that one copy of what is trained is held at
+most.
 """
 
 from __future__ import annotations
@@ -123,7 +124,7 @@ class Book:
         if time.monotonic() - self._saved < self._context.checkpoint_seconds:
             return
         self.finish()
-        self._context.writer.settle()
+        self._context.writer.drain()
         self.flush()
         folder = self._context.artifacts.checkpoint(self._task.stage.key)
         checkpoint = packed(

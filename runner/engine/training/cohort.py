@@ -18,7 +18,7 @@ from runner.engine.job import StageJob
 from runner.engine.training.loop import Training
 from runner.engine.training.together import take_steps
 
-Course = Generator[Training, None, Outcome]
+EpochLoop = Generator[Training, None, Outcome]
 """One training from start to end: yields itself before each epoch, which is to be finished when it
 goes on; errors of its steps are raised in it."""
 
@@ -36,13 +36,13 @@ class Cohort:
     def __init__(
         self,
         context: Context,
-        courses: Sequence[tuple[StageJob[Train], Course]],
+        loops: Sequence[tuple[StageJob[Train], EpochLoop]],
         ended: Ended,
     ) -> None:
         self._context, self._ended = context, ended
-        self._is_alone = len(courses) == 1
-        self._jobs = [job for job, _ in courses]
-        self._courses = dict(enumerate(course for _, course in courses))
+        self._is_alone = len(loops) == 1
+        self._jobs = [job for job, _ in loops]
+        self._loops = dict(enumerate(loop for _, loop in loops))
         self._trainings: dict[int, Training] = {}
 
     def run(self) -> None:
@@ -54,7 +54,7 @@ class Cohort:
             Exception: what ``ended`` raises.
         """
         try:
-            for number in [*self._courses]:
+            for number in [*self._loops]:
                 self._go_on(number)
             while self._trainings:
                 self._epoch()
@@ -84,9 +84,9 @@ class Cohort:
 
     def _go_on(self, number: int, error: Exception | None = None) -> None:
         """Let a training go on to before its next epoch or to its end, after an error or not."""
-        course, job = self._courses[number], self._jobs[number]
+        loop, job = self._loops[number], self._jobs[number]
         try:
-            training = next(course) if error is None else course.throw(error)
+            training = next(loop) if error is None else loop.throw(error)
             if number not in self._trainings:
                 self._check(training)
                 self._trainings[number] = training
@@ -103,7 +103,7 @@ class Cohort:
 
     def _end(self, number: int, end: Outcome | Exception) -> None:
         self._trainings.pop(number, None)
-        self._courses.pop(number).close()
+        self._loops.pop(number).close()
         try:
             self._ended(self._jobs[number], end)
         finally:
@@ -117,13 +117,13 @@ class Cohort:
 
     def _together_out_of_memory(self, job: StageJob[Train], error: Exception) -> Exception:
         let_go(self._context, error)
-        count = len(self._courses)
+        count = len(self._loops)
         message = out_of_memory(self._context, job.stage, error)
         return TogetherOutOfMemory(f"{message}, with {count} trainings together")
 
     def _stop(self) -> None:
         """Let those that have not ended store and write all that they have."""
         self._trainings.clear()
-        for number in [*self._courses]:
+        for number in [*self._loops]:
             with suppress(Exception):
-                self._courses.pop(number).throw(Interrupted("stopped with the others"))
+                self._loops.pop(number).throw(Interrupted("stopped with the others"))

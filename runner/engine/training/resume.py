@@ -9,7 +9,10 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from runner.artifacts.states import StoredState, mark_used, stored_states
+import torch
+from safetensors import SafetensorError, safe_open
+
+from runner.artifacts.states import StoredState, describe_state, mark_used, stored_states
 from runner.components.resolved import typed_settings
 from runner.core.artifacts import ArtifactName, weights_name
 from runner.core.reader import (
@@ -78,6 +81,26 @@ def find_start(
     return state, []
 
 
+def tensors_at_start(context: Context, task: StageJob[Train]) -> frozenset[str]:
+    """Return the names of the weights that the training seems to begin with, () without a state.
+
+    They need not be drawn before :func:`find_start`, which alone tells whether a state is whole and
+    may be gone on from.
+    """
+    context.writer.settle(lambda name: _lies_on_path(task.stage, name))
+    for each in _candidates(context, task):
+        values = describe_state(each.folder)
+        if values is None or not _has_equal_numerics(context, values):
+            continue
+        try:
+            with safe_open(each.folder / values["file"], "pt") as file:
+                names = list(file.keys())
+        except (OSError, SafetensorError):
+            continue
+        return frozenset(unprefixed("network", dict.fromkeys(names, torch.empty(0))))
+    return frozenset()
+
+
 def _lies_on_path(stage: Train, name: str) -> bool:
     state = ArtifactName.parse(name)
     return stage.trajectory.contains(state.key, state.epoch)
@@ -116,7 +139,7 @@ def _refusal(
         written: weights of satisfied readers that it need not hold.
     """
     values = found.values
-    if values["numerics"] != dict(context.numerics) and not context.accept_mixed:
+    if not _has_equal_numerics(context, values):
         return "was made with another device, torch, engine or threads (--accept-mixed goes on)"
     if values["inputs"]["pixels"] != inputs["pixels"]:
         return "was made with other pixels (another Pillow decoded them)"
@@ -132,6 +155,10 @@ def _refusal(
     if not task.can_continue(values["reads"]):
         return "speaks of epochs that the database lacks"
     return ""
+
+
+def _has_equal_numerics(context: Context, values: Mapping[str, Any]) -> bool:
+    return values["numerics"] == dict(context.numerics) or context.accept_mixed
 
 
 def _limit(task: StageJob[Train]) -> float:

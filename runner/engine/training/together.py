@@ -31,9 +31,17 @@ def take_steps(trainings: Sequence[Training], left: Left) -> None:
         left: see ``Left``; what it raises ends the steps of all.
     """
     prefix = _common_prefix(trainings)
+    active = []
     for each in trainings:
-        each.begin(behind_prefix=prefix is not None)
-    active, last = list(trainings), time.perf_counter()
+        try:
+            each.begin(behind_prefix=prefix is not None)
+        except Exception as error:
+            left(each, error)
+        else:
+            active.append(each)
+    if not active:
+        return
+    last = time.perf_counter()
     with closing(active[0].batches()) as batches:  # also when stopped: nothing goes on with them
         for step in count(1):
             try:
@@ -53,6 +61,8 @@ def take_steps(trainings: Sequence[Training], left: Left) -> None:
                 if how is None:
                     _all_leave(active, RuntimeError(WRITTEN), left)
                     return
+                if len(trainings) > 1:
+                    each.state.optimizer.zero_grad(set_to_none=True)  # not held by all at once
                 now = time.perf_counter()
                 each.seconds += shared + now - last
                 last = now
@@ -93,11 +103,19 @@ def _step_of_several(
     how = _step(each, step, own, labels)
     if each.writes_inputs is None:
         each.writes_inputs = own._version != versions
-    return how if inputs._version == before else None
+    try:
+        return how if inputs._version == before else None
+    finally:
+        del how  # as in `take_steps`
 
 
 def _copy(inputs: Tensor) -> Tensor:
-    """Return a copy that lies in memory as its original does, so that it is computed with alike."""
+    """Return a copy that lies in memory as its original does, so that it is computed with alike.
+
+    What holds one number for several, torch lets nobody write into.
+    """
+    if 0 in inputs.stride():
+        return inputs
     return torch.empty_strided(
         inputs.shape, inputs.stride(), dtype=inputs.dtype, device=inputs.device
     ).copy_(inputs)

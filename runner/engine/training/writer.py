@@ -7,8 +7,8 @@ at most one of which is held. Knows nothing of what is written.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -21,6 +21,7 @@ class Writer:
 
     def __init__(self) -> None:
         self._pool: ThreadPoolExecutor | None = None
+        self._newest: Future[Any] | None = None
         self._left: tuple[str, Future[str]] | None = None
         self._notes: list[str] = []
 
@@ -28,7 +29,16 @@ class Writer:
         """Have something written; who asks waits for it, and gets its errors, by the future."""
         if self._pool is None:
             self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="writer")
-        return self._pool.submit(write)
+        found = self._pool.submit(write)
+        self._newest = found
+        return found
+
+    def drain(self) -> None:
+        """Wait until nothing is to be written any more, whoever asked for it."""
+        self.settle()
+        if self._newest is not None:
+            wait([self._newest])
+            self._newest = None
 
     def leave(self, name: str, write: Callable[[], str]) -> None:
         """Have something written for which nobody waits.

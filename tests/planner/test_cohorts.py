@@ -14,10 +14,9 @@ from runner.core.plan import Facts, Plan
 from runner.core.prefix import FrozenPrefix
 from runner.core.run import ResolvedSettings
 from runner.core.stages import Stage, Train
-from runner.planner.explain import trained_together
 from runner.planner.rules import apply_rules, rules_without
 from runner.planner.sampling import sample_runs, shared_stages
-from runner.planner.together import APART, LIGHT, MOST, train_together
+from runner.planner.together import LIGHT, MOST, train_together, trained_together
 
 PREFIX = FrozenPrefix("f", "flatten", (3,), None)
 AUGMENTED = ResolvedSettings({"model": {"name": "mlp"}, "train": {"augment": {"steps": ["flip"]}}})
@@ -91,7 +90,8 @@ def test_networks_of_other_sizes_go_together_where_they_have_equally_many_thread
 
 def test_features_of_both_views_leave_nothing_dear_to_share() -> None:
     mirrored = replace(PREFIX, views=2)
-    on_features = [frozen(key, prefix=mirrored, on_features=True) for key in "ab"]
+    both = {"prefix": mirrored, "on_features": True, "multiply_adds": LIGHT}
+    on_features = [frozen(key, **both) for key in "ab"]
     assert together(*on_features) == []
     evaluated = [frozen(key, on_features=True) for key in "ab"]
     assert together(*evaluated) == [("a", "b")]
@@ -127,12 +127,12 @@ def test_trainings_that_need_one_another_are_not_done_together() -> None:
     assert together(a1, a2, b1, c2) == [("a1", "b1", "c2")]
 
 
-def test_trainings_are_done_together_that_begin_within_a_few_epochs() -> None:
-    fresh, near = frozen("a", 20), frozen("b", 20, epochs=20 - APART)
-    far = frozen("c", 20, epochs=19 - APART)
-    assert together(fresh, near) == [("a", "b")]
-    assert together(fresh, far) == []
-    assert together(far, near, fresh) == [("b", "a")]
+def test_who_is_ahead_waits_for_no_more_epochs_than_it_has_left() -> None:
+    fresh, half, ahead = frozen("a", 20), frozen("b", 20, epochs=10), frozen("c", 20, epochs=9)
+    assert together(fresh, half) == [("a", "b")]
+    assert together(fresh, ahead) == []
+    assert together(ahead, half, fresh) == [("b", "a")]
+    assert together(ahead, half) == [("c", "b")]
 
 
 def test_a_large_group_falls_into_parts_of_about_one_size() -> None:
@@ -143,10 +143,9 @@ def test_a_large_group_falls_into_parts_of_about_one_size() -> None:
 
 
 @pytest.mark.parametrize(
-    ("memory", "sizes"), [(None, [4]), (1200, [4]), (1199, [2, 2]), (600, [2, 2]), (599, [])]
+    ("memory", "sizes"), [(None, [4]), (800, [4]), (799, [2, 2]), (400, [2, 2]), (399, [])]
 )
 def test_states_take_half_of_the_memory_at_most(memory: int | None, sizes: list[int]) -> None:
-    """A state of 100 bytes, and its gradients, are 150."""
     four = [frozen(key, state_bytes=100) for key in "abcd"]
     assert [len(part) for part in together(*four, memory=memory)] == sizes
 
