@@ -21,14 +21,7 @@ from runner.core.gains import PrecisionGain
 from runner.core.plan import Decision
 from runner.core.stages import Stage, Train
 from runner.planner.cost import Cost, plan_costs, predicted
-from runner.planner.explain import (
-    Branch,
-    Saving,
-    measured,
-    not_shared,
-    savings,
-    tree,
-)
+from runner.planner.explain import Branch, Saving, measured, not_shared, savings, tree
 from runner.planner.together import Together, trained_together
 from runner.spec.cell_names import run_name
 from runner.store.database import Database

@@ -51,12 +51,15 @@ def rates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_grid(tmp_path_factory.mktemp("rates"), RATES)
 
 
+def left_alone(forks: Forks, spec: Path, folder: Path) -> Left:
+    """Return what the trainings of a spec leave one by one, undisturbed."""
+    assert forks.run(folder, ["run", str(spec), "--disable", "train_together"]) == 0
+    return left_in(folder)
+
+
 @pytest.fixture(scope="module")
 def alone(forks: Forks, rates: Path, tmp_path_factory: pytest.TempPathFactory) -> Left:
-    """Return what the trainings leave one by one, undisturbed."""
-    folder = tmp_path_factory.mktemp("alone")
-    assert forks.run(folder, ["run", str(rates), "--disable", "train_together"]) == 0
-    return left_in(folder)
+    return left_alone(forks, rates, tmp_path_factory.mktemp("alone"))
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +69,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def many_alone(forks: Forks, many: Path, tmp_path_factory: pytest.TempPathFactory) -> Left:
-    folder = tmp_path_factory.mktemp("many_alone")
-    assert forks.run(folder, ["run", str(many), "--disable", "train_together"]) == 0
-    return left_in(folder)
+    return left_alone(forks, many, tmp_path_factory.mktemp("many_alone"))
 
 
 def assert_same(folder: Path, expected: Left) -> None:
