@@ -1,7 +1,7 @@
 """Attempts at stages that are done together, or at one: from their claims to their ends.
 
 Owns how the end of each is recorded, when its claim is given back, and its part of the time. Knows
-no device and no context: what is computed is the worker's business.
+no device; what is computed is the worker's business.
 """
 
 from __future__ import annotations

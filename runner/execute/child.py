@@ -1,7 +1,8 @@
 """The executor `process`: every stage is done in a child process, which gets plain values only.
 
 The child opens database, device and data for itself. A child that dies (killed by the system when
-memory runs out, say) fails the stage that it did, and the next stage gets a new child.
+memory runs out, say) fails the stage that it did; of trainings done together it fails none, and
+they are tried again, fewer at a time. The next stage gets a new child.
 """
 
 from __future__ import annotations

@@ -26,29 +26,29 @@ LIGHT = 1 << 24
 
 
 def train_together(plan: Plan, facts: Facts) -> Plan:
-    """Do trainings of the same batches together, where these are dear.
+    """Do trainings of the same batches together, where these are costly.
 
-    Dear is what each would do for itself in every step: augmenting the images, and computing the
+    Costly is what each would do for itself in every step: augmenting the images, and computing the
     frozen beginning of the network, where that is not done once for all epochs.
     """
     depths = _depths(plan.stages)
     groups: dict[Hashable, list[Train]] = {}
     for stage in plan.stages:
-        if isinstance(stage, Train) and _dear(stage):
+        if isinstance(stage, Train) and _shared_cost(stage):
             groups.setdefault((depths[stage.key], *_alike(stage, facts)), []).append(stage)
     places = {stage.key: place for place, stage in enumerate(plan.stages)}
     cohorts = []
     for group in groups.values():
         for members in _together(group, facts):
             keys = sorted((stage.key for stage in members), key=places.__getitem__)
-            why = f"{len(keys)} trainings share {_dear(members[0])}"
+            why = f"{len(keys)} trainings share {_shared_cost(members[0])}"
             cohorts.append(Cohort(tuple(keys), why))
     cohorts.sort(key=lambda cohort: places[cohort.stages[0]])
     return replace(plan, cohorts=tuple(cohorts))
 
 
-def _dear(stage: Train) -> str:
-    """Return in words what a training would share in every step, "" where that is nothing dear."""
+def _shared_cost(stage: Train) -> str:
+    """Return in words what a training would share in every step, "" where that costs little."""
     if not stage.stream or stage.recorded is not None or not stage.epochs:
         return ""
     if stage.trains_on_features:

@@ -63,7 +63,7 @@ def test_an_evaluation_draws_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with Draws() as draws:
         measured = bench.do("evaluate", 2, trained).measured
     assert draws.count == 0
-    monkeypatch.setattr(module, "_undrawn", lambda *others: None)
+    monkeypatch.setattr(module, "_is_in_its_state", lambda network: False)
     assert bench.do("evaluate", 3, trained).measured == measured
 
 

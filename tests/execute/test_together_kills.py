@@ -51,12 +51,15 @@ def rates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_grid(tmp_path_factory.mktemp("rates"), RATES)
 
 
+def left_alone(forks: Forks, spec: Path, folder: Path) -> Left:
+    """Return what the trainings of a spec leave one by one, undisturbed."""
+    assert forks.run(folder, ["run", str(spec), "--disable", "train_together"]) == 0
+    return left_in(folder)
+
+
 @pytest.fixture(scope="module")
 def alone(forks: Forks, rates: Path, tmp_path_factory: pytest.TempPathFactory) -> Left:
-    """Return what the trainings leave one by one, undisturbed."""
-    folder = tmp_path_factory.mktemp("alone")
-    assert forks.run(folder, ["run", str(rates), "--disable", "train_together"]) == 0
-    return left_in(folder)
+    return left_alone(forks, rates, tmp_path_factory.mktemp("alone"))
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +69,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def many_alone(forks: Forks, many: Path, tmp_path_factory: pytest.TempPathFactory) -> Left:
-    folder = tmp_path_factory.mktemp("many_alone")
-    assert forks.run(folder, ["run", str(many), "--disable", "train_together"]) == 0
-    return left_in(folder)
+    return left_alone(forks, many, tmp_path_factory.mktemp("many_alone"))
 
 
 def assert_same(folder: Path, expected: Left) -> None:
@@ -220,10 +221,25 @@ def test_branches_do_not_wait_for_those_whose_beginning_another_process_trains(
     assert ask(part, TRAINED) == [("done", 2)] * 6
 
 
+TAKING_OVER = "taking over a stage whose process died"
+
+
 @pytest.mark.slow
 def test_the_trainings_of_a_killed_process_are_taken_over_together(
     forks: Forks, rates: Path, alone: Left, tmp_path: Path
 ) -> None:
+    words = ["run", str(rates), "--checkpoint-seconds", "0"]
+    forks.run(tmp_path, words, KillAt("epoch begins", 5))
+    assert forks.run(tmp_path, words) == 0, (tmp_path / OUTPUT).read_text()
+    assert_same(tmp_path, alone)
+    assert (tmp_path / OUTPUT).read_text().count(TAKING_OVER) == 1
+
+
+@pytest.mark.slow
+def test_the_trainings_of_a_process_are_taken_over_when_it_is_killed_beside_another(
+    forks: Forks, rates: Path, alone: Left, tmp_path: Path
+) -> None:
+    """The other may look at some just before the kill, and take these over a moment later."""
     stop = KillAt("epoch begins", 5, signal.SIGSTOP)
     words = ["run", str(rates), "--checkpoint-seconds", "0"]
     first = start_stopped(forks, tmp_path, words, stop)
@@ -233,8 +249,7 @@ def test_the_trainings_of_a_killed_process_are_taken_over_together(
     assert forks.wait(first) == -signal.SIGKILL
     assert forks.wait(second) == 0, (tmp_path / OUTPUT).read_text()
     assert_same(tmp_path, alone)
-    output = (tmp_path / OUTPUT).read_text()
-    assert output.count("taking over a stage whose process died") == 1
+    assert TAKING_OVER in (tmp_path / OUTPUT).read_text()
 
 
 @pytest.mark.slow

@@ -69,7 +69,11 @@ class LeafTracer(fx.Tracer):
     it no longer holds the network.
     """
 
-    def trace(self, root: nn.Module, concrete_args: dict[str, Any] | None = None) -> fx.Graph:  # type: ignore[override]
+    def trace(
+        self,
+        root: nn.Module | Callable[..., Any],
+        concrete_args: dict[str, Any] | None = None,
+    ) -> fx.Graph:
         """Return the graph of a network.
 
         Raises:

@@ -50,37 +50,19 @@ def initial_network(
         WeightsMismatch: for a file that does not match.
     """
     tensors = _tensors(settings, weights)
-    is_given = bool(given) or tensors is not None
-    found = _undrawn(settings, shape, outputs, tensors, given) if is_given else None
-    return found or _drawn(settings, shape, outputs, tensors)
-
-
-def _drawn(settings: Settings, shape: Shape, outputs: int, tensors: Tensors | None) -> Initial:
+    match: WeightMatch | None = None
+    if given or tensors is not None:
+        with torch.random.fork_rng(devices=[]):
+            module = on_meta(lambda: settings.model.build(shape, outputs))
+        match = _match(settings, module, tensors)
+        loaded = () if match is None else match.loaded
+        if module.state_dict().keys() <= {*given, *loaded} and _is_in_its_state(module):
+            return _loaded(module.to_empty(device="cpu"), match, tensors)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(keyed_seed(settings.seed, "init"))
         module = settings.model.build(shape, outputs)
         settings.model.initialise(module)
-    match = _match(settings, module, tensors)
     return _loaded(module, match, tensors)
-
-
-def _undrawn(
-    settings: Settings,
-    shape: Shape,
-    outputs: int,
-    tensors: Tensors | None,
-    given: Collection[str],
-) -> Initial | None:
-    """Return the same without draws where all that is drawn is given or loaded, else None."""
-    with torch.random.fork_rng(devices=[]):
-        module = on_meta(lambda: settings.model.build(shape, outputs))
-    if not _is_in_its_state(module):
-        return None
-    match = _match(settings, module, tensors)
-    loaded = () if match is None else match.loaded
-    if not module.state_dict().keys() <= {*given, *loaded}:
-        return None
-    return _loaded(module.to_empty(device="cpu"), match, tensors)
 
 
 def _is_in_its_state(module: nn.Module) -> bool:

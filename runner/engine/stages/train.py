@@ -30,7 +30,8 @@ from runner.engine.training.book import Book
 from runner.engine.training.cohort import Cohort, Ended, EpochLoop
 from runner.engine.training.common import Common
 from runner.engine.training.loop import Diverged, Training, TrainState
-from runner.engine.training.resume import find_start, tensors_at_start
+from runner.engine.training.resume import find_start
+from runner.engine.training.stored import states_on_path, tensors_at_start
 
 
 def train_stages(context: Context, jobs: Sequence[StageJob[Train]], ended: Ended) -> None:
@@ -73,7 +74,8 @@ def _epoch_loop(context: Context, task: StageJob[Train], common: Common | None) 
     settings = typed_settings(task.stage.settings)
     form = memory_format(context.device, settings.train.precision)
     images = open_images(context, task.stage.pixels_key, settings.data, form)
-    given = tensors_at_start(context, task)
+    states = states_on_path(context, task)
+    given = tensors_at_start(context, states)
     network = network_for(context, settings, images, given)
     if common is not None:
         common.share_frozen(network)
@@ -84,7 +86,7 @@ def _epoch_loop(context: Context, task: StageJob[Train], common: Common | None) 
         read = read_record(context, network, inputs, task, task.record)
         if read is not None:
             return _as_recorded(context, task, task.record, read)
-    state, before = find_start(context, network, inputs, task)
+    state, before = find_start(context, network, inputs, task, states)
     if given and not before:
         load_state(network, own_state(network_for(context, settings, images)))
     reached("start of a training found")

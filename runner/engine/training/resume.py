@@ -9,12 +9,9 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError, safe_open
-
-from runner.artifacts.states import StoredState, describe_state, mark_used, stored_states
+from runner.artifacts.states import StoredState, mark_used
 from runner.components.resolved import typed_settings
-from runner.core.artifacts import ArtifactName, weights_name
+from runner.core.artifacts import weights_name
 from runner.core.reader import (
     Reader,
     ReaderState,
@@ -40,24 +37,35 @@ from runner.engine.training.checkpoint import (
 )
 from runner.engine.training.loop import TrainState
 from runner.engine.training.snapshot import copied, on_host
+from runner.engine.training.stored import has_equal_numerics
 
 
 def find_start(
-    context: Context, network: Network, inputs: Mapping[str, str], task: StageJob[Train]
+    context: Context,
+    network: Network,
+    inputs: Mapping[str, str],
+    task: StageJob[Train],
+    states: Sequence[StoredState],
 ) -> tuple[TrainState, list[EpochRange]]:
     """Return the furthest state from which the training may go on, and what was read before it.
 
     That is a state on its path: of its own checkpoint, of a checkpoint that another training of the
     same epochs left, or one that was kept at an end or a branch. A branch whose parent's state
     cannot be used may begin with the first epoch, as its settings hold for all epochs of its path.
+
+    Args:
+        context: of the stage.
+        network: with its initial weights, or those of a state yet to come; gets the state's.
+        inputs: digests of what the training sees.
+        task: the training.
+        states: those on its path, the furthest first.
     """
     settings = typed_settings(task.stage.settings)
     optimizer = settings.train.optimizer.build(list(network.trainable()))
     fresh = {name: ReaderState() for name in task.stage.readers}
     state = TrainState(network, optimizer, fresh)
     first, why = task.stage.first_epoch, "is gone or damaged"
-    context.writer.settle(lambda name: _lies_on_path(task.stage, name))
-    for each in _candidates(context, task):
+    for each in states:
         mark_used(each.folder)
         found = load_checkpoint(each.folder)
         if found is None:
@@ -81,47 +89,6 @@ def find_start(
     return state, []
 
 
-def tensors_at_start(context: Context, task: StageJob[Train]) -> frozenset[str]:
-    """Return the names of the weights that the training seems to begin with, () without a state.
-
-    They need not be drawn before :func:`find_start`, which alone tells whether a state is whole and
-    may be gone on from.
-    """
-    context.writer.settle(lambda name: _lies_on_path(task.stage, name))
-    for each in _candidates(context, task):
-        values = describe_state(each.folder)
-        if values is None or not _has_equal_numerics(context, values):
-            continue
-        try:
-            with safe_open(each.folder / values["file"], "pt") as file:
-                names = list(file.keys())
-        except (OSError, SafetensorError):
-            continue
-        return frozenset(unprefixed("network", dict.fromkeys(names, torch.empty(0))))
-    return frozenset()
-
-
-def _lies_on_path(stage: Train, name: str) -> bool:
-    state = ArtifactName.parse(name)
-    return stage.trajectory.contains(state.key, state.epoch)
-
-
-def _candidates(context: Context, task: StageJob[Train]) -> list[StoredState]:
-    """Return where states of this training may lie, the furthest first.
-
-    Where states are not shared, that is its own checkpoint and the state that it branches from.
-    """
-    stage = task.stage
-    start = context.artifact_path(stage.start) if stage.start else None
-    usable = [
-        state
-        for state in stored_states(context.artifacts)
-        if stage.trajectory.contains(state.segment, state.epoch)
-        and (context.share_states or state.stage == stage.key or state.folder == start)
-    ]
-    return sorted(usable, key=lambda state: (-state.epoch, state.stage != stage.key))
-
-
 def _refusal(
     context: Context,
     inputs: Mapping[str, str],
@@ -139,7 +106,7 @@ def _refusal(
         written: weights of satisfied readers that it need not hold.
     """
     values = found.values
-    if not _has_equal_numerics(context, values):
+    if not has_equal_numerics(context, values):
         return "was made with another device, torch, engine or threads (--accept-mixed goes on)"
     if values["inputs"]["pixels"] != inputs["pixels"]:
         return "was made with other pixels (another Pillow decoded them)"
@@ -155,10 +122,6 @@ def _refusal(
     if not task.can_continue(values["reads"]):
         return "speaks of epochs that the database lacks"
     return ""
-
-
-def _has_equal_numerics(context: Context, values: Mapping[str, Any]) -> bool:
-    return values["numerics"] == dict(context.numerics) or context.accept_mixed
 
 
 def _limit(task: StageJob[Train]) -> float:
