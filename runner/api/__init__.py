@@ -10,8 +10,8 @@ from runner.api.creating import new_spec
 from runner.api.evaluating import evaluate
 from runner.api.exporting import export
 from runner.api.foreseeing import actual
+from runner.api.inspecting import inspect_analysis
 from runner.api.listing import list_runs
-from runner.api.looking import inspect_analysis
 from runner.api.planning import plan
 from runner.api.plotting import plot
 from runner.api.predicting import predict

@@ -20,7 +20,7 @@ from runner.core.text import printable
 if TYPE_CHECKING:
     import pandas as pd
 
-    from runner.engine.using.measuring import Measuring
+    from runner.engine.inference.measuring import Measuring
 
 SHOWN = 10
 
@@ -111,8 +111,8 @@ def evaluate(
     _compare(model.classes, listing.classes, folder, allow_missing)
 
     from runner.engine.device import choose_device
-    from runner.engine.using.classifying import TrainedClassifier
-    from runner.engine.using.measuring import Measuring
+    from runner.engine.inference.classifying import TrainedClassifier
+    from runner.engine.inference.measuring import Measuring
 
     measuring = Measuring(TrainedClassifier(model, choose_device(device)))
     outputs = [model.classes.index(each) for each in listing.classes]

@@ -12,12 +12,12 @@ from runner.artifacts.atomic import refuse_place
 from runner.bind.trained_models import trained_model
 from runner.bind.workspace import workspace
 from runner.core.errors import UsageError, nearest
-from runner.engine.using.model_card import model_card
+from runner.engine.inference.model_card import model_card
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from runner.engine.using.exporting import Compared
+    from runner.engine.inference.exporting import Compared
 
 IMAGES = 64
 """Of the run's data, on which a file is compared with the run's network."""
@@ -80,8 +80,8 @@ def export(
             missing that the format needs; nothing was written.
         StageFailed: when the file computes something else; nothing is left of it.
     """
-    from runner.engine.using.exporting import card_path, export_network
-    from runner.engine.using.formats import FORMATS
+    from runner.engine.inference.exporting import card_path, export_network
+    from runner.engine.inference.formats import FORMATS
 
     chosen = form or (Path(out).suffix.removeprefix(".") if out is not None else "")
     if chosen not in FORMATS:

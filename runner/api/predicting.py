@@ -19,8 +19,8 @@ from runner.core.text import printable
 if TYPE_CHECKING:
     import pandas as pd
 
-    from runner.engine.using.classifying import TrainedClassifier
-    from runner.engine.using.image_files import FileImage
+    from runner.engine.inference.classifying import TrainedClassifier
+    from runner.engine.inference.image_files import FileImage
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Unread:
 
 
 @dataclass(frozen=True, repr=False)
-class Predictions(Framed):
+class FilePredictions(Framed):
     """What a network says of files.
 
     Attributes:
@@ -105,7 +105,7 @@ def predict(
     data: str | Path | None = None,
     device: str | None = None,
     on_predicted: Callable[[Sequence[Prediction | Unread], int, int], None] = lambda *_: None,
-) -> Predictions:
+) -> FilePredictions:
     """Return what the trained network of a run says of files.
 
     Images are prepared as those of the run's data were.
@@ -133,8 +133,8 @@ def predict(
     paths = _files(files)
 
     from runner.engine.device import choose_device
-    from runner.engine.using.classifying import TrainedClassifier
-    from runner.engine.using.image_files import in_batches, read_files
+    from runner.engine.inference.classifying import TrainedClassifier
+    from runner.engine.inference.image_files import in_batches, read_files
 
     classifier = TrainedClassifier(model, choose_device(device))
     found = read_files(paths, model.settings.data, model.shape)
@@ -149,13 +149,13 @@ def predict(
         animated += [each.path for each in batch if each.is_animated]
         done += len(batch)
         on_predicted(said, done, len(paths))
-    return Predictions(
+    return FilePredictions(
         model.run_key, tuple(model.classes), top, tuple(rows), tuple(unread), tuple(animated)
     )
 
 
 def _files(given: str | Path | Iterable[str | Path]) -> list[Path]:
-    from runner.engine.using.image_files import find_files
+    from runner.engine.inference.image_files import find_files
 
     paths = [Path(each) for each in several(given)]
     missing = [path for path in paths if not os.path.lexists(path)]

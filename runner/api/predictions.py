@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Predictions(Framed):
-    """Predictions of one run on one split.
+class SplitPredictions(Framed):
+    """SplitPredictions of one run on one split.
 
     Attributes:
         run: key of the run.
@@ -118,7 +118,7 @@ def predictions(
     split: str = "test",
     weights: str | None = None,
     db: str | Path | None = None,
-) -> Predictions:
+) -> SplitPredictions:
     """Return what a run's kept weights say of the images of a split.
 
     Args:
@@ -135,4 +135,4 @@ def predictions(
     with home.open(create=False) as database:
         record = find_record(database, run)
         kept = find_logits(database, home, record, split, weights)
-        return Predictions(record["run_key"], kept)
+        return SplitPredictions(record["run_key"], kept)

@@ -22,7 +22,7 @@ from runner.spec.experiment import ResolvedCell
 if TYPE_CHECKING:
     import pandas as pd
 
-    from runner.engine.looking.sizes import LayerSize, NetworkSizes
+    from runner.engine.inspection.sizes import LayerSize, NetworkSizes
 
 Shape = tuple[int, int, int]
 SHAPE = re.compile(r"([0-9]+)[x×]([0-9]+)[x×]([0-9]+)")
@@ -138,7 +138,7 @@ def _shape(text: str) -> Shape:
 def _networks(
     cells: Iterable[ResolvedCell], experiment: str, shape: Shape | None, classes: int | None
 ) -> list[SizedNetwork]:
-    from runner.engine.looking.sizes import network_sizes
+    from runner.engine.inspection.sizes import network_sizes
 
     alike: dict[tuple[str, Shape, int], list[ResolvedCell]] = {}
     for item in cells:

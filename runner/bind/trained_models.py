@@ -25,7 +25,7 @@ from runner.core.artifacts import weights_name
 from runner.core.errors import UsageError, nearest
 from runner.core.reader import KEPT_WEIGHTS, Reader
 from runner.core.text import show_seconds
-from runner.engine.using.model import TrainedModel
+from runner.engine.inference.model import TrainedModel
 from runner.store.database import Database
 from runner.store.progress import artifact_digests
 

@@ -20,7 +20,7 @@ from runner.cli import (
     evaluating,
     exporting,
     inspect,
-    looking,
+    inspecting,
     planning,
     plotting,
     predicting,
@@ -54,7 +54,7 @@ app.command("evaluate", epilog=evaluating.EXAMPLES)(evaluating.evaluate)
 app.command("export", epilog=exporting.EXAMPLES)(exporting.export)
 app.command("new", epilog=specs.NEW_EXAMPLES)(specs.new)
 app.command("schema", epilog=specs.SCHEMA_EXAMPLES)(specs.schema)
-app.add_typer(looking.app, name="inspect")
+app.add_typer(inspecting.app, name="inspect")
 app.add_typer(caching.app, name="cache")
 app.add_typer(database.app, name="db")
 

@@ -21,7 +21,7 @@ from runner.core.errors import StageFailed
 from runner.core.moments import reached
 from runner.core.records import Metric, Produced
 from runner.core.stages import Analyse, Evaluate, ExtractFeatures, Prepare, Stage, Train
-from runner.engine.analyses.analysed import Subject
+from runner.engine.analyses.result import AnalysisInput
 from runner.engine.arithmetic import computing, memory_format
 from runner.engine.context import Context, Outcome, Progress
 from runner.engine.data.pixels import open_images, prepare
@@ -36,7 +36,7 @@ from runner.engine.network.whole_weights import whole_weights
 from runner.engine.stages.analyse import analyse
 from runner.engine.stages.evaluate import evaluate, measured_of_logits
 from runner.engine.stages.features import features_stage, take_features
-from runner.engine.stages.keeping import Seen, keep_logits
+from runner.engine.stages.keeping import SplitLogits, keep_logits
 from runner.engine.stages.train import train_stages
 from runner.engine.training.cohort import Ended
 
@@ -174,7 +174,9 @@ def _evaluate(context: Context, job: StageJob[Evaluate], images: Images) -> Outc
     others = [each for each in measures if isinstance(each, WholeMeasure)]
     measured += tuple(Metric(epoch, split, each.name, each.of(logits, labels)) for each in others)
     _check_finite(measured)
-    return _evaluated(job, measured, keep_logits(context, job, Seen(samples, split, logits, epoch)))
+    return _evaluated(
+        job, measured, keep_logits(context, job, SplitLogits(samples, split, logits, epoch))
+    )
 
 
 def _measure_logits(context: Context, job: StageJob[Evaluate]) -> Outcome | None:
@@ -217,7 +219,7 @@ def _analyse(context: Context, job: StageJob[Analyse], images: Images) -> Outcom
     network = network_for(context, settings, images, given=weights.keys())
     load_state(network, weights)
     network.eval()
-    return analyse(Subject(context, network, images, settings, _epoch_of(job)), job)
+    return analyse(AnalysisInput(context, network, images, settings, _epoch_of(job)), job)
 
 
 def _epoch_of(job: StageJob[Evaluate | Analyse]) -> int:

@@ -12,7 +12,7 @@ from safetensors import safe_open
 from trained import CLASSES
 
 from runner import api
-from runner.engine.using.formats import SafetensorsFormat
+from runner.engine.inference.formats import SafetensorsFormat
 
 
 def made(folder: str = "out") -> list[str]:
@@ -67,7 +67,7 @@ def test_file_that_computes_something_else_is_not_kept(
 def test_missing_packages_are_named_with_the_command(
     photos_run: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runner.engine.using.formats.find_spec", lambda name: None)
+    monkeypatch.setattr("runner.engine.inference.formats.find_spec", lambda name: None)
     called = call("export", "photos:0", "--format", "onnx")
     assert called.code == 2
     assert called.err == (
@@ -121,7 +121,7 @@ def inputs_and_classes(name: str) -> tuple[Any, Any]:
     """Return the normalised images of the run's data, and what its network says of them."""
     from runner.bind.trained_models import trained_model
     from runner.bind.workspace import workspace
-    from runner.engine.using.classifying import TrainedClassifier
+    from runner.engine.inference.classifying import TrainedClassifier
 
     model, images = trained_model(workspace(), name)
     classifier = TrainedClassifier(model, torch.device("cpu"))

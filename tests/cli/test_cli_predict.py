@@ -17,7 +17,7 @@ from safetensors.numpy import load_file
 from trained import CLASSES, draw_kinds, draw_unreadable, noise
 
 from runner import api
-from runner.engine.using.classifying import TrainedClassifier
+from runner.engine.inference.classifying import TrainedClassifier
 
 
 def rows(text: str) -> list[dict[str, str]]:
@@ -115,7 +115,7 @@ def test_names_come_from_standard_input_and_results_go_to_a_file(
 
 def test_batches_change_nothing(photos_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = api.predict("photos:0", "photos", device="cpu").frame()
-    monkeypatch.setattr("runner.engine.using.classifying.evaluation_batch_size", lambda *_: 5)
+    monkeypatch.setattr("runner.engine.inference.classifying.evaluation_batch_size", lambda *_: 5)
     heard: list[tuple[int, int]] = []
     parts = api.predict(
         "photos:0",
@@ -221,7 +221,7 @@ def test_classes_are_found_without_prepared_images_and_never_guessed(
 def test_stopped_after_a_batch_leaves_no_half_of_a_file(
     photos_run: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runner.engine.using.classifying.evaluation_batch_size", lambda *_: 5)
+    monkeypatch.setattr("runner.engine.inference.classifying.evaluation_batch_size", lambda *_: 5)
     real = TrainedClassifier.most_probable
 
     def with_ctrl_c(self: TrainedClassifier, *given: Any) -> Any:

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from runner.components.models.classifier import UnknownLayer
-from runner.engine.looking.pictures import saliency_pictures
-from runner.engine.looking.saliency import (
+from runner.engine.inspection.pictures import saliency_pictures
+from runner.engine.inspection.saliency import (
     NotSuitable,
     grad_cam,
     gradients,

@@ -10,8 +10,8 @@ from benches import settings_of
 from torch import nn
 
 from runner.components.models.layers_net import on_meta
-from runner.engine.looking.receptive import Fields, receptive_fields
-from runner.engine.looking.sizes import NetworkSizes, network_sizes
+from runner.engine.inspection.receptive_fields import Fields, receptive_fields
+from runner.engine.inspection.sizes import NetworkSizes, network_sizes
 from runner.engine.network.layout import network_layout
 
 IMAGENET = (3, 224, 224)

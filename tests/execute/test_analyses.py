@@ -29,7 +29,7 @@ from runner.core.errors import DamagedDatabase, RunnerError, SpecError
 from runner.core.records import AnalysisValue
 from runner.core.stages import Analyse, Stage
 from runner.engine.analyses import ANALYSES
-from runner.engine.analyses.analysed import Analysed
+from runner.engine.analyses.result import AnalysisResult
 from runner.engine.data.augment import Augmenter
 from runner.engine.stages.prepare import decoded
 from runner.execute.listener import NullListener
@@ -325,7 +325,7 @@ def with_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the analysis leave an array."""
     monkeypatch.setattr(Robustness, "LEAVES_ARRAYS", True)
     value = AnalysisValue("accuracy", 0.5, {"transform": "none", "severity": 0, "draw": 1})
-    found = Analysed((value,), {"maps": ARRAY})
+    found = AnalysisResult((value,), {"maps": ARRAY})
     monkeypatch.setitem(ANALYSES, Robustness, lambda subject, asked: found)
 
 

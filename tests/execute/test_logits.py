@@ -13,7 +13,7 @@ from grids import ask
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
 from runner import api
-from runner.api.predictions import Predictions, predictions
+from runner.api.predictions import SplitPredictions, predictions
 from runner.api.running import RunSummary, run
 from runner.components import scores
 from runner.core.errors import DiskFull, UsageError
@@ -59,7 +59,7 @@ def do(folder: Path, text: str, **options: Any) -> tuple[Log, RunSummary]:
     return log, ran
 
 
-def looked(folder: Path, split: str = "test") -> Predictions:
+def looked(folder: Path, split: str = "test") -> SplitPredictions:
     return predictions("asked:0", split, db=folder / "results.db")
 
 

@@ -8,9 +8,9 @@ from runner.components.analyses.predictions import Predictions
 from runner.components.analyses.robustness import Robustness
 from runner.components.analyses.saliency import Saliency
 from runner.components.analyses.weights import Filters, Neurons
-from runner.engine.analyses.analysed import Analyser
 from runner.engine.analyses.embedding import embedding
 from runner.engine.analyses.predictions import predictions
+from runner.engine.analyses.result import Analyser
 from runner.engine.analyses.robustness import robustness
 from runner.engine.analyses.saliency import saliency
 from runner.engine.analyses.weights import filters, neurons

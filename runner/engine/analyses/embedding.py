@@ -10,12 +10,12 @@ from torch import Tensor
 
 from runner.components.analyses.embedding import NEIGHBOURS, Embedding
 from runner.core.records import AnalysisValue
-from runner.engine.analyses.analysed import Analysed, Subject
+from runner.engine.analyses.result import AnalysisInput, AnalysisResult
 from runner.engine.data.samples import evaluation_batch_size
-from runner.engine.looking.embedding import embedding_map, layer_outputs, nearest_images
+from runner.engine.inspection.embedding import embedding_map, layer_outputs, nearest_images
 
 
-def embedding(subject: Subject, asked: Embedding) -> Analysed:
+def embedding(subject: AnalysisInput, asked: Embedding) -> AnalysisResult:
     """Return the map, the neighbours, and how often the nearest is of the same class.
 
     Raises:
@@ -43,10 +43,10 @@ def embedding(subject: Subject, asked: Embedding) -> Analysed:
         "layer": np.array([what]),
         "class_names": np.array(subject.images.classes),
     }
-    return Analysed((AnalysisValue(NEIGHBOURS, share, {}),), arrays)
+    return AnalysisResult((AnalysisValue(NEIGHBOURS, share, {}),), arrays)
 
 
-def _batches(subject: Subject, chosen: Tensor, split: str) -> Iterator[Tensor]:
+def _batches(subject: AnalysisInput, chosen: Tensor, split: str) -> Iterator[Tensor]:
     size = evaluation_batch_size(subject.images.shape, subject.images.device)
     done = 0
     for indices in torch.split(chosen, size):

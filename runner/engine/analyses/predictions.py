@@ -11,11 +11,11 @@ from torch import Tensor
 from runner.components import scores
 from runner.components.analyses.predictions import Predictions
 from runner.core.records import AnalysisValue
-from runner.engine.analyses.analysed import Analysed, Subject
+from runner.engine.analyses.result import AnalysisInput, AnalysisResult
 from runner.engine.stages.evaluate import autocast
 
 
-def predictions(subject: Subject, asked: Predictions) -> Analysed:
+def predictions(subject: AnalysisInput, asked: Predictions) -> AnalysisResult:
     """Return what is said of each class, with the confusion matrix and the logits.
 
     Raises:
@@ -52,4 +52,4 @@ def predictions(subject: Subject, asked: Predictions) -> Analysed:
         "bin_confidence": bins.confidence,
         "bin_accuracy": bins.accuracy,
     }
-    return Analysed(tuple(values), arrays, {split: logits})
+    return AnalysisResult(tuple(values), arrays, {split: logits})

@@ -13,13 +13,13 @@ from runner.components.augmentations.pipeline import Pipeline
 from runner.components.measures import STANDARD
 from runner.core.moments import reached
 from runner.core.records import AnalysisValue
-from runner.engine.analyses.analysed import Analysed, Subject
 from runner.engine.analyses.changed_images import BATCH, changed_images
+from runner.engine.analyses.result import AnalysisInput, AnalysisResult
 from runner.engine.stages.evaluate import autocast
 from runner.engine.tally import Tally
 
 
-def robustness(subject: Subject, asked: Robustness) -> Analysed:
+def robustness(subject: AnalysisInput, asked: Robustness) -> AnalysisResult:
     """Return accuracy and loss by transform, severity and draw.
 
     Raises:
@@ -48,11 +48,11 @@ def robustness(subject: Subject, asked: Robustness) -> Analysed:
             values += [
                 AnalysisValue(name, each, {**place, "draw": draw}) for name, each in measured
             ]
-    return Analysed(tuple(values))
+    return AnalysisResult(tuple(values))
 
 
 def _batches(
-    subject: Subject, asked: Robustness, pipeline: Pipeline | None, draw: int
+    subject: AnalysisInput, asked: Robustness, pipeline: Pipeline | None, draw: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield the images of the split in order, changed, with their labels."""
     images = subject.images

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from runner.components.analyses.saliency import PROBABILITY, Saliency
 from runner.core.records import AnalysisValue
-from runner.engine.analyses.analysed import Analysed, Subject
-from runner.engine.looking.pictures import saliency_pictures
-from runner.engine.looking.saliency import (
+from runner.engine.analyses.result import AnalysisInput, AnalysisResult
+from runner.engine.inspection.pictures import saliency_pictures
+from runner.engine.inspection.saliency import (
     grad_cam,
     gradients,
     guided_backpropagation,
@@ -22,7 +22,7 @@ from runner.engine.looking.saliency import (
 )
 
 
-def saliency(subject: Subject, asked: Saliency) -> Analysed:
+def saliency(subject: AnalysisInput, asked: Saliency) -> AnalysisResult:
     """Return the pictures of each method, image by image.
 
     Raises:
@@ -53,10 +53,10 @@ def saliency(subject: Subject, asked: Saliency) -> Analysed:
     if "grad_cam" in asked.methods:
         layer = asked.layer or last_maps(network, images.gather(chosen[:1])[0])
         arrays["layer"] = np.array([layer])
-    return Analysed(_values(subject, chosen, arrays), arrays)
+    return AnalysisResult(_values(subject, chosen, arrays), arrays)
 
 
-def _chosen(subject: Subject, asked: Saliency) -> Tensor:
+def _chosen(subject: AnalysisInput, asked: Saliency) -> Tensor:
     """Return the indices of the images."""
     if asked.images is not None:
         names: list[str] = subject.images.index["names"]
@@ -67,7 +67,7 @@ def _chosen(subject: Subject, asked: Saliency) -> Tensor:
 
 
 def _pictures(
-    subject: Subject, asked: Saliency, inputs: Tensor, target: Tensor
+    subject: AnalysisInput, asked: Saliency, inputs: Tensor, target: Tensor
 ) -> dict[str, NDArray[Any]]:
     """Return what each method makes of one image, with a first dimension of 1."""
     network = subject.network.module
@@ -83,7 +83,7 @@ def _pictures(
     return made
 
 
-def _pixels(subject: Subject, chosen: Tensor) -> NDArray[Any]:
+def _pixels(subject: AnalysisInput, chosen: Tensor) -> NDArray[Any]:
     """Return images as they are stored, (N, H, W, C) uint8."""
     channels, height, width = subject.images.shape
     stored = subject.images.stored(augment=True)
@@ -93,7 +93,7 @@ def _pixels(subject: Subject, chosen: Tensor) -> NDArray[Any]:
 
 
 def _values(
-    subject: Subject, chosen: Tensor, arrays: dict[str, NDArray[Any]]
+    subject: AnalysisInput, chosen: Tensor, arrays: dict[str, NDArray[Any]]
 ) -> tuple[AnalysisValue, ...]:
     names, classes = subject.images.index["names"], subject.images.classes
     return tuple(

@@ -18,9 +18,9 @@ from runner.components.analyses.weights import Filters, Neurons
 from runner.components.models.classifier import UnknownLayer
 from runner.components.models.layers_net import on_meta
 from runner.components.settings import Settings
-from runner.engine.looking.embedding import outputs_layer
-from runner.engine.looking.filters import filters_layer, neurons_layer
-from runner.engine.looking.saliency import NotSuitable, check_guided, last_maps, layer_named
+from runner.engine.inspection.embedding import outputs_layer
+from runner.engine.inspection.filters import filters_layer, neurons_layer
+from runner.engine.inspection.saliency import NotSuitable, check_guided, last_maps, layer_named
 from runner.engine.network.layout import num_outputs
 
 Shape = tuple[int, int, int]

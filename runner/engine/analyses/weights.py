@@ -6,12 +6,12 @@ import numpy as np
 import torch
 
 from runner.components.analyses.weights import Filters, Neurons
-from runner.engine.analyses.analysed import Analysed, Subject
-from runner.engine.looking.filters import filter_pictures, neuron_pictures
+from runner.engine.analyses.result import AnalysisInput, AnalysisResult
+from runner.engine.inspection.filters import filter_pictures, neuron_pictures
 from runner.engine.network.build import build_network
 
 
-def filters(subject: Subject, asked: Filters) -> Analysed:
+def filters(subject: AnalysisInput, asked: Filters) -> AnalysisResult:
     """Return the filters of the first convolution, before and after training.
 
     Raises:
@@ -23,10 +23,10 @@ def filters(subject: Subject, asked: Filters) -> Analysed:
     initial = build_network(settings, images.shape, len(images.classes), cpu, weights)
     made = filter_pictures(initial.module, subject.network.module)
     layer = np.array([made.layer])
-    return Analysed(arrays={"layer": layer, "before": made.before, "after": made.after})
+    return AnalysisResult(arrays={"layer": layer, "before": made.before, "after": made.after})
 
 
-def neurons(subject: Subject, asked: Neurons) -> Analysed:
+def neurons(subject: AnalysisInput, asked: Neurons) -> AnalysisResult:
     """Return the weights of neurons.
 
     Raises:
@@ -35,4 +35,4 @@ def neurons(subject: Subject, asked: Neurons) -> Analysed:
     network, shape = subject.network.module, subject.images.shape
     made = neuron_pictures(network, shape, asked.neurons, asked.layer)
     named = {"layer": np.array([made.layer]), "neurons": np.array(made.neurons)}
-    return Analysed(arrays={**named, "color": made.color, "summed": made.summed})
+    return AnalysisResult(arrays={**named, "color": made.color, "summed": made.summed})

@@ -15,14 +15,14 @@ from runner.core.moments import reached
 from runner.core.records import AnalysisValue, Produced
 from runner.core.stages import Analyse
 from runner.engine.analyses import ANALYSES
-from runner.engine.analyses.analysed import Subject
+from runner.engine.analyses.result import AnalysisInput
 from runner.engine.context import Outcome
+from runner.engine.inspection.saliency import NotSuitable
 from runner.engine.job import StageJob
-from runner.engine.looking.saliency import NotSuitable
-from runner.engine.stages.keeping import Seen, keep_logits
+from runner.engine.stages.keeping import SplitLogits, keep_logits
 
 
-def analyse(subject: Subject, job: StageJob[Analyse]) -> Outcome:
+def analyse(subject: AnalysisInput, job: StageJob[Analyse]) -> Outcome:
     """Make an analysis and write its arrays.
 
     Raises:
@@ -49,7 +49,7 @@ def analyse(subject: Subject, job: StageJob[Analyse]) -> Outcome:
         reached("arrays in place, not recorded")
     for split, logits in found.logits.items():
         metric_split = next(each for each, images in METRIC_SPLITS.items() if images == split)
-        seen = Seen(subject.images, metric_split, logits, subject.epoch)
+        seen = SplitLogits(subject.images, metric_split, logits, subject.epoch)
         produced += tuple(keep_logits(subject.context, job, seen))
     reached("analysed, not recorded")
     return Outcome("done", values, measured=found.values, produced=produced)

@@ -24,7 +24,7 @@ from runner.engine.training.retention import with_room
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class SplitLogits:
     """What kept weights gave.
 
     Attributes:
@@ -41,7 +41,7 @@ class Seen:
 
 
 def keep_logits(
-    context: Context, job: StageJob[Evaluate | Analyse], seen: Seen
+    context: Context, job: StageJob[Evaluate | Analyse], seen: SplitLogits
 ) -> Sequence[Produced]:
     """Keep logits as an artifact; on a full disk, states give way.
 

@@ -87,7 +87,7 @@ def inspect_analysis(
     arrays = kept.arrays
     run = str(record["run_key"])[:12]
     path = Path(out) if out is not None else Path("figures") / f"{run}-{kind}.png"
-    from runner.report.figures.looked import PICTURES
+    from runner.report.figures.analyses import PICTURES
 
     paths = []
     with style():

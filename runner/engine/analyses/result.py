@@ -22,7 +22,7 @@ from runner.engine.network.build import Network
 
 
 @dataclass(frozen=True, slots=True)
-class Analysed:
+class AnalysisResult:
     """What an analysis found.
 
     Attributes:
@@ -38,7 +38,7 @@ class Analysed:
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class AnalysisInput:
     """What an analysis looks at.
 
     Attributes:
@@ -66,5 +66,5 @@ class Subject:
         self.context.on_progress(Progress(done, total, split=split))
 
 
-Analyser = Callable[[Subject, Any], Analysed]
+Analyser = Callable[[AnalysisInput, Any], AnalysisResult]
 """Makes an analysis of a subject, with its settings."""

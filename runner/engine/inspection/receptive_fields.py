@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, fx, nn
 
 from runner.components.models.layers_net import LeafTracer
-from runner.engine.looking.seen import Axis, Seen, UnknownOperation
-from runner.engine.looking.seen_functions import function_sees, name_of
-from runner.engine.looking.seen_layers import layer_sees
+from runner.engine.inspection.receptive_functions import function_window, name_of
+from runner.engine.inspection.receptive_layers import layer_window
+from runner.engine.inspection.receptive_windows import Axis, ReceptiveWindow, UnknownOperation
 
 Shape = tuple[int, int, int]
 
@@ -80,7 +80,7 @@ class _Walk(fx.Interpreter):
         self.fields: dict[tuple[str, int], Field] = {}
         self.unknown = ""
         self._shape = shape
-        self._seen: dict[fx.Node, Seen] = {}
+        self._seen: dict[fx.Node, ReceptiveWindow] = {}
         self._lost: set[fx.Node] = set()
         self._calls: dict[str, int] = {}
 
@@ -88,7 +88,7 @@ class _Walk(fx.Interpreter):
         output = super().run_node(n)
         if n.op == "placeholder":
             side = Axis(0, 0, 1)
-            self._seen[n] = Seen(side, side, (2, 3), self._shape[1:])
+            self._seen[n] = ReceptiveWindow(side, side, (2, 3), self._shape[1:])
         elif n.op not in ("output", "get_attr"):
             self._follow(n, output)
         for name, _ in n.meta.get("nn_module_stack", {}).values():
@@ -114,13 +114,13 @@ class _Walk(fx.Interpreter):
             self._lost.add(node)
             self.unknown = self.unknown or f"behind {node.name}: {error}"
 
-    def _rule(self, node: fx.Node, output: Any, seen: list[Seen]) -> Seen:
+    def _rule(self, node: fx.Node, output: Any, seen: list[ReceptiveWindow]) -> ReceptiveWindow:
         source = self.env[node.all_input_nodes[0]]
         if node.op == "call_module":
-            return layer_sees(self.fetch_attr(str(node.target)), source, output, seen)
+            return layer_window(self.fetch_attr(str(node.target)), source, output, seen)
         arguments = self.fetch_args_kwargs_from_env(node)
         name = node.target if node.op == "call_method" else name_of(node.target)
-        return function_sees(str(name), arguments, source, output, seen)
+        return function_window(str(name), arguments, source, output, seen)
 
     def _keep(self, name: str, number: int, node: fx.Node) -> None:
         """Remember what a call of a layer sees, or that it is not known."""

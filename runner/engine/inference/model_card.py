@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from runner.components.component import canonical_settings
-from runner.engine.using.model import TrainedModel
+from runner.engine.inference.model import TrainedModel
 
 SHOWN_CLASSES = 1000
 

@@ -62,7 +62,7 @@ class Axis:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ReceptiveWindow:
     """What the units of a tensor see.
 
     Attributes:
@@ -77,13 +77,13 @@ class Seen:
     axes: tuple[int, int] | None
     units: tuple[int, int]
 
-    def whole(self) -> Seen:
+    def whole(self) -> ReceptiveWindow:
         """Return what a unit sees that looks at all units."""
         return replace(
             self, rows=self.rows.whole(self.units[0]), columns=self.columns.whole(self.units[1])
         )
 
-    def at(self, axes: tuple[int, int], output: Tensor) -> Seen:
+    def at(self, axes: tuple[int, int], output: Tensor) -> ReceptiveWindow:
         """Return the same with rows and columns in these dimensions of ``output``."""
         sizes = output.shape[axes[0]], output.shape[axes[1]]
         return replace(self, axes=axes, units=sizes)
@@ -93,21 +93,23 @@ Window = tuple[int, float, int, int]
 """Size, stride, padding before the first unit, dilation."""
 
 
-def windowed(seen: Seen, output: Tensor, windows: tuple[Window, Window]) -> Seen:
+def windowed(
+    seen: ReceptiveWindow, output: Tensor, windows: tuple[Window, Window]
+) -> ReceptiveWindow:
     """Return what units see that look through windows at rows and columns."""
     axes = _maps(seen, output)
     rows, columns = seen.rows.window(*windows[0]), seen.columns.window(*windows[1])
     return replace(seen, rows=rows, columns=columns).at(axes, output)
 
 
-def _maps(seen: Seen, output: Tensor) -> tuple[int, int]:
+def _maps(seen: ReceptiveWindow, output: Tensor) -> tuple[int, int]:
     """Return where rows and columns are, which must be the last dimensions."""
     if seen.axes is None or seen.axes != (output.ndim - 2, output.ndim - 1):
         raise UnknownOperation("rows and columns are not the last dimensions")
     return seen.axes
 
 
-def adaptively_pooled(seen: Seen, output: Tensor) -> Seen:
+def adaptively_pooled(seen: ReceptiveWindow, output: Tensor) -> ReceptiveWindow:
     """Return what units see that share rows and columns evenly among them."""
     axes = _maps(seen, output)
     sides = []
@@ -122,14 +124,14 @@ def adaptively_pooled(seen: Seen, output: Tensor) -> Seen:
     return replace(seen, rows=sides[0], columns=sides[1]).at(axes, output)
 
 
-def normalised(seen: Seen, source: Tensor, last: int) -> Seen:
+def normalised(seen: ReceptiveWindow, source: Tensor, last: int) -> ReceptiveWindow:
     """Return what a normalisation over the last dimensions sees."""
     if seen.axes is None:
         return seen.whole()
     return mixed(seen, set(range(source.ndim - last, source.ndim)))
 
 
-def mixed(seen: Seen, dimensions: set[int]) -> Seen:
+def mixed(seen: ReceptiveWindow, dimensions: set[int]) -> ReceptiveWindow:
     """Return what a unit sees that looks at everything along these dimensions."""
     axes = seen.axes or (-1, -1)
     rows = seen.rows.whole(seen.units[0]) if axes[0] in dimensions else seen.rows
@@ -137,7 +139,7 @@ def mixed(seen: Seen, dimensions: set[int]) -> Seen:
     return replace(seen, rows=rows, columns=columns)
 
 
-def permuted(seen: Seen, order: tuple[int, ...], output: Tensor) -> Seen:
+def permuted(seen: ReceptiveWindow, order: tuple[int, ...], output: Tensor) -> ReceptiveWindow:
     """Return what the units of a tensor with its dimensions in another order see."""
     if seen.axes is None:
         raise UnknownOperation("flattened images are transposed")
@@ -145,7 +147,7 @@ def permuted(seen: Seen, order: tuple[int, ...], output: Tensor) -> Seen:
     return seen.at((order.index(seen.axes[0]), order.index(seen.axes[1])), output)
 
 
-def reshaped(seen: Seen, source: Tensor, output: Tensor) -> Seen:
+def reshaped(seen: ReceptiveWindow, source: Tensor, output: Tensor) -> ReceptiveWindow:
     """Return what a tensor of another shape sees: maps that stay maps, or are flattened."""
     if seen.axes is None:
         if output.ndim == 2:
@@ -159,7 +161,7 @@ def reshaped(seen: Seen, source: Tensor, output: Tensor) -> Seen:
     raise UnknownOperation(f"{tuple(source.shape)} becomes {tuple(output.shape)}")
 
 
-def joined(seen: list[Seen]) -> Seen:
+def joined(seen: list[ReceptiveWindow]) -> ReceptiveWindow:
     """Return what a unit sees that looks at the same place of several tensors."""
     largest = max(seen, key=lambda each: each.units)
     for each in seen:

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from runner.engine.looking.saliency import NotSuitable, layer_named
+from runner.engine.inspection.saliency import NotSuitable, layer_named
 
 Floats = NDArray[np.float32]
 Method = Literal["pca", "tsne"]

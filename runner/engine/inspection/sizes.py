@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from runner.components.models import Model
 from runner.components.models.layers_net import on_meta
-from runner.engine.looking.receptive import Field, receptive_fields
+from runner.engine.inspection.receptive_fields import Field, receptive_fields
 from runner.engine.network.freezing import find_frozen
 from runner.engine.network.layout import num_outputs
 

@@ -19,9 +19,9 @@ from torch import Tensor
 from runner.artifacts.atomic import whole_file
 from runner.components.component import canonical_settings
 from runner.core.errors import StageFailed
-from runner.engine.using.classifying import TrainedClassifier
-from runner.engine.using.formats import ExportFormat
-from runner.engine.using.model import TrainedModel
+from runner.engine.inference.classifying import TrainedClassifier
+from runner.engine.inference.formats import ExportFormat
+from runner.engine.inference.model import TrainedModel
 
 TOLERANCE = 1e-3
 """The most that logits may differ, as a share of the largest, or of 1 where that is more."""

@@ -8,9 +8,9 @@ from sklearn.datasets import make_blobs
 from torch import nn
 
 from runner.components.models.classifier import UnknownLayer
-from runner.engine.looking.embedding import embedding_map, layer_outputs, nearest_images
-from runner.engine.looking.filters import filter_pictures, neuron_pictures
-from runner.engine.looking.saliency import NotSuitable
+from runner.engine.inspection.embedding import embedding_map, layer_outputs, nearest_images
+from runner.engine.inspection.filters import filter_pictures, neuron_pictures
+from runner.engine.inspection.saliency import NotSuitable
 from runner.engine.network.build import build_network
 
 CPU = torch.device("cpu")

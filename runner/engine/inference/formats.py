@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from runner.core.errors import StageFailed, UsageError
+from runner.engine.inference.model import TrainedModel
 from runner.engine.network.build import build_network
 from runner.engine.network.layout import count_parameters
-from runner.engine.using.model import TrainedModel
 
 INPUT, OUTPUT = "images", "logits"
 EXTRA = "runner.json"

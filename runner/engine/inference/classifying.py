@@ -16,10 +16,10 @@ from runner.core.errors import StageFailed
 from runner.engine.arithmetic import computing, in_format, memory_format
 from runner.engine.data.normalisation import Normalisation
 from runner.engine.data.samples import evaluation_batch_size
+from runner.engine.inference.model import TrainedModel
 from runner.engine.network.build import Network, build_network, load_state
 from runner.engine.numerics import MULTIPLY_ADDS_A_THREAD, begin_numerics, on_threads
 from runner.engine.stages.evaluate import autocast
-from runner.engine.using.model import TrainedModel
 
 
 def restored_network(model: TrainedModel, device: torch.device) -> Network:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from runner.engine.looking.seen import (
-    Seen,
+from runner.engine.inspection.receptive_windows import (
+    ReceptiveWindow,
     UnknownOperation,
     adaptively_pooled,
     joined,
@@ -39,9 +39,9 @@ POINTWISE = frozenset(
 """Names of functions and methods that compute each unit from that unit of their inputs."""
 
 
-def function_sees(
-    name: str, arguments: Arguments, source: Any, output: Any, seen: list[Seen]
-) -> Seen:
+def function_window(
+    name: str, arguments: Arguments, source: Any, output: Any, seen: list[ReceptiveWindow]
+) -> ReceptiveWindow:
     """Return what the output of a function or method sees.
 
     Raises:
@@ -55,7 +55,9 @@ def function_sees(
     return rule(arguments, source, output, seen)
 
 
-def _concatenated(arguments: Arguments, source: Any, output: Any, seen: list[Seen]) -> Seen:
+def _concatenated(
+    arguments: Arguments, source: Any, output: Any, seen: list[ReceptiveWindow]
+) -> ReceptiveWindow:
     along = _argument(arguments, 1, "dim", 0) % output.ndim
     both = joined(seen)
     if both.axes is None or along in both.axes:
@@ -63,7 +65,9 @@ def _concatenated(arguments: Arguments, source: Any, output: Any, seen: list[See
     return both
 
 
-def _mean(arguments: Arguments, source: Any, output: Any, seen: list[Seen]) -> Seen:
+def _mean(
+    arguments: Arguments, source: Any, output: Any, seen: list[ReceptiveWindow]
+) -> ReceptiveWindow:
     dimensions = _argument(arguments, 1, "dim", None)
     if dimensions is None or seen[0].axes is None:
         raise UnknownOperation("a mean over everything")
@@ -77,28 +81,36 @@ def _mean(arguments: Arguments, source: Any, output: Any, seen: list[Seen]) -> S
     raise UnknownOperation("a mean over one side of images")
 
 
-def _part(arguments: Arguments, source: Any, output: Any, seen: list[Seen]) -> Seen:
+def _part(
+    arguments: Arguments, source: Any, output: Any, seen: list[ReceptiveWindow]
+) -> ReceptiveWindow:
     """Return what one of several tensors sees; a part of a tensor has no rule."""
     if isinstance(source, tuple | list):
         return seen[0]
     raise UnknownOperation("a part of a tensor")
 
 
-def _chunked(arguments: Arguments, source: Any, output: Any, seen: list[Seen]) -> Seen:
+def _chunked(
+    arguments: Arguments, source: Any, output: Any, seen: list[ReceptiveWindow]
+) -> ReceptiveWindow:
     along = _argument(arguments, 2, "dim", 0) % source.ndim
     if seen[0].axes is None or along in seen[0].axes:
         raise UnknownOperation("images are cut into parts")
     return seen[0]
 
 
-def _transposed(arguments: Arguments, source: Any, output: Any, seen: list[Seen]) -> Seen:
+def _transposed(
+    arguments: Arguments, source: Any, output: Any, seen: list[ReceptiveWindow]
+) -> ReceptiveWindow:
     order = list(range(source.ndim))
     one, other = arguments[0][1], arguments[0][2]
     order[one], order[other] = order[other], order[one]
     return permuted(seen[0], tuple(order), output)
 
 
-def _permute(arguments: Arguments, source: Any, output: Any, seen: list[Seen]) -> Seen:
+def _permute(
+    arguments: Arguments, source: Any, output: Any, seen: list[ReceptiveWindow]
+) -> ReceptiveWindow:
     order = arguments[0][1:] or tuple(arguments[1].get("dims", ()))
     if len(order) == 1 and isinstance(order[0], tuple | list):
         order = tuple(order[0])
@@ -110,7 +122,7 @@ def _argument(arguments: Arguments, position: int, name: str, default: Any) -> A
     return given[position] if len(given) > position else named.get(name, default)
 
 
-Rule = Callable[[Arguments, Any, Any, list[Seen]], Seen]
+Rule = Callable[[Arguments, Any, Any, list[ReceptiveWindow]], ReceptiveWindow]
 
 RULES: Mapping[str, Rule] = {
     "getitem": _part,

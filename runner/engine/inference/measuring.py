@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 
 from runner.components.measures import MEASURES, SummedMeasure, WholeMeasure
+from runner.engine.inference.classifying import TrainedClassifier
+from runner.engine.inference.image_files import FileImage, in_batches, read_files
 from runner.engine.tally import Tally
-from runner.engine.using.classifying import TrainedClassifier
-from runner.engine.using.image_files import FileImage, in_batches, read_files
 
 
 class Measuring:

@@ -20,8 +20,8 @@ from torch.nn.modules.pooling import (
 )
 from torchvision.models.convnext import LayerNorm2d
 
-from runner.engine.looking.seen import (
-    Seen,
+from runner.engine.inspection.receptive_windows import (
+    ReceptiveWindow,
     UnknownOperation,
     Window,
     adaptively_pooled,
@@ -44,7 +44,9 @@ OF_TORCHVISION = frozenset({LayerNorm2d, torchvision.ops.StochasticDepth, torchv
 """Layers with a rule that are not torch's own; any other, also of a subclass, may do anything."""
 
 
-def layer_sees(layer: nn.Module, source: Any, output: Any, seen: list[Seen]) -> Seen:
+def layer_window(
+    layer: nn.Module, source: Any, output: Any, seen: list[ReceptiveWindow]
+) -> ReceptiveWindow:
     """Return what the output of a layer sees.
 
     Raises:
@@ -98,7 +100,7 @@ def _pooling(layer: Any) -> tuple[Window, Window]:
     return rows, columns
 
 
-def _linear(seen: Seen, source: Tensor, output: Tensor) -> Seen:
+def _linear(seen: ReceptiveWindow, source: Tensor, output: Tensor) -> ReceptiveWindow:
     """Return what a linear layer over the last dimension sees."""
     if seen.axes is None:
         return seen.whole()
