@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from runner.api.frames import Framed
 from runner.bind.cell_filter import select_cells
 from runner.bind.experiments import load_experiments
-from runner.bind.model_checks import network_problems
+from runner.bind.positions import network_problems
 from runner.bind.request import several
 from runner.bind.unseen_images import unseen_classes, unseen_shape
 from runner.components.component import canonical_settings
 from runner.core.errors import UsageError
 from runner.core.keys import canonical_json
-from runner.spec.experiment import ResolvedCell
+from runner.spec.cells import ResolvedCell
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -26,7 +26,8 @@ from runner.components.models.torchvision_model import weights_name
 from runner.core.errors import Problem, SpecError
 from runner.core.keys import canonical_json
 from runner.lower.stages import make_run
-from runner.spec.experiment import Experiment, ResolvedCell
+from runner.spec.cells import ResolvedCell
+from runner.spec.experiment import Experiment
 
 
 class Binder:

@@ -10,7 +10,8 @@ from runner.components.data.dataset import ImageSource
 from runner.core.run import Cell, Run
 from runner.core.stages import Stage
 from runner.lower.stages import naive_chain
-from runner.spec.experiment import Experiment, ResolvedCell
+from runner.spec.cells import ResolvedCell
+from runner.spec.experiment import Experiment
 
 
 @dataclass(frozen=True)

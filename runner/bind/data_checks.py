@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from runner.bind.model_checks import problem_at, written_node
+from runner.bind.positions import problem_at, written_node
 from runner.components.data.dataset import DataAccess, ImageSource, MissingData, UnknownClasses
 from runner.components.data.listing import SharedFolder
 from runner.components.data.split_folders import SplitFolders
 from runner.core.errors import Problem, SpecError, nearest
-from runner.spec.experiment import ResolvedCell
+from runner.spec.cells import ResolvedCell
 from runner.spec.nodes import find
 
 SHOWN_CLASSES = 24

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from runner.bind.model_checks import written_node
+from runner.bind.positions import written_node
 from runner.components.measures import METRIC_NAMES, measure_of
 from runner.components.settings import monitors
 from runner.core.errors import Problem

@@ -7,13 +7,13 @@ weights; answers are remembered, so that planning again needs neither.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Hashable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from runner.artifacts.memory import LayoutCache
+from runner.bind.positions import network_problems, problem_at, unknown_layer
 from runner.components.augmentations.augmentation import UnsuitableSize
 from runner.components.component import keyed_settings
 from runner.components.data.dataset import ImageSource
@@ -23,16 +23,15 @@ from runner.components.data.splitting import (
 )
 from runner.components.models.classifier import UnknownLayer
 from runner.components.models.torchvision_model import TorchvisionModel, weights_name
-from runner.core.errors import Problem, SpecError, UsageError, nearest
+from runner.core.errors import UsageError
 from runner.core.keys import content_key
 from runner.core.moments import reached
 from runner.core.prefix import FrozenPrefix
 from runner.lower.trajectory import num_views, pixels_key, prefix_key
-from runner.spec.experiment import ResolvedCell
-from runner.spec.nodes import Node, find
+from runner.spec.cells import ResolvedCell
+from runner.spec.nodes import find
 
 PROVISIONAL = "provisional"
-SHOWN_LAYERS = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,24 +141,6 @@ class ModelChecker:
         return known[0], known[1]
 
 
-def written_node(tree: Node, path: str) -> Node:
-    """Return the node at a dotted path, or the nearest above it that was written."""
-    steps = path.split(".")
-    for end in range(len(steps), 0, -1):
-        node = find(tree, steps[:end])
-        if node is not None and node.position is not None:
-            return node
-    return tree
-
-
-def problem_at(
-    resolved: ResolvedCell, path: str, found: str, allowed: str = "", *, hint: str = ""
-) -> SpecError:
-    """Return the error of one problem at a setting."""
-    position = written_node(resolved.tree, path).position
-    return SpecError([Problem(position, found, allowed, hint=hint)])
-
-
 def _prefix(
     key: str, layout: Mapping[str, Any], views: int | None, num_images: int
 ) -> FrozenPrefix:
@@ -264,28 +245,6 @@ def _check_network(
         return asdict(network_layout(resolved.settings, shape, len(source.classes)))
 
 
-@contextmanager
-def network_problems(resolved: ResolvedCell) -> Iterator[None]:
-    """Turn what is wrong with a network while it is built into a problem of the spec.
-
-    Raises:
-        SpecError: for an unknown layer, an empty policy, or a network that does not fit.
-    """
-    from runner.engine.network.freezing import EmptyPolicy
-
-    try:
-        yield
-    except UnknownLayer as error:
-        raise _unknown_layer(resolved, error) from None
-    except EmptyPolicy as error:
-        allowed = "a policy that freezes some layers and leaves others to train"
-        raise problem_at(resolved, "model.freeze", str(error), allowed) from None
-    except (AssertionError, ValueError, RuntimeError) as error:
-        found = f"the model does not fit the data: {error}"
-        hint = "take another network, or other images (data.resize, data.crop, data.color)"
-        raise problem_at(resolved, "model", found, hint=hint) from None
-
-
 def _check_weights(
     resolved: ResolvedCell, source: ImageSource, shape: tuple[int, int, int], path: Path
 ) -> list[str]:
@@ -300,21 +259,9 @@ def _check_weights(
         digest = weights_digest(resolved.settings, shape, len(source.classes), path)
         check_file(model, path)
     except UnknownLayer as error:
-        raise _unknown_layer(resolved, error) from None
+        raise unknown_layer(resolved, error) from None
     except WeightsMismatch as error:
         raise problem_at(
             resolved, "model.weights", str(error), error.allowed, hint=error.hint
         ) from None
     return [digest.loaded, digest.prefix]
-
-
-def _unknown_layer(resolved: ResolvedCell, error: UnknownLayer) -> SpecError:
-    path = f"model.{error.setting}"
-    node = written_node(resolved.tree, path)
-    if node.is_sequence:
-        node = next((item for item in node.value if item.value == error.pattern), node)
-    kind = "no layer" if error.setting == "cut" else "no layer with weights"
-    found = f"{path}: {kind} is called {error.pattern!r}"
-    layers = list(error.layers[:SHOWN_LAYERS]) + ["…"] * (len(error.layers) > SHOWN_LAYERS)
-    suggestion = nearest(error.pattern.rstrip(".*?"), error.layers)
-    return SpecError([Problem(node.position, found, ", ".join(layers), suggestion=suggestion)])

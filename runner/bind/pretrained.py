@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.artifacts.hashes import file_digest
-from runner.bind.model_checks import problem_at, written_node
+from runner.bind.positions import problem_at, written_node
 from runner.components.data.dataset import DataAccess
 from runner.components.download import Checksum, OnProgress, download
 from runner.components.models.torchvision_model import TorchvisionModel, WeightsFile
 from runner.core.errors import Problem, UsageError
-from runner.spec.experiment import ResolvedCell
+from runner.spec.cells import ResolvedCell
 
 if TYPE_CHECKING:
     from runner.engine.network.weights import PublicWeights

@@ -5,10 +5,10 @@ Owns the problems of a spec of which that does not follow.
 
 from __future__ import annotations
 
-from runner.bind.model_checks import problem_at
+from runner.bind.positions import problem_at
 from runner.components.data.preparing import Shape, prepared_shape
 from runner.core.errors import SpecError
-from runner.spec.experiment import ResolvedCell
+from runner.spec.cells import ResolvedCell
 
 
 def unseen_shape(resolved: ResolvedCell, given: Shape | None = None) -> Shape:

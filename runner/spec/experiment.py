@@ -11,53 +11,30 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from runner.components.component import canonical_settings, with_shared_parts
-from runner.components.resolved import settings_key
-from runner.components.settings import Settings
-from runner.core.errors import MAX_PROBLEMS, Problem, SpecError, refuse
-from runner.core.run import Cell
+from runner.components.component import canonical_settings
+from runner.core.errors import Problem, SpecError, refuse
 from runner.spec.analyses import Analyses, analysis_problems, parse_analyses
 from runner.spec.cell_names import cell_names
+from runner.spec.cells import ResolvedCell, base_settings, own_settings, resolved_cells
 from runner.spec.compose import load_document
-from runner.spec.names import SETTING_ROOTS, spell_out
-from runner.spec.nodes import Node, find, merge, plain, put, to_node
+from runner.spec.nodes import Node, merge, plain, to_node
 from runner.spec.published import published_entries, with_published
-from runner.spec.resolve import DEFAULTS, layered, resolve
-from runner.spec.seeds import ONE, seeds_of, written_seeds
+from runner.spec.resolve import DEFAULTS
+from runner.spec.seeds import seeds_of
 from runner.spec.sizes import check_cells, check_phases
-from runner.spec.sweep import Combination, expand_sweep, label_names, published_value
+from runner.spec.sweep import Combination, expand_sweep, label_names
 from runner.spec.tables.checks import default_tables, published_problems, table_problems
 from runner.spec.tables.table import Table, parse_tables
 from runner.spec.texts import text_problems
 from runner.spec.unknown import UnknownName
 from runner.spec.variants import (
-    Variant,
     check_profiles,
     make_variant,
     profile_analyses,
-    profile_layers,
     refuse_infinite,
 )
-from runner.spec.written import at_new_positions, written_problems
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-MAX_FAILED = 2000
-"""Wrong combinations after which no others are looked at."""
-
-
-@dataclass(frozen=True)
-class ResolvedCell:
-    """A cell, its validated settings and where they were written.
-
-    Attributes:
-        cell: the cell.
-        settings: its settings, validated.
-        tree: the same before validation, with file positions.
-    """
-
-    cell: Cell
-    settings: Settings
-    tree: Node
 
 
 @dataclass(frozen=True)
@@ -103,7 +80,7 @@ def build_experiment(
     try:
         return _built(document, path, profile, sets)
     except UnknownName as error:
-        raise error.among(merge(DEFAULTS, _base(document))) from None
+        raise error.among(merge(DEFAULTS, base_settings(document))) from None
 
 
 def _built(document: Node, path: Path, profile: str | None, sets: Sequence[str]) -> Experiment:
@@ -115,11 +92,11 @@ def _built(document: Node, path: Path, profile: str | None, sets: Sequence[str])
     seeds = seeds_of(document, variant)
     num_kept = len(variant.kept_positions(len(combinations)))
     seeds_node = variant.seeds or document.get("seeds")
-    check_cells(num_kept, len(seeds), _own_settings(document), seeds_node)
+    check_cells(num_kept, len(seeds), own_settings(document), seeds_node)
     analyses = parse_analyses(document.get("analyses"), variant.analyses)
     for layer in profile_analyses(document.get("profiles")):
         parse_analyses(document.get("analyses"), [layer])
-    cells = _cells(name, document, combinations, seeds, variant)
+    cells = resolved_cells(name, document, combinations, seeds, variant)
     refuse_infinite(document)
     trainings = (item.settings.train for item in cells)
     phases = sum(each.schedule.num_phases(each.epochs) for each in trainings)
@@ -188,117 +165,6 @@ def _name(document: Node, path: Path) -> str:
             [Problem(node.position, f"the name is '{name}'", allowed, suggestion=suggestion)]
         )
     return name
-
-
-def _base(document: Node) -> Node:
-    """Return the spec's own settings, spelled out."""
-    return spell_out("", _own_settings(document))
-
-
-def _cells(
-    name: str,
-    document: Node,
-    combinations: Sequence[Combination],
-    seeds: Sequence[Node | None],
-    variant: Variant,
-) -> list[ResolvedCell]:
-    base = _base(document)
-    cells: list[ResolvedCell] = []
-    problems: dict[Problem, None] = {}
-    in_the_way: list[Problem] = []
-    failed = 0
-    for position in variant.kept_positions(len(combinations)):
-        combination = combinations[position]
-        if "seed" in combination.overrides and seeds != [None]:
-            node = combination.overrides["seed"]
-            raise SpecError(
-                [Problem(node.position, "seed is swept, and seeds are given", hint=ONE)]
-            )
-        try:
-            tree = layered(base, [combination.overrides], variant.layers)
-        except SpecError as error:
-            in_the_way += error.problems
-            continue
-        try:
-            for seeded, settings in _with_seeds(tree, seeds, is_first=not cells):
-                cell = _cell(name, position, combination, settings, seeded, variant)
-                cells.append(ResolvedCell(cell, settings, seeded))
-        except SpecError as error:
-            problems |= dict.fromkeys(error.problems)
-            failed += 1
-            if len(problems) > MAX_PROBLEMS or failed == MAX_FAILED:
-                break
-    layers = [*_profile_layers(document), *variant.layers]
-    if variant.name or in_the_way:
-        layers += [combination.overrides for combination in combinations]
-    problems |= dict.fromkeys(at_new_positions(written_problems(base, layers), list(problems)))
-    problems |= dict.fromkeys(at_new_positions(in_the_way, list(problems)))
-    refuse(problems)
-    return cells
-
-
-def _profile_layers(document: Node) -> list[Mapping[str, Node]]:
-    """Return every layer that a profile or `seeds` may put over a cell."""
-    seeds = [seed for each in written_seeds(document) for seed in each.value]
-    return [*profile_layers(document.get("profiles")), *({"seed": seed} for seed in seeds)]
-
-
-def _own_settings(document: Node) -> Node:
-    own = {key: child for key, child in document.value.items() if key in SETTING_ROOTS}
-    return Node(own, document.position)
-
-
-def _with_seeds(
-    tree: Node, seeds: Sequence[Node | None], is_first: bool
-) -> Iterator[tuple[Node, Settings]]:
-    """Yield tree and settings for each seed; nothing else differs.
-
-    Args:
-        tree: of a combination, without a seed where ``seeds`` gives some.
-        seeds: that are given, or None.
-        is_first: whether the seeds have not been validated yet.
-
-    Raises:
-        SpecError: with every problem of the settings, and of the seeds when they are validated.
-    """
-    settings: Settings | None = None
-    problems: list[Problem] = []
-    for seed in seeds:
-        seeded = tree if seed is None else put(tree, ("seed",), seed)
-        if settings is not None and seed is not None and not is_first:
-            yield seeded, settings.model_copy(update={"seed": seed.value})
-            continue
-        try:
-            settings = with_shared_parts(resolve(seeded))
-        except SpecError as error:
-            problems += error.problems
-        else:
-            yield seeded, settings
-    if problems:
-        raise SpecError(problems)
-
-
-def _cell(
-    name: str,
-    position: int,
-    combination: Combination,
-    settings: Settings,
-    tree: Node,
-    variant: Variant,
-) -> Cell:
-    swept = {path: find(tree, path.split(".")) for path in combination.overrides}
-    published = {title: published_value(node) for title, node in combination.published.items()}
-    return Cell(
-        experiment=name,
-        position=position,
-        seed=settings.seed,
-        labels=dict(combination.labels),
-        swept={path: plain(node) for path, node in swept.items() if node is not None},
-        published={} if variant.name else published,
-        variant=variant.name,
-        settings=canonical_settings(settings),
-        settings_key=settings_key(settings),
-    )
 
 
 def _published(

@@ -1,10 +1,12 @@
 """Processes to kill, and the grid that nothing disturbed."""
 
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from analysed_grids import SPEC, do
 from forks import Forks
 from grids import Undisturbed, left_in, write_grid
 
@@ -51,3 +53,18 @@ def seconds(
     started = time.monotonic()
     assert forks.run(folder, ["run", str(grid)]) == 0
     return time.monotonic() - started
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a finished grid, of which no analysis was asked."""
+    folder = tmp_path_factory.mktemp("finished")
+    do(folder, SPEC)
+    return folder
+
+
+@pytest.fixture
+def before(finished: Path, tmp_path: Path) -> Path:
+    """Return a copy of the folder with the finished grid."""
+    shutil.copytree(finished, tmp_path / "home")
+    return tmp_path / "home"

@@ -1,120 +1,30 @@
 """Analyses of finished runs: nothing is trained for them, and nothing is made twice."""
 
-import errno
 import shutil
-import signal
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from forks import OUTPUT, Forks, KillAt
+from analysed_grids import ASKED, VALUES, do, records
 from grids import ask
-from planted import at_moment
 from safetensors.torch import load_file
 from test_measurements import kinds
 from torch import Tensor
 
 from runner.api.planning import plan
 from runner.api.reporting import report
-from runner.api.running import RunSummary, run
+from runner.api.running import run
 from runner.api.verifying import verify
-from runner.artifacts import arrays as arrays_module
-from runner.artifacts.arrays import read_arrays
-from runner.components.analyses.robustness import Robustness
 from runner.components.data.dataset import DataAccess
 from runner.components.resolved import typed_settings
-from runner.core.errors import DamagedDatabase, RunnerError, SpecError
-from runner.core.records import AnalysisValue
-from runner.core.stages import Analyse, Stage
-from runner.engine.analyses import ANALYSES
-from runner.engine.analyses.result import AnalysisResult
+from runner.core.errors import DamagedDatabase, SpecError
+from runner.core.stages import Analyse
 from runner.engine.data.augment import Augmenter
 from runner.engine.stages.prepare import decoded
-from runner.execute.listener import NullListener
 from runner.store.database import open_database
 from runner.store.dump import canonical_dump
 from runner.store.merge import import_results
-
-SPEC = """\
-name: grid
-data: {dataset: digits, validation: 0.25, test: 0.2}
-model: {name: mlp, hidden: [8]}
-train: {epochs: 2, batch_size: 64, optimizer: {name: sgd, lr: 0.1}}
-sweep: {grid: {lr: [0.1, 0.2]}}
-"""
-ASKED = (
-    SPEC
-    + """\
-analyses:
-  shaken:
-    name: robustness
-    draws: 3
-    transforms:
-      - {name: RandomRotation, degrees: 45}
-      - label: blur
-        severities:
-          - {name: GaussianBlur, kernel_size: 3, sigma: 0.5}
-          - [{name: GaussianBlur, kernel_size: 3, sigma: 2}]
-tables:
-  robustness:
-    LR: lr
-    NONE: {analysis: shaken, metric: accuracy, where: {transform: none}}
-    ROTATED: {analysis: shaken, metric: accuracy, where: {transform: RandomRotation}}
-    BLURRED: {analysis: shaken, metric: accuracy, where: {transform: blur, severity: 2}}
-"""
-)
-VALUES = "SELECT run_key, kind, name, dims, value FROM run_analyses ORDER BY 1, 2, 3, 4"
-RECORDS = (
-    "SELECT * FROM results ORDER BY run_key",
-    "SELECT * FROM runs ORDER BY run_key",
-    "SELECT * FROM run_stages ORDER BY run_key, position",
-    "SELECT * FROM run_epochs ORDER BY run_key, attempt_id",
-)
-ENDED = (
-    "SELECT count(*), count(DISTINCT stage_key) FROM attempts JOIN stages USING (stage_key)"
-    " WHERE kind = 'analyse' AND status = 'done'"
-)
-
-
-class Log(NullListener):
-    """Remembers the stages that began, and what was said."""
-
-    def __init__(self) -> None:
-        self.began: list[Stage] = []
-        self.notes: list[str] = []
-
-    def on_stage_start(self, stage: Stage) -> None:
-        self.began.append(stage)
-
-    def on_note(self, note: str) -> None:
-        self.notes.append(note)
-
-
-def do(folder: Path, text: str, **options: Any) -> tuple[Log, RunSummary]:
-    log, spec = Log(), folder / "grid.yaml"
-    spec.write_text(text)
-    ran = run(spec, listen=lambda planned: log, threads=1, db=folder / "results.db", **options)
-    return log, ran
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("finished")
-    do(folder, SPEC)
-    return folder
-
-
-@pytest.fixture
-def before(finished: Path, tmp_path: Path) -> Path:
-    """Return a folder with the finished grid, of which nothing more was asked."""
-    shutil.copytree(finished, tmp_path / "home")
-    return tmp_path / "home"
-
-
-def records(folder: Path) -> list[list[tuple[Any, ...]]]:
-    return [ask(folder, query) for query in RECORDS]
 
 
 def test_analysis_of_a_finished_grid_trains_no_epoch_and_is_made_once(before: Path) -> None:
@@ -282,96 +192,3 @@ def test_analyses_are_imported_with_the_results_that_have_them(
     assert ask(tmp_path, VALUES) == values
     log, _ = do(tmp_path, ASKED)
     assert (log.began, log.notes) == ([], [])
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "moment",
-    [
-        "stage claimed",
-        "analysis begins",
-        "images of a transform analysed",
-        "analysed, not recorded",
-        "outcome recorded",
-    ],
-)
-def test_killed_analysis_is_made_by_the_next_run_and_nothing_twice(
-    moment: str, before: Path, forks: Forks, tmp_path: Path
-) -> None:
-    shutil.copytree(before, tmp_path / "undisturbed")
-    do(tmp_path / "undisturbed", ASKED)
-    (before / "grid.yaml").write_text(ASKED)
-    assert forks.run(before, ["run", "grid.yaml"], KillAt(moment, 2)) == -signal.SIGKILL
-    assert forks.run(before, ["run", "grid.yaml"]) == 0, (before / OUTPUT).read_text()
-    assert ask(before, VALUES) == ask(tmp_path / "undisturbed", VALUES)
-    assert ask(before, ENDED) == [(2, 2)]
-    assert ask(before, "SELECT count(*) FROM claims") == [(0,)]
-    assert forks.run(before, ["db", "check"]) == 0
-
-
-@pytest.mark.slow
-def test_two_processes_make_every_analysis_once(before: Path, forks: Forks) -> None:
-    (before / "grid.yaml").write_text(ASKED)
-    started = [forks.start(before, ["run", "grid.yaml"]) for _ in range(2)]
-    assert [forks.wait(pid) for pid in started] == [0, 0], (before / OUTPUT).read_text()
-    assert ask(before, ENDED) == [(2, 2)]
-
-
-ARRAY = np.arange(12, dtype=np.float32).reshape(3, 4)
-
-
-@pytest.fixture
-def with_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the analysis leave an array."""
-    monkeypatch.setattr(Robustness, "LEAVES_ARRAYS", True)
-    value = AnalysisValue("accuracy", 0.5, {"transform": "none", "severity": 0, "draw": 1})
-    found = AnalysisResult((value,), {"maps": ARRAY})
-    monkeypatch.setitem(ANALYSES, Robustness, lambda subject, asked: found)
-
-
-def folders(home: Path) -> list[Path]:
-    return sorted(home.glob(".runner/analyses/*/*"))
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("with_arrays")
-def test_arrays_that_are_gone_or_damaged_are_made_again(before: Path) -> None:
-    def there() -> list[list[list[float]]]:
-        query = "SELECT name, digest FROM artifacts WHERE name LIKE 'analyses/%'"
-        digests = {name.partition("/")[2]: digest for name, digest in ask(before, query)}
-        found = [read_arrays(each, digests[each.name]) for each in folders(before)]
-        return [each.arrays["maps"].tolist() for each in found if each is not None]
-
-    do(before, ASKED)
-    assert there() == [ARRAY.tolist()] * 2
-    shutil.rmtree(folders(before)[0])
-    log, _ = do(before, ASKED)
-    assert (kinds(log), there()) == (["analyse"], [ARRAY.tolist()] * 2)
-    path = folders(before)[1] / "maps.npy"
-    path.write_bytes(path.read_bytes()[:-1] + b"\7")
-    assert len(there()) == 1
-    log, _ = do(before, ASKED)
-    assert (kinds(log), there()) == (["analyse"], [ARRAY.tolist()] * 2)
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("with_arrays")
-def test_arrays_appear_whole_or_not_at_all(before: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full_disk(*args: Any, **kwargs: Any) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(arrays_module.np, "save", full_disk)
-        with pytest.raises(RunnerError, match="disk is full"):
-            do(before, ASKED)
-    assert folders(before) == []
-    assert ask(before, ENDED) == [(0, 0)]
-
-    def stop() -> None:
-        raise KeyboardInterrupt
-
-    with at_moment("arrays in place, not recorded", stop), pytest.raises(KeyboardInterrupt):
-        do(before, ASKED)
-    log, _ = do(before, ASKED)
-    assert kinds(log) == ["analyse"] * 2
-    assert ask(before, ENDED) == [(2, 2)]

@@ -19,7 +19,8 @@ from runner.core.stages import Stage
 from runner.lower.stages import make_run, naive_chain, naive_plan
 from runner.lower.trajectory import data_key, init_key, make_trajectory, num_views, prefix_key
 from runner.planner.rules import apply_rules
-from runner.spec.experiment import ResolvedCell, load_experiment
+from runner.spec.cells import ResolvedCell
+from runner.spec.experiment import load_experiment
 
 ROOT = Path(__file__).resolve().parents[2]
 SPECS = sorted((ROOT / "experiments").glob("*.yaml"))

@@ -14,7 +14,8 @@ from runner.bind.workspace import Workspace
 from runner.components.data.splitting import UnsplittableError
 from runner.core.errors import DataError, UsageError
 from runner.report.figures.samples import MOST_PIPELINES, SampleGroup
-from runner.spec.experiment import Experiment, ResolvedCell
+from runner.spec.cells import ResolvedCell
+from runner.spec.experiment import Experiment
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runner.core.errors import UsageError
-from runner.spec.experiment import Experiment, ResolvedCell
+from runner.spec.cells import ResolvedCell
+from runner.spec.experiment import Experiment
 from runner.store.database import Database
 from runner.store.queries import CellResult, cell_results, stored_experiments
 

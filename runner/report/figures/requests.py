@@ -11,7 +11,8 @@ from runner.report.figures.cells import figure_names
 from runner.report.figures.columns import setting_table
 from runner.report.figures.curves import FigureRequest, ShownCell
 from runner.report.figures.options import PlotOptions
-from runner.spec.experiment import Experiment, ResolvedCell
+from runner.spec.cells import ResolvedCell
+from runner.spec.experiment import Experiment
 from runner.store.database import Database
 
 NUM_IMAGES = 3
