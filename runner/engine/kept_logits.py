@@ -25,7 +25,7 @@ class KeptLogits:
     Attributes:
         logits: (N, classes) float32.
         labels: (N,) int64.
-        images: numbers of the images in the data set, (N,) int64.
+        images: their rows in the prepared pixels, (N,) int64.
         names: of the images.
         classes: names of the classes.
         split: ``train_eval``, ``val`` or ``test``.

@@ -1,6 +1,6 @@
 """Keeping what an evaluation has computed beside its numbers: logits, with labels and image names.
 
-Owns what is said where they cannot be kept. Where they lie and what they hold is said elsewhere.
+Owns what of the data stands beside the logits. Where they lie and what they hold is said elsewhere.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from runner.components.settings import METRIC_SPLITS
 from runner.core.artifacts import logits_name
-from runner.core.errors import DataError
 from runner.core.records import Produced
 from runner.core.stages import Analyse, Evaluate
 from runner.engine.context import Context
@@ -45,19 +44,13 @@ def keep_logits(
 ) -> Sequence[Produced]:
     """Keep logits as an artifact; on a full disk, states give way.
 
-    Where the images cannot be named any more, nothing is kept, which is said.
-
     Raises:
         OSError: when they cannot be written.
         ClaimLost: when another process took the stage over.
     """
     stage, split = job.stage, METRIC_SPLITS[seen.split]
-    try:
-        names = context.sources[stage.pixels_key].names
-    except (KeyError, DataError) as error:
-        context.on_note(f"logits of {seen.split} are not kept: {error}")
-        return ()
     images = seen.samples.splits[split].numpy()
+    names = seen.samples.index["names"]  # of the rows that were kept: others may be left out
     digest = job.digest_of(stage.weights)
     assert digest is not None, "weights are compared with their digest before they are used"
     kept = KeptLogits(
