@@ -21,12 +21,6 @@ def sizes(name: str, classes: int = 1000, shape: Any = IMAGENET, **model: Any) -
     return network_sizes(settings_of(model={"name": name, **model}).model, shape, classes)
 
 
-def last_moving(found: NetworkSizes) -> tuple[int, float]:
-    """Return size and stride of the last layer whose units see different places."""
-    fields = [each.field for each in found.layers if each.field and each.field.stride[0]]
-    return fields[-1].size[0], fields[-1].stride[0]
-
-
 @pytest.mark.parametrize(
     ("name", "parameters", "size"),
     [
@@ -39,7 +33,8 @@ def last_moving(found: NetworkSizes) -> tuple[int, float]:
 def test_sizes_of_known_networks(name: str, parameters: int, size: int) -> None:
     found = sizes(name)
     assert found.parameters == found.trainable == parameters
-    assert last_moving(found) == (size, 32)
+    assert found.last_field is not None
+    assert (found.last_field.size[0], found.last_field.stride[0]) == (size, 32)
     assert sum(each.parameters for each in found.layers) == parameters
     assert sum(each.multiply_adds for each in found.layers) == found.multiply_adds
     assert not found.unknown
@@ -81,6 +76,7 @@ def test_attention_is_counted_and_its_field_is_said_to_be_unknown() -> None:
     assert found.parameters == 86_567_656  # as torchvision says, layers without a call included
     assert found.multiply_adds == pytest.approx(17.56e9, rel=1e-3)
     assert "behind reshape" in found.unknown
+    assert found.last_field is None
     assert found.layers[-1].field is None
 
 

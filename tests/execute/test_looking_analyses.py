@@ -1,5 +1,6 @@
 """Filters, neurons, saliency and embedding as analyses of a run: arrays, values, errors."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -151,3 +152,25 @@ def test_guided_backpropagation_of_other_activations_is_refused_before_any_work(
     text = SPEC.replace("[4, 5]", "[4, 5], activation: silu")
     with pytest.raises(SpecError, match=r"seen.yaml:5:\d+: .*is a SiLU; guided backpropagation"):
         do(tmp_path, text + "analyses: {where: {name: saliency}}\n")
+
+
+SIZED = """\
+analyses: {size: sizes}
+tables:
+  size:
+    PARAMETERS: {analysis: size, metric: parameters, where: {layer: network}, digits: 0}
+    FIELD: {analysis: size, metric: field_height, where: {layer: network}, digits: 0}
+    FIRST: {analysis: size, metric: field_width, where: {layer: features.block1.conv}, digits: 0}
+    WORK: {analysis: size, metric: multiply_adds, where: {layer: features.block1.conv}, digits: 0}
+    SECOND_CALL: {analysis: size, metric: stride_width, where: {layer: "act (call 2)"}}
+"""
+
+
+def test_sizes_of_layers_are_columns_of_a_finished_run(home: Path, tmp_path: Path) -> None:
+    shutil.copytree(home, tmp_path, dirs_exist_ok=True)
+    assert kinds(do(tmp_path, SPEC + SIZED)) == ["analyse"]
+    (row,) = report("size", db=tmp_path / "results.db").frame().to_dict("records")
+    weights = 4 * 9 + 4 + 5 * 4 * 9 + 5 + 10 * 5 * 2 * 2 + 10
+    expected = {"PARAMETERS": weights, "FIELD": 10, "FIRST": 3, "WORK": 9 * 4 * 64}
+    assert {name: row[name] for name in expected} == expected
+    assert row["SECOND_CALL"] is None  # a call that there is not

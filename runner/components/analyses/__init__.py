@@ -17,13 +17,14 @@ from runner.components.analyses.embedding import Embedding
 from runner.components.analyses.predictions import Predictions
 from runner.components.analyses.robustness import Robustness
 from runner.components.analyses.saliency import Saliency
+from runner.components.analyses.sizes import Sizes
 from runner.components.analyses.weights import Filters, Neurons
 from runner.components.component import keyed_text
 from runner.core.keys import canonical_json, text_key
 from runner.core.run import ResolvedSettings
 
 Analysis = Annotated[
-    Robustness | Predictions | Filters | Neurons | Saliency | Embedding,
+    Robustness | Predictions | Filters | Neurons | Saliency | Embedding | Sizes,
     Field(discriminator="name"),
 ]
 

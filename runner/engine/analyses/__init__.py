@@ -7,12 +7,14 @@ from runner.components.analyses.embedding import Embedding
 from runner.components.analyses.predictions import Predictions
 from runner.components.analyses.robustness import Robustness
 from runner.components.analyses.saliency import Saliency
+from runner.components.analyses.sizes import Sizes
 from runner.components.analyses.weights import Filters, Neurons
 from runner.engine.analyses.embedding import embedding
 from runner.engine.analyses.predictions import predictions
 from runner.engine.analyses.result import Analyser
 from runner.engine.analyses.robustness import robustness
 from runner.engine.analyses.saliency import saliency
+from runner.engine.analyses.sizes import sizes
 from runner.engine.analyses.weights import filters, neurons
 
 ANALYSES: dict[type[AnalysisSettings], Analyser] = {
@@ -22,5 +24,6 @@ ANALYSES: dict[type[AnalysisSettings], Analyser] = {
     Neurons: neurons,
     Saliency: saliency,
     Embedding: embedding,
+    Sizes: sizes,
 }
 """What computes each analysis, by the class of its settings."""

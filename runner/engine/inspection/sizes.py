@@ -64,6 +64,14 @@ class NetworkSizes:
     multiply_adds: int
     unknown: str
 
+    @property
+    def last_field(self) -> Field | None:
+        """The field of the last layer whose units see different parts; None where not known."""
+        if self.unknown:
+            return None
+        fields = [row.field for row in self.layers if row.field is not None]
+        return next((each for each in reversed(fields) if any(each.stride)), None)
+
 
 def network_sizes(model: Model, shape: Shape, num_classes: int) -> NetworkSizes:
     """Return the sizes of a model's network for images of a shape.
