@@ -10,6 +10,23 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A picture on the page, made from the results of its spec.
+
+    Attributes:
+        file: its name in docs/pictures/.
+        figure: what follows `runner plot experiments/SPEC.yaml` to draw it.
+        caption: what it shows, and what is seen on it.
+        ships: whether the reference has all that it is drawn from; arrays of analyses do not ship.
+    """
+
+    file: str
+    figure: str
+    caption: str
+    ships: bool = False
+
+
+@dataclass(frozen=True)
 class Documented:
     """One spec of experiments/ on the page.
 
@@ -18,22 +35,30 @@ class Documented:
         spec: its file's name, without ending.
         reports: the experiments that it holds, as `R1.1`; none for the project's own.
         figures: what follows `runner plot experiments/SPEC.yaml` for each figure.
+        pictures: figures that are shown.
         commands: other commands that make something of it, whole.
         profile: of the variant that was measured, or None.
         sets: settings of that variant.
         why: what kept it from being run as a whole; not shown once it was.
+        note: what a reader of the table must know besides.
     """
 
     title: str
     spec: str
     reports: tuple[str, ...] = ()
     figures: tuple[str, ...] = ()
+    pictures: tuple[Picture, ...] = ()
     commands: tuple[str, ...] = ()
     profile: str | None = None
     sets: tuple[str, ...] = ()
     why: str = ""
+    note: str = ""
 
 
+NOT_THE_FACES = (
+    "The report's photographs of faces are not public. The stand-in is ours: 40 photographs each of"
+    " twelve classes of Caltech-101. What was published is of other images."
+)
 TWO_RATES = "--only lr=0.005 --only lr=0.05 --only epochs=20 --only epochs=30"
 """The rows 0.005 and 0.05 with 30 epochs, of which curves were published."""
 
@@ -139,16 +164,26 @@ EXPERIMENTS: tuple[Documented, ...] = (
     Documented(
         "Faces, a plain network",
         "faces_plain",
-        ("R5.1",),
+        ("R5.1", "R5.3"),
         ("curves",),
-        why="no photographs of faces ship with the project",
+        why="needs the images of Caltech-101",
+        note=NOT_THE_FACES,
     ),
     Documented(
         "Faces, AlexNet as a feature extractor and fine-tuned",
         "faces_alexnet",
-        ("R5.2", "R5.4"),
+        ("R5.2", "R5.4", "R5.5"),
         ("curves --only fine-tuned",),
-        why="no photographs of faces ship with the project",
+        why="needs torchvision's ImageNet weights of the whole network",
+        note=NOT_THE_FACES,
+    ),
+    Documented(
+        "Faces, AlexNet with weights of the convolutional part alone",
+        "faces_alexnet_features",
+        ("R5.2", "R5.4", "R5.5"),
+        ("curves --only fine-tuned",),
+        why="takes ten minutes on two CPU cores",
+        note=NOT_THE_FACES,
     ),
     Documented("Patience and schedules", "patience", figures=("curves",)),
 )

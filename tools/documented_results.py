@@ -41,17 +41,9 @@ HEAD = """\
 Written by `tools/docs.py` from the reference results, which ship with the program, and from the
 specs in `experiments/`. Each section has the command that trains, the command that prints its
 table (`--reference` reads what ships, as it stands below; without it, your own `results.db`), and
-those that draw its figures. "Published" is what the report printed, "difference" is measured minus
+those that draw its figures. What an analysis leaves does not ship: its pictures, as those below,
+are drawn where it was run. "Published" is what the report printed, "difference" is measured minus
 published. Dates are UTC; seconds are those of all stages that a table rests on, each counted once.
-"""
-
-
-NOT_YET = """\
-## Not made yet
-
-Pictures of weights (the first-layer filters of report R2.1, the neurons of R5.3), the table of
-robustness (R4.6), receptive fields (R4.7), shown predictions (R5.4) and guided backpropagation
-(R5.5).
 """
 
 
@@ -84,7 +76,6 @@ def results_document() -> str:
         sections = [_section(database, each) for each in documented()]
         parts = [HEAD, _overview(database, sections)]
         parts += [_described(database, each) for each in sections]
-        parts.append(NOT_YET)
     return "\n".join(parts)
 
 
@@ -149,6 +140,8 @@ def _title(documented: Documented) -> str:
 def _described(database: Database, section: Section) -> str:
     about = " ".join(section.experiment.about.split())
     parts = [f"## {_title(section.documented)}\n", f"{first_sentence(about)}\n"]
+    if section.documented.note:
+        parts.append(f"{section.documented.note}\n")
     parts.append("```console\n" + "\n".join(f"$ {line}" for line in commands(section)) + "\n```\n")
     if section.rows:
         parts += _measured(database, section)
@@ -181,6 +174,9 @@ def commands(section: Section) -> Iterator[str]:
     for figure in documented.figures:
         words = ["runner", "plot", spec, *shlex.split(figure), *options, *reference]
         yield shlex.join(words)
+    for picture in documented.pictures:
+        words = ["runner", "plot", spec, *shlex.split(picture.figure), *options]
+        yield shlex.join([*words, *(reference if picture.ships else ())])
     yield from documented.commands
 
 
@@ -198,6 +194,8 @@ def _measured(database: Database, section: Section) -> Iterator[str]:
             database, table, variant.name, variant.variant, None, published, is_compared=is_whole
         )
         yield render(filled, "markdown")
+    for picture in section.documented.pictures:
+        yield f"![{picture.caption}](pictures/{picture.file})\n\n{picture.caption}\n"
     yield f"{_origin(_origins(database, section))}\n"
     left = len(section.rows) - section.done
     if left:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import documented_results as page
 import pytest
-from documented_experiments import EXPERIMENTS, Documented
+from documented_experiments import EXPERIMENTS, Documented, Picture
 from made_up import MadeUp, record_made_up
 from recorded import seal_again
 from typer.main import get_command
@@ -41,7 +41,17 @@ MACHINE = {
     "code": "0123456789abcdef+",
 }
 LISTED = (
-    Documented("Whole", "whole", ("R9.1", "R9.2"), ("curves --only 'label=slow'",)),
+    Documented(
+        "Whole",
+        "whole",
+        ("R9.1", "R9.2"),
+        ("curves --only 'label=slow'",),
+        (
+            Picture("whole-filters.png", "filters", "What the filters became."),
+            Picture("whole-loss.png", "loss", "How it learnt.", ships=True),
+        ),
+        note="The images are a stand-in.",
+    ),
     Documented("Half", "half", ("R9.3",), why="one row needs a bigger machine"),
     Documented("Variant", "variant", ("R9.4",), sets=("epochs=2",), why="takes weeks"),
     Documented("Nothing", "nothing", (), ("loss",), commands=("runner list",), why="needs luck"),
@@ -104,6 +114,17 @@ def test_what_was_run_stands_beside_what_was_published(made: Path) -> None:
     assert f"Measured on Some CPU, 2 threads; 1970-01-02; 7.0 s; {origin}\n" in found
     assert "Not run" not in found
     assert "changed" not in found
+
+
+def test_pictures_stand_below_the_table_and_their_commands_above_it(made: Path) -> None:
+    found = sections(page.results_document())["Reports R9.1, R9.2: Whole"]
+    above, _, below = found.partition("| WHICH |")
+    assert "\nThe images are a stand-in.\n" in above
+    assert "$ runner plot experiments/whole.yaml filters\n" in above  # arrays do not ship
+    assert "$ runner plot experiments/whole.yaml loss --reference\n" in above
+    assert "![What the filters became.](pictures/whole-filters.png)\n\nWhat the filters" in below
+    assert below.index("whole-filters.png") < below.index("whole-loss.png")
+    assert below.index("whole-loss.png") < below.index("Measured on")
 
 
 def test_what_was_left_out_is_said_with_its_reason(made: Path) -> None:
@@ -189,6 +210,17 @@ def test_every_report_is_named_where_its_spec_names_it() -> None:
     for each in page.documented():
         about = load_experiment(ROOT / "experiments" / f"{each.spec}.yaml").about
         assert [name for name in each.reports if name not in about] == []
+
+
+PICTURES = ROOT / "docs" / "pictures"
+MOST_BYTES = 400_000
+
+
+@pytest.mark.parametrize("picture", [each for one in EXPERIMENTS for each in one.pictures], ids=str)
+def test_every_picture_is_there_and_small(picture: Picture) -> None:
+    content = (PICTURES / picture.file).read_bytes()
+    assert content.startswith(b"\x89PNG")
+    assert len(content) <= MOST_BYTES
 
 
 def test_every_command_on_the_page_is_one() -> None:

@@ -1,5 +1,6 @@
 """The specs of reports R1.4 to R5.4: their rows are the report's."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -258,13 +259,52 @@ def test_r4_3_and_r4_4_vary_what_the_report_varies() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["faces_plain", "faces_alexnet"])
+def test_r4_6_is_measured_on_the_best_network_of_r4_5() -> None:
+    (cell,) = spec("robustness").cells
+    assert cell.settings == settings("eleven_classes", "best network (R4.5)")
+    titles = {"none", "ColorJitter", "GaussianBlur", "RandomPerspective", "RandomRotation ±45°"}
+    titles |= {"RandomAffine translation", "RandomAffine scaling"}
+    assert published("robustness", "label")["best network (R4.5)"].keys() == titles
+    (changed,) = spec("robustness").analyses.values()
+    turned = next(t for t in changed.settings.transforms if t.label == "RandomRotation")
+    assert turned.severities[-1][0].degrees == 45
+
+
+FACES = ["faces_plain", "faces_alexnet", "faces_alexnet_features"]
+
+
+@pytest.mark.parametrize("name", FACES)
 def test_r5_faces(name: str) -> None:
     assert "TEST_ACCURACY" in next(iter(published(name, "label").values()))
     first = spec(name).cells[0].settings
     assert first.model.init == "kaiming_uniform"
     if name == "faces_plain":
         assert (first.data.resize, first.model.hidden) == ((28, 28), (300,))
+        assert first.train.epochs == 600
     else:
         assert (first.model.cut, first.model.freeze) == ("avgpool", "features")
         assert first.model.head.hidden == (4096, 4096)
+        second = spec(name).cells[1].settings
+        assert (second.model.cut, second.model.freeze) == (None, "none")
+
+
+@pytest.mark.parametrize("name", FACES)
+def test_r5_the_stand_in_for_the_faces_is_said_to_be_ours(name: str) -> None:
+    for cell in spec(name).cells:
+        data = cell.settings.data
+        assert (len(data.include), data.per_class) == (12, 40)
+        assert data.include == spec("faces_plain").cells[0].settings.data.include
+    assert re.search(r"Ours: the (stand-in for the )?faces", " ".join(spec(name).about.split()))
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [
+        ("convnet_cifar10", ["filters"]),
+        ("faces_plain", ["neurons"]),
+        ("faces_alexnet", ["predictions", "saliency"]),
+        ("faces_alexnet_features", ["predictions", "saliency"]),
+    ],
+)
+def test_what_the_reports_show_of_a_network_is_an_analysis(name: str, kinds: list[str]) -> None:
+    assert [each.settings.kind for each in spec(name).analyses.values()] == kinds
