@@ -16,10 +16,14 @@ from runner.api.planning import plan
 from runner.api.reporting import report
 from runner.api.running import run
 from runner.api.verifying import verify
+from runner.components.analyses.robustness import Robustness
 from runner.components.data.dataset import DataAccess
 from runner.components.resolved import typed_settings
 from runner.core.errors import DamagedDatabase, SpecError
+from runner.core.records import AnalysisValue
 from runner.core.stages import Analyse
+from runner.engine.analyses import ANALYSES
+from runner.engine.analyses.result import AnalysisResult
 from runner.engine.data.augment import Augmenter
 from runner.engine.stages.prepare import decoded
 from runner.store.database import open_database
@@ -118,6 +122,18 @@ def test_another_setting_of_an_analysis_is_another_analysis(before: Path) -> Non
     log, _ = do(before, ASKED, sets=["analyses.shaken.draws=1"])
     assert kinds(log) == ["analyse"] * 2
     assert len(ask(before, VALUES)) == 2 * 2 * (10 + 4)
+
+
+def test_two_values_at_one_place_fail_the_analysis_alone(
+    before: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    twice = [AnalysisValue("accuracy", value, {"transform": "none"}) for value in (0.5, 0.25)]
+    found = AnalysisResult(tuple(twice))
+    monkeypatch.setitem(ANALYSES, Robustness, lambda subject, asked: found)
+    _, ran = do(before, ASKED)
+    assert set(ran.statuses.values()) == {"done"}
+    errors = ask(before, "SELECT DISTINCT error FROM attempts WHERE status = 'failed'")
+    assert errors == [("robustness: two values of accuracy at transform none",)]
 
 
 def test_only_chosen_cells_are_analysed(before: Path) -> None:

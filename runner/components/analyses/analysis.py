@@ -6,9 +6,9 @@ Knows no network and no image.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from runner.components.augmentations.augmentation import Size
 from runner.components.component import Component
@@ -18,6 +18,18 @@ from runner.core.records import DimensionValue
 AnalysedSplit = Literal["train", "val", "test"]
 Place = Mapping[str, DimensionValue]
 """Where a value stands: its dimensions by name."""
+
+
+def _each_once(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Refuse a list in which something stands twice: its values would stand at one place."""
+    twice = next((each for each in values if values.count(each) > 1), None)
+    if twice is not None:
+        raise ValueError(f"{twice!r} stands twice")
+    return values
+
+
+EachOnce = AfterValidator(_each_once)
+"""Of a setting that is a list of different things."""
 
 
 class AnalysisSettings(Component):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from runner.components.analyses.analysis import AnalysedSplit, OnSplit
+from runner.components.analyses.analysis import AnalysedSplit, EachOnce, OnSplit
 from runner.components.models.classifier import LayerPattern
 
 SaliencyMethod = Literal["gradient", "guided_backpropagation", "grad_cam"]
 PROBABILITY = "probability"
 MAX_NAMED = 200
+ImageName = Annotated[str, Field(min_length=1, max_length=4096)]
+Images = Annotated[tuple[ImageName, ...], Field(min_length=1, max_length=MAX_NAMED)]
 
 
 class Saliency(OnSplit):
@@ -36,13 +38,11 @@ class Saliency(OnSplit):
     LEAVES_ARRAYS: ClassVar[bool] = True
 
     name: Literal["saliency"]
-    methods: tuple[SaliencyMethod, ...] = Field(
+    methods: Annotated[tuple[SaliencyMethod, ...], EachOnce] = Field(
         ("guided_backpropagation", "grad_cam"), min_length=1, max_length=3, description="which"
     )
-    images: tuple[Annotated[str, Field(min_length=1, max_length=4096)], ...] | None = Field(
+    images: Annotated[Images, EachOnce] | None = Field(
         None,
-        min_length=1,
-        max_length=MAX_NAMED,
         description="names of images of any split; when not given, `count` of `split`",
     )
     count: int = Field(4, ge=1, le=MAX_NAMED, description="so many, evenly spaced in the split")
@@ -52,12 +52,6 @@ class Saliency(OnSplit):
     layer: LayerPattern | None = Field(
         None, description="of Grad-CAM; when not given, the last convolution that gives maps"
     )
-
-    @model_validator(mode="after")
-    def _each_method_once(self) -> Self:
-        if len(set(self.methods)) < len(self.methods):
-            raise ValueError("a method stands twice in methods")
-        return self
 
     def looks_at(self) -> AnalysedSplit | None:
         """Return the images that it looks at, None for those that it names."""

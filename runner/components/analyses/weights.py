@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from runner.components.analyses.analysis import AnalysisSettings, Place
+from runner.components.analyses.analysis import AnalysisSettings, EachOnce, Place
 from runner.components.models.classifier import LayerPattern
 
 Neuron = Annotated[int, Field(ge=0, le=(1 << 20) - 1)]
@@ -42,7 +42,7 @@ class Neurons(OfWeights):
     """
 
     name: Literal["neurons"]
-    neurons: tuple[Neuron, ...] = Field(
+    neurons: Annotated[tuple[Neuron, ...], EachOnce] = Field(
         (0, 1, 2, 3, 4, 5),
         min_length=1,
         max_length=MAX_NEURONS,

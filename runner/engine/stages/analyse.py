@@ -11,6 +11,7 @@ from runner.components.analyses import typed_analysis
 from runner.components.models.classifier import UnknownLayer
 from runner.components.settings import METRIC_SPLITS
 from runner.core.errors import StageFailed
+from runner.core.keys import canonical_json
 from runner.core.moments import reached
 from runner.core.records import AnalysisValue, Produced
 from runner.core.stages import Analyse
@@ -57,7 +58,16 @@ def analyse(subject: AnalysisInput, job: StageJob[Analyse]) -> Outcome:
 
 def _check(name: str, values: Sequence[AnalysisValue]) -> None:
     """Refuse what no record can hold."""
+    places: set[tuple[str, str]] = set()
     for each in values:
         if not math.isfinite(each.value):
-            place = ", ".join(f"{dim} {value}" for dim, value in each.dims.items())
-            raise StageFailed(f"{name}: {each.name} at {place} is not finite ({each.value})")
+            raise StageFailed(f"{name}: {_named(each)} is not finite ({each.value})")
+        place = (each.name, canonical_json(dict(each.dims)))
+        if place in places:
+            raise StageFailed(f"{name}: two values of {_named(each)}")
+        places.add(place)
+
+
+def _named(value: AnalysisValue) -> str:
+    place = ", ".join(f"{dim} {each}" for dim, each in value.dims.items())
+    return f"{value.name} at {place}" if place else value.name
