@@ -83,7 +83,9 @@ def inspect_analysis(
         kept = read_arrays(home.artifacts(database).path(artifact), digest)
     if kept is None:
         found = f"the arrays of {kind} of run '{name}' are gone or damaged"
-        raise UsageError(found, hint="`runner run SPEC` makes them where the weights are there")
+        raise UsageError(
+            found, hint="`runner cache clear analyses`, then `runner run SPEC`, makes them again"
+        )
     arrays = kept.arrays
     run = str(record["run_key"])[:12]
     path = Path(out) if out is not None else Path("figures") / f"{run}-{kind}.png"

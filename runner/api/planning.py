@@ -24,7 +24,7 @@ from runner.planner.cost import Cost, plan_costs, predicted
 from runner.planner.explain import (
     Branch,
     Saving,
-    looked_at,
+    analysed,
     measured,
     not_shared,
     savings,
@@ -79,7 +79,7 @@ class Explained(Framed):
         tree: the same, each stage under the one that it goes on from.
         measurements: metrics that tables ask for of finished runs, and of how many `run` would
             compute each from the weights that they keep.
-        analyses: analyses to be made by name, and of how many runs.
+        analyses: analyses to be made by their names in the spec, and of how many runs.
         savings: what each rule left out.
         together: which trainings are done together, and what they share.
         not_shared: why trainings that look alike share nothing.
@@ -252,7 +252,7 @@ def _explained(planned: PlannedRuns, numerics: LateNumerics, imported: int) -> E
         together=tuple(trained_together(planned.plan, names)),
         not_shared=tuple(not_shared(planned.naive, planned.plan, facts, planned.reruns, names)),
         measurements=measured(planned.plan),
-        analyses=looked_at(planned.plan),
+        analyses=analysed(planned.plan),
     )
 
 

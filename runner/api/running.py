@@ -152,7 +152,7 @@ def _summary(
     results = latest_results(database, planned.run_keys)
     statuses = {key: status for key, (status, _) in results.items()}
     sources = Sources(planned.bound.workspace.folder)
-    measurements = planned.plan.asked()
+    measurements = planned.plan.after_runs()
     return RunSummary(
         experiments=tuple(experiments),
         before=sum(key in planned.facts.finished for key in planned.run_keys),

@@ -8,7 +8,9 @@ nor databases.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,9 @@ from runner.core.moments import reached
 
 FORMAT = 1
 """Raised when the form of the index changes; folders of another one count as damaged."""
+
+DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError)
+"""What reading gives where files or their index are not what was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,7 @@ def write_arrays(
 
     Args:
         folder: the final path; what is above it is made.
-        arrays: by name, which is the file's too; of numbers and truth values.
+        arrays: by name, which is the file's too; of numbers, truth values or text.
         about: what they are, JSON only.
         check: called before it takes its place; what it raises leaves what was there.
 
@@ -80,16 +85,63 @@ def read_arrays(folder: Path, digest: str | None) -> NamedArrays | None:
         folder: as it was written.
         digest: what :func:`write_arrays` returned; None, where nothing is recorded, fits nothing.
     """
+    if not look_whole(folder, digest):  # an index that lies asks for no memory
+        return None
     try:
-        index = json.loads((folder / INDEX).read_text(encoding="ascii"))
-        if index["format"] != FORMAT or index["digest"] != digest:
-            return None
-        arrays = {name: np.load(folder / f"{name}.npy") for name in index["arrays"]}
+        index = _index(folder)
+        arrays = {
+            name: _read(folder / f"{name}.npy", described)
+            for name, described in index["arrays"].items()
+        }
         described = {name: _described(array) for name, array in arrays.items()}
         is_whole = _digest(described, index["about"]) == digest
-    except (OSError, ValueError, KeyError, TypeError, EOFError):
+    except DAMAGE:
         return None
     return NamedArrays(arrays, index["about"]) if is_whole else None
+
+
+def look_whole(folder: Path, digest: str | None) -> bool:
+    """Return whether a folder holds what is recorded, by its index and the sizes of its files.
+
+    No array is read: bytes that have changed in their place are not noticed.
+    """
+    try:
+        index = _index(folder)
+        return index["digest"] == digest and all(
+            (folder / f"{name}.npy").stat().st_size == _file_bytes(described)
+            for name, described in index["arrays"].items()
+        )
+    except DAMAGE:
+        return False
+
+
+def _index(folder: Path) -> Any:
+    """Return the index of a folder; of another form, ValueError."""
+    index = json.loads((folder / INDEX).read_text(encoding="ascii"))
+    if index["format"] != FORMAT:
+        raise ValueError(f"the form of {folder} is not known")
+    return index
+
+
+def _read(path: Path, described: Mapping[str, Any]) -> NDArray[Any]:
+    """Return the array in a file; ValueError where its header is not what the index says."""
+    with path.open("rb") as file:
+        np.lib.format.read_magic(file)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        if (list(shape), dtype.str) != (described["shape"], described["type"]):
+            raise ValueError(f"{path} holds another array than its index says")
+        file.seek(0)
+        array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
+    return array
+
+
+def _file_bytes(described: Mapping[str, Any]) -> int:
+    """Return the bytes that the file of an array takes: its header, then its numbers."""
+    dtype, shape = np.dtype(described["type"]), tuple(map(int, described["shape"]))
+    header = io.BytesIO()
+    values = {"descr": dtype.str, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(header, values)
+    return len(header.getvalue()) + int(dtype.itemsize) * math.prod(shape)
 
 
 def _described(array: NDArray[Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from runner.bind.bound_cell import BoundCell
-from runner.components.analyses import analysis_key, typed_analysis
+from runner.components.analyses import typed_analysis, with_weights
 from runner.components.augmentations.augmentation import UnsuitableSize
 from runner.components.component import canonical_settings
 from runner.components.data.splitting import UnsplittableError
@@ -61,8 +61,8 @@ def analyses(
             weights = kept_weights(declared.settings, cell.resolved.settings)
             if weights is not None:
                 number = done[run].epochs[weights] if run in done else None
-                stage = analyse(train, declared.settings, weights, number)
-                found.setdefault(run, {})[stage.key] = stage
+                stage = analyse(train, declared.settings, weights, number, declared.name)
+                found.setdefault(run, {}).setdefault(stage.key, stage)
     keys = {key for stages in found.values() for key in stages}
     imported = imported_stages(database, keys) if database is not None and keys else set()
     return {
@@ -72,20 +72,29 @@ def analyses(
     }
 
 
-def wanted_analyses(plan: Plan, reruns: Mapping[str, int]) -> list[WantedAnalysis]:
-    """Return the analyses of a naive plan as they are recorded."""
+def wanted_analyses(
+    cells: Iterable[BoundCell], plan: Plan, reruns: Mapping[str, int]
+) -> list[WantedAnalysis]:
+    """Return the analyses of a naive plan as they are recorded, each under the key of its settings.
+
+    Args:
+        cells: whose specs ask for them.
+        plan: every wanted run by itself.
+        reruns: which repetition of each run is wanted.
+    """
     stages = {stage.key: stage for stage in plan.stages if isinstance(stage, Analyse)}
-    return [
-        WantedAnalysis(
-            run,
-            reruns[run],
-            analysis_key(typed_analysis(stages[key].analysis)),
-            stages[key].name,
-            key,
-        )
-        for run, keys in plan.analyses.items()
-        for key in keys
-    ]
+    found: dict[WantedAnalysis, None] = {}
+    for cell in cells:
+        run = cell.run.run_key
+        mine = [stages[key] for key in plan.analyses.get(run, ())]
+        for declared in cell.experiment.analyses.values() if mine else ():
+            weights = kept_weights(declared.settings, cell.resolved.settings)
+            for stage in mine:
+                made = typed_analysis(stage.analysis)
+                if weights is not None and made == with_weights(declared.settings, weights):
+                    wanted = WantedAnalysis(run, reruns[run], declared.key, stage.name, stage.key)
+                    found[wanted] = None
+    return list(found)
 
 
 def analysis_problems(cells: Sequence[BoundCell]) -> Iterator[Problem]:

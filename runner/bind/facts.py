@@ -64,12 +64,13 @@ def find_facts(
         return _on_machine(facts, naive, numerics.begun) if to_do else facts
     check_recorded(database)
     ended = ended_stages(database)
-    looked_at = {
+    arrays = {
         name for stage in naive.stages if isinstance(stage, Analyse) for name in stage.produces
     }
-    if arrays := artifacts & looked_at:  # read without torch
-        artifacts -= _damaged(arrays, database, bound.workspace)
-    to_read = artifacts & _weights_to_read(naive, finished, ended)
+    if there := artifacts & arrays:  # looked at without torch, and not read
+        artifacts -= _damaged(there, database, bound.workspace)
+    wanted = _weights_to_read(naive, finished, ended, artifacts)
+    to_read = artifacts & wanted
     facts = Facts(
         done=frozenset(key for key, status in ended.items() if status != "failed"),
         diverged=frozenset(key for key, status in ended.items() if status == "diverged"),
@@ -79,7 +80,10 @@ def find_facts(
         cache_limit=cache_limit,
     )
     if not to_read and not naive.read_by_open_runs(finished):
-        return facts  # nothing is left to do: all else would take torch
+        if not wanted:
+            return facts  # nothing is left to do: all else would take torch
+        # weights are gone: what they cost is said
+        return replace(facts, seconds=seconds_by_cost_key(database, numerics.device_name))
     here = numerics.begun
     segments = _segments(naive, None if bound.request.accept_mixed else here)
     facts = replace(
@@ -118,20 +122,26 @@ def _segments(naive: Plan, numerics: Numerics | None) -> dict[str, Mapping[str, 
 
 
 def _weights_to_read(
-    naive: Plan, finished: Mapping[str, RunStatus], ended: Mapping[str, str]
+    naive: Plan,
+    finished: Mapping[str, RunStatus],
+    ended: Mapping[str, str],
+    artifacts: Collection[str],
 ) -> set[str]:
-    """Return the weights that evaluations and analyses are to read.
+    """Return the weights that evaluations and analyses are to read, also for arrays that are gone.
 
     With them, logits that may take their place.
     """
     to_do = naive.read_by_open_runs(finished)
-    to_do |= naive.asked()
+    to_do |= naive.after_runs()
+    there = set(artifacts)
     reading = [
         stage
         for stage in naive.stages
         if isinstance(stage, AfterTraining)
         and stage.key in to_do
-        and ended.get(stage.key) not in ("done", "diverged")
+        and (
+            ended.get(stage.key) not in ("done", "diverged") or not there.issuperset(stage.produces)
+        )
     ]
     logits = {stage.logits for stage in reading if _measures_finished_run(stage)}
     return {stage.weights for stage in reading} | logits

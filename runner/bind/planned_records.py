@@ -49,12 +49,12 @@ def record_wanted(database: Database, planned: PlannedRuns) -> None:
             },
             fingerprints=_fingerprints(experiment, bound),
         )
-    asked = planned.plan.asked()
-    if asked:
+    after = planned.plan.after_runs()
+    if after:
         known = {stage.key: stage for stage in planned.naive.stages}
         known |= {stage.key: stage for stage in planned.plan.stages}
-        record_stages(database, [stage for key, stage in known.items() if key in asked])
-    if wanted := wanted_analyses(planned.naive, planned.reruns):
+        record_stages(database, [stage for key, stage in known.items() if key in after])
+    if wanted := wanted_analyses(planned.bound.wanted_cells, planned.naive, planned.reruns):
         record_analyses(database, wanted)
 
 

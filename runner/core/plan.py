@@ -67,8 +67,8 @@ class Plan:
             skipped={**self.skipped, **dict.fromkeys((stage.key for stage in stages), why)},
         )
 
-    def asked(self) -> set[str]:
-        """Return the keys of the stages that are wanted for a run and are no part of it."""
+    def after_runs(self) -> set[str]:
+        """Return the keys of measurements and analyses: wanted for runs, and no part of them."""
         return {
             key
             for by_run in (self.measurements, self.analyses)

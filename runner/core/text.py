@@ -51,6 +51,11 @@ def listed(names: Sequence[str]) -> str:
     return shown if len(names) <= SHOWN_NAMES else f"{shown} and {len(names) - SHOWN_NAMES} more"
 
 
+def and_listed(names: Sequence[str]) -> str:
+    """Return names as text, all of them: a, b and c."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
 def _escaped(match: re.Match[str]) -> str:
     code = ord(match[0])
     if code in ESCAPED_BYTES:

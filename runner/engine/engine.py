@@ -240,8 +240,11 @@ def _weights(context: Context, job: StageJob[Evaluate | Analyse]) -> dict[str, T
     path = context.artifact_path(name)
     weights = whole_weights(path, job.digest_of(name))
     if not weights:
+        again = (
+            "--retry-failed" if job.stage.epoch_number is None else "only training again (--rerun)"
+        )
         raise StageFailed(
             f"the weights in {path} are gone, damaged or not those that were recorded;"
-            " --retry-failed makes them again"
+            f" {again} makes them again"
         )
     return weights

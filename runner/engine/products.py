@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import assert_never
 
-from runner.artifacts.arrays import read_arrays
+from runner.artifacts.arrays import look_whole as look_whole_arrays
 from runner.artifacts.folder import Artifacts
 from runner.core.artifacts import ArtifactName, kind_of, weights_name
 from runner.engine.data.pixels_index import look_whole
@@ -31,7 +31,7 @@ def lies_there(artifacts: Artifacts, name: str) -> bool:
 
 
 def is_there(artifacts: Artifacts, name: str, digest_of: DigestOf) -> bool:
-    """Return the same, of weights, logits and analyses after reading them."""
+    """Return the same, of weights and logits after reading them, of analyses by their sizes."""
     if not lies_there(artifacts, name):
         return False
     path = artifacts.path(name)
@@ -43,7 +43,7 @@ def is_there(artifacts: Artifacts, name: str, digest_of: DigestOf) -> bool:
         case "logits":
             return whole_logits(path, digest_of(name), digest_of(_weights_of(name))) is not None
         case "analyses":
-            return read_arrays(path, digest_of(name)) is not None
+            return look_whole_arrays(path, digest_of(name))
         case _:
             return True
 

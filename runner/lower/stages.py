@@ -11,6 +11,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
+from runner.components.analyses import with_weights
 from runner.components.analyses.analysis import AnalysisSettings
 from runner.components.component import Component, canonical_settings, keyed_settings
 from runner.components.data.dataset import DatasetSettings
@@ -171,7 +172,11 @@ def measurement(
 
 
 def analyse(
-    train: Train, analysis: AnalysisSettings, epoch: KeptWeights, epoch_number: int | None = None
+    train: Train,
+    analysis: AnalysisSettings,
+    epoch: KeptWeights,
+    epoch_number: int | None = None,
+    called: str = "",
 ) -> Analyse:
     """Return the analysis of weights that a run keeps.
 
@@ -180,7 +185,9 @@ def analyse(
         analysis: what is looked at.
         epoch: which weights.
         epoch_number: of the weights of a finished run; nothing is to be trained for it then.
+        called: what the spec calls it.
     """
+    analysis = with_weights(analysis, epoch)
     keyed = keyed_settings(analysis)
     return Analyse(
         key=content_key("analyse", [train.key, epoch, keyed]),
@@ -197,6 +204,7 @@ def analyse(
         epoch=epoch,
         epoch_number=epoch_number,
         leaves_arrays=analysis.LEAVES_ARRAYS,
+        called=called,
     )
 
 

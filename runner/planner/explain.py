@@ -188,13 +188,13 @@ def measured(plan: Plan) -> dict[str, int]:
     return found
 
 
-def looked_at(plan: Plan) -> dict[str, int]:
-    """Return the analyses that are to be made, by name, and of how many runs."""
-    found: dict[str, int] = {}
+def analysed(plan: Plan) -> dict[str, int]:
+    """Return the analyses that are to be made, by their names in the spec, and of how many runs."""
+    found: dict[str, set[str]] = {}
     for stage in plan.stages:
         if isinstance(stage, Analyse):
-            found[stage.name] = found.get(stage.name, 0) + 1
-    return found
+            found.setdefault(stage.called or stage.name, set()).add(stage.solo_key)
+    return {name: len(runs) for name, runs in found.items()}
 
 
 def not_shared(

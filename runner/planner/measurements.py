@@ -6,11 +6,13 @@ evaluations are asked for is not decided here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TypeGuard
 
 from runner.core.plan import Decision, Facts, Plan
-from runner.core.stages import AfterTraining, Analyse, Evaluate, Stage
+from runner.core.stages import AfterTraining, Analyse, Evaluate, Stage, Train
+from runner.core.text import and_listed, show_seconds
 
 
 def read_kept_logits(plan: Plan, facts: Facts) -> Plan:
@@ -27,49 +29,75 @@ def read_kept_logits(plan: Plan, facts: Facts) -> Plan:
 
 
 def skip_where_weights_are_gone(plan: Plan, facts: Facts) -> Plan:
-    """Leave out what is to be measured or looked at of finished runs whose weights are gone.
+    """Leave out what is to be measured or analysed of finished runs whose weights are gone.
 
     They would have to be trained again, which such a wish is no reason for. Arrays that are gone
     stay so then: the values that were recorded with them are there.
     """
-    gone: dict[str, list[Evaluate | Analyse]] = {}
-    for stage in plan.stages:
-        if not isinstance(stage, AfterTraining) or stage.epoch_number is None:
-            continue
-        if isinstance(stage, Evaluate) and stage.from_logits:
-            continue
-        is_whole = stage.key in facts.done and facts.artifacts.issuperset(stage.produces)
-        if not is_whole and stage.weights not in facts.artifacts:
-            gone.setdefault(_what(stage), []).append(stage)
+    lost = [stage for stage in plan.stages if _lacks_weights(stage, facts)]
+    of_runs: dict[str, dict[str, Evaluate | Analyse]] = {}
+    for stage in lost:
+        names = _names(stage, stage.key in facts.done)
+        of_runs.setdefault(stage.solo_key, {}).update(dict.fromkeys(names, stage))
+    alike: dict[tuple[str, ...], list[Evaluate | Analyse]] = {}
+    for found in of_runs.values():  # a run once, whatever is asked of it
+        alike.setdefault(tuple(sorted(found)), []).append(min(found.values(), key=_key))
+    trainings = {
+        name: stage for stage in plan.stages if isinstance(stage, Train) for name in stage.readers
+    }
     decisions = [
         Decision(
             "skip_where_weights_are_gone",
             min(stage.key for stage in stages),  # whatever the order of the runs
-            _why_not(what, stages),
+            _why_not(names, len(stages)) + _cost(stages, trainings, facts),
         )
-        for what, stages in gone.items()
+        for names, stages in alike.items()
     ]
     plan = replace(plan, decisions=(*plan.decisions, *decisions))
-    return plan.without(
-        [stage for stages in gone.values() for stage in stages], "the weights are gone"
-    )
+    return plan.without(lost, "the weights are gone")
 
 
-def _what(stage: Evaluate | Analyse) -> str:
-    """Return what is asked for of a run, with the verb that says that it cannot be done."""
+def _lacks_weights(stage: Stage, facts: Facts) -> TypeGuard[Evaluate | Analyse]:
+    """Return whether a stage is to be done of a finished run, and its weights are not there."""
+    if not isinstance(stage, AfterTraining) or stage.epoch_number is None:
+        return False
+    if isinstance(stage, Evaluate) and stage.from_logits:
+        return False
+    is_whole = stage.key in facts.done and facts.artifacts.issuperset(stage.produces)
+    return not is_whole and stage.weights not in facts.artifacts
+
+
+def _key(stage: Evaluate | Analyse) -> str:
+    return stage.key
+
+
+def _names(stage: Evaluate | Analyse, is_recorded: bool) -> Sequence[str]:
+    """Return what people call what a stage computes, as far as it is not there."""
     if isinstance(stage, Analyse):
-        return stage.name
-    return " and ".join(f"{stage.split}_{name}" for name in stage.measures)
+        name = stage.called or stage.name
+        return [f"the arrays of {name}" if is_recorded else name]
+    return [f"{stage.split}_{name}" for name in stage.measures]
 
 
-def _why_not(what: str, stages: Sequence[Evaluate | Analyse]) -> str:
-    count = len(stages)
+def _why_not(names: Sequence[str], count: int) -> str:
     runs, whose = ("1 finished run", "its") if count == 1 else (f"{count} finished runs", "their")
-    why = (
-        f"{what} of {runs} cannot be measured: {whose} weights are gone;"
+    return (
+        f"{and_listed(names)} of {runs} cannot be computed: {whose} weights are gone;"
         " only training again (run --rerun) would bring them back"
     )
-    if not any(isinstance(stage, Analyse) for stage in stages):
-        return why
-    epochs = sum(int(stage.settings.json["train"]["epochs"]) for stage in stages)
-    return f"{why}, at most {epochs} epochs"
+
+
+def _cost(
+    stages: Sequence[Evaluate | Analyse], trainings: Mapping[str, Train], facts: Facts
+) -> str:
+    """Return what training runs again takes at most; each stage is of another run."""
+    epochs, seconds = 0, 0.0
+    unknown = False
+    for stage in stages:
+        training = trainings[stage.solo_key]
+        budget = training.readers[stage.solo_key].budget
+        epochs += budget
+        seconds += facts.seconds.get(training.cost_key, 0.0) * budget
+        unknown |= training.cost_key not in facts.seconds
+    text = f": at most {epochs} epoch{'s' * (epochs != 1)}"
+    return text if unknown else f"{text}, about {show_seconds(seconds)}"

@@ -34,9 +34,9 @@ def merge_equal_stages(plan: Plan, facts: Facts) -> Plan:
 
 def skip_finished_runs(plan: Plan, facts: Facts) -> Plan:
     """Leave out the stages that only runs with a result read."""
-    asked = plan.asked()
-    wanted = plan.read_by_open_runs(facts.finished) | asked
-    wanted |= {need for stage in plan.stages if stage.key in asked for need in stage.needs}
+    after = plan.after_runs()
+    wanted = plan.read_by_open_runs(facts.finished) | after
+    wanted |= {need for stage in plan.stages if stage.key in after for need in stage.needs}
     unwanted = [stage for stage in plan.stages if stage.key not in wanted]
     return plan.without(unwanted, "its runs have results")
 
@@ -92,8 +92,8 @@ RULES: tuple[Rule, ...] = (
     read_recorded_epochs,
     share_trajectories,
     read_kept_logits,
-    skip_finished_runs,
     skip_where_weights_are_gone,
+    skip_finished_runs,
     skip_after_divergence,
     skip_done_stages,
     go_on_from_checkpoints,

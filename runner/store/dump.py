@@ -75,11 +75,11 @@ def _numbers(connection: sa.Connection, run_key: str, rerun: int) -> Iterator[st
     ).columns(losses=JsonList)
     for row in connection.execute(steps, which):
         yield canonical_json({"steps": list(row)})
-    looked_at = sa.text(
+    analyses = sa.text(
         "SELECT analysis_key, kind, name, dims, value FROM run_analyses"
         " WHERE run_key = :key AND rerun = :rerun ORDER BY analysis_key, name, dims"
     )
-    for row in connection.execute(looked_at, which):
+    for row in connection.execute(analyses, which):
         yield canonical_json({"analysis": list(row)})
     for name, digest in _digests(connection, run_key, rerun):
         yield canonical_json({"artifact": [name, digest]})

@@ -268,10 +268,10 @@ class _Copy:
                 mine = (table.c.run_key == key) & (table.c.rerun == rerun)
                 self._target.execute(sa.delete(table).where(mine))
         self._insert(results, self._of_results(results))
-        read, looked_at = self._of_results(run_epochs), self._of_results(analyses)
+        read, wanted = self._of_results(run_epochs), self._of_results(analyses)
         self._insert(run_epochs, [{**row, "attempt_id": ids[row["attempt_id"]]} for row in read])
         self._insert(run_stages, chains)
-        self._insert(analyses, looked_at)
+        self._insert(analyses, wanted)
         seal_results(self._target, list(self._to.items()))
 
     def _artifacts(self, stage_keys: Collection[str], solo_keys: Collection[str]) -> None:

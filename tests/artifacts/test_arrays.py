@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runner.artifacts.arrays import read_arrays, write_arrays
+from runner.artifacts.arrays import look_whole, read_arrays, write_arrays
 
 ARRAYS = {"logits": np.arange(6, dtype=np.float32).reshape(2, 3), "labels": np.array([2, 0])}
 ABOUT = {"names": ["a/ä.png", "b.png"], "epoch": 3}
@@ -35,7 +35,9 @@ def test_digest_is_of_the_content_alone(tmp_path: Path) -> None:
     assert read_arrays(tmp_path / "two", moved) is not None  # the last one took their place
 
 
-@pytest.mark.parametrize("damage", ["bit", "cut", "no array", "no index", "index", "gone", "names"])
+@pytest.mark.parametrize(
+    "damage", ["bit", "cut", "no array", "no index", "index", "gone", "names", "zip", "shape"]
+)
 def test_what_is_damaged_or_not_recorded_is_not_there(tmp_path: Path, damage: str) -> None:
     folder = tmp_path / "one"
     digest, _ = write_arrays(folder, ARRAYS, ABOUT)
@@ -43,6 +45,10 @@ def test_what_is_damaged_or_not_recorded_is_not_there(tmp_path: Path, damage: st
     content = array.read_bytes()
     if damage == "bit":
         array.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    elif damage == "zip":
+        array.write_bytes(b"PK\3\4" + content[4:])
+    elif damage == "shape":  # of more numbers than there is memory for
+        array.write_bytes(content.replace(b"(2, 3), }" + b" " * 9, b"(9999999999, 3), }"))
     elif damage == "cut":
         array.write_bytes(content[:20])
     elif damage == "no array":
@@ -56,6 +62,16 @@ def test_what_is_damaged_or_not_recorded_is_not_there(tmp_path: Path, damage: st
     else:
         index.write_text(index.read_text().replace("b.png", "c.png"))
     assert read_arrays(folder, digest) is None
+    assert look_whole(folder, digest) == (damage in ("bit", "zip", "shape", "names"))
+
+
+def test_looking_whether_arrays_are_whole_reads_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest, _ = write_arrays(tmp_path, {**ARRAYS, "text": np.array(["é", "long"])}, ABOUT)
+    monkeypatch.setattr(np.lib.format, "read_array", None)
+    assert look_whole(tmp_path, digest)
+    assert not look_whole(tmp_path, "of another")
 
 
 def test_nothing_fits_where_nothing_is_recorded(tmp_path: Path) -> None:

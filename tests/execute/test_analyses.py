@@ -1,6 +1,5 @@
 """Analyses of finished runs: nothing is trained for them, and nothing is made twice."""
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -144,19 +143,8 @@ def test_only_chosen_cells_are_analysed(before: Path) -> None:
 def test_plan_names_analyses_to_be_made(before: Path) -> None:
     (before / "grid.yaml").write_text(ASKED)
     explained = plan(before / "grid.yaml", db=before / "results.db", device="cpu")
-    assert explained.analyses == {"robustness": 2}
+    assert explained.analyses == {"shaken": 2}
     assert (explained.done, explained.planned.epochs) == (2, 0)
-
-
-def test_weights_that_are_gone_are_said_with_what_they_cost(before: Path) -> None:
-    shutil.rmtree(before / ".runner")
-    log, ran = do(before, ASKED)
-    assert log.began == []
-    assert log.notes == [
-        "robustness of 2 finished runs cannot be measured: their weights are gone; only training"
-        " again (run --rerun) would bring them back, at most 4 epochs"
-    ]
-    assert set(ran.statuses.values()) == {"done"}
 
 
 def test_values_that_are_not_what_was_recorded_are_refused(before: Path) -> None:

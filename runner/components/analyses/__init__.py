@@ -21,6 +21,7 @@ from runner.components.analyses.sizes import Sizes
 from runner.components.analyses.weights import Filters, Neurons
 from runner.components.component import keyed_text
 from runner.core.keys import canonical_json, text_key
+from runner.core.reader import KeptWeights
 from runner.core.run import ResolvedSettings
 
 Analysis = Annotated[
@@ -32,6 +33,16 @@ Analysis = Annotated[
 def analysis_key(analysis: AnalysisSettings) -> str:
     """Return the key of an analysis, the same for every run: no name of the user's is in it."""
     return text_key("analysis", keyed_text(analysis))
+
+
+def with_weights(analysis: AnalysisSettings, weights: KeptWeights) -> AnalysisSettings:
+    """Return an analysis of the weights that a run has kept.
+
+    The last weights of a run that counts them as its best are the same: one analysis, not two.
+    """
+    if analysis.weights == weights:
+        return analysis
+    return analysis.model_copy(update={"weights": weights})
 
 
 def typed_analysis(resolved: ResolvedSettings) -> AnalysisSettings:

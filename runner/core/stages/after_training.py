@@ -110,6 +110,7 @@ class Analyse(PlannedStage):
         epoch: which weights they are.
         epoch_number: of the weights, where the run is finished, so that it is known; else None.
         leaves_arrays: whether it leaves an artifact beside its values.
+        called: what the spec calls it; in no key, and not stored.
     """
 
     kind: ClassVar[StageKind] = "analyse"
@@ -122,6 +123,7 @@ class Analyse(PlannedStage):
     epoch: KeptWeights
     epoch_number: int | None = None
     leaves_arrays: bool = False
+    called: str = ""
 
     @property
     def name(self) -> str:
