@@ -18,7 +18,7 @@ and progress to standard error.
 | exit code | meaning |
 | ---: | --- |
 | 0 | done, diverged runs included |
-| 1 | some runs failed |
+| 1 | some runs failed, or files could not be read |
 | 2 | wrong usage, or a wrong spec: nothing was started |
 | 130 | stopped by Ctrl-C |
 """

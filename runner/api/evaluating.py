@@ -83,6 +83,7 @@ def evaluate(
     weights: str = "best",
     allow_missing: bool = False,
     db: str | Path | None = None,
+    run_data: str | Path | None = None,
     device: str | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evaluation:
@@ -96,15 +97,17 @@ def evaluate(
         weights: ``best`` or ``last``.
         allow_missing: let the folder lack classes of the run.
         db: the database; results.db when not given.
+        run_data: where the run's own data and pretrained weights are looked for first, if they are
+            needed; RUNNER_DATA when not given.
         device: where it is computed; the CUDA GPU when there is one.
         on_progress: hears how many images are done, and of how many; what it raises ends the work.
 
     Raises:
         UsageError: when nothing or several runs are meant, the weights are gone, or the classes of
             the folder are not those of the run; nothing was looked at.
-        DataError: when images cannot be read; all are named.
+        DataError: when images cannot be read; the first of them are named.
     """
-    home = workspace(db)
+    home = workspace(db, run_data)
     model, _ = trained_model(home, name, weights, db)
     folder = Path(data)
     listing = _listing(folder)
@@ -114,12 +117,13 @@ def evaluate(
     from runner.engine.inference.classifying import TrainedClassifier
     from runner.engine.inference.measuring import Measuring
 
-    measuring = Measuring(TrainedClassifier(model, choose_device(device)))
+    leaves_out = model.settings.data.on_corrupt == "skip"
+    measuring = Measuring(TrainedClassifier(model, choose_device(device)), leaves_out)
     outputs = [model.classes.index(each) for each in listing.classes]
     paths = [folder / each for each in listing.names]
     for done in measuring.batches(paths, [outputs[label] for label in listing.labels]):
         on_progress(done, len(paths))
-    _refuse_unread(measuring, model.settings.data.on_corrupt == "skip")
+    _refuse_unread(measuring, leaves_out, len(paths))
     counts, right = Counter(measuring.labels), Counter(measuring.right)
     return Evaluation(
         run_key=model.run_key,
@@ -188,7 +192,7 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + more
 
 
-def _refuse_unread(measuring: Measuring, leave_out: bool) -> None:
+def _refuse_unread(measuring: Measuring, leave_out: bool, total: int) -> None:
     """Refuse images that could not be read, unless the run leaves such images out.
 
     Raises:
@@ -197,7 +201,6 @@ def _refuse_unread(measuring: Measuring, leave_out: bool) -> None:
     unread = measuring.unread
     if not unread or (leave_out and measuring.labels):
         return
-    total = len(unread) + len(measuring.labels)
     lines = [f"{len(unread)} of {total} images cannot be read:"]
     lines += [f"    {printable(str(each.path))}: {each.error}" for each in unread[:SHOWN]]
     lines += [f"    … and {len(unread) - SHOWN} more"] if len(unread) > SHOWN else []

@@ -12,7 +12,8 @@ from runner.artifacts.atomic import refuse_place
 from runner.bind.trained_models import trained_model
 from runner.bind.workspace import workspace
 from runner.core.errors import UsageError, nearest
-from runner.engine.inference.model_card import model_card
+from runner.core.text import storable
+from runner.engine.inference.model_card import model_card, refuse_other_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,14 +77,19 @@ def export(
             RUNNER_DATA when not given.
 
     Raises:
-        UsageError: when nothing or several runs are meant, the weights are gone, or packages are
-            missing that the format needs; nothing was written.
+        UsageError: when nothing or several runs are meant, the weights are gone, packages are
+            missing that the format needs, or a file cannot be put where it is wanted; nothing was
+            written.
         StageFailed: when the file computes something else; nothing is left of it.
     """
     from runner.engine.inference.exporting import card_path, export_network
     from runner.engine.inference.formats import FORMATS
 
-    chosen = form or (Path(out).suffix.removeprefix(".") if out is not None else "")
+    suffix = Path(out).suffix.removeprefix(".") if out is not None else ""
+    chosen = form or suffix
+    if chosen in FORMATS and suffix in FORMATS and suffix != chosen:
+        found = f"format {chosen}, and a file that ends in .{suffix}"
+        raise UsageError(found, hint=f"leave --format out, or let the file end in .{chosen}")
     if chosen not in FORMATS:
         raise UsageError(
             f"unknown format '{chosen}'" if chosen else "no format is given",
@@ -95,7 +101,11 @@ def export(
     home = workspace(db, data)
     model, images = trained_model(home, name, weights, db)
     path = Path(out) if out is not None else Path(f"{model.run_key[:12]}.{chosen}")
+    if storable(str(path)) != str(path):  # the libraries that write these formats take no other
+        raise UsageError(f"{storable(str(path))} is no name in UTF-8", hint="give another --out")
     refuse_place(path)
+    refuse_place(card_path(path))
+    refuse_other_text(card_path(path))
 
     def card(compared: Compared) -> str:
         example = exporter.example.format(path=json.dumps(path.name))

@@ -112,7 +112,7 @@ def predict(
 
     Args:
         name: the run, as in :func:`runner.api.show`.
-        files: files, and folders of which all files count.
+        files: files, and folders of which all files count but hidden ones.
         top: how many of the most probable classes each file gets.
         weights: ``best`` or ``last``.
         db: the database; results.db when not given.
@@ -130,7 +130,7 @@ def predict(
     model, _ = trained_model(home, name, weights, db)
     if not 1 <= top <= len(model.classes):
         raise UsageError(f"top is {top}", allowed=f"1 to {len(model.classes)}, the run's classes")
-    paths = _files(files)
+    paths = found_files(files)
 
     from runner.engine.device import choose_device
     from runner.engine.inference.classifying import TrainedClassifier
@@ -154,15 +154,32 @@ def predict(
     )
 
 
-def _files(given: str | Path | Iterable[str | Path]) -> list[Path]:
+def found_files(
+    given: str | Path | Iterable[str | Path],
+    is_output: Callable[[Path], bool] = lambda path: False,
+) -> list[Path]:
+    """Return the files that are given, and those in given folders.
+
+    Args:
+        given: files and folders.
+        is_output: whether a file is the one that results are written to. In folders it is left out.
+
+    Raises:
+        UsageError: when one is not there, there are none, or the output is one that is given.
+    """
     from runner.engine.inference.image_files import find_files
 
     paths = [Path(each) for each in several(given)]
     missing = [path for path in paths if not os.path.lexists(path)]
     if missing:
         raise UsageError(f"no file or folder {', '.join(printable(str(each)) for each in missing)}")
+    for path in paths:
+        if is_output(path):
+            raise UsageError(
+                f"{printable(str(path))} would be read, and written to", hint="give another --out"
+            )
     try:
-        files = list(find_files(paths))
+        files = [path for path in find_files(paths) if not is_output(path)]
     except OSError as error:
         raise UsageError(f"a folder cannot be read: {error}") from None
     if not files:

@@ -19,6 +19,7 @@ from runner.bind.pretrained import find_recorded
 from runner.bind.run_images import RunImages, run_images
 from runner.bind.workspace import REFERENCE, Workspace
 from runner.components.data.dataset import DataAccess
+from runner.components.measures import METRIC_NAMES, metric_parts
 from runner.components.models.torchvision_model import TorchvisionModel
 from runner.components.settings import Settings
 from runner.core.artifacts import weights_name
@@ -72,10 +73,15 @@ def trained_model(
         epoch=epoch,
         tensors=tensors,
         pretrained=_pretrained(settings, access),
-        about={name: value for name, value in measured.items() if name != "epoch"},
+        about={name: value for name, value in measured.items() if _is_of_weights(name)},
         command=make_again(record["cells"], db),
     )
     return model, images
+
+
+def _is_of_weights(name: str) -> bool:
+    """Return whether a recorded number is of an epoch's weights, not of the epoch's course."""
+    return name in METRIC_NAMES and metric_parts(name)[0] != "train"
 
 
 def _refuse_unfinished(record: Record, name: str, db: str | Path | None) -> None:

@@ -1,6 +1,7 @@
 """The application: its commands, exit codes and error messages.
 
-Exit codes: 0 done (diverged runs included), 1 some runs failed, 2 wrong usage or spec, 130 stopped.
+Exit codes: 0 done (diverged runs included), 1 some runs failed or files could not be read, 2 wrong
+usage or spec, 130 stopped.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import gc
 import io
 import os
 import sys
+import warnings
 
 import typer
 
@@ -79,6 +81,8 @@ def main() -> None:
     # thousands of cells are millions of objects that live to the end: looking at them again and
     # again for garbage takes a fifth of the time of planning them
     gc.set_threshold(200_000, 50, 100)
+    # of photographs of a hundred million pixels; Pillow refuses what is twice as large
+    warnings.filterwarnings("ignore", "Image size .* could be decompression bomb")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # names of files need not be UTF-8, and the encoding of a pipe may lack a letter

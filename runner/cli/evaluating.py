@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 import typer
 
 from runner.cli.formatting import pluralize
-from runner.cli.options import Db, Device, KeptWeightsOption, check_format
+from runner.cli.options import Db, Device, KeptWeightsOption, RunData, check_format
 from runner.core.text import printable
 
 if TYPE_CHECKING:
@@ -42,11 +42,14 @@ def evaluate(
     ] = False,
     weights: KeptWeightsOption = "best",
     db: Db = None,
+    run_data: RunData = None,
     device: Device = None,
 ) -> None:
     """Measure a run's network on another folder of images; nothing is recorded.
 
-    Images are prepared as the run's data was. Every image of the folder counts.
+    Images are prepared as the run's data was. Every image of the folder counts:
+    where one cannot be read, nothing is measured and the exit code is 1, unless
+    the run's data has `on_corrupt: skip`.
     """
     check_format(form, ("text", "csv", "json"))
     from runner import api
@@ -60,6 +63,7 @@ def evaluate(
                 weights=weights,
                 allow_missing=allow_missing,
                 db=db,
+                run_data=run_data,
                 device=device,
                 on_progress=progress.moved,
             )

@@ -9,6 +9,7 @@ import typer
 
 from runner.cli.options import Db, KeptWeightsOption, LookedFor
 from runner.components.download import show_bytes
+from runner.core.text import printable
 
 EXAMPLES = """\b
 Examples:
@@ -48,9 +49,10 @@ def export(
 
     found = api.export(name, form, out, weights=weights, db=db, data=data)
     size = show_bytes(found.path.stat().st_size)
-    typer.echo(f"{found.path} written ({size}), and {found.card.name} beside it")
+    path, card = printable(str(found.path)), printable(found.card.name)
+    typer.echo(f"{path} written ({size}), and {card} beside it")
     typer.echo(
-        f"compared on {found.images} images: logits differ by at most {found.difference:.2g},"
-        f" {found.same_class} of them have the same class",
+        f"compared with the run's network on {found.images} images: the same class for"
+        f" {found.same_class} of them, logits differ by at most {found.difference:.2g}",
         err=True,
     )

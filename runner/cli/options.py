@@ -91,6 +91,16 @@ LookedFor = Annotated[
         show_default="data",
     ),
 ]
+RunData = Annotated[
+    Path | None,
+    typer.Option(
+        "--run-data",
+        metavar="FOLDER",
+        envvar="RUNNER_DATA",
+        help="Where the run's own data and pretrained weights are looked for, where needed.",
+        show_default="data",
+    ),
+]
 KeptWeightsOption = Annotated[
     str,
     typer.Option(

@@ -56,13 +56,16 @@ def predict(
     """Say what a run's network sees in images: class and probability.
 
     Images are prepared as the run's data was. Files that cannot be read are named on standard
-    error, the rest is done, and the exit code is 1.
+    error, the rest is done, and the exit code is 1. A file that the rows are
+    written to is not looked at.
     """
     check_format(form, ("csv", "json"))
     from runner import api
-    from runner.api.predicting import Prediction, Unread
-    from runner.cli.shown_files import FilesProgress, writing
+    from runner.api.predicting import Prediction, Unread, found_files
+    from runner.cli.shown_files import FilesProgress, check_place, is_written_to, writing
 
+    check_place(out)  # before the files are listed: it removes what a killed call left there
+    paths = found_files(list(_named(files)), lambda path: is_written_to(path, out))
     with writing(out) as file, FilesProgress("predict", beside_rows=out is None) as progress:
         sheet = _Sheet(file, top) if form == "csv" else None
 
@@ -76,7 +79,7 @@ def predict(
 
         found = api.predict(
             name,
-            list(_named(files)),
+            paths,
             top=top,
             weights=weights,
             db=db,

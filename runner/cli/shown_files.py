@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import sys
 import time
 from collections.abc import Iterator
@@ -30,12 +32,32 @@ def writing(out: Path | None) -> Iterator[IO[str]]:
     if out is None:
         yield sys.stdout
         return
-    refuse_place(out)
+    check_place(out)
     with (
         whole_file(out) as partial,
         partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
     ):
         yield file
+
+
+def check_place(out: Path | None) -> None:
+    """Refuse a file that cannot be written, before any work.
+
+    Raises:
+        UsageError: when it cannot be.
+    """
+    if out is not None:
+        refuse_place(out)
+
+
+def is_written_to(path: Path, out: Path | None) -> bool:
+    """Return whether a file is the one that is written to, by --out or by a shell's ``>``."""
+    try:
+        there = os.stat(path)
+        ours = os.fstat(sys.stdout.fileno()) if out is None else os.stat(out)
+    except (OSError, ValueError):  # one is not there, or is no file
+        return False
+    return stat.S_ISREG(there.st_mode) and os.path.samestat(there, ours)
 
 
 class FilesProgress:

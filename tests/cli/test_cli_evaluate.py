@@ -14,6 +14,7 @@ from trained import CLASSES
 
 from runner import api
 from runner.components.settings import Settings
+from runner.engine.inference.classifying import TrainedClassifier
 
 
 def validation_images() -> Path:
@@ -82,6 +83,34 @@ def test_image_that_cannot_be_read_is_no_part_of_a_plausible_number(
     called = call("evaluate", "photos:0", "--data", "photos")
     assert (called.code, called.out) == (1, "")
     assert "1 of 37 images cannot be read:\n    photos/dog/x.jpg: cannot identify" in called.err
+
+
+def test_after_an_unreadable_image_the_others_are_read_but_not_measured(
+    photos_run: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runner.engine.inference.classifying.evaluation_batch_size", lambda *_: 5)
+    for name in ("cat/1.png", "emu/9.png"):
+        (Path("photos") / name).write_text("no image")
+    passed: list[int] = []
+    real = TrainedClassifier.logits
+    monkeypatch.setattr(
+        TrainedClassifier, "logits", lambda self, pixels: passed.append(1) or real(self, pixels)
+    )
+    called = call("evaluate", "photos:0", "--data", "photos")
+    assert called.code == 1
+    assert "2 of 36 images cannot be read:\n    photos/cat/1.png: cannot" in called.err
+    assert "\n    photos/emu/9.png: cannot identify image file\n" in called.err
+    assert not passed
+
+
+def test_own_data_of_the_run_is_found_where_it_is_said_to_lie(photos_run: Path, call: Call) -> None:
+    shutil.copytree("photos", "others")
+    Path("elsewhere").mkdir()
+    shutil.move("photos", "elsewhere")
+    shutil.rmtree(".runner/pixels")
+    words = ("evaluate", "photos:0", "--data", "others")
+    assert "the data set imagefolder of the run is not here" in call(*words).err
+    assert call(*words, "--run-data", "elsewhere").code == 0
 
 
 @pytest.mark.parametrize(

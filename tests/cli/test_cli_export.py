@@ -1,6 +1,8 @@
 """`export`: files that say what they take, kept only if they compute what the run does."""
 
+import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ from safetensors import safe_open
 from trained import CLASSES
 
 from runner import api
+from runner.artifacts.atomic import partial_path
+from runner.engine.inference.exporting import compare
 from runner.engine.inference.formats import SafetensorsFormat
 
 
@@ -26,7 +30,10 @@ def test_safetensors_hold_all_weights_preprocessing_and_classes(
     called = call("export", "photos:0", "--out", "out/photos.safetensors")
     assert called.code == 0
     assert "out/photos.safetensors written (" in called.out
-    assert "compared on 36 images: logits differ by at most 0, 36 of them have the" in called.err
+    assert called.err == (
+        "compared with the run's network on 36 images: the same class for 36 of them, logits differ"
+        " by at most 0\n"
+    )
     assert made() == ["photos.safetensors", "photos.safetensors.md"]
     (kept,) = Path(".runner/weights").glob("*/*-best.safetensors")
     with safe_open("out/photos.safetensors", "pt") as file, safe_open(kept, "pt") as ours:
@@ -43,6 +50,8 @@ def test_safetensors_hold_all_weights_preprocessing_and_classes(
     card = Path("out/photos.safetensors.md").read_text()
     assert "1. dog\n" in card
     assert "| crop | [8, 7] |" in card
+    assert "| val_accuracy | " in card
+    assert "train" not in card.partition("## How good it is")[2].partition("## Classes")[0]
     assert "`runner run photos.yaml --rerun --only seed=0`" in card
     assert Path("out/photos.safetensors").stat().st_mode & 0o777 == (
         Path("out/photos.safetensors.md").stat().st_mode & 0o777
@@ -85,6 +94,8 @@ def test_missing_packages_are_named_with_the_command(
         (("--format", "pt2", "--out", "photos"), "photos is a folder"),
         (("--format", "pt2", "--out", "x" * 250), "cannot be written: File name too long"),
         (("--format", "pt2", "--out", "no/net.pt2"), "no folder no for net.pt2"),
+        (("--format", "onnx", "--out", "net.pt2"), "format onnx, and a file that ends in .pt2"),
+        (("--out", os.fsdecode(b"\xff.pt2")), "\\xff.pt2 is no name in UTF-8"),
     ],
 )
 def test_wrong_words_are_refused(
@@ -93,6 +104,80 @@ def test_wrong_words_are_refused(
     called = call("export", "photos:0", *words)
     assert (called.code, called.out) == (2, "")
     assert said in called.err
+
+
+def test_place_of_the_card_is_looked_at_before_any_work(photos_run: Path, call: Call) -> None:
+    Path("out/net.pt2.md").mkdir(parents=True)
+    called = call("export", "photos:0", "--out", "out/net.pt2")
+    assert (called.code, called.out) == (2, "")
+    assert "out/net.pt2.md is a folder" in called.err
+    Path("out/notes.safetensors.md").write_text("# Notes\n\nwhat I have found so far\n")
+    called = call("export", "photos:0", "--out", "out/notes.safetensors")
+    assert called.code == 2
+    assert "out/notes.safetensors.md, where the model card is put, is there and no" in called.err
+    assert made() == ["net.pt2.md", "notes.safetensors.md"]
+    longest = 255 - len(partial_path(Path("x")).name) + 1  # of a file, but not of its card
+    called = call("export", "photos:0", "--out", "x" * (longest - 4) + ".pt2")
+    assert (called.code, called.out) == (2, "")
+    assert "x.pt2.md cannot be written: File name too long" in called.err
+
+
+def test_card_is_replaced_by_another_card(photos_run: Path, call: Call) -> None:
+    odd = "a*b\nc.safetensors"
+    for _ in range(2):
+        assert call("export", "photos:0", "--out", odd).code == 0
+    assert Path(f"{odd}.md").read_text().startswith("# a\\*b\\\\nc.safetensors\n\nImage")
+
+
+def test_full_disk_while_exporting_leaves_what_was_there(
+    photos_run: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    Path("out").mkdir()
+    assert call("export", "photos:0", "--out", "out/net.safetensors").code == 0
+    before = {path.name: path.read_bytes() for path in Path("out").iterdir()}
+    monkeypatch.setattr(SafetensorsFormat, "write", full)
+    called = call("export", "photos:0", "--out", "out/net.safetensors")
+    assert (called.code, called.out) == (1, "")
+    assert called.err.startswith("error: ")
+    assert "disk is full" in called.err
+    assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "is_same"),
+    [
+        ([[3.0, 1.0], [1.0, 2.0]], [[3.0005, 1.0], [1.0, 2.0]], True),
+        ([[3.0, 1.0], [1.0, 2.0]], [[3.005, 1.0], [1.0, 2.0]], False),
+        ([[3e-4, 1e-4], [1e-4, 2e-4]], [[0.0, 0.0], [0.0, 0.0]], False),  # small ones
+        ([[90.001, 90.0], [90.0, 90.001]], [[90.0, 90.0], [90.0, 90.0]], False),  # far from 0
+        ([[90.0, 1.0], [90.0, 1.0]], [[90.0005, 1.0], [90.0, 1.0]], True),  # all alike
+        ([[3.0, 1.0, 0.998], [1.0, 2.0, 0.0]], [[3.0, 1.0, 0.998], [1.0, 2.0, 0.0]], True),
+        ([[1.0, 0.9985], [3.0, 0.0]], [[0.9992, 0.9993], [3.0, 0.0]], False),  # the other class
+    ],
+)
+def test_logits_are_compared_by_how_far_they_lie_apart(
+    ours: list[list[float]], theirs: list[list[float]], is_same: bool
+) -> None:
+    assert compare(torch.tensor(ours), torch.tensor(theirs)).is_same is is_same
+
+
+def test_outputs_without_a_class_have_names_too(tmp_path: Path, call: Call) -> None:
+    Path("wide.yaml").write_text(
+        "name: wide\ndata: {dataset: synthetic, classes: 3, images: 60, height: 4, width: 4}\n"
+        "model: {name: mlp, hidden: [4], classes: 5}\n"
+        "train: {epochs: 1, batch_size: 16, precision: bf16}\n"
+    )
+    assert call("run", "wide.yaml", "--device", "cpu").code == 0
+    assert call("export", "wide:0", "--out", "wide.safetensors").code == 0
+    with safe_open("wide.safetensors", "pt") as file:
+        names = json.loads(file.metadata()["classes"])
+    assert names == ["class_0", "class_1", "class_2", "output 3", "output 4"]
+    card = Path("wide.safetensors.md").read_text()
+    assert "`logits`: float32, batch × 5" in card
+    assert "Measured in bf16; the file computes in fp32" in card
 
 
 NETWORKS = """\

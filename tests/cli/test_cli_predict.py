@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import signal
+import threading
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from safetensors.numpy import load_file
 from trained import CLASSES, draw_kinds, draw_unreadable, noise
 
 from runner import api
+from runner.cli.app import main
+from runner.engine.inference import image_files
 from runner.engine.inference.classifying import TrainedClassifier
 
 
@@ -111,6 +115,72 @@ def test_names_come_from_standard_input_and_results_go_to_a_file(
     said = json.loads(Path("said.json").read_text())
     assert [each["file"] for each in said] == ["photos/dog/1.png", "photos/cat/2.png"]
     assert said[0]["top"] == [{"class": said[0]["class"], "probability": said[0]["probability"]}]
+
+
+@pytest.mark.parametrize("given", [".", "photos"])
+def test_file_that_is_written_to_is_not_looked_at(
+    photos_run: Path, call: Call, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.chdir("photos")
+    words = ("predict", "photos:0", "--db", "../results.db", given if given == "." else "../photos")
+    for _ in range(2):
+        called = call(*words, "--out", "said.csv")
+        assert (called.code, called.err) == (0, "")
+    assert len(rows(Path("said.csv").read_text())) == 36
+    Path("said.csv").unlink()
+    with Path("shell.csv").open("w") as file:
+        monkeypatch.setattr("sys.stdout", file)
+        monkeypatch.setattr("sys.argv", ["runner", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+    assert not ended.value.code
+    assert len(rows(Path("shell.csv").read_text())) == 36
+
+
+def test_image_is_not_written_over(photos_run: Path, call: Call) -> None:
+    before = Path("photos/cat/1.png").read_bytes()
+    called = call("predict", "photos:0", "photos/cat/1.png", "--out", "photos/cat/1.png")
+    assert (called.code, called.out) == (2, "")
+    assert "photos/cat/1.png would be read, and written to\n    hint: give another" in called.err
+    assert Path("photos/cat/1.png").read_bytes() == before
+
+
+def test_large_images_are_decoded_one_after_the_other(
+    photos_run: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = call("predict", "photos:0", "photos").out
+    real, lock = image_files.transform, threading.Lock()
+
+    def counted(*given: Any) -> Any:
+        with lock:
+            busy.append(1)
+            most.append(len(busy))
+        found = real(*given)
+        with lock:
+            busy.pop()
+        return found
+
+    busy: list[int] = []
+    most: list[int] = []
+    monkeypatch.setattr(image_files, "transform", counted)
+    monkeypatch.setattr(image_files, "DECODED_BYTES", 1000)  # less than one image
+    monkeypatch.setattr(image_files, "CHUNK_BYTES", 1000)
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    assert call("predict", "photos:0", "photos").out == expected
+    assert (len(most), max(most)) == (36, 1)
+
+
+def test_photograph_of_many_pixels_is_read_without_a_warning(
+    photos_run: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with warnings.catch_warnings(record=True) as warned:
+        assert call("predict", "photos:0", "photos/cat/1.png").code == 0
+    assert not warned
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 60)
+    called = call("predict", "photos:0", "photos/cat/1.png")
+    assert called.code == 1
+    assert "photos/cat/1.png: Image size (132 pixels) exceeds limit" in called.err
 
 
 def test_batches_change_nothing(photos_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -158,22 +158,26 @@ def decode_image(content: bytes) -> Image:
     Raises:
         OSError: when it is no image, or is truncated.
     """
-    return open_image(io.BytesIO(content))
+    from PIL import ImageOps
+
+    with opened(io.BytesIO(content)) as image:
+        image.load()
+        return ImageOps.exif_transpose(image)
 
 
-def open_image(file: IO[bytes]) -> Image:
-    """Return the same of an open file.
+@contextmanager
+def opened(file: IO[bytes]) -> Iterator[Image]:
+    """Give an image of which only the head has been read.
 
     Raises:
-        OSError: when it is no image, or is truncated.
+        OSError: when it is no image.
     """
     from PIL import Image as PillowImage
-    from PIL import ImageOps, UnidentifiedImageError
+    from PIL import UnidentifiedImageError
 
     try:
         with PillowImage.open(file) as image:
-            image.load()
-            return ImageOps.exif_transpose(image)
+            yield image
     except UnidentifiedImageError:
         # Pillow's own message names an object in memory, another one each time
         raise UnidentifiedImageError("cannot identify image file") from None

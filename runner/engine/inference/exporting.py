@@ -24,7 +24,10 @@ from runner.engine.inference.formats import ExportFormat
 from runner.engine.inference.model import TrainedModel
 
 TOLERANCE = 1e-3
-"""The most that logits may differ, as a share of the largest, or of 1 where that is more."""
+"""The most that logits may differ, as a share of how far they lie apart from image to image."""
+
+ROUNDING = 1e-5
+"""The same as a share of the largest logit, where all images get nearly the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,24 +39,27 @@ class Compared:
         difference: the largest of any logit.
         allowed: the most that is.
         same_class: images to which both give the same class.
+        other_class: images to which they give different ones, though the network is sure of its
+            own: it is ahead of the next by more than is allowed.
     """
 
     images: int
     difference: float
     allowed: float
     same_class: int
+    other_class: int = 0
 
     @property
     def is_same(self) -> bool:
         """Whether it is the same network, but for rounding."""
-        return self.difference <= self.allowed  # not where one is no number
+        return self.difference <= self.allowed and not self.other_class  # not where one is NaN
 
     def words(self) -> str:
         """Return the comparison for people."""
         return (
-            f"On {self.images} images of the run's data, the file's logits differ from those of the"
-            f" run's network by at most {self.difference:.2g}, and {self.same_class} of them have"
-            " the same class."
+            f"On {self.images} images of the run's data, the file was compared with the run's"
+            f" network: both give the same class to {self.same_class} of them, and logits differ by"
+            f" at most {self.difference:.2g}."
         )
 
 
@@ -63,7 +69,7 @@ def metadata_of(model: TrainedModel) -> dict[str, str]:
         "format": "runner 1",
         "run": model.run_key,
         "epoch": str(model.epoch),
-        "classes": json.dumps(list(model.classes), ensure_ascii=False),
+        "classes": json.dumps(model.output_names(), ensure_ascii=False),
         "preprocessing": json.dumps(model.preprocessing()),
         "settings": json.dumps(canonical_settings(model.settings), ensure_ascii=False),
         "measured": json.dumps(dict(model.about)),
@@ -102,7 +108,8 @@ def export_network(
     images = [classifier.inputs(part) for part in _parts(pixels, classifier.batch_size)]
     module.requires_grad_(False)
     module.to(memory_format=torch.contiguous_format)
-    with whole_file(card_path(out)) as card, whole_file(out) as partial:
+    # what is entered last takes its place first: no file without its card
+    with whole_file(out) as partial, whole_file(card_path(out)) as card:
         form.write(partial, module, model, metadata_of(model))
         with torch.inference_mode():
             theirs = torch.cat([form.logits(partial, model, each.contiguous()) for each in images])
@@ -111,8 +118,8 @@ def export_network(
             raise StageFailed(
                 f"the {form.name} file computes something else than the run's network: on"
                 f" {compared.images} images of its data, logits differ by up to"
-                f" {compared.difference:.3g} ({compared.allowed:.3g} is allowed), and"
-                f" {compared.same_class} have the same class; nothing was kept"
+                f" {compared.difference:.3g} ({compared.allowed:.3g} is allowed), and both give the"
+                f" same class to {compared.same_class}; nothing was kept"
             )
         card.write_text(beside(compared), encoding="utf-8")
     return compared
@@ -124,14 +131,20 @@ def card_path(out: Path) -> Path:
 
 
 def compare(ours: Tensor, theirs: Tensor) -> Compared:
-    """Return how logits (N, outputs) compare."""
+    """Return how logits (N, outputs) of the network and of a file compare."""
     if ours.shape != theirs.shape:
         return Compared(len(ours), float("nan"), 0.0, 0)
+    apart = float((ours - ours.mean(0)).abs().max())
+    allowed = max(TOLERANCE * apart, ROUNDING * float(ours.abs().max()))
+    same = ours.argmax(1) == theirs.argmax(1)
+    best = ours.topk(min(2, ours.shape[1]), dim=1).values
+    is_sure = best[:, 0] - best[:, -1] > allowed
     return Compared(
         images=len(ours),
         difference=float((ours - theirs).abs().max()),
-        allowed=TOLERANCE * max(1.0, float(ours.abs().max())),
-        same_class=int((ours.argmax(1) == theirs.argmax(1)).sum()),
+        allowed=allowed,
+        same_class=int(same.sum()),
+        other_class=int((~same & is_sure).sum()),
     )
 
 

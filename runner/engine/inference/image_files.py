@@ -1,29 +1,44 @@
 """Any files as images: decoded and preprocessed as the data of a run was, or why they cannot be.
 
-Decoding uses all cores, and few images are in memory at a time. Knows no network.
+Decoding uses all cores, as far as the images fit into a fixed amount of memory at a time. Knows no
+network.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import stat
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from runner.components.data.dataset import DatasetSettings
-from runner.components.data.files import open_image
+from runner.components.data.files import opened
 from runner.components.data.listing import LEADS_NOWHERE, SPECIAL
 from runner.engine.stages.prepare import transform
 
 CHUNK = 256
+CHUNK_BYTES = 1 << 28
+"""Of preprocessed images that wait for their batch: no more than CHUNK, and fewer large ones."""
+
+DECODED_BYTES = 1 << 30
+"""Of images that are decoded at the same time; a larger one is decoded alone."""
+
+COPIES = 3
+"""Of a decoded image, at most, while it is turned, laid on its background and converted."""
+
+BYTES_OF_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2}
+"""Of Pillow's modes; all others take four, RGB too."""
+
 STILL = ("MPO",)
 """Formats of several pictures that are one photograph, as cameras write them."""
 
@@ -85,12 +100,15 @@ def read_files(
         shape: channels, height, width that are wanted; images of another size count as unreadable.
     """
 
+    room = _Room(DECODED_BYTES)
+
     def read(path: Path) -> FileImage:
-        return _read(path, settings, shape)
+        return _read(path, settings, shape, room)
 
     left = iter(paths)
+    size = max(1, min(CHUNK, CHUNK_BYTES // math.prod(shape)))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        while chunk := list(islice(left, CHUNK)):
+        while chunk := list(islice(left, size)):
             yield from pool.map(read, chunk)
 
 
@@ -101,7 +119,31 @@ def in_batches(found: Iterable[FileImage], size: int) -> Iterator[list[FileImage
         yield batch
 
 
-def _read(path: Path, settings: DatasetSettings, shape: tuple[int, int, int]) -> FileImage:
+class _Room:
+    """Memory that several threads share; whoever wants more than is free waits for the others."""
+
+    def __init__(self, total: int) -> None:
+        self._total = self._free = total
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def taken(self, wanted: int) -> Iterator[None]:
+        """Hold so many bytes meanwhile, or all of them where more are wanted."""
+        held = min(wanted, self._total)
+        with self._changed:
+            self._changed.wait_for(lambda: self._free >= held)
+            self._free -= held
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += held
+                self._changed.notify_all()
+
+
+def _read(
+    path: Path, settings: DatasetSettings, shape: tuple[int, int, int], room: _Room
+) -> FileImage:
     try:
         found = os.stat(path)
         if not stat.S_ISREG(found.st_mode):
@@ -109,9 +151,14 @@ def _read(path: Path, settings: DatasetSettings, shape: tuple[int, int, int]) ->
             return FileImage(path, None, f"it is {kind}")
         if not found.st_size:
             return FileImage(path, None, "the file is empty")
-        with path.open("rb") as file:
-            pixels = transform(open_image(file), settings)
-            is_animated = _has_more_frames(file)
+        with (
+            path.open("rb") as file,
+            opened(file) as image,
+            room.taken(COPIES * _decoded_bytes(image)),
+        ):
+            image.load()
+            pixels = transform(ImageOps.exif_transpose(image), settings)
+            is_animated = _has_more_frames(image)
     except OSError as error:
         nothing = path.is_symlink() and error.errno in LEADS_NOWHERE
         why = "it is a link to nothing" if nothing else error.strerror or str(error)
@@ -126,11 +173,14 @@ def _read(path: Path, settings: DatasetSettings, shape: tuple[int, int, int]) ->
     return FileImage(path, pixels, is_animated=is_animated)
 
 
-def _has_more_frames(file: IO[bytes]) -> bool:
+def _decoded_bytes(image: Image.Image) -> int:
+    """Return about how much memory an image takes once it is decoded."""
+    return image.width * image.height * BYTES_OF_PIXEL.get(image.mode, 4)
+
+
+def _has_more_frames(image: Image.Image) -> bool:
     """Return whether an image has frames or pages after the first, which may be damaged."""
     try:
-        file.seek(0)
-        with Image.open(file) as image:
-            return bool(getattr(image, "is_animated", False)) and image.format not in STILL
+        return bool(getattr(image, "is_animated", False)) and image.format not in STILL
     except Exception:  # likewise
         return False

@@ -25,8 +25,15 @@ class Measuring:
         unread: the other files, and why, in order.
     """
 
-    def __init__(self, classifier: TrainedClassifier) -> None:
-        self._classifier = classifier
+    def __init__(self, classifier: TrainedClassifier, leaves_out: bool) -> None:
+        """Begin a pass.
+
+        Args:
+            classifier: what is measured.
+            leaves_out: whether files that cannot be read are left out. Else nothing is measured
+                once there is one: the others are read, so that all that are wrong can be named.
+        """
+        self._classifier, self._leaves_out = classifier, leaves_out
         classes = len(classifier.model.classes)
         measures = [each for each in MEASURES if classes >= each.least_classes]
         self._tally = Tally([each for each in measures if isinstance(each, SummedMeasure)])
@@ -50,14 +57,14 @@ class Measuring:
             theirs = labels[done : done + len(batch)]
             kept = [index for index, each in enumerate(batch) if each.pixels is not None]
             pixels = [each.pixels for each in batch if each.pixels is not None]
-            if pixels:
+            self.unread += [each for each in batch if each.pixels is None]
+            if pixels and (self._leaves_out or not self.unread):
                 given = torch.tensor([theirs[index] for index in kept])
                 logits = self._classifier.logits(np.stack(pixels))
                 self._tally.add(logits, given)
                 self._logits.append(logits.numpy())
                 self.labels += given.tolist()
                 self.right += given[logits.argmax(1) == given].tolist()
-            self.unread += [each for each in batch if each.pixels is None]
             done += len(batch)
             yield done
 

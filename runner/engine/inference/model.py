@@ -48,6 +48,11 @@ class TrainedModel:
         """Return the name of an output; a network may have more of them than the data classes."""
         return self.classes[index] if index < len(self.classes) else f"output {index}"
 
+    def output_names(self) -> list[str]:
+        """Return a name for each output of the network."""
+        outputs = self.settings.model.classes or len(self.classes)
+        return [self.class_name(index) for index in range(outputs)]
+
     def preprocessing(self) -> dict[str, Any]:
         """Return what is done with an image before the network sees it, as JSON values."""
         data = self.settings.data

@@ -3,12 +3,41 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 from runner.components.component import canonical_settings
+from runner.core.errors import UsageError
+from runner.core.text import printable
 from runner.engine.inference.model import TrainedModel
 
 SHOWN_CLASSES = 1000
+MARK = "Image classifier: "
+"""How the text of a card begins, below its title."""
+
+MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~&])")
+"""Characters that mean something in Markdown."""
+
+
+def refuse_other_text(card: Path) -> None:
+    """Refuse to replace a file that is no model card.
+
+    Raises:
+        UsageError: when something else lies there.
+    """
+    try:
+        with card.open("rb") as file:
+            head = file.read(1 << 12)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise UsageError(f"{card} cannot be read: {error.strerror}") from None
+    if not re.match(rb"# [^\n]*\n\n" + MARK.encode(), head):
+        raise UsageError(
+            f"{card}, where the model card is put, is there and no model card",
+            hint="move it, or give another --out",
+        )
 
 
 def model_card(model: TrainedModel, file: str, about: str, example: str, compared: str) -> str:
@@ -24,13 +53,14 @@ def model_card(model: TrainedModel, file: str, about: str, example: str, compare
     settings = canonical_settings(model.settings)
     channels, height, width = model.shape
     parts = [
-        f"# {file}",
-        f"Image classifier: {settings['model']['name']}, {len(model.classes)} classes, trained on"
+        f"# {escaped(file)}",
+        f"{MARK}{settings['model']['name']}, {len(model.classes)} classes, trained on"
         f" {settings['data']['dataset']}. Run {model.run_key}, weights of epoch {model.epoch}."
         f" The file is {about}.",
         "## Input and output",
         f"`images`: float32, batch × {channels} × {height} × {width}, any batch size, prepared as"
-        " follows. `logits`: float32, one for each class; their softmax are probabilities.",
+        f" follows. `logits`: float32, batch × {len(model.output_names())}, in the order of the"
+        " names below; their softmax are probabilities.",
         _table(model.preprocessing()),
         "```python\n" + example + "\n```",
         "## How good it is",
@@ -43,6 +73,11 @@ def model_card(model: TrainedModel, file: str, about: str, example: str, compare
         "```json\n" + json.dumps(settings, indent=2, ensure_ascii=False) + "\n```",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def escaped(text: str) -> str:
+    """Return text as Markdown that shows it as it is, in one line."""
+    return MARKDOWN.sub(r"\\\1", printable(text))
 
 
 def _table(values: dict[str, Any]) -> str:
@@ -68,8 +103,9 @@ def _measured(model: TrainedModel) -> str:
 
 
 def _classes(model: TrainedModel) -> str:
-    lines = [f"{label}. {name}" for label, name in enumerate(model.classes[:SHOWN_CLASSES])]
-    more = len(model.classes) - SHOWN_CLASSES
+    names = model.output_names()
+    lines = [f"{label}. {escaped(name)}" for label, name in enumerate(names[:SHOWN_CLASSES])]
+    more = len(names) - SHOWN_CLASSES
     return "\n".join(
         [*lines, *([f"… and {more} more, in the file's metadata"] if more > 0 else [])]
     )

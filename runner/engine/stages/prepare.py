@@ -26,6 +26,8 @@ CHUNK = 256
 MAX_PIXELS = 1 << 28
 """Of one resized image."""
 SHOWN = 10
+SCALED_AT_ONCE = 1 << 20
+"""Pixels of a deep image, so that a large one takes little memory beside itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +101,23 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     """
     if image.mode.startswith("I;16"):
         levels = np.asarray(image)
-        gray = Image.fromarray((levels / 257).round().astype(np.uint8))
+        gray = Image.fromarray(_scaled(levels))
         if "transparency" in image.info:
             gray.putalpha(Image.fromarray(levels != image.info["transparency"]).convert("L"))
         return gray
     if image.mode in ("I", "F"):
         raise ValueError(f"pixels of mode {image.mode} have no known range; use 8 or 16 bits")
     return image
+
+
+def _scaled(levels: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """Return 16-bit gray levels (H, W), divided by 257 and rounded, some rows at a time."""
+    gray = np.empty(levels.shape, np.uint8)
+    rows = max(1, SCALED_AT_ONCE // max(1, levels.shape[1]))
+    for start in range(0, len(levels), rows):
+        part = levels[start : start + rows].astype(np.uint32)
+        gray[start : start + rows] = (part + 128) // 257  # 257 is odd: no level lies half way
+    return gray
 
 
 def _centre_crop(image: Image.Image, crop: Size) -> Image.Image:
