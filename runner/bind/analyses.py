@@ -61,7 +61,8 @@ def analyses(
             weights = kept_weights(declared.settings, cell.resolved.settings)
             if weights is not None:
                 number = done[run].epochs[weights] if run in done else None
-                stage = analyse(train, declared.settings, weights, number, declared.name)
+                images = _images_of(cell)
+                stage = analyse(train, declared.settings, weights, number, declared.name, *images)
                 found.setdefault(run, {}).setdefault(stage.key, stage)
     keys = {key for stages in found.values() for key in stages}
     imported = imported_stages(database, keys) if database is not None and keys else set()
@@ -70,6 +71,13 @@ def analyses(
         for run, stages in found.items()
         if stages.keys() - imported
     }
+
+
+def _images_of(cell: BoundCell) -> tuple[tuple[int, int, int] | None, int]:
+    """Return shape and number of classes of a cell's images, as far as they are known."""
+    if cell.bound_model is None or cell.source is None:
+        return None, 0
+    return cell.bound_model.shape, len(cell.source.classes)
 
 
 def wanted_analyses(

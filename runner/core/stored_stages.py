@@ -124,6 +124,8 @@ def _analyse_from_json(
         epoch=values["epoch"],
         epoch_number=values.get("epoch_number"),
         leaves_arrays=values.get("leaves_arrays", False),
+        image_shape=tuple(values["image_shape"]) if "image_shape" in values else None,
+        num_classes=values.get("num_classes", 0),
     )
 
 

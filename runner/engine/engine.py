@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import assert_never, cast
+from typing import Any, assert_never, cast
 
 import torch
 from torch import Tensor
@@ -21,7 +21,7 @@ from runner.core.errors import StageFailed
 from runner.core.moments import reached
 from runner.core.records import Metric, Produced
 from runner.core.stages import Analyse, Evaluate, ExtractFeatures, Prepare, Stage, Train
-from runner.engine.analyses.result import AnalysisInput
+from runner.engine.analyses.result import AnalysisInput, NetworkInput
 from runner.engine.arithmetic import computing, memory_format
 from runner.engine.context import Context, Outcome, Progress
 from runner.engine.data.pixels import open_images, prepare
@@ -30,7 +30,7 @@ from runner.engine.failures import as_failure
 from runner.engine.job import StageJob
 from runner.engine.kept_logits import whole_logits
 from runner.engine.memory import keep_freed_memory, return_freed_memory
-from runner.engine.network.build import load_state, network_for
+from runner.engine.network.build import load_state, network_for, network_of
 from runner.engine.network.layout import outside_prefix
 from runner.engine.network.whole_weights import whole_weights
 from runner.engine.stages.analyse import analyse
@@ -121,6 +121,8 @@ def _compute(
                 measured = _measure_logits(context, cast(StageJob[Evaluate], job))
                 if measured is not None:
                     return measured
+            if isinstance(stage, Analyse) and stage.image_shape is not None:
+                return _analyse(context, cast(StageJob[Analyse], job), None)
             form = memory_format(context.device, precision)
             images = open_images(context, stage.pixels_key, settings.data, form)
             if isinstance(stage, Evaluate):
@@ -214,12 +216,27 @@ def _check_finite(measured: Sequence[Metric]) -> None:
             raise StageFailed(f"{name} is not finite ({metric.value}) in epoch {metric.epoch}")
 
 
-def _analyse(context: Context, job: StageJob[Analyse], images: Images) -> Outcome:
-    settings, weights = typed_settings(job.stage.settings), _weights(context, job)
-    network = network_for(context, settings, images, given=weights.keys())
+def _analyse(context: Context, job: StageJob[Analyse], images: Images | None) -> Outcome:
+    stage, settings = job.stage, typed_settings(job.stage.settings)
+    shape, num_classes = stage.image_shape, stage.num_classes
+    if images is not None:
+        shape, num_classes = images.shape, len(images.classes)
+    assert shape is not None, "an analysis without images knows what they are like"
+    weights = _weights(context, job)
+    network = network_of(context, settings, shape, num_classes, given=weights.keys())
     load_state(network, weights)
     network.eval()
-    return analyse(AnalysisInput(context, network, images, settings, _epoch_of(job)), job)
+    common: dict[str, Any] = {
+        "context": context,
+        "network": network,
+        "settings": settings,
+        "epoch": _epoch_of(job),
+        "shape": shape,
+        "num_classes": num_classes,
+    }
+    if images is None:
+        return analyse(NetworkInput(**common), job)
+    return analyse(AnalysisInput(**common, images=images), job)
 
 
 def _epoch_of(job: StageJob[Evaluate | Analyse]) -> int:

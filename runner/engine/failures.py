@@ -51,13 +51,18 @@ def let_go(context: Context, error: BaseException) -> None:
 
 def out_of_memory(context: Context, stage: OnImages, error: BaseException) -> str:
     """Return in words what was tried when there was too little memory."""
-    settings = typed_settings(stage.settings)
-    folder = context.artifact_path(pixels_name(stage.pixels_key))
-    _, height, width, channels = json.loads((folder / INDEX).read_text())["shape"]
+    if isinstance(stage, Analyse) and stage.image_shape is not None:
+        channels, height, width = stage.image_shape
+    else:
+        folder = context.artifact_path(pixels_name(stage.pixels_key))
+        _, height, width, channels = json.loads((folder / INDEX).read_text())["shape"]
+    tried = f"batch_size {typed_settings(stage.settings).train.batch_size}"
+    if isinstance(stage, Analyse):
+        tried = f"the analysis {stage.name}"
     said = str(error).strip().splitlines()
     return (
-        f"out of memory with batch_size {settings.train.batch_size} of {channels}×{height}×{width}"
-        f" images on {context.device}: {said[0] if said else 'no memory'}"
+        f"out of memory with {tried} of {channels}×{height}×{width} images on {context.device}:"
+        f" {said[0] if said else 'no memory'}"
     )
 
 

@@ -177,6 +177,8 @@ def analyse(
     epoch: KeptWeights,
     epoch_number: int | None = None,
     called: str = "",
+    shape: tuple[int, int, int] | None = None,
+    num_classes: int = 0,
 ) -> Analyse:
     """Return the analysis of weights that a run keeps.
 
@@ -186,12 +188,16 @@ def analyse(
         epoch: which weights.
         epoch_number: of the weights of a finished run; nothing is to be trained for it then.
         called: what the spec calls it.
+        shape: channels, height, width of an image, None where that is not known.
+        num_classes: of the data, likewise; else 0.
     """
     analysis = with_weights(analysis, epoch)
     keyed = keyed_settings(analysis)
+    alone = shape is not None and not analysis.NEEDS_IMAGES
+    needs = () if alone else train.needs
     return Analyse(
         key=content_key("analyse", [train.key, epoch, keyed]),
-        needs=train.needs if epoch_number is not None else (*train.needs, train.key),
+        needs=needs if epoch_number is not None else (*needs, train.key),
         cost_key=content_key("cost", ["analyse", train.cost_key, keyed]),
         num_bytes=None if analysis.LEAVES_ARRAYS else 0,
         multiply_adds=train.multiply_adds,
@@ -205,6 +211,8 @@ def analyse(
         epoch_number=epoch_number,
         leaves_arrays=analysis.LEAVES_ARRAYS,
         called=called,
+        image_shape=shape if alone else None,
+        num_classes=num_classes if alone else 0,
     )
 
 

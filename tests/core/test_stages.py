@@ -58,6 +58,7 @@ def test_stored_stages_are_read_as_they_stand(database: Path) -> None:
         stages.evaluate("e", "t", epoch="last"),
         stages.analyse("a", "t"),
         stages.analyse("a", "t", epoch_number=3, leaves_arrays=True),
+        stages.analyse("a", "t", image_shape=(3, 8, 9), num_classes=5),
         stages.evaluate("e", "t", prefix=PREFIX, on_features=True),
     ],
     ids=lambda stage: stage.title(),

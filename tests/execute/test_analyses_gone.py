@@ -75,6 +75,16 @@ def test_arrays_whose_weights_are_damaged_are_said_and_nothing_fails(before: Pat
     assert (again.began, again.notes) == ([], [note])
 
 
+def test_analyses_of_weights_alone_decode_no_images(before: Path) -> None:
+    shutil.rmtree(before / ".runner" / "pixels")
+    sized = NEURONS + "  sizes: sizes\n"
+    log, ran = do(before, sized)
+    assert kinds(log) == ["analyse"] * 6
+    assert not (before / ".runner" / "pixels").exists()
+    assert (ran.failed_measurements, len(folders(before))) == (0, 4)
+    assert ask(before, "SELECT count(*) FROM analysis_values") > [(0,)]
+
+
 def test_values_alone_need_nothing_that_is_gone(before: Path) -> None:
     do(before, ASKED)
     values = ask(before, VALUES)

@@ -83,10 +83,27 @@ def test_arrays_that_are_gone_or_damaged_are_made_again(before: Path) -> None:
     log, _ = do(before, ASKED)
     assert (kinds(log), there()) == (["analyse"], [ARRAY.tolist()] * 2)
     path = folders(before)[1] / "maps.npy"
-    path.write_bytes(path.read_bytes()[:-1] + b"\7")
+    path.write_bytes(path.read_bytes()[:-1])
     assert len(there()) == 1
     log, _ = do(before, ASKED)
     assert (kinds(log), there()) == (["analyse"], [ARRAY.tolist()] * 2)
+
+
+@pytest.mark.usefixtures("with_arrays")
+def test_states_that_nothing_needs_give_way_to_arrays_on_a_full_disk(
+    before: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states, save = list(before.glob(".runner/states/*/*")), arrays_module.np.save
+    assert states
+
+    def full_until_states_are_gone(*args: Any, **kwargs: Any) -> None:
+        if any(each.exists() for each in states):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(*args, **kwargs)
+
+    monkeypatch.setattr(arrays_module.np, "save", full_until_states_are_gone)
+    log, ran = do(before, ASKED)
+    assert (kinds(log), ran.failed_measurements, len(folders(before))) == (["analyse"] * 2, 0, 2)
 
 
 @pytest.mark.slow

@@ -47,6 +47,9 @@ class AnalysisSettings(Component):
     LEAVES_ARRAYS: ClassVar[bool] = False
     """Whether it leaves arrays beside its values."""
 
+    NEEDS_IMAGES: ClassVar[bool] = True
+    """Whether it looks at images; without, it can be made where they are gone."""
+
     weights: KeptWeights = Field("best", description="the epoch whose weights are looked at")
 
     @property

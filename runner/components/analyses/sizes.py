@@ -29,6 +29,7 @@ class Sizes(AnalysisSettings):
         " see the same",
         "stride_width": "pixels between the fields of units side by side; 0 where all see the same",
     }
+    NEEDS_IMAGES: ClassVar[bool] = False
     DIMENSIONS: ClassVar[Mapping[str, str]] = {"layer": "its name in the network, or `network`"}
 
     name: Literal["sizes"]

@@ -18,6 +18,7 @@ class OfWeights(AnalysisSettings):
     """An analysis of weights leaves arrays alone, no values."""
 
     LEAVES_ARRAYS: ClassVar[bool] = True
+    NEEDS_IMAGES: ClassVar[bool] = False
 
     def places(self) -> Sequence[Place]:
         """Return no place: there are no values."""

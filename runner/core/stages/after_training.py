@@ -111,6 +111,9 @@ class Analyse(PlannedStage):
         epoch_number: of the weights, where the run is finished, so that it is known; else None.
         leaves_arrays: whether it leaves an artifact beside its values.
         called: what the spec calls it; in no key, and not stored.
+        image_shape: channels, height, width of an image, where it needs the network alone; None
+            where it looks at images, which say it.
+        num_classes: of the data, likewise; else 0.
     """
 
     kind: ClassVar[StageKind] = "analyse"
@@ -124,6 +127,8 @@ class Analyse(PlannedStage):
     epoch_number: int | None = None
     leaves_arrays: bool = False
     called: str = ""
+    image_shape: tuple[int, int, int] | None = None
+    num_classes: int = 0
 
     @property
     def name(self) -> str:
@@ -138,6 +143,8 @@ class Analyse(PlannedStage):
     @property
     def consumes(self) -> tuple[str, ...]:
         """Artifacts that it needs, of the stages before it."""
+        if self.image_shape is not None:
+            return (self.weights,)
         return (pixels_name(self.pixels_key), self.weights)
 
     def title(self) -> str:
@@ -158,4 +165,10 @@ class Analyse(PlannedStage):
             "epoch": self.epoch,
             **({} if self.epoch_number is None else {"epoch_number": self.epoch_number}),
             **({"leaves_arrays": True} if self.leaves_arrays else {}),
+            **self._image_json(),
         }
+
+    def _image_json(self) -> dict[str, Any]:
+        if self.image_shape is None:
+            return {}
+        return {"image_shape": list(self.image_shape), "num_classes": self.num_classes}

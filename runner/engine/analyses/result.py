@@ -5,16 +5,18 @@ Owns these shapes alone; how values and arrays are kept is not decided here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from runner.components.data.splitting import Split
 from runner.components.settings import Settings
-from runner.core.errors import Interrupted
+from runner.core.errors import Interrupted, StageFailed
 from runner.core.records import AnalysisValue
 from runner.engine.context import Context, Progress
 from runner.engine.data.samples import Images
@@ -37,23 +39,25 @@ class AnalysisResult:
     logits: Mapping[Split, NDArray[np.float32]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class AnalysisInput:
-    """What an analysis looks at.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkInput:
+    """What an analysis of a network alone looks at.
 
     Attributes:
         context: of the stage.
         network: with the weights that are looked at, in eval mode.
-        images: the data set's.
         settings: of the run.
         epoch: whose weights they are.
+        shape: channels, height, width of an image of the data set.
+        num_classes: of the data set.
     """
 
     context: Context
     network: Network
-    images: Images
     settings: Settings
     epoch: int
+    shape: tuple[int, int, int]
+    num_classes: int
 
     def report(self, done: int, total: int, split: str = "") -> None:
         """Tell how many images are done; to be called after each batch.
@@ -66,5 +70,30 @@ class AnalysisInput:
         self.context.on_progress(Progress(done, total, split=split))
 
 
-Analyser = Callable[[AnalysisInput, Any], AnalysisResult]
-"""Makes an analysis of a subject, with its settings."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnalysisInput(NetworkInput):
+    """What an analysis of a network and images looks at.
+
+    Attributes:
+        images: the data set's.
+    """
+
+    images: Images
+
+    def numbers_of(self, names: Sequence[str]) -> Tensor:
+        """Return the numbers of images by their names, (images,) int64.
+
+        Raises:
+            StageFailed: for an image that was left out, as it cannot be decoded.
+        """
+        numbers = {name: number for number, name in enumerate(self.images.index["names"])}
+        left_out = next((name for name in names if name not in numbers), None)
+        if left_out is not None:
+            why = {each["name"]: each["error"] for each in self.images.index["skipped"]}
+            said = f": {why[left_out]}" if why.get(left_out) else ""
+            raise StageFailed(f"the image {left_out} was left out, as it cannot be decoded{said}")
+        return torch.tensor([numbers[name] for name in names])
+
+
+Analyser = Callable[[Any, Any], AnalysisResult]
+"""Makes an analysis of an input, with its settings: of `NetworkInput` where it needs no images."""

@@ -59,8 +59,7 @@ def saliency(subject: AnalysisInput, asked: Saliency) -> AnalysisResult:
 def _chosen(subject: AnalysisInput, asked: Saliency) -> Tensor:
     """Return the indices of the images."""
     if asked.images is not None:
-        names: list[str] = subject.images.index["names"]
-        return torch.tensor([names.index(name) for name in asked.images])
+        return subject.numbers_of(asked.images)
     split = subject.images.splits[asked.split]
     count = min(asked.count, len(split))
     return split[torch.arange(count) * len(split) // count]

@@ -7,15 +7,14 @@ from collections.abc import Iterator
 
 from runner.components.analyses.sizes import NETWORK, Sizes
 from runner.core.records import AnalysisValue
-from runner.engine.analyses.result import AnalysisInput, AnalysisResult
+from runner.engine.analyses.result import AnalysisResult, NetworkInput
 from runner.engine.inspection.receptive_fields import Field
 from runner.engine.inspection.sizes import LayerSize, NetworkSizes, network_sizes
 
 
-def sizes(subject: AnalysisInput, asked: Sizes) -> AnalysisResult:
+def sizes(subject: NetworkInput, asked: Sizes) -> AnalysisResult:
     """Return the sizes of each call of a layer, and of the whole network."""
-    images = subject.images
-    found = network_sizes(subject.settings.model, images.shape, len(images.classes))
+    found = network_sizes(subject.settings.model, subject.shape, subject.num_classes)
     values = [
         AnalysisValue(name, float(value), {"layer": layer})
         for layer, named in _places(found)

@@ -128,8 +128,23 @@ def network_for(
     Raises:
         StageFailed: when the file of pretrained weights is no longer what it was.
     """
-    weights, classes = context.weights_path(settings), len(images.classes)
-    network = build_network(settings, images.shape, classes, context.device, weights, given)
+    return network_of(context, settings, images.shape, len(images.classes), given)
+
+
+def network_of(
+    context: Context,
+    settings: Settings,
+    shape: tuple[int, int, int],
+    num_classes: int,
+    given: Collection[str] = (),
+) -> Network:
+    """Return the same, for images of this shape and so many classes, which need not be there.
+
+    Raises:
+        StageFailed: when the file of pretrained weights is no longer what it was.
+    """
+    weights = context.weights_path(settings)
+    network = build_network(settings, shape, num_classes, context.device, weights, given)
     if weights is not None and isinstance(settings.model, TorchvisionModel):
         from runner.engine.network.weights import WeightsMismatch, check_file
 

@@ -16,21 +16,22 @@ from runner.core.moments import reached
 from runner.core.records import AnalysisValue, Produced
 from runner.core.stages import Analyse
 from runner.engine.analyses import ANALYSES
-from runner.engine.analyses.result import AnalysisInput
+from runner.engine.analyses.result import AnalysisInput, NetworkInput
 from runner.engine.context import Outcome
 from runner.engine.inspection.saliency import NotSuitable
 from runner.engine.job import StageJob
 from runner.engine.stages.keeping import SplitLogits, keep_logits
+from runner.engine.training.retention import with_room
 
 
-def analyse(subject: AnalysisInput, job: StageJob[Analyse]) -> Outcome:
+def analyse(subject: NetworkInput, job: StageJob[Analyse]) -> Outcome:
     """Make an analysis and write its arrays.
 
     Raises:
         StageFailed: when a value is not finite, or it says nothing of what it looks at.
         Interrupted: when asked to stop; nothing is left behind.
         ClaimLost: when another process took the stage over.
-        OSError: when the disk is full.
+        OSError: when the disk is full, also without the states that nothing needs.
     """
     stage, asked = job.stage, typed_analysis(job.stage.analysis)
     reached("analysis begins")
@@ -45,10 +46,13 @@ def analyse(subject: AnalysisInput, job: StageJob[Analyse]) -> Outcome:
         (name,) = stage.produces
         folder = subject.context.artifact_path(name)
         about = {"analysis": stage.analysis.json, **values}
-        digest, size = write_arrays(folder, found.arrays, about, job.check_claim)
+        digest, size = with_room(
+            subject.context, lambda: write_arrays(folder, found.arrays, about, job.check_claim)
+        )
         produced = (Produced(name, digest, size),)
         reached("arrays in place, not recorded")
     for split, logits in found.logits.items():
+        assert isinstance(subject, AnalysisInput), "logits are of images"
         metric_split = next(each for each, images in METRIC_SPLITS.items() if images == split)
         seen = SplitLogits(subject.images, metric_split, logits, subject.epoch)
         produced += tuple(keep_logits(subject.context, job, seen))
