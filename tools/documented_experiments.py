@@ -158,6 +158,13 @@ EXPERIMENTS: tuple[Documented, ...] = (
     ),
     Documented("Robustness", "robustness", ("R4.6",), why="needs the images of Caltech-101"),
     Documented(
+        "Receptive field",
+        "receptive_field",
+        ("R4.7",),
+        commands=("runner inspect sizes experiments/receptive_field.yaml",),
+        why="needs the images of Caltech-101",
+    ),
+    Documented(
         "Regularisation", "regularisation", ("R4.3",), why="needs the images of Caltech-101"
     ),
     Documented("Architecture", "architecture", ("R4.4",), why="needs the images of Caltech-101"),

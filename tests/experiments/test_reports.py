@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from runner import api
 from runner.spec.experiment import Experiment, load_experiment
 
 SPECS = Path(__file__).resolve().parents[2] / "experiments"
@@ -268,6 +269,14 @@ def test_r4_6_is_measured_on_the_best_network_of_r4_5() -> None:
     (changed,) = spec("robustness").analyses.values()
     turned = next(t for t in changed.settings.transforms if t.label == "RandomRotation")
     assert turned.severities[-1][0].degrees == 45
+
+
+def test_r4_7_a_node_sees_seven_by_seven_however_the_field_grew() -> None:
+    networks = api.inspect_sizes(SPECS / "receptive_field.yaml").networks
+    last = [[row for row in each.sizes.layers if row.kind == "Conv2d"][-1] for each in networks]
+    assert [row.field.size for row in last] == [(7, 7)] * 3
+    assert [row.field.stride for row in last] == [(1, 1), (2, 2), (1, 1)]
+    assert all(each == {"FIELD": 7} for each in published("receptive_field", "label").values())
 
 
 FACES = ["faces_plain", "faces_alexnet", "faces_alexnet_features"]
