@@ -30,11 +30,12 @@ from runner.store.catalogue import RunStages, SpecRecord, record_experiment
 from runner.store.database import Database
 from runner.store.merge import attempts_behind
 from runner.store.reference import open_reference
-from runner.store.schema import attempts, cells, environments, experiments, metadata
+from runner.store.schema import attempts, cells, environments, experiments, metadata, stages
 from runner.store.views import VIEWS
 
 FOLDER = Path(__file__).resolve().parent.parent / "experiments"
 FEW_LETTERS = 24
+PREPARE = "prepare"
 HEAD = """\
 # Results
 
@@ -272,21 +273,32 @@ def _empty_database() -> Database:
 
 
 def _origins(database: Database, section: Section) -> list[sa.Row[Any]]:
-    """Return the attempts that the measured cells rest on, with their environments."""
+    """Return the attempts that the measured cells rest on, with their environments.
+
+    Pixels are prepared again where they were thrown away, to the same bytes: once counts.
+    """
     query = (
-        sa.select(attempts, environments.c.content)
+        sa.select(attempts, environments.c.content, stages.c.kind)
         .join(environments, environments.c.id == attempts.c.environment_id)
+        .join(stages, stages.c.stage_key == attempts.c.stage_key)
         .order_by(attempts.c.started)
     )
     keys = {row["run_key"] for row in section.rows}
     with database.read() as connection:
         newest = connection.execute(sa.text("SELECT run_key, rerun FROM latest_results"))
         behind = attempts_behind(connection, [tuple(row) for row in newest if row.run_key in keys])
-        return [row for row in connection.execute(query) if row.id in behind]
+        rows = [row for row in connection.execute(query) if row.id in behind]
+    prepared = {row.stage_key: row.id for row in reversed(rows) if row.kind == PREPARE}
+    return [row for row in rows if prepared.get(row.stage_key, row.id) == row.id]
+
+
+def _measuring(origins: Sequence[sa.Row[Any]]) -> list[sa.Row[Any]]:
+    """Return the attempts whose machine and code the numbers can depend on."""
+    return [row for row in origins if row.kind != PREPARE]
 
 
 def _devices(origins: Sequence[sa.Row[Any]]) -> list[str]:
-    return list(dict.fromkeys(_device(row) for row in origins))
+    return list(dict.fromkeys(_device(row) for row in _measuring(origins)))
 
 
 def _device(row: sa.Row[Any]) -> str:
@@ -297,12 +309,13 @@ def _device(row: sa.Row[Any]) -> str:
 
 def _origin(origins: Sequence[sa.Row[Any]]) -> str:
     """Return where and when something was measured, how long it took, and with which code."""
-    days = [datetime.fromtimestamp(row.started, UTC).strftime("%Y-%m-%d") for row in origins]
+    measuring = _measuring(origins)
+    days = [datetime.fromtimestamp(row.started, UTC).strftime("%Y-%m-%d") for row in measuring]
     period = " to ".join(dict.fromkeys([min(days), max(days)]))
     seconds = show_seconds(sum(row.seconds or 0.0 for row in origins))
-    torch = _several("torch", [row.content["versions"]["torch"] for row in origins])
-    program = _several("runner", [row.content["versions"]["runner"] for row in origins])
-    code = _several("code", [_commit(row.content["code"]) for row in origins])
+    torch = _several("torch", [row.content["versions"]["torch"] for row in measuring])
+    program = _several("runner", [row.content["versions"]["runner"] for row in measuring])
+    code = _several("code", [_commit(row.content["code"]) for row in measuring])
     where = " and ".join(_devices(origins))
     return f"Measured on {where}; {period}; {seconds}; {torch}, {program}, {code}."
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import documented_results as page
 import pytest
+import sqlalchemy as sa
 from documented_experiments import EXPERIMENTS, Documented, Picture
 from made_up import MadeUp, record_made_up
 from recorded import seal_again
@@ -17,7 +18,9 @@ from typer.testing import CliRunner
 from runner.cli.app import app
 from runner.core.run import Cell
 from runner.spec.experiment import load_experiment
+from runner.store.catalogue import environment_id
 from runner.store.database import open_database
+from runner.store.schema import attempts, stages
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -125,6 +128,26 @@ def test_pictures_stand_below_the_table_and_their_commands_above_it(made: Path) 
     assert "![What the filters became.](pictures/whole-filters.png)\n\nWhat the filters" in below
     assert below.index("whole-filters.png") < below.index("whole-loss.png")
     assert below.index("whole-loss.png") < below.index("Measured on")
+
+
+def test_a_machine_that_only_prepared_pixels_again_is_not_named(made: Path) -> None:
+    before = page.results_document()
+    database = open_database(made / "reference.db")
+    with database.write() as connection:
+        machine = environment_id(connection, {**MACHINE, "processor": "Another CPU"})
+        prepared = (
+            sa.select(attempts)
+            .join(stages, stages.c.stage_key == attempts.c.stage_key)
+            .where(stages.c.kind == "prepare")
+        )
+        for row in connection.execute(prepared).all():
+            again = {**row._mapping, "number": row.number + 1, "environment_id": machine}
+            del again["id"]
+            again["started"] += 60
+            connection.execute(sa.insert(attempts).values(**again))
+        seal_again(connection)
+    database.close()
+    assert page.results_document() == before
 
 
 def test_what_was_left_out_is_said_with_its_reason(made: Path) -> None:
