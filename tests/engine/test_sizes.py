@@ -95,8 +95,8 @@ def test_branches_of_different_strides_are_unknown() -> None:
     assert set(found.by_call) == {("fine", 0), ("coarse", 0)}
 
 
-def by_gradient(network: nn.Module, layer: str, side: int) -> int:
-    """Return how many rows of pixels move the middle unit of a layer's last call."""
+def by_gradient(network: nn.Module, layer: str, side: int, call: int = -1) -> int:
+    """Return how many rows of pixels move the middle unit of a call of a layer."""
     network = smooth(copy.deepcopy(network)).double().eval()
     with torch.no_grad():
         for parameter in network.parameters():
@@ -105,8 +105,8 @@ def by_gradient(network: nn.Module, layer: str, side: int) -> int:
     caught: list[torch.Tensor] = []
     network.get_submodule(layer).register_forward_hook(lambda *_: caught.append(_[2]))
     network(images)
-    middle = caught[-1].shape[-1] // 2
-    caught[-1][0, :, middle, middle].sum().backward()
+    middle = caught[call].shape[-1] // 2
+    caught[call][0, :, middle, middle].sum().backward()
     assert images.grad is not None
     rows = images.grad[0].abs().sum((0, 2)).nonzero().flatten()
     assert rows[0] > 0, "the image is too small"
@@ -152,6 +152,80 @@ def test_receptive_fields_of_branches_are_those_of_the_gradient() -> None:
     assert not found.unknown
     for layer in ("stem", "wide", "narrow", "pool", "joined", "relu"):
         assert last_field(found, layer) == by_gradient(network, layer, 99), layer
+    assert found.by_call["relu", 0].size[0] == by_gradient(network, "relu", 99, 0)
+    assert found.by_call["relu", 0] != found.by_call["relu", 1]
+
+
+class Repeated(nn.Module):
+    """A block of two layers that images go through three times."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.block = nn.Sequential(nn.Conv2d(3, 3, 3, stride=2, padding=1), nn.ReLU())
+
+    def forward(self, images: torch.Tensor) -> Any:
+        return self.block(self.block(self.block(images)))
+
+
+def test_each_call_of_a_layer_has_a_receptive_field_of_its_own() -> None:
+    network = Repeated()
+    found = receptive_fields(copy.deepcopy(network).to("meta").eval(), (3, 99, 99)).by_call
+    for layer in ("block", "block.0", "block.1"):
+        fields = [found[layer, call].size[0] for call in range(3)]
+        assert fields == [by_gradient(network, layer, 99, call) for call in range(3)] == [3, 7, 15]
+
+
+def test_a_shared_relu_of_a_residual_block_has_two_receptive_fields() -> None:
+    layers = sizes("resnet18").layers
+    shared = [each.field for each in layers if each.layer == "layer1.0.relu"]
+    assert [each and each.size for each in shared] == [(19, 19), (27, 27)]
+
+
+def seen_by_all(network: nn.Module, side: int) -> int:
+    """Return how many rows of pixels move what a network gives, whose weights are all 1."""
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.fill_(1.0)
+    images = torch.rand(1, 3, side, side, requires_grad=True)
+    network.eval()(images).square().sum().backward()
+    assert images.grad is not None
+    return len(images.grad[0].abs().sum((0, 2)).nonzero())
+
+
+def test_normalisation_by_the_image_itself_looks_at_the_whole_of_it() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.InstanceNorm2d(4), nn.Conv2d(4, 2, 3))
+    found = receptive_fields(copy.deepcopy(network).to("meta").eval(), (3, 20, 20)).by_call
+    assert (found["0", 0].size, found["0", 0].stride) == ((3, 3), (1, 1))
+    for layer in ("1", "2"):
+        assert (found[layer, 0].size, found[layer, 0].stride) == ((20, 20), (0, 0))
+    network.append(nn.AvgPool2d(8, 99))  # one unit, far from the edges
+    assert seen_by_all(network, 20) == 20
+
+
+@pytest.mark.parametrize(
+    ("layer", "known"),
+    [
+        (nn.BatchNorm2d(4), True),
+        (nn.InstanceNorm2d(4, track_running_stats=True), True),
+        (nn.BatchNorm2d(4, track_running_stats=False), False),
+        (nn.GroupNorm(2, 4), False),
+    ],
+)
+def test_normalisation_is_pointwise_by_recorded_statistics_alone(
+    layer: nn.Module, known: bool
+) -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), layer).to("meta").eval()
+    found = receptive_fields(network, (3, 20, 20))
+    assert (found.by_call.get(("1", 0)) == found.by_call["0", 0]) is known
+    assert bool(found.unknown) is not known
+
+
+@pytest.mark.parametrize("wanted", [2, 4, 6])
+def test_all_units_of_an_uneven_pooling_see_no_more_than_there_is(wanted: int) -> None:
+    pooled = nn.Sequential(nn.Conv2d(3, 4, 3, stride=3), nn.AdaptiveAvgPool2d(wanted))
+    network = nn.Sequential(pooled, nn.Flatten(), nn.Linear(4 * wanted**2, 2))
+    found = receptive_fields(copy.deepcopy(network).to("meta").eval(), (3, 17, 17)).by_call
+    assert found["2", 0].size[0] == seen_by_all(network, 17) == 15
 
 
 def last_field(found: Fields, layer: str) -> int:

@@ -82,7 +82,6 @@ class _Walk(fx.Interpreter):
         self._shape = shape
         self._seen: dict[fx.Node, ReceptiveWindow] = {}
         self._lost: set[fx.Node] = set()
-        self._calls: dict[str, int] = {}
 
     def run_node(self, n: fx.Node) -> Any:
         output = super().run_node(n)
@@ -91,12 +90,10 @@ class _Walk(fx.Interpreter):
             self._seen[n] = ReceptiveWindow(side, side, (2, 3), self._shape[1:])
         elif n.op not in ("output", "get_attr"):
             self._follow(n, output)
-        for name, _ in n.meta.get("nn_module_stack", {}).values():
-            self._keep(str(name), 0, n)  # what a layer with layers inside gives: its last node
-        if n.op == "call_module":
-            name = str(n.target)
-            self._keep(name, self._calls.get(name, 0), n)
-            self._calls[name] = self._calls.get(name, 0) + 1
+        for call, (name, _) in n.meta.get("nn_module_stack", {}).items():
+            # the node of a leaf stands on its own stack; of a layer with layers inside, the last
+            # node is what it gives. Further calls are NAME@1, NAME@2 …
+            self._keep(str(name), int(call[len(name) :].removeprefix("@") or 0), n)
         return output
 
     def _follow(self, node: fx.Node, output: Any) -> None:

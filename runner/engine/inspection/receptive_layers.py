@@ -9,9 +9,10 @@ from typing import Any
 
 import torchvision
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from torch.nn.modules.dropout import _DropoutNd
+from torch.nn.modules.instancenorm import _InstanceNorm
 from torch.nn.modules.pooling import (
     _AdaptiveAvgPoolNd,
     _AdaptiveMaxPoolNd,
@@ -33,7 +34,7 @@ from runner.engine.inspection.receptive_windows import (
 )
 
 POINTWISE_LAYERS = (
-    *(_NormBase, _DropoutNd, nn.Identity, nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU),
+    *(_DropoutNd, nn.Identity, nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU),
     *(nn.CELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish, nn.Tanh, nn.Sigmoid, nn.Softplus, nn.Hardswish),
     *(nn.Hardsigmoid, nn.Hardtanh, torchvision.ops.StochasticDepth, LayerNorm2d),
 )
@@ -59,6 +60,8 @@ def layer_window(
         raise UnknownOperation(f"{kind.__name__} of several inputs")
     if isinstance(layer, POINTWISE_LAYERS):
         return one
+    if isinstance(layer, _BatchNorm | _InstanceNorm):
+        return _normalisation(layer, one, source)
     if isinstance(layer, _ConvNd) and not isinstance(layer, _ConvTransposeNd):
         return windowed(one, output, _convolution(layer))
     if isinstance(layer, _MaxPoolNd | _AvgPoolNd):
@@ -98,6 +101,17 @@ def _pooling(layer: Any) -> tuple[Window, Window]:
     dilations = _pair(getattr(layer, "dilation", 1))
     rows, columns = zip(sizes, strides, _pair(layer.padding), dilations, strict=True)
     return rows, columns
+
+
+def _normalisation(
+    layer: _BatchNorm | _InstanceNorm, seen: ReceptiveWindow, source: Tensor
+) -> ReceptiveWindow:
+    """Return what a normalisation sees that is in evaluation mode."""
+    if layer.running_mean is not None:
+        return seen  # by recorded statistics, each unit by itself
+    if isinstance(layer, _BatchNorm):
+        raise UnknownOperation(f"{type(layer).__name__} by the statistics of its batch")
+    return normalised(seen, source, source.ndim - 2)
 
 
 def _linear(seen: ReceptiveWindow, source: Tensor, output: Tensor) -> ReceptiveWindow:

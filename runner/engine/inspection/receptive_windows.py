@@ -6,6 +6,7 @@ matter, only shapes. Knows no layer and no function by name.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from torch import Tensor
@@ -21,21 +22,36 @@ class Axis:
 
     Unit p, counted from 0, sees the pixels from ``first + step * p`` to ``last + step * p``. Where
     ``step`` is 0 the position plays no part: all units see the same.
+
+    No unit sees a pixel before ``low`` or behind ``high``. Only where the distance of units is a
+    mean, as behind an uneven pooling, does that say more than the other three.
     """
 
     first: float
     last: float
     step: float
+    low: float = -math.inf
+    high: float = math.inf
 
     def window(self, size: int, stride: float, padding: int, dilation: int) -> Axis:
         """Return what units see that look at ``size`` units of this."""
         first = self.first - self.step * padding
         last = self.last + self.step * (dilation * (size - 1) - padding)
-        return Axis(first, last, self.step * stride)
+        return replace(self, first=first, last=last, step=self.step * stride)
 
     def whole(self, units: int) -> Axis:
         """Return what a unit sees that looks at all these units."""
-        return Axis(self.first, self.last + self.step * (units - 1), 0)
+        last = self.last + self.step * (units - 1)
+        return replace(self, first=max(self.first, self.low), last=min(last, self.high), step=0)
+
+    def shared(self, units: int, wanted: int) -> Axis:
+        """Return what so many units see that share these units evenly, at their mean distance."""
+        whole = self.whole(units)
+        if wanted == 1:
+            return whole
+        ends = [-(-(n + 1) * units // wanted) - n * units // wanted for n in range(wanted)]
+        windows = self.window(max(ends), units / wanted, 0, 1)
+        return replace(windows, low=whole.first, high=whole.last)
 
     def joined(self, other: Axis, units: int) -> Axis:
         """Return what a unit sees that looks at the same place of both.
@@ -44,7 +60,13 @@ class Axis:
             UnknownOperation: when that depends on the place.
         """
         if self.step == other.step:
-            return Axis(min(self.first, other.first), max(self.last, other.last), self.step)
+            return Axis(
+                min(self.first, other.first),
+                max(self.last, other.last),
+                self.step,
+                min(self.low, other.low),
+                max(self.high, other.high),
+            )
         fixed, moving = (other, self.whole(units)) if self.step else (self, other.whole(units))
         if fixed.step or fixed.first > moving.first or fixed.last < moving.last:
             raise UnknownOperation("branches of different strides")
@@ -112,16 +134,12 @@ def _maps(seen: ReceptiveWindow, output: Tensor) -> tuple[int, int]:
 def adaptively_pooled(seen: ReceptiveWindow, output: Tensor) -> ReceptiveWindow:
     """Return what units see that share rows and columns evenly among them."""
     axes = _maps(seen, output)
-    sides = []
-    for side, units, wanted in zip(
-        (seen.rows, seen.columns), seen.units, output.shape[-2:], strict=True
-    ):
-        if wanted == 1:
-            sides.append(side.whole(units))
-        else:
-            ends = [-(-(n + 1) * units // wanted) - n * units // wanted for n in range(wanted)]
-            sides.append(side.window(max(ends), units / wanted, 0, 1))
-    return replace(seen, rows=sides[0], columns=sides[1]).at(axes, output)
+    rows, columns = output.shape[-2:]
+    return replace(
+        seen,
+        rows=seen.rows.shared(seen.units[0], rows),
+        columns=seen.columns.shared(seen.units[1], columns),
+    ).at(axes, output)
 
 
 def normalised(seen: ReceptiveWindow, source: Tensor, last: int) -> ReceptiveWindow:
