@@ -19,6 +19,7 @@ from runner.components.data import Data
 from runner.components.data.dataset import DataAccess, ImageSource, MissingData
 from runner.core.artifacts import pixels_name
 from runner.core.errors import DataError, UsageError
+from runner.core.spacing import evenly_spaced
 from runner.engine.data.arrays import map_array
 from runner.engine.data.pixels_index import ARRAY, look_whole
 from runner.engine.stages.prepare import Corrupt, decoded
@@ -69,7 +70,7 @@ def _prepared(folder: Path) -> RunImages:
 
     def sample(count: int) -> NDArray[np.uint8]:
         pixels = map_array(folder / ARRAY)
-        return np.array(pixels[_spread(len(pixels), count)])
+        return np.array(pixels[evenly_spaced(len(pixels), count)])
 
     return RunImages(tuple(index["classes"]), (channels, height, width), sample)
 
@@ -108,11 +109,6 @@ def _from_source(source: ImageSource, data: Data) -> RunImages:
     height, width, channels = first[0].shape
 
     def sample(count: int) -> NDArray[np.uint8]:
-        return np.stack(decode(_spread(total, count)) or first)
+        return np.stack(decode(evenly_spaced(total, count)) or first)
 
     return RunImages(source.classes, (channels, height, width), sample)
-
-
-def _spread(total: int, count: int) -> list[int]:
-    """Return about so many indices, evenly over all."""
-    return sorted({round(place) for place in np.linspace(0, total - 1, min(count, total))})

@@ -46,7 +46,7 @@ def test_inspect_draws_what_an_analysis_found(home: Path, call: Call) -> None:
     drawn = call("inspect", "saliency", "seen:0", "--out", "s.svg")
     assert drawn.out == "s-gradient.svg\ns-grad_cam.svg\n"
     text = (home / "s-grad_cam.svg").read_text(encoding="utf-8")
-    assert "Grad-CAM of features.block2.conv" in text
+    assert "Grad-CAM of features.block2.activation" in text
 
 
 def test_inspected_analysis_has_arrays_and_values(home: Path) -> None:

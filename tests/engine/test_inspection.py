@@ -10,7 +10,7 @@ from torch import nn
 from runner.components.models.classifier import UnknownLayer
 from runner.engine.inspection.embedding import embedding_map, layer_outputs, nearest_images
 from runner.engine.inspection.filters import filter_pictures, neuron_pictures
-from runner.engine.inspection.saliency import NotSuitable
+from runner.engine.inspection.layers import NotSuitable
 from runner.engine.network.build import build_network
 
 CPU = torch.device("cpu")

@@ -11,13 +11,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from runner.components.models.classifier import UnknownLayer
+from runner.components.models.layers_net import on_meta
+from runner.engine.inspection.guided import check_guided
+from runner.engine.inspection.layers import NotSuitable, last_maps
 from runner.engine.inspection.pictures import saliency_pictures
 from runner.engine.inspection.saliency import (
-    NotSuitable,
     grad_cam,
     gradients,
     guided_backpropagation,
-    last_maps,
     predict,
 )
 
@@ -43,17 +44,35 @@ class Tiny(nn.Module):
         return logits
 
 
+class Before(nn.Module):
+    """Blocks that begin with their ReLU, of which the shortcut goes past it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 6, 3, padding=1)
+        self.second = nn.Conv2d(6, 6, 3, padding=1)
+        self.relu = nn.ReLU()
+        self.out = nn.Linear(6 * 64, 4)
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = self.first(images)
+        maps = self.relu(maps) + maps
+        maps = self.second(self.relu(maps)) + maps
+        logits: Tensor = self.out(maps.flatten(1))
+        return logits
+
+
 def network_of(name: str) -> nn.Module:
     torch.manual_seed(3)
-    if name == "tiny":
-        return Tiny()
+    if name in ("tiny", "before"):
+        return Tiny() if name == "tiny" else Before()
     network: nn.Module = torchvision.models.get_model(name, weights=None)
     return network
 
 
 def images_for(name: str) -> Tensor:
     torch.manual_seed(4)
-    side = 8 if name == "tiny" else 224
+    side = 8 if name in ("tiny", "before") else 224
     return torch.randn(2, 3, side, side)
 
 
@@ -103,7 +122,11 @@ def cam_by_reference(network: nn.Module, images: Tensor, classes: Tensor, layer:
     return functional.interpolate(maps, size=size, mode="bilinear", align_corners=False)[:, 0]
 
 
-EVERY = ["tiny", *(pytest.param(name, marks=pytest.mark.slow) for name in ("alexnet", "resnet18"))]
+EVERY = [
+    "tiny",
+    "before",
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("alexnet", "resnet18")),
+]
 
 
 def close(found: Tensor, wanted: Tensor) -> bool:
@@ -131,6 +154,8 @@ def test_guided_backpropagation_is_that_of_the_reference(name: str) -> None:
     [
         ("tiny", "second"),
         ("tiny", "first"),
+        ("tiny", "relu"),
+        ("before", "second"),
         pytest.param("alexnet", "features.10", marks=pytest.mark.slow),
         pytest.param("alexnet", "features.12", marks=pytest.mark.slow),
         pytest.param("resnet18", "layer4", marks=pytest.mark.slow),
@@ -144,11 +169,46 @@ def test_grad_cam_is_that_of_the_reference(name: str, layer: str) -> None:
     assert found.shape == (2, *images.shape[2:])
 
 
-def test_grad_cam_looks_at_the_last_convolution_that_gives_maps() -> None:
+def test_grad_cam_looks_at_the_last_maps() -> None:
     network, images = network_of("tiny"), images_for("tiny")
-    assert last_maps(network, images) == "second"
-    named = grad_cam(network, images, CLASSES, "second")
+    assert last_maps(network, images) == "relu"  # after the shortcut, before the pooling
+    named = grad_cam(network, images, CLASSES, "relu")
     assert torch.equal(grad_cam(network, images, CLASSES), named)
+
+
+def densenet() -> nn.Module:
+    return torchvision.models.DenseNet(4, (2, 2), 8)
+
+
+def resnet() -> nn.Module:
+    return torchvision.models.ResNet(torchvision.models.resnet.BasicBlock, [1, 1, 1, 1])
+
+
+def pooled_first(inplace: bool) -> Callable[[], nn.Module]:
+    layers = (nn.Conv2d(3, 4, 3), nn.MaxPool2d(2), nn.ReLU(inplace), nn.Dropout2d(), nn.Flatten())
+    return lambda: nn.Sequential(nn.Sequential(*layers), nn.Linear(4 * 31**2, 2))
+
+
+@pytest.mark.parametrize(
+    ("build", "layer"),
+    [
+        (densenet, "features"),  # all channels that are classified, not those of one convolution
+        (resnet, "layer4"),
+        (pooled_first(inplace=True), "0.0"),
+        (pooled_first(inplace=False), "0.0"),
+    ],
+)
+def test_last_maps_are_those_that_are_classified(
+    build: Callable[[], nn.Module], layer: str
+) -> None:
+    network = on_meta(build)
+    assert last_maps(network, torch.empty(2, 3, 64, 64, device="meta")) == layer
+
+
+def test_last_maps_of_a_network_of_tokens_are_to_be_named() -> None:
+    layers = (nn.Conv2d(3, 8, 4, 4), nn.Flatten(2), nn.Linear(4, 6), nn.Flatten())
+    with pytest.raises(NotSuitable, match=r"the maps of 0 become a sequence .*1 gives no"):
+        last_maps(nn.Sequential(*layers), torch.randn(1, 3, 8, 8))
 
 
 def test_a_network_is_left_as_it_was() -> None:
@@ -189,19 +249,96 @@ class Functional(nn.Module):
         return functional.relu(self.last(self.relu(self.first(images)))).flatten(1)
 
 
+class Hidden(nn.Module):
+    """A layer without layers inside, whose activation no hook sees."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return functional.relu(maps) * 2
+
+
+class Gated(nn.Module):
+    """Maps that are weighed by what one of their layers makes of them."""
+
+    def __init__(self, gate: nn.Module) -> None:
+        super().__init__()
+        self.gate, self.relu, self.inner = gate, nn.ReLU(), nn.Conv2d(3, 3, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = self.relu(images)
+        return (maps * self.gate(self.inner(maps))).flatten(1)
+
+
+class Swish(Gated):
+    def forward(self, images: Tensor) -> Tensor:
+        maps = self.inner(self.relu(images))
+        return (maps * self.gate(maps)).flatten(1)
+
+
+class Reused(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.relu = nn.Conv2d(3, 4, 3), nn.ReLU(inplace=True)
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = self.first(images)
+        return (self.relu(maps) + maps).flatten(1)
+
+
+@pytest.mark.parametrize(
+    ("build", "said"),
+    [
+        (lambda: nn.Sequential(nn.ReLU(), Hidden(), nn.Flatten()), "relu is a call of relu; "),
+        (lambda: nn.Sequential(nn.ReLU(), nn.Threshold(0, 0)), "1 is a Threshold; "),
+        (lambda: nn.Sequential(nn.ReLU(), nn.Softsign()), "1 is a Softsign; "),
+        (lambda: nn.Sequential(nn.ReLU(), nn.TransformerEncoderLayer(8, 2)), "is a Transformer"),
+        (lambda: nn.Sequential(nn.ReLU(), nn.Sigmoid(), nn.Flatten()), "1 is a Sigmoid; "),
+        (lambda: Swish(nn.Sigmoid()), "gate is a Sigmoid; "),
+        (Reused, "relu changes in place what is used again behind it"),
+    ],
+)
+def test_guided_backpropagation_refuses_what_may_be_an_activation(
+    build: Callable[[], nn.Module], said: str
+) -> None:
+    with pytest.raises(NotSuitable, match=said):
+        check_guided(build())
+
+
+def test_guided_backpropagation_knows_gates_from_activations() -> None:
+    for gate in (nn.Sigmoid(), nn.Hardsigmoid()):
+        check_guided(Gated(gate))
+
+
+def test_gradients_that_are_not_finite_are_refused() -> None:
+    network, images = network_of("tiny"), images_for("tiny")
+    with torch.no_grad():
+        network.get_submodule("second").weight.fill_(float("nan"))
+    for method in (gradients, guided_backpropagation, grad_cam):
+        with pytest.raises(NotSuitable, match="is not finite"):
+            method(network, images, CLASSES)
+
+
 @pytest.mark.parametrize("activation", [nn.SiLU, nn.Hardswish, nn.ReLU6, nn.GELU, nn.LeakyReLU])
 def test_guided_backpropagation_refuses_other_activations(activation: type[nn.Module]) -> None:
     layers = (nn.Conv2d(3, 2, 3), nn.ReLU(), activation(), nn.Flatten())
     said = unguided(lambda: nn.Sequential(*layers))
-    assert said == f"2 is a {activation.__name__}; guided backpropagation is of ReLU alone"
+    rules = "guided backpropagation has rules for ReLU modules and linear operations alone"
+    assert said == f"2 is a {activation.__name__}; {rules}"
 
 
 def test_guided_backpropagation_refuses_functional_relu() -> None:
-    assert unguided(Functional).startswith("relu_1 is a call of relu, no module")
+    assert unguided(Functional).startswith("relu_1 is a call of relu; guided")
 
 
 def test_guided_backpropagation_refuses_a_network_without_relu() -> None:
     assert unguided(nn.Flatten).startswith("the network has no ReLU")
+
+
+class Unused(nn.ModuleList):
+    def __init__(self) -> None:
+        super().__init__([nn.Conv2d(3, 4, 3)])
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.flatten(1)
 
 
 def test_grad_cam_refuses_layers_without_maps() -> None:
@@ -211,7 +348,12 @@ def test_grad_cam_refuses_layers_without_maps() -> None:
     assert "second" in caught.value.layers
     with pytest.raises(NotSuitable, match="out gives no maps"):
         grad_cam(network, images, CLASSES, "out")
-    with pytest.raises(NotSuitable, match="no convolution"):
+    pooled = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    with pytest.raises(NotSuitable, match="1 gives maps of one place only"):
+        grad_cam(pooled, images, CLASSES, "1")
+    with pytest.raises(NotSuitable, match="no image goes through 0"):
+        grad_cam(Unused(), images, CLASSES, "0")
+    with pytest.raises(NotSuitable, match="no layer that gives maps"):
         grad_cam(nn.Sequential(nn.Flatten(), nn.Linear(192, 4)), images, CLASSES)
 
 

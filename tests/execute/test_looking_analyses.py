@@ -130,6 +130,12 @@ def test_neurons_are_those_of_the_plain_network(tmp_path: Path) -> None:
         ("{name: saliency, images: ['0003', '1796x']}", "no image is called '1796x'", "1796"),
         ("{name: embedding, layer: clasifier.output}", "no layer is called", "classifier.output"),
         ("{name: saliency, methods: [grad_cam], layer: con}", "no layer is called 'con'", ""),
+        (
+            "{name: saliency, methods: [grad_cam], layer: classifier.output}",
+            "classifier.output gives no maps for Grad-CAM, but (10,)",
+            "",
+        ),
+        ("{name: embedding, layer: features.block1.lost}", "no layer is called", "features.block1"),
         ("{name: neurons}", "do not look at the 1×8×8 values of an image", ""),
     ],
 )

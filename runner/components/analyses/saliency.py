@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from runner.components.analyses.analysis import AnalysedSplit, EachOnce, OnSplit
 from runner.components.models.classifier import LayerPattern
@@ -23,7 +23,8 @@ class Saliency(OnSplit):
     `gradient` (Simonyan et al., 2014) and `guided_backpropagation` (Springenberg et al., 2015)
     leave four pictures of each image, such as `gradient_color`, `_gray`, `_positive` and
     `_negative`; `grad_cam` (Selvaraju et al., 2017) a map. Guided backpropagation is refused where
-    an activation is no ReLU module: it would be the plain gradient there. Also leaves `images`
+    an activation is, or may be, no ReLU module: it would be the plain gradient there. Also leaves
+    `images`
     (pixels), `labels`, `classes` (those explained), `probabilities`, `class_names`, and of Grad-CAM
     `layer`.
     """
@@ -50,8 +51,18 @@ class Saliency(OnSplit):
         None, min_length=1, description="name of a class; the predicted one when not given"
     )
     layer: LayerPattern | None = Field(
-        None, description="of Grad-CAM; when not given, the last convolution that gives maps"
+        None, description="of Grad-CAM; when not given, the last maps before they are pooled"
     )
+
+    @model_validator(mode="after")
+    def _no_setting_without_effect(self) -> Self:
+        if self.layer is not None and "grad_cam" not in self.methods:
+            raise ValueError("layer is of grad_cam, which is not among the methods")
+        for name in ("split", "count"):
+            is_default = getattr(self, name) == type(self).model_fields[name].default
+            if self.images is not None and not is_default:
+                raise ValueError(f"{name} chooses images where none are named; images names them")
+        return self
 
     def looks_at(self) -> AnalysedSplit | None:
         """Return the images that it looks at, None for those that it names."""

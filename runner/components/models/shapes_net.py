@@ -28,7 +28,7 @@ def output_on_meta(network: nn.Module, shape: tuple[int, ...]) -> Any:
     Raises:
         RuntimeError: when the network does not fit the sample.
     """
-    with torch.no_grad(), _ShapesAlone():
+    with torch.no_grad(), ShapesAlone():
         return network(torch.empty((1, *shape), device="meta"))
 
 
@@ -45,7 +45,7 @@ SAME_SHAPE = frozenset(
 """Functions that give the shape they are given; any other is left to torch."""
 
 
-class _ShapesAlone(TorchFunctionMode):
+class ShapesAlone(TorchFunctionMode):
     """Gives the shapes of layers that fit; what does not is left to torch, which says why."""
 
     def __torch_function__(

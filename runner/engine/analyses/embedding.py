@@ -10,6 +10,7 @@ from torch import Tensor
 
 from runner.components.analyses.embedding import NEIGHBOURS, Embedding
 from runner.core.records import AnalysisValue
+from runner.core.spacing import evenly_spaced
 from runner.engine.analyses.result import AnalysisInput, AnalysisResult
 from runner.engine.data.samples import evaluation_batch_size
 from runner.engine.inspection.embedding import embedding_map, layer_outputs, nearest_images
@@ -23,8 +24,7 @@ def embedding(subject: AnalysisInput, asked: Embedding) -> AnalysisResult:
         Interrupted: when asked to stop.
     """
     split = subject.images.splits[asked.split]
-    count = min(asked.images, len(split))
-    places = torch.arange(count) * len(split) // count
+    places = torch.tensor(evenly_spaced(len(split), asked.images))
     chosen = split[places]
     batches = _batches(subject, chosen, asked.split)
     layer, outputs = layer_outputs(subject.network.module, batches, asked.layer)

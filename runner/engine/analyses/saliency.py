@@ -11,15 +11,9 @@ from torch import Tensor
 
 from runner.components.analyses.saliency import PROBABILITY, Saliency
 from runner.core.records import AnalysisValue
+from runner.core.spacing import evenly_spaced
 from runner.engine.analyses.result import AnalysisInput, AnalysisResult
-from runner.engine.inspection.pictures import saliency_pictures
-from runner.engine.inspection.saliency import (
-    grad_cam,
-    gradients,
-    guided_backpropagation,
-    last_maps,
-    predict,
-)
+from runner.engine.inspection.explanations import BATCH, explain, maps_layer
 
 
 def saliency(subject: AnalysisInput, asked: Saliency) -> AnalysisResult:
@@ -27,59 +21,38 @@ def saliency(subject: AnalysisInput, asked: Saliency) -> AnalysisResult:
 
     Raises:
         NotSuitable: when a method says nothing of the network.
+        StageFailed: when an image that is named was left out.
         Interrupted: when asked to stop.
     """
     images, network = subject.images, subject.network.module
     chosen = _chosen(subject, asked)
+    target = None if asked.target is None else images.classes.index(asked.target)
+    first, _ = images.gather(chosen[:1])
+    layer = maps_layer(network, first, asked.methods, asked.layer)
     found: dict[str, list[NDArray[Any]]] = {}
-    for done, index in enumerate(torch.split(chosen, 1), start=1):
-        inputs, _ = images.gather(index)
-        predicted = predict(network, inputs)
-        target = predicted.classes
-        if asked.target is not None:
-            target = torch.full_like(target, images.classes.index(asked.target))
-        made = {
-            "classes": target.cpu().numpy(),
-            "probabilities": predicted.probabilities.cpu().numpy(),
-            **_pictures(subject, asked, inputs, target),
-        }
-        for name, array in made.items():
+    done = 0
+    for indices in torch.split(chosen, BATCH):
+        inputs, _ = images.gather(indices)
+        made = explain(network, inputs, asked.methods, target, layer)
+        for name, array in made.arrays().items():
             found.setdefault(name, []).append(array)
+        done += len(indices)
         subject.report(done, len(chosen))
     arrays = {name: np.concatenate(parts) for name, parts in found.items()}
     arrays["images"] = _pixels(subject, chosen)
     arrays["labels"] = images.labels_at(chosen).cpu().numpy()
     arrays["class_names"] = np.array(images.classes)
-    if "grad_cam" in asked.methods:
-        layer = asked.layer or last_maps(network, images.gather(chosen[:1])[0])
+    if layer is not None:
         arrays["layer"] = np.array([layer])
     return AnalysisResult(_values(subject, chosen, arrays), arrays)
 
 
 def _chosen(subject: AnalysisInput, asked: Saliency) -> Tensor:
-    """Return the indices of the images."""
+    """Return the numbers of the images."""
     if asked.images is not None:
         return subject.numbers_of(asked.images)
     split = subject.images.splits[asked.split]
-    count = min(asked.count, len(split))
-    return split[torch.arange(count) * len(split) // count]
-
-
-def _pictures(
-    subject: AnalysisInput, asked: Saliency, inputs: Tensor, target: Tensor
-) -> dict[str, NDArray[Any]]:
-    """Return what each method makes of one image, with a first dimension of 1."""
-    network = subject.network.module
-    made: dict[str, NDArray[Any]] = {}
-    for method in asked.methods:
-        if method == "grad_cam":
-            made[method] = grad_cam(network, inputs, target, asked.layer).cpu().numpy()
-            continue
-        function = gradients if method == "gradient" else guided_backpropagation
-        (values,) = function(network, inputs, target).cpu().numpy()
-        for name, picture in saliency_pictures(values).items():
-            made[f"{method}_{name}"] = picture[None]
-    return made
+    return split[torch.tensor(evenly_spaced(len(split), asked.count))]
 
 
 def _pixels(subject: AnalysisInput, chosen: Tensor) -> NDArray[Any]:

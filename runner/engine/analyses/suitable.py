@@ -1,6 +1,6 @@
 """Whether an analysis says something of a network, before the network has weights.
 
-Networks are looked at on the meta device, where nothing is computed.
+Two images go through the network on the meta device, where nothing is computed.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from runner.components.analyses.analysis import AnalysisSettings
 from runner.components.analyses.embedding import Embedding
 from runner.components.analyses.saliency import Saliency
 from runner.components.analyses.weights import Filters, Neurons
 from runner.components.models.classifier import UnknownLayer
-from runner.components.models.layers_net import on_meta
 from runner.components.settings import Settings
-from runner.engine.inspection.embedding import outputs_layer
+from runner.engine.inspection.embedding import check_outputs
 from runner.engine.inspection.filters import filters_layer, neurons_layer
-from runner.engine.inspection.saliency import NotSuitable, check_guided, last_maps, layer_named
-from runner.engine.network.layout import num_outputs
+from runner.engine.inspection.guided import check_guided
+from runner.engine.inspection.layers import NotSuitable, check_maps, last_maps
+from runner.engine.network.layout import network_on_meta
 
 Shape = tuple[int, int, int]
 
@@ -61,11 +61,11 @@ def check_network(
     check = CHECKS.get(type(asked))
     if check is None:
         return
-    model = settings.model
-    network = on_meta(lambda: model.build(shape, num_outputs(model, num_classes))).eval()
+    network = network_on_meta(settings.model, shape, num_classes).eval()
+    images = torch.empty((2, *shape), device="meta")
     for setting, part in check(asked):
         try:
-            part(network, shape)
+            part(network, images)
         except UnknownLayer as error:
             found = f"no layer is called {error.pattern!r}"
             raise UnsuitableNetwork("layer", found, error.layers, error.pattern) from None
@@ -73,37 +73,36 @@ def check_network(
             raise UnsuitableNetwork(setting, str(error)) from None
 
 
-Part = tuple[str, Callable[[nn.Module, Shape], Any]]
-"""The setting that asks for something, and what looks whether the network has it."""
+Part = tuple[str, Callable[[nn.Module, Tensor], Any]]
+"""The setting that asks for something, and what looks whether the network has it, given images."""
 
 
 def _filters(asked: Filters) -> list[Part]:
-    return [("", lambda network, shape: filters_layer(network))]
+    return [("", lambda network, images: filters_layer(network))]
 
 
 def _neurons(asked: Neurons) -> list[Part]:
-    def look(network: nn.Module, shape: Shape) -> None:
-        neurons_layer(network, shape, asked.neurons, asked.layer)
+    def look(network: nn.Module, images: Tensor) -> None:
+        channels, height, width = images.shape[1:]
+        neurons_layer(network, (channels, height, width), asked.neurons, asked.layer)
 
     return [("neurons", look)]
 
 
 def _embedding(asked: Embedding) -> list[Part]:
-    return [("layer", lambda network, shape: outputs_layer(network, asked.layer))]
+    return [("layer", lambda network, images: check_outputs(network, images, asked.layer))]
 
 
 def _saliency(asked: Saliency) -> list[Part]:
-    def maps(network: nn.Module, shape: Shape) -> None:
-        if asked.layer is not None:
-            layer_named(network, asked.layer)
-        else:
-            last_maps(network, torch.empty((1, *shape), device="meta"))
+    def maps(network: nn.Module, images: Tensor) -> None:
+        layer = last_maps(network, images) if asked.layer is None else asked.layer
+        check_maps(network, images, layer)
 
     parts: list[Part] = []
     if "guided_backpropagation" in asked.methods:
-        parts.append(("methods", lambda network, shape: check_guided(network)))
+        parts.append(("methods", lambda network, images: check_guided(network)))
     if "grad_cam" in asked.methods:
-        parts.append(("methods", maps))
+        parts.append(("methods" if asked.layer is None else "layer", maps))
     return parts
 
 

@@ -67,7 +67,7 @@ class TrainedClassifier:
         Raises:
             StageFailed: as :func:`restored_network`.
         """
-        from runner.engine.network.layout import count_multiply_adds
+        from runner.engine.network.layout import count_multiply_adds, network_on_meta
 
         self._cores = begin_numerics(device).cores
         self.model = model
@@ -79,7 +79,8 @@ class TrainedClassifier:
         self._normalised = Normalisation(
             *model.settings.data.normalization(), model.shape[0], device
         )
-        work = count_multiply_adds(_on_meta(model), model.shape)
+        on_meta = network_on_meta(model.settings.model, model.shape, len(model.classes))
+        work = count_multiply_adds(on_meta, model.shape)
         self._threads = max(1, min(self._cores, work // MULTIPLY_ADDS_A_THREAD))
 
     def inputs(self, pixels: NDArray[np.uint8]) -> Tensor:
@@ -122,11 +123,3 @@ class TrainedClassifier:
             tuple((self.model.class_name(index), share) for index, share in zip(*each, strict=True))
             for each in zip(order.tolist(), probabilities.tolist(), strict=True)
         ]
-
-
-def _on_meta(model: TrainedModel) -> torch.nn.Module:
-    from runner.components.models.layers_net import on_meta
-    from runner.engine.network.layout import num_outputs
-
-    outputs = num_outputs(model.settings.model, len(model.classes))
-    return on_meta(lambda: model.settings.model.build(model.shape, outputs))

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from runner.engine.inspection.saliency import NotSuitable, layer_named
+from runner.engine.inspection.layers import NotSuitable, layer_named, layer_output
 
 Floats = NDArray[np.float32]
 Method = Literal["pca", "tsne"]
@@ -50,7 +50,7 @@ def layer_outputs(
     Args:
         network: left in evaluation mode.
         batches: normalised images (B, C, H, W).
-        layer: whose output is taken; when not given, what the last linear layer takes in.
+        layer: whose output is taken; when not given, the input of the last linear layer.
 
     Returns:
         The name, and outputs (N, D) float32: of maps (B, C, H, W), the mean over their places.
@@ -60,25 +60,13 @@ def layer_outputs(
         NotSuitable: when its output is no tensor with a row for each image, or not finite.
     """
     name = outputs_layer(network, layer)
-    kept: list[Any] = []
-
-    def keep(_: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        kept.append(inputs[0] if layer is None else output)
-
-    hook = layer_named(network, name).register_forward_hook(keep)
-    rows: list[Floats] = []
-    network.eval()
-    try:
-        with torch.inference_mode():
-            for images in batches:
-                kept.clear()
-                network(images)
-                rows.append(_rows(kept, len(images), name))
-    finally:
-        hook.remove()
+    rows = [
+        _rows(layer_output(network, images, name, layer is None), len(images), name).float().cpu()
+        for images in batches
+    ]
     if not rows:
         raise NotSuitable("there are no images")
-    outputs = np.concatenate(rows)
+    outputs: Floats = torch.cat(rows).numpy()
     if not np.isfinite(outputs).all():
         raise NotSuitable(f"the output of {name} is not finite")
     return name, outputs
@@ -96,15 +84,29 @@ def outputs_layer(network: nn.Module, layer: str | None = None) -> str:
     return names[-1]
 
 
-def _rows(kept: list[Any], count: int, name: str) -> Floats:
-    """Return a row for each image of what a layer gave in its last call."""
-    output = kept[-1] if kept else None
+def check_outputs(network: nn.Module, images: Tensor, layer: str | None = None) -> None:
+    """Check that a layer gives a row of at least two numbers for each image.
+
+    Args:
+        network: from images to scores; it may be on the meta device.
+        images: at least two (B, C, H, W).
+        layer: as of :func:`layer_outputs`.
+
+    Raises:
+        UnknownLayer: for a layer that the network has not.
+        NotSuitable: when it does not.
+    """
+    name = outputs_layer(network, layer)
+    rows = _rows(layer_output(network, images, name, layer is None), len(images), name)
+    if rows.shape[1] < 2:
+        raise NotSuitable(f"{name} gives one number of each image, and a map has two directions")
+
+
+def _rows(output: Any, count: int, name: str) -> Tensor:
+    """Return what a layer gave as a row for each image: of maps, their means."""
     if not isinstance(output, Tensor) or output.ndim < 2 or len(output) != count:
         raise NotSuitable(f"{name} gives no tensor with a row for each image")
-    if output.ndim == 4:
-        output = output.mean((2, 3))
-    array: Floats = output.flatten(1).float().cpu().numpy()
-    return array
+    return (output.mean((2, 3)) if output.ndim == 4 else output).flatten(1)
 
 
 def embedding_map(outputs: Floats, method: Method, seed: int = 0) -> EmbeddingMap:

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from runner.engine.inspection.layers import NotSuitable, layer_named
 from runner.engine.inspection.pictures import centred, stretched
-from runner.engine.inspection.saliency import NotSuitable, layer_named
 
 Floats = NDArray[np.float32]
 Shape = tuple[int, int, int]

@@ -15,10 +15,9 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from runner.components.models import Model
-from runner.components.models.layers_net import on_meta
 from runner.engine.inspection.receptive_fields import Field, receptive_fields
 from runner.engine.network.freezing import find_frozen
-from runner.engine.network.layout import num_outputs
+from runner.engine.network.layout import network_on_meta
 
 Shape = tuple[int, int, int]
 
@@ -86,7 +85,7 @@ def network_sizes(model: Model, shape: Shape, num_classes: int) -> NetworkSizes:
         ValueError: when the network does not fit the images, or everything is frozen.
         RuntimeError: when the images are too small.
     """
-    network = on_meta(lambda: model.build(shape, num_outputs(model, num_classes))).eval()
+    network = network_on_meta(model, shape, num_classes).eval()
     frozen = find_frozen(network, model.freeze)
     calls = _calls(network, shape)
     owned = _owned(network, {call.layer for call in calls.ended})

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from runner.components.models import Model
 from runner.components.models.classifier import Classifier
 from runner.components.models.layers_net import on_meta
 from runner.components.models.shapes_net import output_on_meta
@@ -60,6 +61,16 @@ def num_outputs(model: Classifier, num_classes: int) -> int:
     return num_classes if model.classes is None else model.classes
 
 
+def network_on_meta(model: Model, shape: Shape, num_classes: int) -> nn.Module:
+    """Return a model's network for images of a shape, without memory for its weights.
+
+    Raises:
+        ValueError: when the network does not fit the images.
+        RuntimeError: when the images are too small.
+    """
+    return on_meta(lambda: model.build(shape, num_outputs(model, num_classes)))
+
+
 def count_parameters(network: nn.Module) -> int:
     """Return the number of parameters, trainable or not."""
     return sum(parameter.numel() for parameter in network.parameters())
@@ -102,8 +113,7 @@ def network_layout(settings: Settings, shape: Shape, num_classes: int) -> Layout
         ValueError: when the network does not fit the images, or everything is frozen.
         RuntimeError: when the images are too small.
     """
-    outputs = num_outputs(settings.model, num_classes)
-    module = on_meta(lambda: settings.model.build(shape, outputs))
+    module = network_on_meta(settings.model, shape, num_classes)
     frozen = find_frozen(module, settings.model.freeze)
     split = split_at_prefix(module, frozen)
     parameters, multiply_adds = count_parameters(module), count_multiply_adds(module, shape)
@@ -129,9 +139,8 @@ def weights_digest(settings: Settings, shape: Shape, num_classes: int, path: Pat
 
     model = settings.model
     assert isinstance(model, TorchvisionModel)
-    outputs = num_outputs(model, num_classes)
     tensors = read_weights(path)
-    module = on_meta(lambda: model.build(shape, outputs))
+    module = network_on_meta(model, shape, num_classes)
     match = match_weights(model, module, tensors)
     loaded = {name: tensors[name] for name in match.loaded}
     split = split_at_prefix(module, find_frozen(module, model.freeze))
@@ -145,8 +154,7 @@ def weights_digest(settings: Settings, shape: Shape, num_classes: int, path: Pat
 
 def outside_prefix(settings: Settings, shape: Shape, num_classes: int) -> frozenset[str]:
     """Return the names of the tensors that the frozen prefix of a network does not need."""
-    outputs = num_outputs(settings.model, num_classes)
-    module = on_meta(lambda: settings.model.build(shape, outputs))
+    module = network_on_meta(settings.model, shape, num_classes)
     split = split_at_prefix(module, find_frozen(module, settings.model.freeze))
     needed = () if split is None else split.tensors
     return frozenset(module.state_dict().keys() - set(needed))

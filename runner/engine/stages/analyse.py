@@ -18,7 +18,7 @@ from runner.core.stages import Analyse
 from runner.engine.analyses import ANALYSES
 from runner.engine.analyses.result import AnalysisInput, NetworkInput
 from runner.engine.context import Outcome
-from runner.engine.inspection.saliency import NotSuitable
+from runner.engine.inspection.layers import NotSuitable
 from runner.engine.job import StageJob
 from runner.engine.stages.keeping import SplitLogits, keep_logits
 from runner.engine.training.retention import with_room
