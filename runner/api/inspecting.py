@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.api.frames import Framed
 from runner.artifacts.arrays import read_arrays
+from runner.bind.analysis_names import chosen_analysis, with_names
 from runner.bind.named_runs import find_record
 from runner.bind.workspace import workspace
 from runner.core.artifacts import analysis_name
@@ -51,7 +52,7 @@ class InspectedAnalysis(Framed):
 def inspect_analysis(
     name: str,
     kind: str,
-    key: str = "",
+    analysis: str = "",
     out: str | Path | None = None,
     db: str | Path | None = None,
 ) -> InspectedAnalysis:
@@ -60,9 +61,10 @@ def inspect_analysis(
     Args:
         name: the run, as :func:`runner.api.show` takes it.
         kind: which analysis: ``filters``, ``neurons``, ``saliency`` or ``embedding``.
-        key: the beginning of its key, where the run has several of that kind.
-        out: a .png, .svg or .pdf file; figures/RUN-KIND.png when not given. Where several figures
-            are drawn, their names stand before the suffix.
+        analysis: its name in the spec, or the beginning of its key, where the run has several of
+            that kind.
+        out: a .png, .svg or .pdf file; figures/RUN-NAME.png when not given, with its name in the
+            spec. Where several figures are drawn, their names stand before the suffix.
         db: the database; results.db when not given.
 
     Raises:
@@ -70,6 +72,7 @@ def inspect_analysis(
             a path that cannot be written.
         DiskFull: when there is no room for the figures.
     """
+    from runner.report.figures.analyses import PICTURES
     from runner.report.figures.page import check_suffix, save, style
 
     if out is not None:
@@ -77,7 +80,8 @@ def inspect_analysis(
     home = workspace(db)
     with home.open(create=False) as database:
         record = find_record(database, name)
-        made = _chosen(record.get("analyses", ()), name, kind, key)
+        named = with_names(database, record)
+        made = chosen_analysis(named, name, kind, analysis, list(PICTURES))
         artifact = analysis_name(made["stage_key"])
         digest = artifact_digests(database, [artifact]).get(artifact)
         kept = read_arrays(home.artifacts(database).path(artifact), digest)
@@ -88,9 +92,8 @@ def inspect_analysis(
         )
     arrays = kept.arrays
     run = str(record["run_key"])[:12]
-    path = Path(out) if out is not None else Path("figures") / f"{run}-{kind}.png"
-    from runner.report.figures.analyses import PICTURES
-
+    called = next(iter(made["names"]), kind)
+    path = Path(out) if out is not None else Path("figures") / f"{run}-{called}.png"
     paths = []
     with style():
         for part, figure in PICTURES[kind](f"run {run}", arrays).items():
@@ -98,22 +101,3 @@ def inspect_analysis(
             save(figure, paths[-1])
     found = made["analysis_key"]
     return InspectedAnalysis(kind, found, arrays, tuple(made["values"]), tuple(paths))
-
-
-def _chosen(analyses: Any, name: str, kind: str, key: str) -> Mapping[str, Any]:
-    """Return the one analysis that is meant."""
-    of_kind = [each for each in analyses if each["kind"] == kind]
-    matching = [each for each in of_kind if each["analysis_key"].startswith(key)]
-    keys = ", ".join(each["analysis_key"][:12] for each in of_kind)
-    if not of_kind:
-        asked = ", ".join(dict.fromkeys(each["kind"] for each in analyses))
-        hint = "name it in the spec's `analyses`, then: runner run SPEC"
-        raise UsageError(f"no {kind} is asked for of run '{name}'", allowed=asked, hint=hint)
-    if len(matching) != 1:
-        found = f"run '{name}' has {len(of_kind)} analyses {kind}, and '{key}' begins "
-        found += "several of their keys" if matching else "none of their keys"
-        raise UsageError(found, allowed=keys, hint="give --key")
-    if not matching[0]["made"]:
-        raise UsageError(f"{kind} of run '{name}' is not made yet", hint="runner run SPEC")
-    chosen: Mapping[str, Any] = matching[0]
-    return chosen

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.api.frames import Framed
 from runner.api.listing import recorded_reference
+from runner.bind.analysis_names import with_names
 from runner.bind.changed_code import changed_modules
 from runner.bind.code_digests import Sources
 from runner.bind.commands import make_again
@@ -66,6 +67,7 @@ def show(name: str, db: str | Path | None = None) -> RunRecord:
     with home.open(create=False) as database:
         record = find_record(database, name)
         _name_cells(database, record["cells"])
+        record["analyses"] = with_names(database, record)
         record["changed_code"] = list(_changed(database, home, record))
     record["command"] = make_again(record["cells"], db)
     return RunRecord(record)

@@ -205,9 +205,11 @@ def _network(attempts: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _analysis(analysis: Mapping[str, Any]) -> str:
-    """Return an analysis in a line: its name, how many numbers it has, and the stage."""
+    """Return an analysis in a line: its names, kind and key, how many numbers it has, its stage."""
+    names = ", ".join(analysis["names"]) or analysis["kind"]
     made = f"{pluralize(len(analysis['values']), 'value')}" if analysis["made"] else "not made yet"
-    return f"  {analysis['kind']} {analysis['stage_key'][:12]}: {made}"
+    key, stage = analysis["analysis_key"][:12], analysis["stage_key"][:12]
+    return f"  {names}: {analysis['kind']} {key}, {made} (stage {stage})"
 
 
 def _attempt(attempt: Mapping[str, Any]) -> Iterator[str]:

@@ -127,10 +127,12 @@ def _line(row: Sequence[str], widths: Sequence[int]) -> str:
 RunName = Annotated[
     str, typer.Argument(metavar="RUN", help="A run key's beginning, or a cell as `list` prints it.")
 ]
-Key = Annotated[
+Named = Annotated[
     str,
     typer.Option(
-        metavar="KEY", help="The beginning of the analysis' key, where there are several."
+        "--analysis",
+        metavar="NAME|KEY",
+        help="Its name in the spec, or the beginning of its key, where there are several.",
     ),
 ]
 Out = Annotated[
@@ -138,50 +140,50 @@ Out = Annotated[
     typer.Option(
         metavar="FILE",
         help="A .png, .svg or .pdf file.",
-        show_default="figures/RUN-ANALYSIS.png",
+        show_default="figures/RUN-NAME.png",
     ),
 ]
 EXAMPLE = "\b\nExample:\n  runner inspect {} spec:0:0 --out seen.png"
 
 
-def _draw(run: str, kind: str, key: str, out: Path | None, db: str | None) -> None:
+def _draw(run: str, kind: str, analysis: str, out: Path | None, db: str | None) -> None:
     from runner import api
 
-    for path in api.inspect_analysis(run, kind, key, out, db).paths:
+    for path in api.inspect_analysis(run, kind, analysis, out, db).paths:
         typer.echo(path)
 
 
 @app.command("filters", epilog=EXAMPLE.format("filters"))
-def filters(run: RunName, key: Key = "", out: Out = None, db: Db = None) -> None:
+def filters(run: RunName, analysis: Named = "", out: Out = None, db: Db = None) -> None:
     """Draw the first layer's filters before and after training.
 
     The spec's `analyses` ask for `filters`, and `run` has made it.
     """
-    _draw(run, "filters", key, out, db)
+    _draw(run, "filters", analysis, out, db)
 
 
 @app.command("neurons", epilog=EXAMPLE.format("neurons"))
-def neurons(run: RunName, key: Key = "", out: Out = None, db: Db = None) -> None:
+def neurons(run: RunName, analysis: Named = "", out: Out = None, db: Db = None) -> None:
     """Draw the weights of neurons as images.
 
     The spec's `analyses` ask for `neurons`, and `run` has made it.
     """
-    _draw(run, "neurons", key, out, db)
+    _draw(run, "neurons", analysis, out, db)
 
 
 @app.command("saliency", epilog=EXAMPLE.format("saliency"))
-def saliency(run: RunName, key: Key = "", out: Out = None, db: Db = None) -> None:
+def saliency(run: RunName, analysis: Named = "", out: Out = None, db: Db = None) -> None:
     """Draw which pixels of images move the score of a class; a file for each method.
 
     The spec's `analyses` ask for `saliency`, and `run` has made it.
     """
-    _draw(run, "saliency", key, out, db)
+    _draw(run, "saliency", analysis, out, db)
 
 
 @app.command("embedding", epilog=EXAMPLE.format("embedding"))
-def embedding(run: RunName, key: Key = "", out: Out = None, db: Db = None) -> None:
+def embedding(run: RunName, analysis: Named = "", out: Out = None, db: Db = None) -> None:
     """Draw images as points, by what a layer makes of them.
 
     The spec's `analyses` ask for `embedding`, and `run` has made it.
     """
-    _draw(run, "embedding", key, out, db)
+    _draw(run, "embedding", analysis, out, db)

@@ -7,6 +7,7 @@ import pytest
 from commands import Call
 
 from runner import api
+from runner.core.errors import UsageError
 
 pytest.importorskip("captum")
 
@@ -59,15 +60,37 @@ def test_inspected_analysis_has_arrays_and_values(home: Path) -> None:
 def test_inspect_asks_which_of_several_analyses(home: Path, call: Call) -> None:
     several = call("inspect", "embedding", "seen:0")
     assert several.code == 2
-    assert "run 'seen:0' has 2 analyses embedding" in several.err
-    key = several.err.partition("allowed: ")[2].partition(",")[0]
-    assert call("inspect", "embedding", "seen:0", "--key", key).code == 0
+    assert "run 'seen:0' has 2 analyses embedding; which one?\n    allowed: map" in several.err
+    made = {each["names"][0]: each for each in api.show("seen:0")["analyses"]}
+    assert set(made) == {"first", "where", "map", "map2"}
+    shown = call("show", "seen:0").out
+    for name in ("map", "map2"):
+        key, stage = made[name]["analysis_key"], made[name]["stage_key"]
+        assert f"  {name}: embedding {key[:12]}, 1 value (stage {stage[:12]})\n" in shown
+        for asked in (name, key[:12], stage[:12]):
+            drawn = call("inspect", "embedding", "seen:0", "--analysis", asked)
+            assert drawn.code == 0
+            assert drawn.out.endswith(f"-{name}.png\n")
+            assert api.inspect_analysis("seen:0", "embedding", asked).key == key
+    unknown = call("inspect", "embedding", "seen:0", "--analysis", "map3")
+    assert unknown.code == 2
+    assert "no analysis embedding of run 'seen:0' is called 'map3'" in unknown.err
+    assert "did you mean: map" in unknown.err
+
+
+@pytest.mark.parametrize("kind", ["robustness", "sizes", "filter"])
+def test_analysis_without_pictures_is_refused_with_those_that_have_some(
+    home: Path, kind: str
+) -> None:
+    with pytest.raises(UsageError, match="is no analysis with pictures") as refused:
+        api.inspect_analysis("seen:0", kind)
+    assert "allowed: filters, neurons" in str(refused.value)
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("neurons", "seen:0"), "no neurons is asked for of run 'seen:0'"),
+        (("neurons", "seen:0"), "the specs of run 'seen:0' ask for no analysis neurons; it has"),
         (("filters", "sen:0"), "did you mean: seen"),
         (("filters", "seen:0", "--out", "f.gif"), "allowed: .png, .svg, .pdf"),
     ],

@@ -1,0 +1,109 @@
+"""What recorded analyses are called: by users, in the specs as they were last run.
+
+No record of an analysis has the name, since another spec may give it another one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from runner.components.analyses import analysis_key, with_weights
+from runner.components.settings import Settings
+from runner.core.errors import SpecError, UsageError, nearest
+from runner.spec.analyses import ROOT, kept_weights, parse_analyses
+from runner.spec.nodes import to_node
+from runner.store.database import Database
+from runner.store.queries import stored_experiments
+
+Record = Mapping[str, Any]
+
+
+def with_names(database: Database, record: Record) -> list[dict[str, Any]]:
+    """Return the analyses of a run as recorded, each with its ``names`` in the specs of the run.
+
+    Args:
+        database: where the specs are.
+        record: of the run.
+    """
+    analyses = record.get("analyses", ())
+    if not analyses:
+        return []
+    specs = {(cell["experiment"], cell["variant"]) for cell in record["cells"]}
+    names: dict[str, list[str]] = {}
+    for stored in stored_experiments(database):
+        if (stored.name, stored.variant) in specs:
+            for name, key in _declared(stored.document, record["settings"]):
+                known = names.setdefault(key, [])
+                known += [name] if name not in known else []
+    return [{**each, "names": names.get(each["analysis_key"], [])} for each in analyses]
+
+
+def _declared(document: Record, settings: Record) -> Iterator[tuple[str, str]]:
+    """Yield name and key of each analysis that a recorded spec asks for of a run."""
+    try:
+        typed = Settings.model_validate_json(json.dumps(settings))
+        declared = parse_analyses(to_node(document).get(ROOT))
+    except (SpecError, ValidationError):  # of a component that is not there any more
+        return
+    for name, each in declared.items():
+        weights = kept_weights(each.settings, typed)
+        if weights is not None:
+            yield name, analysis_key(with_weights(each.settings, weights))
+
+
+def chosen_analysis(
+    analyses: Sequence[Record], run: str, kind: str, asked: str, allowed: Sequence[str]
+) -> Record:
+    """Return the one analysis of a run that is meant.
+
+    Args:
+        analyses: of the run, with names.
+        run: as a person named it.
+        kind: which analysis, as ``filters``.
+        asked: its name in a spec, or the beginning of its key or its stage's; "" for any.
+        allowed: the kinds that can be asked for.
+
+    Raises:
+        UsageError: when the run has none, several are meant, or it is not made yet.
+    """
+    if kind not in allowed:
+        raise UsageError(
+            f"'{kind}' is no analysis with pictures",
+            allowed=", ".join(allowed),
+            suggestion=nearest(kind, allowed),
+        )
+    of_kind = [each for each in analyses if each["kind"] == kind]
+    if not of_kind:
+        others = ", ".join(dict.fromkeys(each["kind"] for each in analyses))
+        hint = f"name it in the spec's `analyses`, as `analyses: [{kind}]`, then: runner run SPEC"
+        has = f"; it has {others}" if others else ""
+        raise UsageError(f"the specs of run '{run}' ask for no analysis {kind}{has}", hint=hint)
+    meant = _meant(of_kind, asked)
+    known = ", ".join(map(_shown, of_kind))
+    if not meant:
+        names = [name for each in of_kind for name in each["names"]]
+        found = f"no analysis {kind} of run '{run}' is called '{asked}' or has a key that begins so"
+        raise UsageError(found, allowed=known, suggestion=nearest(asked, names))
+    if len(meant) > 1:
+        which = f" that '{asked}' may mean" if asked else ""
+        found = f"run '{run}' has {len(meant)} analyses {kind}{which}; which one?"
+        raise UsageError(found, allowed=known, hint="give --analysis with its name or key")
+    if not meant[0]["made"]:
+        raise UsageError(f"{kind} of run '{run}' is not made yet", hint="runner run SPEC")
+    return meant[0]
+
+
+def _meant(of_kind: Sequence[Record], asked: str) -> list[Record]:
+    named = [each for each in of_kind if asked in each["names"]]
+    keys = ("analysis_key", "stage_key")
+    return named or [each for each in of_kind if any(each[key].startswith(asked) for key in keys)]
+
+
+def _shown(analysis: Record) -> str:
+    key = analysis["analysis_key"][:12]
+    names = " or ".join(analysis["names"])
+    return f"{names} ({key})" if names else str(key)
