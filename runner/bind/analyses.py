@@ -5,15 +5,14 @@ They are no part of a run: its keys do not know them, and a finished run stays f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 
 from runner.bind.bound_cell import BoundCell
 from runner.components.analyses import typed_analysis, with_weights
 from runner.components.augmentations.augmentation import UnsuitableSize
-from runner.components.component import canonical_settings
-from runner.components.data.splitting import UnsplittableError
+from runner.components.data.dataset import DatasetSettings, ImageSource
+from runner.components.data.splitting import Split, UnsplittableError
 from runner.core.errors import Problem, nearest
-from runner.core.keys import canonical_json
 from runner.core.plan import Plan
 from runner.core.records import RunStatus
 from runner.core.stages import Analyse, Stage, Train
@@ -106,19 +105,50 @@ def wanted_analyses(
 
 
 def analysis_problems(cells: Sequence[BoundCell]) -> Iterator[Problem]:
-    """Yield the analyses that the images or the network of a cell do not suit."""
-    networks: set[tuple[str, str]] = set()
+    """Yield the analyses that the images or the network of a cell do not suit.
+
+    What is the same for several cells is looked at once: a grid has many, on the same images.
+    """
+    looked: set[Hashable] = set()
+    splits = _Splits()
+
+    def is_new(*what: Hashable) -> bool:
+        count = len(looked)
+        looked.add(what)
+        return len(looked) > count
+
     for cell in cells:
+        model, source = cell.bound_model, cell.source
         for declared in cell.experiment.analyses.values():
-            yield from _problems(cell, declared)
-            yield from _unknown_names(cell, declared)
-            if cell.bound_model is not None and cell.source is not None:
-                model = canonical_json(canonical_settings(cell.resolved.settings.model))
-                shape, classes = cell.bound_model.shape, len(cell.source.classes)
-                alike = (declared.key, f"{model} {shape} {classes}")
-                if alike not in networks:
-                    networks.add(alike)
-                    yield from _unsuitable(cell, declared, shape, classes)
+            one = id(declared)  # of one spec, with its positions
+            if model is not None and is_new(one, model.shape):
+                yield from _unsuitable_size(declared, model.shape)
+            data = cell.resolved.settings.data
+            if source is not None and is_new(one, source.fingerprint, data):
+                yield from _no_images(cell, declared, source, splits)
+                yield from _unknown_names(declared, source)
+            if model is not None and source is not None:
+                network, classes = cell.resolved.settings.model, len(source.classes)
+                if is_new(declared.key, network, model.shape, classes):
+                    yield from _unsuitable(cell, declared, model.shape, classes)
+
+
+class _Splits:
+    """How many images each split has, by the images and how they are split."""
+
+    def __init__(self) -> None:
+        self._sizes: dict[Hashable, Mapping[Split, int]] = {}
+
+    def sizes(self, source: ImageSource, data: DatasetSettings) -> Mapping[Split, int]:
+        """Return the sizes; nothing where the images cannot be split."""
+        key = (source.fingerprint, data)
+        if key not in self._sizes:
+            try:
+                splits = data.split(source.labels, source.classes, source.splits)
+            except UnsplittableError:  # told of the data itself
+                splits = {}
+            self._sizes[key] = {name: len(images) for name, images in splits.items()}
+        return self._sizes[key]
 
 
 def _unsuitable(
@@ -142,26 +172,23 @@ def _unsuitable(
         )
 
 
-def _unknown_names(cell: BoundCell, declared: DeclaredAnalysis) -> Iterator[Problem]:
+def _unknown_names(declared: DeclaredAnalysis, source: ImageSource) -> Iterator[Problem]:
     """Yield the images and the class that an analysis names and the data has not."""
-    if cell.source is None:
-        return
     wanted = declared.settings.named_class()
-    if wanted is not None and wanted not in cell.source.classes:
+    if wanted is not None and wanted not in source.classes:
         found = f"analysis {declared.name}: no class is called {wanted!r}"
-        classes = cell.source.classes
         yield Problem(
             declared.position("target"),
             found,
-            _shown(classes),
-            suggestion=nearest(wanted, classes),
+            _shown(source.classes),
+            suggestion=nearest(wanted, source.classes),
         )
     named = declared.settings.named_images()
-    known = set(cell.source.names) if named else set()
+    known = set(source.names) if named else set()
     for number, name in enumerate(named):
         if name not in known:
             found = f"analysis {declared.name}: no image is called {name!r}"
-            near = nearest(name, cell.source.names) if len(known) <= MOST_COMPARED else ""
+            near = nearest(name, source.names) if len(known) <= MOST_COMPARED else ""
             position = declared.position(f"images.{number}")
             yield Problem(position, found, suggestion=near)
 
@@ -170,22 +197,18 @@ def _shown(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN_NAMES]) + (", …" if len(names) > SHOWN_NAMES else "")
 
 
-def _problems(cell: BoundCell, declared: DeclaredAnalysis) -> Iterator[Problem]:
-    if cell.bound_model is not None:
-        _, height, width = cell.bound_model.shape
-        try:
-            declared.settings.check_size((height, width))
-        except UnsuitableSize as unsuitable:
-            found = f"analysis {declared.name}: {unsuitable}"
-            position = declared.position(unsuitable.setting)
-            yield Problem(position, found, unsuitable.allowed)
-    split, source = declared.settings.looks_at(), cell.source
-    if source is not None and split is not None:
-        data = cell.resolved.settings.data
-        try:
-            images = data.split(source.labels, source.classes, source.splits)[split]
-        except UnsplittableError:  # told of the data itself
-            return
-        if not len(images):
-            found = f"analysis {declared.name} looks at {split} images, but there are none"
-            yield Problem(declared.position("split"), found, "another split")
+def _unsuitable_size(declared: DeclaredAnalysis, shape: tuple[int, int, int]) -> Iterator[Problem]:
+    try:
+        declared.settings.check_size(shape[1:])
+    except UnsuitableSize as unsuitable:
+        found = f"analysis {declared.name}: {unsuitable}"
+        yield Problem(declared.position(unsuitable.setting), found, unsuitable.allowed)
+
+
+def _no_images(
+    cell: BoundCell, declared: DeclaredAnalysis, source: ImageSource, splits: _Splits
+) -> Iterator[Problem]:
+    split = declared.settings.looks_at()
+    if split is not None and splits.sizes(source, cell.resolved.settings.data).get(split) == 0:
+        found = f"analysis {declared.name} looks at {split} images, but there are none"
+        yield Problem(declared.position("split"), found, "another split")
