@@ -61,7 +61,8 @@ class RunSummary(Framed):
         changed: runs that have a result now, of other code than today's.
         tables: of the experiments.
         workspace: where the results are recorded.
-        failed_measurements: evaluations that tables ask for, and analyses, that failed.
+        failed_measurements: evaluations that tables ask for that failed.
+        failed_analyses: analyses that failed.
     """
 
     experiments: tuple[Experiment, ...]
@@ -73,6 +74,7 @@ class RunSummary(Framed):
     tables: tuple[RunTable, ...]
     workspace: Workspace
     failed_measurements: int = 0
+    failed_analyses: int = 0
 
     def frame(self) -> pd.DataFrame:
         """Return one row per cell as recorded now; see :meth:`runner.api.listing.CellList.frame`.
@@ -152,7 +154,9 @@ def _summary(
     results = latest_results(database, planned.run_keys)
     statuses = {key: status for key, (status, _) in results.items()}
     sources = Sources(planned.bound.workspace.folder)
-    measurements = planned.plan.after_runs()
+    ended = ended_stages(database, planned.plan.after_runs())
+    analyses = {key for keys in planned.plan.analyses.values() for key in keys}
+    failed = {key for key, status in ended.items() if status == "failed"}
     return RunSummary(
         experiments=tuple(experiments),
         before=sum(key in planned.facts.finished for key in planned.run_keys),
@@ -169,7 +173,8 @@ def _summary(
         ),
         # frame() may be called from another current folder
         workspace=replace(planned.bound.workspace, database_path=str(database.path.absolute())),
-        failed_measurements=list(ended_stages(database, measurements).values()).count("failed"),
+        failed_measurements=len(failed - analyses),
+        failed_analyses=len(failed & analyses),
     )
 
 

@@ -128,7 +128,8 @@ def run(
         else:
             typer.echo(render(table.data))
     _print_summary(summary, time.monotonic() - started)
-    if "failed" in summary.statuses.values() or summary.failed_measurements:
+    failures = summary.failed_measurements + summary.failed_analyses
+    if "failed" in summary.statuses.values() or failures:
         raise typer.Exit(1)
 
 
@@ -149,6 +150,11 @@ def _print_summary(summary: RunSummary, seconds: float) -> None:
     if summary.failed_measurements:
         failures = pluralize(summary.failed_measurements, "measurement")
         typer.echo(f"{failures} for tables failed; the same command tries again", err=True)
+    if summary.failed_analyses:
+        few = (
+            "1 analysis" if summary.failed_analyses == 1 else f"{summary.failed_analyses} analyses"
+        )
+        typer.echo(f"{few} failed; the same command tries again", err=True)
     if counts["failed"]:
         failed = next(key for key, status in summary.statuses.items() if status == "failed")
         hint = f"see why with: runner show {failed[:12]}; do them again with --retry-failed"

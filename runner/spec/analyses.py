@@ -70,8 +70,13 @@ def is_analysis_path(path: str) -> bool:
 
 
 def spell_out_analyses(node: Node) -> Node:
-    """Return `analyses` as a mapping of mappings; what is neither stays, to be refused later."""
+    """Return `analyses` as a mapping of mappings; what is neither stays, to be refused later.
+
+    Raises:
+        SpecError: for a list in which a name stands twice.
+    """
     if node.is_sequence and all(isinstance(each.value, str) for each in node.value):
+        _refuse_twice(node)
         named = {each.value: replace(each, key_position=each.position) for each in node.value}
         node = replace(node, value=named)
     if not node.is_mapping:
@@ -138,6 +143,15 @@ def parse_analyses(
     if problems:
         raise SpecError(problems)
     return found_analyses
+
+
+def _refuse_twice(listed: Node) -> None:
+    """Refuse a plain list of names in which one stands twice, as a mapping with equal keys is."""
+    values = [each.value for each in listed.value]
+    for number, each in enumerate(listed.value):
+        if each.value in values[:number]:
+            hint = f"give both a name of their own: {{first: {each.value}, second: {each.value}}}"
+            raise SpecError([Problem(each.position, f"{each.value!r} stands twice", hint=hint)])
 
 
 def _overridden(tree: Node, path: list[str], value: Node) -> Node:

@@ -71,8 +71,11 @@ def analyses_of(connection: sa.Connection, run_key: str) -> list[dict[str, Any]]
 
     Each has its key, kind, stage, ``made`` (whether it has been) and ``values``: name, dims, value.
     """
+    wanting = sa.select(analyses.c.rerun).where(analyses.c.run_key == run_key)
     newest = sa.select(sa.func.max(results.c.rerun)).where(
-        results.c.run_key == run_key, results.c.status == "done"
+        results.c.run_key == run_key,
+        results.c.status == "done",
+        results.c.rerun.in_(wanting),
     )
     rerun = connection.execute(newest).scalar() or 0
     query = (

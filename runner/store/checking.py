@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from runner.core.keys import content_key
-from runner.store.analysis_values import CHECKSUM, newest_attempt, values_checksum, values_of
+from runner.store.analysis_values import CHECKSUM, COUNTING, values_checksum, values_of
 from runner.store.checksums import (
     BATCH,
     PARTS,
@@ -27,7 +27,17 @@ from runner.store.checksums import (
     run_checksums,
 )
 from runner.store.failures import damaged
-from runner.store.schema import analyses, attempts, cells, environments, experiments, results, runs
+from runner.store.schema import (
+    analyses,
+    attempts,
+    cells,
+    environments,
+    experiments,
+    results,
+    run_stages,
+    runs,
+    stages,
+)
 
 SHOWN = 5
 ALL = "`runner db check` names all of it"
@@ -203,29 +213,48 @@ def check_analyses(
     analysis_keys: Collection[str] | None = None,
 ) -> Iterator[Checked]:
     """Yield the check of the values of analyses: of all runs and analyses, or of some."""
-    query = sa.select(analyses.c.stage_key, analyses.c.run_key, analyses.c.analysis_key)
-    runs, asked = set(run_keys or ()), set(analysis_keys or ())
-    stage_keys = sorted(
-        {
-            row.stage_key
-            for row in connection.execute(query)
-            if (run_keys is None or row.run_key in runs)
-            and (analysis_keys is None or row.analysis_key in asked)
-        }
+    query = sa.select(analyses, stages.c.spec, run_stages.c.reading).join(
+        stages, stages.c.stage_key == analyses.c.stage_key
     )
-    problems, count = [], 0
-    for stage_key in stage_keys:
-        attempt = newest_attempt(connection, stage_key)
-        if attempt is None:
-            continue
-        count += 1
+    own = (
+        (run_stages.c.run_key == analyses.c.run_key)
+        & (run_stages.c.rerun == analyses.c.rerun)
+        & (run_stages.c.position == 0)
+    )
+    query = query.outerjoin(run_stages, own)
+    rows = _chosen(connection, query, analyses.c.run_key, run_keys)
+    if analysis_keys is not None:
+        rows = [row for row in rows if row.analysis_key in set(analysis_keys)]
+    stage_keys = sorted({row.stage_key for row in rows})
+    problems = [
+        f"the stage of analysis {row.kind} of run {row.run_key[:12]} is not what was recorded"
+        for row in rows
+        if not _is_of_run(row)
+    ]
+    made = {row.stage_key: row for row in _newest(connection, stage_keys)}
+    for stage_key, attempt in made.items():
         found = values_checksum(values_of(connection, attempt.id))
         if found != (attempt.outcome or {}).get(CHECKSUM, NO_VALUES):
             problems.append(f"the values of analysis {stage_key[:12]} are not what was recorded")
-    if count:
-        yield Checked("analyses", count, 0, tuple(problems))
+    if made or problems:
+        yield Checked("analyses", len(made), 0, tuple(problems))
     if run_keys is not None:
         yield check_attempts(connection, stage_keys)
+
+
+def _is_of_run(row: Any) -> bool:
+    """Return whether the stage of an analysis is of its kind, and of the run that wants it."""
+    spec = row.spec
+    is_kind = spec.get("analysis", {}).get("name") == row.kind
+    return is_kind and row.reading in (None, spec.get("reading"))
+
+
+def _newest(connection: sa.Connection, stage_keys: Collection[str]) -> list[Any]:
+    """Return stage, id and outcome of the attempts whose values count, one for each stage."""
+    columns = (attempts.c.stage_key, attempts.c.id, attempts.c.outcome)
+    query = sa.select(*columns).where(attempts.c.status.in_(COUNTING))
+    rows = _chosen(connection, query, attempts.c.stage_key, stage_keys)
+    return list({row.stage_key: row for row in sorted(rows, key=lambda row: int(row.id))}.values())
 
 
 def _chosen(

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from analysed_grids import ASKED, VALUES, do, records
+from analysed_grids import ASKED, SPEC, VALUES, do, records
 from grids import ask
 from safetensors.torch import load_file
 from test_measurements import kinds
@@ -14,6 +14,7 @@ from torch import Tensor
 from runner.api.planning import plan
 from runner.api.reporting import report
 from runner.api.running import run
+from runner.api.showing import show
 from runner.api.verifying import verify
 from runner.components.analyses.robustness import Robustness
 from runner.components.data.dataset import DataAccess
@@ -132,6 +133,7 @@ def test_two_values_at_one_place_fail_the_analysis_alone(
     _, ran = do(before, ASKED)
     assert set(ran.statuses.values()) == {"done"}
     errors = ask(before, "SELECT DISTINCT error FROM attempts WHERE status = 'failed'")
+    assert (ran.failed_measurements, ran.failed_analyses) == (0, 2)
     assert errors == [("robustness: two values of accuracy at transform none",)]
 
 
@@ -145,6 +147,26 @@ def test_plan_names_analyses_to_be_made(before: Path) -> None:
     explained = plan(before / "grid.yaml", db=before / "results.db", device="cpu")
     assert explained.analyses == {"shaken": 2}
     assert (explained.done, explained.planned.epochs) == (2, 0)
+
+
+def test_an_analysis_that_points_to_another_run_is_refused(before: Path) -> None:
+    do(before, ASKED)
+    with open_database(before / "results.db") as database, database.write() as connection:
+        connection.exec_driver_sql(
+            "UPDATE analyses SET stage_key = (SELECT max(stage_key) FROM analyses)"
+        )
+    with pytest.raises(DamagedDatabase, match=r"stage of analysis robustness of run \w+ is not"):
+        report("robustness", db=before / "results.db")
+
+
+@pytest.mark.slow
+def test_analyses_of_a_repetition_that_wanted_some_are_shown_after_one_that_did_not(
+    before: Path,
+) -> None:
+    do(before, ASKED)
+    do(before, SPEC, rerun=True)
+    (found,) = show("grid:0", db=before / "results.db").record["analyses"]
+    assert (found["kind"], found["made"], len(found["values"])) == ("robustness", True, 20)
 
 
 def test_values_that_are_not_what_was_recorded_are_refused(before: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 from runner.components import component as component_module
+from runner.components.analyses.weights import Filters
 from runner.components.augmentations import RandomHorizontalFlip
 from runner.components.augmentations.pipeline import Pipeline
 from runner.components.component import Component
@@ -20,9 +21,9 @@ from runner.components.settings import Best, EarlyStopping, Evaluation, Settings
 from runner.core.keys import canonical_json, epoch_key, text_key
 from runner.core.plan import Facts
 from runner.core.prefix import FrozenPrefix
-from runner.core.stages import ExtractFeatures, Stage
+from runner.core.stages import ExtractFeatures, Stage, Train
 from runner.lower import stages, trajectory
-from runner.lower.stages import make_run, naive_chain, naive_plan
+from runner.lower.stages import analyse, make_run, naive_chain, naive_plan
 from runner.lower.trajectory import init_key, make_trajectory, num_views, prefix_key
 from runner.planner.explain import not_shared
 from runner.planner.features import TOO_FEW, features_of, use_frozen_features
@@ -216,6 +217,14 @@ def test_every_setting_of_an_augmentation_changes_the_trajectory() -> None:
     assert segment_keys({"train.augment": written_out}) == segment_keys(
         {"train.augment": {"steps": [FLIP]}}
     )
+
+
+def test_the_last_weights_that_count_as_the_best_are_analysed_as_these() -> None:
+    train = next(stage for stage in chain_of() if isinstance(stage, Train))
+    best, last = Filters(name="filters"), Filters(name="filters", weights="last")
+    assert analyse(train, last, "best").key == analyse(train, best, "best").key
+    assert analyse(train, last, "last").key != analyse(train, best, "best").key
+    assert analyse(train, last, "best").cost_key == analyse(train, best, "best").cost_key
 
 
 def test_other_data_changes_every_key() -> None:

@@ -9,6 +9,7 @@ from runner.api.running import run
 from runner.core.errors import SpecError
 from runner.report.tables.render import render
 from runner.spec.experiment import load_experiment
+from runner.spec.tables.melt import melted_columns
 
 SPEC = """\
 name: melted
@@ -57,3 +58,17 @@ def test_table_is_pivoted_or_melted(tmp_path: Path) -> None:
     spec.write_text(SPEC + "    pivot: NET\n")
     with pytest.raises(SpecError, match="a pivot and a melt"):
         load_experiment(spec)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "marked"), [("max", "max", "max"), ("max", "min", None), ("", "max", None)]
+)
+def test_the_best_of_melted_metrics_is_marked_where_all_mark_alike(
+    tmp_path: Path, first: str, second: str, marked: str | None
+) -> None:
+    spec, text = tmp_path / "marked.yaml", SPEC
+    for metric, mark in (("val_accuracy", first), ("test_accuracy", second)):
+        text = text.replace(metric, f"{metric}, mark: {mark}" if mark else metric)
+    spec.write_text(text)
+    (table,) = load_experiment(spec).tables
+    assert melted_columns(table)[-1].mark == marked

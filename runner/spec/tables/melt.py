@@ -69,15 +69,20 @@ def parse_melt(node: Node | None, columns: Sequence[Column], table: str) -> Melt
 
 
 def melted_columns(table: Table) -> tuple[Column, ...]:
-    """Return the columns of a melted table; the last shows numbers as the first metric did."""
+    """Return the columns of a melted table; the last shows numbers as the metrics did.
+
+    Its best value is marked where all metrics mark theirs alike; less of one and more of another
+    has no best.
+    """
     assert table.melt is not None
     groups = [column for column in table.columns if not column.is_metric]
     metrics = [column for column in table.columns if column.is_metric]
     digits = {column.digits for column in metrics}
+    marks = {column.mark for column in metrics}
     first = replace(
         next((column for column in metrics if column.analysis is not None), metrics[0]),
         title=table.melt.values,
-        mark=metrics[0].mark,
+        mark=marks.pop() if len(marks) == 1 else None,
         digits=digits.pop() if len(digits) == 1 else None,
     )
     names = replace(
