@@ -25,6 +25,7 @@ from runner.components.optimizers import Optimizer
 from runner.components.schedules import Schedule, ScheduleSettings
 from runner.components.settings import Best, EarlyStopping, Evaluation, Settings, Training
 from runner.core.reader import SPLITS
+from runner.spec.figures.kinds import FigureKind, FigureSettings
 from runner.spec.names import SHORT_NAMES
 from runner.spec.nodes import as_yaml
 from runner.spec.options import model_options, tags_of
@@ -47,6 +48,7 @@ SECTIONS: list[tuple[str, str, Any, type[BaseModel] | None]] = [
     ("Losses", "train.loss", Loss, None),
     ("Augmentations", "train.augment.steps", Step, None),
     ("Analyses", "analyses", Analysis, AnalysisSettings),
+    ("Figures", "figures", FigureKind, FigureSettings),
 ]
 PLAIN: list[tuple[str, type[BaseModel]]] = [
     ("train", Training),

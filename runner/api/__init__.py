@@ -16,6 +16,7 @@ from runner.api.planning import plan
 from runner.api.plotting import plot
 from runner.api.predicting import predict
 from runner.api.predictions import predictions
+from runner.api.report_folder import write_report
 from runner.api.reporting import list_tables, report, report_sql
 from runner.api.running import run
 from runner.api.showing import show
@@ -54,4 +55,5 @@ __all__ = [
     "spec_schema",
     "validate",
     "verify",
+    "write_report",
 ]

@@ -19,12 +19,18 @@ Examples:
   runner plot spec.yaml accuracy --out accuracy.pdf
   runner plot spec.yaml setting --x dropout
   runner plot spec.yaml augmentations --images 2
+  runner plot spec.yaml saliency --only lr=0.1
   runner plot spec.yaml setting --x lr --metric "val_loss - train_loss\""""
 
 
 def plot(
     spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A spec file.")],
-    kind: Annotated[str, typer.Argument(metavar="[FIGURE]", help=f"One of {KINDS}.")] = "sheet",
+    kind: Annotated[
+        str,
+        typer.Argument(
+            metavar="[FIGURE]", help=f"The name of a figure of the spec, or one of {KINDS}."
+        ),
+    ] = "sheet",
     only: Only = None,
     profile: Profile = None,
     sets: Sets = None,
@@ -54,7 +60,7 @@ def plot(
         list[str] | None,
         typer.Option(
             metavar="METRIC",
-            help="A metric or formula of `setting`; may be repeated.",
+            help="A metric or formula of `setting`, or of `robustness`; may be repeated.",
             show_default="accuracies and their gap",
         ),
     ] = None,
@@ -72,6 +78,14 @@ def plot(
             metavar="N", min=1, max=20, help="Images in `augmentations`.", show_default="3"
         ),
     ] = None,
+    analysis: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Which analysis of the spec.",
+            show_default="the only one of the figure's kind",
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -86,8 +100,8 @@ def plot(
 ) -> None:
     """Draw recorded runs: curves of each cell, or metrics against a setting.
 
-    The figure `augmentations` needs no runs but the data: images beside what
-    augmentation makes of them.
+    Also what the spec's analyses found of them. The figure `augmentations`
+    needs no runs but the data: images beside what augmentation makes of them.
     """
     from runner import api
 
@@ -103,6 +117,7 @@ def plot(
         metrics=metric or (),
         at=at,
         images=images,
+        analysis=analysis,
         out=out,
         db=chosen_database(db, reference),
         data=data,
@@ -113,4 +128,5 @@ def plot(
         typer.echo(f"what is left out is made by: {figure.command}", err=True)
     for note in figure.notes:
         typer.echo(f"note: {note}", err=True)
-    typer.echo(figure.path)
+    for path in figure.paths:
+        typer.echo(path)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runner.cli.formatting import pluralize
-from runner.cli.options import Db, Reference, chosen_database
+from runner.cli.options import Data, Db, Reference, chosen_database
 
 if TYPE_CHECKING:
     from runner.api.reporting import Report
@@ -23,6 +23,7 @@ Examples:
   runner report experiments/quickstart.yaml    its tables as the file is now
   runner report --table quickstart --sql | sqlite3 results.db
   runner report spec.yaml --check              holds published values
+  runner report spec.yaml --figures report     tables and figures in a folder
   runner report --reference                    the tables that ship with it"""
 
 
@@ -50,8 +51,17 @@ def report(
             "--check", help="Exit with 1 unless each published value with a tolerance holds."
         ),
     ] = False,
+    figures: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Write all tables and figures of SPEC there instead, with an index.",
+            show_default=False,
+        ),
+    ] = None,
     db: Db = None,
     reference: Reference = False,
+    data: Data = None,
 ) -> None:
     """Print tables from the database; without arguments, list them.
 
@@ -64,6 +74,14 @@ def report(
     if check and sql:
         raise UsageError("--check compares numbers, and --sql shows none")
     source = chosen_database(db, reference)
+    if figures is not None:
+        if spec is None:
+            raise UsageError("--figures is of a spec", hint="give its file")
+        if table is not None or sql or form != "text":
+            raise UsageError("--figures writes all tables, as Markdown, CSV and LaTeX")
+        _write(spec, figures, source, variant, data)
+        if not check:
+            return
     if table is None and spec is None and not sql and not check:
         listed = api.list_tables(source, variant)
         for ref in listed.refs:
@@ -82,6 +100,21 @@ def report(
     _print_notes(report.refs)
     if check:
         _print_checks(report)
+
+
+def _write(spec: Path, folder: Path, db: str | None, variant: str, data: Path | None) -> None:
+    """Write the folder; say what it lacks, and where its index is."""
+    from runner import api
+    from runner.cli.shown_files import FilesProgress
+
+    with FilesProgress("report", what="tables and figures") as progress:
+        made = api.write_report(spec, folder, db, variant, data, progress.moved)
+    for text in made.left_out:
+        typer.echo(f"left out: {text}", err=True)
+    if made.left_out:
+        typer.echo(f"what is left out is made by: {made.command}", err=True)
+    _print_notes(made.refs)
+    typer.echo(made.index)
 
 
 def _print_notes(refs: Iterable[TableRef]) -> None:

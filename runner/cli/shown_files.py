@@ -66,15 +66,16 @@ class FilesProgress:
     Ctrl-C ends the work after a batch.
     """
 
-    def __init__(self, title: str, beside_rows: bool = False) -> None:
+    def __init__(self, title: str, beside_rows: bool = False, what: str = "files") -> None:
         """Begin nothing yet.
 
         Args:
             title: what is done.
             beside_rows: whether rows are printed meanwhile, which a bar on one terminal would cut.
+            what: is counted.
         """
         self._is_free = not (beside_rows and sys.stdout.isatty())
-        self._title, self._stop = title, StopRequest()
+        self._title, self._what, self._stop = title, what, StopRequest()
         self._next = time.monotonic() + PLAIN_SECONDS
         self._bars: Progress | None = None
 
@@ -100,18 +101,18 @@ class FilesProgress:
             self._bars.stop()
 
     def moved(self, done: int, total: int) -> None:
-        """Show how many files are done.
+        """Show how many are done.
 
         Raises:
             Interrupted: when somebody has asked to stop.
         """
         if self._stop():
-            raise Interrupted(f"stopped after {done} of {total} files")
+            raise Interrupted(f"stopped after {done} of {total} {self._what}")
         if self._bars is not None:
             self._bars.update(self._bar, completed=done, total=total)
         elif time.monotonic() >= self._next:
             self._next = time.monotonic() + PLAIN_SECONDS
-            self.say(f"{self._title}: {done}/{total} files")
+            self.say(f"{self._title}: {done}/{total} {self._what}")
 
     def say(self, text: str) -> None:
         """Print a line to standard error, above the bar."""

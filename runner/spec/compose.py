@@ -1,7 +1,7 @@
 """One document from a spec and what it extends.
 
-Owns `extends`: settings are inherited, `sweep`, `analyses`, `tables` and `published` only when
-named.
+Owns `extends`: settings are inherited; `sweep`, `analyses`, `tables`, `figures` and `published`
+only when named.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from runner.core.errors import Problem, SourcePosition, SpecError, nearest, refuse
 from runner.spec.analyses import spell_out_analyses
+from runner.spec.figures.declared import spell_out_figures
 from runner.spec.names import SETTING_ROOTS, as_mapping, setting_path, spell_out
 from runner.spec.nodes import Node, merge
 from runner.spec.written import written_problems
@@ -25,10 +26,11 @@ DOCUMENT_KEYS = (
     "sweep",
     "analyses",
     "tables",
+    "figures",
     "published",
     "profiles",
 )
-KEPT_WHEN_NAMED = ("sweep", "analyses", "tables", "published", "seeds", "profiles")
+KEPT_WHEN_NAMED = ("sweep", "analyses", "tables", "figures", "published", "seeds", "profiles")
 MAX_EXTENDED = 20
 """Specs that one spec extends, one after the other."""
 
@@ -117,6 +119,8 @@ def _spelled(document: Node) -> Node:
     }
     if "analyses" in settings:
         settings["analyses"] = spell_out_analyses(settings["analyses"])
+    if "figures" in settings:
+        settings["figures"] = spell_out_figures(settings["figures"])
     return Node(settings, document.position)
 
 

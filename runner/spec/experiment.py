@@ -17,6 +17,8 @@ from runner.spec.analyses import Analyses, analysis_problems, parse_analyses
 from runner.spec.cell_names import cell_names
 from runner.spec.cells import ResolvedCell, base_settings, own_settings, resolved_cells
 from runner.spec.compose import load_document
+from runner.spec.figures.checks import figure_problems
+from runner.spec.figures.declared import Figures, parse_figures
 from runner.spec.nodes import Node, merge, plain, to_node
 from runner.spec.published import published_entries, with_published
 from runner.spec.resolve import DEFAULTS
@@ -46,6 +48,7 @@ class Experiment:
         source: the text of the file as written.
         cells: in the order of the spec, seeds innermost.
         analyses: what is looked at on the weights of every cell's run, by name.
+        figures: declared ones, or those of a spec that declares none.
     """
 
     name: str
@@ -57,6 +60,7 @@ class Experiment:
     cells: tuple[ResolvedCell, ...]
     tables: tuple[Table, ...]
     analyses: Analyses = field(default_factory=dict)
+    figures: Figures = ()
 
 
 def load_experiment(path: Path, profile: str | None = None, sets: Sequence[str] = ()) -> Experiment:
@@ -109,6 +113,7 @@ def _built(document: Node, path: Path, profile: str | None, sets: Sequence[str])
             default_tables(name, plain_cells, cells[0].settings), document.position
         )
     tables = parse_tables(tables_node, labels, analyses)
+    figures = parse_figures(document.get("figures"), analyses)
     entries = document.get("published")
     published_cells = with_published(plain_cells, labels, entries, bool(variant.name))
     names = cell_names({cell.position: (cell.labels, cell.swept) for cell in plain_cells})
@@ -118,6 +123,8 @@ def _built(document: Node, path: Path, profile: str | None, sets: Sequence[str])
     ]
     distinct = {item.cell.settings_key: item.settings for item in cells}
     refuse(analysis_problems(analyses, distinct.values()))
+    if document.get("figures") is not None:
+        refuse(figure_problems(figures, plain_cells, distinct, bool(variant.name)))
     if not variant.name:
         refuse(table_problems(tables, plain_cells, distinct.values(), analyses))
         refuse(published_problems(tables, _published(combinations, entries)))
@@ -125,7 +132,7 @@ def _built(document: Node, path: Path, profile: str | None, sets: Sequence[str])
     text = about.value.strip() if about is not None else ""
     record = {**plain(document), **_recorded(analyses), "tables": plain(tables_node)}
     return Experiment(
-        name, text, path, source, record, variant.name, tuple(cells), tables, analyses
+        name, text, path, source, record, variant.name, tuple(cells), tables, analyses, figures
     )
 
 

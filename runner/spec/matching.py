@@ -51,6 +51,13 @@ def swept_values(cells: Iterable[Cell]) -> dict[str, list[str]]:
     return {name: list(distinct) for name, distinct in values.items()}
 
 
+def what_varies(cells: Sequence[Cell]) -> str:
+    """Return labels and swept settings of cells with their values, for an error message."""
+    values = {**label_values(cells), **swept_values(cells)}
+    varying = [f"{name}: {', '.join(seen[:12])}" for name, seen in values.items()]
+    return "; ".join(varying) or "nothing varies between the cells"
+
+
 def setting_value(settings: Mapping[str, Any], path: Sequence[str]) -> Any:
     """Return the setting at ``path`` of canonical settings, or None."""
     value: Any = settings

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from runner.core.errors import Problem, SpecError
 from runner.core.run import Cell
-from runner.spec.matching import cell_matches, label_values, swept_values
+from runner.spec.matching import cell_matches, what_varies
 from runner.spec.names import setting_path
 from runner.spec.nodes import Node, plain
 from runner.spec.sizes import check_published
@@ -70,15 +70,9 @@ def with_published(
             conditions = ", ".join(f"{name}: {plain(child)!r}" for name, child in where.items())
             position = entry.value["where"].position
             found = f"where {{{conditions}}} matches no cell"
-            raise SpecError([Problem(position, found, _what_varies(cells))])
+            raise SpecError([Problem(position, found, what_varies(cells))])
         numbers = {title: published_value(child) for title, child in values.items()}
         for index in matches:
             cell = result[index]
             result[index] = replace(cell, published={**cell.published, **numbers})
     return result
-
-
-def _what_varies(cells: Sequence[Cell]) -> str:
-    values = {**label_values(cells), **swept_values(cells)}
-    varying = [f"{name}: {', '.join(seen[:12])}" for name, seen in values.items()]
-    return "; ".join(varying) or "nothing varies between the cells"

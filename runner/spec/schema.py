@@ -11,6 +11,7 @@ from typing import Any
 from runner.components.settings import Settings
 from runner.spec.analyses import KINDS
 from runner.spec.compose import KEPT_WHEN_NAMED
+from runner.spec.figures.declared import KINDS as FIGURE_KINDS
 from runner.spec.names import COMPONENT_PATHS, SHORT_NAMES
 from runner.spec.sweep import PUBLISHED_KEYS
 from runner.spec.tables.columns import ColumnSettings
@@ -49,6 +50,7 @@ def spec_schema() -> dict[str, Any]:
             "sweep": {"$ref": "#/$defs/Sweep"},
             "analyses": _analyses(),
             "tables": {"type": "object", "additionalProperties": _table()},
+            "figures": _figures(),
             "published": _published(),
             "profiles": {"type": "object", "additionalProperties": _profile()},
         },
@@ -174,6 +176,16 @@ def _analyses() -> dict[str, Any]:
     kind = {"type": "string", "enum": list(KINDS)}
     settings = {"type": "object", "required": ["name"], "properties": {"name": kind}}
     named = {"type": "object", "additionalProperties": {"oneOf": [kind, settings]}}
+    return {"oneOf": [{"type": "array", "items": kind}, named]}
+
+
+def _figures() -> dict[str, Any]:
+    """Return the schema of `figures`; each kind has its own settings."""
+    kind = {"type": "string", "enum": list(FIGURE_KINDS)}
+    settings = [
+        model.model_json_schema(ref_template="#/$defs/{model}") for model in FIGURE_KINDS.values()
+    ]
+    named = {"type": "object", "additionalProperties": {"oneOf": [kind, *settings]}}
     return {"oneOf": [{"type": "array", "items": kind}, named]}
 
 

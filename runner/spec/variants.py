@@ -97,6 +97,14 @@ def variant_options(name: str) -> list[str]:
     return options
 
 
+def variant_choice(name: str) -> tuple[str | None, list[str]]:
+    """Return the profile and the ``setting=value`` options that make the variant of this name."""
+    words = variant_options(name)
+    pairs = list(zip(words[::2], words[1::2], strict=True))
+    profile = next((value for option, value in pairs if option == "--profile"), None)
+    return profile, [value for option, value in pairs if option == "--set"]
+
+
 def _profile(document: Node, name: str) -> Node:
     profiles = document.get("profiles")
     known = list(profiles.value) if profiles is not None and profiles.is_mapping else []

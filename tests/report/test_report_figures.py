@@ -23,6 +23,7 @@ from runner.core.run import Cell
 from runner.report.figures.drawing import MOST_LINES, cut_above, looks
 from runner.report.figures.kinds import FIGURES
 from runner.report.figures.page import SUFFIXES
+from runner.spec.figures.declared import KINDS
 from runner.store.database import Database, open_database
 
 RATES = HEAD + "sweep: {grid: {lr: [0.1, 0.01]}}\n"
@@ -448,12 +449,17 @@ NAMES = [
 
 
 QUICK = ("sheet", "curves", "setting")
+OF_RUNS = [kind for kind in FIGURES if not getattr(KINDS[kind], "ANALYSIS", "")]
+
+
+def test_every_kind_of_figure_that_a_spec_may_name_is_drawn() -> None:
+    assert list(FIGURES) == list(KINDS)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "kind",
-    [kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.slow) for kind in FIGURES],
+    [kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.slow) for kind in OF_RUNS],
 )
 def test_long_names_overlap_nothing_and_are_not_cut(drawn: Draw, kind: str) -> None:
     rows = [
@@ -504,7 +510,7 @@ def test_drawings_of_one_figure_are_the_same_bytes(drawn: Draw, tmp_path: Path) 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", FIGURES)
+@pytest.mark.parametrize("kind", OF_RUNS)
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_every_figure_has_every_format_and_is_the_same_each_time(
     drawn: Draw, tmp_path: Path, kind: str, suffix: str

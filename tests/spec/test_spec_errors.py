@@ -20,6 +20,7 @@ from runner.components.optimizers import Optimizer
 from runner.components.schedules import Schedule
 from runner.core.errors import SpecError
 from runner.spec.experiment import load_experiment
+from runner.spec.figures.kinds import FigureKind
 from runner.spec.options import model_options, shorten_list, tags_of
 
 FOLDER = Path(__file__).parent / "errors"
@@ -33,6 +34,7 @@ UNIONS = {
     "models": Model,
     "optimizers": Optimizer,
     "schedules": Schedule,
+    "kinds of figures": FigureKind,
 }
 
 

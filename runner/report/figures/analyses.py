@@ -15,6 +15,25 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
+    from runner.report.figures.curves import FigureRequest
+
+
+def pages(kind: str, request: FigureRequest) -> dict[str, Figure]:
+    """Return the pages of a figure of an analysis, one or more a run, by part of the file's name.
+
+    Args:
+        kind: of figures, a name in ``PICTURES``.
+        request: with the arrays of runs.
+    """
+    variant = f" [{request.variant}]" if request.variant else ""
+    found: dict[str, Figure] = {}
+    for run in request.runs:
+        name = "" if run.name == request.experiment else f", {run.name}"
+        title = f"{request.experiment}{variant}{name}"
+        for part, figure in PICTURES[kind](title, run.arrays).items():
+            found["-".join(text for text in (run.part, part) if text)] = figure
+    return found
+
 
 def _filters(title: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Figure]:
     layer = str(arrays["layer"][0])

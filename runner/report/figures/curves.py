@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from runner.components.measures import BY_NAME
 from runner.core.reader import LAST
@@ -20,7 +20,11 @@ from runner.store.database import Database
 from runner.store.queries import CellResult, epoch_metrics, step_losses
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from runner.report.figures.samples import SampleGroup
+    from runner.report.tables.table import Row
+    from runner.spec.analyses import DeclaredAnalysis
 
 Measure = Literal["loss", "accuracy"]
 POINTS = 150
@@ -70,6 +74,21 @@ class ShownCell:
         return f"{self.name} ({', '.join(left_out)})" if left_out else self.name
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class AnalysedRun:
+    """What an analysis left of a run.
+
+    Attributes:
+        name: what the figure calls the run: its cell, with the seed where there are several.
+        part: the same in a file's name, "" where there is one run only.
+        arrays: by name.
+    """
+
+    name: str
+    part: str
+    arrays: Mapping[str, NDArray[Any]]
+
+
 @dataclass(frozen=True)
 class FigureRequest:
     """What to draw.
@@ -84,6 +103,9 @@ class FigureRequest:
         x: the setting or label of a figure over a setting.
         table: that figure's metrics, as columns beside ``x``.
         samples: what a figure of augmented images shows.
+        analysis: that a figure is of, or None.
+        rows: of ``table``, by position, where the figure is of an analysis' numbers.
+        runs: what the analysis left of runs, where the figure is of arrays.
     """
 
     database: Database | None
@@ -95,6 +117,9 @@ class FigureRequest:
     x: Column | None = None
     table: Table | None = None
     samples: tuple[SampleGroup, ...] = ()
+    analysis: DeclaredAnalysis | None = None
+    rows: Mapping[int, Row] = field(default_factory=dict)
+    runs: tuple[AnalysedRun, ...] = ()
 
     def title(self, what: str) -> str:
         """Return the title: experiment, variant, ``what``, and the cell if there is only one."""

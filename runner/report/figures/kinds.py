@@ -1,7 +1,8 @@
 """Which figures there are, and where each is drawn.
 
-To add one: a function of its name from a request to a figure, in a module beside this one, and a
-line in ``FIGURES``. Imports no drawing: the command line lists the names.
+To add one: its settings in ``runner/spec/figures/kinds.py``, a function of its name from a request
+to a figure, in a module beside this one, and a line in ``FIGURES``. Imports no drawing: the command
+line lists the names.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
     from runner.report.figures.curves import FigureRequest
 
+ARRAYS = "analyses"
+"""The module that draws what analyses leave as arrays."""
+
 FIGURES: Mapping[str, str] = {
     "sheet": "figure",
     "loss": "figure",
@@ -22,11 +26,25 @@ FIGURES: Mapping[str, str] = {
     "curves": "figure",
     "setting": "setting_figure",
     "augmentations": "samples",
+    "filters": ARRAYS,
+    "neurons": ARRAYS,
+    "saliency": ARRAYS,
+    "embedding": ARRAYS,
+    "robustness": "robustness",
 }
-"""The module beside this one that has the function of this name."""
+"""The module beside this one that has the function of this name, or draws arrays of analyses."""
 
 
-def figure_function(kind: str) -> Callable[[FigureRequest], Figure]:
-    """Return what draws a figure of a kind in ``FIGURES``."""
+def is_of_arrays(kind: str) -> bool:
+    """Return whether a figure is drawn from the arrays of an analysis, a page or more a run."""
+    return FIGURES[kind] == ARRAYS
+
+
+def draw_pages(kind: str, request: FigureRequest) -> dict[str, Figure]:
+    """Return the pages of a figure of a kind in ``FIGURES``, by what tells their files apart."""
     module = import_module(f"runner.report.figures.{FIGURES[kind]}")
-    return cast("Callable[[FigureRequest], Figure]", getattr(module, kind))
+    if is_of_arrays(kind):
+        pages: dict[str, Figure] = module.pages(kind, request)
+        return pages
+    function = cast("Callable[[FigureRequest], Figure]", getattr(module, kind))
+    return {"": function(request)}

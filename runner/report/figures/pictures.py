@@ -114,13 +114,15 @@ def saliency(
         method: what they were made by.
     """
     shown = [name for name in SALIENCY if name in pictures]
+    titles = SALIENCY if images.shape[3] == 3 else {**SALIENCY, "color": "signed"}
     figure, grid = _beside(title, captions, 1 + len(shown))
     for row, image in enumerate(images):
         show(grid[row][0], image, "image" if row == 0 else "")
         grid[row][0].set_xlabel(shorten(captions[row], TITLE_WIDTH + 4), fontsize=8)
         for axes, name in zip(grid[row][1:], shown, strict=True):
-            show(axes, pictures[name][row], SALIENCY[name] if row == 0 else "")
-    foot_legend(figure, [], f"{method}; gray: the sum of magnitudes; the largest values are cut")
+            show(axes, pictures[name][row], titles[name] if row == 0 else "")
+    caption = f"{method}; {titles['color']}: 0 is half bright; gray: the sum of magnitudes"
+    foot_legend(figure, [], f"{caption}; the largest values are cut")
     return figure
 
 

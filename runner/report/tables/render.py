@@ -9,7 +9,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from runner.core.errors import UsageError, nearest
@@ -80,7 +80,11 @@ def _html(filled: TableData) -> str:
 
 
 def _csv(filled: TableData) -> str:
-    records = to_records(filled)
+    return csv_text(to_records(filled))
+
+
+def csv_text(records: Sequence[Mapping[str, Any]]) -> str:
+    """Return mappings with the same keys as CSV with a header; nothing of none."""
     if not records:
         return ""
     buffer = io.StringIO()

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from runner.components.settings import Settings
-from runner.core.errors import SourcePosition, SpecError, UsageError
+from runner.core.errors import SpecError, UsageError
 from runner.core.run import Cell
+from runner.spec.figures.declared import DeclaredFigure
+from runner.spec.figures.kinds import SettingFigure
 from runner.spec.names import setting_path, short_name
 from runner.spec.nodes import Node, to_node
 from runner.spec.tables.checks import table_problems
@@ -16,40 +18,36 @@ from runner.spec.tables.pivot_checks import column_value
 from runner.spec.tables.table import Table, parse_tables
 from runner.spec.unknown import likely_settings
 
-EPOCH_RULES = ("best", "last", "min", "max")
-
 
 def setting_table(
-    cells: Sequence[Cell],
-    settings: Sequence[Settings],
-    x: str | None,
-    metrics: Sequence[str],
-    at: str,
+    cells: Sequence[Cell], settings: Sequence[Settings], figure: DeclaredFigure
 ) -> tuple[Column, Table]:
     """Return the column on the x axis, and a table of the metrics.
 
     Args:
         cells: what is drawn.
         settings: of these cells.
-        x: setting or label, or None for the only one that varies.
-        metrics: metrics and formulas; the accuracies and their gap when there are none.
-        at: as in tables.
+        figure: of kind ``setting``.
 
     Raises:
         UsageError: for an x that does not exist, is not the only one or is averaged over; or when
             no run has accuracies at that epoch.
         SpecError: for a metric that is unknown or that no run has.
     """
+    asked = figure.settings
+    assert isinstance(asked, SettingFigure)
     labels = list(dict.fromkeys(label for cell in cells for label in cell.labels))
-    rule = _epoch_rule(at)
-    x_column = _column(_x_name(cells, labels, x), cells, labels)
-    wanted = list(dict.fromkeys(metrics)) or _default_metrics(settings, rule)
+    x = _x_name(cells, labels, figure)
+    x_node = figure.tree.get("x") or Node(x, figure.position(), figure.position())
+    x_column = _column(x_node, cells, labels)
+    given = figure.tree.get("metrics")
+    wanted = list(given.value) if given is not None and given.value else []
+    if not wanted:
+        position = figure.position()
+        metrics = _default_metrics(settings, asked.at)
+        wanted = [Node(metric, position, position) for metric in metrics]
     columns = {
-        metric: Node(
-            {"metric": _placed("--metric", metric), "at": Node(rule)},
-            SourcePosition(f"--metric {metric}", 0, 0),
-        )
-        for metric in wanted
+        node.value: Node({"metric": node, "at": Node(asked.at)}, node.position) for node in wanted
     }
     (table,) = parse_tables(Node({"plot": Node(columns)}), labels)
     problems = list(table_problems([table], cells, settings))
@@ -58,37 +56,24 @@ def setting_table(
     return x_column, table
 
 
-def _placed(option: str, text: str) -> Node:
-    position = SourcePosition(f"{option} {text}", 0, 0)
-    return Node(text, position, position)
-
-
-def _epoch_rule(at: str) -> str | int:
-    if at in EPOCH_RULES:
-        return at
-    if at.isdecimal() and int(at) > 0:
-        return int(at)
-    allowed = f"{', '.join(EPOCH_RULES)} or an epoch from 1"
-    raise UsageError(f"--at is '{at}'", allowed=allowed)
-
-
-def _x_name(cells: Sequence[Cell], labels: Sequence[str], x: str | None) -> str:
+def _x_name(cells: Sequence[Cell], labels: Sequence[str], figure: DeclaredFigure) -> str:
+    assert isinstance(figure.settings, SettingFigure)
+    x = figure.settings.x
     varying = _varying(cells, labels)
     listed = ", ".join(varying) or "nothing varies between the cells"
     if x is None:
         if len(varying) == 1:
             return varying[0]
-        raise UsageError("which setting is on the x axis?", allowed=listed, hint="give --x")
+        found = "which setting is on the x axis?"
+        raise UsageError(found, allowed=listed, hint=figure.advice("x"))
     if x not in labels and setting_path(x) is None:
         tree = to_node(cells[0].settings) if cells else None
         suggestion = likely_settings(x, [*varying, *labels], tree)
-        raise UsageError(
-            f"--x {x} is no setting and no label", allowed=listed, suggestion=suggestion
-        )
+        found = f"{figure.words('x')} is no setting and no label"
+        raise UsageError(found, allowed=listed, suggestion=suggestion)
     if x == "seed" and x not in labels and not any(x in cell.swept for cell in cells):
-        raise UsageError(
-            "--x seed: seeds are averaged", allowed=listed, hint="give another setting"
-        )
+        found = f"{figure.words('x')}: seeds are averaged"
+        raise UsageError(found, allowed=listed, hint="give another setting")
     return x
 
 
@@ -98,14 +83,14 @@ def _varying(cells: Sequence[Cell], labels: Sequence[str]) -> list[str]:
     settings = [
         short_name(path)
         for path in paths
-        if len({str(column_value(_column(path, cells, labels), cell)) for cell in cells}) > 1
+        if len({str(column_value(_column(Node(path), cells, labels), cell)) for cell in cells}) > 1
     ]
     return settings or list(labels)
 
 
-def _column(name: str, cells: Sequence[Cell], labels: Sequence[str]) -> Column:
-    kind = "label" if name in labels else "setting"
-    tree = Node({"plot": Node({"x": Node({kind: _placed("--x", name)})})})
+def _column(node: Node, cells: Sequence[Cell], labels: Sequence[str]) -> Column:
+    kind = "label" if node.value in labels else "setting"
+    tree = Node({"plot": Node({"x": Node({kind: node}, node.position)}, node.position)})
     (table,) = parse_tables(tree, labels)
     problems = list(table_problems([table], cells, ()))
     if problems:

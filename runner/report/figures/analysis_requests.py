@@ -1,0 +1,166 @@
+"""What figures of analyses show of recorded runs: their arrays, or their numbers.
+
+Owns which of a cell's runs is shown, and what is said of the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from runner.bind.kept_analyses import KeptAnalysis, kept_analysis
+from runner.bind.workspace import Workspace
+from runner.core.errors import UsageError
+from runner.report.figures.cells import FigureCell
+from runner.report.figures.curves import AnalysedRun, FigureRequest, ShownCell
+from runner.report.figures.options import as_file_part
+from runner.report.tables.query import query_table
+from runner.spec.figures.declared import DeclaredFigure
+from runner.spec.figures.kinds import RobustnessFigure
+
+MOST_RUNS = 24
+"""Runs whose arrays one figure shows, on a page or more each."""
+
+
+@dataclass(frozen=True)
+class FoundAnalysis:
+    """What an analysis left of the chosen cells.
+
+    Attributes:
+        request: for the figure.
+        cells: how much of each it shows.
+        values: a row for each number: cell, seed, name, value, and its dimensions.
+    """
+
+    request: FigureRequest
+    cells: tuple[FigureCell, ...]
+    values: tuple[dict[str, object], ...]
+
+
+def robustness_request(
+    request: FigureRequest, cells: Sequence[FigureCell], figure: DeclaredFigure, command: str
+) -> FoundAnalysis:
+    """Return the request for a figure of robustness, of the cells that have its numbers.
+
+    Raises:
+        UsageError: when none has.
+    """
+    from runner.report.figures.robustness import robustness_table
+
+    assert isinstance(figure.settings, RobustnessFigure)
+    assert figure.analysis is not None
+    assert request.database is not None
+    table = robustness_table(figure.analysis, figure.settings.metrics)
+    keys = {result.run_key for cell in request.cells for result in cell.results}
+    filled = query_table(request.database, table, request.experiment, request.variant, keys)
+    rows = {row.position: row for row in filled.rows}
+    made = {
+        cell.name: min(entry.count for entry in rows[cell.position].entries.values())
+        for cell in request.cells
+    }
+    told = tuple(_told(each, made.get(each.name, 0)) for each in cells)
+    shown = tuple(cell for cell in request.cells if made[cell.name])
+    if not shown:
+        raise _nothing(figure, command)
+    values = [
+        {
+            "cell": cell.name,
+            "name": column.source,
+            **dict(column.analysis.where if column.analysis else ()),
+            "mean": entry.value,
+            "std": entry.std,
+            "seeds": entry.count,
+        }
+        for cell in shown
+        for column in table.columns
+        for entry in [rows[cell.position].entries[column.title]]
+    ]
+    request = replace(request, cells=shown, analysis=figure.analysis, table=table, rows=rows)
+    return FoundAnalysis(request, told, tuple(values))
+
+
+def _told(cell: FigureCell, made: int) -> FigureCell:
+    """Return a cell of which an analysis was made of so many seeds."""
+    if made >= cell.drawn:
+        return cell
+    why = "the analysis is not made yet" if not made else f"the analysis is made of {made} seeds"
+    return replace(
+        cell, drawn=made, left_out="; ".join(each for each in (cell.left_out, why) if each)
+    )
+
+
+def arrays_request(
+    request: FigureRequest,
+    cells: Sequence[FigureCell],
+    figure: DeclaredFigure,
+    home: Workspace,
+    command: str,
+    has_seeds: bool,
+) -> FoundAnalysis:
+    """Return the request for a figure of arrays: of each cell, those of its first seed that has.
+
+    Args:
+        request: of the cells.
+        cells: the same and those without a result.
+        figure: what is drawn.
+        home: where arrays lie.
+        command: makes what is missing.
+        has_seeds: whether the experiment has several, so that the one shown is named.
+
+    Raises:
+        UsageError: when no cell has any, or too many have.
+    """
+    assert figure.analysis is not None
+    if len(request.cells) > MOST_RUNS:
+        found = f"{len(request.cells)} cells; a figure of {figure.kind} shows {MOST_RUNS}"
+        raise UsageError(found, hint="choose some with --only, or `only` in the spec")
+    runs: list[AnalysedRun] = []
+    values: list[dict[str, object]] = []
+    missing: dict[str, str] = {}
+    for cell in request.cells:
+        seed, kept = _first_kept(request, cell, figure.analysis.key, home)
+        if kept.missing:
+            missing[cell.name] = kept.missing
+            continue
+        name = f"{cell.name}, seed {seed}" if has_seeds else cell.name
+        part = as_file_part(name) if len(request.cells) > 1 else ""
+        if any(part == other.part for other in runs):
+            part = f"{part}-{cell.position}"
+        runs.append(AnalysedRun(name, part, kept.arrays))
+        values += [
+            {"cell": cell.name, "seed": seed, "name": each["name"], **each["dims"]}
+            | {"value": each["value"]}
+            for each in kept.values
+        ]
+    if not runs:
+        raise _nothing(figure, command, ", ".join(dict.fromkeys(missing.values())))
+    told = tuple(
+        replace(each, drawn=0, left_out=missing[each.name])
+        if each.name in missing
+        else replace(each, drawn=min(1, each.drawn))
+        for each in cells
+    )
+    request = replace(request, analysis=figure.analysis, runs=tuple(runs))
+    return FoundAnalysis(request, told, tuple(values))
+
+
+def _first_kept(
+    request: FigureRequest, cell: ShownCell, analysis_key: str, home: Workspace
+) -> tuple[int, KeptAnalysis]:
+    """Return what an analysis left of the first seed of a cell that has it, or why none has."""
+    assert request.database is not None
+    none = KeptAnalysis("no run is done")
+    for result in cell.results:
+        if result.status != "done":
+            continue
+        kept = kept_analysis(request.database, home, result.run_key, analysis_key)
+        if not kept.missing:
+            return result.seed, kept
+        none = kept
+    return 0, none
+
+
+def _nothing(figure: DeclaredFigure, command: str, why: str = "not made yet") -> UsageError:
+    assert figure.analysis is not None
+    found = f"figure {figure.name}: analysis {figure.analysis.name} of no chosen cell is there"
+    return UsageError(f"{found} ({why})", hint=command)

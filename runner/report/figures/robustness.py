@@ -1,0 +1,217 @@
+"""Accuracy or loss against the severity of what is done to the images: a line for each transform.
+
+The numbers are those of tables: means and deviations over draws and seeds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from runner.components.analyses.analysis import Place
+from runner.core.errors import UsageError
+from runner.report.figures.curves import FigureRequest, ShownCell
+from runner.report.figures.drawing import COLORS, MARKERS
+from runner.report.figures.page import foot_legend, page, shorten, side_legend
+from runner.report.tables.table import TableValue
+from runner.spec.analyses import DeclaredAnalysis
+from runner.spec.tables.columns import AnalysisSource, Column
+from runner.spec.tables.table import Table
+
+MOST_CELLS = 24
+LINES: tuple[Any, ...] = ("solid", (0, (4, 1.5)), (0, (1, 1.2)))
+"""Beyond as many transforms as there are colours, the next of these goes with each."""
+
+UNCHANGED = 0
+"""The severity of the images as they are."""
+
+NAME_WIDTH = 24
+SEVERITY_WORDS = "severity (0: the images as they are)"
+TRANSFORM, SEVERITY = "transform", "severity"
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One transform: severities, from that of the images as they are, and a value at each."""
+
+    label: str
+    severities: tuple[int, ...]
+    values: tuple[TableValue, ...]
+
+
+def robustness_table(analysis: DeclaredAnalysis, metrics: Sequence[str]) -> Table:
+    """Return a table with a column for each metric at each transform and severity."""
+    columns = tuple(
+        _column(analysis, metric, place)
+        for metric in metrics
+        for place in analysis.settings.places() or ()
+    )
+    return Table(analysis.name, "", columns, (), None)
+
+
+def _column(analysis: DeclaredAnalysis, metric: str, place: Place) -> Column:
+    repeated = tuple(analysis.settings.REPEATED)
+    source = AnalysisSource(analysis.name, analysis.key, tuple(sorted(place.items())), repeated)
+    title = f"{place[TRANSFORM]} {place[SEVERITY]} {metric}"
+    return Column(title, "metric", metric, None, "best", None, None, None, source)
+
+
+def robustness(request: FigureRequest) -> Figure:
+    """Draw a row of panels for each cell, one a metric; or points, where severities are no scale.
+
+    Where every transform has one severity, transforms stand side by side.
+    """
+    assert request.table is not None
+    cells, metrics = request.cells, list(dict.fromkeys(each.source for each in _columns(request)))
+    if len(cells) > MOST_CELLS:
+        found = f"{len(cells)} cells; a figure of robustness takes {MOST_CELLS}"
+        raise UsageError(found, hint="choose some with --only, or `only` in the spec")
+    shown = {
+        cell.name: {metric: _lines(request, cell, metric) for metric in metrics} for cell in cells
+    }
+    lines = next(iter(shown.values()))[metrics[0]]
+    is_scale = any(len(line.severities) > 2 for line in lines)
+    columns = len(metrics) if len(metrics) > 1 else min(len(cells), 3)
+    rows = -(-len(cells) * len(metrics) // columns)
+    has_side = is_scale and len(lines) > 1
+    figure = page(
+        max(6.0, 3.6 * columns + (2.2 if has_side else 0.6)),
+        (2.6 + (0.0 if is_scale else 0.7)) * rows + 1.2,
+        request.title(f"{' and '.join(metrics)} of changed images"),
+    )
+    grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=_shared(metrics))
+    panels = [(cell, metric) for cell in cells for metric in metrics]
+    for number, (axes, (cell, metric)) in enumerate(zip(grid.flat, panels, strict=False)):
+        if is_scale:
+            _draw_severities(axes, shown[cell.name][metric])
+        else:
+            _draw_transforms(axes, shown[cell.name][metric])
+        axes.set_ylabel(request.axis_label(metric))
+        if len(cells) > 1:
+            axes.set_title(shorten(cell.counted_name(), 40))
+        if number + columns >= len(panels):  # none is below
+            axes.tick_params(labelbottom=True)
+            axes.set_xlabel(SEVERITY_WORDS if is_scale else "transform")
+    for axes in list(grid.flat)[len(panels) :]:
+        axes.remove()
+    if has_side:
+        side_legend(
+            figure,
+            [
+                (_handle(number), shorten(line.label, NAME_WIDTH))
+                for number, line in enumerate(lines)
+            ],
+        )
+    foot_legend(figure, [], "; ".join(_caption(request, shown.values(), is_scale)))
+    return figure
+
+
+def _shared(metrics: Sequence[str]) -> Literal["all", "col"]:
+    """Return which panels have one y axis: all of a metric."""
+    return "all" if len(metrics) == 1 else "col"
+
+
+def _columns(request: FigureRequest) -> tuple[Column, ...]:
+    assert request.table is not None
+    return request.table.columns
+
+
+def _lines(request: FigureRequest, cell: ShownCell, metric: str) -> list[_Line]:
+    """Return the transforms of a cell; each begins with the images as they are."""
+    entries = request.rows[cell.position].entries
+    found: dict[str, dict[int, TableValue]] = {}
+    for column in _columns(request):
+        if column.source == metric and column.analysis is not None:
+            place = dict(column.analysis.where)
+            of_label = found.setdefault(str(place[TRANSFORM]), {})
+            of_label[int(place[SEVERITY])] = entries[column.title]
+    (_, first), *others = found.items()
+    return [
+        _Line(label, (UNCHANGED, *values), (first[UNCHANGED], *values.values()))
+        for label, values in others
+    ]
+
+
+def _draw_severities(axes: Axes, lines: Sequence[_Line]) -> None:
+    for number, line in enumerate(lines):
+        color, marker, style = _look(number)
+        _draw(axes, line.severities, line.values, line.label, color, marker, style)
+    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
+    axes.margins(x=0.05)
+
+
+def _draw_transforms(axes: Axes, lines: Sequence[_Line]) -> None:
+    """Draw a point for each transform, and a dotted line at the images as they are."""
+    values = [lines[0].values[0], *(line.values[1] for line in lines)]
+    names = ["unchanged", *(line.label for line in lines)]
+    _draw(axes, range(len(values)), values, "transforms", COLORS[0], MARKERS[0], "none")
+    if (unchanged := values[0].value) is not None:
+        axes.axhline(unchanged, color="0.5", linestyle=(0, (1, 2)), linewidth=1.0)
+    labels = [shorten(name, NAME_WIDTH) for name in names]
+    axes.set_xticks(range(len(names)), labels, rotation=40, ha="right", rotation_mode="anchor")
+    axes.set_xlim(-0.6, len(names) - 0.4)
+
+
+def _draw(
+    axes: Axes,
+    x: Sequence[int],
+    values: Sequence[TableValue],
+    label: str,
+    color: str,
+    marker: str,
+    style: Any,
+) -> None:
+    deviations = [entry.std or 0.0 for entry in values]
+    drawn = axes.errorbar(
+        list(x),
+        [math.nan if entry.value is None else entry.value for entry in values],
+        yerr=deviations if any(deviations) else None,
+        color=color,
+        marker=marker,
+        linestyle=style,
+        capsize=2.5,
+        elinewidth=0.9,
+    )
+    drawn.lines[0].set_label(label)
+
+
+def _look(number: int) -> tuple[str, str, Any]:
+    count = len(COLORS)
+    return COLORS[number % count], MARKERS[number % count], LINES[number // count % len(LINES)]
+
+
+def _handle(number: int) -> Artist:
+    color, marker, style = _look(number)
+    return Line2D([], [], color=color, marker=marker, linestyle=style)
+
+
+def _caption(
+    request: FigureRequest, shown: Iterable[Mapping[str, Sequence[_Line]]], is_scale: bool
+) -> Iterator[str]:
+    """Yield what was evaluated, and what means are over."""
+    assert request.analysis is not None
+    settings = request.analysis.settings
+    yield f"{settings.looks_at()} images, weights of the {settings.weights} epoch"
+    if not is_scale:
+        yield "dotted: the images as they are"
+    draws = getattr(settings, "draws", 1)
+    seeds = max(len(cell.drawn()) for cell in request.cells)
+    over = [f"{draws} draws"] if draws > 1 else []
+    over += [f"{seeds} seeds"] if seeds > 1 else []
+    values = (
+        value
+        for each in shown
+        for lines in each.values()
+        for line in lines
+        for value in line.values
+    )
+    if over and any(value.std is not None for value in values):
+        yield f"mean ± sample standard deviation over {' and '.join(over)}"

@@ -1,0 +1,1 @@
+"""Figures declared in a spec: their kinds, settings and checks. Draws nothing."""

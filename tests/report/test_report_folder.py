@@ -1,0 +1,247 @@
+"""Figures of analyses that a spec declares, and the folder of all its tables and figures."""
+
+import errno
+import json
+import re
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import analysed
+import pytest
+
+from runner import api
+from runner.cli.app import main
+from runner.core.errors import DiskFull, Interrupted, SpecError, UsageError
+from runner.report import folder as report_folder
+
+FEW = analysed.SPEC.partition("figures:")[0] + "figures: {rates: {name: setting, x: dropout}}\n"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return analysed.make(tmp_path_factory.mktemp("seen"))
+
+
+@pytest.fixture
+def home(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(analysed.copy(made, tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def call(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., tuple[int, str, str]]]:
+    def called(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["runner", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
+
+    return called
+
+
+def recorded(home: Path, dims: str) -> list[float]:
+    """Return the recorded accuracies at a place, of both seeds of the first cell."""
+    query = """
+        SELECT run_analyses.value FROM run_analyses JOIN cells USING (run_key)
+        WHERE cells.position = 0 AND run_analyses.name = 'accuracy' AND dims LIKE ?
+    """
+    with sqlite3.connect(home / "results.db") as connection:
+        return [value for (value,) in connection.execute(query, (dims,))]
+
+
+def test_robustness_has_the_mean_and_deviation_over_draws_and_seeds(home: Path) -> None:
+    drawn = api.plot("seen.yaml", "shaken")
+    values = recorded(home, '%"severity":2,"transform":"turned"}')
+    assert len(values) == 4
+    (row,) = (
+        drawn.values()
+        .query(
+            "cell == 'dropout=0' and name == 'accuracy' and transform == 'turned' and severity == 2"
+        )
+        .to_dict("records")
+    )
+    assert row["mean"] == pytest.approx(fmean(values))
+    assert row["std"] == pytest.approx(stdev(values))
+    panels = drawn.figure.axes
+    assert [axes.get_ylabel() for axes in panels] == [
+        "accuracy (fraction)",
+        "cross-entropy loss (nats)",
+    ] * 2
+    turned, flipped = (line for line in panels[0].lines if not line.get_label().startswith("_"))
+    assert (turned.get_label(), list(turned.get_xdata())) == ("turned", [0, 1, 2])
+    assert (flipped.get_label(), list(flipped.get_xdata())) == ("RandomHorizontalFlip", [0, 1])
+    assert turned.get_ydata()[2] == pytest.approx(fmean(values))
+    (caption,) = [legend.get_title().get_text() for legend in drawn.figure.legends][1:]
+    assert "sample standard deviation over 2 draws and 2 seeds" in caption.replace("\n", " ")
+
+
+@pytest.mark.slow
+def test_transforms_of_one_severity_stand_side_by_side(home: Path) -> None:
+    text = re.sub(r"      - label: turned\n.*\n", "", analysed.SPEC)
+    (home / "seen.yaml").write_text(text, encoding="utf-8")
+    api.run("seen.yaml", device="cpu")
+    axes = api.plot("seen.yaml", "shaken", metrics="accuracy").figure.axes[0]
+    names = [label.get_text() for label in axes.get_xticklabels()]
+    assert names == ["unchanged", "RandomHorizontalFlip"]
+
+
+def test_declared_figure_shows_the_cells_of_its_only(home: Path) -> None:
+    drawn = api.plot("seen.yaml", "one")
+    assert drawn.path == Path("figures/seen-one.png")
+    assert "dropout=0, seed 1" in drawn.figure.get_suptitle()
+    assert drawn.frame()["cell"].tolist() == ["dropout=0"]
+    both = api.plot("seen.yaml", "map", out="m.svg")
+    assert [path.name for path in both.paths] == [
+        "m-dropout=0-seed-0.svg",
+        "m-dropout=0.3-seed-0.svg",
+    ]
+
+
+def test_options_stand_above_the_settings_of_a_declared_figure(home: Path) -> None:
+    metrics = [axes.get_ylabel() for axes in api.plot("seen.yaml", "shaken").figure.axes]
+    assert len(set(metrics)) == 2
+    drawn = api.plot("seen.yaml", "shaken", metrics=["loss"], only="dropout=0.0")
+    assert [axes.get_ylabel() for axes in drawn.figure.axes] == ["cross-entropy loss (nats)"]
+    with pytest.raises(SpecError, match=r"--metric f1.*metrics.0"):
+        api.plot("seen.yaml", "shaken", metrics=["f1"])
+    with pytest.raises(UsageError, match="--x is not for the figure 'robustness'"):
+        api.plot("seen.yaml", "shaken", x="lr")
+
+
+def test_kind_of_figure_needs_no_declaration(home: Path) -> None:
+    assert api.plot("seen.yaml", "filters").paths == (
+        Path("figures/seen-filters-dropout=0-seed-0.png"),
+        Path("figures/seen-filters-dropout=0.3-seed-0.png"),
+    )
+    with pytest.raises(UsageError, match=r"analyses: \{saliency: saliency\}"):
+        api.plot("seen.yaml", "saliency")
+
+
+def test_analysis_that_is_not_made_is_said_with_what_makes_it(home: Path) -> None:
+    shutil.rmtree(home / ".runner" / "analyses")
+    with pytest.raises(UsageError, match="its arrays are gone or damaged") as caught:
+        api.plot("seen.yaml", "map")
+    assert caught.value.hint == "runner run seen.yaml"
+    assert api.plot("seen.yaml", "shaken").left_out == ()  # has numbers alone
+
+
+@pytest.mark.slow
+def test_folder_has_every_table_and_figure_and_an_index_that_shows_them(
+    home: Path, call: Callable[..., tuple[int, str, str]]
+) -> None:
+    code, out, err = call("report", "seen.yaml", "--figures", "made/report")
+    assert (code, out) == (0, "made/report/README.md\n")
+    assert "left out" not in err
+    place = home / "made" / "report"
+    files = {path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file()}
+    pages = ("curves", "first", "map-dropout=0-seed-0", "map-dropout=0.3-seed-0", "one", "rates")
+    assert files == {
+        "README.md",
+        "report.json",
+        *(f"tables/seen.{suffix}" for suffix in ("md", "csv", "tex")),
+        *(f"figures/{page}.{suffix}" for page in (*pages, "shaken") for suffix in ("png", "pdf")),
+        *(f"figures/{name}.csv" for name in ("map", "one", "shaken")),
+    }
+    index = (place / "README.md").read_text(encoding="utf-8")
+    linked = set(re.findall(r"\]\((.*?)\)", index))
+    assert linked == files - {"README.md", "report.json"}
+    assert "How it learns." in index
+    assert "| DROPOUT | VAL_ACC |" in index
+    assert (place / "figures" / "shaken.csv").read_text().splitlines()[0] == (
+        "cell,name,severity,transform,mean,std,seeds"
+    )
+
+
+@pytest.mark.slow
+def test_folder_says_what_is_missing_and_makes_the_rest(
+    home: Path, call: Callable[..., tuple[int, str, str]]
+) -> None:
+    shutil.rmtree(home / ".runner" / "analyses")
+    text = analysed.SPEC.replace("[0.0, 0.3]", "[0.0, 0.3, 0.5]")
+    (home / "seen.yaml").write_text(text, encoding="utf-8")
+    code, out, err = call("report", "seen.yaml", "--figures", "report")
+    assert (code, out) == (0, "report/README.md\n")
+    assert "left out: figure map: figure map: analysis map of no chosen cell is there" in err
+    assert "left out: figure curves: dropout=0.5: 2 of 2 seeds not run" in err
+    assert "what is left out is made by: runner run seen.yaml\n" in err
+    index = Path("report/README.md").read_text(encoding="utf-8")
+    assert "    runner run seen.yaml\n" in index
+    assert "figures/curves.png" in index
+    assert "figures/map" not in index
+
+
+@pytest.mark.slow
+def test_spec_without_figures_shows_its_curves_and_analyses(home: Path) -> None:
+    (home / "seen.yaml").write_text(analysed.SPEC.partition("figures:")[0], encoding="utf-8")
+    found = api.write_report("seen.yaml", "report").frame()
+    assert found["name"].tolist() == ["seen", "sheet", "first", "map", "shaken"]
+    assert not any(found["missing"])
+
+
+def test_only_an_earlier_report_is_replaced(home: Path) -> None:
+    (home / "mine").mkdir()
+    (home / "mine" / "thesis.tex").write_text("mine", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"mine holds what no report has written: thesis\.tex"):
+        api.write_report("seen.yaml", "mine")
+    with pytest.raises(UsageError, match="is the current folder"):
+        api.write_report("seen.yaml", ".")
+    with pytest.raises(UsageError, match=r"seen\.yaml is a file"):
+        api.write_report("seen.yaml", "seen.yaml")
+    (home / "seen.yaml").write_text(FEW, encoding="utf-8")
+    api.write_report("seen.yaml", "report")
+    (home / "seen.yaml").write_text(FEW.replace("rates:", "by_dropout:"), encoding="utf-8")
+    api.write_report("seen.yaml", "report")
+    assert [path.name for path in sorted((home / "report" / "figures").iterdir())] == [
+        "by_dropout.pdf",
+        "by_dropout.png",
+    ]
+    (home / "report" / "notes.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"notes\.txt"):
+        api.write_report("seen.yaml", "report")
+    assert (home / "report" / "notes.txt").read_text(encoding="utf-8") == "mine"
+
+
+def stop(done: int, total: int) -> None:
+    if done == 2:
+        raise Interrupted(f"stopped after {done} of {total}")
+
+
+def fill_the_disk(*_: Any, **__: Any) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_folder_appears_whole_or_stays_as_it_was(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "seen.yaml").write_text(FEW, encoding="utf-8")
+    with pytest.raises(Interrupted):
+        api.write_report("seen.yaml", "report", on_progress=stop)
+    assert not list(home.glob("report*"))
+    api.write_report("seen.yaml", "report")
+    before = (home / "report" / "report.json").read_bytes()
+    monkeypatch.setattr(report_folder, "save", fill_the_disk)
+    with pytest.raises(DiskFull):
+        api.write_report("seen.yaml", "report")
+    assert [path.name for path in home.glob("report*")] == ["report"]
+    assert (home / "report" / "report.json").read_bytes() == before
+    for file in json.loads(before)["files"]:
+        assert (home / "report" / file).is_file()
+
+
+def test_spec_that_was_not_run_leaves_no_folder(
+    home: Path, call: Callable[..., tuple[int, str, str]]
+) -> None:
+    (home / "new.yaml").write_text(analysed.SPEC.replace("seen", "new"), encoding="utf-8")
+    code, _, err = call("report", "new.yaml", "--figures", "report")
+    assert code == 2
+    assert "new.yaml has not been run" in err
+    assert not (home / "report").exists()
+    assert call("report", "--figures", "report")[0] == 2
+    assert call("report", "seen.yaml", "--figures", "report", "--format", "csv")[0] == 2
