@@ -12,7 +12,7 @@ from test_spec_sweep import sweeps
 
 from runner.components.settings import Settings
 from runner.core.errors import MAX_PROBLEMS, SpecError
-from runner.spec import experiment, sizes, sweep
+from runner.spec import cells, sizes, sweep
 from runner.spec.experiment import Experiment, build_experiment, recorded_tables
 from runner.spec.nodes import to_node
 from runner.spec.sizes import num_values, sweep_size
@@ -97,7 +97,7 @@ def test_sweep_too_large_is_refused_before_anything_is_built(
 def test_cells_too_many_are_refused_before_anything_is_built(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.delattr(experiment, "resolve")
+    monkeypatch.delattr(cells, "resolve")
     grid = f"sweep: {{grid: {{epochs: {numbers(30)}}}}}"
     message = "a.yaml:4:8: 120 cells (30 combinations × 4 seeds)\n    allowed: at most 100"
     assert refused(f"seeds: {numbers(4)}\n{grid}") == message
