@@ -5,6 +5,7 @@ Owns how that is shown as tables. Nothing is computed by a network: logits were 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,7 @@ from runner.bind.kept_predictions import find_logits
 from runner.bind.named_runs import find_record
 from runner.bind.workspace import workspace
 from runner.components import scores
+from runner.components.measures import MEASURES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,28 +72,20 @@ class SplitPredictions(Framed):
         import pandas as pd
 
         logits, labels = self.kept.logits, self.kept.labels
-        found = scores.class_scores(logits, labels)
-        columns = {
-            "precision": found.precision,
-            "recall": found.recall,
-            "f1": found.f1,
-            "auroc": scores.auroc_of_classes(logits, labels),
-            "images": found.support,
-        }
+        columns = scores.columns_of_classes(logits, labels)
         return pd.DataFrame(columns, pd.Index(self.kept.classes, name="class"))
 
     def measures(self) -> Mapping[str, float]:
-        """Return the measures of the whole split by name, those of which a table has columns."""
-        logits, labels = self.kept.logits, self.kept.labels
-        return {
-            "accuracy": scores.top_k_accuracy(logits, labels, 1),
-            "top5_accuracy": scores.top_k_accuracy(logits, labels),
-            "balanced_accuracy": scores.balanced_accuracy(logits, labels),
-            "macro_f1": scores.macro_f1(logits, labels),
-            "auroc": scores.auroc(logits, labels),
-            "brier": scores.brier(logits, labels),
-            "ece": scores.calibration_error(logits, labels),
-        }
+        """Return the measures of the whole split by name, those of which a table has columns.
+
+        Those that say nothing of these images are left out, as AUROC of images of one class.
+        """
+        from runner.engine.tally import values_of_logits
+
+        classes = len(self.kept.classes)
+        measures = [each for each in MEASURES if classes >= each.least_classes]
+        found = values_of_logits(self.kept.logits, self.kept.labels, measures)
+        return {name: value for name, value in found.items() if math.isfinite(value)}
 
     def calibration(self, bins: int = scores.BINS) -> pd.DataFrame:
         """Return one row per bin of confidence: above, up_to, images, confidence, accuracy."""

@@ -56,7 +56,7 @@ def find_facts(
     stages = {stage.key: stage for stage in naive.stages}
     stages |= {each.key: each for each in features_of(naive.stages).values()}
     produced = {name for stage in stages.values() for name in stage.produces}
-    produced |= {each.logits for each in stages.values() if _measures_finished_run(each)}
+    produced |= {each.logits for each in stages.values() if _may_read_logits(each)}
     artifacts = frozenset(name for name in stored.maybe_there(produced) if lies_there(stored, name))
     if database is None:
         facts = Facts(artifacts=artifacts, finished=dict(finished), cache_limit=cache_limit)
@@ -143,12 +143,15 @@ def _weights_to_read(
             ended.get(stage.key) not in ("done", "diverged") or not there.issuperset(stage.produces)
         )
     ]
-    logits = {stage.logits for stage in reading if _measures_finished_run(stage)}
+    logits = {stage.logits for stage in reading if _may_read_logits(stage)}
     return {stage.weights for stage in reading} | logits
 
 
-def _measures_finished_run(stage: Stage) -> TypeGuard[Evaluate]:
-    return isinstance(stage, Evaluate) and stage.epoch_number is not None
+def _may_read_logits(stage: Stage) -> TypeGuard[Evaluate | Analyse]:
+    """Return whether logits that a finished run has kept may serve a stage."""
+    return (
+        isinstance(stage, AfterTraining) and stage.epoch_number is not None and stage.logits != ""
+    )
 
 
 def _damaged(names: Collection[str], database: Database, workspace: Workspace) -> set[str]:

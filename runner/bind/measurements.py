@@ -14,7 +14,7 @@ from runner.components.measures import measure_of, metric_parts
 from runner.core.reader import KeptWeights
 from runner.core.records import RunStatus
 from runner.core.stages import Evaluate, Stage, Train
-from runner.lower.stages import measurement
+from runner.lower.after_training import leaves_logits, measurement
 from runner.spec.experiment import Experiment
 from runner.spec.tables.measured import weights_for_metric
 from runner.store.database import Database
@@ -47,8 +47,7 @@ def measurements(
     for run, measures in asked.items():
         if run in finished and run not in done:
             continue
-        train = next(stage for stage in chains[run] if isinstance(stage, Train))
-        if stages := tuple(_missing(train, measures, done.get(run))):
+        if stages := tuple(_missing(chains[run], measures, done.get(run))):
             found[run] = stages
     return found
 
@@ -89,11 +88,13 @@ class _Columns:
         )
 
 
-def _missing(train: Train, asked: Asked, run: FinishedRun | None) -> Iterator[Evaluate]:
+def _missing(chain: Sequence[Stage], asked: Asked, run: FinishedRun | None) -> Iterator[Evaluate]:
     """Yield the evaluations of what a run lacks; all that is asked for of one without a result."""
+    train = next(stage for stage in chain if isinstance(stage, Train))
     for (split, weights), names in asked.items():
         if run is None:
-            yield measurement(train, split, weights, sorted(names))
+            left_by = [each.key for each in chain if leaves_logits(each, split, weights)]
+            yield measurement(train, split, weights, sorted(names), left_by=left_by)
             continue
         epoch = run.epochs[weights]
         if lacking := [each for each in names if (split, each, epoch) not in run.evaluated]:

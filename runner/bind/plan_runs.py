@@ -101,11 +101,10 @@ def plan_runs(
     chains = {key: cell.chain(reruns[key]) for key, cell in runs.items()}
     wanted = frozenset(keys)
     cells = [cell for cell in bound.wanted_cells if cell.run.run_key in wanted]
-    naive = naive_plan(
-        ((runs[key].run, chains[key]) for key in keys),
-        measurements(cells, chains, database, reruns, finished),
-        analyses(cells, chains, database, reruns, finished),
-    )
+    asked = measurements(cells, chains, database, reruns, finished)
+    looked_at, leaving = analyses(cells, chains, database, reruns, finished)
+    asked = {run: (*leaving.get(run, ()), *asked.get(run, ())) for run in {**leaving, **asked}}
+    naive = naive_plan(((runs[key].run, chains[key]) for key in keys), asked, looked_at)
     facts = find_facts(naive, finished, bound, database, numerics)
     steps = rule_steps(naive, facts, rules_without(bound.disabled))
     solo_keys = {

@@ -66,7 +66,7 @@ class WholeMeasure(Measure):
 
     @abstractmethod
     def of(self, logits: Logits, labels: Labels) -> float:
-        """Return the measure; what is no number fails the evaluation.
+        """Return the measure, NaN where these images have none: then it is not recorded.
 
         Args:
             logits: (N, classes), float32.

@@ -101,6 +101,18 @@ def class_scores(logits: Logits, labels: Labels) -> ClassScores:
     return ClassScores(precision, recall, f1, support.astype(np.int64))
 
 
+def columns_of_classes(logits: Logits, labels: Labels) -> dict[str, Floats | Indices]:
+    """Return what is said of each class by name, (classes,) each; NaN where it has none."""
+    found = class_scores(logits, labels)
+    return {
+        "precision": found.precision,
+        "recall": found.recall,
+        "f1": found.f1,
+        "auroc": auroc_of_classes(logits, labels),
+        "images": found.support,
+    }
+
+
 def balanced_accuracy(logits: Logits, labels: Labels) -> float:
     """Return the mean recall of the classes that occur among the labels."""
     from sklearn.metrics import balanced_accuracy_score

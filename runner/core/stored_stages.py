@@ -81,6 +81,7 @@ def stage_from_json(
                 epoch_number=values.get("epoch_number"),
                 prefix=_prefix_from_json(values),
                 on_features="features" in values,
+                only_logits=values.get("only_logits", False),
             )
         case _:
             assert_never(kind)
@@ -126,6 +127,7 @@ def _analyse_from_json(
         leaves_arrays=values.get("leaves_arrays", False),
         image_shape=tuple(values["image_shape"]) if "image_shape" in values else None,
         num_classes=values.get("num_classes", 0),
+        logits=values.get("logits", ""),
     )
 
 

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, assert_never, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -33,10 +34,10 @@ from runner.engine.memory import keep_freed_memory, return_freed_memory
 from runner.engine.network.build import load_state, network_for, network_of
 from runner.engine.network.layout import outside_prefix
 from runner.engine.network.whole_weights import whole_weights
-from runner.engine.stages.analyse import analyse
-from runner.engine.stages.evaluate import evaluate, measured_of_logits
+from runner.engine.stages.analyse import analyse, analyse_logits
+from runner.engine.stages.evaluate import Logits, evaluate, measured_of_logits
 from runner.engine.stages.features import features_stage, take_features
-from runner.engine.stages.keeping import SplitLogits, keep_logits
+from runner.engine.stages.keeping import RunWeights, keep_logits
 from runner.engine.stages.train import train_stages
 from runner.engine.training.cohort import Ended
 
@@ -117,10 +118,10 @@ def _compute(
     precision = settings.train.precision
     try:
         with computing(context.device, precision, context.deterministic):
-            if isinstance(stage, Evaluate) and (stage.from_logits or stage.measures):
-                measured = _measure_logits(context, cast(StageJob[Evaluate], job))
-                if measured is not None:
-                    return measured
+            if isinstance(stage, Evaluate | Analyse):
+                known = _from_logits(context, cast(StageJob[Evaluate | Analyse], job))
+                if known is not None:
+                    return known
             if isinstance(stage, Analyse) and stage.image_shape is not None:
                 return _analyse(context, cast(StageJob[Analyse], job), None)
             form = memory_format(context.device, precision)
@@ -160,44 +161,58 @@ def _evaluate(context: Context, job: StageJob[Evaluate], images: Images) -> Outc
     load_state(network, weights)
     network, samples = take_features(context, stage, images, network)
     epoch = _epoch_of(job)
-    measures = [BY_NAME[name] for name in stage.measures] or STANDARD
+    measures = () if stage.only_logits else [BY_NAME[name] for name in stage.measures] or STANDARD
     summed = [each for each in measures if isinstance(each, SummedMeasure)]
     split, precision = stage.split, settings.train.precision
-    batches: list[Tensor] = []
+    given = Logits()
 
     def report(done: int, total: int) -> None:
         context.on_progress(Progress(done, total, split=split))
 
     reached("evaluation begins")
-    measured = evaluate(network, samples, split, epoch, precision, summed, report, batches)
-    _check_finite(measured)
-    logits = torch.cat(batches).cpu().numpy()
-    labels = samples.labels(METRIC_SPLITS[split])
-    others = [each for each in measures if isinstance(each, WholeMeasure)]
-    measured += tuple(Metric(epoch, split, each.name, each.of(logits, labels)) for each in others)
-    _check_finite(measured)
-    return _evaluated(
-        job, measured, keep_logits(context, job, SplitLogits(samples, split, logits, epoch))
+    found = evaluate(network, samples, split, epoch, precision, summed, report, given)
+    measured = _known(context, found)
+    logits, labels = given.whole(), samples.labels(METRIC_SPLITS[split])
+    if others := [each for each in measures if isinstance(each, WholeMeasure)]:
+        if not np.isfinite(logits).all():
+            raise StageFailed(f"logits of {split} are not finite in epoch {epoch}")
+        found = measured_of_logits(logits, labels, split, epoch, others)
+        measured += _known(context, found)
+    digest = job.digest_of(stage.weights)
+    assert digest is not None, "weights are compared with their digest before they are used"
+    of_run = RunWeights(stage.solo_key, stage.epoch, digest, epoch)
+    kept = keep_logits(
+        context, samples, split, logits, of_run, job.check_claim, is_needed=stage.only_logits
     )
+    return _evaluated(job, measured, kept)
 
 
-def _measure_logits(context: Context, job: StageJob[Evaluate]) -> Outcome | None:
-    """Return measures of logits that an earlier evaluation left, None where there are none.
+def _from_logits(context: Context, job: StageJob[Evaluate | Analyse]) -> Outcome | None:
+    """Return what follows from logits that are kept, None where the network is needed.
 
     Raises:
         StageFailed: when the plan counts on them, and they are gone or damaged.
     """
-    stage, epoch = job.stage, _epoch_of(job)
+    stage = job.stage
+    if isinstance(stage, Evaluate) and not (stage.from_logits or stage.measures):
+        return None
+    if not stage.logits:
+        return None
     path = context.artifact_path(stage.logits)
     found = whole_logits(path, job.digest_of(stage.logits), job.digest_of(stage.weights))
-    if found is None and not stage.from_logits:
-        return None
     if found is None:
-        raise StageFailed(f"the logits in {path} are gone, damaged or not those of the weights")
+        if isinstance(stage, Evaluate) and not stage.from_logits:
+            return None
+        raise StageFailed(
+            f"the logits in {path} are gone, damaged or not those of the weights;"
+            " --retry-failed makes them again where the weights are there"
+        )
+    epoch = _epoch_of(job)
+    if isinstance(stage, Analyse):
+        return analyse_logits(context, cast(StageJob[Analyse], job), found, epoch)
     measures = [BY_NAME[name] for name in stage.measures] or STANDARD
     measured = measured_of_logits(found.logits, found.labels, stage.split, epoch, measures)
-    _check_finite(measured)
-    return _evaluated(job, measured)
+    return _evaluated(cast(StageJob[Evaluate], job), _known(context, measured))
 
 
 def _evaluated(
@@ -209,11 +224,21 @@ def _evaluated(
     return Outcome("done", reads, measured=measured, produced=kept)
 
 
-def _check_finite(measured: Sequence[Metric]) -> None:
-    for metric in measured:
-        if not math.isfinite(metric.value):
-            name = f"{metric.split}_{metric.name}"
-            raise StageFailed(f"{name} is not finite ({metric.value}) in epoch {metric.epoch}")
+def _known(context: Context, measured: Sequence[Metric]) -> tuple[Metric, ...]:
+    """Return measures without those that these images do not have, which is said.
+
+    Raises:
+        StageFailed: where one is not finite that any images have.
+    """
+    known = tuple(each for each in measured if math.isfinite(each.value))
+    for each in measured:
+        if math.isfinite(each.value):
+            continue
+        name = f"{each.split}_{each.name}"
+        if not isinstance(BY_NAME[each.name], WholeMeasure):
+            raise StageFailed(f"{name} is not finite ({each.value}) in epoch {each.epoch}")
+        context.on_note(f"{name} is not recorded: these images and labels have none")
+    return known
 
 
 def _analyse(context: Context, job: StageJob[Analyse], images: Images | None) -> Outcome:

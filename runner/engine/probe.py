@@ -12,7 +12,7 @@ import torch
 from runner.components.analyses import typed_analysis
 from runner.components.data.dataset import ImageSource
 from runner.components.data.splitting import Split
-from runner.components.settings import Precision, Settings, evaluated_each_epoch
+from runner.components.settings import METRIC_SPLITS, Precision, Settings, evaluated_each_epoch
 from runner.core.stages import Analyse, Evaluate, ExtractFeatures, Prepare, Stage, Train
 from runner.engine.arithmetic import computing, in_format, memory_format
 from runner.engine.data.augment import Augmenter
@@ -76,8 +76,11 @@ class Probe:
             case Train():
                 return self._training(stage, together)
             case Evaluate():
+                if stage.from_logits:
+                    return 0.0
                 network, sample = self.network(stage.on_features)
-                return self._evaluating(network, sample, self._num_images()["test"])
+                images = self._num_images()[METRIC_SPLITS[stage.split]]
+                return self._evaluating(network, sample, images)
             case Analyse():
                 network, sample = self.network(False)
                 images = typed_analysis(stage.analysis).passes(self._num_images())

@@ -11,9 +11,11 @@ from functools import reduce
 from operator import add
 from typing import TYPE_CHECKING
 
-from runner.components.measures import SummedMeasure
+from runner.components.measures import Measure, SummedMeasure, WholeMeasure
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import Tensor
 
 
@@ -66,6 +68,24 @@ class Tally:
             assert total is not None, "no batch was counted"
             found[measure.name] = measure.value(total, self._count_of_sums)
         return found
+
+
+def values_of_logits(
+    logits: NDArray[np.float32], labels: NDArray[np.int64], measures: Sequence[Measure]
+) -> dict[str, float]:
+    """Return measures of logits (N, classes) and labels (N,) by name.
+
+    Of a measure that needs all images at once, NaN where these have none.
+    """
+    import torch
+
+    tally = Tally([each for each in measures if isinstance(each, SummedMeasure)])
+    tally.add(torch.from_numpy(logits), torch.from_numpy(labels))
+    values = tally.values()
+    for each in measures:
+        if isinstance(each, WholeMeasure):
+            values[each.name] = each.of(logits, labels)
+    return {each.name: values[each.name] for each in measures}
 
 
 def on_host(lists: Sequence[Sequence[Tensor]]) -> list[list[Tensor]]:

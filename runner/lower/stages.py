@@ -11,8 +11,6 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-from runner.components.analyses import with_weights
-from runner.components.analyses.analysis import AnalysisSettings
 from runner.components.component import Component, canonical_settings, keyed_settings
 from runner.components.data.dataset import DatasetSettings
 from runner.components.resolved import settings_key
@@ -21,7 +19,6 @@ from runner.core.artifacts import weights_name
 from runner.core.keys import content_key, text_key
 from runner.core.plan import Plan
 from runner.core.prefix import FrozenPrefix
-from runner.core.reader import KeptWeights
 from runner.core.run import Cell, ResolvedSettings, Run
 from runner.core.stages import Analyse, Evaluate, Prepare, Stage, Train
 from runner.lower.trajectory import (
@@ -132,90 +129,6 @@ def naive_plan(
     )
 
 
-def measurement(
-    train: Train,
-    split: str,
-    epoch: KeptWeights,
-    measures: Sequence[str],
-    epoch_number: int | None = None,
-) -> Evaluate:
-    """Return the evaluation of further measures on weights that a run keeps.
-
-    Args:
-        train: what the run would do by itself.
-        split: the images.
-        epoch: which weights.
-        measures: names of what is measured.
-        epoch_number: of the weights of a finished run; nothing is to be trained for it then.
-    """
-    names = tuple(sorted(measures))
-    cost_key = _evaluation_cost_key(train.cost_key)
-    if split != "test":
-        cost_key = content_key("cost", [cost_key, split])
-    return Evaluate(
-        key=content_key("evaluate", [train.key, split, epoch, list(names)]),
-        needs=train.needs if epoch_number is not None else (*train.needs, train.key),
-        cost_key=cost_key,
-        num_bytes=0,
-        multiply_adds=train.multiply_adds,
-        settings=train.settings,
-        pixels_key=train.pixels_key,
-        solo_key=train.key,
-        trainings=() if epoch_number is not None else (train.key,),
-        weights=weights_name(train.key, epoch),
-        split=split,
-        epoch=epoch,
-        measures=names,
-        epoch_number=epoch_number,
-        prefix=train.prefix,
-    )
-
-
-def analyse(
-    train: Train,
-    analysis: AnalysisSettings,
-    epoch: KeptWeights,
-    epoch_number: int | None = None,
-    called: str = "",
-    shape: tuple[int, int, int] | None = None,
-    num_classes: int = 0,
-) -> Analyse:
-    """Return the analysis of weights that a run keeps.
-
-    Args:
-        train: what the run would do by itself.
-        analysis: what is looked at.
-        epoch: which weights.
-        epoch_number: of the weights of a finished run; nothing is to be trained for it then.
-        called: what the spec calls it.
-        shape: channels, height, width of an image, None where that is not known.
-        num_classes: of the data, likewise; else 0.
-    """
-    analysis = with_weights(analysis, epoch)
-    keyed = keyed_settings(analysis)
-    alone = shape is not None and not analysis.NEEDS_IMAGES
-    needs = () if alone else train.needs
-    return Analyse(
-        key=content_key("analyse", [train.key, epoch, keyed]),
-        needs=needs if epoch_number is not None else (*needs, train.key),
-        cost_key=content_key("cost", ["analyse", train.cost_key, keyed]),
-        num_bytes=None if analysis.LEAVES_ARRAYS else 0,
-        multiply_adds=train.multiply_adds,
-        settings=train.settings,
-        analysis=ResolvedSettings(canonical_settings(analysis), analysis),
-        pixels_key=train.pixels_key,
-        solo_key=train.key,
-        trainings=() if epoch_number is not None else (train.key,),
-        weights=weights_name(train.key, epoch),
-        epoch=epoch,
-        epoch_number=epoch_number,
-        leaves_arrays=analysis.LEAVES_ARRAYS,
-        called=called,
-        image_shape=shape if alone else None,
-        num_classes=num_classes if alone else 0,
-    )
-
-
 @lru_cache(maxsize=1 << 10)
 def _prepare(data: DatasetSettings, fingerprint: str, num_bytes: int | None) -> Prepare:
     pixels = pixels_key(data, fingerprint)
@@ -281,7 +194,8 @@ def _cost_key(model: Component, others: tuple[Any, ...], augment: Component | No
 
 
 @lru_cache(maxsize=1 << 10)
-def _evaluation_cost_key(train_cost_key: str) -> str:
+def evaluation_cost_key(train_cost_key: str) -> str:
+    """Return the key of all that decides the seconds of a pass over the test images."""
     return content_key("cost", ["evaluate", train_cost_key])
 
 
@@ -290,7 +204,7 @@ def _evaluate(run: Run, train: Train) -> Evaluate:
     return Evaluate(
         key=content_key("evaluate", [train.key, "test", epoch]),
         needs=(*train.needs, train.key),
-        cost_key=_evaluation_cost_key(train.cost_key),
+        cost_key=evaluation_cost_key(train.cost_key),
         num_bytes=0,
         multiply_adds=train.multiply_adds,
         settings=run.settings,

@@ -16,16 +16,44 @@ from runner.core.text import and_listed, show_seconds
 
 
 def read_kept_logits(plan: Plan, facts: Facts) -> Plan:
-    """Measure from logits that lie on the disk: no network, no images and no weights are needed."""
+    """Compute from logits that lie on the disk: no network, no images and no weights are needed.
+
+    Logits that nothing to be done needs, or that lie there, are not computed.
+    """
 
     def reading(stage: Stage) -> Stage:
-        if not isinstance(stage, Evaluate) or stage.epoch_number is None:
+        if not isinstance(stage, AfterTraining) or not _reads(stage, facts):
             return stage
-        if stage.key in facts.done or stage.logits not in facts.artifacts:
-            return stage
-        return replace(stage, needs=(), from_logits=True)
+        if isinstance(stage, Analyse):
+            return replace(stage, needs=())
+        return stage if stage.only_logits else replace(stage, needs=(), from_logits=True)
 
-    return replace(plan, stages=tuple(map(reading, plan.stages)))
+    needed = {
+        need
+        for stage in plan.stages
+        if isinstance(stage, Analyse) and not _is_whole(stage, facts) and not _reads(stage, facts)
+        for need in stage.needs
+    }
+    unneeded = [
+        stage
+        for stage in plan.stages
+        if isinstance(stage, Evaluate) and stage.only_logits and stage.key not in needed
+    ]
+    plan = replace(plan, stages=tuple(map(reading, plan.stages)))
+    return plan.without(unneeded, "nothing needs more than the logits that are there")
+
+
+def _reads(stage: Evaluate | Analyse, facts: Facts) -> bool:
+    """Return whether a stage is to compute from logits of a finished run that lie there."""
+    is_open = stage.epoch_number is not None and stage.key not in facts.done
+    if isinstance(stage, Analyse):
+        is_open = stage.epoch_number is not None and not _is_whole(stage, facts)
+    return is_open and stage.logits in facts.artifacts
+
+
+def _is_whole(stage: Evaluate | Analyse, facts: Facts) -> bool:
+    """Return whether a stage is done, and what it left is there."""
+    return stage.key in facts.done and facts.artifacts.issuperset(stage.produces)
 
 
 def skip_where_weights_are_gone(plan: Plan, facts: Facts) -> Plan:
@@ -38,6 +66,8 @@ def skip_where_weights_are_gone(plan: Plan, facts: Facts) -> Plan:
     of_runs: dict[str, dict[str, Evaluate | Analyse]] = {}
     for stage in lost:
         names = _names(stage, stage.key in facts.done)
+        if not names:
+            continue  # logits: what needs them says so
         of_runs.setdefault(stage.solo_key, {}).update(dict.fromkeys(names, stage))
     alike: dict[tuple[str, ...], list[Evaluate | Analyse]] = {}
     for found in of_runs.values():  # a run once, whatever is asked of it
@@ -61,10 +91,9 @@ def _lacks_weights(stage: Stage, facts: Facts) -> TypeGuard[Evaluate | Analyse]:
     """Return whether a stage is to be done of a finished run, and its weights are not there."""
     if not isinstance(stage, AfterTraining) or stage.epoch_number is None:
         return False
-    if isinstance(stage, Evaluate) and stage.from_logits:
+    if _is_whole(stage, facts) or _reads(stage, facts):
         return False
-    is_whole = stage.key in facts.done and facts.artifacts.issuperset(stage.produces)
-    return not is_whole and stage.weights not in facts.artifacts
+    return stage.weights not in facts.artifacts
 
 
 def _key(stage: Evaluate | Analyse) -> str:

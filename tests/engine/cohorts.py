@@ -130,8 +130,10 @@ def readings_of(outcome: Outcome) -> dict[str, Any]:
 
 
 def path_bytes(bench: Bench, name: str) -> bytes:
-    """Return a file of weights."""
-    return bench.context().artifact_path(name).read_bytes()
+    """Return a file of weights, or the files of logits one behind the other."""
+    path = bench.context().artifact_path(name)
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    return b"".join(file.read_bytes() for file in files)
 
 
 def states_of(bench: Bench) -> set[bytes]:

@@ -207,4 +207,7 @@ def test_without_the_weights_of_a_satisfied_reader_a_training_begins_anew(
         "weights/two epochs-best",
         "weights/two epochs-last",
         "weights/all-best",
+        "logits/two epochs-best-val",
+        "logits/two epochs-last-val",
+        "logits/all-best-val",
     }

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import logit_runs
 import pytest
 from analysed_grids import SPEC, do
 from forks import Forks
@@ -67,4 +68,19 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def before(finished: Path, tmp_path: Path) -> Path:
     """Return a copy of the folder with the finished grid."""
     shutil.copytree(finished, tmp_path / "home")
+    return tmp_path / "home"
+
+
+@pytest.fixture(scope="session")
+def tested_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a finished run that no test changes."""
+    folder = tmp_path_factory.mktemp("tested")
+    logit_runs.do(folder, logit_runs.SPEC)
+    return folder
+
+
+@pytest.fixture
+def tested(tested_run: Path, tmp_path: Path) -> Path:
+    """Return a folder with a finished run of a spec that asked for nothing more."""
+    shutil.copytree(tested_run, tmp_path / "home")
     return tmp_path / "home"

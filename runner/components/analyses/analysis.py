@@ -50,6 +50,9 @@ class AnalysisSettings(Component):
     NEEDS_IMAGES: ClassVar[bool] = True
     """Whether it looks at images; without, it can be made where they are gone."""
 
+    FROM_LOGITS: ClassVar[bool] = False
+    """Whether it needs nothing but the logits of its split: no network, no images."""
+
     weights: KeptWeights = Field("best", description="the epoch whose weights are looked at")
 
     @property

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from runner.components.analyses.analysis import OnSplit
+from runner.components.analyses.analysis import AnalysedSplit, OnSplit
 
 
 class Predictions(OnSplit):
     """What kept weights say of the images of a split: how well each class is told from the others.
 
-    The logits are kept with labels and image names, as those of a test are; the arrays are the
-    confusion matrix (`confusion`: class, predicted class) and, over 15 bins of confidence,
-    `bin_images`, `bin_confidence` and `bin_accuracy`. A value that a class has not (the precision
-    of a class that is never predicted) is left out.
+    They come from the logits that are kept, with labels and image names; where there are none, the
+    images go through the network once more. The arrays are the confusion matrix (`confusion`:
+    class, predicted class), `class_names` and, over 15 bins of confidence, `bin_images`,
+    `bin_confidence` and `bin_accuracy`. A value that a class has not (the precision of a class that
+    is never predicted) is left out. Outputs beyond the classes of the data (`model.classes`) are
+    called `output 11` and so on.
     """
 
     VALUES: ClassVar[Mapping[str, str]] = {
@@ -26,5 +28,10 @@ class Predictions(OnSplit):
     }
     DIMENSIONS: ClassVar[Mapping[str, str]] = {"class": "name of the class"}
     LEAVES_ARRAYS: ClassVar[bool] = True
+    FROM_LOGITS: ClassVar[bool] = True
 
     name: Literal["predictions"]
+
+    def passes(self, sizes: Mapping[AnalysedSplit, float]) -> float:
+        """Return how many images go through the network: none, as logits are read."""
+        return 0.0

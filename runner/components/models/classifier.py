@@ -37,6 +37,16 @@ Init = Literal[
 """How fresh weights are drawn; the names are those of ``torch.nn.init``."""
 
 
+def output_names(classes: Sequence[str], outputs: int) -> tuple[str, ...]:
+    """Return the names of a network's outputs: it may have more of them than the data classes.
+
+    Args:
+        classes: of the data.
+        outputs: of the network, at least as many (`model.classes`).
+    """
+    return (*classes, *(f"output {index}" for index in range(len(classes), outputs)))
+
+
 class UnknownLayer(ValueError):
     """A name or pattern that no layer of the network has.
 

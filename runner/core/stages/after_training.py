@@ -35,6 +35,7 @@ class Evaluate(PlannedStage):
         on_features: whether its network sees the prefix's outputs instead of images.
         from_logits: whether it reads logits that an earlier one left, without a network; not
             stored.
+        only_logits: whether it measures nothing: what it leaves are the logits.
     """
 
     kind: ClassVar[StageKind] = "evaluate"
@@ -50,6 +51,12 @@ class Evaluate(PlannedStage):
     prefix: FrozenPrefix | None = None
     on_features: bool = False
     from_logits: bool = False
+    only_logits: bool = False
+
+    @property
+    def cost_units(self) -> int:
+        """How often it takes the seconds that are known of its cost key: reading takes none."""
+        return 0 if self.from_logits else 1
 
     @property
     def logits(self) -> str:
@@ -58,8 +65,8 @@ class Evaluate(PlannedStage):
 
     @property
     def produces(self) -> tuple[str, ...]:
-        """Artifacts that later stages need; logits are none, as numbers do without."""
-        return ()
+        """Artifacts that later stages need; logits beside numbers are none: these do without."""
+        return (self.logits,) if self.only_logits else ()
 
     @property
     def consumes(self) -> tuple[str, ...]:
@@ -77,6 +84,8 @@ class Evaluate(PlannedStage):
         on = " on features" if self.on_features else ""
         measures = f": {', '.join(self.measures)}" if self.measures else ""
         weights = f"{self.epoch} weights on {self.split}"
+        if self.only_logits:
+            return f"logits of {model_of(self.settings)}{on}, {weights}"
         if self.from_logits:
             return f"read logits of {model_of(self.settings)}, {weights}{measures}"
         return f"evaluate {model_of(self.settings)}{on}, {weights}{measures}"
@@ -92,6 +101,7 @@ class Evaluate(PlannedStage):
             "split": self.split,
             "epoch": self.epoch,
             **({"measures": list(self.measures)} if self.measures else {}),
+            **({"only_logits": True} if self.only_logits else {}),
             **({} if self.epoch_number is None else {"epoch_number": self.epoch_number}),
             **features_json(self.prefix, self.on_features),
         }
@@ -114,6 +124,7 @@ class Analyse(PlannedStage):
         image_shape: channels, height, width of an image, where it needs the network alone; None
             where it looks at images, which say it.
         num_classes: of the data, likewise; else 0.
+        logits: artifact name of the logits that are all it looks at, "" where it needs the network.
     """
 
     kind: ClassVar[StageKind] = "analyse"
@@ -129,6 +140,7 @@ class Analyse(PlannedStage):
     called: str = ""
     image_shape: tuple[int, int, int] | None = None
     num_classes: int = 0
+    logits: str = ""
 
     @property
     def name(self) -> str:
@@ -143,6 +155,8 @@ class Analyse(PlannedStage):
     @property
     def consumes(self) -> tuple[str, ...]:
         """Artifacts that it needs, of the stages before it."""
+        if self.logits:
+            return (self.logits,)
         if self.image_shape is not None:
             return (self.weights,)
         return (pixels_name(self.pixels_key), self.weights)
@@ -166,6 +180,7 @@ class Analyse(PlannedStage):
             **({} if self.epoch_number is None else {"epoch_number": self.epoch_number}),
             **({"leaves_arrays": True} if self.leaves_arrays else {}),
             **self._image_json(),
+            **({"logits": self.logits} if self.logits else {}),
         }
 
     def _image_json(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from runner.components.analyses.sizes import Sizes
 from runner.components.analyses.weights import Filters, Neurons
 from runner.engine.analyses.embedding import embedding
 from runner.engine.analyses.predictions import predictions
-from runner.engine.analyses.result import Analyser
+from runner.engine.analyses.result import Analyser, LogitsAnalyser
 from runner.engine.analyses.robustness import robustness
 from runner.engine.analyses.saliency import saliency
 from runner.engine.analyses.sizes import sizes
@@ -19,7 +19,6 @@ from runner.engine.analyses.weights import filters, neurons
 
 ANALYSES: dict[type[AnalysisSettings], Analyser] = {
     Robustness: robustness,
-    Predictions: predictions,
     Filters: filters,
     Neurons: neurons,
     Saliency: saliency,
@@ -27,3 +26,6 @@ ANALYSES: dict[type[AnalysisSettings], Analyser] = {
     Sizes: sizes,
 }
 """What computes each analysis, by the class of its settings."""
+
+OF_LOGITS: dict[type[AnalysisSettings], LogitsAnalyser] = {Predictions: predictions}
+"""The same of those that are ``FROM_LOGITS``: they see no network."""

@@ -9,17 +9,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from runner.components.data.splitting import Split
 from runner.components.settings import Settings
 from runner.core.errors import Interrupted, StageFailed
 from runner.core.records import AnalysisValue
 from runner.engine.context import Context, Progress
 from runner.engine.data.samples import Images
+from runner.engine.kept_logits import KeptLogits
 from runner.engine.network.build import Network
 
 
@@ -30,13 +29,10 @@ class AnalysisResult:
     Attributes:
         values: numbers, each once at its place.
         arrays: by name, which is the name of a file too.
-        logits: (N, classes) of the images of a split, in its order, by split: they are kept as
-            those of an evaluation of the same weights are.
     """
 
     values: tuple[AnalysisValue, ...] = ()
     arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-    logits: Mapping[Split, NDArray[np.float32]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +90,9 @@ class AnalysisInput(NetworkInput):
             raise StageFailed(f"the image {left_out} was left out, as it cannot be decoded{said}")
         return torch.tensor([numbers[name] for name in names])
 
+
+LogitsAnalyser = Callable[[KeptLogits, Any], AnalysisResult]
+"""Makes an analysis of kept logits, with its settings."""
 
 Analyser = Callable[[Any, Any], AnalysisResult]
 """Makes an analysis of an input, with its settings: of `NetworkInput` where it needs no images."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from runner.components.analyses.saliency import PROBABILITY, Saliency
+from runner.components.models.classifier import output_names
 from runner.core.records import AnalysisValue
 from runner.core.spacing import evenly_spaced
 from runner.engine.analyses.result import AnalysisInput, AnalysisResult
@@ -41,7 +42,8 @@ def saliency(subject: AnalysisInput, asked: Saliency) -> AnalysisResult:
     arrays = {name: np.concatenate(parts) for name, parts in found.items()}
     arrays["images"] = _pixels(subject, chosen)
     arrays["labels"] = images.labels_at(chosen).cpu().numpy()
-    arrays["class_names"] = np.array(images.classes)
+    names = output_names(images.classes, arrays["probabilities"].shape[1])
+    arrays["class_names"] = np.array(names)
     if layer is not None:
         arrays["layer"] = np.array([layer])
     return AnalysisResult(_values(subject, chosen, arrays), arrays)
@@ -67,7 +69,7 @@ def _pixels(subject: AnalysisInput, chosen: Tensor) -> NDArray[Any]:
 def _values(
     subject: AnalysisInput, chosen: Tensor, arrays: dict[str, NDArray[Any]]
 ) -> tuple[AnalysisValue, ...]:
-    names, classes = subject.images.index["names"], subject.images.classes
+    names, classes = subject.images.index["names"], arrays["class_names"].tolist()
     return tuple(
         AnalysisValue(
             PROBABILITY,

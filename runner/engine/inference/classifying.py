@@ -120,6 +120,6 @@ class TrainedClassifier:
         order = logits.argsort(dim=1, descending=True, stable=True)[:, :count]
         probabilities = logits.softmax(1).gather(1, order)
         return [
-            tuple((self.model.class_name(index), share) for index, share in zip(*each, strict=True))
+            tuple((self.model.outputs[index], share) for index, share in zip(*each, strict=True))
             for each in zip(order.tolist(), probabilities.tolist(), strict=True)
         ]

@@ -69,7 +69,7 @@ def metadata_of(model: TrainedModel) -> dict[str, str]:
         "format": "runner 1",
         "run": model.run_key,
         "epoch": str(model.epoch),
-        "classes": json.dumps(model.output_names(), ensure_ascii=False),
+        "classes": json.dumps(list(model.outputs), ensure_ascii=False),
         "preprocessing": json.dumps(model.preprocessing()),
         "settings": json.dumps(canonical_settings(model.settings), ensure_ascii=False),
         "measured": json.dumps(dict(model.about)),

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from runner.components.measures import MEASURES, SummedMeasure, WholeMeasure
+from runner.components.measures import MEASURES
 from runner.engine.inference.classifying import TrainedClassifier
 from runner.engine.inference.image_files import FileImage, in_batches, read_files
-from runner.engine.tally import Tally
+from runner.engine.tally import values_of_logits
 
 
 class Measuring:
@@ -35,9 +35,7 @@ class Measuring:
         """
         self._classifier, self._leaves_out = classifier, leaves_out
         classes = len(classifier.model.classes)
-        measures = [each for each in MEASURES if classes >= each.least_classes]
-        self._tally = Tally([each for each in measures if isinstance(each, SummedMeasure)])
-        self._whole = [each for each in measures if isinstance(each, WholeMeasure)]
+        self._measures = [each for each in MEASURES if classes >= each.least_classes]
         self._logits: list[NDArray[np.float32]] = []
         self.labels: list[int] = []
         self.right: list[int] = []
@@ -61,7 +59,6 @@ class Measuring:
             if pixels and (self._leaves_out or not self.unread):
                 given = torch.tensor([theirs[index] for index in kept])
                 logits = self._classifier.logits(np.stack(pixels))
-                self._tally.add(logits, given)
                 self._logits.append(logits.numpy())
                 self.labels += given.tolist()
                 self.right += given[logits.argmax(1) == given].tolist()
@@ -73,9 +70,6 @@ class Measuring:
 
         Those that say nothing of these files are left out, as AUROC of files of one class.
         """
-        found = self._tally.values()
         logits, labels = np.concatenate(self._logits), np.array(self.labels, dtype=np.int64)
-        for each in self._whole:
-            if math.isfinite(value := each.of(logits, labels)):
-                found[each.name] = value
-        return found
+        found = values_of_logits(logits, labels, self._measures)
+        return {name: value for name, value in found.items() if math.isfinite(value)}

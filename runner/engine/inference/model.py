@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runner.components.models.classifier import output_names
 from runner.components.settings import Settings
 
 if TYPE_CHECKING:
@@ -44,14 +46,10 @@ class TrainedModel:
     about: Mapping[str, Any] = field(default_factory=dict)
     command: str = ""
 
-    def class_name(self, index: int) -> str:
-        """Return the name of an output; a network may have more of them than the data classes."""
-        return self.classes[index] if index < len(self.classes) else f"output {index}"
-
-    def output_names(self) -> list[str]:
-        """Return a name for each output of the network."""
-        outputs = self.settings.model.classes or len(self.classes)
-        return [self.class_name(index) for index in range(outputs)]
+    @cached_property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of the network's outputs; it may have more of them than the data classes."""
+        return output_names(self.classes, self.settings.model.classes or len(self.classes))
 
     def preprocessing(self) -> dict[str, Any]:
         """Return what is done with an image before the network sees it, as JSON values."""

@@ -59,7 +59,7 @@ def model_card(model: TrainedModel, file: str, about: str, example: str, compare
         f" The file is {about}.",
         "## Input and output",
         f"`images`: float32, batch × {channels} × {height} × {width}, any batch size, prepared as"
-        f" follows. `logits`: float32, batch × {len(model.output_names())}, in the order of the"
+        f" follows. `logits`: float32, batch × {len(model.outputs)}, in the order of the"
         " names below; their softmax are probabilities.",
         _table(model.preprocessing()),
         "```python\n" + example + "\n```",
@@ -103,7 +103,7 @@ def _measured(model: TrainedModel) -> str:
 
 
 def _classes(model: TrainedModel) -> str:
-    names = model.output_names()
+    names = model.outputs
     lines = [f"{label}. {escaped(name)}" for label, name in enumerate(names[:SHOWN_CLASSES])]
     more = len(names) - SHOWN_CLASSES
     return "\n".join(

@@ -1,6 +1,6 @@
 """Evaluation: the measures of a network on one split, or of logits that were kept.
 
-Yields metrics, nothing else; where they are wanted, the logits go to a list of the caller's.
+Gives metrics, and logits where they are wanted; what becomes of these is not decided here.
 """
 
 from __future__ import annotations
@@ -13,12 +13,33 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from runner.components.measures import Measure, SummedMeasure, WholeMeasure
+from runner.components.measures import Measure, SummedMeasure
 from runner.components.settings import METRIC_SPLITS
 from runner.core.records import Metric
 from runner.engine.data.samples import Samples
 from runner.engine.network.build import Network
-from runner.engine.tally import Tally
+from runner.engine.tally import Tally, values_of_logits
+
+
+class Logits:
+    """The logits of a pass, gathered on the host: the device holds those of one batch."""
+
+    def __init__(self) -> None:
+        self._rows: NDArray[np.float32] | None = None
+        self._count = 0
+
+    def add(self, logits: Tensor, total: int) -> None:
+        """Take a batch (B, classes) of a pass over ``total`` images; waits for the device."""
+        rows = logits.float().cpu().numpy()
+        if self._rows is None:
+            self._rows = np.empty((total, rows.shape[1]), np.float32)
+        self._rows[self._count : self._count + len(rows)] = rows
+        self._count += len(rows)
+
+    def whole(self) -> NDArray[np.float32]:
+        """Return all of them, (N, classes), when the pass has ended."""
+        assert self._rows is not None, "a pass without images"
+        return self._rows[: self._count]
 
 
 def evaluate(
@@ -29,7 +50,7 @@ def evaluate(
     precision: str,
     measures: Sequence[SummedMeasure],
     on_images: Callable[[int, int], None] = lambda done, total: None,
-    kept: list[Tensor] | None = None,
+    kept: Logits | None = None,
 ) -> tuple[Metric, ...]:
     """Return measures of the network in eval mode.
 
@@ -42,7 +63,7 @@ def evaluate(
         measures: what is measured.
         on_images: called after each batch with the images done and their total; on a GPU, a batch
             may still be in progress.
-        kept: filled with the logits of each batch, float32 on the device.
+        kept: takes the logits of each batch, where they are wanted.
     """
     network.eval()
     total = len(samples.splits[METRIC_SPLITS[split]])
@@ -54,7 +75,7 @@ def evaluate(
                 logits = network.evaluated(inputs)
             tally.add(logits, labels)
             if kept is not None:
-                kept.append(logits.float())
+                kept.add(logits, total)
             on_images(tally.count, total)
     return tuple(Metric(epoch, split, name, value) for name, value in tally.values().items())
 
@@ -67,12 +88,7 @@ def measured_of_logits(
     measures: Sequence[Measure],
 ) -> tuple[Metric, ...]:
     """Return measures of logits (N, classes) and labels (N,) that are there."""
-    tally = Tally([each for each in measures if isinstance(each, SummedMeasure)])
-    tally.add(torch.from_numpy(logits), torch.from_numpy(labels))
-    values = tally.values()
-    for each in measures:
-        if isinstance(each, WholeMeasure):
-            values[each.name] = each.of(logits, labels)
+    values = values_of_logits(logits, labels, measures)
     return tuple(Metric(epoch, split, name, value) for name, value in values.items())
 
 

@@ -1,68 +1,90 @@
 """Keeping what an evaluation has computed beside its numbers: logits, with labels and image names.
 
-Owns what of the data stands beside the logits. Where they lie and what they hold is said elsewhere.
+Owns what of the data stands beside the logits, and that numbers do without them where the disk is
+full. Where they lie and what they hold is said elsewhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from runner.components.models.classifier import output_names
 from runner.components.settings import METRIC_SPLITS
 from runner.core.artifacts import logits_name
+from runner.core.errors import is_full_disk
+from runner.core.reader import KeptWeights
 from runner.core.records import Produced
-from runner.core.stages import Analyse, Evaluate
 from runner.engine.context import Context
 from runner.engine.data.samples import Samples
-from runner.engine.job import StageJob
 from runner.engine.kept_logits import KeptLogits, write_logits
 from runner.engine.training.retention import with_room
 
 
 @dataclass(frozen=True, slots=True)
-class SplitLogits:
-    """What kept weights gave.
+class RunWeights:
+    """Weights that a run keeps.
 
     Attributes:
-        samples: the data.
-        split: ``train_eval``, ``val`` or ``test``.
-        logits: (N, classes) float32, in the order of the split.
+        run: what trainings call the run.
+        which: of its weights.
+        digest: of the weights, as it is recorded.
         epoch: of the weights.
     """
 
-    samples: Samples
-    split: str
-    logits: NDArray[np.float32]
+    run: str
+    which: KeptWeights
+    digest: str
     epoch: int
 
 
 def keep_logits(
-    context: Context, job: StageJob[Evaluate | Analyse], seen: SplitLogits
+    context: Context,
+    samples: Samples,
+    split: str,
+    logits: NDArray[np.float32],
+    weights: RunWeights,
+    check: Callable[[], None],
+    is_needed: bool = False,
 ) -> Sequence[Produced]:
     """Keep logits as an artifact; on a full disk, states give way.
 
+    Where they do not fit even then, nothing is kept, which is said, unless they are needed.
+
+    Args:
+        context: of the stage.
+        samples: the data.
+        split: ``train_eval``, ``val`` or ``test``.
+        logits: (N, classes) in the order of the split.
+        weights: whose logits they are.
+        check: called before they take their place; what it raises leaves what was there.
+        is_needed: by what comes after.
+
     Raises:
-        OSError: when they cannot be written.
+        OSError: when they cannot be written; of a full disk only when they are needed.
         ClaimLost: when another process took the stage over.
     """
-    stage, split = job.stage, METRIC_SPLITS[seen.split]
-    images = seen.samples.splits[split].numpy()
-    names = seen.samples.index["names"]  # of the rows that were kept: others may be left out
-    digest = job.digest_of(stage.weights)
-    assert digest is not None, "weights are compared with their digest before they are used"
+    images = samples.splits[METRIC_SPLITS[split]].numpy()
+    names = samples.index["names"]  # of the rows that were kept: others may be left out
     kept = KeptLogits(
-        logits=seen.logits,
-        labels=seen.samples.labels(split),
+        logits=logits,
+        labels=samples.labels(METRIC_SPLITS[split]),
         images=images,
         names=[names[index] for index in images],
-        classes=seen.samples.classes,
-        split=seen.split,
-        epoch=seen.epoch,
-        weights=digest,
+        classes=output_names(samples.classes, logits.shape[1]),
+        split=split,
+        epoch=weights.epoch,
+        weights=weights.digest,
     )
-    name = logits_name(stage.solo_key, stage.epoch, seen.split)
+    name = logits_name(weights.run, weights.which, split)
     path = context.artifact_path(name)
-    return (with_room(context, lambda: write_logits(path, name, kept, job.check_claim)),)
+    try:
+        return (with_room(context, lambda: write_logits(path, name, kept, check)),)
+    except OSError as error:
+        if is_needed or not is_full_disk(error):
+            raise
+        context.on_note(f"the disk is full: logits of {split} images are not kept, all else is")
+        return ()

@@ -22,10 +22,12 @@ from runner.core.stages import Train
 from runner.engine.arithmetic import memory_format
 from runner.engine.context import Context, Outcome
 from runner.engine.data.pixels import open_images
+from runner.engine.data.samples import Samples
 from runner.engine.job import StageJob
 from runner.engine.network.build import described, load_state, network_for, own_state
 from runner.engine.stages.features import take_features
 from runner.engine.stages.recorded import read_record
+from runner.engine.stages.training_logits import keep_training_logits
 from runner.engine.training.book import Book
 from runner.engine.training.cohort import Cohort, Ended, EpochLoop
 from runner.engine.training.common import Common
@@ -85,7 +87,7 @@ def _epoch_loop(context: Context, task: StageJob[Train], common: Common | None) 
     if task.record is not None:
         read = read_record(context, network, inputs, task, task.record)
         if read is not None:
-            return _as_recorded(context, task, task.record, read)
+            return _as_recorded(context, task, task.record, read, samples)
     state, before = find_start(context, network, inputs, task, states)
     if given and not before:
         load_state(network, own_state(network_for(context, settings, images)))
@@ -100,6 +102,8 @@ def _epoch_loop(context: Context, task: StageJob[Train], common: Common | None) 
             diverged = yield from _epochs(training, task, book)
     except Interrupted as stop:
         raise Interrupted(f"{stop}; {book.redone()}") from None
+    epoch = state.epoch if diverged is None else 0
+    keep_training_logits(context, task, network, samples, epoch)
     if diverged is not None:
         return _diverged(diverged, task, state, book)
     if state.epoch >= task.stage.first_epoch:
@@ -121,12 +125,17 @@ def _to_read(
 
 
 def _as_recorded(
-    context: Context, task: StageJob[Train], record: Record, state: TrainState
+    context: Context,
+    task: StageJob[Train],
+    record: Record,
+    state: TrainState,
+    samples: Samples,
 ) -> Outcome:
     """Let the readers read recorded epochs; the one in which they diverge is recorded anew."""
     book = Book(context, task, record.inputs, clipped(record.ranges, state.epoch))
     with book.at_work():
         book.settle(state)
+    keep_training_logits(context, task, state.network, samples, 0)
     ending = record.ending
     if not state.waiting() or ending is None:
         return _done(task, state, book)

@@ -1,0 +1,92 @@
+"""Logits of what a training evaluates after each epoch, of the epochs whose weights are kept.
+
+Computed once, when the training has ended, from the weights as they lie on the disk: so nothing of
+them is held while it trains, and a training that goes on, or reads what is recorded, leaves the
+same. Numbers do without them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runner.components.resolved import typed_settings
+from runner.components.settings import splits_each_epoch
+from runner.core.artifacts import weights_name
+from runner.core.stages import Train
+from runner.engine.context import Context, Progress
+from runner.engine.data.samples import Samples
+from runner.engine.job import StageJob
+from runner.engine.network.build import Network, copy_state, load_state
+from runner.engine.network.whole_weights import whole_weights
+from runner.engine.stages.evaluate import Logits, evaluate
+from runner.engine.stages.keeping import RunWeights, keep_logits
+
+
+def keep_training_logits(
+    context: Context, job: StageJob[Train], network: Network, samples: Samples, epoch: int
+) -> None:
+    """Keep the logits of the validation images, and of test images evaluated after each epoch.
+
+    Args:
+        context: of the stage.
+        job: its readers that want no further epoch, and their weights, are known.
+        network: computes them; has its weights again afterwards.
+        samples: as the network takes them.
+        epoch: whose weights the network has, 0 where it may lose them.
+
+    Raises:
+        ClaimLost: when another process took the stage over.
+        OSError: when they cannot be written, but for a full disk.
+    """
+    settings = typed_settings(job.stage.settings)
+    splits = [split for split in splits_each_epoch(settings) if split != "train_eval"]
+    kept = _kept_weights(job) if splits else []
+    if not kept:
+        return
+    before = copy_state(network) if epoch and any(each.epoch != epoch for each in kept) else {}
+    found: dict[tuple[int, str], NDArray[np.float32]] = {}
+    at = epoch
+    for each in kept:
+        lacking = [split for split in splits if (each.epoch, split) not in found]
+        if lacking and each.epoch != at:
+            path = context.artifact_path(weights_name(each.run, each.which))
+            weights = whole_weights(path, each.digest)
+            if not weights:
+                context.on_note(f"logits of epoch {each.epoch} are not kept: its weights are gone")
+                continue
+            load_state(network, weights)
+            at = each.epoch
+        for split in lacking:
+            found[each.epoch, split] = _logits(context, job, network, samples, split)
+        for split in splits:
+            logits = found[each.epoch, split]
+            made = keep_logits(context, samples, split, logits, each, job.check_claim)
+            job.produced.extend(made)
+    if before:
+        load_state(network, before)
+
+
+def _kept_weights(job: StageJob[Train]) -> list[RunWeights]:
+    """Return the weights that its readers keep, in the order of their epochs."""
+    digests = {each.name: each.digest for each in job.produced}
+    kept = [
+        RunWeights(run, which, digests[weights_name(run, which)], outcome[f"{which}_epoch"])
+        for run, outcome in job.finished_readers.items()
+        if outcome["status"] == "done"
+        for which in job.stage.readers[run].keeps
+    ]
+    return sorted(kept, key=lambda each: each.epoch)
+
+
+def _logits(
+    context: Context, job: StageJob[Train], network: Network, samples: Samples, split: str
+) -> NDArray[np.float32]:
+    precision = typed_settings(job.stage.settings).train.precision
+    given = Logits()
+
+    def report(done: int, total: int) -> None:
+        context.on_progress(Progress(done, total, split=split))
+
+    evaluate(network, samples, split, 0, precision, (), report, given)
+    return given.whole()

@@ -1,0 +1,135 @@
+"""Stages after training that a run does not have by itself: what tables and analyses ask for.
+
+They are no part of a run: their keys hold that of its training, and no key of the run holds theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from runner.components.analyses import with_weights
+from runner.components.analyses.analysis import AnalysisSettings
+from runner.components.component import canonical_settings, keyed_settings
+from runner.components.resolved import typed_settings
+from runner.components.settings import METRIC_SPLITS, splits_each_epoch
+from runner.core.artifacts import logits_name, weights_name
+from runner.core.keys import content_key
+from runner.core.reader import KeptWeights
+from runner.core.run import ResolvedSettings
+from runner.core.stages import Analyse, Evaluate, Stage, Train
+from runner.lower.stages import evaluation_cost_key
+
+_METRIC_SPLIT = {images: split for split, images in METRIC_SPLITS.items()}
+
+
+def measurement(
+    train: Train,
+    split: str,
+    epoch: KeptWeights,
+    measures: Sequence[str],
+    epoch_number: int | None = None,
+    left_by: Sequence[str] = (),
+) -> Evaluate:
+    """Return the evaluation of further measures on weights that a run keeps.
+
+    Without any, it leaves the logits alone, for what is computed from them.
+
+    Args:
+        train: what the run would do by itself.
+        split: the images.
+        epoch: which weights.
+        measures: names of what is measured.
+        epoch_number: of the weights of a finished run; nothing is to be trained for it then.
+        left_by: keys of stages of a run without a result that leave these logits before it.
+    """
+    names = tuple(sorted(measures))
+    cost_key = evaluation_cost_key(train.cost_key)
+    if split != "test":
+        cost_key = content_key("cost", [cost_key, split])
+    if left_by:  # logits are read, which says nothing of what a pass takes
+        cost_key = content_key("cost", ["logits", cost_key])
+    needs = train.needs if epoch_number is not None else (*train.needs, train.key, *left_by)
+    return Evaluate(
+        key=content_key("evaluate", [train.key, split, epoch, list(names)]),
+        needs=tuple(dict.fromkeys(needs)),
+        cost_key=cost_key,
+        num_bytes=0,
+        multiply_adds=train.multiply_adds,
+        settings=train.settings,
+        pixels_key=train.pixels_key,
+        solo_key=train.key,
+        trainings=() if epoch_number is not None else (train.key,),
+        weights=weights_name(train.key, epoch),
+        split=split,
+        epoch=epoch,
+        measures=names,
+        only_logits=not names,
+        epoch_number=epoch_number,
+        prefix=train.prefix,
+    )
+
+
+def leaves_logits(stage: Stage, split: str, epoch: KeptWeights) -> bool:
+    """Return whether a stage of a run keeps the logits of its kept weights beside its numbers."""
+    if isinstance(stage, Evaluate):
+        return (stage.split, stage.epoch) == (split, epoch)
+    if not isinstance(stage, Train) or split == "train_eval":
+        return False
+    return split in splits_each_epoch(typed_settings(stage.settings))
+
+
+def analyse(
+    chain: Sequence[Stage],
+    analysis: AnalysisSettings,
+    epoch: KeptWeights,
+    epoch_number: int | None = None,
+    called: str = "",
+    shape: tuple[int, int, int] | None = None,
+    num_classes: int = 0,
+) -> tuple[Analyse, Evaluate | None]:
+    """Return the analysis of weights that a run keeps, with what must leave logits for it, if any.
+
+    Args:
+        chain: what the run would do by itself.
+        analysis: what is looked at.
+        epoch: which weights.
+        epoch_number: of the weights of a finished run; nothing is to be trained for it then.
+        called: what the spec calls it.
+        shape: channels, height, width of an image, None where that is not known.
+        num_classes: of the data, likewise; else 0.
+    """
+    analysis = with_weights(analysis, epoch)
+    train = next(stage for stage in chain if isinstance(stage, Train))
+    keyed = keyed_settings(analysis)
+    alone = shape is not None and not analysis.NEEDS_IMAGES
+    needs = () if alone else train.needs
+    needs = needs if epoch_number is not None else (*needs, train.key)
+    logits, leaving = "", None
+    if analysis.FROM_LOGITS and (images := analysis.looks_at()) is not None:
+        split = _METRIC_SPLIT[images]
+        logits = logits_name(train.key, epoch, split)
+        by = [stage for stage in chain if leaves_logits(stage, split, epoch)]
+        if epoch_number is not None or not by:
+            leaving = measurement(train, split, epoch, (), epoch_number)
+        needs = (*needs, *(stage.key for stage in ([leaving] if leaving else by)))
+    made = Analyse(
+        key=content_key("analyse", [train.key, epoch, keyed]),
+        needs=tuple(dict.fromkeys(needs)),
+        cost_key=content_key("cost", ["analyse", train.cost_key, keyed]),
+        num_bytes=None if analysis.LEAVES_ARRAYS else 0,
+        multiply_adds=train.multiply_adds,
+        settings=train.settings,
+        analysis=ResolvedSettings(canonical_settings(analysis), analysis),
+        pixels_key=train.pixels_key,
+        solo_key=train.key,
+        trainings=() if epoch_number is not None else (train.key,),
+        weights=weights_name(train.key, epoch),
+        epoch=epoch,
+        epoch_number=epoch_number,
+        leaves_arrays=analysis.LEAVES_ARRAYS,
+        called=called,
+        image_shape=shape if alone else None,
+        num_classes=num_classes if alone else 0,
+        logits=logits,
+    )
+    return made, leaving

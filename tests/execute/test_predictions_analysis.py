@@ -1,0 +1,122 @@
+"""The analysis `predictions` is computed from logits; what has to, leaves them for it first."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from grids import ask
+from logit_runs import SPEC, do, forget, looked
+
+from runner import api
+from runner.core.stages import Stage
+
+VALUES = "SELECT name, json_extract(dims, '$.class'), value FROM run_analyses"
+
+
+def analysed(*splits: str) -> str:
+    asked = ", ".join(f"{split}_said: {{name: predictions, split: {split}}}" for split in splits)
+    return SPEC.replace("tables:", f"analyses: {{{asked}}}\ntables:")
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    from runner.engine import engine
+
+    def fail(*given: Any, **named: Any) -> None:
+        raise AssertionError("a network was built")
+
+    monkeypatch.setattr(engine, "network_for", fail)
+
+
+def titles(began: list[Stage]) -> list[str]:
+    return [stage.title() for stage in began]
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_values_and_arrays_come_from_kept_logits_also_where_all_else_is_gone(
+    tested: Path, split: str
+) -> None:
+    for kind in ("weights", "pixels", "states"):
+        shutil.rmtree(tested / ".runner" / kind)
+    table = f"  seven: {{F: {{analysis: {split}_said, metric: f1, where: {{class: '7'}}}}}}\n"
+    log, ran = do(tested, analysed(split) + table)
+    assert [stage.kind for stage in log.began] == ["analyse"]
+    assert (ran.before, ran.failed_measurements) == (1, 0)
+    classes = looked(tested, split).classes()
+    values = ask(tested, VALUES)
+    assert len(values) == int(classes.notna().sum().sum()) >= 40
+    for name, of_class, value in values:
+        assert classes.loc[of_class, name] == pytest.approx(value)
+    (folder,) = tested.glob(".runner/analyses/*/*")
+    assert (np.load(folder / "confusion.npy") == looked(tested, split).confusion().to_numpy()).all()
+    assert np.load(folder / "class_names.npy").tolist() == list("0123456789")
+    shown = api.report("seven", db=tested / "results.db").frame()
+    assert shown["F"].tolist() == pytest.approx([classes.loc["7", "f1"]])
+
+
+def test_an_evaluation_leaves_logits_first_where_none_were_kept(tested: Path) -> None:
+    forget(tested, "val")
+    log, _ = do(tested, analysed("val", "train"))
+    assert sorted(titles(log.began)) == [
+        "logits of mlp, best weights on train_eval",
+        "logits of mlp, best weights on val",
+        "predictions of mlp, best weights on train",
+        "predictions of mlp, best weights on val",
+    ]
+    assert len(looked(tested, "train_eval").frame()) == 1077
+    asked, _ = do(tested, SPEC.replace("{TEST_ACC: test_accuracy}", "{B: val_brier}"))
+    assert titles(asked.began) == ["read logits of mlp, best weights on val: brier"]
+    again, _ = do(tested, analysed("val", "train"))
+    assert again.began == []
+
+
+def test_nothing_is_done_again_where_only_the_logits_are_gone(tested: Path) -> None:
+    do(tested, analysed("val", "train"))
+    shutil.rmtree(tested / ".runner" / "logits")
+    again, _ = do(tested, analysed("val", "train"))
+    assert again.began == []
+
+
+def test_arrays_that_are_gone_are_made_again_from_logits_that_are_made_again(tested: Path) -> None:
+    do(tested, analysed("val"))
+    values = ask(tested, VALUES)
+    shutil.rmtree(tested / ".runner" / "logits")
+    shutil.rmtree(tested / ".runner" / "analyses")
+    log, _ = do(tested, analysed("val"))
+    assert [stage.kind for stage in log.began] == ["evaluate", "analyse"]
+    assert ask(tested, VALUES) == values
+
+
+@pytest.mark.usefixtures("no_network")
+def test_without_logits_and_weights_it_is_said_that_it_cannot_be_made(tested: Path) -> None:
+    for kind in ("logits", "weights"):
+        shutil.rmtree(tested / ".runner" / kind)
+    log, ran = do(tested, analysed("val"))
+    assert log.began == []
+    assert ran.before == 1
+    (note,) = [note for note in log.notes if "weights are gone" in note]
+    assert note.startswith("val_said of 1 finished run cannot be computed")
+
+
+def test_new_run_computes_its_logits_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from runner.engine import engine
+    from runner.engine.stages import training_logits
+
+    passes: list[str] = []
+    for module in (engine, training_logits):
+        real = module.evaluate
+
+        def counted(network: Any, samples: Any, split: str, *others: Any, real: Any = real) -> Any:
+            passes.append(split)
+            return real(network, samples, split, *others)
+
+        monkeypatch.setattr(module, "evaluate", counted)
+    text = analysed("val", "test", "train").replace("test_accuracy", "test_auroc")
+    log, _ = do(tmp_path, text)
+    kinds = [stage.kind for stage in log.began]
+    assert kinds == ["prepare", "train", "evaluate", "evaluate", "evaluate", *["analyse"] * 3]
+    assert sorted(passes) == ["test", "train_eval", "val"]
+    assert len(ask(tmp_path, VALUES)) > 100
