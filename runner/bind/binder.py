@@ -13,6 +13,7 @@ from pathlib import Path
 from runner.artifacts.folder import layouts_file
 from runner.artifacts.memory import LayoutCache
 from runner.bind.analyses import analysis_problems
+from runner.bind.analysis_columns import analysis_column_problems
 from runner.bind.bound_cell import BoundCell
 from runner.bind.data_checks import build_source, missing_data
 from runner.bind.measure_checks import measure_problems
@@ -80,6 +81,7 @@ class Binder:
                     problems += error.problems
         problems += dict.fromkeys(measure_problems(cells))
         problems += dict.fromkeys(analysis_problems(cells))
+        problems += dict.fromkeys(analysis_column_problems(cells))
         if problems:
             raise SpecError(problems)
         return cells

@@ -18,8 +18,8 @@ from runner.store.database import Database
 from runner.store.progress import artifact_digests, called_in_trainings
 
 AGAIN = (
-    "`runner run` computes them where the spec has the analysis {{name: predictions, split:"
-    " {images}}}, or a table shows a measure of them that the run has not yet, as {split}_auroc"
+    "`runner run` computes them from the weights where the spec has the analysis {{name:"
+    " predictions, split: {images}}}, or a table shows {split}_auroc"
 )
 
 

@@ -41,7 +41,7 @@ def test_values_and_arrays_come_from_kept_logits_also_where_all_else_is_gone(
 ) -> None:
     for kind in ("weights", "pixels", "states"):
         shutil.rmtree(tested / ".runner" / kind)
-    table = f"  seven: {{F: {{analysis: {split}_said, metric: f1, where: {{class: '7'}}}}}}\n"
+    table = f"  seven: {{F: {{analysis: {split}_said, metric: f1, where: {{class: 7}}}}}}\n"
     log, ran = do(tested, analysed(split) + table)
     assert [stage.kind for stage in log.began] == ["analyse"]
     assert (ran.before, ran.failed_measurements) == (1, 0)

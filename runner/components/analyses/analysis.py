@@ -16,6 +16,7 @@ from runner.core.reader import KeptWeights
 from runner.core.records import DimensionValue
 
 AnalysedSplit = Literal["train", "val", "test"]
+Named = Literal["class", "image"]
 Place = Mapping[str, DimensionValue]
 """Where a value stands: its dimensions by name."""
 
@@ -41,6 +42,9 @@ class AnalysisSettings(Component):
     DIMENSIONS: ClassVar[Mapping[str, str]] = {}
     """Where a value stands, by name, with what each is."""
 
+    NAMES: ClassVar[Mapping[str, Named]] = {}
+    """Dimensions whose values are names that only the data tells, with what they are names of."""
+
     REPEATED: ClassVar[Sequence[str]] = ()
     """Dimensions along which a measurement is repeated, as `draw`: tables show the mean."""
 
@@ -62,6 +66,14 @@ class AnalysisSettings(Component):
 
     def looks_at(self) -> AnalysedSplit | None:
         """Return the images that it looks at, None for none or those that it names."""
+        return None
+
+    def chosen(self, total: int) -> Sequence[int] | None:
+        """Return which images of its split it looks at, None for all.
+
+        Args:
+            total: how many the split has.
+        """
         return None
 
     def named_images(self) -> Sequence[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from runner.components.analyses.analysis import AnalysedSplit, OnSplit
+from runner.components.analyses.analysis import AnalysedSplit, Named, OnSplit
 
 
 class Predictions(OnSplit):
@@ -27,6 +27,7 @@ class Predictions(OnSplit):
         "images": "how many images the class has",
     }
     DIMENSIONS: ClassVar[Mapping[str, str]] = {"class": "name of the class"}
+    NAMES: ClassVar[Mapping[str, Named]] = {"class": "class"}
     LEAVES_ARRAYS: ClassVar[bool] = True
     FROM_LOGITS: ClassVar[bool] = True
 

@@ -7,8 +7,9 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from runner.components.analyses.analysis import AnalysedSplit, EachOnce, OnSplit
+from runner.components.analyses.analysis import AnalysedSplit, EachOnce, Named, OnSplit
 from runner.components.models.classifier import LayerPattern
+from runner.core.spacing import evenly_spaced
 
 SaliencyMethod = Literal["gradient", "guided_backpropagation", "grad_cam"]
 PROBABILITY = "probability"
@@ -36,6 +37,7 @@ class Saliency(OnSplit):
         "image": "its name in the data set",
         "class": "the class that is explained",
     }
+    NAMES: ClassVar[Mapping[str, Named]] = {"image": "image", "class": "class"}
     LEAVES_ARRAYS: ClassVar[bool] = True
 
     name: Literal["saliency"]
@@ -67,6 +69,10 @@ class Saliency(OnSplit):
     def looks_at(self) -> AnalysedSplit | None:
         """Return the images that it looks at, None for those that it names."""
         return None if self.images else self.split
+
+    def chosen(self, total: int) -> Sequence[int]:
+        """Return which images of its split it looks at."""
+        return evenly_spaced(total, self.count)
 
     def named_images(self) -> Sequence[str]:
         """Return the names of images that it looks at."""

@@ -12,7 +12,6 @@ from torch import Tensor
 from runner.components.analyses.saliency import PROBABILITY, Saliency
 from runner.components.models.classifier import output_names
 from runner.core.records import AnalysisValue
-from runner.core.spacing import evenly_spaced
 from runner.engine.analyses.result import AnalysisInput, AnalysisResult
 from runner.engine.inspection.explanations import BATCH, explain, maps_layer
 
@@ -54,7 +53,7 @@ def _chosen(subject: AnalysisInput, asked: Saliency) -> Tensor:
     if asked.images is not None:
         return subject.numbers_of(asked.images)
     split = subject.images.splits[asked.split]
-    return split[torch.tensor(evenly_spaced(len(split), asked.count))]
+    return split[torch.tensor(asked.chosen(len(split)))]
 
 
 def _pixels(subject: AnalysisInput, chosen: Tensor) -> NDArray[Any]:

@@ -5,8 +5,9 @@ Owns the parsing of a column. Knows neither tables nor cells.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Annotated, Literal
 
@@ -63,12 +64,14 @@ class AnalysisSource:
         key: of its settings.
         where: the place of the values, by dimension.
         repeated: dimensions over which their mean is shown.
+        positions: where the spec says each of ``where``.
     """
 
     name: str
     key: str
     where: tuple[tuple[str, DimensionValue], ...]
     repeated: tuple[str, ...]
+    positions: Mapping[str, SourcePosition | None] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,16 +257,31 @@ def _analysis_column(
     asked = declared.settings
     _check_known(within, key["metric"], settings.metric, list(asked.VALUES))
     dimensions = [name for name in asked.DIMENSIONS if name not in asked.REPEATED]
-    place = settings.where or {}
-    for name in place:
+    place: dict[str, DimensionValue] = {}
+    for name, value in (settings.where or {}).items():
         node_there = key["where"].value[name]
         at = Node(name, node_there.key_position or node_there.position)
         _check_known(f"{within}, where", at, name, dimensions)
+        place[name] = _name_of(within, name, value, node_there) if name in asked.NAMES else value
     source = AnalysisSource(
-        declared.name, declared.key, tuple(sorted(place.items())), tuple(asked.REPEATED)
+        declared.name,
+        declared.key,
+        tuple(sorted(place.items())),
+        tuple(asked.REPEATED),
+        {name: key["where"].value[name].position for name in place},
     )
     column = _build_column(title, "metric", settings.metric, None, settings, node)
     return replace(column, analysis=source)
+
+
+def _name_of(within: str, dimension: str, value: DimensionValue, node: Node) -> str:
+    """Return the name of a class or an image: a whole number stands for its digits."""
+    written = node.value
+    if isinstance(written, bool | float):
+        text = json.dumps(written)
+        found = f"{within}, where: {dimension} is {text}, but its values are names"
+        raise SpecError([Problem(node.position, found, hint=f"in quotes, as '{text}'")])
+    return str(value)
 
 
 def _check_known(within: str, node: Node, name: str, known: Sequence[str]) -> None:

@@ -1,0 +1,90 @@
+"""Columns of analyses name classes and images that there are; else no work begins."""
+
+from pathlib import Path
+
+import pytest
+
+from runner import api
+from runner.core.errors import SpecError
+
+SPEC = """\
+name: checked
+data: {{dataset: digits, validation: 0.25, test: 0.2}}
+model: {{name: mlp, hidden: [5]{model}}}
+train: {{epochs: 1, batch_size: 64}}
+analyses:
+  said: predictions
+  seen: {{name: saliency, methods: [gradient], count: 3}}
+  named: {{name: saliency, methods: [gradient], images: ['0001', '0002'], target: '4'}}
+tables:
+  t:
+    A: {{analysis: {analysis}, metric: {metric}, where: {{{where}}}}}
+"""
+
+
+def problem(folder: Path, analysis: str, where: str, model: str = "") -> str:
+    """Return what is wrong with a column, "" when nothing is."""
+    metric = "f1" if analysis == "said" else "probability"
+    spec = folder / "checked.yaml"
+    spec.write_text(SPEC.format(analysis=analysis, metric=metric, where=where, model=model))
+    try:
+        api.plan(api.Request(spec, db=folder / "results.db"))
+    except SpecError as error:
+        assert not (folder / "results.db").exists()
+        return str(error).replace(str(spec), "checked.yaml")
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("analysis", "where", "said"),
+    [
+        (
+            "said",
+            "class: '77'",
+            "checked.yaml:11:52: column A shows said where class is '77', which it is nowhere\n"
+            "    did you mean: 7\n"
+            "    allowed: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9",
+        ),
+        (
+            "said",
+            "class: 1.5",
+            "checked.yaml:11:52: column A, where: class is 1.5, but its values are names\n"
+            "    hint: in quotes, as '1.5'",
+        ),
+        (
+            "seen",
+            "class: '3', image: '0004'",
+            "checked.yaml:11:73: column A shows seen where image is '0004', which it is nowhere\n"
+            "    did you mean: 0003\n"
+            "    allowed: 0003, 0564, 1213",
+        ),
+        (
+            "named",
+            "class: '3', image: '0003'",
+            "checked.yaml:11:62: column A shows named where class is '3', which it is nowhere\n"
+            "    allowed: 4\n"
+            "checked.yaml:11:74: column A shows named where image is '0003', which it is nowhere\n"
+            "    did you mean: 0002\n"
+            "    allowed: 0001, 0002",
+        ),
+    ],
+)
+def test_name_that_no_value_has_is_refused_with_its_place(
+    tmp_path: Path, analysis: str, where: str, said: str
+) -> None:
+    assert problem(tmp_path, analysis, where) == said
+
+
+@pytest.mark.parametrize(
+    ("analysis", "where", "model"),
+    [
+        ("said", "class: 7", ""),
+        ("said", "class: 'output 11'", ", classes: 12"),
+        ("seen", "class: 3, image: '0564'", ""),
+        ("named", "class: 4, image: '0002'", ""),
+    ],
+)
+def test_name_that_values_may_have_is_taken_and_a_whole_number_is_one(
+    tmp_path: Path, analysis: str, where: str, model: str
+) -> None:
+    assert problem(tmp_path, analysis, where, model) == ""
