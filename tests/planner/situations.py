@@ -9,7 +9,7 @@ from hypothesis import strategies as some
 from runner.core.keys import content_key
 from runner.core.plan import Facts, Plan
 from runner.core.prefix import FrozenPrefix
-from runner.core.stages import Evaluate, Stage, Train
+from runner.core.stages import Analyse, Evaluate, Stage, Train
 from runner.planner.cost import Cost, cost_of
 from runner.planner.features import features_of, use_frozen_features
 from runner.planner.rules import merge_equal_stages
@@ -97,6 +97,45 @@ def with_measurements(plan: Plan, asked: set[str], finished: Collection[str]) ->
     )
 
 
+def with_analyses(
+    plan: Plan, asked: Mapping[str, Collection[str]], finished: Collection[str]
+) -> Plan:
+    """Return the plan with analyses of some runs.
+
+    Args:
+        plan: of the runs.
+        asked: for each run, of `maps` (arrays of images), `numbers` (values of images) and
+            `weights` (arrays of the network alone).
+        finished: runs with a result.
+    """
+    trainings = {stage.key: stage for stage in plan.stages if isinstance(stage, Train)}
+    added: dict[str, list[Stage]] = {}
+    for run in sorted(asked):
+        training = next(trainings[key] for key in plan.stages_by_run[run] if key in trainings)
+        for name in sorted(asked[run]):
+            images = () if name == "weights" else training.needs
+            analysis = stages.analyse(
+                f"{name}-{training.key}",
+                training.key,
+                training.needs[0],
+                called=name,
+                leaves_arrays=name != "numbers",
+                image_shape=(1, 2, 2) if name == "weights" else None,
+                needs=(*images, training.key),
+            )
+            if any(training.key in plan.stages_by_run[each] for each in finished):
+                analysis = replace(analysis, needs=images, trainings=(), epoch_number=1)
+            added.setdefault(run, []).append(analysis)
+    return replace(
+        plan,
+        stages=(*plan.stages, *(stage for each in added.values() for stage in each)),
+        analyses={run: stages.keys_of(each) for run, each in added.items()},
+    )
+
+
+ANALYSES = some.sets(some.sampled_from(["maps", "numbers", "weights"]))
+
+
 @some.composite
 def situations(draw) -> tuple[Plan, Facts]:
     """Draw a naive plan, and facts that can come about."""
@@ -123,6 +162,13 @@ def situations(draw) -> tuple[Plan, Facts]:
     plan = with_measurements(
         plan, {run for run in plan.stages_by_run if draw(some.booleans())}, finished
     )
+    plan = with_analyses(plan, {run: draw(ANALYSES) for run in plan.stages_by_run}, finished)
+    for stage in merge_equal_stages(plan, Facts()).stages:
+        if isinstance(stage, Analyse) and not set(stage.needs) - done and draw(some.booleans()):
+            if diverged.intersection(stage.needs):
+                continue
+            done.add(stage.key)
+            artifacts |= {name for name in stage.produces if draw(some.booleans())}
     measured = [each for each in plan.stages if isinstance(each, Evaluate) and each.measures]
     artifacts |= {each.logits for each in measured if draw(some.booleans())}
     seconds = draw(some.sampled_from([{}, {"kind": 2.0}]))
@@ -168,6 +214,7 @@ def check_rule(rule: Callable[[Plan, Facts], Plan], plan: Plan, facts: Facts) ->
     assert all(after.skipped.values())
     assert all(each.why for each in after.decisions)
     assert after.measurements == plan.measurements, "what tables ask for stays"
+    assert after.analyses == plan.analyses, "what analyses are asked for stays"
     check_cohorts(after)
     return after
 

@@ -14,13 +14,15 @@ from situations import (
     keys_of,
     plan_of,
     situations,
+    with_analyses,
     with_measurements,
     without_features,
 )
 
 from runner.core.plan import Facts, Plan
-from runner.core.stages import Evaluate, SeesImages, Train
+from runner.core.stages import AfterTraining, Analyse, Evaluate, SeesImages, Train
 from runner.planner.cost import Cost, cost_of, plan_costs
+from runner.planner.explain import analysed
 from runner.planner.features import TOO_FEW, use_frozen_features
 from runner.planner.rules import RULES, apply_rules
 
@@ -82,7 +84,7 @@ def test_nothing_is_planned_twice_or_for_finished_and_diverged_runs(
         if run not in facts.finished and not facts.diverged.intersection(keys)
         for key in keys
     }
-    asked = {key for keys in plan.measurements.values() for key in keys}
+    asked = plan.after_runs()
     useful |= asked | {need for each in plan.stages if each.key in asked for need in each.needs}
     pixels = {key[1:] for key in useful if key.startswith("p")}
     assert set(planned) <= useful | {f"f{name}" for name in pixels}
@@ -98,7 +100,9 @@ def test_a_stage_is_done_again_only_when_its_product_is_gone_and_needed(
     needed = {name for stage in planned.stages for name in stage.consumes}
     again = [stage for stage in planned.stages if stage.key in facts.done]
     for stage in again:
-        assert needed.intersection(stage.produces) - facts.artifacts
+        gone = set(stage.produces) - facts.artifacts
+        assert gone
+        assert isinstance(stage, Analyse) or gone & needed  # people look at what analyses leave
     why = [each for each in planned.decisions if each.why.startswith("done before, but ")]
     assert {each.stage_key for each in why} == {stage.key for stage in again}
 
@@ -115,7 +119,11 @@ def test_the_order_of_runs_does_not_matter(situation: tuple[Plan, Facts], draw) 
         stages=tuple(
             by_key[key]
             for run in runs
-            for key in (*plan.stages_by_run[run], *plan.measurements.get(run, ()))
+            for key in (
+                *plan.stages_by_run[run],
+                *plan.measurements.get(run, ()),
+                *plan.analyses.get(run, ()),
+            )
         ),
         stages_by_run={run: plan.stages_by_run[run] for run in runs},
     )
@@ -153,23 +161,23 @@ def test_every_stage_is_planned_or_skipped_with_a_reason(situation: tuple[Plan, 
 @given(situations())
 def test_nothing_is_trained_to_measure_a_finished_run(situation: tuple[Plan, Facts]) -> None:
     plan, facts = situation
-    asked = {key for keys in plan.measurements.values() for key in keys}
+    asked = plan.after_runs()
     others = tuple(stage for stage in plan.stages if stage.key not in asked)
-    without = apply_rules(replace(plan, stages=others, measurements={}), facts)
+    without = apply_rules(replace(plan, stages=others, measurements={}, analyses={}), facts)
     planned = apply_rules(plan, facts)
     finished = {
         stage.key
         for stage in plan.stages
-        if isinstance(stage, Evaluate) and stage.epoch_number is not None
+        if isinstance(stage, AfterTraining) and stage.epoch_number is not None
     }
     if finished == asked:
         trained = [stage.key for stage in planned.stages if isinstance(stage, Train)]
         assert trained == [stage.key for stage in without.stages if isinstance(stage, Train)]
     for stage in planned.stages:
         if stage.key in finished:
-            assert isinstance(stage, Evaluate)
-            source = stage.logits if stage.from_logits else stage.weights
-            assert source in facts.artifacts
+            assert isinstance(stage, AfterTraining)
+            reads = isinstance(stage, Evaluate) and stage.from_logits
+            assert (stage.logits if reads else stage.weights) in facts.artifacts
 
 
 ONE = plan_of([(0, 3, True)])
@@ -209,6 +217,33 @@ def test_logits_take_the_place_of_images_and_weights_that_are_gone() -> None:
         assert left.key == measured.key
         assert (left.needs, left.consumes) == ((), (measured.logits,))
     assert apply_rules(plan, replace(facts, done=facts.done | {measured.key})).stages == ()
+
+
+def test_what_weights_that_are_gone_cost_is_said_once_for_all_that_is_asked_of_a_run() -> None:
+    both = plan_of([(0, 3, False), (0, 1, False)])
+    runs = dict.fromkeys(both.stages_by_run, "done")
+    plan = with_measurements(both, {"run-0"}, runs)
+    asked = {"run-0": ["maps", "numbers", "weights"], "run-1": ["maps"]}
+    plan = with_analyses(plan, asked, runs)
+    facts = Facts(
+        done=frozenset({"p0", "t0.3", "t0.1", "weights-t0.3", "maps-t0.1"}),
+        artifacts=frozenset({"pixels/p0", "analyses/maps-t0.1"}),
+        finished=runs,
+        seconds={"kind": 2.0},
+    )
+    planned = apply_rules(plan, facts)
+    assert planned.stages == ()
+    (decision,) = planned.decisions
+    assert decision.why == (
+        "maps, numbers, test_m and the arrays of weights of 1 finished run cannot be computed: its"
+        " weights are gone; only training again (run --rerun) would bring them back: at most 99"
+        " epochs, about 3 min 18 s"
+    )
+    there = replace(facts, artifacts=facts.artifacts | {"weights/t0.3-best"})
+    again = {stage.key: stage for stage in apply_rules(plan, there).stages}
+    assert again.keys() == {"m-t0.3", "maps-t0.3", "numbers-t0.3", "weights-t0.3"}
+    assert again["weights-t0.3"].consumes == ("weights/t0.3-best",)
+    assert analysed(apply_rules(plan, there)) == {"maps": 1, "numbers": 1, "weights": 1}
 
 
 def test_equal_stages_of_two_runs_are_done_once() -> None:
