@@ -252,6 +252,7 @@ def _analyse(context: Context, job: StageJob[Analyse], images: Images | None) ->
     load_state(network, weights)
     network.eval()
     common: dict[str, Any] = {
+        "name": stage.name,
         "context": context,
         "network": network,
         "settings": settings,

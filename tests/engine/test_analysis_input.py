@@ -17,6 +17,7 @@ INDEX = {
 def given() -> AnalysisInput:
     made_up: Any = SimpleNamespace(index=INDEX)
     return AnalysisInput(
+        name="saliency",
         context=made_up,
         network=made_up,
         settings=made_up,

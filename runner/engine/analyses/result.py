@@ -40,6 +40,7 @@ class NetworkInput:
     """What an analysis of a network alone looks at.
 
     Attributes:
+        name: of the analysis.
         context: of the stage.
         network: with the weights that are looked at, in eval mode.
         settings: of the run.
@@ -48,6 +49,7 @@ class NetworkInput:
         num_classes: of the data set.
     """
 
+    name: str
     context: Context
     network: Network
     settings: Settings
@@ -62,7 +64,7 @@ class NetworkInput:
             Interrupted: when asked to stop.
         """
         if self.context.should_stop():
-            raise Interrupted("stopped in an analysis, which starts again later")
+            raise Interrupted(f"stopped in the analysis {self.name}, which begins again later")
         self.context.on_progress(Progress(done, total, split=split))
 
 
