@@ -14,6 +14,7 @@ from runner.components.analyses import Analysis
 from runner.components.analyses.analysis import AnalysisSettings
 from runner.components.analyses.robustness import Transform
 from runner.components.augmentations.pipeline import Pipeline, Step
+from runner.components.corruptions.corruption import Corruption
 from runner.components.data import Data
 from runner.components.data.dataset import DatasetSettings, Normalization
 from runner.components.losses import Loss
@@ -60,6 +61,7 @@ PLAIN: list[tuple[str, type[BaseModel]]] = [
     ("model.weights", WeightsFile),
     ("model.head", Head),
     ("analyses: robustness: transforms", Transform),
+    ("analyses: robustness: corruption", Corruption),
 ]
 SPLIT_WORDS = {
     "train": "running average of the training pass: weights move on the way, dropout is active",

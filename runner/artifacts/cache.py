@@ -1,4 +1,5 @@
-"""What is kept in `.runner/` only to save work: frozen features and states of trainings.
+"""What is kept in `.runner/` only to save work: frozen features, changed
+images and states of trainings.
 
 Owns their size limit: what was used longest ago goes first, except what the present plan needs.
 Knows folders and sizes, not what is in them.
@@ -17,7 +18,7 @@ from runner.artifacts.atomic import SUFFIX
 from runner.artifacts.folder import MARKERS
 from runner.core.artifacts import ArtifactKind
 
-EVICTED: tuple[ArtifactKind, ...] = ("features", "states")
+EVICTED: tuple[ArtifactKind, ...] = ("features", "changed", "states")
 """Kinds that are removed when room is needed; the time of their marker says when they were used."""
 
 
@@ -51,7 +52,7 @@ def entries(folder: Path, kinds: Iterable[ArtifactKind] = EVICTED) -> Iterator[C
 
 
 class Cache:
-    """Keeps features and states under a limit."""
+    """Keeps features, changed images and states under a limit."""
 
     def __init__(self, folder: Path, limit: int, needed: Iterable[Path] = ()) -> None:
         """Look at nothing yet.

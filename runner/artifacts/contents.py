@@ -18,6 +18,7 @@ from runner.artifacts.folder import CODE, HASHES, LAYOUTS, OF_ONE_DATABASE
 KINDS = {
     "pixels": "decoded images",
     "features": "outputs of frozen layers for all images",
+    "changed": "images that analyses of robustness changed",
     "states": "trainings that others may go on from",
     "checkpoints": "trainings that were interrupted",
     "weights": "of each run's best or last epoch",

@@ -1,8 +1,8 @@
 """`.runner/`: where everything in it lies.
 
-Owns the names of its folders and files, which nobody else joins to a path. Pixels and features are
-shared by all databases beside it; all else lies in a folder for each database, named by its
-identity, since claims are the database's.
+Owns the names of its folders and files, which nobody else joins to a path. Pixels, features and
+changed images are shared by all databases beside it; all else lies in a folder for each database,
+named by its identity, since claims are the database's.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ OF_ONE_DATABASE: tuple[ArtifactKind, ...] = (
 MARKERS: dict[ArtifactKind, str] = {
     "pixels": INDEX,
     "features": INDEX,
+    "changed": INDEX,
     "states": CHECKPOINT,
     "checkpoints": CHECKPOINT,
     "analyses": INDEX,

@@ -46,7 +46,7 @@ class Request:
         deterministic: let a GPU repeat itself to the byte; a CPU does anyway.
         accept_mixed: go on from checkpoints of another device, torch or number of threads.
         download: fetch public data sets that are not there.
-        cache_limit: the most bytes that frozen features and states of trainings may take.
+        cache_limit: the most bytes that features, changed images and states may take.
         runs: keys of the only runs that are wanted; all when empty.
         no_share: compute every run by itself.
         disable: names of rules of the planner that are switched off.

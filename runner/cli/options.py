@@ -138,7 +138,8 @@ CacheLimit = Annotated[
     typer.Option(
         metavar="SIZE",
         parser=parse_bytes,
-        help="The most that features and states of trainings may take on disk, as 500MB.",
+        help="The most that features, changed images and states of trainings may take on disk, as"
+        " 500MB.",
         show_default="20GB",
     ),
 ]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 ArtifactKind = Literal[
-    "pixels", "features", "states", "checkpoints", "weights", "logits", "analyses"
+    "pixels", "features", "changed", "states", "checkpoints", "weights", "logits", "analyses"
 ]
 KINDS: tuple[ArtifactKind, ...] = get_args(ArtifactKind)
 
@@ -25,9 +25,9 @@ class ArtifactName:
 
     Attributes:
         kind: what it is.
-        key: of the pixels, of the features, of the segment on which a state lies, of the training
-            that a checkpoint is of, of the run alone whose weights or logits they are, of an
-            analysis.
+        key: of the pixels, of the features, of the changed images, of the segment on which a state
+            lies, of the training that a checkpoint is of, of the run alone whose weights or logits
+            they are, of an analysis.
         part: the epoch of a state; ``best`` or ``last`` of weights, of logits with the split, as in
             ``best-val``; "" of the others.
     """
@@ -79,6 +79,11 @@ def pixels_name(key: str) -> str:
 def features_name(key: str) -> str:
     """Return the artifact name of a frozen prefix's output for all images."""
     return f"features/{key}"
+
+
+def changed_name(key: str) -> str:
+    """Return the artifact name of images that an analysis changed."""
+    return f"changed/{key}"
 
 
 def state_name(segment: str, epoch: int) -> str:

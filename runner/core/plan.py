@@ -147,7 +147,7 @@ class Facts:
         ended: readers that need no record: they diverged, left weights here or a checkpoint.
         finished: status of each run that has a result.
         seconds: measured seconds an epoch (or a stage) by cost key, on this device.
-        cache_limit: the most bytes that frozen features and states of trainings may take.
+        cache_limit: the most bytes that features, changed images and states may take.
         memory: bytes of memory where networks are trained, None where that is not known.
         threads: CPU threads of a training, by the multiply-adds of a step, as far as known.
     """

@@ -76,7 +76,7 @@ class Context:
         database: identity of the database, written into checkpoints.
         sources: image sources by pixels key.
         weights: files of pretrained weights, by `weights_name`.
-        cache: keeps frozen features and states of trainings under a limit; None: under none.
+        cache: keeps features, changed images and states under a limit; None: under none.
         checkpoint_seconds: seconds of finished epochs that may be lost.
         deterministic: let a GPU repeat itself to the byte.
         accept_mixed: continue checkpoints that were made under other numerics.

@@ -1,8 +1,8 @@
 """What stages leave in `.runner/` for later ones: whether it is there, and whole.
 
-Pixels, features and states are verified by whoever opens them; weights and logits are compared
-with the digests that the database recorded. Knows nothing of the database, and imports torch only
-to read weights.
+Pixels, features, changed images and states are verified by whoever opens them; weights and logits
+are compared with the digests that the database recorded. Knows nothing of the database, and imports
+torch only to read weights.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def lies_there(artifacts: Artifacts, name: str) -> bool:
     match parsed.kind:
         case "pixels":
             return look_whole(artifacts.path(name), parsed.key)
-        case "features" | "states" | "checkpoints" | "weights" | "logits" | "analyses":
+        case "features" | "changed" | "states" | "checkpoints" | "weights" | "logits" | "analyses":
             return artifacts.lies_there(name)
         case _:
             assert_never(parsed.kind)

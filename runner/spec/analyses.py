@@ -17,10 +17,10 @@ from runner.components.analyses.analysis import AnalysisSettings
 from runner.components.settings import Settings
 from runner.core.errors import Problem, SourcePosition, SpecError, nearest
 from runner.core.reader import LAST, KeptWeights
-from runner.spec.names import spell_out_steps
 from runner.spec.nodes import Node, find, plain, put
 from runner.spec.options import model_options, tags_of
 from runner.spec.problems import translate
+from runner.spec.transforms import spell_out_transforms
 
 ROOT = "analyses"
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -88,28 +88,9 @@ def _spelled(node: Node) -> Node:
     if isinstance(node.value, str):
         return replace(node, value={"name": Node(node.value, node.position, node.position)})
     transforms = node.get("transforms")
-    if transforms is None or not transforms.is_sequence:
+    if transforms is None:
         return node
-    spelled = replace(transforms, value=tuple(map(_transform, transforms.value)))
-    return replace(node, value={**node.value, "transforms": spelled})
-
-
-def _transform(node: Node) -> Node:
-    """Return a transform with its label and severities; a step has its own name as label."""
-    if isinstance(node.value, str) or node.get("name") is not None:
-        label = node if node.get("name") is None else node.get("name")
-        assert label is not None
-        steps = replace(node, value=(node,))
-        severities = replace(node, value=(spell_out_steps(steps),))
-        return replace(node, value={"label": label, "severities": severities})
-    severities = node.get("severities") or Node(None)
-    if not severities.is_sequence:
-        return node
-    lists = tuple(
-        spell_out_steps(each if each.is_sequence else replace(each, value=(each,)))
-        for each in severities.value
-    )
-    return replace(node, value={**node.value, "severities": replace(severities, value=lists)})
+    return replace(node, value={**node.value, "transforms": spell_out_transforms(transforms)})
 
 
 def parse_analyses(

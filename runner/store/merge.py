@@ -293,7 +293,7 @@ def _is_of_runs(name: ArtifactName, solo_keys: Collection[str]) -> bool:
             return True
         case "weights" | "logits":
             return name.key in solo_keys
-        case "features" | "states" | "checkpoints" | "analyses":
+        case "features" | "changed" | "states" | "checkpoints" | "analyses":
             return False
         case _:
             assert_never(name.kind)

@@ -8,6 +8,7 @@ from runner.artifacts.folder import Artifacts
 FILES = (
     "pixels/p",
     "features/f",
+    "changed/i",
     "states/s-1",
     "checkpoints/c",
     "weights/run-best",
@@ -31,6 +32,7 @@ def test_contents_are_listed_by_kind(tmp_path: Path) -> None:
     assert [(each.kind, each.count, each.num_bytes) for each in contents(filled(tmp_path))] == [
         ("pixels", 1, 4),
         ("features", 1, 4),
+        ("changed", 1, 4),
         ("states", 2, 8),
         ("checkpoints", 2, 8),
         ("weights", 2, 8),
@@ -49,7 +51,7 @@ def test_contents_of_no_folder_are_empty(tmp_path: Path) -> None:
 def test_clearing_spares_what_other_databases_own(tmp_path: Path) -> None:
     removed = clear(filled(tmp_path), KINDS, {"other"})
     assert [(each.kind, each.count) for each in removed] == [
-        *((kind, 1) for kind in list(KINDS)[:7]),
+        *((kind, 1) for kind in list(KINDS)[:8]),
         ("layouts.json", 1),
     ]
     left = sorted(str(each.relative_to(tmp_path)) for each in tmp_path.rglob("*") if each.is_file())

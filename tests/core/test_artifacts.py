@@ -6,6 +6,7 @@ from runner.core.artifacts import (
     KINDS,
     ArtifactName,
     analysis_name,
+    changed_name,
     checkpoint_name,
     features_name,
     kind_of,
@@ -18,6 +19,7 @@ from runner.core.artifacts import (
 NAMES = {
     pixels_name("p"): ("pixels/p", ArtifactName("pixels", "p")),
     features_name("f"): ("features/f", ArtifactName("features", "f")),
+    changed_name("i"): ("changed/i", ArtifactName("changed", "i")),
     state_name("s", 12): ("states/s-12", ArtifactName("states", "s", "12")),
     checkpoint_name("c"): ("checkpoints/c", ArtifactName("checkpoints", "c")),
     weights_name("run", "best"): ("weights/run-best", ArtifactName("weights", "run", "best")),

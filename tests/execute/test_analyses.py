@@ -9,7 +9,6 @@ from analysed_grids import ASKED, SPEC, VALUES, do, records
 from grids import ask
 from safetensors.torch import load_file
 from test_measurements import kinds
-from torch import Tensor
 
 from runner.api.planning import plan
 from runner.api.reporting import report
@@ -24,7 +23,6 @@ from runner.core.records import AnalysisValue
 from runner.core.stages import Analyse
 from runner.engine.analyses import ANALYSES
 from runner.engine.analyses.result import AnalysisResult
-from runner.engine.data.augment import Augmenter
 from runner.engine.stages.prepare import decoded
 from runner.store.database import open_database
 from runner.store.dump import canonical_dump
@@ -37,7 +35,7 @@ def test_analysis_of_a_finished_grid_trains_no_epoch_and_is_made_once(before: Pa
     assert kinds(log) == ["analyse"] * 2
     assert (ran.before, set(ran.statuses.values())) == (2, {"done"})
     assert (records(before), ask(before, "SELECT count(*) FROM steps")) == (were, steps)
-    assert len(ask(before, VALUES)) == 2 * 2 * (1 + 3 * 3)
+    assert len(ask(before, VALUES)) == 2 * 4 * (1 + 3 * 3)
     rows = report("robustness", db=before / "results.db").frame()
     measured = ask(
         before,
@@ -53,22 +51,6 @@ def test_analysis_of_a_finished_grid_trains_no_epoch_and_is_made_once(before: Pa
     assert set(rows.ROTATED_n) == {1}
     again, _ = do(before, ASKED)
     assert again.began == []
-
-
-def test_changed_images_are_made_once_for_all_runs(
-    before: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls: list[int] = []
-    augment = Augmenter.__call__
-
-    def counted(self: Augmenter, images: Tensor, epoch: int, step: int) -> Tensor:
-        calls.append(len(images))
-        return augment(self, images, epoch, step)
-
-    monkeypatch.setattr(Augmenter, "__call__", counted)
-    log, _ = do(before, ASKED)
-    assert kinds(log) == ["analyse"] * 2
-    assert calls == [256, 104] * 3 * 3  # transforms and severities, draws
 
 
 def test_flipped_images_are_those_of_the_split_mirrored(before: Path) -> None:
@@ -121,7 +103,7 @@ def test_another_setting_of_an_analysis_is_another_analysis(before: Path) -> Non
     do(before, ASKED)
     log, _ = do(before, ASKED, sets=["analyses.shaken.draws=1"])
     assert kinds(log) == ["analyse"] * 2
-    assert len(ask(before, VALUES)) == 2 * 2 * (10 + 4)
+    assert len(ask(before, VALUES)) == 2 * 4 * (10 + 4)
 
 
 def test_two_values_at_one_place_fail_the_analysis_alone(
@@ -201,7 +183,7 @@ def test_verify_compares_analyses(tmp_path: Path) -> None:
     run(spec, db=tmp_path / "results.db", device="cpu", threads=1)
     with open_database(tmp_path / "results.db") as database:
         lines = [line for line in canonical_dump(database) if line.startswith('{"analysis"')]
-    assert len(lines) == len(ask(tmp_path, VALUES)) == 2 * 2 * 10
+    assert len(lines) == len(ask(tmp_path, VALUES)) == 2 * 4 * 10
 
 
 @pytest.mark.slow

@@ -29,6 +29,7 @@ from runner.engine.analyses.result import AnalysisResult
     [
         "stage claimed",
         "analysis begins",
+        "changed images written, not renamed",
         "images of a transform analysed",
         "analysed, not recorded",
         "outcome recorded",

@@ -88,6 +88,10 @@ class AnalysisSettings(Component):
         """Return where its values will stand, without repetitions; None where only data tells."""
         return None
 
+    def places_of(self, value: str) -> Sequence[Place] | None:
+        """Return where one of its values will stand, by default as all of them do."""
+        return self.places()
+
     def passes(self, sizes: Mapping[AnalysedSplit, float]) -> float:
         """Return about how many images go through the network.
 

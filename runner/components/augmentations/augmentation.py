@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
 from pydantic import Field
 
@@ -57,6 +57,15 @@ class Augmentation(Component):
 
     Unlike torchvision's, its parameters are drawn for each image of a batch separately.
     """
+
+    by_image: ClassVar[bool] = False
+    """Whether what is drawn for an image follows from which image of the data it is, and not from
+    its place in a batch."""
+
+    @property
+    def purpose(self) -> str:
+        """What its draws are for, where they are drawn by image."""
+        return str(self.name)  # type: ignore[attr-defined]
 
     def chance(self) -> float:
         """Return the probability that the step is applied to an image, in [0, 1]."""

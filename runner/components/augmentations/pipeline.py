@@ -5,6 +5,7 @@ Owns the settings under `train.augment`. Draws nothing and sees no image.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -12,6 +13,7 @@ from pydantic import Field, model_validator
 from runner.components.augmentations import AnyAugmentation, Operation
 from runner.components.augmentations.augmentation import (
     MAX_SIDE,
+    Augmentation,
     Fraction,
     Positive,
     Size,
@@ -109,7 +111,7 @@ class Pipeline(Component):
         return 2 if is_flip else None
 
 
-def _size_after(steps: tuple[AnyAugmentation | OneOf, ...], size: Size, path: str) -> Size:
+def _size_after(steps: Sequence[Augmentation | OneOf], size: Size, path: str) -> Size:
     for index, step in enumerate(steps):
         try:
             size = step.output_size(size)

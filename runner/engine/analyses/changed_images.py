@@ -1,56 +1,156 @@
-"""Changed images of a split, made once for all networks that are looked at one after the other.
+"""Changed images of a split: an artifact that all runs, analyses and databases share.
 
-What is kept belongs to the images, and goes with them. What is drawn depends on the seed, the draw
-and the place of an image in its split alone, on every device. Knows no network.
+Owns its layout, ``changed.npy`` (N, H · W · C) uint8 and ``index.json``. It is no stage of a plan:
+making it takes about what one small network takes to look at it, and nothing that is finished needs
+it. Whoever needs it first makes it, and it is kept under the cache's limit as frozen features are.
+What is drawn depends on the seed, the draw and the image, of augmentations on its place in the
+split, and on no device. Knows no network.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from weakref import WeakKeyDictionary
+import hashlib
+import json
+import os
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from runner.artifacts.array_folder import DAMAGED, NOT_THERE, array_folder, is_whole, open_or_make
+from runner.artifacts.folder import INDEX
+from runner.artifacts.hashes import file_digest
 from runner.components.augmentations.pipeline import Pipeline
 from runner.components.component import keyed_text
 from runner.components.data.splitting import Split
+from runner.core.artifacts import changed_name
+from runner.core.errors import is_full_disk
+from runner.core.keys import content_key
+from runner.core.moments import reached
+from runner.engine.context import Context
+from runner.engine.data.arrays import allocate, map_array
 from runner.engine.data.augment import Augmenter
-from runner.engine.data.samples import Images
+from runner.engine.data.samples import Images, evaluation_batch_size
+
+ARRAY = "changed.npy"
+AGAIN = "changed images are made again"
 
 BATCH = 256
-"""Images whose changes are drawn together: what is drawn of an image depends on it."""
-
-KEPT_BYTES = 1 << 28
-"""Bytes of changed images that are kept; what comes after is made again for each network."""
-
-Key = tuple[str, str, int, int, int]
-
-_KEPT: WeakKeyDictionary[Images, dict[Key, Tensor]] = WeakKeyDictionary()
+"""Images whose changes are drawn together: what augmentations draw of an image depends on it."""
 
 
-def changed_images(
-    images: Images, split: Split, pipeline: Pipeline, seed: int, draw: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield the images of a split in order, changed, as the network takes them, with their labels.
+@dataclass(frozen=True, slots=True)
+class ChangedImages:
+    """A split of images, changed.
 
-    Args:
+    Attributes:
         images: of the data set.
         split: which of them.
         pipeline: what is done to each.
         seed: of what is drawn.
         draw: which draw, from 1.
     """
-    kept = _KEPT.setdefault(images, {})
-    mean, _ = images.settings.normalization()
-    augmenter = Augmenter(pipeline, seed, mean)
-    steps, rows = keyed_text(pipeline), images.stored(augment=True)
-    for step, indices in enumerate(torch.split(images.splits[split], BATCH), start=1):
-        key = (split, steps, seed, draw, step)
-        changed = kept.get(key)
-        if changed is None:
+
+    images: Images
+    split: Split
+    pipeline: Pipeline
+    seed: int
+    draw: int
+
+    def batches(
+        self, context: Context, alive: Callable[[], None]
+    ) -> Generator[tuple[Tensor, Tensor]]:
+        """Yield the images in order as a network takes them, and their labels.
+
+        Batches are as small as those of an evaluation.
+
+        Args:
+            context: of the stage.
+            alive: called after each batch that is changed; what it raises leaves nothing behind.
+
+        Raises:
+            OSError: when they cannot be read or written, but for a full disk.
+        """
+        images, indices = self.images, self.images.splits[self.split]
+        size = min(BATCH, evaluation_batch_size(images.shape, images.device))
+        kept = self._kept(context, alive)
+        every = self._changed(alive) if kept is None else torch.split(kept, BATCH)
+        for rows, their in zip(every, torch.split(indices, BATCH), strict=True):
+            for some, mine in zip(torch.split(rows, size), torch.split(their, size), strict=True):
+                changed = images.as_images(some.to(images.device))
+                yield images.normalised(changed), images.labels_at(mine)
+
+    @property
+    def name(self) -> str:
+        """The name of the artifact: of the images, what is done to them, and the draws."""
+        rows = hashlib.sha256(self.images.splits[self.split].numpy().tobytes()).hexdigest()
+        said = [self.images.digest, rows, keyed_text(self.pipeline), self._mean, self.seed]
+        return changed_name(content_key("changed", [*said, self.draw]))
+
+    @property
+    def _mean(self) -> list[float]:
+        return list(self.images.settings.normalization()[0])
+
+    def _kept(self, context: Context, alive: Callable[[], None]) -> Tensor | None:
+        """Return the rows (N, H · W · C) uint8 as they are kept, None where there is no room."""
+        folder = context.artifact_path(self.name)
+        shape = (len(self.images.splits[self.split]), int(np.prod(self.images.shape)))
+        cache = None if (folder / INDEX).is_file() else context.cache
+        if cache is not None and not cache.make_room(folder, int(np.prod(shape))):
+            return None
+        try:
+            return open_or_make(
+                context.on_note,
+                AGAIN,
+                lambda: _fault(folder),
+                lambda: self._make(folder, shape, alive),
+                lambda: torch.from_numpy(map_array(folder / ARRAY)),
+                expected=NOT_THERE,
+            )
+        except OSError as error:
+            if not is_full_disk(error):
+                raise
+            context.on_note("the disk is full: changed images are not kept for other runs")
+            return None
+
+    def _make(self, folder: Path, shape: tuple[int, int], alive: Callable[[], None]) -> None:
+        with array_folder(folder, ARRAY) as partial:
+            rows: NDArray[Any] = allocate(partial / ARRAY, shape, np.uint8)
+            start = 0
+            for changed in self._changed(alive):
+                rows[start : start + len(changed)] = changed.cpu().numpy()
+                start += len(changed)
+            del rows
+            index = {"of": keyed_text(self.pipeline), "sha256": file_digest(partial / ARRAY)}
+            (partial / INDEX).write_text(json.dumps(index))
+            reached("changed images written, not renamed")
+
+    def _changed(self, alive: Callable[[], None]) -> Iterator[Tensor]:
+        """Yield the rows of changed images, uint8 on the device, as they are drawn together."""
+        images = self.images
+        augmenter, rows = (
+            Augmenter(self.pipeline, self.seed, self._mean),
+            images.stored(augment=True),
+        )
+        for step, indices in enumerate(torch.split(images.splits[self.split], BATCH), start=1):
             some = rows.index_select(0, indices.to(rows.device)).to(images.device)
-            changed = augmenter(images.as_images(some), draw, step)
-            if sum(each.nbytes for each in kept.values()) + changed.nbytes <= KEPT_BYTES:
-                kept[key] = changed
-        yield images.normalised(changed), images.labels_at(indices)
+            changed = augmenter(images.as_images(some), self.draw, step, indices.tolist())
+            yield changed.permute(0, 2, 3, 1).flatten(1)
+            alive()
+
+
+def _fault(folder: Path) -> str:
+    """Return why the images in ``folder`` cannot be used, or ""."""
+    try:
+        os.utime(folder / INDEX)  # before the checksum: others spare what is in use
+        index = json.loads((folder / INDEX).read_text())
+        (folder / ARRAY).stat()
+    except (OSError, ValueError):
+        return NOT_THERE
+    digest = index.get("sha256") if isinstance(index, dict) else None
+    return "" if is_whole(folder / ARRAY, digest, file_digest) else DAMAGED

@@ -1,26 +1,38 @@
-"""Robustness: the standard measures of a network on changed images, the same for all networks."""
+"""Robustness: the measures of a network on changed images, which are the same for all networks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from statistics import fmean
 
 import torch
 from torch import Tensor
 
 from runner.components.analyses.analysis import Place
-from runner.components.analyses.robustness import UNCHANGED, Robustness
+from runner.components.analyses.robustness import (
+    CORRUPTION_ERROR,
+    MEAN_CORRUPTION_ERROR,
+    MEASURED,
+    SEVERITY_ERROR,
+    UNCHANGED,
+    Robustness,
+)
 from runner.components.augmentations.pipeline import Pipeline
-from runner.components.measures import STANDARD
+from runner.components.corruptions.constants import STANDARD_KINDS
 from runner.core.moments import reached
 from runner.core.records import AnalysisValue
-from runner.engine.analyses.changed_images import BATCH, changed_images
+from runner.engine.analyses.changed_images import ChangedImages
 from runner.engine.analyses.result import AnalysisInput, AnalysisResult
 from runner.engine.stages.evaluate import autocast
 from runner.engine.tally import Tally
 
+Batches = Generator[tuple[Tensor, Tensor]]
+
 
 def robustness(subject: AnalysisInput, asked: Robustness) -> AnalysisResult:
-    """Return accuracy and loss by transform, severity and draw.
+    """Return the measures by transform, severity and draw, and the errors on corruptions.
 
     Raises:
         Interrupted: when asked to stop.
@@ -36,28 +48,65 @@ def robustness(subject: AnalysisInput, asked: Robustness) -> AnalysisResult:
     count = len(subject.images.splits[asked.split])
     values: list[AnalysisValue] = []
     with torch.inference_mode():
-        for done, (place, draw, pipeline) in enumerate(passes):
-            tally = Tally(STANDARD)
-            for inputs, labels in _batches(subject, asked, pipeline, draw):
-                with autocast(inputs.device, subject.settings.train.precision):
-                    logits = subject.network.evaluated(inputs)
-                tally.add(logits, labels)
-                subject.report(done * count + tally.count, len(passes) * count, asked.split)
+        for number, (place, draw, pipeline) in enumerate(passes):
+            before, total = number * count, len(passes) * count
+
+            def report(done: int, before: int = before, total: int = total) -> None:
+                subject.report(before + done, total, asked.split)
+
+            measured = _measured(subject, asked, pipeline, draw, report)
             reached("images of a transform analysed")
-            measured = tally.values().items()
-            values += [
-                AnalysisValue(name, each, {**place, "draw": draw}) for name, each in measured
-            ]
-    return AnalysisResult(tuple(values))
+            where = {**place, "draw": draw}
+            values += [AnalysisValue(name, each, where) for name, each in measured.items()]
+    return AnalysisResult((*values, *_errors(asked, values)))
 
 
-def _batches(
-    subject: AnalysisInput, asked: Robustness, pipeline: Pipeline | None, draw: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield the images of the split in order, changed, with their labels."""
-    images = subject.images
-    if pipeline is not None:
-        yield from changed_images(images, asked.split, pipeline, asked.seed, draw)
-        return
-    for indices in torch.split(images.splits[asked.split], BATCH):
-        yield images.gather(indices)
+def _measured(
+    subject: AnalysisInput,
+    asked: Robustness,
+    pipeline: Pipeline | None,
+    draw: int,
+    report: Callable[[int], None],
+) -> Mapping[str, float]:
+    """Return the measures on the images of the split, changed or as they are."""
+    images, tally = subject.images, Tally(MEASURED)
+    if pipeline is None:
+        given: Batches = images.evaluation_batches(asked.split)
+    else:
+        changed = ChangedImages(images, asked.split, pipeline, asked.seed, draw)
+        given = changed.batches(subject.context, lambda: report(tally.count))
+    with closing(given) as batches:
+        for inputs, labels in batches:
+            with autocast(inputs.device, subject.settings.train.precision):
+                logits = subject.network.evaluated(inputs)
+            tally.add(logits, labels)
+            report(tally.count)
+    return tally.values()
+
+
+def _errors(asked: Robustness, values: Sequence[AnalysisValue]) -> Iterator[AnalysisValue]:
+    """Yield the errors on corruptions: of each, at each severity, and of all, for each draw."""
+    kinds = {each.label: each.corruption() for each in asked.transforms}
+    errors = [
+        (each.dims, 1 - each.value)
+        for each in values
+        if each.name == "accuracy" and kinds.get(str(each.dims["transform"])) is not None
+    ]
+    for draw in range(1, asked.draws + 1):
+        by_label: dict[str, list[float]] = defaultdict(list)
+        by_severity: dict[int, list[float]] = defaultdict(list)
+        for place, error in errors:
+            label, severity = str(place["transform"]), int(place["severity"])
+            if place["draw"] == draw:
+                by_label[label].append(error)
+                if kinds[label] in STANDARD_KINDS:
+                    by_severity[severity].append(error)
+        means = {label: fmean(several) for label, several in by_label.items()}
+        for label, mean in means.items():
+            yield AnalysisValue(CORRUPTION_ERROR, mean, {"transform": label, "draw": draw})
+        for severity, several in sorted(by_severity.items()):
+            where = {"severity": severity, "draw": draw}
+            yield AnalysisValue(SEVERITY_ERROR, fmean(several), where)
+        standard = [mean for label, mean in means.items() if kinds[label] in STANDARD_KINDS]
+        if standard:
+            yield AnalysisValue(MEAN_CORRUPTION_ERROR, fmean(standard), {"draw": draw})

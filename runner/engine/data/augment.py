@@ -39,15 +39,16 @@ class Augmenter:
     seed: int
     mean: Mean = (0.0,)
 
-    def __call__(self, images: Tensor, epoch: int, step: int) -> Tensor:
+    def __call__(self, images: Tensor, epoch: int, step: int, rows: Sequence[int] = ()) -> Tensor:
         """Return the augmented images of a batch, uint8 (B, C, H, W).
 
         Args:
             images: uint8 (B, C, H, W) on any device; not changed.
             epoch: from 1.
             step: of the epoch, from 1.
+            rows: which images of the data they are, for steps that draw by image.
         """
-        draws = Draws(self.seed, epoch, step, len(images))
+        draws = Draws(self.seed, epoch, step, len(images), rows)
         picked, steps = draws.pipeline(self.pipeline, (images.shape[-2], images.shape[-1]))
         if images.device.type == "cpu":
             return by_rows(images, picked, steps, self.mean)

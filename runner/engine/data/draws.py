@@ -1,8 +1,8 @@
 """What is drawn for a batch: the parameters of every step of a pipeline, each from its own key.
 
 Owns the keys. All is drawn on the CPU and for every image of the batch, whether or not the image is
-picked, from a generator for each step: devices agree, and one step's draws move no other's. Sees no
-image.
+picked, from a generator for each step, of some steps for each image: devices agree, and one step's
+draws move no other's. Sees no image.
 """
 
 from __future__ import annotations
@@ -60,12 +60,21 @@ DrawnSteps = tuple[DrawnStep | DrawnChoice, ...]
 
 @dataclass(frozen=True)
 class Draws:
-    """The draws of one batch of ``count`` images, each by the path of its step."""
+    """The draws of one batch of ``count`` images, each by the path of its step.
+
+    Attributes:
+        seed: of all of them.
+        epoch: from 1.
+        step: of the epoch, from 1.
+        count: images of the batch.
+        rows: which images of the data they are, for steps that draw by image.
+    """
 
     seed: int
     epoch: int
     step: int
     count: int
+    rows: Sequence[int] = ()
 
     def generator(self, step_path: str) -> torch.Generator:
         """Return the generator of a step: "" is the pipeline."""
@@ -94,7 +103,24 @@ class Draws:
     def _step(self, step: Augmentation, size: Size, path: str) -> DrawnStep:
         generator = self.generator(path)
         picked = unit(generator, self.count) < step.chance()
-        return DrawnStep(path, step, size, picked, step.draw(generator, self.count, size))
+        if step.by_image:
+            drawn = self._by_image(step, size)
+        else:
+            drawn = step.draw(generator, self.count, size)
+        return DrawnStep(path, step, size, picked, drawn)
+
+    def _by_image(self, step: Augmentation, size: Size) -> Mapping[str, Tensor]:
+        """Return what a step draws for each image from a generator of the image's own."""
+        assert len(self.rows) == self.count, f"which images {step.purpose} is drawn for is unknown"
+        every = [
+            step.draw(
+                torch.Generator().manual_seed(keyed_seed(self.seed, step.purpose, self.epoch, row)),
+                1,
+                size,
+            )
+            for row in self.rows
+        ]
+        return {name: torch.cat([drawn[name] for drawn in every]) for name in every[0]}
 
     def _one_of(self, step: OneOf, size: Size, path: str) -> DrawnChoice:
         weights = step.weights or (1.0,) * len(step.choices)

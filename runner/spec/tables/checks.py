@@ -165,17 +165,21 @@ def _place_problems(
 ) -> Iterator[Problem]:
     """Yield the problem of a column that shows no values of an analysis, or several as if one."""
     asked, wanted = analyses[source.name].settings, dict(source.where)
-    shown, places = f"column {column.title} shows {source.name}", asked.places()
+    places = asked.places_of(column.source)
+    shown = f"column {column.title} shows {source.name}"
     dimensions = [name for name in asked.DIMENSIONS if name not in source.repeated]
     if places is None:
         if lacking := [name for name in dimensions if name not in wanted]:
             found = f"{shown} at no certain {' and '.join(lacking)}"
             yield Problem(column.position, found, hint="give each of them in `where`")
         return
+    if not places:
+        yield Problem(column.position, f"{shown} as {column.source}, which it does not record")
+        return
     left = list(places)
     for name, value in wanted.items():
-        values = dict.fromkeys(str(place[name]) for place in left)
-        left = [place for place in left if place[name] == value]
+        values = dict.fromkeys(str(place[name]) for place in left if name in place)
+        left = [place for place in left if place.get(name) == value]
         if not left:
             found = f"{shown} where {name} is {value!r}, which it is nowhere"
             yield Problem(
@@ -186,7 +190,10 @@ def _place_problems(
             )
             return
     if len(left) > 1:
-        several = {name: dict.fromkeys(str(place[name]) for place in left) for name in dimensions}
+        several = {
+            name: dict.fromkeys(str(place[name]) for place in left if name in place)
+            for name in dimensions
+        }
         choices = [f"{name}: {', '.join(each)}" for name, each in several.items() if len(each) > 1]
         found = f"{shown} at several places at once"
         yield Problem(column.position, found, f"in `where`, one {'; one '.join(choices)}")
