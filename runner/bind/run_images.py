@@ -37,11 +37,13 @@ class RunImages:
         shape: channels, height, width of a preprocessed image.
         sample: returns about so many of the preprocessed images, (N, H, W, C) uint8, from all over
             the data set.
+        named: returns the preprocessed images of these names, likewise.
     """
 
     classes: tuple[str, ...]
     shape: tuple[int, int, int]
     sample: Callable[[int], NDArray[np.uint8]]
+    named: Callable[[Sequence[str]], NDArray[np.uint8]]
 
 
 def run_images(home: Workspace, data: Data, fingerprint: str, access: DataAccess) -> RunImages:
@@ -72,7 +74,11 @@ def _prepared(folder: Path) -> RunImages:
         pixels = map_array(folder / ARRAY)
         return np.array(pixels[evenly_spaced(len(pixels), count)])
 
-    return RunImages(tuple(index["classes"]), (channels, height, width), sample)
+    def named(names: Sequence[str]) -> NDArray[np.uint8]:
+        rows = {name: row for row, name in enumerate(index["names"])}
+        return np.array(map_array(folder / ARRAY)[[rows[name] for name in names]])
+
+    return RunImages(tuple(index["classes"]), (channels, height, width), sample, named)
 
 
 def _source(data: Data, fingerprint: str, access: DataAccess) -> ImageSource:
@@ -111,4 +117,11 @@ def _from_source(source: ImageSource, data: Data) -> RunImages:
     def sample(count: int) -> NDArray[np.uint8]:
         return np.stack(decode(evenly_spaced(total, count)) or first)
 
-    return RunImages(source.classes, (channels, height, width), sample)
+    def named(names: Sequence[str]) -> NDArray[np.uint8]:
+        rows = {name: row for row, name in enumerate(source.names)}
+        pixels = decode([rows[name] for name in names])
+        if len(pixels) < len(names):
+            raise DataError(f"images of the data set {data.dataset} can no longer be decoded")
+        return np.array(pixels, dtype=np.uint8).reshape(len(names), height, width, channels)
+
+    return RunImages(source.classes, (channels, height, width), sample, named)

@@ -58,7 +58,7 @@ def trained_model(
         record = find_record(database, name)
         _refuse_unfinished(record, name, db)
         tensors = _tensors(database, home, record, weights, db)
-    settings = _settings(record)
+    settings = recorded_settings(record)
     spec = Path(str(record["cells"][0]["path"])) if record["cells"] else Path("spec.yaml")
     access = home.data_access(spec)
     images = run_images(home, settings.data, str(record["fingerprint"]), access)
@@ -98,7 +98,12 @@ def _refuse_unfinished(record: Record, name: str, db: str | Path | None) -> None
     )
 
 
-def _settings(record: Record) -> Settings:
+def recorded_settings(record: Record) -> Settings:
+    """Return the settings of a recorded run.
+
+    Raises:
+        UsageError: when this version does not know them all.
+    """
     try:
         return Settings.model_validate_json(json.dumps(record["settings"]))
     except ValidationError as error:

@@ -18,6 +18,7 @@ sweep: {grid: {dropout: [0.0, 0.3]}}
 analyses:
   first: filters
   map: embedding
+  confused: predictions
   shaken:
     name: robustness
     draws: 2
@@ -31,6 +32,7 @@ figures:
   first: {name: filters, only: {dropout: 0.3}}
   map: embedding
   one: {name: embedding, only: {dropout: [0.0], seed: 1}}
+  confused: {name: predictions, show: [confusion, wrong], count: 5, only: {dropout: 0.3}}
   shaken: {name: robustness, metrics: [accuracy, loss]}
 """
 

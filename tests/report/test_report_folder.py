@@ -11,6 +11,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 import analysed
+import numpy as np
 import pytest
 
 from runner import api
@@ -142,12 +143,13 @@ def test_folder_has_every_table_and_figure_and_an_index_that_shows_them(
     place = home / "made" / "report"
     files = {path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file()}
     pages = ("curves", "first", "map-dropout=0-seed-0", "map-dropout=0.3-seed-0", "one", "rates")
+    pages += ("confused-confusion", "confused-wrong")
     assert files == {
         "README.md",
         "report.json",
         *(f"tables/seen.{suffix}" for suffix in ("md", "csv", "tex")),
         *(f"figures/{page}.{suffix}" for page in (*pages, "shaken") for suffix in ("png", "pdf")),
-        *(f"figures/{name}.csv" for name in ("map", "one", "shaken")),
+        *(f"figures/{name}.csv" for name in ("confused", "map", "one", "shaken")),
     }
     index = (place / "README.md").read_text(encoding="utf-8")
     linked = set(re.findall(r"\]\((.*?)\)", index))
@@ -181,7 +183,7 @@ def test_folder_says_what_is_missing_and_makes_the_rest(
 def test_spec_without_figures_shows_its_curves_and_analyses(home: Path) -> None:
     (home / "seen.yaml").write_text(analysed.SPEC.partition("figures:")[0], encoding="utf-8")
     found = api.write_report("seen.yaml", "report").frame()
-    assert found["name"].tolist() == ["seen", "sheet", "first", "map", "shaken"]
+    assert found["name"].tolist() == ["seen", "sheet", "first", "map", "confused", "shaken"]
     assert not any(found["missing"])
 
 
@@ -215,6 +217,39 @@ def stop(done: int, total: int) -> None:
 
 def fill_the_disk(*_: Any, **__: Any) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_predictions_show_the_matrix_and_the_images_that_are_most_surely_wrong(home: Path) -> None:
+    said = api.predictions("seen:1:0", "val")
+    drawn = api.plot("seen.yaml", "confused")
+    assert [path.stem for path in drawn.paths] == ["seen-confused-confusion", "seen-confused-wrong"]
+    matrix, sheet = drawn.figures.values()
+    counts = said.confusion().to_numpy()
+    written = {text.get_position(): text.get_text() for text in matrix.axes[0].texts}
+    rows, columns = counts.nonzero()
+    assert written == {
+        (column, row): str(counts[row, column]) for row, column in zip(rows, columns, strict=True)
+    }
+    wrong = said.most_confident(is_right=False, count=5)
+    assert len(wrong)
+    assert [axes.get_xlabel() for axes in sheet.axes] == [
+        f"{row.predicted} ({row.probability:.0%})\nis {row.label}" for row in wrong.itertuples()
+    ]
+    (number,) = [int(each) for each in wrong["image"].head(1)]
+    (pixels,) = made_of(home, [number])
+    assert (sheet.axes[0].images[0].get_array() == pixels).all()
+
+
+def made_of(home: Path, rows: list[int]) -> Any:
+    (folder,) = (home / ".runner" / "pixels").iterdir()
+    return np.load(folder / "pixels.npy")[rows]
+
+
+def test_predictions_without_images_show_the_matrix_and_say_why(home: Path) -> None:
+    shutil.rmtree(home / ".runner" / "logits")
+    drawn = api.plot("seen.yaml", "confused")
+    assert [path.stem for path in drawn.paths] == ["seen-confused-confusion"]
+    assert "no images: the val predictions of run" in drawn.left_out[0]
 
 
 def test_folder_appears_whole_or_stays_as_it_was(

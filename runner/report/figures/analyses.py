@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from runner.report.figures import embedding, pictures
+from runner.report.figures.predictions import predictions_pages
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -102,5 +103,6 @@ PICTURES: Mapping[str, Callable[[str, Mapping[str, NDArray[Any]]], dict[str, Fig
     "neurons": _neurons,
     "saliency": _saliency,
     "embedding": _embedding,
+    "predictions": predictions_pages,
 }
 """What draws an analysis; the names of its figures distinguish their files."""

@@ -5,18 +5,25 @@ Owns which of a cell's runs is shown, and what is said of the others.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from runner.bind.kept_analyses import KeptAnalysis, kept_analysis
 from runner.bind.workspace import Workspace
-from runner.core.errors import UsageError
+from runner.core.errors import DataError, UsageError
 from runner.report.figures.cells import FigureCell
 from runner.report.figures.curves import AnalysedRun, FigureRequest, ShownCell
 from runner.report.figures.options import as_file_part
 from runner.report.tables.query import query_table
 from runner.spec.figures.declared import DeclaredFigure
-from runner.spec.figures.kinds import RobustnessFigure
+from runner.spec.figures.kinds import PredictionsFigure, RobustnessFigure
+from runner.store.queries import CellResult
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 MOST_RUNS = 24
 """Runs whose arrays one figure shows, on a page or more each."""
@@ -117,16 +124,21 @@ def arrays_request(
     runs: list[AnalysedRun] = []
     values: list[dict[str, object]] = []
     missing: dict[str, str] = {}
+    told_of: dict[str, str] = {}
     for cell in request.cells:
-        seed, kept = _first_kept(request, cell, figure.analysis.key, home)
-        if kept.missing:
+        result, kept = _first_kept(request, cell, figure.analysis.key, home)
+        if result is None:
             missing[cell.name] = kept.missing
             continue
+        seed, arrays = result.seed, kept.arrays
+        if isinstance(figure.settings, PredictionsFigure):
+            arrays, why = _with_sheets(request, result.run_key, figure, home, arrays)
+            told_of |= {cell.name: why} if why else {}
         name = f"{cell.name}, seed {seed}" if has_seeds else cell.name
         part = as_file_part(name) if len(request.cells) > 1 else ""
         if any(part == other.part for other in runs):
             part = f"{part}-{cell.position}"
-        runs.append(AnalysedRun(name, part, kept.arrays))
+        runs.append(AnalysedRun(name, part, arrays))
         values += [
             {"cell": cell.name, "seed": seed, "name": each["name"], **each["dims"]}
             | {"value": each["value"]}
@@ -137,7 +149,7 @@ def arrays_request(
     told = tuple(
         replace(each, drawn=0, left_out=missing[each.name])
         if each.name in missing
-        else replace(each, drawn=min(1, each.drawn))
+        else replace(each, drawn=min(1, each.drawn), left_out=told_of.get(each.name, each.left_out))
         for each in cells
     )
     request = replace(request, analysis=figure.analysis, runs=tuple(runs))
@@ -146,7 +158,7 @@ def arrays_request(
 
 def _first_kept(
     request: FigureRequest, cell: ShownCell, analysis_key: str, home: Workspace
-) -> tuple[int, KeptAnalysis]:
+) -> tuple[CellResult | None, KeptAnalysis]:
     """Return what an analysis left of the first seed of a cell that has it, or why none has."""
     assert request.database is not None
     none = KeptAnalysis("no run is done")
@@ -155,9 +167,43 @@ def _first_kept(
             continue
         kept = kept_analysis(request.database, home, result.run_key, analysis_key)
         if not kept.missing:
-            return result.seed, kept
+            return result, kept
         none = kept
-    return 0, none
+    return None, none
+
+
+def _with_sheets(
+    request: FigureRequest,
+    run_key: str,
+    figure: DeclaredFigure,
+    home: Workspace,
+    arrays: Mapping[str, NDArray[Any]],
+) -> tuple[dict[str, NDArray[Any]], str]:
+    """Return the arrays of the pages that are asked for, and why there are no images, or ""."""
+    from runner.bind.prediction_images import confident_images
+
+    asked, analysis = figure.settings, figure.analysis
+    assert isinstance(asked, PredictionsFigure)
+    assert analysis is not None
+    assert request.database is not None
+    split, weights = str(analysis.settings.looks_at()), analysis.settings.weights
+    about = f"{split} images, weights of the {weights} epoch"
+    shown = {name: array for name, array in arrays.items() if name != "confusion"}
+    shown["about"] = np.array([about])
+    if "confusion" in asked.show:
+        shown["confusion"] = arrays["confusion"]
+    kinds = [kind for kind in asked.show if kind != "confusion"]
+    try:
+        sheets = (
+            confident_images(request.database, home, run_key, split, weights, asked.count)
+            if kinds
+            else {}
+        )
+    except (UsageError, DataError) as error:
+        return shown, f"no images: {error.found}"
+    for kind in kinds:
+        shown |= {f"{kind}_{name}": array for name, array in sheets[kind].items()}
+    return shown, ""
 
 
 def _nothing(figure: DeclaredFigure, command: str, why: str = "not made yet") -> UsageError:

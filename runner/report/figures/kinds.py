@@ -30,6 +30,7 @@ FIGURES: Mapping[str, str] = {
     "neurons": ARRAYS,
     "saliency": ARRAYS,
     "embedding": ARRAYS,
+    "predictions": ARRAYS,
     "robustness": "robustness",
 }
 """The module beside this one that has the function of this name, or draws arrays of analyses."""

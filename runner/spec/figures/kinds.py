@@ -17,6 +17,8 @@ At = Literal["best", "last", "min", "max"] | Annotated[int, Field(ge=1, le=1_000
 Formula = Annotated[str, Field(min_length=1, max_length=1000)]
 MAX_METRICS = 20
 MAX_IMAGES = 20
+MAX_SHEET = 120
+PredictionsPage = Literal["confusion", "right", "wrong"]
 
 
 class FigureSettings(Component):
@@ -141,6 +143,18 @@ class EmbeddingFigure(OfAnalysis):
     name: Literal["embedding"]
 
 
+class PredictionsFigure(OfAnalysis):
+    """The confusion matrix, and the images that are predicted right and wrong most confidently."""
+
+    ANALYSIS: ClassVar[str] = "predictions"
+
+    name: Literal["predictions"]
+    show: tuple[PredictionsPage, ...] = Field(
+        ("confusion", "right", "wrong"), min_length=1, max_length=3, description="which pages"
+    )
+    count: int = Field(12, ge=1, le=MAX_SHEET, description="images on a page of right or wrong")
+
+
 class RobustnessFigure(OfAnalysis):
     """Accuracy against the severity of what is done to the images, a line for each transform."""
 
@@ -163,6 +177,7 @@ FigureKind = Annotated[
     | NeuronsFigure
     | SaliencyFigure
     | EmbeddingFigure
+    | PredictionsFigure
     | RobustnessFigure,
     Field(discriminator="name"),
 ]
