@@ -184,12 +184,13 @@ def commands(section: Section) -> Iterator[str]:
 def _measured(database: Database, section: Section) -> Iterator[str]:
     variant, why = section.variant, section.documented.why
     is_whole = not variant.variant
-    if not is_whole:
-        yield (
-            f"Measured is the variant `{variant.variant}`, for the whole was not run: {why}. The"
-            " published values stand beside it; they are those of the whole.\n"
-        )
     published = None if is_whole else _published(section)
+    if not is_whole:
+        beside = " The published values stand beside it; they are those of the whole."
+        yield (
+            f"Measured is the variant `{variant.variant}`, for the whole was not run: {why}."
+            f"{beside if any((published or {}).values()) else ''}\n"
+        )
     for table in section.tables:
         filled = query_table(
             database, table, variant.name, variant.variant, None, published, is_compared=is_whole

@@ -126,6 +126,11 @@ class Robustness(OnSplit):
             raise ValueError(f"two transforms are called '{twice}'; give one of them another label")
         return self
 
+    def is_corrupting(self) -> bool:
+        """Return whether any transform has a corruption, which is generated."""
+        steps = (step for _, pipeline in self.pipelines() for step in pipeline.steps)
+        return any(isinstance(step, Corruption) for step in steps)
+
     def places(self) -> Sequence[Place]:
         """Return each transform and severity."""
         unchanged: Place = {"transform": UNCHANGED, "severity": 0}

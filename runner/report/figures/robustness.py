@@ -17,6 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from runner.components.analyses.analysis import Place
+from runner.components.analyses.robustness import Robustness
 from runner.core.errors import UsageError
 from runner.report.figures.curves import FigureRequest, ShownCell
 from runner.report.figures.drawing import COLORS, MARKERS
@@ -202,6 +203,8 @@ def _caption(
     yield f"{settings.looks_at()} images, weights of the {settings.weights} epoch"
     if not is_scale:
         yield "dotted: the images as they are"
+    if isinstance(settings, Robustness) and settings.is_corrupting():
+        yield "corruptions are generated, not the official CIFAR-10-C"
     draws = getattr(settings, "draws", 1)
     seeds = max(len(cell.drawn()) for cell in request.cells)
     over = [f"{draws} draws"] if draws > 1 else []
