@@ -31,6 +31,7 @@ def writing(out: Path | None) -> Iterator[IO[str]]:
     """
     if out is None:
         yield sys.stdout
+        sys.stdout.flush()  # here it is heard of when the reader of a pipe has gone
         return
     check_place(out)
     with (

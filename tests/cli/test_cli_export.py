@@ -1,5 +1,6 @@
 """`export`: files that say what they take, kept only if they compute what the run does."""
 
+import csv
 import errno
 import json
 import os
@@ -10,8 +11,9 @@ import numpy as np
 import pytest
 import torch
 from commands import Call
+from PIL import Image
 from safetensors import safe_open
-from trained import CLASSES
+from trained import CLASSES, noise
 
 from runner import api
 from runner.artifacts.atomic import partial_path
@@ -178,6 +180,12 @@ def test_outputs_without_a_class_have_names_too(tmp_path: Path, call: Call) -> N
     card = Path("wide.safetensors.md").read_text()
     assert "`logits`: float32, batch × 5" in card
     assert "Measured in bf16; the file computes in fp32" in card
+    Image.fromarray(noise(1, 4, 4, 3)).save("image.png")
+    (said,) = csv.DictReader(call("predict", "wide:0", "image.png", "--top", 3).out.splitlines())
+    assert said["class"] in names
+    with safe_open("wide.safetensors", "pt") as file:
+        names = file.keys()
+        assert {file.get_tensor(each).dtype for each in names} == {torch.float32}
 
 
 NETWORKS = """\
@@ -189,16 +197,23 @@ sweep:
     - {label: conv, model: {name: convnet, filters: [8, 8], batch_norm: true, dropout: 0.2}}
     - {label: resnet, model: {name: resnet18, freeze: ["layer1", "bn1"]}}
 """
+DIGITS = """\
+name: digits
+data: {dataset: digits, validation: 0.2, test: 0.2}
+model: {name: convnet, filters: [16, 32], batch_norm: true, dropout: 0.2}
+train: {epochs: 5, batch_size: 64, optimizer: adam}
+"""
 
 
 @pytest.fixture(scope="module")
 def nets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with runs of a convnet and of a ResNet with frozen layers drawn from the seed."""
+    """A folder with runs of a convnet, a ResNet with frozen layers, and a convnet on digits."""
     folder = tmp_path_factory.mktemp("nets")
-    (folder / "nets.yaml").write_text(NETWORKS)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        api.run("nets.yaml", device="cpu")
+        for name, text in (("nets", NETWORKS), ("digits", DIGITS)):
+            Path(f"{name}.yaml").write_text(text)
+            api.run(f"{name}.yaml", device="cpu")
     return folder
 
 
@@ -217,9 +232,12 @@ def inputs_and_classes(name: str) -> tuple[Any, Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["nets:0", "nets:1"])
+@pytest.mark.parametrize(
+    ("name", "classes"),
+    [("nets:0", [7, 3, 32, 36]), ("nets:1", [7, 3, 32, 36]), ("digits:0", [10, 1, 8, 8])],
+)
 def test_onnx_gives_the_same_classes_on_a_thousand_images(
-    nets: Path, name: str, monkeypatch: pytest.MonkeyPatch
+    nets: Path, name: str, classes: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
@@ -228,9 +246,11 @@ def test_onnx_gives_the_same_classes_on_a_thousand_images(
     assert found.same_class == found.images == 64
     inputs, logits = inputs_and_classes(name)
     session = onnxruntime.InferenceSession("net.onnx", providers=["CPUExecutionProvider"])
-    assert session.get_inputs()[0].shape == ["batch", 3, 32, 36]
+    assert session.get_inputs()[0].shape == ["batch", *classes[1:]]
     metadata = session.get_modelmeta().custom_metadata_map
-    assert len(json.loads(metadata["classes"])) == 7
+    assert len(json.loads(metadata["classes"])) == classes[0]
+    if name == "digits:0":  # a network that has learnt something
+        assert json.loads(metadata["measured"])["test_accuracy"] > 0.9
     for size in (1, 64, 1000):
         said = [
             session.run(["logits"], {"images": inputs[start : start + size]})[0]

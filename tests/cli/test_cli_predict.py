@@ -183,6 +183,33 @@ def test_photograph_of_many_pixels_is_read_without_a_warning(
     assert "photos/cat/1.png: Image size (132 pixels) exceeds limit" in called.err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("predict", "photos:0", "photos"),
+        ("evaluate", "photos:0", "--data", "photos"),
+        ("export", "photos:0", "--format", "safetensors"),
+        ("inspect", "sizes", "photos.yaml", "--classes", "3"),
+    ],
+    ids=" ".join,
+)
+def test_reader_of_a_pipe_that_has_gone_ends_the_command_without_a_trace(
+    photos_run: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    for_reading, for_writing = os.pipe()
+    os.close(for_reading)
+    file = os.fdopen(for_writing, "w", encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["runner", *words])
+        patch.setattr("sys.stdout", file)
+        with pytest.raises(SystemExit) as ended:
+            main()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())
+    file.close()
+    assert ended.value.code == 1
+    assert "Error" not in capsys.readouterr().err
+
+
 def test_batches_change_nothing(photos_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = api.predict("photos:0", "photos", device="cpu").frame()
     monkeypatch.setattr("runner.engine.inference.classifying.evaluation_batch_size", lambda *_: 5)
