@@ -63,3 +63,19 @@ def at_moment(moment: str, do: Callable[[], object], call: int = 1) -> Iterator[
     finally:
         moments.hook = before
     assert calls >= call, f"{moment!r} was reached {calls} times, not {call}"
+
+
+@contextmanager
+def each_time(moment: str, do: Callable[[], object]) -> Iterator[None]:
+    """Do something in this process each time that a moment is reached."""
+    check_moment(moment)
+
+    def hook(name: str) -> None:
+        if name == moment:
+            do()
+
+    before, moments.hook = moments.hook, hook
+    try:
+        yield
+    finally:
+        moments.hook = before

@@ -58,7 +58,8 @@ def clear(folder: Path, kinds: Iterable[str], others: Collection[str]) -> list[C
     Args:
         folder: ``.runner/``, held alone.
         kinds: of them.
-        others: identities of databases whose states, checkpoints, weights and logits stay.
+        others: identities of databases whose states, checkpoints, weights,
+            logits and analyses stay.
     """
     removed = []
     for kind in kinds:

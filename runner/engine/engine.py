@@ -22,6 +22,7 @@ from runner.core.errors import StageFailed
 from runner.core.moments import reached
 from runner.core.records import Metric, Produced
 from runner.core.stages import Analyse, Evaluate, ExtractFeatures, Prepare, Stage, Train
+from runner.engine.analyses.begun import Begun
 from runner.engine.analyses.result import AnalysisInput, NetworkInput
 from runner.engine.arithmetic import computing, memory_format
 from runner.engine.context import Context, Outcome, Progress
@@ -142,7 +143,7 @@ def _compute(
 
 def end_stage(context: Context, stage: Stage) -> None:
     """Tidy up after a stage whose end is recorded."""
-    if isinstance(stage, Train):
+    if isinstance(stage, Train | Analyse):
         remove_checkpoints(context.artifacts, [stage.key])
 
 
@@ -262,7 +263,7 @@ def _analyse(context: Context, job: StageJob[Analyse], images: Images | None) ->
     }
     if images is None:
         return analyse(NetworkInput(**common), job)
-    return analyse(AnalysisInput(**common, images=images), job)
+    return analyse(AnalysisInput(**common, images=images, begun=Begun(context, job)), job)
 
 
 def _epoch_of(job: StageJob[Evaluate | Analyse]) -> int:

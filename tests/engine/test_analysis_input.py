@@ -25,6 +25,7 @@ def given() -> AnalysisInput:
         shape=(1, 8, 8),
         num_classes=2,
         images=made_up,
+        begun=made_up,
     )
 
 

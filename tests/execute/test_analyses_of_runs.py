@@ -62,7 +62,7 @@ def test_an_analysis_that_is_asked_to_stop_is_made_by_the_next_run(before: Path)
     stop = Stopping()
     with (
         at_moment("images of a transform analysed", stop.analysed, 3),
-        pytest.raises(Interrupted, match="stopped in the analysis robustness, which begins again"),
+        pytest.raises(Interrupted, match="stopped in the analysis robustness, which is made later"),
     ):
         do(before, ASKED, should_stop=stop)
     attempts = "SELECT status FROM attempts JOIN stages USING (stage_key) WHERE kind = 'analyse'"

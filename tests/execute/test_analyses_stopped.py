@@ -1,6 +1,7 @@
 """Analyses that are killed, stopped or done by two processes, and arrays on a bad disk."""
 
 import errno
+import json
 import shutil
 import signal
 from pathlib import Path
@@ -11,13 +12,14 @@ import pytest
 from analysed_grids import ASKED, ENDED, VALUES, do, folders
 from forks import OUTPUT, Forks, KillAt
 from grids import ask
-from planted import at_moment
+from planted import at_moment, each_time
 from test_measurements import kinds
 
 from runner.artifacts import arrays as arrays_module
 from runner.artifacts.arrays import read_arrays
 from runner.components.analyses.robustness import Robustness
 from runner.core.errors import RunnerError
+from runner.core.keys import content_key
 from runner.core.records import AnalysisValue
 from runner.engine.analyses import ANALYSES
 from runner.engine.analyses.result import AnalysisResult
@@ -47,6 +49,67 @@ def test_killed_analysis_is_made_by_the_next_run_and_nothing_twice(
     assert ask(before, ENDED) == [(2, 2)]
     assert ask(before, "SELECT count(*) FROM claims") == [(0,)]
     assert forks.run(before, ["db", "check"]) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("call", [2, 5])
+def test_killed_analysis_goes_on_behind_the_transforms_that_are_measured(
+    call: int, before: Path, forks: Forks, tmp_path: Path
+) -> None:
+    shutil.copytree(before, tmp_path / "undisturbed")
+    do(tmp_path / "undisturbed", ASKED)
+    command = ["run", "grid.yaml", "--only", "lr=0.1", "--checkpoint-seconds", "0"]
+    (before / "grid.yaml").write_text(ASKED)
+    kept = "values of an analysis kept before its end"
+    assert forks.run(before, command, KillAt(kept, call)) == -signal.SIGKILL
+    (folder,) = before.glob(".runner/checkpoints/*/*")
+    left = json.loads((folder / "values.json").read_text())
+    places = {json.dumps(dims) for _, _, dims in left["values"]}
+    assert len(places) == call
+    passes = 0
+
+    def count() -> None:
+        nonlocal passes
+        passes += 1
+
+    with each_time("images of a transform analysed", count):
+        do(before, ASKED)
+    assert passes == 2 * 10 - call
+    assert ask(before, VALUES) == ask(tmp_path / "undisturbed", VALUES)
+    assert list(before.glob(".runner/checkpoints/*/*")) == []
+
+
+@pytest.mark.parametrize("damage", ["cut", "value", "weights", "numerics"])
+def test_values_that_do_not_fit_or_are_damaged_are_measured_again(
+    damage: str, before: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only = ["lr=0.1"]
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    kept = "values of an analysis kept before its end"
+    with at_moment(kept, stop, 3), pytest.raises(KeyboardInterrupt):
+        do(before, ASKED, only=only, checkpoint_seconds=0)
+    (path,) = before.glob(".runner/checkpoints/*/*/values.json")
+    text = path.read_text()
+    left = json.loads(text)
+    if damage == "cut":
+        text = text[:-9]
+    elif damage == "value":
+        left["values"][0][1] += 0.5
+    elif damage == "weights":
+        left["about"]["weights"] = "of others"
+    else:
+        left["about"]["numerics"] = {"device": "another"}
+    if damage in ("weights", "numerics"):
+        content = {"about": left["about"], "values": left["values"]}
+        left["checksum"] = content_key("begun", content)
+    path.write_text(text if damage == "cut" else json.dumps(left))
+    passes: list[int] = []
+    with each_time("images of a transform analysed", lambda: passes.append(1)):
+        do(before, ASKED, only=only)
+    assert len(passes) == 10
 
 
 @pytest.mark.slow

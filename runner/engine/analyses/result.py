@@ -16,6 +16,7 @@ from torch import Tensor
 from runner.components.settings import Settings
 from runner.core.errors import Interrupted, StageFailed
 from runner.core.records import AnalysisValue
+from runner.engine.analyses.begun import Begun
 from runner.engine.context import Context, Progress
 from runner.engine.data.samples import Images
 from runner.engine.kept_logits import KeptLogits
@@ -64,7 +65,7 @@ class NetworkInput:
             Interrupted: when asked to stop.
         """
         if self.context.should_stop():
-            raise Interrupted(f"stopped in the analysis {self.name}, which begins again later")
+            raise Interrupted(f"stopped in the analysis {self.name}, which is made later")
         self.context.on_progress(Progress(done, total, split=split))
 
 
@@ -74,9 +75,11 @@ class AnalysisInput(NetworkInput):
 
     Attributes:
         images: the data set's.
+        begun: what an earlier attempt has measured, and where this one keeps it meanwhile.
     """
 
     images: Images
+    begun: Begun
 
     def numbers_of(self, names: Sequence[str]) -> Tensor:
         """Return the numbers of images by their names, (images,) int64.

@@ -21,6 +21,7 @@ from runner.components.analyses.robustness import (
 )
 from runner.components.augmentations.pipeline import Pipeline
 from runner.components.corruptions.constants import STANDARD_KINDS
+from runner.core.keys import canonical_json
 from runner.core.moments import reached
 from runner.core.records import AnalysisValue
 from runner.engine.analyses.changed_images import ChangedImages
@@ -46,9 +47,13 @@ def robustness(subject: AnalysisInput, asked: Robustness) -> AnalysisResult:
         for draw in range(1, asked.draws + 1)
     ]
     count = len(subject.images.splits[asked.split])
-    values: list[AnalysisValue] = []
+    values = list(subject.begun.values)
+    there = {canonical_json(dict(each.dims)) for each in values}
     with torch.inference_mode():
         for number, (place, draw, pipeline) in enumerate(passes):
+            where = {**place, "draw": draw}
+            if canonical_json(where) in there:
+                continue
             before, total = number * count, len(passes) * count
 
             def report(done: int, before: int = before, total: int = total) -> None:
@@ -56,8 +61,8 @@ def robustness(subject: AnalysisInput, asked: Robustness) -> AnalysisResult:
 
             measured = _measured(subject, asked, pipeline, draw, report)
             reached("images of a transform analysed")
-            where = {**place, "draw": draw}
             values += [AnalysisValue(name, each, where) for name, each in measured.items()]
+            subject.begun.keep(values)
     return AnalysisResult((*values, *_errors(asked, values)))
 
 
