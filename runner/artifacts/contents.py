@@ -20,7 +20,7 @@ KINDS = {
     "features": "outputs of frozen layers for all images",
     "changed": "images that analyses of robustness changed",
     "states": "trainings that others may go on from",
-    "checkpoints": "trainings that were interrupted",
+    "checkpoints": "trainings and analyses that were interrupted",
     "weights": "of each run's best or last epoch",
     "logits": "what kept weights say of images",
     "analyses": "arrays of analyses, for pictures",

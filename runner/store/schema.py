@@ -222,7 +222,8 @@ artifacts = sa.Table(
     sa.Column("digest", sa.String, nullable=False),
     sa.Column("num_bytes", sa.Integer, nullable=False),
     sa.Index("artifacts_by_stage", "stage_key"),
-    comment="What stages left in .runner/ (pixels, features, weights, logits, analyses), with digests.",
+    comment="What stages left in .runner/ (pixels, features, weights, logits, analyses), with"
+    " digests.",
 )
 
 verifications = sa.Table(
