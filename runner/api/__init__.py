@@ -8,10 +8,12 @@ from runner.api.checking import check_database, database_info, dump_database
 from runner.api.comparing import diff
 from runner.api.creating import new_spec
 from runner.api.evaluating import evaluate
+from runner.api.explaining_images import inspect_saliency
 from runner.api.exporting import export
 from runner.api.foreseeing import actual
 from runner.api.inspecting import inspect_analysis
 from runner.api.listing import list_runs
+from runner.api.neighbours import inspect_neighbours
 from runner.api.planning import plan
 from runner.api.plotting import plot
 from runner.api.predicting import predict
@@ -23,12 +25,14 @@ from runner.api.showing import show
 from runner.api.sizing import inspect_sizes
 from runner.api.validating import validate
 from runner.api.verifying import verify
+from runner.bind.kept_run import KeptRun
 from runner.bind.request import Request
 from runner.bind.workspace import REFERENCE
 from runner.spec.schema import spec_schema
 
 __all__ = [
     "REFERENCE",
+    "KeptRun",
     "Request",
     "actual",
     "check_database",
@@ -39,6 +43,8 @@ __all__ = [
     "evaluate",
     "export",
     "inspect_analysis",
+    "inspect_neighbours",
+    "inspect_saliency",
     "inspect_sizes",
     "list_cache",
     "list_runs",

@@ -6,8 +6,8 @@ They are looked for among the prepared images in ``.runner/``, then where the ru
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from runner.artifacts.folder import INDEX
 from runner.bind.workspace import Workspace
 from runner.components.data import Data
 from runner.components.data.dataset import DataAccess, ImageSource, MissingData
+from runner.components.data.splitting import Split
 from runner.core.artifacts import pixels_name
 from runner.core.errors import DataError, UsageError
 from runner.core.spacing import evenly_spaced
@@ -30,20 +31,82 @@ WHY = "the names of its classes are known only from its data"
 
 @dataclass(frozen=True)
 class RunImages:
-    """The images of a run.
+    """The images of a run, preprocessed where they are asked for.
 
     Attributes:
         classes: printable names, in the order of the network's outputs.
         shape: channels, height, width of a preprocessed image.
-        sample: returns about so many of the preprocessed images, (N, H, W, C) uint8, from all over
-            the data set.
-        named: returns the preprocessed images of these names, likewise.
+        names: of the images, printable.
+        labels: class index of each.
+        official: the data set's own split of each, or ().
+        decode: gives images by their numbers, (H, W, C) uint8 each, or why one cannot be decoded.
+        left_out: why images that the data set lists are not among these, by name.
+        may_lack: whether some of these may turn out not to be decodable, and are then left out.
     """
 
     classes: tuple[str, ...]
     shape: tuple[int, int, int]
-    sample: Callable[[int], NDArray[np.uint8]]
-    named: Callable[[Sequence[str]], NDArray[np.uint8]]
+    names: Sequence[str]
+    labels: Sequence[int]
+    official: Sequence[Split]
+    decode: Callable[[Sequence[int]], Iterable[NDArray[np.uint8] | Corrupt]]
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    may_lack: bool = False
+
+    def sample(self, count: int) -> NDArray[np.uint8]:
+        """Return about so many of the images, (N, H, W, C) uint8, from all over the data set.
+
+        Raises:
+            DataError: when none of them can be decoded.
+        """
+        found = self.decode(evenly_spaced(len(self.names), count))
+        whole = [each for each in found if not isinstance(each, Corrupt)]
+        return np.stack(whole or [_first(self.decode, len(self.names))])
+
+    def pixels(self, numbers: Sequence[int]) -> NDArray[np.uint8]:
+        """Return images by their numbers, (N, H, W, C) uint8.
+
+        Raises:
+            DataError: when one cannot be decoded.
+        """
+        found: list[NDArray[np.uint8]] = []
+        for each in self.decode(numbers):
+            if isinstance(each, Corrupt):
+                raise DataError(f"{each.name} cannot be decoded: {each.error}")
+            found.append(each)
+        channels, height, width = self.shape
+        return np.array(found, dtype=np.uint8).reshape(len(found), height, width, channels)
+
+    def named(self, names: Sequence[str]) -> NDArray[np.uint8]:
+        """Return images by their names, (N, H, W, C) uint8.
+
+        Raises:
+            DataError: when one cannot be decoded.
+        """
+        numbers = {name: number for number, name in enumerate(self.names)}
+        return self.pixels([numbers[name] for name in names])
+
+    def split(self, data: Data, split: Split) -> list[int]:
+        """Return the numbers of the images of a split, as the run's training had them.
+
+        Args:
+            data: settings of the run.
+            split: which.
+
+        Raises:
+            UsageError: when it has no images.
+        """
+        kept = list(range(len(self.names)))
+        if self.may_lack:
+            lacking = {each.index for each in self.decode(kept) if isinstance(each, Corrupt)}
+            kept = [number for number in kept if number not in lacking]
+        official = [self.official[number] for number in kept] if self.official else []
+        found = data.split([self.labels[number] for number in kept], self.classes, official)
+        numbers = [kept[place] for place in found[split]]
+        if not numbers:
+            some = ", ".join(name for name, each in found.items() if len(each))
+            raise UsageError(f"the run has no {split} images", allowed=some)
+        return numbers
 
 
 def run_images(home: Workspace, data: Data, fingerprint: str, access: DataAccess) -> RunImages:
@@ -70,15 +133,19 @@ def _prepared(folder: Path) -> RunImages:
     index = json.loads((folder / INDEX).read_text())
     _, height, width, channels = index["shape"]
 
-    def sample(count: int) -> NDArray[np.uint8]:
+    def decode(numbers: Sequence[int]) -> Iterable[NDArray[np.uint8]]:
         pixels = map_array(folder / ARRAY)
-        return np.array(pixels[evenly_spaced(len(pixels), count)])
+        return (np.array(pixels[number]) for number in numbers)
 
-    def named(names: Sequence[str]) -> NDArray[np.uint8]:
-        rows = {name: row for row, name in enumerate(index["names"])}
-        return np.array(map_array(folder / ARRAY)[[rows[name] for name in names]])
-
-    return RunImages(tuple(index["classes"]), (channels, height, width), sample, named)
+    return RunImages(
+        tuple(index["classes"]),
+        (channels, height, width),
+        index["names"],
+        index["labels"],
+        index["splits"],
+        decode,
+        {each["name"]: each["error"] for each in index["skipped"]},
+    )
 
 
 def _source(data: Data, fingerprint: str, access: DataAccess) -> ImageSource:
@@ -101,27 +168,34 @@ def _source(data: Data, fingerprint: str, access: DataAccess) -> ImageSource:
 
 
 def _from_source(source: ImageSource, data: Data) -> RunImages:
-    def decode(indices: Sequence[int]) -> list[NDArray[np.uint8]]:
-        found = decoded(source, indices, data)
-        return [each for each in found if not isinstance(each, Corrupt)]
+    def decode(numbers: Sequence[int]) -> Iterable[NDArray[np.uint8] | Corrupt]:
+        return decoded(source, numbers, data)
 
-    total = len(source.names)
-    first: list[NDArray[np.uint8]] = []
-    for index in range(total):
-        if first := decode([index]):
-            break
-    if not first:
-        raise DataError(f"no image of the data set {data.dataset} can be decoded")
-    height, width, channels = first[0].shape
+    try:
+        height, width, channels = _first(decode, len(source.names)).shape
+    except DataError:
+        raise DataError(f"no image of the data set {data.dataset} can be decoded") from None
+    return RunImages(
+        source.classes,
+        (channels, height, width),
+        source.names,
+        source.labels,
+        source.splits,
+        decode,
+        may_lack=data.on_corrupt == "skip",
+    )
 
-    def sample(count: int) -> NDArray[np.uint8]:
-        return np.stack(decode(evenly_spaced(total, count)) or first)
 
-    def named(names: Sequence[str]) -> NDArray[np.uint8]:
-        rows = {name: row for row, name in enumerate(source.names)}
-        pixels = decode([rows[name] for name in names])
-        if len(pixels) < len(names):
-            raise DataError(f"images of the data set {data.dataset} can no longer be decoded")
-        return np.array(pixels, dtype=np.uint8).reshape(len(names), height, width, channels)
+def _first(
+    decode: Callable[[Sequence[int]], Iterable[NDArray[np.uint8] | Corrupt]], total: int
+) -> NDArray[np.uint8]:
+    """Return the first image that can be decoded.
 
-    return RunImages(source.classes, (channels, height, width), sample, named)
+    Raises:
+        DataError: when there is none.
+    """
+    for number in range(total):
+        for each in decode([number]):
+            if not isinstance(each, Corrupt):
+                return each
+    raise DataError("no image can be decoded")

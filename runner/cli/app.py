@@ -23,6 +23,7 @@ from runner.cli import (
     exporting,
     inspect,
     inspecting,
+    inspecting_images,
     planning,
     plotting,
     predicting,
@@ -56,6 +57,12 @@ app.command("evaluate", epilog=evaluating.EXAMPLES)(evaluating.evaluate)
 app.command("export", epilog=exporting.EXAMPLES)(exporting.export)
 app.command("new", epilog=specs.NEW_EXAMPLES)(specs.new)
 app.command("schema", epilog=specs.SCHEMA_EXAMPLES)(specs.schema)
+inspecting.app.command("saliency", epilog=inspecting_images.SALIENCY_EXAMPLES)(
+    inspecting_images.saliency
+)
+inspecting.app.command("embedding", epilog=inspecting_images.EMBEDDING_EXAMPLES)(
+    inspecting_images.embedding
+)
 app.add_typer(inspecting.app, name="inspect")
 app.add_typer(caching.app, name="cache")
 app.add_typer(database.app, name="db")

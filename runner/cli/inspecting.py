@@ -146,7 +146,8 @@ Out = Annotated[
 EXAMPLE = "\b\nExample:\n  runner inspect {} spec:0:0 --out seen.png"
 
 
-def _draw(run: str, kind: str, analysis: str, out: Path | None, db: str | None) -> None:
+def draw(run: str, kind: str, analysis: str, out: Path | None, db: str | None) -> None:
+    """Draw what an analysis of a spec has found, and print the files."""
     from runner import api
 
     for path in api.inspect_analysis(run, kind, analysis, out, db).paths:
@@ -159,7 +160,7 @@ def filters(run: RunName, analysis: Named = "", out: Out = None, db: Db = None) 
 
     The spec's `analyses` ask for `filters`, and `run` has made it.
     """
-    _draw(run, "filters", analysis, out, db)
+    draw(run, "filters", analysis, out, db)
 
 
 @app.command("neurons", epilog=EXAMPLE.format("neurons"))
@@ -168,22 +169,4 @@ def neurons(run: RunName, analysis: Named = "", out: Out = None, db: Db = None) 
 
     The spec's `analyses` ask for `neurons`, and `run` has made it.
     """
-    _draw(run, "neurons", analysis, out, db)
-
-
-@app.command("saliency", epilog=EXAMPLE.format("saliency"))
-def saliency(run: RunName, analysis: Named = "", out: Out = None, db: Db = None) -> None:
-    """Draw which pixels of images move the score of a class; a file for each method.
-
-    The spec's `analyses` ask for `saliency`, and `run` has made it.
-    """
-    _draw(run, "saliency", analysis, out, db)
-
-
-@app.command("embedding", epilog=EXAMPLE.format("embedding"))
-def embedding(run: RunName, analysis: Named = "", out: Out = None, db: Db = None) -> None:
-    """Draw images as points, by what a layer makes of them.
-
-    The spec's `analyses` ask for `embedding`, and `run` has made it.
-    """
-    _draw(run, "embedding", analysis, out, db)
+    draw(run, "neurons", analysis, out, db)

@@ -6,6 +6,9 @@ nor what is asked of the logits.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -89,6 +92,12 @@ class TrainedClassifier:
         rows = torch.from_numpy(pixels).flatten(1).to(self._device)
         floats = self._normalised.rows(rows).view(len(rows), height, width, channels)
         return in_format(floats.permute(0, 3, 1, 2), self._form)
+
+    @contextmanager
+    def in_full(self) -> Iterator[None]:
+        """Compute in fp32 while entered, on as many threads as the network takes."""
+        with on_threads(self._threads), computing(self._device, "fp32"):
+            yield
 
     def logits(self, pixels: NDArray[np.uint8], in_full: bool = False) -> Tensor:
         """Return logits (B, outputs), float32 on the CPU.

@@ -151,12 +151,32 @@ def nearest_images(outputs: Floats, count: int) -> tuple[NDArray[np.int64], Floa
         Their indices (N, K), the nearest first, itself left out, and their cosine distances: 0 of
         the same direction, 2 of the opposite.
     """
+    return nearest_to(outputs, outputs, count, np.arange(len(outputs)))
+
+
+def nearest_to(
+    looked_for: Floats, outputs: Floats, count: int, itself: NDArray[np.int64] | None = None
+) -> tuple[NDArray[np.int64], Floats]:
+    """Return for each image those of others whose outputs point in the most similar direction.
+
+    Args:
+        looked_for: (Q, D).
+        outputs: of the others (N, D).
+        count: how many, fewer where there are fewer.
+        itself: which of the others each is itself (Q,), and is left out; None where none is.
+
+    Returns:
+        As :func:`nearest_images`, (Q, K).
+    """
     from sklearn.neighbors import NearestNeighbors
 
-    wanted = min(count + 1, len(outputs))
+    wanted = min(count + (itself is not None), len(outputs))
     search = NearestNeighbors(n_neighbors=wanted, metric="cosine", algorithm="brute").fit(outputs)
-    distances, indices = search.kneighbors(outputs)
-    itself = indices == np.arange(len(outputs))[:, None]
-    itself[~itself.any(1), -1] = True  # equal images may have crowded it out
-    shape = (len(outputs), wanted - 1)
-    return indices[~itself].reshape(shape), distances[~itself].reshape(shape).astype(np.float32)
+    distances, indices = search.kneighbors(looked_for)
+    if itself is None:
+        return indices, distances.astype(np.float32)
+    unwanted = indices == itself[:, None]
+    unwanted[~unwanted.any(1), -1] = True  # equal images may have crowded it out
+    shape = (len(looked_for), wanted - 1)
+    kept = ~unwanted
+    return indices[kept].reshape(shape), distances[kept].reshape(shape).astype(np.float32)

@@ -76,11 +76,15 @@ def _saliency(title: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Figur
 
 def _captions(arrays: Mapping[str, NDArray[Any]]) -> list[str]:
     """Return what each image is, which class is explained, and how likely the network finds it."""
-    names = arrays["class_names"]
-    rows = zip(arrays["labels"], arrays["classes"], arrays["probabilities"], strict=True)
+    classes, labels = arrays["class_names"], arrays["labels"]
+    # a file that is no image of the data has no label, but a name
+    what = [
+        classes[label] if label >= 0 else arrays["names"][row] for row, label in enumerate(labels)
+    ]
+    rows = zip(what, arrays["classes"], arrays["probabilities"], strict=True)
     return [
-        f"{names[label]}; explained: {names[target]} ({shares[target]:.0%})"
-        for label, target, shares in rows
+        f"{each}; explained: {classes[target]} ({shares[target]:.0%})"
+        for each, target, shares in rows
     ]
 
 
