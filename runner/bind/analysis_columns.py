@@ -1,4 +1,4 @@
-"""Checks columns of analyses against the data: a class or an image that is nowhere shows nothing.
+"""Checks columns of analyses: a class, an image or a layer that is nowhere shows nothing.
 
 Owns which names an analysis can record; that a dimension is known is checked with the spec.
 """
@@ -23,7 +23,7 @@ MOST_COMPARED = 20_000
 
 
 def analysis_column_problems(cells: Sequence[BoundCell]) -> Iterator[Problem]:
-    """Yield the columns whose `where` names a class or an image of which no cell has values.
+    """Yield the columns whose `where` names a class, image or layer of which no cell has values.
 
     Where the data of a cell is not at hand, it may have any.
     """
@@ -53,25 +53,48 @@ def _problems(
         kind = declared.settings.NAMES.get(dimension)
         if kind is None:
             continue
-        known: dict[str, None] = {}
-        seen: set[Any] = set()
-        for cell in cells:
-            assert cell.source is not None, "cells without data are not looked at"
-            settings = cell.resolved.settings
-            alike = (cell.source.fingerprint, settings.data, settings.model.classes)
-            if alike not in seen:
-                seen.add(alike)
-                outputs = settings.model.classes or len(cell.source.classes)
-                known |= dict.fromkeys(
-                    _names(kind, declared.settings, cell.source, settings.data, outputs)
-                )
-        if wanted in known:
+        known = _layers(cells) if kind == "layer" else _in_data(kind, declared.settings, cells)
+        if wanted in known or not known:
             continue
         found = f"column {column.title} shows {shown.name} where {dimension} is {wanted!r},"
         near = nearest(str(wanted), list(known)) if len(known) <= MOST_COMPARED else ""
         position = shown.positions.get(dimension) or column.position
         some = ", ".join([*known][:SHOWN_NAMES]) + (", …" if len(known) > SHOWN_NAMES else "")
         yield Problem(position, f"{found} which it is nowhere", some, suggestion=near)
+
+
+def _layers(cells: Iterable[BoundCell]) -> dict[str, None]:
+    """Return the names of the layers of all networks; nothing where one cannot be built."""
+    from runner.engine.analyses.sizes import layer_names
+
+    known: dict[str, None] = {}
+    seen: set[Any] = set()
+    for cell in cells:
+        assert cell.source is not None, "cells without data are not looked at"
+        if cell.bound_model is None:
+            return {}
+        alike = (cell.resolved.settings.model, cell.bound_model.shape, len(cell.source.classes))
+        if alike not in seen:
+            seen.add(alike)
+            known |= dict.fromkeys(layer_names(*alike))
+    return known
+
+
+def _in_data(
+    kind: Named, analysis: AnalysisSettings, cells: Iterable[BoundCell]
+) -> dict[str, None]:
+    """Return the names of classes or images at which an analysis of any cell may have values."""
+    known: dict[str, None] = {}
+    seen: set[Any] = set()
+    for cell in cells:
+        assert cell.source is not None, "cells without data are not looked at"
+        settings = cell.resolved.settings
+        alike = (cell.source.fingerprint, settings.data, settings.model.classes)
+        if alike not in seen:
+            seen.add(alike)
+            outputs = settings.model.classes or len(cell.source.classes)
+            known |= dict.fromkeys(_names(kind, analysis, cell.source, settings.data, outputs))
+    return known
 
 
 def _names(

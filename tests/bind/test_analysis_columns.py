@@ -15,6 +15,7 @@ train: {{epochs: 1, batch_size: 64}}
 analyses:
   said: predictions
   seen: {{name: saliency, methods: [gradient], count: 3}}
+  size: sizes
   named: {{name: saliency, methods: [gradient], images: ['0001', '0002'], target: '4'}}
 tables:
   t:
@@ -24,7 +25,7 @@ tables:
 
 def problem(folder: Path, analysis: str, where: str, model: str = "") -> str:
     """Return what is wrong with a column, "" when nothing is."""
-    metric = "f1" if analysis == "said" else "probability"
+    metric = {"said": "f1", "size": "parameters"}.get(analysis, "probability")
     spec = folder / "checked.yaml"
     spec.write_text(SPEC.format(analysis=analysis, metric=metric, where=where, model=model))
     try:
@@ -41,31 +42,38 @@ def problem(folder: Path, analysis: str, where: str, model: str = "") -> str:
         (
             "said",
             "class: '77'",
-            "checked.yaml:11:52: column A shows said where class is '77', which it is nowhere\n"
+            "checked.yaml:12:52: column A shows said where class is '77', which it is nowhere\n"
             "    did you mean: 7\n"
             "    allowed: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9",
         ),
         (
             "said",
             "class: 1.5",
-            "checked.yaml:11:52: column A, where: class is 1.5, but its values are names\n"
+            "checked.yaml:12:52: column A, where: class is 1.5, but its values are names\n"
             "    hint: in quotes, as '1.5'",
         ),
         (
             "seen",
             "class: '3', image: '0004'",
-            "checked.yaml:11:73: column A shows seen where image is '0004', which it is nowhere\n"
+            "checked.yaml:12:73: column A shows seen where image is '0004', which it is nowhere\n"
             "    did you mean: 0003\n"
             "    allowed: 0003, 0564, 1213",
         ),
         (
             "named",
             "class: '3', image: '0003'",
-            "checked.yaml:11:62: column A shows named where class is '3', which it is nowhere\n"
+            "checked.yaml:12:62: column A shows named where class is '3', which it is nowhere\n"
             "    allowed: 4\n"
-            "checked.yaml:11:74: column A shows named where image is '0003', which it is nowhere\n"
+            "checked.yaml:12:74: column A shows named where image is '0003', which it is nowhere\n"
             "    did you mean: 0002\n"
             "    allowed: 0001, 0002",
+        ),
+        (
+            "size",
+            "layer: hidden.1",
+            "checked.yaml:12:60: column A shows size where layer is 'hidden.1', which it is nowhere\n"
+            "    did you mean: hidden1.linear\n"
+            "    allowed: flatten, hidden1.linear, hidden1.activation, output, network",
         ),
     ],
 )
@@ -79,6 +87,7 @@ def test_name_that_no_value_has_is_refused_with_its_place(
     ("analysis", "where", "model"),
     [
         ("said", "class: 7", ""),
+        ("size", "layer: network", ""),
         ("said", "class: 'output 11'", ", classes: 12"),
         ("seen", "class: 3, image: '0564'", ""),
         ("named", "class: 4, image: '0002'", ""),

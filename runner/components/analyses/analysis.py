@@ -16,7 +16,7 @@ from runner.core.reader import KeptWeights
 from runner.core.records import DimensionValue
 
 AnalysedSplit = Literal["train", "val", "test"]
-Named = Literal["class", "image"]
+Named = Literal["class", "image", "layer"]
 Place = Mapping[str, DimensionValue]
 """Where a value stands: its dimensions by name."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from runner.components.analyses.analysis import AnalysisSettings
+from runner.components.analyses.analysis import AnalysisSettings, Named
 
 NETWORK = "network"
 """The place of what is said of the whole network, instead of a layer."""
@@ -31,5 +31,6 @@ class Sizes(AnalysisSettings):
     }
     NEEDS_IMAGES: ClassVar[bool] = False
     DIMENSIONS: ClassVar[Mapping[str, str]] = {"layer": "its name in the network, or `network`"}
+    NAMES: ClassVar[Mapping[str, Named]] = {"layer": "layer"}
 
     name: Literal["sizes"]

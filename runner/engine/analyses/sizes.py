@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from runner.components.analyses.sizes import NETWORK, Sizes
+from runner.components.models import Model
 from runner.core.records import AnalysisValue
 from runner.engine.analyses.result import AnalysisResult, NetworkInput
 from runner.engine.inspection.receptive_fields import Field
@@ -21,6 +22,17 @@ def sizes(subject: NetworkInput, asked: Sizes) -> AnalysisResult:
         for name, value in named.items()
     ]
     return AnalysisResult(tuple(values))
+
+
+def layer_names(model: Model, shape: tuple[int, int, int], num_classes: int) -> list[str]:
+    """Return the layers at which a network has sizes.
+
+    Args:
+        model: its settings.
+        shape: channels, height, width of an image.
+        num_classes: of the data.
+    """
+    return [layer for layer, _ in _places(network_sizes(model, shape, num_classes))]
 
 
 def _places(found: NetworkSizes) -> Iterator[tuple[str, dict[str, float]]]:
