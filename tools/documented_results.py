@@ -26,9 +26,9 @@ from runner.report.tables.query import query_table
 from runner.report.tables.render import render
 from runner.spec.experiment import Experiment, load_experiment
 from runner.spec.tables.table import Table
+from runner.store.attempts_behind import attempts_behind
 from runner.store.catalogue import RunStages, SpecRecord, record_experiment
 from runner.store.database import Database
-from runner.store.merge import attempts_behind
 from runner.store.reference import open_reference
 from runner.store.schema import attempts, cells, environments, experiments, metadata, stages
 from runner.store.views import VIEWS

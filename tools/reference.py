@@ -21,11 +21,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from runner.core.keys import content_key
+from runner.store.attempts_behind import attempts_behind
 from runner.store.checking import check_everything, refuse
 from runner.store.checksums import seal_all
 from runner.store.database import open_database
 from runner.store.json_types import JsonList, JsonObject
-from runner.store.merge import MEASURED, attempts_behind
+from runner.store.merge import MEASURED
 from runner.store.reference import COUNTING, REFERENCE_FILE
 from runner.store.schema import (
     analyses,

@@ -6,15 +6,17 @@ Its result, what was measured, by which attempts, on what machine. Copied attemp
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, assert_never
 
 import sqlalchemy as sa
 
 from runner.core.artifacts import ArtifactName
 from runner.store.analysis_values import newest_attempt
+from runner.store.attempts_behind import ENDED, attempts_behind, renumbered
 from runner.store.catalogue import BATCH, environment_id, insert_new
 from runner.store.checking import (
+    check_analyses,
     check_attempts,
     check_environments,
     check_results,
@@ -43,7 +45,6 @@ from runner.store.schema import (
     stages,
 )
 
-ENDED = (*COUNTING, "reference")
 MEASURED = tuple(
     table
     for table in metadata.sorted_tables
@@ -58,7 +59,8 @@ def import_results(
     """Copy the results that a database lacks from the reference, with all that belongs to them.
 
     One transaction: of several processes that do so at once, one copies. Results that the database
-    has stay as they are, but for failed ones.
+    has stay as they are, but for failed ones; those that came from the reference get the analyses
+    that were added to it later.
 
     Args:
         database: where results are missing.
@@ -72,17 +74,20 @@ def import_results(
         DamagedDatabase: when the reference is not what was packed.
     """
     found = reference_results(reference, run_keys)
-    with database.read() as connection:
+    with reference.read() as source, database.read() as connection:
         lacking = found.keys() - _runs_with_results(connection)
-    if not lacking:
-        return []
+        if not lacking and not _later_analyses(source, connection, found.values()):
+            return []
     with reference.read() as source, database.write() as target:
         there = _runs_with_results(target)
         imported = [each for each in found.values() if each.run_key not in there]
         keys = [each.run_key for each in imported]
         checks = (check_runs(source, keys), check_results(source, keys))
         refuse(reference.path, (*checks, check_attempts(source), check_environments(source)))
+        refuse(reference.path, check_analyses(source, list(found)))
         _Copy(source, target, imported).copy()
+        later = _later_analyses(source, target, found.values())
+        _Copy(source, target, list(found.values())).add_analyses(later)
     return imported
 
 
@@ -96,77 +101,49 @@ def import_reference(database: Database, run_keys: Collection[str]) -> list[Refe
         return import_results(database, reference, run_keys)
 
 
-def attempts_behind(connection: sa.Connection, which: Collection[tuple[str, int]]) -> set[int]:
-    """Return the ids of all attempts that results rest on.
-
-    Those whose epochs they read, those that ended the stages of their runs, and those that these
-    went on from.
-
-    Args:
-        connection: to the database.
-        which: (run key, repetition) of the results.
-    """
-    wanted = set(which)
-    found = _attempts_of_analyses(connection, wanted) | {
-        row.attempt_id
-        for row in connection.execute(sa.select(run_epochs))
-        if (row.run_key, row.rerun) in wanted
-    }
-    chain = {
-        row.stage_key
-        for row in connection.execute(sa.select(run_stages))
-        if (row.run_key, row.rerun) in wanted
-    }
-    named: dict[int, set[int]] = {}
-    columns = (attempts.c.id, attempts.c.stage_key, attempts.c.status, attempts.c.outcome)
-    for row in connection.execute(sa.select(*columns)):
-        named[row.id] = set(_named_attempts(row.outcome))
-        if row.stage_key in chain and row.status in ENDED:
-            found.add(row.id)
-    new = set(found)
-    while new:
-        new = {each for one in new for each in named[one]} - found
-        found |= new
-    return found
-
-
-def _attempts_of_analyses(connection: sa.Connection, which: set[tuple[str, int]]) -> set[int]:
-    """Return the attempts whose values the analyses of results have."""
-    stage_keys = {
-        row.stage_key
-        for row in connection.execute(sa.select(analyses))
-        if (row.run_key, row.rerun) in which
-    }
-    newest = (newest_attempt(connection, key) for key in sorted(stage_keys))
-    return {attempt.id for attempt in newest if attempt is not None}
-
-
-def _named_attempts(value: Any) -> Iterator[int]:
-    """Yield the attempts whose epochs an outcome names, under `reads` at any depth."""
-    if not isinstance(value, Mapping):
-        return
-    for key, inner in value.items():
-        if key == "reads":
-            yield from (int(attempt_id) for attempt_id, _, _ in inner)
-        else:
-            yield from _named_attempts(inner)
-
-
-def _renumbered(value: Any, ids: Mapping[int, int]) -> Any:
-    """Return an outcome with other ids for its attempts."""
-    if not isinstance(value, Mapping):
-        return value
-    return {
-        key: [[ids[one], first, last] for one, first, last in inner]
-        if key == "reads"
-        else _renumbered(inner, ids)
-        for key, inner in value.items()
-    }
-
-
 def _runs_with_results(connection: sa.Connection) -> set[str]:
     query = sa.select(results.c.run_key).where(results.c.status.in_(COUNTING))
     return set(connection.execute(query).scalars())
+
+
+def _later_analyses(
+    source: sa.Connection, target: sa.Connection, found: Iterable[ReferenceResult]
+) -> list[dict[str, Any]]:
+    """Return the analyses in the reference of results that came from it and lack their numbers."""
+    wanted = {(each.run_key, each.rerun) for each in found}
+    rows = [
+        row
+        for row in _rows(source, analyses, "run_key", {key for key, _ in wanted})
+        if (row["run_key"], row["rerun"]) in wanted
+    ]
+    query = sa.select(attempts.c.stage_key).where(attempts.c.status.in_(ENDED))
+    made = set(target.execute(query).scalars()) if rows else set()
+    trained = {
+        (row["stage_key"], row["started"])
+        for row in _rows(target, attempts, "stage_key", _trainings(source, wanted))
+        if row["status"] == "reference"
+    }
+    return [
+        row
+        for row in rows
+        if row["stage_key"] not in made
+        and trained.issuperset(_read(source, row["run_key"], row["rerun"]))
+    ]
+
+
+def _read(source: sa.Connection, run_key: str, rerun: int) -> set[tuple[str, float]]:
+    """Return stage and beginning of the attempts whose epochs a result reads."""
+    query = (
+        sa.select(attempts.c.stage_key, attempts.c.started)
+        .join(run_epochs, run_epochs.c.attempt_id == attempts.c.id)
+        .where(run_epochs.c.run_key == run_key, run_epochs.c.rerun == rerun)
+    )
+    return {(row.stage_key, row.started) for row in source.execute(query)}
+
+
+def _trainings(source: sa.Connection, which: Collection[tuple[str, int]]) -> set[str]:
+    """Return the stages of the attempts whose epochs some results read."""
+    return {key for run, rerun in which for key, _ in _read(source, run, rerun)}
 
 
 def _rows(
@@ -209,6 +186,22 @@ class _Copy:
         self._results(chains, ids)
         self._artifacts(keys, {row["reading"] for row in chains})
 
+    def add_analyses(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Copy analyses of results that are there: what made them, and their numbers."""
+        keys = [row["stage_key"] for row in rows]
+        known = _rows(self._source, stages, "stage_key", keys)
+        insert_new(self._target, stages, "stage_key", known)
+        newest = [newest_attempt(self._source, key) for key in dict.fromkeys(keys)]
+        ids = [attempt.id for attempt in newest if attempt is not None]
+        self._attempts(_rows(self._source, attempts, "id", ids))
+        for row in rows:
+            numbered = {**row, "rerun": self._to[row["run_key"]]}
+            same = [
+                analyses.c[name] == numbered[name] for name in ("run_key", "rerun", "analysis_key")
+            ]
+            if self._target.execute(sa.select(analyses.c.kind).where(*same)).first() is None:
+                self._insert(analyses, [numbered])
+
     def _of_results(self, table: sa.Table) -> list[dict[str, Any]]:
         """Return the rows of the imported repetitions, with their numbers in the target."""
         return [
@@ -246,7 +239,7 @@ class _Copy:
                 self._target.execute(
                     sa.update(attempts)
                     .where(attempts.c.id == new[row["id"]])
-                    .values(outcome=_renumbered(row["outcome"], ids))
+                    .values(outcome=renumbered(row["outcome"], ids))
                 )
         seal_attempts(self._target, new.values())
         self._measured(new)
