@@ -156,7 +156,21 @@ EXPERIMENTS: tuple[Documented, ...] = (
         ("curves",),
         why="needs the images of Caltech-101",
     ),
-    Documented("Robustness", "robustness", ("R4.6",), why="needs the images of Caltech-101"),
+    Documented(
+        "Robustness",
+        "robustness",
+        ("R4.6",),
+        pictures=(
+            Picture(
+                "robustness-severity.png",
+                "severity",
+                "Accuracy on changed validation images by the strength of the change: blur does"
+                " least harm, a warped or moved image most.",
+                ships=True,
+            ),
+        ),
+        why="needs the images of Caltech-101",
+    ),
     Documented(
         "Receptive field",
         "receptive_field",
@@ -173,6 +187,14 @@ EXPERIMENTS: tuple[Documented, ...] = (
         "faces_plain",
         ("R5.1", "R5.3"),
         ("curves",),
+        (
+            Picture(
+                "faces_plain-neurons.png",
+                "neurons",
+                "R5.3: weights of twelve of the 300 hidden neurons, summed over the colours. Most"
+                " of what is seen is the noise that they began with.",
+            ),
+        ),
         why="needs the images of Caltech-101",
         note=NOT_THE_FACES,
     ),
@@ -188,7 +210,36 @@ EXPERIMENTS: tuple[Documented, ...] = (
         "Faces, AlexNet with weights of the convolutional part alone",
         "faces_alexnet_features",
         ("R5.2", "R5.4", "R5.5"),
-        ("curves --only fine-tuned",),
+        pictures=(
+            Picture(
+                "faces_alexnet_features-curves.png",
+                "curves",
+                "R5.4: AlexNet fine-tuned end to end; best after five epochs, then it overfits.",
+                ships=True,
+            ),
+            Picture(
+                "faces_alexnet_features-wrong.png",
+                "predictions",
+                "R5.4: the test images that the fine-tuned AlexNet gets wrong most confidently,"
+                " with the class that it names and the one that is right.",
+            ),
+            Picture(
+                "faces_alexnet_features-right.png",
+                "predictions",
+                "R5.4: those that it gets right most confidently.",
+            ),
+            Picture(
+                "faces_alexnet_features-confusion.png",
+                "predictions",
+                "R5.4: which classes it takes for one another.",
+            ),
+            Picture(
+                "faces_alexnet_features-guided.png",
+                "guided",
+                "R5.5: guided backpropagation of the predicted class of one test image, brightest"
+                " at the eyes, the nose and the whiskers.",
+            ),
+        ),
         why="takes ten minutes on two CPU cores",
         note=NOT_THE_FACES,
     ),

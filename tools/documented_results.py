@@ -175,9 +175,10 @@ def commands(section: Section) -> Iterator[str]:
     for figure in documented.figures:
         words = ["runner", "plot", spec, *shlex.split(figure), *options, *reference]
         yield shlex.join(words)
-    for picture in documented.pictures:
-        words = ["runner", "plot", spec, *shlex.split(picture.figure), *options]
-        yield shlex.join([*words, *(reference if picture.ships else ())])
+    ships = {picture.figure: picture.ships for picture in documented.pictures}
+    for figure in ships:
+        words = ["runner", "plot", spec, *shlex.split(figure), *options]
+        yield shlex.join([*words, *(reference if ships[figure] else ())])
     yield from documented.commands
 
 
