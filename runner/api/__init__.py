@@ -12,6 +12,7 @@ from runner.api.explaining_images import inspect_saliency
 from runner.api.exporting import export
 from runner.api.foreseeing import actual
 from runner.api.inspecting import inspect_analysis
+from runner.api.inspecting_predictions import inspect_predictions, write_confusion
 from runner.api.listing import list_runs
 from runner.api.neighbours import inspect_neighbours
 from runner.api.planning import plan
@@ -44,6 +45,7 @@ __all__ = [
     "export",
     "inspect_analysis",
     "inspect_neighbours",
+    "inspect_predictions",
     "inspect_saliency",
     "inspect_sizes",
     "list_cache",
@@ -61,5 +63,6 @@ __all__ = [
     "spec_schema",
     "validate",
     "verify",
+    "write_confusion",
     "write_report",
 ]

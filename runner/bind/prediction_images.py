@@ -1,12 +1,13 @@
-"""Images that a run predicts most confidently, right or wrong, with their pixels.
+"""Images with what a run predicts of them: the most confident right and wrong, and chosen ones.
 
 Reads kept logits, prepared images or the data itself. Imports no torch.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,9 @@ from runner.bind.workspace import Workspace
 from runner.components import scores
 from runner.components.settings import METRIC_SPLITS
 from runner.store.database import Database
+
+if TYPE_CHECKING:
+    from runner.engine.kept_logits import KeptLogits
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -37,8 +41,7 @@ def confident_images(
         count: at most so many of each.
 
     Returns:
-        By ``right`` and ``wrong``: ``images`` (N, H, W, C) uint8 as they were prepared, ``labels``,
-        ``predicted``, ``probabilities`` and ``names``.
+        By ``right`` and ``wrong``, as :func:`predicted_images`.
 
     Raises:
         UsageError: when no predictions were kept, or the images are gone, or others now.
@@ -47,19 +50,51 @@ def confident_images(
     record = find_record(database, run_key)
     name = next(metric for metric, images in METRIC_SPLITS.items() if images == split)
     kept = find_logits(database, home, record, name, weights)
+    return predicted_images(home, record, kept, confident_rows(kept, count))
+
+
+def confident_rows(kept: KeptLogits, count: int) -> dict[str, list[int]]:
+    """Return the rows of logits that are most confidently ``right`` and ``wrong``."""
+    return {
+        kind: scores.most_confident(kept.logits, kept.labels, kind == "right", count).tolist()
+        for kind in ("right", "wrong")
+    }
+
+
+def predicted_images(
+    home: Workspace,
+    record: Mapping[str, Any],
+    kept: KeptLogits,
+    rows: Mapping[str, Sequence[int]],
+) -> dict[str, Arrays]:
+    """Return images with what is said of them.
+
+    Args:
+        home: of the database.
+        record: of the run.
+        kept: its logits.
+        rows: of the logits, by any name.
+
+    Returns:
+        By name: ``images`` (N, H, W, C) uint8 as they were prepared, ``labels``, ``predicted``,
+        ``probabilities`` (N, classes) and ``names``.
+
+    Raises:
+        UsageError: when the images are gone, or others now.
+        DataError: when they cannot be decoded.
+    """
     spec = Path(str(record["cells"][0]["path"])) if record["cells"] else Path("spec.yaml")
     data, access = recorded_settings(record).data, home.data_access(spec)
     known = run_images(home, data, str(record["fingerprint"]), access)
     guesses, shares = scores.predicted(kept.logits), scores.probabilities(kept.logits)
     found: dict[str, Arrays] = {}
-    for kind in ("right", "wrong"):
-        chosen = scores.most_confident(kept.logits, kept.labels, kind == "right", count)
-        names = [kept.names[index] for index in chosen]
+    for kind, chosen in rows.items():
+        names = [kept.names[row] for row in chosen]
         found[kind] = {
             "images": known.named(names),
             "labels": kept.labels[chosen],
             "predicted": guesses[chosen],
-            "probabilities": shares[chosen, guesses[chosen]],
+            "probabilities": shares[chosen],
             "names": np.array(names, dtype=str),
         }
     return found

@@ -24,6 +24,7 @@ from runner.cli import (
     inspect,
     inspecting,
     inspecting_images,
+    inspecting_predictions,
     planning,
     plotting,
     predicting,
@@ -62,6 +63,9 @@ inspecting.app.command("saliency", epilog=inspecting_images.SALIENCY_EXAMPLES)(
 )
 inspecting.app.command("embedding", epilog=inspecting_images.EMBEDDING_EXAMPLES)(
     inspecting_images.embedding
+)
+inspecting.app.command("predictions", epilog=inspecting_predictions.EXAMPLES)(
+    inspecting_predictions.predictions
 )
 app.add_typer(inspecting.app, name="inspect")
 app.add_typer(caching.app, name="cache")

@@ -126,7 +126,8 @@ def test_last_tests_the_last_epochs_weights(tmp_path: Path) -> None:
     network.load_state_dict(bench.weights("last"))
     measured = {f"{each.split}_{each.name}": each.value for each in tested.measured}
     assert measured == pytest.approx(evaluated(network, bench.images(), "test"), rel=1e-5)
-    assert {each.name[-5:] for each in outcome.produced} == {"-best", "-last"}
+    kept = {each.name.partition("-")[2] for each in outcome.produced}
+    assert kept == {"best", "last", "best-val", "last-val"}
 
 
 def test_each_epoch_measures_the_test_images_while_training(tmp_path: Path) -> None:

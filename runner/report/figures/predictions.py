@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,11 +26,23 @@ MOST_COUNTED = 20
 MOST_NAMED = 60
 """Classes that have their names beside the matrix."""
 
-COLUMNS = 6
-"""Images beside each other in a sheet."""
+COLUMNS = ((12, 2), (48, 3), (math.inf, 4))
+"""Up to how many images there are how many beside each other in a sheet, each with its bars."""
+
+TOP = 4
+"""Classes of an image that have a bar; the label is one more where it is none of them."""
 
 NAME_WIDTH = 16
-TITLE_WIDTH = 20
+FILE_WIDTH = 28
+"""Characters of an image's name below it."""
+
+RIGHT, WRONG, OTHER = "#2a7f4f", "#c0392b", "0.65"
+SHEETS = {
+    "right": "most confident right predictions",
+    "wrong": "most confident wrong predictions",
+    "chosen": "predictions of chosen images",
+}
+"""The sheets by what the names of their arrays begin with, with their titles."""
 
 
 def confusion(title: str, matrix: NDArray[Any], classes: Sequence[str], caption: str) -> Figure:
@@ -77,34 +90,75 @@ def _name_classes(axes: Axes, classes: Sequence[str], count: int) -> None:
     axes.set_yticks(range(count), names, fontsize=size)
 
 
-def sheet(title: str, images: NDArray[Any], words: Sequence[str], caption: str) -> Figure:
-    """Draw images in rows, each with what is said of it below.
+@dataclass(frozen=True, slots=True, eq=False)
+class PredictedImage:
+    """An image and what a network says of it.
+
+    Attributes:
+        pixels: (H, W, C) uint8.
+        name: in the data set.
+        label: its class.
+        top: (class, probability) of the most probable classes, the predicted one first; the label
+            too, as the last, where it is none of them.
+    """
+
+    pixels: NDArray[Any]
+    name: str
+    label: str
+    top: Sequence[tuple[str, float]]
+
+
+def sheet(title: str, images: Sequence[PredictedImage], caption: str) -> Figure:
+    """Draw images, each with the probabilities of its most probable classes beside it.
 
     Args:
         title: above all.
-        images: (N, H, W, C) uint8.
-        words: of each.
-        caption: of which images and weights.
+        images: at least one.
+        caption: below all.
     """
-    columns = min(len(images), COLUMNS)
+    columns = min(next(each for most, each in COLUMNS if len(images) <= most), len(images))
     rows = math.ceil(len(images) / columns)
-    texts = [shorten(each, TITLE_WIDTH, 4) for each in words]
-    lines = max(text.count("\n") + 1 for text in texts)
-    figure = page(max(5.0, SIDE * columns + 0.4), (SIDE + 0.17 * lines) * rows + 1.0, title)
-    grid = figure.subplots(rows, columns, squeeze=False).flatten()
-    for axes, image, text in zip(grid, images, texts, strict=False):
-        show(axes, image)
-        axes.set_xlabel(text, fontsize=8)
-    for axes in grid[len(images) :]:
-        axes.remove()
-    foot_legend(figure, [], caption)
+    ratios = {"width_ratios": [1.0, 1.25] * columns}
+    figure = page(4.4 * columns, (SIDE + 0.25) * rows + 1.1, title)
+    grid = figure.subplots(rows, 2 * columns, squeeze=False, gridspec_kw=ratios)
+    places = [(row[2 * column], row[2 * column + 1]) for row in grid for column in range(columns)]
+    for (left, right), image in zip(places, images, strict=False):
+        show(left, image.pixels)
+        left.set_xlabel(shorten(_end_of(image.name)), fontsize=7)
+        _bars(right, image)
+    for pair in places[len(images) :]:
+        for axes in pair:
+            axes.remove()
+    foot_legend(figure, [], f"{caption}; green is the label, red what is predicted wrongly")
     return figure
 
 
-def said(classes: Sequence[str], label: int, guess: int, probability: float) -> str:
-    """Return what a network says of an image, how sure it is, and what it is if not that."""
-    share = f"{classes[guess]} ({probability:.0%})"
-    return share if label == guess else f"{share}\nis {classes[label]}"
+def _bars(axes: Axes, image: PredictedImage) -> None:
+    predicted = image.top[0][0]
+    heights = np.arange(len(image.top))[::-1]
+    for height, (name, share) in zip(heights, image.top, strict=True):
+        color = RIGHT if name == image.label else WRONG if name == predicted else OTHER
+        axes.barh(height, share, color=color, height=0.7)
+        axes.text(min(share, 1.0) + 0.02, height, _percent(share), va="center", fontsize=7)
+    axes.set_yticks(heights, [shorten(name, NAME_WIDTH, 1) for name, _ in image.top], fontsize=7)
+    axes.set(xlim=(0, 1.3), xticks=[], ylim=(-0.6, max(len(image.top), 4) - 0.4))
+    axes.grid(visible=False)
+    axes.spines["bottom"].set_visible(False)
+    axes.tick_params(left=False)
+    axes.set_title(shorten(f"label: {image.label}", 30, 2), fontsize=8, loc="left")
+
+
+def _end_of(name: str) -> str:
+    """Return the end of an image's name, which tells it from others of its folder."""
+    return name if len(name) <= FILE_WIDTH else f"…{name[1 - FILE_WIDTH :]}"
+
+
+def _percent(share: float) -> str:
+    """Return a probability of which nothing is said that it is not: never 100 % below 1."""
+    percent = 100 * share
+    if percent > 99.9:
+        return "> 99.9 %" if percent < 100 else "100 %"
+    return f"{percent:.1f} %" if percent >= 0.1 else "< 0.1 %"
 
 
 def predictions_pages(title: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Figure]:
@@ -112,9 +166,9 @@ def predictions_pages(title: str, arrays: Mapping[str, NDArray[Any]]) -> dict[st
 
     Args:
         title: above all.
-        arrays: ``confusion`` with ``class_names``; of a sheet ``right`` or ``wrong``, each with
-            ``_images``, ``_labels``, ``_predicted`` and ``_probabilities`` behind its name;
-            ``about``, of which images and weights.
+        arrays: ``confusion`` with ``class_names``; of a sheet in ``SHEETS`` ``_images``,
+            ``_labels``, ``_predicted``, ``_probabilities`` (N, classes) and ``_names`` behind its
+            name; ``about``, of which images and weights.
     """
     classes = arrays["class_names"].tolist()
     about = str(arrays["about"][0]) if "about" in arrays else "kept predictions"
@@ -123,14 +177,20 @@ def predictions_pages(title: str, arrays: Mapping[str, NDArray[Any]]) -> dict[st
         pages["confusion"] = confusion(
             f"{title}: confusion matrix", arrays["confusion"], classes, about
         )
-    for kind in ("right", "wrong"):
+    for kind, words in SHEETS.items():
         if f"{kind}_images" in arrays and len(arrays[f"{kind}_images"]):
-            parts = (arrays[f"{kind}_{name}"] for name in ("labels", "predicted", "probabilities"))
-            words = [said(classes, *each) for each in zip(*parts, strict=True)]
-            pages[kind] = sheet(
-                f"{title}: most confident {kind} predictions",
-                arrays[f"{kind}_images"],
-                words,
-                f"{about}; the most confident {kind} predictions with their probability",
-            )
+            names = ("images", "labels", "predicted", "probabilities", "names")
+            parts = zip(*(arrays[f"{kind}_{name}"] for name in names), strict=True)
+            images = [_predicted(classes, *part) for part in parts]
+            pages[kind] = sheet(f"{title}: {words}", images, about)
     return pages
+
+
+def _predicted(
+    classes: Sequence[str], pixels: NDArray[Any], label: int, guess: int, shares: Any, name: str
+) -> PredictedImage:
+    order = np.argsort(-shares, kind="stable")[:TOP].tolist()
+    shown = list(dict.fromkeys([int(guess), *order]))[:TOP]
+    shown += [] if label in shown else [int(label)]
+    top = [(classes[index], float(shares[index])) for index in shown]
+    return PredictedImage(pixels, str(name), classes[label], top)
