@@ -49,7 +49,7 @@ def test_sheets_and_matrix_are_drawn_and_the_matrix_is_written_safely(
     shutil.rmtree(home / ".runner" / "weights")
     drawn = call("inspect", "predictions", "seen:0", "--out", "p.png", "--csv", "c.csv")
     assert (drawn.code, drawn.err) == (0, "")
-    assert drawn.out.splitlines() == ["p-right.png", "p-wrong.png", "p-confusion.png", "c.csv"]
+    assert drawn.out.splitlines() == ["p-confusion.png", "p-right.png", "p-wrong.png", "c.csv"]
     for name in drawn.out.splitlines()[:3]:
         assert (home / name).read_bytes().startswith(b"\x89PNG")
     with (home / "c.csv").open(encoding="utf-8", newline="") as file:
@@ -71,9 +71,9 @@ def test_inspected_predictions_are_arrays_frames_and_figures(home: Path) -> None
         expected = matching.sort_values("probability", ascending=False, kind="stable")[:3]
         assert shown["image"].tolist() == expected["image"].tolist()
         assert 0 < len(shown) <= 3
-        for name, pixels in zip(shown["image"], found.pixels[sheet], strict=True):
+        for name, pixels in zip(shown["image"], found.sheets[sheet]["images"], strict=True):
             assert (np.array(Image.open(home / "photos" / name)) == pixels).all()
-    assert {*found.figures} == {*found.pixels, "confusion"}
+    assert {*found.figures} == {*found.sheets, "confusion"}
     assert found.figures["confusion"].axes
     text = (home / "p-wrong.svg").read_text(encoding="utf-8")
     assert f"label: {frame[frame['sheet'] == 'wrong']['label'].iloc[0]}" in text
@@ -86,7 +86,7 @@ def test_chosen_images_have_a_sheet_of_their_own(home: Path, call: Call) -> None
     names = api.predictions("seen:0").kept.names
     options = [part for name in (names[4], names[0], names[4]) for part in ("--image", name)]
     drawn = call("inspect", "predictions", "seen:0", "--most", "0", *options, "--out", "p.png")
-    assert drawn.out.splitlines() == ["p-chosen.png", "p-confusion.png"]
+    assert drawn.out.splitlines() == ["p-confusion.png", "p-chosen.png"]
     found = api.inspect_predictions("seen:0", most=0, images=[names[4], names[0]])
     assert found.frame()["image"].tolist() == [names[4], names[0]]
     assert [path.parent.name for path in found.paths] == ["figures", "figures"]
@@ -95,10 +95,11 @@ def test_chosen_images_have_a_sheet_of_their_own(home: Path, call: Call) -> None
 def test_pixels_that_are_gone_come_from_the_data_or_only_the_matrix_is_drawn(
     home: Path, call: Call
 ) -> None:
-    before = api.inspect_predictions("seen:0").pixels
+    before = api.inspect_predictions("seen:0").sheets
     shutil.rmtree(home / ".runner" / "pixels")
-    again = api.inspect_predictions("seen:0").pixels
-    assert all((again[name] == before[name]).all() for name in before)
+    again = api.inspect_predictions("seen:0").sheets
+    assert {*again} == {"right", "wrong"}
+    assert all((again[name]["images"] == before[name]["images"]).all() for name in before)
     shutil.rmtree(home / "photos")
     drawn = call("inspect", "predictions", "seen:0", "--out", "q.png", "--csv", "c.csv")
     assert (drawn.code, drawn.out) == (0, "q-confusion.png\nc.csv\n")

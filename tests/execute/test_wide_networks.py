@@ -69,3 +69,9 @@ def test_exported_file_and_card_name_all_outputs(wide: Path) -> None:
         assert json.loads(file.metadata()["classes"]) == NAMES
     card = (wide / "net.safetensors.md").read_text()
     assert "11. output 11" in card
+
+
+def test_confusion_matrix_of_the_analysis_is_a_figure_with_all_outputs(wide: Path) -> None:
+    drawn = api.plot(wide / "wide.yaml", "predictions", out=wide / "p.svg", db=wide / "results.db")
+    assert drawn.paths[0] == wide / "p-confusion.svg"
+    assert "output 11" in drawn.paths[0].read_text(encoding="utf-8")

@@ -232,9 +232,13 @@ def test_predictions_show_the_matrix_and_the_images_that_are_most_surely_wrong(h
     }
     wrong = said.most_confident(is_right=False, count=5)
     assert len(wrong)
-    assert [axes.get_xlabel() for axes in sheet.axes] == [
-        f"{row.predicted} ({row.probability:.0%})\nis {row.label}" for row in wrong.itertuples()
+    pictures, bars = sheet.axes[::2], sheet.axes[1::2]
+    assert [axes.get_xlabel() for axes in pictures] == wrong["image"].tolist()
+    assert [axes.get_title(loc="left") for axes in bars] == [
+        f"label: {label}" for label in wrong["label"]
     ]
+    assert [axes.get_yticklabels()[0].get_text() for axes in bars] == wrong["predicted"].tolist()
+    assert [axes.patches[0].get_width() for axes in bars] == wrong["probability"].tolist()
     (number,) = [int(each) for each in wrong["image"].head(1)]
     (pixels,) = made_of(home, [number])
     assert (sheet.axes[0].images[0].get_array() == pixels).all()
