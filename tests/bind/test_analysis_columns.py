@@ -71,7 +71,8 @@ def problem(folder: Path, analysis: str, where: str, model: str = "") -> str:
         (
             "size",
             "layer: hidden.1",
-            "checked.yaml:12:60: column A shows size where layer is 'hidden.1', which it is nowhere\n"
+            "checked.yaml:12:60: column A shows size where layer is 'hidden.1',"
+            " which it is nowhere\n"
             "    did you mean: hidden1.linear\n"
             "    allowed: flatten, hidden1.linear, hidden1.activation, output, network",
         ),
