@@ -8,11 +8,12 @@ import torch
 import torchvision
 from benches import settings_of
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from runner.components.models.layers_net import on_meta
 from runner.engine.inspection.receptive_fields import Fields, receptive_fields
 from runner.engine.inspection.sizes import NetworkSizes, network_sizes
-from runner.engine.network.layout import network_layout
+from runner.engine.network.layout import count_multiply_adds, network_layout
 
 IMAGENET = (3, 224, 224)
 
@@ -64,11 +65,36 @@ def test_frozen_weights_are_not_trainable() -> None:
     assert trainable["classifier.output"] == found.trainable > 0
 
 
-def test_sizes_agree_with_the_plan() -> None:
-    settings = settings_of(model={"name": "squeezenet1_1"})
+@pytest.mark.parametrize("name", ["squeezenet1_1", "vit_b_16", "swin_t"])
+def test_sizes_agree_with_the_plan(name: str) -> None:
+    settings = settings_of(model={"name": name})
     layout = network_layout(settings, IMAGENET, 7)
     found = network_sizes(settings.model, IMAGENET, 7)
     assert (found.parameters, found.multiply_adds) == (layout.parameters, layout.multiply_adds)
+
+
+class Products(nn.Module):
+    """Products of matrices of all kinds, most of them by functions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up = nn.ConvTranspose2d(3, 4, 3, stride=2, groups=1)
+        self.grouped = nn.Conv2d(4, 6, 3, groups=2)
+        self.attention = nn.MultiheadAttention(6, 2, batch_first=True)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        tokens = self.grouped(self.up(images)).flatten(2).transpose(1, 2)
+        tokens = self.attention(tokens, tokens, tokens, need_weights=False)[0]
+        scores = torch.einsum("b n d, b m d -> b n m", tokens, tokens) @ tokens
+        scores = nn.functional.scaled_dot_product_attention(scores, scores, scores)
+        return torch.baddbmm(scores, scores.bmm(scores.mT), tokens)
+
+
+def test_multiply_adds_are_those_that_torch_counts() -> None:
+    network = on_meta(Products).eval()
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(torch.empty((1, 3, 5, 5), device="meta"))
+    assert count_multiply_adds(network, (3, 5, 5)) == counter.get_total_flops() // 2 > 0
 
 
 def test_attention_is_counted_and_its_field_is_said_to_be_unknown() -> None:

@@ -7,6 +7,7 @@ a small run does: torch finds the shapes of linear layers, normalisation and act
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -15,12 +16,15 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 
-def output_on_meta(network: nn.Module, shape: tuple[int, ...]) -> Any:
+def output_on_meta(
+    network: nn.Module, shape: tuple[int, ...], counter: TorchFunctionMode | None = None
+) -> Any:
     """Return what a network makes of one sample, on the meta device, where nothing is computed.
 
     Args:
         network: on the meta device, in evaluation mode.
         shape: of the sample, without the batch.
+        counter: hears of each call of a function, with the shapes it gives.
 
     Returns:
         Its output for a batch of one.
@@ -28,7 +32,7 @@ def output_on_meta(network: nn.Module, shape: tuple[int, ...]) -> Any:
     Raises:
         RuntimeError: when the network does not fit the sample.
     """
-    with torch.no_grad(), ShapesAlone():
+    with torch.no_grad(), ShapesAlone(), counter or nullcontext():
         return network(torch.empty((1, *shape), device="meta"))
 
 

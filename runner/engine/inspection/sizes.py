@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from runner.components.models import Model
+from runner.components.models.counting_net import MultiplyAdds
+from runner.components.models.shapes_net import output_on_meta
 from runner.engine.inspection.receptive_fields import Field, receptive_fields
 from runner.engine.network.freezing import find_frozen
 from runner.engine.network.layout import network_on_meta
@@ -140,20 +140,20 @@ class _Calls:
 
 def _calls(network: nn.Module, shape: Shape) -> _Calls:
     """Let an image go through a network on the meta device."""
-    counter = FlopCounterMode(display=False)
+    counter = MultiplyAdds()
     open_calls: list[_Call] = []
     ended: list[_Call] = []
 
     def before(layer: nn.Module, _: Any) -> None:
         name = names[id(layer)]
-        open_calls.append(_Call(name, type(layer).__name__, counter.get_total_flops()))
+        open_calls.append(_Call(name, type(layer).__name__, counter.total))
 
     def after(_: nn.Module, __: Any, output: Any) -> None:
         call = open_calls.pop()
-        done = counter.get_total_flops() - call.begun
+        done = counter.total - call.begun
         if open_calls:
             open_calls[-1].inner += done
-        call.multiply_adds = (done - call.inner) // 2  # torch counts two operations each
+        call.multiply_adds = done - call.inner
         call.output = tuple(output.shape[1:]) if isinstance(output, Tensor) else ()
         ended.append(call)
 
@@ -164,12 +164,11 @@ def _calls(network: nn.Module, shape: Shape) -> _Calls:
             hooks.append(layer.register_forward_pre_hook(before))
             hooks.append(layer.register_forward_hook(after))
     try:
-        with torch.no_grad(), counter:
-            network(torch.empty((1, *shape), device="meta"))
+        output_on_meta(network, shape, counter)
     finally:
         for hook in hooks:
             hook.remove()
-    return _Calls(ended, counter.get_total_flops() // 2)
+    return _Calls(ended, counter.total)
 
 
 def _has_row(layer: nn.Module) -> bool:

@@ -9,10 +9,11 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import Tensor, nn
+from torch import nn
 
 from runner.components.models import Model
 from runner.components.models.classifier import Classifier
+from runner.components.models.counting_net import MultiplyAdds
 from runner.components.models.layers_net import on_meta
 from runner.components.models.shapes_net import output_on_meta
 from runner.components.models.torchvision_model import TorchvisionModel
@@ -30,7 +31,7 @@ class Layout:
 
     Attributes:
         parameters: number of weights, frozen ones included.
-        multiply_adds: of convolutions and linear layers for one image.
+        multiply_adds: of convolutions and products of matrices for one image.
         cut: where the frozen prefix ends, or "".
         features: shape of one image's output of the prefix, or ().
         structure: digest of the prefix's operations, or "".
@@ -77,7 +78,7 @@ def count_parameters(network: nn.Module) -> int:
 
 
 def count_multiply_adds(network: nn.Module, shape: Shape) -> int:
-    """Return the multiply-adds of a network's convolutions and linear layers for one image.
+    """Return the multiply-adds of a network's convolutions and products of matrices for one image.
 
     Args:
         network: on the meta device, where nothing is computed; left in evaluation mode.
@@ -86,23 +87,9 @@ def count_multiply_adds(network: nn.Module, shape: Shape) -> int:
     Raises:
         RuntimeError: when the image is too small.
     """
-    total = 0
-
-    def count(layer: nn.Module, _: object, output: Tensor) -> None:
-        nonlocal total
-        weight = layer.weight
-        assert isinstance(weight, Tensor)
-        total += output.numel() * weight[0].numel()
-
-    layers = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
-    hooks = [
-        each.register_forward_hook(count) for each in network.modules() if isinstance(each, layers)
-    ]
-    network.eval()
-    output_on_meta(network, shape)
-    for hook in hooks:
-        hook.remove()
-    return total
+    counter = MultiplyAdds()
+    output_on_meta(network.eval(), shape, counter)
+    return counter.total
 
 
 def network_layout(settings: Settings, shape: Shape, num_classes: int) -> Layout:
