@@ -32,6 +32,17 @@ def test_cache_removes_what_no_stage_needs_any_more_over_the_limit(tmp_path: Pat
     assert not needed.exists()
 
 
+def test_cache_removes_changed_images_that_were_used_longest_ago(tmp_path: Path) -> None:
+    old, new = (tmp_path / "changed" / name for name in ("old", "new"))
+    for used, home in ((1.0, old), (3.0, new)):
+        home.mkdir(parents=True)
+        (home / "index.json").write_bytes(b"{" * 100)
+        os.utime(home / "index.json", (used, used))
+    between = state(tmp_path, "mine", "between", used=2.0)
+    assert Cache(tmp_path, 300).make_room(tmp_path / "features" / "f", 100)
+    assert [each.exists() for each in (old, between, new)] == [False, True, True]
+
+
 def test_cache_removes_nothing_for_what_is_larger_than_the_limit(tmp_path: Path) -> None:
     kept = state(tmp_path, "mine", "kept", used=1.0)
     assert not Cache(tmp_path, 150).make_room(tmp_path / "states" / "mine" / "new", 151)

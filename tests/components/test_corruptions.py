@@ -14,13 +14,14 @@ from runner.components.analyses.robustness import Change
 from runner.components.augmentations.augmentation import UnsuitableSize
 from runner.components.corruptions.constants import (
     CONSTANTS,
+    DRAWN,
     KINDS,
     SEVERITIES,
     STANDARD_KINDS,
     CorruptionKind,
 )
 from runner.components.corruptions.corruption import Corruption
-from runner.engine.data.augment import Augmenter
+from runner.engine.data.augment import Augmenter, by_masks
 from runner.engine.data.draws import Draws
 
 SIZE = (32, 32)
@@ -95,6 +96,15 @@ def test_an_image_is_corrupted_alike_in_every_batch_and_order(
     assert torch.equal(corrupted(images, kind, 4, in_order(images)), whole)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_gpu_s_way_through_a_batch_makes_the_same(kind: CorruptionKind, images: Tensor) -> None:
+    change = Change(steps=(corruption(kind, 4),))
+    draws = Draws(7, 1, 1, len(images), in_order(images))
+    picked, steps = draws.pipeline(change, SIZE)
+    found = by_masks(images, picked, steps, (0.5,), images.device)
+    assert torch.equal(found, corrupted(images, kind, 4, in_order(images)))
+
+
 def test_another_draw_seed_or_image_draws_other_noise(images: Tensor) -> None:
     same, change = images[:1].expand(2, -1, -1, -1), Change(steps=(corruption("fog", 3),))
     one, other = Augmenter(change, 7)(same, 1, 1, [3, 4])
@@ -148,4 +158,6 @@ def test_fifteen_corruptions_are_the_benchmark_and_four_are_extra() -> None:
         "spatter",
         "saturate",
     }
+    is_drawn = {kind: bool(corruption(kind, 1).draw(torch.Generator(), 1, SIZE)) for kind in KINDS}
+    assert {kind for kind, drawn in is_drawn.items() if drawn} == DRAWN
     assert all(len(CONSTANTS[kind]) == SEVERITIES for kind in KINDS)

@@ -13,6 +13,7 @@ from grids import ask
 from test_measurements import kinds
 from torch import Tensor
 
+from runner import api
 from runner.api.reporting import report
 from runner.engine.analyses import changed_images
 from runner.engine.data import samples
@@ -138,8 +139,11 @@ tables:
 """
 
 
-def test_errors_on_corruptions_are_means_over_severities_and_corruptions(tmp_path: Path) -> None:
+def test_errors_on_corruptions_are_means_over_severities_and_corruptions(
+    tmp_path: Path, made: list[int]
+) -> None:
     do(tmp_path, CORRUPTED)
+    assert made == [24] * (5 * 2 + 2 + 1), "draws of fog; contrast and saturation draw nothing"
     (row,) = report("errors", db=tmp_path / "results.db").frame().to_dict("records")
     found = ask(tmp_path, "SELECT dims, value FROM run_analyses WHERE name = 'accuracy'")
     accuracies: dict[tuple[str, int], list[float]] = {}
@@ -156,3 +160,8 @@ def test_errors_on_corruptions_are_means_over_severities_and_corruptions(tmp_pat
     assert (row["C1"], row["C5"]) == pytest.approx((1 - contrast[0], 1 - contrast[1]))
     assert 0 <= row["F1"] <= 1
     assert ("saturate", 3) in means
+    drawn = api.plot(
+        tmp_path / "grid.yaml", "robustness", db=tmp_path / "results.db", out=tmp_path / "hurt.png"
+    )
+    (caption,) = [legend.get_title().get_text() for legend in drawn.figure.legends][1:]
+    assert "generated, not the official CIFAR-10-C" in caption.replace("\n", " ")

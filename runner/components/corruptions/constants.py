@@ -38,6 +38,18 @@ KINDS: tuple[CorruptionKind, ...] = get_args(CorruptionKind)
 STANDARD_KINDS = KINDS[:15]
 """Over which the mean corruption error is taken."""
 
+DRAWN = frozenset(KINDS) - {
+    "defocus_blur",
+    "zoom_blur",
+    "brightness",
+    "contrast",
+    "pixelate",
+    "jpeg_compression",
+    "gaussian_blur",
+    "saturate",
+}
+"""Those that are drawn; the others make the same of an image each time."""
+
 SIDE = 32
 """Pixels of a side of the images that the constants are for."""
 

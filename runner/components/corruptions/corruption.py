@@ -16,7 +16,13 @@ from runner.components.augmentations.augmentation import (
     UnsuitableSize,
     size_text,
 )
-from runner.components.corruptions.constants import CONSTANTS, SEVERITIES, SIDE, CorruptionKind
+from runner.components.corruptions.constants import (
+    CONSTANTS,
+    DRAWN,
+    SEVERITIES,
+    SIDE,
+    CorruptionKind,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -44,6 +50,11 @@ class Corruption(Augmentation):
     def purpose(self) -> str:
         """What its draws are for; the severity is no part of it."""
         return f"corruption {self.kind}"
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether another draw makes another image."""
+        return self.kind in DRAWN
 
     @property
     def constants(self) -> Sequence[float]:

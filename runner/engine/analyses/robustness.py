@@ -17,9 +17,9 @@ from runner.components.analyses.robustness import (
     MEASURED,
     SEVERITY_ERROR,
     UNCHANGED,
+    Change,
     Robustness,
 )
-from runner.components.augmentations.pipeline import Pipeline
 from runner.components.corruptions.constants import STANDARD_KINDS
 from runner.core.keys import canonical_json
 from runner.core.moments import reached
@@ -38,19 +38,19 @@ def robustness(subject: AnalysisInput, asked: Robustness) -> AnalysisResult:
     Raises:
         Interrupted: when asked to stop.
     """
-    passes: list[tuple[Place, int, Pipeline | None]] = [
+    passes: list[tuple[Place, int, Change | None]] = [
         ({"transform": UNCHANGED, "severity": 0}, 1, None)
     ]
     passes += [
-        (place, draw, pipeline)
-        for place, pipeline in asked.pipelines()
+        (place, draw, change)
+        for place, change in asked.pipelines()
         for draw in range(1, asked.draws + 1)
     ]
     count = len(subject.images.splits[asked.split])
     values = list(subject.begun.values)
     there = {canonical_json(dict(each.dims)) for each in values}
     with torch.inference_mode():
-        for number, (place, draw, pipeline) in enumerate(passes):
+        for number, (place, draw, change) in enumerate(passes):
             where = {**place, "draw": draw}
             if canonical_json(where) in there:
                 continue
@@ -59,26 +59,34 @@ def robustness(subject: AnalysisInput, asked: Robustness) -> AnalysisResult:
             def report(done: int, before: int = before, total: int = total) -> None:
                 subject.report(before + done, total, asked.split)
 
-            measured = _measured(subject, asked, pipeline, draw, report)
-            reached("images of a transform analysed")
+            if draw > 1 and change is not None and not change.is_drawn():
+                measured = _measured_before({**place, "draw": 1}, values)
+            else:
+                measured = _measured(subject, asked, change, draw, report)
+                reached("images of a transform analysed")
             values += [AnalysisValue(name, each, where) for name, each in measured.items()]
             subject.begun.keep(values)
     return AnalysisResult((*values, *_errors(asked, values)))
 
 
+def _measured_before(place: Place, values: Sequence[AnalysisValue]) -> Mapping[str, float]:
+    """Return what was measured at a place."""
+    return {each.name: each.value for each in values if each.dims == place}
+
+
 def _measured(
     subject: AnalysisInput,
     asked: Robustness,
-    pipeline: Pipeline | None,
+    change: Change | None,
     draw: int,
     report: Callable[[int], None],
 ) -> Mapping[str, float]:
     """Return the measures on the images of the split, changed or as they are."""
     images, tally = subject.images, Tally(MEASURED)
-    if pipeline is None:
+    if change is None:
         given: Batches = images.evaluation_batches(asked.split)
     else:
-        changed = ChangedImages(images, asked.split, pipeline, asked.seed, draw)
+        changed = ChangedImages(images, asked.split, change, asked.seed, draw)
         given = changed.batches(subject.context, lambda: report(tally.count))
     with closing(given) as batches:
         for inputs, labels in batches:
