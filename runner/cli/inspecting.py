@@ -92,7 +92,7 @@ def _described(network: SizedNetwork) -> Iterator[str]:
     yield f"weights    {sizes.parameters:,} parameters, {sizes.trainable:,} trained"
     yield f"work       {sizes.multiply_adds:,} multiply-adds an image"
     if sizes.unknown:
-        yield f"unknown    receptive fields {sizes.unknown}"
+        yield f"unknown    the receptive field {sizes.unknown}"
     yield ""
     rows = [COLUMNS, *(_row(row) for row in network.rows())]
     widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]

@@ -168,7 +168,6 @@ tables:
     FIELD: {analysis: size, metric: field_height, where: {layer: network}, digits: 0}
     FIRST: {analysis: size, metric: field_width, where: {layer: features.block1.conv}, digits: 0}
     WORK: {analysis: size, metric: multiply_adds, where: {layer: features.block1.conv}, digits: 0}
-    SECOND_CALL: {analysis: size, metric: stride_width, where: {layer: "act (call 2)"}}
 """
 
 
@@ -179,4 +178,3 @@ def test_sizes_of_layers_are_columns_of_a_finished_run(home: Path, tmp_path: Pat
     weights = 4 * 9 + 4 + 5 * 4 * 9 + 5 + 10 * 5 * 2 * 2 + 10
     expected = {"PARAMETERS": weights, "FIELD": 10, "FIRST": 3, "WORK": 9 * 4 * 64}
     assert {name: row[name] for name in expected} == expected
-    assert row["SECOND_CALL"] is None  # a call that there is not

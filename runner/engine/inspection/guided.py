@@ -81,7 +81,8 @@ def check_guided(network: nn.Module) -> None:
                 _check_in_place(node, layer, order)
             else:
                 _check_layer(node, layer)
-        elif node.op in ("call_function", "call_method"):
+    for node in graph.nodes:  # after layers, whose names say more
+        if node.op in ("call_function", "call_method"):
             name = node.target if node.op == "call_method" else name_of(node.target)
             if name not in FUNCTIONS:
                 raise NotSuitable(f"{node.name} is a call of {name}; {RULES}")

@@ -64,7 +64,8 @@ def receptive_fields(network: nn.Module, shape: Shape) -> Fields:
     try:
         graph = LeafTracer().trace(network)
     except (fx.proxy.TraceError, TypeError) as error:
-        return Fields({}, f"its operations depend on values: {str(error).splitlines()[0]}")
+        why = str(error).splitlines()[0]
+        return Fields({}, f"of all layers: which operations there are depends on values: {why}")
     module = fx.GraphModule(network, graph)
     walk = _Walk(module, shape)
     with torch.no_grad():
