@@ -147,7 +147,10 @@ def heat(
         show(grid[row][1], heat_map / most, titles[1], HEAT)
         show(grid[row][2], image, titles[2])
         grid[row][2].imshow(heat_map / most, cmap=HEAT, alpha=0.45, vmin=0, vmax=1)
-    foot_legend(figure, [], f"Grad-CAM of {layer}; every map from 0 to its largest value")
+    caption = f"Grad-CAM of {layer}; every map from 0 to its largest value"
+    if not all(heat_map.any() for heat_map in maps):
+        caption += "; a map of 0 alone: nothing that the layer found speaks for the class"
+    foot_legend(figure, [], caption)
     return figure
 
 

@@ -53,7 +53,7 @@ def robustness_table(analysis: DeclaredAnalysis, metrics: Sequence[str]) -> Tabl
     columns = tuple(
         _column(analysis, metric, place)
         for metric in metrics
-        for place in analysis.settings.places() or ()
+        for place in analysis.settings.places_of(metric) or ()
     )
     return Table(analysis.name, "", columns, (), None)
 
