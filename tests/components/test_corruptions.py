@@ -39,8 +39,8 @@ def images() -> Tensor:
     rough = torch.from_numpy(generator.uniform(-40, 295, (6, 3, 5, 5)))
     smooth = torch.nn.functional.interpolate(rough, SIZE, mode="bicubic").clamp(0, 255)
     smooth[:, :, 8:14, 10:25] = 255 - smooth[:, :, 8:14, 10:25]
-    smooth[0, :, 20:] = smooth[0, :1, 20:]
-    smooth[1, :, :4], smooth[1, :, 28:] = 0, 255
+    smooth[0, :, 20:28] = smooth[0, :1, 20:28]
+    smooth[:2, :, :4], smooth[:2, :, 28:] = 0, 255
     return smooth.to(torch.uint8)
 
 
@@ -68,7 +68,7 @@ def of_one(drawn: Mapping[str, Tensor], row: int, kind: str) -> dict[str, NDArra
 def test_a_corruption_is_what_the_definition_makes_of_the_same_numbers(
     kind: CorruptionKind, images: Tensor
 ) -> None:
-    some = images[:2]
+    some = images[:1]
     for severity in range(1, SEVERITIES + 1):
         step = corruption(kind, severity)
         drawn = step.draw(torch.Generator().manual_seed(severity), len(some), SIZE)
