@@ -26,7 +26,10 @@ def read_kept_logits(plan: Plan, facts: Facts) -> Plan:
             return stage
         if isinstance(stage, Analyse):
             return replace(stage, needs=())
-        return stage if stage.only_logits else replace(stage, needs=(), from_logits=True)
+        if stage.only_logits:
+            return stage
+        # its seconds say nothing of what a pass over the images takes
+        return replace(stage, needs=(), from_logits=True, cost_key="")
 
     needed = {
         need

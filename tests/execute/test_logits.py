@@ -140,6 +140,47 @@ def test_new_run_passes_its_test_images_through_the_network_once(
     assert len(ask(tmp_path, MEASURED)) == 3
 
 
+def test_seconds_of_reading_logits_are_not_those_of_a_pass(tested: Path, tmp_path: Path) -> None:
+    kinds = "SELECT DISTINCT cost_kind FROM stages WHERE kind = 'evaluate' ORDER BY rowid"
+    ((whole,),) = ask(tested, kinds)
+    log, _ = do(tested, TEST)
+    assert log.began[0].title().startswith("read logits")
+    assert ask(tested, kinds) == [(whole,), ("",)]
+    forget(tested, "val")
+    do(tested, BOTH)  # through the network
+    assert len(ask(tested, kinds)) == 3
+    (tmp_path / "new").mkdir()
+    do(tmp_path / "new", BOTH)
+    fresh = {kind for (kind,) in ask(tmp_path / "new", kinds)}
+    assert whole in fresh
+    assert len(fresh) == 3
+    assert len({kind for (kind,) in ask(tested, kinds)} & fresh) == 1
+
+
+def test_measure_that_images_do_not_have_is_left_out_and_the_others_are_there(
+    tested: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scores, "auroc", lambda logits, labels: float("nan"))  # of one class
+    log, ran = do(tested, TEST)
+    assert ran.failed_measurements == 0
+    assert [name for _, name, _ in ask(tested, MEASURED)] == ["ece", "macro_f1"]
+    said = "test_auroc is not recorded: these images and labels have none"
+    assert said in log.notes
+    alone, _ = do(tested, TEST)  # what is lacking is asked for by itself, once
+    assert [stage.title() for stage in alone.began] == [
+        "read logits of mlp, best weights on test: auroc"
+    ]
+    again, _ = do(tested, TEST)
+    assert again.began == []
+    assert set(looked(tested).measures()) >= {"ece", "macro_f1"}
+    assert "auroc" not in looked(tested).measures()
+    forget(tested, "test")
+    fresh, ran = do(tested, SPEC.replace("TEST_ACC: test_accuracy", "A: test_auroc, B: test_brier"))
+    assert ran.failed_measurements == 0
+    assert said in fresh.notes
+    assert [name for _, name, _ in ask(tested, MEASURED)] == ["brier", "ece", "macro_f1"]
+
+
 def test_full_disk_costs_the_logits_and_no_number(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 from runner.components import component as component_module
+from runner.components.analyses.predictions import Predictions
 from runner.components.analyses.weights import Filters
 from runner.components.augmentations import RandomHorizontalFlip
 from runner.components.augmentations.pipeline import Pipeline
@@ -21,9 +22,10 @@ from runner.components.settings import Best, EarlyStopping, Evaluation, Settings
 from runner.core.keys import canonical_json, epoch_key, text_key
 from runner.core.plan import Facts
 from runner.core.prefix import FrozenPrefix
-from runner.core.stages import ExtractFeatures, Stage, Train
+from runner.core.stages import ExtractFeatures, Stage
 from runner.lower import stages, trajectory
-from runner.lower.stages import analyse, make_run, naive_chain, naive_plan
+from runner.lower.after_training import analyse
+from runner.lower.stages import make_run, naive_chain, naive_plan
 from runner.lower.trajectory import init_key, make_trajectory, num_views, prefix_key
 from runner.planner.explain import not_shared
 from runner.planner.features import TOO_FEW, features_of, use_frozen_features
@@ -220,11 +222,26 @@ def test_every_setting_of_an_augmentation_changes_the_trajectory() -> None:
 
 
 def test_the_last_weights_that_count_as_the_best_are_analysed_as_these() -> None:
-    train = next(stage for stage in chain_of() if isinstance(stage, Train))
     best, last = Filters(name="filters"), Filters(name="filters", weights="last")
-    assert analyse(train, last, "best").key == analyse(train, best, "best").key
-    assert analyse(train, last, "last").key != analyse(train, best, "best").key
-    assert analyse(train, last, "best").cost_key == analyse(train, best, "best").cost_key
+    of_best, _ = analyse(chain_of(), best, "best")
+    same, _ = analyse(chain_of(), last, "best")
+    other, _ = analyse(chain_of(), last, "last")
+    assert (same.key, same.cost_key) == (of_best.key, of_best.cost_key)
+    assert other.key != of_best.key
+
+
+def test_analysis_of_logits_comes_after_what_leaves_them() -> None:
+    chain, asked = chain_of(), Predictions(name="predictions")
+    prepare, train, test = (stage.key for stage in chain)
+    for split, wanted in (("val", {prepare, train}), ("test", {prepare, train, test})):
+        made, leaving = analyse(chain, asked.model_copy(update={"split": split}), "best")
+        assert (set(made.needs), leaving) == (wanted, None)
+    for number in (None, 3):
+        made, leaving = analyse(chain, asked.model_copy(update={"split": "train"}), "best", number)
+        assert leaving is not None
+        assert leaving.key in made.needs
+        assert leaving.produces == made.consumes == (made.logits,)
+        assert (train in leaving.needs) == (number is None)
 
 
 def test_other_data_changes_every_key() -> None:
