@@ -107,7 +107,20 @@ EXPERIMENTS: tuple[Documented, ...] = (
         "A five-block network on CIFAR-10",
         "convnet_cifar10",
         ("R2.1",),
-        ("curves",),
+        pictures=(
+            Picture(
+                "convnet_cifar10-curves.png",
+                "curves",
+                "Loss and accuracy with and without batch normalisation.",
+                ships=True,
+            ),
+            Picture(
+                "convnet_cifar10-filters.png",
+                "filters --only 'with batch normalisation'",
+                "R2.1c: the 128 filters of the first layer before and after training. The 200 steps"
+                " of this subset move them little.",
+            ),
+        ),
         profile="subset",
         why="it takes hours without a GPU",
     ),
