@@ -217,7 +217,12 @@ def _unsuitable_size(declared: DeclaredAnalysis, shape: tuple[int, int, int]) ->
 def _no_images(
     cell: BoundCell, declared: DeclaredAnalysis, source: ImageSource, splits: _Splits
 ) -> Iterator[Problem]:
-    split = declared.settings.looks_at()
-    if split is not None and splits.sizes(source, cell.resolved.settings.data).get(split) == 0:
-        found = f"analysis {declared.name} looks at {split} images, but there are none"
+    split, fewest = declared.settings.looks_at(), declared.settings.FEWEST
+    if split is None:
+        return
+    count = splits.sizes(source, cell.resolved.settings.data).get(split, fewest)
+    if count < fewest:
+        what = f"needs {fewest}" if fewest > 1 else "looks at"
+        there = f"there are {count}" if count else "there are none"
+        found = f"analysis {declared.name} {what} {split} images, but {there}"
         yield Problem(declared.position("split"), found, "another split")

@@ -152,6 +152,12 @@ def test_what_the_data_or_network_has_not_is_refused_before_any_work(
     assert not (tmp_path / "results.db").exists()
 
 
+def test_a_map_of_too_few_images_is_refused_before_any_work(tmp_path: Path) -> None:
+    text = SPEC.replace("dataset: digits,", "dataset: synthetic, images: 12, classes: 2,")
+    with pytest.raises(SpecError, match=r"seen.yaml:5:\d+: .*needs 4 val images, but there are 2"):
+        do(tmp_path, text.replace("0.25", "0.17") + "analyses: {map: embedding}\n")
+
+
 def test_guided_backpropagation_of_other_activations_is_refused_before_any_work(
     tmp_path: Path,
 ) -> None:

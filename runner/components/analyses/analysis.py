@@ -51,6 +51,9 @@ class AnalysisSettings(Component):
     LEAVES_ARRAYS: ClassVar[bool] = False
     """Whether it leaves arrays beside its values."""
 
+    FEWEST: ClassVar[int] = 1
+    """Images of its split without which it says nothing."""
+
     NEEDS_IMAGES: ClassVar[bool] = True
     """Whether it looks at images; without, it can be made where they are gone."""
 

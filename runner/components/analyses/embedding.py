@@ -30,6 +30,7 @@ class Embedding(OnSplit):
         NEIGHBOURS: "share of the images whose nearest image has their class"
     }
     LEAVES_ARRAYS: ClassVar[bool] = True
+    FEWEST: ClassVar[int] = 4
 
     name: Literal["embedding"]
     layer: LayerPattern | None = Field(

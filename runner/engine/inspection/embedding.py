@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from runner.components.analyses.embedding import Embedding
 from runner.engine.inspection.layers import NotSuitable, layer_named, layer_output
 
 Floats = NDArray[np.float32]
@@ -24,9 +25,6 @@ FIRST_COMPONENTS = 50
 
 PERPLEXITY = 30.0
 """About so many neighbours count for t-SNE; fewer where there are few images."""
-
-FEWEST = 4
-"""Images that a map needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +121,8 @@ def embedding_map(outputs: Floats, method: Method, seed: int = 0) -> EmbeddingMa
     """
     from sklearn.decomposition import PCA
 
-    if len(outputs) < FEWEST or outputs.shape[1] < 2:
-        raise NotSuitable(f"a map needs {FEWEST} images and two numbers of each")
+    if len(outputs) < Embedding.FEWEST or outputs.shape[1] < 2:
+        raise NotSuitable(f"a map needs {Embedding.FEWEST} images and two numbers of each")
     if not np.ptp(outputs, axis=0).any():
         raise NotSuitable("the layer gives the same for every image")
     wanted = 2 if method == "pca" else min(FIRST_COMPONENTS, *outputs.shape)
