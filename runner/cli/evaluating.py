@@ -28,7 +28,11 @@ def evaluate(
         typer.Argument(metavar="RUN", help="A run key's beginning, or a cell as `list` prints it."),
     ],
     data: Annotated[
-        Path, typer.Option(metavar="FOLDER", help="Class folders, called as the run's classes.")
+        Path,
+        typer.Option(
+            metavar="FOLDER",
+            help="It holds a folder of images for each class, called as the run's classes.",
+        ),
     ],
     form: Annotated[
         str, typer.Option("--format", metavar="text|csv|json", help="How it is written.")
@@ -45,9 +49,10 @@ def evaluate(
     run_data: RunData = None,
     device: Device = None,
 ) -> None:
-    """Measure a run's network on another folder of images; nothing is recorded.
+    """Measure a run's network on another folder of images.
 
-    Images are prepared as the run's data was. Every image of the folder counts:
+    Nothing is recorded. Images are prepared as the run's data was, and every one
+    of the folder counts:
     where one cannot be read, nothing is measured and the exit code is 1, unless
     the run's data has `on_corrupt: skip`.
     """

@@ -28,22 +28,24 @@ def export(
         typer.Option(
             "--format",
             metavar="safetensors|onnx|pt2",
-            help="Of the file.",
+            help="What kind of file.",
             show_default="by the suffix of --out",
         ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Where to.", show_default="the run's key"),
+        typer.Option(
+            metavar="FILE", help="The file, which is replaced.", show_default="the run's key"
+        ),
     ] = None,
     weights: KeptWeightsOption = "best",
     db: Db = None,
     data: LookedFor = None,
 ) -> None:
-    """Write a run's network to a file for other programs, with a model card beside it.
+    """Write a run's network to a file for other programs.
 
-    Preprocessing and class names are in the file's metadata. It is kept only if it computes what
-    the run's network computes.
+    Preprocessing and class names are in the file's metadata, and in a model card
+    beside it. The file is kept only if it computes what the run's network does.
     """
     from runner import api
 

@@ -47,9 +47,9 @@ def sizes(
         str, typer.Option("--format", metavar="text|csv|json", help="How it is printed.")
     ] = "text",
 ) -> None:
-    """Show the layers of a spec's networks: weights, multiply-adds, receptive field.
+    """Show each layer's weights, multiply-adds and receptive field.
 
-    Neither data nor weights are read. The receptive field is how many pixels a
+    Of every network of the spec; neither data nor weights are read. The receptive field is how many pixels a
     unit depends on, stride how far apart the fields of neighbours are; a unit
     that looks at everything has no stride.
     """
@@ -143,7 +143,7 @@ Out = Annotated[
         show_default="figures/RUN-NAME.png",
     ),
 ]
-EXAMPLE = "\b\nExample:\n  runner inspect {} spec:0:0 --out seen.png"
+EXAMPLE = "\b\nExamples:\n  runner inspect {} spec:0:0 --out seen.png"
 
 
 def draw(run: str, kind: str, analysis: str, out: Path | None, db: str | None) -> None:
@@ -158,7 +158,8 @@ def draw(run: str, kind: str, analysis: str, out: Path | None, db: str | None) -
 def filters(run: RunName, analysis: Named = "", out: Out = None, db: Db = None) -> None:
     """Draw the first layer's filters before and after training.
 
-    The spec's `analyses` ask for `filters`, and `run` has made it.
+    It shows what `runner run` has made where the spec's `analyses` name
+    `filters`.
     """
     draw(run, "filters", analysis, out, db)
 
@@ -167,6 +168,7 @@ def filters(run: RunName, analysis: Named = "", out: Out = None, db: Db = None) 
 def neurons(run: RunName, analysis: Named = "", out: Out = None, db: Db = None) -> None:
     """Draw the weights of neurons as images.
 
-    The spec's `analyses` ask for `neurons`, and `run` has made it.
+    It shows what `runner run` has made where the spec's `analyses` name
+    `neurons`.
     """
     draw(run, "neurons", analysis, out, db)

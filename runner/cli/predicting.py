@@ -39,7 +39,10 @@ def predict(
         ),
     ],
     top: Annotated[
-        int, typer.Option(min=1, metavar="NUMBER", help="How many classes each file gets.")
+        int,
+        typer.Option(
+            min=1, metavar="NUMBER", help="So many of the most probable classes of each file."
+        ),
     ] = 1,
     form: Annotated[
         str, typer.Option("--format", metavar="csv|json", help="How it is written.")
