@@ -49,9 +49,9 @@ def sizes(
 ) -> None:
     """Show each layer's weights, multiply-adds and receptive field.
 
-    Of every network of the spec; neither data nor weights are read. The receptive field is how many pixels a
-    unit depends on, stride how far apart the fields of neighbours are; a unit
-    that looks at everything has no stride.
+    Of every network of the spec; neither data nor weights are read. The
+    receptive field is how many pixels a unit depends on, stride how far apart
+    the fields of neighbours are; a unit that looks at everything has no stride.
     """
     check_format(form, ("text", "csv", "json"))
     from runner import api
