@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -58,11 +60,21 @@ def sizes(
 
     found = api.inspect_sizes(spec, only or (), profile, sets or (), image, classes)
     if form == "csv":
-        typer.echo(found.frame().to_csv(index=False, lineterminator="\n"), nl=False)
+        _print_csv([row for network in found.networks for row in network.rows()])
     elif form == "json":
         typer.echo(json.dumps([_record(each) for each in found.networks], indent=2))
     else:
         typer.echo("\n\n".join("\n".join(_described(each)) for each in found.networks))
+
+
+def _print_csv(rows: Sequence[dict[str, Any]]) -> None:
+    from runner.report.tables.render import csv_field
+
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(rows[0])
+    writer.writerows(map(csv_field, row.values()) for row in rows)
+    typer.echo(buffer.getvalue(), nl=False)
 
 
 def _record(network: SizedNetwork) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def predict(
     if found.animated:
         names = [printable(str(path)) for path in found.animated[:SHOWN]]
         more = ", …" if len(found.animated) > SHOWN else ""
-        typer.echo(f"only the first frame counts of {', '.join(names)}{more}", err=True)
+        typer.echo(f"only the first frame was looked at: {', '.join(names)}{more}", err=True)
     if found.unread:
         total = pluralize(len(found.rows) + len(found.unread), "file")
         typer.echo(f"{len(found.unread)} of {total} could not be read", err=True)

@@ -71,7 +71,7 @@ def test_every_kind_of_image_counts_as_the_plain_picture_that_it_shows(
         image.save(Path("plain") / f"{name}.png")
     called = call("predict", "photos:0", "kinds", "--top", 3)
     assert called.code == 0
-    assert called.err == "only the first frame counts of kinds/moving.png\n"
+    assert called.err == "only the first frame was looked at: kinds/moving.png\n"
     expected = rows(call("predict", "photos:0", "plain", "--top", 3).out)
     found = rows(called.out)
     assert len(found) == len(plain) == 6

@@ -62,9 +62,19 @@ def test_sizes_as_csv_and_json_are_the_frame(spec: Path, call: Call) -> None:
     assert [row["cells"] for row in rows] == ["plain"] * 4 + ["deep; deep again"] * 8
     assert [row["layer"] for row in rows[4:]] == list(frame["layer"])
     assert [int(row["field_width"]) for row in rows[4:]] == list(frame["field_width"])
+    assert [row["field_width"] for row in rows[:4]] == [
+        "" if each is None else str(each)
+        for each in api.inspect_sizes(spec, only="plain").frame()["field_width"]
+    ]
     shown = json.loads(call("inspect", "sizes", spec, "--format", "json").out)
     assert [each["network"] for each in shown] == ["mlp", "convnet"]
     assert shown[1]["parameters"] == sum(row["parameters"] for row in shown[1]["layers"]) == 1067
+
+
+def test_label_is_no_formula_of_a_spreadsheet(spec: Path, call: Call) -> None:
+    spec.write_text(SPEC.replace("label: plain", "label: '=1+1'"))
+    rows = csv.DictReader(io.StringIO(call("inspect", "sizes", spec, "--format", "csv").out))
+    assert next(rows)["cells"] == "'=1+1"
 
 
 def test_sizes_of_another_image_and_number_of_classes(spec: Path, call: Call) -> None:
