@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from runner.core.plan import Facts, Plan
-from runner.core.stages import Stage
+from runner.core.stages import Analyse, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Cost:
         unknown: trainings whose cost was never measured on this device.
         num_bytes: disk of the products, as far as known.
         state_bytes: disk of the states at the ends of trainings, about; within the cache's limit.
-        unsized: stages whose product's size is not known.
+        unsized: stages whose product's size is not known; arrays of analyses do not count.
     """
 
     stages: int
@@ -39,7 +39,7 @@ def cost_of(stages: Iterable[Stage], facts: Facts) -> Cost:
         epochs += stage.epochs
         num_bytes += stage.num_bytes or 0
         state_bytes += stage.state_bytes
-        unsized += stage.num_bytes is None
+        unsized += stage.num_bytes is None and not isinstance(stage, Analyse)
         per_unit = facts.seconds.get(stage.cost_key)
         if per_unit is not None:
             seconds += per_unit * stage.cost_units

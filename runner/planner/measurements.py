@@ -14,6 +14,10 @@ from runner.core.plan import Decision, Facts, Plan
 from runner.core.stages import AfterTraining, Analyse, Evaluate, Stage, Train
 from runner.core.text import and_listed, show_seconds
 
+Lost = tuple[bool, str]
+"""What is asked for and not there: whether its values are recorded, so that arrays alone are gone;
+what people call it."""
+
 
 def read_kept_logits(plan: Plan, facts: Facts) -> Plan:
     """Compute from logits that lie on the disk: no network, no images and no weights are needed.
@@ -66,13 +70,13 @@ def skip_where_weights_are_gone(plan: Plan, facts: Facts) -> Plan:
     stay so then: the values that were recorded with them are there.
     """
     lost = [stage for stage in plan.stages if _lacks_weights(stage, facts)]
-    of_runs: dict[str, dict[str, Evaluate | Analyse]] = {}
+    of_runs: dict[str, dict[Lost, Evaluate | Analyse]] = {}
     for stage in lost:
-        names = _names(stage, stage.key in facts.done)
+        names = [(stage.key in facts.done, name) for name in _names(stage)]
         if not names:
             continue  # logits: what needs them says so
         of_runs.setdefault(stage.solo_key, {}).update(dict.fromkeys(names, stage))
-    alike: dict[tuple[str, ...], list[Evaluate | Analyse]] = {}
+    alike: dict[tuple[Lost, ...], list[Evaluate | Analyse]] = {}
     for found in of_runs.values():  # a run once, whatever is asked of it
         alike.setdefault(tuple(sorted(found)), []).append(min(found.values(), key=_key))
     trainings = {
@@ -103,15 +107,17 @@ def _key(stage: Evaluate | Analyse) -> str:
     return stage.key
 
 
-def _names(stage: Evaluate | Analyse, is_recorded: bool) -> Sequence[str]:
-    """Return what people call what a stage computes, as far as it is not there."""
+def _names(stage: Evaluate | Analyse) -> Sequence[str]:
+    """Return what people call what a stage computes."""
     if isinstance(stage, Analyse):
-        name = stage.called or stage.name
-        return [f"the arrays of {name}" if is_recorded else name]
+        return [stage.called or stage.name]
     return [f"{stage.split}_{name}" for name in stage.measures]
 
 
-def _why_not(names: Sequence[str], count: int) -> str:
+def _why_not(lost: Sequence[Lost], count: int) -> str:
+    names = [name for is_recorded, name in lost if not is_recorded]
+    if arrays := [name for is_recorded, name in lost if is_recorded]:
+        names.append(f"the arrays of {and_listed(arrays)}")
     runs, whose = ("1 finished run", "its") if count == 1 else (f"{count} finished runs", "their")
     return (
         f"{and_listed(names)} of {runs} cannot be computed: {whose} weights are gone;"

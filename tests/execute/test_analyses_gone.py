@@ -63,12 +63,13 @@ def test_arrays_whose_weights_are_damaged_are_said_and_nothing_fails(before: Pat
     first.write_bytes(first.read_bytes()[:-4] + b"\0\0\0\1")
     explained = plan(before / "grid.yaml", db=before / "results.db", device="cpu")
     assert explained.analyses == {"first": 1, "second": 1}
+    assert explained.planned.unsized == 0
     log, ran = do(before, NEURONS)
     assert kinds(log) == ["analyse"] * 2
     assert (ran.failed_measurements, set(ran.statuses.values())) == (0, {"done"})
     (note,) = log.notes
     assert note.startswith(
-        "the arrays of first and the arrays of second of 1 finished run cannot be computed: its"
+        "the arrays of first and second of 1 finished run cannot be computed: its"
     )
     second.unlink()
     again, _ = do(before, NEURONS)
