@@ -51,7 +51,7 @@ def test_the_commands_on_the_page_print_what_it_shows(
             assert "left out" not in said.err
             if output:
                 assert without_digits(said.out) == without_digits(output)
-            for name in re.findall(r"^\S+\.(?:png|md)$", output, re.M):
+            for name in re.findall(r"^\S+\.(?:png|md|csv)$", output, re.M):
                 assert Path(name).is_file()
     exec(block("python", "python"), {})
     assert "accuracy (fraction)" in capsys.readouterr().out
