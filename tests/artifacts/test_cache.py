@@ -1,6 +1,7 @@
 """What stays of features and states under a limit."""
 
 import os
+import time
 from pathlib import Path
 
 from runner.artifacts.cache import Cache
@@ -32,15 +33,41 @@ def test_cache_removes_what_no_stage_needs_any_more_over_the_limit(tmp_path: Pat
     assert not needed.exists()
 
 
-def test_cache_removes_changed_images_that_were_used_longest_ago(tmp_path: Path) -> None:
-    old, new = (tmp_path / "changed" / name for name in ("old", "new"))
-    for used, home in ((1.0, old), (3.0, new)):
-        home.mkdir(parents=True)
-        (home / "index.json").write_bytes(b"{" * 100)
-        os.utime(home / "index.json", (used, used))
-    between = state(tmp_path, "mine", "between", used=2.0)
+def changed(folder: Path, name: str, used: float) -> Path:
+    home = folder / "changed" / name
+    home.mkdir(parents=True)
+    (home / "index.json").write_bytes(b"{" * 100)
+    os.utime(home / "index.json", (used, used))
+    return home
+
+
+def test_cache_removes_changed_images_before_older_states(tmp_path: Path) -> None:
+    old, new = (changed(tmp_path, name, used) for name, used in (("old", 2.0), ("new", 3.0)))
+    oldest = state(tmp_path, "mine", "oldest", used=1.0)
     assert Cache(tmp_path, 300).make_room(tmp_path / "features" / "f", 100)
-    assert [each.exists() for each in (old, between, new)] == [False, True, True]
+    assert [each.exists() for each in (oldest, old, new)] == [True, False, True]
+    assert Cache(tmp_path, 300).make_room(tmp_path / "features" / "f", 200)
+    assert [each.exists() for each in (oldest, new)] == [True, False]
+
+
+def test_cache_removes_only_unused_changed_images_for_changed_images(tmp_path: Path) -> None:
+    cache = Cache(tmp_path, 300)
+    kept = state(tmp_path, "mine", "kept", used=1.0)
+    old = changed(tmp_path, "old", used=2.0)
+    in_use = changed(tmp_path, "in use", used=time.time() + 60)
+    assert cache.make_room(tmp_path / "changed" / "new", 100)
+    assert [each.exists() for each in (kept, old, in_use)] == [True, False, True]
+    assert not cache.make_room(tmp_path / "changed" / "more", 101)
+    assert [each.exists() for each in (kept, in_use)] == [True, True]
+
+
+def test_cache_removes_nothing_where_all_that_may_go_is_not_enough(tmp_path: Path) -> None:
+    needed, free = (state(tmp_path, "mine", name, used=1.0) for name in ("needed", "free"))
+    images = changed(tmp_path, "old", used=2.0)
+    cache = Cache(tmp_path, 350, [needed])
+    assert not cache.make_room(tmp_path / "states" / "mine" / "new", 251)
+    assert [each.exists() for each in (needed, free, images)] == [True, True, True]
+    assert cache.make_room(tmp_path / "states" / "mine" / "new", 50), "nothing else was counted"
 
 
 def test_cache_removes_nothing_for_what_is_larger_than_the_limit(tmp_path: Path) -> None:

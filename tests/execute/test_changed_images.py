@@ -15,6 +15,7 @@ from torch import Tensor
 
 from runner import api
 from runner.api.reporting import report
+from runner.artifacts.cache import EVICTED
 from runner.engine.analyses import changed_images
 from runner.engine.data import samples
 from runner.engine.data.augment import Augmenter
@@ -70,6 +71,24 @@ def test_values_are_the_same_where_there_is_no_room_to_keep_images(
     log, _ = do(before, ASKED, only=["lr=0.1"], cache_limit=0)
     assert (log.notes, list(before.glob(f"{KEPT}/*"))) == ([], [])
     assert ask(before, VALUES) == expected
+
+
+def test_as_many_changed_images_as_fit_are_used_again_and_no_state_goes_for_them(
+    before: Path, made: list[int]
+) -> None:
+    states = sorted(before.glob(".runner/states/*/*"))
+    assert states
+    kept = sum(
+        each.stat().st_size
+        for kind in EVICTED
+        for each in before.glob(f".runner/{kind}/**/*")
+        if each.is_file()
+    )
+    images_of_a_pass = 360 * 8 * 8
+    do(before, ASKED, cache_limit=kept + 5 * images_of_a_pass)
+    assert sorted(before.glob(".runner/states/*/*")) == states
+    assert len(list(before.glob(f"{KEPT}/*"))) == 5
+    assert made == ONE_PASS * (9 + 9 - 5), "of the second run, those that did not fit"
 
 
 @pytest.mark.slow
