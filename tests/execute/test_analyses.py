@@ -15,6 +15,7 @@ from runner.api.reporting import report
 from runner.api.running import run
 from runner.api.showing import show
 from runner.api.verifying import verify
+from runner.cli.app import app
 from runner.components.analyses.robustness import Robustness
 from runner.components.data.dataset import DataAccess
 from runner.components.resolved import typed_settings
@@ -107,13 +108,17 @@ def test_another_setting_of_an_analysis_is_another_analysis(before: Path) -> Non
 
 
 def test_two_values_at_one_place_fail_the_analysis_alone(
-    before: Path, monkeypatch: pytest.MonkeyPatch
+    before: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     twice = [AnalysisValue("accuracy", value, {"transform": "none"}) for value in (0.5, 0.25)]
     found = AnalysisResult(tuple(twice))
     monkeypatch.setitem(ANALYSES, Robustness, lambda subject, asked: found)
     _, ran = do(before, ASKED)
     assert set(ran.statuses.values()) == {"done"}
+    with pytest.raises(SystemExit) as ended:
+        app(["run", str(before / "grid.yaml"), "--db", str(before / "results.db")])
+    assert ended.value.code == 1
+    assert "2 analyses failed; the same command tries again" in capsys.readouterr().err
     errors = ask(before, "SELECT DISTINCT error FROM attempts WHERE status = 'failed'")
     assert (ran.failed_measurements, ran.failed_analyses) == (0, 2)
     assert errors == [("robustness: two values of accuracy at transform none",)]
