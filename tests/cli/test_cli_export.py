@@ -18,7 +18,7 @@ from trained import CLASSES, noise
 from runner import api
 from runner.artifacts.atomic import partial_path
 from runner.engine.inference.exporting import compare
-from runner.engine.inference.formats import SafetensorsFormat
+from runner.engine.inference.formats import SafetensorsFormat, TorchExportFormat
 
 
 def made(folder: str = "out") -> list[str]:
@@ -146,6 +146,22 @@ def test_full_disk_while_exporting_leaves_what_was_there(
     assert called.err.startswith("error: ")
     assert "disk is full" in called.err
     assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == before
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_full_disk_while_a_traced_network_is_written_is_an_error(
+    photos_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = TorchExportFormat.write
+
+    def full(self: TorchExportFormat, path: Path, *given: Any) -> None:
+        real(self, Path("/dev/full"), *given)
+
+    monkeypatch.setattr(TorchExportFormat, "write", full)
+    with pytest.raises(OSError, match="No space left"):
+        api.export("photos:0", out="net.pt2")
+    assert not list(Path().glob("net*"))
 
 
 @pytest.mark.parametrize(

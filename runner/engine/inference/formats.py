@@ -6,6 +6,7 @@ and take normalised images; whatever else a reader needs is in the metadata. Com
 
 from __future__ import annotations
 
+import io
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -131,8 +132,9 @@ logits = network(images)"""
     def write(self, path: Path, module: nn.Module, model: TrainedModel, metadata: Metadata) -> None:
         """Trace the network and write the program."""
         program = _traced(module, model)
-        with path.open("wb") as file:
-            torch.export.save(program, file, extra_files={EXTRA: json.dumps(dict(metadata))})
+        buffer = io.BytesIO()  # torch ends the whole process when it meets a full disk
+        torch.export.save(program, buffer, extra_files={EXTRA: json.dumps(dict(metadata))})
+        path.write_bytes(buffer.getbuffer())
 
     def logits(self, path: Path, model: TrainedModel, images: Tensor) -> Tensor:
         """Return what the program computes."""
