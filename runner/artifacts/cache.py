@@ -22,6 +22,8 @@ from runner.core.artifacts import ArtifactKind
 CHEAPEST: ArtifactKind = "changed"
 EVICTED: tuple[ArtifactKind, ...] = ("features", CHEAPEST, "states")
 """Kinds that are removed when room is needed; the time of their marker says when they were used."""
+ON_A_FULL_DISK: tuple[ArtifactKind, ...] = (CHEAPEST, "states")
+"""Kinds that give way to what must be written, the first first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +107,15 @@ class Cache:
             if self._taken is not None and self._taken > self._limit:
                 self._taken = self._evict(None, 0, anyway=True)
 
-    def give_up_states(self, path: Path | None) -> None:
-        """Remove all states but ``path`` that the present plan does not need: the disk is full."""
+    def give_up(self, kind: ArtifactKind, path: Path | None) -> None:
+        """Remove all of a kind but ``path`` that the present plan does not need: the disk is full.
+
+        Args:
+            kind: one of those that are evicted.
+            path: a folder that stays.
+        """
         with self._lock:
-            for entry in list(entries(self._folder, ["states"])):
+            for entry in list(entries(self._folder, [kind])):
                 if entry.path != path and not self._needed[entry.path]:
                     shutil.rmtree(entry.path, ignore_errors=True)
             self._taken = None

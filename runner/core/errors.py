@@ -174,8 +174,8 @@ class DiskFull(StoreError):
     def __init__(self, cause: object) -> None:
         super().__init__(
             f"the disk is full ({cause}); what was recorded is safe",
-            hint="free some space (`runner cache clear states` removes what only saves time), then"
-            " run the same command again",
+            hint="free some space (`runner cache clear changed states` removes what only saves"
+            " time), then run the same command again",
         )
 
 

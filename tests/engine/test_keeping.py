@@ -77,6 +77,24 @@ def test_older_states_give_way_on_a_full_disk(
     assert (newer != older, bench.notes) == (True, [])
 
 
+def test_changed_images_give_way_before_states_on_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(tmp_path, 0.2)
+    images = tmp_path / "changed" / "of blur"
+    images.mkdir(parents=True)
+    (images / "index.json").write_text("{}")
+
+    def save(place: Path, checkpoint: Checkpoint, check: Callable[[], None]) -> None:
+        if images.exists():
+            full_disk()
+        save_checkpoint(place, checkpoint, check)
+
+    monkeypatch.setattr(keeping, "save_checkpoint", save)
+    bench, _ = train(tmp_path, 0.1)
+    assert (images.exists(), len(states_in(tmp_path)), bench.notes) == (False, 2, [])
+
+
 def test_a_state_that_branches_need_must_fit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

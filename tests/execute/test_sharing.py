@@ -272,7 +272,7 @@ def test_a_disk_too_full_for_a_branch_loses_nothing_and_says_what_helps(
     spec = write_grid(tmp_path, BRANCHES)
     with monkeypatch.context() as patch:
         patch.setattr(keeping_module, "save_checkpoint", full)
-        with pytest.raises(DiskFull, match="`runner cache clear states` removes what only saves"):
+        with pytest.raises(DiskFull, match="`runner cache clear changed states` removes what"):
             do(spec, tmp_path)
     query = "SELECT status, outcome FROM attempts JOIN stages USING (stage_key) WHERE kind='train'"
     ((status, outcome),) = ask(tmp_path, query)

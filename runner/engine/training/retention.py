@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from runner.artifacts.cache import ON_A_FULL_DISK
 from runner.core.errors import is_full_disk
 from runner.core.moments import reached
 from runner.core.stages import Stage
@@ -36,8 +37,8 @@ def keep_state(
 ) -> str:
     """Keep a state as an artifact, within the limit of the cache.
 
-    On a full disk, states that this plan does not need give way first. A state from which no stage
-    of the plan goes on is kept only as far as there is room.
+    On a full disk, changed images and states that this plan does not need give way first. A state
+    from which no stage of the plan goes on is kept only as far as there is room.
 
     Args:
         context: of the stage.
@@ -70,7 +71,9 @@ def keep_state(
 
 
 def with_room(context: Context, write: Callable[[], T], folder: Path | None = None) -> T:
-    """Write something; on a full disk, once more without the states that the plan does not need.
+    """Write something; on a full disk, once more without what only saves time, kind by kind.
+
+    Changed images go first, then the states that the plan does not need.
 
     Args:
         context: of the stage.
@@ -80,10 +83,12 @@ def with_room(context: Context, write: Callable[[], T], folder: Path | None = No
     Raises:
         OSError: when it does not fit even then.
     """
-    try:
-        return write()
-    except OSError as error:
-        if context.cache is None or not is_full_disk(error):
-            raise
-    context.cache.give_up_states(folder)
+    for kind in ON_A_FULL_DISK if context.cache is not None else ():
+        try:
+            return write()
+        except OSError as error:
+            if not is_full_disk(error):
+                raise
+        assert context.cache is not None
+        context.cache.give_up(kind, folder)
     return write()
