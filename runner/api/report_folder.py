@@ -96,7 +96,13 @@ def write_report(
     home = workspace(db, data)
     command = run_command(spec, profile, sets, db)
     with home.open(create=False) as database:
-        refs = find_tables(database, None, spec, variant)
+        try:
+            refs = find_tables(database, None, spec, variant)
+        except UsageError as error:  # nothing of it was run
+            hint, nearest = error.hint or command, error.suggestion
+            raise UsageError(
+                error.found, allowed=error.allowed, hint=hint, suggestion=nearest
+            ) from None
         tables = [fill(database, ref) for ref in refs]
     title = f"{experiment.name} [{variant}]" if variant else experiment.name
     with writing_report(place, title, experiment.about, command) as writer:

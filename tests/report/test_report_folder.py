@@ -281,6 +281,7 @@ def test_spec_that_was_not_run_leaves_no_folder(
     code, _, err = call("report", "new.yaml", "--figures", "report")
     assert code == 2
     assert "new.yaml has not been run" in err
+    assert "hint: runner run new.yaml\n" in err
     assert not (home / "report").exists()
     assert call("report", "--figures", "report")[0] == 2
     assert call("report", "seen.yaml", "--figures", "report", "--format", "csv")[0] == 2
