@@ -42,7 +42,7 @@ SALIENCY_EXAMPLES = (
     EXAMPLE.format("saliency")
     + """
   runner inspect saliency spec:0:0 --image photo.jpg
-  runner inspect saliency 3f9a --image cat/12.png --class dog --method grad_cam"""
+  runner inspect saliency 3f9a --image a/1.png --method grad_cam --class dog"""
 )
 EMBEDDING_EXAMPLES = (
     EXAMPLE.format("embedding")
@@ -67,7 +67,7 @@ def saliency(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="gradient, guided_backpropagation or grad_cam; may be repeated.",
+            help="One of gradient, guided_backpropagation, grad_cam; may be repeated.",
             show_default="the last two, where they suit",
         ),
     ] = None,

@@ -14,7 +14,7 @@ EXAMPLES = """\b
 Examples:
   runner inspect predictions spec:0:0
   runner inspect predictions spec:0:0 --split val --most 8 --csv confusion.csv
-  runner inspect predictions spec:0:0 --image cat/3.png --image dog/1.png --most 0"""
+  runner inspect predictions spec:0:0 --image cat/3.png --most 0"""
 
 
 def predictions(
