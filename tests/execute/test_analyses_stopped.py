@@ -2,10 +2,11 @@
 
 import errno
 import json
+import math
 import shutil
 import signal
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -21,8 +22,9 @@ from runner.components.analyses.robustness import Robustness
 from runner.core.errors import RunnerError
 from runner.core.keys import content_key
 from runner.core.records import AnalysisValue
-from runner.engine.analyses import ANALYSES
+from runner.engine.analyses import ANALYSES, begun
 from runner.engine.analyses.result import AnalysisResult
+from runner.engine.tally import Tally
 
 
 @pytest.mark.slow
@@ -110,6 +112,37 @@ def test_values_that_do_not_fit_or_are_damaged_are_measured_again(
     with each_time("images of a transform analysed", lambda: passes.append(1)):
         do(before, ASKED, only=only)
     assert len(passes) == 10
+
+
+def test_value_that_is_not_finite_ends_an_analysis_at_its_place(
+    before: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[int] = []
+    values = Tally.values
+
+    def third_is_not_finite(self: Tally) -> dict[str, float]:
+        measured.append(self.count)
+        return {**values(self), **({"loss": math.nan} if len(measured) == 3 else {})}
+
+    monkeypatch.setattr(Tally, "values", third_is_not_finite)
+    do(before, ASKED, only=["lr=0.1"], checkpoint_seconds=0)
+    ((error,),) = ask(before, "SELECT error FROM attempts WHERE status = 'failed'")
+    place = "transform RandomRotation, severity 1, draw 2"
+    assert f"robustness: loss at {place} is not finite (nan)" in error
+    assert len(measured) == 3, "nothing is measured behind it"
+
+
+def test_values_of_an_analysis_that_do_not_fit_on_the_disk_are_not_said_to_be_kept(
+    before: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path) -> NoReturn:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(begun, "whole_file", full)
+    kept: list[int] = []
+    with each_time("values of an analysis kept before its end", lambda: kept.append(1)):
+        _, ran = do(before, ASKED, only=["lr=0.1"], checkpoint_seconds=0)
+    assert (kept, ran.failed_measurements) == ([], 0)
 
 
 @pytest.mark.slow

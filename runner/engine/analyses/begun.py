@@ -59,11 +59,11 @@ class Begun:
             with whole_file(self._path) as partial:
                 partial.write_text(text, encoding="utf-8")
                 self._check()
+            reached("values of an analysis kept before its end")
         except OSError as error:
             if not is_full_disk(error):
                 raise
         self._written = time.monotonic()
-        reached("values of an analysis kept before its end")
 
     def _read(self) -> tuple[AnalysisValue, ...]:
         try:

@@ -1,10 +1,11 @@
 """What an analysis is given, and what it gives: values with their places, and arrays.
 
-Owns these shapes alone; how values and arrays are kept is not decided here.
+Owns these shapes, and what a value must be; how values and arrays are kept is not decided here.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -101,3 +102,24 @@ LogitsAnalyser = Callable[[KeptLogits, Any], AnalysisResult]
 
 Analyser = Callable[[Any, Any], AnalysisResult]
 """Makes an analysis of an input, with its settings: of `NetworkInput` where it needs no images."""
+
+
+def check_finite(name: str, values: Sequence[AnalysisValue]) -> None:
+    """Refuse a value that no record can hold.
+
+    Args:
+        name: of the analysis.
+        values: that it has measured.
+
+    Raises:
+        StageFailed: for the first that is not finite, with its place.
+    """
+    for each in values:
+        if not math.isfinite(each.value):
+            raise StageFailed(f"{name}: {named(each)} is not finite ({each.value})")
+
+
+def named(value: AnalysisValue) -> str:
+    """Return a value's name and place, as messages say them."""
+    place = ", ".join(f"{dim} {each}" for dim, each in value.dims.items())
+    return f"{value.name} at {place}" if place else value.name

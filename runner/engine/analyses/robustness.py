@@ -25,7 +25,7 @@ from runner.core.keys import canonical_json
 from runner.core.moments import reached
 from runner.core.records import AnalysisValue
 from runner.engine.analyses.changed_images import ChangedImages
-from runner.engine.analyses.result import AnalysisInput, AnalysisResult
+from runner.engine.analyses.result import AnalysisInput, AnalysisResult, check_finite
 from runner.engine.stages.evaluate import autocast
 from runner.engine.tally import Tally
 
@@ -36,6 +36,7 @@ def robustness(subject: AnalysisInput, asked: Robustness) -> AnalysisResult:
     """Return the measures by transform, severity and draw, and the errors on corruptions.
 
     Raises:
+        StageFailed: when a value is not finite, behind the images of which it is.
         Interrupted: when asked to stop.
     """
     passes: list[tuple[Place, int, Change | None]] = [
@@ -64,7 +65,9 @@ def robustness(subject: AnalysisInput, asked: Robustness) -> AnalysisResult:
             else:
                 measured = _measured(subject, asked, change, draw, report)
                 reached("images of a transform analysed")
-            values += [AnalysisValue(name, each, where) for name, each in measured.items()]
+            here = [AnalysisValue(name, each, where) for name, each in measured.items()]
+            check_finite(subject.name, here)  # now, not after all the others
+            values += here
             subject.begun.keep(values)
     return AnalysisResult((*values, *_errors(asked, values)))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ from runner.core.moments import reached
 from runner.core.records import AnalysisValue, Produced
 from runner.core.stages import Analyse
 from runner.engine.analyses import ANALYSES, OF_LOGITS
-from runner.engine.analyses.result import AnalysisResult, NetworkInput
+from runner.engine.analyses.result import AnalysisResult, NetworkInput, check_finite, named
 from runner.engine.context import Context, Outcome
 from runner.engine.inspection.layers import NotSuitable
 from runner.engine.job import StageJob
@@ -74,16 +73,10 @@ def _outcome(
 
 def _check(name: str, values: Sequence[AnalysisValue]) -> None:
     """Refuse what no record can hold."""
+    check_finite(name, values)
     places: set[tuple[str, str]] = set()
     for each in values:
-        if not math.isfinite(each.value):
-            raise StageFailed(f"{name}: {_named(each)} is not finite ({each.value})")
         place = (each.name, canonical_json(dict(each.dims)))
         if place in places:
-            raise StageFailed(f"{name}: two values of {_named(each)}")
+            raise StageFailed(f"{name}: two values of {named(each)}")
         places.add(place)
-
-
-def _named(value: AnalysisValue) -> str:
-    place = ", ".join(f"{dim} {each}" for dim, each in value.dims.items())
-    return f"{value.name} at {place}" if place else value.name
