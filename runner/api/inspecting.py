@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.api.frames import Framed
-from runner.artifacts.arrays import read_arrays
 from runner.bind.analysis_names import chosen_analysis, with_names
+from runner.bind.kept_analyses import kept_arrays
 from runner.bind.named_runs import find_record
 from runner.bind.workspace import workspace
-from runner.core.artifacts import analysis_name
 from runner.core.errors import UsageError
-from runner.store.progress import artifact_digests
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,14 +80,10 @@ def inspect_analysis(
         record = find_record(database, name)
         named = with_names(database, record)
         made = chosen_analysis(named, name, kind, analysis, list(PICTURES))
-        artifact = analysis_name(made["stage_key"])
-        digest = artifact_digests(database, [artifact]).get(artifact)
-        kept = read_arrays(home.artifacts(database).path(artifact), digest)
+        kept, missing = kept_arrays(database, home, made["stage_key"])
     if kept is None:
-        found = f"the arrays of {kind} of run '{name}' are gone or damaged"
-        raise UsageError(
-            found, hint="`runner cache clear analyses`, then `runner run SPEC`, makes them again"
-        )
+        found = f"{kind} of run '{name}' cannot be shown: {missing}"
+        raise UsageError(found, hint="`runner run SPEC` makes them again")
     arrays = kept.arrays
     run = str(record["run_key"])[:12]
     called = next(iter(made["names"]), kind)

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.artifacts.atomic import whole_folder
+from runner.artifacts.atomic import partial_path, remove_partial, whole_folder
 from runner.artifacts.folder import INDEX
 from runner.core.keys import content_key
 from runner.core.moments import reached
@@ -113,6 +113,30 @@ def look_whole(folder: Path, digest: str | None) -> bool:
         )
     except DAMAGE:
         return False
+
+
+def remove_damaged(folder: Path, digest: str | None) -> bool:
+    """Remove a folder that looks whole and whose arrays are not what is recorded.
+
+    Nobody can use it, and only what is gone is made again. What cannot be read at all, for lack of
+    a right or with a bad disk, stays.
+
+    Returns:
+        Whether nothing of it is in the way any more.
+    """
+    if not look_whole(folder, digest):
+        return True
+    try:
+        for name in _index(folder)["arrays"]:
+            (folder / f"{name}.npy").read_bytes()
+        if read_arrays(folder, digest) is not None:  # another process has just made it again
+            return True
+        partial = partial_path(folder)
+        folder.rename(partial)
+    except OSError:
+        return False
+    remove_partial(partial)
+    return True
 
 
 def _index(folder: Path) -> Any:

@@ -1,6 +1,7 @@
 """Finds what analyses of recorded runs have left: their arrays and their numbers.
 
-Owns what is said where there is nothing. Reads `.runner/` and the database, and imports no torch.
+Owns what is said where there is nothing, and clears damaged arrays away, which only then are made
+again. Reads `.runner/` and the database, and imports no torch.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from runner.artifacts.arrays import read_arrays
+from runner.artifacts.arrays import NamedArrays, read_arrays, remove_damaged
 from runner.bind.workspace import Workspace
 from runner.core.artifacts import analysis_name
 from runner.store.analyses import analyses_of
@@ -53,9 +54,29 @@ def kept_analysis(
     made = next((each for each in known if each["analysis_key"] == analysis_key), None)
     if made is None or not made["made"]:
         return KeptAnalysis(NOT_MADE)
-    artifact = analysis_name(made["stage_key"])
+    kept, missing = kept_arrays(database, home, made["stage_key"])
+    arrays = {} if kept is None else kept.arrays
+    return KeptAnalysis(missing, arrays, tuple(made["values"]))
+
+
+def kept_arrays(
+    database: Database, home: Workspace, stage_key: str
+) -> tuple[NamedArrays | None, str]:
+    """Return the arrays of an analysis, or None and why there are none.
+
+    Damaged ones are removed, so that `run` finds that they are to be made.
+
+    Args:
+        database: where its stage is recorded.
+        home: of the database.
+        stage_key: of the stage that made it.
+    """
+    artifact = analysis_name(stage_key)
     digest = artifact_digests(database, [artifact]).get(artifact)
-    kept = read_arrays(home.artifacts(database).path(artifact), digest)
-    if kept is None:
-        return KeptAnalysis(GONE, values=tuple(made["values"]))
-    return KeptAnalysis("", kept.arrays, tuple(made["values"]))
+    folder = home.artifacts(database).path(artifact)
+    kept = read_arrays(folder, digest)
+    if kept is not None:
+        return kept, ""
+    if remove_damaged(folder, digest):
+        return None, GONE
+    return None, f"{GONE}, and {folder} cannot be read or removed: remove it"

@@ -133,6 +133,31 @@ def test_analysis_that_is_not_made_is_said_with_what_makes_it(home: Path) -> Non
     assert api.plot("seen.yaml", "shaken").left_out == ()  # has numbers alone
 
 
+def damage(folder: Path, array: str) -> list[Path]:
+    """Change a byte of an array wherever it lies; return the folders."""
+    files = sorted(folder.rglob(f"{array}.npy"))
+    for file in files:
+        content = bytearray(file.read_bytes())
+        content[-1] ^= 1
+        file.write_bytes(content)
+    return [file.parent for file in files]
+
+
+def test_damaged_arrays_of_the_right_size_are_removed_so_that_run_makes_them(home: Path) -> None:
+    filters = sorted(home.rglob("analyses/*/*/before.npy"))
+    maps = damage(home / ".runner" / "analyses", "points")
+    assert len(maps) == 4
+    with pytest.raises(UsageError, match="its arrays are gone or damaged"):
+        api.plot("seen.yaml", "map")
+    assert not any(folder.exists() for folder in maps)
+    damaged = damage(home / ".runner" / "analyses", "before")
+    with pytest.raises(UsageError, match="its arrays are gone or damaged") as caught:
+        api.inspect_analysis("seen:0:0", "filters")
+    assert caught.value.hint == "`runner run SPEC` makes them again"
+    assert sum(folder.exists() for folder in damaged) == len(filters) - 1  # those of this run
+    assert api.plan("seen.yaml").analyses == {"map": 4, "first": 1}
+
+
 @pytest.mark.slow
 def test_folder_has_every_table_and_figure_and_an_index_that_shows_them(
     home: Path, call: Callable[..., tuple[int, str, str]]
