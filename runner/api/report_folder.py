@@ -128,7 +128,7 @@ def _write(
         try:
             drawn = draw_figure(experiment, figure, experiment.cells, home, writer.command)
         except (UsageError, DataError) as error:
-            writer.leave_out(figure, error.found)
+            writer.leave_out(figure, error.found.removeprefix(f"figure {figure.name}: "))
         else:
             writer.add_figure(figure, drawn)
         on_progress(len(writer.entries), total)

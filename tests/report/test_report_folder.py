@@ -195,7 +195,7 @@ def test_folder_says_what_is_missing_and_makes_the_rest(
     (home / "seen.yaml").write_text(text, encoding="utf-8")
     code, out, err = call("report", "seen.yaml", "--figures", "report")
     assert (code, out) == (0, "report/README.md\n")
-    assert "left out: figure map: figure map: analysis map of no chosen cell is there" in err
+    assert "left out: figure map: analysis map of no chosen cell is there" in err
     assert "left out: figure curves: dropout=0.5: 2 of 2 seeds not run" in err
     assert "what is left out is made by: runner run seen.yaml\n" in err
     index = Path("report/README.md").read_text(encoding="utf-8")
