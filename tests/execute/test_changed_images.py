@@ -16,6 +16,7 @@ from torch import Tensor
 from runner import api
 from runner.api.reporting import report
 from runner.artifacts.cache import EVICTED
+from runner.artifacts.folder import INDEX
 from runner.engine.analyses import changed_images
 from runner.engine.data import samples
 from runner.engine.data.augment import Augmenter
@@ -103,6 +104,45 @@ def test_values_are_the_same_on_a_full_disk(
     assert set(log.notes) == {"the disk is full: changed images are not kept for other runs"}
     assert list(before.glob(f"{KEPT}/*")) == []
     assert ask(before, VALUES) == expected
+
+
+def test_disk_that_is_full_at_the_last_makes_no_image_twice(
+    before: Path, made: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The room of the images was there, that of their index is not."""
+    write_text, open_path = Path.write_text, Path.open
+
+    def writes(self: Path, text: str, **options: Any) -> int:
+        if "changed" in self.parts and self.name == INDEX:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write_text(self, text, **options)
+
+    def opens(self: Path, mode: str = "r", *args: Any, **options: Any) -> Any:
+        if "changed" in self.parts and self.name == INDEX and mode[0] in "wax":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return open_path(self, mode, *args, **options)
+
+    monkeypatch.setattr(Path, "write_text", writes)
+    monkeypatch.setattr(Path, "open", opens)
+    do(before, ASKED, only=["lr=0.1"])
+    assert made == ONE_PASS * 9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("constant", "value"), [("FORMAT", 0), ("BATCH", 128)])
+def test_changed_images_of_another_format_are_not_used(
+    constant: str,
+    value: int,
+    before: Path,
+    made: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(changed_images, constant, value)
+        do(before, ASKED, only=["lr=0.1"])
+    made.clear()
+    do(before, ASKED, only=["lr=0.2"])
+    assert made == ONE_PASS * 9
 
 
 @pytest.mark.slow

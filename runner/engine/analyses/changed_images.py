@@ -39,6 +39,12 @@ from runner.engine.data.samples import Images, evaluation_batch_size
 
 ARRAY = "changed.npy"
 AGAIN = "changed images are made again"
+DIGITS = 64
+"""Of a SHA-256, in hexadecimal."""
+
+FORMAT = 1
+"""Raised when equal steps, seeds and draws make other images, or their layout changes: images of
+another format are not used."""
 
 BATCH = 256
 """Images whose changes are drawn together: what augmentations draw of an image depends on it."""
@@ -87,10 +93,20 @@ class ChangedImages:
 
     @property
     def name(self) -> str:
-        """The name of the artifact: of the images, what is done to them, and the draws."""
+        """The name of the artifact: of the images, what is done to them, and what draws."""
         rows = hashlib.sha256(self.images.splits[self.split].numpy().tobytes()).hexdigest()
-        said = [self.images.digest, rows, keyed_text(self.pipeline), self._mean, self.seed]
-        return changed_name(content_key("changed", [*said, self.draw]))
+        decides = {
+            "format": FORMAT,
+            "batch": BATCH,
+            "torch": torch.__version__,  # its generators, and how it rounds
+            "images": self.images.digest,
+            "rows": rows,
+            "steps": keyed_text(self.pipeline),
+            "mean": self._mean,
+            "seed": self.seed,
+            "draw": self.draw,
+        }
+        return changed_name(content_key("changed", decides))
 
     @property
     def _mean(self) -> list[float]:
@@ -120,14 +136,14 @@ class ChangedImages:
 
     def _make(self, folder: Path, shape: tuple[int, int], alive: Callable[[], None]) -> None:
         with array_folder(folder, ARRAY) as partial:
+            _write_index(partial, "0" * DIGITS)  # its room, before any work
             rows: NDArray[Any] = allocate(partial / ARRAY, shape, np.uint8)
             start = 0
             for changed in self._changed(alive):
                 rows[start : start + len(changed)] = changed.cpu().numpy()
                 start += len(changed)
             del rows
-            index = {"of": keyed_text(self.pipeline), "sha256": file_digest(partial / ARRAY)}
-            (partial / INDEX).write_text(json.dumps(index))
+            _write_index(partial, file_digest(partial / ARRAY))
             reached("changed images written, not renamed")
 
     def _changed(self, alive: Callable[[], None]) -> Iterator[Tensor]:
@@ -142,6 +158,13 @@ class ChangedImages:
             changed = augmenter(images.as_images(some), self.draw, step, indices.tolist())
             yield changed.permute(0, 2, 3, 1).flatten(1)
             alive()
+
+
+def _write_index(folder: Path, digest: str) -> None:
+    """Write the index; over one that is there in the same room, so that the disk cannot be full."""
+    path = folder / INDEX
+    with path.open("r+b" if path.exists() else "xb") as file:
+        file.write(json.dumps({"sha256": digest}).encode())
 
 
 def _fault(folder: Path) -> str:
