@@ -11,7 +11,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from runner.components.analyses import analysis_key, with_weights
 from runner.components.settings import Settings
 from runner.core.errors import SpecError, UsageError, nearest
 from runner.spec.analyses import ROOT, kept_weights, parse_analyses
@@ -43,16 +42,19 @@ def with_names(database: Database, record: Record) -> list[dict[str, Any]]:
 
 
 def _declared(document: Record, settings: Record) -> Iterator[tuple[str, str]]:
-    """Yield name and key of each analysis that a recorded spec asks for of a run."""
+    """Yield name and key of each analysis that a recorded spec asks for of a run.
+
+    The key is of the settings as written, under which it is recorded: also where the last weights
+    that it asks for are those that the run calls its best.
+    """
     try:
         typed = Settings.model_validate_json(json.dumps(settings))
         declared = parse_analyses(to_node(document).get(ROOT))
     except (SpecError, ValidationError):  # of a component that is not there any more
         return
     for name, each in declared.items():
-        weights = kept_weights(each.settings, typed)
-        if weights is not None:
-            yield name, analysis_key(with_weights(each.settings, weights))
+        if kept_weights(each.settings, typed) is not None:
+            yield name, each.key
 
 
 def chosen_analysis(

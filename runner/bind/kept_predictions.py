@@ -38,6 +38,7 @@ def find_logits(
         record: of the run, as `find_record` returns it.
         split: ``val``, ``test`` or ``train_eval``.
         weights: ``best`` or ``last``; by default the first of them of which there is something.
+            Where both are of one epoch, each stands for the other.
 
     Raises:
         UsageError: for an unknown split, a run that is not done, or where nothing was kept or what
@@ -51,6 +52,8 @@ def find_logits(
     short = str(record["run_key"] or record["settings_key"])[:12]
     if record["result"] is None or record["result"]["status"] != "done":
         raise UsageError(f"run {short} is {record['status']}: no weights were evaluated")
+    if record["result"]["best_epoch"] == record["result"]["last_epoch"]:
+        wanted = tuple(dict.fromkeys((*wanted, *KEPT_WEIGHTS)))
     solo = called_in_trainings(database, record["run_key"], record["result"]["rerun"])
     logits = {logits_name(solo, each, split): weights_name(solo, each) for each in wanted}
     digests = artifact_digests(database, [*logits, *logits.values()])

@@ -230,8 +230,8 @@ def test_predictions_of_what_is_not_there_are_refused(tested: Path) -> None:
     assert "did you mean: val" in str(caught.value)
     with pytest.raises(UsageError, match="unknown weights 'worst'"):
         predictions("asked:0", "test", "worst", db=db)
-    with pytest.raises(UsageError, match="no test predictions were kept"):
-        predictions("asked:0", "test", "last", db=db)
+    with pytest.raises(UsageError, match="no train_eval predictions were kept"):
+        predictions("asked:0", "train_eval", "last", db=db)
 
 
 def test_cache_lists_and_clears_logits_and_no_number_is_lost(tested: Path) -> None:
