@@ -15,7 +15,7 @@ from runner.components.data.splitting import Split, UnsplittableError
 from runner.core.errors import Problem, nearest
 from runner.core.plan import Plan
 from runner.core.records import RunStatus
-from runner.core.stages import Analyse, Evaluate, Stage
+from runner.core.stages import Analyse, Stage
 from runner.lower.after_training import analyse
 from runner.spec.analyses import DeclaredAnalysis, kept_weights
 from runner.store.analyses import WantedAnalysis, imported_stages
@@ -33,8 +33,8 @@ def analyses(
     database: Database | None,
     reruns: Mapping[str, int],
     finished: Mapping[str, RunStatus],
-) -> tuple[dict[str, tuple[Analyse, ...]], dict[str, tuple[Evaluate, ...]]]:
-    """Return the analyses that specs ask for, and what leaves logits for them, by key of the run.
+) -> dict[str, tuple[Analyse, ...]]:
+    """Return the analyses that specs ask for, by key of the run.
 
     Args:
         cells: those whose runs are wanted.
@@ -51,7 +51,6 @@ def analyses(
     }
     done = finished_runs(database, wanted) if wanted and database is not None else {}
     found: dict[str, dict[str, Analyse]] = {}
-    leaving: dict[str, Evaluate] = {}
     for cell in asked:
         run = cell.run.run_key
         if run in finished and run not in done:
@@ -61,24 +60,17 @@ def analyses(
             if weights is not None:
                 number = done[run].epochs[weights] if run in done else None
                 images = _images_of(cell)
-                stage, logits = analyse(
+                stage = analyse(
                     chains[run], declared.settings, weights, number, declared.name, *images
                 )
                 found.setdefault(run, {}).setdefault(stage.key, stage)
-                if logits is not None:
-                    leaving[stage.key] = logits
     keys = {key for stages in found.values() for key in stages}
     imported = imported_stages(database, keys) if database is not None and keys else set()
-    made = {
+    return {
         run: tuple(stage for key, stage in stages.items() if key not in imported)
         for run, stages in found.items()
         if stages.keys() - imported
     }
-    before = {
-        run: {leaving[each.key].key: leaving[each.key] for each in stages if each.key in leaving}
-        for run, stages in made.items()
-    }
-    return made, {run: tuple(stages.values()) for run, stages in before.items() if stages}
 
 
 def _images_of(cell: BoundCell) -> tuple[tuple[int, int, int] | None, int]:

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from runner.artifacts.arrays import look_whole
 from runner.artifacts.states import names_of_states, resume_points
 from runner.bind.bound_request import BoundRequest
 from runner.bind.late_numerics import LateNumerics
@@ -64,12 +65,17 @@ def find_facts(
         return _on_machine(facts, naive, numerics.begun) if to_do else facts
     check_recorded(database)
     ended = ended_stages(database)
-    arrays = {
-        name for stage in naive.stages if isinstance(stage, Analyse) for name in stage.produces
+    left = {name for stage in naive.stages if isinstance(stage, Analyse) for name in stage.produces}
+    if there := artifacts & left:  # looked at without torch, and not read
+        artifacts -= _of_other_sizes(there, database, bound.workspace)
+    after = _after_training_to_do(naive, finished, ended, artifacts)
+    if logits := artifacts & {stage.logits for stage in after if _may_read_logits(stage)}:
+        artifacts -= _damaged(logits, database, bound.workspace)
+    wanted = {
+        stage.weights
+        for stage in after
+        if not (_may_read_logits(stage) and stage.logits in artifacts)
     }
-    if there := artifacts & arrays:  # looked at without torch, and not read
-        artifacts -= _damaged(there, database, bound.workspace)
-    wanted = _weights_to_read(naive, finished, ended, artifacts)
     to_read = artifacts & wanted
     facts = Facts(
         done=frozenset(key for key, status in ended.items() if status != "failed"),
@@ -81,7 +87,7 @@ def find_facts(
     )
     if not to_read and not naive.read_by_open_runs(finished):
         if not wanted:
-            return facts  # nothing is left to do: all else would take torch
+            return facts  # nothing is left to do for which torch is needed to plan it
         # weights are gone: what they cost is said
         return replace(facts, seconds=seconds_by_cost_key(database, numerics.device_name))
     here = numerics.begun
@@ -121,20 +127,17 @@ def _segments(naive: Plan, numerics: Numerics | None) -> dict[str, Mapping[str, 
     return made
 
 
-def _weights_to_read(
+def _after_training_to_do(
     naive: Plan,
     finished: Mapping[str, RunStatus],
     ended: Mapping[str, str],
     artifacts: Collection[str],
-) -> set[str]:
-    """Return the weights that evaluations and analyses are to read, also for arrays that are gone.
-
-    With them, logits that may take their place.
-    """
+) -> list[Evaluate | Analyse]:
+    """Return the evaluations and analyses that are to be done, also for what of them is gone."""
     to_do = naive.read_by_open_runs(finished)
     to_do |= naive.after_runs()
     there = set(artifacts)
-    reading = [
+    return [
         stage
         for stage in naive.stages
         if isinstance(stage, AfterTraining)
@@ -143,8 +146,6 @@ def _weights_to_read(
             ended.get(stage.key) not in ("done", "diverged") or not there.issuperset(stage.produces)
         )
     ]
-    logits = {stage.logits for stage in reading if _may_read_logits(stage)}
-    return {stage.weights for stage in reading} | logits
 
 
 def _may_read_logits(stage: Stage) -> TypeGuard[Evaluate | Analyse]:
@@ -152,6 +153,13 @@ def _may_read_logits(stage: Stage) -> TypeGuard[Evaluate | Analyse]:
     return (
         isinstance(stage, AfterTraining) and stage.epoch_number is not None and stage.logits != ""
     )
+
+
+def _of_other_sizes(names: Collection[str], database: Database, workspace: Workspace) -> set[str]:
+    """Return those of some folders of arrays that cannot be what is recorded, by their sizes."""
+    digests = artifact_digests(database, names)
+    stored = workspace.artifacts(database)
+    return {name for name in names if not look_whole(stored.path(name), digests.get(name))}
 
 
 def _damaged(names: Collection[str], database: Database, workspace: Workspace) -> set[str]:

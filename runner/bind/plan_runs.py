@@ -102,8 +102,7 @@ def plan_runs(
     wanted = frozenset(keys)
     cells = [cell for cell in bound.wanted_cells if cell.run.run_key in wanted]
     asked = measurements(cells, chains, database, reruns, finished)
-    looked_at, leaving = analyses(cells, chains, database, reruns, finished)
-    asked = {run: (*leaving.get(run, ()), *asked.get(run, ())) for run in {**leaving, **asked}}
+    looked_at = analyses(cells, chains, database, reruns, finished)
     naive = naive_plan(((runs[key].run, chains[key]) for key in keys), asked, looked_at)
     facts = find_facts(naive, finished, bound, database, numerics)
     steps = rule_steps(naive, facts, rules_without(bound.disabled))

@@ -18,7 +18,7 @@ from runner.bind.run_images import run_images
 from runner.bind.trained_models import recorded_settings
 from runner.bind.workspace import Workspace
 from runner.components import scores
-from runner.components.settings import METRIC_SPLITS
+from runner.components.settings import metric_split
 from runner.store.database import Database
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def confident_images(
         DataError: when they cannot be decoded.
     """
     record = find_record(database, run_key)
-    name = next(metric for metric, images in METRIC_SPLITS.items() if images == split)
+    name = metric_split(split)
     kept = find_logits(database, home, record, name, weights)
     return predicted_images(home, record, kept, confident_rows(kept, count))
 

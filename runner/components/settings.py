@@ -162,6 +162,11 @@ METRIC_SPLITS: dict[str, Split] = {
 """Which images each evaluated metric split stands for."""
 
 
+def metric_split(images: str) -> str:
+    """Return what metrics of the images of a split are called after."""
+    return next(name for name, split in METRIC_SPLITS.items() if split == images)
+
+
 def splits_each_epoch(settings: Settings) -> tuple[str, ...]:
     """Return the splits that are evaluated after each epoch, besides training's own averages."""
     splits = ["train_eval"] if settings.evaluate.train_eval == "full" else []

@@ -81,7 +81,6 @@ def stage_from_json(
                 epoch_number=values.get("epoch_number"),
                 prefix=_prefix_from_json(values),
                 on_features="features" in values,
-                only_logits=values.get("only_logits", False),
             )
         case _:
             assert_never(kind)

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, assert_never, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from runner.artifacts.states import remove_checkpoints
+from runner.components.analyses import typed_analysis
 from runner.components.measures import BY_NAME, STANDARD, SummedMeasure, WholeMeasure
 from runner.components.resolved import typed_data, typed_settings
-from runner.components.settings import METRIC_SPLITS
+from runner.components.settings import METRIC_SPLITS, metric_split
 from runner.core.errors import StageFailed
 from runner.core.moments import reached
 from runner.core.records import Metric, Produced
@@ -27,18 +30,18 @@ from runner.engine.analyses.result import AnalysisInput, NetworkInput
 from runner.engine.arithmetic import computing, memory_format
 from runner.engine.context import Context, Outcome, Progress
 from runner.engine.data.pixels import open_images, prepare
-from runner.engine.data.samples import Images
+from runner.engine.data.samples import Images, Samples
 from runner.engine.failures import as_failure
 from runner.engine.job import StageJob
 from runner.engine.kept_logits import whole_logits
 from runner.engine.memory import keep_freed_memory, return_freed_memory
-from runner.engine.network.build import load_state, network_for, network_of
+from runner.engine.network.build import Network, load_state, network_for, network_of
 from runner.engine.network.layout import outside_prefix
 from runner.engine.network.whole_weights import whole_weights
 from runner.engine.stages.analyse import analyse, analyse_logits
 from runner.engine.stages.evaluate import Logits, evaluate, measured_of_logits
 from runner.engine.stages.features import features_stage, take_features
-from runner.engine.stages.keeping import RunWeights, keep_logits
+from runner.engine.stages.keeping import RunWeights, described_logits, keep_logits
 from runner.engine.stages.train import train_stages
 from runner.engine.training.cohort import Ended
 
@@ -130,7 +133,8 @@ def _compute(
             if isinstance(stage, Evaluate):
                 return _evaluate(context, cast(StageJob[Evaluate], job), images)
             if isinstance(stage, Analyse):
-                return _analyse(context, cast(StageJob[Analyse], job), images)
+                make = _analyse_images_logits if stage.logits else _analyse
+                return make(context, cast(StageJob[Analyse], job), images)
             unused = outside_prefix(settings, images.shape, len(images.classes))
             network = network_for(context, settings, images, given=unused)
             return features_stage(context, images, network, stage)
@@ -156,36 +160,69 @@ def _prepare(context: Context, stage: Prepare) -> Outcome:
 
 def _evaluate(context: Context, job: StageJob[Evaluate], images: Images) -> Outcome:
     """Return the measures of kept weights; their logits stay beside the numbers."""
-    stage, settings = job.stage, typed_settings(job.stage.settings)
-    weights = _weights(context, job)
-    network = network_for(context, settings, images, given=weights.keys())
-    load_state(network, weights)
+    stage, split, epoch = job.stage, job.stage.split, _epoch_of(job)
+    network, weights = _network_of_run(context, job, images)
     network, samples = take_features(context, stage, images, network)
-    epoch = _epoch_of(job)
-    measures = () if stage.only_logits else [BY_NAME[name] for name in stage.measures] or STANDARD
+    measures = [BY_NAME[name] for name in stage.measures] or STANDARD
     summed = [each for each in measures if isinstance(each, SummedMeasure)]
-    split, precision = stage.split, settings.train.precision
-    given = Logits()
-
-    def report(done: int, total: int) -> None:
-        context.on_progress(Progress(done, total, split=split))
-
     reached("evaluation begins")
-    found = evaluate(network, samples, split, epoch, precision, summed, report, given)
-    measured = _known(context, found)
-    logits, labels = given.whole(), samples.labels(METRIC_SPLITS[split])
+    found, logits = _pass(context, job, network, samples, split, summed)
+    measured, labels = _known(context, found), samples.labels(METRIC_SPLITS[split])
     if others := [each for each in measures if isinstance(each, WholeMeasure)]:
         if not np.isfinite(logits).all():
             raise StageFailed(f"logits of {split} are not finite in epoch {epoch}")
         found = measured_of_logits(logits, labels, split, epoch, others)
         measured += _known(context, found)
+    kept = keep_logits(context, samples, split, logits, weights, job.check_claim)
+    return _evaluated(job, measured, kept)
+
+
+def _analyse_images_logits(context: Context, job: StageJob[Analyse], images: Images) -> Outcome:
+    """Return an analysis of logits that were not kept: they are computed, and kept from now on."""
+    stage = job.stage
+    looked_at = typed_analysis(stage.analysis).looks_at()
+    assert looked_at is not None, "logits are those of images"
+    split = metric_split(looked_at)
+    network, weights = _network_of_run(context, job, images)
+    _, logits = _pass(context, job, network, images, split)
+    if not np.isfinite(logits).all():
+        raise StageFailed(f"logits of {split} are not finite in epoch {weights.epoch}")
+    kept = keep_logits(context, images, split, logits, weights, job.check_claim)
+    described = described_logits(images, split, logits, weights)
+    outcome = analyse_logits(context, job, described, weights.epoch)
+    return replace(outcome, produced=(*kept, *outcome.produced))
+
+
+def _network_of_run(
+    context: Context, job: StageJob[Any], images: Images
+) -> tuple[Network, RunWeights]:
+    """Return the network with the weights that a run has kept."""
+    stage = job.stage
+    tensors = _weights(context, job)
+    network = network_for(context, typed_settings(stage.settings), images, given=tensors.keys())
+    load_state(network, tensors)
     digest = job.digest_of(stage.weights)
     assert digest is not None, "weights are compared with their digest before they are used"
-    of_run = RunWeights(stage.solo_key, stage.epoch, digest, epoch)
-    kept = keep_logits(
-        context, samples, split, logits, of_run, job.check_claim, is_needed=stage.only_logits
-    )
-    return _evaluated(job, measured, kept)
+    return network, RunWeights(stage.solo_key, stage.epoch, digest, _epoch_of(job))
+
+
+def _pass(
+    context: Context,
+    job: StageJob[Any],
+    network: Network,
+    samples: Samples,
+    split: str,
+    measures: Sequence[SummedMeasure] = (),
+) -> tuple[Sequence[Metric], NDArray[np.float32]]:
+    """Return measures and logits (N, classes) of a split under the weights of a stage."""
+    given, epoch = Logits(), _epoch_of(job)
+    precision = typed_settings(job.stage.settings).train.precision
+
+    def report(done: int, total: int) -> None:
+        context.on_progress(Progress(done, total, split=split))
+
+    found = evaluate(network, samples, split, epoch, precision, measures, report, given)
+    return found, given.whole()
 
 
 def _from_logits(context: Context, job: StageJob[Evaluate | Analyse]) -> Outcome | None:
@@ -195,14 +232,12 @@ def _from_logits(context: Context, job: StageJob[Evaluate | Analyse]) -> Outcome
         StageFailed: when the plan counts on them, and they are gone or damaged.
     """
     stage = job.stage
-    if isinstance(stage, Evaluate) and not (stage.from_logits or stage.measures):
-        return None
-    if not stage.logits:
+    if not stage.logits or not (isinstance(stage, Analyse) or stage.from_logits or stage.measures):
         return None
     path = context.artifact_path(stage.logits)
     found = whole_logits(path, job.digest_of(stage.logits), job.digest_of(stage.weights))
     if found is None:
-        if isinstance(stage, Evaluate) and not stage.from_logits:
+        if not stage.from_logits:
             return None
         raise StageFailed(
             f"the logits in {path} are gone, damaged or not those of the weights;"

@@ -82,6 +82,8 @@ class Probe:
                 images = self._num_images()[METRIC_SPLITS[stage.split]]
                 return self._evaluating(network, sample, images)
             case Analyse():
+                if stage.from_logits or stage.finds_logits:
+                    return 0.0
                 network, sample = self.network(False)
                 images = typed_analysis(stage.analysis).passes(self._num_images())
                 return self._evaluating(network, sample, images)

@@ -14,8 +14,8 @@ from runner.core.errors import DiskFull, StoreError, StoreGone, is_full_disk
 from runner.core.stages import Stage
 from runner.engine.context import Context
 
-LASTING = ("pixels", "weights", "logits")
-"""What a run never removes itself, unlike features and states."""
+LASTING = ("pixels", "weights")
+"""What a stage finds where one before it has ended, unlike logits, features and states."""
 
 
 class WorkFolder:

@@ -11,15 +11,13 @@ from runner.components.analyses import with_weights
 from runner.components.analyses.analysis import AnalysisSettings
 from runner.components.component import canonical_settings, keyed_settings
 from runner.components.resolved import typed_settings
-from runner.components.settings import METRIC_SPLITS, splits_each_epoch
+from runner.components.settings import metric_split, splits_each_epoch
 from runner.core.artifacts import logits_name, weights_name
 from runner.core.keys import content_key
 from runner.core.reader import KeptWeights
 from runner.core.run import ResolvedSettings
 from runner.core.stages import Analyse, Evaluate, Stage, Train
 from runner.lower.stages import evaluation_cost_key
-
-_METRIC_SPLIT = {images: split for split, images in METRIC_SPLITS.items()}
 
 
 def measurement(
@@ -31,8 +29,6 @@ def measurement(
     left_by: Sequence[str] = (),
 ) -> Evaluate:
     """Return the evaluation of further measures on weights that a run keeps.
-
-    Without any, it leaves the logits alone, for what is computed from them.
 
     Args:
         train: what the run would do by itself.
@@ -63,7 +59,6 @@ def measurement(
         split=split,
         epoch=epoch,
         measures=names,
-        only_logits=not names,
         epoch_number=epoch_number,
         prefix=train.prefix,
     )
@@ -86,8 +81,10 @@ def analyse(
     called: str = "",
     shape: tuple[int, int, int] | None = None,
     num_classes: int = 0,
-) -> tuple[Analyse, Evaluate | None]:
-    """Return the analysis of weights that a run keeps, with what must leave logits for it, if any.
+) -> Analyse:
+    """Return the analysis of weights that a run keeps.
+
+    One of logits comes after what of an unfinished run leaves them.
 
     Args:
         chain: what the run would do by itself.
@@ -104,18 +101,19 @@ def analyse(
     alone = shape is not None and not analysis.NEEDS_IMAGES
     needs = () if alone else train.needs
     needs = needs if epoch_number is not None else (*needs, train.key)
-    logits, leaving = "", None
+    logits, left_by = "", list[str]()
+    cost_key = content_key("cost", ["analyse", train.cost_key, keyed])
     if analysis.FROM_LOGITS and (images := analysis.looks_at()) is not None:
-        split = _METRIC_SPLIT[images]
+        split = metric_split(images)
         logits = logits_name(train.key, epoch, split)
-        by = [stage for stage in chain if leaves_logits(stage, split, epoch)]
-        if epoch_number is not None or not by:
-            leaving = measurement(train, split, epoch, (), epoch_number)
-        needs = (*needs, *(stage.key for stage in ([leaving] if leaving else by)))
-    made = Analyse(
+        if epoch_number is None:
+            left_by = [stage.key for stage in chain if leaves_logits(stage, split, epoch)]
+        if left_by:  # logits are read, which says nothing of what a pass takes
+            cost_key = content_key("cost", ["logits", cost_key])
+    return Analyse(
         key=content_key("analyse", [train.key, epoch, keyed]),
-        needs=tuple(dict.fromkeys(needs)),
-        cost_key=content_key("cost", ["analyse", train.cost_key, keyed]),
+        needs=tuple(dict.fromkeys((*needs, *left_by))),
+        cost_key=cost_key,
         num_bytes=None if analysis.LEAVES_ARRAYS else 0,
         multiply_adds=train.multiply_adds,
         settings=train.settings,
@@ -131,5 +129,5 @@ def analyse(
         image_shape=shape if alone else None,
         num_classes=num_classes if alone else 0,
         logits=logits,
+        finds_logits=bool(left_by),
     )
-    return made, leaving

@@ -10,44 +10,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TypeGuard
 
+from runner.core.artifacts import kind_of
 from runner.core.plan import Decision, Facts, Plan
 from runner.core.stages import AfterTraining, Analyse, Evaluate, Stage, Train
 from runner.core.text import and_listed, show_seconds
 
-Lost = tuple[bool, str]
-"""What is asked for and not there: whether its values are recorded, so that arrays alone are gone;
-what people call it."""
+Lost = tuple[str, str]
+"""What is asked for and not there: "arrays" or "logits" where these alone are gone, "" where its
+values are not recorded either; what people call it."""
 
 
 def read_kept_logits(plan: Plan, facts: Facts) -> Plan:
-    """Compute from logits that lie on the disk: no network, no images and no weights are needed.
-
-    Logits that nothing to be done needs, or that lie there, are not computed.
-    """
+    """Compute from logits that lie on the disk: no network, no images and no weights are needed."""
 
     def reading(stage: Stage) -> Stage:
         if not isinstance(stage, AfterTraining) or not _reads(stage, facts):
             return stage
-        if isinstance(stage, Analyse):
-            return replace(stage, needs=())
-        if stage.only_logits:
-            return stage
         # its seconds say nothing of what a pass over the images takes
         return replace(stage, needs=(), from_logits=True, cost_key="")
 
-    needed = {
-        need
-        for stage in plan.stages
-        if isinstance(stage, Analyse) and not _is_whole(stage, facts) and not _reads(stage, facts)
-        for need in stage.needs
-    }
-    unneeded = [
-        stage
-        for stage in plan.stages
-        if isinstance(stage, Evaluate) and stage.only_logits and stage.key not in needed
-    ]
-    plan = replace(plan, stages=tuple(map(reading, plan.stages)))
-    return plan.without(unneeded, "nothing needs more than the logits that are there")
+    return replace(plan, stages=tuple(map(reading, plan.stages)))
 
 
 def _reads(stage: Evaluate | Analyse, facts: Facts) -> bool:
@@ -66,15 +48,13 @@ def _is_whole(stage: Evaluate | Analyse, facts: Facts) -> bool:
 def skip_where_weights_are_gone(plan: Plan, facts: Facts) -> Plan:
     """Leave out what is to be measured or analysed of finished runs whose weights are gone.
 
-    They would have to be trained again, which such a wish is no reason for. Arrays that are gone
-    stay so then: the values that were recorded with them are there.
+    They would have to be trained again, which such a wish is no reason for. Arrays and logits that
+    are gone stay so then: the values that were recorded with them are there.
     """
     lost = [stage for stage in plan.stages if _lacks_weights(stage, facts)]
     of_runs: dict[str, dict[Lost, Evaluate | Analyse]] = {}
     for stage in lost:
-        names = [(stage.key in facts.done, name) for name in _names(stage)]
-        if not names:
-            continue  # logits: what needs them says so
+        names = _lost(stage, facts)
         of_runs.setdefault(stage.solo_key, {}).update(dict.fromkeys(names, stage))
     alike: dict[tuple[Lost, ...], list[Evaluate | Analyse]] = {}
     for found in of_runs.values():  # a run once, whatever is asked of it
@@ -107,17 +87,22 @@ def _key(stage: Evaluate | Analyse) -> str:
     return stage.key
 
 
-def _names(stage: Evaluate | Analyse) -> Sequence[str]:
-    """Return what people call what a stage computes."""
-    if isinstance(stage, Analyse):
-        return [stage.called or stage.name]
-    return [f"{stage.split}_{name}" for name in stage.measures]
+def _lost(stage: Evaluate | Analyse, facts: Facts) -> Sequence[Lost]:
+    """Return what of a stage is asked for and not there."""
+    if not isinstance(stage, Analyse):
+        return [("", f"{stage.split}_{name}") for name in stage.measures]
+    name = stage.called or stage.name
+    if stage.key not in facts.done:
+        return [("", name)]
+    gone = (kind_of(each) for each in stage.produces if each not in facts.artifacts)
+    return [("logits" if kind == "logits" else "arrays", name) for kind in gone]
 
 
 def _why_not(lost: Sequence[Lost], count: int) -> str:
-    names = [name for is_recorded, name in lost if not is_recorded]
-    if arrays := [name for is_recorded, name in lost if is_recorded]:
-        names.append(f"the arrays of {and_listed(arrays)}")
+    names = [name for what, name in lost if not what]
+    for kept in ("arrays", "logits"):
+        if of := [name for what, name in lost if what == kept]:
+            names.append(f"the {kept} of {and_listed(of)}")
     runs, whose = ("1 finished run", "its") if count == 1 else (f"{count} finished runs", "their")
     return (
         f"{and_listed(names)} of {runs} cannot be computed: {whose} weights are gone;"

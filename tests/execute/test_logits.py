@@ -16,7 +16,7 @@ from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 from runner import api
 from runner.api.predictions import predictions
 from runner.components import scores
-from runner.core.errors import DiskFull, UsageError
+from runner.core.errors import UsageError
 from runner.core.stages import Evaluate
 from runner.store.database import open_database
 from runner.store.merge import import_results
@@ -201,24 +201,6 @@ def test_full_disk_costs_the_logits_and_no_number(
         looked(tmp_path, "val")
     do(tmp_path, SPEC.replace("tables:", "analyses: {said: predictions}\ntables:"))
     assert len(looked(tmp_path, "val").frame()) == 360
-
-
-def test_full_disk_ends_the_command_where_logits_are_needed(
-    tested: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from runner.engine.stages import keeping
-
-    def full(*given: Any) -> None:
-        raise OSError(errno.ENOSPC, "no space left on device")
-
-    forget(tested, "val")
-    asked = SPEC.replace("tables:", "analyses: {said: predictions}\ntables:")
-    with monkeypatch.context() as patched:
-        patched.setattr(keeping, "write_logits", full)
-        with pytest.raises(DiskFull):
-            do(tested, asked)
-    log, _ = do(tested, asked)
-    assert [stage.kind for stage in log.began] == ["evaluate", "analyse"]
 
 
 def test_predictions_of_what_is_not_there_are_refused(tested: Path) -> None:

@@ -223,9 +223,9 @@ def test_every_setting_of_an_augmentation_changes_the_trajectory() -> None:
 
 def test_the_last_weights_that_count_as_the_best_are_analysed_as_these() -> None:
     best, last = Filters(name="filters"), Filters(name="filters", weights="last")
-    of_best, _ = analyse(chain_of(), best, "best")
-    same, _ = analyse(chain_of(), last, "best")
-    other, _ = analyse(chain_of(), last, "last")
+    of_best = analyse(chain_of(), best, "best")
+    same = analyse(chain_of(), last, "best")
+    other = analyse(chain_of(), last, "last")
     assert (same.key, same.cost_key) == (of_best.key, of_best.cost_key)
     assert other.key != of_best.key
 
@@ -234,14 +234,15 @@ def test_analysis_of_logits_comes_after_what_leaves_them() -> None:
     chain, asked = chain_of(), Predictions(name="predictions")
     prepare, train, test = (stage.key for stage in chain)
     for split, wanted in (("val", {prepare, train}), ("test", {prepare, train, test})):
-        made, leaving = analyse(chain, asked.model_copy(update={"split": split}), "best")
-        assert (set(made.needs), leaving) == (wanted, None)
+        made = analyse(chain, asked.model_copy(update={"split": split}), "best")
+        assert set(made.needs) == wanted
+        assert made.finds_logits
     for number in (None, 3):
-        made, leaving = analyse(chain, asked.model_copy(update={"split": "train"}), "best", number)
-        assert leaving is not None
-        assert leaving.key in made.needs
-        assert leaving.produces == made.consumes == (made.logits,)
-        assert (train in leaving.needs) == (number is None)
+        made = analyse(chain, asked.model_copy(update={"split": "train"}), "best", number)
+        assert not made.finds_logits
+        assert (train in made.needs) == (number is None)
+        assert made.weights in made.consumes
+        assert made.logits in made.produces
 
 
 def test_other_data_changes_every_key() -> None:

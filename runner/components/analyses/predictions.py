@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from runner.components.analyses.analysis import AnalysedSplit, Named, OnSplit
+from runner.components.analyses.analysis import Named, OnSplit
 
 
 class Predictions(OnSplit):
@@ -32,7 +32,3 @@ class Predictions(OnSplit):
     FROM_LOGITS: ClassVar[bool] = True
 
     name: Literal["predictions"]
-
-    def passes(self, sizes: Mapping[AnalysedSplit, float]) -> float:
-        """Return how many images go through the network: none, as logits are read."""
-        return 0.0

@@ -35,7 +35,6 @@ class Evaluate(PlannedStage):
         on_features: whether its network sees the prefix's outputs instead of images.
         from_logits: whether it reads logits that an earlier one left, without a network; not
             stored.
-        only_logits: whether it measures nothing: what it leaves are the logits.
     """
 
     kind: ClassVar[StageKind] = "evaluate"
@@ -51,7 +50,6 @@ class Evaluate(PlannedStage):
     prefix: FrozenPrefix | None = None
     on_features: bool = False
     from_logits: bool = False
-    only_logits: bool = False
 
     @property
     def cost_units(self) -> int:
@@ -66,7 +64,7 @@ class Evaluate(PlannedStage):
     @property
     def produces(self) -> tuple[str, ...]:
         """Artifacts that later stages need; logits beside numbers are none: these do without."""
-        return (self.logits,) if self.only_logits else ()
+        return ()
 
     @property
     def consumes(self) -> tuple[str, ...]:
@@ -84,8 +82,6 @@ class Evaluate(PlannedStage):
         on = " on features" if self.on_features else ""
         measures = f": {', '.join(self.measures)}" if self.measures else ""
         weights = f"{self.epoch} weights on {self.split}"
-        if self.only_logits:
-            return f"logits of {model_of(self.settings)}{on}, {weights}"
         if self.from_logits:
             return f"read logits of {model_of(self.settings)}, {weights}{measures}"
         return f"evaluate {model_of(self.settings)}{on}, {weights}{measures}"
@@ -101,7 +97,6 @@ class Evaluate(PlannedStage):
             "split": self.split,
             "epoch": self.epoch,
             **({"measures": list(self.measures)} if self.measures else {}),
-            **({"only_logits": True} if self.only_logits else {}),
             **({} if self.epoch_number is None else {"epoch_number": self.epoch_number}),
             **features_json(self.prefix, self.on_features),
         }
@@ -125,6 +120,10 @@ class Analyse(PlannedStage):
             where it looks at images, which say it.
         num_classes: of the data, likewise; else 0.
         logits: artifact name of the logits that are all it looks at, "" where it needs the network.
+            Where they are gone it computes them from the weights, and leaves them.
+        finds_logits: whether stages before it leave them, so that it is expected to compute none;
+            not stored.
+        from_logits: whether they lie there, so that it needs nothing else; not stored.
     """
 
     kind: ClassVar[StageKind] = "analyse"
@@ -141,6 +140,13 @@ class Analyse(PlannedStage):
     image_shape: tuple[int, int, int] | None = None
     num_classes: int = 0
     logits: str = ""
+    finds_logits: bool = False
+    from_logits: bool = False
+
+    @property
+    def cost_units(self) -> int:
+        """How often it takes the seconds that are known of its cost key: reading takes none."""
+        return 0 if self.from_logits else 1
 
     @property
     def name(self) -> str:
@@ -150,12 +156,13 @@ class Analyse(PlannedStage):
     @property
     def produces(self) -> tuple[str, ...]:
         """Artifacts that later stages, pictures and people need."""
-        return (analysis_name(self.key),) if self.leaves_arrays else ()
+        arrays = (analysis_name(self.key),) if self.leaves_arrays else ()
+        return (*arrays, self.logits) if self.logits else arrays
 
     @property
     def consumes(self) -> tuple[str, ...]:
         """Artifacts that it needs, of the stages before it."""
-        if self.logits:
+        if self.from_logits:
             return (self.logits,)
         if self.image_shape is not None:
             return (self.weights,)

@@ -8,6 +8,7 @@ from typing import Any
 from runner.artifacts.arrays import write_arrays
 from runner.components.analyses import typed_analysis
 from runner.components.models.classifier import UnknownLayer
+from runner.core.artifacts import analysis_name
 from runner.core.errors import StageFailed
 from runner.core.keys import canonical_json
 from runner.core.moments import reached
@@ -59,7 +60,7 @@ def _outcome(
     values: dict[str, Any] = {"epoch": epoch}
     produced: tuple[Produced, ...] = ()
     if stage.leaves_arrays:
-        (name,) = stage.produces
+        name = analysis_name(stage.key)
         folder = context.artifact_path(name)
         about = {"analysis": stage.analysis.json, **values}
         digest, size = with_room(

@@ -41,35 +41,13 @@ class RunWeights:
     epoch: int
 
 
-def keep_logits(
-    context: Context,
-    samples: Samples,
-    split: str,
-    logits: NDArray[np.float32],
-    weights: RunWeights,
-    check: Callable[[], None],
-    is_needed: bool = False,
-) -> Sequence[Produced]:
-    """Keep logits as an artifact; on a full disk, states give way.
-
-    Where they do not fit even then, nothing is kept, which is said, unless they are needed.
-
-    Args:
-        context: of the stage.
-        samples: the data.
-        split: ``train_eval``, ``val`` or ``test``.
-        logits: (N, classes) in the order of the split.
-        weights: whose logits they are.
-        check: called before they take their place; what it raises leaves what was there.
-        is_needed: by what comes after.
-
-    Raises:
-        OSError: when they cannot be written; of a full disk only when they are needed.
-        ClaimLost: when another process took the stage over.
-    """
+def described_logits(
+    samples: Samples, split: str, logits: NDArray[np.float32], weights: RunWeights
+) -> KeptLogits:
+    """Return logits with what of the data stands beside them; see :func:`keep_logits`."""
     images = samples.splits[METRIC_SPLITS[split]].numpy()
     names = samples.index["names"]  # of the rows that were kept: others may be left out
-    kept = KeptLogits(
+    return KeptLogits(
         logits=logits,
         labels=samples.labels(METRIC_SPLITS[split]),
         images=images,
@@ -79,12 +57,39 @@ def keep_logits(
         epoch=weights.epoch,
         weights=weights.digest,
     )
+
+
+def keep_logits(
+    context: Context,
+    samples: Samples,
+    split: str,
+    logits: NDArray[np.float32],
+    weights: RunWeights,
+    check: Callable[[], None],
+) -> Sequence[Produced]:
+    """Keep logits as an artifact; on a full disk, states give way.
+
+    Where they do not fit even then, nothing is kept, which is said.
+
+    Args:
+        context: of the stage.
+        samples: the data.
+        split: ``train_eval``, ``val`` or ``test``.
+        logits: (N, classes) in the order of the split.
+        weights: whose logits they are.
+        check: called before they take their place; what it raises leaves what was there.
+
+    Raises:
+        OSError: when they cannot be written, but for a full disk.
+        ClaimLost: when another process took the stage over.
+    """
+    kept = described_logits(samples, split, logits, weights)
     name = logits_name(weights.run, weights.which, split)
     path = context.artifact_path(name)
     try:
         return (with_room(context, lambda: write_logits(path, name, kept, check)),)
     except OSError as error:
-        if is_needed or not is_full_disk(error):
+        if not is_full_disk(error):
             raise
         context.on_note(f"the disk is full: logits of {split} images are not kept, all else is")
         return ()
