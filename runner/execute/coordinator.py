@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Sequence
 
 from runner.artifacts.folder import Artifacts
+from runner.artifacts.partial_values import abandoned_values
 from runner.artifacts.states import readers_of_checkpoints, remove_checkpoints, remove_unfinished
 from runner.core.errors import Interrupted
 from runner.core.moments import reached
@@ -89,7 +90,7 @@ class Coordinator:
         """Remove the checkpoints of trainings that have ended, or whose runs all have results.
 
         A process left them that was stopped: later the rest of a training may have been done under
-        another key.
+        another key. Values of analyses go that were stopped long ago and are not in the plan.
         """
         left = readers_of_checkpoints(self._artifacts)
         if not left:
@@ -99,7 +100,9 @@ class Coordinator:
         finished = readers_with_results(self._database, named)
         ended = self._schedule.ended_well().intersection(left)
         useless = {key for key, names in left.items() if names and finished.issuperset(names)}
-        remove_checkpoints(self._artifacts, (useless | ended) - held)
+        planned = {stage.key for stage in self._execution.plan.stages}
+        abandoned = abandoned_values(self._artifacts) - planned
+        remove_checkpoints(self._artifacts, (useless | ended | abandoned) - held)
 
     def _pass(self, without_waiting: bool = False) -> None:
         """Go through what is pending once.

@@ -3,14 +3,16 @@
 import errno
 import json
 import math
+import os
 import shutil
 import signal
+import time
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 import pytest
-from analysed_grids import ASKED, ENDED, VALUES, do, folders
+from analysed_grids import ASKED, ENDED, SPEC, VALUES, do, folders
 from forks import OUTPUT, Forks, KillAt
 from grids import ask
 from planted import at_moment, each_time
@@ -18,6 +20,7 @@ from test_measurements import kinds
 
 from runner.artifacts import arrays as arrays_module
 from runner.artifacts.arrays import read_arrays
+from runner.artifacts.atomic import ABANDONED_SECONDS
 from runner.components.analyses.robustness import Robustness
 from runner.core.errors import RunnerError
 from runner.core.keys import content_key
@@ -143,6 +146,27 @@ def test_values_of_an_analysis_that_do_not_fit_on_the_disk_are_not_said_to_be_ke
     with each_time("values of an analysis kept before its end", lambda: kept.append(1)):
         _, ran = do(before, ASKED, only=["lr=0.1"], checkpoint_seconds=0)
     assert (kept, ran.failed_measurements) == ([], 0)
+
+
+def test_values_of_a_stopped_analysis_go_when_nobody_asks_for_it_for_a_week(before: Path) -> None:
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    kept = "values of an analysis kept before its end"
+    with at_moment(kept, stop, 2), pytest.raises(KeyboardInterrupt):
+        do(before, ASKED, only=["lr=0.1"], checkpoint_seconds=0)
+    (path,) = before.glob(".runner/checkpoints/*/*/values.json")
+    do(before, SPEC)
+    assert path.exists(), "it may be asked for again"
+    week_ago = time.time() - ABANDONED_SECONDS - 60
+    os.utime(path, (week_ago, week_ago))
+    passes: list[int] = []
+    with each_time("images of a transform analysed", lambda: passes.append(1)):
+        shutil.copytree(before, before.with_name("asked again"))
+        do(before.with_name("asked again"), ASKED, only=["lr=0.1"])
+    assert len(passes) == 8, "it goes on however old they are"
+    do(before, SPEC)
+    assert not path.parent.exists()
 
 
 @pytest.mark.slow

@@ -1,7 +1,7 @@
 """What a long analysis has measured before its end: a later attempt goes on behind it.
 
-Owns the file, where it fits, and how often it is written. Values are recorded when the analysis
-has ended, not before; then the file goes.
+Owns what is in the file, where it fits, and how often it is written. Values are recorded when the
+analysis has ended, not before; then the file goes.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from runner.artifacts.atomic import whole_file
+from runner.artifacts.partial_values import FILE
 from runner.core.errors import is_full_disk
 from runner.core.keys import content_key
 from runner.core.moments import reached
@@ -19,8 +20,6 @@ from runner.core.records import AnalysisValue
 from runner.core.stages import Analyse
 from runner.engine.context import Context
 from runner.engine.job import StageJob
-
-FILE = "values.json"
 
 
 class Begun:
