@@ -49,8 +49,8 @@ def list_cache(db: str | Path | None = None) -> CacheContents:
 def clear_cache(kinds: Sequence[str] = (), db: str | Path | None = None) -> CacheContents:
     """Remove kinds of things from ``.runner/``; return what was removed.
 
-    Pixels and features are shared by all databases beside it; states, checkpoints, weights, logits
-    and analyses of the other databases stay.
+    Pixels, features and changed images are shared by all databases beside it; states, checkpoints,
+    weights, logits and analyses of the other databases stay.
 
     Args:
         kinds: of them; all when none is given.

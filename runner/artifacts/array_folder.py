@@ -1,7 +1,7 @@
-"""Folders with an array and an index that describes it: pixels and features.
+"""Folders with an array and an index that describes it: pixels, features, changed images.
 
 Verifies the checksum of an array once in each process and state of its file; whoever needs an array
-that is missing, damaged or foreign makes it again. Knows neither pixels nor features.
+that is missing, damaged or foreign makes it again. Knows none of them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Arrays on the disk: written with their space reserved, read by memory mapping.
 
-Knows neither pixels nor features.
+Knows not what is in them.
 """
 
 import os
