@@ -24,6 +24,9 @@ MAX_PHASES = 1_000_000
 
 MAX_LABELS = 100
 MAX_COLUMNS = 500
+MAX_ANALYSIS_COLUMNS = 400
+"""Of a table; the query has four columns for each of them, and SQLite takes 2,000."""
+
 SIGNS_A_VALUE = 100
 """Signs of a text that count as one value."""
 

@@ -8,13 +8,15 @@ torch.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
+from runner.core.records import AnalysisValue
 from runner.store.analysis_values import newest_attempt, values_of
+from runner.store.checking import check_analyses, refuse
 from runner.store.database import Database
 from runner.store.schema import analyses, attempts, results
 
@@ -84,6 +86,36 @@ def analyses_of(connection: sa.Connection, run_key: str) -> list[dict[str, Any]]
         .order_by(analyses.c.kind, analyses.c.analysis_key)
     )
     return [dict(row._mapping) | _made(connection, row) for row in connection.execute(query).all()]
+
+
+def values_of_runs(
+    database: Database, reruns: Mapping[str, int], analysis_key: str
+) -> dict[str, list[AnalysisValue]]:
+    """Return what an analysis found of runs, by their keys; nothing of those it was not made of.
+
+    Args:
+        database: where they are recorded.
+        reruns: which repetition of each run counts, by its key.
+        analysis_key: of the settings of the analysis.
+
+    Raises:
+        DamagedDatabase: when a value is not what was recorded.
+    """
+    wanting = sa.select(analyses.c.run_key, analyses.c.rerun, analyses.c.stage_key).where(
+        analyses.c.analysis_key == analysis_key
+    )
+    found: dict[str, list[AnalysisValue]] = {}
+    with database.read() as connection:
+        refuse(database.path, check_analyses(connection, reruns, {analysis_key}))
+        for run_key, rerun, stage_key in connection.execute(wanting).all():
+            if reruns.get(run_key) != rerun:
+                continue
+            if (attempt := newest_attempt(connection, stage_key)) is not None:
+                found[run_key] = [
+                    AnalysisValue(name, value, json.loads(dims))
+                    for name, dims, value in values_of(connection, attempt.id)
+                ]
+    return found
 
 
 def _made(connection: sa.Connection, row: Any) -> dict[str, Any]:

@@ -70,5 +70,8 @@ def _in_words(path: Path, error: BaseException | None) -> RunnerError | BaseExce
         return UsageError(f"{path} cannot be opened as a results database: {error}")
     if kind == sqlite3.SQLITE_CORRUPT:
         return damaged(path, str(error))
+    if kind == sqlite3.SQLITE_ERROR and str(error).startswith("too many "):
+        found = f"what is asked of {path} is too much for SQLite: {error}"
+        return UsageError(found, hint="ask for fewer columns or runs at once")
     hint = "`runner db check` looks at all of it"
     return DamagedDatabase(f"{path} cannot be used: {error}", hint=hint)

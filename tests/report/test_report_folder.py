@@ -83,6 +83,15 @@ def test_robustness_has_the_mean_and_deviation_over_draws_and_seeds(home: Path) 
     assert "sample standard deviation over 2 draws and 2 seeds" in caption.replace("\n", " ")
 
 
+def test_robustness_of_a_thousand_places_is_asked_for_as_any_other(home: Path) -> None:
+    steps = ", ".join(f"{{name: RandomRotation, degrees: {number}}}" for number in range(1, 21))
+    many = "".join(f"      - {{label: t{each}, severities: [{steps}]}}\n" for each in range(50))
+    text = analysed.SPEC.replace("    transforms:\n", f"    transforms:\n{many}")
+    (home / "seen.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError, match="analysis shaken of no chosen cell is there"):
+        api.plot("seen.yaml", "shaken")
+
+
 @pytest.mark.slow
 def test_transforms_of_one_severity_stand_side_by_side(home: Path) -> None:
     text = re.sub(r"      - label: turned\n.*\n", "", analysed.SPEC)

@@ -142,6 +142,11 @@ def test_labels_columns_and_pivots_have_limits(monkeypatch: pytest.MonkeyPatch) 
     columns = ", ".join(f"C{number}: lr" for number in range(501))
     found = "a.yaml:4:10: table t has 501 columns\n    allowed: at most 500"
     assert refused(f"tables: {{t: {{{columns}}}}}") == found
+    shaken = "analyses: {s: {name: robustness, transforms: [RandomHorizontalFlip]}}\n"
+    column = "{metric: accuracy, analysis: s, where: {transform: none, severity: 0}}"
+    columns = ", ".join(f"C{number}: {column}" for number in range(401))
+    found = "a.yaml:5:10: table t has 401 columns of analyses\n    allowed: at most 400"
+    assert refused(f"{shaken}tables: {{t: {{{columns}}}}}") == found
     monkeypatch.setattr(pivot_checks, "MAX_COLUMNS", 3)
     text = "sweep: {grid: {lr: [1, 2, 3, 4], epochs: [1, 2]}}\ntables:\n  t:\n"
     text += "    columns: {LR: lr, N: epochs, ACC: val_accuracy}\n    pivot: "

@@ -17,9 +17,9 @@ from runner.core.errors import DataError, UsageError
 from runner.report.figures.cells import FigureCell
 from runner.report.figures.curves import AnalysedRun, FigureRequest, ShownCell
 from runner.report.figures.options import as_file_part
-from runner.report.tables.query import query_table
 from runner.spec.figures.declared import DeclaredFigure
 from runner.spec.figures.kinds import PredictionsFigure, RobustnessFigure
+from runner.store.analyses import values_of_runs
 from runner.store.queries import CellResult
 
 if TYPE_CHECKING:
@@ -52,37 +52,39 @@ def robustness_request(
     Raises:
         UsageError: when none has.
     """
-    from runner.report.figures.robustness import robustness_table
+    from runner.report.figures.robustness import measure
 
     assert isinstance(figure.settings, RobustnessFigure)
     assert figure.analysis is not None
     assert request.database is not None
-    table = robustness_table(figure.analysis, figure.settings.metrics)
-    keys = {result.run_key for cell in request.cells for result in cell.results}
-    filled = query_table(request.database, table, request.experiment, request.variant, keys)
-    rows = {row.position: row for row in filled.rows}
+    done = {
+        result.run_key: result.rerun or 0
+        for cell in request.cells
+        for result in cell.results
+        if result.status == "done"
+    }
+    found = values_of_runs(request.database, done, figure.analysis.key)
     made = {
-        cell.name: min(entry.count for entry in rows[cell.position].entries.values())
+        cell.name: [found[each.run_key] for each in cell.results if each.run_key in found]
         for cell in request.cells
     }
-    told = tuple(_told(each, made.get(each.name, 0)) for each in cells)
+    told = tuple(_told(each, len(made.get(each.name, ()))) for each in cells)
     shown = tuple(cell for cell in request.cells if made[cell.name])
     if not shown:
         raise _nothing(figure, command)
+    places = figure.analysis.settings.places() or ()
+    measured = {
+        cell.position: measure(places, figure.settings.metrics, made[cell.name]) for cell in shown
+    }
     values = [
-        {
-            "cell": cell.name,
-            "name": column.source,
-            **dict(column.analysis.where if column.analysis else ()),
-            "mean": entry.value,
-            "std": entry.std,
-            "seeds": entry.count,
-        }
+        {"cell": cell.name, "name": metric, "severity": severity, "transform": transform}
+        | {"mean": entry.value, "std": entry.std, "seeds": entry.count}
         for cell in shown
-        for column in table.columns
-        for entry in [rows[cell.position].entries[column.title]]
+        for metric, transforms in measured[cell.position].items()
+        for transform, severities in transforms.items()
+        for severity, entry in severities.items()
     ]
-    request = replace(request, cells=shown, analysis=figure.analysis, table=table, rows=rows)
+    request = replace(request, cells=shown, analysis=figure.analysis, measured=measured)
     return FoundAnalysis(request, told, tuple(values))
 
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from runner.components.measures import BY_NAME
 from runner.core.reader import LAST
@@ -23,10 +23,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from runner.report.figures.samples import SampleGroup
-    from runner.report.tables.table import Row
+    from runner.report.tables.table import TableValue
     from runner.spec.analyses import DeclaredAnalysis
 
 Measure = Literal["loss", "accuracy"]
+Measured: TypeAlias = "Mapping[str, Mapping[str, Mapping[int, TableValue]]]"
+"""Of a cell, by metric, transform and severity."""
+
 POINTS = 150
 """About as many points a curve of steps has, unless a window is asked for."""
 
@@ -104,7 +107,7 @@ class FigureRequest:
         table: that figure's metrics, as columns beside ``x``.
         samples: what a figure of augmented images shows.
         analysis: that a figure is of, or None.
-        rows: of ``table``, by position, where the figure is of an analysis' numbers.
+        measured: by position of a cell the numbers of an analysis, where the figure is of them.
         runs: what the analysis left of runs, where the figure is of arrays.
     """
 
@@ -118,7 +121,7 @@ class FigureRequest:
     table: Table | None = None
     samples: tuple[SampleGroup, ...] = ()
     analysis: DeclaredAnalysis | None = None
-    rows: Mapping[int, Row] = field(default_factory=dict)
+    measured: Mapping[int, Measured] = field(default_factory=dict)
     runs: tuple[AnalysedRun, ...] = ()
 
     def title(self, what: str) -> str:

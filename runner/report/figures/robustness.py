@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any, Literal
 
 from matplotlib.artist import Artist
@@ -19,13 +20,11 @@ from matplotlib.ticker import MaxNLocator
 from runner.components.analyses.analysis import Place
 from runner.components.analyses.robustness import Robustness
 from runner.core.errors import UsageError
-from runner.report.figures.curves import FigureRequest, ShownCell
+from runner.core.records import AnalysisValue
+from runner.report.figures.curves import FigureRequest, Measured
 from runner.report.figures.drawing import COLORS, MARKERS
 from runner.report.figures.page import foot_legend, page, shorten, side_legend
 from runner.report.tables.table import TableValue
-from runner.spec.analyses import DeclaredAnalysis
-from runner.spec.tables.columns import AnalysisSource, Column
-from runner.spec.tables.table import Table
 
 MOST_CELLS = 24
 LINES: tuple[Any, ...] = ("solid", (0, (4, 1.5)), (0, (1, 1.2)))
@@ -48,21 +47,44 @@ class _Line:
     values: tuple[TableValue, ...]
 
 
-def robustness_table(analysis: DeclaredAnalysis, metrics: Sequence[str]) -> Table:
-    """Return a table with a column for each metric at each transform and severity."""
-    columns = tuple(
-        _column(analysis, metric, place)
-        for metric in metrics
-        for place in analysis.settings.places_of(metric) or ()
-    )
-    return Table(analysis.name, "", columns, (), None)
+def measure(
+    places: Sequence[Place], metrics: Sequence[str], runs: Sequence[Sequence[AnalysisValue]]
+) -> Measured:
+    """Return the numbers of a cell at each place, as tables have them.
+
+    Args:
+        places: of the analysis, each with a transform and a severity.
+        metrics: which of its values.
+        runs: what it found of each run of the cell, draws one by one.
+
+    Returns:
+        The mean over the runs of their means, the deviation of all draws from that, and the count
+        of runs; entries without a number where it was made of none.
+    """
+    gathered: list[dict[tuple[str, object, object], list[float]]] = []
+    for run in runs:
+        gathered.append({})
+        for each in run:
+            at = (each.name, each.dims.get(TRANSFORM), each.dims.get(SEVERITY))
+            gathered[-1].setdefault(at, []).append(each.value)
+    found: dict[str, dict[str, dict[int, TableValue]]] = {}
+    for metric in metrics:
+        of_metric = found.setdefault(metric, {})
+        for place in places:
+            where = (metric, place[TRANSFORM], place[SEVERITY])
+            draws = [of_run[where] for of_run in gathered if where in of_run]
+            label, severity = str(place[TRANSFORM]), int(place[SEVERITY])
+            of_metric.setdefault(label, {})[severity] = _averaged(draws)
+    return found
 
 
-def _column(analysis: DeclaredAnalysis, metric: str, place: Place) -> Column:
-    repeated = tuple(analysis.settings.REPEATED)
-    source = AnalysisSource(analysis.name, analysis.key, tuple(sorted(place.items())), repeated)
-    title = f"{place[TRANSFORM]} {place[SEVERITY]} {metric}"
-    return Column(title, "metric", metric, None, "best", None, None, None, source)
+def _averaged(draws: Sequence[Sequence[float]]) -> TableValue:
+    if not draws:
+        return TableValue(None)
+    mean, every = fmean(map(fmean, draws)), [value for run in draws for value in run]
+    squares = math.fsum((value - mean) ** 2 for value in every)
+    deviation = math.sqrt(squares / (len(every) - 1)) if len(every) > 1 else None
+    return TableValue(mean, deviation, len(draws))
 
 
 def robustness(request: FigureRequest) -> Figure:
@@ -70,13 +92,16 @@ def robustness(request: FigureRequest) -> Figure:
 
     Where every transform has one severity, transforms stand side by side.
     """
-    assert request.table is not None
-    cells, metrics = request.cells, list(dict.fromkeys(each.source for each in _columns(request)))
+    cells = request.cells
+    metrics = list(request.measured[cells[0].position])
     if len(cells) > MOST_CELLS:
         found = f"{len(cells)} cells; a figure of robustness takes {MOST_CELLS}"
         raise UsageError(found, hint="choose some with --only, or `only` in the spec")
     shown = {
-        cell.name: {metric: _lines(request, cell, metric) for metric in metrics} for cell in cells
+        cell.name: {
+            metric: _lines(measured) for metric, measured in request.measured[cell.position].items()
+        }
+        for cell in cells
     }
     lines = next(iter(shown.values()))[metrics[0]]
     is_scale = any(len(line.severities) > 2 for line in lines)
@@ -120,21 +145,9 @@ def _shared(metrics: Sequence[str]) -> Literal["all", "col"]:
     return "all" if len(metrics) == 1 else "col"
 
 
-def _columns(request: FigureRequest) -> tuple[Column, ...]:
-    assert request.table is not None
-    return request.table.columns
-
-
-def _lines(request: FigureRequest, cell: ShownCell, metric: str) -> list[_Line]:
+def _lines(measured: Mapping[str, Mapping[int, TableValue]]) -> list[_Line]:
     """Return the transforms of a cell; each begins with the images as they are."""
-    entries = request.rows[cell.position].entries
-    found: dict[str, dict[int, TableValue]] = {}
-    for column in _columns(request):
-        if column.source == metric and column.analysis is not None:
-            place = dict(column.analysis.where)
-            of_label = found.setdefault(str(place[TRANSFORM]), {})
-            of_label[int(place[SEVERITY])] = entries[column.title]
-    (_, first), *others = found.items()
+    (_, first), *others = measured.items()
     return [
         _Line(label, (UNCHANGED, *values), (first[UNCHANGED], *values.values()))
         for label, values in others

@@ -19,7 +19,7 @@ from runner.spec.analyses import Analyses
 from runner.spec.names import SETTING_ROOTS, short_name
 from runner.spec.nodes import Node, to_node
 from runner.spec.options import setting_paths
-from runner.spec.sizes import MAX_COLUMNS, MAX_VALUES
+from runner.spec.sizes import MAX_ANALYSIS_COLUMNS, MAX_COLUMNS, MAX_VALUES
 from runner.spec.tables.columns import AnalysisSource, Column
 from runner.spec.tables.measured import how_to_record, metric_is_available
 from runner.spec.tables.pivot import pivoted_columns
@@ -79,6 +79,10 @@ def _check_size(tables: Sequence[Table], cells: Sequence[Cell]) -> None:
             found = f"table {table.name} has {len(table.columns)} columns"
             found += f", and its pivot titles of {titles} values" if titles else ""
             raise SpecError([Problem(table.position, found, f"at most {MAX_COLUMNS}")])
+        of_analyses = sum(column.analysis is not None for column in table.columns)
+        if of_analyses > MAX_ANALYSIS_COLUMNS:
+            found = f"table {table.name} has {of_analyses} columns of analyses"
+            raise SpecError([Problem(table.position, found, f"at most {MAX_ANALYSIS_COLUMNS}")])
     count = sum(len(table.columns) for table in tables)
     if count * len(cells) > MAX_VALUES:
         found = f"tables of {count} columns in all, over {len(cells)} cells"
