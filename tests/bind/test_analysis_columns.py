@@ -1,10 +1,14 @@
 """Columns of analyses name classes and images that there are; else no work begins."""
 
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from runner import api
+from runner.bind.analysis_columns import analysis_column_problems
+from runner.components.data.dataset import DatasetSettings
 from runner.core.errors import SpecError
 
 SPEC = """\
@@ -98,3 +102,62 @@ def test_name_that_values_may_have_is_taken_and_a_whole_number_is_one(
     tmp_path: Path, analysis: str, where: str, model: str
 ) -> None:
     assert problem(tmp_path, analysis, where, model) == ""
+
+
+MANY = """\
+name: many
+data: {dataset: digits, validation: 0.25, test: 0.2}
+model: {name: mlp, hidden: [5]}
+train: {epochs: 1, batch_size: 64}
+sweep: {grid: {model.hidden: [[5], [5, 4], [6]], lr: [0.1, 0.2]}}
+analyses:
+  seen: {name: saliency, methods: [gradient], count: 3, weights: last}
+  size: sizes
+evaluate: {test: last}
+tables:
+  t:
+    A: {analysis: size, metric: parameters, where: {layer: network}}
+    B: {analysis: size, metric: parameters, where: {layer: output}}
+    C: {analysis: size, metric: trainable, where: {layer: hidden1.linear}}
+    D: {analysis: size, metric: parameters, where: {layer: hidden2.linear}}
+    E: {analysis: seen, metric: probability, where: {class: 3, image: '0003'}}
+    F: {analysis: seen, metric: probability, where: {class: 4, image: '0564'}}
+"""
+
+
+def test_columns_build_a_network_only_until_one_has_the_layer_and_compute_no_sizes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = import_module("runner.engine.analyses.sizes")
+    built: list[Any] = []
+    splits: list[Any] = []
+    called, split = sizes.called_layers, DatasetSettings.split
+
+    def counted(model: Any, *others: Any) -> Any:
+        built.append(model.hidden)
+        return called(model, *others)
+
+    def split_once(*given: Any) -> Any:
+        splits.append(given)
+        return split(*given)
+
+    def within(cells: Any) -> Any:
+        with monkeypatch.context() as patch:
+            patch.setattr(DatasetSettings, "split", split_once)
+            patch.setattr(sizes, "called_layers", counted)
+            patch.setattr(sizes, "network_sizes", None)
+            return list(analysis_column_problems(cells))
+
+    monkeypatch.setattr("runner.bind.binder.analysis_column_problems", within)
+    spec = tmp_path / "many.yaml"
+    spec.write_text(MANY)
+    api.plan(api.Request(spec, db=tmp_path / "results.db"))
+    assert built == [(5,), (5, 4)]
+    assert len(splits) == 1
+    spec.write_text(MANY.replace("layer: output", "layer: outputs"))
+    with pytest.raises(SpecError) as caught:
+        api.plan(api.Request(spec, db=tmp_path / "results.db"))
+    assert "did you mean: output\n" in str(caught.value)
+    assert "hidden1.activation, output, hidden2.linear, hidden2.activation, network" in str(
+        caught.value
+    )

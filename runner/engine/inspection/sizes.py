@@ -111,6 +111,22 @@ def network_sizes(model: Model, shape: Shape, num_classes: int) -> NetworkSizes:
     return NetworkSizes(tuple(layers), sums[0], sums[1], calls.multiply_adds, fields.unknown)
 
 
+def called_layers(model: Model, shape: Shape, num_classes: int) -> list[str]:
+    """Return the layer of each row of :func:`network_sizes`, without any size: much sooner.
+
+    Args:
+        model: its settings.
+        shape: channels, height, width.
+        num_classes: of the data.
+
+    Raises:
+        ValueError: when the network does not fit the images.
+        RuntimeError: when the images are too small.
+    """
+    network = network_on_meta(model, shape, num_classes).eval()
+    return [call.layer for call in _calls(network, shape).ended]
+
+
 @dataclass
 class _Call:
     """A call of a layer.
