@@ -119,14 +119,34 @@ def partial_path(final: Path) -> Path:
 
     What dead processes left beside ``final`` is removed.
     """
+    mine = final.with_name(f"{final.name}.{this_process().tag()}.{SUFFIX}")
+    for left, tag in _unfinished(final):
+        if left == mine or _is_abandoned(left, tag):
+            remove_partial(left)
+    return mine
+
+
+def is_being_written(final: Path) -> bool:
+    """Return whether another process, which lives on this machine, writes what becomes ``final``.
+
+    Of other machines' processes nobody knows whether they live.
+    """
+    owners = [process_of(tag) for _, tag in _unfinished(final)]
+    return any(
+        owner is not None
+        and owner.is_of_this_boot()
+        and owner.pid != this_process().pid
+        and not is_dead(owner)
+        for owner in owners
+    )
+
+
+def _unfinished(final: Path) -> Iterator[tuple[Path, str]]:
+    """Yield the unfinished files or folders of ``final``, with the tags of their processes."""
     before, after = f"{final.name}.", f".{SUFFIX}"
-    mine = final.with_name(f"{before}{this_process().tag()}{after}")
     for name in _names(final.parent):
         if name.startswith(before) and name.endswith(after) and len(name) > len(before + after):
-            left = final.with_name(name)
-            if left == mine or _is_abandoned(left, name[len(before) : -len(after)]):
-                remove_partial(left)
-    return mine
+            yield final.with_name(name), name[len(before) : -len(after)]
 
 
 def _names(folder: Path) -> list[str]:

@@ -2,9 +2,13 @@
 
 import errno
 import json
+import os
 import shutil
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,8 +19,10 @@ from torch import Tensor
 
 from runner import api
 from runner.api.reporting import report
+from runner.artifacts.atomic import SUFFIX
 from runner.artifacts.cache import EVICTED
 from runner.artifacts.folder import INDEX
+from runner.artifacts.process import start_ticks, this_process
 from runner.engine.analyses import changed_images
 from runner.engine.data import samples
 from runner.engine.data.augment import Augmenter
@@ -143,6 +149,29 @@ def test_changed_images_of_another_format_are_not_used(
     made.clear()
     do(before, ASKED, only=["lr=0.2"])
     assert made == ONE_PASS * 9
+
+
+@pytest.mark.parametrize("is_alive", [True, False])
+def test_images_that_another_process_is_making_are_waited_for_while_it_lives(
+    is_alive: bool, before: Path, made: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    do(before, ASKED, only=["lr=0.1"])
+    made.clear()
+    last, parent = sorted(before.glob(f"{KEPT}/*"))[-1], os.getppid()
+    ticks = start_ticks(parent)
+    other = replace(this_process(), pid=parent, ticks=ticks if is_alive else (ticks or 0) + 1)
+    partial = last.rename(last.with_name(f"{last.name}.{other.tag()}.{SUFFIX}"))
+    waited: list[float] = []
+
+    def ends(seconds: float) -> None:
+        waited.append(seconds)
+        partial.rename(last)
+
+    clock = SimpleNamespace(monotonic=time.monotonic, sleep=ends)
+    monkeypatch.setattr(changed_images, "time", clock)
+    do(before, ASKED, only=["lr=0.2"])
+    expected: tuple[int, list[int]] = (1, []) if is_alive else (0, ONE_PASS)
+    assert (len(waited), made) == expected
 
 
 @pytest.mark.slow

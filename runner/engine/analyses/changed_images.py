@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from runner.artifacts.array_folder import DAMAGED, NOT_THERE, array_folder, is_whole, open_or_make
+from runner.artifacts.atomic import is_being_written
 from runner.artifacts.folder import INDEX
 from runner.artifacts.hashes import file_digest
 from runner.components.augmentations.pipeline import Pipeline
@@ -41,6 +43,10 @@ ARRAY = "changed.npy"
 AGAIN = "changed images are made again"
 DIGITS = 64
 """Of a SHA-256, in hexadecimal."""
+
+PAUSE = 0.1
+LONGEST_WAIT = 600.0
+"""Seconds between two looks whether another process has made them, and until it counts as stuck."""
 
 FORMAT = 1
 """Raised when equal steps, seeds and draws make other images, or their layout changes: images of
@@ -77,7 +83,8 @@ class ChangedImages:
 
         Args:
             context: of the stage.
-            alive: called after each batch that is changed; what it raises leaves nothing behind.
+            alive: called after each batch that is changed, and while another process makes them;
+                what it raises leaves nothing behind.
 
         Raises:
             OSError: when they cannot be read or written, but for a full disk.
@@ -115,6 +122,7 @@ class ChangedImages:
     def _kept(self, context: Context, alive: Callable[[], None]) -> Tensor | None:
         """Return the rows (N, H · W · C) uint8 as they are kept, None where there is no room."""
         folder = context.artifact_path(self.name)
+        _wait_for_others(folder, alive)
         shape = (len(self.images.splits[self.split]), int(np.prod(self.images.shape)))
         cache = None if (folder / INDEX).is_file() else context.cache
         if cache is not None and not cache.make_room(folder, int(np.prod(shape))):
@@ -158,6 +166,14 @@ class ChangedImages:
             changed = augmenter(images.as_images(some), self.draw, step, indices.tolist())
             yield changed.permute(0, 2, 3, 1).flatten(1)
             alive()
+
+
+def _wait_for_others(folder: Path, alive: Callable[[], None]) -> None:
+    """Wait while another process makes the same images, which takes no longer than making them."""
+    last = time.monotonic() + LONGEST_WAIT
+    while is_being_written(folder) and not (folder / INDEX).is_file() and time.monotonic() < last:
+        alive()
+        time.sleep(PAUSE)
 
 
 def _write_index(folder: Path, digest: str) -> None:
