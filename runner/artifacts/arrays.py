@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.artifacts.atomic import partial_path, remove_partial, whole_folder
+from runner.artifacts.atomic import take_away, whole_folder
 from runner.artifacts.folder import INDEX
 from runner.core.keys import content_key
 from runner.core.moments import reached
@@ -131,11 +131,9 @@ def remove_damaged(folder: Path, digest: str | None) -> bool:
             (folder / f"{name}.npy").read_bytes()
         if read_arrays(folder, digest) is not None:  # another process has just made it again
             return True
-        partial = partial_path(folder)
-        folder.rename(partial)
+        take_away(folder)
     except OSError:
         return False
-    remove_partial(partial)
     return True
 
 

@@ -177,6 +177,17 @@ def remove_partial(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def take_away(final: Path) -> None:
+    """Remove a file or folder at once: nobody finds a part of it.
+
+    Raises:
+        OSError: when it cannot be renamed; it stays as it was.
+    """
+    partial = partial_path(final)
+    final.rename(partial)
+    remove_partial(partial)
+
+
 def flush(path: Path) -> None:
     """Wait until a written file is on the disk, so that a power cut cannot empty it later."""
     handle = os.open(path, os.O_RDONLY)  # an unpacked file may be read-only

@@ -107,4 +107,4 @@ def test_arrays_that_are_gone_are_said_to_be(home: Path, call: Call) -> None:
     shutil.rmtree(home / ".runner" / "analyses")
     shown = call("inspect", "filters", "seen:0")
     assert shown.code == 2
-    assert "the arrays of filters of run 'seen:0' are gone or damaged" in shown.err
+    assert "filters of run 'seen:0' cannot be shown: its arrays are gone or damaged" in shown.err
