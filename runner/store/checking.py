@@ -224,7 +224,8 @@ def check_analyses(
     query = query.outerjoin(run_stages, own)
     rows = _chosen(connection, query, analyses.c.run_key, run_keys)
     if analysis_keys is not None:
-        rows = [row for row in rows if row.analysis_key in set(analysis_keys)]
+        wanted = set(analysis_keys)
+        rows = [row for row in rows if row.analysis_key in wanted]
     stage_keys = sorted({row.stage_key for row in rows})
     problems = [
         f"the stage of analysis {row.kind} of run {row.run_key[:12]} is not what was recorded"

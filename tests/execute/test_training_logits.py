@@ -1,5 +1,6 @@
 """A training keeps the logits of what it evaluates itself, of the epochs whose weights are kept."""
 
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from runner import api
 from runner.api.predictions import SplitPredictions
 from runner.api.running import RunSummary, run
 from runner.components import scores
+from runner.engine.stages import training_logits
 
 SPEC = """\
 name: kept
@@ -76,6 +78,29 @@ def test_readers_of_one_training_keep_the_logits_of_their_own_epochs(tmp_path: P
     rows = "[{epochs: 2}, {epochs: 5}, {early_stopping: {monitor: val_loss, patience: 1}}]"
     do(tmp_path, f"{SPEC}sweep: {{rows: {rows}}}\n")
     assert ask(tmp_path, "SELECT count(*) FROM stages WHERE kind = 'train'") == [(1,)]
+    for position in range(3):
+        check(tmp_path, f"kept:{position}", "val")
+
+
+def test_logits_of_one_epoch_are_held_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three runs read one training, each with an epoch of its own."""
+    made: list[weakref.ref[Any]] = []
+    held: list[int] = []
+    logits = training_logits._logits
+
+    def counted(*given: Any) -> Any:
+        held.append(sum(each() is not None for each in made))
+        found = logits(*given)
+        made.append(weakref.ref(found))
+        return found
+
+    monkeypatch.setattr(training_logits, "_logits", counted)
+    rows = "[{epochs: 1}, {epochs: 2}, {epochs: 3}]"
+    text = SPEC.replace("epochs: 4", "best: {monitor: last}")
+    do(tmp_path, f"{text}evaluate: {{test: each_epoch}}\nsweep: {{rows: {rows}}}\n")
+    assert held == [0, 1, 0, 1, 0, 1]  # of val, then of test
     for position in range(3):
         check(tmp_path, f"kept:{position}", "val")
 

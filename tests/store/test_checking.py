@@ -2,7 +2,7 @@
 
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from runner.components.measures import STANDARD
 from runner.core.errors import DamagedDatabase
 from runner.core.reader import SPLITS
 from runner.store import integrity
-from runner.store.checking import check_everything, check_results
+from runner.store.checking import check_analyses, check_everything, check_results
 from runner.store.checksums import RESULT, STAGES, STEPS, at_ends
 from runner.store.database import Database, open_database
 from runner.store.merge import import_results
@@ -284,3 +284,26 @@ def test_an_index_that_hides_results_is_damage(
     path.write_bytes(content)
     with pytest.raises(DamagedDatabase, match="missing from index"):
         open_database(path)
+
+
+def test_keys_that_are_asked_for_are_gone_through_once_however_many_rows_there_are(
+    path: Path,
+) -> None:
+    class Keys(list[str]):
+        times = 0
+
+        def __iter__(self) -> Iterator[str]:
+            self.times += 1
+            return super().__iter__()
+
+    for number in range(3):
+        change(
+            path,
+            "INSERT INTO analyses (run_key, rerun, analysis_key, kind, stage_key)"
+            f" VALUES ('r1', 0, 'key{number}', 'sizes', 'train-r1-0')",
+        )
+    keys = Keys(["key1"])
+    with closing(open_database(path, create=False)) as database, database.read() as connection:
+        (analyses, _) = check_analyses(connection, ["r1"], keys)
+    assert len(analyses.problems) == 1  # of the chosen one, whose stage is no analysis
+    assert keys.times == 1

@@ -45,10 +45,12 @@ def keep_training_logits(
     if not kept:
         return
     before = copy_state(network) if epoch and any(each.epoch != epoch for each in kept) else {}
-    found: dict[tuple[int, str], NDArray[np.float32]] = {}
-    at = epoch
+    found: dict[str, NDArray[np.float32]] = {}
+    at, found_of = epoch, 0
     for each in kept:
-        lacking = [split for split in splits if (each.epoch, split) not in found]
+        if each.epoch != found_of:  # of one epoch at a time: many readers may have as many epochs
+            found, found_of = {}, each.epoch
+        lacking = [split for split in splits if split not in found]
         if lacking and each.epoch != at:
             path = context.artifact_path(weights_name(each.run, each.which))
             weights = whole_weights(path, each.digest)
@@ -58,10 +60,9 @@ def keep_training_logits(
             load_state(network, weights)
             at = each.epoch
         for split in lacking:
-            found[each.epoch, split] = _logits(context, job, network, samples, split)
+            found[split] = _logits(context, job, network, samples, split)
         for split in splits:
-            logits = found[each.epoch, split]
-            made = keep_logits(context, samples, split, logits, each, job.check_claim)
+            made = keep_logits(context, samples, split, found[split], each, job.check_claim)
             job.produced.extend(made)
     if before:
         load_state(network, before)
