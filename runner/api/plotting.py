@@ -28,7 +28,7 @@ class RenderedFigure(Framed):
     Attributes:
         figures: each page as matplotlib has it, by its file.
         cells: how much of each selected cell it shows.
-        command: makes what was left out.
+        command: makes what was left out; "" where no run does.
         rows: the numbers of the analysis that it draws.
         notes: what should be said about the files.
     """
@@ -105,9 +105,11 @@ def draw(spec: str | Path, options: PlotOptions) -> RenderedFigure:
     drawn = draw_figure(experiment, figure, selected, home, command)
     path = figure_path(experiment, options, drawn.x)
     pages = {
-        path.with_stem(f"{path.stem}-{part}") if part else path: page
-        for part, page in drawn.pages.items()
+        path.with_stem(f"{path.stem}-{part}") if part else path: page for part, page in drawn.pages
     }
+    left_out = [cell for cell in drawn.cells if cell.left_out]
+    if left_out and not any(cell.by_run for cell in left_out):
+        command = ""
     return RenderedFigure(pages, drawn.cells, command, drawn.values)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from runner.spec.variants import variant_choice
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
     from runner.report.folder import Entry, ReportWriter
     from runner.report.tables.table import TableData
@@ -30,7 +32,7 @@ class ReportFolder(Framed):
         path: of the folder.
         entries: each table and figure, with its files and what it lacks.
         refs: the tables.
-        command: makes what is missing.
+        command: makes what is missing; "" where something is that no run makes.
     """
 
     path: Path
@@ -107,6 +109,9 @@ def write_report(
     title = f"{experiment.name} [{variant}]" if variant else experiment.name
     with writing_report(place, title, experiment.about, command) as writer:
         _write(writer, experiment, list(zip(refs, tables, strict=True)), home, on_progress)
+    missing = [entry for entry in writer.entries if entry.missing]
+    if missing and not any(entry.by_run for entry in missing):
+        command = ""
     return ReportFolder(Path(folder), tuple(writer.entries), tuple(refs), command)
 
 
@@ -118,6 +123,7 @@ def _write(
     on_progress: Callable[[int, int], Any],
 ) -> None:
     from runner.report.figures.rendering import draw_figure
+    from runner.report.folder import NotDrawn
 
     total = len(tables) + len(experiment.figures)
     on_progress(0, total)
@@ -126,9 +132,35 @@ def _write(
         on_progress(len(writer.entries), total)
     for figure in experiment.figures:
         try:
-            drawn = draw_figure(experiment, figure, experiment.cells, home, writer.command)
-        except (UsageError, DataError) as error:
-            writer.leave_out(figure, error.found.removeprefix(f"figure {figure.name}: "))
-        else:
-            writer.add_figure(figure, drawn)
+            with _drawing():
+                drawn = draw_figure(experiment, figure, experiment.cells, home, writer.command)
+            writer.add_figure(figure, replace(drawn, pages=_one_by_one(drawn.pages)))
+        except NotDrawn as error:
+            writer.leave_out(figure, error)
         on_progress(len(writer.entries), total)
+
+
+def _one_by_one(pages: Iterable[tuple[str, Figure]]) -> Iterator[tuple[str, Figure]]:
+    """Yield pages; what goes wrong as one is drawn is NotDrawn, unlike what does as it is saved."""
+    waiting = iter(pages)
+    while True:
+        with _drawing():
+            page = next(waiting, None)
+        if page is None:
+            return
+        yield page
+        del page
+
+
+@contextmanager
+def _drawing() -> Iterator[None]:
+    """Turn what one figure cannot be drawn for into NotDrawn: the others are."""
+    from runner.report.figures.cells import is_made_by_run
+    from runner.report.folder import NotDrawn
+
+    try:
+        yield
+    except (UsageError, DataError) as error:
+        raise NotDrawn(error.found, is_made_by_run(error)) from error
+    except (OSError, ValueError) as error:  # of reading what it shows, or of matplotlib
+        raise NotDrawn(str(error)) from error

@@ -6,8 +6,9 @@ again. Reads `.runner/` and the database, and imports no torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from runner.artifacts.arrays import NamedArrays, read_arrays, remove_damaged
 from runner.bind.workspace import Workspace
 from runner.core.artifacts import analysis_name
+from runner.core.errors import DataError
 from runner.store.analyses import analyses_of
 from runner.store.database import Database
 from runner.store.progress import artifact_digests
@@ -29,19 +31,21 @@ class KeptAnalysis:
 
     Attributes:
         missing: why there is nothing, or "".
-        arrays: by name; the component of the analysis says what they hold.
+        read: returns the arrays, by name; the component of the analysis says what they hold. They
+            are not held: those of many runs take more memory than there is. Raises DataError
+            where they have gone meanwhile.
         values: its numbers: name, dims, value.
     """
 
     missing: str = ""
-    arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    read: Callable[[], Mapping[str, NDArray[Any]]] = dict
     values: tuple[Mapping[str, Any], ...] = ()
 
 
 def kept_analysis(
     database: Database, home: Workspace, run_key: str, analysis_key: str
 ) -> KeptAnalysis:
-    """Return what an analysis of a run has left, arrays included.
+    """Return what an analysis of a run has left, whose arrays were read and found whole.
 
     Args:
         database: where the run is recorded.
@@ -54,9 +58,17 @@ def kept_analysis(
     made = next((each for each in known if each["analysis_key"] == analysis_key), None)
     if made is None or not made["made"]:
         return KeptAnalysis(NOT_MADE)
-    kept, missing = kept_arrays(database, home, made["stage_key"])
-    arrays = {} if kept is None else kept.arrays
-    return KeptAnalysis(missing, arrays, tuple(made["values"]))
+    artifact = analysis_name(made["stage_key"])
+    digest = artifact_digests(database, [artifact]).get(artifact)
+    folder = home.artifacts(database).path(artifact)
+
+    def read() -> Mapping[str, NDArray[Any]]:
+        kept, missing = _read(folder, digest)
+        if kept is None:
+            raise DataError(f"{made['kind']} of run {run_key[:12]}: {missing}")
+        return kept.arrays
+
+    return KeptAnalysis(_read(folder, digest)[1], read, tuple(made["values"]))
 
 
 def kept_arrays(
@@ -73,7 +85,10 @@ def kept_arrays(
     """
     artifact = analysis_name(stage_key)
     digest = artifact_digests(database, [artifact]).get(artifact)
-    folder = home.artifacts(database).path(artifact)
+    return _read(home.artifacts(database).path(artifact), digest)
+
+
+def _read(folder: Path, digest: str | None) -> tuple[NamedArrays | None, str]:
     kept = read_arrays(folder, digest)
     if kept is not None:
         return kept, ""

@@ -5,7 +5,8 @@ Reads kept logits, prepared images or the data itself. Imports no torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from runner.bind.trained_models import recorded_settings
 from runner.bind.workspace import Workspace
 from runner.components import scores
 from runner.components.settings import metric_split
+from runner.core.errors import DataError
 from runner.store.database import Database
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ def confident_images(
 
     Raises:
         UsageError: when no predictions were kept, or the images are gone, or others now.
-        DataError: when they cannot be decoded.
+        DataError: when they cannot be decoded, or a logit is not finite.
     """
     record = find_record(database, run_key)
     name = metric_split(split)
@@ -54,11 +56,25 @@ def confident_images(
 
 
 def confident_rows(kept: KeptLogits, count: int) -> dict[str, list[int]]:
-    """Return the rows of logits that are most confidently ``right`` and ``wrong``."""
-    return {
-        kind: scores.most_confident(kept.logits, kept.labels, kind == "right", count).tolist()
-        for kind in ("right", "wrong")
-    }
+    """Return the rows of logits that are most confidently ``right`` and ``wrong``.
+
+    Raises:
+        DataError: when a logit is not finite.
+    """
+    with _finite():
+        return {
+            kind: scores.most_confident(kept.logits, kept.labels, kind == "right", count).tolist()
+            for kind in ("right", "wrong")
+        }
+
+
+@contextmanager
+def _finite() -> Iterator[None]:
+    """Turn what is said of logits that are not finite into an error in words."""
+    try:
+        yield
+    except ValueError as error:
+        raise DataError(f"nothing is predicted confidently: {error}") from None
 
 
 def predicted_images(
@@ -81,12 +97,13 @@ def predicted_images(
 
     Raises:
         UsageError: when the images are gone, or others now.
-        DataError: when they cannot be decoded.
+        DataError: when they cannot be decoded, or a logit is not finite.
     """
     spec = Path(str(record["cells"][0]["path"])) if record["cells"] else Path("spec.yaml")
     data, access = recorded_settings(record).data, home.data_access(spec)
     known = run_images(home, data, str(record["fingerprint"]), access)
-    guesses, shares = scores.predicted(kept.logits), scores.probabilities(kept.logits)
+    with _finite():
+        guesses, shares = scores.predicted(kept.logits), scores.probabilities(kept.logits)
     found: dict[str, Arrays] = {}
     for kind, chosen in rows.items():
         names = [kept.names[row] for row in chosen]

@@ -124,7 +124,7 @@ def plot(
     )
     for text in figure.left_out:
         typer.echo(f"left out: {text}", err=True)
-    if figure.left_out:
+    if figure.left_out and figure.command:
         typer.echo(f"what is left out is made by: {figure.command}", err=True)
     for note in figure.notes:
         typer.echo(f"note: {note}", err=True)

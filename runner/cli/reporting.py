@@ -55,7 +55,8 @@ def report(
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Write all tables and figures of SPEC there instead, with an index.",
+            help="Write all tables and figures of SPEC there instead, with an index; what"
+            " cannot be drawn is named there, and no error.",
             show_default=False,
         ),
     ] = None,
@@ -111,7 +112,7 @@ def _write(spec: Path, folder: Path, db: str | None, variant: str, data: Path | 
         made = api.write_report(spec, folder, db, variant, data, progress.moved)
     for text in made.left_out:
         typer.echo(f"left out: {text}", err=True)
-    if made.left_out:
+    if made.left_out and made.command:
         typer.echo(f"what is left out is made by: {made.command}", err=True)
     _print_notes(made.refs)
     typer.echo(made.index)

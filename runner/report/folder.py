@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runner.artifacts.atomic import whole_folder
 from runner.core.errors import DiskFull, UsageError
@@ -27,6 +27,9 @@ from runner.report.tables.markup import markdown_text
 from runner.report.tables.render import csv_text, render
 from runner.report.tables.table import TableData
 from runner.spec.figures.declared import DeclaredFigure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 INDEX, MANIFEST = "README.md", "report.json"
 TABLES, FIGURES = "tables", "figures"
@@ -47,12 +50,26 @@ class Entry:
         name: as declared.
         files: relative to the folder; none of a figure that could not be drawn.
         missing: what it lacks, in words.
+        by_run: whether `run` makes any of that.
     """
 
     kind: str
     name: str
     files: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    by_run: bool = False
+
+
+class NotDrawn(Exception):
+    """Why a figure cannot be drawn, of which a report says so.
+
+    Attributes:
+        by_run: whether `run` makes what it lacks.
+    """
+
+    def __init__(self, why: str, by_run: bool = False) -> None:
+        super().__init__(why)
+        self.by_run = by_run
 
 
 def check_place(folder: Path) -> Path:
@@ -121,36 +138,47 @@ class ReportWriter:
         files = tuple(f"{stem}{suffix}" for suffix in TABLE_FORMATS)
         for file, form in zip(files, TABLE_FORMATS.values(), strict=True):
             self._write(file, render(data, form))
-        lacking = sum(
-            any(entry.count < entry.runs for entry in row.entries.values() if entry.runs)
+        lacking = [
+            row
             for row in data.rows
-        )
-        missing = (f"{lacking} of {len(data.rows)} rows are not complete",) if lacking else ()
-        self.entries.append(Entry("table", ref.table.name, files, missing))
+            if any(entry.count < entry.runs for entry in row.entries.values() if entry.runs)
+        ]
+        missing = (f"{len(lacking)} of {len(data.rows)} rows are not complete",) if lacking else ()
+        by_run = any(row.statuses["diverged"] < row.runs for row in lacking)
+        self.entries.append(Entry("table", ref.table.name, files, missing, by_run))
         about = ref.table.about if ref.table.about != self.about else ""
         links = ", ".join(f"[{_format(file)}]({file})" for file in files)
         body = [*_text(about), render(data, "markdown").rstrip(), links, *map(_text_line, missing)]
         self._sections.append((ref.table.name, "\n\n".join(body)))
 
     def add_figure(self, figure: DeclaredFigure, drawn: DrawnFigure) -> None:
-        """Write the pages of a figure, and the numbers that it is of."""
+        """Write the pages of a figure, one after the other, and the numbers that it is of.
+
+        Raises:
+            NotDrawn: from the pages; nothing of the figure is left.
+        """
         files: list[str] = []
         shown: list[str] = []
-        for part, page in drawn.pages.items():
-            name = "-".join(each for each in (figure.name, part[:LONGEST_PART]) if each)
-            stem = self._free(f"{FIGURES}/{name}", FIGURE_SUFFIXES)
-            for suffix in FIGURE_SUFFIXES:
-                with style():
-                    save(page, self.folder / f"{stem}{suffix}")
-                files.append(f"{stem}{suffix}")
-            page.clear()
-            shown.append(f"![{markdown_text(name)}]({stem}{FIGURE_SUFFIXES[0]})")
+        try:
+            for part, page in drawn.pages:
+                name = "-".join(each for each in (figure.name, part[:LONGEST_PART]) if each)
+                stem = self._free(f"{FIGURES}/{name}", FIGURE_SUFFIXES)
+                for suffix in FIGURE_SUFFIXES:
+                    files.append(f"{stem}{suffix}")
+                    self._save(page, files[-1])
+                page.clear()
+                shown.append(f"![{markdown_text(name)}]({stem}{FIGURE_SUFFIXES[0]})")
+        except NotDrawn:
+            for file in files:
+                (self.folder / file).unlink(missing_ok=True)
+            raise
         if drawn.values:
             file = f"{self._free(f'{FIGURES}/{figure.name}', ['.csv'])}.csv"
             self._write(file, csv_text(_even(drawn.values)))
             files.append(file)
         missing = tuple(f"{cell.name}: {cell.left_out}" for cell in drawn.cells if cell.left_out)
-        self.entries.append(Entry("figure", figure.name, tuple(files), missing))
+        by_run = any(cell.by_run for cell in drawn.cells if cell.left_out)
+        self.entries.append(Entry("figure", figure.name, tuple(files), missing, by_run))
         links = ", ".join(
             f"[{_format(file)}]({file})" for file in files if not file.endswith(FIGURE_SUFFIXES[0])
         )
@@ -158,16 +186,17 @@ class ReportWriter:
         body = [*_text(_caption(figure)), *shown, links, *map(_text_line, left_out)]
         self._sections.append((figure.name, "\n\n".join(body)))
 
-    def leave_out(self, figure: DeclaredFigure, why: str) -> None:
+    def leave_out(self, figure: DeclaredFigure, error: NotDrawn) -> None:
         """Note a figure that cannot be drawn."""
-        self.entries.append(Entry("figure", figure.name, (), (why,)))
+        why = str(error).removeprefix(f"figure {figure.name}: ")
+        self.entries.append(Entry("figure", figure.name, (), (why,), error.by_run))
         body = [*_text(_caption(figure)), _text_line(f"left out: {why}")]
         self._sections.append((figure.name, "\n\n".join(body)))
 
     def finish(self) -> None:
         """Write the index and the list of what was written."""
         parts = [f"# {markdown_text(self.title)}", *_text(self.about)]
-        if any(entry.missing for entry in self.entries):
+        if any(entry.by_run for entry in self.entries):
             parts.append(f"Something is missing, which this makes:\n\n    {self.command}")
         for kind, title in (("table", "Tables"), ("figure", "Figures")):
             own = [
@@ -189,6 +218,13 @@ class ReportWriter:
             found, number = f"{stem}-{number}", number + 1
         self._names.update(f"{found}{suffix}".casefold() for suffix in suffixes)
         return found
+
+    def _save(self, page: Figure, file: str) -> None:
+        try:
+            with style():
+                save(page, self.folder / file)
+        except ValueError as error:  # of matplotlib: too large, a text that it cannot set
+            raise NotDrawn(str(error)) from error
 
     def _write(self, file: str, text: str) -> None:
         path = self.folder / file

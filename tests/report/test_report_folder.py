@@ -1,10 +1,12 @@
 """Figures of analyses that a spec declares, and the folder of all its tables and figures."""
 
 import errno
+import gc
 import json
 import re
 import shutil
 import sqlite3
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import fmean, stdev
@@ -15,9 +17,13 @@ import numpy as np
 import pytest
 
 from runner import api
+from runner.artifacts.arrays import read_arrays
+from runner.bind import kept_analyses
 from runner.cli.app import main
+from runner.components import scores
 from runner.core.errors import DiskFull, Interrupted, SpecError, UsageError
 from runner.report import folder as report_folder
+from runner.report.figures import analysis_requests
 
 FEW = analysed.SPEC.partition("figures:")[0] + "figures: {rates: {name: setting, x: dropout}}\n"
 
@@ -213,6 +219,73 @@ def test_folder_says_what_is_missing_and_makes_the_rest(
     assert "figures/map" not in index
 
 
+TWO_PAGES = analysed.SPEC.partition("figures:")[0] + "figures: {map: embedding, first: filters}\n"
+
+
+def test_report_holds_the_arrays_and_pages_of_one_run_at_a_time(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[weakref.ref[Any]] = []
+    pages: list[weakref.ref[Any]] = []
+    most: list[int] = []
+
+    def reading(*asked: Any) -> Any:
+        found = read_arrays(*asked)
+        read.extend(weakref.ref(array) for array in found.arrays.values())
+        return found
+
+    def saving(page: Any, path: Path) -> None:
+        if path.suffix == ".png":
+            pages.append(weakref.ref(page))
+            gc.collect()
+            most.append(sum(each() is not None and bool(each().axes) for each in pages))
+            assert sum(each() is not None for each in read) <= len(found.arrays)
+
+    (folder, *_) = sorted((home / ".runner" / "analyses").rglob("points.npy"))
+    found = read_arrays(
+        folder.parent, json.loads((folder.parent / "index.json").read_text())["digest"]
+    )
+    monkeypatch.setattr(kept_analyses, "read_arrays", reading)
+    monkeypatch.setattr(report_folder, "save", saving)
+    (home / "seen.yaml").write_text(TWO_PAGES, encoding="utf-8")
+    made = api.write_report("seen.yaml", "report")
+    assert [len(entry.files) for entry in made.entries if entry.kind == "figure"] == [5, 4]
+    assert most == [1, 1, 1, 1]
+
+
+def test_report_says_what_run_does_not_make_without_naming_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch, call: Callable[..., tuple[int, str, str]]
+) -> None:
+    text = analysed.SPEC.partition("  confused:")[0]
+    (home / "seen.yaml").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(analysis_requests, "MOST_RUNS", 1)
+    monkeypatch.setattr(report_folder, "save", lambda page, path: None)
+    code, _, err = call("report", "seen.yaml", "--figures", "report")
+    assert code == 0
+    assert "figure map: dropout=0.3: the figure shows the first 1 cells" in err
+    assert "is made by" not in err
+    assert "which this makes" not in Path("report/README.md").read_text(encoding="utf-8")
+    assert "figures/map.png" in Path("report/README.md").read_text(encoding="utf-8")
+    with pytest.raises(UsageError, match="2 cells; a figure of embedding shows 1"):
+        api.plot("seen.yaml", "embedding")  # asked for: nothing is left out of it silently
+
+
+@pytest.mark.parametrize("fault", [ValueError("logits that are not finite"), OSError("bad disk")])
+def test_one_figure_that_cannot_be_drawn_does_not_end_the_report(
+    home: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise fault
+
+    text = f"{FEW[:-2]}, confused: {{name: predictions, show: [wrong]}}}}\n"
+    (home / "seen.yaml").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(scores, "probabilities", fail)
+    made = api.write_report("seen.yaml", "report")
+    assert [bool(entry.files) for entry in made.entries] == [True, True, False]
+    assert str(fault) in made.left_out[0]
+    assert made.command == ""
+
+
 @pytest.mark.slow
 def test_spec_without_figures_shows_its_curves_and_analyses(home: Path) -> None:
     (home / "seen.yaml").write_text(analysed.SPEC.partition("figures:")[0], encoding="utf-8")
@@ -288,6 +361,26 @@ def test_predictions_without_images_show_the_matrix_and_say_why(home: Path) -> N
     drawn = api.plot("seen.yaml", "confused")
     assert [path.stem for path in drawn.paths] == ["seen-confused-confusion"]
     assert "no images: the val predictions of run" in drawn.left_out[0]
+
+
+def test_predictions_without_images_and_matrix_say_why_and_write_nothing(home: Path) -> None:
+    text = analysed.SPEC.replace("show: [confusion, wrong]", "show: [right, wrong]")
+    (home / "seen.yaml").write_text(text, encoding="utf-8")
+    shutil.rmtree(home / ".runner" / "logits")
+    with pytest.raises(UsageError, match="figure confused: no images: the val predictions of run"):
+        api.plot("seen.yaml", "confused")
+
+
+def test_network_without_errors_has_a_page_that_says_so(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = analysed.SPEC.replace("show: [confusion, wrong]", "show: [wrong]")
+    (home / "seen.yaml").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(scores, "most_confident", lambda *_: np.array([], dtype=np.int64))
+    drawn = api.plot("seen.yaml", "confused")
+    assert drawn.path.is_file()
+    (legend,) = drawn.figure.legends
+    assert "no image is predicted wrong" in legend.get_title().get_text().replace("\n", " ")
 
 
 def test_folder_appears_whole_or_stays_as_it_was(

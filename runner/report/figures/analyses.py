@@ -6,7 +6,7 @@ the arrays hold is said by the analysis' component.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from runner.report.figures import embedding, pictures
@@ -19,21 +19,22 @@ if TYPE_CHECKING:
     from runner.report.figures.curves import FigureRequest
 
 
-def pages(kind: str, request: FigureRequest) -> dict[str, Figure]:
-    """Return the pages of a figure of an analysis, one or more a run, by part of the file's name.
+def pages(kind: str, request: FigureRequest) -> Iterator[tuple[str, Figure]]:
+    """Yield the pages of a figure of an analysis, one or more a run, with part of the file's name.
+
+    Arrays of a run are read when its first page is asked for: nothing holds those of all.
 
     Args:
         kind: of figures, a name in ``PICTURES``.
         request: with the arrays of runs.
     """
     variant = f" [{request.variant}]" if request.variant else ""
-    found: dict[str, Figure] = {}
     for run in request.runs:
         name = "" if run.name == request.experiment else f", {run.name}"
         title = f"{request.experiment}{variant}{name}"
-        for part, figure in PICTURES[kind](title, run.arrays).items():
-            found["-".join(text for text in (run.part, part) if text)] = figure
-    return found
+        drawn = PICTURES[kind](title, run.read())
+        for part in list(drawn):
+            yield "-".join(text for text in (run.part, part) if text), drawn.pop(part)
 
 
 def _filters(title: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Figure]:

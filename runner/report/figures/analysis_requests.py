@@ -5,7 +5,7 @@ Owns which of a cell's runs is shown, and what is said of the others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ import numpy as np
 from runner.bind.kept_analyses import KeptAnalysis, kept_analysis
 from runner.bind.workspace import Workspace
 from runner.core.errors import DataError, UsageError
-from runner.report.figures.cells import FigureCell
+from runner.report.figures.cells import FigureCell, is_made_by_run
 from runner.report.figures.curves import AnalysedRun, FigureRequest, ShownCell
 from runner.report.figures.options import as_file_part
 from runner.spec.figures.declared import DeclaredFigure
@@ -24,6 +24,8 @@ from runner.store.queries import CellResult
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+Read = Callable[[], Mapping[str, "NDArray[Any]"]]
 
 MOST_RUNS = 24
 """Runs whose arrays one figure shows, on a page or more each."""
@@ -52,23 +54,24 @@ def robustness_request(
     Raises:
         UsageError: when none has.
     """
-    from runner.report.figures.robustness import measure
+    from runner.report.figures.robustness import MOST_CELLS, measure
 
     assert isinstance(figure.settings, RobustnessFigure)
     assert figure.analysis is not None
-    assert request.database is not None
+    request, cells = _limited(request, cells, figure, MOST_CELLS)
     done = {
         result.run_key: result.rerun or 0
         for cell in request.cells
         for result in cell.results
         if result.status == "done"
     }
+    assert request.database is not None
     found = values_of_runs(request.database, done, figure.analysis.key)
     made = {
         cell.name: [found[each.run_key] for each in cell.results if each.run_key in found]
         for cell in request.cells
     }
-    told = tuple(_told(each, len(made.get(each.name, ()))) for each in cells)
+    told = tuple(_told(each, len(made[each.name])) if each.name in made else each for each in cells)
     shown = tuple(cell for cell in request.cells if made[cell.name])
     if not shown:
         raise _nothing(figure, command)
@@ -120,42 +123,78 @@ def arrays_request(
         UsageError: when no cell has any, or too many have.
     """
     assert figure.analysis is not None
-    if len(request.cells) > MOST_RUNS:
-        found = f"{len(request.cells)} cells; a figure of {figure.kind} shows {MOST_RUNS}"
-        raise UsageError(found, hint="choose some with --only, or `only` in the spec")
+    request, cells = _limited(request, cells, figure, MOST_RUNS)
     runs: list[AnalysedRun] = []
     values: list[dict[str, object]] = []
     missing: dict[str, str] = {}
-    told_of: dict[str, str] = {}
+    without_images: dict[str, UsageError | DataError] = {}
     for cell in request.cells:
         result, kept = _first_kept(request, cell, figure.analysis.key, home)
         if result is None:
             missing[cell.name] = kept.missing
             continue
-        seed, arrays = result.seed, kept.arrays
+        seed, read = result.seed, kept.read
         if isinstance(figure.settings, PredictionsFigure):
-            arrays, why = _with_sheets(request, result.run_key, figure, home, arrays)
-            told_of |= {cell.name: why} if why else {}
+            pages, why = _with_sheets(request, result.run_key, figure, home, read)
+            if why is not None:
+                without_images[cell.name] = why
+            if pages is None:
+                continue
+            read = pages
         name = f"{cell.name}, seed {seed}" if has_seeds else cell.name
         part = as_file_part(name) if len(request.cells) > 1 else ""
         if any(part == other.part for other in runs):
             part = f"{part}-{cell.position}"
-        runs.append(AnalysedRun(name, part, arrays))
+        runs.append(AnalysedRun(name, part, read))
         values += [
             {"cell": cell.name, "seed": seed, "name": each["name"], **each["dims"]}
             | {"value": each["value"]}
             for each in kept.values
         ]
+    if not runs and without_images:
+        error = next(iter(without_images.values()))
+        raise UsageError(f"figure {figure.name}: no images: {error.found}", hint=error.hint)
     if not runs:
         raise _nothing(figure, command, ", ".join(dict.fromkeys(missing.values())))
-    told = tuple(
-        replace(each, drawn=0, left_out=missing[each.name])
-        if each.name in missing
-        else replace(each, drawn=min(1, each.drawn), left_out=told_of.get(each.name, each.left_out))
-        for each in cells
-    )
+    told = tuple(_told_of_arrays(each, missing, without_images) for each in cells)
     request = replace(request, analysis=figure.analysis, runs=tuple(runs))
     return FoundAnalysis(request, told, tuple(values))
+
+
+def _limited(
+    request: FigureRequest, cells: Sequence[FigureCell], figure: DeclaredFigure, most: int
+) -> tuple[FigureRequest, tuple[FigureCell, ...]]:
+    """Return what a figure takes; of one that nobody asked for, the first cells.
+
+    Raises:
+        UsageError: when there are too many of one that somebody did.
+    """
+    if len(request.cells) <= most:
+        return request, tuple(cells)
+    if not figure.is_default:
+        found = f"{len(request.cells)} cells; a figure of {figure.kind} shows {most}"
+        raise UsageError(found, hint="choose some with --only, or `only` in the spec")
+    others = {cell.name for cell in request.cells[most:]}
+    why = f"the figure shows the first {most} cells; declare one with `only` for others"
+    told = tuple(
+        replace(each, drawn=0, left_out=why, by_run=False) if each.name in others else each
+        for each in cells
+    )
+    return replace(request, cells=request.cells[:most]), told
+
+
+def _told_of_arrays(
+    cell: FigureCell,
+    missing: Mapping[str, str],
+    without_images: Mapping[str, UsageError | DataError],
+) -> FigureCell:
+    """Return a cell with what a figure of arrays lacks of it."""
+    if cell.name in missing:
+        return replace(cell, drawn=0, left_out=missing[cell.name])
+    if (error := without_images.get(cell.name)) is not None:
+        drawn, why = min(1, cell.drawn), f"no images: {error.found}"
+        return replace(cell, drawn=drawn, left_out=why, by_run=is_made_by_run(error))
+    return replace(cell, drawn=min(1, cell.drawn))
 
 
 def _first_kept(
@@ -175,13 +214,12 @@ def _first_kept(
 
 
 def _with_sheets(
-    request: FigureRequest,
-    run_key: str,
-    figure: DeclaredFigure,
-    home: Workspace,
-    arrays: Mapping[str, NDArray[Any]],
-) -> tuple[dict[str, NDArray[Any]], str]:
-    """Return the arrays of the pages that are asked for, and why there are no images, or ""."""
+    request: FigureRequest, run_key: str, figure: DeclaredFigure, home: Workspace, read: Read
+) -> tuple[Read | None, UsageError | DataError | None]:
+    """Return what reads the arrays of the pages that are asked for, and why there are no images.
+
+    Without images and confusion matrix there is nothing to read.
+    """
     from runner.bind.prediction_images import confident_images
 
     asked, analysis = figure.settings, figure.analysis
@@ -189,12 +227,12 @@ def _with_sheets(
     assert analysis is not None
     assert request.database is not None
     split, weights = str(analysis.settings.looks_at()), analysis.settings.weights
-    about = f"{split} images, weights of the {weights} epoch"
+    arrays = read()
     shown = {name: array for name, array in arrays.items() if name != "confusion"}
-    shown["about"] = np.array([about])
+    shown["about"] = np.array([f"{split} images, weights of the {weights} epoch"])
     if "confusion" in asked.show:
         shown["confusion"] = arrays["confusion"]
-    kinds = [kind for kind in asked.show if kind != "confusion"]
+    kinds, why = [kind for kind in asked.show if kind != "confusion"], None
     try:
         sheets = (
             confident_images(request.database, home, run_key, split, weights, asked.count)
@@ -202,10 +240,10 @@ def _with_sheets(
             else {}
         )
     except (UsageError, DataError) as error:
-        return shown, f"no images: {error.found}"
-    for kind in kinds:
+        sheets, why = {}, error
+    for kind in sheets.keys() & set(kinds):
         shown |= {f"{kind}_{name}": array for name, array in sheets[kind].items()}
-    return shown, ""
+    return (None if why is not None and "confusion" not in asked.show else lambda: shown), why
 
 
 def _nothing(figure: DeclaredFigure, command: str, why: str = "not made yet") -> UsageError:

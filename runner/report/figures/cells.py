@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.core.errors import UsageError
+from runner.core.errors import RunnerError, UsageError
 from runner.spec.cells import ResolvedCell
 from runner.spec.experiment import Experiment
 from runner.store.database import Database
@@ -26,12 +26,19 @@ class FigureCell:
         seeds: how many it has.
         drawn: how many of them are shown.
         left_out: why others are not, or "".
+        by_run: whether `run` makes what is left out.
     """
 
     name: str
     seeds: int
     drawn: int
     left_out: str = ""
+    by_run: bool = True
+
+
+def is_made_by_run(error: RunnerError) -> bool:
+    """Return whether `run` makes what an error of drawing lacks, as its hint then says."""
+    return "runner run" in error.hint
 
 
 def shown_cells(

@@ -6,7 +6,7 @@ Reads it from the database and averages it. Draws nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -84,12 +84,12 @@ class AnalysedRun:
     Attributes:
         name: what the figure calls the run: its cell, with the seed where there are several.
         part: the same in a file's name, "" where there is one run only.
-        arrays: by name.
+        read: returns the arrays by name, which nobody holds longer than it draws them.
     """
 
     name: str
     part: str
-    arrays: Mapping[str, NDArray[Any]]
+    read: Callable[[], Mapping[str, NDArray[Any]]]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ line lists the names.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
@@ -41,11 +41,14 @@ def is_of_arrays(kind: str) -> bool:
     return FIGURES[kind] == ARRAYS
 
 
-def draw_pages(kind: str, request: FigureRequest) -> dict[str, Figure]:
-    """Return the pages of a figure of a kind in ``FIGURES``, by what tells their files apart."""
+def draw_pages(kind: str, request: FigureRequest) -> Iterable[tuple[str, Figure]]:
+    """Return the pages of a figure of a kind in ``FIGURES``, with what tells their files apart.
+
+    Those of arrays are drawn one after the other, as they are asked for.
+    """
     module = import_module(f"runner.report.figures.{FIGURES[kind]}")
     if is_of_arrays(kind):
-        pages: dict[str, Figure] = module.pages(kind, request)
+        pages: Iterable[tuple[str, Figure]] = module.pages(kind, request)
         return pages
     function = cast("Callable[[FigureRequest], Figure]", getattr(module, kind))
-    return {"": function(request)}
+    return [("", function(request))]

@@ -133,6 +133,13 @@ def sheet(title: str, images: Sequence[PredictedImage], caption: str) -> Figure:
     return figure
 
 
+def _empty(title: str, caption: str) -> Figure:
+    """Return a page that says that there is nothing to show."""
+    figure = page(4.4, 1.6, title)
+    foot_legend(figure, [], caption)
+    return figure
+
+
 def _bars(axes: Axes, image: PredictedImage) -> None:
     predicted = image.top[0][0]
     heights = np.arange(len(image.top))[::-1]
@@ -178,7 +185,9 @@ def predictions_pages(title: str, arrays: Mapping[str, NDArray[Any]]) -> dict[st
             f"{title}: confusion matrix", arrays["confusion"], classes, about
         )
     for kind, words in SHEETS.items():
-        if f"{kind}_images" in arrays and len(arrays[f"{kind}_images"]):
+        if f"{kind}_images" in arrays and not len(arrays[f"{kind}_images"]):
+            pages[kind] = _empty(f"{title}: {words}", f"{about}; no image is predicted {kind}")
+        elif f"{kind}_images" in arrays:
             names = ("images", "labels", "predicted", "probabilities", "names")
             parts = zip(*(arrays[f"{kind}_{name}"] for name in names), strict=True)
             images = [_predicted(classes, *part) for part in parts]

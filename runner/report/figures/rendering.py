@@ -5,7 +5,7 @@ Owns the pages of a figure and what is left out of it. Writes no file.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -34,13 +34,14 @@ class DrawnFigure:
     """A figure, not yet in a file.
 
     Attributes:
-        pages: at least one, by what tells their files apart, "" for the only one.
+        pages: at least one, each with what tells its file apart, "" for the only one. Those of
+            arrays are drawn as they are asked for, once: what then goes wrong is raised there.
         cells: how much of each cell it shows.
         values: the numbers of an analysis, a row each.
         x: the setting on its x axis, or None.
     """
 
-    pages: Mapping[str, Figure]
+    pages: Iterable[tuple[str, Figure]]
     cells: tuple[FigureCell, ...]
     values: tuple[Mapping[str, Any], ...] = ()
     x: Column | None = None
@@ -102,4 +103,16 @@ def _of_runs(
         request, cells, values = found.request, found.cells, found.values
     with style():
         pages = draw_pages(figure.kind, request)
-    return DrawnFigure(pages, cells, values, request.x)
+    return DrawnFigure(_styled(pages), cells, values, request.x)
+
+
+def _styled(pages: Iterable[tuple[str, Figure]]) -> Iterator[tuple[str, Figure]]:
+    """Yield pages, each drawn in the style of all figures, which does not last beyond it."""
+    waiting = iter(pages)
+    while True:
+        with style():
+            page = next(waiting, None)
+        if page is None:
+            return
+        yield page
+        del page  # the next one is drawn without it

@@ -19,7 +19,6 @@ from matplotlib.ticker import MaxNLocator
 
 from runner.components.analyses.analysis import Place
 from runner.components.analyses.robustness import Robustness
-from runner.core.errors import UsageError
 from runner.core.records import AnalysisValue
 from runner.report.figures.curves import FigureRequest, Measured
 from runner.report.figures.drawing import COLORS, MARKERS
@@ -94,9 +93,6 @@ def robustness(request: FigureRequest) -> Figure:
     """
     cells = request.cells
     metrics = list(request.measured[cells[0].position])
-    if len(cells) > MOST_CELLS:
-        found = f"{len(cells)} cells; a figure of robustness takes {MOST_CELLS}"
-        raise UsageError(found, hint="choose some with --only, or `only` in the spec")
     shown = {
         cell.name: {
             metric: _lines(measured) for metric, measured in request.measured[cell.position].items()

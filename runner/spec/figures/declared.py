@@ -40,6 +40,7 @@ class DeclaredFigure:
         tree: the settings as written, with positions.
         analysis: the analysis that it draws, or None.
         is_option: whether the settings are options of a command.
+        is_default: whether nobody has asked for it.
     """
 
     name: str
@@ -47,6 +48,7 @@ class DeclaredFigure:
     tree: Node
     analysis: DeclaredAnalysis | None = None
     is_option: bool = False
+    is_default: bool = False
 
     @property
     def kind(self) -> str:
@@ -143,9 +145,12 @@ def default_figures(analyses: Analyses) -> Figures:
             name = each.name if len(kinds) == 1 else f"{each.name}_{kind}"
             name = f"{name}_{kind}" if name in wanted or _is_other_kind(name, kind) else name
             wanted[name] = {"name": kind, "analysis": each.name}
-    return tuple(
-        parse_figure(name, Node({key: Node(text) for key, text in settings.items()}), analyses)
+    nodes = {
+        name: Node({key: Node(text) for key, text in settings.items()})
         for name, settings in wanted.items()
+    }
+    return tuple(
+        replace(parse_figure(name, node, analyses), is_default=True) for name, node in nodes.items()
     )
 
 
