@@ -6,7 +6,7 @@ on names, paths or time. Knows nothing of what it hashes.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 KEY_SCHEMA = 1
@@ -47,6 +47,11 @@ def text_key(kind: str, text: str) -> str:
 def canonical_object(texts: Mapping[str, str]) -> str:
     """Return the canonical JSON of an object whose values are given as such; names are ASCII."""
     return "{" + ",".join(f'"{name}":{texts[name]}' for name in sorted(texts)) + "}"
+
+
+def canonical_array(texts: Iterable[str]) -> str:
+    """Return the canonical JSON of an array whose values are given as such."""
+    return "[" + ",".join(texts) + "]"
 
 
 def epoch_key(segment_key: str, epoch: int) -> str:

@@ -6,14 +6,15 @@ They are no part of a run: their keys hold that of its training, and no key of t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from runner.components.analyses import with_weights
 from runner.components.analyses.analysis import AnalysisSettings
-from runner.components.component import canonical_settings, keyed_settings
+from runner.components.component import canonical_settings, keyed_text
 from runner.components.resolved import typed_settings
 from runner.components.settings import metric_split, splits_each_epoch
 from runner.core.artifacts import logits_name, weights_name
-from runner.core.keys import content_key
+from runner.core.keys import canonical_array, canonical_json, content_key, text_key
 from runner.core.reader import KeptWeights
 from runner.core.run import ResolvedSettings
 from runner.core.stages import Analyse, Evaluate, Stage, Train
@@ -95,14 +96,13 @@ def analyse(
         shape: channels, height, width of an image, None where that is not known.
         num_classes: of the data, likewise; else 0.
     """
-    analysis = with_weights(analysis, epoch)
     train = next(stage for stage in chain if isinstance(stage, Train))
-    keyed = keyed_settings(analysis)
+    resolved, keyed = _shared_settings(analysis, epoch)
     alone = shape is not None and not analysis.NEEDS_IMAGES
     needs = () if alone else train.needs
     needs = needs if epoch_number is not None else (*needs, train.key)
     logits, left_by = "", list[str]()
-    cost_key = content_key("cost", ["analyse", train.cost_key, keyed])
+    cost_key = _key_of("cost", ["analyse", train.cost_key], keyed)
     if analysis.FROM_LOGITS and (images := analysis.looks_at()) is not None:
         split = metric_split(images)
         logits = logits_name(train.key, epoch, split)
@@ -111,13 +111,13 @@ def analyse(
         if left_by:  # logits are read, which says nothing of what a pass takes
             cost_key = content_key("cost", ["logits", cost_key])
     return Analyse(
-        key=content_key("analyse", [train.key, epoch, keyed]),
+        key=_key_of("analyse", [train.key, epoch], keyed),
         needs=tuple(dict.fromkeys((*needs, *left_by))),
         cost_key=cost_key,
         num_bytes=None if analysis.LEAVES_ARRAYS else 0,
         multiply_adds=train.multiply_adds,
         settings=train.settings,
-        analysis=ResolvedSettings(canonical_settings(analysis), analysis),
+        analysis=resolved,
         pixels_key=train.pixels_key,
         solo_key=train.key,
         trainings=() if epoch_number is not None else (train.key,),
@@ -131,3 +131,20 @@ def analyse(
         logits=logits,
         finds_logits=bool(left_by),
     )
+
+
+@lru_cache(maxsize=1 << 10)
+def _shared_settings(
+    analysis: AnalysisSettings, epoch: KeptWeights
+) -> tuple[ResolvedSettings, str]:
+    """Return the settings of an analysis of kept weights, and the JSON of them that enters keys.
+
+    A thousand runs have the same, which may hold a hundred transforms: made once, and held once.
+    """
+    analysis = with_weights(analysis, epoch)
+    return ResolvedSettings(canonical_settings(analysis), analysis), keyed_text(analysis)
+
+
+def _key_of(kind: str, values: Sequence[str], keyed: str) -> str:
+    """Return the `content_key` of a list of texts and, as its last, settings given as JSON."""
+    return text_key(kind, canonical_array([*map(canonical_json, values), keyed]))

@@ -8,21 +8,24 @@ import pytest
 from pydantic import BaseModel
 
 from runner.components import component as component_module
+from runner.components.analyses import typed_analysis, with_weights
 from runner.components.analyses.predictions import Predictions
+from runner.components.analyses.robustness import Robustness
 from runner.components.analyses.weights import Filters
 from runner.components.augmentations import RandomHorizontalFlip
 from runner.components.augmentations.pipeline import Pipeline
-from runner.components.component import Component
+from runner.components.component import Component, keyed_settings
 from runner.components.data.synthetic import Synthetic
 from runner.components.losses import CrossEntropy
 from runner.components.models.mlp import MLP
 from runner.components.optimizers import SGD
 from runner.components.schedules import Cosine, Plateau
 from runner.components.settings import Best, EarlyStopping, Evaluation, Settings, Training
-from runner.core.keys import canonical_json, epoch_key, text_key
+from runner.core.keys import canonical_json, content_key, epoch_key, text_key
 from runner.core.plan import Facts
 from runner.core.prefix import FrozenPrefix
-from runner.core.stages import ExtractFeatures, Stage
+from runner.core.reader import KEPT_WEIGHTS
+from runner.core.stages import ExtractFeatures, Stage, Train
 from runner.lower import stages, trajectory
 from runner.lower.after_training import analyse
 from runner.lower.stages import make_run, naive_chain, naive_plan
@@ -228,6 +231,22 @@ def test_the_last_weights_that_count_as_the_best_are_analysed_as_these() -> None
     other = analyse(chain_of(), last, "last")
     assert (same.key, same.cost_key) == (of_best.key, of_best.cost_key)
     assert other.key != of_best.key
+
+
+def test_runs_share_the_settings_of_an_analysis_and_its_keys_hold_them() -> None:
+    transforms = [{"label": "a", "severities": [[FLIP], [CROP]]}]
+    text = json.dumps({"name": "robustness", "transforms": transforms})
+    asked = Robustness.model_validate_json(text)
+    chains = [chain_of(), chain_of({"model.hidden": [9]})]
+    for epoch in KEPT_WEIGHTS:
+        made = [analyse(chain, asked.model_copy(), epoch) for chain in chains]
+        assert made[0].analysis is made[1].analysis
+        keyed = keyed_settings(with_weights(asked, epoch))
+        for chain, stage in zip(chains, made, strict=True):
+            train = next(each for each in chain if isinstance(each, Train))
+            assert stage.key == content_key("analyse", [train.key, epoch, keyed])
+            assert stage.cost_key == content_key("cost", ["analyse", train.cost_key, keyed])
+            assert typed_analysis(stage.analysis) == with_weights(asked, epoch)
 
 
 def test_analysis_of_logits_comes_after_what_leaves_them() -> None:
