@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,12 @@ if TYPE_CHECKING:
 
 LETTERS = 40
 """Of a name, in the name of a file."""
+
+PLAIN = re.compile(r"\w[\w/]*(\.\w+)?")
+"""Names that stay what they are but for slashes and the dot, which become hyphens."""
+
+DIGITS = 6
+"""Of a digest, behind names that are not plain."""
 
 
 def draw(
@@ -37,21 +45,49 @@ def draw(
     return figures, tuple(paths)
 
 
-def figure_path(out: str | Path | None, run_key: str, kind: str, image: str) -> Path:
-    """Return where a figure of an image goes: ``out``, or figures/RUN-KIND-IMAGE.png."""
+def figure_path(
+    out: str | Path | None,
+    run_key: str,
+    kind: str,
+    images: Sequence[str],
+    chosen: Mapping[str, str | None],
+) -> Path:
+    """Return where a figure of images goes: ``out``, or figures/RUN-KIND-IMAGE-CHOSEN.png.
+
+    Args:
+        out: as a person gave it.
+        run_key: of the run.
+        kind: of figure.
+        images: their names; the first is in the name of the file.
+        chosen: what else was asked for, None where it was not. Other questions have other names.
+    """
     if out is not None:
         return Path(out)
-    words = re.sub(r"\W+", "-", Path(image).with_suffix("").as_posix()).strip("-")
-    return Path("figures") / f"{run_key[:12]}-{kind}-{words[-LETTERS:].lstrip('-')}.png"
+    others = {name: value for name, value in chosen.items() if value}
+    words = [_words(each) for each in (images[0], *others.values())]
+    if len(images) > 1 or not all(map(_is_plain, (images[0], *others.values()))):
+        asked = json.dumps([list(images), others], sort_keys=True)
+        words.append(hashlib.sha256(asked.encode()).hexdigest()[:DIGITS])
+    named = "-".join(filter(None, words))
+    return Path("figures") / f"{run_key[:12]}-{kind}-{named}.png"
+
+
+def _words(name: str) -> str:
+    words = re.sub(r"\W+", "-", name.removesuffix(".png")).strip("-")
+    return words[-LETTERS:].lstrip("-")
+
+
+def _is_plain(name: str) -> bool:
+    """Return whether no other name of that kind becomes the same words."""
+    return len(name) <= LETTERS and PLAIN.fullmatch(name) is not None
 
 
 def check_out(out: str | Path | None) -> None:
-    """Check the suffix of a figure's file, before any work.
+    """Check that a figure can be written to its file, before any work.
 
     Raises:
-        UsageError: with the suffixes that are known.
+        UsageError: for an unknown suffix, with those that are known, or a place that is none.
     """
-    from runner.report.figures.page import check_suffix
+    from runner.report.figures.page import check_file
 
-    if out is not None:
-        check_suffix(Path(out))
+    check_file(Path("figures/figure.png") if out is None else Path(out))

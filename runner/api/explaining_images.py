@@ -102,8 +102,8 @@ def inspect_saliency(
         methods: of ``gradient``, ``guided_backpropagation`` and ``grad_cam``; when not given, the
             last two, or where guided backpropagation says nothing of the network, ``gradient``.
         layer: of Grad-CAM; the last maps before they are pooled when not given.
-        out: a .png, .svg or .pdf file; figures/RUN-saliency-IMAGE.png when not given. The method
-            stands before the suffix.
+        out: a .png, .svg or .pdf file; figures/RUN-saliency-IMAGE.png when not given, with the
+            class and the layer that are named. The method stands before the suffix.
 
     Raises:
         UsageError: when no run is meant, its weights are gone (with what getting them back costs),
@@ -125,7 +125,10 @@ def inspect_saliency(
     from runner.report.figures.analyses import PICTURES
 
     title = f"run {model.run_key[:12]}, epoch {model.epoch}"
-    path = figure_path(out, model.run_key, "saliency", given[0].name)
+    weights = kept.weights if kept.weights != "best" else None
+    chosen = {"class": class_name, "layer": layer, "weights": weights}
+    names = [each.name for each in given]
+    path = figure_path(out, model.run_key, "saliency", names, chosen)
     figures, paths = draw(lambda: PICTURES["saliency"](title, arrays), path)
     rows = tuple(_rows(model, given, arrays))
     return InspectedSaliency(model.run_key, model.epoch, rows, arrays, figures, paths, notes)

@@ -133,6 +133,10 @@ def inspect_neighbours(
     given = given_images(texts, run_images, model.settings.data)
     places = run_images.split(model.settings.data, chosen)
     numbers = [places[place] for place in evenly_spaced(len(places), most)]
+    for each in given:
+        if numbers == [each.number]:
+            found_alone = f"there is no other {chosen} image than {each.name}"
+            raise UsageError(found_alone, hint="look for neighbours in another split")
     found = _search(model, run_images, given, numbers, asked, count, kept.device, on_done)
     rows, arrays = tuple(found.rows()), found.arrays()
 
@@ -147,7 +151,9 @@ def inspect_neighbours(
         names, near = [each.name for each in given], found.captions()
         return {"": neighbours(title, arrays["images"], names, arrays["nearest"], near, caption)}
 
-    path = figure_path(out, model.run_key, "neighbours", given[0].name)
+    weights = kept.weights if kept.weights != "best" else None
+    looked_in = {"split": split if split != "val" else None, "layer": layer, "weights": weights}
+    path = figure_path(out, model.run_key, "neighbours", [each.name for each in given], looked_in)
     figures, paths = draw(make, path)
     return InspectedNeighbours(
         model.run_key, model.epoch, found.layer, len(numbers), rows, arrays, figures, paths

@@ -15,6 +15,8 @@ from torch import nn
 from trained import CLASSES, noise
 
 from runner import api
+from runner.api.drawing import figure_path
+from runner.core.errors import UsageError
 
 pytest.importorskip("captum")
 
@@ -90,7 +92,51 @@ def test_an_image_of_the_data_is_explained_for_a_class_that_is_named(
     assert line == said + f"; explained: emu ({float(shares[2]):.1%})" * (first != "emu")
     assert called.err == "note: no grad_cam: the network has no layer that gives maps\n"
     assert [Path(each).is_file() for each in files] == [True]
-    assert "saliency-dog-3-guided_backpropagation.png" in files[0]
+    assert "saliency-dog-3-emu-guided_backpropagation.png" in files[0]
+
+
+@pytest.mark.parametrize("verb", ["saliency", "embedding"])
+def test_a_figure_that_cannot_be_written_is_refused_before_the_network_is_read(
+    photos_run: Path, call: Call, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    def read(*_: object) -> None:
+        raise AssertionError("the network is read")
+
+    Path("file").touch()
+    Path("folder.png").mkdir()
+    monkeypatch.setattr(api.KeptRun, "load", read)
+    for out in ("file/seen.png", "folder.png"):
+        called = call("inspect", verb, "photos:0", "--image", "dog/3.png", "--out", out)
+        assert called.code == 2
+        assert out in called.err
+    Path("figures").touch()
+    called = call("inspect", verb, "photos:0", "--image", "dog/3.png")
+    assert (called.code, "figures is a file" in called.err) == (2, True)
+
+
+def test_other_questions_have_other_files() -> None:
+    asked: list[tuple[list[str], dict[str, str | None]]] = [
+        (["cat/1.png"], {}),
+        (["cat-1.png"], {}),
+        (["cat/1.jpg"], {}),
+        (["cat/1.png", "cat/2.png"], {}),
+        (["cat/1.png", "cat/3.png"], {}),
+        (["cat/1.png"], {"class": "dog"}),
+        (["cat/1.png"], {"class": "emu", "layer": None}),
+        (["cat/1.png"], {"class": "emu", "layer": "conv.1"}),
+        (["x" * 50 + "1.png"], {}),
+        (["y" + "x" * 49 + "1.png"], {}),
+    ]
+    paths = [figure_path(None, "3f9a", "saliency", images, chosen) for images, chosen in asked]
+    assert len(set(paths)) == len(asked)
+    assert paths[0] == Path("figures/3f9a-saliency-cat-1.png")
+    assert paths[5] == Path("figures/3f9a-saliency-cat-1-dog.png")
+
+
+def test_an_image_that_is_alone_in_its_split_has_no_neighbours(photos_run: Path) -> None:
+    image = api.inspect_neighbours("photos:0", "dog/3.png", 1, most=1).rows[0].neighbour
+    with pytest.raises(UsageError, match=f"there is no other val image than {image}"):
+        api.inspect_neighbours("photos:0", image, most=1)
 
 
 def test_explained_images_come_as_arrays_and_figures(photos_run: Path) -> None:

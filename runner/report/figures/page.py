@@ -6,6 +6,7 @@ Lays out parts without overlap, and writes equal figures as equal bytes.
 from __future__ import annotations
 
 import errno
+import os
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 
-from runner.artifacts.atomic import whole_file
+from runner.artifacts.atomic import refuse_place, whole_file
 from runner.core.errors import DiskFull, UsageError
 
 Entries = Sequence[tuple[Artist, str]]
@@ -129,6 +130,22 @@ def check_suffix(path: Path) -> None:
     if path.suffix.lower() not in SUFFIXES:
         found = f"the suffix '{path.suffix}'" if path.suffix else "no suffix"
         raise UsageError(f"{path} has {found}", allowed=", ".join(SUFFIXES))
+
+
+def check_file(path: Path) -> None:
+    """Check that a figure can be written to a file, before any work; missing folders are made.
+
+    Raises:
+        UsageError: for an unknown suffix, or a place where none can be.
+    """
+    check_suffix(path)
+    above = next(each for each in path.absolute().parents if each.exists())
+    if not above.is_dir():
+        raise UsageError(f"{path} cannot be written: {above} is a file")
+    if path.absolute().parent == above:
+        refuse_place(path)
+    elif not os.access(above, os.W_OK):
+        raise UsageError(f"{path} cannot be written: no right to write in {above}")
 
 
 def save(figure: Figure, path: Path) -> None:
