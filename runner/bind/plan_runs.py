@@ -101,9 +101,9 @@ def plan_runs(
     chains = {key: cell.chain(reruns[key]) for key, cell in runs.items()}
     wanted = frozenset(keys)
     cells = [cell for cell in bound.wanted_cells if cell.run.run_key in wanted]
-    asked = measurements(cells, chains, database, reruns, finished)
-    looked_at = analyses(cells, chains, database, reruns, finished)
-    naive = naive_plan(((runs[key].run, chains[key]) for key in keys), asked, looked_at)
+    measured = measurements(cells, chains, database, reruns, finished)
+    analyses_by_run = analyses(cells, chains, database, reruns, finished)
+    naive = naive_plan(((runs[key].run, chains[key]) for key in keys), measured, analyses_by_run)
     facts = find_facts(naive, finished, bound, database, numerics)
     steps = rule_steps(naive, facts, rules_without(bound.disabled))
     solo_keys = {

@@ -25,7 +25,7 @@ from runner.core.errors import StageFailed
 from runner.core.moments import reached
 from runner.core.records import Metric, Produced
 from runner.core.stages import Analyse, Evaluate, ExtractFeatures, Prepare, Stage, Train
-from runner.engine.analyses.begun import Begun
+from runner.engine.analyses.partial_values import PartialValues
 from runner.engine.analyses.result import AnalysisInput, NetworkInput
 from runner.engine.arithmetic import computing, memory_format
 from runner.engine.context import Context, Outcome, Progress
@@ -298,7 +298,9 @@ def _analyse(context: Context, job: StageJob[Analyse], images: Images | None) ->
     }
     if images is None:
         return analyse(NetworkInput(**common), job)
-    return analyse(AnalysisInput(**common, images=images, begun=Begun(context, job)), job)
+    return analyse(
+        AnalysisInput(**common, images=images, partial_values=PartialValues(context, job)), job
+    )
 
 
 def _epoch_of(job: StageJob[Evaluate | Analyse]) -> int:

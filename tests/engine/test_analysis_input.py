@@ -25,7 +25,7 @@ def given() -> AnalysisInput:
         shape=(1, 8, 8),
         num_classes=2,
         images=made_up,
-        begun=made_up,
+        partial_values=made_up,
     )
 
 

@@ -25,7 +25,7 @@ from runner.components.analyses.robustness import Robustness
 from runner.core.errors import RunnerError
 from runner.core.keys import content_key
 from runner.core.records import AnalysisValue
-from runner.engine.analyses import ANALYSES, begun
+from runner.engine.analyses import ANALYSES, partial_values
 from runner.engine.analyses.result import AnalysisResult
 from runner.engine.tally import Tally
 
@@ -109,7 +109,7 @@ def test_values_that_do_not_fit_or_are_damaged_are_measured_again(
         left["about"]["numerics"] = {"device": "another"}
     if damage in ("weights", "numerics"):
         content = {"about": left["about"], "values": left["values"]}
-        left["checksum"] = content_key("begun", content)
+        left["checksum"] = content_key("partial values", content)
     path.write_text(text if damage == "cut" else json.dumps(left))
     passes: list[int] = []
     with each_time("images of a transform analysed", lambda: passes.append(1)):
@@ -141,7 +141,7 @@ def test_values_of_an_analysis_that_do_not_fit_on_the_disk_are_not_said_to_be_ke
     def full(path: Path) -> NoReturn:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(begun, "whole_file", full)
+    monkeypatch.setattr(partial_values, "whole_file", full)
     kept: list[int] = []
     with each_time("values of an analysis kept before its end", lambda: kept.append(1)):
         _, ran = do(before, ASKED, only=["lr=0.1"], checkpoint_seconds=0)

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-Change = Callable[[Tensor, Tensor], Tensor]
+RowChange = Callable[[Tensor, Tensor], Tensor]
 """From some images of a batch and their rows (K,) to K images."""
 
 
-def on_rows(images: Tensor, picked: Tensor, change: Change) -> Tensor:
+def on_rows(images: Tensor, picked: Tensor, change: RowChange) -> Tensor:
     """Return a batch with some of its images changed.
 
     Args:
@@ -29,7 +29,7 @@ def on_rows(images: Tensor, picked: Tensor, change: Change) -> Tensor:
     return changed
 
 
-def in_groups(images: Tensor, groups: Tensor, changes: Sequence[Change]) -> Tensor:
+def in_groups(images: Tensor, groups: Tensor, changes: Sequence[RowChange]) -> Tensor:
     """Return a batch in which each image is changed by the way of its group.
 
     Args:

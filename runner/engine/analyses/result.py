@@ -17,7 +17,7 @@ from torch import Tensor
 from runner.components.settings import Settings
 from runner.core.errors import Interrupted, StageFailed
 from runner.core.records import AnalysisValue
-from runner.engine.analyses.begun import Begun
+from runner.engine.analyses.partial_values import PartialValues
 from runner.engine.context import Context, Progress
 from runner.engine.data.samples import Images
 from runner.engine.kept_logits import KeptLogits
@@ -76,11 +76,11 @@ class AnalysisInput(NetworkInput):
 
     Attributes:
         images: the data set's.
-        begun: what an earlier attempt has measured, and where this one keeps it meanwhile.
+        partial_values: what an earlier attempt has measured, and where this one keeps it meanwhile.
     """
 
     images: Images
-    begun: Begun
+    partial_values: PartialValues
 
     def numbers_of(self, names: Sequence[str]) -> Tensor:
         """Return the numbers of images by their names, (images,) int64.

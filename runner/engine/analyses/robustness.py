@@ -48,7 +48,7 @@ def robustness(subject: AnalysisInput, asked: Robustness) -> AnalysisResult:
         for draw in range(1, asked.draws + 1)
     ]
     count = len(subject.images.splits[asked.split])
-    values = list(subject.begun.values)
+    values = list(subject.partial_values.values)
     there = {canonical_json(dict(each.dims)) for each in values}
     with torch.inference_mode():
         for number, (place, draw, change) in enumerate(passes):
@@ -68,7 +68,7 @@ def robustness(subject: AnalysisInput, asked: Robustness) -> AnalysisResult:
             here = [AnalysisValue(name, each, where) for name, each in measured.items()]
             check_finite(subject.name, here)  # now, not after all the others
             values += here
-            subject.begun.keep(values)
+            subject.partial_values.keep(values)
     return AnalysisResult((*values, *_errors(asked, values)))
 
 

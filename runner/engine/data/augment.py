@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from runner.components.augmentations.pipeline import Pipeline
-from runner.components.augmentations.rows_net import Change, in_groups, on_rows
+from runner.components.augmentations.rows_net import RowChange, in_groups, on_rows
 from runner.engine.data.draws import DrawnChoice, DrawnStep, DrawnSteps, Draws
 from runner.engine.data.packing import to_device
 
@@ -99,7 +99,7 @@ def _rows_changed(each: DrawnStep, images: Tensor, rows: Tensor, mean: Mean) -> 
 
 
 def _rows_chosen(each: DrawnChoice, images: Tensor, rows: Tensor, mean: Mean) -> Tensor:
-    def change(steps: DrawnSteps) -> Change:
+    def change(steps: DrawnSteps) -> RowChange:
         return lambda part, inside: _rows_after(steps, part, rows[inside], mean)
 
     return in_groups(images, each.chosen[rows], [change(steps) for steps in each.choices])

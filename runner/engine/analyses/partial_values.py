@@ -22,7 +22,7 @@ from runner.engine.context import Context
 from runner.engine.job import StageJob
 
 
-class Begun:
+class PartialValues:
     """The values of an analysis so far.
 
     Attributes:
@@ -52,7 +52,7 @@ class Begun:
             return
         rows = [[each.name, each.value, dict(each.dims)] for each in values]
         content = {"about": dict(self._about), "values": rows}
-        text = json.dumps({**content, "checksum": content_key("begun", content)})
+        text = json.dumps({**content, "checksum": content_key("partial values", content)})
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with whole_file(self._path) as partial:
@@ -68,7 +68,7 @@ class Begun:
         try:
             content = json.loads(self._path.read_text(encoding="utf-8"))
             checksum, about = content.pop("checksum"), content["about"]
-            is_whole = checksum == content_key("begun", content)
+            is_whole = checksum == content_key("partial values", content)
             fits = all(about[name] == self._about[name] for name in self._compared)
             rows = content["values"] if is_whole and fits else []
             return tuple(AnalysisValue(name, value, dims) for name, value, dims in rows)
