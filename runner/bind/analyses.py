@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 
+from runner.artifacts.memory import LayoutCache
 from runner.bind.bound_cell import BoundCell
 from runner.components.analyses import typed_analysis, with_weights
 from runner.components.augmentations.augmentation import UnsuitableSize
+from runner.components.component import keyed_settings
 from runner.components.data.dataset import DatasetSettings, ImageSource
 from runner.components.data.splitting import Split, UnsplittableError
 from runner.core.errors import Problem, nearest
+from runner.core.keys import content_key
 from runner.core.plan import Plan
 from runner.core.records import RunStatus
 from runner.core.stages import Analyse, Stage
@@ -105,10 +108,15 @@ def wanted_analyses(
     return list(found)
 
 
-def analysis_problems(cells: Sequence[BoundCell]) -> Iterator[Problem]:
+def analysis_problems(cells: Sequence[BoundCell], known: LayoutCache) -> Iterator[Problem]:
     """Yield the analyses that the images or the network of a cell do not suit.
 
     What is the same for several cells is looked at once: a grid has many, on the same images.
+
+    Args:
+        cells: of all experiments.
+        known: remembers which analyses suit which networks: to find out needs torch, whose import
+            takes longer than all else of a plan.
     """
     looked: set[Hashable] = set()
     splits = _Splits()
@@ -131,7 +139,13 @@ def analysis_problems(cells: Sequence[BoundCell]) -> Iterator[Problem]:
             if model is not None and source is not None:
                 network, classes = cell.resolved.settings.model, len(source.classes)
                 if is_new(declared.key, network, model.shape, classes):
-                    yield from _unsuitable(cell, declared, model.shape, classes)
+                    of_network = [declared.key, keyed_settings(network), model.shape, classes]
+                    key = content_key("suits", of_network)
+                    if known.get(key) is None:
+                        problems = list(_unsuitable(cell, declared, model.shape, classes))
+                        if not problems:
+                            known.put(key, True)
+                        yield from problems
 
 
 class _Splits:

@@ -56,7 +56,8 @@ class Binder:
         self._workspace = workspace
         self._provisional = provisional
         self._on_progress = on_progress
-        self._models = ModelChecker(LayoutCache(layouts_file(workspace.folder)))
+        self._layouts = LayoutCache(layouts_file(workspace.folder))
+        self._models = ModelChecker(self._layouts)
         self._weights: dict[str, Path | None] = {}
         self._sources: dict[tuple[DatasetSettings, Path], ImageSource | None] = {}
         self.missing: list[Problem] = []
@@ -80,7 +81,7 @@ class Binder:
                 except SpecError as error:
                     problems += error.problems
         problems += dict.fromkeys(measure_problems(cells))
-        problems += dict.fromkeys(analysis_problems(cells))
+        problems += dict.fromkeys(analysis_problems(cells, self._layouts))
         problems += dict.fromkeys(analysis_column_problems(cells))
         if problems:
             raise SpecError(problems)

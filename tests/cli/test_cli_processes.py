@@ -73,6 +73,26 @@ def test_commands_with_nothing_to_train_import_nothing_heavy(tiny: Path) -> None
 
 
 @pytest.mark.slow
+def test_runs_whose_analyses_are_made_import_nothing_heavy(tmp_path: Path) -> None:
+    spec = (
+        "{name: d, data: {dataset: digits, validation: 0.2}, train: {epochs: 1},"
+        " model: {name: convnet, filters: [4]},"
+        " analyses: [filters, predictions, saliency, embedding]}"
+    )
+    (tmp_path / "d.yaml").write_text(spec)
+    subprocess.run([RUNNER, "run", "d.yaml"], cwd=tmp_path, capture_output=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTS, "run d.yaml", "plan d.yaml --device cpu"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = [line for line in done.stderr.splitlines() if line.startswith("imported by ")]
+    assert lines == ["imported by run d.yaml: none", "imported by plan d.yaml --device cpu: none"]
+
+
+@pytest.mark.slow
 def test_process_that_trains_imports_only_what_training_needs(tmp_path: Path) -> None:
     spec = (
         "{name: d, data: {dataset: digits}, model: {name: mlp, hidden: [4], dropout: 0.1},"
