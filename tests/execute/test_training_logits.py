@@ -1,18 +1,23 @@
 """A training keeps the logits of what it evaluates itself, of the epochs whose weights are kept."""
 
+import signal
 import weakref
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from forks import OUTPUT, Forks, KillAt
 from grids import ask
+from planted import at_moment
 
 from runner import api
 from runner.api.predictions import SplitPredictions
 from runner.api.running import RunSummary, run
 from runner.components import scores
+from runner.core.errors import Interrupted
 from runner.engine.stages import training_logits
+from runner.execute.listener import NullListener
 
 SPEC = """\
 name: kept
@@ -20,6 +25,7 @@ data: {dataset: digits, validation: 0.25, test: 0.2}
 model: {name: mlp, hidden: [8]}
 train: {epochs: 4, batch_size: 64, optimizer: {name: sgd, lr: 1.5}}
 """
+STATE = "state whole, not recorded"
 NO_TEST = SPEC.replace("test: 0.2", "test: 0") + "evaluate: {test: never}\n"
 RECORDED = (
     "SELECT value FROM run_metrics JOIN results USING (run_key, rerun)"
@@ -127,3 +133,38 @@ def test_run_that_is_read_from_records_keeps_logits_and_one_that_goes_on_is_what
     mine, theirs = check(shared, "kept:0", "val").kept, check(alone, "kept:0", "val").kept
     assert np.array_equal(mine.logits, theirs.logits)
     assert mine.names == theirs.names
+
+
+@pytest.mark.parametrize("longer", [4, 7])
+def test_killed_while_logits_are_kept_no_epoch_is_trained_again(
+    longer: int, forks: Forks, tmp_path: Path
+) -> None:
+    (tmp_path / "kept.yaml").write_text(SPEC)
+    words = ["run", "kept.yaml", "--device", "cpu", "--threads", "1"]
+    killed = forks.run(tmp_path, words, KillAt("training ended, logits to be kept", until=STATE))
+    assert killed == -signal.SIGKILL, (tmp_path / OUTPUT).read_text()
+    ran = do(tmp_path, SPEC.replace("epochs: 4", f"epochs: {longer}"))
+    assert list(ran.statuses.values()) == ["done"]
+    check(tmp_path, "kept:0", "val")
+    assert ask(tmp_path, "SELECT count(*), max(epoch) FROM steps") == [(longer, longer)]
+
+
+def test_asked_to_stop_while_logits_are_kept_the_training_has_ended(tmp_path: Path) -> None:
+    notes: list[str] = []
+
+    class Log(NullListener):
+        def on_note(self, note: str) -> None:
+            notes.append(note)
+
+    two = SPEC + "sweep: {grid: {train.optimizer.lr: [1.5, 0.1]}}\n"
+    stops: list[bool] = []
+    with (
+        at_moment("training ended, logits to be kept", lambda: stops.append(True)),
+        pytest.raises(Interrupted),
+    ):
+        do(tmp_path, two, listen=lambda planned: Log(), should_stop=lambda: bool(stops))
+    assert ask(tmp_path, "SELECT count(DISTINCT epoch), count(*) FROM steps") == [(4, 4)]
+    assert not list(tmp_path.glob(".runner/logits/*/*-val"))
+    assert "asked to stop: not all logits of the last training are kept, all else is" in notes
+    do(tmp_path, two)
+    assert ask(tmp_path, "SELECT count(DISTINCT epoch), count(*) FROM steps") == [(4, 8)]

@@ -102,12 +102,12 @@ def _epoch_loop(context: Context, task: StageJob[Train], common: Common | None) 
             diverged = yield from _epochs(training, task, book)
     except Interrupted as stop:
         raise Interrupted(f"{stop}; {book.redone()}") from None
+    if diverged is None and state.epoch >= task.stage.first_epoch:
+        book.keep_last_state(state)  # before the logits: killed there, no epoch is done again
     epoch = state.epoch if diverged is None else 0
     keep_training_logits(context, task, network, samples, epoch)
     if diverged is not None:
         return _diverged(diverged, task, state, book)
-    if state.epoch >= task.stage.first_epoch:
-        book.keep_last_state(state)
     return _done(task, state, book)
 
 

@@ -7,20 +7,27 @@ same. Numbers do without them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from runner.components.resolved import typed_settings
 from runner.components.settings import splits_each_epoch
 from runner.core.artifacts import weights_name
+from runner.core.moments import reached
 from runner.core.stages import Train
 from runner.engine.context import Context, Progress
 from runner.engine.data.samples import Samples
 from runner.engine.job import StageJob
-from runner.engine.network.build import Network, copy_state, load_state
+from runner.engine.network.build import Network, load_state
 from runner.engine.network.whole_weights import whole_weights
 from runner.engine.stages.evaluate import Logits, evaluate
 from runner.engine.stages.keeping import RunWeights, keep_logits
+
+
+class _AskedToStop(Exception):
+    """Ends a pass for logits."""
 
 
 def keep_training_logits(
@@ -28,12 +35,15 @@ def keep_training_logits(
 ) -> None:
     """Keep the logits of the validation images, and of test images evaluated after each epoch.
 
+    Where the whole run is asked to stop, those that are left are not kept, which is said: the
+    training has ended all the same.
+
     Args:
         context: of the stage.
         job: its readers that want no further epoch, and their weights, are known.
-        network: computes them; has its weights again afterwards.
+        network: computes them; may have other weights afterwards.
         samples: as the network takes them.
-        epoch: whose weights the network has, 0 where it may lose them.
+        epoch: whose weights the network has, 0 where that is not known.
 
     Raises:
         ClaimLost: when another process took the stage over.
@@ -42,9 +52,24 @@ def keep_training_logits(
     settings = typed_settings(job.stage.settings)
     splits = [split for split in splits_each_epoch(settings) if split != "train_eval"]
     kept = _kept_weights(job) if splits else []
-    if not kept:
-        return
-    before = copy_state(network) if epoch and any(each.epoch != epoch for each in kept) else {}
+    if kept:
+        reached("training ended, logits to be kept")
+    try:
+        _keep(context, job, network, samples, epoch, splits, kept)
+    except _AskedToStop:
+        context.on_note("asked to stop: not all logits of the last training are kept, all else is")
+
+
+def _keep(
+    context: Context,
+    job: StageJob[Train],
+    network: Network,
+    samples: Samples,
+    epoch: int,
+    splits: Sequence[str],
+    kept: Sequence[RunWeights],
+) -> None:
+    """Keep those of each of some weights, sorted by their epochs."""
     found: dict[str, NDArray[np.float32]] = {}
     at, found_of = epoch, 0
     for each in kept:
@@ -57,6 +82,7 @@ def keep_training_logits(
             if not weights:
                 context.on_note(f"logits of epoch {each.epoch} are not kept: its weights are gone")
                 continue
+            context.writer.settle()  # the last state may be written from the network itself
             load_state(network, weights)
             at = each.epoch
         for split in lacking:
@@ -64,8 +90,6 @@ def keep_training_logits(
         for split in splits:
             made = keep_logits(context, samples, split, found[split], each, job.check_claim)
             job.produced.extend(made)
-    if before:
-        load_state(network, before)
 
 
 def _kept_weights(job: StageJob[Train]) -> list[RunWeights]:
@@ -87,6 +111,8 @@ def _logits(
     given = Logits()
 
     def report(done: int, total: int) -> None:
+        if context.should_stop():
+            raise _AskedToStop
         context.on_progress(Progress(done, total, split=split))
 
     evaluate(network, samples, split, 0, precision, (), report, given)

@@ -171,8 +171,8 @@ class Book:
     def keep_last_state(self, state: TrainState) -> None:
         """Keep the state at the end, for branches and for later runs that go on from it.
 
-        A training that does not branch there does not wait for it. Of the training nothing but
-        what is asked of here may be used afterwards.
+        A training that does not branch there does not wait for it. Nothing of the training may be
+        changed afterwards before the writer has settled.
         """
         self.flush()
         context, stage = self._context, self._task.stage
