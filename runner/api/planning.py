@@ -25,6 +25,7 @@ from runner.planner.explain import (
     Branch,
     Saving,
     analysed,
+    computed_logits,
     measured,
     not_shared,
     savings,
@@ -80,6 +81,7 @@ class Explained(Framed):
         measurements: metrics that tables ask for of finished runs, and of how many `run` would
             compute each from the weights that they keep.
         analyses: analyses to be made by their names in the spec, and of how many runs.
+        logits: splits whose logits these compute, as none are kept, and of how many weights.
         savings: what each rule left out.
         together: which trainings are done together, and what they share.
         not_shared: why trainings that look alike share nothing.
@@ -108,6 +110,7 @@ class Explained(Framed):
     not_shared: tuple[str, ...]
     measurements: Mapping[str, int]
     analyses: Mapping[str, int]
+    logits: Mapping[str, int]
     changed: ChangedCode = NOTHING_CHANGED
     precisions: tuple[PrecisionGain, ...] = ()
 
@@ -253,6 +256,7 @@ def _explained(planned: PlannedRuns, numerics: LateNumerics, imported: int) -> E
         not_shared=tuple(not_shared(planned.naive, planned.plan, facts, planned.reruns, names)),
         measurements=measured(planned.plan),
         analyses=analysed(planned.plan),
+        logits=computed_logits(planned.plan),
     )
 
 

@@ -164,6 +164,10 @@ def _text(explained: Explained, full: bool) -> str:
         f"analyse   {name} of {pluralize(count, 'run')}"
         for name, count in explained.analyses.items()
     ]
+    lines += [
+        f"compute   logits of {split} of {pluralize(count, 'run')}, as none are kept"
+        for split, count in explained.logits.items()
+    ]
     wanted, planned = explained.wanted, explained.planned
     lines.append(f"epochs    {planned.epochs} to do of {wanted.epochs}, at most")
     lines.append(f"time      {_time(planned, explained)}")

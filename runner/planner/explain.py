@@ -197,6 +197,17 @@ def analysed(plan: Plan) -> dict[str, int]:
     return {name: len(runs) for name, runs in found.items()}
 
 
+def computed_logits(plan: Plan) -> dict[str, int]:
+    """Return the splits whose logits analyses compute, as none are kept, and of how many runs."""
+    found: dict[str, set[str]] = {}
+    for stage in plan.stages:
+        if not isinstance(stage, Analyse) or stage.from_logits or stage.finds_logits:
+            continue
+        if stage.logits:
+            found.setdefault(stage.logits.rpartition("-")[2], set()).add(stage.logits)
+    return {split: len(names) for split, names in found.items()}
+
+
 def not_shared(
     naive: Plan, plan: Plan, facts: Facts, reruns: Mapping[str, int], names: Mapping[str, str]
 ) -> Iterator[str]:

@@ -64,6 +64,9 @@ def test_values_and_arrays_come_from_kept_logits_also_where_all_else_is_gone(
 
 def test_logits_that_were_not_kept_are_computed_and_kept(tested: Path) -> None:
     forget(tested, "val")
+    (tested / "asked.yaml").write_text(analysed("val", "test", "train"))
+    explained = plan(tested / "asked.yaml", db=tested / "results.db", device="cpu")
+    assert explained.logits == {"val": 1, "train_eval": 1}
     log, _ = do(tested, analysed("val", "train"))
     assert sorted(titles(log.began)) == [
         "predictions of mlp, best weights on train",
