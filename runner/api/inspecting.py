@@ -58,7 +58,8 @@ def inspect_analysis(
 
     Args:
         name: the run, as :func:`runner.api.show` takes it.
-        kind: which analysis: ``filters``, ``neurons``, ``saliency`` or ``embedding``.
+        kind: which analysis: ``filters``, ``neurons``, ``saliency``, ``embedding`` or
+            ``predictions``.
         analysis: its name in the spec, or the beginning of its key, where the run has several of
             that kind.
         out: a .png, .svg or .pdf file; figures/RUN-NAME.png when not given, with its name in the

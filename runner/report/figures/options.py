@@ -35,7 +35,8 @@ class PlotOptions:
     Attributes:
         kind: the name of a figure of the spec; or a kind of figures, as sheet, loss, accuracy,
             curves or setting, of recorded runs; augmentations, which needs the data instead; or
-            filters, neurons, saliency, embedding or robustness, of an analysis of the spec.
+            filters, neurons, saliency, embedding, predictions or robustness, of an analysis of the
+            spec.
         only: label texts, ``label=text`` or ``setting=value``.
         profile: name of a profile.
         sets: ``setting=value`` options.
