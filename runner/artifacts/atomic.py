@@ -8,6 +8,7 @@ writes the same thing removes them, if it can tell that their process is dead.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import time
@@ -19,6 +20,8 @@ from runner.artifacts.process import is_dead, process_of, this_process
 from runner.core.errors import UsageError
 
 SUFFIX = "partial"
+TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
+"""Errors of a rename to where a folder is."""
 MOST_FLUSHED = 16
 """Files of a folder that are flushed one by one; more are flushed with all that the disk has."""
 
@@ -103,10 +106,11 @@ def put_folder(partial: Path, final: Path, replacing: bool = True) -> None:
         try:
             partial.rename(final)
             return
-        except OSError:
-            is_there = final.exists() if replacing else final.is_dir()
-            if not is_there:
-                raise
+        except OSError as error:
+            if not (final.exists() if replacing else final.is_dir()):
+                if error.errno not in TAKEN or final.exists():
+                    raise
+                continue  # another process has taken it away since
         if not replacing:
             return
         with contextlib.suppress(FileNotFoundError):

@@ -54,6 +54,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_list_runs_has_a_row_per_cell(folder: Path) -> None:
     frame = api.list_runs(db=folder / "results.db").frame()
     assert list(frame) == CELL_COLUMNS
@@ -139,6 +140,7 @@ def shipped(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     return path
 
 
+@pytest.mark.slow
 def test_verbs_that_read_take_the_reference(shipped: Path, folder: Path) -> None:
     own = folder / "results.db"
     shipped_report, own_report = (api.report("small", db=db) for db in (api.REFERENCE, own))

@@ -30,6 +30,7 @@ def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", [False, True])
 def test_every_stage_is_computed_as_a_run_is_asked_for(
     asked: bool, spec: Path, monkeypatch: pytest.MonkeyPatch

@@ -43,6 +43,7 @@ class Stop:
         return self.left < 0
 
 
+@pytest.mark.slow
 def test_plan_sees_the_checkpoint_that_a_run_on_as_many_threads_left(
     spec: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -59,6 +60,7 @@ def test_plan_sees_the_checkpoint_that_a_run_on_as_many_threads_left(
     assert api.plan(request, threads=here, accept_mixed=True).planned.epochs < 6
 
 
+@pytest.mark.slow
 def test_plan_takes_what_run_would_do_now(spec: Path) -> None:
     api.run(spec, device="cpu", only="lr=0.01")
     request = Request(spec, device="cpu")

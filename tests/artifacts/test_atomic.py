@@ -105,6 +105,28 @@ def test_folder_in_the_place_of_a_file_is_an_error_when_it_does_not_replace(tmp_
         put_folder(written, final, replacing=False)
 
 
+@pytest.mark.parametrize("replacing", [True, False])
+def test_folder_that_another_process_takes_away_meanwhile_is_no_error(
+    final: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replacing: bool
+) -> None:
+    written = tmp_path / "written"
+    for folder in (written, final):
+        folder.mkdir()
+        (folder / "weights").write_text(folder.name)
+    rename = Path.rename
+
+    def taken_away(path: Path, target: Path) -> Path:
+        try:
+            return rename(path, target)
+        except OSError:
+            shutil.rmtree(final)  # between the rename that fails and the look whether it is there
+            raise
+
+    monkeypatch.setattr(Path, "rename", taken_away)
+    put_folder(written, final, replacing)
+    assert (final / "weights").read_text() == "written"
+
+
 def test_folder_flushes_read_only_files_too(tmp_path: Path) -> None:
     with whole_folder(tmp_path / "key") as partial:
         (partial / "a.png").write_text("read only")

@@ -92,6 +92,7 @@ def test_check_allows_what_everybody_may_do(code: str) -> None:
     assert list(faults(code)) == []
 
 
+@pytest.mark.slow
 def test_artifacts_alone_join_below_the_folder_and_rename() -> None:
     owners = {ROOT / "core" / "artifacts.py", *(ROOT / "artifacts").glob("*.py")}
     found = [

@@ -30,6 +30,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_show_and_inspect_know_both_names_of_what_was_looked_at_once(ended: Path) -> None:
     db = ended / "results.db"
     analyses = api.show("ended:0", db=db)["analyses"]
@@ -39,12 +40,14 @@ def test_show_and_inspect_know_both_names_of_what_was_looked_at_once(ended: Path
     assert found.arrays["confusion"].sum() == len(api.predictions("ended:0", "val", db=db).frame())
 
 
+@pytest.mark.slow
 def test_sheets_are_drawn_of_the_logits_that_are_called_best(ended: Path) -> None:
     drawn = api.plot(ended / "ended.yaml", "said", out=ended / "f.png", db=ended / "results.db")
     assert drawn.left_out == ()
     assert [path.name for path in drawn.paths] == ["f-confusion.png", "f-wrong.png"]
 
 
+@pytest.mark.slow
 def test_logits_are_found_by_either_name_of_their_weights(ended: Path) -> None:
     db = ended / "results.db"
     best, last = (api.predictions("ended:0", "val", which, db) for which in ("best", "last"))

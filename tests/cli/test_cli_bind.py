@@ -139,6 +139,7 @@ def test_folder_of_two_classes_is_refused_at_the_path(tmp_path: Path, call: Call
     assert call("new", "photos").err.startswith("error: the same folder belongs to two classes")
 
 
+@pytest.mark.slow
 def test_notes_on_left_out_files_are_printed_once_by_every_verb(tmp_path: Path, call: Call) -> None:
     draw_classes(tmp_path / "photos", {"cat": 8, "dog": 8})
     (tmp_path / "photos" / "cat" / "self").symlink_to(".")

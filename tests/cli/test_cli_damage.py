@@ -88,6 +88,7 @@ def change(statement: str) -> None:
         raw.commit()
 
 
+@pytest.mark.slow
 def test_check_prints_what_it_held_against_what(tiny: Path, call: Call) -> None:
     found = call("db", "check")
     assert (found.code, found.err) == (0, "")
@@ -110,6 +111,7 @@ def test_check_prints_what_it_held_against_what(tiny: Path, call: Call) -> None:
     assert found.err == "take a copy from before, or do the runs again on another database (--db)\n"
 
 
+@pytest.mark.slow
 def test_table_names_the_damaged_result_that_it_would_show(tiny: Path, call: Call) -> None:
     before = call("report", "--table", "tiny").out
     change("UPDATE metrics SET value = value / 2 WHERE split = 'train'")

@@ -91,6 +91,7 @@ def missing(archive: Archive, home: Path) -> str:
     )
 
 
+@pytest.mark.slow
 def test_run_fetches_what_is_missing_and_says_so(
     tmp_path: Path, server: Server, archive: Archive, call: Call
 ) -> None:
@@ -109,6 +110,7 @@ def test_run_fetches_what_is_missing_and_says_so(
     assert server.asked == [NAME]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", [True, False])
 def test_download_goes_to_the_folder_that_is_given(
     tmp_path: Path, archive: Archive, call: Call, monkeypatch: pytest.MonkeyPatch, option: bool
@@ -320,6 +322,7 @@ def test_terminal_gets_a_bar(
     assert "━" in text
 
 
+@pytest.mark.slow
 def test_api_fetches_unless_told_not_to(tmp_path: Path, server: Server, archive: Archive) -> None:
     with pytest.raises(SpecError, match="missing data set cifar10"):
         api.run("small.yaml", device="cpu", download=False)

@@ -46,6 +46,7 @@ def test_run_measures_on_its_validation_images_what_is_recorded(photos_run: Path
     assert records() == before
 
 
+@pytest.mark.slow
 def test_labels_follow_the_names_of_classes(photos_run: Path, call: Call) -> None:
     whole = json.loads(call("evaluate", "photos:0", "--data", "photos", "--format", "json").out)
     shutil.rmtree("photos/cat")  # the others get other numbers in the folder

@@ -25,6 +25,7 @@ def made(folder: str = "out") -> list[str]:
     return sorted(path.name for path in Path(folder).iterdir())
 
 
+@pytest.mark.slow
 def test_safetensors_hold_all_weights_preprocessing_and_classes(
     photos_run: Path, call: Call
 ) -> None:
@@ -182,6 +183,7 @@ def test_logits_are_compared_by_how_far_they_lie_apart(
     assert compare(torch.tensor(ours), torch.tensor(theirs)).is_same is is_same
 
 
+@pytest.mark.slow
 def test_outputs_without_a_class_have_names_too(tmp_path: Path, call: Call) -> None:
     Path("wide.yaml").write_text(
         "name: wide\ndata: {dataset: synthetic, classes: 3, images: 60, height: 4, width: 4}\n"

@@ -61,6 +61,7 @@ def test_sheets_and_matrix_are_drawn_and_the_matrix_is_written_safely(
     assert matrix.to_numpy().sum() == 9
 
 
+@pytest.mark.slow
 def test_inspected_predictions_are_arrays_frames_and_figures(home: Path) -> None:
     found = api.inspect_predictions("seen:0", "val", 3, out="p.svg")
     every = api.predictions("seen:0", "val").frame()
@@ -82,6 +83,7 @@ def test_inspected_predictions_are_arrays_frames_and_figures(home: Path) -> None
     )
 
 
+@pytest.mark.slow
 def test_chosen_images_have_a_sheet_of_their_own(home: Path, call: Call) -> None:
     names = api.predictions("seen:0").kept.names
     options = [part for name in (names[4], names[0], names[4]) for part in ("--image", name)]
@@ -92,6 +94,7 @@ def test_chosen_images_have_a_sheet_of_their_own(home: Path, call: Call) -> None
     assert [path.parent.name for path in found.paths] == ["figures", "figures"]
 
 
+@pytest.mark.slow
 def test_pixels_that_are_gone_come_from_the_data_or_only_the_matrix_is_drawn(
     home: Path, call: Call
 ) -> None:

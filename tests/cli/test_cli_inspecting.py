@@ -50,6 +50,7 @@ def test_inspect_draws_what_an_analysis_found(home: Path, call: Call) -> None:
     assert "Grad-CAM of features.block2.activation" in text
 
 
+@pytest.mark.slow
 def test_inspected_analysis_has_arrays_and_values(home: Path) -> None:
     found = api.inspect_analysis("seen:0", "saliency")
     assert found.arrays["grad_cam"].shape == (2, 8, 8)
@@ -57,6 +58,7 @@ def test_inspected_analysis_has_arrays_and_values(home: Path) -> None:
     assert all(path.is_file() for path in found.paths)
 
 
+@pytest.mark.slow
 def test_inspect_asks_which_of_several_analyses(home: Path, call: Call) -> None:
     several = call("inspect", "embedding", "seen:0")
     assert several.code == 2

@@ -55,6 +55,7 @@ def photo(photos_run: Path) -> Path:
     return Path("photo.png")
 
 
+@pytest.mark.slow
 def test_a_file_is_explained_by_the_weights_that_the_run_keeps(
     photos_run: Path, photo: Path, call: Call
 ) -> None:
@@ -139,6 +140,7 @@ def test_an_image_that_is_alone_in_its_split_has_no_neighbours(photos_run: Path)
         api.inspect_neighbours("photos:0", image, most=1)
 
 
+@pytest.mark.slow
 def test_explained_images_come_as_arrays_and_figures(photos_run: Path) -> None:
     found = api.inspect_saliency(
         api.KeptRun("photos:0", "last"), ["cat/0.png", Path("photos/cat/0.png")], methods="gradient"
@@ -181,6 +183,7 @@ def test_nearest_images_are_those_of_the_layers_outputs(photos_run: Path, call: 
     assert state(photos_run) == before
 
 
+@pytest.mark.slow
 def test_neighbours_of_a_file_are_the_same_with_and_without_prepared_images(
     photos_run: Path, photo: Path
 ) -> None:
@@ -195,6 +198,7 @@ def test_neighbours_of_a_file_are_the_same_with_and_without_prepared_images(
     assert not every.frame().distance.isna().any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "said"),
     [

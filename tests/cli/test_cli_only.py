@@ -50,6 +50,7 @@ def test_only_one_row_runs_without_what_others_need(call: Call) -> None:
     assert call("list").out.splitlines()[2].split()[:3] == ["mixed:1:0", "–", "unfinished"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words", [["plan"], ["validate", "--deep"], ["plan", "--probe"]], ids=" ".join
 )

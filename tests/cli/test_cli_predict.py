@@ -45,6 +45,7 @@ def by_hand(path: Path, which: str = "best") -> np.ndarray[Any, Any]:
     return shares / shares.sum()
 
 
+@pytest.mark.slow
 def test_probabilities_are_those_that_numpy_computes_from_the_kept_weights(
     photos_run: Path, call: Call
 ) -> None:
@@ -62,6 +63,7 @@ def test_probabilities_are_those_that_numpy_computes_from_the_kept_weights(
         assert shares == pytest.approx(expected[order], abs=1e-5)
 
 
+@pytest.mark.slow
 def test_every_kind_of_image_counts_as_the_plain_picture_that_it_shows(
     photos_run: Path, call: Call
 ) -> None:
@@ -117,6 +119,7 @@ def test_names_come_from_standard_input_and_results_go_to_a_file(
     assert said[0]["top"] == [{"class": said[0]["class"], "probability": said[0]["probability"]}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", [".", "photos"])
 def test_file_that_is_written_to_is_not_looked_at(
     photos_run: Path, call: Call, monkeypatch: pytest.MonkeyPatch, given: str
@@ -227,6 +230,7 @@ def test_batches_change_nothing(photos_run: Path, monkeypatch: pytest.MonkeyPatc
     assert list(parts["probability"]) == pytest.approx(list(whole["probability"]), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_image_of_another_size_is_named_where_the_data_has_no_resize(
     tiny: Path, call: Call
 ) -> None:
@@ -260,6 +264,7 @@ def test_wrong_words_are_refused_before_any_work(
     assert said in called.err
 
 
+@pytest.mark.slow
 def test_weights_that_are_gone_say_what_getting_them_back_costs(
     photos_run: Path, call: Call
 ) -> None:

@@ -46,6 +46,7 @@ def shipped(finished: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatc
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", READING)
 def test_reading_the_reference_needs_no_database_and_makes_none(
     shipped: Path, fresh: Path, finished: Path, call: Call, words: list[str]

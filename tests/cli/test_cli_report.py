@@ -35,6 +35,7 @@ def test_commands_that_read_say_how_to_make_a_database(call: Call, words: list[s
     assert not Path("nowhere.db").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", READING)
 def test_database_may_be_named_by_a_variable(
     finished: Path, call: Call, monkeypatch: pytest.MonkeyPatch, words: list[str]
@@ -293,6 +294,7 @@ def test_list_prints_names_for_show_and_diff(variants: Path, call: Call) -> None
     assert "model.hidden" in call("diff", *pair).out
 
 
+@pytest.mark.slow
 def test_unfinished_cells_of_variants_are_shown_only_when_asked_for(tiny: Path, call: Call) -> None:
     """As after trying a spec with a smoke profile: what it did not do is no news."""
     before = call("list").out
@@ -399,6 +401,7 @@ def test_show_says_what_it_did_not_find(tiny: Path, call: Call, name: str, messa
     assert message in refused.err
 
 
+@pytest.mark.slow
 def test_show_says_which_epochs_come_from_which_attempt(tiny: Path, call: Call) -> None:
     """Also from those of another training, whose state the run went on from."""
     trained = r"\n  train ([0-9a-f]{12}): attempt 1 done, [^\n;]*; epochs 1–2\n    cpu, torch"

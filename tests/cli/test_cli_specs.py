@@ -103,6 +103,7 @@ def test_schema_accepts_the_quickstart(call: Call) -> None:
     assert list(violations(yaml.safe_load(quickstart.read_text()), schema, schema)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "where"),
     [

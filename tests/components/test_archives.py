@@ -108,6 +108,7 @@ def test_progress_names_the_final_folder(cifar10: Archive, root: Path) -> None:
     assert told[-1] == Downloading("cifar-10-python.tar.gz", total, total, final)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("data", "layout", "kind"),
     [

@@ -247,6 +247,7 @@ def largest_gap(one: Tensor, other: Tensor) -> float:
     return float((shares[0] - shares[1]).abs().max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(filter(draws, STEPS)))
 def test_draws_are_distributed_as_torchvisions(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if not has_namesake(name):

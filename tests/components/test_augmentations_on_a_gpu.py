@@ -102,6 +102,7 @@ def test_the_experiments_have_pipelines() -> None:
     assert len([name for name in DOCUMENTS if "augmentation" in name]) == 6
 
 
+@pytest.mark.slow
 @every_pipeline
 def test_every_step_waits_for_nothing_copies_once_and_has_equal_shapes(name: str) -> None:
     check_steps(name, 2)

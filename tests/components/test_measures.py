@@ -72,6 +72,7 @@ ORACLES: dict[str, Oracle] = {
 """What another library says of labels (N,), probabilities (N, classes) and the classes."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [measure.name for measure in MEASURES])
 def test_measures_are_those_of_scikit_learn_however_images_are_batched(name: str) -> None:
     generator = torch.Generator().manual_seed(3)

@@ -187,6 +187,7 @@ def test_calibration_error_is_that_of_netcal(given: Case) -> None:
     assert scores.calibration_error(logits, labels) == pytest.approx(found, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_scores_need_no_torch() -> None:
     code = (
         "import sys; import numpy as np; from runner.components import scores\n"

@@ -41,6 +41,7 @@ def by_scikit_learn(
     return [*taken(rest, validation), tested]
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(400), deadline=None)
 @given(
     sizes=st.lists(st.integers(2, 60), min_size=1, max_size=40)

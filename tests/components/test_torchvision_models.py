@@ -77,6 +77,7 @@ def test_alexnet_as_a_feature_extractor_of_report_r5_2() -> None:
     assert not any(name.startswith("classifier") for name in network.state_dict())
 
 
+@pytest.mark.slow
 def test_vgg11_with_the_head_of_report_r2_5() -> None:
     head = {"hidden": (512,), "batch_norm": True}
     settings = model("vgg11_bn", cut="features", head=head)

@@ -104,6 +104,7 @@ def test_the_published_values_in_the_language_page_fit_the_quickstart(tmp_path):
     assert found == [Published(0.96, 0.01)] * 2 + [Published(0.97)] * 2
 
 
+@pytest.mark.slow
 def test_every_shipped_spec_is_valid():
     specs = sorted((ROOT / "experiments").glob("*.yaml"))
     assert specs

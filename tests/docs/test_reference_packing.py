@@ -140,6 +140,7 @@ def test_packing_what_is_packed_changes_nothing(source: Database, tmp_path: Path
     assert dump() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("statement", "told"),
     [

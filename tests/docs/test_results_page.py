@@ -106,6 +106,7 @@ def sections(text: str) -> dict[str, str]:
     return {part.partition("\n")[0]: part.partition("\n")[2] for part in text.split("\n## ")[1:]}
 
 
+@pytest.mark.slow
 def test_what_was_run_stands_beside_what_was_published(made: Path) -> None:
     found = sections(page.results_document())["Reports R9.1, R9.2: Whole"]
     assert found.startswith("\nWhat suits a network of whole?\n")
@@ -119,6 +120,7 @@ def test_what_was_run_stands_beside_what_was_published(made: Path) -> None:
     assert "changed" not in found
 
 
+@pytest.mark.slow
 def test_pictures_stand_below_the_table_and_their_commands_above_it(made: Path) -> None:
     found = sections(page.results_document())["Reports R9.1, R9.2: Whole"]
     above, _, below = found.partition("| WHICH |")
@@ -229,6 +231,7 @@ def test_every_spec_is_documented_once() -> None:
     assert {path.stem for path in (ROOT / "experiments").glob("*.yaml")} <= set(names)
 
 
+@pytest.mark.slow
 def test_every_report_is_named_where_its_spec_names_it() -> None:
     for each in page.documented():
         about = load_experiment(ROOT / "experiments" / f"{each.spec}.yaml").about

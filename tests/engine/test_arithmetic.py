@@ -144,6 +144,7 @@ def test_on_a_cpu_tf32_gives_the_bytes_of_fp32(tmp_path: Path) -> None:
     assert results[0] == results[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("augment", [None, {"steps": [{"name": "RandomHorizontalFlip"}]}])
 def test_a_stage_computes_in_one_memory_format(
     augment: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

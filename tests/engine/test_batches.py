@@ -45,6 +45,7 @@ def plainly(images: Images, indices: Tensor, change: Callable[[Tensor], Tensor] 
     return levels.to(torch.float32).sub_(mean.view(view) * 255).div_(std.view(view) * 255)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("floats", [True, False])
 @pytest.mark.parametrize("augment", [None, [CROP]])
 @pytest.mark.parametrize("data", [{"normalize": HALF}, {"width": 11}, GRAY])

@@ -96,6 +96,7 @@ def test_training_on_features_is_training_on_images(
         assert ours.value == pytest.approx(theirs.value, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_features_are_the_prefix_of_every_image_in_eval_mode(tmp_path: Path) -> None:
     _, bench = benches(tmp_path)
     bench.do("prepare")

@@ -80,6 +80,7 @@ def test_frozen_layers_that_nothing_gives_are_drawn(freeze: Any, tmp_path: Path)
     assert bench.do("evaluate", 2, trained).measured
 
 
+@pytest.mark.slow
 def test_a_network_whose_file_gives_everything_draws_nothing(tmp_path: Path) -> None:
     model = {"name": "squeezenet1_1", "classes": 1000}
     state = contiguous(network(model))

@@ -125,6 +125,7 @@ def blobs() -> tuple[np.ndarray, np.ndarray]:
     return points.astype(np.float32), labels
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["pca", "tsne"])
 def test_a_map_keeps_groups_together_and_is_the_same_again(method: str) -> None:
     outputs, labels = blobs()

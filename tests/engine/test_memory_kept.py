@@ -28,6 +28,7 @@ def faults() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
 
+@pytest.mark.slow
 @glibc
 def test_a_later_epoch_takes_at_most_a_thousand_pages(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

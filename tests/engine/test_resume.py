@@ -234,6 +234,7 @@ def no_checksum(folder: Path) -> None:
     path.write_text(json.dumps(values))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage", [flip_a_byte, truncate, lose_tensors, break_json, no_mapping, no_checksum]
 )

@@ -22,6 +22,7 @@ def sizes(name: str, classes: int = 1000, shape: Any = IMAGENET, **model: Any) -
     return network_sizes(settings_of(model={"name": name, **model}).model, shape, classes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "parameters", "size"),
     [
@@ -65,6 +66,7 @@ def test_frozen_weights_are_not_trainable() -> None:
     assert trainable["classifier.output"] == found.trainable > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["squeezenet1_1", "vit_b_16", "swin_t"])
 def test_sizes_agree_with_the_plan(name: str) -> None:
     settings = settings_of(model={"name": name})
@@ -97,6 +99,7 @@ def test_multiply_adds_are_those_that_torch_counts() -> None:
     assert count_multiply_adds(network, (3, 5, 5)) == counter.get_total_flops() // 2 > 0
 
 
+@pytest.mark.slow
 def test_attention_is_counted_and_its_field_is_said_to_be_unknown() -> None:
     found = sizes("vit_b_16")
     assert found.parameters == 86_567_656  # as torchvision says, layers without a call included

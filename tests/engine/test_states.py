@@ -166,6 +166,7 @@ def _with_readers(bench: Bench, kind: str) -> Stage:
     return replace(stage, readers=FAMILY) if isinstance(stage, Train) else stage
 
 
+@pytest.mark.slow
 def test_weights_of_satisfied_readers_are_kept_on_the_disk_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

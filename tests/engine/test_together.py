@@ -86,6 +86,7 @@ def test_together_each_is_as_alone(
         assert list(together.ends) == [1, 2, 0] or list(together.ends) == [2, 1, 0]
 
 
+@pytest.mark.slow
 def test_evaluated_on_features_each_is_as_alone(tmp_path: Path) -> None:
     settings = [
         settings_of(sgd(rate, augment=CROP), BLOCKS, evaluate={"train_eval": "full"})
@@ -177,6 +178,7 @@ def test_a_batch_that_two_networks_write_into_at_times_is_given_to_nobody_else(
     assert ["wrote into a batch" in str(each) for each in ends] == [True, True]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "other",
     [

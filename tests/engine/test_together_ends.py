@@ -26,6 +26,7 @@ from runner.engine.training.step import TrainingStep
 FOUR = rates(0.1, 0.05, 0.2, 0.3, model=DROPPING, augment=CROP, epochs=4)
 
 
+@pytest.mark.slow
 def test_one_that_goes_on_after_a_later_epoch_waits_until_the_others_are_level(
     tmp_path: Path,
 ) -> None:
@@ -138,6 +139,7 @@ def failing(at: int, error: Exception) -> Any:
     return step
 
 
+@pytest.mark.slow
 def test_too_little_memory_ends_those_that_have_not_ended_and_frees_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

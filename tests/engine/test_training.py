@@ -61,6 +61,7 @@ def evaluated(network: torch.nn.Module, images, split: str, name: str = "") -> d
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [DROPPING, CONVNET], ids=["mlp", "convnet"])
 @pytest.mark.parametrize("batch_size", [12, 10])
 def test_training_is_the_loop_written_by_hand(model, batch_size: int, tmp_path: Path) -> None:
@@ -241,6 +242,7 @@ WAITS = ("item", "__float__", "__int__", "__bool__", "__index__", "tolist", "num
 """What makes the program wait for the device."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("extra", [{}, {"clip_grad_norm": 1.0}, {"precision": "bf16"}])
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
 def test_no_step_waits_for_the_device(

@@ -90,6 +90,7 @@ def losses_of_a_pass(bench: Bench, images: samples.Images, state: TrainState) ->
     return training._meter.losses
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("values", [1 << 27, 0])
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 @pytest.mark.parametrize("model", [MLP, CNN])

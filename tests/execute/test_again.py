@@ -114,6 +114,7 @@ def test_renaming_the_experiment_changes_no_run(spec: Path) -> None:
     assert names == [("grid",), ("renamed",)]
 
 
+@pytest.mark.slow
 def test_moving_the_images_changes_no_run(spec: Path) -> None:
     do(spec)
     (spec.parent / "elsewhere").mkdir()
@@ -197,6 +198,7 @@ def test_an_unfinished_rerun_goes_on_with_rerun_and_is_left_alone_without(spec: 
     assert ask(spec.parent, counts) == [(0, 2), (1, 2), (2, 2)]
 
 
+@pytest.mark.slow
 def test_without_its_folder_nothing_is_done_again_for_finished_runs(spec: Path) -> None:
     do(spec)
     shutil.rmtree(spec.parent / ".runner")

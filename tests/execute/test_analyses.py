@@ -54,6 +54,7 @@ def test_analysis_of_a_finished_grid_trains_no_epoch_and_is_made_once(before: Pa
     assert again.began == []
 
 
+@pytest.mark.slow
 def test_flipped_images_are_those_of_the_split_mirrored(before: Path) -> None:
     """Against the kept weights on mirrored arrays, without the program's own evaluation."""
     flipped = "      - {name: RandomHorizontalFlip, p: 1}\ntables:"
@@ -100,6 +101,7 @@ def test_renaming_an_analysis_makes_nothing_again(before: Path) -> None:
     assert log.began == []
 
 
+@pytest.mark.slow
 def test_another_setting_of_an_analysis_is_another_analysis(before: Path) -> None:
     do(before, ASKED)
     log, _ = do(before, ASKED, sets=["analyses.shaken.draws=1"])
@@ -107,6 +109,7 @@ def test_another_setting_of_an_analysis_is_another_analysis(before: Path) -> Non
     assert len(ask(before, VALUES)) == 2 * 4 * (10 + 4)
 
 
+@pytest.mark.slow
 def test_two_values_at_one_place_fail_the_analysis_alone(
     before: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

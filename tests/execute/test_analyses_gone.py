@@ -26,6 +26,7 @@ AGAIN = (
 )
 
 
+@pytest.mark.slow
 def test_weights_that_are_gone_are_said_with_what_they_cost_once_a_run(before: Path) -> None:
     shutil.rmtree(before / ".runner")
     both = ASKED.replace("analyses:", "analyses:\n  map: {name: embedding, images: 20}")
@@ -39,6 +40,7 @@ def test_weights_that_are_gone_are_said_with_what_they_cost_once_a_run(before: P
     assert explained.analyses == {}
 
 
+@pytest.mark.slow
 def test_plan_and_run_of_what_is_done_read_no_arrays(
     before: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -56,6 +58,7 @@ def test_plan_and_run_of_what_is_done_read_no_arrays(
     assert (log.began, log.notes) == ([], [])
 
 
+@pytest.mark.slow
 def test_arrays_whose_weights_are_damaged_are_said_and_nothing_fails(before: Path) -> None:
     do(before, NEURONS)
     shutil.rmtree(before / ".runner" / "analyses")
@@ -86,6 +89,7 @@ def test_analyses_of_weights_alone_decode_no_images(before: Path) -> None:
     assert ask(before, "SELECT count(*) FROM analysis_values") > [(0,)]
 
 
+@pytest.mark.slow
 def test_values_alone_need_nothing_that_is_gone(before: Path) -> None:
     do(before, ASKED)
     values = ask(before, VALUES)

@@ -35,6 +35,7 @@ def test_an_item_of_a_list_of_an_analysis_is_not_set_alone(before: Path) -> None
     assert "a list that is set whole" in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_diverged_run_has_no_analyses_and_fails_nothing(tmp_path: Path) -> None:
     lr = ASKED.replace("lr: [0.1, 0.2]", "lr: [0.1, 1.0e+30]")
     log, ran = do(tmp_path, lr)
@@ -58,6 +59,7 @@ class Stopping(NullListener):
         self.is_time = True
 
 
+@pytest.mark.slow
 def test_an_analysis_that_is_asked_to_stop_is_made_by_the_next_run(before: Path) -> None:
     stop = Stopping()
     with (

@@ -84,6 +84,7 @@ def test_killed_analysis_goes_on_behind_the_transforms_that_are_measured(
     assert list(before.glob(".runner/checkpoints/*/*")) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["cut", "value", "weights", "numerics"])
 def test_values_that_do_not_fit_or_are_damaged_are_measured_again(
     damage: str, before: Path, monkeypatch: pytest.MonkeyPatch
@@ -148,6 +149,7 @@ def test_values_of_an_analysis_that_do_not_fit_on_the_disk_are_not_said_to_be_ke
     assert (kept, ran.failed_measurements) == ([], 0)
 
 
+@pytest.mark.slow
 def test_values_of_a_stopped_analysis_go_when_nobody_asks_for_it_for_a_week(before: Path) -> None:
     def stop() -> None:
         raise KeyboardInterrupt

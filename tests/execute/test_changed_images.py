@@ -59,6 +59,7 @@ def expected(before: Path, tmp_path: Path) -> Values:
     return ask(tmp_path / "kept", VALUES)
 
 
+@pytest.mark.slow
 def test_changed_images_are_made_once_for_all_runs_and_analyses(
     before: Path, made: list[int]
 ) -> None:
@@ -151,6 +152,7 @@ def test_changed_images_of_another_format_are_not_used(
     assert made == ONE_PASS * 9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_alive", [True, False])
 def test_images_that_another_process_is_making_are_waited_for_while_it_lives(
     is_alive: bool, before: Path, made: list[int], monkeypatch: pytest.MonkeyPatch
@@ -227,6 +229,7 @@ tables:
 """
 
 
+@pytest.mark.slow
 def test_errors_on_corruptions_are_means_over_severities_and_corruptions(
     tmp_path: Path, made: list[int]
 ) -> None:

@@ -75,6 +75,7 @@ def test_one_diverged_run_leaves_the_others_alone(tmp_path: Path) -> None:
     assert len(left_in(tmp_path).tensors) == 1
 
 
+@pytest.mark.slow
 def test_a_diverged_run_is_done_with_and_keeps_its_losses(tmp_path: Path) -> None:
     spec = spec_in(tmp_path, "{lr: [1.0e+30]}")
     do(spec)
@@ -156,6 +157,7 @@ def test_a_retry_that_fails_says_why_it_failed_this_time(
     assert ask(tmp_path, RESULTS) == [("failed", "RuntimeError: second")]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("executor")
 def test_corrupt_images_fail_every_run_that_needs_them_and_no_other(tmp_path: Path) -> None:
     spec = spec_in(tmp_path, "{data.on_corrupt: [stop, skip]}")
@@ -212,6 +214,7 @@ def test_a_full_disk_while_training_stops_the_grid_and_loses_nothing_recorded(
     assert replace(found, states=undisturbed.states) == undisturbed
 
 
+@pytest.mark.slow
 def test_a_full_disk_while_preparing_stops_the_grid(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,6 +47,7 @@ def test_test_of_a_run_leaves_logits_with_labels_and_names(tested_run: Path) -> 
     assert (logits.to_numpy().argmax(1) == frame["predicted"].astype(int)).all()
 
 
+@pytest.mark.slow
 def test_measures_come_from_kept_logits_without_network_images_and_weights(
     tested: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,6 +79,7 @@ def test_measures_come_from_kept_logits_without_network_images_and_weights(
     assert again.began == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["bit", "foreign", "gone"])
 def test_logits_that_cannot_be_used_are_computed_again(tested: Path, damage: str) -> None:
     (path,) = tested.glob(".runner/logits/*/*-best-test")
@@ -100,6 +102,7 @@ def test_logits_that_cannot_be_used_are_computed_again(tested: Path, damage: str
     assert looked(tested).measures()["auroc"] == pytest.approx(ask(tested, MEASURED)[0][2])
 
 
+@pytest.mark.slow
 def test_validation_logits_of_an_older_run_come_with_a_measure_of_them(tested: Path) -> None:
     forget(tested, "val")
     with pytest.raises(UsageError, match="no val predictions were kept") as caught:
@@ -121,6 +124,7 @@ def test_validation_logits_of_an_older_run_come_with_a_measure_of_them(tested: P
     assert dict(found.measures())["brier"] == pytest.approx(ask(tested, MEASURED)[1][2])
 
 
+@pytest.mark.slow
 def test_new_run_passes_its_test_images_through_the_network_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,6 +144,7 @@ def test_new_run_passes_its_test_images_through_the_network_once(
     assert len(ask(tmp_path, MEASURED)) == 3
 
 
+@pytest.mark.slow
 def test_seconds_of_reading_logits_are_not_those_of_a_pass(tested: Path, tmp_path: Path) -> None:
     kinds = "SELECT DISTINCT cost_kind FROM stages WHERE kind = 'evaluate' ORDER BY rowid"
     ((whole,),) = ask(tested, kinds)
@@ -157,6 +162,7 @@ def test_seconds_of_reading_logits_are_not_those_of_a_pass(tested: Path, tmp_pat
     assert len({kind for (kind,) in ask(tested, kinds)} & fresh) == 1
 
 
+@pytest.mark.slow
 def test_measure_that_images_do_not_have_is_left_out_and_the_others_are_there(
     tested: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,6 +187,7 @@ def test_measure_that_images_do_not_have_is_left_out_and_the_others_are_there(
     assert [name for _, name, _ in ask(tested, MEASURED)] == ["brier", "ece", "macro_f1"]
 
 
+@pytest.mark.slow
 def test_full_disk_costs_the_logits_and_no_number(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -216,6 +223,7 @@ def test_predictions_of_what_is_not_there_are_refused(tested: Path) -> None:
         predictions("asked:0", "train_eval", "last", db=db)
 
 
+@pytest.mark.slow
 def test_cache_lists_and_clears_logits_and_no_number_is_lost(tested: Path) -> None:
     do(tested, TEST)
     measured, db = ask(tested, MEASURED), tested / "results.db"

@@ -35,6 +35,7 @@ def skipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", ["test", "val"])
 def test_logits_have_the_names_of_their_images_where_others_were_left_out(
     skipped: Path, split: str
@@ -50,6 +51,7 @@ def test_logits_have_the_names_of_their_images_where_others_were_left_out(
     assert probabilities == pytest.approx(frame["probability"].tolist(), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_the_data_is_not_listed_again_for_names(
     skipped: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

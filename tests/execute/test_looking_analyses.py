@@ -74,6 +74,7 @@ def arrays(home: Path, *names: str) -> dict[str, np.ndarray]:
     return dict(one)
 
 
+@pytest.mark.slow
 def test_filters_before_training_are_those_of_the_seed(home: Path) -> None:
     found = arrays(home, "before", "after")
     (item,) = load_experiment(home / "seen.yaml").cells
@@ -88,6 +89,7 @@ def test_filters_before_training_are_those_of_the_seed(home: Path) -> None:
     assert (both.min(), both.max()) == (0, 1)
 
 
+@pytest.mark.slow
 def test_saliency_explains_the_named_class_of_the_named_images(home: Path) -> None:
     found = arrays(home, "gradient_color")
     assert found["classes"].tolist() == [3, 3]
@@ -99,6 +101,7 @@ def test_saliency_explains_the_named_class_of_the_named_images(home: Path) -> No
     assert found["probabilities"].sum(1) == pytest.approx([1, 1])
 
 
+@pytest.mark.slow
 def test_saliency_explains_the_predicted_class_unless_one_is_named(home: Path) -> None:
     found = arrays(home, "grad_cam")
     assert found["grad_cam"].shape == (3, 8, 8)
@@ -115,6 +118,7 @@ def test_embedding_says_how_often_the_nearest_is_of_the_same_class(home: Path) -
     assert near == pytest.approx(same.mean())
 
 
+@pytest.mark.slow
 def test_neurons_are_those_of_the_plain_network(tmp_path: Path) -> None:
     text = SPEC.replace("model: {name: convnet, filters: [4, 5]}", PLAIN)
     do(tmp_path, text + "analyses: {cells: {name: neurons, neurons: [5, 2]}}\n")
@@ -123,6 +127,7 @@ def test_neurons_are_those_of_the_plain_network(tmp_path: Path) -> None:
     assert np.allclose(found["color"][..., 0], found["summed"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("analysis", "said", "near"),
     [

@@ -89,6 +89,7 @@ def records(folder: Path) -> list[list[tuple[Any, ...]]]:
     return [ask(folder, query) for query in RECORDS]
 
 
+@pytest.mark.slow
 def test_measures_that_a_table_asks_for_are_evaluations_of_finished_runs(before: Path) -> None:
     were = records(before)
     log, ran = do(before, ASKED)
@@ -150,6 +151,7 @@ def test_new_run_is_measured_when_it_is_done_and_its_keys_are_those_without(
     assert ask(tmp_path, stages) == ask(finished, stages)
 
 
+@pytest.mark.slow
 def test_weights_that_are_gone_are_said_and_nothing_is_trained(before: Path) -> None:
     shutil.rmtree(before / ".runner")
     log, ran = do(before, ASKED)

@@ -39,6 +39,7 @@ def titles(began: list[Stage]) -> list[str]:
     return [stage.title() for stage in began]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_network")
 @pytest.mark.parametrize("split", ["val", "test"])
 def test_values_and_arrays_come_from_kept_logits_also_where_all_else_is_gone(
@@ -62,6 +63,7 @@ def test_values_and_arrays_come_from_kept_logits_also_where_all_else_is_gone(
     assert shown["F"].tolist() == pytest.approx([classes.loc["7", "f1"]])
 
 
+@pytest.mark.slow
 def test_logits_that_were_not_kept_are_computed_and_kept(tested: Path) -> None:
     forget(tested, "val")
     (tested / "asked.yaml").write_text(analysed("val", "test", "train"))
@@ -79,6 +81,7 @@ def test_logits_that_were_not_kept_are_computed_and_kept(tested: Path) -> None:
     assert again.began == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["cleared", "cut"])
 def test_logits_of_a_done_analysis_that_are_gone_come_back_without_training(
     tested: Path, damage: str
@@ -124,6 +127,7 @@ def test_plan_and_run_of_what_is_done_read_neither_logits_nor_weights(
     assert set(read) == {"logits"}
 
 
+@pytest.mark.slow
 def test_arrays_that_are_gone_are_made_again_from_logits_that_are_made_again(tested: Path) -> None:
     do(tested, analysed("val"))
     values = ask(tested, VALUES)
@@ -171,6 +175,7 @@ sweep: {grid: {train.optimizer.lr: [0.1, 0.05]}}
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk_costs_the_logits_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,6 +199,7 @@ def test_a_full_disk_costs_the_logits_alone(
     assert nothing.began == []
 
 
+@pytest.mark.slow
 def test_logits_cleared_between_training_and_analysis_end_no_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,6 +51,7 @@ def check(folder: Path, cell: str, split: str, weights: str = "best") -> SplitPr
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "splits"),
     [
@@ -79,6 +80,7 @@ def test_logits_of_validation_and_test_images_are_kept_for_the_kept_weights(
     assert len(names) == len(splits)
 
 
+@pytest.mark.slow
 def test_readers_of_one_training_keep_the_logits_of_their_own_epochs(tmp_path: Path) -> None:
     """Three runs read one training: two budgets, and a patience that ends it early."""
     rows = "[{epochs: 2}, {epochs: 5}, {early_stopping: {monitor: val_loss, patience: 1}}]"
@@ -88,6 +90,7 @@ def test_readers_of_one_training_keep_the_logits_of_their_own_epochs(tmp_path: P
         check(tmp_path, f"kept:{position}", "val")
 
 
+@pytest.mark.slow
 def test_logits_of_one_epoch_are_held_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,6 +114,7 @@ def test_logits_of_one_epoch_are_held_at_a_time(
         check(tmp_path, f"kept:{position}", "val")
 
 
+@pytest.mark.slow
 def test_run_that_is_read_from_records_keeps_logits_and_one_that_goes_on_is_what_it_is_alone(
     tmp_path: Path,
 ) -> None:
@@ -135,6 +139,7 @@ def test_run_that_is_read_from_records_keeps_logits_and_one_that_goes_on_is_what
     assert mine.names == theirs.names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("longer", [4, 7])
 def test_killed_while_logits_are_kept_no_epoch_is_trained_again(
     longer: int, forks: Forks, tmp_path: Path
@@ -149,6 +154,7 @@ def test_killed_while_logits_are_kept_no_epoch_is_trained_again(
     assert ask(tmp_path, "SELECT count(*), max(epoch) FROM steps") == [(longer, longer)]
 
 
+@pytest.mark.slow
 def test_asked_to_stop_while_logits_are_kept_the_training_has_ended(tmp_path: Path) -> None:
     notes: list[str] = []
 

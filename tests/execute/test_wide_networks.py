@@ -34,6 +34,7 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_predictions_have_names_for_all_outputs(wide: Path) -> None:
     found = api.predictions("wide:0", "val", db=wide / "results.db")
     frame = found.frame()
@@ -48,6 +49,7 @@ def test_predictions_have_names_for_all_outputs(wide: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_analyses_name_what_they_say_something_of(wide: Path) -> None:
     query = "SELECT DISTINCT json_extract(dims, '$.class') FROM run_analyses WHERE kind = ?"
     explained = {name for (name,) in ask(wide, query, ["saliency"])}
@@ -62,6 +64,7 @@ def test_analyses_name_what_they_say_something_of(wide: Path) -> None:
     assert all(path.is_file() for path in drawn.paths)
 
 
+@pytest.mark.slow
 def test_exported_file_and_card_name_all_outputs(wide: Path) -> None:
     out = wide / "net.safetensors"
     api.export("wide:0", "safetensors", out, db=wide / "results.db")
@@ -71,6 +74,7 @@ def test_exported_file_and_card_name_all_outputs(wide: Path) -> None:
     assert "11. output 11" in card
 
 
+@pytest.mark.slow
 def test_confusion_matrix_of_the_analysis_is_a_figure_with_all_outputs(wide: Path) -> None:
     drawn = api.plot(wide / "wide.yaml", "predictions", out=wide / "p.svg", db=wide / "results.db")
     assert drawn.paths[0] == wide / "p-confusion.svg"

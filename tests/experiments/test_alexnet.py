@@ -95,6 +95,7 @@ def test_the_protocol_is_the_reports(name: str, normalize: str, weights: Any) ->
         assert getattr(model.weights, "missing", model.weights) == weights
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "titles"),
     [

@@ -338,6 +338,7 @@ def test_figures_over_different_settings_have_files_of_their_own(drawn: Draw) ->
     assert names == ["made_up-setting-lr.png", "made_up-setting-dropout.png"]
 
 
+@pytest.mark.slow
 def test_figure_over_a_setting_counts_chosen_seeds_only(drawn: Draw) -> None:
     figure = drawn(DROPOUT, kind="setting", only=["seed=1"], metrics=["val_accuracy"]).figure
     shown = line(figure.axes[0], "dropout=0.1: val_accuracy").get_ydata()
@@ -345,6 +346,7 @@ def test_figure_over_a_setting_counts_chosen_seeds_only(drawn: Draw) -> None:
     assert not bars(figure.axes[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("values", "scale"),
     [

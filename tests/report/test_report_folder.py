@@ -63,6 +63,7 @@ def recorded(home: Path, dims: str) -> list[float]:
         return [value for (value,) in connection.execute(query, (dims,))]
 
 
+@pytest.mark.slow
 def test_robustness_has_the_mean_and_deviation_over_draws_and_seeds(home: Path) -> None:
     drawn = api.plot("seen.yaml", "shaken")
     values = recorded(home, '%"severity":2,"transform":"turned"}')
@@ -89,6 +90,7 @@ def test_robustness_has_the_mean_and_deviation_over_draws_and_seeds(home: Path) 
     assert "sample standard deviation over 2 draws and 2 seeds" in caption.replace("\n", " ")
 
 
+@pytest.mark.slow
 def test_robustness_of_a_thousand_places_is_asked_for_as_any_other(home: Path) -> None:
     steps = ", ".join(f"{{name: RandomRotation, degrees: {number}}}" for number in range(1, 21))
     many = "".join(f"      - {{label: t{each}, severities: [{steps}]}}\n" for each in range(50))
@@ -108,6 +110,7 @@ def test_transforms_of_one_severity_stand_side_by_side(home: Path) -> None:
     assert names == ["unchanged", "RandomHorizontalFlip"]
 
 
+@pytest.mark.slow
 def test_declared_figure_shows_the_cells_of_its_only(home: Path) -> None:
     drawn = api.plot("seen.yaml", "one")
     assert drawn.path == Path("figures/seen-one.png")
@@ -120,6 +123,7 @@ def test_declared_figure_shows_the_cells_of_its_only(home: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_options_stand_above_the_settings_of_a_declared_figure(home: Path) -> None:
     metrics = [axes.get_ylabel() for axes in api.plot("seen.yaml", "shaken").figure.axes]
     assert len(set(metrics)) == 2
@@ -131,6 +135,7 @@ def test_options_stand_above_the_settings_of_a_declared_figure(home: Path) -> No
         api.plot("seen.yaml", "shaken", x="lr")
 
 
+@pytest.mark.slow
 def test_kind_of_figure_needs_no_declaration(home: Path) -> None:
     assert api.plot("seen.yaml", "filters").paths == (
         Path("figures/seen-filters-dropout=0-seed-0.png"),
@@ -140,6 +145,7 @@ def test_kind_of_figure_needs_no_declaration(home: Path) -> None:
         api.plot("seen.yaml", "saliency")
 
 
+@pytest.mark.slow
 def test_analysis_that_is_not_made_is_said_with_what_makes_it(home: Path) -> None:
     shutil.rmtree(home / ".runner" / "analyses")
     with pytest.raises(UsageError, match="its arrays are gone or damaged") as caught:
@@ -222,6 +228,7 @@ def test_folder_says_what_is_missing_and_makes_the_rest(
 TWO_PAGES = analysed.SPEC.partition("figures:")[0] + "figures: {map: embedding, first: filters}\n"
 
 
+@pytest.mark.slow
 def test_report_holds_the_arrays_and_pages_of_one_run_at_a_time(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -270,6 +277,7 @@ def test_report_says_what_run_does_not_make_without_naming_it(
         api.plot("seen.yaml", "embedding")  # asked for: nothing is left out of it silently
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [ValueError("logits that are not finite"), OSError("bad disk")])
 def test_one_figure_that_cannot_be_drawn_does_not_end_the_report(
     home: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception
@@ -294,6 +302,7 @@ def test_spec_without_figures_shows_its_curves_and_analyses(home: Path) -> None:
     assert not any(found["missing"])
 
 
+@pytest.mark.slow
 def test_only_an_earlier_report_is_replaced(home: Path) -> None:
     (home / "mine").mkdir()
     (home / "mine" / "thesis.tex").write_text("mine", encoding="utf-8")
@@ -326,6 +335,7 @@ def fill_the_disk(*_: Any, **__: Any) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
+@pytest.mark.slow
 def test_predictions_show_the_matrix_and_the_images_that_are_most_surely_wrong(home: Path) -> None:
     said = api.predictions("seen:1:0", "val")
     drawn = api.plot("seen.yaml", "confused")
@@ -356,6 +366,7 @@ def made_of(home: Path, rows: list[int]) -> Any:
     return np.load(folder / "pixels.npy")[rows]
 
 
+@pytest.mark.slow
 def test_predictions_without_images_show_the_matrix_and_say_why(home: Path) -> None:
     shutil.rmtree(home / ".runner" / "logits")
     drawn = api.plot("seen.yaml", "confused")
@@ -383,6 +394,7 @@ def test_network_without_errors_has_a_page_that_says_so(
     assert "no image is predicted wrong" in legend.get_title().get_text().replace("\n", " ")
 
 
+@pytest.mark.slow
 def test_folder_appears_whole_or_stays_as_it_was(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

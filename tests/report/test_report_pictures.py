@@ -56,6 +56,7 @@ def test_neurons_are_drawn_one_by_one(shape: tuple[int, ...]) -> None:
     assert ("summed over the channels" in words(figure)) is (len(shape) == 3)
 
 
+@pytest.mark.slow
 def test_saliency_is_drawn_beside_its_image(tmp_path: Path) -> None:
     pictures = {
         "negative": DRAW.random((2, 8, 6, 3)),

@@ -64,6 +64,7 @@ def test_pages_show_the_predicted_class_first_and_the_label_where_it_is_far_behi
     assert [bar.get_width() for bar in bars.patches] == [0.5, 0.2, 0.15, 0.1, 0.01]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, MOST_COUNTED + 1])
 def test_matrix_shades_rows_by_share_and_writes_counts_where_there_is_room(classes: int) -> None:
     matrix = np.zeros((classes, classes), np.int64)

@@ -139,6 +139,7 @@ def test_columns_come_as_declared(database: Database, tmp_path: Path) -> None:
     assert list(to_frame(table)) == ["VAL", "LR", "EPOCH", "BATCH", "status"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("order", "rates"),
     [

@@ -25,6 +25,7 @@ def beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.mark.slow
 def test_mutated_specs_end_in_an_error_with_its_place_or_expand_twice_alike(tmp_path: Path) -> None:
     here = Path.cwd()
     tally = fuzz(seed=0, numbers=range(150), failures=tmp_path / "failures")
@@ -34,6 +35,7 @@ def test_mutated_specs_end_in_an_error_with_its_place_or_expand_twice_alike(tmp_
     assert Path.cwd() == here
 
 
+@pytest.mark.slow
 def test_input_is_the_same_each_time() -> None:
     inputs = [make_input(seeds(), 7, number) for number in range(40)]
     assert inputs == [make_input(seeds(), 7, number) for number in reversed(range(40))][::-1]
@@ -83,6 +85,7 @@ def test_another_expansion_the_second_time_is_a_failure(monkeypatch: pytest.Monk
         try_input(Input("seeds", SPEC))
 
 
+@pytest.mark.slow
 def test_failing_input_is_written_with_the_way_to_make_it_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -168,6 +168,7 @@ def test_wrong_swept_value_is_an_error_whatever_is_put_into_over_or_beside_it(
         assert {each.found for each in alone} <= {each.found for each in covered}
 
 
+@pytest.mark.slow
 @tries
 @given(st.sampled_from(SETTINGS), st.sampled_from([*SWEEPS, "profile", "set"]), st.data())
 def test_right_value_of_any_setting_passes_wherever_it_is_put(

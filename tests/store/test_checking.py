@@ -80,6 +80,7 @@ def test_what_was_recorded_is_what_is_there(path: Path) -> None:
     assert problems(path) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("statement", "named"),
     [
@@ -120,6 +121,7 @@ READERS: dict[str, Callable[[Database], object]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("statement", "refusing"),
     [

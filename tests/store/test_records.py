@@ -213,6 +213,7 @@ def test_run_summary_leaves_out_what_no_cell_asks_for_any_more(database: Databas
     assert left == ["before"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("tested", "at", "accuracy"),
     [("last", [3], 0.3), ("best", [2], 0.2), ("each_epoch", [1, 2, 3], 0.2), ("never", [], None)],
@@ -462,6 +463,7 @@ def test_a_result_is_that_of_the_stages_its_process_planned(database: Database) 
         assert connection.execute(query).scalars().all() == planned
 
 
+@pytest.mark.slow
 def test_who_was_satisfied_before_a_training_failed_is_done(database: Database) -> None:
     want(database, ["r1", "r2"])
     chains = {key: [chain_of("r1")[0].key, "train-r1-0"] for key in ("r1", "r2")}
