@@ -22,8 +22,6 @@ from runner.engine.inspection.saliency import (
     predict,
 )
 
-pytest.importorskip("captum")
-
 
 class Tiny(nn.Module):
     """A residual block with a ReLU in place that is used twice, then a classifier."""

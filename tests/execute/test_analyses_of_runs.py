@@ -77,7 +77,6 @@ def test_an_analysis_that_is_asked_to_stop_is_made_by_the_next_run(before: Path)
 
 @pytest.mark.slow
 def test_every_analysis_is_the_same_to_the_byte_where_runs_are_done_alone(tmp_path: Path) -> None:
-    pytest.importorskip("captum")
     text = SPEC.replace("{name: mlp, hidden: [8]}", CONVNET).replace("epochs: 2", "epochs: 1") + ALL
     found = []
     for name, options in (("shared", {}), ("alone", {"no_share": True})):
@@ -93,7 +92,6 @@ def test_every_analysis_is_the_same_to_the_byte_where_runs_are_done_alone(tmp_pa
 
 @pytest.mark.slow
 def test_runs_on_frozen_features_are_analysed_on_images(tmp_path: Path) -> None:
-    pytest.importorskip("captum")
     frozen = CONVNET.replace("linear", "freeze: [features*], linear")
     text = SPEC.replace("{name: mlp, hidden: [8]}", frozen) + ALL
     log, ran = do(tmp_path, text)

@@ -51,7 +51,7 @@ def test_test_of_a_run_leaves_logits_with_labels_and_names(tested_run: Path) -> 
 def test_measures_come_from_kept_logits_without_network_images_and_weights(
     tested: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from runner.engine import engine
+    from runner.engine.stages import after_training
 
     for kind in ("weights", "pixels", "states"):
         shutil.rmtree(tested / ".runner" / kind, ignore_errors=True)
@@ -59,7 +59,7 @@ def test_measures_come_from_kept_logits_without_network_images_and_weights(
     def fail(*given: Any, **named: Any) -> None:
         raise AssertionError("a network was run")
 
-    monkeypatch.setattr(engine, "evaluate", fail)
+    monkeypatch.setattr(after_training, "evaluate", fail)
     log, ran = do(tested, TEST)
     (stage,) = log.began
     assert isinstance(stage, Evaluate)
@@ -128,16 +128,16 @@ def test_validation_logits_of_an_older_run_come_with_a_measure_of_them(tested: P
 def test_new_run_passes_its_test_images_through_the_network_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from runner.engine import engine
+    from runner.engine.stages import after_training
 
     seen: list[str] = []
-    real = engine.evaluate
+    real = after_training.evaluate
 
     def counted(network: Any, samples: Any, split: str, *others: Any, **named: Any) -> Any:
         seen.append(split)
         return real(network, samples, split, *others, **named)
 
-    monkeypatch.setattr(engine, "evaluate", counted)
+    monkeypatch.setattr(after_training, "evaluate", counted)
     log, _ = do(tmp_path, TEST)
     assert [stage.kind for stage in log.began] == ["prepare", "train", "evaluate", "evaluate"]
     assert seen == ["test"]

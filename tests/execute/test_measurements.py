@@ -178,7 +178,8 @@ def test_damaged_weights_are_not_measured(before: Path) -> None:
 
 @pytest.mark.slow
 def test_pixels_that_are_gone_are_prepared_again_for_a_measurement(before: Path) -> None:
-    shutil.rmtree(before / ".runner" / "pixels")
+    for kind in ("pixels", "logits"):
+        shutil.rmtree(before / ".runner" / kind)
     log, _ = do(before, ASKED)
     assert kinds(log) == ["prepare", *["evaluate"] * 4]
     assert len(ask(before, TOP5)) == 4
@@ -202,7 +203,7 @@ def test_measurement_that_was_not_added_is_added_later_without_evaluating_again(
 def test_failed_measurement_leaves_the_run_done_and_is_tried_again(
     before: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from runner.engine import engine
+    from runner.engine.stages import after_training
 
     shutil.rmtree(before / ".runner" / "logits")
 
@@ -210,7 +211,7 @@ def test_failed_measurement_leaves_the_run_done_and_is_tried_again(
         raise MemoryError
 
     with monkeypatch.context() as patched:
-        patched.setattr(engine, "evaluate", fail)
+        patched.setattr(after_training, "evaluate", fail)
         _, ran = do(before, ASKED)
     assert set(ran.statuses.values()) == {"done"}
     assert ran.failed_measurements == 4
@@ -264,6 +265,7 @@ ENDED = (
 def test_killed_measurement_is_done_by_the_next_run_and_nothing_twice(
     moment: str, before: Path, forks: Forks, tmp_path: Path
 ) -> None:
+    shutil.rmtree(before / ".runner" / "logits")
     shutil.copytree(before, tmp_path / "undisturbed")
     do(tmp_path / "undisturbed", ASKED)
     (before / "asked.yaml").write_text(ASKED)

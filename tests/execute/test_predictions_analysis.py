@@ -27,12 +27,12 @@ def analysed(*splits: str) -> str:
 
 @pytest.fixture
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    from runner.engine import engine
+    from runner.engine.stages import after_training
 
     def fail(*given: Any, **named: Any) -> None:
         raise AssertionError("a network was built")
 
-    monkeypatch.setattr(engine, "network_for", fail)
+    monkeypatch.setattr(after_training, "network_for", fail)
 
 
 def titles(began: list[Stage]) -> list[str]:
@@ -150,11 +150,10 @@ def test_without_logits_and_weights_it_is_said_that_it_cannot_be_made(tested: Pa
 
 
 def test_new_run_computes_its_logits_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from runner.engine import engine
-    from runner.engine.stages import training_logits
+    from runner.engine.stages import after_training, training_logits
 
     passes: list[str] = []
-    for module in (engine, training_logits):
+    for module in (after_training, training_logits):
         real = module.evaluate
 
         def counted(network: Any, samples: Any, split: str, *others: Any, real: Any = real) -> Any:
@@ -203,16 +202,16 @@ def test_a_full_disk_costs_the_logits_alone(
 def test_logits_cleared_between_training_and_analysis_end_no_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from runner.engine import engine
+    from runner.engine.stages import after_training
 
-    real = engine.keep_logits
+    real = after_training.keep_logits
 
     def cleared(context: Any, *given: Any, **named: Any) -> Any:  # by the test, behind the training
         made = real(context, *given, **named)
         shutil.rmtree(context.folder / "logits")
         return made
 
-    monkeypatch.setattr(engine, "keep_logits", cleared)
+    monkeypatch.setattr(after_training, "keep_logits", cleared)
     log, ran = do(tmp_path, TWO + analysed("val"))
     assert list(ran.statuses.values()) == ["done"] * 2
     assert ran.failed_measurements == 0
