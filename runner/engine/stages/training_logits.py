@@ -8,6 +8,7 @@ same. Numbers do without them.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +42,7 @@ def keep_training_logits(
     Args:
         context: of the stage.
         job: its readers that want no further epoch, and their weights, are known.
-        network: computes them; may have other weights afterwards.
+        network: computes them; a copy of it where other weights do.
         samples: as the network takes them.
         epoch: whose weights the network has, 0 where that is not known.
 
@@ -72,6 +73,7 @@ def _keep(
     """Keep those of each of some weights, sorted by their epochs."""
     found: dict[str, NDArray[np.float32]] = {}
     at, found_of = epoch, 0
+    own: Network | None = None
     for each in kept:
         if each.epoch != found_of:  # of one epoch at a time: many readers may have as many epochs
             found, found_of = {}, each.epoch
@@ -82,11 +84,12 @@ def _keep(
             if not weights:
                 context.on_note(f"logits of epoch {each.epoch} are not kept: its weights are gone")
                 continue
-            context.writer.settle()  # the last state may be written from the network itself
-            load_state(network, weights)
+            if own is None:  # the last state may just be written from the network itself
+                own = deepcopy(network)
+            load_state(own, weights)
             at = each.epoch
         for split in lacking:
-            found[split] = _logits(context, job, network, samples, split)
+            found[split] = _logits(context, job, network if own is None else own, samples, split)
         for split in splits:
             made = keep_logits(context, samples, split, found[split], each, job.check_claim)
             job.produced.extend(made)
