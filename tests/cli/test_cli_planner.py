@@ -301,9 +301,12 @@ def test_cache_is_listed_and_cleared(call: Call) -> None:
         *(
             "pixels",
             "features",
+            "changed",
             "states",
             "checkpoints",
             "weights",
+            "logits",
+            "analyses",
             "hashes",
             "layouts.json",
             "code.json",
@@ -398,6 +401,7 @@ def test_cache_clear_removes_only_what_belongs_to_the_database(call: Call) -> No
     (kept,) = ask("SELECT identity FROM database", "b.db")[0]
     assert call("cache", "clear", "--db", "a.db").code == 0
     assert sorted(str(each) for each in Path(".runner").glob("*/*")) == [
+        f".runner/logits/{kept}",
         f".runner/states/{kept}",
         f".runner/weights/{kept}",
     ]

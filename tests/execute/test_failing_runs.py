@@ -11,7 +11,7 @@ import torch
 from grids import ask, left_in, write_grid
 
 import runner.engine.data.arrays as arrays_module
-import runner.engine.engine as engine_module
+import runner.engine.stages.after_training as after_training_module
 import runner.engine.training.checkpoint as checkpoint_module
 import runner.engine.training.loop as train_module
 import runner.execute.attempts as attempts_module
@@ -258,7 +258,7 @@ def test_a_test_loss_that_is_no_number_fails_the_run_in_words(
     value: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        engine_module, "evaluate", lambda *args, **told: (Metric(1, "test", "loss", value),)
+        after_training_module, "evaluate", lambda *args, **told: (Metric(1, "test", "loss", value),)
     )
     assert statuses(do(spec_in(tmp_path, "{batch_size: [8]}"))) == ["failed"]
     ((_, message),) = ask(tmp_path, RESULTS)
