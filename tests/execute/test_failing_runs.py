@@ -257,9 +257,13 @@ def test_a_stop_keeps_finished_epochs_and_the_next_run_goes_on(tmp_path: Path) -
 def test_a_test_loss_that_is_no_number_fails_the_run_in_words(
     value: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        after_training_module, "evaluate", lambda *args, **told: (Metric(1, "test", "loss", value),)
-    )
+    real = after_training_module.evaluate
+
+    def broken(*args: Any, **told: Any) -> list[Metric]:
+        found = real(*args, **told)
+        return [replace(each, value=value) if each.name == "loss" else each for each in found]
+
+    monkeypatch.setattr(after_training_module, "evaluate", broken)
     assert statuses(do(spec_in(tmp_path, "{batch_size: [8]}"))) == ["failed"]
     ((_, message),) = ask(tmp_path, RESULTS)
     assert message.startswith("test_loss is not finite")
