@@ -9,16 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torchvision
 from torch import fx, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.modules.padding import _ConstantPadNd, _ReflectionPadNd, _ReplicationPadNd
-from torchvision.models.convnext import LayerNorm2d
 
 from runner.components.models.layers_net import LeafTracer
-from runner.engine.inspection.layers import POOLING, NotSuitable
+from runner.engine.inspection.layers import (
+    FROZEN_BATCH_NORM,
+    LAYER_NORM_2D,
+    PERMUTE,
+    POOLING,
+    STOCHASTIC_DEPTH,
+    NotSuitable,
+    class_of,
+)
 from runner.engine.inspection.receptive_functions import name_of
 
 PASSING = (
@@ -29,12 +35,7 @@ PASSING = (
 )
 """Layers of torch that are no activations."""
 
-OF_TORCHVISION = frozenset(
-    {
-        *(LayerNorm2d, torchvision.ops.StochasticDepth, torchvision.ops.Permute),
-        torchvision.ops.FrozenBatchNorm2d,
-    }
-)
+OF_TORCHVISION = frozenset({LAYER_NORM_2D, STOCHASTIC_DEPTH, PERMUTE, FROZEN_BATCH_NORM})
 """The same of torchvision, of exactly these classes."""
 
 GATES = (nn.Sigmoid, nn.Hardsigmoid)
@@ -95,13 +96,15 @@ class _Tracer(LeafTracer):
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Return whether ``m`` is one node of the graph."""
-        return type(m) in OF_TORCHVISION or fx.Tracer.is_leaf_module(self, m, module_qualified_name)
+        return class_of(m) in OF_TORCHVISION or fx.Tracer.is_leaf_module(
+            self, m, module_qualified_name
+        )
 
 
 def _check_layer(node: fx.Node, layer: nn.Module) -> None:
     """Check that a layer is no activation."""
     is_gate = isinstance(layer, GATES) and all(_weighs(node, user) for user in node.users)
-    is_passing = isinstance(layer, PASSING) or type(layer) in OF_TORCHVISION
+    is_passing = isinstance(layer, PASSING) or class_of(layer) in OF_TORCHVISION
     if not is_passing and not is_gate:
         raise NotSuitable(f"{node.target} is a {type(layer).__name__}; {RULES}")
 

@@ -25,6 +25,12 @@ from torch.nn.modules.pooling import (
 from runner.components.models.classifier import UnknownLayer
 from runner.components.models.shapes_net import ShapesAlone
 
+STOCHASTIC_DEPTH = "torchvision.ops.stochastic_depth.StochasticDepth"
+PERMUTE = "torchvision.ops.misc.Permute"
+FROZEN_BATCH_NORM = "torchvision.ops.misc.FrozenBatchNorm2d"
+LAYER_NORM_2D = "torchvision.models.convnext.LayerNorm2d"
+"""Torchvision's layers by their names: its import takes seconds, also of processes that train."""
+
 POOLING = (_AdaptiveAvgPoolNd, _AdaptiveMaxPoolNd, _AvgPoolNd, _LPPoolNd, _MaxPoolNd)
 MAKE_NO_MAPS = (*POOLING, _DropoutNd, nn.Identity)
 """Layers that only make the maps smaller that another gives, or pass them on."""
@@ -32,6 +38,12 @@ MAKE_NO_MAPS = (*POOLING, _DropoutNd, nn.Identity)
 
 class NotSuitable(ValueError):
     """A network of which a method says nothing, or something else than its name promises."""
+
+
+def class_of(layer: nn.Module) -> str:
+    """Return the name of a layer's class, with its module."""
+    kind = type(layer)
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def layer_named(network: nn.Module, name: str) -> nn.Module:

@@ -5,9 +5,8 @@ Owns the rule of each layer; one without a rule is said to be unknown, never gue
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
-import torchvision
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
@@ -19,8 +18,8 @@ from torch.nn.modules.pooling import (
     _AvgPoolNd,
     _MaxPoolNd,
 )
-from torchvision.models.convnext import LayerNorm2d
 
+from runner.engine.inspection.layers import LAYER_NORM_2D, PERMUTE, STOCHASTIC_DEPTH, class_of
 from runner.engine.inspection.receptive_windows import (
     ReceptiveWindow,
     UnknownOperation,
@@ -36,12 +35,12 @@ from runner.engine.inspection.receptive_windows import (
 POINTWISE_LAYERS = (
     *(_DropoutNd, nn.Identity, nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU),
     *(nn.CELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish, nn.Tanh, nn.Sigmoid, nn.Softplus, nn.Hardswish),
-    *(nn.Hardsigmoid, nn.Hardtanh, torchvision.ops.StochasticDepth, LayerNorm2d),
+    *(nn.Hardsigmoid, nn.Hardtanh),
 )
 """Each unit of the output sees what that unit of the input sees; all are in evaluation mode."""
 
 
-OF_TORCHVISION = frozenset({LayerNorm2d, torchvision.ops.StochasticDepth, torchvision.ops.Permute})
+OF_TORCHVISION = frozenset({LAYER_NORM_2D, STOCHASTIC_DEPTH, PERMUTE})
 """Layers with a rule that are not torch's own; any other, also of a subclass, may do anything."""
 
 
@@ -53,12 +52,12 @@ def layer_window(
     Raises:
         UnknownOperation: for a layer without a rule.
     """
-    one, kind = seen[0], type(layer)
-    if not kind.__module__.startswith("torch.nn.modules.") and kind not in OF_TORCHVISION:
+    one, kind, name = seen[0], type(layer), class_of(layer)
+    if not name.startswith("torch.nn.modules.") and name not in OF_TORCHVISION:
         raise UnknownOperation(f"{kind.__name__} has no rule")
     if len(seen) > 1:
         raise UnknownOperation(f"{kind.__name__} of several inputs")
-    if isinstance(layer, POINTWISE_LAYERS):
+    if isinstance(layer, POINTWISE_LAYERS) or name in (STOCHASTIC_DEPTH, LAYER_NORM_2D):
         return one
     if isinstance(layer, _BatchNorm | _InstanceNorm):
         return _normalisation(layer, one, source)
@@ -72,8 +71,8 @@ def layer_window(
         return _linear(one, source, output)
     if isinstance(layer, nn.LayerNorm):
         return normalised(one, source, len(layer.normalized_shape))
-    if isinstance(layer, torchvision.ops.Permute):
-        return permuted(one, tuple(layer.dims), output)
+    if name == PERMUTE:
+        return permuted(one, tuple(cast(list[int], layer.dims)), output)
     if isinstance(layer, nn.Flatten):
         return reshaped(one, source, output)
     raise UnknownOperation(f"{kind.__name__} has no rule")
