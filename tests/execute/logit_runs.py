@@ -4,10 +4,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from stage_log import Log, do_spec
+
 from runner.api.predictions import SplitPredictions, predictions
-from runner.api.running import RunSummary, run
-from runner.core.stages import Stage
-from runner.execute.listener import NullListener
+from runner.api.running import RunSummary
 from runner.store.database import open_database
 
 SPEC = """\
@@ -20,25 +20,8 @@ tables:
 """
 
 
-class Log(NullListener):
-    """Remembers the stages that began, and what was said."""
-
-    def __init__(self) -> None:
-        self.began: list[Stage] = []
-        self.notes: list[str] = []
-
-    def on_stage_start(self, stage: Stage) -> None:
-        self.began.append(stage)
-
-    def on_note(self, note: str) -> None:
-        self.notes.append(note)
-
-
 def do(folder: Path, text: str, **options: Any) -> tuple[Log, RunSummary]:
-    log, spec = Log(), folder / "asked.yaml"
-    spec.write_text(text)
-    ran = run(spec, listen=lambda planned: log, threads=1, db=folder / "results.db", **options)
-    return log, ran
+    return do_spec(folder / "asked.yaml", text, **options)
 
 
 def looked(folder: Path, split: str = "test") -> SplitPredictions:

@@ -12,13 +12,13 @@ from forks import OUTPUT, Forks, KillAt
 from grids import ask
 from safetensors.torch import load_file
 from sklearn.metrics import top_k_accuracy_score
+from stage_log import Log, do_spec
 
 from runner.api.planning import plan
-from runner.api.running import RunSummary, run
+from runner.api.running import RunSummary
 from runner.core.errors import DamagedDatabase
-from runner.core.stages import Evaluate, Stage
+from runner.core.stages import Evaluate
 from runner.execute import coordinator
-from runner.execute.listener import NullListener
 from runner.store.database import open_database
 from runner.store.measurements import add_measurements
 from runner.store.merge import import_results
@@ -46,25 +46,8 @@ TOP5 = (
 )
 
 
-class Log(NullListener):
-    """Remembers the stages that began, and what was said."""
-
-    def __init__(self) -> None:
-        self.began: list[Stage] = []
-        self.notes: list[str] = []
-
-    def on_stage_start(self, stage: Stage) -> None:
-        self.began.append(stage)
-
-    def on_note(self, note: str) -> None:
-        self.notes.append(note)
-
-
 def do(folder: Path, text: str, **options: Any) -> tuple[Log, RunSummary]:
-    log, spec = Log(), folder / "asked.yaml"
-    spec.write_text(text)
-    ran = run(spec, listen=lambda planned: log, threads=1, db=folder / "results.db", **options)
-    return log, ran
+    return do_spec(folder / "asked.yaml", text, **options)
 
 
 def kinds(log: Log) -> list[str]:
