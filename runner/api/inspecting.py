@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runner.api.drawing import draw
 from runner.api.frames import Framed
 from runner.bind.analysis_names import chosen_analysis, with_names
 from runner.bind.kept_analyses import kept_arrays
@@ -72,7 +73,7 @@ def inspect_analysis(
         DiskFull: when there is no room for the figures.
     """
     from runner.report.figures.analyses import PICTURES
-    from runner.report.figures.page import check_suffix, save, style
+    from runner.report.figures.page import check_suffix
 
     if out is not None:
         check_suffix(Path(out))
@@ -89,10 +90,6 @@ def inspect_analysis(
     run = str(record["run_key"])[:12]
     called = next(iter(made["names"]), kind)
     path = Path(out) if out is not None else Path("figures") / f"{run}-{called}.png"
-    paths = []
-    with style():
-        for part, figure in PICTURES[kind](f"run {run}", arrays).items():
-            paths.append(path.with_stem(f"{path.stem}-{part}") if part else path)
-            save(figure, paths[-1])
+    _, paths = draw(lambda: PICTURES[kind](f"run {run}", arrays), path)
     found = made["analysis_key"]
-    return InspectedAnalysis(kind, found, arrays, tuple(made["values"]), tuple(paths))
+    return InspectedAnalysis(kind, found, arrays, tuple(made["values"]), paths)

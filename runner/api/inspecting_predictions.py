@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from runner.api.drawing import draw
 from runner.api.frames import Framed
 from runner.api.predictions import SplitPredictions
 from runner.artifacts.atomic import refuse_place, whole_file
@@ -102,7 +103,7 @@ def inspect_predictions(
         UsageError: as :func:`predictions`; for an unknown image, or a path that cannot be written.
         DiskFull: when there is no room for the figures.
     """
-    from runner.report.figures.page import check_suffix, save, style
+    from runner.report.figures.page import check_suffix
     from runner.report.figures.predictions import predictions_pages
 
     if not 0 <= most <= MOST_SHOWN:
@@ -119,13 +120,8 @@ def inspect_predictions(
         sheets, missing = _sheets(home, record, found.kept, {**rows})
     short = str(record["run_key"])[:12]
     path = Path(out) if out is not None else Path("figures") / f"{short}-predictions.png"
-    paths: list[Path] = []
-    with style():
-        figures = predictions_pages(f"run {short}", _arrays(found, sheets))
-        for name, figure in figures.items():
-            paths.append(path.with_stem(f"{path.stem}-{name}"))
-            save(figure, paths[-1])
-    return InspectedPredictions(found, sheets, missing, figures, tuple(paths))
+    figures, paths = draw(lambda: predictions_pages(f"run {short}", _arrays(found, sheets)), path)
+    return InspectedPredictions(found, sheets, missing, figures, paths)
 
 
 def _sheets(
