@@ -97,6 +97,25 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
     return ByFile(config, log)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave to the slow tests what a test with the marker `fast_cases` has beyond its number.
+
+    The cases that stay are spread evenly over all: those beside each other are often alike.
+    """
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if item.get_closest_marker("fast_cases"):
+            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for found in cases.values():
+        marker = found[0].get_closest_marker("fast_cases")
+        assert marker
+        stay = {each * len(found) // marker.args[0] for each in range(marker.args[0])}
+        for at, item in enumerate(found):
+            if at not in stay:
+                item.add_marker(pytest.mark.slow)
+
+
 def pytest_collection_finish() -> None:
     """Keep the collector of garbage from looking at a million objects that live to the end."""
     gc.freeze()

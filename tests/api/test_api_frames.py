@@ -63,6 +63,7 @@ def test_list_runs_has_a_row_per_cell(folder: Path) -> None:
         api.list_runs("other", db=folder / "results.db")
 
 
+@pytest.mark.slow
 def test_report_is_a_frame_of_the_declared_columns(folder: Path) -> None:
     frame = api.report("small", db=folder / "results.db").frame()
     assert list(frame) == [

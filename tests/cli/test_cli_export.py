@@ -61,6 +61,7 @@ def test_safetensors_hold_all_weights_preprocessing_and_classes(
     )
 
 
+@pytest.mark.slow
 def test_file_that_computes_something_else_is_not_kept(
     photos_run: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -81,6 +81,7 @@ def test_a_file_is_explained_by_the_weights_that_the_run_keeps(
     assert state(photos_run) == before
 
 
+@pytest.mark.slow
 def test_an_image_of_the_data_is_explained_for_a_class_that_is_named(
     photos_run: Path, call: Call
 ) -> None:
@@ -154,6 +155,7 @@ def test_explained_images_come_as_arrays_and_figures(photos_run: Path) -> None:
     assert [each.split(";")[0] for each in below] == ["cat", "photos/cat/0.png"]
 
 
+@pytest.mark.slow
 def test_nearest_images_are_those_of_the_layers_outputs(photos_run: Path, call: Call) -> None:
     before = state(photos_run)
     called = call(

@@ -135,6 +135,7 @@ def test_results_of_images_that_have_changed_do_not_stay(tmp_path: Path, call: C
     assert "(1 of them before)" in call("run", "shared.yaml").err
 
 
+@pytest.mark.slow
 def test_specs_without_a_chosen_cell_are_recorded_beside_others(call: Call) -> None:
     Path("shared.yaml").write_text(SHARED)
     ran = call("run", "mixed.yaml", "shared.yaml", "--only", "first")

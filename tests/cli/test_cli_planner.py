@@ -201,6 +201,7 @@ sweep:
 """
 
 
+@pytest.mark.slow
 def test_prediction_and_truth_of_a_stage_stand_on_its_line(tmp_path: Path, call: Call) -> None:
     """A training that ended before its budget, one that diverged, and one that was never done."""
     Path("actual.yaml").write_text(ACTUAL)
@@ -260,6 +261,7 @@ def test_branch_on_features_stands_under_its_beginning(call: Call) -> None:
     assert [each["kind"] for each in stages.values() if each["parent"] is None] == ["prepare"]
 
 
+@pytest.mark.slow
 def test_plan_says_what_every_run_by_itself_would_take(call: Call) -> None:
     assert call("run", "shared.yaml", "--only", "long").code == 0
     with closing(sqlite3.connect("results.db")) as raw:

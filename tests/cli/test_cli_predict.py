@@ -85,6 +85,7 @@ def test_every_kind_of_image_counts_as_the_plain_picture_that_it_shows(
         assert float(row["probability"]) == pytest.approx(float(like["probability"]), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_read_is_named_and_the_rest_is_done(photos_run: Path, call: Call) -> None:
     draw_kinds(Path("kinds"))
     alone = call("predict", "photos:0", "kinds").out
@@ -289,6 +290,7 @@ def test_weights_that_are_gone_say_what_getting_them_back_costs(
     assert call("predict", "photos:0", "photos").code == 0
 
 
+@pytest.mark.slow
 def test_run_without_weights_says_how_to_train_it(tiny: Path, call: Call) -> None:
     text = Path("tiny.yaml").read_text().replace("epochs: 2,", "epochs: 3,")
     Path("tiny.yaml").write_text(text)

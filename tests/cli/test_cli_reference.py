@@ -60,6 +60,7 @@ def test_reading_the_reference_needs_no_database_and_makes_none(
         assert read.out == call(*words).out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", READING)
 def test_reference_and_db_contradict_each_other_but_not_its_variable(
     shipped: Path, fresh: Path, call: Call, monkeypatch: pytest.MonkeyPatch, words: list[str]
@@ -101,6 +102,7 @@ def test_reference_that_is_missing_is_an_error(
         assert "this installation has no reference results: no file" in refused.err
 
 
+@pytest.mark.slow
 def test_run_does_not_look_at_the_reference_unless_told(
     shipped: Path, fresh: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:

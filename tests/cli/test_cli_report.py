@@ -44,6 +44,7 @@ def test_database_may_be_named_by_a_variable(
     assert call(*words).code == 0
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize("words", READING)
 def test_output_has_no_escape_codes_and_stderr_is_empty(
     tiny: Path, call: Call, monkeypatch: pytest.MonkeyPatch, words: list[str]
@@ -334,6 +335,7 @@ def test_list_of_an_unknown_variant_is_told_those_there_are(variants: Path, call
     assert len(call("list", "--variant", "lr=0.2").out.splitlines()) == 5
 
 
+@pytest.mark.slow
 def test_cell_of_several_variants_asks_which(variants: Path, call: Call) -> None:
     refused = call("show", "made_up:1:0")
     assert (refused.code, refused.out) == (2, "")
@@ -359,6 +361,7 @@ def test_cell_of_the_only_variant_needs_no_more_than_its_position(fresh: Path, c
     assert "cell      tiny:0:0  slow\n" in call("show", "tiny:0:0").out
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize(
     ("name", "message"),
     [

@@ -36,6 +36,7 @@ def test_running_again_does_nothing_and_prints_the_same_table(tiny: Path, call: 
     assert again.err.startswith("4 runs: 4 done (4 of them before); ")
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize(
     ("only", "done"),
     [
@@ -221,6 +222,7 @@ def test_profile_is_a_variant_with_its_own_seeds(fresh: Path, call: Call) -> Non
     assert "did you mean: quick" in refused.err
 
 
+@pytest.mark.slow
 def test_rerun_counts_as_a_further_repetition(tiny: Path, call: Call) -> None:
     assert call("run", "tiny.yaml", "--rerun", "--only", "slow", "--only", "seed=0").code == 0
     assert "rerun     1\n" in call("show", "tiny:0:0").out
@@ -301,6 +303,7 @@ def test_plan_starts_nothing_and_knows_what_is_done(tiny: Path, call: Call) -> N
     assert "runs      4: 4 done, 0 to do" in call("plan", "tiny.yaml").out
 
 
+@pytest.mark.slow
 def test_plan_makes_no_database_and_probes_when_asked(fresh: Path, call: Call) -> None:
     assert "never measured" in call("plan", "tiny.yaml").out
     probed = json.loads(call("plan", "tiny.yaml", "--probe", "--format", "json").out)

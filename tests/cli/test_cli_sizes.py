@@ -56,6 +56,7 @@ def test_sizes_shows_each_network_once(spec: Path, call: Call) -> None:
     assert not (spec.parent / ".runner").exists()
 
 
+@pytest.mark.slow
 def test_sizes_as_csv_and_json_are_the_frame(spec: Path, call: Call) -> None:
     frame = api.inspect_sizes(spec, only="deep").frame()
     rows = list(csv.DictReader(io.StringIO(call("inspect", "sizes", spec, "--format", "csv").out)))

@@ -233,6 +233,7 @@ def test_features_that_were_removed_are_computed_again(call: Call) -> None:
     assert kinds_done()["features"] == 2
 
 
+@pytest.mark.slow
 def test_plan_says_what_features_take(call: Call) -> None:
     planned = call("plan", "frozen.yaml", "--cache-limit", "20kB")
     assert "features of 36,864 bytes are over the limit of the cache" in planned.out
@@ -347,6 +348,7 @@ def swap() -> None:
     torch.save({name: tensor + 1 for name, tensor in tensors.items()}, path)
 
 
+@pytest.mark.slow
 def test_weights_that_change_while_they_are_fitted_start_nothing(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -230,6 +230,7 @@ def test_memory_order_of_the_pixel_cache_changes_nothing(case: Case) -> None:
     assert torch.equal(result, batched(name)(images, **each, **shared))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", all_cases((3, 19, 32)), ids=case_name)
 @pytest.mark.parametrize("values_per_thread", [1, 1 << 17], ids=["small chunks", "one chunk"])
 def test_row_depends_on_its_image_and_parameters_alone(

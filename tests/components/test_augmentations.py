@@ -390,6 +390,7 @@ def test_step_does_what_torchvisions_class_does_with_the_same_parameters(name: s
     assert (ours != theirs).float().mean() < 0.001
 
 
+@pytest.mark.slow
 @needs_avx2
 @pytest.mark.parametrize("steps", [*R2_3, *R1_4], ids=range(6))
 @pytest.mark.parametrize("p", [1.0, 0.5])

@@ -64,6 +64,7 @@ def of_one(drawn: Mapping[str, Tensor], row: int, kind: str) -> dict[str, NDArra
     return {name: np.moveaxis(each, 0, -1) if is_last else each for name, each in own.items()}
 
 
+@pytest.mark.fast_cases(5)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_corruption_is_what_the_definition_makes_of_the_same_numbers(
     kind: CorruptionKind, images: Tensor

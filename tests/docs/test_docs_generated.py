@@ -36,6 +36,7 @@ def commands(group: Any = None, words: tuple[str, ...] = ()) -> Iterator[tuple[s
         yield from commands(inner, (*words, name))
 
 
+@pytest.mark.fast_cases(8)
 @pytest.mark.parametrize("name", [name for name, _ in commands()])
 def test_every_command_and_option_has_help(name: str) -> None:
     command = dict(commands())[name]

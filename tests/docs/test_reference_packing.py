@@ -75,6 +75,7 @@ def column(database: Database, query: str) -> list[object]:
         return [row[0] for row in connection.exec_driver_sql(query)]
 
 
+@pytest.mark.slow
 def test_the_newest_results_are_kept_whole(source: Database, tmp_path: Path) -> None:
     found = packed(source, tmp_path)
     assert list(run_dump(found, "r1")) == list(run_dump(source, "r1"))

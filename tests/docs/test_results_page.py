@@ -132,6 +132,7 @@ def test_pictures_stand_below_the_table_and_their_commands_above_it(made: Path) 
     assert below.index("whole-loss.png") < below.index("Measured on")
 
 
+@pytest.mark.slow
 def test_a_machine_that_only_prepared_pixels_again_is_not_named(made: Path) -> None:
     before = page.results_document()
     database = open_database(made / "reference.db")
@@ -257,6 +258,7 @@ def test_every_command_on_the_page_is_one() -> None:
         known[name].make_context(f"runner {name}", list(words)).close()
 
 
+@pytest.mark.fast_cases(4)
 @pytest.mark.parametrize("command", [each for each in COMMANDS if "--reference" in each])
 def test_the_tables_on_the_page_are_what_their_commands_print(
     command: str, monkeypatch: pytest.MonkeyPatch

@@ -22,6 +22,7 @@ class Drawing(nn.Linear):
         return functional.dropout(super().forward(inputs), 0.5, self.training)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "draws"),
     [

@@ -182,6 +182,7 @@ def measured(case: str, folder: Path) -> list[float]:
     return [record.step_losses[0] for record in bench.read(bench.train())]
 
 
+@pytest.mark.fast_cases(8)
 @pytest.mark.parametrize("case", CASES)
 def test_the_first_five_losses_are_the_golden_ones(case: str, tmp_path: Path) -> None:
     found = measured(case, tmp_path)

@@ -65,6 +65,7 @@ CASES: dict[str, list[Settings]] = {
 SLOW = ("plain", "crops, last batch dropped", "frozen, clipped")
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize(
     "case", [pytest.param(each, marks=[pytest.mark.slow] * (each in SLOW)) for each in CASES]
 )

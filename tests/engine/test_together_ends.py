@@ -45,6 +45,7 @@ def test_one_that_goes_on_after_a_later_epoch_waits_until_the_others_are_level(
         check_as_alone(together.benches[number], end, tmp_path / str(number))
 
 
+@pytest.mark.slow
 def test_stopped_together_each_goes_on_as_if_undisturbed(tmp_path: Path) -> None:
     together = Together.of(tmp_path / "together", FOUR[:3], checkpoint_seconds=0.0)
     together.benches[0].options["should_stop"] = stop_after(3 * 2 * STEPS + 4)

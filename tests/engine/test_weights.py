@@ -231,6 +231,7 @@ def test_numbers_of_another_kind_are_refused(tmp_path: Path, tensors, bad, said:
         )
 
 
+@pytest.mark.slow
 def test_tensors_without_numbers_count_as_missing(tmp_path: Path, tensors) -> None:
     hollow = {**tensors, "features.0.bias": torch.full((64,), torch.nan)}
     path = saved(tmp_path, hollow)

@@ -95,6 +95,7 @@ def test_images_that_a_transform_would_resize_are_refused_before_any_work(before
     assert ask(before, "SELECT count(*) FROM stages WHERE kind = 'analyse'") == [(0,)]
 
 
+@pytest.mark.slow
 def test_renaming_an_analysis_makes_nothing_again(before: Path) -> None:
     do(before, ASKED)
     log, _ = do(before, ASKED.replace("shaken", "disturbed"))
@@ -139,6 +140,7 @@ def test_plan_names_analyses_to_be_made(before: Path) -> None:
     assert (explained.done, explained.planned.epochs) == (2, 0)
 
 
+@pytest.mark.slow
 def test_an_analysis_that_points_to_another_run_is_refused(before: Path) -> None:
     do(before, ASKED)
     with open_database(before / "results.db") as database, database.write() as connection:
@@ -160,6 +162,7 @@ def test_analyses_of_a_repetition_that_wanted_some_are_shown_after_one_that_did_
     assert len(found["values"]) == len(ask(before, VALUES)) / 2
 
 
+@pytest.mark.slow
 def test_values_that_are_not_what_was_recorded_are_refused(before: Path) -> None:
     do(before, ASKED)
     with open_database(before / "results.db") as database, database.write() as connection:

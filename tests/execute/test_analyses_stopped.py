@@ -136,6 +136,7 @@ def test_value_that_is_not_finite_ends_an_analysis_at_its_place(
     assert len(measured) == 3, "nothing is measured behind it"
 
 
+@pytest.mark.slow
 def test_values_of_an_analysis_that_do_not_fit_on_the_disk_are_not_said_to_be_kept(
     before: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

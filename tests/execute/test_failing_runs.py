@@ -60,6 +60,7 @@ def statuses(ran: RunSummary) -> list[str]:
     return sorted(ran.statuses.values())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("executor")
 def test_one_diverged_run_leaves_the_others_alone(tmp_path: Path) -> None:
     ran = do(spec_in(tmp_path, "{lr: [1.0e+30, 0.1]}"))

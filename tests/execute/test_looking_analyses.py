@@ -109,6 +109,7 @@ def test_saliency_explains_the_predicted_class_unless_one_is_named(home: Path) -
     assert found["classes"].tolist() == found["probabilities"].argmax(1).tolist()
 
 
+@pytest.mark.slow
 def test_embedding_says_how_often_the_nearest_is_of_the_same_class(home: Path) -> None:
     found = arrays(home, "points", "nearest")
     assert found["points"].shape == (50, 2)

@@ -150,6 +150,7 @@ def test_weights_that_are_gone_are_said_and_nothing_is_trained(before: Path) -> 
     assert ask(before, TOP5) == []
 
 
+@pytest.mark.slow
 def test_damaged_weights_are_not_measured(before: Path) -> None:
     path = sorted(before.glob(".runner/weights/*/*"))[0]
     path.write_bytes(path.read_bytes()[:-4] + b"\0\0\0\1")

@@ -28,6 +28,7 @@ def test_a_spec_is_described_and_declares_its_table(path: Path) -> None:
         assert "Ours: " in about, "what is our choice?"
 
 
+@pytest.mark.fast_cases(6)
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
 def test_the_profile_smoke_is_small(path: Path) -> None:
     experiment = load_experiment(path, "smoke")

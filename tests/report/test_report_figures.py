@@ -118,6 +118,7 @@ def test_lines_are_the_recorded_numbers_training_dotted_validation_solid(drawn: 
     assert accuracy.get_ylabel() == "accuracy (fraction)"
 
 
+@pytest.mark.slow
 def test_seeds_are_a_mean_and_a_band_between_the_extremes(drawn: Draw) -> None:
     figure = drawn(SEEDS, kind="accuracy").figure
     (axes,) = figure.axes

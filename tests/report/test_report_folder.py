@@ -164,6 +164,7 @@ def damage(folder: Path, array: str) -> list[Path]:
     return [file.parent for file in files]
 
 
+@pytest.mark.slow
 def test_damaged_arrays_of_the_right_size_are_removed_so_that_run_makes_them(home: Path) -> None:
     filters = sorted(home.rglob("analyses/*/*/before.npy"))
     maps = damage(home / ".runner" / "analyses", "points")

@@ -78,6 +78,7 @@ def tables(database: Database, folder: Path) -> dict[str, TableData]:
     }
 
 
+@pytest.mark.fast_cases(2)
 @pytest.mark.parametrize("form", FORMATS)
 def test_format_looks_like_its_golden_file(database: Database, tmp_path: Path, form: str) -> None:
     for name, table in tables(database, tmp_path).items():
@@ -130,6 +131,7 @@ def test_place_says_how_its_own_runs_ended(database: Database, tmp_path: Path) -
     assert (records[1]["VAL 0.1"], records[1]["VAL 0.001"]) == (None, 1.0)
 
 
+@pytest.mark.slow
 def test_place_without_a_cell_is_empty_everywhere(database: Database, tmp_path: Path) -> None:
     table = tables(database, tmp_path)["networks"]
     (record,) = [each for each in to_records(table) if each["NET"] == "VGG11"]
@@ -139,6 +141,7 @@ def test_place_without_a_cell_is_empty_everywhere(database: Database, tmp_path: 
     assert line.split()[1] == "–"
 
 
+@pytest.mark.slow
 def test_columns_each_have_a_best_of_their_own(database: Database, tmp_path: Path) -> None:
     table = tables(database, tmp_path)["networks"]
     best = {
@@ -148,6 +151,7 @@ def test_columns_each_have_a_best_of_their_own(database: Database, tmp_path: Pat
     assert best == {"ACC": ["Resnet18"], "freeze | most": ["Resnet18"], "ACC*": ["VGG11"]}
 
 
+@pytest.mark.slow
 def test_published_values_stand_in_the_place_of_their_cell(
     database: Database, tmp_path: Path
 ) -> None:
@@ -223,6 +227,7 @@ tables:
 """
 
 
+@pytest.mark.slow
 def test_checks_before_a_run_see_the_values_that_sql_gives(
     database: Database, tmp_path: Path
 ) -> None:

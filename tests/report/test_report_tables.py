@@ -30,6 +30,7 @@ def one_value(database: Database, folder: Path, declared: str, made: MadeUp = DO
     return column(table, "X")[0]
 
 
+@pytest.mark.fast_cases(6)
 @pytest.mark.parametrize(
     ("declared", "value"),
     [
@@ -251,6 +252,7 @@ ODD_TITLES = [
 ]
 
 
+@pytest.mark.fast_cases(4)
 @pytest.mark.parametrize("title", ODD_TITLES)
 def test_title_of_any_text_is_a_column(database: Database, tmp_path: Path, title: str) -> None:
     quoted = "'" + title.replace("'", "''") + "'"

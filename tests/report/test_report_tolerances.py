@@ -33,6 +33,7 @@ tables: {{t: {{WHICH: label, LR: lr, VAL: val_accuracy, TEST: test_accuracy}}}}
     return filled(database, folder, text, lambda cell: made[cell.seed])
 
 
+@pytest.mark.fast_cases(4)
 @pytest.mark.parametrize(
     ("made", "published", "holds", "said"),
     [

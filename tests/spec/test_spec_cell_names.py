@@ -86,6 +86,7 @@ def test_run_is_called_by_its_cell_and_seed() -> None:
     assert [run_name(item.cell) for item in cells] == ["seed=0", "seed=7"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
 def test_cell_names_of_shipped_specs_are_unique(path: Path) -> None:
     names = {item.cell.position: item.cell.name for item in load_experiment(path).cells}

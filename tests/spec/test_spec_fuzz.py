@@ -106,6 +106,7 @@ def test_failing_input_is_written_with_the_way_to_make_it_again(
     assert (tmp_path / f"{name}.yaml").read_bytes() == made.content
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(__import__("signal"), "setitimer"), reason="needs timers")
 def test_input_that_never_ends_is_a_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -124,6 +124,7 @@ ELSEWHERE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", CHANGES)
 def test_every_setting_changes_the_settings_key(path: str) -> None:
     assert key_of(with_setting(path, CHANGES[path])) != key_of(SPEC)

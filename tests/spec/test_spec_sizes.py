@@ -134,6 +134,7 @@ def test_records_from_before_limits_are_read() -> None:
     assert len(table.columns) == 602
 
 
+@pytest.mark.slow
 def test_labels_columns_and_pivots_have_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     labels = ", ".join(f"L{number}: a" for number in range(101))
     assert "more than 100 names of labels" in refused(

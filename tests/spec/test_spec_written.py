@@ -146,6 +146,7 @@ def test_wrong_value_is_an_error_whatever_is_put_into_over_or_beside_it(
         assert said_of(problems_of({**wrong, **parts}, sets, profile), position) == said
 
 
+@pytest.mark.slow
 @tries
 @given(mistakes(), st.sampled_from(SWEEPS), st.sampled_from(["profile", "set", "row", "nothing"]))
 def test_wrong_swept_value_is_an_error_whatever_is_put_into_over_or_beside_it(

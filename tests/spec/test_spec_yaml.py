@@ -110,6 +110,7 @@ def test_keys_are_text_whatever_they_look_like() -> None:
     assert plain(parse_yaml("1: a\ntrue: b\n~: c", "a.yaml")) == {"1": "a", "true": "b", "~": "c"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -84,6 +84,7 @@ def comparable(record: dict[str, Any]) -> dict[str, Any]:
     return {**record, "attempts": tried, "result": result, "cells": []}
 
 
+@pytest.mark.slow
 def test_a_result_is_copied_with_every_number_and_its_origin(
     reference: Database, mine: Database
 ) -> None:
@@ -143,6 +144,7 @@ def test_an_own_result_stays(reference: Database, mine: Database) -> None:
     assert run_record(mine, "r1") == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ended", ["failed", "interrupted"])
 def test_a_failed_or_open_run_gets_the_result(
     reference: Database, mine: Database, ended: str

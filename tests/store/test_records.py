@@ -277,6 +277,7 @@ def test_a_redone_stage_does_not_change_what_a_run_has_read(database: Database) 
     assert newest["readers"]["train-r1-0"]["best_epoch"] == 3
 
 
+@pytest.mark.slow
 def test_attempts_elsewhere_whose_epochs_a_run_reads_are_among_its_own(database: Database) -> None:
     """As when a longer training went on from what two others left."""
     want(database, ["r1", "r2"])
