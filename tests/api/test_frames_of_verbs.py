@@ -178,6 +178,7 @@ def test_db_check_and_db_info_rows_are_those_printed(printed: Printed) -> None:
     )
 
 
+@pytest.mark.slow
 def test_tables_and_rows_of_run_are_those_recorded(
     printed: Printed, monkeypatch: pytest.MonkeyPatch
 ) -> None:

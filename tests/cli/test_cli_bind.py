@@ -104,6 +104,7 @@ def test_training_images_fewer_than_classes_are_refused(tmp_path: Path, call: Ca
     assert is_golden("fewer_training_images_than_classes", problem(call), tmp_path)
 
 
+@pytest.mark.slow
 def test_training_images_more_than_there_are_are_refused(tmp_path: Path, call: Call) -> None:
     draw_classes(tmp_path / "photos", {"cat": 8, "dog": 8})
     swept = "sweep: {grid: {train_images: [4, 9, 10, null]}}\n"

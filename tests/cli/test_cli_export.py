@@ -90,6 +90,7 @@ def test_missing_packages_are_named_with_the_command(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "said"),
     [

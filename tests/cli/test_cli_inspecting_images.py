@@ -135,6 +135,7 @@ def test_other_questions_have_other_files() -> None:
     assert paths[5] == Path("figures/3f9a-saliency-cat-1-dog.png")
 
 
+@pytest.mark.slow
 def test_an_image_that_is_alone_in_its_split_has_no_neighbours(photos_run: Path) -> None:
     image = api.inspect_neighbours("photos:0", "dog/3.png", 1, most=1).rows[0].neighbour
     with pytest.raises(UsageError, match=f"there is no other val image than {image}"):

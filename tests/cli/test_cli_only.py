@@ -34,6 +34,7 @@ def rows_of(call: Call, table: str = "mixed") -> dict[str, dict]:
     return {row["WHICH"]: row for row in json.loads(text)["rows"]}
 
 
+@pytest.mark.slow
 def test_only_one_row_runs_without_what_others_need(call: Call) -> None:
     assert call("run", "mixed.yaml", "--no-download").code == 2
     assert not Path("results.db").exists()

@@ -58,6 +58,7 @@ def test_variant_has_a_file_of_its_own(folder: Path, call: Call) -> None:
     assert drawn.out == "figures/made_up-epochs=2-accuracy.png\n"
 
 
+@pytest.mark.slow
 def test_cells_without_results_are_named_and_left_out(folder: Path, call: Call) -> None:
     drawn = call("plot", "made_up.yaml", "accuracy", "--out", "new/folder/a.svg")
     assert (drawn.code, drawn.out) == (0, "new/folder/a.svg\n")
@@ -191,6 +192,7 @@ def test_on_a_full_disk_the_figure_before_is_kept(
     assert [path.name for path in folder.glob("a.png*")] == ["a.png"]
 
 
+@pytest.mark.slow
 def test_characters_that_the_font_lacks_are_told(folder: Path, call: Call) -> None:
     Path("made_up.yaml").write_text(SPEC.replace("fast one", "学習"), encoding="utf-8")
     drawn = call("plot", "made_up.yaml", "accuracy", "--only", "学習", "--out", "a.png")

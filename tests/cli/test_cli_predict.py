@@ -187,6 +187,7 @@ def test_photograph_of_many_pixels_is_read_without_a_warning(
     assert "photos/cat/1.png: Image size (132 pixels) exceeds limit" in called.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [
@@ -243,6 +244,7 @@ def test_image_of_another_size_is_named_where_the_data_has_no_resize(
     assert "wrong.png: it is 5×4 pixels, and the run's images are 4×4" in called.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -306,6 +308,7 @@ def test_weights_of_the_last_epoch_where_they_are_kept(photos_run: Path) -> None
     assert dict(said.top) == pytest.approx(dict(zip(CLASSES, expected, strict=True)), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_classes_are_found_without_prepared_images_and_never_guessed(
     photos_run: Path, call: Call
 ) -> None:

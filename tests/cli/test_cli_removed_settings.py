@@ -46,6 +46,7 @@ def earlier(tiny: Path) -> Path:
     return tiny
 
 
+@pytest.mark.slow
 def test_runs_with_a_removed_setting_are_listed_shown_and_reported(
     earlier: Path, call: Call
 ) -> None:

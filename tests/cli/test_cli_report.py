@@ -156,6 +156,7 @@ def test_check_names_each_value_that_does_not_hold(tiny: Path, call: Call) -> No
     assert [each["TEST_ACC_holds"] for each in rows] == ["", "no"]
 
 
+@pytest.mark.slow
 def test_check_of_a_cell_that_is_not_finished_fails(fresh: Path, call: Call) -> None:
     tolerant(fresh, "{value: 0.5, within: 1}")
     call("run", "tiny.yaml", "--only", "slow", "--only", "seed=0")
@@ -325,6 +326,7 @@ def test_unfinished_cells_of_the_spec_as_written_are_shown(fresh: Path, call: Ca
     assert (listed.out.count("unfinished"), listed.err) == (3, "")
 
 
+@pytest.mark.slow
 def test_list_of_an_unknown_variant_is_told_those_there_are(variants: Path, call: Call) -> None:
     refused = call("list", "--variant", "lr=0.3")
     assert (refused.code, refused.out) == (2, "")

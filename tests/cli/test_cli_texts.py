@@ -33,6 +33,7 @@ def photos(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_broken_image_is_named_by_run_and_by_show(photos: Path, call: Call) -> None:
     ran = call("run", "photos.yaml")
     assert ran.code == 1
@@ -55,6 +56,7 @@ def test_figure_names_the_classes(photos: Path, call: Call) -> None:
     assert call("plot", "photos.yaml", "augmentations").code == 0
 
 
+@pytest.mark.slow
 def test_class_is_included_by_the_name_that_is_shown(photos: Path, call: Call) -> None:
     chosen = SPEC.replace("test: 0.25", r"test: 0.25, include: ['two\nlines', 'a|b $x$ <i>', cafe]")
     (photos / "photos.yaml").write_text(chosen)

@@ -109,6 +109,7 @@ def test_wrong_checksum_says_what_the_file_has(tmp_path: Path, call: Call, file:
     assert is_golden("weights_of_another_checksum", said, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [("run",), ("plan",), ("validate",), ("validate", "--deep")])
 @pytest.mark.parametrize("new", ["", "    sha256: later\n"], ids=["missing", "of another form"])
 def test_checksum_that_is_not_given_is_told(

@@ -276,6 +276,7 @@ def test_four_jitters_come_in_every_order_equally_often() -> None:
     assert (counts - 1000).abs().max() < 5 * math.sqrt(1000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [each.__name__ for each in CLASSES if issubclass(each, RandomlyApplied)]
 )

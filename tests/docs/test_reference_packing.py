@@ -128,6 +128,7 @@ def test_packing_leaves_the_source_as_it_is(source: Database, tmp_path: Path) ->
     assert column(source, "SELECT count(*) FROM claims") == claims == [1]
 
 
+@pytest.mark.slow
 def test_packing_what_is_packed_changes_nothing(source: Database, tmp_path: Path) -> None:
     packed(source, tmp_path).close()
     target = tmp_path / "ships" / "results.db"

@@ -43,6 +43,7 @@ def counted_forwards() -> Iterator[Counter[bool]]:
         yield seen
 
 
+@pytest.mark.slow
 def test_evaluations_of_all_epochs_cost_one_pass_over_the_images(tmp_path: Path) -> None:
     settings = augmented(evaluate=EVERYTHING)
     shared, plain = (

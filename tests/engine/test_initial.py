@@ -100,6 +100,7 @@ def test_a_network_whose_file_gives_everything_draws_nothing(tmp_path: Path) -> 
     assert all(torch.equal(drawn.module.state_dict()[name], each) for name, each in state.items())
 
 
+@pytest.mark.slow
 def test_the_features_stage_draws_no_weights_behind_a_prefix_that_a_file_gives(
     tmp_path: Path,
 ) -> None:

@@ -144,6 +144,7 @@ def test_networks_trained_together_hold_one_copy_of_what_is_frozen(
     assert looked == [0, 1]
 
 
+@pytest.mark.slow
 def test_a_network_that_writes_into_its_batches_does_not_disturb_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

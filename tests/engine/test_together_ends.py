@@ -105,6 +105,7 @@ def test_who_loses_its_claim_leaves_and_writes_nothing(
         check_as_alone(together.benches[number], ends[number], tmp_path / str(number))
 
 
+@pytest.mark.slow
 def test_weights_that_cannot_be_written_end_one_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,6 +241,7 @@ def test_a_batch_that_cannot_be_made_ends_those_that_wait_for_it(
     check_as_alone(together.benches[2], ends[2], tmp_path / "2")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [ClaimLost, Interrupted, ValueError])
 def test_an_error_holds_no_network(
     kind: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

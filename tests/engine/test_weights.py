@@ -125,6 +125,7 @@ def test_another_shape_is_refused(tmp_path: Path, tensors) -> None:
     )
 
 
+@pytest.mark.slow
 def test_weights_of_another_network_are_refused(tmp_path: Path, tensors) -> None:
     alexnet = {"features.0.weight": torch.zeros(64, 3, 11, 11), "features.3.bias": torch.zeros(192)}
     with pytest.raises(WeightsMismatch, match="lack 51 tensors"):
@@ -217,6 +218,7 @@ def test_weights_that_a_network_does_not_have_are_refused() -> None:
     assert caught.value.allowed == "IMAGENET1K_V1"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("bad", "said"),
     [

@@ -128,6 +128,7 @@ def test_two_values_at_one_place_fail_the_analysis_alone(
     assert errors == [("robustness: two values of accuracy at transform none",)]
 
 
+@pytest.mark.slow
 def test_only_chosen_cells_are_analysed(before: Path) -> None:
     log, _ = do(before, ASKED, only=["lr=0.1"])
     assert kinds(log) == ["analyse"]

@@ -79,6 +79,7 @@ def test_arrays_whose_weights_are_damaged_are_said_and_nothing_fails(before: Pat
     assert (again.began, again.notes) == ([], [note])
 
 
+@pytest.mark.slow
 def test_analyses_of_weights_alone_decode_no_images(before: Path) -> None:
     shutil.rmtree(before / ".runner" / "pixels")
     sized = NEURONS + "  sizes: sizes\n"

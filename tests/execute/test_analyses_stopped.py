@@ -118,6 +118,7 @@ def test_values_that_do_not_fit_or_are_damaged_are_measured_again(
     assert len(passes) == 10
 
 
+@pytest.mark.slow
 def test_value_that_is_not_finite_ends_an_analysis_at_its_place(
     before: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -186,6 +186,7 @@ def test_damaged_changed_images_are_made_again(before: Path, made: list[int]) ->
     assert (made, log.notes) == (ONE_PASS, ["changed images are made again: they are damaged"])
 
 
+@pytest.mark.slow
 def test_batches_of_changed_images_are_as_small_as_those_of_an_evaluation(
     before: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

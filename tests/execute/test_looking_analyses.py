@@ -183,6 +183,7 @@ tables:
 """
 
 
+@pytest.mark.slow
 def test_sizes_of_layers_are_columns_of_a_finished_run(home: Path, tmp_path: Path) -> None:
     shutil.copytree(home, tmp_path, dirs_exist_ok=True)
     assert kinds(do(tmp_path, SPEC + SIZED)) == ["analyse"]

@@ -416,6 +416,7 @@ def test_diverged_cell_is_a_cross_at_its_x(drawn: Draw) -> None:
     assert [each.get_xdata()[0] for each in lines(axes, "diverged")] == [0.01, 0.01]
 
 
+@pytest.mark.slow
 def test_metric_that_no_run_has_is_refused(drawn: Draw) -> None:
     with pytest.raises(SpecError, match="shows train_eval_loss at best, which no run has"):
         drawn(DROPOUT, kind="setting", metrics=["train_eval_loss"])

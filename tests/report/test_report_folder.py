@@ -261,6 +261,7 @@ def test_report_holds_the_arrays_and_pages_of_one_run_at_a_time(
     assert most == [1, 1, 1, 1]
 
 
+@pytest.mark.slow
 def test_report_says_what_run_does_not_make_without_naming_it(
     home: Path, monkeypatch: pytest.MonkeyPatch, call: Callable[..., tuple[int, str, str]]
 ) -> None:

@@ -45,6 +45,7 @@ def test_filters_are_drawn_before_and_after() -> None:
     assert "4 filters of conv1, 3×3×3; both under one scale" in words(figure)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(7, 5, 4), (7, 5, 4, 3), (7, 5, 4, 1)])
 def test_neurons_are_drawn_one_by_one(shape: tuple[int, ...]) -> None:
     pictures = DRAW.random(shape)

@@ -90,6 +90,7 @@ def test_format_looks_like_its_golden_file(database: Database, tmp_path: Path, f
         assert text == golden.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_json_is_json_with_the_titles_as_keys(database: Database, tmp_path: Path) -> None:
     content = json.loads(render(tables(database, tmp_path)["single"], "json"))
     assert [row["OPTIMIZER"] for row in content["rows"]][:3] == ["sgd", "adam", "adam"]

@@ -24,6 +24,7 @@ def made(seed: int) -> list[AnalysisValue]:
     ]
 
 
+@pytest.mark.slow
 def test_numbers_of_two_thousand_places_are_means_and_deviations_over_draws_and_seeds() -> None:
     found = measure(PLACES, ["accuracy", "loss"], [made(0), made(1)])
     assert found["accuracy"]["none"][0] == TableValue(0.06, stdev([0.01, 0.11]), 2)

@@ -212,6 +212,7 @@ def test_float_field_takes_whole_numbers_as_the_same_setting(path: str) -> None:
     assert key_of(with_setting(path, 2)) == key_of(with_setting(path, 2.0))
 
 
+@pytest.mark.slow
 def test_default_written_out_is_the_same_setting() -> None:
     (item,) = load(SPEC).cells
     for path, value, origin in origins(item.settings, item.tree):

@@ -90,6 +90,7 @@ def ask_for(database: Database) -> Claimed | StageEnded | ClaimHeld:
     return claim_stage(database, "prepare", NewAttempt(environment, {}, "cpu"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [2.5, 2 * HOUR, -2 * HOUR])
 def test_a_clock_that_is_set_takes_no_claim_from_a_living_process(
     step: float,

@@ -220,6 +220,7 @@ def test_attempts_that_only_an_outcome_names_come_along(
     assert known >= {"train-r1-0", "train-r2-0"}
 
 
+@pytest.mark.slow
 def test_of_several_at_once_each_result_is_imported_once(
     reference: Database, mine: Database, tmp_path: Path
 ) -> None:

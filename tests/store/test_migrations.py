@@ -86,6 +86,7 @@ def test_the_first_schema_gets_the_summary_of_today(tmp_path: Path) -> None:
     assert schema_of(path, "view") == {name: squeezed(sql) for name, sql in VIEWS.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["schema_0001.db", "schema_0004.db"])
 def test_what_runs_read_is_the_same_after_the_migrations(name: str, tmp_path: Path) -> None:
     path = Path(shutil.copy(FIXTURES / name, tmp_path / "old.db"))

@@ -185,6 +185,7 @@ def test_a_transaction_that_a_killed_process_left_half_written_is_undone(
         database.close()
 
 
+@pytest.mark.slow
 def test_an_older_schema_is_migrated_in_memory(tmp_path: Path) -> None:
     (tmp_path / "ships").mkdir()
     path = Path(shutil.copy(FIXTURE, tmp_path / "ships" / "results.db"))
