@@ -98,11 +98,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave to the slow tests what a test with the marker `fast_cases` has beyond its number.
 
-    The cases that stay are spread evenly over all: those beside each other are often alike.
+    The cases that stay are spread evenly over all: those beside each other are often alike. Who
+    names files or folders gets all cases: a new one is tested by the commands of extending.md.
     """
+    if config.args != config.getini("testpaths"):
+        return
     cases: dict[str, list[pytest.Item]] = {}
     for item in items:
         if item.get_closest_marker("fast_cases"):
