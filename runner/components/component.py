@@ -5,7 +5,7 @@ Owns strict validation and the canonical form of settings. Knows no component.
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.config import JsonDict
@@ -33,6 +33,13 @@ class Component(BaseModel):
     )
 
     semantics: ClassVar[int] = 1
+
+
+class NamedComponent(Component):
+    """A component that a spec chooses by its `name`: each subclass declares its own, a Literal."""
+
+    if TYPE_CHECKING:  # a field here would come before those of the subclasses' bases
+        name: str
 
 
 def canonical_settings(component: BaseModel) -> dict[str, Any]:

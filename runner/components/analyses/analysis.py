@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import AfterValidator, Field
 
 from runner.components.augmentations.augmentation import Size
-from runner.components.component import Component
+from runner.components.component import NamedComponent
 from runner.core.reader import KeptWeights
 from runner.core.records import DimensionValue
 
@@ -33,7 +33,7 @@ EachOnce = AfterValidator(_each_once)
 """Of a setting that is a list of different things."""
 
 
-class AnalysisSettings(Component):
+class AnalysisSettings(NamedComponent):
     """An analysis looks at the weights that a run keeps; it is no part of the run."""
 
     VALUES: ClassVar[Mapping[str, str]] = {}
@@ -65,7 +65,7 @@ class AnalysisSettings(Component):
     @property
     def kind(self) -> str:
         """The name by which a spec chooses it."""
-        return str(self.name)  # type: ignore[attr-defined]
+        return self.name
 
     def looks_at(self) -> AnalysedSplit | None:
         """Return the images that it looks at, None for none or those that it names."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeVar
 
 from pydantic import Field
 
-from runner.components.component import Component
+from runner.components.component import NamedComponent
 
 if TYPE_CHECKING:
     import torch
@@ -52,7 +52,7 @@ class UnsuitableSize(ValueError):
         self.allowed = allowed
 
 
-class Augmentation(Component):
+class Augmentation(NamedComponent):
     """One step of a pipeline, with torchvision's name and meaning (`torchvision.transforms.v2`).
 
     Unlike torchvision's, its parameters are drawn for each image of a batch separately.
@@ -65,7 +65,7 @@ class Augmentation(Component):
     @property
     def purpose(self) -> str:
         """What its draws are for, where they are drawn by image."""
-        return str(self.name)  # type: ignore[attr-defined]
+        return self.name
 
     def chance(self) -> float:
         """Return the probability that the step is applied to an image, in [0, 1]."""

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from runner.components.component import Component
+from runner.components.component import NamedComponent
 
 Per = Literal["step", "epoch"]
 At = Literal["best", "last", "min", "max"] | Annotated[int, Field(ge=1, le=1_000_000)]
@@ -21,7 +21,7 @@ MAX_SHEET = 120
 PredictionsPage = Literal["confusion", "right", "wrong"]
 
 
-class FigureSettings(Component):
+class FigureSettings(NamedComponent):
     """A figure shows recorded runs, or what an analysis found of them."""
 
     ANALYSIS: ClassVar[str] = ""
@@ -35,7 +35,7 @@ class FigureSettings(Component):
     @property
     def kind(self) -> str:
         """The name by which a spec chooses it."""
-        return str(self.name)  # type: ignore[attr-defined]
+        return self.name
 
 
 class WithLosses(FigureSettings):
