@@ -27,11 +27,11 @@ from runner.planner.explain import (
     analysed,
     computed_logits,
     measured,
-    not_shared,
     savings,
     tree,
 )
 from runner.planner.together import Together, trained_together
+from runner.planner.unshared import not_shared
 from runner.spec.cell_names import run_name
 from runner.store.database import Database
 from runner.store.progress import latest_results, seconds_by_cost_key

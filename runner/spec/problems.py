@@ -24,29 +24,8 @@ from runner.spec.options import (
     shorten_list,
     tags_of,
 )
+from runner.spec.problem_words import spelling_of, wanted, words_of
 from runner.spec.value_words import setting_in_words
-
-WANTED = {
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
-    "float_type": "a number",
-    "string_type": "text",
-    "bool_type": "true or false",
-    "tuple_type": "a list",
-    "model_type": "a mapping",
-    "model_attributes_type": "a mapping",
-    "dict_type": "a mapping",
-    "none_required": "null",
-    "finite_number": "a finite number",
-}
-LIMITS = {
-    "greater_than": ("gt", "above"),
-    "greater_than_equal": ("ge", "at least"),
-    "less_than": ("lt", "below"),
-    "less_than_equal": ("le", "at most"),
-}
-MOST_FIXED = 4
-"""Items of the longest list whose length is given; limits of other lists are larger."""
 
 Path = tuple[str, ...]
 
@@ -147,7 +126,7 @@ class _Translator:
             name = self._name(path)
             return Problem(node.position, f"{name}: {message}" if name else message)
         found = f"{self._name(path)} is {node.describe()}"
-        allowed, spelling = self._allowed(path, details), _spelling(details, node)
+        allowed, spelling = self._allowed(path, details), spelling_of(details, node)
         return Problem(
             node.position, found, allowed, suggestion=spelling, subject=self._subject(path)
         )
@@ -204,7 +183,7 @@ class _Translator:
         return as_mapping(paths[0].split(".")) if len(paths) == 1 else ""
 
     def _unknown_component(self, path: Path, node: Node, detail: ErrorDetails) -> Problem:
-        tags = _words(detail, "expected_tags")
+        tags = words_of(detail, "expected_tags")
         key = _kind_key(path)
         named = node.get(key) or node
         found = f"unknown {self._name(path)} {named.describe()}"
@@ -224,7 +203,7 @@ class _Translator:
         if details[0]["type"].startswith("model_") and len(self._options(path)) > 1:
             return f"one of {about}, or a mapping with '{_kind_key(path)}'"
         lengths = [int(item["loc"][-1]) + 1 for item in details if item["type"] == "missing"]
-        alternatives = [_wanted(item) for item in details if item["type"] != "missing"]
+        alternatives = [wanted(item) for item in details if item["type"] != "missing"]
         alternatives += [f"a list of {max(lengths)}"] if lengths else []
         joined = ", or ".join(dict.fromkeys(alternatives))
         plain = all(item["type"] == "literal_error" for item in details)
@@ -250,45 +229,6 @@ class _Translator:
             return None
         chosen, _ = models_at(self._model, self._tree, path[: end - 1])
         return chosen.model_fields.get(path[end - 1]) if chosen else None
-
-
-def _wanted(detail: ErrorDetails) -> str:
-    """Return what one branch of a union allows."""
-    kind, context = detail["type"], detail.get("ctx", {})
-    if kind in LIMITS:
-        name, word = LIMITS[kind]
-        limit = context[name]
-        return f"{word} {limit if isinstance(limit, int) else f'{limit:.15g}'}"
-    if kind == "literal_error":
-        return ", ".join(_words(detail, "expected"))
-    if kind in ("too_short", "string_too_short"):
-        return "one that is not empty"
-    if kind == "string_pattern_mismatch":
-        return "text of another form"
-    if kind == "too_long":
-        limit = int(context["max_length"])
-        return f"a list of {limit}" if limit <= MOST_FIXED else f"a list of at most {limit}"
-    if kind == "string_too_long":
-        return f"text of at most {context['max_length']} characters"
-    return WANTED.get(kind, str(detail["msg"]))
-
-
-def _spelling(details: Sequence[ErrorDetails], node: Node) -> str:
-    kinds = {detail["type"] for detail in details}
-    if isinstance(node.value, float) and "int_type" in kinds and node.value.is_integer():
-        return str(int(node.value))
-    if not isinstance(node.value, str):
-        return ""
-    if kinds & {"int_type", "float_type"} and node.value.replace(".", "", 1).isdecimal():
-        return f"{node.value} without quotes"
-    words = [word for item in details for word in _words(item, "expected")]
-    return nearest(node.value, words)
-
-
-def _words(detail: ErrorDetails, name: str) -> list[str]:
-    """Split pydantic's list ``'a', 'b' or 'c'``."""
-    text = str(detail.get("ctx", {}).get(name, ""))
-    return text.replace("'", "").replace(" or ", ", ").split(", ") if text else []
 
 
 def _elsewhere(path: Path) -> str:

@@ -30,8 +30,8 @@ from runner.lower import stages, trajectory
 from runner.lower.after_training import analyse
 from runner.lower.stages import make_run, naive_chain, naive_plan
 from runner.lower.trajectory import init_key, make_trajectory, num_views, prefix_key
-from runner.planner.explain import not_shared
 from runner.planner.features import TOO_FEW, features_of, use_frozen_features
+from runner.planner.unshared import not_shared
 
 DATA = {"dataset": "synthetic", "validation": 0.2, "test": 0.2}
 SGD_ = {"name": "sgd", "lr": 0.1, "momentum": 0.9}
