@@ -13,6 +13,7 @@ from runner.api.exporting import export
 from runner.api.foreseeing import actual
 from runner.api.inspecting import inspect_analysis
 from runner.api.inspecting_predictions import inspect_predictions, write_confusion
+from runner.api.inspecting_robustness import inspect_robustness
 from runner.api.listing import list_runs
 from runner.api.neighbours import inspect_neighbours
 from runner.api.planning import plan
@@ -46,6 +47,7 @@ __all__ = [
     "inspect_analysis",
     "inspect_neighbours",
     "inspect_predictions",
+    "inspect_robustness",
     "inspect_saliency",
     "inspect_sizes",
     "list_cache",

@@ -6,12 +6,12 @@ Nothing is trained and nothing recorded: what is found is given back, drawn, and
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from runner.api.drawing import check_out, draw, figure_path
-from runner.api.frames import Framed
+from runner.api.frames import Framed, frame_of, records_of
 from runner.bind.given_images import GivenImage, check_suits, given_images
 from runner.bind.kept_run import KeptRun, kept_run
 from runner.bind.request import several
@@ -74,14 +74,11 @@ class InspectedSaliency(Framed):
 
     def records(self) -> list[dict[str, Any]]:
         """Return the rows as mappings."""
-        return [asdict(row) for row in self.rows]
+        return records_of(self.rows)
 
     def frame(self) -> pd.DataFrame:
         """Return a row for each, with the attributes of :class:`ExplainedImage`."""
-        import pandas as pd
-
-        columns = [each.name for each in fields(ExplainedImage)]
-        return pd.DataFrame(self.records(), columns=columns)
+        return frame_of(ExplainedImage, self.rows)
 
 
 def inspect_saliency(

@@ -6,7 +6,9 @@ Owns how such an object shows itself in a notebook. Knows no verb.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,3 +30,15 @@ class Framed(ABC):
 
     def _repr_html_(self) -> str:
         return str(self.frame().to_html())
+
+
+def records_of(rows: Iterable[Any]) -> list[dict[str, Any]]:
+    """Return rows, which are dataclasses, as mappings."""
+    return [asdict(row) for row in rows]
+
+
+def frame_of(kind: type[Any], rows: Iterable[Any]) -> pd.DataFrame:
+    """Return a row for each, with the attributes of its class; these columns without a row, too."""
+    import pandas as pd
+
+    return pd.DataFrame(records_of(rows), columns=[each.name for each in fields(kind)])

@@ -1,4 +1,4 @@
-"""The verbs `inspect filters`, `neurons`, `saliency` and `embedding`: what an analysis found."""
+"""The verb `inspect_analysis`: what an analysis of a spec found of a run, and its pictures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.api.drawing import draw
 from runner.api.frames import Framed
-from runner.bind.analysis_names import chosen_analysis, with_names
+from runner.bind.analysis_names import as_values, chosen_analysis, settings_of, with_names
 from runner.bind.kept_analyses import kept_arrays
 from runner.bind.named_runs import find_record
 from runner.bind.workspace import workspace
@@ -17,6 +17,7 @@ from runner.core.errors import UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
 
@@ -29,13 +30,15 @@ class InspectedAnalysis(Framed):
         key: of the analysis.
         arrays: by name; the component of the analysis says what they hold.
         values: its numbers: name, dims, value.
-        paths: the figures that were drawn.
+        figures: by name, "" where there is one.
+        paths: of their files.
     """
 
     kind: str
     key: str
     arrays: Mapping[str, NDArray[Any]]
     values: tuple[Mapping[str, Any], ...]
+    figures: Mapping[str, Figure]
     paths: tuple[Path, ...]
 
     def frame(self) -> pd.DataFrame:
@@ -59,8 +62,8 @@ def inspect_analysis(
 
     Args:
         name: the run, as :func:`runner.api.show` takes it.
-        kind: which analysis: ``filters``, ``neurons``, ``saliency``, ``embedding`` or
-            ``predictions``.
+        kind: which analysis: ``filters``, ``neurons``, ``saliency``, ``embedding``,
+            ``predictions`` or ``robustness``.
         analysis: its name in the spec, or the beginning of its key, where the run has several of
             that kind.
         out: a .png, .svg or .pdf file; figures/RUN-NAME.png when not given, with its name in the
@@ -72,7 +75,7 @@ def inspect_analysis(
             a path that cannot be written.
         DiskFull: when there is no room for the figures.
     """
-    from runner.report.figures.analyses import PICTURES
+    from runner.report.figures.analyses import OF_VALUES, PICTURES
     from runner.report.figures.page import check_suffix
 
     if out is not None:
@@ -81,15 +84,25 @@ def inspect_analysis(
     with home.open(create=False) as database:
         record = find_record(database, name)
         named = with_names(database, record)
-        made = chosen_analysis(named, name, kind, analysis, list(PICTURES))
-        kept, missing = kept_arrays(database, home, made["stage_key"])
-    if kept is None:
-        found = f"{kind} of run '{name}' cannot be shown: {missing}"
-        raise UsageError(found, hint="`runner run SPEC` makes them again")
-    arrays = kept.arrays
+        made = chosen_analysis(named, name, kind, analysis, [*PICTURES, *OF_VALUES])
+        arrays: Mapping[str, NDArray[Any]] = {}
+        if kind in PICTURES:
+            kept, missing = kept_arrays(database, home, made["stage_key"])
+            if kept is None:
+                found = f"{kind} of run '{name}' cannot be shown: {missing}"
+                raise UsageError(found, hint="`runner run SPEC` makes them again")
+            arrays = kept.arrays
+        else:
+            settings = settings_of(database, made["stage_key"])
     run = str(record["run_key"])[:12]
     called = next(iter(made["names"]), kind)
+    several = sum(each["kind"] == kind for each in named) > 1
+    title = f"run {run}, {called}" if several else f"run {run}"
     path = Path(out) if out is not None else Path("figures") / f"{run}-{called}.png"
-    _, paths = draw(lambda: PICTURES[kind](f"run {run}", arrays), path)
+    if kind in PICTURES:
+        figures, paths = draw(lambda: PICTURES[kind](title, arrays), path)
+    else:
+        values = as_values(made["values"])
+        figures, paths = draw(lambda: OF_VALUES[kind](title, settings, values), path)
     found = made["analysis_key"]
-    return InspectedAnalysis(kind, found, arrays, tuple(made["values"]), paths)
+    return InspectedAnalysis(kind, found, arrays, tuple(made["values"]), figures, paths)

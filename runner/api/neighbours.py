@@ -7,7 +7,7 @@ Nothing is trained and nothing recorded.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.api.drawing import check_out, draw, figure_path
-from runner.api.frames import Framed
+from runner.api.frames import Framed, frame_of, records_of
 from runner.bind.given_images import GivenImage, check_suits, given_images
 from runner.bind.kept_run import KeptRun, kept_run
 from runner.bind.request import several
@@ -82,14 +82,11 @@ class InspectedNeighbours(Framed):
 
     def records(self) -> list[dict[str, Any]]:
         """Return the rows as mappings."""
-        return [asdict(row) for row in self.rows]
+        return records_of(self.rows)
 
     def frame(self) -> pd.DataFrame:
         """Return a row for each, with the attributes of :class:`Neighbour`."""
-        import pandas as pd
-
-        columns = [each.name for each in fields(Neighbour)]
-        return pd.DataFrame(self.records(), columns=columns)
+        return frame_of(Neighbour, self.rows)
 
 
 def inspect_neighbours(

@@ -6,15 +6,20 @@ No record of an analysis has the name, since another spec may give it another on
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
+from runner.components.analyses import typed_analysis
+from runner.components.analyses.analysis import AnalysisSettings
 from runner.components.settings import Settings
 from runner.core.errors import SpecError, UsageError, nearest
+from runner.core.records import AnalysisValue
+from runner.core.run import ResolvedSettings
 from runner.spec.analyses import ROOT, kept_weights, parse_analyses
 from runner.spec.nodes import to_node
+from runner.store.analyses import analysis_settings
 from runner.store.database import Database
 from runner.store.queries import stored_experiments
 
@@ -55,6 +60,16 @@ def _declared(document: Record, settings: Record) -> Iterator[tuple[str, str]]:
     for name, each in declared.items():
         if kept_weights(each.settings, typed) is not None:
             yield name, each.key
+
+
+def settings_of(database: Database, stage_key: str) -> AnalysisSettings:
+    """Return the settings of an analysis, of the stage that made it."""
+    return typed_analysis(ResolvedSettings(analysis_settings(database, stage_key)))
+
+
+def as_values(recorded: Iterable[Mapping[str, Any]]) -> tuple[AnalysisValue, ...]:
+    """Return the values of an analysis as they were measured."""
+    return tuple(AnalysisValue(each["name"], each["value"], each["dims"]) for each in recorded)
 
 
 def chosen_analysis(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +42,8 @@ class RunImages:
         decode: gives images by their numbers, (H, W, C) uint8 each, or why one cannot be decoded.
         left_out: why images that the data set lists are not among these, by name.
         may_lack: whether some of these may turn out not to be decodable, and are then left out.
+        key: of the pixels.
+        find: finds the images themselves; raises UsageError where they are gone, or others now.
     """
 
     classes: tuple[str, ...]
@@ -52,6 +54,8 @@ class RunImages:
     decode: Callable[[Sequence[int]], Iterable[NDArray[np.uint8] | Corrupt]]
     left_out: Mapping[str, str] = field(default_factory=dict)
     may_lack: bool = False
+    key: str = ""
+    find: Callable[[], ImageSource] | None = None
 
     def sample(self, count: int) -> NDArray[np.uint8]:
         """Return about so many of the images, (N, H, W, C) uint8, from all over the data set.
@@ -125,8 +129,9 @@ def run_images(home: Workspace, data: Data, fingerprint: str, access: DataAccess
     key = pixels_key(data, fingerprint)
     folder = home.artifacts(None).path(pixels_name(key))
     if look_whole(folder, key):
-        return _prepared(folder)
-    return _from_source(_source(data, fingerprint, access), data)
+        return replace(_prepared(folder), key=key, find=lambda: _source(data, fingerprint, access))
+    source = _source(data, fingerprint, access)
+    return replace(_from_source(source, data), key=key, find=lambda: source)
 
 
 def _prepared(folder: Path) -> RunImages:

@@ -24,9 +24,10 @@ from runner.components.models.torchvision_model import TorchvisionModel
 from runner.components.settings import Settings
 from runner.core.artifacts import weights_name
 from runner.core.errors import UsageError, nearest
-from runner.core.reader import KEPT_WEIGHTS, Reader
+from runner.core.reader import KEPT_WEIGHTS, KeptWeights
 from runner.core.text import show_seconds
-from runner.engine.inference.model import TrainedModel
+from runner.engine.inference.model import KeptFile, TrainedModel
+from runner.spec.analyses import kept_as
 from runner.store.database import Database
 from runner.store.progress import artifact_digests
 
@@ -48,17 +49,12 @@ def trained_model(
         UsageError: when no run is meant, it is not done, its weights are gone or damaged, or its
             classes are not known here any more.
     """
-    if weights not in KEPT_WEIGHTS:
-        raise UsageError(
-            f"there are no weights '{weights}'",
-            allowed=", ".join(KEPT_WEIGHTS),
-            suggestion=nearest(weights, KEPT_WEIGHTS),
-        )
+    which = _which(weights)
     with home.open(create=False) as database:
         record = find_record(database, name)
         _refuse_unfinished(record, name, db)
-        tensors = _tensors(database, home, record, weights, db)
-    settings = recorded_settings(record)
+        settings = recorded_settings(record)
+        tensors, file = _tensors(database, home, record, _kept_as(which, record, settings), db)
     spec = Path(str(record["cells"][0]["path"])) if record["cells"] else Path("spec.yaml")
     access = home.data_access(spec)
     images = run_images(home, settings.data, str(record["fingerprint"]), access)
@@ -75,8 +71,20 @@ def trained_model(
         pretrained=_pretrained(settings, access),
         about={name: value for name, value in measured.items() if _is_of_weights(name)},
         command=make_again(record["cells"], db),
+        kept=file,
     )
     return model, images
+
+
+def _which(weights: str) -> KeptWeights:
+    for each in KEPT_WEIGHTS:
+        if each == weights:
+            return each
+    raise UsageError(
+        f"there are no weights '{weights}'",
+        allowed=", ".join(KEPT_WEIGHTS),
+        suggestion=nearest(weights, KEPT_WEIGHTS),
+    )
 
 
 def _is_of_weights(name: str) -> bool:
@@ -115,9 +123,27 @@ def recorded_settings(record: Record) -> Settings:
         ) from None
 
 
+def _kept_as(weights: KeptWeights, record: Record, settings: Settings) -> KeptWeights:
+    """Return as which weights a run keeps those that are asked for.
+
+    Raises:
+        UsageError: when it does not keep them.
+    """
+    kept = kept_as(weights, settings)
+    if kept is None and record["result"]["best_epoch"] == record["result"]["last_epoch"]:
+        return "best"
+    if kept is None:
+        raise UsageError(
+            f"run {record['run_key'][:12]} has not kept the weights of its last epoch",
+            allowed="best",
+            hint="runs with `evaluate: {test: last}` keep both",
+        )
+    return kept
+
+
 def _tensors(
-    database: Database, home: Workspace, record: Record, weights: str, db: str | Path | None
-) -> Mapping[str, Any]:
+    database: Database, home: Workspace, record: Record, weights: KeptWeights, db: str | Path | None
+) -> tuple[Mapping[str, Any], KeptFile]:
     """Return the weights that a run keeps, compared with what was recorded of them."""
     rerun = record["result"]["rerun"]
     readings = [
@@ -126,14 +152,6 @@ def _tensors(
         if each["kind"] == "train" and each["rerun"] == rerun and each["reading"]
     ]
     run = f"run {record['run_key'][:12]}"
-    if weights == "last" and record["result"]["best_epoch"] == record["result"]["last_epoch"]:
-        weights = "best"
-    if weights not in Reader.from_json(record["reader"]).keeps:
-        raise UsageError(
-            f"{run} has not kept the weights of its last epoch",
-            allowed="best",
-            hint="runs with `evaluate: {test: last}` keep both",
-        )
     if not readings or home.database_path == REFERENCE:
         raise UsageError(f"weights of reference results do not ship: {_cost(record, db)}")
     name = weights_name(readings[-1], weights)
@@ -142,8 +160,9 @@ def _tensors(
     if path.exists():
         from runner.engine.network.whole_weights import whole_weights
 
-        if found := whole_weights(path, artifact_digests(database, [name]).get(name)):
-            return found
+        digest = artifact_digests(database, [name]).get(name)
+        if found := whole_weights(path, digest):
+            return found, KeptFile(readings[-1], weights, digest)
     raise UsageError(f"the weights of {run} are {what} ({path})", hint=_cost(record, db))
 
 

@@ -25,6 +25,7 @@ from runner.cli import (
     inspecting,
     inspecting_images,
     inspecting_predictions,
+    inspecting_robustness,
     planning,
     plotting,
     predicting,
@@ -66,6 +67,9 @@ inspecting.app.command("embedding", epilog=inspecting_images.EMBEDDING_EXAMPLES)
 )
 inspecting.app.command("predictions", epilog=inspecting_predictions.EXAMPLES)(
     inspecting_predictions.predictions
+)
+inspecting.app.command("robustness", epilog=inspecting_robustness.EXAMPLES)(
+    inspecting_robustness.robustness
 )
 app.add_typer(inspecting.app, name="inspect")
 app.add_typer(caching.app, name="cache")

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from runner.cli.answers import csv_text
 from runner.cli.formatting import pluralize
 from runner.cli.options import Db, Reference, check_format, chosen_database
 from runner.core.text import printable
@@ -79,17 +80,8 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _print_rows(rows: list[dict[str, Any]], form: str) -> None:
-    import csv
-    import io
-
-    from runner.report.tables.render import csv_field
-
     if form == "csv":
-        buffer = io.StringIO()
-        writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow(rows[0])
-        writer.writerows(map(csv_field, row.values()) for row in rows)
-        typer.echo(buffer.getvalue(), nl=False)
+        typer.echo(csv_text(rows), nl=False)
         return
     shown = [{name: _shown(name, value) for name, value in row.items()} for row in rows]
     widths = {name: max(len(name), *(len(row[name]) for row in shown)) for name in rows[0]}

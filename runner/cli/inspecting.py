@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from runner.cli.answers import aligned, csv_text
 from runner.cli.options import Db, Only, Profile, Sets, check_format
 
 if TYPE_CHECKING:
@@ -60,21 +59,12 @@ def sizes(
 
     found = api.inspect_sizes(spec, only or (), profile, sets or (), image, classes)
     if form == "csv":
-        _print_csv([row for network in found.networks for row in network.rows()])
+        rows = [row for network in found.networks for row in network.rows()]
+        typer.echo(csv_text(rows), nl=False)
     elif form == "json":
         typer.echo(json.dumps([_record(each) for each in found.networks], indent=2))
     else:
         typer.echo("\n\n".join("\n".join(_described(each)) for each in found.networks))
-
-
-def _print_csv(rows: Sequence[dict[str, Any]]) -> None:
-    from runner.report.tables.render import csv_field
-
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(rows[0])
-    writer.writerows(map(csv_field, row.values()) for row in rows)
-    typer.echo(buffer.getvalue(), nl=False)
 
 
 def _record(network: SizedNetwork) -> dict[str, Any]:
@@ -107,9 +97,7 @@ def _described(network: SizedNetwork) -> Iterator[str]:
         yield f"unknown    the receptive field {sizes.unknown}"
     yield ""
     rows = [COLUMNS, *(_row(row) for row in network.rows())]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
-    for row in rows:
-        yield _line(row, widths)
+    yield from aligned(rows, 3)
 
 
 def _row(row: dict[str, Any]) -> tuple[str, ...]:
@@ -126,14 +114,6 @@ def _sides(height: float | None, width: float | None) -> str:
     if not height and not width:
         return "–"
     return f"{height:g}" if height == width else f"{height:g}×{width:g}"
-
-
-def _line(row: Sequence[str], widths: Sequence[int]) -> str:
-    cells = [
-        text.ljust(width) if column < 3 else text.rjust(width)
-        for column, (text, width) in enumerate(zip(row, widths, strict=True))
-    ]
-    return "  ".join(cells).rstrip()
 
 
 RunName = Annotated[

@@ -5,15 +5,13 @@ Without --image they draw what the spec's analyses have found; with it they look
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from runner.cli.answers import answer
 from runner.cli.inspecting import EXAMPLE, Named, Out, RunName, draw
 from runner.cli.options import Db, Device, KeptWeightsOption, LookedFor, check_format
 from runner.core.errors import UsageError
@@ -110,7 +108,7 @@ def saliency(
         )
         for each in found.rows
     ]
-    _answer(form, lines, found.records(), found.paths)
+    answer(form, lines, found.records(), found.paths)
     _write(npz, found.arrays)
 
 
@@ -168,7 +166,7 @@ def embedding(
         if each.rank == 1:
             lines.append(f"{each.image}: nearest of {found.searched} by {found.layer}")
         lines.append(f"  {each.rank:>3}  {each.distance:.3f}  {each.label}  {each.neighbour}")
-    _answer(form, lines, found.records(), found.paths)
+    answer(form, lines, found.records(), found.paths)
     _write(npz, found.arrays)
 
 
@@ -188,26 +186,6 @@ def _check(form: str, npz: Path | None, analysis: str) -> None:
         raise UsageError(
             f"--analysis {analysis} is of the spec, --image is looked at now", hint="give one"
         )
-
-
-def _answer(
-    form: str, lines: Sequence[str], records: Sequence[Mapping[str, Any]], paths: Sequence[Path]
-) -> None:
-    """Print what was found, and on standard error which files were written beside it."""
-    if form == "json":
-        typer.echo(json.dumps(list(records), indent=2))
-    elif form == "csv":
-        from runner.report.tables.render import csv_field
-
-        buffer = io.StringIO()
-        writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow(records[0])
-        writer.writerows(map(csv_field, record.values()) for record in records)
-        typer.echo(buffer.getvalue(), nl=False)
-    else:
-        typer.echo("\n".join(map(printable, lines)))
-    for path in paths:
-        typer.echo(printable(str(path)), err=form != "text")
 
 
 def _write(path: Path | None, arrays: Mapping[str, Any]) -> None:

@@ -111,7 +111,7 @@ def analyse(
         if left_by:  # logits are read, which says nothing of what a pass takes
             cost_key = content_key("cost", ["logits", cost_key])
     return Analyse(
-        key=_key_of("analyse", [train.key, epoch], keyed),
+        key=_stage_key(train.key, epoch, keyed),
         needs=tuple(dict.fromkeys((*needs, *left_by))),
         cost_key=cost_key,
         num_bytes=None if analysis.LEAVES_ARRAYS else 0,
@@ -131,6 +131,51 @@ def analyse(
         logits=logits,
         finds_logits=bool(left_by),
     )
+
+
+def kept_analysis(
+    solo_key: str,
+    analysis: AnalysisSettings,
+    epoch: KeptWeights,
+    epoch_number: int,
+    settings: ResolvedSettings,
+    pixels_key: str,
+    multiply_adds: int,
+) -> Analyse:
+    """Return the analysis of images by weights that are there, which no plan has to ask for.
+
+    It has the key that a plan gives it.
+
+    Args:
+        solo_key: what trainings call the run.
+        analysis: what is looked at.
+        epoch: which weights.
+        epoch_number: of them.
+        settings: of the run.
+        pixels_key: of its images.
+        multiply_adds: of its network for one image.
+    """
+    resolved, keyed = _shared_settings(analysis, epoch)
+    return Analyse(
+        key=_stage_key(solo_key, epoch, keyed),
+        needs=(),
+        cost_key="",
+        multiply_adds=multiply_adds,
+        settings=settings,
+        analysis=resolved,
+        pixels_key=pixels_key,
+        solo_key=solo_key,
+        trainings=(),
+        weights=weights_name(solo_key, epoch),
+        epoch=epoch,
+        epoch_number=epoch_number,
+        leaves_arrays=analysis.LEAVES_ARRAYS,
+    )
+
+
+def _stage_key(solo_key: str, epoch: KeptWeights, keyed: str) -> str:
+    """Return the key of an analysis of weights; ``keyed`` is the JSON of its settings in keys."""
+    return _key_of("analyse", [solo_key, epoch], keyed)
 
 
 @lru_cache(maxsize=1 << 10)

@@ -126,6 +126,16 @@ def parse_analyses(
     return found_analyses
 
 
+def given_analysis(kind: str, given: Mapping[str, Node]) -> AnalysisSettings:
+    """Return an analysis whose settings are given one by one, each as a spec says it.
+
+    Raises:
+        SpecError: with every problem found.
+    """
+    tree = Node({kind: Node({"name": Node(kind), **given})})
+    return parse_analyses(tree)[kind].settings
+
+
 def _refuse_twice(listed: Node) -> None:
     """Refuse a plain list of names in which one stands twice, as a mapping with equal keys is."""
     values = [each.value for each in listed.value]
@@ -180,7 +190,12 @@ def _analysis(name: str, node: Node) -> DeclaredAnalysis:
 
 def kept_weights(analysis: AnalysisSettings, settings: Settings) -> KeptWeights | None:
     """Return the weights of a run that an analysis looks at, None where the run keeps none such."""
-    if analysis.weights == "best":
+    return kept_as(analysis.weights, settings)
+
+
+def kept_as(weights: KeptWeights, settings: Settings) -> KeptWeights | None:
+    """Return as which weights a run keeps its best or last ones, None where it keeps none such."""
+    if weights == "best":
         return "best"
     if settings.train.best.monitor == LAST:
         return "best"

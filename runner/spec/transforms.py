@@ -1,6 +1,7 @@
 """Short forms of the `transforms` of an analysis: steps alone, corruptions, and all of them.
 
-Owns what they stand for; what is wrong with them is said when they are validated.
+Owns what they stand for, and which words are one; what else is wrong with them is said when they
+are validated.
 """
 
 from __future__ import annotations
@@ -8,17 +9,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from runner.components.augmentations import AnyAugmentation
 from runner.components.corruptions.constants import KINDS, SEVERITIES
+from runner.core.errors import Problem, SpecError, nearest
 from runner.spec.names import spell_out_steps
 from runner.spec.nodes import Node
+from runner.spec.options import model_options, tags_of
 
 CORRUPTION = "corruption"
 ALL_CORRUPTIONS = "cifar10_c"
 """Stands for every corruption at every severity."""
 
+STEPS = [tag for model in model_options(AnyAugmentation) for tag in tags_of(model)]
+
 
 def spell_out_transforms(node: Node) -> Node:
-    """Return transforms, each with its label and severities; what is none stays as it is."""
+    """Return transforms, each with its label and severities; what is none stays as it is.
+
+    Raises:
+        SpecError: for a word that is neither a step nor a corruption.
+    """
     if node.value == ALL_CORRUPTIONS:
         node = replace(node, value=(node,))
     if not node.is_sequence:
@@ -32,11 +42,24 @@ def _transforms(node: Node) -> Iterator[Node]:
         for kind in KINDS:
             yield _corruption(node, {"kind": replace(node, value=kind)})
         return
+    if isinstance(node.value, str):
+        _check_word(node)
+        if node.value in KINDS:
+            yield _corruption(node, {"kind": node})
+            return
     name = node.get("name") if node.is_mapping else None
     if name is None or name.value != CORRUPTION or {"severity", "severities"} <= set(node.value):
         yield _transform(node)
         return
     yield _corruption(node, {key: each for key, each in node.value.items() if key != "name"})
+
+
+def _check_word(node: Node) -> None:
+    """Refuse a word that stands for no transform."""
+    words = [*STEPS, ALL_CORRUPTIONS, *KINDS]
+    if node.value not in words:
+        found, suggestion = f"unknown transform {node.describe()}", nearest(node.text, words)
+        raise SpecError([Problem(node.position, found, ", ".join(words), suggestion=suggestion)])
 
 
 def _corruption(node: Node, settings: dict[str, Node]) -> Node:

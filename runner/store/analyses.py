@@ -18,7 +18,7 @@ from runner.core.records import AnalysisValue
 from runner.store.analysis_values import newest_attempt, values_of
 from runner.store.checking import check_analyses, refuse
 from runner.store.database import Database
-from runner.store.schema import analyses, attempts, results
+from runner.store.schema import analyses, attempts, results, stages
 
 BATCH = 500
 
@@ -86,6 +86,14 @@ def analyses_of(connection: sa.Connection, run_key: str) -> list[dict[str, Any]]
         .order_by(analyses.c.kind, analyses.c.analysis_key)
     )
     return [dict(row._mapping) | _made(connection, row) for row in connection.execute(query).all()]
+
+
+def analysis_settings(database: Database, stage_key: str) -> Mapping[str, Any]:
+    """Return the settings of an analysis, of a stage that makes it, as JSON values."""
+    query = sa.select(stages.c.spec).where(stages.c.stage_key == stage_key)
+    with database.read() as connection:
+        found: Mapping[str, Any] = connection.execute(query).scalar_one()["analysis"]
+    return found
 
 
 def values_of_runs(

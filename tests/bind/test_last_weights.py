@@ -48,6 +48,22 @@ def test_sheets_are_drawn_of_the_logits_that_are_called_best(ended: Path) -> Non
 
 
 @pytest.mark.slow
+def test_weights_are_looked_at_under_the_name_that_a_plan_has_for_them(
+    ended: Path, tmp_path: Path
+) -> None:
+    tested = SPEC.split("analyses")[0].replace(
+        "best: {monitor: last}}", "}\nevaluate: {test: last}"
+    )
+    tested = tested.replace("validation: 0.25", "validation: 0.25, test: 0.2")
+    (tmp_path / "ended.yaml").write_text(tested, encoding="utf-8")
+    api.run(tmp_path / "ended.yaml", device="cpu", threads=1, db=tmp_path / "results.db")
+    for folder, called in ((ended, "best"), (tmp_path, "last")):  # of one epoch in both
+        model, _ = api.KeptRun("ended:0", "last", db=folder / "results.db").load()
+        assert model.kept is not None
+        assert model.kept.weights == called
+
+
+@pytest.mark.slow
 def test_logits_are_found_by_either_name_of_their_weights(ended: Path) -> None:
     db = ended / "results.db"
     best, last = (api.predictions("ended:0", "val", which, db) for which in ("best", "last"))

@@ -80,7 +80,7 @@ def test_inspect_asks_which_of_several_analyses(home: Path, call: Call) -> None:
     assert "did you mean: map" in unknown.err
 
 
-@pytest.mark.parametrize("kind", ["robustness", "sizes", "filter"])
+@pytest.mark.parametrize("kind", ["sizes", "filter"])
 def test_analysis_without_pictures_is_refused_with_those_that_have_some(
     home: Path, kind: str
 ) -> None:

@@ -27,7 +27,7 @@ from runner.core.prefix import FrozenPrefix
 from runner.core.reader import KEPT_WEIGHTS
 from runner.core.stages import ExtractFeatures, Stage, Train
 from runner.lower import stages, trajectory
-from runner.lower.after_training import analyse
+from runner.lower.after_training import analyse, kept_analysis
 from runner.lower.stages import make_run, naive_chain, naive_plan
 from runner.lower.trajectory import init_key, make_trajectory, num_views, prefix_key
 from runner.planner.features import TOO_FEW, features_of, use_frozen_features
@@ -247,6 +247,16 @@ def test_runs_share_the_settings_of_an_analysis_and_its_keys_hold_them() -> None
             assert stage.key == content_key("analyse", [train.key, epoch, keyed])
             assert stage.cost_key == content_key("cost", ["analyse", train.cost_key, keyed])
             assert typed_analysis(stage.analysis) == with_weights(asked, epoch)
+
+
+def test_analysis_without_a_plan_is_the_stage_that_a_plan_of_the_finished_run_has() -> None:
+    text = {"name": "robustness", "transforms": [{"label": "a", "severities": [[FLIP]]}]}
+    asked, chain = Robustness.model_validate_json(json.dumps(text)), chain_of()
+    train = next(each for each in chain if isinstance(each, Train))
+    for epoch in KEPT_WEIGHTS:
+        planned = analyse(chain, asked, epoch, 3)
+        made = kept_analysis(train.key, asked, epoch, 3, train.settings, train.pixels_key, 7)
+        assert (made.key, made.to_json()) == (planned.key, planned.to_json())
 
 
 def test_analysis_of_logits_comes_after_what_leaves_them() -> None:

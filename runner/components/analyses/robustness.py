@@ -53,8 +53,8 @@ class Transform(Component):
 
     A step alone, as `{name: GaussianBlur, sigma: 2.0}`, is short for one severity under its own
     name. `{name: corruption, kind: fog}` is short for the five severities of a corruption of
-    CIFAR-10-C under its kind, with `severities: [1, 3]` for some of them, and `cifar10_c` for all
-    corruptions that there are.
+    CIFAR-10-C under its kind, with `severities: [1, 3]` for some of them; `fog` alone is the same
+    with all five, and `cifar10_c` stands for all corruptions that there are.
     """
 
     label: str = Field(min_length=1, max_length=100, description="as tables and figures name it")

@@ -13,11 +13,27 @@ from typing import TYPE_CHECKING, Any
 
 from runner.components.models.classifier import output_names
 from runner.components.settings import Settings
+from runner.core.reader import KeptWeights
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Shape = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFile:
+    """Weights that a run has kept, as they are recorded.
+
+    Attributes:
+        solo_key: what trainings call the run.
+        weights: which of its weights; the last are the best where a run says so.
+        digest: of the file.
+    """
+
+    solo_key: str
+    weights: KeptWeights
+    digest: str | None
 
 
 @dataclass(frozen=True)
@@ -34,6 +50,7 @@ class TrainedModel:
         pretrained: the file that gives those of frozen layers, or None.
         about: what was measured of these weights, as ``{"val_accuracy": 0.9}``.
         command: that trains the run again, or "".
+        kept: the file of the weights, None where they come from elsewhere.
     """
 
     run_key: str
@@ -45,6 +62,7 @@ class TrainedModel:
     pretrained: Path | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
     command: str = ""
+    kept: KeptFile | None = None
 
     @cached_property
     def outputs(self) -> tuple[str, ...]:

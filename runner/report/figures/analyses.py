@@ -9,13 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from runner.report.figures import embedding, pictures
+from runner.report.figures import embedding, pictures, robustness
 from runner.report.figures.predictions import predictions_pages
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
+    from runner.components.analyses.analysis import AnalysisSettings
+    from runner.core.records import AnalysisValue
     from runner.report.figures.curves import FigureRequest
 
 
@@ -111,3 +115,8 @@ PICTURES: Mapping[str, Callable[[str, Mapping[str, NDArray[Any]]], dict[str, Fig
     "predictions": predictions_pages,
 }
 """What draws an analysis; the names of its figures distinguish their files."""
+
+OfValues = Callable[[str, "AnalysisSettings", "Sequence[AnalysisValue]"], "dict[str, Figure]"]
+
+OF_VALUES: Mapping[str, OfValues] = {"robustness": robustness.of_run}
+"""What draws the analysis of a run that leaves values, no arrays: title, its settings, values."""

@@ -6,7 +6,7 @@ The numbers are those of tables: means and deviations over draws and seeds.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from runner.components.analyses.analysis import Place
+from runner.components.analyses.analysis import AnalysisSettings, Place
 from runner.components.analyses.robustness import Robustness
 from runner.core.records import AnalysisValue
 from runner.report.figures.curves import FigureRequest, Measured
@@ -91,15 +91,55 @@ def robustness(request: FigureRequest) -> Figure:
 
     Where every transform has one severity, transforms stand side by side.
     """
+    assert request.analysis is not None
     cells = request.cells
     metrics = list(request.measured[cells[0].position])
-    shown = {
-        cell.name: {
-            metric: _lines(measured) for metric, measured in request.measured[cell.position].items()
-        }
-        for cell in cells
-    }
-    lines = next(iter(shown.values()))[metrics[0]]
+    return changed_images(
+        request.title(f"{' and '.join(metrics)} of changed images"),
+        [(cell.counted_name(), request.measured[cell.position]) for cell in cells],
+        request.axis_label,
+        request.analysis.settings,
+        max(len(cell.drawn()) for cell in cells),
+    )
+
+
+def of_run(
+    title: str, settings: AnalysisSettings, values: Sequence[AnalysisValue]
+) -> dict[str, Figure]:
+    """Draw the accuracy of one run.
+
+    Args:
+        title: of the figure.
+        settings: of the analysis.
+        values: what it found.
+    """
+    measured = measure(settings.places() or (), ("accuracy",), [values])
+    title = f"{title}: accuracy of changed images"
+    return {"": changed_images(title, [("", measured)], lambda _: "accuracy (fraction)", settings)}
+
+
+def changed_images(
+    title: str,
+    cells: Sequence[tuple[str, Measured]],
+    axis_label: Callable[[str], str],
+    settings: AnalysisSettings,
+    seeds: int = 1,
+) -> Figure:
+    """Draw the numbers of cells; see :func:`robustness`.
+
+    Args:
+        title: of the figure.
+        cells: name and numbers of each, all with the same metrics and places.
+        axis_label: of a metric.
+        settings: of the analysis.
+        seeds: over how many the means are, at most.
+    """
+    shown = [
+        (name, {metric: _lines(each) for metric, each in measured.items()})
+        for name, measured in cells
+    ]
+    metrics = list(shown[0][1])
+    lines = shown[0][1][metrics[0]]
     is_scale = any(len(line.severities) > 2 for line in lines)
     columns = len(metrics) if len(metrics) > 1 else min(len(cells), 3)
     rows = -(-len(cells) * len(metrics) // columns)
@@ -107,18 +147,18 @@ def robustness(request: FigureRequest) -> Figure:
     figure = page(
         max(6.0, 3.6 * columns + (2.2 if has_side else 0.6)),
         (2.6 + (0.0 if is_scale else 0.7)) * rows + 1.2,
-        request.title(f"{' and '.join(metrics)} of changed images"),
+        title,
     )
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=_shared(metrics))
-    panels = [(cell, metric) for cell in cells for metric in metrics]
-    for number, (axes, (cell, metric)) in enumerate(zip(grid.flat, panels, strict=False)):
+    panels = [(name, metric, of_cell[metric]) for name, of_cell in shown for metric in metrics]
+    for number, (axes, (name, metric, drawn)) in enumerate(zip(grid.flat, panels, strict=False)):
         if is_scale:
-            _draw_severities(axes, shown[cell.name][metric])
+            _draw_severities(axes, drawn)
         else:
-            _draw_transforms(axes, shown[cell.name][metric])
-        axes.set_ylabel(request.axis_label(metric))
+            _draw_transforms(axes, drawn)
+        axes.set_ylabel(axis_label(metric))
         if len(cells) > 1:
-            axes.set_title(shorten(cell.counted_name(), 40))
+            axes.set_title(shorten(name, 40))
         if number + columns >= len(panels):  # none is below
             axes.tick_params(labelbottom=True)
             axes.set_xlabel(SEVERITY_WORDS if is_scale else "transform")
@@ -132,7 +172,8 @@ def robustness(request: FigureRequest) -> Figure:
                 for number, line in enumerate(lines)
             ],
         )
-    foot_legend(figure, [], "; ".join(_caption(request, shown.values(), is_scale)))
+    every = [line for _, of_cell in shown for lines in of_cell.values() for line in lines]
+    foot_legend(figure, [], "; ".join(_caption(settings, seeds, every, is_scale)))
     return figure
 
 
@@ -204,26 +245,17 @@ def _handle(number: int) -> Artist:
 
 
 def _caption(
-    request: FigureRequest, shown: Iterable[Mapping[str, Sequence[_Line]]], is_scale: bool
+    settings: AnalysisSettings, seeds: int, lines: Sequence[_Line], is_scale: bool
 ) -> Iterator[str]:
     """Yield what was evaluated, and what means are over."""
-    assert request.analysis is not None
-    settings = request.analysis.settings
     yield f"{settings.looks_at()} images, weights of the {settings.weights} epoch"
     if not is_scale:
         yield "dotted: the images as they are"
     if isinstance(settings, Robustness) and settings.is_corrupting():
         yield "corruptions are generated, not the official CIFAR-10-C"
     draws = getattr(settings, "draws", 1)
-    seeds = max(len(cell.drawn()) for cell in request.cells)
     over = [f"{draws} draws"] if draws > 1 else []
     over += [f"{seeds} seeds"] if seeds > 1 else []
-    values = (
-        value
-        for each in shown
-        for lines in each.values()
-        for line in lines
-        for value in line.values
-    )
+    values = (value for line in lines for value in line.values)
     if over and any(value.std is not None for value in values):
         yield f"mean ± sample standard deviation over {' and '.join(over)}"
