@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from runner.api.drawing import draw
 from runner.api.frames import Framed
-from runner.bind.analysis_names import as_values, chosen_analysis, settings_of, with_names
+from runner.bind.analysis_names import (
+    as_values,
+    chosen_analysis,
+    settings_of,
+    told_apart,
+    with_names,
+)
 from runner.bind.kept_analyses import kept_arrays
 from runner.bind.named_runs import find_record
 from runner.bind.workspace import workspace
@@ -95,9 +101,9 @@ def inspect_analysis(
         else:
             settings = settings_of(database, made["stage_key"])
     run = str(record["run_key"])[:12]
-    called = next(iter(made["names"]), kind)
-    several = sum(each["kind"] == kind for each in named) > 1
-    title = f"run {run}, {called}" if several else f"run {run}"
+    apart = told_apart(named, made)
+    called = next(iter(made["names"]), apart or kind)
+    title = f"run {run}, {apart}" if apart else f"run {run}"
     path = Path(out) if out is not None else Path("figures") / f"{run}-{called}.png"
     if kind in PICTURES:
         figures, paths = draw(lambda: PICTURES[kind](title, arrays), path)

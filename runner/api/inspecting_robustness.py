@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any
 from runner.api.drawing import check_out, draw
 from runner.api.frames import Framed, frame_of, records_of
 from runner.bind.analysed_now import analysed_now, check_images
-from runner.bind.analysis_names import as_values, chosen_analysis, settings_of, with_names
+from runner.bind.analysis_names import (
+    as_values,
+    chosen_analysis,
+    settings_of,
+    told_apart,
+    with_names,
+)
 from runner.bind.kept_run import KeptRun, kept_run
 from runner.bind.named_runs import find_record
 from runner.bind.workspace import workspace
@@ -214,10 +220,8 @@ def _recorded(kept: KeptRun, analysis: str, out: str | Path | None) -> Inspected
     assert isinstance(settings, Robustness)
     values = as_values(made["values"])
     epoch = int(record["result"][f"{settings.weights}_epoch"])
-    several = sum(each["kind"] == KIND for each in named) > 1
-    called = next(iter(made["names"]), "")
-    name = called if several else ""
-    return _shown(str(record["run_key"]), epoch, values, settings, out, name, called)
+    apart, called = told_apart(named, made), next(iter(made["names"]), "")
+    return _shown(str(record["run_key"]), epoch, values, settings, out, apart, called)
 
 
 def _made_before(
@@ -240,7 +244,7 @@ def _shown(
     values: tuple[AnalysisValue, ...],
     settings: Robustness,
     out: str | Path | None,
-    name: str = "",
+    apart: str = "",
     called: str = "",
 ) -> InspectedRobustness:
     """Return values with their table and figure.
@@ -251,8 +255,8 @@ def _shown(
         values: that were measured.
         settings: of the analysis.
         out: as a person gave it.
-        name: of the analysis, where the title says it.
-        called: the same, for the name of the file.
+        apart: what the title says of the analysis, where the run has several.
+        called: its name in the spec, for that of the file.
     """
     from runner.report.figures.robustness import measure, of_run
 
@@ -265,7 +269,7 @@ def _shown(
         for severity, entry in severities.items()
         if entry.value is not None
     )
-    said = f", {name}" if name else ""
+    said = f", {apart}" if apart else ""
     title = f"run {run_key[:12]}, epoch {epoch}{said}"
     part = called or f"{KIND}-{content_key('figure', analysis_key(settings))[:DIGITS]}"
     path = Path(out) if out is not None else Path("figures") / f"{run_key[:12]}-{part}.png"

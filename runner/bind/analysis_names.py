@@ -25,6 +25,9 @@ from runner.store.queries import stored_experiments
 
 Record = Mapping[str, Any]
 
+SHOWN_DIGITS = 12
+"""Of a key, as people see it."""
+
 
 def with_names(database: Database, record: Record) -> list[dict[str, Any]]:
     """Return the analyses of a run as recorded, each with its ``names`` in the specs of the run.
@@ -114,6 +117,18 @@ def chosen_analysis(
     return meant[0]
 
 
+def told_apart(analyses: Sequence[Record], analysis: Record) -> str:
+    """Return what tells an analysis of a run from others of its kind, "" where there are none.
+
+    Args:
+        analyses: of the run, with names.
+        analysis: one of them.
+    """
+    if sum(each["kind"] == analysis["kind"] for each in analyses) < 2:
+        return ""
+    return next(iter(analysis["names"]), str(analysis["analysis_key"])[:SHOWN_DIGITS])
+
+
 def _meant(of_kind: Sequence[Record], asked: str) -> list[Record]:
     named = [each for each in of_kind if asked in each["names"]]
     keys = ("analysis_key", "stage_key")
@@ -121,6 +136,6 @@ def _meant(of_kind: Sequence[Record], asked: str) -> list[Record]:
 
 
 def _shown(analysis: Record) -> str:
-    key = analysis["analysis_key"][:12]
+    key = analysis["analysis_key"][:SHOWN_DIGITS]
     names = " or ".join(analysis["names"])
     return f"{names} ({key})" if names else str(key)

@@ -74,6 +74,10 @@ def test_inspect_asks_which_of_several_analyses(home: Path, call: Call) -> None:
             assert drawn.code == 0
             assert drawn.out.endswith(f"-{name}.png\n")
             assert api.inspect_analysis("seen:0", "embedding", asked).key == key
+        (figure,) = api.inspect_analysis("seen:0", "embedding", name).figures.values()
+        assert figure.get_suptitle().endswith(f", {name}: embedding")
+    (alone,) = api.inspect_analysis("seen:0", "filters").figures.values()
+    assert "first" not in alone.get_suptitle()
     unknown = call("inspect", "embedding", "seen:0", "--analysis", "map3")
     assert unknown.code == 2
     assert "no analysis embedding of run 'seen:0' is called 'map3'" in unknown.err

@@ -111,6 +111,28 @@ def test_transforms_of_one_severity_stand_side_by_side(home: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("figure", ["shaken", "map", "confused"])
+def test_title_names_the_analysis_where_the_spec_has_several_of_its_kind(
+    home: Path, figure: str
+) -> None:
+    spec = home / "seen.yaml"
+    kind = {"shaken": "robustness", "map": "embedding", "confused": "predictions"}[figure]
+    declared = f"figures:\n  seen: {{name: {kind}, analysis: {figure}}}\n"
+    text = analysed.SPEC.split("figures:")[0] + declared
+
+    def title() -> str:
+        figures = api.plot("seen.yaml", "seen").figures
+        return str(next(iter(figures.values())).get_suptitle())
+
+    spec.write_text(text, encoding="utf-8")
+    assert figure not in title()
+    more = ", transforms: [RandomHorizontalFlip]" if kind == "robustness" else ""
+    other = f"analyses:\n  other: {{name: {kind}, split: train{more}}}\n"
+    spec.write_text(text.replace("analyses:\n", other), encoding="utf-8")
+    assert f", {figure}" in title()
+
+
+@pytest.mark.slow
 def test_declared_figure_shows_the_cells_of_its_only(home: Path) -> None:
     drawn = api.plot("seen.yaml", "one")
     assert drawn.path == Path("figures/seen-one.png")

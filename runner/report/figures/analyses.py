@@ -35,7 +35,7 @@ def pages(kind: str, request: FigureRequest) -> Iterator[tuple[str, Figure]]:
     variant = f" [{request.variant}]" if request.variant else ""
     for run in request.runs:
         name = "" if run.name == request.experiment else f", {run.name}"
-        title = f"{request.experiment}{variant}{name}"
+        title = f"{request.experiment}{variant}{name}{request.said}"
         drawn = PICTURES[kind](title, run.read())
         for part in list(drawn):
             yield "-".join(text for text in (run.part, part) if text), drawn.pop(part)

@@ -109,6 +109,7 @@ class FigureRequest:
         analysis: that a figure is of, or None.
         measured: by position of a cell the numbers of an analysis, where the figure is of them.
         runs: what the analysis left of runs, where the figure is of arrays.
+        said: the name of the analysis behind a comma, where the spec has several of its kind; "".
     """
 
     database: Database | None
@@ -123,6 +124,7 @@ class FigureRequest:
     analysis: DeclaredAnalysis | None = None
     measured: Mapping[int, Measured] = field(default_factory=dict)
     runs: tuple[AnalysedRun, ...] = ()
+    said: str = ""
 
     def title(self, what: str) -> str:
         """Return the title: experiment, variant, ``what``, and the cell if there is only one."""

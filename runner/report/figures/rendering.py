@@ -6,7 +6,7 @@ Owns the pages of a figure and what is left out of it. Writes no file.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from runner.bind.workspace import Workspace
@@ -100,10 +100,19 @@ def _of_runs(
             found = arrays_request(request, cells, figure, home, command, has_seeds)
         else:
             found = robustness_request(request, cells, figure, command)
-        request, cells, values = found.request, found.cells, found.values
+        cells, values = found.cells, found.values
+        request = replace(found.request, said=_said(figure, experiment))
     with style():
         pages = draw_pages(figure.kind, request)
     return DrawnFigure(_styled(pages), cells, values, request.x)
+
+
+def _said(figure: DeclaredFigure, experiment: Experiment) -> str:
+    """Return the name of the analysis of a figure, where others of its kind have figures too."""
+    assert figure.analysis is not None
+    kinds = [each.settings.kind for each in experiment.analyses.values()]
+    several = kinds.count(figure.analysis.settings.kind) > 1
+    return f", {figure.analysis.name}" if several else ""
 
 
 def _styled(pages: Iterable[tuple[str, Figure]]) -> Iterator[tuple[str, Figure]]:

@@ -95,7 +95,7 @@ def robustness(request: FigureRequest) -> Figure:
     cells = request.cells
     metrics = list(request.measured[cells[0].position])
     return changed_images(
-        request.title(f"{' and '.join(metrics)} of changed images"),
+        request.title(f"{' and '.join(metrics)} of changed images{request.said}"),
         [(cell.counted_name(), request.measured[cell.position]) for cell in cells],
         request.axis_label,
         request.analysis.settings,
