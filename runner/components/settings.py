@@ -175,6 +175,11 @@ def splits_each_epoch(settings: Settings) -> tuple[str, ...]:
     return tuple(splits)
 
 
+def splits_with_logits(settings: Settings) -> tuple[str, ...]:
+    """Return the splits whose logits a training keeps, of the epochs whose weights are kept."""
+    return tuple(split for split in splits_each_epoch(settings) if split != "train_eval")
+
+
 def evaluated_each_epoch(settings: Settings, total: int, official: Sequence[Split]) -> float:
     """Return about how many images are evaluated after each epoch, each as often as it is.
 

@@ -12,7 +12,7 @@ from runner.components.analyses import with_weights
 from runner.components.analyses.analysis import AnalysisSettings
 from runner.components.component import canonical_settings, keyed_text
 from runner.components.resolved import typed_settings
-from runner.components.settings import metric_split, splits_each_epoch
+from runner.components.settings import metric_split, splits_with_logits
 from runner.core.artifacts import logits_name, weights_name
 from runner.core.keys import canonical_array, canonical_json, content_key, text_key
 from runner.core.reader import KeptWeights
@@ -69,9 +69,7 @@ def leaves_logits(stage: Stage, split: str, epoch: KeptWeights) -> bool:
     """Return whether a stage of a run keeps the logits of its kept weights beside its numbers."""
     if isinstance(stage, Evaluate):
         return (stage.split, stage.epoch) == (split, epoch)
-    if not isinstance(stage, Train) or split == "train_eval":
-        return False
-    return split in splits_each_epoch(typed_settings(stage.settings))
+    return isinstance(stage, Train) and split in splits_with_logits(typed_settings(stage.settings))
 
 
 def analyse(

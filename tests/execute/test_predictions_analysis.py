@@ -165,7 +165,7 @@ def test_new_run_computes_its_logits_once(tmp_path: Path, monkeypatch: pytest.Mo
     log, _ = do(tmp_path, text)
     kinds = [stage.kind for stage in log.began]
     assert kinds == ["prepare", "train", "evaluate", "evaluate", *["analyse"] * 3]
-    assert sorted(passes) == ["test", "train_eval", "val"]
+    assert sorted(passes) == ["test", "train_eval"]
     assert len(ask(tmp_path, VALUES)) > 100
 
 

@@ -17,6 +17,7 @@ from runner.api.running import RunSummary, run
 from runner.components import scores
 from runner.core.errors import Interrupted
 from runner.engine.stages import training_logits
+from runner.engine.training import held_logits
 from runner.execute.listener import NullListener
 
 SPEC = """\
@@ -91,10 +92,11 @@ def test_readers_of_one_training_keep_the_logits_of_their_own_epochs(tmp_path: P
 
 
 @pytest.mark.slow
-def test_logits_of_one_epoch_are_held_at_a_time(
+def test_of_logits_that_are_too_many_to_be_held_one_epoch_is_computed_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three runs read one training, each with an epoch of its own."""
+    monkeypatch.setattr(held_logits, "HELD_BYTES", -1)
     made: list[weakref.ref[Any]] = []
     held: list[int] = []
     logits = training_logits._logits
@@ -155,7 +157,10 @@ def test_killed_while_logits_are_kept_no_epoch_is_trained_again(
 
 
 @pytest.mark.slow
-def test_asked_to_stop_while_logits_are_kept_the_training_has_ended(tmp_path: Path) -> None:
+def test_asked_to_stop_while_logits_are_computed_the_training_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(held_logits, "HELD_BYTES", -1)
     notes: list[str] = []
 
     class Log(NullListener):

@@ -20,26 +20,34 @@ from runner.engine.data.samples import Samples
 from runner.engine.network.build import Network
 from runner.engine.tally import Tally, values_of_logits
 
+HOST = torch.device("cpu")
+
 
 class Logits:
-    """The logits of a pass, gathered on the host: the device holds those of one batch."""
+    """The logits of a pass, gathered on one device.
 
-    def __init__(self) -> None:
-        self._rows: NDArray[np.float32] | None = None
+    On the network's own, no batch is waited for. On the host, a GPU holds those of one batch only,
+    but each is waited for.
+    """
+
+    def __init__(self, home: torch.device = HOST) -> None:
+        self._home = home
+        self._rows: Tensor | None = None
         self._count = 0
 
     def add(self, logits: Tensor, total: int) -> None:
-        """Take a batch (B, classes) of a pass over ``total`` images; waits for the device."""
-        rows = logits.float().cpu().numpy()
+        """Take a batch (B, classes) of a pass over ``total`` images."""
         if self._rows is None:
-            self._rows = np.empty((total, rows.shape[1]), np.float32)
-        self._rows[self._count : self._count + len(rows)] = rows
-        self._count += len(rows)
+            shape = (total, logits.shape[1])
+            self._rows = torch.empty(shape, dtype=torch.float32, device=self._home)
+        self._rows[self._count : self._count + len(logits)].copy_(logits)
+        self._count += len(logits)
 
     def whole(self) -> NDArray[np.float32]:
-        """Return all of them, (N, classes), when the pass has ended."""
+        """Return all of them, (N, classes), when the pass has ended; waits for the device."""
         assert self._rows is not None, "a pass without images"
-        return self._rows[: self._count]
+        found: NDArray[np.float32] = self._rows[: self._count].cpu().numpy()
+        return found
 
 
 def evaluate(

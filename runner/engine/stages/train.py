@@ -105,7 +105,7 @@ def _epoch_loop(context: Context, task: StageJob[Train], common: Common | None) 
     if diverged is None and state.epoch >= task.stage.first_epoch:
         book.keep_last_state(state)  # before the logits: killed there, no epoch is done again
     epoch = state.epoch if diverged is None else 0
-    keep_training_logits(context, task, network, samples, epoch)
+    keep_training_logits(context, task, state, samples, epoch)
     if diverged is not None:
         return _diverged(diverged, task, state, book)
     return _done(task, state, book)
@@ -135,7 +135,7 @@ def _as_recorded(
     book = Book(context, task, record.inputs, clipped(record.ranges, state.epoch))
     with book.at_work():
         book.settle(state)
-    keep_training_logits(context, task, state.network, samples, 0)
+    keep_training_logits(context, task, state, samples, 0)
     ending = record.ending
     if not state.waiting() or ending is None:
         return _done(task, state, book)

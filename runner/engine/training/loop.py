@@ -14,7 +14,13 @@ from dataclasses import dataclass, field, replace
 from torch import Tensor, nn
 
 from runner.components.optimizers_net import TorchOptimizer
-from runner.components.settings import Settings, measures_each_epoch, splits_each_epoch
+from runner.components.settings import (
+    METRIC_SPLITS,
+    Settings,
+    measures_each_epoch,
+    splits_each_epoch,
+    splits_with_logits,
+)
 from runner.core.errors import Interrupted
 from runner.core.reader import (
     Reader,
@@ -28,7 +34,9 @@ from runner.core.records import EpochRecord, Metric
 from runner.engine.context import Context, Progress
 from runner.engine.data.samples import Samples
 from runner.engine.network.build import Network, copy_state
-from runner.engine.stages.evaluate import evaluate
+from runner.engine.network.layout import num_outputs
+from runner.engine.stages.evaluate import Logits, evaluate
+from runner.engine.training.held_logits import HeldLogits, may_be_held
 from runner.engine.training.meter import Meter
 from runner.engine.training.step import TrainingStep
 
@@ -47,6 +55,7 @@ class TrainState:
         first_mean: mean loss of the first epoch's steps, or None before its end.
         best: weights that readers keep, by epoch, without those of frozen layers.
         written: digests of weights on the disk, of readers that have finished, by artifact.
+        logits: that evaluations gave, of epochs that readers keep or have kept.
         next_poll: when progress is next reported, by the monotonic clock.
     """
 
@@ -57,6 +66,7 @@ class TrainState:
     first_mean: float | None = None
     best: dict[int, dict[str, Tensor]] = field(default_factory=dict)
     written: dict[str, str] = field(default_factory=dict)
+    logits: HeldLogits = field(default_factory=HeldLogits)
     next_poll: float = 0.0
 
     @property
@@ -209,7 +219,8 @@ class Training:
         if bad is not None:
             seconds = self.seconds + time.perf_counter() - started
             return Diverged(epoch, bad, EpochRecord(epoch, (), tuple(losses[:bad]), rate, seconds))
-        metrics = [*self._meter.metrics(), *self._evaluated()]
+        caught = self._to_catch()
+        metrics = [*self._meter.metrics(), *self._evaluated(caught)]
         seconds = self.seconds + time.perf_counter() - started
         record = EpochRecord(epoch, tuple(metrics), tuple(losses), rate, seconds)
         if not all(math.isfinite(metric.value) for metric in metrics):
@@ -221,9 +232,19 @@ class Training:
         for name in state.waiting():
             state.readers[name] = read_epoch(self._readers[name], state.readers[name], by_name)
         _keep_best(state, self._readers)
+        _hold_logits(state, self._readers, caught)
         return record
 
-    def _evaluated(self) -> Iterator[Metric]:
+    def _to_catch(self) -> dict[str, Logits]:
+        """Return what takes the logits of each split, on the network's device; {} for too many."""
+        splits = splits_with_logits(self.settings)
+        images = sum(len(self.samples.splits[METRIC_SPLITS[split]]) for split in splits)
+        outputs = num_outputs(self.settings.model, len(self.samples.classes))
+        if not may_be_held(images * outputs):
+            return {}
+        return {split: Logits(self.samples.device) for split in splits}
+
+    def _evaluated(self, caught: Mapping[str, Logits]) -> Iterator[Metric]:
         """Yield the measures on what is evaluated after each epoch."""
         settings, train = self.settings, self.settings.train
         measures = measures_each_epoch(settings)
@@ -237,6 +258,7 @@ class Training:
                 train.precision,
                 measures,
                 on_images=report,
+                kept=caught.get(split),
             )
 
 
@@ -250,6 +272,19 @@ def _keep_best(state: TrainState, readers: Mapping[str, Reader]) -> None:
     state.best = {epoch: tensors for epoch, tensors in state.best.items() if epoch in wanted}
     if state.epoch in wanted:
         state.best[state.epoch] = copy_state(state.network)
+
+
+def _hold_logits(
+    state: TrainState, readers: Mapping[str, Reader], caught: Mapping[str, Logits]
+) -> None:
+    """Hold the logits of each epoch whose weights are kept, also where these are written.
+
+    They come from the device only then, when its evaluation has been waited for in any case.
+    """
+    wanted = epochs_to_keep(readers, state.readers)
+    state.logits.keep_only(wanted)
+    if caught and state.epoch in wanted:
+        state.logits.hold(state.epoch, {split: each.whole() for split, each in caught.items()})
 
 
 def _progress_of_split(
