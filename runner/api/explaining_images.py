@@ -119,14 +119,14 @@ def inspect_saliency(
     given = given_images(texts, run_images, model.settings.data)
     arrays = _arrays(model, given, asked, kept.device)
 
-    from runner.report.figures.analyses import PICTURES
+    from runner.report.figures.kinds import draw_arrays
 
     title = f"run {model.run_key[:12]}, epoch {model.epoch}"
     weights = kept.weights if kept.weights != "best" else None
     chosen = {"class": class_name, "layer": layer, "weights": weights}
     names = [each.name for each in given]
     path = figure_path(out, model.run_key, "saliency", names, chosen)
-    figures, paths = draw(lambda: PICTURES["saliency"](title, arrays), path)
+    figures, paths = draw(lambda: draw_arrays("saliency", title, arrays), path)
     rows = tuple(_rows(model, given, arrays))
     return InspectedSaliency(model.run_key, model.epoch, rows, arrays, figures, paths, notes)
 

@@ -81,7 +81,7 @@ def inspect_analysis(
             a path that cannot be written.
         DiskFull: when there is no room for the figures.
     """
-    from runner.report.figures.analyses import OF_VALUES, PICTURES
+    from runner.report.figures.kinds import FIGURES, OF_ONE_RUN, draw_arrays, draw_values
     from runner.report.figures.page import check_suffix
 
     if out is not None:
@@ -90,9 +90,9 @@ def inspect_analysis(
     with home.open(create=False) as database:
         record = find_record(database, name)
         named = with_names(database, record)
-        made = chosen_analysis(named, name, kind, analysis, [*PICTURES, *OF_VALUES])
+        made = chosen_analysis(named, name, kind, analysis, OF_ONE_RUN)
         arrays: Mapping[str, NDArray[Any]] = {}
-        if kind in PICTURES:
+        if FIGURES[kind].of_arrays:
             kept, missing = kept_arrays(database, home, made["stage_key"])
             if kept is None:
                 found = f"{kind} of run '{name}' cannot be shown: {missing}"
@@ -105,10 +105,10 @@ def inspect_analysis(
     called = next(iter(made["names"]), apart or kind)
     title = f"run {run}, {apart}" if apart else f"run {run}"
     path = Path(out) if out is not None else Path("figures") / f"{run}-{called}.png"
-    if kind in PICTURES:
-        figures, paths = draw(lambda: PICTURES[kind](title, arrays), path)
+    if FIGURES[kind].of_arrays:
+        figures, paths = draw(lambda: draw_arrays(kind, title, arrays), path)
     else:
         values = as_values(made["values"])
-        figures, paths = draw(lambda: OF_VALUES[kind](title, settings, values), path)
+        figures, paths = draw(lambda: draw_values(kind, title, settings, values), path)
     found = made["analysis_key"]
     return InspectedAnalysis(kind, found, arrays, tuple(made["values"]), figures, paths)

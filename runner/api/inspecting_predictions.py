@@ -104,7 +104,7 @@ def inspect_predictions(
         DiskFull: when there is no room for the figures.
     """
     from runner.report.figures.page import check_suffix
-    from runner.report.figures.predictions import predictions_pages
+    from runner.report.figures.predictions import predictions
 
     if not 0 <= most <= MOST_SHOWN:
         raise UsageError(f"the most images of a sheet are {most}", allowed=f"0 to {MOST_SHOWN}")
@@ -120,7 +120,7 @@ def inspect_predictions(
         sheets, missing = _sheets(home, record, found.kept, {**rows})
     short = str(record["run_key"])[:12]
     path = Path(out) if out is not None else Path("figures") / f"{short}-predictions.png"
-    figures, paths = draw(lambda: predictions_pages(f"run {short}", _arrays(found, sheets)), path)
+    figures, paths = draw(lambda: predictions(f"run {short}", _arrays(found, sheets)), path)
     return InspectedPredictions(found, sheets, missing, figures, paths)
 
 

@@ -258,7 +258,8 @@ def _shown(
         apart: what the title says of the analysis, where the run has several.
         called: its name in the spec, for that of the file.
     """
-    from runner.report.figures.robustness import measure, of_run
+    from runner.report.figures.kinds import draw_values
+    from runner.report.figures.robustness import measure
 
     measured = measure(settings.places(), ("accuracy",), [values])["accuracy"]
     unchanged = measured[UNCHANGED][0].value
@@ -273,5 +274,5 @@ def _shown(
     title = f"run {run_key[:12]}, epoch {epoch}{said}"
     part = called or f"{KIND}-{content_key('figure', analysis_key(settings))[:DIGITS]}"
     path = Path(out) if out is not None else Path("figures") / f"{run_key[:12]}-{part}.png"
-    figures, paths = draw(lambda: of_run(title, settings, values), path)
+    figures, paths = draw(lambda: draw_values(KIND, title, settings, values), path)
     return InspectedRobustness(run_key, epoch, settings, rows, values, figures, paths)

@@ -170,9 +170,10 @@ def _unsuitable(
     cell: BoundCell, declared: DeclaredAnalysis, shape: tuple[int, int, int], classes: int
 ) -> Iterator[Problem]:
     """Yield the problem of an analysis that says nothing of the network of a cell."""
-    from runner.engine.analyses.suitable import CHECKS, UnsuitableNetwork, check_network
+    from runner.engine.analyses import ANALYSES
+    from runner.engine.analyses.suitable import UnsuitableNetwork, check_network
 
-    if type(declared.settings) not in CHECKS:
+    if ANALYSES[type(declared.settings)].check is None:
         return
     settings = cell.resolved.settings
     try:

@@ -23,7 +23,7 @@ from runner.core.errors import DamagedDatabase, SpecError
 from runner.core.records import AnalysisValue
 from runner.core.stages import Analyse
 from runner.engine.analyses import ANALYSES
-from runner.engine.analyses.result import AnalysisResult
+from runner.engine.analyses.result import Analyser, AnalysisResult
 from runner.engine.stages.prepare import decoded
 from runner.store.database import open_database
 from runner.store.dump import canonical_dump
@@ -116,7 +116,7 @@ def test_two_values_at_one_place_fail_the_analysis_alone(
 ) -> None:
     twice = [AnalysisValue("accuracy", value, {"transform": "none"}) for value in (0.5, 0.25)]
     found = AnalysisResult(tuple(twice))
-    monkeypatch.setitem(ANALYSES, Robustness, lambda subject, asked: found)
+    monkeypatch.setitem(ANALYSES, Robustness, Analyser(lambda subject, asked: found))
     _, ran = do(before, ASKED)
     assert set(ran.statuses.values()) == {"done"}
     with pytest.raises(SystemExit) as ended:

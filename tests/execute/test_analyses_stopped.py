@@ -26,7 +26,7 @@ from runner.core.errors import RunnerError
 from runner.core.keys import content_key
 from runner.core.records import AnalysisValue
 from runner.engine.analyses import ANALYSES, partial_values
-from runner.engine.analyses.result import AnalysisResult
+from runner.engine.analyses.result import Analyser, AnalysisResult
 from runner.engine.tally import Tally
 
 
@@ -190,7 +190,7 @@ def with_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Robustness, "LEAVES_ARRAYS", True)
     value = AnalysisValue("accuracy", 0.5, {"transform": "none", "severity": 0, "draw": 1})
     found = AnalysisResult((value,), {"maps": ARRAY})
-    monkeypatch.setitem(ANALYSES, Robustness, lambda subject, asked: found)
+    monkeypatch.setitem(ANALYSES, Robustness, Analyser(lambda subject, asked: found))
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from runner.report.figures.embedding import embedding, neighbours
+from runner.report.figures.embedding import neighbours, points_of_classes
 from runner.report.figures.page import save, style
 from runner.report.figures.pictures import filters, heat, neurons, saliency, tiled
 
@@ -93,7 +93,7 @@ def test_embedding_colours_the_largest_classes() -> None:
     points = DRAW.random((len(labels), 2))
     names = [f"class {label}" for label in range(24)]
     with style():
-        figure = embedding("net", points, labels, names, "outputs of fc", (0.5, 0.25))
+        figure = points_of_classes("net", points, labels, names, "outputs of fc", (0.5, 0.25))
     entries = words(figure)
     assert "class 0\n" in entries
     assert "class 1\n" not in entries

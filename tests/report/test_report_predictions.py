@@ -11,7 +11,7 @@ from runner.report.figures.predictions import (
     WRONG,
     PredictedImage,
     confusion,
-    predictions_pages,
+    predictions,
     sheet,
 )
 
@@ -57,7 +57,7 @@ def test_pages_show_the_predicted_class_first_and_the_label_where_it_is_far_behi
         "chosen_names": np.array(["one"]),
     }
     with style():
-        (figure,) = predictions_pages("run", arrays).values()
+        (figure,) = predictions("run", arrays).values()
         figure.draw_without_rendering()
     bars = figure.axes[1]
     assert [each.get_text() for each in bars.get_yticklabels()] == ["a", "b", "c", "d", "f"]

@@ -9,23 +9,21 @@ from runner.components.analyses.robustness import Robustness
 from runner.components.analyses.saliency import Saliency
 from runner.components.analyses.sizes import Sizes
 from runner.components.analyses.weights import Filters, Neurons
-from runner.engine.analyses.embedding import embedding
+from runner.engine.analyses.embedding import check_embedding, embedding
 from runner.engine.analyses.predictions import predictions
-from runner.engine.analyses.result import Analyser, LogitsAnalyser
+from runner.engine.analyses.result import Analyser
 from runner.engine.analyses.robustness import robustness
-from runner.engine.analyses.saliency import saliency
+from runner.engine.analyses.saliency import check_saliency, saliency
 from runner.engine.analyses.sizes import sizes
-from runner.engine.analyses.weights import filters, neurons
+from runner.engine.analyses.weights import check_filters, check_neurons, filters, neurons
 
 ANALYSES: dict[type[AnalysisSettings], Analyser] = {
-    Robustness: robustness,
-    Filters: filters,
-    Neurons: neurons,
-    Saliency: saliency,
-    Embedding: embedding,
-    Sizes: sizes,
+    Robustness: Analyser(robustness),
+    Predictions: Analyser(predictions),
+    Filters: Analyser(filters, check_filters),
+    Neurons: Analyser(neurons, check_neurons),
+    Saliency: Analyser(saliency, check_saliency),
+    Embedding: Analyser(embedding, check_embedding),
+    Sizes: Analyser(sizes),
 }
-"""What computes each analysis, by the class of its settings."""
-
-OF_LOGITS: dict[type[AnalysisSettings], LogitsAnalyser] = {Predictions: predictions}
-"""The same of those that are ``FROM_LOGITS``: they see no network."""
+"""What makes each analysis, by the class of its settings."""

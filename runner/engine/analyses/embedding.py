@@ -11,9 +11,14 @@ from torch import Tensor
 from runner.components.analyses.embedding import NEIGHBOURS, Embedding
 from runner.core.records import AnalysisValue
 from runner.core.spacing import evenly_spaced
-from runner.engine.analyses.result import AnalysisInput, AnalysisResult
+from runner.engine.analyses.result import AnalysisInput, AnalysisResult, Part
 from runner.engine.data.samples import evaluation_batch_size
-from runner.engine.inspection.embedding import embedding_map, layer_outputs, nearest_images
+from runner.engine.inspection.embedding import (
+    check_outputs,
+    embedding_map,
+    layer_outputs,
+    nearest_images,
+)
 
 
 def embedding(subject: AnalysisInput, asked: Embedding) -> AnalysisResult:
@@ -44,6 +49,11 @@ def embedding(subject: AnalysisInput, asked: Embedding) -> AnalysisResult:
         "class_names": np.array(subject.images.classes),
     }
     return AnalysisResult((AnalysisValue(NEIGHBOURS, share, {}),), arrays)
+
+
+def check_embedding(asked: Embedding) -> list[Part]:
+    """Return what it asks of a network: a layer whose outputs can be mapped."""
+    return [("layer", lambda network, images: check_outputs(network, images, asked.layer))]
 
 
 def _batches(subject: AnalysisInput, chosen: Tensor, split: str) -> Iterator[Tensor]:

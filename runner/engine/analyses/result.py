@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from runner.components.settings import Settings
 from runner.core.errors import Interrupted, StageFailed
@@ -20,7 +20,6 @@ from runner.core.records import AnalysisValue
 from runner.engine.analyses.partial_values import PartialValues
 from runner.engine.context import Context, Progress
 from runner.engine.data.samples import Images
-from runner.engine.kept_logits import KeptLogits
 from runner.engine.network.build import Network
 
 
@@ -97,11 +96,22 @@ class AnalysisInput(NetworkInput):
         return torch.tensor([numbers[name] for name in names])
 
 
-LogitsAnalyser = Callable[[KeptLogits, Any], AnalysisResult]
-"""Makes an analysis of kept logits, with its settings."""
+Part = tuple[str, Callable[[nn.Module, Tensor], Any]]
+"""The setting that asks for something, and what looks whether the network has it, given images."""
 
-Analyser = Callable[[Any, Any], AnalysisResult]
-"""Makes an analysis of an input, with its settings: of `NetworkInput` where it needs no images."""
+
+@dataclass(frozen=True, slots=True)
+class Analyser:
+    """What makes an analysis.
+
+    Attributes:
+        make: given what it looks at, and the settings of the analysis: `AnalysisInput`,
+            `NetworkInput` where it needs no images, `KeptLogits` where it is `FROM_LOGITS`.
+        check: given its settings, returns what they ask of a network; None where it suits all.
+    """
+
+    make: Callable[[Any, Any], AnalysisResult]
+    check: Callable[[Any], Sequence[Part]] | None = None
 
 
 def check_finite(name: str, values: Sequence[AnalysisValue]) -> None:

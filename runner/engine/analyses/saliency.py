@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from runner.components.analyses.saliency import PROBABILITY, Saliency
 from runner.components.models.classifier import output_names
 from runner.core.records import AnalysisValue
-from runner.engine.analyses.result import AnalysisInput, AnalysisResult
+from runner.engine.analyses.result import AnalysisInput, AnalysisResult, Part
 from runner.engine.inspection.explanations import BATCH, explain, maps_layer
+from runner.engine.inspection.guided import check_guided
+from runner.engine.inspection.layers import check_maps, last_maps
 
 
 def saliency(subject: AnalysisInput, asked: Saliency) -> AnalysisResult:
@@ -46,6 +48,21 @@ def saliency(subject: AnalysisInput, asked: Saliency) -> AnalysisResult:
     if layer is not None:
         arrays["layer"] = np.array([layer])
     return AnalysisResult(_values(subject, chosen, arrays), arrays)
+
+
+def check_saliency(asked: Saliency) -> list[Part]:
+    """Return what its methods ask of a network: ReLU modules, a layer of maps."""
+
+    def maps(network: nn.Module, images: Tensor) -> None:
+        layer = last_maps(network, images) if asked.layer is None else asked.layer
+        check_maps(network, images, layer)
+
+    parts: list[Part] = []
+    if "guided_backpropagation" in asked.methods:
+        parts.append(("methods", lambda network, images: check_guided(network)))
+    if "grad_cam" in asked.methods:
+        parts.append(("methods" if asked.layer is None else "layer", maps))
+    return parts
 
 
 def _chosen(subject: AnalysisInput, asked: Saliency) -> Tensor:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from runner.components.analyses.weights import Filters, Neurons
-from runner.engine.analyses.result import AnalysisResult, NetworkInput
-from runner.engine.inspection.filters import filter_pictures, neuron_pictures
+from runner.engine.analyses.result import AnalysisResult, NetworkInput, Part
+from runner.engine.inspection.filters import (
+    filter_pictures,
+    filters_layer,
+    neuron_pictures,
+    neurons_layer,
+)
 from runner.engine.network.build import build_network
 
 
@@ -25,6 +31,11 @@ def filters(subject: NetworkInput, asked: Filters) -> AnalysisResult:
     return AnalysisResult(arrays={"layer": layer, "before": made.before, "after": made.after})
 
 
+def check_filters(asked: Filters) -> list[Part]:
+    """Return what it asks of a network: a convolution of the pixels."""
+    return [("", lambda network, images: filters_layer(network))]
+
+
 def neurons(subject: NetworkInput, asked: Neurons) -> AnalysisResult:
     """Return the weights of neurons.
 
@@ -35,3 +46,13 @@ def neurons(subject: NetworkInput, asked: Neurons) -> AnalysisResult:
     made = neuron_pictures(network, shape, asked.neurons, asked.layer)
     named = {"layer": np.array([made.layer]), "neurons": np.array(made.neurons)}
     return AnalysisResult(arrays={**named, "color": made.color, "summed": made.summed})
+
+
+def check_neurons(asked: Neurons) -> list[Part]:
+    """Return what it asks of a network: neurons of these numbers that take in the pixels."""
+
+    def look(network: nn.Module, images: Tensor) -> None:
+        channels, height, width = images.shape[1:]
+        neurons_layer(network, (channels, height, width), asked.neurons, asked.layer)
+
+    return [("neurons", look)]

@@ -14,7 +14,7 @@ from runner.core.keys import canonical_json
 from runner.core.moments import reached
 from runner.core.records import AnalysisValue, Produced
 from runner.core.stages import Analyse
-from runner.engine.analyses import ANALYSES, OF_LOGITS
+from runner.engine.analyses import ANALYSES
 from runner.engine.analyses.result import AnalysisResult, NetworkInput, check_finite, named
 from runner.engine.context import Context, Outcome
 from runner.engine.inspection.layers import NotSuitable
@@ -26,9 +26,8 @@ from runner.engine.training.retention import with_room
 def analyse(subject: NetworkInput, job: StageJob[Analyse]) -> Outcome:
     """Make an analysis of a network and write its arrays; see :func:`_outcome`."""
     asked = typed_analysis(job.stage.analysis)
-    return _outcome(
-        subject.context, job, subject.epoch, lambda: ANALYSES[type(asked)](subject, asked)
-    )
+    make = ANALYSES[type(asked)].make
+    return _outcome(subject.context, job, subject.epoch, lambda: make(subject, asked))
 
 
 def analyse_logits(
@@ -36,7 +35,8 @@ def analyse_logits(
 ) -> Outcome:
     """Make an analysis of logits and write its arrays; see :func:`_outcome`."""
     asked = typed_analysis(job.stage.analysis)
-    return _outcome(context, job, epoch, lambda: OF_LOGITS[type(asked)](kept, asked))
+    make = ANALYSES[type(asked)].make
+    return _outcome(context, job, epoch, lambda: make(kept, asked))
 
 
 def _outcome(

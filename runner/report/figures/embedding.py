@@ -1,8 +1,8 @@
-"""Images as points in the plane, coloured by class; and images beside those nearest to them."""
+"""The figures of `embedding`: images as points, by class, or beside those nearest to them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
@@ -23,7 +23,27 @@ MARKERS = "oosD^v"
 NAME_WIDTH = 18
 
 
-def embedding(
+def embedding(title: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Figure]:
+    """Return the map.
+
+    Args:
+        title: begins those of the figures.
+        arrays: that the analysis left.
+    """
+    method = "PCA" if len(arrays["explained"]) else "t-SNE"
+    caption = f"{method} of {arrays['layer'][0]}, {len(arrays['points'])} images"
+    figure = points_of_classes(
+        f"{title}: embedding",
+        arrays["points"],
+        arrays["labels"].tolist(),
+        arrays["class_names"].tolist(),
+        caption,
+        arrays["explained"].tolist(),
+    )
+    return {"": figure}
+
+
+def points_of_classes(
     title: str,
     points: NDArray[Any],
     labels: Sequence[int],

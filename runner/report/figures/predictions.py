@@ -168,7 +168,7 @@ def _percent(share: float) -> str:
     return f"{percent:.1f} %" if percent >= 0.1 else "< 0.1 %"
 
 
-def predictions_pages(title: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Figure]:
+def predictions(title: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Figure]:
     """Return the pages of predictions, as far as there are arrays of them.
 
     Args:

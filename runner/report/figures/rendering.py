@@ -13,7 +13,7 @@ from runner.bind.workspace import Workspace
 from runner.core.errors import UsageError
 from runner.report.figures.analysis_requests import arrays_request, robustness_request
 from runner.report.figures.cells import FigureCell, cells_of, figure_names, shown_cells
-from runner.report.figures.kinds import draw_pages, is_of_arrays
+from runner.report.figures.kinds import FIGURES, draw_pages
 from runner.report.figures.page import style
 from runner.report.figures.requests import results_request, samples_request
 from runner.spec.cells import ResolvedCell
@@ -95,7 +95,7 @@ def _of_runs(
     request = results_request(database, experiment, shown, figure)
     values: tuple[Mapping[str, Any], ...] = ()
     if isinstance(figure.settings, OfAnalysis):
-        if is_of_arrays(figure.kind):
+        if FIGURES[figure.kind].of_arrays:
             has_seeds = len({item.cell.seed for item in experiment.cells}) > 1
             found = arrays_request(request, cells, figure, home, command, has_seeds)
         else:
