@@ -17,6 +17,7 @@ from runner.components.augmentations.pipeline import Pipeline, Step
 from runner.components.corruptions.corruption import Corruption
 from runner.components.data import Data
 from runner.components.data.dataset import DatasetSettings, Normalization
+from runner.components.data.imagefolder import SplitPaths
 from runner.components.losses import Loss
 from runner.components.measures import MEASURES, Measure, WholeMeasure
 from runner.components.models import Model
@@ -57,6 +58,7 @@ PLAIN: list[tuple[str, type[BaseModel]]] = [
     ("train.early_stopping", EarlyStopping),
     ("train.best", Best),
     ("evaluate", Evaluation),
+    ("data.path", SplitPaths),
     ("data.normalize", Normalization),
     ("model.weights", WeightsFile),
     ("model.head", Head),

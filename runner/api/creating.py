@@ -31,7 +31,7 @@ def new_spec(folder: str | Path, out: str | None = None, side: int | None = None
     """Write a short spec for a folder of images.
 
     Args:
-        folder: holds one folder of images per class.
+        folder: holds one folder of images per class, or folders train, val, test that do.
         out: the file, which must not be there yet; NAME.yaml when not given; "-" for none.
         side: of the prepared images in pixels; chosen by the images when not given.
 

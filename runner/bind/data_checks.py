@@ -26,7 +26,7 @@ def build_source(resolved: ResolvedCell, access: DataAccess) -> ImageSource:
         DownloadFailed: when they cannot be fetched.
     """
     try:
-        return resolved.settings.data.build(access)
+        source = resolved.settings.data.build(access)
     except UnknownClasses as error:
         raise _unknown_classes(error, resolved) from None
     except SplitFolders as error:
@@ -39,6 +39,31 @@ def build_source(resolved: ResolvedCell, access: DataAccess) -> ImageSource:
         denied = isinstance(error, PermissionError)
         hint = "give the right to read its folders and files" if denied else ""
         raise problem_at(resolved, "data.path", found, hint=hint) from None
+    _refuse_unused_fractions(resolved, source)
+    return source
+
+
+FRACTIONS = (("val", "validation"), ("test", "test"))
+
+
+def _refuse_unused_fractions(resolved: ResolvedCell, source: ImageSource) -> None:
+    """Refuse a fraction of images that the data set has itself: it would change nothing.
+
+    Raises:
+        SpecError: with each that is written.
+    """
+    problems = [
+        Problem(
+            written_node(resolved.tree, f"data.{setting}").position,
+            f"data.{setting} is {getattr(resolved.settings.data, setting)}, but the data set has"
+            f" {source.splits.count(split)} {setting} images of its own",
+            hint="leave it out",
+        )
+        for split, setting in FRACTIONS
+        if split in source.splits and find(resolved.tree, ["data", setting]) is not None
+    ]
+    if problems:
+        raise SpecError(problems)
 
 
 def missing_data(error: MissingData, resolved: ResolvedCell) -> Problem:

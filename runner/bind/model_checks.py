@@ -216,7 +216,8 @@ def _peek(resolved: ResolvedCell, source: ImageSource) -> tuple[int, int, int]:
             said = str(error) or "the resized image does not fit into the memory"
             raise problem_at(resolved, path, f"{source.names[index]}: {said}") from None
         return channels, height, width
-    raise UsageError(f"none of the first images under {source.root} can be decoded")
+    where = f" under {source.root}" if source.root is not None else ""
+    raise UsageError(f"none of the first images{where} can be decoded")
 
 
 def check_augmentation(resolved: ResolvedCell, shape: tuple[int, int, int]) -> None:

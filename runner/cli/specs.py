@@ -67,7 +67,11 @@ def validate(
 
 def new(
     folder: Annotated[
-        Path, typer.Argument(metavar="FOLDER", help="It holds a folder of images per class.")
+        Path,
+        typer.Argument(
+            metavar="FOLDER",
+            help="It holds a folder of images per class, or folders train, val, test of these.",
+        ),
     ],
     out: Annotated[
         str | None,

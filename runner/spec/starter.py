@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from runner.components.data.listing import SharedFolder, list_images
-from runner.components.data.split_folders import SplitFolders, refuse_splits
+from runner.components.data.joining import join_listings
+from runner.components.data.listing import Listing, SharedFolder, list_images
+from runner.components.data.split_folders import SplitFolders, split_parts
+from runner.components.data.splitting import Split
 from runner.core.errors import UsageError
 from runner.core.text import printable, storable
 from runner.spec.nodes import as_yaml
 
 SMALL_SIDE = 64
+FEW = 2000
+"""Training images below which batches are small."""
+
+FRACTIONS: Mapping[str, Split] = {"validation": "val", "test": "test"}
 TEMPLATE = """\
 name: {name}
-data: {{dataset: imagefolder, path: {path}, validation: {validation}, test: {test}{size}}}
+data: {{dataset: imagefolder, path: {path}{fractions}{size}}}
 model: {{name: convnet, filters: {filters}, batch_norm: true}}
 train: {{epochs: 20, batch_size: {batch_size}, optimizer: adam}}
 seeds: [0, 1]
@@ -28,16 +34,16 @@ sweep:
 
 
 def make_spec(folder: Path, beside: Path, side: int | None = None) -> tuple[str, str]:
-    """Return the name and the text of a spec for a folder of class folders.
+    """Return the name and the text of a spec for a folder of class folders, or of splits of them.
 
     Args:
-        folder: holds one folder of images per class.
+        folder: holds one folder of images per class, or folders train, val, test that do.
         beside: folder in which the spec will lie; paths are relative to it where they can be.
         side: of the prepared images in pixels; chosen by the images when not given.
 
     Raises:
-        UsageError: when the folder is none, cannot be read, has fewer than two classes, or class
-            folders that look like the parts of a split.
+        UsageError: when the folder is none, cannot be read, has fewer than two classes, or
+            folders that look like splits and cannot be read as such.
     """
     if not folder.is_dir():
         raise UsageError(f"no folder {folder}")
@@ -45,8 +51,7 @@ def make_spec(folder: Path, beside: Path, side: int | None = None) -> tuple[str,
     if storable(where) != where:
         raise UsageError(f"the path {printable(where)} is not UTF-8, and no spec can hold it")
     try:
-        listing = list_images(folder)
-        refuse_splits(listing, folder, str(folder))
+        listing, splits = _list(folder)
     except SplitFolders as error:
         raise UsageError(str(error), hint=error.hint) from None
     except SharedFolder as error:
@@ -59,18 +64,35 @@ def make_spec(folder: Path, beside: Path, side: int | None = None) -> tuple[str,
         raise UsageError(f"{folder} has {count} with images", allowed="2 or more")
     name = re.sub(r"[^A-Za-z0-9_.-]+", "_", folder.resolve().name).lstrip("_.-") or "images"
     side, size = _size(folder, names, side)
-    fraction = 0.2 if _fits(labels, len(listing.classes)) else 0.5
+    training = [label for label, split in zip(labels, splits, strict=True) if split == "train"]
+    fraction = 0.2 if _fits(training, len(listing.classes)) else 0.5
+    drawn = [name for name, split in FRACTIONS.items() if split not in splits]
     blocks = max(1, min(3, side.bit_length() - 3))
     text = TEMPLATE.format(
         name=as_yaml(name),
         path=as_yaml(where),
-        validation=fraction,
-        test=fraction,
+        fractions="".join(f", {name}: {fraction}" for name in drawn),
         size=size,
         filters=[16 * 2**block for block in range(blocks)],
-        batch_size=32 if len(names) < 2000 else 128,
+        batch_size=32 if len(training) < FEW else 128,
     )
     return name, text
+
+
+def _list(folder: Path) -> tuple[Listing, Sequence[Split]]:
+    """Return the images of a folder, and the split of each: training, where it has no splits.
+
+    Raises:
+        SplitFolders: when folders look like splits and cannot be read as such.
+        SharedFolder: when a folder belongs to two classes.
+        OSError: when a folder cannot be read.
+    """
+    folders = split_parts(folder, str(folder))
+    if not folders:
+        listing = list_images(folder)
+        return listing, ["train"] * len(listing.names)
+    listings = {split: list_images(folder / name) for split, name in folders.items()}
+    return join_listings(listings, folders, str(folder))
 
 
 def _fits(labels: Sequence[int], num_classes: int) -> bool:

@@ -26,6 +26,7 @@ def setting_in_words(model: type[BaseModel], name: str) -> str:
     schema = model.model_json_schema()
     own = schema["properties"][name]
     values = value_in_words(own, schema.get("$defs", {}), "a ").replace("`", "")
+    values = values.replace(", see below", "")  # that is for the reference
     about = model.model_fields[name].description
     return f"{values} ({about})" if about else values
 

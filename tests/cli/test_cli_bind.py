@@ -117,9 +117,10 @@ def test_training_images_more_than_there_are_are_refused(tmp_path: Path, call: C
     assert call("validate", "--deep", "photos.yaml").code == 0
 
 
-def test_folders_of_a_split_are_refused_as_classes(tmp_path: Path, call: Call) -> None:
+def test_folders_of_a_split_beside_classes_are_refused(tmp_path: Path, call: Call) -> None:
     for part, count in (("train", 12), ("val", 4), ("test", 4)):
         draw_classes(tmp_path / "photos" / part, {"cat": count, "dog": count})
+    draw_classes(tmp_path / "photos", {"cow": 4})
     refused = problem(call)
     assert is_golden("folders_of_a_split", refused, tmp_path)
     new = call("new", "photos")
@@ -131,6 +132,51 @@ def test_folders_of_a_split_are_refused_as_classes(tmp_path: Path, call: Call) -
     )
     insisted = call("validate", "--deep", "photos.yaml", "--set", "data.include=[train, val, test]")
     assert insisted.code == 0
+
+
+def test_splits_of_a_folder_are_used_and_fractions_of_them_refused(
+    tmp_path: Path, call: Call
+) -> None:
+    for part, count in (("train", 12), ("val", 5), ("test", 3)):
+        draw_classes(tmp_path / "photos" / part, {"cat": count, "dog": count})
+    refused = problem(call)
+    assert refused == (
+        "error: photos.yaml:2:56: data.validation is 0.25, but the data set has 10 validation"
+        " images of its own\n    hint: leave it out\n"
+        "photos.yaml:2:68: data.test is 0.25, but the data set has 6 test images of its own\n"
+        "    hint: leave it out\n"
+    )
+    assert call("new", "photos", "--out", "new.yaml").code == 0
+    written = Path("new.yaml").read_text()
+    assert "validation" not in written
+    assert "test" not in written
+    planned = call("plan", "new.yaml")
+    assert planned.code == 0
+    note = (
+        f"splits of {tmp_path}/photos: train (24 training images), val (10 validation images),"
+        " test (6 test images); 2 classes: cat, dog"
+    )
+    assert f"note      {note}\n" in planned.out
+    Path("photos.yaml").write_text(SPEC.replace(", validation: 0.25, test: 0.25", ""))
+    assert call("validate", "--deep", "photos.yaml").err == f"note: {note}\n"
+
+
+def test_split_that_is_not_there_is_drawn_from_train(tmp_path: Path, call: Call) -> None:
+    for part, count in (("train", 12), ("val", 5)):
+        draw_classes(tmp_path / "photos" / part, {"cat": count, "dog": count})
+    assert call("new", "photos", "--out", "new.yaml").code == 0
+    assert "data: {dataset: imagefolder, path: photos, test: 0.2}" in Path("new.yaml").read_text()
+    assert call("validate", "--deep", "new.yaml").err.endswith(
+        "; test images are drawn from train\n"
+    )
+    apart = "{train: photos/train, val: photos/val}"
+    Path("photos.yaml").write_text(SPEC.replace("path: photos, validation: 0.25", f"path: {apart}"))
+    assert call("validate", "--deep", "photos.yaml").code == 0
+    Path("photos.yaml").write_text(Path("photos.yaml").read_text().replace("val:", "valid:"))
+    assert call("validate", "photos.yaml").err == (
+        "error: photos.yaml:2:58: unknown setting 'valid' in data.path\n"
+        "    did you mean: val\n    allowed: train, val, test\n"
+    )
 
 
 def test_folder_of_two_classes_is_refused_at_the_path(tmp_path: Path, call: Call) -> None:

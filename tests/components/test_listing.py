@@ -1,4 +1,4 @@
-"""Which files of class folders are images: links, special files, folders called like splits."""
+"""Which files of class folders are images: links and special files."""
 
 import os
 import socket
@@ -12,7 +12,6 @@ from runner.components.data import listing as listing_module
 from runner.components.data.dataset import DataAccess, ImageSource, UnknownClasses
 from runner.components.data.imagefolder import ImageFolder
 from runner.components.data.listing import BrokenLinks, SharedFolder, list_images
-from runner.components.data.split_folders import SplitFolders
 
 NAMES = ("cat/a.png", "cat/deep/b.png", "dog/a.png", "dog/c.png")
 
@@ -188,86 +187,3 @@ def test_links_and_notes_leave_the_fingerprint_alone(pets: Path) -> None:
     assert before == "04dc3f8f03f1e21f87889acff3d24419"
     (pets / "cat" / "again").symlink_to(".")
     assert build(pets).fingerprint == before
-
-
-# folders that look like splits
-
-
-@pytest.fixture
-def split(tmp_path: Path) -> Path:
-    root = tmp_path / "split"
-    touch(root, *[f"{part}/{name}" for part in ("Train", "val", "test") for name in NAMES[1:]])
-    return root
-
-
-def test_split_folders_are_no_classes(split: Path) -> None:
-    with pytest.raises(SplitFolders) as caught:
-        build(split)
-    assert str(caught.value) == (
-        f"class folders under {split} look like the parts of a split: Train, test, val\n"
-        "    read as classes: 3 classes: Train (3 images), test (3 images), val (3 images)\n"
-        "    read as parts: 2 classes: cat, dog; in each of Train, test, val"
-    )
-    assert caught.value.hint == (
-        f"write path: {split}/Train to use that part alone, or"
-        " include: [Train, test, val] to say that these are the classes"
-    )
-    assert build(split / "Train").classes == ("cat", "dog")
-    assert build(split, include=("val", "test", "Train")).classes == ("Train", "test", "val")
-
-
-@pytest.mark.parametrize(
-    ("names", "read", "hint"),
-    [
-        (
-            ("test/a.png", "train/a.png"),
-            "no classes: the images lie in test, train themselves",
-            "make one folder of images for each class, or include: [test, train] ",
-        ),
-        (
-            ("train/a.png", "val/cat/a.png", "val/dog/a.png"),
-            "2 classes: cat, dog; in train, val",
-            "write path: {root}/val to use that part alone, or include: [train, val] ",
-        ),
-    ],
-)
-def test_split_part_is_offered_only_with_classes(
-    tmp_path: Path, names: tuple[str, ...], read: str, hint: str
-) -> None:
-    root = tmp_path / "set"
-    touch(root, *names)
-    with pytest.raises(SplitFolders) as caught:
-        build(root)
-    assert str(caught.value).splitlines()[-1] == f"    read as parts: {read}"
-    assert caught.value.hint.startswith(hint.format(root=root))
-
-
-@pytest.mark.parametrize(
-    "names",
-    [
-        ("train/a.png", "testing/a.png"),
-        ("TRAINING/a.png", "valid/a.png", "extra/a.png"),
-        ("cat/a.png", "dog/a.png", "test/cat/a.png", "test/dog/a.png"),
-        ("validation/cat/a.png", "validation/dog/a.png"),
-    ],
-    ids=["no classes in them", "others beside them", "classes beside their own test", "one part"],
-)
-def test_folders_that_look_like_a_split_are_refused(tmp_path: Path, names: tuple[str, ...]) -> None:
-    touch(tmp_path / "set", *names)
-    with pytest.raises(SplitFolders, match="look like the parts of a split"):
-        build(tmp_path / "set")
-
-
-@pytest.mark.parametrize(
-    "names",
-    [
-        ("exam/a.png", "quiz/a.png", "test/a.png"),
-        ("train/old/a.png", "plane/a.png", "ship/a.png"),
-        ("tested/a.png", "trains/a.png"),
-    ],
-)
-def test_class_of_such_a_name_among_others_is_a_class(
-    tmp_path: Path, names: tuple[str, ...]
-) -> None:
-    touch(tmp_path / "set", *names)
-    assert len(build(tmp_path / "set").classes) == len(names)

@@ -90,6 +90,45 @@ def test_no_images_beside_the_official_test_images_are_an_error() -> None:
         split_images([0, 1], CLASSES, official, 0.2, 0.0, 0)
 
 
+OFFICIAL: dict[tuple[Split, ...], str] = {
+    ("train",): "drawn",
+    ("train", "test"): "test is given",
+    ("train", "val"): "val is given",
+    ("train", "val", "test"): "both are given",
+}
+
+
+@pytest.mark.parametrize("parts", OFFICIAL, ids=OFFICIAL.values())
+@pytest.mark.parametrize("sample", [None, 8])
+def test_official_images_are_their_split_and_the_rest_is_drawn_from_train(
+    parts: tuple[Split, ...], sample: int | None
+) -> None:
+    labels = labels_of([10] * 4) * len(parts)
+    official = [part for part in parts for _ in range(40)]
+    found = split_images(labels, CLASSES, official, 0.25, 0.2, 3, sample)
+    train = list(range(40))
+    expected = split_images(
+        labels[:40],
+        CLASSES,
+        (),
+        0.0 if "val" in parts else 0.25,
+        0.0 if "test" in parts else 0.2,
+        3,
+        sample,
+    )
+    for split, images in expected.items():
+        own = [index for index, part in enumerate(official) if part == split]
+        if split == "train" or split not in parts:
+            assert found[split] == images, split
+            assert set(found[split]) <= set(train)
+        else:
+            assert found[split] == own
+    sizes = Synthetic(
+        dataset="synthetic", validation=0.25, test=0.2, train_images=sample
+    ).split_sizes(len(labels), official)
+    assert sizes == {split: len(images) for split, images in found.items()}
+
+
 @settings(max_examples=examples(80))
 @given(sizes=SIZES, more=st.integers(0, 300), seed=st.integers(0, 5))
 def test_sample_has_its_size_and_every_class_in_proportion(

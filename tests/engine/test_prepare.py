@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -109,6 +110,17 @@ def test_when_nothing_can_be_decoded_skipping_is_an_error_too(tmp_path: Path) ->
     for path in (tmp_path / "photos").rglob("*.png"):
         path.write_bytes(b"")
     with pytest.raises(DataError, match="4 of 4 images cannot be decoded"):
+        bench_on(tmp_path, on_corrupt="skip").do("prepare")
+
+
+def test_split_of_which_no_image_can_be_decoded_is_not_drawn_anew(tmp_path: Path) -> None:
+    write_images(tmp_path, each=2)
+    (tmp_path / "photos").rename(tmp_path / "parts")
+    for split in ("train", "val"):
+        shutil.copytree(tmp_path / "parts", tmp_path / "photos" / split)
+    for path in (tmp_path / "photos" / "val").rglob("*.png"):
+        path.write_bytes(b"")
+    with pytest.raises(DataError, match=r"none of the val images .*:\n    val/cat/0.png: cannot"):
         bench_on(tmp_path, on_corrupt="skip").do("prepare")
 
 

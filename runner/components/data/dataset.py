@@ -61,10 +61,11 @@ class ImageSource:
     """The images of a data set, before decoding.
 
     Attributes:
-        names: one printable name per image, sorted, with "/" on every system.
+        names: one printable name per image, with "/" on every system.
         labels: class index of each image, in [0, len(classes)).
         classes: printable class names, in the order of the indices.
-        splits: official split of each image, or () where fractions split the whole.
+        splits: official split of each image, or () where fractions split the whole. Where no image
+            is of val or test, a fraction of the training images is.
         fingerprint: key of all names and contents.
         read: from an index to the decoded image; raises OSError or SyntaxError on a corrupt file,
             ChangedFile on one that is not what was hashed.
@@ -171,7 +172,10 @@ class DatasetSettings(Component):
     )
 
     def test_share(self) -> float | None:
-        """Return the fraction of all images that are test, None where the data set says which."""
+        """Return the fraction of images that are test, None where the data set says which.
+
+        A data set that says so only where its files do returns a fraction: unused where they do.
+        """
         return None
 
     def image_size(self) -> tuple[int, int] | None:
@@ -212,11 +216,16 @@ class DatasetSettings(Component):
             total: all images.
             official: as in :meth:`split`.
         """
-        share = self.test_share()
-        test = official.count("test") if share is None else share * total
-        validation = (total - test) * self.validation
-        rest = total - test - validation
-        train = rest if self.train_images is None else min(rest, self.train_images)
+        left: float = official.count("train") if official else total
+        test: float = official.count("test")
+        if not test:
+            test = left * (self.test_share() or 0.0)
+            left -= test
+        validation: float = official.count("val")
+        if not validation:
+            validation = left * self.validation
+            left -= validation
+        train = left if self.train_images is None else min(left, self.train_images)
         return {"train": train, "val": validation, "test": test}
 
     def normalization(self) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -121,6 +121,15 @@ def class_names(root: Path, exclude: Collection[str] = ()) -> list[str]:
     return [name for name in names if list_images(root, [name]).names]
 
 
+def folder_names(root: Path) -> list[str]:
+    """Return the printable names of the folders in a folder that are not hidden, sorted.
+
+    Raises:
+        OSError: when it cannot be read.
+    """
+    return [printable(entry.name) for entry in _entries_of(root) if _is_dir(entry)]
+
+
 def enumerated(names: Iterable[str]) -> str:
     """Return printable names joined by commas; of many, the first few."""
     given = list(map(printable, names))

@@ -14,6 +14,7 @@ from runner.components.data.stratifying import stratified
 from runner.core.keys import keyed_seed
 
 Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
 class UnsplittableError(ValueError):
@@ -35,16 +36,18 @@ def split_images(
 ) -> dict[Split, list[int]]:
     """Return the image indices of each split, ascending.
 
-    First the test images are taken from all (unless the data set says which they are), then the
-    validation images from the rest, each stratified by class as scikit-learn's
-    ``train_test_split`` does it. Of the others, a sample of at most ``train_images`` trains.
+    First the test images are taken, then the validation images from the rest, each stratified by
+    class as scikit-learn's ``train_test_split`` does it. Where the data set has test or validation
+    images of its own, they are these, and what is taken is taken from its training images. Of the
+    others, a sample of at most ``train_images`` trains.
 
     Args:
         labels: class index of each image.
         classes: class names, for error messages.
         official: the data set's own split of each image, or empty.
-        validation: fraction of the images that are not test.
-        test: fraction of all images; unused with an official split.
+        validation: fraction of the images that are not test; unused with official ones.
+        test: fraction of all images, or of the official training images; unused with official
+            test images.
         seed: of the shuffling, in [0, 2**32).
         train_images: the most images that train; None is all. The images of a smaller sample are
             among those of a larger one.
@@ -53,12 +56,14 @@ def split_images(
         UnsplittableError: when a class is too small, or a split has fewer images than classes.
         TooFewTrainingImages: when ``train_images`` is below the number of classes.
     """
-    if official:
-        chosen = [index for index, split in enumerate(official) if split == "test"]
-        rest = [index for index, split in enumerate(official) if split != "test"]
-    else:
-        rest, chosen = _take(list(range(len(labels))), labels, classes, test, seed, "test")
-    train, held = _take(rest, labels, classes, validation, seed, "validation")
+    own: dict[Split, list[int]] = {split: [] for split in SPLITS}
+    for index in range(len(labels)):
+        own[official[index] if official else "train"].append(index)
+    train, held, chosen = own["train"], own["val"], own["test"]
+    if not chosen:
+        train, chosen = _take(train, labels, classes, test, seed, "test")
+    if not held:
+        train, held = _take(train, labels, classes, validation, seed, "validation")
     if train_images is not None and train_images < len(train):
         train = _sample(train, labels, train_images, seed)
     return {"train": train, "val": held, "test": chosen}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,6 +28,7 @@ from runner.artifacts.atomic import put_file
 from runner.artifacts.folder import INDEX
 from runner.components.data import Data
 from runner.components.data.dataset import DatasetSettings, ImageSource
+from runner.components.data.splitting import Split
 from runner.core.artifacts import pixels_name
 from runner.core.errors import DataError, Interrupted
 from runner.core.moments import reached
@@ -177,17 +178,39 @@ def _write(
     kept = [index for index in range(len(source.names)) if index not in skipped]
     if skipped:
         pixels = _compact(folder, pixels, kept)
+    splits = [source.splits[index] for index in kept] if source.splits else []
+    _refuse_lost_splits(source, splits, corrupt)
     digest = hashlib.sha256(pixels.data).hexdigest()
     return {
         "fingerprint": source.fingerprint,
         "names": [source.names[index] for index in kept],
         "labels": [source.labels[index] for index in kept],
         "classes": list(source.classes),
-        "splits": [source.splits[index] for index in kept] if source.splits else [],
+        "splits": splits,
         "shape": list(pixels.shape),
         "skipped": [{"name": item.name, "error": item.error} for item in corrupt],
         "digest": digest,
     }
+
+
+def _refuse_lost_splits(
+    source: ImageSource, splits: Sequence[Split], corrupt: Sequence[Corrupt]
+) -> None:
+    """Refuse official splits of which no image is left: others would be drawn in their place.
+
+    Raises:
+        DataError: with the first image of each by name.
+    """
+    gone = set(source.splits).difference(splits)
+    first = {source.splits[item.index]: item for item in reversed(corrupt) if source.splits}
+    if gone:
+        raise DataError(
+            "\n".join(
+                f"none of the {split} images can be decoded:\n"
+                f"    {first[split].name}: {first[split].error}"
+                for split in sorted(gone)
+            )
+        )
 
 
 def _decode_all(
