@@ -21,11 +21,18 @@ from runner.bind.model_checks import PROVISIONAL, ModelChecker
 from runner.bind.pretrained import MissingWeights, find_weights
 from runner.bind.workspace import Workspace
 from runner.components.component import canonical_settings
+from runner.components.data import Data
 from runner.components.data.dataset import DatasetSettings, ImageSource, MissingData
+from runner.components.data.duplicates import (
+    duplicates,
+    in_several_splits,
+    under_several_labels,
+)
 from runner.components.download import OnProgress
 from runner.components.models.torchvision_model import weights_name
 from runner.core.errors import Problem, SpecError
 from runner.core.keys import canonical_json
+from runner.core.text import printable
 from runner.lower.stages import make_run
 from runner.spec.cells import ResolvedCell
 from runner.spec.experiment import Experiment
@@ -60,6 +67,8 @@ class Binder:
         self._models = ModelChecker(self._layouts)
         self._weights: dict[str, Path | None] = {}
         self._sources: dict[tuple[DatasetSettings, Path], ImageSource | None] = {}
+        self._duplicates: dict[str, list[list[int]]] = {}
+        self._split: set[tuple[str, DatasetSettings]] = set()
         self.missing: list[Problem] = []
         self.downloads: dict[str, int] = {}
         self.notes: list[str] = []
@@ -98,8 +107,30 @@ class Binder:
             run = make_run(settings, f"{PROVISIONAL} {settings_text}", loaded, resolved.cell)
             return BoundCell(resolved, experiment, run, None)
         bound_model = self._models.check(resolved, source, weights)
+        self._note_duplicates(source, settings.data)
         run = make_run(settings, source.fingerprint, bound_model.weights, resolved.cell)
         return BoundCell(resolved, experiment, run, source, bound_model)
+
+    def _note_duplicates(self, source: ImageSource, data: Data) -> None:
+        """Note images of equal content that are in several splits or have several labels."""
+        where = source.root or data.dataset
+        if source.fingerprint not in self._duplicates:
+            found = self._duplicates[source.fingerprint] = duplicates(source.digests)
+            self._add_notes(under_several_labels(found, source.labels, source.names), where)
+        groups = self._duplicates[source.fingerprint]
+        if not groups:
+            return
+        # a sample of the training images is no other split
+        whole = data.model_copy(update={"train_images": None})
+        key = (source.fingerprint, whole)
+        if key not in self._split:
+            self._split.add(key)
+            splits = whole.split(source.labels, source.classes, source.splits)
+            self._add_notes(in_several_splits(groups, splits, source.names), where)
+
+    def _add_notes(self, notes: Iterable[str], where: Path | str = "") -> None:
+        told = [printable(f"{where}: {note}" if where else note) for note in notes]
+        self.notes += [note for note in told if note not in self.notes]
 
     def weights(self) -> dict[str, Path]:
         """Return the files of pretrained weights of the bound cells, by `weights_name`."""
@@ -133,7 +164,7 @@ class Binder:
             access = self._workspace.data_access(experiment.path, self._on_progress)
             try:
                 source = self._sources[key] = build_source(resolved, access)
-                self.notes += [note for note in source.notes if note not in self.notes]
+                self._add_notes(source.notes)
             except MissingData as error:
                 if error.archive is not None:
                     self.downloads[error.archive.name] = error.archive.num_bytes

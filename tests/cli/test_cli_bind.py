@@ -134,11 +134,19 @@ def test_folders_of_a_split_beside_classes_are_refused(tmp_path: Path, call: Cal
     assert insisted.code == 0
 
 
+def draw_splits(folder: Path, **counts: int) -> Path:
+    """Write split folders of two classes, with so many images of each; no two images are alike."""
+    for part, count in counts.items():
+        draw_classes(folder / "photos" / part, {"cat": count, "dog": count})
+    for path in (folder / "photos").rglob("*.png"):
+        path.write_bytes(path.read_bytes() + str(path).encode())
+    return folder / "photos"
+
+
 def test_splits_of_a_folder_are_used_and_fractions_of_them_refused(
     tmp_path: Path, call: Call
 ) -> None:
-    for part, count in (("train", 12), ("val", 5), ("test", 3)):
-        draw_classes(tmp_path / "photos" / part, {"cat": count, "dog": count})
+    photos = draw_splits(tmp_path, train=12, val=5, test=3)
     refused = problem(call)
     assert refused == (
         "error: photos.yaml:2:56: data.validation is 0.25, but the data set has 10 validation"
@@ -153,7 +161,7 @@ def test_splits_of_a_folder_are_used_and_fractions_of_them_refused(
     planned = call("plan", "new.yaml")
     assert planned.code == 0
     note = (
-        f"splits of {tmp_path}/photos: train (24 training images), val (10 validation images),"
+        f"splits of {photos}: train (24 training images), val (10 validation images),"
         " test (6 test images); 2 classes: cat, dog"
     )
     assert f"note      {note}\n" in planned.out
@@ -161,9 +169,33 @@ def test_splits_of_a_folder_are_used_and_fractions_of_them_refused(
     assert call("validate", "--deep", "photos.yaml").err == f"note: {note}\n"
 
 
+def test_equal_images_in_several_splits_or_classes_are_named(tmp_path: Path, call: Call) -> None:
+    photos = draw_splits(tmp_path, train=12, val=5, test=3)
+    Path("photos.yaml").write_text(SPEC.replace(", validation: 0.25, test: 0.25", ""))
+    assert "byte for byte" not in call("validate", "--deep", "photos.yaml").err
+    for name, other in (
+        ("train/cat/image 3", "val/cat/image 1"),
+        ("train/dog/image 0", "test/cat/image 2"),
+    ):
+        (photos / f"{other}.png").write_bytes((photos / f"{name}.png").read_bytes())
+    notes = [
+        f"{photos}: 1 image has several labels, byte for byte: train/dog/image 0.png and"
+        " test/cat/image 2.png",
+        f"{photos}: 2 images are in several splits, byte for byte: train/cat/image 3.png (train)"
+        " and val/cat/image 1.png (val); train/dog/image 0.png (train) and test/cat/image 2.png"
+        " (test)",
+    ]
+    checked = call("validate", "--deep", "photos.yaml")
+    assert checked.code == 0
+    assert checked.err.splitlines()[1:] == [f"note: {note}" for note in notes]
+    planned = call("plan", "photos.yaml", "--set", "data.train_images=9").out
+    assert [planned.count(f"note      {note}\n") for note in notes] == [1, 1]
+    insisted = call("validate", "--deep", "photos.yaml", "--set", "data.include=[train, val, test]")
+    assert "2 images have several labels" in insisted.err
+
+
 def test_split_that_is_not_there_is_drawn_from_train(tmp_path: Path, call: Call) -> None:
-    for part, count in (("train", 12), ("val", 5)):
-        draw_classes(tmp_path / "photos" / part, {"cat": count, "dog": count})
+    draw_splits(tmp_path, train=12, val=5)
     assert call("new", "photos", "--out", "new.yaml").code == 0
     assert "data: {dataset: imagefolder, path: photos, test: 0.2}" in Path("new.yaml").read_text()
     assert call("validate", "--deep", "new.yaml").err.endswith(

@@ -71,6 +71,7 @@ class ImageSource:
             ChangedFile on one that is not what was hashed.
         root: folder of the files, or None.
         notes: what a person should know of them, as of files that were left out.
+        digests: hash of the content of each image, or () where none is known.
     """
 
     names: tuple[str, ...]
@@ -81,6 +82,7 @@ class ImageSource:
     read: Callable[[int], Image]
     root: Path | None = None
     notes: tuple[str, ...] = ()
+    digests: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -149,6 +149,7 @@ def file_source(
         read=read,
         root=root,
         notes=listing.notes,
+        digests=files.digests,
     )
 
 

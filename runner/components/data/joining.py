@@ -94,6 +94,7 @@ def join_sources(
         read=read,
         root=root,
         notes=joined.notes,
+        digests=tuple(digest for split in order for digest in sources[split].digests),
     )
 
 
