@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from runner.components.data.files import opened
 from runner.components.data.joining import join_listings
 from runner.components.data.listing import Listing, SharedFolder, list_images
 from runner.components.data.split_folders import SplitFolders, split_parts
@@ -110,12 +111,10 @@ def _path(folder: Path, beside: Path) -> str:
 
 def _size(folder: Path, names: Sequence[str], asked: int | None) -> tuple[int, str]:
     """Return the side of the prepared images, and the settings that make them so."""
-    from PIL import Image
-
     sizes = set()
     for name in names:
         try:
-            with Image.open(folder / name) as image:
+            with (folder / name).open("rb") as file, opened(file) as image:
                 sizes.add(image.size)
         except OSError:
             continue

@@ -211,6 +211,13 @@ def test_split_that_is_not_there_is_drawn_from_train(tmp_path: Path, call: Call)
     )
 
 
+def test_vast_image_is_no_hindrance_to_a_new_spec(tmp_path: Path, call: Call) -> None:
+    draw_classes(tmp_path / "photos", {"cat": 8, "dog": 8})
+    before = call("new", "photos", "--out", "-").out
+    (tmp_path / "photos" / "dog" / "vast.pgm").write_bytes(b"P5\n20000 20000\n255\n")
+    assert call("new", "photos", "--out", "-").out == before
+
+
 def test_folder_of_two_classes_is_refused_at_the_path(tmp_path: Path, call: Call) -> None:
     draw_classes(tmp_path / "photos", {"cat": 8, "dog": 8})
     (tmp_path / "photos" / "hund").symlink_to("dog")

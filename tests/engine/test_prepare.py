@@ -199,13 +199,34 @@ def test_a_full_disk_while_preparing_is_an_os_error_and_leaves_nothing(
     assert list(cached(bench).parent.iterdir()) == []
 
 
-def test_sixteen_bit_gray_images_are_scaled_not_clipped() -> None:
-    levels = np.array([[0, 257, 32896, 65535]], dtype=np.uint16)
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_deep_pixels_are_never_clipped(dtype: type) -> None:
     settings = settings_of(data={"dataset": "digits"}).data
-    assert transform(Image.fromarray(levels), settings)[0, :, 0].tolist() == [0, 1, 128, 255]
+    with pytest.raises(ValueError, match="were not scaled to 8 bits"):
+        transform(Image.fromarray(np.ones((2, 2), dtype=dtype)), settings)
 
 
-def test_pixels_of_unknown_range_are_refused() -> None:
-    settings = settings_of(data={"dataset": "digits"}).data
-    with pytest.raises(ValueError, match="no known range"):
-        transform(Image.fromarray(np.ones((2, 2), dtype=np.float32)), settings)
+@pytest.mark.parametrize(
+    ("width", "image", "why"),
+    [
+        (20_000, b"P5\n20000 20000\n255\n", "it is 20000×20000 (height × width), more than"),
+        (2, None, "pixels of mode F have no known range"),
+    ],
+    ids=["vast", "float"],
+)
+def test_images_that_are_not_decoded_are_named_and_can_be_left_out(
+    tmp_path: Path, width: int, image: bytes | None, why: str
+) -> None:
+    write_images(tmp_path)
+    path = tmp_path / "photos" / "dog" / "2.png"
+    if image is None:
+        Image.new("F", (width, 1)).save(path, "tiff")
+    else:
+        path.write_bytes(image)
+    with pytest.raises(DataError) as caught:
+        bench_on(tmp_path).do("prepare")
+    first, named, _ = str(caught.value).splitlines()
+    assert first == "1 of 16 images cannot be decoded:"
+    assert named.startswith(f"    {path}: {why}")
+    skipped = bench_on(tmp_path, on_corrupt="skip").do("prepare").values["skipped"]
+    assert [each["name"] for each in skipped] == ["dog/2.png"]

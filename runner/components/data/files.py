@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from runner.components.data.dataset import DataAccess, ImageSource
+from runner.components.data.depth import eight_bits, levels_fingerprint, levels_of
 from runner.components.data.listing import Listing
 from runner.components.data.splitting import Split
 from runner.components.data.transparency import files_fingerprint
@@ -25,6 +26,10 @@ from runner.core.text import printable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+
+class TooManyPixels(OSError):
+    """An image that would take too much memory."""
 
 
 class ChangedFile(Exception):
@@ -137,6 +142,7 @@ def file_source(
         return decode_image(files.read(index))
 
     fingerprint = files_fingerprint(root, names, digests, access.recall)
+    fingerprint = levels_fingerprint(root, names, fingerprint, access.recall)
     if lists:
         found = {"images": fingerprint, "lists": access.hash_files(root, lists)}
         fingerprint = content_key("fingerprint", found)
@@ -154,16 +160,28 @@ def file_source(
 
 
 def decode_image(content: bytes) -> Image:
-    """Return the image that a file holds: its first frame, turned as its EXIF data says.
+    """Return the image that a file holds; see :func:`decoded_image`.
 
     Raises:
-        OSError: when it is no image, or is truncated.
+        OSError: when it is no image, is truncated or too large, or its levels have no known range.
+    """
+    with opened(io.BytesIO(content)) as image:
+        return decoded_image(image)
+
+
+def decoded_image(image: Image) -> Image:
+    """Return the first frame of an opened image, turned as its EXIF data says, in 8 bits.
+
+    Whoever decodes a file does it here, so that a file is the same image to all.
+
+    Raises:
+        OSError: when it is truncated, or its levels have no known range.
     """
     from PIL import ImageOps
 
-    with opened(io.BytesIO(content)) as image:
-        image.load()
-        return ImageOps.exif_transpose(image)
+    levels = levels_of(image)
+    image.load()
+    return eight_bits(ImageOps.exif_transpose(image), levels)
 
 
 @contextmanager
@@ -171,7 +189,7 @@ def opened(file: IO[bytes]) -> Iterator[Image]:
     """Give an image of which only the head has been read.
 
     Raises:
-        OSError: when it is no image.
+        OSError: when it is no image, or has so many pixels that Pillow refuses it.
     """
     from PIL import Image as PillowImage
     from PIL import UnidentifiedImageError
@@ -182,3 +200,22 @@ def opened(file: IO[bytes]) -> Iterator[Image]:
     except UnidentifiedImageError:
         # Pillow's own message names an object in memory, another one each time
         raise UnidentifiedImageError("cannot identify image file") from None
+    except PillowImage.DecompressionBombError:
+        raise TooManyPixels(_too_many_pixels(file)) from None
+
+
+def _too_many_pixels(file: IO[bytes]) -> str:
+    """Return what is wrong with an image that Pillow does not open; only its head is read."""
+    from PIL import Image as PillowImage
+
+    most = f"more than the {2 * (PillowImage.MAX_IMAGE_PIXELS or 0):,} pixels that are decoded"
+    file.seek(0)
+    head = file.read(16)
+    for factory, accepts in map(PillowImage.OPEN.__getitem__, PillowImage.ID):
+        # a reader that does not look at the head would take any file for its own
+        if accepts is None or accepts(head) is not True:
+            continue
+        file.seek(0)
+        with suppress(Exception), factory(file, "") as image:
+            return f"it is {image.height}×{image.width} (height × width), {most}"
+    return f"it has {most}"

@@ -19,10 +19,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from runner.components.data.dataset import DatasetSettings
-from runner.components.data.files import opened
+from runner.components.data.files import decoded_image, opened
 from runner.components.data.listing import LEADS_NOWHERE, SPECIAL
 from runner.engine.stages.prepare import transform
 
@@ -156,8 +156,7 @@ def _read(
             opened(file) as image,
             room.taken(COPIES * _decoded_bytes(image)),
         ):
-            image.load()
-            pixels = transform(ImageOps.exif_transpose(image), settings)
+            pixels = transform(decoded_image(image), settings)
             is_animated = _has_more_frames(image)
     except OSError as error:
         nothing = path.is_symlink() and error.errno in LEADS_NOWHERE

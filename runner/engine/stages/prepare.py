@@ -26,8 +26,10 @@ CHUNK = 256
 MAX_PIXELS = 1 << 28
 """Of one resized image."""
 SHOWN = 10
-SCALED_AT_ONCE = 1 << 20
-"""Pixels of a deep image, so that a large one takes little memory beside itself."""
+ONLY_TO_RGB = ("LAB",)
+"""Pillow's modes that it does not convert to gray."""
+DEEP = ("I", "F")
+"""What its modes of more than 8 bits begin with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +73,17 @@ def _decoded(
 
 
 def transform(image: Image.Image, settings: DatasetSettings) -> NDArray[np.uint8]:
-    """Return the preprocessed pixels, (H, W, C) uint8.
+    """Return the preprocessed pixels, (H, W, C) uint8, of an image with 8 bits.
 
     Raises:
-        ValueError: when the crop is larger than the image, or the resized one is too large.
+        ValueError: when the crop is larger than the image, or the resized one is too large; for
+            deeper pixels, which Pillow would clip.
     """
-    image = on_background(_eight_bits(image), settings.background)
+    if image.mode.startswith(DEEP):
+        raise ValueError(f"pixels of mode {image.mode} were not scaled to 8 bits")
+    image = on_background(image, settings.background)
+    if image.mode in ONLY_TO_RGB:
+        image = image.convert("RGB")
     image = image.convert("RGB" if settings.color == "rgb" else "L")
     if settings.resize is not None:
         width, height = image.size
@@ -91,33 +98,6 @@ def transform(image: Image.Image, settings: DatasetSettings) -> NDArray[np.uint8
         image = _centre_crop(image, settings.crop)
     pixels = np.asarray(image, dtype=np.uint8)
     return pixels[:, :, None] if pixels.ndim == 2 else pixels
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Return 16-bit gray images scaled to 8 bits; Pillow's own conversion would clip them.
-
-    Raises:
-        ValueError: for other deep pixels, whose range is unknown.
-    """
-    if image.mode.startswith("I;16"):
-        levels = np.asarray(image)
-        gray = Image.fromarray(_scaled(levels))
-        if "transparency" in image.info:
-            gray.putalpha(Image.fromarray(levels != image.info["transparency"]).convert("L"))
-        return gray
-    if image.mode in ("I", "F"):
-        raise ValueError(f"pixels of mode {image.mode} have no known range; use 8 or 16 bits")
-    return image
-
-
-def _scaled(levels: NDArray[np.uint16]) -> NDArray[np.uint8]:
-    """Return 16-bit gray levels (H, W), divided by 257 and rounded, some rows at a time."""
-    gray = np.empty(levels.shape, np.uint8)
-    rows = max(1, SCALED_AT_ONCE // max(1, levels.shape[1]))
-    for start in range(0, len(levels), rows):
-        part = levels[start : start + rows].astype(np.uint32)
-        gray[start : start + rows] = (part + 128) // 257  # 257 is odd: no level lies half way
-    return gray
 
 
 def _centre_crop(image: Image.Image, crop: Size) -> Image.Image:
@@ -141,8 +121,7 @@ def decoded(
     time.
 
     Raises:
-        DataError: when images are no longer what was hashed, when the crop is larger than an image,
-            or when its pixels have no known range.
+        DataError: when images are no longer what was hashed, or the crop is larger than an image.
     """
 
     def decode(index: int) -> NDArray[np.uint8] | Corrupt:
