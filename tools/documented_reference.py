@@ -16,8 +16,9 @@ from runner.components.analyses.robustness import Transform
 from runner.components.augmentations.pipeline import Pipeline, Step
 from runner.components.corruptions.corruption import Corruption
 from runner.components.data import Data
-from runner.components.data.dataset import DatasetSettings, Normalization
+from runner.components.data.dataset import DatasetSettings
 from runner.components.data.imagefolder import SplitPaths
+from runner.components.data.normalizing import Normalization
 from runner.components.losses import Loss
 from runner.components.measures import MEASURES, Measure, WholeMeasure
 from runner.components.models import Model

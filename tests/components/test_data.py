@@ -14,12 +14,12 @@ from runner.components.data.dataset import (
     DataAccess,
     ImageSource,
     MissingData,
-    Normalization,
     UnknownClasses,
 )
 from runner.components.data.digits import Digits
 from runner.components.data.imagefolder import ImageFolder
 from runner.components.data.listing import list_images
+from runner.components.data.normalizing import Normalization
 from runner.components.data.synthetic import Synthetic
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from runner.components.component import Component, canonical_settings, keyed_settings
 from runner.components.data.archives import Archive, Fetch
+from runner.components.data.normalizing import NORMALIZATIONS, Normalization
 from runner.components.data.splitting import Split, split_images
 from runner.components.data.transparency import Recall
 from runner.core.keys import content_key
@@ -103,32 +104,6 @@ class DataAccess:
     forget: Callable[[Path], None] = lambda root: None
     recall: Recall = lambda key, find_out: find_out()
 
-
-MAX_CHANNELS = 16
-
-
-class Normalization(Component):
-    """Subtract ``mean`` and divide by ``std``, per channel, of pixels in [0, 1]."""
-
-    mean: tuple[Annotated[float, Field(ge=-1e6, le=1e6)], ...] = Field(
-        min_length=1, max_length=MAX_CHANNELS, description="one value per channel"
-    )
-    std: tuple[Annotated[float, Field(gt=0, le=1e6)], ...] = Field(
-        min_length=1, max_length=MAX_CHANNELS, description="one value per channel, above 0"
-    )
-
-    @model_validator(mode="after")
-    def _equal_lengths(self) -> Self:
-        if len(self.mean) != len(self.std):
-            raise ValueError(f"mean has {len(self.mean)} values, std has {len(self.std)}")
-        return self
-
-
-NORMALIZATIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
-    "none": ((0.0,), (1.0,)),
-    "half": ((0.5,), (0.5,)),
-    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-}
 
 Pixels = Annotated[int, Field(ge=1, le=1 << 14)]
 MAX_IMAGES = 100_000_000
