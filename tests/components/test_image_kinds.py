@@ -135,7 +135,7 @@ COLOUR: Mapping[str, tuple[Callable[[], bytes], list[int]]] = {
     "16-bit PPM": (lambda: b"P6\n5 1\n65535\n" + colour().astype(">u2").tobytes(), [0, 255, 0]),
     "CMYK JPEG": (lambda: saved(red("CMYK"), "jpeg", quality=100), [255, 0, 0]),
     "CMYK TIFF": (lambda: saved(red("CMYK"), "tiff"), [255, 0, 0]),
-    "YCbCr TIFF": (lambda: saved(red("YCbCr"), "tiff"), [254, 0, 0]),
+    "YCbCr TIFF": (lambda: saved(red("YCbCr"), "tiff", compression="tiff_lzw"), [254, 0, 0]),
     "Lab TIFF": (lambda: saved(Image.new("LAB", (1, 1), (128, 128, 128)), "tiff"), [119, 119, 119]),
     "palette": (lambda: palette(), [9, 9, 9]),
     "palette with a transparent colour": (lambda: palette(transparency=0), [255, 255, 255]),

@@ -2,14 +2,18 @@
 
 import hashlib
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from examples import examples
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from runner.components.data.dataset import DataAccess, ImageSource, MissingData, UnknownClasses
 from runner.components.data.imagefolder import ImageFolder, SplitPaths
 from runner.components.data.listing import SharedFolder
-from runner.components.data.split_folders import SplitFolders
+from runner.components.data.split_folders import SPLIT_OF, SplitFolders
 
 PARTS = ("Train", "val", "test")
 INSIDE = ("cat/a.png", "dog/a.png", "dog/c.png")
@@ -22,12 +26,12 @@ def touch(root: Path, *names: str) -> None:
         path.write_bytes(name.encode())
 
 
-def build(root: Path | SplitPaths, **settings: Any) -> ImageSource:
+def build(root: Path | SplitPaths, **choices: Any) -> ImageSource:
     def hash_files(root: Path, names: Any) -> list[str]:
         return [hashlib.sha256((root / name).read_bytes()).hexdigest() for name in names]
 
     path = root if isinstance(root, SplitPaths) else str(root)
-    data = ImageFolder(dataset="imagefolder", path=path, **settings)
+    data = ImageFolder(dataset="imagefolder", path=path, **choices)
     return data.build(DataAccess((), hash_files))
 
 
@@ -289,3 +293,33 @@ def test_class_of_such_a_name_among_others_is_a_class(
     touch(tmp_path / "set", *names)
     source = build(tmp_path / "set")
     assert (len(source.classes), source.splits) == (len(names), ())
+
+
+# any folder
+
+
+PIECES = st.sampled_from(["train", "Training", "val", "valid", "test", "cat", "dog", ".hidden"])
+TREES = st.sets(
+    st.lists(PIECES, min_size=1, max_size=3).map(lambda above: "/".join([*above, "a.png"])),
+    min_size=1,
+    max_size=6,
+)
+
+
+@settings(max_examples=examples(60), deadline=None)
+@given(names=TREES)
+def test_each_image_is_used_once_or_the_folder_refused(names: set[str]) -> None:
+    with TemporaryDirectory() as folder:
+        touch(Path(folder), *names)
+        shown = {name for name in names if ".hidden" not in name}
+        try:
+            source = build(Path(folder))
+        except (SplitFolders, MissingData):
+            return
+        assert sorted(source.names) == sorted(shown)
+        for name, label, split in zip(
+            source.names, source.labels, source.splits or [""] * 6, strict=False
+        ):
+            assert source.classes[label] == name.split("/")[1 if split else 0]
+            if split:
+                assert SPLIT_OF[name.split("/")[0].lower()] == split
