@@ -68,7 +68,7 @@ def _refuse_unused_fractions(resolved: ResolvedCell, source: ImageSource) -> Non
 
 def missing_data(error: MissingData, resolved: ResolvedCell) -> Problem:
     """Return the problem of a missing data set, with its position in the spec."""
-    path = "data.path" if find(resolved.tree, ["data", "path"]) else "data.dataset"
+    path = f"data.{error.setting}" if find(resolved.tree, ["data", "path"]) else "data.dataset"
     looked = ", ".join(str(path) for path in error.looked)
     found = f"missing data set {resolved.settings.data.dataset}: {error.what}"
     found += f"\n    looked for: {looked}" if looked else ""

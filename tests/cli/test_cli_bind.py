@@ -204,6 +204,9 @@ def test_split_that_is_not_there_is_drawn_from_train(tmp_path: Path, call: Call)
     apart = "{train: photos/train, val: photos/val}"
     Path("photos.yaml").write_text(SPEC.replace("path: photos, validation: 0.25", f"path: {apart}"))
     assert call("validate", "--deep", "photos.yaml").code == 0
+    Path("photos.yaml").write_text(Path("photos.yaml").read_text().replace("/val", "/old"))
+    missing = "error: photos.yaml:2:63: missing data set imagefolder: no folder photos/old\n"
+    assert call("validate", "--deep", "photos.yaml").err.startswith(missing)
     Path("photos.yaml").write_text(Path("photos.yaml").read_text().replace("val:", "valid:"))
     assert call("validate", "photos.yaml").err == (
         "error: photos.yaml:2:58: unknown setting 'valid' in data.path\n"

@@ -31,7 +31,10 @@ class MissingData(Exception):
         looked: paths that were tried, in order.
         how_to_get: hint for the user.
         archive: what `run` would fetch, or None.
+        setting: that names it, below ``data``.
     """
+
+    setting = "path"
 
     def __init__(
         self, what: str, looked: Sequence[Path], how_to_get: str, archive: Archive | None = None

@@ -169,7 +169,13 @@ class ImageFolder(ClassFolders, FractionDataset):
 
     def _apart(self, access: DataAccess, paths: Mapping[Split, str]) -> ImageSource:
         """Return the source of splits that lie apart; their images are called by their split."""
-        roots = {split: find_root(access, path, HOW_TO_GET) for split, path in paths.items()}
+        roots: dict[Split, Path] = {}
+        for split, path in paths.items():
+            try:
+                roots[split] = find_root(access, path, HOW_TO_GET)
+            except MissingData as error:
+                error.setting = f"path.{split}"
+                raise
         real = {split: root.resolve() for split, root in roots.items()}
         for (one, first), (other, second) in combinations(real.items(), 2):
             if first.is_relative_to(second) or second.is_relative_to(first):
