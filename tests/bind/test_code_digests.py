@@ -28,7 +28,8 @@ def used(tmp_path: Path, train: str = "", model: str = '"name": "mlp"') -> set[s
 
 PLAIN = {
     *("component", "losses", "measures", "optimizers", "optimizers_net", "schedules", "scores"),
-    *("data.dataset", "data.digits", "data.splitting", "data.stratifying", "data.transparency"),
+    *("data.dataset", "data.digits", "data.normalizing", "data.splitting", "data.stratifying"),
+    *("data.transparency",),
     *("models.classifier", "models.init_net", "models.layers_net", "models.shapes_net"),
     *("models.mlp", "models.mlp_net"),
 }
