@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from benches import Bench, reading_of, settings_of
@@ -19,8 +18,8 @@ from runner.engine.context import Outcome
 from runner.engine.data.samples import Images, Samples
 from runner.engine.network.build import build_network
 from runner.engine.stages.evaluate import Logits, evaluate
-from runner.engine.training import held_logits, loop
-from runner.engine.training.held_logits import HeldLogits
+from runner.engine.training import held_logits
+from runner.engine.training.held_logits import HeldLogits, catching
 
 EVERYTHING = {"train_eval": "full", "test": "each_epoch"}
 LAST_TESTED = {"test": "last"}
@@ -117,8 +116,8 @@ def test_logits_that_nobody_keeps_any_more_are_dropped_at_once(
     held: list[list[int]] = []
     real = HeldLogits.hold
 
-    def hold(self: HeldLogits, epoch: int, logits: Any) -> None:
-        real(self, epoch, logits)
+    def hold(self: HeldLogits, epoch: int, *others: Any) -> None:
+        real(self, epoch, *others)
         held.append([each for each in range(1, 5) if each in self])
 
     monkeypatch.setattr(HeldLogits, "hold", hold)
@@ -127,19 +126,37 @@ def test_logits_that_nobody_keeps_any_more_are_dropped_at_once(
 
 
 def test_logits_are_held_as_far_as_they_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    some = {"val": np.zeros((2, 3), np.float32), "test": np.zeros((1, 3), np.float32)}
+    some = {"val": Logits(), "test": Logits()}
+    some["val"].add(torch.ones(2, 3), 2)
+    some["test"].add(torch.zeros(1, 3), 1)
     monkeypatch.setattr(held_logits, "HELD_BYTES", 2 * 36 + 35)
-    assert held_logits.may_be_held(26)
-    assert not held_logits.may_be_held(27)
     held = HeldLogits()
     for epoch in (1, 2, 3):
-        held.hold(epoch, some)
+        held.hold(epoch, some, {1, 2, 3})
     assert [epoch in held for epoch in (1, 2, 3)] == [True, True, False]
-    held.keep_only({2, 3})
-    held.hold(4, some)
+    held.hold(4, some, {2, 3, 4})
     assert [epoch in held for epoch in (1, 2, 3, 4)] == [False, True, False, True]
-    assert held.take(4) is some
+    held.hold(5, some, {4})
+    assert [epoch in held for epoch in (2, 4, 5)] == [False, True, False]
+    taken = held.take(4)
+    assert {split: each.tolist() for split, each in taken.items()} == {
+        "val": [[1.0] * 3] * 2,
+        "test": [[0.0] * 3],
+    }
     assert held.take(4) == {}
+
+
+def test_logits_of_an_epoch_that_would_not_fit_are_not_caught(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path, settings_of(evaluate=EVERYTHING))
+    images = bench.images()
+    splits = {split: len(images.splits[split]) for split in ("val", "test")}
+    needed = 4 * sum(splits.values()) * len(images.classes)
+    monkeypatch.setattr(held_logits, "HELD_BYTES", needed)
+    assert catching(bench.settings, images).keys() == splits.keys()
+    monkeypatch.setattr(held_logits, "HELD_BYTES", needed - 1)
+    assert catching(bench.settings, images) == {}
 
 
 def test_logits_of_a_gpu_are_gathered_there_without_waiting(tmp_path: Path) -> None:
@@ -162,13 +179,13 @@ def test_of_epochs_that_are_not_kept_nothing_comes_from_the_device(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[int] = []
-    real = loop.Logits.whole
+    real = Logits.whole
 
     def whole(self: Logits) -> Any:
         read.append(self._count)
         return real(self)
 
-    monkeypatch.setattr(loop.Logits, "whole", whole)
+    monkeypatch.setattr(Logits, "whole", whole)
     train = {"optimizer": {"name": "sgd", "lr": 1e-6}}
     train["best"] = {"monitor": "val_loss", "mode": "max"}
     outcome = Bench(tmp_path, settings_of(train)).train()

@@ -11,6 +11,11 @@ from collections.abc import Collection, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from runner.components.settings import METRIC_SPLITS, Settings, splits_with_logits
+from runner.engine.data.samples import Samples
+from runner.engine.network.layout import num_outputs
+from runner.engine.stages.evaluate import Logits
+
 HELD_BYTES = 1 << 27
 """The most that a training holds on the host. Without a limit, that would be 4 bytes for each
 image, class and epoch that a reader keeps: 0.4 MB for 10,000 images of 10 classes, 400 MB for
@@ -26,12 +31,20 @@ class HeldLogits:
     def __contains__(self, epoch: object) -> bool:
         return epoch in self._epochs
 
-    def keep_only(self, wanted: Collection[int]) -> None:
-        """Drop those of epochs that nobody keeps any more."""
-        self._epochs = {epoch: each for epoch, each in self._epochs.items() if epoch in wanted}
+    def hold(self, epoch: int, caught: Mapping[str, Logits], wanted: Collection[int]) -> None:
+        """Hold those of an epoch where it is wanted and they fit; drop what nobody keeps any more.
 
-    def hold(self, epoch: int, logits: Mapping[str, NDArray[np.float32]]) -> None:
-        """Hold those of an epoch, each (N, classes), where they fit."""
+        They come from the device only then, when its evaluation has been waited for in any case.
+
+        Args:
+            epoch: that was evaluated.
+            caught: its logits by split; {} where they are too many.
+            wanted: the epochs whose weights are kept, also where these are written.
+        """
+        self._epochs = {each: logits for each, logits in self._epochs.items() if each in wanted}
+        if not caught or epoch not in wanted:
+            return
+        logits = {split: each.whole() for split, each in caught.items()}
         every = (*self._epochs.values(), logits)
         if sum(each.nbytes for splits in every for each in splits.values()) <= HELD_BYTES:
             self._epochs[epoch] = logits
@@ -41,6 +54,13 @@ class HeldLogits:
         return self._epochs.pop(epoch, {})
 
 
-def may_be_held(values: int) -> bool:
-    """Return whether so many logits, of one epoch, would fit if nothing else were held."""
-    return 4 * values <= HELD_BYTES
+def catching(settings: Settings, samples: Samples) -> dict[str, Logits]:
+    """Return what takes the logits of an epoch, by split, on the device; {} where too many.
+
+    Too many are those that would not fit if nothing else were held.
+    """
+    splits = splits_with_logits(settings)
+    images = sum(len(samples.splits[METRIC_SPLITS[split]]) for split in splits)
+    if 4 * images * num_outputs(settings.model, len(samples.classes)) > HELD_BYTES:
+        return {}
+    return {split: Logits(samples.device) for split in splits}

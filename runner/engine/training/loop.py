@@ -14,13 +14,7 @@ from dataclasses import dataclass, field, replace
 from torch import Tensor, nn
 
 from runner.components.optimizers_net import TorchOptimizer
-from runner.components.settings import (
-    METRIC_SPLITS,
-    Settings,
-    measures_each_epoch,
-    splits_each_epoch,
-    splits_with_logits,
-)
+from runner.components.settings import Settings, measures_each_epoch, splits_each_epoch
 from runner.core.errors import Interrupted
 from runner.core.reader import (
     Reader,
@@ -34,9 +28,8 @@ from runner.core.records import EpochRecord, Metric
 from runner.engine.context import Context, Progress
 from runner.engine.data.samples import Samples
 from runner.engine.network.build import Network, copy_state
-from runner.engine.network.layout import num_outputs
 from runner.engine.stages.evaluate import Logits, evaluate
-from runner.engine.training.held_logits import HeldLogits, may_be_held
+from runner.engine.training.held_logits import HeldLogits, catching
 from runner.engine.training.meter import Meter
 from runner.engine.training.step import TrainingStep
 
@@ -219,7 +212,7 @@ class Training:
         if bad is not None:
             seconds = self.seconds + time.perf_counter() - started
             return Diverged(epoch, bad, EpochRecord(epoch, (), tuple(losses[:bad]), rate, seconds))
-        caught = self._to_catch()
+        caught = catching(self.settings, self.samples)
         metrics = [*self._meter.metrics(), *self._evaluated(caught)]
         seconds = self.seconds + time.perf_counter() - started
         record = EpochRecord(epoch, tuple(metrics), tuple(losses), rate, seconds)
@@ -232,17 +225,8 @@ class Training:
         for name in state.waiting():
             state.readers[name] = read_epoch(self._readers[name], state.readers[name], by_name)
         _keep_best(state, self._readers)
-        _hold_logits(state, self._readers, caught)
+        state.logits.hold(epoch, caught, epochs_to_keep(self._readers, state.readers))
         return record
-
-    def _to_catch(self) -> dict[str, Logits]:
-        """Return what takes the logits of each split, on the network's device; {} for too many."""
-        splits = splits_with_logits(self.settings)
-        images = sum(len(self.samples.splits[METRIC_SPLITS[split]]) for split in splits)
-        outputs = num_outputs(self.settings.model, len(self.samples.classes))
-        if not may_be_held(images * outputs):
-            return {}
-        return {split: Logits(self.samples.device) for split in splits}
 
     def _evaluated(self, caught: Mapping[str, Logits]) -> Iterator[Metric]:
         """Yield the measures on what is evaluated after each epoch."""
@@ -272,19 +256,6 @@ def _keep_best(state: TrainState, readers: Mapping[str, Reader]) -> None:
     state.best = {epoch: tensors for epoch, tensors in state.best.items() if epoch in wanted}
     if state.epoch in wanted:
         state.best[state.epoch] = copy_state(state.network)
-
-
-def _hold_logits(
-    state: TrainState, readers: Mapping[str, Reader], caught: Mapping[str, Logits]
-) -> None:
-    """Hold the logits of each epoch whose weights are kept, also where these are written.
-
-    They come from the device only then, when its evaluation has been waited for in any case.
-    """
-    wanted = epochs_to_keep(readers, state.readers)
-    state.logits.keep_only(wanted)
-    if caught and state.epoch in wanted:
-        state.logits.hold(state.epoch, {split: each.whole() for split, each in caught.items()})
 
 
 def _progress_of_split(
