@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runner.cli.answers import aligned, answer, csv_text
-from runner.cli.inspecting import Named, RunName
+from runner.cli.inspecting import Named, Out, RunName
 from runner.cli.options import Db, Device, KeptWeightsOption, LookedFor
 from runner.core.errors import Interrupted, UsageError
 
@@ -55,14 +55,7 @@ def robustness(
     csv: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the table as CSV as well.")
     ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="A .png, .svg or .pdf file.",
-            show_default="figures/RUN-NAME.png",
-        ),
-    ] = None,
+    out: Out = None,
     analysis: Named = "",
     weights: KeptWeightsOption = "best",
     db: Db = None,

@@ -15,7 +15,7 @@ from runner.bind.kept_analyses import KeptAnalysis, kept_analysis
 from runner.bind.workspace import Workspace
 from runner.core.errors import DataError, UsageError
 from runner.report.figures.cells import FigureCell, is_made_by_run
-from runner.report.figures.curves import AnalysedRun, FigureRequest, ShownCell
+from runner.report.figures.figure_request import AnalysedRun, FigureRequest, ShownCell
 from runner.report.figures.options import as_file_part
 from runner.spec.figures.declared import DeclaredFigure
 from runner.spec.figures.kinds import PredictionsFigure, RobustnessFigure

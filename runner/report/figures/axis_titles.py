@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runner.components.measures import METRIC_NAMES, measure_of, metric_parts
-from runner.report.figures.curves import FigureRequest
+from runner.report.figures.figure_request import FigureRequest
 from runner.spec.names import short_name
 from runner.spec.tables.columns import Column
 

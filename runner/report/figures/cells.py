@@ -14,7 +14,7 @@ from runner.store.database import Database
 from runner.store.queries import CellResult, cell_results, stored_experiments
 
 if TYPE_CHECKING:
-    from runner.report.figures.curves import ShownCell
+    from runner.report.figures.figure_request import ShownCell
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def shown_cells(
     Raises:
         UsageError: when none has.
     """
-    from runner.report.figures.curves import ShownCell
+    from runner.report.figures.figure_request import ShownCell
 
     stored = cell_results(database, experiment.name, experiment.variant)
     by_settings = {result.settings_key: result for result in reversed(stored)}

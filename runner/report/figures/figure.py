@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from runner.core.errors import UsageError
-from runner.report.figures.curves import CellCurves, CurveReader, FigureRequest, Measure
+from runner.report.figures.curves import CellCurves, CurveReader, Measure
 from runner.report.figures.drawing import (
     MOST_LINES,
     cell_handles,
@@ -20,6 +20,7 @@ from runner.report.figures.drawing import (
     looks,
     spread_axis,
 )
+from runner.report.figures.figure_request import FigureRequest
 from runner.report.figures.page import foot_legend, page, shorten, side_legend
 
 MOST_CELLS = 60

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from runner.components.analyses.analysis import AnalysisSettings
     from runner.core.records import AnalysisValue
-    from runner.report.figures.curves import FigureRequest
+    from runner.report.figures.figure_request import FigureRequest
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,7 @@ def _of_runs(
 
 
 def _said(figure: DeclaredFigure, experiment: Experiment) -> str:
-    """Return the name of the analysis of a figure, where others of its kind have figures too."""
+    """Return the name of the analysis for titles, "" where the spec has no other of its kind."""
     assert figure.analysis is not None
     kinds = [each.settings.kind for each in experiment.analyses.values()]
     several = kinds.count(figure.analysis.settings.kind) > 1

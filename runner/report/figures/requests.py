@@ -8,7 +8,7 @@ from dataclasses import replace
 from runner.bind.workspace import Workspace
 from runner.report.figures.augmented import sample_groups
 from runner.report.figures.cells import figure_names
-from runner.report.figures.curves import FigureRequest, ShownCell
+from runner.report.figures.figure_request import FigureRequest, ShownCell
 from runner.spec.cells import ResolvedCell
 from runner.spec.experiment import Experiment
 from runner.spec.figures.declared import DeclaredFigure

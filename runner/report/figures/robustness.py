@@ -20,8 +20,8 @@ from matplotlib.ticker import MaxNLocator
 from runner.components.analyses.analysis import AnalysisSettings, Place
 from runner.components.analyses.robustness import Robustness
 from runner.core.records import AnalysisValue
-from runner.report.figures.curves import FigureRequest, Measured
 from runner.report.figures.drawing import COLORS, MARKERS
+from runner.report.figures.figure_request import FigureRequest, Measured
 from runner.report.figures.page import foot_legend, page, shorten, side_legend
 from runner.report.tables.table import TableValue
 

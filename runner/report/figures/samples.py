@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
 
-from runner.report.figures.curves import FigureRequest
+from runner.report.figures.figure_request import FigureRequest
 from runner.report.figures.page import foot_legend, page, shorten
 
 if TYPE_CHECKING:

@@ -17,7 +17,6 @@ from matplotlib.lines import Line2D
 
 from runner.core.errors import UsageError
 from runner.report.figures.axis_titles import metric_name, unit, x_name, x_words
-from runner.report.figures.curves import FigureRequest, ShownCell
 from runner.report.figures.drawing import (
     DIVERGED_WORDS,
     MOST_LINES,
@@ -27,6 +26,7 @@ from runner.report.figures.drawing import (
     cross,
     looks,
 )
+from runner.report.figures.figure_request import FigureRequest, ShownCell
 from runner.report.figures.page import foot_legend, page, shorten, side_legend
 from runner.report.figures.scale import Scale, is_number
 from runner.report.tables.query import query_table
