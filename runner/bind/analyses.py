@@ -62,10 +62,8 @@ def analyses(
             weights = kept_weights(declared.settings, cell.resolved.settings)
             if weights is not None:
                 number = done[run].epochs[weights] if run in done else None
-                images = _images_of(cell)
-                stage = analyse(
-                    chains[run], declared.settings, weights, number, declared.name, *images
-                )
+                asked_for = (declared.settings, weights, number, declared.name)
+                stage = analyse(chains[run], *asked_for, *_images_of(cell), cell.sizes)
                 found.setdefault(run, {}).setdefault(stage.key, stage)
     keys = {key for stages in found.values() for key in stages}
     imported = imported_stages(database, keys) if database is not None and keys else set()

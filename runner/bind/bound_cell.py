@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from runner.bind.estimates import stage_sizes
 from runner.bind.model_checks import BoundModel
 from runner.components.data.dataset import ImageSource
 from runner.core.run import Cell, Run
 from runner.core.stages import Stage
-from runner.lower.stages import naive_chain
+from runner.lower.stages import Sizes, naive_chain
 from runner.spec.cells import ResolvedCell
 from runner.spec.experiment import Experiment
 
@@ -37,6 +38,9 @@ class BoundCell:
     def chain(self, rerun: int) -> tuple[Stage, ...]:
         """Return the stages of the cell's run, with the bytes that they will take."""
         prefix = None if self.bound_model is None else self.bound_model.prefix
-        settings = self.resolved.settings
-        sizes = stage_sizes(settings, self.source, self.bound_model)
-        return naive_chain(self.run, settings, rerun, prefix, sizes)
+        return naive_chain(self.run, self.resolved.settings, rerun, prefix, self.sizes)
+
+    @cached_property
+    def sizes(self) -> Sizes:
+        """What the stages of the cell's run will take, as far as its data is known."""
+        return stage_sizes(self.resolved.settings, self.source, self.bound_model)

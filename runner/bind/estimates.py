@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 from runner.bind.model_checks import BoundModel
 from runner.components.data.dataset import ImageSource
+from runner.components.models.classifier import num_outputs
 from runner.components.optimizers import numbers_per_weight
-from runner.components.settings import Settings, evaluated_each_epoch
+from runner.components.settings import METRIC_SPLITS, Settings, evaluated_each_epoch
 from runner.core.gains import PrecisionGain
 from runner.core.stages import Stage, Train
+from runner.engine.kept_logits import logits_bytes
 from runner.lower.stages import Sizes
 
 if TYPE_CHECKING:
@@ -37,11 +39,22 @@ def stage_sizes(
     # a state holds the network, its best weights and what the optimizer keeps
     kept = 2 + numbers_per_weight(settings.train.optimizer)
     pixels = len(source.names) * math.prod(bound_model.shape)
-    evaluated = 0.0
-    if bound_model.prefix is not None:  # it is asked for only there, and takes a look at all images
-        num_images = len(source.names)
-        evaluated = evaluated_each_epoch(settings, num_images, source.splits) / num_images
-    return Sizes(pixels, weights, weights * kept, evaluated, bound_model.multiply_adds)
+    images = settings.data.split_sizes(len(source.names), source.official)
+    outputs = num_outputs(settings.model, len(source.classes))
+    return Sizes(
+        pixels=pixels,
+        weights=weights,
+        state=weights * kept,
+        evaluated=evaluated_each_epoch(settings, images) / len(source.names),
+        multiply_adds=bound_model.multiply_adds,
+        images=images,
+        image=math.prod(bound_model.shape),
+        logits={
+            name: logits_bytes(images[split], outputs, source.name_length)
+            for name, split in METRIC_SPLITS.items()
+        },
+        outputs=outputs,
+    )
 
 
 def probed_seconds(

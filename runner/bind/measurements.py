@@ -15,6 +15,7 @@ from runner.core.reader import KeptWeights
 from runner.core.records import RunStatus
 from runner.core.stages import Evaluate, Stage, Train
 from runner.lower.after_training import leaves_logits, measurement
+from runner.lower.stages import Sizes
 from runner.spec.experiment import Experiment
 from runner.spec.tables.measured import weights_for_metric
 from runner.store.database import Database
@@ -25,7 +26,7 @@ Asked = dict[tuple[str, KeptWeights], set[str]]
 
 
 def measurements(
-    cells: Iterable[BoundCell],
+    cells: Sequence[BoundCell],
     chains: Mapping[str, tuple[Stage, ...]],
     database: Database | None,
     reruns: Mapping[str, int],
@@ -41,13 +42,14 @@ def measurements(
         finished: how runs ended that have a result; only what is done has weights.
     """
     asked = _asked(cells)
+    cell_of = {cell.run.run_key: cell for cell in cells}
     wanted = {run: reruns[run] for run in asked if finished.get(run) == "done"}
     done = finished_runs(database, wanted) if wanted and database is not None else {}
     found: dict[str, tuple[Evaluate, ...]] = {}
     for run, measures in asked.items():
         if run in finished and run not in done:
             continue
-        if stages := tuple(_missing(chains[run], measures, done.get(run))):
+        if stages := tuple(_missing(chains[run], measures, done.get(run), cell_of[run].sizes)):
             found[run] = stages
     return found
 
@@ -88,14 +90,16 @@ class _Columns:
         )
 
 
-def _missing(chain: Sequence[Stage], asked: Asked, run: FinishedRun | None) -> Iterator[Evaluate]:
+def _missing(
+    chain: Sequence[Stage], asked: Asked, run: FinishedRun | None, sizes: Sizes
+) -> Iterator[Evaluate]:
     """Yield the evaluations of what a run lacks; all that is asked for of one without a result."""
     train = next(stage for stage in chain if isinstance(stage, Train))
     for (split, weights), names in asked.items():
         if run is None:
             left_by = [each.key for each in chain if leaves_logits(each, split, weights)]
-            yield measurement(train, split, weights, sorted(names), left_by=left_by)
+            yield measurement(train, split, weights, sorted(names), left_by=left_by, sizes=sizes)
             continue
         epoch = run.epochs[weights]
         if lacking := [each for each in names if (split, each, epoch) not in run.evaluated]:
-            yield measurement(train, split, weights, lacking, epoch)
+            yield measurement(train, split, weights, lacking, epoch, sizes=sizes)

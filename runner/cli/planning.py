@@ -228,11 +228,13 @@ def _disk(cost: Cost, alone: Cost) -> str:
     if cost.unsized and not cost.num_bytes:
         return "unknown until the data is there"
     least = "at least " if cost.unsized else ""
-    text = f"{least}{show_bytes(cost.num_bytes)} for pixels, features and weights"
+    text = f"{least}{show_bytes(cost.num_bytes)} for pixels, features, weights and logits"
     if not alone.unsized and alone.num_bytes != cost.num_bytes:
         text += f" (all runs one by one: {show_bytes(alone.num_bytes)})"
     states = f", about {show_bytes(cost.state_bytes)} for states"
-    return text + states if cost.state_bytes else text
+    text += states if cost.state_bytes else ""
+    changed = f", at most {show_bytes(cost.changed_bytes)} for changed images"
+    return text + changed if cost.changed_bytes else text
 
 
 def _downloads(downloads: Mapping[str, int]) -> str:

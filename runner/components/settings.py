@@ -4,7 +4,7 @@ Owns the fields of `data`, `model`, `train`, `evaluate` and `seed`, their defaul
 between them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
@@ -180,15 +180,13 @@ def splits_with_logits(settings: Settings) -> tuple[str, ...]:
     return tuple(split for split in splits_each_epoch(settings) if split != "train_eval")
 
 
-def evaluated_each_epoch(settings: Settings, total: int, official: Sequence[Split]) -> float:
+def evaluated_each_epoch(settings: Settings, sizes: Mapping[Split, float]) -> float:
     """Return about how many images are evaluated after each epoch, each as often as it is.
 
     Args:
         settings: of a run.
-        total: all images of its data set.
-        official: the data set's own split of each image, or empty.
+        sizes: images of each split.
     """
-    sizes = settings.data.split_sizes(total, official)
     return sum(sizes[METRIC_SPLITS[split]] for split in splits_each_epoch(settings))
 
 

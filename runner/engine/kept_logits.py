@@ -43,6 +43,20 @@ class KeptLogits:
     weights: str
 
 
+def logits_bytes(num_images: float, outputs: int, name_length: float) -> int:
+    """Return about how many bytes such an artifact takes.
+
+    Args:
+        num_images: of the split.
+        outputs: of the network for one image.
+        name_length: mean characters of the names of images.
+    """
+    label, row, punctuation = 8, 8, 4  # JSON puts each name in quotes, and a comma and space behind
+    headers, digests = 3 * 128, 600
+    image = 4 * outputs + label + row + name_length + punctuation
+    return round(headers + digests + num_images * image) if num_images else 0
+
+
 def write_logits(
     path: Path, name: str, kept: KeptLogits, check: Callable[[], None] = lambda: None
 ) -> Produced:

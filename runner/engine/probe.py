@@ -92,7 +92,7 @@ class Probe:
 
     def _num_images(self) -> dict[Split, float]:
         """Return about how many images each split has."""
-        return self.settings.data.split_sizes(len(self.source.names), self.source.splits)
+        return self.settings.data.split_sizes(len(self.source.names), self.source.official)
 
     def _preparing(self) -> float:
         total, data = len(self.source.names), self.settings.data
@@ -117,7 +117,7 @@ class Probe:
         return _seconds_an_evaluation(network, sample, size, self.device, precision) * count / size
 
     def _training(self, stage: Train, together: int) -> float:
-        settings, source = self.settings, self.source
+        settings = self.settings
         shares_prefix = together > 1 and stage.prefix is not None
         on_features = stage.trains_on_features or shares_prefix
         network, sample = self.network(on_features)
@@ -128,8 +128,9 @@ class Probe:
             shared = self.seconds_an_augmentation()
             shared += self._seconds_of_prefix() if shares_prefix else 0.0
             step += shared / together
-        evaluated = evaluated_each_epoch(settings, len(source.names), source.splits)
-        count = self._num_images()["train"] / settings.train.batch_size
+        sizes = self._num_images()
+        evaluated = evaluated_each_epoch(settings, sizes)
+        count = sizes["train"] / settings.train.batch_size
         if stage.on_features != on_features:
             network, sample = self.network(stage.on_features)
         return step * count + self._evaluating(network, sample, evaluated)

@@ -6,11 +6,12 @@ They are no part of a run: their keys hold that of its training, and no key of t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from runner.components.analyses import with_weights
 from runner.components.analyses.analysis import AnalysisSettings
-from runner.components.component import canonical_settings, keyed_text
+from runner.components.component import canonical_settings, keyed_settings, keyed_text
 from runner.components.resolved import typed_settings
 from runner.components.settings import metric_split, splits_with_logits
 from runner.core.artifacts import logits_name, weights_name
@@ -18,7 +19,7 @@ from runner.core.keys import canonical_array, canonical_json, content_key, text_
 from runner.core.reader import KeptWeights
 from runner.core.run import ResolvedSettings
 from runner.core.stages import Analyse, Evaluate, Stage, Train
-from runner.lower.stages import evaluation_cost_key
+from runner.lower.stages import UNKNOWN, Sizes, evaluation_cost_key
 
 
 def measurement(
@@ -28,6 +29,7 @@ def measurement(
     measures: Sequence[str],
     epoch_number: int | None = None,
     left_by: Sequence[str] = (),
+    sizes: Sizes = UNKNOWN,
 ) -> Evaluate:
     """Return the evaluation of further measures on weights that a run keeps.
 
@@ -38,6 +40,7 @@ def measurement(
         measures: names of what is measured.
         epoch_number: of the weights of a finished run; nothing is to be trained for it then.
         left_by: keys of stages of a run without a result that leave these logits before it.
+        sizes: what the stages of the run will take.
     """
     names = tuple(sorted(measures))
     cost_key = evaluation_cost_key(train.cost_key)
@@ -50,7 +53,7 @@ def measurement(
         key=content_key("evaluate", [train.key, split, epoch, list(names)]),
         needs=tuple(dict.fromkeys(needs)),
         cost_key=cost_key,
-        num_bytes=0,
+        num_bytes=0 if left_by else sizes.logits.get(split),
         multiply_adds=train.multiply_adds,
         settings=train.settings,
         pixels_key=train.pixels_key,
@@ -80,6 +83,7 @@ def analyse(
     called: str = "",
     shape: tuple[int, int, int] | None = None,
     num_classes: int = 0,
+    sizes: Sizes = UNKNOWN,
 ) -> Analyse:
     """Return the analysis of weights that a run keeps.
 
@@ -93,14 +97,16 @@ def analyse(
         called: what the spec calls it.
         shape: channels, height, width of an image, None where that is not known.
         num_classes: of the data, likewise; else 0.
+        sizes: what the stages of the run will take.
     """
     train = next(stage for stage in chain if isinstance(stage, Train))
-    resolved, keyed = _shared_settings(analysis, epoch)
+    shared = _shared_settings(analysis, epoch)
     alone = shape is not None and not analysis.NEEDS_IMAGES
     needs = () if alone else train.needs
     needs = needs if epoch_number is not None else (*needs, train.key)
     logits, left_by = "", list[str]()
-    cost_key = _key_of("cost", ["analyse", train.cost_key], keyed)
+    cost_key = _key_of("cost", ["analyse", train.cost_key], shared.keyed)
+    num_bytes = None if analysis.LEAVES_ARRAYS else 0
     if analysis.FROM_LOGITS and (images := analysis.looks_at()) is not None:
         split = metric_split(images)
         logits = logits_name(train.key, epoch, split)
@@ -108,14 +114,17 @@ def analyse(
             left_by = [stage.key for stage in chain if leaves_logits(stage, split, epoch)]
         if left_by:  # logits are read, which says nothing of what a pass takes
             cost_key = content_key("cost", ["logits", cost_key])
+        else:
+            num_bytes = sizes.logits.get(split)
+    changed_key, changed_bytes = _changed(analysis, shared, train, sizes)
     return Analyse(
-        key=_stage_key(train.key, epoch, keyed),
+        key=_stage_key(train.key, epoch, shared.keyed),
         needs=tuple(dict.fromkeys((*needs, *left_by))),
         cost_key=cost_key,
-        num_bytes=None if analysis.LEAVES_ARRAYS else 0,
+        num_bytes=num_bytes,
         multiply_adds=train.multiply_adds,
         settings=train.settings,
-        analysis=resolved,
+        analysis=shared.resolved,
         pixels_key=train.pixels_key,
         solo_key=train.key,
         trainings=() if epoch_number is not None else (train.key,),
@@ -126,6 +135,8 @@ def analyse(
         called=called,
         image_shape=shape if alone else None,
         num_classes=num_classes if alone else 0,
+        changed_key=changed_key,
+        changed_bytes=changed_bytes,
         logits=logits,
         finds_logits=bool(left_by),
     )
@@ -153,14 +164,14 @@ def kept_analysis(
         pixels_key: of its images.
         multiply_adds: of its network for one image.
     """
-    resolved, keyed = _shared_settings(analysis, epoch)
+    shared = _shared_settings(analysis, epoch)
     return Analyse(
-        key=_stage_key(solo_key, epoch, keyed),
+        key=_stage_key(solo_key, epoch, shared.keyed),
         needs=(),
         cost_key="",
         multiply_adds=multiply_adds,
         settings=settings,
-        analysis=resolved,
+        analysis=shared.resolved,
         pixels_key=pixels_key,
         solo_key=solo_key,
         trainings=(),
@@ -176,16 +187,52 @@ def _stage_key(solo_key: str, epoch: KeptWeights, keyed: str) -> str:
     return _key_of("analyse", [solo_key, epoch], keyed)
 
 
-@lru_cache(maxsize=1 << 10)
-def _shared_settings(
-    analysis: AnalysisSettings, epoch: KeptWeights
-) -> tuple[ResolvedSettings, str]:
-    """Return the settings of an analysis of kept weights, and the JSON of them that enters keys.
+@dataclass(frozen=True, slots=True)
+class _SharedSettings:
+    """What the settings of an analysis of kept weights say in every run.
 
-    A thousand runs have the same, which may hold a hundred transforms: made once, and held once.
+    Attributes:
+        resolved: the settings.
+        keyed: the JSON of them that enters keys.
+        changes: how often each image is changed.
+        changing: digest of all that decides what images become, beside the images.
     """
+
+    resolved: ResolvedSettings
+    keyed: str
+    changes: int
+    changing: str
+
+
+@lru_cache(maxsize=1 << 10)
+def _shared_settings(analysis: AnalysisSettings, epoch: KeptWeights) -> _SharedSettings:
+    """Return what a thousand runs have alike of an analysis, which may hold a hundred transforms:
+    made once, and held once.
+    """
+    of_any = keyed_settings(analysis)
+    of_any.pop("weights", None)
     analysis = with_weights(analysis, epoch)
-    return ResolvedSettings(canonical_settings(analysis), analysis), keyed_text(analysis)
+    return _SharedSettings(
+        ResolvedSettings(canonical_settings(analysis), analysis),
+        keyed_text(analysis),
+        analysis.num_changes(),
+        content_key("changing", of_any),
+    )
+
+
+def _changed(
+    analysis: AnalysisSettings, shared: _SharedSettings, train: Train, sizes: Sizes
+) -> tuple[str, int]:
+    """Return a key of the images that an analysis changes, and the bytes that they take, about.
+
+    Runs on one data set have them in common; ("", 0) where there are none, or none are known.
+    """
+    split = analysis.looks_at()
+    if split is None or not shared.changes or not sizes.images:
+        return "", 0
+    data = canonical_json(train.settings.json["data"])
+    key = text_key("changed", canonical_array([canonical_json(shared.changing), data]))
+    return key, round(sizes.images[split] * sizes.image * shared.changes)
 
 
 def _key_of(kind: str, values: Sequence[str], keyed: str) -> str:

@@ -6,15 +6,16 @@ Each run gets a chain of its own; that equal stages have equal keys is used late
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
 from runner.components.component import Component, canonical_settings, keyed_settings
 from runner.components.data.dataset import DatasetSettings
+from runner.components.data.splitting import Split
 from runner.components.resolved import settings_key
-from runner.components.settings import Settings
+from runner.components.settings import METRIC_SPLITS, Settings, splits_with_logits
 from runner.core.artifacts import weights_name
 from runner.core.keys import content_key, text_key
 from runner.core.plan import Plan
@@ -38,10 +39,15 @@ class Sizes:
 
     Attributes:
         pixels: of the decoded images.
-        weights: of the weights that a training keeps.
-        state: of the state at its end, about.
+        weights: of the weights after an epoch.
+        state: of the state at the end of a training, about.
         evaluated: images that are evaluated after each epoch, as a share of all; 0 where not known.
         multiply_adds: of the network for one image.
+        images: of each split, about; empty where not known.
+        image: of one decoded image.
+        logits: of the logits after an epoch, by split (``train_eval``, ``val``, ``test``), with
+            what stands beside them, about; empty where not known.
+        outputs: of the network for one image.
     """
 
     pixels: int | None = None
@@ -49,6 +55,10 @@ class Sizes:
     state: int = 0
     evaluated: float = 0.0
     multiply_adds: int = 0
+    images: Mapping[Split, float] = field(default_factory=dict)
+    image: int = 0
+    logits: Mapping[str, int] = field(default_factory=dict)
+    outputs: int = 0
 
 
 UNKNOWN = Sizes()
@@ -100,7 +110,7 @@ def naive_chain(
     train = _train(run, settings, prepare, rerun, prefix, sizes)
     if run.reader.wants_test in ("never", "each_epoch"):
         return (prepare, train)
-    return (prepare, train, _evaluate(run, train))
+    return (prepare, train, _evaluate(run, train, sizes))
 
 
 def naive_plan(
@@ -152,11 +162,16 @@ def _train(
     trajectory = make_trajectory(settings, run.fingerprint, run.weights, rerun)
     segments = ",".join(f'"{each.key}"' for each in trajectory.segments)
     key = text_key("train", f"[[{segments}],{reader_text(settings)}]")
+    splits = splits_with_logits(settings)
+    kept = sizes.weights
+    if kept is not None:
+        kept = (kept + sum(sizes.logits.get(split, 0) for split in splits)) * len(run.reader.keeps)
+    evaluated = sum(sizes.images.get(METRIC_SPLITS[split], 0.0) for split in splits)
     return Train(
         key=key,
         needs=(prepare.key,),
         cost_key=_train_cost_key(run, settings),
-        num_bytes=sizes.weights,
+        num_bytes=kept,
         multiply_adds=sizes.multiply_adds,
         settings=run.settings,
         pixels_key=prepare.pixels_key,
@@ -167,6 +182,7 @@ def _train(
         evaluated=sizes.evaluated,
         epochs=run.reader.budget,
         state_bytes=sizes.state,
+        logits_bytes=round(4 * sizes.outputs * evaluated),
     )
 
 
@@ -199,13 +215,13 @@ def evaluation_cost_key(train_cost_key: str) -> str:
     return content_key("cost", ["evaluate", train_cost_key])
 
 
-def _evaluate(run: Run, train: Train) -> Evaluate:
+def _evaluate(run: Run, train: Train, sizes: Sizes) -> Evaluate:
     epoch = run.reader.keeps[-1]
     return Evaluate(
         key=content_key("evaluate", [train.key, "test", epoch]),
         needs=(*train.needs, train.key),
         cost_key=evaluation_cost_key(train.cost_key),
-        num_bytes=0,
+        num_bytes=sizes.logits.get("test"),
         multiply_adds=train.multiply_adds,
         settings=run.settings,
         pixels_key=train.pixels_key,

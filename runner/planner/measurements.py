@@ -26,8 +26,10 @@ def read_kept_logits(plan: Plan, facts: Facts) -> Plan:
     def reading(stage: Stage) -> Stage:
         if not isinstance(stage, AfterTraining) or not _reads(stage, facts):
             return stage
+        leaves_arrays = isinstance(stage, Analyse) and stage.leaves_arrays
+        num_bytes = None if leaves_arrays else 0  # the logits are there
         # its seconds say nothing of what a pass over the images takes
-        return replace(stage, needs=(), from_logits=True, cost_key="")
+        return replace(stage, needs=(), from_logits=True, cost_key="", num_bytes=num_bytes)
 
     return replace(plan, stages=tuple(map(reading, plan.stages)))
 

@@ -19,7 +19,7 @@ MOST = 16
 """Trainings that are done together at most: none of them has a result before all are far."""
 
 MEMORY_SHARE = 0.5
-"""Share of the memory that the states of trainings done together may take."""
+"""Share of the memory that states and logits of trainings done together may take."""
 
 LIGHT = 1 << 24
 """Multiply-adds of one image up to which a network is so light that augmenting images counts."""
@@ -118,9 +118,10 @@ def _next_epoch(stage: Train) -> int:
 def _most(members: Iterable[Train], facts: Facts) -> int:
     """Return how many of some trainings may be done together, at least 1.
 
-    What a step needs beside the states, gradients too, is freed before the next training's step.
+    Each has its state in memory, and the logits that it holds until it ends. What a step needs
+    beside them, gradients too, is freed before the next training's step.
     """
-    largest = max(stage.state_bytes for stage in members)
+    largest = max(stage.state_bytes + stage.held_bytes for stage in members)
     if facts.memory is None or not largest:
         return MOST
     return max(1, min(MOST, int(facts.memory * MEMORY_SHARE) // largest))

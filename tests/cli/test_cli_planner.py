@@ -285,6 +285,46 @@ def test_disk_is_foretold_with_states(call: Call) -> None:
     assert alone["planned"]["state_bytes"] == 0
 
 
+LOOKED_AT = """\
+name: looked_at
+data: {dataset: synthetic, classes: 30, images: 2000, height: 8, width: 8}
+model: {name: mlp, hidden: [4]}
+train: {epochs: 2, batch_size: 64}
+evaluate: {test: last}
+sweep: {grid: {lr: [0.01, 0.02]}}
+analyses:
+  confused: {name: predictions, split: train}
+  shaken:
+    name: robustness
+    split: test
+    draws: 2
+    transforms:
+      - {label: flipped, severities: [RandomHorizontalFlip, RandomVerticalFlip]}
+      - {name: RandomRotation, degrees: 30}
+tables: {looked_at: {F1: {metric: val_macro_f1}}}
+"""
+
+
+@pytest.mark.slow
+def test_disk_is_foretold_with_logits_and_changed_images(call: Call) -> None:
+    Path("looked_at.yaml").write_text(LOOKED_AT)
+    planned = call("plan", "looked_at.yaml").out
+    assert " for pixels, features, weights and logits" in planned
+    assert ", at most 460.8 kB for changed images\n" in planned
+    cost = json.loads(call("plan", "looked_at.yaml", "--format", "json").out)["planned"]
+    assert call("run", "looked_at.yaml").code == 0
+    taken: dict[str, int] = {}
+    for path in Path(".runner").rglob("*"):
+        kind = path.relative_to(".runner").parts[0]
+        taken[kind] = taken.get(kind, 0) + (path.stat().st_size if path.is_file() else 0)
+    assert cost["changed_bytes"] == pytest.approx(taken["changed"], rel=0.02)
+    kept = sum(taken[kind] for kind in ("pixels", "weights", "logits"))
+    assert taken["logits"] > kept / 2
+    assert cost["num_bytes"] == pytest.approx(kept, rel=0.02)
+    done = json.loads(call("plan", "looked_at.yaml", "--format", "json").out)["planned"]
+    assert done["num_bytes"] == done["changed_bytes"] == 0
+
+
 def test_plan_without_data_has_unknown_disk_and_one_line_of_what_is_missing(call: Call) -> None:
     Path("gone.yaml").write_text(
         "name: gone\ndata: {dataset: imagefolder, path: gone}\nmodel: mlp\n"

@@ -125,7 +125,7 @@ def test_official_images_are_their_split_and_the_rest_is_drawn_from_train(
             assert found[split] == own
     sizes = Synthetic(
         dataset="synthetic", validation=0.25, test=0.2, train_images=sample
-    ).split_sizes(len(labels), official)
+    ).split_sizes(len(labels), Counter(official))
     assert sizes == {split: len(images) for split, images in found.items()}
 
 

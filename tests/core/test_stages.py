@@ -15,6 +15,7 @@ from runner.core.keys import canonical_json
 from runner.core.prefix import FrozenPrefix
 from runner.core.run import ResolvedSettings
 from runner.core.stages import STAGE_KINDS, Stage, Train
+from runner.core.stages.training import HELD_BYTES
 from runner.core.stored_stages import stage_from_json
 from runner.store.reference import REFERENCE_FILE
 
@@ -45,6 +46,15 @@ def test_stored_stages_are_read_as_they_stand(database: Path) -> None:
         assert back(stage) == stage
         kinds.add(kind)
     assert kinds >= set(STAGE_KINDS) - {"features", "analyse"}
+
+
+def test_a_training_holds_logits_of_each_epoch_that_is_kept_up_to_a_limit() -> None:
+    readers = {"a": stages.reader(), "b": stages.reader(tested="last")}
+    held = {
+        size: stages.train("t", 9, readers=readers, logits_bytes=size).held_bytes
+        for size in (0, 7, HELD_BYTES // 2, HELD_BYTES, HELD_BYTES + 1)
+    }
+    assert list(held.values()) == [0, 3 * 7, HELD_BYTES, HELD_BYTES, 0]
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,8 @@ class FeaturesBench(Bench):
         shape, views = self.features_shape, num_views(self.settings)
         prefix = FrozenPrefix("the-key", split.cut, shape, views)
         run = make_run(self.settings, self.source.fingerprint)
-        sizes = Sizes(evaluated=evaluated_each_epoch(self.settings, 60, ()) / 60)
+        images = self.settings.data.split_sizes(60, {})
+        sizes = Sizes(evaluated=evaluated_each_epoch(self.settings, images) / 60)
         chain = naive_chain(run, self.settings, prefix=prefix, sizes=sizes)
         plan = use_frozen_features(naive_plan([(run, chain)]), Facts())
         self.chain = plan.stages

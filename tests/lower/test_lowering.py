@@ -27,8 +27,8 @@ from runner.core.prefix import FrozenPrefix
 from runner.core.reader import KEPT_WEIGHTS
 from runner.core.stages import ExtractFeatures, Stage, Train
 from runner.lower import stages, trajectory
-from runner.lower.after_training import analyse, kept_analysis
-from runner.lower.stages import make_run, naive_chain, naive_plan
+from runner.lower.after_training import analyse, kept_analysis, measurement
+from runner.lower.stages import Sizes, make_run, naive_chain, naive_plan
 from runner.lower.trajectory import init_key, make_trajectory, num_views, prefix_key
 from runner.planner.features import TOO_FEW, features_of, use_frozen_features
 from runner.planner.unshared import not_shared
@@ -247,6 +247,43 @@ def test_runs_share_the_settings_of_an_analysis_and_its_keys_hold_them() -> None
             assert stage.key == content_key("analyse", [train.key, epoch, keyed])
             assert stage.cost_key == content_key("cost", ["analyse", train.cost_key, keyed])
             assert typed_analysis(stage.analysis) == with_weights(asked, epoch)
+
+
+def test_logits_count_where_they_are_made_once_for_each_weights_that_are_kept() -> None:
+    sizes = Sizes(weights=1000, images={"val": 9, "test": 9}, logits={"val": 10, "test": 7})
+
+    def sized(**evaluate: Any) -> list[int | None]:
+        changed = settings_of({"evaluate": evaluate})
+        chain = naive_chain(make_run(changed, "fingerprint"), changed, sizes=sizes)
+        return [stage.num_bytes for stage in chain[1:]]
+
+    assert sized() == [1010, 7]
+    assert sized(test="last") == [2020, 7]
+    assert sized(test="each_epoch") == [1017]
+    assert [stage.num_bytes for stage in chain_of()[1:]] == [None, None]
+    train = next(stage for stage in chain_of() if isinstance(stage, Train))
+    asked = (train, "val", "best", ["macro_f1"])
+    assert measurement(*asked, 3, sizes=sizes).num_bytes == 10
+    assert measurement(*asked, left_by=[train.key], sizes=sizes).num_bytes == 0
+    looked_at = Predictions(name="predictions", split="val")
+    assert analyse(chain_of(), looked_at, "best", 3, sizes=sizes).num_bytes == 10
+    assert analyse(chain_of(), looked_at, "best", sizes=sizes).num_bytes is None
+
+
+def test_runs_on_the_same_images_share_those_that_an_analysis_changes() -> None:
+    transforms = [{"label": "a", "severities": [[FLIP], [CROP]]}]
+    text = json.dumps({"name": "robustness", "transforms": transforms, "draws": 3})
+    asked, sizes = Robustness.model_validate_json(text), Sizes(images={"val": 9.0}, image=5)
+    data = [{}, {"model.hidden": [9]}, {"data": {**DATA, "split_seed": 1}}]
+    first, second, others = (analyse(chain_of(each), asked, "best", sizes=sizes) for each in data)
+    of_last = analyse(chain_of(), asked, "last", sizes=sizes)
+    assert first.changed_bytes == 9 * 5 * 2 * 3
+    assert first.changed_key == second.changed_key == of_last.changed_key
+    assert others.changed_key not in ("", first.changed_key)
+    again = asked.model_copy(update={"seed": 1})
+    assert analyse(chain_of(), again, "best", sizes=sizes).changed_key != first.changed_key
+    unknown = analyse(chain_of(), asked, "best")
+    assert (unknown.changed_key, unknown.changed_bytes) == ("", 0)
 
 
 def test_analysis_without_a_plan_is_the_stage_that_a_plan_of_the_finished_run_has() -> None:

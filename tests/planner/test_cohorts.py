@@ -14,6 +14,7 @@ from runner.core.plan import Facts, Plan
 from runner.core.prefix import FrozenPrefix
 from runner.core.run import ResolvedSettings
 from runner.core.stages import Stage, Train
+from runner.core.stages.training import HELD_BYTES
 from runner.planner.rules import apply_rules, rules_without
 from runner.planner.sampling import sample_runs, shared_stages
 from runner.planner.together import LIGHT, MOST, train_together, trained_together
@@ -147,6 +148,17 @@ def test_a_large_group_falls_into_parts_of_about_one_size() -> None:
 )
 def test_states_take_half_of_the_memory_at_most(memory: int | None, sizes: list[int]) -> None:
     four = [frozen(key, state_bytes=100) for key in "abcd"]
+    assert [len(part) for part in together(*four, memory=memory)] == sizes
+
+
+@pytest.mark.parametrize(
+    ("logits", "memory", "sizes"),
+    [(100, 1600, [4]), (100, 1599, [2, 2]), (HELD_BYTES + 1, 800, [4]), (HELD_BYTES, 800, [])],
+)
+def test_logits_that_trainings_hold_stand_in_memory_beside_states(
+    logits: int, memory: int, sizes: list[int]
+) -> None:
+    four = [frozen(key, state_bytes=100, logits_bytes=logits) for key in "abcd"]
     assert [len(part) for part in together(*four, memory=memory)] == sizes
 
 

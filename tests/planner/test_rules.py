@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+import stages
 from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as some
@@ -265,6 +266,20 @@ def test_the_cost_counts_seconds_bytes_and_what_is_unknown() -> None:
     naive = plan_of([(0, 3, True), (0, 3, True)])
     wanted, planned = plan_costs(naive, apply_rules(naive, facts), facts)
     assert (wanted.seconds, planned.seconds) == (16.0, 8.0)
+
+
+def test_images_that_analyses_change_count_once_and_as_far_as_the_cache_holds_them() -> None:
+    same = {"changed_key": "some images", "changed_bytes": 70}
+    analyses = [
+        stages.analyse("a", "t", **same),
+        stages.analyse("b", "u", **same),
+        stages.analyse("c", "t", changed_key="others", changed_bytes=5),
+        stages.analyse("d", "t"),
+    ]
+    assert cost_of(analyses, Facts()).changed_bytes == 75
+    trained = stages.train("t", 3, state_bytes=30)
+    cost = cost_of([trained, *analyses], Facts(cache_limit=90))
+    assert (cost.state_bytes, cost.changed_bytes) == (30, 60)
 
 
 def shown(plan: Plan) -> list[str]:

@@ -104,6 +104,10 @@ class AnalysisSettings(NamedComponent):
         split = self.looks_at()
         return 0.0 if split is None else sizes[split]
 
+    def num_changes(self) -> int:
+        """Return how often each image of its split is changed, to be kept for other networks."""
+        return 0
+
     def check_size(self, size: Size) -> None:
         """Check that it can be made of images of a size.
 

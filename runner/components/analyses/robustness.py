@@ -164,8 +164,11 @@ class Robustness(OnSplit):
 
     def passes(self, sizes: Mapping[AnalysedSplit, float]) -> float:
         """Return how many images go through the network."""
-        drawn = [self.draws if change.is_drawn() else 1 for _, change in self.pipelines()]
-        return sizes[self.split] * (1 + sum(drawn))
+        return sizes[self.split] * (1 + self.num_changes())
+
+    def num_changes(self) -> int:
+        """Return how often each image is changed: for each transform, severity and draw."""
+        return sum(self.draws if change.is_drawn() else 1 for _, change in self.pipelines())
 
     def check_size(self, size: Size) -> None:
         """Check that images of a size can go through every transform, and keep their size.

@@ -6,8 +6,10 @@ and Pillow, not torch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -87,6 +89,16 @@ class ImageSource:
     root: Path | None = None
     notes: tuple[str, ...] = ()
     digests: tuple[str, ...] = ()
+
+    @cached_property
+    def official(self) -> Mapping[Split, int]:
+        """How many images each official split has; empty where fractions split the whole."""
+        return Counter(self.splits)
+
+    @cached_property
+    def name_length(self) -> float:
+        """Mean characters of the names."""
+        return sum(map(len, self.names)) / max(1, len(self.names))
 
 
 @dataclass(frozen=True)
@@ -189,19 +201,19 @@ class DatasetSettings(Component):
             self.train_images,
         )
 
-    def split_sizes(self, total: int, official: Sequence[Split]) -> dict[Split, float]:
+    def split_sizes(self, total: int, official: Mapping[Split, int]) -> dict[Split, float]:
         """Return about how many images each split has.
 
         Args:
             total: all images.
-            official: as in :meth:`split`.
+            official: images of each of the data set's own splits, or empty.
         """
-        left: float = official.count("train") if official else total
-        test: float = official.count("test")
+        left: float = official.get("train", 0) if official else total
+        test: float = official.get("test", 0)
         if not test:
             test = left * (self.test_share() or 0.0)
             left -= test
-        validation: float = official.count("val")
+        validation: float = official.get("val", 0)
         if not validation:
             validation = left * self.validation
             left -= validation

@@ -47,6 +47,11 @@ def output_names(classes: Sequence[str], outputs: int) -> tuple[str, ...]:
     return (*classes, *(f"output {index}" for index in range(len(classes), outputs)))
 
 
+def num_outputs(model: Classifier, num_classes: int) -> int:
+    """Return the width of the last layer."""
+    return num_classes if model.classes is None else model.classes
+
+
 class UnknownLayer(ValueError):
     """A name or pattern that no layer of the network has.
 

@@ -119,6 +119,9 @@ class Analyse(PlannedStage):
         image_shape: channels, height, width of an image, where it needs the network alone; None
             where it looks at images, which say it.
         num_classes: of the data, likewise; else 0.
+        changed_key: of the images that it changes, which analyses of one key have in common; ""
+            where it changes none, or where that is not known; not stored.
+        changed_bytes: disk that these take, about; not stored.
         logits: artifact name of the logits that are all it looks at, "" where it needs the network.
             Where they are gone it computes them from the weights, and leaves them.
         finds_logits: whether stages before it leave them, so that it is expected to compute none;
@@ -139,6 +142,8 @@ class Analyse(PlannedStage):
     called: str = ""
     image_shape: tuple[int, int, int] | None = None
     num_classes: int = 0
+    changed_key: str = ""
+    changed_bytes: int = 0
     logits: str = ""
     finds_logits: bool = False
     from_logits: bool = False

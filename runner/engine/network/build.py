@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from runner.components.models.classifier import num_outputs
 from runner.components.models.torchvision_model import TorchvisionModel
 from runner.components.settings import Settings
 from runner.core.errors import StageFailed
@@ -25,7 +26,7 @@ from runner.engine.network.freezing import (
     find_frozen,
 )
 from runner.engine.network.initial import initial_network
-from runner.engine.network.layout import count_parameters, num_outputs
+from runner.engine.network.layout import count_parameters
 from runner.engine.network.split import SplitNetwork, split_at_prefix
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from pathlib import Path
 from torch import nn
 
 from runner.components.models import Model
-from runner.components.models.classifier import Classifier
+from runner.components.models.classifier import num_outputs
 from runner.components.models.counting_net import MultiplyAdds
 from runner.components.models.layers_net import on_meta
 from runner.components.models.shapes_net import output_on_meta
@@ -55,11 +55,6 @@ class WeightsDigest:
 
     loaded: str
     prefix: str
-
-
-def num_outputs(model: Classifier, num_classes: int) -> int:
-    """Return the width of the last layer."""
-    return num_classes if model.classes is None else model.classes
 
 
 def network_on_meta(model: Model, shape: Shape, num_classes: int) -> nn.Module:

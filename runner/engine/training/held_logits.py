@@ -1,7 +1,8 @@
 """Logits that the evaluations of a training have computed, held until it ends.
 
-Owns which epochs they are held of, and how much memory they may take: what is not held is computed
-once more from the weights. What becomes of them is not decided here.
+Owns which epochs they are held of, within `HELD_BYTES` on the host: what is not held is computed
+once more from the weights. On its device a training holds those of one epoch, as long as this is
+evaluated. What becomes of them is not decided here.
 """
 
 from __future__ import annotations
@@ -11,15 +12,11 @@ from collections.abc import Collection, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from runner.components.models.classifier import num_outputs
 from runner.components.settings import METRIC_SPLITS, Settings, splits_with_logits
+from runner.core.stages.training import HELD_BYTES
 from runner.engine.data.samples import Samples
-from runner.engine.network.layout import num_outputs
 from runner.engine.stages.evaluate import Logits
-
-HELD_BYTES = 1 << 27
-"""The most that a training holds on the host. Without a limit, that would be 4 bytes for each
-image, class and epoch that a reader keeps: 0.4 MB for 10,000 images of 10 classes, 400 MB for
-101,000 images of 1,000. On its device it holds those of one epoch, as long as this is evaluated."""
 
 
 class HeldLogits:
