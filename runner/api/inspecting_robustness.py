@@ -142,10 +142,11 @@ def inspect_robustness(
     if not given:
         return _recorded(kept, analysis, out)
     asked = _asked(given, split, draws, kept.weights, severities)
-    made = _made_before(kept, asked)
+    record = kept.record()
+    made = _made_before(record, asked)
     if made is not None:
         return _shown(*made, asked, out)
-    model, images = kept.load()
+    model, images = kept.load(record)
     check_images(model, images, asked)
     notes: list[str] = []
     values = analysed_now(kept, model, images, asked, on_done, notes.append)
@@ -225,11 +226,9 @@ def _recorded(kept: KeptRun, analysis: str, out: str | Path | None) -> Inspected
 
 
 def _made_before(
-    kept: KeptRun, asked: Robustness
+    record: Mapping[str, Any], asked: Robustness
 ) -> tuple[str, int, tuple[AnalysisValue, ...]] | None:
     """Return run, epoch and values where a spec has asked for the same, and it is recorded."""
-    with workspace(kept.db).open(create=False) as database:
-        record = find_record(database, kept.name)
     key = analysis_key(asked)
     for each in record.get("analyses", ()):
         if each["made"] and each["analysis_key"] == key:

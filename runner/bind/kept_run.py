@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from runner.bind.named_runs import find_record
 from runner.bind.run_images import RunImages
 from runner.bind.trained_models import trained_model
 from runner.bind.workspace import workspace
@@ -30,13 +33,26 @@ class KeptRun:
     data: str | Path | None = None
     device: str | None = None
 
-    def load(self) -> tuple[TrainedModel, RunImages]:
+    def record(self) -> dict[str, Any]:
+        """Return all that is recorded of the run; see :func:`find_record`.
+
+        Raises:
+            UsageError: when no run is meant.
+        """
+        with workspace(self.db).open(create=False) as database:
+            return find_record(database, self.name)
+
+    def load(self, record: Mapping[str, Any] | None = None) -> tuple[TrainedModel, RunImages]:
         """Return the trained network before it is built, and the images of the run.
+
+        Args:
+            record: of the run, where that is known.
 
         Raises:
             UsageError: when no run is meant, or its weights or the names of its classes are gone.
         """
-        return trained_model(workspace(self.db, self.data), self.name, self.weights, self.db)
+        home = workspace(self.db, self.data)
+        return trained_model(home, self.name, self.weights, self.db, record)
 
 
 def kept_run(run: str | KeptRun) -> KeptRun:

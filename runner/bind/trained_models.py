@@ -35,7 +35,11 @@ Record = Mapping[str, Any]
 
 
 def trained_model(
-    home: Workspace, name: str, weights: str = "best", db: str | Path | None = None
+    home: Workspace,
+    name: str,
+    weights: str = "best",
+    db: str | Path | None = None,
+    record: Record | None = None,
 ) -> tuple[TrainedModel, RunImages]:
     """Return the trained network of a recorded run, and the images it was trained on.
 
@@ -44,6 +48,7 @@ def trained_model(
         name: of the run, as :func:`find_record` takes it.
         weights: ``best`` or ``last``.
         db: how the database was named, for commands in messages.
+        record: what :func:`find_record` returns of it, where that is known.
 
     Raises:
         UsageError: when no run is meant, it is not done, its weights are gone or damaged, or its
@@ -51,7 +56,7 @@ def trained_model(
     """
     which = _which(weights)
     with home.open(create=False) as database:
-        record = find_record(database, name)
+        record = find_record(database, name) if record is None else record
         _refuse_unfinished(record, name, db)
         settings = recorded_settings(record)
         tensors, file = _tensors(database, home, record, _kept_as(which, record, settings), db)

@@ -1,12 +1,16 @@
 """`inspect robustness`: its table, what it refuses before any work, and how it is stopped."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from commands import Call
 
+from runner.bind import named_runs
 from runner.core.errors import Interrupted
 from runner.engine.stages import after_training
+from runner.store.database import Database
+from runner.store.queries import run_record
 
 BLUR = "{name: GaussianBlur, kernel_size: 3, sigma: 2}"
 
@@ -69,6 +73,22 @@ def test_what_cannot_be_measured_is_refused_before_any_work(
     called = call("inspect", "robustness", "photos:0", *words)
     assert (called.code, called.out) == (2, "")
     assert said in called.err
+
+
+@pytest.mark.slow
+def test_the_run_that_is_measured_is_looked_up_once(
+    photos_run: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys: list[str] = []
+
+    def counted(database: Database, run_key: str) -> Any:
+        keys.append(run_key)
+        return run_record(database, run_key)
+
+    monkeypatch.setattr(named_runs, "run_record", counted)
+    words = ["--transform", "{name: RandomGrayscale, p: 1}", "--draws", "1", "--device", "cpu"]
+    assert call("inspect", "robustness", "photos:0:0", *words).code == 0
+    assert len(keys) == 1
 
 
 @pytest.mark.slow
