@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from runner.components.losses import CrossEntropy
 from runner.components.settings import Settings
 from runner.core.keys import keyed_seed
 
@@ -62,6 +63,11 @@ class BareLoop:
         """Hold the data as floats on the device, and a copy of the network."""
         assert settings.train.augment is None, "the bare loop does not augment"
         assert settings.train.clip_grad_norm is None, "the bare loop does not clip"
+        loss = settings.train.loss
+        assert isinstance(loss, CrossEntropy), "the bare loop has one loss"
+        assert loss.class_weights is None, "the bare loop does not weight classes"
+        assert settings.train.sampling == "shuffled", "the bare loop shows each image once"
+        self._smoothing = loss.label_smoothing
         self._settings, self._device = settings, device
         self._network = copy.deepcopy(network)
         self._is_random = any(
@@ -136,11 +142,10 @@ class BareLoop:
         self, inputs: Tensor, labels: Tensor, kept: list[Tensor], scores: list[Tensor]
     ) -> None:
         """Update the weights on a batch; append its loss and its logits, both detached."""
-        smoothing = self._settings.train.loss.label_smoothing
         with self._autocast():
             logits = self._network(inputs)
         logits = logits.float()
-        loss = functional.cross_entropy(logits, labels, label_smoothing=smoothing)
+        loss = functional.cross_entropy(logits, labels, label_smoothing=self._smoothing)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()

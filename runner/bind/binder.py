@@ -15,7 +15,7 @@ from runner.artifacts.memory import LayoutCache
 from runner.bind.analyses import analysis_problems
 from runner.bind.analysis_columns import analysis_column_problems
 from runner.bind.bound_cell import BoundCell
-from runner.bind.data_checks import build_source, missing_data
+from runner.bind.data_checks import build_source, check_class_weights, missing_data
 from runner.bind.measure_checks import measure_problems
 from runner.bind.model_checks import PROVISIONAL, ModelChecker
 from runner.bind.pretrained import MissingWeights, find_weights
@@ -106,6 +106,7 @@ class Binder:
             loaded = f"{PROVISIONAL} {name}" if name else ""
             run = make_run(settings, f"{PROVISIONAL} {settings_text}", loaded, resolved.cell)
             return BoundCell(resolved, experiment, run, None)
+        check_class_weights(resolved, source)
         bound_model = self._models.check(resolved, source, weights)
         self._note_duplicates(source, settings.data)
         run = make_run(settings, source.fingerprint, bound_model.weights, resolved.cell)

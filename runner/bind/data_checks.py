@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from runner.bind.positions import problem_at, written_node
 from runner.components.data.dataset import DataAccess, ImageSource, MissingData, UnknownClasses
 from runner.components.data.listing import SharedFolder
@@ -66,6 +68,25 @@ def _refuse_unused_fractions(resolved: ResolvedCell, source: ImageSource) -> Non
         raise SpecError(problems)
 
 
+def check_class_weights(resolved: ResolvedCell, source: ImageSource) -> None:
+    """Check that given weights of classes are one for each class that the network tells apart.
+
+    Raises:
+        SpecError: when they are not.
+    """
+    settings = resolved.settings
+    weights = settings.train.loss.class_weights
+    outputs = settings.model.classes or len(source.classes)
+    if weights is None or weights == "balanced" or len(weights) == outputs:
+        return
+    raise problem_at(
+        resolved,
+        "train.loss.class_weights",
+        f"train.loss.class_weights has {len(weights)} numbers, but there are {outputs} classes",
+        f"a number for each of {_shown(source.classes)}, in this order",
+    )
+
+
 def missing_data(error: MissingData, resolved: ResolvedCell) -> Problem:
     """Return the problem of a missing data set, with its position in the spec."""
     path = f"data.{error.setting}" if find(resolved.tree, ["data", "path"]) else "data.dataset"
@@ -78,8 +99,7 @@ def missing_data(error: MissingData, resolved: ResolvedCell) -> Problem:
 def _unknown_classes(error: UnknownClasses, resolved: ResolvedCell) -> SpecError:
     node = written_node(resolved.tree, "data.include")
     items = {item.value: item for item in node.value} if node.is_sequence else {}
-    shown = ", ".join(error.classes[:SHOWN_CLASSES])
-    shown += ", …" if len(error.classes) > SHOWN_CLASSES else ""
+    shown = _shown(error.classes)
     return SpecError(
         Problem(
             items.get(name, node).position,
@@ -89,3 +109,9 @@ def _unknown_classes(error: UnknownClasses, resolved: ResolvedCell) -> SpecError
         )
         for name in error.names
     )
+
+
+def _shown(classes: Sequence[str]) -> str:
+    """Return the first names of classes."""
+    more = ", …" if len(classes) > SHOWN_CLASSES else ""
+    return ", ".join(classes[:SHOWN_CLASSES]) + more

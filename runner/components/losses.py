@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
@@ -11,11 +12,48 @@ from runner.components.component import Component
 if TYPE_CHECKING:
     import torch
 
+ClassWeights = Annotated[
+    tuple[Annotated[float, Field(ge=1e-6, le=1e6)], ...], Field(min_length=2, max_length=100_000)
+]
 
-class CrossEntropy(Component):
-    """Cross-entropy of the softmax, mean over the batch.
 
-    The reported losses of evaluations are without label smoothing, so that runs compare.
+class ClassWeighted(Component):
+    """A loss in which images count by their class.
+
+    The loss of a batch is the sum of its images' losses, each times the weight of its class,
+    divided by the sum of these weights. With `balanced`, a class that has c of n training images of
+    k classes has the weight n / (k c).
+    """
+
+    class_weights: Literal["balanced"] | ClassWeights | None = Field(
+        None,
+        description="how much an image counts by its class: `balanced`, the more the rarer, or a"
+        " number for each class, in the order of the classes; all the same when not given",
+        json_schema_extra={"neutral": None},
+    )
+
+    def weights_of_classes(self, counts: Sequence[int]) -> tuple[float, ...] | None:
+        """Return how much an image of each class counts, None where all count the same.
+
+        Args:
+            counts: training images of each class, one at least.
+
+        Returns:
+            With `balanced`, what scikit-learn's ``compute_class_weight`` gives for the classes
+            that have images, and 0 for the others.
+        """
+        if self.class_weights != "balanced":
+            return self.class_weights
+        there = sum(count > 0 for count in counts)
+        total = sum(counts)
+        return tuple(total / (there * count) if count else 0.0 for count in counts)
+
+
+class CrossEntropy(ClassWeighted):
+    """Cross-entropy of the softmax, mean over the batch, as torch.nn.CrossEntropyLoss.
+
+    The reported losses of evaluations are without label smoothing and class weights, so that runs
+    compare.
     """
 
     name: Literal["cross_entropy"]
@@ -23,12 +61,36 @@ class CrossEntropy(Component):
         0.0, ge=0, lt=1, description="share of the target that is spread over all classes"
     )
 
-    def build(self) -> torch.nn.Module:
-        """Return a module from logits (B, classes) float and labels (B,) int64 to a scalar."""
+    def build(self, weights: torch.Tensor | None = None) -> torch.nn.Module:
+        """Return a module from logits (B, classes) float and labels (B,) int64 to a scalar.
+
+        Args:
+            weights: of the classes, (classes,) float32, or None.
+        """
         import torch
 
-        return torch.nn.CrossEntropyLoss(label_smoothing=self.label_smoothing)
+        return torch.nn.CrossEntropyLoss(weights, label_smoothing=self.label_smoothing)
 
 
-# pydantic wants a union for a discriminator: with a second loss, Field(discriminator="name")
-Loss = Annotated[CrossEntropy, Field()]
+class Focal(ClassWeighted):
+    """Focal loss (Lin et al., 2017) of the softmax: (1 - p)^gamma · -log p, mean over the batch.
+
+    p is the probability of the right class: images that are easily right count less. With gamma 0
+    it is the cross-entropy. The reported losses of evaluations are cross-entropies.
+    """
+
+    name: Literal["focal"]
+    gamma: float = Field(2.0, ge=0, le=100, description="how much less easy images count")
+
+    def build(self, weights: torch.Tensor | None = None) -> torch.nn.Module:
+        """Return a module from logits (B, classes) float and labels (B,) int64 to a scalar.
+
+        Args:
+            weights: of the classes, (classes,) float32, or None.
+        """
+        from runner.components.losses_net import FocalLoss
+
+        return FocalLoss(self.gamma, weights)
+
+
+Loss = Annotated[CrossEntropy | Focal, Field(discriminator="name")]

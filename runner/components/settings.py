@@ -1,12 +1,12 @@
 """All settings of one training, as pydantic validates them.
 
-Owns the fields of `data`, `model`, `train`, `evaluate` and `seed`, their defaults, and the rules
-between them.
+Owns the fields of `data`, `model`, `train`, `evaluate` and `seed`, their defaults, and what a run
+measures by itself. Which settings do not go together: see `contradictions`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -21,16 +21,16 @@ from runner.components.measures import (
     SummedMeasure,
     TrainingMonitor,
     measure_of,
-    metric_parts,
     mode_of,
 )
 from runner.components.models import Model
 from runner.components.optimizers import Adam, Optimizer
-from runner.components.schedules import MAX_EPOCHS, MAX_PHASES, Constant, Schedule
+from runner.components.schedules import MAX_EPOCHS, Constant, Schedule
 from runner.core.reader import LAST
 
 Mode = Literal["min", "max"]
 Precision = Literal["fp32", "tf32", "bf16"]
+Sampling = Literal["shuffled", "balanced"]
 
 
 class Monitoring(Component):
@@ -75,6 +75,12 @@ class Training(Component):
     epochs: int = Field(10, ge=1, le=MAX_EPOCHS, description="the most passes over the images")
     batch_size: int = Field(128, ge=1, le=10_000_000, description="images per step")
     drop_last: bool = Field(False, description="leave out an incomplete last batch")
+    sampling: Sampling = Field(
+        "shuffled",
+        description="an epoch shows each training image once; balanced: as many images, each drawn"
+        " with replacement from a class that is drawn first, all classes being as likely",
+        json_schema_extra={"neutral": "shuffled"},
+    )
     optimizer: Optimizer = Field(default=Adam(name="adam"), description="how weights are updated")
     schedule: Schedule = Field(
         default=Constant(name="constant"), description="learning rate by epoch"
@@ -219,77 +225,3 @@ def with_fitting_defaults(settings: Settings) -> Settings:
     if train is settings.train and evaluate is settings.evaluate:
         return settings
     return settings.model_copy(update={"train": train, "evaluate": evaluate})
-
-
-class Contradiction(NamedTuple):
-    """Settings that do not go together.
-
-    Attributes:
-        paths: of these settings, first the one that is most likely wrong.
-        found: what is wrong.
-        allowed: what would be right.
-        hint: what else to do, or "".
-    """
-
-    paths: tuple[str, ...]
-    found: str
-    allowed: str
-    hint: str = ""
-
-
-def contradictions(settings: Settings) -> Iterator[Contradiction]:
-    """Yield the settings that do not go together."""
-    yield from _unmeasured(settings)
-    data, train, test = settings.data, settings.train, settings.evaluate.test
-    if data.test_share() == 0 and test != "never":
-        yield Contradiction(
-            ("evaluate.test", "data.test"),
-            f"test images are wanted (evaluate.test: {test}), but data.test is 0",
-            "evaluate.test: never, or data.test above 0",
-        )
-    channels, (mean, _) = 3 if data.color == "rgb" else 1, data.normalization()
-    if len(mean) not in (1, channels):
-        yield Contradiction(
-            ("data.normalize", "data.color"),
-            f"data.normalize has {len(mean)} values, but images have {channels} channels "
-            f"(data.color: {data.color})",
-            f"one value, or {channels}" if channels > 1 else "one value",
-            "or change data.color",
-        )
-    floor = getattr(train.schedule, "min_lr", 0.0)
-    if floor > train.optimizer.lr:
-        yield Contradiction(
-            ("train.schedule.min_lr", "train.optimizer.lr"),
-            f"train.schedule.min_lr is {floor}, above the learning rate {train.optimizer.lr}",
-            "at most train.optimizer.lr",
-        )
-    phases = train.schedule.num_phases(train.epochs)
-    if phases > MAX_PHASES:
-        yield Contradiction(
-            ("train.schedule.step_size", "train.schedule.warmup", "train.epochs"),
-            f"the schedule has up to {phases} learning rates in {train.epochs} epochs",
-            f"at most {MAX_PHASES}",
-            "use a cosine or plateau schedule, which is one rule",
-        )
-
-
-def _unmeasured(settings: Settings) -> Iterator[Contradiction]:
-    available = available_metrics(settings)
-    for path, monitor in monitors(settings).items():
-        if monitor in available:
-            continue
-        source, how = how_to_measure(monitor)
-        other = f"{path}: train_{metric_parts(monitor)[1]}"
-        if path == "train.best.monitor":
-            other = "train.best: {monitor: last}"
-        found = f"{path} is {monitor}, which is not measured after each epoch"
-        yield Contradiction((path, source), found, f"{how}, or {other}")
-
-
-def how_to_measure(monitor: str) -> tuple[str, str]:
-    """Return the setting that decides whether ``monitor`` is measured, and its right value."""
-    if monitor.startswith("val"):
-        return "data.validation", "data.validation above 0"
-    if monitor.startswith("test"):
-        return "evaluate.test", "evaluate.test: each_epoch"
-    return "evaluate.train_eval", "evaluate.train_eval: full"

@@ -73,5 +73,5 @@ def _inputs(samples: Samples, settings: Settings) -> Iterator[Tensor]:
         for indices in torch.split(samples.splits["train"], train.batch_size):
             yield samples.inputs(indices)
         return
-    given = (settings.seed, 1, train.batch_size, train.drop_last, train.augment)
+    given = (settings.seed, 1, train.batch_size, train.drop_last, train.augment, train.sampling)
     yield from (inputs for inputs, _ in samples.training_batches(*given))

@@ -57,11 +57,12 @@ def stream_key(settings: Settings, fingerprint: str) -> str:
         train.drop_last,
         train.semantics,
         settings.seed,
+        *([] if train.sampling == "shuffled" else [train.sampling]),
     )
 
 
 @lru_cache(maxsize=1 << 10)
-def _stream_key(data: str, augment: Component | None, *others: bool | int) -> str:
+def _stream_key(data: str, augment: Component | None, *others: bool | int | str) -> str:
     augmented = None if augment is None else keyed_settings(augment)
     return content_key("stream", [data, augmented, *others])
 
@@ -196,6 +197,7 @@ def make_trajectory(
         data=data_key(settings, fingerprint),
         batch_size=train.batch_size,
         drop_last=train.drop_last,
+        sampling=train.sampling,
         optimizer=train.optimizer,
         loss=train.loss,
         clip_grad_norm=train.clip_grad_norm,
@@ -215,6 +217,7 @@ class _Constant(NamedTuple):
     data: str
     batch_size: int
     drop_last: bool
+    sampling: str
     optimizer: Optimizer
     loss: Component
     clip_grad_norm: float | None
@@ -234,6 +237,8 @@ class _Constant(NamedTuple):
         values["measures"] = list(self.measures)
         if self.freeze == "none":
             del values["freeze"]
+        if self.sampling == "shuffled":
+            del values["sampling"]
         if self.augment is None:
             del values["augment"]
         else:

@@ -12,7 +12,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from runner.components.component import canonical_settings
-from runner.components.settings import FOLLOWS, Settings, contradictions, with_fitting_defaults
+from runner.components.contradictions import contradictions
+from runner.components.settings import FOLLOWS, Settings, with_fitting_defaults
 from runner.core.errors import Problem, SourcePosition, SpecError
 from runner.spec.names import IMPLIED, spell_out
 from runner.spec.nodes import Node, find, merge, plain, put, to_node

@@ -68,7 +68,7 @@ def _list_in_words(schema: Mapping[str, Any], definitions: Mapping[str, Any]) ->
     items = schema.get("prefixItems")
     if items:
         return f"list of {len(items)}: {value_in_words(items[0], definitions)}"
-    least = "1" if schema.get("minItems") else "0"
+    least = f"{schema.get('minItems', 0):,}"
     kind = value_in_words(schema["items"], definitions)
     return f"list of {least} to {schema['maxItems']:,}: {kind}"
 

@@ -27,7 +27,16 @@ def used(tmp_path: Path, train: str = "", model: str = '"name": "mlp"') -> set[s
 
 
 PLAIN = {
-    *("component", "losses", "measures", "optimizers", "optimizers_net", "schedules", "scores"),
+    *(
+        "component",
+        "losses",
+        "losses_net",
+        "measures",
+        "optimizers",
+        "optimizers_net",
+        "schedules",
+        "scores",
+    ),
     *("data.dataset", "data.digits", "data.normalizing", "data.splitting", "data.stratifying"),
     *("data.transparency",),
     *("models.classifier", "models.init_net", "models.layers_net", "models.shapes_net"),

@@ -73,6 +73,10 @@ CASES: dict[str, dict[str, Any]] = {
         "train": {"schedule": {"name": "plateau", "patience": 0, "threshold": 9.0, "factor": 0.5}}
     },
     "cross_entropy": {"train": {"loss": {"name": "cross_entropy", "label_smoothing": 0.2}}},
+    "cross_entropy, weighted": {
+        "train": {"loss": {"name": "cross_entropy", "class_weights": [1.0, 3.0, 0.5]}}
+    },
+    "balanced": {"train": {"sampling": "balanced", "batch_size": 12}},
     "clip_grad_norm": {"train": {"clip_grad_norm": 0.2}},
     "mlp": {"model": {"name": "mlp", "hidden": [10, 6], "batch_norm": True, "dropout": 0.2}},
     "convnet": {"model": {"name": "convnet", "filters": [4, 6], "batch_norm": True, "linear": [8]}},

@@ -40,6 +40,13 @@ CASES: dict[str, dict[str, Any]] = {
         "evaluate": {"test": "each_epoch", "train_eval": "full"},
     },
     "last tested": {"evaluate": {"test": "last"}, "model": DROPPING},
+    "balanced epochs": {"train": {"sampling": "balanced"}, "model": DROPPING},
+    "weighted classes": {
+        "train": {
+            "loss": {"name": "focal", "class_weights": [1.0, 2.0, 0.5]},
+            "early_stopping": {"monitor": "train_loss", "patience": 4},
+        },
+    },
     "bf16": {"train": {"precision": "bf16"}, "model": CONVNET},
 }
 

@@ -94,7 +94,10 @@ WORK = {
     "train.optimizer": {"name": "adam", "lr": 0.1},
     "train.schedule": {"name": "cosine"},
     "train.loss.label_smoothing": 0.1,
+    "train.loss.class_weights": "balanced",
+    "train.loss": {"name": "focal"},
     "train.batch_size": 64,
+    "train.sampling": "balanced",
     "train.drop_last": True,
     "train.clip_grad_norm": 1.0,
     "train.augment": {"steps": [{"name": "RandomHorizontalFlip"}]},
@@ -153,6 +156,7 @@ OTHER_BATCHES = {
     "seed",
     "train.batch_size",
     "train.drop_last",
+    "train.sampling",
     "train.augment",
     "data.validation",
     "data.test",
@@ -200,7 +204,7 @@ def test_every_setting_of_training_and_evaluation_is_in_one_of_the_tests_above()
     plain = {path for path in mine if not path.startswith(components + readers)}
     tested = set(WORK) | set(READING)
     assert plain <= tested
-    assert {path.rpartition(".")[2] for path in WORK} >= {"lr", "label_smoothing"}
+    assert {path.rpartition(".")[2] for path in WORK} >= {"lr", "label_smoothing", "class_weights"}
 
 
 FLIP, CROP = {"name": "RandomHorizontalFlip"}, {"name": "RandomCrop", "size": 32, "padding": 4}

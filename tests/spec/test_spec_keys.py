@@ -92,12 +92,14 @@ CHANGES = {
     "train.epochs": 11,
     "train.batch_size": 64,
     "train.drop_last": True,
+    "train.sampling": "balanced",
     "train.optimizer.lr": 0.25,
     "train.optimizer.momentum": 0.9,
     "train.optimizer.weight_decay": 0.5,
     "train.schedule.step_size": 11,
     "train.schedule.gamma": 0.5,
     "train.schedule.warmup": 3,
+    "train.loss.class_weights": "balanced",
     "train.loss.label_smoothing": 0.5,
     "train.clip_grad_norm": 1.0,
     "train.augment": ["RandomHorizontalFlip"],
@@ -119,7 +121,7 @@ ELSEWHERE = {
     "model.name": "see the test of components",
     "train.optimizer.name": "see the test of components",
     "train.schedule.name": "see the test of components",
-    "train.loss.name": "there is one loss",
+    "train.loss.name": "see the test of components",
     "train.optimizer.nesterov": "needs momentum",
 }
 
@@ -150,6 +152,7 @@ def test_tests_above_name_every_setting() -> None:
         ("train.schedule", {"name": "multistep", "milestones": [5]}),
         ("train.schedule", {"name": "cosine"}),
         ("train.schedule", {"name": "plateau"}),
+        ("train.loss", {"name": "focal"}),
     ],
     ids=str,
 )

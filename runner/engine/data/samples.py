@@ -21,9 +21,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from runner.artifacts.folder import INDEX
+from runner.components.augmentations.draws_net import unit, up_to
 from runner.components.augmentations.pipeline import Pipeline
 from runner.components.data.dataset import DatasetSettings
 from runner.components.data.splitting import Split
+from runner.components.settings import Sampling
 from runner.core.keys import keyed_seed
 from runner.engine.arithmetic import in_format
 from runner.engine.data.arrays import map_array
@@ -118,6 +120,10 @@ class Samples(ABC):
         found: NDArray[np.int64] = every[self.splits[split].numpy()]
         return found
 
+    def class_counts(self, outputs: int) -> tuple[int, ...]:
+        """Return the training images of each class that a network tells apart."""
+        return tuple(np.bincount(self.labels("train"), minlength=outputs).tolist())
+
     @property
     def trained(self) -> Samples:
         """What a step of training sees samples of."""
@@ -143,9 +149,10 @@ class Samples(ABC):
         batch_size: int,
         drop_last: bool,
         augment: Pipeline | None = None,
+        sampling: Sampling = "shuffled",
     ) -> Generator[tuple[Tensor, Tensor]]:
         """Yield the batches of an epoch in its keyed order, augmented; see :meth:`gather`."""
-        order = self._order(seed, epoch)
+        order = self.order(seed, epoch, sampling)
         steps = self.num_steps(batch_size, drop_last)
         parts: Iterable[Tensor] = torch.split(order.to(self.home), batch_size)[:steps]
         labels = torch.split(self.labels_at(order), batch_size)
@@ -162,11 +169,30 @@ class Samples(ABC):
                     inputs = self.augmented(rows, augmenter, epoch, step)
                 yield inputs, labels[step - 1]
 
-    def _order(self, seed: int, epoch: int) -> Tensor:
+    def order(self, seed: int, epoch: int, sampling: Sampling) -> Tensor:
         """Return the indices of an epoch in its keyed order, on the CPU."""
+        if sampling == "balanced":
+            return self._drawn(seed, epoch)
         train = self.splits["train"]
         generator = torch.Generator().manual_seed(keyed_seed(seed, "order", epoch))
         return train.index_select(0, torch.randperm(len(train), generator=generator))
+
+    def _drawn(self, seed: int, epoch: int) -> Tensor:
+        """Return as many indices as there are training images, drawn evenly over the classes.
+
+        Each is drawn by itself: a class that has training images, then an image of it. Keyed, on
+        the CPU, by uniform numbers of 53 bits, so that every machine draws the same.
+        """
+        train = self.splits["train"]
+        generator = torch.Generator().manual_seed(keyed_seed(seed, "balanced order", epoch))
+        drawn = unit(generator, len(train), 2)
+        labels = torch.from_numpy(self.labels("train"))
+        by_class = train.index_select(0, torch.argsort(labels, stable=True))
+        sizes = torch.bincount(labels)
+        sizes = sizes[sizes > 0]
+        chosen = up_to(drawn[:, 0], len(sizes) - 1)
+        places = up_to(drawn[:, 1], sizes[chosen] - 1)
+        return by_class.index_select(0, (sizes.cumsum(0) - sizes)[chosen] + places)
 
     def num_steps(self, batch_size: int, drop_last: bool) -> int:
         """Return the steps of an epoch."""

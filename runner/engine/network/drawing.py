@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from torch import nn
 
+from runner.components.losses_net import FocalLoss
+
 NEVER_DRAWING = frozenset(
     {
-        *(nn.Sequential, nn.Identity, nn.Flatten, nn.Unflatten, nn.CrossEntropyLoss),
+        *(nn.Sequential, nn.Identity, nn.Flatten, nn.Unflatten),
+        *(nn.CrossEntropyLoss, FocalLoss),
         *(nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d),
         *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.LayerNorm, nn.GroupNorm),
         *(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid),
@@ -18,7 +21,7 @@ NEVER_DRAWING = frozenset(
         *(nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d),
     }
 )
-"""Classes of torch; a subclass, which may do anything, is none of them."""
+"""Classes of torch and a loss; a subclass, which may do anything, is none of them."""
 
 
 def may_draw(*modules: nn.Module) -> bool:

@@ -30,6 +30,7 @@ from runner.artifacts.folder import INDEX
 from runner.artifacts.hashes import file_digest
 from runner.components.augmentations.pipeline import Pipeline
 from runner.components.resolved import typed_settings
+from runner.components.settings import Sampling
 from runner.core.errors import Interrupted
 from runner.core.moments import reached
 from runner.core.prefix import FrozenPrefix
@@ -101,9 +102,10 @@ class FeaturesWhereEvaluated(Features):
         batch_size: int,
         drop_last: bool,
         augment: Pipeline | None = None,
+        sampling: Sampling = "shuffled",
     ) -> Generator[tuple[Tensor, Tensor]]:
         """Yield the batches of an epoch, of images."""
-        return self._images.training_batches(seed, epoch, batch_size, drop_last, augment)
+        return self._images.training_batches(seed, epoch, batch_size, drop_last, augment, sampling)
 
 
 Opened = dict[tuple[str, type[Features], Images], Features]

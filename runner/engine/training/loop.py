@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+import torch
 from torch import Tensor, nn
 
 from runner.components.optimizers_net import TorchOptimizer
@@ -138,13 +139,21 @@ class Training:
         """Return the batches of the epoch."""
         train = self.settings.train
         return self.samples.training_batches(
-            self.settings.seed, self.epoch, train.batch_size, train.drop_last, train.augment
+            self.settings.seed,
+            self.epoch,
+            train.batch_size,
+            train.drop_last,
+            train.augment,
+            train.sampling,
         )
 
     def sees_batches_of(self, other: Training) -> bool:
         """Return whether another training's batches are the same, and computed with alike."""
         mine, theirs = (
-            (each.seed, train.batch_size, train.drop_last, train.augment, train.precision)
+            (
+                *(each.seed, train.batch_size, train.drop_last, train.sampling),
+                *(train.augment, train.precision),
+            )
             for each in (self.settings, other.settings)
             for train in (each.train,)
         )
@@ -169,12 +178,22 @@ class Training:
         if behind_prefix:
             assert self.part is not None, "a prefix of a network that is in one part"
             network = replace(network, active=self.part.head)
-        self._take_step = TrainingStep(self.settings, network, state.optimizer)
+        weights = self._class_weights()
+        self._take_step = TrainingStep(self.settings, network, state.optimizer, weights)
         self._total = self.samples.num_steps(train.batch_size, train.drop_last)
         self._meter = Meter(
-            self._epoch, train.epochs, self._total, measures_each_epoch(self.settings)
+            self._epoch, train.epochs, self._total, measures_each_epoch(self.settings), weights
         )
         self.seconds = time.perf_counter() - started
+
+    def _class_weights(self) -> Tensor | None:
+        """Return how much an image of each class counts in the loss, (outputs,), or None."""
+        outputs = self.settings.model.classes or len(self.samples.classes)
+        counts = self.samples.class_counts(outputs)
+        weights = self.settings.train.loss.weights_of_classes(counts)
+        if weights is None:
+            return None
+        return torch.tensor(weights, dtype=torch.float32).to(self.samples.device)
 
     def step(self, step: int, inputs: Tensor, labels: Tensor) -> bool:
         """Take a step of the epoch on a batch; return whether another makes sense.

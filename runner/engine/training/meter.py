@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from runner.components.measures import SummedMeasure
+from runner.components.measures import SummedMeasure, in_full
 from runner.core.records import Metric
 from runner.engine.context import Progress
 from runner.engine.tally import Tally
@@ -22,33 +22,56 @@ from runner.engine.training.reading import Reading
 class Meter:
     """The loss that is minimised and the other measures over a pass.
 
+    The loss is the mean over the images, each counting as its class does in a loss with class
+    weights: that of the pass as one batch, the network being at each step what it was.
+
     Attributes:
         losses: of the steps that were read, in order.
     """
 
     def __init__(
-        self, epoch: int, epochs: int, total: int, measures: Sequence[SummedMeasure]
+        self,
+        epoch: int,
+        epochs: int,
+        total: int,
+        measures: Sequence[SummedMeasure],
+        weights: Tensor | None = None,
     ) -> None:
+        """Begin a pass.
+
+        Args:
+            epoch: from 1.
+            epochs: the most of the training.
+            total: steps of the pass.
+            measures: what is measured.
+            weights: of the classes in the loss, (outputs,) on the device; None where all count one.
+        """
         self._epoch, self._epochs, self._total = epoch, epochs, total
         self._tally = Tally([each for each in measures if each.name != "loss"])
+        self._weights = weights
         self._waiting: list[Tensor] = []
-        self._sizes: list[int] = []
+        self._waiting_sizes: list[Tensor] = []
+        self._sizes: list[float] = []
         self._asked: tuple[Reading, int] | None = None
-        self._sum, self._count = 0.0, 0
+        self._sum = self._size = 0.0
         self.losses: list[float] = []
 
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Count one step; does not wait for the device."""
         self._waiting.append(loss)
-        self._sizes.append(len(labels))
+        if self._weights is None:
+            self._sizes.append(len(labels))
+        else:
+            self._waiting_sizes.append(in_full(self._weights.index_select(0, labels)).sum())
         self._tally.add(logits, labels)
 
     def ask(self) -> None:
         """Ask for all steps so far, unless an answer is on its way; does not wait for a GPU."""
         if self._asked is None and self._waiting:
             totals, count = self._tally.take()
-            self._asked = Reading([[torch.stack(self._waiting)], *totals]), count
-            self._waiting = []
+            sizes = [torch.stack(self._waiting_sizes)] if self._waiting_sizes else []
+            self._asked = Reading([[torch.stack(self._waiting)], sizes, *totals]), count
+            self._waiting, self._waiting_sizes = [], []
 
     def has_answer(self) -> bool:
         """Return whether steps that were asked for are read now; does not wait."""
@@ -80,12 +103,14 @@ class Meter:
         if self._asked is None:
             return
         (reading, count), self._asked = self._asked, None
-        (losses,), *totals = reading.lists()
+        (losses,), sizes, *totals = reading.lists()
         self._tally.put(totals, count)
+        self._sizes += [size for some in sizes for size in some.tolist()]
         for loss in losses.tolist():
-            self._sum += loss * self._sizes[len(self.losses)]
+            size = self._sizes[len(self.losses)]
+            self._sum += loss * size
+            self._size += size
             self.losses.append(loss)
-        self._count = count
 
     def _values(self) -> dict[str, float]:
-        return {"loss": self._sum / self._count, **self._tally.values_so_far()}
+        return {"loss": self._sum / self._size, **self._tally.values_so_far()}

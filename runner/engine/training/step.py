@@ -19,9 +19,24 @@ from runner.engine.stages.evaluate import autocast
 class TrainingStep:
     """One update of the weights on a batch: what a training does, and what a probe times."""
 
-    def __init__(self, settings: Settings, network: Network, optimizer: TorchOptimizer) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        network: Network,
+        optimizer: TorchOptimizer,
+        weights: Tensor | None = None,
+    ) -> None:
+        """Take what a step needs.
+
+        Args:
+            settings: of the training.
+            network: in training mode.
+            optimizer: over its trainable parameters.
+            weights: of the classes in the loss, (outputs,) float32 on the device of the network, or
+                None.
+        """
         self._settings, self._network, self._optimizer = settings, network, optimizer
-        self._criterion = settings.train.loss.build()
+        self._criterion = settings.train.loss.build(weights)
         self._may_draw = may_draw(network.active, self._criterion)
 
     def __call__(

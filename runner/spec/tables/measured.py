@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from runner.components.contradictions import how_to_measure
 from runner.components.measures import WholeMeasure, measure_of, metric_parts
-from runner.components.settings import Settings, available_metrics, how_to_measure
+from runner.components.settings import Settings, available_metrics
 from runner.core.reader import LAST, KeptWeights
 
 
