@@ -32,6 +32,19 @@ def write_photos(root: Path) -> Path:
     return root / "photos"
 
 
+def write_table(root: Path) -> Path:
+    """Write a table ``photos.csv`` of the images of ``photos``, of which the last are test."""
+    photos = write_photos(root)
+    lines = [
+        f"photos/{path.relative_to(photos).as_posix()},class {path.parent.name},"
+        f"{'test' if path.stem > '6' else 'train'}"
+        for path in sorted(photos.rglob("*.png"))
+    ]
+    table = root / "photos.csv"
+    table.write_text("\n".join(["path,label,split", *lines]))
+    return table
+
+
 def write_caltech101(
     root: Path, classes: tuple[str, ...] = ("ant", "Bass"), count: int = 9
 ) -> Path:
@@ -69,6 +82,7 @@ def write_cifar(root: Path, kind: str, per_file: int = 20) -> Path:
 
 LAYOUTS: Mapping[str, Callable[[Path], object]] = {
     "imagefolder": write_photos,
+    "table": write_table,
     "caltech101": write_caltech101,
     "cifar10": partial(write_cifar, kind="cifar10"),
     "cifar100": partial(write_cifar, kind="cifar100"),

@@ -17,8 +17,9 @@ from runner.components.augmentations.pipeline import Pipeline, Step
 from runner.components.corruptions.corruption import Corruption
 from runner.components.data import Data
 from runner.components.data.dataset import DatasetSettings
-from runner.components.data.imagefolder import SplitPaths
 from runner.components.data.normalizing import Normalization
+from runner.components.data.split_paths import SplitPaths
+from runner.components.data.table import TableColumns
 from runner.components.losses import Loss
 from runner.components.measures import MEASURES, Measure, WholeMeasure
 from runner.components.models import Model
@@ -60,6 +61,7 @@ PLAIN: list[tuple[str, type[BaseModel]]] = [
     ("train.best", Best),
     ("evaluate", Evaluation),
     ("data.path", SplitPaths),
+    ("data.columns", TableColumns),
     ("data.normalize", Normalization),
     ("model.weights", WeightsFile),
     ("model.head", Head),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from runner.bind.positions import problem_at, written_node
-from runner.components.data.dataset import DataAccess, ImageSource, MissingData, UnknownClasses
+from runner.components.data.dataset import DataAccess, ImageSource, MissingData
+from runner.components.data.invalid import InvalidData, UnknownClasses
 from runner.components.data.listing import SharedFolder
-from runner.components.data.split_folders import SplitFolders
 from runner.core.errors import Problem, SpecError, nearest
 from runner.spec.cells import ResolvedCell
 from runner.spec.nodes import find
@@ -31,8 +31,9 @@ def build_source(resolved: ResolvedCell, access: DataAccess) -> ImageSource:
         source = resolved.settings.data.build(access)
     except UnknownClasses as error:
         raise _unknown_classes(error, resolved) from None
-    except SplitFolders as error:
-        raise problem_at(resolved, "data.path", str(error), hint=error.hint) from None
+    except InvalidData as error:
+        setting = f"data.{error.setting}"
+        raise problem_at(resolved, setting, str(error), hint=error.hint) from None
     except SharedFolder as error:
         hint = "give each class a folder of its own"
         raise problem_at(resolved, "data.path", str(error), hint=hint) from None

@@ -14,10 +14,10 @@ from runner.components.data.dataset import (
     DataAccess,
     ImageSource,
     MissingData,
-    UnknownClasses,
 )
 from runner.components.data.digits import Digits
 from runner.components.data.imagefolder import ImageFolder
+from runner.components.data.invalid import UnknownClasses
 from runner.components.data.listing import list_images
 from runner.components.data.normalizing import Normalization
 from runner.components.data.synthetic import Synthetic

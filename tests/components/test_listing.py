@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from runner.components.data import listing as listing_module
-from runner.components.data.dataset import DataAccess, ImageSource, UnknownClasses
+from runner.components.data.dataset import DataAccess, ImageSource
 from runner.components.data.imagefolder import ImageFolder
+from runner.components.data.invalid import UnknownClasses
 from runner.components.data.listing import BrokenLinks, SharedFolder, list_images
 
 NAMES = ("cat/a.png", "cat/deep/b.png", "dog/a.png", "dog/c.png")

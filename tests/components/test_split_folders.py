@@ -10,10 +10,12 @@ from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.components.data.dataset import DataAccess, ImageSource, MissingData, UnknownClasses
-from runner.components.data.imagefolder import ImageFolder, SplitPaths
+from runner.components.data.dataset import DataAccess, ImageSource, MissingData
+from runner.components.data.imagefolder import ImageFolder
+from runner.components.data.invalid import UnknownClasses
 from runner.components.data.listing import SharedFolder
 from runner.components.data.split_folders import SPLIT_OF, SplitFolders
+from runner.components.data.split_paths import SplitPaths
 
 PARTS = ("Train", "val", "test")
 INSIDE = ("cat/a.png", "dog/a.png", "dog/c.png")

@@ -9,8 +9,9 @@ from runner.components.data.cifar import Cifar10, Cifar100
 from runner.components.data.digits import Digits
 from runner.components.data.imagefolder import ImageFolder
 from runner.components.data.synthetic import Synthetic
+from runner.components.data.table import Table
 
 Data = Annotated[
-    Digits | ImageFolder | Synthetic | Caltech101 | Cifar10 | Cifar100,
+    Digits | ImageFolder | Table | Synthetic | Caltech101 | Cifar10 | Cifar100,
     Field(discriminator="dataset"),
 ]

@@ -48,20 +48,6 @@ class MissingData(Exception):
         self.archive = archive
 
 
-class UnknownClasses(ValueError):
-    """Names of classes that a data set does not have.
-
-    Attributes:
-        names: the unknown names.
-        classes: the classes of the data set.
-    """
-
-    def __init__(self, names: Sequence[str], classes: Sequence[str]) -> None:
-        super().__init__(f"no class is called {', '.join(names)}")
-        self.names = tuple(names)
-        self.classes = tuple(classes)
-
-
 @dataclass(frozen=True)
 class ImageSource:
     """The images of a data set, before decoding.
@@ -263,18 +249,33 @@ def find_root(
         MissingData: when there is none, and none is fetched; also for a home folder of nobody.
         DownloadFailed: when it cannot be fetched.
     """
-    try:
-        given = Path(folder).expanduser()
-    except RuntimeError as error:
-        raise MissingData(f"no folder {folder}: {error}", [], how_to_get) from None
-    candidates = [given] if given.is_absolute() else [root / given for root in access.roots]
-    for candidate in candidates:
-        if candidate.is_dir():
-            return candidate
+    candidates = _candidates(access, folder, how_to_get)
+    for candidate in filter(Path.is_dir, candidates):
+        return candidate
     if archive is not None and access.fetch is not None and access.roots:
         access.fetch(archive, access.roots[0])
         return candidates[0]
     raise MissingData(f"no folder {folder}", candidates, how_to_get, archive)
+
+
+def find_any(access: DataAccess, path: str, how_to_get: str) -> Path:
+    """Return the first existing file or folder ``path`` under the roots of ``access``.
+
+    Raises:
+        MissingData: when there is none; also for a home folder of nobody.
+    """
+    candidates = _candidates(access, path, how_to_get)
+    for candidate in filter(Path.exists, candidates):
+        return candidate
+    raise MissingData(f"no file or folder {path}", candidates, how_to_get)
+
+
+def _candidates(access: DataAccess, path: str, how_to_get: str) -> list[Path]:
+    try:
+        given = Path(path).expanduser()
+    except RuntimeError as error:
+        raise MissingData(f"no folder {path}: {error}", [], how_to_get) from None
+    return [given] if given.is_absolute() else [root / given for root in access.roots]
 
 
 def array_source(

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from runner.components.component import PATH_FIELD, Component
+from runner.components.component import PATH_FIELD
 from runner.components.data.dataset import (
     MAX_IMAGES,
     DataAccess,
@@ -17,10 +17,10 @@ from runner.components.data.dataset import (
     FractionDataset,
     ImageSource,
     MissingData,
-    UnknownClasses,
     find_root,
 )
 from runner.components.data.files import file_source
+from runner.components.data.invalid import UnknownClasses
 from runner.components.data.joining import SAME_CLASSES, join_listings, join_sources
 from runner.components.data.listing import (
     BrokenLinks,
@@ -31,6 +31,7 @@ from runner.components.data.listing import (
     list_images,
 )
 from runner.components.data.split_folders import insist, refuse_splits, split_parts
+from runner.components.data.split_paths import SplitPaths
 from runner.components.data.splitting import Split
 
 HOW_TO_GET = (
@@ -107,23 +108,6 @@ class ClassFolders(DatasetSettings):
         return listing.choose(listing.broken, self.per_class)
 
 
-class SplitPaths(Component):
-    """Folders of class folders that are the splits of one data set and lie apart."""
-
-    train: str = Field(min_length=1, description="the training images")
-    val: str | None = Field(
-        None, min_length=1, description="the validation images; without, a fraction of `train`"
-    )
-    test: str | None = Field(
-        None, min_length=1, description="the test images; without, a fraction of `train`"
-    )
-
-    def folders(self) -> dict[Split, str]:
-        """Return those that are given."""
-        given: dict[Split, str | None] = {"train": self.train, "val": self.val, "test": self.test}
-        return {split: folder for split, folder in given.items() if folder is not None}
-
-
 class ImageFolder(ClassFolders, FractionDataset):
     """A folder of class folders; nested folders and hidden files as torchvision's ImageFolder.
 
@@ -152,7 +136,7 @@ class ImageFolder(ClassFolders, FractionDataset):
             OSError: when a folder or file cannot be read.
         """
         if isinstance(self.path, SplitPaths):
-            return self._apart(access, self.path.folders())
+            return self._apart(access, self.path.given())
         root = find_root(access, self.path, HOW_TO_GET)
         folders = split_parts(root, self.path, self.include)
         if folders:

@@ -56,7 +56,11 @@ def join_listings(
         names += [f"{folders[split]}/{name}" for name in listing.names]
         labels += [numbers[label] for label in listing.labels]
     notes = [note for split in order for note in listings[split].notes]
-    notes += _what_they_are(listings, order, folders, where)
+    labels_of = {
+        split: [listings[split].classes[label] for label in listings[split].labels]
+        for split in order
+    }
+    notes += split_notes(labels_of, classes, folders, where)
     joined = Listing(tuple(names), tuple(labels), classes, notes=tuple(notes))
     return joined, tuple(split for split in order for _ in listings[split].names)
 
@@ -117,23 +121,34 @@ def _refuse_other_classes(
         raise SplitFolders("\n".join([found, *lines]), hint)
 
 
-def _what_they_are(
-    listings: Mapping[Split, Listing], order: Sequence[Split], folders: Folders, where: str
+def split_notes(
+    labels: Mapping[Split, Sequence[str]],
+    classes: Sequence[str],
+    called: Mapping[Split, str],
+    where: str,
 ) -> Iterator[str]:
-    """Yield notes on how the folders are read, and on what some of them lack."""
-    classes = listings["train"].classes
-    counts = [f"{folders[split]} ({_count(listings[split], split)})" for split in order]
-    drawn = [WORDS[split] for split in SPLITS if split not in order]
+    """Yield notes on how splits are read, and on what some of them lack.
+
+    Args:
+        labels: of the images of each split, in the order of splits.
+        classes: of the training images.
+        called: what splits are called where not by their own names.
+        where: what they lie in.
+    """
+    names = {split: called.get(split, split) for split in labels}
+    counts = [f"{names[split]} ({_count(len(own), split)})" for split, own in labels.items()]
+    drawn = [WORDS[split] for split in SPLITS if split not in labels]
+    number = f"{len(classes)} class{'' if len(classes) == 1 else 'es'}"
     yield (
-        f"splits of {where}: {', '.join(counts)}; {len(classes)} classes: {enumerated(classes)}"
-        + (f"; {' and '.join(drawn)} images are drawn from {folders['train']}" if drawn else "")
+        f"splits of {where}: {', '.join(counts)}; {number}: {enumerated(classes)}"
+        + (f"; {' and '.join(drawn)} images are drawn from {names['train']}" if drawn else "")
     )
-    for split in order:
-        lacking = [name for name in classes if name not in listings[split].classes]
+    for split, own in labels.items():
+        there = set(own)
+        lacking = [name for name in classes if name not in there]
         if lacking:
-            yield f"{where}: {folders[split]} has no images of {enumerated(lacking)}"
+            yield f"{where}: {names[split]} has no images of {enumerated(lacking)}"
 
 
-def _count(listing: Listing, split: Split) -> str:
-    total = len(listing.names)
+def _count(total: int, split: Split) -> str:
     return f"{total} {WORDS[split]} image{'' if total == 1 else 's'}"

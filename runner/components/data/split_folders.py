@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from runner.components.data.invalid import InvalidData
 from runner.components.data.listing import Listing, enumerated, folder_names, list_images
 from runner.components.data.splitting import SPLITS, Split
 from runner.core.text import printable
@@ -25,16 +26,8 @@ SPLIT_OF: Mapping[str, Split] = {
 }
 
 
-class SplitFolders(ValueError):
-    """Folders that can be read as splits and as classes, or whose splits do not go together.
-
-    Attributes:
-        hint: what to write for either reading.
-    """
-
-    def __init__(self, found: str, hint: str) -> None:
-        super().__init__(found)
-        self.hint = hint
+class SplitFolders(InvalidData):
+    """Folders that can be read as splits and as classes, or whose splits do not go together."""
 
 
 @dataclass(frozen=True, slots=True)

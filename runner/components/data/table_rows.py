@@ -1,0 +1,216 @@
+"""Rows of a table as images: which file, label and split each names, and which name none.
+
+Owns what a row may say. Everything wrong is told at once, by row; no image is opened.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import stat
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from runner.components.data.invalid import InvalidData
+from runner.components.data.listing import enumerated
+from runner.components.data.split_folders import SPLIT_OF
+from runner.components.data.splitting import Split
+from runner.components.data.table_files import TableFile
+from runner.core.errors import nearest
+from runner.core.text import first_breaking_character
+
+NO_FILE = "no such file"
+LEFT_OUT = "data.on_corrupt: skip leaves out rows without a file"
+
+
+class Row(NamedTuple):
+    """An image of a table.
+
+    Attributes:
+        root: folder of the file.
+        name: of the file, relative to it, with "/".
+        label: name of the class.
+        split: that the table gives it, or None.
+        place: of the row, for people.
+    """
+
+    root: Path
+    name: str
+    label: str
+    split: Split | None
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Names of columns in a table; None where it has none."""
+
+    path: str
+    label: str
+    split: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Faults:
+    """What is wrong with rows.
+
+    Attributes:
+        rows: by kind, each row with what it says.
+        missing: rows whose file is not there.
+    """
+
+    rows: dict[str, list[str]] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+
+    def add(self, kind: str, place: str, said: str = "") -> None:
+        self.rows.setdefault(kind, []).append(f"{place} ({said})" if said else place)
+
+
+def read_rows(
+    table: TableFile, columns: Columns, root: Path, split: Split | None, may_lack: bool
+) -> tuple[list[Row], list[str]]:
+    """Return the images of a table, in the order of its rows, and notes.
+
+    Args:
+        table: holds the columns.
+        columns: what they are called.
+        root: folder to which names of files are relative.
+        split: that all rows have, None where the table may say it.
+        may_lack: whether rows whose file is missing are left out, and noted.
+
+    Raises:
+        InvalidData: naming the rows with an empty or unusable value, an unknown split, or without
+            a file.
+    """
+    faults = _Faults()
+    paths, labels = table.texts(columns.path), table.texts(columns.label)
+    splits = table.texts(columns.split) if columns.split is not None else [split or ""] * len(paths)
+    rows = []
+    for place, path, label, text in zip(table.places, paths, labels, splits, strict=True):
+        name = _name(path, root, place, faults)
+        _check_label(label, place, faults)
+        own = split
+        if columns.split is not None:
+            own = _split(text, split, place, faults)
+        if name and _is_there(root, name, place, faults):
+            rows.append(Row(root, name, label, own, place))
+    if faults.missing and not may_lack:
+        faults.rows[NO_FILE] = faults.missing
+    if faults.rows:
+        lines = [f"    {kind}: {enumerated(places)}" for kind, places in faults.rows.items()]
+        found = "\n".join([f"{table.path} has rows that cannot be used:", *lines])
+        raise InvalidData(found, _hint(faults, root))
+    notes = [f"left out of {table.path}, {NO_FILE}: {enumerated(faults.missing)}"]
+    return rows, notes if faults.missing else []
+
+
+def _hint(faults: _Faults, root: Path) -> str:
+    hints = [f"files are looked for below {root}; data.root names another folder"]
+    hints += [LEFT_OUT] if NO_FILE in faults.rows else []
+    concerns = {NO_FILE, "a path outside of the folder", "not a regular file"}
+    return "; ".join(hints) if concerns.intersection(faults.rows) else ""
+
+
+def _name(path: str, root: Path, place: str, faults: _Faults) -> str:
+    """Return a row's file relative to its folder, "" where it cannot be one."""
+    if not path:
+        faults.add("no path", place)
+        return ""
+    if first_breaking_character(path) is not None:
+        faults.add("a path with a character that cannot be printed", place, path)
+        return ""
+    name = posixpath.normpath(path)
+    if posixpath.isabs(name):
+        name = posixpath.relpath(name, root.absolute().as_posix())
+    # a link may lead anywhere, so that only the folder above a name without links is known
+    if ".." in (*name.split("/"), *path.split("/")) or name == ".":
+        faults.add("a path outside of the folder", place, path)
+        return ""
+    return name
+
+
+def _is_there(root: Path, name: str, place: str, faults: _Faults) -> bool:
+    try:
+        found = os.stat(os.path.join(root, name))
+    except PermissionError:
+        raise
+    except OSError:
+        faults.missing.append(f"{place} ({name})")
+        return False
+    if not stat.S_ISREG(found.st_mode):
+        faults.add("not a regular file", place, name)
+        return False
+    return True
+
+
+def _check_label(label: str, place: str, faults: _Faults) -> None:
+    if not label.strip():
+        faults.add("no label", place)
+    elif label != label.strip():
+        faults.add("a label that begins or ends with a space", place, repr(label))
+    elif first_breaking_character(label) is not None:
+        faults.add("a label with a character that cannot be printed", place, label)
+
+
+def _split(text: str, whole: Split | None, place: str, faults: _Faults) -> Split | None:
+    split = SPLIT_OF.get(text.strip().lower())
+    if not text.strip():
+        faults.add("no split", place)
+    elif split is None:
+        similar = nearest(text, list(SPLIT_OF))
+        like = f", looks like {similar}" if similar else ""
+        faults.add("an unknown split (allowed: train, val, test)", place, f"{text}{like}")
+    elif whole not in (None, split):
+        faults.add(f"another split than {whole}, which the table is", place, text)
+    return split
+
+
+def refuse_repeated(rows: Iterable[Row], where: str) -> None:
+    """Refuse rows that name one file.
+
+    Raises:
+        InvalidData: naming them.
+    """
+    first: dict[tuple[Path, str], Row] = {}
+    again = []
+    for row in rows:
+        before = first.setdefault((row.root, row.name), row)
+        if before is not row:
+            again.append(f"{before.place} and {row.place} ({row.name})")
+    if again:
+        raise InvalidData(
+            f"rows of {where} that name the same file: {enumerated(again)}", "keep one row of each"
+        )
+
+
+def splits_by_folder(rows: Sequence[Row], where: str) -> list[Row]:
+    """Return rows with the splits that their folders are called like, where all of them are.
+
+    Rows of a table without splits are images of train/…, test/… in the layout of Hugging Face.
+
+    Raises:
+        InvalidData: when some folders are called like several splits, and others are not.
+    """
+    folders = {row.name.split("/")[0] if "/" in row.name else "" for row in rows}
+    parts = {folder: SPLIT_OF[folder.lower()] for folder in folders if folder.lower() in SPLIT_OF}
+    if len(set(parts.values())) < 2:
+        return list(rows)
+    others = sorted(folders - set(parts))
+    if others:
+        lie = [other or "no folder" for other in others]
+        raise InvalidData(
+            f"files of {where} lie in {enumerated(sorted(parts))}, which are called like splits,"
+            f" and in {enumerated(lie)}",
+            "say in a column `split` of which split each row is: train, val or test",
+        )
+    return [row._replace(split=parts[row.name.split("/")[0]]) for row in rows]
+
+
+def places_of_labels(rows: Iterable[Row]) -> dict[str, list[str]]:
+    """Return the places of the rows with each label."""
+    places: dict[str, list[str]] = {}
+    for row in rows:
+        places.setdefault(row.label, []).append(row.place)
+    return places
