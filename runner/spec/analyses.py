@@ -1,36 +1,29 @@
 """The `analyses` of a spec: what is to be looked at on the weights of every run, by name.
 
-Owns their short forms, overrides and checks against the cells. They are no settings of a run: no
-key of a run knows them.
+Owns the short forms of their transforms, overrides and checks against the cells. They are no
+settings of a run: no key of a run knows them.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-
-from pydantic import BaseModel, ValidationError
 
 from runner.components.analyses import Analysis, analysis_key
 from runner.components.analyses.analysis import AnalysisSettings
 from runner.components.settings import Settings
 from runner.core.errors import Problem, SourcePosition, SpecError, nearest
 from runner.core.reader import LAST, KeptWeights
-from runner.spec.nodes import Node, find, plain, put
-from runner.spec.options import model_options, tags_of
-from runner.spec.problems import translate
+from runner.spec.entries import Section, kinds_of
+from runner.spec.nodes import Node, find, put
 from runner.spec.transforms import spell_out_transforms
 
 ROOT = "analyses"
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-MAX_ANALYSES = 100
 EXAMPLE = "analyses by name, as {shaken: {name: robustness, transforms: [RandomHorizontalFlip]}}"
-
-KINDS: Mapping[str, type[BaseModel]] = {
-    tag: model for model in model_options(Analysis) for tag in tags_of(model)
-}
+KINDS = kinds_of(Analysis)
 """Analyses by the name that chooses them."""
+
+SECTION = Section(ROOT, "an analysis", KINDS, EXAMPLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +68,13 @@ def spell_out_analyses(node: Node) -> Node:
     Raises:
         SpecError: for a list in which a name stands twice.
     """
-    if node.is_sequence and all(isinstance(each.value, str) for each in node.value):
-        _refuse_twice(node)
-        named = {each.value: replace(each, key_position=each.position) for each in node.value}
-        node = replace(node, value=named)
+    node = SECTION.spelled_out(node)
     if not node.is_mapping:
         return node
     return replace(node, value={name: _spelled(each) for name, each in node.value.items()})
 
 
 def _spelled(node: Node) -> Node:
-    if isinstance(node.value, str):
-        return replace(node, value={"name": Node(node.value, node.position, node.position)})
     transforms = node.get("transforms")
     if transforms is None:
         return node
@@ -106,24 +94,10 @@ def parse_analyses(
         SpecError: with every problem found.
     """
     tree = Node({}) if node is None else spell_out_analyses(node)
-    if not tree.is_mapping:
-        raise SpecError([Problem(tree.position, f"analyses is {tree.describe()}", EXAMPLE)])
-    for layer in overrides:
+    for layer in overrides if tree.is_mapping else ():  # what is none is refused with the rest
         for path in sorted(layer, key=lambda dotted: (dotted.count("."), dotted)):
             tree = _overridden(tree, path.split(".")[1:], layer[path])
-    if len(tree.value) > MAX_ANALYSES:
-        found = f"{len(tree.value)} analyses"
-        raise SpecError([Problem(tree.position, found, f"at most {MAX_ANALYSES}")])
-    found_analyses: dict[str, DeclaredAnalysis] = {}
-    problems: list[Problem] = []
-    for name, child in tree.value.items():
-        try:
-            found_analyses[name] = _analysis(name, child)
-        except SpecError as error:
-            problems += error.problems
-    if problems:
-        raise SpecError(problems)
-    return found_analyses
+    return SECTION.read(tree, _analysis)
 
 
 def given_analysis(kind: str, given: Mapping[str, Node]) -> AnalysisSettings:
@@ -134,15 +108,6 @@ def given_analysis(kind: str, given: Mapping[str, Node]) -> AnalysisSettings:
     """
     tree = Node({kind: Node({"name": Node(kind), **given})})
     return parse_analyses(tree)[kind].settings
-
-
-def _refuse_twice(listed: Node) -> None:
-    """Refuse a plain list of names in which one stands twice, as a mapping with equal keys is."""
-    values = [each.value for each in listed.value]
-    for number, each in enumerate(listed.value):
-        if each.value in values[:number]:
-            hint = f"give both a name of their own: {{first: {each.value}, second: {each.value}}}"
-            raise SpecError([Problem(each.position, f"{each.value!r} stands twice", hint=hint)])
 
 
 def _overridden(tree: Node, path: list[str], value: Node) -> Node:
@@ -163,27 +128,7 @@ def _overridden(tree: Node, path: list[str], value: Node) -> Node:
 
 
 def _analysis(name: str, node: Node) -> DeclaredAnalysis:
-    where = node.key_position or node.position
-    if not NAME.fullmatch(name):
-        allowed = "letters, digits and _, beginning with a letter"
-        raise SpecError([Problem(where, f"an analysis is called '{name}'", allowed)])
-    within = f"analysis {name}"
-    if not node.is_mapping:
-        raise SpecError([Problem(node.position, f"{within} is {node.describe()}", EXAMPLE)])
-    kind = node.get("name")
-    allowed = ", ".join(KINDS)
-    if kind is None:
-        suggestion = f"name: {name}" if name in KINDS else ""
-        raise SpecError([Problem(where, f"{within} lacks 'name'", allowed, suggestion=suggestion)])
-    if not isinstance(kind.value, str) or kind.value not in KINDS:
-        found = f"unknown analysis {kind.describe()}"
-        suggestion = nearest(kind.text, list(KINDS))
-        raise SpecError([Problem(kind.position, found, allowed, suggestion=suggestion)])
-    model = KINDS[kind.value]
-    try:
-        settings = model.model_validate(plain(node))
-    except ValidationError as error:
-        raise SpecError(translate(error, model, node, within)) from None
+    settings = SECTION.settings(name, node)
     assert isinstance(settings, AnalysisSettings)
     return DeclaredAnalysis(name, settings, analysis_key(settings), node)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from runner.core.errors import Problem, SourcePosition, SpecError, nearest, refuse
 from runner.spec.analyses import spell_out_analyses
-from runner.spec.figures.declared import spell_out_figures
+from runner.spec.figures.declared import SECTION as FIGURES
 from runner.spec.names import SETTING_ROOTS, as_mapping, setting_path, spell_out
 from runner.spec.nodes import Node, merge
 from runner.spec.written import written_problems
@@ -120,7 +120,7 @@ def _spelled(document: Node) -> Node:
     if "analyses" in settings:
         settings["analyses"] = spell_out_analyses(settings["analyses"])
     if "figures" in settings:
-        settings["figures"] = spell_out_figures(settings["figures"])
+        settings["figures"] = FIGURES.spelled_out(settings["figures"])
     return Node(settings, document.position)
 
 

@@ -12,15 +12,15 @@ from dataclasses import replace
 from runner.components.augmentations import AnyAugmentation
 from runner.components.corruptions.constants import KINDS, SEVERITIES
 from runner.core.errors import Problem, SpecError, nearest
+from runner.spec.entries import kinds_of
 from runner.spec.names import spell_out_steps
 from runner.spec.nodes import Node
-from runner.spec.options import model_options, tags_of
 
 CORRUPTION = "corruption"
 ALL_CORRUPTIONS = "cifar10_c"
 """Stands for every corruption at every severity."""
 
-STEPS = [tag for model in model_options(AnyAugmentation) for tag in tags_of(model)]
+STEPS = list(kinds_of(AnyAugmentation))
 
 
 def spell_out_transforms(node: Node) -> Node:

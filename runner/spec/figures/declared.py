@@ -1,33 +1,24 @@
 """The `figures` of a spec: what is to be drawn of its runs and analyses, by name.
 
-Owns their short forms, the analysis that each means, and the figures of a spec that declares none.
+Owns the analysis that each means, and the figures of a spec that declares none.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-
-from pydantic import BaseModel, ValidationError
 
 from runner.core.errors import Problem, SourcePosition, SpecError, nearest
 from runner.spec.analyses import Analyses, DeclaredAnalysis
+from runner.spec.entries import Section, kinds_of
 from runner.spec.figures.kinds import FigureKind, FigureSettings, OfAnalysis
-from runner.spec.nodes import Node, plain
-from runner.spec.options import model_options, tags_of
-from runner.spec.problems import translate
+from runner.spec.nodes import Node
 
-ROOT = "figures"
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-MAX_FIGURES = 100
 EXAMPLE = "figures by name, as {rates: {name: setting, x: lr}}"
-OPTION = "--"
-
-KINDS: Mapping[str, type[BaseModel]] = {
-    tag: model for model in model_options(FigureKind) for tag in tags_of(model)
-}
+KINDS = kinds_of(FigureKind)
 """Figures by the name that chooses them."""
+
+SECTION = Section("figures", "a figure", KINDS, EXAMPLE)
+OPTION = "--"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,24 +66,6 @@ class DeclaredFigure:
 Figures = tuple[DeclaredFigure, ...]
 
 
-def spell_out_figures(node: Node) -> Node:
-    """Return `figures` as a mapping of mappings; what is neither stays, to be refused later."""
-    if node.is_sequence and all(isinstance(each.value, str) for each in node.value):
-        named = {each.value: replace(each, key_position=each.position) for each in node.value}
-        if len(named) < len(node.value):
-            return node
-        node = replace(node, value=named)
-    if not node.is_mapping:
-        return node
-    return replace(node, value={name: _spelled(each) for name, each in node.value.items()})
-
-
-def _spelled(node: Node) -> Node:
-    if isinstance(node.value, str):
-        return replace(node, value={"name": Node(node.value, node.position, node.position)})
-    return node
-
-
 def parse_figures(node: Node | None, analyses: Analyses) -> Figures:
     """Return the figures of a spec; of one that declares none, curves and its analyses.
 
@@ -105,35 +78,11 @@ def parse_figures(node: Node | None, analyses: Analyses) -> Figures:
     """
     if node is None:
         return default_figures(analyses)
-    tree = spell_out_figures(node)
-    if not tree.is_mapping or not tree.value:
-        raise SpecError([_no_mapping(tree)])
-    if len(tree.value) > MAX_FIGURES:
-        found = f"{len(tree.value)} figures"
-        raise SpecError([Problem(tree.position, found, f"at most {MAX_FIGURES}")])
-    figures: list[DeclaredFigure] = []
-    problems: list[Problem] = []
-    for name, child in tree.value.items():
-        try:
-            figures.append(parse_figure(name, child, analyses))
-        except SpecError as error:
-            problems += error.problems
-    if problems:
-        raise SpecError(problems)
-    return tuple(figures)
-
-
-def _no_mapping(tree: Node) -> Problem:
-    """Return the problem of `figures` that is no mapping; of a list, of the item at fault."""
-    seen: set[str] = set()
-    for item in tree.value if tree.is_sequence else ():
-        if not isinstance(item.value, str):
-            return Problem(item.position, f"figures names {item.describe()}", ", ".join(KINDS))
-        if item.value in seen:
-            hint = "give figures of one kind names of their own"
-            return Problem(item.position, f"figures names {item.value} twice", EXAMPLE, hint=hint)
-        seen.add(item.value)
-    return Problem(tree.position, f"figures is {tree.describe()}", EXAMPLE)
+    tree = SECTION.spelled_out(node)
+    if tree.is_mapping and not tree.value:
+        raise SpecError([Problem(tree.position, f"figures is {tree.describe()}", EXAMPLE)])
+    figures = SECTION.read(tree, lambda name, child: parse_figure(name, child, analyses))
+    return tuple(figures.values())
 
 
 def default_figures(analyses: Analyses) -> Figures:
@@ -168,29 +117,12 @@ def parse_figure(
     Raises:
         SpecError: with every problem found.
     """
-    where = node.key_position or node.position
-    within = f"figure {name}"
-    if not NAME.fullmatch(name):
-        allowed = "letters, digits and _, beginning with a letter"
-        raise SpecError([Problem(where, f"a figure is called '{name}'", allowed)])
-    if not node.is_mapping:
-        raise SpecError([Problem(node.position, f"{within} is {node.describe()}", EXAMPLE)])
-    kind, allowed = node.get("name"), ", ".join(KINDS)
-    if kind is None:
-        suggestion = f"name: {name}" if name in KINDS else ""
-        raise SpecError([Problem(where, f"{within} lacks 'name'", allowed, suggestion=suggestion)])
-    if not isinstance(kind.value, str) or kind.value not in KINDS:
-        found = f"unknown figure {kind.describe()}"
-        suggestion = nearest(kind.text, list(KINDS))
-        raise SpecError([Problem(kind.position, found, allowed, suggestion=suggestion)])
-    if _is_other_kind(name, kind.value):
-        found = f"the name of a kind of figures, '{name}', for a figure of kind {kind.value}"
+    kind = SECTION.kind(name, node)
+    if _is_other_kind(name, kind):
+        found = f"the name of a kind of figures, '{name}', for a figure of kind {kind}"
+        where = node.key_position or node.position
         raise SpecError([Problem(where, found, hint="give it another name")])
-    model = KINDS[kind.value]
-    try:
-        settings = model.model_validate(plain(node))
-    except ValidationError as error:
-        raise SpecError(translate(error, model, node, within)) from None
+    settings = SECTION.settings(name, node)
     assert isinstance(settings, FigureSettings)
     figure = DeclaredFigure(name, settings, node, is_option=is_option)
     if isinstance(settings, OfAnalysis):
