@@ -17,6 +17,7 @@ from runner.components.augmentations.pipeline import Pipeline, Step
 from runner.components.corruptions.corruption import Corruption
 from runner.components.data import Data
 from runner.components.data.dataset import DatasetSettings
+from runner.components.data.folds import Fold
 from runner.components.data.normalizing import Normalization
 from runner.components.data.split_paths import SplitPaths
 from runner.components.data.table import TableColumns
@@ -62,6 +63,7 @@ PLAIN: list[tuple[str, type[BaseModel]]] = [
     ("evaluate", Evaluation),
     ("data.path", SplitPaths),
     ("data.columns", TableColumns),
+    ("data.fold", Fold),
     ("data.normalize", Normalization),
     ("model.weights", WeightsFile),
     ("model.head", Head),

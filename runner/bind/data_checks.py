@@ -47,6 +47,7 @@ def build_source(resolved: ResolvedCell, access: DataAccess) -> ImageSource:
 
 
 FRACTIONS = (("val", "validation"), ("test", "test"))
+OFFICIAL = {setting: split for split, setting in FRACTIONS}
 
 
 def _refuse_unused_fractions(resolved: ResolvedCell, source: ImageSource) -> None:
@@ -55,6 +56,11 @@ def _refuse_unused_fractions(resolved: ResolvedCell, source: ImageSource) -> Non
     Raises:
         SpecError: with each that is written.
     """
+    data = resolved.settings.data
+    if data.fold is not None and (official := OFFICIAL[data.fold.held_out]) in source.splits:
+        found = f"data.fold holds out {data.fold.held_out} images, but the data set has"
+        found += f" {source.splits.count(official)} of its own"
+        raise problem_at(resolved, "data.fold", found)
     problems = [
         Problem(
             written_node(resolved.tree, f"data.{setting}").position,

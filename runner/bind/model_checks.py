@@ -18,6 +18,7 @@ from runner.components.augmentations.augmentation import UnsuitableSize
 from runner.components.component import keyed_settings
 from runner.components.data.dataset import ImageSource
 from runner.components.data.splitting import (
+    TooFewForFolds,
     TooFewTrainingImages,
     UnsplittableError,
 )
@@ -32,6 +33,7 @@ from runner.spec.cells import ResolvedCell
 from runner.spec.nodes import find
 
 PROVISIONAL = "provisional"
+FEWER_FOLDS = "take fewer folds, or leave out classes that have so few images"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,8 @@ class ModelChecker:
         alike = (source.fingerprint, data, settings.model, batch)
         if alike in self._checked:
             return self._checked[alike]
-        sampled = [] if data.train_images is None else [data.train_images]
+        sampled: list[Any] = [] if data.train_images is None else [data.train_images]
+        sampled += [] if data.fold is None else [keyed_settings(data.fold)]
         key = content_key(
             "layout",
             {
@@ -170,6 +173,8 @@ def _check_split(resolved: ResolvedCell, source: ImageSource) -> None:
     except TooFewTrainingImages as error:
         allowed = "at least one image of each class"
         raise problem_at(resolved, "data.train_images", f"data.{error}", allowed) from None
+    except TooFewForFolds as error:
+        raise problem_at(resolved, "data.fold", str(error), hint=FEWER_FOLDS) from None
     except UnsplittableError as error:
         path = "data.test" if find(resolved.tree, ["data", "test"]) else "data.validation"
         hint = "take more images, or a fraction of 0 for data.test or data.validation"

@@ -31,8 +31,9 @@ def contradictions(settings: Settings) -> Iterator[Contradiction]:
     """Yield the settings that do not go together."""
     yield from _unmeasured(settings)
     yield from _balanced_twice(settings)
+    yield from _beside_a_fold(settings)
     data, train, test = settings.data, settings.train, settings.evaluate.test
-    if data.test_share() == 0 and test != "never":
+    if not data.has_test() and test != "never":
         yield Contradiction(
             ("evaluate.test", "data.test"),
             f"test images are wanted (evaluate.test: {test}), but data.test is 0",
@@ -75,6 +76,28 @@ def _unmeasured(settings: Settings) -> Iterator[Contradiction]:
             other = "train.best: {monitor: last}"
         found = f"{path} is {monitor}, which is not measured after each epoch"
         yield Contradiction((path, source), found, f"{how}, or {other}")
+
+
+def _beside_a_fold(settings: Settings) -> Iterator[Contradiction]:
+    """Yield a fraction that is written where a fold has its place: it would change nothing."""
+    data = settings.data
+    if data.fold is None:
+        return
+    split = data.fold.held_out
+    if split == "test" and data.test_share() is None:
+        yield Contradiction(
+            ("data.fold.held_out", "data.fold"),
+            f"data.fold holds out test images, but {data.dataset} says itself which these are",
+            "held_out: validation",
+        )
+    elif split in data.model_fields_set:
+        path = f"data.{split}"
+        yield Contradiction(
+            (path, "data.fold"),
+            f"{path} is {getattr(data, split)}, but the {split} images are a fold",
+            "one of them",
+            f"leave {path} out",
+        )
 
 
 def _balanced_twice(settings: Settings) -> Iterator[Contradiction]:

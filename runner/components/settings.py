@@ -176,7 +176,7 @@ def metric_split(images: str) -> str:
 def splits_each_epoch(settings: Settings) -> tuple[str, ...]:
     """Return the splits that are evaluated after each epoch, besides training's own averages."""
     splits = ["train_eval"] if settings.evaluate.train_eval == "full" else []
-    splits += ["val"] if settings.data.validation > 0 else []
+    splits += ["val"] if settings.data.has_validation() else []
     splits += ["test"] if settings.evaluate.test == "each_epoch" else []
     return tuple(splits)
 
@@ -217,10 +217,10 @@ def with_fitting_defaults(settings: Settings) -> Settings:
     without test images nothing is tested, unless `evaluate.test` is.
     """
     train, evaluate = settings.train, settings.evaluate
-    if settings.data.validation == 0 and "monitor" not in train.best.model_fields_set:
+    if not settings.data.has_validation() and "monitor" not in train.best.model_fields_set:
         best = train.best.model_copy(update={"monitor": LAST})
         train = train.model_copy(update={"best": best})
-    if settings.data.test_share() == 0 and "test" not in evaluate.model_fields_set:
+    if not settings.data.has_test() and "test" not in evaluate.model_fields_set:
         evaluate = evaluate.model_copy(update={"test": "never"})
     if train is settings.train and evaluate is settings.evaluate:
         return settings

@@ -39,6 +39,8 @@ def _data_key(data: DatasetSettings, fingerprint: str) -> str:
         "split_seed": data.split_seed,
         "normalization": data.normalization(),
     }
+    if data.fold is not None:
+        seen["fold"] = keyed_settings(data.fold)
     if data.train_images is not None:
         seen["train_images"] = data.train_images
     return content_key("data", seen)

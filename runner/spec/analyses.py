@@ -172,5 +172,5 @@ def analysis_problems(analyses: Analyses, settings: Iterable[Settings]) -> Itera
 def _has(settings: Settings, split: str) -> bool:
     """Return whether a data set may have images of the split; of `test` binding knows the rest."""
     if split == "val":
-        return settings.data.validation > 0
-    return split != "test" or settings.data.test_share() != 0
+        return settings.data.has_validation()
+    return split != "test" or settings.data.has_test()

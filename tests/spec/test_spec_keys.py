@@ -74,6 +74,7 @@ CHANGES = {
     "data.test": 0.5,
     "data.split_seed": 1,
     "data.train_images": 5,
+    "data.fold": {"index": 1, "of": 5},
     "data.include": ["cat"],
     "data.per_class": 5,
     "data.resize": 32,

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from runner.components.component import Component, canonical_settings, keyed_settings
 from runner.components.data.archives import Archive, Fetch
+from runner.components.data.folds import Fold
 from runner.components.data.normalizing import NORMALIZATIONS, Normalization
 from runner.components.data.splitting import Split, split_images
 from runner.components.data.transparency import Recall
@@ -108,7 +109,7 @@ class DataAccess:
 
 Pixels = Annotated[int, Field(ge=1, le=1 << 14)]
 MAX_IMAGES = 100_000_000
-AFTER_DECODING = ("validation", "test", "split_seed", "train_images", "normalize")
+AFTER_DECODING = ("validation", "test", "split_seed", "fold", "train_images", "normalize")
 """Settings that leave the decoded pixels as they are."""
 
 Size = Pixels | tuple[Pixels, Pixels]
@@ -122,6 +123,11 @@ class DatasetSettings(Component):
     )
     split_seed: int = Field(
         0, ge=0, le=2**32 - 1, description="seed of the split; independent of `seeds`"
+    )
+    fold: Fold | None = Field(
+        None,
+        description="hold out one of several folds, in the place of a fraction",
+        json_schema_extra={"neutral": None},
     )
     train_images: int | None = Field(
         None,
@@ -156,6 +162,18 @@ class DatasetSettings(Component):
         """
         return None
 
+    def fold_as(self, split: Literal["validation", "test"]) -> Fold | None:
+        """Return the fold that is these images, None where they are others."""
+        return self.fold if self.fold is not None and self.fold.held_out == split else None
+
+    def has_validation(self) -> bool:
+        """Return whether images are held out for validation; those of the data set count, too."""
+        return self.validation > 0 or self.fold_as("validation") is not None
+
+    def has_test(self) -> bool:
+        """Return whether there are test images."""
+        return self.test_share() != 0 or self.fold_as("test") is not None
+
     def image_size(self) -> tuple[int, int] | None:
         """Return height and width of every image as it is stored, None where they vary."""
         return None
@@ -185,6 +203,7 @@ class DatasetSettings(Component):
             self.test_share() or 0.0,
             self.split_seed,
             self.train_images,
+            self.fold,
         )
 
     def split_sizes(self, total: int, official: Mapping[Split, int]) -> dict[Split, float]:
@@ -197,14 +216,18 @@ class DatasetSettings(Component):
         left: float = official.get("train", 0) if official else total
         test: float = official.get("test", 0)
         if not test:
-            test = left * (self.test_share() or 0.0)
+            test = left * self._share("test", self.test_share() or 0.0)
             left -= test
         validation: float = official.get("val", 0)
         if not validation:
-            validation = left * self.validation
+            validation = left * self._share("validation", self.validation)
             left -= validation
         train = left if self.train_images is None else min(left, self.train_images)
         return {"train": train, "val": validation, "test": test}
+
+    def _share(self, split: Literal["validation", "test"], fraction: float) -> float:
+        fold = self.fold_as(split)
+        return fraction if fold is None else 1 / fold.of
 
     def normalization(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Return mean and standard deviation per channel (or one for all), of pixels in [0, 1]."""

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
+from runner.components.data.folds import Fold, fold_of_images
 from runner.components.data.stratifying import stratified
 from runner.core.keys import keyed_seed
 
@@ -19,6 +20,10 @@ SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 class UnsplittableError(ValueError):
     """The images cannot be split as asked; the message names the class and its count."""
+
+
+class TooFewForFolds(UnsplittableError):
+    """A class has fewer images than there are folds."""
 
 
 class TooFewTrainingImages(UnsplittableError):
@@ -33,13 +38,14 @@ def split_images(
     test: float,
     seed: int,
     train_images: int | None = None,
+    fold: Fold | None = None,
 ) -> dict[Split, list[int]]:
     """Return the image indices of each split, ascending.
 
     First the test images are taken, then the validation images from the rest, each stratified by
     class as scikit-learn's ``train_test_split`` does it. Where the data set has test or validation
-    images of its own, they are these, and what is taken is taken from its training images. Of the
-    others, a sample of at most ``train_images`` trains.
+    images of its own, they are these, and what is taken is taken from its training images. A fold
+    takes the place of one of them. Of the others, a sample of at most ``train_images`` trains.
 
     Args:
         labels: class index of each image.
@@ -51,18 +57,25 @@ def split_images(
         seed: of the shuffling, in [0, 2**32).
         train_images: the most images that train; None is all. The images of a smaller sample are
             among those of a larger one.
+        fold: what is held out as validation images, of all that are not test, or as test images,
+            in the place of these fractions; the data set has none of its own.
 
     Raises:
         UnsplittableError: when a class is too small, or a split has fewer images than classes.
+        TooFewForFolds: when a class has fewer images than there are folds.
         TooFewTrainingImages: when ``train_images`` is below the number of classes.
     """
     own: dict[Split, list[int]] = {split: [] for split in SPLITS}
     for index in range(len(labels)):
         own[official[index] if official else "train"].append(index)
     train, held, chosen = own["train"], own["val"], own["test"]
-    if not chosen:
+    if fold is not None and fold.held_out == "test":
+        train, chosen = _take_fold(train, labels, classes, fold, seed)
+    elif not chosen:
         train, chosen = _take(train, labels, classes, test, seed, "test")
-    if not held:
+    if fold is not None and fold.held_out == "validation":
+        train, held = _take_fold(train, labels, classes, fold, seed)
+    elif not held:
         train, held = _take(train, labels, classes, validation, seed, "validation")
     if train_images is not None and train_images < len(train):
         train = _sample(train, labels, train_images, seed)
@@ -126,3 +139,20 @@ def _take(
         )
     stays, goes = stratified(strata, taken, seed)
     return sorted(indices[each] for each in stays), sorted(indices[each] for each in goes)
+
+
+def _take_fold(
+    indices: list[int], labels: Sequence[int], classes: Sequence[str], fold: Fold, seed: int
+) -> tuple[list[int], list[int]]:
+    """Return (rest, taken): the images of the other folds, and those of this one."""
+    strata = [labels[index] for index in indices]
+    for label, count in sorted(Counter(strata).items()):
+        if count < fold.of:
+            left = "1 image" if count == 1 else f"{count} images"
+            raise TooFewForFolds(
+                f"class '{classes[label]}' has {left} left; {fold.of} folds need at least"
+                f" {fold.of} of each class"
+            )
+    there = list(zip(indices, fold_of_images(strata, fold.of, seed), strict=True))
+    rest = sorted(index for index, own in there if own != fold.index)
+    return rest, sorted(index for index, own in there if own == fold.index)
