@@ -3,8 +3,10 @@
 A data set that reads files has a line in ``LAYOUTS``, so that tests of all components can read it.
 """
 
+import gzip
 import io
 import pickle
+import struct
 import tarfile
 import tempfile
 import zipfile
@@ -80,12 +82,36 @@ def write_cifar(root: Path, kind: str, per_file: int = 20) -> Path:
     return home
 
 
+def write_mnist(root: Path, folder: str, per_class: int = 7, suffix: str = ".gz") -> Path:
+    """Write four IDX files: random images, labels that count through, a third as many to test."""
+    home = root / folder
+    home.mkdir(parents=True)
+    draw = np.random.default_rng(6)
+    for part, count in (("train", 10 * per_class), ("t10k", 10 * per_class // 3)):
+        pixels = draw.integers(0, 256, (count, 28, 28)).astype(np.uint8)
+        labels = (np.arange(count) % 10).astype(np.uint8)
+        for name, array in (("images", pixels), ("labels", labels)):
+            file = home / f"{part}-{name}-idx{array.ndim}-ubyte{suffix}"
+            content = idx_bytes(array)
+            file.write_bytes(gzip.compress(content, mtime=0) if suffix else content)
+    return home
+
+
+def idx_bytes(array: np.ndarray) -> bytes:
+    """Return an array of bytes as an IDX file has it."""
+    head = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
+    return head + array.tobytes()
+
+
 LAYOUTS: Mapping[str, Callable[[Path], object]] = {
     "imagefolder": write_photos,
     "table": write_table,
     "caltech101": write_caltech101,
     "cifar10": partial(write_cifar, kind="cifar10"),
     "cifar100": partial(write_cifar, kind="cifar100"),
+    "mnist": partial(write_mnist, folder="MNIST/raw"),
+    "fashion_mnist": partial(write_mnist, folder="FashionMNIST/raw"),
+    "kmnist": partial(write_mnist, folder="KMNIST/raw"),
 }
 """From the name of a data set to what writes a tiny one below a folder for data sets."""
 

@@ -27,7 +27,7 @@ from runner import api
 from runner.api.running import run
 from runner.bind.request import Request
 from runner.components.data import cifar
-from runner.components.data.archives import Archive
+from runner.components.data.archives import Archive, PublicFile
 from runner.components.download import DownloadFailed
 from runner.core.errors import Interrupted, SpecError
 
@@ -46,8 +46,9 @@ from runner.cli.app import main
 from runner.components.data import cifar
 
 url, md5, num_bytes, *words = sys.argv[1:]
-archive = replace(cifar.CIFAR10.archive, url=url, md5=md5, num_bytes=int(num_bytes))
-cifar.CIFAR10 = replace(cifar.CIFAR10, archive=archive)
+archive = cifar.CIFAR10.archive
+file = replace(archive.files[0], url=url, md5=md5, num_bytes=int(num_bytes))
+cifar.CIFAR10 = replace(cifar.CIFAR10, archive=replace(archive, files=(file,)))
 sys.argv = ["runner", *words]
 main()
 """
@@ -67,9 +68,14 @@ def archive(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     (tmp_path / "small.yaml").write_text(SPEC)
     content = server.files[NAME]
     url, md5 = f"{server.url}/{NAME}", hashlib.md5(content).hexdigest()
-    served = replace(cifar.CIFAR10.archive, url=url, md5=md5, num_bytes=len(content))
+    served = at(cifar.CIFAR10.archive, url, md5, len(content))
     monkeypatch.setattr(cifar, "CIFAR10", replace(cifar.CIFAR10, archive=served))
     return served
+
+
+def at(archive: Archive, url: str, md5: str, num_bytes: int) -> Archive:
+    """Return an archive of one file as it is somewhere else."""
+    return replace(archive, files=(PublicFile(url, md5, num_bytes),))
 
 
 def size(archive: Archive) -> str:
@@ -77,9 +83,10 @@ def size(archive: Archive) -> str:
 
 
 def how_to_get(archive: Archive) -> str:
+    (file,) = archive.files
     return (
         f"`runner run` downloads it ({size(archive)}) unless --no-download is given; or fetch"
-        f" {archive.url} by hand and unpack it to {FOLDER} under --data (RUNNER_DATA) or ./data"
+        f" {file.url} by hand and unpack it to {FOLDER} under --data (RUNNER_DATA) or ./data"
     )
 
 
@@ -209,7 +216,7 @@ def test_failed_download_starts_nothing_and_the_same_command_tries_again(
     harm(server)
     failed = call("run", "small.yaml", "--device", "cpu")
     assert (failed.code, failed.out) == (2, "")
-    what = what.replace("SIZE", str(archive.num_bytes)).replace("MD5", archive.md5)
+    what = what.replace("SIZE", str(archive.num_bytes)).replace("MD5", archive.files[0].md5)
     assert failed.err.endswith(error_of(archive, tmp_path, what))
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["small.yaml"]
     server.files[NAME], server.cut_after = content, None
@@ -218,7 +225,7 @@ def test_failed_download_starts_nothing_and_the_same_command_tries_again(
 
 def error_of(archive: Archive, home: Path, what: str) -> str:
     return (
-        f"error: cannot download {archive.url}: {what}\n"
+        f"error: cannot download {archive.files[0].url}: {what}\n"
         "    hint: run the same command again, or fetch the file by hand and unpack it to"
         f" {home}/data/{FOLDER}\n"
     )
@@ -230,7 +237,7 @@ def test_server_that_is_down_starts_nothing(
     with serving() as server:
         pass
     url = f"{server.url}/{NAME}"
-    down = replace(archive, url=url)
+    down = at(archive, url, archive.files[0].md5, archive.num_bytes)
     monkeypatch.setattr(cifar, "CIFAR10", replace(cifar.CIFAR10, archive=down))
     failed = call("run", "small.yaml")
     assert (failed.code, failed.out) == (2, "")
@@ -256,7 +263,8 @@ def test_full_disk_starts_nothing(
 
 def command(archive: Archive, *words: str) -> list[str]:
     """Return the command line of a process that fetches from this machine."""
-    served = [archive.url, archive.md5, str(archive.num_bytes)]
+    (file,) = archive.files
+    served = [file.url, file.md5, str(file.num_bytes)]
     return [sys.executable, "-c", COMMAND, *served, *words]
 
 
@@ -338,7 +346,7 @@ def test_download_that_fails_in_the_api_is_an_error_of_its_own(
     server.files.clear()
     with pytest.raises(DownloadFailed) as failed:
         api.run("small.yaml", device="cpu")
-    assert (failed.value.url, failed.value.exit_code) == (archive.url, 2)
+    assert (failed.value.url, failed.value.exit_code) == (archive.files[0].url, 2)
 
 
 def test_stop_that_was_asked_for_ends_a_download(tmp_path: Path, archive: Archive) -> None:

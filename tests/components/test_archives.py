@@ -6,9 +6,11 @@ import signal
 import subprocess
 import sys
 import tarfile
+import zipfile
 from collections import namedtuple
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from layouts import pack_caltech101, pack_cifar
@@ -17,17 +19,23 @@ from waiting import PATIENCE, wait_for
 
 from runner.artifacts.hashes import HashCache
 from runner.components.data import caltech101, cifar
-from runner.components.data.archives import Archive, fetch_archive
+from runner.components.data.archives import Archive, PublicFile, fetch_archive
 from runner.components.data.caltech101 import Caltech101
 from runner.components.data.cifar import Cifar10, Cifar100
-from runner.components.data.dataset import DataAccess, DatasetSettings, ImageSource, MissingData
+from runner.components.data.dataset import (
+    DataAccess,
+    DatasetSettings,
+    ImageSource,
+    MissingData,
+    find_root,
+)
 from runner.components.download import DownloadFailed, Downloading
 
 FETCH = """
 import os, signal, sys
 from pathlib import Path
 from runner.components.data import archives
-from runner.components.data.archives import Archive, fetch_archive
+from runner.components.data.archives import Archive, PublicFile, fetch_archive
 
 url, md5, num_bytes, inner, folder, root, when = sys.argv[1:]
 
@@ -37,16 +45,26 @@ def die(*arguments):
 if when == "before it is moved":
     archives._move = die
 told = die if when == "while it comes" else lambda progress: None
-fetch_archive(Archive(url, md5, int(num_bytes), inner, folder), Path(root), told)
+files = (PublicFile(url, md5, int(num_bytes), inner),)
+fetch_archive(Archive(files, folder), Path(root), told)
 """
 
 
-def serve(server: Server, archive: Archive, content: bytes) -> Archive:
-    """Serve an archive's content from this machine; return the archive as it is served."""
-    server.files[archive.name] = content
-    md5 = hashlib.md5(content).hexdigest()
-    url = f"{server.url}/{archive.name}"
-    return replace(archive, url=url, md5=md5, num_bytes=len(content))
+def serve(server: Server, archive: Archive, *contents: bytes) -> Archive:
+    """Serve the content of an archive's files from this machine; return it as it is served."""
+    files = []
+    for file, content in zip(archive.files, contents, strict=True):
+        server.files[file.name] = content
+        md5 = hashlib.md5(content).hexdigest()
+        url = f"{server.url}/{file.name}"
+        files.append(replace(file, url=url, md5=md5, num_bytes=len(content)))
+    return replace(archive, files=tuple(files))
+
+
+def changed(archive: Archive, **changes: Any) -> Archive:
+    """Return an archive of one file with other attributes of that file."""
+    (file,) = archive.files
+    return replace(archive, files=(replace(file, **changes),))
 
 
 @pytest.fixture
@@ -67,20 +85,22 @@ def failure(archive: Archive, root: Path) -> str:
     """Return what a fetch that fails says, and check that it leaves nothing behind."""
     with pytest.raises(DownloadFailed) as failed:
         fetch_archive(archive, root, silent)
-    unpack = f"unpack {archive.inner} in it to" if archive.inner else "unpack it to"
+    (file,) = archive.files
+    unpack = f"unpack {file.inner} in it to" if file.inner else "unpack it to"
     to_do = (
         f"run the same command again, or fetch the file by hand and {unpack} {root}/"
         f"{archive.folder}"
     )
     what = failed.value.what
-    assert str(failed.value) == f"cannot download {archive.url}: {what}\n    hint: {to_do}"
+    assert str(failed.value) == f"cannot download {file.url}: {what}\n    hint: {to_do}"
     assert not root.exists()
     return what
 
 
 def fetching(archive: Archive, root: Path, when: str = "") -> list[str]:
     """Return the command of a process that fetches, and kills itself at some time."""
-    sizes = [archive.url, archive.md5, str(archive.num_bytes), archive.inner, archive.folder]
+    (file,) = archive.files
+    sizes = [file.url, file.md5, str(file.num_bytes), file.inner, archive.folder]
     return [sys.executable, "-c", FETCH, *sizes, str(root), when]
 
 
@@ -136,7 +156,7 @@ def test_caltech101_is_unpacked_from_the_archive_in_the_archive(
     server: Server, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     archive = caltech101.ARCHIVE
-    served = serve(server, archive, pack_caltech101(archive.inner))
+    served = serve(server, archive, pack_caltech101(archive.files[0].inner))
     monkeypatch.setattr(caltech101, "ARCHIVE", served)
     source = build(Caltech101(dataset="caltech101"), root)
     assert (source.classes, len(source.names)) == (("Bass", "ant"), 18)
@@ -194,10 +214,10 @@ def test_missing_archive_says_how_to_get_it_where_nothing_may_be_fetched(
 
 
 def test_wrong_checksum_is_refused(server: Server, cifar10: Archive, root: Path) -> None:
-    right = cifar10.md5
+    right = cifar10.files[0].md5
     wrong = "0" * 32
     what = f"the file that came has another checksum: {right} instead of md5 {wrong}"
-    assert failure(replace(cifar10, md5=wrong), root) == what
+    assert failure(changed(cifar10, md5=wrong), root) == what
 
 
 def test_archive_that_is_not_there_is_told(server: Server, cifar10: Archive, root: Path) -> None:
@@ -222,7 +242,7 @@ def test_space_is_checked_before_anything_is_fetched(
     usage = namedtuple("usage", "free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(2_000_000))
     needed = "2.5 MB are needed under {root}, 2.0 MB are free"
-    what = failure(replace(cifar10, num_bytes=1_000_000), root)
+    what = failure(changed(cifar10, num_bytes=1_000_000), root)
     assert what == f"it cannot be stored: {needed.format(root=root)}"
     assert server.asked == []
 
@@ -231,7 +251,7 @@ def test_disk_that_is_full_while_unpacking_is_told(
     cifar10: Archive, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(tar: tarfile.TarFile, target: Path, **options: object) -> None:
-        target.mkdir()
+        target.mkdir(exist_ok=True)
         (target / "half").write_text("half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -257,7 +277,7 @@ def test_disk_that_is_full_while_unpacking_is_told(
 def test_archive_that_is_not_built_as_expected_is_told(
     server: Server, root: Path, inner: str, content: bytes, what: str
 ) -> None:
-    archive = serve(server, replace(cifar.CIFAR10.archive, inner=inner), content)
+    archive = serve(server, changed(cifar.CIFAR10.archive, inner=inner), content)
     assert failure(archive, root) == what
 
 
@@ -328,3 +348,62 @@ def test_fetches_of_two_processes_at_once_both_end_well(
     assert [process.wait(PATIENCE) for process in both] == [0, 0]
     assert [entry.name for entry in root.iterdir()] == ["cifar-10-batches-py"]
     assert len(list((root / "cifar-10-batches-py").iterdir())) == 7
+
+
+def several(server: Server) -> Archive:
+    """Serve an archive in .zip, one in .tgz and a plain file, which are one folder's content."""
+    zipped = io.BytesIO()
+    with zipfile.ZipFile(zipped, "w") as writer:
+        writer.writestr("text/a.txt", "a")
+        writer.writestr("../../escaped", "out")
+    tarred = io.BytesIO()
+    with tarfile.open(fileobj=tarred, mode="w:gz") as tar:
+        tar.addfile(tarfile.TarInfo("more/b.txt"))
+    names = ("text.zip", "more.tgz", "labels.gz")
+    files = tuple(PublicFile(f"https://example.org/sets/{name}", "0" * 8, 0) for name in names)
+    archive = Archive(files, folder="some/set")
+    return serve(server, archive, zipped.getvalue(), tarred.getvalue(), b"as it is")
+
+
+def test_several_files_become_one_folder(server: Server, root: Path) -> None:
+    archive = several(server)
+    told: list[Downloading] = []
+    fetch_archive(archive, root, told.append)
+    home = root / "some" / "set"
+    found = sorted(str(path.relative_to(home)) for path in home.rglob("*") if path.is_file())
+    assert {"labels.gz", "more/b.txt", "text/a.txt"} <= set(found)
+    assert (home / "labels.gz").read_bytes() == b"as it is"
+    assert not list(root.parent.glob("escaped"))
+    assert not list(root.glob("escaped"))
+    assert [entry.name for entry in root.iterdir()] == ["some"]
+    assert list(dict.fromkeys(progress.name for progress in told)) == [
+        *("text.zip", "more.tgz", "labels.gz")
+    ]
+    assert {progress.target for progress in told} == {home}
+    assert archive.num_bytes == sum(map(len, server.files.values()))
+
+
+@pytest.mark.parametrize("name", ["text.zip", "more.tgz", "labels.gz"])
+def test_one_of_several_files_that_fails_leaves_nothing(
+    server: Server, root: Path, name: str
+) -> None:
+    archive = several(server)
+    server.files[name] = b"another"
+    with pytest.raises(DownloadFailed) as failed:
+        fetch_archive(archive, root, silent)
+    assert failed.value.url == f"{server.url}/{name}"
+    assert failed.value.hint == (
+        "run the same command again, or fetch the files by hand and unpack text.zip and more.tgz"
+        f" and put labels.gz into {root}/some/set"
+    )
+    assert not root.exists()
+
+
+def test_a_zip_that_is_none_is_told(server: Server, root: Path) -> None:
+    archive = serve(server, Archive((PublicFile("x/set.zip", "0" * 8, 0),), "set"), b"no archive")
+    assert failure(archive, root) == "it cannot be unpacked: File is not a zip file"
+    with pytest.raises(MissingData) as missing:
+        find_root(DataAccess((root,), lambda folder, names: []), "set", archive.how_to_get())
+    assert missing.value.how_to_get.endswith(
+        "unpack it to set under --data (RUNNER_DATA) or ./data"
+    )

@@ -8,10 +8,20 @@ from runner.components.data.caltech101 import Caltech101
 from runner.components.data.cifar import Cifar10, Cifar100
 from runner.components.data.digits import Digits
 from runner.components.data.imagefolder import ImageFolder
+from runner.components.data.mnist import FashionMnist, Kmnist, Mnist
 from runner.components.data.synthetic import Synthetic
 from runner.components.data.table import Table
 
 Data = Annotated[
-    Digits | ImageFolder | Table | Synthetic | Caltech101 | Cifar10 | Cifar100,
+    Digits
+    | ImageFolder
+    | Table
+    | Synthetic
+    | Caltech101
+    | Cifar10
+    | Cifar100
+    | Mnist
+    | FashionMnist
+    | Kmnist,
     Field(discriminator="dataset"),
 ]

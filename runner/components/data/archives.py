@@ -1,13 +1,13 @@
-"""Public archives of data sets: fetched and unpacked atomically.
+"""Public files of data sets: fetched and unpacked atomically.
 
-Work is done in a partial folder, which is then renamed. If two processes fetch the same archive,
+Work is done in a partial folder, which is then renamed. If two processes fetch the same data set,
 the second finds the folder there and drops its own.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,62 +27,109 @@ if TYPE_CHECKING:
     import tarfile
 
 SPACE = 2.5
-"""Disk space that fetching takes, in sizes of the archive: itself and its content."""
+"""Disk space that fetching takes, in sizes of the files: themselves and their content."""
+
+TAR, ZIP = (".tar.gz", ".tgz"), ".zip"
 
 
 @dataclass(frozen=True, slots=True)
-class Archive:
-    """A public archive of a data set.
+class PublicFile:
+    """A public file: an archive (.tar.gz, .tgz, .zip), or a file that is kept as it is.
 
     Attributes:
         md5: of the file, in hexadecimal.
         num_bytes: size of the file.
-        inner: path in a .zip of the .tar.gz that holds the images, "" for a plain .tar.gz.
-        folder: target of its only folder, relative to the folder of data sets; ends with the
-            folder's name in the archive.
+        inner: path in a .zip of the .tar.gz that holds the images, "" where it is not in one.
     """
 
     url: str
     md5: str
     num_bytes: int
-    inner: str
-    folder: str
+    inner: str = ""
 
     @property
     def name(self) -> str:
         """Name of the file."""
         return file_name(self.url)
 
+    @property
+    def is_packed(self) -> bool:
+        """Whether it is an archive."""
+        return self.name.endswith((*TAR, ZIP))
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """The public files of a data set.
+
+    Attributes:
+        files: one archive of the folder itself, or several files, which are its content: archives
+            are unpacked, others kept as they are.
+        folder: target, relative to the folder of data sets; of a single archive it ends with the
+            folder's name in it.
+    """
+
+    files: tuple[PublicFile, ...]
+    folder: str
+
+    @property
+    def name(self) -> str:
+        """Name of the only file, or of the folder."""
+        return self.files[0].name if len(self.files) == 1 else self.folder
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of all files."""
+        return sum(file.num_bytes for file in self.files)
+
     def how_to_get(self) -> str:
         """Return the hint for a missing data set."""
+        where = "" if len(self.files) == 1 else f" from {self.files[0].url.rpartition('/')[0]}"
+        named = self.files[0].url if not where else _listed(file.name for file in self.files)
         return (
             f"`runner run` downloads it ({show_bytes(self.num_bytes)}) unless --no-download is"
-            f" given; or fetch {self.url} by hand and {self._unpack()} {self.folder} under --data"
-            " (RUNNER_DATA) or ./data"
+            f" given; or fetch {named}{where} by hand and {self._unpack()} {self.folder} under"
+            " --data (RUNNER_DATA) or ./data"
         )
 
     def to_do(self, root: Path) -> str:
         """Return the hint after a failed download."""
-        again = "run the same command again, or fetch the file by hand and"
+        what = "file" if len(self.files) == 1 else "files"
+        again = f"run the same command again, or fetch the {what} by hand and"
         return f"{again} {self._unpack()} {root / self.folder}"
 
     def _unpack(self) -> str:
-        return f"unpack {self.inner} in it to" if self.inner else "unpack it to"
+        inner = self.files[0].inner
+        if inner:
+            return f"unpack {inner} in it to"
+        if len(self.files) == 1:
+            return "unpack it to"
+        packed = _listed(file.name for file in self.files if file.is_packed)
+        plain = _listed(file.name for file in self.files if not file.is_packed)
+        if not packed:
+            return "put them, as they are, into"
+        return f"unpack {packed}{f' and put {plain}' if plain else ''} into"
+
+
+def _listed(names: Iterable[str]) -> str:
+    *most, last = names = list(names) or [""]
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 Fetch = Callable[[Archive, Path], None]
-"""Fetches an archive to a folder of data sets."""
+"""Fetches a data set to a folder of data sets."""
 
 
 def fetch_archive(archive: Archive, root: Path, on_progress: OnProgress) -> None:
-    """Download an archive and unpack it under ``root``; the archive is deleted.
+    """Download the files of a data set and unpack them under ``root``; archives are deleted.
 
     Raises:
-        DownloadFailed: when it cannot be fetched, unpacked or stored; nothing is left behind.
+        DownloadFailed: when one cannot be fetched, unpacked or stored; nothing is left behind.
     """
     final = root / archive.folder
     made = [folder for folder in final.parents if not folder.exists()]
     work: Path | None = None
+    file = archive.files[0]
 
     def tell(progress: Downloading) -> None:
         on_progress(replace(progress, target=final))
@@ -90,17 +137,21 @@ def fetch_archive(archive: Archive, root: Path, on_progress: OnProgress) -> None
     try:
         root.mkdir(parents=True, exist_ok=True)
         _check_space(archive, root)
-        work = partial_path(root / archive.name)
-        work.mkdir(parents=True)
-        download(archive.url, work / archive.name, Checksum("md5", archive.md5), tell)
+        work = partial_path(root / Path(archive.name).name)
         unpacked = work / "unpacked"
-        _unpack(archive, work / archive.name, unpacked)
-        _move(unpacked / final.name, final)
+        unpacked.mkdir(parents=True)
+        for file in archive.files:
+            target = work / file.name if file.is_packed else unpacked / file.name
+            download(file.url, target, Checksum("md5", file.md5), tell)
+            if file.is_packed:
+                _unpack(file, target, unpacked)
+                target.unlink()
+        _move(unpacked if len(archive.files) > 1 else _only_folder(archive, unpacked), final)
     except DownloadFailed as error:
-        raise DownloadFailed(archive.url, error.what, archive.to_do(root)) from error.__cause__
+        raise DownloadFailed(error.url, error.what, archive.to_do(root)) from error.__cause__
     except OSError as error:
         what = f"it cannot be stored: {error}"
-        raise DownloadFailed(archive.url, what, archive.to_do(root)) from error
+        raise DownloadFailed(file.url, what, archive.to_do(root)) from error
     finally:
         if work is not None:
             remove_partial(work)
@@ -113,11 +164,11 @@ def _check_space(archive: Archive, root: Path) -> None:
         raise OSError(f"{show_bytes(needed)} are needed under {root}, {show_bytes(free)} are free")
 
 
-def _unpack(archive: Archive, path: Path, target: Path) -> None:
+def _unpack(file: PublicFile, path: Path, target: Path) -> None:
     """Unpack the archive at ``path`` to ``target``.
 
     Raises:
-        DownloadFailed: when its contents are not as expected.
+        DownloadFailed: when it is none.
         OSError: when it cannot be stored.
     """
     import tarfile
@@ -126,22 +177,34 @@ def _unpack(archive: Archive, path: Path, target: Path) -> None:
 
     broken = (tarfile.TarError, zipfile.BadZipFile, KeyError, EOFError, zlib.error)
     try:
-        if not archive.inner:
-            with tarfile.open(path, "r:gz") as tar:
-                _extract(tar, target)
-        else:
+        if file.inner:
             # the inner archive is read as a stream, so that it takes no space of its own
             with (
                 zipfile.ZipFile(path) as outer,
-                outer.open(archive.inner) as inner,
+                outer.open(file.inner) as inner,
                 tarfile.open(fileobj=inner, mode="r|gz") as tar,
             ):
                 _extract(tar, target)
+        elif file.name.endswith(ZIP):
+            with zipfile.ZipFile(path) as packed:
+                packed.extractall(target)  # it drops what would lead outside of target
+        else:
+            with tarfile.open(path, "r:gz") as tar:
+                _extract(tar, target)
     except broken as error:
-        raise DownloadFailed(archive.url, f"it cannot be unpacked: {error}", "") from error
-    name = Path(archive.folder).name
-    if not (target / name).is_dir():
-        raise DownloadFailed(archive.url, f"it holds no folder {name}", "")
+        raise DownloadFailed(file.url, f"it cannot be unpacked: {error}", "") from error
+
+
+def _only_folder(archive: Archive, unpacked: Path) -> Path:
+    """Return the folder that a single archive holds.
+
+    Raises:
+        DownloadFailed: when it holds another.
+    """
+    found = unpacked / Path(archive.folder).name
+    if not found.is_dir():
+        raise DownloadFailed(archive.files[0].url, f"it holds no folder {found.name}", "")
+    return found
 
 
 def _extract(tar: tarfile.TarFile, target: Path) -> None:
@@ -160,5 +223,7 @@ def _remove_empty(folders: list[Path]) -> None:
     for folder in folders:
         try:
             folder.rmdir()
+        except FileNotFoundError:  # the download failed before it was made
+            continue
         except OSError:
             return

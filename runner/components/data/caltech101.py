@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from runner.components.data.archives import Archive
+from runner.components.data.archives import Archive, PublicFile
 from runner.components.data.dataset import (
     DataAccess,
     ImageSource,
@@ -14,13 +14,13 @@ from runner.components.data.files import file_source
 from runner.components.data.imagefolder import ClassFolders
 from runner.components.data.splitting import Split
 
-ARCHIVE = Archive(
+FILE = PublicFile(
     url="https://data.caltech.edu/records/mzrjq-6wc02/files/caltech-101.zip",
     md5="3138e1922a9193bfa496528edbbc45d0",
     num_bytes=137_414_764,
     inner="caltech-101/101_ObjectCategories.tar.gz",
-    folder="caltech101/101_ObjectCategories",
 )
+ARCHIVE = Archive((FILE,), folder="caltech101/101_ObjectCategories")
 BACKGROUND = "BACKGROUND_Google"
 NUM_CLASSES = 101
 

@@ -9,22 +9,20 @@ import io
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
-from runner.components.data.archives import Archive
+from runner.components.data.archives import Archive, PublicFile
 from runner.components.data.dataset import (
     DataAccess,
     DatasetSettings,
     ImageSource,
     find_root,
 )
-from runner.components.data.splitting import Split
+from runner.components.data.packed import packed_source
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
+HOME = "https://www.cs.toronto.edu/~kriz"
 SIDE = 32
 ALLOWED = {
     ("numpy.core.multiarray", "_reconstruct"),
@@ -63,10 +61,11 @@ CIFAR10 = Layout(
     labels="labels",
     classes="label_names",
     archive=Archive(
-        url="https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
-        md5="c58f30108f718f92721af3b95e74349a",
-        num_bytes=170_498_071,
-        inner="",
+        (
+            PublicFile(
+                f"{HOME}/cifar-10-python.tar.gz", "c58f30108f718f92721af3b95e74349a", 170_498_071
+            ),
+        ),
         folder="cifar-10-batches-py",
     ),
 )
@@ -77,10 +76,11 @@ CIFAR100 = Layout(
     labels="fine_labels",
     classes="fine_label_names",
     archive=Archive(
-        url="https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",
-        md5="eb9058c3a382ffc7106e4002c42a8d85",
-        num_bytes=169_001_437,
-        inner="",
+        (
+            PublicFile(
+                f"{HOME}/cifar-100-python.tar.gz", "eb9058c3a382ffc7106e4002c42a8d85", 169_001_437
+            ),
+        ),
         folder="cifar-100-python",
     ),
 )
@@ -110,7 +110,6 @@ def read_batch(path: Path) -> dict[str, Any]:
 
 def _source(access: DataAccess, layout: Layout) -> ImageSource:
     import numpy as np
-    from PIL import Image as PillowImage
 
     archive = layout.archive
     root = find_root(access, archive.folder, archive.how_to_get(), archive)
@@ -119,25 +118,9 @@ def _source(access: DataAccess, layout: Layout) -> ImageSource:
     pixels = rows.reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1)
     labels = [int(label) for batch in batches for label in batch[layout.labels]]
     num_test = len(batches[-1][layout.labels])
-    splits: list[Split] = ["train"] * len(labels)
-    for index in range(len(labels) - num_test, len(labels)):
-        splits[index] = "test"
     classes = [str(name) for name in read_batch(root / layout.meta)[layout.classes]]
-    digest = hashlib.sha256(rows.tobytes() + bytes(labels)).hexdigest()
-
-    def read(index: int) -> "Image":
-        return PillowImage.fromarray(pixels[index])
-
-    names = [f"{index:05d}" for index in range(len(labels))]
-    return ImageSource(
-        names=tuple(names),
-        labels=tuple(labels),
-        classes=tuple(classes),
-        splits=tuple(splits),
-        fingerprint=digest[:32],
-        read=read,
-        root=root,
-    )
+    digest = hashlib.sha256(rows.tobytes() + bytes(labels)).hexdigest()[:32]
+    return packed_source(root, pixels, labels, classes, num_test, digest)
 
 
 class Cifar10(DatasetSettings):

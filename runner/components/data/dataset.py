@@ -262,17 +262,30 @@ class FractionDataset(DatasetSettings):
 
 
 def find_root(
-    access: DataAccess, folder: str, how_to_get: str, archive: Archive | None = None
+    access: DataAccess,
+    folder: str,
+    how_to_get: str,
+    archive: Archive | None = None,
+    also: Sequence[str] = (),
 ) -> Path:
     """Return the first existing ``folder`` under the roots of ``access``.
 
     Where there is none, its archive is fetched to the first root, if that is allowed.
 
+    Args:
+        access: says where to look.
+        folder: absolute, or relative to the roots.
+        how_to_get: hint for a missing folder.
+        archive: what becomes the folder.
+        also: other names of the folder, tried where it is in none of the roots.
+
     Raises:
         MissingData: when there is none, and none is fetched; also for a home folder of nobody.
         DownloadFailed: when it cannot be fetched.
     """
-    candidates = _candidates(access, folder, how_to_get)
+    candidates = [
+        path for name in (folder, *also) for path in _candidates(access, name, how_to_get)
+    ]
     for candidate in filter(Path.is_dir, candidates):
         return candidate
     if archive is not None and access.fetch is not None and access.roots:
