@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,6 +46,19 @@ def write_table(root: Path) -> Path:
     table = root / "photos.csv"
     table.write_text("\n".join(["path,label,split", *lines]))
     return table
+
+
+def write_arrays(root: Path) -> Path:
+    """Write ``photos.npz`` with gray images of two classes in three splits."""
+    draw = np.random.default_rng(6)
+    arrays: dict[str, Any] = {}
+    for split, count in (("train", 30), ("val", 8), ("test", 10)):
+        labels = np.arange(count) % 2
+        noise = draw.integers(0, 128, (count, 9, 8))
+        arrays[f"{split}_images"] = (noise * (labels[:, None, None] + 1)).astype(np.uint8)
+        arrays[f"{split}_labels"] = labels[:, None].astype(np.uint8)
+    np.savez_compressed(root / "photos.npz", **arrays)
+    return root / "photos.npz"
 
 
 def write_caltech101(
@@ -106,6 +120,7 @@ def idx_bytes(array: np.ndarray) -> bytes:
 LAYOUTS: Mapping[str, Callable[[Path], object]] = {
     "imagefolder": write_photos,
     "table": write_table,
+    "arrays": write_arrays,
     "caltech101": write_caltech101,
     "cifar10": partial(write_cifar, kind="cifar10"),
     "cifar100": partial(write_cifar, kind="cifar100"),

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from runner.components.data.arrays import Arrays
 from runner.components.data.caltech101 import Caltech101
 from runner.components.data.cifar import Cifar10, Cifar100
 from runner.components.data.digits import Digits
@@ -16,6 +17,7 @@ Data = Annotated[
     Digits
     | ImageFolder
     | Table
+    | Arrays
     | Synthetic
     | Caltech101
     | Cifar10

@@ -6,7 +6,7 @@ Owns the rule that the classes are those of the training images. Knows no file.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from runner.components.data.invalid import InvalidData
 from runner.components.data.listing import enumerated
@@ -32,13 +32,13 @@ def by_split(labels: Sequence[str], splits: Sequence[Split]) -> dict[Split, list
 
 
 def training_classes(
-    labels: Mapping[Split, Sequence[str]], places: Mapping[str, Sequence[str]], where: str
+    labels: Mapping[Split, Sequence[str]], places: Callable[[str], Sequence[str]], where: str
 ) -> tuple[str, ...]:
     """Return the classes of the training images, in order.
 
     Args:
         labels: of the images of each split.
-        places: where each label stands, for messages.
+        places: from a label to where it stands, for messages.
         where: what holds them all, for messages.
 
     Raises:
@@ -54,7 +54,7 @@ def training_classes(
         for name in unknown:
             similar = nearest(name, classes)
             like = f", looks like {similar}" if similar else ""
-            lines.append(f"    {name}: {enumerated(places[name])}{like}")
+            lines.append(f"    {name}: {enumerated(places(name))}{like}")
         found = f"labels of {where} that no training image has:"
         raise InvalidData("\n".join([found, *lines]), "give each class training images")
     return classes

@@ -15,7 +15,7 @@ from runner.components.data.joining import join_sources, split_notes
 from runner.components.data.labelled import by_split, training_classes
 from runner.components.data.listing import Listing
 from runner.components.data.splitting import SPLITS, Split
-from runner.components.data.table_rows import Row, places_of_labels
+from runner.components.data.table_rows import Row
 from runner.core.keys import content_key
 
 
@@ -65,7 +65,11 @@ def listed_rows(rows: Sequence[Row], where: str, notes: Sequence[str]) -> Listed
     official = any(row.split is not None for row in rows)
     splits = [row.split or "train" for row in rows]
     labels = by_split([row.label for row in rows], splits)
-    classes = training_classes(labels, places_of_labels(rows), where)
+
+    def places(label: str) -> list[str]:
+        return [row.place for row in rows if row.label == label]
+
+    classes = training_classes(labels, places, where)
     numbers = {name: number for number, name in enumerate(classes)}
 
     def place(row: Row) -> tuple[int, int, str]:

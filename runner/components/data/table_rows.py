@@ -206,11 +206,3 @@ def splits_by_folder(rows: Sequence[Row], where: str) -> list[Row]:
             "say in a column `split` of which split each row is: train, val or test",
         )
     return [row._replace(split=parts[row.name.split("/")[0]]) for row in rows]
-
-
-def places_of_labels(rows: Iterable[Row]) -> dict[str, list[str]]:
-    """Return the places of the rows with each label."""
-    places: dict[str, list[str]] = {}
-    for row in rows:
-        places.setdefault(row.label, []).append(row.place)
-    return places
