@@ -30,6 +30,7 @@ from runner.api.verifying import verify
 from runner.bind.kept_run import KeptRun
 from runner.bind.request import Request
 from runner.bind.workspace import REFERENCE
+from runner.components.own.permission import allow_code
 from runner.spec.schema import spec_schema
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "KeptRun",
     "Request",
     "actual",
+    "allow_code",
     "check_database",
     "clear_cache",
     "database_info",

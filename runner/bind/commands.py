@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.bind.workspace import DEFAULT_DATABASE, REFERENCE, workspace
+from runner.components.own.permission import permission
 from runner.spec.names import short_name
 from runner.spec.nodes import as_yaml
 from runner.spec.variants import variant_options
@@ -28,9 +29,15 @@ def run_command(
     words += [] if profile is None else ["--profile", profile]
     for option in sets:
         words += ["--set", option]
+    words += _allowing()
     if workspace(db).database_path not in (DEFAULT_DATABASE, REFERENCE):
         words += ["--db", str(db)]
     return shlex.join(words)
+
+
+def _allowing() -> list[str]:
+    """Return the options that allow the same code as now."""
+    return [word for root in permission().roots for word in ("--code", root.shown)]
 
 
 def make_again(cells: list[Mapping[str, Any]], db: str | Path | None = None) -> str:
@@ -46,6 +53,7 @@ def make_again(cells: list[Mapping[str, Any]], db: str | Path | None = None) -> 
         name = short_name(path)  # one that is a label's, too, would mean the label
         words += ["--only", f"{path if name in labels else name}={as_yaml(value)}"]
     words += ["--only", f"seed={cell['seed']}"]
+    words += _allowing()
     own = db is not None and str(db) not in (DEFAULT_DATABASE, REFERENCE)
     words += ["--db", str(db)] if own else []
     return " ".join(shlex.quote(word) for word in words)

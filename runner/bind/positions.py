@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from runner.components.models.classifier import UnknownLayer
+from runner.components.own.problems import OwnCodeFailed
 from runner.core.errors import Problem, SpecError, nearest
 from runner.spec.cells import ResolvedCell
 from runner.spec.nodes import Node, find
@@ -50,6 +51,8 @@ def network_problems(resolved: ResolvedCell) -> Iterator[None]:
     except EmptyPolicy as error:
         allowed = "a policy that freezes some layers and leaves others to train"
         raise problem_at(resolved, "model.freeze", str(error), allowed) from None
+    except OwnCodeFailed as error:
+        raise problem_at(resolved, "model", error.found, hint=error.hint) from None
     except (AssertionError, ValueError, RuntimeError) as error:
         found = f"the model does not fit the data: {error}"
         hint = "take another network, or other images (data.resize, data.crop, data.color)"

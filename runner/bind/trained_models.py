@@ -21,6 +21,7 @@ from runner.bind.workspace import REFERENCE, Workspace
 from runner.components.data.dataset import DataAccess
 from runner.components.measures import METRIC_NAMES, metric_parts
 from runner.components.models.torchvision_model import TorchvisionModel
+from runner.components.resolved import refuse_code
 from runner.components.settings import Settings
 from runner.core.artifacts import weights_name
 from runner.core.errors import UsageError, nearest
@@ -115,11 +116,12 @@ def recorded_settings(record: Record) -> Settings:
     """Return the settings of a recorded run.
 
     Raises:
-        UsageError: when this version does not know them all.
+        UsageError: when this version does not know them all, or own code is not allowed.
     """
     try:
         return Settings.model_validate_json(json.dumps(record["settings"]))
     except ValidationError as error:
+        refuse_code(error)
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise UsageError(

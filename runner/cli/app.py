@@ -34,6 +34,7 @@ from runner.cli import (
     specs,
     verifying,
 )
+from runner.cli.code_option import takes_code
 from runner.core.errors import DiskFull, RunnerError, is_full_disk
 
 app = typer.Typer(
@@ -45,31 +46,31 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("run", epilog=running.EXAMPLES)(running.run)
-app.command("plan", epilog=planning.EXAMPLES)(planning.plan)
-app.command("verify", epilog=verifying.EXAMPLES)(verifying.verify)
-app.command("validate", epilog=specs.VALIDATE_EXAMPLES)(specs.validate)
-app.command("report", epilog=reporting.EXAMPLES)(reporting.report)
-app.command("plot", epilog=plotting.EXAMPLES)(plotting.plot)
+app.command("run", epilog=running.EXAMPLES)(takes_code(running.run))
+app.command("plan", epilog=planning.EXAMPLES)(takes_code(planning.plan))
+app.command("verify", epilog=verifying.EXAMPLES)(takes_code(verifying.verify))
+app.command("validate", epilog=specs.VALIDATE_EXAMPLES)(takes_code(specs.validate))
+app.command("report", epilog=reporting.EXAMPLES)(takes_code(reporting.report))
+app.command("plot", epilog=plotting.EXAMPLES)(takes_code(plotting.plot))
 app.command("list", epilog=inspect.LIST_EXAMPLES)(inspect.list_command)
-app.command("show", epilog=inspect.SHOW_EXAMPLES)(inspect.show)
+app.command("show", epilog=inspect.SHOW_EXAMPLES)(takes_code(inspect.show))
 app.command("diff", epilog=comparing.EXAMPLES)(comparing.diff)
-app.command("predict", epilog=predicting.EXAMPLES)(predicting.predict)
-app.command("evaluate", epilog=evaluating.EXAMPLES)(evaluating.evaluate)
-app.command("export", epilog=exporting.EXAMPLES)(exporting.export)
+app.command("predict", epilog=predicting.EXAMPLES)(takes_code(predicting.predict))
+app.command("evaluate", epilog=evaluating.EXAMPLES)(takes_code(evaluating.evaluate))
+app.command("export", epilog=exporting.EXAMPLES)(takes_code(exporting.export))
 app.command("new", epilog=specs.NEW_EXAMPLES)(specs.new)
 app.command("schema", epilog=specs.SCHEMA_EXAMPLES)(specs.schema)
 inspecting.app.command("saliency", epilog=inspecting_images.SALIENCY_EXAMPLES)(
-    inspecting_images.saliency
+    takes_code(inspecting_images.saliency)
 )
 inspecting.app.command("embedding", epilog=inspecting_images.EMBEDDING_EXAMPLES)(
-    inspecting_images.embedding
+    takes_code(inspecting_images.embedding)
 )
 inspecting.app.command("predictions", epilog=inspecting_predictions.EXAMPLES)(
-    inspecting_predictions.predictions
+    takes_code(inspecting_predictions.predictions)
 )
 inspecting.app.command("robustness", epilog=inspecting_robustness.EXAMPLES)(
-    inspecting_robustness.robustness
+    takes_code(inspecting_robustness.robustness)
 )
 app.add_typer(inspecting.app, name="inspect")
 app.add_typer(caching.app, name="cache")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from runner.cli.answers import aligned, csv_text
+from runner.cli.code_option import takes_code
 from runner.cli.options import Db, Only, Profile, Sets, check_format
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ SHOWN_CELLS = 4
 
 
 @app.command("sizes", epilog=SIZES_EXAMPLES)
+@takes_code
 def sizes(
     spec: Annotated[Path, typer.Argument(metavar="SPEC", help="A spec file.")],
     image: Annotated[

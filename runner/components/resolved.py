@@ -9,12 +9,14 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from runner.components.component import keyed_text
 from runner.components.data import Data
 from runner.components.data.dataset import DatasetSettings
+from runner.components.own.problems import KIND, CodeProblem
 from runner.components.settings import Settings
+from runner.core.errors import UsageError
 from runner.core.keys import canonical_json, text_key
 from runner.core.run import ResolvedSettings
 
@@ -38,8 +40,41 @@ def typed_data(resolved: ResolvedSettings) -> DatasetSettings:
 
 def _typed(resolved: ResolvedSettings, kind: Any) -> Any:
     if resolved.typed is None:
-        resolved.typed = _validated(kind, canonical_json(resolved.json))
+        text = canonical_json(resolved.json)
+        # what own code may be run belongs to the invocation, not to the process
+        resolved.typed = _of_own_code(kind, text) if ".py:" in text else _validated(kind, text)
     return resolved.typed
+
+
+def _of_own_code(kind: Any, text: str) -> Any:
+    """Return settings in which own code may be named.
+
+    Raises:
+        UsageError: when it is not allowed, or is other code than it was.
+    """
+    try:
+        return TypeAdapter(kind).validate_json(text)
+    except ValidationError as error:
+        refuse_code(error)
+        raise
+
+
+def refuse_code(error: ValidationError) -> None:
+    """Raise what is wrong with own code as an error of the request; return where nothing is.
+
+    Raises:
+        UsageError: when it is not allowed, not there, or is other code than it was.
+    """
+    for detail in error.errors(include_url=False):
+        if detail["type"] == KIND:
+            problem: CodeProblem = detail["ctx"]["problem"]
+            where = f"{problem.position}: " if problem.position else ""
+            raise UsageError(
+                f"{where}{problem.found}",
+                allowed=problem.allowed,
+                hint=problem.hint,
+                suggestion=problem.suggestion,
+            ) from None
 
 
 @lru_cache(maxsize=1 << 8)

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import assert_never, cast
 
-import torch
-
 from runner.artifacts.states import remove_checkpoints
 from runner.components.resolved import typed_data, typed_settings
 from runner.core.errors import StageFailed
@@ -126,7 +124,7 @@ def _compute(
             unused = outside_prefix(settings, images.shape, len(images.classes))
             network = network_for(context, settings, images, given=unused)
             return features_stage(context, images, network, stage)
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+    except Exception as error:
         failure = as_failure(context, stage, error)
         if failure is error:
             raise

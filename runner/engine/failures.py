@@ -10,6 +10,7 @@ import json
 import torch
 
 from runner.artifacts.folder import INDEX
+from runner.components.own.loading import failed, is_of_own_code
 from runner.components.resolved import typed_settings
 from runner.core.artifacts import pixels_name
 from runner.core.errors import StageFailed
@@ -30,6 +31,8 @@ def as_failure(context: Context, stage: OnImages, error: Exception) -> Exception
         return StageFailed(out_of_memory(context, stage, error))
     if isinstance(error, RuntimeError) and UNREPEATABLE in str(error):
         return StageFailed(_unrepeatable(error))
+    if is_of_own_code(error):
+        return StageFailed(failed("own code raised an error", error).found)
     return error
 
 

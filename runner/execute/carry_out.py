@@ -11,6 +11,7 @@ from runner.bind.data_locations import data_locations, image_sources
 from runner.bind.late_numerics import LateNumerics
 from runner.bind.plan_runs import PlannedRuns, plan_runs
 from runner.bind.planned_records import record_wanted
+from runner.components.own.permission import permission
 from runner.core.moments import reached
 from runner.execute import EXECUTORS
 from runner.execute.listener import Listener
@@ -74,6 +75,7 @@ def _setup(planned: PlannedRuns, numerics: LateNumerics) -> WorkerSetup:
         weights=bound.weights,
         needed=tuple(name for stage in planned.plan.stages for name in stage.consumes),
         share_states="go_on_from_states" not in bound.disabled,
+        code=permission().paths,
     )
 
 

@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import runner.core.errors as errors
+from runner.components.own.permission import allow_code
 from runner.core.errors import Interrupted, RunnerError
 from runner.core.records import AttemptStatus
 from runner.core.stages import Stage
@@ -256,7 +257,7 @@ def _serve(setup: WorkerSetup, pipe: Connection[Any, Any], stop: Event, parent: 
     parents = _Telling(pipe)
     with suppress(EOFError, BrokenPipeError):
         try:
-            with Worker(setup, parents, should_stop) as worker:
+            with allow_code(*setup.code), Worker(setup, parents, should_stop) as worker:
                 while (asked := pipe.recv()) is not None:
                     tasks, released = asked
                     worker.release(released)

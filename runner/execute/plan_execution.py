@@ -34,6 +34,7 @@ class WorkerSetup:
         weights: files of pretrained weights, by `weights_name`.
         needed: artifacts that stages of the plan need, once for each.
         share_states: go on from states that other trainings left.
+        code: files and folders whose Python code is allowed.
     """
 
     request: Request
@@ -44,6 +45,7 @@ class WorkerSetup:
     weights: Mapping[str, Path]
     needed: tuple[str, ...]
     share_states: bool
+    code: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

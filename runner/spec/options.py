@@ -10,7 +10,12 @@ from functools import lru_cache
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
+from runner.components.own.component import OwnComponent, known_classes, own_class
+from runner.components.own.names import is_code_name
+from runner.components.own.problems import CodeProblem
+from runner.components.own.union import OwnCode
 from runner.spec.nodes import Node, find
 
 SHOWN = 16
@@ -48,23 +53,56 @@ def shorten_list(tags: Sequence[str]) -> str:
     return f"{', '.join(tags[:SHOWN])} and {len(tags) - SHOWN} more (docs/reference.md)"
 
 
-@lru_cache(maxsize=8)
 def setting_paths(model: type[BaseModel]) -> Mapping[str, tuple[type[BaseModel], ...]]:
     """Return the dotted path of every setting below ``model``, with the classes that have it.
 
-    Items of lists have no path.
+    Those of own code are among them once it was read. Items of lists have no path.
     """
+    return _setting_paths(model, tuple(known_classes()))
+
+
+@lru_cache(maxsize=8)
+def _setting_paths(
+    model: type[BaseModel], own: tuple[type[OwnComponent], ...]
+) -> Mapping[str, tuple[type[BaseModel], ...]]:
     paths: dict[str, tuple[type[BaseModel], ...]] = {}
-    for path, owner in _walk(model, ""):
+    for path, owner in _walk(model, "", own):
         paths[path] = (*paths.get(path, ()), owner)
     return paths
 
 
-def _walk(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, type[BaseModel]]]:
+def _walk(
+    model: type[BaseModel], prefix: str, own: tuple[type[OwnComponent], ...]
+) -> Iterator[tuple[str, type[BaseModel]]]:
     for name, field in model.model_fields.items():
         yield f"{prefix}{name}", model
-        for option in _below(field.annotation):
-            yield from _walk(option, f"{prefix}{name}.")
+        kind = _own_kind(field)
+        mine = [each for each in own if kind is not None and issubclass(each, kind)]
+        for option in [*_below(field.annotation), *mine]:
+            yield from _walk(option, f"{prefix}{name}.", own)
+
+
+def _own_kind(field: FieldInfo) -> type[OwnComponent] | None:
+    """Return what own code is to be at a setting, None where it cannot be named."""
+    return next((each.kind for each in field.metadata if isinstance(each, OwnCode)), None)
+
+
+def own_option(model: type[BaseModel], path: Sequence[str], name: str) -> type[OwnComponent] | None:
+    """Return the settings class of own code that is named for the component at ``path``.
+
+    Its file is read; None where that cannot be, which validation reports.
+    """
+    owner: type[BaseModel] | None = model
+    for step in path[:-1]:
+        options = model_options(owner.model_fields[step].annotation) if owner else []
+        owner = options[0] if options else None
+    kind = _own_kind(owner.model_fields[path[-1]]) if owner else None
+    if kind is None or not is_code_name(name):
+        return None
+    try:
+        return own_class(kind, name)
+    except CodeProblem:
+        return None
 
 
 def _below(annotation: Any) -> list[type[BaseModel]]:
@@ -108,4 +146,5 @@ def _chosen(options: list[type[BaseModel]], node: Node) -> type[BaseModel] | Non
         return options[0]
     named = node.get("name") or node.get("dataset")
     tag = named.value if named is not None else None
-    return next((option for option in options if tag in tags_of(option)), None)
+    own = known_classes() if is_code_name(tag) else []
+    return next((option for option in [*options, *own] if tag in tags_of(option)), None)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from runner.components.own.problems import KIND, CodeProblem
 from runner.core.errors import Problem, Subject, nearest
 from runner.spec.names import COMPONENT_PATHS, SHORT_NAMES, as_mapping
 from runner.spec.nodes import Node, plain
@@ -121,6 +122,8 @@ class _Translator:
         if kind == "union_tag_not_found":
             found = f"{self._name(path)} lacks '{_kind_key(path)}'"
             return Problem(node.key_position or node.position, found, self._about(path))
+        if kind == KIND:
+            return _of_code(detail["ctx"]["problem"], node.get(_kind_key(path)) or node)
         if kind == "value_error":
             message = str(detail["msg"]).removeprefix("Value error, ")
             name = self._name(path)
@@ -229,6 +232,21 @@ class _Translator:
             return None
         chosen, _ = models_at(self._model, self._tree, path[: end - 1])
         return chosen.model_fields.get(path[end - 1]) if chosen else None
+
+
+def _of_code(problem: CodeProblem, named: Node) -> Problem:
+    """Return a problem of own code: at its name, or in its file with a hint at who named it."""
+    hint = problem.hint
+    if problem.position is not None and named.position is not None:
+        hint = f"{hint}; " if hint else ""
+        hint += f"it is named at {named.position}"
+    return Problem(
+        problem.position or named.position,
+        problem.found,
+        problem.allowed,
+        hint=hint,
+        suggestion=problem.suggestion,
+    )
 
 
 def _elsewhere(path: Path) -> str:

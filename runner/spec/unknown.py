@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 
 from runner.components.settings import Settings
 from runner.core.errors import Problem, SpecError, nearest
-from runner.spec.names import SETTING_ROOTS, SHORT_NAMES, setting_path
-from runner.spec.nodes import Node
-from runner.spec.options import component_name, models_at, setting_paths
+from runner.spec.names import COMPONENT_PATHS, SETTING_ROOTS, SHORT_NAMES, setting_path
+from runner.spec.nodes import Node, find
+from runner.spec.options import component_name, models_at, own_option, setting_paths
 
 SHOWN = 4
 """Settings that a message suggests at most."""
@@ -28,6 +28,10 @@ class UnknownName(SpecError):
 
     def among(self, tree: Node) -> UnknownName:
         """Return the same error for a spec with these settings."""
+        for path, key in COMPONENT_PATHS.items():
+            named = find(tree, [*path.split("."), key])
+            if named is not None and isinstance(named.value, str):
+                own_option(Settings, path.split("."), named.value)  # its settings are known then
         return UnknownName(self._problem, tree)
 
 

@@ -15,7 +15,7 @@ from runner.components.settings import Settings
 from runner.core.errors import Problem
 from runner.spec.names import COMPONENT_PATHS, spell_out
 from runner.spec.nodes import Node, find, plain, put
-from runner.spec.options import models_at, tags_of
+from runner.spec.options import models_at, own_option, tags_of
 from runner.spec.problems import translate
 
 Named = tuple[type[BaseModel], str]
@@ -77,7 +77,11 @@ def _named(tree: Node, context: Node) -> Node:
             continue
         above = find(context, [*path, key])
         name = above.value if above is not None and isinstance(above.value, str) else ""
-        choices = _takers(dotted, frozenset(node.value), name)
+        own = own_option(Settings, path, name)
+        choices: tuple[Named, ...] = ()
+        if own is not None and node.value.keys() <= own.model_fields.keys():
+            choices = ((own, name),)
+        choices = choices or _takers(dotted, frozenset(node.value), name)
         tag = choices[0][1]
         for option, other in choices if len(choices) > 1 else ():
             if not any(_complaints(option, Node({**node.value, key: Node(other)}, node.position))):

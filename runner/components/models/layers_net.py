@@ -7,6 +7,7 @@ import torch
 from torch import fx, nn
 
 from runner.components.models.shapes_net import output_on_meta
+from runner.components.own.problems import OwnCodeFailed
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -53,12 +54,13 @@ def output_size(module: nn.Module, image_shape: tuple[int, int, int]) -> tuple[i
 def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
     """Return what ``build`` builds, on the meta device.
 
-    regnet computes its widths with tensors, which the meta device cannot: it is built in memory.
+    regnet computes its widths with tensors, which the meta device cannot: it is built in memory,
+    as own code is that does anything of the kind.
     """
     try:
         with torch.device("meta"):
             return build()
-    except NotImplementedError:
+    except (NotImplementedError, OwnCodeFailed):
         return build().to("meta")
 
 

@@ -15,10 +15,12 @@ from runner.components.models import Model
 from runner.components.models.classifier import num_outputs
 from runner.components.models.counting_net import MultiplyAdds
 from runner.components.models.layers_net import on_meta
+from runner.components.models.own_model import OwnModel
 from runner.components.models.shapes_net import output_on_meta
 from runner.components.models.torchvision_model import TorchvisionModel
 from runner.components.settings import Settings
 from runner.engine.network.freezing import find_frozen
+from runner.engine.network.own_layout import own_network
 from runner.engine.network.split import features_shape, split_at_prefix
 from runner.engine.network.tensors import tensors_digest
 
@@ -94,7 +96,13 @@ def network_layout(settings: Settings, shape: Shape, num_classes: int) -> Layout
         UnknownLayer: for a frozen layer or a cut that the network lacks.
         ValueError: when the network does not fit the images, or everything is frozen.
         RuntimeError: when the images are too small.
+        OwnCodeFailed: when own code raises an error.
     """
+    if isinstance(settings.model, OwnModel):
+        outputs = num_outputs(settings.model, num_classes)
+        own, multiply_adds = own_network(settings, shape, outputs)
+        find_frozen(own, settings.model.freeze)
+        return Layout(count_parameters(own), multiply_adds)
     module = network_on_meta(settings.model, shape, num_classes)
     frozen = find_frozen(module, settings.model.freeze)
     split = split_at_prefix(module, frozen)

@@ -16,6 +16,7 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from runner.components.models.layers_net import LeafTracer, graph_module
 from runner.components.models.shapes_net import output_on_meta
+from runner.components.own.loading import PREFIX
 from runner.engine.network.freezing import Frozen
 
 Shape = tuple[int, ...]
@@ -39,8 +40,11 @@ class SplitNetwork:
 
 
 def split_at_prefix(network: nn.Module, frozen: Frozen) -> SplitNetwork | None:
-    """Return a network split behind its frozen prefix, or None when it has none."""
-    if not frozen.parameters:
+    """Return a network split behind its frozen prefix, or None when it has none.
+
+    Own code may do in its layers what a trace does not show: it is not split.
+    """
+    if not frozen.parameters or type(network).__module__.startswith(PREFIX):
         return None
     graph = _traced(network)
     if graph is None:

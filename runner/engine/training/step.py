@@ -8,12 +8,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from runner.components.models.own_model import OwnModel
 from runner.components.optimizers_net import TorchOptimizer
 from runner.components.settings import Settings
 from runner.core.keys import keyed_seed
 from runner.engine.network.build import Network
 from runner.engine.network.drawing import may_draw
 from runner.engine.stages.evaluate import autocast
+
+HOST = torch.device("cpu")
 
 
 class TrainingStep:
@@ -37,6 +40,7 @@ class TrainingStep:
         """
         self._settings, self._network, self._optimizer = settings, network, optimizer
         self._criterion = settings.train.loss.build(weights)
+        self._is_own = isinstance(settings.model, OwnModel)
         self._may_draw = may_draw(network.active, self._criterion)
 
     def __call__(
@@ -52,7 +56,10 @@ class TrainingStep:
         """
         settings, train = self._settings, self._settings.train
         if self._may_draw:
-            seed_generator(inputs.device, keyed_seed(settings.seed, "dropout", epoch, step))
+            seed = keyed_seed(settings.seed, "dropout", epoch, step)
+            seed_generator(inputs.device, seed)
+            if self._is_own and inputs.device.type != "cpu":
+                seed_generator(HOST, seed)  # own code may draw there, too
         with autocast(inputs.device, train.precision):
             logits = self._network(inputs)
         loss: Tensor = self._criterion(logits.float(), labels)

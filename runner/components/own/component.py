@@ -1,0 +1,151 @@
+"""Components of the user's own: settings as the signature has them, and the class made of them.
+
+Owns what all kinds of own components share. Which parameters the program gives is the kind's.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal, TypeVar, cast
+
+from pydantic import BaseModel, Field, create_model
+
+from runner.components.component import Component
+from runner.components.own.loading import OwnModules, failed
+from runner.components.own.local_files import read_local_files
+from runner.components.own.names import CodeName, parse_code_name
+from runner.components.own.permission import permission
+from runner.components.own.problems import CodeProblem, OwnCodeFailed
+from runner.components.own.signature import REQUIRED, Parameter, Signature, read_signature
+from runner.core.errors import SourcePosition
+
+Own = TypeVar("Own", bound="OwnComponent")
+
+
+class OwnClass:
+    """A class of the user's own: its signature, and how it is imported.
+
+    Attributes:
+        name: in specs.
+        signature: what it takes.
+    """
+
+    def __init__(self, name: CodeName, signature: Signature, modules: OwnModules) -> None:
+        self.name, self.signature = name, signature
+        self._modules = modules
+
+    def __call__(self, **arguments: Any) -> Any:
+        """Return an instance.
+
+        Raises:
+            OwnCodeFailed: when importing or building it raises an error.
+        """
+        made = self._modules.attribute(self.name.attribute)
+        if not isinstance(made, type):
+            raise OwnCodeFailed(f"'{self.name}' is no class once it is imported")
+        try:
+            return made(**arguments)
+        except (Exception, SystemExit) as error:
+            raise failed(f"'{self.name}' cannot be built", error) from error
+
+
+class OwnComponent(Component):
+    """A class in a Python file that is allowed with `--code`.
+
+    Its settings are the parameters of its `__init__` that have an annotation; they are read from
+    the text.
+    """
+
+    own: ClassVar[OwnClass]
+    unreadable: ClassVar[tuple[str, SourcePosition] | None] = None
+    """The first thing in the code whose effect no digest holds, and where it stands."""
+    GIVEN: ClassVar[tuple[str, ...]] = ()
+    """Parameters that are no settings: the program gives them."""
+
+    code: str = Field(
+        min_length=1,
+        max_length=64,
+        description="digest of the file and of the local modules that it imports; filled in",
+    )
+    version: int | None = Field(
+        None,
+        ge=0,
+        le=1 << 31,
+        description="raised by hand where the code does what no digest can hold, as `exec`",
+        json_schema_extra={"neutral": None},
+    )
+
+    def make(self, **given: Any) -> Any:
+        """Return an instance of the class, given its settings and what the program gives.
+
+        Raises:
+            OwnCodeFailed: when own code raises an error.
+        """
+        signature = self.own.signature
+        settings = {
+            name: _as_taken(getattr(self, name), parameter)
+            for name, parameter in signature.settings.items()
+        }
+        return self.own(**settings, **{name: given[name] for name in signature.given})
+
+
+def _as_taken(value: Any, parameter: Parameter) -> Any:
+    return list(value) if parameter.is_list and isinstance(value, tuple) else value
+
+
+def own_class(kind: type[Own], text: str) -> type[Own]:
+    """Return the settings class of own code that a spec names; read once in an invocation.
+
+    Args:
+        kind: what it is to be.
+        text: its name.
+
+    Raises:
+        CodeProblem: when it is not allowed, not there, or cannot have settings.
+    """
+    name, allowed = parse_code_name(text), permission()
+    known = allowed.classes
+    if (kind, name) not in known:
+        try:
+            known[kind, name] = _read(kind, name)
+        except CodeProblem as problem:
+            if not allowed.roots:
+                raise
+            known[kind, name] = problem
+    found = known[kind, name]
+    if isinstance(found, CodeProblem):
+        raise found
+    return cast(type[Own], found)
+
+
+def known_classes() -> list[type[OwnComponent]]:
+    """Return the classes of own code that this invocation has named so far."""
+    return [each for each in permission().classes.values() if isinstance(each, type)]
+
+
+def _read(kind: type[Own], name: CodeName) -> type[Own]:
+    files = read_local_files(*permission().find(name))
+    signature = read_signature(files.file, name.attribute, kind.GIVEN)
+    fields: dict[str, Any] = {}
+    for setting, parameter in signature.settings.items():
+        _check_name(kind, setting, parameter)
+        described = f"a setting of {name}"
+        default = ... if parameter.default is REQUIRED else parameter.default
+        fields[setting] = (parameter.annotation, Field(default, description=described))
+    made = create_model(
+        name.attribute,
+        __base__=kind,
+        __module__=kind.__module__,
+        name=(cast(Any, Literal[str(name)]), ...),
+        code=(str, Field(files.digest, description=kind.model_fields["code"].description)),
+        **fields,
+    )
+    made.own = OwnClass(name, signature, OwnModules(files))
+    made.unreadable = files.unreadable
+    return made
+
+
+def _check_name(kind: type[OwnComponent], setting: str, parameter: Parameter) -> None:
+    is_taken = setting in kind.model_fields or hasattr(BaseModel, setting)
+    if is_taken or setting == "name" or setting.startswith(("_", "model_")):
+        found = f"{setting} cannot be a setting of own code: the name has another meaning"
+        raise CodeProblem(found, hint="rename the parameter", position=parameter.position)

@@ -1,0 +1,82 @@
+"""Own code as one more choice in a union of components: chosen by the form of its name alone."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+from runner.components.component import canonical_settings
+from runner.components.own.component import OwnComponent, own_class
+from runner.components.own.names import is_code_name
+from runner.components.own.problems import CodeProblem
+
+OURS, OWN = "<ours>", "<own>"
+"""Tags of the two branches; no setting can be called so."""
+
+
+class OwnCode:
+    """Metadata of an annotated union: a name of own code is one of ``kind``."""
+
+    def __init__(self, kind: type[OwnComponent]) -> None:
+        self.kind = kind
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Return the union's schema with another branch."""
+        own = core_schema.with_info_plain_validator_function(
+            self._validated,
+            serialization=core_schema.plain_serializer_function_ser_schema(canonical_settings),
+        )
+        return core_schema.tagged_union_schema({OURS: handler(source), OWN: own}, _branch)
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Return the schema of the program's own components: a file's are not known to it."""
+        assert schema["type"] == "tagged-union"
+        return handler(schema["choices"][OURS])
+
+    def _validated(self, value: Any, info: core_schema.ValidationInfo) -> OwnComponent:
+        if isinstance(value, OwnComponent):
+            return value
+        try:
+            chosen = own_class(self.kind, value["name"])
+            _check(chosen, value)
+        except CodeProblem as problem:
+            raise problem.for_pydantic() from None
+        if info.mode == "json":
+            return chosen.model_validate_json(json.dumps(value))
+        return chosen.model_validate(value)
+
+
+def _branch(value: Any) -> str:
+    is_own = isinstance(value, OwnComponent) or (
+        isinstance(value, dict) and is_code_name(value.get("name"))
+    )
+    return OWN if is_own else OURS
+
+
+def _check(chosen: type[OwnComponent], value: dict[str, Any]) -> None:
+    """Check what the code is, before its settings.
+
+    Raises:
+        CodeProblem: when it is other code than was recorded, or no digest can hold what it does.
+    """
+    name, digest = value["name"], chosen.model_fields["code"].default
+    if value.get("code", digest) != digest:
+        raise CodeProblem(
+            f"'{name}' is other code now than it was: its digest is {digest}, not {value['code']}",
+            hint="use the files as they were then",
+        )
+    if chosen.unreadable is not None and value.get("version") is None:
+        what, position = chosen.unreadable
+        raise CodeProblem(
+            f"'{name}' uses `{what}` ({position}), whose effect cannot be read from the text",
+            hint="add version: 1 beside the name, and raise it whenever the code does another"
+            " thing",
+        )

@@ -1,0 +1,39 @@
+"""docs/own.md: its files, copied, and its commands, executed, print what it shows."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from runner.cli.app import main
+
+PAGE = (Path(__file__).parents[2] / "docs" / "own.md").read_text(encoding="utf-8")
+FILES = dict(re.findall(r"<!-- (\S+\.\w+) -->\n```\w+\n(.*?)```", PAGE, re.S))
+COMMANDS = re.findall(r"<!-- \w+ -->\n```console\n\$ (runner .*?)\n(.*?)```", PAGE, re.S)
+
+
+def without_digits(text: str) -> list[list[str]]:
+    """Return the words of each line; results of a training may differ by machine."""
+    return [re.sub(r"0\.\d{3}", "N", line).split() for line in text.splitlines() if line]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("command", "output"), COMMANDS, ids=[each for each, _ in COMMANDS])
+def test_the_page_can_be_copied(
+    command: str,
+    output: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr("sys.argv", command.split())
+    with pytest.raises(SystemExit) as ended:
+        main()
+    printed = capsys.readouterr()
+    assert not ended.value.code, printed.err
+    assert without_digits(printed.out) == without_digits(output)
+    accuracies = [float(each) for each in re.findall(r"0\.\d{3}", printed.out)]
+    assert min(accuracies) > 0.6

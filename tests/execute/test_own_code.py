@@ -1,0 +1,197 @@
+"""Runs of own code: only where it is allowed, new when it means another thing, killed and whole."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from forks import OUTPUT, Forks, KillAt
+from grids import ask, left_in
+from own_nets import NETS, SPEC, write_nets
+
+from runner import api
+from runner.core.errors import RunnerError, SpecError, UsageError
+
+ALLOWED = ("--code", "nets.py")
+MARK = "from pathlib import Path\nPath('was_run').touch()\n"
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the current folder, with own code that says when it is run, and a spec."""
+    monkeypatch.chdir(tmp_path)
+    write_nets(tmp_path, MARK + NETS)
+    return tmp_path
+
+
+def planned_epochs() -> int:
+    with api.allow_code("nets.py"):
+        return api.plan("own.yaml").planned.epochs
+
+
+@pytest.fixture
+def done(home: Path) -> Path:
+    """Return the folder of runs that are done; whether code is run is seen anew."""
+    with api.allow_code("nets.py"):
+        assert set(api.run("own.yaml").statuses.values()) == {"done"}
+    (home / "was_run").unlink()
+    return home
+
+
+def refused(do: Any, *words: Any, **options: Any) -> str:
+    with pytest.raises(RunnerError) as caught:
+        do(*words, **options)
+    assert not Path("was_run").exists()
+    return str(caught.value)
+
+
+NOT_ALLOWED = "'nets.py:WideNet' is Python code; allow it with --code nets.py"
+
+
+def test_code_that_a_spec_names_is_not_run_without_permission(home: Path) -> None:
+    for do in (api.run, api.plan, api.validate, api.verify, api.inspect_sizes):
+        assert refused(do, "own.yaml") == f"own.yaml:3:15: {NOT_ALLOWED}"
+    with api.allow_code("layers.py"):
+        assert "is in no file that is allowed (--code layers.py)" in refused(api.run, "own.yaml")
+    assert not (home / "results.db").exists()
+
+
+def test_code_is_read_and_not_run_where_a_spec_is_validated(home: Path) -> None:
+    with api.allow_code("nets.py"):
+        (experiment,) = api.validate("own.yaml").experiments
+        assert [cell.settings.model.width for cell in experiment.cells] == [2, 3]  # type: ignore[union-attr]
+        write_nets(home, MARK + NETS, spec=SPEC.replace('WideNet"', 'WideNet", widht: 3'))
+        with pytest.raises(SpecError, match=r"own\.yaml:3:34: unknown setting 'widht' in model"):
+            api.validate("own.yaml")
+    assert not (home / "was_run").exists()
+
+
+@pytest.mark.slow
+def test_code_that_a_database_names_is_not_run_without_permission(done: Path) -> None:
+    cell = "own:0:0"
+    assert api.show(cell).record["settings"]["model"]["name"] == "nets.py:WideNet"
+    assert len(api.list_runs().frame()) == 2
+    assert len(api.report().frame()) == 2
+    assert api.diff("own:0:0", "own:1:0").differences
+    for do in (api.predict, api.evaluate):
+        assert refused(do, cell, [done] if do is api.predict else done) == NOT_ALLOWED
+    assert refused(api.export, cell, "safetensors") == NOT_ALLOWED
+    assert not (done / "was_run").exists()
+    with api.allow_code("nets.py"):
+        assert api.export(cell, out="net.pt2").path.exists()
+    assert (done / "was_run").exists()
+
+
+@pytest.mark.slow
+def test_code_beside_a_checkpoint_or_in_an_archive_is_not_run_without_permission(
+    done: Path,
+) -> None:
+    """Plant code beside all that a run leaves, move all of it away as an archive, and use that."""
+    for folder in done.joinpath(".runner").rglob("*"):
+        if folder.is_dir():
+            (folder / "nets.py").write_text("raise RuntimeError\n")
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        tar.add(done, "there")
+    archive.seek(0)
+    with tarfile.open(fileobj=archive) as tar:
+        tar.extractall(done / "unpacked", filter="data")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(done / "unpacked" / "there")
+        assert refused(api.run, "own.yaml").endswith(NOT_ALLOWED)
+        assert refused(api.export, "own:0:0", "safetensors") == NOT_ALLOWED
+
+
+@pytest.mark.slow
+def test_an_edit_that_means_nothing_trains_nothing_and_a_constant_makes_new_runs(
+    done: Path,
+) -> None:
+    assert planned_epochs() == 0
+    write_nets(done, f"# a comment\n{MARK}{NETS}")
+    assert planned_epochs() == 0
+    write_nets(done, MARK + NETS, "SCALE = 2.0\n")
+    assert planned_epochs() == 2
+    with api.allow_code("nets.py"), pytest.raises(UsageError, match="is other code now than"):
+        api.export("own:0:0", "safetensors")
+
+
+@pytest.mark.slow
+def test_code_that_changes_while_a_run_is_at_work_is_not_mixed(done: Path) -> None:
+    """Let a child process find other code than the plan was made with."""
+    from planted import at_moment
+
+    def edit() -> None:
+        write_nets(done, MARK + NETS, "SCALE = 3.0\n")
+
+    with (
+        api.allow_code("nets.py"),
+        at_moment("runs planned, not recorded", edit),
+        pytest.raises(RunnerError, match="is other code now than it was"),
+    ):
+        api.run("own.yaml", sets=["epochs=3"], executor="process")
+
+
+@pytest.mark.slow
+def test_errors_in_training_fail_the_run_and_name_the_line(home: Path) -> None:
+    broken = NETS.replace(
+        "        return self.out", "        self.training and 1 / 0\n        return self.out"
+    )
+    write_nets(home, broken)
+    with api.allow_code("nets.py"):
+        assert set(api.run("own.yaml").statuses.values()) == {"failed"}
+        attempts = api.show("own:0:0").record["attempts"]
+    line = broken.splitlines().index("        self.training and 1 / 0") + 1
+    errors = [each["error"] for each in attempts if each["status"] == "failed"]
+    assert errors == [
+        f"own code raised an error: {home / 'nets.py'}:{line}: ZeroDivisionError: division by zero"
+    ]
+
+
+WRONG = {
+    "F.dropout(hidden, self.drop, self.training)": (
+        "F.dropout(hidden)",
+        "gives other logits for the same images in evaluation mode",
+    ),
+    "(width * 9, num_classes)": ("(width * 9, 3)", r"gives \(B, 3\), not logits \(B, 10\)"),
+    "return self.out(": ("return None, (", "gives a tuple, not a tensor of logits"),
+    "in_channels, width, 3": ("in_channels, width, 1", "does not take images .* RuntimeError"),
+}
+
+
+@pytest.mark.parametrize("right", WRONG)
+def test_networks_that_are_none_are_refused_before_anything_is_trained(
+    home: Path, right: str
+) -> None:
+    wrong, told = WRONG[right]
+    write_nets(home, NETS.replace(right, wrong))
+    with (
+        api.allow_code("nets.py"),
+        pytest.raises(SpecError, match=rf"own\.yaml:3:8: 'nets\.py:WideNet' {told}"),
+    ):
+        api.run("own.yaml")
+    assert not (home / "results.db").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("executor", ["local", "process"])
+def test_killed_runs_of_own_code_with_dropout_end_as_if_undisturbed(
+    forks: Forks, tmp_path: Path, executor: str
+) -> None:
+    lefts = []
+    for name in ("undisturbed", "killed"):
+        folder = tmp_path / name
+        folder.mkdir()
+        spec = SPEC.replace("epochs: 1", "epochs: 5").replace("[2, 3]", "[4]")
+        write_nets(folder, NETS, spec=spec)
+        words = ["run", "own.yaml", *ALLOWED, "--checkpoint-seconds", "0"]
+        if name == "killed":
+            assert forks.run(folder, words, KillAt("epochs recorded", 3)) != 0
+            words += ["--executor", executor]
+        assert forks.run(folder, words) == 0, (folder / OUTPUT).read_text()
+        lefts.append(left_in(folder))
+    assert lefts[0].tensors == lefts[1].tensors
+    assert len(ask(tmp_path / "killed", "SELECT 1 FROM attempts WHERE status = 'lost'")) == 1
+    assert lefts[0].dump == lefts[1].dump

@@ -1,0 +1,44 @@
+"""Own code that tests allow: a small network with a module beside it, and specs that name it."""
+
+from pathlib import Path
+
+NETS = '''
+"""Networks of a test."""
+
+from torch import nn
+from torch.nn import functional as F
+
+from layers import SCALE
+
+
+class WideNet(nn.Module):
+    """One hidden layer with dropout by a function, which no layer announces."""
+
+    def __init__(self, num_classes: int, in_channels: int, width: int = 16, drop: float = 0.1):
+        super().__init__()
+        self.inside = nn.Conv2d(in_channels, width, 3, stride=2)
+        self.out = nn.Linear(width * 9, num_classes)
+        self.drop = drop
+
+    def forward(self, x):
+        hidden = F.relu(self.inside(x)).flatten(1) * SCALE
+        return self.out(F.dropout(hidden, self.drop, self.training))
+'''
+LAYERS = "SCALE = 1.0\n"
+SPEC = """\
+name: own
+data: digits
+model: {name: "nets.py:WideNet"}
+train: {epochs: 1, batch_size: 256, optimizer: {name: sgd, lr: 0.1}}
+sweep:
+  grid:
+    model.width: [2, 3]
+"""
+
+
+def write_nets(folder: Path, nets: str = NETS, layers: str = LAYERS, spec: str = SPEC) -> Path:
+    """Write own code and a spec that names it into a folder; return the spec."""
+    (folder / "nets.py").write_text(nets)
+    (folder / "layers.py").write_text(layers)
+    (folder / "own.yaml").write_text(spec)
+    return folder / "own.yaml"
