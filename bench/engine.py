@@ -9,10 +9,12 @@
 
 `loops` trains each network twice in one process, by the engine and by a bare loop in plain torch
 (bench/bare_loop.py), which must give the same numbers in bytes: the loss of every step, all
-metrics, the weights of the best epoch. Where one differs, the exit code is 1. FOLDER has CIFAR-10
-and Caltech-101; without them, images of the same shape are generated. `--device cuda` also measures
-ResNet-18, and every precision. Each part writes its rows into bench/results/engine.json as soon as
-it has them; `python tools/docs.py` then makes docs/performance.md.
+metrics, the weights of the best epoch. Where one differs, the exit code is 1. On a GPU the first
+two epochs of each are compared, with the GPU made to repeat itself. FOLDER has CIFAR-10 and
+Caltech-101; without them, images of the same shape are generated. `--device cuda` also measures
+trainings that take hours on a CPU, and every precision. Each part writes its rows into
+bench/results/engine.json as soon as it has them; `python tools/docs.py` then makes
+docs/performance.md.
 """
 
 from __future__ import annotations
@@ -58,25 +60,32 @@ def loops(options: argparse.Namespace) -> None:
                 "threads": found["threads"],
                 "pairs": len(found["wall"]),
                 "steps compared": found["steps"],
+                **idle(found),
             }
             record(REPORT, f"loops {options.device}", row, cells, found["where"])
+
+
+def idle(found: dict[str, Any]) -> dict[str, str]:
+    """Return the share of a step in which a GPU has nothing to do, on both sides."""
+    shares = {}
+    for side in ("engine", "bare"):
+        if f"{side}_busy_ms" in found:
+            part = found[f"{side}_busy_ms"] / statistics.median(found[f"{side}_ms"])
+            shares[f"device idle, {side}"] = f"{100 * max(0.0, 1 - part):.0f} %"
+    return shares
 
 
 def one_loop(spec: Path, data: Path | None, options: argparse.Namespace) -> dict[str, Any]:
     """Measure one training, in this process."""
     import torch
-    from engine_pairs import facts, make_sides, measure
+    from engine_pairs import device_ms, facts, make_sides, measure
 
     device = torch.device(options.device)
-
-    def synchronize() -> None:
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-
     sides = make_sides(spec, data, device)
-    pairs = measure(sides, options.pairs, synchronize)
+    pairs = measure(sides, options.pairs, repeats=device.type != "cuda")
     return {
         **facts(pairs),
+        **(device_ms(sides) if device.type == "cuda" else {}),
         "steps": sides.steps,
         "threads": sides.threads,
         "where": machine(options.device),

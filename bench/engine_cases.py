@@ -30,7 +30,7 @@ class Case:
     Attributes:
         title: for the report.
         settings: returns its settings, from the specs in experiments/.
-        real: settings of real images, by what is changed in ``data``.
+        real: settings of real images, by what is changed in ``data``; None: always generated.
         needs: what a folder of data must hold for them; None where nothing is needed.
         made: generated images of the same number and shape.
         epochs: of a whole run.
@@ -39,7 +39,7 @@ class Case:
 
     title: str
     settings: Callable[[], dict[str, Any]]
-    real: Mapping[str, Any]
+    real: Mapping[str, Any] | None
     needs: Path | None
     made: Mapping[str, Any]
     epochs: int = 3
@@ -49,13 +49,16 @@ class Case:
     def document(self, data: Path | None, precision: str = "fp32") -> dict[str, Any]:
         """Return a spec; with the real images where ``data`` has them."""
         settings = self.settings()
-        settings["data"] = {**self.made} if self.is_made(data) else {**self.real}
+        real = None if self.is_made(data) else self.real
+        settings["data"] = {**self.made} if real is None else {**real}
         settings["train"] |= {"epochs": self.epochs, "precision": precision, **self.train}
         settings["evaluate"]["test"] = "never"
         return {"name": "case", **settings}
 
     def is_made(self, data: Path | None) -> bool:
         """Return whether the images are generated."""
+        if self.real is None:
+            return True
         return self.needs is not None and (data is None or not (data / self.needs).is_dir())
 
 
@@ -154,12 +157,28 @@ CASES: dict[str, Case] = {
         _made(11, 132, 224, **HALF),
         train={"batch_size": 64},
     ),
+    "r21-long": Case(
+        "R2.1, 32 px, batch 200, 100 steps an epoch",
+        of_experiment("convnet_cifar10", 1),
+        None,
+        None,
+        _made(10, 21_000, 32, validation=1 / 21),
+        heavy=True,
+    ),
+    "alexnet-long": Case(
+        "AlexNet, 224 px, batch 256, 10 steps an epoch",
+        _alexnet,
+        None,
+        None,
+        _made(101, 3072, 224, validation=1 / 6),
+        heavy=True,
+    ),
     "resnet18": Case(
-        "ResNet-18, 224 px, batch 128",
+        "ResNet-18, 224 px, batch 128, 20 steps an epoch",
         _resnet,
-        _folder(resize=256, crop=224, validation=0.5, train_images=2048),
-        CALTECH,
-        _made(102, 4096, 224, validation=0.5, train_images=2048),
+        None,
+        None,
+        _made(101, 3072, 224, validation=1 / 6),
         heavy=True,
     ),
 }

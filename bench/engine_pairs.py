@@ -1,14 +1,18 @@
 """The engine beside the bare loop, in turns in one process, their numbers compared in bytes.
 
 The engine's side is its own path: its samples, network, optimizer and epochs. Both sides begin
-with the same weights and train the same epochs; where one number differs, nothing is measured.
+with the same weights and train the same epochs; where one number differs, nothing is measured. A
+GPU repeats itself only where it is made to: there, two epochs are compared in bytes with the
+device made to, and the pairs behind them are measured with it as it is.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +28,7 @@ from runner.bind.bound_request import bind_request
 from runner.bind.request import Request
 from runner.components.settings import Settings, splits_each_epoch
 from runner.core.reader import Reader, ReaderState
-from runner.engine.arithmetic import computing, memory_format
+from runner.engine.arithmetic import computing, memory_format, prepare_repeating
 from runner.engine.context import Context
 from runner.engine.data.pixels import open_images
 from runner.engine.data.samples import Images
@@ -35,6 +39,9 @@ from runner.engine.numerics import begin_numerics, on_threads
 from runner.engine.training.loop import Diverged, Training, TrainState
 from runner.engine.training.together import take_steps
 from runner.lower.trajectory import make_reader, pixels_key
+
+ON_DEVICE = ("kernel", "gpu_memcpy", "gpu_memset")
+"""Events of a trace in which the device works."""
 
 TURN_SECONDS = 0.25
 """One side trains at least so long before the other does."""
@@ -80,22 +87,31 @@ class Sides:
     """Both sides of a training.
 
     Attributes:
-        switches: of torch, set while either side trains, as in a stage.
+        switches: of torch, set while either side trains, as in a stage; made to repeat itself or
+            not.
         threads: that both have.
-        epochs: compared so far.
-        steps: of these epochs.
+        synchronize: waits for the device.
+        epochs: trained so far.
+        steps: compared so far, in bytes.
     """
 
     name: str
     engine: EngineSide
     bare: BareLoop
-    switches: Callable[[], AbstractContextManager[None]]
+    switches: Callable[[bool], AbstractContextManager[None]]
     threads: int
+    synchronize: Callable[[], None] = lambda: None
     epochs: int = 0
     steps: int = 0
 
-    def pair(self, count: int, engine_first: bool) -> Pair:
+    def pair(self, count: int, engine_first: bool, repeating: bool = True) -> Pair:
         """Train so many epochs on each side, compare them, and return what they took.
+
+        Args:
+            count: of epochs.
+            engine_first: whether the engine's turn is first.
+            repeating: whether the device is made to repeat itself; else only the number of steps
+                is compared.
 
         Raises:
             BenchFailed: where a number differs.
@@ -104,14 +120,19 @@ class Sides:
         spent: dict[int, Spent] = {}
         found: dict[int, list[Epoch]] = {}
         for which in (0, 1) if engine_first else (1, 0):
-            with self.switches():
+            with self.switches(repeating):
+                self.synchronize()
                 clock = Clock()
                 found[which] = [sides[which]() for _ in range(count)]
+                self.synchronize()
                 spent[which] = clock.spent()
         for one, other in zip(found[0], found[1], strict=True):
             self.epochs += 1
-            self.steps += len(one.losses)
-            compare(self.name, self.epochs, one, other)
+            if repeating:
+                self.steps += len(one.losses)
+                compare(self.name, self.epochs, one, other)
+            elif len(one.losses) != len(other.losses):
+                raise BenchFailed(f"{self.name}: epoch {self.epochs} has other steps bare")
         return Pair(spent[0], spent[1], sum(len(each.losses) for each in found[0]))
 
     def compare_best(self) -> None:
@@ -159,6 +180,8 @@ def make_sides(
     spec: Path, data: Path | None, device: torch.device, changes: Sequence[str] = ()
 ) -> Sides:
     """Prepare the images of a spec's first cell, and return both sides of its training."""
+    if device.type == "cuda":
+        prepare_repeating()  # before this process uses CUDA
     numerics = begin_numerics(device)
     sets = ("train.epochs=100000", *changes)
     request = Request(
@@ -181,11 +204,15 @@ def make_sides(
     threads = numerics.threads(train)
 
     @contextmanager
-    def switches() -> Iterator[None]:
-        with on_threads(threads), computing(device, settings.train.precision):
+    def switches(repeating: bool) -> Iterator[None]:
+        with on_threads(threads), computing(device, settings.train.precision, repeating):
             yield
 
-    return Sides(spec.stem, engine, bare, switches, threads)
+    def synchronize() -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+    return Sides(spec.stem, engine, bare, switches, threads, synchronize)
 
 
 def _data(context: Context, key: str, settings: Settings, images: Images) -> Data:
@@ -205,23 +232,32 @@ def _data(context: Context, key: str, settings: Settings, images: Images) -> Dat
     )
 
 
-def measure(sides: Sides, pairs: int, synchronize: Callable[[], None]) -> list[Pair]:
-    """Return what the sides took in so many turns, after one that is not counted.
+def measure(sides: Sides, pairs: int, repeats: bool = True) -> list[Pair]:
+    """Return what the sides took in so many turns, after two that are not counted.
+
+    Args:
+        sides: of a training.
+        pairs: how many turns of both.
+        repeats: whether the device repeats itself without being made to, so that all turns are
+            compared in bytes, and not the first two alone.
 
     Raises:
         BenchFailed: where their numbers differ.
     """
     sides.pair(1, engine_first=True)
-    warm = sides.pair(1, engine_first=False)
+    sides.pair(1, engine_first=False)
+    if not repeats:
+        sides.compare_best()
+    warm = sides.pair(1, engine_first=True, repeating=repeats)
     seconds = max(min(warm.engine.wall, warm.bare.wall), 1e-6)
     count = max(1, math.ceil(TURN_SECONDS / seconds))
     found = []
     for number in range(pairs):
-        synchronize()
-        found.append(sides.pair(count, engine_first=number % 2 == 0))
+        found.append(sides.pair(count, number % 2 == 0, repeats))
         print(f"\r{sides.name}: pair {number + 1} of {pairs}", end="", file=sys.stderr)
     print(file=sys.stderr)
-    sides.compare_best()
+    if repeats:
+        sides.compare_best()
     return found
 
 
@@ -233,3 +269,39 @@ def facts(pairs: Sequence[Pair]) -> dict[str, Any]:
         "engine_ms": [1000 * each.engine.wall / each.steps for each in pairs],
         "bare_ms": [1000 * each.bare.wall / each.steps for each in pairs],
     }
+
+
+def device_ms(sides: Sides) -> dict[str, float]:
+    """Return for how many milliseconds a step the device computes, of an epoch of either side.
+
+    Counted by torch's profiler: the time in which at least one kernel or copy is under way,
+    evaluation included. Held against the milliseconds of steps that were not profiled, which the
+    profiler slows down, the rest is the time in which the device has nothing to do.
+    """
+    turns = {"engine_busy_ms": sides.engine.epoch, "bare_busy_ms": sides.bare.epoch}
+    return {name: _busy_ms(sides, epoch) for name, epoch in turns.items()}
+
+
+def _busy_ms(sides: Sides, epoch: Callable[[], Epoch]) -> float:
+    cuda = [torch.profiler.ProfilerActivity.CUDA]
+    with sides.switches(False), tempfile.TemporaryDirectory() as folder:
+        sides.synchronize()
+        with torch.profiler.profile(activities=cuda) as profile:
+            steps = len(epoch().losses)
+            sides.synchronize()
+        trace = Path(folder) / "trace.json"
+        profile.export_chrome_trace(str(trace))
+        events = json.loads(trace.read_text(encoding="utf-8"))["traceEvents"]
+    spans = [
+        (each["ts"], each["ts"] + each["dur"]) for each in events if each.get("cat") in ON_DEVICE
+    ]
+    return covered(spans) / 1000 / steps
+
+
+def covered(spans: Iterable[tuple[float, float]]) -> float:
+    """Return the length of the union of spans."""
+    total, reached = 0.0, -math.inf
+    for begin, end in sorted(spans):
+        total += max(0.0, end - max(begin, reached))
+        reached = max(reached, end)
+    return total

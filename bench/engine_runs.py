@@ -74,7 +74,7 @@ def count_denormals(spec: Path, data: Path | None, device: str) -> dict[str, Any
     from runner.engine.training.checkpoint import optimizer_tensors
 
     sides = make_sides(spec, data, torch.device(device))
-    with sides.switches():
+    with sides.switches(False):
         for _ in range(EPOCHS):
             sides.engine.epoch()
     counted, total = 0, 0

@@ -82,7 +82,9 @@ def run_child(
 
 def environment_of(code: Path) -> dict[str, str]:
     """Return the environment in which ``runner`` is that of a checkout."""
-    return {**os.environ, "PYTHONPATH": str(code), "COLUMNS": "200"}
+    others = os.environ.get("PYTHONPATH")
+    path = str(code) if not others else os.pathsep.join((str(code), others))
+    return {**os.environ, "PYTHONPATH": path, "COLUMNS": "200"}
 
 
 def runner_command(*words: str) -> list[str]:

@@ -124,6 +124,6 @@ def test_weights_of_the_best_epoch_are_compared(sides: Sides) -> None:
 
 @pytest.mark.slow
 def test_pairs_are_measured(sides: Sides) -> None:
-    found = measure(sides, 2, lambda: None)
+    found = measure(sides, 2)
     assert len(found) == 2
     assert all(each.steps and each.engine.cpu > 0 and each.bare.cpu > 0 for each in found)
