@@ -5,6 +5,7 @@
     python bench/engine.py runs                   where the time of whole runs goes
     python bench/engine.py denormals              in an optimizer's state after 100 epochs
     python bench/engine.py busy                   beside a busy process, and as two processes
+    python bench/engine.py slots                  small trainings by several processes
     python bench/engine.py against CHECKOUT       whole runs of other code and of this, in turns
 
 `loops` trains each network twice in one process, by the engine and by a bare loop in plain torch
@@ -30,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from engine_cases import CASES, PRECISIONS
-from engine_runs import busy, count_denormals, watched
+from engine_runs import busy, count_denormals, slots, watched
 from measuring import (
     BenchFailed,
     machine,
@@ -126,6 +127,18 @@ def busy_part(options: argparse.Namespace) -> None:
         record(REPORT, "busy", name, cells, machine())
 
 
+def slots_part(options: argparse.Namespace) -> None:
+    """Measure small trainings by several processes on one device."""
+    found = slots(options.repetitions, options.device)
+    alone = statistics.median(found["one process"])
+    for name, seconds in found.items():
+        cells = {
+            "wall s": with_range(seconds),
+            "runs done, × one process": f"{alone / statistics.median(seconds):.2f}",
+        }
+        record(REPORT, f"slots {options.device}", name, cells, machine(options.device))
+
+
 def against(options: argparse.Namespace) -> None:
     """Measure whole runs of another checkout and of this one."""
     from engine_against import compared, wholes
@@ -196,6 +209,8 @@ PARTS: dict[str, Callable[[argparse.Namespace], None]] = {
     "denormals": denormals,
     "busy": busy_part,
 }
+OTHERS = {"against": against, "slots": slots_part}
+"""What is measured only where it is named."""
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -203,7 +218,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("part", nargs="?", default="all", choices=("all", *PARTS, "against"))
+    parser.add_argument("part", nargs="?", default="all", choices=("all", *PARTS, *OTHERS))
     parser.add_argument("checkout", nargs="?", type=Path, help="of other code, for `against`")
     parser.add_argument("--only", type=lambda text: text.split(","), help=", ".join(CASES))
     parser.add_argument("--pairs", type=int, default=20)
@@ -236,7 +251,7 @@ def main(arguments: Sequence[str]) -> int:
             found = CHILDREN[options.part](options.child, options.data, options)
             options.answer.write_text(json.dumps(found))
             return 0
-        parts = {**PARTS, "against": against}
+        parts = {**PARTS, **OTHERS}
         for part in PARTS if options.part == "all" else (options.part,):
             parts[part](options)
     except BenchFailed as failed:

@@ -1,6 +1,6 @@
 """Whole runs: where their time goes, what is left in an optimizer's state, and busy machines.
 
-Owns the parts `runs`, `denormals` and `busy` of bench/engine.py.
+Owns the parts `runs`, `denormals`, `busy` and `slots` of bench/engine.py.
 """
 
 from __future__ import annotations
@@ -104,7 +104,8 @@ def denormals(tensor: Any) -> int:
 
 def busy(repetitions: int, threads: int | None) -> dict[str, list[float]]:
     """Return the wall seconds of the quickstart in three situations, in turns."""
-    flags = [] if threads is None else ["--threads", str(threads)]
+    flags = ["--device", "cpu"]
+    flags += [] if threads is None else ["--threads", str(threads)]
     situations: dict[str, Callable[[], float]] = {
         "alone": lambda: _quickstart(1, flags),
         "beside one busy process": lambda: _beside(flags),
@@ -114,6 +115,17 @@ def busy(repetitions: int, threads: int | None) -> dict[str, list[float]]:
     for _ in range(repetitions):
         for name, measure in situations.items():
             seconds[name].append(measure())
+    return seconds
+
+
+def slots(repetitions: int, device: str) -> dict[str, list[float]]:
+    """Return the wall seconds of the quickstart with 60 epochs, by one to four processes."""
+    flags = ["--device", device, "--set", "epochs=60"]
+    seconds: dict[str, list[float]] = {}
+    for _ in range(repetitions):
+        for count in (1, 2, 4):
+            name = "one process" if count == 1 else f"{count} processes"
+            seconds.setdefault(name, []).append(_quickstart(count, flags))
     return seconds
 
 
@@ -135,7 +147,7 @@ def _busy_process() -> Iterator[None]:
 def _quickstart(processes: int, flags: list[str]) -> float:
     """Return the seconds until so many processes of the quickstart have ended."""
     with tempfile.TemporaryDirectory() as temporary:
-        command = runner_command("run", str(QUICKSTART), "--device", "cpu", *flags)
+        command = runner_command("run", str(QUICKSTART), *flags)
         started = time.perf_counter()
         children = [
             subprocess.Popen(

@@ -49,6 +49,12 @@ optimizer) and by a loop in plain torch that does the least work for the same nu
 normalised floats in memory, torch's fused optimizer, evaluated images cut into batches once,
 nothing shown, stored or asked. Both begin with the same weights, and every loss of a step,
 every metric and the kept weights are compared in bytes; where one differs, the bench fails."""
+LOOPS_ON_A_GPU = """\
+As on a CPU, but for the comparison in bytes: a GPU repeats itself only where it is made to, so two
+epochs of each side are compared with the GPU made to, and the pairs are measured with it as it
+is. *Device idle* is the part of a step in which the GPU computes nothing: the time covered by its
+kernels and copies, by torch's profiler, against the time of a step that was not profiled. All
+images are generated, but those of the quickstart."""
 RUNS = """\
 `runner run` of one training in a fresh folder, wrapped from outside. *Start-up* is the
 interpreter and every import, *waiting* what the training's thread waits for others, *written
@@ -62,6 +68,9 @@ R4.1's Adam."""
 BUSY = """\
 The quickstart, twelve runs: alone, beside a process that computes without end, and as two
 processes that share the work."""
+SLOTS = """\
+The quickstart with 60 epochs, twelve trainings of a network that leaves most of a GPU idle, by one
+process and by several that share the work on one GPU."""
 AGAINST = """\
 Whole runs of earlier code and of this, in turns, each a process in a fresh folder: a ratio
 above 1 means that this code is faster. *Records* says whether every metric and every loss of a
@@ -89,7 +98,7 @@ SECTIONS = (
         "engine",
         "loops cuda",
         "python bench/engine.py loops --device cuda",
-        LOOPS,
+        LOOPS_ON_A_GPU,
     ),
     Section(
         "Where the time of a run goes",
@@ -115,6 +124,13 @@ SECTIONS = (
         DENORMALS,
     ),
     Section("Busy machines", "engine", "busy", "python bench/engine.py busy", BUSY),
+    Section(
+        "Several processes on one GPU",
+        "engine",
+        "slots cuda",
+        "python bench/engine.py slots --device cuda",
+        SLOTS,
+    ),
     Section(
         "Against earlier code",
         "engine",
