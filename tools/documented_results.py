@@ -6,10 +6,11 @@ what neither of them does.
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,7 @@ class Section:
         variant: the measured variant as it is now; the spec itself where there is none.
         tables: those that were recorded when it was measured; none when it was not.
         rows: one mapping per measured cell.
+        others: further measured variants.
     """
 
     documented: Documented
@@ -64,6 +66,7 @@ class Section:
     variant: Experiment
     tables: tuple[Table, ...]
     rows: tuple[Mapping[str, Any], ...]
+    others: tuple[Section, ...] = ()
 
     @property
     def done(self) -> int:
@@ -93,7 +96,10 @@ def _section(database: Database, documented: Documented) -> Section:
     tables = tuple(
         each.table for each in stored_tables(database) if (each.experiment, each.variant) == mine
     )
-    section = Section(documented, experiment, variant, tables, _rows(database, variant))
+    others = tuple(
+        _section(database, replace(documented, sets=(text,), more=())) for text in documented.more
+    )
+    section = Section(documented, experiment, variant, tables, _rows(database, variant), others)
     is_whole = not variant.variant and 0 < section.done == len(section.rows)
     assert is_whole or documented.why, (
         f"{documented.spec} is not run as a whole, and nobody says why"
@@ -168,10 +174,11 @@ def commands(section: Section) -> Iterator[str]:
     options += [word for text in documented.sets for word in ("--set", text)]
     of_variant = ["--variant", variant.variant] if variant.variant else []
     reference = ["--reference"] if section.rows else []
-    yield shlex.join(["runner", "run", spec, *options])
-    for table in section.tables or variant.tables:
-        words = ["runner", "report", "--table", table.name, *of_variant, *reference]
-        yield shlex.join(words)
+    yield from _run_and_report(section, spec, [*options], [*of_variant, *reference])
+    for other in section.others:
+        sets = [word for text in other.documented.sets for word in ("--set", text)]
+        variant_words = ["--variant", other.variant.variant, *reference]
+        yield from _run_and_report(other, spec, sets, variant_words)
     for figure in documented.figures:
         words = ["runner", "plot", spec, *shlex.split(figure), *options, *reference]
         yield shlex.join(words)
@@ -180,6 +187,14 @@ def commands(section: Section) -> Iterator[str]:
         words = ["runner", "plot", spec, *shlex.split(figure), *options]
         yield shlex.join([*words, *(reference if ships[figure] else ())])
     yield from documented.commands
+
+
+def _run_and_report(
+    section: Section, spec: str, of_run: list[str], of_report: list[str]
+) -> Iterator[str]:
+    yield shlex.join(["runner", "run", spec, *of_run])
+    for table in section.tables or section.variant.tables:
+        yield shlex.join(["runner", "report", "--table", table.name, *of_report])
 
 
 def _measured(database: Database, section: Section) -> Iterator[str]:
@@ -200,6 +215,14 @@ def _measured(database: Database, section: Section) -> Iterator[str]:
     for picture in section.documented.pictures:
         yield f"![{picture.caption}](pictures/{picture.file})\n\n{picture.caption}\n"
     yield f"{_origin(_origins(database, section))}\n"
+    for other in section.others:
+        yield f"With `{other.variant.variant}`:\n"
+        for table in other.tables:
+            values = _published(other)
+            name, which = other.variant.name, other.variant.variant
+            filled = query_table(database, table, name, which, None, values, is_compared=True)
+            yield render(filled, "markdown")
+        yield f"{_origin(_origins(database, other))}\n"
     left = len(section.rows) - section.done
     if left:
         reason = f": {why}" if is_whole else ""
@@ -221,7 +244,7 @@ def _published(section: Section) -> dict[int, Mapping[str, Published]]:
 
 
 def _cell_of(labels: Mapping[str, str], swept: Mapping[str, Any]) -> str:
-    return repr((sorted(labels.items()), sorted(swept.items(), key=lambda item: item[0])))
+    return json.dumps([dict(labels), dict(swept)], sort_keys=True)
 
 
 def _changed(section: Section) -> int:
