@@ -1,4 +1,4 @@
-"""The verb `new`: a short spec from a folder of images."""
+"""The verb `new`: a short spec for images at hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from runner.spec.starter import make_spec
 
 @dataclass(frozen=True, slots=True)
 class NewSpec:
-    """A spec for a folder of images.
+    """A spec for images at hand.
 
     Attributes:
         name: of the experiment.
@@ -27,19 +27,20 @@ class NewSpec:
         return self.text
 
 
-def new_spec(folder: str | Path, out: str | None = None, side: int | None = None) -> NewSpec:
-    """Write a short spec for a folder of images.
+def new_spec(data: str | Path, out: str | None = None, side: int | None = None) -> NewSpec:
+    """Write a short spec for images at hand.
 
     Args:
-        folder: holds one folder of images per class, or folders train, val, test that do.
+        data: a folder with one folder of images per class, or with train, val, test of these; a
+            table, or the folder of its metadata.csv; an .npz file.
         out: the file, which must not be there yet; NAME.yaml when not given; "-" for none.
         side: of the prepared images in pixels; chosen by the images when not given.
 
     Raises:
-        UsageError: when the folder has no images to learn from, or the file is there already.
+        UsageError: when there are no images to learn from, or the file is there already.
     """
     beside = Path.cwd() if out in (None, "-") else Path(str(out)).parent
-    name, text = make_spec(Path(folder), beside, side)
+    name, text = make_spec(Path(data), beside, side)
     if out == "-":
         return NewSpec(name, text, None)
     path = Path(out or f"{name}.yaml")

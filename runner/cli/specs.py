@@ -19,7 +19,8 @@ Examples:
 NEW_EXAMPLES = """\b
 Examples:
   runner new photos/                        writes photos.yaml
-  runner new photos/ --size 128 --out -     prints it"""
+  runner new photos/ --size 128 --out -     prints it
+  runner new labels.csv                     of a table: labels.yaml"""
 SCHEMA_EXAMPLES = """\b
 Example:
   runner schema > runner.schema.json
@@ -66,11 +67,12 @@ def validate(
 
 
 def new(
-    folder: Annotated[
+    data: Annotated[
         Path,
         typer.Argument(
-            metavar="FOLDER",
-            help="It holds a folder of images per class, or folders train, val, test of these.",
+            metavar="DATA",
+            help="A folder with a folder of images per class, or with train, val, test of these; a"
+            " table (.csv, .tsv, .jsonl, .parquet) or the folder of metadata.csv; an .npz file.",
         ),
     ],
     out: Annotated[
@@ -89,10 +91,10 @@ def new(
         ),
     ] = None,
 ) -> None:
-    """Write a short spec for a folder of images."""
+    """Write a short spec for a folder, a table or a file of images."""
     from runner import api
 
-    spec = api.new_spec(folder, out, size)
+    spec = api.new_spec(data, out, size)
     if spec.path is None:
         typer.echo(spec.text, nl=False)
     else:

@@ -58,3 +58,14 @@ def test_run_on_arrays_is_measured_on_their_splits(call: Call) -> None:
         frame = api.predictions("photos:0", split).frame()
         assert list(frame["image"]) == [f"{split}/{index:08d}" for index in range(count)]
         assert list(frame["label"]) == ["cat", "dog"] * (count // 2)
+
+
+def test_new_writes_a_spec_for_a_file_of_arrays(file: Path, call: Call) -> None:
+    assert call("new", "photos.npz", "--out", "new.yaml").code == 0
+    lines = Path("new.yaml").read_text().splitlines()
+    assert lines[:2] == ["name: photos", "data: {dataset: arrays, path: photos.npz, color: gray}"]
+    assert call("validate", "--deep", "new.yaml").code == 0
+    np.savez(file, images=np.zeros((20, 99, 80, 3), np.uint8), labels=np.arange(20) % 2)
+    settings = "path: photos.npz, validation: 0.2, test: 0.2, resize: 64, crop: 64}"
+    printed = call("new", "photos.npz", "--out", "-").out
+    assert printed.splitlines()[1] == f"data: {{dataset: arrays, {settings}"

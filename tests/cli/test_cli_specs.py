@@ -80,7 +80,7 @@ def test_new_never_overwrites(tmp_path: Path, call: Call) -> None:
     ("counts", "message"),
     [
         ({"only": 3}, "photos has 1 class folder with images\n    allowed: 2 or more"),
-        ({}, "no folder photos"),
+        ({}, "no folder or file photos"),
         (
             {"one/empty": 0, "two/empty": 0},
             "photos has no class folders with images\n    allowed: 2 or more",

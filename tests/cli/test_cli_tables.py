@@ -131,3 +131,36 @@ def test_other_order_of_rows_and_other_columns_make_no_new_run(table: Path, call
     after = call("plan", "pets.yaml", "--format", "json").out
     assert keys == [line for line in after.splitlines() if '"key"' in line]
     assert keys
+
+
+def test_new_writes_a_spec_for_a_table_or_its_folder(table: Path, call: Call) -> None:
+    assert call("new", "pets.csv", "--out", "new.yaml").code == 0
+    lines = Path("new.yaml").read_text().splitlines()
+    assert lines[:2] == ["name: pets", "data: {dataset: table, path: pets.csv}"]
+    assert call("validate", "--deep", "new.yaml").code == 0
+    text = table.read_text().replace("path,", "file_name,").replace(",split", ",note")
+    lines = text.splitlines()
+    head, rows = lines[0], [line for line in lines[1:] if line.startswith("train/")]
+    Path("train/metadata.csv").write_text("\n".join([head, *rows]).replace("train/", ""))
+    printed = call("new", "train", "--out", "-").out
+    assert "name: train\ndata: {dataset: table, path: train, validation: 0.2, test: 0.2}" in printed
+    assert "name: train\ndata: {dataset: table, path: train/metadata.csv," in (
+        call("new", "train/metadata.csv", "--out", "-").out
+    )
+    Path("train/metadata.csv").write_text("species,age\ncat,9\n")
+    assert "{dataset: imagefolder, path: train, v" in call("new", "train", "--out", "-").out
+
+
+def test_new_tells_what_is_wrong_with_a_table(table: Path, call: Call) -> None:
+    table.write_text("path,label\ngone.png,cat\n")
+    refused = call("new", "pets.csv", "--out", "new.yaml")
+    assert (refused.code, Path("new.yaml").exists()) == (2, False)
+    assert "no such file: line 2 (gone.png)\n    hint: files are looked for below" in refused.err
+    table.write_text("path,label\ntrain/cat/image 0.png,cat\n")
+    refused = call("new", "pets.csv")
+    assert refused.err == "error: pets.csv has 1 class\n    allowed: 2 or more\n"
+    refused = call("new", "pets.yaml")
+    assert refused.err == (
+        "error: pets.yaml is no data set\n"
+        "    allowed: a folder, a table (.csv, .tsv, .jsonl, .parquet) or arrays (.npz)\n"
+    )
