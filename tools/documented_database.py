@@ -130,6 +130,7 @@ SPECIAL = {
     "attempts.device": "`cpu` or the GPU's name",
     "attempts.status": "running, done, diverged, failed, interrupted, lost; reference: taken over",
     "attempts.checksum": "hash of the row and its environment, once it has ended",
+    "cells.fold": "of the `folds` of a spec, from 1; 0 where it has none",
     "cells.run_key": "key of the run, null while nobody has looked at its data",
     "cells.settings": "JSON: everything resolved, by section, where `run_key` is null",
     "claims.attempt_id": "the attempt in progress",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CELL_COLUMNS = [
-    *("experiment", "variant", "position", "seed", "labels", "swept", "run", "status"),
+    *("experiment", "variant", "position", "seed", "fold", "labels", "swept", "run", "status"),
     *("best_epoch", "last_epoch", "val_accuracy", "test_accuracy", "seconds"),
 ]
 
@@ -102,4 +102,6 @@ def _named_rows(database: Database, experiment: str | None) -> list[dict[str, An
 
 def recorded_reference(cell: Mapping[str, Any]) -> str:
     """Return what other commands call a recorded cell, from its row."""
-    return cell_reference(cell["experiment"], cell["position"], cell["seed"], cell["variant"])
+    return cell_reference(
+        cell["experiment"], cell["position"], cell["seed"], cell["variant"], cell["fold"]
+    )

@@ -35,7 +35,8 @@ class Validation(Framed):
     def frame(self) -> pd.DataFrame:
         """Return the resolved settings of every cell: one row per cell and setting.
 
-        Columns: experiment, position, seed, setting, value, origin (file:line:column or default).
+        Columns: experiment, position, seed, fold (from 1, 0 where there are none), setting,
+        value, origin (file:line:column or default).
         """
         import pandas as pd
 
@@ -84,6 +85,7 @@ def resolved_rows(experiment: Experiment) -> list[dict[str, Any]]:
             "experiment": experiment.name,
             "position": item.cell.position,
             "seed": item.cell.seed,
+            "fold": item.cell.fold,
             "setting": path,
             "value": value,
             "origin": origin,

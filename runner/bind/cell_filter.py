@@ -15,6 +15,7 @@ from runner.components.settings import Settings
 from runner.core.errors import SpecError, UsageError, nearest
 from runner.core.run import Cell
 from runner.spec.experiment import Experiment
+from runner.spec.folds import FOLD_INDEX
 from runner.spec.matching import cell_matches, label_values, setting_value, swept_values
 from runner.spec.names import setting_path
 from runner.spec.nodes import Node, as_yaml, to_node
@@ -134,6 +135,8 @@ def _no_match(cells: Sequence[Cell], text: str) -> UsageError:
     else:
         there |= {short: values for short, values in settings.items() if short not in there}
         there["seed"] = [str(cell.seed) for cell in cells]
+        if folds := [str(cell.fold) for cell in cells if cell.fold]:
+            there[FOLD_INDEX] = folds
     return UsageError(
         f"--only {text!r} matches no cell",
         allowed="\n".join(_listed(*each) for each in there.items()),

@@ -9,6 +9,7 @@ from typing import Any
 
 from runner.bind.workspace import DEFAULT_DATABASE, REFERENCE, workspace
 from runner.components.own.permission import permission
+from runner.spec.folds import FOLD_INDEX
 from runner.spec.names import short_name
 from runner.spec.nodes import as_yaml
 from runner.spec.variants import variant_options
@@ -53,6 +54,7 @@ def make_again(cells: list[Mapping[str, Any]], db: str | Path | None = None) -> 
         name = short_name(path)  # one that is a label's, too, would mean the label
         words += ["--only", f"{path if name in labels else name}={as_yaml(value)}"]
     words += ["--only", f"seed={cell['seed']}"]
+    words += ["--only", f"{FOLD_INDEX}={cell['fold']}"] if cell["fold"] else []
     words += _allowing()
     own = db is not None and str(db) not in (DEFAULT_DATABASE, REFERENCE)
     words += ["--db", str(db)] if own else []

@@ -17,7 +17,10 @@ from runner.store.stored_cells import StoredCell, stored_cells
 
 SHOWN = 8
 LIST = "`runner list` shows all"
-FORM = "experiment:position or experiment:position:seed, of a variant with @variant behind it"
+FORM = (
+    "experiment:position, experiment:position:seed or experiment:position:seed:fold, of a variant"
+    " with @variant behind it"
+)
 
 
 def find_record(database: Database, text: str) -> dict[str, Any]:
@@ -25,9 +28,9 @@ def find_record(database: Database, text: str) -> dict[str, Any]:
 
     Args:
         database: where it is recorded.
-        text: the beginning of a run key, or a cell as ``experiment:position[:seed][@variant]``, as
-            `list` prints them. Without a variant the spec as written is meant, or where it has no
-            such cell, the only variant that has.
+        text: the beginning of a run key, or a cell as `list` prints it,
+            ``experiment:position[:seed[:fold]][@variant]``. Without a variant the spec as written
+            is meant, or where it has no such cell, the only variant that has.
 
     Returns:
         As :func:`run_record`; of a cell whose run is not known yet, with None for what only a run
@@ -50,7 +53,7 @@ def find_record(database: Database, text: str) -> dict[str, Any]:
 
 def _without_run(cell: StoredCell) -> dict[str, Any]:
     """Return what is recorded of a cell whose run is not known, as of a run that has not begun."""
-    names = ("experiment", "variant", "path", "position", "seed", "labels", "swept")
+    names = ("experiment", "variant", "path", "position", "seed", "fold", "labels", "swept")
     return {
         "run_key": None,
         "settings_key": cell.settings_key,
@@ -70,7 +73,7 @@ def _cell(database: Database, text: str) -> StoredCell:
     """Return the cell of this name, or one of several that have one run."""
     name, at, variant = text.partition("@")
     experiment, *numbers = name.split(":")
-    if len(numbers) > 2 or not all(number.isdecimal() for number in numbers):
+    if len(numbers) > 3 or not all(number.isdecimal() for number in numbers):
         raise UsageError(f"'{text}' is no name of a run or cell", allowed=FORM)
     stored = stored_cells(database, known_experiment(database, experiment))
     if at:
@@ -79,6 +82,8 @@ def _cell(database: Database, text: str) -> StoredCell:
     cells = [cell for cell in stored if cell.position == int(numbers[0])]
     if len(numbers) > 1:
         cells = [cell for cell in cells if cell.seed == int(numbers[1])]
+    if len(numbers) > 2:
+        cells = [cell for cell in cells if cell.fold == int(numbers[2])]
     if not cells:
         raise UsageError(f"no run '{text}'", hint=LIST)
     written = [cell for cell in cells if not cell.variant]
@@ -94,9 +99,13 @@ def _only(cells: Sequence[StoredCell], text: str) -> StoredCell:
     if len({cell.run_key or cell.settings_key for cell in cells}) == 1:
         return cells[0]
     variants = len({cell.variant for cell in cells})
-    what = f"is in {variants} variants" if variants > 1 else f"has {len(cells)} seeds"
+    kind = "folds" if len({cell.seed for cell in cells}) == 1 else "seeds"
+    kind = "seeds and folds" if kind == "seeds" and any(cell.fold for cell in cells) else kind
+    what = f"is in {variants} variants" if variants > 1 else f"has {len(cells)} {kind}"
     names = [
-        shlex.quote(cell_reference(cell.experiment, cell.position, cell.seed, cell.variant))
+        shlex.quote(
+            cell_reference(cell.experiment, cell.position, cell.seed, cell.variant, cell.fold)
+        )
         for cell in cells
     ]
     listed = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")

@@ -11,6 +11,7 @@ from runner.bind.analyses import wanted_analyses
 from runner.bind.bound_cell import BoundCell
 from runner.bind.plan_runs import PlannedRuns
 from runner.core.keys import canonical_json
+from runner.core.run import Cell
 from runner.spec.experiment import Experiment
 from runner.store.analyses import record_analyses
 from runner.store.catalogue import RunStages, SpecRecord, record_experiment, record_stages
@@ -27,7 +28,7 @@ def record_wanted(database: Database, planned: PlannedRuns) -> None:
     """
     for experiment in planned.bound.experiments:
         bound = [cell for cell in planned.cells if cell.experiment.name == experiment.name]
-        keys = {(cell.cell.position, cell.cell.seed): cell.run.run_key for cell in bound}
+        keys = {_place(cell.cell): cell.run.run_key for cell in bound}
         record_experiment(
             database,
             SpecRecord(
@@ -38,10 +39,7 @@ def record_wanted(database: Database, planned: PlannedRuns) -> None:
                 document=experiment.document,
                 source=experiment.source,
             ),
-            keyed_cells=[
-                (item.cell, keys.get((item.cell.position, item.cell.seed)))
-                for item in experiment.cells
-            ],
+            keyed_cells=[(item.cell, keys.get(_place(item.cell))) for item in experiment.cells],
             wanted=[cell.run for cell in bound],
             chains={
                 key: RunStages(planned.chains[key], planned.solo_keys[key], planned.reruns[key])
@@ -56,6 +54,11 @@ def record_wanted(database: Database, planned: PlannedRuns) -> None:
         record_stages(database, [stage for key, stage in known.items() if key in after])
     if wanted := wanted_analyses(planned.bound.wanted_cells, planned.naive, planned.reruns):
         record_analyses(database, wanted)
+
+
+def _place(cell: Cell) -> tuple[int, int, int]:
+    """Return where a cell stands in its experiment."""
+    return cell.position, cell.seed, cell.fold
 
 
 def _fingerprints(experiment: Experiment, bound: Sequence[BoundCell]) -> Mapping[str, str]:

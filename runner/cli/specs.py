@@ -44,6 +44,7 @@ def validate(
     """Check specs; every problem is shown with its file:line:column."""
     from runner import api
     from runner.api.validating import resolved_rows
+    from runner.spec.cell_names import cell_reference
 
     validation = api.validate(specs, profile, sets or (), deep, data, only or ())
     for note in validation.notes:
@@ -54,7 +55,8 @@ def validate(
         if resolved:
             heading = None
             for row in resolved_rows(experiment):
-                here = f"{row['experiment']}:{row['position']}:{row['seed']}"
+                place = (row["experiment"], row["position"], row["seed"], "", row["fold"])
+                here = cell_reference(*place)
                 if here != heading:
                     typer.echo(here)
                     heading = here

@@ -77,7 +77,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell of an experiment: a combination of its sweep and a seed.
+    """One cell of an experiment: a combination of its sweep, a seed and, with `folds`, a fold.
 
     Attributes:
         position: which combination of the sweep, from 0, in the order of the spec.
@@ -88,6 +88,7 @@ class Cell:
         settings: everything resolved, seed included.
         settings_key: the key of ``settings``.
         name: of its combination, unique within the experiment.
+        fold: which of the spec's `folds`, from 1; 0 where it has none.
     """
 
     experiment: str
@@ -100,6 +101,7 @@ class Cell:
     settings: Settings
     settings_key: str
     name: str = ""
+    fold: int = 0
 
 
 @dataclass(frozen=True, slots=True)

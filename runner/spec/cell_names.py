@@ -43,13 +43,25 @@ def cell_names(cells: Mapping[int, Given]) -> dict[int, str]:
 
 
 def run_name(cell: Cell) -> str:
-    """Return the name of a cell's run within its experiment: the cell's name and the seed."""
-    return f"{cell.name} seed={cell.seed}".strip()
+    """Return the name of a cell's run within its experiment: the cell's, the fold, the seed."""
+    fold = f" fold={cell.fold}" if cell.fold else ""
+    return f"{cell.name}{fold} seed={cell.seed}".strip()
 
 
-def cell_reference(experiment: str, position: int, seed: int | None, variant: str) -> str:
-    """Return ``experiment:position[:seed][@variant]``; without a seed it means all seeds."""
+def cell_reference(
+    experiment: str, position: int, seed: int | None, variant: str, fold: int = 0
+) -> str:
+    """Return ``experiment:position[:seed[:fold]][@variant]``; without a seed it means all seeds.
+
+    Args:
+        experiment: its name.
+        position: of the combination.
+        seed: None for all.
+        variant: "" for the spec as written.
+        fold: from 1, 0 where there are none.
+    """
     name = f"{experiment}:{position}" + ("" if seed is None else f":{seed}")
+    name += f":{fold}" if fold else ""
     return f"{name}@{variant}" if variant else name
 
 

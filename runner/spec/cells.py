@@ -1,4 +1,4 @@
-"""The cells of a spec: each combination with each seed, its settings layered and validated.
+"""The cells of a spec: each combination with each fold and seed, layered and validated.
 
 Owns how problems of many combinations become few. Knows no tables and no analyses.
 """
@@ -6,13 +6,14 @@ Owns how problems of many combinations become few. Knows no tables and no analys
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from runner.components.component import canonical_settings, with_shared_parts
 from runner.components.resolved import settings_key
 from runner.components.settings import Settings
 from runner.core.errors import MAX_PROBLEMS, Problem, SpecError, refuse
 from runner.core.run import Cell
+from runner.spec.folds import FOLD, refuse_both
 from runner.spec.names import SETTING_ROOTS, spell_out
 from runner.spec.nodes import Node, find, plain, put
 from runner.spec.resolve import layered, resolve
@@ -40,14 +41,27 @@ class ResolvedCell:
     tree: Node
 
 
+@dataclass(frozen=True)
+class Axes:
+    """What each combination is done with.
+
+    Attributes:
+        seeds: as written; [None] where the settings hold the seed.
+        folds: values of `data.fold`; [None] where the settings hold it, or there is none.
+    """
+
+    seeds: Sequence[Node | None]
+    folds: Sequence[Node | None]
+
+
 def resolved_cells(
     name: str,
     document: Node,
     combinations: Sequence[Combination],
-    seeds: Sequence[Node | None],
+    axes: Axes,
     variant: Variant,
 ) -> list[ResolvedCell]:
-    """Return the cells of an experiment, in the order of the spec, seeds innermost.
+    """Return the cells of an experiment, in the order of the spec, folds outside seeds.
 
     Raises:
         SpecError: with the problems of all combinations, each once.
@@ -59,7 +73,7 @@ def resolved_cells(
     failed = 0
     for position in variant.kept_positions(len(combinations)):
         combination = combinations[position]
-        if "seed" in combination.overrides and seeds != [None]:
+        if "seed" in combination.overrides and axes.seeds != [None]:
             node = combination.overrides["seed"]
             raise SpecError(
                 [Problem(node.position, "seed is swept, and seeds are given", hint=ONE)]
@@ -70,9 +84,9 @@ def resolved_cells(
             in_the_way += error.problems
             continue
         try:
-            for seeded, settings in _with_seeds(tree, seeds, is_first=not cells):
+            for fold, seeded, settings in _along(axes, tree, is_first=not cells):
                 cell = _cell(name, position, combination, settings, seeded, variant)
-                cells.append(ResolvedCell(cell, settings, seeded))
+                cells.append(ResolvedCell(replace(cell, fold=fold), settings, seeded))
         except SpecError as error:
             problems |= dict.fromkeys(error.problems)
             failed += 1
@@ -102,6 +116,30 @@ def _profile_layers(document: Node) -> list[Mapping[str, Node]]:
     """Return every layer that a profile or `seeds` may put over a cell."""
     seeds = [seed for each in written_seeds(document) for seed in each.value]
     return [*profile_layers(document.get("profiles")), *({"seed": seed} for seed in seeds)]
+
+
+def _along(axes: Axes, tree: Node, is_first: bool) -> Iterator[tuple[int, Node, Settings]]:
+    """Yield the number of the fold, tree and settings for each fold and seed.
+
+    Args:
+        axes: the folds and seeds.
+        tree: of a combination, without what the axes give.
+        is_first: whether the seeds have not been validated yet.
+
+    Raises:
+        SpecError: with every problem of the settings.
+    """
+    if axes.folds == [None]:
+        for seeded, settings in _with_seeds(tree, axes.seeds, is_first):
+            yield 0, seeded, settings
+        return
+    refuse_both(tree)
+    for number, fold in enumerate(axes.folds, start=1):
+        assert fold is not None, "folds have a value each"
+        # where one fold is wrong, so are all: the first tells
+        in_fold = put(tree, FOLD, fold)
+        for seeded, settings in _with_seeds(in_fold, axes.seeds, is_first and number == 1):
+            yield number, seeded, settings
 
 
 def _with_seeds(

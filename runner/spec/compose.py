@@ -23,6 +23,7 @@ DOCUMENT_KEYS = (
     "extends",
     *SETTING_ROOTS,
     "seeds",
+    "folds",
     "sweep",
     "analyses",
     "tables",
@@ -30,7 +31,9 @@ DOCUMENT_KEYS = (
     "published",
     "profiles",
 )
-KEPT_WHEN_NAMED = ("sweep", "analyses", "tables", "figures", "published", "seeds", "profiles")
+KEPT_WHEN_NAMED = (
+    *("sweep", "analyses", "tables", "figures", "published", "seeds", "folds", "profiles"),
+)
 MAX_EXTENDED = 20
 """Specs that one spec extends, one after the other."""
 

@@ -15,10 +15,11 @@ from runner.components.component import canonical_settings
 from runner.core.errors import Problem, SpecError, refuse
 from runner.spec.analyses import Analyses, analysis_problems, parse_analyses
 from runner.spec.cell_names import cell_names
-from runner.spec.cells import ResolvedCell, base_settings, own_settings, resolved_cells
+from runner.spec.cells import Axes, ResolvedCell, base_settings, own_settings, resolved_cells
 from runner.spec.compose import load_document
 from runner.spec.figures.checks import figure_problems
 from runner.spec.figures.declared import Figures, parse_figures
+from runner.spec.folds import folds_of
 from runner.spec.nodes import Node, merge, plain, to_node
 from runner.spec.published import published_entries, with_published
 from runner.spec.resolve import DEFAULTS
@@ -46,7 +47,7 @@ class Experiment:
     Attributes:
         document: the spec with what it extends, as plain values, for the record.
         source: the text of the file as written.
-        cells: in the order of the spec, seeds innermost.
+        cells: in the order of the spec, folds outside seeds.
         analyses: what is looked at on the weights of every cell's run, by name.
         figures: declared ones, or those of a spec that declares none.
     """
@@ -93,14 +94,15 @@ def _built(document: Node, path: Path, profile: str | None, sets: Sequence[str])
     check_profiles(document.get("profiles"))
     variant = make_variant(document, profile, sets)
     combinations = expand_sweep(document.get("sweep"))
-    seeds = seeds_of(document, variant)
+    seeds, folds = seeds_of(document, variant), folds_of(document, variant)
     num_kept = len(variant.kept_positions(len(combinations)))
-    seeds_node = variant.seeds or document.get("seeds")
-    check_cells(num_kept, len(seeds), own_settings(document), seeds_node)
+    axes = {"seeds": len(seeds), "folds": len(folds)}
+    axes_node = variant.seeds or document.get("seeds") or document.get("folds")
+    check_cells(num_kept, axes, own_settings(document), axes_node)
     analyses = parse_analyses(document.get("analyses"), variant.analyses)
     for layer in profile_analyses(document.get("profiles")):
         parse_analyses(document.get("analyses"), [layer])
-    cells = resolved_cells(name, document, combinations, seeds, variant)
+    cells = resolved_cells(name, document, combinations, Axes(seeds, folds), variant)
     refuse_infinite(document)
     trainings = (item.settings.train for item in cells)
     phases = sum(each.schedule.num_phases(each.epochs) for each in trainings)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from runner.components.data.folds import MAX_FOLDS
 from runner.components.settings import Settings
 from runner.spec.analyses import KINDS
 from runner.spec.compose import KEPT_WHEN_NAMED
@@ -20,6 +21,19 @@ from runner.spec.tables.melt import MELT_KEYS
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 SEEDS: dict[str, Any] = {"type": "array", "items": {"type": "integer"}, "minItems": 1}
+_OF: dict[str, Any] = {"type": "integer", "minimum": 2, "maximum": MAX_FOLDS}
+FOLDS: dict[str, Any] = {
+    "description": "folds of k-fold cross-validation: each combination is done with each",
+    "oneOf": [
+        _OF,
+        {
+            "type": "object",
+            "properties": {"of": _OF, "held_out": {"enum": ["validation", "test"]}},
+            "required": ["of"],
+            "additionalProperties": False,
+        },
+    ],
+}
 
 
 def spec_schema() -> dict[str, Any]:
@@ -47,6 +61,7 @@ def spec_schema() -> dict[str, Any]:
             "extends": _extends(),
             **properties,
             "seeds": SEEDS,
+            "folds": FOLDS,
             "sweep": {"$ref": "#/$defs/Sweep"},
             "analyses": _analyses(),
             "tables": {"type": "object", "additionalProperties": _table()},

@@ -7,7 +7,7 @@ them.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from runner.core.errors import Problem, SpecError
@@ -105,22 +105,25 @@ def _row(row: Node) -> SweepSize:
     return SweepSize(inside.combinations, values)
 
 
-def check_cells(combinations: int, seeds: int, settings: Node, seeds_node: Node | None) -> None:
+def check_cells(
+    combinations: int, axes: Mapping[str, int], settings: Node, axes_node: Node | None
+) -> None:
     """Check the number of cells, and of settings in all cells.
 
     Args:
         combinations: of the sweep, those that a profile keeps.
-        seeds: of each.
+        axes: what each is done with, as `seeds`, and how many.
         settings: that all cells have.
-        seeds_node: where the seeds are given, None where they are not.
+        axes_node: where they are given, None where they are not.
 
     Raises:
-        SpecError: at the seeds, or the settings.
+        SpecError: at the axes, or the settings.
     """
-    cells = combinations * seeds
-    if cells > MAX_CELLS and seeds_node is not None:
-        found = f"{cells} cells ({combinations} combinations × {seeds} seeds)"
-        raise SpecError([Problem(seeds_node.position, found, f"at most {MAX_CELLS}")])
+    cells = combinations * math.prod(axes.values())
+    if cells > MAX_CELLS and axes_node is not None:
+        each = "".join(f" × {count} {name}" for name, count in axes.items() if count > 1)
+        found = f"{cells} cells ({combinations} combinations{each})"
+        raise SpecError([Problem(axes_node.position, found, f"at most {MAX_CELLS}")])
     values = num_values(settings)
     _check_values(settings, f"{cells} cells of {values} settings,", cells * values)
 

@@ -168,12 +168,13 @@ def _named(connection: sa.Connection, result: Key) -> str:
     """Return what a person calls a result: run, cell, repetition."""
     key, rerun = result
     query = (
-        sa.select(experiments.c.name, cells.c.position, cells.c.seed)
+        sa.select(experiments.c.name, cells.c.position, cells.c.seed, cells.c.fold)
         .join(cells, cells.c.experiment_id == experiments.c.id)
         .where(cells.c.run_key == key)
     )
     cell = connection.execute(query).first()
-    cell_text = "" if cell is None else f" ({cell.name}:{cell.position}:{cell.seed})"
+    fold = f":{cell.fold}" if cell is not None and cell.fold else ""
+    cell_text = "" if cell is None else f" ({cell.name}:{cell.position}:{cell.seed}{fold})"
     return f"run {key[:12]}{cell_text}" + (f", repetition {rerun}" if rerun else "")
 
 

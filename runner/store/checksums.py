@@ -34,7 +34,7 @@ that most tables show; the steps."""
 
 RUN = "run_key, settings_key, settings, reader, fingerprint, data_key"
 EXPERIMENT = "id, name, variant, about, path, document, source, recorded"
-CELL = "position, seed, labels, swept, published, settings_key, run_key, settings"
+CELL = "position, seed, labels, swept, published, settings_key, run_key, settings, fold"
 RESULT_ROW = (
     "run_key, rerun, status, message, best_epoch, last_epoch, parameters, train_seconds, seconds,"
     " device, recorded"
@@ -93,12 +93,17 @@ def run_checksums(connection: sa.Connection, keys: Collection[str]) -> dict[str,
 def experiment_checksums(connection: sa.Connection, ids: Collection[int]) -> dict[int, str]:
     """Return the checksums of experiments, each with all its cells."""
     raw = _raw(connection)
-    cells = f"SELECT {CELL} FROM cells WHERE experiment_id = ? ORDER BY position, seed"
+    cells = f"SELECT {CELL} FROM cells WHERE experiment_id = ? ORDER BY position, fold, seed"
     query = f"SELECT {EXPERIMENT} FROM experiments WHERE id IN (?)"
     return {
-        row[0]: checksum([row, *raw.execute(cells, [row[0]])])
+        row[0]: checksum([row, *map(_without_no_fold, raw.execute(cells, [row[0]]))])
         for row in _rows(connection, query, ids)
     }
+
+
+def _without_no_fold(cell: Sequence[Any]) -> Sequence[Any]:
+    """Return a cell's row as it was before there were folds, if it has none."""
+    return cell if cell[-1] else cell[:-1]
 
 
 def attempt_checksums(connection: sa.Connection, ids: Collection[int]) -> dict[int, str]:

@@ -31,9 +31,13 @@ def _experiments(connection: sa.Connection) -> Iterator[str]:
         head = {"name": row.name, "variant": row.variant, "document": row.document}
         yield canonical_json({"experiment": head})
         inside = sa.select(cells).where(cells.c.experiment_id == row.id)
-        for cell in connection.execute(inside.order_by(cells.c.position, cells.c.seed)):
+        for cell in connection.execute(
+            inside.order_by(cells.c.position, cells.c.fold, cells.c.seed)
+        ):
             values = dict(cell._mapping)
             del values["experiment_id"], values["settings"]
+            if not values["fold"]:  # as before there were folds
+                del values["fold"]
             yield canonical_json({"cell": values})
 
 

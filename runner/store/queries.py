@@ -69,7 +69,7 @@ def run_rows(database: Database, experiment: str | None = None) -> list[dict[str
     """
     query = (
         "SELECT experiments.name AS experiment, experiments.variant, cells.position, cells.seed,"
-        " cells.labels, cells.swept, cells.run_key AS run,"
+        " cells.fold, cells.labels, cells.swept, cells.run_key AS run,"
         " coalesce(result.status, 'unfinished') AS status,"
         " result.best_epoch, result.last_epoch,"
         f" {metric_of_result('val', 'accuracy', 'result.best_epoch')},"
@@ -79,7 +79,7 @@ def run_rows(database: Database, experiment: str | None = None) -> list[dict[str
         " LEFT JOIN runs ON runs.run_key = cells.run_key"
         " LEFT JOIN latest_results AS result ON result.run_key = cells.run_key"
         " WHERE (:experiment IS NULL OR experiments.name = :experiment)"
-        " ORDER BY experiments.name, experiments.variant, cells.position, cells.seed"
+        " ORDER BY experiments.name, experiments.variant, cells.position, cells.fold, cells.seed"
     )
     typed = sa.text(query).columns(labels=JsonObject, swept=JsonObject)
     with database.read() as connection:
@@ -124,11 +124,13 @@ class CellResult:
     """How the run of a stored cell ended; ``unfinished`` has no epochs.
 
     Attributes:
+        fold: from 1, 0 where there are none.
         run_key: of its run, "" where that is not known.
     """
 
     position: int
     seed: int
+    fold: int
     settings_key: str
     run_key: str
     rerun: int | None
@@ -144,13 +146,13 @@ def cell_results(database: Database, experiment: str, variant: str) -> list[Cell
         DamagedDatabase: when something of it is not what was recorded.
     """
     query = sa.text(
-        "SELECT cells.position, cells.seed, cells.settings_key,"
+        "SELECT cells.position, cells.seed, cells.fold, cells.settings_key,"
         " coalesce(cells.run_key, '') AS run_key, result.rerun,"
         " coalesce(result.status, 'unfinished') AS status, result.best_epoch, result.last_epoch"
         " FROM cells JOIN experiments ON experiments.id = cells.experiment_id"
         " LEFT JOIN latest_results AS result ON result.run_key = cells.run_key"
         " WHERE experiments.name = :experiment AND experiments.variant = :variant"
-        " ORDER BY cells.position, cells.seed"
+        " ORDER BY cells.position, cells.fold, cells.seed"
     )
     with database.read() as connection:
         keys = cell_keys(connection, experiment, variant)
@@ -269,6 +271,7 @@ def _cells_of(connection: sa.Connection, run_key: str) -> list[dict[str, Any]]:
             experiments.c.path,
             cells.c.position,
             cells.c.seed,
+            cells.c.fold,
             cells.c.labels,
             cells.c.swept,
         )

@@ -41,6 +41,7 @@ cells = sa.Table(
     sa.Column("experiment_id", sa.ForeignKey("experiments.id"), primary_key=True),
     sa.Column("position", sa.Integer, primary_key=True),
     sa.Column("seed", sa.Integer, primary_key=True),
+    sa.Column("fold", sa.Integer, primary_key=True, server_default="0"),
     sa.Column("labels", JsonObject, nullable=False),
     sa.Column("swept", JsonObject, nullable=False),
     sa.Column("published", JsonObject, nullable=False),
@@ -48,7 +49,8 @@ cells = sa.Table(
     sa.Column("run_key", sa.ForeignKey("runs.run_key")),
     sa.Column("settings", sa.JSON(none_as_null=True)),
     sa.Index("cells_by_run", "run_key"),
-    comment="Places in tables: one per combination of the sweep and seed. A cell whose data nobody"
+    comment="Places in tables: one per combination of the sweep, seed and fold (0 where there are"
+    " none). A cell whose data nobody"
     " has looked at has no run yet, but settings.",
 )
 

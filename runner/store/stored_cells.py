@@ -36,6 +36,7 @@ class StoredCell:
 
     Attributes:
         path: the spec's file, as given.
+        fold: from 1, 0 where there are none.
         run_key: of its run, or None where that is not known.
         settings: of a cell without a run; a run has them itself.
     """
@@ -50,6 +51,7 @@ class StoredCell:
     settings_key: str
     run_key: str | None
     settings: Mapping[str, Any] | None
+    fold: int
 
 
 def stored_cells(database: Database, experiment: str) -> list[StoredCell]:
@@ -70,10 +72,11 @@ def stored_cells(database: Database, experiment: str) -> list[StoredCell]:
             cells.c.settings_key,
             cells.c.run_key,
             cells.c.settings,
+            cells.c.fold,
         )
         .join(experiments, experiments.c.id == cells.c.experiment_id)
         .where(experiments.c.name == experiment)
-        .order_by(experiments.c.variant, cells.c.position, cells.c.seed)
+        .order_by(experiments.c.variant, cells.c.position, cells.c.fold, cells.c.seed)
     )
     with database.read() as connection:
         refuse(database.path, [check_experiments(connection, experiment)])

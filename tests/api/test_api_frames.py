@@ -30,6 +30,7 @@ CELL_COLUMNS = [
     "variant",
     "position",
     "seed",
+    "fold",
     "labels",
     "swept",
     "run",
@@ -99,7 +100,7 @@ def test_report_takes_a_spec_as_it_is_now(folder: Path, tmp_path: Path) -> None:
 
 def test_validate_has_a_row_per_cell_and_setting(folder: Path) -> None:
     frame = api.validate(folder / "small.yaml").frame()
-    assert list(frame) == ["experiment", "position", "seed", "setting", "value", "origin"]
+    assert list(frame) == ["experiment", "position", "seed", "fold", "setting", "value", "origin"]
     rates = frame[frame["setting"] == "train.optimizer.lr"]
     assert rates["value"].tolist() == [0.01, 0.01, 0.1, 0.1]
     assert rates["origin"].iloc[0].endswith("small.yaml:7:15")

@@ -26,7 +26,7 @@ def wanted(chains: Mapping[str, tuple[Stage, ...]]) -> Any:
     """Return the plan of runs, by their names."""
     cells = [
         SimpleNamespace(
-            cell=SimpleNamespace(name=name, seed=0), run=SimpleNamespace(run_key=f"r{name}")
+            cell=SimpleNamespace(name=name, seed=0, fold=0), run=SimpleNamespace(run_key=f"r{name}")
         )
         for name in chains
     ]

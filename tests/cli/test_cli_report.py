@@ -371,7 +371,7 @@ def test_cell_of_the_only_variant_needs_no_more_than_its_position(fresh: Path, c
         ("made_up:0:0@lr=0.3", "did you mean: lr=0.2\n    allowed: hidden=[3, 2], epochs=2; lr"),
         ("made_up:0:0@", "'made_up' was run as variants only\n    allowed: hidden"),
         (
-            "made_up:0:0:1@lr=0.2",
+            "made_up:0:0:1:1@lr=0.2",
             "is no name of a run or cell\n    allowed: experiment:position",
         ),
         ("made_up:²", "is no name of a run or cell"),

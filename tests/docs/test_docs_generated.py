@@ -82,7 +82,9 @@ def test_the_pandas_example_runs(
         connection.execute(
             "INSERT INTO experiments VALUES (1, 'e', '', '', 'e.yaml', '{}', '', 0.0, NULL)"
         )
-        connection.execute("INSERT INTO cells VALUES (1, 0, 0, '{}', '{}', '{}', 's', 'r', NULL)")
+        connection.execute(
+            "INSERT INTO cells VALUES (1, 0, 0, 0, '{}', '{}', '{}', 's', 'r', NULL)"
+        )
         connection.execute(
             "INSERT INTO results VALUES ('r', 0, 'done', '', 1, 1, 5, 1.0, 1.0, 'cpu', 0.0, NULL)"
         )

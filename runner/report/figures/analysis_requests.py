@@ -109,7 +109,7 @@ def arrays_request(
     command: str,
     has_seeds: bool,
 ) -> FoundAnalysis:
-    """Return the request for a figure of arrays: of each cell, those of its first seed that has.
+    """Return the request for a figure of arrays: of each cell, those of the first run that has.
 
     Args:
         request: of the cells.
@@ -142,12 +142,14 @@ def arrays_request(
                 continue
             read = pages
         name = f"{cell.name}, seed {seed}" if has_seeds else cell.name
+        name += f", fold {result.fold}" if result.fold else ""
         part = as_file_part(name) if len(request.cells) > 1 else ""
         if any(part == other.part for other in runs):
             part = f"{part}-{cell.position}"
         runs.append(AnalysedRun(name, part, read))
         values += [
             {"cell": cell.name, "seed": seed, "name": each["name"], **each["dims"]}
+            | ({"fold": result.fold} if result.fold else {})
             | {"value": each["value"]}
             for each in kept.values
         ]

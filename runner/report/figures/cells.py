@@ -65,7 +65,8 @@ def shown_cells(
         results = [by_settings.get(item.cell.settings_key) for item in items]
         ended = tuple(each for each in results if each and each.status in ("done", "diverged"))
         name = names[position]
-        cells.append(FigureCell(name, len(items), len(ended), _missing(results)))
+        kind = "runs" if items[0].cell.fold else "seeds"
+        cells.append(FigureCell(name, len(items), len(ended), _missing(results, kind)))
         if ended:
             with_results.append(
                 ShownCell(name, items[0].cell, ended[0].position, ended, len(items))
@@ -78,11 +79,11 @@ def shown_cells(
     return tuple(with_results), tuple(cells)
 
 
-def _missing(results: Sequence[CellResult | None]) -> str:
-    """Return why seeds of a cell are left out, or ""."""
+def _missing(results: Sequence[CellResult | None], kind: str) -> str:
+    """Return why some seeds or folds of a cell, which are its runs, are left out, or ""."""
     statuses = Counter("not run" if each is None else each.status for each in results)
     parts = [
-        status if len(results) == 1 else f"{count} of {len(results)} seeds {status}"
+        status if len(results) == 1 else f"{count} of {len(results)} {kind} {status}"
         for status, count in statuses.items()
         if status not in ("done", "diverged")
     ]

@@ -209,13 +209,19 @@ def key_handles(curves: Sequence[CellCurves], has_markers: bool) -> list[tuple[A
         line = Line2D([], [], color="0.2", ls=linestyle, marker=marker, markerfacecolor=face)
         entries.append((line, words))
     seeds = max((len(each.cell.drawn()) for each in curves), default=1)
+    kind = curves[0].cell.repeated() if curves else "seeds"
     if any(each.best is not None for each in curves):
-        words = BEST_WORDS + (", mean over seeds" if seeds > 1 else "")
+        words = BEST_WORDS + (f", mean over {kind}" if seeds > 1 else "")
         best = Line2D([], [], color="0.2", ls=BEST_LINE, marker="o", markersize=8.5)
         best.set_markerfacecolor("none")
         entries.append((best, words))
     if any(each.cell.has_diverged() for each in curves):
         entries.append((Line2D([], [], **cross("0.2")), DIVERGED_WORDS))
     if seeds > 1:
-        entries.append((Patch(facecolor="0.2", alpha=0.25, lw=0), "least to greatest seed"))
+        entries.append(
+            (
+                Patch(facecolor="0.2", alpha=0.25, lw=0),
+                f"least to greatest {kind.removesuffix('s')}",
+            )
+        )
     return entries

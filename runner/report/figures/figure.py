@@ -187,9 +187,11 @@ def _caption(drawn: Sequence[CellCurves], reader: CurveReader) -> str:
     counts = sorted({len(each.cell.drawn()) for each in drawn})
     if counts[-1] > 1:
         seeds = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else str(counts[0])
-        parts.append(f"lines: means over {seeds} seeds")
+        parts.append(f"lines: means over {seeds} {drawn[0].cell.repeated()}")
     if any(each.is_uneven for each in drawn):
-        parts.append("where seeds stop at different epochs, over those that go on")
+        parts.append(
+            f"where {drawn[0].cell.repeated()} stop at different epochs, over those that go on"
+        )
     metrics = {metric for each in drawn for metric in each.lines}
     if reader.by_step and "train_loss" in metrics:
         window = "every step" if reader.window == 1 else f"mean of each {reader.window} steps"

@@ -33,10 +33,10 @@ class ShownCell:
 
     Attributes:
         name: what the figure calls it.
-        cell: the cell; with several seeds, that of the first.
+        cell: the cell; with several seeds or folds, that of the first.
         position: where the stored experiment has it.
         results: of its runs that are done or diverged.
-        runs: how many seeds it has, those without a result included.
+        runs: how many it has, one for each seed and fold, those without a result included.
     """
 
     name: str
@@ -49,6 +49,12 @@ class ShownCell:
         """The runs that are averaged: those done, or all if none is."""
         done = tuple(each for each in self.results if each.status == "done")
         return done or self.results
+
+    def repeated(self) -> str:
+        """What its runs are that are averaged: seeds, folds, or runs where they are both."""
+        if not self.cell.fold:
+            return "seeds"
+        return "folds" if len({each.seed for each in self.results}) == 1 else "runs"
 
     def has_diverged(self) -> bool:
         """Whether the drawn runs diverged."""

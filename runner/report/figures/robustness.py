@@ -1,6 +1,6 @@
 """Accuracy or loss against the severity of what is done to the images: a line for each transform.
 
-The numbers are those of tables: means and deviations over draws and seeds.
+The numbers are those of tables: means and deviations over draws, seeds and folds.
 """
 
 from __future__ import annotations
@@ -94,12 +94,13 @@ def robustness(request: FigureRequest) -> Figure:
     assert request.analysis is not None
     cells = request.cells
     metrics = list(request.measured[cells[0].position])
+    most = max(len(cell.drawn()) for cell in cells)
     return changed_images(
         request.title(f"{' and '.join(metrics)} of changed images{request.said}"),
         [(cell.counted_name(), request.measured[cell.position]) for cell in cells],
         request.axis_label,
         request.analysis.settings,
-        max(len(cell.drawn()) for cell in cells),
+        f"{most} {cells[0].repeated()}" if most > 1 else "",
     )
 
 
@@ -123,7 +124,7 @@ def changed_images(
     cells: Sequence[tuple[str, Measured]],
     axis_label: Callable[[str], str],
     settings: AnalysisSettings,
-    seeds: int = 1,
+    runs: str = "",
 ) -> Figure:
     """Draw the numbers of cells; see :func:`robustness`.
 
@@ -132,7 +133,7 @@ def changed_images(
         cells: name and numbers of each, all with the same metrics and places.
         axis_label: of a metric.
         settings: of the analysis.
-        seeds: over how many the means are, at most.
+        runs: over what the means are, as ``3 seeds``; "" of a single run.
     """
     shown = [
         (name, {metric: _lines(each) for metric, each in measured.items()})
@@ -173,7 +174,7 @@ def changed_images(
             ],
         )
     every = [line for _, of_cell in shown for lines in of_cell.values() for line in lines]
-    foot_legend(figure, [], "; ".join(_caption(settings, seeds, every, is_scale)))
+    foot_legend(figure, [], "; ".join(_caption(settings, runs, every, is_scale)))
     return figure
 
 
@@ -245,7 +246,7 @@ def _handle(number: int) -> Artist:
 
 
 def _caption(
-    settings: AnalysisSettings, seeds: int, lines: Sequence[_Line], is_scale: bool
+    settings: AnalysisSettings, runs: str, lines: Sequence[_Line], is_scale: bool
 ) -> Iterator[str]:
     """Yield what was evaluated, and what means are over."""
     yield f"{settings.looks_at()} images, weights of the {settings.weights} epoch"
@@ -255,7 +256,7 @@ def _caption(
         yield "corruptions are generated, not the official CIFAR-10-C"
     draws = getattr(settings, "draws", 1)
     over = [f"{draws} draws"] if draws > 1 else []
-    over += [f"{seeds} seeds"] if seeds > 1 else []
+    over += [runs] if runs else []
     values = (value for line in lines for value in line.values)
     if over and any(value.std is not None for value in values):
         yield f"mean ± sample standard deviation over {' and '.join(over)}"

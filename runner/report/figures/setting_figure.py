@@ -178,7 +178,8 @@ def _measured(lines: Mapping[str, Sequence[Point]], columns: Sequence[Column]) -
     several = sorted(counts - {0})
     if several and several[-1] > 1:
         seeds = f"{several[0]} to {several[-1]}" if len(several) > 1 else str(several[0])
-        yield f"mean ± sample standard deviation over {seeds} seeds"
+        (kind, *_) = (point.cell.repeated() for line in lines.values() for point in line)
+        yield f"mean ± sample standard deviation over {seeds} {kind}"
 
 
 def _also(lines: Mapping[str, Sequence[Point]], x: Column) -> Iterator[str]:

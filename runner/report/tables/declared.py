@@ -146,11 +146,12 @@ def _tables_of_spec(database: Database, spec: Path, variant: str) -> list[TableR
 def _is_as_run(database: Database, experiment: Experiment) -> bool:
     """Return whether the recorded cells of an experiment are those of its spec file."""
     recorded = {
-        (each.position, each.seed): each.settings_key
+        (each.position, each.seed, each.fold): each.settings_key
         for each in cell_results(database, experiment.name, "")
     }
     cells = [each.cell for each in experiment.cells]
-    return recorded == {(cell.position, cell.seed): cell.settings_key for cell in cells}
+    written = {(cell.position, cell.seed, cell.fold): cell.settings_key for cell in cells}
+    return recorded == written
 
 
 def _published_values(experiment: Experiment) -> PublishedValues:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from runner.report.tables.table import Row, TableData, TableValue
+from runner.report.tables.table import TableData, TableValue
 from runner.spec.tables.melt import melted_columns
 
 
@@ -20,5 +20,5 @@ def melted(filled: TableData) -> TableData:
                 entries = {title: row.entries[title] for title in groups}
                 entries[table.melt.names] = TableValue(column.title)
                 entries[table.melt.values] = row.entries[column.title]
-                rows.append(Row(entries, row.runs, row.statuses, row.position, row.run_key))
+                rows.append(replace(row, entries=entries))
     return replace(filled, table=replace(table, columns=melted_columns(table)), rows=tuple(rows))

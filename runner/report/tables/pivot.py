@@ -66,7 +66,7 @@ def _row(made: Sequence[tuple[Column, Column, Any]], slots: dict[Any, Row]) -> R
     for row in slots.values():
         statuses.update(row.statuses)
     runs = sum(row.runs for row in slots.values())
-    return Row(entries, runs, dict(statuses), first.position, first.run_key)
+    return Row(entries, runs, dict(statuses), first.position, first.run_key, first.folds)
 
 
 def _shared_slot(filled: TableData, first: Row, second: Row) -> UsageError:

@@ -108,15 +108,17 @@ def _row(
             entries[column.title] = TableValue(next(values))
     runs, statuses = next(values), {status: next(values) for status in STATUSES}
     recorded, run_key = json.loads(next(values) or "{}"), next(values)
+    folds = next(values)
     published = {title: Published.from_json(value) for title, value in recorded.items()}
     published = published if others is None else dict(others.get(position, {}))
-    row = Row(entries, runs, statuses, position, run_key)
+    row = Row(entries, runs, statuses, position, run_key, folds)
     for column in table.columns:
         if column.is_metric:
             entry = replace(
                 entries[column.title],
                 published=published.get(column.title),
                 runs=runs,
+                folds=folds,
                 missing=row.missing(),
             )
             entries[column.title] = replace(entry, holds=verdict(entry, statuses))

@@ -138,8 +138,8 @@ def _notes(filled: TableData, best: str) -> list[str]:
 
 
 def _over(filled: TableData) -> str:
-    """Return over what means are: seeds, and the repetitions of analyses."""
-    seeds = f"{filled.most_seeds()} seeds" if filled.has_seeds() else ""
+    """Return over what means are: seeds, folds, and the repetitions of analyses."""
+    seeds = filled.most_runs().over() if filled.has_seeds() else ""
     sources = (column.analysis for column in filled.table.columns)
     repeated = dict.fromkeys(f"{dim}s" for each in sources if each for dim in each.repeated)
     if not repeated:

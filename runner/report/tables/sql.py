@@ -31,12 +31,12 @@ def compile_table(
 ) -> str:
     """Return the SQL of a table of a stored experiment, over all its runs or those of these keys.
 
-    One row per position, aggregated over seeds. A setting or label has a column of its title; a
-    metric has its mean, and with ``_std`` (sample standard deviation) and ``_n`` behind the title.
-    ``runs`` counts the seeds and a column per status how they ended; ``published`` is JSON, and
-    ``run_key`` the least key of its runs (of its settings, where no run is known). In this order:
-    position, the columns as declared, runs, the statuses, published, run_key. Of a table with a
-    pivot, these are the rows before it.
+    One row per position, aggregated over seeds and folds. A setting or label has a column of its
+    title; a metric has its mean, and with ``_std`` (sample standard deviation) and ``_n`` behind
+    the title. ``runs`` counts them and a column per status how they ended; ``published`` is JSON,
+    ``run_key`` the least key of its runs (of its settings, where no run is known), and ``folds``
+    how many folds there are, 0 without. In this order: position, the columns as declared, runs, the
+    statuses, published, run_key, folds. Of a table with a pivot, these are the rows before it.
     """
     metrics = [column for column in table.columns if column.is_metric]
     values = [
@@ -48,7 +48,7 @@ def compile_table(
     ]
     parts = [
         "WITH cell AS (",
-        "  SELECT cells.position, cells.seed, cells.labels, cells.published,",
+        "  SELECT cells.position, cells.seed, cells.fold, cells.labels, cells.published,",
         "    coalesce(runs.settings, cells.settings) AS settings,",
         "    coalesce(result.status, 'unfinished') AS status,",
         "    coalesce(runs.run_key, cells.settings_key) AS run_key, result.rerun,",
@@ -141,6 +141,7 @@ def _outputs(table: Table) -> list[str]:
     outputs.append("  count(*) AS runs")
     outputs += [f"  sum(status = '{status}') AS {status}" for status in STATUSES]
     outputs += ["  min(published) AS published", "  min(run_key) AS run_key"]
+    outputs += ["  count(DISTINCT nullif(fold, 0)) AS folds"]
     return outputs
 
 

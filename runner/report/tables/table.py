@@ -26,14 +26,16 @@ class TableValue:
     """One value of a filled table.
 
     Attributes:
-        value: the setting or label, or the mean over the done seeds, or None.
-        std: sample standard deviation over seeds, or None with fewer than two.
-        count: seeds in the mean; 0 for settings and labels.
+        value: the setting or label, or the mean over the done runs, or None.
+        std: sample standard deviation over the runs, or None with fewer than two.
+        count: runs in the mean; 0 for settings and labels.
         published: the value printed elsewhere, or None.
         holds: whether the value is within the tolerance of the published one, or None without a
-            tolerance; not yet while a seed is unfinished or failed.
+            tolerance; not yet while a run is unfinished or failed.
         is_best: marked as the best of its column.
-        runs: seeds of the cell; 0 for settings and labels, and where there is no cell.
+        runs: seeds of the cell, of each of its folds; 0 for settings and labels, and where there
+            is no cell.
+        folds: how many folds the cell has; 0 without.
         missing: in words what keeps the cell from being whole, or "".
     """
 
@@ -44,7 +46,15 @@ class TableValue:
     holds: Verdict | None = None
     is_best: bool = False
     runs: int = 0
+    folds: int = 0
     missing: str = ""
+
+    def over(self) -> str:
+        """Return in words over what its mean would be, all runs being there."""
+        if not self.folds:
+            return f"{self.runs} seeds"
+        seeds = self.runs // self.folds
+        return f"{self.folds} folds" + (f" of {seeds} seeds" if seeds > 1 else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +63,12 @@ class Row:
 
     Attributes:
         entries: by column title.
-        runs: seeds, over all cells of the row.
+        runs: seeds, and of each fold, over all cells of the row.
         statuses: how many of the runs ended how.
         position: that of its (first) cell in the spec.
         run_key: of one of the cell's runs, or of its settings where no run is known; cells of equal
             runs have the same.
+        folds: of the cell; 0 without.
     """
 
     entries: dict[str, TableValue]
@@ -65,6 +76,7 @@ class Row:
     statuses: dict[str, int]
     position: int
     run_key: str
+    folds: int = 0
 
     def missing(self) -> str:
         """Return which runs the row lacks, in words, or ""."""
@@ -109,15 +121,16 @@ class TableData:
 
     def has_seeds(self) -> bool:
         """Return whether any cell has more than one run."""
-        return self.most_seeds() > 1
+        return self.most_runs().runs > 1
 
     def has_spread(self) -> bool:
         """Return whether any value is a mean of several, over seeds or repetitions."""
         return any(each.std is not None for row in self.rows for each in row.entries.values())
 
-    def most_seeds(self) -> int:
-        """Return the most runs that one cell has."""
-        return max((each.runs for row in self.rows for each in row.entries.values()), default=0)
+    def most_runs(self) -> TableValue:
+        """Return the value of the cell that has the most runs."""
+        values = (each for row in self.rows for each in row.entries.values())
+        return max(values, key=lambda each: each.runs, default=TableValue(None))
 
 
 def to_records(filled: TableData) -> list[dict[str, Any]]:

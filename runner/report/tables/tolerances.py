@@ -23,7 +23,7 @@ class ToleranceCheck:
         row: settings and labels of its row, in words.
         column: title.
         published: the value and its tolerance.
-        entry: what was measured, over the cell's seeds.
+        entry: what was measured, over the cell's seeds and folds.
     """
 
     table: str
@@ -72,5 +72,6 @@ def _measured(entry: TableValue) -> str:
     if entry.std is not None:
         text += f" ± {entry.std:.3g}"
     if entry.count < entry.runs:
-        return f"{text} ({entry.count} of {entry.runs} seeds; {entry.missing or 'no more have it'})"
-    return f"{text} over {entry.runs} seeds" if entry.runs > 1 else text
+        of = f"{entry.count} of {entry.runs} {'runs' if entry.folds else 'seeds'}"
+        return f"{text} ({of}; {entry.missing or 'no more have it'})"
+    return f"{text} over {entry.over()}" if entry.runs > 1 else text
