@@ -273,6 +273,16 @@ def test_label_without_training_images_is_refused_by_row(home: Path) -> None:
     assert "no training images" in str(refused(write_rows(home, rows, "path,label,split")))
 
 
+def test_of_many_labels_without_training_images_the_first_are_named(home: Path) -> None:
+    names = [f"test/{number}.png" for number in range(99)]
+    touch(home, *names)
+    rows = [(name, str(number), "test") for number, name in enumerate(names)]
+    error = refused(write_rows(home, [("cat/a.png", "100", "train"), *rows], "path,label,split"))
+    lines = str(error).splitlines()
+    assert lines[1:3] == ["    0: line 3", "    1: line 4"]
+    assert lines[10:] == ["    9: line 12", "    … and 89 more"]
+
+
 def test_class_that_another_split_lacks_is_a_note(home: Path) -> None:
     rows = [(*row, "train") for row in ROWS[:3]] + [("dog/c.png", "dog", "test")]
     path = write_rows(home, rows, "path,label,split")

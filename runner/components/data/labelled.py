@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from runner.components.data.invalid import InvalidData
-from runner.components.data.listing import enumerated
+from runner.components.data.listing import SHOWN, enumerated
 from runner.components.data.splitting import SPLITS, Split
 from runner.core.errors import nearest
 
@@ -50,11 +50,12 @@ def training_classes(
     known = set(classes)
     unknown = in_order({each for own in labels.values() for each in own if each not in known})
     if unknown:
-        lines = []
-        for name in unknown:
-            similar = nearest(name, classes)
+        lines = [f"labels of {where} that no training image has:"]
+        for name in unknown[:SHOWN]:
+            similar = "" if WHOLE_NUMBER.fullmatch(name) else nearest(name, classes)
             like = f", looks like {similar}" if similar else ""
             lines.append(f"    {name}: {enumerated(places(name))}{like}")
-        found = f"labels of {where} that no training image has:"
-        raise InvalidData("\n".join([found, *lines]), "give each class training images")
+        if len(unknown) > SHOWN:
+            lines.append(f"    … and {len(unknown) - SHOWN} more")
+        raise InvalidData("\n".join(lines), "give each class training images")
     return classes
