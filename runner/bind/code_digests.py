@@ -29,6 +29,9 @@ FETCHING = frozenset(
 )
 """Modules that bring files to the disk, or list the settings: what they say is in every key."""
 
+READING = f"{COMPONENTS}.own."
+"""Modules that read own code: its digest is in the keys."""
+
 FORMAT = 1
 MOST_REMEMBERED = 4000
 
@@ -59,7 +62,8 @@ class Sources:
         left = list(modules)
         while left:
             name = left.pop()
-            if name in found or name in FETCHING or self._source(name) is None:
+            is_left_out = name in FETCHING or name.startswith(READING)
+            if name in found or is_left_out or self._source(name) is None:
                 continue
             found.add(name)
             left += self._next(name)

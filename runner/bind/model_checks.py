@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.artifacts.memory import LayoutCache
+from runner.bind.own_checks import check_own_code
 from runner.bind.positions import network_problems, problem_at, unknown_layer
 from runner.components.augmentations.augmentation import UnsuitableSize
 from runner.components.component import keyed_settings
@@ -80,6 +81,7 @@ class ModelChecker:
         channels, height, width = layout["shape"]
         shape = (int(channels), int(height), int(width))
         check_augmentation(resolved, shape)
+        check_own_code(resolved, shape, len(source.classes), self._layouts)
         loaded = prefix_weights = ""
         if weights_name(settings.model):
             loaded = prefix_weights = f"{PROVISIONAL} {weights_name(settings.model)}"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from runner.components.component import Component
+from runner.components.own.component import OwnComponent
+from runner.components.own.problems import OwnCodeFailed
+from runner.components.own.union import OwnCode
 
 if TYPE_CHECKING:
     import torch
@@ -93,4 +96,36 @@ class Focal(ClassWeighted):
         return FocalLoss(self.gamma, weights)
 
 
-Loss = Annotated[CrossEntropy | Focal, Field(discriminator="name")]
+class OwnLoss(OwnComponent, ClassWeighted):
+    """A subclass of torch.nn.Module from logits and labels to the loss of a batch, in a file.
+
+    Its `__init__` may take `weight`, the weights of the classes (classes,) float32 or None, which
+    is given by the program where `class_weights` is set; its other parameters are settings.
+    """
+
+    GIVEN: ClassVar[tuple[str, ...]] = ("weight",)
+
+    @model_validator(mode="after")
+    def _takes_class_weights(self) -> Self:
+        if self.class_weights is not None and "weight" not in self.own.signature.given:
+            raise ValueError("class_weights needs a parameter `weight` of __init__")
+        return self
+
+    def build(self, weights: torch.Tensor | None = None) -> torch.nn.Module:
+        """Return a module from logits (B, classes) float and labels (B,) int64 to a scalar.
+
+        Args:
+            weights: of the classes, (classes,) float32, or None.
+
+        Raises:
+            OwnCodeFailed: when own code raises an error, or makes no module.
+        """
+        from torch import nn
+
+        module = self.make(weight=weights)
+        if not isinstance(module, nn.Module):
+            raise OwnCodeFailed(f"'{self.own.name}' is no subclass of torch.nn.Module")
+        return module
+
+
+Loss = Annotated[CrossEntropy | Focal, Field(discriminator="name"), OwnCode(OwnLoss)]

@@ -92,17 +92,22 @@ def own_option(model: type[BaseModel], path: Sequence[str], name: str) -> type[O
 
     Its file is read; None where that cannot be, which validation reports.
     """
-    owner: type[BaseModel] | None = model
-    for step in path[:-1]:
-        options = model_options(owner.model_fields[step].annotation) if owner else []
-        owner = options[0] if options else None
-    kind = _own_kind(owner.model_fields[path[-1]]) if owner else None
+    kind = own_kind_at(model, path)
     if kind is None or not is_code_name(name):
         return None
     try:
         return own_class(kind, name)
     except CodeProblem:
         return None
+
+
+def own_kind_at(model: type[BaseModel], path: Sequence[str]) -> type[OwnComponent] | None:
+    """Return what own code is to be at a component, None where it cannot be named."""
+    owner: type[BaseModel] | None = model
+    for step in path[:-1]:
+        options = model_options(owner.model_fields[step].annotation) if owner else []
+        owner = options[0] if options else None
+    return _own_kind(owner.model_fields[path[-1]]) if owner else None
 
 
 def _below(annotation: Any) -> list[type[BaseModel]]:

@@ -14,6 +14,7 @@ from runner.spec.analyses import KINDS
 from runner.spec.compose import KEPT_WHEN_NAMED
 from runner.spec.figures.declared import KINDS as FIGURE_KINDS
 from runner.spec.names import COMPONENT_PATHS, SHORT_NAMES
+from runner.spec.options import own_kind_at
 from runner.spec.sweep import PUBLISHED_KEYS
 from runner.spec.tables.columns import ColumnSettings
 from runner.spec.tables.melt import MELT_KEYS
@@ -90,11 +91,23 @@ def _profile() -> dict[str, Any]:
 def _allow_names(properties: dict[str, Any]) -> None:
     """Let a component be written as its name alone, as in ``optimizer: adam``."""
     component_keys = {path.rpartition(".")[2] for path in COMPONENT_PATHS}
+    own_keys = {
+        path.rpartition(".")[2]
+        for path in COMPONENT_PATHS
+        if own_kind_at(Settings, path.split(".")) is not None
+    }
     for name, schema in properties.items():
         mapping = schema.get("discriminator", {}).get("mapping")
         if name in component_keys and mapping:
             names = {"type": "string", "enum": sorted(mapping)}
-            schema["oneOf"] = [names, *schema["oneOf"]]
+            own = _own_code() if name in own_keys else []
+            schema["oneOf"] = [names, *own, *schema["oneOf"]]
+
+
+def _own_code() -> list[dict[str, Any]]:
+    """Return the schemas of own code, whose settings are not known here."""
+    name = {"type": "string", "pattern": r"\.py:"}
+    return [name, {"type": "object", "required": ["name"], "properties": {"name": name}}]
 
 
 def _allow_short_pipelines(definitions: dict[str, Any]) -> None:

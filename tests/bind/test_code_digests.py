@@ -46,7 +46,6 @@ PLAIN = {
         "data.stratifying",
     ),
     *("data.transparency",),
-    *("own.problems",),
     *("models.classifier", "models.init_net", "models.layers_net", "models.shapes_net"),
     *("models.mlp", "models.mlp_net"),
 }

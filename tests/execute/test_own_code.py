@@ -137,13 +137,14 @@ def test_code_that_changes_while_a_run_is_at_work_is_not_mixed(done: Path) -> No
 @pytest.mark.slow
 def test_errors_in_training_fail_the_run_and_name_the_line(home: Path) -> None:
     broken = NETS.replace(
-        "        return self.out", "        self.training and 1 / 0\n        return self.out"
+        "        return self.out",
+        "        self.training and len(x) > 9 and 1 / 0\n        return self.out",
     )
     write_nets(home, broken)
     with api.allow_code("nets.py"):
         assert set(api.run("own.yaml").statuses.values()) == {"failed"}
         attempts = api.show("own:0:0").record["attempts"]
-    line = broken.splitlines().index("        self.training and 1 / 0") + 1
+    line = broken.splitlines().index("        self.training and len(x) > 9 and 1 / 0") + 1
     errors = [each["error"] for each in attempts if each["status"] == "failed"]
     assert errors == [
         f"own code raised an error: {home / 'nets.py'}:{line}: ZeroDivisionError: division by zero"
@@ -157,6 +158,11 @@ WRONG = {
     ),
     "(width * 9, num_classes)": ("(width * 9, 3)", r"gives \(B, 3\), not logits \(B, 10\)"),
     "return self.out(": ("return None, (", "gives a tuple, not a tensor of logits"),
+    "        hidden = F": (
+        "        self.seen = vars(self).get('seen', 0) + self.training\n"
+        "        x = x * (1 + self.seen * self.training)\n        hidden = F",
+        "remembers something between steps",
+    ),
     "in_channels, width, 3": ("in_channels, width, 1", "does not take images .* RuntimeError"),
 }
 

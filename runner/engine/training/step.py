@@ -8,8 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from runner.components.models.own_model import OwnModel
 from runner.components.optimizers_net import TorchOptimizer
+from runner.components.own.component import OwnComponent
 from runner.components.settings import Settings
 from runner.core.keys import keyed_seed
 from runner.engine.network.build import Network
@@ -40,7 +40,10 @@ class TrainingStep:
         """
         self._settings, self._network, self._optimizer = settings, network, optimizer
         self._criterion = settings.train.loss.build(weights)
-        self._is_own = isinstance(settings.model, OwnModel)
+        parts = (settings.model, settings.train.loss)
+        self._is_own = any(isinstance(part, OwnComponent) for part in parts)
+        if self._is_own:  # own constants of a loss are made on the CPU
+            self._criterion.to(next(network.module.parameters()).device)
         self._may_draw = may_draw(network.active, self._criterion)
 
     def __call__(
