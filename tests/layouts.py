@@ -100,7 +100,7 @@ def write_mnist(root: Path, folder: str, per_class: int = 7, suffix: str = ".gz"
     """Write four IDX files: random images, labels that count through, a third as many to test."""
     home = root / folder
     home.mkdir(parents=True)
-    draw = np.random.default_rng(6)
+    draw = np.random.default_rng([6, *folder.encode()])
     for part, count in (("train", 10 * per_class), ("t10k", 10 * per_class // 3)):
         pixels = draw.integers(0, 256, (count, 28, 28)).astype(np.uint8)
         labels = (np.arange(count) % 10).astype(np.uint8)
