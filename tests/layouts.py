@@ -5,6 +5,7 @@ A data set that reads files has a line in ``LAYOUTS``, so that tests of all comp
 
 import gzip
 import io
+import json
 import pickle
 import struct
 import tarfile
@@ -19,8 +20,10 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.io import savemat
 
 from runner.components.data.dataset import MissingData
+from runner.components.data.imagenette import CLASSES
 
 
 def write_photos(root: Path) -> Path:
@@ -117,6 +120,122 @@ def idx_bytes(array: np.ndarray) -> bytes:
     return head + array.tobytes()
 
 
+def write_svhn(root: Path, count: int = 80) -> Path:
+    """Write the two MATLAB files; digits count through, and 0 is called 10."""
+    home = root / "svhn"
+    home.mkdir(parents=True)
+    draw = np.random.default_rng(7)
+    for part, size in (("train", count), ("test", count // 2)):
+        pixels = draw.integers(0, 256, (32, 32, 3, size)).astype(np.uint8)
+        digits = (np.arange(size) % 10 + 1).astype(np.uint8)[:, None]
+        savemat(home / f"{part}_32x32.mat", {"X": pixels, "y": digits})
+    return home
+
+
+def write_stl10(root: Path, count: int = 80) -> Path:
+    """Write the binary files; labels count through from 1."""
+    home = root / "stl10_binary"
+    home.mkdir(parents=True)
+    draw = np.random.default_rng(8)
+    for part, size in (("train", count), ("test", count // 2)):
+        pixels = draw.integers(0, 256, (size, 3, 96, 96)).astype(np.uint8)
+        (home / f"{part}_X.bin").write_bytes(pixels.tobytes())
+        (home / f"{part}_y.bin").write_bytes((np.arange(size) % 10 + 1).astype(np.uint8).tobytes())
+    names = ["airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck"]
+    (home / "class_names.txt").write_text("".join(f"{name}\n" for name in names))
+    return home
+
+
+def write_photo(path: Path, draw: np.random.Generator, side: int = 12) -> None:
+    """Write one square colour photograph, and its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = draw.integers(0, 256, (side, side, 3)).astype(np.uint8)
+    Image.fromarray(pixels).save(path, "JPEG")
+
+
+def write_flowers102(root: Path) -> Path:
+    """Write twelve photographs of three classes, which are in the parts by turns."""
+    home = root / "flowers-102"
+    draw = np.random.default_rng(9)
+    for number in range(1, 19):
+        write_photo(home / "jpg" / f"image_{number:05d}.jpg", draw)
+    labels = np.array([[77, 1, 102] * 6], np.uint8)
+    parts = {"trnid": [[6, 1, 2, 3, 4, 5]], "valid": [[7, 8, 9]], "tstid": [[*range(10, 19)]]}
+    savemat(home / "imagelabels.mat", {"labels": labels})
+    savemat(home / "setid.mat", {name: np.array(ids, "<u2") for name, ids in parts.items()})
+    return home
+
+
+def write_oxford_iiit_pet(root: Path) -> Path:
+    """Write photographs of three breeds and the two lists."""
+    home = root / "oxford-iiit-pet"
+    (home / "annotations" / "trimaps").mkdir(parents=True)
+    draw = np.random.default_rng(10)
+    lists: dict[str, list[str]] = {"trainval": [], "test": []}
+    for label, breed in enumerate(("Abyssinian", "great_pyrenees", "Bengal"), start=1):
+        for number in range(1, 13):
+            write_photo(home / "images" / f"{breed}_{number}.jpg", draw)
+            part = "trainval" if number <= 8 else "test"
+            lists[part].append(f"{breed}_{number} {label} {1 + (label == 2)} 1\n")
+    for part, lines in lists.items():
+        (home / "annotations" / f"{part}.txt").write_text("".join(lines))
+    return home
+
+
+def write_food101(root: Path) -> Path:
+    """Write photographs of three dishes and the two lists."""
+    home = root / "food-101"
+    (home / "meta").mkdir(parents=True)
+    draw = np.random.default_rng(11)
+    lists: dict[str, dict[str, list[str]]] = {"train": {}, "test": {}}
+    for dish in ("waffles", "apple_pie", "sushi"):
+        for number in range(1, 13):
+            write_photo(home / "images" / dish / f"{number * 7}.jpg", draw)
+            part = lists["train" if number <= 8 else "test"]
+            part.setdefault(dish, []).append(f"{dish}/{number * 7}")
+    for name, listed in lists.items():
+        (home / "meta" / f"{name}.json").write_text(json.dumps(listed))
+    return home
+
+
+def write_eurosat(root: Path) -> Path:
+    """Write class folders of images of 64×64 pixels."""
+    home = root / "eurosat" / "2750"
+    draw = np.random.default_rng(12)
+    for name in ("AnnualCrop", "Forest", "SeaLake"):
+        for number in range(1, 11):
+            write_photo(home / name / f"{name}_{number}.jpg", draw, side=64)
+    return home
+
+
+def write_dtd(root: Path) -> Path:
+    """Write photographs of two textures and the lists of two partitions."""
+    home = root / "dtd" / "dtd"
+    (home / "labels").mkdir(parents=True)
+    draw = np.random.default_rng(13)
+    for partition in (1, 2):
+        for turn, part in enumerate(("train", "val", "test")):
+            lines = []
+            for kind in ("dotted", "banded"):
+                for number in range(3):
+                    name = f"{kind}/{kind}_{(turn + partition) % 3 * 3 + number:04d}.jpg"
+                    write_photo(home / "images" / name, draw)
+                    lines.append(f"{name}\n")
+            (home / "labels" / f"{part}{partition}.txt").write_text("".join(lines))
+    return home
+
+
+def write_imagenette(root: Path, folder: str = "imagenette2") -> Path:
+    """Write class folders below `train` and `val`."""
+    home = root / folder
+    draw = np.random.default_rng(14)
+    for wnid in CLASSES:
+        for part, count in (("train", 6), ("val", 2)):
+            for number in range(count):
+                write_photo(home / part / wnid / f"{wnid}_{number}.JPEG", draw)
+    return home
+
+
 LAYOUTS: Mapping[str, Callable[[Path], object]] = {
     "imagefolder": write_photos,
     "table": write_table,
@@ -127,6 +246,14 @@ LAYOUTS: Mapping[str, Callable[[Path], object]] = {
     "mnist": partial(write_mnist, folder="MNIST/raw"),
     "fashion_mnist": partial(write_mnist, folder="FashionMNIST/raw"),
     "kmnist": partial(write_mnist, folder="KMNIST/raw"),
+    "svhn": write_svhn,
+    "stl10": write_stl10,
+    "flowers102": write_flowers102,
+    "oxford_iiit_pet": write_oxford_iiit_pet,
+    "food101": write_food101,
+    "eurosat": write_eurosat,
+    "dtd": write_dtd,
+    "imagenette": write_imagenette,
 }
 """From the name of a data set to what writes a tiny one below a folder for data sets."""
 
