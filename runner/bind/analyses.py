@@ -157,7 +157,7 @@ class _Splits:
         key = (source.fingerprint, data)
         if key not in self._sizes:
             try:
-                splits = data.split(source.labels, source.classes, source.splits)
+                splits = data.split(source.labels, source.classes, source.splits, source.groups)
             except UnsplittableError:  # told of the data itself
                 splits = {}
             self._sizes[key] = {name: len(images) for name, images in splits.items()}

@@ -149,5 +149,6 @@ class _KnownNames:
     def _split(self, source: ImageSource, data: DatasetSettings) -> Mapping[Split, Sequence[int]]:
         key = (source.fingerprint, data)
         if key not in self._splits:
-            self._splits[key] = data.split(source.labels, source.classes, source.splits)
+            given = (source.labels, source.classes, source.splits, source.groups)
+            self._splits[key] = data.split(*given)
         return self._splits[key]

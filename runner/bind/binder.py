@@ -126,7 +126,7 @@ class Binder:
         key = (source.fingerprint, whole)
         if key not in self._split:
             self._split.add(key)
-            splits = whole.split(source.labels, source.classes, source.splits)
+            splits = whole.split(source.labels, source.classes, source.splits, source.groups)
             self._add_notes(in_several_splits(groups, splits, source.names), where)
 
     def _add_notes(self, notes: Iterable[str], where: Path | str = "") -> None:

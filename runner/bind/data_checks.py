@@ -61,6 +61,8 @@ def _refuse_unused_fractions(resolved: ResolvedCell, source: ImageSource) -> Non
         found = f"data.fold holds out {data.fold.held_out} images, but the data set has"
         found += f" {source.splits.count(official)} of its own"
         raise problem_at(resolved, "data.fold", found)
+    if source.groups:
+        _refuse_parted_groups(resolved, source)
     problems = [
         Problem(
             written_node(resolved.tree, f"data.{setting}").position,
@@ -73,6 +75,28 @@ def _refuse_unused_fractions(resolved: ResolvedCell, source: ImageSource) -> Non
     ]
     if problems:
         raise SpecError(problems)
+
+
+def _refuse_parted_groups(resolved: ResolvedCell, source: ImageSource) -> None:
+    """Refuse a fraction beside folds of groups: it would take images of a group apart.
+
+    Raises:
+        SpecError: with the first there is.
+    """
+    data = resolved.settings.data
+    fractions = {"validation": data.validation, "test": data.test_share() or 0.0}
+    for split, setting in FRACTIONS:
+        is_fold = data.fold is not None and data.fold.held_out == setting
+        if fractions[setting] and not is_fold and split not in source.splits:
+            hint = "say in a column `split` which images are test" if setting == "test" else ""
+            raise problem_at(
+                resolved,
+                f"data.{setting}",
+                f"data.{setting} is {fractions[setting]}, but images of a group"
+                f" (data.columns.group: {data.group_column()}) are not to be taken apart",
+                f"data.{setting}: 0",
+                hint=hint,
+            )
 
 
 def check_class_weights(resolved: ResolvedCell, source: ImageSource) -> None:

@@ -171,7 +171,7 @@ def _check_labels(resolved: ResolvedCell, source: ImageSource) -> None:
 def _check_split(resolved: ResolvedCell, source: ImageSource) -> None:
     settings, data = resolved.settings, resolved.settings.data
     try:
-        splits = data.split(source.labels, source.classes, source.splits)
+        splits = data.split(source.labels, source.classes, source.splits, source.groups)
     except TooFewTrainingImages as error:
         allowed = "at least one image of each class"
         raise problem_at(resolved, "data.train_images", f"data.{error}", allowed) from None

@@ -43,6 +43,7 @@ class RunImages:
         left_out: why images that the data set lists are not among these, by name.
         may_lack: whether some of these may turn out not to be decodable, and are then left out.
         key: of the pixels.
+        groups: of each, or ().
         find: finds the images themselves; raises UsageError where they are gone, or others now.
     """
 
@@ -55,6 +56,7 @@ class RunImages:
     left_out: Mapping[str, str] = field(default_factory=dict)
     may_lack: bool = False
     key: str = ""
+    groups: Sequence[str] = ()
     find: Callable[[], ImageSource] | None = None
 
     def sample(self, count: int) -> NDArray[np.uint8]:
@@ -105,7 +107,9 @@ class RunImages:
             lacking = {each.index for each in self.decode(kept) if isinstance(each, Corrupt)}
             kept = [number for number in kept if number not in lacking]
         official = [self.official[number] for number in kept] if self.official else []
-        found = data.split([self.labels[number] for number in kept], self.classes, official)
+        groups = [self.groups[number] for number in kept] if self.groups else []
+        labels = [self.labels[number] for number in kept]
+        found = data.split(labels, self.classes, official, groups)
         numbers = [kept[place] for place in found[split]]
         if not numbers:
             some = ", ".join(name for name, each in found.items() if len(each))
@@ -150,6 +154,7 @@ def _prepared(folder: Path) -> RunImages:
         index["splits"],
         decode,
         {each["name"]: each["error"] for each in index["skipped"]},
+        groups=index.get("groups", ()),
     )
 
 
@@ -188,6 +193,7 @@ def _from_source(source: ImageSource, data: Data) -> RunImages:
         source.splits,
         decode,
         may_lack=data.on_corrupt == "skip",
+        groups=source.groups,
     )
 
 

@@ -81,7 +81,15 @@ def _unmeasured(settings: Settings) -> Iterator[Contradiction]:
 def _beside_a_fold(settings: Settings) -> Iterator[Contradiction]:
     """Yield a fraction that is written where a fold has its place: it would change nothing."""
     data = settings.data
+    column = data.group_column()
     if data.fold is None:
+        if column is not None:
+            yield Contradiction(
+                ("data.columns.group",),
+                f"data.columns.group is {column}, but no fold is held out, and fractions take"
+                " images of a group apart",
+                "folds, or data.fold",
+            )
         return
     split = data.fold.held_out
     if split == "test" and data.test_share() is None:

@@ -41,6 +41,7 @@ PLAIN = {
         "data.dataset",
         "data.digits",
         "data.folds",
+        "data.group_folds",
         "data.normalizing",
         "data.splitting",
         "data.stratifying",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from sklearn.model_selection import StratifiedKFold
 
-from runner.components.data.folds import Fold, fold_of_images
+from runner.components.data.folds import Fold, Folding, fold_of_images
 from runner.components.data.splitting import (
     Split,
     TooFewForFolds,
@@ -32,7 +32,9 @@ def fold(index: int, of: int = 4, held_out: str = "validation") -> Fold:
 def splits(
     index: int, of: int = 4, held_out: str = "validation", test: float = 0.2, seed: int = 3
 ) -> dict[Split, list[int]]:
-    return split_images(LABELS, NAMES, (), 0.25, test, seed, None, fold(index, of, held_out))
+    return split_images(
+        LABELS, NAMES, (), 0.25, test, seed, None, Folding(fold(index, of, held_out))
+    )
 
 
 @st.composite
@@ -88,7 +90,7 @@ def test_each_image_is_test_in_one_fold_where_folds_are_test() -> None:
 def test_official_test_images_stay_what_they_are() -> None:
     official: list[Split] = ["test" if index % 3 == 0 else "train" for index in range(len(LABELS))]
     for number in (1, 2, 3):
-        found = split_images(LABELS, NAMES, official, 0.2, 0.0, 0, None, fold(number, 3))
+        found = split_images(LABELS, NAMES, official, 0.2, 0.0, 0, None, Folding(fold(number, 3)))
         assert found["test"] == [index for index in range(len(LABELS)) if index % 3 == 0]
         assert len(found["val"]) in (15, 16)
 
@@ -99,7 +101,7 @@ def test_another_seed_draws_other_folds() -> None:
 
 def test_a_sample_of_the_training_images_leaves_the_fold_as_it_is() -> None:
     whole = splits(2)
-    sampled = split_images(LABELS, NAMES, (), 0.25, 0.2, 3, 10, fold(2))
+    sampled = split_images(LABELS, NAMES, (), 0.25, 0.2, 3, 10, Folding(fold(2)))
     assert (sampled["val"], sampled["test"]) == (whole["val"], whole["test"])
     assert set(sampled["train"]) < set(whole["train"])
     assert len(sampled["train"]) == 10
@@ -108,7 +110,7 @@ def test_a_sample_of_the_training_images_leaves_the_fold_as_it_is() -> None:
 def test_a_class_with_fewer_images_than_folds_is_refused_by_name() -> None:
     labels = [0] * 20 + [1] * 3
     with pytest.raises(TooFewForFolds, match="class 'b' has 3 images left; 4 folds need at least"):
-        split_images(labels, NAMES, (), 0.2, 0.0, 0, None, fold(1))
+        split_images(labels, NAMES, (), 0.2, 0.0, 0, None, Folding(fold(1)))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with pytest.raises(UserWarning, match="least populated class"):

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from runner.components.component import Component, canonical_settings, keyed_settings
 from runner.components.data.archives import Archive, Fetch
-from runner.components.data.folds import Fold
+from runner.components.data.folds import Fold, Folding
 from runner.components.data.normalizing import NORMALIZATIONS, Normalization
 from runner.components.data.splitting import Split, split_images
 from runner.components.data.transparency import Recall
@@ -65,6 +65,7 @@ class ImageSource:
         root: folder of the files, or None.
         notes: what a person should know of them, as of files that were left out.
         digests: hash of the content of each image, or () where none is known.
+        groups: of each image, where images of a group are to be in one fold, else ().
     """
 
     names: tuple[str, ...]
@@ -76,6 +77,7 @@ class ImageSource:
     root: Path | None = None
     notes: tuple[str, ...] = ()
     digests: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
     @cached_property
     def official(self) -> Mapping[Split, int]:
@@ -174,6 +176,10 @@ class DatasetSettings(Component):
         """Return whether there are test images."""
         return self.test_share() != 0 or self.fold_as("test") is not None
 
+    def group_column(self) -> str | None:
+        """Return what says of which group each image is, None where nothing does."""
+        return None
+
     def image_size(self) -> tuple[int, int] | None:
         """Return height and width of every image as it is stored, None where they vary."""
         return None
@@ -183,7 +189,11 @@ class DatasetSettings(Component):
         return None
 
     def split(
-        self, labels: Sequence[int], classes: Sequence[str], official: Sequence[Split]
+        self,
+        labels: Sequence[int],
+        classes: Sequence[str],
+        official: Sequence[Split],
+        groups: Sequence[str] = (),
     ) -> dict[Split, list[int]]:
         """Return the image indices of each split, ascending; see :func:`split_images`.
 
@@ -191,6 +201,7 @@ class DatasetSettings(Component):
             labels: class index of each image.
             classes: class names, for error messages.
             official: the data set's own split of each image, or empty.
+            groups: of each image, whose images are in one fold, or empty.
 
         Raises:
             UnsplittableError: when the images cannot be split as the settings ask for.
@@ -203,7 +214,7 @@ class DatasetSettings(Component):
             self.test_share() or 0.0,
             self.split_seed,
             self.train_images,
-            self.fold,
+            None if self.fold is None else Folding(self.fold, groups),
         )
 
     def split_sizes(self, total: int, official: Mapping[Split, int]) -> dict[Split, float]:

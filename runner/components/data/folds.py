@@ -8,6 +8,7 @@ whatever scikit-learn does, and whether it is there. Knows no data set.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -37,6 +38,19 @@ class Fold(Component):
         if self.index > self.of:
             raise ValueError(f"fold {self.index} of {self.of}: the index is at most {self.of}")
         return self
+
+
+@dataclass(frozen=True, slots=True)
+class Folding:
+    """A fold of certain images.
+
+    Attributes:
+        fold: which.
+        groups: of each image; images of a group are in one fold. () where they have none.
+    """
+
+    fold: Fold
+    groups: Sequence[str] = ()
 
 
 def fold_of_images(strata: Sequence[int], count: int, seed: int) -> list[int]:

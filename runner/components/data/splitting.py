@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
-from runner.components.data.folds import Fold, fold_of_images
+from runner.components.data.folds import Folding, fold_of_images
+from runner.components.data.group_folds import fold_of_grouped
 from runner.components.data.stratifying import stratified
 from runner.core.keys import keyed_seed
 
@@ -23,7 +24,7 @@ class UnsplittableError(ValueError):
 
 
 class TooFewForFolds(UnsplittableError):
-    """A class has fewer images than there are folds."""
+    """The images cannot be divided into so many folds; the message says why."""
 
 
 class TooFewTrainingImages(UnsplittableError):
@@ -38,7 +39,7 @@ def split_images(
     test: float,
     seed: int,
     train_images: int | None = None,
-    fold: Fold | None = None,
+    folding: Folding | None = None,
 ) -> dict[Split, list[int]]:
     """Return the image indices of each split, ascending.
 
@@ -57,24 +58,25 @@ def split_images(
         seed: of the shuffling, in [0, 2**32).
         train_images: the most images that train; None is all. The images of a smaller sample are
             among those of a larger one.
-        fold: what is held out as validation images, of all that are not test, or as test images,
-            in the place of these fractions; the data set has none of its own.
+        folding: what is held out as validation images, of all that are not test, or as test
+            images, in the place of these fractions; the data set has none of its own.
 
     Raises:
         UnsplittableError: when a class is too small, or a split has fewer images than classes.
-        TooFewForFolds: when a class has fewer images than there are folds.
+        TooFewForFolds: when a class has fewer images than there are folds, there are fewer groups,
+            or a class would be held out whole.
         TooFewTrainingImages: when ``train_images`` is below the number of classes.
     """
     own: dict[Split, list[int]] = {split: [] for split in SPLITS}
     for index in range(len(labels)):
         own[official[index] if official else "train"].append(index)
     train, held, chosen = own["train"], own["val"], own["test"]
-    if fold is not None and fold.held_out == "test":
-        train, chosen = _take_fold(train, labels, classes, fold, seed)
+    if folding is not None and folding.fold.held_out == "test":
+        train, chosen = _take_fold(train, labels, classes, folding, seed)
     elif not chosen:
         train, chosen = _take(train, labels, classes, test, seed, "test")
-    if fold is not None and fold.held_out == "validation":
-        train, held = _take_fold(train, labels, classes, fold, seed)
+    if folding is not None and folding.fold.held_out == "validation":
+        train, held = _take_fold(train, labels, classes, folding, seed)
     elif not held:
         train, held = _take(train, labels, classes, validation, seed, "validation")
     if train_images is not None and train_images < len(train):
@@ -142,10 +144,14 @@ def _take(
 
 
 def _take_fold(
-    indices: list[int], labels: Sequence[int], classes: Sequence[str], fold: Fold, seed: int
+    indices: list[int],
+    labels: Sequence[int],
+    classes: Sequence[str],
+    folding: Folding,
+    seed: int,
 ) -> tuple[list[int], list[int]]:
     """Return (rest, taken): the images of the other folds, and those of this one."""
-    strata = [labels[index] for index in indices]
+    fold, strata = folding.fold, [labels[index] for index in indices]
     for label, count in sorted(Counter(strata).items()):
         if count < fold.of:
             left = "1 image" if count == 1 else f"{count} images"
@@ -153,6 +159,20 @@ def _take_fold(
                 f"class '{classes[label]}' has {left} left; {fold.of} folds need at least"
                 f" {fold.of} of each class"
             )
-    there = list(zip(indices, fold_of_images(strata, fold.of, seed), strict=True))
+    if folding.groups:
+        groups = [folding.groups[index] for index in indices]
+        if (count := len(set(groups))) < fold.of:
+            raise TooFewForFolds(
+                f"the images left are of {count} groups, fewer than {fold.of} folds"
+            )
+        folds = fold_of_grouped(strata, groups, fold.of, seed)
+    else:
+        folds = fold_of_images(strata, fold.of, seed)
+    there = list(zip(indices, folds, strict=True))
     rest = sorted(index for index, own in there if own != fold.index)
+    for label in sorted(set(strata) - {labels[index] for index in rest}):
+        raise TooFewForFolds(
+            f"class '{classes[label]}' is whole in fold {fold.index} of {fold.of}, as too few"
+            " groups have images of it: none is left to train"
+        )
     return rest, sorted(index for index, own in there if own == fold.index)

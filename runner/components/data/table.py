@@ -26,6 +26,7 @@ from runner.components.data.table_rows import (
     Columns,
     Row,
     read_rows,
+    refuse_parted,
     refuse_repeated,
     splits_by_folder,
 )
@@ -53,6 +54,11 @@ class TableColumns(Component):
         None, description="the image's file; when not given, `path` or `file_name`"
     )
     label: Name = Field("label", description="the name or number of its class")
+    group: Name | None = Field(
+        None,
+        description="what images have in common that are to be in one fold, as the patient",
+        json_schema_extra={"neutral": None},
+    )
     split: Name | None = Field(
         None,
         description="train, val or test, as folders of a split are called; when not given, `split`"
@@ -72,7 +78,10 @@ class TableColumns(Component):
         else:
             split = _column(split, names, table, "split")
         path = _column(path, names, table, "path")
-        return Columns(path, _column(self.label, names, table, "label"), split)
+        label, group = _column(self.label, names, table, "label"), self.group
+        if group is not None:
+            group = _column(group, names, table, "group")
+        return Columns(path, label, split, group)
 
 
 def _path_column(names: Sequence[str], table: Path) -> str:
@@ -124,6 +133,10 @@ class Table(FractionDataset):
     )
     columns: TableColumns = Field(TableColumns(), description="what columns are called")
 
+    def group_column(self) -> str | None:
+        """Return the column of groups."""
+        return self.columns.group
+
     def build(self, access: DataAccess) -> ImageSource:
         """Return the source: images by split, class and name.
 
@@ -155,15 +168,17 @@ class Table(FractionDataset):
         refuse_repeated(rows, where)
         if all(row.split is None for row in rows):
             rows = splits_by_folder(rows, where)
+        refuse_parted(rows, where)
         return listed_rows(rows, where, notes)
 
     def _rows(self, path: Path, folder: Path, split: Split | None) -> tuple[list[Row], list[str]]:
         chosen: list[Columns] = []
 
-        def choose(names: Sequence[str]) -> set[str]:
-            chosen.append(self.columns.among(names, path))
+        def choose(columns: Sequence[str]) -> set[str]:
+            chosen.append(self.columns.among(columns, path))
             used = chosen[0]
-            return {name for name in (used.path, used.label, used.split) if name is not None}
+            names = (used.path, used.label, used.split, used.group)
+            return {name for name in names if name is not None}
 
         table = read_table(path, choose)
         return read_rows(table, chosen[0], folder, split, self.on_corrupt == "skip")

@@ -45,6 +45,11 @@ class ListedRows:
         return tuple(row.split for row in self.rows if row.split is not None)
 
     @property
+    def groups(self) -> tuple[str, ...]:
+        """Group of each image, () where the tables give none."""
+        return tuple(row.group for row in self.rows if row.group)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Names of the images: their files, below their split where the splits lie apart."""
         apart = len({row.root for row in self.rows}) > 1
@@ -104,7 +109,11 @@ def rows_source(access: DataAccess, listed: ListedRows) -> ImageSource:
         "labels": list(labels),
         "splits": list(splits),
     }
-    return replace(source, fingerprint=content_key("fingerprint", {"table": identity}))
+    groups = listed.groups
+    if groups:
+        identity["groups"] = list(groups)
+    fingerprint = content_key("fingerprint", {"table": identity})
+    return replace(source, fingerprint=fingerprint, groups=groups)
 
 
 def _part(listed: ListedRows, split: Split) -> Listing:

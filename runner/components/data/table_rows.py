@@ -34,6 +34,7 @@ class Row(NamedTuple):
         label: name of the class.
         split: that the table gives it, or None.
         place: of the row, for people.
+        group: that the table gives it, "" where it gives none.
     """
 
     root: Path
@@ -41,6 +42,7 @@ class Row(NamedTuple):
     label: str
     split: Split | None
     place: str
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class Columns:
     path: str
     label: str
     split: str | None
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +90,19 @@ def read_rows(
     faults = _Faults()
     paths, labels = table.texts(columns.path), table.texts(columns.label)
     splits = table.texts(columns.split) if columns.split is not None else [split or ""] * len(paths)
+    groups = table.texts(columns.group) if columns.group is not None else [""] * len(paths)
     rows = []
-    for place, path, label, text in zip(table.places, paths, labels, splits, strict=True):
+    texts = zip(table.places, paths, labels, splits, groups, strict=True)
+    for place, path, label, text, group in texts:
         name = _name(path, root, place, faults)
+        if columns.group is not None and not group.strip():
+            faults.add("no group", place)
         _check_label(label, place, faults)
         own = split
         if columns.split is not None:
             own = _split(text, split, place, faults)
         if name and _is_there(root, name, place, faults):
-            rows.append(Row(root, name, label, own, place))
+            rows.append(Row(root, name, label, own, place, group))
     if faults.missing and not may_lack:
         faults.rows[NO_FILE] = faults.missing
     if faults.rows:
@@ -182,6 +189,30 @@ def refuse_repeated(rows: Iterable[Row], where: str) -> None:
     if again:
         raise InvalidData(
             f"rows of {where} that name the same file: {enumerated(again)}", "keep one row of each"
+        )
+
+
+def refuse_parted(rows: Iterable[Row], where: str) -> None:
+    """Refuse groups that the tables themselves have in several splits.
+
+    Raises:
+        InvalidData: naming them, with a row of two splits each.
+    """
+    first: dict[str, Row] = {}
+    parted: dict[str, str] = {}
+    for row in rows:
+        if not row.group:
+            continue
+        before = first.setdefault(row.group, row)
+        if before.split != row.split and row.group not in parted:
+            parted[row.group] = (
+                f"{row.group} ({before.place} {before.split}, {row.place} {row.split})"
+            )
+    if parted:
+        raise InvalidData(
+            f"groups of {where} that are in several splits: {enumerated(parted.values())}",
+            "give all rows of a group one split, or leave out columns.group",
+            "columns.group",
         )
 
 

@@ -187,6 +187,7 @@ def _write(
         "labels": [source.labels[index] for index in kept],
         "classes": list(source.classes),
         "splits": splits,
+        **({"groups": [source.groups[index] for index in kept]} if source.groups else {}),
         "shape": list(pixels.shape),
         "skipped": [{"name": item.name, "error": item.error} for item in corrupt],
         "digest": digest,

@@ -111,7 +111,8 @@ class Samples(ABC):
     @cached_property
     def splits(self) -> dict[Split, Tensor]:
         """Indices of each split, int64 on the CPU."""
-        found = self.settings.split(self.index["labels"], self.classes, self.index["splits"])
+        index, groups = self.index, self.index.get("groups", ())
+        found = self.settings.split(index["labels"], self.classes, index["splits"], groups)
         return {name: torch.tensor(indices, dtype=torch.int64) for name, indices in found.items()}
 
     def labels(self, split: Split) -> NDArray[np.int64]:

@@ -139,8 +139,9 @@ def _training_images(source: ImageSource, settings: DatasetSettings) -> list[int
         kept = _decodable(source, settings)
     labels = [source.labels[index] for index in kept]
     official = [source.splits[index] for index in kept] if source.splits else []
+    groups = [source.groups[index] for index in kept] if source.groups else []
     try:
-        train = settings.split(labels, source.classes, official)["train"]
+        train = settings.split(labels, source.classes, official, groups)["train"]
     except UnsplittableError as error:
         raise DataError(str(error)) from None
     if not train:
