@@ -16,7 +16,7 @@ from runner.bind.analysis_names import (
     told_apart,
     with_names,
 )
-from runner.bind.kept_analyses import kept_arrays
+from runner.bind.kept_analyses import ONLY_TRAINING, is_made_by_run, kept_arrays
 from runner.bind.named_runs import find_record
 from runner.bind.workspace import workspace
 from runner.core.errors import UsageError
@@ -96,7 +96,9 @@ def inspect_analysis(
             kept, missing = kept_arrays(database, home, made["stage_key"])
             if kept is None:
                 found = f"{kind} of run '{name}' cannot be shown: {missing}"
-                raise UsageError(found, hint="`runner run SPEC` makes them again")
+                by_run = is_made_by_run(database, home, made["stage_key"])
+                hint = "`runner run SPEC` makes them again" if by_run else ONLY_TRAINING
+                raise UsageError(found, hint=hint)
             arrays = kept.arrays
         else:
             settings = settings_of(database, made["stage_key"])

@@ -17,12 +17,14 @@ from runner.artifacts.arrays import NamedArrays, read_arrays, remove_damaged
 from runner.bind.workspace import Workspace
 from runner.core.artifacts import analysis_name
 from runner.core.errors import DataError
-from runner.store.analyses import analyses_of
+from runner.store.analyses import analyses_of, looked_at
 from runner.store.database import Database
 from runner.store.progress import artifact_digests
 
 NOT_MADE = "not made yet"
 GONE = "its arrays are gone or damaged"
+ONLY_TRAINING = "its weights are gone, too: only training again (run --rerun) would bring them back"
+"""What is said where no `run` makes the arrays again."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,6 +33,7 @@ class KeptAnalysis:
 
     Attributes:
         missing: why there is nothing, or "".
+        by_run: whether `run` makes what is missing.
         read: returns the arrays, by name; the component of the analysis says what they hold. They
             are not held: those of many runs take more memory than there is. Raises DataError
             where they have gone meanwhile.
@@ -38,6 +41,7 @@ class KeptAnalysis:
     """
 
     missing: str = ""
+    by_run: bool = True
     read: Callable[[], Mapping[str, NDArray[Any]]] = dict
     values: tuple[Mapping[str, Any], ...] = ()
 
@@ -57,7 +61,8 @@ def kept_analysis(
         known = analyses_of(connection, run_key)
     made = next((each for each in known if each["analysis_key"] == analysis_key), None)
     if made is None or not made["made"]:
-        return KeptAnalysis(NOT_MADE)
+        by_run = made is None or is_made_by_run(database, home, made["stage_key"])
+        return KeptAnalysis(NOT_MADE, by_run)
     artifact = analysis_name(made["stage_key"])
     digest = artifact_digests(database, [artifact]).get(artifact)
     folder = home.artifacts(database).path(artifact)
@@ -68,7 +73,9 @@ def kept_analysis(
             raise DataError(f"{made['kind']} of run {run_key[:12]}: {missing}")
         return kept.arrays
 
-    return KeptAnalysis(_read(folder, digest)[1], read, tuple(made["values"]))
+    missing = _read(folder, digest)[1]
+    by_run = not missing or is_made_by_run(database, home, made["stage_key"])
+    return KeptAnalysis(missing, by_run, read, tuple(made["values"]))
 
 
 def kept_arrays(
@@ -86,6 +93,18 @@ def kept_arrays(
     artifact = analysis_name(stage_key)
     digest = artifact_digests(database, [artifact]).get(artifact)
     return _read(home.artifacts(database).path(artifact), digest)
+
+
+def is_made_by_run(database: Database, home: Workspace, stage_key: str) -> bool:
+    """Return whether the weights or logits lie there of which an analysis is made.
+
+    Args:
+        database: where its stage is recorded.
+        home: of the database.
+        stage_key: of the stage that makes it.
+    """
+    artifacts = home.artifacts(database)
+    return any(map(artifacts.lies_there, looked_at(database, stage_key)))
 
 
 def _read(folder: Path, digest: str | None) -> tuple[NamedArrays | None, str]:

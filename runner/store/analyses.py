@@ -90,9 +90,20 @@ def analyses_of(connection: sa.Connection, run_key: str) -> list[dict[str, Any]]
 
 def analysis_settings(database: Database, stage_key: str) -> Mapping[str, Any]:
     """Return the settings of an analysis, of a stage that makes it, as JSON values."""
+    found: Mapping[str, Any] = _stage(database, stage_key)["analysis"]
+    return found
+
+
+def looked_at(database: Database, stage_key: str) -> tuple[str, ...]:
+    """Return the artifacts of which any one is enough to make an analysis: weights, logits."""
+    stage = _stage(database, stage_key)
+    return tuple(stage[name] for name in ("weights", "logits") if stage.get(name))
+
+
+def _stage(database: Database, stage_key: str) -> Mapping[str, Any]:
     query = sa.select(stages.c.spec).where(stages.c.stage_key == stage_key)
     with database.read() as connection:
-        found: Mapping[str, Any] = connection.execute(query).scalar_one()["analysis"]
+        found: Mapping[str, Any] = connection.execute(query).scalar_one()
     return found
 
 

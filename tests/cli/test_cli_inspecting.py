@@ -114,3 +114,6 @@ def test_arrays_that_are_gone_are_said_to_be(home: Path, call: Call) -> None:
     shown = call("inspect", "filters", "seen:0")
     assert shown.code == 2
     assert "filters of run 'seen:0' cannot be shown: its arrays are gone or damaged" in shown.err
+    assert "`runner run SPEC` makes them again" in shown.err
+    shutil.rmtree(home / ".runner" / "weights")
+    assert "only training again" in call("inspect", "filters", "seen:0").err

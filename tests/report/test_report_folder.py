@@ -176,6 +176,18 @@ def test_analysis_that_is_not_made_is_said_with_what_makes_it(home: Path) -> Non
     assert api.plot("seen.yaml", "shaken").left_out == ()  # has numbers alone
 
 
+@pytest.mark.slow
+def test_no_command_is_named_where_weights_are_gone_too(home: Path) -> None:
+    shutil.rmtree(home / ".runner" / "analyses")
+    shutil.rmtree(home / ".runner" / "weights")
+    with pytest.raises(UsageError, match="its arrays are gone or damaged") as caught:
+        api.plot("seen.yaml", "map")
+    assert "only training again" in caught.value.hint
+    report = api.write_report("seen.yaml", "report")
+    assert any("map" in each and "gone" in each for each in report.left_out)
+    assert report.command == ""
+
+
 def damage(folder: Path, array: str) -> list[Path]:
     """Change a byte of an array wherever it lies; return the folders."""
     files = sorted(folder.rglob(f"{array}.npy"))

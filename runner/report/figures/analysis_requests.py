@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runner.bind.kept_analyses import KeptAnalysis, kept_analysis
+from runner.bind.kept_analyses import ONLY_TRAINING, KeptAnalysis, kept_analysis
 from runner.bind.workspace import Workspace
 from runner.core.errors import DataError, UsageError
 from runner.report.figures.cells import FigureCell, is_made_by_run
@@ -126,12 +126,12 @@ def arrays_request(
     request, cells = _limited(request, cells, figure, MOST_RUNS)
     runs: list[AnalysedRun] = []
     values: list[dict[str, object]] = []
-    missing: dict[str, str] = {}
+    missing: dict[str, KeptAnalysis] = {}
     without_images: dict[str, UsageError | DataError] = {}
     for cell in request.cells:
         result, kept = _first_kept(request, cell, figure.analysis.key, home)
         if result is None:
-            missing[cell.name] = kept.missing
+            missing[cell.name] = kept
             continue
         seed, read = result.seed, kept.read
         if isinstance(figure.settings, PredictionsFigure):
@@ -157,7 +157,9 @@ def arrays_request(
         error = next(iter(without_images.values()))
         raise UsageError(f"figure {figure.name}: no images: {error.found}", hint=error.hint)
     if not runs:
-        raise _nothing(figure, command, ", ".join(dict.fromkeys(missing.values())))
+        words = ", ".join(dict.fromkeys(each.missing for each in missing.values()))
+        by_run = any(each.by_run for each in missing.values())
+        raise _nothing(figure, command if by_run else ONLY_TRAINING, words)
     told = tuple(_told_of_arrays(each, missing, without_images) for each in cells)
     request = replace(request, analysis=figure.analysis, runs=tuple(runs))
     return FoundAnalysis(request, told, tuple(values))
@@ -187,12 +189,13 @@ def _limited(
 
 def _told_of_arrays(
     cell: FigureCell,
-    missing: Mapping[str, str],
+    missing: Mapping[str, KeptAnalysis],
     without_images: Mapping[str, UsageError | DataError],
 ) -> FigureCell:
     """Return a cell with what a figure of arrays lacks of it."""
     if cell.name in missing:
-        return replace(cell, drawn=0, left_out=missing[cell.name])
+        kept = missing[cell.name]
+        return replace(cell, drawn=0, left_out=kept.missing, by_run=kept.by_run)
     if (error := without_images.get(cell.name)) is not None:
         drawn, why = min(1, cell.drawn), f"no images: {error.found}"
         return replace(cell, drawn=drawn, left_out=why, by_run=is_made_by_run(error))
@@ -248,7 +251,7 @@ def _with_sheets(
     return (None if why is not None and "confusion" not in asked.show else lambda: shown), why
 
 
-def _nothing(figure: DeclaredFigure, command: str, why: str = "not made yet") -> UsageError:
+def _nothing(figure: DeclaredFigure, hint: str, why: str = "not made yet") -> UsageError:
     assert figure.analysis is not None
     found = f"figure {figure.name}: analysis {figure.analysis.name} of no chosen cell is there"
-    return UsageError(f"{found} ({why})", hint=command)
+    return UsageError(f"{found} ({why})", hint=hint)
