@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.api.frames import Framed
 from runner.bind.named_runs import find_record
+from runner.bind.own_sources import Sources, changed_lines, recorded_sources
 from runner.bind.workspace import workspace
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class Difference:
     """One thing in which two runs may differ.
 
     Attributes:
-        part: settings, data, result, metrics or environment.
+        part: settings, data, result, metrics, environment or code.
         name: what it is within its part.
         first: its value in the first run, None where it has none.
         second: its value in the second run.
@@ -45,8 +46,8 @@ class Comparison(Framed):
     """How two runs differ.
 
     Attributes:
-        differences: of settings, data, result and environment only what differs; of metrics all, at
-            each run's best epoch.
+        differences: of settings, data, result and environment only what differs; of own code the
+            lines that differ; of metrics all, at each run's best epoch.
     """
 
     differences: tuple[Difference, ...]
@@ -79,6 +80,7 @@ def diff(first: str, second: str, db: str | Path | None = None) -> Comparison:
     """
     with workspace(db).open(create=False) as database:
         pair = [find_record(database, name) for name in (first, second)]
+    sources = [recorded_sources(record) for record in pair]
     parts = {
         "settings": [dict(leaves(record["settings"])) for record in pair],
         "data": [{"fingerprint": record["fingerprint"]} for record in pair],
@@ -86,14 +88,25 @@ def diff(first: str, second: str, db: str | Path | None = None) -> Comparison:
         "metrics": [_at_best(record) for record in pair],
         "environment": _environments(pair),
     }
-    return Comparison(
-        tuple(
-            Difference(part, name, one.get(name), other.get(name))
-            for part, (one, other) in parts.items()
-            for name in dict.fromkeys([*one, *other])
-            if part == "metrics" or one.get(name) != other.get(name)
-        )
-    )
+    differences = [
+        Difference(part, name, one.get(name), other.get(name))
+        for part, (one, other) in parts.items()
+        for name in dict.fromkeys([*one, *other])
+        if part == "metrics" or one.get(name) != other.get(name)
+    ]
+    return Comparison((*differences, *_of_code(sources, parts["settings"])))
+
+
+def _of_code(
+    sources: Sequence[Mapping[str, Sources]], settings: Sequence[Mapping[str, Any]]
+) -> Iterator[Difference]:
+    """Yield the lines in which own code differs that does another thing."""
+    one, other = sources
+    for path in one.keys() & other.keys():
+        digests = {leaf[f"{path}.code"] for leaf in settings}
+        if len(digests) > 1:
+            for name, first, second in changed_lines(one[path], other[path]):
+                yield Difference("code", name, first, second)
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -165,19 +165,20 @@ def own_modules() -> list[str]:
 
 def modules_of(settings: BaseModel) -> frozenset[str]:
     """Return the modules that define the classes of the components in a run's settings."""
-    names = {type(component).__module__ for component in _components(settings)}
+    names = {type(component).__module__ for component in components_of(settings)}
     others = ("runner.spec.", "runner.core.")
     return frozenset(name for name in names if not name.startswith(others))
 
 
-def _components(value: object) -> Iterator[BaseModel]:
+def components_of(value: object) -> Iterator[BaseModel]:
+    """Yield a component and all that its settings hold."""
     if isinstance(value, BaseModel):
         yield value
         for inner in value.__dict__.values():
-            yield from _components(inner)
+            yield from components_of(inner)
     elif isinstance(value, tuple):
         for inner in value:
-            yield from _components(inner)
+            yield from components_of(inner)
 
 
 def recorded_code(sources: Sources, settings: Iterable[BaseModel]) -> Mapping[str, str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from runner.cli.options import Db, Reference, check_format, chosen_database
+from runner.core.text import printable
 
 if TYPE_CHECKING:
     from runner.api.comparing import Difference
@@ -59,4 +60,4 @@ def _row(difference: Difference) -> tuple[str, str, str, str, str]:
 def _value(value: Any) -> str:
     if value is None:
         return "–"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else printable(str(value))

@@ -144,6 +144,11 @@ def _described(record: Mapping[str, Any]) -> Iterator[str]:
     if record["fingerprint"] is not None:
         yield f"data      fingerprint {record['fingerprint']}"
     yield f"again     {record['command']}"
+    for path, texts in record["own_code"].items():
+        named = (
+            f"{name} ({pluralize(text.count(chr(10)), 'line')})" for name, text in texts.items()
+        )
+        yield f"code      {path}: {', '.join(named)}; --format json shows it"
     if record["changed_code"]:
         names = ", ".join(record["changed_code"])
         yield f"code      made with other code of {names} (changed since)"

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 
 from runner.bind.bound_request import BoundRequest
 from runner.bind.code_digests import Sources, recorded_code
 from runner.bind.data_locations import data_locations, image_sources
 from runner.bind.late_numerics import LateNumerics
+from runner.bind.own_sources import sources_to_record
 from runner.bind.plan_runs import PlannedRuns, plan_runs
 from runner.bind.planned_records import record_wanted
 from runner.components.own.permission import permission
+from runner.components.settings import Settings
 from runner.core.moments import reached
 from runner.execute import EXECUTORS
 from runner.execute.listener import Listener
@@ -70,7 +71,11 @@ def _setup(planned: PlannedRuns, numerics: LateNumerics) -> WorkerSetup:
         request=bound.request,
         workspace=bound.workspace,
         cores=numerics.begun.cores,
-        environment={**environment(), "modules": _code(bound.workspace.folder, planned)},
+        environment={
+            **environment(),
+            "modules": recorded_code(Sources(bound.workspace.folder), _made_now(planned)),
+            **sources_to_record(_made_now(planned)),
+        },
         data=data_locations(bound.cells),
         weights=bound.weights,
         needed=tuple(name for stage in planned.plan.stages for name in stage.consumes),
@@ -79,13 +84,12 @@ def _setup(planned: PlannedRuns, numerics: LateNumerics) -> WorkerSetup:
     )
 
 
-def _code(folder: Path, planned: PlannedRuns) -> Mapping[str, str]:
-    """Return the digests of the modules with which runs are made and measured now."""
+def _made_now(planned: PlannedRuns) -> list[Settings]:
+    """Return the settings of the runs that are made, measured or looked at now."""
     plan, finished = planned.plan, planned.facts.finished
     measured = {*plan.measurements, *plan.analyses}
-    settings = (
+    return [
         cell.resolved.settings
         for cell in planned.cells
         if cell.run.run_key not in finished or cell.run.run_key in measured
-    )
-    return recorded_code(Sources(folder), settings)
+    ]

@@ -1,6 +1,7 @@
 """`validate`, `new` and `schema`."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,15 @@ def test_schema_accepts_the_quickstart(call: Call) -> None:
     assert list(violations(yaml.safe_load(quickstart.read_text()), schema, schema)) == []
 
 
+@pytest.mark.parametrize("model", ["nets.py:Net", {"name": "nets.py:Net", "width": 3}])
+def test_schema_accepts_own_code_with_any_settings(call: Call, model: object) -> None:
+    schema = json.loads(call("schema").out)
+    loss = {"loss": {"name": "losses.py:Poly", "epsilon": 1}}
+    spec = {"name": "a", "data": {"dataset": "digits"}, "model": model, "train": loss}
+    assert list(violations(spec, schema, schema)) == []
+    assert list(violations({**spec, "train": {"optimizer": "a.py:B"}}, schema, schema)) != []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "where"),
@@ -152,6 +162,8 @@ def violations(value: Any, schema: Any, root: Any, path: str = "") -> list[str]:
         "null": type(None),
     }
     if "type" in schema and not isinstance(value, types[schema["type"]]):
+        return [path]
+    if "pattern" in schema and not re.search(schema["pattern"], value):
         return [path]
     if "enum" in schema and value not in schema["enum"]:
         return [path]

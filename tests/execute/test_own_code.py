@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from forks import OUTPUT, Forks, KillAt
 from grids import ask, left_in
-from own_nets import NETS, SPEC, write_nets
+from own_nets import LAYERS, NETS, SPEC, write_nets
 
 from runner import api
 from runner.core.errors import RunnerError, SpecError, UsageError
@@ -116,6 +116,20 @@ def test_an_edit_that_means_nothing_trains_nothing_and_a_constant_makes_new_runs
     assert planned_epochs() == 2
     with api.allow_code("nets.py"), pytest.raises(UsageError, match="is other code now than"):
         api.export("own:0:0", "safetensors")
+
+
+@pytest.mark.slow
+def test_source_is_kept_and_lines_that_differ_are_shown(done: Path) -> None:
+    first = api.show("own:0:0").record
+    assert first["own_code"] == {"model": {"nets.py": MARK + NETS, "layers.py": LAYERS}}
+    write_nets(done, MARK + NETS, "# twice\nSCALE = 2.0\n")
+    with api.allow_code("nets.py"):
+        api.run("own.yaml", only=["model.width=2"])
+    found = api.diff(first["run_key"], "own:0:0").frame()
+    rows = found[found["part"] == "code"].drop(columns="part").fillna("").values.tolist()
+    assert rows == [["layers.py:1", "SCALE = 1.0", "# twice"], ["layers.py:2", "", "SCALE = 2.0"]]
+    assert "code" not in set(api.diff("own:0:0", "own:0:0").frame()["part"])
+    assert "own_code" not in str(found[found["part"] == "environment"])
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, create_model
 
 from runner.components.component import Component
 from runner.components.own.loading import OwnModules, failed
-from runner.components.own.local_files import read_local_files
+from runner.components.own.local_files import LocalFiles, read_local_files
 from runner.components.own.names import CodeName, parse_code_name
 from runner.components.own.permission import permission
 from runner.components.own.problems import CodeProblem, OwnCodeFailed
@@ -27,11 +27,12 @@ class OwnClass:
     Attributes:
         name: in specs.
         signature: what it takes.
+        files: what it is read from.
     """
 
-    def __init__(self, name: CodeName, signature: Signature, modules: OwnModules) -> None:
-        self.name, self.signature = name, signature
-        self._modules = modules
+    def __init__(self, name: CodeName, signature: Signature, files: LocalFiles) -> None:
+        self.name, self.signature, self.files = name, signature, files
+        self._modules = OwnModules(files)
 
     def __call__(self, **arguments: Any) -> Any:
         """Return an instance.
@@ -139,7 +140,7 @@ def _read(kind: type[Own], name: CodeName) -> type[Own]:
         code=(str, Field(files.digest, description=kind.model_fields["code"].description)),
         **fields,
     )
-    made.own = OwnClass(name, signature, OwnModules(files))
+    made.own = OwnClass(name, signature, files)
     made.unreadable = files.unreadable
     return made
 
