@@ -73,7 +73,7 @@ def test_wrong_column_is_told_at_its_name(table: Path, call: Call) -> None:
     Path("pets.yaml").write_text(SPEC.replace("csv,", "csv, columns: {labels: label},"))
     assert call("validate", "pets.yaml").err == (
         "error: pets.yaml:2:50: unknown setting 'labels' in data.columns\n"
-        "    did you mean: label\n    allowed: path, label, split\n"
+        "    did you mean: label\n    allowed: path, label, group, split\n"
     )
 
 
