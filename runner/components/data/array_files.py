@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 SUFFIX = ".npy"
 """Of the arrays in the archive."""
 
+BROKEN = (BadZipFile, ValueError, KeyError, EOFError, RuntimeError, OSError, zlib.error)
+"""What reading a damaged file raises; RuntimeError is for an encrypted one."""
+
 
 @dataclass(frozen=True, slots=True)
 class ArrayHead:
@@ -101,7 +104,9 @@ def _opened(path: Path, file: Path | IO[bytes]) -> Iterator[ZipFile]:
             yield archive
     except InvalidData:
         raise
-    except (BadZipFile, ValueError, KeyError, EOFError, RuntimeError, zlib.error) as error:
+    except BROKEN as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            raise  # the file itself cannot be read
         raise InvalidData(f"{path} is no .npz file that can be read: {error}") from None
 
 

@@ -178,6 +178,9 @@ def _read_parquet(path: Path, choose: Choose) -> TableFile:
             wanted = list(choose(file.schema_arrow.names))
             table = file.read(columns=wanted)
             columns = {name: table.column(name).to_pylist() for name in wanted}
-    except arrow.ArrowException as error:
-        raise InvalidData(f"{path} is no Parquet file that can be read: {error}") from None
+    except (arrow.ArrowException, UnicodeDecodeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the file itself cannot be read
+        said = str(error).partition("\n")[0]
+        raise InvalidData(f"{path} is no Parquet file that can be read: {said}") from None
     return TableFile(path, columns, [f"row {number}" for number in range(1, table.num_rows + 1)])
