@@ -159,11 +159,25 @@ def test_folders_called_like_splits_are_splits_of_a_table_without_that_column(
     lines = official.read_text().splitlines()
     metadata = write(official.parent, *[line.rpartition(",")[0] for line in lines])
     assert build(metadata).fingerprint == before.fingerprint
-    lines = [line.replace("TRAIN", "cat") for line in metadata.read_text().splitlines()]
-    touch(official.parent, *[line.split(",")[0] for line in lines[1:]])
-    error = refused(write(official.parent, *lines))
-    assert "lie in Val, test, training, which are called like splits, and in cat" in str(error)
+    below = [metadata.read_text().splitlines()[0]]
+    below += [f"all/{line}" for line in metadata.read_text().splitlines()[1:]]
+    touch(official.parent, *[line.split(",")[0] for line in below[1:]])
+    assert build(write(official.parent, *below)).splits == before.splits
+
+
+def test_folder_that_is_called_like_no_split_is_refused_beside_those_that_are(home: Path) -> None:
+    names = ("train/1.png", "train/2.png", "dev/1.png", "2.png")
+    touch(home, *names)
+    rows = [(name, str(number % 2)) for number, name in enumerate(names)]
+    error = refused(write_rows(home, rows))
+    assert (
+        "lie in train, which are called like splits, but these do not: line 4 (dev/1.png),"
+        " line 5 (2.png)"
+    ) in str(error)
     assert "column `split`" in error.hint
+    assert build(write_rows(home, rows[:2])).splits == ()
+    vehicles = [("train/1.png", "train"), ("dev/1.png", "car")]
+    assert build(write_rows(home, vehicles)).classes == ("car", "train")
 
 
 def test_folder_in_the_layout_of_hugging_face_is_read_as_it_is(tmp_path: Path) -> None:
@@ -393,5 +407,9 @@ def test_folders_with_several_tables_are_refused(home: Path) -> None:
     (home / "test").rmdir()
     write(home, "path,label", name="training/metadata.csv")
     assert "and two folders of one split" in str(refused(home))
+    (home / "training" / "metadata.csv").unlink()
+    (home / "training").rmdir()
+    write(home, "path,label", name="dev/metadata.csv")
+    assert "has tables in train, and one in dev, not called like a split" in str(refused(home))
     empty = SplitPaths(train=str(home))
     assert "no metadata.csv or metadata.jsonl in" in str(refused(empty))

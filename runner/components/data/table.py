@@ -218,8 +218,8 @@ def _tables_in(folder: Path) -> list[tuple[Split | None, Path]]:
         InvalidData: when it cannot be told which counts.
     """
     whole = _metadata(folder)
-    parts = sorted(name for name in folder_names(folder) if name.lower() in SPLIT_OF)
-    tables = {name: _metadata(folder / name) for name in parts}
+    tables = {name: _metadata(folder / name) for name in folder_names(folder)}
+    parts = sorted(name for name in tables if name.lower() in SPLIT_OF)
     having = [name for name in parts if tables[name] is not None]
     if whole is not None:
         if having:
@@ -232,8 +232,15 @@ def _tables_in(folder: Path) -> list[tuple[Split | None, Path]]:
         raise MissingData(f"no metadata.csv or metadata.jsonl in {folder}", [folder], HOW_TO_GET)
     splits = {SPLIT_OF[name.lower()]: tables[name] for name in parts}
     lacking = [name for name in parts if name not in having]
-    if lacking or len(splits) < len(parts):
-        what = f"no table in {enumerated(lacking)}" if lacking else "two folders of one split"
+    others = [name for name in tables if name not in parts and tables[name] is not None]
+    what = ""
+    if lacking:
+        what = f"no table in {enumerated(lacking)}"
+    elif others:
+        what = f"one in {enumerated(others)}, not called like a split"
+    elif len(splits) < len(parts):
+        what = "two folders of one split"
+    if what:
         raise InvalidData(
             f"{folder} has tables in {enumerated(having)}, and {what}",
             "name those that count: path: {train: …, val: …, test: …}",
