@@ -122,6 +122,23 @@ def test_run_on_a_table_is_measured_on_its_splits(table: Path, call: Call, split
     assert len(names) == {"val": 10, "test": 6}[split]
 
 
+@pytest.mark.slow
+def test_run_on_a_table_of_class_folders_is_that_on_the_folders(tmp_path: Path, call: Call) -> None:
+    train = tmp_path / "train"
+    rows = [f"{path.relative_to(tmp_path)},{path.parent.name}" for path in train.rglob("*.png")]
+    (tmp_path / "pets.csv").write_text("\n".join(["path,label", *sorted(rows, reverse=True)]))
+    found = []
+    for name, root in (("table", "pets.csv"), ("imagefolder", "train")):
+        spec = SPEC.replace("table", name).replace("pets.csv", root)
+        Path(f"{name}.yaml").write_text(spec.replace("name: pets", f"name: {name}"))
+        assert call("run", f"{name}.yaml").code == 0
+        frame = api.predictions(f"{name}:0", "test").frame()
+        frame["image"] = frame["image"].str.removeprefix("train/")
+        found.append(frame.set_index("image").to_dict())
+    assert found[0] == found[1]
+    assert len(found[0]["label"]) == 6
+
+
 def test_other_order_of_rows_and_other_columns_make_no_new_run(table: Path, call: Call) -> None:
     Path("pets.yaml").write_text(SPEC.replace(", validation: 0.25, test: 0.25", ""))
     before = call("plan", "pets.yaml", "--format", "json").out

@@ -262,6 +262,12 @@ def test_paths_that_no_file_can_have_are_refused(home: Path, name: str) -> None:
     assert "cannot be printed: line 1" in str(refused(path))
 
 
+def test_backslashes_in_paths_are_pointed_out(home: Path) -> None:
+    error = refused(write_rows(home, [("cat\\a.png", "cat")]))
+    assert "no such file: line 2" in str(error)
+    assert error.hint.startswith("folders are separated by /; ")
+
+
 def test_of_many_bad_rows_the_first_are_named(home: Path) -> None:
     error = refused(write(home, "path,label", *["nowhere.png,cat"] * 99))
     assert "line 11 (nowhere.png), … and 89 more" in str(error)

@@ -116,6 +116,8 @@ def read_rows(
 def _hint(faults: _Faults, root: Path) -> str:
     hints = [f"files are looked for below {root}; data.root names another folder"]
     hints += [LEFT_OUT] if NO_FILE in faults.rows else []
+    if any("\\" in said for said in faults.missing):
+        hints.insert(0, "folders are separated by /")
     concerns = {NO_FILE, "a path outside of the folder", "not a regular file"}
     return "; ".join(hints) if concerns.intersection(faults.rows) else ""
 
