@@ -57,6 +57,22 @@ def test_folds_of_groups_are_those_of_scikit_learn(
         assert len(set(own)) == 1
 
 
+@settings(max_examples=examples(300), deadline=None)
+@given(
+    st.lists(st.lists(st.integers(1, 40), min_size=3, max_size=3), min_size=2, max_size=10),
+    st.integers(0, 2**32 - 1),
+)
+def test_groups_as_many_as_folds_are_the_folds(counts: list[list[int]], seed: int) -> None:
+    labels: list[int] = []
+    groups: list[str] = []
+    for group, of_class in enumerate(counts):
+        for label, count in enumerate(of_class):
+            labels += [label] * count
+            groups += [f"fold {group}"] * count
+    found = fold_of_grouped(labels, groups, len(counts), seed)
+    assert len(set(found)) == len(set(zip(groups, found, strict=True))) == len(counts)
+
+
 @pytest.mark.parametrize("held_out", ["validation", "test"])
 def test_no_group_is_in_training_and_in_what_is_held_out(held_out: str) -> None:
     labels = [index % 3 for index in range(90)]
