@@ -121,13 +121,17 @@ class Binder:
         groups = self._duplicates[source.fingerprint]
         if not groups:
             return
-        # a sample of the training images is no other split
+        # a sample of the training images is no other split; of folds, the first with any is told
         whole = data.model_copy(update={"train_images": None})
-        key = (source.fingerprint, whole)
-        if key not in self._split:
+        key, in_any_fold = (
+            (source.fingerprint, each) for each in (whole, whole.model_copy(update={"fold": None}))
+        )
+        if key not in self._split and in_any_fold not in self._split:
             self._split.add(key)
             splits = whole.split(source.labels, source.classes, source.splits, source.groups)
-            self._add_notes(in_several_splits(groups, splits, source.names), where)
+            if notes := list(in_several_splits(groups, splits, source.names)):
+                self._split.add(in_any_fold)
+                self._add_notes(notes, where)
 
     def _add_notes(self, notes: Iterable[str], where: Path | str = "") -> None:
         told = [printable(f"{where}: {note}" if where else note) for note in notes]

@@ -72,3 +72,15 @@ def test_what_would_take_a_group_apart_is_refused(
     refused = call("validate", write(tmp_path, splits, folds), "--deep")
     assert refused.code == 2
     assert found in refused.err
+
+
+def test_equal_images_in_several_splits_are_named_for_one_fold(tmp_path: Path, call: Call) -> None:
+    spec = write(tmp_path, "test: 0", "4")
+    text = spec.read_text(encoding="utf-8").replace(", columns: {group: patient}", "")
+    spec.write_text(text, encoding="utf-8")
+    assert "byte for byte" not in call("validate", spec, "--deep").err
+    for number in range(2, 48, 2):  # all images of a class are one
+        (tmp_path / f"{number:02d}.png").write_bytes((tmp_path / "00.png").read_bytes())
+    checked = call("validate", spec, "--deep")
+    assert checked.code == 0
+    assert checked.err.count("in several splits, byte for byte") == 1

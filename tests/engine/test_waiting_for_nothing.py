@@ -90,6 +90,18 @@ def losses_of_a_pass(bench: Bench, images: samples.Images, state: TrainState) ->
     return training._meter.losses
 
 
+@pytest.mark.parametrize("name", ["cross_entropy", "focal"])
+def test_no_step_with_weighted_classes_reads_a_value(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loss = {"name": name, "class_weights": [1.0, 2.0, 0.5]}
+    bench = Bench(tmp_path, settings_of({"loss": loss, "sampling": "balanced"}, MLP))
+    images = bench.images()
+    monkeypatch.setattr(torch, "_fused_sgd_", lambda *_, **others: None)
+    with read_at_the_end(monkeypatch):
+        a_pass(bench, images, META)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("values", [1 << 27, 0])
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
