@@ -8,8 +8,8 @@ from runner.components.component import Component
 
 
 def tag_of(component: type[Component]) -> tuple[str, str]:
-    """Return the setting that names a component, ``name`` or ``dataset``, and what it is called."""
-    for key in ("name", "dataset"):
+    """Return the setting that names a component, ``dataset`` or ``name``, and what it is called."""
+    for key in ("dataset", "name"):
         if key in component.model_fields:
             annotation = component.model_fields[key].annotation
             assert get_origin(annotation) is Literal, f"{component.__name__}.{key} is no Literal"

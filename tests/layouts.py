@@ -11,7 +11,7 @@ import struct
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -236,6 +236,48 @@ def write_imagenette(root: Path, folder: str = "imagenette2") -> Path:
     return home
 
 
+def encoded(draw: np.random.Generator, side: int = 12) -> bytes:
+    """Return a random image in PNG."""
+    file = io.BytesIO()
+    pixels = draw.integers(0, 256, (side, side, 3)).astype(np.uint8)
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def write_parquet(
+    path: Path,
+    labels: Sequence[int | str | None],
+    names: Sequence[str] | None = ("cat", "dog"),
+    columns: tuple[str, str] = ("image", "label"),
+    rows: int = 3,
+) -> None:
+    """Write a file as the Hugging Face Hub has them, in groups of few rows; images are drawn."""
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    draw = np.random.default_rng(len(path.name) + len(labels))
+    pictures = [{"bytes": encoded(draw), "path": f"{row}.png"} for row in range(len(labels))]
+    table = arrow.table({columns[0]: pictures, columns[1]: list(labels)})
+    if names is not None:
+        features: dict[str, object] = {columns[0]: {"_type": "Image"}}
+        features[columns[1]] = {"names": list(names), "_type": "ClassLabel"}
+        stated = json.dumps({"info": {"features": features}})
+        table = table.replace_schema_metadata({"huggingface": stated})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    parquet.write_table(table, path, row_group_size=rows)
+
+
+def write_huggingface(root: Path, folder: str = "huggingface/owner/set@main") -> Path:
+    """Write Parquet files of three splits, the training images in two."""
+    pytest.importorskip("datasets")
+    home = root / folder
+    for name, count in (("train-00000-of-00002", 10), ("train-00001-of-00002", 7)):
+        write_parquet(home / "data" / f"{name}.parquet", [row % 2 for row in range(count)])
+    for part, count in (("validation", 4), ("test", 6)):
+        write_parquet(home / "data" / f"{part}-00000-of-00001.parquet", [1, 0] * (count // 2))
+    return home
+
+
 LAYOUTS: Mapping[str, Callable[[Path], object]] = {
     "imagefolder": write_photos,
     "table": write_table,
@@ -254,6 +296,7 @@ LAYOUTS: Mapping[str, Callable[[Path], object]] = {
     "eurosat": write_eurosat,
     "dtd": write_dtd,
     "imagenette": write_imagenette,
+    "huggingface": write_huggingface,
 }
 """From the name of a data set to what writes a tiny one below a folder for data sets."""
 

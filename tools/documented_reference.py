@@ -32,7 +32,7 @@ from runner.components.settings import Best, EarlyStopping, Evaluation, Settings
 from runner.core.reader import SPLITS
 from runner.spec.figures.kinds import FigureKind, FigureSettings
 from runner.spec.names import SHORT_NAMES
-from runner.spec.nodes import as_yaml
+from runner.spec.nodes import KIND_KEYS, as_yaml
 from runner.spec.options import model_options, tags_of
 from runner.spec.tables.columns import PROPERTIES, ColumnSettings
 from runner.spec.value_words import value_in_words
@@ -122,15 +122,16 @@ def _settings_table(model: type[BaseModel], shared: type[BaseModel] | None = Non
     """Return the settings of a class, without its name and those that ``shared`` has alike."""
     schema = model.model_json_schema()
     known = shared.model_json_schema()["properties"] if shared is not None else {}
+    kind = next((key for key in KIND_KEYS if key in model.model_fields), None)
     rows = []
     for name, info in model.model_fields.items():
         own = schema["properties"][name]
-        if own == known.get(name) or name in ("name", "dataset"):
+        if own == known.get(name) or name == kind:
             continue
         assert info.description, f"{model.__name__}.{name} has no description"
         default = "required" if info.is_required() else f"`{_shown(info.get_default())}`"
-        kind = value_in_words(own, schema.get("$defs", {}))
-        rows.append([f"`{name}`", kind, default, info.description])
+        allowed = value_in_words(own, schema.get("$defs", {}))
+        rows.append([f"`{name}`", allowed, default, info.description])
     if not rows:
         return "It has no settings of its own.\n" if shared else "It has no settings.\n"
     return _rows(["setting", "type", "default", "description"], rows)

@@ -74,7 +74,7 @@ class Explained(Framed):
         notes: what a person should know of the data and of how precisions are computed here.
         probed: whether seconds come from a probe.
         decisions: what the rules decided that a person may wonder about.
-        downloads: bytes that `run` would fetch first, by the name of the file.
+        downloads: bytes that `run` would fetch first, by the name of the file; 0 is unknown.
         names: of the runs, by key.
         stages: what is to be done, in its order.
         tree: the same, each stage under the one that it goes on from.

@@ -23,6 +23,7 @@ COMPONENTS, ENGINE = "runner.components", "runner.engine"
 FETCHING = frozenset(
     {
         f"{COMPONENTS}.data.archives",
+        f"{COMPONENTS}.data.hub",
         f"{COMPONENTS}.download",
         f"{COMPONENTS}.settings",
     }

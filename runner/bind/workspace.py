@@ -16,7 +16,7 @@ from pathlib import Path
 from runner.artifacts.folder import Artifacts, folder_beside, hashes_folder, transparent_file
 from runner.artifacts.hashes import HashCache
 from runner.artifacts.memory import LayoutCache
-from runner.components.data.archives import Archive, fetch_archive
+from runner.components.data.archives import Fetchable
 from runner.components.data.dataset import DataAccess
 from runner.components.download import OnProgress
 from runner.store.addresses import database_file, is_there
@@ -89,8 +89,8 @@ class Workspace:
         if on_progress is None:
             return DataAccess(tuple(roots), hashes.hash_files, forget=hashes.forget, recall=recall)
 
-        def fetch(archive: Archive, root: Path) -> None:
-            fetch_archive(archive, root, on_progress)
+        def fetch(public: Fetchable, root: Path) -> None:
+            public.fetch(root, on_progress)
 
         return DataAccess(tuple(roots), hashes.hash_files, fetch, hashes.forget, recall)
 

@@ -238,8 +238,12 @@ def _disk(cost: Cost, alone: Cost) -> str:
 
 
 def _downloads(downloads: Mapping[str, int]) -> str:
-    """Return the size of all files, and the name and size of each."""
+    """Return the size of all files, and the name and size of each; 0 is a size that is unknown."""
     if not downloads:
         return "nothing"
-    files = [f"{name} ({show_bytes(num_bytes)})" for name, num_bytes in downloads.items()]
-    return f"{show_bytes(sum(downloads.values()))}: {', '.join(files)}"
+    sizes = {name: show_bytes(size) if size else "size unknown" for name, size in downloads.items()}
+    files = ", ".join(f"{name} ({size})" for name, size in sizes.items())
+    total = sum(downloads.values())
+    if 0 not in downloads.values():
+        return f"{show_bytes(total)}: {files}"
+    return f"{show_bytes(total)} and more: {files}" if total else files

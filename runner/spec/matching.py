@@ -71,7 +71,7 @@ def setting_value(settings: Mapping[str, Any], path: Sequence[str]) -> Any:
 def same_value(resolved: Any, written: Any) -> bool:
     """Return whether a resolved setting equals a written one: ``adam`` is ``{name: adam, …}``."""
     if isinstance(resolved, Mapping):
-        named = resolved.get("name", resolved.get("dataset"))
+        named = resolved.get("dataset", resolved.get("name"))
         if isinstance(written, Mapping):
             return all(same_value(resolved.get(key), value) for key, value in written.items())
         return named is not None and bool(named == written)

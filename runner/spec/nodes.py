@@ -15,8 +15,9 @@ from typing import Any
 
 from runner.core.errors import Problem, SourcePosition, SpecError
 
-KIND_KEYS = ("name", "dataset")
-"""Keys that say which component a mapping is of."""
+KIND_KEYS = ("dataset", "name")
+"""Keys that say which component a mapping is of: the first that it has, for a data set may have a
+setting `name`."""
 
 PLAIN_TEXT = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]*")
 NOT_TEXT = ("true", "false", "null")
@@ -151,8 +152,8 @@ def merge(base: Node, over: Node) -> Node:
 def _other_component(base: Node, over: Node) -> bool:
     for key in KIND_KEYS:
         before, named = base.get(key), over.get(key)
-        if before is not None and named is not None:
-            return bool(before.value != named.value)
+        if before is not None:
+            return named is not None and bool(before.value != named.value)
     return False
 
 

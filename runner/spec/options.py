@@ -16,7 +16,7 @@ from runner.components.own.component import OwnComponent, known_classes, own_cla
 from runner.components.own.names import is_code_name
 from runner.components.own.problems import CodeProblem
 from runner.components.own.union import OwnCode
-from runner.spec.nodes import Node, find
+from runner.spec.nodes import KIND_KEYS, Node, find
 
 SHOWN = 16
 """Names of components that a message lists at most."""
@@ -33,7 +33,7 @@ def model_options(annotation: Any) -> list[type[BaseModel]]:
 
 def tags_of(model: type[BaseModel]) -> list[str]:
     """Return the names by which a spec chooses ``model``; none where there is no choice."""
-    for key in ("name", "dataset"):
+    for key in KIND_KEYS:
         field = model.model_fields.get(key)
         if field is not None and get_args(field.annotation):
             return [str(tag) for tag in get_args(field.annotation)]
@@ -149,7 +149,7 @@ def models_at(
 def _chosen(options: list[type[BaseModel]], node: Node) -> type[BaseModel] | None:
     if len(options) == 1:
         return options[0]
-    named = node.get("name") or node.get("dataset")
+    named = node.get("dataset") or node.get("name")
     tag = named.value if named is not None else None
     own = known_classes() if is_code_name(tag) else []
     return next((option for option in [*options, *own] if tag in tags_of(option)), None)

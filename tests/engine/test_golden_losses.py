@@ -111,6 +111,7 @@ CASES: dict[str, dict[str, Any]] = {
     "digits": {"data": DIGITS},
     "imagefolder": {"data": {**FOLDER, "resize": 9, "crop": 8, "normalize": "imagenet"}},
     "synthetic": {"data": {**SYNTHETIC, "color": "gray"}},
+    "huggingface": {"data": {"dataset": "huggingface", "name": "owner/set@main"}},
     "caltech101": {"data": {"dataset": "caltech101", "resize": 10, "crop": 8}},
     "cifar10": {"data": {"dataset": "cifar10", "validation": 0.2}},
     "cifar100": {"data": {"dataset": "cifar100", "validation": 0.5}},

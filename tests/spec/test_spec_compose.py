@@ -94,6 +94,18 @@ def test_mapping_with_another_name_replaces_the_inherited_one_whole(
     assert settings["train"]["optimizer"]["lr"] == 0.001
 
 
+@pytest.mark.parametrize("named", [{}, {"dataset": "huggingface"}], ids=["without", "with"])
+def test_a_data_sets_own_name_is_a_setting(specs: Specs, named: dict[str, str]) -> None:
+    hub = {"dataset": "huggingface", "name": "owner/set@1", "config": "small"}
+    specs.write("base", {**BASE, "data": hub})
+    data = settings_of(specs.child({"data": {**named, "name": "owner/set@2"}}))["data"]
+    assert (data["dataset"], data["name"], data["config"]) == (
+        *("huggingface", "owner/set@2", "small"),
+    )
+    data = settings_of(specs.child({"data": {"dataset": "digits"}}))["data"]
+    assert (data["dataset"], "config" in data) == ("digits", False)
+
+
 def test_name_given_later_keeps_what_was_inherited_without_one(specs: Specs) -> None:
     specs.write("base", {"data": {"validation": 0.5}, "train": {"optimizer": {"lr": 0.125}}})
     child = {"data": "digits", "model": "mlp", "train": {"optimizer": "sgd"}}

@@ -56,7 +56,8 @@ def test_mode_that_is_given_is_kept() -> None:
 
 def needed(component: type) -> dict[str, Any]:
     """Return a component with what it needs, and defaults for the rest."""
-    return right_value(component.model_json_schema())
+    schema = component.model_json_schema()
+    return schema["examples"][0] if "examples" in schema else right_value(schema)
 
 
 @pytest.mark.parametrize("data", model_options(Data), ids=lambda model: tags_of(model)[0])

@@ -12,6 +12,7 @@ from runner.components.data.dtd import Dtd
 from runner.components.data.eurosat import EuroSat
 from runner.components.data.flowers102 import Flowers102
 from runner.components.data.food101 import Food101
+from runner.components.data.huggingface import HuggingFace
 from runner.components.data.imagefolder import ImageFolder
 from runner.components.data.imagenette import Imagenette
 from runner.components.data.mnist import FashionMnist, Kmnist, Mnist
@@ -26,6 +27,7 @@ Data = Annotated[
     | ImageFolder
     | Table
     | Arrays
+    | HuggingFace
     | Synthetic
     | Caltech101
     | Cifar10

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from runner.artifacts.atomic import partial_path, put_folder, remove_partial
 from runner.components.download import (
@@ -98,6 +98,10 @@ class Archive:
         again = f"run the same command again, or fetch the {what} by hand and"
         return f"{again} {self._unpack()} {root / self.folder}"
 
+    def fetch(self, root: Path, on_progress: OnProgress) -> None:
+        """Download and unpack the files; see :func:`fetch_archive`."""
+        fetch_archive(self, root, on_progress)
+
     def _unpack(self) -> str:
         inner = self.files[0].inner
         if inner:
@@ -116,7 +120,22 @@ def _listed(names: Iterable[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
-Fetch = Callable[[Archive, Path], None]
+class Fetchable(Protocol):
+    """A public data set that can be fetched: an :class:`Archive`, or a set on a hub."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in messages."""
+
+    @property
+    def num_bytes(self) -> int:
+        """Size of its files, 0 where it is not known before."""
+
+    def fetch(self, root: Path, on_progress: OnProgress) -> None:
+        """Fetch it to a folder of data sets; it appears whole or not at all."""
+
+
+Fetch = Callable[[Fetchable, Path], None]
 """Fetches a data set to a folder of data sets."""
 
 
@@ -136,7 +155,7 @@ def fetch_archive(archive: Archive, root: Path, on_progress: OnProgress) -> None
 
     try:
         root.mkdir(parents=True, exist_ok=True)
-        _check_space(archive, root)
+        check_space(round(SPACE * archive.num_bytes), root)
         work = partial_path(root / Path(archive.name).name)
         unpacked = work / "unpacked"
         unpacked.mkdir(parents=True)
@@ -158,8 +177,13 @@ def fetch_archive(archive: Archive, root: Path, on_progress: OnProgress) -> None
         _remove_empty(made)
 
 
-def _check_space(archive: Archive, root: Path) -> None:
-    free, needed = shutil.disk_usage(root).free, round(SPACE * archive.num_bytes)
+def check_space(needed: int, root: Path) -> None:
+    """Check that so many bytes are free.
+
+    Raises:
+        OSError: when they are not.
+    """
+    free = shutil.disk_usage(root).free
     if free < needed:
         raise OSError(f"{show_bytes(needed)} are needed under {root}, {show_bytes(free)} are free")
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from runner.components.component import Component, canonical_settings, keyed_settings
-from runner.components.data.archives import Archive, Fetch
+from runner.components.data.archives import Fetch, Fetchable
 from runner.components.data.folds import Fold, Folding
 from runner.components.data.normalizing import NORMALIZATIONS, Normalization
 from runner.components.data.splitting import Split, split_images
@@ -40,7 +40,7 @@ class MissingData(Exception):
     setting = "path"
 
     def __init__(
-        self, what: str, looked: Sequence[Path], how_to_get: str, archive: Archive | None = None
+        self, what: str, looked: Sequence[Path], how_to_get: str, archive: Fetchable | None = None
     ) -> None:
         super().__init__(what)
         self.what = what
@@ -98,7 +98,7 @@ class DataAccess:
         roots: folders in which relative paths are looked up, in order.
         hash_files: from (folder, relative names) to the content hash of each.
         forget: drops what is remembered of the files below a folder.
-        fetch: downloads an archive to a folder of data sets; None where nothing is downloaded.
+        fetch: downloads a public set to a folder of data sets; None where nothing is downloaded.
         recall: remembers answers about contents by their key.
     """
 
@@ -276,7 +276,7 @@ def find_root(
     access: DataAccess,
     folder: str,
     how_to_get: str,
-    archive: Archive | None = None,
+    archive: Fetchable | None = None,
     also: Sequence[str] = (),
 ) -> Path:
     """Return the first existing ``folder`` under the roots of ``access``.
