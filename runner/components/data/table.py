@@ -99,7 +99,7 @@ def _column(name: str, names: Sequence[str], table: Path, setting: str) -> str:
     if name in names:
         return name
     similar = nearest(name, names)
-    like = f"; did you mean {similar}?" if similar else ""
+    like = f"; {similar} is the nearest" if similar else ""
     hint = f"name another: columns: {{{setting}: …}}"
     if any(";" in each for each in names):
         hint = "separate values by commas: this table seems to have semicolons"
