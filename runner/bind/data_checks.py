@@ -32,8 +32,7 @@ def build_source(resolved: ResolvedCell, access: DataAccess) -> ImageSource:
     except UnknownClasses as error:
         raise _unknown_classes(error, resolved) from None
     except InvalidData as error:
-        setting = f"data.{error.setting}"
-        raise problem_at(resolved, setting, str(error), hint=error.hint) from None
+        raise SpecError([_invalid(error, resolved)]) from None
     except SharedFolder as error:
         hint = "give each class a folder of its own"
         raise problem_at(resolved, "data.path", str(error), hint=hint) from None
@@ -115,6 +114,16 @@ def check_class_weights(resolved: ResolvedCell, source: ImageSource) -> None:
         "train.loss.class_weights",
         f"train.loss.class_weights has {len(weights)} numbers, but there are {outputs} classes",
         f"a number for each of {_shown(source.classes)}, in this order",
+    )
+
+
+def _invalid(error: InvalidData, resolved: ResolvedCell) -> Problem:
+    return Problem(
+        written_node(resolved.tree, f"data.{error.setting}").position,
+        str(error),
+        error.allowed,
+        hint=error.hint,
+        suggestion=error.suggestion,
     )
 
 

@@ -55,7 +55,9 @@ def make_spec(data: Path, beside: Path, side: int | None = None) -> tuple[str, s
     try:
         found = look_at(data)
     except InvalidData as error:
-        raise UsageError(str(error), hint=error.hint) from None
+        raise UsageError(
+            str(error), allowed=error.allowed, hint=error.hint, suggestion=error.suggestion
+        ) from None
     except SharedFolder as error:
         raise UsageError(str(error)) from None
     except OSError as error:

@@ -67,8 +67,8 @@ def test_bad_rows_are_told_at_the_path_of_the_table(table: Path, call: Call) -> 
 def test_wrong_column_is_told_at_its_name(table: Path, call: Call) -> None:
     Path("pets.yaml").write_text(SPEC.replace("csv,", "csv, columns: {label: lable},"))
     assert problem(call) == (
-        f"error: pets.yaml:2:57: {table} has no column lable, but path, label, split; did you mean"
-        " label?\n    hint: name another: columns: {label: …}\n"
+        f"error: pets.yaml:2:57: {table} has no column lable\n    did you mean: label\n"
+        "    allowed: path, label, split\n    hint: name another: columns: {label: …}\n"
     )
     Path("pets.yaml").write_text(SPEC.replace("csv,", "csv, columns: {labels: label},"))
     assert call("validate", "pets.yaml").err == (

@@ -14,12 +14,24 @@ class InvalidData(ValueError):
     Attributes:
         hint: what to do about it.
         setting: that it concerns, below ``data``.
+        allowed: what would be right, or "".
+        suggestion: the nearest right spelling, or "".
     """
 
-    def __init__(self, found: str, hint: str = "", setting: str = "path") -> None:
+    def __init__(
+        self,
+        found: str,
+        hint: str = "",
+        setting: str = "path",
+        *,
+        allowed: str = "",
+        suggestion: str = "",
+    ) -> None:
         super().__init__(found)
         self.hint = hint
         self.setting = setting
+        self.allowed = allowed
+        self.suggestion = suggestion
 
 
 class UnknownClasses(ValueError):

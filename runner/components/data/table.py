@@ -98,13 +98,15 @@ def _path_column(names: Sequence[str], table: Path) -> str:
 def _column(name: str, names: Sequence[str], table: Path, setting: str) -> str:
     if name in names:
         return name
-    similar = nearest(name, names)
-    like = f"; {similar} is the nearest" if similar else ""
     hint = f"name another: columns: {{{setting}: …}}"
     if any(";" in each for each in names):
         hint = "separate values by commas: this table seems to have semicolons"
     raise InvalidData(
-        f"{table} has no column {name}, but {enumerated(names)}{like}", hint, f"columns.{setting}"
+        f"{table} has no column {name}",
+        hint,
+        f"columns.{setting}",
+        allowed=enumerated(names),
+        suggestion=nearest(name, names),
     )
 
 
