@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import SHUT_RDWR
@@ -19,17 +19,23 @@ class Server:
         url: of the server, without a final "/".
         files: content by name; any other name is a 404.
         cut_after: bytes after which the connection breaks, None for whole files.
+        parts: whether it gives parts of files, from a byte on.
+        tag: of every file, for the condition of a part.
         tells_length: whether an answer says how long it is.
         pause: seconds between two blocks.
         asked: names of the files that were asked for, in order.
+        on_asked: called with each such name, once the answer is settled.
     """
 
     url: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
     cut_after: int | None = None
+    parts: bool = False
+    tag: str = '"1"'
     tells_length: bool = True
     pause: float = 0.0
     asked: list[str] = field(default_factory=list)
+    on_asked: Callable[[str], None] = lambda name: None
 
 
 @contextmanager
@@ -63,11 +69,19 @@ def _answer(handler: BaseHTTPRequestHandler, server: Server) -> None:
         handler.send_error(404)
         return
     content = server.files[name]
-    handler.send_response(200)
+    total, first = len(content), _first_byte(handler, server)
+    content = content[first:]
+    handler.send_response(206 if first else 200)
+    if first:
+        handler.send_header("Content-Range", f"bytes {first}-{total - 1}/{total}")
+    sent = content if server.cut_after is None else content[: server.cut_after]
+    if server.parts:
+        handler.send_header("Accept-Ranges", "bytes")
+        handler.send_header("ETag", server.tag)
     if server.tells_length:
         handler.send_header("Content-Length", str(len(content)))
     handler.end_headers()
-    sent = content if server.cut_after is None else content[: server.cut_after]
+    server.on_asked(name)
     block = max(len(sent) // 8, 1) if server.pause else max(len(sent), 1)
     try:
         for start in range(0, len(sent), block):
@@ -76,4 +90,13 @@ def _answer(handler: BaseHTTPRequestHandler, server: Server) -> None:
     except ConnectionError:
         return
     if server.cut_after is not None:
-        handler.connection.shutdown(SHUT_RDWR)
+        with suppress(OSError):  # it is closed where all has come
+            handler.connection.shutdown(SHUT_RDWR)
+
+
+def _first_byte(handler: BaseHTTPRequestHandler, server: Server) -> int:
+    """Return from which byte on a file is asked for; 0 where it has to come whole."""
+    asked = handler.headers.get("Range", "")
+    if not server.parts or handler.headers.get("If-Range") != server.tag:
+        return 0
+    return int(asked.removeprefix("bytes=").removesuffix("-") or 0)

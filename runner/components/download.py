@@ -11,7 +11,7 @@ import http.client
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
@@ -22,9 +22,13 @@ from runner.core.errors import UsageError
 TIMEOUT_SECONDS = 30.0
 """How long a server may be silent, while connecting and between two blocks."""
 
+MOST_RESUMED = 50
+"""How often one download goes on after its connection has broken off."""
+
 BLOCK = 1 << 18
 TOLD_SECONDS = 0.25
 HEADERS = {"User-Agent": "runner"}
+PARTIAL = 206
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,30 +135,90 @@ class _Broken(Exception):
 def _transfer(
     url: str, file: IO[bytes], target: Path, algorithm: str, on_progress: OnProgress
 ) -> str:
-    """Copy ``url`` into ``file``; return the digest."""
+    """Copy ``url`` into ``file``; return the digest. It goes on where a connection breaks off."""
     # md5 guards against accidents here, so it is also allowed where it is banned for security
     hashed = hashlib.new(algorithm, usedforsecurity=False)
     name, done = file_name(url), 0
-    with _open(url) as response:
-        length = response.headers.get("Content-Length", "")
-        total = int(length) if length.isdecimal() else None
+    with _Source(url) as source:
+        total = source.total
         on_progress(Downloading(name, 0, total, target))
         next_told = time.monotonic() + TOLD_SECONDS
-        while block := _read(response):
+        while block := source.read():
             file.write(block)
             hashed.update(block)
             done += len(block)
             if time.monotonic() >= next_told and done != total:
                 next_told = time.monotonic() + TOLD_SECONDS
                 on_progress(Downloading(name, done, total, target))
-    if total is not None and done < total:
-        raise _Broken(f"the connection broke off after {done} of {total} bytes")
     on_progress(Downloading(name, done, done, target))
     return hashed.hexdigest()
 
 
-def _open(url: str) -> http.client.HTTPResponse:
-    request = urllib.request.Request(url, headers=HEADERS)
+class _Source:
+    """A file on a server, read once from its beginning to its end.
+
+    Where the server gives parts of files, reading goes on at the same byte after a connection has
+    broken off, as long as each connection brings something.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._response = _open(url)
+        headers = self._response.headers
+        length = headers.get("Content-Length", "")
+        self.total = int(length) if length.isdecimal() else None
+        self._has_parts = self.total is not None and headers.get("Accept-Ranges") == "bytes"
+        tag = headers.get("ETag", "")
+        self._condition = {} if tag.startswith("W/") or not tag else {"If-Range": tag}
+        self._done = self._resumed_at = self._resumed = 0
+
+    def __enter__(self) -> _Source:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._response.close()
+
+    def read(self) -> bytes:
+        """Return what comes next, at most a block; b"" at the end.
+
+        Raises:
+            _Broken: when the connection breaks off and reading cannot go on.
+        """
+        while True:
+            try:
+                block = _read(self._response)
+                if not block and self.total is not None and self._done < self.total:
+                    raise _Broken(
+                        f"the connection broke off after {self._done} of {self.total} bytes"
+                    )
+            except _Broken as broken:
+                self._go_on(broken)
+            else:
+                self._done += len(block)
+                return block
+
+    def _go_on(self, broken: _Broken) -> None:
+        """Connect again at the next byte.
+
+        Raises:
+            _Broken: the one given, where that is not possible.
+        """
+        if not self._has_parts or self._done == self._resumed_at or self._resumed == MOST_RESUMED:
+            raise broken
+        self._response.close()
+        try:
+            self._response = _open(self._url, {"Range": f"bytes={self._done}-", **self._condition})
+        except _Broken:
+            raise broken from None
+        rest = f"bytes {self._done}-{(self.total or 0) - 1}/{self.total}"
+        if self._response.status != PARTIAL or self._response.headers.get("Content-Range") != rest:
+            raise broken  # it is another file by now, or comes whole
+        self._resumed_at = self._done
+        self._resumed += 1
+
+
+def _open(url: str, headers: Mapping[str, str] | None = None) -> http.client.HTTPResponse:
+    request = urllib.request.Request(url, headers={**HEADERS, **(headers or {})})
     try:
         response: http.client.HTTPResponse = urllib.request.urlopen(
             request, timeout=TIMEOUT_SECONDS

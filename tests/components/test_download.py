@@ -107,6 +107,60 @@ def test_progress_of_unknown_length_ends_too(server: Server, url: str, path: Pat
     assert (told[-1].done, told[-1].total) == (len(CONTENT), len(CONTENT))
 
 
+def test_a_connection_that_breaks_off_is_taken_up_where_the_server_gives_parts(
+    server: Server, url: str, path: Path
+) -> None:
+    server.parts = True
+    server.cut_after = len(CONTENT) // 3
+    told: list[int] = []
+    download(url, path, RIGHT, lambda progress: told.append(progress.done))
+    assert path.read_bytes() == CONTENT
+    assert server.asked == ["content.bin"] * 4
+    assert told == sorted(told)
+    assert told[-1] == len(CONTENT)
+
+
+def test_a_file_that_changes_while_it_comes_is_not_mixed(
+    server: Server, url: str, path: Path
+) -> None:
+    server.parts = True
+    server.cut_after = 500_000
+
+    def change(name: str) -> None:
+        server.tag = '"2"'
+        server.files["content.bin"] = CONTENT[::-1]
+
+    server.on_asked = change
+    total = len(CONTENT)
+    assert failure(url, path) == f"the connection broke off after 500000 of {total} bytes"
+    assert len(server.asked) == 2
+
+
+def test_a_server_that_brings_nothing_more_is_asked_once_again(
+    server: Server, url: str, path: Path
+) -> None:
+    server.parts = True
+    server.cut_after = 500_000
+
+    def cut_the_next_at_once(name: str) -> None:
+        server.cut_after = 0
+
+    server.on_asked = cut_the_next_at_once
+    total = len(CONTENT)
+    assert failure(url, path) == f"the connection broke off after 500000 of {total} bytes"
+    assert len(server.asked) == 2
+
+
+def test_a_download_is_not_taken_up_without_end(
+    server: Server, url: str, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloading, "MOST_RESUMED", 3)
+    server.parts = True
+    server.cut_after = 1000
+    assert failure(url, path).startswith("the connection broke off after 4000 of ")
+    assert len(server.asked) == 4
+
+
 @pytest.mark.parametrize("algorithm", ["md5", "sha256"])
 def test_wrong_checksum_is_refused(url: str, path: Path, algorithm: str) -> None:
     digest = hashlib.new(algorithm, CONTENT).hexdigest()
