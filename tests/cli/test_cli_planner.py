@@ -320,7 +320,7 @@ def test_disk_is_foretold_with_logits_and_changed_images(call: Call) -> None:
     assert cost["changed_bytes"] == pytest.approx(taken["changed"], rel=0.02)
     kept = sum(taken[kind] for kind in ("pixels", "weights", "logits"))
     assert taken["logits"] > kept / 2
-    assert cost["num_bytes"] == pytest.approx(kept, rel=0.02)
+    assert cost["num_bytes"] == pytest.approx(kept, rel=0.05)  # names of images come on top
     done = json.loads(call("plan", "looked_at.yaml", "--format", "json").out)["planned"]
     assert done["num_bytes"] == done["changed_bytes"] == 0
 

@@ -180,6 +180,7 @@ def test_analysis_that_is_not_made_is_said_with_what_makes_it(home: Path) -> Non
 def test_no_command_is_named_where_weights_are_gone_too(home: Path) -> None:
     shutil.rmtree(home / ".runner" / "analyses")
     shutil.rmtree(home / ".runner" / "weights")
+    shutil.rmtree(home / ".runner" / "logits")  # of which predictions are made without weights
     with pytest.raises(UsageError, match="its arrays are gone or damaged") as caught:
         api.plot("seen.yaml", "map")
     assert "only training again" in caught.value.hint
