@@ -1,7 +1,9 @@
 """Tables with a row for each image: read strictly, what is wrong named by row."""
 
+import errno
 import hashlib
 import json
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -278,6 +280,41 @@ def test_rows_without_a_file_are_left_out_and_noted_where_corrupt_ones_are(home:
     source = build(path, on_corrupt="skip")
     assert source.names == NAMES
     assert source.notes == (f"left out of {path}, no such file: line 2 (gone.png)",)
+
+
+@pytest.mark.parametrize("head", ["path,label,split", "path,label,other"])
+def test_split_of_which_no_file_is_there_is_refused(home: Path, head: str) -> None:
+    touch(home, "train/1.png", "train/2.png")
+    rows = [(f"train/{number}.png", str(number), "train") for number in (1, 2, 3)]
+    rows += [("test/1.png", "1", "test"), ("test/2.png", "2", "test")]
+    path = write_rows(home, rows, head)
+    with pytest.raises(InvalidData, match=r"no file of the test images of .* is there: line 5"):
+        build(path, on_corrupt="skip")
+    touch(home, "test/2.png")
+    source = build(path, on_corrupt="skip")
+    assert source.splits == ("train", "train", "test")
+    assert source.notes[0].endswith("no such file: line 4 (train/3.png), line 5 (test/1.png)")
+
+
+def test_table_of_which_no_file_is_there_is_refused(home: Path) -> None:
+    path = write_rows(home, [("gone.png", "cat")])
+    assert f"no file of {path} is there: line 2" in str(refused(path, on_corrupt="skip"))
+
+
+def test_file_that_cannot_be_looked_at_is_not_missing(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_rows(home)
+    look = os.stat
+
+    def failing(name: Any, *given: Any, **named: Any) -> os.stat_result:
+        if str(name).endswith("b.png"):
+            raise OSError(errno.EIO, "Input/output error", str(name))
+        return look(name, *given, **named)
+
+    monkeypatch.setattr(os, "stat", failing)
+    with pytest.raises(OSError, match="Input/output"):
+        build(path, on_corrupt="skip")
 
 
 def test_file_that_is_there_twice_is_refused(home: Path) -> None:

@@ -29,6 +29,7 @@ from runner.components.data.table_rows import (
     refuse_parted,
     refuse_repeated,
     splits_by_folder,
+    without_missing,
 )
 from runner.core.errors import nearest
 
@@ -160,20 +161,19 @@ class Table(FractionDataset):
         tables = self._tables(access)
         where = ", ".join(str(path) for _, path, _ in tables)
         rows: list[Row] = []
-        notes: list[str] = []
         for split, path, folder in tables:
-            found, own = self._rows(path, folder, split)
+            found = self._rows(path, folder, split)
             if len(tables) > 1:
                 found = [row._replace(place=f"{row.place} of {split}") for row in found]
             rows += found
-            notes += own
         refuse_repeated(rows, where)
         if all(row.split is None for row in rows):
             rows = splits_by_folder(rows, where)
         refuse_parted(rows, where)
-        return listed_rows(rows, where, notes)
+        there, notes = without_missing(rows, where)
+        return listed_rows(there, where, notes)
 
-    def _rows(self, path: Path, folder: Path, split: Split | None) -> tuple[list[Row], list[str]]:
+    def _rows(self, path: Path, folder: Path, split: Split | None) -> list[Row]:
         chosen: list[Columns] = []
 
         def choose(columns: Sequence[str]) -> set[str]:

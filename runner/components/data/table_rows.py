@@ -5,6 +5,7 @@ Owns what a row may say. Everything wrong is told at once, by row; no image is o
 
 from __future__ import annotations
 
+import errno
 import os
 import posixpath
 import stat
@@ -14,9 +15,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from runner.components.data.invalid import InvalidData
-from runner.components.data.listing import enumerated
+from runner.components.data.listing import LEADS_NOWHERE, enumerated
 from runner.components.data.split_folders import SPLIT_OF
-from runner.components.data.splitting import Split
+from runner.components.data.splitting import SPLITS, Split
 from runner.components.data.table_files import TableFile
 from runner.core.errors import nearest
 from runner.core.text import first_breaking_character
@@ -35,6 +36,7 @@ class Row(NamedTuple):
         split: that the table gives it, or None.
         place: of the row, for people.
         group: that the table gives it, "" where it gives none.
+        is_there: whether the file is.
     """
 
     root: Path
@@ -43,6 +45,7 @@ class Row(NamedTuple):
     split: Split | None
     place: str
     group: str = ""
+    is_there: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +64,9 @@ class _Faults:
 
     Attributes:
         rows: by kind, each row with what it says.
-        missing: rows whose file is not there.
     """
 
     rows: dict[str, list[str]] = field(default_factory=dict)
-    missing: list[str] = field(default_factory=list)
 
     def add(self, kind: str, place: str, said: str = "") -> None:
         self.rows.setdefault(kind, []).append(f"{place} ({said})" if said else place)
@@ -73,15 +74,15 @@ class _Faults:
 
 def read_rows(
     table: TableFile, columns: Columns, root: Path, split: Split | None, may_lack: bool
-) -> tuple[list[Row], list[str]]:
-    """Return the images of a table, in the order of its rows, and notes.
+) -> list[Row]:
+    """Return the images of a table, in the order of its rows.
 
     Args:
         table: holds the columns.
         columns: what they are called.
         root: folder to which names of files are relative.
         split: that all rows have, None where the table may say it.
-        may_lack: whether rows whose file is missing are left out, and noted.
+        may_lack: whether files may be missing.
 
     Raises:
         InvalidData: naming the rows with an empty or unusable value, an unknown split, or without
@@ -101,22 +102,48 @@ def read_rows(
         own = split
         if columns.split is not None:
             own = _split(text, split, place, faults)
-        if name and _is_there(root, name, place, faults):
-            rows.append(Row(root, name, label, own, place, group))
-    if faults.missing and not may_lack:
-        faults.rows[NO_FILE] = faults.missing
+        if name:
+            is_there = _is_there(root, name, place, faults)
+            rows.append(Row(root, name, label, own, place, group, is_there))
+    missing = [_with_name(row) for row in rows if not row.is_there]
+    if missing and not may_lack:
+        faults.rows[NO_FILE] = missing
     if faults.rows:
         lines = [f"    {kind}: {enumerated(places)}" for kind, places in faults.rows.items()]
         found = "\n".join([f"{table.path} has rows that cannot be used:", *lines])
         raise InvalidData(found, _hint(faults, root))
-    notes = [f"left out of {table.path}, {NO_FILE}: {enumerated(faults.missing)}"]
-    return rows, notes if faults.missing else []
+    return rows
+
+
+def without_missing(rows: Sequence[Row], where: str) -> tuple[list[Row], list[str]]:
+    """Return the rows whose file is there, and a note on the others.
+
+    Raises:
+        InvalidData: when there is none, or a split has none: another would be drawn in its place.
+    """
+    there = [row for row in rows if row.is_there]
+    missing = [row for row in rows if not row.is_there]
+    if not there:
+        raise InvalidData(f"no file of {where} is there: {enumerated(map(_with_name, missing))}")
+    gone = {row.split for row in missing} - {row.split for row in there}
+    for split in SPLITS:
+        if split in gone:
+            own = [_with_name(row) for row in missing if row.split == split]
+            raise InvalidData(
+                f"no file of the {split} images of {where} is there: {enumerated(own)}"
+            )
+    names = enumerated(map(_with_name, missing))
+    return there, [f"left out of {where}, {NO_FILE}: {names}"] if missing else []
+
+
+def _with_name(row: Row) -> str:
+    return f"{row.place} ({row.name})"
 
 
 def _hint(faults: _Faults, root: Path) -> str:
     hints = [f"files are looked for below {root}; data.root names another folder"]
     hints += [LEFT_OUT] if NO_FILE in faults.rows else []
-    if any("\\" in said for said in faults.missing):
+    if any("\\" in said for said in faults.rows.get(NO_FILE, [])):
         hints.insert(0, "folders are separated by /")
     concerns = {NO_FILE, "a path outside of the folder", "not a regular file"}
     return "; ".join(hints) if concerns.intersection(faults.rows) else ""
@@ -143,14 +170,12 @@ def _name(path: str, root: Path, place: str, faults: _Faults) -> str:
 def _is_there(root: Path, name: str, place: str, faults: _Faults) -> bool:
     try:
         found = os.stat(os.path.join(root, name))
-    except PermissionError:
-        raise
-    except OSError:
-        faults.missing.append(f"{place} ({name})")
+    except OSError as error:
+        if error.errno not in (*LEADS_NOWHERE, errno.ENAMETOOLONG):
+            raise
         return False
     if not stat.S_ISREG(found.st_mode):
         faults.add("not a regular file", place, name)
-        return False
     return True
 
 
