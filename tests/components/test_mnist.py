@@ -1,16 +1,21 @@
 """MNIST, Fashion-MNIST and KMNIST in their official files, against torchvision's readers."""
 
 import gzip
+import hashlib
 import os
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from layouts import idx_bytes, write_mnist
+from servers import Server
 from torchvision import datasets
 
+from runner import api
 from runner.artifacts.hashes import HashCache
+from runner.components.data.archives import Fetchable, PublicFile
 from runner.components.data.dataset import DataAccess, ImageSource, MissingData
 from runner.components.data.mnist import FashionMnist, IdxImages, Kmnist, Mnist, read_idx
 
@@ -150,6 +155,31 @@ def test_missing_files_are_named_with_where_they_come_from(tmp_path: Path) -> No
     )
 
 
+def test_four_files_are_fetched_once(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = write_mnist(tmp_path / "published", "raw")
+    files = []
+    for file in FASHION.layout.archive.files:
+        content = (home / file.name).read_bytes()
+        server.files[file.name] = content
+        url, md5 = f"{server.url}/{file.name}", hashlib.md5(content).hexdigest()
+        files.append(PublicFile(url, md5, len(content)))
+    archive = replace(FASHION.layout.archive, files=tuple(files))
+    layout = replace(FASHION.layout, archive=archive)
+    monkeypatch.setattr(FashionMnist, "layout", layout)
+
+    def fetch(public: Fetchable, root: Path) -> None:
+        public.fetch(root, lambda progress: None)
+
+    hash_files = HashCache(tmp_path / "hashes").hash_files
+    access = DataAccess((tmp_path / "data",), hash_files, fetch)
+    source = FASHION.build(access)
+    assert source.root == tmp_path / "data" / "FashionMNIST" / "raw"
+    assert source.fingerprint == FASHION.build(access).fingerprint
+    assert server.asked == [file.name for file in files]
+
+
 @pytest.mark.data
 def test_real_fashion_mnist_has_its_images_and_classes() -> None:
     root = Path(os.environ["RUNNER_DATA"])
@@ -163,3 +193,18 @@ def test_real_fashion_mnist_has_its_images_and_classes() -> None:
     assert [source.classes[label] for label in source.labels[:2]] == ["Ankle boot", "T-shirt/top"]
     first = np.asarray(source.read(0))
     assert (first.shape, int(first.max()), int(first.sum())) == ((28, 28), 255, 76_247)
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_real_fashion_mnist_is_learnt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    try:
+        built(FASHION, Path(os.environ["RUNNER_DATA"]))
+    except MissingData:
+        pytest.skip("Fashion-MNIST is not below RUNNER_DATA")
+    monkeypatch.chdir(tmp_path)
+    spec = Path(__file__).resolve().parents[2] / "experiments" / "fashion_mnist.yaml"
+    only, sets = ["two convolutions"], ["epochs=2", "train_images=12000"]
+    rows = api.run(spec, only=only, sets=sets, device="cpu").frame()
+    (row,) = [each for each in rows.to_dict("records") if each["status"] == "done"]
+    assert row["test_accuracy"] > 0.8
