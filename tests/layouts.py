@@ -22,7 +22,7 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
-from runner.components.data.dataset import MissingData
+from runner.components.data.finding import MissingData
 from runner.components.data.imagenette import CLASSES
 
 

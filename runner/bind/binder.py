@@ -22,12 +22,13 @@ from runner.bind.pretrained import MissingWeights, find_weights
 from runner.bind.workspace import Workspace
 from runner.components.component import canonical_settings
 from runner.components.data import Data
-from runner.components.data.dataset import DatasetSettings, ImageSource, MissingData
+from runner.components.data.dataset import DatasetSettings, ImageSource
 from runner.components.data.duplicates import (
     duplicates,
     in_several_splits,
     under_several_labels,
 )
+from runner.components.data.finding import MissingData
 from runner.components.download import OnProgress
 from runner.components.models.torchvision_model import weights_name
 from runner.core.errors import Problem, SpecError

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from runner.bind.positions import problem_at, written_node
-from runner.components.data.dataset import DataAccess, ImageSource, MissingData
+from runner.components.data.dataset import DataAccess, ImageSource
+from runner.components.data.finding import MissingData
 from runner.components.data.invalid import InvalidData, UnknownClasses
 from runner.components.data.listing import SharedFolder
 from runner.core.errors import Problem, SpecError, nearest

@@ -9,7 +9,8 @@ from pathlib import Path
 from runner.bind.bound_cell import BoundCell
 from runner.bind.workspace import Workspace
 from runner.components.data import Data
-from runner.components.data.dataset import ImageSource, MissingData
+from runner.components.data.dataset import ImageSource
+from runner.components.data.finding import MissingData
 from runner.core.errors import DataError
 from runner.lower.trajectory import pixels_key
 

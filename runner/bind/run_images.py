@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from runner.artifacts.folder import INDEX
 from runner.bind.workspace import Workspace
 from runner.components.data import Data
-from runner.components.data.dataset import DataAccess, ImageSource, MissingData
+from runner.components.data.dataset import DataAccess, ImageSource
+from runner.components.data.finding import MissingData
 from runner.components.data.splitting import Split
 from runner.core.artifacts import pixels_name
 from runner.core.errors import DataError, UsageError

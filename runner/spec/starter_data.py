@@ -11,8 +11,9 @@ from pathlib import Path
 
 from runner.components.data.array_files import is_archive
 from runner.components.data.array_images import list_arrays
-from runner.components.data.dataset import DataAccess, MissingData
+from runner.components.data.dataset import DataAccess
 from runner.components.data.files import opened
+from runner.components.data.finding import MissingData
 from runner.components.data.invalid import InvalidData
 from runner.components.data.joining import join_listings
 from runner.components.data.listing import list_images

@@ -22,13 +22,8 @@ from runner.components.data import caltech101, cifar
 from runner.components.data.archives import Archive, PublicFile, fetch_archive
 from runner.components.data.caltech101 import Caltech101
 from runner.components.data.cifar import Cifar10, Cifar100
-from runner.components.data.dataset import (
-    DataAccess,
-    DatasetSettings,
-    ImageSource,
-    MissingData,
-    find_root,
-)
+from runner.components.data.dataset import DataAccess, DatasetSettings, ImageSource
+from runner.components.data.finding import MissingData, find_root
 from runner.components.download import DownloadFailed, Downloading
 
 FETCH = """

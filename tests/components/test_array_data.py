@@ -12,8 +12,9 @@ import pytest
 from pydantic import ValidationError
 
 from runner.components.data.arrays import Arrays
-from runner.components.data.dataset import DataAccess, ImageSource, MissingData
+from runner.components.data.dataset import DataAccess, ImageSource
 from runner.components.data.files import ChangedFile
+from runner.components.data.finding import MissingData
 from runner.components.data.invalid import InvalidData
 
 DRAW = np.random.default_rng(8)

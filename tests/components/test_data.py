@@ -10,12 +10,9 @@ from pydantic import ValidationError
 from runner.artifacts import hashes
 from runner.artifacts.hashes import HashCache
 from runner.components.data import digits
-from runner.components.data.dataset import (
-    DataAccess,
-    ImageSource,
-    MissingData,
-)
+from runner.components.data.dataset import DataAccess, ImageSource
 from runner.components.data.digits import Digits
+from runner.components.data.finding import MissingData
 from runner.components.data.imagefolder import ImageFolder
 from runner.components.data.invalid import UnknownClasses
 from runner.components.data.listing import list_images

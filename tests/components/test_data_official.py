@@ -10,7 +10,8 @@ from layouts import write_caltech101, write_cifar
 from runner.artifacts.hashes import HashCache
 from runner.components.data.caltech101 import Caltech101, course_split
 from runner.components.data.cifar import Cifar10, Cifar100, read_batch
-from runner.components.data.dataset import DataAccess, ImageSource, MissingData
+from runner.components.data.dataset import DataAccess, ImageSource
+from runner.components.data.finding import MissingData
 from runner.components.data.invalid import UnknownClasses
 from runner.components.data.splitting import split_images
 

@@ -22,8 +22,9 @@ from runner.artifacts.hashes import HashCache  # noqa: E402
 from runner.components.data import Data  # noqa: E402
 from runner.components.data import hub as hub_module  # noqa: E402
 from runner.components.data.archives import Fetchable  # noqa: E402
-from runner.components.data.dataset import DataAccess, ImageSource, MissingData  # noqa: E402
+from runner.components.data.dataset import DataAccess, ImageSource  # noqa: E402
 from runner.components.data.files import ChangedFile  # noqa: E402
+from runner.components.data.finding import MissingData  # noqa: E402
 from runner.components.data.invalid import InvalidData  # noqa: E402
 from runner.components.download import DownloadFailed, Downloading  # noqa: E402
 

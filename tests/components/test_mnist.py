@@ -16,7 +16,8 @@ from torchvision import datasets
 from runner import api
 from runner.artifacts.hashes import HashCache
 from runner.components.data.archives import Fetchable, PublicFile
-from runner.components.data.dataset import DataAccess, ImageSource, MissingData
+from runner.components.data.dataset import DataAccess, ImageSource
+from runner.components.data.finding import MissingData
 from runner.components.data.mnist import FashionMnist, IdxImages, Kmnist, Mnist, read_idx
 
 FASHION = FashionMnist(dataset="fashion_mnist")

@@ -19,7 +19,8 @@ from runner.artifacts.hashes import HashCache
 from runner.components.data import Data, dtd, eurosat, flowers102, food101, imagenette, stl10, svhn
 from runner.components.data import oxford_iiit_pet as pets
 from runner.components.data.archives import Archive
-from runner.components.data.dataset import DataAccess, ImageSource, MissingData
+from runner.components.data.dataset import DataAccess, ImageSource
+from runner.components.data.finding import MissingData
 from runner.components.data.mat_files import read_mat
 
 Theirs = Callable[..., Any]

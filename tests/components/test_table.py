@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from runner.components.data.dataset import DataAccess, ImageSource, MissingData
+from runner.components.data.dataset import DataAccess, ImageSource
+from runner.components.data.finding import MissingData
 from runner.components.data.imagefolder import ImageFolder
 from runner.components.data.invalid import InvalidData
 from runner.components.data.split_paths import SplitPaths

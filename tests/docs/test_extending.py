@@ -18,7 +18,8 @@ from sklearn.metrics import recall_score
 from torchvision_oracle import as_torchvision
 
 from runner.artifacts.hashes import HashCache
-from runner.components.data.dataset import DataAccess, MissingData
+from runner.components.data.dataset import DataAccess
+from runner.components.data.finding import MissingData
 from runner.core.plan import Facts, Plan
 from runner.engine.tally import Tally
 from runner.planner.rules import RULES, SHARING, apply_rules

@@ -13,8 +13,9 @@ from pydantic import Field, field_validator
 from runner.components.component import PATH_FIELD
 from runner.components.data.array_files import read_arrays
 from runner.components.data.array_images import ImagePart, list_arrays
-from runner.components.data.dataset import DataAccess, FractionDataset, ImageSource, find_any
+from runner.components.data.dataset import DataAccess, FractionDataset, ImageSource
 from runner.components.data.files import HashedFiles
+from runner.components.data.finding import find_any
 from runner.components.data.invalid import InvalidData
 from runner.core.keys import content_key
 

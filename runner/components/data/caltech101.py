@@ -4,13 +4,9 @@ from collections.abc import Sequence
 from typing import Literal
 
 from runner.components.data.archives import Archive, PublicFile
-from runner.components.data.dataset import (
-    DataAccess,
-    ImageSource,
-    MissingData,
-    find_root,
-)
+from runner.components.data.dataset import DataAccess, ImageSource
 from runner.components.data.files import file_source
+from runner.components.data.finding import MissingData, find_root
 from runner.components.data.imagefolder import ClassFolders
 from runner.components.data.splitting import Split
 

@@ -14,12 +14,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from runner.components.data.archives import Archive, PublicFile
-from runner.components.data.dataset import (
-    DataAccess,
-    DatasetSettings,
-    ImageSource,
-    find_root,
-)
+from runner.components.data.dataset import DataAccess, DatasetSettings, ImageSource
+from runner.components.data.finding import find_root
 from runner.components.data.packed import packed_source
 
 HOME = "https://www.cs.toronto.edu/~kriz"

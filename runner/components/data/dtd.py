@@ -5,7 +5,8 @@ from typing import Literal
 from pydantic import Field
 
 from runner.components.data.archives import Archive, PublicFile
-from runner.components.data.dataset import DataAccess, DatasetSettings, ImageSource, find_root
+from runner.components.data.dataset import DataAccess, DatasetSettings, ImageSource
+from runner.components.data.finding import find_root
 from runner.components.data.published import ListedImage, lines_of, listed_source
 from runner.components.data.splitting import SPLITS
 

@@ -3,14 +3,9 @@
 from typing import Literal
 
 from runner.components.data.archives import Archive, PublicFile
-from runner.components.data.dataset import (
-    DataAccess,
-    FractionDataset,
-    ImageSource,
-    MissingData,
-    find_root,
-)
+from runner.components.data.dataset import DataAccess, FractionDataset, ImageSource
 from runner.components.data.files import file_source
+from runner.components.data.finding import MissingData, find_root
 from runner.components.data.imagefolder import ClassFolders
 
 SIDE = 64

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Literal
 
 from runner.components.data.archives import Archive, PublicFile
-from runner.components.data.dataset import DataAccess, DatasetSettings, ImageSource, find_root
+from runner.components.data.dataset import DataAccess, DatasetSettings, ImageSource
+from runner.components.data.finding import find_root
 from runner.components.data.published import ListedImage, listed_source
 from runner.components.data.splitting import Split
 

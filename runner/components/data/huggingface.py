@@ -10,8 +10,9 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from runner.components.component import PATH_FIELD
-from runner.components.data.dataset import DataAccess, FractionDataset, ImageSource, find_root
+from runner.components.data.dataset import DataAccess, FractionDataset, ImageSource
 from runner.components.data.files import HashedFiles
+from runner.components.data.finding import find_root
 from runner.components.data.hub import PARQUET, HubSet, require_hub
 from runner.components.data.invalid import InvalidData
 from runner.components.data.joining import split_notes

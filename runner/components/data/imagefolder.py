@@ -16,10 +16,9 @@ from runner.components.data.dataset import (
     DatasetSettings,
     FractionDataset,
     ImageSource,
-    MissingData,
-    find_root,
 )
 from runner.components.data.files import file_source
+from runner.components.data.finding import MissingData, find_root
 from runner.components.data.invalid import UnknownClasses
 from runner.components.data.joining import SAME_CLASSES, join_listings, join_sources
 from runner.components.data.listing import (

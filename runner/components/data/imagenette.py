@@ -5,8 +5,9 @@ from typing import Literal
 from pydantic import Field
 
 from runner.components.data.archives import Archive, PublicFile
-from runner.components.data.dataset import DataAccess, DatasetSettings, ImageSource, find_root
+from runner.components.data.dataset import DataAccess, DatasetSettings, ImageSource
 from runner.components.data.files import file_source
+from runner.components.data.finding import find_root
 from runner.components.data.listing import Listing, list_images
 from runner.components.data.splitting import Split
 

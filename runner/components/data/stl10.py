@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from runner.components.data.archives import Archive, PublicFile
-from runner.components.data.dataset import DataAccess, DatasetSettings, ImageSource, find_root
+from runner.components.data.dataset import DataAccess, DatasetSettings, ImageSource
+from runner.components.data.finding import find_root
 from runner.components.data.packed import packed_source
 
 if TYPE_CHECKING:

@@ -7,14 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from runner.components.component import PATH_FIELD, Component
-from runner.components.data.dataset import (
-    DataAccess,
-    FractionDataset,
-    ImageSource,
-    MissingData,
-    find_any,
-    find_root,
-)
+from runner.components.data.dataset import DataAccess, FractionDataset, ImageSource
+from runner.components.data.finding import MissingData, find_any, find_root
 from runner.components.data.invalid import InvalidData
 from runner.components.data.listing import enumerated, folder_names
 from runner.components.data.split_folders import SPLIT_OF
