@@ -34,7 +34,7 @@ from runner.spec.figures.kinds import FigureKind, FigureSettings
 from runner.spec.names import SHORT_NAMES
 from runner.spec.nodes import KIND_KEYS, as_yaml
 from runner.spec.options import model_options, tags_of
-from runner.spec.tables.columns import PROPERTIES, ColumnSettings
+from runner.spec.tables.column import PROPERTIES, ColumnSettings
 from runner.spec.value_words import value_in_words
 
 HEAD = """\

@@ -18,7 +18,7 @@ from runner.components.models.classifier import output_names
 from runner.core.errors import Problem, nearest
 from runner.spec.analyses import DeclaredAnalysis
 from runner.spec.experiment import Experiment
-from runner.spec.tables.columns import AnalysisSource, Column
+from runner.spec.tables.column import AnalysisSource, Column
 
 SHOWN_NAMES = 24
 MOST_COMPARED = 20_000

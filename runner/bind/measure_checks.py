@@ -17,7 +17,7 @@ from runner.core.errors import Problem
 if TYPE_CHECKING:
     from runner.bind.bound_cell import BoundCell
     from runner.spec.experiment import Experiment
-    from runner.spec.tables.columns import Column
+    from runner.spec.tables.column import Column
 
 CLASSES = ("data.", "model.classes")
 """Beginnings of the settings that decide how many classes there are."""

@@ -16,7 +16,7 @@ from runner.spec.figures.declared import KINDS as FIGURE_KINDS
 from runner.spec.names import COMPONENT_PATHS, SHORT_NAMES
 from runner.spec.options import own_kind_at
 from runner.spec.sweep import PUBLISHED_KEYS
-from runner.spec.tables.columns import ColumnSettings
+from runner.spec.tables.column import ColumnSettings
 from runner.spec.tables.melt import MELT_KEYS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

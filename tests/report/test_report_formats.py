@@ -15,7 +15,7 @@ from runner.core.text import printable
 from runner.report.tables.markup import LATEX_ESCAPES, NEGATIVE
 from runner.report.tables.render import render
 from runner.report.tables.table import Row, TableData, TableValue
-from runner.spec.tables.columns import Column
+from runner.spec.tables.column import Column
 from runner.spec.tables.table import Table
 
 SPECIAL = (

@@ -14,7 +14,7 @@ from runner.report.tables.declared import TableRef, sql_of
 from runner.report.tables.query import query_table
 from runner.report.tables.sql import PROPERTY_SQL
 from runner.report.tables.table import TableData, to_frame, to_records
-from runner.spec.tables.columns import PROPERTIES
+from runner.spec.tables.column import PROPERTIES
 from runner.store.database import Database
 
 CURVES = {

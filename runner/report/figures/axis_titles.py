@@ -5,7 +5,7 @@ from __future__ import annotations
 from runner.components.measures import METRIC_NAMES, measure_of, metric_parts
 from runner.report.figures.figure_request import FigureRequest
 from runner.spec.names import short_name
-from runner.spec.tables.columns import Column
+from runner.spec.tables.column import Column
 
 AXIS_WORDS = {
     "batch_size": "batch size (images)",

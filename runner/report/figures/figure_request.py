@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from runner.components.measures import BY_NAME
 from runner.core.run import Cell
-from runner.spec.tables.columns import Column
+from runner.spec.tables.column import Column
 from runner.spec.tables.table import Table
 from runner.store.database import Database
 from runner.store.queries import CellResult

@@ -15,7 +15,7 @@ from runner.spec.experiment import Experiment
 from runner.spec.figures.declared import KINDS, DeclaredFigure, parse_figure
 from runner.spec.figures.kinds import Per
 from runner.spec.nodes import Node, merge
-from runner.spec.tables.columns import Column
+from runner.spec.tables.column import Column
 
 FOLDER = Path("figures")
 PER = get_args(Per)

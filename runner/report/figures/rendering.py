@@ -25,7 +25,7 @@ from runner.spec.figures.kinds import AugmentationsFigure, OfAnalysis
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from runner.spec.tables.columns import Column
+    from runner.spec.tables.column import Column
     from runner.store.database import Database
 
 

@@ -33,7 +33,7 @@ from runner.report.tables.query import query_table
 from runner.report.tables.table import Row
 from runner.spec.names import short_name
 from runner.spec.nodes import KIND_KEYS, as_yaml
-from runner.spec.tables.columns import Column
+from runner.spec.tables.column import Column
 from runner.spec.tables.pivot_checks import column_value
 
 MOST_ROWS = 24

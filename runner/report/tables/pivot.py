@@ -14,7 +14,7 @@ from typing import Any
 from runner.core.errors import UsageError
 from runner.report.tables.table import Row, TableData, TableValue
 from runner.spec.cell_names import cell_reference
-from runner.spec.tables.columns import Column
+from runner.spec.tables.column import Column
 from runner.spec.tables.pivot import pivoted_columns, row_columns
 from runner.spec.tables.pivot_checks import clashing_titles, titled_values
 

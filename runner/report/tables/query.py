@@ -18,7 +18,7 @@ from runner.report.tables.melt import melted
 from runner.report.tables.pivot import pivoted
 from runner.report.tables.sql import STATUSES, compile_table
 from runner.report.tables.table import Row, TableData, TableValue, verdict
-from runner.spec.tables.columns import Column
+from runner.spec.tables.column import Column
 from runner.spec.tables.table import Table
 from runner.store.checking import (
     Checked,

@@ -15,7 +15,7 @@ from typing import Any
 from runner.core.errors import UsageError, nearest
 from runner.core.text import printable
 from runner.report.tables.table import TableData, TableValue, difference, to_records
-from runner.spec.tables.columns import Column
+from runner.spec.tables.column import Column
 from runner.spec.tables.pivot import show_value
 
 DEFAULT_DIGITS = 3

@@ -10,7 +10,7 @@ from typing import Any
 
 from runner.components.measures import METRIC_NAMES, metric_parts
 from runner.spec.nodes import KIND_KEYS
-from runner.spec.tables.columns import Column
+from runner.spec.tables.column import Column
 from runner.spec.tables.formula import Formula
 from runner.spec.tables.table import Table
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from runner.core.run import Published
-from runner.spec.tables.columns import Column
+from runner.spec.tables.column import Column
 from runner.spec.tables.table import Table
 
 if TYPE_CHECKING:

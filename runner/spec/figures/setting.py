@@ -12,7 +12,7 @@ from runner.spec.figures.kinds import SettingFigure
 from runner.spec.names import setting_path, short_name
 from runner.spec.nodes import Node, to_node
 from runner.spec.tables.checks import table_problems
-from runner.spec.tables.columns import Column
+from runner.spec.tables.column import Column
 from runner.spec.tables.measured import metric_is_recorded
 from runner.spec.tables.pivot_checks import column_value
 from runner.spec.tables.table import Table, parse_tables

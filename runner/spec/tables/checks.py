@@ -20,7 +20,7 @@ from runner.spec.names import SETTING_ROOTS, short_name
 from runner.spec.nodes import Node, to_node
 from runner.spec.options import setting_paths
 from runner.spec.sizes import MAX_ANALYSIS_COLUMNS, MAX_COLUMNS, MAX_VALUES
-from runner.spec.tables.columns import AnalysisSource, Column
+from runner.spec.tables.column import AnalysisSource, Column
 from runner.spec.tables.measured import how_to_record, metric_is_available
 from runner.spec.tables.pivot import pivoted_columns
 from runner.spec.tables.pivot_checks import pivot_problems

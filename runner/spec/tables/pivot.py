@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.core.errors import Problem, SourcePosition, SpecError, nearest
 from runner.spec.nodes import Node
-from runner.spec.tables.columns import Column
+from runner.spec.tables.column import Column
 
 if TYPE_CHECKING:
     from runner.spec.tables.table import Table

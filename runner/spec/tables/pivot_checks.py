@@ -12,7 +12,7 @@ from runner.spec.matching import setting_value
 from runner.spec.names import short_name
 from runner.spec.nodes import KIND_KEYS
 from runner.spec.sizes import MAX_COLUMNS
-from runner.spec.tables.columns import Column
+from runner.spec.tables.column import Column
 from runner.spec.tables.pivot import Pivot, is_value, pivoted_columns, show_value
 from runner.spec.tables.table import Table, reserved_titles
 

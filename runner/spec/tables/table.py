@@ -12,7 +12,8 @@ from types import MappingProxyType
 from runner.core.errors import Problem, SourcePosition, SpecError, nearest
 from runner.spec.analyses import Analyses
 from runner.spec.nodes import Node
-from runner.spec.tables.columns import Column, parse_column
+from runner.spec.tables.column import Column
+from runner.spec.tables.columns import parse_column
 from runner.spec.tables.melt import Melt, parse_melt
 from runner.spec.tables.pivot import Pivot, parse_pivot
 
