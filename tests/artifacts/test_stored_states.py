@@ -9,17 +9,14 @@ import pytest
 
 from runner.artifacts.folder import Artifacts
 from runner.artifacts.hashes import file_digest
+from runner.artifacts.state_folder import describe_state, mark_used, put_state, whole_state
 from runner.artifacts.states import (
-    describe_state,
-    mark_used,
     names_of_states,
-    put_state,
     readers_of_checkpoints,
     remove_checkpoints,
     resume_points,
     stored_states,
     stored_weights,
-    whole_state,
 )
 
 VALUES: dict[str, Any] = {

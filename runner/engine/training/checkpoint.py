@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from runner.artifacts.atomic import whole_file
-from runner.artifacts.states import put_state, whole_state
+from runner.artifacts.state_folder import put_state, whole_state
 from runner.components.optimizers_net import TorchOptimizer
 from runner.engine.network.tensors import write_tensors, write_weights
 

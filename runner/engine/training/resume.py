@@ -9,7 +9,8 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from runner.artifacts.states import StoredState, mark_used
+from runner.artifacts.state_folder import mark_used
+from runner.artifacts.states import StoredState
 from runner.components.resolved import typed_settings
 from runner.core.artifacts import weights_name
 from runner.core.reader import (

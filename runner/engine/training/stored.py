@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-from runner.artifacts.states import StoredState, describe_state, stored_states
+from runner.artifacts.state_folder import describe_state
+from runner.artifacts.states import StoredState, stored_states
 from runner.core.artifacts import ArtifactName
 from runner.core.stages import Train
 from runner.engine.context import Context
