@@ -73,6 +73,7 @@ def test_every_module_that_a_run_uses_has_a_digest(tmp_path: Path) -> None:
 def test_steps_use_the_modules_of_their_operations(tmp_path: Path) -> None:
     for step, net in (
         ('"RandomEqualize"', "color_net"),
+        ('"GaussianBlur", "kernel_size": 3, "sigma": 1.0', "gaussian_net"),
         ('"Resize", "size": 8', "cropping_net"),
         ('"Resize", "size": 8', "resampling_net"),
         ('"RandomRotation", "degrees": 9', "sampling_net"),

@@ -12,14 +12,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from runner.components.augmentations import color_net, cropping_net, geometry_net, resampling_net
+from runner.components.augmentations import (
+    color_net,
+    cropping_net,
+    gaussian_net,
+    geometry_net,
+    resampling_net,
+)
 
 
 def batched(name: str) -> Callable[..., Tensor]:
     """Return an operation on images (B, C, H, W) and parameters with a row for each image."""
     if name in COMPOSED:
         return COMPOSED[name]
-    modules = (color_net, cropping_net, geometry_net)
+    modules = (gaussian_net, color_net, cropping_net, geometry_net)
     operation: Callable[..., Tensor] = getattr(
         next(module for module in modules if hasattr(module, name)), name
     )
@@ -31,8 +37,8 @@ def _size(images: Tensor) -> tuple[int, int]:
 
 
 def _gaussian_blur(images: Tensor, kernel_size: tuple[int, int], sigmas: Tensor) -> Tensor:
-    kernels = [color_net.gaussian_kernels(size, sigmas.cpu()) for size in kernel_size]
-    return color_net.gaussian_blur(images, *(each.to(images.device) for each in kernels))
+    kernels = [gaussian_net.gaussian_kernels(size, sigmas.cpu()) for size in kernel_size]
+    return gaussian_net.gaussian_blur(images, *(each.to(images.device) for each in kernels))
 
 
 def _perspective(images: Tensor, startpoints: Tensor, endpoints: Tensor, **how: Any) -> Tensor:

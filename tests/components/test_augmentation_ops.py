@@ -21,6 +21,7 @@ from runner.components.augmentations import (
     chunking_net,
     color_net,
     cropping_net,
+    gaussian_net,
     geometry_net,
     resampling_net,
 )
@@ -434,11 +435,11 @@ def test_sums_too_long_for_float32_are_exact() -> None:
             "nearest and bilinear",
         ),
         (
-            lambda images: color_net.gaussian_blur(images, torch.ones(2, 4), torch.ones(2, 3)),
+            lambda images: gaussian_net.gaussian_blur(images, torch.ones(2, 4), torch.ones(2, 3)),
             "a blur of size 4",
         ),
         (
-            lambda images: color_net.gaussian_blur(images, torch.ones(2, 3), torch.ones(2, 17)),
+            lambda images: gaussian_net.gaussian_blur(images, torch.ones(2, 3), torch.ones(2, 17)),
             "for 8 pixels",
         ),
     ],

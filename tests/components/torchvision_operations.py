@@ -1,7 +1,8 @@
 """The image operations for one image, each a call of torchvision.
 
-What the batched operations of color_net, cropping_net and geometry_net are compared with: the same
-names, the same parameters without the batch, and torchvision's own code, none of theirs.
+What the batched operations of color_net, gaussian_net, cropping_net and geometry_net are compared
+with: the same names, the same parameters without the batch, and torchvision's own code, none of
+theirs.
 """
 
 from __future__ import annotations

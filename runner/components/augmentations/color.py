@@ -184,7 +184,7 @@ class GaussianBlur(Augmentation):
         self, drawn: Mapping[str, Tensor], size: Size, device: torch.device
     ) -> Mapping[str, Tensor]:
         """Return the kernels of rows and columns."""
-        from runner.components.augmentations.color_net import gaussian_kernels
+        from runner.components.augmentations.gaussian_net import gaussian_kernels
 
         width, height = as_pair(self.kernel_size)
         sigmas = drawn["sigmas"]
@@ -195,6 +195,6 @@ class GaussianBlur(Augmentation):
 
     def apply(self, images: Tensor, drawn: Mapping[str, Tensor], mean: Sequence[float]) -> Tensor:
         """Return the blurred images."""
-        from runner.components.augmentations.color_net import gaussian_blur
+        from runner.components.augmentations.gaussian_net import gaussian_blur
 
         return gaussian_blur(images, **drawn)
