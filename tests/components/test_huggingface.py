@@ -381,11 +381,13 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     }
     hub = Hub({**files, "README.md": b"# A set\n", "set.py": b"raise SystemExit\n"})
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    constants = hub_package.constants
     with serving_hub(hub) as url:
-        for name in ("ENDPOINT", "HUGGINGFACE_CO_URL_TEMPLATE"):
-            changed = getattr(constants, name).replace("https://huggingface.co", url)
-            monkeypatch.setattr(constants, name, changed)
+        # some versions of the package hold on to what they have imported
+        for module in (hub_package.constants, hub_package.file_download):
+            for name in ("ENDPOINT", "HUGGINGFACE_CO_URL_TEMPLATE"):
+                if known := getattr(module, name, None):
+                    changed = known.replace("https://huggingface.co", url)
+                    monkeypatch.setattr(module, name, changed)
         yield hub
 
 
