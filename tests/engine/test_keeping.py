@@ -14,7 +14,7 @@ import torch
 from benches import Bench, reading_of, settings_of
 from planted import at_moment
 
-from runner.artifacts import atomic, states
+from runner.artifacts import atomic, state_folder
 from runner.artifacts.process import start_ticks, this_process
 from runner.core.errors import is_full_disk
 from runner.engine.training import checkpoint as module
@@ -116,7 +116,7 @@ def test_where_nothing_goes_on_from_states_none_is_kept_but_for_branches(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("where", "failing"), [(module, "write_tensors"), (atomic, "flush"), (states, "put_file")]
+    ("where", "failing"), [(module, "write_tensors"), (atomic, "flush"), (state_folder, "put_file")]
 )
 def test_what_cannot_be_written_leaves_what_was_there(
     where: Any, failing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
