@@ -11,6 +11,7 @@ from runner.bind.positions import problem_at
 from runner.components.component import keyed_settings
 from runner.components.losses import OwnLoss
 from runner.components.models.own_model import OwnModel
+from runner.components.optimizers import OwnOptimizer
 from runner.components.own.problems import OwnCodeFailed
 from runner.core.keys import content_key
 from runner.spec.cells import ResolvedCell
@@ -19,7 +20,7 @@ from runner.spec.cells import ResolvedCell
 def check_own_code(
     resolved: ResolvedCell, shape: tuple[int, int, int], num_classes: int, known: LayoutCache
 ) -> None:
-    """Try the own loss and the own network of a cell; what was tried before is remembered.
+    """Try own loss, optimizer and network of a cell; what was tried before is remembered.
 
     Args:
         resolved: the cell.
@@ -44,6 +45,15 @@ def check_own_code(
 
         with _at(resolved, "train.loss"):
             _once(known, key, of_loss)
+    if isinstance(rule := train.optimizer, OwnOptimizer):
+
+        def of_optimizer() -> None:
+            from runner.engine.own_probe import try_optimizer
+
+            try_optimizer(rule)
+
+        with _at(resolved, "train.optimizer"):
+            _once(known, content_key("own optimizer", keyed_settings(rule)), of_optimizer)
     if isinstance(model, OwnModel):
         optimizer = {**keyed_settings(train.optimizer), "lr": None}
         key = content_key("own model", [keyed_settings(model), loss, optimizer, shape, outputs])

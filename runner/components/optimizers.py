@@ -6,11 +6,14 @@ The engine sets the learning rate of each epoch; ``lr`` here is the base rate.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from runner.components.component import MAX_NUMBER, Component
+from runner.components.own.component import OwnComponent
+from runner.components.own.problems import OwnCodeFailed
+from runner.components.own.union import OwnCode
 
 if TYPE_CHECKING:
     import torch
@@ -92,9 +95,35 @@ class AdamW(Component):
         )
 
 
+class OwnOptimizer(OwnComponent):
+    """A subclass of torch.optim.Optimizer in a Python file.
+
+    Its `__init__` takes `params`, which is given by the program, and `lr`; its other parameters are
+    settings, too. The rate of each epoch is `lr` of its `param_groups`.
+    """
+
+    GIVEN: ClassVar[tuple[str, ...]] = ("params",)
+    NEEDED: ClassVar[tuple[str, ...]] = ("params", "lr")
+
+    lr: float = Field(gt=0, le=MAX_NUMBER, description="base learning rate")
+
+    def build(self, parameters: Iterable[torch.nn.Parameter]) -> TorchOptimizer:
+        """Return the optimizer over ``parameters``.
+
+        Raises:
+            OwnCodeFailed: when own code raises an error, or makes no optimizer.
+        """
+        from torch.optim import Optimizer as AnyOptimizer
+
+        optimizer: TorchOptimizer = self.make(params=list(parameters))
+        if not isinstance(optimizer, AnyOptimizer):
+            raise OwnCodeFailed(f"'{self.own.name}' is no subclass of torch.optim.Optimizer")
+        return optimizer
+
+
 def numbers_per_weight(optimizer: Component) -> int:
     """Return how many numbers an optimizer stores per weight: its moments."""
     return int(optimizer.momentum > 0) if isinstance(optimizer, SGD) else 2
 
 
-Optimizer = Annotated[SGD | Adam | AdamW, Field(discriminator="name")]
+Optimizer = Annotated[SGD | Adam | AdamW, Field(discriminator="name"), OwnCode(OwnOptimizer)]

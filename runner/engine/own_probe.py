@@ -8,6 +8,7 @@ is in `state_dict()`. Owns the tests of that; on the CPU, on a few random images
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -16,11 +17,13 @@ from torch import Tensor, nn
 
 from runner.components.losses import OwnLoss
 from runner.components.models.own_model import OwnModel
+from runner.components.optimizers import OwnOptimizer
 from runner.components.own.loading import failed, is_of_own_code
 from runner.components.own.problems import OwnCodeFailed
 from runner.components.settings import Settings
 from runner.core.keys import keyed_seed
 from runner.engine.network.build import build_network
+from runner.engine.training.checkpoint import optimizer_tensors, restore_optimizer
 from runner.engine.training.step import TrainingStep
 
 Shape = tuple[int, int, int]
@@ -75,6 +78,83 @@ def _loss_of(name: str, module: nn.Module, logits: Tensor, labels: Tensor) -> Te
     if leaf.grad is None or not bool(torch.isfinite(found)) or not bool(leaf.grad.isfinite().all()):
         raise OwnCodeFailed(f"{name} gives a loss without finite gradients")
     return found.detach()
+
+
+def try_optimizer(optimizer: OwnOptimizer) -> None:
+    """Try an own optimizer on a few weights.
+
+    Args:
+        optimizer: its settings.
+
+    Raises:
+        OwnCodeFailed: when it raises an error, updates equal weights unequally, does not go on from
+            its stored state as if nothing had happened, or takes no notice of the rate in force.
+    """
+    name = f"'{optimizer.own.name}'"
+    try:
+        with torch.random.fork_rng(devices=[]):
+            first, second, faster = (_Updates(optimizer) for _ in range(3))
+            first.take(1, 2)
+            resumed = _Updates(optimizer)
+            resumed.go_on_from(first)
+            first.take(3, 4)
+            second.take(1, 4)
+            resumed.take(3, 4)
+            for group in faster.optimizer.param_groups:
+                group["lr"] = 2 * optimizer.lr
+            faster.take(1, 4)
+    except (
+        TypeError,
+        RuntimeError,
+        AttributeError,
+        KeyError,
+        ValueError,
+        ArithmeticError,
+    ) as error:
+        raise failed(f"{name} cannot update weights", error) from error
+    if not first.is_like(second):
+        raise OwnCodeFailed(f"{name} updates equal weights otherwise each time", hint=DRAWS)
+    if not first.is_like(resumed):
+        found = f"{name} remembers something between steps that is not in its state"
+        hint = "keep it in self.state[parameter], as tensors or plain numbers"
+        raise OwnCodeFailed(f"{found}: a killed run would go on otherwise", hint=hint)
+    if first.is_like(faster):
+        found = f"{name} takes no notice of the rate in force, which schedules change"
+        raise OwnCodeFailed(found, hint='read it in each step from group["lr"]')
+
+
+class _Updates:
+    """Updates of a few weights, by gradients that follow from the number of the step."""
+
+    def __init__(self, optimizer: OwnOptimizer) -> None:
+        drawn = torch.Generator().manual_seed(0)
+        shapes = ((3, 4), (3,))
+        self.weights = [nn.Parameter(torch.randn(shape, generator=drawn)) for shape in shapes]
+        self.optimizer = optimizer.build(self.weights)
+
+    def take(self, first: int, last: int) -> None:
+        """Take steps, as a training does."""
+        for number in range(first, last + 1):
+            torch.manual_seed(number)
+            self.optimizer.zero_grad(set_to_none=True)
+            drawn = torch.Generator().manual_seed(number)
+            for weight in self.weights:
+                weight.grad = torch.randn(weight.shape, generator=drawn)
+            self.optimizer.step()
+
+    def go_on_from(self, other: _Updates) -> None:
+        """Take the weights and the state of another, through what a checkpoint holds."""
+        tensors, others = optimizer_tensors(other.optimizer)
+        tensors = {name: tensor.detach().clone() for name, tensor in tensors.items()}
+        restore_optimizer(self.optimizer, tensors, json.loads(json.dumps(others)))
+        with torch.no_grad():
+            for mine, theirs in zip(self.weights, other.weights, strict=True):
+                mine.copy_(theirs)
+
+    def is_like(self, other: _Updates) -> bool:
+        """Return whether the weights are the same to the bit."""
+        pairs = zip(self.weights, other.weights, strict=True)
+        return all(torch.equal(one.nan_to_num(), two.nan_to_num()) for one, two in pairs)
 
 
 class _State(NamedTuple):

@@ -13,8 +13,9 @@ COMMANDS = re.findall(r"<!-- \w+ -->\n```console\n\$ (runner .*?)\n(.*?)```", PA
 
 
 def without_digits(text: str) -> list[list[str]]:
-    """Return the words of each line; results of a training may differ by machine."""
-    return [re.sub(r"0\.\d{3}", "N", line).split() for line in text.splitlines() if line]
+    """Return the words of each line; results of a training, and the best, may differ by machine."""
+    lines = [re.sub(r"\b0\.\d{3}( \*)?", "N", line).split() for line in text.splitlines()]
+    return [line for line in lines if line]
 
 
 @pytest.mark.slow
@@ -35,5 +36,5 @@ def test_the_page_can_be_copied(
     printed = capsys.readouterr()
     assert not ended.value.code, printed.err
     assert without_digits(printed.out) == without_digits(output)
-    accuracies = [float(each) for each in re.findall(r"0\.\d{3}", printed.out)]
+    accuracies = [float(each) for each in re.findall(r" (0\.\d{3})\b", printed.out)]
     assert min(accuracies) > 0.6

@@ -7,10 +7,11 @@ import pytest
 from own_nets import NETS, write_nets
 
 from runner.components.losses import OwnLoss
+from runner.components.optimizers import OwnOptimizer
 from runner.components.own.permission import allow_code
 from runner.components.own.problems import OwnCodeFailed
 from runner.components.settings import Settings
-from runner.engine.own_probe import try_loss, try_training
+from runner.engine.own_probe import try_loss, try_optimizer, try_training
 
 LOSS = """
 import torch
@@ -139,3 +140,83 @@ def test_what_does_not_hold_of_a_loss_is_told(
 ) -> None:
     with pytest.raises(OwnCodeFailed, match=rf"^'losses\.py:Loss' ({told})"):
         try_own_loss(tmp_path, old, new)
+
+
+LION = """
+import torch
+
+COUNT = [0]
+
+
+class Lion(torch.optim.Optimizer):
+    def __init__(self, params, lr: float, beta: float = 0.9):
+        super().__init__(params, {"lr": lr, "beta": beta})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for weight in group["params"]:
+                state = self.state[weight]
+                if not state:
+                    state["mean"], state["steps"] = torch.zeros_like(weight), 0
+                state["steps"] += 1
+                state["mean"].lerp_(weight.grad, 1 - group["beta"])
+                weight.add_(state["mean"].sign(), alpha=-group["lr"] / state["steps"])
+"""
+
+
+def try_own_optimizer(folder: Path, old: str = "", new: str = "") -> None:
+    assert old in LION
+    (folder / "lion.py").write_text(LION.replace(old, new))
+    rule = {"name": "lion.py:Lion", "lr": 0.01}
+    found = settings(folder, optimizer=rule).train.optimizer
+    assert isinstance(found, OwnOptimizer)
+    try_optimizer(found)
+
+
+def test_optimizer_with_tensors_and_numbers_holds(tmp_path: Path) -> None:
+    try_own_optimizer(tmp_path)
+    try_own_optimizer(tmp_path, "lerp_(weight.grad", "lerp_(weight.grad + torch.rand(()).item()")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (
+            "state = self.state[weight]",
+            "state = vars(self).setdefault('own', {}).setdefault(weight, {})",
+            "remembers something between steps that is not in its state",
+        ),
+        ('-group["lr"]', "-0.01", "takes no notice of the rate in force"),
+        (
+            "                state = ",
+            "                COUNT[0] += 1\n                weight.mul_(COUNT[0])\n"
+            "                state = ",
+            "updates equal weights otherwise each time",
+        ),
+        ("def step(self)", "def step(self, closure)", r"cannot update weights: TypeError"),
+        (
+            'state["steps"] += 1',
+            'state["steps"] += 1; state["set"] = {1}',
+            "cannot update weights: TypeError",
+        ),
+        ("torch.optim.Optimizer)", "object)", "is no subclass|cannot be built"),
+    ],
+)
+def test_what_does_not_hold_of_an_optimizer_is_told(
+    tmp_path: Path, old: str, new: str, told: str
+) -> None:
+    with pytest.raises(OwnCodeFailed, match=rf"^'lion\.py:Lion' ({told})"):
+        try_own_optimizer(tmp_path, old, new)
+
+
+@pytest.mark.parametrize(("old", "new"), [(", lr: float", ""), ("params, ", "")])
+def test_optimizer_takes_params_and_lr(tmp_path: Path, old: str, new: str) -> None:
+    with pytest.raises(ValueError, match=r"lion\.py:7:1: __init__ of Lion has no parameter"):
+        try_own_optimizer(tmp_path, old, new)
+
+
+def test_rate_of_an_own_optimizer_is_above_0(tmp_path: Path) -> None:
+    (tmp_path / "lion.py").write_text(LION)
+    with pytest.raises(ValueError, match="greater than 0"):
+        settings(tmp_path, optimizer={"name": "lion.py:Lion", "lr": 0.0})

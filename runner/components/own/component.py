@@ -5,7 +5,7 @@ Owns what all kinds of own components share. Which parameters the program gives 
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, TypeVar, cast
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast
 
 from pydantic import BaseModel, Field, create_model
 
@@ -61,6 +61,8 @@ class OwnComponent(Component):
     """The first thing in the code whose effect no digest holds, and where it stands."""
     GIVEN: ClassVar[tuple[str, ...]] = ()
     """Parameters that are no settings: the program gives them."""
+    NEEDED: ClassVar[tuple[str, ...]] = ()
+    """Parameters that the class must have: of those given, and of the kind's own settings."""
 
     code: str = Field(
         min_length=1,
@@ -127,11 +129,20 @@ def _read(kind: type[Own], name: CodeName) -> type[Own]:
     files = read_local_files(*permission().find(name))
     signature = read_signature(files.file, name.attribute, kind.GIVEN)
     fields: dict[str, Any] = {}
+    for needed in kind.NEEDED:
+        if needed not in signature.settings and needed not in signature.given:
+            found = f"__init__ of {name.attribute} has no parameter {needed}"
+            raise CodeProblem(found, ", ".join(kind.NEEDED), position=signature.position)
     for setting, parameter in signature.settings.items():
-        _check_name(kind, setting, parameter)
+        annotation = parameter.annotation
+        if setting in kind.NEEDED:
+            info = kind.model_fields[setting]
+            annotation = Annotated[(info.annotation, *info.metadata)]
+        else:
+            _check_name(kind, setting, parameter)
         described = f"a setting of {name}"
         default = ... if parameter.default is REQUIRED else parameter.default
-        fields[setting] = (parameter.annotation, Field(default, description=described))
+        fields[setting] = (annotation, Field(default, description=described))
     made = create_model(
         name.attribute,
         __base__=kind,

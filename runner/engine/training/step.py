@@ -40,11 +40,11 @@ class TrainingStep:
         """
         self._settings, self._network, self._optimizer = settings, network, optimizer
         self._criterion = settings.train.loss.build(weights)
-        parts = (settings.model, settings.train.loss)
+        parts = (settings.model, settings.train.loss, settings.train.optimizer)
         self._is_own = any(isinstance(part, OwnComponent) for part in parts)
         if self._is_own:  # own constants of a loss are made on the CPU
             self._criterion.to(next(network.module.parameters()).device)
-        self._may_draw = may_draw(network.active, self._criterion)
+        self._may_draw = self._is_own or may_draw(network.active, self._criterion)
 
     def __call__(
         self, epoch: int, step: int, inputs: Tensor, labels: Tensor
