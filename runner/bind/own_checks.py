@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from runner.artifacts.memory import LayoutCache
+from runner.bind.code_digests import components_of
 from runner.bind.positions import problem_at
+from runner.components.augmentations.own_step import OwnStep
 from runner.components.component import keyed_settings
 from runner.components.losses import OwnLoss
 from runner.components.models.own_model import OwnModel
@@ -20,7 +23,7 @@ from runner.spec.cells import ResolvedCell
 def check_own_code(
     resolved: ResolvedCell, shape: tuple[int, int, int], num_classes: int, known: LayoutCache
 ) -> None:
-    """Try own loss, optimizer and network of a cell; what was tried before is remembered.
+    """Try the own components of a cell; what was tried before is remembered.
 
     Args:
         resolved: the cell.
@@ -54,6 +57,11 @@ def check_own_code(
 
         with _at(resolved, "train.optimizer"):
             _once(known, content_key("own optimizer", keyed_settings(rule)), of_optimizer)
+    if train.augment is not None:
+        for step in components_of(train.augment):
+            if isinstance(step, OwnStep):
+                with _at(resolved, "train.augment"):
+                    _once(known, _step_key(step, shape), partial(_try_step, step, shape))
     if isinstance(model, OwnModel):
         optimizer = {**keyed_settings(train.optimizer), "lr": None}
         key = content_key("own model", [keyed_settings(model), loss, optimizer, shape, outputs])
@@ -65,6 +73,16 @@ def check_own_code(
 
         with _at(resolved, "model"):
             _once(known, key, of_model)
+
+
+def _step_key(step: OwnStep, shape: tuple[int, int, int]) -> str:
+    return content_key("own step", [keyed_settings(step), shape])
+
+
+def _try_step(step: OwnStep, shape: tuple[int, int, int]) -> None:
+    from runner.engine.own_probe import try_step
+
+    try_step(step, shape)
 
 
 def _once(known: LayoutCache, key: str, attempt: Callable[[], Any]) -> None:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from runner.components.augmentations.own_step import OwnStep
 from runner.components.losses import OwnLoss
 from runner.components.models.own_model import OwnModel
 from runner.components.optimizers import OwnOptimizer
@@ -121,6 +122,32 @@ def try_optimizer(optimizer: OwnOptimizer) -> None:
     if first.is_like(faster):
         found = f"{name} takes no notice of the rate in force, which schedules change"
         raise OwnCodeFailed(found, hint='read it in each step from group["lr"]')
+
+
+def try_step(step: OwnStep, shape: Shape) -> None:
+    """Try an own step of an augmentation on random images.
+
+    Args:
+        step: its settings.
+        shape: of an image.
+
+    Raises:
+        OwnCodeFailed: when it raises an error, gives no images of this shape, or gives others for
+            the same images and draws.
+    """
+    name = f"'{step.own.name}'"
+    generator = torch.Generator().manual_seed(keyed_seed(0, "probe"))
+    images = torch.randint(256, (IMAGES, *shape), generator=generator, dtype=torch.uint8)
+    drawn = step.draw(generator, IMAGES, shape[1:])
+    try:
+        first, second = (step.apply(images, drawn, (0.0,)) for _ in range(2))
+    except OwnCodeFailed:
+        raise
+    except Exception as error:
+        raise failed(f"{name} does not take an image and a generator", error) from error
+    if not torch.equal(first, second):
+        found = f"{name} gives other images for the same images and draws"
+        raise OwnCodeFailed(found, hint="draw from the generator that it is given alone")
 
 
 class _Updates:

@@ -125,7 +125,7 @@ def _allow_short_pipelines(definitions: dict[str, Any]) -> None:
 def _step(schema: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of a step that may be its name alone."""
     names = {"type": "string", "enum": sorted(schema["discriminator"]["mapping"])}
-    return {**schema, "oneOf": [names, *schema["oneOf"]]}
+    return {**schema, "oneOf": [names, *_own_code(), *schema["oneOf"]]}
 
 
 def _extends() -> dict[str, Any]:

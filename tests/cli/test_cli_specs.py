@@ -107,10 +107,14 @@ def test_schema_accepts_the_quickstart(call: Call) -> None:
 @pytest.mark.parametrize("model", ["nets.py:Net", {"name": "nets.py:Net", "width": 3}])
 def test_schema_accepts_own_code_with_any_settings(call: Call, model: object) -> None:
     schema = json.loads(call("schema").out)
-    loss = {"loss": {"name": "losses.py:Poly", "epsilon": 1}}
-    spec = {"name": "a", "data": {"dataset": "digits"}, "model": model, "train": loss}
+    train: dict[str, Any] = {
+        "loss": {"name": "losses.py:Poly", "epsilon": 1},
+        "optimizer": "lion.py:Lion",
+    }
+    train["augment"] = ["RandomVerticalFlip", "pepper.py:Pepper", {"name": "pepper.py:Pepper"}]
+    spec = {"name": "a", "data": {"dataset": "digits"}, "model": model, "train": train}
     assert list(violations(spec, schema, schema)) == []
-    assert list(violations({**spec, "train": {"optimizer": "a.py:B"}}, schema, schema)) != []
+    assert list(violations({**spec, "train": {"schedule": "a.py:B"}}, schema, schema)) != []
 
 
 @pytest.mark.slow

@@ -28,6 +28,8 @@ from runner.components.augmentations.geometry import (
     RandomRotation,
     RandomVerticalFlip,
 )
+from runner.components.augmentations.own_step import OwnStep
+from runner.components.own.union import OwnCode
 
 AnyAugmentation = (
     RandomHorizontalFlip
@@ -45,4 +47,4 @@ AnyAugmentation = (
     | RandomErasing
     | GaussianBlur
 )
-Operation = Annotated[AnyAugmentation, Field(discriminator="name")]
+Operation = Annotated[AnyAugmentation, Field(discriminator="name"), OwnCode(OwnStep)]

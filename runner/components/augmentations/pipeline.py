@@ -20,7 +20,9 @@ from runner.components.augmentations.augmentation import (
     UnsuitableSize,
     size_text,
 )
+from runner.components.augmentations.own_step import OwnStep
 from runner.components.component import Component
+from runner.components.own.union import OwnCode
 
 MAX_STEPS = 100
 """Steps of a pipeline or of a choice, and choices."""
@@ -71,7 +73,7 @@ class OneOf(Component):
         return sizes[0]
 
 
-Step = Annotated[AnyAugmentation | OneOf, Field(discriminator="name")]
+Step = Annotated[AnyAugmentation | OneOf, Field(discriminator="name"), OwnCode(OwnStep)]
 
 
 class Pipeline(Component):
