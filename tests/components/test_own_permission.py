@@ -124,3 +124,22 @@ def test_what_is_no_code_cannot_be_allowed(tmp_path: Path, name: str) -> None:
     write_nets(tmp_path)
     with pytest.raises(UsageError, match="--code"), allow_code(tmp_path / name):
         pass
+
+
+def test_paths_of_a_permission_allow_another_process_the_same_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "code").mkdir()
+    write_nets(tmp_path / "code")
+    (tmp_path / "link.py").symlink_to(tmp_path / "code" / "nets.py")
+    monkeypatch.chdir(tmp_path)
+    with allow_code("code", "link.py"):
+        here, paths = permission(), permission().paths
+    monkeypatch.chdir("/")
+    with allow_code(*paths):
+        there = permission()
+    assert [root.path for root in there.roots] == [root.path for root in here.roots]
+    for name in (NAME, CodeName("link.py", "W")):
+        assert there.find(name)[1] == here.find(name)[1]
+    with pytest.raises(CodeProblem):
+        there.find(CodeName("code/nets.py", "W"))

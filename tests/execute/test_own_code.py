@@ -209,7 +209,7 @@ def test_killed_runs_of_own_code_with_dropout_end_as_if_undisturbed(
         words = ["run", "own.yaml", *ALLOWED, "--checkpoint-seconds", "0"]
         if name == "killed":
             assert forks.run(folder, words, KillAt("epochs recorded", 3)) != 0
-            words += ["--executor", executor]
+            words = ["run", "own.yaml", "--code", ".", *words[4:], "--executor", executor]
         assert forks.run(folder, words) == 0, (folder / OUTPUT).read_text()
         lefts.append(left_in(folder))
     assert lefts[0].tensors == lefts[1].tensors

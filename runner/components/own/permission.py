@@ -29,11 +29,13 @@ class Root:
         shown: as it was given.
         name: of the file, as a spec names it; "" of a folder.
         path: absolute, links resolved.
+        given: as it was given, absolute.
     """
 
     shown: str
     name: str
     path: Path
+    given: str
 
     @property
     def folder(self) -> Path:
@@ -56,7 +58,7 @@ class Permission:
     @property
     def paths(self) -> tuple[str, ...]:
         """The files and folders, absolute, as another process may be given them."""
-        return tuple(str(root.path.parent / root.name or root.path) for root in self.roots)
+        return tuple(root.given for root in self.roots)
 
     def find(self, name: CodeName) -> tuple[Root, Path]:
         """Return where the file of a name lies: the root that allows it, and its resolved path.
@@ -146,7 +148,7 @@ def _root(path: Path) -> Root:
         hint = "give a Python file, or a folder of them"
         raise UsageError(f"--code {path}: {why}", hint=hint) from None
     if resolved.is_dir():
-        return Root(str(path), "", resolved)
+        return Root(str(path), "", resolved, str(path.absolute()))
     if path.suffix != ".py" or not resolved.is_file():
         raise UsageError(f"--code {path} is no Python file", allowed="a .py file, or a folder")
-    return Root(str(path), path.name, resolved)
+    return Root(str(path), path.name, resolved, str(path.absolute()))
