@@ -23,6 +23,7 @@ from runner.api.predictions import predictions
 from runner.api.report_folder import write_report
 from runner.api.reporting import list_tables, report, report_sql
 from runner.api.running import run
+from runner.api.scripting import new_script
 from runner.api.showing import show
 from runner.api.sizing import inspect_sizes
 from runner.api.validating import validate
@@ -55,6 +56,7 @@ __all__ = [
     "list_cache",
     "list_runs",
     "list_tables",
+    "new_script",
     "new_spec",
     "plan",
     "plot",

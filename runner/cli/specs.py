@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from runner.cli.formatting import pluralize
-from runner.cli.options import Data, Only, Profile, Sets, Specs
+from runner.cli.options import Data, Db, LookedFor, Only, Profile, Sets, Specs
+from runner.core.errors import UsageError
 
 VALIDATE_EXAMPLES = """\b
 Examples:
@@ -20,7 +21,9 @@ NEW_EXAMPLES = """\b
 Examples:
   runner new photos/                        writes photos.yaml
   runner new photos/ --size 128 --out -     prints it
-  runner new labels.csv                     of a table: labels.yaml"""
+  runner new labels.csv                     of a table: labels.yaml
+  runner new --script quickstart:2:0 --out digits.py
+                                            a finished run as a plain PyTorch script"""
 SCHEMA_EXAMPLES = """\b
 Example:
   runner schema > runner.schema.json
@@ -70,17 +73,19 @@ def validate(
 
 def new(
     data: Annotated[
-        Path,
+        Path | None,
         typer.Argument(
             metavar="DATA",
             help="A folder with a folder of images per class, or with train, val, test of these; a"
             " table (.csv, .tsv, .jsonl, .parquet) or the folder of metadata.csv; an .npz file.",
         ),
-    ],
+    ] = None,
     out: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE", help="The file to write, - to print.", show_default="NAME.yaml"
+            metavar="FILE",
+            help="The file to write, - to print.",
+            show_default="NAME.yaml, or the run's key with .py",
         ),
     ] = None,
     size: Annotated[
@@ -92,10 +97,35 @@ def new(
             show_default="at most 64",
         ),
     ] = None,
+    script: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN",
+            help="Write a finished run as a plain PyTorch script instead: a run key's beginning, or"
+            " a cell as `list` prints it.",
+        ),
+    ] = None,
+    db: Db = None,
+    run_data: LookedFor = None,
 ) -> None:
-    """Write a short spec for a folder, a table or a file of images."""
+    """Write a short spec for a folder, a table or a file of images; or a run as a script.
+
+    A script needs PyTorch and nothing of this program, and prints the numbers that are recorded.
+    """
     from runner import api
 
+    if (data is None) == (script is None):
+        raise UsageError("one of DATA and --script is needed")
+    if script is not None:
+        if size is not None:
+            raise UsageError("--size is of a spec, not of a --script")
+        made = api.new_script(script, out, db, run_data)
+        if made.path is None:
+            typer.echo(made.text, nl=False)
+        else:
+            typer.echo(f"{made.path} written; try: python {made.path}")
+        return
+    assert data is not None
     spec = api.new_spec(data, out, size)
     if spec.path is None:
         typer.echo(spec.text, nl=False)

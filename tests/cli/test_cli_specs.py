@@ -190,3 +190,21 @@ def _inside(value: dict[str, Any], schema: Any, root: Any, path: str) -> list[st
         elif known is not True:
             found += violations(child, known, root, f"{path}.{name}")
     return found
+
+
+def test_new_takes_data_or_a_run(tmp_path: Path, call: Call) -> None:
+    for words in ((), ("photos", "--script", "tiny:0:0")):
+        made = call("new", *words)
+        assert (made.code, made.out) == (2, "")
+        assert "one of DATA and --script is needed" in made.err
+    assert "--size is of a spec" in call("new", "--script", "tiny:0:0", "--size", "9").err
+
+
+def test_new_names_what_a_run_has_no_script_for(tiny: Path, call: Call) -> None:
+    made = call("new", "--script", "tiny:0:0", "--out", "tiny.py")
+    assert made.code == 2
+    assert made.err == (
+        "error: this run uses data: synthetic, for which no script is written\n"
+        "    allowed: digits, cifar10, imagefolder\n"
+    )
+    assert not Path("tiny.py").exists()

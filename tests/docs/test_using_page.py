@@ -55,7 +55,7 @@ def test_the_commands_on_the_page_print_what_it_shows(
 ) -> None:
     printed(block("run", "console").removeprefix("$ ").strip())
     exec(block("scans", "python"), {})
-    for mark in ("predict", "evaluate", "export"):
+    for mark in ("predict", "evaluate", "export", "script"):
         outputs = re.split(r"^\$ (.*)\n", block(mark, "console"), flags=re.M)[1:]
         for command, output in zip(outputs[::2], outputs[1::2], strict=True):
             assert without_digits(printed(command)) == without_digits(output)
