@@ -79,6 +79,12 @@ train:
   schedule: {name: plateau, patience: 0, threshold: 0.5, factor: 0.5}
 evaluate: {test: last}
 """
+CIFAR = """\
+name: one
+data: {dataset: cifar10}
+model: {name: convnet, filters: [4], stride: 2}
+train: {epochs: 1, batch_size: 500, precision: bf16}
+"""
 WEIGHTS = """\
 name: one
 data: {{dataset: imagefolder, path: split, validation: 0.25, resize: 40, crop: 32}}
@@ -128,6 +134,10 @@ def weights() -> str:
     return WEIGHTS.format(sha256=file_digest(Path("squeezenet.pth")))
 
 
+def cifar() -> str:
+    return CIFAR
+
+
 def printed(path: Path) -> dict[str, dict[str, float]]:
     """Run a script without this program, and return the numbers of each line that it prints."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
@@ -147,7 +157,9 @@ def differences(found: Mapping[str, float], recorded: Mapping[str, float]) -> li
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("make", [dense, convolutions, folders, weights])
+@pytest.mark.parametrize(
+    "make", [dense, convolutions, folders, weights, pytest.param(cifar, marks=pytest.mark.data)]
+)
 def test_a_script_prints_the_numbers_of_its_run(
     make: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
