@@ -98,8 +98,9 @@ def _walk(model: type[BaseModel], path: str, spec: dict[str, Any]) -> Iterator[S
         for option in model_options(field.annotation):
             if option.__name__ in _in_lists(schema):
                 continue
-            inner = with_value(beside, here, right_value(_definition(option)))
-            yield from _walk(option, here, inner)
+            definition = _definition(option)
+            written = definition.get("examples", [right_value(definition)])[0]
+            yield from _walk(option, here, with_value(beside, here, written))
 
 
 def _in_lists(schema: dict[str, Any]) -> str:
@@ -108,3 +109,6 @@ def _in_lists(schema: dict[str, Any]) -> str:
 
 
 SETTINGS = tuple(_walk(Settings, "", SPEC))
+ONE_OF_TWO = {"huggingface": ("data.name", "data.path")}
+"""Settings of which one must be given, and not both: no spec is right without and with it."""
+FREE_SETTINGS = tuple(each for each in SETTINGS if each.path not in ONE_OF_TWO.get(each.owner, ()))

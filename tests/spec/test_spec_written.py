@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
-from every_setting import SETTINGS, SPEC, Setting, value_at, with_value
+from every_setting import FREE_SETTINGS, SETTINGS, SPEC, Setting, value_at, with_value
 from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -171,7 +171,7 @@ def test_wrong_swept_value_is_an_error_whatever_is_put_into_over_or_beside_it(
 
 @pytest.mark.slow
 @tries
-@given(st.sampled_from(SETTINGS), st.sampled_from([*SWEEPS, "profile", "set"]), st.data())
+@given(st.sampled_from(FREE_SETTINGS), st.sampled_from([*SWEEPS, "profile", "set"]), st.data())
 def test_right_value_of_any_setting_passes_wherever_it_is_put(
     setting: Setting, how: str, data: st.DataObject
 ) -> None:
