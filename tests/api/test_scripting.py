@@ -121,6 +121,16 @@ def convolutions() -> str:
     return CONVOLUTIONS
 
 
+def fold_that_validates() -> str:
+    fold = "test: 0.3, fold: {index: 2, of: 4}"
+    return DENSE.replace("validation: 0.2", fold).replace("epochs: 9", "epochs: 1")
+
+
+def fold_that_tests() -> str:
+    fold = "validation: 0.2, split_seed: 5, fold: {index: 3, of: 3, held_out: test}"
+    return DENSE.replace("validation: 0.2", fold).replace("epochs: 9", "epochs: 1")
+
+
 def folders() -> str:
     draw_classes(Path("photos"), 12)
     return FOLDERS
@@ -158,7 +168,16 @@ def differences(found: Mapping[str, float], recorded: Mapping[str, float]) -> li
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "make", [dense, convolutions, folders, weights, pytest.param(cifar, marks=pytest.mark.data)]
+    "make",
+    [
+        dense,
+        convolutions,
+        folders,
+        weights,
+        fold_that_validates,
+        fold_that_tests,
+        pytest.param(cifar, marks=pytest.mark.data),
+    ],
 )
 def test_a_script_prints_the_numbers_of_its_run(
     make: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -18,6 +18,7 @@ from runner.components.augmentations.pipeline import Pipeline
 from runner.components.component import Component
 from runner.components.data.cifar import Cifar10
 from runner.components.data.digits import Digits
+from runner.components.data.folds import Fold
 from runner.components.data.imagefolder import ImageFolder
 from runner.components.data.normalizing import Normalization
 from runner.components.data.split_paths import SplitPaths
@@ -39,13 +40,24 @@ from runner.components.settings import (
 from runner.core.errors import UsageError
 
 PREPARING = {
-    *("validation", "split_seed", "resize", "crop", "color", "background", "normalize", "dataset")
+    *(
+        "validation",
+        "split_seed",
+        "fold",
+        "resize",
+        "crop",
+        "color",
+        "background",
+        "normalize",
+        "dataset",
+    )
 }
 SCHEDULE = {"name", "warmup"}
 WRITTEN: Mapping[type[BaseModel], set[str]] = {
     Settings: {"data", "model", "train", "evaluate", "seed"},
     Digits: {*PREPARING, "test"},
     Cifar10: PREPARING,
+    Fold: {"index", "of", "held_out"},
     ImageFolder: {*PREPARING, "test", "path", "include", "per_class"},
     SplitPaths: {"train", "val", "test"},
     Normalization: {"mean", "std"},

@@ -117,6 +117,8 @@ def _of_data(settings: Settings, data: ScriptData) -> dict[str, Any]:
     takes = {} if "test" in data.official or not test else {"test": test}
     if "val" not in data.official and own.validation:
         takes["val"] = own.validation
+    if own.fold is not None:
+        takes.pop("test" if own.fold.held_out == "test" else "val", None)
     resize, crop = own.resize, own.crop
     stored = {"digits": "gray", "cifar10": "rgb"}.get(own.dataset)
     mean, std = own.normalization()
@@ -128,6 +130,7 @@ def _of_data(settings: Settings, data: ScriptData) -> dict[str, Any]:
         "classes": list(data.classes),
         "official": own.dataset if own.dataset == "cifar10" else sorted(data.official),
         "takes": takes,
+        "fold": own.fold,
         "prepares": stored is None or bool(resize or crop) or own.color != stored,
         "resize_one": resize if isinstance(resize, int) else None,
         "resize_both": resize if isinstance(resize, tuple) else None,
