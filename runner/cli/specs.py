@@ -22,8 +22,7 @@ Examples:
   runner new photos/                        writes photos.yaml
   runner new photos/ --size 128 --out -     prints it
   runner new labels.csv                     of a table: labels.yaml
-  runner new --script quickstart:2:0 --out digits.py
-                                            a finished run as a plain PyTorch script"""
+  runner new --script quickstart:2:0        a run as a plain PyTorch script"""
 SCHEMA_EXAMPLES = """\b
 Example:
   runner schema > runner.schema.json
@@ -85,7 +84,7 @@ def new(
         typer.Option(
             metavar="FILE",
             help="The file to write, - to print.",
-            show_default="NAME.yaml, or the run's key with .py",
+            show_default="NAME.yaml, or KEY.py",
         ),
     ] = None,
     size: Annotated[
