@@ -85,6 +85,7 @@ def test_report_is_a_frame_of_the_declared_columns(folder: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_report_asks_which_table_when_there_are_several(folder: Path) -> None:
     report = api.report(db=folder / "results.db")
     assert list(report.frames()) == ["small", "sizes"]
@@ -164,6 +165,7 @@ def test_plan_and_run_count_the_reference_when_told(shipped: Path, folder: Path)
     assert not list(Path(".runner").rglob("*.safetensors"))
 
 
+@pytest.mark.slow
 def test_plan_says_why_a_done_stage_is_redone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

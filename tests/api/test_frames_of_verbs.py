@@ -95,6 +95,7 @@ def test_every_public_verb_is_exported_and_those_with_rows_are_framed() -> None:
     assert {"RunRecord", "Comparison", "Validation", "RenderedFigure"} <= results
 
 
+@pytest.mark.slow
 def test_list_rows_are_those_printed(printed: Printed) -> None:
     rows = records(api.list_runs().frame())
     shown = json.loads(printed("list", "--format", "json"))

@@ -114,6 +114,7 @@ def test_own_data_of_the_run_is_found_where_it_is_said_to_lie(photos_run: Path, 
     assert call(*words, "--run-data", "elsewhere").code == 0
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize(
     ("folder", "said"),
     [("nowhere", "no folder nowhere"), ("photos/cat", "no images in class folders")],

@@ -43,6 +43,7 @@ def home(made: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_sheets_and_matrix_are_drawn_and_the_matrix_is_written_safely(
     home: Path, call: Call
 ) -> None:

@@ -40,6 +40,7 @@ def home(made: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_inspect_draws_what_an_analysis_found(home: Path, call: Call) -> None:
     drawn = call("inspect", "filters", "seen:0", "--out", "f.png")
     assert (drawn.code, drawn.out) == (0, "f.png\n")

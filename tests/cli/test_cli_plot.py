@@ -45,6 +45,7 @@ def folder(recorded: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_default_is_a_sheet_in_the_folder_figures(folder: Path, call: Call) -> None:
     drawn = call("plot", "made_up.yaml", "--only", "fast one")
     assert (drawn.code, drawn.out, drawn.err) == (0, "figures/made_up-sheet.png\n", "")

@@ -320,6 +320,7 @@ def test_unfinished_cells_of_variants_are_shown_only_when_asked_for(tiny: Path, 
     assert "variant of tiny: profile quick\n" in call("report").out
 
 
+@pytest.mark.slow
 def test_unfinished_cells_of_the_spec_as_written_are_shown(fresh: Path, call: Call) -> None:
     call("run", "tiny.yaml", "--limit", "1")
     listed = call("list")

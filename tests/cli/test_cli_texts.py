@@ -43,6 +43,7 @@ def test_broken_image_is_named_by_run_and_by_show(photos: Path, call: Call) -> N
     assert call("report", "--table", "photos", "--format", "json").code == 0
 
 
+@pytest.mark.slow
 def test_run_leaves_it_out_and_names_it(photos: Path, call: Call) -> None:
     (photos / "photos.yaml").write_text(SPEC.replace("test: 0.25", "test: 0.25, on_corrupt: skip"))
     ran = call("run", "photos.yaml")
@@ -104,6 +105,7 @@ def test_option_with_half_a_character_is_refused(photos: Path, call: Call, optio
     assert "character" in refused.err
 
 
+@pytest.mark.slow
 def test_characters_that_stdout_cannot_encode_are_escaped(
     tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

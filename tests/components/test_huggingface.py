@@ -242,6 +242,7 @@ def test_a_file_that_changes_after_it_was_hashed_is_not_read(tmp_path: Path) -> 
         source.read(10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 def test_a_damaged_file_is_refused_or_its_images_are(tmp_path: Path, seed: int) -> None:
     draw = np.random.default_rng(seed)

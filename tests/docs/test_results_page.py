@@ -171,6 +171,7 @@ def test_a_variant_has_the_published_values_of_the_whole_without_differences(mad
     assert command in found
 
 
+@pytest.mark.slow
 def test_what_was_not_run_has_its_published_values_and_the_reason(made: Path) -> None:
     found = sections(page.results_document())["Nothing"]
     assert "Not run: needs luck. Its rows, with what was published:\n" in found

@@ -77,6 +77,7 @@ def test_logits_that_are_held_are_those_of_a_pass_through_kept_weights(
     assert outcome.produced == other.produced
 
 
+@pytest.mark.slow
 def test_side_by_side_each_holds_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = rates(0.1, 0.05, model=BLOCKS, augment=CROP)
     together = Together.of(tmp_path / "together", settings)

@@ -85,6 +85,7 @@ def raising(error: Exception, call: int) -> Any:
     return act
 
 
+@pytest.mark.slow
 def test_who_loses_its_claim_leaves_and_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,6 +30,7 @@ from runner.store.dump import canonical_dump
 from runner.store.merge import import_results
 
 
+@pytest.mark.slow
 def test_analysis_of_a_finished_grid_trains_no_epoch_and_is_made_once(before: Path) -> None:
     were, steps = records(before), ask(before, "SELECT count(*) FROM steps")
     log, ran = do(before, ASKED)

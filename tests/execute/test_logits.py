@@ -29,6 +29,7 @@ MEASURED = (
 )
 
 
+@pytest.mark.slow
 def test_test_of_a_run_leaves_logits_with_labels_and_names(tested_run: Path) -> None:
     found = looked(tested_run)
     frame = found.frame()

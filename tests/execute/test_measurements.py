@@ -204,6 +204,7 @@ def test_failed_measurement_leaves_the_run_done_and_is_tried_again(
     assert ran.failed_measurements == 0
 
 
+@pytest.mark.slow
 def test_result_that_is_not_what_was_recorded_is_not_sealed_anew(before: Path) -> None:
     with open_database(before / "results.db") as database, database.write() as connection:
         connection.exec_driver_sql("UPDATE results SET seconds = seconds + 1")

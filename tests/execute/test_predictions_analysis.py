@@ -105,6 +105,7 @@ def test_logits_of_a_done_analysis_that_are_gone_come_back_without_training(
     assert note.startswith("the logits of train_said and val_said of 1 finished run")
 
 
+@pytest.mark.slow
 def test_plan_and_run_of_what_is_done_read_neither_logits_nor_weights(
     tested: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,6 +150,7 @@ def test_without_logits_and_weights_it_is_said_that_it_cannot_be_made(tested: Pa
     assert note.startswith("val_said of 1 finished run cannot be computed")
 
 
+@pytest.mark.slow
 def test_new_run_computes_its_logits_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from runner.engine.stages import after_training, training_logits
 

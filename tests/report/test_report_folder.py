@@ -411,6 +411,7 @@ def test_predictions_without_images_show_the_matrix_and_say_why(home: Path) -> N
     assert "no images: the val predictions of run" in drawn.left_out[0]
 
 
+@pytest.mark.slow
 def test_predictions_without_images_and_matrix_say_why_and_write_nothing(home: Path) -> None:
     text = analysed.SPEC.replace("show: [confusion, wrong]", "show: [right, wrong]")
     (home / "seen.yaml").write_text(text, encoding="utf-8")

@@ -36,6 +36,7 @@ def accuracies(position: int, seeds: tuple[int, ...] = (0,)) -> list[float]:
     ]
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("seeds", [(0,), (0, 1, 5)])
 def test_mean_and_deviation_are_over_folds_and_seeds(
     database: Database, tmp_path: Path, seeds: tuple[int, ...]
@@ -79,6 +80,7 @@ def captions(folder: Path, text: str, kind: str) -> str:
     return " ".join([*words, *(each.get_title().get_text() for each in legends)]).replace("\n", " ")
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize(
     ("kind", "seeds", "words"),
     [

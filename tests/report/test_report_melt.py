@@ -27,6 +27,7 @@ tables:
 """
 
 
+@pytest.mark.slow
 def test_melted_table_has_a_row_for_each_metric(tmp_path: Path) -> None:
     spec = tmp_path / "melted.yaml"
     spec.write_text(SPEC)

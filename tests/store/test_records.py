@@ -190,6 +190,7 @@ def summary_of(database: Database) -> list[tuple[str, str, str]]:
         return [tuple(row) for row in connection.execute(query)]
 
 
+@pytest.mark.slow
 def test_run_summary_has_a_run_for_whoever_asks_for_it_first(database: Database) -> None:
     """Of the spec as written before variants, of several experiments the first by name."""
     want(database, ["both", "alone"], name="b")
