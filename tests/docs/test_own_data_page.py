@@ -51,10 +51,9 @@ def without_numbers(text: str) -> list[list[str]]:
     return [[word for word in line.split() if not word.startswith("---")] for line in lines]
 
 
-@pytest.mark.slow
-def test_the_table_on_the_page_is_read_and_its_mistakes_are_named(run: Run) -> None:
-    exec(block("csv-scans", "python"), {})
-    for command, shown in commands("csv-begin"):
+def check_begin(mark: str, run: Run) -> None:
+    """Do the commands of a block from `runner new` to `runner run`, and compare."""
+    for command, shown in commands(mark):
         code, printed = run(command)
         assert code == 0
         if command.startswith("runner plan"):
@@ -65,6 +64,18 @@ def test_the_table_on_the_page_is_read_and_its_mistakes_are_named(run: Run) -> N
             assert min(map(float, re.findall(r"(0\.\d{3}) ±", printed))) > 0.8
         else:
             assert printed == shown
+
+
+@pytest.mark.slow
+def test_the_split_folder_on_the_page_is_found_and_trained(run: Run) -> None:
+    exec(block("split-folder", "python"), {})
+    check_begin("split-begin", run)
+
+
+@pytest.mark.slow
+def test_the_table_on_the_page_is_read_and_its_mistakes_are_named(run: Run) -> None:
+    exec(block("csv-scans", "python"), {})
+    check_begin("csv-begin", run)
     table = Path("scans/scans.csv")
     lines = table.read_text().splitlines()
     lines[6] = lines[6].replace(",5,", ",,")
