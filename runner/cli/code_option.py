@@ -1,14 +1,24 @@
-"""The option `--code` of the commands that may meet own code."""
+"""The option `--code` of the commands that may meet own code, and `[tool.runner] code` beside it.
+
+Both are permission by whoever gives the command: the second stands in the pyproject.toml of the
+folder in which it is given, and in no other.
+"""
 
 from __future__ import annotations
 
 import inspect
+import tomllib
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from runner.core.errors import UsageError
+
+PROJECT = Path("pyproject.toml")
+SECTION = "[tool.runner]"
 
 Code = Annotated[
     list[Path] | None,
@@ -27,7 +37,7 @@ def takes_code(command: Callable[..., None]) -> Callable[..., None]:
     def with_code(*arguments: Any, code: list[Path] | None = None, **options: Any) -> None:
         from runner.components.own.permission import allow_code
 
-        with allow_code(*(code or ())):
+        with allow_code(*(code or ()), *code_of_project()):
             command(*arguments, **options)
 
     signature = inspect.signature(command, eval_str=True)
@@ -36,3 +46,30 @@ def takes_code(command: Callable[..., None]) -> Callable[..., None]:
     with_code.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     with_code.__annotations__ = {each.name: each.annotation for each in parameters}
     return with_code
+
+
+def code_of_project() -> list[Path]:
+    """Return what the pyproject.toml of the current folder allows: ``[tool.runner] code``.
+
+    Raises:
+        UsageError: for a file that has such a section and cannot be read, or another value than a
+            list of files and folders.
+    """
+    try:
+        text = PROJECT.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return []
+    if "runner" not in text:
+        return []
+    try:
+        section = tomllib.loads(text).get("tool", {}).get("runner", {})
+    except tomllib.TOMLDecodeError as error:
+        if SECTION not in text:
+            return []
+        raise UsageError(f"{PROJECT} is no TOML: {error}") from None
+    code = section.get("code", []) if isinstance(section, dict) else section
+    if not isinstance(code, list) or not all(isinstance(each, str) for each in code):
+        raise UsageError(
+            f"{PROJECT}: {SECTION} code is {code!r}", allowed='a list, as ["nets.py", "code/"]'
+        )
+    return [Path(each) for each in code]
