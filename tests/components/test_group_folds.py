@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sklearn
 from examples import examples
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -40,6 +41,10 @@ def grouped(draw: st.DrawFn) -> tuple[list[int], list[str], int]:
     return labels, groups, count
 
 
+@pytest.mark.skipif(
+    tuple(map(int, sklearn.__version__.split(".")[:2])) < (1, 8),
+    reason="StratifiedGroupKFold of scikit-learn shuffles otherwise before 1.8",
+)
 @settings(max_examples=examples(300), deadline=None)
 @given(grouped(), st.integers(0, 2**32 - 1))
 def test_folds_of_groups_are_those_of_scikit_learn(

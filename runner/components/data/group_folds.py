@@ -1,7 +1,8 @@
 """Folds of grouped images: images of a group, as those of one patient, are never apart.
 
-Owns the algorithm, that of scikit-learn's ``StratifiedGroupKFold`` with ``shuffle``: it is part of
-what the key of a run stands for, as the one in `folds` is. Knows no data set.
+Owns the algorithm, that of scikit-learn's ``StratifiedGroupKFold`` with ``shuffle``, from its
+version 1.8 on. It is part of what the key of a run stands for, as the one in `folds` is. Knows no
+data set.
 """
 
 from __future__ import annotations
