@@ -109,6 +109,11 @@ def _in_lists(schema: dict[str, Any]) -> str:
 
 
 SETTINGS = tuple(_walk(Settings, "", SPEC))
-ONE_OF_TWO = {"huggingface": ("data.name", "data.path")}
-"""Settings of which one must be given, and not both: no spec is right without and with it."""
-FREE_SETTINGS = tuple(each for each in SETTINGS if each.path not in ONE_OF_TWO.get(each.owner, ()))
+NEEDS_ANOTHER = {
+    "huggingface": ("data.name", "data.path"),  # one of them must be given, and not both
+    "TableColumns": ("data.columns.group",),  # folds
+}
+"""Settings of which no spec is right both without and with it, by what has them."""
+FREE_SETTINGS = tuple(
+    each for each in SETTINGS if each.path not in NEEDS_ANOTHER.get(each.owner, ())
+)
