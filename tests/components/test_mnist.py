@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import os
+import struct
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -112,6 +113,16 @@ def test_what_is_no_idx_file_is_refused(tmp_path: Path, content: bytes, what: st
     (tmp_path / f"{PLAIN}.gz").write_bytes(gzip.compress(content))
     with pytest.raises(OSError, match="is not a file of 1-dimensional IDX"):
         read_idx(tmp_path / PLAIN, 1)
+
+
+@pytest.mark.parametrize("sides", [(2**32 - 1,) * 3, (1024, 65535, 65535)])
+def test_head_that_names_more_than_memory_holds_is_refused(
+    tmp_path: Path, sides: tuple[int, int, int]
+) -> None:
+    head = b"\x00\x00\x08\x03" + struct.pack(">3I", *sides)
+    (tmp_path / PLAIN).write_bytes(head + bytes(5))
+    with pytest.raises(OSError, match=r"it should hold [\d,]+ values, but holds 5"):
+        read_idx(tmp_path / PLAIN, 3)
 
 
 def test_what_is_no_gzip_is_refused_and_a_missing_file_named(tmp_path: Path) -> None:

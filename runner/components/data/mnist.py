@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SIDE = 28
+PIECE = 1 << 24
+"""Bytes that are read at a time."""
 UNSIGNED_BYTES = 8
 """Code of the type of the values, the third byte of an IDX file."""
 
@@ -120,6 +122,8 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
     except FileNotFoundError:
         raise OSError(f"neither {path} nor {packed.name} beside it is there") from None
     except (OSError, EOFError, ValueError, struct.error, zlib.error) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # it cannot be read, whatever it is
         found = path if path.is_file() else packed
         raise OSError(f"{found} is not a file of {dimensions}-dimensional IDX: {error}") from error
     return np.frombuffer(content, np.uint8).reshape(shape)
@@ -132,11 +136,16 @@ def _parts(file: IO[bytes] | gzip.GzipFile, dimensions: int) -> tuple[tuple[int,
         raise ValueError(f"it begins with {bytes((zeros >> 8, zeros & 255, kind, found)).hex(' ')}")
     shape = struct.unpack(f">{dimensions}I", file.read(4 * dimensions))
     expected = math.prod(shape)
-    content = file.read(expected + 1)
+    content = bytearray()
+    while len(content) <= expected:  # a damaged head may name more than any memory holds
+        piece = file.read(min(PIECE, expected + 1 - len(content)))
+        if not piece:
+            break
+        content += piece
     if len(content) != expected:
         more = "more" if len(content) > expected else f"{len(content):,}"
         raise ValueError(f"it should hold {expected:,} values, but holds {more}")
-    return shape, content
+    return shape, bytes(content)
 
 
 class IdxImages(DatasetSettings):
