@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from own_nets import LAYERS, NETS, write_nets
 
+from runner.components.own import local_files
 from runner.components.own.local_files import read_local_files
 from runner.components.own.names import CodeName
 from runner.components.own.permission import allow_code, permission
@@ -58,25 +59,36 @@ def test_imports_are_followed_within_packages(tmp_path: Path) -> None:
     assert digest(tmp_path, "vision/nets.py") != before
 
 
-def test_versions_of_other_packages_count_but_for_those_of_every_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from importlib import metadata
-
-    from runner.components.own import local_files
-
-    write_nets(tmp_path, f"import yaml\n{NETS}")
-    digests = set()
+def test_versions_of_other_packages_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_nets(tmp_path, f"import yaml, torch, re\n{NETS}")
+    asked, digests = set(), set()
     for version in ("1.0", "2.0"):
-        monkeypatch.setattr(metadata, "version", lambda name, now=version: f"{name} {now}")
-        local_files._version.cache_clear()
+
+        def told(top: str, version: str = version) -> str:
+            asked.add(top)
+            return version
+
+        monkeypatch.setattr(local_files, "version_of", told)
         digests.add(digest(tmp_path))
     assert len(digests) == 2
-    monkeypatch.undo()
-    local_files._version.cache_clear()
-    assert local_files._version("torch") is None
-    assert local_files._version("re") is None
-    assert local_files._version("no_such_package") == ""
+    assert asked == {"yaml"}
+
+
+def test_file_that_a_folder_of_its_name_hides_is_refused(tmp_path: Path) -> None:
+    write_nets(tmp_path)
+    assert digest(tmp_path)
+    (tmp_path / "nets").mkdir()
+    (tmp_path / "nets" / "__init__.py").write_text(NETS)
+    for allowed in ("", "nets.py"):
+        with pytest.raises(CodeProblem, match=r"nets\.py is hidden: .*__init__\.py is imported"):
+            digest(tmp_path, allowed=allowed)
+
+
+def test_file_that_no_import_can_name_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "nets-2.0.py").write_text(NETS)
+    (tmp_path / "nets.py").symlink_to("nets-2.0.py")
+    with pytest.raises(CodeProblem, match=r"nets-2\.0\.py cannot be imported as nets-2\.0"):
+        digest(tmp_path, allowed="nets.py")
 
 
 def test_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:

@@ -6,15 +6,14 @@ The bytes are read once: settings are read from them, they are hashed, and they 
 from __future__ import annotations
 
 import ast
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib import metadata
 from pathlib import Path
 
+from runner.components.own.other_packages import is_keyed, version_of
 from runner.components.own.permission import Root
 from runner.components.own.problems import CodeProblem
+from runner.components.own.unreadable import unreadable
 from runner.core.errors import SourcePosition
 from runner.core.keys import content_key
 from runner.core.source import read_source
@@ -22,14 +21,6 @@ from runner.core.source import read_source
 MAX_BYTES = 1 << 22
 """Of a file; the largest of Python's own library has a tenth of it."""
 MAX_FILES = 1000
-
-NOT_KEYED = frozenset({"torch", "torchvision", "numpy", "runner"})
-"""Packages whose versions are recorded with each attempt, as they are of every run."""
-
-UNREADABLE = frozenset({"exec", "eval", "compile", "__import__", "open"})
-"""Calls whose effect cannot be read from a text."""
-HIDING = frozenset({"importlib", "runpy", "ctypes", "pickle"})
-"""Modules that bring in what cannot be read from a text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +75,17 @@ def read_local_files(root: Root, path: Path) -> LocalFiles:
     others: set[str] = set()
     hidden: list[tuple[str, SourcePosition]] = []
     left = [main]
+
+    def is_local(top: str) -> bool:
+        return _module_file(root, top) is not None or (root.folder / top).is_dir()
+
     while left:
         name = left.pop()
         if name in modules:
             continue
         there = _module_file(root, name)
+        if name == main:
+            _check_main(path, there, name)
         if there is None:
             others.add(name.partition(".")[0])
             continue
@@ -98,15 +95,27 @@ def read_local_files(root: Root, path: Path) -> LocalFiles:
         tree = parsed(file)
         source = read_source(file.text, file.package)
         digests[name] = source.digest
-        hidden += _hidden(tree, file, root)
+        hidden += [(word, position_in(file, node)) for word, node in unreadable(tree, is_local)]
         left += [each for one in source.imports for each in _with_packages(one)]
-    if main not in modules:  # a package of that name hides the file
-        raise CodeProblem(f"{path} is hidden by a folder of its name")
     others -= {name.partition(".")[0] for name in modules}
-    versions = {name: version for name in others if (version := _version(name)) is not None}
+    versions = {name: version_of(name) for name in others if is_keyed(name)}
     key = content_key("code", [main, sorted(digests.items()), sorted(versions.items())])
     first = min(hidden, key=lambda each: each[1], default=None)
     return LocalFiles(main, modules, key[:32], first)
+
+
+def _check_main(path: Path, found: Path | None, name: str) -> None:
+    """Check that what is imported by a file's name is that file.
+
+    Raises:
+        CodeProblem: when it is something else, or nothing can be imported by that name.
+    """
+    if found is None:
+        hint = "name it as Python's modules are, by letters, digits and _"
+        raise CodeProblem(f"{path} cannot be imported as {name}", hint=hint)
+    if found.resolve() != path:
+        hint = "give one of them another name"
+        raise CodeProblem(f"{path} is hidden: {found} is imported by its name", hint=hint)
 
 
 def _with_packages(name: str) -> Iterator[str]:
@@ -163,35 +172,3 @@ def position_in(file: LocalFile, node: ast.AST) -> SourcePosition:
     """Return where a part of a file stands."""
     line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
     return SourcePosition(file.shown, line, column + 1)
-
-
-def _hidden(tree: ast.Module, file: LocalFile, root: Root) -> Iterator[tuple[str, SourcePosition]]:
-    """Yield what of a module cannot be read from its text."""
-    for node in ast.walk(tree):
-        word = ""
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            word = node.func.id if node.func.id in UNREADABLE else ""
-        elif isinstance(node, ast.Import):
-            tops = [alias.name.partition(".")[0] for alias in node.names]
-            word = next((top for top in tops if top in HIDING), "")
-        elif isinstance(node, ast.ImportFrom):
-            top = "" if node.level else (node.module or "").partition(".")[0]
-            is_local = node.level > 0 or _module_file(root, top) is not None
-            if is_local and any(alias.name == "*" for alias in node.names):
-                word = "import *"
-            elif top in HIDING:
-                word = top
-        if word:
-            yield word, position_in(file, node)
-
-
-@cache
-def _version(top: str) -> str | None:
-    """Return the version of a package that is no part of Python, "" where it is not installed."""
-    if not top or top in sys.stdlib_module_names or top in NOT_KEYED:
-        return None
-    try:
-        return metadata.version(top)
-    except (metadata.PackageNotFoundError, ValueError):
-        names = metadata.packages_distributions().get(top, ())
-        return metadata.version(names[0]) if names else ""
