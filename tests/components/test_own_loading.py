@@ -9,6 +9,7 @@ import pytest
 from own_nets import write_nets
 from pydantic import TypeAdapter
 
+from runner.components.losses import Loss
 from runner.components.models import Model
 from runner.components.own.permission import allow_code
 from runner.components.own.problems import OwnCodeFailed
@@ -38,6 +39,46 @@ def test_settings_and_what_the_program_gives_reach_the_class(settings: Build) ->
     )
     found = settings(text, sizes=(4, 5)).build((3, 8, 8), 7)
     assert found.given == ((3, 8, 8), 3, 7, [4, 5], (1,))
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "given"),
+    [
+        ("list[int]", (8, 16), [8, 16]),
+        ("list[int] | None", (8, 16), [8, 16]),
+        ("list[int] | None", None, None),
+        ("'list[int]'", (8,), [8]),
+        ("Optional[list[int]]", (8,), [8]),
+        ("int | tuple[int, ...]", (8, 16), (8, 16)),
+        ("int | tuple[int, ...]", 8, 8),
+        ("tuple[list[int], ...]", ((8, 16), (32,)), ([8, 16], [32])),
+        ("tuple[list[int], str]", ((8, 16), "a"), ([8, 16], "a")),
+        ("list[list[int] | None]", ((8,), None), [[8], None]),
+        ("list[tuple[int, int]]", ((8, 16),), [(8, 16)]),
+    ],
+)
+def test_a_list_is_given_as_a_list_and_a_tuple_as_a_tuple(
+    settings: Build, annotation: str, value: Any, given: Any
+) -> None:
+    text = (
+        "from typing import Optional\nclass Net(nn.Module):\n"
+        f"    def __init__(self, sizes: {annotation}):\n        super().__init__()\n"
+        "        self.given = sizes\n"
+    )
+    assert settings(text, sizes=value).build((1, 8, 8), 2).given == given
+
+
+def test_a_file_is_run_once_for_all_of_its_classes(tmp_path: Path) -> None:
+    text = (
+        "from enum import Enum\nfrom torch import nn\nKind = Enum('Kind', 'A B')\n"
+        f"{NET}        self.kind = Kind.A\n"
+        "class Poly(nn.Module):\n    def forward(self, logits, labels):\n        return Kind.A\n"
+    )
+    (tmp_path / "nets.py").write_text(text)
+    with allow_code(tmp_path):
+        net = TypeAdapter(Model).validate_python({"name": "nets.py:Net"}).build((1, 8, 8), 2)
+        loss = TypeAdapter(Loss).validate_python({"name": "nets.py:Poly"}).make()
+    assert loss(None, None) is net.kind
 
 
 def test_what_is_run_are_the_bytes_that_were_read(settings: Build, tmp_path: Path) -> None:

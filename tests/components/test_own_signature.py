@@ -94,6 +94,7 @@ def test_a_parameter_without_a_default_must_be_given(tmp_path: Path) -> None:
         ("a: 'int['", "the annotation 'int[' is none", 27),
         ("a: Literal[x]", "the annotation Literal[x] is none", 27),
         ("a: list", "the annotation list is none", 27),
+        ("a: list[int] | tuple[int, int]", "the annotation list[int] | tuple[int, int] is", 27),
         ("a: int = 'x'", "the default of a is 'x', which is no int", 24),
         ("a: int = None", "the default of a is None, which is no int", 24),
         ("a: int = WIDTH", "the default of a is WIDTH, which is no plain value", 24),
@@ -101,6 +102,10 @@ def test_a_parameter_without_a_default_must_be_given(tmp_path: Path) -> None:
         ("classes: int", "classes cannot be a setting", 24),
         ("name: str", "name cannot be a setting", 24),
         ("copy: bool", "copy cannot be a setting", 24),
+        ("build: int = 1", "build cannot be a setting", 24),
+        ("make: int = 1", "make cannot be a setting", 24),
+        ("own: int = 1", "own cannot be a setting", 24),
+        ("unreadable: int = 1", "unreadable cannot be a setting", 24),
         ("_a: int", "_a cannot be a setting", 24),
     ],
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast
 
-from pydantic import BaseModel, Field, create_model
+from pydantic import Field, create_model
 
 from runner.components.component import Component
 from runner.components.own.loading import OwnModules, failed
@@ -15,7 +15,13 @@ from runner.components.own.local_files import LocalFiles, read_local_files
 from runner.components.own.names import CodeName, parse_code_name
 from runner.components.own.permission import permission
 from runner.components.own.problems import CodeProblem, OwnCodeFailed
-from runner.components.own.signature import REQUIRED, Parameter, Signature, read_signature
+from runner.components.own.signature import (
+    REQUIRED,
+    Parameter,
+    Signature,
+    as_annotated,
+    read_signature,
+)
 from runner.core.errors import SourcePosition
 
 Own = TypeVar("Own", bound="OwnComponent")
@@ -27,12 +33,16 @@ class OwnClass:
     Attributes:
         name: in specs.
         signature: what it takes.
-        files: what it is read from.
     """
 
-    def __init__(self, name: CodeName, signature: Signature, files: LocalFiles) -> None:
-        self.name, self.signature, self.files = name, signature, files
-        self._modules = OwnModules(files)
+    def __init__(self, name: CodeName, signature: Signature, modules: OwnModules) -> None:
+        self.name, self.signature = name, signature
+        self._modules = modules
+
+    @property
+    def files(self) -> LocalFiles:
+        """What it is read from."""
+        return self._modules.files
 
     def __call__(self, **arguments: Any) -> Any:
         """Return an instance.
@@ -85,14 +95,10 @@ class OwnComponent(Component):
         """
         signature = self.own.signature
         settings = {
-            name: _as_taken(getattr(self, name), parameter)
+            name: as_annotated(parameter.written, getattr(self, name))
             for name, parameter in signature.settings.items()
         }
         return self.own(**settings, **{name: given[name] for name in signature.given})
-
-
-def _as_taken(value: Any, parameter: Parameter) -> Any:
-    return list(value) if parameter.is_list and isinstance(value, tuple) else value
 
 
 def own_class(kind: type[Own], text: str) -> type[Own]:
@@ -126,7 +132,9 @@ def known_classes() -> list[type[OwnComponent]]:
 
 
 def _read(kind: type[Own], name: CodeName) -> type[Own]:
-    files = read_local_files(*permission().find(name))
+    allowed = permission()
+    files = read_local_files(*allowed.find(name))
+    modules = allowed.modules.setdefault((files.file.path, files.digest), OwnModules(files))
     signature = read_signature(files.file, name.attribute, kind.GIVEN)
     fields: dict[str, Any] = {}
     for needed in kind.NEEDED:
@@ -151,13 +159,13 @@ def _read(kind: type[Own], name: CodeName) -> type[Own]:
         code=(str, Field(files.digest, description=kind.model_fields["code"].description)),
         **fields,
     )
-    made.own = OwnClass(name, signature, files)
+    made.own = OwnClass(name, signature, modules)
     made.unreadable = files.unreadable
     return made
 
 
 def _check_name(kind: type[OwnComponent], setting: str, parameter: Parameter) -> None:
-    is_taken = setting in kind.model_fields or hasattr(BaseModel, setting)
+    is_taken = setting in {*kind.model_fields, *kind.__class_vars__} or hasattr(kind, setting)
     if is_taken or setting == "name" or setting.startswith(("_", "model_")):
         found = f"{setting} cannot be a setting of own code: the name has another meaning"
         raise CodeProblem(found, hint="rename the parameter", position=parameter.position)

@@ -20,11 +20,15 @@ PREFIX = "own_code_of_a_run"
 
 
 class OwnModules:
-    """A file and its local modules, each run once in this process."""
+    """A file and its local modules, each run once.
+
+    Attributes:
+        files: their bytes.
+    """
 
     def __init__(self, files: LocalFiles) -> None:
         """Remember the files; nothing is run yet."""
-        self._files = files
+        self.files = files
         self._loaded: dict[str, ModuleType] = {}
 
     def attribute(self, name: str) -> Any:
@@ -34,9 +38,9 @@ class OwnModules:
             OwnCodeFailed: when importing it raises an error, or it has no such name.
         """
         try:
-            return getattr(self._load(self._files.main), name)
+            return getattr(self._load(self.files.main), name)
         except (Exception, SystemExit) as error:
-            raise failed(f"{self._files.file.shown} cannot be imported", error) from error
+            raise failed(f"{self.files.file.shown} cannot be imported", error) from error
 
     def _load(self, name: str) -> ModuleType:
         """Return a module, after the packages that it lies in."""
@@ -44,9 +48,9 @@ class OwnModules:
             return self._loaded[name]
         above, _, last = name.rpartition(".")
         parent = self._load(above) if above else None
-        known = f"{PREFIX}.{self._files.digest}.{name}"
+        known = f"{PREFIX}.{self.files.digest}.{name}"
         module = self._loaded[name] = ModuleType(known)
-        file = self._files.modules.get(name)
+        file = self.files.modules.get(name)
         sys.modules[known] = module  # dataclasses look their module up there
         if file is not None:
             module.__file__ = str(file.path)
@@ -66,8 +70,8 @@ class OwnModules:
     def is_local(self, name: str) -> bool:
         """Return whether a module is one of the files, or a folder of them."""
         inside = f"{name}."
-        return name in self._files.modules or any(
-            each.startswith(inside) for each in self._files.modules
+        return name in self.files.modules or any(
+            each.startswith(inside) for each in self.files.modules
         )
 
     def imported(self, name: str, names: Sequence[str]) -> ModuleType:

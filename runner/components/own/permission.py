@@ -49,11 +49,14 @@ class Permission:
 
     Attributes:
         roots: files and folders, each once.
-        classes: what was read of them in this invocation, by kind and name: a file is read once.
+        classes: what was read of them in this invocation, by kind and name.
+        modules: what is run of them in this invocation, by file and digest: each module once, so
+            that classes of one file share what stands in it.
     """
 
     roots: tuple[Root, ...] = ()
     classes: dict[tuple[Any, CodeName], Any] = field(default_factory=dict, compare=False)
+    modules: dict[tuple[Path, str], Any] = field(default_factory=dict, compare=False)
 
     @property
     def paths(self) -> tuple[str, ...]:

@@ -43,13 +43,13 @@ class Parameter:
     Attributes:
         annotation: for pydantic.
         default: a plain value, or ``REQUIRED``.
-        is_list: whether the class is given a list, where pydantic has a tuple.
+        written: the annotation in the text.
         position: where it stands.
     """
 
     annotation: Any
     default: Any
-    is_list: bool
+    written: ast.expr
     position: SourcePosition
 
 
@@ -153,9 +153,8 @@ def _parameter(file: LocalFile, argument: ast.arg, default: ast.expr | None) -> 
         found = f"{argument.arg} has no annotation, so that it cannot be a setting"
         raise CodeProblem(found, ANNOTATIONS, position=position)
     kind = _type(file, argument.annotation, argument.annotation, MAX_DEPTH)
-    is_list = _last_name(argument.annotation) in ("list", "List")
     if default is None:
-        return Parameter(kind, REQUIRED, is_list, position)
+        return Parameter(kind, REQUIRED, argument.annotation, position)
     try:
         value = _plain(ast.literal_eval(default))
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
@@ -170,7 +169,50 @@ def _parameter(file: LocalFile, argument: ast.arg, default: ast.expr | None) -> 
         shown = ast.unparse(argument.annotation)
         found = f"the default of {argument.arg} is {ast.unparse(default)}, which is no {shown}"
         raise CodeProblem(found, position=position) from None
-    return Parameter(kind, value, is_list, position)
+    return Parameter(kind, value, argument.annotation, position)
+
+
+def as_annotated(node: ast.expr, value: Any) -> Any:
+    """Return a setting as its annotation says: with lists, where settings hold tuples.
+
+    Args:
+        node: an annotation that can be a setting's.
+        value: a right one.
+    """
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return as_annotated(ast.parse(node.value, mode="eval").body, value)
+    if not isinstance(value, tuple):
+        return value
+    if isinstance(node, ast.BinOp):  # of A | B, the one that is a list or a tuple
+        return as_annotated(node.left if _holds_items(node.left) else node.right, value)
+    assert isinstance(node, ast.Subscript)
+    name = _last_name(node.value)
+    parts = list(node.slice.elts) if isinstance(node.slice, ast.Tuple) else [node.slice]
+    if name in ("Optional", "Union"):
+        return as_annotated(next(filter(_holds_items, parts)), value)
+    if name not in ("tuple", "Tuple") or _is_open(parts):
+        parts = parts[:1] * len(value)
+    items = (as_annotated(*each) for each in zip(parts, value, strict=True))
+    return list(items) if name in ("list", "List") else tuple(items)
+
+
+def _is_open(parts: list[ast.expr]) -> bool:
+    """Return whether parts of an annotation are those of ``tuple[int, ...]``."""
+    return len(parts) == 2 and isinstance(parts[1], ast.Constant) and parts[1].value is ...
+
+
+def _holds_items(node: ast.expr) -> bool:
+    """Return whether an annotation, or one of its alternatives, is a list or a tuple."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return _holds_items(ast.parse(node.value, mode="eval").body)
+    if isinstance(node, ast.BinOp):
+        return _holds_items(node.left) or _holds_items(node.right)
+    if not isinstance(node, ast.Subscript) or _last_name(node.value) == "Literal":
+        return False
+    if _last_name(node.value) in ("Optional", "Union"):
+        parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        return any(map(_holds_items, parts))
+    return True
 
 
 def _plain(value: Any) -> Any:
@@ -200,6 +242,8 @@ def _type(file: LocalFile, node: ast.expr, whole: ast.expr, depth: int) -> Any:
         raise _unknown(file, whole)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
         left, right = (_type(file, each, whole, depth - 1) for each in (node.left, node.right))
+        if _holds_items(node.left) and _holds_items(node.right):
+            raise _unknown(file, whole)  # whether a list or a tuple is meant would be a guess
         return left | right if left is not None else right | None
     if isinstance(node, ast.Subscript):
         return _subscript(file, node, whole, depth)
@@ -218,13 +262,15 @@ def _subscript(file: LocalFile, node: ast.Subscript, whole: ast.expr, depth: int
         if len(values) != len(items) or not values or not plain:
             raise _unknown(file, whole)
         return Literal[values]
-    is_open = len(items) == 2 and isinstance(items[1], ast.Constant) and items[1].value is ...
+    is_open = _is_open(items)
     if name in ("list", "List", "Sequence") and len(items) == 1:
         is_open = True
     elif name not in ("tuple", "Tuple", "Optional", "Union") or not items:
         raise _unknown(file, whole)
     kinds = [_type(file, each, whole, depth - 1) for each in (items[:1] if is_open else items)]
     if name in ("Optional", "Union"):
+        if sum(map(_holds_items, items)) > 1:
+            raise _unknown(file, whole)
         kinds += [None] if name == "Optional" else []
         united = kinds[0]
         for kind in kinds[1:]:
