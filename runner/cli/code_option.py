@@ -62,12 +62,13 @@ def code_of_project() -> list[Path]:
     if "runner" not in text:
         return []
     try:
-        section = tomllib.loads(text).get("tool", {}).get("runner", {})
+        tool = tomllib.loads(text).get("tool")
     except tomllib.TOMLDecodeError as error:
         if SECTION not in text:
             return []
         raise UsageError(f"{PROJECT} is no TOML: {error}") from None
-    code = section.get("code", []) if isinstance(section, dict) else section
+    section = tool.get("runner") if isinstance(tool, dict) else None
+    code = section.get("code", []) if isinstance(section, dict) else []
     if not isinstance(code, list) or not all(isinstance(each, str) for each in code):
         raise UsageError(
             f"{PROJECT}: {SECTION} code is {code!r}", allowed='a list, as ["nets.py", "code/"]'

@@ -37,7 +37,17 @@ def test_project_beside_a_spec_elsewhere_allows_nothing(call: Call) -> None:
     assert "is Python code; allow it" in call("validate", "other/own.yaml").err
 
 
-@pytest.mark.parametrize("text", ["[tool.other]\ncode = 1\n", "[project]\nname = 'runner'\n", "{"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[tool.other]\ncode = 1\n",
+        "[project]\nname = 'runner'\n",
+        "{",
+        "tool = 'runner'\n",
+        "[tool]\nrunner = ['nets.py']\n",
+        "[tool.runner]\nother = ['nets.py']\n",
+    ],
+)
 def test_project_of_something_else_is_left_alone(text: str, call: Call) -> None:
     project(text)
     assert call("validate", "own.yaml").err == NOT_ALLOWED
