@@ -96,14 +96,15 @@ def _template() -> Template:
     environment = Environment(
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )
-    environment.filters["py"] = _literal
+    environment.filters["py"] = literal
     text = files("runner.report.script").joinpath("script.py.jinja").read_text(encoding="utf-8")
     return environment.from_string(text)
 
 
-def _literal(value: object) -> str:
-    """Return a value as Python, text in double quotes."""
-    return json.dumps(value) if isinstance(value, str) else repr(value)
+def literal(value: object) -> str:
+    """Return a value as Python, text in double quotes where it can be written as it is."""
+    is_text = isinstance(value, str) and not any("\ud800" <= each <= "\udfff" for each in value)
+    return json.dumps(value, ensure_ascii=False) if is_text else repr(value)
 
 
 def _plain(text: str) -> str:
@@ -191,7 +192,7 @@ def _steps(pipeline: Pipeline | None) -> list[dict[str, Any]]:
     for step in () if pipeline is None else pipeline.steps:
         if isinstance(step, RandomCrop):
             left, top, right, bottom = step.borders()
-            mode = f"mode={_literal(step.padding_mode)}"
+            mode = f"mode={literal(step.padding_mode)}"
             if step.padding_mode == "constant":
                 mode += f", constant_values={step.fill}"
             borders = ((0, 0), (top, bottom), (left, right), (0, 0))
