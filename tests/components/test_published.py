@@ -187,7 +187,12 @@ FAULTS: list[tuple[str, str, Callable[[Path], None], str]] = [
     ("svhn", "svhn/test_32x32.mat", write_mat(X=X), "holds no array y"),
     ("svhn", "svhn/test_32x32.mat", write_mat(X=X, y=["a"]), "y, but not as numbers"),
     ("svhn", "svhn/test_32x32.mat", write_mat(X=X[:9], y=[[1]]), r"X is uint8 \(9, 32, 3, 4\)"),
-    ("svhn", "svhn/test_32x32.mat", write_mat(X=X, y=[[1]]), "4 images, but 1 labels"),
+    (
+        "svhn",
+        "svhn/test_32x32.mat",
+        write_mat(X=X, y=[[1]]),
+        "4 images of test_32x32.mat, but 1 labels",
+    ),
     ("svhn", "svhn/test_32x32.mat", write_mat(X=X, y=[[0, 1, 2, 3]]), "not from 1 to 10"),
     ("stl10", "stl10_binary/train_X.bin", cut, "train_X.bin is cut off"),
     ("stl10", "stl10_binary/test_y.bin", cut, "40 images of test, but 33 labels"),

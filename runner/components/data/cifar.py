@@ -14,9 +14,9 @@ from typing import Any, Literal
 from pydantic import Field
 
 from runner.components.data.archives import Archive, PublicFile
-from runner.components.data.dataset import DataAccess, DatasetSettings, ImageSource
+from runner.components.data.dataset import DataAccess, ImageSource
 from runner.components.data.finding import find_root
-from runner.components.data.packed import packed_source
+from runner.components.data.packed import PackedDataset, packed_source
 
 HOME = "https://www.cs.toronto.edu/~kriz"
 SIDE = 32
@@ -119,7 +119,7 @@ def _source(access: DataAccess, layout: Layout) -> ImageSource:
     return packed_source(root, pixels, labels, classes, num_test, digest)
 
 
-class Cifar10(DatasetSettings):
+class Cifar10(PackedDataset):
     """CIFAR-10 (Krizhevsky, 2009): 32×32 colour images of ten classes, 50,000 and 10,000 test.
 
     ``validation: 0.02`` holds out 1,000 of the training images, stratified (report R2).
@@ -130,13 +130,7 @@ class Cifar10(DatasetSettings):
         0.02, ge=0, lt=1, description="fraction of the training images, per class"
     )
 
-    def image_size(self) -> tuple[int, int]:
-        """Return height and width of every image."""
-        return SIDE, SIDE
-
-    def num_classes(self) -> int:
-        """Return how many classes there are."""
-        return 10
+    SIDE = SIDE
 
     def build(self, access: DataAccess) -> ImageSource:
         """Return the source: training images first.
@@ -149,7 +143,7 @@ class Cifar10(DatasetSettings):
         return _source(access, CIFAR10)
 
 
-class Cifar100(DatasetSettings):
+class Cifar100(PackedDataset):
     """CIFAR-100 (Krizhevsky, 2009): 32×32 colour images of 100 classes (the fine labels).
 
     50,000 images train, 10,000 test; ``validation: 0`` is the protocol of report R3.
@@ -160,13 +154,8 @@ class Cifar100(DatasetSettings):
         0.0, ge=0, lt=1, description="fraction of the training images, per class"
     )
 
-    def image_size(self) -> tuple[int, int]:
-        """Return height and width of every image."""
-        return SIDE, SIDE
-
-    def num_classes(self) -> int:
-        """Return how many classes there are."""
-        return 100
+    SIDE = SIDE
+    NUM_CLASSES = 100
 
     def build(self, access: DataAccess) -> ImageSource:
         """Return the source: training images first.

@@ -16,9 +16,9 @@ from typing import IO, TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from runner.components.data.archives import Archive, PublicFile
-from runner.components.data.dataset import DataAccess, DatasetSettings, ImageSource
+from runner.components.data.dataset import DataAccess, ImageSource
 from runner.components.data.finding import find_root
-from runner.components.data.packed import packed_source
+from runner.components.data.packed import PackedDataset, source_of_parts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -148,19 +148,13 @@ def _parts(file: IO[bytes] | gzip.GzipFile, dimensions: int) -> tuple[tuple[int,
     return shape, bytes(content)
 
 
-class IdxImages(DatasetSettings):
+class IdxImages(PackedDataset):
     """What the three sets share: ten classes, 28×28 gray pixels, 60,000 and 10,000 test."""
 
     layout: ClassVar[Layout]
     color: Literal["rgb", "gray"] = Field("gray", description="images become three or one channel")
 
-    def image_size(self) -> tuple[int, int]:
-        """Return height and width of every image."""
-        return SIDE, SIDE
-
-    def num_classes(self) -> int:
-        """Return how many classes there are."""
-        return 10
+    SIDE = SIDE
 
     def build(self, access: DataAccess) -> ImageSource:
         """Return the source: training images first, each part in the order of its file.
@@ -170,24 +164,16 @@ class IdxImages(DatasetSettings):
             DownloadFailed: when it cannot be fetched.
             OSError: for files that are not in the official layout.
         """
-        import numpy as np
-
         archive = self.layout.archive
         also = (self.layout.packaged,)
         root = find_root(access, archive.folder, archive.how_to_get(), archive, also)
-        images, labels = [], []
+        parts = {}
         for part in ("train", "t10k"):
-            images.append(read_idx(root / f"{part}-images-idx3-ubyte", 3))
-            labels.append(read_idx(root / f"{part}-labels-idx1-ubyte", 1))
-            if len(images[-1]) != len(labels[-1]):
-                found = f"{len(images[-1])} images of {part}, but {len(labels[-1])} labels"
-                raise OSError(f"{root} is not as it was published: {found}")
-            if images[-1].shape[1:] != (SIDE, SIDE):
+            images = read_idx(root / f"{part}-images-idx3-ubyte", 3)
+            if images.shape[1:] != (SIDE, SIDE):
                 raise OSError(f"{root} is not as it was published: images of {part} are not 28×28")
-        every = [int(label) for part in labels for label in part]
-        return packed_source(
-            root, np.concatenate(images), every, self.layout.classes, len(labels[-1])
-        )
+            parts[part] = images, read_idx(root / f"{part}-labels-idx1-ubyte", 1)
+        return source_of_parts(root, parts, self.layout.classes)
 
 
 class Mnist(IdxImages):

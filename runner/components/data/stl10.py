@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from runner.components.data.archives import Archive, PublicFile
-from runner.components.data.dataset import DataAccess, DatasetSettings, ImageSource
+from runner.components.data.dataset import DataAccess, ImageSource
 from runner.components.data.finding import find_root
-from runner.components.data.packed import packed_source
+from runner.components.data.packed import PackedDataset, source_of_parts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +25,7 @@ ARCHIVE = Archive(
 )
 
 
-class Stl10(DatasetSettings):
+class Stl10(PackedDataset):
     """STL-10 (Coates, Lee and Ng, 2011): 96×96 colour images of ten classes, from ImageNet.
 
     5,000 images train, 8,000 test; the ten folds and the unlabelled images are not used.
@@ -33,13 +33,7 @@ class Stl10(DatasetSettings):
 
     dataset: Literal["stl10"]
 
-    def image_size(self) -> tuple[int, int]:
-        """Return height and width of every image."""
-        return SIDE, SIDE
-
-    def num_classes(self) -> int:
-        """Return how many classes there are."""
-        return 10
+    SIDE = SIDE
 
     def build(self, access: DataAccess) -> ImageSource:
         """Return the source: training images first, each part in the order of its file.
@@ -53,16 +47,14 @@ class Stl10(DatasetSettings):
 
         root = find_root(access, ARCHIVE.folder, ARCHIVE.how_to_get(), ARCHIVE)
         classes = (root / "class_names.txt").read_text(encoding="utf-8").split()
-        images, labels = [], []
-        for part in ("train", "test"):
-            images.append(_images(root / f"{part}_X.bin"))
-            found = np.fromfile(root / f"{part}_y.bin", np.uint8)
-            if len(found) != len(images[-1]):
-                what = f"{len(images[-1])} images of {part}, but {len(found)} labels"
-                raise OSError(f"{root} is not as it was published: {what}")
-            labels.append(found)
-        every = [int(label) - 1 for part in labels for label in part]  # they begin with 1
-        return packed_source(root, np.concatenate(images), every, classes, len(labels[-1]))
+        parts = {
+            part: (
+                _images(root / f"{part}_X.bin"),
+                np.fromfile(root / f"{part}_y.bin", np.uint8).astype(int) - 1,  # they begin with 1
+            )
+            for part in ("train", "test")
+        }
+        return source_of_parts(root, parts, classes)
 
 
 def _images(path: Path) -> "NDArray[np.uint8]":

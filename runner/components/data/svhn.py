@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from runner.components.data.archives import Archive, PublicFile
-from runner.components.data.dataset import DataAccess, DatasetSettings, ImageSource
+from runner.components.data.dataset import DataAccess, ImageSource
 from runner.components.data.finding import find_root
 from runner.components.data.mat_files import read_mat
-from runner.components.data.packed import packed_source
+from runner.components.data.packed import PackedDataset, source_of_parts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,7 +23,7 @@ ARCHIVE = Archive(
 )
 
 
-class Svhn(DatasetSettings):
+class Svhn(PackedDataset):
     """SVHN (Netzer et al., 2011): digits of house numbers, 32×32 colour pixels.
 
     73,257 images train, 26,032 test; the 531,131 easier images called `extra` are not used.
@@ -31,13 +31,7 @@ class Svhn(DatasetSettings):
 
     dataset: Literal["svhn"]
 
-    def image_size(self) -> tuple[int, int]:
-        """Return height and width of every image."""
-        return SIDE, SIDE
-
-    def num_classes(self) -> int:
-        """Return how many classes there are."""
-        return 10
+    SIDE = SIDE
 
     def build(self, access: DataAccess) -> ImageSource:
         """Return the source: training images first, each part in the order of its file.
@@ -47,13 +41,9 @@ class Svhn(DatasetSettings):
             DownloadFailed: when it cannot be fetched.
             OSError: for files that are not in the official layout.
         """
-        import numpy as np
-
         root = find_root(access, ARCHIVE.folder, ARCHIVE.how_to_get(), ARCHIVE)
-        parts = [_read(root / file.name) for file in ARCHIVE.files]
-        pixels = np.concatenate([images for images, _ in parts])
-        labels = [int(label) for _, part in parts for label in part]
-        return packed_source(root, pixels, labels, tuple("0123456789"), len(parts[-1][1]))
+        parts = {file.name: _read(root / file.name) for file in ARCHIVE.files}
+        return source_of_parts(root, parts, tuple("0123456789"))
 
 
 def _read(path: Path) -> tuple["NDArray[Any]", "NDArray[Any]"]:
@@ -63,8 +53,6 @@ def _read(path: Path) -> tuple["NDArray[Any]", "NDArray[Any]"]:
     if not fits:
         raise OSError(f"{path} is not as it was published: X is {images.dtype} {images.shape}")
     digits = labels.reshape(-1)
-    if len(digits) != images.shape[3]:
-        raise OSError(f"{path}: {images.shape[3]} images, but {len(digits)} labels")
     if not set(digits.tolist()) <= set(range(1, 11)):
         raise OSError(f"{path} is not as it was published: labels are not from 1 to 10")
     return images.transpose(3, 0, 1, 2), digits % 10
