@@ -8,11 +8,9 @@ device made to, and the pairs behind them are measured with it as it is.
 
 from __future__ import annotations
 
-import json
 import math
 import sys
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from bare_loop import SPLITS, BareLoop, Data, Epoch
+from device_time import while_profiled
 from measuring import BenchFailed, Clock, Spent
 
 from runner.artifacts.folder import Artifacts
@@ -39,9 +38,6 @@ from runner.engine.numerics import begin_numerics, on_threads
 from runner.engine.training.loop import Diverged, Training, TrainState
 from runner.engine.training.together import take_steps
 from runner.lower.trajectory import make_reader, pixels_key
-
-ON_DEVICE = ("kernel", "gpu_memcpy", "gpu_memset")
-"""Events of a trace in which the device works."""
 
 TURN_SECONDS = 0.25
 """One side trains at least so long before the other does."""
@@ -272,36 +268,15 @@ def facts(pairs: Sequence[Pair]) -> dict[str, Any]:
 
 
 def device_ms(sides: Sides) -> dict[str, float]:
-    """Return for how many milliseconds a step the device computes, of an epoch of either side.
+    """Return for how many milliseconds a step a GPU computes, of an epoch of either side.
 
-    Counted by torch's profiler: the time in which at least one kernel or copy is under way,
-    evaluation included. Held against the milliseconds of steps that were not profiled, which the
-    profiler slows down, the rest is the time in which the device has nothing to do.
+    Evaluation counts. Held against the milliseconds of steps that were not profiled, for the
+    profiler slows them down, the rest is the time in which the GPU has nothing to do.
     """
+    found = {}
     turns = {"engine_busy_ms": sides.engine.epoch, "bare_busy_ms": sides.bare.epoch}
-    return {name: _busy_ms(sides, epoch) for name, epoch in turns.items()}
-
-
-def _busy_ms(sides: Sides, epoch: Callable[[], Epoch]) -> float:
-    cuda = [torch.profiler.ProfilerActivity.CUDA]
-    with sides.switches(False), tempfile.TemporaryDirectory() as folder:
-        sides.synchronize()
-        with torch.profiler.profile(activities=cuda) as profile:
-            steps = len(epoch().losses)
-            sides.synchronize()
-        trace = Path(folder) / "trace.json"
-        profile.export_chrome_trace(str(trace))
-        events = json.loads(trace.read_text(encoding="utf-8"))["traceEvents"]
-    spans = [
-        (each["ts"], each["ts"] + each["dur"]) for each in events if each.get("cat") in ON_DEVICE
-    ]
-    return covered(spans) / 1000 / steps
-
-
-def covered(spans: Iterable[tuple[float, float]]) -> float:
-    """Return the length of the union of spans."""
-    total, reached = 0.0, -math.inf
-    for begin, end in sorted(spans):
-        total += max(0.0, end - max(begin, reached))
-        reached = max(reached, end)
-    return total
+    for name, epoch in turns.items():
+        with sides.switches(False):
+            done, milliseconds = while_profiled(epoch, sides.synchronize)
+        found[name] = milliseconds / len(done.losses)
+    return found
