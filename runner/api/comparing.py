@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from runner.api.frames import Framed
 from runner.bind.named_runs import find_record
-from runner.bind.own_sources import Sources, changed_lines, recorded_sources
+from runner.bind.own_sources import (
+    Declared,
+    Sources,
+    changed_lines,
+    recorded_files,
+    recorded_sources,
+)
 from runner.bind.workspace import workspace
 
 if TYPE_CHECKING:
@@ -81,6 +87,7 @@ def diff(first: str, second: str, db: str | Path | None = None) -> Comparison:
     with workspace(db).open(create=False) as database:
         pair = [find_record(database, name) for name in (first, second)]
     sources = [recorded_sources(record) for record in pair]
+    files = [recorded_files(record) for record in pair]
     parts = {
         "settings": [dict(leaves(record["settings"])) for record in pair],
         "data": [{"fingerprint": record["fingerprint"]} for record in pair],
@@ -94,7 +101,8 @@ def diff(first: str, second: str, db: str | Path | None = None) -> Comparison:
         for name in dict.fromkeys([*one, *other])
         if part == "metrics" or one.get(name) != other.get(name)
     ]
-    return Comparison((*differences, *_of_code(sources, parts["settings"])))
+    of_code = _of_code(sources, parts["settings"])
+    return Comparison((*differences, *of_code, *_of_files(files)))
 
 
 def _of_code(
@@ -107,6 +115,17 @@ def _of_code(
         if len(digests) > 1:
             for name, first, second in changed_lines(one[path], other[path]):
                 yield Difference("code", name, first, second)
+
+
+def _of_files(files: Sequence[Mapping[str, Declared]]) -> Iterator[Difference]:
+    """Yield the files that own code reads and that differ, by SHA-256."""
+    one, other = files
+    for path in dict.fromkeys([*one, *other]):
+        first, second = one.get(path, {}), other.get(path, {})
+        for name in dict.fromkeys([*first, *second]):
+            pair = [each[name]["sha256"] if name in each else None for each in (first, second)]
+            if pair[0] != pair[1]:
+                yield Difference("code", name, *pair)
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

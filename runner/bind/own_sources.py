@@ -1,7 +1,11 @@
-"""The text of own code, as a run's record keeps it: to be read and compared, never to be run."""
+"""The text of own code, as a run's record keeps it: to be read and compared, never to be run.
+
+Of the files that it reads, names and digests are kept; the text too where it is a short one.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import SequenceMatcher
 from typing import Any
@@ -10,27 +14,62 @@ from pydantic import BaseModel
 
 from runner.bind.code_digests import components_of
 from runner.components.own.component import OwnComponent
+from runner.components.own.declared_files import DeclaredFile
+from runner.components.own.local_files import LocalFiles
 from runner.components.own.names import is_code_name
 
 KEY = "own_code"
 """In an environment: the files' texts by their names, by the digest of the code."""
+FILES = "own_files"
+"""In an environment: SHA-256 and bytes of the files that code reads, by name, by its digest."""
+MOST_TEXT = 1 << 16
+"""Bytes of a file that is read whose text is kept at most."""
 
 Sources = Mapping[str, str]
 """Texts by the names of their files."""
+Declared = Mapping[str, Mapping[str, Any]]
+"""``sha256`` and ``bytes`` by the names of files that are read."""
 
 
-def sources_to_record(settings: Iterable[BaseModel]) -> dict[str, dict[str, dict[str, str]]]:
+def sources_to_record(settings: Iterable[BaseModel]) -> dict[str, dict[str, Any]]:
     """Return what is recorded of the own code of runs with their environment; nothing without."""
-    kept = {
-        component.code: {
-            file.shown: file.text.decode("utf-8", "backslashreplace")
-            for file in component.own.files.modules.values()
-        }
+    codes = {
+        component.code: component.own.files
         for one in settings
         for component in components_of(one)
         if isinstance(component, OwnComponent)
     }
-    return {KEY: kept} if kept else {}
+    texts = {code: _texts(files) for code, files in codes.items()}
+    declared = {
+        code: {each.shown: {"sha256": each.digest, "bytes": each.size} for each in files.declared}
+        for code, files in codes.items()
+        if files.declared
+    }
+    return {name: kept for name, kept in ((KEY, texts), (FILES, declared)) if kept}
+
+
+def _texts(files: LocalFiles) -> dict[str, str]:
+    short = {each.shown: _short_text(each) for each in files.declared}
+    return {
+        **{
+            each.shown: each.text.decode("utf-8", "backslashreplace")
+            for each in files.modules.values()
+        },
+        **{name: text for name, text in short.items() if text},
+    }
+
+
+def _short_text(file: DeclaredFile) -> str:
+    """Return what a file says, "" where it is long, no text, or another one by now."""
+    if file.size > MOST_TEXT:
+        return ""
+    try:
+        content = file.path.read_bytes()
+        text = content.decode()
+    except (OSError, UnicodeDecodeError):
+        return ""
+    is_the_same = hashlib.sha256(content).hexdigest() == file.digest
+    return text if is_the_same and "\0" not in text else ""
 
 
 def recorded_sources(record: Mapping[str, Any]) -> dict[str, Sources]:
@@ -39,9 +78,18 @@ def recorded_sources(record: Mapping[str, Any]) -> dict[str, Sources]:
     It is taken out of the environments of the record's attempts, where it stands for all runs of an
     invocation.
     """
-    kept: dict[str, Sources] = {}
+    return _taken(record, KEY)
+
+
+def recorded_files(record: Mapping[str, Any]) -> dict[str, Declared]:
+    """Return what the own code of a recorded run reads, as :func:`recorded_sources` does."""
+    return _taken(record, FILES)
+
+
+def _taken(record: Mapping[str, Any], name: str) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
     for attempt in record["attempts"]:
-        kept |= attempt["environment"].pop(KEY, {})
+        kept |= attempt["environment"].pop(name, {})
     digests = dict(_digests(record["settings"], ""))
     return {path: kept[digest] for path, digest in digests.items() if digest in kept}
 

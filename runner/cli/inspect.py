@@ -149,6 +149,10 @@ def _described(record: Mapping[str, Any]) -> Iterator[str]:
             f"{name} ({pluralize(text.count(chr(10)), 'line')})" for name, text in texts.items()
         )
         yield f"code      {path}: {', '.join(named)}; --format json shows it"
+    for path, files in record["own_files"].items():
+        for name, file in files.items():
+            size = pluralize(file["bytes"], "byte")
+            yield f"reads     {path}: {name} ({size}, SHA-256 {file['sha256']})"
     if record["changed_code"]:
         names = ", ".join(record["changed_code"])
         yield f"code      made with other code of {names} (changed since)"

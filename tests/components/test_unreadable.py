@@ -22,7 +22,7 @@ def words(text: str, *local: str) -> list[str]:
         ("from pickle import loads", "pickle"),
         ("import builtins", "builtins"),
         ("import torch\nw = torch.load('w.pt')", "torch.load"),
-        ("import torch\nm = torch.hub.load('a/b', 'c')", "torch.load"),
+        ("import torch\nm = torch.hub.load('a/b', 'c')", "torch.hub.load"),
         ("import numpy as np\nw = np.load('w.npy')", "np.load"),
         ("from torch import load", "torch.load"),
         ("from pathlib import Path\nt = Path('w').read_text()", "read_text"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from grids import ask, left_in
 from own_nets import LAYERS, NETS, SPEC, write_nets
 
 from runner import api
+from runner.cli.inspect import show
 from runner.core.errors import RunnerError, SpecError, UsageError
 
 ALLOWED = ("--code", "nets.py")
@@ -130,6 +132,44 @@ def test_source_is_kept_and_lines_that_differ_are_shown(done: Path) -> None:
     assert rows == [["layers.py:1", "SCALE = 1.0", "# twice"], ["layers.py:2", "", "SCALE = 2.0"]]
     assert "code" not in set(api.diff("own:0:0", "own:0:0").frame()["part"])
     assert "own_code" not in str(found[found["part"] == "environment"])
+
+
+@pytest.mark.slow
+def test_files_that_code_reads_make_new_runs_and_are_shown_by_digest(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reading = (
+        "from pathlib import Path\nREADS = ['scale.txt', 'teacher.bin']\n"
+        "SCALE = float(Path(__file__).with_name(READS[0]).read_text())\n"
+    )
+    write_nets(home, layers=reading)
+    keys, digests = [], []
+    for scale, teacher in (("1.0\n", b"\x00\x01"), ("2.0\n", b"\x00\x02")):
+        (home / "scale.txt").write_text(scale)
+        (home / "teacher.bin").write_bytes(teacher)
+        with api.allow_code("nets.py"):
+            api.run("own.yaml", only=["model.width=2"])
+        record = api.show("own:0:0").record
+        keys.append(record["run_key"])
+        digests.append([sha256(each).hexdigest() for each in (scale.encode(), teacher)])
+        files = record["own_files"]["model"]
+        assert files == {
+            "scale.txt": {"sha256": digests[-1][0], "bytes": 4},
+            "teacher.bin": {"sha256": digests[-1][1], "bytes": 2},
+        }
+        assert set(record["own_code"]["model"]) == {"nets.py", "layers.py", "scale.txt"}
+    found = api.diff(*keys).frame()
+    rows = found[found["part"] == "code"].drop(columns="part").values.tolist()
+    assert rows == [
+        ["scale.txt:1", "1.0", "2.0"],
+        ["scale.txt", digests[0][0], digests[1][0]],
+        ["teacher.bin", digests[0][1], digests[1][1]],
+    ]
+    assert "own_files" not in str(found)
+    show(keys[1])
+    assert f"reads     model: teacher.bin (2 bytes, SHA-256 {digests[1][1]})" in (
+        capsys.readouterr().out
+    )
 
 
 @pytest.mark.slow

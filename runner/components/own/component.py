@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast
 from pydantic import Field, create_model
 
 from runner.components.component import Component
+from runner.components.own.declared_files import check_unchanged
 from runner.components.own.loading import OwnModules, failed
 from runner.components.own.local_files import LocalFiles, read_local_files
 from runner.components.own.names import CodeName, parse_code_name
@@ -48,15 +49,18 @@ class OwnClass:
         """Return an instance.
 
         Raises:
-            OwnCodeFailed: when importing or building it raises an error.
+            OwnCodeFailed: when importing or building it raises an error, or a file that it reads
+                has changed since it was hashed.
         """
         made = self._modules.attribute(self.name.attribute)
         if not isinstance(made, type):
             raise OwnCodeFailed(f"'{self.name}' is no class once it is imported")
         try:
-            return made(**arguments)
+            instance = made(**arguments)
         except (Exception, SystemExit) as error:
             raise failed(f"'{self.name}' cannot be built", error) from error
+        check_unchanged(self.files.declared)
+        return instance
 
 
 class OwnComponent(Component):

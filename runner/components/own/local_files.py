@@ -5,11 +5,13 @@ The bytes are read once: settings are read from them, they are hashed, and they 
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from runner.components.own.declared_files import DeclaredFile, read_declared_files
+from runner.components.own.local_file import LocalFile, parsed, position_in
 from runner.components.own.other_packages import is_keyed, version_of
 from runner.components.own.permission import Root
 from runner.components.own.problems import CodeProblem
@@ -23,23 +25,6 @@ MAX_BYTES = 1 << 22
 MAX_FILES = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class LocalFile:
-    """A module.
-
-    Attributes:
-        path: of the file, resolved.
-        shown: the same for people.
-        text: its bytes, as they were read once.
-        package: in which it lies, or which it is.
-    """
-
-    path: Path
-    shown: str
-    text: bytes
-    package: str
-
-
 @dataclass(frozen=True)
 class LocalFiles:
     """A file and the local modules that it imports, themselves or by others.
@@ -47,12 +32,15 @@ class LocalFiles:
     Attributes:
         main: name of the module that was asked for.
         modules: all of them by name.
-        digest: of what they mean: comments, docstrings and layout do not count.
+        declared: the files that they say they read.
+        digest: of what they mean: comments, docstrings and layout do not count; and of the bytes of
+            declared files.
         unreadable: the first thing whose effect no digest holds, with its position; or None.
     """
 
     main: str
     modules: Mapping[str, LocalFile]
+    declared: tuple[DeclaredFile, ...]
     digest: str
     unreadable: tuple[str, SourcePosition] | None
 
@@ -73,6 +61,7 @@ def read_local_files(root: Root, path: Path) -> LocalFiles:
     modules: dict[str, LocalFile] = {}
     digests: dict[str, str] = {}
     others: set[str] = set()
+    declared: list[DeclaredFile] = []
     hidden: list[tuple[str, SourcePosition]] = []
     left = [main]
 
@@ -95,13 +84,18 @@ def read_local_files(root: Root, path: Path) -> LocalFiles:
         tree = parsed(file)
         source = read_source(file.text, file.package)
         digests[name] = source.digest
-        hidden += [(word, position_in(file, node)) for word, node in unreadable(tree, is_local)]
+        reads = read_declared_files(root.folder, file, tree)
+        declared += reads
+        found = unreadable(tree, is_local, declares=bool(reads))
+        hidden += [(word, position_in(file, node)) for word, node in found]
         left += [each for one in source.imports for each in _with_packages(one)]
     others -= {name.partition(".")[0] for name in modules}
     versions = {name: version_of(name) for name in others if is_keyed(name)}
-    key = content_key("code", [main, sorted(digests.items()), sorted(versions.items())])
+    parts: list[Any] = [main, sorted(digests.items()), sorted(versions.items())]
+    if declared:
+        parts.append(sorted({each.shown: each.digest for each in declared}.items()))
     first = min(hidden, key=lambda each: each[1], default=None)
-    return LocalFiles(main, modules, key[:32], first)
+    return LocalFiles(main, modules, tuple(declared), content_key("code", parts)[:32], first)
 
 
 def _check_main(path: Path, found: Path | None, name: str) -> None:
@@ -150,25 +144,3 @@ def _read(root: Root, path: Path, name: str) -> LocalFile:
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     shown = path.relative_to(root.folder).as_posix()
     return LocalFile(resolved, shown, text, package)
-
-
-def parsed(file: LocalFile) -> ast.Module:
-    """Return the syntax tree of a file.
-
-    Raises:
-        CodeProblem: when it is no Python, with the position.
-    """
-    try:
-        return ast.parse(file.text)
-    except SyntaxError as error:
-        position = SourcePosition(file.shown, error.lineno or 1, error.offset or 1)
-        raise CodeProblem(f"no Python: {error.msg}", position=position) from None
-    except (ValueError, RecursionError, MemoryError) as error:
-        position = SourcePosition(file.shown, 1, 1)
-        raise CodeProblem(f"no Python: {error}", position=position) from None
-
-
-def position_in(file: LocalFile, node: ast.AST) -> SourcePosition:
-    """Return where a part of a file stands."""
-    line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
-    return SourcePosition(file.shown, line, column + 1)

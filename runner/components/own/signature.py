@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from runner.components.component import MAX_NUMBER
-from runner.components.own.local_files import LocalFile, parsed, position_in
+from runner.components.own.local_file import LocalFile, parsed, position_in
 from runner.components.own.problems import CodeProblem
 from runner.core.errors import SourcePosition, nearest
 

@@ -11,11 +11,14 @@ from pydantic_core import CoreSchema, core_schema
 
 from runner.components.component import canonical_settings
 from runner.components.own.component import OwnComponent, own_class
+from runner.components.own.declared_files import NAME
 from runner.components.own.names import is_code_name
 from runner.components.own.problems import CodeProblem
+from runner.components.own.unreadable import reads_a_file
 
 OURS, OWN = "<ours>", "<own>"
 """Tags of the two branches; no setting can be called so."""
+_OR_DECLARE = f"; or name the files in {NAME}, and open Path(__file__).with_name({NAME}[0])"
 
 
 class OwnCode:
@@ -78,5 +81,5 @@ def _check(chosen: type[OwnComponent], value: dict[str, Any]) -> None:
         raise CodeProblem(
             f"'{name}' uses `{what}` ({position}), whose effect cannot be read from the text",
             hint="add version: 1 beside the name, and raise it whenever the code does another"
-            " thing",
+            f" thing{_OR_DECLARE if reads_a_file(what.partition('(')[0]) else ''}",
         )

@@ -20,31 +20,63 @@ MODULES = frozenset(
     }
 )
 """Modules that bring in what stands elsewhere."""
-READING = frozenset(
+FILES = frozenset(
     {
         *("open", "read_text", "read_bytes", "read_image", "imread"),
         *("fromfile", "genfromtxt", "loadtxt", "memmap", "open_memmap"),
-        *("load_file", "load_state_dict_from_url", "safe_open"),
-        *("environ", "getenv"),
+        *("load_file", "safe_open"),
     }
 )
-"""Methods, functions and values by which a file or the environment is read, whoever has them."""
+"""Methods and functions by which a file is read, whoever has them."""
+READING = FILES | {"load_state_dict_from_url", "environ", "getenv"}
+"""With those by which the network or the environment is read."""
 LOADING = "load"
 """So does this one of an imported module, as `torch.load`; an object's own may be anything."""
+HUB = "hub"
+"""Unless it is that of `torch.hub`, which runs what others have written."""
 
 
-def unreadable(tree: ast.Module, is_local: Callable[[str], bool]) -> Iterator[tuple[str, ast.AST]]:
+def unreadable(
+    tree: ast.Module, is_local: Callable[[str], bool], declares: bool = False
+) -> Iterator[tuple[str, ast.AST]]:
     """Yield what of a module's effect is not in its text, with the place.
 
     Args:
         tree: of the module.
         is_local: whether a top-level module is own code too.
+        declares: whether the files that it reads are declared: reading one is then nothing to tell,
+            unless its name is written where it is read, which is looked for in the current folder.
     """
     imported = set(_imported(tree))
     for node in ast.walk(tree):
+        if declares and isinstance(node, ast.Call) and _is_of_current_folder(node):
+            yield ast.unparse(node)[:60], node
         word = _word(node, imported, is_local)
-        if word:
+        if word and not (declares and reads_a_file(word)):
             yield word, node
+
+
+def reads_a_file(word: str) -> bool:
+    """Return whether what was found reads a file, and does nothing else."""
+    above, _, last = word.rpartition(".")
+    return last in FILES or (last == LOADING and not above.endswith(HUB))
+
+
+def _is_of_current_folder(call: ast.Call) -> bool:
+    """Return whether a call reads a file of a name that stands there, as ``open("a.txt")``."""
+    named = call.args[0] if call.args else None
+    if isinstance(call.func, ast.Attribute):
+        last, inner = call.func.attr, call.func.value
+        if isinstance(inner, ast.Call) and _last(inner.func) == "Path" and inner.args:
+            named = inner.args[0]
+    else:
+        last = _last(call.func)
+    is_text = isinstance(named, ast.Constant) and isinstance(named.value, str)
+    return is_text and (last in FILES or last == LOADING)
+
+
+def _last(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
 
 
 def _word(node: ast.AST, imported: set[str], is_local: Callable[[str], bool]) -> str:
@@ -53,7 +85,7 @@ def _word(node: ast.AST, imported: set[str], is_local: Callable[[str], bool]) ->
         return node.id if is_read and node.id in NAMES - imported else ""
     if isinstance(node, ast.Attribute):
         root = _root(node)
-        shown = f"{root}.{node.attr}" if root else node.attr
+        shown = ast.unparse(node) if root else node.attr
         if node.attr in READING or (node.attr == LOADING and root in imported):
             return shown
         return shown if (root, node.attr) == ("sys", "path") else ""
@@ -70,9 +102,13 @@ def _from_word(node: ast.ImportFrom, is_local: Callable[[str], bool]) -> str:
     top = (node.module or "").partition(".")[0]
     if node.level or is_local(top):
         return "import *" if "*" in names else ""
-    for name in names:
-        if name in READING or name == LOADING or (top, name) == ("sys", "path"):
-            return f"{node.module}.{name}"
+    words = [
+        f"{node.module}.{name}"
+        for name in names
+        if name in READING or name == LOADING or (top, name) == ("sys", "path")
+    ]
+    if words:
+        return next((word for word in words if not reads_a_file(word)), words[0])
     return _module_word(top, is_local)
 
 
