@@ -13,7 +13,7 @@ from runner.components.resolved import settings_key
 from runner.components.settings import Settings
 from runner.core.errors import MAX_PROBLEMS, Problem, SpecError, refuse
 from runner.core.run import Cell
-from runner.spec.folds import FOLD, refuse_both
+from runner.spec.folds import FOLD, FOLD_PATH, refuse_both, written_folds
 from runner.spec.names import SETTING_ROOTS, spell_out
 from runner.spec.nodes import Node, find, plain, put
 from runner.spec.resolve import layered, resolve
@@ -113,9 +113,13 @@ def own_settings(document: Node) -> Node:
 
 
 def _profile_layers(document: Node) -> list[Mapping[str, Node]]:
-    """Return every layer that a profile or `seeds` may put over a cell."""
+    """Return every layer that a profile, `seeds` or `folds` may put over a cell."""
     seeds = [seed for each in written_seeds(document) for seed in each.value]
-    return [*profile_layers(document.get("profiles")), *({"seed": seed} for seed in seeds)]
+    return [
+        *profile_layers(document.get("profiles")),
+        *({"seed": seed} for seed in seeds),
+        *({FOLD_PATH: fold} for fold in written_folds(document)),
+    ]
 
 
 def _along(axes: Axes, tree: Node, is_first: bool) -> Iterator[tuple[int, Node, Settings]]:

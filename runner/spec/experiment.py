@@ -97,7 +97,7 @@ def _built(document: Node, path: Path, profile: str | None, sets: Sequence[str])
     seeds, folds = seeds_of(document, variant), folds_of(document, variant)
     num_kept = len(variant.kept_positions(len(combinations)))
     axes = {"seeds": len(seeds), "folds": len(folds)}
-    axes_node = variant.seeds or document.get("seeds") or document.get("folds")
+    axes_node = variant.seeds or document.get("seeds") or variant.folds or document.get("folds")
     check_cells(num_kept, axes, own_settings(document), axes_node)
     analyses = parse_analyses(document.get("analyses"), variant.analyses)
     for layer in profile_analyses(document.get("profiles")):

@@ -1,9 +1,13 @@
 """The folds of a spec: `folds: 5` gives each combination and seed five values of `data.fold`.
 
+They are those of the spec, or those of a profile.
+
 Owns the form of `folds`. What a fold is, and which images it holds, is the data's.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from runner.components.data.folds import MAX_FOLDS
 from runner.core.errors import Problem, SpecError, nearest
@@ -21,18 +25,36 @@ ALLOWED = (
 ONE = "give one of them"
 
 
-def folds_of(document: Node, variant: Variant) -> list[Node | None]:
+def folds_of(document: Node, variant: Variant) -> Sequence[Node | None]:
     """Return `data.fold` of each fold; [None] where there are no folds, or a variant gives one.
+
+    Raises:
+        SpecError: for wrong folds, also in an unused profile.
+    """
+    written_folds(document)
+    node = variant.folds or document.get("folds")
+    if node is None or node.value is None:
+        return [None]
+    if any(_is_fold(path) for layer in variant.layers for path in layer):
+        return [None]
+    return _each(node)
+
+
+def written_folds(document: Node) -> list[Node]:
+    """Return `data.fold` of the first fold of a spec and of each of its profiles, chosen or not.
 
     Raises:
         SpecError: for wrong folds.
     """
-    node = document.get("folds")
-    if node is None or node.value is None:
-        return [None]
+    profiles = document.get("profiles")
+    holders = [document, *(profiles.value.values() if profiles is not None else ())]
+    folds = (each.get("folds") for each in holders)
+    return [_each(node)[0] for node in folds if node is not None and node.value is not None]
+
+
+def _each(node: Node) -> list[Node]:
+    """Return `data.fold` of each fold."""
     count = _count(node)
-    if any(_is_fold(path) for layer in variant.layers for path in layer):
-        return [None]
     beside = {"of": Node(count, node.position, node.key_position)}
     held_out = node.get("held_out")
     if held_out is not None:

@@ -81,10 +81,11 @@ def _profile() -> dict[str, Any]:
         "description": "positions of the sweep that are kept: the first, the last, evenly between",
     }
     described = "settings by short name or dotted path, for every cell"
+    folds = {"anyOf": [{"type": "null"}, FOLDS]}
     return {
         "type": "object",
         "description": described,
-        "properties": {"seeds": SEEDS, "cells": cells},
+        "properties": {"seeds": SEEDS, "folds": folds, "cells": cells},
     }
 
 

@@ -14,6 +14,14 @@ from runner.spec.names import COMPONENT_PATHS, SETTING_ROOTS, SHORT_NAMES, setti
 from runner.spec.nodes import Node, find
 from runner.spec.options import component_name, models_at, own_option, setting_paths
 
+AXES = {
+    "seeds": "seeds stands beside the sweep, or in a profile; a single one is the setting seed",
+    "folds": "folds stands beside the sweep, or in a profile; a single one is the setting"
+    " data.fold, as {index: 1, of: 5}",
+    "cells": "cells stands in a profile",
+}
+"""What is no setting, by name, and where it stands."""
+
 SHOWN = 4
 """Settings that a message suggests at most."""
 
@@ -40,7 +48,7 @@ def unknown_setting(name: str, node: Node, labels: Sequence[str] = ()) -> Unknow
     allowed = "a short name (" + ", ".join(SHORT_NAMES) + ") or a dotted path such as train.epochs"
     if labels:
         allowed = f"a label ({', '.join(labels)}), {allowed}"
-    hint = ""
+    hint = AXES.get(name, "")
     if any(step.isdecimal() for step in name.split(".")):
         hint = "lists are set whole"
     found = f"unknown {'label or ' if labels else ''}setting '{name}'"

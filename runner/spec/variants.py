@@ -17,7 +17,7 @@ from runner.spec.nodes import Node, identity, infinite_numbers
 from runner.spec.unknown import unknown_setting
 from runner.spec.yaml_loader import parse_yaml
 
-PROFILE_KEYS = ("seeds", "cells")
+PROFILE_KEYS = ("seeds", "folds", "cells")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +29,15 @@ class Variant:
         layers: settings by dotted path, the profile's below those of ``--set``.
         analyses: the same of settings of analyses, as ``analyses.shaken.draws``.
         seeds: the profile's seeds, or None.
+        folds: the profile's folds, a node of None where it has none of them; None where it does
+            not say.
         cells: how many positions of the sweep the profile keeps, or None for all.
     """
 
     name: str = ""
     layers: tuple[Mapping[str, Node], ...] = ()
     seeds: Node | None = None
+    folds: Node | None = None
     cells: int | None = None
     analyses: tuple[Mapping[str, Node], ...] = ()
 
@@ -55,11 +58,12 @@ def make_variant(document: Node, profile: str | None, sets: Sequence[str]) -> Va
     """
     layers: list[Mapping[str, Node]] = []
     seeds: Node | None = None
+    folds: Node | None = None
     cells: int | None = None
     parts: list[str] = []
     if profile is not None:
         node = _profile(document, profile)
-        seeds, cells = node.get("seeds"), _num_cells(node)
+        seeds, folds, cells = node.get("seeds"), node.get("folds"), _num_cells(node)
         layers.append(_settings(node, PROFILE_KEYS))
         parts.append(f"profile {profile}")
     if sets:
@@ -70,7 +74,7 @@ def make_variant(document: Node, profile: str | None, sets: Sequence[str]) -> Va
         layers.append(chosen)
         parts += [f"{short_name(path)}={identity(chosen[path])}" for path in sorted(chosen)]
     own, of_analyses = _parted(layers)
-    return Variant(", ".join(parts), own, seeds, cells, of_analyses)
+    return Variant(", ".join(parts), own, seeds, folds, cells, of_analyses)
 
 
 def _parted(
@@ -183,10 +187,12 @@ def check_profiles(profiles: Node | None) -> None:
             raise SpecError([Problem(node.position, found, "a mapping of settings")])
         refuse_infinite(node)
         _num_cells(node)
-        if "seed" in _settings(node, PROFILE_KEYS) and "seeds" in node.value:
-            found = f"profile {name} gives both seed and seeds"
-            position = node.value["seeds"].key_position
-            raise SpecError([Problem(position, found, hint="give one of them")])
+        settings = _settings(node, PROFILE_KEYS)
+        for one, several in (("seed", "seeds"), ("data.fold", "folds")):
+            given = node.get(several)
+            if one in settings and given is not None and given.value is not None:
+                found = f"profile {name} gives both {one} and {several}"
+                raise SpecError([Problem(given.key_position, found, hint="give one of them")])
 
 
 def refuse_infinite(node: Node) -> None:

@@ -17,9 +17,9 @@ from runner.spec.yaml_loader import parse_yaml
 SPEC: dict[str, Any] = {"name": "a", "data": {"dataset": "digits"}, "model": {"name": "mlp"}}
 
 
-def build(sets: tuple[str, ...] = (), **changed: Any) -> Experiment:
+def build(sets: tuple[str, ...] = (), profile: str | None = None, **changed: Any) -> Experiment:
     text = yaml.safe_dump({**SPEC, **changed}, sort_keys=False)
-    return build_experiment(parse_yaml(text, "a.yaml"), Path("a.yaml"), None, sets)
+    return build_experiment(parse_yaml(text, "a.yaml"), Path("a.yaml"), profile, sets)
 
 
 def places(experiment: Experiment) -> list[tuple[int, int, int]]:
@@ -67,6 +67,28 @@ def test_a_variant_that_gives_a_fold_does_that_fold_alone() -> None:
     experiment = build(("data.fold={index: 2, of: 5}",), folds=3)
     assert places(experiment) == [(0, 0, 0)]
     assert experiment.cells[0].settings.data.fold.of == 5
+
+
+def test_folds_of_a_profile_take_the_place_of_those_of_the_spec() -> None:
+    profiles = {
+        "few": {"folds": {"of": 2, "held_out": "test"}, "cells": 1},
+        "none": {"folds": None},
+    }
+    few, none = (
+        build(folds=3, profiles=profiles, profile=name, sweep={"grid": {"lr": [0.1, 0.2]}})
+        for name in profiles
+    )
+    assert places(few) == [(0, 1, 0), (0, 2, 0)]
+    assert {(each.settings.data.fold.of, each.settings.data.fold.held_out)
+            for each in few.cells if each.settings.data.fold} == {(2, "test")}  # fmt: skip
+    assert places(none) == [(0, 0, 0), (1, 0, 0)]
+    added = build(profiles={"some": {"folds": 3}}, profile="some")
+    assert places(added) == [(0, 1, 0), (0, 2, 0), (0, 3, 0)]
+
+
+def test_settings_of_folds_in_set_say_where_folds_stand() -> None:
+    with pytest.raises(SpecError, match=r"data\.fold, as \{index: 1, of: 5\}"):
+        build(("folds=2",), folds=3)
 
 
 def test_folds_are_inherited_where_they_are_kept(tmp_path: Path) -> None:
