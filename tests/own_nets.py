@@ -1,6 +1,10 @@
 """Own code that tests allow: a small network with a module beside it, and specs that name it."""
 
 from pathlib import Path
+from typing import Any
+
+from runner.components.own.permission import allow_code
+from runner.components.settings import Settings
 
 NETS = '''
 """Networks of a test."""
@@ -42,3 +46,44 @@ def write_nets(folder: Path, nets: str = NETS, layers: str = LAYERS, spec: str =
     (folder / "layers.py").write_text(layers)
     (folder / "own.yaml").write_text(spec)
     return folder / "own.yaml"
+
+
+LOSS = """
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class Loss(nn.Module):
+    def __init__(self, weight, power: float = 2.0):
+        super().__init__()
+        self.power, self.weight = power, weight
+
+    def forward(self, logits, labels):
+        losses = F.cross_entropy(logits, labels, self.weight, reduction="none")
+        return (losses**self.power).mean()
+"""
+
+
+def own_settings(
+    folder: Path,
+    nets: str = NETS,
+    losses: str = LOSS,
+    model: dict[str, Any] | None = None,
+    **train: Any,
+) -> Settings:
+    """Return settings whose network and loss are of files that are written into a folder."""
+    write_nets(folder, nets)
+    (folder / "losses.py").write_text(losses)
+    with allow_code(folder):
+        return Settings.model_validate(
+            {
+                "data": {"dataset": "digits"},
+                "model": {"name": "nets.py:WideNet", "width": 2, "drop": 0.5, **(model or {})},
+                "train": {
+                    "optimizer": {"name": "adam", "lr": 0.01},
+                    "loss": {"name": "losses.py:Loss"},
+                    **train,
+                },
+            }
+        )

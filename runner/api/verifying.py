@@ -100,6 +100,8 @@ def verify(
 ) -> Verification:
     """Run a sample of a spec both ways and compare; record the outcome in the database.
 
+    Where all runs are of own code that may share nothing, there is nothing to compare.
+
     Args:
         asked: spec files, or a request; what it says of recorded results has no meaning here.
         sample: how many runs; whole families of those that share most.
@@ -125,6 +127,8 @@ def verify(
         if explained.missing:
             raise SpecError(explained.missing)
         runs = sample_runs(planned.plan, sample)
+        if not runs:
+            return Verification(())
         on_step(f"{len(runs)} of {len(planned.plan.stages_by_run)} runs, sharing what they can")
         try:
             compared = _both_ways(home, replace(fresh, runs=runs), runs, on_step, should_stop)

@@ -9,6 +9,7 @@ from runner.bind.estimates import stage_sizes
 from runner.bind.model_checks import BoundModel
 from runner.components.data.dataset import ImageSource
 from runner.core.run import Cell, Run
+from runner.core.sharing import SHARED
 from runner.core.stages import Stage
 from runner.lower.stages import Sizes, naive_chain
 from runner.spec.cells import ResolvedCell
@@ -37,8 +38,9 @@ class BoundCell:
 
     def chain(self, rerun: int) -> tuple[Stage, ...]:
         """Return the stages of the cell's run, with the bytes that they will take."""
-        prefix = None if self.bound_model is None else self.bound_model.prefix
-        return naive_chain(self.run, self.resolved.settings, rerun, prefix, self.sizes)
+        model = self.bound_model
+        prefix, unshared = (None, SHARED) if model is None else (model.prefix, model.unshared)
+        return naive_chain(self.run, self.resolved.settings, rerun, prefix, self.sizes, unshared)
 
     @cached_property
     def sizes(self) -> Sizes:

@@ -29,6 +29,7 @@ from runner.core.errors import UsageError
 from runner.core.keys import content_key
 from runner.core.moments import reached
 from runner.core.prefix import FrozenPrefix
+from runner.core.sharing import SHARED, Unshared
 from runner.lower.trajectory import num_views, pixels_key, prefix_key
 from runner.spec.cells import ResolvedCell
 from runner.spec.nodes import find
@@ -46,7 +47,9 @@ class BoundModel:
         parameters: weights of its network.
         multiply_adds: of its network for one image.
         weights: digest of the pretrained tensors that are loaded, "" without.
-        prefix: the frozen part with which its network begins, or None.
+        prefix: the frozen part with which its network begins, or None; None also where nothing may
+            be computed once of it.
+        unshared: why its training shares less than others.
     """
 
     shape: tuple[int, int, int]
@@ -54,6 +57,7 @@ class BoundModel:
     multiply_adds: int
     weights: str
     prefix: FrozenPrefix | None
+    unshared: Unshared = SHARED
 
 
 class ModelChecker:
@@ -81,14 +85,14 @@ class ModelChecker:
         channels, height, width = layout["shape"]
         shape = (int(channels), int(height), int(width))
         check_augmentation(resolved, shape)
-        check_own_code(resolved, shape, len(source.classes), self._layouts)
+        unshared = check_own_code(resolved, shape, len(source.classes), self._layouts)
         loaded = prefix_weights = ""
         if weights_name(settings.model):
             loaded = prefix_weights = f"{PROVISIONAL} {weights_name(settings.model)}"
         if weights is not None:
             loaded, prefix_weights = self._digests(resolved, source, shape, weights)
         prefix = None
-        if layout["cut"]:
+        if layout["cut"] and unshared == SHARED:
             views = num_views(settings)
             key = prefix_key(
                 settings,
@@ -100,7 +104,7 @@ class ModelChecker:
             )
             prefix = _prefix(key, layout, views, len(source.names))
         parameters, multiply_adds = layout["parameters"], layout["multiply_adds"]
-        return BoundModel(shape, parameters, multiply_adds, loaded, prefix)
+        return BoundModel(shape, parameters, multiply_adds, loaded, prefix, unshared)
 
     def _layout(self, resolved: ResolvedCell, source: ImageSource) -> dict[str, Any]:
         """Return image shape and network layout; check data and model together, once."""

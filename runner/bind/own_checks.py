@@ -1,9 +1,14 @@
-"""Own code held against the data before any work: it is tried once for each digest and settings."""
+"""Own code held against the data before any work: it is tried once for each digest and settings.
+
+Owns which parts of a cell are tried, and what is remembered of that; what does not hold of one part
+is not put down to another.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import astuple
 from functools import partial
 from typing import Any
 
@@ -12,17 +17,21 @@ from runner.bind.code_digests import components_of
 from runner.bind.positions import problem_at
 from runner.components.augmentations.own_step import OwnStep
 from runner.components.component import keyed_settings
-from runner.components.losses import OwnLoss
+from runner.components.losses import CrossEntropy, OwnLoss
 from runner.components.models.own_model import OwnModel
-from runner.components.optimizers import OwnOptimizer
+from runner.components.optimizers import SGD, OwnOptimizer
 from runner.components.own.problems import OwnCodeFailed
+from runner.components.settings import Settings
 from runner.core.keys import content_key
+from runner.core.sharing import Unshared
 from runner.spec.cells import ResolvedCell
+
+Shape = tuple[int, int, int]
 
 
 def check_own_code(
-    resolved: ResolvedCell, shape: tuple[int, int, int], num_classes: int, known: LayoutCache
-) -> None:
+    resolved: ResolvedCell, shape: Shape, num_classes: int, known: LayoutCache
+) -> Unshared:
     """Try the own components of a cell; what was tried before is remembered.
 
     Args:
@@ -31,66 +40,70 @@ def check_own_code(
         num_classes: of the data.
         known: what was tried.
 
+    Returns:
+        Why the cell's training shares less than others.
+
     Raises:
-        SpecError: when what the program relies on does not hold.
+        SpecError: when nothing can be trained with it.
     """
-    settings = resolved.settings
+    settings, reasons = resolved.settings, list[str]()
     model, train = settings.model, settings.train
     outputs = num_classes if model.classes is None else model.classes
-    loss = keyed_settings(train.loss)
-    if isinstance(own := train.loss, OwnLoss):
-        key = content_key("own loss", [loss, outputs])
-
-        def of_loss() -> None:
-            from runner.engine.own_probe import try_loss
-
-            try_loss(own, outputs)
-
+    if isinstance(loss := train.loss, OwnLoss):
+        key = content_key("own loss", [keyed_settings(loss), outputs])
         with _at(resolved, "train.loss"):
-            _once(known, key, of_loss)
+            reasons.append(known.recall(key, partial(_try_loss, loss, outputs)))
+        if reasons[-1]:  # the network is tried without
+            settings = _trained_with(settings, loss=CrossEntropy(name="cross_entropy"))
     if isinstance(rule := train.optimizer, OwnOptimizer):
-
-        def of_optimizer() -> None:
-            from runner.engine.own_probe import try_optimizer
-
-            try_optimizer(rule)
-
+        key = content_key("own optimizer", keyed_settings(rule))
         with _at(resolved, "train.optimizer"):
-            _once(known, content_key("own optimizer", keyed_settings(rule)), of_optimizer)
-    if train.augment is not None:
-        for step in components_of(train.augment):
-            if isinstance(step, OwnStep):
-                with _at(resolved, "train.augment"):
-                    _once(known, _step_key(step, shape), partial(_try_step, step, shape))
+            reasons.append(known.recall(key, partial(_try_optimizer, rule)))
+        if reasons[-1]:
+            settings = _trained_with(settings, optimizer=SGD(name="sgd", lr=rule.lr))
+    for step in [] if train.augment is None else components_of(train.augment):
+        if isinstance(step, OwnStep):
+            key = content_key("own step", [keyed_settings(step), shape])
+            with _at(resolved, "train.augment"):
+                reasons.append(known.recall(key, partial(_try_step, step, shape)))
+    images = features = ""
     if isinstance(model, OwnModel):
-        optimizer = {**keyed_settings(train.optimizer), "lr": None}
-        key = content_key("own model", [keyed_settings(model), loss, optimizer, shape, outputs])
-
-        def of_model() -> None:
-            from runner.engine.own_probe import try_training
-
-            try_training(settings, shape, num_classes)
-
+        optimizer = {**keyed_settings(settings.train.optimizer), "lr": None}
+        trained_by = [keyed_settings(settings.train.loss), optimizer]
+        key = content_key("own model", [keyed_settings(model), *trained_by, shape, outputs])
         with _at(resolved, "model"):
-            _once(known, key, of_model)
+            of_model = known.recall(key, partial(_try_model, settings, shape, num_classes))
+        training, images, features = of_model
+        reasons.append(training)
+    return Unshared("; ".join(filter(None, dict.fromkeys(reasons))), images, features)
 
 
-def _step_key(step: OwnStep, shape: tuple[int, int, int]) -> str:
-    return content_key("own step", [keyed_settings(step), shape])
+def _trained_with(settings: Settings, **parts: Any) -> Settings:
+    return settings.model_copy(update={"train": settings.train.model_copy(update=parts)})
 
 
-def _try_step(step: OwnStep, shape: tuple[int, int, int]) -> None:
-    from runner.engine.own_probe import try_step
+def _try_loss(loss: OwnLoss, outputs: int) -> str:
+    from runner.engine.own_parts_probe import try_loss
 
-    try_step(step, shape)
+    return try_loss(loss, outputs)
 
 
-def _once(known: LayoutCache, key: str, attempt: Callable[[], Any]) -> None:
-    def find_out() -> bool:
-        attempt()
-        return True
+def _try_optimizer(optimizer: OwnOptimizer) -> str:
+    from runner.engine.own_parts_probe import try_optimizer
 
-    known.recall(key, find_out)
+    return try_optimizer(optimizer)
+
+
+def _try_step(step: OwnStep, shape: Shape) -> str:
+    from runner.engine.own_parts_probe import try_step
+
+    return try_step(step, shape)
+
+
+def _try_model(settings: Settings, shape: Shape, num_classes: int) -> tuple[str, ...]:
+    from runner.engine.own_probe import try_training
+
+    return astuple(try_training(settings, shape, num_classes))
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import Any, assert_never
 from runner.core.prefix import FrozenPrefix
 from runner.core.reader import Reader
 from runner.core.run import ResolvedSettings
+from runner.core.sharing import Unshared
 from runner.core.stages import (
     Analyse,
     Evaluate,
@@ -104,6 +105,7 @@ def _train_from_json(
         recorded=recorded,
         prefix=_prefix_from_json(values),
         on_features="features" in values,
+        unshared=Unshared(values.get("unshared", "")),
         epochs=trajectory.last_epoch - first + 1 if recorded is None else 0,
     )
 

@@ -6,7 +6,7 @@ Each run gets a chain of its own; that equal stages have equal keys is used late
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
@@ -21,6 +21,7 @@ from runner.core.keys import content_key, text_key
 from runner.core.plan import Plan
 from runner.core.prefix import FrozenPrefix
 from runner.core.run import Cell, ResolvedSettings, Run
+from runner.core.sharing import SHARED, Unshared
 from runner.core.stages import Analyse, Evaluate, Prepare, Stage, Train
 from runner.lower.trajectory import (
     data_key,
@@ -94,6 +95,7 @@ def naive_chain(
     rerun: int = 0,
     prefix: FrozenPrefix | None = None,
     sizes: Sizes = UNKNOWN,
+    unshared: Unshared = SHARED,
 ) -> tuple[Stage, ...]:
     """Return the stages of one run, parents first.
 
@@ -105,9 +107,10 @@ def naive_chain(
         prefix: the frozen part with which its network begins, or None. No stage of the chain
             computes it once for all: that is for the planner.
         sizes: what the stages will take.
+        unshared: why its training shares less than others.
     """
     prepare = _prepare(settings.data, run.fingerprint, sizes.pixels)
-    train = _train(run, settings, prepare, rerun, prefix, sizes)
+    train = replace(_train(run, settings, prepare, rerun, sizes, unshared), prefix=prefix)
     if run.reader.wants_test in ("never", "each_epoch"):
         return (prepare, train)
     return (prepare, train, _evaluate(run, train, sizes))
@@ -156,10 +159,11 @@ def _train(
     settings: Settings,
     prepare: Prepare,
     rerun: int,
-    prefix: FrozenPrefix | None,
     sizes: Sizes,
+    unshared: Unshared,
 ) -> Train:
-    trajectory = make_trajectory(settings, run.fingerprint, run.weights, rerun)
+    alone = run.run_key if unshared.training else ""
+    trajectory = make_trajectory(settings, run.fingerprint, run.weights, rerun, alone)
     segments = ",".join(f'"{each.key}"' for each in trajectory.segments)
     key = text_key("train", f"[[{segments}],{reader_text(settings)}]")
     splits = splits_with_logits(settings)
@@ -177,11 +181,11 @@ def _train(
         pixels_key=prepare.pixels_key,
         trajectory=trajectory,
         readers={key: run.reader},
-        prefix=prefix,
-        stream=stream_key(settings, run.fingerprint),
+        stream="" if alone else stream_key(settings, run.fingerprint),
+        unshared=unshared,
         evaluated=sizes.evaluated,
         epochs=run.reader.budget,
-        state_bytes=sizes.state,
+        state_bytes=0 if alone else sizes.state,
         logits_bytes=round(4 * sizes.outputs * evaluated),
     )
 

@@ -180,11 +180,12 @@ def _reader_text(
 
 
 def make_trajectory(
-    settings: Settings, fingerprint: str, weights: str = "", rerun: int = 0
+    settings: Settings, fingerprint: str, weights: str = "", rerun: int = 0, alone: str = ""
 ) -> Trajectory:
     """Return a run's trajectory, over its whole budget.
 
-    A repetition has a trajectory of its own: nothing computed before is part of it.
+    A repetition has a trajectory of its own: nothing computed before is part of it. So has a run
+    that may share nothing, whose key is ``alone``: no other run has an epoch of it.
 
     A step schedule has one segment per learning rate; a cosine or plateau is one segment whose
     values hold the rule.
@@ -192,6 +193,7 @@ def make_trajectory(
     train = settings.train
     parent = init_key(settings, fingerprint, weights)
     parent = content_key("rerun", [parent, rerun]) if rerun else parent
+    parent = content_key("alone", [parent, alone]) if alone else parent
     constant = _Constant(
         freeze=settings.model.freeze,
         augment=train.augment,

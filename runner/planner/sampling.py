@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from itertools import groupby
 
 from runner.core.plan import Plan
-from runner.core.stages import Stage
+from runner.core.stages import Stage, Train
 
 _NOTHING = (1, "")
 """Sorts behind every shared stage."""
@@ -42,9 +42,17 @@ def sample_runs(plan: Plan, size: int) -> tuple[str, ...]:
 
     First come readers of the stage that most runs read, then those of the next. Within a family,
     two runs of each branch come before a third one of any: so readers of one training are among
-    them, and branches of one tree.
+    them, and branches of one tree. Trainings that may share nothing are left out: some of them do
+    not repeat themselves.
     """
-    shared = shared_stages(plan)
+    alone = {
+        stage.key for stage in plan.stages if isinstance(stage, Train) and stage.unshared.training
+    }
+    shared = {
+        run: stages
+        for run, stages in shared_stages(plan).items()
+        if alone.isdisjoint(plan.stages_by_run[run])
+    }
     count: dict[str, int] = {}
     for keys in shared.values():
         for key in keys:

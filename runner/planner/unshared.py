@@ -6,7 +6,7 @@ Pure: looks at plans and changes nothing. Owns the words for the reasons.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from runner.core.plan import Facts, Plan
 from runner.core.stages import Train
@@ -20,6 +20,8 @@ WHOLE = {
 }
 """Schedules that part in the first epoch or not at all, and why."""
 AUGMENTED = "the images are augmented"
+ALONE = "trained by itself, and again from the first epoch where it is stopped"
+MIXED = "measured in batches of one size, without frozen features"
 EVALUATED_ONCE = f"{AUGMENTED}; those of what is evaluated are computed once"
 
 
@@ -43,9 +45,12 @@ def not_shared(
     groups: dict[tuple[str, int], list[Train]] = {}
     # trainings that begin with the same epochs differ in their reading and their schedule only
     texts: dict[tuple[str, str], str] = {}
+    own_code = _OwnCode({}, {})
     for run, keys in naive.stages_by_run.items():
         key = next((key for key in keys if key in stages), None)
         if run in facts.finished or key is None:
+            continue
+        if own_code.takes(stages[key], run):
             continue
         if key not in runs:
             settings = stages[key].settings.json
@@ -55,6 +60,7 @@ def not_shared(
             group = (texts[begins], reruns.get(run, 0))
             groups.setdefault(group, []).append(stages[key])
         runs.setdefault(key, []).append(run)
+    yield from own_code.words(names)
     for alike in groups.values():
         families = {stage.trajectory.key for stage in alike}
         limits = {stage.settings.json["train"]["diverged_if"] for stage in alike}
@@ -63,6 +69,31 @@ def not_shared(
             mine = [names[run] for stage in alike for run in runs[stage.key]]
             yield f"{listed(mine)}: {'; '.join(reasons)}"
     yield from _unshared_prefixes(naive, plan)
+
+
+class _OwnCode(NamedTuple):
+    """What does not hold of own code, with the runs or trainings that share less for it."""
+
+    runs: dict[str, list[str]]
+    features: dict[str, set[str]]
+
+    def takes(self, stage: Train, run: str) -> bool:
+        """Note why a run shares less; return whether it shares nothing."""
+        unshared = stage.unshared
+        if unshared.training:
+            self.runs.setdefault(f"{unshared.training}; {ALONE}", []).append(run)
+        if unshared.images:
+            self.runs.setdefault(f"{unshared.images}; {MIXED}", []).append(run)
+        elif unshared.features and not unshared.training:
+            self.features.setdefault(unshared.features, set()).add(stage.key)
+        return bool(unshared.training)
+
+    def words(self, names: Mapping[str, str]) -> Iterator[str]:
+        """Yield each reason once."""
+        for why, runs in self.runs.items():
+            yield f"{listed([names[run] for run in runs])}: {why}"
+        for why, keys in self.features.items():
+            yield f"frozen features of {len(keys)} training{'s' * (len(keys) > 1)}: {why}"
 
 
 def _unshared_prefixes(naive: Plan, plan: Plan) -> Iterator[str]:

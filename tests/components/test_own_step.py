@@ -13,7 +13,7 @@ from runner.components.own.permission import allow_code
 from runner.components.own.problems import OwnCodeFailed
 from runner.core.errors import SpecError
 from runner.engine.data.augment import Augmenter
-from runner.engine.own_probe import try_step
+from runner.engine.own_parts_probe import try_step
 from runner.spec.experiment import load_experiment
 
 PEPPER = """
@@ -83,7 +83,6 @@ def test_p_picks_images_and_moves_no_draws_of_others(tmp_path: Path) -> None:
         ("return image", "return image[:, 1:]", r"gives uint8 \(3, 4, 4\), not uint8 \(3, 5, 4\)"),
         ("return image", "return image / 2", r"gives float32 \(3, 5, 4\), not uint8"),
         ("return image", "pass", "gives a NoneType, not an image"),
-        (", generator=generator", "", "gives other images for the same images and draws"),
         ("image *=", "imag *=", r"does not take an image .*: \S*pepper\.py:10: UnboundLocalError"),
         ("= share", "= shar", r"cannot be built: \S*pepper\.py:7: NameError"),
     ],
@@ -91,10 +90,16 @@ def test_p_picks_images_and_moves_no_draws_of_others(tmp_path: Path) -> None:
 def test_what_does_not_hold_of_a_step_is_told(
     tmp_path: Path, old: str, new: str, told: str
 ) -> None:
-    try_step(own_step(tmp_path), (3, 5, 4))
     assert old in PEPPER
     with pytest.raises(OwnCodeFailed, match=rf"^'pepper\.py:Pepper' {told}"):
         try_step(own_step(tmp_path, PEPPER.replace(old, new)), (3, 5, 4))
+
+
+def test_step_that_draws_from_elsewhere_shares_nothing(tmp_path: Path) -> None:
+    assert try_step(own_step(tmp_path), (3, 5, 4)) == ""
+    drawing = PEPPER.replace(", generator=generator", "")
+    told = "'pepper.py:Pepper' gives other images for the same images and draws"
+    assert try_step(own_step(tmp_path, drawing), (3, 5, 4)) == told
 
 
 def refused(path: Path) -> str:

@@ -212,11 +212,6 @@ WRONG = {
     ),
     "(width * 9, num_classes)": ("(width * 9, 3)", r"gives \(B, 3\), not logits \(B, 10\)"),
     "return self.out(": ("return None, (", "gives a tuple, not a tensor of logits"),
-    "        hidden = F": (
-        "        self.seen = vars(self).get('seen', 0) + self.training\n"
-        "        x = x * (1 + self.seen * self.training)\n        hidden = F",
-        "remembers something between steps",
-    ),
     "in_channels, width, 3": ("in_channels, width, 1", "does not take images .* RuntimeError"),
 }
 
@@ -254,4 +249,52 @@ def test_killed_runs_of_own_code_with_dropout_end_as_if_undisturbed(
         lefts.append(left_in(folder))
     assert lefts[0].tensors == lefts[1].tensors
     assert len(ask(tmp_path / "killed", "SELECT 1 FROM attempts WHERE status = 'lost'")) == 1
+    assert lefts[0].dump == lefts[1].dump
+
+
+REMEMBERS = NETS.replace(
+    "        hidden =",
+    "        self.seen = vars(self).get('seen', 0) + self.training\n"
+    "        x = x * (1 + self.seen * self.training)\n        hidden =",
+)
+WHY = (
+    "'nets.py:WideNet' remembers something between steps that is not in its state_dict();"
+    " trained by itself, and again from the first epoch where it is stopped"
+)
+BUDGETS = SPEC.replace("model.width: [2, 3]", "epochs: [2, 3]")
+
+
+@pytest.mark.slow
+def test_network_with_state_outside_its_state_dict_is_trained_unshared(home: Path) -> None:
+    write_nets(home, REMEMBERS, spec=BUDGETS)
+    with api.allow_code("nets.py"):
+        planned = api.plan("own.yaml")
+        assert planned.not_shared == (f"epochs=2 seed=0, epochs=3 seed=0: {WHY}",)
+        assert planned.planned.epochs == 5
+        assert set(api.run("own.yaml", checkpoint_seconds=0).statuses.values()) == {"done"}
+        left = left_in(home)
+        assert not left.states
+        assert not list((home / ".runner").glob("checkpoints/*/*"))
+        assert api.plan("own.yaml", sets=["epochs=2", "train.diverged_if=9"]).planned.epochs == 2
+        assert api.verify("own.yaml").runs == ()
+    write_nets(home, NETS, spec=BUDGETS)
+    assert planned_epochs() == 3
+
+
+@pytest.mark.slow
+def test_killed_run_of_a_network_with_state_outside_begins_again(
+    forks: Forks, tmp_path: Path
+) -> None:
+    lefts = []
+    for name in ("undisturbed", "killed"):
+        folder = tmp_path / name
+        folder.mkdir()
+        spec = SPEC.replace("epochs: 1", "epochs: 5").replace("[2, 3]", "[4]")
+        write_nets(folder, REMEMBERS, spec=spec)
+        words = ["run", "own.yaml", *ALLOWED, "--checkpoint-seconds", "0"]
+        if name == "killed":
+            assert forks.run(folder, words, KillAt("epochs recorded", 1)) != 0
+        assert forks.run(folder, words) == 0, (folder / OUTPUT).read_text()
+        lefts.append(left_in(folder))
+    assert lefts[0].tensors == lefts[1].tensors
     assert lefts[0].dump == lefts[1].dump

@@ -10,6 +10,7 @@ from runner.core.artifacts import pixels_name, weights_name
 from runner.core.prefix import FrozenPrefix
 from runner.core.reader import Reader
 from runner.core.run import ResolvedSettings
+from runner.core.sharing import SHARED, Unshared
 from runner.core.stages.planned import (
     PlannedStage,
     StageKind,
@@ -40,7 +41,9 @@ class Train(PlannedStage):
         on_features: whether its network sees the prefix's outputs instead of images; of images that
             are augmented with no fixed number of views, only where it is evaluated.
         stream: key of the images and labels of each step, which trainings of one have in common,
-            "" where that is not known; in no other key, and not stored.
+            "" where that is not known or nothing may be shared; in no other key, and not stored.
+        unshared: why it shares less than others; where it shares nothing, it keeps no state and no
+            checkpoint, and its trajectory is that of one run.
         evaluated: images that are evaluated after each epoch, as a share of all of the data set; 0
             where that is not known.
         epochs: the most epochs that it trains now.
@@ -63,6 +66,7 @@ class Train(PlannedStage):
     prefix: FrozenPrefix | None = None
     on_features: bool = False
     stream: str = ""
+    unshared: Unshared = SHARED
     evaluated: float = 0.0
     epochs: int = 0
     state_bytes: int = 0
@@ -147,4 +151,5 @@ class Train(PlannedStage):
             "path": self.trajectory.to_json(),
             **({} if self.recorded is None else {"recorded": self.recorded}),
             **features_json(self.prefix, self.on_features),
+            **({"unshared": self.unshared.training} if self.unshared.training else {}),
         }

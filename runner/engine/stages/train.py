@@ -18,6 +18,7 @@ from runner.core.errors import Interrupted
 from runner.core.moments import reached
 from runner.core.plan import Record
 from runner.core.records import EpochRange, as_lists, clipped
+from runner.core.sharing import SHARED
 from runner.core.stages import Train
 from runner.engine.arithmetic import memory_format
 from runner.engine.context import Context, Outcome
@@ -95,7 +96,7 @@ def _epoch_loop(context: Context, task: StageJob[Train], common: Common | None) 
     task.store_ranges(_to_read(task, state, before))
     book = Book(context, task, inputs, before)
     training = Training(context, settings, task.stage.readers, samples, state)
-    if common is not None:
+    if common is not None and task.stage.unshared == SHARED:
         training.part = common.part_of(network)
     try:
         with book.at_work():

@@ -120,7 +120,12 @@ class Book:
             raise
 
     def checkpoint(self, state: TrainState) -> None:
-        """Write a checkpoint when enough finished epochs would be lost without one."""
+        """Write a checkpoint when enough finished epochs would be lost without one.
+
+        A training that cannot go on as if nothing had happened has none.
+        """
+        if self._task.stage.unshared.training:
+            return
         if time.monotonic() - self._saved < self._context.checkpoint_seconds:
             return
         self.finish()

@@ -13,18 +13,21 @@ from typing import TypeVar
 from runner.artifacts.cache import ON_A_FULL_DISK
 from runner.core.errors import is_full_disk
 from runner.core.moments import reached
-from runner.core.stages import Stage
+from runner.core.stages import Stage, Train
 from runner.engine.context import Context
 from runner.engine.training.checkpoint import Checkpoint, save_checkpoint
 
 T = TypeVar("T")
 
 
-def is_kept(context: Context, stage: Stage, name: str) -> bool:
+def is_kept(context: Context, stage: Train, name: str) -> bool:
     """Return whether a state is kept, where there is room.
 
-    Where nothing goes on from states, only those are with which the plan's branches begin.
+    Where nothing goes on from states, only those are with which the plan's branches begin; of a
+    training that shares nothing, none.
     """
+    if stage.unshared.training:
+        return False
     return context.share_states or name in stage.produces
 
 
