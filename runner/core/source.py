@@ -43,6 +43,11 @@ def read_source(text: bytes, package: str) -> Source:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):
         return Source(hashlib.sha256(text).hexdigest()[:DIGEST_LENGTH], ())
+    return read_tree(tree, package)
+
+
+def read_tree(tree: ast.Module, package: str) -> Source:
+    """Return what a module says, as :func:`read_source` does, whose text is parsed already."""
     pieces: list[str] = []
     _write(tree, pieces)
     digest = hashlib.sha256("".join(pieces).encode("utf-8", "surrogatepass"))

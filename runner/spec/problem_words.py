@@ -45,9 +45,15 @@ def wanted(detail: ErrorDetails) -> str:
     if kind == "literal_error":
         return ", ".join(words_of(detail, "expected"))
     if kind in ("too_short", "string_too_short"):
-        return "one that is not empty"
+        least = int(context["min_length"])
+        if least == 1:
+            return "one that is not empty"
+        is_list = kind == "too_short"
+        return f"a list of at least {least}" if is_list else f"text of at least {least} characters"
     if kind == "string_pattern_mismatch":
-        return "text of another form"
+        return f"text that matches {context['pattern']}"
+    if kind == "multiple_of":
+        return f"a multiple of {context['multiple_of']}"
     if kind == "too_long":
         limit = int(context["max_length"])
         return f"a list of {limit}" if limit <= MOST_FIXED else f"a list of at most {limit}"

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from runner.components.component import MAX_NUMBER
+from runner.components.own.limits import MAX_INT
 
 WORDS = {"integer": "whole number", "number": "number", "string": "text"}
 LIMITS = {
@@ -74,7 +75,8 @@ def _list_in_words(schema: Mapping[str, Any], definitions: Mapping[str, Any]) ->
 
 
 def _limits(schema: Mapping[str, Any]) -> Iterable[str]:
-    told = {key: schema[key] for key in LIMITS if abs(schema.get(key, MAX_NUMBER)) < MAX_NUMBER}
+    none = (MAX_NUMBER, MAX_INT)  # of settings that have no other
+    told = {key: schema[key] for key in LIMITS if abs(schema.get(key, MAX_INT)) not in none}
     return [f"{LIMITS[key]} {_number(number)}" for key, number in told.items()]
 
 

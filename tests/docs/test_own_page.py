@@ -38,3 +38,19 @@ def test_the_page_can_be_copied(
     assert without_digits(printed.out) == without_digits(output)
     accuracies = [float(each) for each in re.findall(r" (0\.\d{3})\b", printed.out)]
     assert min(accuracies) > 0.6
+
+
+def test_limits_on_the_page_are_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = re.search(r"<!-- limited-mistake -->\n```console\n\$ ([^\n]*)\n(.*?)```", PAGE, re.S)
+    assert shown is not None
+    monkeypatch.chdir(tmp_path)
+    Path("limited.py").write_text(FILES["limited.py"])
+    spec = 'name: limited\ndata: digits\nmodel: {name: "limited.py:Limited", width: 12}\n'
+    Path("limited.yaml").write_text(spec)
+    monkeypatch.setattr("sys.argv", shown[1].split())
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == shown[2]

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast
 from pydantic import Field, create_model
 
 from runner.components.component import Component
+from runner.components.own.annotations import as_annotated
 from runner.components.own.declared_files import check_unchanged
 from runner.components.own.loading import OwnModules, failed
 from runner.components.own.local_files import LocalFiles, read_local_files
@@ -20,7 +21,6 @@ from runner.components.own.signature import (
     REQUIRED,
     Parameter,
     Signature,
-    as_annotated,
     read_signature,
 )
 from runner.core.errors import SourcePosition
@@ -152,7 +152,7 @@ def _read(kind: type[Own], name: CodeName) -> type[Own]:
             annotation = Annotated[(info.annotation, *info.metadata)]
         else:
             _check_name(kind, setting, parameter)
-        described = f"a setting of {name}"
+        described = parameter.about or f"a setting of {name}"
         default = ... if parameter.default is REQUIRED else parameter.default
         fields[setting] = (annotation, Field(default, description=described))
     made = create_model(

@@ -5,12 +5,14 @@ The bytes are read once: settings are read from them, they are hashed, and they 
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from runner.components.own.declared_files import DeclaredFile, read_declared_files
+from runner.components.own.limits import without_limits_in
 from runner.components.own.local_file import LocalFile, parsed, position_in
 from runner.components.own.other_packages import is_keyed, version_of
 from runner.components.own.permission import Root
@@ -18,7 +20,7 @@ from runner.components.own.problems import CodeProblem
 from runner.components.own.unreadable import unreadable
 from runner.core.errors import SourcePosition
 from runner.core.keys import content_key
-from runner.core.source import read_source
+from runner.core.source import Source, read_tree
 
 MAX_BYTES = 1 << 22
 """Of a file; the largest of Python's own library has a tenth of it."""
@@ -82,12 +84,12 @@ def read_local_files(root: Root, path: Path) -> LocalFiles:
             raise CodeProblem(f"{root.shown} imports more than {MAX_FILES} modules")
         file = modules[name] = _read(root, there, name)
         tree = parsed(file)
-        source = read_source(file.text, file.package)
-        digests[name] = source.digest
         reads = read_declared_files(root.folder, file, tree)
-        declared += reads
         found = unreadable(tree, is_local, declares=bool(reads))
         hidden += [(word, position_in(file, node)) for word, node in found]
+        declared += reads
+        source = _source(file, tree)
+        digests[name] = source.digest
         left += [each for one in source.imports for each in _with_packages(one)]
     others -= {name.partition(".")[0] for name in modules}
     versions = {name: version_of(name) for name in others if is_keyed(name)}
@@ -96,6 +98,14 @@ def read_local_files(root: Root, path: Path) -> LocalFiles:
         parts.append(sorted({each.shown: each.digest for each in declared}.items()))
     first = min(hidden, key=lambda each: each[1], default=None)
     return LocalFiles(main, modules, tuple(declared), content_key("code", parts)[:32], first)
+
+
+def _source(file: LocalFile, tree: ast.Module) -> Source:
+    try:
+        return read_tree(without_limits_in(tree), file.package)
+    except RecursionError:
+        position = SourcePosition(file.shown, 1, 1)
+        raise CodeProblem("expressions lie too deep within each other", position=position) from None
 
 
 def _check_main(path: Path, found: Path | None, name: str) -> None:
