@@ -11,9 +11,12 @@ def tag_of(component: type[Component]) -> tuple[str, str]:
     """Return the setting that names a component, ``dataset`` or ``name``, and what it is called."""
     for key in ("dataset", "name"):
         if key in component.model_fields:
-            annotation = component.model_fields[key].annotation
-            assert get_origin(annotation) is Literal, f"{component.__name__}.{key} is no Literal"
-            return key, get_args(annotation)[0]
+            field = component.model_fields[key]
+            if field.annotation is str and field.examples:
+                return key, field.examples[0]  # of names of which only the form is known
+            is_literal = get_origin(field.annotation) is Literal
+            assert is_literal, f"{component.__name__}.{key} is no Literal"
+            return key, get_args(field.annotation)[0]
     pytest.fail(f'{component.__name__} has no name: give it `name: Literal["…"]`')
 
 

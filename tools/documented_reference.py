@@ -33,7 +33,7 @@ from runner.core.reader import SPLITS
 from runner.spec.figures.kinds import FigureKind, FigureSettings
 from runner.spec.names import SHORT_NAMES
 from runner.spec.nodes import KIND_KEYS, as_yaml
-from runner.spec.options import model_options, tags_of
+from runner.spec.options import component_name, model_options, tags_of
 from runner.spec.tables.column import PROPERTIES, ColumnSettings
 from runner.spec.value_words import value_in_words
 
@@ -109,7 +109,7 @@ def _about(model: type[BaseModel]) -> str:
 
 def _heading(model: type[BaseModel]) -> str:
     names = tags_of(model)
-    return f"`{names[0]}`" if len(names) == 1 else f"`{names[0]}` … `{names[-1]}`"
+    return f"`{component_name(model)}`" if len(names) == 1 else f"`{names[0]}` … `{names[-1]}`"
 
 
 def _names(model: type[BaseModel]) -> str:

@@ -23,7 +23,10 @@ from runner.components.data.splitting import (
     TooFewTrainingImages,
     UnsplittableError,
 )
+from runner.components.models import Model
 from runner.components.models.classifier import UnknownLayer
+from runner.components.models.timm_model import TimmModel
+from runner.components.models.timm_names import timm_version
 from runner.components.models.torchvision_model import TorchvisionModel, weights_name
 from runner.core.errors import UsageError
 from runner.core.keys import content_key
@@ -123,6 +126,7 @@ class ModelChecker:
                 "splits": [data.validation, data.test_share(), data.split_seed, *sampled],
                 "batch": batch,
                 "normalize": data.normalization(),
+                **_built_by(settings.model),
             },
         )
         known = self._layouts.get(key)
@@ -148,6 +152,11 @@ class ModelChecker:
             known = _check_weights(resolved, source, shape, path)
             self._layouts.put(key, known)
         return known[0], known[1]
+
+
+def _built_by(model: Model) -> dict[str, str]:
+    """Return the package that builds a network, where another version may build another one."""
+    return {"timm": timm_version()} if isinstance(model, TimmModel) else {}
 
 
 def _prefix(

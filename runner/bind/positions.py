@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from runner.components.models.classifier import UnknownLayer
+from runner.components.models.timm_names import UnknownNetwork
 from runner.components.own.problems import OwnCodeFailed
 from runner.core.errors import Problem, SpecError, nearest
 from runner.spec.cells import ResolvedCell
@@ -40,7 +41,7 @@ def network_problems(resolved: ResolvedCell) -> Iterator[None]:
     """Turn what is wrong with a network while it is built into a problem of the spec.
 
     Raises:
-        SpecError: for an unknown layer, an empty policy, or a network that does not fit.
+        SpecError: for an unknown network or layer, an empty policy, or a network that does not fit.
     """
     from runner.engine.network.freezing import EmptyPolicy
 
@@ -48,6 +49,8 @@ def network_problems(resolved: ResolvedCell) -> Iterator[None]:
         yield
     except UnknownLayer as error:
         raise unknown_layer(resolved, error) from None
+    except UnknownNetwork as error:
+        raise unknown_network(resolved, error) from None
     except EmptyPolicy as error:
         allowed = "a policy that freezes some layers and leaves others to train"
         raise problem_at(resolved, "model.freeze", str(error), allowed) from None
@@ -57,6 +60,13 @@ def network_problems(resolved: ResolvedCell) -> Iterator[None]:
         found = f"the model does not fit the data: {error}"
         hint = "take another network, or other images (data.resize, data.crop, data.color)"
         raise problem_at(resolved, "model", found, hint=hint) from None
+
+
+def unknown_network(resolved: ResolvedCell, error: UnknownNetwork) -> SpecError:
+    """Return the error of a network that cannot be built here, at its name."""
+    position = written_node(resolved.tree, "model.name").position
+    problem = Problem(position, str(error), hint=error.hint, suggestion=error.suggestion)
+    return SpecError([problem])
 
 
 def unknown_layer(resolved: ResolvedCell, error: UnknownLayer) -> SpecError:

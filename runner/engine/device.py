@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from runner.components.models.timm_names import timm_version
 from runner.core.errors import UsageError
 
 DEVICES = "cpu, cuda, cuda:0, …, mps"
@@ -69,8 +70,11 @@ def device_memory(device: torch.device) -> int:
 def environment() -> dict[str, Any]:
     """Return versions, machine and code, for the record."""
     names = ("runner", "torch", "torchvision", "numpy", "pillow", "scikit-learn")
+    versions = {name: _version(name) for name in names}
+    if timm := timm_version():
+        versions["timm"] = timm
     return {
-        "versions": {name: _version(name) for name in names},
+        "versions": versions,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": _processor(),

@@ -32,17 +32,35 @@ def model_options(annotation: Any) -> list[type[BaseModel]]:
 
 
 def tags_of(model: type[BaseModel]) -> list[str]:
-    """Return the names by which a spec chooses ``model``; none where there is no choice."""
+    """Return the names by which a spec chooses ``model``; none where there is no choice.
+
+    Of names that only begin alike, those are returned that its field has as examples.
+    """
     for key in KIND_KEYS:
         field = model.model_fields.get(key)
         if field is not None and get_args(field.annotation):
             return [str(tag) for tag in get_args(field.annotation)]
-    return []
+    return _examples(model)
+
+
+def _examples(model: type[BaseModel]) -> list[str]:
+    """Return examples of the names of a component whose names only begin alike."""
+    field = model.model_fields.get("name")
+    is_open = field is not None and field.is_required() and field.annotation is str
+    return [str(each) for each in field.examples or []] if field is not None and is_open else []
+
+
+def is_named(model: type[BaseModel], tag: object) -> bool:
+    """Return whether ``tag`` chooses ``model``, whether or not there is such a component."""
+    starts = tuple(each.partition("/")[0] + "/" for each in _examples(model))
+    return tag in tags_of(model) or (isinstance(tag, str) and tag.startswith(starts))
 
 
 def component_name(model: type[BaseModel]) -> str:
     """Return the name of a component class for messages."""
     tags = tags_of(model)
+    if tags and tags == _examples(model):
+        return f"{tags[0].partition('/')[0]}/…"
     return f"{tags[0]} and others like it" if len(tags) > 1 else "".join(tags)
 
 
@@ -152,4 +170,4 @@ def _chosen(options: list[type[BaseModel]], node: Node) -> type[BaseModel] | Non
     named = node.get("dataset") or node.get("name")
     tag = named.value if named is not None else None
     own = known_classes() if is_code_name(tag) else []
-    return next((option for option in [*options, *own] if tag in tags_of(option)), None)
+    return next((option for option in [*options, *own] if is_named(option, tag)), None)

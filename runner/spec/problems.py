@@ -187,6 +187,7 @@ class _Translator:
 
     def _unknown_component(self, path: Path, node: Node, detail: ErrorDetails) -> Problem:
         tags = words_of(detail, "expected_tags")
+        tags += [tag for tag in self._options(path) if tag not in tags]
         key = _kind_key(path)
         named = node.get(key) or node
         found = f"unknown {self._name(path)} {named.describe()}"

@@ -46,10 +46,10 @@ def spec_schema() -> dict[str, Any]:
     definitions["Sweep"] = _sweep()
     for definition in definitions.values():
         definition.pop("required", None)
-        _allow_names(definition.get("properties", {}))
+        _allow_names(definition.get("properties", {}), definitions)
     _allow_short_pipelines(definitions)
     properties = settings["properties"]
-    _allow_names(properties)
+    _allow_names(properties, definitions)
     return {
         "$schema": DIALECT,
         "title": "runner spec",
@@ -89,7 +89,7 @@ def _profile() -> dict[str, Any]:
     }
 
 
-def _allow_names(properties: dict[str, Any]) -> None:
+def _allow_names(properties: dict[str, Any], definitions: dict[str, Any]) -> None:
     """Let a component be written as its name alone, as in ``optimizer: adam``."""
     component_keys = {path.rpartition(".")[2] for path in COMPONENT_PATHS}
     own_keys = {
@@ -102,7 +102,18 @@ def _allow_names(properties: dict[str, Any]) -> None:
         if name in component_keys and mapping:
             names = {"type": "string", "enum": sorted(mapping)}
             own = _own_code() if name in own_keys else []
-            schema["oneOf"] = [names, *own, *schema["oneOf"]]
+            begun = _begun_names(schema["oneOf"], definitions)
+            schema["oneOf"] = [names, *begun, *own, *schema["oneOf"]]
+
+
+def _begun_names(choices: list[dict[str, Any]], definitions: dict[str, Any]) -> list[Any]:
+    """Return the schemas of names of which only the form is known, of components among these."""
+    found = [definitions[each["$ref"].rpartition("/")[2]]["properties"] for each in choices]
+    return [
+        {"type": "string", "pattern": each["name"]["pattern"]}
+        for each in found
+        if "pattern" in each.get("name", {})
+    ]
 
 
 def _own_code() -> list[dict[str, Any]]:

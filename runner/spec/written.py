@@ -15,7 +15,7 @@ from runner.components.settings import Settings
 from runner.core.errors import Problem
 from runner.spec.names import COMPONENT_PATHS, spell_out
 from runner.spec.nodes import Node, find, plain, put
-from runner.spec.options import models_at, own_option, tags_of
+from runner.spec.options import is_named, models_at, own_option, tags_of
 from runner.spec.problems import translate
 
 Named = tuple[type[BaseModel], str]
@@ -98,7 +98,7 @@ def _takers(dotted: str, keys: frozenset[str], name: str) -> tuple[Named, ...]:
     The component ``name`` comes first; if none has all settings, it is the only one.
     """
     _, options = models_at(Settings, Node({}), dotted.split("."))
-    options.sort(key=lambda option: name not in tags_of(option))
+    options.sort(key=lambda option: not is_named(option, name))
     has_all = [option for option in options if keys <= set(option.model_fields)]
     named = [(option, tags_of(option)) for option in has_all or options[:1]]
-    return tuple((option, name if name in tags else tags[0]) for option, tags in named)
+    return tuple((option, name if is_named(option, name) else tags[0]) for option, tags in named)

@@ -24,6 +24,8 @@ from runner.components.data import Data
 from runner.components.data.dataset import DataAccess
 from runner.components.losses import Loss
 from runner.components.models import Model
+from runner.components.models.timm_model import TimmModel
+from runner.components.models.timm_names import timm_version
 from runner.components.optimizers import Optimizer
 from runner.components.schedules import Schedule
 from runner.components.settings import Settings
@@ -108,6 +110,10 @@ CASES: dict[str, dict[str, Any]] = {
         "model": {"name": "squeezenet1_1", "cut": "features.3", "head": {"hidden": [5]}},
         "data": {**SYNTHETIC, "height": 32, "width": 32},
     },
+    "timm": {
+        "model": {"name": "timm/test_resnet"},
+        "data": {**SYNTHETIC, "height": 32, "width": 32},
+    },
     "digits": {"data": DIGITS},
     "imagefolder": {"data": {**FOLDER, "resize": 9, "crop": 8, "normalize": "imagenet"}},
     "synthetic": {"data": {**SYNTHETIC, "color": "gray"}},
@@ -180,6 +186,8 @@ CASES |= with_defaults()
 
 def measured(case: str, folder: Path) -> list[float]:
     settings = settings_for(case)
+    if isinstance(settings.model, TimmModel) and not timm_version():
+        pytest.skip("timm is not installed")
     access = DataAccess((folder,), HashCache(folder / "hashes").hash_files)
     with write_files(settings.data.dataset, folder):
         source = settings.data.build(access)

@@ -2,12 +2,15 @@
 
 from typing import Annotated
 
-from pydantic import Field
-
 from runner.components.models.convnet import ConvNet
 from runner.components.models.mlp import MLP
 from runner.components.models.own_model import OwnModel
+from runner.components.models.timm_model import TimmModel
+from runner.components.models.timm_names import PREFIX
 from runner.components.models.torchvision_model import TorchvisionModel
+from runner.components.models.union import ByName
 from runner.components.own.union import OwnCode
 
-Model = Annotated[MLP | ConvNet | TorchvisionModel, Field(discriminator="name"), OwnCode(OwnModel)]
+Model = Annotated[
+    MLP | ConvNet | TorchvisionModel | TimmModel, ByName(TimmModel, PREFIX), OwnCode(OwnModel)
+]

@@ -59,10 +59,15 @@ class ShapesAlone(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        if func is functional.linear and args[0].shape[-1] == args[1].shape[-1]:
+        if func is functional.linear and len(args) > 1 and args[0].shape[-1] == args[1].shape[-1]:
             return args[0].new_empty((*args[0].shape[:-1], args[1].shape[0]))
-        if func in SAME_SHAPE and (
-            func is not functional.batch_norm or args[0].shape[1] == args[1].shape[0]
-        ):
+        if func is functional.batch_norm and not _is_fitting(*args):
+            return func(*args, **(kwargs or {}))
+        if func in SAME_SHAPE and args:
             return torch.empty_like(args[0])
         return func(*args, **(kwargs or {}))
+
+
+def _is_fitting(*args: Any) -> bool:
+    """Return whether batch normalisation has a mean for each channel of what it is given."""
+    return len(args) > 1 and args[1] is not None and args[0].shape[1] == args[1].shape[0]

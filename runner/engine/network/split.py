@@ -42,9 +42,10 @@ class SplitNetwork:
 def split_at_prefix(network: nn.Module, frozen: Frozen) -> SplitNetwork | None:
     """Return a network split behind its frozen prefix, or None when it has none.
 
-    Own code may do in its layers what a trace does not show: it is not split.
+    Own code, and other packages', may do in its layers what a trace does not show: it is not
+    split.
     """
-    if not frozen.parameters or type(network).__module__.startswith(PREFIX):
+    if not frozen.parameters or type(network).__module__.startswith((PREFIX, "timm.")):
         return None
     graph = _traced(network)
     if graph is None:

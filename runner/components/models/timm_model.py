@@ -1,0 +1,46 @@
+"""Networks of the package timm, by their names there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import ConfigDict, Field
+
+from runner.components.models.classifier import Classifier, Shape
+from runner.components.models.timm_names import require_timm
+
+if TYPE_CHECKING:
+    import torch
+
+
+class TimmModel(Classifier):
+    """A network of timm by its name there, with as many outputs as the data has classes.
+
+    `pip install "runner[timm]"`. The name is that of an architecture, as `timm/resnet18`, or has
+    the tag of one of its pretrained weights, as `timm/resnet18.a1_in1k`. It takes images of the
+    size and channels that the data has; networks that are made for one size are built for that.
+    Another version of timm may build another network under the same name: the version is
+    recorded with each run, and weights of another layout are refused.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "timm/resnet18"}]})
+
+    name: str = Field(
+        pattern=r"^timm/[a-z0-9_]+(\.[a-z0-9_]+)?$",
+        max_length=200,
+        examples=["timm/resnet18"],
+        description="`timm/` and a name of `timm.list_models()`, with or without a tag",
+    )
+
+    def build(self, image_shape: Shape, num_classes: int) -> torch.nn.Module:
+        """Return a module from (B, C, H, W) float to logits (B, ``num_classes``), without weights.
+
+        Raises:
+            UnknownNetwork: when timm has no such network, or is not installed.
+            ValueError: when it takes no images of this shape.
+            RuntimeError: when the images are too small for it.
+        """
+        require_timm()
+        from runner.components.models.timm_net import build_timm
+
+        return build_timm(self.name, image_shape, num_classes)

@@ -1,0 +1,43 @@
+"""What is known of timm's names without timm: how they begin, and whether timm is there."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+PREFIX = "timm/"
+"""How the names of these networks begin."""
+
+
+class UnknownNetwork(ValueError):
+    """A network that timm cannot build here: it has none of that name, or is not installed.
+
+    Attributes:
+        hint: what to do about it, or "".
+        suggestion: the nearest names, or "".
+    """
+
+    def __init__(self, found: str, *, hint: str = "", suggestion: str = "") -> None:
+        super().__init__(found)
+        self.hint = hint
+        self.suggestion = suggestion
+
+
+def timm_version() -> str:
+    """Return the installed version of timm, "" where there is none."""
+    try:
+        return version("timm")
+    except PackageNotFoundError:
+        return ""
+
+
+def require_timm() -> None:
+    """Check that timm is installed.
+
+    Raises:
+        UnknownNetwork: when it is not.
+    """
+    if not timm_version():
+        raise UnknownNetwork(
+            "networks of timm are built by timm, which is not installed",
+            hint='pip install "runner[timm]"',
+        )

@@ -1,0 +1,59 @@
+"""timm's networks in specs: built when a run is bound, with problems at their positions."""
+
+from pathlib import Path
+
+import pytest
+
+import runner.components.models.timm_names as timm_names
+from runner.bind.bound_request import bind_request
+from runner.bind.request import Request
+from runner.components.models.timm_names import timm_version
+from runner.core.errors import Problem, SpecError
+from runner.spec.experiment import load_experiment
+
+SPEC = """\
+name: foreign
+data: {dataset: synthetic, classes: 3, images: 40, height: 32, width: 32}
+model: timm/test_resnet
+train: {epochs: 1}
+"""
+needs_timm = pytest.mark.skipif(not timm_version(), reason="timm is not installed")
+
+
+def problem_of(spec: str, folder: Path) -> Problem:
+    path = folder / "foreign.yaml"
+    path.write_text(spec)
+    assert load_experiment(path).cells
+    with pytest.raises(SpecError) as raised:
+        bind_request(Request(path, device="cpu", db=folder / "results.db"))
+    (problem,) = raised.value.problems
+    return problem
+
+
+@needs_timm
+def test_unknown_timm_network_is_a_problem_at_its_name(tmp_path: Path) -> None:
+    problem = problem_of(SPEC.replace("test_resnet", "test_resnt"), tmp_path)
+    assert str(problem.position).endswith("foreign.yaml:3:8")
+    assert "has no network test_resnt" in problem.found
+    assert problem.suggestion.startswith("timm/test_resnet")
+
+
+def test_missing_timm_is_a_problem_at_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(timm_names, "timm_version", lambda: "")
+    monkeypatch.setattr("runner.bind.model_checks.timm_version", lambda: "")
+    problem = problem_of(SPEC.replace("timm/test_resnet", "{name: timm/test_vit}"), tmp_path)
+    assert str(problem.position).endswith("foreign.yaml:3:15")
+    assert problem.hint == 'pip install "runner[timm]"'
+
+
+@needs_timm
+def test_timm_network_is_bound_with_its_size(tmp_path: Path) -> None:
+    import timm
+
+    path = tmp_path / "foreign.yaml"
+    path.write_text(SPEC)
+    (cell,) = bind_request(Request(path, device="cpu", db=tmp_path / "results.db")).wanted_cells
+    network = timm.create_model("test_resnet", num_classes=3)
+    assert cell.bound_model.parameters == sum(each.numel() for each in network.parameters())
