@@ -1,20 +1,18 @@
-"""The verb `evaluate`: a recorded run measured on another folder; its record stays as it is."""
+"""The verb `evaluate`: a recorded run measured on other images; its record stays as it is."""
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.api.frames import Framed
+from runner.bind.labelled_images import compare_classes, labelled_images
 from runner.bind.trained_models import trained_model
 from runner.bind.workspace import workspace
-from runner.components.data.listing import Listing, SharedFolder, class_names, list_images
-from runner.components.data.split_folders import SplitFolders, refuse_splits
-from runner.core.errors import DataError, UsageError, nearest
+from runner.core.errors import DataError
 from runner.core.text import printable
 
 if TYPE_CHECKING:
@@ -27,22 +25,24 @@ SHOWN = 10
 
 @dataclass(frozen=True, repr=False)
 class Evaluation(Framed):
-    """What was measured of a run on a folder.
+    """What was measured of a run on other images.
 
     Attributes:
         run_key: of the run.
-        folder: of class folders.
+        data: the folder or file of the images.
+        split: which of its splits they are, None where it has none.
         epoch: whose weights were measured.
-        images: how many, by class of the run; 0 where the folder lacks a class.
+        images: how many, by class of the run; 0 of a class that is lacking.
         measures: value by name, over all images.
         right: how many images of each class were predicted right.
         left_out: images that could not be read, and why; only where the run's data leaves such
             images out as well.
-        notes: what a person should know of the folder.
+        notes: what a person should know of the images.
     """
 
     run_key: str
-    folder: Path
+    data: Path
+    split: str | None
     epoch: int
     images: Mapping[str, int]
     measures: Mapping[str, float]
@@ -78,7 +78,7 @@ class Evaluation(Framed):
 
 def evaluate(
     name: str,
-    data: str | Path,
+    data: str | Path | tuple[str | Path, str],
     *,
     weights: str = "best",
     allow_missing: bool = False,
@@ -87,15 +87,17 @@ def evaluate(
     device: str | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evaluation:
-    """Measure the trained network of a run on another folder of class folders.
+    """Measure the trained network of a run on other labelled images.
 
     Images are prepared as those of the run's data were. Nothing is recorded.
 
     Args:
         name: the run, as in :func:`runner.api.show`.
-        data: the folder; its class folders are called as the classes of the run.
+        data: a folder of class folders, a table (or the folder of its metadata.csv), or an .npz
+            file of arrays, as a spec's data takes them; its classes are called as those of the run.
+            Where it has splits, a pair with ``train``, ``val`` or ``test``.
         weights: ``best`` or ``last``.
-        allow_missing: let the folder lack classes of the run.
+        allow_missing: let the images lack classes of the run.
         db: the database; results.db when not given.
         run_data: where the run's own data and pretrained weights are looked for first, if they are
             needed; RUNNER_DATA when not given.
@@ -103,15 +105,15 @@ def evaluate(
         on_progress: hears how many images are done, and of how many; what it raises ends the work.
 
     Raises:
-        UsageError: when nothing or several runs are meant, the weights are gone, or the classes of
-            the folder are not those of the run; nothing was looked at.
+        UsageError: when nothing or several runs are meant, the weights are gone, the data cannot
+            be used, or its classes are not those of the run; nothing was looked at.
         DataError: when images cannot be read; the first of them are named.
     """
     home = workspace(db, run_data)
     model, _ = trained_model(home, name, weights, db)
-    folder = Path(data)
-    listing = _listing(folder)
-    _compare(model.classes, listing.classes, folder, allow_missing)
+    path, split = data if isinstance(data, tuple) else (data, None)
+    images = labelled_images(Path(path), split, model.settings.data)
+    compare_classes(model.classes, images, allow_missing)
 
     from runner.engine.device import choose_device
     from runner.engine.inference.classifying import TrainedClassifier
@@ -119,77 +121,23 @@ def evaluate(
 
     leaves_out = model.settings.data.on_corrupt == "skip"
     measuring = Measuring(TrainedClassifier(model, choose_device(device)), leaves_out)
-    outputs = [model.classes.index(each) for each in listing.classes]
-    paths = [folder / each for each in listing.names]
-    for done in measuring.batches(paths, [outputs[label] for label in listing.labels]):
-        on_progress(done, len(paths))
-    _refuse_unread(measuring, leaves_out, len(paths))
+    numbers = {each: number for number, each in enumerate(model.classes)}
+    labels = [numbers[each] for each in images.labels]
+    for done in measuring.batches(images.read(model.settings.data, model.shape), labels):
+        on_progress(done, len(labels))
+    _refuse_unread(measuring, leaves_out, len(labels))
     counts, right = Counter(measuring.labels), Counter(measuring.right)
     return Evaluation(
         run_key=model.run_key,
-        folder=folder,
+        data=images.path,
+        split=images.split,
         epoch=model.epoch,
         images={each: counts[label] for label, each in enumerate(model.classes)},
         measures=measuring.values(),
         right={each: right[label] for label, each in enumerate(model.classes)},
         left_out={printable(str(each.path)): each.error for each in measuring.unread},
-        notes=listing.notes,
+        notes=images.notes,
     )
-
-
-def _listing(folder: Path) -> Listing:
-    """Return the images of a folder by class.
-
-    Raises:
-        UsageError: when there are none, or the folder is not what it should be.
-    """
-    if not os.path.isdir(folder):
-        raise UsageError(f"no folder {folder}", hint="give a folder of class folders")
-    try:
-        listing = list_images(folder)
-        refuse_splits(listing, folder, str(folder))
-    except SplitFolders as error:
-        raise UsageError(str(error), hint="give the folder of one part") from None
-    except SharedFolder as error:
-        raise UsageError(str(error), hint="give each class a folder of its own") from None
-    except OSError as error:
-        raise UsageError(f"the folder cannot be read: {error}") from None
-    if not listing.names:
-        folders = class_names(folder)
-        hint = "give a folder that holds one folder of images per class"
-        raise UsageError(f"no images in class folders under {folder}", hint=hint if folders else "")
-    return listing
-
-
-def _compare(
-    classes: Sequence[str], found: Sequence[str], folder: Path, allow_missing: bool
-) -> None:
-    """Refuse a folder of other classes than a run's.
-
-    Raises:
-        UsageError: with all differences.
-    """
-    unknown = [name for name in found if name not in classes]
-    missing = [name for name in classes if name not in found]
-    if not unknown and (allow_missing or not missing):
-        return
-    lines = [f"the classes under {folder} are not those of the run"]
-    if unknown:
-        lines.append(f"    only in the folder: {_listed(unknown)}")
-    if missing:
-        lines.append(f"    only in the run: {_listed(missing)}")
-    near = [(name, nearest(name, missing)) for name in unknown]
-    hint = "" if unknown else "--allow-missing measures on those that are there"
-    raise UsageError(
-        "\n".join(lines),
-        hint=hint,
-        suggestion=", ".join(f"{right} for {name}" for name, right in near[:SHOWN] if right),
-    )
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f", … and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
 
 
 def _refuse_unread(measuring: Measuring, leave_out: bool, total: int) -> None:

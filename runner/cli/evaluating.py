@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 EXAMPLES = """\b
 Examples:
   runner evaluate quickstart:2:0 --data other-digits
+  runner evaluate scans:0 --data new.csv --split test
   runner evaluate 3f9a --data ~/photos/new --format csv --out new.csv"""
 
 
@@ -30,10 +31,17 @@ def evaluate(
     data: Annotated[
         Path,
         typer.Option(
-            metavar="FOLDER",
-            help="It holds a folder of images for each class, called as the run's classes.",
+            metavar="PATH",
+            help="A folder with one of images for each class, a table, or arrays (.npz), as a"
+            " spec's data takes them; classes are called as those of the run.",
         ),
     ],
+    split: Annotated[
+        str | None,
+        typer.Option(
+            metavar="train|val|test", help="Which split, where the data has such.", show_default=""
+        ),
+    ] = None,
     form: Annotated[
         str, typer.Option("--format", metavar="text|csv|json", help="How it is written.")
     ] = "text",
@@ -42,18 +50,17 @@ def evaluate(
         typer.Option(metavar="FILE", help="Where to.", show_default="standard output"),
     ] = None,
     allow_missing: Annotated[
-        bool, typer.Option("--allow-missing", help="Let the folder lack classes of the run.")
+        bool, typer.Option("--allow-missing", help="Let the images lack classes of the run.")
     ] = False,
     weights: KeptWeightsOption = "best",
     db: Db = None,
     run_data: RunData = None,
     device: Device = None,
 ) -> None:
-    """Measure a run's network on another folder of images.
+    """Measure a run's network on other labelled images.
 
     Nothing is recorded. Images are prepared as the run's data was, and every one
-    of the folder counts:
-    where one cannot be read, nothing is measured and the exit code is 1, unless
+    counts: where one cannot be read, nothing is measured and the exit code is 1, unless
     the run's data has `on_corrupt: skip`.
     """
     check_format(form, ("text", "csv", "json"))
@@ -64,7 +71,7 @@ def evaluate(
         with FilesProgress("evaluate") as progress:
             found = api.evaluate(
                 name,
-                data,
+                data if split is None else (data, split),
                 weights=weights,
                 allow_missing=allow_missing,
                 db=db,
@@ -87,7 +94,8 @@ def _write(found: Evaluation, form: str, file: IO[str]) -> None:
         content = {
             "run": found.run_key,
             "epoch": found.epoch,
-            "folder": printable(str(found.folder)),
+            "data": printable(str(found.data)),
+            "split": found.split,
             "measures": dict(found.measures),
             "images": dict(found.images),
             "right": dict(found.right),
@@ -105,10 +113,11 @@ def _write(found: Evaluation, form: str, file: IO[str]) -> None:
 
 def _lines(found: Evaluation) -> list[str]:
     total = pluralize(sum(found.images.values()), "image")
+    of = "" if found.split is None else f" of split {found.split}"
     names = max(9, *map(len, found.measures))
     lines = [
         f"{'run'.ljust(names)} {found.run_key[:12]}, weights of epoch {found.epoch}",
-        f"{'data'.ljust(names)} {printable(str(found.folder))}: {total}",
+        f"{'data'.ljust(names)} {printable(str(found.data))}: {total}{of}",
         *(f"{name.ljust(names)} {value:#.4g}" for name, value in found.measures.items()),
     ]
     width = max(len("class"), *map(len, found.images))

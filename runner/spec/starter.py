@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from runner.components.data.at_path import KINDS, DataAtPath, NoDataSet, data_at
 from runner.components.data.invalid import InvalidData
 from runner.components.data.listing import SharedFolder
 from runner.components.data.splitting import Split
@@ -14,7 +15,7 @@ from runner.components.data.table import METADATA
 from runner.core.errors import UsageError
 from runner.core.text import printable, storable
 from runner.spec.nodes import as_yaml
-from runner.spec.starter_data import FoundData, look_at
+from runner.spec.starter_data import image_sizes, is_gray
 
 SMALL_SIDE = 64
 FEW = 2000
@@ -53,7 +54,9 @@ def make_spec(data: Path, beside: Path, side: int | None = None) -> tuple[str, s
     if storable(where) != where:
         raise UsageError(f"the path {printable(where)} is not UTF-8, and no spec can hold it")
     try:
-        found = look_at(data)
+        found = data_at(data)
+    except NoDataSet as error:
+        raise UsageError(str(error), allowed=KINDS) from None
     except InvalidData as error:
         raise UsageError(
             str(error), allowed=error.allowed, hint=error.hint, suggestion=error.suggestion
@@ -68,9 +71,9 @@ def make_spec(data: Path, beside: Path, side: int | None = None) -> tuple[str, s
     training = [
         label for label, split in zip(found.labels, splits, strict=True) if split == "train"
     ]
-    fraction = 0.2 if _fits(training, found.classes) else 0.5
+    fraction = 0.2 if _fits(training, len(found.classes)) else 0.5
     drawn = [name for name, split in FRACTIONS.items() if split not in splits]
-    settings = [f", {name}: {fraction}" for name in drawn] + [", color: gray"] * found.gray
+    settings = [f", {name}: {fraction}" for name in drawn] + [", color: gray"] * is_gray(found)
     blocks = max(1, min(3, side.bit_length() - 3))
     name = _name(data)
     text = TEMPLATE.format(
@@ -92,10 +95,10 @@ def _name(data: Path) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]+", "_", called).lstrip("_.-") or "images"
 
 
-def _refuse_too_few_classes(found: FoundData, data: Path) -> None:
-    if found.classes >= 2:
+def _refuse_too_few_classes(found: DataAtPath, data: Path) -> None:
+    if len(found.classes) >= 2:
         return
-    one = found.classes == 1
+    one = len(found.classes) == 1
     if found.dataset == "imagefolder":
         count = f"{'1 class folder' if one else 'no class folders'} with images"
     else:
@@ -116,9 +119,9 @@ def _path(data: Path, beside: Path) -> str:
         return absolute.as_posix()
 
 
-def _size(found: FoundData, data: Path, asked: int | None) -> tuple[int, str]:
+def _size(found: DataAtPath, data: Path, asked: int | None) -> tuple[int, str]:
     """Return the side of the prepared images, and the settings that make them so."""
-    sizes = found.sizes()
+    sizes = image_sizes(found)
     if not sizes:
         raise UsageError(f"no image under {data} can be opened")
     smallest = min(min(size) for size in sizes)

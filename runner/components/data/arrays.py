@@ -93,8 +93,6 @@ def _reader(path: Path, parts: Sequence[ImagePart], file: HashedFiles) -> Callab
         parts: in the order of the images.
         file: is read only while it is as it was hashed.
     """
-    from PIL import Image as PillowImage
-
     ends = list(accumulate(part.count for part in parts))
     lock = Lock()
 
@@ -111,7 +109,13 @@ def _reader(path: Path, parts: Sequence[ImagePart], file: HashedFiles) -> Callab
             array = loaded(number)
         if isinstance(array, InvalidData):
             raise array
-        pixels = array[index - (ends[number - 1] if number else 0)]
-        return PillowImage.fromarray(pixels[..., 0] if pixels.shape[2:] == (1,) else pixels)
+        return image_of_array(array[index - (ends[number - 1] if number else 0)])
 
     return read
+
+
+def image_of_array(pixels: "NDArray[np.generic]") -> "Image":
+    """Return the image of pixels (height, width), or with 1 or 3 channels behind, uint8."""
+    from PIL import Image as PillowImage
+
+    return PillowImage.fromarray(pixels[..., 0] if pixels.shape[2:] == (1,) else pixels)

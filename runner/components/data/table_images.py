@@ -27,11 +27,13 @@ class ListedRows:
         rows: by split, class and name.
         classes: of the training images, in order.
         notes: for people.
+        left_out: those of them on rows that were left out.
     """
 
     rows: tuple[Row, ...]
     classes: tuple[str, ...]
     notes: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
     @property
     def labels(self) -> tuple[int, ...]:
@@ -81,7 +83,7 @@ def listed_rows(rows: Sequence[Row], where: str, notes: Sequence[str]) -> Listed
         return SPLITS.index(row.split or "train"), numbers[row.label], row.name
 
     told = tuple(split_notes(labels, classes, {}, where)) if official else ()
-    return ListedRows(tuple(sorted(rows, key=place)), classes, (*notes, *told))
+    return ListedRows(tuple(sorted(rows, key=place)), classes, (*notes, *told), tuple(notes))
 
 
 def rows_source(access: DataAccess, listed: ListedRows) -> ImageSource:

@@ -1,4 +1,4 @@
-"""Any files as images: decoded and preprocessed as the data of a run was, or why they cannot be.
+"""Any files and arrays as images: preprocessed as the data of a run was, or why they cannot be.
 
 Decoding uses all cores, as far as the images fit into a fixed amount of memory at a time. Knows no
 network.
@@ -10,17 +10,21 @@ import math
 import os
 import stat
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from runner.components.data.array_files import read_arrays
+from runner.components.data.array_images import ImagePart
+from runner.components.data.arrays import image_of_array
 from runner.components.data.dataset import DatasetSettings
 from runner.components.data.files import decoded_image, opened
 from runner.components.data.listing import LEADS_NOWHERE, SPECIAL
@@ -43,12 +47,15 @@ STILL = ("MPO",)
 """Formats of several pictures that are one photograph, as cameras write them."""
 
 
+Source = TypeVar("Source")
+
+
 @dataclass(frozen=True, slots=True)
 class FileImage:
     """A file that was looked at.
 
     Attributes:
-        path: as it was given or found.
+        path: as it was given or found; of an image in an array, its name below that of the file.
         pixels: (H, W, C), or None where it could not be read.
         error: why not, or "".
         is_animated: whether it has more frames than the first, which was taken.
@@ -105,7 +112,41 @@ def read_files(
     def read(path: Path) -> FileImage:
         return _read(path, settings, shape, room)
 
-    left = iter(paths)
+    return _side_by_side(read, paths, shape)
+
+
+def read_array(
+    file: Path, part: ImagePart, settings: DatasetSettings, shape: tuple[int, int, int]
+) -> Iterator[FileImage]:
+    """Yield the images of an array as preprocessed ones, in order; the array is read whole.
+
+    Args:
+        file: of arrays.
+        part: the array in it.
+        settings: preprocessing.
+        shape: as of :func:`read_files`.
+
+    Raises:
+        InvalidData: when the array cannot be read.
+        OSError: when the file cannot.
+    """
+    (array,) = read_arrays(file, [part.name])
+
+    def read(named: tuple[str, NDArray[np.generic]]) -> FileImage:
+        path = file / named[0]
+        try:
+            return _fitting(path, transform(image_of_array(named[1]), settings), shape)
+        except (OSError, ValueError) as error:
+            return FileImage(path, None, str(error))
+
+    return _side_by_side(read, zip(part.names(), array, strict=True), shape)
+
+
+def _side_by_side(
+    read: Callable[[Source], FileImage], sources: Iterable[Source], shape: tuple[int, int, int]
+) -> Iterator[FileImage]:
+    """Yield what many threads read, in order, so many images ahead as fit into memory."""
+    left = iter(sources)
     size = max(1, min(CHUNK, CHUNK_BYTES // math.prod(shape)))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         while chunk := list(islice(left, size)):
@@ -164,6 +205,13 @@ def _read(
         return FileImage(path, None, why)
     except Exception as error:  # Pillow's readers raise whatever a damaged file leads them into
         return FileImage(path, None, str(error) or type(error).__name__)
+    return _fitting(path, pixels, shape, is_animated)
+
+
+def _fitting(
+    path: Path, pixels: NDArray[np.uint8], shape: tuple[int, int, int], is_animated: bool = False
+) -> FileImage:
+    """Return an image, or why it is not as large as it should be."""
     channels, height, width = shape
     if pixels.shape != (height, width, channels):
         size = "×".join(map(str, pixels.shape[:2]))

@@ -1,10 +1,9 @@
-"""The measures of a trained network on labelled files, and which of them it gets right."""
+"""The measures of a trained network on labelled images, and which of them it gets right."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -12,17 +11,17 @@ from numpy.typing import NDArray
 
 from runner.components.measures import MEASURES
 from runner.engine.inference.classifying import TrainedClassifier
-from runner.engine.inference.image_files import FileImage, in_batches, read_files
+from runner.engine.inference.image_files import FileImage, in_batches
 from runner.engine.tally import values_of_logits
 
 
 class Measuring:
-    """A pass over labelled files.
+    """A pass over labelled images, of files or arrays.
 
     Attributes:
-        labels: class indices of the files that could be read.
+        labels: class indices of the images that could be read.
         right: of those that were predicted right.
-        unread: the other files, and why, in order.
+        unread: the other images, and why, in order.
     """
 
     def __init__(self, classifier: TrainedClassifier, leaves_out: bool) -> None:
@@ -30,7 +29,7 @@ class Measuring:
 
         Args:
             classifier: what is measured.
-            leaves_out: whether files that cannot be read are left out. Else nothing is measured
+            leaves_out: whether images that cannot be read are left out. Else nothing is measured
                 once there is one: the others are read, so that all that are wrong can be named.
         """
         self._classifier, self._leaves_out = classifier, leaves_out
@@ -41,15 +40,13 @@ class Measuring:
         self.right: list[int] = []
         self.unread: list[FileImage] = []
 
-    def batches(self, paths: Sequence[Path], labels: Sequence[int]) -> Iterator[int]:
-        """Measure; yield after each batch how many files are done.
+    def batches(self, found: Iterable[FileImage], labels: Sequence[int]) -> Iterator[int]:
+        """Measure; yield after each batch how many images are done.
 
         Args:
-            paths: of the files.
+            found: the images, as the data of the run was prepared.
             labels: class index of each, in the order of the network's outputs.
         """
-        model = self._classifier.model
-        found = read_files(paths, model.settings.data, model.shape)
         done = 0
         for batch in in_batches(found, self._classifier.batch_size):
             theirs = labels[done : done + len(batch)]
@@ -68,7 +65,7 @@ class Measuring:
     def values(self) -> dict[str, float]:
         """Return the measures by name; there must have been an image.
 
-        Those that say nothing of these files are left out, as AUROC of files of one class.
+        Those that say nothing of these images are left out, as AUROC of images of one class.
         """
         logits, labels = np.concatenate(self._logits), np.array(self.labels, dtype=np.int64)
         found = values_of_logits(logits, labels, self._measures)
