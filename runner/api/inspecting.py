@@ -16,7 +16,7 @@ from runner.bind.analysis_names import (
     told_apart,
     with_names,
 )
-from runner.bind.kept_analyses import ONLY_TRAINING, is_made_by_run, kept_arrays
+from runner.bind.kept_analyses import ONLY_TRAINING, is_made_by_run, kept_arrays, what_makes
 from runner.bind.named_runs import find_record
 from runner.bind.workspace import workspace
 from runner.core.errors import UsageError
@@ -90,7 +90,9 @@ def inspect_analysis(
     with home.open(create=False) as database:
         record = find_record(database, name)
         named = with_names(database, record)
-        made = chosen_analysis(named, name, kind, analysis, OF_ONE_RUN)
+        made = chosen_analysis(
+            named, name, kind, analysis, OF_ONE_RUN, what_makes(database, home, record)
+        )
         arrays: Mapping[str, NDArray[Any]] = {}
         if FIGURES[kind].of_arrays:
             kept, missing = kept_arrays(database, home, made["stage_key"])

@@ -21,6 +21,7 @@ from runner.bind.analysis_names import (
     told_apart,
     with_names,
 )
+from runner.bind.kept_analyses import what_makes
 from runner.bind.kept_run import KeptRun, kept_run
 from runner.bind.named_runs import find_record
 from runner.bind.workspace import workspace
@@ -213,10 +214,12 @@ def _only(asked: Robustness, severities: Sequence[int]) -> Robustness:
 
 def _recorded(kept: KeptRun, analysis: str, out: str | Path | None) -> InspectedRobustness:
     """Return what an analysis of a spec has found."""
-    with workspace(kept.db).open(create=False) as database:
+    home = workspace(kept.db)
+    with home.open(create=False) as database:
         record = find_record(database, kept.name)
         named = with_names(database, record)
-        made = chosen_analysis(named, kept.name, KIND, analysis, [KIND])
+        makes = what_makes(database, home, record)
+        made = chosen_analysis(named, kept.name, KIND, analysis, [KIND], makes)
         settings = settings_of(database, made["stage_key"])
     assert isinstance(settings, Robustness)
     values = as_values(made["values"])

@@ -6,7 +6,7 @@ No record of an analysis has the name, since another spec may give it another on
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -76,7 +76,12 @@ def as_values(recorded: Iterable[Mapping[str, Any]]) -> tuple[AnalysisValue, ...
 
 
 def chosen_analysis(
-    analyses: Sequence[Record], run: str, kind: str, asked: str, allowed: Sequence[str]
+    analyses: Sequence[Record],
+    run: str,
+    kind: str,
+    asked: str,
+    allowed: Sequence[str],
+    hint: Callable[[Record | None], str],
 ) -> Record:
     """Return the one analysis of a run that is meant.
 
@@ -86,6 +91,7 @@ def chosen_analysis(
         kind: which analysis, as ``filters``.
         asked: its name in a spec, or the beginning of its key or its stage's; "" for any.
         allowed: the kinds that can be asked for.
+        hint: says what makes an analysis that is not made; None is one that no spec asks for.
 
     Raises:
         UsageError: when the run has none, several are meant, or it is not made yet.
@@ -99,9 +105,9 @@ def chosen_analysis(
     of_kind = [each for each in analyses if each["kind"] == kind]
     if not of_kind:
         others = ", ".join(dict.fromkeys(each["kind"] for each in analyses))
-        hint = f"name it in the spec's `analyses`, as `analyses: [{kind}]`, then: runner run SPEC"
+        name_it = f"name it in the spec's `analyses`, as `analyses: [{kind}]`, then: {hint(None)}"
         has = f"; it has {others}" if others else ""
-        raise UsageError(f"the specs of run '{run}' ask for no analysis {kind}{has}", hint=hint)
+        raise UsageError(f"the specs of run '{run}' ask for no analysis {kind}{has}", hint=name_it)
     meant = _meant(of_kind, asked)
     known = ", ".join(map(_shown, of_kind))
     if not meant:
@@ -113,7 +119,7 @@ def chosen_analysis(
         found = f"run '{run}' has {len(meant)} analyses {kind}{which}; which one?"
         raise UsageError(found, allowed=known, hint="give --analysis with its name or key")
     if not meant[0]["made"]:
-        raise UsageError(f"{kind} of run '{run}' is not made yet", hint="runner run SPEC")
+        raise UsageError(f"{kind} of run '{run}' is not made yet", hint=hint(meant[0]))
     return meant[0]
 
 

@@ -15,16 +15,22 @@ from numpy.typing import NDArray
 
 from runner.artifacts.arrays import NamedArrays, read_arrays, remove_damaged
 from runner.bind.workspace import Workspace
-from runner.core.artifacts import analysis_name
+from runner.components.analyses import analysis_key
+from runner.components.analyses.analysis import AnalysisSettings
+from runner.components.settings import metric_split
+from runner.core.artifacts import analysis_name, logits_name, weights_name
 from runner.core.errors import DataError
+from runner.core.reader import KEPT_WEIGHTS
 from runner.store.analyses import analyses_of, looked_at
 from runner.store.database import Database
-from runner.store.progress import artifact_digests
+from runner.store.progress import artifact_digests, called_in_trainings
 
+RUN = "runner run SPEC"
+RERUN = f"{RUN} --rerun"
 NOT_MADE = "not made yet"
 GONE = "its arrays are gone or damaged"
-ONLY_TRAINING = "its weights are gone, too: only training again (run --rerun) would bring them back"
-"""What is said where no `run` makes the arrays again."""
+ONLY_TRAINING = "the weights are gone: only training again (run --rerun) would bring them back"
+"""What is said where no `run` makes an analysis, or its arrays again."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,7 +53,7 @@ class KeptAnalysis:
 
 
 def kept_analysis(
-    database: Database, home: Workspace, run_key: str, analysis_key: str
+    database: Database, home: Workspace, run_key: str, rerun: int, settings: AnalysisSettings
 ) -> KeptAnalysis:
     """Return what an analysis of a run has left, whose arrays were read and found whole.
 
@@ -55,14 +61,15 @@ def kept_analysis(
         database: where the run is recorded.
         home: of the database.
         run_key: of the run.
-        analysis_key: of the settings of the analysis.
+        rerun: which repetition of it counts.
+        settings: of the analysis.
     """
+    wanted = analysis_key(settings)
     with database.read() as connection:
         known = analyses_of(connection, run_key)
-    made = next((each for each in known if each["analysis_key"] == analysis_key), None)
+    made = next((each for each in known if each["analysis_key"] == wanted), None)
     if made is None or not made["made"]:
-        by_run = made is None or is_made_by_run(database, home, made["stage_key"])
-        return KeptAnalysis(NOT_MADE, by_run)
+        return KeptAnalysis(NOT_MADE, can_be_made(database, home, run_key, rerun, settings))
     artifact = analysis_name(made["stage_key"])
     digest = artifact_digests(database, [artifact]).get(artifact)
     folder = home.artifacts(database).path(artifact)
@@ -105,6 +112,54 @@ def is_made_by_run(database: Database, home: Workspace, stage_key: str) -> bool:
     """
     artifacts = home.artifacts(database)
     return any(map(artifacts.lies_there, looked_at(database, stage_key)))
+
+
+def can_be_made(
+    database: Database, home: Workspace, run_key: str, rerun: int, settings: AnalysisSettings
+) -> bool:
+    """Return whether an analysis can be made of a run that is done, asked for or not.
+
+    Args:
+        database: where the run is recorded.
+        home: of the database.
+        run_key: of the run.
+        rerun: which repetition of it counts.
+        settings: of the analysis.
+    """
+    solo = called_in_trainings(database, run_key, rerun)
+    # the last weights are called the best ones where nothing else says which are the best
+    kept = KEPT_WEIGHTS if settings.weights == "last" else (settings.weights,)
+    names = [weights_name(solo, which) for which in kept]
+    split = settings.looks_at()
+    if settings.FROM_LOGITS and split is not None:
+        names += [logits_name(solo, which, metric_split(split)) for which in kept]
+    lies_there = home.artifacts(database).lies_there
+    return any(map(lies_there, names))
+
+
+def what_makes(
+    database: Database, home: Workspace, record: Mapping[str, Any]
+) -> Callable[[Mapping[str, Any] | None], str]:
+    """Return what says how an analysis of a run is made that is not; None is one nobody asked for.
+
+    Args:
+        database: where the run is recorded.
+        home: of the database.
+        record: of the run.
+    """
+
+    def hint(analysis: Mapping[str, Any] | None) -> str:
+        result = record["result"]
+        if result is None or result["status"] != "done":
+            return RUN
+        if analysis is not None:
+            return RUN if is_made_by_run(database, home, analysis["stage_key"]) else ONLY_TRAINING
+        solo = called_in_trainings(database, record["run_key"], result["rerun"])
+        weights = [weights_name(solo, which) for which in KEPT_WEIGHTS]
+        there = any(map(home.artifacts(database).lies_there, weights))
+        return RUN if there else f"{RERUN} ({ONLY_TRAINING})"
+
+    return hint
 
 
 def _read(folder: Path, digest: str | None) -> tuple[NamedArrays | None, str]:

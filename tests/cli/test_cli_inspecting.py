@@ -118,3 +118,5 @@ def test_arrays_that_are_gone_are_said_to_be(home: Path, call: Call) -> None:
     assert "`runner run SPEC` makes them again" in shown.err
     shutil.rmtree(home / ".runner" / "weights")
     assert "only training again" in call("inspect", "filters", "seen:0").err
+    never = call("inspect", "neurons", "seen:0").err
+    assert "as `analyses: [neurons]`, then: runner run SPEC --rerun (the weights are gone" in never

@@ -189,6 +189,32 @@ def test_no_command_is_named_where_weights_are_gone_too(home: Path) -> None:
     assert report.command == ""
 
 
+@pytest.mark.slow
+def test_what_was_never_made_is_not_promised_where_weights_are_gone(home: Path) -> None:
+    analyses = (
+        "analyses:\n  late: {name: neurons}\n"
+        "  lately: {name: robustness, draws: 7, transforms: [RandomVerticalFlip]}\n"
+    )
+    figures = "figures:\n  late: neurons\n  lately: {name: robustness, analysis: lately}\n"
+    text = (home / "seen.yaml").read_text().replace("analyses:\n", analyses, 1)
+    text = text.replace(
+        "{name: robustness, metrics", "{name: robustness, analysis: shaken, metrics"
+    )
+    (home / "seen.yaml").write_text(text.replace("figures:\n", figures, 1))
+    for name in ("late", "lately"):
+        with pytest.raises(UsageError, match="not made yet") as caught:
+            api.plot("seen.yaml", name)
+        assert caught.value.hint == "runner run seen.yaml"
+    shutil.rmtree(home / ".runner" / "weights")
+    for name in ("late", "lately"):
+        with pytest.raises(UsageError, match="not made yet") as caught:
+            api.plot("seen.yaml", name)
+        assert caught.value.hint == kept_analyses.ONLY_TRAINING
+    report = api.write_report("seen.yaml", "report")
+    assert any("late" in each and "not made yet" in each for each in report.left_out)
+    assert report.command == ""  # of what is left out; all else is there
+
+
 def damage(folder: Path, array: str) -> list[Path]:
     """Change a byte of an array wherever it lies; return the folders."""
     files = sorted(folder.rglob(f"{array}.npy"))

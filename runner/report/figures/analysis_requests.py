@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runner.bind.kept_analyses import ONLY_TRAINING, KeptAnalysis, kept_analysis
+from runner.bind.kept_analyses import ONLY_TRAINING, KeptAnalysis, can_be_made, kept_analysis
 from runner.bind.workspace import Workspace
+from runner.components.analyses.analysis import AnalysisSettings
 from runner.core.errors import DataError, UsageError
 from runner.report.figures.cells import FigureCell, is_made_by_run
 from runner.report.figures.figure_request import AnalysedRun, FigureRequest, ShownCell
@@ -47,9 +48,20 @@ class FoundAnalysis:
 
 
 def robustness_request(
-    request: FigureRequest, cells: Sequence[FigureCell], figure: DeclaredFigure, command: str
+    request: FigureRequest,
+    cells: Sequence[FigureCell],
+    figure: DeclaredFigure,
+    home: Workspace,
+    command: str,
 ) -> FoundAnalysis:
     """Return the request for a figure of robustness, of the cells that have its numbers.
+
+    Args:
+        request: of the cells.
+        cells: the same and those without a result.
+        figure: what is drawn.
+        home: where weights lie.
+        command: makes what is missing.
 
     Raises:
         UsageError: when none has.
@@ -58,6 +70,7 @@ def robustness_request(
 
     assert isinstance(figure.settings, RobustnessFigure)
     assert figure.analysis is not None
+    settings = figure.analysis.settings
     request, cells = _limited(request, cells, figure, MOST_CELLS)
     done = {
         result.run_key: result.rerun or 0
@@ -71,11 +84,22 @@ def robustness_request(
         cell.name: [found[each.run_key] for each in cell.results if each.run_key in found]
         for cell in request.cells
     }
-    told = tuple(_told(each, len(made[each.name])) if each.name in made else each for each in cells)
+    by_run = {
+        cell.name: any(
+            can_be_made(request.database, home, each.run_key, each.rerun or 0, settings)
+            for each in cell.results
+            if each.run_key in done and each.run_key not in found
+        )
+        for cell in request.cells
+    }
+    told = tuple(
+        _told(each, len(made[each.name]), by_run[each.name]) if each.name in made else each
+        for each in cells
+    )
     shown = tuple(cell for cell in request.cells if made[cell.name])
     if not shown:
-        raise _nothing(figure, command)
-    places = figure.analysis.settings.places() or ()
+        raise _nothing(figure, command if any(by_run.values()) else ONLY_TRAINING)
+    places = settings.places() or ()
     measured = {
         cell.position: measure(places, figure.settings.metrics, made[cell.name]) for cell in shown
     }
@@ -91,14 +115,20 @@ def robustness_request(
     return FoundAnalysis(request, told, tuple(values))
 
 
-def _told(cell: FigureCell, made: int) -> FigureCell:
-    """Return a cell of which an analysis was made of so many seeds."""
+def _told(cell: FigureCell, made: int, by_run: bool) -> FigureCell:
+    """Return a cell of which an analysis was made of so many seeds.
+
+    Args:
+        cell: with the seeds that have a result.
+        made: of so many of them.
+        by_run: whether `run` makes it of another one.
+    """
     if made >= cell.drawn:
         return cell
     why = "the analysis is not made yet" if not made else f"the analysis is made of {made} seeds"
-    return replace(
-        cell, drawn=made, left_out="; ".join(each for each in (cell.left_out, why) if each)
-    )
+    left_out = "; ".join(each for each in (cell.left_out, why) if each)
+    # seeds that have no result are trained by `run`
+    return replace(cell, drawn=made, left_out=left_out, by_run=by_run or bool(cell.left_out))
 
 
 def arrays_request(
@@ -129,7 +159,7 @@ def arrays_request(
     missing: dict[str, KeptAnalysis] = {}
     without_images: dict[str, UsageError | DataError] = {}
     for cell in request.cells:
-        result, kept = _first_kept(request, cell, figure.analysis.key, home)
+        result, kept = _first_kept(request, cell, figure.analysis.settings, home)
         if result is None:
             missing[cell.name] = kept
             continue
@@ -203,7 +233,7 @@ def _told_of_arrays(
 
 
 def _first_kept(
-    request: FigureRequest, cell: ShownCell, analysis_key: str, home: Workspace
+    request: FigureRequest, cell: ShownCell, settings: AnalysisSettings, home: Workspace
 ) -> tuple[CellResult | None, KeptAnalysis]:
     """Return what an analysis left of the first seed of a cell that has it, or why none has."""
     assert request.database is not None
@@ -211,7 +241,7 @@ def _first_kept(
     for result in cell.results:
         if result.status != "done":
             continue
-        kept = kept_analysis(request.database, home, result.run_key, analysis_key)
+        kept = kept_analysis(request.database, home, result.run_key, result.rerun or 0, settings)
         if not kept.missing:
             return result, kept
         none = kept

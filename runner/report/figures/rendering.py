@@ -99,7 +99,7 @@ def _of_runs(
             has_seeds = len({item.cell.seed for item in experiment.cells}) > 1
             found = arrays_request(request, cells, figure, home, command, has_seeds)
         else:
-            found = robustness_request(request, cells, figure, command)
+            found = robustness_request(request, cells, figure, home, command)
         cells, values = found.cells, found.values
         request = replace(found.request, said=_said(figure, experiment))
     with style():
