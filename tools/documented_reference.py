@@ -25,7 +25,8 @@ from runner.components.losses import Loss
 from runner.components.measures import MEASURES, Measure, WholeMeasure
 from runner.components.models import Model
 from runner.components.models.classifier import Classifier
-from runner.components.models.torchvision_model import Head, WeightsFile
+from runner.components.models.pretrained import WeightsFile
+from runner.components.models.torchvision_model import Head
 from runner.components.optimizers import Optimizer
 from runner.components.schedules import Schedule, ScheduleSettings
 from runner.components.settings import Best, EarlyStopping, Evaluation, Settings, Training

@@ -17,7 +17,7 @@ from runner.components.analyses.analysis import AnalysisSettings
 from runner.components.augmentations.augmentation import UnsuitableSize
 from runner.components.component import canonical_settings
 from runner.components.data.dataset import ImageSource
-from runner.components.models.torchvision_model import weights_name
+from runner.components.models.pretrained import weights_name
 from runner.core.errors import UsageError
 from runner.core.plan import DEFAULT_CACHE_LIMIT
 from runner.core.records import AnalysisValue

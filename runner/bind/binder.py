@@ -30,7 +30,7 @@ from runner.components.data.duplicates import (
 )
 from runner.components.data.finding import MissingData
 from runner.components.download import OnProgress
-from runner.components.models.torchvision_model import weights_name
+from runner.components.models.pretrained import weights_name
 from runner.core.errors import Problem, SpecError
 from runner.core.keys import canonical_json
 from runner.core.text import printable

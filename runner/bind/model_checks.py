@@ -25,9 +25,9 @@ from runner.components.data.splitting import (
 )
 from runner.components.models import Model
 from runner.components.models.classifier import UnknownLayer
+from runner.components.models.pretrained import Pretrainable, weights_name
 from runner.components.models.timm_model import TimmModel
 from runner.components.models.timm_names import timm_version
-from runner.components.models.torchvision_model import TorchvisionModel, weights_name
 from runner.core.errors import UsageError
 from runner.core.keys import content_key
 from runner.core.moments import reached
@@ -275,7 +275,7 @@ def _check_weights(
 
     flush_denormals()  # tensors of the file are looked at: no thread may begin before
     model = resolved.settings.model
-    assert isinstance(model, TorchvisionModel)
+    assert isinstance(model, Pretrainable)
     try:
         digest = weights_digest(resolved.settings, shape, len(source.classes), path)
         check_file(model, path)

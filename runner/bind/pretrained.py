@@ -15,7 +15,8 @@ from runner.artifacts.hashes import file_digest
 from runner.bind.positions import problem_at, written_node
 from runner.components.data.dataset import DataAccess
 from runner.components.download import Checksum, OnProgress, download
-from runner.components.models.torchvision_model import TorchvisionModel, WeightsFile
+from runner.components.models.pretrained import Pretrainable, WeightsFile
+from runner.components.models.torchvision_model import TorchvisionModel
 from runner.core.errors import Problem, UsageError
 from runner.spec.cells import ResolvedCell
 
@@ -59,14 +60,15 @@ def find_weights(
         DownloadFailed: when they cannot be fetched.
     """
     model = resolved.settings.model
-    if not isinstance(model, TorchvisionModel) or model.weights is None:
-        return None
-    if isinstance(model.weights, WeightsFile):
-        return _local(resolved, model.weights, access)
-    return _public(resolved, model, model.weights, access, on_progress)
+    given = model.given_weights() if isinstance(model, Pretrainable) else None
+    if isinstance(given, WeightsFile):
+        return _local(resolved, given, access)
+    if given and isinstance(model, TorchvisionModel):
+        return _public(resolved, model, str(given), access, on_progress)
+    return None
 
 
-def find_recorded(model: TorchvisionModel, access: DataAccess) -> Path:
+def find_recorded(model: Pretrainable, access: DataAccess) -> Path:
     """Return the file of pretrained weights of a recorded run; nothing is fetched.
 
     Its checksum is left to whoever reads it.
@@ -80,10 +82,12 @@ def find_recorded(model: TorchvisionModel, access: DataAccess) -> Path:
     """
     from runner.engine.network.weights import public_weights
 
-    if isinstance(model.weights, WeightsFile):
-        candidates, how = _candidate_paths(model.weights.file, access), HOW_TO_FIND
+    given = model.given_weights()
+    if isinstance(given, WeightsFile):
+        candidates, how = _candidate_paths(given.file, access), HOW_TO_FIND
     else:
-        public = public_weights(model.name, str(model.weights))
+        assert isinstance(model, TorchvisionModel)
+        public = public_weights(model.name, str(given))
         candidates, how = [public.path], f"put there what {public.url} holds"
     path = next((each for each in candidates if os.path.isfile(each)), None)
     if path is None:

@@ -20,7 +20,7 @@ from runner.bind.run_images import RunImages, run_images
 from runner.bind.workspace import REFERENCE, Workspace
 from runner.components.data.dataset import DataAccess
 from runner.components.measures import METRIC_NAMES, metric_parts
-from runner.components.models.torchvision_model import TorchvisionModel
+from runner.components.models.pretrained import Pretrainable
 from runner.components.resolved import refuse_code
 from runner.components.settings import Settings
 from runner.core.artifacts import weights_name
@@ -184,8 +184,6 @@ def _cost(record: Record, db: str | Path | None) -> str:
 def _pretrained(settings: Settings, access: DataAccess) -> Path | None:
     """Return the file that gives the weights of frozen layers, None where it is not needed."""
     model = settings.model
-    is_needed = isinstance(model, TorchvisionModel) and model.weights is not None
-    if not is_needed or model.freeze == "none":
+    if not isinstance(model, Pretrainable) or not model.given_weights() or model.freeze == "none":
         return None
-    assert isinstance(model, TorchvisionModel)
     return find_recorded(model, access)

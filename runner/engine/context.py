@@ -15,7 +15,7 @@ import torch
 from runner.artifacts.cache import Cache
 from runner.artifacts.folder import Artifacts
 from runner.components.data.dataset import ImageSource
-from runner.components.models.torchvision_model import weights_name
+from runner.components.models.pretrained import weights_name
 from runner.components.settings import Settings
 from runner.core.records import AnalysisValue, Metric, Produced
 from runner.engine.training.writer import Writer

@@ -10,13 +10,12 @@ from torch import nn
 
 from runner.components.models.classifier import UnknownLayer
 from runner.components.models.layers_net import on_meta
+from runner.components.models.pretrained import WeightsFile, weights_name
 from runner.components.models.torchvision_model import (
     Head,
     NamedWeights,
     TorchvisionModel,
     TorchvisionName,
-    WeightsFile,
-    weights_name,
 )
 from runner.components.models.torchvision_net import last_layer
 

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 
 from pydantic import ConfigDict, Field
 
-from runner.components.models.classifier import Classifier, Shape
+from runner.components.models.classifier import Shape
+from runner.components.models.pretrained import Pretrainable, WeightsFile
 from runner.components.models.timm_names import require_timm
 
 if TYPE_CHECKING:
     import torch
 
 
-class TimmModel(Classifier):
+class TimmModel(Pretrainable):
     """A network of timm by its name there, with as many outputs as the data has classes.
 
     `pip install "runner[timm]"`. The name is that of an architecture, as `timm/resnet18`, or has
@@ -31,6 +32,11 @@ class TimmModel(Classifier):
         examples=["timm/resnet18"],
         description="`timm/` and a name of `timm.list_models()`, with or without a tag",
     )
+    weights: WeightsFile | None = Field(
+        None,
+        description="{file: …, sha256: …}, tensors as those of `timm.create_model().state_dict()`",
+        json_schema_extra={"neutral": None},
+    )
 
     def build(self, image_shape: Shape, num_classes: int) -> torch.nn.Module:
         """Return a module from (B, C, H, W) float to logits (B, ``num_classes``), without weights.
@@ -44,3 +50,16 @@ class TimmModel(Classifier):
         from runner.components.models.timm_net import build_timm
 
         return build_timm(self.name, image_shape, num_classes)
+
+    def last_layer(self) -> frozenset[str]:
+        """Return the names of the tensors whose shapes depend on the number of classes."""
+        from runner.components.models.timm_net import last_layer
+
+        return last_layer(self.name)
+
+    def where_unlike(self) -> str:
+        """Return for which images timm's own weights are."""
+        from runner.components.models.timm_net import network_config
+
+        channels, height, width = network_config(self.name).input_size
+        return f"timm's own weights are for {channels} channels of {height}×{width} pixels"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import timm
 from timm.models import get_pretrained_cfg
 from torch import nn
 
-from runner.components.models.layers_net import output_size
+from runner.components.models.layers_net import on_meta, output_size
 from runner.components.models.timm_names import PREFIX, UnknownNetwork
 from runner.core.errors import nearest
 
@@ -40,13 +40,7 @@ def build_timm(name: str, image_shape: tuple[int, int, int], num_classes: int) -
     is_sized = config.fixed_input_size and (height, width) != own
     size: dict[str, Any] = {"img_size": (height, width)} if is_sized else {}
     try:
-        network: nn.Module = timm.create_model(
-            name.removeprefix(PREFIX),
-            pretrained=False,
-            num_classes=num_classes,
-            in_chans=channels,
-            **size,
-        )
+        network = _created(name, num_classes, in_chans=channels, **size)
     except TypeError:
         if not size:
             raise
@@ -57,6 +51,14 @@ def build_timm(name: str, image_shape: tuple[int, int, int], num_classes: int) -
     if given != (num_classes,):
         shown = ", ".join(map(str, given))
         raise ValueError(f"{name} gives (B, {shown}), not logits (B, {num_classes})")
+    return network
+
+
+def _created(name: str, num_classes: int, **settings: Any) -> nn.Module:
+    architecture = name.removeprefix(PREFIX)
+    network: nn.Module = timm.create_model(
+        architecture, pretrained=False, num_classes=num_classes, **settings
+    )
     return network
 
 
@@ -85,3 +87,13 @@ def network_config(name: str) -> PretrainedCfg:
     config: PretrainedCfg | None = get_pretrained_cfg(wanted)
     assert config is not None, f"timm says nothing of {wanted}"
     return config
+
+
+@cache
+def last_layer(name: str) -> frozenset[str]:
+    """Return the names of a network's tensors whose shapes depend on the number of classes."""
+    shapes = []
+    for num_classes in (2, 3):
+        network = on_meta(partial(_created, name, num_classes))
+        shapes.append({key: tensor.shape for key, tensor in network.state_dict().items()})
+    return frozenset(key for key, shape in shapes[0].items() if shapes[1][key] != shape)

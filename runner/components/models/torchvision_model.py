@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from runner.components.component import PATH_FIELD, Component, canonical_settings
+from runner.components.component import Component
 from runner.components.models.classifier import (
     MAX_LAYERS,
     Activation,
-    Classifier,
-    LayerPattern,
     Shape,
     Width,
 )
-from runner.core.keys import canonical_json
+from runner.components.models.pretrained import Pretrainable, WeightsFile
 
 if TYPE_CHECKING:
     import torch
@@ -50,29 +48,8 @@ NamedWeights = Literal[
     "IMAGENET1K_SWAG_LINEAR_V1",
 ]
 
-
-class WeightsFile(Component):
-    """Weights in a local file, whose content is checked."""
-
-    file: str = Field(
-        min_length=1,
-        description="a .pth or .safetensors file of named tensors; looked for as data sets are",
-        json_schema_extra=PATH_FIELD,
-    )
-    sha256: str = Field(
-        pattern="^[0-9a-fA-F]{64}$",
-        description="64 hexadecimal digits, as `sha256sum FILE` prints them",
-    )
-    missing: tuple[LayerPattern, ...] = Field(
-        (),
-        max_length=MAX_LAYERS,
-        description="layers that the file may lack, as `classifier` or `layer4.*`; freshly drawn",
-    )
-
-    @field_validator("sha256", mode="after")
-    @classmethod
-    def _in_small_letters(cls, digits: str) -> str:
-        return digits.lower()
+FEATURES_ALONE = "IMAGENET1K_FEATURES"
+"""Weights of VGG16's convolutional part, without its classifier."""
 
 
 class Head(Component):
@@ -92,7 +69,7 @@ class Head(Component):
     dropout: float = Field(0.0, ge=0, lt=1, description="probability, after each hidden layer")
 
 
-class TorchvisionModel(Classifier):
+class TorchvisionModel(Pretrainable):
     """A network of torchvision by its name there, with as many outputs as the data has classes.
 
     Pretrained weights are fetched once, with a checksum, into torch's own cache; the last layer is
@@ -133,9 +110,22 @@ class TorchvisionModel(Classifier):
 
         return build_torchvision(self, image_shape, num_classes)
 
+    def may_be_missing(self) -> tuple[str, ...]:
+        """Return patterns of layers that the weights may lack."""
+        return ("classifier",) if self.weights == FEATURES_ALONE else super().may_be_missing()
 
-def weights_name(model: Classifier) -> str:
-    """Return the name of a model's pretrained weights within an invocation, "" without."""
-    if not isinstance(model, TorchvisionModel) or model.weights is None:
-        return ""
-    return canonical_json([model.name, canonical_settings(model)["weights"]])
+    def has_new_head(self) -> bool:
+        """Return whether a head stands behind a cut."""
+        return self.cut is not None
+
+    def last_layer(self) -> frozenset[str]:
+        """Return the names of the tensors whose shapes depend on the number of classes."""
+        from runner.components.models.torchvision_net import last_layer
+
+        return last_layer(self.name)
+
+    def left_out(self) -> frozenset[str]:
+        """Return the tensors of torchvision's network, as those behind a cut."""
+        from runner.components.models.torchvision_net import original_on_meta
+
+        return frozenset(original_on_meta(self.name, 1000).state_dict())

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from runner.components.models.torchvision_model import TorchvisionModel
+from runner.components.models.pretrained import Pretrainable
 from runner.core.errors import StageFailed
 from runner.engine.arithmetic import computing, in_format, memory_format
 from runner.engine.data.normalisation import Normalisation
@@ -33,7 +33,7 @@ def restored_network(model: TrainedModel, device: torch.device) -> Network:
             the network has changed since, so that the weights do not fit any more.
     """
     settings = model.settings
-    if model.pretrained is not None and isinstance(settings.model, TorchvisionModel):
+    if model.pretrained is not None and isinstance(settings.model, Pretrainable):
         from runner.engine.network.weights import WeightsMismatch, check_file
 
         try:

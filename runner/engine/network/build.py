@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from runner.components.models.classifier import num_outputs
-from runner.components.models.torchvision_model import TorchvisionModel
+from runner.components.models.pretrained import Pretrainable
 from runner.components.settings import Settings
 from runner.core.errors import StageFailed
 from runner.engine.arithmetic import memory_format
@@ -146,7 +146,7 @@ def network_of(
     """
     weights = context.weights_path(settings)
     network = build_network(settings, shape, num_classes, context.device, weights, given)
-    if weights is not None and isinstance(settings.model, TorchvisionModel):
+    if weights is not None and isinstance(settings.model, Pretrainable):
         from runner.engine.network.weights import WeightsMismatch, check_file
 
         try:

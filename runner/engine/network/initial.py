@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from runner.components.models.layers_net import on_meta
-from runner.components.models.torchvision_model import TorchvisionModel
+from runner.components.models.pretrained import Pretrainable
 from runner.components.settings import Settings
 from runner.core.keys import keyed_seed
 
@@ -80,7 +80,7 @@ def _is_in_its_state(module: nn.Module) -> bool:
 
 
 def _tensors(settings: Settings, weights: Path | None) -> Tensors | None:
-    if weights is None or not isinstance(settings.model, TorchvisionModel):
+    if weights is None or not isinstance(settings.model, Pretrainable):
         return None
     from runner.engine.network.weights import read_weights
 
@@ -88,7 +88,7 @@ def _tensors(settings: Settings, weights: Path | None) -> Tensors | None:
 
 
 def _match(settings: Settings, module: nn.Module, tensors: Tensors | None) -> WeightMatch | None:
-    if tensors is None or not isinstance(settings.model, TorchvisionModel):
+    if tensors is None or not isinstance(settings.model, Pretrainable):
         return None
     from runner.engine.network.weights import match_weights
 

@@ -16,8 +16,8 @@ from runner.components.models.classifier import num_outputs
 from runner.components.models.counting_net import MultiplyAdds
 from runner.components.models.layers_net import on_meta
 from runner.components.models.own_model import OwnModel
+from runner.components.models.pretrained import Pretrainable
 from runner.components.models.shapes_net import output_on_meta
-from runner.components.models.torchvision_model import TorchvisionModel
 from runner.components.settings import Settings
 from runner.engine.network.freezing import find_frozen
 from runner.engine.network.own_layout import own_network
@@ -128,7 +128,7 @@ def weights_digest(settings: Settings, shape: Shape, num_classes: int, path: Pat
     from runner.engine.network.weights import is_counter, match_weights, read_weights
 
     model = settings.model
-    assert isinstance(model, TorchvisionModel)
+    assert isinstance(model, Pretrainable)
     tensors = read_weights(path)
     module = network_on_meta(model, shape, num_classes)
     match = match_weights(model, module, tensors)

@@ -19,9 +19,10 @@ from torch import Tensor, nn
 
 from runner.artifacts.array_folder import is_whole
 from runner.artifacts.hashes import file_digest
+from runner.components.component import canonical_settings
 from runner.components.models.classifier import UnknownLayer
-from runner.components.models.torchvision_model import TorchvisionModel, WeightsFile
-from runner.components.models.torchvision_net import last_layer, original_on_meta
+from runner.components.models.pretrained import Pretrainable, WeightsFile
+from runner.components.models.torchvision_model import TorchvisionModel
 
 SHOWN = 6
 
@@ -121,16 +122,18 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     }
 
 
-def check_file(settings: TorchvisionModel, path: Path) -> None:
+def check_file(settings: Pretrainable, path: Path) -> None:
     """Verify the checksum of a file of weights; it is read once for each state of the file.
 
     Raises:
         WeightsMismatch: when it is another file, or gone.
     """
-    if isinstance(settings.weights, WeightsFile):
-        digits = settings.weights.sha256
+    given = settings.given_weights()
+    if isinstance(given, WeightsFile):
+        digits = given.sha256
     else:
-        digits = public_weights(settings.name, str(settings.weights)).sha256
+        assert isinstance(settings, TorchvisionModel)
+        digits = public_weights(settings.name, str(given)).sha256
     try:
         is_same = is_whole(path, digits, lambda file: file_digest(file)[: len(digits)])
     except FileNotFoundError:
@@ -146,7 +149,7 @@ def _read_torch(path: Path) -> object:
 
 
 def match_weights(
-    settings: TorchvisionModel, network: nn.Module, tensors: Mapping[str, Tensor]
+    settings: Pretrainable, network: nn.Module, tensors: Mapping[str, Tensor]
 ) -> WeightMatch:
     """Match the tensors of a file with the network that the settings describe.
 
@@ -159,7 +162,8 @@ def match_weights(
     """
     state = network.state_dict()
     missing = _may_be_missing(settings, state)
-    free = last_layer(settings.name) if settings.cut is None else _head_names(state)
+    is_new = settings.has_new_head()
+    free = _head_names(state) if is_new else settings.last_layer()
     lacking: list[str] = []
     unlike: list[str] = []
     fresh: list[str] = []
@@ -167,24 +171,21 @@ def match_weights(
         if name in tensors and _is_like(tensors[name], tensor):
             continue
         fresh.append(name)
-        if settings.cut is not None and name in free:
+        if is_new and name in free:
             continue
         if name in tensors and name not in free:
             unlike.append(f"{name} {_described(tensors[name])} for {_described(tensor)}")
         elif name not in tensors and name not in missing and not is_counter(name):
             lacking.append(name)
-    known = set(state) | set(original_on_meta(settings.name, 1000).state_dict())
+    known = set(state) | settings.left_out()
     left_over = [name for name in tensors if name not in known]
     _refuse(settings, lacking, unlike, left_over)
     return WeightMatch(tuple(name for name in state if name not in fresh), tuple(fresh))
 
 
-def _may_be_missing(settings: TorchvisionModel, state: Mapping[str, Tensor]) -> set[str]:
-    patterns = settings.weights.missing if isinstance(settings.weights, WeightsFile) else ()
-    if settings.weights == "IMAGENET1K_FEATURES":
-        patterns = ("classifier",)
+def _may_be_missing(settings: Pretrainable, state: Mapping[str, Tensor]) -> set[str]:
     found: set[str] = set()
-    for pattern in patterns:
+    for pattern in settings.may_be_missing():
         matching = {name for name in state if _matches(name, pattern)}
         if not matching:
             layers = dict.fromkeys(name.rpartition(".")[0] for name in state)
@@ -208,22 +209,23 @@ def is_counter(name: str) -> bool:
 
 
 def _refuse(
-    settings: TorchvisionModel, lacking: list[str], unlike: list[str], left_over: list[str]
+    settings: Pretrainable, lacking: list[str], unlike: list[str], left_over: list[str]
 ) -> None:
+    name = canonical_settings(settings)["name"]
     if lacking:
         layers = list(dict.fromkeys(name.partition(".")[0] for name in lacking))
         raise WeightsMismatch(
-            f"the weights lack {len(lacking)} tensors of {settings.name}: {_listed(lacking)}",
+            f"the weights lack {len(lacking)} tensors of {name}: {_listed(lacking)}",
             hint=f"to initialise them instead, write missing: [{', '.join(layers)}]",
         )
     if unlike:
         raise WeightsMismatch(
-            f"{len(unlike)} tensors are not like {settings.name}'s: {_listed(unlike)}"
+            f"{len(unlike)} tensors are not like {name}'s: {_listed(unlike)}",
+            hint=settings.where_unlike(),
         )
     if left_over:
         raise WeightsMismatch(
-            f"the weights hold {len(left_over)} tensors that {settings.name} lacks:"
-            f" {_listed(left_over)}"
+            f"the weights hold {len(left_over)} tensors that {name} lacks: {_listed(left_over)}"
         )
 
 

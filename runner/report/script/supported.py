@@ -26,7 +26,8 @@ from runner.components.losses import CrossEntropy
 from runner.components.measures import metric_parts
 from runner.components.models.convnet import ConvNet
 from runner.components.models.mlp import MLP
-from runner.components.models.torchvision_model import TorchvisionModel, WeightsFile
+from runner.components.models.pretrained import WeightsFile
+from runner.components.models.torchvision_model import TorchvisionModel
 from runner.components.optimizers import SGD, Adam, AdamW
 from runner.components.schedules import Constant, Cosine, MultiStep, Plateau, Step
 from runner.components.settings import (
