@@ -14,6 +14,7 @@ from runner.bind.own_sources import (
     Sources,
     changed_lines,
     recorded_files,
+    recorded_packages,
     recorded_sources,
 )
 from runner.bind.workspace import workspace
@@ -88,6 +89,7 @@ def diff(first: str, second: str, db: str | Path | None = None) -> Comparison:
         pair = [find_record(database, name) for name in (first, second)]
     sources = [recorded_sources(record) for record in pair]
     files = [recorded_files(record) for record in pair]
+    packages = [recorded_packages(record) for record in pair]
     parts = {
         "settings": [dict(leaves(record["settings"])) for record in pair],
         "data": [{"fingerprint": record["fingerprint"]} for record in pair],
@@ -102,7 +104,7 @@ def diff(first: str, second: str, db: str | Path | None = None) -> Comparison:
         if part == "metrics" or one.get(name) != other.get(name)
     ]
     of_code = _of_code(sources, parts["settings"])
-    return Comparison((*differences, *of_code, *_of_files(files)))
+    return Comparison((*differences, *of_code, *_of_files(files), *_of_packages(packages)))
 
 
 def _of_code(
@@ -126,6 +128,14 @@ def _of_files(files: Sequence[Mapping[str, Declared]]) -> Iterator[Difference]:
             pair = [each[name]["sha256"] if name in each else None for each in (first, second)]
             if pair[0] != pair[1]:
                 yield Difference("code", name, *pair)
+
+
+def _of_packages(packages: Sequence[Mapping[str, str]]) -> Iterator[Difference]:
+    """Yield the settings whose code is of packages that differ, with name and version of these."""
+    one, other = packages
+    for path in dict.fromkeys([*one, *other]):
+        if one.get(path) != other.get(path):
+            yield Difference("code", path, one.get(path), other.get(path))
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -15,7 +15,7 @@ from runner.bind.changed_code import changed_modules
 from runner.bind.code_digests import Sources
 from runner.bind.commands import make_again
 from runner.bind.named_runs import find_record
-from runner.bind.own_sources import recorded_files, recorded_sources
+from runner.bind.own_sources import recorded_files, recorded_packages, recorded_sources
 from runner.bind.workspace import REFERENCE, Workspace, workspace
 from runner.spec.cell_names import Given, cell_names
 from runner.store.database import Database
@@ -71,6 +71,7 @@ def show(name: str, db: str | Path | None = None) -> RunRecord:
         record["analyses"] = with_names(database, record)
         record["own_code"] = recorded_sources(record)
         record["own_files"] = recorded_files(record)
+        record["own_packages"] = recorded_packages(record)
         record["changed_code"] = list(_changed(database, home, record))
     record["command"] = make_again(record["cells"], db)
     return RunRecord(record)

@@ -22,6 +22,8 @@ KEY = "own_code"
 """In an environment: the files' texts by their names, by the digest of the code."""
 FILES = "own_files"
 """In an environment: SHA-256 and bytes of the files that code reads, by name, by its digest."""
+PACKAGES = "own_packages"
+"""In an environment: name and version of the package that offers code, by its digest."""
 MOST_TEXT = 1 << 16
 """Bytes of a file that is read whose text is kept at most."""
 
@@ -45,7 +47,9 @@ def sources_to_record(settings: Iterable[BaseModel]) -> dict[str, dict[str, Any]
         for code, files in codes.items()
         if files.declared
     }
-    return {name: kept for name, kept in ((KEY, texts), (FILES, declared)) if kept}
+    packages = {code: " ".join(files.release) for code, files in codes.items() if files.release}
+    parts = ((KEY, texts), (FILES, declared), (PACKAGES, packages))
+    return {name: kept for name, kept in parts if kept}
 
 
 def _texts(files: LocalFiles) -> dict[str, str]:
@@ -84,6 +88,11 @@ def recorded_sources(record: Mapping[str, Any]) -> dict[str, Sources]:
 def recorded_files(record: Mapping[str, Any]) -> dict[str, Declared]:
     """Return what the own code of a recorded run reads, as :func:`recorded_sources` does."""
     return _taken(record, FILES)
+
+
+def recorded_packages(record: Mapping[str, Any]) -> dict[str, str]:
+    """Return name and version of the packages that offer the code of a recorded run, likewise."""
+    return _taken(record, PACKAGES)
 
 
 def _taken(record: Mapping[str, Any], name: str) -> dict[str, Any]:

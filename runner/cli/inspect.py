@@ -149,6 +149,7 @@ def _described(record: Mapping[str, Any]) -> Iterator[str]:
             f"{name} ({pluralize(text.count(chr(10)), 'line')})" for name, text in texts.items()
         )
         yield f"code      {path}: {', '.join(named)}; --format json shows it"
+    yield from (f"package   {path}: {name}" for path, name in record["own_packages"].items())
     for path, files in record["own_files"].items():
         for name, file in files.items():
             size = pluralize(file["bytes"], "byte")

@@ -42,7 +42,8 @@ def _typed(resolved: ResolvedSettings, kind: Any) -> Any:
     if resolved.typed is None:
         text = canonical_json(resolved.json)
         # what own code may be run belongs to the invocation, not to the process
-        resolved.typed = _of_own_code(kind, text) if ".py:" in text else _validated(kind, text)
+        is_own = ".py:" in text or '"code":' in text
+        resolved.typed = _of_own_code(kind, text) if is_own else _validated(kind, text)
     return resolved.typed
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.components.component import canonical_settings
+from runner.components.own.permission import forget_packages
 from runner.core.errors import Problem, SpecError, refuse
 from runner.spec.analyses import Analyses, analysis_problems, parse_analyses
 from runner.spec.cell_names import cell_names
@@ -75,6 +76,7 @@ def load_experiment(path: Path, profile: str | None = None, sets: Sequence[str] 
     Raises:
         SpecError: with all problems of the first check that finds any.
     """
+    forget_packages()
     return build_experiment(load_document(path), path, profile, sets)
 
 

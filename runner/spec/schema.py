@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from runner.components.data.folds import MAX_FOLDS
+from runner.components.own.names import PATTERN
 from runner.components.settings import Settings
 from runner.spec.analyses import KINDS
 from runner.spec.compose import KEPT_WHEN_NAMED
@@ -118,7 +119,7 @@ def _begun_names(choices: list[dict[str, Any]], definitions: dict[str, Any]) -> 
 
 def _own_code() -> list[dict[str, Any]]:
     """Return the schemas of own code, whose settings are not known here."""
-    name = {"type": "string", "pattern": r"\.py:"}
+    name = {"type": "string", "pattern": PATTERN}
     return [name, {"type": "object", "required": ["name"], "properties": {"name": name}}]
 
 

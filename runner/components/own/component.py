@@ -12,9 +12,10 @@ from pydantic import Field, create_model
 from runner.components.component import Component
 from runner.components.own.annotations import as_annotated
 from runner.components.own.declared_files import check_unchanged
+from runner.components.own.installed import find_installed
 from runner.components.own.loading import OwnModules, failed
-from runner.components.own.local_files import LocalFiles, read_local_files
-from runner.components.own.names import CodeName, parse_code_name
+from runner.components.own.local_files import LocalFiles, read_local_files, read_package_files
+from runner.components.own.names import CodeName, PackageName, parse_code_name
 from runner.components.own.permission import permission
 from runner.components.own.problems import CodeProblem, OwnCodeFailed
 from runner.components.own.signature import (
@@ -33,11 +34,18 @@ class OwnClass:
 
     Attributes:
         name: in specs.
+        attribute: the class in its module.
         signature: what it takes.
     """
 
-    def __init__(self, name: CodeName, signature: Signature, modules: OwnModules) -> None:
-        self.name, self.signature = name, signature
+    def __init__(
+        self,
+        name: CodeName | PackageName,
+        attribute: str,
+        signature: Signature,
+        modules: OwnModules,
+    ) -> None:
+        self.name, self.attribute, self.signature = name, attribute, signature
         self._modules = modules
 
     @property
@@ -52,7 +60,7 @@ class OwnClass:
             OwnCodeFailed: when importing or building it raises an error, or a file that it reads
                 has changed since it was hashed.
         """
-        made = self._modules.attribute(self.name.attribute)
+        made = self._modules.attribute(self.attribute)
         if not isinstance(made, type):
             raise OwnCodeFailed(f"'{self.name}' is no class once it is imported")
         try:
@@ -64,7 +72,7 @@ class OwnClass:
 
 
 class OwnComponent(Component):
-    """A class in a Python file that is allowed with `--code`.
+    """A class in a Python file that is allowed with `--code`, or that an installed package offers.
 
     Its settings are the parameters of its `__init__` that have an annotation; they are read from
     the text.
@@ -135,15 +143,19 @@ def known_classes() -> list[type[OwnComponent]]:
     return [each for each in permission().classes.values() if isinstance(each, type)]
 
 
-def _read(kind: type[Own], name: CodeName) -> type[Own]:
+def _read(kind: type[Own], name: CodeName | PackageName) -> type[Own]:
     allowed = permission()
-    files = read_local_files(*allowed.find(name))
+    if isinstance(name, PackageName):
+        package = find_installed(name)
+        files, attribute = read_package_files(package), package.attribute
+    else:
+        files, attribute = read_local_files(*allowed.find(name)), name.attribute
     modules = allowed.modules.setdefault((files.file.path, files.digest), OwnModules(files))
-    signature = read_signature(files.file, name.attribute, kind.GIVEN)
+    signature = read_signature(files.file, attribute, kind.GIVEN)
     fields: dict[str, Any] = {}
     for needed in kind.NEEDED:
         if needed not in signature.settings and needed not in signature.given:
-            found = f"__init__ of {name.attribute} has no parameter {needed}"
+            found = f"__init__ of {attribute} has no parameter {needed}"
             raise CodeProblem(found, ", ".join(kind.NEEDED), position=signature.position)
     for setting, parameter in signature.settings.items():
         annotation = parameter.annotation
@@ -156,14 +168,14 @@ def _read(kind: type[Own], name: CodeName) -> type[Own]:
         default = ... if parameter.default is REQUIRED else parameter.default
         fields[setting] = (annotation, Field(default, description=described))
     made = create_model(
-        name.attribute,
+        attribute,
         __base__=kind,
         __module__=kind.__module__,
         name=(cast(Any, Literal[str(name)]), ...),
         code=(str, Field(files.digest, description=kind.model_fields["code"].description)),
         **fields,
     )
-    made.own = OwnClass(name, signature, modules)
+    made.own = OwnClass(name, attribute, signature, modules)
     made.unreadable = files.unreadable
     return made
 

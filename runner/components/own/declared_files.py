@@ -15,6 +15,7 @@ from stat import S_ISREG
 
 from runner.artifacts.hashes import RACY_NS, file_digest, stamp_of
 from runner.components.own.local_file import LocalFile, position_in
+from runner.components.own.permission import Root
 from runner.components.own.problems import CodeProblem, OwnCodeFailed
 
 NAME = "READS"
@@ -44,11 +45,11 @@ class DeclaredFile:
     stamp: str
 
 
-def read_declared_files(folder: Path, file: LocalFile, tree: ast.Module) -> list[DeclaredFile]:
+def read_declared_files(root: Root, file: LocalFile, tree: ast.Module) -> list[DeclaredFile]:
     """Return the files that a module declares, hashed; none where it declares nothing.
 
     Args:
-        folder: below which they must lie.
+        root: what is allowed; they must lie below its folder.
         file: the module.
         tree: of its text.
 
@@ -78,14 +79,14 @@ def read_declared_files(folder: Path, file: LocalFile, tree: ast.Module) -> list
     if not 0 < len(items) <= MAX_FILES:
         found = f"{NAME} is {ast.unparse(value)[:60]}, which is no list of 1 to {MAX_FILES:,} names"
         raise CodeProblem(found, FORM, position=position_in(file, value))
-    return [_declared(folder, file, item) for item in items]
+    return [_declared(root, file, item) for item in items]
 
 
 def _targets(node: ast.Assign | ast.AnnAssign) -> list[ast.expr]:
     return node.targets if isinstance(node, ast.Assign) else [node.target]
 
 
-def _declared(folder: Path, file: LocalFile, item: ast.expr) -> DeclaredFile:
+def _declared(root: Root, file: LocalFile, item: ast.expr) -> DeclaredFile:
     position = position_in(file, item)
     name = item.value if isinstance(item, ast.Constant) else None
     if not isinstance(name, str) or not name or Path(name).is_absolute():
@@ -94,9 +95,9 @@ def _declared(folder: Path, file: LocalFile, item: ast.expr) -> DeclaredFile:
         )
         raise CodeProblem(found, FORM, position=position)
     try:
-        path = (file.path.parent / name).resolve()
-        if not path.is_relative_to(folder):
-            found = f"{name!r} in {NAME} leads outside of {folder}, to {path}"
+        path = root.resolved(file.path.parent / name)
+        if not path.is_relative_to(root.folder):
+            found = f"{name!r} in {NAME} leads outside of {root.folder}, to {path}"
             hint = "copy it here, or allow a folder that holds both"
             raise CodeProblem(found, hint=hint, position=position)
         stat = path.stat()
@@ -110,7 +111,7 @@ def _declared(folder: Path, file: LocalFile, item: ast.expr) -> DeclaredFile:
         found = f"{name!r} in {NAME} cannot be read: {why}"
         hint = f"it is looked for at {file.path.parent / name}"
         raise CodeProblem(found, hint=hint, position=position) from None
-    return DeclaredFile(path, path.relative_to(folder).as_posix(), digest, stat.st_size, stamp)
+    return DeclaredFile(path, path.relative_to(root.folder).as_posix(), digest, stat.st_size, stamp)
 
 
 def _digest(path: Path, stamp: str, changed_ns: int) -> str:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.machinery import BYTECODE_SUFFIXES, EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Any
 
 from runner.components.own.declared_files import DeclaredFile, read_declared_files
+from runner.components.own.installed import Installed
 from runner.components.own.limits import without_limits_in
 from runner.components.own.local_file import LocalFile, parsed, position_in
 from runner.components.own.other_packages import is_keyed, version_of
@@ -38,6 +40,7 @@ class LocalFiles:
         digest: of what they mean: comments, docstrings and layout do not count; and of the bytes of
             declared files.
         unreadable: the first thing whose effect no digest holds, with its position; or None.
+        release: name and version of the package that they are installed as; or nothing.
     """
 
     main: str
@@ -45,6 +48,7 @@ class LocalFiles:
     declared: tuple[DeclaredFile, ...]
     digest: str
     unreadable: tuple[str, SourcePosition] | None
+    release: tuple[str, ...] = ()
 
     @property
     def file(self) -> LocalFile:
@@ -60,6 +64,28 @@ def read_local_files(root: Root, path: Path) -> LocalFiles:
     """
     inner = path.relative_to(root.folder).with_suffix("").parts
     main = ".".join(inner[:-1] if inner[-1] == "__init__" and len(inner) > 1 else inner)
+    _check_main(path, _module_file(root, main), main)
+    return _read_all(root, main)
+
+
+def read_package_files(package: Installed) -> LocalFiles:
+    """Return the module that an installed package names, and what it imports of the package.
+
+    What cannot be read from the text is held by the package's version, unless it can be edited.
+
+    Raises:
+        CodeProblem: when a module has no source, or it cannot be read or parsed.
+    """
+    if _module_file(package.root, package.module) is None:
+        _check_source(package.root, package.module)
+        found = f"{package.shown} has no source of {package.module} in {package.root.folder}"
+        raise CodeProblem(found, hint="its entry point may be wrong, or be for another version")
+    release = (package.distribution, package.version)
+    files = _read_all(package.root, package.module, release)
+    return files if package.is_editable else replace(files, unreadable=None)
+
+
+def _read_all(root: Root, main: str, release: tuple[str, ...] = ()) -> LocalFiles:
     modules: dict[str, LocalFile] = {}
     digests: dict[str, str] = {}
     others: set[str] = set()
@@ -68,23 +94,26 @@ def read_local_files(root: Root, path: Path) -> LocalFiles:
     left = [main]
 
     def is_local(top: str) -> bool:
-        return _module_file(root, top) is not None or (root.folder / top).is_dir()
+        is_there = _module_file(root, top) is not None or (root.folder / top).is_dir()
+        return is_there and (top in root.tops or not root.tops)
 
     while left:
         name = left.pop()
         if name in modules:
             continue
-        there = _module_file(root, name)
-        if name == main:
-            _check_main(path, there, name)
+        top = name.partition(".")[0]
+        is_own = top in root.tops or not root.tops
+        there = _module_file(root, name) if is_own else None
         if there is None:
-            others.add(name.partition(".")[0])
+            others.add(top)
+            if root.tops and is_own:
+                _check_source(root, name)
             continue
         if len(modules) == MAX_FILES:
             raise CodeProblem(f"{root.shown} imports more than {MAX_FILES} modules")
         file = modules[name] = _read(root, there, name)
         tree = parsed(file)
-        reads = read_declared_files(root.folder, file, tree)
+        reads = read_declared_files(root, file, tree)
         found = unreadable(tree, is_local, declares=bool(reads))
         hidden += [(word, position_in(file, node)) for word, node in found]
         declared += reads
@@ -96,8 +125,11 @@ def read_local_files(root: Root, path: Path) -> LocalFiles:
     parts: list[Any] = [main, sorted(digests.items()), sorted(versions.items())]
     if declared:
         parts.append(sorted({each.shown: each.digest for each in declared}.items()))
+    if release:
+        parts.append(["package", *release])
     first = min(hidden, key=lambda each: each[1], default=None)
-    return LocalFiles(main, modules, tuple(declared), content_key("code", parts)[:32], first)
+    digest = content_key("code", parts)[:32]
+    return LocalFiles(main, modules, tuple(declared), digest, first, release)
 
 
 def _source(file: LocalFile, tree: ast.Module) -> Source:
@@ -139,8 +171,23 @@ def _module_file(root: Root, name: str) -> Path | None:
     return None
 
 
+def _check_source(root: Root, name: str) -> None:
+    """Check that a module of a package, if it is one, is not compiled.
+
+    Raises:
+        CodeProblem: when it is.
+    """
+    base = root.folder.joinpath(*name.split("."))
+    for suffix in (*EXTENSION_SUFFIXES, *BYTECODE_SUFFIXES):
+        if base.with_name(f"{base.name}{suffix}").is_file():
+            found = f"{name} of {root.shown} is compiled: its source is not there to be read"
+            raise CodeProblem(
+                found, hint="name a class of a package whose modules are Python files"
+            )
+
+
 def _read(root: Root, path: Path, name: str) -> LocalFile:
-    resolved = path.resolve()
+    resolved = root.resolved(path)
     if not resolved.is_relative_to(root.folder):
         found = f"{path} leads outside of {root.folder}, to {resolved}"
         raise CodeProblem(found, hint="copy it here, or allow a folder that holds both")

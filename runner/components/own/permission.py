@@ -1,11 +1,14 @@
 """Which Python files may be read and run in an invocation, and where a name leads among them.
 
+What is installed as a package needs no permission: see `installed`.
+
 Owns permission. It is given on the command line or by a caller of the API, and holds within a
 ``with``; nothing that is read from a spec, a database, a checkpoint or an archive adds to it.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -13,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runner.components.own.names import CodeName
+from runner.components.own.names import CodeName, PackageName
 from runner.components.own.problems import CodeProblem
 from runner.core.errors import UsageError, nearest
 
@@ -30,17 +33,26 @@ class Root:
         name: of the file, as a spec names it; "" of a folder.
         path: absolute, links resolved.
         given: as it was given, absolute.
+        tops: top-level modules that are own code there; none: all are.
     """
 
     shown: str
     name: str
     path: Path
     given: str
+    tops: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:
         """Where its modules lie: what own code imports is looked for here first."""
         return self.path.parent if self.name else self.path
+
+    def resolved(self, path: Path) -> Path:
+        """Return an absolute path whose links are resolved, but for those of a package.
+
+        Installers may link a package's files to where they keep them.
+        """
+        return Path(os.path.abspath(path)) if self.tops else path.resolve()
 
 
 @dataclass(frozen=True)
@@ -55,7 +67,9 @@ class Permission:
     """
 
     roots: tuple[Root, ...] = ()
-    classes: dict[tuple[Any, CodeName], Any] = field(default_factory=dict, compare=False)
+    classes: dict[tuple[Any, CodeName | PackageName], Any] = field(
+        default_factory=dict, compare=False
+    )
     modules: dict[tuple[Path, str], Any] = field(default_factory=dict, compare=False)
 
     @property
@@ -119,6 +133,14 @@ _CURRENT: ContextVar[Permission] = ContextVar("code that may be run", default=NO
 def permission() -> Permission:
     """Return what may be run now; nothing unless somebody has allowed it."""
     return _CURRENT.get()
+
+
+def forget_packages() -> None:
+    """Read the classes of packages anew that are named next; those that are in use stay.
+
+    What is allowed by ``--code`` is read once for as long as it is allowed.
+    """
+    NOTHING.classes.clear()
 
 
 @contextmanager
