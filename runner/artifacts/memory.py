@@ -41,7 +41,7 @@ class LayoutCache:
     Image shapes, networks' layouts and digests of weights; or other things, in a file of their own.
     """
 
-    FORMAT = 5
+    FORMAT = 6
     """Raised when what is remembered changes; files of another format are not read."""
 
     def __init__(self, path: Path) -> None:

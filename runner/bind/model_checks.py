@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,8 @@ class ModelChecker:
         shape = (int(channels), int(height), int(width))
         check_augmentation(resolved, shape)
         unshared = check_own_code(resolved, shape, len(source.classes), self._layouts)
+        if layout["unsplit"]:
+            unshared = replace(unshared, features=f"'{settings.model.name}': {layout['unsplit']}")
         loaded = prefix_weights = ""
         if weights_name(settings.model):
             loaded = prefix_weights = f"{PROVISIONAL} {weights_name(settings.model)}"

@@ -27,7 +27,8 @@ from runner.engine.network.freezing import (
 )
 from runner.engine.network.initial import initial_network
 from runner.engine.network.layout import count_parameters
-from runner.engine.network.split import SplitNetwork, split_at_prefix
+from runner.engine.network.own_split import frozen_split
+from runner.engine.network.split import SplitNetwork
 
 if TYPE_CHECKING:
     from runner.engine.context import Context
@@ -84,7 +85,7 @@ class Network:
 
     def split(self) -> SplitNetwork | None:
         """Return the network split behind its frozen prefix, or None when it has none."""
-        return split_at_prefix(self.module, self.frozen)
+        return frozen_split(self.module, self.frozen)
 
 
 def build_network(

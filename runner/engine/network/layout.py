@@ -21,7 +21,8 @@ from runner.components.models.shapes_net import output_on_meta
 from runner.components.settings import Settings
 from runner.engine.network.freezing import find_frozen
 from runner.engine.network.own_layout import own_network
-from runner.engine.network.split import features_shape, split_at_prefix
+from runner.engine.network.own_split import split_own
+from runner.engine.network.split import SplitNetwork, features_shape, split_at_prefix
 from runner.engine.network.tensors import tensors_digest
 
 Shape = tuple[int, int, int]
@@ -37,6 +38,7 @@ class Layout:
         cut: where the frozen prefix ends, or "".
         features: shape of one image's output of the prefix, or ().
         structure: digest of the prefix's operations, or "".
+        unsplit: why frozen layers of an own network have no prefix, or "".
     """
 
     parameters: int
@@ -44,6 +46,7 @@ class Layout:
     cut: str = ""
     features: tuple[int, ...] = ()
     structure: str = ""
+    unsplit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +104,24 @@ def network_layout(settings: Settings, shape: Shape, num_classes: int) -> Layout
     if isinstance(settings.model, OwnModel):
         outputs = num_outputs(settings.model, num_classes)
         own, multiply_adds = own_network(settings, shape, outputs)
-        find_frozen(own, settings.model.freeze)
-        return Layout(count_parameters(own), multiply_adds)
+        split, why = split_own(own, find_frozen(own, settings.model.freeze))
+        parameters = count_parameters(own)
+        try:
+            return _layout(parameters, multiply_adds, split, shape, why)
+        except Exception as error:  # own code, whose parts nobody has called by themselves
+            why = f"what comes before its trained layers cannot be computed alone ({error})"
+            return Layout(parameters, multiply_adds, unsplit=why)
     module = network_on_meta(settings.model, shape, num_classes)
     frozen = find_frozen(module, settings.model.freeze)
     split = split_at_prefix(module, frozen)
-    parameters, multiply_adds = count_parameters(module), count_multiply_adds(module, shape)
+    return _layout(count_parameters(module), count_multiply_adds(module, shape), split, shape)
+
+
+def _layout(
+    parameters: int, multiply_adds: int, split: SplitNetwork | None, shape: Shape, why: str = ""
+) -> Layout:
     if split is None:
-        return Layout(parameters, multiply_adds)
+        return Layout(parameters, multiply_adds, unsplit=why)
     return Layout(
         parameters=parameters,
         multiply_adds=multiply_adds,
@@ -143,7 +156,12 @@ def weights_digest(settings: Settings, shape: Shape, num_classes: int, path: Pat
 
 
 def outside_prefix(settings: Settings, shape: Shape, num_classes: int) -> frozenset[str]:
-    """Return the names of the tensors that the frozen prefix of a network does not need."""
+    """Return the names of the tensors that the frozen prefix of a network does not need.
+
+    Of an own network, none: it is always built whole.
+    """
+    if isinstance(settings.model, OwnModel):
+        return frozenset()
     module = network_on_meta(settings.model, shape, num_classes)
     split = split_at_prefix(module, find_frozen(module, settings.model.freeze))
     needed = () if split is None else split.tensors

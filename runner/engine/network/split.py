@@ -7,6 +7,7 @@ share their layers with the whole network: training one trains the other.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +17,6 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from runner.components.models.layers_net import LeafTracer, graph_module
 from runner.components.models.shapes_net import output_on_meta
-from runner.components.own.loading import PREFIX
 from runner.engine.network.freezing import Frozen
 
 Shape = tuple[int, ...]
@@ -34,33 +34,49 @@ class SplitNetwork:
     """
 
     cut: str
-    prefix: fx.GraphModule
-    head: fx.GraphModule
+    prefix: nn.Module
+    head: nn.Module
     tensors: tuple[str, ...]
 
 
 def split_at_prefix(network: nn.Module, frozen: Frozen) -> SplitNetwork | None:
-    """Return a network split behind its frozen prefix, or None when it has none.
+    """Return a network of the program's own split behind its frozen prefix, None without one.
 
-    Own code, and other packages', may do in its layers what a trace does not show: it is not
-    split.
+    Other packages' may do in their layers what a trace does not show: they are not split.
     """
-    if not frozen.parameters or type(network).__module__.startswith((PREFIX, "timm.")):
+    if not frozen.parameters or type(network).__module__.startswith("timm."):
         return None
     graph = _traced(network)
     if graph is None:
         return None
     nodes = list(graph.nodes)
+    for last, cut in ends_of_prefix(network, nodes, frozen):
+        prefix, head = parts_of(network, nodes, last)
+        return SplitNetwork(cut, prefix, head, tuple(prefix.state_dict()))
+    return None
+
+
+def ends_of_prefix(
+    network: nn.Module, nodes: Sequence[fx.Node], frozen: Frozen
+) -> Iterator[tuple[int, str]]:
+    """Yield where a frozen prefix with weights may end, the last place first.
+
+    That is after which operation, and the name of the one whose output is used behind it.
+
+    Args:
+        network: that was traced.
+        nodes: its operations in their order.
+        frozen: what of it is.
+    """
     fixed = [_is_fixed(network, node, frozen) for node in nodes]
     end = fixed.index(False)
     with_weights = [i for i in range(end) if _has_weights(network, nodes[i])]
     if not with_weights:
-        return None
+        return
     for last in range(end - 1, with_weights[-1] - 1, -1):
         crossing = _crossing(nodes, last)
         if len(crossing) == 1 and crossing[0].op != "placeholder":
-            return _split_behind(network, nodes, last, crossing[0])
-    return None
+            yield last, crossing[0].name
 
 
 def _traced(network: nn.Module) -> fx.Graph | None:
@@ -104,15 +120,17 @@ def _has_weights(network: nn.Module, node: fx.Node) -> bool:
     )
 
 
-def _crossing(nodes: list[fx.Node], last: int) -> list[fx.Node]:
+def _crossing(nodes: Sequence[fx.Node], last: int) -> list[fx.Node]:
     """Return the nodes up to ``last`` whose output is used behind it."""
     later = set(nodes[last + 1 :])
     return [node for node in nodes[: last + 1] if later.intersection(node.users)]
 
 
-def _split_behind(
-    network: nn.Module, nodes: list[fx.Node], last: int, crossing: fx.Node
-) -> SplitNetwork:
+def parts_of(
+    network: nn.Module, nodes: Sequence[fx.Node], last: int
+) -> tuple[fx.GraphModule, fx.GraphModule]:
+    """Return what comes up to an operation, of which one output is used later, and what follows."""
+    (crossing,) = _crossing(nodes, last)
     first, second = fx.Graph(), fx.Graph()
     copies: dict[fx.Node, fx.Node] = {}
     for node in nodes[: last + 1]:
@@ -121,8 +139,7 @@ def _split_behind(
     copies = {crossing: second.placeholder("features")}
     for node in nodes[last + 1 :]:
         copies[node] = second.node_copy(node, lambda other: copies[other])
-    prefix, head = graph_module(network, first), graph_module(network, second)
-    return SplitNetwork(crossing.name, prefix, head, tuple(prefix.state_dict()))
+    return graph_module(network, first), graph_module(network, second)
 
 
 def features_shape(split: SplitNetwork, image_shape: Shape) -> Shape:
@@ -132,4 +149,4 @@ def features_shape(split: SplitNetwork, image_shape: Shape) -> Shape:
     if device.type == "meta":
         return tuple(output_on_meta(split.prefix, image_shape).shape[1:])
     with torch.no_grad():
-        return tuple(split.prefix(torch.empty((1, *image_shape), device=device)).shape[1:])
+        return tuple(split.prefix(torch.zeros((1, *image_shape), device=device)).shape[1:])

@@ -7,7 +7,7 @@ several networks may hold the same one.
 from __future__ import annotations
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
 from runner.engine.network.build import Network
 from runner.engine.stages.features import Opened
@@ -27,7 +27,7 @@ class Common:
     def __init__(self) -> None:
         self.features: Opened = {}
         self._tensors: dict[str, Tensor] = {}
-        self._prefix: fx.GraphModule | None = None
+        self._prefix: nn.Module | None = None
 
     def share_frozen(self, network: Network) -> None:
         """Let a network hold the frozen tensors of those before it, where they are equal."""
@@ -80,7 +80,7 @@ def _held(network: Network) -> list[tuple[str, nn.Module, str]]:
     ]
 
 
-def _compute_the_same(one: fx.GraphModule, other: fx.GraphModule) -> bool:
+def _compute_the_same(one: nn.Module, other: nn.Module) -> bool:
     if one is other:
         return True
     mine, theirs = one.state_dict(), other.state_dict()
