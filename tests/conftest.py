@@ -1,8 +1,12 @@
-"""What holds for all tests: one thread each, since two test processes share two cores."""
+"""What holds for all tests: one thread each, since two test processes share two cores.
+
+And no GPU, but for tests with the marker `gpu`: what is printed and planned names the CPU.
+"""
 
 import functools
 import gc
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from typing import Any
@@ -26,6 +30,22 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("runner")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hide the GPUs of this machine unless tests that need one are asked for, as by `-m gpu`."""
+    if not _asks_for_gpus(config):
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
+def _asks_for_gpus(config: pytest.Config) -> bool:
+    return re.search(r"(?<!not )\bgpu\b", config.option.markexpr) is not None
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave out tests that need a GPU where it is hidden, as by `-m ""`, which is all tests."""
+    if item.get_closest_marker("gpu") and not _asks_for_gpus(item.config):
+        pytest.skip("needs a CUDA device: -m gpu")
 
 
 @pytest.fixture(scope="session", autouse=True)

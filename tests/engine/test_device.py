@@ -1,5 +1,6 @@
 """Which devices there are, by name; an Apple GPU is made up."""
 
+import os
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,6 +26,12 @@ def test_an_apple_gpu_is_chosen_by_its_name_only() -> None:
     assert choose_device("mps") == MPS
     assert choose_device(None) == choose_device("auto") == torch.device("cpu")
     assert device_name(MPS) == "mps"
+
+
+def test_tests_that_need_no_gpu_see_none(pytestconfig: pytest.Config) -> None:
+    if "not gpu" in pytestconfig.option.markexpr:
+        assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
+        assert choose_device(None) == torch.device("cpu")
 
 
 @pytest.mark.usefixtures("apple")
