@@ -9,6 +9,7 @@ from runner.components.data.dataset import DataAccess, ImageSource
 from runner.components.data.finding import MissingData
 from runner.components.data.invalid import InvalidData, UnknownClasses
 from runner.components.data.listing import SharedFolder
+from runner.components.own.problems import OwnCodeFailed
 from runner.core.errors import Problem, SpecError, nearest
 from runner.spec.cells import ResolvedCell
 from runner.spec.nodes import find
@@ -37,6 +38,9 @@ def build_source(resolved: ResolvedCell, access: DataAccess) -> ImageSource:
     except SharedFolder as error:
         hint = "give each class a folder of its own"
         raise problem_at(resolved, "data.path", str(error), hint=hint) from None
+    except OwnCodeFailed as error:
+        allowed, hint = error.allowed, error.hint
+        raise problem_at(resolved, "data.dataset", error.found, allowed, hint=hint) from None
     except OSError as error:
         found = f"the data cannot be read: {error}"
         denied = isinstance(error, PermissionError)
@@ -88,12 +92,15 @@ def _refuse_parted_groups(resolved: ResolvedCell, source: ImageSource) -> None:
     for split, setting in FRACTIONS:
         is_fold = data.fold is not None and data.fold.held_out == setting
         if fractions[setting] and not is_fold and split not in source.splits:
-            hint = "say in a column `split` which images are test" if setting == "test" else ""
+            column = data.group_column()
+            shown = "`groups`" if column is None else f"data.columns.group: {column}"
+            where = "`splits`" if column is None else "a column `split`"
+            hint = f"say in {where} which images are test" if setting == "test" else ""
             raise problem_at(
                 resolved,
                 f"data.{setting}",
                 f"data.{setting} is {fractions[setting]}, but images of a group"
-                f" (data.columns.group: {data.group_column()}) are not to be taken apart",
+                f" ({shown}) are not to be taken apart",
                 f"data.{setting}: 0",
                 hint=hint,
             )
@@ -130,7 +137,8 @@ def _invalid(error: InvalidData, resolved: ResolvedCell) -> Problem:
 
 def missing_data(error: MissingData, resolved: ResolvedCell) -> Problem:
     """Return the problem of a missing data set, with its position in the spec."""
-    path = f"data.{error.setting}" if find(resolved.tree, ["data", "path"]) else "data.dataset"
+    given = find(resolved.tree, ["data", error.setting.partition(".")[0]])
+    path = f"data.{error.setting}" if given else "data.dataset"
     looked = ", ".join(str(path) for path in error.looked)
     found = f"missing data set {resolved.settings.data.dataset}: {error.what}"
     found += f"\n    looked for: {looked}" if looked else ""

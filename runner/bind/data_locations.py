@@ -8,10 +8,12 @@ from pathlib import Path
 
 from runner.bind.bound_cell import BoundCell
 from runner.bind.workspace import Workspace
-from runner.components.data import Data
+from runner.components.component import canonical_settings
 from runner.components.data.dataset import ImageSource
 from runner.components.data.finding import MissingData
+from runner.components.resolved import typed_data
 from runner.core.errors import DataError
+from runner.core.run import ResolvedSettings
 from runner.lower.trajectory import pixels_key
 
 
@@ -20,12 +22,12 @@ class DataLocation:
     """Where the images of a bound cell were found; can be pickled.
 
     Attributes:
-        settings: of the data set.
+        settings: of the data set; own code is read anew where they are used.
         spec: file of the spec that asks for it.
         fingerprint: of what was found.
     """
 
-    settings: Data
+    settings: ResolvedSettings
     spec: Path
     fingerprint: str
 
@@ -36,12 +38,12 @@ class DataLocation:
             DataError: when they are gone, or not those that were found.
         """
         try:
-            source = self.settings.build(workspace.data_access(self.spec))
+            source = typed_data(self.settings).build(workspace.data_access(self.spec))
         except (MissingData, OSError, ValueError) as error:
             raise DataError(f"the data cannot be found again: {error}") from error
         if source.fingerprint != self.fingerprint:
             raise DataError(
-                f"the data set {self.settings.dataset} has changed since this run began;"
+                f"the data set {self.settings.json['dataset']} has changed since this run began;"
                 " the same command looks at it anew"
             )
         return source
@@ -53,8 +55,9 @@ def data_locations(cells: Iterable[BoundCell]) -> dict[str, DataLocation]:
     for cell in cells:
         if cell.source is not None:
             data, fingerprint = cell.resolved.settings.data, cell.source.fingerprint
+            settings = ResolvedSettings(canonical_settings(data), data)
             found[pixels_key(data, fingerprint)] = DataLocation(
-                data, cell.experiment.path, fingerprint
+                settings, cell.experiment.path, fingerprint
             )
     return found
 

@@ -109,7 +109,7 @@ def _digests(value: Any, path: str) -> Iterator[tuple[str, str]]:
         value = {str(number): item for number, item in enumerate(value)}
     if not isinstance(value, Mapping):
         return
-    if is_code_name(value.get("name")) and "code" in value:
+    if is_code_name(value.get("dataset", value.get("name"))) and "code" in value:
         yield path, str(value["code"])
     for name, inner in value.items():
         yield from _digests(inner, f"{path}.{name}" if path else name)

@@ -13,7 +13,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from runner.components.component import keyed_text
 from runner.components.data import Data
-from runner.components.data.dataset import DatasetSettings
 from runner.components.own.problems import KIND, CodeProblem
 from runner.components.settings import Settings
 from runner.core.errors import UsageError
@@ -32,9 +31,9 @@ def typed_settings(resolved: ResolvedSettings) -> Settings:
     return settings
 
 
-def typed_data(resolved: ResolvedSettings) -> DatasetSettings:
+def typed_data(resolved: ResolvedSettings) -> Data:
     """Return the settings of a run's data as their own class."""
-    settings: DatasetSettings = _typed(resolved, Data)
+    settings: Data = _typed(resolved, Data)
     return settings
 
 

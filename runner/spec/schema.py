@@ -94,15 +94,15 @@ def _allow_names(properties: dict[str, Any], definitions: dict[str, Any]) -> Non
     """Let a component be written as its name alone, as in ``optimizer: adam``."""
     component_keys = {path.rpartition(".")[2] for path in COMPONENT_PATHS}
     own_keys = {
-        path.rpartition(".")[2]
-        for path in COMPONENT_PATHS
+        path.rpartition(".")[2]: key
+        for path, key in COMPONENT_PATHS.items()
         if own_kind_at(Settings, path.split(".")) is not None
     }
     for name, schema in properties.items():
         mapping = schema.get("discriminator", {}).get("mapping")
         if name in component_keys and mapping:
             names = {"type": "string", "enum": sorted(mapping)}
-            own = _own_code() if name in own_keys else []
+            own = _own_code(own_keys[name]) if name in own_keys else []
             begun = _begun_names(schema["oneOf"], definitions)
             schema["oneOf"] = [names, *begun, *own, *schema["oneOf"]]
 
@@ -117,10 +117,10 @@ def _begun_names(choices: list[dict[str, Any]], definitions: dict[str, Any]) -> 
     ]
 
 
-def _own_code() -> list[dict[str, Any]]:
+def _own_code(key: str) -> list[dict[str, Any]]:
     """Return the schemas of own code, whose settings are not known here."""
     name = {"type": "string", "pattern": PATTERN}
-    return [name, {"type": "object", "required": ["name"], "properties": {"name": name}}]
+    return [name, {"type": "object", "required": [key], "properties": {key: name}}]
 
 
 def _allow_short_pipelines(definitions: dict[str, Any]) -> None:
@@ -138,7 +138,7 @@ def _allow_short_pipelines(definitions: dict[str, Any]) -> None:
 def _step(schema: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of a step that may be its name alone."""
     names = {"type": "string", "enum": sorted(schema["discriminator"]["mapping"])}
-    return {**schema, "oneOf": [names, *_own_code(), *schema["oneOf"]]}
+    return {**schema, "oneOf": [names, *_own_code("name"), *schema["oneOf"]]}
 
 
 def _extends() -> dict[str, Any]:

@@ -8,6 +8,7 @@ from own_nets import write_nets
 from pydantic import TypeAdapter, ValidationError
 
 from runner.components.component import canonical_settings, keyed_settings
+from runner.components.data import Data
 from runner.components.models import Model
 from runner.components.own.permission import allow_code
 from runner.components.own.problems import CodeProblem
@@ -163,3 +164,32 @@ def test_what_a_digest_cannot_hold_needs_a_version(tmp_path: Path) -> None:
         with pytest.raises(ValidationError, match=r"uses `.*` \(nets\.py:1:1\)"):
             read(tmp_path, f"{line}\nclass Net: pass\n")
     assert read(tmp_path, "from torch.nn import *\nimport re\nre.compile('a')\nclass Net: pass\n")
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        "Path",
+        "pathlib.Path",
+        "'Path'",
+        "Path | None",
+        "None | Path",
+        "Optional[Path]",
+        "Path | str",
+    ],
+)
+def test_paths_are_settings_of_data_sets_alone(tmp_path: Path, annotation: str) -> None:
+    assert problem(tmp_path, f"num_classes: int, home: {annotation}").found.startswith("the annot")
+    (tmp_path / "sets.py").write_text(
+        "class Set:\n    def __init__(\n"
+        f"        self, home: {annotation} = 'a', none: {annotation} = None\n    ):\n        pass\n"
+    )
+    with allow_code(tmp_path):
+        adapter, named = TypeAdapter(Data), {"dataset": "sets.py:Set"}
+        if "None" in annotation or "Optional" in annotation:
+            found = adapter.validate_python(named)
+            assert (found.home, found.none) == ("a", None)  # type: ignore[union-attr]
+            assert "home" not in keyed_settings(found)
+        else:
+            with pytest.raises(ValidationError, match=r"which is no|is none of a setting"):
+                adapter.validate_python(named)

@@ -105,3 +105,19 @@ def test_the_spec_with_other_columns_is_valid_and_reads_them(
         each.settings.data.columns.label for each in load_experiment(Path("other.yaml")).cells
     ]
     assert labels == ["species", "genus"]
+
+
+@pytest.mark.slow
+def test_the_class_on_the_page_is_read_and_trained(run: Run) -> None:
+    exec(block("own-plates", "python"), {})
+    Path("cells.py").write_text(block(r"cells\.py", "python"))
+    Path("cells.yaml").write_text(block(r"cells\.yaml", "yaml"))
+    for command, shown in commands("own-cells"):
+        code, printed = run(command)
+        assert code == 0
+        lines = [line for line in shown.splitlines() if line != "…"]
+        if command.startswith("runner plan"):
+            assert set(lines) <= set(printed.splitlines())
+        else:
+            assert without_numbers(printed.strip()) == without_numbers(shown.strip())
+            assert min(map(float, re.findall(r"(0\.\d{3})", printed))) > 0.8

@@ -16,11 +16,13 @@ from runner.components.data.huggingface import HuggingFace
 from runner.components.data.imagefolder import ImageFolder
 from runner.components.data.imagenette import Imagenette
 from runner.components.data.mnist import FashionMnist, Kmnist, Mnist
+from runner.components.data.own_data import OwnData
 from runner.components.data.oxford_iiit_pet import OxfordIiitPet
 from runner.components.data.stl10 import Stl10
 from runner.components.data.svhn import Svhn
 from runner.components.data.synthetic import Synthetic
 from runner.components.data.table import Table
+from runner.components.own.union import OwnCode
 
 Data = Annotated[
     Digits
@@ -44,4 +46,5 @@ Data = Annotated[
     | Dtd
     | Imagenette,
     Field(discriminator="dataset"),
+    OwnCode(OwnData),
 ]

@@ -9,10 +9,13 @@ import ast
 import types
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from runner.components.own.limits import (
     DESCRIPTION,
+    MAX_TEXT,
     LimitProblem,
     Limits,
     annotated_parts,
@@ -33,6 +36,7 @@ ANNOTATIONS = (
 MAX_DEPTH = 20
 """Of annotations within each other."""
 
+PATH: Any = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
 _PLAIN: Mapping[str, Callable[[Limits], Any]] = {
     "int": partial(of_number, int),
     "float": partial(of_number, float),
@@ -40,6 +44,26 @@ _PLAIN: Mapping[str, Callable[[Limits], Any]] = {
     "str": of_text,
     "None": lambda _: None,
 }
+
+
+def path_type(node: ast.expr) -> Any:
+    """Return the type for pydantic of a path, `Path` or `Path | None`; None for anything else."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        try:
+            return path_type(ast.parse(node.value, mode="eval").body)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return None
+    if isinstance(node, ast.Subscript) and last_name(node.value) == "Optional":
+        return None if path_type(node.slice) is None else PATH | None
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        sides = (node.left, node.right)
+        nones = [isinstance(each, ast.Constant) and each.value is None for each in sides]
+        other = sides[nones.index(False)] if sum(nones) == 1 else node
+        is_path = not isinstance(other, ast.BinOp) and path_type(other) is not None
+        return PATH | None if is_path else None
+    return (
+        PATH if isinstance(node, ast.Name | ast.Attribute) and last_name(node) == "Path" else None
+    )
 
 
 def as_annotated(node: ast.expr, value: Any) -> Any:

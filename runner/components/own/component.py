@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast
 
 from pydantic import Field, create_model
+from pydantic.config import JsonDict
 
-from runner.components.component import Component
+from runner.components.component import PATH_FIELD, Component
 from runner.components.own.annotations import as_annotated
 from runner.components.own.declared_files import check_unchanged
 from runner.components.own.installed import find_installed
@@ -85,6 +86,12 @@ class OwnComponent(Component):
     """Parameters that are no settings: the program gives them."""
     NEEDED: ClassVar[tuple[str, ...]] = ()
     """Parameters that the class must have: of those given, and of the kind's own settings."""
+    TAG: ClassVar[str] = "name"
+    """The setting by which a spec chooses it."""
+    IN_KEYS: ClassVar[bool] = True
+    """Whether a run is another one where the code is; not where what it yields is in the keys."""
+    PATHS: ClassVar[bool] = False
+    """Whether parameters may be paths of files and folders."""
 
     code: str = Field(
         min_length=1,
@@ -102,12 +109,17 @@ class OwnComponent(Component):
     def make(self, **given: Any) -> Any:
         """Return an instance of the class, given its settings and what the program gives.
 
+        Args:
+            given: by the names of parameters; of settings that are paths, where they lead.
+
         Raises:
             OwnCodeFailed: when own code raises an error.
         """
         signature = self.own.signature
         settings = {
-            name: as_annotated(parameter.written, getattr(self, name))
+            name: given[name]
+            if parameter.is_path
+            else as_annotated(parameter.written, getattr(self, name))
             for name, parameter in signature.settings.items()
         }
         return self.own(**settings, **{name: given[name] for name in signature.given})
@@ -151,7 +163,7 @@ def _read(kind: type[Own], name: CodeName | PackageName) -> type[Own]:
     else:
         files, attribute = read_local_files(*allowed.find(name)), name.attribute
     modules = allowed.modules.setdefault((files.file.path, files.digest), OwnModules(files))
-    signature = read_signature(files.file, attribute, kind.GIVEN)
+    signature = read_signature(files.file, attribute, kind.GIVEN, kind.PATHS)
     fields: dict[str, Any] = {}
     for needed in kind.NEEDED:
         if needed not in signature.settings and needed not in signature.given:
@@ -164,24 +176,45 @@ def _read(kind: type[Own], name: CodeName | PackageName) -> type[Own]:
             annotation = Annotated[(info.annotation, *info.metadata)]
         else:
             _check_name(kind, setting, parameter)
-        described = parameter.about or f"a setting of {name}"
-        default = ... if parameter.default is REQUIRED else parameter.default
-        fields[setting] = (annotation, Field(default, description=described))
+        fields[setting] = (annotation, _field(kind, name, parameter))
     made = create_model(
         attribute,
         __base__=kind,
         __module__=kind.__module__,
-        name=(cast(Any, Literal[str(name)]), ...),
-        code=(str, Field(files.digest, description=kind.model_fields["code"].description)),
-        **fields,
+        **{
+            kind.TAG: (cast(Any, Literal[str(name)]), ...),
+            "code": (str, _code_field(kind, files.digest)),
+            **fields,
+        },
     )
     made.own = OwnClass(name, attribute, signature, modules)
     made.unreadable = files.unreadable
     return made
 
 
+def _field(kind: type[OwnComponent], name: CodeName | PackageName, parameter: Parameter) -> Any:
+    extra: JsonDict | None = None
+    if parameter.is_path:
+        extra = PATH_FIELD
+    elif not kind.IN_KEYS and parameter.default is not REQUIRED:
+        # a parameter that is added to the code with a default is no other data
+        extra = {"neutral": _as_json(parameter.default)}
+    default = ... if parameter.default is REQUIRED else parameter.default
+    described = parameter.about or f"a setting of {name}"
+    return Field(default, description=described, json_schema_extra=extra)
+
+
+def _as_json(value: Any) -> Any:
+    return [_as_json(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _code_field(kind: type[OwnComponent], digest: str) -> Any:
+    known = kind.model_fields["code"]
+    return Field(digest, description=known.description, json_schema_extra=known.json_schema_extra)
+
+
 def _check_name(kind: type[OwnComponent], setting: str, parameter: Parameter) -> None:
     is_taken = setting in {*kind.model_fields, *kind.__class_vars__} or hasattr(kind, setting)
-    if is_taken or setting == "name" or setting.startswith(("_", "model_")):
+    if is_taken or setting == kind.TAG or setting.startswith(("_", "model_")):
         found = f"{setting} cannot be a setting of own code: the name has another meaning"
         raise CodeProblem(found, hint="rename the parameter", position=parameter.position)

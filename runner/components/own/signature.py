@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from runner.components.own.annotations import ANNOTATIONS, read_annotation
+from runner.components.own.annotations import ANNOTATIONS, path_type, read_annotation
 from runner.components.own.limits import last_name
 from runner.components.own.local_file import LocalFile, parsed, position_in
 from runner.components.own.problems import CodeProblem
@@ -32,6 +32,7 @@ class Parameter:
         written: the annotation in the text.
         about: its description, or "".
         position: where it stands.
+        is_path: whether it is a path, given as a text.
     """
 
     annotation: Any
@@ -39,6 +40,7 @@ class Parameter:
     written: ast.expr
     about: str
     position: SourcePosition
+    is_path: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +58,16 @@ class Signature:
     position: SourcePosition
 
 
-def read_signature(file: LocalFile, name: str, given: tuple[str, ...]) -> Signature:
+def read_signature(
+    file: LocalFile, name: str, given: tuple[str, ...], paths: bool = False
+) -> Signature:
     """Return what the ``__init__`` of a class takes.
 
     Args:
         file: that defines it, at its top level.
         name: of the class.
         given: names of parameters that are no settings, since the program gives them.
+        paths: whether a setting may be a path.
 
     Raises:
         CodeProblem: when there is no such class, or a parameter cannot be a setting.
@@ -85,7 +90,7 @@ def read_signature(file: LocalFile, name: str, given: tuple[str, ...]) -> Signat
         if argument.arg in given:
             taken.append(argument.arg)
         else:
-            settings[argument.arg] = _parameter(file, argument, default)
+            settings[argument.arg] = _parameter(file, argument, default, paths)
     return Signature(settings, tuple(taken), position)
 
 
@@ -105,7 +110,7 @@ def _init(
         if inits:
             return inits[-1]
         names = [last_name(base) for base in node.bases]
-        if names in ([], ["object"], ["Module"]):
+        if names in ([], ["object"], ["Module"], ["Dataset"]):
             return None
         node = classes.get(names[0]) if len(names) == 1 else None
     found = f"{owner.name} has no __init__ in this file: its settings cannot be read"
@@ -135,14 +140,18 @@ def _arguments(file: LocalFile, init: ast.FunctionDef) -> Iterator[tuple[ast.arg
     yield from zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
 
 
-def _parameter(file: LocalFile, argument: ast.arg, default: ast.expr | None) -> Parameter:
+def _parameter(
+    file: LocalFile, argument: ast.arg, default: ast.expr | None, paths: bool
+) -> Parameter:
     position = position_in(file, argument)
     if argument.annotation is None:
         found = f"{argument.arg} has no annotation, so that it cannot be a setting"
         raise CodeProblem(found, ANNOTATIONS, position=position)
-    kind, about = read_annotation(file, argument.annotation)
+    path: Any = path_type(argument.annotation) if paths else None
+    is_path = path is not None
+    kind, about = (path, "") if is_path else read_annotation(file, argument.annotation)
     if default is None:
-        return Parameter(kind, REQUIRED, argument.annotation, about, position)
+        return Parameter(kind, REQUIRED, argument.annotation, about, position, is_path)
     try:
         value = _plain(ast.literal_eval(default))
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
@@ -157,7 +166,7 @@ def _parameter(file: LocalFile, argument: ast.arg, default: ast.expr | None) -> 
         shown = ast.unparse(argument.annotation)
         found = f"the default of {argument.arg} is {ast.unparse(default)}, which is no {shown}"
         raise CodeProblem(found, position=position) from None
-    return Parameter(kind, value, argument.annotation, about, position)
+    return Parameter(kind, value, argument.annotation, about, position, is_path)
 
 
 def _plain(value: Any) -> Any:

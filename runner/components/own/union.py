@@ -35,7 +35,7 @@ class OwnCode:
             self._validated,
             serialization=core_schema.plain_serializer_function_ser_schema(canonical_settings),
         )
-        return core_schema.tagged_union_schema({OURS: handler(source), OWN: own}, _branch)
+        return core_schema.tagged_union_schema({OURS: handler(source), OWN: own}, self._branch)
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
@@ -48,20 +48,22 @@ class OwnCode:
         if isinstance(value, OwnComponent):
             return value
         try:
-            chosen = own_class(self.kind, value["name"])
-            _check(chosen, value)
+            chosen = own_class(self.kind, value[self.kind.TAG])
+            if self.kind.IN_KEYS:
+                _check(chosen, value)
+            else:  # the code of a record may have been another one
+                value = {name: each for name, each in value.items() if name != "code"}
         except CodeProblem as problem:
             raise problem.for_pydantic() from None
         if info.mode == "json":
             return chosen.model_validate_json(json.dumps(value))
         return chosen.model_validate(value)
 
-
-def _branch(value: Any) -> str:
-    is_own = isinstance(value, OwnComponent) or (
-        isinstance(value, dict) and is_code_name(value.get("name"))
-    )
-    return OWN if is_own else OURS
+    def _branch(self, value: Any) -> str:
+        is_own = isinstance(value, OwnComponent) or (
+            isinstance(value, dict) and is_code_name(value.get(self.kind.TAG))
+        )
+        return OWN if is_own else OURS
 
 
 def _check(chosen: type[OwnComponent], value: dict[str, Any]) -> None:
