@@ -135,7 +135,8 @@ SPECIAL = {
     "cells.settings": "JSON: everything resolved, by section, where `run_key` is null",
     "claims.attempt_id": "the attempt in progress",
     "experiments.checksum": "hash of the row and its cells",
-    "evaluations.name": "of a measure, as loss, accuracy or top5_accuracy",
+    "evaluations.name": "of a measure, as loss, accuracy or top5_accuracy; of an own metric, `own_`"
+    " and its key, which `experiments.document` has under `metrics`",
     "latest_results.checksum": "JSON: hashes of the result, its stages, each metric, the steps",
     "latest_results.seconds": "`train_seconds` and those of preparing and testing",
     "metrics.name": "of a measure, as loss or accuracy",

@@ -18,6 +18,7 @@ from runner.bind.bound_cell import BoundCell
 from runner.bind.data_checks import build_source, check_class_weights, missing_data
 from runner.bind.measure_checks import measure_problems
 from runner.bind.model_checks import PROVISIONAL, ModelChecker
+from runner.bind.own_metric_checks import own_metric_problems
 from runner.bind.pretrained import MissingWeights, find_weights
 from runner.bind.workspace import Workspace
 from runner.components.component import canonical_settings
@@ -91,6 +92,7 @@ class Binder:
                 except SpecError as error:
                     problems += error.problems
         problems += dict.fromkeys(measure_problems(cells))
+        problems += dict.fromkeys(own_metric_problems(cells, self._layouts))
         problems += dict.fromkeys(analysis_problems(cells, self._layouts))
         problems += dict.fromkeys(analysis_column_problems(cells))
         if problems:

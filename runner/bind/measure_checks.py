@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from runner.bind.positions import written_node
-from runner.components.measures import METRIC_NAMES, measure_of
+from runner.components.measures import is_metric, measure_of
 from runner.components.settings import monitors
 from runner.core.errors import Problem
 
@@ -71,4 +71,4 @@ def _column_problems(experiment: Experiment, classes: int) -> Iterator[Problem]:
 def metrics_in(column: Column) -> Sequence[str]:
     """Return the metrics that a column shows, numbers of the whole run left out."""
     names = () if column.formula is None else column.formula.names
-    return [name for name in names if name in METRIC_NAMES]
+    return [name for name in names if is_metric(name)]

@@ -10,13 +10,14 @@ from functools import cached_property
 
 from runner.bind.bound_cell import BoundCell
 from runner.bind.measure_checks import metrics_in, num_classes
-from runner.components.measures import measure_of, metric_parts
+from runner.components.measures import OWN_PREFIX, measure_of, metric_parts
 from runner.core.reader import KeptWeights
 from runner.core.records import RunStatus
 from runner.core.stages import Evaluate, Stage, Train
-from runner.lower.after_training import leaves_logits, measurement
+from runner.lower.after_training import leaves_logits, measurement, own_measurement
 from runner.lower.stages import Sizes
 from runner.spec.experiment import Experiment
+from runner.spec.metrics import Metrics
 from runner.spec.tables.measured import weights_for_metric
 from runner.store.database import Database
 from runner.store.measurements import FinishedRun, finished_runs
@@ -42,6 +43,7 @@ def measurements(
         finished: how runs ended that have a result; only what is done has weights.
     """
     asked = _asked(cells)
+    own = {each.key: each for cell in cells for each in cell.experiment.metrics.values()}
     cell_of = {cell.run.run_key: cell for cell in cells}
     wanted = {run: reruns[run] for run in asked if finished.get(run) == "done"}
     done = finished_runs(database, wanted) if wanted and database is not None else {}
@@ -49,7 +51,8 @@ def measurements(
     for run, measures in asked.items():
         if run in finished and run not in done:
             continue
-        if stages := tuple(_missing(chains[run], measures, done.get(run), cell_of[run].sizes)):
+        missing = _missing(chains[run], measures, done.get(run), cell_of[run].sizes)
+        if stages := tuple(_of_own_code(each, own) for each in missing):
             found[run] = stages
     return found
 
@@ -90,15 +93,33 @@ class _Columns:
         )
 
 
+def _apart(names: set[str]) -> Iterator[Sequence[str]]:
+    """Yield names of what is measured in one evaluation: each own metric has one of its own."""
+    own = sorted(name for name in names if name.startswith(OWN_PREFIX))
+    if ours := sorted(names.difference(own)):
+        yield ours
+    for name in own:
+        yield [name]
+
+
+def _of_own_code(stage: Evaluate, own: Metrics) -> Evaluate:
+    """Return an evaluation with the own metric that it is of, if it is."""
+    (name, *_) = stage.measures
+    if name not in own:
+        return stage
+    return own_measurement(stage, own[name].settings, own[name].name)
+
+
 def _missing(
     chain: Sequence[Stage], asked: Asked, run: FinishedRun | None, sizes: Sizes
 ) -> Iterator[Evaluate]:
     """Yield the evaluations of what a run lacks; all that is asked for of one without a result."""
     train = next(stage for stage in chain if isinstance(stage, Train))
-    for (split, weights), names in asked.items():
+    groups = [(*at, group) for at, names in asked.items() for group in _apart(names)]
+    for split, weights, names in groups:
         if run is None:
             left_by = [each.key for each in chain if leaves_logits(each, split, weights)]
-            yield measurement(train, split, weights, sorted(names), left_by=left_by, sizes=sizes)
+            yield measurement(train, split, weights, names, left_by=left_by, sizes=sizes)
             continue
         epoch = run.epochs[weights]
         if lacking := [each for each in names if (split, each, epoch) not in run.evaluated]:

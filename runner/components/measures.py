@@ -8,15 +8,21 @@ results are stored.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from runner.core.keys import KEY_LENGTH
 from runner.core.reader import LAST, SPLITS
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from runner.components.scores import Labels, Logits
+
+
+OWN_PREFIX = "own_"
+"""With which the stored names of own metrics begin; behind it stands their key."""
 
 
 class Measure(ABC):
@@ -72,6 +78,17 @@ class WholeMeasure(Measure):
             logits: (N, classes), float32.
             labels: (N,), int64.
         """
+
+
+class OfOwnCode(Measure):
+    """What is known of every metric of the user's own without its code.
+
+    In records and queries it is called by its key; see `own_metric`.
+    """
+
+    name = "own"
+    about = "computed by a class in a Python file"
+    unit = ""
 
 
 class Loss(SummedMeasure):
@@ -231,25 +248,39 @@ BY_NAME = {measure.name: measure for measure in MEASURES}
 _METRICS = {f"{split}_{name}": (split, name) for split in SPLITS for name in BY_NAME}
 
 METRIC_NAMES = tuple(_METRICS)
-"""Full names of all metrics: of each split, each measure."""
+"""Full names of the program's own metrics: of each split, each measure."""
+
+_OF_OWN_CODE = OfOwnCode()
+_OWN_NAME = re.compile(rf"({'|'.join(SPLITS)})_({OWN_PREFIX}[0-9a-f]{{{KEY_LENGTH}}})")
+
+
+def is_metric(name: str) -> bool:
+    """Return whether a name is one of ``METRIC_NAMES``, or a stored one of an own metric."""
+    return name in _METRICS or is_own_metric(name)
+
+
+def is_own_metric(name: str) -> bool:
+    """Return whether a name is the stored full name of an own metric, as ``test_own_3f…``."""
+    return _OWN_NAME.fullmatch(name) is not None
 
 
 def metric_parts(metric: str) -> tuple[str, str]:
-    """Return split and measure of a metric's full name.
+    """Return split and measure of a metric's full name; of an own one, as it is stored.
 
     Raises:
-        KeyError: for a name that is none of ``METRIC_NAMES``.
+        KeyError: for a name that is no metric's.
     """
-    return _METRICS[metric]
+    own = _OWN_NAME.fullmatch(metric)
+    return (own[1], own[2]) if own else _METRICS[metric]
 
 
 def measure_of(metric: str) -> Measure:
     """Return the measure of a metric's full name.
 
     Raises:
-        KeyError: for a name that is none of ``METRIC_NAMES``.
+        KeyError: for a name that is no metric's.
     """
-    return BY_NAME[metric_parts(metric)[1]]
+    return _OF_OWN_CODE if is_own_metric(metric) else BY_NAME[metric_parts(metric)[1]]
 
 
 def mode_of(monitor: object) -> Literal["min", "max"]:

@@ -14,6 +14,8 @@ from pydantic import TypeAdapter, ValidationError
 from runner.components.component import keyed_text
 from runner.components.data import Data
 from runner.components.own.problems import KIND, CodeProblem
+from runner.components.own.union import checked_class
+from runner.components.own_metric import OwnMetric
 from runner.components.settings import Settings
 from runner.core.errors import UsageError
 from runner.core.keys import canonical_json, text_key
@@ -35,6 +37,22 @@ def typed_data(resolved: ResolvedSettings) -> Data:
     """Return the settings of a run's data as their own class."""
     settings: Data = _typed(resolved, Data)
     return settings
+
+
+def typed_metric(resolved: ResolvedSettings) -> OwnMetric:
+    """Return the settings of an own metric as the class that its code has.
+
+    Raises:
+        UsageError: when the code is not allowed, or is other code than it was.
+    """
+    if resolved.typed is None:
+        try:
+            chosen = checked_class(OwnMetric, resolved.json)
+        except CodeProblem as problem:
+            raise _refused(problem) from None
+        resolved.typed = chosen.model_validate_json(canonical_json(resolved.json))
+    metric: OwnMetric = resolved.typed
+    return metric
 
 
 def _typed(resolved: ResolvedSettings, kind: Any) -> Any:
@@ -67,14 +85,17 @@ def refuse_code(error: ValidationError) -> None:
     """
     for detail in error.errors(include_url=False):
         if detail["type"] == KIND:
-            problem: CodeProblem = detail["ctx"]["problem"]
-            where = f"{problem.position}: " if problem.position else ""
-            raise UsageError(
-                f"{where}{problem.found}",
-                allowed=problem.allowed,
-                hint=problem.hint,
-                suggestion=problem.suggestion,
-            ) from None
+            raise _refused(detail["ctx"]["problem"]) from None
+
+
+def _refused(problem: CodeProblem) -> UsageError:
+    where = f"{problem.position}: " if problem.position else ""
+    return UsageError(
+        f"{where}{problem.found}",
+        allowed=problem.allowed,
+        hint=problem.hint,
+        suggestion=problem.suggestion,
+    )
 
 
 @lru_cache(maxsize=1 << 8)

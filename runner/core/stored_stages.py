@@ -79,6 +79,7 @@ def stage_from_json(
                 split=values["split"],
                 epoch=values["epoch"],
                 measures=tuple(values.get("measures", ())),
+                metric=ResolvedSettings(values["metric"]) if "metric" in values else None,
                 epoch_number=values.get("epoch_number"),
                 prefix=_prefix_from_json(values),
                 on_features="features" in values,

@@ -12,8 +12,11 @@ from runner.bind.own_sources import sources_to_record
 from runner.bind.plan_runs import PlannedRuns, plan_runs
 from runner.bind.planned_records import record_wanted
 from runner.components.own.permission import permission
+from runner.components.own_metric import OwnMetric
+from runner.components.resolved import typed_metric
 from runner.components.settings import Settings
 from runner.core.moments import reached
+from runner.core.stages import Evaluate
 from runner.execute import EXECUTORS
 from runner.execute.listener import Listener
 from runner.execute.plan_execution import PlanExecution, WorkerSetup
@@ -74,7 +77,7 @@ def _setup(planned: PlannedRuns, numerics: LateNumerics) -> WorkerSetup:
         environment={
             **environment(),
             "modules": recorded_code(Sources(bound.workspace.folder), _made_now(planned)),
-            **sources_to_record(_made_now(planned)),
+            **sources_to_record([*_made_now(planned), *_measured_now(planned)]),
         },
         data=data_locations(bound.cells),
         weights=bound.weights,
@@ -92,4 +95,13 @@ def _made_now(planned: PlannedRuns) -> list[Settings]:
         cell.resolved.settings
         for cell in planned.cells
         if cell.run.run_key not in finished or cell.run.run_key in measured
+    ]
+
+
+def _measured_now(planned: PlannedRuns) -> list[OwnMetric]:
+    """Return the own metrics that are measured now."""
+    return [
+        typed_metric(stage.metric)
+        for stage in planned.plan.stages
+        if isinstance(stage, Evaluate) and stage.metric is not None
     ]

@@ -6,12 +6,13 @@ They are no part of a run: their keys hold that of its training, and no key of t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from runner.components.analyses import with_weights
 from runner.components.analyses.analysis import AnalysisSettings
 from runner.components.component import canonical_settings, keyed_settings, keyed_text
+from runner.components.own_metric import OwnMetric
 from runner.components.resolved import typed_settings
 from runner.components.settings import metric_split, splits_with_logits
 from runner.core.artifacts import logits_name, weights_name
@@ -66,6 +67,18 @@ def measurement(
         epoch_number=epoch_number,
         prefix=train.prefix,
     )
+
+
+def own_measurement(measured: Evaluate, metric: OwnMetric, called: str) -> Evaluate:
+    """Return an evaluation as that of an own metric.
+
+    Args:
+        measured: of the metric's key, as :func:`measurement` returns it.
+        metric: its settings.
+        called: what the spec calls it.
+    """
+    settings = ResolvedSettings(canonical_settings(metric), metric)
+    return replace(measured, metric=settings, called=called)
 
 
 def leaves_logits(stage: Stage, split: str, epoch: KeptWeights) -> bool:

@@ -171,7 +171,7 @@ def measured(plan: Plan) -> dict[str, int]:
     found: dict[str, int] = {}
     for stage in plan.stages:
         if isinstance(stage, Evaluate) and stage.epoch_number is not None:
-            for name in stage.measures:
+            for name in stage.names:
                 metric = f"{stage.split}_{name}"
                 found[metric] = found.get(metric, 0) + 1
     return found

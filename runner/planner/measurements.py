@@ -92,7 +92,7 @@ def _key(stage: Evaluate | Analyse) -> str:
 def _lost(stage: Evaluate | Analyse, facts: Facts) -> Sequence[Lost]:
     """Return what of a stage is asked for and not there."""
     if not isinstance(stage, Analyse):
-        return [("", f"{stage.split}_{name}") for name in stage.measures]
+        return [("", f"{stage.split}_{name}") for name in stage.names]
     name = stage.called or stage.name
     if stage.key not in facts.done:
         return [("", name)]

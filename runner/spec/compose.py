@@ -1,7 +1,7 @@
 """One document from a spec and what it extends.
 
-Owns `extends`: settings are inherited; `sweep`, `analyses`, `tables`, `figures` and `published`
-only when named.
+Owns `extends`: settings are inherited; `sweep`, `metrics`, `analyses`, `tables`, `figures` and
+`published` only when named.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 from runner.core.errors import Problem, SourcePosition, SpecError, nearest, refuse
 from runner.spec.analyses import spell_out_analyses
 from runner.spec.figures.declared import SECTION as FIGURES
+from runner.spec.metrics import SECTION as METRICS
 from runner.spec.names import SETTING_ROOTS, as_mapping, setting_path, spell_out
 from runner.spec.nodes import Node, merge
 from runner.spec.written import written_problems
@@ -25,6 +26,7 @@ DOCUMENT_KEYS = (
     "seeds",
     "folds",
     "sweep",
+    "metrics",
     "analyses",
     "tables",
     "figures",
@@ -32,7 +34,8 @@ DOCUMENT_KEYS = (
     "profiles",
 )
 KEPT_WHEN_NAMED = (
-    *("sweep", "analyses", "tables", "figures", "published", "seeds", "folds", "profiles"),
+    *("sweep", "metrics", "analyses", "tables", "figures", "published"),
+    *("seeds", "folds", "profiles"),
 )
 MAX_EXTENDED = 20
 """Specs that one spec extends, one after the other."""
@@ -122,6 +125,8 @@ def _spelled(document: Node) -> Node:
     }
     if "analyses" in settings:
         settings["analyses"] = spell_out_analyses(settings["analyses"])
+    if "metrics" in settings:
+        settings["metrics"] = METRICS.spelled_out(settings["metrics"])
     if "figures" in settings:
         settings["figures"] = FIGURES.spelled_out(settings["figures"])
     return Node(settings, document.position)

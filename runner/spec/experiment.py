@@ -21,6 +21,8 @@ from runner.spec.compose import load_document
 from runner.spec.figures.checks import figure_problems
 from runner.spec.figures.declared import Figures, parse_figures
 from runner.spec.folds import folds_of
+from runner.spec.metrics import ROOT as METRICS
+from runner.spec.metrics import Metrics, parse_metrics, recorded_metrics, stored_names
 from runner.spec.nodes import Node, merge, plain, to_node
 from runner.spec.published import published_entries, with_published
 from runner.spec.resolve import DEFAULTS
@@ -49,6 +51,7 @@ class Experiment:
         document: the spec with what it extends, as plain values, for the record.
         source: the text of the file as written.
         cells: in the order of the spec, folds outside seeds.
+        metrics: own ones that tables may show, by name.
         analyses: what is looked at on the weights of every cell's run, by name.
         figures: declared ones, or those of a spec that declares none.
     """
@@ -61,6 +64,7 @@ class Experiment:
     variant: str
     cells: tuple[ResolvedCell, ...]
     tables: tuple[Table, ...]
+    metrics: Metrics = field(default_factory=dict)
     analyses: Analyses = field(default_factory=dict)
     figures: Figures = ()
 
@@ -111,12 +115,13 @@ def _built(document: Node, path: Path, profile: str | None, sets: Sequence[str])
     check_phases(phases, len(cells), document)
     labels = label_names(document.get("sweep"))
     plain_cells = [item.cell for item in cells]
+    metrics = parse_metrics(document.get(METRICS))
     tables_node = document.get("tables")
     if tables_node is None:
         tables_node = to_node(
-            default_tables(name, plain_cells, cells[0].settings), document.position
+            default_tables(name, plain_cells, cells[0].settings, list(metrics)), document.position
         )
-    tables = parse_tables(tables_node, labels, analyses)
+    tables = parse_tables(tables_node, labels, analyses, stored_names(metrics))
     figures = parse_figures(document.get("figures"), analyses)
     entries = document.get("published")
     published_cells = with_published(plain_cells, labels, entries, bool(variant.name))
@@ -135,8 +140,20 @@ def _built(document: Node, path: Path, profile: str | None, sets: Sequence[str])
     source = path.read_text(encoding="utf-8") if path.is_file() else ""
     text = about.value.strip() if about is not None else ""
     record = {**plain(document), **_recorded(analyses), "tables": plain(tables_node)}
+    if metrics:
+        record[METRICS] = {each.name: each.recorded() for each in metrics.values()}
     return Experiment(
-        name, text, path, source, record, variant.name, tuple(cells), tables, analyses, figures
+        name=name,
+        about=text,
+        path=path,
+        source=source,
+        document=record,
+        variant=variant.name,
+        cells=tuple(cells),
+        tables=tables,
+        metrics=metrics,
+        analyses=analyses,
+        figures=figures,
     )
 
 
@@ -153,7 +170,8 @@ def recorded_tables(document: Mapping[str, Any]) -> tuple[Table, ...]:
     """Return the tables of a recorded document, without expanding its sweep."""
     tree = to_node(document)
     analyses = parse_analyses(tree.get("analyses"))
-    return parse_tables(tree.get("tables"), label_names(tree.get("sweep")), analyses)
+    metrics = recorded_metrics(document)
+    return parse_tables(tree.get("tables"), label_names(tree.get("sweep")), analyses, metrics)
 
 
 def _name(document: Node, path: Path) -> str:

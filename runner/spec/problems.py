@@ -123,7 +123,7 @@ class _Translator:
             found = f"{self._name(path)} lacks '{_kind_key(path)}'"
             return Problem(node.key_position or node.position, found, self._about(path))
         if kind == KIND:
-            return _of_code(detail["ctx"]["problem"], node.get(_kind_key(path)) or node)
+            return of_code(detail["ctx"]["problem"], node.get(_kind_key(path)) or node)
         if kind == "value_error":
             message = str(detail["msg"]).removeprefix("Value error, ")
             name = self._name(path)
@@ -235,7 +235,7 @@ class _Translator:
         return chosen.model_fields.get(path[end - 1]) if chosen else None
 
 
-def _of_code(problem: CodeProblem, named: Node) -> Problem:
+def of_code(problem: CodeProblem, named: Node) -> Problem:
     """Return a problem of own code: at its name, or in its file with a hint at who named it."""
     hint = problem.hint
     if problem.position is not None and named.position is not None:

@@ -65,6 +65,7 @@ def spec_schema() -> dict[str, Any]:
             "seeds": SEEDS,
             "folds": FOLDS,
             "sweep": {"$ref": "#/$defs/Sweep"},
+            "metrics": _metrics(),
             "analyses": _analyses(),
             "tables": {"type": "object", "additionalProperties": _table()},
             "figures": _figures(),
@@ -218,6 +219,11 @@ def _analyses() -> dict[str, Any]:
     settings = {"type": "object", "required": ["name"], "properties": {"name": kind}}
     named = {"type": "object", "additionalProperties": {"oneOf": [kind, settings]}}
     return {"oneOf": [{"type": "array", "items": kind}, named]}
+
+
+def _metrics() -> dict[str, Any]:
+    """Return the schema of `metrics`: own code, whose settings are not known here."""
+    return {"type": "object", "additionalProperties": {"oneOf": _own_code()}}
 
 
 def _figures() -> dict[str, Any]:

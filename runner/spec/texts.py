@@ -23,6 +23,7 @@ def text_problems(document: Node) -> Iterator[Problem]:
     yield from _labels(document.get("sweep"))
     yield from _keys(document.get("profiles"), "a profile's name")
     yield from _keys(document.get("analyses"), "an analysis' name")
+    yield from _keys(document.get("metrics"), "a metric's name")
     tables = document.get("tables")
     yield from _keys(tables, "a table's name")
     for table in _children(tables):

@@ -17,10 +17,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from runner.components.measures import METRIC_NAMES, metric_parts
+from runner.components.measures import METRIC_NAMES, OWN_PREFIX, metric_parts
 
 BATCH = 500
 RESULT, STAGES, STEPS = "result", "stages", "steps"
+OWN_METRICS = "own_metrics"
 
 
 def at_ends(metric: str) -> str:
@@ -28,9 +29,9 @@ def at_ends(metric: str) -> str:
     return f"{metric}@ends"
 
 
-PARTS = (RESULT, STAGES, *METRIC_NAMES, *map(at_ends, METRIC_NAMES), STEPS)
+PARTS = (RESULT, STAGES, *METRIC_NAMES, *map(at_ends, METRIC_NAMES), OWN_METRICS, STEPS)
 """Of a result: how it ended and what it reads; its stages; each metric, at all epochs and at those
-that most tables show; the steps."""
+that most tables show; all metrics of own code; the steps."""
 
 RUN = "run_key, settings_key, settings, reader, fingerprint, data_key"
 EXPERIMENT = "id, name, variant, about, path, document, source, recorded"
@@ -65,6 +66,11 @@ FROM results CROSS JOIN run_epochs USING (run_key, rerun) CROSS JOIN {table} AS 
   AND +m.epoch BETWEEN run_epochs.first_epoch AND run_epochs.last_epoch
 WHERE results.run_key IN (?) ORDER BY m.epoch, m.attempt_id
 """
+OWN_MEASURED = (
+    "SELECT split, name, epoch, value FROM evaluations"
+    f" WHERE attempt_id = ? AND name GLOB '{OWN_PREFIX}*' AND epoch BETWEEN ? AND ?"
+    " ORDER BY split, name, epoch"
+)
 TAKEN = (
     "SELECT attempt_id, epoch, learning_rate, seconds, losses FROM steps"
     " WHERE attempt_id = ? AND epoch BETWEEN ? AND ? ORDER BY epoch"
@@ -156,7 +162,9 @@ def _of_batch(
         for name in ends:
             if measured := [row[2:] for row in ends[name].get(key, [])]:
                 sums[at_ends(name)] = _of_numbers(measured)
-        if STEPS in parts and (taken := _steps(connection, read)):
+        if OWN_METRICS in parts and (own := _of_ranges(connection, OWN_MEASURED, read)):
+            sums[OWN_METRICS] = checksum(own)
+        if STEPS in parts and (taken := _of_ranges(connection, TAKEN, read)):
             sums[STEPS] = checksum(taken)
     return found
 
@@ -194,10 +202,12 @@ def _measured(
     return found
 
 
-def _steps(connection: sa.Connection, ranges: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+def _of_ranges(
+    connection: sa.Connection, query: str, ranges: Sequence[tuple[Any, ...]]
+) -> list[tuple[Any, ...]]:
     raw, found = _raw(connection), list[tuple[Any, ...]]()
     for _, _, *read in ranges:
-        found += raw.execute(TAKEN, read)
+        found += raw.execute(query, read)
     return found
 
 

@@ -23,7 +23,7 @@ from runner.store.checking import (
     check_runs,
     refuse,
 )
-from runner.store.checksums import RESULT, STEPS, at_ends
+from runner.store.checksums import OWN_METRICS, RESULT, STEPS, at_ends
 from runner.store.database import Database
 from runner.store.json_types import JsonList, JsonObject
 from runner.store.origins import attempts_of
@@ -178,7 +178,7 @@ def epoch_metrics(
     )
     found: dict[str, dict[int, float]] = {}
     with database.read() as connection:
-        refuse(database.path, [check_results(connection, [run_key], METRIC_NAMES)])
+        refuse(database.path, [check_results(connection, [run_key], (*METRIC_NAMES, OWN_METRICS))])
         for row in connection.execute(query, {"key": run_key, "rerun": rerun}):
             found.setdefault(row.metric, {})[row.epoch] = row.value
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -10,7 +11,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from runner.components.component import canonical_settings
-from runner.components.own.component import OwnComponent, own_class
+from runner.components.own.component import Own, OwnComponent, own_class
 from runner.components.own.declared_files import NAME
 from runner.components.own.names import is_code_name
 from runner.components.own.problems import CodeProblem
@@ -48,10 +49,10 @@ class OwnCode:
         if isinstance(value, OwnComponent):
             return value
         try:
-            chosen = own_class(self.kind, value[self.kind.TAG])
             if self.kind.IN_KEYS:
-                _check(chosen, value)
+                chosen = checked_class(self.kind, value)
             else:  # the code of a record may have been another one
+                chosen = own_class(self.kind, value[self.kind.TAG])
                 value = {name: each for name, each in value.items() if name != "code"}
         except CodeProblem as problem:
             raise problem.for_pydantic() from None
@@ -66,13 +67,19 @@ class OwnCode:
         return OWN if is_own else OURS
 
 
-def _check(chosen: type[OwnComponent], value: dict[str, Any]) -> None:
-    """Check what the code is, before its settings.
+def checked_class(kind: type[Own], value: Mapping[str, Any]) -> type[Own]:
+    """Return the settings class of own code, before its settings are looked at.
+
+    Args:
+        kind: what the code is to be.
+        value: the settings as a spec or a record has them; ``name`` says which code.
 
     Raises:
-        CodeProblem: when it is other code than was recorded, or no digest can hold what it does.
+        CodeProblem: when it is not allowed, not there, other code than was recorded, or no digest
+            can hold what it does.
     """
-    name, digest = value["name"], chosen.model_fields["code"].default
+    name, chosen = value["name"], own_class(kind, value["name"])
+    digest = chosen.model_fields["code"].default
     if value.get("code", digest) != digest:
         raise CodeProblem(
             f"'{name}' is other code now than it was: its digest is {digest}, not {value['code']}",
@@ -85,3 +92,4 @@ def _check(chosen: type[OwnComponent], value: dict[str, Any]) -> None:
             hint="add version: 1 beside the name, and raise it whenever the code does another"
             f" thing{_OR_DECLARE if reads_a_file(what.partition('(')[0]) else ''}",
         )
+    return chosen

@@ -30,6 +30,9 @@ class Evaluate(PlannedStage):
         split: the images.
         epoch: which weights they are.
         measures: names of what is measured, () for the standard measures.
+        metric: settings of the one own metric that is measured, whose stored name is in
+            ``measures``; else None.
+        called: what the spec calls it; in no key, and not stored.
         epoch_number: of the weights, where the run is finished, so that it is known; else None.
         prefix: the frozen part with which its network begins, or None.
         on_features: whether its network sees the prefix's outputs instead of images.
@@ -46,6 +49,8 @@ class Evaluate(PlannedStage):
     split: str
     epoch: KeptWeights
     measures: tuple[str, ...] = ()
+    metric: ResolvedSettings | None = None
+    called: str = ""
     epoch_number: int | None = None
     prefix: FrozenPrefix | None = None
     on_features: bool = False
@@ -55,6 +60,11 @@ class Evaluate(PlannedStage):
     def cost_units(self) -> int:
         """How often it takes the seconds that are known of its cost key: reading takes none."""
         return 0 if self.from_logits else 1
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What is measured, as people call it."""
+        return (self.called,) if self.called else self.measures
 
     @property
     def logits(self) -> str:
@@ -80,7 +90,7 @@ class Evaluate(PlannedStage):
     def title(self) -> str:
         """Return what it does, in words."""
         on = " on features" if self.on_features else ""
-        measures = f": {', '.join(self.measures)}" if self.measures else ""
+        measures = f": {', '.join(self.names)}" if self.names else ""
         weights = f"{self.epoch} weights on {self.split}"
         if self.from_logits:
             return f"read logits of {model_of(self.settings)}, {weights}{measures}"
@@ -97,6 +107,7 @@ class Evaluate(PlannedStage):
             "split": self.split,
             "epoch": self.epoch,
             **({"measures": list(self.measures)} if self.measures else {}),
+            **({} if self.metric is None else {"metric": self.metric.json}),
             **({} if self.epoch_number is None else {"epoch_number": self.epoch_number}),
             **features_json(self.prefix, self.on_features),
         }

@@ -12,12 +12,13 @@ from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from runner.components.analyses import typed_analysis
-from runner.components.measures import BY_NAME, STANDARD, SummedMeasure, WholeMeasure
-from runner.components.resolved import typed_settings
+from runner.components.measures import BY_NAME, STANDARD, Measure, SummedMeasure, WholeMeasure
+from runner.components.resolved import typed_metric, typed_settings
 from runner.components.settings import METRIC_SPLITS, metric_split
 from runner.core.errors import StageFailed
 from runner.core.moments import reached
@@ -58,9 +59,8 @@ def from_logits(context: Context, job: StageJob[Evaluate | Analyse]) -> Outcome 
     epoch = _epoch_of(job)
     if isinstance(stage, Analyse):
         return analyse_logits(context, cast(StageJob[Analyse], job), found, epoch)
-    measures = [BY_NAME[name] for name in stage.measures] or STANDARD
-    measured = measured_of_logits(found.logits, found.labels, stage.split, epoch, measures)
-    return _evaluated(cast(StageJob[Evaluate], job), _known(context, measured))
+    measured = _of_logits(stage, found.logits, found.labels, epoch, _measures(stage))
+    return _evaluated(cast(StageJob[Evaluate], job), _known(context, stage, measured))
 
 
 def evaluate_weights(context: Context, job: StageJob[Evaluate], images: Images) -> Outcome:
@@ -68,16 +68,17 @@ def evaluate_weights(context: Context, job: StageJob[Evaluate], images: Images) 
     stage, split, epoch = job.stage, job.stage.split, _epoch_of(job)
     network, weights = _network_of_run(context, job, images)
     network, samples = take_features(context, stage, images, network)
-    measures = [BY_NAME[name] for name in stage.measures] or STANDARD
+    measures = _measures(stage)
     summed = [each for each in measures if isinstance(each, SummedMeasure)]
     reached("evaluation begins")
     found, logits = _pass(context, job, network, samples, split, summed)
-    measured, labels = _known(context, found), samples.labels(METRIC_SPLITS[split])
-    if others := [each for each in measures if isinstance(each, WholeMeasure)]:
+    measured, labels = _known(context, stage, found), samples.labels(METRIC_SPLITS[split])
+    others = [each for each in measures if isinstance(each, WholeMeasure)]
+    if others or stage.metric is not None:
         if not np.isfinite(logits).all():
             raise StageFailed(f"logits of {split} are not finite in epoch {epoch}")
-        found = measured_of_logits(logits, labels, split, epoch, others)
-        measured += _known(context, found)
+        found = _of_logits(stage, logits, labels, epoch, others)
+        measured += _known(context, stage, found)
     kept = keep_logits(context, samples, split, logits, weights, job.check_claim)
     return _evaluated(job, measured, kept)
 
@@ -166,7 +167,29 @@ def _evaluated(
     return Outcome("done", reads, measured=measured, produced=kept)
 
 
-def _known(context: Context, measured: Sequence[Metric]) -> tuple[Metric, ...]:
+def _measures(stage: Evaluate) -> Sequence[Measure]:
+    """Return the program's measures that an evaluation is of: of an own metric none."""
+    if stage.metric is not None:
+        return ()
+    return [BY_NAME[name] for name in stage.measures] or STANDARD
+
+
+def _of_logits(
+    stage: Evaluate,
+    logits: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    epoch: int,
+    measures: Sequence[Measure],
+) -> tuple[Metric, ...]:
+    """Return measures of logits (N, classes) and labels (N,), or the own metric of a stage."""
+    if stage.metric is None:
+        return measured_of_logits(logits, labels, stage.split, epoch, measures)
+    given = torch.from_numpy(logits), torch.from_numpy(labels)
+    value = typed_metric(stage.metric).measure_logits(*given)
+    return tuple(Metric(epoch, stage.split, name, value) for name in stage.measures)
+
+
+def _known(context: Context, stage: Evaluate, measured: Sequence[Metric]) -> tuple[Metric, ...]:
     """Return measures without those that these images do not have, which is said.
 
     Raises:
@@ -176,8 +199,8 @@ def _known(context: Context, measured: Sequence[Metric]) -> tuple[Metric, ...]:
     for each in measured:
         if math.isfinite(each.value):
             continue
-        name = f"{each.split}_{each.name}"
-        if not isinstance(BY_NAME[each.name], WholeMeasure):
+        name = f"{each.split}_{stage.called or each.name}"
+        if stage.metric is None and not isinstance(BY_NAME[each.name], WholeMeasure):
             raise StageFailed(f"{name} is not finite ({each.value}) in epoch {each.epoch}")
         context.on_note(f"{name} is not recorded: these images and labels have none")
     return known

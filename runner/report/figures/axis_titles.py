@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runner.components.measures import METRIC_NAMES, measure_of, metric_parts
+from runner.components.measures import is_metric, is_own_metric, measure_of, metric_parts
 from runner.report.figures.figure_request import FigureRequest
 from runner.spec.names import short_name
 from runner.spec.tables.column import Column
@@ -52,9 +52,12 @@ def unit(column: Column, request: FigureRequest) -> str:
     name = metric_name(column)
     if name in PROPERTY_WORDS:
         return PROPERTY_WORDS[name]
+    if is_own_metric(name):
+        split, _ = metric_parts(name)
+        return column.formula.shown(name).removeprefix(f"{split}_").replace("_", " ")
     if name:
         return request.axis_label(metric_parts(name)[1])
-    units = {measure_of(each).unit if each in METRIC_NAMES else "" for each in column.formula.names}
+    units = {measure_of(each).unit if is_metric(each) else "" for each in column.formula.names}
     unit = f" ({units.pop()})" if len(units) == 1 and all(units) else ""
     is_sum = not set("*/") & set(column.formula.text)
     return f"{column.formula.text}{unit if is_sum else ''}"

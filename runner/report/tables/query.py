@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from runner.components.measures import METRIC_NAMES
+from runner.components.measures import is_metric, is_own_metric
 from runner.core.run import Published
 from runner.report.tables.melt import melted
 from runner.report.tables.pivot import pivoted
@@ -28,7 +28,7 @@ from runner.store.checking import (
     check_runs,
     refuse,
 )
-from runner.store.checksums import RESULT, at_ends
+from runner.store.checksums import OWN_METRICS, RESULT, at_ends
 from runner.store.database import Database
 from runner.store.queries import cell_keys
 
@@ -81,8 +81,10 @@ def _checks(
     parts = {RESULT}
     for column in table.columns:
         names = [] if column.formula is None else column.formula.names
-        for name in METRIC_NAMES:
-            if name in names:
+        for name in names:
+            if is_own_metric(name):
+                parts.add(OWN_METRICS)
+            elif is_metric(name):
                 parts.add(at_ends(name) if column.at in ("best", "last") else name)
     yield check_experiments(connection, experiment)
     yield check_runs(connection, keys)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from runner.components.measures import METRIC_NAMES, metric_parts
+from runner.components.measures import is_metric, metric_parts
 from runner.spec.nodes import KIND_KEYS
 from runner.spec.tables.column import Column
 from runner.spec.tables.formula import Formula
@@ -178,7 +178,7 @@ def _value(column: Column) -> str:
         return _of_values(column, "avg(a.value)", "cell")
     formula = column.formula
     assert formula is not None
-    metrics = [name for name in formula.names if name in METRIC_NAMES]
+    metrics = [name for name in formula.names if is_metric(name)]
     if metrics and column.at in ("min", "max"):
         value = _extreme(formula, metrics, str(column.at))
     else:

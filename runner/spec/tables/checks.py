@@ -10,7 +10,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
-from runner.components.measures import METRIC_NAMES
+from runner.components.measures import is_metric
 from runner.components.settings import Settings, available_metrics
 from runner.core.errors import Problem, SpecError, nearest
 from runner.core.reader import LAST
@@ -28,8 +28,17 @@ from runner.spec.tables.table import Table
 from runner.spec.unknown import likely_settings
 
 
-def default_tables(name: str, cells: Sequence[Cell], settings: Settings) -> dict[str, Any]:
-    """Return the `tables` of a spec that declares none: varying settings and accuracies."""
+def default_tables(
+    name: str, cells: Sequence[Cell], settings: Settings, metrics: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return the `tables` of a spec that declares none: varying settings, accuracies, own metrics.
+
+    Args:
+        name: of the spec.
+        cells: all of them.
+        settings: of the first.
+        metrics: names of own ones.
+    """
     columns: dict[str, Any] = {}
     for label in dict.fromkeys(label for cell in cells for label in cell.labels):
         columns[label if label.upper() in columns else label.upper()] = {"label": label}
@@ -44,6 +53,12 @@ def default_tables(name: str, cells: Sequence[Cell], settings: Settings) -> dict
         columns["TEST_ACC"] = {"metric": "test_accuracy", "at": at, "mark": "max"}
     if not {"VAL_ACC", "TEST_ACC"} & set(columns):
         columns["TRAIN_ACC"] = {"metric": "train_accuracy", "mark": "max"}
+    for metric in metrics:
+        for split, accuracy in (("val", "VAL_ACC"), ("test", "TEST_ACC")):
+            title = f"{split}_{metric}".upper()
+            if accuracy in columns and title not in columns:
+                at = columns[accuracy].get("at", "best")
+                columns[title] = {"metric": f"{split}_{metric}", "at": at}
     return {name: columns}
 
 
@@ -155,11 +170,12 @@ def _mapping_at(settings: Any, path: Sequence[str]) -> Mapping[str, Any]:
 def _metric_problems(column: Column, settings: Sequence[Settings]) -> Iterator[Problem]:
     assert column.formula is not None
     for name in column.formula.names:
-        if name not in METRIC_NAMES or any(
+        if not is_metric(name) or any(
             metric_is_available(name, column.at, each) for each in settings
         ):
             continue
-        found = f"column {column.title} shows {name} at {column.at}, which no run has"
+        shown = column.formula.shown(name)
+        found = f"column {column.title} shows {shown} at {column.at}, which no run has"
         allowed, hint = how_to_record(name, column.at, settings)
         yield Problem(column.position, found, allowed, hint=hint)
 

@@ -5,8 +5,8 @@ Knows neither tables nor cells.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from types import MappingProxyType
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from pydantic import ValidationError
 
@@ -18,20 +18,38 @@ from runner.spec.nodes import Node, plain
 from runner.spec.problems import translate
 from runner.spec.tables.analysis_column import analysis_column
 from runner.spec.tables.column import PROPERTIES, Column, ColumnSettings, build_column
-from runner.spec.tables.formula import FormulaError, parse_formula
+from runner.spec.tables.formula import FormulaError, parse_formula, with_names
 from runner.spec.unknown import UnknownName, likely_settings
 
 
-def parse_column(
-    title: str, node: Node, labels: Sequence[str], analyses: Analyses = MappingProxyType({})
-) -> Column:
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What columns may show, beside settings and the program's own metrics.
+
+    Attributes:
+        labels: names of all labels in the spec.
+        analyses: of the spec.
+        own: full names of the spec's own metrics, and those under which they are stored.
+    """
+
+    labels: Sequence[str]
+    analyses: Analyses
+    own: Mapping[str, str]
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of all numbers of a run that formulas may have."""
+        return (*self.own, *METRIC_NAMES, *PROPERTIES)
+
+
+def parse_column(title: str, node: Node, known: Known) -> Column:
     """Return a column of a table.
 
     Raises:
         SpecError: when it shows neither a setting, a label nor a metric.
     """
     if not node.is_mapping:
-        return _named_column(title, node, labels)
+        return _named_column(title, node, known)
     try:
         settings = ColumnSettings.model_validate(plain(node))
     except ValidationError as error:
@@ -44,7 +62,7 @@ def parse_column(
         raise SpecError([Problem(node.position, found, "one of setting, label, metric")])
     named = node.value[chosen[0]]
     if settings.analysis is not None or settings.where is not None:
-        return analysis_column(title, node, settings, analyses)
+        return analysis_column(title, node, settings, known.analyses)
     for key in ("at", "digits", "mark") if settings.metric is None else ():
         if key in node.value:
             found = f"column {title} shows a {chosen[0]}; '{key}' is for metrics"
@@ -52,21 +70,20 @@ def parse_column(
     if settings.setting is not None:
         return _setting_column(title, named, settings)
     if settings.label is not None:
-        return _label_column(title, named, settings, labels)
-    return _metric_column(title, named, settings)
+        return _label_column(title, named, settings, known.labels)
+    return _metric_column(title, named, settings, known)
 
 
-def _named_column(title: str, node: Node, labels: Sequence[str]) -> Column:
+def _named_column(title: str, node: Node, known: Known) -> Column:
     """Return the column of ``TITLE: name``: a setting, a label, or a metric at the best epoch."""
-    name = node.value
+    name, labels, metrics = node.value, known.labels, known.metrics
     if isinstance(name, str):
         if setting_path(name) is not None:
             return _setting_column(title, node, ColumnSettings(setting=name))
         if name in labels:
             return _label_column(title, node, ColumnSettings(label=name), labels)
-        if name in (*METRIC_NAMES, *PROPERTIES):
-            return _metric_column(title, node, ColumnSettings(metric=name))
-    metrics = (*METRIC_NAMES, *PROPERTIES)
+        if name in metrics:
+            return _metric_column(title, node, ColumnSettings(metric=name), known)
     parts = [
         f"a setting ({', '.join(SHORT_NAMES)}) or its dotted path such as train.epochs",
         f"a label ({', '.join(labels)})" if labels else "",
@@ -121,22 +138,23 @@ def _label_column(
     return build_column(title, "label", str(node.value), None, settings, node)
 
 
-def _metric_column(title: str, node: Node, settings: ColumnSettings) -> Column:
+def _metric_column(title: str, node: Node, settings: ColumnSettings, known: Known) -> Column:
     try:
         formula = parse_formula(str(node.value))
     except FormulaError as error:
         raise SpecError(
             [Problem(node.position, f"column {title}: {error}", error.allowed)]
         ) from None
-    known = (*METRIC_NAMES, *PROPERTIES)
+    names = known.metrics
     for name in formula.names:
-        if name not in known:
+        if name not in names:
             found = f"column {title} shows the unknown metric '{name}'"
             raise SpecError(
-                [Problem(node.position, found, ", ".join(known), suggestion=nearest(name, known))]
+                [Problem(node.position, found, ", ".join(names), suggestion=nearest(name, names))]
             )
     if not formula.names:
         raise SpecError(
-            [Problem(node.position, f"column {title} names no metric", ", ".join(known))]
+            [Problem(node.position, f"column {title} names no metric", ", ".join(names))]
         )
+    formula = with_names(formula, known.own)
     return build_column(title, "metric", formula.text, formula, settings, node)

@@ -4,7 +4,9 @@ Owns the grammar: names, numbers, ``+ - * /`` and parentheses. Evaluates nothing
 """
 
 import ast
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 OPERATORS: dict[type[ast.operator], str] = {
     ast.Add: "+",
@@ -39,11 +41,17 @@ class Formula:
         text: as written.
         tree: nested tuples: ("name", n), ("number", x), ("negative", t), (operator, left, right).
         names: the names in it, in order of appearance.
+        written: how those of them are written that are stored under another name.
     """
 
     text: str
-    tree: tuple[object, ...]
+    tree: tuple[Any, ...]
     names: tuple[str, ...]
+    written: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    def shown(self, name: str) -> str:
+        """Return one of the names as people know it."""
+        return self.written.get(name, name)
 
 
 def parse_formula(text: str) -> Formula:
@@ -64,7 +72,30 @@ def parse_formula(text: str) -> Formula:
         raise FormulaError(f"'{text}' is not a formula") from error
 
 
-def _tree(node: ast.expr, names: dict[str, None]) -> tuple[object, ...]:
+def with_names(formula: Formula, stored: Mapping[str, str]) -> Formula:
+    """Return a formula of the same text over the names under which metrics are stored.
+
+    Args:
+        formula: as written.
+        stored: the names of those that are stored under another one.
+    """
+    if not any(name in stored for name in formula.names):
+        return formula
+    written = {stored[name]: name for name in formula.names if name in stored}
+    names = tuple(dict.fromkeys(stored.get(name, name) for name in formula.names))
+    return Formula(formula.text, _renamed(formula.tree, stored), names, written)
+
+
+def _renamed(tree: tuple[Any, ...], stored: Mapping[str, str]) -> tuple[Any, ...]:
+    kind, *parts = tree
+    if kind == "name":
+        return ("name", stored.get(parts[0], parts[0]))
+    if kind == "number":
+        return tree
+    return (kind, *(_renamed(part, stored) for part in parts))
+
+
+def _tree(node: ast.expr, names: dict[str, None]) -> tuple[Any, ...]:
     if isinstance(node, ast.Name):
         names[node.id] = None
         return ("name", node.id)

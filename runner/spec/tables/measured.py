@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from runner.components.contradictions import how_to_measure
-from runner.components.measures import WholeMeasure, measure_of, metric_parts
+from runner.components.measures import SummedMeasure, measure_of, metric_parts
 from runner.components.settings import Settings, available_metrics
 from runner.core.reader import LAST, KeptWeights
 
@@ -85,6 +85,6 @@ def _how_to_compute(name: str, settings: Sequence[Settings]) -> tuple[str, str]:
         if any(weights_for_metric(name, at, each) is not None for each in settings)
     ]
     hint = f"after each epoch it is measured in runs that monitor it (train.best.monitor: {name})"
-    if isinstance(measure_of(name), WholeMeasure):
+    if not isinstance(measure_of(name), SummedMeasure):
         hint = "it is measured on the weights that a run keeps, not after each epoch"
     return (f"at: {' or '.join(kept)}" if kept else ""), hint

@@ -5,7 +5,7 @@ Owns parsing of a table; columns and pivots parse themselves. Compiles nothing t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -13,7 +13,7 @@ from runner.core.errors import Problem, SourcePosition, SpecError, nearest
 from runner.spec.analyses import Analyses
 from runner.spec.nodes import Node
 from runner.spec.tables.column import Column
-from runner.spec.tables.columns import parse_column
+from runner.spec.tables.columns import Known, parse_column
 from runner.spec.tables.melt import Melt, parse_melt
 from runner.spec.tables.pivot import Pivot, parse_pivot
 
@@ -45,7 +45,10 @@ class Table:
 
 
 def parse_tables(
-    node: Node | None, labels: Sequence[str], analyses: Analyses = MappingProxyType({})
+    node: Node | None,
+    labels: Sequence[str],
+    analyses: Analyses = MappingProxyType({}),
+    metrics: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Table, ...]:
     """Return the tables of a spec.
 
@@ -53,6 +56,7 @@ def parse_tables(
         node: the spec's ``tables`` mapping, or None.
         labels: names of all labels in the spec.
         analyses: of the spec.
+        metrics: full names of its own metrics, and those under which they are stored.
 
     Raises:
         SpecError: for a column that is neither setting, label nor metric.
@@ -61,10 +65,11 @@ def parse_tables(
         return ()
     if not node.is_mapping or not node.value:
         raise SpecError([Problem(node.position, f"tables is {node.describe()}", "tables by name")])
-    return tuple(_table(name, child, labels, analyses) for name, child in node.value.items())
+    known = Known(labels, analyses, metrics)
+    return tuple(_table(name, child, known) for name, child in node.value.items())
 
 
-def _table(name: str, node: Node, labels: Sequence[str], analyses: Analyses) -> Table:
+def _table(name: str, node: Node, known: Known) -> Table:
     position = node.key_position or node.position
     if not node.is_mapping or not node.value:
         allowed = "columns, as {LR: lr, TEST_ACC: {metric: test_accuracy}}"
@@ -84,7 +89,7 @@ def _table(name: str, node: Node, labels: Sequence[str], analyses: Analyses) -> 
             found = f"columns is {columns_node.describe()}"
             raise SpecError([Problem(columns_node.position, found, "columns by title")])
     columns = tuple(
-        parse_column(title, child, labels, analyses) for title, child in columns_node.value.items()
+        parse_column(title, child, known) for title, child in columns_node.value.items()
     )
     about = options.get("about") or Node("")
     if not isinstance(about.value, str):
