@@ -18,6 +18,7 @@ from runner.bind.bound_cell import BoundCell
 from runner.bind.data_checks import build_source, check_class_weights, missing_data
 from runner.bind.measure_checks import measure_problems
 from runner.bind.model_checks import PROVISIONAL, ModelChecker
+from runner.bind.model_scaling import with_numbers
 from runner.bind.own_metric_checks import own_metric_problems
 from runner.bind.pretrained import MissingWeights, find_weights
 from runner.bind.workspace import Workspace
@@ -99,20 +100,27 @@ class Binder:
             raise SpecError(problems)
         return cells
 
-    def _bind_cell(self, experiment: Experiment, resolved: ResolvedCell) -> BoundCell:
+    def scaled(self, resolved: ResolvedCell) -> ResolvedCell:
+        """Return a cell with the numbers of `normalize: model`; see :func:`with_numbers`."""
+        return with_numbers(resolved, self._layouts)
+
+    def _bind_cell(self, experiment: Experiment, written: ResolvedCell) -> BoundCell:
+        resolved = self.scaled(written)
         settings = resolved.settings
+        # what the cell says of its settings holds for the run only where nothing was put in
+        cell = resolved.cell if resolved is written else None
         weights = self._weights_of(experiment, resolved)
         source = self.source(experiment, resolved)
         if source is None:
             settings_text = canonical_json(canonical_settings(settings.data))
             name = weights_name(settings.model)
             loaded = f"{PROVISIONAL} {name}" if name else ""
-            run = make_run(settings, f"{PROVISIONAL} {settings_text}", loaded, resolved.cell)
+            run = make_run(settings, f"{PROVISIONAL} {settings_text}", loaded, cell)
             return BoundCell(resolved, experiment, run, None)
         check_class_weights(resolved, source)
         bound_model = self._models.check(resolved, source, weights)
         self._note_duplicates(source, settings.data)
-        run = make_run(settings, source.fingerprint, bound_model.weights, resolved.cell)
+        run = make_run(settings, source.fingerprint, bound_model.weights, cell)
         return BoundCell(resolved, experiment, run, source, bound_model)
 
     def _note_duplicates(self, source: ImageSource, data: Data) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from runner.components.measures import metric_parts
+from runner.components.models.timm_model import TimmModel
 from runner.components.schedules import MAX_PHASES
 from runner.components.settings import Settings, available_metrics, monitors
 
@@ -39,7 +40,9 @@ def contradictions(settings: Settings) -> Iterator[Contradiction]:
             f"test images are wanted (evaluate.test: {test}), but data.test is 0",
             "evaluate.test: never, or data.test above 0",
         )
-    channels, (mean, _) = 3 if data.color == "rgb" else 1, data.normalization()
+    yield from _not_the_models(settings)
+    channels = 3 if data.color == "rgb" else 1
+    mean = (0.0,) if data.normalize == "model" else data.normalization()[0]
     if len(mean) not in (1, channels):
         yield Contradiction(
             ("data.normalize", "data.color"),
@@ -62,6 +65,27 @@ def contradictions(settings: Settings) -> Iterator[Contradiction]:
             f"the schedule has up to {phases} learning rates in {train.epochs} epochs",
             f"at most {MAX_PHASES}",
             "use a cosine or plateau schedule, which is one rule",
+        )
+
+
+def _not_the_models(settings: Settings) -> Iterator[Contradiction]:
+    """Yield what takes away the meaning of scaling pixels as the network's weights want it."""
+    data, model = settings.data, settings.model
+    if data.normalize != "model":
+        return
+    if not isinstance(model, TimmModel):
+        yield Contradiction(
+            ("data.normalize", "model"),
+            "data.normalize is model, but only timm's networks say how they want pixels scaled",
+            "none, half, imagenet, or {mean: [...], std: [...]}",
+            "torchvision's pretrained weights want imagenet",
+        )
+    elif data.color != "rgb":
+        yield Contradiction(
+            ("data.normalize", "data.color"),
+            "data.normalize is model, which is for images of three channels, but data.color is"
+            f" {data.color}",
+            "data.color: rgb, or another data.normalize",
         )
 
 

@@ -57,3 +57,52 @@ def test_timm_network_is_bound_with_its_size(tmp_path: Path) -> None:
     (cell,) = bind_request(Request(path, device="cpu", db=tmp_path / "results.db")).wanted_cells
     network = timm.create_model("test_resnet", num_classes=3)
     assert cell.bound_model.parameters == sum(each.numel() for each in network.parameters())
+
+
+SCALED = """\
+name: foreign
+data: {dataset: synthetic, classes: 3, images: 40, height: 32, width: 32}
+train: {epochs: 1}
+sweep:
+  rows:
+    - {normalize: model, model: timm/test_resnet}
+    - {normalize: {mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5]}, model: timm/test_resnet}
+    - {normalize: model, model: timm/resnet18.a1_in1k}
+    - {normalize: imagenet, model: timm/resnet18.a1_in1k}
+"""
+
+
+@needs_timm
+def test_scaling_as_the_model_is_the_run_with_its_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "foreign.yaml"
+    path.write_text(SCALED)
+    bound = bind_request(Request(path, device="cpu", db=tmp_path / "results.db")).wanted_cells
+    assert [cell.run.settings.json["data"]["normalize"] for cell in bound] == [
+        *[{"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]}] * 2,
+        {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]},
+        "imagenet",
+    ]
+    first, second, third, fourth = (cell.run for cell in bound)
+    assert first.run_key == second.run_key
+    assert third.data_key == fourth.data_key
+    assert [cell.cell.settings["data"]["normalize"] for cell in bound][::2] == ["model", "model"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "found", "position"),
+    [
+        ("timm/test_resnet", "mlp", "only timm's networks", "2:63"),
+        ("timm/test_resnet", "resnet18", "only timm's networks", "2:63"),
+        ("normalize: model", "normalize: model, color: gray", "three channels", "2:63"),
+    ],
+)
+def test_scaling_as_the_model_is_refused_where_it_says_nothing(
+    before: str, after: str, found: str, position: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "foreign.yaml"
+    text = SPEC.replace("images: 40", "images: 40, normalize: model").replace(before, after)
+    path.write_text(text)
+    with pytest.raises(SpecError, match=found) as raised:
+        load_experiment(path)
+    (problem,) = raised.value.problems
+    assert str(problem.position).endswith(f"foreign.yaml:{position}")

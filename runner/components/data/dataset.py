@@ -127,8 +127,10 @@ class DatasetSettings(Component):
         description="what transparent images are laid on; opaque images do not change",
         json_schema_extra={"neutral": "white"},
     )
-    normalize: Literal["none", "half", "imagenet"] | Normalization = Field(
-        "half", description="`half` is mean 0.5 and std 0.5; or {mean: [...], std: [...]}"
+    normalize: Literal["none", "half", "imagenet", "model"] | Normalization = Field(
+        "half",
+        description="`half` is mean 0.5 and std 0.5; `model` that of the network's weights in timm;"
+        " or {mean: [...], std: [...]}",
     )
     on_corrupt: Literal["stop", "skip"] = Field(
         "stop",
@@ -219,7 +221,11 @@ class DatasetSettings(Component):
         return fraction if fold is None else 1 / fold.of
 
     def normalization(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Return mean and standard deviation per channel (or one for all), of pixels in [0, 1]."""
+        """Return mean and standard deviation per channel (or one for all), of pixels in [0, 1].
+
+        Of `model` only a bound run knows them: it has the numbers in its place.
+        """
+        assert self.normalize != "model", "the network's own numbers are not known yet"
         if isinstance(self.normalize, Normalization):
             return self.normalize.mean, self.normalize.std
         return NORMALIZATIONS[self.normalize]

@@ -51,6 +51,18 @@ class TimmModel(Pretrainable):
 
         return build_timm(self.name, image_shape, num_classes)
 
+    def normalization(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Return mean and standard deviation, by channel, of the pixels its weights were made for.
+
+        Raises:
+            UnknownNetwork: when timm has no such network, or is not installed.
+        """
+        require_timm()
+        from runner.components.models.timm_net import network_config
+
+        config = network_config(self.name)
+        return tuple(config.mean), tuple(config.std)
+
     def last_layer(self) -> frozenset[str]:
         """Return the names of the tensors whose shapes depend on the number of classes."""
         from runner.components.models.timm_net import last_layer

@@ -55,7 +55,8 @@ def sample_groups(
     by_data: dict[DatasetSettings, list[ResolvedCell]] = {}
     for item in chosen:
         if item.settings.train.augment is not None:
-            by_data.setdefault(item.settings.data, []).append(item)
+            scaled = binder.scaled(item)
+            by_data.setdefault(scaled.settings.data, []).append(scaled)
     if not by_data:
         raise UsageError(f"no chosen cell of {experiment.path} augments its images (train.augment)")
     return tuple(_group(experiment, cells, names, binder, num_images) for cells in by_data.values())
