@@ -223,7 +223,7 @@ def _analyses() -> dict[str, Any]:
 
 def _metrics() -> dict[str, Any]:
     """Return the schema of `metrics`: own code, whose settings are not known here."""
-    return {"type": "object", "additionalProperties": {"oneOf": _own_code()}}
+    return {"type": "object", "additionalProperties": {"oneOf": _own_code("name")}}
 
 
 def _figures() -> dict[str, Any]:
