@@ -98,6 +98,8 @@ def test_limits_are_held_as_those_of_the_program(
         ("Annotated[str, Field(min_length=3, max_length=2)]", "no length is allowed by", ""),
         ("Annotated[str, Field(pattern='(?=a)')]", "pattern is '(?=a)': look-around", ""),
         ("Annotated[str, Field(pattern=3)]", "pattern is 3", "a regular expression"),
+        ("Annotated[str, Field(pattern='\\ud800')]", "pattern is '\\ud800'", "a regular"),
+        ("Annotated[int, Field(description='\\ud800')]", "description is", "text of 1 to"),
         ("Annotated[int, Field(description=3)]", "description is", "text of 1 to 1000"),
         ("Annotated[int, Field(description=' ')]", "description is", "text of 1 to 1000"),
         ("list[Annotated[int, Field(description='a')]]", "a description belongs to", ""),

@@ -42,7 +42,7 @@ PARAMETERS = (
     "num_classes: int, image_shape, width: int = 3, rate: float = 1, wide: bool = False,"
     " kind: Literal['a', 'b'] = 'a', sizes: list[int] = [1, 2], pair: tuple[int, float] = (1, 2.5),"
     " rest: 'tuple[str, ...]' = (), few: Optional[int] = None, *, some: int | None = 4,"
-    " none: None | float = None, deep: list[list[int]] = []"
+    " none: None | float = None, deep: list[list[int]] = [], never: Optional[None] = None"
 )
 
 
@@ -52,7 +52,15 @@ def test_annotations_and_literals_are_settings_and_nothing_is_imported(tmp_path:
         **{"name": "nets.py:Net", "code": found["code"], "version": None},
         **{"classes": None, "freeze": "none", "init": "default"},
         **{"width": 3, "rate": 1.0, "wide": False, "kind": "a", "sizes": [1, 2]},
-        **{"pair": [1, 2.5], "rest": [], "few": None, "some": 4, "none": None, "deep": []},
+        **{
+            "pair": [1, 2.5],
+            "rest": [],
+            "few": None,
+            "some": 4,
+            "none": None,
+            "deep": [],
+            "never": None,
+        },
     }
     assert isinstance(found["rate"], float)
 
@@ -94,6 +102,7 @@ def test_a_parameter_without_a_default_must_be_given(tmp_path: Path) -> None:
         ("a: dict", "the annotation dict is none", 27),
         ("a: 'int['", "the annotation 'int[' is none", 27),
         ("a: Literal[x]", "the annotation Literal[x] is none", 27),
+        ("a: Literal['\\ud800']", "the annotation Literal['\\ud800'] is none", 27),
         ("a: list", "the annotation list is none", 27),
         ("a: list[int] | tuple[int, int]", "the annotation list[int] | tuple[int, int] is", 27),
         ("a: int = 'x'", "the default of a is 'x', which is no int", 24),

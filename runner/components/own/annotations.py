@@ -8,7 +8,8 @@ from __future__ import annotations
 import ast
 import types
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import partial, reduce
+from operator import or_
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -19,6 +20,7 @@ from runner.components.own.limits import (
     LimitProblem,
     Limits,
     annotated_parts,
+    is_unicode,
     last_name,
     of_items,
     of_number,
@@ -42,7 +44,7 @@ _PLAIN: Mapping[str, Callable[[Limits], Any]] = {
     "float": partial(of_number, float),
     "bool": partial(without_limits, bool, "bool"),
     "str": of_text,
-    "None": lambda _: None,
+    "None": lambda _: types.NoneType,
 }
 
 
@@ -166,7 +168,7 @@ def _type(node: ast.expr, depth: int, limits: Limits) -> Any:
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return _type(_unquoted(node), depth - 1, limits)
     if isinstance(node, ast.Constant) and node.value is None:
-        return None
+        return types.NoneType
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
         return _united([node.left, node.right], depth, limits)
     if isinstance(node, ast.Subscript):
@@ -180,10 +182,7 @@ def _type(node: ast.expr, depth: int, limits: Limits) -> Any:
 def _united(parts: list[ast.expr], depth: int, limits: Limits) -> Any:
     if sum(map(_holds_items, parts)) > 1:
         raise _UnknownAnnotation  # whether a list or a tuple is meant would be a guess
-    first, *others = (_type(each, depth - 1, limits) for each in parts)
-    for kind in others:
-        first = first | kind if first is not None else kind | None
-    return first
+    return reduce(or_, (_type(each, depth - 1, limits) for each in parts))
 
 
 def _subscript(node: ast.Subscript, depth: int, limits: Limits) -> Any:
@@ -212,6 +211,8 @@ def _literal(items: list[ast.expr], limits: Limits) -> Any:
     values = tuple(each.value for each in items if isinstance(each, ast.Constant))
     plain = all(isinstance(value, str | int | bool) for value in values)
     if len(values) != len(items) or not values or not plain:
+        raise _UnknownAnnotation
+    if not all(is_unicode(value) for value in values if isinstance(value, str)):
         raise _UnknownAnnotation
     return without_limits(Literal[values], "Literal", limits)
 

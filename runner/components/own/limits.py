@@ -65,7 +65,8 @@ def read_limits(call: ast.Call) -> Limits:
         except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
             raise LimitProblem(f"{name} is {shown}, which is no plain value") from None
     about = said.get(DESCRIPTION, "a setting")
-    if not isinstance(about, str) or not about.strip() or len(about) > MAX_TEXT:
+    is_text = isinstance(about, str) and about.strip() and is_unicode(about)
+    if not is_text or len(about) > MAX_TEXT:
         found = f"{DESCRIPTION} is {ast.unparse(call)[:60]}"
         raise LimitProblem(found, f"text of 1 to {MAX_TEXT} characters")
     return said
@@ -111,7 +112,7 @@ def of_text(limits: Limits) -> Any:
     """
     _check_fit("str", limits, (*LENGTHS, PATTERN))
     pattern = limits.get(PATTERN, "")
-    if not isinstance(pattern, str) or len(pattern) > MAX_TEXT:
+    if not isinstance(pattern, str) or len(pattern) > MAX_TEXT or not is_unicode(pattern):
         raise LimitProblem(f"{PATTERN} is {pattern!r:.60}", "a regular expression as text")
     known: dict[str, Any] = {**limits, **_lengths(limits, MAX_TEXT)}
     kind = Annotated[str, Field(**known)]
@@ -202,6 +203,11 @@ def annotated_parts(node: ast.expr) -> tuple[ast.expr, ast.Call] | None:
     if len(parts) != 2 or not isinstance(parts[1], ast.Call) or last_name(parts[1].func) != FIELD:
         return None
     return parts[0], parts[1]
+
+
+def is_unicode(text: str) -> bool:
+    """Return whether a text can be written to a file: halves of characters cannot."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def last_name(node: ast.expr) -> str:
