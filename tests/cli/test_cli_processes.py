@@ -52,6 +52,7 @@ LIGHT = [
     "report --table tiny --format latex",
     "run tiny.yaml",
     "run tiny.yaml --executor process",
+    "run tiny.yaml --device cuda:1",
     "run tiny.yaml --limit 1 --retry-failed --device auto",
     "plan tiny.yaml --device cpu",
     "plan tiny.yaml --device cpu --format json",
