@@ -115,8 +115,9 @@ def _source(access: DataAccess, layout: Layout) -> ImageSource:
     labels = [int(label) for batch in batches for label in batch[layout.labels]]
     num_test = len(batches[-1][layout.labels])
     classes = [str(name) for name in read_batch(root / layout.meta)[layout.classes]]
-    digest = hashlib.sha256(rows.tobytes() + bytes(labels)).hexdigest()[:32]
-    return packed_source(root, pixels, labels, classes, num_test, digest)
+    hashed = hashlib.sha256(rows.data)
+    hashed.update(bytes(labels))
+    return packed_source(root, pixels, labels, classes, num_test, hashed.hexdigest()[:32])
 
 
 class Cifar10(PackedDataset):
