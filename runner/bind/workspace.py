@@ -16,7 +16,7 @@ from pathlib import Path
 from runner.artifacts.folder import Artifacts, folder_beside, hashes_folder, transparent_file
 from runner.artifacts.hashes import HashCache
 from runner.artifacts.memory import LayoutCache
-from runner.components.data.archives import Fetchable
+from runner.components.data.archives import Fetch, Fetchable
 from runner.components.data.dataset import DataAccess
 from runner.components.download import OnProgress
 from runner.store.addresses import database_file, is_there
@@ -86,17 +86,20 @@ class Workspace:
         roots = dict.fromkeys([*given, here / DEFAULT_DATA, here, spec.resolve().parent])
         hashes = HashCache(hashes_folder(self.folder))
         recall = LayoutCache(transparent_file(self.folder)).recall
-        if on_progress is None:
-            return DataAccess(tuple(roots), hashes.hash_files, forget=hashes.forget, recall=recall)
-
-        def fetch(public: Fetchable, root: Path) -> None:
-            public.fetch(root, on_progress)
-
-        return DataAccess(tuple(roots), hashes.hash_files, fetch, hashes.forget, recall)
+        memory = hashes_folder(self.folder)
+        fetch = None if on_progress is None else _fetching(on_progress)
+        return DataAccess(tuple(roots), hashes.hash_files, fetch, hashes.forget, recall, memory)
 
     def artifacts(self, database: Database | None) -> Artifacts:
         """Return what the stages of a database leave in ``.runner/``; of none, what all share."""
         return Artifacts(self.folder, "" if database is None else database.identity())
+
+
+def _fetching(on_progress: OnProgress) -> Fetch:
+    def fetch(public: Fetchable, root: Path) -> None:
+        public.fetch(root, on_progress)
+
+    return fetch
 
 
 def workspace(db: str | Path | None = None, data: str | Path | None = None) -> Workspace:

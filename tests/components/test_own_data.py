@@ -236,7 +236,10 @@ def test_a_class_without_training_images_is_told(tmp_path: Path) -> None:
 
 
 def test_images_that_are_others_each_time_are_refused(tmp_path: Path) -> None:
-    text = CELLS.replace("self.stain]", "np.random.randint(2)]")
+    drawn = "self.images[index, 0] ^ np.uint8(self.stain)"
+    text = giving(drawn).replace(
+        "        return self.im", "        self.stain += 1\n        return self.im"
+    )
     assert "gives another image each time at index" in refused(tmp_path, text).found
 
 

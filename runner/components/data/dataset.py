@@ -78,6 +78,7 @@ class DataAccess:
         forget: drops what is remembered of the files below a folder.
         fetch: downloads a public set to a folder of data sets; None where nothing is downloaded.
         recall: remembers answers about contents by their key.
+        memory: folder of small files that remember what own data sets gave; None where none do.
     """
 
     roots: tuple[Path, ...]
@@ -85,6 +86,7 @@ class DataAccess:
     fetch: Fetch | None = None
     forget: Callable[[Path], None] = lambda root: None
     recall: Recall = lambda key, find_out: find_out()
+    memory: Path | None = None
 
 
 Pixels = Annotated[int, Field(ge=1, le=1 << 14)]

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import Field
 
-from runner.components.component import PATH_FIELD
+from runner.components.component import PATH_FIELD, canonical_settings
 from runner.components.data.dataset import DataAccess, FractionDataset, ImageSource
 from runner.components.data.finding import MissingData, find_any
 from runner.components.data.own_items import OwnItems
-from runner.components.data.own_source import own_source
+from runner.components.data.own_memory import OwnMemory
+from runner.components.data.own_source import own_source, read_all
 from runner.components.own.component import OwnComponent
+from runner.components.own.opened_files import undeclared
+from runner.core.text import show_seconds
 
 HOW_TO_GET = (
     "give a file or folder, absolute or relative to --data (RUNNER_DATA), ./data, the current"
@@ -48,15 +54,60 @@ class OwnData(OwnComponent, FractionDataset):
     )
 
     def build(self, access: DataAccess) -> ImageSource:
-        """Return the source: every image is looked at, in the order of the class.
+        """Return the source, in the order of the class.
+
+        Every image is looked at, unless what the class gave is remembered.
 
         Raises:
             MissingData: when a path is not found.
             InvalidData: when there are no training images of a class.
             OwnCodeFailed: when own code raises an error, or gives no images and labels.
         """
-        items = OwnItems(str(self.own.name), self.make(**self._paths(access)))
-        return own_source(items, skip=self.on_corrupt == "skip")
+        paths = self._paths(access)
+        began = time.perf_counter()
+        items = OwnItems(str(self.own.name), lambda: self.make(**paths))
+        memory = OwnMemory(access, items, self._code(), self._settings(paths))
+        given = None if self._unheld(items, memory) else memory.recall()
+        if given is not None and not self._unheld(items, memory):
+            return own_source(items, given)
+        given = read_all(items, skip=self.on_corrupt == "skip")
+        seconds = show_seconds(time.perf_counter() - began)
+        source = own_source(items, given)
+        why = self._unheld(items, memory)
+        if not why:
+            memory.remember(given)
+            why = _of_others(memory)
+        told = (f"'{items.name}': all {items.count} images were read in {seconds}{why}",)
+        return replace(source, notes=(*(told if why else ()), *source.notes))
+
+    def _code(self) -> Any:
+        return [self.own.files.digest, self.version]
+
+    def _settings(self, paths: Mapping[str, Path | None]) -> Any:
+        values = canonical_settings(self)
+        own = {name: values[name] for name in self.own.signature.settings}
+        return {**own, **{name: str(path and path.resolve()) for name, path in paths.items()}}
+
+    def _unheld(self, items: OwnItems, memory: OwnMemory) -> str:
+        """Return why what the class gives may be another although nothing known has changed."""
+        if not memory.files:
+            return (
+                ", as by each command; with `files`, the paths that the class reads, they are read"
+                " when one of them or the code has changed"
+            )
+        again = ", and are by each command"
+        if self.beyond_files is not None and self.version is None:
+            what, position = self.beyond_files
+            return (
+                f"{again}: it uses `{what}` ({position}), whose effect cannot be read from the"
+                " text; version: 1 says that nothing else changes what it gives"
+            )
+        if others := undeclared(items.opened, (*memory.files, *self._declared())):
+            return f"{again}: it reads {others[0]}, which `files` does not name"
+        return ""
+
+    def _declared(self) -> Iterator[Path]:
+        return (each.path for each in self.own.files.declared)
 
     def _paths(self, access: DataAccess) -> dict[str, Path | None]:
         """Return where the settings that are paths lead."""
@@ -71,3 +122,12 @@ class OwnData(OwnComponent, FractionDataset):
                 error.setting = name
                 raise
         return found
+
+
+def _of_others(memory: OwnMemory) -> str:
+    if memory.differs is None:
+        return ""
+    return (
+        f": at index {memory.differs} it gave another than before, although none of its `files` has"
+        " changed; name all that it reads"
+    )

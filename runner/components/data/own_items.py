@@ -6,7 +6,8 @@ the line of the code. Own code is asked by one thread at a time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,6 +15,7 @@ from runner.components.data.dataset import MAX_IMAGES
 from runner.components.data.own_images import NoItem, as_image, as_label, image_digest
 from runner.components.data.splitting import SPLITS, Split
 from runner.components.own.loading import failed
+from runner.components.own.opened_files import opened_files
 from runner.components.own.problems import OwnCodeFailed
 from runner.core.errors import nearest
 from runner.core.text import printable
@@ -48,22 +50,31 @@ class OwnItems:
     Attributes:
         name: of the class, in messages.
         count: of its images.
+        opened: the files that own code was seen to open for reading.
     """
 
-    def __init__(self, name: str, made: Any) -> None:
-        """Ask how many there are.
+    def __init__(self, name: str, make: Callable[[], Any]) -> None:
+        """Make the instance, and ask it how many there are.
+
+        Args:
+            name: of the class.
+            make: returns an instance.
 
         Raises:
             OwnCodeFailed: when it is no map-style data set, or is empty.
         """
-        self.name, self._made, self._lock = name, made, Lock()
+        self.name, self._lock = name, Lock()
+        self.opened: set[str] = set()
+        with opened_files(self.opened):
+            made = self._made = make()
         for method in METHODS:
             if not callable(getattr(type(made), method, None)):
                 found = f"'{name}' has no {method}"
                 hint = "a data set has __len__ and __getitem__, which gives (image, label)"
                 raise OwnCodeFailed(found, hint=hint)
         try:
-            self.count = len(made)
+            with opened_files(self.opened):
+                self.count = len(made)
         except (Exception, SystemExit) as error:
             raise failed(f"'{name}' does not say how many images it has", error) from error
         if not 0 < self.count <= MAX_IMAGES:
@@ -86,7 +97,7 @@ class OwnItems:
 
         what = f"image {index} of '{self.name}' cannot be read"
         try:
-            with self._lock:
+            with self._lock, opened_files(self.opened):
                 given = self._made[index]
                 image, label = self._parts(index, given)
                 decoded = as_image(image)
@@ -155,6 +166,18 @@ class OwnItems:
                 self._refuse("groups", place, group, "a name, or a whole number of at least 0")
         return tuple(groups)
 
+    def files(self) -> tuple[Path, ...]:
+        """Return the files that it says it reads, absolute, () where it says nothing.
+
+        Raises:
+            OwnCodeFailed: when one is no file.
+        """
+        found = self._listed("files")
+        for place, path in enumerate(found):
+            if not isinstance(path, str | Path) or not Path(path).is_file():
+                self._refuse("files", place, str(path), "paths of files")
+        return tuple(dict.fromkeys(Path(path).absolute() for path in found))
+
     def _of_each_image(self, name: str) -> list[Any]:
         found = self._listed(name)
         if found and len(found) != self.count:
@@ -167,13 +190,14 @@ class OwnItems:
     def _listed(self, name: str) -> list[Any]:
         """Return what an optional attribute, or a method of that name, lists."""
         try:
-            value = getattr(self._made, name, None)
-            value = value() if callable(value) else value
-            if value is None:
-                return []
-            if isinstance(value, str | bytes) or not isinstance(value, Iterable):
-                raise TypeError(f"it is a {type(value).__name__}, not a list")
-            return [each.item() if hasattr(each, "item") else each for each in value]
+            with opened_files(self.opened):
+                value = getattr(self._made, name, None)
+                value = value() if callable(value) else value
+                if value is None:
+                    return []
+                if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+                    raise TypeError(f"it is a {type(value).__name__}, not a list")
+                return [each.item() if hasattr(each, "item") else each for each in value]
         except (Exception, SystemExit) as error:
             raise failed(f"{name} of '{self.name}' cannot be used", error) from error
 

@@ -5,7 +5,6 @@ Its code is in no key: equal images, labels, classes, splits and groups are the 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -14,35 +13,31 @@ from runner.components.data.joining import split_notes
 from runner.components.data.labelled import by_split, training_classes
 from runner.components.data.listing import enumerated
 from runner.components.data.own_items import OwnItems, Undecodable
+from runner.components.data.own_memory import Given
 from runner.components.data.splitting import Split
 from runner.components.own.problems import OwnCodeFailed
 from runner.core.errors import DataError, nearest
 from runner.core.keys import content_key
-from runner.core.text import show_seconds
+from runner.core.spacing import evenly_spaced
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-TWICE = 3
+TWICE = 8
 """So many images are looked at twice."""
 
 
-def own_source(items: OwnItems, skip: bool) -> ImageSource:
-    """Return the source of own images: all are read.
+def read_all(items: OwnItems, skip: bool) -> Given:
+    """Return what own code gives: every image is looked at.
 
     Args:
         items: gives them.
         skip: whether images that cannot be decoded are left out.
 
     Raises:
-        InvalidData: when a class has no training images.
         OwnCodeFailed: when own code raises an error, or gives no images and labels.
     """
-    classes, splits, groups = items.classes(), items.splits(), items.groups()
-    began = time.perf_counter()
-    digests: list[str] = []
-    labels: list[int | str] = []
-    kept: list[int] = []
+    found: list[tuple[int, str, int | str]] = []
     corrupt: list[str] = []
     for index in range(items.count):
         try:
@@ -53,25 +48,10 @@ def own_source(items: OwnItems, skip: bool) -> ImageSource:
                 raise OwnCodeFailed(str(error), hint=hint) from error
             corrupt.append(str(error))
             continue
-        kept.append(index)
-        digests.append(item.digest)
-        labels.append(item.label)
+        found.append((index, item.digest, item.label))
+    kept, digests, labels = map(list, zip(*found, strict=True)) if found else ([], [], [])
     _refuse_others(items, kept, digests)
-    chosen = [splits[each] for each in kept] if splits else []
-    if lost := sorted(set(splits).difference(chosen)):
-        found = f"none of the {lost[0]} images of '{items.name}' can be decoded: {corrupt[0]}"
-        raise OwnCodeFailed(found)
-    seconds = show_seconds(time.perf_counter() - began)
-    told = [f"'{items.name}': all {items.count} images were read in {seconds}, as by each command"]
-    told += [f"'{items.name}': left out: {each}" for each in corrupt]
-    return _identified(
-        items,
-        kept,
-        digests,
-        _Labelled(items, classes, kept, labels, chosen),
-        [groups[each] for each in kept] if groups else [],
-        told,
-    )
+    return Given(kept, digests, labels, corrupt)
 
 
 def _refuse_others(items: OwnItems, kept: Sequence[int], digests: Sequence[str]) -> None:
@@ -80,13 +60,41 @@ def _refuse_others(items: OwnItems, kept: Sequence[int], digests: Sequence[str])
     Raises:
         OwnCodeFailed: with the first of those that are looked at.
     """
-    for place in sorted({round(part * (len(kept) - 1) / TWICE) for part in range(TWICE + 1)}):
-        if kept and items[kept[place]].digest != digests[place]:
+    for place in evenly_spaced(len(kept), TWICE):
+        if items[kept[place]].digest != digests[place]:
             where = items.line_of("__getitem__")
             raise OwnCodeFailed(
                 f"'{items.name}' gives another image each time at index {kept[place]}{where}",
                 hint="what is drawn for each epoch is an augmentation: train.augment",
             )
+
+
+def own_source(items: OwnItems, given: Given) -> ImageSource:
+    """Return the source of own images.
+
+    Args:
+        items: gives them.
+        given: what it gave.
+
+    Raises:
+        InvalidData: when a class has no training images.
+        OwnCodeFailed: when a label is of no class, or no image of a split can be decoded.
+    """
+    classes, splits, groups = items.classes(), items.splits(), items.groups()
+    kept, digests, corrupt = given.kept, given.digests, given.corrupt
+    chosen = [splits[each] for each in kept] if splits else []
+    if lost := sorted(set(splits).difference(chosen)):
+        found = f"none of the {lost[0]} images of '{items.name}' can be decoded: {corrupt[0]}"
+        raise OwnCodeFailed(found)
+    told = [f"'{items.name}': left out: {each}" for each in corrupt]
+    return _identified(
+        items,
+        kept,
+        digests,
+        _Labelled(items, classes, kept, given.labels, chosen),
+        [groups[each] for each in kept] if groups else [],
+        told,
+    )
 
 
 class _Labelled:

@@ -82,6 +82,8 @@ class OwnComponent(Component):
     own: ClassVar[OwnClass]
     unreadable: ClassVar[tuple[str, SourcePosition] | None] = None
     """The first thing in the code whose effect no digest holds, and where it stands."""
+    beyond_files: ClassVar[tuple[str, SourcePosition] | None] = None
+    """The first of these that does not read a file."""
     GIVEN: ClassVar[tuple[str, ...]] = ()
     """Parameters that are no settings: the program gives them."""
     NEEDED: ClassVar[tuple[str, ...]] = ()
@@ -188,7 +190,7 @@ def _read(kind: type[Own], name: CodeName | PackageName) -> type[Own]:
         },
     )
     made.own = OwnClass(name, attribute, signature, modules)
-    made.unreadable = files.unreadable
+    made.unreadable, made.beyond_files = files.unreadable, files.beyond_files
     return made
 
 

@@ -19,7 +19,7 @@ from runner.components.own.local_file import LocalFile, parsed, position_in
 from runner.components.own.other_packages import is_keyed, version_of
 from runner.components.own.permission import Root
 from runner.components.own.problems import CodeProblem
-from runner.components.own.unreadable import unreadable
+from runner.components.own.unreadable import reads_a_file, unreadable
 from runner.core.errors import SourcePosition
 from runner.core.keys import content_key
 from runner.core.source import Source, read_tree
@@ -49,6 +49,7 @@ class LocalFiles:
     digest: str
     unreadable: tuple[str, SourcePosition] | None
     release: tuple[str, ...] = ()
+    beyond_files: tuple[str, SourcePosition] | None = None
 
     @property
     def file(self) -> LocalFile:
@@ -127,9 +128,11 @@ def _read_all(root: Root, main: str, release: tuple[str, ...] = ()) -> LocalFile
         parts.append(sorted({each.shown: each.digest for each in declared}.items()))
     if release:
         parts.append(["package", *release])
-    first = min(hidden, key=lambda each: each[1], default=None)
+    hidden.sort(key=lambda each: each[1])
+    beyond = [each for each in hidden if not reads_a_file(each[0].partition("(")[0])]
     digest = content_key("code", parts)[:32]
-    return LocalFiles(main, modules, tuple(declared), digest, first, release)
+    first, other = (next(iter(each), None) for each in (hidden, beyond))
+    return LocalFiles(main, modules, tuple(declared), digest, first, release, other)
 
 
 def _source(file: LocalFile, tree: ast.Module) -> Source:
