@@ -59,7 +59,7 @@ app.command("predict", epilog=predicting.EXAMPLES)(takes_code(predicting.predict
 app.command("evaluate", epilog=evaluating.EXAMPLES)(takes_code(evaluating.evaluate))
 app.command("export", epilog=exporting.EXAMPLES)(takes_code(exporting.export))
 app.command("new", epilog=specs.NEW_EXAMPLES)(specs.new)
-app.command("schema", epilog=specs.SCHEMA_EXAMPLES)(specs.schema)
+app.command("schema", epilog=specs.SCHEMA_EXAMPLES)(takes_code(specs.schema))
 inspecting.app.command("saliency", epilog=inspecting_images.SALIENCY_EXAMPLES)(
     takes_code(inspecting_images.saliency)
 )

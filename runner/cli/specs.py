@@ -26,6 +26,7 @@ Examples:
 SCHEMA_EXAMPLES = """\b
 Example:
   runner schema > runner.schema.json
+  runner schema --code nets.py > runner.schema.json
 For editors with a YAML language server, the first line of a spec:
   # yaml-language-server: $schema=runner.schema.json"""
 
@@ -133,7 +134,10 @@ def new(
 
 
 def schema() -> None:
-    """Print the JSON Schema of spec files."""
+    """Print the JSON Schema of spec files.
+
+    Of own code that is allowed, and of installed packages, it has the settings too.
+    """
     from runner import api
 
     typer.echo(json.dumps(api.spec_schema(), indent=2))

@@ -6,16 +6,19 @@ them; `runner validate` checks everything.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from runner.components.augmentations.own_step import OwnStep
 from runner.components.data.folds import MAX_FOLDS
-from runner.components.own.names import PATTERN
+from runner.components.own_metric import OwnMetric
 from runner.components.settings import Settings
 from runner.spec.analyses import KINDS
 from runner.spec.compose import KEPT_WHEN_NAMED
 from runner.spec.figures.declared import KINDS as FIGURE_KINDS
 from runner.spec.names import COMPONENT_PATHS, SHORT_NAMES
 from runner.spec.options import own_kind_at
+from runner.spec.own_schema import own_code
 from runner.spec.sweep import PUBLISHED_KEYS
 from runner.spec.tables.column import ColumnSettings
 from runner.spec.tables.melt import MELT_KEYS
@@ -45,12 +48,13 @@ def spec_schema() -> dict[str, Any]:
     definitions = settings.pop("$defs") | column.pop("$defs", {})
     definitions["Column"] = column
     definitions["Sweep"] = _sweep()
+    own = _own_code(definitions)
     for definition in definitions.values():
         definition.pop("required", None)
-        _allow_names(definition.get("properties", {}), definitions)
+        _allow_names(definition.get("properties", {}), definitions, own)
     _allow_short_pipelines(definitions)
     properties = settings["properties"]
-    _allow_names(properties, definitions)
+    _allow_names(properties, definitions, own)
     return {
         "$schema": DIALECT,
         "title": "runner spec",
@@ -65,7 +69,7 @@ def spec_schema() -> dict[str, Any]:
             "seeds": SEEDS,
             "folds": FOLDS,
             "sweep": {"$ref": "#/$defs/Sweep"},
-            "metrics": _metrics(),
+            "metrics": _metrics(definitions),
             "analyses": _analyses(),
             "tables": {"type": "object", "additionalProperties": _table()},
             "figures": _figures(),
@@ -91,21 +95,28 @@ def _profile() -> dict[str, Any]:
     }
 
 
-def _allow_names(properties: dict[str, Any], definitions: dict[str, Any]) -> None:
-    """Let a component be written as its name alone, as in ``optimizer: adam``."""
-    component_keys = {path.rpartition(".")[2] for path in COMPONENT_PATHS}
-    own_keys = {
-        path.rpartition(".")[2]: key
-        for path, key in COMPONENT_PATHS.items()
-        if own_kind_at(Settings, path.split(".")) is not None
+def _own_code(definitions: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Return the schemas of own code by the settings at which it can be named."""
+    return {
+        path.rpartition(".")[2]: own_code(kind, definitions)
+        for path in COMPONENT_PATHS
+        if (kind := own_kind_at(Settings, path.split("."))) is not None
     }
+
+
+def _allow_names(
+    properties: dict[str, Any],
+    definitions: dict[str, Any],
+    own: Mapping[str, list[dict[str, Any]]],
+) -> None:
+    """Let a component be written as its name alone, as in ``optimizer: adam``; or own code."""
+    component_keys = {path.rpartition(".")[2] for path in COMPONENT_PATHS}
     for name, schema in properties.items():
         mapping = schema.get("discriminator", {}).get("mapping")
         if name in component_keys and mapping:
             names = {"type": "string", "enum": sorted(mapping)}
-            own = _own_code(own_keys[name]) if name in own_keys else []
             begun = _begun_names(schema["oneOf"], definitions)
-            schema["oneOf"] = [names, *begun, *own, *schema["oneOf"]]
+            schema["oneOf"] = [names, *begun, *own.get(name, []), *schema["oneOf"]]
 
 
 def _begun_names(choices: list[dict[str, Any]], definitions: dict[str, Any]) -> list[Any]:
@@ -118,28 +129,22 @@ def _begun_names(choices: list[dict[str, Any]], definitions: dict[str, Any]) -> 
     ]
 
 
-def _own_code(key: str) -> list[dict[str, Any]]:
-    """Return the schemas of own code, whose settings are not known here."""
-    name = {"type": "string", "pattern": PATTERN}
-    return [name, {"type": "object", "required": [key], "properties": {key: name}}]
-
-
 def _allow_short_pipelines(definitions: dict[str, Any]) -> None:
     """Let a pipeline be written as a list of steps, or as one; and a step as its name."""
     pipeline, choice = definitions["Pipeline"], definitions["OneOf"]
     steps = pipeline["properties"]["steps"]
-    steps["items"] = _step(steps["items"])
+    steps["items"] = _step(steps["items"], definitions)
     choices = choice["properties"]["choices"]
-    choices["items"]["items"] = _step(choices["items"]["items"])
+    choices["items"]["items"] = _step(choices["items"]["items"], definitions)
     choices["items"] = {"oneOf": [choices["items"], choices["items"]["items"]]}
     augment = definitions["Training"]["properties"]["augment"]
     augment["anyOf"] = [steps, steps["items"], *augment["anyOf"]]
 
 
-def _step(schema: dict[str, Any]) -> dict[str, Any]:
+def _step(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of a step that may be its name alone."""
     names = {"type": "string", "enum": sorted(schema["discriminator"]["mapping"])}
-    return {**schema, "oneOf": [names, *_own_code("name"), *schema["oneOf"]]}
+    return {**schema, "oneOf": [names, *own_code(OwnStep, definitions), *schema["oneOf"]]}
 
 
 def _extends() -> dict[str, Any]:
@@ -221,9 +226,9 @@ def _analyses() -> dict[str, Any]:
     return {"oneOf": [{"type": "array", "items": kind}, named]}
 
 
-def _metrics() -> dict[str, Any]:
-    """Return the schema of `metrics`: own code, whose settings are not known here."""
-    return {"type": "object", "additionalProperties": {"oneOf": _own_code("name")}}
+def _metrics(definitions: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of `metrics`: own code."""
+    return {"type": "object", "additionalProperties": {"oneOf": own_code(OwnMetric, definitions)}}
 
 
 def _figures() -> dict[str, Any]:

@@ -117,6 +117,41 @@ def test_schema_accepts_own_code_with_any_settings(call: Call, model: object) ->
     assert list(violations({**spec, "train": {"schedule": "a.py:B"}}, schema, schema)) != []
 
 
+LIMITED = """
+raise RuntimeError("was imported")
+class Net(nn.Module):
+    def __init__(self, width: Annotated[int, Field(ge=8, description="how wide")], deep: int = 1):
+        pass
+class Step:
+    def __init__(self, share: Annotated[float, Field(ge=0.1)] = 0.5):
+        pass
+class Wrong:
+    def __init__(self, share):
+        pass
+"""
+
+
+def test_schema_knows_the_settings_of_own_code_that_is_allowed(call: Call) -> None:
+    Path("code").mkdir()
+    Path("code", "nets.py").write_text(LIMITED)
+    Path("code", "broken.py").write_text("def (")
+    schema = json.loads(call("schema", "--code", "code").out)
+    spec: dict[str, Any] = {"name": "a", "data": {"dataset": "digits"}, "model": "mlp"}
+
+    def wrong(model: dict[str, Any], step: dict[str, Any]) -> bool:
+        named = {"name": "nets.py:Net", **model}
+        train = {"augment": [{"name": "nets.py:Step", **step}]}
+        return violations({**spec, "model": named, "train": train}, schema, schema) != []
+
+    assert not wrong({"width": 8}, {"share": 0.1, "p": 1.0})
+    assert not wrong({}, {})  # a sweep may give it
+    assert wrong({"width": 7}, {})
+    assert wrong({"widht": 8}, {})
+    assert wrong({}, {"share": 0.01})
+    assert '"description": "how wide"' in call("schema", "--code", "code/nets.py").out
+    assert "how wide" not in call("schema").out
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "where"),
@@ -152,6 +187,9 @@ def violations(value: Any, schema: Any, root: Any, path: str = "") -> list[str]:
     """Return the paths that break a schema: as much of JSON Schema as specs need."""
     if "$ref" in schema:
         return violations(value, root["$defs"][schema["$ref"].rpartition("/")[2]], root, path)
+    for each in schema.get("allOf", []):
+        if not violations(value, each["if"], root) and violations(value, each["then"], root):
+            return [path]
     for key in ("oneOf", "anyOf"):
         if key in schema:
             fitting = [each for each in schema[key] if not violations(value, each, root, path)]

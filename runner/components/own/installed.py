@@ -112,6 +112,11 @@ def find_installed(name: PackageName) -> Installed:
     )
 
 
+def installed_names() -> tuple[PackageName, ...]:
+    """Return what all installed packages offer, each name once."""
+    return tuple(dict.fromkeys(each.name for each in _offers(tuple(_site_folders()))))
+
+
 def _site_folders() -> Iterator[Path]:
     """Yield the folders into which installers put packages, each once."""
     named = [*site.getsitepackages(), *map(sysconfig.get_path, ("purelib", "platlib"))]
