@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.api.frames import Framed
+from runner.bind.metric_names import name_metrics
 from runner.bind.named_runs import find_record
 from runner.bind.own_sources import (
     Declared,
@@ -18,6 +19,7 @@ from runner.bind.own_sources import (
     recorded_sources,
 )
 from runner.bind.workspace import workspace
+from runner.spec.metrics import ROOT as METRICS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,11 +89,12 @@ def diff(first: str, second: str, db: str | Path | None = None) -> Comparison:
     """
     with workspace(db).open(create=False) as database:
         pair = [find_record(database, name) for name in (first, second)]
+        name_metrics(database, *pair)
     sources = [recorded_sources(record) for record in pair]
     files = [recorded_files(record) for record in pair]
     packages = [recorded_packages(record) for record in pair]
     parts = {
-        "settings": [dict(leaves(record["settings"])) for record in pair],
+        "settings": [dict(_settings(record, pair)) for record in pair],
         "data": [{"fingerprint": record["fingerprint"]} for record in pair],
         "result": [_result(record) for record in pair],
         "metrics": [_at_best(record) for record in pair],
@@ -136,6 +139,19 @@ def _of_packages(packages: Sequence[Mapping[str, str]]) -> Iterator[Difference]:
     for path in dict.fromkeys([*one, *other]):
         if one.get(path) != other.get(path):
             yield Difference("code", path, one.get(path), other.get(path))
+
+
+def _settings(
+    record: Mapping[str, Any], pair: Sequence[Mapping[str, Any]]
+) -> Iterator[tuple[str, Any]]:
+    """Yield the settings of a run, and of own metrics that both runs have by one name."""
+    yield from leaves(record["settings"])
+    both = {
+        name: settings
+        for name, settings in record["metrics"].items()
+        if all(name in each["metrics"] for each in pair)
+    }
+    yield from leaves({METRICS: both} if both else {})
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

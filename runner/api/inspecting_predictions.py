@@ -21,6 +21,7 @@ from runner.api.frames import Framed
 from runner.api.predictions import SplitPredictions
 from runner.artifacts.atomic import refuse_place, whole_file
 from runner.bind.kept_predictions import find_logits
+from runner.bind.metric_names import name_metrics, own_values
 from runner.bind.named_runs import find_record
 from runner.bind.prediction_images import Arrays, confident_rows, predicted_images
 from runner.bind.request import several
@@ -113,9 +114,10 @@ def inspect_predictions(
     home = workspace(db)
     with home.open(create=False) as database:
         record = find_record(database, run)
-        found = SplitPredictions(
-            record["run_key"], find_logits(database, home, record, split, weights)
-        )
+        kept = find_logits(database, home, record, split, weights)
+        name_metrics(database, record)
+        own = own_values(record, kept.split, kept.epoch)
+        found = SplitPredictions(record["run_key"], kept, own)
         rows = confident_rows(found.kept, most) | {"chosen": _rows_of(found, run, several(images))}
         sheets, missing = _sheets(home, record, found.kept, {**rows})
     short = str(record["run_key"])[:12]

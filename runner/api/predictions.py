@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ import numpy as np
 
 from runner.api.frames import Framed
 from runner.bind.kept_predictions import find_logits
+from runner.bind.metric_names import name_metrics, own_values
 from runner.bind.named_runs import find_record
 from runner.bind.workspace import workspace
 from runner.components import scores
@@ -34,10 +35,12 @@ class SplitPredictions(Framed):
     Attributes:
         run: key of the run.
         kept: logits (N, classes), labels (N,), names of images and classes, epoch.
+        own: recorded values of own metrics on them, by name.
     """
 
     run: str
     kept: KeptLogits
+    own: Mapping[str, float] = field(default_factory=dict)
 
     @cached_property
     def probabilities(self) -> scores.Floats:
@@ -78,14 +81,16 @@ class SplitPredictions(Framed):
     def measures(self) -> Mapping[str, float]:
         """Return the measures of the whole split by name, those of which a table has columns.
 
-        Those that say nothing of these images are left out, as AUROC of images of one class.
+        Those that say nothing of these images are left out, as AUROC of images of one class. Own
+        metrics are there as they were recorded.
         """
         from runner.engine.tally import values_of_logits
 
         classes = len(self.kept.classes)
         measures = [each for each in MEASURES if classes >= each.least_classes]
         found = values_of_logits(self.kept.logits, self.kept.labels, measures)
-        return {name: value for name, value in found.items() if math.isfinite(value)}
+        known = {name: value for name, value in found.items() if math.isfinite(value)}
+        return {**known, **self.own}
 
     def calibration(self, bins: int = scores.BINS) -> pd.DataFrame:
         """Return one row per bin of confidence: above, up_to, images, confidence, accuracy."""
@@ -129,4 +134,6 @@ def predictions(
     with home.open(create=False) as database:
         record = find_record(database, run)
         kept = find_logits(database, home, record, split, weights)
-        return SplitPredictions(record["run_key"], kept)
+        name_metrics(database, record)
+        own = own_values(record, kept.split, kept.epoch)
+        return SplitPredictions(record["run_key"], kept, own)

@@ -14,6 +14,7 @@ from runner.bind.analysis_names import with_names
 from runner.bind.changed_code import changed_modules
 from runner.bind.code_digests import Sources
 from runner.bind.commands import make_again
+from runner.bind.metric_names import name_metrics
 from runner.bind.named_runs import find_record
 from runner.bind.own_sources import recorded_files, recorded_packages, recorded_sources
 from runner.bind.workspace import REFERENCE, Workspace, workspace
@@ -69,6 +70,7 @@ def show(name: str, db: str | Path | None = None) -> RunRecord:
         record = find_record(database, name)
         _name_cells(database, record["cells"])
         record["analyses"] = with_names(database, record)
+        name_metrics(database, record)
         record["own_code"] = recorded_sources(record)
         record["own_files"] = recorded_files(record)
         record["own_packages"] = recorded_packages(record)

@@ -17,6 +17,7 @@ from runner.components.own.component import OwnComponent
 from runner.components.own.declared_files import DeclaredFile
 from runner.components.own.local_files import LocalFiles
 from runner.components.own.names import is_code_name
+from runner.spec.metrics import ROOT as METRICS
 
 KEY = "own_code"
 """In an environment: the files' texts by their names, by the digest of the code."""
@@ -99,7 +100,8 @@ def _taken(record: Mapping[str, Any], name: str) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for attempt in record["attempts"]:
         kept |= attempt["environment"].pop(name, {})
-    digests = dict(_digests(record["settings"], ""))
+    named = {**record["settings"], METRICS: record.get("metrics", {})}
+    digests = dict(_digests(named, ""))
     return {path: kept[digest] for path, digest in digests.items() if digest in kept}
 
 

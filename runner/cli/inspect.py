@@ -159,6 +159,10 @@ def _described(record: Mapping[str, Any]) -> Iterator[str]:
         yield f"code      made with other code of {names} (changed since)"
     yield "settings"
     yield from (f"  {path}: {json.dumps(value)}" for path, value in leaves(record["settings"]))
+    if record["metrics"]:
+        yield "metrics"
+        own = leaves(record["metrics"])
+        yield from (f"  {path}: {json.dumps(value)}" for path, value in own)
     yield from _network(record["attempts"])
     if record.get("analyses"):
         yield "analyses"

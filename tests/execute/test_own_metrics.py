@@ -276,3 +276,68 @@ def test_values_that_are_not_what_was_recorded_are_refused(before: Path) -> None
     connection.close()
     with pytest.raises(DamagedDatabase, match="is not what was recorded in own_metrics"):
         table(before)
+
+
+@pytest.mark.slow
+def test_records_call_metrics_as_their_specs_do_and_keep_their_source(before: Path) -> None:
+    do(before, ASKED)
+    db = before / "results.db"
+    record = api.show("asked:0", db=db).record
+    assert record["metrics"]["top2"]["name"] == "metrics.py:TopK"
+    assert {name: each["k"] for name, each in record["metrics"].items()} == {"top2": 2, "top3": 3}
+    (best,) = [each for each in record["epochs"] if each["epoch"] == record["result"]["best_epoch"]]
+    (row, _) = table(before)
+    assert (best["test_top2"], best["test_top3"]) == (row["TOP2"], row["TOP3"])
+    source = {"metrics.py": CODE}
+    assert record["own_code"] == {"metrics.top2": source, "metrics.top3": source}
+    of_test, of_val = (api.predictions("asked:0", split=split, db=db) for split in ("test", "val"))
+    assert of_test.measures()["top2"] == row["TOP2"]
+    assert set(of_val.measures()) - set(of_test.measures()) == set()
+    assert set(of_test.measures()) - set(of_val.measures()) == {"top2"}
+
+
+@pytest.mark.slow
+def test_other_code_of_one_name_is_told_apart_and_its_lines_are_shown(before: Path) -> None:
+    do(before, ASKED)
+    halved = CODE.replace(".item()", ".item() / 2")
+    (before / "metrics.py").write_text(halved)
+    db = before / "results.db"
+    other = ASKED.replace("name: asked", "name: others").replace("  asked:", "  others:")
+    with api.allow_code(before / "metrics.py"):
+        do_spec(before / "others.yaml", other.replace("[0.1, 0.2]", "[0.3]"))
+    rows = api.diff("asked:0", "others:0", db=db).frame()
+    metrics = rows[rows["part"] == "metrics"].set_index("name")
+    named = [name for name in metrics.index if name.startswith("test_top3 (")]
+    assert len(named) == 2
+    assert metrics.loc[named, ["first", "second"]].isna().to_numpy().sum() == 2
+    same = api.diff("asked:0", "asked:1", db=db).frame()
+    assert "test_top3" in set(same[same["part"] == "metrics"]["name"])
+    assert "code" not in set(same["part"])
+    # the same runs under both specs
+    with api.allow_code(before / "metrics.py"):
+        do_spec(before / "others.yaml", other)
+    record = api.show("asked:0", db=db).record
+    assert len([name for name in record["epochs"][-1] if name.startswith("test_top3 (")]) == 2
+    assert len(record["metrics"]) == 4
+    do(before, SPEC)
+    assert "test_top3" in api.show("asked:0", db=db).record["epochs"][-1]
+    (before / "others.yaml").write_text(SPEC.replace("asked", "others"))
+    api.run(before / "others.yaml", db=db)
+    stale = [name for name in api.show("asked:0", db=db).record["epochs"][-1] if "_own_" in name]
+    assert len(stale) == 6
+
+
+@pytest.mark.slow
+def test_edited_code_between_two_specs_is_shown_line_by_line(before: Path) -> None:
+    do(before, ASKED)
+    (before / "metrics.py").write_text(CODE.replace(".item()", ".item() / 2"))
+    other = ASKED.replace("asked", "others").replace("[0.1, 0.2]", "[0.3]").replace("k: 2", "k: 4")
+    with api.allow_code(before / "metrics.py"):
+        do_spec(before / "others.yaml", other)
+    rows = api.diff("asked:0", "others:0", db=before / "results.db").frame()
+    lines = rows[rows["part"] == "code"]
+    assert set(lines["name"]) == {"metrics.py:6"}
+    assert all(line.strip().endswith(".item() / 2") for line in lines["second"])
+    settings = rows[rows["part"] == "settings"].set_index("name")
+    assert settings.loc["metrics.top2.k", ["first", "second"]].tolist() == [2, 4]
+    assert "metrics.top3.k" not in settings.index
