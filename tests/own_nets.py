@@ -87,3 +87,49 @@ def own_settings(
                 },
             }
         )
+
+
+SAM = '''
+"""A training step of a test."""
+
+import torch
+
+
+class Sam:
+    """Steps by the gradient at the worst place nearby."""
+
+    def __init__(self, rho: float = 0.05):
+        self.rho = rho
+
+    def __call__(self, model, images, labels, loss, optimizer, generator):
+        logits = model(images)
+        value = loss(logits, labels)
+        optimizer.zero_grad()
+        value.backward()
+        with torch.no_grad():
+            weights = [each for each in model.parameters() if each.grad is not None]
+            before = [each.clone() for each in weights]
+            norm = torch.stack([each.grad.norm() for each in weights]).norm()
+            for each in weights:
+                each.add_(each.grad, alpha=self.rho / (norm.item() + 1e-12))
+        optimizer.zero_grad()
+        loss(model(images), labels).backward()
+        with torch.no_grad():
+            for each, old in zip(weights, before):
+                each.copy_(old)
+        optimizer.step()
+        return value, logits
+'''
+PLAIN_STEP = '''
+class Plain:
+    """Does what a training does without a step of its own."""
+
+    def __call__(self, model, images, labels, loss, optimizer, generator):
+        logits = model(images)
+        value = loss(logits, labels)
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        return value, logits
+'''
+"""Training steps by classes of a file ``steps.py``."""

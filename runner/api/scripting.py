@@ -22,7 +22,7 @@ from runner.components.models.torchvision_model import TorchvisionModel
 from runner.components.settings import Settings
 from runner.core.artifacts import pixels_name
 from runner.core.errors import UsageError
-from runner.report.script.supported import refuse_unwritten
+from runner.report.script.supported import refuse_own_code, refuse_unwritten
 from runner.report.script.writing import ScriptData, official_splits, script_text
 from runner.store.progress import artifact_digests
 
@@ -70,6 +70,7 @@ def new_script(
         record = find_record(database, name)
         if record["status"] != "done":
             raise UsageError(f"run {name} is {record['status']}: scripts are of runs that are done")
+        refuse_own_code(record["settings"])
         settings = recorded_settings(record)
         refuse_unwritten(settings)
         spec = Path(str(record["cells"][0]["path"])) if record["cells"] else Path("spec.yaml")

@@ -46,8 +46,8 @@ def check_own_code(
     Raises:
         SpecError: when nothing can be trained with it.
     """
-    settings, reasons = resolved.settings, list[str]()
-    model, train = settings.model, settings.train
+    settings, reasons = _trained_with(resolved.settings, step=None), list[str]()
+    model, train = settings.model, resolved.settings.train
     outputs = num_classes if model.classes is None else model.classes
     if isinstance(loss := train.loss, OwnLoss):
         key = content_key("own loss", [keyed_settings(loss), outputs])
@@ -75,6 +75,15 @@ def check_own_code(
             of_model = known.recall(key, partial(_try_model, settings, shape, num_classes))
         training, images, features = of_model
         reasons.append(training)
+    if train.step is not None:
+        settings = _trained_with(settings, step=train.step)
+        parts = (model, train.step, settings.train.loss)
+        optimizer = {**keyed_settings(settings.train.optimizer), "lr": None}
+        others = [optimizer, train.clip_grad_norm, shape, outputs]
+        key = content_key("own update", [*map(keyed_settings, parts), *others])
+        with _at(resolved, "train.step"):
+            of_step = known.recall(key, partial(_try_update, settings, shape, num_classes))
+        reasons += [] if any(reasons) else [of_step]
     return Unshared("; ".join(filter(None, dict.fromkeys(reasons))), images, features)
 
 
@@ -104,6 +113,12 @@ def _try_model(settings: Settings, shape: Shape, num_classes: int) -> tuple[str,
     from runner.engine.own_probe import try_training
 
     return astuple(try_training(settings, shape, num_classes))
+
+
+def _try_update(settings: Settings, shape: Shape, num_classes: int) -> str:
+    from runner.engine.own_step_probe import try_training_step
+
+    return try_training_step(settings, shape, num_classes)
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from runner.components.measures import (
 from runner.components.models import Model
 from runner.components.optimizers import Adam, Optimizer
 from runner.components.schedules import MAX_EPOCHS, Constant, Schedule
+from runner.components.training_step import Step
 from runner.core.reader import LAST
 
 Mode = Literal["min", "max"]
@@ -86,6 +87,12 @@ class Training(Component):
         default=Constant(name="constant"), description="learning rate by epoch"
     )
     loss: Loss = Field(default=CrossEntropy(name="cross_entropy"), description="what is minimised")
+    step: Step = Field(
+        None,
+        description="a class in a Python file that updates the weights by a batch, as"
+        " `steps.py:Sam`; when not given, one gradient of `loss`",
+        json_schema_extra={"neutral": None},
+    )
     augment: Pipeline | None = Field(
         None,
         description="what happens to training images before `data.normalize`: a list of steps, or"
@@ -108,6 +115,15 @@ class Training(Component):
         le=MAX_NUMBER,
         description="ten steps' mean loss above this times the first epoch's mean has diverged",
     )
+
+    def num_views(self) -> int | None:
+        """Return how many different images training makes of one, None where that is not fixed.
+
+        A step of the user's own may make any.
+        """
+        if self.step is not None:
+            return None
+        return 1 if self.augment is None else self.augment.num_views()
 
 
 class Evaluation(Component):

@@ -69,7 +69,7 @@ def _inputs(samples: Samples, settings: Settings) -> Iterator[Tensor]:
     What is evaluated comes in batches as large as those of a training, whatever the samples are.
     """
     train = settings.train
-    if train.augment is not None and train.augment.num_views() is None:
+    if train.num_views() is None:
         for indices in torch.split(samples.splits["train"], train.batch_size):
             yield samples.inputs(indices)
         return

@@ -39,22 +39,36 @@ class FewSteps:
     Attributes:
         network: what is trained.
         split: its two parts, where it is trained on what the first gives; else None.
+        outputs: width of its last layer.
+        update: the step of the user's own by which it is trained, or None.
     """
 
     def __init__(
-        self, settings: Settings, shape: Shape, num_classes: int, on_features: bool = False
+        self,
+        settings: Settings,
+        shape: Shape,
+        num_classes: int,
+        on_features: bool = False,
+        rate: float | None = None,
     ) -> None:
-        """Build the network; with ``on_features``, one that can be split."""
+        """Build the network; with ``on_features``, one that can be split.
+
+        A ``rate`` is in force instead of the optimizer's.
+        """
         self.network = build_network(settings, shape, num_classes, HOST)
         self.split: SplitNetwork | None = self.network.split() if on_features else None
         trained = self.network
         if self.split is not None:
             trained = replace(self.network, active=self.split.head)
         self._optimizer = settings.train.optimizer.build(list(self.network.trainable()))
+        for group in self._optimizer.param_groups if rate is not None else ():
+            group["lr"] = rate
         weighted = settings.train.loss.class_weights is not None
         outputs = num_classes if settings.model.classes is None else settings.model.classes
         weights = torch.ones(outputs) if weighted else None
-        self._step = TrainingStep(settings, trained, self._optimizer, weights)
+        self.outputs, update = outputs, settings.train.step
+        self.update = None if update is None else update.build()
+        self._step = TrainingStep(settings, trained, self._optimizer, weights, self.update)
         self._shape, self._classes = shape, num_classes
 
     def images(self, number: int) -> Tensor:
@@ -62,16 +76,18 @@ class FewSteps:
         generator = torch.Generator().manual_seed(number)
         return torch.randn((IMAGES, *self._shape), generator=generator)
 
-    def steps(self, first: int, last: int) -> None:
-        """Take steps on batches that follow from their numbers."""
+    def steps(self, first: int, last: int) -> tuple[Tensor, Tensor]:
+        """Take steps on batches that follow from their numbers; return the last loss and logits."""
         self.network.train()
+        found = torch.zeros(()), torch.zeros(0)
         for number in range(first, last + 1):
             inputs = self.images(number)
             if self.split is not None:
                 with torch.no_grad():
                     inputs = self.split.prefix(inputs)
             labels = (torch.arange(IMAGES) + number) % self._classes
-            self._step(1, number, inputs, labels)
+            found = self._step(1, number, inputs, labels)
+        return found
 
     def logits(self, images: Tensor) -> Tensor:
         """Return the logits (B, classes) of images in evaluation mode."""

@@ -181,7 +181,7 @@ def _train(
         pixels_key=prepare.pixels_key,
         trajectory=trajectory,
         readers={key: run.reader},
-        stream="" if alone else stream_key(settings, run.fingerprint),
+        stream="" if alone or settings.train.step else stream_key(settings, run.fingerprint),
         unshared=unshared,
         evaluated=sizes.evaluated,
         epochs=run.reader.budget,
@@ -202,15 +202,15 @@ def _train_cost_key(run: Run, settings: Settings) -> str:
         run.reader.wants_test == "each_epoch",
         settings.evaluate.train_eval,
     )
-    return _cost_key(settings.model, others, train.augment)
+    return _cost_key(settings.model, others, train.augment, train.step)
 
 
 @lru_cache(maxsize=1 << 10)
-def _cost_key(model: Component, others: tuple[Any, ...], augment: Component | None) -> str:
+def _cost_key(model: Component, others: tuple[Any, ...], *more: Component | None) -> str:
     keyed = keyed_settings(model)
     keyed.pop("weights", None)
-    augmented = [] if augment is None else [keyed_settings(augment)]
-    return content_key("cost", ["train", keyed, *others, *augmented])
+    given = [keyed_settings(each) for each in more if each is not None]
+    return content_key("cost", ["train", keyed, *others, *given])
 
 
 @lru_cache(maxsize=1 << 10)

@@ -133,8 +133,7 @@ def prefix_key(
 
 def num_views(settings: Settings) -> int | None:
     """Return how many different images training makes of one, None where that is not fixed."""
-    augment = settings.train.augment
-    return 1 if augment is None else augment.num_views()
+    return settings.train.num_views()
 
 
 def make_reader(settings: Settings) -> Reader:
@@ -204,6 +203,7 @@ def make_trajectory(
         sampling=train.sampling,
         optimizer=train.optimizer,
         loss=train.loss,
+        step=train.step,
         clip_grad_norm=train.clip_grad_norm,
         precision=train.precision,
         measures=available_metrics(settings),
@@ -224,6 +224,7 @@ class _Constant(NamedTuple):
     sampling: str
     optimizer: Optimizer
     loss: Component
+    step: Component | None
     clip_grad_norm: float | None
     precision: str
     measures: tuple[str, ...]
@@ -243,6 +244,10 @@ class _Constant(NamedTuple):
             del values["freeze"]
         if self.sampling == "shuffled":
             del values["sampling"]
+        if self.step is None:
+            del values["step"]
+        else:
+            values["step"] = keyed_settings(self.step)
         if self.augment is None:
             del values["augment"]
         else:

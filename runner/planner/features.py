@@ -14,7 +14,7 @@ from runner.core.stages import Evaluate, ExtractFeatures, SeesImages, Stage, Tra
 
 RULE = "use_frozen_features"
 TOO_FEW = (
-    "frozen features of images that are augmented are not computed once:"
+    "frozen features of images that a training changes are not computed once:"
     " fewer are evaluated than there are"
 )
 
@@ -22,10 +22,11 @@ TOO_FEW = (
 def use_frozen_features(plan: Plan, facts: Facts) -> Plan:
     """Compute the output of a frozen prefix once for all images, and train and evaluate on that.
 
-    Where training augments its images, only what is evaluated is taken from there, and only where
-    that saves more forward passes than it costs. Features that together would take more than the
-    cache may hold are left to be computed in every epoch; those for whole trainings come first.
-    Those that lie on the disk already are used in any case, and take their part of the room.
+    Where training augments its images, or own code takes its steps, only what is evaluated is taken
+    from there, and only where that saves more forward passes than it costs. Features that together
+    would take more than the cache may hold are left to be computed in every epoch; those for whole
+    trainings come first. Those that lie on the disk already are used in any case, and take their
+    part of the room.
     """
     made = features_of(plan.stages)
     if not made:

@@ -20,9 +20,10 @@ WHOLE = {
 }
 """Schedules that part in the first epoch or not at all, and why."""
 AUGMENTED = "the images are augmented"
+OWN_STEP = "a step of its own sees the images"
 ALONE = "trained by itself, and again from the first epoch where it is stopped"
 MIXED = "measured in batches of one size, without frozen features"
-EVALUATED_ONCE = f"{AUGMENTED}; those of what is evaluated are computed once"
+EVALUATED_ONCE = "; those of what is evaluated are computed once"
 
 
 def not_shared(
@@ -98,8 +99,8 @@ class _OwnCode(NamedTuple):
 
 def _unshared_prefixes(naive: Plan, plan: Plan) -> Iterator[str]:
     """Yield why frozen prefixes are computed in every epoch, with how many trainings do so."""
-    augmented = {
-        stage.key
+    whole = {
+        stage.key: OWN_STEP if stage.settings.json["train"].get("step") else AUGMENTED
         for stage in naive.stages
         if isinstance(stage, Train) and stage.prefix is not None and stage.prefix.views is None
     }
@@ -116,11 +117,13 @@ def _unshared_prefixes(naive: Plan, plan: Plan) -> Iterator[str]:
         if isinstance(stage, Train) and stage.key in cohorts
         for name in stage.readers
     }
-    augmented -= together  # computed once for all of them, in each step
-    evaluated &= augmented
-    for keys, why in ((augmented - evaluated, AUGMENTED), (evaluated, EVALUATED_ONCE)):
-        if keys:
-            yield f"frozen features of {len(keys)} training{'s' * (len(keys) > 1)}: {why}"
+    counts: dict[str, int] = {}
+    for key, why in whole.items():
+        if key not in together:  # computed once for all of them, in each step
+            told = f"{why}{EVALUATED_ONCE if key in evaluated else ''}"
+            counts[told] = counts.get(told, 0) + 1
+    for told, count in sorted(counts.items(), key=lambda each: each[0].endswith(EVALUATED_ONCE)):
+        yield f"frozen features of {count} training{'s' * (count > 1)}: {told}"
 
 
 def _alike(settings: Mapping[str, Any]) -> str:

@@ -54,6 +54,7 @@ COMPONENT_PATHS = {
     "train.optimizer": "name",
     "train.schedule": "name",
     "train.loss": "name",
+    "train.step": "name",
 }
 """Settings that are components; ``optimizer: adam`` is short for ``optimizer: {name: adam}``."""
 

@@ -117,6 +117,8 @@ def _allow_names(
             names = {"type": "string", "enum": sorted(mapping)}
             begun = _begun_names(schema["oneOf"], definitions)
             schema["oneOf"] = [names, *begun, *own.get(name, []), *schema["oneOf"]]
+        elif name in own and {"type": "null"} in schema.get("anyOf", []):  # own code or nothing
+            schema["anyOf"] = [*own[name], {"type": "null"}]
 
 
 def _begun_names(choices: list[dict[str, Any]], definitions: dict[str, Any]) -> list[Any]:

@@ -82,6 +82,8 @@ def _named(tree: Node, context: Node) -> Node:
         if own is not None and node.value.keys() <= own.model_fields.keys():
             choices = ((own, name),)
         choices = choices or _takers(dotted, frozenset(node.value), name)
+        if not choices:  # of own code, whose name is not known here
+            continue
         tag = choices[0][1]
         for option, other in choices if len(choices) > 1 else ():
             if not any(_complaints(option, Node({**node.value, key: Node(other)}, node.position))):

@@ -514,7 +514,10 @@ def test_disabled_features_are_not_used_for_what_is_evaluated_either(call: Call)
 def test_plan_says_where_features_of_what_is_evaluated_save_nothing(call: Call) -> None:
     planned = call("plan", *FULL[:3]).out
     assert "evaluated on features" not in planned
-    assert "note      frozen features of images that are augmented are not computed once" in planned
+    assert (
+        "note      frozen features of images that a training changes are not computed once"
+        in planned
+    )
 
 
 @pytest.mark.slow

@@ -70,7 +70,7 @@ def test_keys_are_those_of_the_first_release(path: Path) -> None:
     assert frozen(path) == golden[path.stem]
 
 
-ADDED = [("class_weights", None), ("sampling", "shuffled"), ("fold", None)]
+ADDED = [("class_weights", None), ("sampling", "shuffled"), ("fold", None), ("step", None)]
 """Settings that were added later, at the value that reproduces what was before."""
 
 

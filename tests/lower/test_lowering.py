@@ -201,7 +201,7 @@ def leaves(model: type[BaseModel], prefix: str = "") -> set[str]:
 
 def test_every_setting_of_training_and_evaluation_is_in_one_of_the_tests_above() -> None:
     mine = {path for path in leaves(Settings) if path.startswith(("train.", "evaluate.", "seed"))}
-    components = ("train.optimizer", "train.schedule", "train.loss", "train.augment")
+    components = ("train.optimizer", "train.schedule", "train.loss", "train.step", "train.augment")
     readers = ("train.best", "train.early_stopping")
     plain = {path for path in mine if not path.startswith(components + readers)}
     tested = set(WORK) | set(READING)

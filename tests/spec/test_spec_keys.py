@@ -123,6 +123,7 @@ ELSEWHERE = {
     "train.optimizer.name": "see the test of components",
     "train.schedule.name": "see the test of components",
     "train.loss.name": "see the test of components",
+    "train.step": "own code: see test_own_training_steps",
     "train.optimizer.nesterov": "needs momentum",
 }
 

@@ -11,7 +11,7 @@ from runner.spec.names import (
     spell_out,
 )
 from runner.spec.nodes import plain, to_node
-from runner.spec.options import model_options
+from runner.spec.options import model_options, models_at, own_kind_at
 
 CLOSED_LIST = (
     "augment batch_norm batch_size clip_grad_norm crop dropout early_stopping epochs filters "
@@ -47,7 +47,11 @@ def test_roots_are_the_fields_of_all_settings() -> None:
 
 @pytest.mark.parametrize("path", COMPONENT_PATHS)
 def test_component_paths_exist(path: str) -> None:
-    assert exists([*path.split("."), COMPONENT_PATHS[path]])
+    steps, key = path.split("."), COMPONENT_PATHS[path]
+    is_own_alone = not models_at(Settings, to_node({}), steps)[1]
+    assert exists([*steps, key]) or (
+        is_own_alone and own_kind_at(Settings, steps) and key == "name"
+    )
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pydantic_core import CoreSchema, core_schema
 from runner.components.component import canonical_settings
 from runner.components.own.component import Own, OwnComponent, own_class
 from runner.components.own.declared_files import NAME
-from runner.components.own.names import is_code_name
+from runner.components.own.names import FORM, PATTERN, is_code_name
 from runner.components.own.problems import CodeProblem
 from runner.components.own.unreadable import reads_a_file
 
@@ -23,7 +23,10 @@ _OR_DECLARE = f"; or name the files in {NAME}, and open Path(__file__).with_name
 
 
 class OwnCode:
-    """Metadata of an annotated union: a name of own code is one of ``kind``."""
+    """Metadata of an annotated union: a name of own code is one of ``kind``.
+
+    Of ``None`` instead of a union, own code is all that there is to choose.
+    """
 
     def __init__(self, kind: type[OwnComponent]) -> None:
         self.kind = kind
@@ -32,18 +35,24 @@ class OwnCode:
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
         """Return the union's schema with another branch."""
+        ours = handler(source)
+        if ours["type"] == "none":
+            ours = core_schema.no_info_before_validator_function(_nothing_else, ours)
         own = core_schema.with_info_plain_validator_function(
             self._validated,
             serialization=core_schema.plain_serializer_function_ser_schema(canonical_settings),
         )
-        return core_schema.tagged_union_schema({OURS: handler(source), OWN: own}, self._branch)
+        return core_schema.tagged_union_schema({OURS: ours, OWN: own}, self._branch)
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         """Return the schema of the program's own components: a file's are not known to it."""
         assert schema["type"] == "tagged-union"
-        return handler(schema["choices"][OURS])
+        ours = schema["choices"][OURS]
+        if ours["type"] == "function-before":
+            return {"anyOf": [{"type": "string", "pattern": PATTERN}, {"type": "null"}]}
+        return handler(ours)
 
     def _validated(self, value: Any, info: core_schema.ValidationInfo) -> OwnComponent:
         if isinstance(value, OwnComponent):
@@ -65,6 +74,18 @@ class OwnCode:
             isinstance(value, dict) and is_code_name(value.get(self.kind.TAG))
         )
         return OWN if is_own else OURS
+
+
+def _nothing_else(value: Any) -> None:
+    """Refuse what is no own code where there is nothing else.
+
+    Raises:
+        PydanticCustomError: for all but None.
+    """
+    if value is not None:
+        named = value.get("name") if isinstance(value, dict) else value
+        found = "own code without a name" if named is None else f"{named!r} is no own code"
+        raise CodeProblem(found, f"name: {FORM}").for_pydantic()
 
 
 def checked_class(kind: type[Own], value: Mapping[str, Any]) -> type[Own]:

@@ -41,7 +41,8 @@ class Train(PlannedStage):
         on_features: whether its network sees the prefix's outputs instead of images; of images that
             are augmented with no fixed number of views, only where it is evaluated.
         stream: key of the images and labels of each step, which trainings of one have in common,
-            "" where that is not known or nothing may be shared; in no other key, and not stored.
+            "" where that is not known, where nothing may be shared, or where own code takes the
+            steps; in no other key, and not stored.
         unshared: why it shares less than others; where it shares nothing, it keeps no state and no
             checkpoint, and its trajectory is that of one run.
         evaluated: images that are evaluated after each epoch, as a share of all of the data set; 0

@@ -129,6 +129,8 @@ class Training:
         self.seconds = 0.0
         self.writes_inputs: bool | None = None
         self._epoch = self._total = 0
+        step = settings.train.step
+        self._update = None if step is None else step.build()
 
     @property
     def epoch(self) -> int:
@@ -179,7 +181,9 @@ class Training:
             assert self.part is not None, "a prefix of a network that is in one part"
             network = replace(network, active=self.part.head)
         weights = self._class_weights()
-        self._take_step = TrainingStep(self.settings, network, state.optimizer, weights)
+        self._take_step = TrainingStep(
+            self.settings, network, state.optimizer, weights, self._update
+        )
         self._total = self.samples.num_steps(train.batch_size, train.drop_last)
         self._meter = Meter(
             self._epoch, train.epochs, self._total, measures_each_epoch(self.settings), weights

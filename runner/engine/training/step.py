@@ -11,10 +11,12 @@ from torch import Tensor, nn
 from runner.components.optimizers_net import TorchOptimizer
 from runner.components.own.component import OwnComponent
 from runner.components.settings import Settings
+from runner.components.training_step import Update
 from runner.core.keys import keyed_seed
 from runner.engine.network.build import Network
 from runner.engine.network.drawing import may_draw
 from runner.engine.stages.evaluate import autocast
+from runner.engine.training.own_step import OwnUpdate
 
 HOST = torch.device("cpu")
 
@@ -28,6 +30,7 @@ class TrainingStep:
         network: Network,
         optimizer: TorchOptimizer,
         weights: Tensor | None = None,
+        update: Update | None = None,
     ) -> None:
         """Take what a step needs.
 
@@ -37,14 +40,21 @@ class TrainingStep:
             optimizer: over its trainable parameters.
             weights: of the classes in the loss, (outputs,) float32 on the device of the network, or
                 None.
+            update: the instance of a step of the user's own, which lasts for a whole training;
+                where the settings name one and it is not given, a new one.
         """
         self._settings, self._network, self._optimizer = settings, network, optimizer
         self._criterion = settings.train.loss.build(weights)
-        parts = (settings.model, settings.train.loss, settings.train.optimizer)
+        train = settings.train
+        parts = (settings.model, train.loss, train.optimizer, train.step)
         self._is_own = any(isinstance(part, OwnComponent) for part in parts)
         if self._is_own:  # own constants of a loss are made on the CPU
             self._criterion.to(next(network.module.parameters()).device)
         self._may_draw = self._is_own or may_draw(network.active, self._criterion)
+        self._own = None
+        if train.step is not None:
+            update = train.step.build() if update is None else update
+            self._own = OwnUpdate(settings, update, network, optimizer, self._criterion)
 
     def __call__(
         self, epoch: int, step: int, inputs: Tensor, labels: Tensor
@@ -63,6 +73,9 @@ class TrainingStep:
             seed_generator(inputs.device, seed)
             if self._is_own and inputs.device.type != "cpu":
                 seed_generator(HOST, seed)  # own code may draw there, too
+        if self._own is not None:
+            drawn = torch.Generator().manual_seed(keyed_seed(settings.seed, "step", epoch, step))
+            return self._own(inputs, labels, drawn)
         with autocast(inputs.device, train.precision):
             logits = self._network(inputs)
         loss: Tensor = self._criterion(logits.float(), labels)

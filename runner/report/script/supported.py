@@ -29,6 +29,7 @@ from runner.components.models.mlp import MLP
 from runner.components.models.pretrained import WeightsFile
 from runner.components.models.torchvision_model import TorchvisionModel
 from runner.components.optimizers import SGD, Adam, AdamW
+from runner.components.own.names import is_code_name
 from runner.components.schedules import Constant, Cosine, MultiStep, Plateau, Step
 from runner.components.settings import (
     Best,
@@ -105,6 +106,23 @@ def refuse_unwritten(settings: Settings) -> None:
         shown = getattr(value, "name", None) or getattr(value, "dataset", None) or value
         found = f"this run uses {path}: {shown}, for which no script is written"
         raise UsageError(found, allowed=DATA_SETS if path == "data" else "")
+
+
+def refuse_own_code(settings: object, path: str = "") -> None:
+    """Refuse a run of own code, by its recorded settings alone: none of it need be allowed.
+
+    Raises:
+        UsageError: with the first setting that names own code.
+    """
+    if isinstance(settings, list):
+        settings = {str(number): each for number, each in enumerate(settings)}
+    if not isinstance(settings, Mapping):
+        return
+    if is_code_name(settings.get("name")):
+        found = f"this run uses {path}: {settings['name']}, for which no script is written"
+        raise UsageError(found, hint="a script needs nothing but torch, and no file of yours")
+    for name, value in settings.items():
+        refuse_own_code(value, f"{path}.{name}".lstrip("."))
 
 
 def _unwritten(value: object, path: str) -> Iterator[tuple[str, object]]:
