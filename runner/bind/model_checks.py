@@ -15,6 +15,7 @@ from typing import Any
 from runner.artifacts.memory import LayoutCache
 from runner.bind.own_checks import check_own_code
 from runner.bind.positions import network_problems, problem_at, unknown_layer
+from runner.bind.timm_checks import built_by, why_not_in_parts
 from runner.components.augmentations.augmentation import UnsuitableSize
 from runner.components.component import keyed_settings
 from runner.components.data.dataset import ImageSource
@@ -23,11 +24,8 @@ from runner.components.data.splitting import (
     TooFewTrainingImages,
     UnsplittableError,
 )
-from runner.components.models import Model
 from runner.components.models.classifier import UnknownLayer
 from runner.components.models.pretrained import Pretrainable, weights_name
-from runner.components.models.timm_model import TimmModel
-from runner.components.models.timm_names import timm_version
 from runner.core.errors import UsageError
 from runner.core.keys import content_key
 from runner.core.moments import reached
@@ -89,8 +87,11 @@ class ModelChecker:
         shape = (int(channels), int(height), int(width))
         check_augmentation(resolved, shape)
         unshared = check_own_code(resolved, shape, len(source.classes), self._layouts)
-        if layout["unsplit"]:
-            unshared = replace(unshared, features=f"'{settings.model.name}': {layout['unsplit']}")
+        unsplit = layout["unsplit"]
+        if layout["cut"]:
+            unsplit = why_not_in_parts(settings, shape, len(source.classes), self._layouts)
+        if unsplit:
+            unshared = replace(unshared, features=f"'{settings.model.name}': {unsplit}")
         loaded = prefix_weights = ""
         if weights_name(settings.model):
             loaded = prefix_weights = f"{PROVISIONAL} {weights_name(settings.model)}"
@@ -128,7 +129,7 @@ class ModelChecker:
                 "splits": [data.validation, data.test_share(), data.split_seed, *sampled],
                 "batch": batch,
                 "normalize": data.normalization(),
-                **_built_by(settings.model),
+                **built_by(settings.model),
             },
         )
         known = self._layouts.get(key)
@@ -154,11 +155,6 @@ class ModelChecker:
             known = _check_weights(resolved, source, shape, path)
             self._layouts.put(key, known)
         return known[0], known[1]
-
-
-def _built_by(model: Model) -> dict[str, str]:
-    """Return the package that builds a network, where another version may build another one."""
-    return {"timm": timm_version()} if isinstance(model, TimmModel) else {}
 
 
 def _prefix(

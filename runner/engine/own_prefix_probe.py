@@ -1,4 +1,5 @@
-"""The frozen prefix of an own network, tried once: it is fixed, and with the rest it is the whole.
+"""The frozen prefix of an own network, or of timm's: tried once whether it is fixed, and with the
+rest the whole.
 
 Owns what must hold of the two parts, to the bit, before features are computed once for all images.
 """
@@ -10,8 +11,28 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from runner.components.settings import Settings
 from runner.engine.network.split import SplitNetwork
-from runner.engine.own_few_steps import FewSteps, are_equal
+from runner.engine.own_few_steps import FewSteps, Shape, are_equal
+
+
+def why_not_in_parts(settings: Settings, shape: Shape, num_classes: int) -> str:
+    """Return why the frozen layers of a network of timm are to be computed in every step, or "".
+
+    Args:
+        settings: of the run.
+        shape: of an image.
+        num_classes: of the data.
+    """
+    train = settings.train.model_copy(update={"precision": "fp32"})
+    plain = settings.model_copy(update={"train": train})
+    with torch.random.fork_rng(devices=[]):
+        whole = FewSteps(plain, shape, num_classes)
+        whole.steps(1, 2)
+        whole.logits(whole.images(0))  # a real training evaluates after each epoch
+        whole.steps(3, 4)
+        parts = FewSteps(plain, shape, num_classes, on_features=True)
+        return why_no_features(parts, whole.tensors())
 
 
 def why_no_features(training: FewSteps, trained: Mapping[str, Tensor]) -> str:

@@ -42,7 +42,7 @@ def test_missing_timm_is_a_problem_at_the_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(timm_names, "timm_version", lambda: "")
-    monkeypatch.setattr("runner.bind.model_checks.timm_version", lambda: "")
+    monkeypatch.setattr("runner.bind.timm_checks.timm_version", lambda: "")
     problem = problem_of(SPEC.replace("timm/test_resnet", "{name: timm/test_vit}"), tmp_path)
     assert str(problem.position).endswith("foreign.yaml:3:15")
     assert problem.hint == 'pip install "runner[timm]"'

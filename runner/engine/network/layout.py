@@ -6,7 +6,7 @@ Networks are looked at on the meta device, without memory for their weights.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import nn
@@ -18,10 +18,13 @@ from runner.components.models.layers_net import on_meta
 from runner.components.models.own_model import OwnModel
 from runner.components.models.pretrained import Pretrainable
 from runner.components.models.shapes_net import output_on_meta
+from runner.components.models.timm_model import TimmModel
+from runner.components.models.timm_names import timm_version
 from runner.components.settings import Settings
+from runner.core.keys import content_key
 from runner.engine.network.freezing import find_frozen
 from runner.engine.network.own_layout import own_network
-from runner.engine.network.own_split import split_own
+from runner.engine.network.own_split import frozen_split, split_own, split_timm
 from runner.engine.network.split import SplitNetwork, features_shape, split_at_prefix
 from runner.engine.network.tensors import tensors_digest
 
@@ -113,8 +116,16 @@ def network_layout(settings: Settings, shape: Shape, num_classes: int) -> Layout
             return Layout(parameters, multiply_adds, unsplit=why)
     module = network_on_meta(settings.model, shape, num_classes)
     frozen = find_frozen(module, settings.model.freeze)
-    split = split_at_prefix(module, frozen)
-    return _layout(count_parameters(module), count_multiply_adds(module, shape), split, shape)
+    counts = count_parameters(module), count_multiply_adds(module, shape)
+    if isinstance(settings.model, TimmModel):
+        split, why = split_timm(module, frozen)
+        try:
+            found = _layout(*counts, split, shape, why)
+        except Exception as error:  # timm's parts, of which not all are made to be called alone
+            return Layout(*counts, unsplit=f"forward_features cannot be computed alone ({error})")
+        builder = [settings.model.name, timm_version(), found.structure]
+        return replace(found, structure=content_key("structure", builder)) if found.cut else found
+    return _layout(*counts, split_at_prefix(module, frozen), shape)
 
 
 def _layout(
@@ -146,7 +157,7 @@ def weights_digest(settings: Settings, shape: Shape, num_classes: int, path: Pat
     module = network_on_meta(model, shape, num_classes)
     match = match_weights(model, module, tensors)
     loaded = {name: tensors[name] for name in match.loaded}
-    split = split_at_prefix(module, find_frozen(module, model.freeze))
+    split = frozen_split(module, find_frozen(module, model.freeze))
     needed = [] if split is None else [name for name in split.tensors if not is_counter(name)]
     whole = bool(needed) and all(name in loaded for name in needed)
     return WeightsDigest(
@@ -158,9 +169,9 @@ def weights_digest(settings: Settings, shape: Shape, num_classes: int, path: Pat
 def outside_prefix(settings: Settings, shape: Shape, num_classes: int) -> frozenset[str]:
     """Return the names of the tensors that the frozen prefix of a network does not need.
 
-    Of an own network, none: it is always built whole.
+    Of an own network and of timm's, none: it is always built whole.
     """
-    if isinstance(settings.model, OwnModel):
+    if isinstance(settings.model, OwnModel | TimmModel):
         return frozenset()
     module = network_on_meta(settings.model, shape, num_classes)
     split = split_at_prefix(module, find_frozen(module, settings.model.freeze))

@@ -1,6 +1,7 @@
 """The frozen prefix of an own network: by a trace, else by `forward_features` and `forward_head`.
 
-Own code may do in `forward` what a trace does not show. Owns what is refused at once for that; what
+That of a network of timm is always the latter. Own code may do in `forward` what a trace does not
+show. Owns what is refused at once for that; what
 is left is a proposal, which holds where a probe has found the two parts to be the whole.
 """
 
@@ -28,10 +29,17 @@ def is_own(network: nn.Module) -> bool:
     return type(network).__module__.startswith(PREFIX)
 
 
+def is_of_timm(network: nn.Module) -> bool:
+    """Return whether a network is one of timm's."""
+    return type(network).__module__.startswith("timm.")
+
+
 def frozen_split(network: nn.Module, frozen: Frozen) -> SplitNetwork | None:
     """Return any network split behind its frozen prefix, or None when it has none."""
     if is_own(network):
         return split_own(network, frozen)[0]
+    if is_of_timm(network):
+        return split_timm(network, frozen)[0]
     return split_at_prefix(network, frozen)
 
 
@@ -50,6 +58,19 @@ def split_own(network: nn.Module, frozen: Frozen) -> tuple[SplitNetwork | None, 
         return _split_by_methods(network, frozen), ""
     why = trained if isinstance(trained, str) else evaluated
     return None, f"torch.fx cannot trace it ({why}), and it has no {' and '.join(METHODS)}"
+
+
+def split_timm(network: nn.Module, frozen: Frozen) -> tuple[SplitNetwork | None, str]:
+    """Return a network of timm split behind `forward_features`, and why it cannot be, or "".
+
+    Its layers are not traced: timm says itself where the features end. It has no prefix either
+    where its first layers are trained, which is no reason to be told.
+    """
+    if next(name for name, _ in network.named_parameters()) not in frozen.parameters:
+        return None, ""
+    if not all(callable(getattr(network, method, None)) for method in METHODS):
+        return None, f"it has no {' and '.join(METHODS)}"
+    return _split_by_methods(network, frozen), ""
 
 
 @contextmanager
