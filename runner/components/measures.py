@@ -81,10 +81,7 @@ class WholeMeasure(Measure):
 
 
 class OfOwnCode(Measure):
-    """What is known of every metric of the user's own without its code.
-
-    In records and queries it is called by its key; see `own_metric`.
-    """
+    """What is known of every metric of the user's own without its code; see `own_metric`."""
 
     name = "own"
     about = "computed by a class in a Python file"

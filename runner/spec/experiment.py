@@ -116,12 +116,13 @@ def _built(document: Node, path: Path, profile: str | None, sets: Sequence[str])
     labels = label_names(document.get("sweep"))
     plain_cells = [item.cell for item in cells]
     metrics = parse_metrics(document.get(METRICS))
+    own = stored_names(metrics)
     tables_node = document.get("tables")
     if tables_node is None:
         tables_node = to_node(
             default_tables(name, plain_cells, cells[0].settings, list(metrics)), document.position
         )
-    tables = parse_tables(tables_node, labels, analyses, stored_names(metrics))
+    tables = parse_tables(tables_node, labels, analyses, own)
     figures = parse_figures(document.get("figures"), analyses)
     entries = document.get("published")
     published_cells = with_published(plain_cells, labels, entries, bool(variant.name))
@@ -133,7 +134,7 @@ def _built(document: Node, path: Path, profile: str | None, sets: Sequence[str])
     distinct = {item.cell.settings_key: item.settings for item in cells}
     refuse(analysis_problems(analyses, distinct.values()))
     if document.get("figures") is not None:
-        refuse(figure_problems(figures, plain_cells, distinct, bool(variant.name)))
+        refuse(figure_problems(figures, plain_cells, distinct, own, bool(variant.name)))
     if not variant.name:
         refuse(table_problems(tables, plain_cells, distinct.values(), analyses))
         refuse(published_problems(tables, _published(combinations, entries)))

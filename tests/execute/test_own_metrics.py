@@ -341,3 +341,20 @@ def test_edited_code_between_two_specs_is_shown_line_by_line(before: Path) -> No
     settings = rows[rows["part"] == "settings"].set_index("name")
     assert settings.loc["metrics.top2.k", ["first", "second"]].tolist() == [2, 4]
     assert "metrics.top3.k" not in settings.index
+
+
+@pytest.mark.slow
+def test_figures_over_a_setting_show_metrics_by_their_names(before: Path) -> None:
+    figures = "figures: {tops: {name: setting, metrics: [test_top2, val_top3 - test_top3]}}\n"
+    text = ASKED.replace("GAP: {metric: val_top3", "VAL3: val_top3\n    GAP: {metric: val_top3")
+    do(before, text + figures)
+    with api.allow_code(before / "metrics.py"):
+        path = before / "tops.svg"
+        api.plot(before / "asked.yaml", "tops", out=path, db=before / "results.db")
+    drawn = path.read_text()
+    assert "top2" in drawn
+    assert "val_top3 - test_top3" in drawn
+    assert "own_" not in drawn
+    wrong = figures.replace("test_top2", "test_top9")
+    with pytest.raises(SpecError, match="unknown metric 'test_top9'"):
+        do(before, text + wrong)

@@ -14,6 +14,7 @@ from runner.spec.experiment import Experiment
 from runner.spec.figures.declared import DeclaredFigure
 from runner.spec.figures.kinds import AugmentationsFigure, WithLosses
 from runner.spec.figures.setting import setting_table
+from runner.spec.metrics import stored_names
 from runner.store.database import Database
 
 
@@ -45,5 +46,6 @@ def results_request(
         return request
     settings = {item.cell.settings_key: item.settings for item in experiment.cells}
     shown = [settings[cell.cell.settings_key] for cell in cells]
-    x, table = setting_table([cell.cell for cell in cells], shown, figure)
+    own = stored_names(experiment.metrics)
+    x, table = setting_table([cell.cell for cell in cells], shown, figure, own)
     return replace(request, x=x, table=table)

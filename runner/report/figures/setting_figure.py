@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from runner.components.measures import is_metric, metric_parts
 from runner.core.errors import UsageError
 from runner.report.figures.axis_titles import metric_name, unit, x_name, x_words
 from runner.report.figures.drawing import (
@@ -248,4 +249,5 @@ def _by_unit(request: FigureRequest) -> dict[str, list[Column]]:
 
 
 def _linestyle(column: Column) -> Any:
-    return SPLIT_LINES.get(metric_name(column).rpartition("_")[0], "solid")
+    name = metric_name(column)
+    return SPLIT_LINES[metric_parts(name)[0]] if is_metric(name) else "solid"

@@ -40,7 +40,11 @@ def _alternatives(cell: Cell, name: str, node: Node) -> Sequence[Node]:
 
 
 def figure_problems(
-    figures: Figures, cells: Sequence[Cell], settings: Mapping[str, Settings], is_variant: bool
+    figures: Figures,
+    cells: Sequence[Cell],
+    settings: Mapping[str, Settings],
+    own: Mapping[str, str],
+    is_variant: bool,
 ) -> Iterator[Problem]:
     """Yield the problems of figures.
 
@@ -48,6 +52,7 @@ def figure_problems(
         figures: of the spec.
         cells: all of it.
         settings: of the cells, by their key.
+        own: full names of the spec's own metrics, and those under which they are stored.
         is_variant: whether cells or settings are others than those written: a figure need not show
             anything of them.
 
@@ -63,7 +68,7 @@ def figure_problems(
             found = f"figure {figure.name}: only matches no cell"
             yield Problem(figure.position("only"), found, what_varies(cells))
             continue
-        yield from _problems(figure, shown, settings)
+        yield from _problems(figure, shown, settings, own)
 
 
 def _check_names(figure: DeclaredFigure, cells: Sequence[Cell]) -> None:
@@ -75,7 +80,10 @@ def _check_names(figure: DeclaredFigure, cells: Sequence[Cell]) -> None:
 
 
 def _problems(
-    figure: DeclaredFigure, cells: Sequence[Cell], settings: Mapping[str, Settings]
+    figure: DeclaredFigure,
+    cells: Sequence[Cell],
+    settings: Mapping[str, Settings],
+    own: Mapping[str, str],
 ) -> Iterator[Problem]:
     distinct = list({cell.settings_key: settings[cell.settings_key] for cell in cells}.values())
     if isinstance(figure.settings, AugmentationsFigure):
@@ -84,7 +92,7 @@ def _problems(
             yield Problem(figure.position(), found)
     elif isinstance(figure.settings, SettingFigure):
         try:
-            setting_table(cells, distinct, figure)
+            setting_table(cells, distinct, figure, own)
         except SpecError as error:
             for each in error.problems:
                 yield replace(each, found=f"figure {figure.name}: {each.found}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from runner.components.settings import Settings
 from runner.core.errors import SpecError, UsageError
@@ -20,7 +21,10 @@ from runner.spec.unknown import likely_settings
 
 
 def setting_table(
-    cells: Sequence[Cell], settings: Sequence[Settings], figure: DeclaredFigure
+    cells: Sequence[Cell],
+    settings: Sequence[Settings],
+    figure: DeclaredFigure,
+    own: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Column, Table]:
     """Return the column on the x axis, and a table of the metrics.
 
@@ -28,6 +32,7 @@ def setting_table(
         cells: what is drawn.
         settings: of these cells.
         figure: of kind ``setting``.
+        own: full names of the spec's own metrics, and those under which they are stored.
 
     Raises:
         UsageError: for an x that does not exist, is not the only one or is averaged over; or when
@@ -49,7 +54,7 @@ def setting_table(
     columns = {
         node.value: Node({"metric": node, "at": Node(asked.at)}, node.position) for node in wanted
     }
-    (table,) = parse_tables(Node({"plot": Node(columns)}), labels)
+    (table,) = parse_tables(Node({"plot": Node(columns)}), labels, metrics=own)
     problems = list(table_problems([table], cells, settings))
     if problems:
         raise SpecError(problems)
