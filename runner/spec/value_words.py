@@ -77,7 +77,10 @@ def _list_in_words(schema: Mapping[str, Any], definitions: Mapping[str, Any]) ->
 def _limits(schema: Mapping[str, Any]) -> Iterable[str]:
     none = (MAX_NUMBER, MAX_INT)  # of settings that have no other
     told = {key: schema[key] for key in LIMITS if abs(schema.get(key, MAX_INT)) not in none}
-    return [f"{LIMITS[key]} {_number(number)}" for key, number in told.items()]
+    words = [f"{LIMITS[key]} {_number(number)}" for key, number in told.items()]
+    if "multipleOf" in schema:
+        words.append(f"a multiple of {_number(schema['multipleOf'])}")
+    return words
 
 
 def _number(number: float) -> str:

@@ -135,6 +135,7 @@ def said(folder: Path, parameters: str, setting: str) -> str:
         ("list[int], Field(min_length=2)", "x: [1]", "a list of at least 2 (a setting of"),
         ("str, Field(min_length=3)", "x: ab", "text of at least 3 characters (a setting"),
         ("str, Field(pattern='^a+$')", "x: ab", "text that matches ^a+$ (a setting of"),
+        ("int, Field(ge=8, multiple_of=8)", "y: 2", "number at least 8, a multiple of 8 (a"),
         (
             "int, Field(ge=1, description='how\\n wide')",
             "y: 2",

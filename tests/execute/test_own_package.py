@@ -83,16 +83,79 @@ def test_package_is_imported_by_runs_that_name_it_alone(
     assert rows == [["model", "mynets 1.0", "mynets 1.1"]]
 
 
+PARTS = """
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import Dataset
+
+
+class Stripes(Dataset):
+    classes = ["dark", "bright"]
+
+    def __len__(self):
+        return 120
+
+    def __getitem__(self, index):
+        label = index % 2
+        return torch.full((8, 8), 100 + 80 * label + index % 7, dtype=torch.uint8).numpy(), label
+
+
+class Plain(nn.Module):
+    def forward(self, logits, labels):
+        return F.cross_entropy(logits, labels)
+
+
+class Descent(torch.optim.Optimizer):
+    def __init__(self, params, lr: float = 0.1):
+        super().__init__(params, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if weight.grad is not None:
+                    weight.add_(weight.grad, alpha=-group["lr"])
+
+
+class Darker:
+    def __init__(self, by: int = 1):
+        self.by = by
+
+    def __call__(self, image, generator):
+        return image - self.by
+
+
+class Share:
+    def __call__(self, logits, labels):
+        return (logits.argmax(1) == labels).double().mean()
+"""
+EVERY_KIND = """\
+name: own
+data: {dataset: "my-parts:stripes", validation: 0.2, test: 0.2}
+model: {name: "mynets:wide_net"}
+train:
+  epochs: 1
+  batch_size: 32
+  optimizer: "my-parts:descent"
+  loss: {name: "my-parts:plain"}
+  augment: [{name: "my-parts:darker", by: 2}]
+metrics:
+  share: "my-parts:share"
+tables:
+  own: {columns: {Share: test_share, Accuracy: test_accuracy}}
+"""
+
+
 @pytest.mark.slow
-def test_loss_of_a_package_trains(site_folder: Path) -> None:
-    loss = (
-        "from torch import nn\nfrom torch.nn import functional as F\n\n\nclass Plain(nn.Module):\n"
-        "    def forward(self, logits, labels):\n        return F.cross_entropy(logits, labels)\n"
-    )
-    offers = "plain = mynets.losses:Plain"
-    install(site_folder, name="my-losses", offers=offers, files={**FILES, "losses.py": loss})
-    Path("own.yaml").write_text(
-        OTHER.replace("epochs: 1", 'epochs: 1, loss: {name: "my-losses:plain"}')
-    )
+def test_a_package_offers_all_kinds(site_folder: Path) -> None:
+    kinds = ("Stripes", "Plain", "Descent", "Darker", "Share")
+    offers = "\n".join(f"{kind.lower()} = mynets.parts:{kind}" for kind in kinds)
+    install(site_folder, name="my-parts", offers=offers, files={**FILES, "parts.py": PARTS})
+    Path("own.yaml").write_text(EVERY_KIND)
     assert set(api.run("own.yaml").statuses.values()) == {"done"}
-    assert not MARK.exists()
+    (row,) = api.report().frame().to_dict("records")
+    assert row["Share"] == row["Accuracy"]
+    packages = api.show("own:0:0").record["own_packages"]
+    assert packages["train.loss"] == "my-parts 1.0"
+    assert api.plan("own.yaml").planned.epochs == 0
