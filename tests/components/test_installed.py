@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from own_cells import CELLS, write_images
 from packages import FILES, MODELS, install, site_folder
 from pydantic import TypeAdapter, ValidationError
 
 from runner.components.component import keyed_settings
+from runner.components.data import Data
+from runner.components.data.dataset import DataAccess
 from runner.components.models import Model
 from runner.components.own.permission import allow_code, forget_packages
 from runner.components.own.problems import KIND, CodeProblem
@@ -224,3 +227,22 @@ def test_what_is_not_installed_properly_offers_nothing(site_folder: Path, text: 
     (broken / "entry_points.txt").write_text(f"[runner.components]\n{text}")
     (site_folder / "empty-1.0.dist-info").mkdir()
     assert model()
+
+
+def test_data_sets_are_offered_and_known_by_what_they_give(site_folder: Path) -> None:
+    def given(version: str) -> Any:
+        text = CELLS.replace("Path, stain", "Path = 'cells.npz', stain")
+        offers = "cells = mynets.cells:Cells"
+        install(site_folder, version=version, offers=offers, files={"cells.py": text})
+        forget_packages()
+        return TypeAdapter(Data).validate_python({"dataset": "mynets:cells"})
+
+    write_images(site_folder)
+    access = DataAccess((site_folder,), lambda root, names: [])
+    first = given("1.0")
+    fingerprint = first.build(access).fingerprint
+    shutil.rmtree(site_folder / "mynets-1.0.dist-info")
+    second = given("2.0")
+    assert second.code != first.code
+    assert keyed_settings(second) == keyed_settings(first)
+    assert second.build(access).fingerprint == fingerprint

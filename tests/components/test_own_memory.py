@@ -131,6 +131,31 @@ def test_a_file_that_is_read_and_not_declared_is_named(tmp_path: Path, where: st
     assert [asked(tmp_path)[0] for _ in range(2)] == [ALL, SAMPLED]
 
 
+@pytest.mark.parametrize("how", ["at its import", "once for all"])
+def test_a_file_that_is_read_once_for_several_data_sets_is_named(tmp_path: Path, how: str) -> None:
+    reading = "Path(__file__).with_name('more.txt').read_text()"
+    if how == "at its import":
+        text = DECLARED.replace("\n\nclass", f"\nMORE = {reading}\n\n\nclass", 1)
+    else:
+        text = DECLARED.replace("import numpy", "from functools import cache\n\nimport numpy", 1)
+        text = text.replace(
+            "\n\nclass", f"\n@cache\ndef more():\n    return {reading}\n\n\nclass", 1
+        ).replace("self.stain, self.files", "more()\n        self.stain, self.files")
+    write_cells(tmp_path, text)
+    (tmp_path / "more.txt").write_text("")
+    with allow_code(tmp_path):
+        for stain in (0, 1):
+            assert "which `files` does not name" in source(tmp_path, stain=stain).notes[0]
+
+
+def test_data_sets_of_one_class_name_their_own_files(tmp_path: Path) -> None:
+    write_cells(tmp_path, DECLARED)
+    (tmp_path / "other.npz").write_bytes((tmp_path / "cells.npz").read_bytes())
+    with allow_code(tmp_path):
+        for path in ("cells.npz", "other.npz"):
+            assert source(tmp_path, path=path).notes == ()
+
+
 def test_images_that_are_others_although_nothing_has_changed_are_read_again(
     tmp_path: Path,
 ) -> None:

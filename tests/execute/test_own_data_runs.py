@@ -6,7 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from forks import OUTPUT, Forks, KillAt
+from grids import ask, left_in
 from own_cells import CELLS, SPEC, write_cells, write_images
+from PIL import Image
+from planted import at_moment
 
 from runner import api
 from runner.core.errors import RunnerError
@@ -98,6 +102,31 @@ def test_a_run_on_own_data_is_shown_without_code_and_used_with_it(done: Path) ->
 
 
 @pytest.mark.slow
+def test_a_run_on_own_data_predicts_and_evaluates_other_images_where_its_code_is_allowed(
+    done: Path,
+) -> None:
+    for split in ("0", "1"):
+        (done / "photos" / split).mkdir(parents=True)
+        Image.fromarray(np.zeros((6, 5), np.uint8)).save(done / "photos" / split / "a.png")
+    with pytest.raises(RunnerError, match="allow it with --code"):
+        api.predict("cells:0:0", [done / "photos"])
+    with pytest.raises(RunnerError, match="allow it with --code"):
+        api.evaluate("cells:0:0", done / "photos")
+    assert not (done / "was_run").exists()
+    with api.allow_code("cells.py"):
+        assert len(api.predict("cells:0:0", [done / "photos"]).frame()) == 2
+        assert "accuracy" in str(api.evaluate("cells:0:0", done / "photos").frame())
+
+
+def test_a_class_without_settings_is_named_alone(home: Path) -> None:
+    text = CELLS.replace("path: Path, stain", "path: Path = 'cells.npz', stain")
+    spec = SPEC.replace('{dataset: "cells.py:Cells", path: cells.npz}', '"cells.py:Cells"')
+    write_cells(home, text, spec)
+    with api.allow_code("cells.py"):
+        assert api.plan("cells.yaml").planned.epochs == 1
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("folds", ["", "folds: 3\n"])
 def test_other_processes_and_all_settings_of_data_do_as_with_other_data_sets(
     home: Path, folds: str
@@ -113,3 +142,55 @@ def test_other_processes_and_all_settings_of_data_do_as_with_other_data_sets(
         assert set(found.statuses.values()) == {"done"}
         assert len(found.statuses) == (3 if folds else 1)
         assert all(np.isfinite(api.report().frame()["VAL_ACC"]))
+
+
+KILLS = {
+    "runs planned": KillAt("runs planned, not recorded"),
+    "about to be decoded": KillAt("images about to be decoded"),
+    "written": KillAt("pixels written, not renamed"),
+    "renamed": KillAt("pixels in place, not recorded"),
+}
+DECLARED = CELLS.replace("self.stain = stain", "self.stain, self.files = stain, [path]")
+
+
+def begin(folder: Path, cells: str) -> list[str]:
+    folder.mkdir()
+    write_cells(folder, cells)
+    return ["run", "cells.yaml", "--code", "cells.py"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cells", [CELLS, DECLARED], ids=["read again", "remembered"])
+def test_killed_runs_on_own_data_and_two_at_once_leave_what_an_undisturbed_one_leaves(
+    forks: Forks, tmp_path: Path, cells: str
+) -> None:
+    words = begin(tmp_path / "undisturbed", cells)
+    assert forks.run(tmp_path / "undisturbed", words) == 0
+    undisturbed = left_in(tmp_path / "undisturbed")
+    for name, kill in KILLS.items():
+        folder = tmp_path / name
+        assert forks.run(folder, begin(folder, cells), kill) != 0
+        assert forks.run(folder, words) == 0, (folder / OUTPUT).read_text()
+        left = left_in(folder)
+        assert (left.tensors, left.pixels) == (undisturbed.tensors, undisturbed.pixels)
+        assert not left.litter
+    begin(tmp_path / "both", cells)
+    pids = [forks.start(tmp_path / "both", words) for _ in range(2)]
+    assert [forks.wait(pid) for pid in pids] == [0, 0], (tmp_path / "both" / OUTPUT).read_text()
+    done = "SELECT kind, number, status FROM attempts JOIN stages USING (stage_key)"
+    assert {each[1:] for each in ask(tmp_path / "both", done)} == {(1, "done")}
+    assert left_in(tmp_path / "both").tensors == undisturbed.tensors
+
+
+@pytest.mark.slow
+def test_images_that_change_while_they_are_decoded_end_in_no_result(home: Path) -> None:
+    late = "self.stain] ^ np.uint8(Path('late').exists())"
+    write_cells(home, CELLS.replace("self.stain]", late))
+    with api.allow_code("cells.py"):
+        with at_moment("images about to be decoded", (home / "late").touch):
+            assert set(api.run("cells.yaml").statuses.values()) == {"failed"}
+        (message,) = ask(home, "SELECT message FROM results WHERE status = 'failed'")[0]
+        told = "'cells.py:Cells' gives another image at index 0 than when this command began"
+        assert message.startswith(told)
+        assert not list((home / ".runner").glob("pixels/*"))
+        assert set(api.run("cells.yaml").statuses.values()) == {"done"}

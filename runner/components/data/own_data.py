@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,7 +17,6 @@ from runner.components.data.own_items import OwnItems
 from runner.components.data.own_memory import OwnMemory
 from runner.components.data.own_source import own_source, read_all
 from runner.components.own.component import OwnComponent
-from runner.components.own.opened_files import undeclared
 from runner.core.text import show_seconds
 
 HOW_TO_GET = (
@@ -102,12 +101,9 @@ class OwnData(OwnComponent, FractionDataset):
                 f"{again}: it uses `{what}` ({position}), whose effect cannot be read from the"
                 " text; version: 1 says that nothing else changes what it gives"
             )
-        if others := undeclared(items.opened, (*memory.files, *self._declared())):
+        if others := self.own.unnamed(items.opened, memory.files):
             return f"{again}: it reads {others[0]}, which `files` does not name"
         return ""
-
-    def _declared(self) -> Iterator[Path]:
-        return (each.path for each in self.own.files.declared)
 
     def _paths(self, access: DataAccess) -> dict[str, Path | None]:
         """Return where the settings that are paths lead."""

@@ -5,6 +5,7 @@ Owns what all kinds of own components share. Which parameters the program gives 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, cast
 
 from pydantic import Field, create_model
@@ -17,6 +18,7 @@ from runner.components.own.installed import find_installed
 from runner.components.own.loading import OwnModules, failed
 from runner.components.own.local_files import LocalFiles, read_local_files, read_package_files
 from runner.components.own.names import CodeName, PackageName, parse_code_name
+from runner.components.own.opened_files import undeclared
 from runner.components.own.permission import permission
 from runner.components.own.problems import CodeProblem, OwnCodeFailed
 from runner.components.own.signature import (
@@ -53,6 +55,21 @@ class OwnClass:
     def files(self) -> LocalFiles:
         """What it is read from."""
         return self._modules.files
+
+    def unnamed(self, opened: set[str], named: tuple[Path, ...]) -> list[str]:
+        """Return files that an instance was seen to read, and does not name.
+
+        What was read once for all instances of this process, when modules were imported or by a
+        cache, is to be named by one of them.
+
+        Args:
+            opened: files that it was seen to read.
+            named: those that it says it reads.
+        """
+        modules, declared = self._modules, {each.path for each in self.files.declared}
+        modules.opened |= opened
+        modules.named |= {*named, *declared}
+        return undeclared(opened, {*named, *declared}) or undeclared(modules.opened, modules.named)
 
     def __call__(self, **arguments: Any) -> Any:
         """Return an instance.

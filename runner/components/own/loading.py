@@ -9,10 +9,12 @@ from __future__ import annotations
 import builtins
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from runner.components.own.local_files import LocalFiles
+from runner.components.own.opened_files import opened_files
 from runner.components.own.problems import OwnCodeFailed
 
 PREFIX = "own_code_of_a_run"
@@ -24,11 +26,15 @@ class OwnModules:
 
     Attributes:
         files: their bytes.
+        opened: files that were seen to be read while they were imported or asked, by whom ever.
+        named: files that were said to be read, by whom ever.
     """
 
     def __init__(self, files: LocalFiles) -> None:
         """Remember the files; nothing is run yet."""
         self.files = files
+        self.opened: set[str] = set()
+        self.named: set[Path] = set()
         self._loaded: dict[str, ModuleType] = {}
 
     def attribute(self, name: str) -> Any:
@@ -38,7 +44,8 @@ class OwnModules:
             OwnCodeFailed: when importing it raises an error, or it has no such name.
         """
         try:
-            return getattr(self._load(self.files.main), name)
+            with opened_files(self.opened):
+                return getattr(self._load(self.files.main), name)
         except (Exception, SystemExit) as error:
             raise failed(f"{self.files.file.shown} cannot be imported", error) from error
 

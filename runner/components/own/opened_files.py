@@ -44,7 +44,7 @@ def _hear(event: str, args: tuple[Any, ...]) -> None:
             _LOCAL.seen.add(os.path.abspath(os.fsdecode(path)))
 
 
-def undeclared(seen: set[str], declared: tuple[Path, ...]) -> list[str]:
+def undeclared(seen: set[str], declared: set[Path]) -> list[str]:
     """Return those of some opened files that were not declared, sorted."""
     known = {os.path.realpath(path) for path in declared}
     ours = tuple(map(os.path.realpath, {sys.prefix, sys.base_prefix, *SYSTEM}))
