@@ -10,6 +10,7 @@ from runner.api.creating import new_spec
 from runner.api.evaluating import evaluate
 from runner.api.explaining_images import inspect_saliency
 from runner.api.exporting import export
+from runner.api.exporting_records import export_records
 from runner.api.foreseeing import actual
 from runner.api.inspecting import inspect_analysis
 from runner.api.inspecting_predictions import inspect_predictions, write_confusion
@@ -47,6 +48,7 @@ __all__ = [
     "dump_database",
     "evaluate",
     "export",
+    "export_records",
     "inspect_analysis",
     "inspect_neighbours",
     "inspect_predictions",

@@ -90,9 +90,10 @@ def write_report(
         UsageError: when nothing of the spec was run, or the folder holds anything else.
         DiskFull: when there is no room.
     """
-    from runner.report.folder import check_place, writing_report
+    from runner.report.folder import MANIFEST, writing_report
+    from runner.report.own_folder import check_place
 
-    place = check_place(Path(folder))
+    place = check_place(Path(folder), MANIFEST, "report")
     profile, sets = variant_choice(variant)
     experiment = load_experiment(Path(spec), profile, sets)
     home = workspace(db, data)

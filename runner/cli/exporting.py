@@ -1,55 +1,134 @@
-"""The command `export`."""
+"""The command `export`: a trained network as a file, or what is recorded for another tool."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from runner.cli.options import Db, KeptWeightsOption, LookedFor
+from runner.cli.formatting import pluralize
+from runner.cli.options import Db, LookedFor, Reference, chosen_database
 from runner.components.download import show_bytes
+from runner.core.errors import UsageError
 from runner.core.text import printable
 
+if TYPE_CHECKING:
+    from runner.api.exporting_records import ExportedRecords
+
 EXAMPLES = """\b
-Examples:
+Examples of a network as a file:
   runner export quickstart:2:0 --format onnx --out digits.onnx
   runner export 3f9a --format safetensors
-Format onnx needs more packages: pip install 'runner[export]'"""
+Format onnx needs more packages: pip install 'runner[export]'
+
+\b
+Examples of records for another tool:
+  runner export --to csv --folder numbers      of all experiments
+  runner export quickstart --to csv"""
+
+DATA_VARIABLE = "RUNNER_DATA"
 
 
 def export(
-    name: Annotated[
-        str,
-        typer.Argument(metavar="RUN", help="A run key's beginning, or a cell as `list` prints it."),
-    ],
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="RUN|EXPERIMENT|SPEC",
+            help="A run key's beginning, or a cell as `list` prints it; with --to also experiments"
+            " and spec files, several, or none for all.",
+            show_default=False,
+        ),
+    ] = None,
     form: Annotated[
         str | None,
         typer.Option(
             "--format",
             metavar="safetensors|onnx|pt2",
-            help="What kind of file.",
+            help="Network: what kind of file.",
             show_default="by the suffix of --out",
         ),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="The file, which is replaced.", show_default="the run's key"
+            metavar="FILE",
+            help="Network: the file, which is replaced.",
+            show_default="the run's key",
         ),
     ] = None,
-    weights: KeptWeightsOption = "best",
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            metavar="best|last",
+            help="Network: of its best epoch, or of its last, where kept.",
+            show_default="best",
+        ),
+    ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="csv",
+            help="Write records in place of a network: settings, numbers and tables, for this"
+            " tool. What is there already is not written twice.",
+            show_default=False,
+        ),
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Records: where they go.", show_default="exports/TOOL"),
+    ] = None,
+    variant: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Records: of a variant, as `runner report` lists them."),
+    ] = "",
+    follow: Annotated[
+        bool,
+        typer.Option("--follow", help="Records: go on until no run is unfinished, or Ctrl-C."),
+    ] = False,
     db: Db = None,
+    reference: Reference = False,
     data: LookedFor = None,
 ) -> None:
-    """Write a run's network to a file for other programs.
+    """Write a run's network to a file, or with --to what is recorded for another tool.
 
-    Preprocessing and class names are in the file's metadata, and in a model card
+    Of a network, preprocessing and class names are in the file's metadata, and in a model card
     beside it. The file is kept only if it computes what the run's network does.
     """
+    if to is not None:
+        own_data = data is not None and str(data) != os.environ.get(DATA_VARIABLE)
+        of_network = {"--format": form, "--out": out, "--weights": weights, "--data": own_data}
+        _refuse(of_network, "is of a network, and --to writes records")
+        _export_records(to, names or [], folder, variant, chosen_database(db, reference), follow)
+        return
+    of_records = {"--folder": folder, "--variant": variant, "--follow": follow}
+    _refuse(of_records, "is of records, which --to writes")
+    _refuse({"--reference": reference}, "has no networks, only records, which --to writes")
+    if len(names or []) != 1:
+        found = "no name is given" if not names else f"{len(names)} names, and one network"
+        raise UsageError(found, hint="name one run for its network, or give --to for records")
+    _export_network(
+        names[0] if names else "", form, out, weights=weights or "best", db=db, data=data
+    )
+
+
+def _refuse(given: Mapping[str, Any], why: str) -> None:
+    """Refuse options that belong to the other use of the command.
+
+    Raises:
+        UsageError: which names the first that was given.
+    """
+    for name, value in given.items():
+        if value:
+            raise UsageError(f"{name} {why}")
+
+
+def _export_network(name: str, form: str | None, out: Path | None, **options: Any) -> None:
     from runner import api
 
-    found = api.export(name, form, out, weights=weights, db=db, data=data)
+    found = api.export(name, form, out, **options)
     size = show_bytes(found.path.stat().st_size)
     path, card = printable(str(found.path)), printable(found.card.name)
     typer.echo(f"{path} written ({size}), and {card} beside it")
@@ -58,3 +137,38 @@ def export(
         f" {found.same_class} of them, logits differ by at most {found.difference:.2g}",
         err=True,
     )
+
+
+def _export_records(
+    to: str,
+    names: Sequence[str],
+    place: str | Path | None,
+    variant: str,
+    db: str | None,
+    follow: bool,
+) -> None:
+    from runner import api
+    from runner.cli.shown_files import FilesProgress
+
+    with FilesProgress("export", what="runs") as progress:
+        found = api.export_records(
+            to,
+            names,
+            place=place,
+            variant=variant,
+            db=db,
+            follow=follow,
+            on_progress=progress.moved,
+        )
+    for run in found.runs:
+        if run.message:
+            typer.echo(f"{run.status}: {run.cell}: {printable(run.message)}", err=True)
+    typer.echo(_in_words(found))
+    if found.look:
+        typer.echo(f"look at it: {found.look}", err=True)
+
+
+def _in_words(found: ExportedRecords) -> str:
+    counts = ", ".join(f"{count} {status}" for status, count in found.counts().items())
+    runs = pluralize(len(found.runs), "run") + (f" ({counts})" if counts else "")
+    return f"{printable(found.place)}: {runs}, {pluralize(found.tables, 'table')}"

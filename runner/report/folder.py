@@ -9,12 +9,11 @@ from __future__ import annotations
 import errno
 import inspect
 import json
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from runner.artifacts.atomic import whole_folder
 from runner.core.errors import DiskFull, UsageError
@@ -24,7 +23,7 @@ from runner.report.figures.page import save, style
 from runner.report.figures.rendering import DrawnFigure
 from runner.report.tables.declared import TableRef
 from runner.report.tables.markup import markdown_text
-from runner.report.tables.render import csv_text, render
+from runner.report.tables.render import csv_text, even_rows, render
 from runner.report.tables.table import TableData
 from runner.spec.figures.declared import DeclaredFigure
 
@@ -37,8 +36,6 @@ TABLE_FORMATS = {".md": "markdown", ".csv": "csv", ".tex": "latex"}
 FIGURE_SUFFIXES = (".png", ".pdf")
 LONGEST_PART = 80
 """Characters of a name that come from labels and settings."""
-
-SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,46 +67,6 @@ class NotDrawn(Exception):
     def __init__(self, why: str, by_run: bool = False) -> None:
         super().__init__(why)
         self.by_run = by_run
-
-
-def check_place(folder: Path) -> Path:
-    """Return where a report may be written: a new folder, an empty one, or an earlier report.
-
-    Raises:
-        UsageError: when something else is there, which would be lost.
-    """
-    place = folder.resolve()
-    if place == Path.cwd().resolve():
-        raise UsageError(f"{folder} is the current folder", hint="give a new one")
-    if place.exists() and not place.is_dir():
-        raise UsageError(f"{folder} is a file", hint="give a new folder")
-    above = next(each for each in place.parents if each.exists())
-    if not above.is_dir() or not os.access(above, os.W_OK):
-        raise UsageError(f"{folder} cannot be written: no right to write in {above}")
-    if place.is_dir():
-        foreign = sorted(_files(place) - _written(place))
-        if foreign:
-            more = f" and {len(foreign) - SHOWN} more" if len(foreign) > SHOWN else ""
-            found = f"{folder} holds what no report has written: {', '.join(foreign[:SHOWN])}{more}"
-            raise UsageError(found, hint="give a new folder")
-    return place
-
-
-def _files(place: Path) -> set[str]:
-    return {
-        (Path(home) / name).relative_to(place).as_posix()
-        for home, folders, names in os.walk(place)
-        for name in (*names, *(each for each in folders if not os.listdir(Path(home) / each)))
-    }
-
-
-def _written(place: Path) -> set[str]:
-    """Return what the report that lies there says it has written."""
-    try:
-        manifest = json.loads((place / MANIFEST).read_text(encoding="utf-8"))
-        return {MANIFEST, *manifest["files"]}
-    except (OSError, ValueError, KeyError, TypeError):
-        return set()
 
 
 @dataclass
@@ -174,7 +131,7 @@ class ReportWriter:
             raise
         if drawn.values:
             file = f"{self._free(f'{FIGURES}/{figure.name}', ['.csv'])}.csv"
-            self._write(file, csv_text(_even(drawn.values)))
+            self._write(file, csv_text(even_rows(drawn.values)))
             files.append(file)
         missing = tuple(f"{cell.name}: {cell.left_out}" for cell in drawn.cells if cell.left_out)
         by_run = any(cell.by_run for cell in drawn.cells if cell.left_out)
@@ -256,12 +213,6 @@ def writing_report(place: Path, title: str, about: str, command: str) -> Iterato
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFull(error) from error
         raise UsageError(f"{place} cannot be written: {error.strerror}") from None
-
-
-def _even(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return rows that all have the same keys."""
-    keys = dict.fromkeys(key for row in rows for key in row)
-    return [{key: row.get(key) for key in keys} for row in rows]
 
 
 def _caption(figure: DeclaredFigure) -> str:

@@ -57,6 +57,7 @@ LIGHT = [
     "plan tiny.yaml --device cpu",
     "plan tiny.yaml --device cpu --format json",
     "plan tiny.yaml --actual",
+    "export --to csv",
     "cache list",
     "db info",
     "db dump --canonical",

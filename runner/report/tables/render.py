@@ -94,6 +94,12 @@ def csv_text(records: Sequence[Mapping[str, Any]]) -> str:
     return buffer.getvalue()
 
 
+def even_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows that all have the same keys, in the order in which they come up; None is new."""
+    keys = dict.fromkeys(key for row in rows for key in row)
+    return [{key: row.get(key) for key in keys} for row in rows]
+
+
 def csv_field(value: Any) -> Any:
     """Return a CSV field: one line, escaped so that no spreadsheet reads it as a formula."""
     if not isinstance(value, str):

@@ -1,0 +1,184 @@
+"""The verb `export --to`: what is recorded, in another tool for experiments."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runner.api.frames import Framed, frame_of
+from runner.bind.exported_cells import ExportedCell, ExportedCells, exported_cells
+from runner.bind.request import several
+from runner.bind.workspace import workspace
+from runner.report.tables.declared import fill, stored_tables
+from runner.report.trackers.tracker import Result, TrackedRun, TrackedTable, Tracker
+from runner.spec.cell_names import cell_reference
+from runner.store.database import Database
+from runner.store.run_history import Standing, run_history, standing
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+POLL_SECONDS = 5.0
+"""Between two looks at a database whose runs go on."""
+
+TICK_SECONDS = 0.2
+STATUSES = ("done", "diverged", "failed", "unfinished")
+OnProgress = Callable[[int, int], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedRun:
+    """A run of an experiment, and how it stands.
+
+    Attributes:
+        experiment: its name.
+        variant: of it.
+        cell: the first that has the run.
+        run: its key, "" where it is not known yet.
+        status: done, diverged, failed or unfinished.
+        message: why it diverged or failed, or "".
+        exported: whether all that is recorded of it is there.
+    """
+
+    experiment: str
+    variant: str
+    cell: str
+    run: str
+    status: str
+    message: str
+    exported: bool
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ExportedRecords(Framed):
+    """What another tool shows now.
+
+    Attributes:
+        place: the folder or the URL.
+        look: the command that shows it, or "".
+        runs: all that were asked for.
+        tables: how many.
+    """
+
+    place: str
+    look: str
+    runs: tuple[ExportedRun, ...]
+    tables: int
+
+    def counts(self) -> dict[str, int]:
+        """Return how many runs have which status, of those that there are."""
+        counts = Counter(run.status for run in self.runs)
+        return {status: counts[status] for status in STATUSES if counts[status]}
+
+    def frame(self) -> pd.DataFrame:
+        """Return a row per run: experiment, variant, cell, run, status, message, exported."""
+        return frame_of(ExportedRun, self.runs)
+
+
+def export_records(
+    to: str,
+    names: str | Path | Sequence[str | Path] = (),
+    *,
+    place: str | Path | None = None,
+    variant: str = "",
+    db: str | Path | None = None,
+    follow: bool = False,
+    on_progress: OnProgress = lambda done, total: None,
+) -> ExportedRecords:
+    """Write what is recorded of runs for another tool: settings, numbers and tables.
+
+    What is there from an earlier export stays, and only what is new is written; what was killed
+    is completed by the next.
+
+    Args:
+        to: the tool, a name in :data:`runner.report.trackers.kinds.TRACKERS`.
+        names: experiments, spec files, cells and runs; all experiments without.
+        place: the folder, or the URL of a server; by the tool when not given.
+        variant: of the experiments.
+        db: the database; results.db when not given.
+        follow: go on until no run is unfinished.
+        on_progress: hears how many runs are looked at, of how many, also while nothing happens;
+            what it raises ends the export.
+
+    Raises:
+        UsageError: when a name means nothing, packages are missing, or nothing can be written.
+        DamagedDatabase: when something is not what was recorded.
+    """
+    from runner.report.trackers.kinds import find_tracker
+
+    kind = find_tracker(to)
+    where = str(place) if place is not None else kind.default
+    tracker = kind(where)
+    wanted = [str(name) for name in several(names)]
+    with workspace(db).open(create=False) as database:
+        before: object = None
+        while True:
+            cells = exported_cells(database, wanted, variant)
+            now = standing(database)
+            if (cells, now) != before:
+                done = _export(database, tracker, cells, now, on_progress)
+                before = (cells, now)
+            runs, tables = done
+            if not follow or all(run.status != "unfinished" for run in runs):
+                return ExportedRecords(where, kind.look.format(place=where), runs, tables)
+            _wait(on_progress, sum(run.status != "unfinished" for run in runs), len(runs))
+
+
+def _export(
+    database: Database,
+    tracker: Tracker,
+    cells: ExportedCells,
+    now: Standing,
+    on_progress: OnProgress,
+) -> tuple[tuple[ExportedRun, ...], int]:
+    """Write what is new; return how runs stand, and how many tables there are."""
+    tables = [
+        TrackedTable(f"{ref.experiment}@{ref.variant}" if ref.variant else ref.experiment, data)
+        for ref in stored_tables(database)
+        if (ref.experiment, ref.variant) in cells.whole
+        for data in [fill(database, ref)]
+    ]
+    found: list[ExportedRun] = []
+    on_progress(0, len(cells.cells))
+    with tracker:
+        for each in cells.cells:
+            found.append(_export_run(database, tracker, each, now))
+            on_progress(len(found), len(cells.cells))
+        tracker.write_tables(tables)
+    return tuple(found), len(tables)
+
+
+def _export_run(
+    database: Database, tracker: Tracker, where: ExportedCell, now: Standing
+) -> ExportedRun:
+    cell, key = where.cell, where.cell.run_key or ""
+    result = now.ended.get(key)
+    exported = False
+    if result is not None:
+        if not tracker.has(where, Result(result.rerun, result.recorded)):
+            tracker.write(TrackedRun(where, run_history(database, key)))
+        exported = True
+    elif tracker.takes_running and now.begun.get(key):
+        tracker.write(TrackedRun(where, run_history(database, key)))
+        exported = True
+    return ExportedRun(
+        experiment=cell.experiment,
+        variant=cell.variant,
+        cell=cell_reference(cell.experiment, cell.position, cell.seed, cell.variant, cell.fold),
+        run=key,
+        status="unfinished" if result is None else result.status,
+        message="" if result is None else result.message,
+        exported=exported,
+    )
+
+
+def _wait(on_progress: OnProgress, done: int, total: int) -> None:
+    """Wait until it is time to look again; progress is heard of meanwhile, so that it can stop."""
+    until = time.monotonic() + POLL_SECONDS
+    while time.monotonic() < until:
+        on_progress(done, total)
+        time.sleep(TICK_SECONDS)
