@@ -20,6 +20,7 @@ from runner.components.component import keyed_settings
 from runner.components.losses import CrossEntropy, OwnLoss
 from runner.components.models.own_model import OwnModel
 from runner.components.optimizers import SGD, OwnOptimizer
+from runner.components.own.other_packages import unkeyed_versions
 from runner.components.own.problems import OwnCodeFailed
 from runner.components.settings import Settings
 from runner.core.keys import content_key
@@ -50,27 +51,27 @@ def check_own_code(
     model, train = settings.model, resolved.settings.train
     outputs = num_classes if model.classes is None else model.classes
     if isinstance(loss := train.loss, OwnLoss):
-        key = content_key("own loss", [keyed_settings(loss), outputs])
+        key = _key("own loss", keyed_settings(loss), outputs)
         with _at(resolved, "train.loss"):
             reasons.append(known.recall(key, partial(_try_loss, loss, outputs)))
         if reasons[-1]:  # the network is tried without
             settings = _trained_with(settings, loss=CrossEntropy(name="cross_entropy"))
     if isinstance(rule := train.optimizer, OwnOptimizer):
-        key = content_key("own optimizer", keyed_settings(rule))
+        key = _key("own optimizer", keyed_settings(rule))
         with _at(resolved, "train.optimizer"):
             reasons.append(known.recall(key, partial(_try_optimizer, rule)))
         if reasons[-1]:
             settings = _trained_with(settings, optimizer=SGD(name="sgd", lr=rule.lr))
     for step in [] if train.augment is None else components_of(train.augment):
         if isinstance(step, OwnStep):
-            key = content_key("own step", [keyed_settings(step), shape])
+            key = _key("own step", keyed_settings(step), shape)
             with _at(resolved, "train.augment"):
                 reasons.append(known.recall(key, partial(_try_step, step, shape)))
     images = features = ""
     if isinstance(model, OwnModel):
         optimizer = {**keyed_settings(settings.train.optimizer), "lr": None}
-        trained_by = [keyed_settings(settings.train.loss), optimizer]
-        key = content_key("own model", [keyed_settings(model), *trained_by, shape, outputs])
+        loss_settings = keyed_settings(settings.train.loss)
+        key = _key("own model", keyed_settings(model), loss_settings, optimizer, shape, outputs)
         with _at(resolved, "model"):
             of_model = known.recall(key, partial(_try_model, settings, shape, num_classes))
         training, images, features = of_model
@@ -80,11 +81,16 @@ def check_own_code(
         parts = (model, train.step, settings.train.loss)
         optimizer = {**keyed_settings(settings.train.optimizer), "lr": None}
         others = [optimizer, train.clip_grad_norm, shape, outputs]
-        key = content_key("own update", [*map(keyed_settings, parts), *others])
+        key = _key("own update", *map(keyed_settings, parts), *others)
         with _at(resolved, "train.step"):
             of_step = known.recall(key, partial(_try_update, settings, shape, num_classes))
         reasons += [] if any(reasons) else [of_step]
     return Unshared("; ".join(filter(None, dict.fromkeys(reasons))), images, features)
+
+
+def _key(kind: str, *tried: Any) -> str:
+    """Return under what it is remembered how something did that was tried."""
+    return content_key(kind, [*tried, unkeyed_versions()])
 
 
 def _trained_with(settings: Settings, **parts: Any) -> Settings:

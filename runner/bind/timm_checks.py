@@ -8,14 +8,18 @@ from __future__ import annotations
 from runner.artifacts.memory import LayoutCache
 from runner.components.component import keyed_settings
 from runner.components.models import Model
+from runner.components.models.own_model import OwnModel
 from runner.components.models.timm_model import TimmModel
 from runner.components.models.timm_names import timm_version
+from runner.components.own.other_packages import unkeyed_versions
 from runner.components.settings import Settings
 from runner.core.keys import content_key
 
 
 def built_by(model: Model) -> dict[str, str]:
-    """Return the package that builds a network, where another version may build another one."""
+    """Return the packages that build a network, where another version may build another one."""
+    if isinstance(model, OwnModel):
+        return unkeyed_versions()
     return {"timm": timm_version()} if isinstance(model, TimmModel) else {}
 
 

@@ -8,6 +8,8 @@ tests of that; on the CPU, on a few random images.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -16,9 +18,10 @@ from runner.components.own.loading import failed, is_of_own_code
 from runner.components.own.problems import OwnCodeFailed
 from runner.components.settings import Settings
 from runner.core.sharing import Unshared
-from runner.engine.own_few_steps import IMAGES, FewSteps, Shape, are_equal
+from runner.engine.own_few_steps import IMAGES, FewSteps, Shape, State, are_equal
 from runner.engine.own_prefix_probe import why_no_features
 
+Tensors = Mapping[str, Tensor]
 TOLERANCE = 1e-4
 """What logits of one image that were computed in batches of two sizes may differ by, relatively to
 their norm, as features may. Products of matrices of two sizes add in other orders: torchvision's
@@ -57,29 +60,18 @@ def _try(settings: Settings, shape: Shape, num_classes: int, name: str) -> Unsha
     def training() -> FewSteps:
         return FewSteps(settings, shape, num_classes)
 
-    first, second = training(), training()
-    found = ""
-    if not are_equal(first.tensors(), second.tensors()):
-        found = f"{name} is built with other weights each time"
-    images = first.images(0)
-    for each in (first, second):
-        each.steps(1, 2)
-        each.logits(images)  # a real training evaluates after each epoch
+    first = training()
+    built, images = first.tensors(), first.images(0)
+    first.steps(1, 2)
+    first.logits(images)  # a real training evaluates after each epoch
     between = first.state()
-    for each in (first, second):
-        each.steps(3, 4)
+    first.steps(3, 4)
     trained = first.tensors()
-    if not found and not are_equal(trained, second.tensors()):
-        found = f"{name} is trained otherwise each time"
-    if not found:
-        resumed = training()
-        resumed.load(between)
-        resumed.steps(3, 4)
-        if not are_equal(trained, resumed.tensors()):
-            found = f"{name} remembers something between steps that is not in its state_dict()"
+    found = _why_not_again(training(), built, trained)
+    found = found or _why_not_behind(training(), between, trained)
+    logits = first.logits(images)
     loaded = training()
     loaded.load(first.state())
-    logits = first.logits(images)
     if not torch.equal(logits.nan_to_num(), loaded.logits(images).nan_to_num()):
         raise OwnCodeFailed(
             f"{name} gives other logits once its weights are loaded into it anew: it keeps"
@@ -88,11 +80,35 @@ def _try(settings: Settings, shape: Shape, num_classes: int, name: str) -> Unsha
             hint="register it as a buffer (`register_buffer`), so that `state_dict()` has it",
         )
     if not _is_of_halves(first, images, logits, name):
-        return Unshared(found, f"{name} gives an image other logits in another batch")
+        return Unshared(_of(name, found), f"{name} gives an image other logits in another batch")
     if found:
-        return Unshared(found)
+        return Unshared(_of(name, found))
+    del first, loaded
     why = why_no_features(FewSteps(settings, shape, num_classes, on_features=True), trained)
     return Unshared(features=f"{name}: {why}" if why else "")
+
+
+def _of(name: str, found: str) -> str:
+    return f"{name} {found}" if found else ""
+
+
+def _why_not_again(again: FewSteps, built: Tensors, trained: Tensors) -> str:
+    """Return why a training, done again, is another one, or ""."""
+    if not are_equal(built, again.tensors()):
+        return "is built with other weights each time"
+    again.steps(1, 2)
+    again.logits(again.images(0))
+    again.steps(3, 4)
+    return "" if are_equal(trained, again.tensors()) else "is trained otherwise each time"
+
+
+def _why_not_behind(resumed: FewSteps, between: State, trained: Tensors) -> str:
+    """Return why a training that goes on after its second step is another one, or ""."""
+    resumed.load(between)
+    resumed.steps(3, 4)
+    if are_equal(trained, resumed.tensors()):
+        return ""
+    return "remembers something between steps that is not in its state_dict()"
 
 
 def _is_of_halves(training: FewSteps, images: Tensor, logits: Tensor, name: str) -> bool:

@@ -112,6 +112,14 @@ def test_network_that_cannot_work_is_an_error(
         tried(tmp_path, old, new)
 
 
+def test_frozen_weights_that_are_not_drawn_from_the_seed_are_an_error(tmp_path: Path) -> None:
+    """What is frozen is built again and not kept: it must be built alike."""
+    nets = NETS.replace(BUILT, f"{BUILT}        self.out.weight.data.mul_(random.random())\n")
+    given = own_settings(tmp_path, f"import random\n{nets}", model={"freeze": "classifier"})
+    with pytest.raises(OwnCodeFailed, match=r"freezes weights that are not drawn from the seed"):
+        try_training(given, SHAPE, 10)
+
+
 def test_state_in_buffers_holds(tmp_path: Path) -> None:
     counted = NETS.replace(
         "        self.drop = drop\n",

@@ -27,6 +27,14 @@ def version_of(top: str) -> str:
     return "" if found is None else found.version
 
 
+def unkeyed_versions() -> dict[str, str]:
+    """Return the versions of the packages that no key holds, by name.
+
+    What was found out of own code by running it holds for these.
+    """
+    return {top: version_of(top) for top in sorted(NOT_KEYED - {"runner"})}
+
+
 def has_no_version(top: str) -> bool:
     """Return whether a module would be imported whose text may change while no version does.
 
