@@ -98,7 +98,8 @@ def labelled_images(path: Path, split: str | None, data: Data) -> LabelledImages
 def _found(path: Path, data: Data) -> DataAtPath:
     like = data if isinstance(data, Table) else Table(dataset="table", path=str(path))
     columns = like.columns.model_copy(update={"group": None})
-    like = like.model_copy(update={"columns": columns, "on_corrupt": data.on_corrupt})
+    whole = {"include": None, "per_class": None, "on_corrupt": data.on_corrupt}
+    like = like.model_copy(update={"columns": columns, **whole})
     called = data.classes if isinstance(data, Arrays) else None
     try:
         return data_at(path, like, called or ())

@@ -13,7 +13,7 @@ import pytest
 from runner.components.data.dataset import DataAccess, ImageSource
 from runner.components.data.finding import MissingData
 from runner.components.data.imagefolder import ImageFolder
-from runner.components.data.invalid import InvalidData
+from runner.components.data.invalid import InvalidData, UnknownClasses
 from runner.components.data.split_paths import SplitPaths
 from runner.components.data.table import Table, TableColumns
 
@@ -455,3 +455,34 @@ def test_folders_with_several_tables_are_refused(home: Path) -> None:
     assert "has tables in train, and one in dev, not called like a split" in str(refused(home))
     empty = SplitPaths(train=str(home))
     assert "no metadata.csv or metadata.jsonl in" in str(refused(empty))
+
+
+def test_chosen_classes_and_images_are_those_of_the_same_rows_alone(home: Path) -> None:
+    touch(home, "cow/a.png")
+    rows = [(name, label, "train") for name, label in ROWS]
+    rows += [("cow/a.png", "cow", "train"), ("cow/gone.png", "cow", "test")]
+    table = write_rows(home, rows, "path,label,split")
+    chosen = build(table, include=("dog", "cat"), per_class=1)
+    alone = write_rows(home, [rows[0], rows[2]], "path,label,split")
+    assert chosen.names == ("cat/a.png", "dog/a.png")
+    assert chosen.fingerprint == build(alone).fingerprint
+
+
+def test_images_of_a_class_are_chosen_in_each_split(home: Path) -> None:
+    splits = ("train", "test", "train", "test")
+    rows = [(*row, split) for row, split in zip(ROWS, splits, strict=True)]
+    touch(home, "cat/0.png", "cat/c.png")
+    rows += [("cat/c.png", "cat", "train"), ("cat/0.png", "cat", "test")]
+    source = build(write_rows(home, rows, "path,label,split"), per_class=1)
+    assert dict(zip(source.names, source.splits, strict=True)) == {
+        "cat/a.png": "train",
+        "dog/a.png": "train",
+        "cat/0.png": "test",
+        "dog/c.png": "test",
+    }
+
+
+def test_classes_that_no_row_has_are_refused_with_those_there_are(home: Path) -> None:
+    with pytest.raises(UnknownClasses, match="no class is called cow") as caught:
+        build(write_rows(home), include=("cat", "cow"))
+    assert caught.value.classes == ("cat", "dog")

@@ -7,9 +7,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from runner.components.component import PATH_FIELD, Component
+from runner.components.data.choosing import Choosing
 from runner.components.data.dataset import DataAccess, FractionDataset, ImageSource
 from runner.components.data.finding import MissingData, find_any, find_root
-from runner.components.data.invalid import InvalidData
+from runner.components.data.invalid import InvalidData, UnknownClasses
+from runner.components.data.labelled import in_order
 from runner.components.data.listing import enumerated, folder_names
 from runner.components.data.split_folders import SPLIT_OF
 from runner.components.data.split_paths import SplitPaths
@@ -19,6 +21,7 @@ from runner.components.data.table_images import ListedRows, listed_rows, rows_so
 from runner.components.data.table_rows import (
     Columns,
     Row,
+    first_rows,
     read_rows,
     refuse_parted,
     refuse_repeated,
@@ -105,14 +108,15 @@ def _column(name: str, names: Sequence[str], table: Path, setting: str) -> str:
     )
 
 
-class Table(FractionDataset):
+class Table(Choosing, FractionDataset):
     """A table (CSV, TSV, JSON Lines, Parquet) with a row for each image: `path`, `label`, `split`.
 
     The path may be that of a folder in the layout of Hugging Face's ImageFolder: with
     `metadata.csv` or `metadata.jsonl` in it, or in each of its folders train, validation, test.
     Where the table says of which split each image is, `validation` and `test` are fractions of the
     training images for splits that are not there, and not to be given for those that are. Other
-    columns are not looked at, and the order of rows does not matter.
+    columns are not looked at, and the order of rows does not matter. `include` and `per_class`
+    choose in each split; other rows are not looked at.
     """
 
     dataset: Literal["table"]
@@ -140,6 +144,7 @@ class Table(FractionDataset):
         Raises:
             MissingData: when a table or folder is not found.
             InvalidData: when a table cannot be used; rows are named.
+            UnknownClasses: when a class in ``include`` is not there.
             OSError: when a file cannot be read.
         """
         return rows_source(access, self.list_rows(access))
@@ -150,24 +155,29 @@ class Table(FractionDataset):
         Raises:
             MissingData: when a table or folder is not found.
             InvalidData: when a table cannot be used; rows are named.
+            UnknownClasses: when a class in ``include`` is not there.
             OSError: when a table cannot be read.
         """
         tables = self._tables(access)
         where = ", ".join(str(path) for _, path, _ in tables)
         rows: list[Row] = []
+        labels: set[str] = set()
         for split, path, folder in tables:
-            found = self._rows(path, folder, split)
+            found = self._rows(path, folder, split, labels)
             if len(tables) > 1:
                 found = [row._replace(place=f"{row.place} of {split}") for row in found]
             rows += found
+        if unknown := [name for name in self.include or () if name not in labels]:
+            raise UnknownClasses(unknown, in_order(labels))
         refuse_repeated(rows, where)
         if all(row.split is None for row in rows):
             rows = splits_by_folder(rows, where)
         refuse_parted(rows, where)
         there, notes = without_missing(rows, where)
-        return listed_rows(there, where, notes)
+        return listed_rows(first_rows(there, self.per_class), where, notes)
 
-    def _rows(self, path: Path, folder: Path, split: Split | None) -> list[Row]:
+    def _rows(self, path: Path, folder: Path, split: Split | None, labels: set[str]) -> list[Row]:
+        """Return the chosen rows of a table; add all of its labels to ``labels``."""
         chosen: list[Columns] = []
 
         def choose(columns: Sequence[str]) -> set[str]:
@@ -177,7 +187,9 @@ class Table(FractionDataset):
             return {name for name in names if name is not None}
 
         table = read_table(path, choose)
-        return read_rows(table, chosen[0], folder, split, self.on_corrupt == "skip")
+        labels |= set(table.texts(chosen[0].label))
+        may_lack = self.on_corrupt == "skip"
+        return read_rows(table, chosen[0], folder, split, may_lack, self.include)
 
     def _tables(self, access: DataAccess) -> list[tuple[Split | None, Path, Path]]:
         """Return the tables: the split of all rows, the file, and the folder of its images."""

@@ -9,7 +9,8 @@ import errno
 import os
 import posixpath
 import stat
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -73,7 +74,12 @@ class _Faults:
 
 
 def read_rows(
-    table: TableFile, columns: Columns, root: Path, split: Split | None, may_lack: bool
+    table: TableFile,
+    columns: Columns,
+    root: Path,
+    split: Split | None,
+    may_lack: bool,
+    include: Collection[str] | None = None,
 ) -> list[Row]:
     """Return the images of a table, in the order of its rows.
 
@@ -83,6 +89,7 @@ def read_rows(
         root: folder to which names of files are relative.
         split: that all rows have, None where the table may say it.
         may_lack: whether files may be missing.
+        include: labels of the rows that are wanted, None for all; others are not looked at.
 
     Raises:
         InvalidData: naming the rows with an empty or unusable value, an unknown split, or without
@@ -95,6 +102,8 @@ def read_rows(
     rows = []
     texts = zip(table.places, paths, labels, splits, groups, strict=True)
     for place, path, label, text, group in texts:
+        if include is not None and label not in include:
+            continue
         name = _name(path, root, place, faults)
         if columns.group is not None and not group.strip():
             faults.add("no group", place)
@@ -113,6 +122,19 @@ def read_rows(
         found = "\n".join([f"{table.path} has rows that cannot be used:", *lines])
         raise InvalidData(found, _hint(faults, root))
     return rows
+
+
+def first_rows(rows: Sequence[Row], per_class: int | None) -> list[Row]:
+    """Return the first ``per_class`` rows of each class in each split, by name; all for None."""
+    if per_class is None:
+        return list(rows)
+    counts: Counter[tuple[Split | None, str]] = Counter()
+    first = []
+    for row in sorted(rows, key=lambda row: row.name):
+        counts[row.split, row.label] += 1
+        if counts[row.split, row.label] <= per_class:
+            first.append(row)
+    return first
 
 
 def without_missing(rows: Sequence[Row], where: str) -> tuple[list[Row], list[str]]:
