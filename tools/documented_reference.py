@@ -195,7 +195,9 @@ def _tables() -> str:
             "Loss and accuracy are measured after each epoch and in each test; another measure"
             " after each epoch of the runs that monitor it. Where only a table asks for it, `run`"
             " computes it from the weights that a run keeps, of finished runs too; those that need"
-            " kept weights have no other way, and are no monitors.\n",
+            " kept weights have no other way, and are no monitors. The same"
+            " is true of those that a spec names under `metrics`, classes in a Python file"
+            " ([own.md](own.md#your-own-metric)).\n",
             "Of a whole run:\n",
             _rows(["property", "meaning"], properties),
         ]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from forks import OUTPUT, Forks, KillAt
 from grids import ask
+from packages import install, site_folder
 from sklearn.metrics import top_k_accuracy_score
 from stage_log import Log, do_spec
 
@@ -16,6 +17,10 @@ from runner import api
 from runner.api.running import RunSummary
 from runner.core.errors import SpecError
 from runner.core.stages import Evaluate
+from runner.store.database import open_database
+from runner.store.merge import import_results
+
+__all__ = ["site_folder"]
 
 CODE = """\
 class TopK:
@@ -115,13 +120,95 @@ def test_metrics_of_finished_runs_are_measured_of_logits_and_nothing_is_trained(
 
 
 @pytest.mark.slow
-def test_without_logits_they_are_measured_of_weights_that_are_kept(before: Path) -> None:
+def test_without_logits_one_pass_of_weights_that_are_kept_serves_all_metrics_of_a_split(
+    before: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from runner.engine.stages import after_training
+
     shutil.copytree(before, before.parent / "other")
     do(before.parent / "other", ASKED)
     shutil.rmtree(before / ".runner" / "logits")
+    passes: list[str] = []
+    evaluate = after_training.evaluate
+
+    def counted(network: Any, samples: Any, split: str, *others: Any) -> Any:
+        passes.append(split)
+        return evaluate(network, samples, split, *others)
+
+    monkeypatch.setattr(after_training, "evaluate", counted)
     log, _ = do(before, ASKED)
     assert kinds(log) == ["evaluate"] * 6
+    assert sorted(passes) == ["test", "test", "val", "val"]
     assert table(before) == table(before.parent / "other")
+
+
+@pytest.mark.slow
+def test_last_weights_and_evaluated_training_images_have_values(tmp_path: Path) -> None:
+    (tmp_path / "metrics.py").write_text(CODE)
+    text = ASKED.replace(
+        "GAP: ", "TRAIN: train_eval_top3\n    LAST: {metric: test_top3, at: last}\n    GAP: "
+    )
+    text = text.replace("TOP2: test_top2", "TOP2: val_top2").replace("    TOP3: test_top3\n", "")
+    text = text.replace("TEST_ACC: test_accuracy", "VAL_ACC: val_accuracy")
+    text += "evaluate: {test: last, train_eval: full}\n"
+    do(tmp_path, text)
+    db = tmp_path / "results.db"
+    for position, row in enumerate(table(tmp_path)):
+        for split, weights, title in (("train_eval", "best", "TRAIN"), ("test", "last", "LAST")):
+            kept = api.predictions(f"asked:{position}", split=split, weights=weights, db=db).kept
+            expected = top_k_accuracy_score(kept.labels, kept.logits, k=3)
+            assert row[title] == pytest.approx(expected, abs=1e-12)
+    assert do(tmp_path, text)[0].began == []
+
+
+@pytest.mark.slow
+def test_repetitions_are_measured_by_themselves(before: Path) -> None:
+    do(before, ASKED)
+    first = ask(before, MEASURED)
+    log, _ = do(before, ASKED, rerun=True)
+    assert kinds(log).count("train") == 2
+    again = ask(before, MEASURED)
+    assert len(again) == 12
+    assert set(again) == set(first)
+
+
+@pytest.mark.slow
+def test_values_are_imported_with_the_results_that_have_them(
+    before: Path, tmp_path: Path, forks: Forks
+) -> None:
+    do(before, ASKED)
+    measured = ask(before, MEASURED)
+    with (
+        open_database(before / "results.db") as source,
+        open_database(tmp_path / "to.db") as target,
+    ):
+        import_results(target, source, {row[0] for row in measured})
+    (tmp_path / "to.db").rename(tmp_path / "results.db")
+    assert ask(tmp_path, MEASURED) == measured
+    (tmp_path / "metrics.py").write_text(CODE)
+    log, _ = do(tmp_path, ASKED)
+    assert (log.began, log.notes) == ([], [])
+    assert table(tmp_path) == table(before)
+    assert forks.run(tmp_path, ["db", "check"]) == 0
+
+
+@pytest.mark.slow
+def test_metrics_of_an_installed_package_need_no_permission(
+    before: Path, site_folder: Path
+) -> None:
+    install(site_folder, offers="top_k = mynets.metrics:TopK", files={"metrics.py": CODE})
+    text = ASKED.replace("metrics.py:TopK", "mynets:top_k")
+    log, _ = do_spec(before / "asked.yaml", text)
+    assert kinds(log) == ["evaluate"] * 6
+    first = table(before)
+    install(
+        site_folder,
+        offers="top_k = mynets.metrics:TopK",
+        files={"metrics.py": CODE.replace(".item()", ".item() / 2")},
+    )
+    do_spec(before / "asked.yaml", text)
+    halves = table(before)
+    assert [row["TOP2"] for row in halves] == [row["TOP2"] / 2 for row in first]
 
 
 @pytest.mark.slow
