@@ -22,7 +22,7 @@ from runner.bind.request import Asked, Request, as_request
 from runner.bind.workspace import REFERENCE, workspace
 from runner.core.errors import Interrupted, SpecError, UsageError
 from runner.core.stages import ExtractFeatures
-from runner.planner.sampling import sample_runs, shared_stages
+from runner.planner.sampling import sample_runs, shared_stages, unshared_runs
 from runner.store.dump import run_dump
 from runner.store.dump_differences import exact_difference, failure_in, near_difference
 from runner.store.verifications import record_verification
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 FEATURES_TOLERANCE = 1e-4
 """What features of an image that were computed apart may differ by, relatively to their norm."""
+
+SHARE_NOTHING = "as they may share nothing (plan says why)"
 
 ON_MPS = "mps does not promise to repeat itself: a difference may be the device's, not sharing's"
 
@@ -127,6 +129,8 @@ def verify(
         if explained.missing:
             raise SpecError(explained.missing)
         runs = sample_runs(planned.plan, sample)
+        if alone := unshared_runs(planned.plan):
+            on_step(f"left out, {SHARE_NOTHING}: {len(alone)} of {explained.runs} runs")
         if not runs:
             return Verification(())
         on_step(f"{len(runs)} of {len(planned.plan.stages_by_run)} runs, sharing what they can")

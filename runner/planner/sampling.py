@@ -37,6 +37,14 @@ def _is_shared(stage: Stage, num_runs: int) -> bool:
     return stage.shared == "always" or (stage.shared == "between runs" and num_runs > 1)
 
 
+def unshared_runs(plan: Plan) -> set[str]:
+    """Return the runs that may share nothing."""
+    alone = {
+        stage.key for stage in plan.stages if isinstance(stage, Train) and stage.unshared.training
+    }
+    return {run for run, keys in plan.stages_by_run.items() if not alone.isdisjoint(keys)}
+
+
 def sample_runs(plan: Plan, size: int) -> tuple[str, ...]:
     """Return runs that share with one another, at most ``size``.
 
@@ -45,14 +53,8 @@ def sample_runs(plan: Plan, size: int) -> tuple[str, ...]:
     them, and branches of one tree. Trainings that may share nothing are left out: some of them do
     not repeat themselves.
     """
-    alone = {
-        stage.key for stage in plan.stages if isinstance(stage, Train) and stage.unshared.training
-    }
-    shared = {
-        run: stages
-        for run, stages in shared_stages(plan).items()
-        if alone.isdisjoint(plan.stages_by_run[run])
-    }
+    alone = unshared_runs(plan)
+    shared = {run: keys for run, keys in shared_stages(plan).items() if run not in alone}
     count: dict[str, int] = {}
     for keys in shared.values():
         for key in keys:

@@ -276,7 +276,9 @@ def test_network_with_state_outside_its_state_dict_is_trained_unshared(home: Pat
         assert not left.states
         assert not list((home / ".runner").glob("checkpoints/*/*"))
         assert api.plan("own.yaml", sets=["epochs=2", "train.diverged_if=9"]).planned.epochs == 2
-        assert api.verify("own.yaml").runs == ()
+        told: list[str] = []
+        assert api.verify("own.yaml", on_step=told.append).runs == ()
+        assert told == ["left out, as they may share nothing (plan says why): 2 of 2 runs"]
     write_nets(home, NETS, spec=BUDGETS)
     assert planned_epochs() == 3
 
@@ -298,3 +300,35 @@ def test_killed_run_of_a_network_with_state_outside_begins_again(
         lefts.append(left_in(folder))
     assert lefts[0].tensors == lefts[1].tensors
     assert lefts[0].dump == lefts[1].dump
+
+
+COUNTS = """
+import torch
+
+
+class Counts(torch.optim.Optimizer):
+    def __init__(self, params, lr: float):
+        super().__init__(params, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for weight in group["params"]:
+                seen = self.state[weight].setdefault("seen", set())
+                seen.add(len(seen))
+                weight.add_(weight.grad, alpha=-group["lr"] / len(seen))
+"""
+
+
+@pytest.mark.slow
+def test_optimizer_whose_state_no_checkpoint_can_hold_trains_unshared(home: Path) -> None:
+    (home / "rule.py").write_text(COUNTS)
+    spec = BUDGETS.replace("{name: sgd, lr: 0.1}", '{name: "rule.py:Counts", lr: 0.1}')
+    write_nets(home, NETS, spec=spec)
+    with api.allow_code("."):
+        (why,) = api.plan("own.yaml").not_shared
+        assert why.startswith(
+            "epochs=2 seed=0, epochs=3 seed=0: 'rule.py:Counts' keeps other things in its state"
+        )
+        done = api.run("own.yaml", checkpoint_seconds=0)
+        assert set(done.statuses.values()) == {"done"}
