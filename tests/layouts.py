@@ -167,15 +167,16 @@ def write_flowers102(root: Path) -> Path:
 
 
 def write_oxford_iiit_pet(root: Path) -> Path:
-    """Write photographs of three breeds and the two lists."""
+    """Write photographs of 37 breeds and the two lists."""
     home = root / "oxford-iiit-pet"
     (home / "annotations" / "trimaps").mkdir(parents=True)
     draw = np.random.default_rng(10)
     lists: dict[str, list[str]] = {"trainval": [], "test": []}
-    for label, breed in enumerate(("Abyssinian", "great_pyrenees", "Bengal"), start=1):
-        for number in range(1, 13):
+    others = (f"breed_{chr(ord('a') + number // 6)}{number % 6}" for number in range(34))
+    for label, breed in enumerate(("Abyssinian", "great_pyrenees", "Bengal", *others), start=1):
+        for number in range(1, 7):
             write_photo(home / "images" / f"{breed}_{number}.jpg", draw)
-            part = "trainval" if number <= 8 else "test"
+            part = "trainval" if number <= 5 else "test"
             lists[part].append(f"{breed}_{number} {label} {1 + (label == 2)} 1\n")
     for part, lines in lists.items():
         (home / "annotations" / f"{part}.txt").write_text("".join(lines))

@@ -204,6 +204,12 @@ FAULTS: list[tuple[str, str, Callable[[Path], None], str]] = [
     ("oxford_iiit_pet", "oxford-iiit-pet/annotations/test.txt", text("a_1 1 1\n"), "3 instead of"),
     ("oxford_iiit_pet", "oxford-iiit-pet/annotations/test.txt", text("a_1 1 1 1"), "is Abyssinian"),
     ("oxford_iiit_pet", "oxford-iiit-pet/annotations/test.txt", text("\xe9"), "is no text"),
+    (
+        "oxford_iiit_pet",
+        "oxford-iiit-pet/annotations/test.txt",
+        text("a_1 38 1 1"),
+        "its lists name 37 classes, and name 38",
+    ),
     ("food101", "food-101/meta/test.json", text("{"), "is no JSON"),
     ("food101", "food-101/meta/test.json", text("[]"), "no lists of names by class"),
     ("food101", "food-101/meta/test.json", text('{"soup": []}'), "two lists differ in classes"),
@@ -226,6 +232,16 @@ def test_files_that_are_not_as_published_are_refused(
     harm(tmp_path / file)
     with pytest.raises(OSError, match=what):
         built(tmp_path, dataset=name)
+
+
+def test_lists_of_pets_that_lack_breeds_are_refused(tmp_path: Path) -> None:
+    home = LAYOUTS["oxford_iiit_pet"](tmp_path)
+    for part in ("trainval", "test"):
+        path = Path(str(home)) / "annotations" / f"{part}.txt"
+        lines = path.read_text().splitlines(keepends=True)
+        path.write_text("".join(line for line in lines if line.split()[1] not in ("2", "37")))
+    with pytest.raises(OSError, match="its lists lack the classes 2, 37"):
+        built(tmp_path, dataset="oxford_iiit_pet")
 
 
 def test_lists_that_are_empty_are_refused(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from typing import Literal
 from runner.components.data.archives import Archive, PublicFile
 from runner.components.data.dataset import DataAccess, DatasetSettings, ImageSource
 from runner.components.data.finding import find_root
+from runner.components.data.listing import enumerated
 from runner.components.data.published import ListedImage, lines_of, listed_source
 from runner.components.data.splitting import Split
 
@@ -53,7 +54,17 @@ class OxfordIiitPet(DatasetSettings):
                     what = f"class {number} is {breeds[number]} and {breed}"
                     raise OSError(f"{root / file} is not as it was published: {what}")
                 rows.append((name, number, split))
-        numbers = sorted(breeds, key=lambda number: (len(number), number))
+        numbers = [str(number) for number in range(1, NUM_CLASSES + 1)]
+        if breeds.keys() != set(numbers):
+            lacking = [number for number in numbers if number not in breeds]
+            others = sorted(breeds.keys() - set(numbers))
+            what = (
+                f"lack the classes {enumerated(lacking)}"
+                if lacking
+                else f"name {NUM_CLASSES} classes"
+            )
+            what += f", and name {enumerated(others)}" if others else ""
+            raise OSError(f"{root} is not as it was published: its lists {what}")
         classes = [breeds[number].replace("_", " ").title() for number in numbers]
         images = [
             ListedImage(f"images/{name}.jpg", numbers.index(number), split)
