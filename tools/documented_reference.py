@@ -26,6 +26,7 @@ from runner.components.measures import MEASURES, Measure, WholeMeasure
 from runner.components.models import Model
 from runner.components.models.classifier import Classifier
 from runner.components.models.pretrained import WeightsFile
+from runner.components.models.timm_model import Revision
 from runner.components.models.torchvision_model import Head
 from runner.components.optimizers import Optimizer
 from runner.components.schedules import Schedule, ScheduleSettings
@@ -67,6 +68,7 @@ PLAIN: list[tuple[str, type[BaseModel]]] = [
     ("data.fold", Fold),
     ("data.normalize", Normalization),
     ("model.weights", WeightsFile),
+    ("model.pretrained", Revision),
     ("model.head", Head),
     ("analyses: robustness: transforms", Transform),
     ("analyses: robustness: corruption", Corruption),

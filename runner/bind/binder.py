@@ -20,7 +20,7 @@ from runner.bind.measure_checks import measure_problems
 from runner.bind.model_checks import PROVISIONAL, ModelChecker
 from runner.bind.model_scaling import with_numbers
 from runner.bind.own_metric_checks import own_metric_problems
-from runner.bind.pretrained import MissingWeights, find_weights
+from runner.bind.pretrained import MissingWeights, find_weights, how_to_pin
 from runner.bind.workspace import Workspace
 from runner.components.component import canonical_settings
 from runner.components.data import Data
@@ -157,7 +157,8 @@ class Binder:
         if name and name not in self._weights:
             access = self._workspace.data_access(experiment.path)
             try:
-                self._weights[name] = find_weights(resolved, access, self._on_progress)
+                path = self._weights[name] = find_weights(resolved, access, self._on_progress)
+                self._add_notes(how_to_pin(resolved, path, access))
             except MissingWeights as error:
                 if not self._provisional:
                     raise SpecError([error.problem]) from None

@@ -65,7 +65,7 @@ def network_problems(resolved: ResolvedCell) -> Iterator[None]:
 def unknown_network(resolved: ResolvedCell, error: UnknownNetwork) -> SpecError:
     """Return the error of a network that cannot be built here, at its name."""
     position = written_node(resolved.tree, "model.name").position
-    problem = Problem(position, str(error), hint=error.hint, suggestion=error.suggestion)
+    problem = Problem(position, error.found, hint=error.hint, suggestion=error.suggestion)
     return SpecError([problem])
 
 

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.artifacts.hashes import file_digest
-from runner.bind.positions import problem_at, written_node
+from runner.bind.positions import network_problems, problem_at, written_node
 from runner.components.data.dataset import DataAccess
 from runner.components.download import Checksum, OnProgress, download
+from runner.components.models.hub_weights import commit_of
 from runner.components.models.pretrained import Pretrainable, WeightsFile
+from runner.components.models.timm_model import TimmModel
 from runner.components.models.torchvision_model import TorchvisionModel
 from runner.core.errors import Problem, UsageError
 from runner.spec.cells import ResolvedCell
@@ -65,6 +67,8 @@ def find_weights(
         return _local(resolved, given, access)
     if given and isinstance(model, TorchvisionModel):
         return _public(resolved, model, str(given), access, on_progress)
+    if given and isinstance(model, TimmModel):
+        return _of_timm(resolved, model, access, on_progress)
     return None
 
 
@@ -85,6 +89,12 @@ def find_recorded(model: Pretrainable, access: DataAccess) -> Path:
     given = model.given_weights()
     if isinstance(given, WeightsFile):
         candidates, how = _candidate_paths(given.file, access), HOW_TO_FIND
+    elif isinstance(model, TimmModel):
+        file = model.published()
+        if (kept := file.kept()) is not None:
+            return kept
+        candidates = [Path(file.title)]
+        how = f"`runner run` of a spec with these weights fetches them from {file.url}"
     else:
         assert isinstance(model, TorchvisionModel)
         public = public_weights(model.name, str(given))
@@ -199,3 +209,37 @@ def _public(
         hint = "remove the file, and it is fetched again"
         raise problem_at(resolved, "model.weights", found, allowed, hint=hint)
     return public.path
+
+
+def _of_timm(
+    resolved: ResolvedCell, model: TimmModel, access: DataAccess, on_progress: OnProgress | None
+) -> Path:
+    with network_problems(resolved):
+        file = model.published()
+    path = file.kept()
+    if path is None:
+        if on_progress is None:
+            found = f"missing weights {file.title}, which are not in the Hugging Face Hub's cache"
+            hint = f"`runner run` without --no-download fetches {file.url}"
+            position = written_node(resolved.tree, "model.pretrained").position
+            raise MissingWeights(Problem(position, found, hint=hint), file.title)
+        path = file.fetch(on_progress)
+    digest, wanted = _digest(resolved, path, access), file.digest_of(path)
+    if wanted and digest != wanted:
+        found = f"{path} is not what {file.url} holds: its SHA-256 is {digest}"
+        hint = "" if file.sha256 else "remove the file, and it is fetched again"
+        where = "model.pretrained.sha256"
+        raise problem_at(resolved, where, found, wanted, hint=hint)
+    return path
+
+
+def how_to_pin(resolved: ResolvedCell, path: Path | None, access: DataAccess) -> tuple[str, ...]:
+    """Return how a spec says for good which published weights it takes, where it does not yet."""
+    model = resolved.settings.model
+    if path is None or not isinstance(model, TimmModel) or model.pretrained is not True:
+        return ()
+    if not (commit := commit_of(path)):
+        return ()
+    digest = _digest(resolved, path, access)
+    pinned = f'pretrained: {{revision: "{commit}", sha256: "{digest}"}}'
+    return (f"{model.name} takes the newest weights in the cache; these for good are {pinned}",)

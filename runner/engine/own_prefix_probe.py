@@ -24,7 +24,7 @@ def why_not_in_parts(settings: Settings, shape: Shape, num_classes: int) -> str:
         shape: of an image.
         num_classes: of the data.
     """
-    train = settings.train.model_copy(update={"precision": "fp32"})
+    train = settings.train.model_copy(update={"precision": "fp32", "step": None})
     plain = settings.model_copy(update={"train": train})
     with torch.random.fork_rng(devices=[]):
         whole = FewSteps(plain, shape, num_classes)

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
+from runner.components.component import Component
 from runner.components.models.classifier import Shape
+from runner.components.models.hub_weights import NEWEST, HubFile
 from runner.components.models.pretrained import Pretrainable, WeightsFile
-from runner.components.models.timm_names import require_timm
+from runner.components.models.timm_names import PREFIX, UnknownNetwork, require_timm
 
 if TYPE_CHECKING:
     import torch
+
+FILE = "model.safetensors"
+"""How timm calls the file of weights in a repository, where it says no other name."""
+
+
+class Revision(Component):
+    """Which of the weights that were published under a name, for good."""
+
+    revision: str = Field(
+        pattern="^[0-9a-f]{40}$",
+        description="commit of the weights' repository, 40 hexadecimal digits",
+    )
+    sha256: str = Field(
+        pattern="^[0-9a-f]{64}$", description="of the file of weights, 64 hexadecimal digits"
+    )
 
 
 class TimmModel(Pretrainable):
@@ -32,11 +49,30 @@ class TimmModel(Pretrainable):
         examples=["timm/resnet18"],
         description="`timm/` and a name of `timm.list_models()`, with or without a tag",
     )
+    pretrained: bool | Revision = Field(
+        False,
+        description="the weights of the name's tag, from the Hugging Face Hub: true, or {revision:"
+        " …, sha256: …}",
+        json_schema_extra={"neutral": False},
+    )
     weights: WeightsFile | None = Field(
         None,
         description="{file: …, sha256: …}, tensors as those of `timm.create_model().state_dict()`",
         json_schema_extra={"neutral": None},
     )
+
+    WEIGHTS: ClassVar[tuple[str, ...]] = ("weights", "pretrained")
+
+    @model_validator(mode="after")
+    def _one_source_of_weights(self) -> Self:
+        if self.pretrained and self.weights:
+            raise ValueError("give pretrained or weights, not both")
+        if self.pretrained and "." not in self.name:
+            raise ValueError(
+                f"pretrained needs to know which weights: name: {self.name}.TAG (the tags are"
+                f" those of timm.list_pretrained('{self.name.removeprefix(PREFIX)}.*'))"
+            )
+        return self
 
     def build(self, image_shape: Shape, num_classes: int) -> torch.nn.Module:
         """Return a module from (B, C, H, W) float to logits (B, ``num_classes``), without weights.
@@ -62,6 +98,26 @@ class TimmModel(Pretrainable):
 
         config = network_config(self.name)
         return tuple(config.mean), tuple(config.std)
+
+    def published(self) -> HubFile:
+        """Return the file of the weights that the name's tag stands for.
+
+        Raises:
+            UnknownNetwork: when timm has no such network or no such weights, or is not installed.
+        """
+        require_timm()
+        from runner.components.models.timm_net import network_config
+
+        config = network_config(self.name)
+        if not config.hf_hub_id:
+            found = f"the weights of {self.name} are not on the Hugging Face Hub"
+            raise UnknownNetwork(found, hint="give a file, weights: {file: …, sha256: …}")
+        repository, _, revision = config.hf_hub_id.partition("@")
+        name = config.hf_hub_filename or FILE
+        if isinstance(self.pretrained, Revision):
+            pinned = self.pretrained
+            return HubFile(repository, name, pinned.revision, pinned.sha256)
+        return HubFile(repository, name, revision or NEWEST)
 
     def last_layer(self) -> frozenset[str]:
         """Return the names of the tensors whose shapes depend on the number of classes."""

@@ -4,22 +4,14 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 
+from runner.core.errors import UsageError
+
 PREFIX = "timm/"
 """How the names of these networks begin."""
 
 
-class UnknownNetwork(ValueError):
-    """A network that timm cannot build here: it has none of that name, or is not installed.
-
-    Attributes:
-        hint: what to do about it, or "".
-        suggestion: the nearest names, or "".
-    """
-
-    def __init__(self, found: str, *, hint: str = "", suggestion: str = "") -> None:
-        super().__init__(found)
-        self.hint = hint
-        self.suggestion = suggestion
+class UnknownNetwork(UsageError):
+    """A network that timm cannot build here: it has none of that name, or is not installed."""
 
 
 def timm_version() -> str:

@@ -22,6 +22,7 @@ from runner.artifacts.hashes import file_digest
 from runner.components.component import canonical_settings
 from runner.components.models.classifier import UnknownLayer
 from runner.components.models.pretrained import Pretrainable, WeightsFile
+from runner.components.models.timm_model import TimmModel
 from runner.components.models.torchvision_model import TorchvisionModel
 
 SHOWN = 6
@@ -131,6 +132,8 @@ def check_file(settings: Pretrainable, path: Path) -> None:
     given = settings.given_weights()
     if isinstance(given, WeightsFile):
         digits = given.sha256
+    elif isinstance(settings, TimmModel):
+        digits = settings.published().digest_of(path)
     else:
         assert isinstance(settings, TorchvisionModel)
         digits = public_weights(settings.name, str(given)).sha256
