@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from runner.components.own import installed
+
 MODELS = '''
 """Networks of an installed package."""
 
@@ -74,4 +76,5 @@ def site_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(site, "getsitepackages", lambda: [str(folder)])
     monkeypatch.setattr(site, "ENABLE_USER_SITE", False)
     monkeypatch.setattr(sysconfig, "get_path", lambda name: str(folder))
+    monkeypatch.setattr(installed, "INSTALLERS", ())
     return folder

@@ -15,6 +15,7 @@ from runner.components.component import keyed_settings
 from runner.components.data import Data
 from runner.components.data.dataset import DataAccess
 from runner.components.models import Model
+from runner.components.own import installed
 from runner.components.own.permission import allow_code, forget_packages
 from runner.components.own.problems import KIND, CodeProblem
 
@@ -158,6 +159,20 @@ def test_packages_elsewhere_on_the_path_offer_nothing(
     with allow_code(home):
         assert "no installed package offers" in problem().found
     assert not (home / "was_imported").exists()
+
+
+def test_folder_of_an_installer_counts_unless_it_is_the_current_one(
+    site_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As that of an environment that this one builds upon."""
+    other = tmp_path / "other" / "packages-of-a-test"
+    install(other)
+    monkeypatch.syspath_prepend(other)
+    assert "no installed package offers" in problem().found
+    monkeypatch.setattr(installed, "INSTALLERS", (other.name,))
+    assert model()
+    monkeypatch.chdir(other)
+    assert "no installed package offers" in problem().found
 
 
 def test_module_of_the_name_elsewhere_on_the_path_is_not_taken(

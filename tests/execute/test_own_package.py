@@ -126,6 +126,16 @@ class Darker:
         return image - self.by
 
 
+class Usual:
+    def __call__(self, model, images, labels, loss, optimizer, generator):
+        logits = model(images)
+        value = loss(logits, labels)
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        return value, logits
+
+
 class Share:
     def __call__(self, logits, labels):
         return (logits.argmax(1) == labels).double().mean()
@@ -140,6 +150,7 @@ train:
   optimizer: "my-parts:descent"
   loss: {name: "my-parts:plain"}
   augment: [{name: "my-parts:darker", by: 2}]
+  step: "my-parts:usual"
 metrics:
   share: "my-parts:share"
 tables:
@@ -149,7 +160,7 @@ tables:
 
 @pytest.mark.slow
 def test_a_package_offers_all_kinds(site_folder: Path) -> None:
-    kinds = ("Stripes", "Plain", "Descent", "Darker", "Share")
+    kinds = ("Stripes", "Plain", "Descent", "Darker", "Usual", "Share")
     offers = "\n".join(f"{kind.lower()} = mynets.parts:{kind}" for kind in kinds)
     install(site_folder, name="my-parts", offers=offers, files={**FILES, "parts.py": PARTS})
     Path("own.yaml").write_text(EVERY_KIND)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import site
+import sys
 import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from runner.components.own.problems import CodeProblem
 from runner.core.errors import nearest
 
 GROUP = "runner.components"
+INSTALLERS = ("site-packages", "dist-packages")
+"""What installers call the folders that they fill."""
 SHOWN = 16
 """Names that a message lists at most."""
 _VALUE = re.compile(r"(?P<module>[^\W\d]\w*(?:\.[^\W\d]\w*)*)\s*:\s*(?P<attribute>[^\W\d]\w*)")
@@ -118,11 +121,16 @@ def installed_names() -> tuple[PackageName, ...]:
 
 
 def _site_folders() -> Iterator[Path]:
-    """Yield the folders into which installers put packages, each once."""
+    """Yield the folders into which installers put packages, each once.
+
+    Those of other environments that this one builds upon are known by their name.
+    """
     named = [*site.getsitepackages(), *map(sysconfig.get_path, ("purelib", "platlib"))]
     if site.ENABLE_USER_SITE:
         named.append(site.getusersitepackages())
-    yield from dict.fromkeys(Path(each).resolve() for each in named if Path(each).is_dir())
+    here = Path.cwd()
+    linked = [each for each in sys.path if Path(each).name in INSTALLERS and here != Path(each)]
+    yield from dict.fromkeys(Path(each).resolve() for each in named + linked if Path(each).is_dir())
 
 
 def _offers(folders: tuple[Path, ...]) -> tuple[Offer, ...]:
