@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -124,7 +125,9 @@ def export_records(
                 before = (cells, now)
             runs, tables = done
             if not follow or all(run.status != "unfinished" for run in runs):
-                return ExportedRecords(where, kind.look.format(place=where), runs, tables)
+                return ExportedRecords(
+                    where, kind.look.format(place=shlex.quote(where)), runs, tables
+                )
             _wait(on_progress, sum(run.status != "unfinished" for run in runs), len(runs))
 
 
@@ -156,22 +159,18 @@ def _export_run(
     database: Database, tracker: Tracker, where: ExportedCell, now: Standing
 ) -> ExportedRun:
     cell, key = where.cell, where.cell.run_key or ""
-    result = now.ended.get(key)
-    exported = False
-    if result is not None:
-        if not tracker.has(where, Result(result.rerun, result.recorded)):
-            tracker.write(TrackedRun(where, run_history(database, key)))
-        exported = True
-    elif tracker.takes_running and now.begun.get(key):
-        tracker.write(TrackedRun(where, run_history(database, key)))
-        exported = True
+    ended, numbers = now.ended.get(key), now.numbers.get(key, 0)
+    result = None if ended is None else Result(ended.rerun, ended.recorded, numbers)
+    exported = result is not None or (tracker.takes_running and numbers > 0)
+    if exported and not (result is not None and tracker.has(where, result)):
+        tracker.write(TrackedRun(where, run_history(database, key), result))
     return ExportedRun(
         experiment=cell.experiment,
         variant=cell.variant,
         cell=cell_reference(cell.experiment, cell.position, cell.seed, cell.variant, cell.fold),
         run=key,
-        status="unfinished" if result is None else result.status,
-        message="" if result is None else result.message,
+        status="unfinished" if ended is None else ended.status,
+        message="" if ended is None else ended.message,
         exported=exported,
     )
 

@@ -36,6 +36,19 @@ class ExportedCell:
     cell: StoredCell
     name: str
 
+    @property
+    def group(self) -> str:
+        """The experiment with its variant."""
+        cell = self.cell
+        return f"{cell.experiment}@{cell.variant}" if cell.variant else cell.experiment
+
+    def run_name(self, rerun: int) -> str:
+        """Return what its run is called within the experiment, and which repetition."""
+        fold = f"fold={self.cell.fold}" if self.cell.fold else ""
+        again = f"rerun={rerun}" if rerun else ""
+        parts = (self.name, fold, f"seed={self.cell.seed}", again)
+        return " ".join(part for part in parts if part)
+
 
 @dataclass(frozen=True, slots=True)
 class ExportedCells:

@@ -27,7 +27,9 @@ Format onnx needs more packages: pip install 'runner[export]'
 \b
 Examples of records for another tool:
   runner export --to csv --folder numbers      of all experiments
-  runner export quickstart --to csv"""
+  runner export quickstart --to tensorboard --follow
+  runner export --reference --to tensorboard   what ships with the program
+Some tools need more packages: pip install 'runner[tensorboard]'"""
 
 DATA_VARIABLE = "RUNNER_DATA"
 
@@ -70,7 +72,7 @@ def export(
     to: Annotated[
         str | None,
         typer.Option(
-            metavar="csv",
+            metavar="tensorboard|csv",
             help="Write records in place of a network: settings, numbers and tables, for this"
             " tool. What is there already is not written twice.",
             show_default=False,

@@ -14,6 +14,20 @@ from runner.core.errors import UsageError
 SHOWN = 3
 
 
+def refuse_folder(folder: Path) -> Path:
+    """Refuse a folder in which nothing can be written, before any work; it need not be there.
+
+    Raises:
+        UsageError: which says why.
+    """
+    above = next(each for each in (folder.resolve(), *folder.resolve().parents) if each.exists())
+    if not above.is_dir():
+        raise UsageError(f"{above} is a file", hint="give another folder")
+    if not os.access(above, os.W_OK):
+        raise UsageError(f"{folder} cannot be written: no right to write in {above}")
+    return folder
+
+
 def check_place(folder: Path, manifest: str, what: str) -> Path:
     """Return where a folder may be written: a new one, an empty one, or what an earlier one is.
 
@@ -30,9 +44,7 @@ def check_place(folder: Path, manifest: str, what: str) -> Path:
         raise UsageError(f"{folder} is the current folder", hint="give a new one")
     if place.exists() and not place.is_dir():
         raise UsageError(f"{folder} is a file", hint="give a new folder")
-    above = next(each for each in place.parents if each.exists())
-    if not above.is_dir() or not os.access(above, os.W_OK):
-        raise UsageError(f"{folder} cannot be written: no right to write in {above}")
+    refuse_folder(place.parent)
     if place.is_dir():
         foreign = sorted(_files(place) - _written(place, manifest))
         if foreign:

@@ -127,21 +127,29 @@ class Standing:
 
     Attributes:
         ended: the result of each run that has one, by run: rerun, status, message, recorded.
-        begun: the runs that have recorded epochs, with how many there are of all repetitions.
+        numbers: of each run that has some, how many epochs and numbers measured on kept weights
+            are recorded, of all repetitions.
     """
 
     ended: Mapping[str, sa.Row[Any]]
-    begun: Mapping[str, int]
+    numbers: Mapping[str, int]
 
 
 def standing(database: Database) -> Standing:
     """Return how the runs of a database stand: it is another as soon as anything is recorded."""
     ended = sa.text("SELECT run_key, rerun, status, message, recorded FROM latest_results")
-    begun = sa.text("SELECT run_key, count(*) AS epochs FROM run_steps GROUP BY run_key")
+    numbers = sa.text(
+        "SELECT run_key, sum(numbers) AS numbers FROM ("
+        "  SELECT run_key, count(*) AS numbers FROM run_steps GROUP BY run_key"
+        "  UNION ALL"
+        "  SELECT run_key, count(*) FROM run_epochs"
+        "  JOIN evaluations ON evaluations.attempt_id = run_epochs.attempt_id GROUP BY run_key)"
+        " GROUP BY run_key"
+    )
     with database.read() as connection:
         return Standing(
             {row.run_key: row for row in connection.execute(ended)},
-            {row.run_key: row.epochs for row in connection.execute(begun)},
+            {row.run_key: row.numbers for row in connection.execute(numbers)},
         )
 
 

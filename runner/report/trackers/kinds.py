@@ -6,9 +6,10 @@ from importlib.util import find_spec
 
 from runner.core.errors import UsageError, nearest
 from runner.report.trackers.csv_files import CsvTracker
+from runner.report.trackers.tensorboard_events import TensorboardTracker
 from runner.report.trackers.tracker import Tracker
 
-TRACKERS: dict[str, type[Tracker]] = {each.kind: each for each in (CsvTracker,)}
+TRACKERS: dict[str, type[Tracker]] = {each.kind: each for each in (TensorboardTracker, CsvTracker)}
 
 
 def find_tracker(kind: str) -> type[Tracker]:

@@ -48,10 +48,12 @@ class Result(NamedTuple):
     Attributes:
         rerun: which repetition.
         recorded: seconds since 1970 (UTC).
+        numbers: how many are recorded: of a finished run, tables and analyses may measure more.
     """
 
     rerun: int
     recorded: float
+    numbers: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,34 +63,27 @@ class TrackedRun:
     Attributes:
         where: the experiment's first cell that has it.
         history: what is recorded of it.
+        result: which result it has, None without.
     """
 
     where: ExportedCell
     history: RunHistory
+    result: Result | None
 
     @property
     def group(self) -> str:
         """The experiment with its variant."""
-        cell = self.where.cell
-        return f"{cell.experiment}@{cell.variant}" if cell.variant else cell.experiment
+        return self.where.group
 
     @property
     def name(self) -> str:
         """What it is called within its experiment: cell, fold and seed, and which repetition."""
-        cell, rerun = self.where.cell, self.history.rerun
-        parts = [self.where.name, f"fold={cell.fold}" if cell.fold else "", f"seed={cell.seed}"]
-        return " ".join(each for each in (*parts, f"rerun={rerun}" if rerun else "") if each)
+        return self.where.run_name(self.history.rerun)
 
     @property
     def identity(self) -> str:
         """The run and its repetition, in letters that any file's name may have."""
         return f"{self.history.run_key}-{self.history.rerun}"
-
-    @property
-    def result(self) -> Result | None:
-        """Which result it has, None without."""
-        recorded = self.history.result.get("recorded")
-        return None if recorded is None else Result(self.history.rerun, recorded)
 
     @property
     def started(self) -> float:
@@ -143,30 +138,25 @@ class TrackedRun:
                     found[name] = value
         return {f"{RESULT}{name}": each for name, each in found.items() if each is not None}
 
-    def points(self, after: int = 0) -> Iterator[Point]:
-        """Yield the numbers of all series, of the epochs behind one, in the order of time.
+    def points(self) -> Iterator[Point]:
+        """Yield the numbers of all series, in the order of time.
 
         The steps of an epoch are spread evenly over its seconds.
         """
         step = 0
         for epoch in self.history.epochs:
-            if epoch.epoch > after:
-                yield from _points(epoch, step)
+            yield from _points(epoch, step)
             step += len(epoch.losses)
 
-    def attempts(self, until: int | None = None) -> str:
-        """Return which attempts measured the epochs, as text, up to one.
+    def attempts(self, until: int) -> str:
+        """Return which attempts measured the epochs up to one, as text.
 
         It is another as soon as a training that was stopped has done an epoch again.
         """
-        epochs = self.history.epochs
-        found = [(each.epoch, each.attempt) for each in epochs if not until or each.epoch <= until]
-        starts = [
-            f"{attempt}@{epoch}"
-            for (epoch, attempt), before in zip(found, [(0, -1), *found], strict=False)
-            if before[1] != attempt
-        ]
-        return " ".join(starts)
+        found = [(each.epoch, each.attempt) for each in self.history.epochs if each.epoch <= until]
+        before = [-1, *(attempt for _, attempt in found)]
+        starts = zip(found, before, strict=False)
+        return " ".join(f"{number}@{epoch}" for (epoch, number), last in starts if number != last)
 
     @property
     def last_epoch(self) -> int:

@@ -1,0 +1,244 @@
+"""TensorBoard: a folder of event files for each run, and one for the tables of an experiment.
+
+What is new is written to a further file, which appears whole; `runner.json` beside them says how
+far that is, and what it does not know of was left by an export that was killed. Files are made by
+the package `tensorboard` alone, without names of the machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.artifacts.atomic import partial_path, put_file, remove_partial, whole_file
+from runner.bind.exported_cells import ExportedCell
+from runner.report.figures.options import as_file_part
+from runner.report.own_folder import refuse_folder
+from runner.report.tables.render import render
+from runner.report.trackers.tensorboard_protos import end, scalar, start, text
+from runner.report.trackers.tracker import (
+    STEP_LOSS,
+    Point,
+    Result,
+    TrackedRun,
+    TrackedTable,
+    Tracker,
+)
+
+if TYPE_CHECKING:
+    from tensorboard.compat.proto.event_pb2 import Event
+
+STATE = "runner.json"
+EVENTS, OURS = "events.out.tfevents.", ".runner"
+"""TensorBoard reads files with the first in their names, one after the other."""
+
+TABLES = "tables"
+LONGEST = 100
+"""Characters of a folder's name that come from labels and settings."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What the files of a folder hold.
+
+    Attributes:
+        run: key and repetition; "" of tables.
+        files: how many there are.
+        epochs: the last epoch, 0 without.
+        attempts: which attempts measured the epochs up to it.
+        result: which result of the run is there, None without.
+        series: of each how many numbers are there, and the last step.
+        texts: hashes of the tables, by name.
+    """
+
+    run: str = ""
+    files: int = 0
+    epochs: int = 0
+    attempts: str = ""
+    result: Result | None = None
+    series: dict[str, tuple[int, int]] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
+
+
+class TensorboardTracker(Tracker):
+    """Event files in ``FOLDER/EXPERIMENT/CELL-seed``."""
+
+    kind = "tensorboard"
+    needs = ("tensorboard",)
+    extra = "tensorboard"
+    default = "exports/tensorboard"
+    look = "tensorboard --logdir {place}"
+
+    def __init__(self, place: str) -> None:
+        """Begin nothing yet.
+
+        Args:
+            place: a folder; what others have put there stays.
+
+        Raises:
+            UsageError: when it cannot be written.
+        """
+        self._place = refuse_folder(Path(place))
+
+    def __exit__(self, *_: object) -> None:
+        """Do nothing: every file is whole by now."""
+
+    def has(self, cell: ExportedCell, result: Result) -> bool:
+        """Return whether the run of a cell is there with this result."""
+        run = f"{cell.cell.run_key}-{result.rerun}"
+        for folder in self._folders(cell, result.rerun, run):
+            state = _read(folder)
+            if state is not None and state.run == run:
+                return state.result == result
+        return False
+
+    def write(self, run: TrackedRun) -> None:
+        """Write a file with what is new, if anything is."""
+        folder, state = self._found(run)
+        points = [point._replace(name=_tag(point.name)) for point in run.points()]
+        points += [Point(name, 0, 0, run.ended, each) for name, each in run.results().items()]
+        if state.files and not _goes_on(state, run, points):
+            _forget(folder)
+            state = State(run.identity)
+        events = [] if state.files else [start(run)]
+        for point in points:
+            if point.name not in state.series or point.step > state.series[point.name][1]:
+                events.append(scalar(point.name, point.value, point.step, point.moment))
+        if run.result is not None and state.result is None:
+            events.append(end(run))
+        now = replace(
+            state,
+            epochs=run.last_epoch,
+            attempts=run.attempts(run.last_epoch),
+            result=run.result,
+            series=_series(points),
+        )
+        if now != state:
+            _add(folder, events, now)
+
+    def write_tables(self, tables: Sequence[TrackedTable]) -> None:
+        """Write the tables that have changed, as texts; earlier ones stay as earlier steps."""
+        for group in dict.fromkeys(table.group for table in tables):
+            folder = self._place / as_file_part(group) / TABLES
+            state = _read(folder) or State()
+            _drop_after(folder, state.files)
+            texts = {
+                table.name: render(table.data, "markdown")
+                for table in tables
+                if table.group == group
+            }
+            digests = {name: _digest(text) for name, text in texts.items()}
+            changed = [name for name in texts if state.texts.get(name) != digests[name]]
+            if changed:
+                from time import time
+
+                events = [text(name, texts[name], state.files, time()) for name in changed]
+                _add(folder, events, replace(state, texts={**state.texts, **digests}))
+
+    def _found(self, run: TrackedRun) -> tuple[Path, State]:
+        """Return the folder of a run, and what it holds, without what a killed export left."""
+        folders = self._folders(run.where, run.history.rerun, run.identity)
+        states = {folder: _read(folder) for folder in folders}
+        for folder, state in states.items():
+            if state is not None and state.run == run.identity:
+                _drop_after(folder, state.files)
+                return folder, state
+        free = next(folder for folder, state in states.items() if state is None)
+        _drop_after(free, 0)
+        return free, State(run.identity)
+
+    def _folders(self, cell: ExportedCell, rerun: int, run: str) -> list[Path]:
+        """Return where a run may be: by its name, or, where another run is, with its key too."""
+        group, name = as_file_part(cell.group), as_file_part(cell.run_name(rerun))[:LONGEST]
+        key = run.partition("-")[0]
+        names = [name, f"{name}-{key[:8]}", f"{name}-{key}"]
+        return [self._place / group / each for each in names]
+
+
+def _goes_on(state: State, run: TrackedRun, points: Iterable[Point]) -> bool:
+    """Return whether what is there is the beginning of what is recorded."""
+    if state.result is not None and state.result[:2] != (run.result or ())[:2]:
+        return False
+    last = {name: step for name, (_, step) in state.series.items()}
+    there = Counter(each.name for each in points if each.step <= last.get(each.name, -1))
+    counts = {name: count for name, (count, _) in state.series.items()}
+    return there == counts and state.attempts == run.attempts(state.epochs)
+
+
+def _series(points: Iterable[Point]) -> dict[str, tuple[int, int]]:
+    """Return how many numbers each series has, and its last step."""
+    found: dict[str, tuple[int, int]] = {}
+    for point in points:
+        count, last = found.get(point.name, (0, 0))
+        found[point.name] = (count + 1, max(last, point.step))
+    return found
+
+
+def _tag(name: str) -> str:
+    """Return under which tag a series stands: TensorBoard groups by what is before the slash."""
+    return "step/train_loss" if name == STEP_LOSS else f"epoch/{name}"
+
+
+def _read(folder: Path) -> State | None:
+    """Return what a folder says that it holds, None of one that is no export's."""
+    try:
+        content = json.loads((folder / STATE).read_text(encoding="utf-8"))
+        result = content["result"]
+        content["result"] = None if result is None else Result(*result)
+        content["series"] = {name: (each[0], each[1]) for name, each in content["series"].items()}
+        return State(**content)
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _events_file(folder: Path, number: int) -> Path:
+    return folder / f"{EVENTS}{number:010d}{OURS}"
+
+
+def _drop_after(folder: Path, count: int) -> None:
+    """Remove event files behind the first ones: `runner.json` does not know of them."""
+    known = {_events_file(folder, number).name for number in range(count)}
+    for path in folder.glob(f"{EVENTS}*{OURS}"):
+        if path.name not in known:
+            path.unlink()
+
+
+def _forget(folder: Path) -> None:
+    (folder / STATE).unlink()
+    _drop_after(folder, 0)
+
+
+def _add(folder: Path, events: Sequence[Event], state: State) -> None:
+    """Write a further event file, where there are events, then what the folder holds now."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if events:
+        _write_events(folder, events, _events_file(folder, state.files))
+        state = replace(state, files=state.files + 1)
+    with whole_file(folder / STATE) as beside:
+        beside.write_text(json.dumps(asdict(state), indent=1) + "\n", encoding="utf-8")
+
+
+def _write_events(folder: Path, events: Sequence[Event], final: Path) -> None:
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    partial = partial_path(folder / "new")  # TensorBoard would read an unfinished file of its name
+    try:
+        with partial.open("wb") as file:
+            writer = RecordWriter(file)
+            first = Event(wall_time=events[0].wall_time, file_version="brain.Event:2")
+            for event in (first, *events):
+                writer.write(event.SerializeToString())
+            writer.flush()
+        put_file(partial, final)
+    finally:
+        remove_partial(partial)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
