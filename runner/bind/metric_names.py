@@ -37,7 +37,7 @@ def name_metrics(database: Database, *records: dict[str, Any]) -> None:
     for record, mine in zip(records, documents, strict=True):
         record["metrics"] = _settings(mine)
         record["epochs"] = [
-            {_shown(name, names): value for name, value in epoch.items()}
+            {name: epoch[stored] for name, stored in _in_order(epoch, names)}
             for epoch in record["epochs"]
         ]
 
@@ -91,6 +91,12 @@ def _settings(documents: Documents) -> dict[str, Any]:
         for document in documents
         for each in document[ROOT].values()
     }
+
+
+def _in_order(epoch: Mapping[str, Any], names: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the shown and the stored names of an epoch's numbers, its own number first."""
+    shown = [(_shown(name, names), name) for name in epoch]
+    return sorted(shown, key=lambda pair: (pair[0] != "epoch", pair[0]))
 
 
 def _shown(metric: str, names: Mapping[str, str]) -> str:

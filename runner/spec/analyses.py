@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from runner.components.analyses import Analysis, analysis_key
 from runner.components.analyses.analysis import AnalysisSettings
 from runner.components.settings import Settings
-from runner.core.errors import Problem, SourcePosition, SpecError, nearest
+from runner.core.errors import Problem, SourcePosition
 from runner.core.reader import LAST, KeptWeights
 from runner.spec.entries import Section, kinds_of
-from runner.spec.nodes import Node, find, put
+from runner.spec.nodes import Node, find
 from runner.spec.transforms import spell_out_transforms
 
 ROOT = "analyses"
@@ -57,11 +57,6 @@ class DeclaredAnalysis:
 Analyses = Mapping[str, DeclaredAnalysis]
 
 
-def is_analysis_path(path: str) -> bool:
-    """Return whether a dotted path is of an analysis, as ``analyses.shaken.draws``."""
-    return path.startswith(f"{ROOT}.")
-
-
 def spell_out_analyses(node: Node) -> Node:
     """Return `analyses` as a mapping of mappings; what is neither stays, to be refused later.
 
@@ -96,7 +91,7 @@ def parse_analyses(
     tree = Node({}) if node is None else spell_out_analyses(node)
     for layer in overrides if tree.is_mapping else ():  # what is none is refused with the rest
         for path in sorted(layer, key=lambda dotted: (dotted.count("."), dotted)):
-            tree = _overridden(tree, path.split(".")[1:], layer[path])
+            tree = spell_out_analyses(SECTION.overridden(tree, path, layer[path]))
     return SECTION.read(tree, _analysis)
 
 
@@ -108,23 +103,6 @@ def given_analysis(kind: str, given: Mapping[str, Node]) -> AnalysisSettings:
     """
     tree = Node({kind: Node({"name": Node(kind), **given})})
     return parse_analyses(tree)[kind].settings
-
-
-def _overridden(tree: Node, path: list[str], value: Node) -> Node:
-    """Return the tree with one value put into an analysis that is there."""
-    if path[0] not in tree.value:
-        found = f"no analysis '{path[0]}'"
-        names = list(tree.value)
-        position = value.key_position or value.position
-        hint = "" if names else "this spec has no analyses"
-        raise SpecError(
-            [
-                Problem(
-                    position, found, ", ".join(names), hint=hint, suggestion=nearest(path[0], names)
-                )
-            ]
-        )
-    return spell_out_analyses(put(tree, path, value))
 
 
 def _analysis(name: str, node: Node) -> DeclaredAnalysis:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from runner.core.errors import Problem, SpecError, nearest
-from runner.spec.nodes import Node, plain
+from runner.spec.nodes import Node, plain, put
 from runner.spec.options import model_options, tags_of
 from runner.spec.problems import translate
 
@@ -65,6 +65,31 @@ class Section:
         if not node.is_mapping:
             return node
         return replace(node, value={name: _with_kind(each) for name, each in node.value.items()})
+
+    def has(self, path: str) -> bool:
+        """Return whether a dotted path is of an entry, as ``analyses.shaken.draws``."""
+        return path.startswith(f"{self.key}.")
+
+    def overridden(self, tree: Node, path: str, value: Node) -> Node:
+        """Return the section with one value put into an entry that is there.
+
+        Args:
+            tree: the section, spelled out.
+            path: dotted, of the value in the spec.
+            value: as a profile or ``--set`` gives it.
+
+        Raises:
+            SpecError: when there is no such entry.
+        """
+        name, *inner = path.split(".")[1:]
+        if name in tree.value:
+            return self.spelled_out(put(tree, [name, *inner], value))
+        names = list(tree.value)
+        hint = "" if names else f"this spec has no {self.key}"
+        found, position = f"no {self.entry} '{name}'", value.key_position or value.position
+        raise SpecError(
+            [Problem(position, found, ", ".join(names), hint=hint, suggestion=nearest(name, names))]
+        )
 
     def read(self, tree: Node, read: Callable[[str, Node], Entry]) -> dict[str, Entry]:
         """Return all entries by name.

@@ -14,6 +14,7 @@ from typing import Any
 from runner.components.component import canonical_settings
 from runner.components.own.permission import forget_packages
 from runner.core.errors import Problem, SpecError, refuse
+from runner.spec.analyses import SECTION as ANALYSES
 from runner.spec.analyses import Analyses, analysis_problems, parse_analyses
 from runner.spec.cell_names import cell_names
 from runner.spec.cells import Axes, ResolvedCell, base_settings, own_settings, resolved_cells
@@ -21,7 +22,7 @@ from runner.spec.compose import load_document
 from runner.spec.figures.checks import figure_problems
 from runner.spec.figures.declared import Figures, parse_figures
 from runner.spec.folds import folds_of
-from runner.spec.metrics import ROOT as METRICS
+from runner.spec.metrics import SECTION as METRICS
 from runner.spec.metrics import Metrics, parse_metrics, recorded_metrics, stored_names
 from runner.spec.nodes import Node, merge, plain, to_node
 from runner.spec.published import published_entries, with_published
@@ -36,7 +37,7 @@ from runner.spec.unknown import UnknownName
 from runner.spec.variants import (
     check_profiles,
     make_variant,
-    profile_analyses,
+    profile_entries,
     refuse_infinite,
 )
 
@@ -106,8 +107,12 @@ def _built(document: Node, path: Path, profile: str | None, sets: Sequence[str])
     axes_node = variant.seeds or document.get("seeds") or variant.folds or document.get("folds")
     check_cells(num_kept, axes, own_settings(document), axes_node)
     analyses = parse_analyses(document.get("analyses"), variant.analyses)
-    for layer in profile_analyses(document.get("profiles")):
+    for layer in profile_entries(ANALYSES, document.get("profiles")):
         parse_analyses(document.get("analyses"), [layer])
+    metrics = parse_metrics(document.get(METRICS.key), variant.metrics)
+    own = stored_names(metrics)
+    for layer in profile_entries(METRICS, document.get("profiles")):
+        parse_metrics(document.get(METRICS.key), [layer])
     cells = resolved_cells(name, document, combinations, Axes(seeds, folds), variant)
     refuse_infinite(document)
     trainings = (item.settings.train for item in cells)
@@ -115,8 +120,6 @@ def _built(document: Node, path: Path, profile: str | None, sets: Sequence[str])
     check_phases(phases, len(cells), document)
     labels = label_names(document.get("sweep"))
     plain_cells = [item.cell for item in cells]
-    metrics = parse_metrics(document.get(METRICS))
-    own = stored_names(metrics)
     tables_node = document.get("tables")
     if tables_node is None:
         tables_node = to_node(
@@ -142,7 +145,7 @@ def _built(document: Node, path: Path, profile: str | None, sets: Sequence[str])
     text = about.value.strip() if about is not None else ""
     record = {**plain(document), **_recorded(analyses), "tables": plain(tables_node)}
     if metrics:
-        record[METRICS] = {each.name: each.recorded() for each in metrics.values()}
+        record[METRICS.key] = {each.name: each.recorded() for each in metrics.values()}
     return Experiment(
         name=name,
         about=text,

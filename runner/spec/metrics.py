@@ -7,7 +7,7 @@ them.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,13 +59,23 @@ class DeclaredMetric:
 Metrics = Mapping[str, DeclaredMetric]
 
 
-def parse_metrics(node: Node | None) -> dict[str, DeclaredMetric]:
+def parse_metrics(
+    node: Node | None, overrides: Iterable[Mapping[str, Node]] = ()
+) -> dict[str, DeclaredMetric]:
     """Return the metrics of a spec by name.
+
+    Args:
+        node: the spec's ``metrics``, or None.
+        overrides: of a profile and ``--set``, by dotted path, later ones on top.
 
     Raises:
         SpecError: with every problem found.
     """
-    return {} if node is None else SECTION.read(SECTION.spelled_out(node), _metric)
+    tree = Node({}) if node is None else SECTION.spelled_out(node)
+    for layer in overrides if tree.is_mapping else ():  # what is none is refused below
+        for path in sorted(layer, key=lambda dotted: (dotted.count("."), dotted)):
+            tree = SECTION.overridden(tree, path, layer[path])
+    return SECTION.read(tree, _metric)
 
 
 def _metric(name: str, node: Node) -> DeclaredMetric:

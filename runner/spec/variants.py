@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from runner.core.errors import Problem, SourcePosition, SpecError, UsageError, nearest, refuse
-from runner.spec.analyses import is_analysis_path
+from runner.spec.analyses import SECTION as ANALYSES
+from runner.spec.entries import Section
+from runner.spec.metrics import SECTION as METRICS
 from runner.spec.names import setting_path, short_name
 from runner.spec.nodes import Node, identity, infinite_numbers
 from runner.spec.unknown import unknown_setting
@@ -28,6 +30,7 @@ class Variant:
         name: "" for the spec as written.
         layers: settings by dotted path, the profile's below those of ``--set``.
         analyses: the same of settings of analyses, as ``analyses.shaken.draws``.
+        metrics: the same of settings of own metrics, as ``metrics.top3.k``.
         seeds: the profile's seeds, or None.
         folds: the profile's folds, a node of None where it has none of them; None where it does
             not say.
@@ -40,6 +43,7 @@ class Variant:
     folds: Node | None = None
     cells: int | None = None
     analyses: tuple[Mapping[str, Node], ...] = ()
+    metrics: tuple[Mapping[str, Node], ...] = ()
 
     def kept_positions(self, num_positions: int) -> list[int]:
         """Return the kept positions: the first, the last, and evenly spaced ones between."""
@@ -73,17 +77,23 @@ def make_variant(document: Node, profile: str | None, sets: Sequence[str]) -> Va
             chosen[path] = value
         layers.append(chosen)
         parts += [f"{short_name(path)}={identity(chosen[path])}" for path in sorted(chosen)]
-    own, of_analyses = _parted(layers)
-    return Variant(", ".join(parts), own, seeds, folds, cells, of_analyses)
+    runs, analyses, metrics = (_of(section, layers) for section in (None, ANALYSES, METRICS))
+    return Variant(", ".join(parts), runs, seeds, folds, cells, analyses, metrics)
 
 
-def _parted(
-    layers: Sequence[Mapping[str, Node]],
-) -> tuple[tuple[Mapping[str, Node], ...], tuple[Mapping[str, Node], ...]]:
-    """Return the settings of runs and those of analyses in layers, apart."""
-    own = ({path: layer[path] for path in layer if not is_analysis_path(path)} for layer in layers)
-    others = ({path: layer[path] for path in layer if is_analysis_path(path)} for layer in layers)
-    return tuple(own), tuple(others)
+def _section_of(path: str) -> Section | None:
+    """Return the section of the entry that a dotted path is of, None of settings of runs."""
+    return next((section for section in (ANALYSES, METRICS) if section.has(path)), None)
+
+
+def _of(
+    section: Section | None, layers: Iterable[Mapping[str, Node]]
+) -> tuple[Mapping[str, Node], ...]:
+    """Return what layers say of the entries of a section, or of runs where it is None."""
+    return tuple(
+        {path: value for path, value in layer.items() if _section_of(path) is section}
+        for layer in layers
+    )
 
 
 def variant_options(name: str) -> list[str]:
@@ -159,15 +169,18 @@ def profile_layers(profiles: Node | None) -> list[Mapping[str, Node]]:
     """Return the settings of every profile, chosen or not."""
     if profiles is None:
         return []
-    return list(_parted([_settings(node, PROFILE_KEYS) for node in profiles.value.values()])[0])
+    return list(_of(None, _layers(profiles)))
 
 
-def profile_analyses(profiles: Node | None) -> list[Mapping[str, Node]]:
-    """Return the settings of analyses of every profile, chosen or not."""
+def profile_entries(section: Section, profiles: Node | None) -> list[Mapping[str, Node]]:
+    """Return what every profile, chosen or not, says of the entries of a section."""
     if profiles is None:
         return []
-    layers = [_settings(node, PROFILE_KEYS) for node in profiles.value.values()]
-    return [layer for layer in _parted(layers)[1] if layer]
+    return [layer for layer in _of(section, _layers(profiles)) if layer]
+
+
+def _layers(profiles: Node) -> list[Mapping[str, Node]]:
+    return [_settings(node, PROFILE_KEYS) for node in profiles.value.values()]
 
 
 def check_profiles(profiles: Node | None) -> None:
@@ -208,12 +221,12 @@ def refuse_infinite(node: Node) -> None:
 
 
 def _dotted(name: str, node: Node) -> str:
-    """Return the dotted path of a setting, or of an analysis' setting.
+    """Return the dotted path of a setting, also of an analysis or an own metric.
 
     Raises:
         SpecError: when there is none of that name.
     """
-    if is_analysis_path(name) and all(name.split(".")):
+    if _section_of(name) is not None and all(name.split(".")):
         return name
     path = setting_path(name)
     if path is None:

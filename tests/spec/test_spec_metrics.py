@@ -34,6 +34,10 @@ def load(folder: Path, text: str) -> Experiment:
         return load_experiment(folder / "measured.yaml")
 
 
+def load_cell_key(folder: Path) -> str:
+    return load(folder, TOP).cells[0].cell.settings_key
+
+
 def problem(folder: Path, text: str) -> str:
     with pytest.raises(SpecError) as caught:
         load(folder, text)
@@ -82,6 +86,24 @@ def test_a_spec_without_tables_shows_its_metrics(tmp_path: Path) -> None:
         "VAL_TOP3",
         "TEST_TOP3",
     ]
+
+
+def test_profiles_and_set_change_settings_of_metrics(tmp_path: Path) -> None:
+    load(tmp_path, f"{TOP}profiles: {{five: {{metrics.top3.k: 5}}}}\n")
+    spec = tmp_path / "measured.yaml"
+    with allow_code(tmp_path):
+        changed = load_experiment(spec, "five")
+        by_hand = load_experiment(spec, sets=["metrics.top3.k=5"])
+        with pytest.raises(SpecError, match="no metric 'top4'"):
+            load_experiment(spec, sets=["metrics.top4.k=5"])
+        with pytest.raises(SpecError, match="metric top3: k is 'x'"):
+            load_experiment(spec, sets=["metrics.top3.k=x"])
+    assert changed.metrics["top3"].key == by_hand.metrics["top3"].key
+    assert changed.metrics["top3"].settings.k == 5  # type: ignore[attr-defined]
+    assert (changed.variant, by_hand.variant) == ("profile five", "metrics.top3.k=5")
+    assert changed.cells[0].cell.settings_key == load_cell_key(tmp_path)
+    wrong = "profiles: {five: {metrics.top3.kk: 5}}\n"
+    assert "unknown setting 'kk' in metric top3" in problem(tmp_path, TOP + wrong)
 
 
 def test_metrics_of_an_extended_spec_are_inherited_where_they_are_kept(tmp_path: Path) -> None:
