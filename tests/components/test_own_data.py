@@ -193,6 +193,10 @@ def test_classes_have_the_names_that_are_given(tmp_path: Path) -> None:
     text = CELLS.replace("self.labels[index]", "'ba'[self.labels[index]]")
     named = source(tmp_path, text)
     assert (named.classes, named.labels[:2]) == (("a", "b"), (1, 0))
+    arrays = CELLS.replace("self.labels[index]", "np.array(['b', 'a'])[self.labels[index]]")
+    assert source(tmp_path, arrays).fingerprint == named.fingerprint
+    listed = arrays.replace("stain = stain", "stain, self.classes = stain, np.array(['b', 'a'])")
+    assert source(tmp_path, listed).labels[:2] == (0, 1)
     text = text.replace(
         "    def __len__", "    def classes(self):\n        return 'b', 'a'\n\n    def __len__"
     )
@@ -217,6 +221,9 @@ def test_splits_and_groups_are_those_that_are_given(tmp_path: Path) -> None:
         ("self.splits = ['train'] * 39", r"has 40 images \(\S*:16\), but splits has 39 entries"),
         ("self.splits = ['train', 'tran'] * 20", "splits of .* has 'tran' at index 1"),
         ("self.splits = 3", "splits of 'cells.py:Cells' cannot be used: TypeError: it is a int"),
+        ("self.classes = {'a', 'b'}", "classes of .* it is a set, whose order says nothing"),
+        ("self.classes = {'a': 0}", "classes of .* it is a dict, whose order says nothing"),
+        ("self.files = ['gone.png']", r"files of .* has 'gone.png' at index 0\n    allowed: paths"),
         ("self.groups = [1.5] * 40", "groups of .* has 1.5 at index 0"),
         ("self.classes = ['a', 'a']", "has the class a twice"),
         ("self.classes = ['a', 1]", "classes of .* has 1 at index 1"),

@@ -96,7 +96,7 @@ def as_label(value: Any) -> int | str:
     if isinstance(value, str):
         if not value or len(value) > LONGEST:
             raise NoItem("a name of no letters" if not value else "a very long name", LABELS)
-        return printable(value)
+        return printable(str(value))  # one of numpy is another type
     is_bool = isinstance(value, bool) or str(getattr(value, "dtype", "")).endswith("bool")
     try:
         if is_bool or getattr(value, "shape", ()) != ():

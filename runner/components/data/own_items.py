@@ -6,7 +6,7 @@ the line of the code. Own code is asked by one thread at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Set
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -175,7 +175,10 @@ class OwnItems:
         found = self._listed("files")
         for place, path in enumerate(found):
             if not isinstance(path, str | Path) or not Path(path).is_file():
-                self._refuse("files", place, str(path), "paths of files")
+                hint = (
+                    "`files` are the files that the class reads; what else is called so, is renamed"
+                )
+                self._refuse("files", place, str(path), "paths of files", hint=hint)
         return tuple(dict.fromkeys(Path(path).absolute() for path in found))
 
     def _of_each_image(self, name: str) -> list[Any]:
@@ -195,17 +198,27 @@ class OwnItems:
                 value = value() if callable(value) else value
                 if value is None:
                     return []
+                is_unordered = isinstance(value, Set | Mapping)
                 if isinstance(value, str | bytes) or not isinstance(value, Iterable):
                     raise TypeError(f"it is a {type(value).__name__}, not a list")
+                if is_unordered and name != "files":
+                    raise TypeError(f"it is a {type(value).__name__}, whose order says nothing")
                 return [each.item() if hasattr(each, "item") else each for each in value]
         except (Exception, SystemExit) as error:
             raise failed(f"{name} of '{self.name}' cannot be used", error) from error
 
     def _refuse(
-        self, name: str, place: int, value: Any, allowed: str, known: tuple[str, ...] = ()
+        self,
+        name: str,
+        place: int,
+        value: Any,
+        allowed: str,
+        known: tuple[str, ...] = (),
+        hint: str = "",
     ) -> None:
         raise OwnCodeFailed(
             f"{name} of '{self.name}' has {value!r:.60} at index {place}",
             allowed=allowed,
+            hint=hint,
             suggestion=nearest(str(value), known) if known else "",
         )
