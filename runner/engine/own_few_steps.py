@@ -61,8 +61,8 @@ class FewSteps:
         if self.split is not None:
             trained = replace(self.network, active=self.split.head)
         self._optimizer = settings.train.optimizer.build(list(self.network.trainable()))
-        for group in self._optimizer.param_groups if rate is not None else ():
-            group["lr"] = rate
+        if rate is not None:
+            self.set_rate(rate)
         weighted = settings.train.loss.class_weights is not None
         outputs = num_classes if settings.model.classes is None else settings.model.classes
         weights = torch.ones(outputs) if weighted else None
@@ -70,6 +70,11 @@ class FewSteps:
         self.update = None if update is None else update.build()
         self._step = TrainingStep(settings, trained, self._optimizer, weights, self.update)
         self._shape, self._classes = shape, num_classes
+
+    def set_rate(self, rate: float) -> None:
+        """Let another rate be in force."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
 
     def images(self, number: int) -> Tensor:
         """Return the images of a step, (IMAGES, C, H, W) float32."""

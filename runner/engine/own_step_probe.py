@@ -7,6 +7,7 @@ random images.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -16,13 +17,13 @@ from runner.components.own.loading import failed
 from runner.components.own.problems import OwnCodeFailed
 from runner.components.settings import Settings
 from runner.engine.network.build import Network
-from runner.engine.own_few_steps import FewSteps, Shape, are_equal
+from runner.engine.own_few_steps import FewSteps, Shape, State, are_equal
 from runner.engine.training.own_step import GIVES
 
 RATE = 0.01
 """In force while it is tried, whatever that of the run is."""
-STEPS = 4
 TAKES = "it is called with model, images, labels, loss, optimizer and generator"
+Tensors = Mapping[str, Tensor]
 MOST_DEPTH = 8
 """Of things within each other that an instance holds."""
 
@@ -44,49 +45,55 @@ def try_training_step(settings: Settings, shape: Shape, num_classes: int) -> str
     name = f"'{own.own.name}'"
     plain = settings.train.model_copy(update={"precision": "fp32"})
     given = (settings.model_copy(update={"train": plain}), shape, num_classes)
+
+    def training() -> FewSteps:
+        return FewSteps(*given, rate=RATE)
+
     try:
         with torch.random.fork_rng(devices=[]):
-            first, kept = _checked(FewSteps(*given, rate=RATE), name)
-            again, faster = (FewSteps(*given, rate=rate) for rate in (RATE, 2 * RATE))
-            again.steps(1, STEPS)
-            faster.steps(1, STEPS)
-            if are_equal(first.tensors(), faster.tensors()):
+            between, after, is_changed = _taken(training(), name)
+            again = training()
+            again.steps(1, 2)
+            is_repeated = are_equal(after, again.tensors())
+            del again  # large networks are in memory once at a time
+            resumed = training()
+            resumed.load(between)
+            resumed.steps(2, 2)
+            goes_on = are_equal(after, resumed.tensors())
+            resumed.load(between)
+            resumed.set_rate(2 * RATE)
+            resumed.steps(2, 2)
+            if are_equal(after, resumed.tensors()):
                 found = f"{name} takes no notice of the rate in force, which schedules change"
                 raise OwnCodeFailed(found, hint="update the weights by optimizer.step()")
-            if not are_equal(first.tensors(), again.tensors()):
-                return f"{name} updates equal weights otherwise each time"
-            state = FewSteps(*given, rate=RATE).state()
-            for number in range(1, STEPS + 1):
-                resumed = FewSteps(*given, rate=RATE)
-                resumed.load(state)
-                resumed.steps(number, number)
-                state = resumed.state()
-            if kept or not are_equal(first.tensors(), resumed.tensors()):
-                return f"{name} remembers something between steps"
-            return ""
     except OwnCodeFailed:
         raise
     except Exception as error:
         raise failed(f"{name} cannot update the weights ({TAKES})", error) from error
+    if not is_repeated:
+        return f"{name} updates equal weights otherwise each time"
+    return f"{name} remembers something between steps" if is_changed or not goes_on else ""
 
 
-def _checked(training: FewSteps, name: str) -> tuple[FewSteps, bool]:
-    """Take the steps of a training; return it, and whether the instance has changed meanwhile.
+def _taken(training: FewSteps, name: str) -> tuple[State, Tensors, bool]:
+    """Take two steps; return the state between them, all tensors after, and a third thing.
+
+    That is whether the instance has changed meanwhile.
 
     Raises:
         OwnCodeFailed: for what would make a training worthless.
     """
     network, outputs = training.network, training.outputs
-    training.network.train()
-    before, modes = training.tensors(), _modes(network)
-    held = _held(training.update)
+    network.train()
+    before, modes, held = training.tensors(), _modes(network), _held(training.update)
     loss, logits = training.steps(1, 1)
     if not bool(torch.isfinite(loss)):
         raise OwnCodeFailed(f"{name} gives a loss that is not finite", hint=GIVES)
     if logits.shape[1] != outputs:
         found = f"{name} gives logits of {logits.shape[1]} classes, not of {outputs}"
         raise OwnCodeFailed(found, hint=GIVES)
-    training.steps(2, STEPS)
+    between = training.state()
+    training.steps(2, 2)
     if _modes(network) != modes:
         found = f"{name} leaves layers in another mode, or other weights to be trained"
         hint = "change train(), eval() and requires_grad back in the same step"
@@ -99,7 +106,7 @@ def _checked(training: FewSteps, name: str) -> tuple[FewSteps, bool]:
     if not changed & {name for name, _ in network.module.named_parameters()}:
         found = f"{name} does not change the weights"
         raise OwnCodeFailed(found, hint="call loss.backward() and optimizer.step()")
-    return training, not _are_alike(held, _held(training.update))
+    return between, after, not _are_alike(held, _held(training.update))
 
 
 def _modes(network: Network) -> list[bool]:
