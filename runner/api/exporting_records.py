@@ -5,13 +5,14 @@ from __future__ import annotations
 import shlex
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.api.frames import Framed, frame_of
 from runner.bind.exported_cells import ExportedCell, ExportedCells, exported_cells
+from runner.bind.metric_names import names_for_export, with_export_names
 from runner.bind.request import several
 from runner.bind.workspace import workspace
 from runner.report.tables.declared import fill, stored_tables
@@ -146,24 +147,32 @@ def _export(
         for data in [fill(database, ref)]
     ]
     found: list[ExportedRun] = []
+    metrics = names_for_export(database)
     on_progress(0, len(cells.cells))
     with tracker:
         for each in cells.cells:
-            found.append(_export_run(database, tracker, each, now))
+            which = (each.cell.experiment, each.cell.variant)
+            own = metrics.get(which, {})
+            found.append(_export_run(database, tracker, each, now, own))
             on_progress(len(found), len(cells.cells))
         tracker.write_tables(tables)
     return tuple(found), len(tables)
 
 
 def _export_run(
-    database: Database, tracker: Tracker, where: ExportedCell, now: Standing
+    database: Database,
+    tracker: Tracker,
+    where: ExportedCell,
+    now: Standing,
+    own: Mapping[str, str],
 ) -> ExportedRun:
     cell, key = where.cell, where.cell.run_key or ""
     ended, numbers = now.ended.get(key), now.numbers.get(key, 0)
     result = None if ended is None else Result(ended.rerun, ended.recorded, numbers)
     exported = result is not None or (tracker.takes_running and numbers > 0)
     if exported and not (result is not None and tracker.has(where, result)):
-        tracker.write(TrackedRun(where, run_history(database, key), result))
+        history = with_export_names(run_history(database, key), own)
+        tracker.write(TrackedRun(where, history, result))
     return ExportedRun(
         experiment=cell.experiment,
         variant=cell.variant,

@@ -6,13 +6,15 @@ code. Owns how keys are told apart that have one name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from runner.components.measures import OWN_PREFIX, is_own_metric, metric_parts
 from runner.spec.metrics import ROOT, recorded_keys
 from runner.store.database import Database
 from runner.store.queries import stored_experiments
+from runner.store.run_history import RunHistory
 
 SHOWN_DIGITS = 12
 """Of a key, as people see it."""
@@ -40,6 +42,44 @@ def name_metrics(database: Database, *records: dict[str, Any]) -> None:
             {name: epoch[stored] for name, stored in _in_order(epoch, names)}
             for epoch in record["epochs"]
         ]
+
+
+def names_for_export(database: Database) -> dict[tuple[str, str], dict[str, str]]:
+    """Return what another tool calls own metrics, by their keys, of each experiment and variant.
+
+    A name holds the beginning of the key: what is there of other code stays another series.
+    """
+    return {
+        (each.name, each.variant): {
+            key: f"{name}_{_digits(key)}" for name, key in recorded_keys(each.document).items()
+        }
+        for each in stored_experiments(database)
+    }
+
+
+def with_export_names(history: RunHistory, names: Mapping[str, str]) -> RunHistory:
+    """Return a history without own metrics but those of ``names``, which are called so.
+
+    Args:
+        history: of a run.
+        names: what :func:`names_for_export` says of the run's experiment.
+    """
+    epochs = tuple(
+        replace(epoch, metrics=dict(_for_export(epoch.metrics, names))) for epoch in history.epochs
+    )
+    return replace(history, epochs=epochs)
+
+
+def _for_export(
+    metrics: Mapping[str, float], names: Mapping[str, str]
+) -> Iterator[tuple[str, float]]:
+    for metric, value in metrics.items():
+        if not is_own_metric(metric):
+            yield metric, value
+            continue
+        split, key = metric_parts(metric)
+        if key in names:
+            yield f"{split}_{names[key]}", value
 
 
 def own_values(record: Mapping[str, Any], split: str, epoch: int) -> dict[str, float]:

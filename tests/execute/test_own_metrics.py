@@ -445,3 +445,21 @@ def test_figures_over_a_setting_show_metrics_by_their_names(before: Path) -> Non
     wrong = figures.replace("test_top2", "test_top9")
     with pytest.raises(SpecError, match="unknown metric 'test_top9'"):
         do(before, text + wrong)
+
+
+@pytest.mark.slow
+def test_other_tools_get_the_metrics_that_an_experiment_names(before: Path) -> None:
+    do(before, ASKED)
+    (before / "metrics.py").write_text(CODE.replace(".item()", ".item() / 2"))
+    do(before, ASKED)
+    api.export_records("csv", "asked", place=before / "numbers", db=before / "results.db")
+    text = "".join(path.read_text() for path in sorted((before / "numbers").rglob("*.csv")))
+    named = set(re.findall(r"\b(\w+_top[23]\w*)", text))
+    assert {name[: name.index("top") + 4] for name in named} == {
+        "test_top2",
+        "test_top3",
+        "val_top3",
+    }
+    assert all(re.search(r"top\d_[0-9a-f]{12}$", name) for name in named)
+    assert len(named) == 3
+    assert "own_" not in text
