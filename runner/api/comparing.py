@@ -20,6 +20,7 @@ from runner.bind.own_sources import (
 )
 from runner.bind.workspace import workspace
 from runner.spec.metrics import ROOT as METRICS
+from runner.store.database import Database
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,8 +89,13 @@ def diff(first: str, second: str, db: str | Path | None = None) -> Comparison:
         UsageError: when one of the names means no run, or several.
     """
     with workspace(db).open(create=False) as database:
-        pair = [find_record(database, name) for name in (first, second)]
-        name_metrics(database, *pair)
+        return compared(database, first, second)
+
+
+def compared(database: Database, first: str, second: str) -> Comparison:
+    """Return how two runs of an open database differ; as :func:`diff`."""
+    pair = [find_record(database, name) for name in (first, second)]
+    name_metrics(database, *pair)
     sources = [recorded_sources(record) for record in pair]
     files = [recorded_files(record) for record in pair]
     packages = [recorded_packages(record) for record in pair]

@@ -67,14 +67,21 @@ def show(name: str, db: str | Path | None = None) -> RunRecord:
     """
     home = workspace(db)
     with home.open(create=False) as database:
-        record = find_record(database, name)
-        _name_cells(database, record["cells"])
-        record["analyses"] = with_names(database, record)
-        name_metrics(database, record)
-        record["own_code"] = recorded_sources(record)
-        record["own_files"] = recorded_files(record)
-        record["own_packages"] = recorded_packages(record)
-        record["changed_code"] = list(_changed(database, home, record))
+        return record_in(database, home, name, db)
+
+
+def record_in(
+    database: Database, home: Workspace, name: str, db: str | Path | None = None
+) -> RunRecord:
+    """Return everything recorded of a run in an open database; as :func:`show`."""
+    record = find_record(database, name)
+    _name_cells(database, record["cells"])
+    record["analyses"] = with_names(database, record)
+    name_metrics(database, record)
+    record["own_code"] = recorded_sources(record)
+    record["own_files"] = recorded_files(record)
+    record["own_packages"] = recorded_packages(record)
+    record["changed_code"] = list(_changed(database, home, record))
     record["command"] = make_again(record["cells"], db)
     return RunRecord(record)
 

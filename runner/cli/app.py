@@ -26,6 +26,7 @@ from runner.cli import (
     inspecting_images,
     inspecting_predictions,
     inspecting_robustness,
+    paging,
     planning,
     plotting,
     predicting,
@@ -52,6 +53,7 @@ app.command("verify", epilog=verifying.EXAMPLES)(takes_code(verifying.verify))
 app.command("validate", epilog=specs.VALIDATE_EXAMPLES)(takes_code(specs.validate))
 app.command("report", epilog=reporting.EXAMPLES)(takes_code(reporting.report))
 app.command("plot", epilog=plotting.EXAMPLES)(takes_code(plotting.plot))
+app.command("page", epilog=paging.EXAMPLES)(paging.page)
 app.command("list", epilog=inspect.LIST_EXAMPLES)(inspect.list_command)
 app.command("show", epilog=inspect.SHOW_EXAMPLES)(takes_code(inspect.show))
 app.command("diff", epilog=comparing.EXAMPLES)(comparing.diff)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,12 +24,17 @@ Examples:
   runner report --table quickstart --sql | sqlite3 results.db
   runner report spec.yaml --check              holds published values
   runner report spec.yaml --figures report     tables and figures in a folder
+  runner report --html page.html               all of it as one file
+  runner report --html page.html a.yaml b.yaml
   runner report --reference                    the tables that ship with it"""
 
 
 def report(
-    spec: Annotated[
-        Path | None, typer.Argument(metavar="SPEC", help="A spec file, for its tables as now.")
+    specs: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="SPEC", help="A spec file, for its tables as now; with --html also several."
+        ),
     ] = None,
     table: Annotated[str | None, typer.Option(metavar="NAME", help="Only this table.")] = None,
     form: Annotated[
@@ -60,6 +65,15 @@ def report(
             show_default=False,
         ),
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the page of `runner page` into one file instead: all experiments, or those"
+            " of SPECs, with tables, curves and runs. It needs no server and no network.",
+            show_default=False,
+        ),
+    ] = None,
     db: Db = None,
     reference: Reference = False,
     data: Data = None,
@@ -75,6 +89,14 @@ def report(
     if check and sql:
         raise UsageError("--check compares numbers, and --sql shows none")
     source = chosen_database(db, reference)
+    if html is not None:
+        if table is not None or sql or check or figures is not None or form != "text":
+            raise UsageError("--html writes all tables, and takes none of the other forms")
+        _write_html(specs or [], html, source, variant or None)
+        return
+    if specs and len(specs) > 1:
+        raise UsageError(f"{len(specs)} specs: tables are of one", hint="--html takes several")
+    spec = specs[0] if specs else None
     if figures is not None:
         if spec is None:
             raise UsageError("--figures is of a spec", hint="give its file")
@@ -101,6 +123,25 @@ def report(
     _print_notes(report.refs)
     if check:
         _print_checks(report)
+
+
+def _write_html(specs: Sequence[Path], path: Path, db: str | None, variant: str | None) -> None:
+    """Write the page as one file; say what it lacks, and where it is."""
+    from runner.api.watching import Watch
+    from runner.cli.shown_files import FilesProgress
+    from runner.page.one_file import write_file
+    from runner.spec.experiment import load_experiment
+
+    names = [load_experiment(spec).name for spec in specs]
+    watch = Watch(db)
+    try:
+        with FilesProgress("report", what="experiments") as progress:
+            left_out = write_file(watch, path, names, variant, progress.moved)
+    finally:
+        watch.close()
+    for text in left_out:
+        typer.echo(f"left out: {text}", err=True)
+    typer.echo(path)
 
 
 def _write(spec: Path, folder: Path, db: str | None, variant: str, data: Path | None) -> None:

@@ -34,6 +34,8 @@ from runner.core.text import show_seconds
 
 if TYPE_CHECKING:
     from runner.api.running import RunSummary
+    from runner.bind.plan_runs import PlannedRuns
+    from runner.execute.listener import Listener
 
 EXAMPLES = """\b
 Examples:
@@ -78,20 +80,30 @@ def run(
     no_download: Annotated[
         bool, typer.Option("--no-download", help="Fetch nothing; what is missing is an error.")
     ] = False,
+    page: Annotated[
+        bool, typer.Option("--page", help="Show it in a browser while it runs: `runner page`.")
+    ] = False,
 ) -> None:
     """Run what the database lacks, then print the tables."""
     from runner import api
     from runner.cli.interrupt import StopRequest
+    from runner.cli.paging import PageBeside
     from runner.cli.progress import ProgressOfRun
     from runner.core.errors import Interrupted
     from runner.report.tables.render import render
 
     started = time.monotonic()
     try:
-        with StopRequest() as stop, ProgressOfRun() as progress:
+        with StopRequest() as stop, PageBeside(db) as beside, ProgressOfRun() as progress:
+
+            def begin(wanted: PlannedRuns) -> Listener:
+                if page:
+                    beside.start()
+                return progress.begin(wanted)
+
             summary = api.run(
                 specs,
-                listen=progress.begin,
+                listen=begin,
                 should_stop=stop,
                 on_progress=progress.downloading,
                 on_imported=progress.imported,

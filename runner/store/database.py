@@ -87,10 +87,13 @@ class Database:
         self.check_files()
 
     def remember_files(self) -> None:
-        """Remember which files these are, for :meth:`check_files`."""
-        beside = self.path.with_name(f"{self.path.name}-wal")
+        """Remember which files these are, for :meth:`check_files`.
+
+        Where it is only read, the log may come and go: who writes last takes it away.
+        """
+        beside = [] if self.read_only else [self.path.with_name(f"{self.path.name}-wal")]
         self._files = {
-            path: found for path in (self.path, beside) if (found := _file_identity(path))
+            path: found for path in (self.path, *beside) if (found := _file_identity(path))
         }
 
     def check_files(self) -> None:
@@ -109,6 +112,13 @@ class Database:
                     f"{path} was {became} while it was in use: what was recorded since is lost",
                     hint="run the same command again to do it once more",
                 )
+
+    def raw_connection(self) -> sqlite3.Connection:
+        """Return a connection of its own, for what SQLite tells of the file; to be closed."""
+        if self._source is None:
+            uri = f"{self.path.absolute().as_uri()}?mode=ro"
+            return sqlite3.connect(uri, uri=True, check_same_thread=False)
+        return sqlite3.connect(self._source.uri, uri=True, check_same_thread=False)
 
     def identity(self) -> str:
         """Return the database's own random name."""
@@ -203,13 +213,13 @@ def _for_writing(path: Path, check: bool) -> Database:
 
 def _for_reading(path: Path, check: bool) -> Database:
     """Open a file and leave it as it is, or a copy of it in memory."""
-    database = None if has_log_beside(path) else _reading(path, immutable(path))
+    database = None if has_log_beside(path) else reading(path, immutable(path))
     try:
         if database is None or _version_of(database) != HEAD:
             snapshot = copied_to_memory(path)
             if database is not None:
                 database.close()
-            database = _reading(path, snapshot)
+            database = reading(path, snapshot)
             if _version_of(database) != HEAD:
                 _upgrade(database)
         database.read_only = True
@@ -228,7 +238,8 @@ def _check(database: Database) -> None:
         check_whole(connection, database.path)
 
 
-def _reading(path: Path, source: Source) -> Database:
+def reading(path: Path, source: Source) -> Database:
+    """Return a database that is read from a source; each connection is its own."""
     engine = sa.create_engine(
         "sqlite://",
         creator=lambda: sqlite3.connect(source.uri, uri=True),

@@ -5,7 +5,7 @@ Returns plain values, also of trainings that were stopped and will go on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -50,24 +50,55 @@ def read_so_far(connection: sa.Connection) -> dict[str, dict[str, Any]]:
 
     What is best is what the run's own rule says of the epochs that are recorded.
     """
+    return {
+        run: {
+            "best_epoch": best,
+            "last_epoch": last,
+            "val_accuracy": history[best - 1].get("val_accuracy"),
+        }
+        for run, best, last, history in _unfinished(connection)
+    }
+
+
+def runs_so_far(database: Database, run_keys: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Return what runs without a result have read so far, by run; nothing of those without epochs.
+
+    Returns:
+        Mappings with ``last_epoch``, ``at_best`` and ``at_last`` (metrics by full name at the run's
+        best and its last epoch), ``least`` and ``most`` (over the epochs), ``by_epoch``.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    with database.read() as connection:
+        for run, best, last, history in _unfinished(connection):
+            if run in run_keys:
+                names = {name for each in history for name in each}
+                values = {n: [each[n] for each in history if n in each] for n in names}
+                found[run] = {
+                    "last_epoch": last,
+                    "at_best": history[best - 1],
+                    "at_last": history[last - 1],
+                    "least": {name: min(each) for name, each in values.items()},
+                    "most": {name: max(each) for name, each in values.items()},
+                    "by_epoch": dict(enumerate(history, 1)),
+                }
+    return found
+
+
+def _unfinished(
+    connection: sa.Connection,
+) -> Iterator[tuple[str, int, int, list[Mapping[str, float]]]]:
+    """Yield runs without a result that have read something: key, best and last epoch, metrics."""
     query = (
         sa.select(run_epochs.c.run_key, runs.c.reader, sa.func.max(run_epochs.c.rerun).label("no"))
         .join(runs, runs.c.run_key == run_epochs.c.run_key)
         .where(run_epochs.c.run_key.not_in(sa.select(results.c.run_key)))
         .group_by(run_epochs.c.run_key, runs.c.reader)
     )
-    found: dict[str, dict[str, Any]] = {}
     for run in connection.execute(query).all():
         history = _history(connection, run.run_key, run.no)
-        if not history:
-            continue
-        state = replayed({"run": Reader.from_json(run.reader)}, history)["run"]
-        found[run.run_key] = {
-            "best_epoch": state.best_epoch,
-            "last_epoch": state.epoch,
-            "val_accuracy": history[state.best_epoch - 1].get("val_accuracy"),
-        }
-    return found
+        if history:
+            state = replayed({"run": Reader.from_json(run.reader)}, history)["run"]
+            yield run.run_key, state.best_epoch, state.epoch, history
 
 
 def _history(connection: sa.Connection, run_key: str, rerun: int) -> list[Mapping[str, float]]:

@@ -44,6 +44,7 @@ def query_table(
     runs: Collection[str] | None = None,
     published: PublishedValues | None = None,
     is_compared: bool = True,
+    check: bool = True,
 ) -> TableData:
     """Return the table as recorded now.
 
@@ -56,14 +57,16 @@ def query_table(
         published: values to show in place of the recorded published ones.
         is_compared: whether published values were measured alike; otherwise they stand without a
             difference.
+        check: whether what it shows is held against its checksums first; see :func:`table_checks`.
 
     Raises:
         UsageError: when the recorded cells cannot be pivoted.
         DamagedDatabase: when something that it shows is not what was recorded.
     """
     with database.read() as connection:
-        keys = cell_keys(connection, experiment, variant) if runs is None else runs
-        refuse(database.path, _checks(connection, table, experiment, keys))
+        if check:
+            keys = cell_keys(connection, experiment, variant) if runs is None else runs
+            refuse(database.path, table_checks(connection, table, experiment, keys))
         answers = connection.exec_driver_sql(compile_table(table, experiment, variant, runs))
         rows = [_row(table, tuple(answer), published) for answer in answers]
     filled = TableData(table, experiment, variant, tuple(rows), is_compared)
@@ -71,10 +74,10 @@ def query_table(
         filled = pivoted(filled)
     if table.melt is not None:
         filled = melted(filled)
-    return replace(filled, rows=tuple(_marked(filled.table.columns, filled.rows)))
+    return replace(filled, rows=tuple(marked(filled.table.columns, filled.rows)))
 
 
-def _checks(
+def table_checks(
     connection: sa.Connection, table: Table, experiment: str, keys: Collection[str]
 ) -> Iterator[Checked]:
     """Yield checksums to verify: of the cells, settings, results and metrics in a table."""
@@ -107,7 +110,7 @@ def _row(
         if column.is_metric:
             entries[column.title] = TableValue(next(values), next(values), next(values))
         else:
-            entries[column.title] = TableValue(next(values))
+            entries[column.title] = TableValue(next(values), position=position)
     runs, statuses = next(values), {status: next(values) for status in STATUSES}
     recorded, run_key = json.loads(next(values) or "{}"), next(values)
     folds = next(values)
@@ -122,20 +125,29 @@ def _row(
                 runs=runs,
                 folds=folds,
                 missing=row.missing(),
+                position=position,
             )
             entries[column.title] = replace(entry, holds=verdict(entry, statuses))
     return row
 
 
-def _marked(columns: Sequence[Column], rows: Sequence[Row]) -> list[Row]:
-    marked = [replace(row, entries=dict(row.entries)) for row in rows]
+def marked(columns: Sequence[Column], rows: Sequence[Row]) -> list[Row]:
+    """Return rows in which the best values of columns are marked, and no others."""
+    found = [
+        replace(row, entries={title: _plain(entry) for title, entry in row.entries.items()})
+        for row in rows
+    ]
     for column in columns:
         values = [value for row in rows if (value := row.entries[column.title].value) is not None]
         if column.mark is None or not column.is_metric or not values:
             continue
         best = min(values) if column.mark == "min" else max(values)
-        for row in marked:
+        for row in found:
             entry = row.entries[column.title]
             if entry.value == best:
                 row.entries[column.title] = replace(entry, is_best=True)
-    return marked
+    return found
+
+
+def _plain(entry: TableValue) -> TableValue:
+    return replace(entry, is_best=False) if entry.is_best else entry

@@ -46,37 +46,37 @@ def render(filled: TableData, form: str = "text") -> str:
 
 def _text(filled: TableData) -> str:
     header, rows = _grid(filled, printable, "{} *", "{}  ")
-    right = [_is_right(filled, column) for column in _grid_columns(filled)]
+    right = [is_right(filled, column) for column in printed_columns(filled)]
     widths = [max(len(row[index]) for row in [header, *rows]) for index in range(len(header))]
     lines = [_aligned(row, widths, right) for row in [header, ["-" * w for w in widths], *rows]]
-    return "\n".join([_title(filled), *lines, *_notes(filled, "* best")]) + "\n"
+    return "\n".join([_title(filled), *lines, *_below(notes(filled, "* best"))]) + "\n"
 
 
 def _markdown(filled: TableData) -> str:
     from runner.report.tables.markup import markdown_text
 
     header, rows = _grid(filled, markdown_text, "**{}**", "{}")
-    right = [_is_right(filled, column) for column in _grid_columns(filled)]
+    right = [is_right(filled, column) for column in printed_columns(filled)]
     rule = ["---:" if is_right else "---" for is_right in right]
     lines = ["| " + " | ".join(row) + " |" for row in [header, rule, *rows]]
-    notes = "; ".join(_notes(filled, "bold: best")[1:])
-    return "\n".join([*lines, "", notes] if notes else lines) + "\n"
+    said = "; ".join(notes(filled, "bold: best"))
+    return "\n".join([*lines, "", said] if said else lines) + "\n"
 
 
 def _latex(filled: TableData) -> str:
     from runner.report.tables.markup import latex_table, latex_text
 
     header, rows = _grid(filled, latex_text, r"\textbf{{{}}}", "{}")
-    right = [_is_right(filled, column) for column in _grid_columns(filled)]
-    return latex_table(header, rows, right, _notes(filled, "bold: best")[1:])
+    right = [is_right(filled, column) for column in printed_columns(filled)]
+    return latex_table(header, rows, right, notes(filled, "bold: best"))
 
 
 def _html(filled: TableData) -> str:
     from runner.report.tables.markup import html_table, html_text
 
     header, rows = _grid(filled, html_text, "<strong>{}</strong>", "{}")
-    right = [_is_right(filled, column) for column in _grid_columns(filled)]
-    return html_table(_title(filled), header, rows, right, _notes(filled, "bold: best")[1:])
+    right = [is_right(filled, column) for column in printed_columns(filled)]
+    return html_table(_title(filled), header, rows, right, notes(filled, "bold: best"))
 
 
 def _csv(filled: TableData) -> str:
@@ -134,13 +134,23 @@ def _title(filled: TableData) -> str:
     return printable(f"{filled.table.name}{variant}")
 
 
-def _notes(filled: TableData, best: str) -> list[str]:
-    notes = []
-    if any(_has_best(filled, column) for column in filled.table.columns):
-        notes.append(f"{best} of its column")
-    if any(entry.std is not None for row in filled.rows for entry in row.entries.values()):
-        notes.append(f"mean ± sample standard deviation over {_over(filled)}")
+def _below(notes: list[str]) -> list[str]:
     return ["", *notes] if notes else []
+
+
+def notes(filled: TableData, best: str) -> list[str]:
+    """Return what a reader must know of the values: which are marked, and over what means are.
+
+    Args:
+        filled: the table.
+        best: how the best value of a column is marked, as "bold: best".
+    """
+    found = []
+    if any(_has_best(filled, column) for column in filled.table.columns):
+        found.append(f"{best} of its column")
+    if any(entry.std is not None for row in filled.rows for entry in row.entries.values()):
+        found.append(f"mean ± sample standard deviation over {_over(filled)}")
+    return found
 
 
 def _over(filled: TableData) -> str:
@@ -157,7 +167,7 @@ def _has_best(filled: TableData, column: Column) -> bool:
     return any(row.entries[column.title].is_best for row in filled.rows)
 
 
-def _grid_columns(filled: TableData) -> list[Column]:
+def printed_columns(filled: TableData) -> list[Column]:
     """Return the declared column of each printed one, published values and differences included."""
     columns: list[Column] = []
     for column in filled.table.columns:
@@ -180,13 +190,13 @@ def _grid(
         frame = other if _has_best(filled, column) else "{}"
         for cells, row in zip(rows, filled.rows, strict=True):
             entry = row.entries[column.title]
-            own, *others = map(escape, _cells(entry, column, beside))
+            own, *others = map(escape, entry_texts(entry, column, beside))
             cells += [(best if entry.is_best else frame).format(own), *others]
     return header, rows
 
 
-def _cells(entry: TableValue, column: Column, beside: Sequence[str]) -> list[str]:
-    """Return an entry as text, with its published value and difference."""
+def entry_texts(entry: TableValue, column: Column, beside: Sequence[str]) -> list[str]:
+    """Return an entry as text, with its published value and difference, not escaped."""
     if not column.is_metric:
         return [show_value(entry.value)]
     gap, published = difference(entry), entry.published
@@ -223,7 +233,7 @@ def _digits(column: Column) -> int:
     return 1 if column.source in COUNTS else DEFAULT_DIGITS
 
 
-def _is_right(filled: TableData, column: Column) -> bool:
+def is_right(filled: TableData, column: Column) -> bool:
     """Return whether the column is right-aligned: it holds numbers."""
     values = [row.entries[column.title].value for row in filled.rows]
     return column.is_metric or not any(isinstance(value, str) for value in values)

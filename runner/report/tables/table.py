@@ -37,6 +37,7 @@ class TableValue:
             is no cell.
         folds: how many folds the cell has; 0 without.
         missing: in words what keeps the cell from being whole, or "".
+        position: of the cell that it is of, None where there is no cell.
     """
 
     value: Any
@@ -48,6 +49,7 @@ class TableValue:
     runs: int = 0
     folds: int = 0
     missing: str = ""
+    position: int | None = None
 
     def over(self) -> str:
         """Return in words over what its mean would be, all runs being there."""

@@ -1,0 +1,132 @@
+"""The page as a web application: one HTML page, its scripts, and answers as JSON.
+
+Knows HTTP; what is answered comes from the database's :class:`runner.api.watching.Watch`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from runner.api.watching import Name, Watch
+from runner.core.errors import RunnerError, UsageError
+from runner.page.assets import STATIC, page_html
+from runner.page.changes import LOOK_SECONDS, Changes
+
+WAIT_SECONDS = 20.0
+"""How long a request for news is held open."""
+
+AXES = ("epoch", "step", "seconds")
+MOST_CURVES = 1000
+JSON = "application/json"
+
+
+class PageApp:
+    """The routes of the page over one database."""
+
+    def __init__(self, watch: Watch) -> None:
+        """Take the database."""
+        self._watch, self._lock = watch, threading.Lock()
+        self._changes = Changes(watch, self._lock)
+        self._is_closing = False
+
+    def application(self) -> Starlette:
+        """Return the ASGI application."""
+        return Starlette(
+            routes=[
+                Route("/", self._page),
+                Route("/experiments", self._experiments),
+                Route("/changes", self._news),
+                Route("/curves", self._curves),
+                Route("/points", self._points),
+                Route("/table", self._table),
+                Route("/run", self._run),
+                Route("/difference", self._difference),
+                Mount("/static", StaticFiles(directory=STATIC)),
+            ]
+        )
+
+    def close(self) -> None:
+        """Let requests for news end."""
+        self._is_closing = True
+
+    async def _page(self, _: Request) -> Response:
+        return HTMLResponse(page_html(self._watch.title))
+
+    async def _experiments(self, _: Request) -> Response:
+        return await self._answer(lambda: self._watch.experiments())
+
+    async def _news(self, request: Request) -> Response:
+        name, cursor = _name(request), request.query_params.get("after", "")
+        waited = 0.0
+        try:
+            while cursor and waited < WAIT_SECONDS and not self._is_closing:
+                if await run_in_threadpool(self._changes.has_news, name, cursor):
+                    break
+                await asyncio.sleep(LOOK_SECONDS)
+                waited += LOOK_SECONDS
+            text = await run_in_threadpool(self._changes.after, name, cursor)
+        except RunnerError as error:
+            return _problem(error)
+        return Response(text, media_type=JSON)
+
+    async def _curves(self, request: Request) -> Response:
+        name, asked = _name(request), request.query_params
+        axis = asked.get("axis", "epoch")
+        try:
+            positions = [int(each) for each in asked.get("cells", "").split(",") if each]
+        except ValueError:
+            return _problem(UsageError("cells are numbers with commas between"))
+        if axis not in AXES or len(positions) > MOST_CURVES:
+            return _problem(UsageError("no such axis, or too many cells"))
+        metrics = [each for each in asked.get("metrics", "").split(",") if each]
+        return await self._answer(
+            lambda: self._watch.curves(name, positions, metrics, axis)  # type: ignore[arg-type]
+        )
+
+    async def _points(self, request: Request) -> Response:
+        return await self._answer(lambda: self._watch.points(_name(request)))
+
+    async def _table(self, request: Request) -> Response:
+        asked = request.query_params
+        table, form = asked.get("table", ""), asked.get("form", "text")
+        return await self._answer(lambda: {"text": self._watch.table(_name(request), table, form)})
+
+    async def _run(self, request: Request) -> Response:
+        cell = request.query_params.get("cell", "")
+        return await self._answer(lambda: self._watch.run(_name(request), cell))
+
+    async def _difference(self, request: Request) -> Response:
+        first, second = (request.query_params.get(each, "") for each in ("first", "second"))
+        return await self._answer(lambda: self._watch.difference(_name(request), first, second))
+
+    async def _answer(self, made: Callable[[], Any]) -> Response:
+        """Return what the database says, or its error; one reading at a time."""
+
+        def answer() -> Response:
+            try:
+                with self._lock:
+                    return JSONResponse(made())
+            except RunnerError as error:
+                return _problem(error)
+
+        return await run_in_threadpool(answer)
+
+
+def _name(request: Request) -> Name:
+    asked = request.query_params
+    return asked.get("experiment", ""), asked.get("variant", "")
+
+
+def _problem(error: RunnerError) -> Response:
+    status = 404 if isinstance(error, UsageError) else 500
+    return JSONResponse({"problem": str(error)}, status)

@@ -1,0 +1,127 @@
+"""What changed since a reader looked last: a cursor for each experiment, never the whole again.
+
+Reads the database only while somebody waits for news, and then spends at most a fifth of one core
+on it, so that runs are not slowed down.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+import time
+from typing import Any
+
+from runner.api.watching import Name, Watch
+
+LOOK_SECONDS = 0.4
+"""Between two looks for a commit."""
+
+REST = 4.0
+"""A reading is followed by a rest of so many times its length."""
+
+STALE_SECONDS = 15.0
+"""After so long it is read again without a commit: dead processes write nothing."""
+
+
+class _Followed:
+    """One experiment: its items as text, and the number of the change that made each."""
+
+    def __init__(self) -> None:
+        self.items: dict[str, tuple[str, int]] = {}
+        self.gone: dict[str, int] = {}
+        self.number = 0
+        self.commits = -1
+        self.read_at = 0.0
+        self.rest_until = 0.0
+        self.is_settled = False
+
+    def take(self, items: dict[str, Any]) -> None:
+        """Note what is another than before."""
+        number = self.number + 1
+        texts = {key: json.dumps(value, separators=(",", ":")) for key, value in items.items()}
+        changed = {
+            key: (text, number)
+            for key, text in texts.items()
+            if key not in self.items or self.items[key][0] != text
+        }
+        gone = self.items.keys() - texts.keys()
+        if changed or gone:
+            self.number = number
+            self.items |= changed
+            for key in gone:
+                del self.items[key]
+            self.gone |= dict.fromkeys(gone, number)
+            for key in changed:
+                self.gone.pop(key, None)
+
+
+class Changes:
+    """The changes of all experiments that somebody looks at; may be asked by several threads."""
+
+    def __init__(self, watch: Watch, lock: threading.Lock) -> None:
+        """Begin with nothing read.
+
+        Args:
+            watch: the database.
+            lock: held while it is read.
+        """
+        self._watch, self._lock = watch, lock
+        self._server = secrets.token_hex(4)
+        self._followed: dict[Name, _Followed] = {}
+        self._commits = 0
+
+    def after(self, name: Name, cursor: str) -> str:
+        """Return what changed of an experiment since a cursor, as JSON text.
+
+        Args:
+            name: the experiment.
+            cursor: of an answer before, or "" for everything.
+
+        Returns:
+            An object with ``cursor``, ``whole`` (whether it is everything), ``items`` by id and
+            ``gone``, a list of ids.
+
+        Raises:
+            UsageError: for an unknown experiment.
+            RunnerError: when the database cannot be read.
+        """
+        with self._lock:
+            followed = self._refreshed(name)
+            server, _, number = cursor.partition(".")
+            known = server == self._server and number.isdecimal()
+            since = int(number) if known else 0
+            parts = [
+                f"{json.dumps(key)}:{text}"
+                for key, (text, changed) in followed.items.items()
+                if changed > since
+            ]
+            gone = [key for key, changed in followed.gone.items() if changed > since]
+            return (
+                f'{{"cursor":"{self._server}.{followed.number}",'
+                f'"whole":{json.dumps(since == 0)},"gone":{json.dumps(gone)},'
+                f'"items":{{{",".join(parts)}}}}}'
+            )
+
+    def has_news(self, name: Name, cursor: str) -> bool:
+        """Return whether :meth:`after` would say anything new; as it, but cheaper."""
+        with self._lock:
+            return cursor != f"{self._server}.{self._refreshed(name).number}"
+
+    def _refreshed(self, name: Name) -> _Followed:
+        self._commits += self._watch.has_moved()
+        followed = self._followed.setdefault(name, _Followed())
+        now = time.monotonic()
+        is_new = not followed.items
+        is_open = followed.commits != self._commits or not followed.is_settled
+        if (
+            is_new
+            or (is_open and now >= followed.rest_until)
+            or now > followed.read_at + STALE_SECONDS
+        ):
+            commits = self._commits
+            followed.take(self._watch.items(name))
+            followed.is_settled = self._watch.is_settled(name)
+            followed.commits, followed.read_at = commits, time.monotonic()
+            followed.rest_until = followed.read_at + REST * (followed.read_at - now)
+        return followed

@@ -1,0 +1,151 @@
+"""The page as one file: templates, scripts and data in it, so that it can be mailed and opened.
+
+What a server would answer is held by question; a policy within the file allows no network and no
+script but its own.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from runner.api.watching import Name, Watch
+from runner.artifacts.atomic import whole_file
+from runner.core.errors import UsageError
+from runner.page.assets import SCRIPTS, STATIC, STYLES, environment
+from runner.report.page.curves import Axis
+
+FORMS = ("latex", "markdown", "csv")
+MOST_RUNS = 2000
+"""Of an experiment with more cells, the file holds no settings of single runs: it would be as large
+as the database."""
+
+MOST_STEPPED = 200
+"""Likewise, of one with more positions curves by epoch only."""
+
+Progress = Callable[[int, int], Any]
+
+
+def write_file(
+    watch: Watch,
+    path: Path,
+    names: Collection[str] = (),
+    variant: str | None = None,
+    on_progress: Progress = lambda done, total: None,
+) -> list[str]:
+    """Write experiments into one HTML file, which appears whole or not at all.
+
+    Args:
+        watch: the database.
+        path: of the file; one that is there is replaced.
+        names: of the only experiments, all by default.
+        variant: the only one, "" for the specs as written; all by default.
+        on_progress: hears how many experiments are read, of how many.
+
+    Returns:
+        What was left out, in words.
+
+    Raises:
+        UsageError: when there is no such experiment, or the file cannot be written.
+        DamagedDatabase: when something of it is not what was recorded.
+    """
+    rows = [
+        row
+        for row in watch.experiments()
+        if (not names or row["name"] in names) and (variant is None or row["variant"] == variant)
+    ]
+    if not rows:
+        found = f"{', '.join(names)} has not been run" if names else "no experiment has been run"
+        raise UsageError(found, hint="`runner list` shows what was")
+    answers: dict[str, Any] = {question("experiments"): rows}
+    left_out: list[str] = []
+    for number, row in enumerate(rows):
+        on_progress(number, len(rows))
+        answers |= _answers(watch, (row["name"], row["variant"]), left_out)
+    on_progress(len(rows), len(rows))
+    html = _html(watch.title, answers)
+    with whole_file(path) as partial:
+        partial.write_text(html, encoding="utf-8", errors="surrogatepass")
+    return left_out
+
+
+def question(path: str, **parameters: str) -> str:
+    """Return a question as the scripts write it: what is asked, and sorted parameters with text."""
+    given = sorted([name, value] for name, value in parameters.items() if value)
+    return json.dumps([path, given], separators=(",", ":"), ensure_ascii=False)
+
+
+def _answers(watch: Watch, name: Name, left_out: list[str]) -> Iterator[tuple[str, Any]]:
+    asked = {"experiment": name[0], "variant": name[1]}
+    items = watch.items(name)
+    whole = {"cursor": "file", "whole": True, "gone": [], "items": items}
+    yield question("changes", **asked), whole
+    yield question("points", **asked), watch.points(name)
+    for table in items["tables"]["names"]:
+        if "problem" not in items[f"table:{table}"]:
+            for form in FORMS:
+                text = watch.table(name, table, form)
+                yield question("table", **asked, table=table, form=form), {"text": text}
+    cells = {key.removeprefix("cell:"): each for key, each in items.items() if key[:5] == "cell:"}
+    yield from _curves(watch, name, asked, items, cells)
+    if len(cells) > MOST_RUNS:
+        left_out.append(f"{name[0]}: settings of its {len(cells)} runs")
+        return
+    for cell in cells:
+        yield question("run", **asked, cell=cell), watch.run(name, cell)
+
+
+def _curves(
+    watch: Watch,
+    name: Name,
+    asked: Mapping[str, str],
+    items: Mapping[str, Any],
+    cells: Mapping[str, Mapping[str, Any]],
+) -> Iterator[tuple[str, Any]]:
+    positions: Sequence[int] = list(dict.fromkeys(each["position"] for each in cells.values()))
+    axes: tuple[Axis, ...] = ("epoch", "step", "seconds")
+    axes = axes if len(positions) <= MOST_STEPPED else ("epoch",)
+    for axis in axes:
+        for metric in items["metrics"]["names"]:
+            lines = watch.curves(name, positions, [metric], axis)
+            yield question("curves", **asked, metrics=metric, axis=axis), _rounded(lines)
+
+
+def _rounded(value: Any) -> Any:
+    """Return numbers with as many digits as a screen shows: the file is half as large."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, list):
+        return [_rounded(each) for each in value]
+    if isinstance(value, dict):
+        return {name: _rounded(each) for name, each in value.items()}
+    return value
+
+
+def _html(title: str, answers: Mapping[str, Any]) -> str:
+    style = "\n".join((STATIC / each).read_text("utf-8") for each in STYLES)
+    script = "\n".join((STATIC / each).read_text("utf-8") for each in SCRIPTS)
+    policy = (
+        f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)};"
+        " img-src data:; base-uri 'none'; form-action 'none'"
+    )
+    data = json.dumps(answers, separators=(",", ":"), ensure_ascii=True)
+    inline = {
+        "policy": policy,
+        "style": Markup(style),
+        "script": Markup(script),
+        # no text of the database can end the element that holds it
+        "data": Markup(data.translate({ord(each): f"\\u{ord(each):04x}" for each in "<>&"})),
+    }
+    return environment().get_template("page.html").render(title=title, inline=inline)
+
+
+def _hash(text: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return f"'sha256-{digest}'"

@@ -1,0 +1,127 @@
+"""Serving the page: an address on this machine, a token, and a server that ends with Ctrl-C."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import uvicorn
+
+from runner.api.watching import Watch
+from runner.core.errors import UsageError
+from runner.page.app import PageApp
+from runner.page.guard import Guard
+
+LOOPBACK = "127.0.0.1"
+TOKEN_VARIABLE = "RUNNER_PAGE_TOKEN"
+LEAST_TOKEN = 16
+"""Characters of a token of one's own: shorter ones can be guessed."""
+
+
+class PageServer:
+    """A server of one database, bound to its port as soon as it is made."""
+
+    def __init__(
+        self,
+        db: str | Path | None = None,
+        port: int = 0,
+        host: str = LOOPBACK,
+        token: str | None = None,
+    ) -> None:
+        """Open the database and the port.
+
+        Args:
+            db: the database; results.db when not given.
+            port: 0 for any that is free.
+            host: an address of this machine to listen on.
+            token: of one's own, needed where others can reach the address; else a random one.
+
+        Raises:
+            UsageError: for a port that is taken, an address that is none of this machine's, or one
+                that others can reach without a token of one's own.
+            DamagedDatabase: when the database is not whole.
+        """
+        if token is not None and len(token) < LEAST_TOKEN:
+            raise UsageError(
+                f"{TOKEN_VARIABLE} has {len(token)} characters", allowed=f"at least {LEAST_TOKEN}"
+            )
+        if token is None and not _is_loopback(host):
+            raise UsageError(
+                f"everybody who can reach {host} could see the page",
+                hint=f"choose a token of your own and set {TOKEN_VARIABLE} to it",
+            )
+        self._socket = _bound(host, port)
+        self.port: int = self._socket.getsockname()[1]
+        self.token = secrets.token_urlsafe(24) if token is None else token
+        try:
+            self._watch = Watch(db)
+        except BaseException:
+            self._socket.close()
+            raise
+        self._page = PageApp(self._watch)
+        names = ("127.0.0.1", "localhost", "[::1]", host if ":" not in host else f"[{host}]")
+        hosts = [f"{name}:{self.port}" for name in names]
+        if not _is_loopback(host):
+            hosts += [f"{name}:{self.port}" for name in (socket.gethostname(), socket.getfqdn())]
+        config = uvicorn.Config(
+            Guard(self._page.application(), hosts, self.token),
+            log_level="error",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=1,
+        )
+        self._server = uvicorn.Server(config)
+        shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+        shown = f"[{shown}]" if ":" in shown else shown
+        self.address = f"http://{shown}:{self.port}/?token={self.token}"
+
+    def serve(self) -> None:
+        """Answer until Ctrl-C or SIGTERM."""
+        try:
+            self._server.run([self._socket])
+        except KeyboardInterrupt:
+            pass
+        finally:
+            self.close()
+
+    def start(self) -> Callable[[], None]:
+        """Answer in a thread of its own; return what ends it."""
+        thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
+        thread.start()
+
+        def stop() -> None:
+            self._page.close()
+            self._server.should_exit = True
+            thread.join(timeout=5)
+            self.close()
+
+        return stop
+
+    def close(self) -> None:
+        """Close port and database."""
+        self._page.close()
+        self._socket.close()
+        self._watch.close()
+
+
+def _is_loopback(host: str) -> bool:
+    return host in ("127.0.0.1", "::1", "localhost")
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    opened = socket.socket(family, socket.SOCK_STREAM)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        opened.bind((host, port))
+        opened.listen()  # who knows the address may ask before the server is up
+    except OSError as error:
+        opened.close()
+        raise UsageError(
+            f"cannot listen on {host}:{port}: {error.strerror or error}",
+            hint="another --port, or none for any that is free",
+        ) from error
+    return opened

@@ -1,0 +1,45 @@
+"""Holding what a page shows against its checksums, some runs at each reading.
+
+All at once would take a second for thousands of runs, before anything is seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from runner.report.page.structure import Structure
+from runner.report.tables.query import table_checks
+from runner.store.checking import refuse
+from runner.store.database import Database
+
+AT_ONCE = 300
+"""Runs that are checked in one reading."""
+
+
+class Integrity:
+    """Which runs of an experiment are still to be checked."""
+
+    def __init__(self, structure: Structure) -> None:
+        self._structure = structure
+        self._unchecked = dict.fromkeys(sorted(structure.run_keys))
+
+    def is_open(self) -> bool:
+        """Return whether any run is still to be checked."""
+        return bool(self._unchecked)
+
+    def check(self, database: Database, changed: Collection[str]) -> None:
+        """Check runs that changed since the last reading, and some of the others.
+
+        Raises:
+            DamagedDatabase: when one of them is not what was recorded.
+        """
+        self._unchecked |= dict.fromkeys(changed)
+        batch = list(self._unchecked)[:AT_ONCE]
+        if not batch:
+            return
+        with database.read() as connection:
+            for ref in self._structure.tables:
+                checks = table_checks(connection, ref.table, ref.experiment, batch)
+                refuse(database.path, checks)
+        for key in batch:
+            del self._unchecked[key]

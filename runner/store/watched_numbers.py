@@ -1,0 +1,127 @@
+"""Numbers that a page draws: by epoch, by step, at the end; of runs that train, those so far.
+
+Returns plain values.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from runner.store.database import Database
+from runner.store.schema import attempts, metrics
+
+BATCH = 500
+
+
+def epochs_read_and_trained(database: Database, run_keys: Collection[str]) -> tuple[int, int]:
+    """Return how many epochs finished runs have read, and how many were trained for these.
+
+    An epoch that several runs read was trained once.
+    """
+    query = sa.text(
+        "SELECT run_epochs.run_key, run_epochs.attempt_id, run_epochs.first_epoch,"
+        " min(run_epochs.last_epoch, result.last_epoch) AS last_epoch FROM run_epochs"
+        " JOIN latest_results AS result ON result.run_key = run_epochs.run_key"
+        " AND result.rerun = run_epochs.rerun AND result.status IN ('done', 'diverged')"
+        " JOIN attempts ON attempts.id = run_epochs.attempt_id"
+        " JOIN stages ON stages.stage_key = attempts.stage_key AND stages.kind = 'train'"
+    )
+    read, ranges = 0, dict[int, list[tuple[int, int]]]()
+    with database.read() as connection:
+        for row in connection.execute(query):
+            if row.run_key in run_keys:
+                read += max(row.last_epoch - row.first_epoch + 1, 0)
+                ranges.setdefault(row.attempt_id, []).append((row.first_epoch, row.last_epoch))
+    return read, sum(_length(each) for each in ranges.values())
+
+
+def _length(ranges: Sequence[tuple[int, int]]) -> int:
+    """Return how many numbers are in any of some ranges, ends included."""
+    total, end = 0, 0
+    for first, last in sorted(ranges):
+        total += max(last - max(first, end + 1) + 1, 0)
+        end = max(end, last)
+    return total
+
+
+def epoch_series(database: Database, run_keys: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Return the record of runs by epoch, also while they train: metrics, seconds, losses of steps.
+
+    Returns:
+        By key of the run ``metrics`` (values by epoch, by full name), ``seconds`` and ``losses`` (a
+        list of steps), each by epoch.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    newest = (
+        " AND rerun = coalesce((SELECT rerun FROM latest_results AS l WHERE l.run_key = :key),"
+        " (SELECT max(rerun) FROM run_epochs AS e WHERE e.run_key = :key))"
+    )
+    metrics = sa.text(
+        "SELECT split || '_' || name AS metric, epoch, value FROM run_metrics WHERE run_key = :key"
+        f"{newest} ORDER BY metric, epoch"
+    )
+    by_step = sa.text(
+        f"SELECT epoch, seconds, losses FROM run_steps WHERE run_key = :key{newest} ORDER BY epoch"
+    )
+    with database.read() as connection:
+        for key in run_keys:
+            series: dict[str, Any] = {"metrics": {}, "seconds": {}, "losses": {}}
+            for row in connection.execute(metrics, {"key": key}):
+                series["metrics"].setdefault(row.metric, {})[row.epoch] = row.value
+            for row in connection.execute(by_step, {"key": key}):
+                series["seconds"][row.epoch] = row.seconds
+                series["losses"][row.epoch] = json.loads(row.losses)
+            found[key] = series
+    return found
+
+
+def branch_points(
+    database: Database, run_keys: Collection[str]
+) -> dict[str, list[tuple[int, int]]]:
+    """Return the (attempt, last epoch) pairs of which each run's record is made, in order."""
+    query = sa.text(
+        "SELECT run_key, attempt_id, last_epoch FROM run_epochs WHERE rerun ="
+        " (SELECT max(rerun) FROM run_epochs AS e WHERE e.run_key = run_epochs.run_key)"
+        " ORDER BY run_key, first_epoch, attempt_id"
+    )
+    found: dict[str, list[tuple[int, int]]] = {}
+    with database.read() as connection:
+        for row in connection.execute(query):
+            if row.run_key in run_keys:
+                found.setdefault(row.run_key, []).append((row.attempt_id, row.last_epoch))
+    return found
+
+
+def summary_numbers(
+    database: Database, run_keys: Collection[str], columns: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """Return numbers of the runs that are done, by run and column of `run_summary`."""
+    query = sa.text(f"SELECT run, {', '.join(columns)} FROM run_summary WHERE status = 'done'")
+    with database.read() as connection:
+        return {
+            row["run"]: {name: row[name] for name in columns if row[name] is not None}
+            for row in connection.execute(query).mappings()
+            if row["run"] in run_keys
+        }
+
+
+def metric_names(database: Database, stage_keys: Collection[str]) -> list[str]:
+    """Return the full names of metrics that are recorded by epoch, of the newest trainings."""
+    newest = (
+        sa.select(attempts.c.id)
+        .where(attempts.c.stage_key.in_(sorted(stage_keys)[:BATCH]))
+        .order_by(attempts.c.id.desc())
+        .limit(50)
+    )
+    query = (
+        sa.select(metrics.c.split, metrics.c.name)
+        .distinct()
+        .where(metrics.c.attempt_id.in_(newest))
+        .order_by(metrics.c.name, metrics.c.split)
+    )
+    with database.read() as connection:
+        return [f"{row.split}_{row.name}" for row in connection.execute(query)]

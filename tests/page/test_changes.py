@@ -1,0 +1,102 @@
+"""The cursor of changes: what is another than before, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import Any
+
+import pytest
+
+pytest.importorskip("starlette")
+
+from runner.page import changes
+from runner.page.changes import Changes
+
+NAME = ("e", "")
+
+
+class FakeWatch:
+    """A database of which a test says what it holds."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, Any] = {"head": 1, "row": 1}
+        self.moved = True
+        self.readings = 0
+
+    def has_moved(self) -> bool:
+        moved, self.moved = self.moved, False
+        return moved
+
+    def items(self, name: tuple[str, str]) -> dict[str, Any]:
+        self.readings += 1
+        return dict(self.held)
+
+    def is_settled(self, name: tuple[str, str]) -> bool:
+        return True
+
+
+@pytest.fixture
+def watch(monkeypatch: pytest.MonkeyPatch) -> FakeWatch:
+    monkeypatch.setattr(changes, "REST", 0.0)
+    return FakeWatch()
+
+
+def ask(made: Changes, cursor: str = "") -> dict[str, Any]:
+    return dict(json.loads(made.after(NAME, cursor)))
+
+
+def test_only_what_changed_is_sent(watch: FakeWatch) -> None:
+    made = Changes(watch, threading.Lock())  # type: ignore[arg-type]
+    first = ask(made)
+    assert first["whole"]
+    assert first["items"] == {"head": 1, "row": 1}
+    watch.held["row"], watch.moved = 2, True
+    second = ask(made, first["cursor"])
+    assert not second["whole"]
+    assert second["items"] == {"row": 2}
+    assert ask(made, second["cursor"])["items"] == {}
+
+
+def test_what_is_gone_is_named_until_it_is_back(watch: FakeWatch) -> None:
+    made = Changes(watch, threading.Lock())  # type: ignore[arg-type]
+    first = ask(made)
+    del watch.held["row"]
+    watch.moved = True
+    second = ask(made, first["cursor"])
+    assert second["gone"] == ["row"]
+    watch.held["row"], watch.moved = 1, True
+    assert ask(made, second["cursor"])["items"] == {"row": 1}
+    third = ask(made, first["cursor"])
+    assert (third["gone"], third["items"]) == ([], {"row": 1})
+
+
+def test_without_a_commit_nothing_is_read(watch: FakeWatch) -> None:
+    made = Changes(watch, threading.Lock())  # type: ignore[arg-type]
+    cursor = ask(made)["cursor"]
+    assert not made.has_news(NAME, cursor)
+    assert watch.readings == 1
+    watch.moved = True
+    assert not made.has_news(NAME, cursor)
+    assert watch.readings == 2
+
+
+@pytest.mark.parametrize("cursor", ["other.1", "nonsense", "1", ".", "\u00b2.\u00b2"])
+def test_a_cursor_of_another_server_gets_everything(watch: FakeWatch, cursor: str) -> None:
+    made = Changes(watch, threading.Lock())  # type: ignore[arg-type]
+    ask(made)
+    assert made.has_news(NAME, cursor)
+    assert ask(made, cursor)["whole"]
+
+
+def test_after_a_slow_reading_there_is_a_rest(
+    watch: FakeWatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "REST", 1000.0)
+    clock = iter([0.0, 1.0, 2.0, 3.0, 4000.0, 4001.0, 4002.0])
+    monkeypatch.setattr("runner.page.changes.time.monotonic", lambda: next(clock))
+    made = Changes(watch, threading.Lock())  # type: ignore[arg-type]
+    ask(made)
+    watch.moved = True
+    ask(made, "x.1")
+    assert watch.readings == 1
