@@ -21,6 +21,7 @@ from runner.bind.model_checks import PROVISIONAL, ModelChecker
 from runner.bind.model_scaling import with_numbers
 from runner.bind.own_metric_checks import own_metric_problems
 from runner.bind.pretrained import MissingWeights, find_weights, how_to_pin
+from runner.bind.timm_checks import size_notes
 from runner.bind.workspace import Workspace
 from runner.components.component import canonical_settings
 from runner.components.data import Data
@@ -120,6 +121,7 @@ class Binder:
         check_class_weights(resolved, source)
         bound_model = self._models.check(resolved, source, weights)
         self._note_duplicates(source, settings.data)
+        self._add_notes(size_notes(settings.model, bound_model.shape))
         run = make_run(settings, source.fingerprint, bound_model.weights, cell)
         return BoundCell(resolved, experiment, run, source, bound_model)
 

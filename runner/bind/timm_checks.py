@@ -23,6 +23,25 @@ def built_by(model: Model) -> dict[str, str]:
     return {"timm": timm_version()} if isinstance(model, TimmModel) else {}
 
 
+def size_notes(model: Model, shape: tuple[int, int, int]) -> tuple[str, ...]:
+    """Return what to know where published weights were made for images of another size.
+
+    Args:
+        model: of a run; () for one without published weights of timm.
+        shape: of an image.
+    """
+    if not isinstance(model, TimmModel) or not model.pretrained:
+        return ()
+    height, width, resized = model.size()
+    if shape[1:] == (height, width):
+        return ()
+    crop = str(height) if height == width else f"[{height}, {width}]"
+    return (
+        f"{model.name}: its weights were made for images of {height}×{width}, as by data: {{resize:"
+        f" {resized}, crop: {crop}}}; here they are {shape[1]}×{shape[2]}",
+    )
+
+
 def why_not_in_parts(
     settings: Settings, shape: tuple[int, int, int], num_classes: int, known: LayoutCache
 ) -> str:

@@ -125,7 +125,10 @@ def test_published_weights_of_timm_are_fetched_once_and_loaded(tmp_path: Path, h
     assert len(hub.asked) == 1
     assert [each.run.run_key for each in again.wanted_cells] == [cell.run.run_key]
     assert cell.bound_model.prefix is not None
-    (note,) = (each for each in again.notes if "pretrained" in each)
+    note, size = (each for each in again.notes if "timm/" in each)
+    assert (
+        "its weights were made for images of 160×160, as by data: {resize: 168, crop: 160}" in size
+    )
     assert f'pretrained: {{revision: "{COMMIT}", sha256: "{hub.tag}"}}' in note
 
 

@@ -119,6 +119,21 @@ class TimmModel(Pretrainable):
             return HubFile(repository, name, pinned.revision, pinned.sha256)
         return HubFile(repository, name, revision or NEWEST)
 
+    def size(self) -> tuple[int, int, int]:
+        """Return height and width of the images its weights were made for, and how to get them.
+
+        The third number is the shorter side to which timm resizes images before it crops them.
+
+        Raises:
+            UnknownNetwork: when timm has no such network, or is not installed.
+        """
+        require_timm()
+        from runner.components.models.timm_net import network_config
+
+        config = network_config(self.name)
+        _, height, width = config.input_size
+        return height, width, int(min(height, width) / config.crop_pct)
+
     def last_layer(self) -> frozenset[str]:
         """Return the names of the tensors whose shapes depend on the number of classes."""
         from runner.components.models.timm_net import last_layer
