@@ -21,6 +21,7 @@ from runner.execute import EXECUTORS
 from runner.execute.listener import Listener
 from runner.execute.plan_execution import PlanExecution, WorkerSetup
 from runner.planner.measurements import skip_where_weights_are_gone
+from runner.planner.unshared import told_of_own_code
 from runner.store.database import Database
 
 
@@ -57,6 +58,8 @@ def carry_out(
         should_stop=should_stop,
     )
     for note in numerics.notes(planned.precisions()):
+        execution.listener.on_note(note)
+    for note in told_of_own_code(planned.plan):
         execution.listener.on_note(note)
     for decision in planned.plan.decisions:
         if decision.rule == skip_where_weights_are_gone.__name__:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from runner.core.plan import Facts, Plan
+from runner.core.sharing import Unshared
 from runner.core.stages import Train
 from runner.core.text import listed
 
@@ -72,6 +73,19 @@ def not_shared(
     yield from _unshared_prefixes(naive, plan)
 
 
+def told_of_own_code(plan: Plan) -> Iterator[str]:
+    """Yield once each what does not hold of own code that is trained now."""
+    trained = (stage for stage in plan.stages if isinstance(stage, Train) and stage.epochs)
+    yield from dict.fromkeys(why for stage in trained for why in _whys(stage.unshared))
+
+
+def _whys(unshared: Unshared) -> Iterator[str]:
+    if unshared.training:
+        yield f"{unshared.training}; {ALONE}"
+    if unshared.images:
+        yield f"{unshared.images}; {MIXED}"
+
+
 class _OwnCode(NamedTuple):
     """What does not hold of own code, with the runs or trainings that share less for it."""
 
@@ -81,11 +95,9 @@ class _OwnCode(NamedTuple):
     def takes(self, stage: Train, run: str) -> bool:
         """Note why a run shares less; return whether it shares nothing."""
         unshared = stage.unshared
-        if unshared.training:
-            self.runs.setdefault(f"{unshared.training}; {ALONE}", []).append(run)
-        if unshared.images:
-            self.runs.setdefault(f"{unshared.images}; {MIXED}", []).append(run)
-        elif unshared.features and not unshared.training:
+        for why in _whys(unshared):
+            self.runs.setdefault(why, []).append(run)
+        if unshared.features and not (unshared.training or unshared.images):
             self.features.setdefault(unshared.features, set()).add(stage.key)
         return bool(unshared.training)
 

@@ -16,6 +16,7 @@ from own_nets import LAYERS, NETS, SPEC, write_nets
 from runner import api
 from runner.cli.inspect import show
 from runner.core.errors import RunnerError, SpecError, UsageError
+from runner.execute.listener import NullListener
 
 ALLOWED = ("--code", "nets.py")
 MARK = "from pathlib import Path\nPath('was_run').touch()\n"
@@ -271,7 +272,11 @@ def test_network_with_state_outside_its_state_dict_is_trained_unshared(home: Pat
         planned = api.plan("own.yaml")
         assert planned.not_shared == (f"epochs=2 seed=0, epochs=3 seed=0: {WHY}",)
         assert planned.planned.epochs == 5
-        assert set(api.run("own.yaml", checkpoint_seconds=0).statuses.values()) == {"done"}
+        notes = list[str]()
+        listener = NullListener()
+        listener.on_note = notes.append  # type: ignore[method-assign]
+        done = api.run("own.yaml", listen=lambda planned: listener, checkpoint_seconds=0)
+        assert (set(done.statuses.values()), notes) == ({"done"}, [WHY])
         left = left_in(home)
         assert not left.states
         assert not list((home / ".runner").glob("checkpoints/*/*"))

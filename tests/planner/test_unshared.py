@@ -7,7 +7,7 @@ from runner.core.plan import Facts, Plan
 from runner.core.sharing import Unshared
 from runner.planner.rules import apply_rules
 from runner.planner.sampling import sample_runs
-from runner.planner.unshared import ALONE, MIXED, not_shared
+from runner.planner.unshared import ALONE, MIXED, not_shared, told_of_own_code
 
 
 def plan_of(**unshared: Unshared) -> Plan:
@@ -40,3 +40,10 @@ def test_runs_that_may_share_nothing_are_no_sample_of_sharing() -> None:
     plan = plan_of(a=Unshared("it draws"), b=Unshared(images="it mixes"))
     assert sample_runs(plan, 4) == ("b",)
     assert sample_runs(plan_of(a=Unshared("it draws")), 4) == ()
+
+
+def test_what_is_trained_now_is_told_of_once() -> None:
+    plan = plan_of(a=Unshared("it draws"), b=Unshared("it draws", "it mixes"))
+    done = Facts(finished={"a": "done", "b": "done"})
+    assert list(told_of_own_code(plan)) == [f"it draws; {ALONE}", f"it mixes; {MIXED}"]
+    assert list(told_of_own_code(apply_rules(plan, done))) == []
