@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from runner.components.component import canonical_settings, keyed_settings
 from runner.components.data import Data
 from runner.components.data.dataset import DataAccess, ImageSource
+from runner.components.data.duplicates import duplicates, under_several_labels
 from runner.components.data.finding import MissingData
 from runner.components.data.invalid import InvalidData
 from runner.components.own.permission import allow_code
@@ -70,6 +71,14 @@ def test_code_and_paths_and_defaults_are_in_no_key(tmp_path: Path) -> None:
     assert not {"code", "version", "path", "stain"} & keyed_settings(first).keys()
     assert keyed_settings(settings(tmp_path, stain=1))["stain"] == 1
     assert keyed_settings(settings(tmp_path, text, more=(1, 2)))["more"] == [1, 2]
+
+
+def test_equal_images_have_equal_digests_by_which_duplicates_are_found(tmp_path: Path) -> None:
+    found = source(tmp_path, giving("self.images[index // 2, 0]"))
+    groups = duplicates(found.digests)
+    assert groups[0] == [0, 1]
+    (note,) = under_several_labels(groups, found.labels, found.names)
+    assert note.startswith("20 ")
 
 
 def test_settings_that_were_recorded_with_other_code_are_read(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from runner.components.data import Data
 from runner.components.data.dataset import DataAccess, ImageSource
 from runner.components.own.opened_files import opened_files
 from runner.components.own.permission import allow_code
+from runner.core.errors import DataError
 
 GIVEN = "        return self.images[index"
 COUNTED = CELLS.replace(
@@ -167,6 +168,24 @@ def test_images_that_are_others_although_nothing_has_changed_are_read_again(
     assert found.fingerprint != first.fingerprint
     assert "it gave another than before, although none of its `files` has changed" in found.notes[0]
     assert source(tmp_path).fingerprint == found.fingerprint
+
+
+@pytest.mark.parametrize("how", ["another", "damaged"])
+def test_what_is_remembered_is_forgotten_once_an_image_is_another(tmp_path: Path, how: str) -> None:
+    late = "        if index == 5 and Path(__file__).with_name('late').exists():\n"
+    late += "            raise OSError('damaged')\n"
+    if how == "another":
+        late = late.replace("raise OSError('damaged')", "return self.images[6, 0], 1")
+    write_cells(tmp_path, DECLARED.replace(GIVEN, late + GIVEN))
+    found = source(tmp_path, on_corrupt="skip")
+    assert found.read(5)
+    (tmp_path / "late").touch()
+    told = "gives another image at index 5 than when" if how == "another" else "gives no image at"
+    with pytest.raises(DataError, match=told):
+        found.read(5)
+    count, again = asked(tmp_path, on_corrupt="skip")
+    assert count > SAMPLED
+    assert again.fingerprint != found.fingerprint
 
 
 def test_nothing_is_remembered_while_images_are_missing(tmp_path: Path) -> None:

@@ -5,8 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from layouts import write_cifar
+from pydantic import TypeAdapter
 
+from runner.bind.workspace import workspace
 from runner.cli.app import main
+from runner.components.data import Data
+from runner.components.own.permission import allow_code
 from runner.spec.experiment import load_experiment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -121,3 +126,21 @@ def test_the_class_on_the_page_is_read_and_trained(run: Run) -> None:
         else:
             assert without_numbers(printed.strip()) == without_numbers(shown.strip())
             assert min(map(float, re.findall(r"(0\.\d{3})", printed))) > 0.8
+
+
+@pytest.mark.slow
+def test_the_subclass_of_a_library_on_the_page_reads_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from torchvision.datasets import CIFAR10
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(CIFAR10, "_check_integrity", lambda self: True)
+    write_cifar(tmp_path, "cifar10")
+    monkeypatch.setattr(CIFAR10, "meta", {**CIFAR10.meta, "md5": None})
+    Path("library.py").write_text(block(r"library\.py", "python"))
+    with allow_code("library.py"):
+        data = TypeAdapter(Data).validate_python({"dataset": "library.py:Cifar", "root": "."})
+        found = data.build(workspace().data_access(Path("a.yaml")))
+    assert (len(found.names), found.notes) == (100, ())
+    assert found.classes[3] == "class 3"

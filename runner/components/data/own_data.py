@@ -68,10 +68,10 @@ class OwnData(OwnComponent, FractionDataset):
         memory = OwnMemory(access, items, self._code(), self._settings(paths))
         given = None if self._unheld(items, memory) else memory.recall()
         if given is not None and not self._unheld(items, memory):
-            return own_source(items, given)
+            return own_source(items, given, memory.forget)
         given = read_all(items, skip=self.on_corrupt == "skip")
         seconds = show_seconds(time.perf_counter() - began)
-        source = own_source(items, given)
+        source = own_source(items, given, memory.forget)
         why = self._unheld(items, memory)
         if not why:
             memory.remember(given)

@@ -11,6 +11,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -119,6 +120,12 @@ class OwnMemory:
             if (item.digest, item.label) != (digests[index], labels[index]):
                 return index
         return None
+
+    def forget(self) -> None:
+        """Remember nothing: an image is another, although nothing that is known has changed."""
+        if self._path is not None:
+            with suppress(OSError):  # it must not hide what is wrong with the image
+                self._path.unlink(missing_ok=True)
 
     def remember(self, given: Given) -> None:
         """Remember what was given, unless files have changed meanwhile, or images are missing."""

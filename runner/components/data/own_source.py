@@ -69,31 +69,31 @@ def _refuse_others(items: OwnItems, kept: Sequence[int], digests: Sequence[str])
             )
 
 
-def own_source(items: OwnItems, given: Given) -> ImageSource:
+def own_source(items: OwnItems, given: Given, forget: Callable[[], None]) -> ImageSource:
     """Return the source of own images.
 
     Args:
         items: gives them.
         given: what it gave.
+        forget: drops what is remembered of it, once an image is another.
 
     Raises:
         InvalidData: when a class has no training images.
         OwnCodeFailed: when a label is of no class, or no image of a split can be decoded.
     """
     classes, splits, groups = items.classes(), items.splits(), items.groups()
-    kept, digests, corrupt = given.kept, given.digests, given.corrupt
+    kept, corrupt = given.kept, given.corrupt
     chosen = [splits[each] for each in kept] if splits else []
     if lost := sorted(set(splits).difference(chosen)):
         found = f"none of the {lost[0]} images of '{items.name}' can be decoded: {corrupt[0]}"
         raise OwnCodeFailed(found)
     told = [f"'{items.name}': left out: {each}" for each in corrupt]
     return _identified(
-        items,
-        kept,
-        digests,
+        given,
         _Labelled(items, classes, kept, given.labels, chosen),
         [groups[each] for each in kept] if groups else [],
         told,
+        _reader(items, given, forget),
     )
 
 
@@ -166,43 +166,48 @@ def _texts(
 
 
 def _identified(
-    items: OwnItems,
-    kept: Sequence[int],
-    digests: Sequence[str],
+    given: Given,
     labelled: _Labelled,
     groups: Sequence[str],
     notes: Sequence[str],
+    read: Callable[[int], Image],
 ) -> ImageSource:
     identity = {
-        "images": list(digests),
+        "images": list(given.digests),
         "classes": list(labelled.classes),
         "labels": list(labelled.labels),
         "splits": list(labelled.splits),
         **({"groups": list(groups)} if groups else {}),
     }
     return ImageSource(
-        names=tuple(f"{index:08d}" for index in kept),
+        names=tuple(f"{index:08d}" for index in given.kept),
         labels=labelled.labels,
         classes=labelled.classes,
         splits=labelled.splits,
         fingerprint=content_key("fingerprint", {"own": identity}),
-        read=_reader(items, kept, digests),
+        read=read,
         notes=(*notes, *labelled.notes),
-        digests=tuple(digests),
+        digests=tuple(given.digests),
         groups=tuple(groups),
     )
 
 
-def _reader(items: OwnItems, kept: Sequence[int], digests: Sequence[str]) -> Callable[[int], Image]:
+def _reader(items: OwnItems, given: Given, forget: Callable[[], None]) -> Callable[[int], Image]:
     """Return a function that reads an image, while it is the one that was identified."""
 
     def read(place: int) -> Image:
-        item = items[kept[place]]
-        if item.digest != digests[place]:
-            raise DataError(
-                f"'{items.name}' gives another image at index {kept[place]} than when this command"
-                " began; nothing of it is kept, and the same command again takes it as it is then"
-            )
-        return item.image
+        index = given.kept[place]
+        try:
+            item = items[index]
+            if item.digest == given.digests[place]:
+                return item.image
+            why = f"gives another image at index {index} than when this command began"
+        except Undecodable as error:
+            why = f"gives no image at index {index} any more: {error}"
+        forget()
+        raise DataError(
+            f"'{items.name}' {why}; nothing of it is kept, and the same command again takes it as"
+            " it is then"
+        )
 
     return read
