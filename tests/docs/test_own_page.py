@@ -54,3 +54,22 @@ def test_limits_on_the_page_are_held(
         main()
     assert ended.value.code == 2
     assert capsys.readouterr().err == shown[2]
+
+
+@pytest.mark.slow
+def test_a_teacher_on_the_page_can_be_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (block,) = re.findall(r"<!-- distill-begin -->\n```console\n(.*?)```", PAGE, re.S)
+    steps = re.findall(r"^\$ (runner .*?)\n(.*?)(?=^\$|\Z)", block, re.S | re.M)
+    monkeypatch.chdir(tmp_path)
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    assert len(steps) == 3
+    for command, output in steps:
+        monkeypatch.setattr("sys.argv", command.split())
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        assert not ended.value.code, printed.err
+        assert without_digits(printed.out) == without_digits(output)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from benches import Bench, plain_records, settings_of
 from own_nets import PLAIN_STEP, SAM
+from test_features import BLOCKS, FeaturesBench
 
 from runner.components.own.permission import allow_code
 from runner.components.own.problems import OwnCodeFailed
@@ -135,3 +136,27 @@ def test_what_goes_wrong_at_work_names_the_code(
     steps.write_text(PLAIN_STEP.replace(old, new))
     with allow_code(steps), pytest.raises(error, match=told):
         trained(steps.parent, settings_of(train={"step": {"name": "steps.py:Plain"}}))
+
+
+@pytest.mark.slow
+def test_behind_frozen_layers_a_step_sees_images_and_evaluations_take_features(
+    steps: Path,
+) -> None:
+    steps.write_text(PLAIN_STEP)
+    with allow_code(steps):
+        own = settings_of(
+            model=BLOCKS,
+            train={"step": {"name": "steps.py:Plain"}},
+            evaluate={"train_eval": "full"},
+        )
+        shared, plain = FeaturesBench(steps.parent / "a", own), Bench(steps.parent / "b", own)
+        for bench in (shared, plain):
+            bench.do("prepare")
+        shared.do("features")
+        for bench in (shared, plain):
+            bench.do("train")
+    one, other = ([*each.records.values()] for each in (shared, plain))
+    assert [each.step_losses for each in one] == [each.step_losses for each in other]
+    for mine, theirs in zip(one, other, strict=True):
+        for metric, twin in zip(mine.metrics, theirs.metrics, strict=True):
+            assert metric.value == pytest.approx(twin.value, rel=1e-4)
