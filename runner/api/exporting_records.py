@@ -113,7 +113,7 @@ def export_records(
     from runner.report.trackers.kinds import find_tracker
 
     kind = find_tracker(to)
-    where = str(place) if place is not None else kind.default
+    where = str(place) if place is not None else kind.usual_place()
     tracker = kind(where)
     wanted = [str(name) for name in several(names)]
     with workspace(db).open(create=False) as database:

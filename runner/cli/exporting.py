@@ -28,8 +28,9 @@ Format onnx needs more packages: pip install 'runner[export]'
 Examples of records for another tool:
   runner export --to csv --folder numbers      of all experiments
   runner export quickstart --to tensorboard --follow
+  runner export quickstart --to mlflow --url http://localhost:5000
   runner export --reference --to tensorboard   what ships with the program
-Some tools need more packages: pip install 'runner[tensorboard]'"""
+Some tools need more packages: pip install 'runner[tensorboard,mlflow]'"""
 
 DATA_VARIABLE = "RUNNER_DATA"
 
@@ -72,7 +73,7 @@ def export(
     to: Annotated[
         str | None,
         typer.Option(
-            metavar="tensorboard|csv",
+            metavar="tensorboard|mlflow|csv",
             help="Write records in place of a network: settings, numbers and tables, for this"
             " tool. What is there already is not written twice.",
             show_default=False,
@@ -81,6 +82,14 @@ def export(
     folder: Annotated[
         Path | None,
         typer.Option(metavar="FOLDER", help="Records: where they go.", show_default="exports/TOOL"),
+    ] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Records: the store or server of MLflow.",
+            show_default="MLFLOW_TRACKING_URI, else sqlite:///mlflow.db",
+        ),
     ] = None,
     variant: Annotated[
         str,
@@ -103,9 +112,10 @@ def export(
         own_data = data is not None and str(data) != os.environ.get(DATA_VARIABLE)
         of_network = {"--format": form, "--out": out, "--weights": weights, "--data": own_data}
         _refuse(of_network, "is of a network, and --to writes records")
-        _export_records(to, names or [], folder, variant, chosen_database(db, reference), follow)
+        place = _place(to, folder, url)
+        _export_records(to, names or [], place, variant, chosen_database(db, reference), follow)
         return
-    of_records = {"--folder": folder, "--variant": variant, "--follow": follow}
+    of_records = {"--folder": folder, "--url": url, "--variant": variant, "--follow": follow}
     _refuse(of_records, "is of records, which --to writes")
     _refuse({"--reference": reference}, "has no networks, only records, which --to writes")
     if len(names or []) != 1:
@@ -125,6 +135,21 @@ def _refuse(given: Mapping[str, Any], why: str) -> None:
     for name, value in given.items():
         if value:
             raise UsageError(f"{name} {why}")
+
+
+def _place(to: str, folder: Path | None, url: str | None) -> Path | str | None:
+    """Return where records go, None where nothing is said.
+
+    Raises:
+        UsageError: when the tool takes the other option.
+    """
+    from runner.report.trackers.kinds import find_tracker
+
+    if find_tracker(to).is_url:
+        _refuse({"--folder": folder}, f"is not for {to}, which takes --url")
+        return url
+    _refuse({"--url": url}, f"is not for {to}, which takes --folder")
+    return folder
 
 
 def _export_network(name: str, form: str | None, out: Path | None, **options: Any) -> None:

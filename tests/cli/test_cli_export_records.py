@@ -14,6 +14,8 @@ from commands import Call
         (("--to", "csv", "--format", "pt2"), "--format is of a network"),
         (("--to", "csv", "--weights", "last"), "--weights is of a network"),
         (("--to", "csv", "--data", "photos"), "--data is of a network"),
+        (("--to", "csv", "--url", "x"), "--url is not for csv, which takes --folder"),
+        (("tiny:0:0", "--url", "x"), "--url is of records, which --to writes"),
         (("tiny:0:0", "--folder", "out"), "--folder is of records, which --to writes"),
         (("tiny:0:0", "--follow"), "--follow is of records"),
         (("tiny:0:0", "--variant", "profile quick"), "--variant is of records"),
@@ -62,3 +64,16 @@ def test_reference_is_exported_without_a_database(tmp_path: Path, call: Call) ->
     called = call("export", "quickstart:2:0", "--reference", "--to", "csv", "--folder", "out")
     assert (called.code, called.out) == (0, "out: 1 run (1 done), 0 tables\n")
     assert not (tmp_path / "results.db").exists()
+
+
+def test_missing_packages_of_a_tool_are_named_with_the_command(
+    tiny: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runner.report.trackers.kinds.find_spec", lambda name: None)
+    for kind in ("tensorboard", "mlflow"):
+        called = call("export", "--to", kind)
+        assert (called.code, called.out) == (2, "")
+        assert called.err == (
+            f"error: an export to {kind} needs {kind}, which is not installed\n"
+            f"    hint: pip install 'runner[{kind}]'\n"
+        )

@@ -27,6 +27,7 @@ def printed(
 ) -> Print:
     (tmp_path / "experiments").symlink_to(ROOT / "experiments")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
     def run(command: str) -> str:
         monkeypatch.setattr("sys.argv", command.split())
@@ -55,6 +56,8 @@ def test_commands_on_the_exporting_page_print_what_it_shows(
         outputs = re.split(r"^\$ (.*)\n", block(mark, "console"), flags=re.M)[1:]
         for command, output in zip(outputs[::2], outputs[1::2], strict=True):
             assert printed(command) == output
+    exec(block("mlflow-search", "python"), {})
+    assert "lr=0.1 dropout=0.3 seed=1 0.9" in capsys.readouterr().out
     exec(block("pandas", "python"), {})
     assert "quickstart:2:0" in capsys.readouterr().out
     exec(block("python", "python"), {})

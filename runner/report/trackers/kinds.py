@@ -6,10 +6,13 @@ from importlib.util import find_spec
 
 from runner.core.errors import UsageError, nearest
 from runner.report.trackers.csv_files import CsvTracker
+from runner.report.trackers.mlflow_store import MlflowTracker
 from runner.report.trackers.tensorboard_events import TensorboardTracker
 from runner.report.trackers.tracker import Tracker
 
-TRACKERS: dict[str, type[Tracker]] = {each.kind: each for each in (TensorboardTracker, CsvTracker)}
+TRACKERS: dict[str, type[Tracker]] = {
+    each.kind: each for each in (TensorboardTracker, MlflowTracker, CsvTracker)
+}
 
 
 def find_tracker(kind: str) -> type[Tracker]:

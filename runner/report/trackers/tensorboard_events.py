@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,13 +21,14 @@ from runner.report.own_folder import refuse_folder
 from runner.report.tables.render import render
 from runner.report.trackers.tensorboard_protos import end, scalar, start, text
 from runner.report.trackers.tracker import (
+    RESULT,
     STEP_LOSS,
-    Point,
     Result,
     TrackedRun,
     TrackedTable,
     Tracker,
 )
+from runner.report.trackers.written import Written, written
 
 if TYPE_CHECKING:
     from tensorboard.compat.proto.event_pb2 import Event
@@ -44,24 +44,16 @@ LONGEST = 100
 
 @dataclass(frozen=True)
 class State:
-    """What the files of a folder hold.
+    """What the event files of a folder hold.
 
     Attributes:
-        run: key and repetition; "" of tables.
+        written: of a run; empty of tables.
         files: how many there are.
-        epochs: the last epoch, 0 without.
-        attempts: which attempts measured the epochs up to it.
-        result: which result of the run is there, None without.
-        series: of each how many numbers are there, and the last step.
         texts: hashes of the tables, by name.
     """
 
-    run: str = ""
+    written: Written = field(default_factory=Written)
     files: int = 0
-    epochs: int = 0
-    attempts: str = ""
-    result: Result | None = None
-    series: dict[str, tuple[int, int]] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
 
 
@@ -93,31 +85,23 @@ class TensorboardTracker(Tracker):
         run = f"{cell.cell.run_key}-{result.rerun}"
         for folder in self._folders(cell, result.rerun, run):
             state = _read(folder)
-            if state is not None and state.run == run:
-                return state.result == result
+            if state is not None and state.written.run == run:
+                return state.written.result == result
         return False
 
     def write(self, run: TrackedRun) -> None:
         """Write a file with what is new, if anything is."""
         folder, state = self._found(run)
-        points = [point._replace(name=_tag(point.name)) for point in run.points()]
-        points += [Point(name, 0, 0, run.ended, each) for name, each in run.results().items()]
-        if state.files and not _goes_on(state, run, points):
+        points = [point._replace(name=_tag(point.name)) for point in run.all_points()]
+        if state.files and not state.written.goes_on(run, points):
             _forget(folder)
-            state = State(run.identity)
+            state = State()
         events = [] if state.files else [start(run)]
-        for point in points:
-            if point.name not in state.series or point.step > state.series[point.name][1]:
-                events.append(scalar(point.name, point.value, point.step, point.moment))
-        if run.result is not None and state.result is None:
+        for point in state.written.new(points):
+            events.append(scalar(point.name, point.value, point.step, point.moment))
+        if run.result is not None and state.written.result is None:
             events.append(end(run))
-        now = replace(
-            state,
-            epochs=run.last_epoch,
-            attempts=run.attempts(run.last_epoch),
-            result=run.result,
-            series=_series(points),
-        )
+        now = replace(state, written=written(run, points))
         if now != state:
             _add(folder, events, now)
 
@@ -145,12 +129,12 @@ class TensorboardTracker(Tracker):
         folders = self._folders(run.where, run.history.rerun, run.identity)
         states = {folder: _read(folder) for folder in folders}
         for folder, state in states.items():
-            if state is not None and state.run == run.identity:
+            if state is not None and state.written.run == run.identity:
                 _drop_after(folder, state.files)
                 return folder, state
         free = next(folder for folder, state in states.items() if state is None)
         _drop_after(free, 0)
-        return free, State(run.identity)
+        return free, State()
 
     def _folders(self, cell: ExportedCell, rerun: int, run: str) -> list[Path]:
         """Return where a run may be: by its name, or, where another run is, with its key too."""
@@ -160,27 +144,10 @@ class TensorboardTracker(Tracker):
         return [self._place / group / each for each in names]
 
 
-def _goes_on(state: State, run: TrackedRun, points: Iterable[Point]) -> bool:
-    """Return whether what is there is the beginning of what is recorded."""
-    if state.result is not None and state.result[:2] != (run.result or ())[:2]:
-        return False
-    last = {name: step for name, (_, step) in state.series.items()}
-    there = Counter(each.name for each in points if each.step <= last.get(each.name, -1))
-    counts = {name: count for name, (count, _) in state.series.items()}
-    return there == counts and state.attempts == run.attempts(state.epochs)
-
-
-def _series(points: Iterable[Point]) -> dict[str, tuple[int, int]]:
-    """Return how many numbers each series has, and its last step."""
-    found: dict[str, tuple[int, int]] = {}
-    for point in points:
-        count, last = found.get(point.name, (0, 0))
-        found[point.name] = (count + 1, max(last, point.step))
-    return found
-
-
 def _tag(name: str) -> str:
     """Return under which tag a series stands: TensorBoard groups by what is before the slash."""
+    if name.startswith(RESULT):
+        return name
     return "step/train_loss" if name == STEP_LOSS else f"epoch/{name}"
 
 
@@ -188,11 +155,9 @@ def _read(folder: Path) -> State | None:
     """Return what a folder says that it holds, None of one that is no export's."""
     try:
         content = json.loads((folder / STATE).read_text(encoding="utf-8"))
-        result = content["result"]
-        content["result"] = None if result is None else Result(*result)
-        content["series"] = {name: (each[0], each[1]) for name, each in content["series"].items()}
-        return State(**content)
-    except (OSError, ValueError, TypeError, KeyError):
+        found = Written.from_json(content["written"])
+        return State(found, int(content["files"]), dict(content["texts"]))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
 
 

@@ -148,6 +148,11 @@ class TrackedRun:
             yield from _points(epoch, step)
             step += len(epoch.losses)
 
+    def all_points(self) -> list[Point]:
+        """Return the numbers of all series, and those of the result, at step 0."""
+        results = [Point(name, 0, 0, self.ended, each) for name, each in self.results().items()]
+        return [*self.points(), *results]
+
     def attempts(self, until: int) -> str:
         """Return which attempts measured the epochs up to one, as text.
 
@@ -189,8 +194,9 @@ class Tracker(AbstractContextManager["Tracker"], ABC):
         kind: what it is called in commands.
         needs: packages, by the name under which they are imported.
         extra: of this program, which installs them; "" where nothing is needed.
-        default: the folder where nothing else is said.
+        default: the place where nothing else is said.
         takes_running: whether runs without a result are shown.
+        is_url: whether the place is a URL, not a folder.
         look: the command that shows it, with ``{place}``; "" without one.
     """
 
@@ -199,6 +205,7 @@ class Tracker(AbstractContextManager["Tracker"], ABC):
     extra: ClassVar[str] = ""
     default: ClassVar[str]
     takes_running: ClassVar[bool] = True
+    is_url: ClassVar[bool] = False
     look: ClassVar[str]
 
     @abstractmethod
@@ -208,6 +215,11 @@ class Tracker(AbstractContextManager["Tracker"], ABC):
         Raises:
             UsageError: when nothing can be written there.
         """
+
+    @classmethod
+    def usual_place(cls) -> str:
+        """Return the place where nothing else is said, here and now."""
+        return cls.default
 
     @abstractmethod
     def has(self, cell: ExportedCell, result: Result) -> bool:
