@@ -15,6 +15,10 @@ from runner.spec.cells import ResolvedCell
 from runner.spec.nodes import find
 
 SHOWN_CLASSES = 24
+NOT_WHOLE = (
+    "the data set is there, but not whole: put the file back, or remove its folder, and"
+    " `runner run` downloads it again"
+)
 
 
 def build_source(resolved: ResolvedCell, access: DataAccess) -> ImageSource:
@@ -43,8 +47,11 @@ def build_source(resolved: ResolvedCell, access: DataAccess) -> ImageSource:
         raise problem_at(resolved, "data.dataset", error.found, allowed, hint=hint) from None
     except OSError as error:
         found = f"the data cannot be read: {error}"
-        denied = isinstance(error, PermissionError)
-        hint = "give the right to read its folders and files" if denied else ""
+        hint = ""
+        if isinstance(error, PermissionError):
+            hint = "give the right to read its folders and files"
+        elif isinstance(error, FileNotFoundError) and not hasattr(resolved.settings.data, "path"):
+            hint = NOT_WHOLE  # of a published set
         raise problem_at(resolved, "data.path", found, hint=hint) from None
     _refuse_unused_fractions(resolved, source)
     return source

@@ -1,4 +1,4 @@
-"""What only the data tells of a spec: how many class weights there must be."""
+"""What only the data tells of a spec, as how many class weights there must be."""
 
 from pathlib import Path
 
@@ -37,3 +37,16 @@ def test_class_weights_that_fit_are_bound(weights: str, model: str, tmp_path: Pa
     path.write_text(SPEC.replace("[1, 2]", weights).replace("[4]", f"[4]{model}"))
     (cell,) = bind_request(Request(path, device="cpu")).wanted_cells
     assert cell.source is not None
+
+
+def test_a_public_set_that_is_not_whole_says_how_it_is_got_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "stl10_binary").mkdir()
+    Path("stl.yaml").write_text("{name: stl, data: stl10, model: mlp}")
+    with pytest.raises(SpecError) as raised:
+        bind_request(Request("stl.yaml", device="cpu"))
+    (problem,) = raised.value.problems
+    assert "class_names.txt" in problem.found
+    assert "remove its folder, and `runner run` downloads it again" in problem.hint
