@@ -1,8 +1,8 @@
 """The frozen prefix of an own network: by a trace, else by `forward_features` and `forward_head`.
 
 That of a network of timm is always the latter. Own code may do in `forward` what a trace does not
-show. Owns what is refused at once for that; what
-is left is a proposal, which holds where a probe has found the two parts to be the whole.
+show. Owns what is refused at once for that; what is left is a proposal, which holds where a probe
+has found the two parts to be the whole.
 """
 
 from __future__ import annotations
