@@ -9,7 +9,7 @@ from packages import FILES, install, site_folder
 
 from runner import api
 from runner.cli.inspect import show
-from runner.core.errors import SpecError
+from runner.core.errors import SpecError, UsageError
 
 __all__ = ["site_folder"]
 
@@ -77,6 +77,8 @@ def test_package_is_imported_by_runs_that_name_it_alone(
     (info / "METADATA").write_text("Name: mynets\nVersion: 1.1\n")
     info.rename(site_folder / "mynets-1.1.dist-info")
     assert api.plan("own.yaml").planned.epochs == 2
+    with pytest.raises(UsageError, match=r"is other code now(?s:.)*install the package as it was"):
+        api.export("own:1:0", "safetensors")
     api.run("own.yaml", only=["model.width=2"])
     found = api.diff(record["run_key"], "own:0:0").frame()
     rows = found[found["part"] == "code"].drop(columns="part").values.tolist()

@@ -19,6 +19,11 @@ from runner.components.own.unreadable import reads_a_file
 
 OURS, OWN = "<ours>", "<own>"
 """Tags of the two branches; no setting can be called so."""
+_AS_THEN = (
+    "use the files as they were then",
+    "install the package as it was then: `runner show` names its version",
+)
+"""Of files, and of packages."""
 _OR_DECLARE = f"; or name the files in {NAME}, and open Path(__file__).with_name({NAME}[0])"
 
 
@@ -104,7 +109,7 @@ def checked_class(kind: type[Own], value: Mapping[str, Any]) -> type[Own]:
     if value.get("code", digest) != digest:
         raise CodeProblem(
             f"'{name}' is other code now than it was: its digest is {digest}, not {value['code']}",
-            hint="use the files as they were then",
+            hint=_AS_THEN[bool(chosen.own.files.release)],
         )
     if chosen.unreadable is not None and value.get("version") is None:
         what, position = chosen.unreadable
