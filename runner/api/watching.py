@@ -126,10 +126,10 @@ class Watch:
             UsageError: for an unknown experiment or cell.
         """
         structure = self._reading(name).structure
-        record = dict(record_in(self._database, self._home, self._reference(name, cell), self._db))
+        record = dict(record_in(self._database, self._home, self.reference(name, cell), self._db))
         mine = next(each for each in structure.cells if structure.cell_id(each) == cell)
         return {
-            "reference": self._reference(name, cell),
+            "reference": self.reference(name, cell),
             "name": structure.names[mine.position],
             "run": record["run_key"] or "",
             "status": record["status"],
@@ -152,7 +152,7 @@ class Watch:
         Raises:
             UsageError: for an unknown experiment or cell.
         """
-        one, other = self._reference(name, first), self._reference(name, second)
+        one, other = self.reference(name, first), self.reference(name, second)
         return [
             {
                 "part": each.part,
@@ -185,7 +185,7 @@ class Watch:
             known = self._readings[name] = (version, reading)
         return known[1]
 
-    def _reference(self, name: Name, cell: str) -> str:
+    def reference(self, name: Name, cell: str) -> str:
         """Return what other commands call a cell of the experiment.
 
         Raises:

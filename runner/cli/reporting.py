@@ -127,17 +127,19 @@ def report(
 
 def _write_html(specs: Sequence[Path], path: Path, db: str | None, variant: str | None) -> None:
     """Write the page as one file; say what it lacks, and where it is."""
+    from runner.api.picturing import Pictures
     from runner.api.watching import Watch
     from runner.cli.shown_files import FilesProgress
     from runner.page.one_file import write_file
     from runner.spec.experiment import load_experiment
 
     names = [load_experiment(spec).name for spec in specs]
-    watch = Watch(db)
+    watch, pictures = Watch(db), Pictures(db)
     try:
         with FilesProgress("report", what="experiments") as progress:
-            left_out = write_file(watch, path, names, variant, progress.moved)
+            left_out = write_file(watch, path, names, variant, progress.moved, pictures)
     finally:
+        pictures.close()
         watch.close()
     for text in left_out:
         typer.echo(f"left out: {text}", err=True)

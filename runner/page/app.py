@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from runner.api.picturing import Pictures
 from runner.api.watching import Name, Watch
 from runner.core.errors import RunnerError, UsageError
 from runner.page.assets import STATIC, page_html
@@ -33,9 +34,10 @@ JSON = "application/json"
 class PageApp:
     """The routes of the page over one database."""
 
-    def __init__(self, watch: Watch) -> None:
-        """Take the database."""
+    def __init__(self, watch: Watch, pictures: Pictures) -> None:
+        """Take the database, and its pictures, which are read beside it."""
         self._watch, self._lock = watch, threading.Lock()
+        self._pictures, self._drawing = pictures, threading.Lock()
         self._changes = Changes(watch, self._lock)
         self._is_closing = False
 
@@ -51,6 +53,10 @@ class PageApp:
                 Route("/table", self._table),
                 Route("/run", self._run),
                 Route("/difference", self._difference),
+                Route("/pictures", self._pictures_of_run),
+                Route("/figure", self._figure),
+                Route("/images", self._images),
+                Route("/picture/{digest}", self._picture),
                 Mount("/static", StaticFiles(directory=STATIC)),
             ]
         )
@@ -109,12 +115,47 @@ class PageApp:
         first, second = (request.query_params.get(each, "") for each in ("first", "second"))
         return await self._answer(lambda: self._watch.difference(_name(request), first, second))
 
-    async def _answer(self, made: Callable[[], Any]) -> Response:
+    async def _pictures_of_run(self, request: Request) -> Response:
+        run = self._run_named(request)
+        return await self._answer(lambda: self._pictures.of_run(run()), self._drawing)
+
+    async def _figure(self, request: Request) -> Response:
+        run, analysis = self._run_named(request), request.query_params.get("analysis", "")
+        return await self._answer(lambda: self._pictures.figure(run(), analysis), self._drawing)
+
+    async def _images(self, request: Request) -> Response:
+        run, asked = self._run_named(request), request.query_params
+        split, kind = asked.get("split", ""), asked.get("kind", "wrong")
+        pair = (asked["label"], asked["predicted"]) if {"label", "predicted"} <= {*asked} else None
+        return await self._answer(
+            lambda: self._pictures.images(run(), split, pair, kind), self._drawing
+        )
+
+    async def _picture(self, request: Request) -> Response:
+        with self._drawing:
+            png = self._pictures.png(request.path_params["digest"])
+        if png is None:
+            return _problem(UsageError("no such picture"))
+        return Response(png, media_type="image/png")
+
+    def _run_named(self, request: Request) -> Callable[[], str]:
+        """Return what gives the name of the run that is asked for, or raises UsageError."""
+        name, cell = _name(request), request.query_params.get("cell", "")
+
+        def named() -> str:
+            with self._lock:
+                return self._watch.reference(name, cell)
+
+        return named
+
+    async def _answer(
+        self, made: Callable[[], Any], lock: threading.Lock | None = None
+    ) -> Response:
         """Return what the database says, or its error; one reading at a time."""
 
         def answer() -> Response:
             try:
-                with self._lock:
+                with lock or self._lock:
                     return JSONResponse(made())
             except RunnerError as error:
                 return _problem(error)

@@ -19,6 +19,7 @@ SCRIPTS = (
     "tables.js",
     "curves.js",
     "settings.js",
+    "pictures.js",
     "cell.js",
     "main.js",
 )

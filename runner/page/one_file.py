@@ -10,14 +10,16 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
+from runner.api.picturing import Pictures
 from runner.api.watching import Name, Watch
 from runner.artifacts.atomic import whole_file
-from runner.core.errors import UsageError
+from runner.core.errors import RunnerError, UsageError
 from runner.page.assets import SCRIPTS, STATIC, STYLES, environment
 from runner.report.page.curves import Axis
 
@@ -25,6 +27,9 @@ FORMS = ("latex", "markdown", "csv")
 MOST_RUNS = 2000
 """Of an experiment with more cells, the file holds no settings of single runs: it would be as large
 as the database."""
+
+MOST_PICTURES = 40 << 20
+"""Bytes of an experiment's pictures, after which the file has no more of it."""
 
 MOST_STEPPED = 200
 """Likewise, of one with more positions curves by epoch only."""
@@ -38,6 +43,7 @@ def write_file(
     names: Collection[str] = (),
     variant: str | None = None,
     on_progress: Progress = lambda done, total: None,
+    pictures: Pictures | None = None,
 ) -> list[str]:
     """Write experiments into one HTML file, which appears whole or not at all.
 
@@ -47,6 +53,7 @@ def write_file(
         names: of the only experiments, all by default.
         variant: the only one, "" for the specs as written; all by default.
         on_progress: hears how many experiments are read, of how many.
+        pictures: of the same database; without them the file has none.
 
     Returns:
         What was left out, in words.
@@ -67,11 +74,14 @@ def write_file(
     left_out: list[str] = []
     for number, row in enumerate(rows):
         on_progress(number, len(rows))
-        answers |= _answers(watch, (row["name"], row["variant"]), left_out)
+        name = row["name"], row["variant"]
+        answers |= _answers(watch, name, left_out)
+        if pictures is not None:
+            answers |= _pictures(watch, pictures, name, left_out)
     on_progress(len(rows), len(rows))
     html = _html(watch.title, answers)
-    with whole_file(path) as partial:
-        partial.write_text(html, encoding="utf-8", errors="surrogatepass")
+    with whole_file(path) as unfinished:
+        unfinished.write_text(html, encoding="utf-8", errors="surrogatepass")
     return left_out
 
 
@@ -115,6 +125,53 @@ def _curves(
         for metric in items["metrics"]["names"]:
             lines = watch.curves(name, positions, [metric], axis)
             yield question("curves", **asked, metrics=metric, axis=axis), _rounded(lines)
+
+
+def _pictures(
+    watch: Watch, pictures: Pictures, name: Name, left_out: list[str]
+) -> Iterator[tuple[str, Any]]:
+    """Yield what the page asks of pictures: figures and the most confident images of each run.
+
+    The images behind each number of a confusion matrix would be most of the data set.
+    """
+    total = 0
+    cells = [key.removeprefix("cell:") for key in watch.items(name) if key.startswith("cell:")]
+    for cell in cells[:MOST_RUNS]:
+        asked = {"experiment": name[0], "variant": name[1], "cell": cell}
+        run = watch.reference(name, cell)
+        found = pictures.of_run(run)
+        yield question("pictures", **asked), found
+        sheets: list[tuple[str, Callable[[], list[dict[str, Any]]]]] = [
+            (
+                question("figure", **asked, analysis=each["key"]),
+                partial(pictures.figure, run, each["key"]),
+            )
+            for each in found["figures"]
+        ]
+        sheets += [
+            (
+                question("images", **asked, split=each["split"], kind=kind),
+                partial(pictures.images, run, each["split"], None, kind),
+            )
+            for each in found["confusions"]
+            for kind in ("wrong", "right")
+        ]
+        for asking, made in sheets:
+            if total > MOST_PICTURES:
+                left_out.append(f"{name[0]}: pictures after the first {total >> 20} MB")
+                return
+            try:
+                shown = [_held(pictures, each) for each in made()]
+            except RunnerError:  # gone meanwhile, as the page would say
+                continue
+            total += sum(len(each["digest"]) for each in shown)
+            yield asking, shown
+
+
+def _held(pictures: Pictures, shown: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a picture with its file in place of its digest."""
+    png = pictures.png(shown["digest"]) or b""
+    return {**shown, "digest": f"data:image/png;base64,{base64.b64encode(png).decode()}"}
 
 
 def _rounded(value: Any) -> Any:

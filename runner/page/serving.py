@@ -10,6 +10,7 @@ from pathlib import Path
 
 import uvicorn
 
+from runner.api.picturing import Pictures
 from runner.api.watching import Watch
 from runner.core.errors import UsageError
 from runner.page.app import PageApp
@@ -57,11 +58,11 @@ class PageServer:
         self.port: int = self._socket.getsockname()[1]
         self.token = secrets.token_urlsafe(24) if token is None else token
         try:
-            self._watch = Watch(db)
+            self._watch, self._pictures = Watch(db), Pictures(db)
         except BaseException:
             self._socket.close()
             raise
-        self._page = PageApp(self._watch)
+        self._page = PageApp(self._watch, self._pictures)
         names = ("127.0.0.1", "localhost", "[::1]", host if ":" not in host else f"[{host}]")
         hosts = [f"{name}:{self.port}" for name in names]
         if not _is_loopback(host):
@@ -105,6 +106,7 @@ class PageServer:
         self._page.close()
         self._socket.close()
         self._watch.close()
+        self._pictures.close()
 
 
 def _is_loopback(host: str) -> bool:

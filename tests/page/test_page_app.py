@@ -14,6 +14,7 @@ pytest.importorskip("httpx")
 
 from starlette.testclient import TestClient
 
+from runner.api.picturing import Pictures
 from runner.api.watching import Watch
 from runner.core.errors import UsageError
 from runner.page.app import PageApp
@@ -40,9 +41,10 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def client(path: Path) -> Iterator[TestClient]:
-    watch = Watch(path)
-    yield TestClient(PageApp(watch).application())
+    watch, pictures = Watch(path), Pictures(path)
+    yield TestClient(PageApp(watch, pictures).application())
     watch.close()
+    pictures.close()
 
 
 def test_experiments_and_their_items(client: TestClient) -> None:

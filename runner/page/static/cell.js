@@ -99,6 +99,9 @@
       parts.push(element("h3", {}, "Make it again"), element("pre", { tabindex: "0" }, run.command), again);
       parts.push(element("h3", {}, "Settings"), table(["setting", "value", "from"], run.settings.map(([path, value, from]) => [path, Page.value(value), from])));
       parts.push(element("h3", {}, "Made by"), element("ul", { class: "attempts" }, attempts(run)));
+      const pictures = element("div");
+      parts.push(pictures);
+      Page.pictures(pictures, { ...ask, cell }).catch(() => {});
       if (run.own_code.length) parts.push(element("p", {}, "own code: " + run.own_code.join(", ")));
       panel.replaceChildren(...parts);
     }
