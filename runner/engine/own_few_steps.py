@@ -17,6 +17,7 @@ from runner.components.settings import Settings
 from runner.engine.network.build import build_network, load_state, own_state
 from runner.engine.network.split import SplitNetwork
 from runner.engine.training.checkpoint import optimizer_tensors, restore_optimizer
+from runner.engine.training.own_step import built_update
 from runner.engine.training.step import TrainingStep
 
 Shape = tuple[int, int, int]
@@ -66,8 +67,7 @@ class FewSteps:
         weighted = settings.train.loss.class_weights is not None
         outputs = num_classes if settings.model.classes is None else settings.model.classes
         weights = torch.ones(outputs) if weighted else None
-        self.outputs, update = outputs, settings.train.step
-        self.update = None if update is None else update.build()
+        self.outputs, self.update = outputs, built_update(settings)
         self._step = TrainingStep(settings, trained, self._optimizer, weights, self.update)
         self._shape, self._classes = shape, num_classes
 

@@ -129,6 +129,14 @@ def test_what_keeps_a_step_from_sharing_is_told(
     assert found.startswith(f"'steps.py:Plain' {told}")
 
 
+def test_what_is_drawn_as_a_step_is_built_follows_from_the_seed(tmp_path: Path) -> None:
+    drawing = PLAIN_STEP.replace(
+        "    def __call__",
+        "    def __init__(self):\n        self.scale = torch.rand(())\n\n    def __call__",
+    ).replace("value = loss", "value = self.scale * loss")
+    assert try_it(tmp_path, drawing) == ""
+
+
 def test_frozen_weights_are_left_alone(tmp_path: Path) -> None:
     frozen = {"model": {"name": "mlp", "hidden": (3,), "freeze": "features"}}
     assert try_it(tmp_path, **frozen) == ""

@@ -32,6 +32,7 @@ from runner.engine.network.build import Network, copy_state
 from runner.engine.stages.evaluate import Logits, evaluate
 from runner.engine.training.held_logits import HeldLogits, catching
 from runner.engine.training.meter import Meter
+from runner.engine.training.own_step import built_update
 from runner.engine.training.step import TrainingStep
 
 POLL_SECONDS = 0.5
@@ -129,8 +130,7 @@ class Training:
         self.seconds = 0.0
         self.writes_inputs: bool | None = None
         self._epoch = self._total = 0
-        step = settings.train.step
-        self._update = None if step is None else step.build()
+        self._update = built_update(settings)
 
     @property
     def epoch(self) -> int:

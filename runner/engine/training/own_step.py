@@ -15,10 +15,27 @@ from runner.components.optimizers_net import TorchOptimizer
 from runner.components.own.problems import OwnCodeFailed
 from runner.components.settings import Settings
 from runner.components.training_step import Update
+from runner.core.keys import keyed_seed
 from runner.engine.network.build import Network
 from runner.engine.stages.evaluate import autocast
 
 GIVES = "return the loss of the batch, a scalar, and its logits: `return loss, logits`"
+
+
+def built_update(settings: Settings) -> Update | None:
+    """Return an instance of a training's own step, None where it has none.
+
+    What it draws as it is built follows from the run's seed; the global random state is left as it
+    was.
+
+    Raises:
+        OwnCodeFailed: when own code raises an error, or makes nothing that can be called.
+    """
+    if settings.train.step is None:
+        return None
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(keyed_seed(settings.seed, "step"))
+        return settings.train.step.build()
 
 
 class OwnUpdate:

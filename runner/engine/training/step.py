@@ -16,7 +16,7 @@ from runner.core.keys import keyed_seed
 from runner.engine.network.build import Network
 from runner.engine.network.drawing import may_draw
 from runner.engine.stages.evaluate import autocast
-from runner.engine.training.own_step import OwnUpdate
+from runner.engine.training.own_step import OwnUpdate, built_update
 
 HOST = torch.device("cpu")
 
@@ -53,7 +53,8 @@ class TrainingStep:
         self._may_draw = self._is_own or may_draw(network.active, self._criterion)
         self._own = None
         if train.step is not None:
-            update = train.step.build() if update is None else update
+            update = built_update(settings) if update is None else update
+            assert update is not None
             self._own = OwnUpdate(settings, update, network, optimizer, self._criterion)
 
     def __call__(
