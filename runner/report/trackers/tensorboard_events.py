@@ -198,7 +198,7 @@ def _write_events(folder: Path, events: Sequence[Event], final: Path) -> None:
             writer = RecordWriter(file)
             first = Event(wall_time=events[0].wall_time, file_version="brain.Event:2")
             for event in (first, *events):
-                writer.write(event.SerializeToString())
+                writer.write(event.SerializeToString(deterministic=True))
             writer.flush()
         put_file(partial, final)
     finally:
