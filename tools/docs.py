@@ -1,5 +1,5 @@
-"""Writes the generated documents: docs/cli.md, reference.md, database.md, results.md and
-performance.md.
+"""Writes the generated documents: docs/cli.md, reference.md, database.md, datasette.yaml,
+results.md and performance.md.
 
     python tools/docs.py            writes them
     python tools/docs.py --check    exits with 1 when one is out of date
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from documented_cli import cli_document
 from documented_database import database_document
+from documented_datasette import datasette_document
 from documented_performance import performance_document
 from documented_reference import reference_document
 from documented_results import results_document
@@ -25,6 +26,7 @@ DOCUMENTS = {
     "cli.md": cli_document,
     "reference.md": reference_document,
     "database.md": database_document,
+    "datasette.yaml": datasette_document,
     "results.md": results_document,
     "performance.md": performance_document,
 }

@@ -22,6 +22,14 @@ they put a run's numbers together from the attempts that it reads, also while it
 `run_metrics` and `run_steps` have the epochs that are recorded so far, a few seconds behind, and
 `run_summary` calls the run unfinished. JSON columns open with SQLite's `json_extract`.
 
+In a browser, [datasette](https://datasette.io) shows it (`pip install datasette`, best in an
+environment of its own). [datasette.yaml](datasette.yaml) has the words of this page for it, and
+some queries:
+
+```console
+$ datasette results.db --metadata datasette.yaml
+```
+
 ```python
 import sqlite3
 

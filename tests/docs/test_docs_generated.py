@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from typer.main import get_command
 
 from runner.cli.app import app
@@ -106,3 +107,23 @@ def test_every_setting_is_in_the_reference() -> None:
     assert [
         name for name in SHORT_NAMES if f"| `{name}` | `{SHORT_NAMES[name]}` |" not in text
     ] == []
+
+
+def test_the_metadata_for_datasette_fits_a_database(tmp_path: Path) -> None:
+    content = yaml.safe_load((DOCS / "datasette.yaml").read_text(encoding="utf-8"))
+    described = content["databases"]["results"]
+    open_database(tmp_path / "results.db").close()
+    with closing(sqlite3.connect(tmp_path / "results.db")) as connection:
+        found = {
+            name: {row[1] for row in connection.execute(f"PRAGMA table_info({name})")}
+            for (name,) in connection.execute(
+                "SELECT name FROM sqlite_master WHERE type IN ('table', 'view')"
+                " AND name NOT LIKE 'sqlite_%' AND name <> 'alembic_version'"
+            )
+        }
+        assert {name: {*each["columns"]} for name, each in described["tables"].items()} == found
+        for each in described["tables"].values():
+            assert set(each.get("facets", ())) <= each["columns"].keys()
+        for query in described["queries"].values():
+            assert query["title"]
+            connection.execute(query["sql"], {"run": "3f"} if ":run" in query["sql"] else {})
