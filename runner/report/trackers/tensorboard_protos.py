@@ -88,11 +88,13 @@ def end(run: TrackedRun) -> Event:
 
 def _add_plugin_data(summary: Summary, tag: str, **info: Any) -> None:
     """Add what the view of hyperparameters reads to a summary."""
-    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
     from tensorboard.plugins.hparams import metadata, plugin_data_pb2
 
     data = plugin_data_pb2.HParamsPluginData(version=metadata.PLUGIN_DATA_VERSION, **info)
-    made = metadata.create_summary_metadata(data)
+    content = data.SerializeToString(deterministic=True)  # else names are in any order
+    plugin = SummaryMetadata.PluginData(plugin_name=metadata.PLUGIN_NAME, content=content)
+    made = SummaryMetadata(plugin_data=plugin)
     summary.value.append(Summary.Value(tag=tag, metadata=made, tensor=metadata.NULL_TENSOR))
 
 
