@@ -60,6 +60,18 @@ def test_what_was_given_is_remembered_and_some_of_it_looked_at(tmp_path: Path) -
     assert again.read(3).tobytes() == first.read(3).tobytes()
 
 
+def test_a_file_that_a_setting_leads_to_counts_beside_those_that_are_declared(
+    tmp_path: Path,
+) -> None:
+    write_cells(tmp_path, DECLARED.replace("[path]", "[__file__]"))
+    first = source(tmp_path)
+    assert asked(tmp_path)[0] == SAMPLED
+    write_images(tmp_path, seed=1)
+    count, found = asked(tmp_path)
+    assert (count, found.notes) == (ALL, ())
+    assert found.fingerprint != first.fingerprint
+
+
 def test_each_setting_has_a_memory_of_its_own(tmp_path: Path) -> None:
     write_cells(tmp_path, DECLARED)
     assert [asked(tmp_path, stain=each)[0] for each in (0, 1, 0, 1)] == [ALL, ALL, SAMPLED, SAMPLED]

@@ -65,7 +65,7 @@ class OwnData(OwnComponent, FractionDataset):
         paths = self._paths(access)
         began = time.perf_counter()
         items = OwnItems(str(self.own.name), lambda: self.make(**paths))
-        memory = OwnMemory(access, items, self._code(), self._settings(paths))
+        memory = OwnMemory(access, items, self._code(), self._settings(paths), paths.values())
         given = None if self._unheld(items, memory) else memory.recall()
         if given is not None and not self._unheld(items, memory):
             return own_source(items, given, memory.forget)

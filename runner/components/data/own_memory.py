@@ -10,7 +10,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
@@ -52,11 +52,18 @@ class OwnMemory:
     """The memory of one own data set.
 
     Attributes:
-        files: that it declares to read.
+        files: that it declares to read, () where it declares none.
         differs: index of an image that was another than is remembered, or None.
     """
 
-    def __init__(self, access: DataAccess, items: OwnItems, code: Any, settings: Any) -> None:
+    def __init__(
+        self,
+        access: DataAccess,
+        items: OwnItems,
+        code: Any,
+        settings: Any,
+        places: Iterable[Path | None] = (),
+    ) -> None:
         """Hash the files that the class declares.
 
         Args:
@@ -64,11 +71,15 @@ class OwnMemory:
             items: of the data set.
             code: what is known of it, as JSON.
             settings: with the places that paths lead to, as JSON.
+            places: where they lead: files among them are read, too, where any are declared.
 
         Raises:
             OwnCodeFailed: when a declared file cannot be read.
         """
         self.files = items.files()
+        if self.files:
+            given = (each.absolute() for each in places if each is not None and each.is_file())
+            self.files = tuple(dict.fromkeys([*self.files, *given]))
         self.differs: int | None = None
         self._access, self._items = access, items
         self._about = [code, settings]
