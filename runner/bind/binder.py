@@ -20,7 +20,7 @@ from runner.bind.measure_checks import measure_problems
 from runner.bind.model_checks import PROVISIONAL, ModelChecker
 from runner.bind.model_scaling import with_numbers
 from runner.bind.own_metric_checks import own_metric_problems
-from runner.bind.pretrained import MissingWeights, find_weights, how_to_pin
+from runner.bind.pretrained import MissingWeights, find_weights, how_to_pin, pinned
 from runner.bind.timm_checks import size_notes
 from runner.bind.workspace import Workspace
 from runner.components.component import canonical_settings
@@ -106,11 +106,11 @@ class Binder:
         return with_numbers(resolved, self._layouts)
 
     def _bind_cell(self, experiment: Experiment, written: ResolvedCell) -> BoundCell:
-        resolved = self.scaled(written)
+        weights = self._weights_of(experiment, written)
+        resolved = self._pinned(experiment, self.scaled(written), weights)
         settings = resolved.settings
         # what the cell says of its settings holds for the run only where nothing was put in
         cell = resolved.cell if resolved is written else None
-        weights = self._weights_of(experiment, resolved)
         source = self.source(experiment, resolved)
         if source is None:
             settings_text = canonical_json(canonical_settings(settings.data))
@@ -124,6 +124,16 @@ class Binder:
         self._add_notes(size_notes(settings.model, bound_model.shape))
         run = make_run(settings, source.fingerprint, bound_model.weights, cell)
         return BoundCell(resolved, experiment, run, source, bound_model)
+
+    def _pinned(
+        self, experiment: Experiment, resolved: ResolvedCell, weights: Path | None
+    ) -> ResolvedCell:
+        access = self._workspace.data_access(experiment.path)
+        bound = pinned(resolved, weights, access)
+        if bound is not resolved:
+            self._weights[weights_name(bound.settings.model)] = weights
+            self._add_notes(how_to_pin(resolved, bound))
+        return bound
 
     def _note_duplicates(self, source: ImageSource, data: Data) -> None:
         """Note images of equal content that are in several splits or have several labels."""
@@ -159,8 +169,7 @@ class Binder:
         if name and name not in self._weights:
             access = self._workspace.data_access(experiment.path)
             try:
-                path = self._weights[name] = find_weights(resolved, access, self._on_progress)
-                self._add_notes(how_to_pin(resolved, path, access))
+                self._weights[name] = find_weights(resolved, access, self._on_progress)
             except MissingWeights as error:
                 if not self._provisional:
                     raise SpecError([error.problem]) from None

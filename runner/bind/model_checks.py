@@ -149,7 +149,8 @@ class ModelChecker:
         """Return the digests of the tensors loaded, and of those of the frozen prefix."""
         model = resolved.settings.model
         classes = len(source.classes) if model.classes is None else model.classes
-        key = content_key("weights", [keyed_settings(model), shape, classes])
+        built = [*built_by(model).values()]
+        key = content_key("weights", [keyed_settings(model), shape, classes, *built])
         known = self._layouts.get(key)
         if known is None:
             known = _check_weights(resolved, source, shape, path)

@@ -17,7 +17,7 @@ from runner.components.data.dataset import DataAccess
 from runner.components.download import Checksum, OnProgress, download
 from runner.components.models.hub_weights import commit_of
 from runner.components.models.pretrained import Pretrainable, WeightsFile
-from runner.components.models.timm_model import TimmModel
+from runner.components.models.timm_model import Revision, TimmModel
 from runner.components.models.torchvision_model import TorchvisionModel
 from runner.core.errors import Problem, UsageError
 from runner.spec.cells import ResolvedCell
@@ -233,13 +233,32 @@ def _of_timm(
     return path
 
 
-def how_to_pin(resolved: ResolvedCell, path: Path | None, access: DataAccess) -> tuple[str, ...]:
-    """Return how a spec says for good which published weights it takes, where it does not yet."""
-    model = resolved.settings.model
+def pinned(resolved: ResolvedCell, path: Path | None, access: DataAccess) -> ResolvedCell:
+    """Return a cell whose settings say which of timm's published weights it takes, for good.
+
+    Those that a name stands for today may be others tomorrow: a run has commit and SHA-256 among
+    its settings, so that nothing that is made from it later takes others.
+
+    Args:
+        resolved: the cell.
+        path: the file of its weights, None without or where it is not there.
+        access: hashes files.
+    """
+    settings = resolved.settings
+    model = settings.model
     if path is None or not isinstance(model, TimmModel) or model.pretrained is not True:
+        return resolved
+    revision = Revision(revision=commit_of(path), sha256=_digest(resolved, path, access))
+    model = model.model_copy(update={"pretrained": revision})
+    return replace(resolved, settings=settings.model_copy(update={"model": model}))
+
+
+def how_to_pin(written: ResolvedCell, bound: ResolvedCell) -> tuple[str, ...]:
+    """Return what to write for the weights that a cell takes, where it does not say it for good."""
+    model = bound.settings.model
+    if written.settings.model is model or not isinstance(model, TimmModel):
         return ()
-    if not (commit := commit_of(path)):
-        return ()
-    digest = _digest(resolved, path, access)
-    pinned = f'pretrained: {{revision: "{commit}", sha256: "{digest}"}}'
-    return (f"{model.name} takes the newest weights in the cache; these for good are {pinned}",)
+    assert isinstance(model.pretrained, Revision)
+    revision, sha256 = model.pretrained.revision, model.pretrained.sha256
+    for_good = f'pretrained: {{revision: "{revision}", sha256: "{sha256}"}}'
+    return (f"{model.name} takes the newest weights in the cache; these for good are {for_good}",)

@@ -14,6 +14,7 @@ from safetensors.torch import save
 from runner.bind.bound_request import BoundRequest, bind_request
 from runner.bind.request import Request
 from runner.components.download import DownloadFailed, Downloading
+from runner.components.models.pretrained import weights_name
 from runner.components.models.timm_names import timm_version
 from runner.core.errors import SpecError
 from runner.engine.network.initial import initial_network
@@ -111,7 +112,7 @@ def test_published_weights_of_timm_are_fetched_once_and_loaded(tmp_path: Path, h
     first = bound(tmp_path, told=told)
     assert (told[0].name, told[0].done) == ("timm/test_resnet.r160_in1k@main", 0)
     assert told[-1].done == len(hub.content)
-    (path,) = first.weights.values()
+    (path,) = set(first.weights.values())
     (cell,) = first.wanted_cells
     settings = cell.resolved.settings
     module, match = initial_network(settings, (3, 32, 32), 3, path)
@@ -136,9 +137,13 @@ def test_pinned_weights_of_timm_are_those_of_the_note(tmp_path: Path, hub: Hub) 
     newest = bound(tmp_path, told=[])
     pinned = bound(tmp_path, f"{{revision: {COMMIT}, sha256: {hub.tag}}}")
     assert len(hub.asked) == 1
-    assert [each.run.weights for each in newest.wanted_cells] == [
-        each.run.weights for each in pinned.wanted_cells
-    ]
+    (one,), (other,) = newest.wanted_cells, pinned.wanted_cells
+    assert one.run.run_key == other.run.run_key
+    assert one.run.settings.json["model"]["pretrained"] == {"revision": COMMIT, "sha256": hub.tag}
+    assert one.cell.settings["model"]["pretrained"] is True
+    assert {weights_name(each.resolved.settings.model) for each in (one, other)} <= set(
+        newest.weights
+    )
     assert not any("pretrained" in note for note in pinned.notes)
 
 
@@ -171,7 +176,7 @@ def test_revision_that_the_hub_has_not_cannot_be_fetched(tmp_path: Path, hub: Hu
 
 def test_weights_of_timm_that_changed_in_the_cache_are_told(tmp_path: Path, hub: Hub) -> None:
     first = bound(tmp_path, told=[])
-    (path,) = first.weights.values()
+    (path,) = set(first.weights.values())
     (cell,) = first.wanted_cells
     check_file(cell.resolved.settings.model, path)
     content = bytearray(path.read_bytes())

@@ -98,8 +98,10 @@ class HubFile:
 
 
 def commit_of(path: Path) -> str:
-    """Return of which commit a file in the Hub's cache is, "" where its folder does not say it."""
-    return path.parent.name if COMMIT.fullmatch(path.parent.name) else ""
+    """Return of which commit a file in the Hub's cache is: its folder is called so."""
+    commit = path.parent.name
+    assert COMMIT.fullmatch(commit), f"{path} is not in a folder of a commit"
+    return commit
 
 
 @contextmanager
