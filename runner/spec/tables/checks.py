@@ -23,9 +23,16 @@ from runner.spec.sizes import MAX_ANALYSIS_COLUMNS, MAX_COLUMNS, MAX_VALUES
 from runner.spec.tables.column import AnalysisSource, Column
 from runner.spec.tables.measured import how_to_record, metric_is_available
 from runner.spec.tables.pivot import pivoted_columns
-from runner.spec.tables.pivot_checks import pivot_problems
+from runner.spec.tables.pivot_checks import column_value, pivot_problems
 from runner.spec.tables.table import Table
 from runner.spec.unknown import likely_settings
+
+OF_A_ROW = {
+    "seed": "put the seed in the sweep, as grid: {seed: [0, 1]}",
+    "data.fold.index": "sweep data.fold in the place of folds, as rows: [{data.fold: {index: 1,"
+    " of: 5}}, …]",
+}
+"""Settings in which the cells of a row differ, and how each of them gets a row of its own."""
 
 
 def default_tables(
@@ -78,6 +85,7 @@ def table_problems(
         for column in table.columns:
             if column.is_setting:
                 problems += _setting_problems(column, shapes)
+                problems += _varying_problems(column, cells)
             elif column.analysis is not None:
                 problems += _place_problems(column, column.analysis, analyses)
             elif column.is_metric:
@@ -150,6 +158,24 @@ def _setting_problems(column: Column, shapes: _Shapes) -> Iterator[Problem]:
     if not spelling and column.source not in setting_paths(Settings):
         suggestion = likely_settings(path[-1], (), to_node(shapes.first))
     yield Problem(column.position, found, allowed, suggestion=suggestion)
+
+
+def _varying_problems(column: Column, cells: Sequence[Cell]) -> Iterator[Problem]:
+    """Yield the problem of a setting that the cells of one row have several values of."""
+    hint = next((hint for path, hint in OF_A_ROW.items() if _touches(column.source, path)), "")
+    if not hint:
+        return
+    first = {cell.position: cell for cell in reversed(cells)}
+    if any(column_value(column, each) != column_value(column, first[each.position])
+           for each in cells):  # fmt: skip
+        found = f"column {column.title} shows {column.source}, but a row is over"
+        found += " all of its seeds and folds, as their mean"
+        yield Problem(column.position, found, hint=f"leave it out, or {hint}")
+
+
+def _touches(source: str, path: str) -> bool:
+    """Return whether one of two dotted paths is the other, or lies in it."""
+    return f"{source}.".startswith(f"{path}.") or f"{path}.".startswith(f"{source}.")
 
 
 def _beside(path: Sequence[str], settings: Sequence[Any]) -> tuple[Sequence[str], list[str]]:

@@ -25,11 +25,6 @@ def pivot_problems(table: Table, cells: Sequence[Cell]) -> Iterator[Problem]:
     assert column is not None
     first = {cell.position: cell for cell in reversed(cells)}
     value_at = {number: column_value(column, cell) for number, cell in first.items()}
-    if any(column_value(column, cell) != value_at[cell.position] for cell in cells):
-        found = f"pivot is {column.title}, but the seeds of a row stand in one place, as their mean"
-        hint = "name another column, or put the seed in the sweep, as grid: {seed: [0, 1]}"
-        yield Problem(pivot.position, found, hint=hint)
-        return
     positions = [first[position] for position in sorted(first)]
     values = list(dict.fromkeys(value_at[cell.position] for cell in positions))
     count = len(values) * sum(each.is_metric for each in table.columns)
