@@ -24,7 +24,7 @@ from runner.report.tables.render import render
 from runner.spec.cell_names import cell_reference
 from runner.store.queries import stored_experiments
 from runner.store.reference import REFERENCE_FILE
-from runner.store.watched import structure_version
+from runner.store.watched import run_endings, structure_version
 from runner.store.watching import CommitCounter, open_to_watch
 
 Name = tuple[str, str]
@@ -86,15 +86,22 @@ class Watch:
         return curve_lines(self._database, cells, metrics, axis)
 
     def _curve_cells(self, structure: Structure, positions: Sequence[int]) -> list[CurveCell]:
+        """Return cells with the runs that are drawn: as `plot`, without those that diverged or
+        failed where another is done; unlike it, with those that train."""
         keys: dict[int, list[str]] = {}
         for cell in structure.cells:
-            if cell.run_key:
+            if cell.run_key and cell.position in positions:
                 keys.setdefault(cell.position, []).append(cell.run_key)
-        return [
-            CurveCell(position, structure.names[position], tuple(keys[position]))
-            for position in dict.fromkeys(positions)
-            if position in keys
-        ]
+        endings = run_endings(self._database, {key for each in keys.values() for key in each})
+        found = []
+        for position in dict.fromkeys(positions):
+            runs = keys.get(position, [])
+            ended = {key: endings[key]["status"] for key in runs if key in endings}
+            if "done" in ended.values():
+                runs = [key for key in runs if ended.get(key, "done") == "done"]
+            if runs:
+                found.append(CurveCell(position, structure.names[position], tuple(runs)))
+        return found
 
     def points(self, name: Name) -> dict[str, Any]:
         """Return the numbers of each run beside its swept settings; see ``measured_points``.

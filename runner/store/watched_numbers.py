@@ -15,6 +15,11 @@ from runner.store.database import Database
 from runner.store.schema import attempts, metrics
 
 BATCH = 500
+NEWEST = (
+    " AND rerun = coalesce((SELECT rerun FROM latest_results AS l WHERE l.run_key = :key),"
+    " (SELECT max(rerun) FROM run_epochs AS e WHERE e.run_key = :key))"
+)
+"""Of a run's repetitions, the one that its result is of; without a result, the newest."""
 
 
 def epochs_read_and_trained(database: Database, run_keys: Collection[str]) -> tuple[int, int]:
@@ -56,16 +61,12 @@ def epoch_series(database: Database, run_keys: Collection[str]) -> dict[str, dic
         list of steps), each by epoch.
     """
     found: dict[str, dict[str, Any]] = {}
-    newest = (
-        " AND rerun = coalesce((SELECT rerun FROM latest_results AS l WHERE l.run_key = :key),"
-        " (SELECT max(rerun) FROM run_epochs AS e WHERE e.run_key = :key))"
-    )
     metrics = sa.text(
         "SELECT split || '_' || name AS metric, epoch, value FROM run_metrics WHERE run_key = :key"
-        f"{newest} ORDER BY metric, epoch"
+        f"{NEWEST} ORDER BY metric, epoch"
     )
     by_step = sa.text(
-        f"SELECT epoch, seconds, losses FROM run_steps WHERE run_key = :key{newest} ORDER BY epoch"
+        f"SELECT epoch, seconds, losses FROM run_steps WHERE run_key = :key{NEWEST} ORDER BY epoch"
     )
     with database.read() as connection:
         for key in run_keys:
@@ -84,16 +85,16 @@ def branch_points(
 ) -> dict[str, list[tuple[int, int]]]:
     """Return the (attempt, last epoch) pairs of which each run's record is made, in order."""
     query = sa.text(
-        "SELECT run_key, attempt_id, last_epoch FROM run_epochs WHERE rerun ="
-        " (SELECT max(rerun) FROM run_epochs AS e WHERE e.run_key = run_epochs.run_key)"
-        " ORDER BY run_key, first_epoch, attempt_id"
+        f"SELECT attempt_id, last_epoch FROM run_epochs WHERE run_key = :key{NEWEST}"
+        " ORDER BY first_epoch, attempt_id"
     )
-    found: dict[str, list[tuple[int, int]]] = {}
     with database.read() as connection:
-        for row in connection.execute(query):
-            if row.run_key in run_keys:
-                found.setdefault(row.run_key, []).append((row.attempt_id, row.last_epoch))
-    return found
+        return {
+            key: [
+                (row.attempt_id, row.last_epoch) for row in connection.execute(query, {"key": key})
+            ]
+            for key in run_keys
+        }
 
 
 def summary_numbers(
