@@ -80,7 +80,7 @@ def test_options_that_there_are_not_are_errors(verb: Any, spec: Path) -> None:
 @pytest.mark.parametrize("command", [running.run, planning.plan, verifying.verify])
 def test_commands_have_no_option_of_another_meaning(command: Any) -> None:
     parameters = set(inspect.signature(command).parameters)
-    own = {"spec", "sample", "probe", "actual", "full", "form", "no_download"}
+    own = {"spec", "sample", "probe", "actual", "full", "form", "no_download", "page"}
     assert parameters - own <= {field.name for field in fields(Request)}
 
 
