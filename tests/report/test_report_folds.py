@@ -7,6 +7,7 @@ import pytest
 from made_up import HEAD, MadeUp, filled, record_made_up
 
 from runner.api.plotting import PlotOptions, draw
+from runner.core.errors import UsageError
 from runner.core.run import Cell
 from runner.report.tables.render import FORMATS
 from runner.report.tables.table import to_records
@@ -94,3 +95,12 @@ def test_figures_say_that_they_are_over_folds(
     tmp_path: Path, kind: str, seeds: str, words: str
 ) -> None:
     assert words in captions(tmp_path, f"{FOLDS}seeds: {seeds}\n{TABLE}", kind)
+
+
+def test_folds_that_are_averaged_are_no_axis(tmp_path: Path) -> None:
+    database = open_database(tmp_path / "results.db")
+    record_made_up(database, tmp_path, FOLDS, of_fold)
+    database.close()
+    options = PlotOptions(kind="setting", x="data.fold.index", db=tmp_path / "results.db")
+    with pytest.raises(UsageError, match=r"--x data\.fold\.index: folds are averaged"):
+        draw(tmp_path / "made_up.yaml", options)

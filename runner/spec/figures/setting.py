@@ -10,6 +10,7 @@ from runner.core.errors import SpecError, UsageError
 from runner.core.run import Cell
 from runner.spec.figures.declared import DeclaredFigure
 from runner.spec.figures.kinds import SettingFigure
+from runner.spec.folds import FOLD_INDEX
 from runner.spec.names import setting_path, short_name
 from runner.spec.nodes import Node, to_node
 from runner.spec.tables.checks import table_problems
@@ -78,6 +79,10 @@ def _x_name(cells: Sequence[Cell], labels: Sequence[str], figure: DeclaredFigure
         raise UsageError(found, allowed=listed, suggestion=suggestion)
     if x == "seed" and x not in labels and not any(x in cell.swept for cell in cells):
         found = f"{figure.words('x')}: seeds are averaged"
+        raise UsageError(found, allowed=listed, hint="give another setting")
+    is_fold = x not in labels and f"{FOLD_INDEX}.".startswith(f"{x}.")
+    if is_fold and any(cell.fold for cell in cells):
+        found = f"{figure.words('x')}: folds are averaged"
         raise UsageError(found, allowed=listed, hint="give another setting")
     return x
 
