@@ -71,6 +71,12 @@ def test_tables_and_arrays_are_measured_as_the_same_images_in_folders(photos_run
     assert right[0] == right[1] + right[2]
 
 
+def test_a_table_of_test_images_alone_is_measured(photos_run: Path) -> None:
+    rows = [f"photos/{label}/{number}.png,{label},test" for label in CLASSES for number in (1, 2)]
+    Path("test.csv").write_text("\n".join(["path,label,split", *rows]))
+    assert api.evaluate("photos:0", ("test.csv", "test")).images == dict.fromkeys(CLASSES, 2)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -16,11 +16,13 @@ from runner.components.data.dataset import DataAccess
 from runner.components.data.finding import MissingData
 from runner.components.data.invalid import InvalidData
 from runner.components.data.joining import join_listings
+from runner.components.data.labelled import in_order
 from runner.components.data.listing import list_images
 from runner.components.data.split_folders import split_parts
 from runner.components.data.splitting import Split
 from runner.components.data.table import Table
 from runner.components.data.table_files import is_table
+from runner.components.data.table_rows import Row
 
 KINDS = "a folder, a table (.csv, .tsv, .jsonl, .parquet) or arrays (.npz)"
 
@@ -59,7 +61,8 @@ def data_at(path: Path, like: Table | None = None, called: Sequence[str] = ()) -
 
     Args:
         path: is there.
-        like: a table whose settings another one has, but for where it lies.
+        like: a table whose settings another one has, but for where it lies; then none of its images
+            need be for training.
         called: names of the classes of arrays with the labels 0, 1, 2 …; the labels when not given.
 
     Raises:
@@ -104,6 +107,19 @@ def _class_folders(folder: Path) -> DataAtPath:
 def _table(path: Path, like: Table | None) -> DataAtPath:
     where = {"path": str(path), "root": None}
     table = (like or Table(dataset="table", path=".")).model_copy(update=where)
-    listed = table.list_rows(DataAccess((Path(),), lambda root, names: []))
+    access = DataAccess((Path(),), lambda root, names: [])
+    if like is not None:
+        return _rows(*table.chosen_rows(access))
+    listed = table.list_rows(access)
     files = tuple(row.root / row.name for row in listed.rows)
     return DataAtPath("table", listed.classes, listed.labels, listed.splits, listed.left_out, files)
+
+
+def _rows(rows: Sequence[Row], _: str, notes: Sequence[str]) -> DataAtPath:
+    """Return the images of rows, whichever splits there are."""
+    classes = in_order({row.label for row in rows})
+    numbers = {name: number for number, name in enumerate(classes)}
+    labels = tuple(numbers[row.label] for row in rows)
+    splits = tuple(row.split for row in rows if row.split is not None)
+    files = tuple(row.root / row.name for row in rows)
+    return DataAtPath("table", classes, labels, splits, tuple(notes), files)

@@ -150,7 +150,19 @@ class Table(Choosing, FractionDataset):
         return rows_source(access, self.list_rows(access))
 
     def list_rows(self, access: DataAccess) -> ListedRows:
-        """Return the images, without looking into their files.
+        """Return the images by split, class and name, without looking into their files.
+
+        Raises:
+            MissingData: when a table or folder is not found.
+            InvalidData: when a table cannot be used; rows are named.
+            UnknownClasses: when a class in ``include`` is not there.
+            OSError: when a table cannot be read.
+        """
+        rows, where, notes = self.chosen_rows(access)
+        return listed_rows(rows, where, notes)
+
+    def chosen_rows(self, access: DataAccess) -> tuple[list[Row], str, list[str]]:
+        """Return the images, also where none is for training; the tables; and notes for people.
 
         Raises:
             MissingData: when a table or folder is not found.
@@ -174,7 +186,7 @@ class Table(Choosing, FractionDataset):
             rows = splits_by_folder(rows, where)
         refuse_parted(rows, where)
         there, notes = without_missing(rows, where)
-        return listed_rows(first_rows(there, self.per_class), where, notes)
+        return first_rows(there, self.per_class), where, notes
 
     def _rows(self, path: Path, folder: Path, split: Split | None, labels: set[str]) -> list[Row]:
         """Return the chosen rows of a table; add all of its labels to ``labels``."""
