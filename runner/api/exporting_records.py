@@ -11,11 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.api.frames import Framed, frame_of
-from runner.bind.exported_cells import ExportedCell, ExportedCells, exported_cells
+from runner.bind.exported_cells import (
+    ExportedCell,
+    ExportedCells,
+    Which,
+    exported_cells,
+    group_name,
+)
 from runner.bind.metric_names import names_for_export, with_export_names
 from runner.bind.request import several
 from runner.bind.workspace import workspace
 from runner.report.tables.declared import fill, stored_tables
+from runner.report.trackers.pictures import TrackedPicture, report_pictures
 from runner.report.trackers.tracker import Result, TrackedRun, TrackedTable, Tracker
 from runner.spec.cell_names import cell_reference
 from runner.store.database import Database
@@ -64,12 +71,14 @@ class ExportedRecords(Framed):
         look: the command that shows it, or "".
         runs: all that were asked for.
         tables: how many.
+        pictures: how many.
     """
 
     place: str
     look: str
     runs: tuple[ExportedRun, ...]
     tables: int
+    pictures: int
 
     def counts(self) -> dict[str, int]:
         """Return how many runs have which status, of those that there are."""
@@ -88,6 +97,7 @@ def export_records(
     place: str | Path | None = None,
     variant: str = "",
     db: str | Path | None = None,
+    figures: str | Path | None = None,
     follow: bool = False,
     on_progress: OnProgress = lambda done, total: None,
 ) -> ExportedRecords:
@@ -102,6 +112,7 @@ def export_records(
         place: the folder, or the URL of a server; by the tool when not given.
         variant: of the experiments.
         db: the database; results.db when not given.
+        figures: a folder that `report --figures` has written, whose pictures are exported too.
         follow: go on until no run is unfinished.
         on_progress: hears how many runs are looked at, of how many, also while nothing happens;
             what it raises ends the export.
@@ -122,14 +133,28 @@ def export_records(
             cells = exported_cells(database, wanted, variant)
             now = standing(database)
             if (cells, now) != before:
-                done = _export(database, tracker, cells, now, on_progress)
+                beside = _beside(database, cells.whole, figures)
+                runs = _export(database, tracker, cells, now, beside, on_progress)
                 before = (cells, now)
-            runs, tables = done
             if not follow or all(run.status != "unfinished" for run in runs):
-                return ExportedRecords(
-                    where, kind.look.format(place=shlex.quote(where)), runs, tables
-                )
+                look = kind.look.format(place=shlex.quote(where))
+                return ExportedRecords(where, look, runs, len(beside[0]), len(beside[1]))
             _wait(on_progress, sum(run.status != "unfinished" for run in runs), len(runs))
+
+
+def _beside(
+    database: Database, whole: Sequence[Which], figures: str | Path | None
+) -> tuple[list[TrackedTable], list[TrackedPicture]]:
+    """Return the tables of whole experiments, and the pictures of a report of one of them."""
+    tables = [
+        TrackedTable(group_name(ref.experiment, ref.variant), fill(database, ref))
+        for ref in stored_tables(database)
+        if (ref.experiment, ref.variant) in whole
+    ]
+    if figures is None:
+        return tables, []
+    groups = [group_name(*which) for which in whole]
+    return tables, report_pictures(Path(figures), groups)
 
 
 def _export(
@@ -137,15 +162,10 @@ def _export(
     tracker: Tracker,
     cells: ExportedCells,
     now: Standing,
+    beside: tuple[Sequence[TrackedTable], Sequence[TrackedPicture]],
     on_progress: OnProgress,
-) -> tuple[tuple[ExportedRun, ...], int]:
-    """Write what is new; return how runs stand, and how many tables there are."""
-    tables = [
-        TrackedTable(f"{ref.experiment}@{ref.variant}" if ref.variant else ref.experiment, data)
-        for ref in stored_tables(database)
-        if (ref.experiment, ref.variant) in cells.whole
-        for data in [fill(database, ref)]
-    ]
+) -> tuple[ExportedRun, ...]:
+    """Write what is new; return how runs stand."""
     found: list[ExportedRun] = []
     metrics = names_for_export(database)
     on_progress(0, len(cells.cells))
@@ -155,8 +175,9 @@ def _export(
             own = metrics.get(which, {})
             found.append(_export_run(database, tracker, each, now, own))
             on_progress(len(found), len(cells.cells))
-        tracker.write_tables(tables)
-    return tuple(found), len(tables)
+        tracker.write_tables(beside[0])
+        tracker.write_pictures(beside[1])
+    return tuple(found)
 
 
 def _export_run(

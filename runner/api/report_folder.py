@@ -43,7 +43,7 @@ class ReportFolder(Framed):
     @property
     def index(self) -> Path:
         """The file that shows all of it."""
-        from runner.report.folder import INDEX
+        from runner.report.folder_names import INDEX
 
         return self.path / INDEX
 
@@ -90,7 +90,8 @@ def write_report(
         UsageError: when nothing of the spec was run, or the folder holds anything else.
         DiskFull: when there is no room.
     """
-    from runner.report.folder import MANIFEST, writing_report
+    from runner.report.folder import writing_report
+    from runner.report.folder_names import MANIFEST
     from runner.report.own_folder import check_place
 
     place = check_place(Path(folder), MANIFEST, "report")

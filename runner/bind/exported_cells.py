@@ -39,8 +39,7 @@ class ExportedCell:
     @property
     def group(self) -> str:
         """The experiment with its variant."""
-        cell = self.cell
-        return f"{cell.experiment}@{cell.variant}" if cell.variant else cell.experiment
+        return group_name(self.cell.experiment, self.cell.variant)
 
     def run_name(self, rerun: int) -> str:
         """Return what its run is called within the experiment, and which repetition."""
@@ -61,6 +60,11 @@ class ExportedCells:
 
     cells: tuple[ExportedCell, ...]
     whole: tuple[Which, ...]
+
+
+def group_name(experiment: str, variant: str) -> str:
+    """Return what an experiment with its variant is called in other tools."""
+    return f"{experiment}@{variant}" if variant else experiment
 
 
 def exported_cells(database: Database, names: Sequence[str], variant: str) -> ExportedCells:

@@ -12,7 +12,7 @@ import typer
 from runner.cli.formatting import pluralize
 from runner.cli.options import Db, LookedFor, Reference, chosen_database
 from runner.components.download import show_bytes
-from runner.core.errors import UsageError
+from runner.core.errors import Interrupted, UsageError
 from runner.core.text import printable
 
 if TYPE_CHECKING:
@@ -95,6 +95,14 @@ def export(
         str,
         typer.Option(metavar="NAME", help="Records: of a variant, as `runner report` lists them."),
     ] = "",
+    figures: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Records: with the pictures of an earlier `report --figures FOLDER`.",
+            show_default=False,
+        ),
+    ] = None,
     follow: Annotated[
         bool,
         typer.Option("--follow", help="Records: go on until no run is unfinished, or Ctrl-C."),
@@ -113,10 +121,12 @@ def export(
         of_network = {"--format": form, "--out": out, "--weights": weights, "--data": own_data}
         _refuse(of_network, "is of a network, and --to writes records")
         place = _place(to, folder, url)
-        _export_records(to, names or [], place, variant, chosen_database(db, reference), follow)
+        source = chosen_database(db, reference)
+        options = {"place": place, "variant": variant, "figures": figures, "follow": follow}
+        _export_records(to, names or [], source, **options)
         return
-    of_records = {"--folder": folder, "--url": url, "--variant": variant, "--follow": follow}
-    _refuse(of_records, "is of records, which --to writes")
+    of_records = {"--folder": folder, "--url": url, "--variant": variant, "--figures": figures}
+    _refuse({**of_records, "--follow": follow}, "is of records, which --to writes")
     _refuse({"--reference": reference}, "has no networks, only records, which --to writes")
     if len(names or []) != 1:
         found = "no name is given" if not names else f"{len(names)} names, and one network"
@@ -166,27 +176,15 @@ def _export_network(name: str, form: str | None, out: Path | None, **options: An
     )
 
 
-def _export_records(
-    to: str,
-    names: Sequence[str],
-    place: str | Path | None,
-    variant: str,
-    db: str | None,
-    follow: bool,
-) -> None:
+def _export_records(to: str, names: Sequence[str], db: str | None, **options: Any) -> None:
     from runner import api
     from runner.cli.shown_files import FilesProgress
 
     with FilesProgress("export", what="runs") as progress:
-        found = api.export_records(
-            to,
-            names,
-            place=place,
-            variant=variant,
-            db=db,
-            follow=follow,
-            on_progress=progress.moved,
-        )
+        try:
+            found = api.export_records(to, names, db=db, on_progress=progress.moved, **options)
+        except Interrupted as error:
+            raise Interrupted(f"{error}; the same command goes on behind them") from None
     for run in found.runs:
         if run.message:
             typer.echo(f"{run.status}: {run.cell}: {printable(run.message)}", err=True)
@@ -198,4 +196,6 @@ def _export_records(
 def _in_words(found: ExportedRecords) -> str:
     counts = ", ".join(f"{count} {status}" for status, count in found.counts().items())
     runs = pluralize(len(found.runs), "run") + (f" ({counts})" if counts else "")
-    return f"{printable(found.place)}: {runs}, {pluralize(found.tables, 'table')}"
+    beside = [pluralize(found.tables, "table")]
+    beside += [pluralize(found.pictures, "picture")] if found.pictures else []
+    return f"{printable(found.place)}: {', '.join([runs, *beside])}"

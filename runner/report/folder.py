@@ -21,6 +21,7 @@ from runner.core.text import printable
 from runner.report.figures.options import as_file_part
 from runner.report.figures.page import save, style
 from runner.report.figures.rendering import DrawnFigure
+from runner.report.folder_names import FIGURES, INDEX, MANIFEST, TABLES
 from runner.report.tables.declared import TableRef
 from runner.report.tables.markup import markdown_text
 from runner.report.tables.render import csv_text, even_rows, render
@@ -30,8 +31,6 @@ from runner.spec.figures.declared import DeclaredFigure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-INDEX, MANIFEST = "README.md", "report.json"
-TABLES, FIGURES = "tables", "figures"
 TABLE_FORMATS = {".md": "markdown", ".csv": "csv", ".tex": "latex"}
 FIGURE_SUFFIXES = (".png", ".pdf")
 LONGEST_PART = 80

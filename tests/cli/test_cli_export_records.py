@@ -16,6 +16,8 @@ from commands import Call
         (("--to", "csv", "--data", "photos"), "--data is of a network"),
         (("--to", "csv", "--url", "x"), "--url is not for csv, which takes --folder"),
         (("tiny:0:0", "--url", "x"), "--url is of records, which --to writes"),
+        (("tiny:0:0", "--figures", "x"), "--figures is of records"),
+        (("--to", "csv", "--figures", "x"), "x is no folder of a report"),
         (("tiny:0:0", "--folder", "out"), "--folder is of records, which --to writes"),
         (("tiny:0:0", "--follow"), "--follow is of records"),
         (("tiny:0:0", "--variant", "profile quick"), "--variant is of records"),

@@ -1,10 +1,12 @@
-"""A grid that tests of exports share: done, diverged, failed and unfinished runs, and a table."""
+"""A grid that tests of exports share: runs that ended in every way, a table, and pictures."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from made_up import MadeUp, Recipe, record_made_up
+from PIL import Image
 
 from runner.core.run import Cell
 from runner.store.database import open_database
@@ -48,3 +50,14 @@ def record(folder: Path, recipe: Recipe = mixed) -> Path:
     with open_database(path) as database:
         record_made_up(database, folder, SPEC, recipe)
     return path
+
+
+def draw_report(folder: Path, of: str = "grid", color: str = "red") -> Path:
+    """Write a picture as `report --figures` leaves it, with its manifest; return the folder."""
+    place = folder / "report"
+    (place / "figures").mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (6, 4), color).save(place / "figures" / "curves.png")
+    files = ["README.md", "figures/curves.pdf", "figures/curves.png", "tables/grid.md"]
+    content = {"format": 1, "report": of, "files": files}
+    (place / "report.json").write_text(json.dumps(content), encoding="utf-8")
+    return place

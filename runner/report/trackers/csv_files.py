@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,6 +18,7 @@ from runner.bind.exported_cells import ExportedCell
 from runner.report.figures.options import as_file_part
 from runner.report.own_folder import check_place
 from runner.report.tables.render import csv_field, csv_text, even_rows, render
+from runner.report.trackers.pictures import TrackedPicture
 from runner.report.trackers.tracker import (
     STEP_LOSS,
     Result,
@@ -37,7 +39,7 @@ HEADERS = {
 
 
 class CsvTracker(Tracker):
-    """Files `runs.csv`, `epochs.csv`, `steps.csv`, `settings.csv` and `tables/` in a folder."""
+    """Files `runs.csv`, `epochs.csv`, `steps.csv`, `settings.csv`, `tables/` and `figures/`."""
 
     kind = "csv"
     default = "exports/csv"
@@ -99,6 +101,14 @@ class CsvTracker(Tracker):
                 name, number = f"{stem}-{number}.csv", number + 1
             self._names.append(name)
             self._text(name, render(table.data, "csv"))
+
+    def write_pictures(self, pictures: Sequence[TrackedPicture]) -> None:
+        """Copy each picture."""
+        for picture in pictures:
+            name = f"figures/{as_file_part(picture.group)}-{picture.path.name}"
+            self._names.append(name)
+            (self._folder / name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(picture.path, self._folder / name)
 
     def _begun(self, name: str, header: Sequence[str]) -> Any:
         file = (self._folder / name).open("w", encoding="utf-8", newline="")

@@ -1,4 +1,5 @@
-"""MLflow: a run there for each run, in an experiment of the same name, and one for the tables.
+"""MLflow: a run there for each run, in an experiment of the same name; tables and
+pictures have one each.
 
 How far a run is there is a tag of it. What is written again after a kill is the same number at the
 same step and moment, which MLflow keeps once.
@@ -10,26 +11,28 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from runner.bind.exported_cells import ExportedCell
 from runner.core.errors import UsageError
 from runner.core.text import printable
 from runner.report.figures.options import as_file_part
 from runner.report.tables.render import render
+from runner.report.trackers.pictures import TrackedPicture
 from runner.report.trackers.tracker import Result, TrackedRun, TrackedTable, Tracker
 from runner.report.trackers.written import Written, written
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+Content = TypeVar("Content")
 URL_VARIABLE = "MLFLOW_TRACKING_URI"
-RUN, STATE, TEXTS = "runner.run", "runner.written", "runner.tables"
-"""Tags: which run it is, how far it is there, and hashes of the tables."""
+RUN, STATE, DIGESTS = "runner.run", "runner.written", "runner.files"
+"""Tags: which run it is, how far it is there, and hashes of its artifacts."""
 
-TABLES = "tables"
+TABLES, FIGURES = "tables", "figures"
 UNUSUAL = re.compile(r"[^\w\-. :/]")
 """What no name of a parameter or tag may hold."""
 
@@ -117,27 +120,50 @@ class MlflowTracker(Tracker):
     def write_tables(self, tables: Sequence[TrackedTable]) -> None:
         """Keep the tables that have changed as artifacts of a run of their own."""
         for group in dict.fromkeys(table.group for table in tables):
-            there = self._known(group).get(TABLES)
-            known = {} if there is None else json.loads(there.data.tags.get(TEXTS, "{}"))
             texts = {
                 f"{as_file_part(table.name)}.{suffix}": render(table.data, form)
                 for table in tables
                 if table.group == group
                 for suffix, form in (("csv", "csv"), ("md", "markdown"))
             }
-            digests = {name: _digest(text) for name, text in texts.items()}
-            if digests == known:
-                continue
-            with _in_words(self._url):
-                if there is None:
-                    there = self._client.create_run(
-                        self._ids[group], tags={RUN: TABLES}, run_name=TABLES
-                    )
-                key = there.info.run_id
-                for name in (name for name in texts if known.get(name) != digests[name]):
-                    self._client.log_text(key, texts[name], name)
-                self._client.set_tag(key, TEXTS, json.dumps(digests))
-                self._client.set_terminated(key)
+            self._write_changed(group, TABLES, texts, _digest, self._log_text)
+
+    def write_pictures(self, pictures: Sequence[TrackedPicture]) -> None:
+        """Keep the pictures that have changed as artifacts of a run of their own."""
+        for group in dict.fromkeys(picture.group for picture in pictures):
+            own = {each.path.name: each for each in pictures if each.group == group}
+            self._write_changed(group, FIGURES, own, TrackedPicture.digest, self._log_picture)
+
+    def _log_text(self, key: str, name: str, text: str) -> None:
+        self._client.log_text(key, text, name)
+
+    def _log_picture(self, key: str, name: str, picture: TrackedPicture) -> None:
+        self._client.log_artifact(key, str(picture.path))
+
+    def _write_changed(
+        self,
+        group: str,
+        kind: str,
+        contents: Mapping[str, Content],
+        digest: Callable[[Content], str],
+        log: Callable[[str, str, Content], None],
+    ) -> None:
+        """Log artifacts that have changed to the run of an experiment that has this kind."""
+        there = self._known(group).get(kind)
+        known = {} if there is None else json.loads(there.data.tags.get(DIGESTS, "{}"))
+        digests = {name: digest(content) for name, content in contents.items()}
+        changed = [name for name in digests if known.get(name) != digests[name]]
+        if not changed:
+            return
+        with _in_words(self._url):
+            if there is None:
+                tags = {RUN: kind}
+                there = self._client.create_run(self._ids[group], tags=tags, run_name=kind)
+            key = there.info.run_id
+            for name in changed:
+                log(key, name, contents[name])
+            self._client.set_tag(key, DIGESTS, json.dumps({**known, **digests}))
+            self._client.set_terminated(key)
 
     def _known(self, group: str) -> Mapping[str, Any]:
         """Return the runs that exports have made in an experiment, which is made if need be."""

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from runner.artifacts.atomic import partial_path, put_file, remove_partial, whole_file
 from runner.bind.exported_cells import ExportedCell
 from runner.report.figures.options import as_file_part
 from runner.report.own_folder import refuse_folder
 from runner.report.tables.render import render
-from runner.report.trackers.tensorboard_protos import end, scalar, start, text
+from runner.report.trackers.pictures import TrackedPicture
+from runner.report.trackers.tensorboard_protos import end, image, scalar, start, text
 from runner.report.trackers.tracker import (
     RESULT,
     STEP_LOSS,
@@ -33,11 +34,12 @@ from runner.report.trackers.written import Written, written
 if TYPE_CHECKING:
     from tensorboard.compat.proto.event_pb2 import Event
 
+Content = TypeVar("Content")
 STATE = "runner.json"
 EVENTS, OURS = "events.out.tfevents.", ".runner"
 """TensorBoard reads files with the first in their names, one after the other."""
 
-TABLES = "tables"
+TABLES, FIGURES = "tables", "figures"
 LONGEST = 100
 """Characters of a folder's name that come from labels and settings."""
 
@@ -49,7 +51,7 @@ class State:
     Attributes:
         written: of a run; empty of tables.
         files: how many there are.
-        texts: hashes of the tables, by name.
+        texts: hashes of tables or pictures, by name.
     """
 
     written: Written = field(default_factory=Written)
@@ -108,21 +110,33 @@ class TensorboardTracker(Tracker):
     def write_tables(self, tables: Sequence[TrackedTable]) -> None:
         """Write the tables that have changed, as texts; earlier ones stay as earlier steps."""
         for group in dict.fromkeys(table.group for table in tables):
-            folder = self._place / as_file_part(group) / TABLES
-            state = _read(folder) or State()
-            _drop_after(folder, state.files)
-            texts = {
-                table.name: render(table.data, "markdown")
-                for table in tables
-                if table.group == group
-            }
-            digests = {name: _digest(text) for name, text in texts.items()}
-            changed = [name for name in texts if state.texts.get(name) != digests[name]]
-            if changed:
-                from time import time
+            own = [table for table in tables if table.group == group]
+            texts = {table.name: render(table.data, "markdown") for table in own}
+            self._write_changed(group, TABLES, texts, _digest, text)
 
-                events = [text(name, texts[name], state.files, time()) for name in changed]
-                _add(folder, events, replace(state, texts={**state.texts, **digests}))
+    def write_pictures(self, pictures: Sequence[TrackedPicture]) -> None:
+        """Write the pictures that have changed; earlier ones stay as earlier steps."""
+        for group in dict.fromkeys(picture.group for picture in pictures):
+            own = {each.name: each for each in pictures if each.group == group}
+            self._write_changed(group, FIGURES, own, TrackedPicture.digest, image)
+
+    def _write_changed(
+        self,
+        group: str,
+        kind: str,
+        contents: Mapping[str, Content],
+        digest: Callable[[Content], str],
+        make_event: Callable[[str, Content, int], Event],
+    ) -> None:
+        """Write what has changed of an experiment's tables or pictures, as a further step."""
+        folder = self._place / as_file_part(group) / kind
+        state = _read(folder) or State()
+        _drop_after(folder, state.files)
+        digests = {name: digest(content) for name, content in contents.items()}
+        changed = [name for name in digests if state.texts.get(name) != digests[name]]
+        if changed:
+            events = [make_event(name, contents[name], state.files) for name in changed]
+            _add(folder, events, replace(state, texts={**state.texts, **digests}))
 
     def _found(self, run: TrackedRun) -> tuple[Path, State]:
         """Return the folder of a run, and what it holds, without what a killed export left."""

@@ -1,13 +1,15 @@
-"""Events as TensorBoard reads them: numbers, texts, settings, and how a run ended.
+"""Events as TensorBoard reads them: numbers, texts, pictures, settings, and how a run ended.
 
 The package `tensorboard` is imported where one is made.
 """
 
 from __future__ import annotations
 
+from time import time
 from typing import TYPE_CHECKING, Any
 
 from runner.report.tables.markup import markdown_text
+from runner.report.trackers.pictures import TrackedPicture
 from runner.report.trackers.tracker import TrackedRun
 
 if TYPE_CHECKING:
@@ -24,11 +26,28 @@ def scalar(tag: str, value: float, step: int, moment: float) -> Event:
     return Event(wall_time=moment, step=step, summary=summary)
 
 
-def text(name: str, content: str, step: int, moment: float) -> Event:
-    """Return a text, which is Markdown."""
+def text(name: str, content: str, step: int) -> Event:
+    """Return a text, which is Markdown, of this moment."""
     from tensorboard.compat.proto.event_pb2 import Event
 
-    return Event(wall_time=moment, step=step, summary=_text_summary({name: content}))
+    return Event(wall_time=time(), step=step, summary=_text_summary({name: content}))
+
+
+def image(name: str, picture: TrackedPicture, step: int) -> Event:
+    """Return a picture, a PNG file, at the moment when it was written."""
+    from PIL import Image
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+    path = picture.path
+    with Image.open(path) as opened:
+        width, height = opened.size
+        channels = len(opened.getbands())
+    shown = Summary.Image(
+        height=height, width=width, colorspace=channels, encoded_image_string=path.read_bytes()
+    )
+    summary = Summary(value=[Summary.Value(tag=name, image=shown)])
+    return Event(wall_time=path.stat().st_mtime, step=step, summary=summary)
 
 
 def _text_summary(texts: dict[str, str]) -> Summary:

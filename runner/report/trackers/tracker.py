@@ -14,6 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from runner.bind.exported_cells import ExportedCell
 from runner.report.tables.table import TableData
+from runner.report.trackers.pictures import TrackedPicture
 from runner.spec.cell_names import cell_reference
 from runner.store.run_history import RecordedEpoch, RunHistory
 
@@ -232,6 +233,10 @@ class Tracker(AbstractContextManager["Tracker"], ABC):
     @abstractmethod
     def write_tables(self, tables: Sequence[TrackedTable]) -> None:
         """Write tables as they are now."""
+
+    @abstractmethod
+    def write_pictures(self, pictures: Sequence[TrackedPicture]) -> None:
+        """Write pictures as they are now."""
 
 
 def _points(epoch: RecordedEpoch, before: int) -> Iterator[Point]:

@@ -22,6 +22,7 @@ from runner.bind.exported_cells import ExportedCell
 from runner.core.text import printable
 from runner.report.own_folder import refuse_folder
 from runner.report.tables.table import to_records
+from runner.report.trackers.pictures import TrackedPicture
 from runner.report.trackers.tracker import (
     STEP_LOSS,
     Result,
@@ -105,6 +106,20 @@ class WandbTracker(Tracker):
                 rows: list[Any] = [list(record.values()) for record in records]
                 shown = wandb.Table(columns=list(records[0]), data=rows, allow_mixed_types=True)
                 logged.log({table.name: shown})
+            self._done[name] = digest
+
+    def write_pictures(self, pictures: Sequence[TrackedPicture]) -> None:
+        """Write pictures that have changed, each as a run of its own; earlier ones stay."""
+        for picture in pictures:
+            digest = picture.digest()
+            name = f"{picture.group}/figure {picture.name}"
+            if self._done.get(name) == digest:
+                continue
+            given = {"name": f"figure {picture.name}", "group": "figures"}
+            with self._run(picture.group, f"figure-{digest}", True, **given) as logged:
+                import wandb
+
+                logged.log({picture.name: wandb.Image(str(picture.path))})
             self._done[name] = digest
 
     @contextmanager
