@@ -88,9 +88,10 @@ window.Page = {};
     }
     async get(path, parameters) {
       if (path === "curves") {
-        const { cells, ...others } = parameters;
+        const { cells, metrics, ...others } = parameters;
         const chosen = new Set(cells.split(",").map(Number));
-        return this.find(path, others).filter((line) => chosen.has(line.position));
+        const lines = metrics.split(",").flatMap((each) => this.find(path, { ...others, metrics: each }));
+        return lines.filter((line) => chosen.has(line.position));
       }
       if (path === "difference") {
         const { first, second, ...others } = parameters;

@@ -32,9 +32,21 @@
     }
   }
 
+  // What can be drawn: each metric, and of what several splits have, all of them in one.
   function choices(items) {
-    return (items.get("metrics") || { names: [] }).names;
+    const names = (items.get("metrics") || { names: [] }).names;
+    const splits = new Map();
+    for (const name of names) {
+      const measure = name.replace(SPLIT, "");
+      splits.set(measure, [...(splits.get(measure) || []), name]);
+    }
+    const whole = [...splits].filter(([, of]) => of.length > 1).map(([measure, of]) => [of.join(), measure + ": " + of.map(splitOf).join(", ")]);
+    return [...names.map((name) => [name, name.replaceAll("_", " ")]), ...whole];
   }
+
+  const SPLIT = /^(train_eval|train|val|test)_/;
+  const SPLITS = { val: [], train: [8, 4], train_eval: [10, 3, 2, 3], test: [2, 3] };
+  const splitOf = (metric) => (metric.match(SPLIT) || ["", "val"])[1];
 
   // Aligned columns for uPlot: x, then for each line its mean, and its range where seeds differ.
   function columns(lines) {
@@ -77,9 +89,10 @@
       const before = [...Page.chosen.keys()].join();
       takeChosen(items);
       const state = Page.state();
-      const names = choices(items);
+      const options = choices(items);
+      const names = options.map(([value]) => value);
       if (this.metric.options.length !== names.length) {
-        this.metric.replaceChildren(...names.map((value) => element("option", { value }, value.replaceAll("_", " "))));
+        this.metric.replaceChildren(...options.map(([value, text]) => element("option", { value }, text)));
       }
       const preferred = names.includes("val_accuracy") ? "val_accuracy" : names[0] || "";
       const metric = names.includes(state.get("metric")) ? state.get("metric") : preferred;
@@ -128,7 +141,7 @@
     draw() {
       const lines = this.lines.filter((line) => Page.chosen.has(line.position));
       const data = columns(lines);
-      const shape = [this.asked, lines.map((line) => line.position + "/" + line.seeds).join()].join(" ");
+      const shape = [this.asked, lines.map((line) => line.position + "/" + line.metric + "/" + line.seeds).join()].join(" ");
       this.describe(lines);
       if (this.plot && shape === this.shape) {
         const { min, max } = this.plot.scales.x;
@@ -152,7 +165,8 @@
       for (const line of lines) {
         const number = Page.chosen.get(line.position);
         const colour = Page.colour(number);
-        series.push({ label: line.name || "run", stroke: colour, width: 2, dash: Page.dash(number), spanGaps: true, points: { show: line.x.length < 2, size: 6 } });
+        const dash = this.several() ? SPLITS[splitOf(line.metric)] : Page.dash(number);
+        series.push({ label: line.name || "run", stroke: colour, width: 2, dash, spanGaps: true, points: { show: line.x.length < 2, size: 6 } });
         if (line.seeds > 1) {
           series.push({ stroke: "transparent", spanGaps: true, points: { show: false } }, { stroke: "transparent", spanGaps: true, points: { show: false } });
           bands.push({ series: [series.length - 2, series.length - 1], fill: colour + "2e" });
@@ -175,19 +189,25 @@
       };
     }
 
+    several() {
+      return this.metric.value.includes(",");
+    }
+
     describe(lines) {
-      const what = this.metric.value.replaceAll("_", " ") + " by " + this.axis.value;
+      const named = this.metric.selectedOptions[0];
+      const what = (named ? named.textContent : "nothing") + " by " + this.axis.value;
       Page.setAttribute(this.box, "aria-label", what + " of " + Page.count(lines.length, "cell"));
       const bands = lines.some((line) => line.seeds > 1);
-      Page.setText(this.words, lines.length ? "Drag to zoom, double click to see all." + (bands ? " Bands are the range over seeds or folds." : "") : "Nothing is recorded of the chosen cells yet.");
+      Page.setText(this.words, lines.length ? "Drag to zoom, double click to see all." + (bands ? " Bands are the range over seeds or folds." : "") + (this.several() ? " Validation is solid, training dashed, test dotted." : "") : "Nothing is recorded of the chosen cells yet.");
       this.legend.replaceChildren(
         ...lines.map((line) => {
           const mark = element("span", { class: "swatch" });
           mark.style.background = Page.colour(Page.chosen.get(line.position));
           const last = line.mean[line.mean.length - 1];
-          const other = lines.find((each) => each.position === line.shared_with);
+          const other = lines.find((each) => each.position === line.shared_with && each.metric === line.metric);
+          const split = this.several() ? " " + splitOf(line.metric).replace("_", " ") : "";
           const shared = other ? " (from " + this.axis.value + " " + Page.number(line.shared_until) + "; before as " + (other.name || "run") + ")" : "";
-          return element("li", { "data-position": line.position, "data-points": line.x.length }, mark, " " + (line.name || "run") + " " + Page.number(last) + shared);
+          return element("li", { "data-position": line.position, "data-points": line.x.length }, mark, " " + (line.name || "run") + split + " " + Page.number(last) + shared);
         }),
       );
     }

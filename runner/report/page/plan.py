@@ -191,6 +191,8 @@ def _named(structure: Structure, node: _Node) -> str:
         and any(each.swept.get(path, _NOTHING) != value for each in structure.cells)
     }
     parts = [settings_words(common)] if common else []
+    if len({each.position for each in cells}) == 1 and cells[0].labels:
+        parts = [structure.names[cells[0].position]]
     for name, values in (
         ("fold", {each.fold for each in cells}),
         ("seed", {each.seed for each in cells}),
