@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,11 @@ from runner.bind.workspace import REFERENCE, workspace
 from runner.components.settings import METRIC_SPLITS
 from runner.core.artifacts import analysis_name
 from runner.core.errors import RunnerError, UsageError
+from runner.spec.experiment import build_experiment
+from runner.spec.nodes import to_node
+from runner.spec.variants import variant_choice
 from runner.store.progress import artifact_digests
+from runner.store.queries import stored_experiments
 from runner.store.reference import REFERENCE_FILE
 from runner.store.watching import open_to_watch
 
@@ -31,6 +35,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from runner.engine.kept_logits import KeptLogits
+
+AUGMENTED = "augmentations"
+"""Of a figure of the pipeline, which is no analysis."""
 
 MOST_BYTES = 256 << 20
 """Of pictures that are kept; the ones that were not asked for longest go first."""
@@ -80,6 +87,8 @@ class Pictures:
             for each in named
             if each["made"] and each["kind"] in OF_ONE_RUN
         ]
+        if record["settings"]["train"].get("augment") is not None and record["cells"]:
+            figures.append({"key": AUGMENTED, "kind": AUGMENTED, "name": AUGMENTED})
         return {"figures": figures, "confusions": list(self._confusions(record))}
 
     def figure(self, run: str, analysis: str) -> list[dict[str, Any]]:
@@ -87,7 +96,8 @@ class Pictures:
 
         Args:
             run: as of :meth:`of_run`.
-            analysis: its key.
+            analysis: its key; or "augmentations", of what its pipeline makes of images, which needs
+                the data.
 
         Returns:
             ``name`` and ``digest`` of each page.
@@ -99,6 +109,9 @@ class Pictures:
         from runner.report.figures.page import style
 
         record = find_record(self._database, run)
+        if analysis == AUGMENTED:
+            pages = self._augmented(record["cells"])
+            return [{"name": AUGMENTED, "digest": self._keep(_png(each))} for each in pages]
         named = with_names(self._database, record)
         made = next((each for each in named if each["analysis_key"] == analysis), None)
         if made is None or not made["made"] or made["kind"] not in FIGURES:
@@ -115,6 +128,30 @@ class Pictures:
                 {"name": name or title, "digest": self._keep(_png(each))}
                 for name, each in figures.items()
             ]
+
+    def _augmented(self, cells: Sequence[Mapping[str, Any]]) -> Iterator[Figure]:
+        """Yield the pages that show images beside what the pipeline of a cell makes of them."""
+        from runner.report.figures.options import PlotOptions, asked_figure
+        from runner.report.figures.page import style
+        from runner.report.figures.rendering import draw_figure
+
+        if not cells:
+            raise UsageError("no experiment asks for this run any more")
+        cell = cells[0]
+        stored = next(
+            each
+            for each in stored_experiments(self._database)
+            if (each.name, each.variant) == (cell["experiment"], cell["variant"])
+        )
+        profile, sets = variant_choice(stored.variant)
+        tree = to_node(stored.document)
+        experiment = build_experiment(tree, Path(stored.path), profile, sets)
+        chosen = [each for each in experiment.cells if each.cell.position == cell["position"]]
+        figure = asked_figure(experiment, PlotOptions(AUGMENTED))
+        with style():
+            drawn = draw_figure(experiment, figure, chosen[:1], self._home, "")
+            for _, page in drawn.pages:
+                yield page
 
     def _arrays(self, stage_key: str) -> Mapping[str, NDArray[Any]]:
         artifact = analysis_name(stage_key)

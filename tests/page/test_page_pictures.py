@@ -27,7 +27,7 @@ SPEC = """
 name: seen
 data: {dataset: digits, resize: 16}
 model: {name: convnet, filters: [4]}
-train: {epochs: 1, batch_size: 64}
+train: {epochs: 1, batch_size: 64, augment: [{name: RandomRotation, degrees: 30}]}
 analyses:
   first: filters
   confused: {name: predictions, split: test}
@@ -89,6 +89,7 @@ def test_figures_of_analyses_are_drawn_when_asked_for(client: TestClient) -> Non
     assert {each["name"]: each["kind"] for each in figures} == {
         "first": "filters",
         "confused": "predictions",
+        "augmentations": "augmentations",
     }
     for each in figures:
         pages = client.get(f"/figure?{OF}&analysis={each['key']}").json()
