@@ -21,6 +21,7 @@ from runner.bind.exported_cells import (
 from runner.bind.metric_names import names_for_export, with_export_names
 from runner.bind.request import several
 from runner.bind.workspace import workspace
+from runner.core.text import without_login
 from runner.report.tables.declared import fill, stored_tables
 from runner.report.trackers.pictures import TrackedPicture, report_pictures
 from runner.report.trackers.tracker import Result, TrackedRun, TrackedTable, Tracker
@@ -67,7 +68,7 @@ class ExportedRecords(Framed):
     """What another tool shows now.
 
     Attributes:
-        place: the folder or the URL.
+        place: the folder or the URL, without a login.
         look: the command that shows it, or "".
         runs: all that were asked for.
         tables: how many.
@@ -137,8 +138,9 @@ def export_records(
                 runs = _export(database, tracker, cells, now, beside, on_progress)
                 before = (cells, now)
             if not follow or all(run.status != "unfinished" for run in runs):
-                look = kind.look.format(place=shlex.quote(where))
-                return ExportedRecords(where, look, runs, len(beside[0]), len(beside[1]))
+                shown = without_login(where)
+                look = kind.look.format(place=shlex.quote(shown))
+                return ExportedRecords(shown, look, runs, len(beside[0]), len(beside[1]))
             _wait(on_progress, sum(run.status != "unfinished" for run in runs), len(runs))
 
 

@@ -16,6 +16,9 @@ ONE_LINE = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029{SURROGATES}]")
 ESCAPED_BYTES = range(0xDC80, 0xDD00)
 """Surrogates that stand for bytes of a file name."""
 
+LOGIN = re.compile(r"(?<=://)[^/@]*@")
+"""Who is asking, in a URL, with a password."""
+
 SHOWN_NAMES = 4
 
 
@@ -27,6 +30,11 @@ def printable(text: str) -> str:
 def storable(text: str) -> str:
     r"""Return text that UTF-8 can encode; other bytes are escaped, as ``\xe9``."""
     return STORABLE.sub(_escaped, text)
+
+
+def without_login(url: str) -> str:
+    """Return a URL as it may be printed: without user and password."""
+    return LOGIN.sub("…@", url)
 
 
 def first_breaking_character(text: str) -> str | None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.core.text import first_breaking_character, printable, storable
+from runner.core.text import first_breaking_character, printable, storable, without_login
 
 ANY = st.text(st.characters(exclude_categories=()))
 
@@ -40,3 +40,17 @@ def test_storable_text_keeps_its_lines(text: str) -> None:
     stored.encode("utf-8")
     assert stored.count("\n") == text.count("\n")
     assert storable(stored) == stored
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://me:secret@host:5000/x", "http://…@host:5000/x"),
+        ("https://token@host", "https://…@host"),
+        ("sqlite:////home/a@b/mlflow.db", "sqlite:////home/a@b/mlflow.db"),
+        ("http://host/a@b", "http://host/a@b"),
+        ("mlflow.db", "mlflow.db"),
+    ],
+)
+def test_login_of_a_url_is_not_shown(url: str, shown: str) -> None:
+    assert without_login(url) == shown

@@ -73,13 +73,14 @@ def test_tensorboard_reads_settings_as_hyperparameters_and_how_a_run_ended(
     from tensorboard.plugins.hparams import api_pb2, metadata
 
     api.export_records("tensorboard", place=place, db=record(tmp_path))
-    ended = {}
+    ended, groups = {}, set[str]()
     for run in ("slow-=1-seed=0", "fast-seed=0", "fast-seed=1"):
         found = read(f"grid/{run}").summary_metadata
         start = found[metadata.SESSION_START_INFO_TAG].plugin_data.content
         info = metadata.parse_session_start_info_plugin_data(start)
         assert info.hparams["model.hidden"].string_value == "[4]"
         assert info.hparams["experiment"].string_value == "grid"
+        groups.add(info.group_name)
         rate = info.hparams["train.optimizer.lr"].number_value
         end = found[metadata.SESSION_END_INFO_TAG].plugin_data.content
         ended[run] = (rate, metadata.parse_session_end_info_plugin_data(end).status)
@@ -88,6 +89,7 @@ def test_tensorboard_reads_settings_as_hyperparameters_and_how_a_run_ended(
         "fast-seed=0": (0.1, api_pb2.STATUS_FAILURE),
         "fast-seed=1": (0.1, api_pb2.STATUS_FAILURE),
     }
+    assert len(groups) == 3
     (text,) = read("grid/fast-seed=0").Tensors("run")
     assert b"| status | diverged |" in text.tensor_proto.string_val[0]
     (table,) = read("grid/tables").Tensors("grid")
@@ -219,3 +221,22 @@ def test_tables_that_change_are_further_steps(tmp_path: Path, place: Path, read:
         for each in read("grid/tables").Tensors("grid")
     ]
     assert steps == [(0, True), (1, False)]
+
+
+def test_two_exports_to_one_folder_wait_for_each_other(tmp_path: Path, place: Path) -> None:
+    from threading import Thread
+
+    from runner.report.trackers.tensorboard_events import TensorboardTracker
+
+    db = record(tmp_path)
+    other = Thread(
+        target=api.export_records, args=("tensorboard",), kwargs={"place": place, "db": db}
+    )
+    with TensorboardTracker(str(place)):
+        other.start()
+        other.join(0.3)
+        assert other.is_alive()
+        assert files(place) == {}
+    other.join(20)
+    assert not other.is_alive()
+    assert "grid/fast-seed=0/runner.json" in files(place)

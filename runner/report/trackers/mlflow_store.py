@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from runner.bind.exported_cells import ExportedCell
 from runner.core.errors import UsageError
-from runner.core.text import printable
+from runner.core.text import printable, without_login
 from runner.report.figures.options import as_file_part
 from runner.report.tables.render import render
 from runner.report.trackers.pictures import TrackedPicture
@@ -216,7 +216,7 @@ def _in_words(url: str) -> Iterator[None]:
         yield
     except MlflowException as error:
         said = printable(str(error).strip().partition("\n")[0])
-        raise UsageError(f"MLflow at {printable(url)}: {said}") from error
+        raise UsageError(f"MLflow at {printable(without_login(url))}: {said}") from error
 
 
 def _state(run: Any) -> Written:

@@ -12,9 +12,10 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from runner.artifacts.atomic import partial_path, put_file, remove_partial, whole_file
+from runner.artifacts.lock import waited_for
 from runner.bind.exported_cells import ExportedCell
 from runner.report.figures.options import as_file_part
 from runner.report.own_folder import refuse_folder
@@ -79,8 +80,15 @@ class TensorboardTracker(Tracker):
         """
         self._place = refuse_folder(Path(place))
 
-    def __exit__(self, *_: object) -> None:
-        """Do nothing: every file is whole by now."""
+    def __enter__(self) -> TensorboardTracker:
+        self._place.mkdir(parents=True, exist_ok=True)
+        self._lock = waited_for(self._place)  # two exports would take each other's files away
+        self._lock.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        """Let other exports write: every file is whole by now."""
+        self._lock.__exit__(*error)
 
     def has(self, cell: ExportedCell, result: Result) -> bool:
         """Return whether the run of a cell is there with this result."""

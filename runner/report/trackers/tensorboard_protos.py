@@ -76,7 +76,7 @@ def start(run: TrackedRun) -> Event:
     from tensorboard.plugins.hparams import metadata, plugin_data_pb2
 
     info = plugin_data_pb2.SessionStartInfo(
-        group_name=f"{run.group}/{run.where.name or run.where.cell.position}",
+        group_name=f"{run.group}/{run.name}",  # of a group, the settings of one run are shown
         start_time_secs=run.started,
     )
     tags = {name: run.tags()[name] for name in ("experiment", "variant", "name", "seed", "fold")}

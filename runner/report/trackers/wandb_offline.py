@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.artifacts.atomic import whole_file
+from runner.artifacts.lock import waited_for
 from runner.bind.exported_cells import ExportedCell
 from runner.core.text import printable
 from runner.report.own_folder import refuse_folder
@@ -61,17 +62,23 @@ class WandbTracker(Tracker):
         self._place = refuse_folder(Path(place))
 
     def __enter__(self) -> WandbTracker:
+        self._place.mkdir(parents=True, exist_ok=True)
+        self._lock = waited_for(self._place)  # two exports would take each other's runs away
+        self._lock.__enter__()
         self._stored = _read(self._place / STATE)
         self._done = dict(self._stored)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *error: Any) -> None:
         """Say which runs are whole, once the process of the package has written them and ended."""
-        if self._done != self._stored:
-            import wandb
+        try:
+            if self._done != self._stored:
+                import wandb
 
-            wandb.teardown()
-            self._store()
+                wandb.teardown()
+                self._store()
+        finally:
+            self._lock.__exit__(*error)
 
     def has(self, cell: ExportedCell, result: Result) -> bool:
         """Return whether the run of a cell is there with this result."""
@@ -137,7 +144,6 @@ class WandbTracker(Tracker):
 
         for left in (self._place / RUNS).glob(f"offline-run-*-{identity}"):
             shutil.rmtree(left)
-        self._place.mkdir(parents=True, exist_ok=True)
         logged = wandb.init(
             project=NO_PROJECT.sub("-", experiment),
             id=identity,
