@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 
@@ -20,6 +21,18 @@ LOOPBACK = "127.0.0.1"
 TOKEN_VARIABLE = "RUNNER_PAGE_TOKEN"
 LEAST_TOKEN = 16
 """Characters of a token of one's own: shorter ones can be guessed."""
+
+
+class _Server(uvicorn.Server):
+    """Lets requests for news end as soon as the server is told to."""
+
+    def __init__(self, config: uvicorn.Config, on_exit: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_exit = on_exit
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._on_exit()
+        super().handle_exit(sig, frame)
 
 
 class PageServer:
@@ -74,7 +87,7 @@ class PageServer:
             server_header=False,
             timeout_graceful_shutdown=1,
         )
-        self._server = uvicorn.Server(config)
+        self._server = _Server(config, self._page.close)
         shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
         shown = f"[{shown}]" if ":" in shown else shown
         self.address = f"http://{shown}:{self.port}/?token={self.token}"
