@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -50,7 +51,7 @@ MOST_IMAGES = 60
 
 
 class Pictures:
-    """The pictures of one database. Its methods are for one thread at a time."""
+    """The pictures of one database. Its methods, but :meth:`png`, are for one thread at a time."""
 
     def __init__(self, db: str | Path | None = None) -> None:
         """Open the database; arguments and errors as :class:`runner.api.watching.Watch`."""
@@ -58,6 +59,7 @@ class Pictures:
         is_reference = self._home.database_path == REFERENCE
         self._database = open_to_watch(REFERENCE_FILE if is_reference else self._home.database_path)
         self._held: OrderedDict[str, bytes] = OrderedDict()
+        self._holding = threading.Lock()
 
     def of_run(self, run: str) -> dict[str, Any]:
         """Return which pictures there are of a run, as JSON values; none is drawn yet.
@@ -204,11 +206,12 @@ class Pictures:
         ]
 
     def png(self, digest: str) -> bytes | None:
-        """Return a picture that was drawn, or None for any other digest."""
-        found = self._held.get(digest)
-        if found is not None:
-            self._held.move_to_end(digest)
-        return found
+        """Return a picture that was drawn, or None for any other digest; from any thread."""
+        with self._holding:
+            found = self._held.get(digest)
+            if found is not None:
+                self._held.move_to_end(digest)
+            return found
 
     def close(self) -> None:
         """Close the database."""
@@ -237,10 +240,11 @@ class Pictures:
 
     def _keep(self, png: bytes) -> str:
         digest = hashlib.sha256(png).hexdigest()
-        self._held[digest] = png
-        self._held.move_to_end(digest)
-        while sum(map(len, self._held.values())) > MOST_BYTES and len(self._held) > 1:
-            self._held.popitem(last=False)
+        with self._holding:
+            self._held[digest] = png
+            self._held.move_to_end(digest)
+            while sum(map(len, self._held.values())) > MOST_BYTES and len(self._held) > 1:
+                self._held.popitem(last=False)
         return digest
 
 

@@ -6,14 +6,15 @@ Knows HTTP; what is answered comes from the database's :class:`runner.api.watchi
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
+import traceback
 from collections.abc import Callable
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -22,6 +23,8 @@ from runner.api.watching import Name, Watch
 from runner.core.errors import RunnerError, UsageError
 from runner.page.assets import STATIC, page_html
 from runner.page.changes import LOOK_SECONDS, Changes
+from runner.page.json_text import json_text
+from runner.page.threads import in_thread
 
 WAIT_SECONDS = 20.0
 """How long a request for news is held open."""
@@ -58,7 +61,8 @@ class PageApp:
                 Route("/images", self._images),
                 Route("/picture/{digest}", self._picture),
                 Mount("/static", StaticFiles(directory=STATIC)),
-            ]
+            ],
+            exception_handlers={Exception: _mistake},
         )
 
     def close(self) -> None:
@@ -76,11 +80,11 @@ class PageApp:
         waited = 0.0
         try:
             while cursor and waited < WAIT_SECONDS and not self._is_closing:
-                if await run_in_threadpool(self._changes.has_news, name, cursor):
+                if await in_thread(self._changes.has_news, name, cursor):
                     break
                 await asyncio.sleep(LOOK_SECONDS)
                 waited += LOOK_SECONDS
-            text = await run_in_threadpool(self._changes.after, name, cursor)
+            text = await in_thread(self._changes.after, name, cursor)
         except RunnerError as error:
             return _problem(error)
         return Response(text, media_type=JSON)
@@ -132,8 +136,7 @@ class PageApp:
         )
 
     async def _picture(self, request: Request) -> Response:
-        with self._drawing:
-            png = self._pictures.png(request.path_params["digest"])
+        png = self._pictures.png(request.path_params["digest"])
         if png is None:
             return _problem(UsageError("no such picture"))
         return Response(png, media_type="image/png")
@@ -156,11 +159,11 @@ class PageApp:
         def answer() -> Response:
             try:
                 with lock or self._lock:
-                    return JSONResponse(made())
+                    return Response(json_text(made()), media_type=JSON)
             except RunnerError as error:
                 return _problem(error)
 
-        return await run_in_threadpool(answer)
+        return await in_thread(answer)
 
 
 def _name(request: Request) -> Name:
@@ -170,4 +173,11 @@ def _name(request: Request) -> Name:
 
 def _problem(error: RunnerError) -> Response:
     status = 404 if isinstance(error, UsageError) else 500
-    return JSONResponse({"problem": str(error)}, status)
+    return Response(json_text({"problem": str(error)}), status, media_type=JSON)
+
+
+def _mistake(_: Request, error: Exception) -> Response:
+    """Say on the page, and whole on standard error, what no part of the program expected."""
+    traceback.print_exception(error, file=sys.stderr)
+    found = f"a mistake of this program: {type(error).__name__}: {error}"
+    return Response(json_text({"problem": found}), 500, media_type=JSON)

@@ -13,6 +13,7 @@ import time
 from typing import Any
 
 from runner.api.watching import Name, Watch
+from runner.page.json_text import json_text
 
 LOOK_SECONDS = 0.4
 """Between two looks for a commit."""
@@ -39,7 +40,7 @@ class _Followed:
     def take(self, items: dict[str, Any]) -> None:
         """Note what is another than before."""
         number = self.number + 1
-        texts = {key: json.dumps(value, separators=(",", ":")) for key, value in items.items()}
+        texts = {key: json_text(value) for key, value in items.items()}
         changed = {
             key: (text, number)
             for key, text in texts.items()

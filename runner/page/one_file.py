@@ -21,6 +21,7 @@ from runner.api.watching import Name, Watch
 from runner.artifacts.atomic import whole_file
 from runner.core.errors import RunnerError, UsageError
 from runner.page.assets import SCRIPTS, STATIC, STYLES, environment
+from runner.page.json_text import json_text
 from runner.report.page.curves import Axis
 
 FORMS = ("latex", "markdown", "csv")
@@ -192,7 +193,7 @@ def _html(title: str, answers: Mapping[str, Any]) -> str:
         f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)};"
         " img-src data:; base-uri 'none'; form-action 'none'"
     )
-    data = json.dumps(answers, separators=(",", ":"), ensure_ascii=True)
+    data = json_text(answers)
     inline = {
         "policy": policy,
         "style": Markup(style),

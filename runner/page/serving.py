@@ -82,7 +82,7 @@ class PageServer:
             hosts += [f"{name}:{self.port}" for name in (socket.gethostname(), socket.getfqdn())]
         config = uvicorn.Config(
             Guard(self._page.application(), hosts, self.token),
-            log_level="error",
+            log_level="critical",  # what goes wrong is said by the page itself
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=1,
@@ -120,6 +120,19 @@ class PageServer:
         self._socket.close()
         self._watch.close()
         self._pictures.close()
+
+
+class _Server(uvicorn.Server):
+    """Ends requests for news as soon as it is told to end, so that it need not wait for them."""
+
+    def __init__(self, config: uvicorn.Config, on_exit: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_exit = on_exit
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Answer a signal."""
+        self._on_exit()
+        super().handle_exit(sig, frame)
 
 
 def _is_loopback(host: str) -> bool:

@@ -72,7 +72,7 @@ def _points(series: Mapping[str, Any], metric: str, axis: Axis) -> dict[int, tup
         return {
             number: (float(number), loss)
             for number, loss in enumerate(losses, 1)
-            if loss is not None
+            if loss is not None and math.isfinite(loss)
         }
     values = series["metrics"].get(metric, {})
     places = _places(series, axis)

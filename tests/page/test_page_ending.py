@@ -1,0 +1,92 @@
+"""How the server ends, and what it says when a part of it fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from urllib.request import HTTPCookieProcessor, build_opener
+
+import pytest
+from made_up import HEAD, record_made_up
+
+pytest.importorskip("starlette")
+pytest.importorskip("uvicorn")
+
+from starlette.testclient import TestClient
+
+from runner.api.picturing import Pictures
+from runner.api.watching import Watch
+from runner.page.app import PageApp
+from runner.store.database import open_database
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    with open_database(tmp_path / "results.db") as database:
+        record_made_up(database, tmp_path, HEAD, lambda cell: None)
+    return tmp_path / "results.db"
+
+
+def test_an_unexpected_error_is_said_as_json_and_written_whole(
+    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    watch, pictures = Watch(path), Pictures(path)
+    monkeypatch.setattr(watch, "experiments", lambda: [][1])
+    client = TestClient(PageApp(watch, pictures).application(), raise_server_exceptions=False)
+    answer = client.get("/experiments")
+    assert answer.status_code == 500
+    assert answer.json()["problem"] == (
+        "a mistake of this program: IndexError: list index out of range"
+    )
+    assert "Traceback" in capsys.readouterr().err
+    watch.close()
+    pictures.close()
+
+
+def test_a_picture_is_sent_while_another_is_drawn(path: Path) -> None:
+    watch, pictures = Watch(path), Pictures(path)
+    digest = pictures._keep(b"\x89PNG")
+    page = PageApp(watch, pictures)
+    with page._drawing:
+        answer = TestClient(page.application()).get(f"/picture/{digest}")
+    assert (answer.status_code, answer.content) == (200, b"\x89PNG")
+    watch.close()
+    pictures.close()
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_within_two_seconds_and_says_only_that_it_stopped(path: Path) -> None:
+    """A tab that waits for news is answered at once."""
+    page = subprocess.Popen(
+        [sys.executable, "-m", "runner", "page", "--db", str(path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert page.stdout is not None
+    assert page.stderr is not None
+    address = page.stdout.readline().strip()
+    opener = build_opener(HTTPCookieProcessor())
+    opener.open(address, timeout=20).read()
+    news = f"{address.partition('?')[0]}changes?experiment=made_up&after="
+    cursor = json.load(opener.open(news, timeout=20))["cursor"]
+    answers: list[int] = []
+    waiting = threading.Thread(
+        target=lambda: answers.append(opener.open(news + cursor, timeout=20).status)
+    )
+    waiting.start()
+    time.sleep(1)
+    assert answers == []
+    began = time.monotonic()
+    os.kill(page.pid, signal.SIGINT)
+    code = page.wait(timeout=20)
+    assert time.monotonic() - began < 2
+    waiting.join(timeout=5)
+    assert answers == [200]
+    assert (code, page.stderr.read()) == (130, "stopped\n")
