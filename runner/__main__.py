@@ -3,10 +3,17 @@
 Imports next to nothing by itself, for a second may pass until the rest is there.
 """
 
-import atexit
 import os
-import signal
 import sys
+
+HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+if __name__ == "__main__" and not sys.flags.safe_path and HOME != sys.path[0] == os.getcwd():
+    # By `python -m` modules are looked for in the current folder first, Python's own too. The
+    # installed command does not look there, for it may be a stranger's; the program's own stays.
+    del sys.path[0]
+
+import atexit
+import signal
 from types import FrameType
 
 STOPPED = 130

@@ -72,7 +72,10 @@ class PageBeside:
 
     def start(self) -> None:
         """Start it, and say where it is on standard error; a page that cannot start says why."""
-        command = [sys.executable, "-m", "runner", "page"]
+        # by -m, whatever is called runner in the current folder would be run; -P leaves that out
+        main = "from runner.__main__ import main; main()"
+        begin = f"import sys; sys.path[:] = {[each for each in sys.path if each]!r}; {main}"
+        command = [sys.executable, "-P", "-c", begin, "page"]
         command += [] if self._db is None else ["--db", str(self._db)]
         self._process = subprocess.Popen(
             command,

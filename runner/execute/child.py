@@ -11,8 +11,8 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Event
@@ -34,6 +34,8 @@ from runner.store.claims import claim_of
 if TYPE_CHECKING:
     from runner.engine.context import Progress
 
+SAFE_PATH = "PYTHONSAFEPATH"
+"""The variable by which Python leaves the current folder out of ``sys.path``."""
 POLL_SECONDS = 0.1
 END_SECONDS = 60.0
 """How long a child may take to end, and to write what stages have left, before it is killed."""
@@ -78,6 +80,24 @@ class _ChildGone(Exception):
     """The child has died; errors of the parent's own are others."""
 
 
+@contextmanager
+def _not_from_current_folder() -> Iterator[None]:
+    """Let processes that start meanwhile import nothing because it lies in the current folder.
+
+    multiprocessing starts them by ``python -c``, which looks for modules there first, Python's own
+    too, until this process's ``sys.path`` is handed over.
+    """
+    before = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[SAFE_PATH]
+        else:
+            os.environ[SAFE_PATH] = before
+
+
 class ChildWorker:
     """Does stages in a child process, started with the first one."""
 
@@ -111,13 +131,14 @@ class ChildWorker:
     def _start(self) -> None:
         spawning = multiprocessing.get_context("spawn")
         self._pipe, theirs = spawning.Pipe()
-        self._stop = spawning.Event()
-        self._child = spawning.Process(
-            target=_serve,
-            args=(self._execution.setup, theirs, self._stop, os.getpid()),
-            daemon=True,
-        )
-        self._child.start()
+        with _not_from_current_folder():
+            self._stop = spawning.Event()
+            self._child = spawning.Process(
+                target=_serve,
+                args=(self._execution.setup, theirs, self._stop, os.getpid()),
+                daemon=True,
+            )
+            self._child.start()
         theirs.close()
         self._told = 0
 
