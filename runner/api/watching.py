@@ -70,6 +70,14 @@ class Watch:
         """
         return self._reading(name).items(self._database)
 
+    def first_items(self, name: Name) -> dict[str, Any]:
+        """Return what is to be seen first of an experiment: cells and tables.
+
+        Raises:
+            UsageError: for an unknown experiment.
+        """
+        return self._reading(name).first_items(self._database)
+
     def is_settled(self, name: Name) -> bool:
         """Return whether all that :meth:`items` shows has been held against its checksums."""
         return self._reading(name).is_settled()

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Mount, Route
@@ -62,6 +64,7 @@ class PageApp:
                 Route("/picture/{digest}", self._picture),
                 Mount("/static", StaticFiles(directory=STATIC)),
             ],
+            middleware=[Middleware(GZipMiddleware, minimum_size=1000, compresslevel=1)],
             exception_handlers={Exception: _mistake},
         )
 

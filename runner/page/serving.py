@@ -23,18 +23,6 @@ LEAST_TOKEN = 16
 """Characters of a token of one's own: shorter ones can be guessed."""
 
 
-class _Server(uvicorn.Server):
-    """Lets requests for news end as soon as the server is told to."""
-
-    def __init__(self, config: uvicorn.Config, on_exit: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._on_exit = on_exit
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._on_exit()
-        super().handle_exit(sig, frame)
-
-
 class PageServer:
     """A server of one database, bound to its port as soon as it is made."""
 

@@ -76,15 +76,22 @@ def watched_cells(database: Database, experiment_id: int) -> list[WatchedCell]:
         return [WatchedCell(**row._mapping) for row in connection.execute(query)]
 
 
-def run_endings(database: Database, run_keys: Collection[str]) -> dict[str, dict[str, Any]]:
-    """Return how each run that has a result ended: status, message, epochs, seconds, device."""
-    query = sa.text(
-        "SELECT run_key, status, message, best_epoch, last_epoch, seconds, device, recorded"
-        " FROM latest_results"
-    )
+def endings_version(database: Database) -> tuple[Any, ...]:
+    """Return what is another one whenever any run's result is another one."""
+    query = "SELECT count(*), max(rowid), total(recorded) FROM results"
     with database.read() as connection:
-        rows = connection.execute(query).mappings()
-        return {row["run_key"]: dict(row) for row in rows if row["run_key"] in run_keys}
+        return tuple(connection.exec_driver_sql(query).one())
+
+
+def run_endings(database: Database, run_keys: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Return how each run that has a result ended: status, message, epochs."""
+    names = ("status", "message", "best_epoch", "last_epoch", "recorded")
+    query = f"SELECT run_key, {', '.join(names)} FROM latest_results"
+    with database.read() as connection:
+        rows = connection.exec_driver_sql(query)
+        return {
+            key: dict(zip(names, found, strict=True)) for key, *found in rows if key in run_keys
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,9 @@ class FakeWatch:
         self.readings += 1
         return dict(self.held)
 
+    def first_items(self, name: tuple[str, str]) -> dict[str, Any]:
+        return self.items(name)
+
     def is_settled(self, name: tuple[str, str]) -> bool:
         return True
 
@@ -93,10 +96,24 @@ def test_after_a_slow_reading_there_is_a_rest(
     watch: FakeWatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(changes, "REST", 1000.0)
-    clock = iter([0.0, 1.0, 2.0, 3.0, 4000.0, 4001.0, 4002.0])
+    clock = iter([0.0, 1.0, 2.0, 3.0, 4.0])
     monkeypatch.setattr("runner.page.changes.time.monotonic", lambda: next(clock))
     made = Changes(watch, threading.Lock())  # type: ignore[arg-type]
     ask(made)
     watch.moved = True
     ask(made, "x.1")
-    assert watch.readings == 1
+    assert watch.readings == 2  # the first one is of a part
+    watch.moved = True
+    ask(made, "x.1")
+    assert watch.readings == 2
+
+
+def test_what_is_seen_first_is_sent_before_all_else(watch: FakeWatch) -> None:
+    watch.first_items = lambda name: {"row": 1}  # type: ignore[method-assign]
+    settled = iter([False, True])
+    watch.is_settled = lambda name: next(settled)  # type: ignore[method-assign]
+    made = Changes(watch, threading.Lock())  # type: ignore[arg-type]
+    first = ask(made)
+    assert first["items"] == {"row": 1}
+    assert made.has_news(NAME, first["cursor"])
+    assert ask(made, first["cursor"])["items"] == {"head": 1}

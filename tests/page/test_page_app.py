@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +12,6 @@ from made_up import HEAD, MadeUp, record_made_up
 pytest.importorskip("starlette")
 pytest.importorskip("httpx")
 
-import httpx
 from starlette.testclient import TestClient
 
 from runner.api.picturing import Pictures
@@ -146,23 +140,3 @@ def test_the_address_has_a_new_token_each_time(path: Path) -> None:
         server.close()
     assert len(tokens) == 2
     assert min(len(token) for token in tokens) >= 32
-
-
-@pytest.mark.slow
-def test_the_server_ends_at_once_and_quietly_while_news_are_waited_for(path: Path) -> None:
-    command = [sys.executable, "-m", "runner", "page", "--db", str(path)]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        address = process.stdout.readline().strip()
-        with httpx.Client(base_url=address.partition("?")[0]) as client:
-            client.get(address)
-            cursor = client.get(f"/changes?{OF}").json()["cursor"]
-            with ThreadPoolExecutor() as pool:
-                waiting = pool.submit(client.get, f"/changes?{OF}&after={cursor}", timeout=30)
-                time.sleep(1.5)
-                process.send_signal(signal.SIGINT)
-                assert waiting.result(timeout=10).json()["items"] == {}
-        _, said = process.communicate(timeout=10)
-    assert said == "stopped\n"

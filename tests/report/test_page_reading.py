@@ -108,6 +108,26 @@ def test_cells_and_head_count_what_is_done(database: Database, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("text", [GRID, PIVOT])
+def test_what_is_seen_first_is_a_part_of_the_whole(
+    database: Database, tmp_path: Path, text: str
+) -> None:
+    record_made_up(database, tmp_path, text, without_the_last)
+    reading = ExperimentReading(structure_of(database))
+    first = reading.first_items(database)
+    assert not reading.is_settled()
+    whole = reading.items(database)
+    assert {key: value for key, value in whole.items() if key in first and key != "head"} == {
+        key: value for key, value in first.items() if key != "head"
+    }
+    assert first["head"]["counts"] == whole["head"]["counts"]
+    assert first["head"].keys() == whole["head"].keys()
+    assert {key.partition(":")[0] for key in whole.keys() - first.keys()} == {
+        *("plan", "node", "metrics")
+    }
+    assert whole == read(database)
+
+
+@pytest.mark.parametrize("text", [GRID, PIVOT])
 def test_reading_again_finds_what_reading_anew_finds(
     database: Database, tmp_path: Path, text: str
 ) -> None:

@@ -18,12 +18,18 @@ OPEN = ("waiting", "running", "stopped")
 
 
 def estimated(
-    database: Database,
+    measured: Mapping[str, float],
     structure: Structure,
     standings: Mapping[str, StageStanding],
     attempts: Mapping[str, Sequence[WatchedAttempt]],
 ) -> dict[str, Any]:
     """Return the seconds that are left and what earlier predictions were worth, as JSON values.
+
+    Args:
+        measured: seconds by cost key, of :func:`measured_seconds`.
+        structure: the experiment.
+        standings: how far each of its stages is.
+        attempts: at each stage, in order.
 
     Returns:
         ``seconds`` left with the workers of now, None where nothing is left or known; ``unknown``,
@@ -32,10 +38,9 @@ def estimated(
         that is.
     """
     busy = [each for each in standings.values() if each.status == "running"]
-    measured = _measured(database, attempts)
     left, unknown = 0.0, 0
     for stage in structure.stages.values():
-        standing = standings.get(stage.key, StageStanding())
+        standing = standings[stage.key]
         if standing.status not in OPEN:
             continue
         each = measured.get(stage.cost_key)
@@ -58,7 +63,7 @@ def estimated(
     }
 
 
-def _measured(
+def measured_seconds(
     database: Database, attempts: Mapping[str, Sequence[WatchedAttempt]]
 ) -> dict[str, float]:
     """Return seconds an epoch (or a stage) by cost key, on the device of the newest attempt."""

@@ -1,6 +1,7 @@
 """What does not change of an experiment while it runs: cells, names, stages, declared tables.
 
-Made once for each time that its spec is recorded. Knows no numbers.
+Made once for each time that its spec is recorded; stages are read when they are first asked for,
+since nothing that is seen first needs them. Knows no numbers.
 """
 
 from __future__ import annotations
@@ -25,16 +26,31 @@ class Structure:
     Attributes:
         stored: its spec.
         cells: in the order of the spec.
-        stages: of its runs, by key.
-        chains: the keys of the stages of each run, parents first.
-        analyses: kind and runs of the stages of analyses, by key.
+        database: where its stages are.
     """
 
     stored: StoredExperiment
     cells: tuple[WatchedCell, ...]
-    stages: Mapping[str, WatchedStage]
-    chains: Mapping[str, tuple[str, ...]]
-    analyses: Mapping[str, Mapping[str, object]]
+    database: Database
+
+    @cached_property
+    def _stages(self) -> tuple[Mapping[str, WatchedStage], Mapping[str, tuple[str, ...]]]:
+        return watched_stages(self.database, self.run_keys)
+
+    @property
+    def stages(self) -> Mapping[str, WatchedStage]:
+        """The stages of its runs, by key."""
+        return self._stages[0]
+
+    @property
+    def chains(self) -> Mapping[str, tuple[str, ...]]:
+        """The keys of the stages of each run, parents first."""
+        return self._stages[1]
+
+    @cached_property
+    def analyses(self) -> Mapping[str, Mapping[str, object]]:
+        """Kind and runs of the stages of analyses, by key."""
+        return analysis_stages(self.database, self.run_keys)
 
     @cached_property
     def names(self) -> Mapping[int, str]:
@@ -71,13 +87,4 @@ def read_structure(database: Database, stored: StoredExperiment) -> Structure:
     Raises:
         DamagedDatabase: when it is not what was recorded.
     """
-    cells = tuple(watched_cells(database, stored.id))
-    keys = {each.run_key for each in cells if each.run_key}
-    stages, chains = watched_stages(database, keys)
-    return Structure(
-        stored=stored,
-        cells=cells,
-        stages=stages,
-        chains=chains,
-        analyses=analysis_stages(database, keys),
-    )
+    return Structure(stored, tuple(watched_cells(database, stored.id)), database)

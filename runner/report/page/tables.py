@@ -39,16 +39,17 @@ class WatchedTable:
         self.name = ref.table.name
         self._ref, self._runs_at = ref, runs_at
         self._filled: TableData | None = None
+        self._kept: dict[int, tuple[object, dict[str, Any]]] = {}
 
     def items(
-        self, database: Database, running: Running, changed: Collection[int] | None
+        self, database: Database, running: Running, changed: Collection[int]
     ) -> Iterator[Item]:
         """Yield the table and its rows as JSON values, each with its id.
 
         Args:
             database: where the results are. They are not held against their checksums here.
             running: what runs have read so far.
-            changed: positions whose results may be others than in the reading before; None for all.
+            changed: positions whose results may be others than in the reading before.
         """
         try:
             filled = self._filled = self._read(database, changed)
@@ -59,16 +60,36 @@ class WatchedTable:
         yield f"table:{self.name}", _head(filled, self._ref)
         beside = [filled.beside(column) for column in filled.table.columns]
         for number, row in enumerate(filled.rows):
-            values = _values(filled.table.columns, beside, row, running)
-            yield f"row:{self.name}:{number}", {"values": values}
+            yield f"row:{self.name}:{number}", self._row(number, row, filled, beside, running)
 
-    def _read(self, database: Database, changed: Collection[int] | None) -> TableData:
+    def _row(
+        self,
+        number: int,
+        row: Row,
+        filled: TableData,
+        beside: Sequence[Sequence[str]],
+        running: Running,
+    ) -> dict[str, Any]:
+        """Return the JSON values of a row; where nothing of it changed, the same as before."""
+        is_still = not any(entry.position in running for entry in row.entries.values())
+        kept = self._kept.get(number)
+        if is_still and kept is not None and kept[0] == (row, beside):
+            return kept[1]
+        item = {"values": _values(filled.table.columns, beside, row, running)}
+        if is_still:
+            self._kept[number] = (row, beside), item
+        else:
+            self._kept.pop(number, None)
+        return item
+
+    def _read(self, database: Database, changed: Collection[int]) -> TableData:
         ref, known = self._ref, self._filled
         table = ref.table
-        is_whole = known is None or changed is None or table.order or table.pivot or table.melt
-        if known is not None and changed is not None and not changed:
+        if known is None:
+            return self._query(database, None)
+        if not changed:
             return known
-        if is_whole or known is None or changed is None:
+        if table.order or table.pivot or table.melt:
             return self._query(database, None)
         made = self._query(database, {key for at in changed for key in self._runs_at.get(at, ())})
         others = {row.position: row for row in made.rows}
