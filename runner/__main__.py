@@ -12,9 +12,9 @@ if __name__ == "__main__" and not sys.flags.safe_path and HOME != sys.path[0] ==
     # installed command does not look there, for it may be a stranger's; the program's own stays.
     del sys.path[0]
 
-import atexit
-import signal
-from types import FrameType
+import atexit  # noqa: E402
+import signal  # noqa: E402
+from types import FrameType  # noqa: E402
 
 STOPPED = 130
 
