@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 import sys
 from functools import cache
 from importlib.metadata import version
@@ -15,6 +14,7 @@ import torch
 
 from runner.components.models.timm_names import timm_version
 from runner.core.errors import UsageError
+from runner.engine.git_commit import commit_of
 
 DEVICES = "cpu, cuda, cuda:0, …, mps"
 MEMORY_QUOTA = Path("/sys/fs/cgroup/memory.max")
@@ -79,8 +79,8 @@ def environment() -> dict[str, Any]:
         "platform": platform.platform(),
         "processor": _processor(),
         "cores": os.cpu_count(),
-        "commit": _commit(Path.cwd()),
-        "code": _commit(Path(__file__).parent),
+        "commit": commit_of(Path.cwd()),
+        "code": commit_of(Path(__file__).parent),
     }
 
 
@@ -97,19 +97,3 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
-
-
-def _commit(folder: Path) -> str:
-    """Return the git commit of the work tree at ``folder``, with + when it has changes, or ""."""
-    try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return described.stdout.strip()
