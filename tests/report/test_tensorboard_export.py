@@ -209,6 +209,16 @@ def test_another_run_of_the_same_name_has_a_folder_of_its_own(
     assert values(read(f"grid/{other.name}"), "epoch/val_accuracy") == [(1, 0.125)]
 
 
+def test_run_whose_cell_has_another_name_now_stays_where_it_is(tmp_path: Path, place: Path) -> None:
+    db = record(tmp_path)
+    api.export_records("tensorboard", "grid:0:0", place=place, db=db)
+    before = files(place)
+    with open_database(db) as database:
+        record_made_up(database, tmp_path, SPEC.replace("slow, =1", "slower"), lambda cell: None)
+    api.export_records("tensorboard", "grid:0:0", place=place, db=db)
+    assert files(place) == before
+
+
 @pytest.mark.slow
 def test_tables_that_change_are_further_steps(tmp_path: Path, place: Path, read: Read) -> None:
     db = record(tmp_path)

@@ -84,6 +84,7 @@ class TensorboardTracker(Tracker):
         self._place.mkdir(parents=True, exist_ok=True)
         self._lock = waited_for(self._place)  # two exports would take each other's files away
         self._lock.__enter__()
+        self._runs: dict[str, dict[str, tuple[Path, State]]] = {}
         return self
 
     def __exit__(self, *error: Any) -> None:
@@ -92,12 +93,8 @@ class TensorboardTracker(Tracker):
 
     def has(self, cell: ExportedCell, result: Result) -> bool:
         """Return whether the run of a cell is there with this result."""
-        run = f"{cell.cell.run_key}-{result.rerun}"
-        for folder in self._folders(cell, result.rerun, run):
-            state = _read(folder)
-            if state is not None and state.written.run == run:
-                return state.written.result == result
-        return False
+        found = self._known(cell.group).get(f"{cell.cell.run_key}-{result.rerun}")
+        return found is not None and found[1].written.result == result
 
     def write(self, run: TrackedRun) -> None:
         """Write a file with what is new, if anything is."""
@@ -146,24 +143,33 @@ class TensorboardTracker(Tracker):
             events = [make_event(name, contents[name], state.files) for name in changed]
             _add(folder, events, replace(state, texts={**state.texts, **digests}))
 
+    def _known(self, group: str) -> dict[str, tuple[Path, State]]:
+        """Return the folders of an experiment's runs, and what they hold, by run.
+
+        They are not found by their names: that of a run is another once its sweep has more axes.
+        """
+        if group not in self._runs:
+            home = self._place / as_file_part(group)
+            states = {folder: _read(folder) for folder in sorted(home.glob("*/"))}
+            self._runs[group] = {
+                state.written.run: (folder, state)
+                for folder, state in states.items()
+                if state is not None and state.written.run
+            }
+        return self._runs[group]
+
     def _found(self, run: TrackedRun) -> tuple[Path, State]:
         """Return the folder of a run, and what it holds, without what a killed export left."""
-        folders = self._folders(run.where, run.history.rerun, run.identity)
-        states = {folder: _read(folder) for folder in folders}
-        for folder, state in states.items():
-            if state is not None and state.written.run == run.identity:
-                _drop_after(folder, state.files)
-                return folder, state
-        free = next(folder for folder, state in states.items() if state is None)
+        known = self._known(run.group).get(run.identity)
+        if known is not None:
+            _drop_after(known[0], known[1].files)
+            return known
+        home, name = self._place / as_file_part(run.group), as_file_part(run.name)[:LONGEST]
+        key = run.history.run_key
+        names = (name, f"{name}-{key[:8]}", f"{name}-{run.identity}")  # another run may have one
+        free = next(home / each for each in names if _read(home / each) is None)
         _drop_after(free, 0)
         return free, State()
-
-    def _folders(self, cell: ExportedCell, rerun: int, run: str) -> list[Path]:
-        """Return where a run may be: by its name, or, where another run is, with its key too."""
-        group, name = as_file_part(cell.group), as_file_part(cell.run_name(rerun))[:LONGEST]
-        key = run.partition("-")[0]
-        names = [name, f"{name}-{key[:8]}", f"{name}-{key}"]
-        return [self._place / group / each for each in names]
 
 
 def _tag(name: str) -> str:
