@@ -14,6 +14,7 @@ from runner.bind.own_sources import (
     Declared,
     Sources,
     changed_lines,
+    recorded_digests,
     recorded_files,
     recorded_packages,
     recorded_sources,
@@ -112,18 +113,17 @@ def compared(database: Database, first: str, second: str) -> Comparison:
         for name in dict.fromkeys([*one, *other])
         if part == "metrics" or one.get(name) != other.get(name)
     ]
-    of_code = _of_code(sources, parts["settings"])
+    of_code = _of_code(sources, [recorded_digests(record) for record in pair])
     return Comparison((*differences, *of_code, *_of_files(files), *_of_packages(packages)))
 
 
 def _of_code(
-    sources: Sequence[Mapping[str, Sources]], settings: Sequence[Mapping[str, Any]]
+    sources: Sequence[Mapping[str, Sources]], digests: Sequence[Mapping[str, str]]
 ) -> Iterator[Difference]:
     """Yield the lines in which own code differs that does another thing."""
     one, other = sources
-    for path in one.keys() & other.keys():
-        digests = {leaf[f"{path}.code"] for leaf in settings}
-        if len(digests) > 1:
+    for path in (each for each in one if each in other):
+        if digests[0][path] != digests[1][path]:
             for name, first, second in changed_lines(one[path], other[path]):
                 yield Difference("code", name, first, second)
 

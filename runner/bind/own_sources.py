@@ -100,9 +100,13 @@ def _taken(record: Mapping[str, Any], name: str) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for attempt in record["attempts"]:
         kept |= attempt["environment"].pop(name, {})
-    named = {**record["settings"], METRICS: record.get("metrics", {})}
-    digests = dict(_digests(named, ""))
+    digests = recorded_digests(record)
     return {path: kept[digest] for path, digest in digests.items() if digest in kept}
+
+
+def recorded_digests(record: Mapping[str, Any]) -> dict[str, str]:
+    """Return the digests of the own code of a recorded run, by the setting that names it."""
+    return dict(_digests({**record["settings"], METRICS: record.get("metrics", {})}, ""))
 
 
 def _digests(value: Any, path: str) -> Iterator[tuple[str, str]]:

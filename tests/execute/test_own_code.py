@@ -337,3 +337,44 @@ def test_optimizer_whose_state_no_checkpoint_can_hold_trains_unshared(home: Path
         )
         done = api.run("own.yaml", checkpoint_seconds=0)
         assert set(done.statuses.values()) == {"done"}
+
+
+STEP = """\
+class Same:
+    def __init__(self, factor: int = {factor}):
+        self.factor = factor
+
+    def __call__(self, image, generator):
+        return image * self.factor
+"""
+STEPS = """\
+name: steps
+data: {dataset: synthetic, classes: 3, images: 60, height: 4, width: 4}
+model: {name: mlp, hidden: [4]}
+train:
+  epochs: 1
+  batch_size: 16
+  augment: [{name: RandomHorizontalFlip}, {name: "steps.py:Same", p: 1.0}]
+seeds: [0, 1]
+"""
+
+
+@pytest.mark.slow
+def test_runs_are_compared_whose_own_code_stands_in_a_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("steps.yaml").write_text(STEPS)
+    for factor in (1, 2):
+        Path("steps.py").write_text(STEP.format(factor=factor))
+        with api.allow_code("steps.py"):
+            api.run("steps.yaml", device="cpu", threads=1)
+        if factor == 1:
+            before = api.show("steps:0:0").record["run_key"]
+    found = api.diff("steps:0:0", "steps:0:1").frame()
+    assert list(found[found["part"] == "settings"]["name"]) == ["seed"]
+    assert "code" not in set(found["part"])
+    found = api.diff(before, "steps:0:0").frame()
+    code = found[found["part"] == "code"].to_numpy().tolist()
+    line = "    def __init__(self, factor: int = {}):"
+    assert code == [["code", "steps.py:2", line.format(1), line.format(2)]]
