@@ -57,7 +57,8 @@ class Pictures:
         """Open the database; arguments and errors as :class:`runner.api.watching.Watch`."""
         self._home = workspace(db)
         is_reference = self._home.database_path == REFERENCE
-        self._database = open_to_watch(REFERENCE_FILE if is_reference else self._home.database_path)
+        self._where = REFERENCE_FILE if is_reference else self._home.database_path
+        self._database = open_to_watch(self._where)
         self._held: OrderedDict[str, bytes] = OrderedDict()
         self._holding = threading.Lock()
 
@@ -212,6 +213,12 @@ class Pictures:
             if found is not None:
                 self._held.move_to_end(digest)
             return found
+
+    def reopen(self) -> None:
+        """Open the file that is there now; as :meth:`runner.api.watching.Watch.reopen`."""
+        opened = open_to_watch(self._where)
+        self.close()
+        self._database = opened
 
     def close(self) -> None:
         """Close the database."""

@@ -13,7 +13,7 @@ from typing import Any
 from runner.api.comparing import compared, leaves
 from runner.api.showing import record_in
 from runner.bind.workspace import REFERENCE, workspace
-from runner.core.errors import UsageError, nearest
+from runner.core.errors import StoreGone, UsageError, nearest
 from runner.report.page.curves import Axis, CurveCell, curve_lines
 from runner.report.page.overview import experiment_rows
 from runner.report.page.points import measured_points
@@ -47,9 +47,9 @@ class Watch:
         self._db = db
         self._home = workspace(db)
         is_reference = self._home.database_path == REFERENCE
-        where = REFERENCE_FILE if is_reference else self._home.database_path
-        self.title = "reference results" if is_reference else Path(where).name
-        self._database = open_to_watch(where)
+        self._where = REFERENCE_FILE if is_reference else self._home.database_path
+        self.title = "reference results" if is_reference else Path(self._where).name
+        self._database = open_to_watch(self._where)
         self._counter = CommitCounter(self._database)
         self._readings: dict[Name, tuple[Any, ExperimentReading]] = {}
 
@@ -178,6 +178,30 @@ class Watch:
             }
             for each in compared(self._database, one, other).differences
         ]
+
+    def forget(self, name: Name) -> None:
+        """Free what is remembered of an experiment."""
+        self._readings.pop(name, None)
+
+    def gone(self) -> StoreGone | None:
+        """Return the error that says that the file was removed or replaced, None where not."""
+        try:
+            self._database.check_files()
+        except StoreGone as error:
+            return error
+        return None
+
+    def reopen(self) -> None:
+        """Open the file that is there now in place of one that was removed or replaced.
+
+        Raises:
+            UsageError: when none is there; then what was open stays.
+            DamagedDatabase: when it is not whole; likewise.
+        """
+        opened = open_to_watch(self._where)
+        self.close()
+        self._database, self._counter = opened, CommitCounter(opened)
+        self._readings.clear()
 
     def close(self) -> None:
         """Close the database."""

@@ -10,7 +10,8 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from typing import Any
+from contextlib import suppress
+from typing import Any, TypeVar
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -22,7 +23,7 @@ from starlette.staticfiles import StaticFiles
 
 from runner.api.picturing import Pictures
 from runner.api.watching import Name, Watch
-from runner.core.errors import RunnerError, UsageError
+from runner.core.errors import RunnerError, StoreBusy, StoreError, StoreGone, UsageError
 from runner.page.assets import STATIC, page_html
 from runner.page.changes import LOOK_SECONDS, Changes
 from runner.page.json_text import json_text
@@ -34,6 +35,9 @@ WAIT_SECONDS = 20.0
 AXES = ("epoch", "step", "seconds")
 MOST_CURVES = 1000
 JSON = "application/json"
+
+
+Value = TypeVar("Value")
 
 
 class PageApp:
@@ -83,11 +87,11 @@ class PageApp:
         waited = 0.0
         try:
             while cursor and waited < WAIT_SECONDS and not self._is_closing:
-                if await in_thread(self._changes.has_news, name, cursor):
+                if await in_thread(self._asked, self._changes.has_news, name, cursor):
                     break
                 await asyncio.sleep(LOOK_SECONDS)
                 waited += LOOK_SECONDS
-            text = await in_thread(self._changes.after, name, cursor)
+            text = await in_thread(self._asked, self._changes.after, name, cursor)
         except RunnerError as error:
             return _problem(error)
         return Response(text, media_type=JSON)
@@ -159,14 +163,35 @@ class PageApp:
     ) -> Response:
         """Return what the database says, or its error; one reading at a time."""
 
-        def answer() -> Response:
-            try:
-                with lock or self._lock:
-                    return Response(json_text(made()), media_type=JSON)
-            except RunnerError as error:
-                return _problem(error)
+        def locked() -> str:
+            with lock or self._lock:
+                return json_text(made())
 
-        return await in_thread(answer)
+        try:
+            return Response(await in_thread(self._asked, locked), media_type=JSON)
+        except RunnerError as error:
+            return _problem(error)
+
+    def _asked(self, made: Callable[..., Value], *values: object) -> Value:
+        """Return what a function says; of a database that was removed, from the next time on, what
+        is there instead."""
+        try:
+            return made(*values)
+        except StoreError as error:
+            # SQLite may find a file that is being removed unreadable
+            gone = error if isinstance(error, StoreGone) else self._watch.gone()
+            if gone is None:
+                raise
+            with suppress(RunnerError):  # nothing is there yet
+                self._reopen()
+            found = str(gone).partition(" while ")[0]
+            raise StoreGone(found, hint="it is shown again as soon as it is there") from error
+
+    def _reopen(self) -> None:
+        with self._drawing, self._lock:
+            self._watch.reopen()
+            self._pictures.reopen()
+            self._changes.forget()
 
 
 def _name(request: Request) -> Name:
@@ -176,6 +201,7 @@ def _name(request: Request) -> Name:
 
 def _problem(error: RunnerError) -> Response:
     status = 404 if isinstance(error, UsageError) else 500
+    status = 503 if isinstance(error, StoreGone | StoreBusy) else status
     return Response(json_text({"problem": str(error)}), status, media_type=JSON)
 
 

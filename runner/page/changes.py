@@ -20,6 +20,9 @@ LOOK_SECONDS = 0.4
 REST = 4.0
 """A reading is followed by a rest of so many times its length."""
 
+FORGET_SECONDS = 600.0
+"""What nobody has asked for so long is forgotten: a tab that is seen asks every twenty seconds."""
+
 STALE_SECONDS = 15.0
 """After so long it is read again without a commit: dead processes write nothing."""
 
@@ -28,12 +31,14 @@ class _Followed:
     """One experiment: its items, and the number of the change that made each."""
 
     def __init__(self) -> None:
+        self.mark = secrets.token_hex(4)
         self.items: dict[str, tuple[Any, int]] = {}
         self.gone: dict[str, int] = {}
         self.number = 0
         self.commits = -1
         self.read_at = 0.0
         self.rest_until = 0.0
+        self.asked_at = 0.0
         self.is_settled = False
 
     def take(self, items: dict[str, Any]) -> None:
@@ -67,7 +72,6 @@ class Changes:
             lock: held while it is read.
         """
         self._watch, self._lock = watch, lock
-        self._server = secrets.token_hex(4)
         self._followed: dict[Name, _Followed] = {}
         self._commits = 0
 
@@ -88,12 +92,12 @@ class Changes:
         """
         with self._lock:
             followed = self._refreshed(name)
-            server, _, number = cursor.partition(".")
-            known = server == self._server and number.isdecimal()
+            mark, _, number = cursor.partition(".")
+            known = mark == followed.mark and number.isdecimal()
             since = int(number) if known else 0
             items = followed.items.items()
             answer = {
-                "cursor": f"{self._server}.{followed.number}",
+                "cursor": f"{followed.mark}.{followed.number}",
                 "whole": since == 0,
                 "gone": [key for key, changed in followed.gone.items() if changed > since],
                 "items": {key: value for key, (value, changed) in items if changed > since},
@@ -103,12 +107,21 @@ class Changes:
     def has_news(self, name: Name, cursor: str) -> bool:
         """Return whether :meth:`after` would say anything new; as it, but cheaper."""
         with self._lock:
-            return cursor != f"{self._server}.{self._refreshed(name).number}"
+            followed = self._refreshed(name)
+            return cursor != f"{followed.mark}.{followed.number}"
+
+    def forget(self) -> None:
+        """Begin anew, since the database is another one; the lock is held by who asks for it."""
+        self._followed.clear()
 
     def _refreshed(self, name: Name) -> _Followed:
         self._commits += self._watch.has_moved()
         followed = self._followed.setdefault(name, _Followed())
-        now = time.monotonic()
+        now = followed.asked_at = time.monotonic()
+        for other, each in list(self._followed.items()):
+            if now > each.asked_at + FORGET_SECONDS:
+                del self._followed[other]
+                self._watch.forget(other)
         is_new = not followed.items
         is_open = followed.commits != self._commits or not followed.is_settled
         if (

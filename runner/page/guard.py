@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Collection
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, Response
@@ -81,7 +81,7 @@ class Guard:
                 return PlainTextResponse(WITHOUT_TOKEN, 403)
             rest = urlencode([each for each in query if each[0] != "token"])
             # a path that begins with two slashes would be another host
-            path = "/" + scope["path"].lstrip("/\\")
+            path = "/" + quote(scope["path"].lstrip("/\\"))
             answer = Response(status_code=303, headers={"location": path + (rest and f"?{rest}")})
             answer.set_cookie(self._cookie, self._token, httponly=True, samesite="strict", path="/")
             return answer

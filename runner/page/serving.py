@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import socket
 import threading
@@ -19,6 +20,7 @@ from runner.page.guard import Guard
 
 LOOPBACK = "127.0.0.1"
 TOKEN_VARIABLE = "RUNNER_PAGE_TOKEN"
+HTTP_PORT = 80
 LEAST_TOKEN = 16
 """Characters of a token of one's own: shorter ones can be guessed."""
 
@@ -42,14 +44,13 @@ class PageServer:
             token: of one's own, needed where others can reach the address; else a random one.
 
         Raises:
-            UsageError: for a port that is taken, an address that is none of this machine's, or one
-                that others can reach without a token of one's own.
+            UsageError: for a port that is taken, an address that is none of this machine's, one
+                that others can reach without a token of one's own, or a token that is too short or
+                has other characters than letters, digits, _ and -.
             DamagedDatabase: when the database is not whole.
         """
-        if token is not None and len(token) < LEAST_TOKEN:
-            raise UsageError(
-                f"{TOKEN_VARIABLE} has {len(token)} characters", allowed=f"at least {LEAST_TOKEN}"
-            )
+        if token is not None:
+            _check_token(token)
         if token is None and not _is_loopback(host):
             raise UsageError(
                 f"everybody who can reach {host} could see the page",
@@ -64,10 +65,12 @@ class PageServer:
             self._socket.close()
             raise
         self._page = PageApp(self._watch, self._pictures)
-        names = ("127.0.0.1", "localhost", "[::1]", host if ":" not in host else f"[{host}]")
-        hosts = [f"{name}:{self.port}" for name in names]
+        names = ["127.0.0.1", "localhost", "[::1]", host if ":" not in host else f"[{host}]"]
         if not _is_loopback(host):
-            hosts += [f"{name}:{self.port}" for name in (socket.gethostname(), socket.getfqdn())]
+            names += [socket.gethostname(), socket.getfqdn()]
+        hosts = [f"{name}:{self.port}" for name in names]
+        if self.port == HTTP_PORT:  # browsers leave it out
+            hosts += names
         config = uvicorn.Config(
             Guard(self._page.application(), hosts, self.token),
             log_level="critical",  # what goes wrong is said by the page itself
@@ -123,6 +126,15 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
+def _check_token(token: str) -> None:
+    """Refuse a token that can be guessed, or would be another in an address or a cookie."""
+    allowed = f"at least {LEAST_TOKEN} letters, digits, _ and -"
+    if len(token) < LEAST_TOKEN:
+        raise UsageError(f"{TOKEN_VARIABLE} has {len(token)} characters", allowed=allowed)
+    if not re.fullmatch("[A-Za-z0-9_-]+", token):
+        raise UsageError(f"{TOKEN_VARIABLE} has a character that it must not have", allowed=allowed)
+
+
 def _is_loopback(host: str) -> bool:
     return host in ("127.0.0.1", "::1", "localhost")
 
@@ -134,10 +146,11 @@ def _bound(host: str, port: int) -> socket.socket:
     try:
         opened.bind((host, port))
         opened.listen()  # who knows the address may ask before the server is up
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: no name of a machine can be written so
         opened.close()
+        why = getattr(error, "strerror", None) or error
         raise UsageError(
-            f"cannot listen on {host}:{port}: {error.strerror or error}",
+            f"cannot listen on {host}:{port}: {why}",
             hint="another --port, or none for any that is free",
         ) from error
     return opened

@@ -49,12 +49,19 @@ class CommitCounter:
         Args:
             database: opened by :func:`open_to_watch`.
         """
+        self._path = database.path
         self._raw = database.raw_connection()
         self._seen = -1
 
     def has_moved(self) -> bool:
-        """Return whether there was a commit; True at the first question."""
-        (now,) = self._raw.execute("PRAGMA data_version").fetchone()
+        """Return whether there was a commit; True at the first question.
+
+        Raises:
+            StoreBusy: when another process keeps the whole file locked.
+            DamagedDatabase: when it cannot be read.
+        """
+        with in_words(self._path):
+            (now,) = self._raw.execute("PRAGMA data_version").fetchone()
         moved, self._seen = int(now) != self._seen, int(now)
         return moved
 

@@ -23,6 +23,10 @@ class FakeWatch:
         self.held: dict[str, Any] = {"head": 1, "row": 1}
         self.moved = True
         self.readings = 0
+        self.forgotten: list[tuple[str, str]] = []
+
+    def forget(self, name: tuple[str, str]) -> None:
+        self.forgotten.append(name)
 
     def has_moved(self) -> bool:
         moved, self.moved = self.moved, False
@@ -117,3 +121,28 @@ def test_what_is_seen_first_is_sent_before_all_else(watch: FakeWatch) -> None:
     assert first["items"] == {"row": 1}
     assert made.has_news(NAME, first["cursor"])
     assert ask(made, first["cursor"])["items"] == {"head": 1}
+
+
+def test_what_nobody_looks_at_is_forgotten_and_then_sent_whole(
+    watch: FakeWatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("runner.page.changes.time.monotonic", lambda: now)
+    made = Changes(watch, threading.Lock())  # type: ignore[arg-type]
+    cursor = ask(made)["cursor"]
+    now = changes.FORGET_SECONDS + 1
+    made.after(("other", ""), "")
+    assert watch.forgotten == [NAME]
+    again = ask(made, cursor)
+    assert again["whole"]
+    assert again["items"] == {"head": 1, "row": 1}
+
+
+def test_a_cursor_from_before_another_database_gets_everything(watch: FakeWatch) -> None:
+    made = Changes(watch, threading.Lock())  # type: ignore[arg-type]
+    cursor = ask(made)["cursor"]
+    watch.held = {"other": 1}
+    made.forget()
+    again = ask(made, cursor)
+    assert again["whole"]
+    assert again["items"] == {"other": 1}

@@ -71,11 +71,14 @@ def test_nothing_but_get_is_answered(client: TestClient, method: str) -> None:
 
 
 def test_a_token_never_leads_to_another_host(client: TestClient) -> None:
-    for path in ("//evil.example/", "/\\evil.example", "///evil.example"):
+    paths = ("//evil.example/", "/\\evil.example", "///evil.example")
+    for path in (*paths, "/%09/evil.example", "/%0d%0aa:b", "/%0a/evil.example", "/%e2%82%ac"):
         answer = client.get(f"{path}?token={TOKEN}")
         location = answer.headers.get("location", "/")
         assert location.startswith("/")
         assert not location.startswith(("//", "/\\"))
+        assert location.isascii()
+        assert location.isprintable()
 
 
 def test_every_answer_forbids_foreign_code(client: TestClient) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from runner.core.errors import UsageError
 from runner.page.app import PageApp
 from runner.page.serving import PageServer
 from runner.store.database import open_database
+from runner.store.failures import in_words
+from runner.store.watching import CommitCounter
 
 GRID = (
     HEAD
@@ -129,6 +132,11 @@ def test_a_taken_port_and_an_open_address_are_errors(path: Path) -> None:
             PageServer(path, host="0.0.0.0")
         with pytest.raises(UsageError, match="at least 16"):
             PageServer(path, host="0.0.0.0", token="short")
+        with pytest.raises(UsageError, match="a character that it must not have"):
+            PageServer(path, token="sixteen letters & more")
+        for host in ("a..b", "a" * 70, "256.1.1.1"):
+            with pytest.raises(UsageError, match="cannot listen on"):
+                PageServer(path, host=host, token="t" * 16)
     finally:
         first.close()
 
@@ -140,3 +148,41 @@ def test_the_address_has_a_new_token_each_time(path: Path) -> None:
         server.close()
     assert len(tokens) == 2
     assert min(len(token) for token in tokens) >= 32
+
+
+def test_a_database_that_was_replaced_is_said_and_then_shown(
+    client: TestClient, path: Path, tmp_path: Path
+) -> None:
+    cursor = client.get(f"/changes?{OF}").json()["cursor"]
+    path.unlink()
+    for asked in ("experiments", f"changes?{OF}&after={cursor}", f"pictures?{OF}&cell=0:0"):
+        answer = client.get(f"/{asked}")
+        assert answer.status_code == 503
+        assert "results.db was removed\n" in answer.json()["problem"]
+        assert "shown again" in answer.json()["problem"]
+    with open_database(path) as database:
+        record_made_up(database, tmp_path, GRID, lambda cell: None)
+    client.get("/experiments")
+    (row,) = client.get("/experiments").json()
+    assert row["counts"] == {"unfinished": 4}
+    answer = client.get(f"/changes?{OF}&after={cursor}").json()
+    assert answer["whole"]
+    assert answer["items"]["head"]["counts"]["unfinished"] == 4
+    assert client.get(f"/pictures?{OF}&cell=0:0").status_code == 200
+
+
+def test_a_database_that_is_locked_is_said(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(_: object) -> bool:
+        error = sqlite3.OperationalError("database is locked")
+        error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+        with in_words(Path("results.db")):
+            raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(CommitCounter, "has_moved", locked)
+        answer = client.get(f"/changes?{OF}")
+        assert answer.status_code == 503
+        assert "locked" in answer.json()["problem"]
+    assert client.get(f"/changes?{OF}").status_code == 200

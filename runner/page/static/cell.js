@@ -79,10 +79,11 @@
       Page.go({ cell: null, compare: null });
     }
 
-    async function show(items, cell, compare) {
+    async function show(items, cell, compare, isWanted) {
       const answers = [Page.source.get("run", { ...ask, cell })];
       if (compare) answers.push(Page.source.get("difference", { ...ask, first: cell, second: compare }));
       const [run, rows] = await Promise.all(answers);
+      if (!isWanted()) return; // another run was opened meanwhile
       const mine = items.get("cell:" + cell);
       const parts = [element("button", { type: "button", class: "close", onclick: close, "aria-label": "close" }, "×"), element("h2", {}, run.name || run.reference), element("p", { class: "quiet" }, run.reference)];
       if (mine) {
@@ -139,8 +140,9 @@
       }
       const top = panel.scrollTop;
       try {
-        await show(items, cell, compare);
+        await show(items, cell, compare, () => asked === shown);
       } catch (error) {
+        if (asked !== shown) return;
         panel.replaceChildren(element("button", { type: "button", class: "close", onclick: close, "aria-label": "close" }, "×"), element("p", { class: "problem" }, error.message));
       }
       panel.scrollTop = isNew ? 0 : top;

@@ -27,6 +27,8 @@ window.Page = {};
   Page.setText = (element, text) => {
     if (element.textContent !== text) element.textContent = text;
   };
+  // What goes wrong, beside the title of the page; "" when all is well.
+  Page.say = (text) => Page.setText(document.getElementById("connection"), text);
   Page.setAttribute = (element, name, value) => {
     if (element.getAttribute(name) !== value) element.setAttribute(name, value);
   };
@@ -66,10 +68,18 @@ window.Page = {};
       this.live = true;
     }
     async get(path, parameters, signal) {
-      const response = await fetch(question(path, parameters), { signal });
-      const answer = await response.json().catch(() => ({ problem: "the server has no answer" }));
-      if (!response.ok) throw new Error(answer.problem || "the server has no answer");
-      return answer;
+      let response;
+      try {
+        response = await fetch(question(path, parameters), { signal });
+      } catch (error) {
+        throw new Error("no connection: " + error.message);
+      }
+      const answer = await response.json().catch(() => ({}));
+      if (response.ok) return answer;
+      const other = response.status === 403 ? "another server is there now: open the address that it printed" : "the server has no answer";
+      const error = new Error(answer.problem || other);
+      error.unknown = response.status === 404;
+      throw error;
     }
   }
 

@@ -91,7 +91,7 @@
       const state = Page.state();
       const options = choices(items);
       const names = options.map(([value]) => value);
-      if (this.metric.options.length !== names.length) {
+      if ([...this.metric.options].map((each) => each.value).join(" ") !== names.join(" ")) {
         this.metric.replaceChildren(...options.map(([value, text]) => element("option", { value }, text)));
       }
       const preferred = names.includes("val_accuracy") ? "val_accuracy" : names[0] || "";
@@ -127,6 +127,7 @@
           this.draw();
         }
       } catch (error) {
+        this.asked = "";  // asked again at the next change
         Page.setText(this.words, error.message);
       } finally {
         this.loading = false;

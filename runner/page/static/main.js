@@ -4,7 +4,6 @@
 (function (Page) {
   const { element } = Page;
   const main = document.getElementById("main");
-  const connection = document.getElementById("connection");
   let shown = null;
 
   Page.items = new Map();
@@ -36,7 +35,8 @@
       const plan = element("details", { open: true }, element("summary", {}, element("h2", {}, "Plan")));
       sections.plan.append(plan);
       this.grid = element("div", { class: "experiment", hidden: true }, Object.values(sections));
-      main.replaceChildren(element("p", { class: "quiet" }, "Loading …"), this.grid);
+      this.loading = element("p", { class: "quiet" }, "Loading …");
+      main.replaceChildren(this.loading, this.grid);
       this.head = Page.head(sections.head);
       this.plan = Page.plan(plan);
       this.tables = Page.tables(sections.tables, this.ask);
@@ -52,7 +52,7 @@
 
     show(changed) {
       this.grid.hidden = false;
-      if (this.grid.previousSibling) this.grid.previousSibling.remove();
+      this.loading.remove();
       this.head(Page.items, changed);
       const others = this.curves(Page.items, changed);
       this.tables(Page.items, changed);
@@ -83,18 +83,19 @@
         await seen();
         try {
           const answer = await Page.source.get("changes", { ...this.ask, after: this.cursor }, this.stopped.signal);
-          Page.setText(connection, "");
+          Page.say("");
           const changed = this.take(answer);
           if (changed === null || changed.size) this.show(changed);
           if (!Page.source.live) return;
           await pause(200);
         } catch (error) {
           if (this.stopped.signal.aborted) return;
-          if (!this.cursor) {
+          if ((error.unknown && !this.cursor) || !Page.source.live) {
             problem(error);
             return;
           }
-          Page.setText(connection, "no connection: " + error.message);
+          // what is shown stays, and is kept up to date again as soon as that is possible
+          Page.say(error.message);
           await pause(2000);
         }
       }
@@ -104,15 +105,20 @@
   function route() {
     const state = Page.state();
     const name = state.get("experiment");
-    const key = name === null ? null : name + "@" + (state.get("variant") || "");
+    const key = name === null ? null : JSON.stringify([name, state.get("variant") || ""]);
     if (shown && shown.key === key) {
       shown.part.show(new Set());
       return;
     }
     if (shown) shown.part.stop();
     shown = null;
+    Page.say("");
     if (name === null) {
-      Page.overview(main, () => !shown).catch(problem);
+      Page.overview(main, () => !shown).catch((error) => {
+        if (shown) return;
+        if (main.querySelector(".experiments")) Page.say(error.message);
+        else problem(error);
+      });
       return;
     }
     const part = new Experiment(name, state.get("variant") || "");
@@ -124,7 +130,11 @@
   // the list is made anew whenever one comes back to it, or every few seconds while it is seen
   if (Page.source.live) {
     setInterval(() => {
-      if (!shown && !document.hidden && Page.state().get("experiment") === null) Page.overview(main, () => !shown).catch(() => {});
+      if (shown || document.hidden || Page.state().get("experiment") !== null) return;
+      Page.overview(main, () => !shown).then(
+        () => Page.say(""),
+        (error) => Page.say(error.message),
+      );
     }, 5000);
   }
   route();

@@ -78,11 +78,11 @@
     const section = element("div", { hidden: true }, element("h2", {}, "Metric against setting"), element("div", { class: "controls" }, metric, setting), box);
     container.append(section);
     let data = null;
-    let done = -1;
+    let done = "";
 
     function options(select, pairs) {
       const value = select.value;
-      if (select.options.length === pairs.length) return;
+      if ([...select.options].map((each) => each.value).join(" ") === pairs.map(([each]) => each).join(" ")) return;
       select.replaceChildren(...pairs.map(([each, text]) => element("option", { value: each }, text)));
       if (pairs.some(([each]) => each === value)) select.value = value;
     }
@@ -99,9 +99,17 @@
 
     return async (items) => {
       const head = items.get("head");
-      if (!head || head.counts.done === done) return;
-      done = head.counts.done;
-      data = await Page.source.get("points", ask);
+      if (!head) return;
+      // a repetition leaves the counts as they were
+      const now = [head.counts.done, head.epochs_read, head.epochs_trained, head.recorded].join(" ");
+      if (now === done) return;
+      done = now;
+      try {
+        data = await Page.source.get("points", ask);
+      } catch (error) {
+        done = "";
+        throw error;
+      }
       show();
     };
   };

@@ -48,8 +48,12 @@
     }
 
     async copy(form, button) {
-      const answer = await Page.source.get("table", { ...this.ask, table: this.name, form });
-      Page.copy(answer.text, button);
+      try {
+        const answer = await Page.source.get("table", { ...this.ask, table: this.name, form });
+        Page.copy(answer.text, button);
+      } catch (error) {
+        Page.say(error.message);
+      }
     }
 
     sort(number) {
@@ -189,6 +193,11 @@
     const tables = new Map();
     const update = (items, changed) => {
       const names = (items.get("tables") || { names: [] }).names;
+      for (const [name, table] of tables) {
+        if (names.includes(name)) continue;
+        table.element.remove();
+        tables.delete(name);
+      }
       for (const name of names) {
         if (tables.has(name)) continue;
         const table = new Table(name, ask);

@@ -33,11 +33,16 @@ def estimated(
 
     Returns:
         ``seconds`` left with the workers of now, None where nothing is left or known; ``unknown``,
-        stages that were never measured; ``workers`` at work; ``ratio``, measured seconds of ended
-        stages as a share of those predicted, None where there are none; ``of``, how many stages
-        that is.
+        stages that were never measured; ``workers``, processes at work; ``ratio``, measured seconds
+        of ended stages as a share of those predicted, None where there are none; ``of``, how many
+        stages that is.
     """
-    busy = [each for each in standings.values() if each.status == "running"]
+    # one process that trains several together does one after the other
+    busy = {
+        (each.worker.host, each.worker.pid)
+        for each in standings.values()
+        if each.worker is not None
+    }
     left, unknown = 0.0, 0
     for stage in structure.stages.values():
         standing = standings[stage.key]
