@@ -1,6 +1,7 @@
 """Components of installed packages: found, read and hashed without being imported."""
 
 import importlib.machinery
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -161,15 +162,24 @@ def test_packages_elsewhere_on_the_path_offer_nothing(
     assert not (home / "was_imported").exists()
 
 
-def test_folder_of_an_installer_counts_unless_it_is_the_current_one(
+def test_folder_of_an_installer_counts_unless_it_is_the_current_one_or_in_pythonpath(
     site_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As that of an environment that this one builds upon."""
+    monkeypatch.delenv("PYTHONPATH", raising=False)
     other = tmp_path / "other" / "packages-of-a-test"
     install(other)
     monkeypatch.syspath_prepend(other)
     assert "no installed package offers" in problem().found
     monkeypatch.setattr(installed, "INSTALLERS", (other.name,))
+    assert model()
+    link = tmp_path / "link"
+    link.symlink_to(other)
+    for named in (str(other), f"elsewhere{os.pathsep}{link}", "other/packages-of-a-test"):
+        with monkeypatch.context() as patch:
+            patch.chdir(tmp_path)
+            patch.setenv("PYTHONPATH", named)
+            assert "no installed package offers" in problem().found
     assert model()
     monkeypatch.chdir(other)
     assert "no installed package offers" in problem().found

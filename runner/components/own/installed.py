@@ -7,6 +7,7 @@ the current folder, in PYTHONPATH or in an archive, which others may have filled
 from __future__ import annotations
 
 import json
+import os
 import re
 import site
 import sys
@@ -123,13 +124,18 @@ def installed_names() -> tuple[PackageName, ...]:
 def _site_folders() -> Iterator[Path]:
     """Yield the folders into which installers put packages, each once.
 
-    Those of other environments that this one builds upon are known by their name.
+    Those of other environments that this one builds upon are known by their name; what is called
+    so in PYTHONPATH, or is the current folder, was filled by whom ever.
     """
     named = [*site.getsitepackages(), *map(sysconfig.get_path, ("purelib", "platlib"))]
     if site.ENABLE_USER_SITE:
         named.append(site.getusersitepackages())
-    here = Path.cwd()
-    linked = [each for each in sys.path if Path(each).name in INSTALLERS and here != Path(each)]
+    foreign = {*map(os.path.realpath, ["", *os.environ.get("PYTHONPATH", "").split(os.pathsep)])}
+    linked = [
+        each
+        for each in sys.path
+        if Path(each).name in INSTALLERS and os.path.realpath(each) not in foreign
+    ]
     yield from dict.fromkeys(Path(each).resolve() for each in named + linked if Path(each).is_dir())
 
 
