@@ -52,11 +52,13 @@ def refuse_place(final: Path) -> None:
     """Refuse a file that a person names and that could not be written, before any work.
 
     Raises:
-        UsageError: when it is a folder, lies in none, or must not be written there.
+        UsageError: when it is a folder or a device, lies in none, or must not be written there.
     """
     folder = final.parent
     if os.path.isdir(final):
         raise UsageError(f"{final} is a folder", hint="give a file")
+    if os.path.exists(final) and not os.path.isfile(final):  # it would be taken away
+        raise UsageError(f"{final} is no regular file", hint="give a file")
     if not os.path.isdir(folder):
         raise UsageError(f"no folder {folder} for {final.name}")
     if not os.access(folder, os.W_OK):

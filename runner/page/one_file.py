@@ -18,13 +18,14 @@ from markupsafe import Markup
 
 from runner.api.picturing import Pictures
 from runner.api.watching import Name, Watch
-from runner.artifacts.atomic import whole_file
+from runner.artifacts.atomic import refuse_place, whole_file
 from runner.core.errors import RunnerError, UsageError
 from runner.page.assets import SCRIPTS, STATIC, STYLES, environment
 from runner.page.json_text import json_text
 from runner.report.page.curves import Axis
 
 FORMS = ("latex", "markdown", "csv")
+SUFFIXES = (".html", ".htm")
 MOST_RUNS = 2000
 """Of an experiment with more cells, the file holds no settings of single runs: it would be as large
 as the database."""
@@ -50,7 +51,7 @@ def write_file(
 
     Args:
         watch: the database.
-        path: of the file; one that is there is replaced.
+        path: of the file, which ends in .html; one that is there is replaced.
         names: of the only experiments, all by default.
         variant: the only one, "" for the specs as written; all by default.
         on_progress: hears how many experiments are read, of how many.
@@ -63,6 +64,9 @@ def write_file(
         UsageError: when there is no such experiment, or the file cannot be written.
         DamagedDatabase: when something of it is not what was recorded.
     """
+    if path.suffix.lower() not in SUFFIXES:  # a spec or a database named by mistake would be lost
+        raise UsageError(f"{path} is to hold HTML", allowed="a name that ends in .html")
+    refuse_place(path)
     rows = [
         row
         for row in watch.experiments()
@@ -70,9 +74,11 @@ def write_file(
     ]
     if not rows:
         found = f"{', '.join(names)} has not been run" if names else "no experiment has been run"
+        found += f" as the variant '{variant}'" if variant else ""
         raise UsageError(found, hint="`runner list` shows what was")
     answers: dict[str, Any] = {question("experiments"): rows}
-    left_out: list[str] = []
+    there = {row["name"] for row in rows}
+    left_out = [f"{name}: it has not been run" for name in names if name not in there]
     for number, row in enumerate(rows):
         on_progress(number, len(rows))
         name = row["name"], row["variant"]

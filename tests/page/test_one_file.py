@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from html import unescape
 from pathlib import Path
@@ -72,3 +73,42 @@ def test_an_experiment_that_was_not_run_is_an_error(tmp_path: Path) -> None:
         write_file(watch, tmp_path / "page.html", ["other"])
     watch.close()
     assert not (tmp_path / "page.html").exists()
+
+
+def test_a_spec_that_was_not_run_is_left_out_and_named(tmp_path: Path) -> None:
+    with open_database(tmp_path / "results.db") as database:
+        record_made_up(database, tmp_path, GRID, lambda _: RECORD)
+    watch = Watch(tmp_path / "results.db")
+    left_out = write_file(watch, tmp_path / "page.html", ["made_up", "other"])
+    with pytest.raises(UsageError, match="made_up has not been run as the variant 'small'"):
+        write_file(watch, tmp_path / "page.html", ["made_up"], "small")
+    watch.close()
+    assert left_out == ["other: it has not been run"]
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("spec.yaml", "is to hold HTML"),
+        ("results.db", "is to hold HTML"),
+        (".", "is to hold HTML"),
+        ("folder.html", "is a folder"),
+        ("none/page.html", "no folder"),
+        ("device.html", "no regular file"),
+    ],
+)
+def test_a_place_that_cannot_hold_the_file_is_refused_and_left_as_it_is(
+    tmp_path: Path, name: str, problem: str
+) -> None:
+    with open_database(tmp_path / "results.db") as database:
+        record_made_up(database, tmp_path, GRID, lambda _: RECORD)
+    (tmp_path / "spec.yaml").write_text(GRID, "utf-8")
+    (tmp_path / "folder.html").mkdir()
+    os.mkfifo(tmp_path / "device.html")
+    watch = Watch(tmp_path / "results.db")
+    with pytest.raises(UsageError, match=problem):
+        write_file(watch, tmp_path / name)
+    assert [row["name"] for row in watch.experiments()] == ["made_up"]
+    watch.close()
+    assert (tmp_path / "spec.yaml").read_text("utf-8") == GRID
+    assert (tmp_path / "device.html").is_fifo()
