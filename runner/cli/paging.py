@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 from typing import Annotated
 
 import typer
@@ -13,6 +16,9 @@ from runner.cli.options import Db, Reference, chosen_database
 from runner.core.errors import UsageError
 
 INSTALL = 'pip install "runner[page]"'
+PARENT_SECONDS = 1.0
+"""Between two looks whether the run is still there."""
+
 EXAMPLES = """\b
 Examples:
   runner page                       the experiments of results.db
@@ -60,6 +66,21 @@ def page(
     server.serve()
 
 
+def end_with(parent: int) -> None:
+    """End this process as soon as the one that started it has ended, however that was.
+
+    Args:
+        parent: its number.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(PARENT_SECONDS)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 class PageBeside:
     """A context in which a page of its own process can be started; it ends with the context.
 
@@ -73,7 +94,8 @@ class PageBeside:
     def start(self) -> None:
         """Start it, and say where it is on standard error; a page that cannot start says why."""
         # by -m, whatever is called runner in the current folder would be run; -P leaves that out
-        main = "from runner.__main__ import main; main()"
+        main = "from runner.__main__ import main; from runner.cli.paging import end_with;"
+        main += f" end_with({os.getpid()}); main()"
         begin = f"import sys; sys.path[:] = {[each for each in sys.path if each]!r}; {main}"
         command = [sys.executable, "-P", "-c", begin, "page"]
         command += [] if self._db is None else ["--db", str(self._db)]

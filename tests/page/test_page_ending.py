@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from urllib.error import URLError
 from urllib.request import HTTPCookieProcessor, build_opener
 
 import pytest
@@ -87,8 +88,29 @@ def test_ctrl_c_ends_it_soon_and_says_only_that_it_stopped(path: Path) -> None:
     assert answers == []
     began = time.monotonic()
     os.kill(page.pid, signal.SIGINT)
-    code = page.wait(timeout=20)
+    try:
+        code = page.wait(timeout=20)
+    finally:
+        page.kill()
     assert time.monotonic() - began < 6  # a second where nothing else is at work
     waiting.join(timeout=5)
     assert answers == [200]
     assert (code, page.stderr.read()) == (130, "stopped\n")
+
+
+@pytest.mark.slow
+def test_the_page_beside_a_run_ends_when_the_run_is_killed(path: Path) -> None:
+    begin = "from runner.cli.paging import PageBeside; import sys, time;"
+    begin += " PageBeside(sys.argv[1]).start(); time.sleep(60)"
+    with subprocess.Popen(
+        [sys.executable, "-c", begin, str(path)], stderr=subprocess.PIPE, text=True
+    ) as run:
+        try:
+            assert run.stderr is not None
+            address = run.stderr.readline().removeprefix("page: ").strip()
+            assert build_opener(HTTPCookieProcessor()).open(address, timeout=20).status == 200
+        finally:
+            run.kill()
+        assert run.stderr.read() == ""  # the page has it, too: its end is the end of the page
+    with pytest.raises(URLError):
+        build_opener().open(address, timeout=20)
