@@ -2,6 +2,7 @@ import os
 import pickle
 from collections import Counter
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -96,10 +97,33 @@ class Evil:
         return os.system, ("touch harmed",)
 
 
+@pytest.mark.parametrize("protocol", [2, 3, 4])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_arrays_of_a_file_are_those_that_numpy_would_read(
+    protocol: int, order: Literal["C", "F"], tmp_path: Path
+) -> None:
+    array = np.arange(246, 6, -20, dtype=np.uint8).reshape(3, 4).copy(order)
+    content = {"data": array, "labels": [3, 4], "names": ["é"]}
+    (tmp_path / "batch").write_bytes(pickle.dumps(content, protocol=protocol))
+    found = read_batch(tmp_path / "batch")
+    np.testing.assert_array_equal(found.pop("data"), array)
+    assert found == {"labels": [3, 4], "names": ["é"]}
+
+
 @pytest.mark.parametrize(
     "content",
-    [pickle.dumps(Evil()), b"no pickle", pickle.dumps([1, 2]), b""],
-    ids=["code", "text", "list", "empty"],
+    [
+        pickle.dumps(Evil()),
+        b"no pickle",
+        pickle.dumps([1, 2]),
+        b"",
+        pickle.dumps({"data": np.array(["text", None], dtype=object)}, protocol=2),
+        pickle.dumps({"data": np.zeros((2, 3))}, protocol=2),
+        pickle.dumps({"data": np.zeros((2, 3), np.uint8)}, protocol=2).replace(b"K\x03", b"K\x7f"),
+        b"\x80\x02cnumpy\ndtype\n.",
+        b"\x80\x02cnumpy\nndarray\n)R.",
+    ],
+    ids=["code", "text", "list", "empty", "objects", "floats", "shape", "dtype", "called"],
 )
 def test_file_that_is_no_cifar_file_is_refused_and_runs_nothing(
     content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

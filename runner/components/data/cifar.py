@@ -1,7 +1,8 @@
 """CIFAR-10 and CIFAR-100 in their official layouts.
 
-The official files are pickles. They are read by an unpickler that makes arrays, lists, mappings,
-numbers and text, and refuses everything else: a file cannot run code.
+The official files are pickles. They are read by an unpickler that makes lists, mappings, numbers
+and text, keeps the bytes of an array, and refuses everything else: a file cannot run code, nor hand
+numpy what it would not survive.
 """
 
 import hashlib
@@ -20,13 +21,8 @@ from runner.components.data.packed import PackedDataset, packed_source
 
 HOME = "https://www.cs.toronto.edu/~kriz"
 SIDE = 32
-ALLOWED = {
-    ("numpy.core.multiarray", "_reconstruct"),
-    ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy", "ndarray"),
-    ("numpy", "dtype"),
-    ("_codecs", "encode"),
-}
+BYTES = ("u1", "|u1", "uint8")
+"""What numpy calls one byte a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +78,56 @@ CIFAR100 = Layout(
 )
 
 
+class _Bytes:
+    """Stands for an array of uint8 while a file is read."""
+
+    def __init__(self) -> None:
+        self.array: Any = None
+
+    def __setstate__(self, state: Any) -> None:
+        import numpy as np
+
+        _, shape, _, is_fortran, content = state
+        raw = content.encode("latin1") if isinstance(content, str) else content
+        self.array = np.frombuffer(raw, np.uint8).reshape(shape, order="F" if is_fortran else "C")
+
+
+class _Kind:
+    """Stands for the type of an array's numbers, which is always the same."""
+
+    def __setstate__(self, state: Any) -> None:
+        """Take no notice of what is said of it besides its name."""
+
+
+def _bytes(*_: Any) -> _Bytes:
+    return _Bytes()
+
+
+def _kind(name: Any, *_: Any) -> _Kind:
+    if name not in BYTES:
+        raise pickle.UnpicklingError(f"it holds an array of {name!r:.20}, not of uint8")
+    return _Kind()
+
+
+def _encoded(text: Any, _: Any) -> bytes:
+    return bytes(text, "latin1")
+
+
+KNOWN = {
+    ("numpy.core.multiarray", "_reconstruct"): _bytes,
+    ("numpy._core.multiarray", "_reconstruct"): _bytes,
+    ("numpy", "ndarray"): None,
+    ("numpy", "dtype"): _kind,
+    ("_codecs", "encode"): _encoded,
+}
+"""What stands for the names that an official file holds; numpy's own would trust the file."""
+
+
 class _ArraysOnly(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in ALLOWED:
+        if (module, name) not in KNOWN:
             raise pickle.UnpicklingError(f"the file wants {module}.{name}, which is not an array")
-        return super().find_class(module, name)
+        return KNOWN[module, name]
 
 
 def read_batch(path: Path) -> dict[str, Any]:
@@ -95,13 +136,16 @@ def read_batch(path: Path) -> dict[str, Any]:
     Raises:
         OSError: when it is not in the official layout.
     """
+    file = io.BytesIO(path.read_bytes())
     try:
-        content = _ArraysOnly(io.BytesIO(path.read_bytes()), encoding="latin1").load()
-    except (pickle.UnpicklingError, EOFError, ValueError, AttributeError) as error:
+        content = _ArraysOnly(file, encoding="latin1").load()
+    except Exception as error:  # a damaged pickle may raise any
         raise OSError(f"{path} is not a CIFAR file: {error}") from error
     if not isinstance(content, dict):
         raise OSError(f"{path} is not a CIFAR file: it holds a {type(content).__name__}")
-    return content
+    return {
+        name: value.array if isinstance(value, _Bytes) else value for name, value in content.items()
+    }
 
 
 def _source(access: DataAccess, layout: Layout) -> ImageSource:
