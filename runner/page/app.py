@@ -34,6 +34,9 @@ WAIT_SECONDS = 20.0
 
 AXES = ("epoch", "step", "seconds")
 MOST_CURVES = 1000
+MOST_TOLD = 20
+"""Unexpected errors that are written to standard error."""
+
 JSON = "application/json"
 
 
@@ -49,6 +52,7 @@ class PageApp:
         self._pictures, self._drawing = pictures, threading.Lock()
         self._changes = Changes(watch, self._lock)
         self._is_closing = False
+        self._told: set[str] = set()
 
     def application(self) -> Starlette:
         """Return the ASGI application."""
@@ -69,7 +73,7 @@ class PageApp:
                 Mount("/static", StaticFiles(directory=STATIC)),
             ],
             middleware=[Middleware(GZipMiddleware, minimum_size=1000, compresslevel=1)],
-            exception_handlers={Exception: _mistake},
+            exception_handlers={Exception: self._mistake},
         )
 
     def close(self) -> None:
@@ -193,6 +197,16 @@ class PageApp:
             self._pictures.reopen()
             self._changes.forget()
 
+    def _mistake(self, _: Request, error: Exception) -> Response:
+        """Say on the page, and once whole on standard error, what nobody expected."""
+        what = f"{type(error).__name__}: {error}"
+        if what not in self._told and len(self._told) < MOST_TOLD:  # tabs ask again and again
+            self._told.add(what)
+            traceback.print_exception(error, file=sys.stderr)
+        found = f"a mistake of this program, or something that it never recorded: {what}"
+        problem = RunnerError(found, hint="`runner db check` tells whether the database is whole")
+        return _problem(problem)
+
 
 def _name(request: Request) -> Name:
     asked = request.query_params
@@ -203,10 +217,3 @@ def _problem(error: RunnerError) -> Response:
     status = 404 if isinstance(error, UsageError) else 500
     status = 503 if isinstance(error, StoreGone | StoreBusy) else status
     return Response(json_text({"problem": str(error)}), status, media_type=JSON)
-
-
-def _mistake(_: Request, error: Exception) -> Response:
-    """Say on the page, and whole on standard error, what no part of the program expected."""
-    traceback.print_exception(error, file=sys.stderr)
-    found = f"a mistake of this program: {type(error).__name__}: {error}"
-    return Response(json_text({"problem": found}), 500, media_type=JSON)

@@ -34,18 +34,18 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "results.db"
 
 
-def test_an_unexpected_error_is_said_as_json_and_written_whole(
+def test_an_unexpected_error_is_said_as_json_and_written_whole_once(
     path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     watch, pictures = Watch(path), Pictures(path)
     monkeypatch.setattr(watch, "experiments", lambda: [][1])
     client = TestClient(PageApp(watch, pictures).application(), raise_server_exceptions=False)
-    answer = client.get("/experiments")
-    assert answer.status_code == 500
-    assert answer.json()["problem"] == (
-        "a mistake of this program: IndexError: list index out of range"
-    )
-    assert "Traceback" in capsys.readouterr().err
+    for _ in range(2):
+        answer = client.get("/experiments")
+        assert answer.status_code == 500
+        assert "IndexError: list index out of range\n" in answer.json()["problem"]
+        assert "`runner db check`" in answer.json()["problem"]
+    assert capsys.readouterr().err.count("Traceback") == 1
     watch.close()
     pictures.close()
 
