@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.artifacts.folder import CODE, HASHES, LAYOUTS, OF_ONE_DATABASE
+from runner.core.errors import UsageError
 
 KINDS = {
     "pixels": "decoded images",
@@ -60,8 +61,16 @@ def clear(folder: Path, kinds: Iterable[str], others: Collection[str]) -> list[C
         kinds: of them.
         others: identities of databases whose states, checkpoints, weights,
             logits and analyses stay.
+
+    Raises:
+        UsageError: before anything is removed, when one of the kinds is a link: it may lead to what
+            is no part of ``.runner/``.
     """
-    removed = []
+    kinds, removed = list(kinds), list[Contents]()
+    for linked in (folder / kind for kind in kinds):
+        if linked.is_symlink():
+            found = f"{linked} is a link to {os.path.realpath(linked)}; nothing was removed"
+            raise UsageError(found, hint="remove the link, and by hand what lies there")
     for kind in kinds:
         homes = _homes(folder / kind, others if kind in OF_ONE_DATABASE else ())
         taken = _contents(kind, homes)

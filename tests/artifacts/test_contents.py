@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from runner.artifacts.contents import KINDS, clear, contents
 from runner.artifacts.folder import Artifacts
+from runner.core.errors import UsageError
 
 FILES = (
     "pixels/p",
@@ -72,3 +75,19 @@ def test_clearing_with_no_other_database_leaves_no_folder(tmp_path: Path) -> Non
 def test_clearing_one_kind_leaves_the_others(tmp_path: Path) -> None:
     assert [each.kind for each in clear(filled(tmp_path), ["states"], ())] == ["states"]
     assert (tmp_path / "weights").is_dir()
+
+
+def test_what_a_link_leads_to_is_not_removed(tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / ".runner", tmp_path / "elsewhere"
+    for name in ("mine", "theirs"):
+        (elsewhere / name).mkdir(parents=True)
+        (elsewhere / name / "letter.txt").write_text("dear")
+    (folder / "pixels").mkdir(parents=True)
+    (folder / "weights").symlink_to(elsewhere)
+    for others in ((), ("theirs",)):
+        with pytest.raises(UsageError, match=r"weights is a link to .*elsewhere; nothing was rem"):
+            clear(folder, ["pixels", "weights"], others)
+    assert (folder / "pixels").is_dir()
+    assert (elsewhere / "mine" / "letter.txt").read_text() == "dear"
+    assert clear(folder, ["pixels"], ()) == []
+    assert not (folder / "pixels").exists()
