@@ -10,6 +10,7 @@ import random
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Literal
 
 from runner.core.records import EpochRecord, Metric
 from runner.core.stages import Stage, Train
@@ -49,17 +50,21 @@ def spec_of(cells: int, epochs: int = EPOCHS) -> str:
 class Grid:
     """A made-up grid in a database of its own, of which more can be recorded."""
 
-    def __init__(self, path: Path, cells: int, epochs: int = EPOCHS, done: bool = True) -> None:
+    def __init__(
+        self, path: Path, cells: int, epochs: int = EPOCHS, done: bool = True, text: str = ""
+    ) -> None:
         """Record it: a fraction of the cells to do, the others done, or with ``done`` off none.
 
         Args:
             path: of the database; one that is there was recorded with the same words before.
             cells: about so many.
             epochs: of each run.
+            done: whether all but that fraction is recorded as done.
+            text: a spec of the caller's own, for so many epochs, in place of rates and dropouts.
         """
         is_new = not path.exists()
         spec = path.with_suffix(".yaml")
-        spec.write_text(spec_of(cells, epochs), encoding="utf-8")
+        spec.write_text(text or spec_of(cells, epochs), encoding="utf-8")
         experiment = load_experiment(spec)
         runs = [make_run(item.settings, "bench") for item in experiment.cells]
         pairs = list(zip(runs, experiment.cells, strict=True))
@@ -78,7 +83,7 @@ class Grid:
                 name=experiment.name,
                 variant="",
                 about=experiment.about,
-                path=str(spec),
+                path=spec.name,
                 document=experiment.document,
                 source=experiment.source,
             ),
@@ -107,6 +112,25 @@ class Grid:
             yield 0
         record_result(self.database, run, 0)
         yield 0
+
+    def end_badly(self, run: str, status: Literal["failed", "diverged"], message: str) -> None:
+        """Record that the training of a run ended so after three epochs."""
+        for stage in self._chains[run]:
+            claim = claim_stage(self.database, stage.key, NewAttempt(self._environment, {}, "cpu"))
+            if not isinstance(claim, Claimed):
+                continue
+            if not isinstance(stage, Train):
+                self._end(stage, claim, [])
+                continue
+            reads = [[claim.attempt_id, 1, 3]]
+            record_ranges(self.database, claim, {stage.key: reads})
+            record_epochs(self.database, claim, [self._epoch(each) for each in (1, 2, 3)])
+            last = {"best_epoch": 2, "last_epoch": 3, "parameters": 4810}
+            mine = {"status": status, "message": message, "reads": reads, **last}
+            outcome = {"readers": {stage.key: mine}} if status == "diverged" else None
+            end_attempt(self.database, claim, status, 3.0, outcome, message)
+            break
+        record_result(self.database, run, 0)
 
     def _epoch(self, epoch: int) -> EpochRecord:
         value = 1 - 0.5 / epoch - 0.1 * self._draw.random()

@@ -105,6 +105,7 @@ def test_cells_and_head_count_what_is_done(database: Database, tmp_path: Path) -
     ]
     assert nodes[1]["epochs_done"] == 4
     assert nodes[3]["counts"] == {"failed": 1}
+    assert (nodes[4]["counts"], nodes[4]["epochs_done"]) == ({"diverged": 1}, 1)
 
 
 @pytest.mark.parametrize("text", [GRID, PIVOT])

@@ -47,7 +47,7 @@
 
   function difference(rows) {
     const shown = rows.filter((row) => row.part !== "environment");
-    return table(["what", "first", "second", "difference"], shown.map((row) => [row.part === "settings" ? row.name : row.part + " " + row.name, Page.number(row.first), Page.number(row.second), row.gap === null ? "" : Page.number(row.gap)]));
+    return table(["what", "first", "second", "difference"], shown.map((row) => [row.part === "settings" ? row.name : row.part + " " + row.name, ...[row.first, row.second].map(row.part === "settings" ? Page.setting : Page.number), row.gap === null ? "" : Page.number(row.gap)]));
   }
 
   // In what two runs differ, from what is shown of each: for a file, which has no server to ask.

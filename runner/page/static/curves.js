@@ -4,6 +4,7 @@
 (function (Page) {
   const { element } = Page;
   const MOST = 30;
+  const WHOLE = [0, 1, 2, 3, 4, 5, 6].flatMap((power) => [1, 2, 5].map((each) => each * 10 ** power));
   const AXES = [["epoch", "epoch"], ["step", "step"], ["seconds", "seconds"]];
 
   // Chosen positions, each with the number of its colour, which stays while it is chosen.
@@ -144,6 +145,8 @@
       const data = columns(lines);
       const shape = [this.asked, lines.map((line) => line.position + "/" + line.metric + "/" + line.seeds).join()].join(" ");
       this.describe(lines);
+      this.box.hidden = !lines.length;
+      this.metric.hidden = !this.metric.options.length;
       if (this.plot && shape === this.shape) {
         const { min, max } = this.plot.scales.x;
         this.plot.setData(data, !this.zoomed);
@@ -180,7 +183,7 @@
         legend: { show: false },
         cursor: { drag: { x: true, y: false } },
         scales: { x: { time: false, distr: this.logX.checked ? 3 : 1 }, y: { distr: this.logY.checked ? 3 : 1 } },
-        axes: [{ ...axis, label: this.axis.value, labelSize: 24 }, { ...axis, size: 64 }],
+        axes: [{ ...axis, label: this.axis.value, labelSize: 24, ...(this.axis.value === "seconds" ? {} : { incrs: WHOLE }) }, { ...axis, size: 64 }],
         series,
         bands,
         hooks: {

@@ -20,6 +20,9 @@
     return size !== 0 && (size < 0.001 || size >= 1e6) ? value.toExponential(3) : value.toPrecision(4);
   };
 
+  // Of a setting: as it was written.
+  Page.setting = (value) => (typeof value === "number" ? String(value) : Page.value(value));
+
   Page.value = (value) => {
     if (value === null || value === undefined) return "–";
     if (typeof value === "string") return value;

@@ -6,7 +6,7 @@
   const [WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [640, 300, 64, 24, 16, 46];
 
   // Places of values along an axis: numbers by size (or by order of magnitude), others in order.
-  function axis(values, from, to) {
+  function axis(values, from, to, words) {
     const known = [...new Set(values.map((each) => JSON.stringify(each)))].map((each) => JSON.parse(each));
     const numbers = known.filter((each) => typeof each === "number");
     if (numbers.length === known.length && numbers.length > 1) {
@@ -16,7 +16,7 @@
       const at = isLog ? Math.log : (value) => value;
       const place = (value) => from + ((at(value) - at(low)) / (at(high) - at(low))) * (to - from);
       const steps = numbers.length <= 8 ? numbers : [0, 0.25, 0.5, 0.75, 1].map((each) => numbers[Math.round(each * (numbers.length - 1))]);
-      return { place, ticks: steps.map((value) => [place(value), Page.number(value)]) };
+      return { place, ticks: steps.map((value) => [place(value), words(value)]) };
     }
     const order = new Map(known.map((each, index) => [JSON.stringify(each), index]));
     const step = (to - from) / Math.max(known.length, 1);
@@ -30,8 +30,8 @@
 
   function scatter(data, path, metric) {
     const points = data.points.filter((point) => typeof point.metrics[metric] === "number");
-    const across = axis(points.map((point) => point.settings[path]), LEFT, WIDTH - RIGHT);
-    const up = axis(points.map((point) => point.metrics[metric]), HEIGHT - BOTTOM, TOP);
+    const across = axis(points.map((point) => point.settings[path]), LEFT, WIDTH - RIGHT, Page.setting);
+    const up = axis(points.map((point) => point.metrics[metric]), HEIGHT - BOTTOM, TOP, Page.number);
     const picture = drawn("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "drawing" });
     for (const [x, text] of across.ticks) picture.append(drawn("text", { x, y: HEIGHT - BOTTOM + 18, "text-anchor": "middle" }, text));
     for (const [y, text] of up.ticks.slice(0, 6)) {
@@ -52,7 +52,7 @@
     const picture = drawn("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "drawing" });
     const axes = columns.map(([name, of], index) => {
       const x = LEFT + (index * (WIDTH - LEFT - RIGHT - 40)) / (columns.length - 1);
-      const { place, ticks } = axis(points.map(of), HEIGHT - BOTTOM, TOP + 6);
+      const { place, ticks } = axis(points.map(of), HEIGHT - BOTTOM, TOP + 6, index < columns.length - 1 ? Page.setting : Page.number);
       return { x, name, of, place, ticks };
     });
     const values = points.map((point) => point.metrics[metric]);

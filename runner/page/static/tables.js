@@ -124,7 +124,7 @@
 
     value(column, value) {
       const align = column.right ? "right" : "";
-      if (!column.metric) return element("td", { class: align }, value.texts[0]);
+      if (!column.metric) return element("td", { class: align || (value.texts[0].length > 30 ? "words" : "") }, value.texts[0]);
       const running = value.running;
       let text = value.texts[0];
       let kind = value.done >= value.runs && value.runs ? "done" : value.done ? "partly" : "empty";

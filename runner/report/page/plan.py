@@ -51,7 +51,8 @@ def standing_of(
         now: seconds since 1970.
     """
     if not attempts:
-        return StageStanding()
+        claimed = worker is not None and worker.alive  # its attempt is recorded since we looked
+        return StageStanding("running", worker=worker) if claimed else StageStanding()
     newest = attempts[-1]
     ended = [each for each in attempts if each.status in ("done", "diverged", "reference")]
     predicted = next((each.predicted.get("seconds") for each in attempts if each.predicted), None)
@@ -242,7 +243,7 @@ def node_standing(
     if node["kind"] == "train":
         length = max(node["epochs"] // max(len(own), 1), 0)
         for each in own:
-            whole = each.status in ("done", "diverged")
+            whole = each.status == "done"
             trained += length if whole else max(min(each.epoch - first + 1, length), 0)
     predicted = [each.predicted for each in own if each.predicted is not None]
     at_work = [each.worker for each in own if each.worker is not None]
