@@ -135,6 +135,16 @@ def test_file_that_is_no_cifar_file_is_refused_and_runs_nothing(
     assert not (tmp_path / "harmed").exists()
 
 
+@pytest.mark.parametrize("key", ["data", "labels"])
+def test_cifar_files_that_lack_something_are_refused(tmp_path: Path, key: str) -> None:
+    home = write_cifar(tmp_path, "cifar10")
+    content = pickle.loads((home / "test_batch").read_bytes())
+    del content[key]
+    (home / "test_batch").write_bytes(pickle.dumps(content, protocol=2))
+    with pytest.raises(OSError, match=f"is not in the official layout: KeyError.'{key}'"):
+        Cifar10(dataset="cifar10").build(places_in(tmp_path))
+
+
 @pytest.mark.parametrize(
     ("component", "kind"),
     [(Caltech101, "caltech101"), (Cifar10, "cifar10"), (Cifar100, "cifar100")],

@@ -154,11 +154,15 @@ def _source(access: DataAccess, layout: Layout) -> ImageSource:
     archive = layout.archive
     root = find_root(access, archive.folder, archive.how_to_get(), archive)
     batches = [read_batch(root / name) for name in (*layout.train, layout.test)]
-    rows = np.concatenate([np.asarray(batch["data"], dtype=np.uint8) for batch in batches])
-    pixels = rows.reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1)
-    labels = [int(label) for batch in batches for label in batch[layout.labels]]
-    num_test = len(batches[-1][layout.labels])
-    classes = [str(name) for name in read_batch(root / layout.meta)[layout.classes]]
+    meta = read_batch(root / layout.meta)
+    try:
+        rows = np.concatenate([np.asarray(batch["data"], dtype=np.uint8) for batch in batches])
+        pixels = rows.reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1)
+        labels = [int(label) for batch in batches for label in batch[layout.labels]]
+        num_test = len(batches[-1][layout.labels])
+        classes = [str(name) for name in meta[layout.classes]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise OSError(f"{root} is not in the official layout: {error!r}") from error
     hashed = hashlib.sha256(rows.data)
     hashed.update(bytes(labels))
     return packed_source(root, pixels, labels, classes, num_test, hashed.hexdigest()[:32])
