@@ -69,10 +69,11 @@
     return rows;
   };
 
-  Page.cell = (container, ask) => {
+  Page.cell = (container, ask, signal) => {
     const panel = element("aside", { class: "cell", "aria-label": "run", hidden: true, tabindex: "-1" });
     container.append(panel);
     let shown = "";
+    let drawn = { made: "", box: null };
     let back = null;
 
     function close() {
@@ -100,9 +101,13 @@
       parts.push(element("h3", {}, "Make it again"), element("pre", { tabindex: "0" }, run.command), again);
       parts.push(element("h3", {}, "Settings"), table(["setting", "value", "from"], run.settings.map(([path, value, from]) => [path, Page.value(value), from])));
       parts.push(element("h3", {}, "Made by"), element("ul", { class: "attempts" }, attempts(run)));
-      const pictures = element("div");
-      parts.push(pictures);
-      Page.pictures(pictures, { ...ask, cell }).catch(() => {});
+      const made = cell + " " + run.status;
+      if (made !== drawn.made) {
+        // of the same run they stay, with what is opened in them
+        drawn = { made, box: element("div") };
+        Page.pictures(drawn.box, { ...ask, cell }).catch(() => {});
+      }
+      parts.push(drawn.box);
       if (run.own_code.length) parts.push(element("p", {}, "own code: " + run.own_code.join(", ")));
       panel.replaceChildren(...parts);
     }
@@ -118,9 +123,10 @@
       return element("p", {}, element("select", { "aria-label": "compare with", onchange: (event) => Page.go({ compare: event.currentTarget.value || null }) }, options));
     }
 
-    document.addEventListener("keydown", (event) => {
+    const onKey = (event) => {
       if (event.key === "Escape" && !panel.hidden) close();
-    });
+    };
+    document.addEventListener("keydown", onKey, { signal });
 
     return async (items, changed) => {
       const state = Page.state();
@@ -135,6 +141,7 @@
       panel.hidden = !cell;
       document.body.classList.toggle("opened", Boolean(cell));
       if (!cell) {
+        drawn = { made: "", box: null }; // looked for again when it is opened again
         if (back && back.isConnected) back.focus();
         return;
       }

@@ -65,7 +65,7 @@
   }
 
   class Curves {
-    constructor(container, ask) {
+    constructor(container, ask, signal) {
       this.ask = ask;
       this.plot = null;
       this.zoomed = false;
@@ -82,8 +82,11 @@
       this.legend = element("ul", { class: "legend" });
       this.words = element("p", { class: "quiet" });
       container.append(element("h2", {}, "Curves"), controls, this.box, this.words, this.legend);
-      new ResizeObserver(() => this.resize()).observe(this.box);
-      window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.redraw());
+      this.resized = new ResizeObserver(() => this.resize());
+      this.resized.observe(this.box);
+      const scheme = window.matchMedia("(prefers-color-scheme: dark)");
+      scheme.addEventListener("change", () => this.redraw(), { signal });
+      signal.addEventListener("abort", () => this.close());
     }
 
     update(items, changed) {
@@ -141,6 +144,7 @@
     }
 
     draw() {
+      if (this.isClosed) return;
       const lines = this.lines.filter((line) => Page.chosen.has(line.position));
       const data = columns(lines);
       const shape = [this.asked, lines.map((line) => line.position + "/" + line.metric + "/" + line.seeds).join()].join(" ");
@@ -216,6 +220,14 @@
       );
     }
 
+    // Lets go of what would outlive the experiment's page.
+    close() {
+      this.isClosed = true;
+      this.resized.disconnect();
+      if (this.plot) this.plot.destroy();
+      this.plot = null;
+    }
+
     resize() {
       if (this.plot && this.box.clientWidth) {
         this.plot.setSize({ width: Math.max(this.box.clientWidth, 240), height: this.plot.height });
@@ -223,8 +235,8 @@
     }
   }
 
-  Page.curves = (container, ask) => {
-    const curves = new Curves(container, ask);
+  Page.curves = (container, ask, signal) => {
+    const curves = new Curves(container, ask, signal);
     return (items, changed) => curves.update(items, changed);
   };
 })(window.Page);

@@ -11,6 +11,22 @@
     return "earlier predictions were " + word + " over " + Page.count(estimate.of, "stage");
   }
 
+  // One line a process, which may do several stages together.
+  function together(workers) {
+    const processes = new Map();
+    for (const each of workers) {
+      const key = [each.host, each.pid, each.device, each.alive].join();
+      const known = processes.get(key);
+      if (known) {
+        known.stages += 1;
+        known.since = Math.min(known.since, each.since);
+      } else {
+        processes.set(key, { ...each, stages: 1 });
+      }
+    }
+    return processes.values();
+  }
+
   function facts(head) {
     const rows = [];
     const saved = head.epochs_read - head.epochs_trained;
@@ -25,8 +41,9 @@
       rows.push(["left", "about " + Page.seconds(estimate.seconds) + (estimate.workers ? "" : " of work, nobody is at it") + unknown]);
     }
     if (worth(estimate)) rows.push(["predicted", worth(estimate)]);
-    for (const each of head.workers) {
-      const state = each.alive ? "since " + Page.ago(each.since) : "gone: its stage will be taken over";
+    for (const each of together(head.workers)) {
+      const stages = each.stages > 1 ? each.stages + " stages together, " : "";
+      const state = each.alive ? stages + "since " + Page.ago(each.since) : "gone: its work will be taken over";
       rows.push([each.alive ? "at work" : "lost", "process " + each.pid + " on " + each.host + " (" + each.device + "), " + state]);
     }
     if (head.failure) rows.push(["last failure", head.failure.error || "no message"]);

@@ -40,9 +40,9 @@
       this.head = Page.head(sections.head);
       this.plan = Page.plan(plan);
       this.tables = Page.tables(sections.tables, this.ask);
-      this.curves = Page.curves(sections.curves, this.ask);
+      this.curves = Page.curves(sections.curves, this.ask, this.stopped.signal);
       this.settings = Page.settings(sections.settings, this.ask);
-      this.cell = Page.cell(main, this.ask);
+      this.cell = Page.cell(main, this.ask, this.stopped.signal);
     }
 
     stop() {
