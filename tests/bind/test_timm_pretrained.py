@@ -21,7 +21,10 @@ from runner.engine.network.initial import initial_network
 from runner.engine.network.weights import WeightsMismatch, check_file
 from runner.spec.experiment import load_experiment
 
-pytestmark = pytest.mark.skipif(not timm_version(), reason="timm is not installed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not timm_version(), reason="timm is not installed"),
+]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 SPEC = """\
 name: foreign

@@ -1,6 +1,8 @@
 """timm's networks: named, built for images and classes, refused where they do not fit."""
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any, TypeVar
 
 import pytest
 import torch
@@ -13,7 +15,13 @@ from runner.components.models.timm_model import TimmModel
 from runner.components.models.timm_names import UnknownNetwork, timm_version
 from runner.components.settings import Settings
 
-needs_timm = pytest.mark.skipif(not timm_version(), reason="timm is not installed")
+T = TypeVar("T", bound=Callable[..., Any])
+
+
+def needs_timm(test: T) -> T:
+    """Mark a test that builds networks of timm, whose import alone takes a second."""
+    absent = pytest.mark.skipif(not timm_version(), reason="timm is not installed")
+    return pytest.mark.slow(absent(test))
 
 
 def model(name: str, **settings: object) -> TimmModel:

@@ -12,7 +12,10 @@ from runner.engine.network.build import build_network
 from runner.engine.network.layout import network_layout
 from runner.engine.own_prefix_probe import why_not_in_parts
 
-pytestmark = pytest.mark.skipif(not timm_version(), reason="timm is not installed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not timm_version(), reason="timm is not installed"),
+]
 SHAPE, CLASSES = (3, 32, 32), 3
 
 

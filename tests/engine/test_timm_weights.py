@@ -15,7 +15,10 @@ from runner.engine.network.initial import initial_network
 from runner.engine.network.layout import weights_digest
 from runner.engine.network.weights import WeightsMismatch, check_file
 
-pytestmark = pytest.mark.skipif(not timm_version(), reason="timm is not installed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not timm_version(), reason="timm is not installed"),
+]
 SHAPE, CLASSES = (3, 32, 32), 3
 
 

@@ -11,6 +11,8 @@ from runner import api
 from runner.core.errors import UsageError
 from runner.report.trackers.csv_files import CsvTracker
 
+pytestmark = pytest.mark.slow
+
 
 def rows(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ from exported import DONE, record
 from runner import api
 from runner.core.errors import UsageError
 
-pytest.importorskip("mlflow")
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("mlflow") is None, reason="mlflow is not installed"),
+]
+
 Export = Callable[..., Any]
 
 

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,11 @@ from runner.core.run import Cell
 from runner.report.trackers import tensorboard_events
 from runner.store.database import open_database
 
-pytest.importorskip("tensorboard")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("tensorboard") is None, reason="tensorboard is not installed"),
+]
+
 Read = Callable[[str], Any]
 KEYS = ("epoch/val_accuracy", "epoch/train_loss", "step/train_loss", "result/test_accuracy")
 

@@ -3,6 +3,7 @@
 import json
 import struct
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ from exported import DONE, record
 
 from runner import api
 
-pytest.importorskip("wandb")
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("wandb") is None, reason="wandb is not installed"),
+]
 
 
 @pytest.fixture
