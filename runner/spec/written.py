@@ -6,7 +6,7 @@ of incomplete settings; knows nothing of whole cells.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 
 from pydantic import BaseModel, ValidationError
@@ -32,13 +32,24 @@ def written_problems(base: Node, layers: Iterable[Mapping[str, Node]]) -> Iterat
         base: the spec's own settings, spelled out.
         layers: settings by dotted path: of combinations and of profiles.
     """
-    yield from _tree_problems(base, base)
+    yield from _tree_problems(base, base, frozenset())
+    layers = list(layers)
+    fixed = _never_renamed({path for layer in layers for path in layer})
     seen: set[tuple[str, int]] = set()
     for layer in layers:
         for path, node in layer.items():
             if (path, id(node)) not in seen:
                 seen.add((path, id(node)))
-                yield from _tree_problems(_alone(path, node), base)
+                yield from _tree_problems(_alone(path, node), base, fixed)
+
+
+def _never_renamed(paths: Collection[str]) -> frozenset[str]:
+    """Return the components whose name none of these settings can change."""
+    return frozenset(
+        dotted
+        for dotted, key in COMPONENT_PATHS.items()
+        if not any(f"{dotted}.{key}.".startswith(f"{path}.") for path in paths)
+    )
 
 
 def _alone(path: str, node: Node) -> Node:
@@ -54,8 +65,8 @@ def at_new_positions(problems: Iterable[Problem], known: Iterable[Problem]) -> l
     return [problem for problem in problems if problem.position not in positions]
 
 
-def _tree_problems(tree: Node, context: Node) -> list[Problem]:
-    return list(_complaints(Settings, _named(tree, context)))
+def _tree_problems(tree: Node, context: Node, fixed: Collection[str]) -> list[Problem]:
+    return list(_complaints(Settings, _named(tree, context, fixed)))
 
 
 def _complaints(model: type[BaseModel], tree: Node) -> Iterator[Problem]:
@@ -65,10 +76,12 @@ def _complaints(model: type[BaseModel], tree: Node) -> Iterator[Problem]:
         yield from translate(error, model, tree, unfinished=True)
 
 
-def _named(tree: Node, context: Node) -> Node:
+def _named(tree: Node, context: Node, fixed: Collection[str]) -> Node:
     """Return the tree with a name for each component that is written without one.
 
     It is the name in ``context`` if that component has the written settings, else another that has.
+    Of those in ``fixed``, whose name is the context's in every cell, no other is tried for values
+    that it alone would take.
     """
     for dotted, key in COMPONENT_PATHS.items():
         path = dotted.split(".")
@@ -85,6 +98,8 @@ def _named(tree: Node, context: Node) -> Node:
         if not choices:  # of own code, whose name is not known here
             continue
         tag = choices[0][1]
+        if dotted in fixed and is_named(choices[0][0], name):
+            choices = choices[:1]
         for option, other in choices if len(choices) > 1 else ():
             if not any(_complaints(option, Node({**node.value, key: Node(other)}, node.position))):
                 tag = other

@@ -149,7 +149,7 @@ def test_export_goes_on_behind_what_is_there(
     found = read("grid/slow-=1-seed=0")
     assert values(found, "epoch/val_accuracy") == [(1, 0.5), (2, 0.75), (3, 0.625)]
     assert [step for step, _ in values(found, "step/train_loss")] == [1, 2, 3, 4, 5, 6]
-    name = "grid/slow-=1-seed=0/events.out.tfevents.0000000000.runner"
+    name = "grid/slow-=1-seed=0/events.out.tfevents.0000000000.records"
     assert files(place)[name] == early[name]
 
 

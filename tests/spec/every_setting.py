@@ -3,6 +3,7 @@
 Each comes with a spec in which it may stand, and with values of its own type.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,10 @@ from runner.spec.options import model_options, tags_of
 
 SCHEMA = Settings.model_json_schema()
 SPEC: dict[str, Any] = {"name": "every", "data": {"dataset": "digits"}, "model": {"name": "mlp"}}
-BESIDES = {"model.head": {"cut": "features"}}
+BESIDES = {
+    "model.head": {"cut": "features"},
+    "model.pretrained": {"name": "timm/resnet18.a1_in1k"},  # which of the published weights
+}
 """What a setting needs beside it, where its class cannot say so."""
 
 
@@ -59,7 +63,9 @@ def right_value(schema: dict[str, Any]) -> Any:
         number = low + 1 if schema.get("maximum", schema.get("exclusiveMaximum", 2)) > 1 else 0.5
         return int(number) if kind == "integer" else number
     if kind == "string":
-        return "a" * 64
+        tried = (*schema.get("examples", ()), "a" * 64, "a" * 40)
+        pattern = schema.get("pattern", "")
+        return next((each for each in tried if re.search(pattern, each)), "a" * 64)
     return {"boolean": True, "null": None}[kind]
 
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 Content = TypeVar("Content")
 STATE = "runner.json"
-EVENTS, OURS = "events.out.tfevents.", ".runner"
+EVENTS, OURS = "events.out.tfevents.", ".records"
 """TensorBoard reads files with the first in their names, one after the other."""
 
 TABLES, FIGURES = "tables", "figures"
