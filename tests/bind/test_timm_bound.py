@@ -30,6 +30,7 @@ def problem_of(spec: str, folder: Path) -> Problem:
     return problem
 
 
+@pytest.mark.slow
 @needs_timm
 def test_unknown_timm_network_is_a_problem_at_its_name(tmp_path: Path) -> None:
     problem = problem_of(SPEC.replace("test_resnet", "test_resnt"), tmp_path)
@@ -48,6 +49,7 @@ def test_missing_timm_is_a_problem_at_the_name(
     assert problem.hint == 'pip install "runner[timm]"'
 
 
+@pytest.mark.slow
 @needs_timm
 def test_timm_network_is_bound_with_its_size(tmp_path: Path) -> None:
     import timm
@@ -72,6 +74,7 @@ sweep:
 """
 
 
+@pytest.mark.slow
 @needs_timm
 def test_scaling_as_the_model_is_the_run_with_its_numbers(tmp_path: Path) -> None:
     path = tmp_path / "foreign.yaml"

@@ -37,6 +37,7 @@ def done(folder: Path, *words: str) -> str:
     return ended.stdout + ended.stderr
 
 
+@pytest.mark.slow
 def test_by_its_module_the_program_imports_nothing_of_the_folder(tmp_path: Path) -> None:
     # Python itself takes a planted `runner` for the program, before the program can do anything
     planted(tmp_path, without="runner")

@@ -50,6 +50,7 @@ def test_one_of_several_splits_is_measured(photos_run: Path, call: Call) -> None
     assert (shown["data"], shown["split"], told.err) == ("parts", "test", "")
 
 
+@pytest.mark.slow
 def test_tables_and_arrays_are_measured_as_the_same_images_in_folders(photos_run: Path) -> None:
     found = api.evaluate("photos:0", "photos")
     assert same(found, api.evaluate("photos:0", write_table("t.csv", "path,label", False)))
@@ -106,6 +107,7 @@ def test_what_cannot_be_measured_is_refused(
     assert said in called.err
 
 
+@pytest.mark.slow
 def test_images_of_arrays_of_another_size_are_named(photos_run: Path, call: Call) -> None:
     spec = Path("photos.yaml").read_text().replace("resize: 9", "resize: null")
     Path("numbers.yaml").write_text(spec.replace("name: photos", "name: numbers", 1))

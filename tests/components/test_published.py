@@ -66,6 +66,7 @@ def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("unchecked")
+@pytest.mark.fast_cases(3)
 @pytest.mark.parametrize("name", PARTS)
 def test_images_classes_and_splits_are_those_of_torchvision(tmp_path: Path, name: str) -> None:
     LAYOUTS[name](tmp_path)
@@ -150,6 +151,7 @@ def test_address_and_checksum_of_eurosat_are_those_of_torchvision(
     assert asked == [(file.url, file.md5) for file in eurosat.ARCHIVE.files]
 
 
+@pytest.mark.fast_cases(3)
 @pytest.mark.parametrize("name", [*PARTS, "eurosat"])
 def test_a_missing_set_says_what_would_be_fetched(tmp_path: Path, name: str) -> None:
     with pytest.raises(MissingData) as missing:
@@ -224,6 +226,7 @@ FAULTS: list[tuple[str, str, Callable[[Path], None], str]] = [
 ]
 
 
+@pytest.mark.fast_cases(4)
 @pytest.mark.parametrize(("name", "file", "harm", "what"), FAULTS)
 def test_files_that_are_not_as_published_are_refused(
     tmp_path: Path, name: str, file: str, harm: Callable[[Path], None], what: str

@@ -12,6 +12,7 @@ from runner.engine.network.build import Network, build_network
 from runner.engine.network.layout import Layout, network_layout
 from runner.engine.own_probe import try_training
 
+pytestmark = pytest.mark.slow
 SHAPE = (1, 8, 8)
 NETS = """
 import torch

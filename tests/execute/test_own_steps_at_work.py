@@ -91,6 +91,7 @@ def test_steps_that_are_none_are_refused_before_any_work(
     assert not (tmp_path / "results.db").exists()
 
 
+@pytest.mark.slow
 def test_no_script_leaves_a_step_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write(tmp_path, SPEC.replace("epochs: 5", "epochs: 1"))

@@ -128,6 +128,7 @@ def test_what_is_seen_first_is_a_part_of_the_whole(
     assert whole == read(database)
 
 
+@pytest.mark.fast_cases(1)
 @pytest.mark.parametrize("text", [GRID, PIVOT])
 def test_reading_again_finds_what_reading_anew_finds(
     database: Database, tmp_path: Path, text: str
