@@ -15,6 +15,8 @@ from runner.core.errors import Interrupted
 from runner.core.run import Cell
 from runner.store.database import open_database
 
+pytestmark = pytest.mark.slow
+
 SPEC = """\
 name: grid
 data: {dataset: digits}

@@ -11,6 +11,8 @@ from runner.components.models.timm_names import timm_version
 from runner.core.errors import Problem, SpecError
 from runner.spec.experiment import load_experiment
 
+pytestmark = pytest.mark.slow
+
 SPEC = """\
 name: foreign
 data: {dataset: synthetic, classes: 3, images: 40, height: 32, width: 32}

@@ -13,6 +13,8 @@ from trained import CLASSES
 from runner import api
 from runner.api.evaluating import Evaluation
 
+pytestmark = pytest.mark.slow
+
 
 def same(one: Evaluation, other: Evaluation) -> bool:
     """Return whether the same was measured on the same number of images."""

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from commands import Call
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("words", "said"),

@@ -15,6 +15,8 @@ from runner.components.own import declared_files
 from runner.components.own.permission import allow_code
 from runner.components.own.problems import KIND, CodeProblem, OwnCodeFailed
 
+pytestmark = pytest.mark.slow
+
 READING = """
 from pathlib import Path
 

@@ -28,6 +28,8 @@ from runner.components.data.finding import MissingData  # noqa: E402
 from runner.components.data.invalid import InvalidData  # noqa: E402
 from runner.components.download import DownloadFailed, Downloading  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 NAMED: dict[str, Any] = {"name": "owner/set@main"}
 LOCAL: dict[str, Any] = {"path": "folder"}
 TEST = "test-00000-of-00001.parquet"

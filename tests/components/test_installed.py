@@ -20,6 +20,8 @@ from runner.components.own import installed
 from runner.components.own.permission import allow_code, forget_packages
 from runner.components.own.problems import KIND, CodeProblem
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["site_folder"]
 
 

@@ -20,6 +20,8 @@ from runner.components.own.permission import allow_code
 from runner.components.own.problems import OwnCodeFailed
 from runner.core.errors import DataError, RunnerError
 
+pytestmark = pytest.mark.slow
+
 GIVEN = "return self.images[index, self.stain], self.labels[index]"
 LENGTH = "return len(self.images)"
 HERE = r"\(\S*cells\.py:18\)"

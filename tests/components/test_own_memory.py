@@ -16,6 +16,8 @@ from runner.components.own.opened_files import opened_files
 from runner.components.own.permission import allow_code
 from runner.core.errors import DataError
 
+pytestmark = pytest.mark.slow
+
 GIVEN = "        return self.images[index"
 COUNTED = CELLS.replace(
     GIVEN,

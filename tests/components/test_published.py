@@ -23,6 +23,8 @@ from runner.components.data.dataset import DataAccess, ImageSource
 from runner.components.data.finding import MissingData
 from runner.components.data.mat_files import read_mat
 
+pytestmark = pytest.mark.slow
+
 Theirs = Callable[..., Any]
 IN_FOLDER = {"svhn": "svhn"}
 """Sets whose files torchvision looks for in its root itself."""

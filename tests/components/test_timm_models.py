@@ -15,6 +15,8 @@ from runner.components.models.timm_model import TimmModel
 from runner.components.models.timm_names import UnknownNetwork, timm_version
 from runner.components.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 T = TypeVar("T", bound=Callable[..., Any])
 
 

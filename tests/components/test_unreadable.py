@@ -7,6 +7,8 @@ import pytest
 
 from runner.components.own.unreadable import unreadable
 
+pytestmark = pytest.mark.slow
+
 
 def words(text: str, *local: str) -> list[str]:
     return [word for word, _ in unreadable(ast.parse(text), lambda top: top in local)]

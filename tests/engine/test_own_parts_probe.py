@@ -11,6 +11,8 @@ from runner.components.optimizers import OwnOptimizer
 from runner.components.own.problems import OwnCodeFailed
 from runner.engine.own_parts_probe import try_loss, try_optimizer
 
+pytestmark = pytest.mark.slow
+
 
 def try_own_loss(folder: Path, old: str = "", new: str = "", **given: Any) -> str:
     assert old in LOSS

@@ -9,6 +9,8 @@ from runner.components.own.problems import OwnCodeFailed
 from runner.core.sharing import SHARED, Unshared
 from runner.engine.own_probe import try_training
 
+pytestmark = pytest.mark.slow
+
 SHAPE = (1, 8, 8)
 
 

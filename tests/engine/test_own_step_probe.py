@@ -11,6 +11,8 @@ from runner.components.own.problems import OwnCodeFailed
 from runner.components.settings import Settings
 from runner.engine.own_step_probe import try_training_step
 
+pytestmark = pytest.mark.slow
+
 HEAD = "import random\nimport torch\nSEEN = [0]\n"
 NETWORK = {"name": "convnet", "filters": (2,), "batch_norm": True, "dropout": 0.5}
 

@@ -14,6 +14,8 @@ from runner.components.own.problems import OwnCodeFailed
 from runner.components.settings import Settings
 from runner.core.errors import StageFailed
 
+pytestmark = pytest.mark.slow
+
 SHRINKING = {"name": "multistep", "milestones": [2], "gamma": 0.5}
 
 

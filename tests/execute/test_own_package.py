@@ -11,6 +11,8 @@ from runner import api
 from runner.cli.inspect import show
 from runner.core.errors import SpecError, UsageError
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["site_folder"]
 
 SPEC = """\

@@ -18,6 +18,8 @@ from runner.core.errors import UsageError
 from runner.page.one_file import question, write_file
 from runner.store.database import open_database
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = "</script><script>alert(1)</script>&amp;"
 GRID = (
     HEAD

@@ -24,6 +24,8 @@ from runner.store.database import open_database
 from runner.store.failures import in_words
 from runner.store.watching import CommitCounter
 
+pytestmark = pytest.mark.slow
+
 GRID = (
     HEAD
     + "seeds: [0, 1]\nsweep: {grid: {lr: [0.1, 0.01]}}\n"

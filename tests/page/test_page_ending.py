@@ -26,6 +26,8 @@ from runner.api.watching import Watch
 from runner.page.app import PageApp
 from runner.store.database import open_database
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:

@@ -14,6 +14,8 @@ from runner.report.figures.figure_request import FigureRequest
 from runner.spec.experiment import Experiment
 from runner.store.database import Database
 
+pytestmark = pytest.mark.slow
+
 NAME = ("made_up", "")
 GRID = HEAD + "seeds: [0, 1, 2]\nsweep: {grid: {lr: [0.1, 0.01, 0.001]}}\n"
 

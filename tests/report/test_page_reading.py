@@ -19,6 +19,8 @@ from runner.report.tables.render import render
 from runner.store.database import Database
 from runner.store.queries import stored_experiments
 
+pytestmark = pytest.mark.slow
+
 GRID = (
     HEAD
     + "seeds: [0, 1]\nsweep: {grid: {lr: [0.1, 0.01, 0.001]}}\n"

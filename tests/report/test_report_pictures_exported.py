@@ -10,6 +10,8 @@ from exported import draw_report, record
 from runner import api
 from runner.core.errors import UsageError
 
+pytestmark = pytest.mark.slow
+
 
 def test_pictures_are_copied_beside_csv_files(tmp_path: Path) -> None:
     report = draw_report(tmp_path)
