@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import ClassVar
 
 from pydantic import BaseModel, Field, field_validator
@@ -54,9 +55,9 @@ class Pretrainable(Classifier):
         """Return whether the network ends otherwise than that of which weights are published."""
         return False
 
+    @abstractmethod
     def last_layer(self) -> frozenset[str]:
         """Return the names of the tensors whose shapes depend on the number of classes."""
-        raise NotImplementedError
 
     def left_out(self) -> frozenset[str]:
         """Return tensors of published weights for which this network has no place."""
