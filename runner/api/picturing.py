@@ -14,12 +14,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runner.api.watching import database_of
 from runner.artifacts.arrays import read_arrays
 from runner.bind.analysis_names import as_values, settings_of, told_apart, with_names
 from runner.bind.kept_predictions import find_logits
 from runner.bind.named_runs import find_record
 from runner.bind.prediction_images import confident_rows, predicted_images
-from runner.bind.workspace import REFERENCE, workspace
+from runner.bind.workspace import workspace
 from runner.components.settings import METRIC_SPLITS
 from runner.core.artifacts import analysis_name
 from runner.core.errors import RunnerError, UsageError
@@ -28,7 +29,6 @@ from runner.spec.nodes import to_node
 from runner.spec.variants import variant_choice
 from runner.store.progress import artifact_digests
 from runner.store.queries import stored_experiments
-from runner.store.reference import REFERENCE_FILE
 from runner.store.watching import open_to_watch
 
 if TYPE_CHECKING:
@@ -56,8 +56,7 @@ class Pictures:
     def __init__(self, db: str | Path | None = None) -> None:
         """Open the database; arguments and errors as :class:`runner.api.watching.Watch`."""
         self._home = workspace(db)
-        is_reference = self._home.database_path == REFERENCE
-        self._where = REFERENCE_FILE if is_reference else self._home.database_path
+        self._where = database_of(self._home)
         self._database = open_to_watch(self._where)
         self._held: OrderedDict[str, bytes] = OrderedDict()
         self._holding = threading.Lock()

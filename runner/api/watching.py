@@ -12,7 +12,7 @@ from typing import Any
 
 from runner.api.comparing import compared, leaves
 from runner.api.showing import record_in
-from runner.bind.workspace import REFERENCE, workspace
+from runner.bind.workspace import REFERENCE, Workspace, workspace
 from runner.core.errors import StoreGone, UsageError, nearest
 from runner.report.page.curves import Axis, CurveCell, curve_lines
 from runner.report.page.overview import experiment_rows
@@ -31,6 +31,12 @@ Name = tuple[str, str]
 """Of an experiment: its name and its variant, "" for the spec as written."""
 
 
+def database_of(home: Workspace) -> Path:
+    """Return the file of a workspace's database, also where that is the reference."""
+    is_reference = home.database_path == REFERENCE
+    return REFERENCE_FILE if is_reference else Path(home.database_path)
+
+
 class Watch:
     """A database that is being looked at. Its methods are for one thread at a time."""
 
@@ -46,9 +52,9 @@ class Watch:
         """
         self._db = db
         self._home = workspace(db)
-        is_reference = self._home.database_path == REFERENCE
-        self._where = REFERENCE_FILE if is_reference else self._home.database_path
-        self.title = "reference results" if is_reference else Path(self._where).name
+        self._where = database_of(self._home)
+        is_reference = self._where == REFERENCE_FILE
+        self.title = "reference results" if is_reference else self._where.name
         self._database = open_to_watch(self._where)
         self._counter = CommitCounter(self._database)
         self._readings: dict[Name, tuple[Any, ExperimentReading]] = {}
@@ -209,6 +215,11 @@ class Watch:
         self._database.close()
 
     def _reading(self, name: Name) -> ExperimentReading:
+        known = self._readings.get(name)
+        if known is not None:  # looking at all experiments again is for what changed of this one
+            version, reading = known
+            if version == structure_version(self._database, reading.structure.stored.id):
+                return reading
         stored = {(each.name, each.variant): each for each in stored_experiments(self._database)}
         if name not in stored:
             names = [each for each, _ in stored]
@@ -218,11 +229,9 @@ class Watch:
                 suggestion=nearest(name[0], names),
             )
         version = structure_version(self._database, stored[name].id)
-        known = self._readings.get(name)
-        if known is None or known[0] != version:
-            reading = ExperimentReading(read_structure(self._database, stored[name]))
-            known = self._readings[name] = (version, reading)
-        return known[1]
+        reading = ExperimentReading(read_structure(self._database, stored[name]))
+        self._readings[name] = (version, reading)
+        return reading
 
     def reference(self, name: Name, cell: str) -> str:
         """Return what other commands call a cell of the experiment.
