@@ -12,14 +12,13 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from runner.artifacts.atomic import partial_path, put_file, remove_partial, whole_file
-from runner.artifacts.lock import waited_for
 from runner.bind.exported_cells import ExportedCell
 from runner.report.figures.options import as_file_part
-from runner.report.own_folder import refuse_folder
 from runner.report.tables.render import render
+from runner.report.trackers.folder_tracker import FolderTracker
 from runner.report.trackers.pictures import TrackedPicture
 from runner.report.trackers.tensorboard_protos import end, image, scalar, start, text
 from runner.report.trackers.tracker import (
@@ -28,7 +27,6 @@ from runner.report.trackers.tracker import (
     Result,
     TrackedRun,
     TrackedTable,
-    Tracker,
 )
 from runner.report.trackers.written import Written, written
 
@@ -60,7 +58,7 @@ class State:
     texts: dict[str, str] = field(default_factory=dict)
 
 
-class TensorboardTracker(Tracker):
+class TensorboardTracker(FolderTracker):
     """Event files in ``FOLDER/EXPERIMENT/CELL-seed``."""
 
     kind = "tensorboard"
@@ -69,27 +67,10 @@ class TensorboardTracker(Tracker):
     default = "exports/tensorboard"
     look = "tensorboard --logdir {place}"
 
-    def __init__(self, place: str) -> None:
-        """Begin nothing yet.
-
-        Args:
-            place: a folder; what others have put there stays.
-
-        Raises:
-            UsageError: when it cannot be written.
-        """
-        self._place = refuse_folder(Path(place))
-
-    def __enter__(self) -> TensorboardTracker:
-        self._place.mkdir(parents=True, exist_ok=True)
-        self._lock = waited_for(self._place)  # two exports would take each other's files away
-        self._lock.__enter__()
+    def __enter__(self) -> Self:
+        super().__enter__()
         self._runs: dict[str, dict[str, tuple[Path, State]]] = {}
         return self
-
-    def __exit__(self, *error: Any) -> None:
-        """Let other exports write: every file is whole by now."""
-        self._lock.__exit__(*error)
 
     def has(self, cell: ExportedCell, result: Result) -> bool:
         """Return whether the run of a cell is there with this result."""

@@ -15,21 +15,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from runner.artifacts.atomic import whole_file
-from runner.artifacts.lock import waited_for
 from runner.bind.exported_cells import ExportedCell
 from runner.core.text import printable
-from runner.report.own_folder import refuse_folder
 from runner.report.tables.table import to_records
+from runner.report.trackers.folder_tracker import FolderTracker
 from runner.report.trackers.pictures import TrackedPicture
 from runner.report.trackers.tracker import (
     STEP_LOSS,
     Result,
     TrackedRun,
     TrackedTable,
-    Tracker,
 )
 
 STATE = "runner.json"
@@ -40,7 +38,7 @@ NO_PROJECT = re.compile(r"[/\\#?%:@ ]+")
 """What no name of a project may hold, and what a shell would split."""
 
 
-class WandbTracker(Tracker):
+class WandbTracker(FolderTracker):
     """Offline runs in ``FOLDER/wandb``; an experiment is a project, a cell is a group."""
 
     kind = "wandb"
@@ -50,21 +48,8 @@ class WandbTracker(Tracker):
     takes_running = False
     look = "wandb sync {place}/wandb/offline-run-*"
 
-    def __init__(self, place: str) -> None:
-        """Begin nothing yet.
-
-        Args:
-            place: a folder; what others have put there stays.
-
-        Raises:
-            UsageError: when it cannot be written.
-        """
-        self._place = refuse_folder(Path(place))
-
-    def __enter__(self) -> WandbTracker:
-        self._place.mkdir(parents=True, exist_ok=True)
-        self._lock = waited_for(self._place)  # two exports would take each other's runs away
-        self._lock.__enter__()
+    def __enter__(self) -> Self:
+        super().__enter__()
         self._stored = _read(self._place / STATE)
         self._done = dict(self._stored)
         return self
@@ -78,7 +63,7 @@ class WandbTracker(Tracker):
                 wandb.teardown()
                 self._store()
         finally:
-            self._lock.__exit__(*error)
+            super().__exit__(*error)
 
     def has(self, cell: ExportedCell, result: Result) -> bool:
         """Return whether the run of a cell is there with this result."""
