@@ -25,9 +25,9 @@ from runner.components.data.table_rows import (
     read_rows,
     refuse_parted,
     refuse_repeated,
-    splits_by_folder,
     without_missing,
 )
+from runner.components.data.table_splits import splits_by_folder
 from runner.core.errors import nearest
 
 METADATA = "metadata"
