@@ -11,6 +11,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from runner.components.measures import METRIC_NAMES
+from runner.store.checking import check_results, refuse
+from runner.store.checksums import STEPS
 from runner.store.database import Database
 from runner.store.schema import attempts, metrics
 
@@ -59,6 +62,9 @@ def epoch_series(database: Database, run_keys: Collection[str]) -> dict[str, dic
     Returns:
         By key of the run ``metrics`` (values by epoch, by full name), ``seconds`` and ``losses`` (a
         list of steps), each by epoch.
+
+    Raises:
+        DamagedDatabase: when those of a run with a result are not what was recorded.
     """
     found: dict[str, dict[str, Any]] = {}
     metrics = sa.text(
@@ -69,6 +75,7 @@ def epoch_series(database: Database, run_keys: Collection[str]) -> dict[str, dic
         f"SELECT epoch, seconds, losses FROM run_steps WHERE run_key = :key{NEWEST} ORDER BY epoch"
     )
     with database.read() as connection:
+        refuse(database.path, [check_results(connection, run_keys, (*METRIC_NAMES, STEPS))])
         for key in run_keys:
             series: dict[str, Any] = {"metrics": {}, "seconds": {}, "losses": {}}
             for row in connection.execute(metrics, {"key": key}):

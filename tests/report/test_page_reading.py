@@ -166,6 +166,15 @@ def test_a_damaged_result_is_refused_at_the_next_reading(
         reading.items(database)
 
 
+def test_a_damaged_epoch_is_no_point_of_a_curve(database: Database, tmp_path: Path) -> None:
+    record_made_up(database, tmp_path, GRID, made)
+    with sqlite3.connect(database.path) as raw:
+        raw.execute("UPDATE metrics SET value = 0.99 WHERE name = 'accuracy' AND epoch = 3")
+    runs = tuple(cell.run_key for cell in structure_of(database).cells if cell.position == 0)
+    with pytest.raises(DamagedDatabase):
+        curve_lines(database, [CurveCell(0, "a", runs)], ["val_accuracy"], "epoch")
+
+
 @pytest.mark.parametrize(
     ("axis", "xs"),
     [("epoch", [1, 2, 3, 4]), ("step", [2, 4, 6, 8]), ("seconds", [10, 20, 30, 40])],

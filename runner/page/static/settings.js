@@ -3,6 +3,7 @@
 
 (function (Page) {
   const { element, drawn } = Page;
+  const REST = 5000; // milliseconds between two questions
   const [WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [640, 300, 64, 24, 16, 46];
 
   // Places of values along an axis: numbers by size (or by order of magnitude), others in order.
@@ -97,12 +98,25 @@
       box.replaceChildren(picture);
     }
 
-    return async (items) => {
+    let next = 0;
+    let waiting = null;
+
+    // Of thousands of runs that takes a second: while they end, it is asked for now and then.
+    return async function update(items) {
       const head = items.get("head");
-      if (!head) return;
+      if (!head || waiting) return;
       // a repetition leaves the counts as they were
       const now = [head.counts.done, head.epochs_read, head.epochs_trained, head.recorded].join(" ");
       if (now === done) return;
+      const rest = next - Date.now();
+      if (rest > 0) {
+        waiting = setTimeout(() => {
+          waiting = null;
+          if (container.isConnected) update(items).catch(() => {});
+        }, rest);
+        return;
+      }
+      next = Date.now() + REST;
       done = now;
       try {
         data = await Page.source.get("points", ask);

@@ -48,6 +48,9 @@ def curve_lines(
         equally long lists ``x``, ``mean``, ``low`` and ``high``. With ``shared_with``, the first
         points are those of the line at that position up to ``shared_until`` (in x), and are left
         out but for the last of them.
+
+    Raises:
+        DamagedDatabase: when a record is not what it was.
     """
     keys = list(dict.fromkeys(key for cell in cells for key in cell.run_keys))
     series = epoch_series(database, keys)

@@ -9,11 +9,15 @@ from collections.abc import Collection
 
 from runner.report.page.structure import Structure
 from runner.report.tables.query import table_checks
-from runner.store.checking import refuse
+from runner.store.checking import check_results, refuse
+from runner.store.checksums import RESULT, at_ends
 from runner.store.database import Database
 
 AT_ONCE = 300
 """Runs that are checked in one reading."""
+
+POINTS = (RESULT, "val_accuracy", *map(at_ends, ("test_accuracy", "val_loss", "train_loss")))
+"""Of a result, what figures of a metric against a setting show; tables have their own."""
 
 
 class Integrity:
@@ -38,6 +42,7 @@ class Integrity:
         if not batch:
             return
         with database.read() as connection:
+            refuse(database.path, [check_results(connection, batch, POINTS)])
             for ref in self._structure.tables:
                 checks = table_checks(connection, ref.table, ref.experiment, batch)
                 refuse(database.path, checks)
