@@ -159,17 +159,14 @@ class Worker:
     Attributes:
         stage_key: of the stage.
         since: seconds since 1970 (UTC), when its attempt began.
-        lease_until: likewise, when others may take the stage over unless it says that it lives.
         alive: whether its lease holds and it is not known to be dead.
     """
 
     stage_key: str
-    attempt_id: int
     host: str
     pid: int
     device: str
     since: float
-    lease_until: float
     alive: bool
 
 
@@ -185,12 +182,10 @@ def workers(database: Database) -> list[Worker]:
         return [
             Worker(
                 stage_key=row.stage_key,
-                attempt_id=row.attempt_id,
                 host=row.host,
                 pid=row.pid,
                 device=row.device,
                 since=row.started,
-                lease_until=row.lease_until,
                 alive=is_held(row, moment),
             )
             for row in connection.execute(query)

@@ -14,7 +14,7 @@ from runner.store.watched_stages import WatchedStage
 
 
 def worker(stage: str, pid: int) -> Worker:
-    return Worker(stage, 1, "host", pid, "cpu", 0.0, 9e9, True)
+    return Worker(stage, "host", pid, "cpu", 0.0, True)
 
 
 @pytest.mark.parametrize(("pids", "workers", "seconds"), [((7, 7), 1, 20.0), ((7, 8), 2, 10.0)])
