@@ -84,9 +84,22 @@ class Watch:
         """
         return self._reading(name).first_items(self._database)
 
+    def is_whole(self, name: Name) -> bool:
+        """Return whether :meth:`items` was read since the experiment was recorded last."""
+        return self._reading(name).is_whole()
+
     def is_settled(self, name: Name) -> bool:
         """Return whether all that :meth:`items` shows has been held against its checksums."""
         return self._reading(name).is_settled()
+
+    def check(self, name: Name) -> None:
+        """Hold some more of what :meth:`items` shows against its checksums.
+
+        Raises:
+            UsageError: for an unknown experiment.
+            DamagedDatabase: when something is not what was recorded.
+        """
+        self._reading(name).check(self._database)
 
     def curves(
         self, name: Name, positions: Sequence[int], metrics: Sequence[str], axis: Axis

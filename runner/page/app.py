@@ -24,7 +24,7 @@ from starlette.staticfiles import StaticFiles
 from runner.api.picturing import Pictures
 from runner.api.watching import Name, Watch
 from runner.core.errors import RunnerError, StoreBusy, StoreError, StoreGone, UsageError
-from runner.page.assets import STATIC, page_html
+from runner.page.assets import STATIC, page_html, script, style
 from runner.page.changes import LOOK_SECONDS, Changes
 from runner.page.json_text import json_text
 from runner.page.threads import in_thread
@@ -59,6 +59,8 @@ class PageApp:
         return Starlette(
             routes=[
                 Route("/", self._page),
+                Route("/page.css", self._style),
+                Route("/page.js", self._script),
                 Route("/experiments", self._experiments),
                 Route("/changes", self._news),
                 Route("/curves", self._curves),
@@ -83,6 +85,12 @@ class PageApp:
     async def _page(self, _: Request) -> Response:
         return HTMLResponse(page_html(self._watch.title))
 
+    async def _style(self, _: Request) -> Response:
+        return Response(style(), media_type="text/css")
+
+    async def _script(self, _: Request) -> Response:
+        return Response(script(), media_type="text/javascript")
+
     async def _experiments(self, _: Request) -> Response:
         return await self._answer(lambda: self._watch.experiments())
 
@@ -93,6 +101,8 @@ class PageApp:
             while cursor and waited < WAIT_SECONDS and not self._is_closing:
                 if await in_thread(self._asked, self._changes.has_news, name, cursor):
                     break
+                if await request.is_disconnected():  # the tab was closed
+                    return Response(status_code=204)
                 await asyncio.sleep(LOOK_SECONDS)
                 waited += LOOK_SECONDS
             text = await in_thread(self._asked, self._changes.after, name, cursor)

@@ -39,7 +39,7 @@ class _Followed:
         self.read_at = 0.0
         self.rest_until = 0.0
         self.asked_at = 0.0
-        self.is_settled = False
+        self.was_read = False
 
     def take(self, items: dict[str, Any]) -> None:
         """Note what is another than before."""
@@ -122,18 +122,28 @@ class Changes:
             if now > each.asked_at + FORGET_SECONDS:
                 del self._followed[other]
                 self._watch.forget(other)
-        is_new = not followed.items
-        is_open = followed.commits != self._commits or not followed.is_settled
-        if (
-            is_new
-            or (is_open and now >= followed.rest_until)
-            or now > followed.read_at + STALE_SECONDS
-        ):
-            commits = self._commits
+        if not followed.items:
             # what is seen first takes less than half of the time; the rest comes at the next look
-            followed.take((self._watch.first_items if is_new else self._watch.items)(name))
-            followed.is_settled = self._watch.is_settled(name)
-            followed.commits, followed.read_at = commits, time.monotonic()
-            rest = 0.0 if is_new else REST * (followed.read_at - now)
-            followed.rest_until = followed.read_at + rest
+            followed.take(self._watch.first_items(name))
+            followed.commits, followed.read_at = self._commits, time.monotonic()
+        elif now >= followed.rest_until:
+            self._look(name, followed, now)
         return followed
+
+    def _look(self, name: Name, followed: _Followed, now: float) -> None:
+        """Read what changed, or check some of what was read before; in turns where both wait."""
+        moved = followed.commits != self._commits or now > followed.read_at + STALE_SECONDS
+        is_whole, is_settled = self._watch.is_whole(name), self._watch.is_settled(name)
+        if is_settled and not moved:
+            return
+        is_checked_next = followed.was_read and not is_settled
+        if not is_whole or (moved and not is_checked_next):
+            commits = self._commits
+            followed.take(self._watch.items(name))
+            followed.commits, followed.read_at = commits, time.monotonic()
+            followed.was_read = is_whole  # what is read once, is followed by no rest
+        else:
+            self._watch.check(name)
+            followed.was_read = False
+        ended = time.monotonic()
+        followed.rest_until = ended + (REST * (ended - now) if is_whole else 0.0)

@@ -20,7 +20,7 @@ from runner.api.picturing import Pictures
 from runner.api.watching import Name, Watch
 from runner.artifacts.atomic import refuse_place, whole_file
 from runner.core.errors import RunnerError, UsageError
-from runner.page.assets import SCRIPTS, STATIC, STYLES, environment
+from runner.page.assets import environment, script, style
 from runner.page.json_text import json_text
 from runner.report.page.curves import Axis
 
@@ -101,6 +101,8 @@ def question(path: str, **parameters: str) -> str:
 def _answers(watch: Watch, name: Name, left_out: list[str]) -> Iterator[tuple[str, Any]]:
     asked = {"experiment": name[0], "variant": name[1]}
     items = watch.items(name)
+    while not watch.is_settled(name):
+        watch.check(name)
     whole = {"cursor": "file", "whole": True, "gone": [], "items": items}
     yield question("changes", **asked), whole
     yield question("points", **asked), watch.points(name)
@@ -193,17 +195,15 @@ def _rounded(value: Any) -> Any:
 
 
 def _html(title: str, answers: Mapping[str, Any]) -> str:
-    style = "\n".join((STATIC / each).read_text("utf-8") for each in STYLES)
-    script = "\n".join((STATIC / each).read_text("utf-8") for each in SCRIPTS)
     policy = (
-        f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)};"
+        f"default-src 'none'; script-src {_hash(script())}; style-src {_hash(style())};"
         " img-src data:; base-uri 'none'; form-action 'none'"
     )
     data = json_text(answers)
     inline = {
         "policy": policy,
-        "style": Markup(style),
-        "script": Markup(script),
+        "style": Markup(style()),
+        "script": Markup(script()),
         # no text of the database can end the element that holds it
         "data": Markup(data.translate({ord(each): f"\\u{ord(each):04x}" for each in "<>&"})),
     }

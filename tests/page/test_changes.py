@@ -23,6 +23,8 @@ class FakeWatch:
         self.held: dict[str, Any] = {"head": 1, "row": 1}
         self.moved = True
         self.readings = 0
+        self.checks = 0
+        self.to_check = 0
         self.forgotten: list[tuple[str, str]] = []
 
     def forget(self, name: tuple[str, str]) -> None:
@@ -39,8 +41,15 @@ class FakeWatch:
     def first_items(self, name: tuple[str, str]) -> dict[str, Any]:
         return self.items(name)
 
+    def is_whole(self, name: tuple[str, str]) -> bool:
+        return self.readings > 1
+
     def is_settled(self, name: tuple[str, str]) -> bool:
-        return True
+        return self.is_whole(name) and not self.to_check
+
+    def check(self, name: tuple[str, str]) -> None:
+        self.checks += 1
+        self.to_check -= 1
 
 
 @pytest.fixture
@@ -81,11 +90,12 @@ def test_what_is_gone_is_named_until_it_is_back(watch: FakeWatch) -> None:
 def test_without_a_commit_nothing_is_read(watch: FakeWatch) -> None:
     made = Changes(watch, threading.Lock())  # type: ignore[arg-type]
     cursor = ask(made)["cursor"]
-    assert not made.has_news(NAME, cursor)
-    assert watch.readings == 1
+    for _ in range(3):  # the first reading is of a part
+        assert not made.has_news(NAME, cursor)
+    assert watch.readings == 2
     watch.moved = True
     assert not made.has_news(NAME, cursor)
-    assert watch.readings == 2
+    assert watch.readings == 3
 
 
 @pytest.mark.parametrize("cursor", ["other.1", "nonsense", "1", ".", "\u00b2.\u00b2"])
@@ -100,16 +110,25 @@ def test_after_a_slow_reading_there_is_a_rest(
     watch: FakeWatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(changes, "REST", 1000.0)
-    clock = iter([0.0, 1.0, 2.0, 3.0, 4.0])
+    clock = map(float, range(100))
     monkeypatch.setattr("runner.page.changes.time.monotonic", lambda: next(clock))
     made = Changes(watch, threading.Lock())  # type: ignore[arg-type]
-    ask(made)
-    watch.moved = True
-    ask(made, "x.1")
-    assert watch.readings == 2  # the first one is of a part
-    watch.moved = True
-    ask(made, "x.1")
-    assert watch.readings == 2
+    for reading in (1, 2, 3, 3):  # what is read once is followed by no rest
+        watch.moved = True
+        ask(made, "x.1")
+        assert watch.readings == reading
+
+
+def test_checks_and_commits_wait_for_each_other_in_turns(watch: FakeWatch) -> None:
+    made = Changes(watch, threading.Lock())  # type: ignore[arg-type]
+    watch.to_check = 3
+    done = []
+    for moved in (False, False, False, True, True, True, True, True, False):
+        watch.moved = moved
+        ask(made)
+        done.append((watch.readings, watch.checks))
+    both = [(1, 0), (2, 0), (2, 1), (3, 1), (3, 2), (4, 2), (4, 3), (5, 3), (5, 3)]
+    assert done == both
 
 
 def test_what_is_seen_first_is_sent_before_all_else(watch: FakeWatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sqlite3
 from html import unescape
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from made_up import HEAD, MadeUp, record_made_up
 pytest.importorskip("starlette")
 
 from runner.api.watching import Watch
-from runner.core.errors import UsageError
+from runner.core.errors import DamagedDatabase, UsageError
 from runner.page.one_file import question, write_file
 from runner.store.database import open_database
 
@@ -64,6 +65,17 @@ def test_no_text_ends_its_element_and_nothing_is_fetched(html: str) -> None:
     assert not re.search(r"""(src|href)=["']?(https?:|//)""", html)
     assert "default-src 'none'" in unescape(html)
     assert "unsafe-" not in html
+
+
+def test_a_damaged_result_is_an_error(tmp_path: Path) -> None:
+    with open_database(tmp_path / "results.db") as database:
+        record_made_up(database, tmp_path, GRID.partition("tables:")[0], lambda _: RECORD)
+    with sqlite3.connect(tmp_path / "results.db") as raw:
+        raw.execute("UPDATE results SET best_epoch = 1")
+    watch = Watch(tmp_path / "results.db")
+    with pytest.raises(DamagedDatabase):
+        write_file(watch, tmp_path / "page.html")
+    assert not (tmp_path / "page.html").exists()
 
 
 def test_an_experiment_that_was_not_run_is_an_error(tmp_path: Path) -> None:

@@ -154,16 +154,17 @@ def test_reading_again_finds_what_reading_anew_finds(
         assert again == anew
 
 
-def test_a_damaged_result_is_refused_at_the_next_reading(
-    database: Database, tmp_path: Path
-) -> None:
+def test_a_damaged_result_is_refused_when_it_is_checked(database: Database, tmp_path: Path) -> None:
     record_made_up(database, tmp_path, GRID, made)
     with sqlite3.connect(database.path) as raw:
         raw.execute("UPDATE metrics SET value = 0.99 WHERE name = 'accuracy' AND epoch = 2")
     reading = ExperimentReading(structure_of(database))
     reading.items(database)
-    with pytest.raises(DamagedDatabase):
-        reading.items(database)
+    assert not reading.is_settled()
+    for _ in range(2):  # it stays so
+        with pytest.raises(DamagedDatabase):
+            reading.check(database)
+    assert not reading.is_settled()
 
 
 def test_a_damaged_epoch_is_no_point_of_a_curve(database: Database, tmp_path: Path) -> None:

@@ -7,9 +7,13 @@
   let shown = null;
 
   Page.items = new Map();
+  let firstCells = null; // by position, made when it is asked for
   Page.firstCell = (position) => {
-    for (const [id, cell] of Page.items) if (id.startsWith("cell:") && cell.position === position) return id.slice(5);
-    return null;
+    if (firstCells === null) {
+      firstCells = new Map();
+      for (const [id, cell] of Page.items) if (id.startsWith("cell:") && !firstCells.has(cell.position)) firstCells.set(cell.position, id.slice(5));
+    }
+    return firstCells.get(position) || null;
   };
 
   const seen = () =>
@@ -30,6 +34,7 @@
       this.cursor = "";
       this.stopped = new AbortController();
       Page.items = new Map();
+      firstCells = null;
       Page.chosen.clear();
       const sections = Object.fromEntries(["head", "tables", "curves", "plan", "settings"].map((each) => [each, element("section", { id: each })]));
       const plan = element("details", { open: true }, element("summary", {}, element("h2", {}, "Plan")));
@@ -73,6 +78,7 @@
       }
       for (const [id, value] of Object.entries(answer.items)) Page.items.set(id, value);
       for (const id of answer.gone) Page.items.delete(id);
+      firstCells = null;
       const first = !this.cursor;
       this.cursor = answer.cursor;
       return first ? null : changed;

@@ -13,7 +13,7 @@ from runner.store.checking import check_results, refuse
 from runner.store.checksums import RESULT, at_ends
 from runner.store.database import Database
 
-AT_ONCE = 300
+AT_ONCE = 100
 """Runs that are checked in one reading."""
 
 POINTS = (RESULT, "val_accuracy", *map(at_ends, ("test_accuracy", "val_loss", "train_loss")))
@@ -31,13 +31,16 @@ class Integrity:
         """Return whether any run is still to be checked."""
         return bool(self._unchecked)
 
-    def check(self, database: Database, changed: Collection[str]) -> None:
-        """Check runs that changed since the last reading, and some of the others.
+    def note(self, changed: Collection[str]) -> None:
+        """Take runs that are new or changed: they are checked before all others."""
+        self._unchecked = dict.fromkeys(changed) | self._unchecked
+
+    def check(self, database: Database) -> None:
+        """Check some runs; those that are damaged are checked again each time.
 
         Raises:
             DamagedDatabase: when one of them is not what was recorded.
         """
-        self._unchecked |= dict.fromkeys(changed)
         batch = list(self._unchecked)[:AT_ONCE]
         if not batch:
             return

@@ -46,8 +46,20 @@ class ExperimentReading:
         return plan_nodes(self.structure)
 
     def is_settled(self) -> bool:
-        """Return whether another reading without a commit would find nothing new."""
+        """Return whether everything was read, and held against its checksums."""
         return self._is_whole and not self._integrity.is_open()
+
+    def is_whole(self) -> bool:
+        """Return whether :meth:`items` was ever read."""
+        return self._is_whole
+
+    def check(self, database: Database) -> None:
+        """Hold some of what was shown before it was checked against its checksums.
+
+        Raises:
+            DamagedDatabase: when something is not what was recorded.
+        """
+        self._integrity.check(database)
 
     def first_items(self, database: Database) -> dict[str, Any]:
         """Return what is to be seen first: cells, tables, and how many are done.
@@ -89,8 +101,9 @@ class ExperimentReading:
         if endings is None or version != self._version:
             endings = run_endings(database, run_keys)
         ended = self._ended_since(endings)
-        if self._is_whole:  # the first readings are to be seen at once
-            self._integrity.check(database, ended)
+        self._integrity.note(ended)
+        if ended and self._is_whole:  # the first readings are to be seen at once
+            self._integrity.check(database)
         with database.read() as connection:
             running = (runs_at_work(connection) & run_keys) - endings.keys()
         so_far = runs_so_far(database, run_keys - endings.keys())
