@@ -17,7 +17,8 @@ from runner.core.stages import Stage, Train
 from runner.lower.stages import make_run, naive_chain
 from runner.spec.experiment import load_experiment
 from runner.store.catalogue import RunStages, SpecRecord, record_environment, record_experiment
-from runner.store.claims import Claimed, NewAttempt, claim_stage
+from runner.store.claim_answers import Claimed
+from runner.store.claims import NewAttempt, claim_stage
 from runner.store.database import Database, open_database
 from runner.store.recorder import end_attempt, record_epochs, record_ranges
 from runner.store.results import record_result

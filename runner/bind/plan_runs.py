@@ -68,6 +68,7 @@ def plan_runs(
     database: Database | None,
     numerics: LateNumerics,
     reference: Mapping[str, RunStatus] = MappingProxyType({}),
+    repetitions: Mapping[str, int] = MappingProxyType({}),
 ) -> PlannedRuns:
     """Return what is wanted and the plan for it.
 
@@ -76,6 +77,7 @@ def plan_runs(
         database: what is recorded, or None when there is no database yet.
         numerics: of this process, which are asked for only where something is left to do.
         reference: how runs ended in the reference, where that counts and is not recorded yet.
+        repetitions: which repetition of runs is wanted, where that is known already.
     """
     request = bound.request
     runs = {cell.run.run_key: cell for cell in bound.cells}
@@ -90,6 +92,7 @@ def plan_runs(
         reruns |= _repetitions(database, recorded, results)
     if request.rerun:  # what would be imported counts as the repetition 0
         reruns |= {key: 1 for key in keys if key in results and key not in recorded}
+    reruns |= {key: repetitions[key] for key in reruns if key in repetitions}
     finished: dict[str, RunStatus] = {
         key: status
         for key, (status, number) in results.items()

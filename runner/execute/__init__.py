@@ -6,8 +6,9 @@ from runner.execute.child import execute_in_child
 from runner.execute.local import execute_locally
 from runner.execute.plan_execution import PlanExecution
 
-EXECUTORS: dict[str, Callable[[PlanExecution], None]] = {
+EXECUTORS: dict[str, Callable[[PlanExecution], bool]] = {
     "local": execute_locally,
     "process": execute_in_child,
 }
-"""By name; each returns when every stage has ended and every result is recorded."""
+"""By name; each returns when every stage has ended and every result is recorded, with True; with
+False when what is left is to be planned anew."""

@@ -26,7 +26,7 @@ from runner.execute.listener import Listener
 from runner.execute.recording import close_attempt, record_outcome
 from runner.execute.stage_worker import Answer, Ended, NotTogether, StageResult
 from runner.execute.work_folder import WorkFolder
-from runner.store.claims import Claimed
+from runner.store.claim_answers import Claimed
 from runner.store.database import Database
 
 STOPS = (Interrupted, KeyboardInterrupt)

@@ -1,8 +1,12 @@
-"""From a bound request to its results: plan, record what is wanted, hand it to the executor."""
+"""From a bound request to its results: plan, record what is wanted, hand it to the executor.
+
+Where other processes have meanwhile trained epochs that a plan has too, the rest is planned anew.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from runner.bind.bound_request import BoundRequest
 from runner.bind.code_digests import Sources, recorded_code
@@ -31,7 +35,7 @@ def carry_out(
     listen: Callable[[PlannedRuns], Listener],
     should_stop: Callable[[], bool],
 ) -> PlannedRuns:
-    """Plan what a request wants, record it, and do it; return the plan.
+    """Plan what a request wants, record it, and do it; return the first plan.
 
     Args:
         bound: the request on its data.
@@ -42,10 +46,48 @@ def carry_out(
     Raises:
         Interrupted: when asked to stop.
     """
-    request, numerics = bound.request, LateNumerics(bound.request)
-    planned = plan_runs(bound, database, numerics)
+    numerics = LateNumerics(bound.request)
+    first = planned = plan_runs(bound, database, numerics)
     reached("runs planned, not recorded")
     record_wanted(database, planned)
+    while not execute_plan(planned, database, numerics, listen(planned), should_stop):
+        planned = plan_runs(_again(first), database, numerics, repetitions=first.reruns)
+        record_wanted(database, planned)
+    return first
+
+
+def _again(first: PlannedRuns) -> BoundRequest:
+    """Return the request for the same runs and repetitions, whatever has ended meanwhile."""
+    bound = first.bound
+    same = replace(bound.request, runs=first.run_keys, limit=None, rerun=False)
+    return replace(bound, request=same)
+
+
+def execute_plan(
+    planned: PlannedRuns,
+    database: Database,
+    numerics: LateNumerics,
+    listener: Listener,
+    should_stop: Callable[[], bool],
+    is_outdated: Callable[[], bool] = lambda: False,
+) -> bool:
+    """Do what is planned and recorded as wanted.
+
+    Args:
+        planned: the plan.
+        database: where everything is recorded.
+        numerics: of this process.
+        listener: is told what happens.
+        should_stop: asked after every step.
+        is_outdated: asked between two stages; whether the plan is to be made anew.
+
+    Returns:
+        Whether every stage has ended; if not, the rest is to be planned anew.
+
+    Raises:
+        Interrupted: when asked to stop.
+    """
+    bound = planned.bound
     execution = PlanExecution(
         plan=planned.plan,
         facts=planned.facts,
@@ -54,8 +96,10 @@ def carry_out(
         workspace=bound.workspace,
         database=database,
         sources=image_sources(bound.cells),
-        listener=listen(planned),
+        listener=listener,
         should_stop=should_stop,
+        shares_epochs="share_trajectories" not in bound.disabled,
+        is_outdated=is_outdated,
     )
     for note in numerics.notes(planned.precisions()):
         execution.listener.on_note(note)
@@ -64,8 +108,7 @@ def carry_out(
     for decision in planned.plan.decisions:
         if decision.rule == skip_where_weights_are_gone.__name__:
             execution.listener.on_note(decision.why)
-    EXECUTORS[request.executor](execution)
-    return planned
+    return EXECUTORS[bound.request.executor](execution)
 
 
 def _setup(planned: PlannedRuns, numerics: LateNumerics) -> WorkerSetup:

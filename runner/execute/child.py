@@ -41,10 +41,10 @@ END_SECONDS = 60.0
 """How long a child may take to end, and to write what stages have left, before it is killed."""
 
 
-def execute_in_child(execution: PlanExecution) -> None:
+def execute_in_child(execution: PlanExecution) -> bool:
     """Carry a plan out, every stage in a child process; see :meth:`Coordinator.go`."""
     with ChildWorker(execution) as worker:
-        Coordinator(execution, worker).go()
+        return Coordinator(execution, worker).go()
 
 
 @dataclass(frozen=True, slots=True)

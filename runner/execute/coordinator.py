@@ -21,8 +21,10 @@ from runner.execute.schedule import Schedule
 from runner.execute.stage_worker import Answer, NotTogether, StageResult, StageWorker
 from runner.planner.cost import predicted
 from runner.planner.recorded import record_for
-from runner.store.claims import ClaimHeld, StageEnded, look_at_stage
+from runner.store.claim_answers import ClaimHeld, EpochsHeld, StageEnded
+from runner.store.claims import look_at_stage
 from runner.store.measurements import add_measurements
+from runner.store.overlaps import TrainedSince
 from runner.store.progress import (
     artifact_digests,
     attempt_outcome,
@@ -58,11 +60,15 @@ class Coordinator:
         self._failures = failed_attempts(self._database)
         self._waited_for = ""
         self._moved = False  # whether a pass through the plan has ended anything
+        self._others = TrainedSince(self._database, set(self._schedule.pending))
+        self._to_plan_anew: set[str] = set()  # trainings whose epochs other processes have trained
 
-    def go(self) -> None:
+    def go(self) -> bool:
         """Do every stage and record every result.
 
-        Returns when all stages have ended, here or in other processes.
+        Returns:
+            True when all stages have ended, here or in other processes; False when the rest is to
+            be planned anew, since other processes have trained epochs of it, or more is wanted.
 
         Raises:
             Interrupted: when asked to stop; what is finished is recorded.
@@ -77,14 +83,19 @@ class Coordinator:
         while pending:
             if self._execution.should_stop():
                 raise Interrupted("stopped between two stages; nothing is redone")
+            if self._execution.is_outdated():
+                break
             self._moved = False
             self._pass()
             if not self._moved:  # others do what some of a cohort wait for
                 self._pass(without_waiting=True)
+            if not self._moved and self._to_plan_anew.intersection(pending):
+                break
             if not self._moved and pending:
                 time.sleep(WAIT_SECONDS)
         self._worker.finish()
         self._tidy()
+        return not pending
 
     def _tidy(self) -> None:
         """Remove the checkpoints of trainings that have ended, or whose runs all have results.
@@ -144,18 +155,28 @@ class Coordinator:
         if again and all(map(self._is_there, stage.produces)):
             self._end(stage, "done", 0.0, "")
             return None
-        failures = self._failures.get(stage.key, 0)
-        answer = look_at_stage(self._database, stage.key, again, failures)
+        task = self._task(stage, again, self._failures.get(stage.key, 0))
+        answer = look_at_stage(
+            self._database, stage.key, again, task.failures, in_the_way=task.in_the_way
+        )
         if answer is None:
-            return self._task(stage, again, failures)
+            return None if self._is_trained_elsewhere(stage) else task
         self._learn(stage, answer)
         return None
+
+    def _is_trained_elsewhere(self, stage: Stage) -> bool:
+        """Return whether a training is to be planned anew, from what others have trained of it."""
+        if isinstance(stage, Train) and self._execution.shares_epochs and stage.epochs:
+            self._others.look()
+            if self._others.has_epochs_of(stage):
+                self._to_plan_anew.add(stage.key)
+        return stage.key in self._to_plan_anew
 
     def _learn(self, stage: Stage, answer: Answer) -> None:
         """Note what became of a stage."""
         if answer is None or isinstance(answer, NotTogether):
             self._listener.on_stage_left(stage)
-        if isinstance(answer, ClaimHeld):
+        if isinstance(answer, ClaimHeld | EpochsHeld):
             self._tell_waiting(str(answer.owner))
         elif isinstance(answer, StageEnded):
             self._learn_outcomes(stage.key)
@@ -187,6 +208,7 @@ class Coordinator:
             predicted=predicted(stage, facts),
             outcomes=self._schedule.outcomes_for(stage),
             record=record,
+            shares_epochs=self._execution.shares_epochs,
         )
 
     def _learn_outcomes(self, stage_key: str) -> None:

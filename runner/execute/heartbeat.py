@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 
 from runner.core.errors import ClaimLost, StoreError, StoreGone
-from runner.store.claims import RENEW_SECONDS, Claimed, renew_claim
+from runner.store.claim_answers import Claimed
+from runner.store.claims import RENEW_SECONDS, renew_claim
 from runner.store.database import Database
 
 

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from runner.execute.worker import Worker
 
 
-def execute_locally(execution: PlanExecution) -> None:
+def execute_locally(execution: PlanExecution) -> bool:
     """Carry a plan out in this process; see :meth:`Coordinator.go`."""
     with LocalWorker(execution) as worker:
-        Coordinator(execution, worker).go()
+        return Coordinator(execution, worker).go()
 
 
 class LocalWorker:

@@ -16,9 +16,10 @@ from runner.bind.request import Request
 from runner.bind.workspace import Workspace
 from runner.components.data.dataset import ImageSource
 from runner.core.plan import Facts, Plan, Record
-from runner.core.stages import Stage
+from runner.core.stages import Stage, Train
 from runner.execute.listener import Listener, NullListener
 from runner.store.database import Database
+from runner.store.overlaps import TrainedElsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class StageTask:
         predicted: epochs and seconds that the plan expected.
         outcomes: what became of readers in the trainings before it, for evaluations.
         record: recorded epochs from which a training is read, or None.
+        shares_epochs: whether it waits while another process trains some of its epochs.
     """
 
     stage: Stage
@@ -67,6 +69,15 @@ class StageTask:
     predicted: Mapping[str, Any]
     outcomes: Mapping[str, Mapping[str, Any]]
     record: Record | None
+    shares_epochs: bool = False
+
+    @property
+    def in_the_way(self) -> TrainedElsewhere | None:
+        """What tells of another process that trains some of its epochs."""
+        stage = self.stage
+        if self.shares_epochs and isinstance(stage, Train) and stage.epochs:
+            return TrainedElsewhere(stage)
+        return None
 
 
 @dataclass(frozen=True)
@@ -83,6 +94,9 @@ class PlanExecution:
         sources: images that this process has found already, by the keys of their pixels.
         listener: is told what happens.
         should_stop: asked after every step.
+        shares_epochs: whether trainings wait while another process trains some of their epochs, to
+            go on from there; not where every run is computed by itself.
+        is_outdated: asked between two stages; whether the plan is to be made anew.
     """
 
     plan: Plan
@@ -94,6 +108,8 @@ class PlanExecution:
     sources: Mapping[str, ImageSource] = field(default_factory=dict)
     listener: Listener = field(default_factory=NullListener)
     should_stop: Callable[[], bool] = lambda: False
+    shares_epochs: bool = True
+    is_outdated: Callable[[], bool] = lambda: False
 
     @cached_property
     def setup(self) -> WorkerSetup:

@@ -11,7 +11,7 @@ from runner.core.errors import ClaimLost, StoreError
 from runner.core.records import AttemptStatus
 from runner.core.stages import Stage
 from runner.engine.job import StageJob
-from runner.store.claims import Claimed
+from runner.store.claim_answers import Claimed
 from runner.store.database import Database
 from runner.store.recorder import end_attempt
 

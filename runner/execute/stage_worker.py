@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from runner.core.stages import Stage
 from runner.execute.plan_execution import StageTask
-from runner.store.claims import ClaimHeld, StageEnded
+from runner.store.claim_answers import ClaimHeld, EpochsHeld, StageEnded
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class NotTogether:
     why: str
 
 
-Answer = StageResult | StageEnded | ClaimHeld | NotTogether | None
+Answer = StageResult | StageEnded | ClaimHeld | EpochsHeld | NotTogether | None
 """What became of a task: None when another process took the stage over while it was done."""
 
 Ended = Callable[[Stage, Answer], None]

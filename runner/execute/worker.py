@@ -30,7 +30,8 @@ from runner.execute.plan_execution import StageTask, WorkerSetup
 from runner.execute.stage_worker import Ended
 from runner.execute.work_folder import WorkFolder
 from runner.store.catalogue import record_environment
-from runner.store.claims import Claimed, NewAttempt, check_not_lost, claim_stage
+from runner.store.claim_answers import Claimed
+from runner.store.claims import NewAttempt, check_not_lost, claim_stage
 from runner.store.database import Database
 from runner.store.progress import artifact_digests, recorded_epochs
 from runner.store.recorder import record_epochs, record_ranges
@@ -150,6 +151,7 @@ class Worker:
             ),
             again=task.again,
             failures=task.failures,
+            in_the_way=task.in_the_way,
         )
         if not isinstance(claim, Claimed):
             ended(task.stage, claim)

@@ -8,7 +8,7 @@ records.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from runner.artifacts.process import Process, is_dead, this_process
 from runner.core.errors import ClaimLost
 from runner.store.checksums import seal_attempts
+from runner.store.claim_answers import Claimed, ClaimHeld, EpochsHeld, StageEnded
 from runner.store.database import Database
 from runner.store.schema import attempts, claims
 
@@ -45,28 +46,8 @@ class Moment:
         return cls(time.time(), time.monotonic())
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """This process does the stage, as this attempt."""
-
-    stage_key: str
-    attempt_id: int
-    took_over: bool
-
-
-@dataclass(frozen=True, slots=True)
-class StageEnded:
-    """The stage has a result already, or has just failed in another process."""
-
-    status: str
-    error: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimHeld:
-    """Another living process does the stage."""
-
-    owner: Process
+InTheWay = Callable[[sa.Connection, Moment], Process | None]
+"""Tells which process does what keeps a stage waiting, though the stage itself is free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +73,8 @@ def look_at_stage(
     again: bool = False,
     failures: int | None = None,
     now: Moment | None = None,
-) -> StageEnded | ClaimHeld | None:
+    in_the_way: InTheWay | None = None,
+) -> StageEnded | ClaimHeld | EpochsHeld | None:
     """Return why a stage cannot be claimed now, or None when it is free; reads only.
 
     What is free now may be taken a moment later: :func:`claim_stage` looks again.
@@ -104,12 +86,15 @@ def look_at_stage(
         failures: how many attempts had failed when the plan was made; one more counts as ended,
             for another process that does the same plan has just tried.
         now: the time, for tests.
+        in_the_way: tells of a process that does the same epochs as another stage.
     """
+    moment = Moment.now() if now is None else now
     with database.read() as connection:
         row = _claim_row(connection, stage_key)
-        if row is not None and is_held(row, Moment.now() if now is None else now):
+        if row is not None and is_held(row, moment):
             return ClaimHeld(owner_of(row))
-        return None if again else _ended(connection, stage_key, failures)
+        ended = None if again else _ended(connection, stage_key, failures)
+        return ended or _epochs_held(connection, moment, in_the_way)
 
 
 def claim_stage(
@@ -119,7 +104,8 @@ def claim_stage(
     again: bool = False,
     failures: int | None = None,
     now: Moment | None = None,
-) -> Claimed | StageEnded | ClaimHeld:
+    in_the_way: InTheWay | None = None,
+) -> Claimed | StageEnded | ClaimHeld | EpochsHeld:
     """Take a stage, unless it is done or another living process has it.
 
     Looking and taking are one transaction: of several processes exactly one gets the claim. The
@@ -132,6 +118,7 @@ def claim_stage(
         again: as of :func:`look_at_stage`.
         failures: likewise.
         now: the time, for tests.
+        in_the_way: likewise.
     """
     moment = Moment.now() if now is None else now
     with database.write() as connection:
@@ -141,11 +128,19 @@ def claim_stage(
                 return ClaimHeld(owner_of(row))
             _drop(connection, row)
         ended = None if again else _ended(connection, stage_key, failures)
-        if ended is not None:
-            return ended
+        ended_or_held = ended or _epochs_held(connection, moment, in_the_way)
+        if ended_or_held is not None:
+            return ended_or_held
         attempt_id = _insert_attempt(connection, stage_key, attempt, moment)
         _insert_claim(connection, stage_key, attempt_id, moment)
     return Claimed(stage_key, attempt_id, took_over=row is not None)
+
+
+def _epochs_held(
+    connection: sa.Connection, moment: Moment, in_the_way: InTheWay | None
+) -> EpochsHeld | None:
+    owner = None if in_the_way is None else in_the_way(connection, moment)
+    return None if owner is None else EpochsHeld(owner)
 
 
 def _claim_row(connection: sa.Connection, stage_key: str) -> sa.Row[Any] | None:

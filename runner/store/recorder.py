@@ -16,7 +16,8 @@ from runner.core.records import AnalysisValue, AttemptStatus, EpochRecord, Metri
 from runner.core.text import storable
 from runner.store.analysis_values import CHECKSUM, value_rows, values_checksum
 from runner.store.checksums import seal_attempts
-from runner.store.claims import Claimed, hold_claim, release_claim
+from runner.store.claim_answers import Claimed
+from runner.store.claims import hold_claim, release_claim
 from runner.store.database import Database
 from runner.store.schema import (
     analysis_values,
