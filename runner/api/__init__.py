@@ -29,6 +29,7 @@ from runner.api.showing import show
 from runner.api.sizing import inspect_sizes
 from runner.api.validating import validate
 from runner.api.verifying import verify
+from runner.api.working import work
 from runner.bind.kept_run import KeptRun
 from runner.bind.request import Request
 from runner.bind.workspace import REFERENCE
@@ -71,6 +72,7 @@ __all__ = [
     "spec_schema",
     "validate",
     "verify",
+    "work",
     "write_confusion",
     "write_report",
 ]

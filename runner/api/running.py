@@ -92,7 +92,8 @@ class RunSummary(Framed):
         return cell_frame(rows)
 
 
-def _silent(planned: PlannedRuns) -> Listener:
+def silent(planned: PlannedRuns) -> Listener:
+    """Return a listener that ignores everything."""
     from runner.execute.listener import NullListener
 
     return NullListener()
@@ -101,7 +102,7 @@ def _silent(planned: PlannedRuns) -> Listener:
 def run(
     asked: Asked,
     *,
-    listen: Callable[[PlannedRuns], Listener] = _silent,
+    listen: Callable[[PlannedRuns], Listener] = silent,
     should_stop: Callable[[], bool] = lambda: False,
     on_progress: OnProgress = lambda progress: None,
     on_imported: Callable[[Sequence[ReferenceResult]], None] = lambda results: None,

@@ -5,7 +5,7 @@ Decides nothing: documents, cells and stages go to the database as they were bou
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from runner.bind.analyses import wanted_analyses
 from runner.bind.bound_cell import BoundCell
@@ -14,7 +14,13 @@ from runner.core.keys import canonical_json
 from runner.core.run import Cell
 from runner.spec.experiment import Experiment
 from runner.store.analyses import record_analyses
-from runner.store.catalogue import RunStages, SpecRecord, record_experiment, record_stages
+from runner.store.catalogue import (
+    RunStages,
+    SpecRecord,
+    record_chains,
+    record_experiment,
+    record_stages,
+)
 from runner.store.database import Database
 
 
@@ -41,12 +47,27 @@ def record_wanted(database: Database, planned: PlannedRuns) -> None:
             ),
             keyed_cells=[(item.cell, keys.get(_place(item.cell))) for item in experiment.cells],
             wanted=[cell.run for cell in bound],
-            chains={
-                key: RunStages(planned.chains[key], planned.solo_keys[key], planned.reruns[key])
-                for key in keys.values()
-            },
+            chains=_chains(planned, keys.values()),
             fingerprints=_fingerprints(experiment, bound),
         )
+    _record_after_runs(database, planned)
+
+
+def record_planned(database: Database, planned: PlannedRuns) -> None:
+    """Store the stages of runs that are recorded as wanted already, as they are planned now."""
+    record_chains(database, _chains(planned, planned.run_keys))
+    _record_after_runs(database, planned)
+
+
+def _chains(planned: PlannedRuns, run_keys: Iterable[str]) -> dict[str, RunStages]:
+    return {
+        key: RunStages(planned.chains[key], planned.solo_keys[key], planned.reruns[key])
+        for key in run_keys
+    }
+
+
+def _record_after_runs(database: Database, planned: PlannedRuns) -> None:
+    """Store the stages of measurements and analyses, and who wants the analyses."""
     after = planned.plan.after_runs()
     if after:
         known = {stage.key: stage for stage in planned.naive.stages}

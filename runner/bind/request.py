@@ -42,6 +42,7 @@ class Request:
         db: the database; results.db when not given.
         data: folder in which data sets are looked for; RUNNER_DATA when not given.
         executor: name of the executor.
+        workers: 0 to record what is wanted and leave it to workers; None for this process.
         checkpoint_seconds: seconds of finished epochs that a kill may lose.
         deterministic: let a GPU repeat itself to the byte; a CPU does anyway.
         accept_mixed: go on from checkpoints of another device, torch or number of threads.
@@ -65,6 +66,7 @@ class Request:
     db: str | Path | None = None
     data: str | Path | None = None
     executor: str = "local"
+    workers: int | None = None
     checkpoint_seconds: float = 30.0
     deterministic: bool = False
     accept_mixed: bool = False

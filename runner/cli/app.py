@@ -34,6 +34,7 @@ from runner.cli import (
     running,
     specs,
     verifying,
+    working,
 )
 from runner.cli.code_option import takes_code
 from runner.core.errors import DiskFull, RunnerError, is_full_disk
@@ -48,6 +49,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("run", epilog=running.EXAMPLES)(takes_code(running.run))
+app.command("worker", epilog=working.EXAMPLES)(takes_code(working.worker))
 app.command("plan", epilog=planning.EXAMPLES)(takes_code(planning.plan))
 app.command("verify", epilog=verifying.EXAMPLES)(takes_code(verifying.verify))
 app.command("validate", epilog=specs.VALIDATE_EXAMPLES)(takes_code(specs.validate))

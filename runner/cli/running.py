@@ -67,6 +67,14 @@ def run(
             help="Do the stages in this process, or in a child that may die alone.",
         ),
     ] = "local",
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="NUMBER",
+            help="With 0, what is wanted is recorded only: `runner worker` does it.",
+        ),
+    ] = None,
     checkpoint_seconds: Annotated[
         float,
         typer.Option(min=0, metavar="SECONDS", help="Finished epochs that a kill may lose."),
@@ -119,6 +127,7 @@ def run(
                 db=db,
                 data=data,
                 executor=executor,
+                workers=workers,
                 checkpoint_seconds=checkpoint_seconds,
                 deterministic=deterministic,
                 accept_mixed=accept_mixed,

@@ -6,7 +6,7 @@ Where other processes have meanwhile trained epochs that a plan has too, the res
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from runner.bind.bound_request import BoundRequest
 from runner.bind.code_digests import Sources, recorded_code
@@ -29,6 +29,22 @@ from runner.planner.unshared import told_of_own_code
 from runner.store.database import Database
 
 
+@dataclass(frozen=True)
+class Carrying:
+    """How a plan is carried out.
+
+    Attributes:
+        should_stop: asked after every step.
+        is_outdated: asked between two stages; whether the plan is to be made anew.
+        longest_first: begin with what takes longest to the end of all that waits for it, in place
+            of the order of the spec.
+    """
+
+    should_stop: Callable[[], bool]
+    is_outdated: Callable[[], bool] = lambda: False
+    longest_first: bool = False
+
+
 def carry_out(
     bound: BoundRequest,
     database: Database,
@@ -36,6 +52,8 @@ def carry_out(
     should_stop: Callable[[], bool],
 ) -> PlannedRuns:
     """Plan what a request wants, record it, and do it; return the first plan.
+
+    Without workers it is recorded only.
 
     Args:
         bound: the request on its data.
@@ -50,7 +68,9 @@ def carry_out(
     first = planned = plan_runs(bound, database, numerics)
     reached("runs planned, not recorded")
     record_wanted(database, planned)
-    while not execute_plan(planned, database, numerics, listen(planned), should_stop):
+    if bound.request.workers == 0:
+        return first
+    while not execute_plan(planned, database, numerics, listen(planned), Carrying(should_stop)):
         planned = plan_runs(_again(first), database, numerics, repetitions=first.reruns)
         record_wanted(database, planned)
     return first
@@ -68,8 +88,7 @@ def execute_plan(
     database: Database,
     numerics: LateNumerics,
     listener: Listener,
-    should_stop: Callable[[], bool],
-    is_outdated: Callable[[], bool] = lambda: False,
+    how: Carrying,
 ) -> bool:
     """Do what is planned and recorded as wanted.
 
@@ -78,8 +97,7 @@ def execute_plan(
         database: where everything is recorded.
         numerics: of this process.
         listener: is told what happens.
-        should_stop: asked after every step.
-        is_outdated: asked between two stages; whether the plan is to be made anew.
+        how: in which order, and until when.
 
     Returns:
         Whether every stage has ended; if not, the rest is to be planned anew.
@@ -97,9 +115,10 @@ def execute_plan(
         database=database,
         sources=image_sources(bound.cells),
         listener=listener,
-        should_stop=should_stop,
         shares_epochs="share_trajectories" not in bound.disabled,
-        is_outdated=is_outdated,
+        should_stop=how.should_stop,
+        is_outdated=how.is_outdated,
+        longest_first=how.longest_first,
     )
     for note in numerics.notes(planned.precisions()):
         execution.listener.on_note(note)

@@ -20,6 +20,7 @@ from runner.execute.plan_execution import PlanExecution, StageTask
 from runner.execute.schedule import Schedule
 from runner.execute.stage_worker import Answer, NotTogether, StageResult, StageWorker
 from runner.planner.cost import predicted
+from runner.planner.longest import seconds_to_end
 from runner.planner.recorded import record_for
 from runner.store.claim_answers import ClaimHeld, EpochsHeld, StageEnded
 from runner.store.claims import look_at_stage
@@ -36,6 +37,8 @@ from runner.store.results import record_result
 from runner.store.running import held_stages
 
 WAIT_SECONDS = 0.5
+PASS_SECONDS = 0.2
+"""Time after which a pass that goes by length begins anew."""
 
 
 class Coordinator:
@@ -60,6 +63,7 @@ class Coordinator:
         self._failures = failed_attempts(self._database)
         self._waited_for = ""
         self._moved = False  # whether a pass through the plan has ended anything
+        self._longest = seconds_to_end(plan, execution.facts) if execution.longest_first else {}
         self._others = TrainedSince(self._database, set(self._schedule.pending))
         self._to_plan_anew: set[str] = set()  # trainings whose epochs other processes have trained
 
@@ -121,10 +125,19 @@ class Coordinator:
         Args:
             without_waiting: do those of a cohort whose turn it is without the others.
         """
-        for stages in self._schedule.together():
+        began = time.monotonic()
+        for stages in self._in_order(self._schedule.together()):
             ready = [each for each in stages if self._schedule.standing(each) != "waiting"]
             if len(ready) == len(stages) or (ready and without_waiting):
                 self._try(ready)
+            if self._longest and self._moved and time.monotonic() - began > PASS_SECONDS:
+                return  # what has become ready meanwhile may be longer
+
+    def _in_order(self, groups: list[list[Stage]]) -> list[list[Stage]]:
+        """Return stages that are done together in the order in which they are tried."""
+        if not self._longest:
+            return groups
+        return sorted(groups, key=lambda group: -max(self._longest[each.key] for each in group))
 
     def _try(self, stages: Sequence[Stage]) -> None:
         """Have a stage done, or several together, as far as they are free."""

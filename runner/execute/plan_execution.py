@@ -97,6 +97,7 @@ class PlanExecution:
         shares_epochs: whether trainings wait while another process trains some of their epochs, to
             go on from there; not where every run is computed by itself.
         is_outdated: asked between two stages; whether the plan is to be made anew.
+        longest_first: begin with what takes longest to the end, not in the order of the plan.
     """
 
     plan: Plan
@@ -110,6 +111,7 @@ class PlanExecution:
     should_stop: Callable[[], bool] = lambda: False
     shares_epochs: bool = True
     is_outdated: Callable[[], bool] = lambda: False
+    longest_first: bool = False
 
     @cached_property
     def setup(self) -> WorkerSetup:

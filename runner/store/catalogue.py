@@ -136,6 +136,14 @@ def _run_row(run: Run) -> dict[str, Any]:
     }
 
 
+def record_chains(database: Database, chains: Mapping[str, RunStages]) -> None:
+    """Store the stages of runs that are recorded, by key, as they are planned now."""
+    found = {stage.key: stage for chain in chains.values() for stage in chain.stages}
+    with database.write() as connection:
+        insert_new(connection, stages, "stage_key", [_stage_row(each) for each in found.values()])
+        _record_chains(connection, chains)
+
+
 def record_stages(database: Database, wanted: Sequence[Stage]) -> None:
     """Store stages that are no part of a run, so that attempts at them can be."""
     with database.write() as connection:

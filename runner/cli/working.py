@@ -1,0 +1,93 @@
+"""The command `worker`."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from runner.cli.formatting import pluralize
+from runner.cli.options import (
+    AcceptMixed,
+    CacheLimit,
+    Data,
+    Db,
+    Deterministic,
+    Device,
+    Threads,
+)
+from runner.core.plan import DEFAULT_CACHE_LIMIT
+from runner.core.text import show_seconds
+
+EXAMPLES = """\b
+Examples:
+  runner worker                        (what is wanted in results.db)
+  runner worker --db grid.db --device cuda:1
+  runner worker --max-hours 4 --wait   (also what is asked for later)
+Stop with Ctrl-C; another worker, or the same command again, goes on."""
+
+
+def worker(
+    device: Device = None,
+    threads: Threads = None,
+    db: Db = None,
+    data: Data = None,
+    max_hours: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="HOURS", help="Stop after so long, at a checkpoint."),
+    ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Stay when nothing is left, for what is asked for later.")
+    ] = False,
+    checkpoint_seconds: Annotated[
+        float,
+        typer.Option(min=0, metavar="SECONDS", help="Finished epochs that a kill may lose."),
+    ] = 30.0,
+    cache_limit: CacheLimit = DEFAULT_CACHE_LIMIT,
+    deterministic: Deterministic = False,
+    accept_mixed: AcceptMixed = False,
+    no_download: Annotated[
+        bool, typer.Option("--no-download", help="Fetch nothing; what is missing is left.")
+    ] = False,
+) -> None:
+    """Do what is wanted in a database, whoever asked for it, until nothing is left."""
+    from runner import api
+    from runner.cli.interrupt import StopRequest
+    from runner.cli.progress import ProgressOfRun
+    from runner.core.errors import Interrupted
+
+    started = time.monotonic()
+    try:
+        with StopRequest() as stop, ProgressOfRun() as progress:
+            summary = api.work(
+                db,
+                stay=wait,
+                max_hours=max_hours,
+                listen=progress.begin,
+                should_stop=stop,
+                on_progress=progress.downloading,
+                on_note=progress.on_note,
+                device=device,
+                threads=threads,
+                data=data,
+                checkpoint_seconds=checkpoint_seconds,
+                deterministic=deterministic,
+                accept_mixed=accept_mixed,
+                cache_limit=cache_limit,
+                download=not no_download,
+            )
+    except KeyboardInterrupt:
+        raise Interrupted("stopped at once; the stage in progress is redone later") from None
+    ended = [
+        f"{count} {status}"
+        for status in ("done", "diverged", "failed")
+        if (count := sum(each == status for each in summary.statuses.values()))
+    ]
+    words = f"{pluralize(len(summary.statuses), 'run')}: {', '.join(ended) or 'none done'}"
+    typer.echo(f"{words}; {show_seconds(time.monotonic() - started)}", err=True)
+    if summary.left:
+        why = "; the time was over" if summary.was_stopped else ""
+        typer.echo(f"{pluralize(summary.left, 'run')} left{why}", err=True)
+    if "failed" in summary.statuses.values() or (summary.left and not summary.was_stopped):
+        raise typer.Exit(1)

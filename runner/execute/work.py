@@ -1,0 +1,117 @@
+"""What a worker does: it works on what is wanted in a database until nothing is left of it.
+
+All wanted runs are planned together, whoever asked for them. When more is asked for meanwhile, they
+are planned anew between two stages. Which stages other workers do is a matter of claims.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from runner.bind.late_numerics import LateNumerics
+from runner.bind.plan_runs import PlannedRuns, plan_runs
+from runner.bind.planned_records import record_planned
+from runner.bind.request import Request
+from runner.bind.wanted_runs import WantedRequest, bind_wanted
+from runner.bind.workspace import Workspace
+from runner.components.download import OnProgress
+from runner.core.errors import Interrupted
+from runner.execute.carry_out import Carrying, execute_plan
+from runner.execute.listener import Listener
+from runner.store.database import Database
+from runner.store.wanted import Version, wanted_runs, wanted_version
+
+LOOK_SECONDS = 1.0
+"""How often who stays looks whether something is wanted."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """Who is told what.
+
+    Attributes:
+        listen: makes the listener of a plan.
+        should_stop: asked after every step.
+        on_note: hears what cannot be done here, and of the data.
+        on_progress: hears of downloads; None where nothing may be downloaded.
+    """
+
+    listen: Callable[[PlannedRuns], Listener]
+    should_stop: Callable[[], bool]
+    on_note: Callable[[str], None]
+    on_progress: OnProgress | None
+
+
+def work_on_wanted(
+    request: Request, home: Workspace, database: Database, told: Told, stay: bool = False
+) -> None:
+    """Do what is wanted, until nothing is left that can be done here.
+
+    Args:
+        request: how it is to be done; it has no specs.
+        home: where things lie.
+        database: where it is recorded.
+        told: who is told what.
+        stay: wait for more, until asked to stop.
+
+    Raises:
+        Interrupted: when asked to stop; what is finished is recorded.
+    """
+    numerics = LateNumerics(request)
+    notes: set[str] = set()
+    left: dict[str, int] = {}  # what cannot be done here
+    while True:
+        version = wanted_version(database)
+        wanted = wanted_runs(database)
+        if wanted.items() <= left.items():
+            if not stay:
+                return
+            _wait(told.should_stop)
+            continue
+        bound = bind_wanted(request, home, database, wanted, told.on_progress)
+        for note in _new(notes, bound):
+            told.on_note(note)
+        is_outdated = partial(_has_changed, database, version)
+        if not bound.bound.cells or _is_done(bound, database, numerics, told, is_outdated):
+            left |= {key: rerun for key, rerun in wanted_runs(database).items() if key in wanted}
+
+
+def _is_done(
+    wanted: WantedRequest,
+    database: Database,
+    numerics: LateNumerics,
+    told: Told,
+    is_outdated: Callable[[], bool],
+) -> bool:
+    """Do what is bound; return whether all has ended, or else what is left is to be planned anew.
+
+    Raises:
+        Interrupted: when asked to stop.
+    """
+    planned = plan_runs(wanted.bound, database, numerics, repetitions=wanted.repetitions)
+    record_planned(database, planned)
+    how = Carrying(told.should_stop, is_outdated, longest_first=True)
+    return execute_plan(planned, database, numerics, told.listen(planned), how)
+
+
+def _has_changed(database: Database, version: Version) -> bool:
+    return wanted_version(database) != version
+
+
+def _new(notes: set[str], bound: WantedRequest) -> list[str]:
+    """Return the notes that were not told yet."""
+    left = [f"runs of {name} are left to other workers: {why}" for name, why in bound.left.items()]
+    new = [note for note in [*bound.bound.notes, *left] if note not in notes]
+    notes.update(new)
+    return new
+
+
+def _wait(should_stop: Callable[[], bool]) -> None:
+    until = time.monotonic() + LOOK_SECONDS
+    while time.monotonic() < until:
+        if should_stop():
+            raise Interrupted("stopped; nothing was at work")
+        time.sleep(LOOK_SECONDS / 10)

@@ -1,0 +1,43 @@
+"""docs/workers.md: its commands are executed in order."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from runner.cli.app import main
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "workers.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "experiments").symlink_to(ROOT / "experiments")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def commands(mark: str) -> list[list[str]]:
+    shown = re.search(rf"<!-- {mark} -->\n```console\n(.*?)```", PAGE, re.S)
+    assert shown is not None
+    return [line.removeprefix("$ ").split() for line in shown[1].splitlines() if line[0] == "$"]
+
+
+def call(words: list[str], monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr("sys.argv", words)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return int(ended.value.code or 0)
+
+
+@pytest.mark.slow
+def test_worker_does_what_run_has_recorded(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked, worked = commands("worker")
+    assert call(asked, monkeypatch) == 0
+    assert "unfinished" in capsys.readouterr().out
+    assert call(worked, monkeypatch) == 0
+    said = capsys.readouterr().err
+    assert re.search(r"^\d+ runs: \d+ done; ", said, re.M), said
