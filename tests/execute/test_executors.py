@@ -43,7 +43,12 @@ def test_the_names_of_executors_are_those_that_can_be_asked_for() -> None:
 def captured(spec: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> PlanExecution:
     """Return what an executor is handed for a spec."""
     handed: list[PlanExecution] = []
-    monkeypatch.setitem(EXECUTORS, "local", handed.append)
+
+    def take(execution: PlanExecution) -> bool:
+        handed.append(execution)
+        return True
+
+    monkeypatch.setitem(EXECUTORS, "local", take)
     request = Request([spec], db=folder / "results.db", threads=1)
     run(request)
     return handed[0]
