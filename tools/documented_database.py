@@ -142,6 +142,9 @@ SPECIAL = {
     "cells.run_key": "key of the run, null while nobody has looked at its data",
     "cells.settings": "JSON: everything resolved, by section, where `run_key` is null",
     "claims.attempt_id": "the attempt in progress",
+    "finished_grids.cells": "JSON: of each cell `[position, seed, fold, labels, swept, run_key]`",
+    "finished_grids.key": "hash of document and cells",
+    "finished_grids.recorded": "when that version was last run, seconds since 1970",
     "experiments.checksum": "hash of the row and its cells",
     "evaluations.name": "of a measure, as loss, accuracy or top5_accuracy; of an own metric, `own_`"
     " and its key, which `experiments.document` has under `metrics`",

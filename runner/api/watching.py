@@ -12,6 +12,7 @@ from typing import Any
 
 from runner.api.comparing import compared, leaves
 from runner.api.showing import record_in
+from runner.api.since_finished import since_finished
 from runner.bind.workspace import REFERENCE, Workspace, workspace
 from runner.core.errors import StoreGone, UsageError, nearest
 from runner.report.page.curves import Axis, CurveCell, curve_lines
@@ -137,6 +138,15 @@ class Watch:
             UsageError: for an unknown experiment.
         """
         return measured_points(self._database, self._reading(name).structure)
+
+    def since(self, name: Name) -> dict[str, Any] | None:
+        """Return what changed since another version was finished; see ``since_finished``.
+
+        Raises:
+            UsageError: for an unknown experiment.
+            DamagedDatabase: when something of it is not what was recorded.
+        """
+        return since_finished(self._database, self._reading(name).structure)
 
     def table(self, name: Name, table: str, form: str) -> str:
         """Return a declared table as `report` prints it.

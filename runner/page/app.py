@@ -65,6 +65,7 @@ class PageApp:
                 Route("/changes", self._news),
                 Route("/curves", self._curves),
                 Route("/points", self._points),
+                Route("/since", self._since),
                 Route("/table", self._table),
                 Route("/run", self._run),
                 Route("/difference", self._difference),
@@ -126,6 +127,9 @@ class PageApp:
 
     async def _points(self, request: Request) -> Response:
         return await self._answer(lambda: self._watch.points(_name(request)))
+
+    async def _since(self, request: Request) -> Response:
+        return await self._answer(lambda: self._watch.since(_name(request)))
 
     async def _table(self, request: Request) -> Response:
         asked = request.query_params

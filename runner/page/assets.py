@@ -19,6 +19,7 @@ SCRIPTS = (
     "tables.js",
     "curves.js",
     "settings.js",
+    "since.js",
     "pictures.js",
     "cell.js",
     "main.js",

@@ -106,6 +106,7 @@ def _answers(watch: Watch, name: Name, left_out: list[str]) -> Iterator[tuple[st
     whole = {"cursor": "file", "whole": True, "gone": [], "items": items}
     yield question("changes", **asked), whole
     yield question("points", **asked), watch.points(name)
+    yield question("since", **asked), watch.since(name)
     for table in items["tables"]["names"]:
         if "problem" not in items[f"table:{table}"]:
             for form in FORMS:

@@ -18,6 +18,7 @@ from runner.core.run import Cell, Run
 from runner.core.stages import Stage
 from runner.store.checksums import seal_experiment, seal_runs
 from runner.store.database import Database
+from runner.store.finished_grids import keep_finished
 from runner.store.schema import (
     cells,
     environments,
@@ -69,9 +70,10 @@ def record_experiment(
     """Store a spec with its cells, runs and their stages.
 
     The cells of an earlier version of the same experiment and variant are replaced; runs, stages
-    and results are kept. A cell whose run is not known has that of a cell with the same settings:
-    one of these, or one of the earlier version, unless its data is known to have changed; or else
-    any recorded run of these settings on its data, where that is known.
+    and results are kept, and so is the earlier version if it was finished. A cell whose run is not
+    known has that of a cell with the same settings: one of these, or one of the earlier version,
+    unless its data is known to have changed; or else any recorded run of these settings on its
+    data, where that is known.
 
     Args:
         database: where.
@@ -83,7 +85,7 @@ def record_experiment(
     """
     distinct = list({run.run_key: run for run in wanted}.values())
     with database.write() as connection:
-        experiment_id = _experiment(connection, spec)
+        experiment_id = _experiment(connection, spec, keyed_cells)
         seal_runs(
             connection,
             insert_new(connection, runs, "run_key", [_run_row(run) for run in distinct]),
@@ -105,7 +107,11 @@ def record_experiment(
         seal_experiment(connection, experiment_id)
 
 
-def _experiment(connection: sa.Connection, spec: SpecRecord) -> int:
+def _experiment(
+    connection: sa.Connection,
+    spec: SpecRecord,
+    keyed_cells: Sequence[tuple[Cell, str | None]],
+) -> int:
     values = {
         "about": spec.about,
         "path": spec.path,
@@ -116,6 +122,7 @@ def _experiment(connection: sa.Connection, spec: SpecRecord) -> int:
     same = (experiments.c.name == spec.name) & (experiments.c.variant == spec.variant)
     found = connection.execute(sa.select(experiments.c.id).where(same)).scalar()
     if found is not None:
+        keep_finished(connection, int(found), spec.document, keyed_cells)
         connection.execute(sa.update(experiments).where(same).values(**values))
         return int(found)
     inserted = connection.execute(

@@ -23,6 +23,7 @@ from runner.store.checksums import (
     Key,
     attempt_checksums,
     experiment_checksums,
+    finished_grid_key,
     result_checksums,
     run_checksums,
 )
@@ -33,6 +34,7 @@ from runner.store.schema import (
     cells,
     environments,
     experiments,
+    finished_grids,
     results,
     run_stages,
     runs,
@@ -64,6 +66,8 @@ class Checked:
 def check_everything(connection: sa.Connection) -> Iterator[Checked]:
     """Yield the check of all that has a checksum, kind by kind."""
     yield check_experiments(connection)
+    if (earlier := check_finished_grids(connection)).count:
+        yield earlier
     yield check_runs(connection)
     yield check_results(connection)
     yield check_attempts(connection)
@@ -100,6 +104,20 @@ def check_experiments(connection: sa.Connection, name: str | None = None) -> Che
         if row.checksum is not None and row.checksum != found.get(row.id)
     ]
     return _checked("experiments", (row.checksum for row in rows), problems)
+
+
+def check_finished_grids(connection: sa.Connection, experiment_id: int | None = None) -> Checked:
+    """Check the earlier versions of all experiments, or of one, whose keys are hashes of them."""
+    query = sa.select(finished_grids)
+    if experiment_id is not None:
+        query = query.where(finished_grids.c.experiment_id == experiment_id)
+    rows = connection.execute(query).all()
+    problems = [
+        f"an earlier version of experiment {row.experiment_id} is not what was recorded"
+        for row in rows
+        if finished_grid_key(row.document, row.cells) != row.key
+    ]
+    return _checked("earlier versions", (row.key for row in rows), problems)
 
 
 def check_runs(connection: sa.Connection, keys: Collection[str] | None = None) -> Checked:

@@ -18,6 +18,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from runner.components.measures import METRIC_NAMES, OWN_PREFIX, metric_parts
+from runner.core.keys import content_key
 
 BATCH = 500
 RESULT, STAGES, STEPS = "result", "stages", "steps"
@@ -110,6 +111,11 @@ def experiment_checksums(connection: sa.Connection, ids: Collection[int]) -> dic
 def _without_no_fold(cell: Sequence[Any]) -> Sequence[Any]:
     """Return a cell's row as it was before there were folds, if it has none."""
     return cell if cell[-1] else cell[:-1]
+
+
+def finished_grid_key(document: Mapping[str, Any], cells: Sequence[Sequence[Any]]) -> str:
+    """Return the key of a finished version of an experiment: a hash of its spec and cells."""
+    return content_key("finished grid", {"document": dict(document), "cells": list(cells)})
 
 
 def attempt_checksums(connection: sa.Connection, ids: Collection[int]) -> dict[int, str]:

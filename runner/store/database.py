@@ -24,7 +24,7 @@ from runner.store.sources import Source, copied_to_memory, has_log_beside, immut
 from runner.store.sqlite import prepare_sqlite, to_json, to_wal
 from runner.store.versions import upgrade_from, version_of
 
-HEAD = "0007"
+HEAD = "0008"
 """The newest migration; a test compares it with the scripts."""
 
 OWN_DATABASE = "name a database of your own with --db"

@@ -35,6 +35,19 @@ experiments = sa.Table(
     comment="Specs as last run: the merged document and the text of the file.",
 )
 
+finished_grids = sa.Table(
+    "finished_grids",
+    metadata,
+    sa.Column("experiment_id", sa.ForeignKey("experiments.id"), primary_key=True),
+    sa.Column("key", sa.String, primary_key=True),
+    sa.Column("recorded", sa.Float, nullable=False),
+    sa.Column("document", JsonObject, nullable=False),
+    sa.Column("cells", JsonList, nullable=False),
+    comment="Earlier versions of experiments of which every cell had a result when another was"
+    " recorded: the merged document, and of each cell position, seed, fold, labels, swept settings"
+    " and run.",
+)
+
 cells = sa.Table(
     "cells",
     metadata,

@@ -11,11 +11,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from runner.components.measures import METRIC_NAMES
+from runner.components.measures import METRIC_NAMES, metric_parts
 from runner.store.checking import check_results, refuse
-from runner.store.checksums import STEPS
+from runner.store.checksums import RESULT, STEPS, at_ends
 from runner.store.database import Database
 from runner.store.schema import attempts, metrics
+from runner.store.views import TEST_EPOCH, metric_of_result
 
 BATCH = 500
 NEWEST = (
@@ -23,6 +24,14 @@ NEWEST = (
     " (SELECT max(rerun) FROM run_epochs AS e WHERE e.run_key = :key))"
 )
 """Of a run's repetitions, the one that its result is of; without a result, the newest."""
+
+AT_END = {
+    "val_accuracy": "result.best_epoch",
+    "test_accuracy": TEST_EPOCH,
+    "val_loss": "result.best_epoch",
+    "train_loss": "result.last_epoch",
+}
+"""Numbers of a finished run, each with its epoch, as in `run_summary`."""
 
 
 def epochs_read_and_trained(database: Database, run_keys: Collection[str]) -> tuple[int, int]:
@@ -115,6 +124,29 @@ def summary_numbers(
             for row in connection.execute(query).mappings()
             if row["run"] in run_keys
         }
+
+
+def end_numbers(database: Database, run_keys: Collection[str]) -> dict[str, dict[str, float]]:
+    """Return the :data:`AT_END` of the runs that are done, also of runs that no cell has.
+
+    Raises:
+        DamagedDatabase: when one of them is not what was recorded.
+    """
+    columns = ", ".join(metric_of_result(*metric_parts(each), AT_END[each]) for each in AT_END)
+    parts = (RESULT, *map(at_ends, AT_END))
+    found: dict[str, dict[str, float]] = {}
+    keys = sorted(run_keys)
+    with database.read() as connection:
+        refuse(database.path, [check_results(connection, keys, parts)])
+        for start in range(0, len(keys), BATCH):
+            query = sa.text(
+                f"SELECT result.run_key AS run, {columns} FROM latest_results AS result"
+                " JOIN runs ON runs.run_key = result.run_key"
+                " WHERE result.status = 'done' AND result.run_key IN :keys"
+            ).bindparams(sa.bindparam("keys", expanding=True))
+            for row in connection.execute(query, {"keys": keys[start : start + BATCH]}).mappings():
+                found[row["run"]] = {each: row[each] for each in AT_END if row[each] is not None}
+    return found
 
 
 def metric_names(database: Database, stage_keys: Collection[str]) -> list[str]:

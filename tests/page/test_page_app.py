@@ -61,9 +61,22 @@ def test_experiments_and_their_items(client: TestClient) -> None:
     assert answer["items"]["tables"] == {"names": ["t"]}
 
 
+def test_what_changed_since_another_version_was_finished(tmp_path: Path) -> None:
+    with open_database(tmp_path / "results.db") as database:
+        record_made_up(database, tmp_path, GRID, lambda _: RECORD)
+        record_made_up(database, tmp_path, GRID.replace("0.01", "1.0"), lambda _: RECORD)
+    watch, pictures = Watch(tmp_path / "results.db"), Pictures(tmp_path / "results.db")
+    answer = TestClient(PageApp(watch, pictures).application()).get(f"/since?{OF}").json()
+    assert answer["cells"] == {"same": 2, "other": 0, "new": 2, "gone": 2}
+    assert (answer["new"], answer["gone"]) == (["lr=1"], ["lr=0.01"])
+    watch.close()
+    pictures.close()
+
+
 @pytest.mark.parametrize(
     ("asked", "found"),
     [
+        (f"since?{OF}&variant=other", "variant"),
         ("changes?experiment=mad_up", "did you mean: made_up"),
         (f"changes?{OF}&variant=other", "variant"),
         (f"table?{OF}&table=u&form=csv", "no table 'u'"),

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,23 @@ def test_updates_leave_choices_as_they_are(
     expect(page.get_by_label("horizontal axis")).to_have_value("step")
     expect(page.locator("th[aria-sort='ascending']")).to_have_text("EPOCHS")
     assert running.wait(timeout=30) == 0
+
+
+def test_what_changed_since_another_version_was_finished(show: Show, tmp_path: Path) -> None:
+    path = tmp_path / "results.db"
+    with open_database(path) as database:
+        record_made_up(database, tmp_path, MADE_UP, lambda _: replace(RECORD, test_accuracy=0.25))
+        edited = MADE_UP.replace("epochs: 4", "epochs: 8").replace("0.001", "1.0")
+        record_made_up(database, tmp_path, edited, lambda _: RECORD)
+    page = show(path, "experiment=made_up")
+    section = page.locator("#since")
+    expect(section.get_by_role("heading")).to_have_text("Since another version was finished")
+    expect(section).to_contain_text("Cells: 4 with another run, 2 new, 2 gone.")
+    expect(section.get_by_role("row", name="train.epochs")).to_contain_text("8")
+    expect(section).to_contain_text("New: lr=1")
+    section.get_by_role("row", name="lr=0.01").get_by_role("link").click()
+    expect(page.get_by_role("complementary", name="run")).to_contain_text("lr=0.01")
+    expect(section.get_by_role("row", name="lr=0.01")).to_contain_text("0.2500")
 
 
 def test_a_cell_opens_is_compared_and_can_be_linked(show: Show, made_up: Path) -> None:

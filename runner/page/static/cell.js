@@ -5,19 +5,6 @@
 (function (Page) {
   const { element } = Page;
 
-  function table(titles, rows) {
-    return element(
-      "div",
-      { class: "scroll", tabindex: "0", role: "region", "aria-label": titles.join(", ") },
-      element(
-        "table",
-        {},
-        element("thead", {}, element("tr", {}, titles.map((each) => element("th", { scope: "col" }, each)))),
-        element("tbody", {}, rows.map((row) => element("tr", {}, row.map((each) => element("td", {}, each))))),
-      ),
-    );
-  }
-
   function seeds(items, position) {
     return [...items].filter(([id, cell]) => id.startsWith("cell:") && cell.position === position);
   }
@@ -33,7 +20,7 @@
       for (const [name, value] of Object.entries(epoch)) if (name !== "epoch") rows.push([name.replaceAll("_", " "), Page.number(value)]);
     }
     if (run.changed_code.length) rows.push(["code", "changed since: " + run.changed_code.join(", ")]);
-    return table(["what", "value"], rows);
+    return Page.table(["what", "value"], rows);
   }
 
   function attempts(run) {
@@ -47,7 +34,7 @@
 
   function difference(rows) {
     const shown = rows.filter((row) => row.part !== "environment");
-    return table(["what", "first", "second", "difference"], shown.map((row) => [row.part === "settings" ? row.name : row.part + " " + row.name, ...[row.first, row.second].map(row.part === "settings" ? Page.setting : Page.number), row.gap === null ? "" : Page.number(row.gap)]));
+    return Page.table(["what", "first", "second", "difference"], shown.map((row) => [row.part === "settings" ? row.name : row.part + " " + row.name, ...[row.first, row.second].map(row.part === "settings" ? Page.setting : Page.number), row.gap === null ? "" : Page.number(row.gap)]));
   }
 
   // In what two runs differ, from what is shown of each: for a file, which has no server to ask.
@@ -99,7 +86,7 @@
       parts.push(element("h3", {}, "Result"), result(run));
       const again = element("button", { type: "button", onclick: (event) => Page.copy(run.command, event.currentTarget) }, "copy");
       parts.push(element("h3", {}, "Make it again"), element("pre", { tabindex: "0" }, run.command), again);
-      parts.push(element("h3", {}, "Settings"), table(["setting", "value", "from"], run.settings.map(([path, value, from]) => [path, Page.value(value), from])));
+      parts.push(element("h3", {}, "Settings"), Page.table(["setting", "value", "from"], run.settings.map(([path, value, from]) => [path, Page.value(value), from])));
       parts.push(element("h3", {}, "Made by"), element("ul", { class: "attempts" }, attempts(run)));
       const made = cell + " " + run.status;
       if (made !== drawn.made) {

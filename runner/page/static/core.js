@@ -115,6 +115,49 @@ window.Page = {};
   const held = document.getElementById("data");
   Page.source = held ? new File(JSON.parse(held.textContent)) : new Server();
 
+  // Asks a question whose answer tells of results, and again when there are others. Of thousands of
+  // runs the answer takes a second: while they end, it is asked for now and then.
+  const REST = 5000; // milliseconds
+  Page.ofResults = (container, path, ask, show) => {
+    let [done, next, waiting] = ["", 0, null];
+    return async function update(items) {
+      const head = items.get("head");
+      if (!head || waiting) return;
+      // a repetition leaves the counts as they were
+      const now = [head.counts.done, head.epochs_read, head.epochs_trained, head.recorded].join(" ");
+      if (now === done) return;
+      const rest = next - Date.now();
+      if (rest > 0) {
+        waiting = setTimeout(() => {
+          waiting = null;
+          if (container.isConnected) update(items).catch(() => {});
+        }, rest);
+        return;
+      }
+      next = Date.now() + REST;
+      done = now;
+      try {
+        show(await Page.source.get(path, ask));
+      } catch (error) {
+        done = "";
+        throw error;
+      }
+    };
+  };
+
+  // A table in a box that scrolls by itself.
+  Page.table = (titles, rows) =>
+    Page.element(
+      "div",
+      { class: "scroll", tabindex: "0", role: "region", "aria-label": titles.join(", ") },
+      Page.element(
+        "table",
+        {},
+        Page.element("thead", {}, Page.element("tr", {}, titles.map((each) => Page.element("th", { scope: "col" }, each)))),
+        Page.element("tbody", {}, rows.map((row) => Page.element("tr", {}, row.map((each) => Page.element("td", {}, each))))),
+      ),
+    );
+
   // The clipboard, or where it is not to be had, a selection.
   Page.copy = async (text, button) => {
     const before = button.textContent;

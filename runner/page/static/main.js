@@ -36,7 +36,7 @@
       Page.items = new Map();
       firstCells = null;
       Page.chosen.clear();
-      const sections = Object.fromEntries(["head", "tables", "curves", "plan", "settings"].map((each) => [each, element("section", { id: each })]));
+      const sections = Object.fromEntries(["head", "tables", "curves", "plan", "settings", "since"].map((each) => [each, element("section", { id: each })]));
       const plan = element("details", { open: true }, element("summary", {}, element("h2", {}, "Plan")));
       sections.plan.append(plan);
       this.grid = element("div", { class: "experiment", hidden: true }, Object.values(sections));
@@ -47,6 +47,7 @@
       this.tables = Page.tables(sections.tables, this.ask);
       this.curves = Page.curves(sections.curves, this.ask, this.stopped.signal);
       this.settings = Page.settings(sections.settings, this.ask);
+      this.since = Page.since(sections.since, this.ask);
       this.cell = Page.cell(main, this.ask, this.stopped.signal);
     }
 
@@ -64,7 +65,7 @@
       if (others && changed) this.tables.refresh();
       this.plan(Page.items, changed);
       this.cell(Page.items, changed);
-      this.settings(Page.items).catch(() => {});
+      for (const each of [this.settings, this.since]) each(Page.items).catch(() => {});
     }
 
     take(answer) {

@@ -3,7 +3,6 @@
 
 (function (Page) {
   const { element, drawn } = Page;
-  const REST = 5000; // milliseconds between two questions
   const [WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [640, 300, 64, 24, 16, 46];
 
   // Places of values along an axis: numbers by size (or by order of magnitude), others in order.
@@ -79,7 +78,6 @@
     const section = element("div", { hidden: true }, element("h2", {}, "Metric against setting"), element("div", { class: "controls" }, metric, setting), box);
     container.append(section);
     let data = null;
-    let done = "";
 
     function options(select, pairs) {
       const value = select.value;
@@ -98,33 +96,9 @@
       box.replaceChildren(picture);
     }
 
-    let next = 0;
-    let waiting = null;
-
-    // Of thousands of runs that takes a second: while they end, it is asked for now and then.
-    return async function update(items) {
-      const head = items.get("head");
-      if (!head || waiting) return;
-      // a repetition leaves the counts as they were
-      const now = [head.counts.done, head.epochs_read, head.epochs_trained, head.recorded].join(" ");
-      if (now === done) return;
-      const rest = next - Date.now();
-      if (rest > 0) {
-        waiting = setTimeout(() => {
-          waiting = null;
-          if (container.isConnected) update(items).catch(() => {});
-        }, rest);
-        return;
-      }
-      next = Date.now() + REST;
-      done = now;
-      try {
-        data = await Page.source.get("points", ask);
-      } catch (error) {
-        done = "";
-        throw error;
-      }
+    return Page.ofResults(container, "points", ask, (answer) => {
+      data = answer;
       show();
-    };
+    });
   };
 })(window.Page);
