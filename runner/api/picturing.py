@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.api.watching import database_of
 from runner.artifacts.arrays import read_arrays
+from runner.artifacts.exchange import read_whole
 from runner.bind.analysis_names import as_values, settings_of, told_apart, with_names
 from runner.bind.kept_predictions import find_logits
 from runner.bind.named_runs import find_record
@@ -158,7 +159,8 @@ class Pictures:
     def _arrays(self, stage_key: str) -> Mapping[str, NDArray[Any]]:
         artifact = analysis_name(stage_key)
         digest = artifact_digests(self._database, [artifact]).get(artifact)
-        kept = read_arrays(self._home.artifacts(self._database).path(artifact), digest)
+        stored = self._home.artifacts(self._database)
+        kept = read_whole(stored, artifact, lambda path: read_arrays(path, digest))
         if kept is None:
             raise UsageError("its arrays are gone or damaged", hint="`runner run` makes them again")
         return kept.arrays

@@ -42,8 +42,9 @@ WITHOUT_RECORDS: dict[str, Any] = {
     "retry_failed": False,
     "rerun": False,
     "use_reference": False,
+    "artifacts": "",
 }
-"""Options that speak of recorded results; each side of a verification begins with none."""
+"""Options that speak of recorded results, or of what others made; each side begins with none."""
 
 
 @dataclass(frozen=True, slots=True)

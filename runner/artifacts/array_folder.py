@@ -83,6 +83,7 @@ def open_or_make(
     make: Callable[[], object],
     opened: Callable[[], T],
     expected: str = "",
+    fetch: Callable[[], bool] = lambda: False,
 ) -> T:
     """Return what a stage needs, made again when it is gone, damaged or foreign.
 
@@ -93,6 +94,7 @@ def open_or_make(
         make: makes it.
         opened: opens it.
         expected: the reason of which nothing is said.
+        fetch: brings it from elsewhere and returns whether it did; tried before it is made.
 
     Raises:
         StageFailed: when others remove it each time.
@@ -103,6 +105,8 @@ def open_or_make(
             time.sleep(PAUSE)  # another process may be replacing them with its own
             again, found = _looked(fault, opened)
             why = why if again == NOT_THERE else again
+        if found is None and not attempt and fetch():
+            why, found = _looked(fault, opened)
         if found is not None:
             return found
         if why != expected:

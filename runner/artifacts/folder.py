@@ -10,9 +10,10 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from runner.artifacts.shared import Shared
 from runner.core.artifacts import ArtifactKind, ArtifactName, checkpoint_name
 
 NAME = ".runner"
@@ -89,10 +90,12 @@ class Artifacts:
     Attributes:
         folder: ``.runner/``.
         database: the identity of the database.
+        shared: the store that it shares with other machines, or None.
     """
 
     folder: Path
     database: str
+    shared: Shared | None = field(default=None, compare=False, repr=False)
 
     def path(self, name: str) -> Path:
         """Return where an artifact lies: a folder, or a file of weights."""

@@ -6,16 +6,39 @@ the tensors nor from which state a training goes on; how one lies in its folder 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runner.artifacts.exchange import described_elsewhere, elsewhere, forget, names_elsewhere
 from runner.artifacts.folder import CHECKPOINT, Artifacts
-from runner.artifacts.state_folder import describe_state, remove_state, remove_unfinished_files
-from runner.core.artifacts import ArtifactName, checkpoint_name, state_name
+from runner.artifacts.state_folder import (
+    FORMAT,
+    describe_state,
+    remove_state,
+    remove_unfinished_files,
+)
+from runner.core.artifacts import ArtifactName, checkpoint_name, kind_of, state_name
 from runner.core.plan import ResumePoint
 from runner.core.records import EpochRange
+
+MOST_CHECKPOINTS = 256
+"""Of more in a shared store, only a training's own is looked at."""
+VALUES: Mapping[str, type | tuple[type, ...]] = {
+    "epoch": int,
+    "segment": str,
+    "readers": list,
+    "history": list,
+    "best_epochs": list,
+    "reads": list,
+    "inputs": dict,
+    "numerics": dict,
+    "written": dict,
+    "diverged_if": (int, float),
+}
+"""What a state says of itself that is asked for before it is loaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +120,10 @@ def _folders(home: Path) -> list[Path]:
 
 
 def names_of_states(artifacts: Artifacts) -> frozenset[str]:
-    """Return the artifact names of the states that were kept and seem whole."""
+    """Return the artifact names of the states that were kept and seem whole, here or shared."""
     folders = _folders(artifacts.home("states"))
-    return frozenset(state_name_of(each) for each in folders if (each / CHECKPOINT).is_file())
+    here = {state_name_of(each) for each in folders if (each / CHECKPOINT).is_file()}
+    return frozenset(here | names_elsewhere(artifacts, "states"))
 
 
 def readers_of_checkpoints(artifacts: Artifacts) -> dict[str, list[str]]:
@@ -112,9 +136,10 @@ def readers_of_checkpoints(artifacts: Artifacts) -> dict[str, list[str]]:
 
 
 def remove_checkpoints(artifacts: Artifacts, stage_keys: Collection[str]) -> None:
-    """Remove the checkpoints of these trainings."""
+    """Remove the checkpoints of these trainings, here and in the shared store."""
     for key in stage_keys:
         remove_state(artifacts.checkpoint(key))
+        forget(artifacts, checkpoint_name(key))
 
 
 def stored_weights(artifacts: Artifacts, segments: Collection[str]) -> Iterator[StoredWeights]:
@@ -144,7 +169,8 @@ def resume_points(
     """
     for state, values in _on_segments(artifacts, segments):
         if segments[state.segment] in (None, values["numerics"]):
-            written = (name for name in values["written"] if artifacts.path(name).exists())
+            written = {name for name in values["written"] if artifacts.path(name).exists()}
+            written |= elsewhere(artifacts, values["written"].keys() - written)
             yield ResumePoint(
                 segment=state.segment,
                 epoch=state.epoch,
@@ -159,7 +185,56 @@ def resume_points(
 def _on_segments(
     artifacts: Artifacts, segments: Collection[str]
 ) -> Iterator[tuple[StoredState, Mapping[str, Any]]]:
+    here: dict[str, int] = {}
     for state in stored_states(artifacts):
         values = describe_state(state.folder) if state.segment in segments else None
         if values is not None:
+            here[state.name] = state.epoch
             yield state, values
+    for state, values in states_elsewhere(artifacts, segments):
+        if state.epoch > here.get(state.name, 0):
+            yield state, values
+
+
+def states_elsewhere(
+    artifacts: Artifacts, segments: Collection[str], own: str = "", fresh: bool = False
+) -> Iterator[tuple[StoredState, Mapping[str, Any]]]:
+    """Yield the states and checkpoints in the shared store on paths with these segments.
+
+    Each comes with what it says of itself; its folder is where it would lie here.
+
+    Args:
+        artifacts: of the database.
+        segments: their keys.
+        own: key of a training whose checkpoint is looked at however many there are.
+        fresh: as they are now, and not as they were some seconds ago.
+    """
+    names = {name for name in names_elsewhere(artifacts, "states", fresh) if _on(name, segments)}
+    checkpoints = names_elsewhere(artifacts, "checkpoints", fresh)
+    if len(checkpoints) > MOST_CHECKPOINTS:
+        checkpoints &= {checkpoint_name(own)} if own else set()
+    for name, text in described_elsewhere(artifacts, sorted(names | checkpoints)).items():
+        values = _values(text)
+        if values is not None and values["segment"] in segments:
+            stage = ArtifactName.parse(name).key if kind_of(name) == "checkpoints" else ""
+            state = StoredState(artifacts.path(name), values["segment"], values["epoch"], stage)
+            if state.name == name:
+                yield state, values
+
+
+def _on(name: str, segments: Collection[str]) -> bool:
+    try:
+        return ArtifactName.parse(name).key in segments
+    except ValueError:
+        return False
+
+
+def _values(text: str) -> Mapping[str, Any] | None:
+    """Return what a state in a shared store says of itself, None of what is no state."""
+    try:
+        values = json.loads(text)
+        is_known = values["format"] == FORMAT
+        is_right = all(isinstance(values[name], kind) for name, kind in VALUES.items())
+    except (ValueError, KeyError, TypeError):
+        return None
+    return values if is_known and is_right else None

@@ -98,6 +98,7 @@ def analysed_now(
         device=device,
         numerics=numerics.of(stage),
         database=identity,
+        shared=home.shared(),
         sources=_Found(images),
         weights={pretrained: model.pretrained} if pretrained and model.pretrained else {},
         cache=Cache(home.folder, DEFAULT_CACHE_LIMIT, ()),

@@ -71,7 +71,8 @@ def bind_request(
     """
     experiments = load_experiments(request.specs, request.profile, request.sets, request.data)
     disabled = disabled_rules(request.no_share, request.disable)
-    home = workspace(request.db, request.data)
+    home = workspace(request.db, request.data, request.artifacts)
+    home.shared()  # that there is such a place is known before any work
     binder = Binder(home, provisional, on_progress)
     cells = binder.bind(with_selected_cells(experiments, request.only))
     return BoundRequest(

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from runner.artifacts.arrays import look_whole
+from runner.artifacts.exchange import elsewhere
 from runner.artifacts.states import names_of_states, resume_points
 from runner.bind.bound_request import BoundRequest
 from runner.bind.late_numerics import LateNumerics
@@ -51,14 +52,15 @@ def find_facts(
             are not gone on from, unless the request accepts them. Without, the facts have no
             seconds.
     """
-    from runner.engine.products import lies_there
+    from runner.engine.products import lies_here
 
     stored, cache_limit = bound.workspace.artifacts(database), bound.request.cache_limit
     stages = {stage.key: stage for stage in naive.stages}
     stages |= {each.key: each for each in features_of(naive.stages).values()}
     produced = {name for stage in stages.values() for name in stage.produces}
     produced |= {each.logits for each in stages.values() if _may_read_logits(each)}
-    artifacts = frozenset(name for name in stored.maybe_there(produced) if lies_there(stored, name))
+    lying = frozenset(name for name in stored.maybe_there(produced) if lies_here(stored, name))
+    artifacts = lying | elsewhere(stored, produced - lying)
     if database is None:
         facts = Facts(artifacts=artifacts, finished=dict(finished), cache_limit=cache_limit)
         to_do = naive.read_by_open_runs(finished)
@@ -66,7 +68,7 @@ def find_facts(
     check_recorded(database)
     ended = ended_stages(database)
     left = {name for stage in naive.stages if isinstance(stage, Analyse) for name in stage.produces}
-    if there := artifacts & left:  # looked at without torch, and not read
+    if there := lying & left:  # looked at without torch, and not read
         artifacts -= _of_other_sizes(there, database, bound.workspace)
     after = _after_training_to_do(naive, finished, ended, artifacts)
     if logits := artifacts & {stage.logits for stage in after if _may_read_logits(stage)}:

@@ -6,14 +6,15 @@ again. Reads `.runner/` and the database, and imports no torch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
 from runner.artifacts.arrays import NamedArrays, read_arrays, remove_damaged
+from runner.artifacts.exchange import elsewhere, read_whole
+from runner.artifacts.folder import Artifacts
 from runner.bind.workspace import Workspace
 from runner.components.analyses import analysis_key
 from runner.components.analyses.analysis import AnalysisSettings
@@ -72,15 +73,15 @@ def kept_analysis(
         return KeptAnalysis(NOT_MADE, can_be_made(database, home, run_key, rerun, settings))
     artifact = analysis_name(made["stage_key"])
     digest = artifact_digests(database, [artifact]).get(artifact)
-    folder = home.artifacts(database).path(artifact)
+    stored = home.artifacts(database)
 
     def read() -> Mapping[str, NDArray[Any]]:
-        kept, missing = _read(folder, digest)
+        kept, missing = _read(stored, artifact, digest)
         if kept is None:
             raise DataError(f"{made['kind']} of run {run_key[:12]}: {missing}")
         return kept.arrays
 
-    missing = _read(folder, digest)[1]
+    missing = _read(stored, artifact, digest)[1]
     by_run = not missing or is_made_by_run(database, home, made["stage_key"])
     return KeptAnalysis(missing, by_run, read, tuple(made["values"]))
 
@@ -99,7 +100,7 @@ def kept_arrays(
     """
     artifact = analysis_name(stage_key)
     digest = artifact_digests(database, [artifact]).get(artifact)
-    return _read(home.artifacts(database).path(artifact), digest)
+    return _read(home.artifacts(database), artifact, digest)
 
 
 def is_made_by_run(database: Database, home: Workspace, stage_key: str) -> bool:
@@ -110,8 +111,7 @@ def is_made_by_run(database: Database, home: Workspace, stage_key: str) -> bool:
         home: of the database.
         stage_key: of the stage that makes it.
     """
-    artifacts = home.artifacts(database)
-    return any(map(artifacts.lies_there, looked_at(database, stage_key)))
+    return lie_there(home.artifacts(database), looked_at(database, stage_key))
 
 
 def can_be_made(
@@ -133,8 +133,7 @@ def can_be_made(
     split = settings.looks_at()
     if settings.FROM_LOGITS and split is not None:
         names += [logits_name(solo, which, metric_split(split)) for which in kept]
-    lies_there = home.artifacts(database).lies_there
-    return any(map(lies_there, names))
+    return lie_there(home.artifacts(database), names)
 
 
 def what_makes(
@@ -156,14 +155,20 @@ def what_makes(
             return RUN if is_made_by_run(database, home, analysis["stage_key"]) else ONLY_TRAINING
         solo = called_in_trainings(database, record["run_key"], result["rerun"])
         weights = [weights_name(solo, which) for which in KEPT_WEIGHTS]
-        there = any(map(home.artifacts(database).lies_there, weights))
+        there = lie_there(home.artifacts(database), weights)
         return RUN if there else f"{RERUN} ({ONLY_TRAINING})"
 
     return hint
 
 
-def _read(folder: Path, digest: str | None) -> tuple[NamedArrays | None, str]:
-    kept = read_arrays(folder, digest)
+def lie_there(artifacts: Artifacts, names: Collection[str]) -> bool:
+    """Return whether any of some artifacts lies in ``.runner/`` or in the shared store."""
+    return any(map(artifacts.lies_there, names)) or bool(elsewhere(artifacts, names))
+
+
+def _read(artifacts: Artifacts, name: str, digest: str | None) -> tuple[NamedArrays | None, str]:
+    folder = artifacts.path(name)
+    kept = read_whole(artifacts, name, lambda path: read_arrays(path, digest))
     if kept is not None:
         return kept, ""
     if remove_damaged(folder, digest):

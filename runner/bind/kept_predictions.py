@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, get_args
 
+from runner.artifacts.exchange import read_whole
 from runner.bind.workspace import Workspace
 from runner.components.settings import METRIC_SPLITS
 from runner.core.artifacts import logits_name, weights_name
@@ -62,8 +63,8 @@ def find_logits(
         raise UsageError(f"of run {short} no {split} predictions were kept", hint=_again(split))
     stored = home.artifacts(database)
     for name in kept:
-        path = stored.path(name)
-        if found := whole_logits(path, digests[name], digests.get(logits[name])):
+        recorded = digests[name], digests.get(logits[name])
+        if found := read_whole(stored, name, lambda path: whole_logits(path, *recorded)):  # noqa: B023
             return found
     raise UsageError(
         f"the {split} predictions of run {short} are gone or damaged, or not those of its weights",

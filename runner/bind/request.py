@@ -41,6 +41,8 @@ class Request:
         threads: the most CPU threads; those of all cores when not given.
         db: the database; results.db when not given.
         data: folder in which data sets are looked for; RUNNER_DATA when not given.
+        artifacts: folder or URL where artifacts are shared with other machines, "" for none;
+            RUNNER_ARTIFACTS, or `[tool.runner] artifacts` of the project, when not given.
         executor: name of the executor.
         workers: 0 to record what is wanted and leave it to workers; None for this process.
         checkpoint_seconds: seconds of finished epochs that a kill may lose.
@@ -65,6 +67,7 @@ class Request:
     threads: int | None = None
     db: str | Path | None = None
     data: str | Path | None = None
+    artifacts: str | None = None
     executor: str = "local"
     workers: int | None = None
     checkpoint_seconds: float = 30.0

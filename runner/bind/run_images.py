@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from runner.artifacts.exchange import read_whole
 from runner.artifacts.folder import INDEX
 from runner.bind.workspace import Workspace
 from runner.components.data import Data
@@ -132,8 +133,9 @@ def run_images(home: Workspace, data: Data, fingerprint: str, access: DataAccess
         DataError: when none of them can be decoded.
     """
     key = pixels_key(data, fingerprint)
-    folder = home.artifacts(None).path(pixels_name(key))
-    if look_whole(folder, key):
+    stored, name = home.artifacts(None), pixels_name(key)
+    folder = stored.path(name)
+    if read_whole(stored, name, lambda path: look_whole(path, key)):
         return replace(_prepared(folder), key=key, find=lambda: _source(data, fingerprint, access))
     source = _source(data, fingerprint, access)
     return replace(_from_source(source, data), key=key, find=lambda: source)

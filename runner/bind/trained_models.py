@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from runner.artifacts.exchange import elsewhere, read_whole
 from runner.bind.commands import make_again
 from runner.bind.named_runs import find_record
 from runner.bind.pretrained import find_recorded
@@ -162,13 +163,14 @@ def _tensors(
     if not readings or home.database_path == REFERENCE:
         raise UsageError(f"weights of reference results do not ship: {_cost(record, db)}")
     name = weights_name(readings[-1], weights)
-    path = home.artifacts(database).path(name)
+    stored = home.artifacts(database)
+    path = stored.path(name)
     what = "damaged" if path.exists() else "gone"
-    if path.exists():
+    if path.exists() or elsewhere(stored, [name]):
         from runner.engine.network.whole_weights import whole_weights
 
         digest = artifact_digests(database, [name]).get(name)
-        if found := whole_weights(path, digest):
+        if found := read_whole(stored, name, lambda file: whole_weights(file, digest)):
             return found, KeptFile(readings[-1], weights, digest)
     raise UsageError(f"the weights of {run} are {what} ({path})", hint=_cost(record, db))
 

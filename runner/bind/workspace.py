@@ -1,8 +1,9 @@
-"""Where things lie for one invocation: database, `.runner/`, data.
+"""Where things lie for one invocation: database, `.runner/`, data, artifacts of other machines.
 
 Owns the defaults: results.db in the current folder, `.runner/` beside it, data from --data or
 RUNNER_DATA, data/ in the current folder, the current folder, or beside the spec; what is downloaded
-goes to the first of these.
+goes to the first of these; artifacts are shared where --artifacts, RUNNER_ARTIFACTS or
+`[tool.runner] artifacts` says.
 """
 
 from __future__ import annotations
@@ -16,9 +17,13 @@ from pathlib import Path
 from runner.artifacts.folder import Artifacts, folder_beside, hashes_folder, transparent_file
 from runner.artifacts.hashes import HashCache
 from runner.artifacts.memory import LayoutCache
+from runner.artifacts.places import check_address
+from runner.artifacts.shared import Shared, shared_at
+from runner.bind.project import PROJECT, SECTION, project_setting
 from runner.components.data.archives import Fetch, Fetchable
 from runner.components.data.dataset import DataAccess
 from runner.components.download import OnProgress
+from runner.core.errors import UsageError
 from runner.store.addresses import database_file, is_there
 from runner.store.database import Database, open_database
 from runner.store.reference import is_reference_file, open_reference
@@ -28,6 +33,7 @@ REFERENCE = "reference://"
 """Stands for the reference results where a database is asked for."""
 DATA_VARIABLE = "RUNNER_DATA"
 DEFAULT_DATA = "data"
+ARTIFACTS_VARIABLE = "RUNNER_ARTIFACTS"
 
 
 @dataclass(frozen=True)
@@ -38,11 +44,13 @@ class Workspace:
         database_path: a file, or :data:`REFERENCE`.
         folder: ``.runner/``: caches, checkpoints and artifacts.
         data: the data root that was given, or None.
+        address: where artifacts are shared with other machines, "" where they are not.
     """
 
     database_path: str
     folder: Path
     data: Path | None
+    address: str = ""
 
     def has_database(self) -> bool:
         """Return whether there is a database to read.
@@ -91,8 +99,21 @@ class Workspace:
         return DataAccess(tuple(roots), hashes.hash_files, fetch, hashes.forget, recall, memory)
 
     def artifacts(self, database: Database | None) -> Artifacts:
-        """Return what the stages of a database leave in ``.runner/``; of none, what all share."""
-        return Artifacts(self.folder, "" if database is None else database.identity())
+        """Return what the stages of a database leave in ``.runner/``; of none, what all share.
+
+        Raises:
+            UsageError: when artifacts are to be shared at what is no such place.
+        """
+        identity = "" if database is None else database.identity()
+        return Artifacts(self.folder, identity, self.shared())
+
+    def shared(self) -> Shared | None:
+        """Return the store that is shared with other machines, None where none is.
+
+        Raises:
+            UsageError: when there is no such folder or no such file system.
+        """
+        return shared_at(self.address) if self.address else None
 
 
 def _fetching(on_progress: OnProgress) -> Fetch:
@@ -102,16 +123,20 @@ def _fetching(on_progress: OnProgress) -> Fetch:
     return fetch
 
 
-def workspace(db: str | Path | None = None, data: str | Path | None = None) -> Workspace:
+def workspace(
+    db: str | Path | None = None, data: str | Path | None = None, artifacts: str | None = None
+) -> Workspace:
     """Return the paths of an invocation.
 
     Args:
         db: database file or URL, or :data:`REFERENCE`; results.db in the current folder when not
             given.
         data: folder in which data sets are looked for; RUNNER_DATA when not given.
+        artifacts: where artifacts are shared, "" for nowhere; RUNNER_ARTIFACTS or what the project
+            says when not given.
 
     Raises:
-        UsageError: for a URL of anything but a SQLite file.
+        UsageError: for a URL of anything but a SQLite file, or what is no address for artifacts.
     """
     path = str(db or DEFAULT_DATABASE)
     if path != REFERENCE:
@@ -119,4 +144,20 @@ def workspace(db: str | Path | None = None, data: str | Path | None = None) -> W
         path = REFERENCE if is_reference_file(file) else str(file)
     beside = Path.cwd() if path == REFERENCE else Path(path).absolute().parent
     root = data or os.environ.get(DATA_VARIABLE)
-    return Workspace(path, folder_beside(beside), Path(root).absolute() if root else None)
+    address = _address() if artifacts is None else artifacts
+    if address:
+        check_address(address)
+        address = address if "://" in address else str(Path(address).expanduser().absolute())
+    found = Path(root).absolute() if root else None
+    return Workspace(path, folder_beside(beside), found, address)
+
+
+def _address() -> str:
+    """Return where artifacts are shared when nothing is said."""
+    if given := os.environ.get(ARTIFACTS_VARIABLE):
+        return given
+    address = project_setting("artifacts")
+    if address is not None and not isinstance(address, str):
+        allowed = 'a folder or a URL, as "s3://bucket/folder"'
+        raise UsageError(f"{PROJECT}: {SECTION} artifacts is {address!r}", allowed=allowed)
+    return address or ""

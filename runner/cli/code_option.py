@@ -7,7 +7,6 @@ folder in which it is given, and in no other.
 from __future__ import annotations
 
 import inspect
-import tomllib
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -15,10 +14,8 @@ from typing import Annotated, Any
 
 import typer
 
+from runner.bind.project import PROJECT, SECTION, project_setting
 from runner.core.errors import UsageError
-
-PROJECT = Path("pyproject.toml")
-SECTION = "[tool.runner]"
 
 Code = Annotated[
     list[Path] | None,
@@ -55,20 +52,9 @@ def code_of_project() -> list[Path]:
         UsageError: for a file that has such a section and cannot be read, or another value than a
             list of files and folders.
     """
-    try:
-        text = PROJECT.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+    code = project_setting("code")
+    if code is None:
         return []
-    if "runner" not in text:
-        return []
-    try:
-        tool = tomllib.loads(text).get("tool")
-    except tomllib.TOMLDecodeError as error:
-        if SECTION not in text:
-            return []
-        raise UsageError(f"{PROJECT} is no TOML: {error}") from None
-    section = tool.get("runner") if isinstance(tool, dict) else None
-    code = section.get("code", []) if isinstance(section, dict) else []
     if not isinstance(code, list) or not all(isinstance(each, str) for each in code):
         raise UsageError(
             f"{PROJECT}: {SECTION} code is {code!r}", allowed='a list, as ["nets.py", "code/"]'

@@ -80,6 +80,16 @@ Device = Annotated[
     ),
 ]
 
+ArtifactsAt = Annotated[
+    str | None,
+    typer.Option(
+        "--artifacts",
+        metavar="FOLDER|URL",
+        envvar="RUNNER_ARTIFACTS",
+        help="Where artifacts are shared with other machines.",
+        show_default="nowhere",
+    ),
+]
 
 LookedFor = Annotated[
     Path | None,

@@ -13,6 +13,7 @@ from runner.cli.explaining import saving_lines, total_lines, tree_lines
 from runner.cli.formatting import pluralize
 from runner.cli.options import (
     AcceptMixed,
+    ArtifactsAt,
     CacheLimit,
     Data,
     Db,
@@ -78,6 +79,7 @@ def plan(
     ] = "text",
     db: Db = None,
     data: Data = None,
+    artifacts: ArtifactsAt = None,
 ) -> None:
     """Say what `run` would do: runs, epochs, seconds, disk, downloads. Starts nothing."""
     check_format(form, ("text", "json"))
@@ -125,6 +127,7 @@ def plan(
         threads=threads,
         db=db,
         data=data,
+        artifacts=artifacts,
         deterministic=deterministic,
         accept_mixed=accept_mixed,
         cache_limit=cache_limit,

@@ -12,6 +12,7 @@ import typer
 from runner.cli.formatting import pluralize
 from runner.cli.options import (
     AcceptMixed,
+    ArtifactsAt,
     CacheLimit,
     Data,
     Db,
@@ -60,6 +61,7 @@ def run(
     threads: Threads = None,
     db: Db = None,
     data: Data = None,
+    artifacts: ArtifactsAt = None,
     executor: Annotated[
         str,
         typer.Option(
@@ -126,6 +128,7 @@ def run(
                 threads=threads,
                 db=db,
                 data=data,
+                artifacts=artifacts,
                 executor=executor,
                 workers=workers,
                 checkpoint_seconds=checkpoint_seconds,

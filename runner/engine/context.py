@@ -14,6 +14,7 @@ import torch
 
 from runner.artifacts.cache import Cache
 from runner.artifacts.folder import Artifacts
+from runner.artifacts.shared import Shared
 from runner.components.data.dataset import ImageSource
 from runner.components.models.pretrained import weights_name
 from runner.components.settings import Settings
@@ -76,6 +77,7 @@ class Context:
         database: identity of the database, written into checkpoints.
         sources: image sources by pixels key.
         weights: files of pretrained weights, by `weights_name`.
+        shared: the store that several machines share, or None.
         cache: keeps features, changed images and states under a limit; None: under none.
         checkpoint_seconds: seconds of finished epochs that may be lost.
         deterministic: let a GPU repeat itself to the byte.
@@ -97,6 +99,7 @@ class Context:
     deterministic: bool = False
     accept_mixed: bool = False
     share_states: bool = True
+    shared: Shared | None = None
     cache: Cache | None = None
     writer: Writer = field(default_factory=Writer)
     should_stop: Callable[[], bool] = lambda: False
@@ -106,7 +109,7 @@ class Context:
     @property
     def artifacts(self) -> Artifacts:
         """What the stages of the database leave in ``.runner/``."""
-        return Artifacts(self.folder, self.database)
+        return Artifacts(self.folder, self.database, self.shared)
 
     def artifact_path(self, name: str) -> Path:
         """Return where an artifact lies."""

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from runner.artifacts.arrays import look_whole as look_whole_arrays
+from runner.artifacts.exchange import elsewhere, read_whole
 from runner.artifacts.folder import Artifacts
 from runner.core.artifacts import ArtifactName, kind_of, weights_name
 from runner.engine.data.pixels_index import look_whole
@@ -19,6 +20,11 @@ from runner.engine.kept_logits import whole_logits
 
 
 def lies_there(artifacts: Artifacts, name: str) -> bool:
+    """Return whether an artifact lies in ``.runner/`` or is shared, as far as can be told."""
+    return lies_here(artifacts, name) or name in elsewhere(artifacts, [name])
+
+
+def lies_here(artifacts: Artifacts, name: str) -> bool:
     """Return whether an artifact lies in ``.runner/``, as far as can be told without reading it."""
     parsed = ArtifactName.parse(name)
     match parsed.kind:
@@ -31,19 +37,25 @@ def lies_there(artifacts: Artifacts, name: str) -> bool:
 
 
 def is_there(artifacts: Artifacts, name: str, digest_of: DigestOf) -> bool:
-    """Return the same, of weights and logits after reading them, of analyses by their sizes."""
+    """Return the same, of weights and logits after reading them, of analyses by their sizes.
+
+    Of these, what is shared and not here, or not whole here, is brought here.
+    """
     if not lies_there(artifacts, name):
         return False
-    path = artifacts.path(name)
     match kind_of(name):
         case "weights":
             from runner.engine.network.whole_weights import whole_weights
 
-            return bool(whole_weights(path, digest_of(name)))
+            digest = digest_of(name)
+            return bool(read_whole(artifacts, name, lambda path: whole_weights(path, digest)))
         case "logits":
-            return whole_logits(path, digest_of(name), digest_of(_weights_of(name))) is not None
+            digests = digest_of(name), digest_of(_weights_of(name))
+            kept = read_whole(artifacts, name, lambda path: whole_logits(path, *digests))
+            return kept is not None
         case "analyses":
-            return look_whole_arrays(path, digest_of(name))
+            digest = digest_of(name)
+            return read_whole(artifacts, name, lambda path: look_whole_arrays(path, digest))
         case _:
             return True
 

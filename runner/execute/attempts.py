@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import torch
 
+from runner.artifacts.exchange import settle, share
 from runner.core.errors import ClaimLost, Interrupted, RunnerError
 from runner.core.moments import reached
 from runner.core.records import AttemptStatus
@@ -149,6 +150,7 @@ class Attempts:
             return self._without_result(over, outcome)
         home = self._home
         try:
+            self._share(over.job, outcome)
             record_outcome(home.database, over.claim, outcome, over.seconds)
         except BaseException as error:  # a second Ctrl-C, too, gives the claim back
             return self._without_result(over, error)
@@ -156,6 +158,14 @@ class Attempts:
         end_stage(home.context, over.job.stage)
         readers = outcome.values.get("readers", {})
         return StageResult(outcome.status, over.seconds, outcome.message, readers)
+
+    def _share(self, job: StageJob[Stage], outcome: Outcome) -> None:
+        """Wait until what a stage has left is where other machines find it, as far as it can be."""
+        artifacts = self._home.context.artifacts
+        left = {*job.stage.produces, *(each.name for each in outcome.produced)}
+        for name in sorted(left):
+            share(artifacts, name, job.check_claim)
+        settle(artifacts, left)
 
     def _without_result(self, over: _Over, error: BaseException) -> Answer:
         """Record a failure of one stage, or why it is to be tried in another way.

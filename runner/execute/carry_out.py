@@ -122,12 +122,21 @@ def execute_plan(
     )
     for note in numerics.notes(planned.precisions()):
         execution.listener.on_note(note)
+    shared = bound.workspace.shared()
+    for note in () if shared is None else shared.notes():
+        execution.listener.on_note(note)
     for note in told_of_own_code(planned.plan):
         execution.listener.on_note(note)
     for decision in planned.plan.decisions:
         if decision.rule == skip_where_weights_are_gone.__name__:
             execution.listener.on_note(decision.why)
-    return EXECUTORS[bound.request.executor](execution)
+    try:
+        return EXECUTORS[bound.request.executor](execution)
+    finally:
+        if shared is not None:
+            shared.uploads.finish()
+            for note in shared.notes():
+                execution.listener.on_note(note)
 
 
 def _setup(planned: PlannedRuns, numerics: LateNumerics) -> WorkerSetup:

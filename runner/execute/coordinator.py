@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 
-from runner.artifacts.folder import Artifacts
 from runner.artifacts.partial_values import abandoned_values
 from runner.artifacts.states import readers_of_checkpoints, remove_checkpoints, remove_unfinished
 from runner.core.errors import Interrupted
@@ -47,8 +46,7 @@ class Coordinator:
     def __init__(self, execution: PlanExecution, worker: StageWorker) -> None:
         self._execution, self._worker = execution, worker
         self._database, self._listener = execution.database, execution.listener
-        folder = execution.workspace.folder
-        self._artifacts = Artifacts(folder, execution.database.identity())
+        self._artifacts = execution.workspace.artifacts(execution.database)
         plan = execution.plan
         keys = {key for chain in plan.stages_by_run.values() for key in chain}
         ended = ended_stages(self._database, keys)

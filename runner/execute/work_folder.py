@@ -42,7 +42,8 @@ class WorkFolder:
         folder = self._context.folder
         if _identity(folder) != self._identity:
             return True
-        needed = (name for name in stage.consumes if kind_of(name) in LASTING)
+        is_shared = self._context.shared is not None  # then it need not have been here at all
+        needed = (name for name in stage.consumes if kind_of(name) in LASTING and not is_shared)
         if not all(self._context.artifact_path(name).exists() for name in needed):
             return True
         missed = error.filename if isinstance(error, FileNotFoundError) else None

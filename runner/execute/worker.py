@@ -70,6 +70,7 @@ class Worker:
             device=device,
             numerics=self._numerics.of_machine(),
             database=self._database.identity(),
+            shared=setup.workspace.shared(),
             sources=_FoundSources(setup.data, setup.workspace) if sources is None else sources,
             weights=setup.weights,
             share_states=setup.share_states,
@@ -106,10 +107,13 @@ class Worker:
     def finish(self) -> None:
         """Wait until all that stages left is on the disk."""
         self._context.writer.close()
+        if self._context.shared is not None:
+            self._context.shared.uploads.finish()
         self._tell_notes()
 
     def _tell_notes(self) -> None:
-        for note in self._context.writer.notes():
+        shared = self._context.shared
+        for note in [*self._context.writer.notes(), *(() if shared is None else shared.notes())]:
             self._listener.on_note(note)
 
     def do(self, tasks: Sequence[StageTask], ended: Ended) -> None:

@@ -25,6 +25,7 @@ from runner.artifacts.array_folder import (
     stamp_at,
 )
 from runner.artifacts.atomic import put_file
+from runner.artifacts.exchange import share
 from runner.artifacts.folder import INDEX
 from runner.components.data import Data
 from runner.components.data.dataset import DatasetSettings, ImageSource
@@ -37,6 +38,7 @@ from runner.engine.context import Context, Outcome, Progress
 from runner.engine.data.arrays import allocate
 from runner.engine.data.pixels_index import ARRAY, FORMAT, checksum, fault
 from runner.engine.data.samples import Images
+from runner.engine.fetching import fetched
 from runner.engine.stages.prepare import (
     CHUNK,
     SHOWN,
@@ -112,7 +114,8 @@ def _take(
     opened: Callable[[], T],
     expected: str = "",
 ) -> T:
-    folder = context.artifact_path(pixels_name(pixels_key))
+    name = pixels_name(pixels_key)
+    folder = context.artifact_path(name)
     return open_or_make(
         context.on_note,
         "decoded images are prepared again",
@@ -120,6 +123,7 @@ def _take(
         lambda: _make(context, pixels_key, settings, folder),
         opened,
         expected,
+        lambda: fetched(context, name),
     )
 
 
@@ -150,6 +154,7 @@ def _make(context: Context, pixels_key: str, settings: DatasetSettings, folder: 
         (partial / INDEX).write_text(json.dumps(index))
         reached("pixels written, not renamed")
     reached("pixels in place, not recorded")
+    share(context.artifacts, pixels_name(pixels_key))
     if index["skipped"]:
         shown = ", ".join(item["name"] for item in index["skipped"][:SHOWN])
         context.on_note(f"{len(index['skipped'])} corrupt images left out: {shown}")

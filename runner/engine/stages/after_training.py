@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -28,6 +29,7 @@ from runner.engine.analyses.partial_values import PartialValues
 from runner.engine.analyses.result import AnalysisInput, NetworkInput
 from runner.engine.context import Context, Outcome, Progress
 from runner.engine.data.samples import Images, Samples
+from runner.engine.fetching import read_fetched
 from runner.engine.job import StageJob
 from runner.engine.kept_logits import whole_logits
 from runner.engine.network.build import Network, load_state, network_for, network_of
@@ -48,7 +50,8 @@ def from_logits(context: Context, job: StageJob[Evaluate | Analyse]) -> Outcome 
     if not stage.logits or not (isinstance(stage, Analyse) or stage.from_logits or stage.measures):
         return None
     path = context.artifact_path(stage.logits)
-    found = whole_logits(path, job.digest_of(stage.logits), job.digest_of(stage.weights))
+    digests = job.digest_of(stage.logits), job.digest_of(stage.weights)
+    found = read_fetched(context, stage.logits, lambda path: whole_logits(path, *digests))
     if found is None:
         if not stage.from_logits:
             return None
@@ -222,7 +225,7 @@ def _weights(context: Context, job: StageJob[Evaluate | Analyse]) -> dict[str, T
     """
     name = job.stage.weights
     path = context.artifact_path(name)
-    weights = whole_weights(path, job.digest_of(name))
+    weights = read_fetched(context, name, partial(whole_weights, digest=job.digest_of(name)))
     if not weights:
         again = (
             "--retry-failed" if job.stage.epoch_number is None else "only training again (--rerun)"

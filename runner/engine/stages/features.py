@@ -26,6 +26,7 @@ from runner.artifacts.array_folder import (
     is_whole,
     open_or_make,
 )
+from runner.artifacts.exchange import share
 from runner.artifacts.folder import INDEX
 from runner.artifacts.hashes import file_digest
 from runner.components.augmentations.pipeline import Pipeline
@@ -41,6 +42,7 @@ from runner.engine.context import Context, Outcome, Progress
 from runner.engine.data.arrays import allocate, map_array
 from runner.engine.data.augment import Augmenter
 from runner.engine.data.samples import Images, Samples, evaluation_batch_size, on_device
+from runner.engine.fetching import fetched
 from runner.engine.network.build import Network
 from runner.engine.network.split import SplitNetwork
 from runner.engine.stages.evaluate import autocast
@@ -138,6 +140,7 @@ def features_stage(
         lambda: _extract(context, images, _split(network), stage.prefix, precision, folder),
         ended,
         expected=NOT_THERE,
+        fetch=lambda: _fetched(context, name, images),
     )
 
 
@@ -216,6 +219,7 @@ def open_features(
         fault,
         lambda: _extract(context, images, _split(network), prefix, precision, folder),
         lambda: kind(folder, images),
+        fetch=lambda: _fetched(context, prefix.name, images),
     )
 
 
@@ -225,6 +229,18 @@ def _split(network: Network) -> SplitNetwork:
     return split
 
 
+def _fetched(context: Context, name: str, images: Images) -> bool:
+    """Bring features from the shared store, if they would do."""
+
+    def accept(text: str) -> bool:
+        try:
+            return not _foreign(context, json.loads(text), images)
+        except ValueError:
+            return False
+
+    return fetched(context, name, accept)
+
+
 def _fault(context: Context, folder: Path, images: Images) -> str:
     """Return why the features in ``folder`` cannot be used, or ""."""
     try:
@@ -232,12 +248,19 @@ def _fault(context: Context, folder: Path, images: Images) -> str:
         (folder / ARRAY).stat()
     except (OSError, ValueError):
         return NOT_THERE
+    if why := _foreign(context, index, images):
+        return why
+    return "" if is_whole(folder / ARRAY, index.get("sha256"), file_digest) else DAMAGED
+
+
+def _foreign(context: Context, index: Any, images: Images) -> str:
+    """Return why features are not those that are wanted, by their index, or ""."""
     if not isinstance(index, dict) or index.get("pixels") != images.digest:
         return "they were made from other pixels"
     is_alike = _rounding(index.get("numerics", {})) == _rounding(context.numerics)
     if not is_alike and not context.accept_mixed:
         return "they were made with another device, torch or engine"
-    return "" if is_whole(folder / ARRAY, index.get("sha256"), file_digest) else DAMAGED
+    return ""
 
 
 def _rounding(numerics: Mapping[str, Any]) -> dict[str, Any]:
@@ -270,6 +293,7 @@ def _extract(
         (partial / INDEX).write_text(json.dumps(index))
         reached("features written, not renamed")
     reached("features in place, not recorded")
+    share(context.artifacts, prefix.name)
 
 
 def _fill(

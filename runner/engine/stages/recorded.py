@@ -7,6 +7,7 @@ whole. What the readers make of the epochs is what they make of them in a traini
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from torch import Tensor
 
@@ -16,6 +17,7 @@ from runner.core.plan import Record
 from runner.core.reader import epochs_to_keep, replayed
 from runner.core.stages import Train
 from runner.engine.context import Context
+from runner.engine.fetching import read_fetched
 from runner.engine.job import StageJob
 from runner.engine.network.build import Network
 from runner.engine.network.whole_weights import whole_weights
@@ -62,10 +64,9 @@ def _weights(
 ) -> dict[str, Tensor]:
     """Return the weights after an epoch from the first candidate that is whole, or none."""
     for name, digest in candidates:
-        path = context.artifact_path(name)
         if kind_of(name) == "weights":
-            tensors = whole_weights(path, digest)
-        elif (state := load_checkpoint(path)) is not None:
+            tensors = read_fetched(context, name, partial(whole_weights, digest=digest))
+        elif (state := read_fetched(context, name, load_checkpoint)) is not None:
             own = "network" if state.values["epoch"] == epoch else f"best.{epoch}"
             tensors = unprefixed(own, state.tensors)
         else:

@@ -15,7 +15,8 @@ from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
-from runner.core.artifacts import weights_name
+from runner.artifacts.exchange import share
+from runner.core.artifacts import checkpoint_name, weights_name
 from runner.core.errors import ClaimLost
 from runner.core.moments import reached
 from runner.core.reader import kept_epochs
@@ -140,6 +141,7 @@ class Book:
             check = self._task.check_claim
             with_room(self._context, lambda: save_checkpoint(folder, checkpoint, check))
             reached("checkpoint whole")
+            share(self._context.artifacts, checkpoint_name(self._task.stage.key), check)
             return int(checkpoint.values["epoch"])
 
         self._ask(write, self._note_checkpoint)
@@ -192,7 +194,9 @@ class Book:
             reached("state about to be written")
             whole = with_written(last, written)
             whole = joined(whole, load_checkpoint(context.artifact_path(name)))
-            return keep_state(context, stage, name, whole, check)
+            note = keep_state(context, stage, name, whole, check)
+            share(context.artifacts, name, check)
+            return note
 
         if name in stage.produces:
             self._ask(write, lambda note: None)
@@ -261,6 +265,7 @@ class Book:
         check = self._task.check_claim
         digest, size = with_room(self._context, lambda: save_weights(path, tensors, check))
         reached("weights written, not recorded")
+        share(self._context.artifacts, artifact, check)  # before a checkpoint that counts on them
         return Produced(artifact, digest, size)
 
 

@@ -6,6 +6,7 @@ Owns what a state holds, under which name it is kept, and which states may be go
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from runner.core.reader import (
 from runner.core.records import EpochRange, as_lists
 from runner.core.stages import Train
 from runner.engine.context import Context
+from runner.engine.fetching import read_fetched
 from runner.engine.job import StageJob
 from runner.engine.network.build import Network, load_state, own_state
 from runner.engine.network.whole_weights import whole_weights
@@ -138,7 +140,7 @@ def _whole_weights(context: Context, task: StageJob[Train], found: Checkpoint) -
     }
     whole: dict[str, str] = {}
     for name, digest in found.values["written"].items():
-        if name in mine and whole_weights(context.artifact_path(name), digest):
+        if name in mine and read_fetched(context, name, partial(whole_weights, digest=digest)):
             whole[name] = digest
     return whole
 

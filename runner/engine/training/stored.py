@@ -13,10 +13,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from runner.artifacts.state_folder import describe_state
-from runner.artifacts.states import StoredState, stored_states
+from runner.artifacts.states import StoredState, states_elsewhere, stored_states
 from runner.core.artifacts import ArtifactName
 from runner.core.stages import Train
 from runner.engine.context import Context
+from runner.engine.fetching import fetched
 from runner.engine.job import StageJob
 from runner.engine.training.checkpoint import unprefixed
 
@@ -25,17 +26,43 @@ def states_on_path(context: Context, task: StageJob[Train]) -> list[StoredState]
     """Return the states that this training may go on from, the furthest first.
 
     Where states are not shared, that is its own checkpoint and the state that it branches from.
+    One that lies further in the store of several machines is brought here before.
     """
     stage = task.stage
     context.writer.settle(lambda name: _lies_on_path(stage, name))
-    start = context.artifact_path(stage.start) if stage.start else None
-    usable = [
-        state
-        for state in stored_states(context.artifacts)
-        if stage.trajectory.contains(state.segment, state.epoch)
-        and (context.share_states or state.stage == stage.key or state.folder == start)
-    ]
+    _fetch_further(context, stage)
+    usable = [each for each in stored_states(context.artifacts) if _may_use(context, stage, each)]
     return sorted(usable, key=lambda state: (-state.epoch, state.stage != stage.key))
+
+
+def _may_use(context: Context, stage: Train, state: StoredState) -> bool:
+    start = context.artifact_path(stage.start) if stage.start else None
+    return stage.trajectory.contains(state.segment, state.epoch) and (
+        context.share_states or state.stage == stage.key or state.folder == start
+    )
+
+
+def _fetch_further(context: Context, stage: Train) -> None:
+    """Bring the furthest state from the shared store, if it is further than what lies here."""
+    if context.shared is None:
+        return
+    here = [
+        state.epoch
+        for state in stored_states(context.artifacts)
+        if _may_use(context, stage, state)
+        and (values := describe_state(state.folder)) is not None
+        and has_equal_numerics(context, values)
+    ]
+    furthest = max(here, default=0)
+    segments = {segment.key for segment in stage.trajectory.segments}
+    there = [
+        (state.epoch, state.name)
+        for state, values in states_elsewhere(context.artifacts, segments, stage.key, fresh=True)
+        if _may_use(context, stage, state) and has_equal_numerics(context, values)
+    ]
+    for epoch, name in sorted(there, reverse=True):
+        if epoch <= furthest or fetched(context, name):
+            return
 
 
 def tensors_at_start(context: Context, states: Sequence[StoredState]) -> frozenset[str]:

@@ -1,0 +1,199 @@
+"""Artifacts of a database between `.runner/` and the store that several machines share.
+
+Owns which kinds are shared, and under which names; `.runner/` stays the place where they are used.
+Where no store is shared, all of this does nothing. How a store works is said beside.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TypeVar
+
+from runner.artifacts.folder import (
+    CHECKPOINT,
+    INDEX,
+    MARKERS,
+    OF_ONE_DATABASE,
+    SUFFIXES,
+    Artifacts,
+)
+from runner.artifacts.manifest import Manifest
+from runner.artifacts.shared_store import LocalFiles
+from runner.core.artifacts import KINDS, ArtifactKind, ArtifactName, kind_of
+
+NOT_SHARED: tuple[ArtifactKind, ...] = ("changed",)
+"""Changed images are made in seconds."""
+SHARED: tuple[ArtifactKind, ...] = tuple(kind for kind in KINDS if kind not in NOT_SHARED)
+DESCRIBING: dict[ArtifactKind, str] = {
+    "states": CHECKPOINT,
+    "checkpoints": CHECKPOINT,
+    "features": INDEX,
+}
+"""Files whose content is wanted before the others are fetched."""
+KEEPING: tuple[ArtifactKind, ...] = ("pixels", "features")
+"""Kinds of which the first that is there stays: others may be made elsewhere, by other numerics."""
+
+T = TypeVar("T")
+
+
+def elsewhere(artifacts: Artifacts, names: Iterable[str], fresh: bool = False) -> set[str]:
+    """Return those of many artifacts that the shared store has; folders are listed once each.
+
+    Args:
+        artifacts: of the database.
+        names: of artifacts.
+        fresh: as it is now, and not as it was some seconds ago.
+    """
+    if artifacts.shared is None:
+        return set()
+    by_kind: dict[ArtifactKind, list[str]] = {}
+    for name in names:
+        by_kind.setdefault(kind_of(name), []).append(name)
+    found: set[str] = set()
+    for kind, wanted in by_kind.items():
+        home = _home(artifacts, kind)
+        if home is not None:
+            there = artifacts.shared.store.listed(home, fresh)
+            found.update(each for each in wanted if ArtifactName.parse(each).file in there)
+    return found
+
+
+def names_elsewhere(artifacts: Artifacts, kind: ArtifactKind, fresh: bool = False) -> set[str]:
+    """Return the names of the artifacts of a kind that the shared store has."""
+    home = _home(artifacts, kind)
+    if artifacts.shared is None or home is None:
+        return set()
+    return {f"{kind}/{each}" for each in artifacts.shared.store.listed(home, fresh)}
+
+
+def described_elsewhere(artifacts: Artifacts, names: Iterable[str]) -> dict[str, str]:
+    """Return what those of some artifacts say of themselves that the shared store has, by name."""
+    if artifacts.shared is None:
+        return {}
+    places = {_place(artifacts, name): name for name in names}
+    texts = artifacts.shared.store.texts(place for place in places if place is not None)
+    return {
+        places[place]: files[DESCRIBING[kind_of(places[place])]]
+        for place, files in texts.items()
+        if DESCRIBING[kind_of(places[place])] in files
+    }
+
+
+def fetch(
+    artifacts: Artifacts,
+    name: str,
+    accept: Callable[[str], bool] = lambda text: True,
+    room: Callable[[int], object] = lambda num_bytes: None,
+) -> bool:
+    """Bring an artifact here from the shared store, in place of what is here.
+
+    Args:
+        artifacts: of the database.
+        name: of the artifact.
+        accept: whether it will do, by what it says of itself; "" where that is not known before.
+        room: told, before, how many bytes come.
+
+    Returns:
+        Whether it is here now; else what was here stays.
+
+    Raises:
+        OSError: when the disk here is full.
+    """
+    place = _place(artifacts, name)
+    if artifacts.shared is None or place is None:
+        return False
+
+    def will_do(manifest: Manifest) -> bool:
+        if not accept(manifest.texts.get(DESCRIBING.get(kind_of(name), ""), "")):
+            return False
+        room(manifest.num_bytes)
+        return True
+
+    is_file = kind_of(name) in SUFFIXES
+    return artifacts.shared.store.fetch(place, artifacts.path(name), is_file, will_do)
+
+
+def read_whole(artifacts: Artifacts, name: str, read: Callable[[Path], T]) -> T:
+    """Return what reading an artifact gives, of the shared store's where it gives nothing here.
+
+    Args:
+        artifacts: of the database.
+        name: of the artifact.
+        read: reads it where it lies; returns what is false where it is not there or not whole.
+    """
+    path = artifacts.path(name)
+    found = read(path)
+    return read(path) if not found and fetch(artifacts, name) else found
+
+
+def share(artifacts: Artifacts, name: str, check: Callable[[], None] = lambda: None) -> None:
+    """Have an artifact put to the shared store, beside the work, unless it is there.
+
+    Args:
+        artifacts: of the database.
+        name: of an artifact that lies here; one that does not is left out.
+        check: called before it takes its place; raises ClaimLost where it must not.
+    """
+    shared, place = artifacts.shared, _place(artifacts, name)
+    if shared is None or place is None:
+        return
+    store, keeping = shared.store, kind_of(name) in KEEPING
+    shared.uploads.add(
+        place, lambda: store.put(place, lambda: _local_files(artifacts, name), check, keeping)
+    )
+
+
+def settle(artifacts: Artifacts, names: Iterable[str]) -> None:
+    """Wait until artifacts are in the shared store, as far as that can be reached."""
+    if artifacts.shared is not None:
+        places = (_place(artifacts, name) for name in names)
+        artifacts.shared.uploads.settle(place for place in places if place is not None)
+
+
+def forget(artifacts: Artifacts, name: str) -> None:
+    """Have an artifact removed from the shared store, beside the work."""
+    shared, place = artifacts.shared, _place(artifacts, name)
+    if shared is None or place is None:
+        return
+    store = shared.store
+
+    def remove() -> bool:
+        store.remove(place)
+        return True
+
+    shared.uploads.add(place, remove)
+
+
+def _home(artifacts: Artifacts, kind: ArtifactKind) -> str | None:
+    """Return the folder of a kind in the shared store, None where it has none."""
+    if kind not in SHARED or (kind in OF_ONE_DATABASE and not artifacts.database):
+        return None
+    return artifacts.home(kind).relative_to(artifacts.folder).as_posix()
+
+
+def _place(artifacts: Artifacts, name: str) -> str | None:
+    """Return where an artifact lies in the shared store, None where it has no place there."""
+    parsed = ArtifactName.parse(name)
+    home = _home(artifacts, parsed.kind)
+    return None if home is None else f"{home}/{parsed.file}"
+
+
+def _local_files(artifacts: Artifacts, name: str) -> LocalFiles | None:
+    """Return an artifact as it lies here, None where it does not."""
+    kind, path = kind_of(name), artifacts.path(name)
+    if kind not in MARKERS:
+        return LocalFiles({path.name: path}) if path.is_file() else None
+    marker = path / MARKERS[kind]
+    try:
+        if kind in ("states", "checkpoints"):
+            paths = [marker, path / str(json.loads(marker.read_text())["file"])]
+        else:
+            paths = sorted(path.iterdir())
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if not all(each.is_file() for each in paths) or marker not in paths:
+        return None
+    texts = frozenset({DESCRIBING[kind]} if kind in DESCRIBING else ())
+    return LocalFiles({each.name: each for each in paths}, texts)

@@ -1,0 +1,346 @@
+"""Artifacts where several machines find them: how they get there, and how they come from there.
+
+An artifact is files, named by their digests, and a manifest that is written last and names them.
+What is damaged or half-written is said once and not used. Knows neither `.runner/` nor what
+artifacts hold.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from runner.artifacts.atomic import whole_file, whole_folder
+from runner.artifacts.hashes import file_digest, stamp_of
+from runner.artifacts.manifest import (
+    SUFFIX,
+    DamagedManifest,
+    Manifest,
+    SharedFile,
+    manifest_place,
+    read_manifest,
+)
+from runner.artifacts.patience import Patience, Refused, Unreachable, told
+from runner.artifacts.places import Place
+from runner.core.errors import ClaimLost, is_full_disk
+from runner.core.moments import reached
+
+T = TypeVar("T")
+
+LISTED_SECONDS = 10.0
+"""For so long a list of what is there counts."""
+AT_ONCE = 16
+"""Manifests that are read at the same time."""
+PAUSE = 0.3
+"""Seconds after which what another process may just be replacing is looked at again."""
+PUT_TRIES = 3
+LONGEST_TEXT = 1 << 22
+"""Bytes; of a longer file no content stands in a manifest."""
+
+
+@dataclass
+class Traffic:
+    """What has come and gone: artifacts, bytes, and seconds."""
+
+    fetched: int = 0
+    fetched_bytes: int = 0
+    fetched_seconds: float = 0.0
+    put: int = 0
+    put_bytes: int = 0
+    put_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFiles:
+    """An artifact as it lies here.
+
+    Attributes:
+        paths: its files by name.
+        texts: names of those whose content stands in the manifest.
+    """
+
+    paths: Mapping[str, Path]
+    texts: frozenset[str] = frozenset()
+
+
+class _WrongFile(Exception):
+    """A file is not there, or not what its manifest says."""
+
+
+class SharedStore:
+    """The artifacts at one place.
+
+    Attributes:
+        patience: how the place is asked, and what a person is told of it.
+        traffic: what has come and gone.
+    """
+
+    def __init__(self, place: Place, patience: Patience) -> None:
+        self._place, self.patience = place, patience
+        self.traffic = Traffic()
+        self._is_closed = False
+        self._damaged: set[str] = set()
+        self._listed: dict[str, tuple[float, frozenset[str]]] = {}
+
+    def listed(self, home: str, fresh: bool = False) -> frozenset[str]:
+        """Return what is called how in a folder of artifacts, but for what is known as damaged.
+
+        Args:
+            home: the folder, as ``states/<database>``.
+            fresh: as it is now, and not as it was some seconds ago.
+        """
+        at, found = self._listed.get(home, (0.0, None))
+        if found is None or fresh or time.monotonic() - at > LISTED_SECONDS:
+            none: list[str] = []
+            names = self._asked(lambda: self._place.names(home), none)
+            found = frozenset(each.removesuffix(SUFFIX) for each in names if each.endswith(SUFFIX))
+            self._listed[home] = (time.monotonic(), found)
+        return frozenset(each for each in found if f"{home}/{each}" not in self._damaged)
+
+    def manifest(self, name: str) -> Manifest | None:
+        """Return what is there of an artifact, None of none or of a damaged one."""
+        if name in self._damaged:
+            return None
+        try:
+            return self._asked(lambda: self._manifest(name), None)
+        except DamagedManifest as error:
+            self._is_damaged(name, f"its manifest: {error}")
+            return None
+
+    def texts(self, names: Iterable[str]) -> dict[str, Mapping[str, str]]:
+        """Return what the manifests of artifacts hold of their files, by artifact."""
+        wanted = list(names)
+        if not wanted:
+            return {}
+        with ThreadPoolExecutor(min(AT_ONCE, len(wanted))) as pool:
+            found = list(pool.map(self.manifest, wanted))
+        return {each.name: each.texts for each in found if each is not None}
+
+    def fetch(
+        self,
+        name: str,
+        final: Path,
+        is_file: bool = False,
+        accept: Callable[[Manifest], bool] = lambda manifest: True,
+    ) -> bool:
+        """Bring an artifact here, in place of what lies at ``final``.
+
+        Args:
+            name: where it lies.
+            final: where it is wanted.
+            is_file: whether it is one file, and no folder.
+            accept: whether it will do, by what its manifest says.
+
+        Returns:
+            Whether it is here now; else what was here stays.
+
+        Raises:
+            OSError: when the disk here is full.
+        """
+        fault = ""
+        for _ in range(2):  # the first time, another process may have been replacing it
+            manifest = self.manifest(name)
+            if manifest is None or not accept(manifest):
+                return False
+            if is_file and set(manifest.files) != {final.name}:
+                fault = "it is another artifact"
+                break
+            wrong = self._asked(lambda: self._fetched(manifest, final, is_file), None)  # noqa: B023
+            if not wrong:
+                return wrong is not None
+            fault = wrong
+        self._is_damaged(name, fault)
+        return False
+
+    def put(
+        self,
+        name: str,
+        look: Callable[[], LocalFiles | None],
+        check: Callable[[], None] = lambda: None,
+        keeping: bool = False,
+    ) -> bool:
+        """Put an artifact there, unless it is there already.
+
+        Args:
+            name: where it is to lie.
+            look: returns its files, None where it is gone.
+            check: called before it is named there; raises ClaimLost where it must not be.
+            keeping: leave what is there under this name, also if it is another content.
+
+        Returns:
+            Whether nothing is left to do; False when the place could not be reached.
+        """
+        if self._is_closed:
+            return True
+        try:
+            return self.patience.ask(lambda: self._put(name, look, check, keeping), ClaimLost)
+        except ClaimLost:
+            return True
+        except Unreachable:
+            return False
+        except Refused as refused:
+            self._close(refused.why)
+        except OSError as error:
+            if not is_full_disk(error):
+                raise
+            self._close(error)
+        return True
+
+    def remove(self, name: str) -> None:
+        """Remove an artifact there, as far as that is possible."""
+
+        def remove() -> None:
+            self._place.remove(manifest_place(name))
+            for each in sorted(self._place.names(name)):  # what was killed left more than is named
+                self._place.remove(f"{name}/{each}")
+
+        if not self._is_closed:
+            self._asked(remove, None)
+
+    def _asked(self, do: Callable[[], T], otherwise: T) -> T:
+        """Return the answer to what only reads, or something else where there is none."""
+        try:
+            return self.patience.ask(do, DamagedManifest)
+        except Unreachable:
+            return otherwise
+        except Refused as refused:
+            self.patience.say(f"{self.patience.address} must not be read ({told(refused.why)})")
+            return otherwise
+
+    def _manifest(self, name: str) -> Manifest | None:
+        """Return what is there of an artifact.
+
+        Raises:
+            DamagedManifest: when it is damaged, also a moment later.
+        """
+        place = manifest_place(name)
+        try:
+            try:
+                return read_manifest(name, self._place.read(place))
+            except DamagedManifest:  # another process may be writing it
+                self.patience.wait(PAUSE)
+                return read_manifest(name, self._place.read(place))
+        except FileNotFoundError:
+            return None
+
+    def _fetched(self, manifest: Manifest, final: Path, is_file: bool) -> str:
+        """Bring files here; return what is wrong with them, or ""."""
+        began = time.perf_counter()
+        final.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with whole_file(final) if is_file else whole_folder(final) as partial:
+                for name in manifest.files:
+                    self._fetch_file(manifest, name, partial if is_file else partial / name)
+                reached("artifact fetched, not in place")
+        except _WrongFile as error:
+            return str(error)
+        self.traffic.fetched += 1
+        self.traffic.fetched_bytes += manifest.num_bytes
+        self.traffic.fetched_seconds += time.perf_counter() - began
+        return ""
+
+    def _fetch_file(self, manifest: Manifest, name: str, path: Path) -> None:
+        try:
+            self._place.fetch(manifest.place_of(name), path)
+        except FileNotFoundError:
+            if not path.parent.is_dir():
+                raise  # `.runner/` was removed
+            raise _WrongFile(f"{name} is not there") from None
+        wanted = manifest.files[name]
+        if path.stat().st_size != wanted.num_bytes or file_digest(path) != wanted.sha256:
+            raise _WrongFile(f"{name} is not what was put there")
+
+    def _put(
+        self,
+        name: str,
+        look: Callable[[], LocalFiles | None],
+        check: Callable[[], None],
+        keeping: bool,
+    ) -> bool:
+        began, before = time.perf_counter(), None
+        if name not in self._damaged:
+            try:
+                before = self._manifest(name)
+            except DamagedManifest:
+                before = None
+        if before is not None and keeping:
+            return True
+        known = set[str]() if before is None else before.places()
+        manifest = self._put_files(name, look, known)
+        if manifest is None or manifest == before:
+            return True
+        check()
+        reached("artifact put there, not named")
+        self._place.write(manifest.to_bytes(), manifest_place(name))
+        reached("artifact put there")
+        self._damaged.discard(name)
+        self.traffic.put += 1
+        self.traffic.put_bytes += manifest.num_bytes
+        self.traffic.put_seconds += time.perf_counter() - began
+        old = known - manifest.places()
+        if old and self._manifest(name) == manifest:
+            for each in sorted(old):
+                self._place.remove(each)
+        return True
+
+    def _put_files(
+        self, name: str, look: Callable[[], LocalFiles | None], known: set[str]
+    ) -> Manifest | None:
+        """Put the files there that are not known to be; None where they are gone or change.
+
+        Args:
+            name: of the artifact.
+            look: as of :meth:`put`.
+            known: where files of it lie; gets those that are put.
+        """
+        for _ in range(PUT_TRIES):
+            files = look()
+            if files is None:
+                return None
+            try:
+                stamps = _stamps(files)
+                manifest = _described(name, files)
+                for file, path in files.paths.items():
+                    if (place := manifest.place_of(file)) not in known:
+                        self._place.put(path, place)
+                        known.add(place)
+                if _stamps(files) == stamps:
+                    return manifest
+            except FileNotFoundError:
+                if all(path.exists() for path in files.paths.values()):
+                    raise  # something of the place
+        return None
+
+    def _close(self, error: Exception) -> None:
+        """Put nothing there any more."""
+        self._is_closed = True
+        self.patience.say(
+            f"nothing can be put to {self.patience.address} ({told(error)}):"
+            " what is made stays in .runner/"
+        )
+
+    def _is_damaged(self, name: str, fault: str) -> None:
+        self._damaged.add(name)
+        self.patience.say(f"{name} at {self.patience.address} is damaged ({fault}): it is not used")
+
+
+def _stamps(files: LocalFiles) -> dict[str, str]:
+    """Return what changes when another process, or thread, replaces one of the files."""
+    return {name: stamp_of(path.stat()) for name, path in files.paths.items()}
+
+
+def _described(name: str, files: LocalFiles) -> Manifest:
+    found = {
+        file: SharedFile(path.stat().st_size, file_digest(path))
+        for file, path in files.paths.items()
+    }
+    texts = {
+        file: files.paths[file].read_text()
+        for file in sorted(files.texts)
+        if found[file].num_bytes <= LONGEST_TEXT
+    }
+    return Manifest(name, found, texts)
