@@ -8,7 +8,8 @@ import gc
 import os
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ import sqlalchemy as sa
 import typer.main
 from examples import examples
 from hypothesis import HealthCheck, settings
+from postgres import PostgresServer, running_server
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
@@ -54,12 +56,13 @@ def _schema_made_once() -> Iterator[None]:
     from runner.store import migrations
 
     real = migrations.upgrade
-    done: list[tuple[str, Any]] = []
+    done_by_dialect: dict[str, list[tuple[str, Any]]] = {}
 
     def remember(connection: Any, cursor: Any, statement: str, values: Any, *_: Any) -> None:
-        done.append((statement, values))
+        done_by_dialect.setdefault(connection.dialect.name, []).append((statement, values))
 
     def upgrade(connection: sa.Connection) -> None:
+        done = done_by_dialect.get(connection.dialect.name)
         if sa.inspect(connection).has_table("alembic_version"):
             real(connection)
         elif done:
@@ -87,9 +90,9 @@ def _commands_built_once() -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def _no_waiting_for_the_disk() -> Iterator[None]:
     """Leave out what only a power failure would show: that commits are on the disk."""
-    from runner.store import database
+    from runner.store import files
 
-    real = database.prepare_sqlite
+    real = files.prepare_sqlite
 
     def prepare(engine: sa.Engine) -> None:
         real(engine)
@@ -99,8 +102,30 @@ def _no_waiting_for_the_disk() -> Iterator[None]:
             raw.execute("PRAGMA synchronous = OFF")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(database, "prepare_sqlite", prepare)
+        patch.setattr(files, "prepare_sqlite", prepare)
         yield
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server, for tests with the marker `postgres`."""
+    with running_server() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str]:
+    """Return where a new database of some name may be made: a file, or a server's database."""
+    if request.param == "sqlite":
+        return lambda name: str(tmp_path / f"{name}.db")
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    return lambda name: server.new_database()
+
+
+@pytest.fixture
+def where(place: Callable[[str], str]) -> str:
+    """Return where a new database may be made, of each kind of databases in turn."""
+    return place("results")
 
 
 @pytest.hookimpl(optionalhook=True)

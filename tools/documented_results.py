@@ -30,6 +30,7 @@ from runner.spec.tables.table import Table
 from runner.store.attempts_behind import attempts_behind
 from runner.store.catalogue import RunStages, SpecRecord, record_experiment
 from runner.store.database import Database
+from runner.store.files import FileBackend
 from runner.store.reference import open_reference
 from runner.store.schema import attempts, cells, environments, experiments, metadata, stages
 from runner.store.views import VIEWS
@@ -290,7 +291,7 @@ def _empty_database() -> Database:
     """Return a database in memory, for the rows of a table without results."""
     engine = sa.create_engine("sqlite://")
     metadata.create_all(engine)
-    database = Database(engine, Path("unrun.db"))
+    database = Database(FileBackend(engine, Path("unrun.db")))
     with database.write() as connection:
         for statement in VIEWS.values():
             connection.exec_driver_sql(statement)

@@ -16,7 +16,7 @@ from runner.artifacts.contents import KINDS, Contents, clear, contents
 from runner.artifacts.lock import exclusive
 from runner.bind.workspace import Workspace, workspace
 from runner.core.errors import UsageError, nearest
-from runner.store.database import identity_in
+from runner.store.files import identity_in
 from runner.store.running import held_stages
 
 if TYPE_CHECKING:
@@ -91,5 +91,5 @@ def _refuse_at_work(home: Workspace) -> None:
     with home.open(create=False) as database:
         if held_stages(database, alive=True):
             raise UsageError(
-                f"a run is at work on {home.database_path}", hint="stop it, or wait for its end"
+                f"a run is at work on {home.database_name}", hint="stop it, or wait for its end"
             )

@@ -84,7 +84,7 @@ def dump_database(db: str | Path | None = None, canonical: bool = False) -> Iter
     with workspace(db).open(create=False) as database:
         if canonical:
             with database.read() as connection:
-                refuse(database.path, _checks(connection))
+                refuse(database.address, _checks(connection))
         yield from canonical_dump(database) if canonical else sql_dump(database)
 
 
@@ -121,5 +121,5 @@ def database_info(db: str | Path | None = None) -> DatabaseInfo:
     """
     home = workspace(db)
     with home.open(create=False) as database:
-        size = database.path.stat().st_size
-    return DatabaseInfo(home.database_path, size, home.folder, folder_bytes(home.folder))
+        size = database.num_bytes()
+    return DatabaseInfo(home.database_name, size, home.folder, folder_bytes(home.folder))

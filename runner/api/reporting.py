@@ -151,4 +151,5 @@ def report_sql(
 ) -> list[TableQuery]:
     """Return the SQL that fills tables; arguments and errors as :func:`report`."""
     with workspace(db).open(create=False) as database:
-        return [TableQuery(ref, sql_of(ref)) for ref in find_tables(database, table, spec, variant)]
+        refs = find_tables(database, table, spec, variant)
+        return [TableQuery(ref, sql_of(ref, database.dialect)) for ref in refs]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runner.api.frames import Framed
@@ -172,8 +172,7 @@ def _summary(
             for experiment in experiments
             for table in experiment.tables
         ),
-        # frame() may be called from another current folder
-        workspace=replace(planned.bound.workspace, database_path=str(database.path.absolute())),
+        workspace=planned.bound.workspace.fixed(),
         failed_measurements=len(failed - analyses),
         failed_analyses=len(failed & analyses),
     )

@@ -23,6 +23,7 @@ from runner.report.page.structure import Structure, read_structure
 from runner.report.tables.declared import fill
 from runner.report.tables.render import render
 from runner.spec.cell_names import cell_reference
+from runner.store.addresses import address_of, short_name
 from runner.store.queries import stored_experiments
 from runner.store.reference import REFERENCE_FILE
 from runner.store.watched import run_endings, structure_version
@@ -32,10 +33,9 @@ Name = tuple[str, str]
 """Of an experiment: its name and its variant, "" for the spec as written."""
 
 
-def database_of(home: Workspace) -> Path:
-    """Return the file of a workspace's database, also where that is the reference."""
-    is_reference = home.database_path == REFERENCE
-    return REFERENCE_FILE if is_reference else Path(home.database_path)
+def database_of(home: Workspace) -> str | Path:
+    """Return file or URL of a workspace's database, also where that is the reference."""
+    return REFERENCE_FILE if home.database_path == REFERENCE else home.database_path
 
 
 class Watch:
@@ -55,7 +55,7 @@ class Watch:
         self._home = workspace(db)
         self._where = database_of(self._home)
         is_reference = self._where == REFERENCE_FILE
-        self.title = "reference results" if is_reference else self._where.name
+        self.title = "reference results" if is_reference else short_name(address_of(self._where))
         self._database = open_to_watch(self._where)
         self._counter = CommitCounter(self._database)
         self._readings: dict[Name, tuple[Any, ExperimentReading]] = {}
@@ -215,7 +215,7 @@ class Watch:
     def gone(self) -> StoreGone | None:
         """Return the error that says that the file was removed or replaced, None where not."""
         try:
-            self._database.check_files()
+            self._database.check()
         except StoreGone as error:
             return error
         return None

@@ -31,8 +31,9 @@ def run_command(
     for option in sets:
         words += ["--set", option]
     words += _allowing()
-    if workspace(db).database_path not in (DEFAULT_DATABASE, REFERENCE):
-        words += ["--db", str(db)]
+    home = workspace(db)
+    if home.database_path not in (DEFAULT_DATABASE, REFERENCE):
+        words += ["--db", home.database_name if "://" in str(db) else str(db)]
     return shlex.join(words)
 
 

@@ -1,6 +1,7 @@
 """Where things lie for one invocation: database, `.runner/`, data, artifacts of other machines.
 
-Owns the defaults: results.db in the current folder, `.runner/` beside it, data from --data or
+Owns the defaults: results.db in the current folder, `.runner/` beside it (for a server's database
+in the current folder), data from --data or
 RUNNER_DATA, data/ in the current folder, the current folder, or beside the spec; what is downloaded
 goes to the first of these; artifacts are shared where --artifacts, RUNNER_ARTIFACTS or
 `[tool.runner] artifacts` says.
@@ -11,7 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from runner.artifacts.folder import Artifacts, folder_beside, hashes_folder, transparent_file
@@ -24,8 +25,8 @@ from runner.components.data.archives import Fetch, Fetchable
 from runner.components.data.dataset import DataAccess
 from runner.components.download import OnProgress
 from runner.core.errors import UsageError
-from runner.store.addresses import database_file, is_there
-from runner.store.database import Database, open_database
+from runner.store.addresses import ServerDatabase, address_of, is_there
+from runner.store.database import Database, has_results, open_database
 from runner.store.reference import is_reference_file, open_reference
 
 DEFAULT_DATABASE = "results.db"
@@ -41,13 +42,14 @@ class Workspace:
     """The paths of one invocation.
 
     Attributes:
-        database_path: a file, or :data:`REFERENCE`.
+        database_path: a file, the URL of a server's database (with its password, if one was
+            given), or :data:`REFERENCE`.
         folder: ``.runner/``: caches, checkpoints and artifacts.
         data: the data root that was given, or None.
         address: where artifacts are shared with other machines, "" where they are not.
     """
 
-    database_path: str
+    database_path: str = field(repr=False)
     folder: Path
     data: Path | None
     address: str = ""
@@ -58,7 +60,16 @@ class Workspace:
         Raises:
             UsageError: when the path is something else.
         """
-        return self.database_path == REFERENCE or is_there(Path(self.database_path))
+        if self.database_path == REFERENCE:
+            return True
+        address = address_of(self.database_path)
+        return has_results(address) if isinstance(address, ServerDatabase) else is_there(address)
+
+    @property
+    def database_name(self) -> str:
+        """The database as it may be printed: without password."""
+        is_reference = self.database_path == REFERENCE
+        return REFERENCE if is_reference else str(address_of(self.database_path))
 
     def open(self, create: bool = True, check: bool = True) -> Database:
         """Open the database; see :func:`runner.store.database.open_database`.
@@ -68,6 +79,12 @@ class Workspace:
         if self.database_path == REFERENCE:
             return open_reference(check)
         return open_database(self.database_path, create, check=check)
+
+    def fixed(self) -> Workspace:
+        """Return the same workspace for use from any current folder."""
+        if "://" in self.database_path:
+            return self
+        return replace(self, database_path=str(Path(self.database_path).absolute()))
 
     @contextmanager
     def open_existing(self) -> Iterator[Database | None]:
@@ -136,13 +153,17 @@ def workspace(
             says when not given.
 
     Raises:
-        UsageError: for a URL of anything but a SQLite file, or what is no address for artifacts.
+        UsageError: for a URL of anything but a SQLite file or a database of PostgreSQL, or what is
+            no address for artifacts.
     """
-    path = str(db or DEFAULT_DATABASE)
+    path, beside = str(db or DEFAULT_DATABASE), Path.cwd()
     if path != REFERENCE:
-        file = database_file(path)
-        path = REFERENCE if is_reference_file(file) else str(file)
-    beside = Path.cwd() if path == REFERENCE else Path(path).absolute().parent
+        database = address_of(path)
+        if isinstance(database, ServerDatabase):
+            path = database.url
+        else:
+            path = REFERENCE if is_reference_file(database) else str(database)
+            beside = beside if path == REFERENCE else database.absolute().parent
     root = data or os.environ.get(DATA_VARIABLE)
     address = _address() if artifacts is None else artifacts
     if address:

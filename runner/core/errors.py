@@ -8,6 +8,7 @@
     ├── StoreError              1   nothing can be stored or read; no stage is to blame
     │   ├── DiskFull            1   nothing more fits on the disk
     │   ├── StoreBusy           1   another process keeps the database locked
+    │   ├── StoreUnreachable    1   the database's server does not answer
     │   ├── StoreGone           1   the database or `.runner/` was removed under a run
     │   └── DamagedDatabase     2   what is in the database is not what was recorded
     ├── ClaimLost               1   another process took this stage over
@@ -186,6 +187,16 @@ class StoreBusy(StoreError):
         super().__init__(
             f"another process keeps the database locked ({cause})",
             hint="run the same command again",
+        )
+
+
+class StoreUnreachable(StoreError):
+    """The server of the database does not answer any more; what was recorded is safe."""
+
+    def __init__(self, database: object, cause: object) -> None:
+        super().__init__(
+            f"{database} does not answer ({cause}); what was recorded is safe",
+            hint="run the same command again when its server is back",
         )
 
 

@@ -1,12 +1,14 @@
-"""Which file ``--db`` means: a path, or a ``sqlite:///`` URL of one.
+"""What ``--db`` means: a SQLite file, by its path or URL, or a database of a PostgreSQL server.
 
-Says in words what cannot be a database of results, before anything is opened or made.
+Says in words what cannot be a database of results, before anything is opened or made. Owns how a
+server's database is named without its password.
 """
 
 from __future__ import annotations
 
 import os
 import stat
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,17 +17,40 @@ from runner.core.errors import UsageError
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-ALLOWED = "a file, as results.db, or sqlite:///results.db"
+ALLOWED = "a file, as results.db, or sqlite:///results.db, or postgresql://user@host/name"
+DRIVERS = ("postgresql", "postgresql+psycopg")
+SECRET = ("password", "sslpassword", "passfile")
+"""Options of a URL that are not shown."""
 
 
-def database_file(where: str | Path) -> Path:
-    """Return the file of a database.
+@dataclass(frozen=True, slots=True)
+class ServerDatabase:
+    """A database of a PostgreSQL server; as text without password.
+
+    Attributes:
+        url: with the password, if it was given.
+        name: the same for people.
+    """
+
+    url: str = field(repr=False)
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+Address = Path | ServerDatabase
+"""Where a database is."""
+
+
+def address_of(where: str | Path) -> Address:
+    """Return where a database is.
 
     Args:
-        where: its path, or a URL with "://".
+        where: the path of a file, or a URL with "://".
 
     Raises:
-        UsageError: for a URL of anything but a SQLite file.
+        UsageError: for a URL of anything but a SQLite file or a database of a PostgreSQL server.
     """
     text = str(where)
     if "\0" in text:
@@ -33,17 +58,40 @@ def database_file(where: str | Path) -> Path:
     if "://" not in text:
         return Path(text)
     url = _parsed(text)
+    if url.drivername in DRIVERS:
+        return _on_server(url)
+    shown = _shown(url)
+    if url.get_backend_name() in ("postgresql", "postgres"):
+        found = f"{shown}: PostgreSQL is spoken to by psycopg 3, as postgresql://"
+        raise UsageError(found, allowed=ALLOWED)
     if url.get_backend_name() != "sqlite":
-        raise UsageError(f"{text}: results are kept in SQLite files only", allowed=ALLOWED)
+        raise UsageError(
+            f"{shown}: results are kept in SQLite files or by PostgreSQL only", allowed=ALLOWED
+        )
     if not url.database or url.database == ":memory:":
         raise UsageError(
-            f"{text} is a database in memory: all results would be lost", allowed=ALLOWED
+            f"{shown} is a database in memory: all results would be lost", allowed=ALLOWED
         )
     if url.query or url.host or url.database.startswith("file:"):
         raise UsageError(
-            f"{text}: only sqlite:/// and the file's path, without options", allowed=ALLOWED
+            f"{shown}: only sqlite:/// and the file's path, without options", allowed=ALLOWED
         )
     return Path(url.database)
+
+
+def short_name(address: Address) -> str:
+    """Return the name of a database's file, or of a database of a server."""
+    if isinstance(address, ServerDatabase):
+        return _parsed(address.url).database or address.name
+    return address.name
+
+
+def _on_server(url: sa.URL) -> ServerDatabase:
+    shown = _shown(url)
+    if not url.database and not {"dbname", "service"} & url.query.keys():
+        raise UsageError(f"{shown} names no database", allowed="postgresql://user@host/name")
+    whole = url.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+    return ServerDatabase(whole, shown)
 
 
 def _parsed(text: str) -> sa.URL:
@@ -51,8 +99,20 @@ def _parsed(text: str) -> sa.URL:
 
     try:
         return sa.make_url(text)
-    except (sa.exc.ArgumentError, ValueError) as error:
-        raise UsageError(f"{text} cannot be read as a URL", allowed=ALLOWED) from error
+    except (sa.exc.ArgumentError, ValueError):
+        # what stands in it may be a password, and the cause repeats it
+        scheme = text.partition("://")[0]
+        found = f"{scheme}://… cannot be read as a URL"
+        raise UsageError(found, allowed=ALLOWED) from None
+
+
+def _shown(url: sa.URL) -> str:
+    """Return a URL without password."""
+    import sqlalchemy as sa
+
+    query = {name: value for name, value in url.query.items() if name not in SECRET}
+    parts = (url.drivername, url.username, None, url.host, url.port, url.database, query)
+    return sa.URL.create(*parts).render_as_string()
 
 
 def is_there(path: Path) -> bool:

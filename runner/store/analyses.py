@@ -125,7 +125,7 @@ def values_of_runs(
     )
     found: dict[str, list[AnalysisValue]] = {}
     with database.read() as connection:
-        refuse(database.path, check_analyses(connection, reruns, {analysis_key}))
+        refuse(database.address, check_analyses(connection, reruns, {analysis_key}))
         for run_key, rerun, stage_key in connection.execute(wanting).all():
             if reruns.get(run_key) != rerun:
                 continue

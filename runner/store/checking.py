@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
 from runner.core.keys import content_key
+from runner.store.addresses import Address
 from runner.store.analysis_values import CHECKSUM, COUNTING, values_checksum, values_of
 from runner.store.checksums import (
     BATCH,
@@ -75,7 +75,7 @@ def check_everything(connection: sa.Connection) -> Iterator[Checked]:
     yield from check_analyses(connection)
 
 
-def refuse(path: Path, checks: Iterable[Checked]) -> None:
+def refuse(address: Address, checks: Iterable[Checked]) -> None:
     """Refuse to go on with what is damaged.
 
     Raises:
@@ -86,7 +86,7 @@ def refuse(path: Path, checks: Iterable[Checked]) -> None:
     if problems:
         more = f"\n    and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
         mending = AGAIN if {each.kind for each in wrong} == {"results"} else ALL
-        raise damaged(path, "\n    ".join(problems[:SHOWN]) + more + f"\n    {mending}")
+        raise damaged(address, "\n    ".join(problems[:SHOWN]) + more + f"\n    {mending}")
 
 
 def check_experiments(connection: sa.Connection, name: str | None = None) -> Checked:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from sys import byteorder
@@ -19,6 +18,7 @@ import sqlalchemy as sa
 
 from runner.components.measures import METRIC_NAMES, OWN_PREFIX, metric_parts
 from runner.core.keys import content_key
+from runner.store.dialects import StoredRows
 
 BATCH = 500
 RESULT, STAGES, STEPS = "result", "stages", "steps"
@@ -34,16 +34,22 @@ PARTS = (RESULT, STAGES, *METRIC_NAMES, *map(at_ends, METRIC_NAMES), OWN_METRICS
 """Of a result: how it ended and what it reads; its stages; each metric, at all epochs and at those
 that most tables show; all metrics of own code; the steps."""
 
-RUN = "run_key, settings_key, settings, reader, fingerprint, data_key"
-EXPERIMENT = "id, name, variant, about, path, document, source, recorded"
-CELL = "position, seed, labels, swept, published, settings_key, run_key, settings, fold"
+JSON = "CAST({} AS TEXT)".format
+"""JSON as it is stored: PostgreSQL would read it."""
+
+RUN = f"run_key, settings_key, {JSON('settings')}, {JSON('reader')}, fingerprint, data_key"
+EXPERIMENT = f"id, name, variant, about, path, {JSON('document')}, source, recorded"
+CELL = (
+    f"position, seed, {JSON('labels')}, {JSON('swept')}, {JSON('published')}, settings_key,"
+    f" run_key, {JSON('settings')}, fold"
+)
 RESULT_ROW = (
     "run_key, rerun, status, message, best_epoch, last_epoch, parameters, train_seconds, seconds,"
     " device, recorded"
 )
 ATTEMPT = (
-    "attempts.stage_key, number, status, environments.key, numerics, device, started, seconds,"
-    " outcome, predicted, error"
+    f"attempts.stage_key, number, status, environments.key, {JSON('numerics')}, device, started,"
+    f" seconds, {JSON('outcome')}, {JSON('predicted')}, error"
 )
 RANGES = (
     "SELECT run_key, rerun, attempt_id, first_epoch, last_epoch FROM run_epochs"
@@ -61,7 +67,9 @@ MEASURED = (
 )
 ENDS = """
 SELECT results.run_key, results.rerun, m.epoch, m.value
-FROM results CROSS JOIN run_epochs USING (run_key, rerun) CROSS JOIN {table} AS m
+FROM results CROSS JOIN run_epochs
+  ON run_epochs.run_key = results.run_key AND run_epochs.rerun = results.rerun
+CROSS JOIN {table} AS m
   ON m.attempt_id = run_epochs.attempt_id AND m.split = '{split}' AND m.name = '{measure}'
   AND m.epoch IN (results.best_epoch, results.last_epoch)
   AND +m.epoch BETWEEN run_epochs.first_epoch AND run_epochs.last_epoch
@@ -69,11 +77,12 @@ WHERE results.run_key IN (?) ORDER BY m.epoch, m.attempt_id
 """
 OWN_MEASURED = (
     "SELECT split, name, epoch, value FROM evaluations"
-    f" WHERE attempt_id = ? AND name GLOB '{OWN_PREFIX}*' AND epoch BETWEEN ? AND ?"
+    f" WHERE attempt_id = ? AND substr(name, 1, {len(OWN_PREFIX)}) = '{OWN_PREFIX}'"
+    " AND epoch BETWEEN ? AND ?"
     " ORDER BY split, name, epoch"
 )
 TAKEN = (
-    "SELECT attempt_id, epoch, learning_rate, seconds, losses FROM steps"
+    f"SELECT attempt_id, epoch, learning_rate, seconds, {JSON('losses')} FROM steps"
     " WHERE attempt_id = ? AND epoch BETWEEN ? AND ? ORDER BY epoch"
 )
 
@@ -99,11 +108,11 @@ def run_checksums(connection: sa.Connection, keys: Collection[str]) -> dict[str,
 
 def experiment_checksums(connection: sa.Connection, ids: Collection[int]) -> dict[int, str]:
     """Return the checksums of experiments, each with all its cells."""
-    raw = _raw(connection)
+    stored = StoredRows(connection)
     cells = f"SELECT {CELL} FROM cells WHERE experiment_id = ? ORDER BY position, fold, seed"
     query = f"SELECT {EXPERIMENT} FROM experiments WHERE id IN (?)"
     return {
-        row[0]: checksum([row, *map(_without_no_fold, raw.execute(cells, [row[0]]))])
+        row[0]: checksum([row, *map(_without_no_fold, stored.rows(cells, [row[0]]))])
         for row in _rows(connection, query, ids)
     }
 
@@ -200,20 +209,20 @@ def _measured(
 ) -> list[tuple[int, float]]:
     """Return (epoch, value) of a metric, from training and from evaluation."""
     split, measure = metric_parts(name)
-    raw, found = _raw(connection), list[tuple[int, float]]()
+    stored, found = StoredRows(connection), list[tuple[int, float]]()
     for _, _, attempt, first, last in ranges:
         # a statement for each range: for many runs that is faster than one for all
         values = (attempt, split, measure, first, last)
-        found += raw.execute(MEASURED, values * 2)
+        found += stored.rows(MEASURED, values * 2)
     return found
 
 
 def _of_ranges(
     connection: sa.Connection, query: str, ranges: Sequence[tuple[Any, ...]]
 ) -> list[tuple[Any, ...]]:
-    raw, found = _raw(connection), list[tuple[Any, ...]]()
+    stored, found = StoredRows(connection), list[tuple[Any, ...]]()
     for _, _, *read in ranges:
-        found += raw.execute(query, read)
+        found += stored.rows(query, read)
     return found
 
 
@@ -230,24 +239,15 @@ def _of_numbers(measured: Sequence[tuple[int, float]]) -> str:
     return _digest(packed[0].tobytes() + packed[1].tobytes())
 
 
-def _raw(connection: sa.Connection) -> sqlite3.Connection:
-    """Return the driver's connection, in a transaction: rows as they are stored, and quickly."""
-    if not connection.in_transaction():
-        connection.begin()
-    raw = connection.connection.driver_connection
-    assert isinstance(raw, sqlite3.Connection)
-    return raw
-
-
 def _rows(
     connection: sa.Connection, query: str, values: Collection[Any]
 ) -> Iterator[tuple[Any, ...]]:
     """Yield the rows of a query with ``IN (?)`` for all values, in batches."""
-    raw, every = _raw(connection), sorted(set(values))
+    stored, every = StoredRows(connection), sorted(set(values))
     for start in range(0, len(every), BATCH):
         batch = every[start : start + BATCH]
         marks = ", ".join("?" * len(batch))
-        yield from raw.execute(query.replace("(?)", f"({marks})"), batch)
+        yield from stored.rows(query.replace("(?)", f"({marks})"), batch)
 
 
 def seal_runs(connection: sa.Connection, keys: Collection[str]) -> None:
@@ -269,23 +269,22 @@ def seal_results(connection: sa.Connection, which: Collection[Key]) -> None:
     """Store the checksums of results; what they read and their stages must be there by then."""
     found = result_checksums(connection, {key for key, _ in which})
     rows = [(json.dumps(found[each], sort_keys=True), *each) for each in which]
-    _raw(connection).executemany(
-        "UPDATE results SET checksum = ? WHERE run_key = ? AND rerun = ?", rows
-    )
+    statement = "UPDATE results SET checksum = ? WHERE run_key = ? AND rerun = ?"
+    StoredRows(connection).change(statement, rows)
 
 
 def seal_all(connection: sa.Connection) -> None:
     """Store the checksums of everything, as it is now."""
-
-    raw = _raw(connection)
-    seal_runs(connection, [row[0] for row in raw.execute("SELECT run_key FROM runs")])
-    for row in raw.execute("SELECT id FROM experiments").fetchall():
+    stored = StoredRows(connection)
+    seal_runs(connection, [row[0] for row in stored.rows("SELECT run_key FROM runs")])
+    for row in list(stored.rows("SELECT id FROM experiments")):
         seal_experiment(connection, row[0])
-    ended = raw.execute("SELECT id FROM attempts WHERE status != 'running'")
+    ended = stored.rows("SELECT id FROM attempts WHERE status != 'running'")
     seal_attempts(connection, [row[0] for row in ended])
-    seal_results(connection, raw.execute("SELECT run_key, rerun FROM results").fetchall())
+    seal_results(connection, list(stored.rows("SELECT run_key, rerun FROM results")))
 
 
 def _store(connection: sa.Connection, table: str, column: str, sums: Mapping[Any, str]) -> None:
     rows = [(value, key) for key, value in sums.items()]
-    _raw(connection).executemany(f"UPDATE {table} SET checksum = ? WHERE {column} = ?", rows)
+    statement = f"UPDATE {table} SET checksum = ? WHERE {column} = ?"
+    StoredRows(connection).change(statement, rows)

@@ -1,124 +1,117 @@
-"""Opening a database: connections, transactions, migrations.
-
-Every writing transaction begins with BEGIN IMMEDIATE: with WAL and a busy timeout alone, two
-processes that read before they write can both claim one row.
-"""
+"""Opening a database with the newest schema: a SQLite file, or one of a PostgreSQL server."""
 
 from __future__ import annotations
 
-import os
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import sqlalchemy as sa
 
-from runner.core.errors import StoreGone, UsageError
+from runner.core.errors import UsageError
 from runner.core.moments import reached
-from runner.store.addresses import database_file, is_there, is_writable
+from runner.store.addresses import (
+    Address,
+    ServerDatabase,
+    address_of,
+    is_there,
+    is_writable,
+)
+from runner.store.backend import OWN_DATABASE, Backend, CommitReader, Result
+from runner.store.dialects import POSTGRES, SQLITE, Dialect
 from runner.store.failures import in_words
+from runner.store.files import FileBackend, reading, writing
 from runner.store.integrity import check_whole
+from runner.store.postgres import connect
 from runner.store.schema import settings_of_database
-from runner.store.sources import Source, copied_to_memory, has_log_beside, immutable
-from runner.store.sqlite import prepare_sqlite, to_json, to_wal
+from runner.store.sources import copied_to_memory, has_log_beside, immutable
+from runner.store.sqlite import to_wal
 from runner.store.versions import upgrade_from, version_of
 
 HEAD = "0008"
 """The newest migration; a test compares it with the scripts."""
 
-OWN_DATABASE = "name a database of your own with --db"
-SQLITE_HEADER = b"SQLite format 3\0"
-"""The first bytes of every SQLite file."""
+FIRST_RUN = "the first `runner run` makes it"
 
 
 class Database:
-    """One open database; as a context manager it closes itself.
+    """One open database; as a context manager it closes itself."""
 
-    Attributes:
-        path: the SQLite file.
-        engine: SQLAlchemy's engine.
-        read_only: whether writing is an error.
-    """
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
 
-    def __init__(
-        self,
-        engine: sa.Engine,
-        path: Path,
-        read_only: bool = False,
-        source: Source | None = None,
-    ) -> None:
-        self.engine = engine
-        self.path = path
-        self.read_only = read_only
-        self._source = source
-        self._files: dict[Path, tuple[int, int]] = {}
+    @property
+    def engine(self) -> sa.Engine:
+        """SQLAlchemy's engine."""
+        return self._backend.engine
 
-    @contextmanager
-    def read(self) -> Iterator[sa.Connection]:
-        """Yield a connection in a reading transaction.
+    @property
+    def address(self) -> Address:
+        """Where it is."""
+        return self._backend.address
+
+    @property
+    def read_only(self) -> bool:
+        """Whether writing is an error."""
+        return self._backend.read_only
+
+    @property
+    def dialect(self) -> Dialect:
+        """What it says differently from others."""
+        return POSTGRES if isinstance(self.address, ServerDatabase) else SQLITE
+
+    def read(self) -> AbstractContextManager[sa.Connection]:
+        """Yield a connection in a reading transaction, which sees one state of the database.
 
         Raises:
-            StoreGone: when the file is not there any more.
+            StoreGone: when it is not there any more.
+            StoreUnreachable: when its server does not answer any more.
             DamagedDatabase: when what is read is not what was written.
         """
-        self.check_files()
-        with in_words(self.path), self.engine.connect() as connection:
-            yield connection
+        return self._backend.read()
 
-    @contextmanager
-    def write(self) -> Iterator[sa.Connection]:
-        """Yield a connection in a transaction that holds the write lock from its start.
+    def write(self, alone: bool = True) -> AbstractContextManager[sa.Connection]:
+        """Yield a connection in a writing transaction; where it may break, :meth:`transact`.
+
+        Args:
+            alone: no other transaction writes meanwhile. Without, in a server's database others
+                may, as far as the rows that this one has locked let them.
 
         Raises:
             DiskFull: when it cannot be stored; nothing of it is.
-            StoreBusy: when another process holds the lock for longer than ``sqlite.BUSY_SECONDS``.
-            StoreGone: when the file is not there any more.
+            StoreBusy: when another process holds a lock for longer than ``BUSY_SECONDS``.
+            StoreGone: when it is not there any more.
+            StoreUnreachable: when its server does not answer any more.
             DamagedDatabase: when what is read is not what was written.
             UsageError: when the database is open for reading only.
         """
-        if self.read_only:
-            raise UsageError(f"{self.path} is read-only", hint=OWN_DATABASE)
-        self.check_files()
-        with in_words(self.path), self.engine.connect() as connection:
-            writer = connection.execution_options(runner_write=True)
-            with writer.begin():
-                yield writer
-        self.check_files()
+        return self._backend.write(alone)
 
-    def remember_files(self) -> None:
-        """Remember which files these are, for :meth:`check_files`.
+    def transact(self, body: Callable[[sa.Connection], Result], alone: bool = True) -> Result:
+        """Return what a function returns that writes; exactly once, or not at all.
 
-        Where it is only read, the log may come and go: who writes last takes it away.
+        Args:
+            body: gets the connection of the transaction. It may be called again where nothing of
+                it was stored, so it changes nothing but the database.
+            alone: as of :meth:`write`; errors, too.
         """
-        beside = [] if self.read_only else [self.path.with_name(f"{self.path.name}-wal")]
-        self._files = {
-            path: found for path in (self.path, *beside) if (found := _file_identity(path))
-        }
+        return self._backend.transact(body, alone)
 
-    def check_files(self) -> None:
-        """Check that the file, and the log of what was written last, are those that were opened.
+    def commit_reader(self) -> CommitReader:
+        """Return a new reader of how far the commits are; to be closed."""
+        return self._backend.commit_reader()
 
-        SQLite would write into removed files without an error.
+    def check(self) -> None:
+        """Check that it is still what was opened.
 
         Raises:
-            StoreGone: when one was removed or replaced.
+            StoreGone: when its file was removed or replaced.
         """
-        for path, known in self._files.items():
-            found = _file_identity(path)
-            if found != known:
-                became = "removed" if found is None else "replaced"
-                raise StoreGone(
-                    f"{path} was {became} while it was in use: what was recorded since is lost",
-                    hint="run the same command again to do it once more",
-                )
+        self._backend.check()
 
-    def raw_connection(self) -> sqlite3.Connection:
-        """Return a connection of its own, for what SQLite tells of the file; to be closed."""
-        if self._source is None:
-            uri = f"{self.path.absolute().as_uri()}?mode=ro"
-            return sqlite3.connect(uri, uri=True, check_same_thread=False)
-        return sqlite3.connect(self._source.uri, uri=True, check_same_thread=False)
+    def num_bytes(self) -> int:
+        """Return what it takes, in bytes."""
+        return self._backend.num_bytes()
 
     def identity(self) -> str:
         """Return the database's own random name."""
@@ -133,78 +126,85 @@ class Database:
 
     def close(self) -> None:
         """Close all connections."""
-        self.engine.dispose()
-        if self._source is not None:
-            self._source.close()
-
-
-def _file_identity(path: Path) -> tuple[int, int] | None:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
+        self._backend.close()
 
 
 def open_database(
     where: str | Path, create: bool = True, read_only: bool = False, check: bool = True
 ) -> Database:
-    """Return the database at a path or ``sqlite:///`` URL, with the newest schema.
+    """Return the database at a path or URL, with the newest schema.
 
     Args:
         where: a file, or a URL with "://".
-        create: open it for writing, and make it when it is not there. Without, a file that can be
-            written is migrated all the same; of one that cannot be, or whose folder cannot, an
-            older schema is migrated in a copy in memory.
-        read_only: leave the file as it is even if it could be written: it is not migrated or
+        create: open it for writing, and make it when it is not there; of a server's database, its
+            tables. Without, what can be written is migrated all the same; of a file that cannot
+            be, or whose folder cannot, an older schema is migrated in a copy in memory.
+        read_only: leave it as it is even if it could be written: a file is not migrated or
             switched to WAL, and no file appears beside it.
         check: look for damage; `db check`, which does so itself, goes without.
 
     Raises:
         UsageError: when it is not there and must not be made, is not a database of this program, or
-            is to be written and cannot be.
+            is to be written and cannot be; when its server does not let us in.
         DamagedDatabase: when it is not whole.
     """
-    path = database_file(where)
-    found = is_there(path)
+    address = address_of(where)
+    if isinstance(address, ServerDatabase):
+        return _on_server(address, create, read_only, check)
+    found = is_there(address)
     if not found and (read_only or not create):
-        hint = "" if read_only else "the first `runner run` makes it"
-        raise UsageError(f"no database at {path}", hint=hint)
-    if found and not create and path.stat().st_size == 0:
-        raise UsageError(f"{path} is empty: no database of results")
-    if found and not is_writable(path):
+        raise UsageError(f"no database at {address}", hint="" if read_only else FIRST_RUN)
+    if found and not create and address.stat().st_size == 0:
+        raise UsageError(f"{address} is empty: no database of results")
+    if found and not is_writable(address):
         if create and not read_only:
             raise UsageError(
-                f"{path} cannot be written: it or its folder is read-only", hint=OWN_DATABASE
+                f"{address} cannot be written: it or its folder is read-only", hint=OWN_DATABASE
             )
         read_only = True
-    with in_words(path):
-        if read_only:
-            return _for_reading(path, check)
-        return _for_writing(path, check)
+    with in_words(address):
+        return _for_reading(address, check) if read_only else _for_writing(address, check)
+
+
+def has_results(address: ServerDatabase) -> bool:
+    """Return whether a server's database has the tables of this program.
+
+    Raises:
+        UsageError: when it cannot be opened, or has those of another.
+    """
+    with Database(connect(address)) as database:
+        return _version_of(database) is not None
+
+
+def _on_server(address: ServerDatabase, create: bool, read_only: bool, check: bool) -> Database:
+    backend = connect(address)
+    database = Database(backend)
+    try:
+        version = _version_of(database)
+        if version is None and (read_only or not create):
+            raise UsageError(f"there are no results in {address}", hint=FIRST_RUN)
+        if version != HEAD and read_only:
+            found = f"{address} has schema {version}, not yet {HEAD}"
+            raise UsageError(found, hint="any command that may write it brings it up to date")
+        if version != HEAD:
+            _upgrade(database)
+        backend.read_only = read_only
+        if check:
+            _check(database)
+    except BaseException:
+        database.close()
+        raise
+    return database
 
 
 def _for_writing(path: Path, check: bool) -> Database:
-    try:
-        path.absolute().parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    except OSError as error:
-        raise UsageError(f"{path} cannot be made: {error.strerror}") from error
-    # mode=rw: a later connection must not make a new file in the place of one that was removed
-    uri = f"{path.absolute().as_uri()}?mode=rw"
-    engine = sa.create_engine(
-        "sqlite://",
-        creator=lambda: sqlite3.connect(uri, uri=True, check_same_thread=False),
-        poolclass=sa.QueuePool,
-        json_serializer=to_json,
-    )
-    prepare_sqlite(engine)
-    database = Database(engine, path)
+    backend = writing(path)
+    database = Database(backend)
     try:
         _migrate(database)
         if check:
             _check(database)
-        database.remember_files()
+        backend.remember_files()
     except BaseException:
         database.close()
         raise
@@ -213,54 +213,31 @@ def _for_writing(path: Path, check: bool) -> Database:
 
 def _for_reading(path: Path, check: bool) -> Database:
     """Open a file and leave it as it is, or a copy of it in memory."""
-    database = None if has_log_beside(path) else reading(path, immutable(path))
+    backend: FileBackend | None = None
     try:
-        if database is None or _version_of(database) != HEAD:
+        if not has_log_beside(path):
+            backend = reading(path, immutable(path))
+        if backend is None or _version_of(Database(backend)) != HEAD:
             snapshot = copied_to_memory(path)
-            if database is not None:
-                database.close()
-            database = reading(path, snapshot)
-            if _version_of(database) != HEAD:
-                _upgrade(database)
-        database.read_only = True
+            if backend is not None:
+                backend.close()
+            backend = reading(path, snapshot)
+            if _version_of(Database(backend)) != HEAD:
+                _upgrade(Database(backend))
+        backend.read_only = True
         if check:
-            _check(database)
+            _check(Database(backend))
     except BaseException:
-        if database is not None:
-            database.close()
+        if backend is not None:
+            backend.close()
         raise
-    return database
+    return Database(backend)
 
 
 def _check(database: Database) -> None:
     """Refuse a database that is not whole."""
     with database.read() as connection:
-        check_whole(connection, database.path)
-
-
-def reading(path: Path, source: Source) -> Database:
-    """Return a database that is read from a source; each connection is its own."""
-    engine = sa.create_engine(
-        "sqlite://",
-        creator=lambda: sqlite3.connect(source.uri, uri=True),
-        poolclass=sa.NullPool,
-        json_serializer=to_json,
-    )
-    prepare_sqlite(engine)
-    return Database(engine, path, source=source)
-
-
-def identity_in(path: Path) -> str | None:
-    """Return the identity of the database in a file, None when it is none; changes nothing."""
-    try:
-        with path.open("rb") as file:
-            if file.read(len(SQLITE_HEADER)) != SQLITE_HEADER:
-                return None
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as raw:
-            found = raw.execute("SELECT identity FROM database").fetchone()
-    except (OSError, sqlite3.Error):
-        return None
-    return None if found is None else str(found[0])
+        check_whole(connection, database.address)
 
 
 def _migrate(database: Database) -> None:
@@ -273,13 +250,16 @@ def _migrate(database: Database) -> None:
 
 def _upgrade(database: Database) -> None:
     """Migrate in one transaction, unless another process has just done it."""
-    with database.write() as connection:
-        version = version_of(connection, database.path, HEAD)
+
+    def upgrade(connection: sa.Connection) -> None:
+        version = version_of(connection, database.address, HEAD)
         if version != HEAD:
             upgrade_from(version, connection)
             reached("schema made, not committed")
 
+    database.transact(upgrade)
+
 
 def _version_of(database: Database) -> str | None:
     with database.read() as connection:
-        return version_of(connection, database.path, HEAD)
+        return version_of(connection, database.address, HEAD)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
+from runner.core.errors import UsageError
 from runner.core.keys import canonical_json
 from runner.store.database import Database
 from runner.store.json_types import JsonList
@@ -102,7 +104,14 @@ def _digests(connection: sa.Connection, run_key: str, rerun: int) -> list[tuple[
 
 
 def sql_dump(database: Database) -> Iterator[str]:
-    """Yield the whole database as SQL text."""
+    """Yield a file's whole database as SQL text.
+
+    Raises:
+        UsageError: for a server's database.
+    """
+    if not isinstance(database.address, Path):
+        hint = "`pg_dump` writes it as SQL; --canonical prints results and every number"
+        raise UsageError(f"{database.address} is a server's database", hint=hint)
     with database.read() as connection:
         connection.begin()
         raw = connection.connection.driver_connection

@@ -87,7 +87,7 @@ def last_finished(database: Database, experiment_id: int) -> FinishedGrid | None
         found = connection.execute(order.limit(2)).all()
         if not found:
             return None
-        refuse(database.path, [check_finished_grids(connection, experiment_id)])
+        refuse(database.address, [check_finished_grids(connection, experiment_id)])
         document = connection.execute(
             sa.select(experiments.c.document).where(experiments.c.id == experiment_id)
         ).scalar_one()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,6 +10,11 @@ import sqlalchemy as sa
 
 class WrongShape(ValueError):
     """A JSON value is of another kind than its column holds."""
+
+
+def decoded(value: Any) -> Any:
+    """Return what a column of JSON holds, of a row that the driver gives: SQLite gives its text."""
+    return json.loads(value) if isinstance(value, str) else value
 
 
 class _Json(sa.TypeDecorator[Any]):

@@ -122,7 +122,7 @@ def add_measurements(
         if not added:
             return
         checks = (check_results(connection, [run_key]), check_attempts(connection, stage_keys))
-        refuse(database.path, checks)
+        refuse(database.address, checks)
         connection.execute(sa.insert(run_epochs), added)
         seal_results(connection, [(run_key, rerun)])
 

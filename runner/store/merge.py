@@ -83,8 +83,8 @@ def import_results(
         imported = [each for each in found.values() if each.run_key not in there]
         keys = [each.run_key for each in imported]
         checks = (check_runs(source, keys), check_results(source, keys))
-        refuse(reference.path, (*checks, check_attempts(source), check_environments(source)))
-        refuse(reference.path, check_analyses(source, list(found)))
+        refuse(reference.address, (*checks, check_attempts(source), check_environments(source)))
+        refuse(reference.address, check_analyses(source, list(found)))
         _Copy(source, target, imported).copy()
         later = _later_analyses(source, target, found.values())
         _Copy(source, target, list(found.values())).add_analyses(later)

@@ -61,7 +61,7 @@ def check_recorded(database: Database) -> None:
         DamagedDatabase: when something is not what they did.
     """
     with database.read() as connection:
-        refuse(database.path, [check_attempts(connection)])
+        refuse(database.address, [check_attempts(connection)])
 
 
 def ended_stages(database: Database, stage_keys: Collection[str] | None = None) -> dict[str, str]:

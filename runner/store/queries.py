@@ -25,11 +25,12 @@ from runner.store.checking import (
 )
 from runner.store.checksums import OWN_METRICS, RESULT, STEPS, at_ends
 from runner.store.database import Database
+from runner.store.dialects import Dialect, dialect_of
 from runner.store.json_types import JsonList, JsonObject
 from runner.store.origins import attempts_of
 from runner.store.running import read_so_far, runs_at_work
 from runner.store.schema import attempts, cells, experiments, run_epochs, run_stages, runs
-from runner.store.views import TEST_EPOCH, metric_of_result
+from runner.store.views import metric_of_result, test_epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def stored_experiments(database: Database) -> list[StoredExperiment]:
     columns = [experiments.c[each.name] for each in fields(StoredExperiment)]
     query = sa.select(*columns).order_by(experiments.c.recorded.desc(), experiments.c.id.desc())
     with database.read() as connection:
-        refuse(database.path, [check_experiments(connection)])
+        refuse(database.address, [check_experiments(connection)])
         return [StoredExperiment(**row._mapping) for row in connection.execute(query)]
 
 
@@ -67,31 +68,15 @@ def run_rows(database: Database, experiment: str | None = None) -> list[dict[str
     Raises:
         DamagedDatabase: when something of it is not what was recorded.
     """
-    query = (
-        "SELECT experiments.name AS experiment, experiments.variant, cells.position, cells.seed,"
-        " cells.fold, cells.labels, cells.swept, cells.run_key AS run,"
-        " coalesce(result.status, 'unfinished') AS status,"
-        " result.best_epoch, result.last_epoch,"
-        f" {metric_of_result('val', 'accuracy', 'result.best_epoch')},"
-        f" {metric_of_result('test', 'accuracy', TEST_EPOCH)},"
-        " result.seconds"
-        " FROM cells JOIN experiments ON experiments.id = cells.experiment_id"
-        " LEFT JOIN runs ON runs.run_key = cells.run_key"
-        " LEFT JOIN latest_results AS result ON result.run_key = cells.run_key"
-        " WHERE (:experiment IS NULL OR experiments.name = :experiment)"
-        " ORDER BY experiments.name, experiments.variant, cells.position, cells.fold, cells.seed"
-    )
-    typed = sa.text(query).columns(labels=JsonObject, swept=JsonObject)
     with database.read() as connection:
         keys = cell_keys(connection, experiment)
         parts = (RESULT, at_ends("val_accuracy"), at_ends("test_accuracy"))
         refuse(
-            database.path,
+            database.address,
             [check_experiments(connection, experiment), check_results(connection, keys, parts)],
         )
-        rows = [
-            dict(row) for row in connection.execute(typed, {"experiment": experiment}).mappings()
-        ]
+        query, which = _cell_query(dialect_of(connection), experiment)
+        rows = [dict(row) for row in connection.execute(query, which).mappings()]
         so_far = read_so_far(connection)
         at_work = runs_at_work(connection)
     for row in rows:
@@ -101,6 +86,28 @@ def run_rows(database: Database, experiment: str | None = None) -> list[dict[str
             row["status"] = "running"
         row |= so_far.get(row["run"], {})
     return rows
+
+
+def _cell_query(
+    dialect: Dialect, experiment: str | None
+) -> tuple[sa.TextualSelect, dict[str, str]]:
+    """Return the query of all cells with their results, or of those of one experiment."""
+    query = (
+        "SELECT experiments.name AS experiment, experiments.variant, cells.position, cells.seed,"
+        " cells.fold, cells.labels, cells.swept, cells.run_key AS run,"
+        " coalesce(result.status, 'unfinished') AS status,"
+        " result.best_epoch, result.last_epoch,"
+        f" {metric_of_result('val', 'accuracy', 'result.best_epoch')},"
+        f" {metric_of_result('test', 'accuracy', test_epoch(dialect))},"
+        " result.seconds"
+        " FROM cells JOIN experiments ON experiments.id = cells.experiment_id"
+        " LEFT JOIN runs ON runs.run_key = cells.run_key"
+        " LEFT JOIN latest_results AS result ON result.run_key = cells.run_key"
+        f"{'' if experiment is None else ' WHERE experiments.name = :experiment'}"
+        " ORDER BY experiments.name, experiments.variant, cells.position, cells.fold, cells.seed"
+    )
+    which = {} if experiment is None else {"experiment": experiment}
+    return sa.text(query).columns(labels=JsonObject, swept=JsonObject), which
 
 
 def _status(connection: sa.Connection, run_key: str, result: sa.Row[Any] | None) -> str:
@@ -157,7 +164,7 @@ def cell_results(database: Database, experiment: str, variant: str) -> list[Cell
     with database.read() as connection:
         keys = cell_keys(connection, experiment, variant)
         refuse(
-            database.path,
+            database.address,
             [check_experiments(connection, experiment), check_results(connection, keys, [RESULT])],
         )
         rows = connection.execute(query, {"experiment": experiment, "variant": variant})
@@ -178,7 +185,9 @@ def epoch_metrics(
     )
     found: dict[str, dict[int, float]] = {}
     with database.read() as connection:
-        refuse(database.path, [check_results(connection, [run_key], (*METRIC_NAMES, OWN_METRICS))])
+        refuse(
+            database.address, [check_results(connection, [run_key], (*METRIC_NAMES, OWN_METRICS))]
+        )
         for row in connection.execute(query, {"key": run_key, "rerun": rerun}):
             found.setdefault(row.metric, {})[row.epoch] = row.value
     return found
@@ -198,7 +207,7 @@ def step_losses(
         "SELECT epoch, losses FROM run_steps WHERE run_key = :key AND rerun = :rerun ORDER BY epoch"
     ).columns(losses=JsonList)
     with database.read() as connection:
-        refuse(database.path, [check_results(connection, [run_key], [STEPS])])
+        refuse(database.address, [check_results(connection, [run_key], [STEPS])])
         rows = connection.execute(query, {"key": run_key, "rerun": rerun})
         return {row.epoch: list(row.losses) for row in rows}
 
@@ -224,7 +233,7 @@ def run_record(database: Database, run_key: str) -> dict[str, Any]:
         run = connection.execute(sa.select(runs).where(runs.c.run_key == run_key)).first()
         if run is None:
             raise KeyError(run_key)
-        refuse(database.path, _checks_of(connection, run_key))
+        refuse(database.address, _checks_of(connection, run_key))
         result = connection.execute(
             sa.text("SELECT * FROM latest_results WHERE run_key = :key"), {"key": run_key}
         ).first()

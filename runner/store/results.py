@@ -55,7 +55,7 @@ def record_result(
             return None
         if mine != known:
             _replace_chain(connection, run_key, rerun, mine)
-        refuse(database.path, [check_attempts(connection, [each.key for each in mine])])
+        refuse(database.address, [check_attempts(connection, [each.key for each in mine])])
         _replace_result(connection, run_key, rerun, ended)
         seal_results(connection, [(run_key, rerun)])
         return _status(ended)

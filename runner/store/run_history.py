@@ -100,7 +100,7 @@ def run_history(database: Database, run_key: str) -> RunHistory:
         if run is None:
             raise KeyError(run_key)
         refuse(
-            database.path,
+            database.address,
             [check_runs(connection, [run_key]), check_results(connection, [run_key])],
         )
         result = _result(connection, run_key)
@@ -144,7 +144,7 @@ def standing(database: Database) -> Standing:
         "  UNION ALL"
         "  SELECT run_key, count(*) FROM run_epochs"
         "  JOIN evaluations ON evaluations.attempt_id = run_epochs.attempt_id GROUP BY run_key)"
-        " GROUP BY run_key"
+        " AS recorded GROUP BY run_key"
     )
     with database.read() as connection:
         return Standing(

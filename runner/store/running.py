@@ -88,11 +88,16 @@ def _unfinished(
     connection: sa.Connection,
 ) -> Iterator[tuple[str, int, int, list[Mapping[str, float]]]]:
     """Yield runs without a result that have read something: key, best and last epoch, metrics."""
-    query = (
-        sa.select(run_epochs.c.run_key, runs.c.reader, sa.func.max(run_epochs.c.rerun).label("no"))
-        .join(runs, runs.c.run_key == run_epochs.c.run_key)
+    newest = (
+        sa.select(run_epochs.c.run_key, sa.func.max(run_epochs.c.rerun).label("no"))
         .where(run_epochs.c.run_key.not_in(sa.select(results.c.run_key)))
-        .group_by(run_epochs.c.run_key, runs.c.reader)
+        .group_by(run_epochs.c.run_key)
+        .subquery()
+    )
+    query = (
+        sa.select(runs.c.run_key, runs.c.reader, newest.c.no)
+        .join(newest, runs.c.run_key == newest.c.run_key)
+        .order_by(runs.c.run_key)
     )
     for run in connection.execute(query).all():
         history = _history(connection, run.run_key, run.no)

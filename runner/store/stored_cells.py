@@ -79,5 +79,5 @@ def stored_cells(database: Database, experiment: str) -> list[StoredCell]:
         .order_by(experiments.c.variant, cells.c.position, cells.c.fold, cells.c.seed)
     )
     with database.read() as connection:
-        refuse(database.path, [check_experiments(connection, experiment)])
+        refuse(database.address, [check_experiments(connection, experiment)])
         return [StoredCell(**row._mapping) for row in connection.execute(query)]

@@ -38,7 +38,7 @@ def recorded_runs(database: Database, run_keys: Collection[str]) -> dict[str, Re
     with database.read() as connection:
         for start in range(0, len(keys), BATCH):
             batch = keys[start : start + BATCH]
-            refuse(database.path, [check_runs(connection, batch)])
+            refuse(database.address, [check_runs(connection, batch)])
             query = sa.select(runs.c.run_key, runs.c.settings, runs.c.settings_key)
             for row in connection.execute(query.where(runs.c.run_key.in_(batch))):
                 found[row.run_key] = RecordedRun(row.settings, row.settings_key)

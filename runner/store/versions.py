@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import re
 import uuid
-from pathlib import Path
 
 import sqlalchemy as sa
 
 from runner.core.errors import UsageError
+from runner.store.addresses import Address
 from runner.store.checksums import seal_all
+from runner.store.dialects import dialect_of, is_postgres
 from runner.store.integrity import seal_schema
 from runner.store.schema import settings_of_database
+from runner.store.views import views
 
 FIRST, FIRST_WITH_CHECKSUMS = "0001", "0002"
 
 
-def version_of(connection: sa.Connection, path: Path, head: str) -> str | None:
+def version_of(connection: sa.Connection, address: Address, head: str) -> str | None:
     """Return the version of the schema, None in a file without tables.
 
     Raises:
@@ -26,11 +28,14 @@ def version_of(connection: sa.Connection, path: Path, head: str) -> str | None:
     if not names:
         return None
     if not {"alembic_version", settings_of_database.name} <= names:
-        raise UsageError(f"{path} is a database of another program")
+        hint = "`createdb NAME` makes one of your own" if is_postgres(connection) else ""
+        raise UsageError(f"{address} is a database of another program", hint=hint)
     found = str(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar())
     if not re.fullmatch("[0-9]{4}", found) or not FIRST <= found <= head:
         newer = ": it was written by a newer version" if found > head else ""
-        raise UsageError(f"{path} has schema {found}, this program knows {FIRST} to {head}{newer}")
+        raise UsageError(
+            f"{address} has schema {found}, this program knows {FIRST} to {head}{newer}"
+        )
     return found
 
 
@@ -41,7 +46,14 @@ def upgrade_from(version: str | None, connection: sa.Connection) -> None:
     """
     from runner.store.migrations import upgrade
 
+    if is_postgres(connection):
+        # views keep their tables from being changed there, and hold nothing
+        for name in reversed(views(dialect_of(connection))):
+            connection.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
     upgrade(connection)
+    if is_postgres(connection):
+        for text in views(dialect_of(connection)).values():
+            connection.exec_driver_sql(text)
     if version is None:
         connection.execute(sa.insert(settings_of_database).values(identity=uuid.uuid4().hex))
     elif version < FIRST_WITH_CHECKSUMS:

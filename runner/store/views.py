@@ -1,9 +1,14 @@
 """The views: a run's numbers put together from the attempts that it reads.
 
-Standard SQL but for ``json_extract``, which is SQLite's and stands in `run_summary` alone. A
-migration holds a copy, and a test compares. A run that trains now has the epochs that are recorded
-of it in `run_metrics` and `run_steps`, and no result.
+Standard SQL but for values in JSON, which stand in `run_summary` alone. For SQLite migrations hold
+copies, and a test compares; a server's database gets its views anew after each migration. A run
+that trains now has the epochs that are recorded of it in `run_metrics` and `run_steps`, and no
+result.
 """
+
+from __future__ import annotations
+
+from runner.store.dialects import SQLITE, Dialect
 
 RUN_METRICS = """
 CREATE VIEW run_metrics AS
@@ -38,11 +43,13 @@ JOIN steps ON steps.attempt_id = run_epochs.attempt_id
 """
 
 
-TEST_EPOCH = (
-    "CASE json_extract(runs.reader, '$.wants_test')"
-    " WHEN 'last' THEN result.last_epoch ELSE result.best_epoch END"
-)
-"""The epoch whose test is a run's, over ``runs`` and ``result``; of each_epoch the best one's."""
+def test_epoch(dialect: Dialect) -> str:
+    """Return the SQL of the epoch whose test is a run's, over ``runs`` and ``result``.
+
+    Of each_epoch that is the best one's.
+    """
+    wants = dialect.text("runs.reader", "wants_test")
+    return f"CASE {wants} WHEN 'last' THEN result.last_epoch ELSE result.best_epoch END"
 
 
 def metric_of_result(split: str, name: str, epoch: str) -> str:
@@ -54,18 +61,21 @@ def metric_of_result(split: str, name: str, epoch: str) -> str:
     )
 
 
-RUN_SUMMARY = f"""
+def run_summary(dialect: Dialect) -> str:
+    """Return the view of runs with their settings and main numbers."""
+    test = test_epoch(dialect)
+    return f"""
 CREATE VIEW run_summary AS
 SELECT runs.run_key AS run,
   asking.name AS experiment, asking.variant,
   coalesce(result.status, 'unfinished') AS status,
-  json_extract(runs.settings, '$.seed') AS seed,
-  json_extract(runs.settings, '$.data.dataset') AS dataset,
-  json_extract(runs.settings, '$.model.name') AS model,
-  json_extract(runs.settings, '$.train.optimizer.name') AS optimizer,
-  json_extract(runs.settings, '$.train.optimizer.lr') AS lr,
-  json_extract(runs.settings, '$.train.batch_size') AS batch_size,
-  json_extract(runs.settings, '$.train.epochs') AS epochs,
+  {dialect.integer("runs.settings", "seed")} AS seed,
+  {dialect.text("runs.settings", "data", "dataset")} AS dataset,
+  {dialect.text("runs.settings", "model", "name")} AS model,
+  {dialect.text("runs.settings", "train", "optimizer", "name")} AS optimizer,
+  {dialect.number("runs.settings", "train", "optimizer", "lr")} AS lr,
+  {dialect.integer("runs.settings", "train", "batch_size")} AS batch_size,
+  {dialect.integer("runs.settings", "train", "epochs")} AS epochs,
   result.best_epoch, result.last_epoch, result.parameters,
   {metric_of_result("train", "loss", "result.last_epoch")},
   {metric_of_result("train", "accuracy", "result.last_epoch")},
@@ -74,8 +84,8 @@ SELECT runs.run_key AS run,
   (SELECT value FROM run_metrics AS m WHERE m.run_key = result.run_key
      AND m.rerun = result.rerun AND m.split = 'val' AND m.name = 'accuracy'
      ORDER BY value DESC LIMIT 1) AS max_val_accuracy,
-  {metric_of_result("test", "loss", TEST_EPOCH)},
-  {metric_of_result("test", "accuracy", TEST_EPOCH)},
+  {metric_of_result("test", "loss", test)},
+  {metric_of_result("test", "accuracy", test)},
   result.train_seconds, result.seconds, result.device, result.message, runs.settings
 FROM runs
 JOIN experiments AS asking ON asking.id = (
@@ -84,6 +94,7 @@ JOIN experiments AS asking ON asking.id = (
   ORDER BY experiments.variant <> '', experiments.name, experiments.variant LIMIT 1)
 LEFT JOIN latest_results AS result ON result.run_key = runs.run_key
 """
+
 
 RUN_ANALYSES = """
 CREATE VIEW run_analyses AS
@@ -96,11 +107,17 @@ JOIN analysis_values ON analysis_values.attempt_id = (
   ORDER BY attempts.id DESC LIMIT 1)
 """
 
-VIEWS = {
-    "run_metrics": RUN_METRICS,
-    "latest_results": LATEST_RESULTS,
-    "run_steps": RUN_STEPS,
-    "run_summary": RUN_SUMMARY,
-    "run_analyses": RUN_ANALYSES,
-}
-"""In the order in which they must be created."""
+
+def views(dialect: Dialect) -> dict[str, str]:
+    """Return all views by name, in the order in which they must be created."""
+    return {
+        "run_metrics": RUN_METRICS,
+        "latest_results": LATEST_RESULTS,
+        "run_steps": RUN_STEPS,
+        "run_summary": run_summary(dialect),
+        "run_analyses": RUN_ANALYSES,
+    }
+
+
+VIEWS = views(SQLITE)
+"""Those of a file."""

@@ -5,7 +5,6 @@ Each function is one reading of what changes often, over all runs of an experime
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ import sqlalchemy as sa
 from runner.store.checking import check_experiments, refuse
 from runner.store.claims import Moment, is_held
 from runner.store.database import Database
+from runner.store.json_types import decoded
 from runner.store.schema import (
     analyses,
     attempts,
@@ -60,9 +60,7 @@ def watched_cells(database: Database, experiment_id: int) -> list[WatchedCell]:
             cells.c.labels,
             cells.c.swept,
             sa.func.coalesce(cells.c.run_key, "").label("run_key"),
-            sa.func.coalesce(sa.func.json_extract(runs.c.settings, "$.train.epochs"), 0).label(
-                "budget"
-            ),
+            sa.func.coalesce(runs.c.settings[("train", "epochs")].as_integer(), 0).label("budget"),
         )
         .outerjoin(runs, runs.c.run_key == cells.c.run_key)
         .where(cells.c.experiment_id == experiment_id)
@@ -72,13 +70,13 @@ def watched_cells(database: Database, experiment_id: int) -> list[WatchedCell]:
         name = connection.execute(
             sa.select(experiments.c.name).where(experiments.c.id == experiment_id)
         ).scalar_one()
-        refuse(database.path, [check_experiments(connection, name)])
+        refuse(database.address, [check_experiments(connection, name)])
         return [WatchedCell(**row._mapping) for row in connection.execute(query)]
 
 
 def endings_version(database: Database) -> tuple[Any, ...]:
     """Return what is another one whenever any run's result is another one."""
-    query = "SELECT count(*), max(rowid), total(recorded) FROM results"
+    query = "SELECT count(*), max(recorded), sum(recorded) FROM results"
     with database.read() as connection:
         return tuple(connection.exec_driver_sql(query).one())
 
@@ -144,7 +142,7 @@ def attempts_since(
                 device=row[3],
                 started=row[4],
                 seconds=row[5],
-                predicted=json.loads(row[6] or "null") or {},
+                predicted=decoded(row[6]) or {},
                 epoch=row[7],
                 error=row[8],
             )

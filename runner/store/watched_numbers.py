@@ -5,7 +5,6 @@ Returns plain values.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -15,8 +14,10 @@ from runner.components.measures import METRIC_NAMES, metric_parts
 from runner.store.checking import check_results, refuse
 from runner.store.checksums import RESULT, STEPS, at_ends
 from runner.store.database import Database
+from runner.store.dialects import dialect_of
+from runner.store.json_types import decoded
 from runner.store.schema import attempts, metrics
-from runner.store.views import TEST_EPOCH, metric_of_result
+from runner.store.views import metric_of_result, test_epoch
 
 BATCH = 500
 NEWEST = (
@@ -27,11 +28,11 @@ NEWEST = (
 
 AT_END = {
     "val_accuracy": "result.best_epoch",
-    "test_accuracy": TEST_EPOCH,
+    "test_accuracy": None,
     "val_loss": "result.best_epoch",
     "train_loss": "result.last_epoch",
 }
-"""Numbers of a finished run, each with its epoch, as in `run_summary`."""
+"""Numbers of a finished run, each with its epoch, as in `run_summary`; None is the one tested."""
 
 
 def epochs_read_and_trained(database: Database, run_keys: Collection[str]) -> tuple[int, int]:
@@ -41,7 +42,8 @@ def epochs_read_and_trained(database: Database, run_keys: Collection[str]) -> tu
     """
     query = sa.text(
         "SELECT run_epochs.run_key, run_epochs.attempt_id, run_epochs.first_epoch,"
-        " min(run_epochs.last_epoch, result.last_epoch) AS last_epoch FROM run_epochs"
+        " CASE WHEN result.last_epoch < run_epochs.last_epoch THEN result.last_epoch"
+        "  ELSE run_epochs.last_epoch END AS last_epoch FROM run_epochs"
         " JOIN latest_results AS result ON result.run_key = run_epochs.run_key"
         " AND result.rerun = run_epochs.rerun AND result.status IN ('done', 'diverged')"
         " JOIN attempts ON attempts.id = run_epochs.attempt_id"
@@ -84,14 +86,14 @@ def epoch_series(database: Database, run_keys: Collection[str]) -> dict[str, dic
         f"SELECT epoch, seconds, losses FROM run_steps WHERE run_key = :key{NEWEST} ORDER BY epoch"
     )
     with database.read() as connection:
-        refuse(database.path, [check_results(connection, run_keys, (*METRIC_NAMES, STEPS))])
+        refuse(database.address, [check_results(connection, run_keys, (*METRIC_NAMES, STEPS))])
         for key in run_keys:
             series: dict[str, Any] = {"metrics": {}, "seconds": {}, "losses": {}}
             for row in connection.execute(metrics, {"key": key}):
                 series["metrics"].setdefault(row.metric, {})[row.epoch] = row.value
             for row in connection.execute(by_step, {"key": key}):
                 series["seconds"][row.epoch] = row.seconds
-                series["losses"][row.epoch] = json.loads(row.losses)
+                series["losses"][row.epoch] = decoded(row.losses)
             found[key] = series
     return found
 
@@ -132,12 +134,15 @@ def end_numbers(database: Database, run_keys: Collection[str]) -> dict[str, dict
     Raises:
         DamagedDatabase: when one of them is not what was recorded.
     """
-    columns = ", ".join(metric_of_result(*metric_parts(each), AT_END[each]) for each in AT_END)
     parts = (RESULT, *map(at_ends, AT_END))
     found: dict[str, dict[str, float]] = {}
     keys = sorted(run_keys)
     with database.read() as connection:
-        refuse(database.path, [check_results(connection, keys, parts)])
+        refuse(database.address, [check_results(connection, keys, parts)])
+        tested = test_epoch(dialect_of(connection))
+        columns = ", ".join(
+            metric_of_result(*metric_parts(each), epoch or tested) for each, epoch in AT_END.items()
+        )
         for start in range(0, len(keys), BATCH):
             query = sa.text(
                 f"SELECT result.run_key AS run, {columns} FROM latest_results AS result"

@@ -5,7 +5,6 @@ Read without their settings, of which a grid of thousands of runs has megabytes.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -14,6 +13,8 @@ import sqlalchemy as sa
 from runner.core.stages import Stage, StageKind
 from runner.core.stored_stages import stage_from_json
 from runner.store.database import Database
+from runner.store.dialects import LAST, dialect_of
+from runner.store.json_types import decoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +65,18 @@ def watched_stages(
 def _stages(connection: sa.Connection, wanted: Collection[str]) -> dict[str, WatchedStage]:
     """Return stages; only those of which there are few are read whole, for their words."""
     found: dict[str, WatchedStage] = {}
+    dialect = dialect_of(connection)
     light = connection.exec_driver_sql(
         "SELECT stage_key, kind, needs, cost_kind,"
-        " CASE kind WHEN 'train' THEN json_extract(spec, '$.first_epoch') ELSE 0 END,"
-        " CASE kind WHEN 'train' THEN json_extract(spec, '$.path[#-1].first_epoch')"
-        "  + json_extract(spec, '$.path[#-1].num_epochs') - 1 ELSE 0 END,"
+        f" CASE kind WHEN 'train' THEN {dialect.integer('spec', 'first_epoch')} ELSE 0 END,"
+        f" CASE kind WHEN 'train' THEN {dialect.integer('spec', 'path', LAST, 'first_epoch')}"
+        f"  + {dialect.integer('spec', 'path', LAST, 'num_epochs')} - 1 ELSE 0 END,"
         " CASE WHEN kind IN ('prepare', 'features') THEN spec END FROM stages"
     )
     for key, kind, needs, cost, first, last, spec in light:
         if key in wanted:
-            title = "" if spec is None else _title(kind, key, json.loads(spec))
-            found[key] = WatchedStage(key, kind, tuple(json.loads(needs)), cost, first, last, title)
+            title = "" if spec is None else _title(kind, key, decoded(spec))
+            found[key] = WatchedStage(key, kind, tuple(decoded(needs)), cost, first, last, title)
     return found
 
 

@@ -1,18 +1,18 @@
 """Opening a database to be watched: read in place, while other processes write it.
 
-`mode=ro` connections see each commit of other processes, and SQLite's own counter tells cheaply
-whether there was any.
+Whether anybody has committed is asked cheaply. A file is read by `mode=ro` connections, which see
+each commit of other processes.
 """
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from runner.store.addresses import database_file, is_there, is_writable
-from runner.store.database import Database, open_database, reading
+from runner.store.addresses import ServerDatabase, address_of, is_there, is_writable
+from runner.store.database import Database, open_database
 from runner.store.failures import in_words
+from runner.store.files import reading
 from runner.store.sources import Source
 
 
@@ -29,15 +29,17 @@ def open_to_watch(where: str | Path) -> Database:
         UsageError: when it is not there, or is not a database of this program.
         DamagedDatabase: when it is not whole.
     """
-    path = database_file(where)
-    if not is_there(path) or not is_writable(path):
+    address = address_of(where)
+    if not isinstance(address, ServerDatabase) and not (is_there(address) and is_writable(address)):
         return open_database(where, create=False, read_only=True)
     open_database(where, create=False).close()
-    with in_words(path):
-        database = reading(path, Source(f"{path.absolute().as_uri()}?mode=ro"))
-        database.read_only = True
-        database.remember_files()
-        return database
+    if isinstance(address, ServerDatabase):
+        return open_database(where, create=False, read_only=True, check=False)
+    with in_words(address):
+        backend = reading(address, Source(f"{address.absolute().as_uri()}?mode=ro"))
+        backend.read_only = True
+        backend.remember_files()
+        return Database(backend)
 
 
 class CommitCounter:
@@ -49,23 +51,22 @@ class CommitCounter:
         Args:
             database: opened by :func:`open_to_watch`.
         """
-        self._path = database.path
-        self._raw = database.raw_connection()
-        self._seen = -1
+        self._commits = database.commit_reader()
+        self._seen: Any = None
 
     def has_moved(self) -> bool:
         """Return whether there was a commit; True at the first question.
 
         Raises:
             StoreBusy: when another process keeps the whole file locked.
+            StoreUnreachable: when the server does not answer any more.
             DamagedDatabase: when it cannot be read.
         """
-        with in_words(self._path):
-            (now,) = self._raw.execute("PRAGMA data_version").fetchone()
-        moved, self._seen = int(now) != self._seen, int(now)
+        now = self._commits.now()
+        moved = bool(now != self._seen)
+        self._seen = now
         return moved
 
     def close(self) -> None:
         """Close its connection."""
-        with suppress(sqlite3.Error):
-            self._raw.close()
+        self._commits.close()

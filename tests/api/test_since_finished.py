@@ -96,7 +96,7 @@ def test_cells_with_the_same_run_are_counted_alone(database: Database, tmp_path:
 
 def test_a_damaged_number_of_before_is_refused(database: Database, tmp_path: Path) -> None:
     record_made_up(database, tmp_path, FIRST, early)
-    with sqlite3.connect(database.path) as raw:
+    with sqlite3.connect(database.address) as raw:
         raw.execute("UPDATE evaluations SET value = 0.9")
     record_made_up(database, tmp_path, SECOND, late)
     with pytest.raises(DamagedDatabase, match="test_accuracy"):

@@ -139,7 +139,7 @@ def test_run_done_once_more_is_shown_in_the_place_of_a_damaged_one(tiny: Path, c
     ("where", "message"),
     [
         ("sqlite://", "is a database in memory: all results would be lost"),
-        ("nonsense://x", "results are kept in SQLite files only"),
+        ("nonsense://x", "results are kept in SQLite files or by PostgreSQL only"),
         (".", "it is a folder"),
     ],
 )

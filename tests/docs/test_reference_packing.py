@@ -51,7 +51,7 @@ def worked(tmp_path_factory: pytest.TempPathFactory) -> Path:
         take(database, chain_of("r4")[1].key)
     record_verification(database, path, (), True, (), MACHINE)
     database.close()
-    return Path(str(database.path))
+    return Path(str(database.address))
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def source(worked: Path, tmp_path: Path) -> Iterator[Database]:
 
 def packed(database: Database, tmp_path: Path) -> Database:
     target = tmp_path / "ships" / "results.db"
-    words = tool.pack(Path(str(database.path)), target)
+    words = tool.pack(Path(str(database.address)), target)
     assert words.startswith(f"{target}: ")
     assert [each.name for each in target.parent.iterdir()] == ["results.db"]
     return open_database(target, read_only=True)

@@ -156,7 +156,7 @@ def test_reading_again_finds_what_reading_anew_finds(
 
 def test_a_damaged_result_is_refused_when_it_is_checked(database: Database, tmp_path: Path) -> None:
     record_made_up(database, tmp_path, GRID, made)
-    with sqlite3.connect(database.path) as raw:
+    with sqlite3.connect(database.address) as raw:
         raw.execute("UPDATE metrics SET value = 0.99 WHERE name = 'accuracy' AND epoch = 2")
     reading = ExperimentReading(structure_of(database))
     reading.items(database)
@@ -169,7 +169,7 @@ def test_a_damaged_result_is_refused_when_it_is_checked(database: Database, tmp_
 
 def test_a_damaged_epoch_is_no_point_of_a_curve(database: Database, tmp_path: Path) -> None:
     record_made_up(database, tmp_path, GRID, made)
-    with sqlite3.connect(database.path) as raw:
+    with sqlite3.connect(database.address) as raw:
         raw.execute("UPDATE metrics SET value = 0.99 WHERE name = 'accuracy' AND epoch = 3")
     runs = tuple(cell.run_key for cell in structure_of(database).cells if cell.position == 0)
     with pytest.raises(DamagedDatabase):

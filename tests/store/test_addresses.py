@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from runner.core.errors import UsageError
-from runner.store.addresses import database_file, is_there, is_writable
+from runner.store.addresses import address_of, is_there, is_writable, short_name
 from runner.store.database import open_database
 
 
@@ -20,7 +20,7 @@ from runner.store.database import open_database
     ],
 )
 def test_a_path_and_a_url_mean_a_file(where: str, path: str) -> None:
-    assert database_file(where) == Path(path)
+    assert address_of(where) == Path(path)
 
 
 @pytest.mark.parametrize(
@@ -32,8 +32,8 @@ def test_a_path_and_a_url_mean_a_file(where: str, path: str) -> None:
         ("sqlite:///file:results.db?mode=memory&uri=true", "without options"),
         ("sqlite:///results.db?timeout=5", "without options"),
         ("sqlite://host/results.db", "without options"),
-        ("postgresql://localhost/x", "SQLite files only"),
-        ("nonsense://x", "SQLite files only"),
+        ("postgresql+psycopg2://localhost/x", "by psycopg 3"),
+        ("nonsense://x", "SQLite files or by PostgreSQL only"),
         ("mysql://a:b", "cannot be read as a URL"),
         ("://", "cannot be read as a URL"),
         ("a\0b", "no name of a file"),
@@ -43,6 +43,36 @@ def test_what_is_no_sqlite_file_is_refused_with_what_is_allowed(where: str, mess
     with pytest.raises(UsageError, match=message) as refused:
         open_database(where)
     assert "allowed: a file, as results.db, or sqlite:///results.db" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("where", "shown"),
+    [
+        ("postgresql://me@host/runs", "postgresql://me@host/runs"),
+        ("postgresql://me:se%40cret@host:5433/runs", "postgresql://me@host:5433/runs"),
+        ("postgresql+psycopg://host/runs", "postgresql+psycopg://host/runs"),
+        ("postgresql:///runs?password=se%40cret&host=/run", "postgresql:///runs?host=/run"),
+    ],
+)
+def test_a_server_is_named_without_its_password(where: str, shown: str) -> None:
+    address = address_of(where)
+    assert str(address).replace("%2F", "/") == shown
+    assert "se" + "cret" not in f"{address!r} {address}"
+    assert short_name(address) == "runs"
+    assert not isinstance(address, Path)
+    assert ("%40cret" in address.url) == ("cret" in where)
+
+
+@pytest.mark.parametrize("where", ["mysql://me:secret@host/x", "postgresql://me:secret@host:x/y"])
+def test_a_url_that_is_refused_is_shown_without_its_password(where: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        address_of(where)
+    assert "secret" not in str(refused.value)
+
+
+def test_a_server_without_the_name_of_a_database_is_refused() -> None:
+    with pytest.raises(UsageError, match="postgresql://host names no database"):
+        address_of("postgresql://host")
 
 
 def test_folders_pipes_and_names_that_are_too_long_are_no_files(tmp_path: Path) -> None:
@@ -82,7 +112,7 @@ def test_a_url_is_read_where_its_file_is(tmp_path: Path, monkeypatch: pytest.Mon
     assert list(tmp_path.iterdir()) == []
     open_database("there.db").close()
     database = open_database("sqlite:///there.db", create=False)
-    assert database.path == Path("there.db")
+    assert database.address == Path("there.db")
     database.close()
     assert is_writable(Path("there.db"))
 

@@ -66,7 +66,7 @@ def test_the_version_before_is_kept_with_its_runs(database: Database, tmp_path: 
     assert found.document == before.document
     assert [cell["run_key"] for cell in found.cells] == [key for (key,) in keys]
     with database.read() as connection:
-        refuse(database.path, check_everything(connection))
+        refuse(database.address, check_everything(connection))
 
 
 def test_the_same_spec_again_is_no_other_version(database: Database, tmp_path: Path) -> None:
@@ -111,12 +111,12 @@ def test_variants_have_versions_of_their_own(database: Database, tmp_path: Path)
 def test_a_damaged_version_is_refused(database: Database, tmp_path: Path, column: str) -> None:
     record_made_up(database, tmp_path, FIRST, done)
     record_made_up(database, tmp_path, SECOND, done)
-    with sqlite3.connect(database.path) as raw:
+    with sqlite3.connect(database.address) as raw:
         raw.execute(f"UPDATE finished_grids SET {column} = replace({column}, '0.01', '0.03')")
     with pytest.raises(DamagedDatabase, match="an earlier version of experiment"):
         finished(database)
     with database.read() as connection, pytest.raises(DamagedDatabase, match="earlier version"):
-        refuse(database.path, check_everything(connection))
+        refuse(database.address, check_everything(connection))
 
 
 def test_a_database_of_before_gets_the_table(tmp_path: Path) -> None:

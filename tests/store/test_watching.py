@@ -33,10 +33,8 @@ def test_what_is_watched_cannot_be_written(tmp_path: Path) -> None:
     with open_to_watch(path) as watched:
         with pytest.raises(UsageError, match="read-only"):
             record_environment(watched, {"python": "3"})
-        raw = watched.raw_connection()
-        with pytest.raises(Exception, match="readonly"):
-            raw.execute("DELETE FROM experiments")
-        raw.close()
+        with watched.read() as connection, pytest.raises(Exception, match="readonly"):
+            connection.exec_driver_sql("DELETE FROM experiments")
 
 
 def test_writers_may_come_and_go(tmp_path: Path) -> None:

@@ -45,9 +45,9 @@ class Integrity:
         if not batch:
             return
         with database.read() as connection:
-            refuse(database.path, [check_results(connection, batch, POINTS)])
+            refuse(database.address, [check_results(connection, batch, POINTS)])
             for ref in self._structure.tables:
                 checks = table_checks(connection, ref.table, ref.experiment, batch)
-                refuse(database.path, checks)
+                refuse(database.address, checks)
         for key in batch:
             del self._unchecked[key]

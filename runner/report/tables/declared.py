@@ -21,6 +21,7 @@ from runner.spec.experiment import Experiment, load_experiment, recorded_tables
 from runner.spec.sweep import WITH_TOLERANCE
 from runner.spec.tables.table import Table
 from runner.store.database import Database
+from runner.store.dialects import SQLITE, Dialect
 from runner.store.queries import cell_results, stored_experiments
 from runner.store.stored_cells import finished_cells
 
@@ -79,9 +80,9 @@ def check_tolerances(database: Database, tables: Sequence[TableRef]) -> list[Tol
     return checks
 
 
-def sql_of(declared: TableRef) -> str:
+def sql_of(declared: TableRef, dialect: Dialect = SQLITE) -> str:
     """Return the SQL that a declared table compiles to; with a pivot, of the rows before it."""
-    return compile_table(declared.table, declared.experiment, declared.variant)
+    return compile_table(declared.table, declared.experiment, declared.variant, dialect=dialect)
 
 
 def stored_tables(database: Database) -> list[TableRef]:

@@ -66,8 +66,11 @@ def query_table(
     with database.read() as connection:
         if check:
             keys = cell_keys(connection, experiment, variant) if runs is None else runs
-            refuse(database.path, table_checks(connection, table, experiment, keys))
-        answers = connection.exec_driver_sql(compile_table(table, experiment, variant, runs))
+            refuse(database.address, table_checks(connection, table, experiment, keys))
+        statement = compile_table(table, experiment, variant, runs, database.dialect)
+        # without values psycopg must not look for their marks: titles may hold %
+        plain = connection.execution_options(no_parameters=True)
+        answers = plain.exec_driver_sql(statement)
         rows = [_row(table, tuple(answer), published) for answer in answers]
     filled = TableData(table, experiment, variant, tuple(rows), is_compared)
     if table.pivot is not None:
@@ -110,7 +113,7 @@ def _row(
         if column.is_metric:
             entries[column.title] = TableValue(next(values), next(values), next(values))
         else:
-            entries[column.title] = TableValue(next(values), position=position)
+            entries[column.title] = TableValue(_setting(next(values)), position=position)
     runs, statuses = next(values), {status: next(values) for status in STATUSES}
     recorded, run_key = json.loads(next(values) or "{}"), next(values)
     folds = next(values)
@@ -129,6 +132,13 @@ def _row(
             )
             entries[column.title] = replace(entry, holds=verdict(entry, statuses))
     return row
+
+
+def _setting(value: Any) -> Any:
+    """Return a setting as SQLite gives it: true and false as words, lists as JSON."""
+    if isinstance(value, bool | list | dict):
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return value
 
 
 def marked(columns: Sequence[Column], rows: Sequence[Row]) -> list[Row]:

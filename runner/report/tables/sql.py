@@ -1,6 +1,7 @@
 """A declared table as one SQL statement.
 
-The statement can be pasted into any SQLite client. Executes and prints nothing.
+The statement can be pasted into any client of SQLite, or of PostgreSQL: what these say differently
+is the `Dialect`'s. Executes and prints nothing.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from runner.spec.nodes import KIND_KEYS
 from runner.spec.tables.column import Column
 from runner.spec.tables.formula import Formula
 from runner.spec.tables.table import Table
+from runner.store.dialects import SQLITE, Dialect, quoted
 
 PROPERTY_SQL = {
     "best_epoch": "result.best_epoch",
@@ -27,7 +29,11 @@ STATUSES = ("done", "diverged", "failed", "unfinished")
 
 
 def compile_table(
-    table: Table, experiment: str, variant: str, runs: Collection[str] | None = None
+    table: Table,
+    experiment: str,
+    variant: str,
+    runs: Collection[str] | None = None,
+    dialect: Dialect = SQLITE,
 ) -> str:
     """Return the SQL of a table of a stored experiment, over all its runs or those of these keys.
 
@@ -40,7 +46,8 @@ def compile_table(
     """
     metrics = [column for column in table.columns if column.is_metric]
     values = [
-        f"    {_value(column)} AS {_name(f'v{number}')}" for number, column in _numbered(metrics)
+        f"    {_value(column, dialect)} AS {_name(f'v{number}')}"
+        for number, column in _numbered(metrics)
     ]
     means = [
         f"    avg(v{number}) OVER (PARTITION BY position) AS {_name(f'mean{number}')}"
@@ -57,8 +64,8 @@ def compile_table(
         "  JOIN cells ON cells.experiment_id = experiments.id",
         "  LEFT JOIN runs ON runs.run_key = cells.run_key",
         "  LEFT JOIN latest_results AS result ON result.run_key = runs.run_key",
-        f"  WHERE experiments.name = {_text(experiment)}",
-        f"    AND experiments.variant = {_text(variant)}",
+        f"  WHERE experiments.name = {quoted(experiment)}",
+        f"    AND experiments.variant = {quoted(variant)}",
         *_restriction(runs),
         "), value AS MATERIALIZED (",
         ",\n".join(["  SELECT cell.*", *values]),
@@ -67,21 +74,23 @@ def compile_table(
         ",\n".join(["  SELECT value.*", *means]),
         "  FROM value",
         ")",
-        *_spread(metrics),
-        ",\n".join(["SELECT position", *_outputs(table)]),
-        f"FROM {_last(metrics)} GROUP BY position",
-        f"ORDER BY {_order(table, _last(metrics))}",
+        *_spread(metrics, dialect),
     ]
-    return "\n".join(parts)
+    answer = ",\n".join(["SELECT position", *_outputs(table, dialect)])
+    grouped = f"{answer}\nFROM {_last(metrics)} GROUP BY position"
+    settings = {column.title for column in table.columns if column.is_setting}
+    terms = [(title, descending, title in settings) for title, descending in table.order]
+    return "\n".join([*parts, dialect.in_order(grouped, terms)])
 
 
-def _spread(metrics: list[Column]) -> list[str]:
+def _spread(metrics: list[Column], dialect: Dialect) -> list[str]:
     """Return the part that adds, of each analysis, how its repetitions lie about the mean."""
     if _last(metrics) == "centred":
         return []
     squares = [
-        f"    {_of_values(column, f'sum(({gap}) * ({gap}))')} AS {_name(f's{number}')},\n"
-        f"    {_of_values(column, 'count(*)')} AS {_name(f'c{number}')}"
+        f"    {_of_values(column, f'sum(({gap}) * ({gap}))', 'centred', dialect)}"
+        f" AS {_name(f's{number}')},\n"
+        f"    {_of_values(column, 'count(*)', 'centred', dialect)} AS {_name(f'c{number}')}"
         for number, column in _numbered(metrics)
         if column.analysis is not None
         for gap in [f"a.value - centred.mean{number}"]
@@ -99,18 +108,14 @@ def _last(metrics: list[Column]) -> str:
     return "spread" if any(column.analysis is not None for column in metrics) else "centred"
 
 
-def _of_values(column: Column, wanted: str, run: str = "centred") -> str:
+def _of_values(column: Column, wanted: str, run: str, dialect: Dialect) -> str:
     """Return the SQL of an aggregate of a run's values of an analysis; NULL unless it is done."""
     source = column.analysis
     assert source is not None
     conditions = [
         f"a.run_key = {run}.run_key AND a.rerun = {run}.rerun",
-        f"a.analysis_key = {_text(source.key)} AND a.name = {_text(column.source)}",
-        *(
-            f"json_extract(a.dims, {_text(f'$.{dim}')})"
-            f" = {_text(place) if isinstance(place, str) else repr(place)}"
-            for dim, place in source.where
-        ),
+        f"a.analysis_key = {quoted(source.key)} AND a.name = {quoted(column.source)}",
+        *(dialect.is_at("a.dims", dim, place) for dim, place in source.where),
     ]
     value = f"(SELECT {wanted} FROM run_analyses AS a WHERE {' AND '.join(conditions)})"
     return f"CASE WHEN {run}.status = 'done' THEN {value} END"
@@ -119,33 +124,36 @@ def _of_values(column: Column, wanted: str, run: str = "centred") -> str:
 def _restriction(runs: Collection[str] | None) -> list[str]:
     if runs is None:
         return []
-    return [f"    AND runs.run_key IN ({', '.join(_text(key) for key in sorted(runs))})"]
+    return [f"    AND runs.run_key IN ({', '.join(quoted(key) for key in sorted(runs))})"]
 
 
 def _numbered(columns: list[Column]) -> list[tuple[int, Column]]:
     return list(enumerate(columns, start=1))
 
 
-def _outputs(table: Table) -> list[str]:
+def _outputs(table: Table, dialect: Dialect) -> list[str]:
     outputs: list[str] = []
     number = 0
     for column in table.columns:
         if column.is_setting:
-            outputs.append(f"  min({_setting(column.source)}) AS {_name(column.title)}")
+            outputs.append(f"  {_setting(column.source, dialect)} AS {dialect.name(column.title)}")
         elif column.is_label:
-            label = f"SELECT value FROM json_each(labels) WHERE key = {_text(column.source)}"
-            outputs.append(f"  min(({label})) AS {_name(column.title)}")
+            label = dialect.entry("labels", column.source)
+            outputs.append(f"  min({label}) AS {dialect.name(column.title)}")
         else:
             number += 1
-            outputs += _aggregates(column, number)
+            outputs += _aggregates(column, number, dialect)
     outputs.append("  count(*) AS runs")
-    outputs += [f"  sum(status = '{status}') AS {status}" for status in STATUSES]
-    outputs += ["  min(published) AS published", "  min(run_key) AS run_key"]
+    for status in STATUSES:
+        is_status = f"status = '{status}'"
+        outputs.append(f"  {dialect.count(is_status)} AS {status}")
+    published = dialect.json_text("published")
+    outputs += [f"  min({published}) AS published", "  min(run_key) AS run_key"]
     outputs += ["  count(DISTINCT nullif(fold, 0)) AS folds"]
     return outputs
 
 
-def _aggregates(column: Column, number: int) -> list[str]:
+def _aggregates(column: Column, number: int, dialect: Dialect) -> list[str]:
     title = column.title
     square = f"(v{number} - mean{number}) * (v{number} - mean{number})"
     deviation = (
@@ -156,34 +164,30 @@ def _aggregates(column: Column, number: int) -> list[str]:
             f"CASE WHEN sum(c{number}) > 1 THEN sqrt(sum(s{number}) / (sum(c{number}) - 1)) END"
         )
     return [
-        f"  avg(v{number}) AS {_name(title)}",
-        f"  {deviation} AS {_name(title + '_std')}",
-        f"  count(v{number}) AS {_name(title + '_n')}",
+        f"  avg(v{number}) AS {dialect.name(title)}",
+        f"  {deviation} AS {dialect.name(title + '_std')}",
+        f"  count(v{number}) AS {dialect.name(title + '_n')}",
     ]
 
 
-def _setting(path: str) -> str:
+def _setting(path: str, dialect: Dialect) -> str:
     """Return the SQL of a setting: a component's name, true or false, or the value."""
-    whole = _text(f"$.{path}")
-    named = [f"json_extract(settings, {_text(f'$.{path}.{key}')})" for key in KIND_KEYS]
-    return (
-        f"CASE json_type(settings, {whole}) WHEN 'true' THEN 'true' WHEN 'false' THEN 'false'"
-        f" ELSE coalesce({', '.join(named)}, json_extract(settings, {whole})) END"
-    )
+    return dialect.least("settings", path.split("."), KIND_KEYS)
 
 
-def _value(column: Column) -> str:
+def _value(column: Column, dialect: Dialect) -> str:
     """Return the SQL of a metric of one run; NULL unless the run is done."""
     if column.analysis is not None:
-        return _of_values(column, "avg(a.value)", "cell")
+        return _of_values(column, "avg(a.value)", "cell", dialect)
     formula = column.formula
     assert formula is not None
     metrics = [name for name in formula.names if is_metric(name)]
     if metrics and column.at in ("min", "max"):
-        value = _extreme(formula, metrics, str(column.at))
+        value = _extreme(formula, metrics, str(column.at), dialect)
     else:
         epoch = _epoch(column.at)
-        value = _expression(formula.tree, {name: _at_epoch(name, epoch) for name in metrics})
+        names = {name: _at_epoch(name, epoch) for name in metrics}
+        value = _expression(formula.tree, names, dialect)
     return f"CASE WHEN status = 'done' THEN {value} END"
 
 
@@ -192,7 +196,7 @@ def _at_epoch(metric: str, epoch: str) -> str:
     return f"(SELECT value FROM run_metrics AS m WHERE {condition})"
 
 
-def _extreme(formula: Formula, metrics: list[str], at: str) -> str:
+def _extreme(formula: Formula, metrics: list[str], at: str, dialect: Dialect) -> str:
     """Return the SQL of the smallest or largest value of a formula over all epochs.
 
     Sorting instead of ``max()`` lets SQLite look up the run's rows by key, without a full scan.
@@ -201,7 +205,7 @@ def _extreme(formula: Formula, metrics: list[str], at: str) -> str:
     names = {first: "each.value"} | {name: _at_epoch(name, "each.epoch") for name in others}
     direction = "DESC" if at == "max" else "ASC"
     return (
-        f"(SELECT {_expression(formula.tree, names)} AS extreme FROM run_metrics AS each"
+        f"(SELECT {_expression(formula.tree, names, dialect)} AS extreme FROM run_metrics AS each"
         f" WHERE {_is_of_run('each', first)} ORDER BY extreme {direction} NULLS LAST LIMIT 1)"
     )
 
@@ -210,7 +214,7 @@ def _is_of_run(alias: str, metric: str) -> str:
     split, name = metric_parts(metric)
     return (
         f"{alias}.run_key = cell.run_key AND {alias}.rerun = cell.rerun"
-        f" AND {alias}.split = {_text(split)} AND {alias}.name = {_text(name)}"
+        f" AND {alias}.split = {quoted(split)} AND {alias}.name = {quoted(name)}"
     )
 
 
@@ -218,30 +222,19 @@ def _epoch(at: str | int) -> str:
     return str(at) if isinstance(at, int) else f"cell.{at}_epoch"
 
 
-def _expression(tree: tuple[Any, ...], names: dict[str, str]) -> str:
+def _expression(tree: tuple[Any, ...], names: dict[str, str], dialect: Dialect) -> str:
     kind = tree[0]
     if kind == "name":
-        return names.get(tree[1], f"cell.{tree[1]}")
+        known = names.get(tree[1])
+        return dialect.real(f"cell.{tree[1]}") if known is None else known
     if kind == "number":
-        return repr(tree[1])
+        return dialect.real(repr(tree[1]))
     if kind == "negative":
-        return f"(-{_expression(tree[1], names)})"
-    left, right = _expression(tree[1], names), _expression(tree[2], names)
+        return f"(-{_expression(tree[1], names, dialect)})"
+    left, right = (_expression(each, names, dialect) for each in tree[1:3])
     if kind == "/":
         return f"(1.0 * {left} / nullif({right}, 0))"
     return f"({left} {kind} {right})"
-
-
-def _order(table: Table, rows: str) -> str:
-    terms = [
-        f"{_name(title)} {'DESC' if descending else 'ASC'}" for title, descending in table.order
-    ]
-    return ", ".join([*terms, f"{rows}.position"])
-
-
-def _text(value: str) -> str:
-    quoted = value.replace("'", "''")
-    return f"'{quoted}'"
 
 
 def _name(title: str) -> str:

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from runner.store.column_types import INTEGER, TEXT
+
 revision = "0001"
 down_revision = None
 
@@ -66,6 +68,8 @@ FROM runs LEFT JOIN latest_results AS result ON result.run_key = runs.run_key
 
 def upgrade() -> None:
     _tables()
+    if op.get_bind().dialect.name != "sqlite":
+        return  # a server's views are made anew after all migrations
     for view in (RUN_METRICS, LATEST_RESULTS, RUN_STEPS, RUN_SUMMARY):
         op.execute(view)
 
@@ -73,14 +77,14 @@ def upgrade() -> None:
 def _tables() -> None:
     op.create_table(
         "database",
-        sa.Column("identity", sa.String(), nullable=False),
+        sa.Column("identity", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("identity"),
         comment="One row: a random identity, so that checkpoints know their database.",
     )
     op.create_table(
         "environments",
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("key", TEXT, nullable=False),
         sa.Column("content", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("key"),
@@ -89,7 +93,7 @@ def _tables() -> None:
     op.create_table(
         "verifications",
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("spec", sa.String(), nullable=False),
+        sa.Column("spec", TEXT, nullable=False),
         sa.Column("sets", sa.JSON(), nullable=False),
         sa.Column("is_same", sa.Boolean(), nullable=False),
         sa.Column("runs", sa.JSON(), nullable=False),
@@ -105,12 +109,12 @@ def _tables() -> None:
     op.create_table(
         "experiments",
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("name", sa.String(), nullable=False),
-        sa.Column("variant", sa.String(), nullable=False),
-        sa.Column("about", sa.String(), nullable=False),
-        sa.Column("path", sa.String(), nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("variant", TEXT, nullable=False),
+        sa.Column("about", TEXT, nullable=False),
+        sa.Column("path", TEXT, nullable=False),
         sa.Column("document", sa.JSON(), nullable=False),
-        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("source", TEXT, nullable=False),
         sa.Column("recorded", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("name", "variant"),
@@ -118,32 +122,32 @@ def _tables() -> None:
     )
     op.create_table(
         "runs",
-        sa.Column("run_key", sa.String(), nullable=False),
-        sa.Column("settings_key", sa.String(), nullable=False),
+        sa.Column("run_key", TEXT, nullable=False),
+        sa.Column("settings_key", TEXT, nullable=False),
         sa.Column("settings", sa.JSON(), nullable=False),
         sa.Column("reader", sa.JSON(), nullable=False),
-        sa.Column("fingerprint", sa.String(), nullable=False),
-        sa.Column("data_key", sa.String(), nullable=False),
+        sa.Column("fingerprint", TEXT, nullable=False),
+        sa.Column("data_key", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("run_key"),
         comment="Fully resolved trainings on known data.",
     )
     op.create_table(
         "stages",
-        sa.Column("stage_key", sa.String(), nullable=False),
-        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("stage_key", TEXT, nullable=False),
+        sa.Column("kind", TEXT, nullable=False),
         sa.Column("spec", sa.JSON(), nullable=False),
         sa.Column("needs", sa.JSON(), nullable=False),
-        sa.Column("cost_kind", sa.String(), nullable=False),
+        sa.Column("cost_kind", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("stage_key"),
         comment="Units of work by content key.",
     )
     op.create_index("stages_by_cost_kind", "stages", ["cost_kind"], unique=False)
     op.create_table(
         "artifacts",
-        sa.Column("name", sa.String(), nullable=False),
-        sa.Column("stage_key", sa.String(), nullable=False),
-        sa.Column("digest", sa.String(), nullable=False),
-        sa.Column("num_bytes", sa.Integer(), nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("stage_key", TEXT, nullable=False),
+        sa.Column("digest", TEXT, nullable=False),
+        sa.Column("num_bytes", INTEGER, nullable=False),
         sa.ForeignKeyConstraint(
             ["stage_key"],
             ["stages.stage_key"],
@@ -155,17 +159,17 @@ def _tables() -> None:
     op.create_table(
         "attempts",
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("stage_key", sa.String(), nullable=False),
-        sa.Column("number", sa.Integer(), nullable=False),
-        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("stage_key", TEXT, nullable=False),
+        sa.Column("number", INTEGER, nullable=False),
+        sa.Column("status", TEXT, nullable=False),
         sa.Column("environment_id", sa.Integer(), nullable=False),
         sa.Column("numerics", sa.JSON(), nullable=False),
-        sa.Column("device", sa.String(), nullable=False),
+        sa.Column("device", TEXT, nullable=False),
         sa.Column("started", sa.Float(), nullable=False),
         sa.Column("seconds", sa.Float(), nullable=True),
         sa.Column("outcome", sa.JSON(), nullable=True),
         sa.Column("predicted", sa.JSON(), nullable=True),
-        sa.Column("error", sa.String(), nullable=False),
+        sa.Column("error", TEXT, nullable=False),
         sa.ForeignKeyConstraint(
             ["environment_id"],
             ["environments.id"],
@@ -182,13 +186,13 @@ def _tables() -> None:
     op.create_table(
         "cells",
         sa.Column("experiment_id", sa.Integer(), nullable=False),
-        sa.Column("position", sa.Integer(), nullable=False),
-        sa.Column("seed", sa.Integer(), nullable=False),
+        sa.Column("position", INTEGER, nullable=False),
+        sa.Column("seed", INTEGER, nullable=False),
         sa.Column("labels", sa.JSON(), nullable=False),
         sa.Column("swept", sa.JSON(), nullable=False),
         sa.Column("published", sa.JSON(), nullable=False),
-        sa.Column("settings_key", sa.String(), nullable=False),
-        sa.Column("run_key", sa.String(), nullable=False),
+        sa.Column("settings_key", TEXT, nullable=False),
+        sa.Column("run_key", TEXT, nullable=False),
         sa.ForeignKeyConstraint(
             ["experiment_id"],
             ["experiments.id"],
@@ -203,16 +207,16 @@ def _tables() -> None:
     op.create_index("cells_by_run", "cells", ["run_key"], unique=False)
     op.create_table(
         "results",
-        sa.Column("run_key", sa.String(), nullable=False),
-        sa.Column("rerun", sa.Integer(), nullable=False),
-        sa.Column("status", sa.String(), nullable=False),
-        sa.Column("message", sa.String(), nullable=False),
-        sa.Column("best_epoch", sa.Integer(), nullable=True),
-        sa.Column("last_epoch", sa.Integer(), nullable=True),
-        sa.Column("parameters", sa.Integer(), nullable=True),
+        sa.Column("run_key", TEXT, nullable=False),
+        sa.Column("rerun", INTEGER, nullable=False),
+        sa.Column("status", TEXT, nullable=False),
+        sa.Column("message", TEXT, nullable=False),
+        sa.Column("best_epoch", INTEGER, nullable=True),
+        sa.Column("last_epoch", INTEGER, nullable=True),
+        sa.Column("parameters", INTEGER, nullable=True),
         sa.Column("train_seconds", sa.Float(), nullable=False),
         sa.Column("seconds", sa.Float(), nullable=False),
-        sa.Column("device", sa.String(), nullable=False),
+        sa.Column("device", TEXT, nullable=False),
         sa.Column("recorded", sa.Float(), nullable=False),
         sa.ForeignKeyConstraint(
             ["run_key"],
@@ -223,11 +227,11 @@ def _tables() -> None:
     )
     op.create_table(
         "run_stages",
-        sa.Column("run_key", sa.String(), nullable=False),
-        sa.Column("rerun", sa.Integer(), nullable=False),
-        sa.Column("position", sa.Integer(), nullable=False),
-        sa.Column("stage_key", sa.String(), nullable=False),
-        sa.Column("reading", sa.String(), nullable=False),
+        sa.Column("run_key", TEXT, nullable=False),
+        sa.Column("rerun", INTEGER, nullable=False),
+        sa.Column("position", INTEGER, nullable=False),
+        sa.Column("stage_key", TEXT, nullable=False),
+        sa.Column("reading", TEXT, nullable=False),
         sa.ForeignKeyConstraint(
             ["run_key"],
             ["runs.run_key"],
@@ -242,11 +246,11 @@ def _tables() -> None:
     op.create_index("run_stages_by_stage", "run_stages", ["stage_key"], unique=False)
     op.create_table(
         "claims",
-        sa.Column("stage_key", sa.String(), nullable=False),
+        sa.Column("stage_key", TEXT, nullable=False),
         sa.Column("attempt_id", sa.Integer(), nullable=False),
-        sa.Column("host", sa.String(), nullable=False),
-        sa.Column("boot_id", sa.String(), nullable=False),
-        sa.Column("pid", sa.Integer(), nullable=False),
+        sa.Column("host", TEXT, nullable=False),
+        sa.Column("boot_id", TEXT, nullable=False),
+        sa.Column("pid", INTEGER, nullable=False),
         sa.Column("process_started", sa.Float(), nullable=False),
         sa.Column("lease_until", sa.Float(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -263,9 +267,9 @@ def _tables() -> None:
     op.create_table(
         "evaluations",
         sa.Column("attempt_id", sa.Integer(), nullable=False),
-        sa.Column("split", sa.String(), nullable=False),
-        sa.Column("name", sa.String(), nullable=False),
-        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("split", TEXT, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("epoch", INTEGER, nullable=False),
         sa.Column("value", sa.Float(), nullable=False),
         sa.ForeignKeyConstraint(
             ["attempt_id"],
@@ -278,9 +282,9 @@ def _tables() -> None:
     op.create_table(
         "metrics",
         sa.Column("attempt_id", sa.Integer(), nullable=False),
-        sa.Column("split", sa.String(), nullable=False),
-        sa.Column("name", sa.String(), nullable=False),
-        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("split", TEXT, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("epoch", INTEGER, nullable=False),
         sa.Column("value", sa.Float(), nullable=False),
         sa.ForeignKeyConstraint(
             ["attempt_id"],
@@ -292,11 +296,11 @@ def _tables() -> None:
     )
     op.create_table(
         "reads",
-        sa.Column("run_key", sa.String(), nullable=False),
-        sa.Column("rerun", sa.Integer(), nullable=False),
+        sa.Column("run_key", TEXT, nullable=False),
+        sa.Column("rerun", INTEGER, nullable=False),
         sa.Column("attempt_id", sa.Integer(), nullable=False),
-        sa.Column("first_epoch", sa.Integer(), nullable=False),
-        sa.Column("last_epoch", sa.Integer(), nullable=False),
+        sa.Column("first_epoch", INTEGER, nullable=False),
+        sa.Column("last_epoch", INTEGER, nullable=False),
         sa.ForeignKeyConstraint(
             ["attempt_id"],
             ["attempts.id"],
@@ -311,7 +315,7 @@ def _tables() -> None:
     op.create_table(
         "steps",
         sa.Column("attempt_id", sa.Integer(), nullable=False),
-        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("epoch", INTEGER, nullable=False),
         sa.Column("learning_rate", sa.Float(), nullable=False),
         sa.Column("seconds", sa.Float(), nullable=False),
         sa.Column("losses", sa.JSON(), nullable=False),

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from runner.store.column_types import INTEGER, TEXT
+
 revision = "0005"
 down_revision = "0004"
 
@@ -32,18 +34,28 @@ JOIN steps ON steps.attempt_id = run_epochs.attempt_id
 
 
 def upgrade() -> None:
+    if op.get_bind().dialect.name != "sqlite":
+        _tables()  # a server's views are made anew after all migrations
+        return
     # run_summary goes as well, for it reads run_metrics, and comes back as it was
     query = "SELECT sql FROM sqlite_master WHERE type = 'view' AND name = 'run_summary'"
     (summary,) = op.get_bind().exec_driver_sql(query).one()
     for view in ("run_summary", "run_steps", "run_metrics"):
         op.execute(f"DROP VIEW {view}")
+    _tables()
+    op.execute(RUN_METRICS)
+    op.execute(RUN_STEPS)
+    op.get_bind().exec_driver_sql(summary)
+
+
+def _tables() -> None:
     op.create_table(
         "run_epochs",
-        sa.Column("run_key", sa.String(), nullable=False),
-        sa.Column("rerun", sa.Integer(), nullable=False),
+        sa.Column("run_key", TEXT, nullable=False),
+        sa.Column("rerun", INTEGER, nullable=False),
         sa.Column("attempt_id", sa.Integer(), nullable=False),
-        sa.Column("first_epoch", sa.Integer(), nullable=False),
-        sa.Column("last_epoch", sa.Integer(), nullable=False),
+        sa.Column("first_epoch", INTEGER, nullable=False),
+        sa.Column("last_epoch", INTEGER, nullable=False),
         sa.ForeignKeyConstraint(["run_key"], ["runs.run_key"]),
         sa.ForeignKeyConstraint(["attempt_id"], ["attempts.id"]),
         sa.PrimaryKeyConstraint("run_key", "rerun", "attempt_id"),
@@ -51,6 +63,3 @@ def upgrade() -> None:
     columns = "run_key, rerun, attempt_id, first_epoch, last_epoch"
     op.execute(f"INSERT INTO run_epochs ({columns}) SELECT {columns} FROM reads")
     op.drop_table("reads")
-    op.execute(RUN_METRICS)
-    op.execute(RUN_STEPS)
-    op.get_bind().exec_driver_sql(summary)

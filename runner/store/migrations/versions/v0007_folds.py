@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from runner.store.column_types import INTEGER, TEXT
+
 revision = "0007"
 down_revision = "0006"
 
@@ -11,7 +13,7 @@ COLUMNS = "experiment_id, position, seed, labels, swept, published, settings_key
 
 def upgrade() -> None:
     if op.get_bind().dialect.name != "sqlite":
-        fold = sa.Column("fold", sa.Integer(), server_default="0", nullable=False)
+        fold = sa.Column("fold", INTEGER, server_default="0", nullable=False)
         op.add_column("cells", fold)
         op.drop_constraint("cells_pkey", "cells", type_="primary")
         op.create_primary_key("cells_pkey", "cells", ["experiment_id", "position", "seed", "fold"])
@@ -25,14 +27,14 @@ def upgrade() -> None:
     op.create_table(
         "cells_of_folds",
         sa.Column("experiment_id", sa.Integer(), nullable=False),
-        sa.Column("position", sa.Integer(), nullable=False),
-        sa.Column("seed", sa.Integer(), nullable=False),
-        sa.Column("fold", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("position", INTEGER, nullable=False),
+        sa.Column("seed", INTEGER, nullable=False),
+        sa.Column("fold", INTEGER, server_default="0", nullable=False),
         sa.Column("labels", sa.JSON(), nullable=False),
         sa.Column("swept", sa.JSON(), nullable=False),
         sa.Column("published", sa.JSON(), nullable=False),
-        sa.Column("settings_key", sa.String(), nullable=False),
-        sa.Column("run_key", sa.String(), nullable=True),
+        sa.Column("settings_key", TEXT, nullable=False),
+        sa.Column("run_key", TEXT, nullable=True),
         sa.Column("settings", sa.JSON(), nullable=True),
         sa.ForeignKeyConstraint(["experiment_id"], ["experiments.id"]),
         sa.ForeignKeyConstraint(["run_key"], ["runs.run_key"]),

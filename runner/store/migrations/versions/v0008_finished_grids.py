@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from runner.store.column_types import TEXT
+
 revision = "0008"
 down_revision = "0007"
 
@@ -11,7 +13,7 @@ def upgrade() -> None:
     op.create_table(
         "finished_grids",
         sa.Column("experiment_id", sa.Integer(), nullable=False),
-        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("key", TEXT, nullable=False),
         sa.Column("recorded", sa.Float(), nullable=False),
         sa.Column("document", sa.JSON(), nullable=False),
         sa.Column("cells", sa.JSON(), nullable=False),

@@ -1,0 +1,112 @@
+"""A PostgreSQL server of the tests' own: in a temporary folder, on a socket, for one session."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from waiting import PATIENCE
+
+USER = "runner"
+SETTINGS = {
+    "listen_addresses": "",
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "max_connections": "120",
+    "shared_buffers": "64MB",
+    "autovacuum": "off",
+}
+
+
+def program(name: str) -> str:
+    """Return a program of the server, from the path or where Debian puts it."""
+    homes = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    found = shutil.which(name, path=os.pathsep.join([*map(str, homes), os.environ["PATH"]]))
+    assert found, f"{name} is not installed: Debian's package is postgresql"
+    return found
+
+
+class PostgresServer:
+    """A server that can be stopped, killed and started again.
+
+    Attributes:
+        folder: of its socket and its data.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        # a server does not run as root
+        self._as: dict[str, str] = {}
+        if os.getuid() == 0:
+            self._as = {"user": "nobody", "group": "nogroup"}
+            shutil.chown(folder, "nobody", "nogroup")
+        folder.chmod(0o755)
+        self._do("initdb", "-D", str(folder / "data"), "-U", USER, "-A", "trust", "-N", *LOCALE)
+
+    def _do(self, name: str, *words: str) -> None:
+        done = subprocess.run(
+            [program(name), *words], capture_output=True, text=True, cwd=self.folder, **self._as
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        options = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        words = ["-D", str(self.folder / "data"), "-k", str(self.folder), *options]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [program("postgres"), *words], stdout=log, stderr=log, cwd=self.folder, **self._as
+            )
+        deadline = time.monotonic() + PATIENCE
+        ready = [program("pg_isready"), "-q", "-h", str(self.folder)]
+        while subprocess.run(ready).returncode != 0:
+            assert self._process.poll() is None, (self.folder / "log").read_text()
+            assert time.monotonic() < deadline, "the server never answered"
+            time.sleep(0.02)
+
+    def stop(self, crash: bool = False) -> None:
+        """End it: at once, with every transaction undone, or as when the machine fails."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.send_signal(3 if crash else 2)  # SIGQUIT, SIGINT
+            process.wait(PATIENCE)
+
+    def url(self, name: str) -> str:
+        """Return the URL of a database."""
+        return f"postgresql://{USER}@/{name}?host={self.folder}"
+
+    def new_database(self) -> str:
+        """Make an empty database and return its URL."""
+        import psycopg
+
+        name = f"t{uuid.uuid4().hex[:12]}"
+        with psycopg.connect(
+            dbname="postgres", user=USER, host=str(self.folder), autocommit=True
+        ) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"')
+        return self.url(name)
+
+
+LOCALE = ("--encoding=UTF8", "--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en")
+"""One whose order of words is not that of bytes."""
+
+
+@contextmanager
+def running_server() -> Iterator[PostgresServer]:
+    """Start a server and end it."""
+    with tempfile.TemporaryDirectory(prefix="pg-", dir="/tmp", ignore_cleanup_errors=True) as home:
+        server = PostgresServer(Path(home))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
