@@ -6,6 +6,7 @@ import shlex
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -126,9 +127,8 @@ def export_records(
 
     kind = find_tracker(to)
     where = str(place) if place is not None else kind.usual_place()
-    tracker = kind(where)
     wanted = [str(name) for name in several(names)]
-    with workspace(db).open(create=False) as database:
+    with closing(kind(where)) as tracker, workspace(db).open(create=False) as database:
         before: object = None
         while True:
             cells = exported_cells(database, wanted, variant)

@@ -30,7 +30,7 @@ Examples of records for another tool:
   runner export quickstart --to tensorboard --follow
   runner export quickstart --to mlflow --url http://localhost:5000
   runner export --reference --to tensorboard   what ships with the program
-Some tools need more packages: pip install 'runner[tensorboard,mlflow,wandb]'"""
+Some tools need more packages: pip install 'runner[TOOL]'"""
 
 DATA_VARIABLE = "RUNNER_DATA"
 
@@ -73,7 +73,7 @@ def export(
     to: Annotated[
         str | None,
         typer.Option(
-            metavar="tensorboard|mlflow|wandb|csv",
+            metavar="tensorboard|mlflow|wandb|trackio|csv",
             help="Write records in place of a network: settings, numbers and tables, for this"
             " tool. What is there already is not written twice.",
             show_default=False,

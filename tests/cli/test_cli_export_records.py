@@ -74,7 +74,7 @@ def test_missing_packages_of_a_tool_are_named_with_the_command(
     tiny: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("runner.report.trackers.kinds.find_spec", lambda name: None)
-    for kind in ("tensorboard", "mlflow", "wandb"):
+    for kind in ("tensorboard", "mlflow", "wandb", "trackio"):
         called = call("export", "--to", kind)
         assert (called.code, called.out) == (2, "")
         assert called.err == (

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from trackio_python import find_trackio, use_trackio
 
 from runner.cli.app import main
 from runner.report.trackers.kinds import TRACKERS
@@ -49,10 +50,18 @@ def test_page_names_every_tool_with_its_default_and_extra() -> None:
 
 @pytest.mark.slow
 def test_commands_on_the_exporting_page_print_what_it_shows(
-    printed: Print, capsys: pytest.CaptureFixture[str]
+    printed: Print,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    python = find_trackio(tmp_path_factory.mktemp("trackio") / "venv")
     printed(block("run", "console").removeprefix("$ ").strip())
+    if python is not None:
+        use_trackio(python, monkeypatch)
     for mark in TRACKERS:
+        if mark == "trackio" and python is None:
+            continue
         outputs = re.split(r"^\$ (.*)\n", block(mark, "console"), flags=re.M)[1:]
         for command, output in zip(outputs[::2], outputs[1::2], strict=True):
             assert printed(command) == output

@@ -9,10 +9,12 @@ from runner.report.trackers.csv_files import CsvTracker
 from runner.report.trackers.mlflow_store import MlflowTracker
 from runner.report.trackers.tensorboard_events import TensorboardTracker
 from runner.report.trackers.tracker import Tracker
+from runner.report.trackers.trackio_projects import TrackioTracker
 from runner.report.trackers.wandb_offline import WandbTracker
 
 TRACKERS: dict[str, type[Tracker]] = {
-    each.kind: each for each in (TensorboardTracker, MlflowTracker, WandbTracker, CsvTracker)
+    each.kind: each
+    for each in (TensorboardTracker, MlflowTracker, WandbTracker, TrackioTracker, CsvTracker)
 }
 
 

@@ -222,6 +222,9 @@ class Tracker(AbstractContextManager["Tracker"], ABC):
         """Return the place where nothing else is said, here and now."""
         return cls.default
 
+    def close(self) -> None:
+        """Give back what is held from one opening to the next; none follows."""
+
     @abstractmethod
     def has(self, cell: ExportedCell, result: Result) -> bool:
         """Return whether the run of a cell is there with this result."""
