@@ -303,16 +303,14 @@ def runs_in(path: Path) -> int:
 
 def test_trackio_serves_the_folder(tmp_path: Path, place: Path, python: str) -> None:
     exported = api.export_records("trackio", place=place, db=record(tmp_path))
-    assignment, command = exported.look.split(maxsplit=1)
+    assignment, *command = exported.look.split()
     environment = {
         "PATH": f"{Path(python).parent}:{os.environ['PATH']}",
         "TRACKIO_DIR": assignment.removeprefix("TRACKIO_DIR="),
         "BROWSER": "true",  # the command, which does nothing
         "PYTHONUNBUFFERED": "1",
     }
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, text=True, shell=True
-    ) as server:
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None
             address = re.search(r"http://127\.0\.0\.1:\d+/", server.stdout.readline())
