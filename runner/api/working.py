@@ -83,7 +83,8 @@ def work(
     if chosen:
         raise UsageError(f"a worker does all that is wanted: it takes no '{chosen[0]}'")
     request = as_request((), {**options, "db": db})
-    home = workspace(request.db, request.data)
+    home = workspace(request.db, request.data, request.artifacts)
+    home.shared()  # that there is such a place is known before any work
     ends = None if max_hours is None else time.monotonic() + 3600 * max_hours
 
     def is_over() -> bool:

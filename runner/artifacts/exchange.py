@@ -38,6 +38,12 @@ KEEPING: tuple[ArtifactKind, ...] = ("pixels", "features")
 T = TypeVar("T")
 
 
+def look_again(artifacts: Artifacts) -> None:
+    """Let what is asked from now on be as it is now in the shared store."""
+    if artifacts.shared is not None:
+        artifacts.shared.store.look_again()
+
+
 def elsewhere(artifacts: Artifacts, names: Iterable[str], fresh: bool = False) -> set[str]:
     """Return those of many artifacts that the shared store has; folders are listed once each.
 

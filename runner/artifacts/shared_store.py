@@ -35,6 +35,8 @@ LISTED_SECONDS = 10.0
 """For so long a list of what is there counts."""
 AT_ONCE = 16
 """Manifests that are read at the same time."""
+DAMAGED_SECONDS = 60.0
+"""For so long what was found to be damaged counts as not there: others may make it again."""
 PAUSE = 0.3
 """Seconds after which what another process may just be replacing is looked at again."""
 PUT_TRIES = 3
@@ -83,7 +85,7 @@ class SharedStore:
         self._place, self.patience = place, patience
         self.traffic = Traffic()
         self._is_closed = False
-        self._damaged: set[str] = set()
+        self._damaged: dict[str, float] = {}
         self._listed: dict[str, tuple[float, frozenset[str]]] = {}
 
     def listed(self, home: str, fresh: bool = False) -> frozenset[str]:
@@ -99,11 +101,15 @@ class SharedStore:
             names = self._asked(lambda: self._place.names(home), none)
             found = frozenset(each.removesuffix(SUFFIX) for each in names if each.endswith(SUFFIX))
             self._listed[home] = (time.monotonic(), found)
-        return frozenset(each for each in found if f"{home}/{each}" not in self._damaged)
+        return frozenset(each for each in found if not self._is_bad(f"{home}/{each}"))
+
+    def look_again(self) -> None:
+        """Let no list count that was made before."""
+        self._listed.clear()
 
     def manifest(self, name: str) -> Manifest | None:
         """Return what is there of an artifact, None of none or of a damaged one."""
-        if name in self._damaged:
+        if self._is_bad(name):
             return None
         try:
             return self._asked(lambda: self._manifest(name), None)
@@ -277,7 +283,8 @@ class SharedStore:
         reached("artifact put there, not named")
         self._place.write(manifest.to_bytes(), manifest_place(name))
         reached("artifact put there")
-        self._damaged.discard(name)
+        self._damaged.pop(name, None)
+        self._listed.pop(name.rpartition("/")[0], None)
         self.traffic.put += 1
         self.traffic.put_bytes += manifest.num_bytes
         self.traffic.put_seconds += time.perf_counter() - began
@@ -323,8 +330,12 @@ class SharedStore:
             " what is made stays in .runner/"
         )
 
+    def _is_bad(self, name: str) -> bool:
+        at = self._damaged.get(name)
+        return at is not None and time.monotonic() - at < DAMAGED_SECONDS
+
     def _is_damaged(self, name: str, fault: str) -> None:
-        self._damaged.add(name)
+        self._damaged[name] = time.monotonic()
         self.patience.say(f"{name} at {self.patience.address} is damaged ({fault}): it is not used")
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from runner.artifacts.arrays import look_whole
-from runner.artifacts.exchange import elsewhere
+from runner.artifacts.exchange import elsewhere, look_again
 from runner.artifacts.states import names_of_states, resume_points
 from runner.bind.bound_request import BoundRequest
 from runner.bind.late_numerics import LateNumerics
@@ -59,6 +59,7 @@ def find_facts(
     stages |= {each.key: each for each in features_of(naive.stages).values()}
     produced = {name for stage in stages.values() for name in stage.produces}
     produced |= {each.logits for each in stages.values() if _may_read_logits(each)}
+    look_again(stored)
     lying = frozenset(name for name in stored.maybe_there(produced) if lies_here(stored, name))
     artifacts = lying | elsewhere(stored, produced - lying)
     if database is None:

@@ -163,7 +163,7 @@ def what_makes(
 
 def lie_there(artifacts: Artifacts, names: Collection[str]) -> bool:
     """Return whether any of some artifacts lies in ``.runner/`` or in the shared store."""
-    return any(map(artifacts.lies_there, names)) or bool(elsewhere(artifacts, names))
+    return any(map(artifacts.lies_there, names)) or bool(elsewhere(artifacts, names, fresh=True))
 
 
 def _read(artifacts: Artifacts, name: str, digest: str | None) -> tuple[NamedArrays | None, str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from runner.artifacts.exchange import elsewhere, read_whole
+from runner.artifacts.exchange import read_whole
 from runner.bind.commands import make_again
 from runner.bind.named_runs import find_record
 from runner.bind.pretrained import find_recorded
@@ -166,7 +166,7 @@ def _tensors(
     stored = home.artifacts(database)
     path = stored.path(name)
     what = "damaged" if path.exists() else "gone"
-    if path.exists() or elsewhere(stored, [name]):
+    if path.exists() or stored.shared is not None:
         from runner.engine.network.whole_weights import whole_weights
 
         digest = artifact_digests(database, [name]).get(name)

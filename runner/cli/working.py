@@ -10,6 +10,7 @@ import typer
 from runner.cli.formatting import pluralize
 from runner.cli.options import (
     AcceptMixed,
+    ArtifactsAt,
     CacheLimit,
     Data,
     Db,
@@ -33,6 +34,7 @@ def worker(
     threads: Threads = None,
     db: Db = None,
     data: Data = None,
+    artifacts: ArtifactsAt = None,
     max_hours: Annotated[
         float | None,
         typer.Option(min=0, metavar="HOURS", help="Stop after so long, at a checkpoint."),
@@ -71,6 +73,7 @@ def worker(
                 device=device,
                 threads=threads,
                 data=data,
+                artifacts=artifacts,
                 checkpoint_seconds=checkpoint_seconds,
                 deterministic=deterministic,
                 accept_mixed=accept_mixed,

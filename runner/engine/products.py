@@ -41,8 +41,6 @@ def is_there(artifacts: Artifacts, name: str, digest_of: DigestOf) -> bool:
 
     Of these, what is shared and not here, or not whole here, is brought here.
     """
-    if not lies_there(artifacts, name):
-        return False
     match kind_of(name):
         case "weights":
             from runner.engine.network.whole_weights import whole_weights
@@ -57,7 +55,7 @@ def is_there(artifacts: Artifacts, name: str, digest_of: DigestOf) -> bool:
             digest = digest_of(name)
             return read_whole(artifacts, name, lambda path: look_whole_arrays(path, digest))
         case _:
-            return True
+            return lies_there(artifacts, name)
 
 
 def needed_to_check(names: Iterable[str]) -> set[str]:

@@ -15,6 +15,7 @@ from runner.core.errors import Interrupted
 from runner.core.moments import reached
 from runner.core.stages import Stage, Train
 from runner.engine.products import is_there
+from runner.execute.nearness import Nearness
 from runner.execute.plan_execution import PlanExecution, StageTask
 from runner.execute.schedule import Schedule
 from runner.execute.stage_worker import Answer, NotTogether, StageResult, StageWorker
@@ -33,7 +34,7 @@ from runner.store.progress import (
     readers_with_results,
 )
 from runner.store.results import record_result
-from runner.store.running import held_stages
+from runner.store.running import are_others_at_work, held_stages
 
 WAIT_SECONDS = 0.5
 PASS_SECONDS = 0.2
@@ -59,6 +60,9 @@ class Coordinator:
             for key in evaluations:
                 self._measured_runs.setdefault(key, []).append(run)
         self._failures = failed_attempts(self._database)
+        self._near = Nearness(
+            self._artifacts, self._digest_of, lambda: are_others_at_work(self._database)
+        )
         self._waited_for = ""
         self._moved = False  # whether a pass through the plan has ended anything
         self._longest = seconds_to_end(plan, execution.facts) if execution.longest_first else {}
@@ -127,6 +131,8 @@ class Coordinator:
         for stages in self._in_order(self._schedule.together()):
             ready = [each for each in stages if self._schedule.standing(each) != "waiting"]
             if len(ready) == len(stages) or (ready and without_waiting):
+                if self._near.leaves(ready):
+                    continue
                 self._try(ready)
             if self._longest and self._moved and time.monotonic() - began > PASS_SECONDS:
                 return  # what has become ready meanwhile may be longer
@@ -171,7 +177,9 @@ class Coordinator:
             self._database, stage.key, again, task.failures, in_the_way=task.in_the_way
         )
         if answer is None:
-            return None if self._is_trained_elsewhere(stage) else task
+            if self._is_trained_elsewhere(stage) or self._lacks(stage):
+                return None
+            return task
         self._learn(stage, answer)
         return None
 
@@ -182,6 +190,13 @@ class Coordinator:
             if self._others.has_epochs_of(stage):
                 self._to_plan_anew.add(stage.key)
         return stage.key in self._to_plan_anew
+
+    def _lacks(self, stage: Stage) -> bool:
+        """Return whether weights are nowhere that it looks at: a new plan makes them again."""
+        lacks = self._near.lacks(stage)
+        if lacks:
+            self._to_plan_anew.add(stage.key)
+        return lacks is not False
 
     def _learn(self, stage: Stage, answer: Answer) -> None:
         """Note what became of a stage."""

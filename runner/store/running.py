@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from runner.artifacts.process import host
 from runner.core.reader import Reader, replayed
 from runner.store.claims import Moment, is_held
 from runner.store.database import Database
@@ -27,6 +28,14 @@ def held_stages(database: Database, alive: bool = False) -> set[str]:
     """
     with database.read() as connection:
         return _held(connection, alive)
+
+
+def are_others_at_work(database: Database) -> bool:
+    """Return whether a living process of another machine has claimed a stage."""
+    here, moment = host(), Moment.now()
+    with database.read() as connection:
+        rows = connection.execute(sa.select(claims).where(claims.c.host != here)).all()
+    return any(is_held(row, moment) for row in rows)
 
 
 def _held(connection: sa.Connection, alive: bool) -> set[str]:

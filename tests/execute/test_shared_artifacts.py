@@ -13,6 +13,7 @@ import pytest
 from analysed_grids import ASKED, ENDED
 from forks import OUTPUT, Forks, KillAt
 from grids import Undisturbed, ask, left_in, write_grid
+from planted import at_moment
 from stage_log import do_spec
 from test_features_of_runs import FROZEN
 
@@ -234,6 +235,22 @@ def test_a_store_that_fails_midway_is_said_once_and_nothing_is_lost(
     assert told == [f"{store} cannot be reached ({reset}): going on without it"]
     assert log.notes[-1].endswith(f"in .runner/ and could not be put to {store}")
     assert list((tmp_path / ".runner" / "weights").rglob("*.safetensors"))
+
+
+def test_weights_that_are_lost_before_they_are_evaluated_are_trained_again(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+
+    def lose() -> None:
+        shutil.rmtree(tmp_path / ".runner" / "weights")
+        (blob,) = blobs(store, "weights")
+        blob.write_bytes(blob.read_bytes()[:-1] + b"?")
+
+    with at_moment("outcome recorded", lose, call=2):
+        log, summary = do_spec(tmp_path / "small.yaml", SMALL, artifacts=str(store))
+    assert list(summary.statuses.values()) == ["done"]
+    assert sorted(ask(tmp_path, DONE)) == [("evaluate", 1), ("prepare", 1), ("train", 2)]
+    assert any("is damaged (" in note for note in log.notes)
 
 
 def test_artifacts_of_one_machine_serve_another_without_its_folder(tmp_path: Path) -> None:

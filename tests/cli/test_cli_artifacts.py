@@ -1,0 +1,90 @@
+"""`--artifacts`, RUNNER_ARTIFACTS and `[tool.runner] artifacts`: where artifacts are shared."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from commands import TINY, Call
+
+ONE = ("--only", "slow", "--only", "seed=0")
+
+
+@pytest.fixture(autouse=True)
+def spec(monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("RUNNER_ARTIFACTS", raising=False)
+    path = Path("tiny.yaml")
+    path.write_text(TINY)
+    return path
+
+
+@pytest.fixture
+def store() -> Path:
+    path = Path("store").absolute()
+    path.mkdir()
+    return path
+
+
+def kinds(store: Path) -> set[str]:
+    return {each.name for each in store.iterdir()}
+
+
+def test_option_variable_and_project_name_the_place(
+    call: Call, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert call("run", "tiny.yaml", *ONE).code == 0
+    assert kinds(store) == set()
+    assert call("run", "tiny.yaml", *ONE, "--rerun", "--artifacts", "store").code == 0
+    assert {"states", "weights", "logits"} <= kinds(store)
+    shutil.rmtree(store)
+    store.mkdir()
+    monkeypatch.setenv("RUNNER_ARTIFACTS", "store")
+    assert call("run", "tiny.yaml", *ONE, "--rerun").code == 0
+    assert "weights" in kinds(store)
+    monkeypatch.delenv("RUNNER_ARTIFACTS")
+    shutil.rmtree(store)
+    store.mkdir()
+    Path("pyproject.toml").write_text('[tool.runner]\nartifacts = "store"\n')
+    assert call("run", "tiny.yaml", *ONE, "--rerun").code == 0
+    assert "weights" in kinds(store)
+
+
+def test_other_commands_find_what_is_shared(
+    call: Call, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNNER_ARTIFACTS", str(store))
+    assert call("run", "tiny.yaml", *ONE).code == 0
+    shutil.rmtree(".runner")
+    told = call("export", "tiny:0:0", "--out", "net.safetensors")
+    assert told.code == 0, told.err
+    assert Path("net.safetensors").exists()
+
+
+def test_a_worker_shares_too(call: Call, store: Path) -> None:
+    assert call("run", "tiny.yaml", *ONE, "--workers", "0").code == 0
+    assert call("worker", "--artifacts", store).code == 0
+    assert "weights" in kinds(store)
+
+
+@pytest.mark.parametrize("command", [("run", "tiny.yaml"), ("plan", "tiny.yaml"), ("worker",)])
+def test_a_place_that_is_not_there_is_an_error_before_any_work(
+    call: Call, command: tuple[str, ...]
+) -> None:
+    call("run", "tiny.yaml", "--workers", "0")
+    told = call(*command, "--artifacts", "gone")
+    assert told.code == 2
+    assert f"there is no folder {Path('gone').absolute()} for artifacts" in told.err
+    assert not Path(".runner/pixels").exists()
+
+
+def test_a_project_with_another_value_is_an_error(call: Call) -> None:
+    Path("pyproject.toml").write_text("[tool.runner]\nartifacts = ['store']\n")
+    told = call("run", "tiny.yaml")
+    assert told.code == 2
+    assert "pyproject.toml: [tool.runner] artifacts is ['store']" in told.err
+
+
+def test_a_password_is_neither_taken_nor_printed(call: Call) -> None:
+    told = call("run", "tiny.yaml", "--artifacts", "s3://key:secret@bucket/x")
+    assert told.code == 2
+    assert "the s3:// address for artifacts holds more than a place" in told.err
+    assert "secret" not in told.err + told.out
