@@ -20,7 +20,8 @@ and progress to standard error.
 | 0 | done, diverged runs included |
 | 1 | some runs failed, or files could not be read |
 | 2 | wrong usage, or a wrong spec: nothing was started |
-| 130 | stopped by Ctrl-C |
+| 75 | the time was over and more is to do: the same command goes on |
+| 130 | stopped by Ctrl-C or SIGTERM |
 """
 
 

@@ -1,7 +1,7 @@
 """The application: its commands, exit codes and error messages.
 
 Exit codes: 0 done (diverged runs included), 1 some runs failed or files could not be read, 2 wrong
-usage or spec, 130 stopped.
+usage or spec, 75 the time was over and more is to do, 130 stopped.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from runner.cli import (
     working,
 )
 from runner.cli.code_option import takes_code
-from runner.core.errors import DiskFull, RunnerError, is_full_disk
+from runner.core.errors import DiskFull, Interrupted, RunnerError, is_full_disk
 
 app = typer.Typer(
     name="runner",
@@ -124,4 +124,4 @@ def main() -> None:
 
 
 def _prefix(error: RunnerError) -> str:
-    return "" if error.exit_code == 130 else "error: "
+    return "" if isinstance(error, Interrupted) else "error: "

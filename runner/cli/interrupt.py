@@ -1,4 +1,10 @@
-"""Ctrl-C: once stops after the current step, twice at once."""
+"""Requests to stop: Ctrl-C, and the signals of a scheduler.
+
+Ctrl-C (SIGINT) and SIGTERM stop after the current step; so does SIGUSR1, by which a scheduler says
+that the time of a job is over soon. A second Ctrl-C stops at once, and so does SIGTERM after
+another signal. Either of a scheduler's signals that comes twice counts once: it may reach a process
+by itself and by way of the script that started it.
+"""
 
 from __future__ import annotations
 
@@ -9,22 +15,30 @@ from typing import Any
 
 import typer
 
+from runner.core.errors import Interrupted, TimeOver
+
 STOPPED = 130
+TIME_IS_OVER = signal.SIGUSR1
 
 
 class StopRequest:
-    """A context in which SIGINT and SIGTERM are requests to stop; call it to ask for one."""
+    """A context in which signals are requests to stop; call it to ask for one."""
 
     def __init__(self) -> None:
-        self._asked = False
+        self._by = 0
         self._before: dict[int, Any] = {}
 
     def __call__(self) -> bool:
         """Return whether a stop was requested."""
-        return self._asked
+        return self._by != 0
+
+    def error(self, found: str, hint: str = "") -> Interrupted:
+        """Return the error that a stop ends with, whose exit code tells who asked for it."""
+        kind = TimeOver if self._by == TIME_IS_OVER else Interrupted
+        return kind(found, hint=hint)
 
     def __enter__(self) -> StopRequest:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, TIME_IS_OVER):
             self._before[number] = signal.signal(number, self._handle)
         return self
 
@@ -33,12 +47,14 @@ class StopRequest:
             signal.signal(number, handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self._asked and _is_importing(frame):
+        if self._by and (number == TIME_IS_OVER or number == self._by != signal.SIGINT):
+            return
+        if self._by and _is_importing(frame):
             os.write(2, b"stopped\n")
             os._exit(STOPPED)  # an exception there may be swallowed, or become another
-        if self._asked:
+        if self._by:
             raise KeyboardInterrupt
-        self._asked = True
+        self._by = number
         typer.echo("\nstopping after the current step; Ctrl-C again stops at once", err=True)
 
 

@@ -143,7 +143,7 @@ def run(
     except Interrupted as interrupted:
         command = " ".join(shlex.quote(word) for word in ["runner", *sys.argv[1:]])
         hint = f"what has ended is kept; go on with: {command}"
-        raise Interrupted(interrupted.found, hint=hint) from None
+        raise stop.error(interrupted.found, hint) from None
     except KeyboardInterrupt:
         raise Interrupted("stopped at once; the stage in progress is redone later") from None
     for table in summary.tables:

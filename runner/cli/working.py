@@ -26,7 +26,8 @@ Examples:
   runner worker                        (what is wanted in results.db)
   runner worker --db grid.db --device cuda:1
   runner worker --max-hours 4 --wait   (also what is asked for later)
-Stop with Ctrl-C; another worker, or the same command again, goes on."""
+Stop with Ctrl-C; another worker, or the same command again, goes on. When the
+time of --max-hours is over and more is to do, the exit code is 75."""
 
 
 def worker(
@@ -57,7 +58,7 @@ def worker(
     from runner import api
     from runner.cli.interrupt import StopRequest
     from runner.cli.progress import ProgressOfRun
-    from runner.core.errors import Interrupted
+    from runner.core.errors import Interrupted, TimeOver
 
     started = time.monotonic()
     try:
@@ -80,6 +81,8 @@ def worker(
                 cache_limit=cache_limit,
                 download=not no_download,
             )
+    except Interrupted as interrupted:
+        raise stop.error(interrupted.found) from None
     except KeyboardInterrupt:
         raise Interrupted("stopped at once; the stage in progress is redone later") from None
     ended = [
@@ -92,5 +95,7 @@ def worker(
     if summary.left:
         why = "; the time was over" if summary.was_stopped else ""
         typer.echo(f"{pluralize(summary.left, 'run')} left{why}", err=True)
-    if "failed" in summary.statuses.values() or (summary.left and not summary.was_stopped):
+    if summary.left and summary.was_stopped:
+        raise typer.Exit(TimeOver.exit_code)
+    if "failed" in summary.statuses.values() or summary.left:
         raise typer.Exit(1)

@@ -13,6 +13,7 @@
     │   └── DamagedDatabase     2   what is in the database is not what was recorded
     ├── ClaimLost               1   another process took this stage over
     └── Interrupted             130 asked to stop
+        └── TimeOver            75  its time is over, and more is to do
 
 Every message says what was found, what is allowed, and what to do about it. Owns the printed form.
 """
@@ -218,6 +219,15 @@ class Interrupted(RunnerError):
     """The user asked to stop."""
 
     exit_code = 130
+
+
+class TimeOver(Interrupted):
+    """A process has had the time that a scheduler gave it, and more is to do.
+
+    75 is what sysexits.h calls a temporary failure, after which the same command is tried again.
+    """
+
+    exit_code = 75
 
 
 def is_full_disk(error: BaseException) -> bool:

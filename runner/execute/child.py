@@ -266,10 +266,10 @@ class _Telling(NullListener):
 def _serve(setup: WorkerSetup, pipe: Connection[Any, Any], stop: Event, parent: int) -> None:
     """Do one stage after another, until the parent ends it, or is gone.
 
-    Ctrl-C is the parent's: it asks to stop. So is SIGTERM, which a scheduler sends to both.
+    Ctrl-C is the parent's: it asks to stop. So are the signals that a scheduler sends to both.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
     from runner.execute.worker import Worker
 
     def should_stop() -> bool:

@@ -84,6 +84,26 @@ def test_first_signal_asks_and_a_second_stops_at_once(
     assert signal.getsignal(signal.SIGINT) == before
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_of_a_scheduler_that_comes_twice_counts_once(number: signal.Signals) -> None:
+    with StopRequest() as stop:
+        for _ in range(3):
+            os.kill(os.getpid(), number)
+        assert stop()
+        os.kill(os.getpid(), signal.SIGUSR1)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+        assert stop.error("stopped").exit_code == {signal.SIGTERM: 130, signal.SIGUSR1: 75}[number]
+
+
+def test_sigterm_at_the_end_of_the_time_stops_at_once_what_was_asked_before() -> None:
+    with StopRequest() as stop:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        assert stop()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
 def test_stopping_at_once_says_so_and_exits_with_130(
     fresh: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
