@@ -117,7 +117,7 @@ def check_finished_grids(connection: sa.Connection, experiment_id: int | None = 
         for row in rows
         if finished_grid_key(row.document, row.cells) != row.key
     ]
-    return _checked("earlier versions", (row.key for row in rows), problems)
+    return _checked("versions", (row.key for row in rows), problems)
 
 
 def check_runs(connection: sa.Connection, keys: Collection[str] | None = None) -> Checked:

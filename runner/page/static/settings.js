@@ -5,8 +5,18 @@
   const { element, drawn } = Page;
   const [WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [640, 300, 64, 24, 16, 46];
 
-  // Places of values along an axis: numbers by size (or by order of magnitude), others in order.
-  function axis(values, from, to, words) {
+  // Ticks whose texts do not touch one another.
+  function apart(ticks, gap) {
+    const kept = [];
+    for (const tick of ticks) {
+      if (!kept.length || Math.abs(tick[0] - kept[kept.length - 1][0]) >= gap) kept.push(tick);
+    }
+    return kept;
+  }
+
+  // Places of values along an axis: numbers by size (or by order of magnitude), others in order;
+  // `gap` is what the text of a tick needs.
+  function axis(values, from, to, words, gap) {
     const known = [...new Set(values.map((each) => JSON.stringify(each)))].map((each) => JSON.parse(each));
     const numbers = known.filter((each) => typeof each === "number");
     if (numbers.length === known.length && numbers.length > 1) {
@@ -16,12 +26,12 @@
       const at = isLog ? Math.log : (value) => value;
       const place = (value) => from + ((at(value) - at(low)) / (at(high) - at(low))) * (to - from);
       const steps = numbers.length <= 8 ? numbers : [0, 0.25, 0.5, 0.75, 1].map((each) => numbers[Math.round(each * (numbers.length - 1))]);
-      return { place, ticks: steps.map((value) => [place(value), words(value)]) };
+      return { place, ticks: apart(steps.map((value) => [place(value), words(value)]), gap) };
     }
     const order = new Map(known.map((each, index) => [JSON.stringify(each), index]));
     const step = (to - from) / Math.max(known.length, 1);
     const place = (value) => from + step * (order.get(JSON.stringify(value)) + 0.5);
-    return { place, ticks: known.map((value) => [place(value), Page.value(value).slice(0, 18)]) };
+    return { place, ticks: apart(known.map((value) => [place(value), Page.value(value).slice(0, 18)]), gap) };
   }
 
   function opened(point) {
@@ -30,11 +40,11 @@
 
   function scatter(data, path, metric) {
     const points = data.points.filter((point) => typeof point.metrics[metric] === "number");
-    const across = axis(points.map((point) => point.settings[path]), LEFT, WIDTH - RIGHT, Page.setting);
-    const up = axis(points.map((point) => point.metrics[metric]), HEIGHT - BOTTOM, TOP, Page.number);
+    const across = axis(points.map((point) => point.settings[path]), LEFT, WIDTH - RIGHT, Page.setting, 48);
+    const up = axis(points.map((point) => point.metrics[metric]), HEIGHT - BOTTOM, TOP, Page.number, 14);
     const picture = drawn("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "drawing" });
     for (const [x, text] of across.ticks) picture.append(drawn("text", { x, y: HEIGHT - BOTTOM + 18, "text-anchor": "middle" }, text));
-    for (const [y, text] of up.ticks.slice(0, 6)) {
+    for (const [y, text] of up.ticks) {
       picture.append(drawn("line", { x1: LEFT, x2: WIDTH - RIGHT, y1: y, y2: y, class: "grid" }));
       picture.append(drawn("text", { x: LEFT - 8, y: y + 4, "text-anchor": "end" }, text));
     }
@@ -52,7 +62,7 @@
     const picture = drawn("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "drawing" });
     const axes = columns.map(([name, of], index) => {
       const x = LEFT + (index * (WIDTH - LEFT - RIGHT - 40)) / (columns.length - 1);
-      const { place, ticks } = axis(points.map(of), HEIGHT - BOTTOM, TOP + 6, index < columns.length - 1 ? Page.setting : Page.number);
+      const { place, ticks } = axis(points.map(of), HEIGHT - BOTTOM, TOP + 6, index < columns.length - 1 ? Page.setting : Page.number, 14);
       return { x, name, of, place, ticks };
     });
     const values = points.map((point) => point.metrics[metric]);
@@ -66,7 +76,7 @@
     for (const each of axes) {
       picture.append(drawn("line", { x1: each.x, x2: each.x, y1: TOP, y2: HEIGHT - BOTTOM, class: "axis" }));
       picture.append(drawn("text", { x: each.x, y: HEIGHT - 14, "text-anchor": "middle", class: "name" }, each.name));
-      for (const [y, text] of each.ticks.slice(0, 8)) picture.append(drawn("text", { x: each.x + 6, y: y + 4 }, text));
+      for (const [y, text] of each.ticks) picture.append(drawn("text", { x: each.x + 6, y: y + 4 }, text));
     }
     return picture;
   }
