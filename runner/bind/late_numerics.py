@@ -10,6 +10,8 @@ from collections.abc import Collection
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from runner.bind.slots import cores_of_each, first_device
+
 if TYPE_CHECKING:
     from runner.bind.request import Request
     from runner.engine.numerics import Numerics
@@ -27,12 +29,12 @@ class LateNumerics:
         Raises:
             UsageError: when nothing is called so; that there is none here is told by what needs it.
         """
-        self._device, self._threads = request.device, request.threads
-        self._deterministic = request.deterministic
-        if self._device is not None and not KNOWN.fullmatch(self._device):
-            from runner.engine.device import choose_device
+        self._request, self._device = request, first_device(request)
+        for name in request.devices:
+            if not KNOWN.fullmatch(name):
+                from runner.engine.device import choose_device
 
-            choose_device(self._device)
+                choose_device(name)
 
     @cached_property
     def begun(self) -> Numerics:
@@ -44,7 +46,8 @@ class LateNumerics:
         from runner.engine.device import choose_device
         from runner.engine.numerics import begin_numerics
 
-        return begin_numerics(choose_device(self._device), self._threads, self._deterministic)
+        cores = cores_of_each(self._request)
+        return begin_numerics(choose_device(self._device), cores, self._request.deterministic)
 
     @property
     def device_name(self) -> str:

@@ -13,8 +13,11 @@ from typing import Any, TypeVar
 from runner.core.errors import UsageError, nearest
 from runner.core.plan import DEFAULT_CACHE_LIMIT
 
-EXECUTOR_NAMES = ("local", "process")
+EXECUTOR_NAMES = ("local", "process", "workers")
 """As in ``execute.EXECUTORS``, which takes seconds to import; a test compares them."""
+
+FEWEST = 2
+"""Workers of the executor of this name, where no number is given."""
 
 TEXTS = ("specs", "only", "sets", "runs", "disable")
 """Fields that hold several values; one value by itself is also taken."""
@@ -37,14 +40,17 @@ class Request:
         limit: the most runs that are done now.
         retry_failed: do failed runs again.
         rerun: do runs that have a result once more, as a further repetition.
-        device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``; the CUDA GPU when there is one.
-        threads: the most CPU threads; those of all cores when not given.
+        device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``; the CUDA GPU when there is one. Several, as
+            ``cuda:0,cuda:1``, have a worker each.
+        threads: the most CPU threads, of each worker; those of all cores when not given, divided
+            between the workers.
         db: the database; results.db when not given.
         data: folder in which data sets are looked for; RUNNER_DATA when not given.
         artifacts: folder or URL where artifacts are shared with other machines, "" for none;
             RUNNER_ARTIFACTS, or `[tool.runner] artifacts` of the project, when not given.
         executor: name of the executor.
-        workers: 0 to record what is wanted and leave it to workers; None for this process.
+        workers: how many processes do the stages; 0 records what is wanted and leaves it to other
+            workers; None is one for each device, or this process.
         checkpoint_seconds: seconds of finished epochs that a kill may lose.
         deterministic: let a GPU repeat itself to the byte; a CPU does anyway.
         accept_mixed: go on from checkpoints of another device, torch or number of threads.
@@ -84,7 +90,8 @@ class Request:
         """Make tuples of lists and of single values; check what no type tells.
 
         Raises:
-            UsageError: for an executor that there is not, or a limit below 1.
+            UsageError: for an executor that there is not, a limit below 1, or workers or devices
+                that cannot be.
         """
         if self.limit is not None and self.limit < 1:
             raise UsageError(f"limit is {self.limit}", allowed="at least 1")
@@ -94,8 +101,38 @@ class Request:
                 allowed=", ".join(EXECUTOR_NAMES),
                 suggestion=nearest(self.executor, EXECUTOR_NAMES),
             )
+        if self.workers is not None and self.workers < 0:
+            raise UsageError(f"there are {self.workers} workers", allowed="at least 0")
+        if self.num_workers > 1 and self.executor == "process":
+            raise UsageError("the executor 'process' is one process", allowed="local, workers")
+        _check_devices(self.devices)
         for name in TEXTS:
             object.__setattr__(self, name, several(getattr(self, name)))
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The devices that were named."""
+        return () if self.device is None else tuple(self.device.split(","))
+
+    @property
+    def num_workers(self) -> int:
+        """How many processes do the stages at once, at least 1."""
+        if self.workers is not None:
+            return max(1, self.workers)
+        return FEWEST if self.executor == "workers" else max(1, len(self.devices))
+
+    @property
+    def executor_name(self) -> str:
+        """The executor that is meant: several workers have one of their own."""
+        return "workers" if self.num_workers > 1 else self.executor
+
+
+def _check_devices(devices: Sequence[str]) -> None:
+    listed = ",".join(devices)
+    if len(set(devices)) < len(devices):
+        raise UsageError(f"device {listed} names one twice", hint="workers says how many")
+    if len({name.partition(":")[0] for name in devices}) > 1:
+        raise UsageError(f"device {listed} names several kinds", allowed="as cuda:0,cuda:1")
 
 
 Asked = Request | str | Path | Iterable[str | Path]

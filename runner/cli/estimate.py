@@ -25,11 +25,13 @@ class _Current:
         stage: it.
         first: the epochs that it had when it first told of any, -1 before.
         standing: the epochs that it has, those of earlier processes included.
+        began: when it first told of any, by a monotonic clock.
     """
 
     stage: Train
     first: float = -1.0
     standing: float = 0.0
+    began: float = 0.0
 
     @property
     def trained(self) -> float:
@@ -38,7 +40,7 @@ class _Current:
 
 
 class Estimate:
-    """Follows the trainings of a plan, one at a time or several together."""
+    """Follows the trainings of a plan: one at a time, several together, or by several workers."""
 
     def __init__(self, wanted: PlannedRuns) -> None:
         trainings = (stage for stage in wanted.plan.stages if isinstance(stage, Train))
@@ -47,11 +49,19 @@ class Estimate:
         self._measured: dict[str, tuple[float, float]] = {}
         self._current: dict[str, _Current] = {}
         self._began = 0.0
+        self._workers = wanted.bound.request.num_workers
 
     @property
     def together(self) -> int:
         """How many trainings are at work."""
         return len(self._current)
+
+    @property
+    def at_work(self) -> str:
+        """The same in words, "" where it is one."""
+        number = self.together
+        how = "together" if self._workers == 1 else "at once"
+        return f"{number} trainings {how}" if number > 1 else ""
 
     def began(self, stage: Stage) -> None:
         """Note that a stage starts in this process."""
@@ -67,8 +77,10 @@ class Estimate:
         if current.first < 0:
             if all(each.first < 0 for each in self._current.values()):
                 self._began = time.monotonic()
-            current.first = epochs_done
+            current.first, current.began = epochs_done, time.monotonic()
         current.standing = epochs_done
+        if self._workers > 1:
+            return
         for other in self._current.values():  # they go on together: none is behind for long
             if other.first >= 0:
                 other.standing = max(other.standing, min(epochs_done, other.stage.last_epoch))
@@ -89,7 +101,7 @@ class Estimate:
 
     def left(self) -> str:
         """Return the remaining time in words, "" when nothing is left or was ever measured."""
-        total, unknown = 0.0, 0
+        total, unknown, longest = 0.0, 0, 0.0
         for stage in self._left.values():
             seconds = self._seconds_an_epoch(stage)
             current = self._current.get(stage.key)
@@ -97,7 +109,9 @@ class Estimate:
             if current is not None:
                 epochs = stage.last_epoch - current.standing
             unknown += seconds is None
-            total += 0.0 if seconds is None else seconds * max(epochs, 0.0)
+            takes = 0.0 if seconds is None else seconds * max(epochs, 0.0)
+            total, longest = total + takes, max(longest, takes)
+        total = max(longest, total / self._workers)
         if unknown == len(self._left):
             return ""
         more = f" and {pluralize(unknown, 'training')} never measured" if unknown else ""
@@ -112,7 +126,19 @@ class Estimate:
             for each in self._current.values()
             if each.stage.cost_key == stage.cost_key and each.first >= 0
         ]
+        if self._workers > 1:
+            return self._seconds_of_workers(stage) or self._recorded.get(stage.cost_key)
         trained = sum(told) / len(told) if told else 0.0
         if trained > ENOUGH_EPOCHS:  # of each of those that are at work, as they go on together
             return (time.monotonic() - self._began) / trained / len(self._current)
         return self._recorded.get(stage.cost_key)
+
+    def _seconds_of_workers(self, stage: Stage) -> float | None:
+        """Return the seconds of an epoch of those at work that cost the same, None of none yet."""
+        now = time.monotonic()
+        speeds = [
+            (now - each.began) / each.trained
+            for each in self._current.values()
+            if each.stage.cost_key == stage.cost_key and each.trained > ENOUGH_EPOCHS
+        ]
+        return sum(speeds) / len(speeds) if speeds else None

@@ -79,6 +79,16 @@ Device = Annotated[
         show_default="the CUDA GPU when there is one",
     ),
 ]
+Devices = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        metavar="DEVICE[,DEVICE…]",
+        help="cpu, cuda, cuda:1 or mps; several, as cuda:0,cuda:1, have a worker each at least."
+        " With --workers, auto is all GPUs.",
+        show_default="the CUDA GPU when there is one",
+    ),
+]
 
 ArtifactsAt = Annotated[
     str | None,

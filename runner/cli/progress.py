@@ -89,7 +89,7 @@ class PlainProgress:
         elif not progress.epoch and progress.done:
             left = (now - self._began) * (progress.total - progress.done) / progress.done
             text += f", {show_seconds(left)} more"
-        parts = [text, _others(self._estimate.together), self._estimate.left()]
+        parts = [text, self._estimate.at_work, self._estimate.left()]
         self._say("; ".join(part for part in parts if part))
 
     def on_stage_left(self, stage: Stage) -> None:
@@ -163,7 +163,7 @@ class LiveProgress:
             return
         self._shown, self._shown_at = stage.key, now
         name = self._names.of(stage)
-        if others := _others(self._estimate.together):
+        if others := self._estimate.at_work:
             name = f"{name} ({others})"
         detail = standing(progress)
         self._bars.update(self._run, description=name, completed=done, total=total, detail=detail)
@@ -200,11 +200,6 @@ class LiveProgress:
     def close(self) -> None:
         """Remove the lines."""
         self._bars.stop()
-
-
-def _others(together: int) -> str:
-    """Return how many trainings go on together, "" where it is one."""
-    return f"{together} trainings together" if together > 1 else ""
 
 
 def epochs_done(progress: Standing) -> float:

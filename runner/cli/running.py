@@ -17,7 +17,7 @@ from runner.cli.options import (
     Data,
     Db,
     Deterministic,
-    Device,
+    Devices,
     Disable,
     Limit,
     NoShare,
@@ -57,7 +57,7 @@ def run(
     limit: Limit = None,
     retry_failed: RetryFailed = False,
     rerun: Rerun = False,
-    device: Device = None,
+    device: Devices = None,
     threads: Threads = None,
     db: Db = None,
     data: Data = None,
@@ -65,8 +65,8 @@ def run(
     executor: Annotated[
         str,
         typer.Option(
-            metavar="local|process",
-            help="Do the stages in this process, or in a child that may die alone.",
+            metavar="local|process|workers",
+            help="Do the stages in this process, in a child that may die alone, or in several.",
         ),
     ] = "local",
     workers: Annotated[
@@ -74,7 +74,7 @@ def run(
         typer.Option(
             min=0,
             metavar="NUMBER",
-            help="With 0, what is wanted is recorded only: `runner worker` does it.",
+            help="Processes that do the stages; 0 only records what `runner worker` is to do.",
         ),
     ] = None,
     checkpoint_seconds: Annotated[

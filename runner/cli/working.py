@@ -15,7 +15,7 @@ from runner.cli.options import (
     Data,
     Db,
     Deterministic,
-    Device,
+    Devices,
     Threads,
 )
 from runner.core.plan import DEFAULT_CACHE_LIMIT
@@ -31,11 +31,15 @@ time of --max-hours is over and more is to do, the exit code is 75."""
 
 
 def worker(
-    device: Device = None,
+    device: Devices = None,
     threads: Threads = None,
     db: Db = None,
     data: Data = None,
     artifacts: ArtifactsAt = None,
+    slots: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="NUMBER", help="Stages at once, each in a process of its own."),
+    ] = None,
     max_hours: Annotated[
         float | None,
         typer.Option(min=0, metavar="HOURS", help="Stop after so long, at a checkpoint."),
@@ -73,6 +77,7 @@ def worker(
                 on_note=progress.on_note,
                 device=device,
                 threads=threads,
+                workers=slots,
                 data=data,
                 artifacts=artifacts,
                 checkpoint_seconds=checkpoint_seconds,

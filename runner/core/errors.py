@@ -5,6 +5,7 @@
     │   └── SpecError           2   problems in a spec, each with its position
     ├── DataError               1   data that cannot be read or prepared
     ├── StageFailed             1   one stage ended without a result; the grid goes on
+    │   └── OutOfMemory         1   it had too little memory
     ├── StoreError              1   nothing can be stored or read; no stage is to blame
     │   ├── DiskFull            1   nothing more fits on the disk
     │   ├── StoreBusy           1   another process keeps the database locked
@@ -164,6 +165,10 @@ class DataError(RunnerError):
 
 class StageFailed(RunnerError):
     """A stage ended without a result (out of memory, an unreadable file)."""
+
+
+class OutOfMemory(StageFailed):
+    """A stage had too little memory, on a device or the host."""
 
 
 class StoreError(RunnerError):

@@ -48,6 +48,11 @@ def choose_device(name: str | None) -> torch.device:
     return device
 
 
+def gpus() -> tuple[str, ...]:
+    """Return the names of all CUDA GPUs that are here."""
+    return tuple(f"cuda:{number}" for number in range(torch.cuda.device_count()))
+
+
 def device_name(device: torch.device) -> str:
     """Return the device's name for records: ``cpu``, ``mps`` or the CUDA GPU's model."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

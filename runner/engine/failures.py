@@ -13,7 +13,7 @@ from runner.artifacts.folder import INDEX
 from runner.components.own.loading import failed, is_of_own_code
 from runner.components.resolved import typed_settings
 from runner.core.artifacts import pixels_name
-from runner.core.errors import StageFailed
+from runner.core.errors import OutOfMemory, StageFailed
 from runner.core.stages import Analyse, Evaluate, ExtractFeatures, Train
 from runner.engine.arithmetic import UNREPEATABLE
 from runner.engine.context import Context
@@ -28,7 +28,7 @@ def as_failure(context: Context, stage: OnImages, error: Exception) -> Exception
     """
     if is_out_of_memory(error):
         let_go(context, error)
-        return StageFailed(out_of_memory(context, stage, error))
+        return OutOfMemory(out_of_memory(context, stage, error))
     if isinstance(error, RuntimeError) and UNREPEATABLE in str(error):
         return StageFailed(_unrepeatable(error))
     if is_of_own_code(error):

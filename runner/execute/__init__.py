@@ -5,10 +5,12 @@ from collections.abc import Callable
 from runner.execute.child import execute_in_child
 from runner.execute.local import execute_locally
 from runner.execute.plan_execution import PlanExecution
+from runner.execute.pool import execute_with_workers
 
 EXECUTORS: dict[str, Callable[[PlanExecution], bool]] = {
     "local": execute_locally,
     "process": execute_in_child,
+    "workers": execute_with_workers,
 }
 """By name; each returns when every stage has ended and every result is recorded, with True; with
 False when what is left is to be planned anew."""

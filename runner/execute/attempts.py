@@ -14,7 +14,7 @@ from typing import NoReturn
 import torch
 
 from runner.artifacts.exchange import settle, share
-from runner.core.errors import ClaimLost, Interrupted, RunnerError
+from runner.core.errors import ClaimLost, Interrupted, OutOfMemory, RunnerError
 from runner.core.moments import reached
 from runner.core.records import AttemptStatus
 from runner.core.stages import Stage
@@ -22,6 +22,7 @@ from runner.engine.context import Context, Outcome
 from runner.engine.engine import end_stage
 from runner.engine.job import StageJob
 from runner.engine.training.cohort import TogetherOutOfMemory
+from runner.execute.crowd import Crowd
 from runner.execute.heartbeat import Heartbeat
 from runner.execute.listener import Listener
 from runner.execute.recording import close_attempt, record_outcome
@@ -42,12 +43,14 @@ class Home:
         context: of the invocation.
         folder: `.runner/` as it was when the invocation began.
         listener: is told of claims that were lost.
+        crowd: the other workers on the device.
     """
 
     database: Database
     context: Context
     folder: WorkFolder
     listener: Listener
+    crowd: Crowd
 
 
 @dataclass(frozen=True)
@@ -177,6 +180,9 @@ class Attempts:
             self._home.listener.on_note(str(error))
             return None
         if isinstance(error, TogetherOutOfMemory):
+            self._close(over, "interrupted", str(error))
+            return NotTogether(str(error))
+        if isinstance(error, OutOfMemory) and self._home.crowd.lower(over.job.stage):
             self._close(over, "interrupted", str(error))
             return NotTogether(str(error))
         if not isinstance(error, Exception) or isinstance(error, Interrupted):

@@ -131,7 +131,7 @@ def execute_plan(
         if decision.rule == skip_where_weights_are_gone.__name__:
             execution.listener.on_note(decision.why)
     try:
-        return EXECUTORS[bound.request.executor](execution)
+        return EXECUTORS[bound.request.executor_name](execution)
     finally:
         if shared is not None:
             shared.uploads.finish()

@@ -48,12 +48,17 @@ def execute_in_child(execution: PlanExecution) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Failure:
+class Failure:
     """An error of the child, by the name of its class in ``core.errors``."""
 
     name: str
     message: str
     parts: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, error: RunnerError) -> Failure:
+        """Return an error as plain values."""
+        return cls(type(error).__name__, str(error), dict(error.__dict__))
 
     def raised(self) -> RunnerError:
         """Return the error; one of another kind as a plain one."""
@@ -81,7 +86,7 @@ class _ChildGone(Exception):
 
 
 @contextmanager
-def _not_from_current_folder() -> Iterator[None]:
+def not_from_current_folder() -> Iterator[None]:
     """Let processes that start meanwhile import nothing because it lies in the current folder.
 
     multiprocessing starts them by ``python -c``, which looks for modules there first, Python's own
@@ -131,7 +136,7 @@ class ChildWorker:
     def _start(self) -> None:
         spawning = multiprocessing.get_context("spawn")
         self._pipe, theirs = spawning.Pipe()
-        with _not_from_current_folder():
+        with not_from_current_folder():
             self._stop = spawning.Event()
             self._child = spawning.Process(
                 target=_serve,
@@ -166,7 +171,7 @@ class ChildWorker:
         with suppress(_ChildGone):
             self._send(((), []))
             while not isinstance(told := self._receive(), _Finished):
-                if isinstance(told, _Failure):
+                if isinstance(told, Failure):
                     raise told.raised()
                 if told is not None:
                     _, _, values = told
@@ -192,7 +197,7 @@ class ChildWorker:
             if self._should_stop():
                 self._stop.set()
             told: Any = self._receive()
-            if isinstance(told, _Failure):
+            if isinstance(told, Failure):
                 raise told.raised()
             if isinstance(told, _Finished):
                 return
@@ -237,7 +242,7 @@ class ChildWorker:
             ended(stage, result if is_alone else NotTogether(message))
 
 
-class _Telling(NullListener):
+class Telling(NullListener):
     """Sends what a worker tells to the parent; one that is gone is told nothing.
 
     The stage is then stopped, not failed: the worker asks whether to stop after every step.
@@ -247,15 +252,19 @@ class _Telling(NullListener):
         self._pipe = pipe
 
     def on_stage_start(self, stage: Stage) -> None:
+        """Tell it."""
         self._tell(("on_stage_start", stage.key, ()))
 
     def on_stage_progress(self, stage: Stage, progress: Progress) -> None:
+        """Tell it."""
         self._tell(("on_stage_progress", stage.key, (progress,)))
 
     def on_note(self, note: str) -> None:
+        """Tell it."""
         self._tell(("on_note", "", (note,)))
 
     def ended(self, stage: Stage, answer: Answer) -> None:
+        """Tell what became of a stage."""
         self._tell(_Answered(stage.key, answer))
 
     def _tell(self, told: object) -> None:
@@ -275,7 +284,7 @@ def _serve(setup: WorkerSetup, pipe: Connection[Any, Any], stop: Event, parent: 
     def should_stop() -> bool:
         return stop.is_set() or os.getppid() != parent
 
-    parents = _Telling(pipe)
+    parents = Telling(pipe)
     with suppress(EOFError, BrokenPipeError):
         try:
             with allow_code(*setup.code), Worker(setup, parents, should_stop) as worker:
@@ -288,4 +297,4 @@ def _serve(setup: WorkerSetup, pipe: Connection[Any, Any], stop: Event, parent: 
                         worker.finish()
                     pipe.send(_Finished())
         except RunnerError as error:
-            pipe.send(_Failure(type(error).__name__, str(error), dict(error.__dict__)))
+            pipe.send(Failure.of(error))

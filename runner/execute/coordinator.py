@@ -202,7 +202,7 @@ class Coordinator:
         """Note what became of a stage."""
         if answer is None or isinstance(answer, NotTogether):
             self._listener.on_stage_left(stage)
-        if isinstance(answer, ClaimHeld | EpochsHeld):
+        if isinstance(answer, ClaimHeld | EpochsHeld) and not self._execution.is_ours(answer.owner):
             self._tell_waiting(str(answer.owner))
         elif isinstance(answer, StageEnded):
             self._learn_outcomes(stage.key)

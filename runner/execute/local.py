@@ -68,6 +68,7 @@ class LocalWorker:
             execution.should_stop,
             execution.database,
             execution.sources,
+            execution.crowd,
         )
         worker.release(self._released)
         return worker

@@ -11,12 +11,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from runner.artifacts.process import Process
 from runner.bind.data_locations import DataLocation
 from runner.bind.request import Request
 from runner.bind.workspace import Workspace
 from runner.components.data.dataset import ImageSource
 from runner.core.plan import Facts, Plan, Record
 from runner.core.stages import Stage, Train
+from runner.execute.crowd import Crowd
 from runner.execute.listener import Listener, NullListener
 from runner.store.database import Database
 from runner.store.overlaps import TrainedElsewhere
@@ -91,13 +93,16 @@ class PlanExecution:
         make_setup: says what workers need, once one is needed.
         workspace: where things lie.
         database: open in this process.
-        sources: images that this process has found already, by the keys of their pixels.
+        sources: images that this process has found already, by the keys of their pixels; None to
+            find those that are needed.
         listener: is told what happens.
         should_stop: asked after every step.
         shares_epochs: whether trainings wait while another process trains some of their epochs, to
             go on from there; not where every run is computed by itself.
         is_outdated: asked between two stages; whether the plan is to be made anew.
         longest_first: begin with what takes longest to the end, not in the order of the plan.
+        crowd: the other workers on the device; none where not given.
+        is_ours: whether a process that does a stage of the plan was started for it.
     """
 
     plan: Plan
@@ -106,12 +111,14 @@ class PlanExecution:
     make_setup: Callable[[], WorkerSetup]
     workspace: Workspace
     database: Database
-    sources: Mapping[str, ImageSource] = field(default_factory=dict)
+    sources: Mapping[str, ImageSource] | None = field(default_factory=dict)
     listener: Listener = field(default_factory=NullListener)
     should_stop: Callable[[], bool] = lambda: False
     shares_epochs: bool = True
     is_outdated: Callable[[], bool] = lambda: False
     longest_first: bool = False
+    crowd: Crowd | None = None
+    is_ours: Callable[[Process], bool] = lambda process: False
 
     @cached_property
     def setup(self) -> WorkerSetup:

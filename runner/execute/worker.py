@@ -24,6 +24,7 @@ from runner.engine.engine import do_stage, do_together
 from runner.engine.job import StageJob
 from runner.engine.numerics import begin_numerics, on_threads
 from runner.execute.attempts import Attempts, Home
+from runner.execute.crowd import Alone, Crowd
 from runner.execute.heartbeat import Heartbeat
 from runner.execute.listener import Listener
 from runner.execute.plan_execution import StageTask, WorkerSetup
@@ -32,6 +33,7 @@ from runner.execute.work_folder import WorkFolder
 from runner.store.catalogue import record_environment
 from runner.store.claim_answers import Claimed
 from runner.store.claims import NewAttempt, check_not_lost, claim_stage
+from runner.store.crowding import either
 from runner.store.database import Database
 from runner.store.progress import artifact_digests, recorded_epochs
 from runner.store.recorder import record_epochs, record_ranges
@@ -49,6 +51,7 @@ class Worker:
         should_stop: Callable[[], bool],
         database: Database | None = None,
         sources: Mapping[str, ImageSource] | None = None,
+        crowd: Crowd | None = None,
     ) -> None:
         """Open what is needed.
 
@@ -58,6 +61,7 @@ class Worker:
             should_stop: asked after every step.
             database: already open here, or None to open it.
             sources: images already found here, or None to find those that are needed.
+            crowd: the other workers on its device; none where not given.
         """
         request = setup.request
         self._setup, self._listener, self._should_stop = setup, listener, should_stop
@@ -71,7 +75,7 @@ class Worker:
             numerics=self._numerics.of_machine(),
             database=self._database.identity(),
             shared=setup.workspace.shared(),
-            sources=_FoundSources(setup.data, setup.workspace) if sources is None else sources,
+            sources=FoundSources(setup.data, setup.workspace) if sources is None else sources,
             weights=setup.weights,
             share_states=setup.share_states,
             checkpoint_seconds=request.checkpoint_seconds,
@@ -81,7 +85,8 @@ class Worker:
         needed = map(context.artifact_path, setup.needed)
         self._context = replace(context, cache=Cache(context.folder, request.cache_limit, needed))
         folder = WorkFolder(self._context)
-        self._home = Home(self._database, self._context, folder, listener)
+        self._crowd = Alone() if crowd is None else crowd
+        self._home = Home(self._database, self._context, folder, listener, self._crowd)
         self._environment = record_environment(self._database, setup.environment)
 
     def __enter__(self) -> Self:
@@ -155,7 +160,7 @@ class Worker:
             ),
             again=task.again,
             failures=task.failures,
-            in_the_way=task.in_the_way,
+            in_the_way=either(self._crowd.in_the_way(task.stage), task.in_the_way),
         )
         if not isinstance(claim, Claimed):
             ended(task.stage, claim)
@@ -212,7 +217,7 @@ def _all_recorded(database: Database, ranges: Iterable[Sequence[int]]) -> bool:
     return recorded_epochs(database, wanted) == sum(last - first + 1 for _, first, last in wanted)
 
 
-class _FoundSources(Mapping[str, ImageSource]):
+class FoundSources(Mapping[str, ImageSource]):
     """Images by the keys of their pixels, each found when it is first asked for."""
 
     def __init__(self, data: Mapping[str, DataLocation], workspace: Workspace) -> None:

@@ -22,7 +22,7 @@ TEST = stages.evaluate("e", "t")
 Tell = Callable[[float, Callable[[PlainProgress], None]], list[str]]
 
 
-def wanted(chains: Mapping[str, tuple[Stage, ...]]) -> Any:
+def wanted(chains: Mapping[str, tuple[Stage, ...]], workers: int = 1) -> Any:
     """Return the plan of runs, by their names."""
     cells = [
         SimpleNamespace(
@@ -36,6 +36,7 @@ def wanted(chains: Mapping[str, tuple[Stage, ...]]) -> Any:
         chains={f"r{name}": chain for name, chain in chains.items()},
         plan=Plan(tuple(distinct.values()), {}),
         facts=Facts(),
+        bound=SimpleNamespace(request=SimpleNamespace(num_workers=workers)),
     )
 
 
@@ -150,6 +151,30 @@ def test_trainings_that_are_done_together_say_how_many_they_are(
     assert shown._estimate.together == 1
     shown.on_stage_left(later)
     assert shown._estimate.together == 0
+
+
+def test_trainings_of_several_workers_take_their_share_of_the_time(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SimpleNamespace(now=1000.0)
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock.now)
+    one, two, later = (stages.train(key, 10, cost_key="k") for key in ("one", "two", "later"))
+    shown = PlainProgress(wanted({"one": (one,), "two": (two,), "later": (later,)}, workers=2))
+
+    def told(seconds: float, said: Callable[[PlainProgress], None]) -> list[str]:
+        clock.now = 1000.0 + seconds
+        said(shown)
+        return capsys.readouterr().err.splitlines()
+
+    assert [*told(0, began(one)), *told(0, moved(one, 0, 10, 1, 10)), *told(10, began(two))] == []
+    assert told(10, moved(two, 0, 10, 1, 10)) == []
+    # one has trained 4 epochs in 40 seconds: 10 seconds for each of 6 + 10 + 10, by two workers
+    assert told(40, moved(one, 0, 10, 5, 10)) == [
+        "one seed=0: epoch 5/10 step 0/10; 2 trainings at once; about 2 min 10 s left"
+    ]
+    told(99, moved(one, 10, 10, 10, 10))
+    (line,) = told(100, ended(one, 100))
+    assert line == "[1/3] one seed=0: done in 1 min 40 s; about 1 min 40 s left"
 
 
 def test_of_several_trainings_a_terminal_shows_one_at_a_time(

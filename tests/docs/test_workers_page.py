@@ -41,3 +41,9 @@ def test_worker_does_what_run_has_recorded(
     assert call(worked, monkeypatch) == 0
     said = capsys.readouterr().err
     assert re.search(r"^\d+ runs: \d+ done; ", said, re.M), said
+
+
+@pytest.mark.slow
+def test_several_workers_do_what_one_would(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (several,) = commands("several")
+    assert call(several, monkeypatch) == 0
