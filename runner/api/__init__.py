@@ -27,6 +27,7 @@ from runner.api.running import run
 from runner.api.scripting import new_script
 from runner.api.showing import show
 from runner.api.sizing import inspect_sizes
+from runner.api.submitting import slurm
 from runner.api.validating import validate
 from runner.api.verifying import verify
 from runner.api.working import work
@@ -69,6 +70,7 @@ __all__ = [
     "report_sql",
     "run",
     "show",
+    "slurm",
     "spec_schema",
     "validate",
     "verify",

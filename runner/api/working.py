@@ -17,6 +17,7 @@ from runner.bind.workspace import workspace
 from runner.components.download import Downloading, OnProgress
 from runner.core.errors import Interrupted, UsageError
 from runner.core.records import RunStatus
+from runner.store.network_files import notes_of_place
 from runner.store.progress import latest_results
 from runner.store.wanted import wanted_runs
 
@@ -98,6 +99,8 @@ def work(
             raise Interrupted(f"stopped while downloading {progress.name}; it starts again later")
         on_progress(progress)
 
+    for note in notes_of_place(home.database_path):
+        on_note(note)
     asked: set[str] = set()
 
     def begin(planned: PlannedRuns) -> Listener:
