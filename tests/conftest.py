@@ -21,6 +21,10 @@ from postgres import PostgresServer, running_server
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
+from runner.store import leases
+from runner.store.postgres import server_seconds
+
+DAY = 24 * 3600.0
 EXECUTE = "tests/execute/"
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -106,6 +110,11 @@ def _no_waiting_for_the_disk() -> Iterator[None]:
         yield
 
 
+def started_yesterday(connection: sa.Connection) -> tuple[float, float]:
+    now, _ = server_seconds(connection)
+    return now, now - DAY
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """A PostgreSQL server, for tests with the marker `postgres`."""
@@ -114,11 +123,15 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str]:
+def place(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], str]:
     """Return where a new database of some name may be made: a file, or a server's database."""
     if request.param == "sqlite":
         return lambda name: str(tmp_path / f"{name}.db")
     server: PostgresServer = request.getfixturevalue("postgres_server")
+    # the tests' server has just started, when leases that nobody could renew still count
+    monkeypatch.setattr(leases, "server_seconds", started_yesterday)
     return lambda name: server.new_database()
 
 

@@ -19,7 +19,6 @@ SETTINGS = {
     "listen_addresses": "",
     "fsync": "off",
     "full_page_writes": "off",
-    "synchronous_commit": "off",
     "max_connections": "120",
     "shared_buffers": "64MB",
     "autovacuum": "off",
@@ -41,8 +40,8 @@ class PostgresServer:
         folder: of its socket and its data.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, may_crash: bool) -> None:
+        self.folder, self._may_crash = folder, may_crash
         self._process: subprocess.Popen[bytes] | None = None
         # a server does not run as root
         self._as: dict[str, str] = {}
@@ -60,7 +59,8 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        options = [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        settings = SETTINGS | {"synchronous_commit": "on" if self._may_crash else "off"}
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         words = ["-D", str(self.folder / "data"), "-k", str(self.folder), *options]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -84,15 +84,15 @@ class PostgresServer:
         """Return the URL of a database."""
         return f"postgresql://{USER}@/{name}?host={self.folder}"
 
-    def new_database(self) -> str:
-        """Make an empty database and return its URL."""
+    def new_database(self, like: str = "template1") -> str:
+        """Make a database, empty or like another that nobody has open, and return its URL."""
         import psycopg
 
         name = f"t{uuid.uuid4().hex[:12]}"
         with psycopg.connect(
             dbname="postgres", user=USER, host=str(self.folder), autocommit=True
         ) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{like}"')
         return self.url(name)
 
 
@@ -101,10 +101,10 @@ LOCALE = ("--encoding=UTF8", "--locale=C.UTF-8", "--locale-provider=icu", "--icu
 
 
 @contextmanager
-def running_server() -> Iterator[PostgresServer]:
-    """Start a server and end it."""
+def running_server(may_crash: bool = False) -> Iterator[PostgresServer]:
+    """Start a server and end it; one that may crash keeps what was committed."""
     with tempfile.TemporaryDirectory(prefix="pg-", dir="/tmp", ignore_cleanup_errors=True) as home:
-        server = PostgresServer(Path(home))
+        server = PostgresServer(Path(home), may_crash)
         server.start()
         try:
             yield server

@@ -202,8 +202,9 @@ class Coordinator:
         """Note what became of a stage."""
         if answer is None or isinstance(answer, NotTogether):
             self._listener.on_stage_left(stage)
-        if isinstance(answer, ClaimHeld | EpochsHeld) and not self._execution.is_ours(answer.owner):
-            self._tell_waiting(str(answer.owner))
+        if isinstance(answer, ClaimHeld | EpochsHeld):
+            if answer.owner is not None and not self._execution.is_ours(answer.owner):
+                self._tell_waiting(str(answer.owner))
         elif isinstance(answer, StageEnded):
             self._learn_outcomes(stage.key)
             self._end(stage, answer.status, 0.0, answer.error)

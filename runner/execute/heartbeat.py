@@ -6,8 +6,9 @@ import threading
 
 from runner.core.errors import ClaimLost, StoreError, StoreGone
 from runner.store.claim_answers import Claimed
-from runner.store.claims import RENEW_SECONDS, renew_claim
+from runner.store.claims import renew_claim
 from runner.store.database import Database
+from runner.store.leases import lease_of
 
 
 class Heartbeat:
@@ -18,8 +19,10 @@ class Heartbeat:
             are others, who lost one is told so by what is stored next.
     """
 
-    def __init__(self, database: Database, seconds: float = RENEW_SECONDS) -> None:
-        self._database, self._seconds = database, seconds
+    def __init__(self, database: Database, seconds: float | None = None) -> None:
+        self._database = database
+        renewed = lease_of(database.dialect).renew_seconds
+        self._seconds = renewed if seconds is None else seconds
         self._claims: dict[int, Claimed] = {}
         self._lock = threading.Lock()
         self._done = threading.Event()

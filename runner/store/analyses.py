@@ -45,13 +45,16 @@ class WantedAnalysis:
 def record_analyses(database: Database, wanted: Sequence[WantedAnalysis]) -> None:
     """Store which analyses runs want; runs and stages must be there."""
     columns = [column.name for column in analyses.columns]
-    with database.write() as connection:
+
+    def record(connection: sa.Connection) -> None:
         for each in wanted:
             values = {name: getattr(each, name) for name in columns}
             same = [analyses.c[name] == values[name] for name in columns[:3]]
             known = connection.execute(sa.select(analyses.c.stage_key).where(*same)).scalar()
             if known is None:
                 connection.execute(sa.insert(analyses).values(**values))
+
+    database.transact(record)
 
 
 def imported_stages(database: Database, stage_keys: Collection[str]) -> set[str]:

@@ -84,7 +84,8 @@ def record_experiment(
         fingerprints: of the data of cells without a run, by settings key, where it is known.
     """
     distinct = list({run.run_key: run for run in wanted}.values())
-    with database.write() as connection:
+
+    def record(connection: sa.Connection) -> None:
         experiment_id = _experiment(connection, spec, keyed_cells)
         seal_runs(
             connection,
@@ -105,6 +106,8 @@ def record_experiment(
         for start in range(0, len(rows), BATCH):
             connection.execute(sa.insert(cells), rows[start : start + BATCH])
         seal_experiment(connection, experiment_id)
+
+    database.transact(record)
 
 
 def _experiment(
@@ -146,15 +149,21 @@ def _run_row(run: Run) -> dict[str, Any]:
 def record_chains(database: Database, chains: Mapping[str, RunStages]) -> None:
     """Store the stages of runs that are recorded, by key, as they are planned now."""
     found = {stage.key: stage for chain in chains.values() for stage in chain.stages}
-    with database.write() as connection:
+
+    def record(connection: sa.Connection) -> None:
         insert_new(connection, stages, "stage_key", [_stage_row(each) for each in found.values()])
         _record_chains(connection, chains)
+
+    database.transact(record)
 
 
 def record_stages(database: Database, wanted: Sequence[Stage]) -> None:
     """Store stages that are no part of a run, so that attempts at them can be."""
-    with database.write() as connection:
+
+    def record(connection: sa.Connection) -> None:
         insert_new(connection, stages, "stage_key", [_stage_row(stage) for stage in wanted])
+
+    database.transact(record)
 
 
 def _stage_row(stage: Stage) -> dict[str, Any]:
@@ -259,8 +268,7 @@ def insert_new(
 
 def record_environment(database: Database, content: Mapping[str, Any]) -> int:
     """Return the id of an environment, recording it when it is new."""
-    with database.write() as connection:
-        return environment_id(connection, content)
+    return database.transact(lambda connection: environment_id(connection, content), alone=False)
 
 
 def environment_id(connection: sa.Connection, content: Mapping[str, Any]) -> int:

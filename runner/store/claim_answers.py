@@ -29,9 +29,9 @@ class StageEnded:
 
 @dataclass(frozen=True, slots=True)
 class ClaimHeld:
-    """Another living process does the stage."""
+    """Another living process does the stage; which one is not known while it is claiming it."""
 
-    owner: Process
+    owner: Process | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,13 @@
 """Claims: which process does which stage, and how a dead one's work is taken over.
 
 A claim is a row per stage with its owner and a lease. It is taken, renewed, checked and given up in
-writing transactions only; looking whether a stage is free reads. Knows nothing of what a stage
-records.
+writing transactions only; looking whether a stage is free reads. In a server's database the row of
+the stage is locked while it is claimed, and the row of the claim while anything is written under
+it, so that nobody takes over what is just being written. Knows nothing of what a stage records.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,32 +18,14 @@ from runner.artifacts.process import Process, is_dead, this_process
 from runner.core.errors import ClaimLost
 from runner.store.checksums import seal_attempts
 from runner.store.claim_answers import Claimed, ClaimHeld, EpochsHeld, StageEnded
-from runner.store.database import Database
-from runner.store.schema import attempts, claims
+from runner.store.database import Database, read_again
+from runner.store.dialects import dialect_of
+from runner.store.leases import Moment, lease_of
+from runner.store.locks import lock_claiming
+from runner.store.schema import attempts, claims, stages
 
-LEASE_SECONDS = 120.0
-RENEW_SECONDS = 20.0
 ENDED = ("done", "diverged")
 """Attempt statuses after which a stage is not done again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """A time by both clocks, in seconds.
-
-    Attributes:
-        wall: since 1970; what processes on several machines have in common, and anyone may set.
-        monotonic: since some moment of this boot; nobody sets it, and it stands while a machine
-            sleeps.
-    """
-
-    wall: float
-    monotonic: float
-
-    @classmethod
-    def now(cls) -> Moment:
-        """Return the present."""
-        return cls(time.time(), time.monotonic())
 
 
 InTheWay = Callable[[sa.Connection, Moment], Process | None]
@@ -67,6 +49,7 @@ class NewAttempt:
     predicted: Mapping[str, Any] | None = None
 
 
+@read_again
 def look_at_stage(
     database: Database,
     stage_key: str,
@@ -88,8 +71,8 @@ def look_at_stage(
         now: the time, for tests.
         in_the_way: tells of a process that does the same epochs as another stage.
     """
-    moment = Moment.now() if now is None else now
     with database.read() as connection:
+        moment = Moment.now(connection) if now is None else now
         row = _claim_row(connection, stage_key)
         if row is not None and is_held(row, moment):
             return ClaimHeld(owner_of(row))
@@ -120,9 +103,20 @@ def claim_stage(
         now: the time, for tests.
         in_the_way: likewise.
     """
-    moment = Moment.now() if now is None else now
-    with database.write() as connection:
-        row = _claim_row(connection, stage_key)
+
+    def claim(connection: sa.Connection) -> Claimed | StageEnded | ClaimHeld | EpochsHeld:
+        if in_the_way is not None:
+            lock_claiming(connection)
+        seen = _claim_row(connection, stage_key)
+        mine = sa.select(stages.c.stage_key).where(stages.c.stage_key == stage_key)
+        locked = mine.with_for_update(key_share=True, skip_locked=True)
+        is_free = connection.execute(locked).first() is not None
+        if not is_free and connection.execute(mine).first() is not None:
+            return ClaimHeld(None if seen is None else owner_of(seen))
+        row = _claim_row(connection, stage_key, lock=True)
+        if row is None and (writing := _claim_row(connection, stage_key)) is not None:
+            return ClaimHeld(owner_of(writing))
+        moment = Moment.now(connection) if now is None else now
         if row is not None:
             if is_held(row, moment):
                 return ClaimHeld(owner_of(row))
@@ -133,7 +127,9 @@ def claim_stage(
             return ended_or_held
         attempt_id = _insert_attempt(connection, stage_key, attempt, moment)
         _insert_claim(connection, stage_key, attempt_id, moment)
-    return Claimed(stage_key, attempt_id, took_over=row is not None)
+        return Claimed(stage_key, attempt_id, took_over=row is not None)
+
+    return database.transact(claim, alone=False)
 
 
 def _epochs_held(
@@ -143,10 +139,13 @@ def _epochs_held(
     return None if owner is None else EpochsHeld(owner)
 
 
-def _claim_row(connection: sa.Connection, stage_key: str) -> sa.Row[Any] | None:
-    return connection.execute(sa.select(claims).where(claims.c.stage_key == stage_key)).first()
+def _claim_row(connection: sa.Connection, stage_key: str, lock: bool = False) -> sa.Row[Any] | None:
+    """Return the row of a claim; with a lock, None also where its owner is just writing."""
+    query = sa.select(claims).where(claims.c.stage_key == stage_key)
+    return connection.execute(query.with_for_update(skip_locked=True) if lock else query).first()
 
 
+@read_again
 def claim_of(database: Database, stage_key: str, pid: int) -> Claimed | None:
     """Return the claim on a stage that a process of this machine has, or None."""
     with database.read() as connection:
@@ -167,7 +166,9 @@ def is_held(row: Any, moment: Moment) -> bool:
     Between processes of one boot the lease is compared with a clock that nobody sets.
     """
     owner = owner_of(row)
-    if owner.is_of_this_boot() and row.lease_monotonic is not None:
+    if not moment.could_renew:
+        lasts = True
+    elif owner.is_of_this_boot() and row.lease_monotonic is not None:
         lasts = row.lease_monotonic > moment.monotonic
     else:
         lasts = row.lease_until > moment.wall
@@ -236,15 +237,16 @@ def _insert_claim(
             pid=me.pid,
             process_started=me.started,
             process_ticks=me.ticks,
-            **_lease(moment),
+            **_lease(connection, moment),
         )
     )
 
 
-def _lease(moment: Moment) -> dict[str, float]:
+def _lease(connection: sa.Connection, moment: Moment) -> dict[str, float]:
+    seconds = lease_of(dialect_of(connection)).seconds
     return {
-        "lease_until": moment.wall + LEASE_SECONDS,
-        "lease_monotonic": moment.monotonic + LEASE_SECONDS,
+        "lease_until": moment.wall + seconds,
+        "lease_monotonic": moment.monotonic + seconds,
     }
 
 
@@ -254,28 +256,27 @@ def renew_claim(database: Database, claim: Claimed) -> None:
     Raises:
         ClaimLost: when another process has taken the stage over.
     """
-    with database.write() as connection:
+
+    def renew(connection: sa.Connection) -> None:
         hold_claim(connection, claim)
-        connection.execute(
-            sa.update(claims)
-            .where(claims.c.stage_key == claim.stage_key)
-            .values(**_lease(Moment.now()))
-        )
+        lease = _lease(connection, Moment.now(connection))
+        connection.execute(sa.update(claims).where(_is_ours(claim)).values(**lease))
+
+    database.transact(renew, alone=False)
 
 
 def hold_claim(connection: sa.Connection, claim: Claimed) -> None:
-    """Check, within a writing transaction, that the claim is still ours.
+    """Check, within a writing transaction, that the claim is ours, and stays so until its end.
 
     Raises:
         ClaimLost: when another process has taken the stage over.
     """
-    held = connection.execute(
-        sa.select(claims.c.attempt_id).where(claims.c.stage_key == claim.stage_key)
-    ).scalar()
-    if held != claim.attempt_id:
+    query = sa.select(claims.c.attempt_id).where(claims.c.stage_key == claim.stage_key)
+    if connection.execute(query.with_for_update()).scalar() != claim.attempt_id:
         raise ClaimLost(f"stage {claim.stage_key[:8]} was taken over by another process")
 
 
+@read_again
 def check_not_lost(database: Database, claim: Claimed) -> None:
     """Check that no other process has taken the stage over; our own end of it does not count.
 
@@ -292,4 +293,8 @@ def check_not_lost(database: Database, claim: Claimed) -> None:
 
 def release_claim(connection: sa.Connection, claim: Claimed) -> None:
     """Give the claim up, within a writing transaction."""
-    connection.execute(sa.delete(claims).where(claims.c.stage_key == claim.stage_key))
+    connection.execute(sa.delete(claims).where(_is_ours(claim)))
+
+
+def _is_ours(claim: Claimed) -> sa.ColumnElement[bool]:
+    return sa.and_(claims.c.stage_key == claim.stage_key, claims.c.attempt_id == claim.attempt_id)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from runner.artifacts.process import Process
-from runner.store.claims import InTheWay, Moment, is_held, owner_of
+from runner.store.claims import InTheWay, is_held, owner_of
+from runner.store.leases import Moment
 from runner.store.schema import claims, stages
 
 

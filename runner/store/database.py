@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import wraps
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import sqlalchemy as sa
 
-from runner.core.errors import UsageError
+from runner.core.errors import StoreUnreachable, UsageError
 from runner.core.moments import reached
 from runner.store.addresses import (
     Address,
@@ -22,7 +24,7 @@ from runner.store.dialects import POSTGRES, SQLITE, Dialect
 from runner.store.failures import in_words
 from runner.store.files import FileBackend, reading, writing
 from runner.store.integrity import check_whole
-from runner.store.postgres import connect
+from runner.store.postgres import Patience, connect
 from runner.store.schema import settings_of_database
 from runner.store.sources import copied_to_memory, has_log_beside, immutable
 from runner.store.sqlite import to_wal
@@ -32,6 +34,26 @@ HEAD = "0008"
 """The newest migration; a test compares it with the scripts."""
 
 FIRST_RUN = "the first `runner run` makes it"
+
+
+Arguments = ParamSpec("Arguments")
+Answer = TypeVar("Answer")
+
+
+def read_again(reading: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
+    """Let a function that only reads begin anew where the connection breaks in its middle."""
+
+    @wraps(reading)
+    def patiently(*arguments: Arguments.args, **named: Arguments.kwargs) -> Answer:
+        patience = Patience()
+        while True:
+            try:
+                return reading(*arguments, **named)
+            except StoreUnreachable:
+                if not patience.wait():
+                    raise
+
+    return patiently
 
 
 class Database:
@@ -113,6 +135,7 @@ class Database:
         """Return what it takes, in bytes."""
         return self._backend.num_bytes()
 
+    @read_again
     def identity(self) -> str:
         """Return the database's own random name."""
         with self.read() as connection:

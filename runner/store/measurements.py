@@ -16,6 +16,7 @@ from runner.core.reader import KeptWeights
 from runner.store.checking import check_attempts, check_results, refuse
 from runner.store.checksums import seal_results
 from runner.store.database import Database
+from runner.store.locks import lock_runs
 from runner.store.schema import attempts, evaluations, results, run_epochs
 
 BATCH = 500
@@ -93,7 +94,9 @@ def add_measurements(
         DamagedDatabase: when the result or an evaluation is not what was recorded.
     """
     same = (run_epochs.c.run_key == run_key) & (run_epochs.c.rerun == rerun)
-    with database.write() as connection:
+
+    def add(connection: sa.Connection) -> None:
+        lock_runs(connection, [run_key])
         status = connection.execute(
             sa.select(results.c.status).where(
                 results.c.run_key == run_key, results.c.rerun == rerun
@@ -125,6 +128,8 @@ def add_measurements(
         refuse(database.address, checks)
         connection.execute(sa.insert(run_epochs), added)
         seal_results(connection, [(run_key, rerun)])
+
+    database.transact(add, alone=False)
 
 
 def _measured_by(connection: sa.Connection, stage_key: str) -> Sequence[Any]:

@@ -78,7 +78,8 @@ def import_results(
         lacking = found.keys() - _runs_with_results(connection)
         if not lacking and not _later_analyses(source, connection, found.values()):
             return []
-    with reference.read() as source, database.write() as target:
+
+    def copy(target: sa.Connection) -> list[ReferenceResult]:
         there = _runs_with_results(target)
         imported = [each for each in found.values() if each.run_key not in there]
         keys = [each.run_key for each in imported]
@@ -88,7 +89,10 @@ def import_results(
         _Copy(source, target, imported).copy()
         later = _later_analyses(source, target, found.values())
         _Copy(source, target, list(found.values())).add_analyses(later)
-    return imported
+        return imported
+
+    with reference.read() as source:
+        return database.transact(copy)
 
 
 def import_reference(database: Database, run_keys: Collection[str]) -> list[ReferenceResult]:

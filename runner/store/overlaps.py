@@ -14,8 +14,9 @@ import sqlalchemy as sa
 from runner.artifacts.process import Process
 from runner.core.stages import Train
 from runner.core.trajectory import Trajectory
-from runner.store.claims import ENDED, Moment, is_held, owner_of
+from runner.store.claims import ENDED, is_held, owner_of
 from runner.store.database import Database
+from runner.store.leases import Moment
 from runner.store.schema import attempts, claims, stages
 
 

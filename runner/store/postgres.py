@@ -35,6 +35,7 @@ CONFLICTS = 50
 
 FIRST_VERSION = 130000
 LOCK = 0x72756E6E6572  # "runner"
+LOCK_OF_CLAIMING = LOCK + 1
 CONNECTION = {
     "application_name": "runner",
     "connect_timeout": 10,

@@ -13,13 +13,14 @@ import sqlalchemy as sa
 from runner.core.records import RunStatus
 from runner.core.stages import Train
 from runner.store.checking import check_attempts, refuse
-from runner.store.database import Database
+from runner.store.database import Database, read_again
 from runner.store.kinds import is_of_kind
 from runner.store.schema import artifacts, attempts, results, run_stages, stages, steps
 
 BATCH = 500
 
 
+@read_again
 def latest_results(
     database: Database, run_keys: Collection[str]
 ) -> dict[str, tuple[RunStatus, int]]:
@@ -34,6 +35,7 @@ def latest_results(
     return found
 
 
+@read_again
 def next_rerun(database: Database, run_key: str) -> int:
     """Return the number of the run's next repetition: 0 when it has no stages yet."""
     query = sa.select(sa.func.max(run_stages.c.rerun)).where(run_stages.c.run_key == run_key)
@@ -42,6 +44,7 @@ def next_rerun(database: Database, run_key: str) -> int:
     return 0 if newest is None else int(newest) + 1
 
 
+@read_again
 def open_reruns(database: Database) -> dict[str, int]:
     """Return, for each run whose newest repetition has no result yet, that repetition."""
     query = sa.text(
@@ -54,6 +57,7 @@ def open_reruns(database: Database) -> dict[str, int]:
         return {row.run_key: row.rerun for row in connection.execute(query)}
 
 
+@read_again
 def check_recorded(database: Database) -> None:
     """Check what ended attempts recorded, before anything is built upon it.
 
@@ -64,6 +68,7 @@ def check_recorded(database: Database) -> None:
         refuse(database.address, [check_attempts(connection)])
 
 
+@read_again
 def ended_stages(database: Database, stage_keys: Collection[str] | None = None) -> dict[str, str]:
     """Return the status of the stages that have ended, all or those among ``stage_keys``."""
     found: dict[str, str] = {}
@@ -89,6 +94,7 @@ def _in_batches(
         yield query.where(attempts.c.stage_key.in_(keys[start : start + BATCH]))
 
 
+@read_again
 def finished_readers(database: Database) -> set[str]:
     """Return the readers that ended well in trainings that then diverged or failed."""
     query = sa.select(attempts.c.outcome).where(
@@ -104,6 +110,7 @@ def finished_readers(database: Database) -> set[str]:
     }
 
 
+@read_again
 def readers_with_results(database: Database, solo_keys: Collection[str]) -> set[str]:
     """Return those of some readers whose runs have results, diverged included."""
     same = (results.c.run_key == run_stages.c.run_key) & (results.c.rerun == run_stages.c.rerun)
@@ -121,6 +128,7 @@ def readers_with_results(database: Database, solo_keys: Collection[str]) -> set[
     return found
 
 
+@read_again
 def failed_attempts(database: Database) -> dict[str, int]:
     """Return, for each stage that has failed, how often."""
     query = (
@@ -132,6 +140,7 @@ def failed_attempts(database: Database) -> dict[str, int]:
         return {row[0]: int(row[1]) for row in connection.execute(query)}
 
 
+@read_again
 def seconds_by_cost_key(database: Database, device: str) -> dict[str, float]:
     """Return mean measured seconds an epoch (or a stage) of each cost key on a device.
 
@@ -171,6 +180,7 @@ def seconds_by_cost_key(database: Database, device: str) -> dict[str, float]:
     return found
 
 
+@read_again
 def recorded_epochs(database: Database, ranges: Sequence[Sequence[int]]) -> int:
     """Return how many epochs are recorded in (attempt, first, last) ranges."""
     total = 0
@@ -188,6 +198,7 @@ def recorded_epochs(database: Database, ranges: Sequence[Sequence[int]]) -> int:
     return total
 
 
+@read_again
 def attempt_outcome(database: Database, stage_key: str) -> dict[str, Any] | None:
     """Return the outcome of the stage's newest attempt that has one, a success before a failure."""
     query = (
@@ -203,6 +214,7 @@ def attempt_outcome(database: Database, stage_key: str) -> dict[str, Any] | None
     return None if outcome is None else dict(outcome)
 
 
+@read_again
 def artifact_digests(database: Database, names: Collection[str]) -> dict[str, str]:
     """Return the recorded digests of those artifacts that have one."""
     wanted, found = sorted(names), dict[str, str]()
@@ -214,6 +226,7 @@ def artifact_digests(database: Database, names: Collection[str]) -> dict[str, st
     return found
 
 
+@read_again
 def called_in_trainings(database: Database, run_key: str, rerun: int) -> str:
     """Return what trainings call a run, by which its weights and logits are named; "" of none."""
     query = sa.select(run_stages.c.reading).where(

@@ -17,7 +17,7 @@ from runner.core.records import EpochRecord
 from runner.core.stages import Train
 from runner.core.stored_stages import stage_from_json
 from runner.core.trajectory import Trajectory
-from runner.store.database import Database
+from runner.store.database import Database, read_again
 from runner.store.kinds import is_of_kind
 from runner.store.schema import attempts, metrics, stages, steps
 
@@ -44,6 +44,7 @@ class Trained:
     has_ended: bool
 
 
+@read_again
 def trained(database: Database, segments: Collection[str]) -> dict[int, Trained]:
     """Return the attempts at trainings whose paths begin with one of these segments, by id."""
     first = stages.c.spec[("path", 0, "key")].as_string().label("first")
@@ -73,6 +74,7 @@ def trained(database: Database, segments: Collection[str]) -> dict[int, Trained]
     return dict(sorted(found.items()))
 
 
+@read_again
 def epoch_metrics_of(
     database: Database, attempt_ids: Collection[int]
 ) -> dict[int, dict[int, dict[str, float]]]:
@@ -87,6 +89,7 @@ def epoch_metrics_of(
     return found
 
 
+@read_again
 def epoch_records(database: Database, ranges: Sequence[Sequence[int]]) -> dict[int, EpochRecord]:
     """Return steps, rates and seconds in (attempt, first, last) ranges, by epoch; no metrics.
 

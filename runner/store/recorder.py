@@ -19,6 +19,7 @@ from runner.store.checksums import seal_attempts
 from runner.store.claim_answers import Claimed
 from runner.store.claims import hold_claim, release_claim
 from runner.store.database import Database
+from runner.store.locks import lock_runs
 from runner.store.schema import (
     analysis_values,
     artifacts,
@@ -40,7 +41,8 @@ def record_epochs(database: Database, claim: Claimed, records: Sequence[EpochRec
     """
     if not records:
         return
-    with database.write() as connection:
+
+    def store(connection: sa.Connection) -> None:
         hold_claim(connection, claim)
         connection.execute(
             sa.insert(steps),
@@ -58,6 +60,8 @@ def record_epochs(database: Database, claim: Claimed, records: Sequence[EpochRec
         rows = [_metric_row(claim, metric) for record in records for metric in record.metrics]
         if rows:
             connection.execute(sa.insert(metrics), rows)
+
+    database.transact(store, alone=False)
 
 
 def _finite(loss: float) -> float | None:
@@ -92,14 +96,17 @@ def record_ranges(
     Raises:
         ClaimLost: when another process has taken the stage over; nothing is stored.
     """
+    readers = sa.select(run_stages.c.run_key).where(run_stages.c.stage_key == claim.stage_key)
     same = (results.c.run_key == run_stages.c.run_key) & (results.c.rerun == run_stages.c.rerun)
     query = (
         sa.select(run_stages.c.run_key, run_stages.c.rerun, run_stages.c.reading)
         .outerjoin(results, same)
         .where(run_stages.c.stage_key == claim.stage_key, results.c.run_key.is_(None))
     )
-    with database.write() as connection:
+
+    def store(connection: sa.Connection) -> None:
         hold_claim(connection, claim)
+        lock_runs(connection, connection.execute(readers).scalars().all())
         wanted = [row for row in connection.execute(query) if row.reading in ranges]
         for row in wanted:
             mine = (run_epochs.c.run_key == row.run_key) & (run_epochs.c.rerun == row.rerun)
@@ -117,6 +124,8 @@ def record_ranges(
         ]
         if rows:
             connection.execute(sa.insert(run_epochs), rows)
+
+    database.transact(store, alone=False)
 
 
 def end_attempt(
@@ -140,7 +149,8 @@ def end_attempt(
     if values and outcome is not None:
         rows_of_values = [(row["name"], row["dims"], row["value"]) for row in values]
         outcome = {**outcome, CHECKSUM: values_checksum(rows_of_values)}
-    with database.write() as connection:
+
+    def end(connection: sa.Connection) -> None:
         hold_claim(connection, claim)
         connection.execute(
             sa.update(attempts)
@@ -158,7 +168,7 @@ def end_attempt(
             connection.execute(sa.insert(evaluations), rows)
         if values:
             connection.execute(sa.insert(analysis_values), values)
-        for artifact in produced:
+        for artifact in sorted(produced, key=lambda each: each.name):
             connection.execute(sa.delete(artifacts).where(artifacts.c.name == artifact.name))
             connection.execute(
                 sa.insert(artifacts).values(
@@ -169,3 +179,5 @@ def end_attempt(
                 )
             )
         release_claim(connection, claim)
+
+    database.transact(end, alone=False)

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from runner.store.checking import check_attempts, refuse
 from runner.store.checksums import seal_results
 from runner.store.database import Database
+from runner.store.locks import lock_runs
 from runner.store.schema import attempts, results, run_epochs, run_stages, stages, steps
 
 
@@ -40,7 +41,9 @@ def record_result(
     Raises:
         DamagedDatabase: when what its stages recorded is not what they did.
     """
-    with database.write() as connection:
+
+    def record(connection: sa.Connection) -> str | None:
+        lock_runs(connection, [run_key])
         existing = connection.execute(
             sa.select(results.c.status).where(
                 results.c.run_key == run_key, results.c.rerun == rerun
@@ -59,6 +62,8 @@ def record_result(
         _replace_result(connection, run_key, rerun, ended)
         seal_results(connection, [(run_key, rerun)])
         return _status(ended)
+
+    return database.transact(record, alone=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,15 @@ import sqlalchemy as sa
 
 from runner.artifacts.process import host
 from runner.core.reader import Reader, replayed
-from runner.store.claims import Moment, is_held
-from runner.store.database import Database
+from runner.store.claims import is_held
+from runner.store.database import Database, read_again
+from runner.store.leases import Moment
 from runner.store.schema import claims, results, run_epochs, run_stages, runs
 
 BATCH = 500
 
 
+@read_again
 def held_stages(database: Database, alive: bool = False) -> set[str]:
     """Return the keys of the stages that some process has claimed.
 
@@ -30,16 +32,18 @@ def held_stages(database: Database, alive: bool = False) -> set[str]:
         return _held(connection, alive)
 
 
+@read_again
 def are_others_at_work(database: Database) -> bool:
     """Return whether a living process of another machine has claimed a stage."""
-    here, moment = host(), Moment.now()
+    others = sa.select(claims).where(claims.c.host != host())
     with database.read() as connection:
-        rows = connection.execute(sa.select(claims).where(claims.c.host != here)).all()
+        moment = Moment.now(connection)
+        rows = connection.execute(others).all()
     return any(is_held(row, moment) for row in rows)
 
 
 def _held(connection: sa.Connection, alive: bool) -> set[str]:
-    moment = Moment.now()
+    moment = Moment.now(connection)
     rows = connection.execute(sa.select(claims)).all()
     return {row.stage_key for row in rows if not alive or is_held(row, moment)}
 

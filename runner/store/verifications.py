@@ -32,7 +32,8 @@ def record_verification(
         environment: versions, machine and code.
     """
     environment_id = record_environment(database, environment)
-    with database.write() as connection:
+
+    def record(connection: sa.Connection) -> None:
         connection.execute(
             sa.insert(verifications).values(
                 spec=spec,
@@ -43,6 +44,8 @@ def record_verification(
                 recorded=time.time(),
             )
         )
+
+    database.transact(record)
 
 
 def _storable(run: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,9 +12,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from runner.store.checking import check_experiments, refuse
-from runner.store.claims import Moment, is_held
+from runner.store.claims import is_held
 from runner.store.database import Database
 from runner.store.json_types import decoded
+from runner.store.leases import Moment
 from runner.store.schema import (
     analyses,
     attempts,
@@ -170,13 +171,13 @@ class Worker:
 
 def workers(database: Database) -> list[Worker]:
     """Return the processes that have claimed stages, the one that began first in front."""
-    moment = Moment.now()
     query = (
         sa.select(claims, attempts.c.device, attempts.c.started)
         .join(attempts, attempts.c.id == claims.c.attempt_id)
         .order_by(attempts.c.started, attempts.c.id)
     )
     with database.read() as connection:
+        moment = Moment.now(connection)
         return [
             Worker(
                 stage_key=row.stage_key,

@@ -1,7 +1,10 @@
 """Runs recorded as if done, for tests of the store: three epochs of made-up numbers each."""
 
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -12,6 +15,7 @@ from runner.core.reader import Reader, SelectRule
 from runner.core.records import EpochRecord, Metric, Produced
 from runner.core.run import Cell, Published, ResolvedSettings, Run
 from runner.core.stages import Stage
+from runner.store.addresses import Address, address_of
 from runner.store.catalogue import RunStages, SpecRecord, record_environment, record_experiment
 from runner.store.checksums import seal_all
 from runner.store.claims import Claimed, NewAttempt, claim_stage
@@ -30,6 +34,21 @@ SETTINGS = {
 READER = Reader(3, None, SelectRule("val_accuracy", "max"), "best", 20.0)
 Tested = Literal["never", "best", "last", "each_epoch"]
 DOCUMENT = {"zeta": 1, "alpha": {"y": 2, "x": 3}}
+
+
+def change(where: str | Address, statement: str) -> None:
+    """Change stored rows behind the program's back, as a person or an accident may."""
+    address = address_of(where) if isinstance(where, str) else where
+    if isinstance(address, Path):
+        with closing(sqlite3.connect(address)) as raw:
+            changed = raw.execute(statement).rowcount
+            raw.commit()
+    else:
+        engine = sa.create_engine(address.url)
+        with engine.begin() as connection:
+            changed = connection.exec_driver_sql(statement.replace("%", "%%")).rowcount
+        engine.dispose()
+    assert changed > 0
 
 
 def seal_again(connection: sa.Connection) -> None:

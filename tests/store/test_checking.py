@@ -7,12 +7,14 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from recorded import chain_of, do_run, take, want
+from postgres import PostgresServer
+from recorded import chain_of, change, do_run, take, want
 
 from runner.components.measures import STANDARD
 from runner.core.errors import DamagedDatabase
 from runner.core.reader import SPLITS
 from runner.store import integrity
+from runner.store.addresses import address_of, short_name
 from runner.store.checking import check_analyses, check_everything, check_results
 from runner.store.checksums import RESULT, STAGES, STEPS, at_ends
 from runner.store.database import Database, open_database
@@ -32,18 +34,29 @@ from runner.store.results import record_result
 FIXTURE = Path(__file__).parent / "fixtures" / "schema_0001.db"
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database of two runs, one of them with a second repetition."""
-    path = tmp_path_factory.mktemp("finished") / "results.db"
-    database = open_database(path)
+def record(where: str) -> None:
+    """Record two runs, one of them with a second repetition."""
+    database = open_database(where)
     want(database, ["r1", "r2"])
     do_run(database, "r1", split_at=2)
     do_run(database, "r2")
     want(database, ["r1", "r2"], rerun=1)
     do_run(database, "r2", rerun=1)
     database.close()
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("finished") / "results.db"
+    record(str(path))
     return path
+
+
+@pytest.fixture(scope="module")
+def finished_on_server(postgres_server: PostgresServer) -> str:
+    url = postgres_server.new_database()
+    record(url)
+    return short_name(address_of(url))
 
 
 @pytest.fixture
@@ -51,22 +64,24 @@ def path(finished: Path, tmp_path: Path) -> Path:
     return Path(shutil.copy(finished, tmp_path))
 
 
-def change(path: Path, statement: str) -> None:
-    with closing(sqlite3.connect(path)) as raw:
-        assert raw.execute(statement).rowcount > 0
-        raw.commit()
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return str(shutil.copy(request.getfixturevalue("finished"), tmp_path))
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    return server.new_database(like=request.getfixturevalue("finished_on_server"))
 
 
-def problems(path: Path) -> list[str]:
-    database = open_database(path, create=False)
+def problems(where: str | Path) -> list[str]:
+    database = open_database(where, create=False)
     with database.read() as connection:
         found = [problem for each in check_everything(connection) for problem in each.problems]
     database.close()
     return found
 
 
-def test_what_was_recorded_is_what_is_there(path: Path) -> None:
-    database = open_database(path)
+def test_what_was_recorded_is_what_is_there(where: str) -> None:
+    database = open_database(where)
     with database.read() as connection:
         checks = {each.kind: each for each in check_everything(connection)}
     database.close()
@@ -77,7 +92,7 @@ def test_what_was_recorded_is_what_is_there(path: Path) -> None:
         "attempts": (8, 0),
         "environments": (1, 0),
     }
-    assert problems(path) == []
+    assert problems(where) == []
 
 
 @pytest.mark.slow
@@ -91,11 +106,10 @@ def test_what_was_recorded_is_what_is_there(path: Path) -> None:
         ("UPDATE run_stages SET position = position + 5 WHERE run_key = 'r1'", "in stages"),
         ("UPDATE stages SET kind = 'tr' WHERE stage_key = 'train-r1-0'", "recorded in stages"),
         ("UPDATE metrics SET value = value + 1e-15 WHERE split = 'val'", "in val_loss, val_acc"),
-        ("UPDATE metrics SET value = 'x' WHERE epoch = 1 AND split = 'val'", "in val_loss"),
         ("DELETE FROM metrics WHERE epoch = 1 AND name = 'loss'", "in train_loss, val_loss"),
         ("UPDATE evaluations SET value = 0.75 WHERE name = 'accuracy'", "test_accuracy@ends"),
         ("UPDATE steps SET losses = '[1.0, 2.0]' WHERE epoch = 2", "in steps"),
-        ("UPDATE runs SET settings = json_set(settings, '$.seed', 4)", "settings of run r1"),
+        ("UPDATE runs SET settings = '{}'", "settings of run r1"),
         ("UPDATE experiments SET document = '{}'", "the experiment 'e' or its cells"),
         ("UPDATE cells SET published = '{\"ACC\": 0.6}' WHERE position = 1", "'e' or its cells"),
         ("DELETE FROM cells WHERE position = 1", "'e' or its cells"),
@@ -103,9 +117,9 @@ def test_what_was_recorded_is_what_is_there(path: Path) -> None:
         ('UPDATE environments SET content = \'{"machine": "n"}\'', "environment 1 is not"),
     ],
 )
-def test_whatever_changes_is_found_by_name(path: Path, statement: str, named: str) -> None:
-    change(path, statement)
-    found = problems(path)
+def test_whatever_changes_is_found_by_name(where: str, statement: str, named: str) -> None:
+    change(where, statement)
+    found = problems(where)
     assert any(named in problem for problem in found), found
 
 
@@ -138,9 +152,9 @@ READERS: dict[str, Callable[[Database], object]] = {
         ),
     ],
 )
-def test_only_who_would_show_it_refuses(path: Path, statement: str, refusing: set[str]) -> None:
-    change(path, statement)
-    database = open_database(path)
+def test_only_who_would_show_it_refuses(where: str, statement: str, refusing: set[str]) -> None:
+    change(where, statement)
+    database = open_database(where)
     refused = set()
     for name, read in READERS.items():
         try:
@@ -149,6 +163,12 @@ def test_only_who_would_show_it_refuses(path: Path, statement: str, refusing: se
             refused.add(name)
     database.close()
     assert refused == refusing
+
+
+def test_a_text_in_the_place_of_a_number_is_found(path: Path) -> None:
+    """A server's columns hold numbers alone."""
+    change(path, "UPDATE metrics SET value = 'x' WHERE epoch = 1 AND split = 'val'")
+    assert any("in val_loss" in problem for problem in problems(path))
 
 
 @pytest.mark.parametrize(
@@ -161,19 +181,19 @@ def test_only_who_would_show_it_refuses(path: Path, statement: str, refusing: se
     ],
 )
 def test_doing_a_run_again_is_named_only_where_it_helps(
-    path: Path, statement: str, reader: str, helps: bool
+    where: str, statement: str, reader: str, helps: bool
 ) -> None:
-    change(path, statement)
-    database = open_database(path)
+    change(where, statement)
+    database = open_database(where)
     with pytest.raises(DamagedDatabase, match="`runner db check` names all of it") as refused:
         READERS[reader](database)
     database.close()
     assert ("--rerun" in str(refused.value)) == helps
 
 
-def test_what_has_no_checksum_is_counted_and_shown(path: Path) -> None:
-    change(path, "UPDATE results SET checksum = NULL, seconds = 9")
-    database = open_database(path)
+def test_what_has_no_checksum_is_counted_and_shown(where: str) -> None:
+    change(where, "UPDATE results SET checksum = NULL, seconds = 9")
+    database = open_database(where)
     with database.read() as connection:
         results = check_results(connection)
     assert (results.count, results.unchecked, results.problems) == (0, 3, ())
@@ -192,44 +212,44 @@ def test_an_older_database_gets_its_checksums_when_it_is_migrated(tmp_path: Path
     assert problems(path)
 
 
-def test_a_result_is_not_put_together_from_damaged_attempts(tmp_path: Path) -> None:
-    database = open_database(tmp_path / "results.db")
+def test_a_result_is_not_put_together_from_damaged_attempts(place: Callable[[str], str]) -> None:
+    database = open_database(place("results"))
     want(database, ["r1"])
     do_run(database, "r1")
     with database.write() as connection:
         for table in ("run_epochs", "results"):
             connection.exec_driver_sql(f"DELETE FROM {table}")
-        connection.exec_driver_sql("UPDATE attempts SET outcome = replace(outcome, '2', '3')")
+        connection.exec_driver_sql("UPDATE attempts SET outcome = NULL")
     with pytest.raises(DamagedDatabase, match="attempt"):
         record_result(database, "r1", 0)
     database.close()
 
 
-def test_a_further_repetition_does_not_hide_damage_in_what_it_shares(path: Path) -> None:
+def test_a_further_repetition_does_not_hide_damage_in_what_it_shares(where: str) -> None:
     """Its checksum must not be taken from damaged settings for granted."""
-    change(path, "UPDATE runs SET settings = json_set(settings, '$.seed', 4)")
-    database = open_database(path)
+    change(where, "UPDATE runs SET settings = '{}'")
+    database = open_database(where)
     want(database, ["r1", "r2"], rerun=2)
     do_run(database, "r1", rerun=2)
     database.close()
-    assert any("settings of run r1" in problem for problem in problems(path))
+    assert any("settings of run r1" in problem for problem in problems(where))
 
 
-def test_an_attempt_that_is_at_work_has_no_checksum_yet(path: Path) -> None:
-    database = open_database(path)
+def test_an_attempt_that_is_at_work_has_no_checksum_yet(where: str) -> None:
+    database = open_database(where)
     want(database, ["r1", "r2", "r3"])
     claim = take(database, chain_of("r3")[1].key)
     check_recorded(database)
     end_attempt(database, claim, "failed", 1.0, error="why")
     check_recorded(database)
     database.close()
-    change(path, "UPDATE attempts SET error = 'who' WHERE status = 'failed'")
-    assert len(problems(path)) == 1
+    change(where, "UPDATE attempts SET error = 'who' WHERE status = 'failed'")
+    assert len(problems(where)) == 1
 
 
-def test_results_are_not_taken_from_a_damaged_reference(path: Path, tmp_path: Path) -> None:
-    change(path, "UPDATE metrics SET value = value / 2 WHERE attempt_id = 2")
-    reference, mine = open_database(path, read_only=True), open_database(tmp_path / "mine.db")
+def test_results_are_not_taken_from_a_damaged_reference(where: str, tmp_path: Path) -> None:
+    change(where, "UPDATE metrics SET value = value / 2 WHERE attempt_id = 2")
+    reference, mine = open_database(where, read_only=True), open_database(tmp_path / "mine.db")
     with pytest.raises(DamagedDatabase, match="the result of run r1"):
         import_results(mine, reference, ["r1", "r2"])
     assert [each.run_key for each in import_results(mine, reference, ["r2"])] == ["r2"]
@@ -262,10 +282,10 @@ def test_another_schema_than_was_made_is_damage_but_not_what_stands_beside_it(pa
 
 
 @pytest.mark.parametrize("statement", ["DELETE FROM database", "UPDATE database SET identity = ''"])
-def test_a_database_without_its_identity_is_refused(path: Path, statement: str) -> None:
-    change(path, statement)
+def test_a_database_without_its_identity_is_refused(where: str, statement: str) -> None:
+    change(where, statement)
     with pytest.raises(DamagedDatabase, match="identit"):
-        open_database(path)
+        open_database(where)
 
 
 @pytest.mark.parametrize("size", [0, integrity.WHOLE_BYTES])
@@ -289,7 +309,7 @@ def test_an_index_that_hides_results_is_damage(
 
 
 def test_keys_that_are_asked_for_are_gone_through_once_however_many_rows_there_are(
-    path: Path,
+    where: str,
 ) -> None:
     class Keys(list[str]):
         times = 0
@@ -300,12 +320,12 @@ def test_keys_that_are_asked_for_are_gone_through_once_however_many_rows_there_a
 
     for number in range(3):
         change(
-            path,
+            where,
             "INSERT INTO analyses (run_key, rerun, analysis_key, kind, stage_key)"
             f" VALUES ('r1', 0, 'key{number}', 'sizes', 'train-r1-0')",
         )
     keys = Keys(["key1"])
-    with closing(open_database(path, create=False)) as database, database.read() as connection:
+    with closing(open_database(where, create=False)) as database, database.read() as connection:
         (analyses, _) = check_analyses(connection, ["r1"], keys)
     assert len(analyses.problems) == 1  # of the chosen one, whose stage is no analysis
     assert keys.times == 1

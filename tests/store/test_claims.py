@@ -5,7 +5,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
@@ -15,9 +14,9 @@ from recorded import take, want
 
 from runner.artifacts.process import start_ticks
 from runner.store import claims as claims_module
+from runner.store import leases
 from runner.store.catalogue import record_environment
 from runner.store.claims import (
-    LEASE_SECONDS,
     Claimed,
     ClaimHeld,
     NewAttempt,
@@ -26,6 +25,7 @@ from runner.store.claims import (
     renew_claim,
 )
 from runner.store.database import Database, open_database
+from runner.store.leases import lease_of
 from runner.store.queries import run_rows
 from runner.store.running import held_stages
 from runner.store.schema import claims
@@ -51,13 +51,14 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     fake = SimpleNamespace(time=clock.time, monotonic=clock.monotonic)
-    monkeypatch.setattr(claims_module, "time", fake)
+    monkeypatch.setattr(leases, "time", fake)
+    monkeypatch.setattr(leases, "server_seconds", lambda _: (clock.time(), -HOUR))
     return clock
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = open_database(tmp_path / "results.db")
+def database(where: str) -> Iterator[Database]:
+    opened = open_database(where)
     want(opened, ["r1"])
     yield opened
     opened.close()
@@ -129,7 +130,7 @@ def test_a_process_that_renews_nothing_loses_its_claim_in_time_that_passes(
     database: Database, clock: Clock, other: subprocess.Popen[bytes]
 ) -> None:
     claim_for(database, other.pid)
-    clock.passed, clock.step = LEASE_SECONDS - 1, -2 * HOUR
+    clock.passed, clock.step = lease_of(database.dialect).seconds - 1, -2 * HOUR
     assert isinstance(ask_for(database), ClaimHeld)
     clock.passed += 2
     assert isinstance(ask_for(database), Claimed)
@@ -137,9 +138,9 @@ def test_a_process_that_renews_nothing_loses_its_claim_in_time_that_passes(
 
 def test_renewing_puts_both_ends_of_the_lease_off(database: Database, clock: Clock) -> None:
     claim = take(database, "prepare")
-    clock.passed = LEASE_SECONDS - 1
+    clock.passed = lease_of(database.dialect).seconds - 1
     renew_claim(database, claim)
-    clock.passed += LEASE_SECONDS - 1
+    clock.passed += lease_of(database.dialect).seconds - 1
     assert held_stages(database, alive=True) == {"prepare"}
 
 
@@ -148,7 +149,7 @@ def test_between_machines_the_lease_is_held_against_the_time_of_day(
 ) -> None:
     claim_for(database, os.getpid(), host="elsewhere", boot_id="other", lease_monotonic=0.0)
     assert isinstance(ask_for(database), ClaimHeld)
-    clock.step = LEASE_SECONDS + 1
+    clock.step = lease_of(database.dialect).seconds + 1
     assert isinstance(ask_for(database), Claimed)
 
 
@@ -166,7 +167,7 @@ def test_a_living_process_of_an_earlier_version_keeps_its_claim(
         with database.write() as connection:
             claims_module.release_claim(connection, claim)
     claim_for(database, other.pid, **OLD)
-    clock.step = LEASE_SECONDS + 1  # it has renewed nothing
+    clock.step = lease_of(database.dialect).seconds + 1  # it has renewed nothing
     assert isinstance(ask_for(database), Claimed)
 
 

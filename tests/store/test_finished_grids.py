@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from made_up import HEAD, MadeUp, Recipe, record_made_up
+from recorded import change
 
 from runner.core.errors import DamagedDatabase
 from runner.core.run import Cell
@@ -25,8 +26,8 @@ THIRD = HEAD + "sweep: {grid: {lr: [0.1]}}\n"
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    with open_database(tmp_path / "results.db") as opened:
+def database(where: str) -> Iterator[Database]:
+    with open_database(where) as opened:
         yield opened
 
 
@@ -111,8 +112,8 @@ def test_variants_have_versions_of_their_own(database: Database, tmp_path: Path)
 def test_a_damaged_version_is_refused(database: Database, tmp_path: Path, column: str) -> None:
     record_made_up(database, tmp_path, FIRST, done)
     record_made_up(database, tmp_path, SECOND, done)
-    with sqlite3.connect(database.address) as raw:
-        raw.execute(f"UPDATE finished_grids SET {column} = replace({column}, '0.01', '0.03')")
+    other = {"document": '{"name": "other"}', "cells": "[]"}[column]
+    change(database.address, f"UPDATE finished_grids SET {column} = '{other}'")
     with pytest.raises(DamagedDatabase, match="an earlier version of experiment"):
         finished(database)
     with database.read() as connection, pytest.raises(DamagedDatabase, match="earlier version"):

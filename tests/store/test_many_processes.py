@@ -14,8 +14,8 @@ from runner.store.database import open_database
 from runner.store.schema import attempts, claims, environments, stages
 
 
-def run_workers(path: Path, count: int, num_stages: int) -> list[dict]:
-    words = [sys.executable, workers.__file__, str(path), str(count), str(num_stages)]
+def run_workers(where: str, home: Path, count: int, num_stages: int) -> list[dict]:
+    words = [sys.executable, workers.__file__, where, str(home), str(count), str(num_stages)]
     children = [
         subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(count)
@@ -29,10 +29,10 @@ def run_workers(path: Path, count: int, num_stages: int) -> list[dict]:
 
 
 @pytest.mark.slow
-def test_processes_that_make_the_database_together_make_one(tmp_path: Path) -> None:
-    found = run_workers(tmp_path / "results.db", 3, 0)
+def test_processes_that_make_the_database_together_make_one(where: str, tmp_path: Path) -> None:
+    found = run_workers(where, tmp_path, 3, 0)
     assert len({each["identity"] for each in found}) == 1
-    database = open_database(tmp_path / "results.db")
+    database = open_database(where)
     with database.read() as connection:
         assert (
             connection.execute(sa.select(sa.func.count()).select_from(environments)).scalar() == 1
@@ -45,14 +45,14 @@ def test_processes_that_make_the_database_together_make_one(tmp_path: Path) -> N
     "num_stages", [60, pytest.param(600, marks=pytest.mark.slow)], ids=["few", "many"]
 )
 def test_every_stage_is_claimed_by_exactly_one_of_four_processes(
-    num_stages: int, tmp_path: Path
+    num_stages: int, where: str, tmp_path: Path
 ) -> None:
-    database = open_database(tmp_path / "results.db")
+    database = open_database(where)
     values = {"kind": "train", "spec": {}, "needs": [], "cost_kind": ""}
     with database.write() as connection:
         rows = [{"stage_key": f"s{number:03d}", **values} for number in range(num_stages)]
         connection.execute(sa.insert(stages), rows)
-    found = run_workers(tmp_path / "results.db", 4, num_stages)
+    found = run_workers(where, tmp_path, 4, num_stages)
     together = sorted(number for each in found for number in each["claimed"])
     assert together == list(range(num_stages))
     assert sum(bool(each["claimed"]) for each in found) > 1, "they did not meet"

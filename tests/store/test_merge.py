@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from postgres import PostgresServer
 from recorded import chain_of, do_run, outcome_of, record_of, seal_again, take, want
 
+from runner.store.addresses import address_of, short_name
 from runner.store.claims import Claimed, NewAttempt, claim_stage
 from runner.store.database import Database, open_database
 from runner.store.dump import run_dump
@@ -28,12 +30,9 @@ from runner.store.results import record_result
 from runner.store.schema import attempts, metadata, stages
 
 
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with an empty database and a reference of three runs, one resumed, one failed."""
-    folder = tmp_path_factory.mktemp("prepared")
-    open_database(folder / "empty.db").close()
-    database = open_database(folder / "reference.db")
+def record(where: str) -> None:
+    """Record three runs, one resumed, one failed."""
+    database = open_database(where)
     want(database, ["r1", "r2", "r3"])
     do_run(database, "r1", split_at=2)
     do_run(database, "r2")
@@ -41,23 +40,67 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     end_attempt(database, claim, "failed", 1.0, error="out of memory")
     assert record_result(database, "r3", 0) == "failed"
     database.close()
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an empty database and a reference."""
+    folder = tmp_path_factory.mktemp("prepared")
+    open_database(folder / "empty.db").close()
+    record(str(folder / "reference.db"))
     return folder
 
 
+@pytest.fixture(scope="module")
+def prepared_on_server(postgres_server: PostgresServer) -> str:
+    """The name of a reference on a server."""
+    url = postgres_server.new_database()
+    record(url)
+    return short_name(address_of(url))
+
+
+@pytest.fixture(
+    params=[
+        "sqlite to sqlite",
+        pytest.param("sqlite to postgres", marks=pytest.mark.postgres),
+        pytest.param("postgres to sqlite", marks=pytest.mark.postgres),
+    ]
+)
+def kinds(request: pytest.FixtureRequest) -> list[str]:
+    """From what kind of database results go to what kind."""
+    found: str = request.param
+    return found.split(" to ")
+
+
 @pytest.fixture
-def mine(prepared: Path, tmp_path: Path) -> Iterator[Database]:
+def mine_at(kinds: list[str], request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if kinds[1] == "sqlite":
+        empty = request.getfixturevalue("prepared") / "empty.db"
+        return str(shutil.copy(empty, tmp_path / "mine.db"))
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    return server.new_database()
+
+
+@pytest.fixture
+def reference_at(kinds: list[str], request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if kinds[0] == "sqlite":
+        return str(shutil.copy(request.getfixturevalue("prepared") / "reference.db", tmp_path))
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    return server.new_database(like=request.getfixturevalue("prepared_on_server"))
+
+
+@pytest.fixture
+def mine(mine_at: str) -> Iterator[Database]:
     """An empty database."""
-    database = open_database(shutil.copy(prepared / "empty.db", tmp_path / "mine.db"))
-    yield database
-    database.close()
+    with open_database(mine_at) as database:
+        yield database
 
 
 @pytest.fixture
-def reference(prepared: Path, tmp_path: Path) -> Iterator[Database]:
+def reference(reference_at: str) -> Iterator[Database]:
     """A copy of the prepared reference, of one's own."""
-    database = open_database(shutil.copy(prepared / "reference.db", tmp_path))
-    yield database
-    database.close()
+    with open_database(reference_at) as database:
+        yield database
 
 
 def counts(database: Database) -> dict[str, int]:
@@ -222,14 +265,14 @@ def test_attempts_that_only_an_outcome_names_come_along(
 
 @pytest.mark.slow
 def test_of_several_at_once_each_result_is_imported_once(
-    reference: Database, mine: Database, tmp_path: Path
+    reference: Database, mine: Database, mine_at: str, reference_at: str
 ) -> None:
     together = threading.Barrier(4)
     taken: list[list[str]] = []
 
     def one() -> None:
-        database = open_database(tmp_path / "mine.db")
-        source = open_database(tmp_path / "reference.db")
+        database = open_database(mine_at)
+        source = open_database(reference_at)
         together.wait()
         taken.append([each.run_key for each in import_results(database, source, ["r1", "r2"])])
         database.close(), source.close()

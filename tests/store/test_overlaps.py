@@ -1,6 +1,6 @@
 """Trainings of two keys that have epochs in common: one of two processes waits for the other."""
 
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
@@ -23,8 +23,8 @@ OTHER = train("other", Trajectory((Segment("d", 1, 4),)))
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Database:
-    with open_database(tmp_path / "results.db") as opened:
+def database(where: str) -> Iterator[Database]:
+    with open_database(where) as opened:
         record_stages(opened, [LONG, SHORT, BRANCH, OTHER])
         yield opened
 

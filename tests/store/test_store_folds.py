@@ -2,12 +2,13 @@
 
 import shutil
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from recorded import cell_of, want
+from recorded import cell_of, change, want
 
 from runner.core.errors import DamagedDatabase
 from runner.store.catalogue import SpecRecord, record_experiment
@@ -22,8 +23,9 @@ FIXTURES = Path(__file__).resolve().parent / "fixtures"
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Database:
-    return open_database(tmp_path / "results.db")
+def database(where: str) -> Iterator[Database]:
+    with open_database(where) as opened:
+        yield opened
 
 
 def record_folds(database: Database) -> None:
@@ -33,7 +35,7 @@ def record_folds(database: Database) -> None:
     record_experiment(database, spec, [(cell, None) for cell in cells], [], {})
 
 
-def problems(path: Path) -> list[str]:
+def problems(path: str | Path) -> list[str]:
     database = open_database(path)
     with database.read() as connection:
         found = [problem for each in check_everything(connection) for problem in each.problems]
@@ -58,15 +60,12 @@ def test_a_dump_names_the_fold_where_there_is_one(database: Database) -> None:
     assert ['"fold":1' in line for line in lines] == [True, True, False, False]
 
 
-def test_a_fold_that_is_changed_is_found(database: Database, tmp_path: Path) -> None:
+def test_a_fold_that_is_changed_is_found(database: Database, where: str) -> None:
     record_folds(database)
-    database.close()
-    path = tmp_path / "results.db"
-    assert problems(path) == []
-    with closing(sqlite3.connect(path)) as raw, raw:
-        raw.execute("UPDATE cells SET fold = 3 WHERE fold = 2 AND seed = 1")
+    assert problems(where) == []
+    change(where, "UPDATE cells SET fold = 3 WHERE fold = 2 AND seed = 1")
     with pytest.raises(DamagedDatabase, match="'e' or its cells"):
-        stored_cells(open_database(path), "e")
+        stored_cells(database, "e")
 
 
 @pytest.mark.parametrize("name", ["schema_0004.db", "schema_0001.db"])

@@ -23,11 +23,12 @@ def meet(folder: Path, count: int) -> None:
 
 def main() -> None:
     """Wait for the others, make or open the database, then claim whatever is free."""
-    path, count, num_stages = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    meet(path.parent / "imported", count)
-    database = open_database(path)
+    where, home = sys.argv[1], Path(sys.argv[2])
+    count, num_stages = int(sys.argv[3]), int(sys.argv[4])
+    meet(home / "imported", count)
+    database = open_database(where)
     environment = record_environment(database, {"same": True})
-    meet(path.parent / "opened", count)
+    meet(home / "opened", count)
     mine = []
     for number in range(num_stages):
         taken = claim_stage(database, f"s{number:03d}", NewAttempt(environment, {}, "cpu"))

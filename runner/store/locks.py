@@ -1,0 +1,33 @@
+"""Locks on rows of a server's database, for transactions that write beside others.
+
+A file has one writer at a time, and no locks of rows: SQLAlchemy leaves them out. Whoever needs
+several takes them in this order: the claiming of stages, a stage, a claim, runs by their keys,
+artifacts by their names. Then no two wait for one another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import sqlalchemy as sa
+
+from runner.store.dialects import is_postgres
+from runner.store.postgres import LOCK_OF_CLAIMING
+from runner.store.schema import runs
+
+BATCH = 500
+
+
+def lock_claiming(connection: sa.Connection) -> None:
+    """Let nobody else claim a stage that may have epochs in common with others, until the end."""
+    if is_postgres(connection):
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK_OF_CLAIMING})")
+
+
+def lock_runs(connection: sa.Connection, run_keys: Collection[str]) -> None:
+    """Let nobody else change what becomes of some runs until the end of the transaction."""
+    keys = sorted(set(run_keys))
+    for start in range(0, len(keys), BATCH):
+        batch = runs.c.run_key.in_(keys[start : start + BATCH])
+        query = sa.select(runs.c.run_key).where(batch).order_by(runs.c.run_key)
+        connection.execute(query.with_for_update(key_share=True)).all()
