@@ -1,4 +1,4 @@
-"""The verb `cache`: what lies in `.runner/`, and removing it.
+"""The verb `cache`: what lies in `.runner/` or where machines share it, and removing it.
 
 Everything there can be made again, weights of finished runs by repeating them; results are in the
 database.
@@ -6,14 +6,17 @@ database.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.api.frames import Framed
 from runner.artifacts.contents import KINDS, Contents, clear, contents
+from runner.artifacts.folder import Artifacts
 from runner.artifacts.lock import exclusive
+from runner.artifacts.shared_contents import clear_shared, shared_contents
 from runner.bind.workspace import Workspace, workspace
 from runner.core.errors import UsageError, nearest
 from runner.store.files import identity_in
@@ -37,16 +40,26 @@ class CacheContents(Framed):
         return pd.DataFrame([astuple(kind) for kind in self.kinds], columns=columns)
 
 
-def list_cache(db: str | Path | None = None) -> CacheContents:
+def list_cache(db: str | Path | None = None, artifacts: str | None = None) -> CacheContents:
     """Return what lies in ``.runner/``, by kind, of all databases beside it.
 
     Args:
         db: the database beside which it lies; results.db when not given.
+        artifacts: where artifacts are shared: what lies there of this database and for all of
+            them, in place of ``.runner/``.
+
+    Raises:
+        UsageError: when there is no such place, or it cannot be read.
     """
-    return CacheContents(tuple(contents(workspace(db).folder)))
+    if artifacts is None:
+        return CacheContents(tuple(contents(workspace(db, artifacts="").folder)))
+    with _shared(workspace(db, artifacts=artifacts)) as stored:
+        return CacheContents(tuple(shared_contents(stored)))
 
 
-def clear_cache(kinds: Sequence[str] = (), db: str | Path | None = None) -> CacheContents:
+def clear_cache(
+    kinds: Sequence[str] = (), db: str | Path | None = None, artifacts: str | None = None
+) -> CacheContents:
     """Remove kinds of things from ``.runner/``; return what was removed.
 
     Pixels, features and changed images are shared by all databases beside it; states, checkpoints,
@@ -55,11 +68,13 @@ def clear_cache(kinds: Sequence[str] = (), db: str | Path | None = None) -> Cach
     Args:
         kinds: of them; all when none is given.
         db: the database beside which it lies; results.db when not given.
+        artifacts: where artifacts are shared: they are removed there, in place of ``.runner/``.
 
     Raises:
-        UsageError: for an unknown kind, or while a run is at work, on whatever database beside it.
+        UsageError: for an unknown kind, or while a run is at work, on whatever database beside it;
+            when there is no such place, or it cannot be reached.
     """
-    home = workspace(db)
+    home = workspace(db, artifacts="" if artifacts is None else artifacts)
     for kind in kinds:
         if kind not in KINDS:
             raise UsageError(
@@ -68,8 +83,27 @@ def clear_cache(kinds: Sequence[str] = (), db: str | Path | None = None) -> Cach
                 suggestion=nearest(kind, list(KINDS)),
             )
     _refuse_at_work(home)
+    if artifacts is not None:
+        with _shared(home) as stored:
+            return CacheContents(tuple(clear_shared(stored, kinds or KINDS)))
     with exclusive(home.folder):
         return CacheContents(tuple(clear(home.folder, kinds or KINDS, _other_databases(home))))
+
+
+@contextmanager
+def _shared(home: Workspace) -> Iterator[Artifacts]:
+    """Give the artifacts of a database, where they are shared.
+
+    Raises:
+        UsageError: when there is no such place; behind the block, when it could not be reached.
+    """
+    with home.open_existing() as database:
+        stored = home.artifacts(database)
+        if stored.shared is None:
+            raise UsageError("no place is named where artifacts are shared", hint="--artifacts")
+        yield stored
+        if notes := stored.shared.notes():
+            raise UsageError("; ".join(notes))
 
 
 def _other_databases(home: Workspace) -> set[str]:

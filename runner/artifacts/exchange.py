@@ -20,7 +20,7 @@ from runner.artifacts.folder import (
     Artifacts,
 )
 from runner.artifacts.manifest import Manifest
-from runner.artifacts.shared_store import LocalFiles
+from runner.artifacts.putting import LocalFiles
 from runner.core.artifacts import KINDS, ArtifactKind, ArtifactName, kind_of
 
 NOT_SHARED: tuple[ArtifactKind, ...] = ("changed",)
@@ -78,12 +78,13 @@ def described_elsewhere(artifacts: Artifacts, names: Iterable[str]) -> dict[str,
     """Return what those of some artifacts say of themselves that the shared store has, by name."""
     if artifacts.shared is None:
         return {}
-    places = {_place(artifacts, name): name for name in names}
-    texts = artifacts.shared.store.texts(place for place in places if place is not None)
+    places = {place_of(artifacts, name): name for name in names}
+    found = artifacts.shared.store.manifests(place for place in places if place is not None)
+    texts = {places[each.name]: each.texts for each in found}
     return {
-        places[place]: files[DESCRIBING[kind_of(places[place])]]
-        for place, files in texts.items()
-        if DESCRIBING[kind_of(places[place])] in files
+        name: files[DESCRIBING[kind_of(name)]]
+        for name, files in texts.items()
+        if DESCRIBING[kind_of(name)] in files
     }
 
 
@@ -107,7 +108,7 @@ def fetch(
     Raises:
         OSError: when the disk here is full.
     """
-    place = _place(artifacts, name)
+    place = place_of(artifacts, name)
     if artifacts.shared is None or place is None:
         return False
 
@@ -142,7 +143,7 @@ def share(artifacts: Artifacts, name: str, check: Callable[[], None] = lambda: N
         name: of an artifact that lies here; one that does not is left out.
         check: called before it takes its place; raises ClaimLost where it must not.
     """
-    shared, place = artifacts.shared, _place(artifacts, name)
+    shared, place = artifacts.shared, place_of(artifacts, name)
     if shared is None or place is None:
         return
     store, keeping = shared.store, kind_of(name) in KEEPING
@@ -154,13 +155,13 @@ def share(artifacts: Artifacts, name: str, check: Callable[[], None] = lambda: N
 def settle(artifacts: Artifacts, names: Iterable[str]) -> None:
     """Wait until artifacts are in the shared store, as far as that can be reached."""
     if artifacts.shared is not None:
-        places = (_place(artifacts, name) for name in names)
+        places = (place_of(artifacts, name) for name in names)
         artifacts.shared.uploads.settle(place for place in places if place is not None)
 
 
 def forget(artifacts: Artifacts, name: str) -> None:
     """Have an artifact removed from the shared store, beside the work."""
-    shared, place = artifacts.shared, _place(artifacts, name)
+    shared, place = artifacts.shared, place_of(artifacts, name)
     if shared is None or place is None:
         return
     store = shared.store
@@ -179,9 +180,12 @@ def _home(artifacts: Artifacts, kind: ArtifactKind) -> str | None:
     return artifacts.home(kind).relative_to(artifacts.folder).as_posix()
 
 
-def _place(artifacts: Artifacts, name: str) -> str | None:
+def place_of(artifacts: Artifacts, name: str) -> str | None:
     """Return where an artifact lies in the shared store, None where it has no place there."""
-    parsed = ArtifactName.parse(name)
+    try:
+        parsed = ArtifactName.parse(name)
+    except ValueError:  # what others have put there
+        return None
     home = _home(artifacts, parsed.kind)
     return None if home is None else f"{home}/{parsed.file}"
 

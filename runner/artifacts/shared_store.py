@@ -8,24 +8,23 @@ artifacts hold.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from runner.artifacts.atomic import whole_file, whole_folder
-from runner.artifacts.hashes import file_digest, stamp_of
+from runner.artifacts.getting import get_files
 from runner.artifacts.manifest import (
     SUFFIX,
     DamagedManifest,
     Manifest,
-    SharedFile,
     manifest_place,
     read_manifest,
 )
 from runner.artifacts.patience import Patience, Refused, Unreachable, told
 from runner.artifacts.places import Place
+from runner.artifacts.putting import LocalFiles, put_files, stamps_of
 from runner.core.errors import ClaimLost, is_full_disk
 from runner.core.moments import reached
 
@@ -39,9 +38,6 @@ DAMAGED_SECONDS = 60.0
 """For so long what was found to be damaged counts as not there: others may make it again."""
 PAUSE = 0.3
 """Seconds after which what another process may just be replacing is looked at again."""
-PUT_TRIES = 3
-LONGEST_TEXT = 1 << 22
-"""Bytes; of a longer file no content stands in a manifest."""
 
 
 @dataclass
@@ -54,23 +50,6 @@ class Traffic:
     put: int = 0
     put_bytes: int = 0
     put_seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class LocalFiles:
-    """An artifact as it lies here.
-
-    Attributes:
-        paths: its files by name.
-        texts: names of those whose content stands in the manifest.
-    """
-
-    paths: Mapping[str, Path]
-    texts: frozenset[str] = frozenset()
-
-
-class _WrongFile(Exception):
-    """A file is not there, or not what its manifest says."""
 
 
 class SharedStore:
@@ -87,6 +66,7 @@ class SharedStore:
         self._is_closed = False
         self._damaged: dict[str, float] = {}
         self._listed: dict[str, tuple[float, frozenset[str]]] = {}
+        self._put_as: dict[str, dict[str, str]] = {}  # stamps of what lay here when it was put
 
     def listed(self, home: str, fresh: bool = False) -> frozenset[str]:
         """Return what is called how in a folder of artifacts, but for what is known as damaged.
@@ -117,14 +97,13 @@ class SharedStore:
             self._is_damaged(name, f"its manifest: {error}")
             return None
 
-    def texts(self, names: Iterable[str]) -> dict[str, Mapping[str, str]]:
-        """Return what the manifests of artifacts hold of their files, by artifact."""
+    def manifests(self, names: Iterable[str]) -> list[Manifest]:
+        """Return what is there of artifacts, of those that are there and whole."""
         wanted = list(names)
         if not wanted:
-            return {}
+            return []
         with ThreadPoolExecutor(min(AT_ONCE, len(wanted))) as pool:
-            found = list(pool.map(self.manifest, wanted))
-        return {each.name: each.texts for each in found if each is not None}
+            return [each for each in pool.map(self.manifest, wanted) if each is not None]
 
     def fetch(
         self,
@@ -236,29 +215,12 @@ class SharedStore:
     def _fetched(self, manifest: Manifest, final: Path, is_file: bool) -> str:
         """Bring files here; return what is wrong with them, or ""."""
         began = time.perf_counter()
-        final.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with whole_file(final) if is_file else whole_folder(final) as partial:
-                for name in manifest.files:
-                    self._fetch_file(manifest, name, partial if is_file else partial / name)
-                reached("artifact fetched, not in place")
-        except _WrongFile as error:
-            return str(error)
+        if wrong := get_files(self._place, manifest, final, is_file):
+            return wrong
         self.traffic.fetched += 1
         self.traffic.fetched_bytes += manifest.num_bytes
         self.traffic.fetched_seconds += time.perf_counter() - began
         return ""
-
-    def _fetch_file(self, manifest: Manifest, name: str, path: Path) -> None:
-        try:
-            self._place.fetch(manifest.place_of(name), path)
-        except FileNotFoundError:
-            if not path.parent.is_dir():
-                raise  # `.runner/` was removed
-            raise _WrongFile(f"{name} is not there") from None
-        wanted = manifest.files[name]
-        if path.stat().st_size != wanted.num_bytes or file_digest(path) != wanted.sha256:
-            raise _WrongFile(f"{name} is not what was put there")
 
     def _put(
         self,
@@ -267,60 +229,40 @@ class SharedStore:
         check: Callable[[], None],
         keeping: bool,
     ) -> bool:
-        began, before = time.perf_counter(), None
-        if name not in self._damaged:
-            try:
-                before = self._manifest(name)
-            except DamagedManifest:
-                before = None
+        began = time.perf_counter()
+        if not self._is_bad(name) and stamps_of(look()) == self._put_as.get(name, {}):
+            return True
+        try:
+            before = None if name in self._damaged else self._manifest(name)
+        except DamagedManifest:
+            before = None
         if before is not None and keeping:
             return True
         known = set[str]() if before is None else before.places()
-        manifest = self._put_files(name, look, known)
-        if manifest is None or manifest == before:
+        found = put_files(self._place, name, look, known)
+        if found is None:
             return True
-        check()
+        manifest, stamps = found
+        if manifest != before:
+            check()
+            self._write(manifest, known - manifest.places())
+            self.traffic.put += 1
+            self.traffic.put_bytes += manifest.num_bytes
+            self.traffic.put_seconds += time.perf_counter() - began
+        self._put_as[name] = stamps
+        return True
+
+    def _write(self, manifest: Manifest, old: set[str]) -> None:
+        """Name what has been put; remove files that it replaces, unless others have replaced it."""
+        name = manifest.name
         reached("artifact put there, not named")
         self._place.write(manifest.to_bytes(), manifest_place(name))
         reached("artifact put there")
         self._damaged.pop(name, None)
         self._listed.pop(name.rpartition("/")[0], None)
-        self.traffic.put += 1
-        self.traffic.put_bytes += manifest.num_bytes
-        self.traffic.put_seconds += time.perf_counter() - began
-        old = known - manifest.places()
         if old and self._manifest(name) == manifest:
             for each in sorted(old):
                 self._place.remove(each)
-        return True
-
-    def _put_files(
-        self, name: str, look: Callable[[], LocalFiles | None], known: set[str]
-    ) -> Manifest | None:
-        """Put the files there that are not known to be; None where they are gone or change.
-
-        Args:
-            name: of the artifact.
-            look: as of :meth:`put`.
-            known: where files of it lie; gets those that are put.
-        """
-        for _ in range(PUT_TRIES):
-            files = look()
-            if files is None:
-                return None
-            try:
-                stamps = _stamps(files)
-                manifest = _described(name, files)
-                for file, path in files.paths.items():
-                    if (place := manifest.place_of(file)) not in known:
-                        self._place.put(path, place)
-                        known.add(place)
-                if _stamps(files) == stamps:
-                    return manifest
-            except FileNotFoundError:
-                if all(path.exists() for path in files.paths.values()):
-                    raise  # something of the place
-        return None
 
     def _close(self, error: Exception) -> None:
         """Put nothing there any more."""
@@ -337,21 +279,3 @@ class SharedStore:
     def _is_damaged(self, name: str, fault: str) -> None:
         self._damaged[name] = time.monotonic()
         self.patience.say(f"{name} at {self.patience.address} is damaged ({fault}): it is not used")
-
-
-def _stamps(files: LocalFiles) -> dict[str, str]:
-    """Return what changes when another process, or thread, replaces one of the files."""
-    return {name: stamp_of(path.stat()) for name, path in files.paths.items()}
-
-
-def _described(name: str, files: LocalFiles) -> Manifest:
-    found = {
-        file: SharedFile(path.stat().st_size, file_digest(path))
-        for file, path in files.paths.items()
-    }
-    texts = {
-        file: files.paths[file].read_text()
-        for file in sorted(files.texts)
-        if found[file].num_bytes <= LONGEST_TEXT
-    }
-    return Manifest(name, found, texts)

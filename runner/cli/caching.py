@@ -16,20 +16,31 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Look at and clear what .runner/ keeps.", no_args_is_help=True)
 LIST_EXAMPLES = """\b
-Example:
-  runner cache list"""
+Examples:
+  runner cache list
+  runner cache list --artifacts s3://bucket/runner"""
 CLEAR_EXAMPLES = """\b
 Examples:
   runner cache clear states features   (trainings begin anew)
-  runner cache clear                   (everything, weights too; results stay)"""
+  runner cache clear                   (everything, weights too; results stay)
+  runner cache clear states --artifacts s3://bucket/runner"""
+
+SharedAt = Annotated[
+    str | None,
+    typer.Option(
+        "--artifacts",
+        metavar="FOLDER|URL",
+        help="Where artifacts are shared with other machines, in place of .runner/.",
+    ),
+]
 
 
 @app.command("list", epilog=LIST_EXAMPLES)
-def list_command(db: Db = None) -> None:
+def list_command(db: Db = None, artifacts: SharedAt = None) -> None:
     """List what .runner/ keeps, by kind, with its size."""
     from runner import api
 
-    _print(api.list_cache(db).kinds)
+    _print(api.list_cache(db, artifacts).kinds)
 
 
 @app.command("clear", epilog=CLEAR_EXAMPLES)
@@ -38,6 +49,7 @@ def clear(
         list[str] | None, typer.Argument(metavar="[KIND]…", help="As `cache list` names them.")
     ] = None,
     db: Db = None,
+    artifacts: SharedAt = None,
 ) -> None:
     """Remove what .runner/ keeps; what a later run needs is computed again.
 
@@ -47,7 +59,7 @@ def clear(
     """
     from runner import api
 
-    removed = api.clear_cache(kinds or (), db)
+    removed = api.clear_cache(kinds or (), db, artifacts)
     if removed.kinds:
         _print(removed.kinds)
         typer.echo("removed", err=True)

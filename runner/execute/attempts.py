@@ -102,7 +102,9 @@ class Attempts:
             BaseException: what ends the whole plan; :meth:`end_all` then closes the others.
         """
         try:
-            answer = self._answer(self._over(job), outcome)
+            seconds = self._seconds.end(job.stage.key)
+            outcome = self._shared(job, outcome)  # while its claim is still renewed
+            answer = self._answer(self._over(job, seconds), outcome)
             self._ended(job.stage, answer)
         except BaseException as error:
             self._end_of_plan = error
@@ -132,7 +134,7 @@ class Attempts:
         """
         left = self.jobs
         for job in left:
-            self._close(self._over(job), "interrupted", "")
+            self._close(self._over(job, self._seconds.end(job.stage.key)), "interrupted", "")
         if isinstance(error, Interrupted) and len(left) > 1:
             others = f"{len(left) - 1} others done with it after their own checkpoints"
             if len(left) == 2:
@@ -140,10 +142,10 @@ class Attempts:
             raise Interrupted(f"{error.found}, {others}")
         raise error
 
-    def _over(self, job: StageJob[Stage]) -> _Over:
+    def _over(self, job: StageJob[Stage], seconds: float) -> _Over:
         _, claim = self._open.pop(job.stage.key)
         self._heartbeat.drop(claim)
-        return _Over(job, claim, self._seconds.end(job.stage.key))
+        return _Over(job, claim, seconds)
 
     def _close(self, over: _Over, status: AttemptStatus, error: str) -> None:
         close_attempt(self._home.database, over.claim, status, over.seconds, error, over.job)
@@ -153,7 +155,6 @@ class Attempts:
             return self._without_result(over, outcome)
         home = self._home
         try:
-            self._share(over.job, outcome)
             record_outcome(home.database, over.claim, outcome, over.seconds)
         except BaseException as error:  # a second Ctrl-C, too, gives the claim back
             return self._without_result(over, error)
@@ -162,13 +163,25 @@ class Attempts:
         readers = outcome.values.get("readers", {})
         return StageResult(outcome.status, over.seconds, outcome.message, readers)
 
-    def _share(self, job: StageJob[Stage], outcome: Outcome) -> None:
-        """Wait until what a stage has left is where other machines find it, as far as it can be."""
+    def _shared(
+        self, job: StageJob[Stage], outcome: Outcome | BaseException
+    ) -> Outcome | BaseException:
+        """Wait until what a stage has left is where other machines find it, as far as it can be.
+
+        Returns:
+            The outcome, or what has ended the waiting.
+        """
+        if not isinstance(outcome, Outcome):
+            return outcome
         artifacts = self._home.context.artifacts
         left = {*job.stage.produces, *(each.name for each in outcome.produced)}
-        for name in sorted(left):
-            share(artifacts, name, job.check_claim)
-        settle(artifacts, left)
+        try:
+            for name in sorted(left):
+                share(artifacts, name, job.check_claim)
+            settle(artifacts, left)
+        except BaseException as error:  # as Ctrl-C, which gives the claim back
+            return error
+        return outcome
 
     def _without_result(self, over: _Over, error: BaseException) -> Answer:
         """Record a failure of one stage, or why it is to be tried in another way.
@@ -218,7 +231,7 @@ class SharedSeconds:
     def end(self, key: str) -> float:
         """Return the seconds since its beginning that are its own."""
         self._pass()
-        return self._taken.pop(key)
+        return self._taken.pop(key, 0.0)
 
     def _pass(self) -> None:
         now = time.perf_counter()

@@ -65,6 +65,28 @@ def test_a_worker_shares_too(call: Call, store: Path) -> None:
     assert "weights" in kinds(store)
 
 
+def test_what_is_shared_is_listed_and_cleared_by_kind(call: Call, store: Path) -> None:
+    assert call("run", "tiny.yaml", *ONE, "--artifacts", store).code == 0
+    listed = call("cache", "list", "--artifacts", store).out.splitlines()
+    counts = {line.split()[0]: int(line.split()[1]) for line in listed}
+    assert counts == {
+        **{"pixels": 2, "features": 0, "states": 2, "checkpoints": 0, "weights": 1},
+        **{"logits": counts["logits"], "analyses": 0, "all": 5 + counts["logits"]},
+    }
+    removed = call("cache", "clear", "states", "pixels", "hashes", "--artifacts", store)
+    assert [line.split()[0] for line in removed.out.splitlines()] == ["pixels", "states", "all"]
+    assert [each for each in (store / "states").rglob("*") if each.is_file()] == []
+    assert list((store / "weights").rglob("*.safetensors"))
+    assert list(Path(".runner", "states").rglob("*.safetensors"))
+    assert call("cache", "clear", "states", "--artifacts", store).err == "nothing to remove\n"
+
+
+def test_what_cannot_be_listed_is_an_error(call: Call) -> None:
+    assert "there is no folder" in call("cache", "list", "--artifacts", "gone").err
+    told = call("cache", "clear", "--artifacts", "")
+    assert "no place is named where artifacts are shared" in told.err
+
+
 @pytest.mark.parametrize("command", [("run", "tiny.yaml"), ("plan", "tiny.yaml"), ("worker",)])
 def test_a_place_that_is_not_there_is_an_error_before_any_work(
     call: Call, command: tuple[str, ...]

@@ -6,6 +6,8 @@ A machine is a folder whose database is a link to the one that all share.
 import os
 import shutil
 import signal
+import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +24,8 @@ from runner.artifacts.patience import Patience
 from runner.artifacts.places import FolderPlace
 from runner.artifacts.shared import Shared
 from runner.artifacts.shared_store import SharedStore
+from runner.execute.heartbeat import Heartbeat
+from runner.store.claim_answers import Claimed
 
 DONE = (
     "SELECT kind, count(*) FROM attempts JOIN stages USING (stage_key) WHERE status = 'done'"
@@ -156,6 +160,19 @@ def test_machines_that_work_at_once_do_every_stage_once(
 
 
 @pytest.mark.slow
+def test_slots_of_a_machine_share_what_they_make(
+    forks: Forks, grid: Path, undisturbed: Undisturbed, machines: Machines
+) -> None:
+    words = machines.words(grid, "--workers", "2")
+    assert forks.run(machines.one, words) == 0, machines.output(machines.one)
+    assert left_in(machines.one).dump == undisturbed.left.dump
+    assert len(blobs(machines.store, "weights")) == 4
+    before = sorted(ask(machines.one, DONE))
+    assert forks.run(machines.two, machines.words(grid)) == 0, machines.output(machines.two)
+    assert sorted(ask(machines.one, DONE)) == before
+
+
+@pytest.mark.slow
 def test_another_machine_trains_on_the_features_that_one_has_computed(
     forks: Forks, machines: Machines, tmp_path: Path
 ) -> None:
@@ -237,6 +254,31 @@ def test_a_store_that_fails_midway_is_said_once_and_nothing_is_lost(
     assert list((tmp_path / ".runner" / "weights").rglob("*.safetensors"))
 
 
+def test_a_claim_is_renewed_until_what_its_stage_leaves_is_shared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "store").mkdir()
+    events: list[str] = []
+
+    def drop(heartbeat: Heartbeat, claim: Claimed) -> None:
+        events.append("dropped")
+
+    monkeypatch.setattr(Heartbeat, "drop", drop)
+    put = FolderPlace.put
+
+    def slowly(place: FolderPlace, path: Path, name: str) -> None:
+        time.sleep(0.05)
+        put(place, path, name)
+        events.append(name.partition("/")[0])
+
+    monkeypatch.setattr(FolderPlace, "put", slowly)
+    do_spec(tmp_path / "small.yaml", SMALL, artifacts=str(tmp_path / "store"))
+    first, second, third = (each for each, what in enumerate(events) if what == "dropped")
+    assert set(events[:first]) == {"pixels"}
+    assert "weights" in events[first:second]
+    assert "logits" in events[second:third]
+
+
 def test_weights_that_are_lost_before_they_are_evaluated_are_trained_again(tmp_path: Path) -> None:
     store = tmp_path / "store"
     store.mkdir()
@@ -253,13 +295,32 @@ def test_weights_that_are_lost_before_they_are_evaluated_are_trained_again(tmp_p
     assert any("is damaged (" in note for note in log.notes)
 
 
-def test_artifacts_of_one_machine_serve_another_without_its_folder(tmp_path: Path) -> None:
-    store = tmp_path / "store"
-    store.mkdir()
-    do_spec(tmp_path / "small.yaml", SMALL, artifacts=str(store))
+@pytest.mark.parametrize(
+    ("kind", "executor"),
+    [
+        ("folder", "local"),
+        ("memory", "local"),
+        pytest.param("local", "local", marks=pytest.mark.slow),
+        pytest.param("folder", "process", marks=pytest.mark.slow),
+        pytest.param("local", "process", marks=pytest.mark.slow),
+    ],
+)
+def test_artifacts_of_one_machine_serve_another_without_its_folder(
+    kind: str, executor: str, tmp_path: Path
+) -> None:
+    (tmp_path / "store").mkdir()
+    addresses = {
+        "folder": str(tmp_path / "store"),
+        "memory": f"memory://{uuid.uuid4().hex}",
+        "local": f"local://{tmp_path}/store",  # the same folder as fsspec sees it
+    }
+    if kind != "folder":
+        pytest.importorskip("fsspec")
+    how = {"artifacts": addresses[kind], "executor": executor}
+    do_spec(tmp_path / "small.yaml", SMALL, **how)
     shutil.rmtree(tmp_path / ".runner")
-    _, summary = do_spec(tmp_path / "small.yaml", SMALL, artifacts=str(store), rerun=True)
+    log, summary = do_spec(tmp_path / "small.yaml", SMALL, **how, rerun=True)
     assert list(summary.statuses.values()) == ["done"]
-    assert [kind for kind, _ in ask(tmp_path, DONE)] == ["evaluate", "prepare", "train"]
-    assert ask(tmp_path, "SELECT count(*) FROM stages WHERE kind = 'prepare'") == [(1,)]
+    assert dict(ask(tmp_path, DONE))["prepare"] == 1
     assert os.listdir(tmp_path / ".runner" / "pixels")
+    assert log.notes == []
