@@ -16,6 +16,7 @@ from runner.api.inspecting import inspect_analysis
 from runner.api.inspecting_predictions import inspect_predictions, write_confusion
 from runner.api.inspecting_robustness import inspect_robustness
 from runner.api.listing import list_runs
+from runner.api.listing_workers import list_workers
 from runner.api.neighbours import inspect_neighbours
 from runner.api.planning import plan
 from runner.api.plotting import plot
@@ -60,6 +61,7 @@ __all__ = [
     "list_cache",
     "list_runs",
     "list_tables",
+    "list_workers",
     "new_script",
     "new_spec",
     "plan",

@@ -30,6 +30,7 @@ from runner.planner.explain import (
     savings,
     tree,
 )
+from runner.planner.longest import seconds_with
 from runner.planner.together import Together, trained_together
 from runner.planner.unshared import not_shared
 from runner.spec.cell_names import run_name
@@ -87,6 +88,9 @@ class Explained(Framed):
         not_shared: why trainings that look alike share nothing.
         changed: runs with a result, of other code than today's.
         precisions: what trainings would gain from another precision, where a probe measured it.
+        workers: how many carry it out.
+        seconds: how long that takes, estimated; of what was never measured, as the mean of what
+            was; None where nothing was.
     """
 
     cells: int
@@ -113,6 +117,8 @@ class Explained(Framed):
     logits: Mapping[str, int]
     changed: ChangedCode = NOTHING_CHANGED
     precisions: tuple[PrecisionGain, ...] = ()
+    workers: int = 1
+    seconds: float | None = None
 
     def frame(self) -> pd.DataFrame:
         """Return a row per stage that is to be done.
@@ -195,8 +201,16 @@ def make_plan(request: Request, probe: bool = False) -> tuple[Explained, Planned
     imported = sum(
         key in finished and results.get(key, ("failed", 0))[0] == "failed" for key in reference
     )
-    explained = _explained(planned, numerics, imported)
+    explained = _with_workers(_explained(planned, numerics, imported), planned)
     return replace(explained, changed=changed, probed=probe, precisions=gains), planned
+
+
+def _with_workers(explained: Explained, planned: PlannedRuns) -> Explained:
+    """Return a plan with how long it takes the workers that were asked for."""
+    workers, facts = planned.bound.request.num_workers, planned.facts
+    measured = any(stage.cost_key in facts.seconds for stage in planned.plan.stages)
+    seconds = seconds_with(planned.plan, facts, workers) if measured else None
+    return replace(explained, workers=workers, seconds=seconds)
 
 
 def _with_seconds(

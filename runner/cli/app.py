@@ -52,6 +52,7 @@ app = typer.Typer(
 app.command("run", epilog=running.EXAMPLES)(takes_code(running.run))
 app.command("worker", epilog=working.EXAMPLES)(takes_code(working.worker))
 app.command("slurm", epilog=submitting.EXAMPLES)(takes_code(submitting.slurm))
+app.command("workers", epilog=working.LIST_EXAMPLES)(working.workers)
 app.command("plan", epilog=planning.EXAMPLES)(takes_code(planning.plan))
 app.command("verify", epilog=verifying.EXAMPLES)(takes_code(verifying.verify))
 app.command("validate", epilog=specs.VALIDATE_EXAMPLES)(takes_code(specs.validate))

@@ -238,8 +238,11 @@ def _attempt(attempt: Mapping[str, Any]) -> Iterator[str]:
         yield f"    {attempt['error']}"
     code = (environment["code"] or environment["commit"] or "no git commit")[:12]
     threads = pluralize(numerics["threads"], "thread")
+    where = environment.get("place", numerics["device"])
+    device = where if where == numerics["device"] else f"{numerics['device']} ({where})"
+    host = environment.get("host")  # what was recorded earlier does not say
     yield (
-        f"    {numerics['device']}, torch {numerics['torch']}, {threads},"
+        f"    {f'{host}, ' if host else ''}{device}, torch {numerics['torch']}, {threads},"
         f" python {environment['python']}, runner {environment['versions']['runner']} ({code})"
     )
 

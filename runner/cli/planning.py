@@ -18,7 +18,7 @@ from runner.cli.options import (
     Data,
     Db,
     Deterministic,
-    Device,
+    Devices,
     Disable,
     Limit,
     NoShare,
@@ -46,6 +46,7 @@ EXAMPLES = """\b
 Examples:
   runner plan experiments/quickstart.yaml
   runner plan experiments/*.yaml --probe
+  runner plan spec.yaml --workers 8
   runner plan spec.yaml --format json"""
 
 
@@ -57,8 +58,12 @@ def plan(
     limit: Limit = None,
     retry_failed: RetryFailed = False,
     rerun: Rerun = False,
-    device: Device = None,
+    device: Devices = None,
     threads: Threads = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="NUMBER", help="Say how long it takes so many workers."),
+    ] = None,
     deterministic: Deterministic = False,
     accept_mixed: AcceptMixed = False,
     probe: Annotated[
@@ -94,6 +99,7 @@ def plan(
                 "--disable": bool(disable),
                 "--device": device is not None,
                 "--threads": threads is not None,
+                "--workers": workers is not None,
                 "--limit": limit is not None,
                 "--retry-failed": retry_failed,
                 "--rerun": rerun,
@@ -125,6 +131,7 @@ def plan(
         rerun=rerun,
         device=device,
         threads=threads,
+        workers=workers,
         db=db,
         data=data,
         artifacts=artifacts,
@@ -174,6 +181,7 @@ def _text(explained: Explained, full: bool) -> str:
     wanted, planned = explained.wanted, explained.planned
     lines.append(f"epochs    {planned.epochs} to do of {wanted.epochs}, at most")
     lines.append(f"time      {_time(planned, explained)}")
+    lines += _workers(planned, explained)
     lines += [f"precision {gain}" for gain in precision_lines(explained.precisions)]
     lines.append(f"disk      {_disk(planned, wanted)}")
     lines.append(f"download  {_downloads(explained.downloads)}")
@@ -208,6 +216,14 @@ def _time(cost: Cost, explained: Explained) -> str:
     trainings = pluralize(cost.unknown, "training")
     never = f"unknown for {trainings} never measured on {explained.device} (--probe)"
     return f"{known}; {never}" if cost.seconds else never
+
+
+def _workers(cost: Cost, explained: Explained) -> list[str]:
+    if explained.workers == 1 or explained.seconds is None:
+        return []
+    more = f" or more: {pluralize(cost.unknown, 'training')} never measured" if cost.unknown else ""
+    took = show_seconds(explained.seconds)
+    return [f"workers   {explained.workers} take about {took}{more}"]
 
 
 def precision_lines(gains: Sequence[PrecisionGain]) -> Iterator[str]:

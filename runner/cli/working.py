@@ -1,8 +1,10 @@
-"""The command `worker`."""
+"""The commands `worker` and `workers`."""
 
 from __future__ import annotations
 
+import json
 import time
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -17,6 +19,7 @@ from runner.cli.options import (
     Deterministic,
     Devices,
     Threads,
+    check_format,
 )
 from runner.core.plan import DEFAULT_CACHE_LIMIT
 from runner.core.text import show_seconds
@@ -104,3 +107,37 @@ def worker(
         raise typer.Exit(TimeOver.exit_code)
     if "failed" in summary.statuses.values() or summary.left:
         raise typer.Exit(1)
+
+
+LIST_EXAMPLES = """\b
+Examples:
+  runner workers
+  runner workers --db grid.db --format json"""
+
+
+def workers(
+    form: Annotated[
+        str, typer.Option("--format", metavar="text|json", help="How it is printed.")
+    ] = "text",
+    db: Db = None,
+) -> None:
+    """List who works where on what, since when, and how long the lease lasts."""
+    check_format(form, ("text", "json"))
+    from runner import api
+
+    listed = api.list_workers(db)
+    if form == "json":
+        rows = [asdict(row) for row in listed.rows]
+        typer.echo(json.dumps({"workers": rows, "left": listed.left}, indent=2))
+        return
+    now = time.time()
+    for row in listed.rows:
+        did = f", {row.epoch} epochs recorded" if row.epoch else ""
+        state = f"lease {row.lease:.0f} s" if row.alive else "dead: others take it over"
+        typer.echo(
+            f"{row.host} {row.pid} on {row.device}, for {show_seconds(now - row.since)}, {state}"
+        )
+        typer.echo(f"  {row.does} for {pluralize(row.runs, 'run')}{did} ({row.stage[:12]})")
+    if not listed.rows:
+        typer.echo("nobody is at work", err=True)
+    typer.echo(f"{pluralize(listed.left, 'run')} left", err=True)

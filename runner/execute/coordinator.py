@@ -20,7 +20,7 @@ from runner.execute.plan_execution import PlanExecution, StageTask
 from runner.execute.schedule import Schedule
 from runner.execute.stage_worker import Answer, NotTogether, StageResult, StageWorker
 from runner.planner.cost import predicted
-from runner.planner.longest import seconds_to_end
+from runner.planner.longest import order_of, seconds_to_end
 from runner.planner.recorded import record_for
 from runner.store.claim_answers import ClaimHeld, EpochsHeld, StageEnded
 from runner.store.claims import look_at_stage
@@ -141,7 +141,7 @@ class Coordinator:
         """Return stages that are done together in the order in which they are tried."""
         if not self._longest:
             return groups
-        return sorted(groups, key=lambda group: -max(self._longest[each.key] for each in group))
+        return sorted(groups, key=lambda group: order_of(group, self._longest))
 
     def _try(self, stages: Sequence[Stage]) -> None:
         """Have a stage done, or several together, as far as they are free."""

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self, cast
 
 from runner.artifacts.cache import Cache
+from runner.artifacts.process import host
 from runner.bind.data_locations import DataLocation
 from runner.bind.workspace import Workspace
 from runner.components.data.dataset import ImageSource
@@ -87,7 +88,8 @@ class Worker:
         folder = WorkFolder(self._context)
         self._crowd = Alone() if crowd is None else crowd
         self._home = Home(self._database, self._context, folder, listener, self._crowd)
-        self._environment = record_environment(self._database, setup.environment)
+        here = {"host": host(), "place": str(device)}
+        self._environment = record_environment(self._database, {**setup.environment, **here})
 
     def __enter__(self) -> Self:
         return self

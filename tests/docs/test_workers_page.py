@@ -44,6 +44,12 @@ def test_worker_does_what_run_has_recorded(
 
 
 @pytest.mark.slow
-def test_several_workers_do_what_one_would(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (several,) = commands("several")
-    assert call(several, monkeypatch) == 0
+def test_several_workers_do_what_one_would(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for mark in ("several", "plan", "workers"):
+        (command,) = commands(mark)
+        assert call(command, monkeypatch) == 0
+    found = capsys.readouterr()
+    assert re.search(r"^workers   4 take about ", found.out, re.M)
+    assert "nobody is at work\n0 runs left\n" in found.err
