@@ -38,11 +38,14 @@ class WorkSummary(Framed):
         statuses: of the runs that were wanted meanwhile and have a result now, by key.
         left: how many runs are wanted still.
         was_stopped: whether its time was over before nothing was left.
+        has_moved: whether a stage has ended meanwhile or a checkpoint was written, by any worker:
+            if not, another such time would bring nothing either.
     """
 
     statuses: Mapping[str, RunStatus]
     left: int
     was_stopped: bool = False
+    has_moved: bool = True
 
     def frame(self) -> pd.DataFrame:
         """Return a row per run. Columns: run (its key), status."""
@@ -58,6 +61,7 @@ def work(
     max_hours: float | None = None,
     listen: Callable[[PlannedRuns], Listener] = silent,
     should_stop: Callable[[], bool] = lambda: False,
+    is_time_over: Callable[[], bool] = lambda: False,
     on_progress: OnProgress = lambda progress: None,
     on_note: Callable[[str], None] = lambda note: None,
     **options: Any,
@@ -70,6 +74,7 @@ def work(
         max_hours: stop after so long, as when asked to.
         listen: makes the listener, once for each plan.
         should_stop: asked after every step.
+        is_time_over: likewise; ends it as `max_hours` does.
         on_progress: hears of downloads.
         on_note: hears what cannot be done here, and what a person should know of the data.
         options: as in :class:`runner.api.Request`, but those that choose runs.
@@ -78,6 +83,7 @@ def work(
         UsageError: when there is no database, or for an option that chooses runs.
         Interrupted: when asked to stop.
     """
+    from runner.execute.standing import standing
     from runner.execute.work import Told, work_on_wanted
 
     chosen = [name for name in options if name in MEANINGLESS]
@@ -89,7 +95,7 @@ def work(
     ends = None if max_hours is None else time.monotonic() + 3600 * max_hours
 
     def is_over() -> bool:
-        return ends is not None and time.monotonic() > ends
+        return is_time_over() or (ends is not None and time.monotonic() > ends)
 
     def stop() -> bool:
         return should_stop() or is_over()
@@ -110,14 +116,17 @@ def work(
     told = Told(begin, stop, on_note, downloading if request.download else None)
     was_stopped = False
     with home.open(create=False) as database:
+        before = standing(database, home)
         try:
             with shared(home.folder):
                 work_on_wanted(request, home, database, told, stay)
-        except Interrupted:
-            if should_stop() or not is_over():
+        except Interrupted as stopped:
+            if not is_time_over() and (should_stop() or not is_over()):
                 raise
             was_stopped = True
+            on_note(stopped.found)
         results = latest_results(database, asked)
         left = wanted_runs(database)
+        has_moved = not was_stopped or standing(database, home) != before
     statuses = {key: status for key, (status, _) in results.items() if key not in left}
-    return WorkSummary(statuses, len(left), was_stopped)
+    return WorkSummary(statuses, len(left), was_stopped, has_moved)

@@ -32,9 +32,13 @@ class StopRequest:
         """Return whether a stop was requested."""
         return self._by != 0
 
+    def is_time_over(self) -> bool:
+        """Return whether a scheduler has said that the time is over soon."""
+        return self._by == TIME_IS_OVER
+
     def error(self, found: str, hint: str = "") -> Interrupted:
         """Return the error that a stop ends with, whose exit code tells who asked for it."""
-        kind = TimeOver if self._by == TIME_IS_OVER else Interrupted
+        kind = TimeOver if self.is_time_over() else Interrupted
         return kind(found, hint=hint)
 
     def __enter__(self) -> StopRequest:

@@ -65,7 +65,7 @@ def worker(
     from runner import api
     from runner.cli.interrupt import StopRequest
     from runner.cli.progress import ProgressOfRun
-    from runner.core.errors import Interrupted, TimeOver
+    from runner.core.errors import Interrupted, RunnerError, TimeOver
 
     started = time.monotonic()
     try:
@@ -76,6 +76,7 @@ def worker(
                 max_hours=max_hours,
                 listen=progress.begin,
                 should_stop=stop,
+                is_time_over=stop.is_time_over,
                 on_progress=progress.downloading,
                 on_note=progress.on_note,
                 device=device,
@@ -103,6 +104,11 @@ def worker(
     if summary.left:
         why = "; the time was over" if summary.was_stopped else ""
         typer.echo(f"{pluralize(summary.left, 'run')} left{why}", err=True)
+    if summary.left and summary.was_stopped and not summary.has_moved:
+        raise RunnerError(
+            "in all its time no stage has ended and no checkpoint was written",
+            hint="give it more time: an epoch must fit into it, and --checkpoint-seconds",
+        )
     if summary.left and summary.was_stopped:
         raise typer.Exit(TimeOver.exit_code)
     if "failed" in summary.statuses.values() or summary.left:

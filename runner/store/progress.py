@@ -141,6 +141,15 @@ def failed_attempts(database: Database) -> dict[str, int]:
 
 
 @read_again
+def count_ended(database: Database) -> int:
+    """Return how many attempts at stages have ended, failed ones included."""
+    ended = attempts.c.status.in_(("done", "diverged", "failed"))
+    with database.read() as connection:
+        query = sa.select(sa.func.count()).select_from(attempts).where(ended)
+        return int(connection.execute(query).scalar_one())
+
+
+@read_again
 def seconds_by_cost_key(database: Database, device: str) -> dict[str, float]:
     """Return mean measured seconds an epoch (or a stage) of each cost key on a device.
 

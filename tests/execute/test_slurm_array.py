@@ -69,6 +69,7 @@ def test_array_goes_on_behind_its_time_and_a_machine_that_dies(
     jobs = sorted(ended.read_text().splitlines())
     assert jobs == ["0 0 requeued", "0 1 0", "1 0 requeued", "1 1 broken", "1 2 0"], output
     assert "this training goes on after epoch" in output
+    assert "not requeued" not in output
     assert asked(together, HOLDERS) == []
 
     assert forks.run(alone, ["run", "grid.yaml", "--threads", "1"]) == 0

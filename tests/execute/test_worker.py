@@ -1,6 +1,7 @@
 """A worker does what is wanted in a database, whoever asked for it."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from grids import ask, left_in, write_photos
 from runner.api.running import run
 from runner.api.working import WorkSummary, work
 from runner.core.errors import Interrupted, UsageError
+from runner.engine.training.loop import Training
 from runner.store.database import open_database
 from runner.store.wanted import wanted_runs
 
@@ -131,6 +133,32 @@ def test_who_stays_is_stopped_or_its_time_ends(tmp_path: Path) -> None:
     assert summary.was_stopped
     with pytest.raises(Interrupted, match="nothing was at work"):
         work_in(tmp_path, stay=True, should_stop=lambda: True)
+
+
+@pytest.mark.parametrize("checkpoint_seconds", [0.0, 1000.0])
+def test_whether_time_that_is_over_has_brought_anything_is_told(
+    checkpoint_seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask_for(tmp_path, "grid", [(0.1, 20)])
+    epochs: list[int] = []
+    original: Any = Training.begin
+
+    def begin(*taken: Any, **named: Any) -> Any:
+        epochs.append(1)
+        return original(*taken, **named)
+
+    monkeypatch.setattr(Training, "begin", begin)
+    moved = []
+    for last in (2, 3, 4):
+        is_over = partial(lambda last: len(epochs) >= last, last)
+        options = {"is_time_over": is_over, "checkpoint_seconds": checkpoint_seconds}
+        summary, notes = work_in(tmp_path, **options)
+        assert summary.was_stopped
+        assert any(note.startswith("stopped in epoch") for note in notes), notes
+        moved.append(summary.has_moved)
+        epochs.clear()
+    # the first has prepared the images
+    assert moved == ([True, True, True] if checkpoint_seconds == 0 else [True, False, False])
 
 
 def test_options_that_choose_runs_are_refused_and_a_database_is_needed(tmp_path: Path) -> None:

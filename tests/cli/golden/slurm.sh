@@ -32,6 +32,7 @@ do :; done
 
 # 75: more is to do. The job begins again, with new time, behind others in the queue.
 if [ "$code" -eq 75 ]; then
+    trap '' TERM  # which all processes of the job get then
     scontrol requeue "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}" ||
         echo "not requeued; give the command runner slurm again to go on" >&2
 fi
