@@ -6,6 +6,7 @@ Owns how they are described and put; that they are named there afterwards is the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from runner.artifacts.places import Place
 
 TRIES = 3
 """How often files are put that are replaced meanwhile."""
+OPEN_FILES = Path("/proc/self/fd")
+"""Where Linux has the files that this process has open, by their numbers."""
 LONGEST_TEXT = 1 << 22
 """Bytes; of a longer file no content stands in a manifest."""
 
@@ -47,22 +50,37 @@ def put_files(
         None where they are gone, or replaced each time.
     """
     for _ in range(TRIES):
-        files = look()
-        if files is None:
-            return None
-        try:
-            stamps = stamps_of(files)
-            manifest = _described(name, files)
-            for file, path in files.paths.items():
+        with ExitStack() as opened:
+            files = look()
+            if files is None:
+                return None
+            try:
+                held = _held(files, opened)
+            except FileNotFoundError:
+                continue  # replaced just now
+            stamps = stamps_of(held)
+            if stamps is None or stamps_of(look()) != stamps:
+                continue
+            manifest = _described(name, held)
+            for file, path in held.paths.items():
                 if (where := manifest.place_of(file)) not in known:
                     place.put(path, where)
                     known.add(where)
-            if stamps and stamps_of(files) == stamps:
+            if held is not files or stamps_of(files) == stamps:
                 return manifest, stamps
-        except FileNotFoundError:
-            if all(path.exists() for path in files.paths.values()):
-                raise  # something of the place
     return None
+
+
+def _held(files: LocalFiles, opened: ExitStack) -> LocalFiles:
+    """Return paths that lead to the same content also when others have been put in their place.
+
+    They do so while the files are open. Systems without such paths give the files themselves.
+    """
+    if not OPEN_FILES.is_dir():
+        return files
+    handles = {name: opened.enter_context(path.open("rb")) for name, path in files.paths.items()}
+    paths = {name: OPEN_FILES / str(handle.fileno()) for name, handle in handles.items()}
+    return LocalFiles(paths, files.texts)
 
 
 def stamps_of(files: LocalFiles | None) -> dict[str, str] | None:

@@ -96,6 +96,7 @@ class Coordinator:
             if not self._moved:  # others do what some of a cohort wait for
                 self._pass(without_waiting=True)
             if not self._moved and self._to_plan_anew.intersection(pending):
+                self._near.let_arrive()
                 break
             if not self._moved and pending:
                 time.sleep(WAIT_SECONDS)

@@ -68,6 +68,11 @@ class Nearness:
         is_over = self._waited(stage) >= GONE_SECONDS or not self._are_others_at_work()
         return True if is_over else None
 
+    def let_arrive(self) -> None:
+        """Wait a moment before a new plan: a state may be shared just after its training's end."""
+        if self._artifacts.shared is not None:
+            time.sleep(LEFT_SECONDS)
+
     def _afar(self, stage: Stage) -> list[str]:
         """Return the artifacts that a stage needs and that do not lie here."""
         return [name for name in stage.consumes if not lies_here(self._artifacts, name)]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from shared_stores import FailingPlace, machine, store_at
 
+from runner.artifacts import putting
 from runner.artifacts.exchange import (
     described_elsewhere,
     elsewhere,
@@ -344,6 +345,30 @@ def test_what_cannot_be_put_at_all_is_counted_at_the_end(here: Artifacts, root: 
     assert here.shared is not None
     here.shared.uploads.finish()
     assert notes(here)[-1] == "1 artifact lies in .runner/ and could not be put to the-store"
+
+
+@pytest.mark.parametrize("system", ["Linux", "another"])
+def test_a_state_that_is_replaced_while_it_is_put_there_is_whole_there(
+    system: str, there: Artifacts, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if system == "another":
+        monkeypatch.setattr(putting, "OPEN_FILES", tmp_path / "nowhere")
+    contents = iter([b"two", b"three"])
+
+    class Slow(FolderPlace):
+        def put(self, path: Path, name: str) -> None:
+            if content := next(contents, b""):
+                write(here, STATE, content)
+            super().put(path, name)
+
+    here = machine(tmp_path / "slow", root, Slow(root))
+    write(here, STATE, b"one")
+    put(here, STATE)
+    assert fetch(there, STATE)
+    found = whole_state(there.path(STATE))
+    assert found is not None
+    assert found[1].read_bytes() == (b"one" if system == "Linux" else b"three")
+    assert len(blobs(root)) == 1
 
 
 def _put_often(folder: Path, root: Path, number: int, times: int) -> None:

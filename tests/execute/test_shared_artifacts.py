@@ -16,6 +16,7 @@ from analysed_grids import ASKED, ENDED
 from forks import OUTPUT, Forks, KillAt
 from grids import Undisturbed, ask, left_in, write_grid
 from planted import at_moment
+from postgres import PostgresServer
 from stage_log import do_spec
 from test_features_of_runs import FROZEN
 
@@ -24,8 +25,11 @@ from runner.artifacts.patience import Patience
 from runner.artifacts.places import FolderPlace
 from runner.artifacts.shared import Shared
 from runner.artifacts.shared_store import SharedStore
+from runner.core.errors import DiskFull
 from runner.execute.heartbeat import Heartbeat
 from runner.store.claim_answers import Claimed
+from runner.store.database import open_database
+from runner.store.dump import canonical_dump
 
 DONE = (
     "SELECT kind, count(*) FROM attempts JOIN stages USING (stage_key) WHERE status = 'done'"
@@ -160,6 +164,28 @@ def test_machines_that_work_at_once_do_every_stage_once(
 
 
 @pytest.mark.slow
+@pytest.mark.postgres
+def test_machines_on_one_server_go_on_from_each_other(
+    forks: Forks,
+    grid: Path,
+    undisturbed: Undisturbed,
+    machines: Machines,
+    postgres_server: PostgresServer,
+) -> None:
+    url = postgres_server.new_database()
+    words = machines.words(grid, "--checkpoint-seconds", "0", "--db", url)
+    kill = KillAt("epoch begins", 6, until="artifact put there", until_call=2)
+    assert forks.run(machines.one, words, kill) == -signal.SIGKILL
+    assert forks.run(machines.two, words) == 0, machines.output(machines.two)
+    assert "continuing after epoch" in machines.output(machines.two)
+    database = open_database(url, create=False)
+    try:
+        assert "\n".join(canonical_dump(database)) == undisturbed.left.dump
+    finally:
+        database.close()
+
+
+@pytest.mark.slow
 def test_slots_of_a_machine_share_what_they_make(
     forks: Forks, grid: Path, undisturbed: Undisturbed, machines: Machines
 ) -> None:
@@ -252,6 +278,40 @@ def test_a_store_that_fails_midway_is_said_once_and_nothing_is_lost(
     assert told == [f"{store} cannot be reached ({reset}): going on without it"]
     assert log.notes[-1].endswith(f"in .runner/ and could not be put to {store}")
     assert list((tmp_path / ".runner" / "weights").rglob("*.safetensors"))
+
+
+def full(*_: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def test_a_full_store_is_said_once_and_the_run_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "store").mkdir()
+    monkeypatch.setattr(FolderPlace, "put", full)
+    how = {"artifacts": str(tmp_path / "store")}
+    log, summary = do_spec(tmp_path / "small.yaml", SMALL, **how)
+    assert list(summary.statuses.values()) == ["done"]
+    (note,) = log.notes
+    assert note.startswith(f"nothing can be put to {tmp_path / 'store'} (OSError: [Errno 28] No")
+
+
+def test_a_full_disk_ends_a_run_that_fetches_and_it_goes_on_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "store").mkdir()
+    how = {"artifacts": str(tmp_path / "store")}
+    do_spec(tmp_path / "small.yaml", SMALL, **how)
+    shutil.rmtree(tmp_path / ".runner")
+    with monkeypatch.context() as patched:
+        patched.setattr(FolderPlace, "fetch", full)
+        with pytest.raises(DiskFull):
+            do_spec(tmp_path / "small.yaml", SMALL.replace("lr: 0.1", "lr: 0.2"), **how)
+    left = [each for each in (tmp_path / ".runner" / "pixels").rglob("*") if each.is_file()]
+    assert left == []
+    _, summary = do_spec(tmp_path / "small.yaml", SMALL.replace("lr: 0.1", "lr: 0.2"), **how)
+    assert list(summary.statuses.values()) == ["done"]
+    assert dict(ask(tmp_path, DONE))["prepare"] == 1
 
 
 def test_a_claim_is_renewed_until_what_its_stage_leaves_is_shared(
