@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import fx, nn
+from torch.overrides import TorchFunctionMode
 
 from runner.components.models.shapes_net import output_on_meta
 from runner.components.own.problems import OwnCodeFailed
@@ -54,14 +55,37 @@ def output_size(module: nn.Module, image_shape: tuple[int, int, int]) -> tuple[i
 def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
     """Return what ``build`` builds, on the meta device.
 
-    regnet computes its widths with tensors, which the meta device cannot: it is built in memory,
-    as own code is that does anything of the kind.
+    regnet computes its widths with tensors, which the meta device cannot: there the weights alone
+    are on it. What cannot be built so either is built in memory, as own code is.
     """
     try:
         with torch.device("meta"):
             return build()
-    except (NotImplementedError, OwnCodeFailed):
+    except OwnCodeFailed:
         return build().to("meta")
+    except NotImplementedError:
+        pass
+    try:
+        with _WeightsOnMeta():
+            return build().to("meta")
+    except RuntimeError:
+        return build().to("meta")
+
+
+class _WeightsOnMeta(TorchFunctionMode):
+    """Makes what layers fill with their weights on the meta device, and all else in memory."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        named = kwargs or {}
+        if func is torch.empty and named.get("device") is None:
+            named = {**named, "device": "meta"}
+        return func(*args, **named)
 
 
 class LeafTracer(fx.Tracer):
