@@ -103,19 +103,9 @@ def test_the_experiments_have_pipelines() -> None:
 
 
 @pytest.mark.slow
-@every_pipeline
-def test_every_step_waits_for_nothing_copies_once_and_has_equal_shapes(name: str) -> None:
-    check_steps(name, 2)
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_shapes_stay_equal_for_many_steps(name: str) -> None:
-    check_steps(name, 20)
-
-
-def check_steps(name: str, number: int) -> None:
-    first, *others = counted(pipeline_of(DOCUMENTS[name]), number)
+def test_every_step_waits_for_nothing_copies_once_and_has_equal_shapes(name: str) -> None:
+    first, *others = counted(pipeline_of(DOCUMENTS[name]), 20)
     assert first.kernels
     for each in (first, *others):
         assert each.blocking == []
