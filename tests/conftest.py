@@ -8,6 +8,7 @@ import gc
 import os
 import re
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from runner.store.postgres import server_seconds
 
 DAY = 24 * 3600.0
 EXECUTE = "tests/execute/"
+REAL_DATA = os.environ.get("RUNNER_DATA")
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A busy machine is slow at anything: no example has a limit of time, nor has making one.
@@ -49,7 +51,13 @@ def _asks_for_gpus(config: pytest.Config) -> bool:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Leave out tests that need a GPU where it is hidden, as by `-m ""`, which is all tests."""
+    """Leave out tests that need a GPU where it is hidden, as by `-m ""`, which is all tests.
+
+    The folder of real data is seen by tests with the marker `data` alone.
+    """
+    os.environ.pop("RUNNER_DATA", None)
+    if REAL_DATA is not None and item.get_closest_marker("data"):
+        os.environ["RUNNER_DATA"] = REAL_DATA
     if item.get_closest_marker("gpu") and not _asks_for_gpus(item.config):
         pytest.skip("needs a CUDA device: -m gpu")
 
@@ -143,20 +151,51 @@ def where(place: Callable[[str], str]) -> str:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling | None:
-    """Give all of tests/execute to one process, as one file: they share a server of processes."""
+    """Give files to processes in the order in which they were collected: the longest first.
+
+    Of the fast tests, all of tests/execute go to one process, as one file: what they share takes
+    longer to make than they take.
+    """
     if config.getvalue("dist") != "loadfile":
         return None
+    are_together = config.option.markexpr.startswith("not slow")
 
     class ByFile(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = super()._split_scope(nodeid)
-            return EXECUTE if file.startswith(EXECUTE) else file
+            return EXECUTE if are_together and file.startswith(EXECUTE) else file
 
+    config.option.loadscopereorder = False
     return ByFile(config, log)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Iterator[None]:
+    """Mark slow cases; of several processes' tests, put the longest files first."""
+    _mark_slow_cases(config, items)
+    yield
+    if hasattr(config, "workerinput"):
+        seconds: Counter[str] = Counter()
+        for item in items:
+            seconds[_file(item)] += _expected_seconds(item)
+        items.sort(key=lambda item: -seconds[_file(item)])
+
+
+def _file(item: pytest.Item) -> str:
+    return item.nodeid.partition("::")[0]
+
+
+def _expected_seconds(item: pytest.Item) -> float:
+    """Return about how long a test takes: what its marker `slow` says, or what others take."""
+    slow = item.get_closest_marker("slow")
+    if slow is not None:
+        return float(slow.args[0]) if slow.args else 1.5
+    return 4.0 if item.get_closest_marker("browser") else 0.02
+
+
+def _mark_slow_cases(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave to the slow tests what a test with the marker `fast_cases` has beyond its number.
 
     The cases that stay are spread evenly over all: those beside each other are often alike. Who

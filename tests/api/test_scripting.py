@@ -166,7 +166,7 @@ def differences(found: Mapping[str, float], recorded: Mapping[str, float]) -> li
     return [name for name, value in found.items() if abs(value - recorded[name]) > 1e-4]
 
 
-@pytest.mark.slow
+@pytest.mark.slow(7)
 @pytest.mark.parametrize(
     "make",
     [

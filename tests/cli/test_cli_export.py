@@ -251,7 +251,7 @@ def inputs_and_classes(name: str) -> tuple[Any, Any]:
     return inputs, classifier.logits(pixels)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(7)
 @pytest.mark.parametrize(
     ("name", "classes"),
     [("nets:0", [7, 3, 32, 36]), ("nets:1", [7, 3, 32, 36]), ("digits:0", [10, 1, 8, 8])],

@@ -208,7 +208,7 @@ def test_real_fashion_mnist_has_its_images_and_classes() -> None:
 
 
 @pytest.mark.data
-@pytest.mark.slow
+@pytest.mark.slow(40)
 def test_real_fashion_mnist_is_learnt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     try:
         built(FASHION, Path(os.environ["RUNNER_DATA"]))

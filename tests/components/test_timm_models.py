@@ -115,7 +115,7 @@ def test_unknown_timm_network_has_the_nearest_names() -> None:
 
 
 @needs_timm
-@pytest.mark.slow
+@pytest.mark.slow(50)
 def test_timm_networks_of_all_families_are_built_for_one_image() -> None:
     import timm
     from timm.models import get_pretrained_cfg

@@ -120,6 +120,7 @@ def planned(text):
 
 
 @pytest.mark.data
+@pytest.mark.slow(100)
 def test_the_story_of_the_eleven_classes(tmp_path):
     console = block("<!-- story -->", "console")
     source = Path(os.environ["RUNNER_DATA"]) / "caltech101" / "101_ObjectCategories"

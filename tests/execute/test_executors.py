@@ -93,7 +93,7 @@ def training(folder: Path) -> list[tuple[Any, ...]]:
         return []
 
 
-@pytest.mark.slow
+@pytest.mark.slow(7)
 @pytest.mark.parametrize("executor", EXECUTORS)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_run_that_is_stopped_or_killed_goes_on_to_the_same_end(

@@ -127,6 +127,7 @@ SMALL = ["resize=72", "crop=64", "epochs=2"]
 
 
 @pytest.mark.data
+@pytest.mark.slow(100)
 def test_features_of_real_photographs_change_no_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
