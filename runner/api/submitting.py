@@ -193,6 +193,6 @@ def _notes_of_place(home: Workspace, jobs: int) -> list[str]:
             " several machines write",
             hint=f"keep results in a database of PostgreSQL, {SERVER}, or take --jobs 1",
         )
-    if kind:
-        return [f"{address} lies on a network file system ({kind}): read it when the job has ended"]
-    return [f"{address} lies on this machine: jobs on other machines do not find it"]
+    return (
+        [] if kind else [f"{address} lies on this machine: jobs on other machines do not find it"]
+    )

@@ -17,7 +17,6 @@ from runner.bind.workspace import workspace
 from runner.components.download import Downloading, OnProgress
 from runner.core.errors import Interrupted, UsageError
 from runner.core.records import RunStatus
-from runner.store.network_files import notes_of_place
 from runner.store.progress import latest_results
 from runner.store.wanted import wanted_runs
 
@@ -105,7 +104,7 @@ def work(
             raise Interrupted(f"stopped while downloading {progress.name}; it starts again later")
         on_progress(progress)
 
-    for note in notes_of_place(home.database_path):
+    for note in home.notes():
         on_note(note)
     asked: set[str] = set()
 

@@ -27,6 +27,7 @@ from runner.components.download import OnProgress
 from runner.core.errors import UsageError
 from runner.store.addresses import ServerDatabase, address_of, is_there
 from runner.store.database import Database, has_results, open_database
+from runner.store.network_files import notes_of_place
 from runner.store.reference import is_reference_file, open_reference
 
 DEFAULT_DATABASE = "results.db"
@@ -70,6 +71,10 @@ class Workspace:
         """The database as it may be printed: without password."""
         is_reference = self.database_path == REFERENCE
         return REFERENCE if is_reference else str(address_of(self.database_path))
+
+    def notes(self) -> list[str]:
+        """Return what a person should know of where the database lies."""
+        return [] if self.database_path == REFERENCE else notes_of_place(self.database_path)
 
     def open(self, create: bool = True, check: bool = True) -> Database:
         """Open the database; see :func:`runner.store.database.open_database`.
