@@ -5,6 +5,7 @@ A request can be pickled: another process that has it binds and plans the same w
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -13,11 +14,12 @@ from typing import Any, TypeVar
 from runner.core.errors import UsageError, nearest
 from runner.core.plan import DEFAULT_CACHE_LIMIT
 
-EXECUTOR_NAMES = ("local", "process", "workers")
+RAY = "ray"
+EXECUTOR_NAMES = ("local", "process", "workers", RAY)
 """As in ``execute.EXECUTORS``, which takes seconds to import; a test compares them."""
 
 FEWEST = 2
-"""Workers of the executor of this name, where no number is given."""
+"""Workers of the executor `workers`, where no number is given; of `ray`, as far as is known."""
 
 TEXTS = ("specs", "only", "sets", "runs", "disable")
 """Fields that hold several values; one value by itself is also taken."""
@@ -49,8 +51,11 @@ class Request:
         artifacts: folder or URL where artifacts are shared with other machines, "" for none;
             RUNNER_ARTIFACTS, or `[tool.runner] artifacts` of the project, when not given.
         executor: name of the executor.
+        gpus: GPUs of each worker of the executor ``ray``, 0 to 1; a fraction shares one. By default
+            1 where the cluster has GPUs and the device is not the CPU.
         workers: how many processes do the stages; 0 records what is wanted and leaves it to other
-            workers; None is one for each device, or this process.
+            workers; None is one for each device, or this process; of the executor ``ray`` as many
+            as the cluster has room for.
         checkpoint_seconds: seconds of finished epochs that a kill may lose.
         deterministic: let a GPU repeat itself to the byte; a CPU does anyway.
         accept_mixed: go on from checkpoints of another device, torch or number of threads.
@@ -75,6 +80,7 @@ class Request:
     data: str | Path | None = None
     artifacts: str | None = None
     executor: str = "local"
+    gpus: float | None = None
     workers: int | None = None
     checkpoint_seconds: float = 30.0
     deterministic: bool = False
@@ -106,6 +112,7 @@ class Request:
         if self.num_workers > 1 and self.executor == "process":
             raise UsageError("the executor 'process' is one process", allowed="local, workers")
         _check_devices(self.devices)
+        _check_ray(self)
         for name in TEXTS:
             object.__setattr__(self, name, several(getattr(self, name)))
 
@@ -119,11 +126,13 @@ class Request:
         """How many processes do the stages at once, at least 1."""
         if self.workers is not None:
             return max(1, self.workers)
-        return FEWEST if self.executor == "workers" else max(1, len(self.devices))
+        return FEWEST if self.executor in ("workers", RAY) else max(1, len(self.devices))
 
     @property
     def executor_name(self) -> str:
         """The executor that is meant: several workers have one of their own."""
+        if self.executor == RAY:
+            return RAY
         return "workers" if self.num_workers > 1 else self.executor
 
 
@@ -133,6 +142,23 @@ def _check_devices(devices: Sequence[str]) -> None:
         raise UsageError(f"device {listed} names one twice", hint="workers says how many")
     if len({name.partition(":")[0] for name in devices}) > 1:
         raise UsageError(f"device {listed} names several kinds", allowed="as cuda:0,cuda:1")
+
+
+def _check_ray(request: Request) -> None:
+    """Check what only the executor `ray` knows, or only it forbids."""
+    if request.executor != RAY:
+        if request.gpus is not None:
+            raise UsageError("gpus is for workers of the executor 'ray'", hint="see device")
+        return
+    if importlib.util.find_spec("ray") is None:
+        raise UsageError("the executor 'ray' needs Ray", hint='pip install "runner[ray]"')
+    if request.device not in (None, "auto", "cpu", "cuda"):
+        found = f"the executor 'ray' takes no device {request.device}: Ray chooses GPUs"
+        raise UsageError(found, allowed="cpu, cuda")
+    if request.gpus is not None and not 0 <= request.gpus <= 1:
+        raise UsageError(f"gpus is {request.gpus:g}", allowed="0 to 1: a stage uses one at most")
+    if request.gpus and request.device == "cpu":
+        raise UsageError(f"gpus is {request.gpus:g}, and device is cpu", hint="leave one of them")
 
 
 Asked = Request | str | Path | Iterable[str | Path]

@@ -67,6 +67,7 @@ class Estimate:
         """Note that a stage starts in this process."""
         if isinstance(stage, Train) and stage.epochs:
             self._current[stage.key] = _Current(stage)
+            self._workers = max(self._workers, len(self._current) if self._workers > 1 else 1)
         self._began = time.monotonic()
 
     def moved(self, stage: Stage, epochs_done: float) -> None:

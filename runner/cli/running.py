@@ -65,10 +65,19 @@ def run(
     executor: Annotated[
         str,
         typer.Option(
-            metavar="local|process|workers",
-            help="Do the stages in this process, in a child that may die alone, or in several.",
+            metavar="local|process|workers|ray",
+            help="Do the stages in this process, in a child that may die alone, in several, or"
+            " in workers on a Ray cluster.",
         ),
     ] = "local",
+    gpus: Annotated[
+        float | None,
+        typer.Option(
+            metavar="FRACTION",
+            help="GPUs of each worker on a Ray cluster, as 0.25.",
+            show_default="1 where the cluster has GPUs",
+        ),
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -130,6 +139,7 @@ def run(
                 data=data,
                 artifacts=artifacts,
                 executor=executor,
+                gpus=gpus,
                 workers=workers,
                 checkpoint_seconds=checkpoint_seconds,
                 deterministic=deterministic,

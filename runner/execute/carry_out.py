@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from runner.artifacts.process import Process
 from runner.bind.bound_request import BoundRequest
 from runner.bind.code_digests import Sources, recorded_code
 from runner.bind.data_locations import data_locations, image_sources
@@ -38,11 +39,13 @@ class Carrying:
         is_outdated: asked between two stages; whether the plan is to be made anew.
         longest_first: begin with what takes longest to the end of all that waits for it, in place
             of the order of the spec.
+        is_ours: as of a `PlanExecution`.
     """
 
     should_stop: Callable[[], bool]
     is_outdated: Callable[[], bool] = lambda: False
     longest_first: bool = False
+    is_ours: Callable[[Process], bool] = lambda process: False
 
 
 def carry_out(
@@ -119,6 +122,7 @@ def execute_plan(
         should_stop=how.should_stop,
         is_outdated=how.is_outdated,
         longest_first=how.longest_first,
+        is_ours=how.is_ours,
     )
     for note in numerics.notes(planned.precisions()):
         execution.listener.on_note(note)

@@ -11,7 +11,6 @@ import os
 import pickle
 import signal
 import time
-from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
@@ -21,6 +20,7 @@ from runner.bind.slots import slots
 from runner.core.errors import Interrupted, RunnerError
 from runner.core.stages import Stage
 from runner.execute.child import Failure, not_from_current_folder
+from runner.execute.deaths import MOST_REPLACED, Deaths
 from runner.execute.local import execute_locally
 from runner.execute.plan_execution import PlanExecution
 from runner.execute.pool_news import PoolNews
@@ -34,16 +34,11 @@ from runner.execute.pool_worker import (
     on_device,
     work_in_pool,
 )
-from runner.execute.recording import close_attempt
 from runner.store.claims import claim_of
 
 POLL_SECONDS = 0.1
 END_SECONDS = 60.0
 """How long the others may take to stop after an error of one, before they are killed."""
-MOST_DEATHS = 2
-"""Workers that a stage may take with it before it counts as failed."""
-MOST_REPLACED = 3
-"""Workers of a slot that are replaced; who dies more often finds no other."""
 
 
 def execute_with_workers(execution: PlanExecution) -> bool:
@@ -88,7 +83,7 @@ class Pool:
         devices = slots(execution.setup.request)
         self._slots = [_Slot(device) for device in devices[: len(execution.plan.stages)]]
         self._news = PoolNews(execution.plan, execution.listener)
-        self._deaths: Counter[str] = Counter()
+        self._deaths = Deaths(execution.database)
         self._most: dict[str | None, dict[str, int]] = {device: {} for device in devices}
         self._error: RunnerError | None = None
 
@@ -196,13 +191,8 @@ class Pool:
 
     def _note_deaths(self, slot: _Slot, pid: int, how: str) -> None:
         """Leave what a dead worker did to the others; a stage that kills each has failed."""
-        alone = len(slot.at_work) == 1
-        for key in slot.at_work:
-            self._deaths[key] += 1
-            claim = claim_of(self._execution.database, key, pid)
-            if alone and claim is not None and self._deaths[key] >= MOST_DEATHS:
-                message = f"the process that did this stage {how}, and so was another before it"
-                close_attempt(self._execution.database, claim, "failed", 0.0, message)
+        found = (claim_of(self._execution.database, key, pid) for key in slot.at_work)
+        self._deaths.note([claim for claim in found if claim is not None], how)
         self._news.left(slot.at_work)
 
     def _lower(self, slot: _Slot, stage_key: str) -> None:

@@ -7,10 +7,11 @@ are planned anew between two stages. Which stages other workers do is a matter o
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from runner.artifacts.process import Process
 from runner.bind.late_numerics import LateNumerics
 from runner.bind.plan_runs import PlannedRuns, plan_runs
 from runner.bind.planned_records import record_planned
@@ -37,16 +38,23 @@ class Told:
         should_stop: asked after every step.
         on_note: hears what cannot be done here, and of the data.
         on_progress: hears of downloads; None where nothing may be downloaded.
+        is_ours: as of a `PlanExecution`.
     """
 
     listen: Callable[[PlannedRuns], Listener]
     should_stop: Callable[[], bool]
     on_note: Callable[[str], None]
     on_progress: OnProgress | None
+    is_ours: Callable[[Process], bool] = lambda process: False
 
 
 def work_on_wanted(
-    request: Request, home: Workspace, database: Database, told: Told, stay: bool = False
+    request: Request,
+    home: Workspace,
+    database: Database,
+    told: Told,
+    stay: bool = False,
+    only: Mapping[str, int] | None = None,
 ) -> None:
     """Do what is wanted, until nothing is left that can be done here.
 
@@ -56,6 +64,8 @@ def work_on_wanted(
         database: where it is recorded.
         told: who is told what.
         stay: wait for more, until asked to stop.
+        only: the only runs to do, and which repetition of each is wanted; what lacks of them is
+            done also where they have a result.
 
     Raises:
         Interrupted: when asked to stop; what is finished is recorded.
@@ -65,7 +75,7 @@ def work_on_wanted(
     left: dict[str, int] = {}  # what cannot be done here
     while True:
         version = wanted_version(database)
-        wanted = wanted_runs(database)
+        wanted = wanted_runs(database) if only is None else dict(only)
         if wanted.items() <= left.items():
             if not stay:
                 return
@@ -76,7 +86,8 @@ def work_on_wanted(
             told.on_note(note)
         is_outdated = partial(_has_changed, database, version)
         if not bound.bound.cells or _is_done(bound, database, numerics, told, is_outdated):
-            left |= {key: rerun for key, rerun in wanted_runs(database).items() if key in wanted}
+            now = wanted_runs(database) if only is None else wanted
+            left |= {key: rerun for key, rerun in now.items() if key in wanted}
 
 
 def _is_done(
@@ -93,7 +104,7 @@ def _is_done(
     """
     planned = plan_runs(wanted.bound, database, numerics, repetitions=wanted.repetitions)
     record_planned(database, planned)
-    how = Carrying(told.should_stop, is_outdated, longest_first=True)
+    how = Carrying(told.should_stop, is_outdated, longest_first=True, is_ours=told.is_ours)
     return execute_plan(planned, database, numerics, told.listen(planned), how)
 
 

@@ -155,6 +155,14 @@ def claim_of(database: Database, stage_key: str, pid: int) -> Claimed | None:
     return Claimed(stage_key, row.attempt_id, took_over=False)
 
 
+def claims_of(database: Database, process: Process) -> list[Claimed]:
+    """Return the claims that a process has, on whatever machine."""
+    with database.read() as connection:
+        rows = connection.execute(sa.select(claims).where(claims.c.pid == process.pid)).all()
+    mine = [row for row in rows if owner_of(row) == process]
+    return [Claimed(row.stage_key, row.attempt_id, took_over=False) for row in mine]
+
+
 def owner_of(row: Any) -> Process:
     """Return the process that a row of claims belongs to."""
     return Process(row.host, row.boot_id, row.pid, row.process_started, row.process_ticks)

@@ -1,9 +1,12 @@
 """docs/workers.md: its commands are executed in order."""
 
+import importlib.util
 import re
+import sys
 from pathlib import Path
 
 import pytest
+from namespaces import run_apart, why_no_namespace
 
 from runner.cli.app import main
 
@@ -53,3 +56,13 @@ def test_several_workers_do_what_one_would(
     found = capsys.readouterr()
     assert re.search(r"^workers   4 take about ", found.out, re.M)
     assert "nobody is at work\n0 runs left\n" in found.err
+
+
+@pytest.mark.ray
+def test_workers_on_a_cluster_that_is_started_do_it(folder: Path) -> None:
+    if reason := why_no_namespace() if importlib.util.find_spec("ray") else "needs ray":
+        pytest.skip(reason)
+    ((_, *words),) = commands("ray")
+    ended = run_apart([sys.executable, "-m", "runner", *words], folder, 300.0)
+    assert ended.returncode == 0, ended.stderr
+    assert re.search(r"^\d+ runs?: \d+ done; ", ended.stderr, re.M), ended.stderr

@@ -11,11 +11,12 @@ from analysed_grids import SPEC, do
 from forks import Forks
 from grids import Undisturbed, left_in, write_grid
 
+from runner.bind.request import RAY
 from runner.execute import EXECUTORS
 
-EVERY = [
-    pytest.param(name, marks=() if name == "local" else pytest.mark.slow) for name in EXECUTORS
-]
+HERE = [name for name in EXECUTORS if name != RAY]
+"""Those that need no cluster: see test_ray.py."""
+EVERY = [pytest.param(name, marks=() if name == "local" else pytest.mark.slow) for name in HERE]
 
 
 @pytest.fixture(params=EVERY)

@@ -20,7 +20,7 @@ from waiting import wait_for
 import runner.execute.coordinator as coordinator
 from runner.api.running import run
 from runner.artifacts.process import start_ticks, this_process
-from runner.bind.request import EXECUTOR_NAMES, Request
+from runner.bind.request import EXECUTOR_NAMES, RAY, Request
 from runner.core.errors import Interrupted, UsageError
 from runner.execute import EXECUTORS
 from runner.execute.plan_execution import PlanExecution, StageTask
@@ -94,7 +94,7 @@ def training(folder: Path) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.slow(7)
-@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize("executor", [name for name in EXECUTORS if name != RAY])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_run_that_is_stopped_or_killed_goes_on_to_the_same_end(
     number: int, executor: str, forks: Forks, grid: Path, long_run: Left, tmp_path: Path

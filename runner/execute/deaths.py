@@ -1,0 +1,44 @@
+"""How often stages take the process that does them with it; one that does so again has failed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from runner.execute.recording import close_attempt
+from runner.store.claim_answers import Claimed
+from runner.store.database import Database
+
+MOST_DEATHS = 2
+"""Workers that a stage may take with it before it counts as failed."""
+MOST_REPLACED = 3
+"""Workers of a place that are replaced; who dies more often finds no other."""
+
+
+class Deaths:
+    """The deaths of the workers of one plan."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._by_stage: Counter[str] = Counter()
+
+    def note(self, claims: Sequence[Claimed], how: str) -> list[str]:
+        """Leave what a dead worker did to the others, unless it takes every worker with it.
+
+        Of several stages that were done together nobody knows which it was: none has failed.
+
+        Args:
+            claims: that it had.
+            how: it died, as "was killed by SIGKILL".
+
+        Returns:
+            Keys of the stages that have failed by this.
+        """
+        failed = []
+        for claim in claims:
+            self._by_stage[claim.stage_key] += 1
+            if len(claims) == 1 and self._by_stage[claim.stage_key] >= MOST_DEATHS:
+                message = f"the process that did this stage {how}, as another before it"
+                close_attempt(self._database, claim, "failed", 0.0, message)
+                failed.append(claim.stage_key)
+        return failed
