@@ -17,6 +17,7 @@ from runner.api.inspecting_predictions import inspect_predictions, write_confusi
 from runner.api.inspecting_robustness import inspect_robustness
 from runner.api.listing import list_runs
 from runner.api.listing_workers import list_workers
+from runner.api.merging import merge_databases
 from runner.api.neighbours import inspect_neighbours
 from runner.api.planning import plan
 from runner.api.plotting import plot
@@ -62,6 +63,7 @@ __all__ = [
     "list_runs",
     "list_tables",
     "list_workers",
+    "merge_databases",
     "new_script",
     "new_spec",
     "plan",

@@ -16,9 +16,11 @@ from runner.api.frames import Framed
 from runner.artifacts.contents import KINDS, Contents, clear, contents
 from runner.artifacts.folder import Artifacts
 from runner.artifacts.lock import exclusive
+from runner.artifacts.servers import remembered_servers
 from runner.artifacts.shared_contents import clear_shared, shared_contents
-from runner.bind.workspace import Workspace, workspace
+from runner.bind.workspace import REFERENCE, Workspace, workspace
 from runner.core.errors import UsageError, nearest
+from runner.store.addresses import ServerDatabase, address_of
 from runner.store.files import identity_in
 from runner.store.running import held_stages
 
@@ -108,9 +110,15 @@ def _shared(home: Workspace) -> Iterator[Artifacts]:
 
 def _other_databases(home: Workspace) -> set[str]:
     """Return the identities of the databases beside ``.runner/`` but the one that is cleared."""
-    cleared = Path(home.database_path)
+    is_reference = home.database_path == REFERENCE
+    address = home.folder if is_reference else address_of(home.database_path)
+    servers = remembered_servers(home.folder)
+    if isinstance(address, ServerDatabase) and home.has_database():
+        with home.open(create=False) as database:
+            servers.discard(database.identity())
+    cleared = address if isinstance(address, Path) else home.folder
     beside = home.folder.parent
-    return {
+    return servers | {
         identity
         for path in (beside.iterdir() if home.folder.is_dir() else ())
         if path.is_file()

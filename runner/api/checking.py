@@ -13,6 +13,7 @@ from runner.api.frames import Framed
 from runner.artifacts.folder import folder_bytes
 from runner.bind.workspace import workspace
 from runner.store.checking import Checked, check_everything, refuse
+from runner.store.dialects import is_postgres
 from runner.store.dump import canonical_dump, sql_dump
 from runner.store.integrity import schema_problems, structure_problems
 
@@ -89,9 +90,10 @@ def dump_database(db: str | Path | None = None, canonical: bool = False) -> Iter
 
 
 def _checks(connection: sa.Connection) -> Iterator[Checked]:
-    structure = Checked("structure", 1, 0, tuple(structure_problems(connection)))
-    yield structure
-    if not structure.problems:
+    problems = tuple(structure_problems(connection))
+    if not is_postgres(connection):  # a server looks after its own
+        yield Checked("structure", 1, 0, problems)
+    if not problems:
         yield Checked("schema", 1, 0, tuple(schema_problems(connection)))
         yield from check_everything(connection)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from runner.bind.workspace import DEFAULT_DATABASE, REFERENCE, workspace
 from runner.components.own.permission import permission
+from runner.core.text import without_password
 from runner.spec.folds import FOLD_INDEX
 from runner.spec.names import short_name
 from runner.spec.nodes import as_yaml
@@ -31,9 +32,8 @@ def run_command(
     for option in sets:
         words += ["--set", option]
     words += _allowing()
-    home = workspace(db)
-    if home.database_path not in (DEFAULT_DATABASE, REFERENCE):
-        words += ["--db", home.database_name if "://" in str(db) else str(db)]
+    if workspace(db).database_path not in (DEFAULT_DATABASE, REFERENCE):
+        words += ["--db", without_password(str(db))]
     return shlex.join(words)
 
 
@@ -58,5 +58,5 @@ def make_again(cells: list[Mapping[str, Any]], db: str | Path | None = None) -> 
     words += ["--only", f"{FOLD_INDEX}={cell['fold']}"] if cell["fold"] else []
     words += _allowing()
     own = db is not None and str(db) not in (DEFAULT_DATABASE, REFERENCE)
-    words += ["--db", str(db)] if own else []
+    words += ["--db", without_password(str(db))] if own else []
     return " ".join(shlex.quote(word) for word in words)

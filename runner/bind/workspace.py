@@ -19,6 +19,7 @@ from runner.artifacts.folder import Artifacts, folder_beside, hashes_folder, tra
 from runner.artifacts.hashes import HashCache
 from runner.artifacts.memory import LayoutCache
 from runner.artifacts.places import check_address
+from runner.artifacts.servers import remember_server
 from runner.artifacts.shared import Shared, shared_at
 from runner.bind.project import PROJECT, SECTION, project_setting
 from runner.components.data.archives import Fetch, Fetchable
@@ -83,7 +84,10 @@ class Workspace:
         """
         if self.database_path == REFERENCE:
             return open_reference(check)
-        return open_database(self.database_path, create, check=check)
+        database = open_database(self.database_path, create, check=check)
+        if create and isinstance(database.address, ServerDatabase):
+            remember_server(self.folder, database.identity(), str(database.address))
+        return database
 
     def fixed(self) -> Workspace:
         """Return the same workspace for use from any current folder."""

@@ -1,4 +1,4 @@
-"""The commands `db dump`, `db check` and `db info`."""
+"""The commands `db dump`, `db check`, `db info` and `db merge`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from runner.cli.formatting import pluralize
 from runner.cli.options import Db, Reference, chosen_database
 
 if TYPE_CHECKING:
@@ -22,6 +23,11 @@ CHECK_EXAMPLES = """\b
 Examples:
   runner db check
   runner db check --db results.db && runner report --table quickstart"""
+MERGE_EXAMPLES = """\b
+Examples:
+  runner db merge other.db
+  runner db merge results.db --db postgresql://user@host/runs
+  runner db merge postgresql://user@host/runs --db copy.db"""
 INFO_EXAMPLES = """\b
 Example:
   runner db info --db results.db"""
@@ -59,6 +65,28 @@ def check(db: Db = None, reference: Reference = False) -> None:
     if check.num_problems:
         typer.echo(MENDING, err=True)
         raise typer.Exit(2)
+
+
+@app.command("merge", epilog=MERGE_EXAMPLES)
+def merge(
+    source: Annotated[str, typer.Argument(help="The other database.", metavar="FILE|URL")],
+    db: Db = None,
+) -> None:
+    """Copy the results and experiments of another database that this one lacks.
+
+    Copied results count as done; their weights stay where they are. What this one has stays as it
+    is.
+    """
+    from runner import api
+
+    merged = api.merge_databases(source, db)
+    typer.echo(
+        f"{merged.target}: {pluralize(len(merged.results), 'result')} of {merged.num_results} and"
+        f" {pluralize(len(merged.added), 'experiment')} copied from {merged.source}"
+    )
+    for name, variant in merged.kept:
+        shown = f"{name} [{variant}]" if variant else name
+        typer.echo(f"note: it has another version of {shown}, which stays", err=True)
 
 
 def _line(checked: Checked) -> str:

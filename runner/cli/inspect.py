@@ -12,7 +12,7 @@ import typer
 from runner.cli.answers import csv_text
 from runner.cli.formatting import pluralize
 from runner.cli.options import Db, Reference, check_format, chosen_database
-from runner.core.text import printable
+from runner.core.text import printable, without_password
 
 LIST_EXAMPLES = """\b
 Examples:
@@ -61,7 +61,13 @@ def list_command(
         typer.echo("no cells", err=True)
     for (whose, left_out), count in listed.left_out.items():
         words = ["runner", "list", "--experiment", whose, "--variant", left_out]
-        words += ["--reference"] if reference else ["--db", db] if db is not None else []
+        words += (
+            ["--reference"]
+            if reference
+            else ["--db", without_password(db)]
+            if db is not None
+            else []
+        )
         cells = pluralize(count, "unfinished cell")
         typer.echo(f"not shown: {cells} of a variant: {shlex.join(words)}", err=True)
 

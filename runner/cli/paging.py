@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from runner.cli.options import Db, Reference, chosen_database
+from runner.cli.options import DATABASE_VARIABLE, Db, Reference, chosen_database
 from runner.core.errors import UsageError
 
 INSTALL = 'pip install "runner[page]"'
@@ -98,9 +98,11 @@ class PageBeside:
         main += f" end_with({os.getpid()}); main()"
         begin = f"import sys; sys.path[:] = {[each for each in sys.path if each]!r}; {main}"
         command = [sys.executable, "-P", "-c", begin, "page"]
-        command += [] if self._db is None else ["--db", str(self._db)]
+        # not among the words, which other users see: it may hold a password
+        database = {} if self._db is None else {DATABASE_VARIABLE: str(self._db)}
         self._process = subprocess.Popen(
             command,
+            env=os.environ | database,
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,  # Ctrl-C is for the run, which ends the page

@@ -31,7 +31,7 @@ from runner.cli.options import (
     UseReference,
 )
 from runner.core.plan import DEFAULT_CACHE_LIMIT
-from runner.core.text import show_seconds
+from runner.core.text import show_seconds, without_password
 
 if TYPE_CHECKING:
     from runner.api.running import RunSummary
@@ -152,7 +152,7 @@ def run(
             )
     except Interrupted as interrupted:
         command = " ".join(shlex.quote(word) for word in ["runner", *sys.argv[1:]])
-        hint = f"what has ended is kept; go on with: {command}"
+        hint = f"what has ended is kept; go on with: {without_password(command)}"
         raise stop.error(interrupted.found, hint) from None
     except KeyboardInterrupt:
         raise Interrupted("stopped at once; the stage in progress is redone later") from None

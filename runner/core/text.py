@@ -19,6 +19,9 @@ ESCAPED_BYTES = range(0xDC80, 0xDD00)
 LOGIN = re.compile(r"(?<=://)[^/@]*@")
 """Who is asking, in a URL, with a password."""
 
+PASSWORD = re.compile(r"(?<=://)([^:/@?\s]*):[^/@\s]*@")
+PASSWORD_OPTION = re.compile(r"(?<=[?&])(ssl)?pass(word|file)=[^&\s'\"]*&?")
+
 SHOWN_NAMES = 4
 
 
@@ -35,6 +38,11 @@ def storable(text: str) -> str:
 def without_login(url: str) -> str:
     """Return a URL as it may be printed: without user and password."""
     return LOGIN.sub("…@", url)
+
+
+def without_password(text: str) -> str:
+    """Return text as it may be printed: URLs in it keep their user, but no password."""
+    return PASSWORD_OPTION.sub("", PASSWORD.sub(r"\1@", text))
 
 
 def first_breaking_character(text: str) -> str | None:

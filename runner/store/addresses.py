@@ -87,7 +87,7 @@ def short_name(address: Address) -> str:
 
 
 def _on_server(url: sa.URL) -> ServerDatabase:
-    shown = _shown(url)
+    shown = _shown(url.set(drivername="postgresql"))
     if not url.database and not {"dbname", "service"} & url.query.keys():
         raise UsageError(f"{shown} names no database", allowed="postgresql://user@host/name")
     whole = url.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
@@ -112,7 +112,7 @@ def _shown(url: sa.URL) -> str:
 
     query = {name: value for name, value in url.query.items() if name not in SECRET}
     parts = (url.drivername, url.username, None, url.host, url.port, url.database, query)
-    return sa.URL.create(*parts).render_as_string()
+    return sa.URL.create(*parts).render_as_string().replace("%2F", "/")
 
 
 def is_there(path: Path) -> bool:

@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.core.text import first_breaking_character, printable, storable, without_login
+from runner.core.text import (
+    first_breaking_character,
+    printable,
+    storable,
+    without_login,
+    without_password,
+)
 
 ANY = st.text(st.characters(exclude_categories=()))
 
@@ -54,3 +60,20 @@ def test_storable_text_keeps_its_lines(text: str) -> None:
 )
 def test_login_of_a_url_is_not_shown(url: str, shown: str) -> None:
     assert without_login(url) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (
+            "--db postgresql://me:se%40cret@host/x --only lr",
+            "--db postgresql://me@host/x --only lr",
+        ),
+        ("'postgresql:///x?password=secret&host=/run'", "'postgresql:///x?host=/run'"),
+        ("postgresql:///x?host=/run&sslpassword=s", "postgresql:///x?host=/run&"),
+        ("postgresql://me@host:5432/x", "postgresql://me@host:5432/x"),
+        ("results.db", "results.db"),
+    ],
+)
+def test_password_of_a_url_is_not_shown(text: str, shown: str) -> None:
+    assert without_password(text) == shown

@@ -50,13 +50,13 @@ def test_what_is_no_sqlite_file_is_refused_with_what_is_allowed(where: str, mess
     [
         ("postgresql://me@host/runs", "postgresql://me@host/runs"),
         ("postgresql://me:se%40cret@host:5433/runs", "postgresql://me@host:5433/runs"),
-        ("postgresql+psycopg://host/runs", "postgresql+psycopg://host/runs"),
+        ("postgresql+psycopg://host/runs", "postgresql://host/runs"),
         ("postgresql:///runs?password=se%40cret&host=/run", "postgresql:///runs?host=/run"),
     ],
 )
 def test_a_server_is_named_without_its_password(where: str, shown: str) -> None:
     address = address_of(where)
-    assert str(address).replace("%2F", "/") == shown
+    assert str(address) == shown
     assert "se" + "cret" not in f"{address!r} {address}"
     assert short_name(address) == "runs"
     assert not isinstance(address, Path)

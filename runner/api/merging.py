@@ -1,0 +1,69 @@
+"""The verb `db merge`: the results of another database, copied into this one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.api.frames import Framed
+from runner.bind.workspace import REFERENCE, workspace
+from runner.core.errors import UsageError
+from runner.store.database import open_database
+from runner.store.merge_experiments import Name, merge
+from runner.store.reference import ReferenceResult
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class MergeSummary(Framed):
+    """What was copied from one database into another.
+
+    Attributes:
+        source: from where, without a password.
+        target: to where, likewise.
+        results: that were copied.
+        num_results: how many the source has that are done.
+        added: experiments that were copied: name and variant.
+        kept: experiments of which the target has another version, which stayed.
+    """
+
+    source: str
+    target: str
+    results: Sequence[ReferenceResult]
+    num_results: int
+    added: Sequence[Name]
+    kept: Sequence[Name]
+
+    def frame(self) -> pd.DataFrame:
+        """Return a row per copied result: columns run, status, device, recorded."""
+        import pandas as pd
+
+        rows = [(each.run_key, each.status, each.device, each.recorded) for each in self.results]
+        return pd.DataFrame(rows, columns=["run", "status", "device", "recorded"])
+
+
+def merge_databases(source: str | Path, db: str | Path | None = None) -> MergeSummary:
+    """Copy what a database lacks from another: results with all numbers, experiments with cells.
+
+    Each may be a file or a server's database. Copied results count as done; their weights stay
+    where they are. What the database has stays as it is.
+
+    Args:
+        source: the other database, which is only read.
+        db: the database, which is made where there is none; results.db when not given.
+
+    Raises:
+        UsageError: when there is no source, or both are the same.
+        DamagedDatabase: when what is copied is not what was recorded.
+    """
+    home = workspace(db)
+    if home.database_path == REFERENCE:
+        raise UsageError("the reference is read-only", hint="name a database of your own with --db")
+    with open_database(source, create=False, read_only=True) as other, home.open() as database:
+        found = merge(database, other)
+        places = str(other.address), str(database.address)
+    return MergeSummary(*places, found.results, found.num_results, found.added, found.kept)
