@@ -68,11 +68,11 @@ class Exchanged:
 
 @dataclass(frozen=True)
 class Ran:
-    """A whole run: its seconds, those of its stages by kind, and the bytes of `.runner/`."""
+    """A whole run: its seconds by the clock and of its threads, and those of its stages by kind."""
 
     wall: float
+    cpu: float
     stages: dict[str, float]
-    num_bytes: int
 
 
 def timed(do: Callable[[], object]) -> float:
@@ -143,13 +143,13 @@ def ran(home: Path, data: Path, words: Sequence[str]) -> Ran:
     command = runner_command(
         "run", "shared.yaml", "--data", str(data), "--device", "cpu", "--no-download", *words
     )
-    wall = run_child(command, home).wall
+    spent = run_child(command, home)
     seconds = dict.fromkeys(STAGES, 0.0)
     with closing(sqlite3.connect(home / "results.db")) as database:
         query = "SELECT kind, seconds FROM attempts JOIN stages USING (stage_key) WHERE id > ?"
         for kind, took in database.execute(query, [before]):
             seconds[kind] += took
-    return Ran(wall, seconds, sum(f.stat().st_size for f in _files(home / ".runner")))
+    return Ran(spent.wall, spent.cpu, seconds)
 
 
 def _attempts(home: Path) -> int:
@@ -188,11 +188,11 @@ def whole_runs(repetitions: int, data: Path, per_class: int) -> list[str]:
     lines = [
         f"The shared folder held {statistics.median(store_bytes) / MB:.0f} MB after the first.",
         "",
-        "| machine | whole run, s | " + " | ".join(f"{each}, s" for each in STAGES) + " |",
-        "| --- |" + " ---: |" * (1 + len(STAGES)),
+        "| machine | whole run, s | CPU s | " + " | ".join(f"{each}, s" for each in STAGES) + " |",
+        "| --- |" + " ---: |" * (2 + len(STAGES)),
     ]
     for name, every in found.items():
-        cells = [with_range([each.wall for each in every])]
+        cells = [with_range([getattr(each, clock) for each in every]) for clock in ("wall", "cpu")]
         cells += [with_range([each.stages[kind] for each in every], 2) for kind in STAGES]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return lines

@@ -258,7 +258,11 @@ def _explained(planned: PlannedRuns, numerics: LateNumerics, imported: int) -> E
         planned=costs,
         device=numerics.device_name,
         missing=tuple(bound.missing),
-        notes=(*bound.notes, *numerics.notes(planned.precisions())),
+        notes=(
+            *bound.notes,
+            *numerics.notes(planned.precisions()),
+            *bound.workspace.notes(),
+        ),
         probed=False,
         decisions=tuple(planned.plan.decisions),
         downloads=dict(bound.downloads),

@@ -172,7 +172,8 @@ def _tensors(
         digest = artifact_digests(database, [name]).get(name)
         if found := read_whole(stored, name, lambda file: whole_weights(file, digest)):
             return found, KeptFile(readings[-1], weights, digest)
-    raise UsageError(f"the weights of {run} are {what} ({path})", hint=_cost(record, db))
+    told = "".join(f"; {note}" for note in home.notes())
+    raise UsageError(f"the weights of {run} are {what} ({path}){told}", hint=_cost(record, db))
 
 
 def _cost(record: Record, db: str | Path | None) -> str:

@@ -141,6 +141,11 @@ class Workspace:
         """
         return shared_at(self.address) if self.address else None
 
+    def notes(self) -> list[str]:
+        """Return, once, what a person should know of the store that is shared."""
+        shared = self.shared()
+        return [] if shared is None else shared.notes()
+
 
 def _fetching(on_progress: OnProgress) -> Fetch:
     def fetch(public: Fetchable, root: Path) -> None:

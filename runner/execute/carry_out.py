@@ -127,7 +127,7 @@ def execute_plan(
     for note in numerics.notes(planned.precisions()):
         execution.listener.on_note(note)
     shared = bound.workspace.shared()
-    for note in () if shared is None else shared.notes():
+    for note in bound.workspace.notes():
         execution.listener.on_note(note)
     for note in told_of_own_code(planned.plan):
         execution.listener.on_note(note)
@@ -139,8 +139,8 @@ def execute_plan(
     finally:
         if shared is not None:
             shared.uploads.finish()
-            for note in shared.notes():
-                execution.listener.on_note(note)
+        for note in bound.workspace.notes():
+            execution.listener.on_note(note)
 
 
 def _setup(planned: PlannedRuns, numerics: LateNumerics) -> WorkerSetup:

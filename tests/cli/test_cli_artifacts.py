@@ -59,6 +59,22 @@ def test_other_commands_find_what_is_shared(
     assert Path("net.safetensors").exists()
 
 
+def test_a_damaged_artifact_is_named_by_the_command_that_needs_it(
+    call: Call, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNNER_ARTIFACTS", str(store))
+    assert call("run", "tiny.yaml", *ONE).code == 0
+    shutil.rmtree(".runner")
+    (blob,) = (store / "weights").rglob("*.safetensors")
+    blob.write_bytes(blob.read_bytes()[:-1] + b"?")
+    told = call("export", "tiny:0:0", "--out", "net.safetensors")
+    assert told.code == 2
+    assert "best.safetensors is not what was put there): it is not used" in told.err
+    (blob.parent.parent / f"{blob.parent.name}.json").write_text("{")
+    planned = call("plan", "tiny.yaml", *ONE, "--set", "epochs=3")
+    assert planned.code == 0, planned.err
+
+
 def test_a_worker_shares_too(call: Call, store: Path) -> None:
     assert call("run", "tiny.yaml", *ONE, "--workers", "0").code == 0
     assert call("worker", "--artifacts", store).code == 0
