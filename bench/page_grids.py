@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from runner.core.records import EpochRecord, Metric
+from runner.core.run import Run
 from runner.core.stages import Stage, Train
 from runner.lower.stages import make_run, naive_chain
 from runner.spec.experiment import load_experiment
@@ -70,6 +71,7 @@ class Grid:
         runs = [make_run(item.settings, "bench") for item in experiment.cells]
         pairs = list(zip(runs, experiment.cells, strict=True))
         self._chains = {run.run_key: naive_chain(run, item.settings) for run, item in pairs}
+        self._runs = runs
         self._epochs, self._draw = epochs, random.Random(0)
         self.database = open_database(path)
         _unsafe(self.database)
@@ -95,6 +97,10 @@ class Grid:
         for run in self._chains.keys() - set(self.waiting):
             for _ in self.steps(run):
                 pass
+
+    def pairs(self) -> list[tuple[Run, tuple[Stage, ...]]]:
+        """Return the runs, each with its stages."""
+        return [(run, self._chains[run.run_key]) for run in self._runs]
 
     def steps(self, run: str) -> Iterator[int]:
         """Record a run, a commit at a time; yield the epoch after each, 0 before and after all."""

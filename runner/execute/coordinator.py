@@ -6,17 +6,18 @@ others are doing, and takes over from the dead. How a stage is done is a worker'
 
 from __future__ import annotations
 
+import random
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from runner.artifacts.partial_values import abandoned_values
 from runner.artifacts.states import readers_of_checkpoints, remove_checkpoints, remove_unfinished
 from runner.core.errors import Interrupted
-from runner.core.moments import reached
 from runner.core.stages import Stage, Train
 from runner.engine.products import is_there
 from runner.execute.nearness import Nearness
 from runner.execute.plan_execution import PlanExecution, StageTask
+from runner.execute.run_ends import RunEnds
 from runner.execute.schedule import Schedule
 from runner.execute.stage_worker import Answer, NotTogether, StageResult, StageWorker
 from runner.planner.cost import predicted
@@ -24,7 +25,7 @@ from runner.planner.longest import order_of, seconds_to_end
 from runner.planner.recorded import record_for
 from runner.store.claim_answers import ClaimHeld, EpochsHeld, StageEnded
 from runner.store.claims import look_at_stage
-from runner.store.measurements import add_measurements
+from runner.store.news import News
 from runner.store.overlaps import TrainedSince
 from runner.store.progress import (
     artifact_digests,
@@ -33,12 +34,13 @@ from runner.store.progress import (
     failed_attempts,
     readers_with_results,
 )
-from runner.store.results import record_result
 from runner.store.running import are_others_at_work, held_stages
 
 WAIT_SECONDS = 0.5
 PASS_SECONDS = 0.2
-"""Time after which a pass that goes by length begins anew."""
+"""Time after which others are heard of, and a pass that goes by length begins anew."""
+PASS_SHARE = 20
+"""A pass is so many times as long as it takes to put the stages in order, at least."""
 
 
 class Coordinator:
@@ -55,10 +57,7 @@ class Coordinator:
         for key in ended:
             if key not in self._schedule.pending:
                 self._learn_outcomes(key)
-        self._measured_runs: dict[str, list[str]] = {}
-        for run, evaluations in plan.measurements.items():
-            for key in evaluations:
-                self._measured_runs.setdefault(key, []).append(run)
+        self._runs = RunEnds(execution, self._schedule)
         self._failures = failed_attempts(self._database)
         self._near = Nearness(
             self._artifacts, self._digest_of, lambda: are_others_at_work(self._database)
@@ -66,6 +65,7 @@ class Coordinator:
         self._waited_for = ""
         self._moved = False  # whether a pass through the plan has ended anything
         self._longest = seconds_to_end(plan, execution.facts) if execution.longest_first else {}
+        self._news, self._draw = News(self._database), random.Random()
         self._others = TrainedSince(self._database, set(self._schedule.pending))
         self._to_plan_anew: set[str] = set()  # trainings whose epochs other processes have trained
 
@@ -83,8 +83,7 @@ class Coordinator:
         """
         remove_unfinished(self._artifacts)
         self._tidy()
-        self._record_results(self._schedule.runs_over())
-        self._add_measurements(ended_stages(self._database, self._measured_runs))
+        self._runs.begin()
         pending = self._schedule.pending
         while pending:
             if self._execution.should_stop():
@@ -128,21 +127,47 @@ class Coordinator:
         Args:
             without_waiting: do those of a cohort whose turn it is without the others.
         """
-        began = time.monotonic()
-        for stages in self._in_order(self._schedule.together()):
+        began = heard = time.monotonic()
+        held = self._hear() if self._longest else set()
+        groups = self._in_order(self._schedule.together(), len(held))
+        lasts = max(PASS_SECONDS, PASS_SHARE * (time.monotonic() - began))
+        for group in groups:
+            if self._longest and time.monotonic() > heard + PASS_SECONDS:
+                held, heard = self._hear(), time.monotonic()
+            stages = [each for each in group if each.key in self._schedule.pending]
             ready = [each for each in stages if self._schedule.standing(each) != "waiting"]
-            if len(ready) == len(stages) or (ready and without_waiting):
-                if self._near.leaves(ready):
-                    continue
+            if held.issuperset(each.key for each in ready) or self._near.leaves(ready):
+                continue
+            if len(ready) == len(stages) or without_waiting:
                 self._try(ready)
-            if self._longest and self._moved and time.monotonic() - began > PASS_SECONDS:
+            if self._longest and self._moved and time.monotonic() > began + lasts:
                 return  # what has become ready meanwhile may be longer
 
-    def _in_order(self, groups: list[list[Stage]]) -> list[list[Stage]]:
-        """Return stages that are done together in the order in which they are tried."""
+    def _hear(self) -> set[str]:
+        """Learn what others have ended; return what they do now."""
+        ended: list[str] = []
+        for each in self._news.ended():
+            stage = self._schedule.pending.get(each.stage_key)
+            if stage is not None and stage.key not in self._execution.facts.done:
+                self._schedule.learn(each.outcomes)
+                self._close(stage, each.status, 0.0, each.error)
+                ended.append(stage.key)
+        self._runs.after_others(ended)
+        return self._news.held()
+
+    def _in_order(self, groups: list[list[Stage]], at_work: int) -> list[list[Stage]]:
+        """Return stages that are done together in the order in which they are tried.
+
+        Workers that look at one moment do not all try the same: each draws among as many as are at
+        work.
+        """
         if not self._longest:
             return groups
-        return sorted(groups, key=lambda group: order_of(group, self._longest))
+        ordered = sorted(groups, key=lambda group: order_of(group, self._longest))
+        for place in range(len(ordered) - 1):
+            other = min(self._draw.randint(place, place + at_work), len(ordered) - 1)
+            ordered[place], ordered[other] = ordered[other], ordered[place]
+        return ordered
 
     def _try(self, stages: Sequence[Stage]) -> None:
         """Have a stage done, or several together, as far as they are free."""
@@ -250,27 +275,12 @@ class Coordinator:
             self._waited_for = owner
 
     def _end(self, stage: Stage, status: str, seconds: float, message: str) -> None:
+        self._close(stage, status, seconds, message)
+        self._runs.after(stage.key)
+
+    def _close(self, stage: Stage, status: str, seconds: float, message: str) -> None:
         self._moved = True
         self._schedule.end(stage.key, status)
         self._worker.release(stage.consumes)
         if status != "blocked":
             self._listener.on_stage_end(stage, status, seconds, message)
-        self._record_results(self._schedule.runs_over([stage.key]))
-        self._add_measurements([stage.key])
-
-    def _record_results(self, runs: Sequence[str]) -> None:
-        """Record the results of runs that are over; of others, nothing is recorded."""
-        for run in runs:
-            chain = self._execution.plan.stages_by_run[run]
-            status = record_result(self._database, run, self._execution.reruns[run], chain)
-            if status is not None:
-                reached("result recorded")
-                self._schedule.close_run(run)
-                self._listener.on_run_end(run, status)
-                self._add_measurements(self._execution.plan.measurements.get(run, ()))
-
-    def _add_measurements(self, stage_keys: Iterable[str]) -> None:
-        """Make evaluations that have ended part of the records of the runs they measured."""
-        for key in stage_keys:
-            for run in self._measured_runs.get(key, ()):
-                add_measurements(self._database, run, self._execution.reruns[run], [key])

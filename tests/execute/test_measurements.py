@@ -18,7 +18,7 @@ from runner.api.planning import plan
 from runner.api.running import RunSummary
 from runner.core.errors import DamagedDatabase
 from runner.core.stages import Evaluate
-from runner.execute import coordinator
+from runner.execute import run_ends
 from runner.store.database import open_database
 from runner.store.measurements import add_measurements
 from runner.store.merge import import_results
@@ -174,7 +174,7 @@ def test_measurement_that_was_not_added_is_added_later_without_evaluating_again(
     before: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(coordinator, "add_measurements", lambda *given: None)  # as if killed
+        patched.setattr(run_ends, "add_measurements", lambda *given: None)  # as if killed
         log, _ = do(before, ASKED)
     assert kinds(log) == ["evaluate"] * 4
     assert ask(before, TOP5) == []

@@ -1,0 +1,107 @@
+"""What other processes have ended and do now: read for all stages at once, since the last look.
+
+Nothing depends on it: who claims a stage looks at that one again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from runner.store.claims import is_held
+from runner.store.database import Database, read_again
+from runner.store.leases import Moment
+from runner.store.schema import attempts, claims, results
+
+BATCH = 500
+ENDED = ("done", "diverged", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class EndedAttempt:
+    """An attempt that has ended.
+
+    Attributes:
+        stage_key: at which stage.
+        status: done, diverged or failed.
+        error: why it failed, or "".
+        outcomes: what became of the runs that read a training.
+    """
+
+    stage_key: str
+    status: str
+    error: str
+    outcomes: Mapping[str, Mapping[str, Any]]
+
+
+class News:
+    """Follows the attempts of a database from now on."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._newest, self._open = _begin(database)
+
+    def ended(self) -> list[EndedAttempt]:
+        """Return the attempts that have ended since the last look, failures behind successes."""
+        rows = _attempts(self._database, self._newest, self._open)
+        self._newest = max([self._newest, *(row.id for row in rows)])
+        self._open = {row.id for row in rows if row.status == "running"}
+        found = [
+            EndedAttempt(
+                row.stage_key, row.status, row.error, dict(row.outcome or {}).get("readers", {})
+            )
+            for row in rows
+            if row.status in ENDED
+        ]
+        return sorted(found, key=lambda each: each.status == "failed")
+
+    def held(self) -> set[str]:
+        """Return the keys of the stages that living processes do now."""
+        return _held(self._database)
+
+
+@read_again
+def _begin(database: Database) -> tuple[int, set[int]]:
+    with database.read() as connection:
+        newest = connection.execute(sa.select(sa.func.max(attempts.c.id))).scalar() or 0
+        return int(newest), set(connection.execute(sa.select(claims.c.attempt_id)).scalars())
+
+
+@read_again
+def _attempts(database: Database, newest: int, others: Collection[int]) -> Sequence[Any]:
+    columns = (attempts.c.id, attempts.c.stage_key, attempts.c.status, attempts.c.error)
+    query = sa.select(*columns, attempts.c.outcome).where(
+        sa.or_(attempts.c.id > newest, attempts.c.id.in_(others))
+    )
+    with database.read() as connection:
+        return connection.execute(query.order_by(attempts.c.id)).all()
+
+
+@read_again
+def _held(database: Database) -> set[str]:
+    with database.read() as connection:
+        moment = Moment.now(connection)
+        rows = connection.execute(sa.select(claims)).all()
+        return {row.stage_key for row in rows if is_held(row, moment)}
+
+
+@read_again
+def results_there(database: Database, reruns: Mapping[str, int]) -> dict[str, str]:
+    """Return how runs ended that have the result of a repetition and have not failed.
+
+    Args:
+        database: the database.
+        reruns: which repetition of each run.
+    """
+    keys, found = sorted(reruns), dict[str, str]()
+    columns = sa.select(results.c.run_key, results.c.rerun, results.c.status)
+    with database.read() as connection:
+        for start in range(0, len(keys), BATCH):
+            batch = results.c.run_key.in_(keys[start : start + BATCH])
+            for row in connection.execute(columns.where(batch)):
+                if row.rerun == reruns[row.run_key] and row.status != "failed":
+                    found[row.run_key] = row.status
+    return found
