@@ -135,7 +135,7 @@ def run(
         on_progress(progress)
 
     bound = bind_request(request, on_progress=downloading if request.download else None)
-    for note in (*bound.workspace.notes(), *bound.notes):
+    for note in (*bound.workspace.place_notes(), *bound.notes):
         on_note(note)
     with bound.workspace.open() as database:
         imported: Sequence[ReferenceResult] = ()

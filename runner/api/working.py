@@ -104,7 +104,7 @@ def work(
             raise Interrupted(f"stopped while downloading {progress.name}; it starts again later")
         on_progress(progress)
 
-    for note in home.notes():
+    for note in home.place_notes():
         on_note(note)
     asked: set[str] = set()
 

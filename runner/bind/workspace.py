@@ -73,7 +73,7 @@ class Workspace:
         is_reference = self.database_path == REFERENCE
         return REFERENCE if is_reference else str(address_of(self.database_path))
 
-    def notes(self) -> list[str]:
+    def place_notes(self) -> list[str]:
         """Return what a person should know of where the database lies."""
         return [] if self.database_path == REFERENCE else notes_of_place(self.database_path)
 
