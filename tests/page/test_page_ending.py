@@ -15,6 +15,7 @@ from urllib.request import HTTPCookieProcessor, build_opener
 
 import pytest
 from made_up import HEAD, record_made_up
+from waiting import PATIENCE
 
 pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
@@ -27,6 +28,15 @@ from runner.page.app import PageApp
 from runner.store.database import open_database
 
 pytestmark = pytest.mark.slow
+
+PATIENT = """\
+import runner.page.app
+from runner.__main__ import main
+
+runner.page.app.WAIT_SECONDS = 600.0
+main()
+"""
+"""The program, whose tabs wait for news longer than any test."""
 
 
 @pytest.fixture
@@ -67,7 +77,7 @@ def test_a_picture_is_sent_while_another_is_drawn(path: Path) -> None:
 def test_ctrl_c_ends_it_soon_and_says_only_that_it_stopped(path: Path) -> None:
     """A tab that waits for news is answered at once."""
     page = subprocess.Popen(
-        [sys.executable, "-m", "runner", "page", "--db", str(path)],
+        [sys.executable, "-c", PATIENT, "page", "--db", str(path)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -76,26 +86,24 @@ def test_ctrl_c_ends_it_soon_and_says_only_that_it_stopped(path: Path) -> None:
     assert page.stderr is not None
     address = page.stdout.readline().strip()
     opener = build_opener(HTTPCookieProcessor())
-    opener.open(address, timeout=20).read()
+    opener.open(address, timeout=PATIENCE).read()
     news = f"{address.partition('?')[0]}changes?experiment=made_up&after="
     cursor = ""
     for _ in range(2):  # what is seen first, and the rest
-        cursor = json.load(opener.open(news + cursor, timeout=20))["cursor"]
+        cursor = json.load(opener.open(news + cursor, timeout=PATIENCE))["cursor"]
     answers: list[int] = []
     waiting = threading.Thread(
-        target=lambda: answers.append(opener.open(news + cursor, timeout=20).status)
+        target=lambda: answers.append(opener.open(news + cursor, timeout=PATIENCE).status)
     )
     waiting.start()
     time.sleep(1)
     assert answers == []
-    began = time.monotonic()
     os.kill(page.pid, signal.SIGINT)
     try:
-        code = page.wait(timeout=20)
+        code = page.wait(timeout=PATIENCE)
     finally:
         page.kill()
-    assert time.monotonic() - began < 6  # a second where nothing else is at work
-    waiting.join(timeout=5)
+    waiting.join(timeout=PATIENCE)
     assert answers == [200]
     assert (code, page.stderr.read()) == (130, "stopped\n")
 
@@ -110,9 +118,9 @@ def test_the_page_beside_a_run_ends_when_the_run_is_killed(path: Path) -> None:
         try:
             assert run.stderr is not None
             address = run.stderr.readline().removeprefix("page: ").strip()
-            assert build_opener(HTTPCookieProcessor()).open(address, timeout=20).status == 200
+            assert build_opener(HTTPCookieProcessor()).open(address, timeout=PATIENCE).status == 200
         finally:
             run.kill()
         assert run.stderr.read() == ""  # the page has it, too: its end is the end of the page
     with pytest.raises(URLError):
-        build_opener().open(address, timeout=20)
+        build_opener().open(address, timeout=PATIENCE)
