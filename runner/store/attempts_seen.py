@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from runner.store.database import Database
+from runner.store.database import Database, read_again
 from runner.store.schema import attempts, steps
 
 BATCH = 500
@@ -34,12 +34,14 @@ class AttemptSeen:
     epoch: int
 
 
+@read_again
 def newest_attempt_id(database: Database) -> int:
     """Return the id of the newest attempt, 0 without one."""
     with database.read() as connection:
         return int(connection.execute(sa.select(sa.func.max(attempts.c.id))).scalar() or 0)
 
 
+@read_again
 def attempts_since(database: Database, seen: int, at_work: Collection[int]) -> list[AttemptSeen]:
     """Return the attempts with ids above ``seen``, and those ``at_work``, by id."""
     columns = (attempts.c.id, attempts.c.stage_key, attempts.c.status, attempts.c.seconds)

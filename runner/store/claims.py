@@ -14,13 +14,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from runner.artifacts.process import Process, is_dead, this_process
+from runner.artifacts.process import Process, is_dead
 from runner.core.errors import ClaimLost
 from runner.store.checksums import seal_attempts
 from runner.store.claim_answers import Claimed, ClaimHeld, EpochsHeld, StageEnded
+from runner.store.claim_rows import insert_claim, lease_values
 from runner.store.database import Database, read_again
-from runner.store.dialects import dialect_of
-from runner.store.leases import Moment, lease_of
+from runner.store.leases import Moment
 from runner.store.locks import lock_claiming
 from runner.store.schema import attempts, claims, stages
 
@@ -125,8 +125,9 @@ def claim_stage(
         ended_or_held = ended or _epochs_held(connection, moment, in_the_way)
         if ended_or_held is not None:
             return ended_or_held
+        lock_claiming(connection)
         attempt_id = _insert_attempt(connection, stage_key, attempt, moment)
-        _insert_claim(connection, stage_key, attempt_id, moment)
+        insert_claim(connection, stage_key, attempt_id, moment)
         return Claimed(stage_key, attempt_id, took_over=row is not None)
 
     return database.transact(claim, alone=False)
@@ -155,6 +156,7 @@ def claim_of(database: Database, stage_key: str, pid: int) -> Claimed | None:
     return Claimed(stage_key, row.attempt_id, took_over=False)
 
 
+@read_again
 def claims_of(database: Database, process: Process) -> list[Claimed]:
     """Return the claims that a process has, on whatever machine."""
     with database.read() as connection:
@@ -232,32 +234,6 @@ def _insert_attempt(
     return int(inserted.inserted_primary_key[0])
 
 
-def _insert_claim(
-    connection: sa.Connection, stage_key: str, attempt_id: int, moment: Moment
-) -> None:
-    me = this_process()
-    connection.execute(
-        sa.insert(claims).values(
-            stage_key=stage_key,
-            attempt_id=attempt_id,
-            host=me.host,
-            boot_id=me.boot_id,
-            pid=me.pid,
-            process_started=me.started,
-            process_ticks=me.ticks,
-            **_lease(connection, moment),
-        )
-    )
-
-
-def _lease(connection: sa.Connection, moment: Moment) -> dict[str, float]:
-    seconds = lease_of(dialect_of(connection)).seconds
-    return {
-        "lease_until": moment.wall + seconds,
-        "lease_monotonic": moment.monotonic + seconds,
-    }
-
-
 def renew_claim(database: Database, claim: Claimed) -> None:
     """Extend the lease.
 
@@ -267,7 +243,7 @@ def renew_claim(database: Database, claim: Claimed) -> None:
 
     def renew(connection: sa.Connection) -> None:
         hold_claim(connection, claim)
-        lease = _lease(connection, Moment.now(connection))
+        lease = lease_values(connection, Moment.now(connection))
         connection.execute(sa.update(claims).where(_is_ours(claim)).values(**lease))
 
     database.transact(renew, alone=False)

@@ -1,8 +1,8 @@
 """Locks on rows of a server's database, for transactions that write beside others.
 
 A file has one writer at a time, and no locks of rows: SQLAlchemy leaves them out. Whoever needs
-several takes them in this order: the claiming of stages, a stage, a claim, runs by their keys,
-artifacts by their names. Then no two wait for one another.
+several takes them in this order: a stage and its claim, which who claims never waits for; the
+claiming of stages; runs by their keys; artifacts by their names. Then no two wait for one another.
 """
 
 from __future__ import annotations
@@ -19,7 +19,11 @@ BATCH = 500
 
 
 def lock_claiming(connection: sa.Connection) -> None:
-    """Let nobody else claim a stage that may have epochs in common with others, until the end."""
+    """Let nobody else claim a stage until the end of the transaction.
+
+    So nobody looks past a claim that is just being made, and attempts appear in the order of their
+    ids: who looks for those after the newest that it knows misses none.
+    """
     if is_postgres(connection):
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK_OF_CLAIMING})")
 

@@ -15,7 +15,7 @@ from runner.artifacts.process import Process
 from runner.core.stages import Train
 from runner.core.trajectory import Trajectory
 from runner.store.claims import ENDED, is_held, owner_of
-from runner.store.database import Database
+from runner.store.database import Database, read_again
 from runner.store.leases import Moment
 from runner.store.schema import attempts, claims, stages
 
@@ -62,6 +62,7 @@ class TrainedSince:
             at_work = connection.execute(sa.select(sa.func.min(claims.c.attempt_id))).scalar()
         self._seen = int(newest if at_work is None else at_work - 1)
 
+    @read_again
     def look(self) -> None:
         """Learn what has ended meanwhile."""
         query = (
@@ -73,8 +74,7 @@ class TrainedSince:
         with self._database.read() as connection:
             rows = connection.execute(query).all()
             running = [row.id for row in rows if row.status == "running"]
-            self._seen = max([self._seen, *(row.id for row in rows)])
-            self._seen = min([self._seen, *(number - 1 for number in running)])
+            seen = max([self._seen, *(row.id for row in rows)])
             for row in rows:
                 if row.status in ENDED and row.stage_key not in self._planned:
                     spec = connection.execute(
@@ -82,6 +82,7 @@ class TrainedSince:
                     ).scalar_one()
                     path = Trajectory.from_json(spec["path"])
                     self._others[row.stage_key] = path, spec["first_epoch"]
+        self._seen = min([seen, *(number - 1 for number in running)])
 
     def has_epochs_of(self, stage: Train) -> bool:
         """Return whether one of them has epochs that a training would do."""

@@ -60,10 +60,10 @@ class _Unsure(Exception):
 
 
 class Patience:
-    """Waits between tries, longer each time, until it ends."""
+    """Waits between tries, longer each time, for :data:`PATIENCE_SECONDS`."""
 
-    def __init__(self, seconds: float = PATIENCE_SECONDS) -> None:
-        self._deadline = time.monotonic() + seconds
+    def __init__(self) -> None:
+        self._deadline = time.monotonic() + PATIENCE_SECONDS
         self._pause = 0.05
 
     def wait(self) -> bool:

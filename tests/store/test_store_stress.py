@@ -4,6 +4,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from runner.store.catalogue import record_environment
 from runner.store.checking import check_everything
 from runner.store.claims import Claimed, NewAttempt, claim_stage
 from runner.store.database import Database, open_database
+from runner.store.locks import lock_claiming
 from runner.store.progress import ended_stages
 from runner.store.recorder import end_attempt, record_epochs
 from runner.store.schema import attempts, claims, stages, steps
@@ -205,6 +207,30 @@ def test_a_worker_that_wakes_after_its_lease_writes_nothing(where: str) -> None:
         ).scalars()
         assert found.all() == ["lost", "done"]
         assert connection.execute(sa.select(steps)).all() == []
+    database.close()
+
+
+@pytest.mark.postgres
+def test_attempts_appear_in_the_order_of_their_ids(postgres_server: PostgresServer) -> None:
+    """Whoever looks for attempts after the newest that it knows must miss none."""
+    url = postgres_server.new_database()
+    database = with_stages(url, 2)
+    attempt = NewAttempt(record_environment(database, {}), {}, "cpu")
+    claimed: list[object] = []
+    other = threading.Thread(
+        target=lambda: claimed.append(claim_stage(database, "s1-001", attempt))
+    )
+    with database.write(alone=False) as connection:
+        lock_claiming(connection)  # as in a claim that is not committed yet
+        values = {"stage_key": "s0-000", "number": 1, "status": "running", "environment_id": 1}
+        values |= {"numerics": {}, "device": "cpu", "started": 0.0, "error": ""}
+        first = connection.execute(sa.insert(attempts).values(**values)).inserted_primary_key[0]
+        other.start()
+        other.join(0.3)
+        assert claimed == []
+        record_environment(database, {"others": "write meanwhile"})
+    other.join(PATIENCE)
+    assert claimed[0].attempt_id > first
     database.close()
 
 
