@@ -110,9 +110,10 @@ class Pool:
                 self._hear(next(slot for slot in working if slot.pipe is pipe))
         if self._error is not None:
             raise self._error
-        if self._execution.should_stop():
+        is_done = any(slot.is_done for slot in self._slots)
+        if self._execution.should_stop() and not is_done:
             raise Interrupted("stopped; what its workers have begun goes on from checkpoints")
-        return any(slot.is_done for slot in self._slots)
+        return is_done
 
     def close(self) -> None:
         """End those that are left, at once."""
