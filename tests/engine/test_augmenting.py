@@ -170,7 +170,7 @@ def test_the_features_hold_both_views_and_a_batch_takes_those_of_its_flips(tmp_p
 
 
 def augmenting_features(shared: FeaturesBench) -> Any:
-    from runner.engine.stages.features import Features
+    from runner.engine.data.feature_samples import Features
 
     return Features(shared.folder_of_features, shared.images())
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from runner.artifacts.array_folder import (
     DAMAGED,
@@ -29,9 +28,7 @@ from runner.artifacts.array_folder import (
 from runner.artifacts.exchange import share
 from runner.artifacts.folder import INDEX
 from runner.artifacts.hashes import file_digest
-from runner.components.augmentations.pipeline import Pipeline
 from runner.components.resolved import typed_settings
-from runner.components.settings import Sampling
 from runner.core.errors import Interrupted
 from runner.core.moments import reached
 from runner.core.prefix import FrozenPrefix
@@ -39,79 +36,15 @@ from runner.core.records import Produced
 from runner.core.stages import Evaluate, ExtractFeatures, Train
 from runner.engine.arithmetic import in_format
 from runner.engine.context import Context, Outcome, Progress
-from runner.engine.data.arrays import allocate, map_array
-from runner.engine.data.augment import Augmenter
-from runner.engine.data.samples import Images, Samples, evaluation_batch_size, on_device
+from runner.engine.data.arrays import allocate
+from runner.engine.data.feature_samples import ARRAY, Features, FeaturesWhereEvaluated, Opened
+from runner.engine.data.samples import Images, Samples, evaluation_batch_size
 from runner.engine.fetching import fetched
 from runner.engine.network.build import Network
 from runner.engine.network.split import SplitNetwork
 from runner.engine.stages.evaluate import autocast
 
-ARRAY = "features.npy"
 AGAIN = "frozen features are computed again"
-
-
-class Features(Samples):
-    """The features of a data set's images; batches are (B, …) float32."""
-
-    def __init__(self, folder: Path, images: Images) -> None:
-        super().__init__(images.index, images.settings, images.device)
-        index = json.loads((folder / INDEX).read_text())
-        rows = torch.from_numpy(map_array(folder / ARRAY))
-        self.digest = str(index["sha256"])
-        self.memory_format = images.memory_format
-        self.shape = tuple(rows.shape[1:])
-        self._rows = on_device(rows, images.device)
-        self.home = self._rows.device
-
-    def stored(self, augment: bool) -> Tensor:
-        """Return all features as rows (N, …), those of mirrored images behind the others."""
-        return self._rows.flatten(1)
-
-    def from_rows(self, rows: Tensor) -> Tensor:
-        """Return stored rows, on the device, as features."""
-        return in_format(rows.view(-1, *self.shape), self.memory_format)
-
-    def augmented(self, rows: Tensor, augmenter: Augmenter, epoch: int, step: int) -> Tensor:
-        """Return stored rows as features: which are mirrored was chosen when they were picked."""
-        return self.from_rows(rows)
-
-    def drawn(
-        self, indices: Iterable[Tensor], augmenter: Augmenter, epoch: int
-    ) -> Iterable[Tensor]:
-        """Yield the rows of each step, of mirrored images where training mirrors."""
-        for step, some in enumerate(indices, start=1):
-            flips = augmenter.flips(len(some), epoch, step).to(some.device, non_blocking=True)
-            yield some + flips * len(self._labels)
-
-
-class FeaturesWhereEvaluated(Features):
-    """Features for what is evaluated; a step of training sees the images, augmented."""
-
-    def __init__(self, folder: Path, images: Images) -> None:
-        super().__init__(folder, images)
-        self._images = images
-
-    @property
-    def trained(self) -> Samples:
-        """The images."""
-        return self._images
-
-    def training_batches(
-        self,
-        seed: int,
-        epoch: int,
-        batch_size: int,
-        drop_last: bool,
-        augment: Pipeline | None = None,
-        sampling: Sampling = "shuffled",
-    ) -> Generator[tuple[Tensor, Tensor]]:
-        """Yield the batches of an epoch, of images."""
-        return self._images.training_batches(seed, epoch, batch_size, drop_last, augment, sampling)
-
-
-Opened = dict[tuple[str, type[Features], Images], Features]
-"""Features that are open, by artifact name, class and images."""
 
 
 def features_stage(

@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from runner.engine.data.feature_samples import Opened
 from runner.engine.network.build import Network
-from runner.engine.stages.features import Opened
 from runner.engine.training.loop import Part
 
 BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
