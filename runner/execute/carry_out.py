@@ -22,7 +22,7 @@ from runner.components.resolved import typed_metric
 from runner.components.settings import Settings
 from runner.core.moments import reached
 from runner.core.stages import Evaluate
-from runner.execute import EXECUTORS
+from runner.execute.executors import EXECUTORS
 from runner.execute.listener import Listener
 from runner.execute.plan_execution import PlanExecution, WorkerSetup
 from runner.planner.measurements import skip_where_weights_are_gone
