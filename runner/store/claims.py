@@ -20,6 +20,7 @@ from runner.store.checksums import seal_attempts
 from runner.store.claim_answers import Claimed, ClaimHeld, EpochsHeld, StageEnded
 from runner.store.claim_rows import insert_claim, lease_values
 from runner.store.database import Database, read_again
+from runner.store.dialects import is_postgres
 from runner.store.leases import Moment
 from runner.store.locks import lock_claiming
 from runner.store.schema import attempts, claims, stages
@@ -107,15 +108,10 @@ def claim_stage(
     def claim(connection: sa.Connection) -> Claimed | StageEnded | ClaimHeld | EpochsHeld:
         if in_the_way is not None:
             lock_claiming(connection)
-        seen = _claim_row(connection, stage_key)
-        mine = sa.select(stages.c.stage_key).where(stages.c.stage_key == stage_key)
-        locked = mine.with_for_update(key_share=True, skip_locked=True)
-        is_free = connection.execute(locked).first() is not None
-        if not is_free and connection.execute(mine).first() is not None:
-            return ClaimHeld(None if seen is None else owner_of(seen))
-        row = _claim_row(connection, stage_key, lock=True)
-        if row is None and (writing := _claim_row(connection, stage_key)) is not None:
-            return ClaimHeld(owner_of(writing))
+        held = _lock_stage(connection, stage_key) if is_postgres(connection) else None
+        if held is not None:
+            return held
+        row = _claim_row(connection, stage_key)
         moment = Moment.now(connection) if now is None else now
         if row is not None:
             if is_held(row, moment):
@@ -131,6 +127,22 @@ def claim_stage(
         return Claimed(stage_key, attempt_id, took_over=row is not None)
 
     return database.transact(claim, alone=False)
+
+
+def _lock_stage(connection: sa.Connection, stage_key: str) -> ClaimHeld | None:
+    """Lock a stage and its claim until the end; say who has them where another has locked one.
+
+    Waits for nobody: who claims it now, or writes under its claim now, is alive.
+    """
+    mine = sa.select(stages.c.stage_key).where(stages.c.stage_key == stage_key)
+    is_free = connection.execute(mine.with_for_update(key_share=True, skip_locked=True)).first()
+    claimed = _claim_row(connection, stage_key)
+    if is_free is None and connection.execute(mine).first() is not None:
+        return ClaimHeld(None if claimed is None else owner_of(claimed))
+    if claimed is not None and _claim_row(connection, stage_key, lock=True) is None:
+        writing = _claim_row(connection, stage_key)
+        return None if writing is None else ClaimHeld(owner_of(writing))
+    return None
 
 
 def _epochs_held(
