@@ -50,7 +50,7 @@ class Hungry(torch.nn.Module):
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise torch.OutOfMemoryError("no memory is left") from None
-            time.sleep(0.02)
+            time.sleep(0.2)
             return torch.nn.functional.cross_entropy(logits, labels)
 '''
 
@@ -199,7 +199,9 @@ def test_too_little_memory_lowers_the_workers_and_fails_nothing(
     forks: Forks, tmp_path: Path
 ) -> None:
     (tmp_path / "hungry.py").write_text(OOM)
-    text = LONG.replace("epochs: 150", 'epochs: 3, loss: {name: "hungry.py:Hungry", version: 1}')
+    # long enough for the second worker to begin before the first has done all
+    text = LONG.replace("epochs: 150", 'epochs: 5, loss: {name: "hungry.py:Hungry", version: 1}')
+    text = text.replace("[0.01, 0.02, 0.03]", "[0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08]")
     pid = start(forks, tmp_path, text, 2, "--code", "hungry.py")
     said = (tmp_path / OUTPUT).read_text
     assert forks.wait(pid) == 0, said()
