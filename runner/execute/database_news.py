@@ -10,6 +10,7 @@ from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING
 
+from runner.artifacts.process import Process
 from runner.core.errors import RunnerError
 from runner.core.stages import Stage, Train
 from runner.execute.coordinator import Coordinator
@@ -17,6 +18,8 @@ from runner.execute.listener import NullListener
 from runner.execute.plan_execution import PlanExecution
 from runner.execute.stage_worker import Ended
 from runner.store.attempts_seen import AttemptSeen, attempts_since, newest_attempt_id
+from runner.store.claim_answers import Claimed
+from runner.store.claims import claims_by_process
 from runner.store.progress import latest_results
 
 if TYPE_CHECKING:
@@ -43,16 +46,25 @@ class DatabaseNews(NullListener):
         self._epochs: dict[int, int] = {}
         self._told: set[str] = set()
         self.ends = 0
+        self._last: dict[Process, list[Claimed]] = {}  # what each process did when last seen
         self._results = self._num_results()
 
     def look(self) -> None:
         """Tell what has happened since the last look."""
         found = attempts_since(self._execution.database, self._seen, set(self._open))
+        self._last |= claims_by_process(self._execution.database)
         for attempt in found:
             self._seen = max(self._seen, attempt.id)
             stage = self._stages.get(attempt.stage_key)
             if stage is not None and stage.key not in self._told:
                 self._tell(stage, attempt)
+
+    def left_by(self, process: Process) -> list[str]:
+        """Return the keys of the stages that a process did when it died."""
+        last = {claim.attempt_id: claim.stage_key for claim in self._last.get(process, ())}
+        found = attempts_since(self._execution.database, self._seen, set(last))
+        left = {each.id for each in found if each.status in ("running", "lost")}
+        return [key for attempt, key in last.items() if attempt in left]
 
     def _tell(self, stage: Stage, attempt: AttemptSeen) -> None:
         if attempt.status in ENDED:

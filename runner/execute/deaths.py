@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from runner.execute.recording import close_attempt
 from runner.store.claim_answers import Claimed
@@ -22,22 +22,23 @@ class Deaths:
         self._database = database
         self._by_stage: Counter[str] = Counter()
 
-    def note(self, claims: Sequence[Claimed], how: str) -> list[str]:
+    def note(self, stage_keys: Collection[str], claims: Sequence[Claimed], how: str) -> list[str]:
         """Leave what a dead worker did to the others, unless it takes every worker with it.
 
         Of several stages that were done together nobody knows which it was: none has failed.
 
         Args:
-            claims: that it had.
+            stage_keys: what it did.
+            claims: on these, as far as nobody has taken them over yet.
             how: it died, as "was killed by SIGKILL".
 
         Returns:
             Keys of the stages that have failed by this.
         """
         failed = []
+        self._by_stage.update(stage_keys)
         for claim in claims:
-            self._by_stage[claim.stage_key] += 1
-            if len(claims) == 1 and self._by_stage[claim.stage_key] >= MOST_DEATHS:
+            if len(stage_keys) == 1 and self._by_stage[claim.stage_key] >= MOST_DEATHS:
                 message = f"the process that did this stage {how}, as another before it"
                 close_attempt(self._database, claim, "failed", 0.0, message)
                 failed.append(claim.stage_key)

@@ -193,7 +193,7 @@ class Pool:
     def _note_deaths(self, slot: _Slot, pid: int, how: str) -> None:
         """Leave what a dead worker did to the others; a stage that kills each has failed."""
         found = (claim_of(self._execution.database, key, pid) for key in slot.at_work)
-        self._deaths.note([claim for claim in found if claim is not None], how)
+        self._deaths.note(list(slot.at_work), [each for each in found if each is not None], how)
         self._news.left(slot.at_work)
 
     def _lower(self, slot: _Slot, stage_key: str) -> None:

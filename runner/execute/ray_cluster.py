@@ -30,7 +30,7 @@ from runner.execute.local import execute_locally
 from runner.execute.plan_execution import PlanExecution
 from runner.execute.ray_nodes import Share, check_reach, is_here, resources_in_words, room_for
 from runner.execute.remote_worker import RemoteWorker, asked_of_worker, mark_in, raise_answer
-from runner.store.claims import claims_of
+from runner.store.claims import claims_by_process
 from runner.store.results import record_result
 
 ADDRESS_VARIABLE = "RAY_ADDRESS"
@@ -255,7 +255,9 @@ class _Actors:
     def _note_death(self, process: Process) -> None:
         """Note what it did; the runs of a stage that has failed end, lest others begin it anew."""
         execution = self._execution
-        failed = self._deaths.note(claims_of(execution.database, process), DIED)
+        self._news.look()
+        claims = claims_by_process(execution.database).get(process, [])
+        failed = self._deaths.note(self._news.left_by(process), claims, DIED)
         for run, chain in execution.plan.stages_by_run.items():
             if not set(failed).isdisjoint(chain):
                 record_result(execution.database, run, execution.reruns[run])

@@ -169,12 +169,14 @@ def claim_of(database: Database, stage_key: str, pid: int) -> Claimed | None:
 
 
 @read_again
-def claims_of(database: Database, process: Process) -> list[Claimed]:
-    """Return the claims that a process has, on whatever machine."""
+def claims_by_process(database: Database) -> dict[Process, list[Claimed]]:
+    """Return which claims each process has, on whatever machine."""
+    found: dict[Process, list[Claimed]] = {}
     with database.read() as connection:
-        rows = connection.execute(sa.select(claims).where(claims.c.pid == process.pid)).all()
-    mine = [row for row in rows if owner_of(row) == process]
-    return [Claimed(row.stage_key, row.attempt_id, took_over=False) for row in mine]
+        for row in connection.execute(sa.select(claims)):
+            claim = Claimed(row.stage_key, row.attempt_id, took_over=False)
+            found.setdefault(owner_of(row), []).append(claim)
+    return found
 
 
 def owner_of(row: Any) -> Process:
