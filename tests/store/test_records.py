@@ -26,6 +26,7 @@ from stages import train
 from runner.core.errors import UsageError
 from runner.core.records import EpochRecord, Metric, Produced
 from runner.store.catalogue import RunStages, SpecRecord, record_experiment
+from runner.store.cell_results import cell_results
 from runner.store.database import Database, open_database
 from runner.store.dump import canonical_dump, sql_dump
 from runner.store.json_types import decoded
@@ -38,7 +39,7 @@ from runner.store.progress import (
     recorded_epochs,
     seconds_by_cost_key,
 )
-from runner.store.queries import cell_results, find_runs, run_record, run_rows
+from runner.store.queries import find_runs, run_record, run_rows
 from runner.store.recorder import end_attempt, record_epochs
 from runner.store.results import record_result
 from runner.store.schema import artifacts, run_stages

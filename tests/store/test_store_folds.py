@@ -12,11 +12,12 @@ from recorded import cell_of, change, want
 
 from runner.core.errors import DamagedDatabase
 from runner.store.catalogue import SpecRecord, record_experiment
+from runner.store.cell_results import cell_results
 from runner.store.checking import check_everything
 from runner.store.checksums import experiment_checksums
 from runner.store.database import Database, open_database
 from runner.store.dump import canonical_dump
-from runner.store.queries import cell_results, run_rows
+from runner.store.queries import run_rows
 from runner.store.stored_cells import stored_cells
 
 FIXTURES = Path(__file__).resolve().parent / "fixtures"

@@ -21,7 +21,7 @@ from runner.report.figures.options import as_file_part
 from runner.spec.figures.declared import DeclaredFigure
 from runner.spec.figures.kinds import PredictionsFigure, RobustnessFigure
 from runner.store.analyses import values_of_runs
-from runner.store.queries import CellResult
+from runner.store.cell_results import CellResult
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

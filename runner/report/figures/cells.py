@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from runner.core.errors import RunnerError, UsageError
 from runner.spec.cells import ResolvedCell
 from runner.spec.experiment import Experiment
+from runner.store.cell_results import CellResult, cell_results
 from runner.store.database import Database
-from runner.store.queries import CellResult, cell_results, stored_experiments
+from runner.store.queries import stored_experiments
 
 if TYPE_CHECKING:
     from runner.report.figures.figure_request import ShownCell

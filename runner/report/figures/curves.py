@@ -13,8 +13,8 @@ from typing import Literal
 
 from runner.core.reader import LAST
 from runner.report.figures.figure_request import FigureRequest, ShownCell
+from runner.store.cell_results import CellResult, epoch_metrics, step_losses
 from runner.store.database import Database
-from runner.store.queries import CellResult, epoch_metrics, step_losses
 
 Measure = Literal["loss", "accuracy"]
 

@@ -13,8 +13,8 @@ from runner.components.measures import BY_NAME
 from runner.core.run import Cell
 from runner.spec.tables.column import Column
 from runner.spec.tables.table import Table
+from runner.store.cell_results import CellResult
 from runner.store.database import Database
-from runner.store.queries import CellResult
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -20,9 +20,10 @@ from runner.report.tables.tolerances import ToleranceCheck, tolerance_checks
 from runner.spec.experiment import Experiment, load_experiment, recorded_tables
 from runner.spec.sweep import WITH_TOLERANCE
 from runner.spec.tables.table import Table
+from runner.store.cell_results import cell_results
 from runner.store.database import Database
 from runner.store.dialects import SQLITE, Dialect
-from runner.store.queries import cell_results, stored_experiments
+from runner.store.queries import stored_experiments
 from runner.store.stored_cells import finished_cells
 
 NOT_AS_RUN = (
