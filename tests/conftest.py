@@ -192,7 +192,8 @@ def _expected_seconds(item: pytest.Item) -> float:
     slow = item.get_closest_marker("slow")
     if slow is not None:
         return float(slow.args[0]) if slow.args else 1.5
-    return 4.0 if item.get_closest_marker("browser") else 0.02
+    others = {"browser": 4.0, "postgres": 2.0}
+    return max((others[name] for name in others if item.get_closest_marker(name)), default=0.02)
 
 
 def _mark_slow_cases(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -5,6 +5,7 @@ What costs most is computed anew only when it can have changed, or some seconds 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,12 @@ STATUSES = ("done", "running", "unfinished", "diverged", "failed")
 MEASURED_SECONDS = 5.0
 """For so long the mean seconds of an epoch stand, while epochs are recorded."""
 
+REST = 20.0
+"""What takes long to count, of thousands of runs, is left as it is for so many times that long."""
+
+LONG = 0.05
+"""Seconds from which on counting takes long."""
+
 UNKNOWN = {"seconds": None, "unknown": 0, "workers": 0, "ratio": None, "of": 0}
 
 
@@ -30,6 +37,8 @@ class Head:
         self._epochs: tuple[int, int] | None = None
         self._measured: Mapping[str, float] = {}
         self._measured_at = float("-inf")
+        self._is_old = False
+        self._rest_until = 0.0
 
     def first(self, statuses: Iterable[str]) -> dict[str, Any]:
         """Return the head without what only the stages tell, as JSON values."""
@@ -53,11 +62,14 @@ class Head:
             now: seconds since 1970.
         """
         structure = self._structure
-        if self._epochs is None or has_ended:
+        self._is_old |= has_ended or now - self._measured_at > MEASURED_SECONDS
+        began = time.monotonic()
+        if self._epochs is None or (self._is_old and began >= self._rest_until):
             self._epochs = epochs_read_and_trained(database, structure.run_keys)
-        if has_ended or now - self._measured_at > MEASURED_SECONDS:
             self._measured = measured_seconds(database, standings.attempts)
-            self._measured_at = now
+            self._is_old, self._measured_at = False, now
+            took = time.monotonic() - began
+            self._rest_until = began + took + (REST * took if took > LONG else 0.0)
         estimate = estimated(self._measured, structure, standings.by_stage, standings.attempts)
         failure = _last_failure(standings.attempts)
         return self._item(statuses, self._epochs, estimate, standings.at_work, failure)

@@ -1,0 +1,214 @@
+"""What many workers cost a database: sixty-four that sleep in place of training.
+
+    python bench/scale.py busy                   how much of their time they work
+    python bench/scale.py kills                  with kills of workers and restarts of the server
+
+Plan, claims, leases, records and results are the program's own; see bench/simulated.py. Each part
+checks that nothing was lost and nothing done twice, and writes its rows of bench/results/scale.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+from measuring import RESULTS, BenchFailed, machine, record, run_child, runner_command
+from simulated import Fleet, loss
+
+sys.path.append(str(Path(__file__).resolve().parent.parent / "tests"))
+from postgres import PostgresServer, running_server
+
+from runner.api import work
+from runner.execute import EXECUTORS
+from runner.store.checking import check_everything
+from runner.store.database import Database, open_database
+
+SPEC = """\
+name: scale
+data: {dataset: digits}
+model: {name: mlp, hidden: [8]}
+train: {optimizer: sgd, batch_size: 512}
+evaluate: {test: never}
+seeds: %s
+sweep:
+  zip:
+    lr: %s
+    epochs: %s
+"""
+LENGTHS = (1, 2, 3, 4)
+"""Epochs of trainings."""
+
+RATES = 100
+DATABASES = ("sqlite", "postgresql")
+TITLES = {
+    "busy": "Workers that are left alone",
+    "kills": "Workers that are killed, and a server that is restarted",
+}
+ABOUT = {
+    "busy": "Goal: at least 95 % busy until the last stages. Busy: seconds asleep in trainings, of"
+    " the workers' seconds until fewer trainings are left than workers. All workers and the server"
+    " have the cores of one machine.",
+    "kills": "Goal: nothing lost, nothing done twice. Workers are killed (SIGKILL) at random"
+    " moments, and replaced; the server is stopped at once and started, every second time as when"
+    " its machine fails.",
+}
+
+
+def spec_of(runs: int) -> str:
+    """Return a spec of so many runs, none of which has epochs in common with another."""
+    rates = [round(0.0001 * (number + 1), 4) for number in range(min(RATES, runs))]
+    epochs = [LENGTHS[number % len(LENGTHS)] for number in range(len(rates))]
+    return SPEC % (list(range(max(runs // len(rates), 1))), rates, epochs)
+
+
+@contextmanager
+def databases(kind: str, folder: Path) -> Iterator[tuple[str, PostgresServer | None]]:
+    """Yield the address of a new database, and its server, None for a file."""
+    if kind == "sqlite":
+        yield str(folder / "results.db"), None
+        return
+    with running_server() as server:
+        yield server.new_database(), server
+
+
+def measure(options: argparse.Namespace, kills: int, restarts: int) -> None:
+    """Let the workers do the runs; write down what came out."""
+    for kind in options.databases:
+        with tempfile.TemporaryDirectory() as temporary, databases(kind, Path(temporary)) as given:
+            os.chdir(temporary)
+            address, server = given
+            Path("scale.yaml").write_text(spec_of(options.runs), encoding="utf-8")
+            run = runner_command("run", "scale.yaml", "--db", address)
+            run_child([*run, "--limit", "1"], Path(temporary))  # it leaves the images
+            run_child([*run, "--workers", "0"], Path(temporary))
+            fleet = Fleet(
+                options.workers,
+                options.epoch_seconds,
+                kills,
+                [_restart(server, number) for number in range(restarts)] if server else [],
+            )
+            EXECUTORS["local"] = fleet.carry_out
+            began, used = time.time(), _cpu_seconds()
+            work(address)
+            seconds, used = time.time() - began, _cpu_seconds() - used
+            with open_database(address, create=False) as database:
+                cells = {
+                    "runs": f"{_checked(database):,}",
+                    "seconds": f"{seconds:.0f}",
+                    "busy": f"{_busy(database, options.workers):.1%}",
+                    "CPU, ms a run": f"{1000 * used / options.runs:.0f}",
+                    "killed": str(fleet.killed),
+                    "restarts": str(len(fleet.incidents)),
+                    "ended by an error": str(fleet.died),
+                }
+            write(options.part, f"{kind}, {options.workers} workers", cells)
+
+
+def _restart(server: PostgresServer, number: int) -> Callable[[], None]:
+    def restart() -> None:
+        server.stop(crash=number % 2 == 1)
+        server.start()
+
+    return restart
+
+
+def _cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _checked(database: Database) -> int:
+    """Return how many runs are done; nothing is lost, and nothing was done twice.
+
+    Raises:
+        BenchFailed: else.
+    """
+    with database.read() as connection:
+        problems = [each for found in check_everything(connection) for each in found.problems]
+        twice = "SELECT count(*) FROM (SELECT stage_key FROM attempts WHERE status = 'done'"
+        twice += " GROUP BY stage_key HAVING count(*) > 1) AS found"
+        repeated = connection.execute(sa.text(twice)).scalar_one()
+        lacking = connection.execute(
+            sa.text(
+                "SELECT count(*) FROM cells LEFT JOIN latest_results AS result"
+                " ON result.run_key = cells.run_key AND result.status = 'done'"
+                " WHERE result.run_key IS NULL"
+            )
+        ).scalar_one()
+        claimed = connection.execute(sa.text("SELECT count(*) FROM claims")).scalar_one()
+        recorded = connection.execute(
+            sa.text(
+                "SELECT stage_key, epoch, value FROM metrics JOIN attempts"
+                " ON attempts.id = metrics.attempt_id WHERE attempts.status = 'done'"
+                " AND split = 'val' AND name = 'loss' AND device = 'simulated'"
+            )
+        ).all()
+        done = connection.execute(sa.text("SELECT count(*) FROM results")).scalar_one()
+    wrong = sum(value != loss(key, epoch) for key, epoch, value in recorded)
+    if problems or repeated or lacking or claimed or wrong or not recorded:
+        raise BenchFailed(
+            f"{repeated} stages done twice, {lacking} cells without a result, {claimed} claims"
+            f" left, {wrong} wrong numbers of {len(recorded)}, {problems[:3]}"
+        )
+    return int(done)
+
+
+def _busy(database: Database, workers: int) -> float:
+    """Return the share of their time that the workers slept in trainings, until the last ones."""
+    query = "SELECT started, seconds FROM attempts WHERE device = 'simulated' AND status = 'done'"
+    with database.read() as connection:
+        spans = [tuple(row) for row in connection.execute(sa.text(query))]
+    begun = sorted(started for started, _ in spans)
+    first, last = begun[0], begun[-1]  # when the last is begun, nobody waits for work any more
+    asleep = sum(max(0.0, min(started + took, last) - started) for started, took in spans)
+    return float(asleep / (workers * (last - first)))
+
+
+def write(part: str, row: str, cells: dict[str, str]) -> None:
+    """Put a row into the results, and the results into the report."""
+    record("scale", part, row, cells, machine())
+    parts = json.loads((RESULTS / "scale.json").read_text(encoding="utf-8"))
+    lines = ["# Many workers on one database", ""]
+    for name, title in TITLES.items():
+        rows = parts.get(name)
+        if not rows:
+            continue
+        newest = list(rows.values())[-1]
+        columns = list(newest["cells"])
+        made = f"Written by `python bench/scale.py {name}` on {newest['on']}: {newest['where']}."
+        lines += [f"## {title}", "", ABOUT[name], made, ""]
+        lines += [f"| | {' | '.join(columns)} | load |", f"| --- {'| ---: ' * (len(columns) + 1)}|"]
+        for each, found in rows.items():
+            values = [str(found["cells"].get(column, "")) for column in columns]
+            lines.append(f"| {each} | {' | '.join(values)} | {found['load']} |")
+        lines.append("")
+    (RESULTS / "scale.md").write_text("\n".join(lines), encoding="utf-8")
+
+
+def main() -> int:
+    """Measure a part, and write it down."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("part", choices=TITLES)
+    parser.add_argument("--workers", type=int, default=64)
+    parser.add_argument("--runs", type=int, default=10_000)
+    parser.add_argument("--epoch-seconds", type=float, default=4.0)
+    parser.add_argument("--databases", nargs="+", choices=DATABASES, default=list(DATABASES))
+    parser.add_argument("--kills", type=int, default=1000)
+    parser.add_argument("--restarts", type=int, default=20)
+    options = parser.parse_args()
+    is_kills = options.part == "kills"
+    measure(options, options.kills * is_kills, options.restarts * is_kills)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
