@@ -15,19 +15,13 @@ from runner.core.errors import DamagedDatabase
 from runner.core.reader import SPLITS
 from runner.store import integrity
 from runner.store.addresses import address_of, short_name
+from runner.store.cell_results import cell_results, epoch_metrics, step_losses
 from runner.store.checking import check_analyses, check_everything, check_results
 from runner.store.checksums import RESULT, STAGES, STEPS, at_ends
 from runner.store.database import Database, open_database
 from runner.store.merge import import_results
 from runner.store.progress import check_recorded
-from runner.store.queries import (
-    cell_results,
-    epoch_metrics,
-    run_record,
-    run_rows,
-    step_losses,
-    stored_experiments,
-)
+from runner.store.queries import run_record, run_rows, stored_experiments
 from runner.store.recorder import end_attempt
 from runner.store.results import record_result
 
