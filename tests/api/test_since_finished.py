@@ -17,6 +17,8 @@ from runner.report.page.structure import read_structure
 from runner.store.database import Database, open_database
 from runner.store.queries import stored_experiments
 
+pytestmark = pytest.mark.slow
+
 FIRST = HEAD + "seeds: [0, 1]\nsweep: {grid: {lr: [0.1, 0.01, 0.001]}}\n"
 SECOND = FIRST.replace("epochs: 4", "epochs: 8").replace("0.001", "1.0")
 

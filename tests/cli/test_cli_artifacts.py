@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from commands import TINY, Call
 
+pytestmark = pytest.mark.slow
+
 ONE = ("--only", "slow", "--only", "seed=0")
 
 

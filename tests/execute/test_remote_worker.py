@@ -24,6 +24,8 @@ from runner.execute.plan_execution import PlanExecution
 from runner.execute.ray_nodes import Share
 from runner.execute.remote_worker import RemoteWorker, asked_of_worker, raise_answer
 
+pytestmark = pytest.mark.slow
+
 SMALL = GRID.replace("epochs: 7", "epochs: 3").replace("dropout: [0.0, 0.3]", "dropout: [0.0]")
 Executor = Callable[[PlanExecution], bool]
 

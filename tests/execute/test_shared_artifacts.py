@@ -31,6 +31,8 @@ from runner.store.claim_answers import Claimed
 from runner.store.database import open_database
 from runner.store.dump import canonical_dump
 
+pytestmark = pytest.mark.slow
+
 DONE = (
     "SELECT kind, count(*) FROM attempts JOIN stages USING (stage_key) WHERE status = 'done'"
     " GROUP BY kind ORDER BY kind"

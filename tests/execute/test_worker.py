@@ -16,6 +16,8 @@ from runner.engine.training.loop import Training
 from runner.store.database import open_database
 from runner.store.wanted import wanted_runs
 
+pytestmark = pytest.mark.slow
+
 SPEC = """\
 name: %s
 data: {dataset: imagefolder, path: photos, validation: 0.25, test: 0.25, resize: 8}

@@ -14,6 +14,8 @@ from runner.store.merge_experiments import merge
 from runner.store.progress import ended_stages
 from runner.store.queries import run_rows
 
+pytestmark = pytest.mark.slow
+
 KINDS = [
     "sqlite to sqlite",
     pytest.param("sqlite to postgres", marks=pytest.mark.postgres),
