@@ -1,6 +1,6 @@
 """What changed since a reader looked last: a cursor for each experiment, never the whole again.
 
-Reads the database only while somebody waits for news, and then spends at most a fifth of one core
+Reads the database only while somebody waits for news, and then spends at most a quarter of one core
 on it, so that runs are not slowed down.
 """
 
@@ -17,7 +17,7 @@ from runner.page.json_text import json_text
 LOOK_SECONDS = 0.4
 """Between two looks for a commit."""
 
-REST = 4.0
+REST = 3.0
 """A reading is followed by a rest of so many times its length."""
 
 FORGET_SECONDS = 600.0
