@@ -58,9 +58,11 @@ class TrainedSince:
         self._database, self._planned = database, planned
         self._others: dict[str, tuple[Trajectory, int]] = {}
         with database.read() as connection:
-            newest = connection.execute(sa.select(sa.func.max(attempts.c.id))).scalar() or 0
-            at_work = connection.execute(sa.select(sa.func.min(claims.c.attempt_id))).scalar()
-        self._seen = int(newest if at_work is None else at_work - 1)
+            newest = connection.execute(sa.select(sa.func.max(attempts.c.id))).scalar()
+            at_work = connection.execute(sa.select(claims.c.attempt_id)).scalars()
+            # what had ended by then is known to the plan, also behind the claim of a dead process
+            self._open = {int(number) for number in at_work}
+        self._seen = int(newest or 0)
 
     @read_again
     def look(self) -> None:
@@ -68,13 +70,14 @@ class TrainedSince:
         query = (
             sa.select(attempts.c.id, attempts.c.stage_key, attempts.c.status)
             .join(stages, stages.c.stage_key == attempts.c.stage_key)
-            .where(attempts.c.id > self._seen, stages.c.kind == Train.kind)
+            .where(
+                sa.or_(attempts.c.id > self._seen, attempts.c.id.in_(sorted(self._open))),
+                stages.c.kind == Train.kind,
+            )
             .order_by(attempts.c.id)
         )
         with self._database.read() as connection:
             rows = connection.execute(query).all()
-            running = [row.id for row in rows if row.status == "running"]
-            seen = max([self._seen, *(row.id for row in rows)])
             for row in rows:
                 if row.status in ENDED and row.stage_key not in self._planned:
                     spec = connection.execute(
@@ -82,7 +85,8 @@ class TrainedSince:
                     ).scalar_one()
                     path = Trajectory.from_json(spec["path"])
                     self._others[row.stage_key] = path, spec["first_epoch"]
-        self._seen = min([seen, *(number - 1 for number in running)])
+        self._open = {row.id for row in rows if row.status == "running"}
+        self._seen = max([self._seen, *(row.id for row in rows)])
 
     def has_epochs_of(self, stage: Train) -> bool:
         """Return whether one of them has epochs that a training would do."""
