@@ -178,3 +178,32 @@ def record(report: str, section: str, row: str, cells: Mapping[str, Any], where:
     store.write_text(text, encoding="utf-8")
     shown = ", ".join(f"{column}: {value}" for column, value in cells.items())
     print(f"{section} | {row}: {shown}", flush=True)
+
+
+def write_report(
+    report: str, title: str, titles: Mapping[str, str], about: Mapping[str, str]
+) -> None:
+    """Write the rows that :func:`record` has kept as bench/results/REPORT.md, a table a section.
+
+    Args:
+        report: name of the file, and of its command in bench/.
+        title: of the report.
+        titles: of the sections, in order, by name.
+        about: a paragraph below each title, by the same names.
+    """
+    parts = json.loads((RESULTS / f"{report}.json").read_text(encoding="utf-8"))
+    lines = [f"# {title}", ""]
+    for name, heading in titles.items():
+        rows = parts.get(name)
+        if not rows:
+            continue
+        newest = list(rows.values())[-1]
+        columns = list(newest["cells"])
+        made = f"Written by `python bench/{report}.py {name}` on {newest['on']}: {newest['where']}."
+        lines += [f"## {heading}", "", about[name], made, ""]
+        lines += [f"| | {' | '.join(columns)} | load |", f"| --- {'| ---: ' * (len(columns) + 1)}|"]
+        for each, found in rows.items():
+            values = [str(found["cells"].get(column, "")) for column in columns]
+            lines.append(f"| {each} | {' | '.join(values)} | {found['load']} |")
+        lines.append("")
+    (RESULTS / f"{report}.md").write_text("\n".join(lines), encoding="utf-8")

@@ -12,7 +12,6 @@ again. Each part writes its rows of bench/results/page.md.
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import shutil
 import statistics
@@ -23,7 +22,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from measuring import RESULTS, machine, record, run_child, runner_command, with_interval, with_range
+from measuring import (
+    machine,
+    record,
+    run_child,
+    runner_command,
+    with_interval,
+    with_range,
+    write_report,
+)
 from page_browser import browser, memory, served
 from page_grids import EPOCHS, NAME, TO_DO, Grid
 from playwright.sync_api import Browser, Page
@@ -265,22 +272,7 @@ def beside(options: argparse.Namespace, folder: Path) -> None:
 def write(part: str, row: str, cells: dict[str, Any]) -> None:
     """Put a row into the results, and the results into the report."""
     record("page", part, row, cells, machine())
-    parts = json.loads((RESULTS / "page.json").read_text(encoding="utf-8"))
-    lines = ["# What the page costs", ""]
-    for name, title in TITLES.items():
-        rows = parts.get(name)
-        if not rows:
-            continue
-        newest = list(rows.values())[-1]
-        columns = list(newest["cells"])
-        made = f"Written by `python bench/page.py {name}` on {newest['on']}: {newest['where']}."
-        lines += [f"## {title}", "", ABOUT[name], made, ""]
-        lines += [f"| | {' | '.join(columns)} | load |", f"| --- {'| ---: ' * (len(columns) + 1)}|"]
-        for each, found in rows.items():
-            values = [str(found["cells"].get(column, "")) for column in columns]
-            lines.append(f"| {each} | {' | '.join(values)} | {found['load']} |")
-        lines.append("")
-    (RESULTS / "page.md").write_text("\n".join(lines), encoding="utf-8")
+    write_report("page", "What the page costs", TITLES, ABOUT)
 
 
 PARTS: dict[str, Callable[[argparse.Namespace, Path], None]] = {

@@ -10,7 +10,6 @@ checks that nothing was lost and nothing done twice, and writes its rows of benc
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import resource
 import sys
@@ -21,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
-from measuring import RESULTS, BenchFailed, machine, record, run_child, runner_command
+from measuring import BenchFailed, machine, record, run_child, runner_command, write_report
 from simulated import Fleet, loss
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "tests"))
@@ -176,22 +175,7 @@ def _busy(database: Database, workers: int) -> float:
 def write(part: str, row: str, cells: dict[str, str]) -> None:
     """Put a row into the results, and the results into the report."""
     record("scale", part, row, cells, machine())
-    parts = json.loads((RESULTS / "scale.json").read_text(encoding="utf-8"))
-    lines = ["# Many workers on one database", ""]
-    for name, title in TITLES.items():
-        rows = parts.get(name)
-        if not rows:
-            continue
-        newest = list(rows.values())[-1]
-        columns = list(newest["cells"])
-        made = f"Written by `python bench/scale.py {name}` on {newest['on']}: {newest['where']}."
-        lines += [f"## {title}", "", ABOUT[name], made, ""]
-        lines += [f"| | {' | '.join(columns)} | load |", f"| --- {'| ---: ' * (len(columns) + 1)}|"]
-        for each, found in rows.items():
-            values = [str(found["cells"].get(column, "")) for column in columns]
-            lines.append(f"| {each} | {' | '.join(values)} | {found['load']} |")
-        lines.append("")
-    (RESULTS / "scale.md").write_text("\n".join(lines), encoding="utf-8")
+    write_report("scale", "Many workers on one database", TITLES, ABOUT)
 
 
 def main() -> int:

@@ -81,3 +81,16 @@ def test_epochs_that_another_plan_has_trained_since_are_found(database: Database
     later = TrainedSince(database, {SHORT.key})
     later.look()
     assert not later.has_epochs_of(SHORT)
+
+
+def test_what_had_ended_is_known_to_the_plan_behind_the_claim_of_a_dead_process(
+    database: Database,
+) -> None:
+    take(database, OTHER)
+    give_away(database, lease_until=0.0)
+    ended = take(database, LONG)
+    assert isinstance(ended, Claimed)
+    end_attempt(database, ended, "done", 1.0)
+    since = TrainedSince(database, {SHORT.key})
+    since.look()
+    assert not since.has_epochs_of(SHORT)
