@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -134,7 +135,7 @@ class SharedStore:
             if is_file and set(manifest.files) != {final.name}:
                 fault = "it is another artifact"
                 break
-            wrong = self._asked(lambda: self._fetched(manifest, final, is_file), None)  # noqa: B023
+            wrong = self._asked(partial(self._fetched, manifest, final, is_file), None)
             if not wrong:
                 return wrong is not None
             fault = wrong

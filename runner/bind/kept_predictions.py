@@ -6,6 +6,7 @@ Owns what is said where there are none. Reads `.runner/` and the database, and i
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, get_args
 
 from runner.artifacts.exchange import read_whole
@@ -63,8 +64,8 @@ def find_logits(
         raise UsageError(f"of run {short} no {split} predictions were kept", hint=_again(split))
     stored = home.artifacts(database)
     for name in kept:
-        recorded = digests[name], digests.get(logits[name])
-        if found := read_whole(stored, name, lambda path: whole_logits(path, *recorded)):  # noqa: B023
+        read = partial(whole_logits, digest=digests[name], weights=digests.get(logits[name]))
+        if found := read_whole(stored, name, read):
             return found
     raise UsageError(
         f"the {split} predictions of run {short} are gone or damaged, or not those of its weights",
