@@ -68,7 +68,10 @@ class DatabaseNews(NullListener):
 
     def _tell(self, stage: Stage, attempt: AttemptSeen) -> None:
         if attempt.status in ENDED:
-            self._open.pop(attempt.id, None)
+            if (
+                self._open.pop(attempt.id, None) is None
+            ):  # it has begun and ended since the last look
+                self._listener.on_stage_start(stage)
             self.on_stage_end(stage, attempt.status, attempt.seconds, attempt.error)
         elif attempt.status != "running":
             if self._open.pop(attempt.id, None) is not None:
