@@ -44,16 +44,22 @@ class PostgresServer:
         self.folder, self._may_crash = folder, may_crash
         self._process: subprocess.Popen[bytes] | None = None
         # a server does not run as root
-        self._as: dict[str, str] = {}
+        self._user: str | None = None
+        self._group: str | None = None
         if os.getuid() == 0:
-            self._as = {"user": "nobody", "group": "nogroup"}
+            self._user, self._group = "nobody", "nogroup"
             shutil.chown(folder, "nobody", "nogroup")
         folder.chmod(0o755)
         self._do("initdb", "-D", str(folder / "data"), "-U", USER, "-A", "trust", "-N", *LOCALE)
 
     def _do(self, name: str, *words: str) -> None:
         done = subprocess.run(
-            [program(name), *words], capture_output=True, text=True, cwd=self.folder, **self._as
+            [program(name), *words],
+            capture_output=True,
+            text=True,
+            cwd=self.folder,
+            user=self._user,
+            group=self._group,
         )
         assert done.returncode == 0, done.stdout + done.stderr
 
@@ -64,7 +70,12 @@ class PostgresServer:
         words = ["-D", str(self.folder / "data"), "-k", str(self.folder), *options]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [program("postgres"), *words], stdout=log, stderr=log, cwd=self.folder, **self._as
+                [program("postgres"), *words],
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                user=self._user,
+                group=self._group,
             )
         deadline = time.monotonic() + PATIENCE
         ready = [program("pg_isready"), "-q", "-h", str(self.folder)]
