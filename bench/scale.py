@@ -2,6 +2,7 @@
 
     python bench/scale.py busy                   how much of their time they work
     python bench/scale.py kills                  with kills of workers and restarts of the server
+    python bench/scale.py costs                  what one asks, beside the claims of thousands
 
 Plan, claims, leases, records and results are the program's own; see bench/simulated.py. Each part
 checks that nothing was lost and nothing done twice, and writes its rows of bench/results/scale.md.
@@ -20,6 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
+from claim_costs import costs
 from measuring import BenchFailed, machine, record, run_child, runner_command, write_report
 from simulated import Fleet, loss
 
@@ -46,19 +48,35 @@ sweep:
 LENGTHS = (1, 2, 3, 4)
 """Epochs of trainings."""
 
+SERVER = {
+    "fsync": "on",
+    "full_page_writes": "on",
+    "autovacuum": "on",
+    "max_connections": "300",
+}
+"""Settings of a server as it comes, but for the connections, of which a worker has two."""
+
 RATES = 100
 DATABASES = ("sqlite", "postgresql")
+OTHERS = (0, 64, 1000, 10_000)
+"""Claims beside which the transactions of one worker are timed."""
+
 TITLES = {
     "busy": "Workers that are left alone",
     "kills": "Workers that are killed, and a server that is restarted",
+    "costs": "The transactions of one worker, beside the claims of others",
 }
 ABOUT = {
     "busy": "Goal: at least 95 % busy until the last stages. Busy: seconds asleep in trainings, of"
     " the workers' seconds until fewer trainings are left than workers. All workers and the server"
-    " have the cores of one machine.",
+    " have the cores of one machine. CPU: of the workers without planning, and of the server.",
     "kills": "Goal: nothing lost, nothing done twice. Workers are killed (SIGKILL) at random"
     " moments, and replaced; the server is stopped at once and started, every second time as when"
     " its machine fails.",
+    "costs": "On PostgreSQL, through a socket of the same machine. Medians of 200, without the"
+    " shortest and the longest tenth. *Look*: whether a stage is free; *claim*: take it; *renew*:"
+    " extend its lease; *epoch*: record one; *end*: record that it is done; *news*: what others have"
+    " ended and do.",
 }
 
 
@@ -75,7 +93,7 @@ def databases(kind: str, folder: Path) -> Iterator[tuple[str, PostgresServer | N
     if kind == "sqlite":
         yield str(folder / "results.db"), None
         return
-    with running_server() as server:
+    with running_server(may_crash=True, **SERVER) as server:
         yield server.new_database(), server
 
 
@@ -96,20 +114,33 @@ def measure(options: argparse.Namespace, kills: int, restarts: int) -> None:
                 [_restart(server, number) for number in range(restarts)] if server else [],
             )
             EXECUTORS["local"] = fleet.carry_out
-            began, used = time.time(), _cpu_seconds()
+            began, used, served = time.time(), _cpu_seconds(), _cpu_of(server)
             work(address)
             seconds, used = time.time() - began, _cpu_seconds() - used
+            served = _cpu_of(server) - served
             with open_database(address, create=False) as database:
                 cells = {
                     "runs": f"{_checked(database):,}",
                     "seconds": f"{seconds:.0f}",
                     "busy": f"{_busy(database, options.workers):.1%}",
-                    "CPU, ms a run": f"{1000 * used / options.runs:.0f}",
-                    "killed": str(fleet.killed),
-                    "restarts": str(len(fleet.incidents)),
-                    "ended by an error": str(fleet.died),
                 }
-            write(options.part, f"{kind}, {options.workers} workers", cells)
+                if kills:
+                    cells["killed"] = f"{fleet.killed:,}"
+                    cells["restarts"] = str(fleet.happened)
+                    cells["ended by an error"] = str(fleet.died)
+                else:
+                    cells["CPU, ms a run"] = f"{1000 * used / options.runs:.0f}"
+                    cells["server's, ms a run"] = f"{1000 * served / options.runs:.0f}"
+                    cells["database, KiB a run"] = f"{_kib(database) / options.runs:.1f}"
+            row = f"{kind}, {options.workers} workers, {options.epoch_seconds:g} s an epoch"
+            write(options.part, row, cells)
+
+
+def measure_costs() -> None:
+    """Time the transactions of one worker; write down what came out."""
+    for others in OTHERS:
+        with running_server(may_crash=True, **SERVER) as server:
+            write("costs", f"{others:,} other claims", costs(server.new_database(), others))
 
 
 def _restart(server: PostgresServer, number: int) -> Callable[[], None]:
@@ -123,6 +154,18 @@ def _restart(server: PostgresServer, number: int) -> Callable[[], None]:
 def _cpu_seconds() -> float:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
+
+
+def _cpu_of(server: PostgresServer | None) -> float:
+    return server.cpu_seconds() if server else 0.0
+
+
+def _kib(database: Database) -> float:
+    query = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"
+    if database.engine.dialect.name == "postgresql":
+        query = "SELECT pg_database_size(current_database())"
+    with database.read() as connection:
+        return float(connection.execute(sa.text(query)).scalar_one()) / 1024
 
 
 def _checked(database: Database) -> int:
@@ -184,11 +227,14 @@ def main() -> int:
     parser.add_argument("part", choices=TITLES)
     parser.add_argument("--workers", type=int, default=64)
     parser.add_argument("--runs", type=int, default=10_000)
-    parser.add_argument("--epoch-seconds", type=float, default=4.0)
+    parser.add_argument("--epoch-seconds", type=float, default=2.0)
     parser.add_argument("--databases", nargs="+", choices=DATABASES, default=list(DATABASES))
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--restarts", type=int, default=20)
     options = parser.parse_args()
+    if options.part == "costs":
+        measure_costs()
+        return 0
     is_kills = options.part == "kills"
     measure(options, options.kills * is_kills, options.restarts * is_kills)
     return 0

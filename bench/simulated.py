@@ -116,6 +116,7 @@ class Fleet:
         incidents: what else happens, at so many moments, in order.
         killed: how many were.
         died: how many ended with an error.
+        happened: how many incidents there were.
     """
 
     workers: int
@@ -124,6 +125,7 @@ class Fleet:
     incidents: Sequence[Callable[[], None]] = ()
     killed: int = 0
     died: int = 0
+    happened: int = 0
 
     def carry_out(self, execution: PlanExecution) -> bool:
         """Let the workers do a plan; an executor."""
@@ -147,6 +149,7 @@ class Fleet:
                 self.killed += 1
             if incidents and incidents[0][0] < now:
                 incidents.pop(0)[1]()
+                self.happened += 1
             time.sleep(PATIENCE)
             for pid in list(running):
                 found, status = os.waitpid(pid, os.WNOHANG)

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,7 +22,9 @@ SETTINGS = {
     "max_connections": "120",
     "shared_buffers": "64MB",
     "autovacuum": "off",
+    "synchronous_commit": "off",
 }
+"""Those of a server that does little beside the tests, and keeps nothing when its machine fails."""
 
 
 def program(name: str) -> str:
@@ -40,8 +42,8 @@ class PostgresServer:
         folder: of its socket and its data.
     """
 
-    def __init__(self, folder: Path, may_crash: bool) -> None:
-        self.folder, self._may_crash = folder, may_crash
+    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
+        self.folder, self._settings = folder, settings
         self._process: subprocess.Popen[bytes] | None = None
         # a server does not run as root
         self._user: str | None = None
@@ -65,8 +67,8 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        settings = SETTINGS | {"synchronous_commit": "on" if self._may_crash else "off"}
-        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        settings = self._settings.items()
+        options = [word for name, value in settings for word in ("-c", f"{name}={value}")]
         words = ["-D", str(self.folder / "data"), "-k", str(self.folder), *options]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -91,6 +93,15 @@ class PostgresServer:
             process.send_signal(3 if crash else 2)  # SIGQUIT, SIGINT
             process.wait(PATIENCE)
 
+    def cpu_seconds(self) -> float:
+        """Return what it and the connections that have ended have computed, in seconds."""
+        if self._process is None:
+            return 0.0
+        said = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="utf-8")
+        # utime, stime, and those of its children: fields 14 to 17 of proc(5)
+        ticks = said.rpartition(")")[2].split()[11:15]
+        return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
     def url(self, name: str) -> str:
         """Return the URL of a database."""
         return f"postgresql://{USER}@/{name}?host={self.folder}"
@@ -112,10 +123,12 @@ LOCALE = ("--encoding=UTF8", "--locale=C.UTF-8", "--locale-provider=icu", "--icu
 
 
 @contextmanager
-def running_server(may_crash: bool = False) -> Iterator[PostgresServer]:
+def running_server(may_crash: bool = False, **settings: str) -> Iterator[PostgresServer]:
     """Start a server and end it; one that may crash keeps what was committed."""
+    if may_crash:
+        settings = {"synchronous_commit": "on", **settings}
     with tempfile.TemporaryDirectory(prefix="pg-", dir="/tmp", ignore_cleanup_errors=True) as home:
-        server = PostgresServer(Path(home), may_crash)
+        server = PostgresServer(Path(home), SETTINGS | settings)
         server.start()
         try:
             yield server

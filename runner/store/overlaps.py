@@ -33,6 +33,8 @@ class TrainedElsewhere:
             sa.select(claims, stages.c.spec)
             .join(stages, stages.c.stage_key == claims.c.stage_key)
             .where(stages.c.kind == mine.kind, claims.c.stage_key != mine.key)
+            # asked while nobody else can claim: only those that may have epochs in common are read
+            .where(stages.c.spec[("path", 0, "key")].as_string() == mine.trajectory.key)
         )
         for row in connection.execute(query):
             owner = owner_of(row)
