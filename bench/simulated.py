@@ -6,6 +6,7 @@ so that sixty-four of them need two cores and little memory. A worker that dies 
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import signal
@@ -139,6 +140,8 @@ class Fleet:
             for number, each in enumerate(self.incidents)
         ]
         execution.database.engine.dispose()
+        gc.collect()
+        gc.freeze()  # a collection in a worker would copy all pages of the plan
         began = time.monotonic()
         running = {self._forked(execution): None for _ in range(self.workers)}
         while running:

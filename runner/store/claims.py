@@ -29,6 +29,14 @@ ENDED = ("done", "diverged")
 """Attempt statuses after which a stage is not done again."""
 
 
+# Asked for every stage, and built once: building them takes longer than the answers.
+_KEY = sa.bindparam("key")
+_CLAIM = sa.select(claims).where(claims.c.stage_key == _KEY)
+_HOLDER = sa.select(claims.c.attempt_id).where(claims.c.stage_key == _KEY).with_for_update()
+_STATUSES = sa.select(attempts.c.status, attempts.c.error).order_by(attempts.c.number)
+_ATTEMPTS = _STATUSES.where(attempts.c.stage_key == _KEY)
+_NEWEST = sa.select(sa.func.max(attempts.c.number)).where(attempts.c.stage_key == _KEY)
+
 InTheWay = Callable[[sa.Connection, Moment], Process | None]
 """Tells which process does what keeps a stage waiting, though the stage itself is free."""
 
@@ -154,8 +162,8 @@ def _epochs_held(
 
 def _claim_row(connection: sa.Connection, stage_key: str, lock: bool = False) -> sa.Row[Any] | None:
     """Return the row of a claim; with a lock, None also where its owner is just writing."""
-    query = sa.select(claims).where(claims.c.stage_key == stage_key)
-    return connection.execute(query.with_for_update(skip_locked=True) if lock else query).first()
+    query = _CLAIM.with_for_update(skip_locked=True) if lock else _CLAIM
+    return connection.execute(query, {"key": stage_key}).first()
 
 
 @read_again
@@ -210,11 +218,7 @@ def _drop(connection: sa.Connection, row: Any) -> None:
 
 
 def _ended(connection: sa.Connection, stage_key: str, failures: int | None) -> StageEnded | None:
-    rows = connection.execute(
-        sa.select(attempts.c.status, attempts.c.error)
-        .where(attempts.c.stage_key == stage_key)
-        .order_by(attempts.c.number)
-    ).all()
+    rows = connection.execute(_ATTEMPTS, {"key": stage_key}).all()
     for row in rows:
         if row.status in ENDED:
             return StageEnded(row.status, row.error)
@@ -227,10 +231,7 @@ def _ended(connection: sa.Connection, stage_key: str, failures: int | None) -> S
 def _insert_attempt(
     connection: sa.Connection, stage_key: str, attempt: NewAttempt, moment: Moment
 ) -> int:
-    newest = sa.select(sa.func.coalesce(sa.func.max(attempts.c.number), 0)).where(
-        attempts.c.stage_key == stage_key
-    )
-    number = int(connection.execute(newest).scalar_one()) + 1
+    number = int(connection.execute(_NEWEST, {"key": stage_key}).scalar() or 0) + 1
     inserted = connection.execute(
         sa.insert(attempts).values(
             stage_key=stage_key,
@@ -269,8 +270,7 @@ def hold_claim(connection: sa.Connection, claim: Claimed) -> None:
     Raises:
         ClaimLost: when another process has taken the stage over.
     """
-    query = sa.select(claims.c.attempt_id).where(claims.c.stage_key == claim.stage_key)
-    if connection.execute(query.with_for_update()).scalar() != claim.attempt_id:
+    if connection.execute(_HOLDER, {"key": claim.stage_key}).scalar() != claim.attempt_id:
         raise ClaimLost(f"stage {claim.stage_key[:8]} was taken over by another process")
 
 

@@ -19,6 +19,17 @@ from runner.store.database import Database, read_again
 from runner.store.leases import Moment
 from runner.store.schema import attempts, claims, stages
 
+# Asked while nobody else can claim: only trainings that may have epochs in common are read.
+_AT_WORK = (
+    sa.select(claims, stages.c.spec)
+    .join(stages, stages.c.stage_key == claims.c.stage_key)
+    .where(
+        stages.c.kind == sa.bindparam("kind"),
+        claims.c.stage_key != sa.bindparam("mine"),
+        stages.c.spec[("path", 0, "key")].as_string() == sa.bindparam("first"),
+    )
+)
+
 
 class TrainedElsewhere:
     """Tells who trains some epochs of a training now, under another key."""
@@ -29,14 +40,8 @@ class TrainedElsewhere:
     def __call__(self, connection: sa.Connection, moment: Moment) -> Process | None:
         """Return the living process, None where none does; this process does not count."""
         mine = self._stage
-        query = (
-            sa.select(claims, stages.c.spec)
-            .join(stages, stages.c.stage_key == claims.c.stage_key)
-            .where(stages.c.kind == mine.kind, claims.c.stage_key != mine.key)
-            # asked while nobody else can claim: only those that may have epochs in common are read
-            .where(stages.c.spec[("path", 0, "key")].as_string() == mine.trajectory.key)
-        )
-        for row in connection.execute(query):
+        asked = {"kind": mine.kind, "mine": mine.key, "first": mine.trajectory.key}
+        for row in connection.execute(_AT_WORK, asked):
             owner = owner_of(row)
             if owner.is_of_this_boot() and owner.pid == os.getpid():
                 continue
