@@ -3,6 +3,7 @@
     python bench/scale.py busy                   how much of their time they work
     python bench/scale.py kills                  with kills of workers and restarts of the server
     python bench/scale.py costs                  what one asks, beside the claims of thousands
+    python bench/scale.py size                   what runs take of a file
 
 Plan, claims, leases, records and results are the program's own; see bench/simulated.py. Each part
 checks that nothing was lost and nothing done twice, and writes its rows of bench/results/scale.md.
@@ -23,6 +24,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from claim_costs import costs
 from measuring import BenchFailed, machine, record, run_child, runner_command, write_report
+from page_grids import Grid
 from simulated import Fleet, loss
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "tests"))
@@ -65,6 +67,7 @@ TITLES = {
     "busy": "Workers that are left alone",
     "kills": "Workers that are killed, and a server that is restarted",
     "costs": "The transactions of one worker, beside the claims of others",
+    "size": "What runs take of a results file",
 }
 ABOUT = {
     "busy": "Goal: at least 95 % busy until the last stages. Busy: seconds asleep in trainings, of"
@@ -75,8 +78,9 @@ ABOUT = {
     " its machine fails.",
     "costs": "On PostgreSQL, through a socket of the same machine. Medians of 200, without the"
     " shortest and the longest tenth. *Look*: whether a stage is free; *claim*: take it; *renew*:"
-    " extend its lease; *epoch*: record one; *end*: record that it is done; *news*: what others have"
-    " ended and do.",
+    " extend its lease; *epoch*: record one; *end*: record that it is done; *news*: what others"
+    " have ended and do.",
+    "size": "Made-up runs with four metrics an epoch, and the losses of ten steps.",
 }
 
 
@@ -141,6 +145,17 @@ def measure_costs() -> None:
     for others in OTHERS:
         with running_server(may_crash=True, **SERVER) as server:
             write("costs", f"{others:,} other claims", costs(server.new_database(), others))
+
+
+def measure_size() -> None:
+    """Record made-up runs; write down what they take."""
+    for epochs in (1, 10, 100):
+        with tempfile.TemporaryDirectory() as temporary:
+            grid = Grid(Path(temporary) / "results.db", 200, epochs)
+            done = len(grid.pairs()) - len(grid.waiting)
+            with grid.database:
+                cells = {"KiB a run": f"{_kib(grid.database) / done:.1f}"}
+            write("size", f"{epochs} epochs", cells)
 
 
 def _restart(server: PostgresServer, number: int) -> Callable[[], None]:
@@ -232,8 +247,8 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--restarts", type=int, default=20)
     options = parser.parse_args()
-    if options.part == "costs":
-        measure_costs()
+    if options.part in ("costs", "size"):
+        measure_costs() if options.part == "costs" else measure_size()
         return 0
     is_kills = options.part == "kills"
     measure(options, options.kills * is_kills, options.restarts * is_kills)

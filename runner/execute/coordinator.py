@@ -6,7 +6,6 @@ others are doing, and takes over from the dead. How a stage is done is a worker'
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Sequence
 
@@ -20,8 +19,9 @@ from runner.execute.plan_execution import PlanExecution, StageTask
 from runner.execute.run_ends import RunEnds
 from runner.execute.schedule import Schedule
 from runner.execute.stage_worker import Answer, NotTogether, StageResult, StageWorker
+from runner.execute.turns import Turns
 from runner.planner.cost import predicted
-from runner.planner.longest import order_of, seconds_to_end
+from runner.planner.longest import seconds_to_end
 from runner.planner.recorded import record_for
 from runner.store.claim_answers import ClaimHeld, EpochsHeld, StageEnded
 from runner.store.claims import look_at_stage
@@ -65,7 +65,8 @@ class Coordinator:
         self._waited_for = ""
         self._moved = False  # whether a pass through the plan has ended anything
         self._longest = seconds_to_end(plan, execution.facts) if execution.longest_first else {}
-        self._news, self._draw = News(self._database), random.Random()
+        self._turns = Turns(self._schedule, self._longest)
+        self._news = News(self._database)
         self._others = TrainedSince(self._database, set(self._schedule.pending))
         self._to_plan_anew: set[str] = set()  # trainings whose epochs other processes have trained
 
@@ -129,7 +130,7 @@ class Coordinator:
         """
         began = heard = time.monotonic()
         held = self._hear() if self._longest else set()
-        groups = self._in_order(self._schedule.together(), len(held))
+        groups = self._turns.next(len(held))
         lasts = max(PASS_SECONDS, PASS_SHARE * (time.monotonic() - began))
         for group in groups:
             if self._longest and time.monotonic() > heard + PASS_SECONDS:
@@ -154,20 +155,6 @@ class Coordinator:
                 ended.append(stage.key)
         self._runs.after_others(ended)
         return self._news.held()
-
-    def _in_order(self, groups: list[list[Stage]], at_work: int) -> list[list[Stage]]:
-        """Return stages that are done together in the order in which they are tried.
-
-        Workers that look at one moment do not all try the same: each draws among as many as are at
-        work.
-        """
-        if not self._longest:
-            return groups
-        ordered = sorted(groups, key=lambda group: order_of(group, self._longest))
-        for place in range(len(ordered) - 1):
-            other = min(self._draw.randint(place, place + at_work), len(ordered) - 1)
-            ordered[place], ordered[other] = ordered[other], ordered[place]
-        return ordered
 
     def _try(self, stages: Sequence[Stage]) -> None:
         """Have a stage done, or several together, as far as they are free."""

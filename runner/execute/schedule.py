@@ -22,6 +22,7 @@ class Schedule:
     Attributes:
         pending: stages that have not ended, by key, parents first.
         outcomes: what became of readers in the trainings that have ended.
+        splits: how often what is done together has changed.
     """
 
     def __init__(self, plan: Plan, finished: Collection[str], ended: Mapping[str, str]) -> None:
@@ -35,6 +36,7 @@ class Schedule:
         """
         self.pending = {stage.key: stage for stage in plan.stages}
         self.outcomes: dict[str, Mapping[str, Any]] = {}
+        self.splits = 0
         self._chains = plan.stages_by_run
         self._cohorts = {key: each.stages for each in plan.cohorts for key in each.stages}
         self._status = {key: status for key, status in ended.items() if key not in self.pending}
@@ -57,6 +59,7 @@ class Schedule:
         for others in [self._cohorts.get(key, ()) for key in keys]:
             self._cohorts |= {key: (key,) for key in others}
         middle = (len(keys) + 1) // 2
+        self.splits += 1
         for half in (tuple(keys[:middle]), tuple(keys[middle:])):
             self._cohorts |= dict.fromkeys(half, half)
 
