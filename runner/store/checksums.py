@@ -66,11 +66,13 @@ MEASURED = (
     f" UNION ALL SELECT epoch, value FROM evaluations WHERE {OF_RANGE}"
 )
 ENDS = """
-SELECT results.run_key, results.rerun, m.epoch, m.value
+WITH asked(split, name) AS (VALUES {names})
+SELECT results.run_key, results.rerun, m.split, m.name, m.epoch, m.value
 FROM results CROSS JOIN run_epochs
   ON run_epochs.run_key = results.run_key AND run_epochs.rerun = results.rerun
+CROSS JOIN asked ON 1 = 1
 CROSS JOIN {table} AS m
-  ON m.attempt_id = run_epochs.attempt_id AND m.split = '{split}' AND m.name = '{measure}'
+  ON m.attempt_id = run_epochs.attempt_id AND m.split = asked.split AND m.name = asked.name
   AND m.epoch IN (results.best_epoch, results.last_epoch)
   AND +m.epoch BETWEEN run_epochs.first_epoch AND run_epochs.last_epoch
 WHERE results.run_key IN (?) ORDER BY m.epoch, m.attempt_id
@@ -162,7 +164,7 @@ def _of_batch(
     )
     ranges = _grouped(_rows(connection, RANGES, keys))
     stages = _grouped(_rows(connection, CHAIN, keys)) if STAGES in parts else {}
-    ends = {name: _ends(connection, name, keys) for name in METRIC_NAMES if at_ends(name) in parts}
+    ends = _ends(connection, [name for name in METRIC_NAMES if at_ends(name) in parts], keys)
     found: dict[Key, dict[str, str]] = {key: {} for key in rows}
     for key, sums in found.items():
         read = ranges.get(key, [])
@@ -174,9 +176,8 @@ def _of_batch(
         for name in METRIC_NAMES:
             if name in parts and (measured := _measured(connection, name, read)):
                 sums[name] = _of_numbers(measured)
-        for name in ends:
-            if measured := [row[2:] for row in ends[name].get(key, [])]:
-                sums[at_ends(name)] = _of_numbers(measured)
+        for name, measured in ends.get(key, {}).items():
+            sums[at_ends(name)] = _of_numbers(measured)
         if OWN_METRICS in parts and (own := _of_ranges(connection, OWN_MEASURED, read)):
             sums[OWN_METRICS] = checksum(own)
         if STEPS in parts and (taken := _of_ranges(connection, TAKEN, read)):
@@ -193,15 +194,19 @@ def _grouped(rows: Iterable[tuple[Any, ...]]) -> dict[Key, list[tuple[Any, ...]]
 
 
 def _ends(
-    connection: sa.Connection, name: str, keys: Sequence[str]
-) -> dict[Key, list[tuple[Any, ...]]]:
-    """Return the rows of a metric at the best and the last epoch, by result."""
-    split, measure = metric_parts(name)
-    queries = (
-        ENDS.format(table=table, split=split, measure=measure)
-        for table in ("metrics", "evaluations")
-    )
-    return _grouped(row for query in queries for row in _rows(connection, query, keys))
+    connection: sa.Connection, names: Sequence[str], keys: Sequence[str]
+) -> dict[Key, dict[str, list[tuple[int, float]]]]:
+    """Return (epoch, value) of metrics at the best and the last epoch, by result and metric."""
+    found: dict[Key, dict[str, list[tuple[int, float]]]] = {}
+    if not names:
+        return found
+    by_parts = {metric_parts(name): name for name in names}
+    asked = ", ".join(f"('{split}', '{measure}')" for split, measure in by_parts)
+    for table in ("metrics", "evaluations"):
+        for row in _rows(connection, ENDS.format(table=table, names=asked), keys):
+            of_result = found.setdefault(row[:2], {})
+            of_result.setdefault(by_parts[row[2:4]], []).append(row[4:])
+    return found
 
 
 def _measured(
