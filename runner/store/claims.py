@@ -129,7 +129,8 @@ def claim_stage(
         ended_or_held = ended or _epochs_held(connection, moment, in_the_way)
         if ended_or_held is not None:
             return ended_or_held
-        lock_claiming(connection)
+        if in_the_way is None:
+            lock_claiming(connection)
         attempt_id = _insert_attempt(connection, stage_key, attempt, moment)
         insert_claim(connection, stage_key, attempt_id, moment)
         return Claimed(stage_key, attempt_id, took_over=row is not None)
