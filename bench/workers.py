@@ -15,11 +15,13 @@ import argparse
 import json
 import multiprocessing
 import os
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -86,6 +88,7 @@ def speedup(runs: int, repetitions: int, counts: Sequence[int]) -> None:
                 words = ("run", "grid.yaml", "--threads", "1", "--device", "cpu")
                 command = runner_command(*words, "--workers", str(workers))
                 taken.append(run_child(command, folder).wall)
+                _done_once(folder / "results.db")
                 dumped = runner_command("db", "dump", "--canonical")
                 dumps.add(
                     subprocess.run(dumped, cwd=folder, check=True, capture_output=True).stdout
@@ -101,6 +104,19 @@ def speedup(runs: int, repetitions: int, counts: Sequence[int]) -> None:
             "ideal": min(workers, os.cpu_count() or 1),
         }
         record("workers", "speedup", f"{workers} of {4 * (runs // 4)} runs", cells, machine())
+
+
+def _done_once(path: Path) -> None:
+    """Check that no stage was tried twice.
+
+    Raises:
+        BenchFailed: else.
+    """
+    with closing(sqlite3.connect(path)) as connection:
+        query = "SELECT count(*) FROM attempts WHERE number > 1 OR status != 'done'"
+        (again,) = connection.execute(query).fetchone()
+    if again:
+        raise BenchFailed(f"{again} attempts at stages that were done before, or not done")
 
 
 class EmptyWorker:
