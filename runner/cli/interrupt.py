@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from types import FrameType
 from typing import Any
-
-import typer
 
 from runner.core.errors import Interrupted, TimeOver
 
@@ -51,6 +50,7 @@ class StopRequest:
             signal.signal(number, handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        """Note a request; not by ``sys.stderr``: this may have interrupted a write to it."""
         if self._by and (number == TIME_IS_OVER or number == self._by != signal.SIGINT):
             return
         if self._by and _is_importing(frame):
@@ -59,7 +59,8 @@ class StopRequest:
         if self._by:
             raise KeyboardInterrupt
         self._by = number
-        typer.echo("\nstopping after the current step; Ctrl-C again stops at once", err=True)
+        with suppress(OSError):  # whoever reads standard error has gone: stopping matters more
+            os.write(2, b"\nstopping after the current step; Ctrl-C again stops at once\n")
 
 
 def _is_importing(frame: FrameType | None) -> bool:

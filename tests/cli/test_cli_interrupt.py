@@ -1,5 +1,6 @@
 """Ctrl-C: a message that says how to go on, exit code 130, and nothing lost by it."""
 
+import io
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ import sys
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from commands import TINY, Call
@@ -71,17 +73,53 @@ def test_ctrl_c_while_the_interpreter_ends_stops_nothing() -> None:
 
 
 def test_first_signal_asks_and_a_second_stops_at_once(
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     before = signal.getsignal(signal.SIGINT)
     with StopRequest() as stop:
         assert not stop()
         os.kill(os.getpid(), signal.SIGINT)
         assert stop()
-        assert "Ctrl-C again stops at once" in capsys.readouterr().err
+        assert "Ctrl-C again stops at once" in capfd.readouterr().err
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) == before
+
+
+class Interrupting(io.RawIOBase):
+    """A standard error in whose writes Ctrl-C comes."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        os.kill(os.getpid(), signal.SIGINT)
+        return len(data)
+
+
+def test_ctrl_c_inside_a_write_to_standard_error_is_a_request_and_no_error(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with monkeypatch.context() as patched, StopRequest() as stop:
+        patched.setattr(sys, "stderr", io.TextIOWrapper(io.BufferedWriter(Interrupting())))
+        print("epoch 1", file=sys.stderr, flush=True)
+        assert stop()
+    assert "stopping after the current step" in capfd.readouterr().err
+
+
+def test_ctrl_c_is_a_request_where_nobody_reads_standard_error() -> None:
+    kept = os.dup(2)
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        os.dup2(writing, 2)
+        with StopRequest() as stop:
+            os.kill(os.getpid(), signal.SIGINT)
+            assert stop()
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(writing)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
