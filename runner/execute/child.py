@@ -15,7 +15,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from multiprocessing.synchronize import Event
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -28,6 +27,7 @@ from runner.execute.coordinator import Coordinator
 from runner.execute.listener import NullListener
 from runner.execute.plan_execution import PlanExecution, StageTask, WorkerSetup
 from runner.execute.recording import close_attempt
+from runner.execute.spawning import Flag
 from runner.execute.stage_worker import Answer, Ended, NotTogether, StageResult
 from runner.store.claims import claim_of
 
@@ -137,7 +137,7 @@ class ChildWorker:
         spawning = multiprocessing.get_context("spawn")
         self._pipe, theirs = spawning.Pipe()
         with not_from_current_folder():
-            self._stop = spawning.Event()
+            self._stop = Flag(spawning)
             self._child = spawning.Process(
                 target=_serve,
                 args=(self._execution.setup, theirs, self._stop, os.getpid()),
@@ -272,7 +272,7 @@ class Telling(NullListener):
             self._pipe.send(told)
 
 
-def _serve(setup: WorkerSetup, pipe: Connection[Any, Any], stop: Event, parent: int) -> None:
+def _serve(setup: WorkerSetup, pipe: Connection[Any, Any], stop: Flag, parent: int) -> None:
     """Do one stage after another, until the parent ends it, or is gone.
 
     Ctrl-C is the parent's: it asks to stop. So are the signals that a scheduler sends to both.

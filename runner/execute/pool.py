@@ -34,6 +34,7 @@ from runner.execute.pool_worker import (
     on_device,
     work_in_pool,
 )
+from runner.execute.spawning import Flag
 from runner.store.claims import claim_of
 
 POLL_SECONDS = 0.1
@@ -79,7 +80,7 @@ class Pool:
     def __init__(self, execution: PlanExecution) -> None:
         self._execution = execution
         self._spawning = multiprocessing.get_context("spawn")
-        self._stops = Stops(self._spawning.Event(), self._spawning.Event())
+        self._stops = Stops(Flag(self._spawning), Flag(self._spawning))
         devices = slots(execution.setup.request)
         self._slots = [_Slot(device) for device in devices[: len(execution.plan.stages)]]
         self._news = PoolNews(execution.plan, execution.listener)

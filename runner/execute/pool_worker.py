@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
-from multiprocessing.synchronize import Event
 from typing import Any
 
 from runner.artifacts.process import Process
@@ -24,6 +23,7 @@ from runner.core.stages import Stage
 from runner.execute.child import Failure, Telling
 from runner.execute.local import execute_locally
 from runner.execute.plan_execution import PlanExecution, WorkerSetup
+from runner.execute.spawning import Flag
 from runner.store.claims import InTheWay
 from runner.store.crowding import Crowded
 
@@ -128,8 +128,8 @@ class Stops:
         next: after the current stage, since the plan is to be made anew.
     """
 
-    now: Event
-    next: Event
+    now: Flag
+    next: Flag
 
 
 def work_in_pool(
