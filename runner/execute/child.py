@@ -11,8 +11,8 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from types import TracebackType
@@ -27,15 +27,13 @@ from runner.execute.coordinator import Coordinator
 from runner.execute.listener import NullListener
 from runner.execute.plan_execution import PlanExecution, StageTask, WorkerSetup
 from runner.execute.recording import close_attempt
-from runner.execute.spawning import Flag
+from runner.execute.spawning import Flag, child_starts, leave_signals_to_parent
 from runner.execute.stage_worker import Answer, Ended, NotTogether, StageResult
 from runner.store.claims import claim_of
 
 if TYPE_CHECKING:
     from runner.engine.context import Progress
 
-SAFE_PATH = "PYTHONSAFEPATH"
-"""The variable by which Python leaves the current folder out of ``sys.path``."""
 POLL_SECONDS = 0.1
 END_SECONDS = 60.0
 """How long a child may take to end, and to write what stages have left, before it is killed."""
@@ -85,24 +83,6 @@ class _ChildGone(Exception):
     """The child has died; errors of the parent's own are others."""
 
 
-@contextmanager
-def not_from_current_folder() -> Iterator[None]:
-    """Let processes that start meanwhile import nothing because it lies in the current folder.
-
-    multiprocessing starts them by ``python -c``, which looks for modules there first, Python's own
-    too, until this process's ``sys.path`` is handed over.
-    """
-    before = os.environ.get(SAFE_PATH)
-    os.environ[SAFE_PATH] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[SAFE_PATH]
-        else:
-            os.environ[SAFE_PATH] = before
-
-
 class ChildWorker:
     """Does stages in a child process, started with the first one."""
 
@@ -136,8 +116,8 @@ class ChildWorker:
     def _start(self) -> None:
         spawning = multiprocessing.get_context("spawn")
         self._pipe, theirs = spawning.Pipe()
-        with not_from_current_folder():
-            self._stop = Flag(spawning)
+        self._stop = Flag(spawning)
+        with child_starts():
             self._child = spawning.Process(
                 target=_serve,
                 args=(self._execution.setup, theirs, self._stop, os.getpid()),
@@ -217,6 +197,7 @@ class ChildWorker:
         they are tried again, fewer at a time.
 
         Raises:
+            Interrupted: when asked to stop: what ends all may end it, so that no stage has failed.
             RunnerError: when it died before it began, as every other would.
         """
         assert self._child is not None
@@ -229,17 +210,22 @@ class ChildWorker:
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
         found = ((stage, claim_of(self._database, stage.key, pid)) for stage in stages)
         claims = [(stage, claim) for stage, claim in found if claim is not None]
-        if not claims:
+        is_stopped = self._should_stop()
+        if not claims and not is_stopped:
             raise RunnerError(f"the process that does the stages {how} before it did one")
         message = f"the process that did this stage {how}"
         if code == -signal.SIGKILL:
             message += "; the system does that when memory runs out"
-        status: AttemptStatus = "failed" if len(claims) == 1 else "lost"
+        status: AttemptStatus = "failed" if len(claims) == 1 and not is_stopped else "lost"
         for stage, claim in claims:
             close_attempt(self._database, claim, status, seconds / len(claims), message)
+            if is_stopped:
+                continue
             is_alone = len(claims) == 1
             result = StageResult("failed", seconds, message, {})
             ended(stage, result if is_alone else NotTogether(message))
+        if is_stopped:
+            raise Interrupted(f"stopped; the process that does the stages {how}")
 
 
 class Telling(NullListener):
@@ -277,8 +263,7 @@ def _serve(setup: WorkerSetup, pipe: Connection[Any, Any], stop: Flag, parent: i
 
     Ctrl-C is the parent's: it asks to stop. So are the signals that a scheduler sends to both.
     """
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(number, signal.SIG_IGN)
+    leave_signals_to_parent()
     from runner.execute.worker import Worker
 
     def should_stop() -> bool:

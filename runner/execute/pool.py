@@ -19,7 +19,7 @@ from typing import Any
 from runner.bind.slots import slots
 from runner.core.errors import Interrupted, RunnerError
 from runner.core.stages import Stage
-from runner.execute.child import Failure, not_from_current_folder
+from runner.execute.child import Failure
 from runner.execute.deaths import MOST_REPLACED, Deaths
 from runner.execute.local import execute_locally
 from runner.execute.plan_execution import PlanExecution
@@ -34,7 +34,7 @@ from runner.execute.pool_worker import (
     on_device,
     work_in_pool,
 )
-from runner.execute.spawning import Flag
+from runner.execute.spawning import Flag, child_starts
 from runner.store.claims import claim_of
 
 POLL_SECONDS = 0.1
@@ -135,7 +135,7 @@ class Pool:
             execution.shares_epochs,
         )
         slot.pipe, theirs = self._spawning.Pipe()
-        with not_from_current_folder():
+        with child_starts():
             slot.process = self._spawning.Process(
                 target=work_in_pool,
                 args=(pickle.dumps(work), setup.code, theirs, self._stops, os.getpid()),
@@ -182,7 +182,7 @@ class Pool:
         if code == -signal.SIGKILL:
             how += "; the system does that when memory runs out"
         self._note_deaths(slot, pid, how)
-        if self._stops.now.is_set():
+        if self._stops.now.is_set() or self._execution.should_stop():
             return
         slot.replaced += 1
         if slot.replaced > MOST_REPLACED:

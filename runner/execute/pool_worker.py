@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import signal
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -23,7 +22,7 @@ from runner.core.stages import Stage
 from runner.execute.child import Failure, Telling
 from runner.execute.local import execute_locally
 from runner.execute.plan_execution import PlanExecution, WorkerSetup
-from runner.execute.spawning import Flag
+from runner.execute.spawning import Flag, leave_signals_to_parent
 from runner.store.claims import InTheWay
 from runner.store.crowding import Crowded
 
@@ -146,8 +145,7 @@ def work_in_pool(
         stops: by which the parent asks to stop.
         parent: its process id.
     """
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(number, signal.SIG_IGN)
+    leave_signals_to_parent()
     with suppress(EOFError, BrokenPipeError):
         try:
             with allow_code(*code):

@@ -1,8 +1,18 @@
-"""What processes that are started as children share with their parent."""
+"""How processes are started as children: what they share with their parent, and leave to it."""
 
 from __future__ import annotations
 
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.context import SpawnContext
+
+ASKS_TO_STOP = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+"""Ctrl-C goes to all processes of a terminal, a scheduler's signals may go to all of a job."""
+SAFE_PATH = "PYTHONSAFEPATH"
+"""The variable by which Python leaves the current folder out of ``sys.path``."""
 
 
 class Flag:
@@ -24,3 +34,36 @@ class Flag:
     def is_set(self) -> bool:
         """Return whether it has been set."""
         return bool(self._byte.value)
+
+
+@contextmanager
+def child_starts() -> Iterator[None]:
+    """Let processes that start meanwhile import nothing strange, and be asked to stop by none.
+
+    multiprocessing starts them by ``python -c``, which looks for modules in the current folder
+    first, Python's own too, until this process's ``sys.path`` is handed over. Seconds may pass
+    until they call `leave_signals_to_parent`; until then signals are blocked in them, as in the
+    calling thread while it starts them.
+    """
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ASKS_TO_STOP)
+    before = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = "1"
+    try:
+        # multiprocessing's own process: it would be started with the first child, which unblocks
+        # SIGINT and SIGTERM here
+        resource_tracker.ensure_running()
+        signal.pthread_sigmask(signal.SIG_BLOCK, ASKS_TO_STOP)
+        yield
+    finally:
+        if before is None:
+            del os.environ[SAFE_PATH]
+        else:
+            os.environ[SAFE_PATH] = before
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def leave_signals_to_parent() -> None:
+    """Ignore signals that ask to stop, in a child: its parent hears them, and asks it."""
+    for number in ASKS_TO_STOP:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ASKS_TO_STOP)

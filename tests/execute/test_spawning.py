@@ -1,14 +1,20 @@
 """Children of a run: no signal, and no death of one of them, holds up the others."""
 
 import multiprocessing
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from grids import write_grid
+from grids import ask, write_grid
 
 from runner.api.running import run
-from runner.execute.spawning import Flag
+from runner.core.errors import Interrupted
+from runner.core.stages import Stage
+from runner.execute.listener import NullListener
+from runner.execute.spawning import ASKS_TO_STOP, Flag, child_starts
 
 GRID = """\
 name: grid
@@ -19,6 +25,16 @@ sweep:
   grid: {lr: [0.01, 0.02]}
 """
 BY_CHILDREN = pytest.mark.parametrize("options", [{"workers": 2}, {"executor": "process"}])
+
+
+class Notes(NullListener):
+    """Keeps what it is told in words."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def on_note(self, note: str) -> None:
+        self.told.append(note)
 
 
 def read_twice(flag: Flag, pipe: Any) -> None:
@@ -52,3 +68,104 @@ def test_children_share_no_lock_that_one_could_be_killed_with(
     monkeypatch.setattr("multiprocessing.synchronize.SemLock.__init__", refuse)
     done = run([spec], db=tmp_path / "results.db", threads=1, **options)
     assert set(done.statuses.values()) == {"done"}
+
+
+SIGNALLED = """\
+import os, signal, sys
+from multiprocessing.process import BaseProcess
+
+import psutil
+
+start = BaseProcess.start
+
+
+def start_and_be_signalled(child):
+    start(child)
+    for process in psutil.Process().children():  # as Ctrl-C and a scheduler do
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+            process.send_signal(number)
+
+
+BaseProcess.start = start_and_be_signalled
+from runner.__main__ import main
+
+main()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [("--workers", "2"), ("--executor", "process")])
+def test_signals_while_children_start_are_their_parents(
+    words: tuple[str, str], tmp_path: Path
+) -> None:
+    spec = write_grid(tmp_path, GRID)
+    command = [sys.executable, "-c", SIGNALLED, "run", str(spec), "--threads", "1", *words]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "killed" not in done.stderr
+    assert "resource_tracker" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@BY_CHILDREN
+def test_a_child_that_dies_when_all_are_asked_to_stop_is_not_replaced_and_no_error(
+    options: dict[str, Any], tmp_path: Path
+) -> None:
+    notes = Notes()
+    killed = False
+
+    def should_stop() -> bool:
+        nonlocal killed
+        if killed:
+            return True
+        for child in multiprocessing.active_children():
+            child.kill()
+            killed = True
+        return False
+
+    spec = write_grid(tmp_path, GRID)
+    with pytest.raises(Interrupted):
+        run(
+            [spec],
+            db=tmp_path / "results.db",
+            threads=1,
+            listen=lambda planned: notes,
+            should_stop=should_stop,
+            **options,
+        )
+    assert notes.told == []
+
+
+class Began(NullListener):
+    """Knows whether a stage has begun."""
+
+    has_begun = False
+
+    def on_stage_start(self, stage: Stage) -> None:
+        self.has_begun = True
+
+
+@pytest.mark.slow
+def test_a_stage_whose_child_dies_when_it_is_asked_to_stop_has_not_failed(tmp_path: Path) -> None:
+    began = Began()
+
+    def should_stop() -> bool:
+        if not began.has_begun:
+            return False
+        for child in multiprocessing.active_children():
+            child.kill()
+        return True
+
+    spec = write_grid(tmp_path, GRID.replace("epochs: 1", "epochs: 1000"))
+    options: dict[str, Any] = {"db": tmp_path / "results.db", "threads": 1, "executor": "process"}
+    with pytest.raises(Interrupted, match="the process that does the stages was killed by SIGKILL"):
+        run([spec], listen=lambda planned: began, should_stop=should_stop, **options)
+    assert ask(tmp_path, "SELECT status FROM attempts") == [("lost",)]
+    assert ask(tmp_path, "SELECT count(*) FROM claims") == [(0,)]
+
+
+def test_signals_are_heard_again_once_a_child_has_started() -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    with child_starts():
+        assert set(ASKS_TO_STOP) <= signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
