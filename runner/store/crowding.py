@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -28,7 +29,7 @@ class Crowded:
     pids: frozenset[int]
 
     def __call__(self, connection: sa.Connection, moment: Moment) -> Process | None:
-        """Return one of those at work, None where there is room for one more."""
+        """Return another one at work, None where there is room for this process among them."""
         query = (
             sa.select(claims, stages.c.cost_kind)
             .join(stages, stages.c.stage_key == claims.c.stage_key)
@@ -41,9 +42,10 @@ class Crowded:
         ]
         shapes = {self.cost_key, *(row.cost_kind for row in at_work)}
         limits = [self.most[shape] for shape in shapes if shape in self.most]
-        if not limits or len({row.pid for row in at_work}) < min(limits):
+        others = {row.pid: row for row in at_work if row.pid != os.getpid()}
+        if not limits or len(others) < min(limits):
             return None
-        return owner_of(at_work[0])
+        return owner_of(next(iter(others.values())))
 
 
 def either(*asked: InTheWay | None) -> InTheWay | None:

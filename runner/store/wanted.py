@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from runner.store.database import Database
+from runner.store.database import Database, read_again
 from runner.store.progress import open_reruns
 from runner.store.schema import analyses, attempts, cells, experiments, results
 
 Version = tuple[int, float]
 
 
+@read_again
 def wanted_runs(database: Database) -> dict[str, int]:
     """Return which repetition of each wanted run is wanted, by key."""
     unfinished = open_reruns(database)
@@ -37,6 +38,7 @@ def wanted_runs(database: Database) -> dict[str, int]:
     return {key: rerun for key, rerun in found.items() if key in recorded}
 
 
+@read_again
 def wanted_version(database: Database) -> Version:
     """Return what changes whenever somebody asks for something, and reads one row to tell."""
     query = sa.select(sa.func.count(), sa.func.max(experiments.c.recorded))
