@@ -72,9 +72,12 @@ def work_on_wanted(
     """
     numerics = LateNumerics(request)
     notes: set[str] = set()
-    left: dict[str, int] = {}  # what cannot be done here
+    left: dict[str, int] = {}  # what cannot be done here, as long as nobody asks for more
+    learnt: Version | None = None
     while True:
         version = wanted_version(database)
+        if only is None and version != learnt:
+            left, learnt = {}, version
         wanted = wanted_runs(database) if only is None else dict(only)
         if wanted.items() <= left.items():
             if not stay:
@@ -87,6 +90,8 @@ def work_on_wanted(
         is_outdated = partial(_has_changed, database, version)
         if not bound.bound.cells or _is_done(bound, database, numerics, told, is_outdated):
             now = wanted_runs(database) if only is None else wanted
+            if only is None and is_outdated():
+                continue  # what is wanted now may be another repetition, asked for meanwhile
             left |= {key: rerun for key, rerun in now.items() if key in wanted}
 
 

@@ -13,6 +13,7 @@ from runner.api.running import run
 from runner.api.working import WorkSummary, work
 from runner.core.errors import Interrupted, UsageError
 from runner.engine.training.loop import Training
+from runner.execute.listener import NullListener
 from runner.store.database import open_database
 from runner.store.wanted import wanted_runs
 
@@ -116,8 +117,6 @@ def test_what_is_asked_for_meanwhile_is_done_too(tmp_path: Path) -> None:
     plans: list[int] = []
 
     def listen(planned: Any) -> Any:
-        from runner.execute.listener import NullListener
-
         plans.append(len(planned.run_keys))
         if len(plans) == 1:
             ask_for(tmp_path, "second", [(0.3, 1)])
@@ -126,6 +125,23 @@ def test_what_is_asked_for_meanwhile_is_done_too(tmp_path: Path) -> None:
     summary, _ = work_in(tmp_path, listen=listen)
     assert len(summary.statuses) == 3
     assert plans == [2, 3]
+
+
+def test_run_that_is_asked_for_again_during_the_last_stage_is_done_again(tmp_path: Path) -> None:
+    spec = ask_for(tmp_path, "grid", [(0.1, 1), (0.2, 1), (0.3, 1)])
+    ended: list[str] = []
+
+    class Asks(NullListener):
+        def on_run_end(self, run_key: str, status: str) -> None:
+            ended.append(run_key)
+            if len(ended) == 2:  # the third, and last, is still to be done
+                again = {"rerun": True, "runs": (ended[0],)}
+                run(spec, db=tmp_path / "results.db", workers=0, threads=1, **again)
+
+    summary, notes = work_in(tmp_path, listen=lambda planned: Asks())
+    assert (len(summary.statuses), summary.left, notes) == (3, 0, [])
+    repetitions = ask(tmp_path, "SELECT rerun, count(*) FROM results GROUP BY rerun")
+    assert repetitions == [(0, 3), (1, 1)]
 
 
 def test_who_stays_is_stopped_or_its_time_ends(tmp_path: Path) -> None:
