@@ -17,7 +17,7 @@ from runner.bind.workspace import workspace
 from runner.components.download import Downloading, OnProgress
 from runner.core.errors import Interrupted, UsageError
 from runner.core.records import RunStatus
-from runner.store.progress import latest_results
+from runner.store.progress import ended_stages, latest_results
 from runner.store.wanted import wanted_runs
 
 if TYPE_CHECKING:
@@ -39,12 +39,14 @@ class WorkSummary(Framed):
         was_stopped: whether its time was over before nothing was left.
         has_moved: whether a stage has ended meanwhile or a checkpoint was written, by any worker:
             if not, another such time would bring nothing either.
+        failed_analyses: analyses that were wanted meanwhile and failed; no worker tries them again.
     """
 
     statuses: Mapping[str, RunStatus]
     left: int
     was_stopped: bool = False
     has_moved: bool = True
+    failed_analyses: int = 0
 
     def frame(self) -> pd.DataFrame:
         """Return a row per run. Columns: run (its key), status."""
@@ -107,9 +109,11 @@ def work(
     for note in home.place_notes():
         on_note(note)
     asked: set[str] = set()
+    analyses: set[str] = set()
 
     def begin(planned: PlannedRuns) -> Listener:
         asked.update(planned.run_keys)
+        analyses.update(key for keys in planned.plan.analyses.values() for key in keys)
         return listen(planned)
 
     told = Told(begin, stop, on_note, downloading if request.download else None)
@@ -125,7 +129,9 @@ def work(
             was_stopped = True
             on_note(stopped.found)
         results = latest_results(database, asked)
+        after_runs = ended_stages(database, analyses)
         left = wanted_runs(database)
         has_moved = not was_stopped or standing(database, home) != before
     statuses = {key: status for key, (status, _) in results.items() if key not in left}
-    return WorkSummary(statuses, len(left), was_stopped, has_moved)
+    failed = sum(status == "failed" for status in after_runs.values())
+    return WorkSummary(statuses, len(left), was_stopped, has_moved, failed)

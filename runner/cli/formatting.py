@@ -15,6 +15,12 @@ def pluralize(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def failed_analyses_words(number: int, again: str) -> str:
+    """Return how many analyses failed, and which command tries them again."""
+    few = "1 analysis" if number == 1 else f"{number} analyses"
+    return f"{few} failed; {again} tries again"
+
+
 def imported_words(results: Sequence[ReferenceResult]) -> str:
     """Return how many results were taken from the reference, with their devices and days."""
     if not results:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from runner.cli.formatting import pluralize
+from runner.cli.formatting import failed_analyses_words, pluralize
 from runner.cli.options import (
     AcceptMixed,
     ArtifactsAt,
@@ -185,10 +185,8 @@ def _print_summary(summary: RunSummary, seconds: float) -> None:
         failures = pluralize(summary.failed_measurements, "measurement")
         typer.echo(f"{failures} for tables failed; the same command tries again", err=True)
     if summary.failed_analyses:
-        few = (
-            "1 analysis" if summary.failed_analyses == 1 else f"{summary.failed_analyses} analyses"
-        )
-        typer.echo(f"{few} failed; the same command tries again", err=True)
+        words = failed_analyses_words(summary.failed_analyses, "the same command")
+        typer.echo(words, err=True)
     if counts["failed"]:
         failed = next(key for key, status in summary.statuses.items() if status == "failed")
         hint = f"see why with: runner show {failed[:12]}; do them again with --retry-failed"

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from runner.cli.formatting import pluralize
+from runner.cli.formatting import failed_analyses_words, pluralize
 from runner.cli.options import (
     AcceptMixed,
     ArtifactsAt,
@@ -101,6 +101,9 @@ def worker(
     ]
     words = f"{pluralize(len(summary.statuses), 'run')}: {', '.join(ended) or 'none done'}"
     typer.echo(f"{words}; {show_seconds(time.monotonic() - started)}", err=True)
+    if summary.failed_analyses:
+        words = failed_analyses_words(summary.failed_analyses, "`runner run SPEC`")
+        typer.echo(words, err=True)
     if summary.left:
         why = "; the time was over" if summary.was_stopped else ""
         typer.echo(f"{pluralize(summary.left, 'run')} left{why}", err=True)
@@ -111,7 +114,7 @@ def worker(
         )
     if summary.left and summary.was_stopped:
         raise typer.Exit(TimeOver.exit_code)
-    if "failed" in summary.statuses.values() or summary.left:
+    if "failed" in summary.statuses.values() or summary.left or summary.failed_analyses:
         raise typer.Exit(1)
 
 

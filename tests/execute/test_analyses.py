@@ -129,6 +129,24 @@ def test_two_values_at_one_place_fail_the_analysis_alone(
     assert errors == [("robustness: two values of accuracy at transform none",)]
 
 
+def test_worker_tells_of_analyses_that_failed_and_does_not_end_well(
+    before: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    twice = [AnalysisValue("accuracy", value, {"transform": "none"}) for value in (0.5, 0.25)]
+    found = AnalysisResult(tuple(twice))
+    monkeypatch.setitem(ANALYSES, Robustness, Analyser(lambda subject, asked: found))
+    do(before, ASKED, workers=0)
+    ended = []
+    for _ in range(2):
+        with pytest.raises(SystemExit) as stopped:
+            app(["worker", "--db", str(before / "results.db"), "--device", "cpu"])
+        ended.append((stopped.value.code, capsys.readouterr().err))
+    (first, said), (second, later) = ended
+    assert (first, second) == (1, 0)  # then nothing is wanted
+    assert "2 analyses failed; `runner run SPEC` tries again" in said
+    assert "failed" not in later
+
+
 @pytest.mark.slow
 def test_only_chosen_cells_are_analysed(before: Path) -> None:
     log, _ = do(before, ASKED, only=["lr=0.1"])
