@@ -203,11 +203,12 @@ class Pool:
         stage = slot.at_work[stage_key]
         busy = [each for each in self._slots if each.device == slot.device and each.at_work]
         if len(busy) > 1:
-            self._most[slot.device][stage.cost_key] = len(busy) - 1
+            most = self._most[slot.device]
+            most[stage.cost_key] = fewer = lowered(most.get(stage.cost_key), len(busy))
             device = "" if slot.device is None else f" on {slot.device}"
-            several = "worker at a time" if len(busy) == 2 else "workers at once"
+            several = "worker at a time" if fewer == 1 else "workers at once"
             note = f"{len(busy)} workers do not fit{device}: such a stage is done by"
-            self._execution.listener.on_note(f"{note} {len(busy) - 1} {several}")
+            self._execution.listener.on_note(f"{note} {fewer} {several}")
             self._tell_limits(slot.device)
         with suppress(OSError):
             slot.pipe.send(Verdict(len(busy) > 1))
@@ -220,3 +221,8 @@ class Pool:
                 with suppress(OSError):
                     assert slot.pipe is not None
                     slot.pipe.send(Limits(dict(self._most[device]), pids))
+
+
+def lowered(most: int | None, busy: int) -> int:
+    """Return how many workers may be at once where ``busy`` were too many, and never more again."""
+    return busy - 1 if most is None else min(most, busy - 1)

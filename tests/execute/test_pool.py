@@ -15,6 +15,7 @@ from waiting import wait_for
 from runner.bind.request import Request
 from runner.bind.slots import slots
 from runner.core.errors import UsageError
+from runner.execute.pool import lowered
 
 GRID = """\
 name: grid
@@ -77,6 +78,13 @@ def test_workers_that_cannot_be_are_refused(options: dict[str, Any], problem: st
     with pytest.raises(UsageError) as refused:
         Request("a.yaml", **options)
     assert refused.value.found == problem
+
+
+@pytest.mark.parametrize(("most", "busy", "fewer"), [(None, 4, 3), (3, 3, 2), (1, 4, 1), (1, 2, 1)])
+def test_workers_on_a_device_never_become_more_for_lack_of_memory(
+    most: int | None, busy: int, fewer: int
+) -> None:
+    assert lowered(most, busy) == fewer
 
 
 def one_process(forks: Forks, folder: Path, text: str, *words: str) -> Left:
