@@ -30,7 +30,7 @@ ENDED = ("done", "diverged")
 
 
 # Asked for every stage, and built once: building them takes longer than the answers.
-_KEY = sa.bindparam("key")
+_KEY: sa.BindParameter[str] = sa.bindparam("key")
 _CLAIM = sa.select(claims).where(claims.c.stage_key == _KEY)
 _HOLDER = sa.select(claims.c.attempt_id).where(claims.c.stage_key == _KEY).with_for_update()
 _STATUSES = sa.select(attempts.c.status, attempts.c.error).order_by(attempts.c.number)
