@@ -13,18 +13,18 @@ from runner.cli.app import main
 
 
 @pytest.fixture
-def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
+def call(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
     """Run `runner WORDS` in this process."""
 
     def run(*words: object) -> Called:
         monkeypatch.setattr(sys, "argv", ["runner", *map(str, words)])
-        capsys.readouterr()
+        capfd.readouterr()
         code = 0
         try:
             main()
         except SystemExit as ended:
             code = int(ended.code or 0)
-        out, err = capsys.readouterr()
+        out, err = capfd.readouterr()
         return Called(code, out, err)
 
     return run
