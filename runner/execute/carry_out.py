@@ -5,7 +5,7 @@ Where other processes have meanwhile trained epochs that a plan has too, the res
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from runner.artifacts.process import Process
@@ -28,6 +28,7 @@ from runner.execute.plan_execution import PlanExecution, WorkerSetup
 from runner.planner.measurements import skip_where_weights_are_gone
 from runner.planner.unshared import told_of_own_code
 from runner.store.database import Database
+from runner.store.progress import failed_attempts
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,14 @@ class Carrying:
         longest_first: begin with what takes longest to the end of all that waits for it, in place
             of the order of the spec.
         is_ours: as of a `PlanExecution`.
+        failures: likewise.
     """
 
     should_stop: Callable[[], bool]
     is_outdated: Callable[[], bool] = lambda: False
     longest_first: bool = False
     is_ours: Callable[[Process], bool] = lambda process: False
+    failures: Mapping[str, int] | None = None
 
 
 def carry_out(
@@ -68,12 +71,13 @@ def carry_out(
         Interrupted: when asked to stop.
     """
     numerics = LateNumerics(bound.request)
+    how = Carrying(should_stop, failures=failed_attempts(database))  # of all plans of the command
     first = planned = plan_runs(bound, database, numerics)
     reached("runs planned, not recorded")
     record_wanted(database, planned)
     if bound.request.workers == 0:
         return first
-    while not execute_plan(planned, database, numerics, listen(planned), Carrying(should_stop)):
+    while not execute_plan(planned, database, numerics, listen(planned), how):
         planned = plan_runs(_again(first), database, numerics, repetitions=first.reruns)
         record_wanted(database, planned)
     return first
@@ -123,6 +127,7 @@ def execute_plan(
         is_outdated=how.is_outdated,
         longest_first=how.longest_first,
         is_ours=how.is_ours,
+        failures=failed_attempts(database) if how.failures is None else how.failures,
     )
     for note in numerics.notes(planned.precisions()):
         execution.listener.on_note(note)

@@ -58,7 +58,8 @@ class Coordinator:
             if key not in self._schedule.pending:
                 self._learn_outcomes(key)
         self._runs = RunEnds(execution, self._schedule)
-        self._failures = failed_attempts(self._database)
+        known = execution.failures
+        self._failures = failed_attempts(self._database) if known is None else known
         self._near = Nearness(
             self._artifacts, self._digest_of, lambda: are_others_at_work(self._database)
         )

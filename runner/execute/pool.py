@@ -12,12 +12,13 @@ import pickle
 import signal
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from runner.bind.slots import slots
 from runner.core.errors import Interrupted, RunnerError
+from runner.core.plan import Plan
 from runner.core.stages import Stage
 from runner.execute.child import Failure
 from runner.execute.deaths import MOST_REPLACED, Deaths
@@ -36,6 +37,7 @@ from runner.execute.pool_worker import (
 )
 from runner.execute.spawning import Flag, child_starts
 from runner.store.claims import claim_of
+from runner.store.progress import failed_attempts
 
 POLL_SECONDS = 0.1
 END_SECONDS = 60.0
@@ -85,6 +87,9 @@ class Pool:
         self._slots = [_Slot(device) for device in devices[: len(execution.plan.stages)]]
         self._news = PoolNews(execution.plan, execution.listener)
         self._deaths = Deaths(execution.database)
+        known = execution.failures
+        self._failures = failed_attempts(execution.database) if known is None else known
+        self._apart: set[str] = set()  # trainings with which a worker died that did several
         self._most: dict[str | None, dict[str, int]] = {device: {} for device in devices}
         self._error: RunnerError | None = None
 
@@ -129,10 +134,11 @@ class Pool:
         execution, setup = self._execution, self._execution.setup
         work = PoolWork(
             on_device(setup, slot.device),
-            execution.plan,
+            self._without_deadly_cohorts(),
             execution.facts,
             execution.reruns,
             execution.shares_epochs,
+            self._failures,
         )
         slot.pipe, theirs = self._spawning.Pipe()
         with child_starts():
@@ -144,6 +150,12 @@ class Pool:
             slot.process.start()
         theirs.close()
         self._tell_limits(slot.device)
+
+    def _without_deadly_cohorts(self) -> Plan:
+        """Return the plan for a new worker: it does by themselves what another died with."""
+        plan = self._execution.plan
+        kept = (each for each in plan.cohorts if self._apart.isdisjoint(each.stages))
+        return replace(plan, cohorts=tuple(kept))
 
     def _hear(self, slot: _Slot) -> None:
         """Take what a worker tells, or note that it has ended."""
@@ -194,6 +206,8 @@ class Pool:
     def _note_deaths(self, slot: _Slot, pid: int, how: str) -> None:
         """Leave what a dead worker did to the others; a stage that kills each has failed."""
         found = (claim_of(self._execution.database, key, pid) for key in slot.at_work)
+        if len(slot.at_work) > 1:
+            self._apart.update(slot.at_work)
         self._deaths.note(list(slot.at_work), [each for each in found if each is not None], how)
         self._news.left(slot.at_work)
 

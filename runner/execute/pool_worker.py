@@ -37,6 +37,7 @@ class PoolWork:
         facts: what was known when planning.
         reruns: which repetition of each run is wanted.
         shares_epochs: as of a `PlanExecution`.
+        failures: likewise.
     """
 
     setup: WorkerSetup
@@ -44,6 +45,7 @@ class PoolWork:
     facts: Facts
     reruns: Mapping[str, int]
     shares_epochs: bool
+    failures: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +177,7 @@ def _go(given: PoolWork, pipe: Connection[Any, Any], stops: Stops, parent: int) 
             longest_first=True,
             crowd=_Siblings(pipe),
             is_ours=lambda process: _is_child_of(process, parent),
+            failures=given.failures,
         )
         return execute_locally(execution)
 

@@ -68,6 +68,7 @@ def asked_of_worker(
     return {
         "version": runner.__version__,
         "options": options,
+        "failures": dict(execution.failures or {}),
         "runs": {key: execution.reruns[key] for key in execution.plan.stages_by_run},
         "code": [str(Path(path).absolute()) for path in code],
         "folder": os.getcwd(),
@@ -135,7 +136,9 @@ class RemoteWorker:
             home.open(create=False) as database,
             shared(home.folder),
         ):
-            work_on_wanted(request, home, database, told, only=asked["runs"])
+            work_on_wanted(
+                request, home, database, told, only=asked["runs"], failures=asked["failures"]
+            )
 
     def _listen(self, planned: PlannedRuns) -> Listener:
         return _Notes(self._notes)

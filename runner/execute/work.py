@@ -55,6 +55,7 @@ def work_on_wanted(
     told: Told,
     stay: bool = False,
     only: Mapping[str, int] | None = None,
+    failures: Mapping[str, int] | None = None,
 ) -> None:
     """Do what is wanted, until nothing is left that can be done here.
 
@@ -66,6 +67,7 @@ def work_on_wanted(
         stay: wait for more, until asked to stop.
         only: the only runs to do, and which repetition of each is wanted; what lacks of them is
             done also where they have a result.
+        failures: as of a `PlanExecution`, for all plans.
 
     Raises:
         Interrupted: when asked to stop; what is finished is recorded.
@@ -88,7 +90,8 @@ def work_on_wanted(
         for note in _new(notes, bound):
             told.on_note(note)
         is_outdated = partial(_has_changed, database, version)
-        if not bound.bound.cells or _is_done(bound, database, numerics, told, is_outdated):
+        how = Carrying(told.should_stop, is_outdated, True, told.is_ours, failures)
+        if not bound.bound.cells or _is_done(bound, database, numerics, told, how):
             now = wanted_runs(database) if only is None else wanted
             if only is None and is_outdated():
                 continue  # what is wanted now may be another repetition, asked for meanwhile
@@ -100,7 +103,7 @@ def _is_done(
     database: Database,
     numerics: LateNumerics,
     told: Told,
-    is_outdated: Callable[[], bool],
+    how: Carrying,
 ) -> bool:
     """Do what is bound; return whether all has ended, or else what is left is to be planned anew.
 
@@ -109,7 +112,6 @@ def _is_done(
     """
     planned = plan_runs(wanted.bound, database, numerics, repetitions=wanted.repetitions)
     record_planned(database, planned)
-    how = Carrying(told.should_stop, is_outdated, longest_first=True, is_ours=told.is_ours)
     return execute_plan(planned, database, numerics, told.listen(planned), how)
 
 

@@ -62,8 +62,8 @@ CHAIN = (
 )
 OF_RANGE = "attempt_id = ? AND split = ? AND name = ? AND epoch BETWEEN ? AND ?"
 MEASURED = (
-    f"SELECT epoch, value FROM metrics WHERE {OF_RANGE}"
-    f" UNION ALL SELECT epoch, value FROM evaluations WHERE {OF_RANGE}"
+    f"SELECT 0, epoch, value FROM metrics WHERE {OF_RANGE}"
+    f" UNION ALL SELECT 1, epoch, value FROM evaluations WHERE {OF_RANGE} ORDER BY 1, 2"
 )
 ENDS = """
 WITH asked(split, name) AS (VALUES {names})
@@ -218,7 +218,7 @@ def _measured(
     for _, _, attempt, first, last in ranges:
         # a statement for each range: for many runs that is faster than one for all
         values = (attempt, split, measure, first, last)
-        found += stored.rows(MEASURED, values * 2)
+        found += [row[1:] for row in stored.rows(MEASURED, values * 2)]
     return found
 
 

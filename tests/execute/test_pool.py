@@ -10,6 +10,7 @@ import psutil
 import pytest
 from forks import OUTPUT, Forks, KillAt
 from grids import Left, ask, left_in, write_grid, write_photos
+from together_specs import RATES
 from waiting import wait_for
 
 from runner.bind.request import Request
@@ -33,8 +34,40 @@ train: {epochs: 150, batch_size: 8}
 sweep:
   grid: {lr: [0.01, 0.02, 0.03]}
 """
+DEADLY = '''\
+import multiprocessing
+import os
+import signal
+import time
+
+import torch
+
+
+class Deadly(torch.nn.Module):
+    """A loss that kills the worker that computes it, or takes its time."""
+
+    def __init__(self, kills: bool = False):
+        super().__init__()
+        self.kills = kills
+
+    def forward(self, logits, labels):
+        if multiprocessing.parent_process() is not None:
+            if self.kills:
+                os.kill(os.getpid(), signal.SIGKILL)
+            time.sleep(0.05)
+        return torch.nn.functional.cross_entropy(logits, labels)
+'''
+ONE_KILLS = """\
+name: grid
+data: {dataset: imagefolder, path: photos, validation: 0.25, test: 0.25, resize: 8}
+model: {name: mlp, hidden: [4]}
+train: {epochs: 40, batch_size: 8, loss: {name: "deadly.py:Deadly"}}
+sweep:
+  grid: {train.loss.kills: [true, false]}
+"""
 AT_WORK = "SELECT pid, stage_key FROM claims JOIN stages USING (stage_key) WHERE kind = 'train'"
 ATTEMPTS = "SELECT number, status FROM attempts"
+TRAININGS = f"{ATTEMPTS} JOIN stages USING (stage_key) WHERE kind = 'train'"
 OOM = '''\
 import fcntl
 import time
@@ -107,6 +140,14 @@ def training(folder: Path) -> dict[int, str]:
         return {}
 
 
+def held(folder: Path) -> list[int]:
+    """Return the process of each training that is claimed."""
+    try:
+        return [pid for pid, _ in ask(folder, AT_WORK)]
+    except sqlite3.Error:
+        return []
+
+
 @pytest.mark.slow
 def test_workers_do_no_stage_twice_and_leave_what_one_process_leaves(
     forks: Forks, tmp_path: Path
@@ -139,22 +180,45 @@ def test_killed_worker_is_replaced_and_its_stage_taken_over(forks: Forks, tmp_pa
 def test_stage_that_kills_each_worker_fails_and_the_grid_goes_on(
     forks: Forks, tmp_path: Path
 ) -> None:
-    pid = start(forks, tmp_path, LONG, 2)
-    wait_for(lambda: bool(training(tmp_path)))
-    (first, stage), *_ = training(tmp_path).items()
-    os.kill(first, signal.SIGKILL)
-
-    def again() -> list[int]:
-        found = [each for each, key in training(tmp_path).items() if key == stage]
-        return [each for each in found if each != first]
-
-    wait_for(lambda: bool(again()))
-    os.kill(again()[0], signal.SIGKILL)
+    (tmp_path / "deadly.py").write_text(DEADLY)
+    pid = start(forks, tmp_path, ONE_KILLS, 2, "--code", "deadly.py")
     code = forks.wait(pid)
     said = (tmp_path / OUTPUT).read_text()
-    results = [status for (status,) in ask(tmp_path, "SELECT status FROM results")]
-    # a third worker may have been quicker to take it over than the parent to see the second death
-    assert (code, sorted(results)) in [(1, ["done", "done", "failed"]), (0, ["done"] * 3)], said
+    assert code == 1, said
+    assert sorted(ask(tmp_path, "SELECT status FROM results")) == [("done",), ("failed",)], said
+    trainings = ask(tmp_path, TRAININGS)
+    assert sorted(trainings) == [(1, "done"), (1, "lost"), (2, "failed")], said
+    assert said.count("another takes its place") == 2, said
+
+
+@pytest.mark.slow
+def test_trainings_with_which_a_worker_died_are_done_one_by_one(
+    forks: Forks, tmp_path: Path
+) -> None:
+    together = RATES.replace("epochs: 4", "epochs: 100")
+    alone = one_process(forks, tmp_path / "alone", together)
+    pid = start(forks, tmp_path, together, 1, "--executor", "workers")
+    wait_for(lambda: len(held(tmp_path)) == 3)
+    died = held(tmp_path)[0]
+    os.kill(died, signal.SIGKILL)
+    wait_for(lambda: bool(others := set(held(tmp_path)) - {died}) and len(others) == 1)
+    most = 0
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        most = max(most, len([each for each in held(tmp_path) if each != died]))
+    assert forks.wait(pid) == 0, (tmp_path / OUTPUT).read_text()
+    assert most == 1
+    assert left_in(tmp_path).dump == alone.dump
+
+
+@pytest.mark.slow
+def test_stage_that_fails_is_tried_by_one_of_all_workers(forks: Forks, tmp_path: Path) -> None:
+    write_photos(tmp_path / "photos")
+    broken = sorted((tmp_path / "photos").rglob("*.png"))[0]
+    broken.write_bytes(broken.read_bytes()[:60])
+    for tried in (1, 2):
+        words = ["--retry-failed"] if tried == 2 else []
+        assert forks.wait(start(forks, tmp_path, GRID, 4, *words)) == 1
+        assert ask(tmp_path, ATTEMPTS) == [(number + 1, "failed") for number in range(tried)]
 
 
 @pytest.mark.slow

@@ -99,6 +99,27 @@ def test_it_leaves_what_one_process_leaves_and_the_database_shows_it(
     assert ask(spec.parent, done + " WHERE rerun = 1") == [(2,)]
 
 
+def test_what_fails_again_is_tried_once_by_each_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = write_grid(tmp_path, SMALL)
+    (tmp_path / "photos" / "class_0" / "05.png").write_bytes(b"no image")
+    plans = 0
+
+    def counted(execution: PlanExecution) -> bool:
+        nonlocal plans
+        plans += 1
+        assert plans < 5, "it is planned again and again"
+        return remotely(execution) if execution.plan.stages else True
+
+    for tried in (1, 2):
+        plans = 0
+        by(counted, spec, monkeypatch, retry_failed=tried == 2)
+        failed = [(number + 1, "failed") for number in range(tried)]
+        assert ask(tmp_path, "SELECT number, status FROM attempts") == failed
+    assert ask(tmp_path, "SELECT DISTINCT status FROM results") == [("failed",)]
+
+
 def asked_of(spec: Path, monkeypatch: pytest.MonkeyPatch, mark: str = "") -> dict[str, Any]:
     """Return what a worker is asked to do for a spec."""
     asked: dict[str, Any] = {}

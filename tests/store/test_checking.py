@@ -25,6 +25,16 @@ from runner.store.queries import run_record, run_rows, stored_experiments
 from runner.store.recorder import end_attempt
 from runner.store.results import record_result
 
+COLUMN_OF = {
+    "metrics": "value",
+    "steps": "seconds",
+    "run_epochs": "last_epoch",
+    "run_stages": "reading",
+    "cells": "seed",
+    "evaluations": "value",
+}
+"""Of each table whose rows are read in order, a column."""
+
 FIXTURE = Path(__file__).parent / "fixtures" / "schema_0001.db"
 
 
@@ -323,3 +333,23 @@ def test_keys_that_are_asked_for_are_gone_through_once_however_many_rows_there_a
         (analyses, _) = check_analyses(connection, ["r1"], keys)
     assert len(analyses.problems) == 1  # of the chosen one, whose stage is no analysis
     assert keys.times == 1
+
+
+@pytest.mark.postgres
+def test_the_order_in_which_a_server_finds_rows_is_no_damage(
+    finished_on_server: str, postgres_server: PostgresServer
+) -> None:
+    where = postgres_server.new_database(like=finished_on_server)
+    database = open_database(where, create=False)
+    with database.write() as connection:
+        for table, column in COLUMN_OF.items():
+            rows = connection.exec_driver_sql(f"SELECT ctid FROM {table}").all()
+            for (place,) in reversed(rows):  # the server writes each behind the others
+                connection.exec_driver_sql(
+                    f"UPDATE {table} SET {column} = {column} WHERE ctid = '{place}'"
+                )
+        name = connection.exec_driver_sql("SELECT current_database()").scalar_one()
+        for how in ("indexscan", "bitmapscan", "indexonlyscan"):
+            connection.exec_driver_sql(f'ALTER DATABASE "{name}" SET enable_{how} = off')
+    database.close()
+    assert problems(where) == []
