@@ -198,7 +198,10 @@ def _local_files(artifacts: Artifacts, name: str) -> LocalFiles | None:
     marker = path / MARKERS[kind]
     try:
         if kind in ("states", "checkpoints"):
-            paths = [marker, path / str(json.loads(marker.read_text())["file"])]
+            tensors = str(json.loads(marker.read_text())["file"])
+            if tensors != Path(tensors).name:  # it lies beside, whatever others have put there
+                return None
+            paths = [marker, path / tensors]
         else:
             paths = sorted(path.iterdir())
     except (OSError, ValueError, KeyError, TypeError):

@@ -142,7 +142,10 @@ def describe_state(folder: Path) -> Mapping[str, Any] | None:
     """
     try:
         values = json.loads((folder / CHECKPOINT).read_text())
-        is_there = values["format"] == FORMAT and (folder / str(values["file"])).exists()
+        name = str(values["file"])
+        is_there = values["format"] == FORMAT and (folder / name).exists()
+        if name != Path(name).name:  # it lies beside, whatever a file from elsewhere says
+            return None
         return values if is_there else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -54,12 +54,13 @@ class Backend(ABC):
         with in_words(self.address), self.engine.connect() as connection:
             yield connection
 
-    def write(self, alone: bool = True) -> AbstractContextManager[sa.Connection]:
+    def write(self, alone: bool | None = True) -> AbstractContextManager[sa.Connection]:
         """Yield a connection in a writing transaction.
 
         Args:
             alone: no other transaction writes meanwhile. Without, others may, as far as the rows
-                that this one has locked let them.
+                that this one has locked let them. None: even while another one is alone, for what
+                changes nothing but a row of its own.
 
         Raises:
             UsageError: when the database is open for reading only.
@@ -77,10 +78,12 @@ class Backend(ABC):
             raise UsageError(f"{self.address} is read-only", hint=OWN_DATABASE)
 
     @abstractmethod
-    def _write(self, alone: bool) -> AbstractContextManager[sa.Connection]:
+    def _write(self, alone: bool | None) -> AbstractContextManager[sa.Connection]:
         """Do so."""
 
-    def transact(self, body: Callable[[sa.Connection], Result], alone: bool = True) -> Result:
+    def transact(
+        self, body: Callable[[sa.Connection], Result], alone: bool | None = True
+    ) -> Result:
         """Return what a function returns that writes; exactly once, or not at all.
 
         It may be called again where nothing of it was stored.

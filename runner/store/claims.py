@@ -262,7 +262,7 @@ def renew_claim(database: Database, claim: Claimed) -> None:
         lease = lease_values(connection, Moment.now(connection))
         connection.execute(sa.update(claims).where(_is_ours(claim)).values(**lease))
 
-    database.transact(renew, alone=False)
+    database.transact(renew, alone=None)  # a lease runs on while another writes alone
 
 
 def hold_claim(connection: sa.Connection, claim: Claimed) -> None:

@@ -92,12 +92,13 @@ class Database:
         """
         return self._backend.read()
 
-    def write(self, alone: bool = True) -> AbstractContextManager[sa.Connection]:
+    def write(self, alone: bool | None = True) -> AbstractContextManager[sa.Connection]:
         """Yield a connection in a writing transaction; where it may break, :meth:`transact`.
 
         Args:
             alone: no other transaction writes meanwhile. Without, in a server's database others
-                may, as far as the rows that this one has locked let them.
+                may, as far as the rows that this one has locked let them. None: there even while
+                another one is alone, for what changes nothing but a row of its own.
 
         Raises:
             DiskFull: when it cannot be stored; nothing of it is.
@@ -109,7 +110,9 @@ class Database:
         """
         return self._backend.write(alone)
 
-    def transact(self, body: Callable[[sa.Connection], Result], alone: bool = True) -> Result:
+    def transact(
+        self, body: Callable[[sa.Connection], Result], alone: bool | None = True
+    ) -> Result:
         """Return what a function returns that writes; exactly once, or not at all.
 
         Args:

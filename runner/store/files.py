@@ -46,7 +46,7 @@ class FileBackend(Backend):
             yield connection
 
     @contextmanager
-    def _write(self, alone: bool) -> Iterator[sa.Connection]:
+    def _write(self, alone: bool | None) -> Iterator[sa.Connection]:
         self.check()
         with in_words(self.address), self.engine.connect() as connection:
             writer = connection.execution_options(runner_write=True)

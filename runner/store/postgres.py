@@ -46,8 +46,7 @@ CONNECTION = {
 }
 BEGIN = (
     "SELECT pg_current_xact_id()::text,"
-    f" set_config('idle_in_transaction_session_timeout', '{BUSY_SECONDS}s', true),"
-    " pg_advisory_xact_lock{shared}({lock})"
+    f" set_config('idle_in_transaction_session_timeout', '{BUSY_SECONDS}s', true)"
 )
 
 
@@ -104,12 +103,14 @@ class ServerBackend(Backend):
                     raise
 
     @contextmanager
-    def _write(self, alone: bool) -> Iterator[sa.Connection]:
+    def _write(self, alone: bool | None) -> Iterator[sa.Connection]:
         with in_words(self.address), self._connected() as connection, connection.begin():
             _begin(connection, alone)
             yield connection
 
-    def transact(self, body: Callable[[sa.Connection], Result], alone: bool = True) -> Result:
+    def transact(
+        self, body: Callable[[sa.Connection], Result], alone: bool | None = True
+    ) -> Result:
         """Return what a function returns that writes; exactly once, or not at all.
 
         Raises:
@@ -135,7 +136,7 @@ class ServerBackend(Backend):
                     if why == "conflict":
                         time.sleep(random.uniform(0, 0.002 * min(conflicts, 10)))
 
-    def _once(self, body: Callable[[sa.Connection], Result], alone: bool) -> Result:
+    def _once(self, body: Callable[[sa.Connection], Result], alone: bool | None) -> Result:
         with self.engine.connect() as connection:
             transaction = connection.begin()
             xid = _begin(connection, alone)
@@ -184,8 +185,9 @@ class _ServerCommits(CommitReader):
         pass
 
 
-def _begin(connection: sa.Connection, alone: bool) -> str:
-    statement = BEGIN.format(shared="" if alone else "_shared", lock=LOCK)
+def _begin(connection: sa.Connection, alone: bool | None) -> str:
+    locks = {None: "", False: f", pg_advisory_xact_lock_shared({LOCK})"}
+    statement = BEGIN + locks.get(alone, f", pg_advisory_xact_lock({LOCK})")
     return str(connection.exec_driver_sql(statement).one()[0])
 
 
@@ -204,6 +206,7 @@ def connect(address: ServerDatabase, read_only: bool = False) -> ServerBackend:
     )
     engine = sa.create_engine(
         url,
+        isolation_level="READ COMMITTED",  # of what writes, whatever a role has as its default
         json_serializer=to_json,
         pool_pre_ping=True,
         connect_args={**CONNECTION, "options": options.strip()},

@@ -38,8 +38,11 @@ HINTS = (
 )
 """What to do, by a part of what the server says of a connection."""
 
-STARTING = ("starting up", "shutting down", "recovery mode", "not yet accepting")
-"""Of a connection, what says that the server is there in a moment."""
+STARTING = (
+    *("starting up", "shutting down", "recovery mode", "not yet accepting"),
+    *("too many clients", "too many connections", "remaining connection slots"),
+)
+"""Of a connection, what says that the server takes it in a moment."""
 
 
 def is_of_server(error: BaseException | None) -> bool:

@@ -70,6 +70,18 @@ def test_state_replaces_the_one_before(artifacts: Artifacts) -> None:
     assert sorted(each.name for each in folder.iterdir()) == ["checkpoint.json", values["file"]]
 
 
+def test_state_that_names_a_file_elsewhere_is_none(artifacts: Artifacts, tmp_path: Path) -> None:
+    folder = artifacts.path("states/seg-3")
+    put(folder)
+    (tmp_path / "secret").write_text("tensors")
+    described = folder / "checkpoint.json"
+    values = json.loads(described.read_text())
+    for elsewhere in (str(tmp_path / "secret"), f"../{folder.name}/{values['file']}"):
+        described.write_text(json.dumps({**values, "file": elsewhere}))
+        assert describe_state(folder) is None
+        assert whole_state(folder) is None
+
+
 def test_state_with_damaged_tensors_is_not_whole(artifacts: Artifacts) -> None:
     folder = artifacts.path("states/seg-3")
     put(folder)

@@ -8,14 +8,16 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from postgres import PostgresServer
-from recorded import do_run, want
+from recorded import do_run, take, want
 from waiting import wait_for
 
 from runner.core.errors import DamagedDatabase, UsageError
 from runner.store.addresses import ServerDatabase, address_of
+from runner.store.claims import renew_claim
 from runner.store.database import HEAD, has_results, open_database
 from runner.store.queries import run_rows
 from runner.store.schema import metadata
+from runner.store.server_failures import is_starting
 from runner.store.watching import CommitCounter, open_to_watch
 
 psycopg = pytest.importorskip("psycopg", reason="needs the extra [postgres]")
@@ -225,3 +227,32 @@ def test_what_stands_beside_its_tables_is_no_damage(url: str) -> None:
     run_sql(url, "CREATE TABLE my_own (x INT)")
     run_sql(url, "CREATE VIEW my_view AS SELECT * FROM run_metrics")
     open_database(url).close()
+
+
+def test_leases_are_renewed_while_another_writes_alone(url: str) -> None:
+    with open_database(url) as database, open_database(url) as other:
+        want(database, ["r1"])
+        claim = take(database, "train-r1-0")
+        with other.write() as connection:
+            connection.exec_driver_sql("SELECT 1")
+            renew_claim(database, claim)  # it would wait for the lock that the other holds
+
+
+def test_a_default_of_the_server_does_not_change_what_writers_see(url: str) -> None:
+    name = url.partition("?")[0].rpartition("/")[2]
+    run_sql(url, f"ALTER DATABASE \"{name}\" SET default_transaction_isolation = 'serializable'")
+    with open_database(url) as database, database.write() as connection:
+        level = connection.exec_driver_sql("SHOW transaction_isolation").scalar_one()
+    assert level == "read committed"
+
+
+@pytest.mark.parametrize(
+    ("said", "waited_for"),
+    [
+        ("FATAL:  sorry, too many clients already", True),
+        ("FATAL:  the database system is starting up", True),
+        ('FATAL:  database "none" does not exist', False),
+    ],
+)
+def test_a_server_that_is_full_or_starting_is_waited_for(said: str, waited_for: bool) -> None:
+    assert is_starting(psycopg.OperationalError(said)) == waited_for
