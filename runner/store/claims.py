@@ -199,13 +199,14 @@ def is_held(row: Any, moment: Moment) -> bool:
     Between processes of one boot the lease is compared with a clock that nobody sets.
     """
     owner = owner_of(row)
-    if not moment.could_renew:
-        lasts = True
-    elif owner.is_of_this_boot() and row.lease_monotonic is not None:
+    if owner.is_of_this_boot() and row.lease_monotonic is not None:
         lasts = row.lease_monotonic > moment.monotonic
     else:
         lasts = row.lease_until > moment.wall
-    return bool(lasts) and not is_dead(owner)
+    lasts = lasts or not moment.could_renew
+    # where several machines work, another may have this one's name
+    is_known = owner.is_of_this_boot() or not moment.is_servers
+    return bool(lasts) and not (is_known and is_dead(owner))
 
 
 def _drop(connection: sa.Connection, row: Any) -> None:

@@ -33,11 +33,13 @@ class Moment:
             sleeps.
         could_renew: whether the living have been able to renew their leases: not so when a server
             has just started.
+        is_servers: whether it is the time of a server, which several machines use.
     """
 
     wall: float
     monotonic: float
     could_renew: bool = True
+    is_servers: bool = False
 
     @classmethod
     def now(cls, connection: sa.Connection) -> Moment:
@@ -45,7 +47,7 @@ class Moment:
         if not is_postgres(connection):
             return cls(time.time(), time.monotonic())
         now, started = server_seconds(connection)
-        return cls(now, time.monotonic(), now - started > SERVER_LEASE.seconds)
+        return cls(now, time.monotonic(), now - started > SERVER_LEASE.seconds, True)
 
 
 def lease_of(dialect: Dialect) -> Lease:

@@ -178,6 +178,9 @@ def test_a_renewed_lease_is_not_taken_over(database: Database) -> None:
 def test_an_owner_from_before_a_reboot_is_dead(database: Database) -> None:
     take(database)
     give_to(database, boot_id="before", process_started=psutil.boot_time() - 60)
+    if database.engine.dialect.name == "postgresql":  # or lives on a machine of the same name
+        assert isinstance(take(database), ClaimHeld)
+        give_to(database, lease_until=0.0)
     assert isinstance(take(database), Claimed)
 
 
