@@ -24,6 +24,7 @@ from runner.core.errors import Interrupted, RunnerError
 from runner.core.records import AttemptStatus
 from runner.core.stages import Stage
 from runner.execute.coordinator import Coordinator
+from runner.execute.deaths import how_it_died
 from runner.execute.listener import NullListener
 from runner.execute.plan_execution import PlanExecution, StageTask, WorkerSetup
 from runner.execute.recording import close_attempt
@@ -207,7 +208,7 @@ class ChildWorker:
         self._pipe.close()
         if not stages:
             return
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
+        how = how_it_died(code)
         found = ((stage, claim_of(self._database, stage.key, pid)) for stage in stages)
         claims = [(stage, claim) for stage, claim in found if claim is not None]
         is_stopped = self._should_stop()

@@ -31,7 +31,6 @@ from runner.store.progress import (
     artifact_digests,
     attempt_outcome,
     ended_stages,
-    failed_attempts,
     readers_with_results,
 )
 from runner.store.running import are_others_at_work, held_stages
@@ -58,8 +57,6 @@ class Coordinator:
             if key not in self._schedule.pending:
                 self._learn_outcomes(key)
         self._runs = RunEnds(execution, self._schedule)
-        known = execution.failures
-        self._failures = failed_attempts(self._database) if known is None else known
         self._near = Nearness(
             self._artifacts, self._digest_of, lambda: are_others_at_work(self._database)
         )
@@ -186,7 +183,7 @@ class Coordinator:
         if again and all(map(self._is_there, stage.produces)):
             self._end(stage, "done", 0.0, "")
             return None
-        task = self._task(stage, again, self._failures.get(stage.key, 0))
+        task = self._task(stage, again, self._execution.failures.get(stage.key, 0))
         answer = look_at_stage(
             self._database, stage.key, again, task.failures, in_the_way=task.in_the_way
         )

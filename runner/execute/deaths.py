@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections import Counter
 from collections.abc import Collection, Sequence
 
@@ -13,6 +14,11 @@ MOST_DEATHS = 2
 """Workers that a stage may take with it before it counts as failed."""
 MOST_REPLACED = 3
 """Workers of a place that are replaced; who dies more often finds no other."""
+
+
+def how_it_died(code: int) -> str:
+    """Return how a process ended, from its exit code: below 0 the number of a signal."""
+    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
 
 
 class Deaths:

@@ -104,7 +104,7 @@ class PlanExecution:
         crowd: the other workers on the device; none where not given.
         is_ours: whether a process that does a stage of the plan was started for it.
         failures: how many attempts at each stage had failed when the plan was made: what fails once
-            more has ended, whoever tried it; None to count when the plan is begun.
+            more has ended, whoever tried it.
     """
 
     plan: Plan
@@ -121,7 +121,7 @@ class PlanExecution:
     longest_first: bool = False
     crowd: Crowd | None = None
     is_ours: Callable[[Process], bool] = lambda process: False
-    failures: Mapping[str, int] | None = None
+    failures: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
     def setup(self) -> WorkerSetup:

@@ -21,7 +21,7 @@ from runner.core.errors import Interrupted, RunnerError
 from runner.core.plan import Plan
 from runner.core.stages import Stage
 from runner.execute.child import Failure
-from runner.execute.deaths import MOST_REPLACED, Deaths
+from runner.execute.deaths import MOST_REPLACED, Deaths, how_it_died
 from runner.execute.local import execute_locally
 from runner.execute.plan_execution import PlanExecution
 from runner.execute.pool_news import PoolNews
@@ -37,7 +37,6 @@ from runner.execute.pool_worker import (
 )
 from runner.execute.spawning import Flag, child_starts
 from runner.store.claims import claim_of
-from runner.store.progress import failed_attempts
 
 POLL_SECONDS = 0.1
 END_SECONDS = 60.0
@@ -87,8 +86,6 @@ class Pool:
         self._slots = [_Slot(device) for device in devices[: len(execution.plan.stages)]]
         self._news = PoolNews(execution.plan, execution.listener)
         self._deaths = Deaths(execution.database)
-        known = execution.failures
-        self._failures = failed_attempts(execution.database) if known is None else known
         self._apart: set[str] = set()  # trainings with which a worker died that did several
         self._most: dict[str | None, dict[str, int]] = {device: {} for device in devices}
         self._error: RunnerError | None = None
@@ -138,7 +135,7 @@ class Pool:
             execution.facts,
             execution.reruns,
             execution.shares_epochs,
-            self._failures,
+            execution.failures,
         )
         slot.pipe, theirs = self._spawning.Pipe()
         with child_starts():
@@ -190,7 +187,7 @@ class Pool:
         slot.process = slot.pipe = None
         if code == 0 and not slot.at_work:
             return
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
+        how = how_it_died(code)
         if code == -signal.SIGKILL:
             how += "; the system does that when memory runs out"
         self._note_deaths(slot, pid, how)

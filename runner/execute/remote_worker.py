@@ -68,7 +68,7 @@ def asked_of_worker(
     return {
         "version": runner.__version__,
         "options": options,
-        "failures": dict(execution.failures or {}),
+        "failures": dict(execution.failures),
         "runs": {key: execution.reruns[key] for key in execution.plan.stages_by_run},
         "code": [str(Path(path).absolute()) for path in code],
         "folder": os.getcwd(),
