@@ -7,7 +7,7 @@ others are doing, and takes over from the dead. How a stage is done is a worker'
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from runner.artifacts.partial_values import abandoned_values
 from runner.artifacts.states import readers_of_checkpoints, remove_checkpoints, remove_unfinished
@@ -25,12 +25,11 @@ from runner.planner.longest import seconds_to_end
 from runner.planner.recorded import record_for
 from runner.store.claim_answers import ClaimHeld, EpochsHeld, StageEnded
 from runner.store.claims import look_at_stage
-from runner.store.news import News
+from runner.store.news import EndedAttempt, News
 from runner.store.overlaps import TrainedSince
 from runner.store.progress import (
     artifact_digests,
     attempt_outcome,
-    ended_stages,
     readers_with_results,
 )
 from runner.store.running import are_others_at_work, held_stages
@@ -50,12 +49,15 @@ class Coordinator:
         self._database, self._listener = execution.database, execution.listener
         self._artifacts = execution.workspace.artifacts(execution.database)
         plan = execution.plan
+        self._news = News(self._database)
         keys = {key for chain in plan.stages_by_run.values() for key in chain}
-        ended = ended_stages(self._database, keys)
-        self._schedule = Schedule(plan, execution.facts.finished, ended)
-        for key in ended:
+        ended = self._news.ended_before(keys)
+        statuses = {key: each.status for key, each in ended.items()}
+        self._schedule = Schedule(plan, execution.facts.finished, statuses)
+        self._ended_since = [ended[key] for key in ended if key in self._schedule.pending]
+        for key, each in ended.items():
             if key not in self._schedule.pending:
-                self._learn_outcomes(key)
+                self._schedule.learn(each.outcomes)
         self._runs = RunEnds(execution, self._schedule)
         self._near = Nearness(
             self._artifacts, self._digest_of, lambda: are_others_at_work(self._database)
@@ -64,7 +66,6 @@ class Coordinator:
         self._moved = False  # whether a pass through the plan has ended anything
         self._longest = seconds_to_end(plan, execution.facts) if execution.longest_first else {}
         self._turns = Turns(self._schedule, self._longest)
-        self._news = News(self._database)
         self._others = TrainedSince(self._database, set(self._schedule.pending))
         self._to_plan_anew: set[str] = set()  # trainings whose epochs other processes have trained
 
@@ -82,6 +83,7 @@ class Coordinator:
         """
         remove_unfinished(self._artifacts)
         self._tidy()
+        self._close_ended([each for each in self._ended_since if each.status != "failed"])
         self._runs.begin()
         pending = self._schedule.pending
         while pending:
@@ -144,15 +146,19 @@ class Coordinator:
 
     def _hear(self) -> set[str]:
         """Learn what others have ended; return what they do now."""
-        ended: list[str] = []
-        for each in self._news.ended():
+        self._runs.after_others(self._close_ended(self._news.ended()))
+        return self._news.held()
+
+    def _close_ended(self, ended: Iterable[EndedAttempt]) -> list[str]:
+        """Close what others have ended and is not to be done again; return which stages."""
+        closed: list[str] = []
+        for each in ended:
             stage = self._schedule.pending.get(each.stage_key)
             if stage is not None and stage.key not in self._execution.facts.done:
                 self._schedule.learn(each.outcomes)
                 self._close(stage, each.status, 0.0, each.error)
-                ended.append(stage.key)
-        self._runs.after_others(ended)
-        return self._news.held()
+                closed.append(stage.key)
+        return closed
 
     def _try(self, stages: Sequence[Stage]) -> None:
         """Have a stage done, or several together, as far as they are free."""

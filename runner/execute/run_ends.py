@@ -27,7 +27,7 @@ class RunEnds:
 
     def begin(self) -> None:
         """Record what was left to record when the plan was made."""
-        self._record(self._schedule.runs_over())
+        self._end(self._schedule.runs_over())
         self._measure(ended_stages(self._database, self._measured_runs))
 
     def after(self, stage_key: str) -> None:
@@ -37,12 +37,15 @@ class RunEnds:
 
     def after_others(self, stage_keys: Sequence[str]) -> None:
         """Record what is over now that others have ended stages, and have not recorded it."""
-        runs = self._schedule.runs_over(stage_keys)
+        self._end(self._schedule.runs_over(stage_keys))
+        self._measure(stage_keys)
+
+    def _end(self, runs: Sequence[str]) -> None:
+        """End runs that are over, most of which others have recorded."""
         there = results_there(self._database, {run: self._reruns[run] for run in runs})
         for run, status in there.items():
             self._close(run, status)
         self._record([run for run in runs if run not in there])
-        self._measure(stage_keys)
 
     def _record(self, runs: Sequence[str]) -> None:
         """Record the results of runs that are over; of others, nothing is recorded."""

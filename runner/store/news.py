@@ -44,18 +44,21 @@ class News:
         self._database = database
         self._newest, self._open = _begin(database)
 
+    def ended_before(self, stage_keys: Collection[str]) -> dict[str, EndedAttempt]:
+        """Return how stages have ended until now, by key: a success before a failure."""
+        found: dict[str, EndedAttempt] = {}
+        for each in _ended(self._database, stage_keys):
+            known = found.get(each.stage_key)
+            if known is None or known.status == "failed" or each.status != "failed":
+                found[each.stage_key] = each
+        return found
+
     def ended(self) -> list[EndedAttempt]:
         """Return the attempts that have ended since the last look, failures behind successes."""
         rows = _attempts(self._database, self._newest, self._open)
         self._newest = max([self._newest, *(row.id for row in rows)])
         self._open = {row.id for row in rows if row.status == "running"}
-        found = [
-            EndedAttempt(
-                row.stage_key, row.status, row.error, dict(row.outcome or {}).get("readers", {})
-            )
-            for row in rows
-            if row.status in ENDED
-        ]
+        found = [_ended_attempt(row) for row in rows if row.status in ENDED]
         return sorted(found, key=lambda each: each.status == "failed")
 
     def held(self) -> set[str]:
@@ -70,14 +73,37 @@ def _begin(database: Database) -> tuple[int, set[int]]:
         return int(newest), set(connection.execute(sa.select(claims.c.attempt_id)).scalars())
 
 
+_COLUMNS = (
+    attempts.c.id,
+    attempts.c.stage_key,
+    attempts.c.status,
+    attempts.c.error,
+    attempts.c.outcome,
+)
+
+
 @read_again
 def _attempts(database: Database, newest: int, others: Collection[int]) -> Sequence[Any]:
-    columns = (attempts.c.id, attempts.c.stage_key, attempts.c.status, attempts.c.error)
-    query = sa.select(*columns, attempts.c.outcome).where(
-        sa.or_(attempts.c.id > newest, attempts.c.id.in_(others))
-    )
+    query = sa.select(*_COLUMNS).where(sa.or_(attempts.c.id > newest, attempts.c.id.in_(others)))
     with database.read() as connection:
         return connection.execute(query.order_by(attempts.c.id)).all()
+
+
+@read_again
+def _ended(database: Database, stage_keys: Collection[str]) -> list[EndedAttempt]:
+    """Return the ended attempts at stages, the oldest of each stage first."""
+    keys, found = sorted(stage_keys), list[EndedAttempt]()
+    query = sa.select(*_COLUMNS).where(attempts.c.status.in_(ENDED)).order_by(attempts.c.number)
+    with database.read() as connection:
+        for start in range(0, len(keys), BATCH):
+            batch = attempts.c.stage_key.in_(keys[start : start + BATCH])
+            found += map(_ended_attempt, connection.execute(query.where(batch)))
+    return found
+
+
+def _ended_attempt(row: Any) -> EndedAttempt:
+    readers = dict(row.outcome or {}).get("readers", {})
+    return EndedAttempt(row.stage_key, row.status, row.error, readers)
 
 
 @read_again
