@@ -153,7 +153,11 @@ def share(artifacts: Artifacts, name: str, check: Callable[[], None] = lambda: N
 
 
 def settle(artifacts: Artifacts, names: Iterable[str]) -> None:
-    """Wait until artifacts are in the shared store, as far as that can be reached."""
+    """Wait until artifacts are in the shared store, as far as that can be reached.
+
+    Raises:
+        StoreError: when the database could not be asked whether one of them may be put there.
+    """
     if artifacts.shared is not None:
         places = (place_of(artifacts, name) for name in names)
         artifacts.shared.uploads.settle(place for place in places if place is not None)

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from runner.core.errors import is_full_disk
+from runner.core.errors import StoreError, is_full_disk
 from runner.core.text import printable, without_login
 
 WAITS = (0.5, 1.0, 2.0)
@@ -90,6 +90,7 @@ class Patience:
             raising: what is no lack of an answer.
 
         Raises:
+            StoreError: of the database, which is asked on the way: it says nothing of the place.
             Unreachable: when there is no answer.
             Refused: when the answer is that it must not or cannot be done.
             OSError: when a disk is full.
@@ -100,6 +101,8 @@ class Patience:
         for seconds in (*waits, None):
             try:
                 found = do()
+            except StoreError:
+                raise
             except raising:
                 raise
             except Exception as error:  # the libraries of file systems have their own

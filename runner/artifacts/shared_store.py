@@ -159,6 +159,9 @@ class SharedStore:
 
         Returns:
             Whether nothing is left to do; False when the place could not be reached.
+
+        Raises:
+            StoreError: of ``check``, which asks the database.
         """
         if self._is_closed:
             return True

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from runner.artifacts.patience import Patience
+from runner.core.errors import StoreError
 
 LOOK_SECONDS = 0.5
 """Between two looks at whether the thread is done: a signal may want to end the waiting."""
@@ -31,6 +32,7 @@ class Uploads:
         self._patience = patience
         self._waiting: dict[str, Task] = {}
         self._left: dict[str, Task] = {}
+        self._failed: dict[str, StoreError] = {}
         self._at_work: str | None = None
         self._changed = threading.Condition()
         self._pool: ThreadPoolExecutor | None = None
@@ -43,15 +45,23 @@ class Uploads:
                 for each, old in again.items():
                     self._submit(each, self._waiting.get(each, old))
             self._left.pop(name, None)
+            self._failed.pop(name, None)
             self._waiting.pop(name, None)
             self._submit(name, task)
 
     def settle(self, names: Iterable[str]) -> None:
-        """Wait until nothing of these waits or is at work; what cannot be done now is left."""
+        """Wait until nothing of these waits or is at work; what cannot be done now is left.
+
+        Raises:
+            StoreError: when the database could not be asked whether one of them may be put.
+        """
         wanted = set(names)
         with self._changed:
             while not wanted.isdisjoint(self._waiting) or self._at_work in wanted:
                 self._changed.wait(LOOK_SECONDS)
+            failed = [self._failed.pop(name) for name in wanted & self._failed.keys()]
+        if failed:
+            raise failed[0]
 
     def finish(self) -> None:
         """Wait for everything, try once more what was left, and end the thread."""
@@ -94,7 +104,11 @@ class Uploads:
         try:
             is_done = task()
         except Exception as error:  # nothing that is put there may end the work here
-            self._patience.say(f"{name} was not put to {self._patience.address}: {error}")
+            first = str(error).partition("\n")[0]
+            self._patience.say(f"{name} was not put to {self._patience.address}: {first}")
+            if isinstance(error, StoreError):  # but the work ends where it waits for this
+                with self._changed:
+                    self._failed[name] = error
         finally:
             with self._changed:
                 self._at_work = None

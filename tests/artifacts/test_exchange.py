@@ -23,7 +23,7 @@ from runner.artifacts.folder import Artifacts
 from runner.artifacts.hashes import file_digest
 from runner.artifacts.places import FolderPlace
 from runner.artifacts.state_folder import put_state, whole_state
-from runner.core.errors import ClaimLost
+from runner.core.errors import ClaimLost, StoreUnreachable
 
 PIXELS, WEIGHTS, STATE = "pixels/abc", "weights/solo-best", "states/seg-3"
 
@@ -242,6 +242,24 @@ def test_whoever_lost_a_claim_puts_nothing(here: Artifacts, there: Artifacts) ->
     settle(here, [WEIGHTS])
     assert elsewhere(there, [WEIGHTS]) == set()
     assert notes(here) == []
+
+
+def test_a_database_that_is_away_is_not_the_store_that_is_away(
+    here: Artifacts, there: Artifacts
+) -> None:
+    away = StoreUnreachable("a server", "it is gone")
+
+    def cannot_be_asked() -> None:
+        raise away
+
+    write(here, WEIGHTS)
+    share(here, WEIGHTS, cannot_be_asked)
+    with pytest.raises(StoreUnreachable) as raised:
+        settle(here, [WEIGHTS])
+    assert raised.value is away
+    assert not any("cannot be reached" in note for note in notes(here))
+    put(here, WEIGHTS)
+    assert fetch(there, WEIGHTS)
 
 
 def test_forgotten_is_gone_there_and_stays_here(

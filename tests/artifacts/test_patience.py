@@ -7,6 +7,7 @@ import pytest
 from runner.artifacts import patience as module
 from runner.artifacts.patience import Patience, Refused, Unreachable, told
 from runner.artifacts.uploads import Uploads
+from runner.core.errors import StoreBusy, StoreUnreachable
 
 
 class Asked:
@@ -81,6 +82,19 @@ def test_a_full_disk_and_what_is_named_are_raised(patience: Patience) -> None:
         patience.ask(Asked(1, KeyError()), KeyError)
 
 
+@pytest.mark.parametrize("error", [StoreUnreachable("a server", "gone"), StoreBusy("locked")])
+def test_an_error_of_the_database_is_none_of_the_place(
+    patience: Patience, waited: list[float], error: Exception
+) -> None:
+    asked = Asked(1, error)
+    with pytest.raises(type(error)) as raised:
+        patience.ask(asked)
+    assert raised.value is error
+    assert (asked.times, waited, patience.is_away()) == (1, [], False)
+    assert patience.ask(asked) == "answer"
+    assert patience.notes() == []
+
+
 def test_secrets_are_not_told() -> None:
     error = OSError("GET https://me:pass@host/x?Signature=abc%2F and more\nsecond line")
     assert told(error) == "OSError: GET https://…@host/x?… and more"
@@ -121,6 +135,28 @@ def test_an_error_of_one_upload_is_told_and_the_next_is_done(patience: Patience)
     uploads.finish()
     assert done == ["good"]
     assert patience.notes() == ["bad was not put to the-store: strange"]
+
+
+def test_an_error_of_the_database_is_raised_where_an_upload_is_waited_for(
+    patience: Patience,
+) -> None:
+    uploads, away = Uploads(patience), StoreUnreachable("a server", "gone")
+
+    def fail() -> bool:
+        raise away
+
+    uploads.add("asked for", fail)
+    uploads.add("beside", fail)
+    uploads.settle(["beside the point"])
+    with pytest.raises(StoreUnreachable) as raised:
+        uploads.settle(["asked for"])
+    assert raised.value is away
+    uploads.settle(["asked for"])  # once
+    uploads.add("beside", lambda: True)
+    uploads.settle(["beside"])
+    uploads.finish()
+    told = "was not put to the-store: a server does not answer (gone); what was recorded is safe"
+    assert patience.notes() == [f"{name} {told}" for name in ("asked for", "beside")]
 
 
 def test_what_was_left_is_done_with_the_next(patience: Patience) -> None:
