@@ -28,7 +28,7 @@ from runner.execute.deaths import how_it_died
 from runner.execute.listener import NullListener
 from runner.execute.plan_execution import PlanExecution, StageTask, WorkerSetup
 from runner.execute.recording import close_attempt
-from runner.execute.spawning import Flag, child_starts, leave_signals_to_parent
+from runner.execute.spawning import Flag, leave_signals_to_parent, started
 from runner.execute.stage_worker import Answer, Ended, NotTogether, StageResult
 from runner.store.claims import claim_of
 
@@ -118,13 +118,9 @@ class ChildWorker:
         spawning = multiprocessing.get_context("spawn")
         self._pipe, theirs = spawning.Pipe()
         self._stop = Flag(spawning)
-        with child_starts():
-            self._child = spawning.Process(
-                target=_serve,
-                args=(self._execution.setup, theirs, self._stop, os.getpid()),
-                daemon=True,
-            )
-            self._child.start()
+        args = (self._execution.setup, theirs, self._stop, os.getpid())
+        with started(spawning, _serve, *args) as child:
+            self._child = child
         theirs.close()
         self._told = 0
 

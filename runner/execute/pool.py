@@ -35,7 +35,7 @@ from runner.execute.pool_worker import (
     on_device,
     work_in_pool,
 )
-from runner.execute.spawning import Flag, child_starts
+from runner.execute.spawning import Flag, started
 from runner.store.claims import claim_of
 
 POLL_SECONDS = 0.1
@@ -137,14 +137,10 @@ class Pool:
             execution.shares_epochs,
             execution.failures,
         )
-        slot.pipe, theirs = self._spawning.Pipe()
-        with child_starts():
-            slot.process = self._spawning.Process(
-                target=work_in_pool,
-                args=(pickle.dumps(work), setup.code, theirs, self._stops, os.getpid()),
-                daemon=True,
-            )
-            slot.process.start()
+        pipe, theirs = self._spawning.Pipe()
+        args = (pickle.dumps(work), setup.code, theirs, self._stops, os.getpid())
+        with started(self._spawning, work_in_pool, *args) as process:
+            slot.process, slot.pipe = process, pipe
         theirs.close()
         self._tell_limits(slot.device)
 

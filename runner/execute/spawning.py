@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
-from multiprocessing.context import SpawnContext
+from multiprocessing.context import SpawnContext, SpawnProcess
 
 ASKS_TO_STOP = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 """Ctrl-C goes to all processes of a terminal, a scheduler's signals may go to all of a job."""
@@ -37,13 +37,21 @@ class Flag:
 
 
 @contextmanager
-def child_starts() -> Iterator[None]:
-    """Let processes that start meanwhile import nothing strange, and be asked to stop by none.
+def started(
+    spawning: SpawnContext, work: Callable[..., None], *args: object
+) -> Iterator[SpawnProcess]:
+    """Start a child that does some work; yield it while no signal can come between.
 
-    multiprocessing starts them by ``python -c``, which looks for modules in the current folder
-    first, Python's own too, until this process's ``sys.path`` is handed over. Seconds may pass
-    until they call `leave_signals_to_parent`; until then signals are blocked in them, as in the
-    calling thread while it starts them.
+    Who keeps the child within the block has one that was started, or none at all: it can be killed.
+    The child imports nothing strange, and is asked to stop by its parent alone. multiprocessing
+    starts it by ``python -c``, which looks for modules in the current folder first, Python's own
+    too, until this process's ``sys.path`` is handed over. Seconds may pass until it calls
+    `leave_signals_to_parent`; until then signals are blocked in it, as in the calling thread here.
+
+    Args:
+        spawning: starts it.
+        work: what it does, a function of a module.
+        args: of the work; can be pickled.
     """
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, ASKS_TO_STOP)
     before = os.environ.get(SAFE_PATH)
@@ -53,7 +61,9 @@ def child_starts() -> Iterator[None]:
         # SIGINT and SIGTERM here
         resource_tracker.ensure_running()
         signal.pthread_sigmask(signal.SIG_BLOCK, ASKS_TO_STOP)
-        yield
+        child = spawning.Process(target=work, args=args, daemon=True)
+        child.start()
+        yield child
     finally:
         if before is None:
             del os.environ[SAFE_PATH]

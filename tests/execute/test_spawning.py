@@ -14,7 +14,7 @@ from runner.api.running import run
 from runner.core.errors import Interrupted
 from runner.core.stages import Stage
 from runner.execute.listener import NullListener
-from runner.execute.spawning import ASKS_TO_STOP, Flag, child_starts
+from runner.execute.spawning import ASKS_TO_STOP, Flag, started
 
 GRID = """\
 name: grid
@@ -164,8 +164,28 @@ def test_a_stage_whose_child_dies_when_it_is_asked_to_stop_has_not_failed(tmp_pa
     assert ask(tmp_path, "SELECT count(*) FROM claims") == [(0,)]
 
 
+def blocked() -> set[int]:
+    return set(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+
+
 def test_signals_are_heard_again_once_a_child_has_started() -> None:
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    with child_starts():
-        assert set(ASKS_TO_STOP) <= signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
+    before = blocked()
+    with started(multiprocessing.get_context("spawn"), print) as child:
+        assert set(ASKS_TO_STOP) <= blocked()
+        child.kill()
+    child.join()
+    assert blocked() == before
+
+
+@BY_CHILDREN
+def test_a_child_that_could_not_be_started_is_not_there_to_be_killed(
+    options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt("Ctrl-C")
+
+    spec = write_grid(tmp_path, GRID)
+    monkeypatch.setattr("multiprocessing.process.BaseProcess.start", interrupt)
+    with pytest.raises(KeyboardInterrupt, match="Ctrl-C"):
+        run([spec], db=tmp_path / "results.db", threads=1, **options)
+    assert not set(ASKS_TO_STOP) & blocked()
