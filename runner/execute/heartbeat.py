@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from runner.core.errors import ClaimLost, StoreError, StoreGone
+from runner.core.errors import ClaimLost, RunnerError, StoreGone
 from runner.store.claim_answers import Claimed
 from runner.store.claims import renew_claim
 from runner.store.database import Database
@@ -15,8 +15,9 @@ class Heartbeat:
     """Renews claims from a thread.
 
     Attributes:
-        ended: why nothing must go on: the database is gone, or the only claim is lost. Where there
-            are others, who lost one is told so by what is stored next.
+        ended: why nothing must go on: the database is gone, the only claim is lost, or claims
+            cannot be renewed because of an error in the program. Where there are other claims, who
+            lost one is told so by what is stored next.
     """
 
     def __init__(self, database: Database, seconds: float | None = None) -> None:
@@ -27,7 +28,7 @@ class Heartbeat:
         self._lock = threading.Lock()
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
-        self.ended: ClaimLost | StoreGone | None = None
+        self.ended: Exception | None = None
 
     def __enter__(self) -> Heartbeat:
         self._thread.start()
@@ -59,8 +60,11 @@ class Heartbeat:
                 except StoreGone as error:
                     self.ended = error
                     return
-                except StoreError:
+                except RunnerError:
                     continue  # as a locked or full disk: the lease outlives several missed beats
+                except Exception as error:  # else nobody would hear that the lease runs out
+                    self.ended = error
+                    return
 
     def _lost(self, claim: Claimed, error: ClaimLost) -> None:
         """Note that a claim is lost, unless it has been given back just now."""

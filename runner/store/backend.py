@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
 
 OWN_DATABASE = "name a database of your own with --db"
 Result = TypeVar("Result")
+
+
+class Beside(Enum):
+    """Who else may write into a server's database while a transaction writes; a file has one."""
+
+    NOBODY = "nobody"
+    OTHERS = "others, as far as the rows that this one has locked let them"
+    ALL = "even one beside which nobody else may: for what changes nothing but a row of its own"
 
 
 class CommitReader(ABC):
@@ -54,19 +63,17 @@ class Backend(ABC):
         with in_words(self.address), self.engine.connect() as connection:
             yield connection
 
-    def write(self, alone: bool | None = True) -> AbstractContextManager[sa.Connection]:
+    def write(self, beside: Beside = Beside.NOBODY) -> AbstractContextManager[sa.Connection]:
         """Yield a connection in a writing transaction.
 
         Args:
-            alone: no other transaction writes meanwhile. Without, others may, as far as the rows
-                that this one has locked let them. None: even while another one is alone, for what
-                changes nothing but a row of its own.
+            beside: who else may write meanwhile.
 
         Raises:
             UsageError: when the database is open for reading only.
         """
         self.check_writable()
-        return self._write(alone)
+        return self._write(beside)
 
     def check_writable(self) -> None:
         """Refuse to write what is open for reading only.
@@ -78,17 +85,21 @@ class Backend(ABC):
             raise UsageError(f"{self.address} is read-only", hint=OWN_DATABASE)
 
     @abstractmethod
-    def _write(self, alone: bool | None) -> AbstractContextManager[sa.Connection]:
+    def _write(self, beside: Beside) -> AbstractContextManager[sa.Connection]:
         """Do so."""
 
     def transact(
-        self, body: Callable[[sa.Connection], Result], alone: bool | None = True
+        self,
+        body: Callable[[sa.Connection], Result],
+        beside: Beside = Beside.NOBODY,
+        is_idempotent: bool = False,
     ) -> Result:
         """Return what a function returns that writes; exactly once, or not at all.
 
-        It may be called again where nothing of it was stored.
+        It may be called again where nothing of it was stored, and, where it is idempotent, where
+        nobody knows whether it was.
         """
-        with self.write(alone) as connection:
+        with self.write(beside) as connection:
             return body(connection)
 
     def check(self) -> None:

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from runner.core.keys import content_key
 from runner.core.run import Cell, Run
 from runner.core.stages import Stage
+from runner.store.backend import Beside
 from runner.store.checksums import seal_experiment, seal_runs
 from runner.store.database import Database
 from runner.store.finished_grids import keep_finished
@@ -268,7 +269,11 @@ def insert_new(
 
 def record_environment(database: Database, content: Mapping[str, Any]) -> int:
     """Return the id of an environment, recording it when it is new."""
-    return database.transact(lambda connection: environment_id(connection, content), alone=False)
+
+    def record(connection: sa.Connection) -> int:
+        return environment_id(connection, content)
+
+    return database.transact(record, beside=Beside.OTHERS)
 
 
 def environment_id(connection: sa.Connection, content: Mapping[str, Any]) -> int:

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from runner.artifacts.process import Process, is_dead
 from runner.core.errors import ClaimLost
+from runner.store.backend import Beside
 from runner.store.checksums import seal_attempts
 from runner.store.claim_answers import Claimed, ClaimHeld, EpochsHeld, StageEnded
 from runner.store.claim_rows import insert_claim, lease_values
@@ -27,7 +28,6 @@ from runner.store.schema import attempts, claims, stages
 
 ENDED = ("done", "diverged")
 """Attempt statuses after which a stage is not done again."""
-
 
 # Asked for every stage, and built once: building them takes longer than the answers.
 _KEY: sa.BindParameter[str] = sa.bindparam("key")
@@ -135,7 +135,7 @@ def claim_stage(
         insert_claim(connection, stage_key, attempt_id, moment)
         return Claimed(stage_key, attempt_id, took_over=row is not None)
 
-    return database.transact(claim, alone=False)
+    return database.transact(claim, beside=Beside.OTHERS)
 
 
 def _lock_stage(connection: sa.Connection, stage_key: str) -> ClaimHeld | None:
@@ -252,7 +252,7 @@ def _insert_attempt(
 
 
 def renew_claim(database: Database, claim: Claimed) -> None:
-    """Extend the lease.
+    """Extend the lease, also while another process writes alone.
 
     Raises:
         ClaimLost: when another process has taken the stage over.
@@ -263,7 +263,7 @@ def renew_claim(database: Database, claim: Claimed) -> None:
         lease = lease_values(connection, Moment.now(connection))
         connection.execute(sa.update(claims).where(_is_ours(claim)).values(**lease))
 
-    database.transact(renew, alone=None)  # a lease runs on while another writes alone
+    database.transact(renew, beside=Beside.ALL, is_idempotent=True)
 
 
 def hold_claim(connection: sa.Connection, claim: Claimed) -> None:

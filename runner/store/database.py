@@ -19,7 +19,7 @@ from runner.store.addresses import (
     is_there,
     is_writable,
 )
-from runner.store.backend import OWN_DATABASE, Backend, CommitReader, Result
+from runner.store.backend import OWN_DATABASE, Backend, Beside, CommitReader, Result
 from runner.store.dialects import POSTGRES, SQLITE, Dialect
 from runner.store.failures import in_words
 from runner.store.files import FileBackend, reading, writing
@@ -30,7 +30,7 @@ from runner.store.sources import copied_to_memory, has_log_beside, immutable
 from runner.store.sqlite import to_wal
 from runner.store.versions import upgrade_from, version_of
 
-HEAD = "0008"
+HEAD = "0009"
 """The newest migration; a test compares it with the scripts."""
 
 FIRST_RUN = "the first `runner run` makes it"
@@ -92,13 +92,11 @@ class Database:
         """
         return self._backend.read()
 
-    def write(self, alone: bool | None = True) -> AbstractContextManager[sa.Connection]:
+    def write(self, beside: Beside = Beside.NOBODY) -> AbstractContextManager[sa.Connection]:
         """Yield a connection in a writing transaction; where it may break, :meth:`transact`.
 
         Args:
-            alone: no other transaction writes meanwhile. Without, in a server's database others
-                may, as far as the rows that this one has locked let them. None: there even while
-                another one is alone, for what changes nothing but a row of its own.
+            beside: who else may write meanwhile.
 
         Raises:
             DiskFull: when it cannot be stored; nothing of it is.
@@ -108,19 +106,23 @@ class Database:
             DamagedDatabase: when what is read is not what was written.
             UsageError: when the database is open for reading only.
         """
-        return self._backend.write(alone)
+        return self._backend.write(beside)
 
     def transact(
-        self, body: Callable[[sa.Connection], Result], alone: bool | None = True
+        self,
+        body: Callable[[sa.Connection], Result],
+        beside: Beside = Beside.NOBODY,
+        is_idempotent: bool = False,
     ) -> Result:
         """Return what a function returns that writes; exactly once, or not at all.
 
         Args:
             body: gets the connection of the transaction. It may be called again where nothing of
                 it was stored, so it changes nothing but the database.
-            alone: as of :meth:`write`; errors, too.
+            beside: as of :meth:`write`; errors, too.
+            is_idempotent: doing it twice stores the same as doing it once.
         """
-        return self._backend.transact(body, alone)
+        return self._backend.transact(body, beside, is_idempotent)
 
     def commit_reader(self) -> CommitReader:
         """Return a new reader of how far the commits are; to be closed."""
@@ -283,7 +285,8 @@ def _upgrade(database: Database) -> None:
             upgrade_from(version, connection)
             reached("schema made, not committed")
 
-    database.transact(upgrade)
+    # before the first migration there is nowhere to look whether it was committed
+    database.transact(upgrade, is_idempotent=True)
 
 
 def _version_of(database: Database) -> str | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from runner.core.errors import StoreGone, UsageError
-from runner.store.backend import Backend, CommitReader
+from runner.store.backend import Backend, Beside, CommitReader
 from runner.store.failures import in_words
 from runner.store.sources import Source
 from runner.store.sqlite import prepare_sqlite, to_json
@@ -46,7 +46,7 @@ class FileBackend(Backend):
             yield connection
 
     @contextmanager
-    def _write(self, alone: bool | None) -> Iterator[sa.Connection]:
+    def _write(self, beside: Beside) -> Iterator[sa.Connection]:
         self.check()
         with in_words(self.address), self.engine.connect() as connection:
             writer = connection.execution_options(runner_write=True)

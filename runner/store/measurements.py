@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from runner.core.reader import KeptWeights
+from runner.store.backend import Beside
 from runner.store.checking import check_attempts, check_results, refuse
 from runner.store.checksums import seal_results
 from runner.store.database import Database
@@ -129,7 +130,7 @@ def add_measurements(
         connection.execute(sa.insert(run_epochs), added)
         seal_results(connection, [(run_key, rerun)])
 
-    database.transact(add, alone=False)
+    database.transact(add, beside=Beside.OTHERS)
 
 
 def _measured_by(connection: sa.Connection, stage_key: str) -> Sequence[Any]:

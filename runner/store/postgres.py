@@ -1,7 +1,7 @@
 """Databases of a PostgreSQL server: connections, transactions, and when the server restarts.
 
 A writing transaction is done exactly once: where the connection breaks in its middle it is done
-again, and where it breaks while it is committed, the server is asked what became of it. Reading
+again, and where it breaks while it is committed, a row that it leaves tells whether it was. Reading
 sees one state (REPEATABLE READ). Writing is READ COMMITTED, alone or beside others: an advisory
 lock lets those that are alone exclude all others.
 """
@@ -19,9 +19,10 @@ import sqlalchemy as sa
 
 from runner.core.errors import UsageError
 from runner.store.addresses import ServerDatabase
-from runner.store.backend import Backend, CommitReader, Result
+from runner.store.backend import Backend, Beside, CommitReader, Result
+from runner.store.commits import LEAVE, Commit, Writer, forget_old, was_committed
 from runner.store.failures import in_words
-from runner.store.server_failures import again, cannot_connect, is_starting
+from runner.store.server_failures import again, cannot_connect, is_locked, is_starting
 from runner.store.sqlite import to_json
 
 BUSY_SECONDS = 60
@@ -44,18 +45,20 @@ CONNECTION = {
     "keepalives_count": 3,
     "tcp_user_timeout": 25_000,
 }
-BEGIN = (
-    "SELECT pg_current_xact_id()::text,"
-    f" set_config('idle_in_transaction_session_timeout', '{BUSY_SECONDS}s', true)"
-)
+BEGIN = f"SELECT set_config('idle_in_transaction_session_timeout', '{BUSY_SECONDS}s', true)"
+LOCKS = {
+    Beside.NOBODY: f", pg_advisory_xact_lock({LOCK})",
+    Beside.OTHERS: f", pg_advisory_xact_lock_shared({LOCK})",
+    Beside.ALL: "",
+}
 
 
 class _Unsure(Exception):
     """The connection broke while a transaction was committed."""
 
-    def __init__(self, xid: str, result: object) -> None:
-        super().__init__(xid)
-        self.xid, self.result = xid, result
+    def __init__(self, commit: Commit | None, result: object) -> None:
+        super().__init__(commit)
+        self.commit, self.result = commit, result
 
 
 class Patience:
@@ -78,6 +81,10 @@ class ServerBackend(Backend):
     """A database of a PostgreSQL server."""
 
     address: ServerDatabase
+
+    def __init__(self, engine: sa.Engine, address: ServerDatabase, read_only: bool = False) -> None:
+        super().__init__(engine, address, read_only)
+        self._writer = Writer()
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -103,13 +110,16 @@ class ServerBackend(Backend):
                     raise
 
     @contextmanager
-    def _write(self, alone: bool | None) -> Iterator[sa.Connection]:
+    def _write(self, beside: Beside) -> Iterator[sa.Connection]:
         with in_words(self.address), self._connected() as connection, connection.begin():
-            _begin(connection, alone)
+            _begin(connection, beside)
             yield connection
 
     def transact(
-        self, body: Callable[[sa.Connection], Result], alone: bool | None = True
+        self,
+        body: Callable[[sa.Connection], Result],
+        beside: Beside = Beside.NOBODY,
+        is_idempotent: bool = False,
     ) -> Result:
         """Return what a function returns that writes; exactly once, or not at all.
 
@@ -122,9 +132,9 @@ class ServerBackend(Backend):
         with in_words(self.address):
             while True:
                 try:
-                    return self._once(body, alone)
+                    return self._once(body, beside, None if is_idempotent else self._writer.next())
                 except _Unsure as unsure:
-                    if self._is_committed(unsure.xid):
+                    if unsure.commit is not None and self._is_committed(unsure.commit):
                         return cast("Result", unsure.result)
                 except Exception as error:
                     why = again(error)
@@ -136,28 +146,32 @@ class ServerBackend(Backend):
                     if why == "conflict":
                         time.sleep(random.uniform(0, 0.002 * min(conflicts, 10)))
 
-    def _once(self, body: Callable[[sa.Connection], Result], alone: bool | None) -> Result:
+    def _once(
+        self, body: Callable[[sa.Connection], Result], beside: Beside, commit: Commit | None
+    ) -> Result:
         with self.engine.connect() as connection:
             transaction = connection.begin()
-            xid = _begin(connection, alone)
+            _begin(connection, beside, commit)
             result = body(connection)
             try:
                 transaction.commit()
             except sa.exc.DBAPIError as error:
                 if again(error) != "lost":
                     raise
-                raise _Unsure(xid, result) from error
+                raise _Unsure(commit, result) from error
         return result
 
-    def _is_committed(self, xid: str) -> bool:
+    def _is_committed(self, commit: Commit) -> bool:
         """Return whether a transaction whose end nobody heard of was committed."""
-        query = sa.text("SELECT pg_xact_status(CAST(CAST(:xid AS text) AS xid8))")
         patience = Patience()
         while True:
-            with self._connected() as connection:
-                status = connection.execute(query, {"xid": xid}).scalar()
-            if status != "in progress" or not patience.wait():
-                return str(status) == "committed"
+            try:
+                with self.engine.begin() as connection:
+                    return was_committed(connection, commit)
+            except Exception as error:
+                may_ask_again = again(error) is not None or is_locked(error)
+                if not may_ask_again or not patience.wait():
+                    raise
 
     def num_bytes(self) -> int:
         """Return what the whole database takes on the server."""
@@ -185,10 +199,15 @@ class _ServerCommits(CommitReader):
         pass
 
 
-def _begin(connection: sa.Connection, alone: bool | None) -> str:
-    locks = {None: "", False: f", pg_advisory_xact_lock_shared({LOCK})"}
-    statement = BEGIN + locks.get(alone, f", pg_advisory_xact_lock({LOCK})")
-    return str(connection.exec_driver_sql(statement).one()[0])
+def _begin(connection: sa.Connection, beside: Beside, commit: Commit | None = None) -> None:
+    """Take the locks of a transaction, and leave its number, in one request."""
+    statement = BEGIN + LOCKS[beside]
+    if commit is None:
+        connection.exec_driver_sql(statement)
+        return
+    connection.exec_driver_sql(f"WITH left_behind AS ({LEAVE}) {statement}", commit.values)
+    if commit.number == 1:
+        forget_old(connection)
 
 
 def connect(address: ServerDatabase, read_only: bool = False) -> ServerBackend:
@@ -256,10 +275,14 @@ def _check_server(connection: sa.Connection, address: ServerDatabase) -> None:
 
 
 def server_seconds(connection: sa.Connection) -> tuple[float, float]:
-    """Return the server's time and when it started, in seconds since 1970."""
+    """Return the server's time and when it started, in seconds since 1970.
+
+    It starts anew also where it recovers because one of its processes has crashed: that begins its
+    statistics anew, too, and nothing else tells everybody.
+    """
     query = (
-        "SELECT extract(epoch FROM clock_timestamp())::float8,"
-        " extract(epoch FROM pg_postmaster_start_time())::float8"
+        "SELECT extract(epoch FROM clock_timestamp())::float8, extract(epoch FROM"
+        " greatest(pg_postmaster_start_time(), (SELECT stats_reset FROM pg_stat_bgwriter)))::float8"
     )
     now, started = cast("tuple[Any, Any]", connection.exec_driver_sql(query).one())
     return float(now), float(started)

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from runner.core.records import AnalysisValue, AttemptStatus, EpochRecord, Metric, Produced
 from runner.core.text import storable
 from runner.store.analysis_values import CHECKSUM, value_rows, values_checksum
+from runner.store.backend import Beside
 from runner.store.checksums import seal_attempts
 from runner.store.claim_answers import Claimed
 from runner.store.claims import hold_claim, release_claim
@@ -61,7 +62,7 @@ def record_epochs(database: Database, claim: Claimed, records: Sequence[EpochRec
         if rows:
             connection.execute(sa.insert(metrics), rows)
 
-    database.transact(store, alone=False)
+    database.transact(store, beside=Beside.OTHERS)
 
 
 def _finite(loss: float) -> float | None:
@@ -125,7 +126,7 @@ def record_ranges(
         if rows:
             connection.execute(sa.insert(run_epochs), rows)
 
-    database.transact(store, alone=False)
+    database.transact(store, beside=Beside.OTHERS)
 
 
 def end_attempt(
@@ -180,4 +181,4 @@ def end_attempt(
             )
         release_claim(connection, claim)
 
-    database.transact(end, alone=False)
+    database.transact(end, beside=Beside.OTHERS)

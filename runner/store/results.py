@@ -13,6 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from runner.store.backend import Beside
 from runner.store.checking import check_attempts, refuse
 from runner.store.checksums import seal_results
 from runner.store.database import Database
@@ -63,7 +64,7 @@ def record_result(
         seal_results(connection, [(run_key, rerun)])
         return _status(ended)
 
-    return database.transact(record, alone=False)
+    return database.transact(record, beside=Beside.OTHERS)
 
 
 @dataclass(frozen=True, slots=True)

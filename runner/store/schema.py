@@ -255,6 +255,16 @@ verifications = sa.Table(
     comment="Comparisons of runs with sharing and without, as `verify` made them.",
 )
 
+commits = sa.Table(
+    "commits",
+    metadata,
+    sa.Column("writer", TEXT, primary_key=True),
+    sa.Column("number", INTEGER, nullable=False),
+    sa.Column("written", sa.Float, nullable=False),
+    comment="In a server's database, the last transaction of each writer: who lost the connection"
+    " while it committed looks here whether it did.",
+)
+
 environments = sa.Table(
     "environments",
     metadata,

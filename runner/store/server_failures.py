@@ -64,6 +64,12 @@ def again(error: BaseException) -> Again | None:
     return "lost" if not code and _is(cause, "OperationalError") else None
 
 
+def is_locked(error: BaseException) -> bool:
+    """Return whether another held a lock for too long."""
+    cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+    return _code(cause) == "55P03"
+
+
 def is_starting(error: BaseException) -> bool:
     """Return whether the server refuses connections only for a moment."""
     return any(words in str(error) for words in STARTING)

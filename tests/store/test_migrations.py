@@ -110,7 +110,7 @@ def test_what_runs_read_is_the_same_after_the_migrations(name: str, tmp_path: Pa
     database.close()
 
 
-@pytest.mark.parametrize("name", ["schema_0001.db", "schema_0004.db"])
+@pytest.mark.parametrize("name", ["schema_0001.db", "schema_0004.db", "schema_0008.db"])
 def test_old_runs_take_analyses_after_the_migrations(name: str, tmp_path: Path) -> None:
     path = Path(shutil.copy(FIXTURES / name, tmp_path / "old.db"))
     database = open_database(path)
@@ -127,6 +127,18 @@ def test_old_runs_take_analyses_after_the_migrations(name: str, tmp_path: Path) 
         rows = connection.exec_driver_sql("SELECT * FROM run_analyses").fetchall()
     assert rows == [(run, rerun, "key", "robustness", "accuracy", "{}", 0.5)]
     database.close()
+
+
+@pytest.mark.parametrize("name", ["schema_0007.db", "schema_0008.db"])
+def test_runs_of_yesterday_are_whole_after_the_migrations(name: str, tmp_path: Path) -> None:
+    path = Path(shutil.copy(FIXTURES / name, tmp_path / "old.db"))
+    query = "SELECT lr, seed, val_accuracy, test_accuracy FROM run_summary ORDER BY 1, 2"
+    with closing(sqlite3.connect(path)) as raw:
+        before = raw.execute(query).fetchall()
+    with open_database(path) as database, database.read() as connection:
+        refuse(path, check_everything(connection))
+        assert connection.exec_driver_sql(query).fetchall() == before
+        assert len(before) == 2
 
 
 def test_views_call_no_function_of_sqlite_but_to_open_json() -> None:

@@ -229,6 +229,21 @@ def test_what_stands_beside_its_tables_is_no_damage(url: str) -> None:
     open_database(url).close()
 
 
+def test_an_older_schema_is_brought_up_to_date(url: str) -> None:
+    with open_database(url) as database:
+        want(database, ["r1", "r2"])
+        do_run(database, "r1")
+        rows = run_rows(database)
+    run_sql(url, "DROP TABLE commits")
+    run_sql(url, "UPDATE alembic_version SET version_num = '0008'")
+    with pytest.raises(UsageError, match=f"has schema 0008, not yet {HEAD}"):
+        open_database(url, read_only=True)
+    with open_database(url) as database:
+        assert run_rows(database) == rows
+        do_run(database, "r2")
+    run_sql(url, "SELECT writer, number, written FROM commits")
+
+
 def test_leases_are_renewed_while_another_writes_alone(url: str) -> None:
     with open_database(url) as database, open_database(url) as other:
         want(database, ["r1"])

@@ -1,5 +1,6 @@
 """Many workers on one database, some killed, the server restarted: nothing lost or twice."""
 
+import os
 import random
 import signal
 import subprocess
@@ -19,9 +20,10 @@ from runner.core.errors import ClaimLost, StoreUnreachable
 from runner.core.records import EpochRecord, Produced
 from runner.store import leases
 from runner.store import postgres as postgres_module
+from runner.store.backend import Beside
 from runner.store.catalogue import record_environment
 from runner.store.checking import check_everything
-from runner.store.claims import Claimed, NewAttempt, claim_stage
+from runner.store.claims import Claimed, ClaimHeld, NewAttempt, claim_stage, look_at_stage
 from runner.store.database import Database, open_database
 from runner.store.locks import lock_claiming
 from runner.store.progress import ended_stages
@@ -211,6 +213,31 @@ def test_a_worker_that_wakes_after_its_lease_writes_nothing(where: str) -> None:
 
 
 @pytest.mark.postgres
+@pytest.mark.parametrize("is_crash", [True, False])
+def test_leases_do_not_run_out_while_the_server_is_away(
+    is_crash: bool, own_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes on within one process, too, where another of its processes has crashed."""
+    monkeypatch.setattr(leases, "SERVER_LEASE", leases.Lease(1.0, 0.2))
+    database = with_stages(own_server.new_database(), 1)
+    attempt = NewAttempt(record_environment(database, {}), {}, "cpu")
+    assert isinstance(claim_stage(database, "s0-000", attempt), Claimed)
+    with database.write() as connection:
+        connection.execute(sa.update(claims).values(host="elsewhere", lease_until=0.0))
+    wait_for(lambda: look_at_stage(database, "s0-000") is None)  # it has long been up
+    if is_crash:
+        with database.read() as connection:
+            backend = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+        os.kill(backend, signal.SIGKILL)
+    else:
+        own_server.stop()
+        own_server.start()
+    assert isinstance(look_at_stage(database, "s0-000"), ClaimHeld)
+    wait_for(lambda: look_at_stage(database, "s0-000") is None)
+    database.close()
+
+
+@pytest.mark.postgres
 def test_attempts_appear_in_the_order_of_their_ids(postgres_server: PostgresServer) -> None:
     """Whoever looks for attempts after the newest that it knows must miss none."""
     url = postgres_server.new_database()
@@ -220,7 +247,7 @@ def test_attempts_appear_in_the_order_of_their_ids(postgres_server: PostgresServ
     other = threading.Thread(
         target=lambda: claimed.append(claim_stage(database, "s1-001", attempt))
     )
-    with database.write(alone=False) as connection:
+    with database.write(beside=Beside.OTHERS) as connection:
         lock_claiming(connection)  # as in a claim that is not committed yet
         values = {"stage_key": "s0-000", "number": 1, "status": "running", "environment_id": 1}
         values |= {"numerics": {}, "device": "cpu", "started": 0.0, "error": ""}
@@ -246,7 +273,7 @@ def test_a_stage_that_is_just_being_written_is_not_taken_over(
     claim = claim_stage(database, "s0-000", attempt)
     with database.write() as connection:
         connection.execute(sa.update(claims).values(host="elsewhere", lease_until=0.0))
-    with database.write(alone=False) as connection:
+    with database.write(beside=Beside.OTHERS) as connection:
         row = sa.select(claims).where(claims.c.stage_key == "s0-000")
         connection.execute(row.with_for_update())
         started = time.monotonic()
