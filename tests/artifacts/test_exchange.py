@@ -415,6 +415,7 @@ def test_two_processes_that_put_one_artifact_at_once_leave_one_of_them_whole(
         each.start()
     for each in both:
         each.join()
+    assert [each.exitcode for each in both] == [0, 0]
     assert fetch(there, WEIGHTS)
     content = there.path(WEIGHTS).read_bytes()
     assert content[:-1] == b"content" * 1000

@@ -147,7 +147,8 @@ def test_an_error_of_the_database_is_raised_where_an_upload_is_waited_for(
 
     uploads.add("asked for", fail)
     uploads.add("beside", fail)
-    uploads.settle(["beside the point"])
+    uploads.add("last", lambda: True)
+    uploads.settle(["last"])  # so the others have been tried
     with pytest.raises(StoreUnreachable) as raised:
         uploads.settle(["asked for"])
     assert raised.value is away

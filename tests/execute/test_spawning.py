@@ -54,6 +54,7 @@ def test_children_see_a_flag_that_their_parent_sets_later() -> None:
     pipe.send("set")
     assert (flag.is_set(), pipe.recv()) == (True, True)
     child.join()
+    assert child.exitcode == 0
 
 
 @pytest.mark.slow

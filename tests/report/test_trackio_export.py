@@ -284,6 +284,7 @@ api.export_records("trackio", place={str(place)!r}, db={str(db)!r})
         export = subprocess.Popen([HERE, "-c", code], env=environment)
         while export.poll() is None and runs_in(place / "grid.db") < count:
             time.sleep(0.001)
+        assert export.poll() in (None, 0)
         export.kill()
         export.wait()
     api.export_records("trackio", place=place, db=db)
